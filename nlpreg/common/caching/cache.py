@@ -1,0 +1,254 @@
+"""Files that are somewhere else, as local paths: downloads and unpacked archives, each made once and kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from urllib.parse import urldefrag
+
+from nlpreg.common.caching.archives import extract_archive as unpack
+from nlpreg.common.caching.archives import is_archive
+from nlpreg.common.caching.file_lock import FileLock
+from nlpreg.common.caching.remote import REMOTE_SCHEMES, RemoteSource, scheme_of, source_for
+from nlpreg.common.files import atomic_write
+
+__all__ = [
+    "CACHE_DIRECTORY",
+    "CACHE_ROOT",
+    "CacheEntry",
+    "cached_path",
+    "filename_to_url",
+    "is_url_or_existing_file",
+]
+
+logger = logging.getLogger(__name__)
+
+CACHE_ROOT = Path(os.environ.get("NLPREG_CACHE_ROOT") or Path.home() / ".nlpreg")
+CACHE_DIRECTORY = str(CACHE_ROOT / "cache")
+
+CHECKSUM_PREFIX = "sha256="
+
+
+@dataclass
+class CacheEntry:
+    """What the `.json` file beside a cached file or folder says about it.
+
+    Args:
+        resource: the URL or path that it was made from.
+        cached_path: where it is.
+        creation_time: seconds since 1970.
+        size: bytes.
+        etag: the version of the resource; None for local archives and where the server gives none.
+        sha256: checksum of a download, in hexadecimal; None for unpacked archives.
+        extraction_dir: whether it is an unpacked archive.
+    """
+
+    resource: str
+    cached_path: str
+    creation_time: float
+    size: int
+    etag: str | None = None
+    sha256: str | None = None
+    extraction_dir: bool = False
+
+    @classmethod
+    def from_path(cls, path: str | os.PathLike[str]) -> CacheEntry:
+        """Read a `.json` file of the cache."""
+        with open(path, encoding="utf-8") as file:
+            return cls(**json.load(file))
+
+    def save(self) -> None:
+        """Write the `.json` file."""
+        with atomic_write(self.cached_path + ".json") as file:
+            file.write(json.dumps(asdict(self)).encode("utf-8"))
+
+
+def cached_path(
+    url_or_filename: str | os.PathLike[str],
+    cache_dir: str | Path | None = None,
+    extract_archive: bool = False,
+    force_extract: bool = False,
+) -> str:
+    """A local path for a path or URL; what is remote is downloaded once and kept.
+
+    A URL may end in `#sha256=<checksum>`: then a download with another checksum is refused.
+
+    Args:
+        url_or_filename: a local path (`~` is the home folder); a URL of scheme http, https, s3, gs or hf; with
+            `extract_archive` also `archive!member`, for a file or folder inside either.
+        cache_dir: folder for downloads and unpacked archives; made if absent. `CACHE_DIRECTORY` unless given.
+        extract_archive: whether a zip or tar archive is unpacked; then the answer is the folder (or member) that comes
+            out. Anything else comes as it is.
+        force_extract: whether to unpack again what was unpacked before.
+
+    Raises:
+        FileNotFoundError: no such file, resource or member.
+        ValueError: a scheme that is not known; a `member` of something that is no archive; an archive that is damaged
+            or not safe to unpack; a wrong checksum.
+        ConnectionError: the server cannot be reached, and there is no earlier download.
+    """
+    folder = Path(cache_dir or CACHE_DIRECTORY).expanduser()
+    text = str(url_or_filename)
+    if extract_archive and "!" in text and not _exists(text):
+        archive, member = text.rsplit("!", 1)
+        return _member_path(archive, member, folder, force_extract)
+    if scheme_of(text) in REMOTE_SCHEMES:
+        path = _fetch(text, folder)
+        key = os.path.basename(path)
+    else:
+        path = _existing(text)
+        stamp = f"{os.path.abspath(path)}-{os.path.getmtime(path)}"
+        key = _digest(stamp)
+    if extract_archive and is_archive(path):
+        return _extract(path, text, folder, key, force_extract)
+    return path
+
+
+def is_url_or_existing_file(url_or_filename: str | os.PathLike[str] | None) -> bool:
+    """Whether this is a URL that `cached_path` can fetch, or a path that exists."""
+    if url_or_filename is None:
+        return False
+    text = str(url_or_filename)
+    return scheme_of(text) in REMOTE_SCHEMES or _exists(text)
+
+
+def filename_to_url(filename: str, cache_dir: str | Path | None = None) -> tuple[str, str | None]:
+    """The URL and ETag that a file in the cache came from.
+
+    Raises:
+        FileNotFoundError: the cache holds no such file.
+    """
+    path = Path(cache_dir or CACHE_DIRECTORY) / filename
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file in the cache")
+    entry = CacheEntry.from_path(f"{path}.json")
+    return entry.resource, entry.etag
+
+
+def _exists(text: str) -> bool:
+    return os.path.exists(os.path.expanduser(text))
+
+
+def _existing(text: str) -> str:
+    path = os.path.expanduser(text)
+    if os.path.exists(path):
+        return path
+    if scheme_of(text):
+        raise ValueError(
+            f"{text}: unknown kind of URL; expected a local path, or {', '.join(REMOTE_SCHEMES)}"
+        )
+    raise FileNotFoundError(f"{text}: no such file or folder (looked for from {os.getcwd()})")
+
+
+def _member_path(archive: str, member: str, folder: Path, force_extract: bool) -> str:
+    unpacked = cached_path(archive, folder, extract_archive=True, force_extract=force_extract)
+    if not os.path.isdir(unpacked) or os.path.isdir(os.path.expanduser(archive)):
+        raise ValueError(f"{archive}!{member}: expected a zip or tar archive before the '!'")
+    path = os.path.join(unpacked, member)
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"{archive}!{member}: the archive has no such member")
+    return path
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def _fetch(url: str, folder: Path) -> str:
+    """Path of the download of `url`, made now if it is not there or no longer the present version."""
+    address, fragment = urldefrag(url)
+    if not fragment.startswith(CHECKSUM_PREFIX):
+        address, fragment = url, ""
+    checksum = fragment[len(CHECKSUM_PREFIX) :].lower() or None
+    folder.mkdir(parents=True, exist_ok=True)
+    source = source_for(scheme_of(address))
+    try:
+        version = source.version(address)
+    except ConnectionError:
+        newest = _newest_version(address, folder)
+        if newest is None:
+            raise
+        logger.warning("%s cannot be reached; using the download of an earlier time", address)
+        return newest
+    name = _digest(address) + (f".{_digest(version)}" if version else "")
+    path = str(folder / name)
+    if not _is_whole(path):
+        with FileLock(path + ".lock", read_only_ok=True):
+            if not _is_whole(path):  # another process may have been faster
+                _download(source, address, version, path, checksum)
+    if checksum is not None and CacheEntry.from_path(path + ".json").sha256 != checksum:
+        raise ValueError(
+            f"{address}: the file in the cache ({path}) has another sha256 than the {checksum} asked for; "
+            "correct the checksum, or remove the file"
+        )
+    return path
+
+
+def _download(source: RemoteSource, url: str, version: str | None, path: str, checksum: str | None) -> None:
+    partial = path + ".partial"
+    source.download(url, partial, version)
+    found = _sha256_of(partial)
+    if checksum is not None and found != checksum:
+        os.unlink(partial)
+        raise ValueError(f"{url}: expected the sha256 {checksum}, got {found}; the download was thrown away")
+    entry = CacheEntry(url, path, time.time(), os.path.getsize(partial), etag=version, sha256=found)
+    os.replace(partial, path)
+    entry.save()
+
+
+def _is_whole(path: str) -> bool:
+    """Whether a download is there and has the size that it had when it was complete."""
+    try:
+        return CacheEntry.from_path(path + ".json").size == os.path.getsize(path)
+    except FileNotFoundError:
+        return False
+
+
+def _sha256_of(path: str) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(1024 * 1024):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _newest_version(url: str, folder: Path) -> str | None:
+    candidates = [path for path in folder.glob(f"{_digest(url)}*.json") if "-extracted" not in path.name]
+    whole = [str(path)[: -len(".json")] for path in candidates if _is_whole(str(path)[: -len(".json")])]
+    return max(whole, key=os.path.getmtime, default=None)
+
+
+def _extract(path: str, resource: str, folder: Path, key: str, force: bool) -> str:
+    """Path of the folder that the archive `path` was unpacked to, now or earlier."""
+    target = str(folder / f"{key}-extracted")
+    if not force and _is_filled(target):
+        return target
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(target + ".lock", read_only_ok=True):
+        if not force and _is_filled(target):
+            return target
+        logger.info("unpacking %s to %s", resource, target)
+        temporary = tempfile.mkdtemp(prefix=f"{key[:16]}-", suffix=".tmp", dir=folder)
+        try:
+            unpack(path, temporary)
+            shutil.rmtree(target, ignore_errors=True)
+            os.replace(temporary, target)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        CacheEntry(resource, target, time.time(), _size_of_folder(target), extraction_dir=True).save()
+    return target
+
+
+def _is_filled(folder: str) -> bool:
+    return os.path.isdir(folder) and bool(os.listdir(folder))
+
+
+def _size_of_folder(folder: str) -> int:
+    return sum(path.lstat().st_size for path in Path(folder).rglob("*") if path.is_file())

@@ -1,0 +1,63 @@
+"""Where modules and files are looked for, for the length of a block; and importing packages whole."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import pkgutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def pushd(new_dir: os.PathLike[str] | str, verbose: bool = False) -> Iterator[None]:
+    """Work in another folder for the length of a block."""
+    previous = os.getcwd()
+    if verbose:
+        logger.info("working in %s", new_dir)
+    os.chdir(new_dir)
+    try:
+        yield
+    finally:
+        if verbose:
+            logger.info("back in %s", previous)
+        os.chdir(previous)
+
+
+@contextmanager
+def push_python_path(path: os.PathLike[str] | str) -> Iterator[None]:
+    """Look for modules in `path` first, for the length of a block."""
+    # resolved now: the block may change the current folder
+    entry = str(Path(path).resolve())
+    sys.path.insert(0, entry)
+    try:
+        yield
+    finally:
+        # by value: the block may have put other entries in front
+        if entry in sys.path:
+            sys.path.remove(entry)
+
+
+def import_module_and_submodules(package_name: str, exclude: set[str] | None = None) -> None:
+    """Import a package and every module in it, so that all of its classes get registered.
+
+    Args:
+        package_name: a package or a single module, found in the current folder first.
+        exclude: full names of modules to leave out. Names that start with `_` or `test` are always left out.
+    """
+    if exclude and package_name in exclude:
+        return
+    importlib.invalidate_caches()
+    with push_python_path("."):
+        module = importlib.import_module(package_name)
+        search_path = list(getattr(module, "__path__", []))
+        for finder, name, _ in pkgutil.iter_modules(search_path):
+            # a namespace package may span folders that are not this package's own
+            is_own = str(getattr(finder, "path", "")) in search_path[:1]
+            if is_own and not name.startswith(("_", "test")):
+                import_module_and_submodules(f"{package_name}.{name}", exclude=exclude)

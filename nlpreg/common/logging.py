@@ -1,0 +1,196 @@
+"""Set-up of logs: a full `out.log` beside the results, and short lines for people on the console."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from logging import Filter, Formatter, Handler, Logger, LogRecord
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from nlpreg.common.signals import SigTermReceived
+
+FILE_FRIENDLY_LOGGING: bool = False
+"""Whether progress bars write whole lines; set by `--file-friendly-logging`, read each time a bar is made."""
+
+CHATTY_LOGGERS = ("nlpreg.common.params", "nlpreg.nn.initializers", "nlpreg.common.from_params", "tqdm")
+"""Loggers whose INFO lines are for the log file: on the console they appear with `--verbose` only."""
+
+_installed: list[Handler] = []
+
+
+class NlpregLogger(Logger):
+    """A logger that can say a thing once: `warning_once` and its kin write each message text at most once."""
+
+    def __init__(self, name: str, level: int = logging.NOTSET) -> None:
+        super().__init__(name, level)
+        self._said: set[str] = set()
+
+    def _once(self, level: int, msg: object, args: tuple[object, ...], kwargs: dict[str, Any]) -> None:
+        if str(msg) in self._said:
+            return
+        self._said.add(str(msg))
+        kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 2  # the caller's line, not ours
+        self.log(level, msg, *args, **kwargs)
+
+    def debug_once(self, msg: object, *args: object, **kwargs: Any) -> None:
+        """Log at DEBUG unless this text was logged before."""
+        self._once(logging.DEBUG, msg, args, kwargs)
+
+    def info_once(self, msg: object, *args: object, **kwargs: Any) -> None:
+        """Log at INFO unless this text was logged before."""
+        self._once(logging.INFO, msg, args, kwargs)
+
+    def warning_once(self, msg: object, *args: object, **kwargs: Any) -> None:
+        """Log at WARNING unless this text was logged before."""
+        self._once(logging.WARNING, msg, args, kwargs)
+
+    def error_once(self, msg: object, *args: object, **kwargs: Any) -> None:
+        """Log at ERROR unless this text was logged before."""
+        self._once(logging.ERROR, msg, args, kwargs)
+
+    def critical_once(self, msg: object, *args: object, **kwargs: Any) -> None:
+        """Log at CRITICAL unless this text was logged before."""
+        self._once(logging.CRITICAL, msg, args, kwargs)
+
+
+logging.setLoggerClass(NlpregLogger)
+
+
+def get_logger(name: str) -> NlpregLogger:
+    """The logger of that name; one made by other code before this module was imported learns to say things once."""
+    logger = logging.getLogger(name)
+    if not isinstance(logger, NlpregLogger):
+        logger.__class__ = NlpregLogger
+        vars(logger)["_said"] = set()
+    assert isinstance(logger, NlpregLogger)
+    return logger
+
+
+class ErrorFilter(Filter):
+    """Lets records below ERROR pass."""
+
+    def filter(self, record: LogRecord) -> bool:
+        """Whether `record` is below ERROR."""
+        return record.levelno < logging.ERROR
+
+
+class ChattyFilter(Filter):
+    """Keeps the INFO lines of `CHATTY_LOGGERS` away from people."""
+
+    def filter(self, record: LogRecord) -> bool:
+        """Whether `record` is a warning, or comes from a logger that seldom speaks."""
+        return record.levelno > logging.INFO or record.name not in CHATTY_LOGGERS
+
+
+class ConsoleFormatter(Formatter):
+    """The message alone; from WARNING on with its level in front."""
+
+    def format(self, record: LogRecord) -> str:
+        """One record as a console line."""
+        text = super().format(record)
+        return f"{record.levelname.lower()}: {text}" if record.levelno >= logging.WARNING else text
+
+
+class ConsoleHandler(logging.StreamHandler[Any]):
+    """Writes to a terminal that may show a progress bar: the bar steps aside for the line and comes back below it."""
+
+    def emit(self, record: LogRecord) -> None:
+        """Write one record."""
+        from tqdm import tqdm
+
+        with tqdm.external_write_mode(file=self.stream):
+            super().emit(record)
+
+
+def prepare_global_logging(
+    serialization_dir: str | os.PathLike[str],
+    rank: int = 0,
+    world_size: int = 1,
+    *,
+    console_level: int | str | None = None,
+) -> None:
+    """Send the logs of this process to a file in `serialization_dir`, and those of the first rank to the console.
+
+    The file `out.log` (`out_worker<rank>.log` with several processes) has every record in full. On the console records
+    below ERROR go to standard output and the others to standard error, as short lines. The level is DEBUG if
+    `NLPREG_DEBUG` is set, else what `NLPREG_LOG_LEVEL` says, else INFO. Exceptions that nobody catches are logged.
+
+    Args:
+        serialization_dir: an existing folder.
+        rank: of this process, from 0.
+        world_size: number of processes.
+        console_level: lowest level shown on the console; with DEBUG, chatty loggers are shown too. The general level
+            unless given.
+    """
+    level = _level_from_environment()
+    shown = level if console_level is None else _as_level(console_level)
+
+    name = "out.log" if world_size == 1 else f"out_worker{rank}.log"
+    rank_prefix = "" if world_size == 1 else f"{rank} | "
+    file_handler = logging.FileHandler(Path(serialization_dir) / name, encoding="utf-8")
+    file_handler.setFormatter(Formatter(rank_prefix + "%(asctime)s - %(levelname)s - %(name)s - %(message)s"))
+    handlers: list[Handler] = [file_handler]
+
+    if rank == 0:
+        below_error, errors = ConsoleHandler(sys.stdout), ConsoleHandler(sys.stderr)
+        below_error.addFilter(ErrorFilter())
+        below_error.setLevel(shown)
+        errors.setLevel(max(shown, logging.ERROR))
+        if shown > logging.DEBUG:
+            below_error.addFilter(ChattyFilter())
+        for console in (below_error, errors):
+            console.setFormatter(ConsoleFormatter())
+        handlers += [below_error, errors]
+
+    root = logging.getLogger()
+    _remove_handlers(root)
+    for handler in handlers:
+        root.addHandler(handler)
+    logging.getLogger("tqdm").addHandler(file_handler)
+    root.setLevel(min(level, shown))
+    file_handler.setLevel(level)
+    _installed.extend(handlers)
+    sys.excepthook = _log_uncaught
+
+
+def release_global_logging() -> None:
+    """Undo `prepare_global_logging`: its handlers are taken away and its file is closed."""
+    root, bars = logging.getLogger(), logging.getLogger("tqdm")
+    for handler in _installed:
+        root.removeHandler(handler)
+        bars.removeHandler(handler)
+        handler.close()
+    _installed.clear()
+    if sys.excepthook is _log_uncaught:
+        sys.excepthook = sys.__excepthook__
+
+
+def _remove_handlers(root: Logger) -> None:
+    release_global_logging()
+    for handler in list(root.handlers):
+        root.removeHandler(handler)
+
+
+def _level_from_environment() -> int:
+    if os.environ.get("NLPREG_DEBUG"):
+        return logging.DEBUG
+    return _as_level(os.environ.get("NLPREG_LOG_LEVEL", "INFO"))
+
+
+def _as_level(level: int | str) -> int:
+    if isinstance(level, int):
+        return level
+    number = logging.getLevelName(level.upper())
+    if not isinstance(number, int):
+        raise ValueError(f"log level: expected DEBUG, INFO, WARNING, ERROR or CRITICAL, got {level!r}")
+    return number
+
+
+def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, (KeyboardInterrupt, SigTermReceived)):
+        sys.__excepthook__(kind, error, trace)
+        return
+    logging.getLogger().critical("Uncaught exception", exc_info=(kind, error, trace))

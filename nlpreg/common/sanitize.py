@@ -1,0 +1,91 @@
+"""Turning what models and fields hold into plain JSON values, and tokens back into text."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+PTB_SYMBOLS = {
+    "``": '"', "''": '"', "-lrb-": "(", "-rrb-": ")", "-lsb-": "[", "-rsb-": "]", "-lcb-": "{", "-rcb-": "}",
+    "<s>": "", "</s>": "",
+}  # fmt: skip
+_GLUED_TO_NEXT = frozenset("`$#([{")
+_GLUED_TO_PREVIOUS = frozenset([*".,!?:;%)]}'", "n't", "na"])
+
+
+def sanitize(x: Any) -> Any:
+    """`x` as values that JSON can hold.
+
+    Tensors and arrays become lists, numpy scalars Python ones, tuples and sets lists, tokens their text, `None` the
+    string "None"; an object with `to_json()` becomes what that gives.
+
+    Raises:
+        ValueError: something inside `x` is none of these.
+    """
+    if isinstance(x, (str, float, int, bool)):
+        return _plain_number(x)
+    if x is None:
+        return "None"
+    if isinstance(x, dict):
+        return {key: sanitize(value) for key, value in x.items()}
+    if isinstance(x, (list, tuple, set, frozenset)):
+        return [sanitize(item) for item in x]
+    # neither library is imported for this: where it is not loaded, `x` cannot be one of its objects
+    torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")
+    if torch is not None and isinstance(x, torch.Tensor):
+        return x.detach().cpu().tolist()
+    if numpy is not None and isinstance(x, numpy.ndarray):
+        return x.tolist()
+    if numpy is not None and isinstance(x, numpy.generic):
+        return x.item()
+    if _is_token(x):
+        return x.text
+    if hasattr(x, "to_json"):
+        return x.to_json()
+    raise ValueError(
+        f"cannot turn {x!r} of type {type(x).__name__} into JSON: expected numbers, strings, tensors, arrays, tokens, "
+        "lists and dicts of them, or an object with a method `to_json`"
+    )
+
+
+def _plain_number(x: Any) -> Any:
+    """numpy's float64 is a float, and its str_ a str; JSON writers take them, but plain values compare and print better."""
+    return x.item() if type(x).__module__ == "numpy" else x
+
+
+def _is_token(x: Any) -> bool:
+    """Whether `x` is a token of ours or of spaCy's: this package knows neither class."""
+    return any(cls.__name__ == "Token" for cls in type(x).__mro__) and isinstance(
+        getattr(x, "text", None), str
+    )
+
+
+def sanitize_wordpiece(wordpiece: str) -> str:
+    """A word piece without the one mark of its position (`##`, `Ġ` or `▁`) that it may start with."""
+    for mark in ("##", "Ġ", "▁"):
+        if wordpiece.startswith(mark):
+            return wordpiece[len(mark) :]
+    return wordpiece
+
+
+def sanitize_ptb_tokenized_string(text: str) -> str:
+    """Running text from text tokenized as in the Penn Treebank: brackets, quotes, clitics and punctuation put back."""
+    result: list[str] = []
+    glue_next = True  # nothing before the first word
+    quote_is_open = False
+    for token in text.split(" "):
+        word = PTB_SYMBOLS.get(token.lower(), token)
+        if not word:
+            continue
+        if word == '"':
+            glue_previous, glue_following = quote_is_open, not quote_is_open
+            quote_is_open = not quote_is_open
+        else:
+            clitic = len(word) > 1 and word[0] in "'’"
+            glue_previous = clitic or word.lower() in _GLUED_TO_PREVIOUS
+            glue_following = word in _GLUED_TO_NEXT
+        if not (glue_next or glue_previous):
+            result.append(" ")
+        result.append(word)
+        glue_next = glue_following
+    return "".join(result)

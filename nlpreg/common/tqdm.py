@@ -1,0 +1,87 @@
+"""The progress bar: one line on a terminal, seldom lines in a file, and now and then a line in the log."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from typing import Any, TextIO
+
+from tqdm import tqdm as _tqdm
+
+from nlpreg.common import logging as common_logging
+
+logger = logging.getLogger("tqdm")
+logger.propagate = False
+
+SECONDS_BETWEEN_LOG_LINES = 10.0
+SECONDS_BETWEEN_REFRESHES = {"terminal": 0.1, "file-friendly": 2.0, "file": 10.0}
+
+
+class Tqdm:
+    """Makes progress bars that suit where standard error goes.
+
+    On a terminal the bar stays on one line. With `--file-friendly-logging`, or where standard error is a file or a
+    pipe, each refresh is a line of its own, and refreshes are rarer. Every ten seconds and at the end the bar's text
+    also goes to the logger "tqdm", which only log files listen to.
+    """
+
+    @staticmethod
+    def tqdm(*args: Any, **kwargs: Any) -> Any:
+        """A bar with tqdm's own arguments; those that this class sets itself may be overridden by keyword."""
+        if common_logging.FILE_FRIENDLY_LOGGING:
+            place = "file-friendly"
+        else:
+            place = "terminal" if _is_terminal(sys.stderr) else "file"
+        defaults: dict[str, Any] = {"mininterval": SECONDS_BETWEEN_REFRESHES[place]}
+        if place == "terminal":
+            defaults["dynamic_ncols"] = True
+        else:
+            # tqdm would otherwise look for a place to refresh from a second thread, between our lines
+            defaults.update(file=_LinePerRefresh(sys.stderr), maxinterval=max(10.0, defaults["mininterval"]))
+        return _LoggingBar(*args, **{**defaults, **kwargs})
+
+    @staticmethod
+    def set_lock(lock: Any) -> None:
+        """Use `lock` for writing, for several processes that share a terminal."""
+        _tqdm.set_lock(lock)
+
+    @staticmethod
+    def get_lock() -> Any:
+        """The lock that bars write under."""
+        return _tqdm.get_lock()
+
+
+class _LoggingBar(_tqdm):  # type: ignore[misc]  # tqdm has no annotations
+    """A bar that now and then writes its text to the log."""
+
+    _logged_at = 0.0
+
+    def display(self, msg: str | None = None, pos: int | None = None) -> bool:
+        shown = super().display(msg, pos)
+        now = time.monotonic()
+        done = self.total is not None and self.n >= self.total
+        if self.n and (done or now - self._logged_at >= SECONDS_BETWEEN_LOG_LINES) and logger.handlers:
+            self._logged_at = now
+            logger.info(msg or str(self))
+        return bool(shown)
+
+
+class _LinePerRefresh:
+    """Turns a bar's "back to the start of the line" into new lines."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.encoding = getattr(stream, "encoding", None)
+
+    def write(self, text: str) -> None:
+        line = text.replace("\r", "").strip()
+        if line:
+            self._stream.write(line + "\n")
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    return bool(stream is not None and not stream.closed and stream.isatty())
