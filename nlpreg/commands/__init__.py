@@ -1,0 +1,53 @@
+"""The command line: `nlpreg train`, `nlpreg evaluate`, `nlpreg predict` and the rest.
+
+The classes of commands are imported when they are asked for: `nlpreg --help` needs none of them.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from nlpreg.commands.catalog import COMMANDS
+from nlpreg.commands.command_line import ArgumentParserWithDefaults, main, parse_args
+
+if TYPE_CHECKING:
+    from nlpreg.commands.build_vocab import BuildVocab
+    from nlpreg.commands.cached_path import CachedPath
+    from nlpreg.commands.checklist import CheckList
+    from nlpreg.commands.count_instances import CountInstances
+    from nlpreg.commands.diff import Diff
+    from nlpreg.commands.evaluate import Evaluate
+    from nlpreg.commands.find_learning_rate import FindLearningRate
+    from nlpreg.commands.predict import Predict
+    from nlpreg.commands.print_results import PrintResults
+    from nlpreg.commands.push_to_hf import PushToHf
+    from nlpreg.commands.subcommand import Subcommand
+    from nlpreg.commands.test_install import TestInstall
+    from nlpreg.commands.train import Train
+
+__all__ = [
+    "ArgumentParserWithDefaults",
+    "BuildVocab",
+    "CachedPath",
+    "CheckList",
+    "CountInstances",
+    "Diff",
+    "Evaluate",
+    "FindLearningRate",
+    "Predict",
+    "PrintResults",
+    "PushToHf",
+    "Subcommand",
+    "TestInstall",
+    "Train",
+    "main",
+    "parse_args",
+]
+
+_HOMES = {entry.class_name: entry.module for entry in COMMANDS.values()}
+_HOMES["Subcommand"] = "nlpreg.commands.subcommand"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

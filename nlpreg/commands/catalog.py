@@ -1,0 +1,49 @@
+"""The built-in commands by name, so that `nlpreg --help` can list them without importing any."""
+
+from typing import NamedTuple
+
+__all__ = ["COMMANDS", "CommandEntry"]
+
+
+class CommandEntry(NamedTuple):
+    """Where a command is, and what it does.
+
+    Args:
+        module: the module of its class.
+        class_name: its class.
+        summary: one line for the list of commands.
+    """
+
+    module: str
+    class_name: str
+    summary: str
+
+
+COMMANDS: dict[str, CommandEntry] = {
+    "build-vocab": CommandEntry(
+        "nlpreg.commands.build_vocab", "BuildVocab", "build the vocabulary of a config and pack it"
+    ),
+    "cached-path": CommandEntry(
+        "nlpreg.commands.cached_path", "CachedPath", "fetch, list or remove files of the cache"
+    ),
+    "checklist": CommandEntry(
+        "nlpreg.commands.checklist", "CheckList", "run behavioural tests on an archive (not built in)"
+    ),
+    "count-instances": CommandEntry(
+        "nlpreg.commands.count_instances", "CountInstances", "count the training instances of a config"
+    ),
+    "diff": CommandEntry("nlpreg.commands.diff", "Diff", "compare two configs, two runs or two sets of weights"),
+    "evaluate": CommandEntry("nlpreg.commands.evaluate", "Evaluate", "measure an archived model on data"),
+    "find-lr": CommandEntry(
+        "nlpreg.commands.find_learning_rate", "FindLearningRate", "try learning rates and plot the loss"
+    ),
+    "predict": CommandEntry("nlpreg.commands.predict", "Predict", "predict with an archived model"),
+    "print-results": CommandEntry(
+        "nlpreg.commands.print_results", "PrintResults", "table of the metrics of all runs below a folder"
+    ),
+    "push-to-hf": CommandEntry(
+        "nlpreg.commands.push_to_hf", "PushToHf", "publish a model on the Hugging Face hub (not built in)"
+    ),
+    "test-install": CommandEntry("nlpreg.commands.test_install", "TestInstall", "check this installation"),
+    "train": CommandEntry("nlpreg.commands.train", "Train", "train a model from a config"),
+}

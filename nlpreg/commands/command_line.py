@@ -1,0 +1,153 @@
+"""From the words of a command line to a command that runs, and from its outcome to an exit status."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from nlpreg.commands.catalog import COMMANDS
+from nlpreg.version import VERSION
+
+if TYPE_CHECKING:
+    from nlpreg.commands.subcommand import Subcommand
+
+__all__ = ["ArgumentParserWithDefaults", "main", "parse_args"]
+
+DESCRIPTION = "Train, evaluate and use NLP models, each described by one Jsonnet file."
+
+
+class ArgumentParserWithDefaults(argparse.ArgumentParser):
+    """Adds to the help of each option what it is when it is not given."""
+
+    _no_default = (None, False, "", [], argparse.SUPPRESS)
+
+    def add_argument(self, *args: Any, **kwargs: Any) -> argparse.Action:
+        """As `ArgumentParser.add_argument`."""
+        default = kwargs.get("default")
+        text = kwargs.get("help")
+        if (
+            isinstance(text, str)
+            and text is not argparse.SUPPRESS
+            and args
+            and args[0].startswith("-")
+            and not any(default is none or default == none for none in self._no_default)
+        ):
+            kwargs["help"] = f"{text} (default: %(default)s)"
+        return super().add_argument(*args, **kwargs)
+
+
+def main(prog: str | None = None, argv: Sequence[str] | None = None) -> int:
+    """Run the command that a command line names.
+
+    Args:
+        prog: name of the program in its help.
+        argv: the command line without the program's name; that of this process by default.
+
+    Returns:
+        The exit status: 0; 1 after a failure; 2 after a mistake of the user's; 130 after Ctrl-C; 75 after SIGTERM in
+        a run that can be resumed.
+
+    Raises:
+        SystemExit: the command line itself is wrong (2), or asked for help or the version (0).
+    """
+    parser, args = parse_args(prog, argv)
+    if getattr(args, "func", None) is None:
+        parser.print_help()
+        return 0
+    from nlpreg.commands.failures import run_reporting_failures
+
+    return run_reporting_failures(args, lambda: _run(args))
+
+
+def parse_args(
+    prog: str | None = None, argv: Sequence[str] | None = None
+) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
+    """Parse a command line; only the command that it names is imported.
+
+    Args:
+        prog: name of the program in its help.
+        argv: the command line without the program's name; that of this process by default.
+
+    Returns:
+        The main parser, and the arguments; their `func` runs the command, and is None where none was named.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    parser = ArgumentParserWithDefaults(prog=prog, description=DESCRIPTION)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {VERSION}")
+    parser.set_defaults(func=None, subcommand=None)
+    # Made by hand, since the one that is called has a class of parser of its own.
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=ArgumentParserWithDefaults)
+    if words and words[0] in COMMANDS:
+        _add_command(subparsers, _built_in(words[0]))
+    elif words[:1] != ["--version"]:
+        plugins = _commands_of_plugins()
+        for name in sorted({*COMMANDS, *plugins}):
+            if name in plugins:
+                _add_command(subparsers, plugins[name])
+            else:
+                subparsers.add_parser(name, help=COMMANDS[name].summary)
+    return parser, parser.parse_args(words)
+
+
+def _built_in(name: str) -> Subcommand:
+    entry = COMMANDS[name]
+    command: Subcommand = getattr(importlib.import_module(entry.module), entry.class_name)()
+    return command
+
+
+def _commands_of_plugins() -> dict[str, Subcommand]:
+    """The commands that plugins register, by name; plugins are imported only if there are any."""
+    from nlpreg.common.plugins import discover_plugins, import_plugins
+
+    if not any(True for _ in discover_plugins()):
+        return {}
+    import_plugins()
+    from nlpreg.commands.subcommand import Subcommand
+
+    return {name: Subcommand.by_name(name)() for name in Subcommand.list_available() if name not in COMMANDS}
+
+
+def _add_command(subparsers: argparse._SubParsersAction[Any], command: Subcommand) -> None:
+    parser = command.add_subparser(subparsers)
+    parser.set_defaults(subcommand=command)
+    if command.requires_plugins:
+        _add_option(
+            parser,
+            "--include-package",
+            action="append",
+            default=[],
+            metavar="PACKAGE",
+            help="import this package and its modules first, so that what they register is known; may be repeated",
+        )
+    _add_option(parser, "-v", "--verbose", action="store_true", help="say more on the console")
+    _add_option(parser, "-q", "--quiet", action="store_true", help="say nothing on the console but results and errors")
+    _add_option(parser, "--debug", action="store_true", help="show the traceback of an error; so does NLPREG_DEBUG=1")
+
+
+def _add_option(parser: argparse.ArgumentParser, *names: str, **options: Any) -> None:
+    """Add an option under those of its names that the command does not use itself."""
+    free = [name for name in names if name not in parser._option_string_actions]
+    if any(name.startswith("--") for name in free):
+        parser.add_argument(*free, **options)
+
+
+def _run(args: argparse.Namespace) -> None:
+    from nlpreg.commands.console import set_up_console
+
+    if getattr(args, "debug", False):
+        os.environ["NLPREG_DEBUG"] = "1"  # for the processes that this one starts, too
+    set_up_console(args)
+    command: Subcommand = args.subcommand
+    command.validate(args)
+    if command.requires_plugins:
+        from nlpreg.common.plugins import import_plugins
+        from nlpreg.common.util import import_module_and_submodules
+
+        import_plugins()
+        for package in getattr(args, "include_package", None) or ():
+            import_module_and_submodules(package)
+    args.func(args)

@@ -1,0 +1,71 @@
+"""`Subcommand`: what a command of the command line, built in or a plugin's, must offer."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar
+
+from nlpreg.commands.catalog import COMMANDS
+from nlpreg.common.registrable import Registrable
+
+__all__ = ["Subcommand"]
+
+T = TypeVar("T")
+
+
+class Subcommand(Registrable):
+    """A command; register a subclass under the word that calls it.
+
+    Its module should import quickly: what takes long to import belongs inside the function that runs.
+    """
+
+    requires_plugins: ClassVar[bool] = True
+    """Whether plugins are loaded first, and the option `--include-package` is offered."""
+
+    reverse_registry: ClassVar[dict[type, str]] = {}
+
+    @property
+    def name(self) -> str:
+        """The word that calls this command."""
+        return self.reverse_registry[type(self)]
+
+    @property
+    def summary(self) -> str:
+        """One line for the list of commands."""
+        entry = COMMANDS.get(self.name)
+        if entry is not None:
+            return entry.summary
+        return (type(self).__doc__ or "").strip().partition("\n")[0]
+
+    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+        """Add this command's parser with its arguments, and set its default `func`.
+
+        Args:
+            parser: what `add_subparsers` of the main parser gave.
+
+        Returns:
+            The parser added; `func`, called with the parsed arguments, runs the command.
+        """
+        raise NotImplementedError
+
+    def validate(self, args: argparse.Namespace) -> None:
+        """Look at the arguments before anything slow is imported; by default at nothing.
+
+        Raises:
+            ConfigurationError: an argument cannot be right.
+        """
+
+    @classmethod
+    def register(
+        cls, name: str, constructor: str | None = None, exist_ok: bool = False
+    ) -> Callable[[type[T]], type[T]]:
+        """Register a command under the word that calls it."""
+        add = super().register(name, constructor, exist_ok)
+
+        def add_and_remember(subclass: type[T]) -> type[T]:
+            added: type[T] = add(subclass)
+            Subcommand.reverse_registry[added] = name
+            return added
+
+        return add_and_remember

@@ -1,0 +1,273 @@
+"""`Model`: what every model offers to the trainer, the commands and the predictors."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy
+import torch
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.params import Params, remove_keys_from_params
+from nlpreg.common.registrable import Registrable
+from nlpreg.data.batch import Batch
+from nlpreg.data.instance import Instance
+from nlpreg.data.vocabulary import Vocabulary
+from nlpreg.models.weights import load_weights
+from nlpreg.nn import util
+from nlpreg.nn.module import Module
+from nlpreg.nn.parallel import DdpAccelerator
+from nlpreg.nn.regularizers import RegularizerApplicator
+
+__all__ = ["Model", "remove_pretrained_embedding_params", "remove_weights_related_keys_from_params"]
+
+logger = logging.getLogger(__name__)
+
+VOCABULARY_FOLDER = "vocabulary"
+DEFAULT_WEIGHTS = "best.th"
+
+
+class Model(Module, Registrable):
+    """A network that turns a batch into a dictionary with a loss, and its outputs into something readable.
+
+    A subclass writes `forward`, whose parameters are named after the fields of its instances; the batch is passed by
+    keyword. `forward` returns a dictionary, which holds a scalar `loss` when labels are given.
+
+    Args:
+        vocab: the vocabulary that indexes the model's instances.
+        regularizer: adds a penalty on the parameters to the loss in training.
+        serialization_dir: folder of the run that this model belongs to.
+        ddp_accelerator: wraps sub-modules in a distributed run; None otherwise.
+    """
+
+    default_predictor: ClassVar[str | None] = None
+    """Registered name of the predictor that `nlpreg predict` uses unless told otherwise."""
+
+    forward: Callable[..., dict[str, Any]]
+
+    _warned_about_outputs: ClassVar[set[str]] = set()
+
+    def __init__(
+        self,
+        vocab: Vocabulary,
+        regularizer: RegularizerApplicator | None = None,
+        serialization_dir: str | None = None,
+        ddp_accelerator: DdpAccelerator | None = None,
+    ) -> None:
+        super().__init__()
+        self.vocab = vocab
+        self._regularizer = regularizer
+        self.serialization_dir = serialization_dir
+        self.ddp_accelerator = ddp_accelerator
+
+    def get_regularization_penalty(self) -> torch.Tensor | None:
+        """The penalty on the current parameters, a 0-d tensor; None without a regularizer.
+
+        Raises:
+            RuntimeError: the regularizer gave a number that is not zero, through which no gradient can flow.
+        """
+        if self._regularizer is None:
+            return None
+        penalty = self._regularizer(self)
+        if isinstance(penalty, torch.Tensor):
+            return penalty
+        if penalty == 0.0:  # no parameter matched
+            return torch.zeros((), device=util.int_to_device(self._get_prediction_device()))
+        raise RuntimeError(
+            f"regularizer: expected a tensor, got the number {penalty!r}, which no gradient flows through; "
+            "return a tensor from each regularizer's __call__"
+        )
+
+    def forward_on_instance(self, instance: Instance) -> dict[str, Any]:
+        """Readable outputs for one instance, see `forward_on_instances`."""
+        return self.forward_on_instances([instance])[0]
+
+    def forward_on_instances(self, instances: Sequence[Instance]) -> list[dict[str, Any]]:
+        """Run the model on instances as one batch and hand each instance its share of the outputs.
+
+        Computes no gradients, but leaves the mode (training or evaluation) as it is.
+
+        Returns:
+            For each instance the outputs, after `make_output_human_readable`: tensors as numpy arrays without the
+            batch dimension. An output that cannot be split by instance is left out, with one warning per key.
+        """
+        if not instances:
+            return []
+        with torch.no_grad():
+            batch = Batch(list(instances))
+            batch.index_instances(self.vocab)
+            device = util.int_to_device(self._get_prediction_device())
+            inputs = util.move_to_device(batch.as_tensor_dict(), device)
+            outputs = self.make_output_human_readable(self(**inputs))
+        shares: list[dict[str, Any]] = [{} for _ in instances]
+        for name, values in outputs.items():
+            if values is None:
+                continue
+            rows = _rows(values)
+            if rows is None or len(rows) != len(instances):
+                self._warn_about_output(name)
+                continue
+            for share, row in zip(shares, rows, strict=True):
+                share[name] = row
+        return shares
+
+    def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
+        """Add what a person wants to read, such as label names, to the outputs of `forward`; changes the dict itself."""
+        return output_dict
+
+    def get_metrics(self, reset: bool = False) -> dict[str, float]:
+        """Metrics since the last reset; names that begin with `_` are kept in results and hidden from progress bars."""
+        return {}
+
+    def get_parameters_for_histogram_logging(self) -> list[str]:
+        """Names of the parameters whose distribution is worth logging: all of them."""
+        return [name for name, _ in self.named_parameters()]
+
+    get_parameters_for_histogram_tensorboard_logging = get_parameters_for_histogram_logging
+
+    def extend_embedder_vocab(self, embedding_sources_mapping: Mapping[str, str] | None = None) -> None:
+        """Make every embedding as large as the vocabulary, which may have grown since it was built.
+
+        Args:
+            embedding_sources_mapping: dotted path of a module -> file of pretrained vectors for its new words.
+        """
+        sources = embedding_sources_mapping or {}
+        for path, module in self.named_modules():
+            extend = getattr(module, "extend_vocab", None)
+            if extend is not None:
+                extend(self.vocab, extension_pretrained_file=sources.get(path), model_path=path)
+
+    @classmethod
+    def load(
+        cls,
+        config: Params,
+        serialization_dir: str | os.PathLike[str],
+        weights_file: str | os.PathLike[str] | None = None,
+        cuda_device: int = -1,
+    ) -> Model:
+        """Rebuild a trained model from its run's folder.
+
+        Args:
+            config: the whole config of the experiment.
+            serialization_dir: folder with the vocabulary and the weights.
+            weights_file: weights to use instead of `best.th` in that folder.
+            cuda_device: number of a GPU, or -1 for the CPU.
+
+        Raises:
+            ConfigurationError: the config names no model type.
+            RuntimeError: the weights do not fit the model.
+        """
+        choice = config["model"]
+        name = choice if isinstance(choice, str) else choice.get("type")
+        if not isinstance(name, str):
+            raise ConfigurationError(f"model.type: expected the registered name of a model, got {name!r}")
+        model_class = Model.by_name(name)
+        if not (isinstance(model_class, type) and issubclass(model_class, Model)):
+            model_class = Model  # registered with a constructor function, which has no `_load` of its own
+        return model_class._load(config, serialization_dir, weights_file, cuda_device)
+
+    @classmethod
+    def _load(
+        cls,
+        config: Params,
+        serialization_dir: str | os.PathLike[str],
+        weights_file: str | os.PathLike[str] | None = None,
+        cuda_device: int = -1,
+    ) -> Model:
+        """What `load` does once the class is known; override it for a model that is stored differently."""
+        folder = os.fspath(serialization_dir)
+        model_params = config["model"]
+        if isinstance(model_params, str):
+            model_params = Params({"type": model_params}, "model.")
+        else:
+            remove_weights_related_keys_from_params(model_params)  # all weights are in the archive
+        model = Model.from_params(
+            params=model_params, vocab=_load_vocabulary(config, folder), serialization_dir=folder
+        )
+        device = util.int_to_device(cuda_device)
+        model.to(device)
+        model.extend_embedder_vocab()
+        path = os.fspath(weights_file or os.path.join(folder, DEFAULT_WEIGHTS))
+        load_weights(model, path, device)
+        return model
+
+    @classmethod
+    def from_archive(cls, archive_file: str, vocab: Vocabulary | None = None) -> Model:
+        """The trained model of an archive, registered as the model type `from_archive` to train it further.
+
+        Args:
+            archive_file: path or URL of a `model.tar.gz`, or the folder of a run.
+            vocab: vocabulary of the new data; the model's own is extended by it, and so are the embeddings.
+        """
+        from nlpreg.models.archival import load_archive  # archival loads models, so it imports this module
+
+        model = load_archive(archive_file).model
+        if vocab is not None:
+            model.vocab.extend_from_vocab(vocab)
+            model.extend_embedder_vocab()
+        return model
+
+    def _get_prediction_device(self) -> int:
+        """Number of the GPU that holds the parameters, -1 for the CPU or a model without parameters.
+
+        Raises:
+            ConfigurationError: the parameters are on several devices.
+        """
+        devices = {util.get_device_of(parameter) for parameter in self.parameters()}
+        if len(devices) > 1:
+            raise ConfigurationError(f"model: parameters are on several devices ({sorted(devices)}), expected one")
+        return devices.pop() if devices else -1
+
+    @classmethod
+    def _warn_about_output(cls, name: str) -> None:
+        if name not in Model._warned_about_outputs:
+            Model._warned_about_outputs.add(name)
+            logger.warning(
+                "output %r cannot be split by instance (its length is not the batch size) and is left out", name
+            )
+
+
+Model.register("from_archive", constructor="from_archive")(Model)
+
+
+def remove_weights_related_keys_from_params(
+    params: Params, keys: Sequence[str] = ("pretrained_file", "initializer")
+) -> None:
+    """Delete `keys` from `params` and from every object in it: what only matters before there are trained weights."""
+    remove_keys_from_params(params, list(keys))
+
+
+def remove_pretrained_embedding_params(params: Params) -> None:
+    """Delete every `pretrained_file`; the older name of `remove_weights_related_keys_from_params`."""
+    remove_keys_from_params(params, ["pretrained_file"])
+
+
+def _rows(values: Any) -> Sequence[Any] | numpy.ndarray[Any, Any] | None:
+    """Values as a sequence over instances, or None when they are none."""
+    if isinstance(values, torch.Tensor):
+        values = values.detach().cpu()
+        if values.dim() == 0:
+            values = values.unsqueeze(0)  # so that the loss of a batch of one survives
+        if values.dtype == torch.bfloat16:
+            values = values.float()  # numpy knows no bfloat16
+        array: numpy.ndarray[Any, Any] = values.numpy()
+        return array
+    if isinstance(values, (Sequence, numpy.ndarray)) and not isinstance(values, (str, bytes)):
+        return values
+    return None
+
+
+def _load_vocabulary(config: Params, folder: str) -> Vocabulary:
+    """The vocabulary saved beside a model, of the class and with the special tokens that its config names."""
+    params = config.get("vocabulary", Params({}))
+    if isinstance(params, str):
+        params = Params({"type": params})
+    choice = params.pop_choice("type", Vocabulary.list_available(), default_to_first_choice=True)
+    vocabulary_class, _ = Vocabulary.resolve_class_name(choice)
+    vocabulary: Vocabulary = vocabulary_class.from_files(
+        os.path.join(folder, VOCABULARY_FOLDER), params.get("padding_token", None), params.get("oov_token", None)
+    )
+    return vocabulary

@@ -1,0 +1,124 @@
+"""Weights from a file into a model: tensors only, never code, and every mismatch said."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+import zipfile
+from typing import Any
+
+import torch
+
+from nlpreg.common.checks import ConfigurationError
+
+__all__ = ["ArchiveError", "load_weights", "read_weights"]
+
+MAX_NAMES_SHOWN = 8
+
+
+class ArchiveError(ConfigurationError, RuntimeError):
+    """An archive, or a file in it, is missing, damaged, hostile or does not fit its model."""
+
+
+def read_weights(path: str, device: torch.device | str = "cpu") -> dict[str, torch.Tensor]:
+    """Read a state dict, as `torch.save` writes it.
+
+    Args:
+        path: the file.
+        device: where the tensors go.
+
+    Raises:
+        ArchiveError: the file is missing, damaged, or holds anything but a dictionary of tensors.
+    """
+    if not os.path.isfile(path):
+        raise ArchiveError(f"{path}: there is no such weights file")
+    _refuse_compressed_members(path)
+    try:
+        state: Any = torch.load(path, map_location=device, weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ArchiveError(
+            f"{path}: refused, because the file is damaged or holds more than tensors and plain values, and such "
+            f"objects can run code when they are loaded; {_first_sentence(error)}"
+        ) from error
+    except (RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, OSError, zipfile.BadZipFile) as error:
+        raise ArchiveError(
+            f"{path}: the weights cannot be read, so the file is damaged or cut off ({_first_sentence(error)}); "
+            "copy or train it again"
+        ) from error
+    if not isinstance(state, dict):
+        raise ArchiveError(f"{path}: expected a dictionary of tensors, got a {type(state).__name__}")
+    for name, value in state.items():
+        if not (isinstance(name, str) and isinstance(value, torch.Tensor)):
+            raise ArchiveError(
+                f"{path}: expected a dictionary of tensors, but {name!r} is a {type(value).__name__}; "
+                "a training state is no weights file"
+            )
+    return state
+
+
+def load_weights(model: torch.nn.Module, path: str, device: torch.device | str = "cpu") -> None:
+    """Load a file's weights into `model`, all of them and nothing else.
+
+    A parameter that the file lacks is forgiven if the module that owns it, or one above, matches its name by a regex
+    of the class attribute `authorized_missing_keys`.
+
+    Raises:
+        ArchiveError: names or shapes differ; the message lists them.
+    """
+    state = read_weights(path, device)
+    own = model.state_dict()
+    shapes = [
+        f"{name} is {tuple(state[name].shape)} in the file and {tuple(tensor.shape)} in the model"
+        for name, tensor in own.items()
+        if name in state and isinstance(tensor, torch.Tensor) and state[name].shape != tensor.shape
+    ]
+    if shapes:
+        raise ArchiveError(f"{path}: the weights are of another shape than the model: {_some(shapes)}")
+    try:
+        missing, unexpected = model.load_state_dict(state, strict=False)
+    except RuntimeError as error:
+        raise ArchiveError(f"{path}: the weights do not fit the model: {error}") from error
+    missing = [name for name in missing if not _is_authorized(model, name)]
+    if missing or unexpected:
+        parts = []
+        if missing:
+            parts.append(f"the file lacks {_some(list(missing))}")
+        if unexpected:
+            parts.append(f"the model has no {_some(list(unexpected))}")
+        raise ArchiveError(
+            f"{path}: the weights do not fit the model: {'; '.join(parts)}. "
+            "Use the config that the weights were trained with"
+        )
+
+
+def _is_authorized(model: torch.nn.Module, name: str) -> bool:
+    """Whether a module on the way to `name` allows a file to lack it."""
+    module: Any = model
+    steps = name.split(".")
+    for position in range(len(steps)):
+        patterns = getattr(module, "authorized_missing_keys", None) or ()
+        rest = ".".join(steps[position:])
+        if any(re.search(pattern, rest) for pattern in patterns):
+            return True
+        module = getattr(module, steps[position], None)
+    return False
+
+
+def _refuse_compressed_members(path: str) -> None:
+    """Torch stores tensors uncompressed; a compressed member could unpack to any size."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as file:
+        if any(member.compress_type != zipfile.ZIP_STORED for member in file.infolist()):
+            raise ArchiveError(f"{path}: refused, because its contents are compressed, which torch.save never does")
+
+
+def _some(items: list[str]) -> str:
+    rest = len(items) - MAX_NAMES_SHOWN
+    return ", ".join(items[:MAX_NAMES_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _first_sentence(error: BaseException) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0].split(". ")[0][:300]
