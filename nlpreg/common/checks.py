@@ -1,0 +1,131 @@
+"""The error of a wrong configuration, and small checks of dimensions and devices."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import subprocess
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = [
+    "ConfigurationError",
+    "ConfigurationTypeError",
+    "ExperimentalFeatureWarning",
+    "check_dimensions_match",
+    "check_for_gpu",
+    "check_for_java",
+    "log_pytorch_version_info",
+    "parse_cuda_device",
+]
+
+logger = logging.getLogger(__name__)
+
+
+class ConfigurationError(Exception):
+    """A configuration, or data that contradicts it, is wrong: the user can put it right.
+
+    Args:
+        message: where, what was expected, what was found, what to do; `str(error)` is exactly this.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class ConfigurationTypeError(ConfigurationError, TypeError):
+    """A configuration value has the wrong type; caught as `TypeError` too."""
+
+
+class ExperimentalFeatureWarning(RuntimeWarning):
+    """Something whose interface may still change is in use."""
+
+
+def log_pytorch_version_info() -> None:
+    """Log PyTorch's version."""
+    import torch
+
+    logger.info("PyTorch version: %s", torch.__version__)
+
+
+def check_dimensions_match(dimension_1: int, dimension_2: int, dim_1_name: str, dim_2_name: str) -> None:
+    """Compare two sizes that must agree.
+
+    Raises:
+        ConfigurationError: they differ; the message names both and gives their values.
+    """
+    if dimension_1 != dimension_2:
+        raise ConfigurationError(
+            f"{dim_1_name} must match {dim_2_name}, but got {dimension_1} and {dimension_2}; "
+            "change one of them in the config"
+        )
+
+
+def parse_cuda_device(cuda_device: str | int | list[int]) -> int:
+    """One device number from the forms that a command line or a config may have.
+
+    Args:
+        cuda_device: a number, a text such as "0" or "0,1", or a list of numbers; negative is the CPU.
+
+    Raises:
+        ConfigurationError: more than one device.
+    """
+    if isinstance(cuda_device, int):
+        return cuda_device
+    items = cuda_device.split(",") if isinstance(cuda_device, str) else list(cuda_device)
+    numbers = [int(item) for item in items if str(item).strip()]
+    if len(numbers) > 1:
+        raise ConfigurationError(
+            f"cuda_device: expected one device, got {numbers}; to use several, give the config a section "
+            f'"distributed": {{"cuda_devices": {numbers}}} and leave cuda_device out'
+        )
+    return numbers[0] if numbers else -1
+
+
+def check_for_gpu(device: int | torch.device | Iterable[int | torch.device] | None) -> None:
+    """Make sure that every device asked for is there.
+
+    Raises:
+        ConfigurationError: a GPU is asked for and none, or not that many, can be used.
+    """
+    import torch
+
+    if device is None:
+        return
+    if not isinstance(device, (int, torch.device)):
+        for one in device:
+            check_for_gpu(one)
+        return
+    if isinstance(device, torch.device):
+        if device.type != "cuda":
+            return
+        index = device.index or 0
+    else:
+        index = device
+    if index < 0:
+        return
+    available = torch.cuda.device_count()
+    if available == 0:
+        raise ConfigurationError(
+            f"GPU {index} was asked for, but PyTorch finds no GPU here (torch.cuda.device_count() is 0); "
+            'set "cuda_device" to -1 to run on the CPU'
+        )
+    if index >= available:
+        raise ConfigurationError(
+            f"GPU {index} was asked for, but there are only {available}, numbered from 0 to {available - 1}"
+        )
+
+
+def check_for_java() -> bool:
+    """Whether a Java runtime answers on this machine."""
+    java = shutil.which("java")
+    if java is None:
+        return False
+    return subprocess.run([java, "-version"], capture_output=True, check=False).returncode == 0

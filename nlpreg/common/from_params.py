@@ -1,0 +1,230 @@
+"""`FromParams`: objects built from a section of the config by their constructor's type hints."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, cast
+
+from nlpreg.common.annotations import plain
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.hints import (
+    remove_optional,
+    signature_of,
+    takes_arg,
+    takes_kwargs,
+)
+from nlpreg.common.nodes import Call
+from nlpreg.common.params import Params
+from nlpreg.common.problems import problems_error
+from nlpreg.common.registry import REGISTRY
+from nlpreg.common.resolve import Resolver, make_lazy
+
+__all__ = [
+    "FromParams",
+    "can_construct_from_params",
+    "construct_arg",
+    "create_extras",
+    "create_kwargs",
+    "infer_constructor_params",
+    "infer_method_params",
+    "infer_params",
+    "is_base_registrable",
+    "pop_and_construct_arg",
+    "remove_optional",
+    "takes_arg",
+    "takes_kwargs",
+]
+
+T = TypeVar("T", bound="FromParams")
+
+
+class FromParams:
+    """Mixed into a class, gives it `from_params`: its constructor's annotations say how to read the config."""
+
+    @classmethod
+    def from_params(
+        cls: type[T],
+        params: Params,
+        constructor_to_call: Callable[..., T] | None = None,
+        constructor_to_inspect: Callable[..., T] | None = None,
+        **extras: Any,
+    ) -> T:
+        """Build an object, and everything inside it.
+
+        The whole section is read beside the constructors' annotations first; only if nothing is wrong with it is
+        anything constructed.
+
+        Args:
+            params: the section of the config; its keys are used up. A string stands for {"type": string}.
+            constructor_to_call: what to call instead of the class.
+            constructor_to_inspect: whose parameters to read instead of those of the class's `__init__`.
+            **extras: objects that no config holds, handed to every constructor inside that names them.
+
+        Raises:
+            ConfigurationError: the section is wrong; the message lists everything that is (it is also a
+                `TypeError` where a value has the wrong type).
+        """
+        if params is None:
+            return cast("T", None)
+        if isinstance(params, str):
+            params = Params({"type": params})
+        if not isinstance(params, Params):
+            raise ConfigurationError(
+                f"{cls.__name__}.from_params: expected Params or a string, got {type(params).__name__} {params!r}"
+            )
+        resolver = Resolver(extras)
+        path = params.history.rstrip(".")
+        config = plain(params)
+        if constructor_to_call is None:
+            node = resolver.object(cls, config, path, entry=True)
+        else:
+            constructor = constructor_to_call if constructor_to_call is not cls else None
+            node = resolver.call(cls, constructor, config, path)
+        if resolver.problems:
+            raise problems_error(resolver.problems)
+        result = node.build(extras)
+        params.params.clear()
+        return cast("T", result)
+
+    def _to_params(self) -> dict[str, Any]:
+        """The section of the config that would build this object; for subclasses to write.
+
+        Raises:
+            NotImplementedError: the class does not say how.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not define _to_params")
+
+    def to_params(self) -> Params:
+        """The section of the config that would build this object, and those of the objects inside it."""
+
+        def replaced(value: Any) -> Any:
+            if isinstance(value, FromParams):
+                return value.to_params().as_dict(quiet=True)
+            if isinstance(value, Params):
+                return replaced(value.as_dict(quiet=True))
+            if isinstance(value, dict):
+                return {key: replaced(item) for key, item in value.items()}
+            if isinstance(value, (list, tuple, set)):
+                return [replaced(item) for item in value]
+            return value
+
+        return Params(replaced(self._to_params()))
+
+
+def can_construct_from_params(type_: Any) -> bool:
+    """Whether values of this annotation are built from a config: scalars, `Lazy`, classes with `from_params`, and
+    containers of such."""
+    if type_ in (str, int, float, bool):
+        return True
+    origin = typing.get_origin(type_)
+    if getattr(origin, "__name__", "") == "Lazy":
+        return True
+    if origin is not None:
+        arguments = [argument for argument in typing.get_args(type_) if argument is not ...]
+        return bool(arguments) and all(
+            argument is type(None) or can_construct_from_params(argument) for argument in arguments
+        )
+    return hasattr(type_, "from_params")
+
+
+def is_base_registrable(cls: type) -> bool:
+    """Whether a class is the root of a family of registered ones."""
+    ancestors = [base for base in cls.__mro__[1:] if base.__name__ == "Registrable" or REGISTRY.get(base)]
+    is_registrable = any(base.__name__ == "Registrable" for base in cls.__mro__[1:])
+    return is_registrable and all(
+        base.__name__ == "Registrable" or not any(b.__name__ == "Registrable" for b in base.__mro__[1:])
+        for base in ancestors
+    )
+
+
+def infer_constructor_params(
+    cls: type, constructor: Callable[..., Any] | None = None
+) -> dict[str, inspect.Parameter]:
+    """The parameters of a class's constructor, with those that its `**kwargs` hand on to its parents."""
+    return dict(signature_of(cls, constructor).parameters)
+
+
+infer_params = infer_constructor_params
+
+
+def infer_method_params(cls: type, method: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """The same for any method of the class."""
+    return dict(signature_of(cls, method).parameters)
+
+
+def create_extras(cls: Any, extras: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the extras that a class's `from_params` (or, without one, the class) accepts."""
+    return cast("dict[str, Any]", make_lazy(cls, None, extras)._constructor_extras)
+
+
+def create_kwargs(
+    constructor: Callable[..., Any], cls: type, params: Params, **extras: Any
+) -> dict[str, Any]:
+    """The arguments for a constructor, built from `params`, whose keys are used up.
+
+    Raises:
+        ConfigurationError: something in `params` is wrong.
+    """
+    resolver = Resolver(extras)
+    node = Call(cls, constructor, params.history.rstrip("."))
+    own = None if constructor is getattr(cls, "__init__", None) else constructor
+    resolver.arguments(node, signature_of(cls, own), plain(params))
+    if resolver.problems:
+        raise problems_error(resolver.problems)
+    arguments = node.keyword_arguments(extras)
+    params.params.clear()
+    return arguments
+
+
+def pop_and_construct_arg(
+    class_name: str, argument_name: str, annotation: Any, default: Any, params: Params, **extras: Any
+) -> Any:
+    """Take one argument out of `params` and build it.
+
+    Args:
+        class_name: whose argument it is, for messages.
+        argument_name: its key.
+        annotation: its type.
+        default: its value where there is no such key; `inspect.Parameter.empty` if it is required.
+        params: the section of the config.
+        **extras: as in `FromParams.from_params`.
+
+    Raises:
+        ConfigurationError: the value is wrong, or missing.
+    """
+    if argument_name in extras and argument_name not in params:
+        return extras[argument_name]
+    if argument_name not in params:
+        if default is inspect.Parameter.empty:
+            raise ConfigurationError(
+                f'key "{params.history}{argument_name}" is required by {class_name}, but missing'
+            )
+        return default
+    value = params.params.pop(argument_name)
+    return construct_arg(class_name, f"{params.history}{argument_name}", value, annotation, default, **extras)
+
+
+def construct_arg(
+    class_name: str, argument_name: str, popped_params: Any, annotation: Any, default: Any, **extras: Any
+) -> Any:
+    """Build one argument from its value in the config.
+
+    Args:
+        class_name: whose argument it is.
+        argument_name: its name or key path, for messages.
+        popped_params: the value; a plain dict will do.
+        annotation: its type.
+        default: unused; old callers pass it.
+        **extras: as in `FromParams.from_params`.
+
+    Raises:
+        ConfigurationError: the value does not fit the annotation.
+    """
+    resolver = Resolver(extras)
+    parameter = inspect.Parameter("it", inspect.Parameter.KEYWORD_ONLY, annotation=annotation)
+    node = resolver.argument(parameter, popped_params, argument_name, type(class_name, (), {}))
+    if resolver.problems:
+        raise problems_error(resolver.problems)
+    return node.build(extras)

@@ -1,0 +1,150 @@
+"""Plugins: packages of third parties that register their own parts.
+
+Three ways in: entry points of the group `nlpreg.plugins`, the files `.nlpreg_plugins` (working folder) and
+`~/.nlpreg/plugins` with a module name a line, and `--include-package`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nlpreg.common.registry import REGISTRY
+from nlpreg.common.util import push_python_path
+
+__all__ = [
+    "DEFAULT_PLUGINS",
+    "ENTRY_POINT_GROUP",
+    "GLOBAL_PLUGINS_FILENAME",
+    "LOCAL_PLUGINS_FILENAME",
+    "Plugin",
+    "discover_file_plugins",
+    "discover_plugins",
+    "import_builtin_parts",
+    "import_plugins",
+    "load_plugins",
+]
+
+logger = logging.getLogger(__name__)
+
+ENTRY_POINT_GROUP = "nlpreg.plugins"
+LOCAL_PLUGINS_FILENAME = ".nlpreg_plugins"
+GLOBAL_PLUGINS_FILENAME = str(Path.home() / ".nlpreg" / "plugins")
+DEFAULT_PLUGINS: tuple[str, ...] = ()
+"""Packages tried without being declared; the parts of AllenNLP's companion package are built in, so there are none."""
+
+_BUILTIN_PARTS = ("data", "modules", "training", "models", "predictors", "evaluation")
+
+
+@dataclass
+class Plugin:
+    """A plugin that was found.
+
+    Args:
+        module: what is imported.
+        source: where its name was found.
+        error: why it could not be imported; None if it was.
+        registered: (name of the base, registered name) of what it added.
+    """
+
+    module: str
+    source: str
+    error: str | None = None
+    registered: list[tuple[str, str]] = field(default_factory=list)
+
+
+def import_builtin_parts() -> None:
+    """Fill the registries with everything that nlpreg itself brings."""
+    for part in _BUILTIN_PARTS:
+        importlib.import_module(f"nlpreg.{part}")
+
+
+def discover_file_plugins(plugins_filename: str = LOCAL_PLUGINS_FILENAME) -> Iterable[str]:
+    """The module names in a plugins file, one a line, blank lines skipped; none where there is no such file."""
+    path = Path(plugins_filename)
+    if not path.is_file():
+        return
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.strip():
+            yield line.strip()
+
+
+def discover_plugins() -> Iterable[str]:
+    """Module names of all plugins: entry points, then the local file, then the global one; each once.
+
+    While the local file's are handed out, the working folder is first on `sys.path`.
+    """
+    for plugin in _discovered():
+        yield plugin.module
+
+
+def _discovered() -> Iterator[Plugin]:
+    seen: set[str] = set()
+    for entry_point in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP):
+        if entry_point.module not in seen:
+            seen.add(entry_point.module)
+            package = entry_point.dist.name if entry_point.dist else "?"
+            yield Plugin(entry_point.module, f"entry point {entry_point.name!r} of the package {package}")
+    with push_python_path("."):
+        for name in discover_file_plugins(LOCAL_PLUGINS_FILENAME):
+            if name not in seen:
+                seen.add(name)
+                yield Plugin(name, os.path.abspath(LOCAL_PLUGINS_FILENAME))
+    for name in discover_file_plugins(GLOBAL_PLUGINS_FILENAME):
+        if name not in seen:
+            seen.add(name)
+            yield Plugin(name, GLOBAL_PLUGINS_FILENAME)
+
+
+def load_plugins() -> list[Plugin]:
+    """Import every plugin; one that fails is reported and leaves the others alone.
+
+    Returns:
+        All that were found, each with what it registered or why it failed.
+    """
+    _append_working_folder()
+    plugins = []
+    for plugin in _discovered():
+        before = {(base, name) for base, names in REGISTRY.items() for name in names}
+        try:
+            importlib.import_module(plugin.module)
+        except Exception as error:  # a third party's code may raise anything; it must not take nlpreg down
+            plugin.error = f"{type(error).__name__}: {error}"
+            logger.error("the plugin %s (%s) was left out: %s", plugin.module, plugin.source, plugin.error)
+            logger.debug("%s", traceback.format_exc())
+        after = ((base, name) for base, names in list(REGISTRY.items()) for name in names)
+        plugin.registered = [(base.__name__, name) for base, name in after if (base, name) not in before]
+        if not plugin.registered and plugin.error is None:
+            plugin.registered = _registered_by(plugin.module)
+        plugins.append(plugin)
+    return plugins
+
+
+def import_plugins() -> None:
+    """Fill the registries: nlpreg's own parts, then every plugin's."""
+    import_builtin_parts()
+    load_plugins()
+
+
+def _append_working_folder() -> None:
+    """Worker processes started anew must be able to import what stands in the working folder."""
+    folder = os.getcwd()
+    if folder not in sys.path:
+        sys.path.append(folder)
+
+
+def _registered_by(module: str) -> list[tuple[str, str]]:
+    """What a package imported earlier has registered."""
+    return [
+        (base.__name__, name)
+        for base, names in REGISTRY.items()
+        for name, (cls, _) in names.items()
+        if (getattr(cls, "__module__", "") + ".").startswith(module + ".")
+    ]

@@ -1,0 +1,74 @@
+"""What is wrong with a config: every fault with its place, what was expected, what was found, what to do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nlpreg.common.checks import ConfigurationError, ConfigurationTypeError
+
+__all__ = ["ConfigurationProblems", "Problem", "found", "problems_error"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One fault in a config.
+
+    Args:
+        path: dotted key path, such as `model.encoder.hidden_size`; empty for the whole config.
+        message: what was expected, what was found, and what to do.
+        is_type: whether the value has the wrong type (old code expects a `TypeError` then).
+        location: "file:line" where the key stands, once known.
+    """
+
+    path: str
+    message: str
+    is_type: bool = False
+    location: str = ""
+
+    def __str__(self) -> str:
+        place = self.path or "the config"
+        return f"{place}: {self.message}" + (f" ({self.location})" if self.location else "")
+
+
+class ConfigurationProblems(ConfigurationError):
+    """All the faults that were found, in one error.
+
+    Args:
+        problems: at least one.
+        message: the text; by default one line a problem.
+    """
+
+    def __init__(self, problems: Sequence[Problem], message: str | None = None) -> None:
+        self.problems = list(problems)
+        super().__init__(message or "\n".join(str(problem) for problem in self.problems))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self), (self.problems, self.message))
+
+
+class _TypeProblems(ConfigurationProblems, ConfigurationTypeError):
+    """As above where one of them is a wrong type, so that `except TypeError` sees it."""
+
+
+def problems_error(problems: Sequence[Problem]) -> ConfigurationProblems:
+    """The error to raise for these problems."""
+    kind = _TypeProblems if any(problem.is_type for problem in problems) else ConfigurationProblems
+    return kind(problems)
+
+
+def found(value: Any) -> str:
+    """A config value as a message shows it: JSON, cut short, with its kind where that helps."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=str)
+    except (TypeError, ValueError):
+        text = repr(value)
+    if len(text) > 60:
+        text = text[:57] + "..."
+    kinds = {str: "a string", dict: "an object", list: "a list", bool: "a boolean"}
+    kind = kinds.get(type(value))
+    if kind is None and isinstance(value, (int, float)):
+        kind = "a number"
+    return f"{text} ({kind})" if kind else text

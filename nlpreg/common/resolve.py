@@ -1,0 +1,251 @@
+"""The first step of construction: a config beside type hints gives a tree of calls, or the list of all that is wrong.
+
+Nothing is constructed here and no data is read.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from nlpreg.common.annotations import AnnotationResolver
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.hints import Signature, signature_of, type_name
+from nlpreg.common.nodes import Call, ForeignCall, LazyCall, Literal, Node, OpaqueCall
+from nlpreg.common.problems import Problem, found
+from nlpreg.common.registry import REGISTRY, find_registered, names_of
+from nlpreg.common.suggestions import did_you_mean, nearest
+
+__all__ = ["KNOWN_EXTRAS", "Resolver", "make_lazy", "overrides_from_params"]
+
+KNOWN_EXTRAS = frozenset(
+    [
+        "vocab",
+        "instances",
+        "serialization_dir",
+        "reader",
+        "data_path",
+        "model",
+        "optimizer",
+        "model_parameters",
+        "parameter_groups",
+        "parameters",
+        "data_loader",
+        "validation_data_loader",
+        "local_rank",
+        "world_size",
+        "distributed",
+        "cuda_device",
+        "ddp_accelerator",
+        "num_epochs",
+        "num_steps_per_epoch",
+        "batch_size",
+    ]
+)
+"""What nlpreg's own classes hand to their `Lazy` arguments."""
+
+
+class Resolver(AnnotationResolver):
+    """Walks a config beside type hints; collects every problem in `problems`.
+
+    Args:
+        available: names of the extras that will be passed when the tree is built.
+        lenient: whether arguments that are missing may come from somewhere that cannot be seen from here.
+    """
+
+    def __init__(self, available: Iterable[str] = (), lenient: bool = False) -> None:
+        self.problems: list[Problem] = []
+        self.available = frozenset(available)
+        self.lenient = lenient
+
+    def child(self) -> Resolver:
+        """A resolver in the same situation with a list of problems of its own."""
+        return Resolver(self.available, self.lenient)
+
+    def report(self, path: str, message: str, is_type: bool = False) -> None:
+        """Add a problem."""
+        self.problems.append(Problem(path, message, is_type))
+
+    def object(self, cls: Any, value: Any, path: str, entry: bool = False) -> Node:
+        """Resolve an object of a class that has `from_params`.
+
+        Args:
+            cls: the class, or the base of a registry.
+            value: its section of the config, or a registered name.
+            path: key path of the section.
+            entry: whether `cls.from_params` itself is asking, so that an override of it is not called again.
+        """
+        if isinstance(value, str):
+            value = {"type": value}
+        if not isinstance(value, Mapping):
+            if isinstance(value, cls):
+                return Literal(value)
+            self.report(
+                path, f"expected {type_name(cls)}: an object or a registered name, found {found(value)}"
+            )
+            return Literal(value)
+        if not entry and overrides_from_params(cls):
+            return OpaqueCall(cls, value, path, accepts=_accepted_extras(cls))
+        if REGISTRY.get(cls):
+            return self._registered(cls, dict(value), path)
+        if _is_registry_base(cls):
+            self.report(
+                path,
+                f"nothing is registered as {cls.__name__}; import the package that registers it "
+                "(--include-package NAME, or a line in .nlpreg_plugins)",
+            )
+            return Literal(value)
+        return self.call(cls, None, value, path)
+
+    def _registered(self, base: Any, config: dict[str, Any], path: str) -> Node:
+        """Resolve a section whose `type` chooses the class."""
+        type_path = f"{path}.type" if path else "type"
+        try:
+            names = names_of(base, base.default_implementation)
+            if "type" not in config and base.default_implementation is None:
+                raise ConfigurationError(
+                    f'required, but missing: "type" says which {base.__name__} '
+                    f"(known: {', '.join(sorted(names))})" + did_you_mean("type", config)
+                )
+            name = config.pop("type", base.default_implementation)
+            if not isinstance(name, str):
+                raise ConfigurationError(
+                    f"expected the name of a {base.__name__}, found {found(name)}"
+                    f" (known: {', '.join(sorted(names))})"
+                )
+            cls, constructor_name = find_registered(base, name)
+        except ConfigurationError as error:
+            self.report(type_path, str(error))
+            return Literal(config)
+        if not hasattr(cls, "from_params"):
+            return self.foreign(cls, config, path, name)
+        constructor = getattr(cls, constructor_name) if constructor_name else None
+        if overrides_from_params(cls):
+            options = {
+                "constructor_to_call": constructor or cls,
+                "constructor_to_inspect": constructor or cls.__init__,
+            }
+            return OpaqueCall(cls, config, path, options, _accepted_extras(cls), type_name=name)
+        node = self.call(cls, constructor, config, path)
+        node.type_name = name
+        return node
+
+    def call(self, cls: Any, constructor: Any, value: Mapping[str, Any], path: str) -> Call:
+        """Resolve the arguments of a constructor.
+
+        Args:
+            cls: the class.
+            constructor: one of its classmethods, or None for the class itself.
+            value: the section of the config.
+            path: its key path.
+        """
+        node = Call(cls, constructor or cls, path)
+        self.arguments(node, signature_of(cls, constructor), dict(value))
+        return node
+
+    def foreign(self, cls: Any, config: dict[str, Any], path: str, name: str) -> Call:
+        """Resolve a class or function that knows nothing of nlpreg: names are checked, values passed as they are."""
+        node = ForeignCall(cls, cls, path, type_name=name)
+        signature = signature_of(cls)
+        plain = {
+            key: parameter.replace(annotation=inspect.Parameter.empty)
+            for key, parameter in signature.parameters.items()
+        }
+        self.arguments(node, Signature(plain, signature.open), config)
+        node.from_extras = [key for key in node.from_extras if key not in node.defaults]
+        return node
+
+    def arguments(self, node: Call, signature: Signature, config: dict[str, Any]) -> None:
+        """Fill in the arguments of `node`; report what is missing and what nothing takes."""
+        missing: list[str] = []
+        for name, parameter in signature.parameters.items():
+            path = f"{node.path}.{name}" if node.path else name
+            if name in config:
+                node.arguments[name] = self.argument(parameter, config.pop(name), path, node.cls)
+            elif name in self.available:
+                node.from_extras.append(name)
+            elif parameter.default is inspect.Parameter.empty:
+                missing.append(name)
+            else:
+                node.defaults[name] = parameter.default
+        if signature.open:
+            node.raw = config
+        else:
+            self._report_unknown(node, signature, config, missing)
+        if not self.lenient:
+            for name in missing:
+                path = f"{node.path}.{name}" if node.path else name
+                expected = type_name(signature.parameters[name].annotation)
+                self.report(
+                    path, f'key "{name}" is required by {_name(node.cls)}, but missing; expected {expected}'
+                )
+
+    def _report_unknown(
+        self, node: Call, signature: Signature, unknown: dict[str, Any], missing: list[str]
+    ) -> None:
+        """One problem for each key that nothing takes; a key that is a misspelt missing one accounts for both."""
+        free = [name for name in signature.parameters if name not in node.arguments]
+        for key in unknown:
+            path = f"{node.path}.{key}" if node.path else key
+            meant = nearest(key, free)
+            if meant is None:
+                known = ", ".join(signature.parameters) or "no arguments"
+                self.report(path, f"unknown key: {_name(node.cls)} takes {known}")
+                continue
+            needed = ", which is required" if meant in missing else ""
+            if meant in missing:
+                missing.remove(meant)
+            self.report(path, f'unknown key; did you mean "{meant}"{needed}? ({_name(node.cls)})')
+
+    def lazy(self, cls: Any, value: Any, path: str, owner: Any) -> Node:
+        """Resolve an argument that will be built later, when more extras are known."""
+        if isinstance(value, str):
+            value = {"type": value}
+        if not isinstance(value, Mapping):
+            self.report(
+                path, f"expected {type_name(cls)}: an object or a registered name, found {found(value)}"
+            )
+            return Literal(value)
+        node = LazyCall(cls, value, path, make_lazy)
+        if hasattr(cls, "from_params"):
+            ours = str(getattr(owner, "__module__", "")).startswith("nlpreg.")
+            later = Resolver(self.available | KNOWN_EXTRAS, lenient=self.lenient or not ours)
+            node.inner = later.object(cls, value, path)
+            self.problems.extend(later.problems)
+        return node
+
+
+def make_lazy(cls: Any, params: Any, extras: Mapping[str, Any]) -> Any:
+    """The `Lazy` of a class, holding those extras that the class accepts."""
+    from nlpreg.common.lazy import Lazy
+
+    accepted = _accepted_extras(cls)
+    kept = {name: value for name, value in extras.items() if accepted is None or name in accepted}
+    return Lazy(cls, params=params, constructor_extras=kept)
+
+
+def overrides_from_params(cls: Any) -> bool:
+    """Whether a class builds itself by a `from_params` of its own."""
+    method: Callable[..., Any] = cls.from_params
+    function = getattr(method, "__func__", method)
+    return getattr(function, "__module__", None) != "nlpreg.common.from_params"
+
+
+def _accepted_extras(cls: Any) -> frozenset[str] | None:
+    """Names of the extras that a class's `from_params` (or, without one, the class) accepts; None for all."""
+    try:
+        parameters = inspect.signature(getattr(cls, "from_params", cls)).parameters
+    except (ValueError, TypeError):
+        return frozenset()
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return None
+    return frozenset(parameters)
+
+
+def _is_registry_base(cls: Any) -> bool:
+    return any(base.__name__ == "Registrable" for base in getattr(cls, "__bases__", ()))
+
+
+def _name(cls: Any) -> str:
+    return str(getattr(cls, "__name__", cls))
