@@ -8,7 +8,7 @@ import sys
 from logging import Filter, Formatter, Handler, Logger, LogRecord
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from nlpreg.common.signals import SigTermReceived
 
@@ -94,7 +94,13 @@ class ConsoleFormatter(Formatter):
         return f"{record.levelname.lower()}: {text}" if record.levelno >= logging.WARNING else text
 
 
-class ConsoleHandler(logging.StreamHandler[Any]):
+if TYPE_CHECKING:
+    _TextHandler = logging.StreamHandler[TextIO]
+else:
+    _TextHandler = logging.StreamHandler  # takes no type argument on Python 3.10
+
+
+class ConsoleHandler(_TextHandler):
     """Writes to a terminal that may show a progress bar: the bar steps aside for the line and comes back below it."""
 
     def emit(self, record: LogRecord) -> None:

@@ -11,7 +11,7 @@ class SigTermReceived(Exception):
 
 
 def _raise_sigterm(signal_number: int, frame: FrameType | None) -> None:
-    raise SigTermReceived
+    raise SigTermReceived("asked to end by SIGTERM")
 
 
 def install_sigterm_handler() -> None:

@@ -18,6 +18,8 @@ LARGEST_HARMLESS_SIZE = 1024**3
 LARGEST_RATIO = 1100
 """deflate cannot shrink anything more than about 1030 times; whatever claims to is made to fill a disk."""
 
+CHUNK_BYTES = 1024 * 1024
+
 
 def is_archive(path: str | os.PathLike[str]) -> bool:
     """Whether a file is a zip or tar archive, compressed or not, by its content."""
@@ -104,30 +106,31 @@ def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
     """The members in the order of the file, read once: a compressed archive need not be unpacked twice."""
     while (member := archive.next()) is not None:
         yield member
+    # to the very end of a compressed stream, where its checksum stands
+    assert archive.fileobj is not None
+    while archive.fileobj.read(CHUNK_BYTES):
+        pass
 
 
 def _inside(folder: Path, name: str, archive: str | os.PathLike[str]) -> Path:
     """Where a member belongs, links on the way followed; outside `folder` is an error."""
-    name = name.replace("\\", "/") if os.name == "nt" else name
-    place = folder / name
-    # the last part is not followed: it may be a link that this member replaces
-    real = (
-        Path(os.path.realpath(place.parent)) / place.name
-        if place.name not in ("", "..")
-        else Path(os.path.realpath(place))
-    )
-    for one in (real, Path(os.path.realpath(place))):
-        if os.path.isabs(name) or os.path.commonpath([folder, one]) != str(folder):
+    place = folder / (name.replace("\\", "/") if os.name == "nt" else name)
+    if place == folder:  # the member "./"
+        return folder
+    # the member's own name is not followed in the answer: it may be a link that this member replaces
+    parent = Path(os.path.realpath(place.parent))
+    for real in (parent, Path(os.path.realpath(place))):
+        if os.path.commonpath([folder, real]) != str(folder):
             raise ValueError(
                 f"{archive}: member {name!r} leads out of the folder; such an archive is not unpacked"
             )
-    return real
+    return parent / place.name
 
 
 def _write(content: IO[bytes], place: Path, executable: bool) -> None:
     _make_room(place)
     with open(place, "wb") as file:
-        shutil.copyfileobj(content, file, 1024 * 1024)
+        shutil.copyfileobj(content, file, CHUNK_BYTES)
     if executable:
         place.chmod(place.stat().st_mode | 0o111)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import logging
 import os
@@ -26,6 +27,7 @@ FIRST_PAUSE_SECONDS = 0.5
 CHUNK_BYTES = 1024 * 1024
 
 _METHODS_REFUSED = (403, 405, 501)
+_FAULTS_OF_THE_DISK = (errno.ENOSPC, errno.EFBIG, errno.EIO, errno.EROFS)
 _WORTH_ANOTHER_TRY = (408, 425, 429, 500, 502, 503, 504)
 
 
@@ -85,6 +87,8 @@ class HttpSource:
                     self._fetch_rest(url, file, version)
                     return
                 except (OSError, http.client.HTTPException) as error:
+                    if isinstance(error, OSError) and error.errno in _FAULTS_OF_THE_DISK:
+                        raise
                     if file.tell() > before:
                         pauses = self._pauses()  # bytes came: the count of tries begins anew
                     self._give_up_unless_temporary(url, error, next(pauses))
@@ -96,17 +100,16 @@ class HttpSource:
         if have and version is not None and not version.startswith("W/"):
             headers = {"Range": f"bytes={have}-", "If-Range": version}
         try:
-            response_context = self._open(url, headers=headers)
-            with response_context as response:
+            with self._open(url, headers=headers) as response:
                 if response.status != 206:
                     have = 0  # the whole content, since it changed or the server knows no ranges
-                    file.truncate(0)
+                    _empty(file)
                 self._copy(url, response, file, have)
         except urllib.error.HTTPError as error:
             if error.code == 416 and _total_of_range(error.headers.get("Content-Range")) == have:
                 return  # everything was there already
             if error.code == 416:
-                file.truncate(0)
+                _empty(file)
                 raise ConnectionResetError(f"{url}: more bytes here than there; starting anew") from error
             raise
 
@@ -156,6 +159,11 @@ class HttpSource:
             ) from error
         logger.warning("%s: %s; trying again in %.1f s", url, error, pause)
         time.sleep(pause)
+
+
+def _empty(file: IO[bytes]) -> None:
+    file.seek(0)
+    file.truncate()
 
 
 def _total_of_range(content_range: str | None) -> int | None:

@@ -1,0 +1,43 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+from nlpreg.common.caching import cached_path
+from nlpreg.common.caching import remote as remote_module
+from nlpreg.common.caching.http import HttpSource
+from nlpreg.common.caching.remote import FsspecSource, scheme_of, source_for
+
+
+def test_scheme_of():
+    assert scheme_of("HTTPS://host/x") == "https"
+    assert scheme_of("C:\\data\\x") == ""
+    assert scheme_of("a/b:c") == ""
+
+
+def test_who_fetches_what():
+    assert isinstance(source_for("https"), HttpSource)
+    assert isinstance(source_for("s3"), FsspecSource)
+
+
+def test_other_schemes_go_through_fsspec(tmp_path, monkeypatch):
+    fsspec = pytest.importorskip("fsspec")
+    memory = fsspec.filesystem("memory")
+    memory.store.clear()
+    with memory.open("/bucket/f.txt", "wb") as file:
+        file.write(b"one")
+    monkeypatch.setattr(
+        remote_module.FsspecSource, "_locate", lambda self, url: (memory, url.split(":/", 1)[1])
+    )
+    path = cached_path("s3://bucket/f.txt", tmp_path)
+    assert Path(path).read_bytes() == b"one"
+    assert cached_path("s3://bucket/f.txt", tmp_path) == path
+    with pytest.raises(FileNotFoundError, match=r"absent|bucket"):
+        cached_path("s3://bucket/absent.txt", tmp_path)
+
+
+def test_without_fsspec_the_error_names_the_extra(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fsspec", None)
+    monkeypatch.setitem(sys.modules, "fsspec.core", None)
+    with pytest.raises(ImportError, match=r"nlpreg\[remote\]"):
+        cached_path("gs://bucket/f.txt", tmp_path)

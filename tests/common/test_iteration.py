@@ -1,0 +1,117 @@
+import random
+import subprocess
+import sys
+from itertools import islice
+
+import pytest
+
+from nlpreg.common.iteration import (
+    add_noise_to_dict_values,
+    cycle_iterator_function,
+    ensure_list,
+    group_by_count,
+    hash_object,
+    is_lazy,
+    lazy_groups_of,
+    namespace_match,
+    pad_sequence_to_length,
+    shuffle_iterable,
+)
+
+
+def test_groups():
+    assert group_by_count(range(5), 2, None) == [[0, 1], [2, 3], [4, None]]
+    assert group_by_count([], 2, None) == []
+    groups = lazy_groups_of(iter(range(5)), 3)
+    assert next(groups) == [0, 1, 2]
+    assert list(groups) == [[3, 4]]
+
+
+@pytest.mark.parametrize(
+    ("length", "right", "expected"),
+    [
+        (5, True, [1, 2, 3, 0, 0]),
+        (2, True, [1, 2]),
+        (5, False, [0, 0, 1, 2, 3]),
+        (2, False, [2, 3]),
+        (0, True, []),
+        (0, False, []),
+    ],
+)
+def test_pad_sequence_to_length(length, right, expected):
+    items = [1, 2, 3]
+    assert pad_sequence_to_length(items, length, padding_on_right=right) == expected
+    assert items == [1, 2, 3]
+
+
+def test_padding_items_are_made_one_by_one():
+    padded = pad_sequence_to_length([], 2, default_value=list)
+    assert padded == [[], []]
+    assert padded[0] is not padded[1]
+
+
+def test_noise_stays_within_its_share():
+    noisy = [add_noise_to_dict_values({"a": 10.0, "b": 0.0}, 0.1) for _ in range(200)]
+    assert all(9 <= d["a"] <= 11 and d["b"] == 0 for d in noisy)
+    assert len({d["a"] for d in noisy}) > 100
+
+
+def test_namespace_match():
+    assert namespace_match("*tags", "pos_tags")
+    assert namespace_match("*tags", "tags")
+    assert not namespace_match("tags", "pos_tags")
+    assert namespace_match("tokens", "tokens")
+    assert not namespace_match("*tags", "tags_x")
+
+
+def test_lists_and_lazy_things():
+    items = [1]
+    assert ensure_list(items) is items
+    assert ensure_list(x for x in "ab") == ["a", "b"]
+    assert is_lazy(iter(items))
+    assert not is_lazy(items)
+
+
+@pytest.mark.parametrize("pool_size", [1, 3, 10, 1000])
+@pytest.mark.parametrize("size", [0, 1, 50])
+def test_shuffle_gives_every_item_once_and_reads_only_the_pool_ahead(pool_size, size):
+    read = []
+
+    def source():
+        for i in range(size):
+            read.append(i)
+            yield i
+
+    given = []
+    for item in shuffle_iterable(source(), pool_size):
+        given.append(item)
+        assert len(read) - len(given) <= pool_size
+    assert sorted(given) == list(range(size))
+
+
+def test_shuffle_follows_its_generator():
+    one, two = (list(shuffle_iterable(range(30), 8, random.Random(5))) for _ in range(2))
+    assert one == two != list(range(30))
+
+
+def test_cycle_calls_the_function_anew():
+    calls = []
+
+    def make():
+        calls.append(1)
+        return range(2)
+
+    assert list(islice(cycle_iterator_function(make), 5)) == [0, 1, 0, 1, 0]
+    assert len(calls) == 3
+    with pytest.raises(ValueError, match="without items"):
+        next(cycle_iterator_function(list))
+
+
+def test_hash_of_plain_values_is_the_same_in_every_process():
+    value = {"a": [1, 2.5, None], "b": "ü"}
+    program = (
+        "from nlpreg.common.iteration import hash_object; print(hash_object({'a': [1, 2.5, None], 'b': 'ü'}))"
+    )
+    other = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert other.stdout.strip() == hash_object(value)
+    assert hash_object(value) != hash_object({**value, "c": 1})

@@ -1,0 +1,77 @@
+import io
+import logging
+import sys
+
+import pytest
+
+from nlpreg.common import logging as common_logging
+from nlpreg.common.tqdm import Tqdm
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def log_lines():
+    lines = []
+
+    class Keep(logging.Handler):
+        def emit(self, record):
+            lines.append(record.getMessage())
+
+    handler, logger = Keep(), logging.getLogger("tqdm")
+    logger.addHandler(handler)
+    previous = logger.level
+    logger.setLevel(logging.INFO)
+    yield lines
+    logger.setLevel(previous)
+    logger.removeHandler(handler)
+
+
+def test_on_a_terminal_the_bar_keeps_to_one_line(monkeypatch):
+    stderr = Terminal()
+    monkeypatch.setattr(sys, "stderr", stderr)
+    for _ in Tqdm.tqdm(range(50), desc="reading", mininterval=0, ncols=60):
+        pass
+    text = stderr.getvalue()
+    assert text.count("\n") == 1
+    assert text.count("\r") > 10
+    assert "reading: 100%" in text
+
+
+def test_in_a_file_each_refresh_is_a_line_and_refreshes_are_rare(monkeypatch):
+    stderr = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stderr)
+    bar = Tqdm.tqdm(range(1000), desc="reading")
+    assert bar.mininterval == 10.0
+    list(bar)
+    text = stderr.getvalue()
+    assert "\r" not in text
+    assert 1 <= len(text.splitlines()) <= 3
+    assert "100%" in text.splitlines()[-1]
+
+
+def test_file_friendly_logging_writes_lines_even_on_a_terminal(monkeypatch):
+    stderr = Terminal()
+    monkeypatch.setattr(sys, "stderr", stderr)
+    monkeypatch.setattr(common_logging, "FILE_FRIENDLY_LOGGING", True)
+    bar = Tqdm.tqdm(range(3), mininterval=0)
+    list(bar)
+    assert "\r" not in stderr.getvalue()
+    assert Tqdm.tqdm(range(3), disable=True).disable
+
+
+def test_the_text_goes_to_the_log_at_the_end(monkeypatch, log_lines):
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    list(Tqdm.tqdm(range(20), desc="epoch 1", mininterval=0))
+    assert log_lines
+    assert "epoch 1: 100%" in log_lines[-1]
+    assert len(log_lines) <= 3
+
+
+def test_lock_is_shared():
+    lock = Tqdm.get_lock()
+    Tqdm.set_lock(lock)
+    assert Tqdm.get_lock() is lock
