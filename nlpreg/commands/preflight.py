@@ -1,0 +1,122 @@
+"""Checks of the world around an experiment: do its files exist, is its output folder usable, are its devices there?"""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from nlpreg.common.checks import ConfigurationError, check_for_gpu
+from nlpreg.common.config_file import UNSET_VARIABLE
+from nlpreg.common.nodes import Call, Container, LazyCall, Literal, Node
+from nlpreg.common.problems import Problem
+from nlpreg.common.suggestions import nearest
+
+__all__ = ["output_folder_problems", "preflight_problems", "walk_calls"]
+
+_DATA_PATHS = ("train_data_path", "validation_data_path", "test_data_path")
+_FILE_ARGUMENTS = ("pretrained_file", "weights_file_path", "options_file", "weight_file", "archive_file")
+_READERS_OF_OTHER_THINGS = ("interleaving", "multitask", "multitask_shim", "huggingface_datasets")
+
+
+def preflight_problems(config: Mapping[str, Any], node: Node) -> list[Problem]:
+    """What is missing around an experiment.
+
+    Args:
+        config: the whole config.
+        node: the experiment, resolved.
+    """
+    return [*_data_problems(config, node), *_file_problems(node), *_device_problems(config)]
+
+
+def output_folder_problems(folder: str) -> list[Problem]:
+    """Why nothing could be written to an output folder."""
+    existing = os.path.abspath(folder)
+    while not os.path.exists(existing):
+        existing = os.path.dirname(existing)
+    if not os.path.isdir(existing):
+        return [Problem("", f"the output folder {folder} cannot be made: {existing} is a file")]
+    if not os.access(existing, os.W_OK | os.X_OK):
+        return [Problem("", f"the output folder {folder} cannot be written: no permission in {existing}")]
+    return []
+
+
+def walk_calls(node: Node | None, path: str = "") -> Iterator[tuple[str, Call]]:
+    """Every constructor call in a resolved tree, with its key path."""
+    if isinstance(node, LazyCall):
+        yield from walk_calls(node.inner, path)
+    elif isinstance(node, Container):
+        items = node.items.items() if isinstance(node.items, dict) else enumerate(node.items)
+        for key, item in items:
+            yield from walk_calls(item, f"{path}.{key}" if path else str(key))
+    elif isinstance(node, Call):
+        yield path, node
+        for name, argument in node.arguments.items():
+            yield from walk_calls(argument, f"{path}.{name}" if path else name)
+
+
+def _data_problems(config: Mapping[str, Any], node: Node) -> Iterator[Problem]:
+    """Data paths are checked where a built-in reader, which takes plain paths, will open them."""
+    if not isinstance(node, Call):
+        return
+    for key in _DATA_PATHS:
+        reader = node.arguments.get("dataset_reader")
+        if key != "train_data_path" and "validation_dataset_reader" in node.arguments:
+            reader = node.arguments["validation_dataset_reader"]
+        plain_paths = (
+            isinstance(reader, Call)
+            and reader.cls.__module__.startswith("nlpreg.")
+            and reader.type_name not in _READERS_OF_OTHER_THINGS
+        )
+        value = config.get(key)
+        if plain_paths and value is not None:
+            for number, path in enumerate(value if isinstance(value, list) else [value]):
+                problem = _missing(path)
+                if problem:
+                    yield Problem(f"{key}.{number}" if isinstance(value, list) else key, problem)
+
+
+def _file_problems(node: Node) -> Iterator[Problem]:
+    for path, call in walk_calls(node):
+        for name, argument in call.arguments.items():
+            is_vocabulary = name == "directory" and call.type_name in ("from_files", "extend")
+            if isinstance(argument, Literal) and (name in _FILE_ARGUMENTS or is_vocabulary):
+                problem = _missing(argument.value)
+                if problem:
+                    yield Problem(f"{path}.{name}", problem)
+
+
+def _missing(path: Any) -> str | None:
+    """Why a local path cannot be opened; None where it can, or where that cannot be known from here."""
+    if not isinstance(path, str) or UNSET_VARIABLE in path or "://" in path:
+        return None
+    if path.startswith("(") and ")#" in path:
+        path = path[1 : path.index(")#")]
+    local = os.path.expanduser(path.split("!")[0])
+    if os.path.exists(local):
+        return None if os.access(local, os.R_OK) else f"{path} exists, but may not be read"
+    if glob.has_magic(local):
+        return None if glob.glob(local, recursive=True) else f"no file matches {path}"
+    folder = os.path.dirname(os.path.abspath(local))
+    if not os.path.isdir(folder):
+        return f"there is no file {path}: the folder {folder} does not exist"
+    beside = nearest(os.path.basename(local), os.listdir(folder))
+    return f"there is no file {path}" + (f"; did you mean {beside!r}, in the same folder?" if beside else "")
+
+
+def _device_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
+    trainer, distributed = config.get("trainer"), config.get("distributed")
+    wanted: list[tuple[str, Any]] = []
+    if isinstance(trainer, Mapping):
+        wanted.append(("trainer.cuda_device", trainer.get("cuda_device")))
+    if isinstance(distributed, Mapping):
+        devices = distributed.get("cuda_devices")
+        for number, device in enumerate(devices if isinstance(devices, list) else []):
+            wanted.append((f"distributed.cuda_devices.{number}", device))
+    for path, device in wanted:
+        if isinstance(device, int) and not isinstance(device, bool):
+            try:
+                check_for_gpu(device)
+            except ConfigurationError as error:
+                yield Problem(path, str(error))

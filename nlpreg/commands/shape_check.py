@@ -1,0 +1,135 @@
+"""Sizes that must agree, compared before the run, with the arithmetic shown.
+
+The modules of a built-in model are constructed without memory (on torch's "meta" device) and asked for their
+dimensions, so a plugin's encoder is checked like a built-in one. A class says which of its arguments feed which by
+`dimension_chain`, a tuple of argument names in the order of the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from nlpreg.commands.preflight import walk_calls
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.nodes import Call, Container, Literal, Node
+from nlpreg.common.problems import Problem
+
+__all__ = ["shape_problems"]
+
+_INPUT_ARGUMENTS = ("input_size", "input_dim", "embedding_dim")
+_READS_FILES = ("pretrained_file", "weight", "initializer")
+_NEEDS_FILES = (
+    "pretrained_transformer",
+    "elmo",
+    "cls_pooler",
+    "bert_pooler",
+    "language_model_token_embedder",
+)
+
+
+def shape_problems(experiment: Call) -> Iterator[Problem]:
+    """Sizes that do not agree.
+
+    Args:
+        experiment: the resolved experiment.
+    """
+    for path, call in walk_calls(experiment):
+        chain = getattr(call.cls, "dimension_chain", ())
+        links = [name for name in chain if isinstance(call.arguments.get(name), Call)]
+        if links:
+            yield from _chain_problems(path, call, links)
+        if "bidirectional" in call.arguments and "contextualizer" in links:
+            yield from _direction_problems(path, call)
+
+
+def _chain_problems(path: str, call: Call, links: list[str]) -> Iterator[Problem]:
+    modules = {}
+    for name in links:
+        try:
+            modules[name] = _without_memory(call.arguments[name])
+        except ConfigurationError as error:
+            yield Problem(f"{path}.{name}" if path else name, str(error))
+        except Exception:  # a module that cannot be made without memory or data is simply not checked
+            continue
+    for before, after in zip(links, links[1:], strict=False):
+        given = _dimension(modules.get(before), "get_output_dim")
+        wanted = _dimension(modules.get(after), "get_input_dim")
+        if given is None or wanted is None or given == wanted:
+            continue
+        receiver = call.arguments[after]
+        assert isinstance(receiver, Call)
+        argument = next((name for name in _INPUT_ARGUMENTS if name in receiver.arguments), None)
+        place = ".".join(part for part in (path, after, argument or "") if part)
+        yield Problem(
+            place,
+            f"{after} takes vectors of {wanted}, but {before} gives {_sum(call.arguments[before], given)}; "
+            f"set {argument or 'its input size'} to {given}",
+        )
+
+
+def _direction_problems(path: str, call: Call) -> Iterator[Problem]:
+    wanted = call.arguments["bidirectional"]
+    try:
+        contextualizer = _without_memory(call.arguments["contextualizer"])
+        actual = contextualizer.is_bidirectional()
+    except Exception:  # reported, if it is the user's, by the chain
+        return
+    if isinstance(wanted, Literal) and isinstance(wanted.value, bool) and wanted.value is not bool(actual):
+        words = {True: "works in both directions", False: "works in one direction only"}
+        yield Problem(
+            f"{path}.contextualizer",
+            f'the model has "bidirectional": {str(wanted.value).lower()}, but its contextualizer '
+            f"{words[bool(actual)]}; change one of the two",
+        )
+
+
+def _without_memory(node: Node) -> Any:
+    """The module of a resolved section, on the meta device and with an empty vocabulary."""
+    import torch
+
+    from nlpreg.data import Vocabulary
+
+    with torch.device("meta"):
+        return _stripped(node).build({"vocab": Vocabulary()})
+
+
+def _stripped(node: Node) -> Node:
+    """The node without arguments that would make it read files."""
+    if isinstance(node, Container):
+        items: Any = (
+            {key: _stripped(item) for key, item in node.items.items()}
+            if isinstance(node.items, dict)
+            else [_stripped(item) for item in node.items]
+        )
+        return replace(node, items=items)
+    if isinstance(node, Call):
+        if node.type_name is not None and node.type_name.startswith(_NEEDS_FILES):
+            raise LookupError(node.type_name)
+        kept = {name: _stripped(item) for name, item in node.arguments.items() if name not in _READS_FILES}
+        return replace(node, arguments=kept)
+    return node
+
+
+def _dimension(module: Any, method: str) -> int | None:
+    try:
+        value = getattr(module, method)()
+    except Exception:  # not every module knows its dimensions
+        return None
+    return value if isinstance(value, int) else None
+
+
+def _sum(node: Node, total: int) -> str:
+    """The output size of a text field embedder as the sum of its parts; of anything else the number."""
+    parts = node.arguments.get("token_embedders") if isinstance(node, Call) else None
+    if not isinstance(parts, Container) or not isinstance(parts.items, dict) or len(parts.items) < 2:
+        return str(total)
+    sizes = {}
+    for name, part in sorted(parts.items.items()):
+        try:
+            sizes[name] = _dimension(_without_memory(part), "get_output_dim")
+        except Exception:  # then the total alone must do
+            return str(total)
+    terms = " + ".join(f"{size} ({name})" for name, size in sizes.items() if size)
+    return f"{terms} = {total}"

@@ -1,0 +1,285 @@
+"""The shape of a Jsonnet text: which keys stand where. What is computed is skipped over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from nlpreg.common.jsonnet_tokens import Token, UnreadableJsonnet, tokenize
+
+__all__ = ["Expression", "Key", "ObjectParser"]
+
+_BINARY = frozenset("* / % + - << >> < > <= >= == != & ^ | && || in".split())
+
+
+@dataclass
+class Key:
+    """A key of an object, or the index of an array.
+
+    Args:
+        name: the key, or the index as a string.
+        line: where it stands.
+        value: the shape of what stands under it.
+        token: the key itself; None for an index.
+    """
+
+    name: str
+    line: int
+    value: Expression
+    token: Token | None = None
+
+
+@dataclass
+class Expression:
+    """What is known of an expression without evaluating it.
+
+    Args:
+        keys: of an object or array written out.
+        parts: operands of `+`, or the branches of `if`.
+        variable: a name, `self` or `$`.
+        imported: the path of an import.
+        fields: `.name` steps after all this.
+        scope: the local variables that it can see.
+        holder: the object that `self` means.
+    """
+
+    keys: list[Key] = field(default_factory=list)
+    parts: list[Expression] = field(default_factory=list)
+    variable: str | None = None
+    imported: str | None = None
+    fields: list[str] = field(default_factory=list)
+    scope: dict[str, Expression] = field(default_factory=dict)
+    holder: Expression | None = None
+
+
+class ObjectParser:
+    """Reads one text; `duplicates`, `variables` and `imports` are filled on the way."""
+
+    def __init__(self) -> None:
+        self.duplicates: list[tuple[Key, Key]] = []
+        self.variables: list[Token] = []
+        self.imports: list[str] = []
+        self._tokens: list[Token] = []
+        self._at = 0
+
+    def parse(self, text: str) -> Expression:
+        """The shape of a whole text.
+
+        Raises:
+            UnreadableJsonnet: it is not understood.
+        """
+        self._tokens = list(tokenize(text))
+        self._find_variables()
+        expression = self._expression({}, None)
+        if self._next.kind != "end":
+            raise UnreadableJsonnet(f"line {self._next.line}: {self._next.text!r}")
+        return expression
+
+    def _find_variables(self) -> None:
+        for i in range(len(self._tokens) - 4):
+            words = [token.text for token in self._tokens[i : i + 4]]
+            if words == ["std", ".", "extVar", "("] and self._tokens[i + 4].kind == "string":
+                self.variables.append(self._tokens[i + 4])
+
+    @property
+    def _next(self) -> Token:
+        return self._tokens[self._at]
+
+    def _take(self, text: str | None = None) -> Token:
+        token = self._next
+        if text is not None and token.text != text or token.kind == "end":
+            raise UnreadableJsonnet(f"line {token.line}: expected {text!r}, got {token.text!r}")
+        self._at += 1
+        return token
+
+    def _accept(self, *texts: str) -> bool:
+        if self._next.kind != "string" and self._next.text in texts:
+            self._at += 1
+            return True
+        return False
+
+    def _expression(self, scope: dict[str, Expression], holder: Expression | None) -> Expression:
+        if self._accept("local"):
+            scope = dict(scope)
+            self._bindings(scope, holder)
+            self._take(";")
+            return self._expression(scope, holder)
+        if self._accept("assert"):
+            self._expression(scope, holder)
+            if self._accept(":"):
+                self._expression(scope, holder)
+            self._take(";")
+            return self._expression(scope, holder)
+        if self._accept("if"):
+            self._expression(scope, holder)
+            self._take("then")
+            parts = [self._expression(scope, holder)]
+            if self._accept("else"):
+                parts.append(self._expression(scope, holder))
+            return Expression(parts=parts)
+        if self._accept("function"):
+            self._skip_balanced("(", ")")
+            self._expression(scope, holder)
+            return Expression()
+        if self._accept("error"):
+            self._expression(scope, holder)
+            return Expression()
+        return self._operators(scope, holder)
+
+    def _bindings(self, scope: dict[str, Expression], holder: Expression | None) -> None:
+        """`name = expression, name(arguments) = expression, ...`; they see each other."""
+        while True:
+            name = self._take().text
+            is_function = self._next.text == "("
+            if is_function:
+                self._skip_balanced("(", ")")
+            self._take("=")
+            value = self._expression(scope, holder)
+            scope[name] = Expression() if is_function else value
+            if not self._accept(","):
+                return
+
+    def _operators(self, scope: dict[str, Expression], holder: Expression | None) -> Expression:
+        operands, only_plus = [self._postfix(scope, holder)], True
+        while self._next.kind in ("operator", "name") and self._next.text in _BINARY:
+            only_plus &= self._take().text == "+"
+            if self._next.text in ("local", "if", "function", "assert", "error"):
+                operands.append(self._expression(scope, holder))
+                break
+            operands.append(self._postfix(scope, holder))
+        if len(operands) == 1:
+            return operands[0]
+        return Expression(parts=operands) if only_plus else Expression()
+
+    def _postfix(self, scope: dict[str, Expression], holder: Expression | None) -> Expression:
+        expression = self._primary(scope, holder)
+        while True:
+            if self._accept("."):
+                expression = self._with_field(expression, self._take().text)
+            elif self._next.text == "[" and self._next.kind == "operator":
+                following = self._tokens[self._at + 1]
+                self._skip_balanced("[", "]")
+                if following.kind in ("string", "number"):
+                    expression = self._with_field(expression, following.value)
+                else:
+                    expression = Expression()
+            elif self._next.text == "(" and self._next.kind == "operator":
+                self._arguments(scope, holder)
+                expression = Expression()
+            elif self._next.text == "{" and self._next.kind == "operator":
+                expression = Expression(parts=[expression, self._object(scope)])
+            else:
+                return expression
+
+    @staticmethod
+    def _with_field(expression: Expression, name: str) -> Expression:
+        if expression.keys or expression.parts:
+            return Expression(parts=[expression], fields=[name])
+        expression.fields.append(name)
+        return expression
+
+    def _primary(self, scope: dict[str, Expression], holder: Expression | None) -> Expression:
+        token = self._next
+        if token.kind == "operator" and token.text == "{":
+            return self._object(scope)
+        if token.kind == "operator" and token.text == "[":
+            return self._array(scope, holder)
+        if self._accept("("):
+            inner = self._expression(scope, holder)
+            self._take(")")
+            return inner
+        if self._accept("-", "+", "!", "~"):
+            self._postfix(scope, holder)
+            return Expression()
+        if token.kind == "name" and token.text in ("import", "importstr", "importbin"):
+            self._take()
+            path = self._take().value
+            if token.text == "import":
+                self.imports.append(path)
+                return Expression(imported=path)
+            return Expression()
+        self._take()
+        if token.kind == "name" or token.text == "$":
+            return Expression(variable=token.text, scope=scope, holder=holder)
+        if token.kind in ("string", "number"):
+            return Expression()
+        raise UnreadableJsonnet(f"line {token.line}: {token.text!r}")
+
+    def _arguments(self, scope: dict[str, Expression], holder: Expression | None) -> None:
+        """The arguments of a call: of no interest, but keys given twice may stand inside."""
+        self._take("(")
+        while not self._accept(")"):
+            if self._next.kind == "name" and self._tokens[self._at + 1].text == "=":
+                self._at += 2
+            self._expression(scope, holder)
+            if self._accept("for"):
+                self._skip_to_end(")")
+                return
+            self._accept(",", "tailstrict")
+
+    def _array(self, scope: dict[str, Expression], holder: Expression | None) -> Expression:
+        self._take("[")
+        result = Expression()
+        while not self._accept("]"):
+            line = self._next.line
+            result.keys.append(Key(str(len(result.keys)), line, self._expression(scope, holder)))
+            if self._accept("for"):
+                self._skip_to_end("]")
+                return Expression()
+            self._accept(",")
+        return result
+
+    def _object(self, scope: dict[str, Expression]) -> Expression:
+        self._take("{")
+        result, scope = Expression(), dict(scope)
+        while not self._accept("}"):
+            if self._accept("local"):
+                self._bindings(scope, result)
+            elif self._accept("assert"):
+                self._expression(scope, result)
+                if self._accept(":"):
+                    self._expression(scope, result)
+            elif self._accept("for"):
+                self._skip_to_end("}")
+                return Expression()
+            else:
+                self._member(result, scope)
+            self._accept(",")
+        return result
+
+    def _member(self, result: Expression, scope: dict[str, Expression]) -> None:
+        token = self._next
+        name: str | None = None
+        if token.kind == "operator" and token.text == "[":
+            self._skip_balanced("[", "]")
+        else:
+            name = self._take().value
+            if token.kind not in ("name", "string"):
+                raise UnreadableJsonnet(f"line {token.line}: {token.text!r}")
+        if self._next.text == "(":
+            self._skip_balanced("(", ")")
+        self._accept("+")
+        if not self._accept(":", "::", ":::"):
+            raise UnreadableJsonnet(f"line {self._next.line}: {self._next.text!r}")
+        value = self._expression(scope, result)
+        if name is None:
+            return
+        key = Key(name, token.line, value, token)
+        earlier = next((other for other in result.keys if other.name == name), None)
+        if earlier is not None:
+            self.duplicates.append((earlier, key))
+        result.keys.append(key)
+
+    def _skip_balanced(self, opening: str, closing: str) -> None:
+        self._take(opening)
+        self._skip_to_end(closing)
+
+    def _skip_to_end(self, closing: str) -> None:
+        """Past the bracket that closes the one already taken."""
+        depth = 0
+        while True:
+            token = self._take()
+            if token.kind != "operator":
+                continue
+            if depth == 0 and token.text == closing:
+                return
+            depth += (token.text in "([{") - (token.text in ")]}")

@@ -1,0 +1,48 @@
+from typing import List, Optional  # noqa: UP035
+
+import pytest
+
+from nlpreg.common import FromParams, Lazy, Params
+from nlpreg.common.checks import ConfigurationError
+
+
+class Thing(FromParams):
+    def __init__(self, size: int, model: Optional[str] = None) -> None:
+        self.size, self.model = size, model
+
+
+class Owner(FromParams):
+    def __init__(self, thing: Lazy[Thing], things: Optional[List[Lazy[Thing]]] = None) -> None:
+        self.thing, self.things = thing, things
+
+
+def test_built_later_as_often_as_wanted() -> None:
+    owner = Owner.from_params(Params({"thing": {"size": 3}, "things": [{"size": 1}]}))
+    first, second = owner.thing.construct(model="m"), owner.thing.construct(model="n", unused=1)
+    assert (first.size, first.model, second.size, second.model) == (3, "m", 3, "n")
+    assert owner.things[0].construct().size == 1
+
+
+def test_extras_are_kept_and_the_config_wins() -> None:
+    owner = Owner.from_params(Params({"thing": {"size": 3, "model": "mine"}}), model="extra")
+    assert owner.thing.construct(model="late").model == "mine"
+
+
+def test_the_section_is_checked_at_once_except_for_what_comes_later() -> None:
+    with pytest.raises(ConfigurationError, match=r"thing\.size: expected a whole number"):
+        Owner.from_params(Params({"thing": {"size": "3"}}))
+    owner = Owner.from_params(Params({"thing": {}}))  # somebody may still pass a size
+    assert owner.thing.construct(size=2).size == 2
+    with pytest.raises(ConfigurationError, match=r'thing\.size: key "size" is required'):
+        owner.thing.construct()
+
+
+def test_a_function_or_class_given_in_code() -> None:
+    assert Lazy(lambda a, b: (a, b), a=1).construct(b=2) == (1, 2)
+    assert Lazy(Thing, Params({"size": 1}), {"model": "a"}).construct().model == "a"
+    assert Lazy(Thing).constructor is Thing
+
+
+def test_a_class_without_from_params_cannot_be_built_later() -> None:
+    with pytest.raises(AttributeError, match="from_params"):
+        Lazy(int).construct()
