@@ -101,14 +101,33 @@ def _built_in(name: str) -> Subcommand:
 
 def _commands_of_plugins() -> dict[str, Subcommand]:
     """The commands that plugins register, by name; plugins are imported only if there are any."""
-    from nlpreg.common.plugins import discover_plugins, import_plugins
-
-    if not any(True for _ in discover_plugins()):
+    if not _has_plugins():
         return {}
-    import_plugins()
     from nlpreg.commands.subcommand import Subcommand
+    from nlpreg.common.plugins import load_plugins
+
+    load_plugins()
 
     return {name: Subcommand.by_name(name)() for name in Subcommand.list_available() if name not in COMMANDS}
+
+
+def _has_plugins() -> bool:
+    """Whether there may be plugins, found out without importing what a help text does not need."""
+    if os.path.exists(".nlpreg_plugins") or os.path.exists(os.path.expanduser("~/.nlpreg/plugins")):
+        return True
+    for folder in sys.path:
+        try:
+            names = [name for name in os.listdir(folder or ".") if name.endswith((".dist-info", ".egg-info"))]
+        except OSError:
+            continue
+        for name in names:
+            try:
+                with open(os.path.join(folder, name, "entry_points.txt"), encoding="utf-8") as file:
+                    if "[nlpreg.plugins]" in file.read():
+                        return True
+            except OSError:
+                continue
+    return False
 
 
 def _add_command(subparsers: argparse._SubParsersAction[Any], command: Subcommand) -> None:
@@ -136,11 +155,6 @@ def _add_option(parser: argparse.ArgumentParser, *names: str, **options: Any) ->
 
 
 def _run(args: argparse.Namespace) -> None:
-    from nlpreg.commands.console import set_up_console
-
-    if getattr(args, "debug", False):
-        os.environ["NLPREG_DEBUG"] = "1"  # for the processes that this one starts, too
-    set_up_console(args)
     command: Subcommand = args.subcommand
     command.validate(args)
     if command.requires_plugins:

@@ -11,7 +11,7 @@ from nlpreg.common.registrable import Registrable
 
 __all__ = ["Subcommand"]
 
-T = TypeVar("T")
+C = TypeVar("C")
 
 
 class Subcommand(Registrable):
@@ -23,7 +23,8 @@ class Subcommand(Registrable):
     requires_plugins: ClassVar[bool] = True
     """Whether plugins are loaded first, and the option `--include-package` is offered."""
 
-    reverse_registry: ClassVar[dict[type, str]] = {}
+    reverse_registry: ClassVar[dict[Any, str]] = {}
+    """Command class -> the word that calls it."""
 
     @property
     def name(self) -> str:
@@ -57,15 +58,12 @@ class Subcommand(Registrable):
         """
 
     @classmethod
-    def register(
-        cls, name: str, constructor: str | None = None, exist_ok: bool = False
-    ) -> Callable[[type[T]], type[T]]:
+    def register(cls, name: str, constructor: str | None = None, exist_ok: bool = False) -> Callable[[C], C]:
         """Register a command under the word that calls it."""
-        add = super().register(name, constructor, exist_ok)
+        add: Callable[[C], C] = super().register(name, constructor, exist_ok)
 
-        def add_and_remember(subclass: type[T]) -> type[T]:
-            added: type[T] = add(subclass)
-            Subcommand.reverse_registry[added] = name
-            return added
+        def add_and_remember(subclass: C) -> C:
+            Subcommand.reverse_registry[subclass] = name
+            return add(subclass)
 
         return add_and_remember

@@ -1,0 +1,66 @@
+"""Reading the config that a command is given, with errors that say what to change."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.params import Params
+
+__all__ = ["parse_json_option", "read_config"]
+
+
+def read_config(file: str | os.PathLike[str], overrides: str | dict[str, Any] = "") -> Params:
+    """Read a config and apply overrides to it.
+
+    Args:
+        file: path or URL of Jsonnet or JSON.
+        overrides: a Jsonnet text, or dotted path -> value.
+
+    Raises:
+        ConfigurationError: the file is missing, is not valid Jsonnet or holds no object, or an override leads nowhere.
+    """
+    name = os.fspath(file)
+    try:
+        return Params.from_file(name, overrides)
+    except ConfigurationError:
+        raise
+    except FileNotFoundError as error:
+        raise ConfigurationError(f"{name}: there is no such config file") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{name}: a config must be UTF-8 text, and this is not ({error})") from error
+    except RuntimeError as error:  # from the Jsonnet binding, whose message has file, line and column
+        raise ConfigurationError(_jsonnet_message(name, str(error))) from error
+    except ValueError as error:  # from an override that leads nowhere
+        raise ConfigurationError(str(error)) from error
+
+
+def parse_json_option(option: str, text: str) -> dict[str, Any]:
+    """The object that the text of an option holds; empty text is an empty object.
+
+    Raises:
+        ConfigurationError: the text is no JSON object.
+    """
+    import json
+
+    if not text.strip():
+        return {}
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ConfigurationError(f"{option}: {text!r} is not valid JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise ConfigurationError(f"{option}: expected a JSON object, got {text!r}")
+    return value
+
+
+def _jsonnet_message(name: str, text: str) -> str:
+    """The binding's report in one paragraph, with advice where the reason is a common one."""
+    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
+    message = "; ".join(lines)
+    for noise in ("RUNTIME ERROR: ", "STATIC ERROR: "):
+        message = message.replace(noise, "")
+    if "undefined external variable" in message.lower():
+        message += ". The config asks for this environment variable by std.extVar: set it first, as in NAME=value nlpreg ..."
+    return message if name in message else f"{name}: {message}"

@@ -1,0 +1,169 @@
+"""What a person sees of a command: few lines, results in readable blocks, and the rest only when asked for."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, TextIO
+
+from nlpreg.common.logging import ConsoleFormatter, ConsoleHandler, prepare_global_logging, release_global_logging
+
+__all__ = ["console", "format_value", "log_to_files", "metrics_block", "prepare_run_logging", "table"]
+
+SPOKEN_LOGGERS = ("nlpreg.commands", "nlpreg.training.callbacks.console_logger", "nlpreg.console")
+"""Loggers whose INFO lines are written for people; those of all others need `--verbose`."""
+
+_console_level = logging.INFO
+_is_verbose = False
+
+
+class SpokenFilter(logging.Filter):
+    """Lets warnings pass, and those INFO lines that are meant for people."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether `record` belongs on the console."""
+        return record.levelno >= logging.WARNING or any(
+            record.name == name or record.name.startswith(name + ".") for name in SPOKEN_LOGGERS
+        )
+
+
+@contextlib.contextmanager
+def console(args: argparse.Namespace) -> Iterator[None]:
+    """Make the console as quiet as the options ask, for the length of a command; everything is put back afterwards.
+
+    Lines go to standard error, so that standard output has results only, until `prepare_run_logging` takes over.
+
+    Args:
+        args: their `verbose`, `quiet` and `debug`, each of which may be missing.
+    """
+    global _console_level, _is_verbose
+    before = (_console_level, _is_verbose)
+    _is_verbose = bool(getattr(args, "verbose", False) or getattr(args, "debug", False))
+    _console_level = logging.ERROR if getattr(args, "quiet", False) else logging.INFO
+    root = logging.getLogger()
+    handlers, level, show, hook = list(root.handlers), root.level, warnings.showwarning, sys.excepthook
+    debug = os.environ.get("NLPREG_DEBUG")
+    if getattr(args, "debug", False):
+        os.environ["NLPREG_DEBUG"] = "1"  # for the processes that this one starts, too
+    handler = ConsoleHandler(sys.stderr)
+    handler.setFormatter(ConsoleFormatter())
+    handler.setLevel(_console_level)
+    _add_filter(handler)
+    root.addHandler(handler)
+    root.setLevel(min(logging.INFO, _console_level))
+    warnings.showwarning = _log_warning
+    try:
+        yield
+    finally:
+        release_global_logging()
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        warnings.showwarning, sys.excepthook = show, hook
+        _console_level, _is_verbose = before
+        if debug is None:
+            os.environ.pop("NLPREG_DEBUG", None)
+        else:
+            os.environ["NLPREG_DEBUG"] = debug
+
+
+def prepare_run_logging(serialization_dir: str, rank: int = 0, world_size: int = 1) -> None:
+    """Log everything into the folder of a run, and to the console what the options of the command ask for.
+
+    Args:
+        serialization_dir: an existing folder.
+        rank: of this process, from 0; only the first one speaks on the console.
+        world_size: number of processes.
+    """
+    prepare_global_logging(serialization_dir, rank, world_size, console_level=_console_level)
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, ConsoleHandler):
+            _add_filter(handler)
+
+
+def verbosity() -> tuple[int, bool]:
+    """Level of the console and whether it is verbose, to hand on to another process."""
+    return _console_level, _is_verbose
+
+
+def set_verbosity(level: int, is_verbose: bool) -> None:
+    """Take over what `verbosity` said in the process that started this one."""
+    global _console_level, _is_verbose
+    _console_level, _is_verbose = level, is_verbose
+
+
+def is_quiet() -> bool:
+    """Whether the console is to have results and errors only."""
+    return _console_level > logging.INFO
+
+
+def log_to_files(message: str, error: BaseException) -> None:
+    """Write an error with its traceback to `out.log`, if the run has one, and not to the console."""
+    trace: tuple[type[BaseException], BaseException, TracebackType | None] = (type(error), error, error.__traceback__)
+    record = logging.LogRecord(__name__, logging.CRITICAL, __file__, 0, message, (), trace)
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.FileHandler):
+            handler.handle(record)
+
+
+def format_value(value: Any) -> str:
+    """A metric for people: four decimals, more significant digits for small ones, other things as they are."""
+    if isinstance(value, bool) or not isinstance(value, float):
+        return str(value)
+    if value != value or value in (float("inf"), float("-inf")):
+        return str(value)
+    if value == 0 or abs(value) >= 0.01:
+        return f"{value:,.4f}" if abs(value) >= 10_000 else f"{value:.4f}"
+    return f"{value:.4g}"
+
+
+def metrics_block(title: str, columns: Mapping[str, Mapping[str, Any]]) -> str:
+    """Metrics as a table, a row for each name and a column for each set.
+
+    Args:
+        title: line above the table.
+        columns: heading -> metric name -> value; a name that a set lacks is left blank.
+    """
+    columns = {heading: values for heading, values in columns.items() if values}
+    names = list(dict.fromkeys(name for values in columns.values() for name in values))
+    headings = list(columns)
+    rows = [[name, *(format_value(columns[h][name]) if name in columns[h] else "" for h in headings)] for name in names]
+    header = ["", *headings] if headings != [""] else None
+    return "\n".join([title, *(f"  {line}" for line in table(rows, header))])
+
+
+def table(rows: Sequence[Sequence[str]], header: Sequence[str] | None = None) -> list[str]:
+    """Lines of a table: the first column to the left, the others to the right."""
+    everything = [list(header)] * (header is not None) + [list(row) for row in rows]
+    if not everything:
+        return []
+    widths = [max(len(row[column]) for row in everything) for column in range(len(everything[0]))]
+    return [
+        "  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))])
+        .rstrip()
+        for row in everything
+    ]
+
+
+def _add_filter(handler: logging.Handler) -> None:
+    if not _is_verbose:
+        handler.addFilter(SpokenFilter())
+
+
+def _log_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """A Python warning as one line, without the line of code it came from."""
+    text = " ".join(str(message).split())
+    place = f" ({filename}:{lineno})" if _is_verbose else ""
+    logging.getLogger("py.warnings").warning("%s%s", text, place)

@@ -1,0 +1,247 @@
+"""`nlpreg evaluate`: the metrics of an archived model on data."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from nlpreg.commands.configs import parse_json_option
+from nlpreg.commands.console import metrics_block
+from nlpreg.commands.options import (
+    add_archive_options,
+    add_file_friendly_option,
+    add_overrides_option,
+    check_archive,
+    check_folder_of,
+)
+from nlpreg.commands.subcommand import Subcommand
+from nlpreg.common.checks import ConfigurationError
+
+if TYPE_CHECKING:
+    from nlpreg.data.data_loaders import DataLoader
+    from nlpreg.models.archival import Archive
+
+__all__ = ["Evaluate", "evaluate_from_archive", "evaluate_from_args"]
+
+DESCRIPTION = """
+Evaluate an archived model on data that its dataset reader can read, and print its metrics.
+"""
+
+EPILOG = """
+examples:
+  nlpreg evaluate out/model.tar.gz test.txt
+  nlpreg evaluate out/model.tar.gz dev.txt,test.txt --output-file dev.json,test.json
+"""
+
+AUTO_NAMES = ("NONE", "METRICS", "PREDS", "ALL")
+
+
+@Subcommand.register("evaluate")
+class Evaluate(Subcommand):
+    """Evaluates an archived model."""
+
+    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+        """Add the command's parser."""
+        subparser: argparse.ArgumentParser = parser.add_parser(
+            self.name,
+            help=self.summary,
+            description=DESCRIPTION,
+            epilog=EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        add_archive_options(subparser)
+        subparser.add_argument(
+            "input_file",
+            metavar="INPUT",
+            help="data as the archive's dataset reader takes it; several joined by commas; quoted strings and JSON "
+            "objects for readers that take such",
+        )
+        subparser.add_argument(
+            "--output-file", metavar="FILE", help="write the metrics as JSON; one file for each input, joined by commas"
+        )
+        subparser.add_argument(
+            "--predictions-output-file",
+            metavar="FILE",
+            help="write inputs and outputs as JSON, a line for each batch; one file for each input",
+        )
+        add_overrides_option(subparser)
+        subparser.add_argument("--batch-size", type=int, metavar="N", help="instead of the config's batch size")
+        subparser.add_argument(
+            "--batch-weight-key",
+            default="",
+            metavar="KEY",
+            help="output of the model that weights its batches in the mean loss",
+        )
+        subparser.add_argument(
+            "--extend-vocab",
+            action="store_true",
+            help="first extend vocabulary and embeddings by the words of the input",
+        )
+        subparser.add_argument(
+            "--embedding-sources-mapping",
+            default="",
+            metavar="JSON",
+            help="with --extend-vocab: an object, module path -> file of pretrained vectors for the new words",
+        )
+        subparser.add_argument(
+            "--auto-names",
+            choices=AUTO_NAMES,
+            default="NONE",
+            help="name the outputs after each input, beside it: <stem>.outputs for metrics, <stem>.preds for predictions",
+        )
+        add_file_friendly_option(subparser)
+        subparser.set_defaults(func=evaluate_from_args)
+        return subparser
+
+    def validate(self, args: argparse.Namespace) -> None:
+        """Find wrong paths and options before anything slow is imported."""
+        check_archive(args.archive_file, args.weights_file)
+        for names in (args.output_file, args.predictions_output_file):
+            for name in (names or "").split(","):
+                check_folder_of(name)
+        parse_json_option("--embedding-sources-mapping", args.embedding_sources_mapping)
+
+
+def evaluate_from_args(args: argparse.Namespace) -> dict[str, Any]:
+    """Evaluate as the command line says, and print the metrics."""
+    metrics = evaluate_from_archive(
+        archive_file=args.archive_file,
+        input_file=args.input_file,
+        metrics_output_file=args.output_file,
+        predictions_output_file=args.predictions_output_file,
+        batch_size=args.batch_size,
+        cmd_overrides=args.overrides,
+        cuda_device=args.cuda_device,
+        embedding_sources_mapping=args.embedding_sources_mapping,
+        extend_vocab=args.extend_vocab,
+        weights_file=args.weights_file,
+        file_friendly_logging=args.file_friendly_logging,
+        batch_weight_key=args.batch_weight_key,
+        auto_names=args.auto_names,
+    )
+    print(metrics_block("metrics", {"": metrics}))
+    return metrics
+
+
+def evaluate_from_archive(
+    archive_file: str | os.PathLike[str],
+    input_file: str,
+    metrics_output_file: str | None = None,
+    predictions_output_file: str | None = None,
+    batch_size: int | None = None,
+    cmd_overrides: str | dict[str, Any] = "",
+    cuda_device: int = -1,
+    embedding_sources_mapping: str | None = None,
+    extend_vocab: bool = False,
+    weights_file: str | None = None,
+    file_friendly_logging: bool = False,
+    batch_weight_key: str | None = None,
+    auto_names: str = "NONE",
+) -> dict[str, Any]:
+    """Evaluate an archived model.
+
+    Args:
+        archive_file: path or URL of the archive, or the folder of a run.
+        input_file: one input or several, joined by commas, see `parse_inputs`.
+        metrics_output_file: files for the metrics, one for each input, joined by commas.
+        predictions_output_file: files for inputs and outputs, likewise.
+        batch_size: instead of that of the archived config.
+        cmd_overrides: changes to the archived config.
+        cuda_device: number of a GPU, or -1 for the CPU.
+        embedding_sources_mapping: JSON text, module path -> file of pretrained vectors.
+        extend_vocab: whether to extend vocabulary and embeddings by the inputs first.
+        weights_file: other weights than the archive's.
+        file_friendly_logging: write progress as whole lines.
+        batch_weight_key: output of the model that weights its batches in the mean loss.
+        auto_names: one of `AUTO_NAMES`.
+
+    Returns:
+        Metrics by name; of several inputs with the stem of the input's file, or its number, in front.
+
+    Raises:
+        ConfigurationError: the archive or an option is wrong.
+    """
+    from nlpreg.common import logging as common_logging
+    from nlpreg.common.params import Params
+    from nlpreg.common.util import prepare_environment
+    from nlpreg.evaluation import Evaluator
+    from nlpreg.models.archival import load_archive
+
+    common_logging.FILE_FRIENDLY_LOGGING = file_friendly_logging
+    inputs = parse_inputs(input_file)
+    metrics_files = _output_files(metrics_output_file, inputs, auto_names in ("METRICS", "ALL"), ".outputs")
+    predictions_files = _output_files(predictions_output_file, inputs, auto_names in ("PREDS", "ALL"), ".preds")
+    archive = load_archive(archive_file, cuda_device, cmd_overrides, weights_file)
+    prepare_environment(archive.config.duplicate())
+    archive.model.eval()
+    evaluator = Evaluator.from_params(
+        archive.config.duplicate().get("evaluation", Params({}, "evaluation.")), cuda_device=cuda_device
+    )
+    results: dict[str, Any] = {}
+    for number, data in enumerate(inputs):
+        loader = _data_loader(archive, data, batch_size)
+        if extend_vocab:
+            archive.model.vocab.extend_from_instances(loader.iter_instances())
+            archive.model.extend_embedder_vocab(
+                parse_json_option("--embedding-sources-mapping", embedding_sources_mapping or "")
+            )
+        loader.index_with(archive.model.vocab)
+        metrics = evaluator(
+            archive.model, loader, batch_weight_key or None, metrics_files[number], predictions_files[number]
+        )
+        prefix = f"{_stem(data, number)}_" if len(inputs) > 1 else ""
+        results.update({prefix + name: value for name, value in metrics.items()})
+    return results
+
+
+def parse_inputs(text: str) -> list[Any]:
+    """The inputs that the argument of a command names.
+
+    Args:
+        text: read as the inside of a JSON list if it is that, such as `"a,b.txt", {"path": "c"}`; else as paths joined
+            by commas.
+    """
+    try:
+        values: list[Any] = json.loads(f"[{text}]")
+    except json.JSONDecodeError:
+        return [part.strip() for part in text.split(",")]
+    return values
+
+
+def _data_loader(archive: Archive, data: Any, batch_size: int | None) -> DataLoader:
+    from nlpreg.data.data_loaders import DataLoader
+
+    config = archive.config.duplicate()
+    key = "validation_data_loader" if config.get("validation_data_loader") is not None else "data_loader"
+    params = config.pop(key)
+    if batch_size is not None:
+        if "batch_sampler" in params:
+            params["batch_sampler"]["batch_size"] = batch_size
+        else:
+            params["batch_size"] = batch_size
+    loader = DataLoader.from_params(params, reader=archive.validation_dataset_reader, data_path=data)
+    try:
+        is_empty = len(loader) == 0
+    except TypeError:
+        is_empty = False
+    if is_empty:
+        raise ConfigurationError(f"INPUT: {data}: no instances in it; is the file empty, or in another format?")
+    return loader
+
+
+def _output_files(names: str | None, inputs: list[Any], automatic: bool, suffix: str) -> list[str | None]:
+    """An output file for each input, or None for each."""
+    if automatic:
+        return [os.path.splitext(str(data))[0] + suffix for data in inputs]
+    if not names:
+        return [None] * len(inputs)
+    files: list[str | None] = [name.strip() for name in names.split(",")]
+    if len(files) != len(inputs):
+        raise AssertionError(f"expected {len(inputs)} output files, one for each input, got {len(files)}: {names}")
+    return files
+
+
+def _stem(data: Any, number: int) -> str:
+    return os.path.splitext(os.path.basename(data))[0] if isinstance(data, str) else str(number)

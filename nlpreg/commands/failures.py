@@ -1,0 +1,142 @@
+"""Errors as a person reads them: one paragraph, an exit status, and a traceback only for who wants it."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+import sys
+import traceback
+from collections.abc import Callable
+
+from nlpreg.commands.console import console, log_to_files
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.signals import SigTermReceived
+
+__all__ = ["FAILURE", "INTERRUPTED", "RESUME_ME", "TERMINATED", "USER_MISTAKE", "WorkerFailure", "describe", "run_reporting_failures"]
+
+FAILURE = 1
+USER_MISTAKE = 2
+RESUME_ME = 75
+"""What sysexits.h calls a temporary failure: try again later, here with `-r`."""
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+TERMINATED = 143
+
+PATH_ERRORS = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError, FileExistsError)
+
+
+class WorkerFailure(Exception):
+    """A process of a distributed run failed.
+
+    Args:
+        rank: of the process, on this machine.
+        message: what a person is to read.
+        status: exit status that the command ends with.
+        trace: the traceback in that process, as text; empty if it was killed.
+    """
+
+    def __init__(self, rank: int, message: str, status: int, trace: str = "") -> None:
+        super().__init__(f"process {rank}: {message}")
+        self.rank = rank
+        self.status = status
+        self.trace = trace
+
+
+def run_reporting_failures(args: argparse.Namespace, action: Callable[[], None]) -> int:
+    """Run a command and turn whatever it raises into a message and an exit status.
+
+    Args:
+        args: the parsed command line.
+        action: the command.
+
+    Raises:
+        SystemExit: the command ended the process itself.
+    """
+    with console(args):
+        try:
+            action()
+            sys.stdout.flush()
+            return 0
+        except BrokenPipeError:  # the reader of our output, such as `head`, has had enough
+            _discard_output()
+            return BROKEN_PIPE
+        except KeyboardInterrupt as error:
+            _print(f"interrupted{_continuation(error)}")
+            return INTERRUPTED
+        except SigTermReceived as error:
+            hint = _continuation(error)
+            _print(f"terminated{hint}")
+            return RESUME_ME if hint else TERMINATED
+        except Exception as error:
+            return _report(error, args)
+
+
+def describe(error: BaseException) -> tuple[str, int]:
+    """What to tell a person about an error, and the exit status it ends in."""
+    if isinstance(error, WorkerFailure):
+        return str(error), error.status
+    place = getattr(error, "config_path", "")
+    if isinstance(error, ConfigurationError):
+        text = str(error)
+        return (text if not place or place in text else f"{place}: {text}"), USER_MISTAKE
+    if isinstance(error, PATH_ERRORS):
+        return _path_message(error), USER_MISTAKE
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{error.filename or 'the output'}: no space left on the disk; free some and run again", FAILURE
+    if isinstance(error, UnicodeDecodeError):
+        return f"a file is not {error.encoding.upper()}: {error}; convert it first", USER_MISTAKE
+    if isinstance(error, ImportError) and "pip install" in str(error):
+        return str(error), USER_MISTAKE
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        reason = f": {str(error).splitlines()[0]}" if str(error) else ""
+        return f"out of memory{reason}; a smaller batch, or shorter sequences, need less", FAILURE
+    if place and isinstance(error, (ValueError, TypeError, AssertionError)):
+        return f"{place}: {error or type(error).__name__}", USER_MISTAKE
+    return f"{type(error).__name__}: {str(error).strip() or 'no message'}", FAILURE
+
+
+def _report(error: Exception, args: argparse.Namespace) -> int:
+    message, status = describe(error)
+    log_to_files(message, error)
+    if getattr(args, "debug", False) or os.environ.get("NLPREG_DEBUG"):
+        traceback.print_exception(error, file=sys.stderr)
+        print(getattr(error, "trace", ""), end="", file=sys.stderr)
+    elif status == FAILURE:
+        message += "\n(--debug shows where this comes from)"
+    _print(f"error: {message}")
+    return status
+
+
+def _path_message(error: OSError) -> str:
+    if not isinstance(error.filename, (str, bytes, os.PathLike)):
+        return str(error)
+    path = os.fsdecode(error.filename)
+    reasons = {
+        FileNotFoundError: "there is no such file or folder",
+        IsADirectoryError: "this is a folder, expected a file",
+        NotADirectoryError: "this is a file, or lies below one; expected a folder",
+        PermissionError: "no permission to read or write this",
+        FileExistsError: "this exists already",
+    }
+    reason = next(text for kind, text in reasons.items() if isinstance(error, kind))
+    return f"{path}: {reason}"
+
+
+def _continuation(error: BaseException) -> str:
+    """How to go on after an interruption, if the command said so."""
+    hint = getattr(error, "how_to_continue", "")
+    return f"; {hint}" if hint else ""
+
+
+def _print(message: str) -> None:
+    print(f"nlpreg: {message}", file=sys.stderr, flush=True)
+
+
+def _discard_output() -> None:
+    """Keep Python from complaining about the closed pipe once more when it flushes at exit."""
+    try:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+    except (OSError, ValueError):  # standard output is no real file
+        pass

@@ -1,0 +1,101 @@
+"""Options that several commands share, and checks of paths that need nothing slow."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from nlpreg.common.checks import ConfigurationError
+
+__all__ = [
+    "add_archive_options",
+    "add_config_argument",
+    "add_file_friendly_option",
+    "add_overrides_option",
+    "check_archive",
+    "check_file",
+    "check_folder_of",
+]
+
+
+def add_config_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the argument CONFIG."""
+    parser.add_argument("param_path", metavar="CONFIG", help="the config, Jsonnet or JSON; a path or URL")
+
+
+def add_archive_options(parser: argparse.ArgumentParser) -> None:
+    """Add the argument ARCHIVE and the options that say how to load it."""
+    parser.add_argument("archive_file", metavar="ARCHIVE", help="a model.tar.gz (path or URL), or the folder of a run")
+    parser.add_argument("--weights-file", metavar="FILE", help="weights to use instead of those in the archive")
+    parser.add_argument("--cuda-device", type=int, default=-1, metavar="N", help="number of a GPU, -1 for the CPU")
+
+
+def add_overrides_option(parser: argparse.ArgumentParser) -> None:
+    """Add `-o/--overrides`."""
+    parser.add_argument(
+        "-o",
+        "--overrides",
+        default="",
+        metavar="JSON",
+        help="""changes to the config, such as '{"trainer.num_epochs": 3}'; a dotted key changes one value, """
+        "a key without dots replaces a whole section",
+    )
+
+
+def add_file_friendly_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--file-friendly-logging`."""
+    parser.add_argument(
+        "--file-friendly-logging",
+        action="store_true",
+        help="write progress as whole lines, and seldom, for output that goes to a file",
+    )
+
+
+def check_file(path: str, what: str) -> None:
+    """Make sure that a local path leads to a file.
+
+    Args:
+        path: path or URL; URLs, and paths into archives (`a.zip!b`), are not looked at.
+        what: name of the argument, for the message.
+
+    Raises:
+        ConfigurationError: there is no such file.
+    """
+    if _is_remote(path):
+        return
+    local = os.path.expanduser(path)
+    if not os.path.exists(local):
+        raise ConfigurationError(f"{what}: {path}: there is no such file (looked in {os.getcwd()})")
+    if os.path.isdir(local):
+        raise ConfigurationError(f"{what}: {path}: this is a folder, expected a file")
+
+
+def check_archive(path: str, weights_file: str | None = None) -> None:
+    """Make sure that a local path leads to an archive or a run's folder.
+
+    Raises:
+        ConfigurationError: there is nothing, or a folder that holds no run.
+    """
+    local = os.path.expanduser(path)
+    if os.path.isdir(local):
+        if not os.path.isfile(os.path.join(local, "config.json")):
+            raise ConfigurationError(f"ARCHIVE: {path}: this folder holds no run: there is no config.json in it")
+    else:
+        check_file(path, "ARCHIVE")
+    if weights_file is not None:
+        check_file(weights_file, "--weights-file")
+
+
+def check_folder_of(path: str) -> None:
+    """Make sure that the folder of an output file exists.
+
+    Raises:
+        ConfigurationError: it does not.
+    """
+    folder = os.path.dirname(os.path.abspath(path))
+    if path and not os.path.isdir(folder):
+        raise ConfigurationError(f"{path}: cannot be written, since there is no folder {folder}; make it first")
+
+
+def _is_remote(path: str) -> bool:
+    return "://" in path or "!" in path

@@ -1,0 +1,155 @@
+"""One process of a training run: it builds what the config describes, trains it, and keeps what came of it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from nlpreg.commands.console import metrics_block
+from nlpreg.commands.train_model import METRICS_NAME, TrainModel
+from nlpreg.common.environment import SEED_DEFAULTS
+from nlpreg.common.meta import META_NAME, record_run
+from nlpreg.common.params import Params
+from nlpreg.common.signals import SigTermReceived
+from nlpreg.common.util import prepare_environment
+from nlpreg.models.archival import CONFIG_NAME, archive_model
+from nlpreg.models.model import DEFAULT_WEIGHTS
+from nlpreg.nn.parallel import DdpAccelerator
+from nlpreg.training.util import create_serialization_dir
+
+__all__ = ["COMMAND_KEYS", "RunOptions", "pack_and_report", "prepare_folder", "run_process", "take_command_keys"]
+
+logger = logging.getLogger(__name__)
+
+COMMAND_KEYS = ("distributed", "evaluation", "include_in_archive", *SEED_DEFAULTS)
+"""Top-level keys of a config that commands use themselves; the others are those of `TrainModel`."""
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What every process of a run must know beside the config.
+
+    Args:
+        serialization_dir: the run's folder.
+        recover: whether this goes on with an earlier run.
+        force: whether to delete the folder first.
+        dry_run: whether to stop before training.
+        include_package: packages to import, so that what they register is known.
+        include_in_archive: globs of more files for the archive.
+        file_friendly_logging: whether progress is written as whole lines.
+    """
+
+    serialization_dir: str
+    recover: bool = False
+    force: bool = False
+    dry_run: bool = False
+    include_package: tuple[str, ...] = ()
+    include_in_archive: tuple[str, ...] = ()
+    file_friendly_logging: bool = False
+
+
+def prepare_folder(params: Params, options: RunOptions) -> None:
+    """Make the run's folder and write the config and the record of the run into it.
+
+    Raises:
+        ConfigurationError: the folder is in use, or holds no run, or that of another config, to go on with.
+    """
+    folder = options.serialization_dir
+    create_serialization_dir(params, folder, options.recover, options.force)
+    params.to_file(os.path.join(folder, CONFIG_NAME))
+    meta_file = os.path.join(folder, META_NAME)
+    if not (options.recover and os.path.exists(meta_file)):
+        seeds = {name: params.get(name, default) for name, default in SEED_DEFAULTS.items()}
+        record_run(seeds=seeds).to_file(meta_file)
+
+
+def take_command_keys(params: Params) -> Params | None:
+    """Take out of a config what is not for `TrainModel` or the seeding.
+
+    Returns:
+        The section `distributed`, if there is one.
+    """
+    params.pop("evaluation", None)  # for the command evaluate, which finds it in the archive
+    params.pop("include_in_archive", None)
+    distributed: Params | None = params.pop("distributed", None)
+    return distributed
+
+
+def run_process(
+    params: Params, options: RunOptions, local_rank: int = 0, ddp_accelerator: DdpAccelerator | None = None
+) -> TrainModel:
+    """Build and train.
+
+    Args:
+        params: the config without those top-level keys that the command itself uses; its keys are used up.
+        options: of the run.
+        local_rank: number of this process on its machine.
+        ddp_accelerator: of a distributed run.
+
+    Returns:
+        The run, trained unless this is a dry run.
+    """
+    is_primary = local_rank == 0
+    prepare_environment(params)
+    train_loop = TrainModel.from_params(
+        params=params,
+        serialization_dir=options.serialization_dir,
+        local_rank=local_rank,
+        ddp_accelerator=ddp_accelerator,
+    )
+    if options.dry_run:
+        return train_loop
+    with _kept_when_interrupted(options, is_primary):
+        metrics = train_loop.run()
+    train_loop.test()  # by every process
+    if is_primary:
+        train_loop.finish(metrics)
+    return train_loop
+
+
+def pack_and_report(options: RunOptions) -> None:
+    """Make the archive, and show the metrics."""
+    archive = archive_model(options.serialization_dir, include_in_archive=options.include_in_archive)
+    metrics_file = os.path.join(options.serialization_dir, METRICS_NAME)
+    if os.path.exists(metrics_file):
+        with open(metrics_file, encoding="utf-8") as file:
+            logger.info("\n%s\n", _summary(json.load(file)))
+    logger.info("model: %s", archive)
+
+
+def _summary(metrics: dict[str, Any]) -> str:
+    """The metrics of a finished run as a table: last training epoch, best validation, test."""
+    sets: dict[str, dict[str, Any]] = {"training": {}, "validation": {}, "test": {}}
+    prefixes = {"training_": "training", "best_validation_": "validation", "test_": "test"}
+    for name, value in metrics.items():
+        for prefix, heading in prefixes.items():
+            short = name[len(prefix) :]
+            if name.startswith(prefix) and isinstance(value, (int, float)) and not short.endswith("_memory_MB"):
+                sets[heading][short] = value
+    title = "metrics"
+    if sets["validation"] and isinstance(metrics.get("best_epoch"), int):
+        title += f" (validation and the archived weights: epoch {metrics['best_epoch']}, the best one)"
+    return metrics_block(title, sets)
+
+
+@contextlib.contextmanager
+def _kept_when_interrupted(options: RunOptions, is_primary: bool) -> Iterator[None]:
+    """After Ctrl-C or SIGTERM, pack the best weights so far, and say how to go on."""
+    try:
+        yield
+    except (KeyboardInterrupt, SigTermReceived) as error:
+        folder = options.serialization_dir
+        if is_primary and os.path.exists(os.path.join(folder, DEFAULT_WEIGHTS)):
+            archive_model(folder, include_in_archive=options.include_in_archive)
+        if any(name.startswith("training_state_") for name in os.listdir(folder)):
+            config = shlex.quote(os.path.join(folder, CONFIG_NAME))
+            error.how_to_continue = (  # type: ignore[union-attr]  # read by nlpreg.commands.failures
+                f"go on with: nlpreg train {config} -s {shlex.quote(folder)} -r"
+            )
+        raise

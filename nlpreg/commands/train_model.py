@@ -1,0 +1,252 @@
+"""`TrainModel`: everything that a training config describes, built and ready to run."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.lazy import Lazy
+from nlpreg.common.registrable import Registrable
+from nlpreg.common.reports import dump_metrics
+from nlpreg.common.util import is_distributed
+from nlpreg.data.data_loaders.data_loader import DataLoader
+from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
+from nlpreg.data.instance import Instance
+from nlpreg.data.vocabulary import Vocabulary
+from nlpreg.models.model import VOCABULARY_FOLDER, Model
+from nlpreg.nn.parallel import DdpAccelerator
+from nlpreg.training.trainer import Trainer
+from nlpreg.training.util import evaluate
+
+__all__ = ["METRICS_NAME", "TrainModel"]
+
+logger = logging.getLogger(__name__)
+
+METRICS_NAME = "metrics.json"
+
+
+class TrainModel(Registrable):
+    """A training run: a model, the trainer that trains it, and the data to test it on.
+
+    Args:
+        serialization_dir: folder for everything the run writes.
+        model: the model to train.
+        trainer: trains it.
+        evaluation_data_loader: test data, if there is any.
+        evaluate_on_test: whether to evaluate on it in the end.
+        batch_weight_key: name of the model's output that weights the test batches in the mean loss; empty for equal
+            weights.
+    """
+
+    default_implementation = "default"
+
+    def __init__(
+        self,
+        serialization_dir: str,
+        model: Model,
+        trainer: Trainer,
+        evaluation_data_loader: DataLoader | None = None,
+        evaluate_on_test: bool = False,
+        batch_weight_key: str = "",
+    ) -> None:
+        self.serialization_dir = serialization_dir
+        self.model = model
+        self.trainer = trainer
+        self.evaluation_data_loader = evaluation_data_loader
+        self.evaluate_on_test = evaluate_on_test
+        self.batch_weight_key = batch_weight_key
+        self._test_metrics: dict[str, Any] | None = None
+
+    def run(self) -> dict[str, Any]:
+        """Train, and return the metrics."""
+        return self.trainer.train()
+
+    def test(self) -> dict[str, Any]:
+        """Metrics of the trained model on the test data, computed once; nothing unless they were asked for.
+
+        In a distributed run every process must call this, since metrics are summed over all of them.
+        """
+        if self._test_metrics is None:
+            self._test_metrics = {}
+            if self.evaluation_data_loader is not None and self.evaluate_on_test:
+                logger.info("evaluating on the test data")
+                values = evaluate(
+                    self.model,
+                    self.evaluation_data_loader,
+                    cuda_device=getattr(self.trainer, "cuda_device", torch.device("cpu")),
+                    batch_weight_key=self.batch_weight_key or None,
+                )
+                self._test_metrics = {f"test_{name}": value for name, value in values.items()}
+            elif self.evaluate_on_test:
+                logger.warning("evaluate_on_test is set, but there is no test_data_path; nothing to evaluate on")
+        return self._test_metrics
+
+    def finish(self, metrics: dict[str, Any]) -> None:
+        """Add the metrics on the test data to `metrics`, and write all to `metrics.json`."""
+        metrics.update(self.test())
+        dump_metrics(os.path.join(self.serialization_dir, METRICS_NAME), metrics)
+
+    @classmethod
+    def from_partial_objects(
+        cls,
+        serialization_dir: str,
+        local_rank: int,
+        dataset_reader: DatasetReader,
+        train_data_path: Any,
+        model: Lazy[Model],
+        data_loader: Lazy[DataLoader],
+        trainer: Lazy[Trainer],
+        vocabulary: Lazy[Vocabulary] = Lazy(Vocabulary),  # noqa: B008  (a default that builds nothing yet)
+        datasets_for_vocab_creation: list[str] | None = None,
+        validation_dataset_reader: DatasetReader | None = None,
+        validation_data_path: Any = None,
+        validation_data_loader: Lazy[DataLoader] | None = None,
+        test_data_path: Any = None,
+        evaluate_on_test: bool = False,
+        batch_weight_key: str = "",
+        ddp_accelerator: DdpAccelerator | None = None,
+    ) -> TrainModel:
+        """Build a run from the top level of a config; these parameters are its keys.
+
+        Args:
+            serialization_dir: folder for everything the run writes; passed by the command.
+            local_rank: number of this process on its machine; passed by the command.
+            dataset_reader: reads the training data, and the other data unless there is another reader.
+            train_data_path: training data, as the reader takes it.
+            model: the model.
+            data_loader: makes batches of the training data, and of other data unless there is another loader.
+            trainer: trains the model.
+            vocabulary: from the instances of the data by default.
+            datasets_for_vocab_creation: which of "train", "validation" and "test" the vocabulary is made from; all
+                that are there by default.
+            validation_dataset_reader: reads validation and test data.
+            validation_data_path: validation data; without it there is no early stopping.
+            validation_data_loader: makes batches of validation and test data.
+            test_data_path: test data, for the vocabulary and for `evaluate_on_test`.
+            evaluate_on_test: whether to evaluate the trained model on the test data.
+            batch_weight_key: as in the class.
+            ddp_accelerator: wraps the model in a distributed run; passed by the command.
+
+        Raises:
+            ConfigurationError: a data set is empty, or `datasets_for_vocab_creation` names one that is not there.
+        """
+        loaders = _data_loaders(
+            {"train": train_data_path, "validation": validation_data_path, "test": test_data_path},
+            (dataset_reader, validation_dataset_reader or dataset_reader),
+            (data_loader, validation_data_loader or data_loader),
+        )
+        if validation_data_loader is None:
+            _warn_about_batches_per_epoch(loaders)
+        vocab = vocabulary.construct(instances=_instances_for_vocabulary(loaders, datasets_for_vocab_creation))
+        built_model = model.construct(
+            vocab=vocab, serialization_dir=serialization_dir, ddp_accelerator=ddp_accelerator
+        )
+        _save_vocabulary(built_model.vocab, serialization_dir, local_rank)
+        _describe(built_model)
+        for loader in loaders.values():
+            loader.index_with(built_model.vocab)
+        built_trainer = trainer.construct(
+            serialization_dir=serialization_dir,
+            model=built_model,
+            data_loader=loaders["train"],
+            validation_data_loader=loaders.get("validation"),
+            local_rank=local_rank,
+            ddp_accelerator=ddp_accelerator,
+        )
+        return cls(
+            serialization_dir=serialization_dir,
+            model=built_model,
+            trainer=built_trainer,
+            evaluation_data_loader=loaders.get("test"),
+            evaluate_on_test=evaluate_on_test,
+            batch_weight_key=batch_weight_key,
+        )
+
+
+TrainModel.register("default", constructor="from_partial_objects")(TrainModel)
+
+
+def _data_loaders(
+    paths: dict[str, Any],
+    readers: tuple[DatasetReader, DatasetReader],
+    loaders: tuple[Lazy[DataLoader], Lazy[DataLoader]],
+) -> dict[str, DataLoader]:
+    """A loader for each data set that has a path; the first reader and loader of each pair is for training."""
+    built: dict[str, DataLoader] = {}
+    for name, path in paths.items():
+        if name != "train" and path is None:
+            continue
+        other = int(name != "train")
+        built[name] = loaders[other].construct(reader=readers[other], data_path=path)
+        _check_not_empty(built[name], name, path)
+    return built
+
+
+def _check_not_empty(loader: DataLoader, name: str, path: Any) -> None:
+    """Say what was read.
+
+    Raises:
+        ConfigurationError: it is known that there are no instances.
+    """
+    try:
+        batches = len(loader)
+    except TypeError:  # read anew in each epoch
+        logger.info("%s data: %s, read as it is needed", name, path)
+        return
+    instances = getattr(loader, "num_instances", None)
+    if batches == 0:
+        raise ConfigurationError(
+            f"{name}_data_path: {path}: no batch of instances comes out of this; is the file empty, or in another "
+            "format than the dataset reader expects?"
+        )
+    count = f"{instances:,} instances, " if isinstance(instances, int) else ""
+    logger.info("%s data: %s: %s%s batches", name, path, count, f"{batches:,}")
+
+
+def _warn_about_batches_per_epoch(loaders: dict[str, DataLoader]) -> None:
+    for name in ("validation", "test"):
+        if name in loaders and getattr(loaders[name], "batches_per_epoch", None) is not None:
+            logger.warning(
+                "data_loader.batches_per_epoch holds for the %s data too, of which only that many batches are used; "
+                'give a "validation_data_loader" without it to use all',
+                name,
+            )
+
+
+def _instances_for_vocabulary(loaders: dict[str, DataLoader], wanted: list[str] | None) -> Iterator[Instance]:
+    """The instances of the data sets that make the vocabulary, read as the vocabulary asks for them."""
+    for name in wanted or ():
+        if name not in loaders:
+            raise ConfigurationError(
+                f"datasets_for_vocab_creation: {name!r} is no data set of this config; there are "
+                + ", ".join(repr(known) for known in loaders)
+            )
+    chosen = [loader for name, loader in loaders.items() if wanted is None or name in wanted]
+    return (instance for loader in chosen for instance in loader.iter_instances())
+
+
+def _save_vocabulary(vocab: Vocabulary, serialization_dir: str, local_rank: int) -> None:
+    """Save the vocabulary, which the model may have extended, once all processes of this machine have read theirs."""
+    if is_distributed():
+        torch.distributed.barrier()
+    if local_rank == 0:
+        vocab.save_to_files(os.path.join(serialization_dir, VOCABULARY_FOLDER))
+
+
+def _describe(model: Model) -> None:
+    """Log the sizes of vocabulary and model."""
+    sizes = [f"{name} {model.vocab.get_vocab_size(name):,}" for name in sorted(model.vocab.get_namespaces())]
+    logger.info("vocabulary: %s", ", ".join(sizes) or "empty")
+    total = sum(parameter.numel() for parameter in model.parameters())
+    frozen = sum(parameter.numel() for parameter in model.parameters() if not parameter.requires_grad)
+    logger.info(
+        "model: %s, %s parameters%s",
+        type(model).__name__,
+        f"{total:,}",
+        f", {frozen:,} of them frozen" if frozen else "",
+    )

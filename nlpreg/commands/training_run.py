@@ -1,0 +1,170 @@
+"""What `nlpreg train` does: check the config, prepare the folder, train in one process or several, pack the outcome."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from nlpreg.commands import distributed_run
+from nlpreg.commands.configs import read_config
+from nlpreg.commands.console import prepare_run_logging
+from nlpreg.commands.run_process import (
+    COMMAND_KEYS,
+    RunOptions,
+    pack_and_report,
+    prepare_folder,
+    run_process,
+    take_command_keys,
+)
+from nlpreg.commands.train_model import TrainModel
+from nlpreg.common import logging as common_logging
+from nlpreg.common.annotations import plain
+from nlpreg.common.params import Params
+from nlpreg.common.problems import problems_error
+from nlpreg.common.resolve import Resolver
+from nlpreg.models.archival import load_archive, verify_include_in_archive
+from nlpreg.models.model import Model
+
+__all__ = ["train_model", "train_model_from_args", "train_model_from_file"]
+
+logger = logging.getLogger(__name__)
+
+
+def train_model_from_args(args: argparse.Namespace) -> None:
+    """Train as the command line says."""
+    train_model_from_file(
+        parameter_filename=args.param_path,
+        serialization_dir=args.serialization_dir,
+        overrides=args.overrides,
+        recover=args.recover,
+        force=args.force,
+        node_rank=args.node_rank,
+        include_package=args.include_package,
+        dry_run=args.dry_run,
+        file_friendly_logging=args.file_friendly_logging,
+        return_model=False,
+    )
+
+
+def train_model_from_file(
+    parameter_filename: str | os.PathLike[str],
+    serialization_dir: str | os.PathLike[str],
+    overrides: str | dict[str, Any] = "",
+    recover: bool = False,
+    force: bool = False,
+    node_rank: int = 0,
+    include_package: Sequence[str] | None = None,
+    dry_run: bool = False,
+    file_friendly_logging: bool = False,
+    return_model: bool | None = None,
+) -> Model | None:
+    """Read a config and train; the other arguments, and what is returned, are those of `train_model`.
+
+    Args:
+        parameter_filename: the config, a path or URL.
+        serialization_dir: folder for everything the run writes.
+        overrides: changes to the config: a Jsonnet text, or dotted path -> value.
+        recover: see `train_model`.
+        force: see `train_model`.
+        node_rank: see `train_model`.
+        include_package: see `train_model`.
+        dry_run: see `train_model`.
+        file_friendly_logging: see `train_model`.
+        return_model: see `train_model`.
+
+    Raises:
+        ConfigurationError: the config, or an override, is wrong.
+    """
+    return train_model(
+        params=read_config(parameter_filename, overrides),
+        serialization_dir=serialization_dir,
+        recover=recover,
+        force=force,
+        node_rank=node_rank,
+        include_package=include_package,
+        dry_run=dry_run,
+        file_friendly_logging=file_friendly_logging,
+        return_model=return_model,
+    )
+
+
+def train_model(
+    params: Params,
+    serialization_dir: str | os.PathLike[str],
+    recover: bool = False,
+    force: bool = False,
+    node_rank: int = 0,
+    include_package: Sequence[str] | None = None,
+    dry_run: bool = False,
+    file_friendly_logging: bool = False,
+    return_model: bool | None = None,
+) -> Model | None:
+    """Train the model of a config, and pack it.
+
+    Args:
+        params: the whole config; its keys are used up.
+        serialization_dir: folder for everything the run writes.
+        recover: go on with the run in that folder.
+        force: delete the folder first.
+        node_rank: number of this machine in a run on several.
+        include_package: packages that the processes of a distributed run import.
+        dry_run: stop before training.
+        file_friendly_logging: write progress as whole lines.
+        return_model: whether to return the trained model; by default if it was trained in this process.
+
+    Returns:
+        The model with its best weights, or None.
+
+    Raises:
+        ConfigurationError: the config is wrong, or the folder is in use.
+    """
+    common_logging.FILE_FRIENDLY_LOGGING = file_friendly_logging
+    _check_config(params)
+    options = RunOptions(
+        serialization_dir=os.fspath(serialization_dir),
+        recover=recover,
+        force=force,
+        dry_run=dry_run,
+        include_package=tuple(include_package or ()),
+        include_in_archive=tuple(params.get("include_in_archive", None) or ()),
+        file_friendly_logging=file_friendly_logging,
+    )
+    place = distributed_run.place_under_torchrun(params)
+    train_loop: TrainModel | None = None
+    if place is not None:
+        train_loop = distributed_run.run_under_torchrun(params, options, place)
+    else:
+        prepare_folder(params, options)
+        prepare_run_logging(options.serialization_dir)
+        distributed = take_command_keys(params)
+        if distributed is not None:
+            distributed_run.launch(params, options, distributed, node_rank)
+        else:
+            train_loop = run_process(params, options)
+    if dry_run:
+        logger.info("dry run: everything could be built; nothing was trained")
+        return None
+    if place is None or place.local_rank == 0:
+        pack_and_report(options)
+    if return_model is False:
+        return None
+    if train_loop is not None:
+        return train_loop.model
+    return load_archive(options.serialization_dir).model if return_model else None
+
+
+def _check_config(params: Params) -> None:
+    """Look at the whole config before a folder is touched or a byte of data is read.
+
+    Raises:
+        ConfigurationError: something is wrong; the message lists everything that is.
+    """
+    config = {key: value for key, value in plain(params).items() if key not in COMMAND_KEYS}
+    resolver = Resolver({"serialization_dir", "local_rank", "ddp_accelerator"})
+    resolver.object(TrainModel, config, "")
+    if resolver.problems:
+        raise problems_error(resolver.problems)
+    verify_include_in_archive(params.get("include_in_archive", None))
