@@ -1,0 +1,68 @@
+"""The base of models: a torch module whose loading of weights can be adjusted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from nlpreg.nn.util.state_dicts import (
+    StateDictType,
+    _check_incompatible_keys,
+    _IncompatibleKeys,
+    load_state_dict_distributed,
+)
+
+
+class Module(torch.nn.Module):
+    """A torch module that lets a subclass say which missing or unexpected weights are all right.
+
+    After weights are loaded, `_post_load_state_dict` sees the keys that did not fit and returns those that count.
+    """
+
+    def _post_load_state_dict(
+        self, missing_keys: list[str], unexpected_keys: list[str]
+    ) -> tuple[list[str], list[str]]:
+        """Change the lists of keys that did not fit; to be overridden.
+
+        Returns:
+            The missing and the unexpected keys that are errors under strict loading.
+        """
+        return missing_keys, unexpected_keys
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> _IncompatibleKeys:
+        """Load weights.
+
+        Args:
+            state_dict: tensors by name.
+            strict: missing and unexpected keys are errors.
+            assign: put the given tensors in the place of the module's own, instead of copying their values.
+
+        Raises:
+            RuntimeError: `strict`, and a key does not fit; or a shape does not fit.
+        """
+        found = super().load_state_dict(state_dict, strict=False, assign=assign)
+        return self._checked(list(found.missing_keys), list(found.unexpected_keys), strict)
+
+    def load_state_dict_distributed(
+        self, state_dict: StateDictType | None, strict: bool = True
+    ) -> _IncompatibleKeys:
+        """Load weights that only the primary process has read.
+
+        Args:
+            state_dict: the weights on the primary process, None on the others.
+            strict: missing and unexpected keys are errors.
+
+        Raises:
+            RuntimeError: `strict`, and a key does not fit.
+        """
+        found = load_state_dict_distributed(self, state_dict, strict=False)
+        return self._checked(found.missing_keys, found.unexpected_keys, strict)
+
+    def _checked(self, missing: list[str], unexpected: list[str], strict: bool) -> _IncompatibleKeys:
+        missing, unexpected = self._post_load_state_dict(missing, unexpected)
+        _check_incompatible_keys(self, missing, unexpected, strict)
+        return _IncompatibleKeys(missing, unexpected)

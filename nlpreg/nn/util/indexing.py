@@ -1,0 +1,142 @@
+"""Picking and replacing elements of batched tensors by index, span or bucket.
+
+Letters in shapes: B sequences, T timesteps, D features, N indices, S spans, W widest span.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from nlpreg.common.checks import ConfigurationError
+
+
+def get_range_vector(size: int, device: int | torch.device) -> Tensor:
+    """The integers from 0 to `size - 1`.
+
+    Args:
+        size: how many.
+        device: a device, or the index of a GPU; a negative index is the CPU.
+    """
+    if isinstance(device, int):
+        device = torch.device("cpu") if device < 0 else torch.device("cuda", device)
+    return torch.arange(size, dtype=torch.long, device=device)
+
+
+def flatten_and_batch_shift_indices(indices: Tensor, sequence_length: int) -> Tensor:
+    """Turn indices into sequences into indices into the concatenation of all sequences.
+
+    Shape:
+        indices (B, ...) -> (B * ...).
+
+    Raises:
+        ConfigurationError: an index is outside [0, sequence_length).
+    """
+    if indices.numel():
+        low, high = (int(bound) for bound in torch.aminmax(indices))
+        if low < 0 or high >= sequence_length:
+            raise ConfigurationError(
+                f"indices must lie in [0, {sequence_length}), got values from {low} to {high}"
+            )
+    starts = torch.arange(indices.size(0), device=indices.device) * sequence_length
+    return (indices + starts.view(-1, *[1] * (indices.dim() - 1))).reshape(-1)
+
+
+def batched_index_select(target: Tensor, indices: Tensor, flattened_indices: Tensor | None = None) -> Tensor:
+    """Pick vectors out of each sequence.
+
+    Args:
+        target: sequences of vectors.
+        indices: which timesteps to pick.
+        flattened_indices: what `flatten_and_batch_shift_indices` gave for `indices`, if it is known already.
+
+    Shape:
+        target (B, T, D), indices (B, ...) -> (B, ..., D).
+
+    Raises:
+        ConfigurationError: an index is outside [0, T).
+    """
+    if flattened_indices is None:
+        flattened_indices = flatten_and_batch_shift_indices(indices, target.size(1))
+    selected = target.reshape(-1, target.size(-1)).index_select(0, flattened_indices)
+    return selected.view(*indices.shape, target.size(-1))
+
+
+def masked_index_fill(target: Tensor, indices: Tensor, mask: Tensor, fill_value: int = 1) -> Tensor:
+    """A copy of `target` with one value written at the unmasked indices.
+
+    Shape:
+        target (B, T), indices (B, N), mask (B, N) -> (B, T).
+    """
+    is_hit = _scatter_mask(target.size(1), indices, mask)
+    return target.masked_fill(is_hit, fill_value)
+
+
+def masked_index_replace(target: Tensor, indices: Tensor, mask: Tensor, replace: Tensor) -> Tensor:
+    """A copy of `target` with vectors written at the unmasked indices.
+
+    Shape:
+        target (B, T, D), indices (B, N), mask (B, N), replace (B, N, D) -> (B, T, D).
+    """
+    # Masked indices write into one extra timestep, which is cut off again.
+    padded = torch.cat([target, target[:, :1]], dim=1)
+    where = indices.masked_fill(~mask, target.size(1)).unsqueeze(-1).expand_as(replace)
+    return padded.scatter(1, where, replace.to(target.dtype))[:, :-1]
+
+
+def _scatter_mask(size: int, indices: Tensor, mask: Tensor) -> Tensor:
+    is_hit = torch.zeros(indices.size(0), size + 1, dtype=torch.bool, device=indices.device)
+    return is_hit.scatter(1, indices.masked_fill(~mask, size), True)[:, :-1]
+
+
+def batched_span_select(target: Tensor, spans: Tensor) -> tuple[Tensor, Tensor]:
+    """Pick the vectors of each span.
+
+    Args:
+        target: sequences of vectors.
+        spans: first and last timestep of each span, both inclusive.
+
+    Shape:
+        target (B, T, D), spans (B, S, 2) -> embeddings (B, S, W, D), mask (B, S, W). Positions outside a span or
+        outside the sequence are masked and hold the vector of timestep 0.
+    """
+    starts, ends = spans.unbind(dim=-1)
+    widths = ends - starts  # (B, S)
+    max_width = int(widths.max()) + 1 if widths.numel() else 0
+    offsets = torch.arange(max(max_width, 0), device=spans.device)
+    indices = starts.unsqueeze(-1) + offsets  # (B, S, W)
+    mask = (offsets <= widths.unsqueeze(-1)) & (indices >= 0) & (indices < target.size(1))
+    return batched_index_select(target, indices.masked_fill(~mask, 0)), mask
+
+
+def flattened_index_select(target: Tensor, indices: Tensor) -> Tensor:
+    """Pick the same timesteps of every sequence.
+
+    Shape:
+        target (B, T, D), indices (S, K) -> (B, S, K, D).
+
+    Raises:
+        ConfigurationError: the indices are not two-dimensional.
+    """
+    if indices.dim() != 2:
+        raise ConfigurationError(f"expected indices with 2 dimensions, got shape {tuple(indices.shape)}")
+    selected = target.index_select(1, indices.reshape(-1))
+    return selected.view(target.size(0), *indices.shape, target.size(-1))
+
+
+def bucket_values(distances: Tensor, num_identity_buckets: int = 4, num_total_buckets: int = 10) -> Tensor:
+    """Put distances into buckets that grow with the distance.
+
+    Distances up to `num_identity_buckets` have a bucket of their own, further ones share a bucket for each power
+    of two. The defaults give the buckets 0, 1, 2, 3, 4, 5-7, 8-15, 16-31, 32-63, 64+.
+
+    Shape:
+        distances of any shape, not negative -> int64 of the same shape, from 0 to `num_total_buckets - 1`.
+    """
+    log_buckets = (distances.clamp(min=1).double().log() / math.log(2) + 1e-9).floor().long()
+    buckets = torch.where(
+        distances <= num_identity_buckets, distances.long(), log_buckets + (num_identity_buckets - 1)
+    )
+    return buckets.clamp(0, num_total_buckets - 1)

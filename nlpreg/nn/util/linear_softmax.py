@@ -1,0 +1,170 @@
+"""The loss of a linear layer followed by a softmax, without holding all logits at once.
+
+Letters in shapes: N inputs, D features, V classes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+# How much is done at a time when the caller does not say. Few logits stay in the cache; but the gradient of the weight
+# is added up once for each chunk, whatever its number of rows, so there must not be too few rows either.
+_CHUNK_LOGITS = 2**23
+_MIN_CHUNK_SIZE = 256
+_REMOVED = -10000.0
+
+
+def linear_softmax_nll(
+    inputs: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    columns: Tensor,
+    target_logits: Tensor | None = None,
+    chunk_size: int | None = None,
+) -> Tensor:
+    """The summed negative log-likelihood of one class for each input under `softmax(inputs @ weight + bias)`.
+
+    The logits are made for some rows at a time and turned into gradients at once, so that neither all logits nor
+    their gradient ever exist, and nothing is computed twice. Only first derivatives can be taken.
+
+    Args:
+        inputs: one vector for each softmax.
+        weight: the vectors of the classes, as columns.
+        bias: one number for each class.
+        columns: the class that is right. If `target_logits` is given: the class to leave out, or -1 for none.
+        target_logits: logit of the right class, if it is not one of the columns.
+        chunk_size: how many inputs to treat at a time; by default as many as make 2**23 logits, but
+            at least 256.
+
+    Shape:
+        inputs (N, D), weight (D, V), bias (V,), columns (N,), target_logits (N,) -> scalar.
+
+    Raises:
+        ValueError: `chunk_size` is less than 1.
+    """
+    if chunk_size is None:
+        chunk_size = max(_MIN_CHUNK_SIZE, _CHUNK_LOGITS // max(1, weight.size(1)))
+    elif chunk_size < 1:
+        raise ValueError(f"chunk_size must be at least 1, got {chunk_size}")
+    loss: Tensor = _LinearSoftmaxNll.apply(  # type: ignore[no-untyped-call]
+        inputs, weight, bias, columns, target_logits, chunk_size
+    )
+    return loss
+
+
+class _LinearSoftmaxNll(torch.autograd.Function):
+    """See `linear_softmax_nll`. The gradients for a loss of weight one are made in the forward pass."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        inputs: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        columns: Tensor,
+        target_logits: Tensor | None,
+        chunk_size: int,
+    ) -> Tensor:
+        need_inputs, need_weight, need_bias, _, need_logits, _ = ctx.needs_input_grad
+        device_type = inputs.device.type
+        autocast = torch.is_autocast_enabled(device_type)
+        dtype = torch.get_autocast_dtype(device_type) if autocast else inputs.dtype
+        grads = _Gradients(
+            torch.zeros_like(inputs) if need_inputs else None,
+            torch.zeros_like(weight) if need_weight else None,
+            torch.zeros_like(bias) if need_bias else None,
+            torch.zeros_like(target_logits) if need_logits and target_logits is not None else None,
+        )
+        total = torch.zeros((), dtype=torch.float64 if inputs.dtype == torch.float64 else torch.float32)
+        total = total.to(inputs.device)
+        with torch.autocast(device_type, enabled=False):
+            matrix = weight.to(dtype)
+            for start in range(0, inputs.size(0), chunk_size):
+                rows = slice(start, start + chunk_size)
+                logit = None if target_logits is None else target_logits[rows]
+                total += _chunk(inputs[rows].to(dtype), matrix, bias, columns[rows], logit, grads, rows)
+        ctx.save_for_backward(*grads.as_tuple())
+        return total
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
+        inputs, weight, bias, logits = (
+            None if grad is None else grad * grad_output.to(grad.dtype) for grad in ctx.saved_tensors
+        )
+        return inputs, weight, bias, None, logits, None
+
+
+class _Gradients:
+    """Places for the gradients; None where one is not needed."""
+
+    def __init__(
+        self, inputs: Tensor | None, weight: Tensor | None, bias: Tensor | None, logits: Tensor | None
+    ) -> None:
+        self.inputs = inputs
+        self.weight = weight
+        self.bias = bias
+        self.logits = logits
+
+    def as_tuple(self) -> tuple[Tensor | None, ...]:
+        return self.inputs, self.weight, self.bias, self.logits
+
+
+def _chunk(
+    inputs: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    columns: Tensor,
+    target_logits: Tensor | None,
+    grads: _Gradients,
+    rows: slice,
+) -> Tensor:
+    """The loss of some rows; adds their gradients to `grads`."""
+    scores = torch.addmm(bias.to(inputs.dtype), inputs, weight)  # (rows, V)
+    if scores.dtype in (torch.float16, torch.bfloat16):
+        scores = scores.float()
+    index = columns.clamp(min=0).unsqueeze(1)
+    if target_logits is None:
+        targets = scores.gather(1, index).squeeze(1)
+        top = scores.amax(dim=1)
+    else:
+        targets = target_logits.to(scores.dtype)
+        is_removed = (columns >= 0).unsqueeze(1)
+        scores.scatter_(1, index, torch.where(is_removed, _REMOVED, scores.gather(1, index)))
+        top = torch.maximum(scores.amax(dim=1), targets)
+    scores.sub_(top.unsqueeze(1)).exp_()
+    total = scores.sum(dim=1)
+    if target_logits is not None:
+        total += (targets - top).exp()
+    log_z = total.log() + top
+    if target_logits is None:
+        # The row divided by its total is now the gradient of the loss.
+        scores.scatter_add_(1, index, -total.unsqueeze(1))
+    elif grads.logits is not None:
+        grads.logits[rows] = torch.expm1(targets - log_z).to(grads.logits.dtype)
+    _add_gradients(scores, total.reciprocal(), inputs, weight, grads, rows)
+    return (log_z - targets).sum()
+
+
+def _add_gradients(
+    scores: Tensor, scale: Tensor, inputs: Tensor, weight: Tensor, grads: _Gradients, rows: slice
+) -> None:
+    """Add the products of the logits' gradient `scores * scale` with inputs and weights."""
+    if grads.bias is not None:
+        grads.bias += (scale @ scores).to(grads.bias.dtype)
+    if inputs.dtype != scores.dtype:
+        # Half precision: scale first, because an unscaled total may be out of its range.
+        scores = scores.mul_(scale.unsqueeze(1)).to(inputs.dtype)
+        scale = torch.ones_like(scale, dtype=inputs.dtype)
+    if grads.inputs is not None:
+        grads.inputs[rows] = (scores @ weight.t()).mul_(scale.unsqueeze(1))
+    if grads.weight is not None:
+        scaled = (inputs * scale.unsqueeze(1)).t()
+        if grads.weight.dtype == scores.dtype:
+            grads.weight.addmm_(scaled, scores)
+        else:
+            grads.weight += scaled @ scores

@@ -1,0 +1,157 @@
+"""Operations on padded batches of sequences: sorting, reversing, boundaries, last states, positions.
+
+Letters in shapes: B sequences, T timesteps, D features.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nlpreg.common.checks import ConfigurationError
+
+
+def sort_batch_by_length(tensor: Tensor, sequence_lengths: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Order a batch by decreasing length.
+
+    Shape:
+        tensor (B, ...), sequence_lengths (B,).
+
+    Returns:
+        The sorted tensor, the sorted lengths, the indices that restore the old order
+        (`sorted.index_select(0, restoration) == tensor`) and the indices that sort.
+
+    Raises:
+        ConfigurationError: an argument is not a tensor.
+    """
+    if not isinstance(tensor, Tensor) or not isinstance(sequence_lengths, Tensor):
+        raise ConfigurationError("both the batch and its sequence lengths must be tensors")
+    sorted_lengths, permutation = sequence_lengths.sort(stable=True, dim=0, descending=True)
+    return tensor.index_select(0, permutation), sorted_lengths, permutation.argsort(), permutation
+
+
+def get_final_encoder_states(encoder_outputs: Tensor, mask: Tensor, bidirectional: bool = False) -> Tensor:
+    """The output of an encoder at the end of each sequence.
+
+    Args:
+        encoder_outputs: outputs at every timestep.
+        mask: true at real timesteps.
+        bidirectional: the second half of the features was read from right to left, so that its end is at the
+            first timestep.
+
+    Shape:
+        encoder_outputs (B, T, D), mask (B, T) -> (B, D).
+    """
+    last = (mask.sum(1) - 1).clamp(min=0)  # (B,)
+    rows = torch.arange(encoder_outputs.size(0), device=encoder_outputs.device)
+    final = encoder_outputs[rows, last]
+    if not bidirectional:
+        return final
+    half = encoder_outputs.size(-1) // 2
+    return torch.cat([final[:, :half], encoder_outputs[:, 0, half:]], dim=-1)
+
+
+def masked_flip(padded_sequence: Tensor, sequence_lengths: Sequence[int] | Tensor) -> Tensor:
+    """Reverse each sequence within its length; padding stays at the end.
+
+    Shape:
+        padded_sequence (B, T, ...), sequence_lengths (B,) -> (B, T, ...).
+
+    Raises:
+        AssertionError: there are not as many lengths as sequences.
+    """
+    assert padded_sequence.size(0) == len(sequence_lengths), (
+        f"there are {len(sequence_lengths)} lengths for {padded_sequence.size(0)} sequences"
+    )
+    lengths = torch.as_tensor(sequence_lengths, device=padded_sequence.device).unsqueeze(1)  # (B, 1)
+    positions = torch.arange(padded_sequence.size(1), device=padded_sequence.device)  # (T,)
+    source = torch.where(positions < lengths, lengths - 1 - positions, positions)  # (B, T)
+    rows = torch.arange(padded_sequence.size(0), device=padded_sequence.device).unsqueeze(1)
+    return padded_sequence[rows, source]
+
+
+def add_sentence_boundary_token_ids(
+    tensor: Tensor, mask: Tensor, sentence_begin_token: Any, sentence_end_token: Any
+) -> tuple[Tensor, Tensor]:
+    """Put a begin and an end symbol around each sentence.
+
+    Args:
+        tensor: ids of words, or of the characters of words.
+        mask: true at words.
+        sentence_begin_token: an id, or for characters a tensor (D,).
+        sentence_end_token: likewise; it lands right after the last word.
+
+    Shape:
+        tensor (B, T) or (B, T, D), mask (B, T) -> the same with T + 2 timesteps, and the new mask (B, T + 2).
+
+    Raises:
+        ValueError: the tensor has neither 2 nor 3 dimensions.
+    """
+    if tensor.dim() not in (2, 3):
+        raise ValueError(f"expected ids of shape (B, T) or (B, T, D), got {tuple(tensor.shape)}")
+    batch_size, num_steps = tensor.shape[:2]
+    result = tensor.new_zeros(batch_size, num_steps + 2, *tensor.shape[2:])
+    result[:, 1:-1] = tensor
+    begin, end = (
+        torch.as_tensor(token, dtype=tensor.dtype, device=tensor.device)
+        for token in (sentence_begin_token, sentence_end_token)
+    )
+    result[:, 0] = begin
+    result[torch.arange(batch_size, device=tensor.device), mask.sum(1) + 1] = end
+    new_mask = result != 0 if tensor.dim() == 2 else (result > 0).any(dim=-1)
+    return result, new_mask
+
+
+def remove_sentence_boundaries(tensor: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Drop the first and the last real timestep of each sentence.
+
+    Shape:
+        tensor (B, T, D), mask (B, T) -> (B, T - 2, D) with zeros at padding, and its mask (B, T - 2).
+    """
+    lengths = mask.sum(1, keepdim=True) - 2  # (B, 1); sentences of two or fewer timesteps become empty
+    positions = torch.arange(tensor.size(1) - 2, device=tensor.device)
+    new_mask = positions < lengths
+    return tensor[:, 1:-1] * new_mask.unsqueeze(-1).to(tensor.dtype), new_mask
+
+
+def sinusoidal_positions(
+    num_steps: int,
+    num_features: int,
+    min_timescale: float = 1.0,
+    max_timescale: float = 1.0e4,
+    device: torch.device | None = None,
+) -> Tensor:
+    """Sines and cosines of the positions 0, 1, ... at geometrically spaced wavelengths.
+
+    The first half of the features are sines, the second half cosines; an odd last feature is zero.
+
+    Shape:
+        -> float32 (num_steps, num_features).
+
+    Source: Vaswani et al. (2017), section 3.5, with the halves concatenated instead of interleaved.
+    """
+    num_timescales = num_features // 2
+    step = math.log(max_timescale / min_timescale) / max(num_timescales - 1, 1)
+    rates = min_timescale * torch.exp(
+        -step * torch.arange(num_timescales, device=device, dtype=torch.float32)
+    )
+    angles = torch.arange(num_steps, device=device, dtype=torch.float32).unsqueeze(1) * rates
+    signal = torch.cat([angles.sin(), angles.cos()], dim=1)
+    return torch.nn.functional.pad(signal, (0, num_features - 2 * num_timescales))
+
+
+def add_positional_features(
+    tensor: Tensor, min_timescale: float = 1.0, max_timescale: float = 1.0e4
+) -> Tensor:
+    """Add sinusoidal positions to a sequence, see `sinusoidal_positions`.
+
+    Shape:
+        tensor (B, T, D) -> (B, T, D).
+    """
+    _, num_steps, num_features = tensor.shape
+    signal = sinusoidal_positions(num_steps, num_features, min_timescale, max_timescale, tensor.device)
+    return tensor + signal.to(tensor.dtype)
