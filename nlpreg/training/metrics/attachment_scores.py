@@ -1,0 +1,71 @@
+"""Attachment scores of dependency parsers."""
+
+from __future__ import annotations
+
+import torch
+from torch import BoolTensor, Tensor
+
+from nlpreg.training.metrics.metric import Metric, add, full
+from nlpreg.training.metrics.ranks import sum_over_ranks
+
+
+@Metric.register("attachment_scores")
+class AttachmentScores(Metric):
+    """The share of words with the right head (UAS), of words with the right head and label (LAS), and of sentences
+    in which all words have them (UEM, LEM).
+
+    Args:
+        ignore_classes: gold label ids whose words are left out, as punctuation often is.
+    """
+
+    supports_distributed = True
+    accumulators = ("_counts",)
+
+    def __init__(self, ignore_classes: list[int] | None = None) -> None:
+        self._ignore_classes = ignore_classes or []
+        self.reset()
+
+    def __call__(
+        self,
+        predicted_indices: Tensor,
+        predicted_labels: Tensor,
+        gold_indices: Tensor,
+        gold_labels: Tensor,
+        mask: BoolTensor | None = None,
+    ) -> None:
+        """Take in one batch.
+
+        Args:
+            predicted_indices: positions of the heads (B, L).
+            predicted_labels: label ids (B, L).
+            gold_indices: positions of the gold heads (B, L).
+            gold_labels: gold label ids (B, L).
+            mask: which words there are (B, L).
+        """
+        gold_labels = gold_labels.detach()
+        kept = torch.ones_like(gold_labels, dtype=torch.bool) if mask is None else mask.bool()
+        for label in self._ignore_classes:
+            kept = kept & (gold_labels != label)
+        right_head = predicted_indices.detach() == gold_indices.detach()  # (B, L)
+        right = right_head & (predicted_labels.detach() == gold_labels)
+        words = [(right_head & kept).sum(), (right & kept).sum(), kept.sum()]
+        sentences = [(right_head | ~kept).all(-1).sum(), (right | ~kept).all(-1).sum()]
+        num_sentences = full(kept.size(0), kept.device)
+        self._counts = add(self._counts, torch.stack([*words, *sentences, num_sentences]))
+
+    def get_metric(self, reset: bool = False) -> dict[str, float]:
+        """`UAS`, `LAS`, `UEM` and `LEM`, from 0 to 1; 0.0 where there was nothing."""
+        (counts,) = sum_over_ranks(self._counts)
+        unlabeled, labeled, words, exact_unlabeled, exact_labeled, sentences = counts.tolist()
+        if reset:
+            self.reset()
+        return {
+            "UAS": unlabeled / words if words else 0.0,
+            "LAS": labeled / words if words else 0.0,
+            "UEM": exact_unlabeled / sentences if sentences else 0.0,
+            "LEM": exact_labeled / sentences if sentences else 0.0,
+        }
+
+    def reset(self) -> None:
+        """Forget all batches."""
+        self._counts = torch.zeros(6)

@@ -1,0 +1,46 @@
+"""The mean of numbers."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from nlpreg.training.metrics.metric import Metric, add, full, widest
+from nlpreg.training.metrics.ranks import sum_over_ranks
+
+
+@Metric.register("average")
+class Average(Metric):
+    """The mean of the numbers it is called with, each counted once or by a weight."""
+
+    supports_distributed = True
+    accumulators = ("_total_value", "_count")
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def __call__(self, value: float | Tensor, weight: float | Tensor = 1.0) -> None:
+        """Take in one number.
+
+        Args:
+            value: a number, or a tensor of one element.
+            weight: how much it counts, for instance the number of targets that `value` is the mean of.
+        """
+        amount = widest(torch.as_tensor(value)).reshape(())
+        if not isinstance(weight, Tensor):
+            weight = full(weight, amount.device)
+        weight = weight.detach().to(amount).reshape(())
+        self._total_value = add(self._total_value, amount * weight)
+        self._count = add(self._count, weight)
+
+    def get_metric(self, reset: bool = False) -> float:
+        """The weighted mean; 0.0 before any call."""
+        total, count = (float(part) for part in sum_over_ranks(self._total_value, self._count))
+        if reset:
+            self.reset()
+        return total / count if count else 0.0
+
+    def reset(self) -> None:
+        """Forget all numbers."""
+        self._total_value = torch.zeros(())
+        self._count = torch.zeros(())

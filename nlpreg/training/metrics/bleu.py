@@ -1,0 +1,90 @@
+"""BLEU of generated sequences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import BoolTensor, Tensor
+
+from nlpreg.training.metrics.metric import Metric, add
+from nlpreg.training.metrics.ngram_counts import count_matches, count_ngrams
+from nlpreg.training.metrics.ranks import sum_over_ranks
+
+_TINY = 1e-13
+
+
+@Metric.register("bleu")
+class BLEU(Metric):
+    """BLEU of a corpus with one reference a sentence.
+
+    Args:
+        ngram_weights: the weights of the precisions of 1-grams, 2-grams and so on.
+        exclude_indices: ids that are no words, such as padding and the end of a sequence: n-grams with them are left
+            out and they do not count for lengths.
+
+    Source: Papineni et al. (2002), https://aclanthology.org/P02-1040/, section 2.3.
+    """
+
+    supports_distributed = True
+    accumulators = ("_counts",)
+
+    def __init__(
+        self,
+        ngram_weights: Iterable[float] = (0.25, 0.25, 0.25, 0.25),
+        exclude_indices: set[int] | None = None,
+    ) -> None:
+        self._ngram_weights = tuple(ngram_weights)
+        self._exclude_indices = frozenset(exclude_indices or ())
+        self.reset()
+
+    def __call__(self, predictions: Tensor, gold_targets: Tensor, mask: BoolTensor | None = None) -> None:
+        """Take in one batch.
+
+        Args:
+            predictions: ids (B, L).
+            gold_targets: ids (B, M).
+            mask: not supported; name ids in `exclude_indices` instead.
+
+        Raises:
+            NotImplementedError: a mask was given.
+        """
+        if mask is not None:
+            raise NotImplementedError("bleu takes no mask; name the padding id in exclude_indices")
+        sizes = range(1, len(self._ngram_weights) + 1)
+        counts = [0] * (2 + 2 * len(sizes))  # both lengths, then matches and totals of each size of n-grams
+        excluded = self._exclude_indices
+        for found, wanted in zip(predictions.tolist(), gold_targets.tolist(), strict=True):
+            counts[0] += sum(token not in excluded for token in found) if excluded else len(found)
+            counts[1] += sum(token not in excluded for token in wanted) if excluded else len(wanted)
+            for size in sizes:
+                found_ngrams = count_ngrams(found, size, excluded)
+                counts[2 * size] += count_matches(found_ngrams, count_ngrams(wanted, size, excluded))
+                counts[2 * size + 1] += found_ngrams.total()
+        self._counts = add(self._counts, torch.tensor(counts))
+
+    def get_metric(self, reset: bool = False) -> dict[str, float]:
+        """`BLEU`, from 0 to 1."""
+        (counts,) = sum_over_ranks(self._counts)
+        predicted, reference, *ngrams = counts.tolist()
+        if reset:
+            self.reset()
+        precisions = zip(ngrams[::2], ngrams[1::2], strict=True)
+        logs = [
+            weight * (math.log(matches + _TINY) - math.log(total + _TINY))
+            for weight, (matches, total) in zip(self._ngram_weights, precisions, strict=True)
+        ]
+        return {"BLEU": _brevity_penalty(predicted, reference) * math.exp(math.fsum(logs))}
+
+    def reset(self) -> None:
+        """Forget all batches."""
+        self._counts = torch.zeros(2 + 2 * len(self._ngram_weights), dtype=torch.long)
+
+
+def _brevity_penalty(predicted: float, reference: float) -> float:
+    if predicted > reference:
+        return 1.0
+    if predicted == 0 or reference == 0:
+        return 0.0
+    return math.exp(1.0 - reference / predicted)

@@ -1,0 +1,63 @@
+"""Accuracy of whole rows."""
+
+from __future__ import annotations
+
+import torch
+from torch import BoolTensor, Tensor
+
+from nlpreg.training.metrics.metric import Metric, add, full
+from nlpreg.training.metrics.ranks import sum_over_ranks
+
+
+@Metric.register("boolean_accuracy")
+class BooleanAccuracy(Metric):
+    """The share of rows that equal the gold row wherever the mask is true.
+
+    A row whose mask is nowhere true is not counted.
+    """
+
+    supports_distributed = True
+    accumulators = ("_correct_count", "_total_count")
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def __call__(self, predictions: Tensor, gold_labels: Tensor, mask: BoolTensor | None = None) -> None:
+        """Take in one batch.
+
+        Args:
+            predictions: (B, ...).
+            gold_labels: of the same shape.
+            mask: which places are compared, of the same shape.
+
+        Raises:
+            ValueError: the shapes differ.
+        """
+        predictions, gold_labels = predictions.detach(), gold_labels.detach()
+        for name, tensor in (("gold_labels", gold_labels), ("mask", mask)):
+            if tensor is not None and tensor.shape != predictions.shape:
+                raise ValueError(
+                    f"{name}: expected the shape of predictions, {tuple(predictions.shape)}, got {tuple(tensor.shape)}"
+                )
+        batch_size = predictions.size(0)
+        same = (predictions == gold_labels).reshape(batch_size, -1)  # (B, n)
+        if mask is None:
+            correct, counted = same.all(-1), full(batch_size, same.device)
+        else:
+            compared = mask.reshape(batch_size, -1).bool()
+            has_any = compared.any(-1)
+            correct, counted = (same | ~compared).all(-1) & has_any, has_any.sum()
+        self._correct_count = add(self._correct_count, correct.sum())
+        self._total_count = add(self._total_count, counted)
+
+    def get_metric(self, reset: bool = False) -> float:
+        """The accuracy, from 0 to 1; 0.0 when no row was counted."""
+        correct, total = (float(part) for part in sum_over_ranks(self._correct_count, self._total_count))
+        if reset:
+            self.reset()
+        return correct / total if total else 0.0
+
+    def reset(self) -> None:
+        """Forget all batches."""
+        self._correct_count = torch.zeros(())
+        self._total_count = torch.zeros(())

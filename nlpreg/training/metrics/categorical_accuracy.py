@@ -1,0 +1,92 @@
+"""Accuracy of a choice of one class out of several."""
+
+from __future__ import annotations
+
+import torch
+from torch import BoolTensor, Tensor
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.training.metrics.metric import Metric, add, full
+from nlpreg.training.metrics.ranks import sum_over_ranks
+
+
+@Metric.register("categorical_accuracy")
+class CategoricalAccuracy(Metric):
+    """The share of items whose gold class is among the `top_k` classes with the highest scores.
+
+    Args:
+        top_k: how many of the best classes may hold the gold one.
+        tie_break: when several classes share the highest score and the gold class is one of them, the item counts
+            1 / (number of those classes) instead of by which of them comes first. Only with `top_k` 1.
+
+    Raises:
+        ConfigurationError: `top_k` below 1, or `tie_break` with a larger `top_k` than 1.
+    """
+
+    supports_distributed = True
+    accumulators = ("correct_count", "total_count")
+
+    def __init__(self, top_k: int = 1, tie_break: bool = False) -> None:
+        if top_k <= 0:
+            raise ConfigurationError(f"top_k: expected a number above 0, got {top_k}")
+        if top_k > 1 and tie_break:
+            raise ConfigurationError(f"tie_break works with top_k 1 only, got top_k {top_k}")
+        self._top_k = top_k
+        self._tie_break = tie_break
+        self.reset()
+
+    def __call__(self, predictions: Tensor, gold_labels: Tensor, mask: BoolTensor | None = None) -> None:
+        """Take in one batch.
+
+        Args:
+            predictions: scores (..., C).
+            gold_labels: class ids (...).
+            mask: which items count (...).
+
+        Raises:
+            ConfigurationError: the shapes do not fit, or a gold id is not below C (masked ones included).
+        """
+        predictions, gold_labels = predictions.detach(), gold_labels.detach()
+        if gold_labels.dim() != predictions.dim() - 1:
+            raise ConfigurationError(
+                f"gold_labels: expected one dimension less than predictions {tuple(predictions.shape)}, "
+                f"got {tuple(gold_labels.shape)}"
+            )
+        num_classes = predictions.size(-1)
+        predictions = predictions.reshape(-1, num_classes)  # (n, C)
+        gold = gold_labels.reshape(-1).long()  # (n,)
+        self._require((gold < num_classes).all(), f"a gold label lies outside of the {num_classes} classes")
+        correct = self._tied(predictions, gold) if self._tie_break else self._within_top_k(predictions, gold)
+        if mask is None:
+            total = full(gold.numel(), gold.device)
+        else:
+            kept = mask.reshape(-1).bool()
+            correct = correct * kept
+            total = kept.sum()
+        self.correct_count = add(self.correct_count, correct.sum())
+        self.total_count = add(self.total_count, total)
+
+    def _within_top_k(self, predictions: Tensor, gold: Tensor) -> Tensor:
+        if self._top_k == 1:
+            return predictions.argmax(-1) == gold
+        best = predictions.topk(min(self._top_k, predictions.size(-1)), dim=-1).indices  # (n, k)
+        return (best == gold.unsqueeze(-1)).any(-1)
+
+    @staticmethod
+    def _tied(predictions: Tensor, gold: Tensor) -> Tensor:
+        at_maximum = predictions == predictions.max(-1, keepdim=True).values  # (n, C)
+        gold_is_there = at_maximum.gather(-1, gold.clamp(min=0).unsqueeze(-1)).squeeze(-1)
+        return gold_is_there.double() / at_maximum.sum(-1)
+
+    def get_metric(self, reset: bool = False) -> float:
+        """The accuracy, from 0 to 1; 0.0 when there was no item."""
+        self._settle()
+        correct, total = (float(part) for part in sum_over_ranks(self.correct_count, self.total_count))
+        if reset:
+            self.reset()
+        return correct / total if total else 0.0
+
+    def reset(self) -> None:
+        """Forget all batches."""
+        self.correct_count = torch.zeros(())
+        self.total_count = torch.zeros(())

@@ -1,0 +1,76 @@
+"""Covariance of two streams of numbers."""
+
+from __future__ import annotations
+
+from functools import reduce
+
+import torch
+from torch import BoolTensor, Tensor
+
+from nlpreg.training.metrics.metric import Metric, widest
+from nlpreg.training.metrics.ranks import gather_over_ranks
+
+
+@Metric.register("covariance")
+class Covariance(Metric):
+    """The unbiased covariance of predicted and gold numbers, without keeping the numbers.
+
+    Source: Chan, Golub and LeVeque (1983), Algorithms for computing the sample variance, eq. 2.1 (merging of two
+    groups' moments).
+    """
+
+    supports_distributed = True
+    accumulators = ("_moments",)
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def __call__(self, predictions: Tensor, gold_labels: Tensor, mask: BoolTensor | None = None) -> None:
+        """Take in one batch.
+
+        Args:
+            predictions: numbers, of any shape.
+            gold_labels: numbers, of the same shape.
+            mask: which of them count, of the same shape.
+        """
+        x, y = widest(predictions).reshape(-1), widest(gold_labels).reshape(-1)
+        moments = moments_of(x, y, None if mask is None else mask.reshape(-1).bool())
+        self._moments = merged(self._moments.to(moments), moments)
+
+    def _all_moments(self) -> tuple[float, float, float, float]:
+        """Of all ranks: how many numbers, and the sums of dx * dx, dy * dy, dx * dy, where d is from the mean."""
+        shares = gather_over_ranks(self._moments.unsqueeze(0))
+        n, _, _, xx, yy, xy = reduce(merged, [share[0].double() for share in shares]).tolist()
+        return n, xx, yy, xy
+
+    def get_metric(self, reset: bool = False) -> float:
+        """The covariance; 0.0 for fewer than two numbers."""
+        n, _, _, xy = self._all_moments()
+        if reset:
+            self.reset()
+        return xy / (n - 1) if n > 1 else 0.0
+
+    def reset(self) -> None:
+        """Forget all batches."""
+        self._moments = torch.zeros(6)
+
+
+def moments_of(x: Tensor, y: Tensor, mask: Tensor | None = None) -> Tensor:
+    """How many, both means, and the sums of dx * dx, dy * dy, dx * dy, of numbers (n,), as one tensor (6,)."""
+    if mask is None:
+        mask = torch.ones_like(x, dtype=torch.bool)
+    zero = x.new_zeros(())
+    n = mask.sum().to(x.dtype)
+    mean_x, mean_y = (v.where(mask, zero).sum() / n.clamp(min=1) for v in (x, y))
+    dx, dy = (x - mean_x).where(mask, zero), (y - mean_y).where(mask, zero)
+    return torch.stack([n, mean_x, mean_y, (dx * dx).sum(), (dy * dy).sum(), (dx * dy).sum()])
+
+
+def merged(a: Tensor, b: Tensor) -> Tensor:
+    """The moments (6,) of two groups of numbers put together."""
+    n = a[0] + b[0]
+    delta = b[1:3] - a[1:3]  # (2,)
+    share_of_b = b[0] / n.clamp(min=1)
+    means = a[1:3] + delta * share_of_b
+    between = torch.stack([delta[0] * delta[0], delta[1] * delta[1], delta[0] * delta[1]])
+    return torch.cat([n.unsqueeze(0), means, a[3:] + b[3:] + between * a[0] * share_of_b])

@@ -1,0 +1,43 @@
+"""Entropy of predicted distributions."""
+
+from __future__ import annotations
+
+from torch import BoolTensor, Tensor
+
+from nlpreg.training.metrics.average import Average
+from nlpreg.training.metrics.metric import Metric, widest
+
+
+@Metric.register("entropy")
+class Entropy(Metric):
+    """The mean over calls of the mean entropy, in nats, of the distributions of a batch."""
+
+    supports_distributed = True
+    accumulators = ("_mean",)
+
+    def __init__(self) -> None:
+        self._mean = Average()
+
+    def __call__(self, logits: Tensor, mask: BoolTensor | None = None) -> None:
+        """Take in one batch.
+
+        Args:
+            logits: unnormalised scores (..., C).
+            mask: which distributions count (...); a call where none does is not counted.
+        """
+        log_probabilities = widest(logits).log_softmax(-1)
+        entropies = -(log_probabilities.exp() * log_probabilities).nan_to_num(0.0).sum(-1)
+        if mask is None:
+            self._mean(entropies.mean())
+        else:
+            kept = mask.sum()
+            mean = entropies.where(mask.bool(), entropies.new_zeros(())).sum() / kept.clamp(min=1)
+            self._mean(mean, weight=(kept > 0))
+
+    def get_metric(self, reset: bool = False) -> dict[str, float]:
+        """`entropy`; 0.0 before any call."""
+        return {"entropy": self._mean.get_metric(reset)}
+
+    def reset(self) -> None:
+        """Forget all batches."""
+        self._mean.reset()

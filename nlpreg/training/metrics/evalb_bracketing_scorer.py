@@ -1,0 +1,141 @@
+"""Bracketing scores of constituency parsers, by the external program EVALB."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.training.metrics.metric import Metric
+from nlpreg.training.metrics.ranks import sum_over_ranks
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_EVALB_DIR = str(Path(__file__).resolve().parents[2] / "tools" / "EVALB")
+
+
+class BracketedTree(Protocol):
+    """What is needed of a tree; `nltk.Tree` has it."""
+
+    def pformat(self, margin: int) -> str:
+        """The tree in brackets, broken into lines longer than `margin`."""
+
+
+@Metric.register("evalb")
+class EvalbBracketingScorer(Metric):
+    """Labelled bracketing precision, recall and F1 of parse trees.
+
+    The trees are handed to EVALB, a C program that is not part of this package: its folder, with the sources or the
+    binary `evalb`, has to be there. Sources are compiled with `make` on first use.
+
+    Args:
+        evalb_directory_path: the folder of EVALB.
+        evalb_param_filename: the parameter file in that folder.
+        evalb_num_errors_to_kill: number of faulty sentences at which EVALB gives up.
+
+    Source: Sekine and Collins (1997), https://nlp.cs.nyu.edu/evalb/.
+    """
+
+    supports_distributed = True
+    accumulators = ("_correct_brackets", "_gold_brackets", "_predicted_brackets")
+
+    def __init__(
+        self,
+        evalb_directory_path: str = DEFAULT_EVALB_DIR,
+        evalb_param_filename: str = "COLLINS.prm",
+        evalb_num_errors_to_kill: int = 10,
+    ) -> None:
+        self._evalb_directory_path = evalb_directory_path
+        self._evalb_program_path = os.path.join(evalb_directory_path, "evalb")
+        self._evalb_param_path = os.path.join(evalb_directory_path, evalb_param_filename)
+        self._evalb_num_errors_to_kill = evalb_num_errors_to_kill
+        self.reset()
+
+    def __call__(self, predicted_trees: list[BracketedTree], gold_trees: list[BracketedTree]) -> None:
+        """Take in one batch.
+
+        Args:
+            predicted_trees: one tree a sentence.
+            gold_trees: the gold trees of the same sentences.
+
+        Raises:
+            ConfigurationError: EVALB is not there and could not be compiled.
+        """
+        if not os.path.exists(self._evalb_program_path):
+            self.compile_evalb(self._evalb_directory_path)
+        with tempfile.TemporaryDirectory() as folder:
+            gold_path = _write_trees(Path(folder, "gold.txt"), gold_trees)
+            predicted_path = _write_trees(Path(folder, "predicted.txt"), predicted_trees)
+            limit = str(self._evalb_num_errors_to_kill)
+            command = [
+                self._evalb_program_path,
+                "-p",
+                self._evalb_param_path,
+                "-e",
+                limit,
+                gold_path,
+                predicted_path,
+            ]
+            result = subprocess.run(command, capture_output=True, text=True, check=True)
+        for line in result.stdout.splitlines():
+            columns = line.split()
+            # sentence lines: id, length, status, recall, precision, matched, gold and predicted brackets, ...
+            if len(columns) == 12 and columns[0].isdigit():
+                matched, gold, predicted = map(int, columns[5:8])
+                self._correct_brackets += matched
+                self._gold_brackets += gold
+                self._predicted_brackets += predicted
+
+    def get_metric(self, reset: bool = False) -> dict[str, float]:
+        """`evalb_recall`, `evalb_precision` and `evalb_f1_measure`, from 0 to 1."""
+        counts = torch.tensor([self._correct_brackets, self._gold_brackets, self._predicted_brackets])
+        correct, gold, predicted = sum_over_ranks(counts)[0].tolist()
+        if reset:
+            self.reset()
+        recall = correct / gold if gold else 0.0
+        precision = correct / predicted if predicted else 0.0
+        f1 = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+        return {"evalb_recall": recall, "evalb_precision": precision, "evalb_f1_measure": f1}
+
+    def reset(self) -> None:
+        """Forget all batches."""
+        self._correct_brackets = 0
+        self._gold_brackets = 0
+        self._predicted_brackets = 0
+
+    @staticmethod
+    def compile_evalb(evalb_directory_path: str = DEFAULT_EVALB_DIR) -> None:
+        """Compile EVALB's sources with `make`.
+
+        Raises:
+            ConfigurationError: there are no sources, or they do not compile.
+        """
+        logger.warning("EVALB is not compiled yet; running make in %s", evalb_directory_path)
+        if not os.path.isdir(evalb_directory_path):
+            raise ConfigurationError(
+                f"EVALB: no folder {evalb_directory_path}; get it from https://nlp.cs.nyu.edu/evalb/ and name its "
+                "folder as evalb_directory_path"
+            )
+        result = subprocess.run(
+            ["make"], cwd=evalb_directory_path, capture_output=True, text=True, check=False
+        )
+        if result.returncode != 0:
+            raise ConfigurationError(
+                f"EVALB: make failed in {evalb_directory_path}:\n{result.stderr.strip()}"
+            )
+
+    @staticmethod
+    def clean_evalb(evalb_directory_path: str = DEFAULT_EVALB_DIR) -> None:
+        """Remove the compiled program."""
+        Path(evalb_directory_path, "evalb").unlink(missing_ok=True)
+
+
+def _write_trees(path: Path, trees: list[BracketedTree]) -> str:
+    path.write_text("".join(f"{tree.pformat(margin=1_000_000)}\n" for tree in trees), encoding="utf-8")
+    return str(path)

@@ -1,0 +1,55 @@
+"""Mean absolute error of predicted numbers."""
+
+from __future__ import annotations
+
+import torch
+from torch import BoolTensor, Tensor
+
+from nlpreg.training.metrics.metric import Metric, add, full, widest
+from nlpreg.training.metrics.ranks import sum_over_ranks
+
+
+@Metric.register("mean_absolute_error")
+class MeanAbsoluteError(Metric):
+    """The mean distance of predicted numbers from gold numbers."""
+
+    supports_distributed = True
+    accumulators = ("_absolute_error", "_total_count")
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def __call__(self, predictions: Tensor, gold_labels: Tensor, mask: BoolTensor | None = None) -> None:
+        """Take in one batch.
+
+        Args:
+            predictions: numbers, of any shape.
+            gold_labels: numbers, of the same shape.
+            mask: which of them count, of the same shape.
+        """
+        errors = (widest(predictions) - widest(gold_labels)).abs()
+        if mask is None:
+            total = full(errors.numel(), errors.device)
+        else:
+            errors = errors.where(mask.bool(), errors.new_zeros(()))
+            total = mask.sum()
+        self._absolute_error = add(self._absolute_error, errors.sum())
+        self._total_count = add(self._total_count, total)
+
+    def get_metric(self, reset: bool = False) -> dict[str, float]:
+        """`mae`.
+
+        Raises:
+            ZeroDivisionError: there was no number.
+        """
+        error, total = (float(part) for part in sum_over_ranks(self._absolute_error, self._total_count))
+        if total == 0:
+            raise ZeroDivisionError("mean_absolute_error was asked for its value before it saw a number")
+        if reset:
+            self.reset()
+        return {"mae": error / total}
+
+    def reset(self) -> None:
+        """Forget all batches."""
+        self._absolute_error = torch.zeros(())
+        self._total_count = torch.zeros(())

@@ -1,0 +1,137 @@
+"""The base class of the metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from nlpreg.common import Registrable
+from nlpreg.common.checks import ConfigurationError
+
+_PLAIN = (bool, int, float, str, Tensor, type(None))
+
+
+class Metric(Registrable):
+    """A number, or several, gathered over the batches of an epoch.
+
+    Calling a metric takes in one batch and returns nothing; `get_metric` says what all batches since the last `reset`
+    come to. What was gathered stays in tensors on the device of the batches until `get_metric` reads it, so that a
+    training step never waits for the device.
+
+    In a distributed run each rank gathers from its own batches, however many it has, and `get_metric` gives every
+    rank the value over all of them. It is then a collective call: every rank makes it, or it is made inside
+    `nlpreg.training.metrics.local_metrics()`, which looks at one rank only.
+
+    Masks are boolean, true where an item counts.
+    """
+
+    supports_distributed: ClassVar[bool] = False
+
+    accumulators: ClassVar[tuple[str, ...] | None] = None
+    """Names of the attributes that hold what was gathered (tensors, plain values, metrics); None means all
+    attributes with plain values."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> None:
+        """Take in one batch.
+
+        Most metrics take `(predictions, gold_labels, mask=None)`; each class says what it takes.
+        """
+        raise NotImplementedError
+
+    def get_metric(self, reset: bool = False) -> Any:
+        """The value over all batches since the last `reset`.
+
+        Args:
+            reset: also forget those batches.
+        """
+        raise NotImplementedError
+
+    def reset(self) -> None:
+        """Forget all batches."""
+        raise NotImplementedError
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was gathered since the last `reset`, as tensors and plain values."""
+        if self.accumulators is not None:
+            return {name: _state_of(getattr(self, name)) for name in self.accumulators}
+        return {name: _copy(value) for name, value in vars(self).items() if _is_plain(value)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a `state_dict` of a metric of this class."""
+        for name, value in state_dict.items():
+            held = getattr(self, name, None)
+            if isinstance(held, Metric):
+                held.load_state_dict(value)
+            elif isinstance(held, dict):  # kept as it is, since it may be a Counter or a defaultdict
+                held.clear()
+                held.update(value)
+            else:
+                setattr(self, name, _copy(value))
+
+    @staticmethod
+    def detach_tensors(*tensors: Any) -> Iterator[Any]:
+        """The arguments one by one, tensors without their gradients."""
+        return (x.detach() if isinstance(x, Tensor) else x for x in tensors)
+
+    def _require(self, holds: Tensor, error: Exception | str) -> None:
+        """Raise `error` (a `ConfigurationError` when it is text) unless `holds`, a bool tensor of one element.
+
+        On CPU at once; on other devices when the metric is read, so that no step waits for the device.
+        """
+        if torch.compiler.is_compiling():
+            return
+        if isinstance(error, str):
+            error = ConfigurationError(error)
+        if holds.device.type == "cpu":
+            if not bool(holds):
+                raise error
+            return
+        open_claims: dict[str, tuple[Tensor, Exception]] = self.__dict__.setdefault("_open_claims", {})
+        earlier = open_claims.get(str(error))
+        open_claims[str(error)] = (holds if earlier is None else holds & earlier[0], error)
+
+    def _settle(self) -> None:
+        """Raise the errors that `_require` put off."""
+        open_claims: dict[str, tuple[Tensor, Exception]] = self.__dict__.pop("_open_claims", {})
+        for holds, error in open_claims.values():
+            if not bool(holds):
+                raise error
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, dict):
+        return all(isinstance(key, (str, int)) and _is_plain(item) for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    return isinstance(value, _PLAIN)
+
+
+def _state_of(value: Any) -> Any:
+    return value.state_dict() if isinstance(value, Metric) else _copy(value)
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _copy(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_copy, value))
+    return value.clone() if isinstance(value, Tensor) else value
+
+
+def widest(value: Tensor) -> Tensor:
+    """`value` without its gradient, in the widest float of its device, so that long sums stay exact."""
+    return value.detach().to(torch.float32 if value.device.type == "mps" else torch.float64)
+
+
+def full(number: float, device: torch.device) -> Tensor:
+    """A tensor of one number, made on its device, so that nothing waits for a copy."""
+    dtype = torch.long if isinstance(number, int) else torch.float32
+    return torch.full((), number, dtype=dtype, device=device)
+
+
+def add(held: Tensor, amount: Tensor) -> Tensor:
+    """`held + amount` on the device and in the type of `amount`; a fresh tensor."""
+    return held.to(amount) + amount

@@ -1,0 +1,84 @@
+"""ROUGE of generated sequences."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from nlpreg.training.metrics.metric import Metric, add
+from nlpreg.training.metrics.ngram_counts import count_matches, count_ngrams, longest_common_subsequence
+from nlpreg.training.metrics.ranks import sum_over_ranks
+
+
+@Metric.register("rouge")
+class ROUGE(Metric):
+    """The means over sequences of ROUGE-1 to ROUGE-n (recall, precision, F1) and of ROUGE-L (F1).
+
+    Args:
+        ngram_size: the longest n-grams to look at.
+        exclude_indices: ids that are no words, such as padding and the end of a sequence: n-grams with them are left
+            out, and so are they themselves for ROUGE-L.
+
+    Source: Lin (2004), https://aclanthology.org/W04-1013/, sections 2 and 3.
+    """
+
+    supports_distributed = True
+    accumulators = ("_sums", "_num_sequences")
+
+    def __init__(self, ngram_size: int = 2, exclude_indices: set[int] | None = None) -> None:
+        self._ngram_size = ngram_size
+        self._exclude_indices = frozenset(exclude_indices or ())
+        self.reset()
+
+    def __call__(self, predictions: Tensor, gold_targets: Tensor) -> None:
+        """Take in one batch.
+
+        Args:
+            predictions: ids (B, L).
+            gold_targets: ids (B, M).
+        """
+        sums = torch.zeros(3 * self._ngram_size + 1, dtype=torch.float64)
+        pairs = list(zip(predictions.tolist(), gold_targets.tolist(), strict=True))
+        for found, wanted in pairs:
+            by_size = [self._of_ngrams(found, wanted, size) for size in range(1, self._ngram_size + 1)]
+            kinds = zip(*by_size, strict=True)  # all recalls, all precisions, all F1
+            sums += torch.tensor(
+                [*(score for kind in kinds for score in kind), self._of_subsequence(found, wanted)]
+            )
+        self._sums = add(self._sums, sums)
+        self._num_sequences += len(pairs)
+
+    def _of_ngrams(self, found: list[int], wanted: list[int], size: int) -> tuple[float, float, float]:
+        found_ngrams = count_ngrams(found, size, self._exclude_indices)
+        wanted_ngrams = count_ngrams(wanted, size, self._exclude_indices)
+        matches = count_matches(found_ngrams, wanted_ngrams)
+        return _scores(matches, found_ngrams.total(), wanted_ngrams.total())
+
+    def _of_subsequence(self, found: list[int], wanted: list[int]) -> float:
+        found, wanted = (
+            [token for token in side if token not in self._exclude_indices] for side in (found, wanted)
+        )
+        return _scores(longest_common_subsequence(found, wanted), len(found), len(wanted))[2]
+
+    def get_metric(self, reset: bool = False) -> dict[str, float]:
+        """`ROUGE-n_R`, `ROUGE-n_P` and `ROUGE-n_F1` for each n, and `ROUGE-L`, from 0 to 1."""
+        sums, count = sum_over_ranks(self._sums, torch.tensor(self._num_sequences))
+        if reset:
+            self.reset()
+        sizes = range(1, self._ngram_size + 1)
+        names = [f"ROUGE-{size}_{kind}" for kind in ("R", "P", "F1") for size in sizes]
+        means = sums / count.clamp(min=1)
+        return dict(zip([*names, "ROUGE-L"], means.tolist(), strict=True))
+
+    def reset(self) -> None:
+        """Forget all batches."""
+        self._sums = torch.zeros(3 * self._ngram_size + 1, dtype=torch.float64)
+        self._num_sequences = 0
+
+
+def _scores(matches: int, num_found: int, num_wanted: int) -> tuple[float, float, float]:
+    """Recall, precision and F1; all 0.0 without a match."""
+    if matches == 0:
+        return 0.0, 0.0, 0.0
+    recall, precision = matches / num_wanted, matches / num_found
+    return recall, precision, 2 * recall * precision / (recall + precision)

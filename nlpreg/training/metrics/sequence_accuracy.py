@@ -1,0 +1,61 @@
+"""Accuracy of generated sequences."""
+
+from __future__ import annotations
+
+import torch
+from torch import BoolTensor, Tensor
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.training.metrics.metric import Metric, add, full
+from nlpreg.training.metrics.ranks import sum_over_ranks
+
+
+@Metric.register("sequence_accuracy")
+class SequenceAccuracy(Metric):
+    """The share of rows of which one of the k predicted sequences equals the gold one wherever the mask is true."""
+
+    supports_distributed = True
+    accumulators = ("correct_count", "total_count")
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def __call__(self, predictions: Tensor, gold_labels: Tensor, mask: BoolTensor | None = None) -> None:
+        """Take in one batch.
+
+        Args:
+            predictions: ids (B, k, L).
+            gold_labels: ids (B, L).
+            mask: which places are compared (B, L).
+
+        Raises:
+            ConfigurationError: the shapes do not fit.
+        """
+        predictions, gold_labels = predictions.detach(), gold_labels.detach()
+        if gold_labels.dim() != predictions.dim() - 1:
+            raise ConfigurationError(
+                f"gold_labels: expected one dimension less than predictions {tuple(predictions.shape)}, "
+                f"got {tuple(gold_labels.shape)}"
+            )
+        if mask is not None and mask.shape != gold_labels.shape:
+            raise ConfigurationError(
+                f"mask: expected the shape of gold_labels, {tuple(gold_labels.shape)}, got {tuple(mask.shape)}"
+            )
+        same = predictions == gold_labels.unsqueeze(1)  # (B, k, L)
+        if mask is not None:
+            same = same | ~mask.bool().unsqueeze(1)
+        correct = same.all(-1).any(-1)  # (B,)
+        self.correct_count = add(self.correct_count, correct.sum())
+        self.total_count = add(self.total_count, full(correct.numel(), correct.device))
+
+    def get_metric(self, reset: bool = False) -> dict[str, float]:
+        """`accuracy`, from 0 to 1; 0.0 when there was no row."""
+        correct, total = (float(part) for part in sum_over_ranks(self.correct_count, self.total_count))
+        if reset:
+            self.reset()
+        return {"accuracy": correct / total if total else 0.0}
+
+    def reset(self) -> None:
+        """Forget all batches."""
+        self.correct_count = torch.zeros(())
+        self.total_count = torch.zeros(())

@@ -1,0 +1,52 @@
+"""Recall of the words of generated sequences."""
+
+from __future__ import annotations
+
+import sys
+
+from torch import BoolTensor, Tensor
+
+from nlpreg.training.metrics.average import Average
+from nlpreg.training.metrics.metric import Metric
+
+
+@Metric.register("unigram_recall")
+class UnigramRecall(Metric):
+    """The mean over rows of the share of gold ids that occur in any of the k predicted sequences."""
+
+    supports_distributed = True
+    accumulators = ("_mean",)
+
+    def __init__(self) -> None:
+        self._mean = Average()
+
+    def __call__(
+        self,
+        predictions: Tensor,
+        gold_labels: Tensor,
+        mask: BoolTensor | None = None,
+        end_index: int = sys.maxsize,
+    ) -> None:
+        """Take in one batch.
+
+        Args:
+            predictions: ids (B, k, L).
+            gold_labels: ids (B, M); 0 and `end_index` are no words.
+            mask: which gold ids count (B, M).
+            end_index: the id that ends a sequence.
+        """
+        predictions, gold_labels = predictions.detach(), gold_labels.detach()
+        wanted = (gold_labels != 0) & (gold_labels != end_index)  # (B, M)
+        if mask is not None:
+            wanted = wanted & mask.bool()
+        seen = (gold_labels.unsqueeze(2) == predictions.flatten(1).unsqueeze(1)).any(-1)  # (B, M)
+        recall = (seen & wanted).sum(-1).double() / wanted.sum(-1).clamp(min=1)  # (B,)
+        self._mean(recall.sum() / max(len(recall), 1), weight=len(recall))
+
+    def get_metric(self, reset: bool = False) -> dict[str, float]:
+        """`unigram_recall`, from 0 to 1; 0.0 when there was no row."""
+        return {"unigram_recall": self._mean.get_metric(reset)}
+
+    def reset(self) -> None:
+        """Forget all batches."""
+        self._mean.reset()
