@@ -3,7 +3,7 @@ import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Dict, List, Literal, NewType, Optional, Set, Tuple, TypeVar, Union  # noqa: UP035
+from typing import Annotated, Any, Dict, List, Literal, NewType, Optional, Set, Tuple, TypeVar, Union
 
 import pytest
 
@@ -39,7 +39,7 @@ class Sum(Scorer):
         self.parts = parts
 
     @classmethod
-    def of(cls, parts: List[Scorer], names: Optional[Dict[str, int]] = None) -> "Sum":  # noqa: UP006
+    def of(cls, parts: List[Scorer], names: Optional[Dict[str, int]] = None) -> "Sum":
         return cls(parts)
 
 

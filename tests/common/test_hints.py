@@ -1,4 +1,4 @@
-from typing import Any, Dict, List, Literal, Optional, Union  # noqa: UP035
+from typing import Any, Dict, List, Literal, Optional, Union
 
 import pytest
 

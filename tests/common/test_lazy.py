@@ -1,4 +1,4 @@
-from typing import List, Optional  # noqa: UP035
+from typing import List, Optional
 
 import pytest
 
