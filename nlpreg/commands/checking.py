@@ -36,6 +36,11 @@ class Checked:
     problems: list[Problem] = field(default_factory=list)
     file: ConfigFile | None = None
 
+    def resolved_config(self) -> dict[str, Any]:
+        """The whole config with every default filled in that JSON can express."""
+        assert self.config is not None and self.node is not None
+        return {**self.config, **self.node.as_config()}
+
 
 def check_file(
     path: str | os.PathLike[str],

@@ -1,0 +1,59 @@
+"""`nlpreg check`: all that is wrong with a config, without running it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from nlpreg.commands.subcommand import Subcommand
+from nlpreg.commands.train import add_overrides_option, check_file
+
+__all__ = ["Check"]
+
+DESCRIPTION = """
+Read a config beside the constructors that it names and print everything that is wrong with it: unknown keys and
+names, wrong types, missing arguments, sizes that do not agree, files that do not exist, devices that are not there,
+environment variables that are not set. Nothing is built and no data is read. The exit status is 0 if all is well.
+"""
+
+
+@Subcommand.register("check")
+class Check(Subcommand):
+    """Checks a config."""
+
+    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+        """Add the command's parser."""
+        subparser: argparse.ArgumentParser = parser.add_parser(
+            self.name, help=self.summary, description=DESCRIPTION
+        )
+        subparser.add_argument(
+            "param_path", metavar="CONFIG", help="the config, Jsonnet or JSON; a path or URL"
+        )
+        subparser.add_argument(
+            "-s", "--serialization-dir", metavar="DIR", help="output folder, to check that it can be written"
+        )
+        subparser.add_argument(
+            "--resolved", action="store_true", help="print the config with every default filled in, as JSON"
+        )
+        add_overrides_option(subparser)
+        subparser.set_defaults(func=_run)
+        return subparser
+
+    def validate(self, args: argparse.Namespace) -> None:
+        """Find a wrong path before anything slow is imported."""
+        check_file(args.param_path, "CONFIG")
+
+
+def _run(args: argparse.Namespace) -> None:
+    from nlpreg.commands.checking import check_file as check_config_file
+    from nlpreg.commands.checking import raise_problems
+
+    checked = check_config_file(args.param_path, args.overrides, args.serialization_dir)
+    raise_problems(checked, args.param_path)
+    if args.resolved:
+        json.dump(checked.resolved_config(), sys.stdout, indent=4)
+        sys.stdout.write("\n")
+    else:
+        print(f"{args.param_path}: no problems found")

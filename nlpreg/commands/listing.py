@@ -1,0 +1,76 @@
+"""`nlpreg list`: the registries and what is in them."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from nlpreg.commands.subcommand import Subcommand
+
+__all__ = ["ListRegistries"]
+
+DESCRIPTION = """
+Without an argument, list the registries: the kinds of parts that a config is made of. With the name of one, list
+what is registered there, with a line on each. `nlpreg describe REGISTRY:NAME` says more.
+"""
+
+
+@Subcommand.register("list")
+class ListRegistries(Subcommand):
+    """Lists registries."""
+
+    requires_plugins = False
+
+    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+        """Add the command's parser."""
+        subparser: argparse.ArgumentParser = parser.add_parser(
+            self.name, help=self.summary, description=DESCRIPTION
+        )
+        subparser.add_argument("registry", nargs="?", help="such as model, seq2seq_encoder or Tokenizer")
+        subparser.add_argument(
+            "--include-package",
+            action="append",
+            default=[],
+            metavar="PACKAGE",
+            help="import this package and its modules first; may be repeated",
+        )
+        subparser.set_defaults(func=_run)
+        return subparser
+
+
+def _run(args: argparse.Namespace) -> None:
+    from nlpreg.common.plugins import discover_plugins
+    from nlpreg.common.source_scan import RegistryScan
+
+    scan = RegistryScan.of_package()
+    plugins = bool(args.include_package) or any(True for _ in discover_plugins())
+    if plugins or not scan.is_complete(args.registry):
+        scan = _imported(args.include_package)
+    if args.registry is None:
+        width = max(len(name) for name in scan.registries)
+        for name, entries in sorted(scan.registries.items()):
+            print(f"{name:<{width}}  {', '.join(sorted(entries))}")
+        return
+    entries = scan.registry(args.registry)
+    width = max(len(name) for name in entries)
+    for name, text in sorted(entries.items()):
+        print(f"{name:<{width}}  {text}".rstrip())
+
+
+def _imported(packages: list[str]) -> Any:
+    """The registries as they are when everything has been imported."""
+    from nlpreg.common.imports import import_module_and_submodules
+    from nlpreg.common.introspection import registries, summary
+    from nlpreg.common.plugins import import_plugins
+    from nlpreg.common.registry import REGISTRY
+    from nlpreg.common.source_scan import RegistryScan
+
+    import_plugins()
+    for package in packages:
+        import_module_and_submodules(package)
+    return RegistryScan(
+        {
+            base_name: {name: summary(cls) for name, (cls, _) in REGISTRY[base].items()}
+            for base_name, base in registries().items()
+        }
+    )

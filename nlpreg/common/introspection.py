@@ -1,0 +1,184 @@
+"""Registered classes as a person reads them: what they are, what their constructors take, what it means."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.hints import signature_of, type_name
+from nlpreg.common.registry import REGISTRY
+from nlpreg.common.suggestions import did_you_mean
+
+__all__ = [
+    "Argument",
+    "Description",
+    "describe_class",
+    "find_base",
+    "find_class",
+    "registries",
+    "snake_case",
+    "summary",
+]
+
+
+@dataclass
+class Argument:
+    """An argument of a constructor.
+
+    Args:
+        name: its key in a config.
+        annotation: its type.
+        default: its default value; `inspect.Parameter.empty` where it is required.
+        doc: what the docstring says of it.
+    """
+
+    name: str
+    annotation: Any
+    default: Any
+    doc: str
+
+    @property
+    def is_required(self) -> bool:
+        """Whether a config must give it."""
+        return self.default is inspect.Parameter.empty
+
+
+@dataclass
+class Description:
+    """A registered class.
+
+    Args:
+        cls: the class or function.
+        base: the base of its registry; None if it was found by its full name.
+        name: its registered name, or its full name.
+        text: its docstring up to the arguments.
+        arguments: of the constructor that the name stands for.
+        open: whether it takes other keys too.
+    """
+
+    cls: Any
+    base: type | None
+    name: str
+    text: str
+    arguments: list[Argument]
+    open: bool
+
+
+def snake_case(name: str) -> str:
+    """A class name as the commands write it: `Seq2SeqEncoder` -> `seq2seq_encoder`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower().replace("2_", "2")
+
+
+def registries() -> dict[str, type]:
+    """All bases with registered classes, by their names in snake case."""
+    return {
+        snake_case(base.__name__): base
+        for base in sorted(REGISTRY, key=lambda base: base.__name__)
+        if REGISTRY[base]
+    }
+
+
+def find_base(name: str) -> type:
+    """The base of a registry, by its name in snake or camel case.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    known = registries()
+    wanted = name.replace("-", "_").lower()
+    for base_name, base in known.items():
+        if wanted in (base_name, base_name.replace("_", "")):
+            return base
+    raise ConfigurationError(
+        f'there is no registry "{name}"' + did_you_mean(name, known) + f" (known: {', '.join(known)})"
+    )
+
+
+def find_class(name: str) -> tuple[type | None, str]:
+    """The registry and the registered name meant by `registry:name`, or by a name that only one registry has.
+
+    Raises:
+        ConfigurationError: there is none, or there are several.
+    """
+    base_name, colon, registered = name.partition(":")
+    if colon:
+        base = find_base(base_name)
+        base.resolve_class_name(registered)  # type: ignore[attr-defined]
+        return base, registered
+    holders = [base for base in registries().values() if name in REGISTRY[base]]
+    if len(holders) == 1:
+        return holders[0], name
+    if holders:
+        choices = ", ".join(f"{snake_case(base.__name__)}:{name}" for base in holders)
+        raise ConfigurationError(f'several registries have a "{name}"; say which one: {choices}')
+    if "." in name:
+        return None, name
+    names = {known for names in REGISTRY.values() for known in names}
+    raise ConfigurationError(
+        f'nothing is registered as "{name}"' + did_you_mean(name, names) + " (`nlpreg list` shows everything)"
+    )
+
+
+def describe_class(base: type | None, name: str) -> Description:
+    """Everything about a registered class.
+
+    Args:
+        base: the base of its registry; None if `name` is the full name of a class.
+        name: its registered name.
+
+    Raises:
+        ConfigurationError: there is no such class.
+    """
+    from nlpreg.common.registry import find_registered
+
+    cls, constructor_name = find_registered(base or object, name)
+    constructor = getattr(cls, constructor_name) if constructor_name else None
+    signature = signature_of(cls, constructor)
+    text, docs = _parsed(inspect.getdoc(cls) or "")
+    if constructor is not None:
+        own_text, own_docs = _parsed(inspect.getdoc(constructor) or "")
+        docs, text = {**docs, **own_docs}, text or own_text
+    for parent in getattr(cls, "__mro__", ())[1:]:
+        docs = {**_parsed(parent.__dict__.get("__doc__") or "")[1], **docs}
+    arguments = [
+        Argument(key, parameter.annotation, parameter.default, docs.get(key, ""))
+        for key, parameter in signature.parameters.items()
+    ]
+    return Description(cls, base, name, text, arguments, signature.open)
+
+
+def summary(cls: Any) -> str:
+    """The first sentence of a docstring, on one line."""
+    text, _ = _parsed(
+        cls.__dict__.get("__doc__") or "" if isinstance(cls, type) else inspect.getdoc(cls) or ""
+    )
+    return " ".join(text.split("\n\n")[0].split())
+
+
+def _parsed(docstring: str) -> tuple[str, dict[str, str]]:
+    """The text before `Args:`, and what `Args:` says of each argument."""
+    docstring = inspect.cleandoc(docstring)
+    text, _, rest = docstring.partition("\nArgs:\n")
+    docs: dict[str, str] = {}
+    indentation, current = None, ""
+    for line in rest.splitlines():
+        if line.strip() and not line.startswith(" "):
+            break  # the next section
+        indentation = indentation or re.match(r" *", line).group()  # type: ignore[union-attr]
+        entry = re.match(rf"{indentation}(\*{{0,2}}[\w, *]+?)(?: \(.*?\))?: *(.*)", line)
+        if entry and not line.startswith(indentation + " "):
+            for name in entry.group(1).split(","):
+                current = name.strip(" *")
+                docs[current] = entry.group(2)
+        elif current:
+            docs[current] = f"{docs[current]} {line.strip()}".strip()
+    return text.strip(), docs
+
+
+def argument_type(argument: Argument) -> str:
+    """The type of an argument in words, without `None` where that is just the default."""
+    text = type_name(argument.annotation)
+    return text.removesuffix(" or None") if argument.default is None else text
