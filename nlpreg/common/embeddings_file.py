@@ -1,0 +1,192 @@
+"""Text files of pretrained word vectors: plain, compressed, or inside an archive."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import logging
+import lzma
+import os
+import re
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from typing import IO, NamedTuple
+
+from nlpreg.common.file_utils import cached_path, get_file_extension
+
+__all__ = [
+    "EmbeddingsFileURI",
+    "EmbeddingsTextFile",
+    "format_embeddings_file_uri",
+    "parse_embeddings_file_uri",
+]
+
+logger = logging.getLogger(__name__)
+
+_ARCHIVE_MEMBER = re.compile(r"\((?P<archive>.+)\)#(?P<member>.+)", re.DOTALL)
+_OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+_PLAIN = {".txt", ".vec"}
+
+
+class EmbeddingsFileURI(NamedTuple):
+    """A file of word vectors and, where it lies in an archive, its path in there."""
+
+    main_file_uri: str
+    path_inside_archive: str | None = None
+
+
+def format_embeddings_file_uri(main_file_path_or_url: str, path_inside_archive: str | None = None) -> str:
+    """Write `(ARCHIVE)#MEMBER`, or just the path where there is no member."""
+    if path_inside_archive:
+        return f"({main_file_path_or_url})#{path_inside_archive}"
+    return main_file_path_or_url
+
+
+def parse_embeddings_file_uri(uri: str) -> EmbeddingsFileURI:
+    """Read `(ARCHIVE)#MEMBER`; anything else is a path or URL as it stands."""
+    match = _ARCHIVE_MEMBER.fullmatch(uri)
+    if match:
+        return EmbeddingsFileURI(match["archive"], match["member"])
+    return EmbeddingsFileURI(uri, None)
+
+
+class _UnknownLength(AttributeError, TypeError):
+    """Both kinds, since tqdm goes on without a length after the first and `list` after the second."""
+
+
+class EmbeddingsTextFile(Iterator[str]):
+    """The lines of a file of word vectors, one `word number number ...` each, without the header.
+
+    A first line of one or two integers is a header as in word2vec's and fastText's files: it is not yielded, and the
+    larger integer is the number of words. Zip and tar archives are known by their content, `.gz`, `.bz2` and `.xz` by
+    their extension; whatever else is read as plain text.
+
+    Args:
+        file_uri: path or URL, or `(ARCHIVE)#MEMBER` for one file of an archive that holds several.
+        encoding: of the text.
+        cache_dir: where downloads are kept; None for the usual place.
+
+    Raises:
+        ValueError: an archive of several files and no member named, or a member named where there is no archive.
+        FileNotFoundError: no such file.
+        KeyError: no such member.
+    """
+
+    DEFAULT_ENCODING = "utf-8"
+
+    def __init__(
+        self, file_uri: str, encoding: str = DEFAULT_ENCODING, cache_dir: str | os.PathLike[str] | None = None
+    ) -> None:
+        self.uri = file_uri
+        self._encoding = encoding
+        self._archive: zipfile.ZipFile | tarfile.TarFile | None = None
+        main_file, member = parse_embeddings_file_uri(file_uri)
+        path = cached_path(main_file, cache_dir=cache_dir)
+        self._handle = self._open(path, main_file, member)
+        first = self._handle.readline()
+        self.num_tokens = _count_in_header(first)
+        self._pending: str | None = first if self.num_tokens is None else None
+        if self.num_tokens is not None:
+            logger.info("%s declares %d words", file_uri, self.num_tokens)
+
+    def _open(self, path: str, main_file: str, member: str | None) -> IO[str]:
+        """Open the text inside whatever container the file is."""
+        if zipfile.is_zipfile(path):
+            self._archive = zipfile.ZipFile(path)
+            files = [entry.filename for entry in self._archive.infolist() if not entry.is_dir()]
+            return self._as_text(self._archive.open(self._choose_member(files, member)))
+        if tarfile.is_tarfile(path):
+            self._archive = tarfile.open(path)  # noqa: SIM115 - closed by close()
+            files = [entry.name for entry in self._archive if entry.isfile()]
+            content = self._archive.extractfile(self._choose_member(files, member))
+            assert content is not None  # only regular files are candidates
+            return self._as_text(content)
+        if member is not None:
+            raise ValueError(
+                f"{self.uri}: expected a zip or tar archive, since the file {member!r} inside it is asked for, but "
+                f"{main_file} is neither; give the plain path"
+            )
+        # A download is stored under a hash, so the extension is that of the name it was asked by.
+        extension = get_file_extension(main_file)
+        if extension in _OPENERS:
+            return self._as_text(_OPENERS[extension](path, "rb"))
+        if extension not in _PLAIN:
+            logger.warning("%s: unknown extension %r, reading it as plain text", self.uri, extension)
+        return open(path, encoding=self._encoding, newline="\n")
+
+    def _as_text(self, content: IO[bytes]) -> IO[str]:
+        """Decode a binary stream; only a line feed ends a line, since words may hold other separators."""
+        return io.TextIOWrapper(content, encoding=self._encoding, newline="\n")
+
+    def _choose_member(self, files: list[str], member: str | None) -> str:
+        """The file of an archive to read."""
+        if member is not None:
+            if member not in files:
+                self._close_archive()
+                raise KeyError(f"{self.uri}: expected one of {files} in the archive, got {member!r}")
+            return member
+        if len(files) != 1:
+            self._close_archive()
+            raise ValueError(
+                f"{self.uri}: expected an archive of one file, got {len(files)}: {files}; "
+                "name one as (ARCHIVE)#MEMBER"
+            )
+        return files[0]
+
+    def read(self) -> str:
+        """The rest of the file as one string."""
+        pending, self._pending = self._pending or "", None
+        return pending + self._handle.read()
+
+    def readline(self) -> str:
+        """The next line with its line end, empty at the end of the file."""
+        if self._pending is not None:
+            pending, self._pending = self._pending, None
+            return pending
+        return self._handle.readline()
+
+    def close(self) -> None:
+        """Close the file and its archive."""
+        self._handle.close()
+        self._close_archive()
+
+    def _close_archive(self) -> None:
+        if self._archive is not None:
+            self._archive.close()
+
+    def __enter__(self) -> EmbeddingsTextFile:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __iter__(self) -> EmbeddingsTextFile:
+        return self
+
+    def __next__(self) -> str:
+        line = self.readline()
+        if not line:
+            raise StopIteration
+        return line
+
+    def __len__(self) -> int:
+        """Number of words, where the header declares it.
+
+        Raises:
+            AttributeError: there is no header.
+        """
+        if self.num_tokens is None:
+            raise _UnknownLength(
+                f"{self.uri} has no header, so its number of words is unknown before it is read"
+            )
+        return self.num_tokens
+
+
+def _count_in_header(line: str) -> int | None:
+    """The number of words that a header declares, or None if the line is no header."""
+    fields = line.split()
+    if len(fields) not in (1, 2) or not all(field.isascii() and field.isdigit() for field in fields):
+        return None
+    return max(map(int, fields))

@@ -1,0 +1,257 @@
+"""An LSTM with dropout of its state and a highway gate, in one direction or both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.modules.recurrence import LstmState, run_recurrence
+from nlpreg.nn.initializers import block_orthogonal
+from nlpreg.nn.util import get_dropout_mask
+
+__all__ = ["AugmentedLSTMCell", "AugmentedLstm", "BiAugmentedLstm"]
+
+# B rows, N words of all rows, L layers, D and H feature sizes
+
+
+class AugmentedLSTMCell(nn.Module):
+    """One step of an LSTM with an optional highway gate.
+
+    With gates i, f, o, r and candidate g from `W x + U h`: c' = i g + f c, and h' = o tanh(c'), of which the highway
+    makes r h' + (1 - r) W6 x.
+
+    Args:
+        embed_dim: width of the input.
+        lstm_dim: width of the state.
+        use_highway: whether a gate lets the input pass by.
+        use_bias: whether the projection of the input has a bias. That of the state always has one.
+
+    Shape:
+        x (n, embed_dim), states (h, c) each (n, lstm_dim) -> the next (h, c).
+
+    Source: Zhang et al. (2016), https://arxiv.org/abs/1510.08983; He et al. (2017), https://aclanthology.org/P17-1044
+    """
+
+    def __init__(
+        self, embed_dim: int, lstm_dim: int, use_highway: bool = True, use_bias: bool = True
+    ) -> None:
+        super().__init__()
+        self.embed_dim = embed_dim
+        self.lstm_dim = lstm_dim
+        self.use_highway = use_highway
+        self.use_bias = use_bias
+        # The highway needs one more block of the state, its gate, and two more of the input: the gate and the way past.
+        self._num_input_blocks, self._num_state_blocks = (6, 5) if use_highway else (4, 4)
+        self.input_linearity = nn.Linear(embed_dim, self._num_input_blocks * lstm_dim, bias=use_bias)
+        self.state_linearity = nn.Linear(lstm_dim, self._num_state_blocks * lstm_dim, bias=True)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Make each gate's weights orthogonal, and all biases zero but that of the forget gate, which is one."""
+        block_orthogonal(self.input_linearity.weight.data, [self.lstm_dim, self.embed_dim])
+        block_orthogonal(self.state_linearity.weight.data, [self.lstm_dim, self.lstm_dim])
+        self.state_linearity.bias.data.zero_()
+        self.state_linearity.bias.data[self.lstm_dim : 2 * self.lstm_dim] = 1.0
+
+    def forward(
+        self, x: Tensor, states: LstmState, variational_dropout_mask: Tensor | None = None
+    ) -> LstmState:
+        """Take one step.
+
+        Args:
+            x: (n, embed_dim).
+            states: (h, c) before the step, (n, lstm_dim) each.
+            variational_dropout_mask: (n, lstm_dim), multiplies the incoming h while training.
+        """
+        if variational_dropout_mask is not None and self.training:
+            states = (states[0] * variational_dropout_mask, states[1])
+        return self.step(self.input_linearity(x), states)
+
+    def step(self, projected_input: Tensor, states: LstmState) -> LstmState:
+        """Take one step from an input that is projected already.
+
+        Args:
+            projected_input: (n, 6 or 4 times lstm_dim).
+            states: (h, c) before the step, (n, lstm_dim) each, after dropout.
+        """
+        h, c = states
+        size = self.lstm_dim
+        if self.use_highway:
+            gates = projected_input[:, : 5 * size] + self.state_linearity(h)
+        else:
+            gates = projected_input + self.state_linearity(h)
+        input_gate, forget_gate, candidate, output_gate, *highway = gates.split(size, dim=1)
+        c = input_gate.sigmoid() * candidate.tanh() + forget_gate.sigmoid() * c
+        h = output_gate.sigmoid() * c.tanh()
+        if highway:
+            # r h + (1 - r) w
+            h = torch.lerp(projected_input[:, 5 * size :], h, highway[0].sigmoid())
+        return h, c
+
+
+class AugmentedLstm(nn.Module):
+    """One layer of `AugmentedLSTMCell` in one direction over packed sequences.
+
+    Args:
+        input_size: width of each input vector.
+        hidden_size: width of the state.
+        go_forward: whether it runs from left to right; false for right to left, from the last word of each row.
+        recurrent_dropout_probability: chance, from 0 to 1, that a value of the state is zeroed at every step of a row.
+        use_highway: whether a gate lets the input pass by.
+        use_input_projection_bias: whether the projection of the inputs has a bias.
+
+    Shape:
+        packed rows of width input_size, states None or two of (1, B, hidden_size)
+        -> packed rows of width hidden_size, and the states after the last word that each row came to.
+
+    Raises:
+        ConfigurationError: in `forward`, when the inputs are not packed.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        go_forward: bool = True,
+        recurrent_dropout_probability: float = 0.0,
+        use_highway: bool = True,
+        use_input_projection_bias: bool = True,
+    ) -> None:
+        super().__init__()
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+        self.go_forward = go_forward
+        self.recurrent_dropout_probability = recurrent_dropout_probability
+        self.use_highway = use_highway
+        self.use_input_projection_bias = use_input_projection_bias
+        self.cell = AugmentedLSTMCell(input_size, hidden_size, use_highway, use_input_projection_bias)
+
+    def reset_parameters(self) -> None:
+        """Draw the weights anew."""
+        self.cell.reset_parameters()
+
+    def forward(
+        self, inputs: PackedSequence, states: LstmState | None = None
+    ) -> tuple[PackedSequence, LstmState]:
+        """Run over packed rows from the given states, or from zeros."""
+        if not isinstance(inputs, PackedSequence):
+            raise ConfigurationError(f"AugmentedLstm: expected a PackedSequence, got {type(inputs).__name__}")
+        batch_sizes = inputs.batch_sizes.tolist()
+        if states is None:
+            zeros = inputs.data.new_zeros(batch_sizes[0], self.hidden_size)
+            initial = (zeros, zeros)
+        else:
+            initial = (states[0].squeeze(0), states[1].squeeze(0))
+            if inputs.sorted_indices is not None:
+                initial = (initial[0][inputs.sorted_indices], initial[1][inputs.sorted_indices])
+        projected = self.cell.input_linearity(inputs.data).split(batch_sizes)  # (n, 6H or 4H) for each step
+        outputs, (h, c) = run_recurrence(self._step(initial[0]), projected, initial, self.go_forward)
+        if inputs.unsorted_indices is not None:
+            h, c = h[inputs.unsorted_indices], c[inputs.unsorted_indices]
+        packed = inputs._replace(data=torch.cat(outputs))
+        return packed, (h.unsqueeze(0), c.unsqueeze(0))
+
+    def _step(self, hidden: Tensor) -> Callable[[Tensor, LstmState], LstmState]:
+        """One step of the cell, with one dropout mask for all steps."""
+        if not (self.training and self.recurrent_dropout_probability > 0.0):
+            return self.cell.step
+        mask = get_dropout_mask(self.recurrent_dropout_probability, hidden)  # (B, H)
+
+        def step(projected_input: Tensor, states: LstmState) -> LstmState:
+            h, c = states
+            return self.cell.step(projected_input, (h * mask[: h.size(0)], c))
+
+        return step
+
+
+class BiAugmentedLstm(nn.Module):
+    """Layers of `AugmentedLstm`, in one direction or both, over packed sequences.
+
+    The outputs of both directions are joined between layers.
+
+    Args:
+        input_size: width of each input vector.
+        hidden_size: width of the state of each direction.
+        num_layers: number of layers.
+        bias: whether the projections of the inputs have biases.
+        recurrent_dropout_probability: chance, from 0 to 1, that a value of the state is zeroed at every step of a row.
+        bidirectional: whether there is a backward direction too.
+        padding_value: no longer has an effect, since nothing is unpacked between layers.
+        use_highway: whether a gate lets the input of a layer pass by.
+
+    Shape:
+        packed rows of width input_size, states None or two of (num_layers, B, directions * hidden_size)
+        -> packed rows of width directions * hidden_size, and final states, two of
+        (num_layers * directions, B, hidden_size), of each layer first forward, then backward.
+
+    Raises:
+        ConfigurationError: in `forward`, when the inputs are not packed.
+        RuntimeError: in `forward`, when the number of initial states is not that of layers.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        recurrent_dropout_probability: float = 0.0,
+        bidirectional: bool = False,
+        padding_value: float = 0.0,
+        use_highway: bool = True,
+    ) -> None:
+        super().__init__()
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.padding_value = padding_value
+        self.bidirectional = bidirectional
+        self.recurrent_dropout_probability = recurrent_dropout_probability
+        self.use_highway = use_highway
+        self.use_bias = bias
+        num_directions = 2 if bidirectional else 1
+        self.representation_dim = num_directions * hidden_size
+
+        def stack(go_forward: bool) -> nn.ModuleList:
+            widths = [input_size] + [self.representation_dim] * (num_layers - 1)
+            return nn.ModuleList(
+                AugmentedLstm(
+                    width, hidden_size, go_forward, recurrent_dropout_probability, use_highway, bias
+                )
+                for width in widths
+            )
+
+        self.forward_layers = stack(go_forward=True)
+        if bidirectional:
+            self.backward_layers = stack(go_forward=False)
+
+    def forward(
+        self, inputs: PackedSequence, states: LstmState | None = None
+    ) -> tuple[PackedSequence, LstmState]:
+        """Run over packed rows from the given states, or from zeros."""
+        if not isinstance(inputs, PackedSequence):
+            raise ConfigurationError(
+                f"BiAugmentedLstm: expected a PackedSequence, got {type(inputs).__name__}"
+            )
+        if states is not None and states[0].size(0) != self.num_layers:
+            raise RuntimeError(
+                f"BiAugmentedLstm: expected initial states of {self.num_layers} layers, got {states[0].size(0)}"
+            )
+        stacks = [self.forward_layers, self.backward_layers] if self.bidirectional else [self.forward_layers]
+        finals = []
+        for layer in range(self.num_layers):
+            outputs = []
+            for direction, layers in enumerate(stacks):
+                initial = None
+                if states is not None:
+                    own = slice(direction * self.hidden_size, (direction + 1) * self.hidden_size)
+                    initial = (states[0][layer : layer + 1, :, own], states[1][layer : layer + 1, :, own])
+                output, final = layers[layer](inputs, initial)
+                outputs.append(output.data)
+                finals.append(final)
+            inputs = inputs._replace(data=torch.cat(outputs, dim=-1))
+        return inputs, (torch.cat([h for h, _ in finals]), torch.cat([c for _, c in finals]))

@@ -1,0 +1,350 @@
+"""Recurrent modules as encoders of sequences into sequences."""
+
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_packed_sequence
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.modules.augmented_lstm import AugmentedLstm
+from nlpreg.modules.encoder_base import RnnState
+from nlpreg.modules.padded_rnn import can_run_padded, run_padded
+from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import Seq2SeqEncoder
+from nlpreg.modules.stacked_alternating_lstm import StackedAlternatingLstm
+from nlpreg.modules.stacked_bidirectional_lstm import StackedBidirectionalLstm
+
+__all__ = [
+    "AugmentedLstmSeq2SeqEncoder",
+    "GruSeq2SeqEncoder",
+    "LstmSeq2SeqEncoder",
+    "PytorchSeq2SeqWrapper",
+    "RnnSeq2SeqEncoder",
+    "StackedAlternatingLstmSeq2SeqEncoder",
+    "StackedBidirectionalLstmSeq2SeqEncoder",
+]
+
+
+class PytorchSeq2SeqWrapper(Seq2SeqEncoder):
+    """Makes an encoder of a recurrent module, so that padding has no influence on a row's result.
+
+    Args:
+        module: offers `input_size`, `hidden_size`, perhaps `bidirectional`, and is called with a packed sequence and an
+            initial state. torch's own LSTM, GRU and RNN are run without packing where that is faster.
+        stateful: whether the state after a batch is the initial state of the next; see `_EncoderBase`.
+
+    Shape:
+        inputs (B, T, input_dim), mask (B, T) bool, true for words, which come first in each row
+        -> (B, T, output_dim), zeros at padding.
+
+    Raises:
+        ConfigurationError: `module` is not batch first.
+    """
+
+    def __init__(self, module: nn.Module, stateful: bool = False) -> None:
+        super().__init__(stateful)
+        if not getattr(module, "batch_first", True):
+            raise ConfigurationError(
+                f"{type(module).__name__}: expected a module made with batch_first=True, got batch_first=False"
+            )
+        self._module = module
+        self._is_bidirectional = bool(getattr(module, "bidirectional", False))
+
+    def get_input_dim(self) -> int:
+        """Width of each input vector."""
+        return int(self._module.input_size)
+
+    def get_output_dim(self) -> int:
+        """Width of each output vector, both directions together."""
+        return int(self._module.hidden_size) * (2 if self._is_bidirectional else 1)
+
+    def is_bidirectional(self) -> bool:
+        """Whether the outputs hold both directions, the forward one first."""
+        return self._is_bidirectional
+
+    def forward(self, inputs: Tensor, mask: Tensor | None, hidden_state: RnnState | None = None) -> Tensor:
+        """Encode a batch.
+
+        Args:
+            inputs: (B, T, input_dim).
+            mask: (B, T) bool; None to run the module over the whole of `inputs`.
+            hidden_state: initial state, (layers times directions, B, hidden_size) or two of these.
+
+        Raises:
+            ValueError: a stateful encoder is called without a mask or with a state.
+        """
+        if self.stateful and mask is None:
+            raise ValueError(f"{type(self).__name__}: a stateful encoder needs a mask")
+        if self.stateful and hidden_state is not None:
+            raise ValueError(
+                f"{type(self).__name__}: a stateful encoder keeps its own state and takes no hidden_state"
+            )
+        if mask is None:
+            output: Tensor = self._module(inputs, hidden_state)[0]
+            return output
+        if can_run_padded(self._module):
+            return self._run_padded(inputs, mask, hidden_state)
+        if not mask.any():
+            return inputs.new_zeros(*mask.shape, self.get_output_dim())
+        packed, final, restoration = self.sort_and_run_forward(self._module, inputs, mask, hidden_state)
+        if self.stateful:
+            self._update_states(final, restoration)
+        output, _ = pad_packed_sequence(packed, batch_first=True, total_length=inputs.size(1))
+        missing = inputs.size(0) - output.size(0)
+        return nn.functional.pad(output, (0, 0, 0, 0, 0, missing)).index_select(0, restoration)
+
+    def _run_padded(self, inputs: Tensor, mask: Tensor, hidden_state: RnnState | None) -> Tensor:
+        """Run one of torch's own modules."""
+        assert isinstance(self._module, nn.RNNBase)
+        lengths = mask.sum(-1)
+        if self.stateful:
+            state = self._initial_states(inputs.size(0))
+        else:
+            state = (hidden_state,) if isinstance(hidden_state, Tensor) else hidden_state
+        output, final = run_padded(self._module, inputs, lengths, state, needs_final_state=self.stateful)
+        if final is not None:
+            self._store_states(final, lengths > 0)
+        return output
+
+
+@Seq2SeqEncoder.register("gru")
+class GruSeq2SeqEncoder(PytorchSeq2SeqWrapper):
+    """Gated recurrent units, in one direction or both.
+
+    Args:
+        input_size: width of each input vector.
+        hidden_size: width of the state of each direction.
+        num_layers: number of layers.
+        bias: whether the layers have biases.
+        dropout: chance, from 0 to 1, that a value between two layers is zeroed.
+        bidirectional: whether there is a backward direction too.
+        stateful: whether the state after a batch is the initial state of the next.
+
+    Shape:
+        inputs (B, T, input_size), mask (B, T) -> (B, T, hidden_size, or twice that for both directions).
+
+    Source: Cho et al. (2014), https://arxiv.org/abs/1406.1078
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        stateful: bool = False,
+    ) -> None:
+        super().__init__(
+            nn.GRU(
+                input_size,
+                hidden_size,
+                num_layers,
+                bias=bias,
+                batch_first=True,
+                dropout=dropout,
+                bidirectional=bidirectional,
+            ),
+            stateful,
+        )
+
+
+@Seq2SeqEncoder.register("lstm")
+class LstmSeq2SeqEncoder(PytorchSeq2SeqWrapper):
+    """A long short-term memory, in one direction or both.
+
+    Args:
+        input_size: width of each input vector.
+        hidden_size: width of the state of each direction.
+        num_layers: number of layers.
+        bias: whether the layers have biases.
+        dropout: chance, from 0 to 1, that a value between two layers is zeroed.
+        bidirectional: whether there is a backward direction too.
+        stateful: whether the state after a batch is the initial state of the next.
+
+    Shape:
+        inputs (B, T, input_size), mask (B, T) -> (B, T, hidden_size, or twice that for both directions).
+
+    Source: Hochreiter and Schmidhuber (1997), https://doi.org/10.1162/neco.1997.9.8.1735
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        stateful: bool = False,
+    ) -> None:
+        super().__init__(
+            nn.LSTM(
+                input_size,
+                hidden_size,
+                num_layers,
+                bias=bias,
+                batch_first=True,
+                dropout=dropout,
+                bidirectional=bidirectional,
+            ),
+            stateful,
+        )
+
+
+@Seq2SeqEncoder.register("rnn")
+class RnnSeq2SeqEncoder(PytorchSeq2SeqWrapper):
+    """A plain recurrent network, in one direction or both.
+
+    Args:
+        input_size: width of each input vector.
+        hidden_size: width of the state of each direction.
+        num_layers: number of layers.
+        nonlinearity: `tanh` or `relu`.
+        bias: whether the layers have biases.
+        dropout: chance, from 0 to 1, that a value between two layers is zeroed.
+        bidirectional: whether there is a backward direction too.
+        stateful: whether the state after a batch is the initial state of the next.
+
+    Shape:
+        inputs (B, T, input_size), mask (B, T) -> (B, T, hidden_size, or twice that for both directions).
+
+    Source: Elman (1990), https://doi.org/10.1207/s15516709cog1402_1
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        nonlinearity: str = "tanh",
+        bias: bool = True,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        stateful: bool = False,
+    ) -> None:
+        super().__init__(
+            nn.RNN(
+                input_size,
+                hidden_size,
+                num_layers,
+                nonlinearity=nonlinearity,
+                bias=bias,
+                batch_first=True,
+                dropout=dropout,
+                bidirectional=bidirectional,
+            ),
+            stateful,
+        )
+
+
+@Seq2SeqEncoder.register("augmented_lstm")
+class AugmentedLstmSeq2SeqEncoder(PytorchSeq2SeqWrapper):
+    """One layer of `AugmentedLstm` in one direction.
+
+    Args:
+        input_size: width of each input vector.
+        hidden_size: width of the state.
+        go_forward: whether it runs from left to right; false for right to left.
+        recurrent_dropout_probability: chance, from 0 to 1, that a value of the state is zeroed at every step of a row.
+        use_highway: whether a gate lets the input pass by.
+        use_input_projection_bias: whether the projection of the inputs has a bias.
+        stateful: whether the state after a batch is the initial state of the next.
+
+    Shape:
+        inputs (B, T, input_size), mask (B, T) -> (B, T, hidden_size).
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        go_forward: bool = True,
+        recurrent_dropout_probability: float = 0.0,
+        use_highway: bool = True,
+        use_input_projection_bias: bool = True,
+        stateful: bool = False,
+    ) -> None:
+        module = AugmentedLstm(
+            input_size,
+            hidden_size,
+            go_forward,
+            recurrent_dropout_probability,
+            use_highway,
+            use_input_projection_bias,
+        )
+        super().__init__(module, stateful)
+
+
+@Seq2SeqEncoder.register("alternating_lstm")
+class StackedAlternatingLstmSeq2SeqEncoder(PytorchSeq2SeqWrapper):
+    """Layers of `AugmentedLstm` that run left to right and right to left by turns.
+
+    Args:
+        input_size: width of each input vector.
+        hidden_size: width of the state of each layer.
+        num_layers: number of layers.
+        recurrent_dropout_probability: chance, from 0 to 1, that a value of the state is zeroed at every step of a row.
+        use_highway: whether a gate lets the input of a layer pass by.
+        use_input_projection_bias: whether the projections of the inputs have biases.
+        stateful: whether the state after a batch is the initial state of the next.
+
+    Shape:
+        inputs (B, T, input_size), mask (B, T) -> (B, T, hidden_size).
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int,
+        recurrent_dropout_probability: float = 0.0,
+        use_highway: bool = True,
+        use_input_projection_bias: bool = True,
+        stateful: bool = False,
+    ) -> None:
+        module = StackedAlternatingLstm(
+            input_size,
+            hidden_size,
+            num_layers,
+            recurrent_dropout_probability,
+            use_highway,
+            use_input_projection_bias,
+        )
+        super().__init__(module, stateful)
+
+
+@Seq2SeqEncoder.register("stacked_bidirectional_lstm")
+class StackedBidirectionalLstmSeq2SeqEncoder(PytorchSeq2SeqWrapper):
+    """Layers of `AugmentedLstm` in both directions.
+
+    Args:
+        input_size: width of each input vector.
+        hidden_size: width of the state of each direction.
+        num_layers: number of layers.
+        recurrent_dropout_probability: chance, from 0 to 1, that a value of the state is zeroed at every step of a row.
+        layer_dropout_probability: chance, from 0 to 1, that a value between two layers is zeroed at every step of a row.
+        use_highway: whether a gate lets the input of a layer pass by.
+        stateful: whether the state after a batch is the initial state of the next.
+
+    Shape:
+        inputs (B, T, input_size), mask (B, T) -> (B, T, 2 * hidden_size).
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int,
+        recurrent_dropout_probability: float = 0.0,
+        layer_dropout_probability: float = 0.0,
+        use_highway: bool = True,
+        stateful: bool = False,
+    ) -> None:
+        module = StackedBidirectionalLstm(
+            input_size,
+            hidden_size,
+            num_layers,
+            recurrent_dropout_probability,
+            layer_dropout_probability,
+            use_highway,
+        )
+        super().__init__(module, stateful)

@@ -1,0 +1,27 @@
+"""Encoders of sequences of vectors into one vector."""
+
+from nlpreg.modules.seq2vec_encoders.boe_encoder import BagOfEmbeddingsEncoder
+from nlpreg.modules.seq2vec_encoders.cnn_encoder import CnnEncoder
+from nlpreg.modules.seq2vec_encoders.pytorch_seq2vec_wrapper import (
+    AugmentedLstmSeq2VecEncoder,
+    GruSeq2VecEncoder,
+    LstmSeq2VecEncoder,
+    PytorchSeq2VecWrapper,
+    RnnSeq2VecEncoder,
+    StackedAlternatingLstmSeq2VecEncoder,
+    StackedBidirectionalLstmSeq2VecEncoder,
+)
+from nlpreg.modules.seq2vec_encoders.seq2vec_encoder import Seq2VecEncoder
+
+__all__ = [
+    "AugmentedLstmSeq2VecEncoder",
+    "BagOfEmbeddingsEncoder",
+    "CnnEncoder",
+    "GruSeq2VecEncoder",
+    "LstmSeq2VecEncoder",
+    "PytorchSeq2VecWrapper",
+    "RnnSeq2VecEncoder",
+    "Seq2VecEncoder",
+    "StackedAlternatingLstmSeq2VecEncoder",
+    "StackedBidirectionalLstmSeq2VecEncoder",
+]

@@ -1,0 +1,48 @@
+"""The sum or mean of a sequence's vectors."""
+
+import torch
+
+from nlpreg.modules.seq2vec_encoders.seq2vec_encoder import Seq2VecEncoder
+
+__all__ = ["BagOfEmbeddingsEncoder"]
+
+
+@Seq2VecEncoder.register("boe")
+@Seq2VecEncoder.register("bag_of_embeddings")
+class BagOfEmbeddingsEncoder(Seq2VecEncoder):
+    """Adds the vectors of a sequence up, or averages them.
+
+    Args:
+        embedding_dim: width of the vectors.
+        averaged: whether to divide by the number of words.
+
+    Shape:
+        tokens (B, T, embedding_dim), mask (B, T) bool or None for no padding -> (B, embedding_dim), zeros for rows
+        that are all padding.
+    """
+
+    ignores_padding = True
+
+    def __init__(self, embedding_dim: int, averaged: bool = False) -> None:
+        super().__init__()
+        self._embedding_dim = embedding_dim
+        self._averaged = averaged
+
+    def get_input_dim(self) -> int:
+        """Width of each input vector."""
+        return self._embedding_dim
+
+    def get_output_dim(self) -> int:
+        """Width of the output vector."""
+        return self._embedding_dim
+
+    def forward(self, tokens: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        """Encode a batch."""
+        if mask is not None:
+            tokens = tokens.masked_fill(~mask.unsqueeze(-1), 0)
+        summed = tokens.sum(1)
+        if not self._averaged:
+            return summed
+        if mask is None:
+            return summed / tokens.size(1)
+        return summed / mask.sum(-1, keepdim=True).clamp(min=1)

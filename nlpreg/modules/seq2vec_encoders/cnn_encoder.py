@@ -1,0 +1,83 @@
+"""Convolutions over n-grams, and the largest response of each filter."""
+
+import torch
+from torch import Tensor, nn
+
+from nlpreg.modules.seq2vec_encoders.seq2vec_encoder import Seq2VecEncoder
+from nlpreg.nn.activations import Activation
+from nlpreg.nn.util import min_value_of_dtype
+
+__all__ = ["CnnEncoder"]
+
+
+@Seq2VecEncoder.register("cnn")
+class CnnEncoder(Seq2VecEncoder):
+    """Runs filters of several widths over a sequence and takes the largest response of each.
+
+    Only windows that lie in the unpadded part count; a filter that is wider than the sequence responds with zero.
+
+    Args:
+        embedding_dim: width of the input vectors.
+        num_filters: number of filters of each width.
+        ngram_filter_sizes: widths of the filters, in words.
+        conv_layer_activation: applied to the responses; None for relu.
+        output_dim: width of a linear projection of the responses; None for no projection.
+
+    Shape:
+        tokens (B, T, embedding_dim), mask (B, T) bool or None for no padding
+        -> (B, output_dim, or num_filters * number of widths).
+
+    Source: Kim (2014), https://aclanthology.org/D14-1181; Zhang and Wallace (2017), https://aclanthology.org/I17-1026
+    """
+
+    ignores_padding = True
+
+    def __init__(
+        self,
+        embedding_dim: int,
+        num_filters: int,
+        ngram_filter_sizes: tuple[int, ...] = (2, 3, 4, 5),
+        conv_layer_activation: Activation | None = None,
+        output_dim: int | None = None,
+    ) -> None:
+        super().__init__()
+        self._embedding_dim = embedding_dim
+        self._num_filters = num_filters
+        self._ngram_filter_sizes = tuple(ngram_filter_sizes)
+        self._activation = conv_layer_activation or Activation.by_name("relu")()
+        for index, size in enumerate(self._ngram_filter_sizes):
+            self.add_module(f"conv_layer_{index}", nn.Conv1d(embedding_dim, num_filters, size))
+        num_responses = num_filters * len(self._ngram_filter_sizes)
+        self.projection_layer = nn.Linear(num_responses, output_dim) if output_dim else None
+        self._output_dim = output_dim or num_responses
+
+    def get_input_dim(self) -> int:
+        """Width of each input vector."""
+        return self._embedding_dim
+
+    def get_output_dim(self) -> int:
+        """Width of the output vector."""
+        return self._output_dim
+
+    def forward(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Encode a batch."""
+        if mask is not None:
+            tokens = tokens.masked_fill(~mask.unsqueeze(-1), 0)
+            lengths = mask.sum(1, keepdim=True)  # (B, 1)
+        inputs = tokens.transpose(1, 2)  # (B, embedding_dim, T)
+        responses = []
+        for index, size in enumerate(self._ngram_filter_sizes):
+            convolved = self._activation(
+                getattr(self, f"conv_layer_{index}")(inputs)
+            )  # (B, filters, T - size + 1)
+            if mask is None:
+                responses.append(convolved.max(dim=2).values)
+                continue
+            starts = torch.arange(convolved.size(2), device=lengths.device)
+            is_outside = (starts > lengths - size).unsqueeze(1)  # (B, 1, T - size + 1)
+            convolved = convolved.masked_fill(is_outside, min_value_of_dtype(convolved.dtype))
+            # The first of equal maxima alone gets the gradient, and finding it is faster than sharing it out.
+            largest = convolved.max(dim=2).values  # (B, filters)
+            responses.append(largest.masked_fill(lengths < size, 0))
+        response = responses[0] if len(responses) == 1 else torch.cat(responses, dim=1)
+        return response if self.projection_layer is None else self.projection_layer(response)

@@ -1,0 +1,76 @@
+"""LSTM layers that run left to right and right to left by turns."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn.utils.rnn import PackedSequence
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.modules.augmented_lstm import AugmentedLstm
+from nlpreg.modules.recurrence import LstmState
+
+__all__ = ["StackedAlternatingLstm"]
+
+
+class StackedAlternatingLstm(nn.Module):
+    """Layers of `AugmentedLstm`, the even ones from left to right and the odd ones from right to left.
+
+    Args:
+        input_size: width of each input vector.
+        hidden_size: width of the state of each layer.
+        num_layers: number of layers.
+        recurrent_dropout_probability: chance, from 0 to 1, that a value of the state is zeroed at every step of a row.
+        use_highway: whether a gate lets the input of a layer pass by.
+        use_input_projection_bias: whether the projections of the inputs have biases.
+
+    Shape:
+        packed rows of width input_size, initial_state None or two of (num_layers, B, hidden_size)
+        -> packed rows of width hidden_size, and the final states, two of (num_layers, B, hidden_size).
+
+    Raises:
+        ConfigurationError: in `forward`, when the number of initial states is not that of layers.
+
+    Source: He et al. (2017), https://aclanthology.org/P17-1044
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int,
+        recurrent_dropout_probability: float = 0.0,
+        use_highway: bool = True,
+        use_input_projection_bias: bool = True,
+    ) -> None:
+        super().__init__()
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        for index in range(num_layers):
+            layer = AugmentedLstm(
+                input_size if index == 0 else hidden_size,
+                hidden_size,
+                go_forward=index % 2 == 0,
+                recurrent_dropout_probability=recurrent_dropout_probability,
+                use_highway=use_highway,
+                use_input_projection_bias=use_input_projection_bias,
+            )
+            self.add_module(f"layer_{index}", layer)
+
+    def forward(
+        self, inputs: PackedSequence, initial_state: LstmState | None = None
+    ) -> tuple[PackedSequence, LstmState]:
+        """Run over packed rows from the given states, or from zeros."""
+        if initial_state is not None and initial_state[0].size(0) != self.num_layers:
+            raise ConfigurationError(
+                f"StackedAlternatingLstm: expected initial states of {self.num_layers} layers, "
+                f"got {initial_state[0].size(0)}"
+            )
+        finals = []
+        for index in range(self.num_layers):
+            own = slice(index, index + 1)
+            initial = None if initial_state is None else (initial_state[0][own], initial_state[1][own])
+            inputs, final = getattr(self, f"layer_{index}")(inputs, initial)
+            finals.append(final)
+        return inputs, (torch.cat([h for h, _ in finals]), torch.cat([c for _, c in finals]))

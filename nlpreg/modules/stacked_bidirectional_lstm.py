@@ -1,0 +1,107 @@
+"""LSTM layers in both directions, with the same dropout at every step."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn.utils.rnn import PackedSequence
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.modules.augmented_lstm import AugmentedLstm
+from nlpreg.modules.recurrence import LstmState
+from nlpreg.nn.util import get_dropout_mask
+
+__all__ = ["StackedBidirectionalLstm"]
+
+
+class StackedBidirectionalLstm(nn.Module):
+    """Layers of a forward and a backward `AugmentedLstm` each, whose outputs are joined.
+
+    Args:
+        input_size: width of each input vector.
+        hidden_size: width of the state of each direction.
+        num_layers: number of layers.
+        recurrent_dropout_probability: chance, from 0 to 1, that a value of the state is zeroed at every step of a row.
+        layer_dropout_probability: chance, from 0 to 1, that a value between two layers is zeroed at every step of a row.
+        use_highway: whether a gate lets the input of a layer pass by.
+
+    Shape:
+        packed rows of width input_size, initial_state None or two of (2 * num_layers, B, hidden_size), in the form of
+        the final states; (num_layers, B, 2 * hidden_size) is taken too
+        -> packed rows of width 2 * hidden_size, and final states, two of (2 * num_layers, B, hidden_size), of each layer
+        first forward, then backward.
+
+    Raises:
+        ConfigurationError: in `forward`, when the number of initial states does not fit that of layers.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int,
+        recurrent_dropout_probability: float = 0.0,
+        layer_dropout_probability: float = 0.0,
+        use_highway: bool = True,
+    ) -> None:
+        super().__init__()
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.bidirectional = True
+        self.layer_dropout_probability = layer_dropout_probability
+        for index in range(num_layers):
+            for name, go_forward in (("forward", True), ("backward", False)):
+                layer = AugmentedLstm(
+                    input_size if index == 0 else 2 * hidden_size,
+                    hidden_size,
+                    go_forward,
+                    recurrent_dropout_probability,
+                    use_highway,
+                    use_input_projection_bias=False,
+                )
+                self.add_module(f"{name}_layer_{index}", layer)
+
+    def forward(
+        self, inputs: PackedSequence, initial_state: LstmState | None = None
+    ) -> tuple[PackedSequence, LstmState]:
+        """Run over packed rows from the given states, or from zeros."""
+        initial = None if initial_state is None else self._by_direction(initial_state)
+        finals = []
+        for index in range(self.num_layers):
+            outputs = []
+            for direction, name in enumerate(("forward", "backward")):
+                own = slice(2 * index + direction, 2 * index + direction + 1)
+                state = None if initial is None else (initial[0][own], initial[1][own])
+                output, final = getattr(self, f"{name}_layer_{index}")(inputs, state)
+                outputs.append(output.data)
+                finals.append(final)
+            data = torch.cat(outputs, dim=-1)  # (N, 2H)
+            if self.training and self.layer_dropout_probability > 0.0 and index + 1 < self.num_layers:
+                data = data * self._dropout_mask(inputs, data)
+            inputs = inputs._replace(data=data)
+        return inputs, (torch.cat([h for h, _ in finals]), torch.cat([c for _, c in finals]))
+
+    def _dropout_mask(self, inputs: PackedSequence, data: torch.Tensor) -> torch.Tensor:
+        """(N, 2H) one mask for each row, repeated for all its words."""
+        sizes = inputs.batch_sizes
+        mask = get_dropout_mask(self.layer_dropout_probability, data[: int(sizes[0])])  # (B, 2H)
+        # Packed words lie step by step, each step in the order of the rows.
+        starts = torch.repeat_interleave(sizes.cumsum(0) - sizes, sizes)
+        rows = (torch.arange(len(starts)) - starts).to(data.device)
+        return mask.index_select(0, rows)
+
+    def _by_direction(self, state: LstmState) -> LstmState:
+        """Initial states as (2 * num_layers, B, hidden_size) each."""
+        num_given = state[0].size(0)
+        if num_given == 2 * self.num_layers:
+            return state
+        if num_given != self.num_layers or state[0].size(2) != 2 * self.hidden_size:
+            raise ConfigurationError(
+                f"StackedBidirectionalLstm: expected initial states of {self.num_layers} layers, "
+                f"{(2 * self.num_layers, 'B', self.hidden_size)}, got {tuple(state[0].shape)}"
+            )
+        h, c = (
+            part.unflatten(2, (2, self.hidden_size)).transpose(1, 2).flatten(0, 1) for part in state
+        )  # (layers, B, 2H) -> (2 * layers, B, H)
+        return h, c

@@ -1,0 +1,196 @@
+"""A table of one vector per vocabulary entry."""
+
+import logging
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.embeddings_file import (
+    EmbeddingsFileURI,
+    EmbeddingsTextFile,
+    format_embeddings_file_uri,
+    parse_embeddings_file_uri,
+)
+from nlpreg.common.file_utils import is_url_or_existing_file
+from nlpreg.data.vocabulary import Vocabulary
+from nlpreg.modules.token_embedders.pretrained_embeddings import (
+    read_pretrained_embeddings_file as _read_pretrained_embeddings_file,
+)
+from nlpreg.modules.token_embedders.token_embedder import TokenEmbedder
+
+__all__ = [
+    "Embedding",
+    "EmbeddingsFileURI",
+    "EmbeddingsTextFile",
+    "format_embeddings_file_uri",
+    "parse_embeddings_file_uri",
+]
+
+logger = logging.getLogger(__name__)
+
+
+@TokenEmbedder.register("embedding")
+class Embedding(TokenEmbedder):
+    """Looks each id up in a table of vectors, read from a file or learned, and may project the result.
+
+    Args:
+        embedding_dim: width of the vectors in the table.
+        num_embeddings: number of vectors; without it, the size of `vocab_namespace` in the vocabulary.
+        projection_dim: width of a linear projection after the look-up; None for no projection.
+        weight: the table itself (num_embeddings, embedding_dim); without it and without a file, Xavier-uniform.
+        padding_index: an id whose vector is set to zero and stays so.
+        trainable: whether the table is trained.
+        max_norm: vectors of a larger norm are scaled down to it, in the table, when they are looked up.
+        norm_type: the p of that norm.
+        scale_grad_by_freq: divide gradients by the number of times that an id occurs in the batch.
+        sparse: make the gradient of the table a sparse tensor.
+        vocab_namespace: the part of the vocabulary whose ids are looked up.
+        pretrained_file: path, URL or `(ARCHIVE)#MEMBER` of pretrained vectors: text, or HDF5 with the whole table.
+        vocab: handed over by the config machinery.
+
+    Shape:
+        tokens (d1, ..., dn, T) ids -> (d1, ..., dn, T, projection_dim or embedding_dim).
+
+    Raises:
+        ConfigurationError: neither `num_embeddings` nor `vocab`; both `weight` and `pretrained_file`; a file without
+            `vocab`; a table of the wrong shape.
+    """
+
+    def __init__(
+        self,
+        embedding_dim: int,
+        num_embeddings: int | None = None,
+        projection_dim: int | None = None,
+        weight: torch.Tensor | None = None,
+        padding_index: int | None = None,
+        trainable: bool = True,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        sparse: bool = False,
+        vocab_namespace: str = "tokens",
+        pretrained_file: str | None = None,
+        vocab: Vocabulary | None = None,
+    ) -> None:
+        super().__init__()
+        # A table whose size is given does not follow the vocabulary, so extend_vocab leaves it alone.
+        self._vocab_namespace = vocab_namespace if num_embeddings is None else None
+        if num_embeddings is None:
+            if vocab is None:
+                raise ConfigurationError(
+                    "embedding: expected num_embeddings, or a vocabulary to take it from, got neither"
+                )
+            num_embeddings = vocab.get_vocab_size(vocab_namespace)
+        self.num_embeddings = num_embeddings
+        self.padding_index = padding_index
+        self.max_norm = max_norm
+        self.norm_type = norm_type
+        self.scale_grad_by_freq = scale_grad_by_freq
+        self.sparse = sparse
+        self.output_dim = projection_dim or embedding_dim
+        self._pretrained_file = pretrained_file
+
+        if pretrained_file is not None:
+            if weight is not None:
+                raise ConfigurationError("embedding: expected weight or pretrained_file, got both")
+            if vocab is None:
+                raise ConfigurationError(
+                    f"embedding: reading pretrained_file {pretrained_file} needs a vocabulary"
+                )
+            weight = _read_pretrained_embeddings_file(pretrained_file, embedding_dim, vocab, vocab_namespace)
+        elif weight is None:
+            weight = nn.init.xavier_uniform_(torch.empty(num_embeddings, embedding_dim))
+        if weight.shape != (num_embeddings, embedding_dim):
+            raise ConfigurationError(
+                f"embedding: expected a table of the shape {(num_embeddings, embedding_dim)}, got {tuple(weight.shape)}"
+            )
+        self.weight = nn.Parameter(weight.detach(), requires_grad=trainable)
+        if padding_index is not None:
+            self.weight.data[padding_index].zero_()
+        self._projection = nn.Linear(embedding_dim, projection_dim) if projection_dim else None
+
+    def get_output_dim(self) -> int:
+        """Width of the vector of each token."""
+        return self.output_dim
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Look up the vectors of `tokens`."""
+        embedded = functional.embedding(
+            tokens,
+            self.weight,
+            padding_idx=self.padding_index,
+            max_norm=self.max_norm,
+            norm_type=self.norm_type,
+            scale_grad_by_freq=self.scale_grad_by_freq,
+            sparse=self.sparse,
+        )
+        if self._projection is not None:
+            embedded = self._projection(embedded)
+        return embedded
+
+    def extend_vocab(
+        self,
+        extended_vocab: Vocabulary,
+        vocab_namespace: str | None = None,
+        extension_pretrained_file: str | None = None,
+        model_path: str | None = None,
+    ) -> None:
+        """Add rows for the entries that a vocabulary has gained; the old rows stay.
+
+        Args:
+            extended_vocab: the vocabulary, old entries first.
+            vocab_namespace: the part of it; None for the one the table was made for. Without either, nothing happens.
+            extension_pretrained_file: where the new rows are read from; None for the file the table was read from if it
+                can still be reached. Without a file they are Xavier-uniform.
+            model_path: the table's name in its model, for messages only.
+
+        Raises:
+            ConfigurationError: the vocabulary is smaller than the table, or `extension_pretrained_file` is not there.
+        """
+        where = model_path or "embedding"
+        namespace = vocab_namespace or self._vocab_namespace
+        if not namespace:
+            logger.info("%s: not extended, since it was not made for a namespace of the vocabulary", where)
+            return
+        num_new = extended_vocab.get_vocab_size(namespace) - self.num_embeddings
+        if num_new == 0:
+            return
+        if num_new < 0:
+            raise ConfigurationError(
+                f"{where}: expected at least {self.num_embeddings} entries in the namespace {namespace!r}, "
+                f"got {self.num_embeddings + num_new}; the vocabulary is not an extension of the one it was made for"
+            )
+        file = self._file_for_extension(extension_pretrained_file, where)
+        embedding_dim = self.weight.shape[-1]
+        if file is None:
+            rows = nn.init.xavier_uniform_(torch.empty(num_new, embedding_dim))
+        else:
+            rows = _read_pretrained_embeddings_file(file, embedding_dim, extended_vocab, namespace)[-num_new:]
+        extended = torch.cat([self.weight.data, rows.to(self.weight)])
+        self.weight = nn.Parameter(extended, requires_grad=self.weight.requires_grad)
+        self.num_embeddings += num_new
+
+    def _file_for_extension(self, given: str | None, where: str) -> str | None:
+        """The file to read new rows from, if any."""
+        if given is not None:
+            if not is_url_or_existing_file(_main_file(given)):
+                raise ConfigurationError(f"{where}: there is no file {given} to read the new vectors from")
+            return given
+        if self._pretrained_file is None:
+            return None
+        if is_url_or_existing_file(_main_file(self._pretrained_file)):
+            return self._pretrained_file
+        logger.warning(
+            "%s: its pretrained file %s cannot be reached any more, so the new vectors are random; "
+            "name the file to use as extension_pretrained_file",
+            where,
+            self._pretrained_file,
+        )
+        return None
+
+
+def _main_file(uri: str) -> str:
+    """The path or URL without the member inside it."""
+    return parse_embeddings_file_uri(uri).main_file_uri

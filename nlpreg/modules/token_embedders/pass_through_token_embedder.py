@@ -1,0 +1,31 @@
+"""Features that are vectors already."""
+
+import torch
+
+from nlpreg.modules.token_embedders.token_embedder import TokenEmbedder
+
+__all__ = ["PassThroughTokenEmbedder"]
+
+
+@TokenEmbedder.register("pass_through")
+class PassThroughTokenEmbedder(TokenEmbedder):
+    """Returns its input, for indexers that produce vectors themselves.
+
+    Args:
+        hidden_dim: width of the vectors.
+
+    Shape:
+        tokens (B, T, hidden_dim) -> the same.
+    """
+
+    def __init__(self, hidden_dim: int) -> None:
+        super().__init__()
+        self.hidden_dim = hidden_dim
+
+    def get_output_dim(self) -> int:
+        """Width of the vector of each token."""
+        return self.hidden_dim
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Return `tokens` as they are."""
+        return tokens
