@@ -1,0 +1,68 @@
+"""How probable a sentence is to a language model."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from nlpreg.common.util import JsonDict, sanitize
+from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
+from nlpreg.data.instance import Instance
+from nlpreg.models.model import Model
+from nlpreg.predictors.inputs import sentence_of
+from nlpreg.predictors.predictor import Predictor
+
+__all__ = ["LanguageModelPredictor"]
+
+SCORES = ("loss", "forward_loss", "backward_loss")
+EMBEDDINGS = ("lm_embeddings", "noncontextual_token_embeddings", "mask")
+
+
+@Predictor.register("language_model")
+class LanguageModelPredictor(Predictor):
+    """Scores sentences: `{"sentence": "The dog ate the apple"}`.
+
+    A prediction has `tokens`, `num_targets`, `loss` (mean over the targets of minus the natural logarithm of their
+    probability), `forward_loss`, `backward_loss` and `perplexity`.
+
+    Args:
+        model: a language model whose `forward` returns its loss.
+        dataset_reader: makes an instance from a sentence.
+        include_embeddings: whether a prediction has the contextual and other vectors of the words, too.
+        frozen: whether to put the model into evaluation mode.
+    """
+
+    def __init__(
+        self, model: Model, dataset_reader: DatasetReader, include_embeddings: bool = False, frozen: bool = True
+    ) -> None:
+        super().__init__(model, dataset_reader, frozen)
+        self._include_embeddings = include_embeddings
+
+    def predict(self, sentence: str) -> JsonDict:
+        """Scores of one sentence."""
+        return self.predict_json({"sentence": sentence})
+
+    def predict_instance(self, instance: Instance) -> JsonDict:
+        """Scores of one sentence."""
+        self._dataset_reader.apply_token_indexers(instance)
+        outputs = self._model.forward_on_instance(instance)
+        field: Any = instance["source"]
+        scores: dict[str, Any] = {"tokens": [str(token) for token in field]}
+        if "batch_weight" in outputs:
+            scores["num_targets"] = int(outputs["batch_weight"])
+        for name in SCORES:
+            if outputs.get(name) is not None:
+                scores[name] = float(outputs[name])
+        if "loss" in scores:
+            scores["perplexity"] = math.exp(scores["loss"])
+        if self._include_embeddings:
+            scores.update({name: outputs[name] for name in EMBEDDINGS if name in outputs})
+        result: JsonDict = sanitize(scores)
+        return result
+
+    def predict_batch_instance(self, instances: list[Instance]) -> list[JsonDict]:
+        """Scores of several sentences, one after another: the model's loss is that of a whole batch."""
+        return [self.predict_instance(instance) for instance in instances]
+
+    def _json_to_instance(self, json_dict: JsonDict) -> Instance:
+        return self._dataset_reader.text_to_instance(sentence_of(json_dict))

@@ -1,0 +1,82 @@
+"""One model, several tasks: each input goes to the predictor of its task."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.util import JsonDict, sanitize
+from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
+from nlpreg.data.fields import MetadataField
+from nlpreg.data.instance import Instance
+from nlpreg.models.model import Model
+from nlpreg.predictors.predictor import Predictor
+
+__all__ = ["MultiTaskPredictor"]
+
+
+@Predictor.register("multitask")
+class MultiTaskPredictor(Predictor):
+    """Predicts with a multi-task model: the input of one task, and the task's name under `task`.
+
+    Args:
+        model: a model with heads.
+        dataset_reader: a reader with one reader for each head.
+        frozen: whether to put the model into evaluation mode.
+
+    Raises:
+        ConfigurationError: model or reader are not for several tasks.
+    """
+
+    def __init__(self, model: Model, dataset_reader: DatasetReader, frozen: bool = True) -> None:
+        heads = getattr(model, "_heads", None)
+        readers = getattr(dataset_reader, "readers", None)
+        if heads is None or readers is None:
+            raise ConfigurationError(
+                "the predictor 'multitask' needs a model and a reader of type 'multitask', "
+                f"got {type(model).__name__} and {type(dataset_reader).__name__}"
+            )
+        super().__init__(model, dataset_reader, frozen)
+        self._readers: dict[str, DatasetReader] = dict(readers)
+        self.predictors: dict[str, Predictor] = {}
+        for name, head in heads.items():
+            if head.default_predictor is not None and name in self._readers:
+                maker: Any = Predictor.by_name(head.default_predictor)
+                self.predictors[name] = maker(model, self._readers[name])
+        model.train(not frozen)
+
+    def predict_instance(self, instance: Instance) -> JsonDict:
+        """The prediction for one instance, which says its task in its field `task`."""
+        self._reader_of(instance).apply_token_indexers(instance)
+        outputs: JsonDict = sanitize(self._model.forward_on_instance(instance))
+        return outputs
+
+    def predict_batch_instance(self, instances: list[Instance]) -> list[JsonDict]:
+        """Predictions in the order of the instances, though each task makes a batch of its own."""
+        positions: dict[str, list[int]] = {}
+        for position, instance in enumerate(instances):
+            self._reader_of(instance).apply_token_indexers(instance)
+            positions.setdefault(_task_of(instance), []).append(position)
+        outputs: dict[int, JsonDict] = {}
+        for group in positions.values():
+            results = self._model.forward_on_instances([instances[position] for position in group])
+            outputs.update(zip(group, sanitize(results), strict=True))
+        return [outputs[position] for position in range(len(instances))]
+
+    def _json_to_instance(self, json_dict: JsonDict) -> Instance:
+        task = json_dict.get("task") if isinstance(json_dict, dict) else None
+        if task not in self.predictors:
+            raise ConfigurationError(
+                f'input: expected "task" to be one of {", ".join(map(repr, self.predictors))}, got {task!r}'
+            )
+        instance = self.predictors[task]._json_to_instance(json_dict)
+        instance.add_field("task", MetadataField(task))
+        return instance
+
+    def _reader_of(self, instance: Instance) -> DatasetReader:
+        return self._readers[_task_of(instance)]
+
+
+def _task_of(instance: Instance) -> str:
+    field: Any = instance["task"]
+    return str(field.metadata)

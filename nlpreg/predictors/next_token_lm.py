@@ -1,0 +1,39 @@
+"""How a text goes on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy
+
+from nlpreg.common.util import JsonDict
+from nlpreg.data.fields import TextField
+from nlpreg.data.instance import Instance
+from nlpreg.data.tokenizers import Token
+from nlpreg.predictors.inputs import sentence_of
+from nlpreg.predictors.predictor import Predictor
+
+__all__ = ["NextTokenLMPredictor"]
+
+
+@Predictor.register("next_token_lm")
+class NextTokenLMPredictor(Predictor):
+    """Continues texts: `{"sentence": "The dog ate the"}`."""
+
+    def predict(self, sentence: str) -> JsonDict:
+        """The most probable continuations of one text."""
+        return self.predict_json({"sentence": sentence})
+
+    def _json_to_instance(self, json_dict: JsonDict) -> Instance:
+        return self._dataset_reader.text_to_instance(sentence=sentence_of(json_dict))
+
+    def predictions_to_labeled_instances(
+        self, instance: Instance, outputs: dict[str, numpy.ndarray[Any, Any]]
+    ) -> list[Instance]:
+        """A copy of the instance whose target is the most probable next token."""
+        text = instance["tokens"]
+        assert isinstance(text, TextField)
+        best = str(outputs["top_tokens"][0][0])
+        copy = instance.duplicate()
+        copy.add_field("target_ids", TextField([Token(best)], text._token_indexers), self._model.vocab)
+        return [copy]

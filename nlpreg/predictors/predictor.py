@@ -1,0 +1,315 @@
+"""`Predictor`: a model behind JSON, for the command line, for services and for looking inside."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import numpy
+import torch
+from torch.utils.hooks import RemovableHandle
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.from_params import construct_arg
+from nlpreg.common.hints import signature_of
+from nlpreg.common.plugins import import_plugins as import_all_plugins
+from nlpreg.common.registrable import Registrable
+from nlpreg.common.suggestions import did_you_mean
+from nlpreg.common.util import JsonDict, sanitize
+from nlpreg.data.batch import Batch
+from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
+from nlpreg.data.instance import Instance
+from nlpreg.models.archival import Archive, load_archive
+from nlpreg.models.model import Model
+from nlpreg.nn import util
+
+__all__ = ["Predictor"]
+
+P = TypeVar("P", bound="Predictor")
+
+
+class Predictor(Registrable):
+    """Turns JSON into instances, instances into predictions, and predictions into JSON.
+
+    Most subclasses write `_json_to_instance` only.
+
+    Args:
+        model: a model with at least one parameter.
+        dataset_reader: makes instances from text.
+        frozen: whether to put the model into evaluation mode.
+    """
+
+    def __init__(self, model: Model, dataset_reader: DatasetReader, frozen: bool = True) -> None:
+        if frozen:
+            model.eval()
+        self._model = model
+        self._dataset_reader = dataset_reader
+        self.cuda_device = model._get_prediction_device()
+        self._token_offsets: list[torch.Tensor] = []
+
+    def load_line(self, line: str) -> JsonDict:
+        """One line of input as JSON; override it for other formats."""
+        value: JsonDict = json.loads(line)
+        return value
+
+    def dump_line(self, outputs: JsonDict) -> str:
+        """One prediction as a line of output with its newline; override it for other formats."""
+        return json.dumps(outputs) + "\n"
+
+    def predict_json(self, inputs: JsonDict) -> JsonDict:
+        """The prediction for one JSON object."""
+        return self.predict_instance(self._json_to_instance(inputs))
+
+    def predict_instance(self, instance: Instance) -> JsonDict:
+        """The prediction for one instance, as JSON."""
+        self._dataset_reader.apply_token_indexers(instance)
+        outputs: JsonDict = sanitize(self._model.forward_on_instance(instance))
+        return outputs
+
+    def predict_batch_json(self, inputs: list[JsonDict]) -> list[JsonDict]:
+        """The predictions for several JSON objects, made as one batch."""
+        return self.predict_batch_instance(self._batch_json_to_instances(inputs))
+
+    def predict_batch_instance(self, instances: list[Instance]) -> list[JsonDict]:
+        """The predictions for several instances, made as one batch."""
+        for instance in instances:
+            self._dataset_reader.apply_token_indexers(instance)
+        outputs: list[JsonDict] = sanitize(self._model.forward_on_instances(instances))
+        return outputs
+
+    def _json_to_instance(self, json_dict: JsonDict) -> Instance:
+        """The instance that a JSON object describes."""
+        raise NotImplementedError(
+            f"{type(self).__name__} cannot make instances from JSON; choose a predictor that fits the model"
+        )
+
+    def _batch_json_to_instances(self, json_dicts: list[JsonDict]) -> list[Instance]:
+        return [self._json_to_instance(json_dict) for json_dict in json_dicts]
+
+    def json_to_labeled_instances(self, inputs: JsonDict) -> list[Instance]:
+        """Instances with the model's own predictions as labels."""
+        instance = self._json_to_instance(inputs)
+        self._dataset_reader.apply_token_indexers(instance)
+        outputs = self._model.forward_on_instance(instance)
+        return self.predictions_to_labeled_instances(instance, outputs)
+
+    def predictions_to_labeled_instances(
+        self, instance: Instance, outputs: dict[str, numpy.ndarray[Any, Any]]
+    ) -> list[Instance]:
+        """Copies of an instance labelled with what was predicted for it; for subclasses to write.
+
+        Raises:
+            RuntimeError: this predictor does not do so.
+        """
+        raise RuntimeError(f"{type(self).__name__} cannot turn predictions into labels")
+
+    def get_gradients(self, instances: list[Instance]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Gradients of the loss with respect to the word embeddings.
+
+        Args:
+            instances: with labels.
+
+        Returns:
+            `grad_input_1`, ... with an array (instances, words, width) for each call of the embedding layer, in order;
+            and the model's outputs. Gradients of word pieces are averaged over each word.
+        """
+        trainable = {parameter: parameter.requires_grad for parameter in self._model.parameters()}
+        for parameter in trainable:
+            parameter.requires_grad_(True)
+        embeddings: list[torch.Tensor] = []
+        hooks = self._register_hooks(embeddings)
+        try:
+            batch = Batch(instances)
+            batch.index_instances(self._model.vocab)
+            inputs = util.move_to_device(batch.as_tensor_dict(), util.int_to_device(self.cuda_device))
+            # cuDNN cannot go backwards through a recurrent network in evaluation mode.
+            with torch.backends.cudnn.flags(enabled=False), torch.enable_grad():
+                outputs = self._model.make_output_human_readable(self._model(**inputs))
+                self._model.zero_grad(set_to_none=True)
+                outputs["loss"].backward()
+            gradients = [tensor.grad for tensor in embeddings if tensor.grad is not None]
+        finally:
+            for hook in hooks:
+                hook.remove()
+            for parameter, value in trainable.items():
+                parameter.requires_grad_(value)
+            self._model.zero_grad(set_to_none=True)
+            offsets, self._token_offsets = self._token_offsets, []
+        if offsets:
+            gradients = [_mean_over_pieces(*pair) for pair in zip(gradients, offsets, strict=False)]
+        return {f"grad_input_{i}": grad.cpu().numpy() for i, grad in enumerate(gradients, 1)}, outputs
+
+    def get_interpretable_layer(self) -> torch.nn.Module:
+        """The embedding layer of the model; override it for a model that has none of the usual kind.
+
+        Raises:
+            RuntimeError: none was found.
+        """
+        try:
+            layer: torch.nn.Module = util.find_embedding_layer(self._model)
+        except RuntimeError as error:
+            raise RuntimeError(f"no embedding layer was found: override {type(self).__name__}.get_interpretable_layer") from error
+        return layer
+
+    def get_interpretable_text_field_embedder(self) -> torch.nn.Module:
+        """The text field embedder of the model; override it for a model that has none.
+
+        Raises:
+            RuntimeError: none was found.
+        """
+        try:
+            embedder: torch.nn.Module = util.find_text_field_embedder(self._model)
+        except (RuntimeError, ValueError) as error:
+            raise RuntimeError(
+                "no text field embedder was found: override "
+                f"{type(self).__name__}.get_interpretable_text_field_embedder"
+            ) from error
+        return embedder
+
+    def _register_hooks(self, embeddings: list[torch.Tensor]) -> list[RemovableHandle]:
+        """Collect what the embedding layer puts out, and where each word's pieces are."""
+        self._token_offsets = []
+
+        def keep_output(module: torch.nn.Module, inputs: Any, output: torch.Tensor) -> None:
+            output.retain_grad()
+            embeddings.append(output)
+
+        def keep_offsets(module: torch.nn.Module, inputs: Any, output: Any) -> None:
+            offsets = util.get_token_offsets_from_text_field_inputs(list(inputs))
+            if offsets is not None:
+                self._token_offsets.append(offsets)
+
+        return [
+            self.get_interpretable_layer().register_forward_hook(keep_output),
+            self.get_interpretable_text_field_embedder().register_forward_hook(keep_offsets),
+        ]
+
+    @contextlib.contextmanager
+    def capture_model_internals(self, module_regex: str = ".*") -> Iterator[dict[int, dict[str, Any]]]:
+        """Keep what the model's parts put out while predictions are made within the block.
+
+        Args:
+            module_regex: must match the whole dotted name of a part.
+
+        Returns:
+            A dictionary that fills up: number -> {"name": the module as text, "output": its last output as JSON}.
+        """
+        results: dict[int, dict[str, Any]] = {}
+        pattern = re.compile(module_regex)
+
+        def keeper(index: int) -> Callable[[torch.nn.Module, Any, Any], None]:
+            def keep(module: torch.nn.Module, inputs: Any, output: Any) -> None:
+                results[index] = {"name": str(module), "output": sanitize(output)}
+
+            return keep
+
+        hooks = [
+            module.register_forward_hook(keeper(index))
+            for index, (name, module) in enumerate(self._model.named_modules())
+            if name and pattern.fullmatch(name)
+        ]
+        try:
+            yield results
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    @classmethod
+    def from_path(
+        cls: type[P],
+        archive_path: str | os.PathLike[str],
+        predictor_name: str | None = None,
+        cuda_device: int = -1,
+        dataset_reader_to_load: str = "validation",
+        frozen: bool = True,
+        import_plugins: bool = True,
+        overrides: str | dict[str, Any] = "",
+        **kwargs: Any,
+    ) -> P:
+        """The predictor of an archive.
+
+        Args:
+            archive_path: path or URL of the archive, or the folder of a run.
+            predictor_name: registered name; by default this class, or for `Predictor` itself the model's own default.
+            cuda_device: number of a GPU, or -1 for the CPU.
+            dataset_reader_to_load: "validation" or "train".
+            frozen: whether to put the model into evaluation mode.
+            import_plugins: whether to load plugins first.
+            overrides: changes to the archived config.
+            **kwargs: further arguments of the predictor's constructor.
+        """
+        if import_plugins:
+            import_all_plugins()
+        return cls.from_archive(
+            load_archive(archive_path, cuda_device=cuda_device, overrides=overrides),
+            predictor_name,
+            dataset_reader_to_load,
+            frozen,
+            kwargs,
+        )
+
+    @classmethod
+    def from_archive(
+        cls: type[P],
+        archive: Archive,
+        predictor_name: str | None = None,
+        dataset_reader_to_load: str = "validation",
+        frozen: bool = True,
+        extra_args: dict[str, Any] | None = None,
+    ) -> P:
+        """The predictor of a loaded archive; the arguments are those of `from_path`.
+
+        Args:
+            archive: the loaded archive.
+            predictor_name: as in `from_path`.
+            dataset_reader_to_load: as in `from_path`.
+            frozen: as in `from_path`.
+            extra_args: further arguments of the predictor's constructor.
+
+        Raises:
+            ConfigurationError: there is no predictor of that name, or it does not take these arguments.
+        """
+        maker: Callable[..., Any] = cls
+        if predictor_name is None and cls is Predictor:
+            predictor_name = archive.model.default_predictor
+        if predictor_name is not None:
+            maker = Predictor.by_name(predictor_name)
+        is_validation = dataset_reader_to_load == "validation"
+        reader = archive.validation_dataset_reader if is_validation else archive.dataset_reader
+        predictor: P = maker(archive.model, reader, **_built_arguments(maker, extra_args or {}))
+        archive.model.train(not frozen)
+        return predictor
+
+
+def _built_arguments(maker: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, Any]:
+    """Arguments for a predictor's constructor, those that are plain JSON built as in a config.
+
+    Raises:
+        ConfigurationError: the constructor takes no such argument, or not such a value.
+    """
+    owner = maker if isinstance(maker, type) else Predictor
+    signature = signature_of(owner, None if isinstance(maker, type) else maker)
+    built = {}
+    for name, value in arguments.items():
+        parameter = signature.parameters.get(name)
+        if parameter is None and not signature.open:
+            known = [known for known in signature.parameters if known not in ("model", "dataset_reader")]
+            raise ConfigurationError(
+                f"the predictor {owner.__name__} takes no argument {name!r}"
+                + (did_you_mean(name, known) or f" (known: {', '.join(known)})")
+            )
+        if parameter is not None and isinstance(value, (dict, list, str, int, float)):
+            value = construct_arg(owner.__name__, name, value, parameter.annotation, parameter.default)
+        built[name] = value
+    return built
+
+
+def _mean_over_pieces(gradients: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
+    """Gradients of pieces (B, P, D), and the first and last piece of each word (B, W, 2) -> means (B, W, D)."""
+    pieces, mask = util.batched_span_select(gradients.contiguous(), offsets)  # (B, W, S, D), (B, W, S)
+    kept = mask.unsqueeze(-1)
+    return (pieces * kept).sum(2) / kept.sum(2).clamp(min=1)

@@ -1,0 +1,104 @@
+"""Tags for the words of a plain sentence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.util import JsonDict
+from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
+from nlpreg.data.fields import FlagField, SequenceLabelField, TextField
+from nlpreg.data.instance import Instance
+from nlpreg.data.tokenizers import Tokenizer
+from nlpreg.models.model import Model
+from nlpreg.predictors.inputs import choose_tokenizer, sentence_of
+from nlpreg.predictors.predictor import Predictor
+
+__all__ = ["SentenceTaggerPredictor"]
+
+
+@Predictor.register("sentence_tagger")
+class SentenceTaggerPredictor(Predictor):
+    """Tags sentences: `{"sentence": "The dog ate the apple"}`.
+
+    The reader's `text_to_instance` gets the words. They come from the tokenizer given here, else the reader's own, else
+    spaCy's if its model is installed, else one that splits words, numbers and punctuation marks.
+
+    Args:
+        model: a tagger.
+        dataset_reader: makes an instance from a list of tokens.
+        language: the spaCy model.
+        tokenizer: splits sentences into words.
+        frozen: whether to put the model into evaluation mode.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        dataset_reader: DatasetReader,
+        language: str = "en_core_web_sm",
+        tokenizer: Tokenizer | None = None,
+        frozen: bool = True,
+    ) -> None:
+        super().__init__(model, dataset_reader, frozen)
+        self._language = language
+        self._chosen_tokenizer = tokenizer
+
+    @property
+    def _tokenizer(self) -> Tokenizer:
+        """The tokenizer, looked for when the first plain sentence comes."""
+        if self._chosen_tokenizer is None:
+            self._chosen_tokenizer = choose_tokenizer(self._dataset_reader, self._language)
+        return self._chosen_tokenizer
+
+    def predict(self, sentence: str) -> JsonDict:
+        """Tags of one sentence."""
+        return self.predict_json({"sentence": sentence})
+
+    def _json_to_instance(self, json_dict: JsonDict) -> Instance:
+        return self._dataset_reader.text_to_instance(self._tokenizer.tokenize(sentence_of(json_dict)))
+
+    def predictions_to_labeled_instances(
+        self, instance: Instance, outputs: dict[str, numpy.ndarray[Any, Any]]
+    ) -> list[Instance]:
+        """One copy of the instance for each entity in the predicted BIOUL tags, all other words tagged `O`.
+
+        The copies have a flag field `ignore_loss_on_o_tags`.
+
+        Raises:
+            ConfigurationError: the tags are not BIOUL.
+        """
+        tags = [str(tag) for tag in outputs["tags"]]
+        text = instance["tokens"]
+        if not isinstance(text, TextField):
+            raise ConfigurationError(f"tokens: expected a text field, got {type(text).__name__}")
+        namespace = getattr(self._model, "label_namespace", "labels")
+        labelled = []
+        for start, end in _entities(tags[: text.sequence_length()]):
+            only = ["O"] * text.sequence_length()
+            only[start : end + 1] = tags[start : end + 1]
+            copy = instance.duplicate()
+            copy.add_field("tags", SequenceLabelField(list(only), text, namespace), self._model.vocab)
+            copy.add_field("ignore_loss_on_o_tags", FlagField(True), self._model.vocab)
+            labelled.append(copy)
+        return labelled
+
+
+def _entities(tags: list[str]) -> list[tuple[int, int]]:
+    """First and last word of each entity: a `U-` tag, or `B-` up to the next `L-`."""
+    found = []
+    start = None
+    for position, tag in enumerate(tags):
+        kind = tag[:1]
+        if kind not in "BIOUL":
+            raise ConfigurationError(f"tags: expected BIOUL tags, such as O or B-PER, got {tag!r}")
+        if kind == "U":
+            found.append((position, position))
+        elif kind == "B":
+            start = position
+        elif kind == "L" and start is not None:
+            found.append((start, position))
+            start = None
+    return found
