@@ -1,0 +1,29 @@
+// A word language model in one direction on WikiText-2; lm_word_bidirectional.jsonnet is the one in both.
+// WIKITEXT2 names the folder with test.txt, on which this trains, and valid.txt.
+local data = std.extVar('WIKITEXT2');
+local size = 200;
+{
+  dataset_reader: {
+    type: 'simple_language_modeling',
+    tokenizer: 'just_spaces',
+    token_indexers: { tokens: { type: 'single_id' } },
+    max_sequence_length: 70,
+    start_tokens: ['<S>'],
+    end_tokens: ['</S>'],
+  },
+  train_data_path: data + '/test.txt',
+  validation_data_path: data + '/valid.txt',
+  vocabulary: { min_count: { tokens: 2 } },
+  model: {
+    type: 'language_model',
+    text_field_embedder: { token_embedders: { tokens: { type: 'embedding', embedding_dim: size } } },
+    contextualizer: { type: 'lstm', input_size: size, hidden_size: size },
+    dropout: 0.3,
+  },
+  data_loader: { batch_sampler: { type: 'bucket', batch_size: 20 } },
+  trainer: {
+    num_epochs: 4,
+    optimizer: { type: 'adam', lr: 0.002 },
+    grad_norm: 1.0,
+  },
+}

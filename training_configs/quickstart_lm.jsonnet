@@ -1,0 +1,28 @@
+// A small language model on the sentences of the treebank in data/.
+// Run it from the folder above this one: nlpreg train training_configs/quickstart_lm.jsonnet -s out_lm
+{
+  dataset_reader: {
+    type: 'conllu',
+    tag_column: null,  // words alone
+    text_field_name: 'source',
+    token_indexers: { tokens: { type: 'single_id', lowercase_tokens: true } },
+    start_tokens: ['<S>'],
+    end_tokens: ['</S>'],
+  },
+  train_data_path: 'training_configs/data/train.conllu',
+  validation_data_path: 'training_configs/data/dev.conllu',
+  vocabulary: { min_count: { tokens: 2 } },
+  model: {
+    type: 'language_model',
+    text_field_embedder: { token_embedders: { tokens: { type: 'embedding', embedding_dim: 64 } } },
+    contextualizer: { type: 'lstm', input_size: 64, hidden_size: 64 },
+    dropout: 0.3,
+  },
+  data_loader: { batch_sampler: { type: 'bucket', batch_size: 16 } },
+  trainer: {
+    num_epochs: 12,
+    patience: 3,
+    optimizer: { type: 'adam', lr: 0.004 },
+    grad_norm: 5.0,
+  },
+}
