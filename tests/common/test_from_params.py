@@ -212,7 +212,7 @@ def test_all_problems_are_reported_at_once() -> None:
         "later": {"type": "const", "value": []},
         "extra": 1,
     }
-    with pytest.raises(ConfigurationError) as caught:
+    with pytest.raises(ConfigurationError, match="sume") as caught:
         Outer.from_params(Params(config))
     assert [problem.path for problem in caught.value.problems] == [
         "scorer.type",

@@ -1,0 +1,26 @@
+"""What test suites of models and plugins stand on; needs pytest, and nothing in nlpreg imports it."""
+
+from nlpreg.common.testing.comparisons import (
+    assert_equal_parameters,
+    assert_metrics_values,
+    global_distributed_metric,
+)
+from nlpreg.common.testing.distributed_test import init_process, run_distributed_test
+from nlpreg.common.testing.marks import cpu_or_gpu, multi_device, requires_gpu, requires_multi_gpu
+from nlpreg.common.testing.model_test_case import ModelTestCase
+from nlpreg.common.testing.test_case import AllenNlpTestCase, NlpregTestCase
+
+__all__ = [
+    "AllenNlpTestCase",
+    "ModelTestCase",
+    "NlpregTestCase",
+    "assert_equal_parameters",
+    "assert_metrics_values",
+    "cpu_or_gpu",
+    "global_distributed_metric",
+    "init_process",
+    "multi_device",
+    "requires_gpu",
+    "requires_multi_gpu",
+    "run_distributed_test",
+]
