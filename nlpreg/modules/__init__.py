@@ -1,7 +1,33 @@
 """The building blocks of models; each family of registered classes has a package of its own."""
 
+from nlpreg.modules.attention import Attention
+from nlpreg.modules.bimpm_matching import BiMpmMatching
+from nlpreg.modules.conditional_random_field import ConditionalRandomField
 from nlpreg.modules.feedforward import FeedForward
+from nlpreg.modules.gated_sum import GatedSum
+from nlpreg.modules.highway import Highway
+from nlpreg.modules.input_variational_dropout import InputVariationalDropout
+from nlpreg.modules.layer_norm import LayerNorm
+from nlpreg.modules.matrix_attention import MatrixAttention
+from nlpreg.modules.maxout import Maxout
+from nlpreg.modules.residual_with_layer_dropout import ResidualWithLayerDropout
+from nlpreg.modules.scalar_mix import ScalarMix
 from nlpreg.modules.softmax_loss import SoftmaxLoss
 from nlpreg.modules.time_distributed import TimeDistributed
 
-__all__ = ["FeedForward", "SoftmaxLoss", "TimeDistributed"]
+__all__ = [
+    "Attention",
+    "BiMpmMatching",
+    "ConditionalRandomField",
+    "FeedForward",
+    "GatedSum",
+    "Highway",
+    "InputVariationalDropout",
+    "LayerNorm",
+    "MatrixAttention",
+    "Maxout",
+    "ResidualWithLayerDropout",
+    "ScalarMix",
+    "SoftmaxLoss",
+    "TimeDistributed",
+]

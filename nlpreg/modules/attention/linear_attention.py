@@ -1,0 +1,60 @@
+"""Attention by a learned weighting of combined features."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from nlpreg.modules.attention.attention import Attention
+from nlpreg.nn import Activation
+from nlpreg.nn.util.combination import combine_tensors_and_multiply, get_combined_dim
+
+
+@Attention.register("linear")
+class LinearAttention(Attention):
+    """`activation(w @ combination(vector, row) + b)` for each row.
+
+    Args:
+        tensor_1_dim: width of the vector, x in the combination.
+        tensor_2_dim: width of the rows, y in the combination.
+        combination: which features, such as "x,y,x*y", see `combine_tensors`.
+        activation: applied to each similarity; none by default.
+        normalize: turn the similarities into weights that sum to one.
+
+    Shape:
+        vector (B, tensor_1_dim), matrix (B, R, tensor_2_dim), matrix_mask (B, R) -> (B, R).
+
+    Raises:
+        ConfigurationError: the combination cannot be read, or the widths do not fit it.
+    """
+
+    def __init__(
+        self,
+        tensor_1_dim: int,
+        tensor_2_dim: int,
+        combination: str = "x,y",
+        activation: Activation | None = None,
+        normalize: bool = True,
+    ) -> None:
+        super().__init__(normalize)
+        self._combination = combination
+        combined_dim = get_combined_dim(combination, [tensor_1_dim, tensor_2_dim])
+        self._weight_vector = torch.nn.Parameter(torch.empty(combined_dim))
+        self._bias = torch.nn.Parameter(torch.zeros(1))
+        self._activation = activation or Activation.by_name("linear")()
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw new weights."""
+        bound = math.sqrt(6 / (self._weight_vector.size(0) + 1))
+        torch.nn.init.uniform_(self._weight_vector, -bound, bound)
+        torch.nn.init.zeros_(self._bias)
+
+    def _forward_internal(self, vector: Tensor, matrix: Tensor) -> Tensor:
+        combined = combine_tensors_and_multiply(
+            self._combination, [vector.unsqueeze(1), matrix], self._weight_vector
+        )
+        similarities: Tensor = self._activation(combined + self._bias)
+        return similarities

@@ -1,0 +1,226 @@
+"""A linear-chain conditional random field.
+
+Letters in shapes: B sentences, T words, C tags, N paths.
+"""
+
+from __future__ import annotations
+
+from typing import overload
+
+import torch
+from torch import Tensor
+
+from nlpreg.modules.conditional_random_field.forward_scores import forward_scores
+from nlpreg.modules.conditional_random_field.transition_constraints import (
+    allowed_transitions,
+    is_transition_allowed,
+)
+from nlpreg.nn.util.viterbi import best_paths
+
+__all__ = ["ConditionalRandomField", "ScoredPath", "allowed_transitions", "is_transition_allowed"]
+
+_DISALLOWED = -10000.0  # score of a transition that the constraints rule out
+
+ScoredPath = tuple[list[int], float]
+
+
+class ConditionalRandomField(torch.nn.Module):
+    """Scores sequences of tags by their emissions and by the transitions between neighbours.
+
+    Args:
+        num_tags: number of tags.
+        constraints: pairs of tags of which the second may follow the first; `num_tags` stands for the start and
+            `num_tags + 1` for the end. They bind decoding, not the likelihood. None allows everything.
+        include_start_end_transitions: learn scores for the first and the last tag too.
+
+    Shape:
+        inputs (B, T, num_tags), tags (B, T), mask (B, T) -> scalar.
+
+    Source: Lafferty, McCallum and Pereira (2001).
+    """
+
+    def __init__(
+        self,
+        num_tags: int,
+        constraints: list[tuple[int, int]] | None = None,
+        include_start_end_transitions: bool = True,
+    ) -> None:
+        super().__init__()
+        self.num_tags = num_tags
+        self.include_start_end_transitions = include_start_end_transitions
+        self.transitions = torch.nn.Parameter(torch.empty(num_tags, num_tags))
+        allowed = torch.full((num_tags + 2, num_tags + 2), 1.0 if constraints is None else 0.0)
+        for before, after in constraints or ():
+            allowed[before, after] = 1.0
+        self._constraint_mask = torch.nn.Parameter(allowed, requires_grad=False)
+        if include_start_end_transitions:
+            self.start_transitions = torch.nn.Parameter(torch.empty(num_tags))
+            self.end_transitions = torch.nn.Parameter(torch.empty(num_tags))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw new transitions."""
+        torch.nn.init.xavier_normal_(self.transitions)
+        if self.include_start_end_transitions:
+            torch.nn.init.normal_(self.start_transitions)
+            torch.nn.init.normal_(self.end_transitions)
+
+    def forward(self, inputs: Tensor, tags: Tensor, mask: Tensor | None = None) -> Tensor:
+        """The log-likelihood of the tags given the inputs, summed over the batch.
+
+        Args:
+            inputs: score of each tag for each word.
+            tags: the right tags.
+            mask: true at words that count; all of them by default. A sentence without any contributes nothing.
+        """
+        inputs, mask = self._prepare(inputs, mask)
+        return self._log_likelihood(inputs, tags, mask, self.transitions)
+
+    def _log_likelihood(self, inputs: Tensor, tags: Tensor, mask: Tensor, transitions: Tensor) -> Tensor:
+        joint = self._joint_score(inputs, tags, mask, transitions)
+        log_likelihood = joint - self._log_partition(inputs, mask, transitions)
+        return log_likelihood.masked_fill(~mask.any(dim=1), 0.0).sum()
+
+    @staticmethod
+    def _prepare(inputs: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        if inputs.dtype in (torch.float16, torch.bfloat16):
+            inputs = inputs.float()  # sums over a sentence need more digits
+        if mask is None:
+            mask = torch.ones(inputs.shape[:2], dtype=torch.bool, device=inputs.device)
+        return inputs, mask.bool()
+
+    def _start_and_end(self) -> tuple[Tensor, Tensor]:
+        """The scores of first and last tags, zeros if they are not learned: each (C,)."""
+        if self.include_start_end_transitions:
+            return self.start_transitions, self.end_transitions
+        zeros = self.transitions.new_zeros(self.num_tags)
+        return zeros, zeros
+
+    def _log_partition(self, inputs: Tensor, mask: Tensor, transitions: Tensor) -> Tensor:
+        """The log-sum of the scores of all sequences: (B,)."""
+        start, end = self._start_and_end()
+        scores = forward_scores(inputs.transpose(0, 1), mask.t(), transitions, start.to(inputs.dtype))
+        return torch.logsumexp(scores[-1] + end, dim=1)
+
+    def _joint_score(
+        self,
+        inputs: Tensor,
+        tags: Tensor,
+        mask: Tensor,
+        transitions: Tensor,
+        label_weights: Tensor | None = None,
+    ) -> Tensor:
+        """The score of the given tags: (B,).
+
+        A word adds its emission, and the transition into it, if it is unmasked. The first tag starts the sequence
+        whether or not it is masked.
+
+        Args:
+            inputs, tags, mask: as in `forward`.
+            transitions: score of a tag (column) after a tag (row).
+            label_weights: factor of the emission of each tag and of the transitions from it, (C,).
+        """
+        start, end = self._start_and_end()
+        weights = mask.to(inputs.dtype)
+        last = (mask.sum(dim=1, keepdim=True) - 1).clamp(min=0)
+        last_tags = tags.gather(1, last)  # (B, 1)
+        # The last column counts for the sequence's last tag, which differs from its own where the mask has gaps.
+        emitted = torch.cat([tags[:, :-1], last_tags], dim=1)
+        emissions = inputs.gather(2, emitted.unsqueeze(2)).squeeze(2)
+        moves = transitions.view(-1)[tags[:, :-1] * self.num_tags + tags[:, 1:]]  # (B, T - 1)
+        if label_weights is not None:
+            emissions = emissions * label_weights[emitted]
+            moves = moves * label_weights[tags[:, :-1]]
+        score = (emissions * weights).sum(dim=1) + (moves * weights[:, 1:]).sum(dim=1)
+        return score + start[tags[:, 0]] + end[last_tags.squeeze(1)]
+
+    def _constrained(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Transitions, start and end scores with a low score wherever the constraints say no."""
+        num_tags = self.num_tags
+        allowed = self._constraint_mask.bool()
+        start, end = self._start_and_end()
+        return (
+            self.transitions.masked_fill(~allowed[:num_tags, :num_tags], _DISALLOWED),
+            start.masked_fill(~allowed[num_tags, :num_tags], _DISALLOWED),
+            end.masked_fill(~allowed[:num_tags, num_tags + 1], _DISALLOWED),
+        )
+
+    @overload
+    def viterbi_tags(
+        self, logits: Tensor, mask: Tensor | None = ..., top_k: None = ...
+    ) -> list[ScoredPath]: ...
+
+    @overload
+    def viterbi_tags(
+        self, logits: Tensor, mask: Tensor | None = ..., *, top_k: int
+    ) -> list[list[ScoredPath]]: ...
+
+    @torch.no_grad()
+    def viterbi_tags(
+        self, logits: Tensor, mask: Tensor | None = None, top_k: int | None = None
+    ) -> list[ScoredPath] | list[list[ScoredPath]]:
+        """The best tags of each sentence under the constraints; masked words are dropped first.
+
+        Args:
+            logits: score of each tag for each word.
+            mask: true at words that count; all of them by default.
+            top_k: how many sequences to find for each sentence; None for the best, not in a list.
+
+        Returns:
+            For each sentence a pair of tags, one for each unmasked word, and score. With `top_k` a list of such
+            pairs, best first and no more than there are.
+
+        Raises:
+            ValueError: `top_k` is less than 1.
+        """
+        if top_k is not None and top_k < 1:
+            raise ValueError(f"top_k must be at least 1, got {top_k}")
+        logits, mask = self._prepare(logits, mask)
+        packed, _ = _drop_masked(logits, mask)
+        transitions, start, end = self._constrained()
+        found, scores = best_paths(packed, mask.sum(dim=1), transitions, start, end, top_k or 1)
+        best: list[list[ScoredPath]] = [
+            [
+                (path[:length], score)
+                for path, score in zip(sentence_paths, sentence_scores, strict=True)
+                if score > -torch.inf
+            ]
+            for sentence_paths, sentence_scores, length in zip(
+                found.tolist(), scores.tolist(), mask.sum(dim=1).tolist(), strict=True
+            )
+        ]
+        return best if top_k is not None else [paths[0] for paths in best]
+
+    def marginals(self, logits: Tensor, mask: Tensor | None = None, constrained: bool = False) -> Tensor:
+        """The probability of each tag for each word; masked words are dropped first. Without gradient.
+
+        Args:
+            logits: score of each tag for each word.
+            mask: true at words that count; all of them by default.
+            constrained: apply the constraints, which the likelihood does not.
+
+        Shape:
+            logits (B, T, C), mask (B, T) -> (B, T, C), zeros at masked words.
+        """
+        with torch.enable_grad():
+            logits, mask = self._prepare(logits.detach(), mask)
+            packed, order = _drop_masked(logits, mask)
+            packed.requires_grad_()
+            transitions, start, end = (
+                scores.detach() for scores in (self._constrained() if constrained else self._unconstrained())
+            )
+            is_real = torch.arange(mask.size(1), device=mask.device) < mask.sum(dim=1, keepdim=True)
+            scores = forward_scores(packed.transpose(0, 1), is_real.t(), transitions, start)
+            log_partition = torch.logsumexp(scores[-1] + end, dim=1).sum()
+            (probabilities,) = torch.autograd.grad(log_partition, packed)
+        places = order.unsqueeze(2).expand_as(probabilities)
+        return torch.zeros_like(probabilities).scatter(1, places, probabilities) * mask.unsqueeze(2)
+
+    def _unconstrained(self) -> tuple[Tensor, Tensor, Tensor]:
+        return (self.transitions, *self._start_and_end())
+
+
+def _drop_masked(logits: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """The logits with unmasked words first, in their order, and the old place of each word (B, T)."""
+    order = mask.sort(dim=1, descending=True, stable=True).indices
+    return logits.gather(1, order.unsqueeze(2).expand_as(logits)), order

@@ -1,0 +1,137 @@
+"""The forward recursion of a linear chain: the log-sum of all prefixes that end in each tag.
+
+Letters in shapes: B sentences, T words, K tags. Time comes first, so that a step is one block of memory.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+# Ratios of probabilities within a step up to exp(600) are exact in double precision, whose range is about exp(700).
+_MAX_SPREAD = 600.0
+
+
+def forward_scores(logits: Tensor, mask: Tensor, transitions: Tensor, start: Tensor) -> Tensor:
+    """For each word and tag, the log of the summed exponentiated scores of all prefixes that end there.
+
+    The first word always counts; a word that is masked later on repeats the scores before it.
+
+    On the CPU probabilities are multiplied instead of adding logarithms, which turns a step into one matrix
+    product. They cannot run out of range as long as the scores of a step lie less than 600 apart, which is
+    looked at first. Otherwise, and on other devices, where that look would mean waiting, logarithms are added.
+
+    Args:
+        logits: score of each tag for each word.
+        mask: true at words that count.
+        transitions: score of a tag (column) after a tag (row).
+        start: score of each tag as the first.
+
+    Shape:
+        logits (T, B, K), mask (T, B), transitions (K, K), start (K,) -> (T, B, K).
+    """
+    counts = mask.clone()
+    counts[0] = True
+    logits = logits.masked_fill(~counts.unsqueeze(2), 0.0)
+    if (
+        logits.device.type == "cpu"
+        and not torch.compiler.is_compiling()
+        and _is_close(logits, transitions, start)
+    ):
+        scores: Tensor = _ScaledForward.apply(logits, counts, transitions, start)  # type: ignore[no-untyped-call]
+        return scores
+    return _logarithmic_forward(logits, counts, transitions, start)
+
+
+def _is_close(logits: Tensor, transitions: Tensor, start: Tensor) -> bool:
+    with torch.no_grad():
+        spread = (logits.amax(2) - logits.amin(2)).max() + (transitions.max() - transitions.min())
+        return bool(spread + (start.max() - start.min()) < _MAX_SPREAD)
+
+
+def _logarithmic_forward(logits: Tensor, counts: Tensor, transitions: Tensor, start: Tensor) -> Tensor:
+    scores = start + logits[0]  # (B, K)
+    history = [scores]
+    for logit, counted in zip(logits[1:], counts[1:].unsqueeze(2), strict=True):
+        longer = torch.logsumexp(scores.unsqueeze(2) + transitions, dim=1) + logit
+        scores = torch.where(counted, longer, scores)
+        history.append(scores)
+    return torch.stack(history)
+
+
+class _ScaledForward(torch.autograd.Function):
+    """The recursion on probabilities that sum to one at each word, with its exact derivative.
+
+    With p the normalised prefix sums at a word and M the exponentiated transitions, the sums at the next word are
+    `(p @ M) * exp(logits)` up to scale. Backwards, the derivative d of the scores at that word reaches p's word as
+    `p * ((d / (p @ M)) @ M.T)`.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, counts: Tensor, transitions: Tensor, start: Tensor) -> Tensor:
+        num_steps, batch_size, num_tags = logits.shape
+        exact = logits.double()
+        top_logits = exact.amax(dim=2, keepdim=True)  # (T, B, 1)
+        emissions = (exact - top_logits).exp_()
+        top_transition = transitions.max().double()
+        matrix = (transitions.double() - top_transition).exp_()
+
+        probs = torch.empty(num_steps, batch_size, num_tags, dtype=torch.float64)
+        sums = torch.ones(num_steps, batch_size, num_tags, dtype=torch.float64)  # p @ M of the word before
+        scales = torch.ones(num_steps, batch_size, 1, dtype=torch.float64)
+        first = start.double() + exact[0]
+        torch.softmax(first, dim=1, out=probs[0])
+        everywhere = bool(counts.all())
+        for t in range(1, num_steps):
+            torch.mm(probs[t - 1], matrix, out=sums[t])
+            torch.mul(sums[t], emissions[t], out=probs[t])
+            torch.sum(probs[t], dim=1, keepdim=True, out=scales[t])
+            probs[t].div_(scales[t])
+            if not everywhere:
+                torch.where(counts[t].unsqueeze(1), probs[t], probs[t - 1], out=probs[t])
+        ctx.save_for_backward(probs, sums, matrix, counts)
+        ctx.dtype = logits.dtype
+
+        # The log of the summed exponentiated scores grows by the log of each scale.
+        growth = scales.log() + top_logits + top_transition
+        growth[0] = torch.logsumexp(first, dim=1, keepdim=True)
+        totals = growth.masked_fill_(~counts.unsqueeze(2), 0.0).cumsum(dim=0)
+        scores = sums.log() + exact + top_transition
+        scores[1:] += totals[:-1]
+        scores[0] = first
+        if not everywhere:
+            steps = torch.arange(num_steps).unsqueeze(1) * counts  # (T, B)
+            last_counted = steps.cummax(dim=0).values
+            scores = scores.gather(0, last_counted.unsqueeze(2).expand_as(scores))
+        return scores.to(logits.dtype)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_scores: Tensor) -> tuple[Tensor | None, ...]:
+        probs, sums, matrix, counts = ctx.saved_tensors
+        grads = grad_scores.double()  # becomes the derivative by the scores before masking
+        num_tags = probs.size(2)
+        counted = counts.unsqueeze(2)
+        everywhere = bool(counts.all())
+        shares = torch.zeros_like(probs)
+        by_logits = torch.empty_like(probs)
+        transposed = matrix.t().contiguous()
+        grad = grads[-1]
+        for t in range(len(probs) - 1, 0, -1):
+            by_logits[t] = grad
+            torch.div(grad, sums[t], out=shares[t])
+            if everywhere:
+                grad = torch.addcmul(grads[t - 1], probs[t - 1], shares[t] @ transposed)
+            else:
+                passed = torch.where(counted[t], probs[t - 1] * (shares[t] @ transposed), grad)
+                grad = grads[t - 1] + passed
+        by_logits[0] = grad
+        if not everywhere:
+            by_logits.masked_fill_(~counted, 0.0)
+            shares.masked_fill_(~counted, 0.0)
+        pairs = probs[:-1].view(-1, num_tags).t() @ shares[1:].view(-1, num_tags)
+        by_transitions = matrix * pairs
+        return by_logits.to(ctx.dtype), None, by_transitions.to(ctx.dtype), grad.sum(0).to(ctx.dtype)

@@ -1,0 +1,48 @@
+"""Layers that pass part of their input through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+
+class Highway(torch.nn.Module):
+    """Layers `y = g * x + (1 - g) * activation(W x + b)` with a learned gate g.
+
+    Args:
+        input_dim: width of input and output.
+        num_layers: number of layers.
+        activation: the nonlinearity.
+
+    Shape:
+        (..., input_dim) -> (..., input_dim).
+
+    Source: Srivastava, Greff and Schmidhuber (2015), https://arxiv.org/abs/1505.00387
+    """
+
+    def __init__(
+        self,
+        input_dim: int,
+        num_layers: int = 1,
+        activation: Callable[[Tensor], Tensor] = torch.nn.functional.relu,
+    ) -> None:
+        super().__init__()
+        self._input_dim = input_dim
+        self._activation = activation
+        self._layers = torch.nn.ModuleList(
+            torch.nn.Linear(input_dim, 2 * input_dim) for _ in range(num_layers)
+        )
+        for layer in self._layers:
+            # A positive bias lets the input through at first.
+            torch.nn.init.ones_(layer.bias[input_dim:])  # type: ignore[index]
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Apply the layers to the last dimension of `inputs`."""
+        current = inputs
+        for layer in self._layers:
+            nonlinear, gate = layer(current).chunk(2, dim=-1)
+            proposed = self._activation(nonlinear)
+            current = proposed + torch.sigmoid(gate) * (current - proposed)
+        return current

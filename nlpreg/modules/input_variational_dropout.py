@@ -1,0 +1,32 @@
+"""Dropout that zeroes the same features at every timestep."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+class InputVariationalDropout(torch.nn.Dropout):
+    """Dropout with one mask for all timesteps of a sequence.
+
+    Args:
+        p: chance, from 0 to 1, of a zero.
+        inplace: change the input itself; the call then returns None.
+
+    Shape:
+        (B, T, D) -> (B, T, D).
+
+    Source: Gal and Ghahramani (2016), https://arxiv.org/abs/1512.05287
+    """
+
+    def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
+        super().__init__(p=p, inplace=inplace)
+
+    def forward(self, input_tensor: Tensor) -> Tensor | None:  # type: ignore[override]
+        """Zero some features of each sequence."""
+        ones = input_tensor.new_ones(input_tensor.size(0), 1, input_tensor.size(-1))
+        mask = torch.nn.functional.dropout(ones, self.p, self.training)
+        if self.inplace:
+            input_tensor *= mask
+            return None
+        return input_tensor * mask

@@ -1,0 +1,34 @@
+"""Normalisation of each vector to zero mean and unit deviation."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from nlpreg.nn.util.numerics import tiny_value_of_dtype
+
+
+class LayerNorm(torch.nn.Module):
+    """`gamma * (x - mean) / (deviation + tiny) + beta` over the last dimension.
+
+    Unlike torch's, the small number is added to the deviation, not to the variance.
+
+    Args:
+        dimension: width of the vectors.
+
+    Shape:
+        (..., dimension) -> (..., dimension).
+
+    Source: Ba, Kiros and Hinton (2016), https://arxiv.org/abs/1607.06450
+    """
+
+    def __init__(self, dimension: int) -> None:
+        super().__init__()
+        self.gamma = torch.nn.Parameter(torch.ones(dimension))
+        self.beta = torch.nn.Parameter(torch.zeros(dimension))
+
+    def forward(self, tensor: Tensor) -> Tensor:
+        """Normalise every vector."""
+        centred = tensor - tensor.mean(dim=-1, keepdim=True)
+        deviation = tensor.std(dim=-1, unbiased=False, keepdim=True)
+        return self.gamma * centred / (deviation + tiny_value_of_dtype(tensor.dtype)) + self.beta

@@ -1,0 +1,77 @@
+"""Layers whose output is the largest of several linear maps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from nlpreg.common import FromParams
+from nlpreg.common.checks import ConfigurationError
+
+
+class Maxout(torch.nn.Module, FromParams):
+    """Linear layers followed by a maximum over pools and by dropout.
+
+    Args:
+        input_dim: width of the input.
+        num_layers: number of layers.
+        output_dims: width of each layer's output, or one for all.
+        pool_sizes: how many linear maps each output is the maximum of, for each layer, or one for all.
+        dropout: chance of a zero after each layer, from 0 to 1, or one for all.
+
+    Shape:
+        (..., input_dim) -> (..., output_dim), the width of the last layer.
+
+    Raises:
+        ConfigurationError: a list has not one entry for each layer.
+
+    Source: Goodfellow et al. (2013), https://arxiv.org/abs/1302.4389
+    """
+
+    def __init__(
+        self,
+        input_dim: int,
+        num_layers: int,
+        output_dims: int | Sequence[int],
+        pool_sizes: int | Sequence[int],
+        dropout: float | Sequence[float] = 0.0,
+    ) -> None:
+        super().__init__()
+        widths = output_dims if isinstance(output_dims, Sequence) else [output_dims] * num_layers
+        pools = pool_sizes if isinstance(pool_sizes, Sequence) else [pool_sizes] * num_layers
+        rates = dropout if isinstance(dropout, Sequence) else [dropout] * num_layers
+        for name, values in (("output_dims", widths), ("pool_sizes", pools), ("dropout", rates)):
+            if len(values) != num_layers:
+                raise ConfigurationError(
+                    f"Maxout: {name} has {len(values)} entries for {num_layers} layers; give one for each, or one "
+                    "value for all"
+                )
+        sizes = [input_dim, *widths]
+        self._linear_layers = torch.nn.ModuleList(
+            torch.nn.Linear(size_in, size_out * pool)
+            for (size_in, size_out), pool in zip(pairwise(sizes), pools, strict=True)
+        )
+        self._dropout = torch.nn.ModuleList(torch.nn.Dropout(p=rate) for rate in rates)
+        self._output_dims = list(widths)
+        self._pool_sizes = list(pools)
+        self._input_dim = input_dim
+
+    def get_input_dim(self) -> int:
+        """Width of the input."""
+        return self._input_dim
+
+    def get_output_dim(self) -> int:
+        """Width of the output."""
+        return self._output_dims[-1]
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Apply the layers to the last dimension of `inputs`."""
+        output = inputs
+        for layer, width, pool, dropout in zip(
+            self._linear_layers, self._output_dims, self._pool_sizes, self._dropout, strict=True
+        ):
+            output = dropout(layer(output).unflatten(-1, (width, pool)).amax(dim=-1))
+        return output
