@@ -32,7 +32,9 @@ COMMANDS: dict[str, CommandEntry] = {
     "count-instances": CommandEntry(
         "nlpreg.commands.count_instances", "CountInstances", "count the training instances of a config"
     ),
-    "diff": CommandEntry("nlpreg.commands.diff", "Diff", "compare two configs, two runs or two sets of weights"),
+    "diff": CommandEntry(
+        "nlpreg.commands.diff", "Diff", "compare two configs, two runs or two sets of weights"
+    ),
     "evaluate": CommandEntry("nlpreg.commands.evaluate", "Evaluate", "measure an archived model on data"),
     "find-lr": CommandEntry(
         "nlpreg.commands.find_learning_rate", "FindLearningRate", "try learning rates and plot the loss"

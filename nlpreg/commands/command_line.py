@@ -80,7 +80,9 @@ def parse_args(
     parser.add_argument("--version", action="version", version=f"%(prog)s {VERSION}")
     parser.set_defaults(func=None, subcommand=None)
     # Made by hand, since the one that is called has a class of parser of its own.
-    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=ArgumentParserWithDefaults)
+    subparsers = parser.add_subparsers(
+        title="commands", metavar="COMMAND", parser_class=ArgumentParserWithDefaults
+    )
     if words and words[0] in COMMANDS:
         _add_command(subparsers, _built_in(words[0]))
     elif words[:1] != ["--version"]:
@@ -143,8 +145,12 @@ def _add_command(subparsers: argparse._SubParsersAction[Any], command: Subcomman
             help="import this package and its modules first, so that what they register is known; may be repeated",
         )
     _add_option(parser, "-v", "--verbose", action="store_true", help="say more on the console")
-    _add_option(parser, "-q", "--quiet", action="store_true", help="say nothing on the console but results and errors")
-    _add_option(parser, "--debug", action="store_true", help="show the traceback of an error; so does NLPREG_DEBUG=1")
+    _add_option(
+        parser, "-q", "--quiet", action="store_true", help="say nothing on the console but results and errors"
+    )
+    _add_option(
+        parser, "--debug", action="store_true", help="show the traceback of an error; so does NLPREG_DEBUG=1"
+    )
 
 
 def _add_option(parser: argparse.ArgumentParser, *names: str, **options: Any) -> None:

@@ -12,7 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, TextIO
 
-from nlpreg.common.logging import ConsoleFormatter, ConsoleHandler, prepare_global_logging, release_global_logging
+from nlpreg.common.logging import (
+    ConsoleFormatter,
+    ConsoleHandler,
+    prepare_global_logging,
+    release_global_logging,
+)
 
 __all__ = ["console", "format_value", "log_to_files", "metrics_block", "prepare_run_logging", "table"]
 
@@ -104,7 +109,11 @@ def is_quiet() -> bool:
 
 def log_to_files(message: str, error: BaseException) -> None:
     """Write an error with its traceback to `out.log`, if the run has one, and not to the console."""
-    trace: tuple[type[BaseException], BaseException, TracebackType | None] = (type(error), error, error.__traceback__)
+    trace: tuple[type[BaseException], BaseException, TracebackType | None] = (
+        type(error),
+        error,
+        error.__traceback__,
+    )
     record = logging.LogRecord(__name__, logging.CRITICAL, __file__, 0, message, (), trace)
     for handler in logging.getLogger().handlers:
         if isinstance(handler, logging.FileHandler):
@@ -132,7 +141,10 @@ def metrics_block(title: str, columns: Mapping[str, Mapping[str, Any]]) -> str:
     columns = {heading: values for heading, values in columns.items() if values}
     names = list(dict.fromkeys(name for values in columns.values() for name in values))
     headings = list(columns)
-    rows = [[name, *(format_value(columns[h][name]) if name in columns[h] else "" for h in headings)] for name in names]
+    rows = [
+        [name, *(format_value(columns[h][name]) if name in columns[h] else "" for h in headings)]
+        for name in names
+    ]
     header = ["", *headings] if headings != [""] else None
     return "\n".join([title, *(f"  {line}" for line in table(rows, header))])
 
@@ -144,8 +156,12 @@ def table(rows: Sequence[Sequence[str]], header: Sequence[str] | None = None) ->
         return []
     widths = [max(len(row[column]) for row in everything) for column in range(len(everything[0]))]
     return [
-        "  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))])
-        .rstrip()
+        "  ".join(
+            [
+                row[0].ljust(widths[0]),
+                *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
+            ]
+        ).rstrip()
         for row in everything
     ]
 

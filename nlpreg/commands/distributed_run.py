@@ -15,6 +15,7 @@ import torch.distributed
 
 from nlpreg.commands import worker_processes
 from nlpreg.commands.console import prepare_run_logging, set_verbosity, verbosity
+from nlpreg.commands.distributed_config import DistributedConfig
 from nlpreg.commands.run_process import RunOptions, prepare_folder, run_process, take_command_keys
 from nlpreg.commands.train_model import TrainModel
 from nlpreg.common import logging as common_logging
@@ -31,7 +32,6 @@ __all__ = ["Place", "launch", "place_under_torchrun", "run_under_torchrun"]
 
 logger = logging.getLogger(__name__)
 
-LOCAL_ADDRESSES = ("127.0.0.1", "0.0.0.0", "localhost")
 TIMEOUT = datetime.timedelta(hours=2)
 """How long a process waits for the others, which may be reading data; one that dies is noticed at once."""
 
@@ -65,17 +65,32 @@ def launch(params: Params, options: RunOptions, distributed: Params, node_rank: 
         node_rank: number of this machine.
 
     Raises:
-        ConfigurationError: the section is wrong.
+        ConfigurationError: the section, or the number of the machine, is wrong.
         WorkerFailure: a process failed; the others were ended.
     """
-    places, accelerator = _read_section(distributed, node_rank)
+    section = distributed.as_dict(quiet=True)
+    places = _places(DistributedConfig.from_params(distributed.duplicate()), node_rank)
     check_for_gpu([place.device for place in places])
-    _use_saved_vocabulary(params, options)
+    _share_vocabulary(params, options)
+    os.environ["NLPREG_PROCS_PER_NODE"] = str(len(places))
     config = params.as_dict(quiet=True)
     logger.info("starting %d of %d processes", len(places), places[0].world_size)
-    worker_processes.run_all(
-        _worker, [(config, options, accelerator, place, verbosity()) for place in places]
-    )
+    worker_processes.run_all(_worker, [(config, options, section, place, verbosity()) for place in places])
+
+
+def _places(distributed: DistributedConfig, node_rank: int) -> list[Place]:
+    """The places of this machine's processes."""
+    if not 0 <= node_rank < distributed.num_nodes:
+        raise ConfigurationError(
+            f"--node-rank: expected a number from 0 to {distributed.num_nodes - 1}, since distributed.num_nodes is "
+            f"{distributed.num_nodes}, got {node_rank}"
+        )
+    port = distributed.port if distributed.port is not None else find_open_port()
+    first = node_rank * len(distributed.cuda_devices)
+    return [
+        Place(local, first + local, distributed.world_size, device, f"tcp://{distributed.address}:{port}")
+        for local, device in enumerate(distributed.cuda_devices)
+    ]
 
 
 def place_under_torchrun(params: Params) -> Place | None:
@@ -107,32 +122,37 @@ def place_under_torchrun(params: Params) -> Place | None:
     )
 
 
-def run_under_torchrun(params: Params, options: RunOptions, place: Place) -> TrainModel:
+def run_under_torchrun(
+    params: Params, options: RunOptions, place: Place, resolved: dict[str, Any] | None
+) -> TrainModel:
     """Be one of the processes that torchrun started.
 
     Args:
         params: the whole config.
         options: of the run.
         place: of this process.
+        resolved: the config with every default filled in, to be kept in the run's folder.
     """
+    is_primary = place.local_rank == 0
     with _process_group(place):
-        if place.local_rank == 0:
-            prepare_folder(params, options)
+        if is_primary:
+            prepare_folder(params, options, resolved)
         torch.distributed.barrier()
         prepare_run_logging(options.serialization_dir, place.rank, place.world_size)
         distributed = take_command_keys(params)
-        accelerator = distributed.get("ddp_accelerator", None) if distributed is not None else None
-        if place.local_rank == 0:
-            _use_saved_vocabulary(params.duplicate(), options)
+        if is_primary:
+            _share_vocabulary(params, options)
         torch.distributed.barrier()
-        _use_saved_vocabulary(params, replace(options, recover=True))
-        return _run_place(params, options, accelerator, place)
+        if not is_primary:
+            _share_vocabulary(params, replace(options, recover=True))
+        section = distributed.as_dict(quiet=True) if distributed is not None else {}
+        return _run_place(params, options, section, place)
 
 
 def _worker(
     config: dict[str, Any],
     options: RunOptions,
-    accelerator: Params | None,
+    distributed: dict[str, Any],
     place: Place,
     console: tuple[int, bool],
 ) -> None:
@@ -144,17 +164,18 @@ def _worker(
         import_module_and_submodules(package)
     prepare_run_logging(options.serialization_dir, place.rank, place.world_size)
     with _process_group(place):
-        _run_place(Params(config), options, accelerator, place)
+        _run_place(Params(config), options, distributed, place)
 
 
-def _run_place(params: Params, options: RunOptions, accelerator: Params | None, place: Place) -> TrainModel:
+def _run_place(params: Params, options: RunOptions, distributed: dict[str, Any], place: Place) -> TrainModel:
     trainer = params.params.get("trainer")
     if isinstance(trainer, str):
         params.params["trainer"] = trainer = {"type": trainer}
     if isinstance(trainer, dict):
         trainer.update(cuda_device=place.device, world_size=place.world_size, distributed=True)
+    section = distributed.get("ddp_accelerator") or {}
     ddp_accelerator = DdpAccelerator.from_params(
-        accelerator if accelerator is not None else Params({}, "distributed.ddp_accelerator."),
+        section if isinstance(section, str) else Params(section, "distributed.ddp_accelerator."),
         local_rank=place.local_rank,
         world_size=place.world_size,
         cuda_device=place.device,
@@ -183,60 +204,19 @@ def _process_group(place: Place) -> Iterator[None]:
         torch.distributed.destroy_process_group()
 
 
-def _read_section(distributed: Params, node_rank: int) -> tuple[list[Place], Params | None]:
-    """The places of this machine's processes, and the section of the accelerator.
-
-    Raises:
-        ConfigurationError: the section does not describe several processes, or not how they find each other.
-    """
-    if not isinstance(distributed, Params):
-        raise ConfigurationError(f'distributed: expected an object with "cuda_devices", got {distributed!r}')
-    devices = distributed.pop("cuda_devices", None)
-    num_nodes = distributed.pop_int("num_nodes", 1)
-    address = distributed.pop("primary_address", distributed.pop("master_address", "127.0.0.1"))
-    port = distributed.pop("primary_port", distributed.pop("master_port", None))
-    accelerator: Params | None = distributed.pop("ddp_accelerator", None)
-    if isinstance(accelerator, str):
-        accelerator = Params({"type": accelerator}, "distributed.ddp_accelerator.")
-    distributed.assert_empty("distributed")
-    if not (isinstance(devices, list) and devices and all(isinstance(device, int) for device in devices)):
-        raise ConfigurationError(
-            f"distributed.cuda_devices: expected a list of device numbers, such as [0, 1], or [-1, -1] for two "
-            f"processes on the CPU, got {devices!r}"
-        )
-    if len(devices) * num_nodes < 2:
-        raise ConfigurationError(
-            f"distributed: one device on one machine ({devices}) is one process; leave the section "
-            f'"distributed" out, and give the trainer "cuda_device": {devices[0]}'
-        )
-    if not 0 <= node_rank < num_nodes:
-        raise ConfigurationError(
-            f"--node-rank: expected a number from 0 to {num_nodes - 1}, since distributed.num_nodes is {num_nodes}, "
-            f"got {node_rank}"
-        )
-    if port is None:
-        if address not in LOCAL_ADDRESSES or num_nodes > 1:
-            raise ConfigurationError(
-                f'distributed: give "primary_port", a free port of {address} that the other machines can reach'
-            )
-        port = find_open_port()
-    os.environ["NLPREG_PROCS_PER_NODE"] = str(len(devices))
-    places = [
-        Place(local, node_rank * len(devices) + local, num_nodes * len(devices), device, f"tcp://{address}:{port}")
-        for local, device in enumerate(devices)
-    ]
-    return places, accelerator
-
-
-def _use_saved_vocabulary(params: Params, options: RunOptions) -> None:
+def _share_vocabulary(params: Params, options: RunOptions) -> None:
     """Make the vocabulary once, and let the config read it, so that every process has the same one."""
     folder = os.path.join(options.serialization_dir, VOCABULARY_FOLDER)
     section = params.params.get("vocabulary") or {}
-    tokens = [section.get(key) if isinstance(section, dict) else None for key in ("padding_token", "oov_token")]
+    tokens = [
+        section.get(key) if isinstance(section, dict) else None for key in ("padding_token", "oov_token")
+    ]
     if options.recover and os.path.isdir(folder):
         vocab = Vocabulary.from_files(folder, *tokens)
     else:
-        vocab = make_vocab_from_params(params.duplicate(), options.serialization_dir, print_statistics=options.dry_run)
+        vocab = make_vocab_from_params(
+            params.duplicate(), options.serialization_dir, print_statistics=options.dry_run
+        )
     params.params["vocabulary"] = {
         "type": "from_files",
         "directory": folder,

@@ -59,7 +59,9 @@ class Evaluate(Subcommand):
             "objects for readers that take such",
         )
         subparser.add_argument(
-            "--output-file", metavar="FILE", help="write the metrics as JSON; one file for each input, joined by commas"
+            "--output-file",
+            metavar="FILE",
+            help="write the metrics as JSON; one file for each input, joined by commas",
         )
         subparser.add_argument(
             "--predictions-output-file",
@@ -67,7 +69,9 @@ class Evaluate(Subcommand):
             help="write inputs and outputs as JSON, a line for each batch; one file for each input",
         )
         add_overrides_option(subparser)
-        subparser.add_argument("--batch-size", type=int, metavar="N", help="instead of the config's batch size")
+        subparser.add_argument(
+            "--batch-size", type=int, metavar="N", help="instead of the config's batch size"
+        )
         subparser.add_argument(
             "--batch-weight-key",
             default="",
@@ -172,7 +176,9 @@ def evaluate_from_archive(
     common_logging.FILE_FRIENDLY_LOGGING = file_friendly_logging
     inputs = parse_inputs(input_file)
     metrics_files = _output_files(metrics_output_file, inputs, auto_names in ("METRICS", "ALL"), ".outputs")
-    predictions_files = _output_files(predictions_output_file, inputs, auto_names in ("PREDS", "ALL"), ".preds")
+    predictions_files = _output_files(
+        predictions_output_file, inputs, auto_names in ("PREDS", "ALL"), ".preds"
+    )
     archive = load_archive(archive_file, cuda_device, cmd_overrides, weights_file)
     prepare_environment(archive.config.duplicate())
     archive.model.eval()
@@ -227,7 +233,9 @@ def _data_loader(archive: Archive, data: Any, batch_size: int | None) -> DataLoa
     except TypeError:
         is_empty = False
     if is_empty:
-        raise ConfigurationError(f"INPUT: {data}: no instances in it; is the file empty, or in another format?")
+        raise ConfigurationError(
+            f"INPUT: {data}: no instances in it; is the file empty, or in another format?"
+        )
     return loader
 
 
@@ -239,7 +247,9 @@ def _output_files(names: str | None, inputs: list[Any], automatic: bool, suffix:
         return [None] * len(inputs)
     files: list[str | None] = [name.strip() for name in names.split(",")]
     if len(files) != len(inputs):
-        raise AssertionError(f"expected {len(inputs)} output files, one for each input, got {len(files)}: {names}")
+        raise AssertionError(
+            f"expected {len(inputs)} output files, one for each input, got {len(files)}: {names}"
+        )
     return files
 
 

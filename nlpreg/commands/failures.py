@@ -13,7 +13,16 @@ from nlpreg.commands.console import console, log_to_files
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.signals import SigTermReceived
 
-__all__ = ["FAILURE", "INTERRUPTED", "RESUME_ME", "TERMINATED", "USER_MISTAKE", "WorkerFailure", "describe", "run_reporting_failures"]
+__all__ = [
+    "FAILURE",
+    "INTERRUPTED",
+    "RESUME_ME",
+    "TERMINATED",
+    "USER_MISTAKE",
+    "WorkerFailure",
+    "describe",
+    "run_reporting_failures",
+]
 
 FAILURE = 1
 USER_MISTAKE = 2
@@ -64,11 +73,11 @@ def run_reporting_failures(args: argparse.Namespace, action: Callable[[], None])
         except KeyboardInterrupt as error:
             _print(f"interrupted{_continuation(error)}")
             return INTERRUPTED
-        except SigTermReceived as error:
-            hint = _continuation(error)
-            _print(f"terminated{hint}")
-            return RESUME_ME if hint else TERMINATED
         except Exception as error:
+            if isinstance(error, SigTermReceived) or hasattr(error, "how_to_continue"):
+                hint = _continuation(error)
+                _print(f"ended on request{hint}")
+                return RESUME_ME if hint else TERMINATED
             return _report(error, args)
 
 
@@ -83,7 +92,10 @@ def describe(error: BaseException) -> tuple[str, int]:
     if isinstance(error, PATH_ERRORS):
         return _path_message(error), USER_MISTAKE
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"{error.filename or 'the output'}: no space left on the disk; free some and run again", FAILURE
+        return (
+            f"{error.filename or 'the output'}: no space left on the disk; free some and run again",
+            FAILURE,
+        )
     if isinstance(error, UnicodeDecodeError):
         return f"a file is not {error.encoding.upper()}: {error}; convert it first", USER_MISTAKE
     if isinstance(error, ImportError) and "pip install" in str(error):

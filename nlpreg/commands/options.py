@@ -25,9 +25,15 @@ def add_config_argument(parser: argparse.ArgumentParser) -> None:
 
 def add_archive_options(parser: argparse.ArgumentParser) -> None:
     """Add the argument ARCHIVE and the options that say how to load it."""
-    parser.add_argument("archive_file", metavar="ARCHIVE", help="a model.tar.gz (path or URL), or the folder of a run")
-    parser.add_argument("--weights-file", metavar="FILE", help="weights to use instead of those in the archive")
-    parser.add_argument("--cuda-device", type=int, default=-1, metavar="N", help="number of a GPU, -1 for the CPU")
+    parser.add_argument(
+        "archive_file", metavar="ARCHIVE", help="a model.tar.gz (path or URL), or the folder of a run"
+    )
+    parser.add_argument(
+        "--weights-file", metavar="FILE", help="weights to use instead of those in the archive"
+    )
+    parser.add_argument(
+        "--cuda-device", type=int, default=-1, metavar="N", help="number of a GPU, -1 for the CPU"
+    )
 
 
 def add_overrides_option(parser: argparse.ArgumentParser) -> None:
@@ -79,7 +85,9 @@ def check_archive(path: str, weights_file: str | None = None) -> None:
     local = os.path.expanduser(path)
     if os.path.isdir(local):
         if not os.path.isfile(os.path.join(local, "config.json")):
-            raise ConfigurationError(f"ARCHIVE: {path}: this folder holds no run: there is no config.json in it")
+            raise ConfigurationError(
+                f"ARCHIVE: {path}: this folder holds no run: there is no config.json in it"
+            )
     else:
         check_file(path, "ARCHIVE")
     if weights_file is not None:
@@ -94,7 +102,9 @@ def check_folder_of(path: str) -> None:
     """
     folder = os.path.dirname(os.path.abspath(path))
     if path and not os.path.isdir(folder):
-        raise ConfigurationError(f"{path}: cannot be written, since there is no folder {folder}; make it first")
+        raise ConfigurationError(
+            f"{path}: cannot be written, since there is no folder {folder}; make it first"
+        )
 
 
 def _is_remote(path: str) -> bool:

@@ -21,14 +21,14 @@ from nlpreg.common.util import prepare_environment
 from nlpreg.models.archival import CONFIG_NAME, archive_model
 from nlpreg.models.model import DEFAULT_WEIGHTS
 from nlpreg.nn.parallel import DdpAccelerator
+from nlpreg.training.interruption import TrainingInterrupted
 from nlpreg.training.util import create_serialization_dir
 
-__all__ = ["COMMAND_KEYS", "RunOptions", "pack_and_report", "prepare_folder", "run_process", "take_command_keys"]
+__all__ = ["RunOptions", "pack_and_report", "prepare_folder", "run_process", "take_command_keys"]
 
 logger = logging.getLogger(__name__)
 
-COMMAND_KEYS = ("distributed", "evaluation", "include_in_archive", *SEED_DEFAULTS)
-"""Top-level keys of a config that commands use themselves; the others are those of `TrainModel`."""
+RESOLVED_CONFIG_NAME = "config.resolved.json"
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,13 @@ class RunOptions:
     file_friendly_logging: bool = False
 
 
-def prepare_folder(params: Params, options: RunOptions) -> None:
+def prepare_folder(params: Params, options: RunOptions, resolved: dict[str, Any] | None) -> None:
     """Make the run's folder and write the config and the record of the run into it.
+
+    Args:
+        params: the whole config.
+        options: of the run.
+        resolved: the config with every default filled in, where it could be.
 
     Raises:
         ConfigurationError: the folder is in use, or holds no run, or that of another config, to go on with.
@@ -63,6 +68,8 @@ def prepare_folder(params: Params, options: RunOptions) -> None:
     folder = options.serialization_dir
     create_serialization_dir(params, folder, options.recover, options.force)
     params.to_file(os.path.join(folder, CONFIG_NAME))
+    if resolved is not None:
+        Params(resolved).to_file(os.path.join(folder, RESOLVED_CONFIG_NAME))
     meta_file = os.path.join(folder, META_NAME)
     if not (options.recover and os.path.exists(meta_file)):
         seeds = {name: params.get(name, default) for name, default in SEED_DEFAULTS.items()}
@@ -130,7 +137,11 @@ def _summary(metrics: dict[str, Any]) -> str:
     for name, value in metrics.items():
         for prefix, heading in prefixes.items():
             short = name[len(prefix) :]
-            if name.startswith(prefix) and isinstance(value, (int, float)) and not short.endswith("_memory_MB"):
+            if (
+                name.startswith(prefix)
+                and isinstance(value, (int, float))
+                and not short.endswith("_memory_MB")
+            ):
                 sets[heading][short] = value
     title = "metrics"
     if sets["validation"] and isinstance(metrics.get("best_epoch"), int):
@@ -143,13 +154,12 @@ def _kept_when_interrupted(options: RunOptions, is_primary: bool) -> Iterator[No
     """After Ctrl-C or SIGTERM, pack the best weights so far, and say how to go on."""
     try:
         yield
-    except (KeyboardInterrupt, SigTermReceived) as error:
+    except (KeyboardInterrupt, SigTermReceived, TrainingInterrupted) as error:
         folder = options.serialization_dir
         if is_primary and os.path.exists(os.path.join(folder, DEFAULT_WEIGHTS)):
             archive_model(folder, include_in_archive=options.include_in_archive)
-        if any(name.startswith("training_state_") for name in os.listdir(folder)):
-            config = shlex.quote(os.path.join(folder, CONFIG_NAME))
-            error.how_to_continue = (  # type: ignore[union-attr]  # read by nlpreg.commands.failures
-                f"go on with: nlpreg train {config} -s {shlex.quote(folder)} -r"
-            )
+        can_continue = any(name.startswith("training_state_") for name in os.listdir(folder))
+        config = shlex.quote(os.path.join(folder, CONFIG_NAME))
+        hint = f"go on with: nlpreg train {config} -s {shlex.quote(folder)} -r" if can_continue else ""
+        error.how_to_continue = hint  # type: ignore[union-attr]  # read by nlpreg.commands.failures
         raise

@@ -49,7 +49,11 @@ class Train(Subcommand):
         )
         add_config_argument(subparser)
         subparser.add_argument(
-            "-s", "--serialization-dir", required=True, metavar="DIR", help="folder for everything the run writes"
+            "-s",
+            "--serialization-dir",
+            required=True,
+            metavar="DIR",
+            help="folder for everything the run writes",
         )
         subparser.add_argument(
             "-r", "--recover", action="store_true", help="go on with the run in DIR from its last checkpoint"
@@ -57,7 +61,11 @@ class Train(Subcommand):
         subparser.add_argument("-f", "--force", action="store_true", help="delete DIR first if it exists")
         add_overrides_option(subparser)
         subparser.add_argument(
-            "--node-rank", type=int, default=0, metavar="N", help="number of this machine in a run on several machines"
+            "--node-rank",
+            type=int,
+            default=0,
+            metavar="N",
+            help="number of this machine in a run on several machines",
         )
         subparser.add_argument(
             "--dry-run",
@@ -71,7 +79,9 @@ class Train(Subcommand):
     def validate(self, args: argparse.Namespace) -> None:
         """Find a wrong path or contradicting options before anything slow is imported."""
         if args.recover and args.force:
-            raise ConfigurationError("--recover goes on with a run and --force deletes it; give only one of them")
+            raise ConfigurationError(
+                "--recover goes on with a run and --force deletes it; give only one of them"
+            )
         check_file(args.param_path, "CONFIG")
 
 

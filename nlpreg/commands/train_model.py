@@ -83,7 +83,9 @@ class TrainModel(Registrable):
                 )
                 self._test_metrics = {f"test_{name}": value for name, value in values.items()}
             elif self.evaluate_on_test:
-                logger.warning("evaluate_on_test is set, but there is no test_data_path; nothing to evaluate on")
+                logger.warning(
+                    "evaluate_on_test is set, but there is no test_data_path; nothing to evaluate on"
+                )
         return self._test_metrics
 
     def finish(self, metrics: dict[str, Any]) -> None:
@@ -142,7 +144,9 @@ class TrainModel(Registrable):
         )
         if validation_data_loader is None:
             _warn_about_batches_per_epoch(loaders)
-        vocab = vocabulary.construct(instances=_instances_for_vocabulary(loaders, datasets_for_vocab_creation))
+        vocab = vocabulary.construct(
+            instances=_instances_for_vocabulary(loaders, datasets_for_vocab_creation)
+        )
         built_model = model.construct(
             vocab=vocab, serialization_dir=serialization_dir, ddp_accelerator=ddp_accelerator
         )

@@ -6,13 +6,13 @@ import argparse
 import logging
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from nlpreg.commands import distributed_run
-from nlpreg.commands.configs import read_config
+from nlpreg.commands.checking import Checked, check_config, check_file, raise_problems
 from nlpreg.commands.console import prepare_run_logging
 from nlpreg.commands.run_process import (
-    COMMAND_KEYS,
     RunOptions,
     pack_and_report,
     prepare_folder,
@@ -23,8 +23,6 @@ from nlpreg.commands.train_model import TrainModel
 from nlpreg.common import logging as common_logging
 from nlpreg.common.annotations import plain
 from nlpreg.common.params import Params
-from nlpreg.common.problems import problems_error
-from nlpreg.common.resolve import Resolver
 from nlpreg.models.archival import load_archive, verify_include_in_archive
 from nlpreg.models.model import Model
 
@@ -78,16 +76,21 @@ def train_model_from_file(
     Raises:
         ConfigurationError: the config, or an override, is wrong.
     """
-    return train_model(
-        params=read_config(parameter_filename, overrides),
-        serialization_dir=serialization_dir,
-        recover=recover,
-        force=force,
-        node_rank=node_rank,
-        include_package=include_package,
-        dry_run=dry_run,
-        file_friendly_logging=file_friendly_logging,
-        return_model=return_model,
+    options = RunOptions(
+        os.fspath(serialization_dir),
+        recover,
+        force,
+        dry_run,
+        tuple(include_package or ()),
+        (),
+        file_friendly_logging,
+    )
+    return _train(
+        check_file(parameter_filename, overrides),
+        os.fspath(parameter_filename),
+        options,
+        node_rank,
+        return_model,
     )
 
 
@@ -121,30 +124,43 @@ def train_model(
     Raises:
         ConfigurationError: the config is wrong, or the folder is in use.
     """
-    common_logging.FILE_FRIENDLY_LOGGING = file_friendly_logging
-    _check_config(params)
     options = RunOptions(
-        serialization_dir=os.fspath(serialization_dir),
-        recover=recover,
-        force=force,
-        dry_run=dry_run,
-        include_package=tuple(include_package or ()),
-        include_in_archive=tuple(params.get("include_in_archive", None) or ()),
-        file_friendly_logging=file_friendly_logging,
+        os.fspath(serialization_dir),
+        recover,
+        force,
+        dry_run,
+        tuple(include_package or ()),
+        (),
+        file_friendly_logging,
     )
+    return _train(check_config(plain(params)), "the config", options, node_rank, return_model)
+
+
+def _train(
+    checked: Checked, source: str, options: RunOptions, node_rank: int, return_model: bool | None
+) -> Model | None:
+    """Train what passed the check; nothing is written, deleted or read before that."""
+    raise_problems(checked, source)
+    assert checked.config is not None
+    params = Params(checked.config)
+    extra_files = tuple(params.get("include_in_archive", None) or ())
+    verify_include_in_archive(extra_files)
+    options = replace(options, include_in_archive=extra_files)
+    common_logging.FILE_FRIENDLY_LOGGING = options.file_friendly_logging
+    resolved = checked.resolved_config()
     place = distributed_run.place_under_torchrun(params)
     train_loop: TrainModel | None = None
     if place is not None:
-        train_loop = distributed_run.run_under_torchrun(params, options, place)
+        train_loop = distributed_run.run_under_torchrun(params, options, place, resolved)
     else:
-        prepare_folder(params, options)
+        prepare_folder(params, options, resolved)
         prepare_run_logging(options.serialization_dir)
         distributed = take_command_keys(params)
         if distributed is not None:
             distributed_run.launch(params, options, distributed, node_rank)
         else:
             train_loop = run_process(params, options)
-    if dry_run:
+    if options.dry_run:
         logger.info("dry run: everything could be built; nothing was trained")
         return None
     if place is None or place.local_rank == 0:
@@ -154,17 +170,3 @@ def train_model(
     if train_loop is not None:
         return train_loop.model
     return load_archive(options.serialization_dir).model if return_model else None
-
-
-def _check_config(params: Params) -> None:
-    """Look at the whole config before a folder is touched or a byte of data is read.
-
-    Raises:
-        ConfigurationError: something is wrong; the message lists everything that is.
-    """
-    config = {key: value for key, value in plain(params).items() if key not in COMMAND_KEYS}
-    resolver = Resolver({"serialization_dir", "local_rank", "ddp_accelerator"})
-    resolver.object(TrainModel, config, "")
-    if resolver.problems:
-        raise problems_error(resolver.problems)
-    verify_include_in_archive(params.get("include_in_archive", None))

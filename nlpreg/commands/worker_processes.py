@@ -15,7 +15,7 @@ from typing import Any
 
 import torch.multiprocessing
 
-from nlpreg.commands.failures import WorkerFailure, describe
+from nlpreg.commands.failures import RESUME_ME, WorkerFailure, describe
 from nlpreg.common.signals import SigTermReceived, install_sigterm_handler
 
 __all__ = ["run_all"]
@@ -140,9 +140,10 @@ def _main(reports: Connection, function: Callable[..., None], arguments: tuple[A
         end_with_parent(signal.SIGTERM)
     try:
         function(*arguments)
-    except SigTermReceived as error:
-        reports.send(_Report(time.time(), getattr(error, "how_to_continue", ""), 0, ""))
     except BaseException as error:
+        if isinstance(error, (SigTermReceived, KeyboardInterrupt)) or hasattr(error, "how_to_continue"):
+            reports.send(_Report(time.time(), getattr(error, "how_to_continue", ""), RESUME_ME, ""))
+            raise SystemExit(RESUME_ME) from None
         message, status = describe(error)
         reports.send(_Report(time.time(), message, status, traceback.format_exc()))
         raise SystemExit(1) from None

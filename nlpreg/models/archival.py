@@ -11,6 +11,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -19,7 +20,7 @@ from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.file_utils import cached_path
 from nlpreg.common.meta import META_NAME, Meta
 from nlpreg.common.params import Params, parse_overrides, with_overrides
-from nlpreg.common.special_keys import SPECIAL_KEYS
+from nlpreg.common.special_keys import SPECIAL_KEYS, SPECIAL_SECTIONS
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.models.foreign_archives import check_provenance, translate_names
 from nlpreg.models.model import DEFAULT_WEIGHTS, VOCABULARY_FOLDER, Model
@@ -182,9 +183,7 @@ def get_weights_path(serialization_dir: str | os.PathLike[str]) -> str:
 
 
 @contextlib.contextmanager
-def extracted_archive(
-    resolved_archive_file: str | os.PathLike[str], cleanup: bool = True
-) -> Iterator[str]:
+def extracted_archive(resolved_archive_file: str | os.PathLike[str], cleanup: bool = True) -> Iterator[str]:
     """Unpack an archive into a temporary folder, which is removed afterwards.
 
     Args:
@@ -213,14 +212,18 @@ def _read_config(folder: str, archive_file: str, overrides: str | dict[str, Any]
     if not os.path.isfile(path):
         raise ArchiveError(f"{archive_file}: has no {CONFIG_NAME}, so it is no model archive")
     if os.path.getsize(path) > MAX_CONFIG_BYTES:
-        raise ArchiveError(f"{archive_file}: refused, its {CONFIG_NAME} has more than {MAX_CONFIG_BYTES:,} bytes")
+        raise ArchiveError(
+            f"{archive_file}: refused, its {CONFIG_NAME} has more than {MAX_CONFIG_BYTES:,} bytes"
+        )
     try:
         with open(path, encoding="utf-8") as file:
             config = json.load(file)
     except (ValueError, RecursionError) as error:
         raise ArchiveError(f"{archive_file}: its {CONFIG_NAME} is not valid JSON ({error})") from error
     if not (isinstance(config, dict) and isinstance(config.get("model"), (dict, str))):
-        raise ArchiveError(f'{archive_file}: its {CONFIG_NAME} is no experiment: there is no object "model" in it')
+        raise ArchiveError(
+            f'{archive_file}: its {CONFIG_NAME} is no experiment: there is no object "model" in it'
+        )
     changes = parse_overrides(overrides) if isinstance(overrides, str) else overrides
     try:
         config = with_overrides(config, changes)
@@ -284,4 +287,20 @@ def _pretrained_module(value: Any, annotation: Any, path: str) -> torch.nn.Modul
     return module
 
 
+@dataclass
+class PretrainedSection:
+    """A part of a trained model, used in place of a new one.
+
+    Args:
+        archive_file: `model.tar.gz` of the trained model; a path or URL.
+        module_path: attributes that lead to the part, such as `text_field_embedder`; empty for the model itself.
+        freeze: whether its weights stay as they are.
+    """
+
+    archive_file: str
+    module_path: str = ""
+    freeze: bool = True
+
+
 SPECIAL_KEYS["_pretrained"] = _pretrained_module
+SPECIAL_SECTIONS["_pretrained"] = PretrainedSection

@@ -16,7 +16,10 @@ __all__ = ["check_provenance", "translate_names"]
 _CLASS_NAME = re.compile(r"allennlp(_models)?(\.\w+)+")
 
 _RENAMED = [
-    (re.compile(r"allennlp_models\.common\.ontonotes\b"), "nlpreg.data.dataset_readers.dataset_utils.ontonotes"),
+    (
+        re.compile(r"allennlp_models\.common\.ontonotes\b"),
+        "nlpreg.data.dataset_readers.dataset_utils.ontonotes",
+    ),
     (re.compile(r"allennlp_models\.\w+\.dataset_readers\b"), "nlpreg.data.dataset_readers"),
     (re.compile(r"allennlp_models\.\w+\.(models|predictors|modules)\b"), r"nlpreg.\1"),
     (re.compile(r"allennlp_models\.\w+\.util\.beam_search_generators\b"), "nlpreg.nn.beam_search_generators"),

@@ -218,7 +218,9 @@ class Model(Module, Registrable):
         """
         devices = {util.get_device_of(parameter) for parameter in self.parameters()}
         if len(devices) > 1:
-            raise ConfigurationError(f"model: parameters are on several devices ({sorted(devices)}), expected one")
+            raise ConfigurationError(
+                f"model: parameters are on several devices ({sorted(devices)}), expected one"
+            )
         return devices.pop() if devices else -1
 
     @classmethod
@@ -226,7 +228,8 @@ class Model(Module, Registrable):
         if name not in Model._warned_about_outputs:
             Model._warned_about_outputs.add(name)
             logger.warning(
-                "output %r cannot be split by instance (its length is not the batch size) and is left out", name
+                "output %r cannot be split by instance (its length is not the batch size) and is left out",
+                name,
             )
 
 
@@ -268,6 +271,8 @@ def _load_vocabulary(config: Params, folder: str) -> Vocabulary:
     choice = params.pop_choice("type", Vocabulary.list_available(), default_to_first_choice=True)
     vocabulary_class, _ = Vocabulary.resolve_class_name(choice)
     vocabulary: Vocabulary = vocabulary_class.from_files(
-        os.path.join(folder, VOCABULARY_FOLDER), params.get("padding_token", None), params.get("oov_token", None)
+        os.path.join(folder, VOCABULARY_FOLDER),
+        params.get("padding_token", None),
+        params.get("oov_token", None),
     )
     return vocabulary

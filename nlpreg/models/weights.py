@@ -41,7 +41,16 @@ def read_weights(path: str, device: torch.device | str = "cpu") -> dict[str, tor
             f"{path}: refused, because the file is damaged or holds more than tensors and plain values, and such "
             f"objects can run code when they are loaded; {_first_sentence(error)}"
         ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, OSError, zipfile.BadZipFile) as error:
+    except (
+        RuntimeError,
+        EOFError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        OSError,
+        zipfile.BadZipFile,
+    ) as error:
         raise ArchiveError(
             f"{path}: the weights cannot be read, so the file is damaged or cut off ({_first_sentence(error)}); "
             "copy or train it again"
@@ -111,7 +120,9 @@ def _refuse_compressed_members(path: str) -> None:
         return
     with zipfile.ZipFile(path) as file:
         if any(member.compress_type != zipfile.ZIP_STORED for member in file.infolist()):
-            raise ArchiveError(f"{path}: refused, because its contents are compressed, which torch.save never does")
+            raise ArchiveError(
+                f"{path}: refused, because its contents are compressed, which torch.save never does"
+            )
 
 
 def _some(items: list[str]) -> str:

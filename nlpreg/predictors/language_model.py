@@ -33,7 +33,11 @@ class LanguageModelPredictor(Predictor):
     """
 
     def __init__(
-        self, model: Model, dataset_reader: DatasetReader, include_embeddings: bool = False, frozen: bool = True
+        self,
+        model: Model,
+        dataset_reader: DatasetReader,
+        include_embeddings: bool = False,
+        frozen: bool = True,
     ) -> None:
         super().__init__(model, dataset_reader, frozen)
         self._include_embeddings = include_embeddings

@@ -26,7 +26,9 @@ class MaskedLanguageModelPredictor(Predictor):
 
     def _json_to_instance(self, json_dict: JsonDict) -> Instance:
         if isinstance(json_dict, dict) and isinstance(json_dict.get("tokens"), list):
-            return self._dataset_reader.text_to_instance(tokens=[Token(str(text)) for text in json_dict["tokens"]])
+            return self._dataset_reader.text_to_instance(
+                tokens=[Token(str(text)) for text in json_dict["tokens"]]
+            )
         return self._dataset_reader.text_to_instance(sentence=sentence_of(json_dict))
 
     def predictions_to_labeled_instances(

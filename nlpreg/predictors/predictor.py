@@ -152,7 +152,9 @@ class Predictor(Registrable):
         try:
             layer: torch.nn.Module = util.find_embedding_layer(self._model)
         except RuntimeError as error:
-            raise RuntimeError(f"no embedding layer was found: override {type(self).__name__}.get_interpretable_layer") from error
+            raise RuntimeError(
+                f"no embedding layer was found: override {type(self).__name__}.get_interpretable_layer"
+            ) from error
         return layer
 
     def get_interpretable_text_field_embedder(self) -> torch.nn.Module:

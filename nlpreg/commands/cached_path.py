@@ -1,0 +1,91 @@
+"""`nlpreg cached-path`: the cache of downloaded and unpacked files."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, ClassVar
+
+from nlpreg.commands.subcommand import Subcommand
+from nlpreg.common.checks import ConfigurationError
+
+__all__ = ["CachedPath", "cached_path_from_args"]
+
+DESCRIPTION = """
+Fetch resources into the cache and print where they are; or list what the cache holds, or remove some of it.
+"""
+
+EPILOG = """
+examples:
+  nlpreg cached-path https://host/vectors.txt.gz
+  nlpreg cached-path --inspect '*vectors*'
+  nlpreg cached-path --remove '*vectors*'
+"""
+
+
+class _ContradictingOptions(ConfigurationError, RuntimeError):
+    """Options that exclude each other were given."""
+
+
+@Subcommand.register("cached-path")
+class CachedPath(Subcommand):
+    """Looks after the cache."""
+
+    requires_plugins: ClassVar[bool] = False
+
+    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+        """Add the command's parser."""
+        subparser: argparse.ArgumentParser = parser.add_parser(
+            self.name,
+            help=self.summary,
+            description=DESCRIPTION,
+            epilog=EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        subparser.add_argument(
+            "resources",
+            nargs="*",
+            metavar="RESOURCE",
+            help="URLs or paths; with --inspect or --remove, patterns",
+        )
+        subparser.add_argument("-d", "--cache-dir", metavar="DIR", help="another cache than the usual one")
+        subparser.add_argument("-x", "--extract-archive", action="store_true", help="unpack archives")
+        subparser.add_argument(
+            "-f", "--force-extract", action="store_true", help="unpack again what is unpacked"
+        )
+        subparser.add_argument("--inspect", action="store_true", help="list what the cache holds")
+        subparser.add_argument("--remove", action="store_true", help="remove what matches the patterns")
+        subparser.set_defaults(func=cached_path_from_args)
+        return subparser
+
+
+def cached_path_from_args(args: argparse.Namespace) -> None:
+    """Do with the cache what the command line says.
+
+    Raises:
+        RuntimeError: options exclude each other, or --remove comes without patterns.
+    """
+    from nlpreg.common.file_utils import cached_path, inspect_cache, remove_cache_entries
+    from nlpreg.common.util import format_size
+
+    if args.inspect and args.remove:
+        raise _ContradictingOptions("give only one of --inspect and --remove")
+    if (args.inspect or args.remove) and (args.extract_archive or args.force_extract):
+        raise _ContradictingOptions("-x and -f are for fetching; they do not go with --inspect or --remove")
+    if args.inspect:
+        inspect_cache(patterns=args.resources or None, cache_dir=args.cache_dir)
+    elif args.remove:
+        if not args.resources:
+            raise _ContradictingOptions(
+                "--remove: name what to remove, by patterns such as '*vectors*'; '*' is all"
+            )
+        freed = remove_cache_entries(args.resources, cache_dir=args.cache_dir)
+        print(f"freed {format_size(freed)}")
+    else:
+        for resource in args.resources:
+            path = cached_path(
+                resource,
+                cache_dir=args.cache_dir,
+                extract_archive=args.extract_archive or args.force_extract,
+                force_extract=args.force_extract,
+            )
+            print(path)

@@ -1,0 +1,44 @@
+"""`nlpreg count-instances`: how much training data a config has."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from nlpreg.commands.configs import read_config
+from nlpreg.commands.options import add_config_argument, add_overrides_option, check_file
+from nlpreg.commands.subcommand import Subcommand
+
+__all__ = ["CountInstances", "count_instances_from_args"]
+
+DESCRIPTION = "Print the number of training instances of one epoch."
+
+
+@Subcommand.register("count-instances")
+class CountInstances(Subcommand):
+    """Counts training instances."""
+
+    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+        """Add the command's parser."""
+        subparser: argparse.ArgumentParser = parser.add_parser(
+            self.name, help=self.summary, description=DESCRIPTION
+        )
+        add_config_argument(subparser)
+        add_overrides_option(subparser)
+        subparser.set_defaults(func=count_instances_from_args)
+        return subparser
+
+    def validate(self, args: argparse.Namespace) -> None:
+        """Find a wrong path before anything slow is imported."""
+        check_file(args.param_path, "CONFIG")
+
+
+def count_instances_from_args(args: argparse.Namespace) -> int:
+    """Count the instances of the config that the command line names, and print the number."""
+    from nlpreg.training.util import data_loaders_from_params
+
+    params = read_config(args.param_path, args.overrides)
+    loaders = data_loaders_from_params(params, train=True, validation=False, test=False)
+    count = sum(1 for _ in loaders["train"].iter_instances())
+    print(count)
+    return count

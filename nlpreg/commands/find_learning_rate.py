@@ -1,0 +1,246 @@
+"""`nlpreg find-lr`: the loss at growing learning rates, to choose one by eye."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import logging
+import math
+import os
+from typing import TYPE_CHECKING, Any
+
+from nlpreg.commands.configs import read_config
+from nlpreg.commands.options import (
+    add_config_argument,
+    add_file_friendly_option,
+    add_overrides_option,
+    check_file,
+)
+from nlpreg.commands.subcommand import Subcommand
+from nlpreg.common.checks import ConfigurationError
+
+if TYPE_CHECKING:
+    from nlpreg.common.params import Params
+    from nlpreg.training.gradient_descent_trainer import GradientDescentTrainer
+
+__all__ = [
+    "FindLearningRate",
+    "find_learning_rate_from_args",
+    "find_learning_rate_model",
+    "search_learning_rate",
+]
+
+logger = logging.getLogger(__name__)
+
+DESCRIPTION = """
+Train for some batches while the learning rate grows from --start-lr to --end-lr, and plot the loss against it
+(lr-losses.png, and the figures in lr-losses.json). A good rate is where the loss falls fastest.
+"""
+
+SMOOTHING = 0.98
+STEPS_BEFORE_BEST = 10
+"""The first losses, from an untrained model, say nothing about what is reachable."""
+
+
+@Subcommand.register("find-lr")
+class FindLearningRate(Subcommand):
+    """Tries learning rates."""
+
+    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+        """Add the command's parser."""
+        subparser: argparse.ArgumentParser = parser.add_parser(
+            self.name, help=self.summary, description=DESCRIPTION
+        )
+        add_config_argument(subparser)
+        subparser.add_argument(
+            "-s",
+            "--serialization-dir",
+            required=True,
+            metavar="DIR",
+            help="folder for the plot and the figures",
+        )
+        add_overrides_option(subparser)
+        subparser.add_argument(
+            "--start-lr", type=float, default=1e-5, metavar="LR", help="first learning rate"
+        )
+        subparser.add_argument("--end-lr", type=float, default=10.0, metavar="LR", help="last learning rate")
+        subparser.add_argument("--num-batches", type=int, default=100, metavar="N", help="number of steps")
+        subparser.add_argument(
+            "--stopping-factor",
+            type=float,
+            metavar="F",
+            help="stop when the loss is above F times the best one",
+        )
+        subparser.add_argument("--linear", action="store_true", help="grow linearly instead of exponentially")
+        subparser.add_argument("-f", "--force", action="store_true", help="delete DIR first if it exists")
+        add_file_friendly_option(subparser)
+        subparser.set_defaults(func=find_learning_rate_from_args)
+        return subparser
+
+    def validate(self, args: argparse.Namespace) -> None:
+        """Find wrong options before anything slow is imported."""
+        check_file(args.param_path, "CONFIG")
+        _check_number_of_batches(args.num_batches)
+
+
+def find_learning_rate_from_args(args: argparse.Namespace) -> None:
+    """Try learning rates as the command line says."""
+    from nlpreg.common import logging as common_logging
+
+    common_logging.FILE_FRIENDLY_LOGGING = args.file_friendly_logging
+    find_learning_rate_model(
+        read_config(args.param_path, args.overrides),
+        args.serialization_dir,
+        start_lr=args.start_lr,
+        end_lr=args.end_lr,
+        num_batches=args.num_batches,
+        linear_steps=args.linear,
+        stopping_factor=args.stopping_factor,
+        force=args.force,
+    )
+
+
+def find_learning_rate_model(
+    params: Params,
+    serialization_dir: str | os.PathLike[str],
+    start_lr: float = 1e-5,
+    end_lr: float = 10,
+    num_batches: int = 100,
+    linear_steps: bool = False,
+    stopping_factor: float | None = None,
+    force: bool = False,
+) -> None:
+    """Try learning rates with the model and data of a config, and plot the losses.
+
+    Args:
+        params: the whole config; its keys are used up.
+        serialization_dir: folder for the plot.
+        start_lr: first learning rate.
+        end_lr: last learning rate.
+        num_batches: number of steps between them.
+        linear_steps: whether the rate grows linearly instead of exponentially.
+        stopping_factor: stop when the loss is above this times the best one.
+        force: delete the folder first.
+
+    Raises:
+        ConfigurationError: the trainer is not `gradient_descent`, or there are too few batches.
+    """
+    from nlpreg.commands.run_process import RunOptions, take_command_keys
+    from nlpreg.commands.train_model import TrainModel
+    from nlpreg.common.environment import prepare_environment
+    from nlpreg.common.optional import optional
+    from nlpreg.training.gradient_descent_trainer import GradientDescentTrainer
+    from nlpreg.training.util import create_serialization_dir
+
+    optional("matplotlib", extra="plot")  # before the work, not after it
+    _check_number_of_batches(num_batches)
+    assert not params.get("distributed", None), (
+        "find-lr tries learning rates in one process; remove `distributed`"
+    )
+    options = RunOptions(os.fspath(serialization_dir), force=force)
+    create_serialization_dir(params, options.serialization_dir, recover=False, force=force)
+    take_command_keys(params)
+    prepare_environment(params)
+    trainer = TrainModel.from_params(
+        params=params, serialization_dir=options.serialization_dir, local_rank=0, ddp_accelerator=None
+    ).trainer
+    if not isinstance(trainer, GradientDescentTrainer):
+        raise ConfigurationError(
+            f"trainer.type: find-lr needs 'gradient_descent', got {type(trainer).__name__}"
+        )
+    rates, losses = search_learning_rate(
+        trainer, start_lr, end_lr, num_batches, linear_steps, stopping_factor
+    )
+    smoothed = _smooth(losses, SMOOTHING)
+    with open(os.path.join(options.serialization_dir, "lr-losses.json"), "w", encoding="utf-8") as file:
+        json.dump(
+            [{"lr": r, "loss": x, "smoothed": y} for r, x, y in zip(rates, losses, smoothed, strict=True)],
+            file,
+        )
+    plot = os.path.join(options.serialization_dir, "lr-losses.png")
+    _save_plot(rates, smoothed, plot)
+    logger.info("losses at %d learning rates: %s", len(rates), plot)
+
+
+def search_learning_rate(
+    trainer: GradientDescentTrainer,
+    start_lr: float = 1e-5,
+    end_lr: float = 10,
+    num_batches: int = 100,
+    linear_steps: bool = False,
+    stopping_factor: float | None = None,
+) -> tuple[list[float], list[float]]:
+    """Train step by step with a growing learning rate; the arguments are those of `find_learning_rate_model`.
+
+    Args:
+        trainer: with model, optimizer and data.
+        start_lr: first learning rate.
+        end_lr: last learning rate.
+        num_batches: number of steps between them; the data is read again if there is not enough.
+        linear_steps: whether the rate grows linearly.
+        stopping_factor: stop when the loss is above this times the best one.
+
+    Returns:
+        The learning rates, and the loss before each one's step.
+    """
+    from nlpreg.common.tqdm import Tqdm
+
+    _check_number_of_batches(num_batches)
+    trainer.model.train()
+    batches = itertools.chain.from_iterable(iter(trainer.data_loader) for _ in itertools.count())
+    rates: list[float] = []
+    losses: list[float] = []
+    best = 1e9
+    for step in Tqdm.tqdm(range(num_batches + 1), desc="learning rates"):
+        share = step / num_batches
+        rate = (
+            start_lr + (end_lr - start_lr) * share
+            if linear_steps
+            else start_lr * (end_lr / start_lr) ** share
+        )
+        for group in trainer.optimizer.param_groups:
+            group["lr"] = rate
+        trainer.optimizer.zero_grad(set_to_none=True)
+        loss = trainer.batch_outputs(next(batches), for_training=True)["loss"]
+        loss.backward()
+        value = float(loss.detach())
+        if stopping_factor is not None and (math.isnan(value) or value > stopping_factor * best):
+            logger.info("stopped at learning rate %g: the loss is %g, the best was %g", rate, value, best)
+            break
+        trainer.rescale_gradients()
+        trainer.optimizer.step()
+        rates.append(rate)
+        losses.append(value)
+        if step > STEPS_BEFORE_BEST:
+            best = min(best, value)
+    return rates, losses
+
+
+def _check_number_of_batches(number: int) -> None:
+    if number <= 10:
+        raise ConfigurationError(f"--num-batches: expected more than 10, got {number}")
+
+
+def _smooth(values: list[float], beta: float) -> list[float]:
+    """Exponential moving average, corrected for starting at zero."""
+    average = 0.0
+    smoothed = []
+    for count, value in enumerate(values, 1):
+        average = beta * average + (1 - beta) * value
+        smoothed.append(average / (1 - beta**count))
+    return smoothed
+
+
+def _save_plot(rates: list[float], losses: list[float], path: str) -> None:
+    from nlpreg.common.optional import optional
+
+    optional("matplotlib", extra="plot").use("Agg")  # a file, no window
+    pyplot = optional("matplotlib.pyplot", extra="plot")
+    figure, axes = pyplot.subplots()
+    axes.plot(rates, losses)
+    axes.set_xscale("log")
+    axes.set_xlabel("learning rate")
+    axes.set_ylabel("loss, smoothed")
+    figure.savefig(path)
+    pyplot.close(figure)

@@ -1,0 +1,63 @@
+"""`nlpreg test-install`: whether everything can be imported, and what is there."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+import os
+import platform
+from typing import Any
+
+from nlpreg.commands.subcommand import Subcommand
+from nlpreg.version import VERSION
+
+__all__ = ["TestInstall", "test_install_from_args"]
+
+DESCRIPTION = "Import every part of nlpreg, and print versions, the number of GPUs and which optional packages there are."
+
+PARTS = ("common", "nn", "data", "modules", "training", "models", "predictors", "evaluation", "commands")
+OPTIONAL = (
+    "transformers",
+    "spacy",
+    "h5py",
+    "fsspec",
+    "datasets",
+    "nltk",
+    "matplotlib",
+    "tensorboard",
+    "wandb",
+)
+
+
+@Subcommand.register("test-install")
+class TestInstall(Subcommand):
+    """Checks the installation."""
+
+    __test__ = False  # no test case, whatever pytest thinks of the name
+
+    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+        """Add the command's parser."""
+        subparser: argparse.ArgumentParser = parser.add_parser(
+            self.name, help=self.summary, description=DESCRIPTION
+        )
+        subparser.set_defaults(func=test_install_from_args)
+        return subparser
+
+
+def test_install_from_args(args: argparse.Namespace) -> None:
+    """Import every part, and print what is installed."""
+    import torch
+
+    import nlpreg
+
+    for part in PARTS:
+        importlib.import_module(f"nlpreg.{part}")
+    present = [name for name in OPTIONAL if importlib.util.find_spec(name) is not None]
+    print(f"nlpreg {VERSION} in {os.path.dirname(nlpreg.__file__)}")
+    print(f"Python {platform.python_version()}, torch {torch.__version__}, GPUs: {torch.cuda.device_count()}")
+    print(f"optional packages: {', '.join(present) or 'none'}")
+    print("everything could be imported")
+
+
+test_install_from_args.__test__ = False  # type: ignore[attr-defined]
