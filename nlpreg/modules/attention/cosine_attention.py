@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from nlpreg.modules.attention.attention import Attention
@@ -23,7 +24,9 @@ class CosineAttention(Attention):
         super().__init__(normalize)
 
     def _forward_internal(self, vector: Tensor, matrix: Tensor) -> Tensor:
-        tiny = tiny_value_of_dtype(vector.dtype)
-        unit_vector = vector / (vector.norm(dim=-1, keepdim=True) + tiny)
-        unit_rows = matrix / (matrix.norm(dim=-1, keepdim=True) + tiny)
-        return unit_rows.bmm(unit_vector.unsqueeze(-1)).squeeze(-1)
+        return _unit(matrix).bmm(_unit(vector).unsqueeze(-1)).squeeze(-1)
+
+
+def _unit(vectors: Tensor) -> Tensor:
+    norms: Tensor = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
+    return vectors / (norms + tiny_value_of_dtype(vectors.dtype))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from nlpreg.modules.matrix_attention.matrix_attention import MatrixAttention
@@ -22,4 +23,5 @@ class CosineMatrixAttention(MatrixAttention):
 
 
 def _unit_rows(matrix: Tensor) -> Tensor:
-    return matrix / (matrix.norm(dim=-1, keepdim=True) + tiny_value_of_dtype(matrix.dtype))
+    norms: Tensor = torch.linalg.vector_norm(matrix, dim=-1, keepdim=True)
+    return matrix / (norms + tiny_value_of_dtype(matrix.dtype))

@@ -1,0 +1,41 @@
+"""The head of a pretrained BERT."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from nlpreg.common.optional import optional
+from nlpreg.modules.language_model_heads.language_model_head import LanguageModelHead
+
+
+@LanguageModelHead.register("bert")
+class BertLanguageModelHead(LanguageModelHead):
+    """The part of a pretrained BERT that scores word pieces; needs the extra `transformers`.
+
+    Args:
+        model_name: name or folder of the pretrained model.
+
+    Shape:
+        hidden_states (..., hidden size of the model) -> (..., number of word pieces).
+    """
+
+    def __init__(self, model_name: str) -> None:
+        super().__init__()
+        transformers = optional("transformers", extra="transformers")
+        model = transformers.AutoModelForMaskedLM.from_pretrained(model_name)
+        self.input_dim: int = model.config.hidden_size
+        self.output_dim: int = model.config.vocab_size
+        self.bert_lm_head = model.cls
+
+    def get_input_dim(self) -> int:
+        """Width of the hidden states."""
+        return self.input_dim
+
+    def get_output_dim(self) -> int:
+        """Number of word pieces."""
+        return self.output_dim
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        """Score every word piece for every hidden state."""
+        scores: Tensor = self.bert_lm_head(hidden_states)
+        return scores

@@ -1,0 +1,33 @@
+"""The base of language model heads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from nlpreg.common import Registrable
+
+
+class LanguageModelHead(torch.nn.Module, Registrable):
+    """Turns hidden states into unnormalised scores of words.
+
+    Shape:
+        hidden_states (..., input_dim) -> (..., output_dim), one score for each word.
+    """
+
+    def get_input_dim(self) -> int:
+        """Width of the hidden states."""
+        raise NotImplementedError
+
+    def get_output_dim(self) -> int:
+        """Number of words."""
+        raise NotImplementedError
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        """Score every word for every hidden state."""
+        raise NotImplementedError
+
+    if TYPE_CHECKING:
+        __call__ = forward

@@ -1,0 +1,77 @@
+"""Spans as a combination of their first and last vectors."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from nlpreg.modules.span_extractors.span_extractor import SpanExtractor
+from nlpreg.modules.span_extractors.span_extractor_with_span_width_embedding import (
+    SpanExtractorWithSpanWidthEmbedding,
+    split_spans,
+)
+from nlpreg.nn.util.combination import combine_tensors, get_combined_dim
+from nlpreg.nn.util.indexing import batched_index_select
+
+
+@SpanExtractor.register("endpoint")
+class EndpointSpanExtractor(SpanExtractorWithSpanWidthEmbedding):
+    """Combines the vectors of a span's first (x) and last (y) timestep.
+
+    Args:
+        input_dim: width of the sequence's vectors.
+        combination: which features, such as "x,y,x*y", see `combine_tensors`.
+        num_width_embeddings: number of widths, or of buckets of widths, that are told apart.
+        span_width_embedding_dim: size of the vector for a width; given together with `num_width_embeddings`.
+        bucket_widths: put widths into growing buckets, see `bucket_values`.
+        use_exclusive_start_indices: x is the vector before the span, or a learned one at the sequence's start.
+
+    Shape:
+        as in `SpanExtractor`.
+
+    Raises:
+        ConfigurationError: only one of the two width options is given, or the combination cannot be read.
+    """
+
+    def __init__(
+        self,
+        input_dim: int,
+        combination: str = "x,y",
+        num_width_embeddings: int | None = None,
+        span_width_embedding_dim: int | None = None,
+        bucket_widths: bool = False,
+        use_exclusive_start_indices: bool = False,
+    ) -> None:
+        super().__init__(input_dim, num_width_embeddings, span_width_embedding_dim, bucket_widths)
+        self._combination = combination
+        self._combined_dim = get_combined_dim(combination, [input_dim, input_dim])
+        self._use_exclusive_start_indices = use_exclusive_start_indices
+        if use_exclusive_start_indices:
+            self._start_sentinel = torch.nn.Parameter(torch.randn(1, 1, input_dim))
+
+    def get_output_dim(self) -> int:
+        """Width of the spans' vectors."""
+        return self._with_width(self._combined_dim)
+
+    def _embed_spans(
+        self,
+        sequence_tensor: Tensor,
+        span_indices: Tensor,
+        sequence_mask: Tensor | None,
+        span_indices_mask: Tensor | None,
+    ) -> Tensor:
+        if sequence_tensor.size(-1) != self._input_dim:
+            raise ValueError(
+                f"expected vectors of the width input_dim {self._input_dim}, got {sequence_tensor.size(-1)}"
+            )
+        starts, ends = split_spans(span_indices, span_indices_mask)
+        end_vectors = batched_index_select(sequence_tensor, ends)
+        if not self._use_exclusive_start_indices:
+            start_vectors = batched_index_select(sequence_tensor, starts)
+        else:
+            if bool((starts < 0).any()):
+                raise ValueError("a span begins before the sequence; its first index must be 0 or more")
+            is_first = (starts == 0).unsqueeze(-1)
+            before = batched_index_select(sequence_tensor, (starts - 1).clamp(min=0))
+            start_vectors = torch.where(is_first, self._start_sentinel, before)
+        return combine_tensors(self._combination, [start_vectors, end_vectors])

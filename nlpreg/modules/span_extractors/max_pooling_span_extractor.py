@@ -1,0 +1,76 @@
+"""Spans as the maximum of their vectors."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from nlpreg.modules.span_extractors.span_extractor import SpanExtractor
+from nlpreg.modules.span_extractors.span_extractor_with_span_width_embedding import (
+    SpanExtractorWithSpanWidthEmbedding,
+    split_spans,
+)
+from nlpreg.nn.util.indexing import batched_span_select
+from nlpreg.nn.util.masks import masked_max
+
+
+@SpanExtractor.register("max_pooling")
+class MaxPoolingSpanExtractor(SpanExtractorWithSpanWidthEmbedding):
+    """Takes the maximum of each feature over a span, as far as the span lies inside the sequence.
+
+    Args:
+        input_dim: width of the sequence's vectors.
+        num_width_embeddings: number of widths, or of buckets of widths, that are told apart.
+        span_width_embedding_dim: size of the vector for a width; given together with `num_width_embeddings`.
+        bucket_widths: put widths into growing buckets, see `bucket_values`.
+
+    Shape:
+        as in `SpanExtractor`.
+
+    Raises:
+        ConfigurationError: only one of the two width options is given.
+    """
+
+    def __init__(
+        self,
+        input_dim: int,
+        num_width_embeddings: int | None = None,
+        span_width_embedding_dim: int | None = None,
+        bucket_widths: bool = False,
+    ) -> None:
+        super().__init__(input_dim, num_width_embeddings, span_width_embedding_dim, bucket_widths)
+
+    def get_output_dim(self) -> int:
+        """Width of the spans' vectors."""
+        return self._with_width(self._input_dim)
+
+    def _embed_spans(
+        self,
+        sequence_tensor: Tensor,
+        span_indices: Tensor,
+        sequence_mask: Tensor | None,
+        span_indices_mask: Tensor | None,
+    ) -> Tensor:
+        if sequence_tensor.size(-1) != self._input_dim:
+            raise ValueError(
+                f"expected vectors of the width input_dim {self._input_dim}, got {sequence_tensor.size(-1)}"
+            )
+        starts, ends = split_spans(span_indices, span_indices_mask)  # (B, S)
+        num_steps = sequence_tensor.size(1)
+        if bool(((starts < 0) | (ends >= num_steps)).any()):
+            raise IndexError(
+                f"a span lies outside the sequence of {num_steps} timesteps: {span_indices.tolist()}"
+            )
+        if bool((starts > ends).any()):
+            raise IndexError(f"a span begins after its end: {span_indices.tolist()}")
+        if sequence_mask is not None:
+            last = sequence_mask.sum(dim=1, keepdim=True) - 1  # (B, 1)
+            is_masked = starts > last
+            if span_indices_mask is not None:
+                is_masked = is_masked & span_indices_mask.bool()
+            if bool(is_masked.any()):
+                raise IndexError(f"a span consists of masked timesteps only: {span_indices.tolist()}")
+            ends = torch.minimum(ends, last.clamp(min=0))
+        selected, mask = batched_span_select(sequence_tensor, torch.stack([starts, ends], dim=-1))
+        # A masked span may be empty after its end was cut; it is zeroed later and only must stay finite.
+        return masked_max(selected, mask.unsqueeze(-1), dim=-2)

@@ -1,0 +1,63 @@
+"""Spans as an attention-weighted sum of their vectors."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from nlpreg.modules.span_extractors.span_extractor import SpanExtractor
+from nlpreg.modules.span_extractors.span_extractor_with_span_width_embedding import (
+    SpanExtractorWithSpanWidthEmbedding,
+    split_spans,
+)
+from nlpreg.modules.time_distributed import TimeDistributed
+from nlpreg.nn.util.combination import weighted_sum
+from nlpreg.nn.util.indexing import batched_span_select
+from nlpreg.nn.util.masks import masked_softmax
+
+
+@SpanExtractor.register("self_attentive")
+class SelfAttentiveSpanExtractor(SpanExtractorWithSpanWidthEmbedding):
+    """Scores every timestep once, and sums each span by a softmax of the scores inside it.
+
+    Args:
+        input_dim: width of the sequence's vectors.
+        num_width_embeddings: number of widths, or of buckets of widths, that are told apart.
+        span_width_embedding_dim: size of the vector for a width; given together with `num_width_embeddings`.
+        bucket_widths: put widths into growing buckets, see `bucket_values`.
+
+    Shape:
+        as in `SpanExtractor`.
+
+    Raises:
+        ConfigurationError: only one of the two width options is given.
+
+    Source: Lee et al. (2017), section 4, https://arxiv.org/abs/1707.07045
+    """
+
+    def __init__(
+        self,
+        input_dim: int,
+        num_width_embeddings: int | None = None,
+        span_width_embedding_dim: int | None = None,
+        bucket_widths: bool = False,
+    ) -> None:
+        super().__init__(input_dim, num_width_embeddings, span_width_embedding_dim, bucket_widths)
+        self._global_attention = TimeDistributed(torch.nn.Linear(input_dim, 1))
+
+    def get_output_dim(self) -> int:
+        """Width of the spans' vectors."""
+        return self._with_width(self._input_dim)
+
+    def _embed_spans(
+        self,
+        sequence_tensor: Tensor,
+        span_indices: Tensor,
+        sequence_mask: Tensor | None,
+        span_indices_mask: Tensor | None,
+    ) -> Tensor:
+        scores = self._global_attention(sequence_tensor)  # (B, T, 1)
+        spans = torch.stack(split_spans(span_indices, span_indices_mask), dim=-1)
+        selected, mask = batched_span_select(torch.cat([sequence_tensor, scores], dim=-1), spans)
+        weights = masked_softmax(selected[..., -1], mask)  # (B, S, widest span)
+        return weighted_sum(selected[..., :-1], weights)

@@ -1,0 +1,94 @@
+"""The part of span extractors that deals with widths and masks."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.modules.span_extractors.span_extractor import SpanExtractor
+from nlpreg.nn.util.indexing import bucket_values
+
+
+class SpanExtractorWithSpanWidthEmbedding(SpanExtractor):
+    """A span extractor that can append a learned vector for each span's width.
+
+    Subclasses implement `_embed_spans`, and `get_output_dim` by `_with_width`.
+
+    Args:
+        input_dim: width of the sequence's vectors.
+        num_width_embeddings: number of widths, or of buckets of widths, that are told apart.
+        span_width_embedding_dim: size of the vector for a width; given together with `num_width_embeddings`.
+        bucket_widths: put widths into growing buckets, see `bucket_values`.
+
+    Shape:
+        as in `SpanExtractor`.
+
+    Raises:
+        ConfigurationError: only one of `num_width_embeddings` and `span_width_embedding_dim` is given.
+    """
+
+    def __init__(
+        self,
+        input_dim: int,
+        num_width_embeddings: int | None = None,
+        span_width_embedding_dim: int | None = None,
+        bucket_widths: bool = False,
+    ) -> None:
+        super().__init__()
+        self._input_dim = input_dim
+        self._num_width_embeddings = num_width_embeddings
+        self._bucket_widths = bucket_widths
+        self._span_width_embedding: torch.nn.Embedding | None = None
+        if num_width_embeddings is not None and span_width_embedding_dim is not None:
+            self._span_width_embedding = torch.nn.Embedding(num_width_embeddings, span_width_embedding_dim)
+            torch.nn.init.xavier_uniform_(self._span_width_embedding.weight)
+        elif num_width_embeddings is not None or span_width_embedding_dim is not None:
+            raise ConfigurationError(
+                "give both num_width_embeddings and span_width_embedding_dim to use widths, or neither"
+            )
+
+    def forward(
+        self,
+        sequence_tensor: Tensor,
+        span_indices: Tensor,
+        sequence_mask: Tensor | None = None,
+        span_indices_mask: Tensor | None = None,
+    ) -> Tensor:
+        """Represent spans, see `SpanExtractor.forward`."""
+        spans = self._embed_spans(sequence_tensor, span_indices, sequence_mask, span_indices_mask)
+        if self._span_width_embedding is not None:
+            widths = span_indices[..., 1] - span_indices[..., 0]
+            if self._bucket_widths:
+                assert self._num_width_embeddings is not None
+                widths = bucket_values(widths, num_total_buckets=self._num_width_embeddings)
+            spans = torch.cat([spans, self._span_width_embedding(widths)], dim=-1)
+        if span_indices_mask is not None:
+            return spans * span_indices_mask.unsqueeze(-1)
+        return spans
+
+    def get_input_dim(self) -> int:
+        """Width of the sequence's vectors."""
+        return self._input_dim
+
+    def _with_width(self, dim: int) -> int:
+        """`dim`, and the size of the vector for the width if there is one."""
+        return dim if self._span_width_embedding is None else dim + self._span_width_embedding.embedding_dim
+
+    def _embed_spans(
+        self,
+        sequence_tensor: Tensor,
+        span_indices: Tensor,
+        sequence_mask: Tensor | None,
+        span_indices_mask: Tensor | None,
+    ) -> Tensor:
+        """The vectors of the spans without widths; masked spans may hold anything finite."""
+        raise NotImplementedError
+
+
+def split_spans(span_indices: Tensor, span_indices_mask: Tensor | None) -> tuple[Tensor, Tensor]:
+    """First and last timestep of each span, zeros at masked spans: each (B, S)."""
+    if span_indices_mask is not None:
+        span_indices = span_indices * span_indices_mask.unsqueeze(-1)
+    starts, ends = span_indices.unbind(dim=-1)
+    return starts, ends
