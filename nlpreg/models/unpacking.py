@@ -91,7 +91,7 @@ def _extract_members(tar: tarfile.TarFile, archive: str, folder: str) -> None:
         if count >= MAX_MEMBERS:
             raise ArchiveError(f"{archive}: refused, it has more than {MAX_MEMBERS} members")
         path = _checked_path(member, archive)
-        if path == ".":
+        if path == "." and member.isdir():
             continue
         target = os.path.join(folder, path)
         try:
@@ -127,6 +127,8 @@ def _checked_path(member: tarfile.TarInfo, archive: str) -> str:
         raise ArchiveError(f"{archive}: refused, the path {name!r} leads out of the folder it is unpacked to")
     if any(len(os.fsencode(part)) > 255 for part in path.parts) or len(name) > 3000:
         raise ArchiveError(f"{archive}: refused, a member's name has {len(name)} characters")
+    if path == PurePosixPath(".") and not member.isdir():
+        raise ArchiveError(f"{archive}: refused, a file in it has no name")
     return str(path)
 
 

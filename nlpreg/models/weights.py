@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import re
+import warnings
 import zipfile
 from typing import Any
 
@@ -35,22 +36,17 @@ def read_weights(path: str, device: torch.device | str = "cpu") -> dict[str, tor
         raise ArchiveError(f"{path}: there is no such weights file")
     _refuse_compressed_members(path)
     try:
-        state: Any = torch.load(path, map_location=device, weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about formats; what cannot be read is an error below
+            state: Any = torch.load(path, map_location=device, weights_only=True)
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
     except pickle.UnpicklingError as error:
         raise ArchiveError(
             f"{path}: refused, because the file is damaged or holds more than tensors and plain values, and such "
             f"objects can run code when they are loaded; {_first_sentence(error)}"
         ) from error
-    except (
-        RuntimeError,
-        EOFError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        OSError,
-        zipfile.BadZipFile,
-    ) as error:
+    except Exception as error:  # a damaged file makes the unpickler stumble in any way
         raise ArchiveError(
             f"{path}: the weights cannot be read, so the file is damaged or cut off ({_first_sentence(error)}); "
             "copy or train it again"
@@ -118,11 +114,17 @@ def _refuse_compressed_members(path: str) -> None:
     """Torch stores tensors uncompressed; a compressed member could unpack to any size."""
     if not zipfile.is_zipfile(path):
         return
-    with zipfile.ZipFile(path) as file:
-        if any(member.compress_type != zipfile.ZIP_STORED for member in file.infolist()):
-            raise ArchiveError(
-                f"{path}: refused, because its contents are compressed, which torch.save never does"
-            )
+    try:
+        with zipfile.ZipFile(path) as file:
+            members = file.infolist()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError) as error:
+        raise ArchiveError(
+            f"{path}: the weights cannot be read, so the file is damaged or cut off ({error})"
+        ) from error
+    if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+        raise ArchiveError(
+            f"{path}: refused, because its contents are compressed, which torch.save never does"
+        )
 
 
 def _some(items: list[str]) -> str:

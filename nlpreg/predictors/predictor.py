@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 import numpy
 import torch
-from torch.utils.hooks import RemovableHandle
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.from_params import construct_arg
@@ -20,12 +18,16 @@ from nlpreg.common.plugins import import_plugins as import_all_plugins
 from nlpreg.common.registrable import Registrable
 from nlpreg.common.suggestions import did_you_mean
 from nlpreg.common.util import JsonDict, sanitize
-from nlpreg.data.batch import Batch
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.instance import Instance
 from nlpreg.models.archival import Archive, load_archive
+from nlpreg.models.interpretation import (
+    captured_outputs,
+    embedding_layer,
+    input_gradients,
+    text_field_embedder,
+)
 from nlpreg.models.model import Model
-from nlpreg.nn import util
 
 __all__ = ["Predictor"]
 
@@ -49,7 +51,6 @@ class Predictor(Registrable):
         self._model = model
         self._dataset_reader = dataset_reader
         self.cuda_device = model._get_prediction_device()
-        self._token_offsets: list[torch.Tensor] = []
 
     def load_line(self, line: str) -> JsonDict:
         """One line of input as JSON; override it for other formats."""
@@ -117,30 +118,12 @@ class Predictor(Registrable):
             `grad_input_1`, ... with an array (instances, words, width) for each call of the embedding layer, in order;
             and the model's outputs. Gradients of word pieces are averaged over each word.
         """
-        trainable = {parameter: parameter.requires_grad for parameter in self._model.parameters()}
-        for parameter in trainable:
-            parameter.requires_grad_(True)
-        embeddings: list[torch.Tensor] = []
-        hooks = self._register_hooks(embeddings)
-        try:
-            batch = Batch(instances)
-            batch.index_instances(self._model.vocab)
-            inputs = util.move_to_device(batch.as_tensor_dict(), util.int_to_device(self.cuda_device))
-            # cuDNN cannot go backwards through a recurrent network in evaluation mode.
-            with torch.backends.cudnn.flags(enabled=False), torch.enable_grad():
-                outputs = self._model.make_output_human_readable(self._model(**inputs))
-                self._model.zero_grad(set_to_none=True)
-                outputs["loss"].backward()
-            gradients = [tensor.grad for tensor in embeddings if tensor.grad is not None]
-        finally:
-            for hook in hooks:
-                hook.remove()
-            for parameter, value in trainable.items():
-                parameter.requires_grad_(value)
-            self._model.zero_grad(set_to_none=True)
-            offsets, self._token_offsets = self._token_offsets, []
-        if offsets:
-            gradients = [_mean_over_pieces(*pair) for pair in zip(gradients, offsets, strict=False)]
+        gradients, outputs = input_gradients(
+            self._model,
+            instances,
+            self.get_interpretable_layer(),
+            self.get_interpretable_text_field_embedder(),
+        )
         return {f"grad_input_{i}": grad.cpu().numpy() for i, grad in enumerate(gradients, 1)}, outputs
 
     def get_interpretable_layer(self) -> torch.nn.Module:
@@ -150,12 +133,12 @@ class Predictor(Registrable):
             RuntimeError: none was found.
         """
         try:
-            layer: torch.nn.Module = util.find_embedding_layer(self._model)
+            return embedding_layer(self._model)
         except RuntimeError as error:
+            name = type(self).__name__
             raise RuntimeError(
-                f"no embedding layer was found: override {type(self).__name__}.get_interpretable_layer"
+                f"no embedding layer was found: override {name}.get_interpretable_layer"
             ) from error
-        return layer
 
     def get_interpretable_text_field_embedder(self) -> torch.nn.Module:
         """The text field embedder of the model; override it for a model that has none.
@@ -164,61 +147,25 @@ class Predictor(Registrable):
             RuntimeError: none was found.
         """
         try:
-            embedder: torch.nn.Module = util.find_text_field_embedder(self._model)
-        except (RuntimeError, ValueError) as error:
+            return text_field_embedder(self._model)
+        except RuntimeError as error:
+            name = type(self).__name__
             raise RuntimeError(
-                "no text field embedder was found: override "
-                f"{type(self).__name__}.get_interpretable_text_field_embedder"
+                f"no text field embedder was found: override {name}.get_interpretable_text_field_embedder"
             ) from error
-        return embedder
 
-    def _register_hooks(self, embeddings: list[torch.Tensor]) -> list[RemovableHandle]:
-        """Collect what the embedding layer puts out, and where each word's pieces are."""
-        self._token_offsets = []
-
-        def keep_output(module: torch.nn.Module, inputs: Any, output: torch.Tensor) -> None:
-            output.retain_grad()
-            embeddings.append(output)
-
-        def keep_offsets(module: torch.nn.Module, inputs: Any, output: Any) -> None:
-            offsets = util.get_token_offsets_from_text_field_inputs(list(inputs))
-            if offsets is not None:
-                self._token_offsets.append(offsets)
-
-        return [
-            self.get_interpretable_layer().register_forward_hook(keep_output),
-            self.get_interpretable_text_field_embedder().register_forward_hook(keep_offsets),
-        ]
-
-    @contextlib.contextmanager
-    def capture_model_internals(self, module_regex: str = ".*") -> Iterator[dict[int, dict[str, Any]]]:
-        """Keep what the model's parts put out while predictions are made within the block.
+    def capture_model_internals(
+        self, module_regex: str = ".*"
+    ) -> AbstractContextManager[dict[int, dict[str, Any]]]:
+        """Keep what the model's parts put out while predictions are made within a `with` block.
 
         Args:
             module_regex: must match the whole dotted name of a part.
 
         Returns:
-            A dictionary that fills up: number -> {"name": the module as text, "output": its last output as JSON}.
+            Gives a dictionary that fills up: number -> {"name": the module as text, "output": its last output as JSON}.
         """
-        results: dict[int, dict[str, Any]] = {}
-        pattern = re.compile(module_regex)
-
-        def keeper(index: int) -> Callable[[torch.nn.Module, Any, Any], None]:
-            def keep(module: torch.nn.Module, inputs: Any, output: Any) -> None:
-                results[index] = {"name": str(module), "output": sanitize(output)}
-
-            return keep
-
-        hooks = [
-            module.register_forward_hook(keeper(index))
-            for index, (name, module) in enumerate(self._model.named_modules())
-            if name and pattern.fullmatch(name)
-        ]
-        try:
-            yield results
-        finally:
-            for hook in hooks:
-                hook.remove()
+        return captured_outputs(self._model, module_regex)
 
     @classmethod
     def from_path(
@@ -308,10 +255,3 @@ def _built_arguments(maker: Callable[..., Any], arguments: dict[str, Any]) -> di
             value = construct_arg(owner.__name__, name, value, parameter.annotation, parameter.default)
         built[name] = value
     return built
-
-
-def _mean_over_pieces(gradients: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
-    """Gradients of pieces (B, P, D), and the first and last piece of each word (B, W, 2) -> means (B, W, D)."""
-    pieces, mask = util.batched_span_select(gradients.contiguous(), offsets)  # (B, W, S, D), (B, W, S)
-    kept = mask.unsqueeze(-1)
-    return (pieces * kept).sum(2) / kept.sum(2).clamp(min=1)
