@@ -23,16 +23,25 @@ from nlpreg.common.hints import is_union, type_name, union_members
 from nlpreg.common.nodes import Container, Literal, Node, Special, UnionOf
 from nlpreg.common.params import Params
 from nlpreg.common.problems import Problem, found
-from nlpreg.common.special_keys import SPECIAL_KEYS
+from nlpreg.common.special_keys import SPECIAL_KEYS, SPECIAL_SECTIONS
 from nlpreg.common.suggestions import did_you_mean
 
-__all__ = ["AnnotationResolver", "plain"]
+__all__ = [
+    "LIST_TYPES",
+    "MAPPING_TYPES",
+    "SET_TYPES",
+    "AnnotationResolver",
+    "is_lazy_type",
+    "is_tensor",
+    "plain",
+    "unwrapped",
+]
 
-_LISTS: dict[Any, Callable[..., Any]] = dict.fromkeys(
+LIST_TYPES: dict[Any, Callable[..., Any]] = dict.fromkeys(
     (list, Sequence, MutableSequence, Iterable, Collection), list
 )
-_SETS: dict[Any, Callable[..., Any]] = {set: set, frozenset: frozenset, Set: set}
-_MAPPINGS = (dict, Mapping, MutableMapping)
+SET_TYPES: dict[Any, Callable[..., Any]] = {set: set, frozenset: frozenset, Set: set}
+MAPPING_TYPES = (dict, Mapping, MutableMapping)
 
 
 class AnnotationResolver:
@@ -75,24 +84,35 @@ class AnnotationResolver:
         if isinstance(value, dict):
             for key, get in SPECIAL_KEYS.items():
                 if key in value:
+                    self._check_special(key, value[key], f"{path}.{key}")
                     return Special(get, value, key, parameter.annotation, path)
         return self.resolve(parameter.annotation, value, path, owner)
 
+    def _check_special(self, key: str, section: Any, path: str) -> None:
+        """Report what is wrong with what stands under a special key."""
+        expected = SPECIAL_SECTIONS.get(key)
+        if expected is None:
+            return
+        if isinstance(section, Mapping):
+            self.call(expected, None, section, path)
+        else:
+            self.report(path, f"expected an object, found {found(section)}")
+
     def resolve(self, annotation: Any, value: Any, path: str, owner: Any = None) -> Node:
         """Resolve a value beside an annotation."""
-        annotation = _unwrapped(annotation)
+        annotation = unwrapped(annotation)
         if is_union(annotation):
             return self._union(annotation, value, path, owner)
         origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-        if getattr(origin, "__name__", "") == "Lazy" or getattr(annotation, "__name__", "") == "Lazy":
+        if is_lazy_type(annotation):
             if type(value).__name__ == "Lazy" or not arguments:
                 return Literal(value)
-            return self.lazy(_unwrapped(arguments[0]), value, path, owner)
+            return self.lazy(unwrapped(arguments[0]), value, path, owner)
         if origin is typing.Literal:
             return self._choice(arguments, value, path)
         if annotation in _SCALARS:
             return self._scalar(annotation, value, path)
-        if origin in _LISTS or origin in _SETS or origin is tuple or origin in _MAPPINGS:
+        if origin in LIST_TYPES or origin in SET_TYPES or origin is tuple or origin in MAPPING_TYPES:
             return self._container(origin, arguments, annotation, value, path, owner)
         if hasattr(annotation, "from_params"):
             return self.object(annotation, value, path)
@@ -140,7 +160,7 @@ class AnnotationResolver:
         if value is None and type(None) in typing.get_args(annotation):
             return Literal(None)
         members = union_members(annotation)
-        json_members = [member for member in members if not _is_tensor(member)] or list(members)
+        json_members = [member for member in members if not is_tensor(member)] or list(members)
         fitting: list[Node] = []
         attempts: list[list[Problem]] = []
         for member in json_members:
@@ -168,7 +188,7 @@ class AnnotationResolver:
     def _container(
         self, origin: Any, arguments: tuple[Any, ...], annotation: Any, value: Any, path: str, owner: Any
     ) -> Node:
-        if origin in _MAPPINGS:
+        if origin in MAPPING_TYPES:
             if not isinstance(value, Mapping):
                 self.report(path, f"expected an object, found {found(value)}", is_type=True)
                 return Literal(value)
@@ -183,7 +203,9 @@ class AnnotationResolver:
             return Literal(value)
         values = list(value)
         if origin is not tuple or (len(arguments) == 2 and arguments[1] is ...):
-            kind: Callable[..., Any] = tuple if origin is tuple else _LISTS.get(origin) or _SETS[origin]
+            kind: Callable[..., Any] = (
+                tuple if origin is tuple else LIST_TYPES.get(origin) or SET_TYPES[origin]
+            )
             types = [arguments[0]] * len(values)
         else:
             kind, types = tuple, list(arguments)
@@ -220,7 +242,7 @@ def _number_in_string(annotation: Any, value: Any) -> str:
     return f"; write {value} without quotes (std.parseJson turns an environment variable into a number)"
 
 
-def _unwrapped(annotation: Any) -> Any:
+def unwrapped(annotation: Any) -> Any:
     """The annotation inside `Annotated` and `NewType`; a type variable's bound."""
     while True:
         if typing.get_origin(annotation) is typing.Annotated:
@@ -233,7 +255,12 @@ def _unwrapped(annotation: Any) -> Any:
             return annotation
 
 
-def _is_tensor(annotation: Any) -> bool:
+def is_lazy_type(annotation: Any) -> bool:
+    """Whether this is `Lazy` or `Lazy[...]`; known by its name, since `Lazy` is built on what is here."""
+    return getattr(typing.get_origin(annotation) or annotation, "__name__", "") == "Lazy"
+
+
+def is_tensor(annotation: Any) -> bool:
     """Tensors cannot stand in a config; torch is not imported to ask."""
     return (
         isinstance(annotation, type)

@@ -15,7 +15,7 @@ from nlpreg.common.params import read_config_text
 from nlpreg.common.problems import Problem
 from nlpreg.common.suggestions import did_you_mean
 
-__all__ = ["ConfigFile", "UNSET_VARIABLE"]
+__all__ = ["UNSET_VARIABLE", "ConfigFile"]
 
 UNSET_VARIABLE = "@@unset variable@@"
 """Stands in for the value of an environment variable that is not set, so that the rest can still be checked."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.docstrings import parse_docstring
 from nlpreg.common.hints import signature_of, type_name
 from nlpreg.common.registry import REGISTRY
 from nlpreg.common.suggestions import did_you_mean
@@ -15,6 +18,8 @@ from nlpreg.common.suggestions import did_you_mean
 __all__ = [
     "Argument",
     "Description",
+    "argument_type",
+    "describe",
     "describe_class",
     "find_base",
     "find_class",
@@ -135,47 +140,48 @@ def describe_class(base: type | None, name: str) -> Description:
     from nlpreg.common.registry import find_registered
 
     cls, constructor_name = find_registered(base or object, name)
-    constructor = getattr(cls, constructor_name) if constructor_name else None
+    return describe(cls, getattr(cls, constructor_name) if constructor_name else None, base, name)
+
+
+def describe(
+    cls: Any, constructor: Callable[..., Any] | None = None, base: type | None = None, name: str = ""
+) -> Description:
+    """Everything about a class or function.
+
+    Args:
+        cls: the class or function.
+        constructor: one of its classmethods, if it is built by that.
+        base: the base of the registry that it is found in.
+        name: its registered name; by default the name it is defined by.
+    """
     signature = signature_of(cls, constructor)
-    text, docs = _parsed(inspect.getdoc(cls) or "")
+    text, docs = parse_docstring(_own_docstring(cls))
     if constructor is not None:
-        own_text, own_docs = _parsed(inspect.getdoc(constructor) or "")
+        own_text, own_docs = parse_docstring(inspect.getdoc(constructor) or "")
         docs, text = {**docs, **own_docs}, text or own_text
     for parent in getattr(cls, "__mro__", ())[1:]:
-        docs = {**_parsed(parent.__dict__.get("__doc__") or "")[1], **docs}
+        docs = {**parse_docstring(_own_docstring(parent))[1], **docs}
     arguments = [
         Argument(key, parameter.annotation, parameter.default, docs.get(key, ""))
         for key, parameter in signature.parameters.items()
     ]
-    return Description(cls, base, name, text, arguments, signature.open)
+    return Description(
+        cls, base, name or getattr(cls, "__qualname__", str(cls)), text, arguments, signature.open
+    )
+
+
+def _own_docstring(cls: Any) -> str:
+    """The docstring written for `cls` itself: neither a parent's, nor the signature that dataclasses write."""
+    if not isinstance(cls, type):
+        return inspect.getdoc(cls) or ""
+    text = cls.__dict__.get("__doc__") or ""
+    return "" if dataclasses.is_dataclass(cls) and text.startswith(cls.__name__ + "(") else text
 
 
 def summary(cls: Any) -> str:
     """The first sentence of a docstring, on one line."""
-    text, _ = _parsed(
-        cls.__dict__.get("__doc__") or "" if isinstance(cls, type) else inspect.getdoc(cls) or ""
-    )
+    text, _ = parse_docstring(_own_docstring(cls))
     return " ".join(text.split("\n\n")[0].split())
-
-
-def _parsed(docstring: str) -> tuple[str, dict[str, str]]:
-    """The text before `Args:`, and what `Args:` says of each argument."""
-    docstring = inspect.cleandoc(docstring)
-    text, _, rest = docstring.partition("\nArgs:\n")
-    docs: dict[str, str] = {}
-    indentation, current = None, ""
-    for line in rest.splitlines():
-        if line.strip() and not line.startswith(" "):
-            break  # the next section
-        indentation = indentation or re.match(r" *", line).group()  # type: ignore[union-attr]
-        entry = re.match(rf"{indentation}(\*{{0,2}}[\w, *]+?)(?: \(.*?\))?: *(.*)", line)
-        if entry and not line.startswith(indentation + " "):
-            for name in entry.group(1).split(","):
-                current = name.strip(" *")
-                docs[current] = entry.group(2)
-        elif current:
-            docs[current] = f"{docs[current]} {line.strip()}".strip()
-    return text.strip(), docs
 
 
 def argument_type(argument: Argument) -> str:

@@ -8,7 +8,9 @@ from nlpreg.common.jsonnet_tokens import Token, UnreadableJsonnet, tokenize
 
 __all__ = ["Expression", "Key", "ObjectParser"]
 
-_BINARY = frozenset("* / % + - << >> < > <= >= == != & ^ | && || in".split())
+_BINARY = frozenset(
+    ["*", "/", "%", "+", "-", "<<", ">>", "<", ">", "<=", ">=", "==", "!=", "&", "^", "|", "&&", "||", "in"]
+)
 
 
 @dataclass
@@ -86,7 +88,7 @@ class ObjectParser:
 
     def _take(self, text: str | None = None) -> Token:
         token = self._next
-        if text is not None and token.text != text or token.kind == "end":
+        if (text is not None and token.text != text) or token.kind == "end":
             raise UnreadableJsonnet(f"line {token.line}: expected {text!r}, got {token.text!r}")
         self._at += 1
         return token

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import copy
+import enum
 import logging
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +26,7 @@ __all__ = [
     "OpaqueCall",
     "Special",
     "UnionOf",
+    "is_json",
 ]
 
 logger = logging.getLogger(__name__)
@@ -58,7 +61,9 @@ class Literal(Node):
         return copy.deepcopy(self.value) if isinstance(self.value, (dict, list)) else self.value
 
     def as_config(self) -> Any:
-        """The value."""
+        """The value; a member of an enumeration by what stands for it in a config."""
+        if isinstance(self.value, enum.Enum):
+            return self.value.value if is_json(self.value.value) else self.value.name
         return self.value
 
 
@@ -143,7 +148,7 @@ class Call(Node):
             config[name] = node.as_config()
         config.update(self.raw)
         for name, value in self.defaults.items():
-            if name not in config and _is_json(value):
+            if name not in config and is_json(value):
                 config[name] = value
         return config
 
@@ -276,9 +281,12 @@ class Special(Node):
         return self.value
 
 
-def _is_json(value: Any) -> bool:
+def is_json(value: Any) -> bool:
+    """Whether JSON can express a value (tuples count as lists)."""
     if isinstance(value, (list, tuple)):
-        return all(_is_json(item) for item in value)
+        return all(is_json(item) for item in value)
     if isinstance(value, dict):
-        return all(isinstance(key, str) and _is_json(item) for key, item in value.items())
-    return value is None or isinstance(value, (bool, int, float, str))
+        return all(isinstance(key, str) and is_json(item) for key, item in value.items())
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or (isinstance(value, (bool, int, str)) and not isinstance(value, enum.Enum))

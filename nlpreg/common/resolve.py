@@ -17,7 +17,7 @@ from nlpreg.common.problems import Problem, found
 from nlpreg.common.registry import REGISTRY, find_registered, names_of
 from nlpreg.common.suggestions import did_you_mean, nearest
 
-__all__ = ["KNOWN_EXTRAS", "Resolver", "make_lazy", "overrides_from_params"]
+__all__ = ["EXTRAS_OF", "KNOWN_EXTRAS", "Resolver", "is_registry_base", "make_lazy", "overrides_from_params"]
 
 KNOWN_EXTRAS = frozenset(
     [
@@ -41,9 +41,35 @@ KNOWN_EXTRAS = frozenset(
         "num_epochs",
         "num_steps_per_epoch",
         "batch_size",
+        "validation_metric",
     ]
 )
-"""What nlpreg's own classes hand to their `Lazy` arguments."""
+"""What nlpreg's own classes hand to their `Lazy` arguments, all taken together."""
+
+EXTRAS_OF: dict[str, frozenset[str]] = {
+    "Checkpointer": frozenset(["serialization_dir"]),
+    "DataLoader": frozenset(["data_path", "reader"]),
+    "LearningRateScheduler": frozenset(
+        ["num_epochs", "num_steps_per_epoch", "optimizer", "validation_metric"]
+    ),
+    "Model": frozenset(["ddp_accelerator", "serialization_dir", "vocab"]),
+    "MomentumScheduler": frozenset(["num_epochs", "num_steps_per_epoch", "optimizer"]),
+    "MovingAverage": frozenset(["parameters"]),
+    "Optimizer": frozenset(["model_parameters", "parameter_groups"]),
+    "Trainer": frozenset(
+        [
+            "data_loader",
+            "ddp_accelerator",
+            "local_rank",
+            "model",
+            "serialization_dir",
+            "validation_data_loader",
+        ]
+    ),
+    "TrainerCallback": frozenset(["serialization_dir"]),
+    "Vocabulary": frozenset(["instances"]),
+}
+"""What they hand to a `Lazy` of each of these classes, by the name of the class."""
 
 
 class Resolver(AnnotationResolver):
@@ -89,7 +115,7 @@ class Resolver(AnnotationResolver):
             return OpaqueCall(cls, value, path, accepts=_accepted_extras(cls))
         if REGISTRY.get(cls):
             return self._registered(cls, dict(value), path)
-        if _is_registry_base(cls):
+        if is_registry_base(cls):
             self.report(
                 path,
                 f"nothing is registered as {cls.__name__}; import the package that registers it "
@@ -210,7 +236,8 @@ class Resolver(AnnotationResolver):
         node = LazyCall(cls, value, path, make_lazy)
         if hasattr(cls, "from_params"):
             ours = str(getattr(owner, "__module__", "")).startswith("nlpreg.")
-            later = Resolver(self.available | KNOWN_EXTRAS, lenient=self.lenient or not ours)
+            extras = EXTRAS_OF.get(_name(cls), KNOWN_EXTRAS) if ours else KNOWN_EXTRAS
+            later = Resolver(self.available | extras, lenient=self.lenient or not ours)
             node.inner = later.object(cls, value, path)
             self.problems.extend(later.problems)
         return node
@@ -243,7 +270,8 @@ def _accepted_extras(cls: Any) -> frozenset[str] | None:
     return frozenset(parameters)
 
 
-def _is_registry_base(cls: Any) -> bool:
+def is_registry_base(cls: Any) -> bool:
+    """Whether a class is derived from `Registrable` itself."""
     return any(base.__name__ == "Registrable" for base in getattr(cls, "__bases__", ()))
 
 

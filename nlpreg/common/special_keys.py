@@ -6,9 +6,12 @@
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["SPECIAL_KEYS", "SpecialKey"]
+__all__ = ["SPECIAL_KEYS", "SPECIAL_SECTIONS", "SpecialKey"]
 
 SpecialKey = Callable[[Any, Any, str], Any]
 """Called with (value under the key, annotation of the argument, key path); returns the object."""
 
 SPECIAL_KEYS: dict[str, SpecialKey] = {}
+
+SPECIAL_SECTIONS: dict[str, Any] = {}
+"""What may stand under a special key: a class, or a function, whose parameters are the keys allowed there."""

@@ -20,6 +20,7 @@ from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.file_utils import cached_path
 from nlpreg.common.meta import META_NAME, Meta
 from nlpreg.common.params import Params, parse_overrides, with_overrides
+from nlpreg.common.registry import config_from_strangers
 from nlpreg.common.special_keys import SPECIAL_KEYS, SPECIAL_SECTIONS
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.models.foreign_archives import check_provenance, translate_names
@@ -78,7 +79,7 @@ class Archive(NamedTuple):
                 f"module_path: {path!r} is no part of the archive's model; it has "
                 + ", ".join(name for name in modules if name and name.count(".") <= path.count("."))
             )
-        module = modules[path]
+        module: torch.nn.Module = modules[path]
         for parameter in module.parameters():
             parameter.requires_grad_(not freeze)
         return module
@@ -167,6 +168,7 @@ def load_archive(
         config = _read_config(folder, os.fspath(archive_file), overrides)
         meta = _read_meta(folder)
         check_provenance(config.params, meta, os.fspath(archive_file))
+        stack.enter_context(config_from_strangers())
         dataset_reader, validation_dataset_reader = _load_dataset_readers(config.duplicate(), folder)
         weights = os.fspath(weights_file) if weights_file is not None else get_weights_path(folder)
         model = Model.load(config.duplicate(), folder, weights, cuda_device)
@@ -276,7 +278,7 @@ def _pretrained_module(value: Any, annotation: Any, path: str) -> torch.nn.Modul
         raise ConfigurationError(f'{path}._pretrained: expected an object with "archive_file", got {value!r}')
     archive_file = params.pop("archive_file")
     module_path = params.pop("module_path", "")
-    freeze = params.pop_bool("freeze", True)
+    freeze = params.pop_bool("freeze", True) is not False
     params.assert_empty(f"{path}._pretrained")
     module = load_archive(archive_file).extract_module(module_path, freeze)
     if isinstance(annotation, type) and not isinstance(module, annotation):
