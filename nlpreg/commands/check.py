@@ -7,8 +7,8 @@ import json
 import sys
 from typing import Any
 
+from nlpreg.commands.options import add_overrides_option, check_file
 from nlpreg.commands.subcommand import Subcommand
-from nlpreg.commands.train import add_overrides_option, check_file
 
 __all__ = ["Check"]
 

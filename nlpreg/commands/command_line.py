@@ -23,7 +23,7 @@ DESCRIPTION = "Train, evaluate and use NLP models, each described by one Jsonnet
 class ArgumentParserWithDefaults(argparse.ArgumentParser):
     """Adds to the help of each option what it is when it is not given."""
 
-    _no_default = (None, False, "", [], argparse.SUPPRESS)
+    _no_default: tuple[Any, ...] = (None, False, "", [], argparse.SUPPRESS)
 
     def add_argument(self, *args: Any, **kwargs: Any) -> argparse.Action:
         """As `ArgumentParser.add_argument`."""

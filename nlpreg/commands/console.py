@@ -151,7 +151,7 @@ def metrics_block(title: str, columns: Mapping[str, Mapping[str, Any]]) -> str:
 
 def table(rows: Sequence[Sequence[str]], header: Sequence[str] | None = None) -> list[str]:
     """Lines of a table: the first column to the left, the others to the right."""
-    everything = [list(header)] * (header is not None) + [list(row) for row in rows]
+    everything = [list(row) for row in (rows if header is None else [header, *rows])]
     if not everything:
         return []
     widths = [max(len(row[column]) for row in everything) for column in range(len(everything[0]))]

@@ -35,7 +35,8 @@ def diff_runs(first: str, second: str) -> str:
     if any(metrics):
         names = list(dict.fromkeys([*metrics[0], *metrics[1]]))
         rows = [
-            [name, *(_metric(values, name) for values in metrics), _change(*metrics, name)] for name in names
+            [name, *(_metric(values, name) for values in metrics), _change(metrics[0], metrics[1], name)]
+            for name in names
         ]
         lines = table(rows, ["", first, second, "change"])
         parts.append("\n".join(["metrics", *(f"  {line}" for line in lines)]))

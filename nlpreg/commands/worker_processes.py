@@ -86,7 +86,8 @@ def _wait_for_all(workers: list[_Worker]) -> None:
     running = {worker.process.sentinel: worker for worker in workers}
     while running:
         for sentinel in wait(list(running)):
-            worker = running.pop(sentinel)  # type: ignore[call-overload]
+            assert isinstance(sentinel, int)
+            worker = running.pop(sentinel)
             worker.process.join()
             if worker.process.exitcode != 0:
                 _raise_failure(workers)

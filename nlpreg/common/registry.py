@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 from collections import defaultdict
+from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import Any
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.suggestions import did_you_mean
 
-__all__ = ["REGISTRY", "add_to_registry", "find_registered", "names_of"]
+__all__ = ["REGISTRY", "add_to_registry", "config_from_strangers", "find_registered", "names_of"]
 
 logger = logging.getLogger(__name__)
 
 REGISTRY: defaultdict[type, dict[str, tuple[Any, str | None]]] = defaultdict(dict)
 """For each base on which `register` was called: name -> (class or function, name of a constructor or None)."""
+
+_is_from_strangers: ContextVar[bool] = ContextVar("is_from_strangers", default=False)
+
+
+@contextlib.contextmanager
+def config_from_strangers() -> Iterator[None]:
+    """Within the block a full name in a config may only be that of a class made for configs, one with `from_params`.
+
+    Any other name, such as `os.system`, would let whoever wrote the config call any function there is.
+    """
+    token = _is_from_strangers.set(True)
+    try:
+        yield
+    finally:
+        _is_from_strangers.reset(token)
 
 
 def add_to_registry(base: type, name: str, cls: Any, constructor: str | None, exist_ok: bool) -> None:
@@ -92,7 +110,13 @@ def _imported(base: type, name: str) -> Any:
             f"{module_name!r} was imported for {name!r}, but has no {attribute!r}"
             + did_you_mean(attribute, vars(module))
         )
-    return getattr(module, attribute)
+    found = getattr(module, attribute)
+    if _is_from_strangers.get() and not (isinstance(found, type) and hasattr(found, "from_params")):
+        raise ConfigurationError(
+            f"{name!r} is refused, because this config comes with an archive and that is no class made for configs; "
+            f"expected a {base.__name__}"
+        )
+    return found
 
 
 def _full_name(cls: Any) -> str:

@@ -23,7 +23,7 @@ from nlpreg.common.params import Params, parse_overrides, with_overrides
 from nlpreg.common.registry import config_from_strangers
 from nlpreg.common.special_keys import SPECIAL_KEYS, SPECIAL_SECTIONS
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
-from nlpreg.models.foreign_archives import check_provenance, translate_names
+from nlpreg.models.foreign_archives import check_provenance, refuse_remote_code, translate_names
 from nlpreg.models.model import DEFAULT_WEIGHTS, VOCABULARY_FOLDER, Model
 from nlpreg.models.unpacking import pack, unpack
 from nlpreg.models.weights import ArchiveError
@@ -226,6 +226,7 @@ def _read_config(folder: str, archive_file: str, overrides: str | dict[str, Any]
         raise ArchiveError(
             f'{archive_file}: its {CONFIG_NAME} is no experiment: there is no object "model" in it'
         )
+    refuse_remote_code(config, archive_file)
     changes = parse_overrides(overrides) if isinstance(overrides, str) else overrides
     try:
         config = with_overrides(config, changes)

@@ -11,7 +11,7 @@ from nlpreg.common.meta import Meta
 from nlpreg.models.weights import ArchiveError
 from nlpreg.version import VERSION
 
-__all__ = ["check_provenance", "translate_names"]
+__all__ = ["check_provenance", "refuse_remote_code", "translate_names"]
 
 _CLASS_NAME = re.compile(r"allennlp(_models)?(\.\w+)+")
 
@@ -58,6 +58,22 @@ def _translated(value: Any, is_type: bool) -> Any:
         if count:
             return new
     return value
+
+
+def refuse_remote_code(config: Any, archive: str) -> None:
+    """Refuse an archived config that asks other libraries to run code from the network.
+
+    Raises:
+        ArchiveError: it sets `trust_remote_code` somewhere.
+    """
+    values = config.values() if isinstance(config, Mapping) else config if isinstance(config, list) else ()
+    if isinstance(config, Mapping) and config.get("trust_remote_code"):
+        raise ArchiveError(
+            f"{archive}: refused, because its config sets trust_remote_code, which runs code from the network; if you "
+            "trust it, change the config in a copy of the archive"
+        )
+    for value in values:
+        refuse_remote_code(value, archive)
 
 
 def check_provenance(config: Mapping[str, Any], meta: Meta | None, archive: str) -> None:

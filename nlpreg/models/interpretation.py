@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from nlpreg.common.sanitize import sanitize
+from nlpreg.common.util import int_to_device
 from nlpreg.data.batch import Batch
 from nlpreg.data.instance import Instance
 from nlpreg.models.model import Model
@@ -77,7 +78,7 @@ def input_gradients(
         batch = Batch(instances)
         batch.index_instances(model.vocab)
         inputs = util.move_to_device(
-            batch.as_tensor_dict(), util.int_to_device(model._get_prediction_device())
+            batch.as_tensor_dict(), int_to_device(model._get_prediction_device())
         )
         # cuDNN cannot go backwards through a recurrent network in evaluation mode.
         with torch.backends.cudnn.flags(enabled=False), torch.enable_grad():

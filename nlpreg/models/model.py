@@ -13,6 +13,7 @@ import torch
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.params import Params, remove_keys_from_params
 from nlpreg.common.registrable import Registrable
+from nlpreg.common.util import int_to_device
 from nlpreg.data.batch import Batch
 from nlpreg.data.instance import Instance
 from nlpreg.data.vocabulary import Vocabulary
@@ -75,7 +76,7 @@ class Model(Module, Registrable):
         if isinstance(penalty, torch.Tensor):
             return penalty
         if penalty == 0.0:  # no parameter matched
-            return torch.zeros((), device=util.int_to_device(self._get_prediction_device()))
+            return torch.zeros((), device=int_to_device(self._get_prediction_device()))
         raise RuntimeError(
             f"regularizer: expected a tensor, got the number {penalty!r}, which no gradient flows through; "
             "return a tensor from each regularizer's __call__"
@@ -99,7 +100,7 @@ class Model(Module, Registrable):
         with torch.no_grad():
             batch = Batch(list(instances))
             batch.index_instances(self.vocab)
-            device = util.int_to_device(self._get_prediction_device())
+            device = int_to_device(self._get_prediction_device())
             inputs = util.move_to_device(batch.as_tensor_dict(), device)
             outputs = self.make_output_human_readable(self(**inputs))
         shares: list[dict[str, Any]] = [{} for _ in instances]
@@ -187,7 +188,7 @@ class Model(Module, Registrable):
         model = Model.from_params(
             params=model_params, vocab=_load_vocabulary(config, folder), serialization_dir=folder
         )
-        device = util.int_to_device(cuda_device)
+        device = int_to_device(cuda_device)
         model.to(device)
         model.extend_embedder_vocab()
         path = os.fspath(weights_file or os.path.join(folder, DEFAULT_WEIGHTS))

@@ -25,11 +25,14 @@ class MaskedLanguageModelPredictor(Predictor):
         return self.predict_json({"sentence": sentence_with_masks})
 
     def _json_to_instance(self, json_dict: JsonDict) -> Instance:
-        if isinstance(json_dict, dict) and isinstance(json_dict.get("tokens"), list):
-            return self._dataset_reader.text_to_instance(
-                tokens=[Token(str(text)) for text in json_dict["tokens"]]
-            )
-        return self._dataset_reader.text_to_instance(sentence=sentence_of(json_dict))
+        reader: Any = self._dataset_reader
+        given = json_dict.get("tokens") if isinstance(json_dict, dict) else None
+        instance: Instance
+        if isinstance(given, list):
+            instance = reader.text_to_instance(tokens=[Token(str(text)) for text in given])
+        else:
+            instance = reader.text_to_instance(sentence=sentence_of(json_dict))
+        return instance
 
     def predictions_to_labeled_instances(
         self, instance: Instance, outputs: dict[str, numpy.ndarray[Any, Any]]

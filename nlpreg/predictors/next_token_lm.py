@@ -25,7 +25,9 @@ class NextTokenLMPredictor(Predictor):
         return self.predict_json({"sentence": sentence})
 
     def _json_to_instance(self, json_dict: JsonDict) -> Instance:
-        return self._dataset_reader.text_to_instance(sentence=sentence_of(json_dict))
+        reader: Any = self._dataset_reader
+        instance: Instance = reader.text_to_instance(sentence=sentence_of(json_dict))
+        return instance
 
     def predictions_to_labeled_instances(
         self, instance: Instance, outputs: dict[str, numpy.ndarray[Any, Any]]
