@@ -2,9 +2,7 @@
 // Run it from the folder above this one: nlpreg train training_configs/quickstart_lm.jsonnet -s out_lm
 {
   dataset_reader: {
-    type: 'conllu',
-    tag_column: null,  // words alone
-    text_field_name: 'source',
+    type: 'conllu_language_modeling',
     token_indexers: { tokens: { type: 'single_id', lowercase_tokens: true } },
     start_tokens: ['<S>'],
     end_tokens: ['</S>'],
