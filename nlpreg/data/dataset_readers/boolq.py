@@ -1,0 +1,58 @@
+"""Questions that a passage answers by yes or no."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
+from nlpreg.data.dataset_readers.dataset_utils.json_lines import json_object
+from nlpreg.data.dataset_readers.text_file_reader import TextFileReader
+from nlpreg.data.fields.field import Field
+from nlpreg.data.fields.label_field import LabelField
+from nlpreg.data.fields.text_field import TextField
+from nlpreg.data.instance import Instance
+from nlpreg.data.token_indexers.token_indexer import TokenIndexer
+from nlpreg.data.tokenizers.tokenizer import Tokenizer
+from nlpreg.data.tokenizers.whitespace_tokenizer import WhitespaceTokenizer
+
+MAX_PASSAGE_TOKENS = 448
+MAX_QUESTION_TOKENS = 60
+
+
+@DatasetReader.register("boolq")
+class BoolQDatasetReader(TextFileReader):
+    """Reads JSON lines with the keys `passage`, `question` and `label` (true or false).
+
+    Fields: `tokens`, the first 448 tokens of the passage and the first 60 of the question, put together by the tokenizer;
+    `label`, 0 or 1, if it is known.
+
+    Args:
+        tokenizer: splits both texts; at white space unless given.
+        token_indexers: the indexers of `tokens`; single ids under the name "tokens" unless given.
+        **kwargs: arguments of `TextFileReader`.
+
+    Source: Clark et al. (2019), https://aclanthology.org/N19-1300
+    """
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer | None = None,
+        token_indexers: dict[str, TokenIndexer] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(token_indexers=token_indexers, **kwargs)
+        self._tokenizer = tokenizer or WhitespaceTokenizer()
+
+    def text_to_instance(self, passage: str, question: str, label: bool | None = None) -> Instance:
+        """A question about a passage, with its answer if that is known."""
+        passage_tokens = self._tokenizer.tokenize(passage)[:MAX_PASSAGE_TOKENS]
+        question_tokens = self._tokenizer.tokenize(question)[:MAX_QUESTION_TOKENS]
+        tokens = self._tokenizer.add_special_tokens(passage_tokens, question_tokens)
+        fields: dict[str, Field[Any]] = {"tokens": TextField(tokens)}
+        if label is not None:
+            fields["label"] = LabelField(int(label), skip_indexing=True)
+        return Instance(fields)
+
+    def _instance_of(self, unit: str, file: str, line: int) -> Instance:
+        item = json_object(unit, file, line, required=["passage", "question"])
+        return self.text_to_instance(item["passage"], item["question"], item.get("label"))

@@ -1,0 +1,108 @@
+"""Treebanks of Universal Dependencies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
+from nlpreg.data.dataset_readers.dataset_utils.tagged_sentences import check_choice, tagged_instance
+from nlpreg.data.dataset_readers.dataset_utils.text_files import DataError, DataFile, bad_line, excerpt
+from nlpreg.data.dataset_readers.text_file_reader import TextFileReader
+from nlpreg.data.instance import Instance
+from nlpreg.data.token_indexers.token_indexer import TokenIndexer
+from nlpreg.data.tokenizers.token_class import Token
+
+NUM_COLUMNS = 10
+FORM = 1
+TAG_COLUMNS = {"lemma": 2, "upos": 3, "xpos": 4, "feats": 5, "deprel": 7}
+
+
+@DatasetReader.register("conllu")
+class ConlluDatasetReader(TextFileReader):
+    """Reads files in the CoNLL-U format, and tags each word with one of its columns.
+
+    The words are the syntactic words, numbered 1, 2, 3, ...: lines of multiword tokens (`1-2`) and of empty nodes (`1.1`)
+    are left out, comments too.
+
+    Fields: `tokens`; `tags` (namespace "labels"); `metadata`, whose "words" are the words.
+
+    Args:
+        tag_column: which column the tags are.
+        token_indexers: the indexers of `tokens`; single ids under the name "tokens" unless given.
+        **kwargs: arguments of `TextFileReader`.
+
+    Source: https://universaldependencies.org/format.html
+    """
+
+    unit_name = "sentence"
+
+    def __init__(
+        self,
+        tag_column: Literal["upos", "xpos", "deprel", "feats", "lemma"] = "upos",
+        token_indexers: dict[str, TokenIndexer] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(token_indexers=token_indexers, **kwargs)
+        check_choice("conllu", "tag_column", tag_column, tuple(TAG_COLUMNS))
+        self._tag_column = TAG_COLUMNS[tag_column]
+
+    def text_to_instance(self, tokens: list[Token] | list[str], tags: list[str] | None = None) -> Instance:
+        """A sentence, tagged or not."""
+        return tagged_instance(tokens, tags)
+
+    def _units(self, file: DataFile) -> Iterator[tuple[int, str]]:
+        return file.blocks()
+
+    def _instance_of(self, unit: str, file: str, line: int) -> Instance | None:
+        lines = [text for text in unit.split("\n") if text and text[0] != "#"]
+        if not lines:
+            return None  # comments alone
+        last = self._tag_column
+        rows = [
+            columns for columns in [text.split("\t", last + 1) for text in lines] if columns[0].isdecimal()
+        ]
+        well_formed = (
+            unit.count("\t") == (NUM_COLUMNS - 1) * len(lines) and rows and int(rows[-1][0]) == len(rows)
+        )
+        if not well_formed:
+            _check(unit, file, line)
+        try:
+            words = [columns[FORM] for columns in rows]
+            tags = [columns[last] for columns in rows]
+        except IndexError:
+            _check(unit, file, line)
+            raise
+        return self.text_to_instance(self._as_tokens(words), tags)
+
+
+def _check(unit: str, file: str, first_line: int) -> None:
+    """Look at a sentence line by line, since something may be wrong with it.
+
+    Raises:
+        DataError: something is.
+    """
+    expected = 1
+    for line, text in enumerate(unit.split("\n"), start=first_line):
+        if not text or text[0] == "#":
+            continue
+        columns = text.split("\t")
+        if len(columns) != NUM_COLUMNS:
+            advice = "the columns must be separated by tabs" if " " in text and len(columns) == 1 else ""
+            raise bad_line(
+                file,
+                line,
+                f"{NUM_COLUMNS} columns separated by tabs",
+                f"{len(columns)}: {excerpt(text)}",
+                advice,
+            )
+        number = columns[0]
+        if number.isdecimal():
+            if int(number) != expected:
+                advice = "is a blank line missing before it?" if number == "1" else ""
+                raise bad_line(file, line, f"word number {expected}", number, advice)
+            expected += 1
+        elif not number.replace("-", "", 1).replace(".", "", 1).isdecimal():
+            raise bad_line(file, line, "a number such as 3, 3-4 or 3.1 in the first column", excerpt(number))
+    if expected == 1:
+        raise DataError(f"{file}, line {first_line}: expected a sentence with at least one word, got none")

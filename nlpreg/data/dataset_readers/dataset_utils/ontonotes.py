@@ -1,0 +1,236 @@
+"""The OntoNotes 5.0 corpus in the column format of the CoNLL 2011 and 2012 shared tasks."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from nlpreg.common.file_utils import cached_path
+from nlpreg.common.optional import optional
+from nlpreg.data.dataset_readers.dataset_utils.span_utils import TypedSpan
+from nlpreg.data.dataset_readers.dataset_utils.text_files import DataFile, bad_line, excerpt, find_files
+
+__all__ = ["Ontonotes", "OntonotesSentence", "labels_of_brackets", "rows_of"]
+
+DOCUMENT, PART, INDEX, WORD, POS, PARSE, LEMMA, FRAMESET, SENSE, SPEAKER, ENTITY, FIRST_ARGUMENT = range(12)
+MIN_COLUMNS = 12
+FILE_SUFFIX = "gold_conll"
+NOTHING = "-"
+
+
+class OntonotesSentence:
+    """What the corpus says about one sentence; lists have an item for each word.
+
+    Args:
+        document_id: name of the document.
+        sentence_id: number of the part of the document that the sentence is in.
+        words: the words.
+        pos_tags: parts of speech in the scheme of the Penn Treebank.
+        parse_tree: the tree as brackets, or as an nltk tree; None if the sentence has not been parsed. Read it as an
+            attribute to get an nltk tree.
+        predicate_lemmas: the lemma of each word that is a predicate.
+        predicate_framenet_ids: the PropBank frameset of each predicate.
+        word_senses: the sense of each word that has one.
+        speakers: who says the word.
+        named_entities: the entities as BIO tags.
+        srl_frames: for each verbal predicate, the word and BIO tags of its arguments.
+        coref_spans: (number of the cluster, (first word, last word)) of each mention.
+    """
+
+    def __init__(
+        self,
+        document_id: str,
+        sentence_id: int,
+        words: list[str],
+        pos_tags: list[str],
+        parse_tree: Any,
+        predicate_lemmas: list[str | None],
+        predicate_framenet_ids: list[str | None],
+        word_senses: list[float | None],
+        speakers: list[str | None],
+        named_entities: list[str],
+        srl_frames: list[tuple[str, list[str]]],
+        coref_spans: set[TypedSpan],
+    ) -> None:
+        self.document_id = document_id
+        self.sentence_id = sentence_id
+        self.words = words
+        self.pos_tags = pos_tags
+        self._parse_tree = parse_tree
+        self.predicate_lemmas = predicate_lemmas
+        self.predicate_framenet_ids = predicate_framenet_ids
+        self.word_senses = word_senses
+        self.speakers = speakers
+        self.named_entities = named_entities
+        self.srl_frames = srl_frames
+        self.coref_spans = coref_spans
+
+    @property
+    def parse_tree(self) -> Any:
+        """The tree as an nltk tree, or None."""
+        if isinstance(self._parse_tree, str):
+            self._parse_tree = optional("nltk", extra="nltk").Tree.fromstring(self._parse_tree)
+        return self._parse_tree
+
+
+class Ontonotes:
+    """Finds the files of the corpus and reads them.
+
+    Its files end in `gold_conll` and lie in folders of languages, genres and sources. Each line is a word with its
+    annotations in columns; blank lines and comments stand between sentences, `#end document` between documents.
+    """
+
+    def dataset_iterator(self, file_path: str) -> Iterator[OntonotesSentence]:
+        """All sentences of the files in a folder."""
+        for path in self.dataset_path_iterator(file_path):
+            yield from self.sentence_iterator(path)
+
+    @staticmethod
+    def dataset_path_iterator(file_path: str) -> Iterator[str]:
+        """The paths of the files in a folder and all folders in it, in the order of their names.
+
+        Raises:
+            FileNotFoundError: there is no such folder, or no file of the corpus in it.
+        """
+        found = False
+        for folder, subfolders, files in os.walk(cached_path(file_path, extract_archive=True)):
+            subfolders.sort()
+            for name in sorted(files):
+                if name.endswith(FILE_SUFFIX):
+                    found = True
+                    yield os.path.join(folder, name)
+        if not found:
+            raise FileNotFoundError(
+                f"{file_path}: expected a folder with files that end in {FILE_SUFFIX}, found none"
+            )
+
+    def dataset_document_iterator(self, file_path: str) -> Iterator[list[OntonotesSentence]]:
+        """The sentences of a file, document by document."""
+        (file,) = find_files(file_path)
+        document: list[OntonotesSentence] = []
+        for line, block in file.blocks():
+            for number, text, ends_document in _sentences(line, block):
+                if text:
+                    document.append(_sentence(rows_of(text, file.name, number)))
+                if ends_document and document:
+                    yield document
+                    document = []
+        if document:
+            yield document
+
+    def sentence_iterator(self, file_path: str) -> Iterator[OntonotesSentence]:
+        """The sentences of a file."""
+        for document in self.dataset_document_iterator(file_path):
+            yield from document
+
+
+def sentence_blocks(file: DataFile) -> Iterator[tuple[int, str]]:
+    """The lines of each sentence of a file, as one text, and the number of the first."""
+    for line, block in file.blocks():
+        for number, text, _ in _sentences(line, block):
+            if text:
+                yield number, text
+
+
+def rows_of(text: str, file: str, line: int) -> list[list[str]]:
+    """The columns of each word of a sentence.
+
+    Raises:
+        DataError: a line has too few columns, or another number than its neighbours.
+    """
+    rows = [row.split() for row in text.split("\n")]
+    for offset, row in enumerate(rows):
+        if len(row) < MIN_COLUMNS or len(row) != len(rows[0]):
+            expected = (
+                f"{len(rows[0])} columns" if len(rows[0]) >= MIN_COLUMNS else f"{MIN_COLUMNS} columns or more"
+            )
+            raise bad_line(file, line + offset, expected, f"{len(row)}: {excerpt(' '.join(row))}")
+    return rows
+
+
+def labels_of_brackets(annotations: Sequence[str]) -> list[str]:
+    """BIO tags from a column of brackets, such as `(GPE*`, `*`, `*)`, `*`."""
+    labels = []
+    inside: str | None = None
+    for annotation in annotations:
+        if "(" in annotation:
+            inside = annotation.strip("()*")
+            labels.append(f"B-{inside}")
+        else:
+            labels.append("O" if inside is None else f"I-{inside}")
+        if ")" in annotation:
+            inside = None
+    return labels
+
+
+def _sentences(line: int, block: str) -> Iterator[tuple[int, str, bool]]:
+    """The sentences of a block, which comments separate: (first line, text or "", whether a document ends behind it)."""
+    sentence: list[str] = []
+    for number, text in enumerate(block.split("\n"), start=line):
+        if text.startswith("#"):
+            yield number - len(sentence), "\n".join(sentence), text.startswith("#end document")
+            sentence = []
+        else:
+            sentence.append(text)
+    if sentence:
+        yield line + block.count("\n") + 1 - len(sentence), "\n".join(sentence), False
+
+
+def _sentence(rows: list[list[str]]) -> OntonotesSentence:
+    columns: list[list[str]] = [list(column) for column in zip(*rows, strict=True)]
+    words = columns[WORD]
+    argument_columns = columns[FIRST_ARGUMENT:-1]
+    # the columns of arguments are in the order of their predicates
+    predicates = [
+        word for i, word in enumerate(words) if any("(V" in column[i] for column in argument_columns)
+    ]
+    return OntonotesSentence(
+        document_id=columns[DOCUMENT][0],
+        sentence_id=int(columns[PART][0]),
+        words=words,
+        pos_tags=columns[POS],
+        parse_tree=_brackets(words, columns[POS], columns[PARSE]),
+        predicate_lemmas=[_or_none(value) for value in columns[LEMMA]],
+        predicate_framenet_ids=[_or_none(value) for value in columns[FRAMESET]],
+        word_senses=[None if value == NOTHING else float(value) for value in columns[SENSE]],
+        speakers=[_or_none(value) for value in columns[SPEAKER]],
+        named_entities=labels_of_brackets(columns[ENTITY]),
+        srl_frames=list(zip(predicates, map(labels_of_brackets, argument_columns), strict=False)),
+        coref_spans=_mentions(columns[-1]),
+    )
+
+
+def _or_none(value: str) -> str | None:
+    return None if value == NOTHING else value
+
+
+def _brackets(words: list[str], pos_tags: list[str], pieces: list[str]) -> str | None:
+    """The tree as text: each piece has a star where the word belongs."""
+    if NOTHING in pieces:
+        return None
+    tree = []
+    for word, tag, piece in zip(words, pos_tags, pieces, strict=True):
+        word = {"(": "-LRB-", ")": "-RRB-"}.get(word, word)
+        tag = {"(": "-LRB-", ")": "-RRB-"}.get(tag, tag)
+        before, _, after = piece.partition("*")
+        tree.append(f"{before}({tag} {word}){after}")
+    return "".join(tree)
+
+
+def _mentions(column: list[str]) -> set[TypedSpan]:
+    """The coreference spans of a column such as `(3|(5)`, `-`, `3)`."""
+    spans: set[TypedSpan] = set()
+    open_starts: defaultdict[int, list[int]] = defaultdict(list)
+    for index, annotation in enumerate(column):
+        if annotation == NOTHING:
+            continue
+        for mark in annotation.split("|"):
+            cluster = int(mark.strip("()"))
+            start = index if mark.startswith("(") else open_starts[cluster].pop()
+            if mark.endswith(")"):
+                spans.add((cluster, (start, index)))
+            else:
+                open_starts[cluster].append(index)
+    return spans

@@ -1,0 +1,219 @@
+"""Spans of a sentence, and the tag schemes that write them down word by word (BIO, IOB1, BIOUL, BMES)."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import TypeVar
+
+from nlpreg.common.checks import ConfigurationError
+
+__all__ = [
+    "InvalidTagSequence",
+    "TypedSpan",
+    "TypedStringSpan",
+    "bio_tags_to_spans",
+    "bioul_tags_to_spans",
+    "bmes_tags_to_spans",
+    "enumerate_spans",
+    "iob1_tags_to_spans",
+    "iob1_to_bioul",
+    "to_bioul",
+]
+
+TypedSpan = tuple[int, tuple[int, int]]
+TypedStringSpan = tuple[str, tuple[int, int]]
+
+T = TypeVar("T")
+
+
+class InvalidTagSequence(Exception):
+    """Tags that do not follow their scheme.
+
+    Args:
+        tag_sequence: all tags of the sentence.
+    """
+
+    def __init__(self, tag_sequence: list[str] | None = None) -> None:
+        super().__init__(tag_sequence)
+        self.tag_sequence = tag_sequence
+
+    def __str__(self) -> str:
+        return " ".join(self.tag_sequence or [])
+
+
+def enumerate_spans(
+    sentence: Sequence[T],
+    offset: int = 0,
+    max_span_width: int | None = None,
+    min_span_width: int = 1,
+    filter_function: Callable[[Sequence[T]], bool] | None = None,
+) -> list[tuple[int, int]]:
+    """All spans of a sentence, ordered by their first and then by their last word.
+
+    Args:
+        sentence: the words.
+        offset: number of the sentence's first word.
+        max_span_width: most words of a span; no limit unless given.
+        min_span_width: fewest words of a span.
+        filter_function: takes the words of a span and says whether to keep it.
+
+    Returns:
+        The numbers of each span's first and last word.
+    """
+    length = len(sentence)
+    widest = max_span_width or length
+    return [
+        (offset + start, offset + end)
+        for start in range(length)
+        for end in range(start + min_span_width - 1, min(start + widest, length))
+        if filter_function is None or filter_function(sentence[start : end + 1])
+    ]
+
+
+def bio_tags_to_spans(
+    tag_sequence: list[str], classes_to_ignore: list[str] | None = None
+) -> list[TypedStringSpan]:
+    """The spans that BIO tags write down; an `I` that follows nothing of its type begins a span too.
+
+    Args:
+        tag_sequence: `O`, or `B-` or `I-` and a type (`B` and `I` alone have the type "").
+        classes_to_ignore: types to leave out.
+
+    Returns:
+        (type, (first word, last word)) for each span, in order.
+
+    Raises:
+        InvalidTagSequence: a tag begins with another letter.
+    """
+    spans: list[tuple[str, int, int]] = []
+    open_type: str | None = None
+    for index, tag in enumerate(tag_sequence):
+        letter, _, type_ = tag.partition("-")
+        if letter not in ("B", "I", "O"):
+            raise InvalidTagSequence(tag_sequence)
+        if letter == "O":
+            open_type = None
+        elif letter == "I" and type_ == open_type:
+            spans[-1] = (type_, spans[-1][1], index)
+        else:
+            spans.append((type_, index, index))
+            open_type = type_
+    return _without(classes_to_ignore, spans)
+
+
+def iob1_tags_to_spans(
+    tag_sequence: list[str], classes_to_ignore: list[str] | None = None
+) -> list[TypedStringSpan]:
+    """The spans that IOB1 tags write down: `I` for every word, `B` only between two neighbours of one type.
+
+    Arguments, result and errors are those of `bio_tags_to_spans`, whose lenient reading covers this scheme.
+    """
+    return bio_tags_to_spans(tag_sequence, classes_to_ignore)
+
+
+def bioul_tags_to_spans(
+    tag_sequence: list[str], classes_to_ignore: list[str] | None = None
+) -> list[TypedStringSpan]:
+    """The spans that BIOUL tags write down: `B` first, `I` inner and `L` last word of a span, `U` a span of one word.
+
+    Args:
+        tag_sequence: `O`, or a letter, `-` and a type.
+        classes_to_ignore: types to leave out.
+
+    Returns:
+        (type, (first word, last word)) for each span, in order.
+
+    Raises:
+        InvalidTagSequence: another letter, a span that is not closed or changes its type, an `I` or `L` outside a span.
+    """
+    spans: list[tuple[str, int, int]] = []
+    start: int | None = None
+    open_type = ""
+    for index, tag in enumerate(tag_sequence):
+        letter, _, type_ = tag.partition("-")
+        if letter in ("I", "L"):
+            if start is None or type_ != open_type:
+                raise InvalidTagSequence(tag_sequence)
+            if letter == "L":
+                spans.append((type_, start, index))
+                start = None
+        elif start is not None or letter not in ("B", "U", "O"):
+            raise InvalidTagSequence(tag_sequence)
+        elif letter == "B":
+            start, open_type = index, type_
+        elif letter == "U":
+            spans.append((type_, index, index))
+    if start is not None:
+        raise InvalidTagSequence(tag_sequence)
+    return _without(classes_to_ignore, spans)
+
+
+def bmes_tags_to_spans(
+    tag_sequence: list[str], classes_to_ignore: list[str] | None = None
+) -> list[TypedStringSpan]:
+    """The spans that BMES tags write down: `B` first, `M` inner and `E` last word of a span, `S` a span of one word.
+
+    A tag that continues nothing begins a span; `O` is outside of all.
+
+    Args:
+        tag_sequence: letter, `-` and type.
+        classes_to_ignore: types to leave out.
+
+    Returns:
+        (type, (first word, last word)) for each span, in order.
+
+    Raises:
+        InvalidTagSequence: a tag begins with another letter.
+    """
+    spans: list[tuple[str, int, int]] = []
+    open_type: str | None = None
+    for index, tag in enumerate(tag_sequence):
+        letter, _, type_ = tag.partition("-")
+        if letter not in ("B", "M", "E", "S", "O"):
+            raise InvalidTagSequence(tag_sequence)
+        if letter in ("M", "E") and type_ == open_type:
+            spans[-1] = (type_, spans[-1][1], index)
+        elif letter != "O":
+            spans.append((type_, index, index))
+        open_type = type_ if letter in ("B", "M") else None
+    return _without(classes_to_ignore, spans)
+
+
+def to_bioul(tag_sequence: list[str], encoding: str = "IOB1") -> list[str]:
+    """The same spans, written down in BIOUL.
+
+    Args:
+        tag_sequence: tags in IOB1 or BIO.
+        encoding: which of the two.
+
+    Raises:
+        ConfigurationError: another encoding.
+        InvalidTagSequence: a tag begins with another letter than B, I and O; or, under BIO, an `I` follows nothing of
+            its type.
+    """
+    if encoding not in ("IOB1", "BIO"):
+        raise ConfigurationError(f"expected the encoding IOB1 or BIO, got {encoding!r}")
+    if encoding == "BIO":
+        for previous, tag in pairwise(["O", *tag_sequence]):
+            if tag[:1] == "I" and (previous[:1] == "O" or previous[1:] != tag[1:]):
+                raise InvalidTagSequence(tag_sequence)
+    bioul = ["O"] * len(tag_sequence)
+    for _, (first, last) in bio_tags_to_spans(tag_sequence):
+        suffix = tag_sequence[first][1:]  # with its hyphen, if it has one
+        if first == last:
+            bioul[first] = "U" + suffix
+        else:
+            bioul[first : last + 1] = ["B" + suffix, *["I" + suffix] * (last - first - 1), "L" + suffix]
+    return bioul
+
+
+def iob1_to_bioul(tag_sequence: list[str]) -> list[str]:
+    """Old name of `to_bioul`."""
+    warnings.warn("iob1_to_bioul has been replaced by to_bioul", FutureWarning, stacklevel=2)
+    return to_bioul(tag_sequence)
+
+
+def _without(ignored: list[str] | None, spans: list[tuple[str, int, int]]) -> list[TypedStringSpan]:
+    return [(type_, (first, last)) for type_, first, last in spans if type_ not in (ignored or ())]

@@ -1,0 +1,50 @@
+"""Sentences whose words carry tags, as instances."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.data.dataset_readers.dataset_utils.tokenizing import text_field_of
+from nlpreg.data.fields.field import Field
+from nlpreg.data.fields.metadata_field import MetadataField
+from nlpreg.data.fields.sequence_label_field import SequenceLabelField
+from nlpreg.data.instance import Instance
+from nlpreg.data.tokenizers.token_class import Token
+
+__all__ = ["check_choice", "tagged_instance"]
+
+
+def tagged_instance(
+    tokens: Sequence[Token] | Sequence[str],
+    tags: list[str] | None,
+    label_namespace: str = "labels",
+    features: Mapping[str, list[str]] | None = None,
+) -> Instance:
+    """One sentence as an instance with the fields `tokens`, `metadata` (its words under "words") and `tags`.
+
+    Args:
+        tokens: its tokens, or its words.
+        tags: a tag for each, or None for a sentence that is not tagged.
+        label_namespace: namespace of the tags.
+        features: further tags; each name is that of the field and of its namespace.
+    """
+    text = text_field_of(tokens)
+    fields: dict[str, Field[Any]] = {"tokens": text, "metadata": MetadataField({"words": text.words})}
+    if tags is not None:
+        fields["tags"] = SequenceLabelField(tags, text, label_namespace)
+    for name, values in (features or {}).items():
+        fields[name] = SequenceLabelField(values, text, name)
+    return Instance(fields)
+
+
+def check_choice(reader: str, argument: str, value: object, choices: Sequence[object]) -> None:
+    """Make sure that an argument has one of its possible values.
+
+    Raises:
+        ConfigurationError: it has not.
+    """
+    if value not in choices:
+        known = ", ".join("null" if choice is None else repr(choice) for choice in choices)
+        raise ConfigurationError(f"{reader}: {argument} must be one of {known}, got {value!r}")

@@ -1,0 +1,232 @@
+"""The text files that a data path stands for, their lines, and errors that say where in them something is wrong."""
+
+from __future__ import annotations
+
+import glob
+import logging
+import lzma
+import os
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, Any, NoReturn
+
+from nlpreg.common.caching import open_by_suffix
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.file_utils import cached_path, get_file_extension
+
+__all__ = ["BadLines", "DataError", "DataFile", "bad_line", "excerpt", "find_files"]
+
+logger = logging.getLogger(__name__)
+
+CHUNK_CHARACTERS = 1 << 20
+LONGEST_EXCERPT = 60
+_BLANK_BUT_NOT_EMPTY = re.compile(r"(?<=\n)[ \t]+(?=\n)")
+_BYTE_ORDER_MARK = "\ufeff"
+
+
+class DataError(ConfigurationError):
+    """Something in a data file is not what its reader expects."""
+
+
+def excerpt(text: str) -> str:
+    """A text in quotes, shortened, for messages."""
+    return repr(text if len(text) <= LONGEST_EXCERPT else text[: LONGEST_EXCERPT - 1] + "…")
+
+
+def bad_line(file: str, line: int, expected: str, found: str, advice: str = "") -> DataError:
+    """The error of one line.
+
+    Args:
+        file: name of the file.
+        line: number of the line, from 1.
+        expected: what should be there.
+        found: what is there; best an `excerpt`.
+        advice: what to do about it.
+    """
+    return DataError(
+        f"{file}, line {line}: expected {expected}, got {found}" + (f"; {advice}" if advice else "")
+    )
+
+
+class BadLines:
+    """What a reader does with lines that it cannot read: stop at the first, or leave them out and say how many.
+
+    Args:
+        skip: whether to leave them out.
+    """
+
+    NUM_SHOWN = 3
+
+    def __init__(self, skip: bool) -> None:
+        self._skip = skip
+        self.num_skipped = 0
+
+    def add(self, error: DataError) -> None:
+        """Raise the error of a bad line, or count it.
+
+        Raises:
+            DataError: bad lines are not to be left out.
+        """
+        if not self._skip:
+            raise DataError(f"{error} (or set skip_bad_lines to leave such lines out)") from error
+        self.num_skipped += 1
+        if self.num_skipped <= self.NUM_SHOWN:
+            logger.warning("left out: %s", error)
+
+    def report(self, what: str) -> None:
+        """Log how many lines were left out, if any.
+
+        Args:
+            what: name of the data.
+        """
+        if self.num_skipped:
+            logger.warning("%s: left out %d bad lines or sentences", what, self.num_skipped)
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """One text file, plain or compressed.
+
+    Args:
+        name: what the user calls it, for messages.
+        path: where it is on this machine.
+        suffix: its extension (`.gz`, ...), which says how it is compressed; a download's path has lost it.
+    """
+
+    name: str
+    path: str
+    suffix: str
+
+    def open(self, mode: str = "rt", **kwargs: Any) -> IO[Any]:
+        """Open the file, unpacked on the way; as UTF-8 if as text.
+
+        Args:
+            mode: "rt" or "rb".
+            **kwargs: further arguments of `open`.
+        """
+        return open_by_suffix(self.path, self.suffix, mode, encoding="utf-8", **kwargs)
+
+    def chunks(self) -> Iterator[str]:
+        """The text in pieces of about a megabyte, with "\\n" for every kind of line end.
+
+        Raises:
+            DataError: the file is not UTF-8 (says which line and byte), or a damaged compressed file.
+        """
+        first = True
+        try:
+            with self.open() as file:
+                while chunk := file.read(CHUNK_CHARACTERS):
+                    if first:
+                        chunk, first = chunk.removeprefix(_BYTE_ORDER_MARK), False
+                    yield chunk
+        except UnicodeDecodeError:
+            self._raise_where_not_utf8()
+        except (EOFError, lzma.LZMAError, zlib.error, OSError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
+            raise DataError(
+                f"{self.name}: the compressed file is damaged or cut off ({error}); fetch or make it again"
+            ) from error
+
+    def lines(self) -> Iterator[str]:
+        """The lines, without their ends.
+
+        Raises:
+            DataError: as for `chunks`.
+        """
+        rest = ""
+        for chunk in self.chunks():
+            lines = (rest + chunk).split("\n")
+            rest = lines.pop()
+            yield from lines
+        if rest:
+            yield rest
+
+    def blocks(self) -> Iterator[tuple[int, str]]:
+        """What stands between blank lines, each with the number of its first line, from 1.
+
+        Raises:
+            DataError: as for `chunks`.
+        """
+        number, rest = 1, ""
+        for chunk in self.chunks():
+            text = rest + chunk
+            if "\n " in text or "\n\t" in text:  # seldom so, and quicker to find out than by the pattern
+                text = _BLANK_BUT_NOT_EMPTY.sub("", text)
+            # a block ends at an empty line; the last one may go on in the next chunk
+            *whole, rest = text.split("\n\n")
+            for block in whole:
+                content = block.lstrip("\n")
+                if content:
+                    yield number + len(block) - len(content), content
+                number += block.count("\n") + 2
+        content = rest.strip("\n")
+        if content and not content.isspace():
+            yield number + len(rest) - len(rest.lstrip("\n")), content
+
+    def _raise_where_not_utf8(self) -> NoReturn:
+        offset = 0
+        with self.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                try:
+                    line.decode("utf-8")
+                except UnicodeDecodeError as error:
+                    raise DataError(
+                        f"{self.name}, line {number}: expected text in UTF-8, got the byte 0x{line[error.start]:02x} at "
+                        f"byte {offset + error.start} of the file ({error.reason}); convert the file, for example by "
+                        "`iconv -f LATIN1 -t UTF-8`"
+                    ) from error
+                offset += len(line)
+        raise DataError(f"{self.name}: expected text in UTF-8")  # changed while we looked
+
+
+def find_files(path: object) -> list[DataFile]:
+    """The files that a data path stands for.
+
+    Args:
+        path: a path or URL; a pattern with `*`, `?` or `[...]` (`**` for any depth); `archive!member`, where the member
+            may be a pattern too; or a list of these. Compressed files and URLs are fine everywhere.
+
+    Returns:
+        The files in the order given, those of a pattern sorted by name.
+
+    Raises:
+        FileNotFoundError: there is no such file, or no file matches.
+        ConfigurationError: a folder, or something that is no path.
+    """
+    if isinstance(path, (list, tuple)):
+        return [file for one in path for file in find_files(one)]
+    if not isinstance(path, (str, os.PathLike)):
+        raise ConfigurationError(f"expected the path of a text file or a list of paths, got {path!r}")
+    name = os.fspath(path)
+    if os.path.exists(os.path.expanduser(name)):
+        return [_data_file(name, os.path.expanduser(name))]
+    archive, separator, member = name.rpartition("!")
+    if separator and glob.has_magic(member):
+        folder = cached_path(archive, extract_archive=True)
+        return _matching(name, os.path.join(glob.escape(folder), member), prefix=(folder, archive + "!"))
+    if "://" not in name and glob.has_magic(name):
+        return _matching(name, os.path.expanduser(name))
+    return [_data_file(name, cached_path(name, extract_archive=bool(separator)))]
+
+
+def _matching(name: str, pattern: str, prefix: tuple[str, str] = ("", "")) -> list[DataFile]:
+    """The files that match a pattern; in their names, the first part of `prefix` gives way to the second."""
+    inside, shown = prefix
+    paths = sorted(path for path in glob.glob(pattern, recursive=True) if os.path.isfile(path))
+    if not paths:
+        raise FileNotFoundError(f"{name}: no file matches this pattern (looked for from {os.getcwd()})")
+    return [
+        _data_file(shown + path.removeprefix(inside).lstrip(os.sep) if inside else path, path)
+        for path in paths
+    ]
+
+
+def _data_file(name: str, path: str) -> DataFile:
+    if os.path.isdir(path):
+        raise ConfigurationError(
+            f"{name}: expected a text file, got a folder; for all files in it, give '{name}/*'"
+        )
+    return DataFile(name, path, get_file_extension(name))

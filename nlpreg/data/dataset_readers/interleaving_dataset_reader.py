@@ -1,0 +1,121 @@
+"""Several data sets read as one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, ClassVar
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DistributedInfo, WorkerInfo
+from nlpreg.data.dataset_readers.dataset_utils.tagged_sentences import check_choice
+from nlpreg.data.fields.metadata_field import MetadataField
+from nlpreg.data.instance import Instance
+
+
+@DatasetReader.register("interleaving")
+class InterleavingDatasetReader(DatasetReader):
+    """Reads several data sets, each with its own reader, and mixes their instances.
+
+    With several processes each of the readers does its own share of its own data set.
+
+    Fields: those of the readers, and one with the name of the reader.
+
+    Args:
+        readers: the readers by name. The data path is then a mapping (or JSON text of one) from the same names to paths.
+        dataset_field_name: name of the metadata field that says which reader an instance is from.
+        scheme: "round_robin" takes an instance from each in turn, those that are through left out; "all_at_once" reads one
+            data set after the other.
+        max_instances: read at most this many instances, counted over all data sets and processes together.
+        serialization_dir: folder of the training run.
+
+    Raises:
+        ConfigurationError: another scheme; (when reading) names of readers and paths differ.
+    """
+
+    schemes: ClassVar[tuple[str, ...]] = ("round_robin", "all_at_once")
+
+    def __init__(
+        self,
+        readers: dict[str, DatasetReader],
+        dataset_field_name: str = "dataset",
+        scheme: str = "round_robin",
+        max_instances: int | None = None,
+        serialization_dir: str | None = None,
+    ) -> None:
+        # the readers inside do the sharing
+        super().__init__(
+            max_instances=max_instances,
+            manual_distributed_sharding=True,
+            manual_multiprocess_sharding=True,
+            serialization_dir=serialization_dir,
+        )
+        check_choice("interleaving", "scheme", scheme, self.schemes)
+        self._readers = readers
+        self._dataset_field_name = dataset_field_name
+        self._scheme = scheme
+
+    def text_to_instance(self, dataset_key: str, *args: Any, **kwargs: Any) -> Instance:
+        """An instance made by the reader of that name."""
+        instance = self._readers[dataset_key].text_to_instance(*args, **kwargs)
+        return self._marked(instance, dataset_key)
+
+    def apply_token_indexers(self, instance: Instance) -> None:
+        """Let the reader that an instance is from do it."""
+        origin = instance.fields[self._dataset_field_name]
+        assert isinstance(origin, MetadataField)
+        self._readers[origin.metadata].apply_token_indexers(instance)
+
+    def _set_worker_info(self, info: WorkerInfo | None) -> None:
+        super()._set_worker_info(info)
+        for reader in self._readers.values():
+            reader._set_worker_info(info)
+
+    def _set_distributed_info(self, info: DistributedInfo | None) -> None:
+        super()._set_distributed_info(info)
+        for reader in self._readers.values():
+            reader._set_distributed_info(info)
+
+    def _read(self, file_path: str | Mapping[str, Any]) -> Iterator[Instance]:
+        paths = self._paths(file_path)
+        streams = {name: self._stream(name, paths[name]) for name in self._readers}
+        if self._scheme == "all_at_once":
+            for stream in streams.values():
+                yield from stream
+        else:
+            yield from _round_robin(streams.values())
+
+    def _paths(self, file_path: str | Mapping[str, Any]) -> Mapping[str, Any]:
+        paths: Any = file_path
+        if isinstance(file_path, str):
+            try:
+                paths = json.loads(file_path)
+            except json.JSONDecodeError as error:
+                raise ConfigurationError(
+                    f"interleaving: expected a mapping from names of readers to paths, or JSON of one, got {file_path!r}"
+                ) from error
+        if not isinstance(paths, Mapping) or set(paths) != set(self._readers):
+            found = sorted(paths) if isinstance(paths, Mapping) else repr(paths)
+            raise ConfigurationError(
+                f"interleaving: expected a path for each of the readers {sorted(self._readers)}, got {found}"
+            )
+        return paths
+
+    def _stream(self, name: str, path: Any) -> Iterator[Instance]:
+        for instance in self._readers[name].read(path):
+            yield self._marked(instance, name)
+
+    def _marked(self, instance: Instance, name: str) -> Instance:
+        instance.fields[self._dataset_field_name] = MetadataField(name)
+        return instance
+
+
+def _round_robin(streams: Iterable[Iterator[Instance]]) -> Iterator[Instance]:
+    """One item of each stream in turn, as long as they last."""
+    remaining = list(streams)
+    while remaining:
+        for stream in list(remaining):
+            try:
+                yield next(stream)
+            except StopIteration:
+                remaining.remove(stream)

@@ -1,0 +1,80 @@
+"""Texts with some words masked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
+from nlpreg.data.dataset_readers.dataset_utils.target_tokens import TargetTokenizer
+from nlpreg.data.dataset_readers.text_file_reader import TextFileReader
+from nlpreg.data.fields.field import Field
+from nlpreg.data.fields.index_field import IndexField
+from nlpreg.data.fields.list_field import ListField
+from nlpreg.data.fields.text_field import TextField
+from nlpreg.data.instance import Instance
+from nlpreg.data.token_indexers.token_indexer import TokenIndexer
+from nlpreg.data.tokenizers.token_class import Token
+from nlpreg.data.tokenizers.tokenizer import Tokenizer
+from nlpreg.data.tokenizers.whitespace_tokenizer import WhitespaceTokenizer
+
+MASK = "[MASK]"
+
+
+@DatasetReader.register("masked_language_modeling")
+class MaskedLanguageModelingReader(TextFileReader):
+    """Makes instances of texts with `[MASK]` in them, mostly for predictors; of a file, the first word of each line is masked.
+
+    Fields: `tokens`; `mask_positions`; `target_ids`, a text with a token for each mask, if the targets are known.
+
+    Args:
+        tokenizer: splits texts; at white space unless given.
+        token_indexers: the indexers of both texts; single ids under the name "tokens" unless given.
+        **kwargs: arguments of `TextFileReader`.
+    """
+
+    text_field_names = ("tokens", "target_ids")
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer | None = None,
+        token_indexers: dict[str, TokenIndexer] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(token_indexers=token_indexers, **kwargs)
+        self._tokenizer = tokenizer or WhitespaceTokenizer()
+        self._targets = TargetTokenizer(self._tokenizer)
+
+    def text_to_instance(
+        self,
+        sentence: str | None = None,
+        tokens: list[Token] | None = None,
+        targets: list[str] | None = None,
+    ) -> Instance:
+        """A text, given as text or as tokens, and the words behind its masks if those are known.
+
+        Raises:
+            ValueError: neither text nor tokens given, no mask, or another number of targets than of masks.
+        """
+        if tokens is None:
+            if sentence is None:
+                raise ValueError("masked_language_modeling: expected a sentence or its tokens, got neither")
+            tokens = self._tokenizer.tokenize(sentence)
+        masked = [position for position, token in enumerate(tokens) if token.text == MASK]
+        if not masked:
+            raise ValueError(f"masked_language_modeling: expected at least one {MASK}, got none in {tokens}")
+        if targets is not None and len(targets) != len(masked):
+            raise ValueError(
+                f"masked_language_modeling: expected a target for each of {len(masked)} masks, got {len(targets)}"
+            )
+        text = TextField(tokens)
+        fields: dict[str, Field[Any]] = {
+            "tokens": text,
+            "mask_positions": ListField([IndexField(position, text) for position in masked]),
+        }
+        if targets is not None:
+            fields["target_ids"] = TextField([self._targets.first_piece(target) for target in targets])
+        return Instance(fields)
+
+    def _instance_of(self, unit: str, file: str, line: int) -> Instance:
+        first, *rest = unit.split()
+        return self.text_to_instance(sentence=" ".join([MASK, *rest]), targets=[first])

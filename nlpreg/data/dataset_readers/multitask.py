@@ -1,0 +1,118 @@
+"""Data sets of several tasks, kept apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from nlpreg.data.dataset_readers.dataset_reader import (
+    DatasetReader,
+    DatasetReaderInput,
+    DistributedInfo,
+    WorkerInfo,
+)
+from nlpreg.data.fields.metadata_field import MetadataField
+from nlpreg.data.instance import Instance
+
+TASK_FIELD = "task"
+
+
+@DatasetReader.register("multitask_shim")
+class MultiTaskReaderShim(DatasetReader):
+    """A reader whose instances say which task they belong to.
+
+    Fields: those of the inner reader, and `task`.
+
+    Args:
+        inner: reads the data.
+        head: name of the task.
+    """
+
+    def __init__(self, inner: DatasetReader, head: str) -> None:
+        super().__init__(
+            max_instances=inner.max_instances,
+            manual_distributed_sharding=True,
+            manual_multiprocess_sharding=True,
+            serialization_dir=inner.serialization_dir,
+        )
+        self.inner = inner
+        self.head = head
+
+    def read(self, file_path: DatasetReaderInput) -> Iterator[Instance]:
+        """The instances of the inner reader, marked."""
+        for instance in self.inner.read(file_path):
+            yield self._marked(instance)
+
+    def text_to_instance(self, *args: Any, **kwargs: Any) -> Instance:
+        """An instance of the inner reader, marked."""
+        return self._marked(self.inner.text_to_instance(*args, **kwargs))
+
+    def apply_token_indexers(self, instance: Instance) -> None:
+        """Let the inner reader do it."""
+        self.inner.apply_token_indexers(instance)
+
+    def _marked(self, instance: Instance) -> Instance:
+        instance.add_field(TASK_FIELD, MetadataField(self.head))
+        return instance
+
+    def _set_worker_info(self, info: WorkerInfo | None) -> None:
+        super()._set_worker_info(info)
+        self.inner._set_worker_info(info)
+
+    def _set_distributed_info(self, info: DistributedInfo | None) -> None:
+        super()._set_distributed_info(info)
+        self.inner._set_distributed_info(info)
+
+
+@DatasetReader.register("multitask")
+class MultiTaskDatasetReader(DatasetReader):
+    """Holds a reader for each task; a multi-task data loader asks each of them for itself.
+
+    Args:
+        readers: the readers by the names of their tasks.
+    """
+
+    def __init__(self, readers: dict[str, DatasetReader]) -> None:
+        super().__init__()
+        self.readers: dict[str, MultiTaskReaderShim] = {
+            task: MultiTaskReaderShim(reader, task) for task, reader in readers.items()
+        }
+
+    def read(  # type: ignore[override]  # a path for each task, and a task to choose
+        self, file_paths: Mapping[str, DatasetReaderInput], *, force_task: str | None = None
+    ) -> Iterator[Instance]:
+        """The instances of one task.
+
+        Args:
+            file_paths: the paths by task.
+            force_task: which task.
+
+        Raises:
+            RuntimeError: no task is given; the tasks are not to be mixed here.
+        """
+        if force_task is None:
+            raise RuntimeError(
+                "MultiTaskDatasetReader.read: expected force_task to name one task; to read all of them, use the "
+                '"multitask" data loader'
+            )
+        return self.readers[force_task].read(file_paths[force_task])
+
+    def text_to_instance(self, task: str, *args: Any, **kwargs: Any) -> Instance:
+        """An instance of one task."""
+        return self.readers[task].text_to_instance(*args, **kwargs)
+
+    def apply_token_indexers(self, instance: Instance) -> None:
+        """Let the reader of the instance's task do it."""
+        task = instance.fields[TASK_FIELD]
+        assert isinstance(task, MetadataField)
+        self.readers[task.metadata].apply_token_indexers(instance)
+
+    def _set_worker_info(self, info: WorkerInfo | None) -> None:
+        super()._set_worker_info(info)
+        for reader in self.readers.values():
+            reader._set_worker_info(info)
+
+    def _set_distributed_info(self, info: DistributedInfo | None) -> None:
+        super()._set_distributed_info(info)
+        for reader in self.readers.values():
+            reader._set_distributed_info(info)

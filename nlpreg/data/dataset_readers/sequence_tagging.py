@@ -1,0 +1,64 @@
+"""A tagged sentence a line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
+from nlpreg.data.dataset_readers.dataset_utils.tagged_sentences import tagged_instance
+from nlpreg.data.dataset_readers.dataset_utils.text_files import bad_line, excerpt
+from nlpreg.data.dataset_readers.text_file_reader import TextFileReader
+from nlpreg.data.instance import Instance
+from nlpreg.data.token_indexers.token_indexer import TokenIndexer
+from nlpreg.data.tokenizers.token_class import Token
+
+DEFAULT_WORD_TAG_DELIMITER = "###"
+
+
+@DatasetReader.register("sequence_tagging")
+class SequenceTaggingDatasetReader(TextFileReader):
+    """Reads lines such as `The###DET dog###NOUN barks###VERB`, one sentence each; blank lines are skipped.
+
+    Fields: `tokens`; `tags` (namespace "labels"); `metadata`, whose "words" are the words.
+
+    Args:
+        word_tag_delimiter: stands between a word and its tag; the last one in an item counts.
+        token_delimiter: stands between items; white space unless given.
+        token_indexers: the indexers of `tokens`; single ids under the name "tokens" unless given.
+        **kwargs: arguments of `TextFileReader`.
+    """
+
+    unit_name = "sentence"
+
+    def __init__(
+        self,
+        word_tag_delimiter: str = DEFAULT_WORD_TAG_DELIMITER,
+        token_delimiter: str | None = None,
+        token_indexers: dict[str, TokenIndexer] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(token_indexers=token_indexers, **kwargs)
+        self._word_tag_delimiter = word_tag_delimiter
+        self._token_delimiter = token_delimiter
+
+    def text_to_instance(self, tokens: list[Token] | list[str], tags: list[str] | None = None) -> Instance:
+        """A sentence, tagged or not."""
+        return tagged_instance(tokens, tags)
+
+    def _instance_of(self, unit: str, file: str, line: int) -> Instance:
+        items = unit.split(self._token_delimiter)
+        pairs = [item.rsplit(self._word_tag_delimiter, 1) for item in items]
+        try:
+            words = [word for word, _ in pairs]
+        except ValueError:  # an item in one piece
+            delimiter = self._word_tag_delimiter
+            wrong = next(item for item in items if delimiter not in item)
+            raise bad_line(
+                file,
+                line,
+                f"items such as word{delimiter}TAG",
+                excerpt(wrong),
+                "put the tag behind each word, or set word_tag_delimiter and token_delimiter",
+            ) from None
+        tags = [tag for _, tag in pairs]
+        return self.text_to_instance(self._as_tokens(words), tags)

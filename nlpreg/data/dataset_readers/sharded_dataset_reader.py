@@ -1,0 +1,100 @@
+"""A data set in many files, each read by one process."""
+
+from __future__ import annotations
+
+import glob
+import logging
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.file_utils import cached_path
+from nlpreg.data.dataset_readers.dataset_reader import (
+    DatasetReader,
+    DistributedInfo,
+    PathOrStr,
+    WorkerInfo,
+)
+from nlpreg.data.instance import Instance
+
+logger = logging.getLogger(__name__)
+
+
+@DatasetReader.register("sharded")
+class ShardedDatasetReader(DatasetReader):
+    """Shares out whole files among the processes, and reads each with another reader.
+
+    The data path is a pattern (`data/part-*.txt`), a folder, or an archive; files are taken in the order of their names.
+
+    Args:
+        base_reader: reads one file; its own sharing is switched off, and its `max_instances` does not count.
+        max_instances: read at most this many instances, counted over all processes together.
+        serialization_dir: folder of the training run.
+
+    Raises:
+        ConfigurationError: (when reading) the path is a single file, or there are no files.
+    """
+
+    def __init__(
+        self,
+        base_reader: DatasetReader,
+        max_instances: int | None = None,
+        serialization_dir: str | None = None,
+    ) -> None:
+        super().__init__(
+            max_instances=max_instances,
+            manual_distributed_sharding=True,
+            manual_multiprocess_sharding=True,
+            serialization_dir=serialization_dir,
+        )
+        self.reader = base_reader
+        self.reader._set_worker_info(None)
+        self.reader._set_distributed_info(None)
+
+    def text_to_instance(self, *args: Any, **kwargs: Any) -> Instance:
+        """An instance made by the base reader."""
+        return self.reader.text_to_instance(*args, **kwargs)
+
+    def apply_token_indexers(self, instance: Instance) -> None:
+        """Let the base reader do it."""
+        self.reader.apply_token_indexers(instance)
+
+    def _read(self, glob_path: PathOrStr) -> Iterator[Instance]:
+        shards = _files(os.fspath(glob_path))
+        mine = list(self._every_nth(shards, for_ranks=True, for_workers=True))
+        if not mine:
+            logger.warning(
+                "%s: %d files are too few for all processes to read one; this one (%s, %s) has nothing to read",
+                glob_path,
+                len(shards),
+                self.get_distributed_info(),
+                self.get_worker_info(),
+            )
+        for shard in mine:
+            logger.info("reading instances from %s", shard)
+            yield from self.reader._read(shard)
+
+    def _set_worker_info(self, info: WorkerInfo | None) -> None:
+        self._worker_info = info  # and not that of the base reader
+
+    def _set_distributed_info(self, info: DistributedInfo | None) -> None:
+        self._distributed_info = info
+
+
+def _files(path: str) -> list[str]:
+    """The files that a pattern, a folder or an archive stands for, in the order of their names."""
+    pattern = os.path.expanduser(path)
+    if glob.has_magic(pattern) and not os.path.exists(pattern):
+        files = [file for file in glob.glob(pattern, recursive=True) if os.path.isfile(file)]
+    else:
+        folder = cached_path(path, extract_archive=True)
+        if not os.path.isdir(folder):
+            raise ConfigurationError(
+                f"{path}: expected a pattern, a folder or an archive of several files, got a single file; read it with "
+                "the base reader itself"
+            )
+        files = [entry.path for entry in os.scandir(folder) if entry.is_file()]
+    if not files:
+        raise ConfigurationError(f"{path}: expected at least one file, got none")
+    return sorted(files)

@@ -1,0 +1,101 @@
+"""A sentence a line, for language models."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
+from nlpreg.data.dataset_readers.dataset_utils.text_files import BadLines
+from nlpreg.data.dataset_readers.dataset_utils.tokenizing import (
+    Words,
+    default_tokenizer,
+    text_field_of,
+    words_or_tokens,
+)
+from nlpreg.data.dataset_readers.text_file_reader import TextFileReader
+from nlpreg.data.instance import Instance
+from nlpreg.data.token_indexers.token_indexer import TokenIndexer
+from nlpreg.data.tokenizers.token_class import Token
+from nlpreg.data.tokenizers.tokenizer import Tokenizer
+
+logger = logging.getLogger(__name__)
+
+
+@DatasetReader.register("simple_language_modeling")
+class SimpleLanguageModelingDatasetReader(TextFileReader):
+    """Reads lines of text, each a sentence on its own; lines without any token are skipped.
+
+    Field: `source`, the text with start and end tokens around it.
+
+    Args:
+        tokenizer: splits a line; spaCy's unless given, so name one ("whitespace") where spaCy is not wanted.
+        token_indexers: the indexers of `source`; single ids under the name "tokens" unless given.
+        max_sequence_length: longer sentences, start and end tokens counted, are left out, and their number is logged;
+            no limit unless given.
+        start_tokens: put before every sentence, the first one first.
+        end_tokens: put after every sentence.
+        **kwargs: arguments of `TextFileReader`.
+    """
+
+    text_field_names = ("source",)
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer | None = None,
+        token_indexers: dict[str, TokenIndexer] | None = None,
+        max_sequence_length: int | None = None,
+        start_tokens: list[str] | None = None,
+        end_tokens: list[str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(token_indexers=token_indexers, **kwargs)
+        self._tokenizer = tokenizer or default_tokenizer()
+        self._max_sequence_length = max_sequence_length
+        self._start_tokens = list(start_tokens or [])
+        self._end_tokens = list(end_tokens or [])
+        self._num_too_long = 0
+
+    def text_to_instance(self, sentence: str) -> Instance:
+        """A sentence as a text."""
+        return Instance(
+            {"source": text_field_of(self._with_ends(words_or_tokens(self._tokenizer, sentence)))}
+        )
+
+    def _instance_of(self, unit: str, file: str, line: int) -> Instance | None:
+        if self._takes_words:
+            tokens = words_or_tokens(self._tokenizer, unit)
+            if not tokens:
+                return None
+            tokens = self._with_ends(tokens)
+            if self._is_too_long(len(tokens)):
+                return None
+            return Instance({"source": text_field_of(tokens)})
+        instance = self.text_to_instance(unit)
+        return None if self._is_too_long(len(instance.fields["source"])) else instance
+
+    def _with_ends(self, tokens: Words) -> Words:
+        """Start tokens, tokens and end tokens, all of the kind that the tokens are."""
+        start, end = self._start_tokens, self._end_tokens
+        if not start and not end:
+            return tokens
+        if not tokens or isinstance(tokens[0], str):
+            return [*start, *tokens, *end]
+        return [*map(Token, start), *tokens, *map(Token, end)]
+
+    def _is_too_long(self, length: int) -> bool:
+        if self._max_sequence_length is None or length <= self._max_sequence_length:
+            return False
+        self._num_too_long += 1
+        return True
+
+    def _report(self, what: str, bad_lines: BadLines) -> None:
+        super()._report(what, bad_lines)
+        if self._num_too_long:
+            logger.info(
+                "%s: left out %d sentences of more than %d tokens",
+                what,
+                self._num_too_long,
+                self._max_sequence_length,
+            )
+        self._num_too_long = 0

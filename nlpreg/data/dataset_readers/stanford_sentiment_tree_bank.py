@@ -1,0 +1,105 @@
+"""Sentiment of phrases, as in the Stanford Sentiment Treebank."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
+from nlpreg.data.dataset_readers.dataset_utils.sentiment_trees import SentimentTree, parse_tree
+from nlpreg.data.dataset_readers.dataset_utils.tagged_sentences import check_choice
+from nlpreg.data.dataset_readers.dataset_utils.text_files import DataFile, bad_line, excerpt
+from nlpreg.data.dataset_readers.dataset_utils.tokenizing import text_field_of, words_or_tokens
+from nlpreg.data.dataset_readers.text_file_reader import TextFileReader
+from nlpreg.data.fields.field import Field
+from nlpreg.data.fields.label_field import LabelField
+from nlpreg.data.instance import Instance
+from nlpreg.data.token_indexers.token_indexer import TokenIndexer
+from nlpreg.data.tokenizers.tokenizer import Tokenizer
+
+# for each granularity, the label of 0 (very negative) to 4 (very positive); None is left out
+LABELS: dict[str, tuple[str | None, ...]] = {
+    "5-class": ("0", "1", "2", "3", "4"),
+    "3-class": ("0", "0", "1", "2", "2"),
+    "2-class": ("0", "0", None, "1", "1"),
+}
+
+
+@DatasetReader.register("sst_tokens")
+class StanfordSentimentTreeBankDatasetReader(TextFileReader):
+    """Reads trees such as `(3 (2 It) (4 (2 's) (4 good)))`, one a line, with sentiments from 0 to 4 at their nodes.
+
+    Fields: `tokens`; `label` (namespace "labels").
+
+    Args:
+        token_indexers: the indexers of `tokens`; single ids under the name "tokens" unless given.
+        tokenizer: splits the words of a phrase, joined by spaces, anew; they stay as they are unless given.
+        use_subtrees: whether every phrase is an instance, and not the sentences alone.
+        granularity: "5-class"; "3-class" (negative, neutral, positive); "2-class" (without the neutral ones).
+        **kwargs: arguments of `TextFileReader`.
+
+    Raises:
+        ConfigurationError: another granularity.
+
+    Source: Socher et al. (2013), https://aclanthology.org/D13-1170
+    """
+
+    unit_name = "tree"
+
+    def __init__(
+        self,
+        token_indexers: dict[str, TokenIndexer] | None = None,
+        tokenizer: Tokenizer | None = None,
+        use_subtrees: bool = False,
+        granularity: str = "5-class",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(token_indexers=token_indexers, **kwargs)
+        check_choice("sst_tokens", "granularity", granularity, tuple(LABELS))
+        self._tokenizer = tokenizer
+        self._use_subtrees = use_subtrees
+        self._granularity = granularity
+
+    def text_to_instance(  # type: ignore[override]  # a neutral phrase may have no instance
+        self, tokens: Sequence[str] | str, sentiment: str | None = None
+    ) -> Instance | None:
+        """A phrase with its sentiment if that is known.
+
+        Args:
+            tokens: its words; with a tokenizer also its text.
+            sentiment: from "0" to "4".
+
+        Returns:
+            None for a neutral phrase if there are two classes.
+        """
+        if self._tokenizer is None:
+            assert not isinstance(tokens, str), (
+                "sst_tokens: expected a list of words, got a text and no tokenizer"
+            )
+            text = text_field_of(tokens)
+        else:
+            text = text_field_of(
+                words_or_tokens(self._tokenizer, tokens if isinstance(tokens, str) else " ".join(tokens))
+            )
+        fields: dict[str, Field[Any]] = {"tokens": text}
+        if sentiment is not None:
+            label = LABELS[self._granularity][int(sentiment)]
+            if label is None:
+                return None
+            fields["label"] = LabelField(label)
+        return Instance(fields)
+
+    def _units(self, file: DataFile) -> Iterator[tuple[int, Any]]:
+        for line, text in super()._units(file):
+            try:
+                tree = parse_tree(text)
+            except ValueError as error:
+                yield line, bad_line(file.name, line, f"a tree ({error})", excerpt(text))
+                continue
+            for subtree in tree.subtrees() if self._use_subtrees else [tree]:
+                yield line, subtree
+
+    def _instance_of(self, unit: SentimentTree, file: str, line: int) -> Instance | None:
+        if unit.label not in LABELS["5-class"]:
+            raise bad_line(file, line, "sentiments from 0 to 4", excerpt(unit.label))
+        return self.text_to_instance(unit.words, unit.label)

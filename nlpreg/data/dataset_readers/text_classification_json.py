@@ -1,0 +1,111 @@
+"""A text with its class a line, as JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
+from nlpreg.data.dataset_readers.dataset_utils.json_lines import json_object
+from nlpreg.data.dataset_readers.dataset_utils.text_files import bad_line, excerpt
+from nlpreg.data.dataset_readers.dataset_utils.tokenizing import (
+    default_tokenizer,
+    text_field_of,
+    words_or_tokens,
+)
+from nlpreg.data.dataset_readers.text_file_reader import TextFileReader
+from nlpreg.data.fields.field import Field
+from nlpreg.data.fields.label_field import LabelField
+from nlpreg.data.fields.list_field import ListField
+from nlpreg.data.fields.text_field import TextField
+from nlpreg.data.instance import Instance
+from nlpreg.data.token_indexers.token_indexer import TokenIndexer
+from nlpreg.data.tokenizers.tokenizer import Tokenizer
+
+
+@DatasetReader.register("text_classification_json")
+class TextClassificationJsonReader(TextFileReader):
+    """Reads lines such as `{"text": "I like it", "label": "positive"}`; blank lines are skipped.
+
+    Fields: `tokens`, a text, or a list of them with `segment_sentences`; `label` (namespace "labels"), if there is one.
+
+    Args:
+        token_indexers: the indexers of `tokens`; single ids under the name "tokens" unless given.
+        tokenizer: splits the text; spaCy's unless given, so name one ("whitespace") where spaCy is not wanted.
+        segment_sentences: whether to split the text into sentences first (by spaCy), each a text of its own.
+        max_sequence_length: number of tokens that a text (each sentence, if segmented) is cut to.
+        skip_label_indexing: whether labels are ids already, as numbers or texts such as "3".
+        text_key: key of the text in a line.
+        label_key: key of the label in a line.
+        **kwargs: arguments of `TextFileReader`.
+    """
+
+    def __init__(
+        self,
+        token_indexers: dict[str, TokenIndexer] | None = None,
+        tokenizer: Tokenizer | None = None,
+        segment_sentences: bool = False,
+        max_sequence_length: int | None = None,
+        skip_label_indexing: bool = False,
+        text_key: str = "text",
+        label_key: str = "label",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(token_indexers=token_indexers, **kwargs)
+        self._tokenizer = tokenizer or default_tokenizer()
+        self._segment_sentences = segment_sentences
+        self._max_sequence_length = max_sequence_length
+        self._skip_label_indexing = skip_label_indexing
+        self._text_key = text_key
+        self._label_key = label_key
+        from nlpreg.data.tokenizers.sentence_splitter import SpacySentenceSplitter
+
+        self._sentence_segmenter = SpacySentenceSplitter() if segment_sentences else None
+
+    def text_to_instance(self, text: str, label: str | int | None = None) -> Instance:
+        """A text, with its class if that is known.
+
+        Raises:
+            ValueError: the label should be an id and is no whole number.
+        """
+        fields: dict[str, Field[Any]] = {}
+        if self._sentence_segmenter is not None:
+            sentences = self._sentence_segmenter.split_sentences(text)
+            fields["tokens"] = ListField([self._text_field(sentence) for sentence in sentences])
+        else:
+            fields["tokens"] = self._text_field(text)
+        if label is not None:
+            fields["label"] = self._label_field(label)
+        return Instance(fields)
+
+    def _text_field(self, text: str) -> TextField:
+        return text_field_of(words_or_tokens(self._tokenizer, text)[: self._max_sequence_length])
+
+    def _label_field(self, label: str | int) -> LabelField:
+        if not self._skip_label_indexing:
+            return LabelField(str(label))
+        try:
+            return LabelField(int(label), skip_indexing=True)
+        except ValueError as error:
+            raise ValueError(
+                f"label: expected a whole number since skip_label_indexing is set, got {label!r}"
+            ) from error
+
+    def _instance_of(self, unit: str, file: str, line: int) -> Instance | None:
+        item = json_object(unit, file, line, required=[self._text_key])
+        text, label = item[self._text_key], item.get(self._label_key)
+        if not isinstance(text, str):
+            raise bad_line(file, line, f'a text under the key "{self._text_key}"', excerpt(json.dumps(text)))
+        if self._skip_label_indexing and label is not None and not _is_whole_number(label):
+            raise bad_line(
+                file, line, f'a whole number under the key "{self._label_key}"', excerpt(json.dumps(label))
+            )
+        return self.text_to_instance(text=text, label=label)
+
+
+def _is_whole_number(label: Any) -> bool:
+    try:
+        int(label)
+    except (TypeError, ValueError):
+        return False
+    return True

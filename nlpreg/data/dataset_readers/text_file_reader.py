@@ -1,0 +1,155 @@
+"""What readers of text files have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar, TypeVar
+
+from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
+from nlpreg.data.dataset_readers.dataset_utils.text_files import BadLines, DataError, DataFile, find_files
+from nlpreg.data.fields.list_field import ListField
+from nlpreg.data.fields.text_field import TextField
+from nlpreg.data.instance import Instance
+from nlpreg.data.token_indexers.single_id_token_indexer import SingleIdTokenIndexer
+from nlpreg.data.token_indexers.token_indexer import TokenIndexer
+from nlpreg.data.tokenizers.token_class import Token
+from nlpreg.data.whole_list import speaks_for
+
+T = TypeVar("T")
+
+
+class TextFileReader(DatasetReader):
+    """Reads text files unit by unit, where a unit (a line, a sentence) makes one instance.
+
+    A subclass writes `_units`, which finds the units of a file without looking closely, and `_instance_of`, which reads
+    one: with several processes each reads only its own share. A path may be a list, a pattern, a URL, `archive!member`,
+    or compressed (`find_files`).
+
+    Args:
+        token_indexers: the indexers of the text fields; single ids under the name "tokens" unless given.
+        skip_bad_lines: whether a unit that cannot be read is left out, counted and reported, instead of ending the run.
+        max_instances: read at most this many instances, counted over all processes together; None for all.
+        serialization_dir: folder of the training run.
+
+    Raises:
+        DataError: (when reading) a unit cannot be read, or there is none at all; the message says where.
+    """
+
+    text_field_names: ClassVar[tuple[str, ...]] = ("tokens",)
+    """The fields that `apply_token_indexers` looks after."""
+
+    unit_name: ClassVar[str] = "line"
+    """What a unit is called in messages."""
+
+    def __init__(
+        self,
+        token_indexers: dict[str, TokenIndexer] | None = None,
+        skip_bad_lines: bool = False,
+        max_instances: int | None = None,
+        serialization_dir: str | None = None,
+    ) -> None:
+        super().__init__(
+            max_instances=max_instances,
+            manual_distributed_sharding=True,
+            manual_multiprocess_sharding=True,
+            serialization_dir=serialization_dir,
+        )
+        self._token_indexers = token_indexers or {"tokens": SingleIdTokenIndexer()}
+        self._skip_bad_lines = skip_bad_lines
+        # a subclass that overrides `text_to_instance` alone counts on tokens
+        self._takes_words = speaks_for(type(self), "_instance_of", "text_to_instance")
+
+    def apply_token_indexers(self, instance: Instance) -> None:
+        """Give the text fields their indexers."""
+        fields = instance.fields
+        for name in self.text_field_names:
+            if name in fields:
+                set_token_indexers(fields[name], self._token_indexers)
+
+    def _find_files(self, file_path: Any) -> list[DataFile]:
+        """The files that a data path stands for."""
+        return find_files(file_path)
+
+    def _units(self, file: DataFile) -> Iterable[tuple[int, Any]]:
+        """The units of a file: (number of its first line, what `_instance_of` takes); a subclass may write this.
+
+        Unless it does, every line that is not blank is a unit. In place of a unit that it cannot make it hands over the
+        `DataError` that says why, which is raised or counted when its turn comes.
+        """
+        for number, line in enumerate(file.lines(), start=1):
+            if line and not line.isspace():
+                yield number, line
+
+    def _instance_of(self, unit: Any, file: str, line: int) -> Instance | None:
+        """The instance of a unit, or None for one that is left out on purpose; a subclass must write this.
+
+        Args:
+            unit: from `_units`.
+            file: name of its file.
+            line: number of its first line.
+
+        Raises:
+            DataError: the unit cannot be read.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no _instance_of")
+
+    def _as_tokens(self, words: list[str]) -> list[Token] | list[str]:
+        """What to give `text_to_instance` for words: the words, unless it belongs to somebody else."""
+        return words if self._takes_words else [Token(word) for word in words]
+
+    def _read(self, file_path: Any) -> Iterator[Instance]:
+        files = self._find_files(file_path)
+        bad_lines = BadLines(self._skip_bad_lines)
+        num_instances = 0
+        try:
+            for file, line, unit in self._every_nth(self._units_of(files), for_ranks=True, for_workers=True):
+                try:
+                    if isinstance(unit, DataError):
+                        raise unit
+                    instance = self._instance_of(unit, file, line)
+                except DataError as error:
+                    bad_lines.add(error)
+                    continue
+                if instance is not None:
+                    num_instances += 1
+                    yield instance
+        finally:  # whoever has enough instances stops asking for more
+            self._report(str(file_path), bad_lines)
+        self._check_not_empty(str(file_path), num_instances, bad_lines)
+
+    def _units_of(self, files: list[DataFile]) -> Iterator[tuple[str, int, Any]]:
+        """The units of all files, each with the name of the file and the number of the line.
+
+        Raises:
+            DataError: there is none at all. (It is no error if only this process's share of them is empty.)
+        """
+        empty = True
+        for file in files:
+            name = file.name
+            for line, unit in self._units(file):
+                empty = False
+                yield name, line, unit
+        if empty:
+            names = ", ".join(file.name for file in files)
+            raise DataError(
+                f"{names}: expected at least one {self.unit_name}, got none; is this the right file?"
+            )
+
+    def _report(self, what: str, bad_lines: BadLines) -> None:
+        """Log what was left out of a pass over the data."""
+        bad_lines.report(what)
+
+    def _check_not_empty(self, what: str, num_instances: int, bad_lines: BadLines) -> None:
+        """Raise an error if nothing could be read; one of several processes may have had no share."""
+        alone = self._worker_info is None and self._distributed_info is None
+        if alone and not num_instances and bad_lines.num_skipped:
+            raise DataError(f"{what}: none of the {bad_lines.num_skipped} {self.unit_name}s could be read")
+
+
+def set_token_indexers(field: object, token_indexers: dict[str, TokenIndexer]) -> None:
+    """Give a text field, or each text field of a list of them, its indexers."""
+    if isinstance(field, TextField):
+        field.token_indexers = token_indexers
+    elif isinstance(field, ListField):
+        for one in field.field_list:
+            set_token_indexers(one, token_indexers)
