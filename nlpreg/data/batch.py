@@ -1,0 +1,116 @@
+"""A batch: instances that become tensors together."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.util import ensure_list
+from nlpreg.data.corpus import index_instances
+from nlpreg.data.fields.field import Field
+from nlpreg.data.fields.many_fields import batch_fields, padding_lengths_of_fields
+from nlpreg.data.instance import Instance
+
+if TYPE_CHECKING:
+    from nlpreg.data.vocabulary import Vocabulary
+
+logger = logging.getLogger(__name__)
+
+
+class Batch(Iterable[Instance]):
+    """Instances with the same fields, and the tensors they make together.
+
+    Args:
+        instances: the instances; they stay where they are, unchanged.
+
+    Raises:
+        ConfigurationError: an instance has other fields than the rest, or a field of another class.
+    """
+
+    __slots__ = ("_columns", "instances")
+
+    def __init__(self, instances: Iterable[Instance]) -> None:
+        self.instances: list[Instance] = ensure_list(instances)
+        # the fields of each name, one for each instance
+        self._columns: dict[str, list[Field[Any]]] = {}
+        self._check_types()
+
+    def _check_types(self) -> None:
+        """Sort the fields by name, and make sure that those of one name go together."""
+        all_fields = [instance.fields for instance in self.instances]
+        if not all_fields:
+            return
+        names = all_fields[0].keys()
+        for fields in all_fields:
+            if fields.keys() != names:
+                raise ConfigurationError(
+                    f"a batch needs the same fields in every instance, got {sorted(names)} in one and "
+                    f"{sorted(fields)} in another"
+                )
+        for name in names:
+            self._columns[name] = column = [fields[name] for fields in all_fields]
+            if len(set(map(type, column))) > 1:
+                found = sorted({type(field).__name__ for field in column})
+                raise ConfigurationError(
+                    f"a batch needs a field of one class under each name, got {found} under {name!r}"
+                )
+
+    def get_padding_lengths(self) -> dict[str, dict[str, int]]:
+        """The greatest padding lengths of each field."""
+        return {name: padding_lengths_of_fields(column) for name, column in self._columns.items()}
+
+    def as_tensor_dict(
+        self,
+        padding_lengths: Mapping[str, Mapping[str, int]] | None = None,
+        verbose: bool = False,
+    ) -> dict[str, Any]:
+        """The tensors of every field, padded to the longest instance; the instances must be indexed.
+
+        Args:
+            padding_lengths: by field and key, lengths to pad or cut to in place of the greatest.
+            verbose: whether to log the lengths.
+        """
+        lengths = self.get_padding_lengths()
+        for name, given in (padding_lengths or {}).items():
+            if name in lengths:
+                lengths[name].update(given)
+        if verbose:
+            logger.info("batch of %d, padded to %s", len(self.instances), lengths)
+        return {name: batch_fields(column, lengths[name]) for name, column in self._columns.items()}
+
+    def index_instances(self, vocab: Vocabulary) -> None:
+        """Index the instances."""
+        index_instances(self.instances, vocab)
+
+    def print_statistics(self) -> None:
+        """Print the spread of the padding lengths.
+
+        Raises:
+            ConfigurationError: the instances are not indexed.
+        """
+        lengths: defaultdict[str, list[int]] = defaultdict(list)
+        for instance in self.instances:
+            if not instance.indexed:
+                raise ConfigurationError(
+                    "Batch.print_statistics: index the instances first, by index_instances(vocab)"
+                )
+            for name, of_field in instance.get_padding_lengths().items():
+                for key, length in of_field.items():
+                    lengths[f"{name}.{key}"].append(length)
+        print(f"\n\n----Dataset Statistics----\n\n{len(self.instances)} instances")
+        for name, values in lengths.items():
+            print(
+                f"Statistics for {name}:\n\tLengths: Mean: {np.mean(values)}, Standard Dev: {np.std(values)}, "
+                f"Max: {np.max(values)}, Min: {np.min(values)}"
+            )
+
+    def __iter__(self) -> Iterator[Instance]:
+        return iter(self.instances)
+
+    def __len__(self) -> int:
+        return len(self.instances)

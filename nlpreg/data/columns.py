@@ -1,0 +1,92 @@
+"""Many short sequences held as few arrays, and padded by few operations on arrays."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+IntArray = NDArray[np.integer[Any]]
+
+
+class WordColumn:
+    """The words of many texts, each distinct word kept once.
+
+    Attributes:
+        words: the distinct words, in the order of their first appearance.
+        numbers: for each word of the texts, all in one row, its index in `words`.
+        lengths: number of words of each text.
+    """
+
+    __slots__ = ("lengths", "numbers", "words")
+
+    def __init__(self, texts: Sequence[Sequence[str]]) -> None:
+        flat = list(itertools.chain.from_iterable(texts))
+        number_of = {word: number for number, word in enumerate(dict.fromkeys(flat))}
+        self.words = list(number_of)
+        self.numbers = np.fromiter(map(number_of.__getitem__, flat), np.int32, len(flat))
+        self.lengths = lengths_of(texts)
+
+
+def lengths_of(rows: Sequence[Any]) -> NDArray[np.int64]:
+    """The length of each row."""
+    return np.fromiter(map(len, rows), np.int64, len(rows))
+
+
+def smallest(ids: IntArray) -> IntArray:
+    """The same ids, none of them negative, in the smallest unsigned type that holds them."""
+    return ids.astype(np.min_scalar_type(int(ids.max(initial=0))))
+
+
+def split_rows(values: IntArray, lengths: IntArray) -> list[IntArray]:
+    """One row of values cut into rows of the given lengths, without copying."""
+    bounds = [0, *np.cumsum(lengths).tolist()]
+    return [values[start:end] for start, end in itertools.pairwise(bounds)]
+
+
+def with_ends(
+    values: IntArray, lengths: IntArray, start: Iterable[int], end: Iterable[int]
+) -> tuple[IntArray, IntArray]:
+    """Rows, given as one row of values and lengths, each with the same values put before and after it."""
+    before, after = list(start), list(end)
+    if not before and not after:
+        return values, lengths
+    new_lengths = lengths + (len(before) + len(after))
+    row_ends = np.cumsum(new_lengths)
+    row_starts = row_ends - new_lengths
+    wider = np.empty(new_lengths.sum(), values.dtype)
+    is_old = np.ones(len(wider), bool)
+    at_ends = [row_starts + i for i in range(len(before))] + [
+        row_ends - len(after) + i for i in range(len(after))
+    ]
+    for positions, value in zip(at_ends, before + after, strict=True):
+        wider[positions] = value
+        is_old[positions] = False
+    wider[is_old] = values
+    return wider, new_lengths
+
+
+def padding_mask(lengths: IntArray, width: int) -> NDArray[np.bool_]:
+    """Which positions of padded rows hold something: `(len(lengths), width)`."""
+    return np.arange(width) < lengths[:, None]
+
+
+def pad_rows(rows: Sequence[Sequence[Any] | NDArray[Any]], width: int) -> NDArray[Any]:
+    """Rows of ids, or of booleans, as one array padded on the right with 0 or False; longer rows are cut.
+
+    Returns:
+        `(len(rows), width)`, int64 or bool.
+    """
+    lengths = lengths_of(rows)
+    if lengths.max(initial=0) > width:
+        rows = [row[:width] for row in rows]
+        lengths = np.minimum(lengths, width)
+    filled = [row for row in rows if len(row)]
+    is_bool = bool(filled) and isinstance(filled[0][0], (bool, np.bool_))
+    padded = np.zeros((len(rows), width), np.bool_ if is_bool else np.int64)
+    if filled:
+        padded[padding_mask(lengths, width)] = np.concatenate(filled)
+    return padded

@@ -1,0 +1,89 @@
+"""From the instances of a batch to its tensors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.optional import optional
+from nlpreg.common.registrable import Registrable
+from nlpreg.data.batch import Batch
+from nlpreg.data.data_loaders.data_loader import TensorDict
+from nlpreg.data.instance import Instance
+
+
+def nlpreg_collate(instances: list[Instance]) -> TensorDict:
+    """The tensors of indexed instances, padded to the longest."""
+    return Batch(instances).as_tensor_dict()
+
+
+class DataCollator(Registrable):
+    """Makes the tensors of a batch, and whatever should be done to them before the model gets them."""
+
+    default_implementation = "nlpreg"
+
+    def __call__(self, instances: list[Instance]) -> TensorDict:
+        """The tensors of indexed instances; a subclass must write this."""
+        raise NotImplementedError(f"{type(self).__name__} has no __call__")
+
+
+@DataCollator.register("nlpreg")
+class DefaultDataCollator(DataCollator):
+    """Pads the instances to the longest and does nothing else."""
+
+    def __call__(self, instances: list[Instance]) -> TensorDict:
+        """The tensors of indexed instances."""
+        return nlpreg_collate(instances)
+
+
+@DataCollator.register("language_model")
+class LanguageModelingDataCollator(DataCollator):
+    """Hides random word pieces of each batch, for training a transformers language model to find them.
+
+    The ids with pieces hidden take the place of the real ones; `labels` beside them holds the real ids of the hidden pieces and
+    -100 elsewhere.
+
+    Args:
+        model_name: name or folder of the model, for its tokenizer.
+        mlm: whether to hide pieces. Without, nothing is hidden and the labels are all ids but padding.
+        mlm_probability: chance, from 0 to 1, that a piece is hidden.
+        filed_name: name of the text field (spelt as in AllenNLP).
+        namespace: name of its indexer.
+
+    Raises:
+        ImportError: transformers is not installed.
+        ConfigurationError: when called, a batch without that field and indexer.
+    """
+
+    def __init__(
+        self,
+        model_name: str,
+        mlm: bool = True,
+        mlm_probability: float = 0.15,
+        filed_name: str = "source",
+        namespace: str = "tokens",
+    ) -> None:
+        from nlpreg.common import cached_transformers  # needs an optional package
+
+        transformers = optional("transformers", extra="transformers")
+        self._field_name = filed_name
+        self._namespace = namespace
+        self.tokenizer = cached_transformers.get_tokenizer(model_name)
+        self._collator = transformers.DataCollatorForLanguageModeling(
+            tokenizer=self.tokenizer, mlm=mlm, mlm_probability=mlm_probability
+        )
+
+    def __call__(self, instances: list[Instance]) -> TensorDict:
+        """The tensors of indexed instances, with pieces hidden."""
+        batch: dict[str, Any] = dict(nlpreg_collate(instances))
+        try:
+            tensors = batch[self._field_name][self._namespace]
+            ids = tensors["token_ids"]
+        except (KeyError, TypeError):
+            raise ConfigurationError(
+                f"language_model collator: expected batches with {self._field_name!r}, {self._namespace!r}, 'token_ids', got "
+                f"fields {sorted(batch)}; set filed_name and namespace to your field and its pretrained_transformer indexer"
+            ) from None
+        hidden = self._collator([{"input_ids": row} for row in ids])
+        tensors["token_ids"], tensors["labels"] = hidden["input_ids"], hidden["labels"]
+        return batch

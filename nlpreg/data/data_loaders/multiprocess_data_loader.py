@@ -1,0 +1,228 @@
+"""The loader for every day: from a reader, in memory or as a stream, with or without worker processes."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.tqdm import Tqdm
+from nlpreg.common.util import int_to_device
+from nlpreg.data.corpus import index_instances
+from nlpreg.data.data_loaders.batching import batch_indices, pick
+from nlpreg.data.data_loaders.data_collator import DataCollator, DefaultDataCollator
+from nlpreg.data.data_loaders.data_loader import DataLoader, TensorDict
+from nlpreg.data.data_loaders.instance_reading import read_with_workers
+from nlpreg.data.data_loaders.prefetch import prefetched
+from nlpreg.data.data_loaders.resumable_data_loader import ResumableDataLoader
+from nlpreg.data.data_loaders.stream import BatchStream, InstanceStream
+from nlpreg.data.data_loaders.worker_error import WorkerError
+from nlpreg.data.data_loaders.worker_pool import WorkerPool
+from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DatasetReaderInput
+from nlpreg.data.instance import Instance
+from nlpreg.data.order import current_rank, order_generator
+from nlpreg.data.samplers.batch_sampler import BatchSampler
+from nlpreg.data.vocabulary import Vocabulary
+
+__all__ = ["MultiProcessDataLoader", "WorkerError"]
+
+# How many batches the thread of an in-memory loader, or each worker of a streaming one, makes ahead.
+_BATCHES_AHEAD = 8
+
+
+@DataLoader.register("multiprocess")
+class MultiProcessDataLoader(ResumableDataLoader):
+    """Batches of what a reader finds, in memory or streamed.
+
+    In memory (`max_instances_in_memory` is None), everything is read once, in the constructor. Resuming costs nothing. Workers
+    share the reading, if it is slow enough for that to help; each epoch's batches are made here and, if there are workers at
+    all, ahead of time in a second thread.
+
+    Streamed, the data are read again on each pass, and no more than `max_instances_in_memory` instances are held (by each
+    worker). Batches are made in the workers if there are any, and come from them in turn, so that the order is always the same.
+    Resuming in the middle of a pass reads up to there again, but makes no tensors for it. It is exact with the same number of
+    workers.
+
+    Order follows from the run's seed, the pass over the data and the rank. A batch sampler that draws random numbers must take
+    them from its `generator` for that to hold.
+
+    Args:
+        reader: reads the data.
+        data_path: what it reads.
+        batch_size: number of instances in a batch.
+        drop_last: whether to leave out the last batch where it is smaller.
+        shuffle: whether the order is random: over everything, or streamed, within a pool of `max_instances_in_memory`.
+        batch_sampler: makes the batches, in place of the three above: of everything, or streamed, of one chunk of
+            `max_instances_in_memory` after the other.
+        batches_per_epoch: number of batches of an epoch, in place of one pass over the data.
+        num_workers: number of worker processes. Readers that divide their work by `shard_iterable` gain most.
+        max_instances_in_memory: see above.
+        start_method: how workers are started: "fork" (which shares what is in memory), "spawn" or "forkserver" (for which
+            reader, collator and sampler must pickle).
+        cuda_device: device to put batches on.
+        quiet: whether to hide the progress bar.
+        collate_fn: makes the tensors of a batch.
+
+    Raises:
+        ValueError: arguments that contradict each other; or an iteration is started before `index_with`.
+        ConfigurationError: there are no instances.
+        WorkerError: with workers, something raised while reading or, streamed, while making batches.
+    """
+
+    def __init__(
+        self,
+        reader: DatasetReader,
+        data_path: DatasetReaderInput,
+        *,
+        batch_size: int | None = None,
+        drop_last: bool = False,
+        shuffle: bool = False,
+        batch_sampler: BatchSampler | None = None,
+        batches_per_epoch: int | None = None,
+        num_workers: int = 0,
+        max_instances_in_memory: int | None = None,
+        start_method: str = "fork",
+        cuda_device: int | str | torch.device | None = None,
+        quiet: bool = False,
+        collate_fn: DataCollator = DefaultDataCollator(),  # noqa: B008 - it holds nothing
+    ) -> None:
+        super().__init__(batches_per_epoch)
+        self.reader = reader
+        self.data_path = data_path
+        self.batch_size = batch_size
+        self.drop_last = drop_last
+        self.shuffle = shuffle
+        self.batch_sampler = batch_sampler
+        self.num_workers = num_workers
+        self.max_instances_in_memory = max_instances_in_memory
+        self.start_method = start_method
+        self.quiet = quiet
+        self.collate_fn = collate_fn
+        self._check_arguments()
+        if cuda_device is not None:
+            self.cuda_device = (
+                int_to_device(cuda_device) if isinstance(cuda_device, int) else torch.device(cuda_device)
+            )
+        self._stream = InstanceStream(reader, data_path, num_workers)
+        self._vocab: Vocabulary | None = None
+        # streamed: number of batches that each worker has given in the present pass
+        self._given = [0] * max(1, num_workers)
+        self._instances: list[Instance] | None = None
+        if max_instances_in_memory is None:
+            self._instances = list(self._read())
+            if not self._instances and reader.max_instances != 0:
+                raise ConfigurationError(f"{data_path}: {type(reader).__name__} found no instances there")
+
+    def _check_arguments(self) -> None:
+        """Make sure that the arguments agree."""
+        if self.num_workers < 0:
+            raise ValueError(f"num_workers: expected 0 or more, got {self.num_workers}")
+        if self.batch_size is not None and self.batch_size < 1:
+            raise ValueError(f"batch_size: expected 1 or more, got {self.batch_size}")
+        if self.batch_sampler is None and self.batch_size is None:
+            raise ValueError("a data loader needs a batch_size or a batch_sampler, and got neither")
+        if self.batch_sampler is not None:
+            for name in ("batch_size", "drop_last", "shuffle"):
+                if getattr(self, name):
+                    raise ValueError(
+                        f"{name} and batch_sampler exclude each other, since the sampler decides that; drop one of them"
+                    )
+        limit = self.max_instances_in_memory
+        if limit is not None and limit < (self.batch_size or 1):
+            raise ValueError(
+                f"max_instances_in_memory: expected the batch size ({self.batch_size or 1}) or more, got {limit}"
+            )
+
+    def _read(self) -> Iterator[Instance]:
+        """All instances, with token indexers."""
+        if self.num_workers > 0:
+            instances = read_with_workers(self._stream, self.start_method)
+        else:
+            instances = self._stream.read()
+        bar: Iterator[Instance] = iter(Tqdm.tqdm(instances, desc="loading instances", disable=self.quiet))
+        return bar
+
+    def __len__(self) -> int:
+        if self.batches_per_epoch is not None:
+            return self.batches_per_epoch
+        if self._instances is None:
+            raise TypeError(
+                "the number of batches of a streamed data set is not known; set batches_per_epoch where it is needed"
+            )
+        if self.batch_sampler is not None:
+            self._set_generator(self._position.data_pass)
+            return self.batch_sampler.get_num_batches(self._instances)
+        assert self.batch_size is not None  # there is a sampler or a size
+        batches = len(self._instances) / self.batch_size
+        return math.floor(batches) if self.drop_last else math.ceil(batches)
+
+    def __iter__(self) -> Iterator[TensorDict]:
+        if self._vocab is None:
+            raise ValueError(
+                f"{type(self).__name__} was iterated over before index_with(vocab) was called, so there are no ids yet"
+            )
+        return super().__iter__()
+
+    def _batches_of_pass(self, data_pass: int, start: int) -> Iterator[TensorDict]:
+        if self._instances is None:
+            return self._streamed(data_pass, start)
+        instances = self._instances
+        batches = (self.collate_fn(pick(instances, indices)) for indices in self._indices(data_pass)[start:])
+        return prefetched(batches, _BATCHES_AHEAD) if self.num_workers > 0 else batches
+
+    def _indices(self, data_pass: int) -> list[list[int]]:
+        """In memory: the indices of the instances of each batch of a pass."""
+        assert self._instances is not None
+        if self.batch_sampler is not None:
+            self._set_generator(data_pass)
+            return list(self.batch_sampler.get_batch_indices(self._instances))
+        assert self.batch_size is not None  # there is a sampler or a size
+        generator = order_generator(data_pass) if self.shuffle else None
+        return batch_indices(len(self._instances), self.batch_size, generator, self.drop_last)
+
+    def _set_generator(self, data_pass: int) -> None:
+        # a sampler of a plugin need not derive from ours
+        sampler: Any = self.batch_sampler
+        if hasattr(sampler, "set_generator"):
+            sampler.set_generator(order_generator(data_pass))
+
+    def _streamed(self, data_pass: int, start: int) -> Iterator[TensorDict]:
+        """Streamed: the batches of a pass, made here or in workers."""
+        assert self._vocab is not None and self.max_instances_in_memory is not None
+        stream = BatchStream(
+            self._stream,
+            self.max_instances_in_memory,
+            self.batch_size,
+            self.drop_last,
+            self.shuffle,
+            self.batch_sampler,
+            self.collate_fn,
+            self._vocab,
+            data_pass,
+            current_rank(),
+            start,
+        )
+        if self.num_workers == 0:
+            yield from stream.batches()
+            return
+        with WorkerPool(
+            stream.batches_of_worker, self.num_workers, self.start_method, _BATCHES_AHEAD
+        ) as pool:
+            left_out = [pool.receive(worker)[1] for worker in range(self.num_workers)]
+            batches = pool.receive_in_turn(left_out)
+            for _, batch in itertools.islice(batches, start - sum(left_out), None):
+                yield batch
+
+    def iter_instances(self) -> Iterator[Instance]:
+        """The instances in reading order; streamed, they are read for this."""
+        return iter(self._instances) if self._instances is not None else self._read()
+
+    def index_with(self, vocab: Vocabulary) -> None:
+        """Index the instances in memory now, streamed ones as they are read."""
+        self._vocab = vocab
+        if self._instances is not None:
+            index_instances(self._instances, vocab)

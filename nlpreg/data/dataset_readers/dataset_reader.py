@@ -1,0 +1,189 @@
+"""The base class of everything that turns files into instances, and the rules by which its work is shared out."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Dict, List, TypeVar, Union  # noqa: UP035 - aliases that plugins import and inspect
+
+import torch.distributed as dist
+
+from nlpreg.common.registrable import Registrable
+from nlpreg.data.instance import Instance
+
+T = TypeVar("T")
+
+PathOrStr = Union[os.PathLike, str]  # type: ignore[type-arg]  # a path of either kind, as users write it
+DatasetReaderInput = Union[PathOrStr, List[PathOrStr], Dict[str, PathOrStr]]  # noqa: UP006
+
+
+@dataclass(frozen=True)
+class WorkerInfo:
+    """Which worker of a data loader this process is.
+
+    Args:
+        num_workers: how many worker processes read together.
+        id: number of this one, from 0.
+    """
+
+    num_workers: int
+    id: int
+
+
+@dataclass(frozen=True)
+class DistributedInfo:
+    """Which process of a distributed training this is.
+
+    Args:
+        world_size: how many processes train together.
+        global_rank: number of this one, from 0.
+    """
+
+    world_size: int
+    global_rank: int
+
+
+class DatasetReader(Registrable):
+    """Reads instances from files.
+
+    A subclass writes `_read`, best as a generator, and `text_to_instance`, which `_read` and the predictors share. Text
+    fields are made without token indexers, which `apply_token_indexers` adds in the process that uses the instances.
+    `TextField.from_words` is the cheap way to make a text field when only the words matter.
+
+    When several processes train or read, every instance must be seen by one of them. `read` sees to it by handing on
+    every n-th instance, so that each process still makes all of them; a reader that sets both `manual_*` flags and
+    wraps what it loops over in `shard_iterable` does only its own share.
+
+    Args:
+        max_instances: read at most this many instances, counted over all processes together; None for all.
+        manual_distributed_sharding: whether `_read` itself leaves out what belongs to other training processes.
+        manual_multiprocess_sharding: whether `_read` itself leaves out what belongs to other loader workers.
+        serialization_dir: folder of the training run, for readers that look for something there.
+
+    Raises:
+        ValueError: `max_instances` below 0.
+    """
+
+    def __init__(
+        self,
+        max_instances: int | None = None,
+        manual_distributed_sharding: bool = False,
+        manual_multiprocess_sharding: bool = False,
+        serialization_dir: str | None = None,
+    ) -> None:
+        if max_instances is not None and max_instances < 0:
+            raise ValueError(
+                f"max_instances: expected 0 or more, got {max_instances}; leave it out to read everything"
+            )
+        self.max_instances = max_instances
+        self.manual_distributed_sharding = manual_distributed_sharding
+        self.manual_multiprocess_sharding = manual_multiprocess_sharding
+        self.serialization_dir = serialization_dir
+        self._worker_info: WorkerInfo | None = None
+        self._distributed_info: DistributedInfo | None = None
+        if dist.is_available() and dist.is_initialized():
+            self._distributed_info = DistributedInfo(dist.get_world_size(), dist.get_rank())
+
+    def read(self, file_path: DatasetReaderInput) -> Iterator[Instance]:
+        """The instances of a file that belong to this process, one by one as they are asked for.
+
+        Token indexers are applied, except in a loader worker: the process that uses the instances does it then.
+        """
+        if isinstance(file_path, os.PathLike):
+            file_path = os.fspath(file_path)
+        instances = self._share(self._read(file_path))
+        if self._worker_info is not None:
+            yield from instances
+        else:
+            for instance in instances:
+                self.apply_token_indexers(instance)
+                yield instance
+
+    # Any: a subclass names its own kind of path (a str, a mapping of names to paths).
+    def _read(self, file_path: Any) -> Iterable[Instance]:
+        """Every instance of a file; a subclass must write this."""
+        raise NotImplementedError(f"{type(self).__name__} has no _read")
+
+    # Any: the inputs differ from reader to reader.
+    def text_to_instance(self, *args: Any, **kwargs: Any) -> Instance:
+        """One instance from its parts, without token indexers; a subclass must write this."""
+        raise NotImplementedError(f"{type(self).__name__} has no text_to_instance")
+
+    def apply_token_indexers(self, instance: Instance) -> None:
+        """Give the text fields of an instance their token indexers; it may be called more than once on an instance."""
+
+    def get_worker_info(self) -> WorkerInfo | None:
+        """Which loader worker this is, or None in the main process."""
+        return self._worker_info
+
+    def get_distributed_info(self) -> DistributedInfo | None:
+        """Which process of a distributed training this is, or None when there is only one."""
+        return self._distributed_info
+
+    def _set_worker_info(self, info: WorkerInfo | None) -> None:
+        """Say which worker this is; a reader that wraps others passes it on."""
+        self._worker_info = info
+
+    def _set_distributed_info(self, info: DistributedInfo | None) -> None:
+        """Say which training process this is; a reader that wraps others passes it on."""
+        self._distributed_info = info
+
+    def shard_iterable(self, iterable: Iterable[T]) -> Iterator[T]:
+        """The items of `iterable` that belong to this process; for use inside `_read`, with one process or many.
+
+        Raises:
+            ValueError: the reader has not set both `manual_*` flags, so `read` would share out the items again.
+        """
+        if not (self.manual_distributed_sharding and self.manual_multiprocess_sharding):
+            raise ValueError(
+                f"{type(self).__name__}.shard_iterable: expected a reader with manual_distributed_sharding and "
+                "manual_multiprocess_sharding both true; pass both to super().__init__"
+            )
+        items = self._every_nth(iterable, for_ranks=True, for_workers=True)
+        return itertools.islice(items, self._share_of_max_instances())
+
+    def _share(self, instances: Iterable[Instance]) -> Iterator[Instance]:
+        """What `read` keeps of the instances of `_read`."""
+        is_one_of_many = self._worker_info is not None and self._worker_info.num_workers > 1
+        if is_one_of_many and not self.manual_multiprocess_sharding:
+            warnings.warn(
+                f"{type(self).__name__} runs in a loader worker but does not divide its work: every worker reads "
+                "everything and drops what others keep. Set manual_multiprocess_sharding and use shard_iterable.",
+                UserWarning,
+                stacklevel=3,
+            )
+        kept = self._every_nth(
+            instances,
+            for_ranks=not self.manual_distributed_sharding,
+            for_workers=not self.manual_multiprocess_sharding,
+        )
+        return itertools.islice(kept, self._share_of_max_instances())
+
+    def _every_nth(self, items: Iterable[T], for_ranks: bool, for_workers: bool) -> Iterator[T]:
+        """First every n-th item for this rank, then every n-th of those for this worker."""
+        kept = iter(items)
+        if for_ranks and self._distributed_info is not None:
+            info = self._distributed_info
+            kept = itertools.islice(kept, info.global_rank, None, info.world_size)
+        if for_workers and self._worker_info is not None:
+            kept = itertools.islice(kept, self._worker_info.id, None, self._worker_info.num_workers)
+        return kept
+
+    def _share_of_max_instances(self) -> int | None:
+        """How many of `max_instances` this process may read; None for no limit."""
+        share = self.max_instances
+        if share is None:
+            return None
+        if self._distributed_info is not None:
+            share = _share_of(share, self._distributed_info.world_size, self._distributed_info.global_rank)
+        if self._worker_info is not None:
+            share = _share_of(share, self._worker_info.num_workers, self._worker_info.id)
+        return share
+
+
+def _share_of(total: int, num_parts: int, part: int) -> int:
+    """Size of one of `num_parts` parts of `total`, the first parts taking the remainder."""
+    return total // num_parts + (part < total % num_parts)

@@ -1,0 +1,56 @@
+"""A value that all instances of a batch agree on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nlpreg.data.fields.field import Field
+
+
+class FlagField(Field[Any]):
+    """A value passed to the model as it is, once for the whole batch; it tells the model what to do with the batch.
+
+    Args:
+        flag_value: any value that can be compared.
+
+    Raises:
+        ValueError: when batching, instances with different values.
+    """
+
+    __slots__ = ("flag_value",)
+
+    def __init__(self, flag_value: Any) -> None:
+        self.flag_value = flag_value
+
+    def get_padding_lengths(self) -> dict[str, int]:
+        """Nothing to pad."""
+        return {}
+
+    def as_tensor(self, padding_lengths: dict[str, int]) -> Any:
+        """The value."""
+        return self.flag_value
+
+    def empty_field(self) -> FlagField:
+        """The same value."""
+        return FlagField(self.flag_value)
+
+    def batch_tensors(self, tensor_list: list[Any]) -> Any:
+        """The value that all share."""
+        first = tensor_list[0]
+        for value in tensor_list:
+            if value != first:
+                raise ValueError(
+                    f"FlagField: expected one value in the whole batch, got {first!r} and {value!r}; keep instances of "
+                    "different values in batches of their own, or use a MetadataField"
+                )
+        return first
+
+    def human_readable_repr(self) -> Any:
+        """The value."""
+        return self.flag_value
+
+    def __len__(self) -> int:
+        return 1
+
+    def __str__(self) -> str:
+        return f"FlagField({self.flag_value})"

@@ -1,0 +1,123 @@
+"""A class of the whole instance."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.data.fields.field import Field, VocabCounter
+from nlpreg.data.fields.label_namespaces import check_label_namespace
+from nlpreg.data.fields.many_fields import add_counts
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from nlpreg.data.vocabulary import Vocabulary
+
+
+class LabelField(Field[torch.Tensor]):
+    """One label, of an instance or of an element of a `ListField`, where -1 stands for padding.
+
+    Args:
+        label: a str to be looked up, or with `skip_indexing` an int that is the id.
+        label_namespace: namespace of the vocabulary that holds the labels.
+        skip_indexing: whether the label is an id already; the vocabulary then plays no part.
+
+    Shape:
+        `()`, int64.
+
+    Raises:
+        ConfigurationError: the label is no int with `skip_indexing`, or no str without; or the tensor is asked for before
+            `index`.
+    """
+
+    __slots__ = ("_label_id", "_label_namespace", "_skip_indexing", "label")
+
+    def __init__(
+        self, label: str | int, label_namespace: str = "labels", skip_indexing: bool = False
+    ) -> None:
+        self.label = label
+        self._label_namespace = label_namespace
+        self._skip_indexing = skip_indexing
+        self._label_id: int | None = None
+        check_label_namespace(label_namespace)
+        expected = int if skip_indexing else str
+        if not isinstance(label, expected):
+            hint = "" if skip_indexing else "; for labels that are ids already, set skip_indexing"
+            raise ConfigurationError(
+                f"LabelField: expected a label of type {expected.__name__} with skip_indexing={skip_indexing}, got "
+                f"{label!r} ({type(label).__name__}){hint}"
+            )
+        if skip_indexing:
+            self._label_id = int(label)
+
+    def count_vocab_items(self, counter: VocabCounter) -> None:
+        """Count the label."""
+        if not self._skip_indexing:
+            counter[self._label_namespace][str(self.label)] += 1
+
+    def index(self, vocab: Vocabulary) -> None:
+        """Look the label up."""
+        if not self._skip_indexing:
+            self._label_id = vocab.get_token_index(str(self.label), self._label_namespace)
+
+    def get_padding_lengths(self) -> dict[str, int]:
+        """Nothing to pad."""
+        return {}
+
+    def as_tensor(self, padding_lengths: dict[str, int]) -> torch.Tensor:
+        """The id."""
+        return torch.tensor(self._id(), dtype=torch.int64)
+
+    def empty_field(self) -> LabelField:
+        """The label -1."""
+        return LabelField(-1, self._label_namespace, skip_indexing=True)
+
+    def group_key(self) -> Hashable:
+        """Labels of one namespace go together."""
+        return self._label_namespace, self._skip_indexing
+
+    @classmethod
+    def count_many(cls, fields: Sequence[Self], counter: VocabCounter) -> None:
+        """Count all labels."""
+        if not fields[0]._skip_indexing:
+            add_counts(Counter(str(field.label) for field in fields), counter[fields[0]._label_namespace])
+
+    @classmethod
+    def index_many(cls, fields: Sequence[Self], vocab: Vocabulary) -> None:
+        """Look each distinct label up once."""
+        if fields[0]._skip_indexing:
+            return
+        distinct = list(dict.fromkeys(str(field.label) for field in fields))
+        id_of = dict(
+            zip(distinct, vocab.get_token_indices(distinct, fields[0]._label_namespace), strict=True)
+        )
+        for field in fields:
+            field._label_id = id_of[str(field.label)]
+
+    @classmethod
+    def as_tensor_of_many(cls, fields: Sequence[Self], padding_lengths: Mapping[str, int]) -> torch.Tensor:
+        """The ids of all fields."""
+        return torch.tensor([field._id() for field in fields], dtype=torch.int64)
+
+    def human_readable_repr(self) -> str | int:
+        """The label."""
+        return self.label
+
+    def _id(self) -> int:
+        """The id, which must be there by now."""
+        if self._label_id is None:
+            raise ConfigurationError(
+                f"LabelField: the label {self.label!r} is not indexed yet; call index(vocab) before asking for the tensor"
+            )
+        return self._label_id
+
+    def __len__(self) -> int:
+        return 1
+
+    def __str__(self) -> str:
+        return f"LabelField with label: {self.label} in namespace: '{self._label_namespace}'."

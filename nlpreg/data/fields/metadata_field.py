@@ -1,0 +1,80 @@
+"""Whatever should travel with an instance without becoming a tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from nlpreg.data.fields.field import Field
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class MetadataField(Field[Any], Mapping[str, Any]):
+    """Any object, passed to the model in a list with one for each instance.
+
+    If the object is a mapping, so is the field.
+
+    Args:
+        metadata: the object.
+
+    Raises:
+        TypeError: the field is used as a mapping, and the object is none.
+    """
+
+    __slots__ = ("metadata",)
+
+    def __init__(self, metadata: Any) -> None:
+        self.metadata = metadata
+
+    def __getitem__(self, key: str) -> Any:
+        return self._mapping()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._mapping())
+
+    def __len__(self) -> int:
+        return len(self._mapping())
+
+    def _mapping(self) -> Mapping[str, Any]:
+        if not isinstance(self.metadata, Mapping):
+            raise TypeError(
+                f"MetadataField: expected metadata that is a mapping, got {type(self.metadata).__name__}; use `.metadata`"
+            )
+        return self.metadata
+
+    def get_padding_lengths(self) -> dict[str, int]:
+        """Nothing to pad."""
+        return {}
+
+    def as_tensor(self, padding_lengths: dict[str, int]) -> Any:
+        """The object."""
+        return self.metadata
+
+    def empty_field(self) -> MetadataField:
+        """None."""
+        return MetadataField(None)
+
+    def batch_tensors(self, tensor_list: list[Any]) -> Any:
+        """The objects as a list."""
+        return tensor_list
+
+    @classmethod
+    def padding_lengths_of_many(cls, fields: Sequence[Self]) -> dict[str, int]:
+        """Nothing to pad."""
+        return {}
+
+    def human_readable_repr(self) -> Any:
+        """The object."""
+        return self.metadata
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        return bool(self.metadata == other.metadata)
+
+    __hash__ = None  # type: ignore[assignment]  # equal by value, and open to change
+
+    def __str__(self) -> str:
+        return "MetadataField (print field.metadata to see its content)."

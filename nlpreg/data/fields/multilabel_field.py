@@ -1,0 +1,108 @@
+"""Several classes of the whole instance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.data.fields.field import Field, VocabCounter
+from nlpreg.data.fields.label_namespaces import check_label_namespace
+
+if TYPE_CHECKING:
+    from nlpreg.data.vocabulary import Vocabulary
+
+
+class MultiLabelField(Field[torch.Tensor]):
+    """Any number of labels, as a vector that is 1 at each of them.
+
+    Args:
+        labels: str, to be looked up, or with `skip_indexing` int.
+        label_namespace: namespace of the vocabulary that holds the labels.
+        skip_indexing: whether the labels are ids already; needs `num_labels`.
+        num_labels: length of the vector; by default the size of the namespace when the field is indexed.
+
+    Shape:
+        `(num_labels,)`, int64.
+
+    Raises:
+        ConfigurationError: the labels do not agree with `skip_indexing` and `num_labels`, or the tensor is asked for before
+            `index`.
+    """
+
+    __slots__ = ("_label_ids", "_label_namespace", "_num_labels", "_skip_indexing", "labels")
+
+    def __init__(
+        self,
+        labels: Sequence[str | int],
+        label_namespace: str = "labels",
+        skip_indexing: bool = False,
+        num_labels: int | None = None,
+    ) -> None:
+        self.labels = labels
+        self._label_namespace = label_namespace
+        self._skip_indexing = skip_indexing
+        self._num_labels = num_labels
+        self._label_ids: list[int] | None = None
+        check_label_namespace(label_namespace)
+        expected = int if skip_indexing else str
+        if not all(isinstance(label, expected) for label in labels):
+            raise ConfigurationError(
+                f"MultiLabelField: expected labels of type {expected.__name__} with skip_indexing={skip_indexing}, got "
+                f"{list(labels)!r}"
+            )
+        if skip_indexing:
+            ids = [int(label) for label in labels]
+            if ids and num_labels is None:
+                raise ConfigurationError(
+                    "MultiLabelField: expected num_labels with skip_indexing, got none; give it"
+                )
+            if ids and max(ids) >= (num_labels or 0):
+                raise ConfigurationError(
+                    f"MultiLabelField: expected labels below num_labels={num_labels}, got {max(ids)}"
+                )
+            self._label_ids = ids
+
+    def count_vocab_items(self, counter: VocabCounter) -> None:
+        """Count every label."""
+        if not self._skip_indexing:
+            for label in self.labels:
+                counter[self._label_namespace][str(label)] += 1
+
+    def index(self, vocab: Vocabulary) -> None:
+        """Look every label up."""
+        if not self._skip_indexing:
+            self._label_ids = vocab.get_token_indices(map(str, self.labels), self._label_namespace)
+        if self._num_labels is None:
+            self._num_labels = vocab.get_vocab_size(self._label_namespace)
+
+    def get_padding_lengths(self) -> dict[str, int]:
+        """Nothing to pad."""
+        return {}
+
+    def as_tensor(self, padding_lengths: dict[str, int]) -> torch.Tensor:
+        """Zeros, and ones at the labels."""
+        if self._label_ids is None or self._num_labels is None:
+            raise ConfigurationError(
+                f"MultiLabelField: the labels {list(self.labels)!r} are not indexed yet; call index(vocab) before asking "
+                "for the tensor"
+            )
+        tensor = torch.zeros(self._num_labels, dtype=torch.int64)
+        tensor[self._label_ids] = 1
+        return tensor
+
+    def empty_field(self) -> MultiLabelField:
+        """No labels: all zeros."""
+        return MultiLabelField([], self._label_namespace, skip_indexing=True, num_labels=self._num_labels)
+
+    def human_readable_repr(self) -> list[str | int]:
+        """The labels."""
+        return list(self.labels)
+
+    def __len__(self) -> int:
+        return 1
+
+    def __str__(self) -> str:
+        return f"MultiLabelField with labels: {self.labels} in namespace: '{self._label_namespace}'."

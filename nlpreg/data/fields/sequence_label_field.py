@@ -1,0 +1,182 @@
+"""A class of each element of a sequence."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+import torch
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.data.columns import lengths_of, pad_rows, split_rows
+from nlpreg.data.fields.field import Field, VocabCounter
+from nlpreg.data.fields.label_namespaces import check_label_namespace
+from nlpreg.data.fields.many_fields import add_counts
+from nlpreg.data.fields.sequence_field import SequenceField
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from nlpreg.data.vocabulary import Vocabulary
+
+
+class SequenceLabelField(Field[torch.Tensor]):
+    """A label for each element of a sequence, such as the part of speech of each word.
+
+    Padding is 0, which is also the id of a real label: losses and metrics must mask it.
+
+    Args:
+        labels: all of them str, to be looked up, or all int, which then are the ids.
+        sequence_field: what the labels belong to.
+        label_namespace: namespace of the vocabulary that holds the labels.
+
+    Shape:
+        `(num_tokens,)`, int64.
+
+    Raises:
+        ConfigurationError: another number of labels than elements, labels of mixed types, or the tensor is asked for
+            before `index`.
+    """
+
+    __slots__ = ("_indexed_labels", "_label_namespace", "_skip_indexing", "labels", "sequence_field")
+
+    def __init__(
+        self,
+        labels: list[str] | list[int],
+        sequence_field: SequenceField[Any],
+        label_namespace: str = "labels",
+    ) -> None:
+        self.labels = labels
+        self.sequence_field = sequence_field
+        self._label_namespace = label_namespace
+        self._skip_indexing = False
+        # a list of ints, or an array of them
+        self._indexed_labels: Any = None
+        check_label_namespace(label_namespace)
+        if len(labels) != sequence_field.sequence_length():
+            raise ConfigurationError(
+                f"SequenceLabelField: expected a label for each of {sequence_field.sequence_length()} elements, got "
+                f"{len(labels)}: {labels!r} for {sequence_field}"
+            )
+        types = set(map(type, labels))
+        if all(issubclass(one, int) for one in types):
+            self._indexed_labels = labels
+            self._skip_indexing = True
+        elif not all(issubclass(one, str) for one in types):
+            raise ConfigurationError(
+                f"SequenceLabelField: expected labels that are all str or all int, got {labels!r}"
+            )
+
+    def count_vocab_items(self, counter: VocabCounter) -> None:
+        """Count the labels."""
+        if not self._skip_indexing:
+            for label in self.labels:
+                counter[self._label_namespace][str(label)] += 1
+
+    def index(self, vocab: Vocabulary) -> None:
+        """Look the labels up."""
+        if not self._skip_indexing:
+            self._indexed_labels = vocab.get_token_indices(map(str, self.labels), self._label_namespace)
+
+    def get_padding_lengths(self) -> dict[str, int]:
+        """The number of elements."""
+        return {"num_tokens": self.sequence_field.sequence_length()}
+
+    def as_tensor(self, padding_lengths: dict[str, int]) -> torch.Tensor:
+        """The ids, padded with 0."""
+        return torch.from_numpy(pad_rows([self._ids()], padding_lengths["num_tokens"])[0]).long()
+
+    def empty_field(self) -> SequenceLabelField:
+        """No labels, of an empty sequence."""
+        empty: Any = self.sequence_field.empty_field()
+        return SequenceLabelField([], empty, self._label_namespace)
+
+    def group_key(self) -> Hashable:
+        """Labels of one namespace go together."""
+        return self._label_namespace, self._skip_indexing
+
+    @classmethod
+    def count_many(cls, fields: Sequence[Self], counter: VocabCounter) -> None:
+        """Count all labels."""
+        if not fields[0]._skip_indexing:
+            labels: Counter[Any] = Counter(itertools.chain.from_iterable(field.labels for field in fields))
+            add_counts(labels, counter[fields[0]._label_namespace])
+
+    @classmethod
+    def index_many(cls, fields: Sequence[Self], vocab: Vocabulary) -> None:
+        """Look each distinct label up once; every field gets an array of ids."""
+        if fields[0]._skip_indexing:
+            return
+        labels: list[Any] = [field.labels for field in fields]
+        distinct = list(dict.fromkeys(itertools.chain.from_iterable(labels)))
+        id_of = dict(
+            zip(distinct, vocab.get_token_indices(distinct, fields[0]._label_namespace), strict=True)
+        )
+        lengths = lengths_of(labels)
+        ids = map(id_of.__getitem__, itertools.chain.from_iterable(labels))
+        rows = split_rows(np.fromiter(ids, np.int32, int(lengths.sum())), lengths)
+        for field, row in zip(fields, rows, strict=True):
+            field._indexed_labels = row
+
+    @classmethod
+    def padding_lengths_of_many(cls, fields: Sequence[Self]) -> dict[str, int]:
+        """The greatest number of elements."""
+        return {"num_tokens": max(field.sequence_field.sequence_length() for field in fields)}
+
+    @classmethod
+    def as_tensor_of_many(cls, fields: Sequence[Self], padding_lengths: Mapping[str, int]) -> torch.Tensor:
+        """The ids of all fields: `(num_fields, num_tokens)`."""
+        rows = [field._ids() for field in fields]
+        return torch.from_numpy(pad_rows(rows, padding_lengths["num_tokens"])).long()
+
+    def human_readable_repr(self) -> list[str] | list[int]:
+        """The labels."""
+        return self.labels
+
+    def _ids(self) -> Any:
+        """The ids, which must be there by now."""
+        if self._indexed_labels is None:
+            raise ConfigurationError(
+                f"SequenceLabelField: the labels {self.labels!r} are not indexed yet; call index(vocab) before asking for "
+                "the tensor"
+            )
+        return self._indexed_labels
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __iter__(self) -> Iterator[str | int]:
+        return iter(self.labels)
+
+    @overload
+    def __getitem__(self, index: int) -> str | int: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str] | list[int]: ...
+    def __getitem__(self, index: int | slice) -> str | int | list[str] | list[int]:
+        return self.labels[index]
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        return (
+            self.labels == other.labels
+            and self._label_namespace == other._label_namespace
+            and self.sequence_field == other.sequence_field
+            and _as_list(self._indexed_labels) == _as_list(other._indexed_labels)
+        )
+
+    __hash__ = None  # equal by value, and open to change
+
+    def __str__(self) -> str:
+        return (
+            f"SequenceLabelField of length {len(self)} with labels: {self.labels} "
+            f"in namespace: '{self._label_namespace}'."
+        )
+
+
+def _as_list(ids: Any) -> list[int] | None:
+    """Ids as a plain list, however they are held."""
+    return None if ids is None else list(ids)

@@ -1,0 +1,330 @@
+"""A text as a sequence of tokens."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Dict, overload  # noqa: UP035 - an alias that plugins import
+
+import torch
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.data.columns import WordColumn
+from nlpreg.data.fields.field import VocabCounter
+from nlpreg.data.fields.many_fields import merge_counts, new_counter
+from nlpreg.data.fields.sequence_field import SequenceField
+from nlpreg.data.token_indexers.token_indexer import (
+    IndexedTokenList,
+    TokenIndexer,
+    can_count_words,
+    can_index_words,
+    can_pad_many,
+)
+from nlpreg.data.tokenizers.token_class import Token
+from nlpreg.data.tokenizers.tokenizer import Tokenizer
+from nlpreg.data.whole_list import speaks_for
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from nlpreg.data.vocabulary import Vocabulary
+
+TextFieldTensors = Dict[str, Dict[str, torch.Tensor]]  # noqa: UP006
+
+# between the name of an indexer and a key of its output, in padding keys
+_SEPARATOR = "___"
+
+
+class TextField(SequenceField[TextFieldTensors]):
+    """A text, and the indexers that turn its tokens into tensors.
+
+    A text of which only the words are known is made by `from_words`: it keeps the plain strings, and `Token` objects
+    are made when somebody asks for `tokens`.
+
+    Args:
+        tokens: the tokens, of nlpreg or of spaCy.
+        token_indexers: the indexers, by the names that the text field embedder uses. None: `apply_token_indexers` of the
+            reader sets them later.
+
+    Shape:
+        `{indexer: {key: tensor}}`; what the keys and shapes are is up to each indexer.
+
+    Raises:
+        ConfigurationError: something else than tokens is given, or tensors are asked for before `index`.
+        ValueError: the indexers are asked for and were never set.
+    """
+
+    __slots__ = ("_indexed_tokens", "_token_indexers", "_tokens", "_words")
+
+    def __init__(self, tokens: list[Token], token_indexers: dict[str, TokenIndexer] | None = None) -> None:
+        for token in tokens:
+            if not isinstance(token, Token) and not _is_spacy_token(token):
+                raise ConfigurationError(
+                    f"TextField: expected tokens, got {token!r} ({type(token).__name__}); tokenize the text first, or "
+                    "make the field by TextField.from_words"
+                )
+        self._words: list[str] | None = None  # set while `_tokens` is None, and the other way round
+        self._tokens: list[Token] | None = tokens
+        self._token_indexers = token_indexers
+        self._indexed_tokens: dict[str, IndexedTokenList] | None = None
+
+    @classmethod
+    def from_words(cls, words: list[str], token_indexers: dict[str, TokenIndexer] | None = None) -> Self:
+        """A field whose tokens have these texts and nothing else; the cheap way to make one."""
+        field = cls([], token_indexers)
+        field._words, field._tokens = words, None
+        return field
+
+    @classmethod
+    def from_text(
+        cls, text: str, tokenizer: Tokenizer, token_indexers: dict[str, TokenIndexer] | None = None
+    ) -> Self:
+        """A field of the tokens of a text, made the cheap way where the tokenizer gives nothing but words."""
+        words = None
+        if speaks_for(type(tokenizer), "split_words", "tokenize"):
+            words = tokenizer.split_words(text)
+        if words is None:
+            return cls(tokenizer.tokenize(text), token_indexers)
+        return cls.from_words(words, token_indexers)
+
+    @property
+    def tokens(self) -> list[Token]:
+        """The tokens; from the first time they are asked for, changes to this list are changes to the field."""
+        if self._tokens is None:
+            self._tokens, self._words = [Token(word) for word in self._words or []], None
+        return self._tokens
+
+    @tokens.setter
+    def tokens(self, tokens: list[Token]) -> None:
+        self._tokens, self._words = tokens, None
+
+    @property
+    def words(self) -> list[str]:
+        """The texts of the tokens; not to be changed."""
+        if self._words is not None:
+            return self._words
+        return [token.text for token in self.tokens]  # type: ignore[misc]  # whoever needs text checks for None
+
+    @property
+    def token_indexers(self) -> dict[str, TokenIndexer]:
+        """The indexers by name."""
+        if self._token_indexers is None:
+            raise ValueError(
+                "this TextField has no token indexers: implement apply_token_indexers in the dataset reader, so that it "
+                "sets them, or pass token_indexers when making the field"
+            )
+        return self._token_indexers
+
+    @token_indexers.setter
+    def token_indexers(self, token_indexers: dict[str, TokenIndexer]) -> None:
+        self._token_indexers = token_indexers
+
+    def count_vocab_items(self, counter: VocabCounter) -> None:
+        """Let every indexer count every token."""
+        for indexer in self.token_indexers.values():
+            for token in self.tokens:
+                indexer.count_vocab_items(token, counter)
+
+    def index(self, vocab: Vocabulary) -> None:
+        """Let every indexer index the tokens."""
+        self._indexed_tokens = {
+            name: indexer.tokens_to_indices(self.tokens, vocab)
+            for name, indexer in _checked(self.token_indexers).items()
+        }
+
+    def get_padding_lengths(self) -> dict[str, int]:
+        """The lengths that each indexer gives, under `indexer___key`."""
+        indexed = self._indexed()
+        return {
+            f"{name}{_SEPARATOR}{key}": length
+            for name, indexer in self.token_indexers.items()
+            for key, length in indexer.get_padding_lengths(indexed[name]).items()
+        }
+
+    def as_tensor(self, padding_lengths: dict[str, int]) -> TextFieldTensors:
+        """The padded tensors of every indexer."""
+        indexed, lengths = self._indexed(), _lengths_by_indexer(padding_lengths)
+        return {
+            name: indexer.as_padded_tensor_dict(indexed[name], lengths[name])
+            for name, indexer in self.token_indexers.items()
+        }
+
+    def batch_tensors(self, tensor_list: list[TextFieldTensors]) -> TextFieldTensors:
+        """Stack the tensors of each indexer and key."""
+        return {
+            name: {key: torch.stack([one[name][key] for one in tensor_list]) for key in tensors}
+            for name, tensors in tensor_list[0].items()
+        }
+
+    def empty_field(self) -> TextField:
+        """A text without tokens, for which every indexer gives its empty list."""
+        field = TextField([], self._token_indexers)
+        field._indexed_tokens = {
+            name: indexer.get_empty_token_list() for name, indexer in (self._token_indexers or {}).items()
+        }
+        return field
+
+    def group_key(self) -> Hashable:
+        """Texts that share their indexers are counted and indexed together."""
+        return id(self._token_indexers)
+
+    @classmethod
+    def count_many(cls, fields: Sequence[Self], counter: VocabCounter) -> None:
+        """Let every indexer that can count distinct words, the others token by token."""
+        words = Counter(itertools.chain.from_iterable(field.words for field in fields))
+        counts = []
+        for indexer in fields[0].token_indexers.values():
+            counts.append(new_counter())
+            if can_count_words(indexer) and None not in words:
+                indexer.count_words(words, counts[-1])
+            else:
+                for token in itertools.chain.from_iterable(field.tokens for field in fields):
+                    indexer.count_vocab_items(token, counts[-1])
+        if not merge_counts(counts, counter):
+            for field in fields:
+                field.count_vocab_items(counter)
+
+    @classmethod
+    def index_many(cls, fields: Sequence[Self], vocab: Vocabulary) -> None:
+        """Let every indexer that can index distinct words, the others text by text."""
+        column: WordColumn | None = None
+        names, all_indexed = [], []
+        for name, indexer in _checked(fields[0].token_indexers).items():
+            names.append(name)
+            if can_index_words(indexer):
+                column = column or WordColumn([field.words for field in fields])
+                if None not in column.words:
+                    all_indexed.append(indexer.index_words(column, vocab))
+                    continue
+            all_indexed.append([indexer.tokens_to_indices(field.tokens, vocab) for field in fields])
+        for field, *indexed in zip(fields, *all_indexed, strict=True):
+            field._indexed_tokens = dict(zip(names, indexed, strict=True))
+
+    @classmethod
+    def padding_lengths_of_many(cls, fields: Sequence[Self]) -> dict[str, int]:
+        """The greatest lengths of each indexer and key."""
+        longest: dict[str, int] = {}
+        for name, indexer in fields[0].token_indexers.items():
+            texts = [field._indexed()[name] for field in fields]
+            if can_pad_many(indexer) and _share_indexers(fields):
+                lengths = indexer.padding_lengths_of_many(texts)
+            else:
+                lengths = {}
+                for field, text in zip(fields, texts, strict=True):
+                    for key, length in field.token_indexers[name].get_padding_lengths(text).items():
+                        lengths[key] = max(length, lengths.get(key, 0))
+            longest.update((f"{name}{_SEPARATOR}{key}", length) for key, length in lengths.items())
+        return longest
+
+    @classmethod
+    def as_tensor_of_many(
+        cls, fields: Sequence[Self], padding_lengths: Mapping[str, int]
+    ) -> TextFieldTensors:
+        """The padded tensors of every indexer, a row for each field."""
+        if not _share_indexers(fields):
+            return super().as_tensor_of_many(fields, padding_lengths)
+        lengths = _lengths_by_indexer(padding_lengths)
+        batch: TextFieldTensors = {}
+        for name, indexer in fields[0].token_indexers.items():
+            texts = [field._indexed()[name] for field in fields]
+            if can_pad_many(indexer):
+                batch[name] = indexer.pad_many(texts, lengths[name])
+            else:
+                tensors = [indexer.as_padded_tensor_dict(text, lengths[name]) for text in texts]
+                batch[name] = {key: torch.stack([one[key] for one in tensors]) for key in tensors[0]}
+        return batch
+
+    def sequence_length(self) -> int:
+        """How many tokens there are; what an indexer puts around them does not count."""
+        return len(self)
+
+    def human_readable_repr(self) -> list[str]:
+        """The texts of the tokens."""
+        return [str(word) for word in self.words]
+
+    def duplicate(self) -> Self:
+        """A copy with tokens and ids of its own, but the same indexers, which may be large."""
+        copied = type(self)([], self._token_indexers)
+        copied._words = None if self._words is None else list(self._words)
+        copied._tokens = None if self._tokens is None else copy.deepcopy(self._tokens)
+        copied._indexed_tokens = copy.deepcopy(self._indexed_tokens)
+        return copied
+
+    def _indexed(self) -> dict[str, IndexedTokenList]:
+        """The ids of each indexer, which must be there by now."""
+        if self._indexed_tokens is None:
+            raise ConfigurationError(
+                "this TextField is not indexed: call index(vocab) on it, or index_with(vocab) on the data loader, before "
+                "asking for lengths or tensors"
+            )
+        return self._indexed_tokens
+
+    def __len__(self) -> int:
+        return len(self.tokens if self._words is None else self._words)
+
+    def __iter__(self) -> Iterator[Token]:
+        return iter(self.tokens)
+
+    @overload
+    def __getitem__(self, index: int) -> Token: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Token]: ...
+    def __getitem__(self, index: int | slice) -> Token | list[Token]:
+        return self.tokens[index]
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        if self._words is not None and other._words is not None:
+            same = self._words == other._words
+        else:
+            same = self.tokens == other.tokens
+        return (
+            same
+            and self._token_indexers == other._token_indexers
+            and _as_lists(self._indexed_tokens) == _as_lists(other._indexed_tokens)
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # equal by value, and open to change
+
+    def __str__(self) -> str:
+        return f"TextField of length {len(self)} with text: {self.human_readable_repr()}"
+
+
+def _is_spacy_token(token: object) -> bool:
+    """Whether this is a spaCy token, without importing spaCy to find out."""
+    return type(token).__module__.partition(".")[0] == "spacy"
+
+
+def _checked(indexers: dict[str, TokenIndexer]) -> dict[str, TokenIndexer]:
+    """The same indexers, none of whose names would be mistaken for a padding key."""
+    for name in indexers:
+        if _SEPARATOR in name:
+            raise ConfigurationError(
+                f"token_indexers: expected names without {_SEPARATOR!r}, got {name!r}; rename it"
+            )
+    return indexers
+
+
+def _share_indexers(fields: Sequence[TextField]) -> bool:
+    """Whether all fields have the very same indexers."""
+    first = fields[0]._token_indexers
+    return all(field._token_indexers is first for field in fields)
+
+
+def _lengths_by_indexer(padding_lengths: Mapping[str, int]) -> dict[str, dict[str, int]]:
+    """Lengths under `indexer___key` as lengths under the key for each indexer."""
+    lengths: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    for name, length in padding_lengths.items():
+        indexer, _, key = name.partition(_SEPARATOR)
+        lengths[indexer][key] = length
+    return lengths
+
+
+def _as_lists(indexed: dict[str, IndexedTokenList] | None) -> dict[str, IndexedTokenList] | None:
+    """Ids as plain lists, however they are held."""
+    if indexed is None:
+        return None
+    return {name: {key: list(ids) for key, ids in ids_by_key.items()} for name, ids_by_key in indexed.items()}

@@ -1,0 +1,25 @@
+"""The random numbers that data order is drawn from."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch.distributed as dist
+
+from nlpreg.common.randomness import run_seed
+
+
+def current_rank() -> int:
+    """The number of this process in a distributed training, 0 without one."""
+    return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
+
+
+def order_generator(epoch: int, *stream: int, rank: int | None = None) -> np.random.Generator:
+    """A generator whose numbers follow from the run's seed, the epoch and the rank alone.
+
+    Args:
+        epoch: which pass over the data, from 0.
+        stream: numbers that tell apart what needs numbers of its own within an epoch, such as a worker or a chunk.
+        rank: number of the training process; by default that of this one.
+    """
+    rank = current_rank() if rank is None else rank
+    return np.random.default_rng([run_seed() % 2**64, epoch, rank, *stream])

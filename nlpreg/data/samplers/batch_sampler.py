@@ -1,0 +1,44 @@
+"""The base class of batch samplers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from nlpreg.common.registrable import Registrable
+from nlpreg.data.instance import Instance
+from nlpreg.data.order import order_generator
+
+
+class BatchSampler(Registrable):
+    """Decides which instances go into a batch together, and in which order the batches come.
+
+    A sampler that draws random numbers takes them from `self.generator`, which the data loader sets before each pass over the
+    data, so that the order follows from the run's seed and the epoch.
+    """
+
+    _generator: np.random.Generator | None = None
+
+    @property
+    def generator(self) -> np.random.Generator:
+        """Where random numbers come from."""
+        if self._generator is None:
+            self._generator = order_generator(0)
+        return self._generator
+
+    def set_generator(self, generator: np.random.Generator) -> None:
+        """Draw from this generator from now on."""
+        self._generator = generator
+
+    def get_batch_indices(self, instances: Sequence[Instance]) -> Iterable[list[int]]:
+        """For each batch, the indices of its instances; a subclass must write this."""
+        raise NotImplementedError(f"{type(self).__name__} has no get_batch_indices")
+
+    def get_num_batches(self, instances: Sequence[Instance]) -> int:
+        """How many batches these instances make; a subclass must write this."""
+        raise NotImplementedError(f"{type(self).__name__} has no get_num_batches")
+
+    def get_batch_size(self) -> int | None:
+        """How many instances a batch has, or None where that varies."""
+        return None

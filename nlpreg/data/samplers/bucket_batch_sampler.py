@@ -1,0 +1,130 @@
+"""Batches of instances of similar length."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.data.fields.metadata_field import MetadataField
+from nlpreg.data.instance import Instance
+from nlpreg.data.samplers.batch_sampler import BatchSampler
+
+logger = logging.getLogger(__name__)
+
+_INSTANCES_TO_LOOK_AT = 10
+
+
+@BatchSampler.register("bucket")
+class BucketBatchSampler(BatchSampler):
+    """Sorts the instances by length, cuts the row into batches, and shuffles those: little of a batch is padding.
+
+    Args:
+        batch_size: number of instances in a batch.
+        sorting_keys: names of the fields whose length counts, the most important first. By default the field that is longest
+            among the first instances, which is noted here when it is known.
+        padding_noise: how much, from 0 to 1, of its length an instance's length is shifted by at most, at random, so that
+            batches differ between epochs.
+        drop_last: whether to leave out the last batch where it is smaller.
+        shuffle: whether to shuffle the batches. Without it there is no noise either, and the order is always the same.
+
+    Raises:
+        ConfigurationError: a sorting key is no field of an instance.
+        AssertionError: no sorting keys are given, and no field has a length.
+    """
+
+    def __init__(
+        self,
+        batch_size: int,
+        sorting_keys: list[str] | None = None,
+        padding_noise: float = 0.1,
+        drop_last: bool = False,
+        shuffle: bool = True,
+    ) -> None:
+        self.sorting_keys = sorting_keys
+        self.padding_noise = padding_noise if shuffle else 0.0
+        self.batch_size = batch_size
+        self.drop_last = drop_last
+        self.shuffle = shuffle
+
+    def get_batch_indices(self, instances: Sequence[Instance]) -> Iterable[list[int]]:
+        """Batches of `batch_size`, the last one smaller."""
+        order, _ = self._argsort_by_padding(instances)
+        batches = [order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size)]
+        if self.drop_last and batches and len(batches[-1]) < self.batch_size:
+            batches.pop()
+        return self._shuffled(batches) if self.shuffle else batches
+
+    def get_num_batches(self, instances: Sequence[Instance]) -> int:
+        """How many batches of `batch_size` there are."""
+        batches = len(instances) / self.batch_size
+        return math.floor(batches) if self.drop_last else math.ceil(batches)
+
+    def get_batch_size(self) -> int | None:
+        """The batch size."""
+        return self.batch_size
+
+    def _argsort_by_padding(self, instances: Sequence[Instance]) -> tuple[list[int], NDArray[np.int64]]:
+        """The indices of the instances sorted by noisy length, and their real lengths.
+
+        Returns:
+            The order, and an array `(number of keys, number of instances)`, not sorted.
+        """
+        if not instances:
+            return [], np.zeros((len(self.sorting_keys or [""]), 0), np.int64)
+        if not self.sorting_keys:
+            self.sorting_keys = [self._longest_field(instances)]
+            logger.info("sorting by the length of the field %r, which is the longest", self.sorting_keys[0])
+        lengths = np.array([self._lengths(instances, key) for key in self.sorting_keys])
+        noisy = lengths.astype(np.float64)
+        if self.padding_noise:
+            noisy *= 1 + self.generator.uniform(-self.padding_noise, self.padding_noise, lengths.shape)
+        # lexsort takes the most important key last
+        order: list[int] = np.lexsort(noisy[::-1]).tolist()
+        return order, lengths
+
+    def _shuffled(self, batches: list[list[int]]) -> list[list[int]]:
+        """The same batches in random order."""
+        return [batches[i] for i in self.generator.permutation(len(batches)).tolist()]
+
+    @staticmethod
+    def _lengths(instances: Sequence[Instance], key: str) -> NDArray[np.int64]:
+        """The length of one field of each instance."""
+        try:
+            return np.fromiter(
+                (len(instance.fields[key]) for instance in instances), np.int64, len(instances)
+            )
+        except KeyError:
+            fields = next(sorted(instance.fields) for instance in instances if key not in instance.fields)
+            raise ConfigurationError(
+                f"sorting_keys: expected names of fields, got {key!r}, but an instance has only {fields}"
+            ) from None
+
+    @staticmethod
+    def _longest_field(instances: Sequence[Instance]) -> str:
+        """The field that is longest among the first instances."""
+        longest_name, longest = "", 0
+        for instance in instances[:_INSTANCES_TO_LOOK_AT]:
+            for name, field in instance.fields.items():
+                length = _length_or_zero(field)
+                if length > longest:
+                    longest_name, longest = name, length
+        assert longest_name, (
+            "BucketBatchSampler: no field of the first instances has a length above 0, so there is nothing to sort by; "
+            "give sorting_keys, or a batch_size to the data loader in place of this sampler"
+        )
+        return longest_name
+
+
+def _length_or_zero(field: object) -> int:
+    """The length of a field; 0 where it has none, or where it is not padded anyway."""
+    if isinstance(field, MetadataField):
+        return 0
+    try:
+        return len(field)  # type: ignore[arg-type]  # not every field has a length
+    except (TypeError, NotImplementedError):
+        return 0

@@ -1,0 +1,66 @@
+"""Batches of a limited number of tokens."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+
+from nlpreg.data.instance import Instance
+from nlpreg.data.samplers.batch_sampler import BatchSampler
+from nlpreg.data.samplers.bucket_batch_sampler import BucketBatchSampler
+
+logger = logging.getLogger(__name__)
+
+
+@BatchSampler.register("max_tokens_sampler")
+class MaxTokensBatchSampler(BucketBatchSampler):
+    """Sorts the instances by length and puts as many into a batch as fit into a number of tokens, padding included.
+
+    Batches of short instances are then larger, and all cost about as much memory. The batches come in random order.
+
+    Args:
+        max_tokens: the longest instance of a batch, times the number of its instances, is this at most. A longer instance
+            makes a batch of its own, with a warning.
+        sorting_keys: as in the bucket sampler; the longest of these fields is the length of an instance.
+        padding_noise: as in the bucket sampler.
+    """
+
+    def __init__(
+        self, max_tokens: int, sorting_keys: list[str] | None = None, padding_noise: float = 0.1
+    ) -> None:
+        super().__init__(-1, sorting_keys, padding_noise, drop_last=False)
+        self.max_tokens = max_tokens
+
+    def get_batch_indices(self, instances: Sequence[Instance]) -> Iterable[list[int]]:
+        """Batches of at most `max_tokens`."""
+        return self._shuffled(self._fill(instances))
+
+    def get_num_batches(self, instances: Sequence[Instance]) -> int:
+        """How many batches there are, found by making them."""
+        return len(self._fill(instances))
+
+    def get_batch_size(self) -> int | None:
+        """None: it varies."""
+        return None
+
+    def _fill(self, instances: Sequence[Instance]) -> list[list[int]]:
+        """The batches in the order of length."""
+        order, lengths = self._argsort_by_padding(instances)
+        sizes = lengths.max(axis=0).tolist()
+        batches: list[list[int]] = []
+        batch: list[int] = []
+        longest = 0
+        for index in order:
+            size = sizes[index]
+            if size > self.max_tokens:
+                logger.warning(
+                    "an instance of length %d is longer than max_tokens (%d) and makes a batch of its own",
+                    size,
+                    self.max_tokens,
+                )
+            longest = max(longest, size)
+            if batch and longest * (len(batch) + 1) > self.max_tokens:
+                batches.append(batch)
+                batch, longest = [], size
+            batch.append(index)
+        return [*batches, batch] if batch else batches

@@ -1,0 +1,145 @@
+"""Sequences whose elements are rows of a shared table, such as the characters of the distinct words of a corpus."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nlpreg.data.columns import IntArray, lengths_of, padding_mask, smallest
+
+
+class RowTable:
+    """Rows of ids, of differing lengths, that many sequences refer to by number: the characters of distinct words.
+
+    Args:
+        values: the ids of all rows, one row after the other.
+        lengths: number of ids of each row.
+    """
+
+    __slots__ = ("lengths", "starts", "values")
+
+    def __init__(self, values: IntArray, lengths: IntArray) -> None:
+        self.lengths = lengths
+        self.starts = np.cumsum(lengths) - lengths
+        # zeros to the right of the last row, so that a window as wide as the longest row fits anywhere
+        self.values = np.concatenate([smallest(values), np.zeros(lengths.max(initial=0), np.uint8)])
+
+    def row(self, number: int) -> list[int]:
+        """The ids of one row."""
+        start = int(self.starts[number])
+        ids: list[int] = self.values[start : start + int(self.lengths[number])].tolist()
+        return ids
+
+    def windows(self, numbers: IntArray, width: int) -> NDArray[np.int64]:
+        """The first `width` ids of the rows with these numbers, 0 behind the end of a row: `(len(numbers), width)`."""
+        offsets = np.arange(width)
+        reachable = min(width, len(self.values))
+        at = self.starts[numbers][:, None] + offsets[:reachable]
+        # only a window wider than every row can reach past the end
+        np.minimum(at, len(self.values) - 1, out=at)
+        windows = np.zeros((len(numbers), width), np.int64)
+        np.multiply(
+            self.values[at],
+            offsets[:reachable] < self.lengths[numbers][:, None],
+            out=windows[:, :reachable],
+        )
+        return windows
+
+
+class TableRows(Sequence["list[int]"]):
+    """A list of lists of ids, kept as numbers of rows of a shared table; read-only.
+
+    A copy, and what another process gets, is a plain list of lists: the table stays where it is.
+
+    Args:
+        table: the shared rows.
+        numbers: which row each element is.
+    """
+
+    __slots__ = ("numbers", "table")
+
+    def __init__(self, table: RowTable, numbers: IntArray) -> None:
+        self.table = table
+        self.numbers = numbers
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @overload
+    def __getitem__(self, index: int) -> list[int]: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[list[int]]: ...
+    def __getitem__(self, index: int | slice) -> list[int] | list[list[int]]:
+        if isinstance(index, slice):
+            return [self.table.row(number) for number in self.numbers[index]]
+        return self.table.row(self.numbers[index])
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return map(self.table.row, self.numbers)
+
+    def tolist(self) -> list[list[int]]:
+        """A plain list of lists."""
+        return list(self)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, (TableRows, list)):
+            return list(self) == list(other)
+        return NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # equal to lists, which have no hash
+
+    def __repr__(self) -> str:
+        return repr(list(self))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return list, (self.tolist(),)
+
+
+def lengths_of_elements(sequences: Sequence[Sequence[Sequence[int]]]) -> IntArray:
+    """The length of every element of every sequence, in one row."""
+    table = _shared_table(sequences)
+    if table is not None:
+        return table.lengths[_all_numbers(sequences)]
+    return lengths_of(list(itertools.chain.from_iterable(sequences)))
+
+
+def pad_elements(sequences: Sequence[Sequence[Sequence[int]]], length: int, width: int) -> NDArray[np.int64]:
+    """Sequences of rows of ids, padded with 0 and cut to `length` rows of `width` ids.
+
+    Args:
+        sequences: each a `TableRows` or a list of lists; quickest where all refer to one table.
+        length: number of rows of each.
+        width: number of ids of each row.
+
+    Returns:
+        `(len(sequences), length, width)`.
+    """
+    if any(len(sequence) > length for sequence in sequences):
+        sequences = [sequence[:length] for sequence in sequences]
+    padded = np.zeros((len(sequences), length, width), np.int64)
+    table, numbers = _shared_table(sequences), None
+    if table is not None:
+        numbers = _all_numbers(sequences)
+    else:
+        rows = list(itertools.chain.from_iterable(sequences))
+        table = RowTable(np.fromiter(itertools.chain.from_iterable(rows), np.int64), lengths_of(rows))
+        numbers = np.arange(len(rows))
+    padded[padding_mask(lengths_of(sequences), length)] = table.windows(numbers, width)
+    return padded
+
+
+def _shared_table(sequences: Sequence[Sequence[Any]]) -> RowTable | None:
+    """The table that all of these refer to, if they do."""
+    tables = {id(rows.table): rows.table for rows in sequences if isinstance(rows, TableRows)}
+    if len(tables) == 1 and all(isinstance(rows, TableRows) or not rows for rows in sequences):
+        return next(iter(tables.values()))
+    return None
+
+
+def _all_numbers(sequences: Sequence[Sequence[Any]]) -> IntArray:
+    """The row numbers of all sequences of one table, in one row."""
+    return np.concatenate([rows.numbers for rows in sequences if isinstance(rows, TableRows)])

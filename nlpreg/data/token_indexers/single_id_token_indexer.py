@@ -1,0 +1,138 @@
+"""One id a token."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.data.columns import WordColumn, split_rows, with_ends
+from nlpreg.data.token_indexers.token_indexer import IndexedTokenList, TokenIndexer, VocabCounter
+from nlpreg.data.tokenizers.token_class import Token, show_token
+from nlpreg.data.whole_list import speaks_for
+
+if TYPE_CHECKING:
+    from nlpreg.data.vocabulary import Vocabulary
+
+# what no token attribute can be: tells "no default" from a default that the user chose
+_NO_DEFAULT = "THIS IS A REALLY UNLIKELY VALUE THAT HAS TO BE A STRING"
+
+
+@TokenIndexer.register("single_id")
+class SingleIdTokenIndexer(TokenIndexer):
+    """Gives each token one id, that of its text or of another of its attributes.
+
+    Args:
+        namespace: namespace of the vocabulary to look it up in. None: the attribute is the id itself, and nothing is
+            counted.
+        lowercase_tokens: look up the lower-cased attribute.
+        start_tokens: texts put before every sequence. They are looked up but not counted, so that they are unknown words
+            unless the vocabulary has them from somewhere else.
+        end_tokens: the same after every sequence.
+        feature_name: which attribute of a token to take: "text", "pos_", "text_id", ...
+        default_value: taken where a token lacks that attribute; without it, that is an error.
+        token_min_padding_length: pad to this many tokens at least.
+
+    Shape:
+        `{"tokens": (num_tokens,)}`, start and end tokens included.
+
+    Raises:
+        ValueError: when counting or indexing, a token without the attribute and no `default_value`.
+    """
+
+    def __init__(
+        self,
+        namespace: str | None = "tokens",
+        lowercase_tokens: bool = False,
+        start_tokens: list[str] | None = None,
+        end_tokens: list[str] | None = None,
+        feature_name: str = "text",
+        default_value: str = _NO_DEFAULT,
+        token_min_padding_length: int = 0,
+    ) -> None:
+        super().__init__(token_min_padding_length)
+        self.namespace = namespace
+        self.lowercase_tokens = lowercase_tokens
+        self.feature_name = feature_name
+        self.default_value: str | None = None if default_value == _NO_DEFAULT else default_value
+        self._start_tokens = [Token(text) for text in start_tokens or []]
+        self._end_tokens = [Token(text) for text in end_tokens or []]
+
+    def count_vocab_items(self, token: Token, counter: VocabCounter) -> None:
+        """Count the token's attribute."""
+        if self.namespace is not None:
+            counter[self.namespace][self._text_of(token)] += 1
+
+    def tokens_to_indices(self, tokens: list[Token], vocabulary: Vocabulary) -> IndexedTokenList:
+        """An id for each token, under "tokens"."""
+        everything = [*self._start_tokens, *tokens, *self._end_tokens]
+        if self.namespace is None:
+            return {"tokens": [self._get_feature_value(token) for token in everything]}
+        return {"tokens": vocabulary.get_token_indices(map(self._text_of, everything), self.namespace)}
+
+    def indices_to_tokens(self, indexed_tokens: IndexedTokenList, vocabulary: Vocabulary) -> list[Token]:
+        """Tokens with the texts of the ids; lower case and unknown words cannot be undone.
+
+        Raises:
+            ConfigurationError: there is no namespace to look the ids up in.
+        """
+        if self.namespace is None:
+            raise ConfigurationError(
+                f"single_id: expected a namespace to turn ids of {self.feature_name!r} back into tokens, got none"
+            )
+        return [
+            Token(vocabulary.get_token_from_index(index, self.namespace))
+            for index in indexed_tokens["tokens"]
+        ]
+
+    def get_empty_token_list(self) -> IndexedTokenList:
+        """No ids."""
+        return {"tokens": []}
+
+    def indexes_words(self) -> bool:
+        """True where the text of a token is looked up in the vocabulary."""
+        return (
+            self.namespace is not None
+            and self.feature_name == "text"
+            and speaks_for(type(self), "index_words", "_get_feature_value", "_text_of")
+        )
+
+    def count_words(self, counts: Mapping[str, int], counter: VocabCounter) -> None:
+        """Count distinct words, lower-cased if asked for."""
+        assert self.namespace is not None  # see indexes_words
+        totals = counter[self.namespace]
+        for word, count in counts.items():
+            if self.lowercase_tokens:
+                word = word.lower()
+            totals[word] += count
+
+    def index_words(self, column: WordColumn, vocabulary: Vocabulary) -> list[dict[str, Any]]:
+        """An array of ids for each text."""
+        assert self.namespace is not None  # see indexes_words
+        words = [word.lower() for word in column.words] if self.lowercase_tokens else column.words
+        ids = np.array(vocabulary.get_token_indices(words, self.namespace), np.int32)
+        start, end = (
+            vocabulary.get_token_indices(map(self._text_of, tokens), self.namespace)
+            for tokens in (self._start_tokens, self._end_tokens)
+        )
+        rows = split_rows(*with_ends(ids[column.numbers], column.lengths, start, end))
+        return [{"tokens": row} for row in rows]
+
+    def _text_of(self, token: Token) -> str:
+        """What is looked up for a token."""
+        text: str = self._get_feature_value(token)
+        return text.lower() if self.lowercase_tokens else text
+
+    def _get_feature_value(self, token: Token) -> Any:
+        """The attribute of a token that is indexed, or the default for it."""
+        value = getattr(token, self.feature_name, None)
+        if value is not None:
+            return value
+        if self.default_value is None:
+            raise ValueError(
+                f"single_id: expected a token with {self.feature_name!r}, got {show_token(token)}; "
+                "choose a tokenizer that sets it, or give the indexer a default_value"
+            )
+        return self.default_value

@@ -1,0 +1,174 @@
+"""The ids of the characters of each token."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.data.columns import WordColumn, lengths_of, split_rows, with_ends
+from nlpreg.data.tables import RowTable, TableRows, lengths_of_elements, pad_elements
+from nlpreg.data.token_indexers.token_indexer import IndexedTokenList, TokenIndexer, VocabCounter
+from nlpreg.data.tokenizers.character_tokenizer import CharacterTokenizer
+from nlpreg.data.tokenizers.token_class import Token, show_token
+from nlpreg.data.whole_list import speaks_for
+
+if TYPE_CHECKING:
+    from nlpreg.data.vocabulary import Vocabulary
+
+
+@TokenIndexer.register("characters")
+class TokenCharactersIndexer(TokenIndexer):
+    """Gives each token the ids of its characters, for encoders that compose words from characters.
+
+    Args:
+        namespace: namespace of the vocabulary that holds the characters.
+        character_tokenizer: how a token is taken apart. Characters that come with a `text_id` (bytes) keep it and are
+            neither counted nor looked up.
+        start_tokens: words put before every sequence; they are not counted.
+        end_tokens: the same after every sequence.
+        min_padding_length: pad every token to this many characters at least. Set it to the widest filter of a
+            convolution over the characters, which fails on a batch of shorter words.
+        token_min_padding_length: pad to this many tokens at least.
+
+    Shape:
+        `{"token_characters": (num_tokens, num_characters)}`.
+
+    Raises:
+        ConfigurationError: when counting or indexing, a token without text.
+    """
+
+    def __init__(
+        self,
+        namespace: str = "token_characters",
+        character_tokenizer: CharacterTokenizer = CharacterTokenizer(),  # noqa: B008 - it holds no state that changes
+        start_tokens: list[str] | None = None,
+        end_tokens: list[str] | None = None,
+        min_padding_length: int = 0,
+        token_min_padding_length: int = 0,
+    ) -> None:
+        super().__init__(token_min_padding_length)
+        if min_padding_length == 0:
+            warnings.warn(
+                "characters: min_padding_length is 0, so a batch of short words may be narrower than the widest filter "
+                "of a CNN over their characters; set it to that width",
+                UserWarning,
+                stacklevel=2,
+            )
+        self._namespace = namespace
+        self._character_tokenizer = character_tokenizer
+        self._min_padding_length = min_padding_length
+        self._start_tokens = [Token(text) for text in start_tokens or []]
+        self._end_tokens = [Token(text) for text in end_tokens or []]
+
+    def count_vocab_items(self, token: Token, counter: VocabCounter) -> None:
+        """Count the characters of a token."""
+        self.count_words({self._text_of(token): 1}, counter)
+
+    def tokens_to_indices(self, tokens: list[Token], vocabulary: Vocabulary) -> IndexedTokenList:
+        """A list of ids for each token, under "token_characters"."""
+        everything = [*self._start_tokens, *tokens, *self._end_tokens]
+        rows = [self._symbols(self._text_of(token)) for token in everything]
+        id_of = self._ids(rows, vocabulary)
+        return {"token_characters": [[id_of[symbol] for symbol in row] for row in rows]}
+
+    def get_empty_token_list(self) -> IndexedTokenList:
+        """No tokens."""
+        return {"token_characters": []}
+
+    def get_padding_lengths(self, indexed_tokens: IndexedTokenList) -> dict[str, int]:
+        """The number of tokens, and of characters of the longest."""
+        return self.padding_lengths_of_many([indexed_tokens])
+
+    def as_padded_tensor_dict(
+        self, tokens: IndexedTokenList, padding_lengths: dict[str, int]
+    ) -> dict[str, torch.Tensor]:
+        """Ids padded with 0 to the given numbers of tokens and characters."""
+        return {key: padded[0] for key, padded in self.pad_many([tokens], padding_lengths).items()}
+
+    def indexes_words(self) -> bool:
+        """True: no attribute of a token but its text is looked at."""
+        return speaks_for(type(self), "index_words", "_text_of")
+
+    def count_words(self, counts: Mapping[str, int], counter: VocabCounter) -> None:
+        """Count the characters of distinct words."""
+        totals: dict[str, int] | None = None
+        for word, count in counts.items():
+            for symbol in self._symbols(word):
+                if isinstance(symbol, str):
+                    if totals is None:
+                        totals = counter[self._namespace]
+                    totals[symbol] += count
+
+    def index_words(self, column: WordColumn, vocabulary: Vocabulary) -> list[dict[str, Any]]:
+        """For each text, rows of a table that holds each distinct word once."""
+        start, end = (
+            [token.ensure_text() for token in tokens] for tokens in (self._start_tokens, self._end_tokens)
+        )
+        table = self._table([*column.words, *start, *end], vocabulary)
+        first_end = len(column.words) + len(start)
+        numbers, lengths = with_ends(
+            column.numbers,
+            column.lengths,
+            range(len(column.words), first_end),
+            range(first_end, first_end + len(end)),
+        )
+        return [{"token_characters": TableRows(table, row)} for row in split_rows(numbers, lengths)]
+
+    def padding_lengths_of_many(self, texts: Sequence[IndexedTokenList]) -> dict[str, int]:
+        """The greatest numbers of tokens and of characters."""
+        rows = [text["token_characters"] for text in texts]
+        return {
+            "token_characters": max(self._token_min_padding_length, *map(len, rows)),
+            "num_token_characters": int(lengths_of_elements(rows).max(initial=self._min_padding_length)),
+        }
+
+    def pad_many(
+        self, texts: Sequence[IndexedTokenList], padding_lengths: Mapping[str, int]
+    ) -> dict[str, torch.Tensor]:
+        """Ids of many texts: `(num_texts, num_tokens, num_characters)`."""
+        padded = pad_elements(
+            [text["token_characters"] for text in texts],
+            padding_lengths["token_characters"],
+            padding_lengths["num_token_characters"],
+        )
+        return {"token_characters": torch.from_numpy(padded)}
+
+    def _text_of(self, token: Token) -> str:
+        """The text of a token, which it must have."""
+        if token.text is None:
+            raise ConfigurationError(
+                f"characters: expected tokens with text, got {show_token(token)}; this indexer does not go with a "
+                "tokenizer that gives ids alone"
+            )
+        return token.text
+
+    def _symbols(self, word: str) -> list[str | int]:
+        """The characters of a word: a str to look up, or an int that is an id."""
+        tokenizer = self._character_tokenizer
+        if speaks_for(type(tokenizer), "symbols", "tokenize"):
+            return tokenizer.symbols(word)
+        return [
+            token.ensure_text() if getattr(token, "text_id", None) is None else int(token.text_id or 0)
+            for token in tokenizer.tokenize(word)
+        ]
+
+    def _ids(self, rows: Sequence[Sequence[str | int]], vocabulary: Vocabulary) -> dict[str | int, int]:
+        """The id of each distinct symbol."""
+        distinct = dict.fromkeys(itertools.chain.from_iterable(rows))
+        texts = [symbol for symbol in distinct if isinstance(symbol, str)]
+        id_of: dict[str | int, int] = {symbol: symbol for symbol in distinct if isinstance(symbol, int)}
+        id_of.update(zip(texts, vocabulary.get_token_indices(texts, self._namespace), strict=True))
+        return id_of
+
+    def _table(self, words: Sequence[str], vocabulary: Vocabulary) -> RowTable:
+        """The ids of the characters of each word."""
+        rows = [self._symbols(word) for word in words]
+        lengths = lengths_of(rows)
+        ids = map(self._ids(rows, vocabulary).__getitem__, itertools.chain.from_iterable(rows))
+        return RowTable(np.fromiter(ids, np.int64, int(lengths.sum())), lengths)

@@ -1,0 +1,127 @@
+"""The base class of token indexers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Dict, List  # noqa: UP035 - an alias that plugins import
+
+import torch
+
+from nlpreg.common.registrable import Registrable
+from nlpreg.data.columns import WordColumn, pad_rows
+from nlpreg.data.tokenizers.token_class import Token
+from nlpreg.data.whole_list import speaks_for
+
+if TYPE_CHECKING:
+    from nlpreg.data.vocabulary import Vocabulary
+
+IndexedTokenList = Dict[str, List[Any]]  # noqa: UP006
+VocabCounter = Dict[str, Dict[str, int]]  # noqa: UP006
+
+
+class TokenIndexer(Registrable):
+    """Turns the tokens of a text into ids, and those into tensors, one for each argument of its embedder.
+
+    A subclass writes `count_vocab_items`, `tokens_to_indices` and `get_empty_token_list`, and where its ids are more than
+    flat lists also `get_padding_lengths` and `as_padded_tensor_dict`.
+
+    An indexer that needs only the texts of tokens may say so by `indexes_words` and write `count_words` and
+    `index_words`. A corpus is then counted and indexed by its distinct words, without a `Token` for each; the results
+    must be those of the methods for single tokens. A subclass that overrides one of those has its override called.
+
+    Args:
+        token_min_padding_length: pad to this many tokens at least.
+    """
+
+    default_implementation = "single_id"
+
+    def __init__(self, token_min_padding_length: int = 0) -> None:
+        self._token_min_padding_length = token_min_padding_length
+
+    def count_vocab_items(self, token: Token, counter: VocabCounter) -> None:
+        """Add what the vocabulary should know of a token: `counter[namespace][item] += 1`."""
+        raise NotImplementedError(f"{type(self).__name__} has no count_vocab_items")
+
+    def tokens_to_indices(self, tokens: list[Token], vocabulary: Vocabulary) -> IndexedTokenList:
+        """The ids of a text, under the name of each argument of the matching embedder."""
+        raise NotImplementedError(f"{type(self).__name__} has no tokens_to_indices")
+
+    def indices_to_tokens(self, indexed_tokens: IndexedTokenList, vocabulary: Vocabulary) -> list[Token]:
+        """The way back from ids to tokens; not every indexer has one."""
+        raise NotImplementedError(f"{type(self).__name__} has no indices_to_tokens")
+
+    def get_empty_token_list(self) -> IndexedTokenList:
+        """What `tokens_to_indices` gives for no tokens, which pads lists of texts."""
+        raise NotImplementedError(f"{type(self).__name__} has no get_empty_token_list")
+
+    def get_padding_lengths(self, indexed_tokens: IndexedTokenList) -> dict[str, int]:
+        """How long each entry is, once padded to the least length that was asked for."""
+        least = self._token_min_padding_length
+        return {key: max(len(ids), least) for key, ids in indexed_tokens.items()}
+
+    def as_padded_tensor_dict(
+        self, tokens: IndexedTokenList, padding_lengths: dict[str, int]
+    ) -> dict[str, torch.Tensor]:
+        """The ids of one text as tensors of the given lengths, padded on the right with 0, or False for booleans."""
+        return {
+            key: torch.from_numpy(pad_rows([ids], padding_lengths[key])[0]) for key, ids in tokens.items()
+        }
+
+    def indexes_words(self) -> bool:
+        """Whether `count_words` and `index_words` may be called: what counts of a token is its text alone."""
+        return False
+
+    def count_words(self, counts: Mapping[str, int], counter: VocabCounter) -> None:
+        """Count many tokens at once.
+
+        Args:
+            counts: how often each distinct text occurs, in the order of first appearance.
+            counter: as in `count_vocab_items`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no count_words")
+
+    def index_words(self, column: WordColumn, vocabulary: Vocabulary) -> list[dict[str, Any]]:
+        """Index many texts at once; entries may be arrays where `tokens_to_indices` gives lists of the same values."""
+        raise NotImplementedError(f"{type(self).__name__} has no index_words")
+
+    def padding_lengths_of_many(self, texts: Sequence[IndexedTokenList]) -> dict[str, int]:
+        """The greatest of `get_padding_lengths` over many texts, for each key."""
+        least = self._token_min_padding_length
+        return {key: max(least, *(len(text[key]) for text in texts)) for key in texts[0]}
+
+    def pad_many(
+        self, texts: Sequence[IndexedTokenList], padding_lengths: Mapping[str, int]
+    ) -> dict[str, torch.Tensor]:
+        """`as_padded_tensor_dict` of many texts, stacked."""
+        return {
+            key: torch.from_numpy(pad_rows([text[key] for text in texts], padding_lengths[key]))
+            for key in texts[0]
+        }
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        return vars(self) == vars(other)
+
+    __hash__ = None  # type: ignore[assignment]  # equal by value, and open to change
+
+
+def can_count_words(indexer: TokenIndexer) -> bool:
+    """Whether to call `count_words` in place of `count_vocab_items`."""
+    return speaks_for(type(indexer), "count_words", "count_vocab_items") and indexer.indexes_words()
+
+
+def can_index_words(indexer: TokenIndexer) -> bool:
+    """Whether to call `index_words` in place of `tokens_to_indices`."""
+    return (
+        speaks_for(type(indexer), "index_words", "tokens_to_indices")
+        and can_pad_many(indexer)
+        and indexer.indexes_words()
+    )
+
+
+def can_pad_many(indexer: TokenIndexer) -> bool:
+    """Whether to call the padding methods for many texts in place of those for one."""
+    cls = type(indexer)
+    single = ("get_padding_lengths", "as_padded_tensor_dict")
+    return speaks_for(cls, "padding_lengths_of_many", *single) and speaks_for(cls, "pad_many", *single)

@@ -1,0 +1,70 @@
+"""Splitting into characters or bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nlpreg.data.tokenizers.token_class import Token
+from nlpreg.data.tokenizers.tokenizer import Tokenizer
+
+
+@Tokenizer.register("character")
+class CharacterTokenizer(Tokenizer):
+    """Takes each character, or each byte, as a token; for models over characters and for the characters of words.
+
+    Args:
+        byte_encoding: take the bytes of the text in this encoding ("utf-8") instead of its characters. The tokens then
+            have no text but `text_id` = byte + 1, since 0 is padding: no vocabulary is needed.
+        lowercase_characters: lower-case the text first.
+        start_tokens: tokens before every text: a str is a text, an int a `text_id`.
+        end_tokens: the same after every text.
+    """
+
+    def __init__(
+        self,
+        byte_encoding: str | None = None,
+        lowercase_characters: bool = False,
+        start_tokens: list[str | int] | None = None,
+        end_tokens: list[str | int] | None = None,
+    ) -> None:
+        self._byte_encoding = byte_encoding
+        self._lowercase_characters = lowercase_characters
+        self._start_tokens = list(start_tokens or [])
+        self._end_tokens = list(end_tokens or [])
+
+    def tokenize(self, text: str) -> list[Token]:
+        """A token for each of `symbols`."""
+        return [
+            *(_token(symbol, 0) for symbol in self._start_tokens),
+            *(_token(symbol, None) for symbol in self._body(text)),
+            *(_token(symbol, 0) for symbol in self._end_tokens),
+        ]
+
+    def split_words(self, text: str) -> list[str] | None:
+        """The characters, where the tokens hold nothing else."""
+        if self._byte_encoding is not None or self._start_tokens or self._end_tokens:
+            return None
+        return list(text.lower() if self._lowercase_characters else text)
+
+    def symbols(self, text: str) -> list[str | int]:
+        """What the tokens of `text` stand for: a str to be looked up, or an int that is an id already."""
+        return [*self._start_tokens, *self._body(text), *self._end_tokens]
+
+    def _body(self, text: str) -> Sequence[str | int]:
+        """The symbols of the text itself."""
+        if self._lowercase_characters:
+            text = text.lower()
+        if self._byte_encoding is None:
+            return list(text)
+        return [byte + 1 for byte in text.encode(self._byte_encoding)]
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        return vars(self) == vars(other)
+
+    __hash__ = None  # type: ignore[assignment]  # equal by value, and open to change
+
+
+def _token(symbol: str | int, idx: int | None) -> Token:
+    return Token(text_id=symbol, idx=idx) if isinstance(symbol, int) else Token(symbol, idx)

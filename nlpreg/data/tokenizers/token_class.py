@@ -1,0 +1,93 @@
+"""A token of a text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+
+@dataclass(init=False, repr=False, slots=True)
+class Token:
+    """One token of a text and what is known about it; whatever is not known is None.
+
+    A spaCy token has attributes of the same names and may stand wherever a `Token` is expected. Two tokens are equal if
+    all of their fields are; tokens are not hashable, since they can be changed.
+
+    Args:
+        text: the token itself.
+        idx: offset of its first character in the text.
+        idx_end: offset of the character after its last one.
+        lemma_: its lemma.
+        pos_: its universal part of speech.
+        tag_: its part of speech in the scheme of the language or the tagger.
+        dep_: its dependency relation to its head.
+        ent_type_: the type of the entity that it belongs to.
+        text_id: its ready-made id, for indexers that then look nothing up.
+        type_id: which segment of the input it belongs to, for models that tell segments apart.
+
+    Raises:
+        AssertionError: `text` is neither a string nor None.
+    """
+
+    text: str | None = None
+    idx: int | None = None
+    idx_end: int | None = None
+    lemma_: str | None = None
+    pos_: str | None = None
+    tag_: str | None = None
+    dep_: str | None = None
+    ent_type_: str | None = None
+    text_id: int | None = None
+    type_id: int | None = None
+
+    def __init__(
+        self,
+        text: str | None = None,
+        idx: int | None = None,
+        idx_end: int | None = None,
+        lemma_: str | None = None,
+        pos_: str | None = None,
+        tag_: str | None = None,
+        dep_: str | None = None,
+        ent_type_: str | None = None,
+        text_id: int | None = None,
+        type_id: int | None = None,
+    ) -> None:
+        # written out, and not left to `__post_init__`, because tokens are made by the million
+        assert text is None or isinstance(text, str), (
+            f"Token: expected text to be a str or None, got {text!r}"
+        )
+        self.text = text
+        self.idx = idx
+        self.idx_end = idx_end
+        self.lemma_ = lemma_
+        self.pos_ = pos_
+        self.tag_ = tag_
+        self.dep_ = dep_
+        self.ent_type_ = ent_type_
+        self.text_id = text_id
+        self.type_id = type_id
+
+    def __str__(self) -> str:
+        return str(self.text)
+
+    def __repr__(self) -> str:
+        return str(self.text)
+
+    def ensure_text(self) -> str:
+        """The text.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if self.text is None:
+            raise ValueError(
+                f"expected a token with text, got one without ({show_token(self)}); "
+                "choose a tokenizer that sets it, or an indexer that does not need it"
+            )
+        return self.text
+
+
+def show_token(token: Token) -> str:
+    """Everything known about a token, in one line."""
+    details = ", ".join(f"{field.name}={getattr(token, field.name, None)!r}" for field in fields(Token)[1:])
+    return f"{token.text} ({details})"

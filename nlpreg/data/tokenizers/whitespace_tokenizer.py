@@ -1,0 +1,20 @@
+"""Splitting at white space."""
+
+from __future__ import annotations
+
+from nlpreg.data.tokenizers.token_class import Token
+from nlpreg.data.tokenizers.tokenizer import Tokenizer
+
+
+@Tokenizer.register("whitespace")
+@Tokenizer.register("just_spaces")
+class WhitespaceTokenizer(Tokenizer):
+    """Takes what stands between runs of white space, of any kind that Unicode knows, as the tokens."""
+
+    def tokenize(self, text: str) -> list[Token]:
+        """One token, with nothing but its text, for each run of other characters."""
+        return [Token(word) for word in text.split()]
+
+    def split_words(self, text: str) -> list[str]:
+        """The texts of the tokens."""
+        return text.split()
