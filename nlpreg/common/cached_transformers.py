@@ -1,0 +1,155 @@
+"""Pretrained transformers and their tokenizers, loaded once per process."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import re
+from typing import TYPE_CHECKING, Any
+
+from nlpreg.common.file_utils import cached_path
+from nlpreg.common.optional import optional
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["get", "get_tokenizer"]
+
+logger = logging.getLogger(__name__)
+
+_models: dict[tuple[object, ...], Any] = {}
+_tokenizers: dict[tuple[object, ...], Any] = {}
+
+
+def get(
+    model_name: str,
+    make_copy: bool,
+    override_weights_file: str | None = None,
+    override_weights_strip_prefix: str | None = None,
+    reinit_modules: int | tuple[int, ...] | tuple[str, ...] | None = None,
+    load_weights: bool = True,
+    **kwargs: Any,
+) -> Any:
+    """A model of the `transformers` library, from this process's cache if it is there.
+
+    Args:
+        model_name: name on the hub, or folder.
+        make_copy: whether to return a deep copy, which one must have to change or train it.
+        override_weights_file: path or URL of a state dict to load instead of the pretrained weights.
+        override_weights_strip_prefix: prefix of the names in that file; names without it are left out.
+        reinit_modules: what to draw anew: the last n layers, the layers of these indices, or the modules whose names one
+            of these regular expressions finds.
+        load_weights: whether to load weights at all; false to build the model from its configuration only.
+        kwargs: handed to `from_pretrained`.
+
+    Raises:
+        ValueError: no name in the weights file has the prefix, or there is no such layer.
+    """
+    reinit = tuple(reinit_modules) if isinstance(reinit_modules, list) else reinit_modules
+    key = (
+        model_name,
+        override_weights_file,
+        override_weights_strip_prefix,
+        reinit,
+        load_weights,
+        _as_key(kwargs),
+    )
+    if key not in _models:
+        model = _load(model_name, override_weights_file, override_weights_strip_prefix, load_weights, kwargs)
+        if reinit is not None:
+            _reinitialize(model, reinit)
+        _models[key] = model
+    return copy.deepcopy(_models[key]) if make_copy else _models[key]
+
+
+def get_tokenizer(model_name: str, **kwargs: Any) -> Any:
+    """The tokenizer of a transformer, from this process's cache if it is there.
+
+    Args:
+        model_name: name on the hub, or folder.
+        kwargs: handed to `from_pretrained`.
+    """
+    key = (model_name, _as_key(kwargs))
+    if key not in _tokenizers:
+        transformers = optional("transformers", extra="transformers")
+        _tokenizers[key] = transformers.AutoTokenizer.from_pretrained(model_name, **kwargs)
+    return _tokenizers[key]
+
+
+def _as_key(arguments: dict[str, Any]) -> str:
+    """Arguments as part of a key; they may hold lists and dictionaries."""
+    return repr(sorted(arguments.items()))
+
+
+def _load(
+    model_name: str, weights_file: str | None, prefix: str | None, load_weights: bool, kwargs: dict[str, Any]
+) -> Any:
+    """Load a model, with its own weights, others, or none."""
+    transformers = optional("transformers", extra="transformers")
+    if load_weights and weights_file is None:
+        return transformers.AutoModel.from_pretrained(model_name, **kwargs)
+    config = transformers.AutoConfig.from_pretrained(model_name, **kwargs)
+    model = transformers.AutoModel.from_config(config)
+    if load_weights and weights_file is not None:
+        weights = _read_weights(weights_file, prefix)
+        missing, unexpected = model.load_state_dict(weights, strict=False)
+        if missing or unexpected:
+            logger.warning(
+                "%s: %s has no weights for %s, and weights that the model lacks for %s",
+                model_name, weights_file, missing, unexpected,
+            )  # fmt: skip
+    return model
+
+
+def _read_weights(weights_file: str, prefix: str | None) -> dict[str, torch.Tensor]:
+    """A state dict, without the prefix of its names."""
+    import torch
+
+    weights: dict[str, torch.Tensor] = torch.load(
+        cached_path(weights_file), map_location="cpu", weights_only=True
+    )
+    if prefix is None:
+        return weights
+    stripped = {name[len(prefix) :]: tensor for name, tensor in weights.items() if name.startswith(prefix)}
+    if not stripped:
+        raise ValueError(
+            f"{weights_file}: expected names that start with {prefix!r}, got {sorted(weights)[:5]} and so on"
+        )
+    return stripped
+
+
+def _reinitialize(model: Any, which: int | tuple[int, ...] | tuple[str, ...]) -> None:
+    """Draw the weights of some parts of a model anew."""
+    if isinstance(which, int):
+        if which == 0:
+            return
+        which = tuple(range(-which, 0))
+    modules = []
+    for item in which:
+        if isinstance(item, str):
+            modules += [module for name, module in model.named_modules() if re.search(item, name)]
+        else:
+            layers = _layers(model)
+            if not -len(layers) <= item < len(layers):
+                raise ValueError(
+                    f"reinit_modules: expected layers of a model that has {len(layers)}, got {item}"
+                )
+            modules.append(layers[item])
+    for module in modules:
+        for part in (*module.modules(), *module.parameters(), *module.buffers()):
+            # The library marks what it has loaded, and leaves that alone.
+            if hasattr(part, "_is_hf_initialized"):
+                part._is_hf_initialized = False
+        module.apply(model._init_weights)
+
+
+def _layers(model: Any) -> Any:
+    """The list of a model's layers."""
+    import torch
+
+    for module in model.modules():
+        if isinstance(module, torch.nn.ModuleList) and len(module) == model.config.num_hidden_layers:
+            return module
+    raise ValueError(
+        f"reinit_modules: no list of layers was found in {type(model).__name__}; name modules instead"
+    )

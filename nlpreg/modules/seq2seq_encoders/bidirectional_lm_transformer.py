@@ -1,0 +1,324 @@
+"""Two transformers of one direction each, as a bidirectional language model needs them."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nlpreg.modules.layer_norm import LayerNorm
+from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import Seq2SeqEncoder
+from nlpreg.modules.util import replicate_layers
+
+__all__ = [
+    "BidirectionalLanguageModelTransformer",
+    "EncoderLayer",
+    "MultiHeadedAttention",
+    "PositionalEncoding",
+    "PositionwiseFeedForward",
+    "SublayerConnection",
+    "TransformerEncoder",
+    "make_model",
+    "subsequent_mask",
+]
+
+# B rows, T steps, D width of the vectors, F width inside the feed-forward parts
+
+
+@Seq2SeqEncoder.register("bidirectional_language_model_transformer")
+class BidirectionalLanguageModelTransformer(Seq2SeqEncoder):
+    """A transformer over the words up to each position beside one over the words from it on.
+
+    Args:
+        input_dim: width of the inputs, a multiple of 8, the number of heads.
+        hidden_dim: width inside the feed-forward parts.
+        num_layers: number of layers of each direction.
+        dropout: chance, from 0 to 1, that a value is zeroed, in attention and in each part of a layer.
+        input_dropout: the same for the inputs with their positions; None for no dropout.
+        return_all_layers: whether to return the outputs of every layer rather than those of the last.
+
+    Shape:
+        token_embeddings (B, T, input_dim), T at most 5000; mask (B, T) bool, true for words, which come first in each
+        row -> (B, T, 2 * input_dim), forward half first, of no meaning at padding; or a list of these, one for each
+        layer, of which the last alone is normalised.
+
+    Source: Peters et al. (2018), https://arxiv.org/abs/1808.08949
+    """
+
+    def __init__(
+        self,
+        input_dim: int,
+        hidden_dim: int,
+        num_layers: int,
+        dropout: float = 0.1,
+        input_dropout: float | None = None,
+        return_all_layers: bool = False,
+    ) -> None:
+        super().__init__()
+        self._return_all_layers = return_all_layers
+        self.transformer_layers = num_layers
+        self.num_layers = num_layers
+        self.input_dim = input_dim
+        self.output_dim = 2 * input_dim
+        self._dropout = nn.Dropout(input_dropout) if input_dropout else None
+        self._position = PositionalEncoding(input_dim)
+        self._forward_transformer, self._backward_transformer = (
+            make_model(
+                num_layers, input_dim, hidden_dim, dropout=dropout, return_all_layers=return_all_layers
+            )
+            for _ in range(2)
+        )
+
+    def get_input_dim(self) -> int:
+        """Width of each input vector."""
+        return self.input_dim
+
+    def get_output_dim(self) -> int:
+        """Width of each output vector, both directions together."""
+        return self.output_dim
+
+    def is_bidirectional(self) -> bool:
+        """True."""
+        return True
+
+    def get_regularization_penalty(self) -> float:
+        """Zero: nothing here is penalised."""
+        return 0.0
+
+    def get_attention_masks(self, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Which positions (columns) each position (rows) may attend to, in each direction.
+
+        Args:
+            mask: (B, T) bool.
+
+        Returns:
+            forward (B, T, T) bool, and backward, which is its transpose.
+        """
+        forward = mask.unsqueeze(2) & subsequent_mask(mask.size(1), mask.device)
+        return forward, forward.transpose(1, 2)
+
+    def forward(self, token_embeddings: Tensor, mask: Tensor) -> Tensor | list[Tensor]:
+        """Encode a batch."""
+        inputs = self._position(token_embeddings)
+        if self._dropout is not None:
+            inputs = self._dropout(inputs)
+        # Padding comes last, so the forward direction needs no mask but "not later". Every position may see itself:
+        # one that sees nothing would make NaN.
+        _, allowed = self.get_attention_masks(mask)
+        allowed = allowed | torch.eye(mask.size(1), dtype=torch.bool, device=mask.device)
+        ahead = self._forward_transformer(inputs, None)
+        back = self._backward_transformer(inputs, allowed)
+        if self._return_all_layers:
+            return [torch.cat(pair, dim=-1) for pair in zip(ahead, back, strict=True)]
+        return torch.cat([ahead, back], dim=-1)
+
+
+class PositionalEncoding(nn.Module):
+    """Adds sines and cosines of the position, by turns, of wavelengths from 2 pi to 20000 pi.
+
+    Args:
+        input_dim: width D of the vectors, even.
+        max_len: number of positions that are prepared.
+
+    Shape:
+        (B, T, D) -> (B, T, D).
+
+    Raises:
+        ValueError: in `forward`, when T is larger than `max_len`.
+
+    Source: Vaswani et al. (2017), section 3.5, https://arxiv.org/abs/1706.03762
+    """
+
+    def __init__(self, input_dim: int, max_len: int = 5000) -> None:
+        super().__init__()
+        positions = torch.arange(max_len, dtype=torch.float32).unsqueeze(1)  # (max_len, 1)
+        frequencies = torch.exp(torch.arange(0, input_dim, 2) * (-math.log(10000.0) / input_dim))  # (D / 2,)
+        angles = positions * frequencies
+        encoding = torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)  # (max_len, D)
+        self.positional_encoding: Tensor
+        self.register_buffer("positional_encoding", encoding.unsqueeze(0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add the positions to a batch."""
+        max_len = self.positional_encoding.size(1)
+        if x.size(1) > max_len:
+            raise ValueError(
+                f"PositionalEncoding: expected sequences of at most {max_len} words, got {x.size(1)}"
+            )
+        return x + self.positional_encoding[:, : x.size(1)]
+
+
+class PositionwiseFeedForward(nn.Module):
+    """Two linear layers with a rectifier and dropout between them.
+
+    Args:
+        input_dim: width D of the inputs and outputs.
+        ff_dim: width F between the layers.
+        dropout: chance, from 0 to 1, that a value between the layers is zeroed.
+
+    Shape:
+        (B, T, D) -> (B, T, D).
+    """
+
+    def __init__(self, input_dim: int, ff_dim: int, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.w_1 = nn.Linear(input_dim, ff_dim)
+        self.w_2 = nn.Linear(ff_dim, input_dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the layers."""
+        output: Tensor = self.w_2(self.dropout(functional.relu(self.w_1(x))))
+        return output
+
+
+class MultiHeadedAttention(nn.Module):
+    """Scaled dot-product attention of every position to others, by several heads.
+
+    Args:
+        num_heads: number of heads, which divides `input_dim`.
+        input_dim: width D of the vectors.
+        dropout: chance, from 0 to 1, that a weight of the attention is zeroed.
+
+    Shape:
+        x (B, T, D); allowed (B, T, T) bool, true where a row may attend to a column, or None to attend to a position
+        itself and those before it -> (B, T, D).
+    """
+
+    def __init__(self, num_heads: int, input_dim: int, dropout: float = 0.1) -> None:
+        super().__init__()
+        assert input_dim % num_heads == 0, "input_dim must be a multiple of num_heads"
+        self.num_heads = num_heads
+        self.dropout = dropout
+        # Of the queries, keys, values and outputs.
+        self.linears = replicate_layers(nn.Linear(input_dim, input_dim), 4)
+
+    def forward(self, x: Tensor, allowed: Tensor | None) -> Tensor:
+        """Attend."""
+        query, key, value = (
+            self.linears[i](x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for i in range(3)
+        )  # (B, heads, T, D / heads) each
+        attended = functional.scaled_dot_product_attention(
+            query,
+            key,
+            value,
+            attn_mask=None if allowed is None else allowed.unsqueeze(1),
+            dropout_p=self.dropout if self.training else 0.0,
+            is_causal=allowed is None,
+        )
+        output: Tensor = self.linears[3](attended.transpose(1, 2).flatten(2))
+        return output
+
+
+class SublayerConnection(nn.Module):
+    """A residual connection around a part of a layer, whose input is normalised first.
+
+    Args:
+        size: width D of the vectors.
+        dropout: chance, from 0 to 1, that a value of the part's output is zeroed.
+    """
+
+    def __init__(self, size: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = LayerNorm(size)
+        self.dropout = nn.Dropout(dropout)
+
+
+class EncoderLayer(nn.Module):
+    """Self-attention and a feed-forward part, each with its residual connection.
+
+    Args:
+        size: width D of the vectors.
+        self_attn: the attention.
+        feed_forward: the feed-forward part.
+        dropout: chance, from 0 to 1, that a value of the output of either is zeroed.
+
+    Shape:
+        x (B, T, D), allowed as in `MultiHeadedAttention` -> (B, T, D).
+    """
+
+    def __init__(
+        self,
+        size: int,
+        self_attn: MultiHeadedAttention,
+        feed_forward: PositionwiseFeedForward,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.self_attn = self_attn
+        self.feed_forward = feed_forward
+        self.sublayer = replicate_layers(SublayerConnection(size, dropout), 2)
+
+    def forward(self, x: Tensor, allowed: Tensor | None) -> Tensor:
+        """Apply the layer."""
+        attention, feed_forward = self.sublayer
+        x = x + attention.dropout(self.self_attn(attention.norm(x), allowed))
+        x = x + feed_forward.dropout(self.feed_forward(feed_forward.norm(x)))
+        return x
+
+
+class TransformerEncoder(nn.Module):
+    """Layers one after the other, and a normalisation at the end.
+
+    Args:
+        layer: the layer, of which each gets a copy.
+        num_layers: number of layers.
+        size: width D of the vectors.
+        return_all_layers: whether to return a list of every layer's output, the last one alone normalised.
+
+    Shape:
+        x (B, T, D), allowed as in `MultiHeadedAttention` -> (B, T, D), or a list of these.
+    """
+
+    def __init__(
+        self, layer: EncoderLayer, num_layers: int, size: int, return_all_layers: bool = False
+    ) -> None:
+        super().__init__()
+        self.layers = replicate_layers(layer, num_layers)
+        self.norm = LayerNorm(size)
+        self.return_all_layers = return_all_layers
+
+    def forward(self, x: Tensor, allowed: Tensor | None) -> Tensor | list[Tensor]:
+        """Apply the layers."""
+        outputs = []
+        for layer in self.layers:
+            x = layer(x, allowed)
+            outputs.append(x)
+        last: Tensor = self.norm(x)
+        return [*outputs[:-1], last] if self.return_all_layers else last
+
+
+def make_model(
+    num_layers: int = 6,
+    input_size: int = 512,
+    hidden_size: int = 2048,
+    heads: int = 8,
+    dropout: float = 0.1,
+    return_all_layers: bool = False,
+) -> TransformerEncoder:
+    """A transformer of one direction with Xavier-uniform matrices.
+
+    Args:
+        num_layers: number of layers.
+        input_size: width D of the vectors.
+        hidden_size: width F inside the feed-forward parts.
+        heads: number of heads.
+        dropout: chance, from 0 to 1, that a value is zeroed, in attention and in each part of a layer.
+        return_all_layers: see `TransformerEncoder`.
+    """
+    attention = MultiHeadedAttention(heads, input_size, dropout)
+    layer = EncoderLayer(
+        input_size, attention, PositionwiseFeedForward(input_size, hidden_size, dropout), dropout
+    )
+    model = TransformerEncoder(layer, num_layers, input_size, return_all_layers)
+    for parameter in model.parameters():
+        if parameter.dim() > 1:
+            nn.init.xavier_uniform_(parameter)
+    return model
+
+
+def subsequent_mask(size: int, device: torch.device | str = "cpu") -> Tensor:
+    """(1, size, size) bool, true where a position (row) may attend to itself or an earlier one (column)."""
+    return torch.ones(1, size, size, dtype=torch.bool, device=device).tril()

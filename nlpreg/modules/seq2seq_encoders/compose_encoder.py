@@ -1,0 +1,59 @@
+"""Encoders one after the other."""
+
+import itertools
+
+from torch import Tensor
+
+from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import Seq2SeqEncoder
+
+__all__ = ["ComposeEncoder"]
+
+
+@Seq2SeqEncoder.register("compose")
+class ComposeEncoder(Seq2SeqEncoder):
+    """Applies several encoders, each to the outputs of the one before.
+
+    Args:
+        encoders: in the order of their use.
+
+    Shape:
+        inputs (B, T, input_dim of the first), mask (B, T) bool -> (B, T, output_dim of the last).
+
+    Raises:
+        ValueError: there is no encoder, widths do not fit together, or only some encoders are bidirectional.
+    """
+
+    def __init__(self, encoders: list[Seq2SeqEncoder]) -> None:
+        super().__init__()
+        if not encoders:
+            raise ValueError("compose: expected at least one encoder, got none")
+        for index, (before, after) in enumerate(itertools.pairwise(encoders)):
+            if before.get_output_dim() != after.get_input_dim():
+                raise ValueError(
+                    f"compose: expected the output of encoder {index}, {before.get_output_dim()} wide, to be as wide as "
+                    f"the input of encoder {index + 1}, {after.get_input_dim()}"
+                )
+        directions = [encoder.is_bidirectional() for encoder in encoders]
+        if len(set(directions)) > 1:
+            raise ValueError(f"compose: expected all encoders to be bidirectional or none, got {directions}")
+        self.encoders = encoders
+        for index, encoder in enumerate(encoders):
+            self.add_module(f"encoder{index}", encoder)
+
+    def get_input_dim(self) -> int:
+        """Width of the inputs of the first encoder."""
+        return self.encoders[0].get_input_dim()
+
+    def get_output_dim(self) -> int:
+        """Width of the outputs of the last encoder."""
+        return self.encoders[-1].get_output_dim()
+
+    def is_bidirectional(self) -> bool:
+        """Whether the encoders are."""
+        return self.encoders[-1].is_bidirectional()
+
+    def forward(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Encode a batch."""
+        for index in range(len(self.encoders)):
+            inputs = getattr(self, f"encoder{index}")(inputs, mask)
+        return inputs

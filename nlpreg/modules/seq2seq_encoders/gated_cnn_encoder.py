@@ -1,0 +1,186 @@
+"""Gated convolutions that see one side of a position only, in both directions."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import Seq2SeqEncoder
+
+__all__ = ["GatedCnnEncoder", "ResidualBlock"]
+
+# B rows, T steps, D width of the vectors
+
+
+@Seq2SeqEncoder.register("gated-cnn-encoder")
+class GatedCnnEncoder(Seq2SeqEncoder):
+    """Two independent stacks of gated convolutions, one over the words up to a position and one over those from it on.
+
+    Args:
+        input_dim: width of the inputs.
+        layers: for each residual block its convolutions, as [width, channels], or [2, channels, dilation]. The last
+            channels of a block are `input_dim`.
+        dropout: chance, from 0 to 1, that an input of a block is zeroed.
+        return_all_layers: whether to return the outputs of every block rather than those of the last.
+
+    Shape:
+        inputs (B, T, input_dim), mask (B, T) bool, true for words -> (B, T, 2 * input_dim), forward half first, of no
+        meaning at padding; or a list of these, one for each block.
+
+    Source: Dauphin et al. (2017), https://arxiv.org/abs/1612.08083
+    """
+
+    def __init__(
+        self,
+        input_dim: int,
+        layers: Sequence[Sequence[Sequence[int]]],
+        dropout: float = 0.0,
+        return_all_layers: bool = False,
+    ) -> None:
+        super().__init__()
+        self._forward_residual_blocks = nn.ModuleList(
+            ResidualBlock(input_dim, layer, "forward", dropout=dropout) for layer in layers
+        )
+        self._backward_residual_blocks = nn.ModuleList(
+            ResidualBlock(input_dim, layer, "backward", dropout=dropout) for layer in layers
+        )
+        self._input_dim = input_dim
+        self._return_all_layers = return_all_layers
+        self.num_layers = len(layers)
+
+    def get_input_dim(self) -> int:
+        """Width of each input vector."""
+        return self._input_dim
+
+    def get_output_dim(self) -> int:
+        """Width of each output vector, both directions together."""
+        return 2 * self._input_dim
+
+    def is_bidirectional(self) -> bool:
+        """True."""
+        return True
+
+    def forward(self, inputs: Tensor, mask: Tensor) -> Tensor | list[Tensor]:
+        """Encode a batch."""
+        is_padding = ~mask.unsqueeze(1)  # (B, 1, T)
+        ahead = back = inputs.transpose(1, 2)  # (B, D, T)
+        outputs = []
+        for forward_block, backward_block in zip(
+            self._forward_residual_blocks, self._backward_residual_blocks, strict=True
+        ):
+            ahead = forward_block(ahead.masked_fill(is_padding, 0))
+            back = backward_block(back.masked_fill(is_padding, 0))
+            outputs.append((ahead, back))
+        if not self._return_all_layers:
+            outputs = outputs[-1:]
+        joined = [torch.cat(pair, dim=1).transpose(1, 2) for pair in outputs]  # (B, T, 2D) each
+        return joined if self._return_all_layers else joined[0]
+
+
+class ResidualBlock(nn.Module):
+    """Gated convolutions in one direction, and the input beside them: `(f(x) + x) / sqrt(2)`.
+
+    Args:
+        input_dim: width D of the vectors.
+        layers: the convolutions, as [width, channels], or [2, channels, dilation].
+        direction: `forward` to see a position and those before it, `backward` for those after it.
+        do_weight_norm: whether the weights are kept as a length and a direction for each output.
+        dropout: chance, from 0 to 1, that an input of the block is zeroed.
+
+    Shape:
+        (B, D, T), zeros at padding -> (B, D, T).
+
+    Raises:
+        ConfigurationError: another direction, or the last channels are not `input_dim`.
+        ValueError: a convolution that is given by neither two nor three numbers, or is dilated and not 2 wide.
+    """
+
+    def __init__(
+        self,
+        input_dim: int,
+        layers: Sequence[Sequence[int]],
+        direction: str,
+        do_weight_norm: bool = True,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if direction not in ("forward", "backward"):
+            raise ConfigurationError(f"direction: expected 'forward' or 'backward', got {direction!r}")
+        self._direction = direction
+        self.dropout = dropout
+        convolutions = []
+        num_channels = input_dim
+        for index, layer in enumerate(layers):
+            if len(layer) not in (2, 3) or (len(layer) == 3 and layer[0] != 2):
+                raise ValueError(
+                    f"layers: expected [width, channels] or [2, channels, dilation], got {list(layer)}"
+                )
+            dilation = layer[2] if len(layer) == 3 else 1
+            kept = 1.0 - dropout if index == 0 else 1.0
+            convolution = _GatedConvolution(num_channels, layer[1], layer[0], dilation, kept, do_weight_norm)
+            convolutions.append(convolution)
+            num_channels = layer[1]
+        if num_channels != input_dim:
+            raise ConfigurationError(
+                f"layers: expected the last channels of a block to be input_dim, {input_dim}, got {num_channels}"
+            )
+        self._convolutions = nn.ModuleList(convolutions)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the block."""
+        out = functional.dropout(x, self.dropout, self.training)
+        for convolution in self._convolutions:
+            out = convolution(out, self._direction == "forward")
+        return (out + x) * math.sqrt(0.5)
+
+
+class _GatedConvolution(nn.Module):
+    """A convolution to one side whose outputs are gated by as many others.
+
+    Args:
+        in_channels: number of input channels.
+        out_channels: number of output channels, after gating.
+        width: number of positions that it sees.
+        dilation: distance between these.
+        kept: chance, from 0 to 1, that an input survives dropout; it sets the scale of the first weights.
+        do_weight_norm: whether the weights are kept as a length and a direction for each output.
+
+    Shape:
+        (B, in_channels, T) -> (B, out_channels, T).
+
+    Source: Salimans and Kingma (2016), https://arxiv.org/abs/1602.07868
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        width: int,
+        dilation: int,
+        kept: float,
+        do_weight_norm: bool,
+    ) -> None:
+        super().__init__()
+        self.dilation = dilation
+        self.reach = (width - 1) * dilation
+        weight = torch.empty(2 * out_channels, in_channels, width)
+        weight.normal_(0, math.sqrt(4.0 * kept / (width * in_channels)))
+        self.has_weight_norm = do_weight_norm
+        if do_weight_norm:
+            self.weight_g = nn.Parameter(weight.norm(dim=(1, 2), keepdim=True))
+            self.weight_v = nn.Parameter(weight)
+        else:
+            self.weight = nn.Parameter(weight)
+        self.bias = nn.Parameter(torch.zeros(2 * out_channels))
+
+    def forward(self, x: Tensor, is_forward: bool) -> Tensor:
+        """Convolve over the positions up to each one, or from each one on."""
+        padded = functional.pad(x, (self.reach, 0) if is_forward else (0, self.reach))
+        if self.has_weight_norm:
+            weight = self.weight_v * (self.weight_g / self.weight_v.norm(dim=(1, 2), keepdim=True))
+        else:
+            weight = self.weight
+        return functional.glu(functional.conv1d(padded, weight, self.bias, dilation=self.dilation), dim=1)

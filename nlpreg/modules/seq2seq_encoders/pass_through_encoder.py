@@ -1,0 +1,39 @@
+"""No encoding at all."""
+
+from torch import Tensor
+
+from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import Seq2SeqEncoder
+
+__all__ = ["PassThroughEncoder"]
+
+
+@Seq2SeqEncoder.register("pass_through")
+class PassThroughEncoder(Seq2SeqEncoder):
+    """Returns its inputs, for models that want an encoder where none is needed.
+
+    Args:
+        input_dim: width of the vectors.
+
+    Shape:
+        inputs (B, T, input_dim), mask (B, T) bool or None -> the inputs, zeros at padding.
+    """
+
+    def __init__(self, input_dim: int) -> None:
+        super().__init__()
+        self._input_dim = input_dim
+
+    def get_input_dim(self) -> int:
+        """Width of each input vector."""
+        return self._input_dim
+
+    def get_output_dim(self) -> int:
+        """Width of each output vector."""
+        return self._input_dim
+
+    def is_bidirectional(self) -> bool:
+        """False."""
+        return False
+
+    def forward(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return the inputs."""
+        return inputs if mask is None else inputs.masked_fill(~mask.unsqueeze(-1), 0)

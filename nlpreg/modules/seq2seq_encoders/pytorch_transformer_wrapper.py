@@ -1,0 +1,101 @@
+"""torch's transformer as an encoder."""
+
+import torch
+from torch import Tensor, nn
+
+from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import Seq2SeqEncoder
+from nlpreg.nn.util import add_positional_features
+
+__all__ = ["PytorchTransformer"]
+
+
+@Seq2SeqEncoder.register("pytorch_transformer")
+class PytorchTransformer(Seq2SeqEncoder):
+    """A stack of transformer layers, each normalised after its parts.
+
+    Args:
+        input_dim: width of the inputs and of the outputs.
+        num_layers: number of layers.
+        feedforward_hidden_dim: width inside the feed-forward parts.
+        num_attention_heads: number of heads, which divides `input_dim`.
+        positional_encoding: `sinusoidal`, `embedding` for a learned vector for each position, or None.
+        positional_embedding_size: number of positions that have a learned vector.
+        dropout_prob: chance, from 0 to 1, that a value is zeroed, in each part of a layer.
+        activation: `relu` or `gelu`, inside the feed-forward parts.
+        causal: whether a position sees itself and those before it only, as a language model's contextualizer must.
+
+    Shape:
+        inputs (B, T, input_dim), mask (B, T) bool, true for words, which come first in each row
+        -> (B, T, input_dim), of no meaning at padding.
+
+    Raises:
+        ValueError: another `positional_encoding`.
+
+    Source: Vaswani et al. (2017), https://arxiv.org/abs/1706.03762
+    """
+
+    def __init__(
+        self,
+        input_dim: int,
+        num_layers: int,
+        feedforward_hidden_dim: int = 2048,
+        num_attention_heads: int = 8,
+        positional_encoding: str | None = None,
+        positional_embedding_size: int = 512,
+        dropout_prob: float = 0.1,
+        activation: str = "relu",
+        causal: bool = False,
+    ) -> None:
+        super().__init__()
+        if positional_encoding not in (None, "sinusoidal", "embedding"):
+            raise ValueError(
+                f"positional_encoding: expected 'sinusoidal', 'embedding' or None, got {positional_encoding!r}"
+            )
+        self._input_dim = input_dim
+        self._causal = causal
+        layer = nn.TransformerEncoderLayer(
+            d_model=input_dim,
+            nhead=num_attention_heads,
+            dim_feedforward=feedforward_hidden_dim,
+            dropout=dropout_prob,
+            activation=activation,
+            batch_first=True,
+        )
+        # Nested tensors would cut the outputs to the longest row.
+        self._transformer = nn.TransformerEncoder(layer, num_layers, enable_nested_tensor=False)
+        for parameter in self.parameters():
+            if parameter.dim() > 1:
+                nn.init.xavier_uniform_(parameter)
+        self._sinusoidal_positional_encoding = positional_encoding == "sinusoidal"
+        self._positional_embedding = (
+            nn.Embedding(positional_embedding_size, input_dim) if positional_encoding == "embedding" else None
+        )
+
+    def get_input_dim(self) -> int:
+        """Width of each input vector."""
+        return self._input_dim
+
+    def get_output_dim(self) -> int:
+        """Width of each output vector."""
+        return self._input_dim
+
+    def is_bidirectional(self) -> bool:
+        """False: the outputs have no halves of one direction each, whatever a position sees."""
+        return False
+
+    def forward(self, inputs: Tensor, mask: Tensor | None) -> Tensor:
+        """Encode a batch."""
+        num_steps = inputs.size(1)
+        if self._sinusoidal_positional_encoding:
+            inputs = add_positional_features(inputs)
+        if self._positional_embedding is not None:
+            inputs = inputs + self._positional_embedding.weight[:num_steps]
+        if self._causal:
+            # Padding comes last, so no word sees it.
+            is_later = torch.ones(num_steps, num_steps, dtype=torch.bool, device=inputs.device).triu(1)
+            causal: Tensor = self._transformer(inputs, mask=is_later, is_causal=True)
+            return causal
+        # A row of nothing but padding may look at all of it: looking at nothing makes NaN.
+        hidden = None if mask is None else ~mask & mask.any(dim=1, keepdim=True)
+        outputs: Tensor = self._transformer(inputs, src_key_padding_mask=hidden)
+        return outputs

@@ -1,0 +1,90 @@
+"""The pooling layer of a pretrained transformer."""
+
+import copy
+from typing import Any
+
+import torch
+from torch import nn
+
+from nlpreg.common import cached_transformers
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.modules.seq2vec_encoders.seq2vec_encoder import Seq2VecEncoder
+from nlpreg.modules.time_distributed import TimeDistributed
+
+__all__ = ["BertPooler"]
+
+
+@Seq2VecEncoder.register("bert_pooler")
+class BertPooler(Seq2VecEncoder):
+    """A copy of the layer with which a pretrained transformer pools its first token.
+
+    Args:
+        pretrained_model: name or folder of the transformer, as `transformers` knows it.
+        override_weights_file: file of weights to use instead of the pretrained ones.
+        override_weights_strip_prefix: prefix to take off the names in that file.
+        load_weights: whether to load weights at all; false to build the layer from the model's configuration only.
+        requires_grad: whether the layer is trained.
+        dropout: chance, from 0 to 1, that a value of the pooled vector is zeroed.
+        transformer_kwargs: further arguments for loading the transformer.
+
+    Shape:
+        tokens (B, T, hidden) -> (B, hidden).
+
+    Raises:
+        ConfigurationError: the transformer has no pooling layer.
+    """
+
+    def __init__(
+        self,
+        pretrained_model: str,
+        *,
+        override_weights_file: str | None = None,
+        override_weights_strip_prefix: str | None = None,
+        load_weights: bool = True,
+        requires_grad: bool = True,
+        dropout: float = 0.0,
+        transformer_kwargs: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        transformer = cached_transformers.get(
+            pretrained_model,
+            make_copy=False,
+            override_weights_file=override_weights_file,
+            override_weights_strip_prefix=override_weights_strip_prefix,
+            load_weights=load_weights,
+            **(transformer_kwargs or {}),
+        )
+        pooler = getattr(transformer, "pooler", None)
+        if pooler is None:
+            raise ConfigurationError(
+                f"bert_pooler: expected a transformer with a pooler, {pretrained_model} has none"
+            )
+        self._dropout = nn.Dropout(p=dropout)
+        self.pooler = copy.deepcopy(pooler)
+        for parameter in self.pooler.parameters():
+            parameter.requires_grad = requires_grad
+        self._embedding_dim = int(self.pooler.dense.out_features)
+
+    def get_input_dim(self) -> int:
+        """Width of each input vector."""
+        return self._embedding_dim
+
+    def get_output_dim(self) -> int:
+        """Width of the output vector."""
+        return self._embedding_dim
+
+    def forward(
+        self, tokens: torch.Tensor, mask: torch.Tensor | None = None, num_wrapping_dims: int = 0
+    ) -> torch.Tensor:
+        """Pool a batch.
+
+        Args:
+            tokens: (B, T, hidden), with `num_wrapping_dims` more dimensions after the batch.
+            mask: not used, since the first token alone is pooled.
+            num_wrapping_dims: number of dimensions between the batch and the tokens.
+        """
+        pooler = self.pooler
+        for _ in range(num_wrapping_dims):
+            pooler = TimeDistributed(pooler)
+        pooled: torch.Tensor = self._dropout(pooler(tokens))
+        return pooled

@@ -1,0 +1,45 @@
+"""The vector of one special token."""
+
+import torch
+
+from nlpreg.modules.seq2vec_encoders.seq2vec_encoder import Seq2VecEncoder
+from nlpreg.nn.util import get_final_encoder_states
+
+__all__ = ["ClsPooler"]
+
+
+@Seq2VecEncoder.register("cls_pooler")
+class ClsPooler(Seq2VecEncoder):
+    """Takes the vector of the token that stands for the whole sequence.
+
+    Args:
+        embedding_dim: width of the vectors.
+        cls_is_last_token: whether that token comes last rather than first.
+
+    Shape:
+        tokens (B, T, embedding_dim), mask (B, T) bool -> (B, embedding_dim).
+
+    Raises:
+        ValueError: in `forward`, when the last token is wanted and there is no mask.
+    """
+
+    def __init__(self, embedding_dim: int, cls_is_last_token: bool = False) -> None:
+        super().__init__()
+        self._embedding_dim = embedding_dim
+        self._cls_is_last_token = cls_is_last_token
+
+    def get_input_dim(self) -> int:
+        """Width of each input vector."""
+        return self._embedding_dim
+
+    def get_output_dim(self) -> int:
+        """Width of the output vector."""
+        return self._embedding_dim
+
+    def forward(self, tokens: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        """Pick the vectors of a batch."""
+        if not self._cls_is_last_token:
+            return tokens[:, 0]
+        if mask is None:
+            raise ValueError("cls_pooler: a mask is needed to find the last token")
+        return get_final_encoder_states(tokens, mask)

@@ -1,0 +1,143 @@
+"""The layers of an archived language model as vectors of tokens."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nlpreg.common import Params
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.data.token_indexers.token_indexer import TokenIndexer
+from nlpreg.data.tokenizers.token_class import Token
+from nlpreg.modules.archive_loading import load_archive
+from nlpreg.modules.scalar_mix import ScalarMix
+from nlpreg.modules.text_field_embedders.basic_text_field_embedder import BasicTextFieldEmbedder
+from nlpreg.modules.token_embedders.empty_embedder import EmptyEmbedder
+from nlpreg.modules.token_embedders.token_embedder import TokenEmbedder
+from nlpreg.nn.util import add_sentence_boundary_token_ids, get_text_field_mask, remove_sentence_boundaries
+
+__all__ = ["LanguageModelTokenEmbedder"]
+
+# B texts, T tokens, K characters of a token, D width of the vectors
+
+
+@TokenEmbedder.register("language_model_token_embedder")
+class LanguageModelTokenEmbedder(TokenEmbedder):
+    """A learned mix of the layers of an archived language model, and of its vectors of the tokens alone.
+
+    The model's contextualizer has to have `num_layers` and to take `return_all_layers`, and its text field embedder to
+    be a basic one with one embedder that is not empty.
+
+    Args:
+        archive_file: path or URL of the language model's archive. It is needed again whenever a model with this embedder
+            is loaded.
+        dropout: chance, from 0 to 1, that a value of the mix is zeroed; None for no dropout.
+        bos_eos_tokens: the words that were put around each text when the model was trained; null if the reader adds them.
+        remove_bos_eos: whether to leave the first and the last token's vectors out of the result.
+        requires_grad: whether the model is trained; the mix is anyway.
+
+    Shape:
+        tokens (B, T) or (B, T, K) ids as the model was trained on -> (B, T, D).
+
+    Raises:
+        ConfigurationError: the model does not fit the above.
+    """
+
+    def __init__(
+        self,
+        archive_file: str,
+        dropout: float | None = None,
+        bos_eos_tokens: tuple[str, str] | None = ("<S>", "</S>"),
+        remove_bos_eos: bool = True,
+        requires_grad: bool = False,
+    ) -> None:
+        super().__init__()
+        archive = load_archive(archive_file, overrides={"model.contextualizer.return_all_layers": True})
+        self._lm = archive.model
+        self._lm.delete_softmax()
+        for parameter in self._lm.parameters():
+            parameter.requires_grad = requires_grad
+        text_field_embedder = self._lm._text_field_embedder
+        self._token_name = _only_embedded_key(text_field_embedder, archive_file)
+
+        self._remove_bos_eos = remove_bos_eos
+        self._boundaries: list[Tensor] | None = None
+        if bos_eos_tokens:
+            indexers = archive.config["dataset_reader"]["token_indexers"]
+            indexer = TokenIndexer.from_params(Params({**_as_dict(indexers[self._token_name])}))
+            self._boundaries = [self._index(indexer, token) for token in bos_eos_tokens]
+
+        width, own_width = self._lm._contextualizer.get_output_dim(), text_field_embedder.get_output_dim()
+        if width % own_width:
+            raise ConfigurationError(
+                f"{archive_file}: expected the contextualizer's output, {width} wide, to be a multiple of the text field "
+                f"embedder's, {own_width}"
+            )
+        self._num_repetitions = width // own_width
+        self.output_dim = width
+        self._scalar_mix = ScalarMix(mixture_size=self._lm.num_layers(), do_layer_norm=False, trainable=True)
+        self._dropout = nn.Dropout(dropout) if dropout else None
+
+    def _index(self, indexer: TokenIndexer, token: str) -> Tensor:
+        """The id of a word, or the ids of its characters."""
+        indexed = indexer.tokens_to_indices([Token(token)], self._lm.vocab)
+        if len(indexed) != 1:
+            raise ConfigurationError(
+                f"bos_eos_tokens: expected the indexer of {self._token_name!r} to give one kind of ids, "
+                f"got {sorted(indexed)}; add the tokens in the reader and set bos_eos_tokens to null"
+            )
+        (ids,) = indexed.values()
+        return torch.as_tensor(ids[0])
+
+    def get_output_dim(self) -> int:
+        """Width of the vector of each token."""
+        return int(self.output_dim)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Embed a batch."""
+        if self._boundaries is not None:
+            tokens = self._add_boundaries(tokens, self._boundaries)
+        result = self._lm({self._token_name: tokens})
+        own = torch.cat([result["noncontextual_token_embeddings"]] * self._num_repetitions, dim=-1)
+        mixed: Tensor = self._scalar_mix([own, *result["lm_embeddings"]])
+        if self._remove_bos_eos:
+            mixed, _ = remove_sentence_boundaries(mixed, result["mask"])
+        return mixed if self._dropout is None else self._dropout(mixed)
+
+    @staticmethod
+    def _add_boundaries(tokens: Tensor, boundaries: list[Tensor]) -> Tensor:
+        """(B, T) or (B, T, K) -> (B, T + 2) or (B, T + 2, K), K grown if a boundary has more characters."""
+        mask = get_text_field_mask({"tokens": {"tokens": tokens}})
+        if tokens.dim() == 3:
+            width = max(tokens.size(2), *(len(boundary) for boundary in boundaries))
+            tokens = functional.pad(tokens, (0, width - tokens.size(2)))
+            boundaries = [functional.pad(boundary, (0, width - len(boundary))) for boundary in boundaries]
+        begin, end = (boundary.to(tokens.device) for boundary in boundaries)
+        return add_sentence_boundary_token_ids(tokens, mask, begin, end)[0]
+
+
+def _only_embedded_key(text_field_embedder: object, archive_file: str) -> str:
+    """The key of the one embedder that is not empty."""
+    if not isinstance(text_field_embedder, BasicTextFieldEmbedder):
+        raise ConfigurationError(
+            f"{archive_file}: expected a language model with a basic text field embedder, "
+            f"got a {type(text_field_embedder).__name__}"
+        )
+    keys = [
+        key
+        for key, embedder in text_field_embedder._token_embedders.items()
+        if not isinstance(embedder, EmptyEmbedder)
+    ]
+    if len(keys) != 1:
+        raise ConfigurationError(
+            f"{archive_file}: expected a language model with one token embedder that is not empty, got {sorted(keys)}"
+        )
+    return keys[0]
+
+
+def _as_dict(config: object) -> dict[str, object]:
+    """A section of a config as a plain dictionary; a bare name stands for its type."""
+    if isinstance(config, str):
+        return {"type": config}
+    return config.duplicate().as_dict(quiet=True) if isinstance(config, Params) else dict(config)  # type: ignore[call-overload, no-any-return]
