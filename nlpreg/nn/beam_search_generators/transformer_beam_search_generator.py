@@ -1,0 +1,70 @@
+"""Generation with a pretrained transformer.
+
+Letters in shapes: G beams, T word pieces so far.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from nlpreg.nn.beam_search import BeamSearch, StateType
+from nlpreg.nn.beam_search_generators.beam_search_generator import BeamSearchGenerator
+from nlpreg.nn.util.modules import is_instance_of_named
+
+
+@BeamSearchGenerator.register("transformer")
+class TransformerBeamSearchGenerator(BeamSearchGenerator):
+    """Puts each prediction behind the last word piece.
+
+    Args:
+        beam_search: the search.
+        namespace: name of the indexer; that of the embedder if None.
+    """
+
+    def __init__(self, beam_search: BeamSearch, *, namespace: str | None = None) -> None:
+        super().__init__(beam_search)
+        self._namespace = namespace
+
+    def validate_text_field_embedder(self, text_field_embedder: torch.nn.Module) -> None:
+        """Require a basic embedder with one pretrained transformer, whose name becomes the namespace.
+
+        Raises:
+            AssertionError: the embedder is another one.
+        """
+        assert is_instance_of_named(text_field_embedder, "BasicTextFieldEmbedder"), (
+            f"expected a BasicTextFieldEmbedder, got {type(text_field_embedder).__name__}"
+        )
+        embedders: dict[str, torch.nn.Module] = getattr(text_field_embedder, "_token_embedders")  # noqa: B009
+        assert len(embedders) == 1, f"expected one token embedder, got {sorted(embedders)}"
+        ((key, embedder),) = embedders.items()
+        assert is_instance_of_named(embedder, "PretrainedTransformerEmbedder"), (
+            f"expected a PretrainedTransformerEmbedder, got {type(embedder).__name__}"
+        )
+        self._namespace = key
+
+    def prepare_step_input(self, predictions: Tensor, state: StateType) -> dict[str, StateType]:
+        """Insert each prediction at the first masked position, or at the end.
+
+        Args:
+            predictions: the last predictions, (G,).
+            state: `token_ids` and `mask` (G, T), and `type_ids` (G, T) if the model has them; it changes.
+        """
+        assert self._namespace is not None, (
+            "validate_text_field_embedder must be called first, or a namespace given"
+        )
+        token_ids, mask = state["token_ids"], state["mask"].bool()
+        num_pieces = mask.size(1)
+        positions = torch.arange(num_pieces + 1, device=mask.device)
+        # The first masked position: all positions before it are unmasked.
+        first_masked = mask.long().cumprod(dim=1).sum(dim=1, keepdim=True)  # (G, 1)
+        source = torch.where(positions <= first_masked, positions, positions - 1).clamp(max=num_pieces - 1)
+        is_new = positions == first_masked
+        state["token_ids"] = torch.where(is_new, predictions.unsqueeze(1), token_ids.gather(1, source))
+        state["mask"] = is_new | mask.gather(1, source)
+        inputs = {"token_ids": state["token_ids"], "mask": state["mask"]}
+        type_ids = state.get("type_ids")
+        if type_ids is not None:
+            state["type_ids"] = torch.cat([type_ids, type_ids[:, -1:]], dim=1)
+            inputs["type_ids"] = state["type_ids"]
+        return {self._namespace: inputs}

@@ -1,0 +1,74 @@
+"""A model that is trained by several processes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from nlpreg.nn.parallel.sharded_module_mixin import ShardedModuleMixin
+from nlpreg.nn.util.state_dicts import StateDictType
+
+
+class DdpWrappedModel:
+    """What a trainer needs to know of a wrapped model.
+
+    Args:
+        model: the wrapped module; the trainer calls it.
+        local_rank: number of this process on its machine; the rank in the process group if None.
+        world_size: number of processes; that of the process group if None.
+    """
+
+    def __init__(
+        self, model: torch.nn.Module, local_rank: int | None = None, world_size: int | None = None
+    ) -> None:
+        self.model = model
+        self.local_rank = dist.get_rank() if local_rank is None else local_rank
+        self.world_size = dist.get_world_size() if world_size is None else world_size
+        self.is_primary = self.local_rank == 0
+
+    @property
+    def is_sharded(self) -> bool:
+        """Whether each process holds only a part of the weights, so that each has to save its own."""
+        return isinstance(self.model, ShardedModuleMixin)
+
+    def load_state_dict(self, state_dict: StateDictType, strict: bool = True) -> Any:
+        """Load weights; every process calls this, each with what `state_dict` gave it."""
+        return self.model.load_state_dict(state_dict, strict=strict)
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> Mapping[str, Any]:
+        """The weights, or this process's part of them, under the names they have in the model."""
+        weights: Mapping[str, Any] = self.model.state_dict(*args, **kwargs)
+        return weights
+
+    def optimizer_state_dict(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+        """The state of an optimizer of this model, or this process's part of it; every process calls this."""
+        return optimizer.state_dict()
+
+    def load_optimizer_state_dict(self, optimizer: torch.optim.Optimizer, state_dict: dict[str, Any]) -> None:
+        """Put back what `optimizer_state_dict` gave; every process calls this."""
+        optimizer.load_state_dict(state_dict)
+
+    @staticmethod
+    def consolidate_sharded_state(sharded_state_files: Sequence[str | PathLike[str]]) -> StateDictType:
+        """Put the weights together that the processes of a sharded model have saved, one file each."""
+        raise NotImplementedError("this model is not sharded, so there is nothing to put together")
+
+    def clip_grad_norm_(self, max_norm: float) -> Tensor:
+        """Scale the gradients down to a norm over all weights.
+
+        Returns:
+            The norm before, a scalar tensor.
+        """
+        return torch.nn.utils.clip_grad_norm_(
+            [parameter for parameter in self.model.parameters() if parameter.grad is not None], max_norm
+        )
+
+    def init_grad_scaler(self) -> torch.amp.GradScaler:
+        """A scaler of the loss for half precision."""
+        device = next(self.model.parameters()).device
+        return torch.amp.GradScaler(device.type)

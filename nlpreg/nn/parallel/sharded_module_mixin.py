@@ -1,0 +1,13 @@
+"""A mark for wrapper modules that hold only a part of the weights."""
+
+from __future__ import annotations
+
+import torch
+
+
+class ShardedModuleMixin:
+    """Mixed into a wrapper module whose processes each hold a part of the weights."""
+
+    def get_original_module(self) -> torch.nn.Module:
+        """The module inside the wrapper."""
+        raise NotImplementedError

@@ -1,0 +1,145 @@
+"""A model whose weights are spread over the processes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_model_state_dict,
+    get_optimizer_state_dict,
+    set_model_state_dict,
+    set_optimizer_state_dict,
+)
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import CPUOffloadPolicy, MixedPrecisionPolicy, OffloadPolicy, fully_shard
+from torch.distributed.tensor import DTensor
+
+from nlpreg.nn.module import Module
+from nlpreg.nn.parallel.ddp_accelerator import DdpAccelerator
+from nlpreg.nn.parallel.ddp_wrapped_model import DdpWrappedModel
+from nlpreg.nn.util.state_dicts import StateDictType, read_state_dict
+
+# The first process gathers and saves everything, the others nothing; on loading it shares out what it has read.
+_SAVE = StateDictOptions(full_state_dict=True, cpu_offload=True)
+
+
+class TorchFsdpWrappedModel(DdpWrappedModel):
+    """A model whose weights are spread over the processes by FSDP2.
+
+    State dicts hold whole weights, and so do not depend on the number of processes. The first process has all of
+    them, the others none.
+
+    Args:
+        model: the model, which has become a sharded one itself.
+        local_rank: number of this process on its machine; the rank in the process group if None.
+        world_size: number of processes; that of the process group if None.
+    """
+
+    @property
+    def is_sharded(self) -> bool:
+        """True."""
+        return True
+
+    def load_state_dict(self, state_dict: StateDictType, strict: bool = True) -> Any:
+        """Load the weights that the first process passes; the others may pass an empty dict."""
+        options = StateDictOptions(full_state_dict=True, broadcast_from_rank0=True, strict=strict)
+        return set_model_state_dict(self.model, dict(state_dict), options=options)
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> Mapping[str, Any]:
+        """All weights on the first process, an empty dict on the others."""
+        return get_model_state_dict(self.model, options=_SAVE)
+
+    def optimizer_state_dict(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+        """The whole state of the optimizer on the first process, an empty dict on the others."""
+        return dict(get_optimizer_state_dict(self.model, optimizer, options=_SAVE))
+
+    def load_optimizer_state_dict(self, optimizer: torch.optim.Optimizer, state_dict: dict[str, Any]) -> None:
+        """Load the optimizer's state that the first process passes; the others may pass an empty dict."""
+        options = StateDictOptions(full_state_dict=True, broadcast_from_rank0=True)
+        set_optimizer_state_dict(self.model, optimizer, state_dict, options=options)
+
+    @staticmethod
+    def consolidate_sharded_state(sharded_state_files: Sequence[str | PathLike[str]]) -> StateDictType:
+        """The weights in the files that the processes have saved; only the first one's has any."""
+        weights: dict[str, Tensor] = {}
+        for path in sharded_state_files:
+            weights.update(read_state_dict(path))
+        return weights
+
+    def clip_grad_norm_(self, max_norm: float) -> Tensor:
+        """Scale the gradients down to a norm over the weights of all processes."""
+        norm = super().clip_grad_norm_(max_norm)
+        return norm.full_tensor() if isinstance(norm, DTensor) else norm
+
+
+@DdpAccelerator.register("torch_fsdp")
+class TorchFsdpAccelerator(DdpAccelerator):
+    """Each process holds a part of the weights, gradients and optimizer state (FSDP2, `fully_shard`).
+
+    The parts that a model's constructor passes to `wrap_module` are gathered and freed one by one; they are sharded
+    only when the whole model is ready, so that initializers and pretrained weights see ordinary tensors.
+
+    Args:
+        mixed_precision: compute in bfloat16 and exchange gradients in single precision.
+        reshard_after_forward: free the gathered weights of each part after its forward pass, and gather them again
+            for the backward pass.
+        flatten_parameters: has no effect; configs for the older FairScale accelerator may contain it.
+        cpu_offload: keep the weights in the memory of the CPU.
+        local_rank: number of this process on its machine; the rank in the process group if None.
+        world_size: number of processes; that of the process group if None.
+        cuda_device: where this process's model goes; a negative number is the CPU.
+    """
+
+    def __init__(
+        self,
+        *,
+        mixed_precision: bool = False,
+        reshard_after_forward: bool = True,
+        flatten_parameters: bool = True,
+        cpu_offload: bool = False,
+        local_rank: int | None = None,
+        world_size: int | None = None,
+        cuda_device: torch.device | int = -1,
+    ) -> None:
+        super().__init__(local_rank, world_size, cuda_device)
+        self._reshard_after_forward = reshard_after_forward
+        self._mixed_precision = (
+            MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
+            if mixed_precision
+            else MixedPrecisionPolicy()
+        )
+        self._offload = CPUOffloadPolicy() if cpu_offload else OffloadPolicy()
+        self._units: list[torch.nn.Module] = []
+
+    def wrap_module(self, module: Module) -> Module:
+        """Note a part of the model that is to be gathered as a unit."""
+        self._units.append(module)
+        return module
+
+    def wrap_model(self, model: Module) -> tuple[Module, DdpWrappedModel]:
+        """Move the model to its device and spread its weights over the processes."""
+        model = model.to(self.cuda_device)
+        mesh = init_device_mesh(self.cuda_device.type, (self.world_size,))
+        inside = set(model.modules())
+        # Parts that lie inside other parts come first.
+        units = sorted(
+            (unit for unit in self._units if unit in inside), key=lambda unit: len(list(unit.modules()))
+        )
+        for unit in [*units, model]:
+            fully_shard(
+                unit,
+                mesh=mesh,
+                reshard_after_forward=self._reshard_after_forward,
+                mp_policy=self._mixed_precision,
+                offload_policy=self._offload,
+            )
+        return model, TorchFsdpWrappedModel(model, self.local_rank, self.world_size)
+
+
+DdpAccelerator.register("fsdp2")(TorchFsdpAccelerator)
+DdpAccelerator.register("fairscale_fsdp")(TorchFsdpAccelerator)
