@@ -20,6 +20,7 @@ class AttachmentScores(Metric):
 
     supports_distributed = True
     accumulators = ("_counts",)
+    _counts: Tensor
 
     def __init__(self, ignore_classes: list[int] | None = None) -> None:
         self._ignore_classes = ignore_classes or []

@@ -43,7 +43,7 @@ class Auc(StoredPairs):
                 raise ConfigurationError(
                     f"{name}: expected one dimension, got the shape {tuple(tensor.shape)}"
                 )
-        values = set(gold_labels.unique().tolist())
+        values = set(gold_labels.tolist())
         if len(values) > 2:
             raise ConfigurationError(
                 f"gold_labels: expected at most two different values, got {sorted(values)}"

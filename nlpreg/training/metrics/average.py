@@ -15,6 +15,8 @@ class Average(Metric):
 
     supports_distributed = True
     accumulators = ("_total_value", "_count")
+    _total_value: Tensor
+    _count: Tensor
 
     def __init__(self) -> None:
         self.reset()

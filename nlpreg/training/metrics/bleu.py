@@ -29,6 +29,7 @@ class BLEU(Metric):
 
     supports_distributed = True
     accumulators = ("_counts",)
+    _counts: Tensor
 
     def __init__(
         self,

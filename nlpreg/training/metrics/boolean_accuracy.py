@@ -18,6 +18,8 @@ class BooleanAccuracy(Metric):
 
     supports_distributed = True
     accumulators = ("_correct_count", "_total_count")
+    _correct_count: Tensor
+    _total_count: Tensor
 
     def __init__(self) -> None:
         self.reset()

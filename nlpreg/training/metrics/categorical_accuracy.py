@@ -25,6 +25,8 @@ class CategoricalAccuracy(Metric):
 
     supports_distributed = True
     accumulators = ("correct_count", "total_count")
+    correct_count: Tensor
+    total_count: Tensor
 
     def __init__(self, top_k: int = 1, tie_break: bool = False) -> None:
         if top_k <= 0:

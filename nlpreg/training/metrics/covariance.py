@@ -21,6 +21,7 @@ class Covariance(Metric):
 
     supports_distributed = True
     accumulators = ("_moments",)
+    _moments: Tensor
 
     def __init__(self) -> None:
         self.reset()
@@ -40,7 +41,7 @@ class Covariance(Metric):
     def _all_moments(self) -> tuple[float, float, float, float]:
         """Of all ranks: how many numbers, and the sums of dx * dx, dy * dy, dx * dy, where d is from the mean."""
         shares = gather_over_ranks(self._moments.unsqueeze(0))
-        n, _, _, xx, yy, xy = reduce(merged, [share[0].double() for share in shares]).tolist()
+        n, _, _, xx, yy, xy = reduce(merged, [share[0] for share in shares]).tolist()
         return n, xx, yy, xy
 
     def get_metric(self, reset: bool = False) -> float:

@@ -47,6 +47,7 @@ class FBetaMeasure(Metric):
 
     supports_distributed = True
     accumulators = ("_counts",)
+    _counts: Tensor
 
     # rows of `_counts`
     _TRUE_POSITIVE, _PREDICTED, _GOLD = range(3)
@@ -103,7 +104,7 @@ class FBetaMeasure(Metric):
     def _selected_counts(self) -> Tensor:
         """The counts of all ranks, float64 (number of selected classes, 3)."""
         self._settle()
-        shares = [share.double() for share in gather_over_ranks(self._counts) if share.size(0) > 0]
+        shares = [share for share in gather_over_ranks(self._counts) if share.size(0) > 0]
         if not shares:
             raise RuntimeError(
                 f"{type(self).__name__} was asked for its value before it was called with a batch"

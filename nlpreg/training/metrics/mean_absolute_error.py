@@ -15,6 +15,8 @@ class MeanAbsoluteError(Metric):
 
     supports_distributed = True
     accumulators = ("_absolute_error", "_total_count")
+    _absolute_error: Tensor
+    _total_count: Tensor
 
     def __init__(self) -> None:
         self.reset()

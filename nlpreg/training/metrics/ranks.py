@@ -56,20 +56,22 @@ def sum_over_ranks(*parts: Tensor) -> list[Tensor]:
         flat = flat.to(_collective_device())
         dist.all_reduce(flat)
     flat = flat.cpu().double()
-    pieces = flat.split([part.numel() for part in parts])
+    pieces = torch.split(flat, [part.numel() for part in parts])
     return [piece.view(part.shape) for piece, part in zip(pieces, parts, strict=True)]
 
 
 def gather_over_ranks(part: Tensor) -> list[Tensor]:
-    """The tensors of all ranks, in the order of ranks, on CPU.
+    """The tensors of all ranks, in the order of ranks, on CPU, as float64 or uint8.
 
     Args:
-        part: a tensor whose size may differ from rank to rank in its first dimension, and only there.
+        part: numbers, or bytes on all ranks; its size may differ from rank to rank in the first dimension only.
     """
     part = part.detach()
+    # a rank that saw no batch may hold its numbers in another type
+    dtype = part.dtype if part.dtype == torch.uint8 else torch.float64
     if not several_ranks():
-        return [part.cpu()]
-    part = part.to(_collective_device()).contiguous()
+        return [part.cpu().to(dtype)]
+    part = part.to(device=_collective_device(), dtype=dtype).contiguous()
     ranks = dist.get_world_size()
     sizes = [torch.zeros(1, dtype=torch.long, device=part.device) for _ in range(ranks)]
     dist.all_gather(sizes, torch.tensor([part.size(0)], device=part.device))

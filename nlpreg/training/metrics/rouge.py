@@ -24,6 +24,8 @@ class ROUGE(Metric):
 
     supports_distributed = True
     accumulators = ("_sums", "_num_sequences")
+    _sums: Tensor
+    _num_sequences: int
 
     def __init__(self, ngram_size: int = 2, exclude_indices: set[int] | None = None) -> None:
         self._ngram_size = ngram_size

@@ -16,6 +16,8 @@ class SequenceAccuracy(Metric):
 
     supports_distributed = True
     accumulators = ("correct_count", "total_count")
+    correct_count: Tensor
+    total_count: Tensor
 
     def __init__(self) -> None:
         self.reset()

@@ -52,6 +52,8 @@ class SpanBasedF1Measure(Metric):
 
     supports_distributed = True
     accumulators = ("_labels", "_counts")
+    _labels: list[str]
+    _counts: Tensor
 
     def __init__(
         self,
@@ -227,7 +229,7 @@ class SpanBasedF1Measure(Metric):
 
     def reset(self) -> None:
         """Forget all batches."""
-        self._labels: list[str] = []
+        self._labels = []
         self._counts = torch.zeros((0, 3), dtype=torch.long)
         self._table_size = -1
 

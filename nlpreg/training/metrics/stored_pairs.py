@@ -29,7 +29,7 @@ class StoredPairs(Metric):
     def _all_pairs(self) -> tuple[Tensor, Tensor]:
         """The predictions (n,) and gold numbers (n,) of all ranks, float64 on CPU."""
         own = torch.cat(self._pairs) if self._pairs else torch.zeros((0, 2), dtype=torch.float64)
-        pairs = torch.cat([share.double() for share in gather_over_ranks(own)])
+        pairs = torch.cat(gather_over_ranks(own))
         return pairs[:, 0], pairs[:, 1]
 
     def reset(self) -> None:
@@ -39,6 +39,7 @@ class StoredPairs(Metric):
 
 def average_ranks(values: Tensor) -> Tensor:
     """The rank of each value (n,) from 1, ties sharing the mean of their ranks: float64 (n,)."""
-    _, place, counts = values.unique(sorted=True, return_inverse=True, return_counts=True)
+    _, place, counts = torch.unique(values, return_inverse=True, return_counts=True)
     last = counts.cumsum(0).double()
-    return (last - (counts - 1) / 2)[place]
+    ranks: Tensor = (last - (counts - 1) / 2)[place]
+    return ranks

@@ -19,7 +19,7 @@ _LETTERS: dict[str, dict[str, int]] = {
     "BIO": {"O": _OUTSIDE, "B": _BEGIN, "I": _INSIDE},
     "IOB1": {"O": _OUTSIDE, "B": _BEGIN, "I": _INSIDE},
     "BIOUL": {"O": _OUTSIDE, "B": _BEGIN, "I": _INSIDE, "L": _LAST, "U": _SINGLE},
-    "BMES": {"B": _BEGIN, "M": _INSIDE, "E": _LAST, "S": _SINGLE},
+    "BMES": {"O": _OUTSIDE, "B": _BEGIN, "M": _INSIDE, "E": _LAST, "S": _SINGLE},
 }
 
 
@@ -57,17 +57,14 @@ def tag_table(tags: Mapping[int, str], encoding: str, span_labels: Mapping[str, 
     size = max(tags, default=-1) + 2
     roles, labels = [_UNKNOWN] * size, [0] * size
     for tag_id, tag in tags.items():
-        role = _LETTERS[encoding].get(tag[:1], _UNKNOWN)
-        if encoding == "BIOUL" and role == _OUTSIDE and tag != "O":
-            role = _UNKNOWN
-        roles[tag_id] = role
+        roles[tag_id] = _LETTERS[encoding].get(tag.partition("-")[0], _UNKNOWN)
         labels[tag_id] = span_labels[span_label(tag)]
     return TagTable(torch.tensor(roles), torch.tensor(labels))
 
 
 def span_label(tag: str) -> str:
     """The label of a tag's span: `B-LOC` -> `LOC`; empty for a tag without one."""
-    return tag[2:]
+    return tag.partition("-")[2]
 
 
 def find_spans(tags: Tensor, lengths: Tensor, table: TagTable, encoding: str) -> Spans:
@@ -93,9 +90,8 @@ def find_spans(tags: Tensor, lengths: Tensor, table: TagTable, encoding: str) ->
     if encoding in ("BIO", "IOB1"):
         goes_on[:, 1:] = (now == _INSIDE) & in_span[:, :-1] & same_label
     else:
-        goes_on[:, 1:] = ((now == _INSIDE) | (now == _LAST)) & ((before == _BEGIN) | (before == _INSIDE))
-        if encoding == "BMES":
-            goes_on[:, 1:] &= same_label
+        is_open = (before == _BEGIN) | (before == _INSIDE)
+        goes_on[:, 1:] = ((now == _INSIDE) | (now == _LAST)) & is_open & same_label
     stops = torch.ones_like(in_span)
     stops[:, :-1] = ~goes_on[:, 1:]
     starts = positions.where(in_span & ~goes_on, -1).cummax(1).values if tags.size(1) else tags
@@ -106,7 +102,7 @@ def find_spans(tags: Tensor, lengths: Tensor, table: TagTable, encoding: str) ->
 
 
 def _ill_formed_bioul(roles: Tensor, goes_on: Tensor) -> Tensor:
-    """Whether a span is left open, or a word says that it continues one where none is open: (B,)."""
+    """Whether a span is left open, or a word says that it continues one where none of its label is open: (B,)."""
     opens = (roles == _BEGIN) | (roles == _INSIDE)
     closed = torch.zeros_like(opens)
     closed[:, :-1] = goes_on[:, 1:]

@@ -1,0 +1,133 @@
+"""A classifier of texts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from nlpreg.data.fields.text_field import TextFieldTensors
+from nlpreg.data.vocabulary import Vocabulary
+from nlpreg.models.model import Model
+from nlpreg.modules.feedforward import FeedForward
+from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
+from nlpreg.modules.seq2vec_encoders import Seq2VecEncoder
+from nlpreg.modules.text_field_embedders import TextFieldEmbedder
+from nlpreg.nn.initializers import InitializerApplicator
+from nlpreg.nn.parallel import DdpAccelerator
+from nlpreg.nn.regularizers import RegularizerApplicator
+from nlpreg.nn.util import get_text_field_mask, get_token_ids_from_text_field_tensors
+from nlpreg.training.metrics import CategoricalAccuracy
+
+
+@Model.register("basic_classifier")
+class BasicClassifier(Model):
+    """Embeds a text, encodes it as one vector and chooses the label with the highest score.
+
+    Args:
+        vocab: has the labels and the tokens.
+        text_field_embedder: embeds the text.
+        seq2vec_encoder: turns the sequence of vectors into one.
+        seq2seq_encoder: encodes the sequence first, if given.
+        feedforward: comes between the vector of the text and the scores, if given.
+        dropout: chance, from 0 to 1, that a value of the text's vector is zeroed.
+        num_labels: number of labels; by default the size of `label_namespace`.
+        label_namespace: the namespace of the labels.
+        namespace: the namespace of the tokens, to show them.
+        initializer: sets the initial values of parameters, after everything is built.
+        regularizer: adds a penalty on parameters to the loss in training.
+        serialization_dir: folder of the run.
+        ddp_accelerator: wraps sub-modules in a distributed run.
+    """
+
+    default_predictor = "text_classifier"
+
+    def __init__(
+        self,
+        vocab: Vocabulary,
+        text_field_embedder: TextFieldEmbedder,
+        seq2vec_encoder: Seq2VecEncoder,
+        seq2seq_encoder: Seq2SeqEncoder | None = None,
+        feedforward: FeedForward | None = None,
+        dropout: float | None = None,
+        num_labels: int | None = None,
+        label_namespace: str = "labels",
+        namespace: str = "tokens",
+        initializer: InitializerApplicator | None = None,
+        regularizer: RegularizerApplicator | None = None,
+        serialization_dir: str | None = None,
+        ddp_accelerator: DdpAccelerator | None = None,
+    ) -> None:
+        super().__init__(
+            vocab,
+            regularizer=regularizer,
+            serialization_dir=serialization_dir,
+            ddp_accelerator=ddp_accelerator,
+        )
+        self._text_field_embedder = text_field_embedder
+        self._seq2seq_encoder = seq2seq_encoder
+        self._seq2vec_encoder = seq2vec_encoder
+        self._feedforward = feedforward
+        self._dropout = nn.Dropout(dropout) if dropout else None
+        self._label_namespace = label_namespace
+        self._namespace = namespace
+        width = seq2vec_encoder.get_output_dim() if feedforward is None else feedforward.get_output_dim()
+        self._num_labels = num_labels or vocab.get_vocab_size(label_namespace)
+        self._classification_layer = nn.Linear(width, self._num_labels)
+        self._accuracy = CategoricalAccuracy()
+        if initializer is not None:
+            initializer(self)
+
+    def forward(
+        self,
+        tokens: TextFieldTensors,
+        label: Tensor | None = None,
+        metadata: list[dict[str, Any]] | None = None,
+    ) -> dict[str, Any]:
+        """Score the labels of each text.
+
+        Args:
+            tokens: the tensors of a text field, T tokens in the longest of B texts.
+            label: gold label ids (B,).
+            metadata: not used.
+
+        Returns:
+            `logits` and `probs` (B, C), `token_ids` (B, T); with gold labels `loss`, 0-d.
+        """
+        mask = get_text_field_mask(tokens)
+        encoded = self._text_field_embedder(tokens)
+        if self._seq2seq_encoder is not None:
+            encoded = self._seq2seq_encoder(encoded, mask=mask)
+        vector = self._seq2vec_encoder(encoded, mask=mask)  # (B, D)
+        if self._dropout is not None:
+            vector = self._dropout(vector)
+        if self._feedforward is not None:
+            vector = self._feedforward(vector)
+        logits = self._classification_layer(vector)
+        output = {
+            "logits": logits,
+            "probs": torch.softmax(logits, dim=-1),
+            "token_ids": get_token_ids_from_text_field_tensors(tokens),
+        }
+        if label is not None:
+            gold = label.long().view(-1)
+            output["loss"] = cross_entropy(logits, gold)
+            self._accuracy(logits, gold)
+        return output
+
+    def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
+        """Add `label`, the name of the best label (its id if it has no name), and `tokens`."""
+        labels = self.vocab.get_index_to_token_vocabulary(self._label_namespace)
+        best = output_dict["probs"].argmax(-1).tolist()
+        output_dict["label"] = [labels.get(label_id, str(label_id)) for label_id in best]
+        output_dict["tokens"] = [
+            [self.vocab.get_token_from_index(token_id, self._namespace) for token_id in text]
+            for text in output_dict["token_ids"].tolist()
+        ]
+        return output_dict
+
+    def get_metrics(self, reset: bool = False) -> dict[str, float]:
+        """`accuracy`."""
+        return {"accuracy": self._accuracy.get_metric(reset)}

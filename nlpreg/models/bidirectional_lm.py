@@ -1,0 +1,60 @@
+"""A language model of both directions under a name of its own."""
+
+from __future__ import annotations
+
+from nlpreg.data.vocabulary import Vocabulary
+from nlpreg.models.language_model import LanguageModel
+from nlpreg.models.model import Model
+from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
+from nlpreg.modules.text_field_embedders import TextFieldEmbedder
+from nlpreg.nn.initializers import InitializerApplicator
+from nlpreg.nn.parallel import DdpAccelerator
+from nlpreg.nn.regularizers import RegularizerApplicator
+
+
+@Model.register("bidirectional-language-model")
+class BidirectionalLanguageModel(LanguageModel):
+    """A `language_model` with `bidirectional` true.
+
+    Args:
+        vocab: its namespace `tokens` has the words to predict.
+        text_field_embedder: embeds the text.
+        contextualizer: turns embeddings into states of both directions.
+        dropout: chance, from 0 to 1, that a value of the states is zeroed before the prediction.
+        num_samples: number of words to sample for the softmax in training; None for the softmax over all words.
+        sparse_embeddings: whether the weights of the sampled softmax get sparse gradients.
+        initializer: sets the initial values of parameters, after everything is built.
+        regularizer: adds a penalty on parameters to the loss in training.
+        serialization_dir: folder of the run.
+        ddp_accelerator: wraps sub-modules in a distributed run.
+
+    Raises:
+        ConfigurationError: the contextualizer has one direction only.
+    """
+
+    def __init__(
+        self,
+        vocab: Vocabulary,
+        text_field_embedder: TextFieldEmbedder,
+        contextualizer: Seq2SeqEncoder,
+        dropout: float | None = None,
+        num_samples: int | None = None,
+        sparse_embeddings: bool = False,
+        initializer: InitializerApplicator | None = None,
+        regularizer: RegularizerApplicator | None = None,
+        serialization_dir: str | None = None,
+        ddp_accelerator: DdpAccelerator | None = None,
+    ) -> None:
+        super().__init__(
+            vocab,
+            text_field_embedder,
+            contextualizer,
+            dropout=dropout,
+            num_samples=num_samples,
+            sparse_embeddings=sparse_embeddings,
+            bidirectional=True,
+            initializer=initializer,
+            regularizer=regularizer,
+            serialization_dir=serialization_dir,
+            ddp_accelerator=ddp_accelerator,
+        )

@@ -1,0 +1,218 @@
+"""Language models that predict each word from the words before it, after it, or both."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.data.vocabulary import Vocabulary
+from nlpreg.models.model import Model
+from nlpreg.modules.sampled_softmax_loss import SampledSoftmaxLoss
+from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
+from nlpreg.modules.softmax_loss import SoftmaxLoss
+from nlpreg.modules.text_field_embedders import TextFieldEmbedder
+from nlpreg.nn.initializers import InitializerApplicator
+from nlpreg.nn.parallel import DdpAccelerator
+from nlpreg.nn.regularizers import RegularizerApplicator
+from nlpreg.nn.util import get_text_field_mask
+from nlpreg.training.metrics import Perplexity
+
+_SoftmaxLoss = SoftmaxLoss
+
+TextFieldInput = dict[str, dict[str, Tensor] | Tensor]
+
+
+@Model.register("language_model")
+class LanguageModel(Model):
+    """Predicts each word of a text from the words before it and, when bidirectional, from the words after it.
+
+    The contextualizer alone decides what a state has seen. For a language model, its output at a word must depend on
+    no later word (and in its second half, for the other direction, on no earlier one): recurrent encoders of one
+    direction, bidirectional ones of one layer, `gated-cnn-encoder` and `bidirectional_language_model_transformer` do
+    so; nothing checks it.
+
+    The perplexity is that of the corpus: the mean loss is taken over words, whatever the batches (AllenNLP averaged
+    over batches). Padding changes no loss: the backward direction predicts from words only (AllenNLP also predicted
+    the last word of a sentence from the padding behind it, if there was any).
+
+    Args:
+        vocab: its namespace `tokens` has the words to predict.
+        text_field_embedder: embeds the text.
+        contextualizer: turns embeddings into states; may return a list of layers, of which the last predicts.
+        dropout: chance, from 0 to 1, that a value of the states is zeroed before the prediction.
+        num_samples: number of words to sample for the softmax in training; None for the softmax over all words.
+        sparse_embeddings: whether the weights of the sampled softmax get sparse gradients; no effect without sampling.
+        bidirectional: whether to predict in both directions, with one softmax for both.
+        initializer: sets the initial values of parameters, after everything is built.
+        regularizer: adds a penalty on parameters to the loss in training.
+        serialization_dir: folder of the run.
+        ddp_accelerator: wraps sub-modules in a distributed run.
+
+    Shape:
+        source: word ids `{"tokens": {"tokens": (B, T)}}`, beside the tensors of other indexers; in the flat form
+        `{"tokens": (B, T)}` too.
+
+    Raises:
+        ConfigurationError: the contextualizer has another number of directions than the model.
+    """
+
+    def __init__(
+        self,
+        vocab: Vocabulary,
+        text_field_embedder: TextFieldEmbedder,
+        contextualizer: Seq2SeqEncoder,
+        dropout: float | None = None,
+        num_samples: int | None = None,
+        sparse_embeddings: bool = False,
+        bidirectional: bool = False,
+        initializer: InitializerApplicator | None = None,
+        regularizer: RegularizerApplicator | None = None,
+        serialization_dir: str | None = None,
+        ddp_accelerator: DdpAccelerator | None = None,
+    ) -> None:
+        super().__init__(
+            vocab,
+            regularizer=regularizer,
+            serialization_dir=serialization_dir,
+            ddp_accelerator=ddp_accelerator,
+        )
+        if bool(contextualizer.is_bidirectional()) != bool(bidirectional):
+            raise ConfigurationError(
+                f"model.contextualizer: its bidirectional ({contextualizer.is_bidirectional()}) has to equal "
+                f"model.bidirectional ({bidirectional})"
+            )
+        self._text_field_embedder = text_field_embedder
+        self._contextualizer = contextualizer
+        self._bidirectional = bidirectional
+        width = contextualizer.get_output_dim()
+        self._forward_dim = width // 2 if bidirectional else width
+        self._softmax_loss: SoftmaxLoss | SampledSoftmaxLoss | None
+        num_words = vocab.get_vocab_size()
+        if num_samples is None:
+            self._softmax_loss = SoftmaxLoss(num_words=num_words, embedding_dim=self._forward_dim)
+        else:
+            self._softmax_loss = SampledSoftmaxLoss(
+                num_words=num_words,
+                embedding_dim=self._forward_dim,
+                num_samples=num_samples,
+                sparse=sparse_embeddings,
+            )
+        # unused; archives of AllenNLP have it
+        self.register_buffer("_last_average_loss", torch.zeros(1))
+        self._perplexity = Perplexity()
+        self._dropout: nn.Module = nn.Dropout(dropout) if dropout else nn.Identity()
+        if initializer is not None:
+            initializer(self)
+
+    def forward(self, source: TextFieldInput) -> dict[str, Any]:
+        """The states of a batch of texts and, where the text has word ids, the loss of predicting its words.
+
+        Args:
+            source: the tensors of a text field, nested or flat; it is not changed.
+
+        Returns:
+            - `loss`: mean of -log P(word), in nats, over the predicted words and the directions, 0-d;
+            - `forward_loss`, `backward_loss`: the same for each direction; `backward_loss` is None in one direction;
+            - `batch_weight`: number of predicted words in one direction, 0-d;
+            - `lm_embeddings`: states (B, T, D) without dropout, or the list of layers if the contextualizer gives one;
+            - `noncontextual_token_embeddings`: embeddings (B, T, E);
+            - `mask`: where there are words (B, T).
+
+            The first four are missing without ids under `tokens`, or after `delete_softmax`.
+        """
+        mask = get_text_field_mask(source)
+        embeddings = self._text_field_embedder(source)
+        contextual = self._contextualizer(embeddings, mask)
+        output: dict[str, Any] = {}
+        ids = _word_ids(source)
+        if ids is not None and self._softmax_loss is not None:
+            top_layer = contextual[-1] if isinstance(contextual, list) else contextual
+            output = self._losses(self._dropout(top_layer), ids)
+        output["lm_embeddings"] = contextual
+        output["noncontextual_token_embeddings"] = embeddings
+        output["mask"] = mask
+        return output
+
+    def _losses(self, states: Tensor, ids: Tensor) -> dict[str, Tensor | None]:
+        """The losses of states (B, T, D) for word ids (B, T), and the number of predicted words."""
+        # Words are predicted in pairs of neighbours, the right one from the left and back. What stands beside padding is
+        # no pair, so padding changes nothing in either direction.
+        is_pair = (ids[:, :-1] > 0) & (ids[:, 1:] > 0)
+        left = pad(is_pair, (0, 1)).reshape(-1).nonzero().squeeze(1)  # positions in (B * T)
+        num_targets = is_pair.sum()
+        divisor = num_targets.clamp(min=1)
+        forward_loss = self._sum_of_losses(states[..., : self._forward_dim], left, ids, left + 1) / divisor
+        loss, backward_loss = forward_loss, None
+        if self._bidirectional:
+            backward_loss = (
+                self._sum_of_losses(states[..., self._forward_dim :], left + 1, ids, left) / divisor
+            )
+            loss = 0.5 * (forward_loss + backward_loss)
+        weight = num_targets.to(loss.dtype)
+        self._perplexity(loss, weight)
+        return {
+            "loss": loss,
+            "forward_loss": forward_loss,
+            "backward_loss": backward_loss,
+            "batch_weight": weight,
+        }
+
+    def _sum_of_losses(self, states: Tensor, sources: Tensor, ids: Tensor, targets: Tensor) -> Tensor:
+        """The sum of -log P(word at target | state at source) over positions (N,) in the flattened batch.
+
+        Shape:
+            states (B, T, D), sources (N,), ids (B, T), targets (N,) -> 0-d.
+        """
+        assert self._softmax_loss is not None
+        chosen = states.reshape(-1, self._forward_dim).index_select(0, sources)  # (N, D)
+        # the padding id is no class of the softmax, so the word with id 1 is class 0
+        loss: Tensor = self._softmax_loss(chosen, ids.reshape(-1).index_select(0, targets) - 1)
+        if states.requires_grad and not loss.requires_grad:
+            # without any target a loss may come as a constant; backward() has to work all the same
+            loss = loss + states.sum() * 0.0
+        return loss
+
+    def get_metrics(self, reset: bool = False) -> dict[str, float]:
+        """`perplexity` of the words predicted since the last reset."""
+        return {"perplexity": self._perplexity.get_metric(reset=reset)}
+
+    def delete_softmax(self) -> None:
+        """Remove the softmax, whose weights are large and of no use to whoever only wants the states."""
+        self._softmax_loss = None
+
+    def num_layers(self) -> int:
+        """Number of layers of states, that of the token embeddings included.
+
+        Raises:
+            NotImplementedError: the contextualizer has no `num_layers`.
+        """
+        if not hasattr(self._contextualizer, "num_layers"):
+            raise NotImplementedError(
+                f"{type(self._contextualizer).__name__} has no attribute num_layers, "
+                "so the number of layers of this language model is not known"
+            )
+        num_layers: int = self._contextualizer.num_layers
+        return num_layers + 1
+
+
+def _word_ids(source: TextFieldInput) -> Tensor | None:
+    """The ids under `tokens` (B, T), if there are any.
+
+    Raises:
+        ConfigurationError: the indexer of that name does not give word ids.
+    """
+    if "tokens" not in source:
+        return None
+    tensors = source["tokens"]
+    if isinstance(tensors, Tensor):
+        return tensors
+    if "tokens" not in tensors:
+        raise ConfigurationError(
+            "source.tokens: expected the word ids of a single_id indexer under `tokens`, "
+            f"got {sorted(tensors)}; give other indexers another name"
+        )
+    return tensors["tokens"]

@@ -1,0 +1,135 @@
+"""A tagger that chooses the tag of each word by itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nlpreg.data.fields.text_field import TextFieldTensors
+from nlpreg.data.vocabulary import Vocabulary
+from nlpreg.models.model import Model
+from nlpreg.models.tagging import (
+    LabelEncoding,
+    accuracy_metrics,
+    check_widths,
+    given_encoding,
+    span_f1,
+    tag_names,
+    tagging_metrics,
+    without_outside_tags,
+    words_of,
+)
+from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
+from nlpreg.modules.text_field_embedders import TextFieldEmbedder
+from nlpreg.modules.time_distributed import TimeDistributed
+from nlpreg.nn.initializers import InitializerApplicator
+from nlpreg.nn.parallel import DdpAccelerator
+from nlpreg.nn.regularizers import RegularizerApplicator
+from nlpreg.nn.util import get_text_field_mask, sequence_cross_entropy_with_logits
+
+
+@Model.register("simple_tagger")
+class SimpleTagger(Model):
+    """Embeds and encodes a sentence and gives each word the tag with the highest score.
+
+    Args:
+        vocab: has the tags.
+        text_field_embedder: embeds the words.
+        encoder: encodes the sentence.
+        calculate_span_f1: whether to measure spans as well; by default if `label_encoding` is given.
+        label_encoding: how tags encode spans.
+        label_namespace: the namespace of the tags.
+        verbose_metrics: whether to report precision, recall and F1 for each span label too.
+        initializer: sets the initial values of parameters, after everything is built.
+        regularizer: adds a penalty on parameters to the loss in training.
+        serialization_dir: folder of the run.
+        ddp_accelerator: wraps sub-modules in a distributed run.
+
+    Raises:
+        ConfigurationError: the widths of embedder and encoder differ, or `calculate_span_f1` without an encoding.
+    """
+
+    default_predictor = "sentence_tagger"
+
+    def __init__(
+        self,
+        vocab: Vocabulary,
+        text_field_embedder: TextFieldEmbedder,
+        encoder: Seq2SeqEncoder,
+        calculate_span_f1: bool | None = None,
+        label_encoding: LabelEncoding | None = None,
+        label_namespace: str = "labels",
+        verbose_metrics: bool = False,
+        initializer: InitializerApplicator | None = None,
+        regularizer: RegularizerApplicator | None = None,
+        serialization_dir: str | None = None,
+        ddp_accelerator: DdpAccelerator | None = None,
+    ) -> None:
+        super().__init__(
+            vocab,
+            regularizer=regularizer,
+            serialization_dir=serialization_dir,
+            ddp_accelerator=ddp_accelerator,
+        )
+        check_widths(
+            "text_field_embedder", text_field_embedder.get_output_dim(), "encoder", encoder.get_input_dim()
+        )
+        self.text_field_embedder = text_field_embedder
+        self.encoder = encoder
+        self.label_namespace = label_namespace
+        self.num_classes = vocab.get_vocab_size(label_namespace)
+        self._verbose_metrics = verbose_metrics
+        projection = nn.Linear(encoder.get_output_dim(), self.num_classes)
+        self.tag_projection_layer = TimeDistributed(projection)
+        self.metrics = accuracy_metrics()
+        self.calculate_span_f1 = given_encoding(calculate_span_f1, label_encoding, "calculate_span_f1")
+        self._f1_metric = span_f1(vocab, label_namespace, label_encoding) if self.calculate_span_f1 else None
+        if initializer is not None:
+            initializer(self)
+
+    def forward(
+        self,
+        tokens: TextFieldTensors,
+        tags: Tensor | None = None,
+        metadata: list[dict[str, Any]] | None = None,
+        ignore_loss_on_o_tags: bool = False,
+    ) -> dict[str, Any]:
+        """Score the tags of each word.
+
+        Args:
+            tokens: the tensors of a text field, T words in the longest of B sentences.
+            tags: gold tag ids (B, T).
+            metadata: for each sentence a dict with its `words`.
+            ignore_loss_on_o_tags: whether words whose gold tag is `O` are left out of the loss (not of the metrics).
+
+        Returns:
+            `logits` and `class_probabilities` (B, T, C); with gold tags `loss`, 0-d; with metadata `words`.
+        """
+        mask = get_text_field_mask(tokens)
+        encoded = self.encoder(self.text_field_embedder(tokens), mask)
+        logits = self.tag_projection_layer(encoded)
+        output: dict[str, Any] = {"logits": logits, "class_probabilities": torch.softmax(logits, dim=-1)}
+        if tags is not None:
+            counted = mask
+            if ignore_loss_on_o_tags:
+                counted = without_outside_tags(mask, tags, self.vocab, self.label_namespace)
+            output["loss"] = sequence_cross_entropy_with_logits(logits, tags, counted)
+            for metric in self.metrics.values():
+                metric(logits, tags, mask)
+            if self._f1_metric is not None:
+                self._f1_metric(logits, tags, mask)
+        if metadata is not None:
+            output["words"] = words_of(metadata)
+        return output
+
+    def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
+        """Add `tags`: for each sentence the best tag at each of the T positions, padding included."""
+        best = output_dict["class_probabilities"].argmax(-1).tolist()
+        output_dict["tags"] = tag_names(best, self.vocab, self.label_namespace)
+        return output_dict
+
+    def get_metrics(self, reset: bool = False) -> dict[str, float]:
+        """`accuracy`, `accuracy3` and, with a label encoding, precision, recall and F1 of spans."""
+        return tagging_metrics(self.metrics, self._f1_metric, self._verbose_metrics, reset)

@@ -1,0 +1,214 @@
+import random
+
+import pytest
+import torch
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.params import Params
+from nlpreg.data.dataset_readers.dataset_utils.span_utils import (
+    InvalidTagSequence,
+    bio_tags_to_spans,
+    bioul_tags_to_spans,
+)
+from nlpreg.data.vocabulary import Vocabulary
+from nlpreg.training.metrics import Metric, SpanBasedF1Measure
+
+TYPES = ["PER", "LOC", "Ö"]
+
+
+def _vocabulary(tags):
+    vocabulary = Vocabulary()
+    vocabulary.add_tokens_to_namespace(tags, "tags")
+    return vocabulary
+
+
+def _tags_of(encoding):
+    letters = {"BIO": "BI", "IOB1": "BI", "BIOUL": "BIUL", "BMES": "BMES"}[encoding]
+    return ["O", *(f"{letter}-{name}" for letter in letters for name in TYPES)]
+
+
+def _scores(rows, num_tags):
+    """Scores (B, L, C) whose maximum is at these ids."""
+    return torch.nn.functional.one_hot(torch.tensor(rows), num_tags) * 1.5
+
+
+def _tensors(vocabulary, predicted, gold):
+    """Scores, gold ids and mask of sentences given as lists of tags."""
+    length = max(map(len, gold))
+    ids = vocabulary.get_token_to_index_vocabulary("tags")
+    rows = [
+        [[ids[tag] for tag in row] + [0] * (length - len(row)) for row in side] for side in (predicted, gold)
+    ]
+    mask = torch.tensor([[position < len(row) for position in range(length)] for row in gold])
+    return _scores(rows[0], len(ids)), torch.tensor(rows[1]), mask
+
+
+def test_by_hand():
+    vocabulary = _vocabulary(["O", "B-ARG1", "I-ARG1", "B-ARG2", "I-ARG2", "B-V", "I-V"])
+    gold = [["O", "B-ARG1", "I-ARG1", "O", "B-ARG2", "O"], ["B-V", "O", "B-ARG1"]]
+    predicted = [["O", "B-ARG1", "I-ARG1", "B-ARG1", "O", "O"], ["B-V", "O", "B-ARG2"]]
+    measure = SpanBasedF1Measure(vocabulary, "tags")
+    measure(*_tensors(vocabulary, predicted, gold))
+    assert measure.get_metric(reset=True) == pytest.approx(
+        {
+            "precision-ARG1": 1 / 2,
+            "recall-ARG1": 1 / 2,
+            "f1-measure-ARG1": 1 / 2,
+            "precision-ARG2": 0.0,
+            "recall-ARG2": 0.0,
+            "f1-measure-ARG2": 0.0,
+            "precision-V": 1.0,
+            "recall-V": 1.0,
+            "f1-measure-V": 1.0,
+            "precision-overall": 2 / 4,
+            "recall-overall": 2 / 4,
+            "f1-measure-overall": 1 / 2,
+        }
+    )
+    assert measure.get_metric() == {
+        "precision-overall": 0.0,
+        "recall-overall": 0.0,
+        "f1-measure-overall": 0.0,
+    }
+
+
+@pytest.mark.oracle
+def test_against_seqeval():
+    seqeval = pytest.importorskip("seqeval.metrics")
+    chance = random.Random(1)
+    tags = _tags_of("BIO")
+    vocabulary = _vocabulary(tags)
+    measure = SpanBasedF1Measure(vocabulary, "tags")
+    all_predicted, all_gold = [], []
+    for _ in range(5):
+        gold = [chance.choices(tags, k=chance.randrange(1, 9)) for _ in range(6)]
+        predicted = [[tag if chance.random() < 0.7 else chance.choice(tags) for tag in row] for row in gold]
+        measure(*_tensors(vocabulary, predicted, gold))
+        all_predicted += predicted
+        all_gold += gold
+    measured = measure.get_metric()
+    report = seqeval.classification_report(all_gold, all_predicted, output_dict=True)
+    for name in TYPES:
+        assert measured[f"precision-{name}"] == pytest.approx(report[name]["precision"])
+        assert measured[f"recall-{name}"] == pytest.approx(report[name]["recall"])
+        assert measured[f"f1-measure-{name}"] == pytest.approx(report[name]["f1-score"])
+    assert measured["f1-measure-overall"] == pytest.approx(report["micro avg"]["f1-score"])
+
+
+@pytest.mark.parametrize("ignored", [None, ["LOC"]])
+def test_own_function_gives_the_same(ignored):
+    chance = random.Random(2)
+    tags = _tags_of("BIO")
+    vocabulary = _vocabulary(tags)
+    gold = [chance.choices(tags, k=chance.randrange(1, 9)) for _ in range(20)]
+    predicted = [[tag if chance.random() < 0.7 else chance.choice(tags) for tag in row] for row in gold]
+    by_encoding = SpanBasedF1Measure(vocabulary, "tags", ignore_classes=ignored)
+    by_function = SpanBasedF1Measure(
+        vocabulary, "tags", ignored, label_encoding=None, tags_to_spans_function=bio_tags_to_spans
+    )
+    for measure in (by_encoding, by_function):
+        measure(*_tensors(vocabulary, predicted, gold))
+    assert by_encoding.get_metric() == pytest.approx(by_function.get_metric())
+    assert ("recall-LOC" in by_encoding.get_metric()) == (ignored is None)
+
+
+@pytest.mark.parametrize("encoding", ["BIO", "IOB1", "BMES"])
+def test_lenient_encodings_take_anything(encoding):
+    tags = _tags_of(encoding)
+    vocabulary = _vocabulary(tags)
+    measure = SpanBasedF1Measure(vocabulary, "tags", label_encoding=encoding)
+    row = [tags[2], tags[1], "O", tags[4]]
+    measure(*_tensors(vocabulary, [row], [row]))
+    assert measure.get_metric()["f1-measure-overall"] == pytest.approx(1.0)
+
+
+def test_bioul():
+    vocabulary = _vocabulary(_tags_of("BIOUL"))
+    gold = [["B-PER", "I-PER", "L-PER", "U-LOC"]]
+    predicted = [["B-PER", "I-PER", "L-PER", "O"]]
+    measure = SpanBasedF1Measure(vocabulary, "tags", label_encoding="BIOUL")
+    measure(*_tensors(vocabulary, predicted, gold))
+    assert measure.get_metric()["recall-overall"] == pytest.approx(0.5)
+    assert len(bioul_tags_to_spans(gold[0])) == 2
+
+
+def test_bioul_is_strict():
+    vocabulary = _vocabulary(_tags_of("BIOUL"))
+    measure = SpanBasedF1Measure(vocabulary, "tags", label_encoding="BIOUL")
+    with pytest.raises(InvalidTagSequence, match="O L-PER O"):
+        measure(*_tensors(vocabulary, [["O"], ["O", "L-PER", "O"]], [["O"], ["O", "O", "O"]]))
+
+
+def test_tags_behind_the_mask_do_not_matter():
+    vocabulary = _vocabulary(_tags_of("BIO"))
+    measure = SpanBasedF1Measure(vocabulary, "tags")
+    scores, gold, _ = _tensors(vocabulary, [["B-PER", "O", "B-LOC"]], [["B-PER", "B-LOC", "O"]])
+    measure(scores, gold, torch.tensor([[True, False, False]]))
+    measure(scores, gold, torch.tensor([[False, False, False]]))
+    assert measure.get_metric()["f1-measure-overall"] == pytest.approx(1.0)
+
+
+def test_continued_spans_are_one_span():
+    vocabulary = _vocabulary(["O", "B-A", "I-A", "B-C-A", "I-C-A", "B-AB", "I-AB"])
+    gold = [["B-A", "O", "B-C-A", "I-C-A", "B-AB"]]
+    measure = SpanBasedF1Measure(vocabulary, "tags")
+    measure(*_tensors(vocabulary, [["B-A", "O", "O", "B-C-A", "B-AB"]], gold))
+    measured = measure.get_metric(reset=True)
+    assert measured["f1-measure-A"] == pytest.approx(1.0)  # words 0 to 3 either way
+    assert measured["f1-measure-AB"] == pytest.approx(1.0)  # whose name only begins like the other
+    assert "f1-measure-C-A" not in measured
+    measure(*_tensors(vocabulary, [["B-A", "O", "O", "O", "B-AB"]], gold))
+    assert measure.get_metric()["recall-A"] == 0.0
+
+
+def test_prediction_map():
+    vocabulary = _vocabulary(["O", "B-PER", "I-PER", "B-LOC", "I-LOC"])
+    mapping = torch.tensor([[0, 3, 4], [0, 1, 2]])  # what each of three classes means in each sentence
+    classes = [[1, 2, 0], [1, 0, 1]]
+    measure = SpanBasedF1Measure(vocabulary, "tags")
+    measure(_scores(classes, 3), torch.tensor([[1, 2, 0], [1, 0, 0]]), None, mapping)
+    measured = measure.get_metric()
+    assert measured["f1-measure-LOC"] == pytest.approx(1.0)
+    assert measured["precision-PER"] == pytest.approx(0.5)
+
+
+def test_unlabelled_tags_have_the_empty_label():
+    vocabulary = _vocabulary(["O", "B", "I"])
+    measure = SpanBasedF1Measure(vocabulary, "tags")
+    measure(*_tensors(vocabulary, [["B", "I", "O"]], [["B", "I", "O"]]))
+    assert measure.get_metric()["precision-"] == pytest.approx(1.0)
+
+
+def test_the_vocabulary_may_grow():
+    vocabulary = _vocabulary(["O", "B-PER", "I-PER"])
+    measure = SpanBasedF1Measure(vocabulary, "tags")
+    measure(*_tensors(vocabulary, [["B-PER"]], [["B-PER"]]))
+    vocabulary.add_tokens_to_namespace(["B-LOC", "I-LOC"], "tags")
+    measure(*_tensors(vocabulary, [["B-LOC", "I-LOC"]], [["B-LOC", "O"]]))
+    measured = measure.get_metric()
+    assert measured["f1-measure-PER"] == pytest.approx(1.0)
+    assert measured["f1-measure-LOC"] == 0.0
+
+
+def test_gold_outside_of_the_classes():
+    vocabulary = _vocabulary(["O", "B-PER"])
+    with pytest.raises(ConfigurationError, match="outside of the 2 tags"):
+        SpanBasedF1Measure(vocabulary, "tags")(torch.zeros(1, 1, 2), torch.tensor([[2]]))
+
+
+def test_bad_arguments():
+    vocabulary = _vocabulary(["O"])
+    with pytest.raises(ConfigurationError, match="label_encoding: expected one of"):
+        SpanBasedF1Measure(vocabulary, label_encoding="IOB")
+    with pytest.raises(ConfigurationError, match="either a label_encoding or"):
+        SpanBasedF1Measure(vocabulary, label_encoding=None)
+    with pytest.raises(ConfigurationError, match="label_encoding has to be null"):
+        SpanBasedF1Measure(vocabulary, tags_to_spans_function=bio_tags_to_spans)
+
+
+def test_from_a_config():
+    vocabulary = _vocabulary(["O", "B-PER"])
+    measure = Metric.from_params(
+        Params({"type": "span_f1", "tag_namespace": "tags", "label_encoding": "BIOUL"}), vocabulary=vocabulary
+    )
+    assert type(measure) is SpanBasedF1Measure
