@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import multiprocessing
 import signal
+import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -13,13 +15,12 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-import torch.multiprocessing
-
 from nlpreg.commands.failures import RESUME_ME, WorkerFailure, describe
 from nlpreg.common.signals import SigTermReceived, install_sigterm_handler
 
 __all__ = ["run_all"]
 
+PR_SET_PDEATHSIG = 1
 SECONDS_FOR_REPORTS = 1.0
 """After the first failure: its cause may be another process, whose report is still on its way."""
 SECONDS_TO_END = 5.0
@@ -136,9 +137,7 @@ def _main(reports: Connection, function: Callable[..., None], arguments: tuple[A
     """The life of a process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the first one passes it on
     install_sigterm_handler()
-    end_with_parent = getattr(torch.multiprocessing, "_prctl_pr_set_pdeathsig", None)
-    if end_with_parent is not None:
-        end_with_parent(signal.SIGTERM)
+    _end_with_parent()
     try:
         function(*arguments)
     except BaseException as error:
@@ -148,3 +147,9 @@ def _main(reports: Connection, function: Callable[..., None], arguments: tuple[A
         message, status = describe(error)
         reports.send(_Report(time.time(), message, status, traceback.format_exc()))
         raise SystemExit(1) from None
+
+
+def _end_with_parent() -> None:
+    """Ask the system, where it can do so, to send SIGTERM to this process when the one that started it is gone."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

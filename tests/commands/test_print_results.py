@@ -1,0 +1,49 @@
+from pathlib import Path
+
+import pytest
+
+from nlpreg.commands import main
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    contents = {
+        "b/metrics.json": '{"best_validation_loss": 0.5, "epoch": 3, "test_loss": 1.5}',
+        "a/deep/metrics.json": '{"best_validation_loss": 0.25, "epoch": 4}',
+        "a/other.json": '{"best_validation_loss": 9}',
+    }
+    for name, content in contents.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    return tmp_path
+
+
+def test_chosen_metrics(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main("nlpreg", ["print-results", str(runs), "-k", "best_validation_loss", "test_loss"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "model_run, best_validation_loss, test_loss",
+        f"{runs}/a/deep/metrics.json, 0.25, N/A",
+        f"{runs}/b/metrics.json, 0.5, 1.5",
+    ]
+
+
+def test_without_keys_the_important_ones_are_shown(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main("nlpreg", ["print-results", str(runs)]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == "model_run, best_validation_loss, test_loss"
+
+
+def test_another_file_name(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["print-results", str(runs), "-m", "other.json", "-k", "best_validation_loss"]
+    assert main("nlpreg", arguments) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == [f"{runs}/a/other.json, 9"]
+
+
+@pytest.mark.parametrize(("content", "message"), [("{", "not valid JSON"), ("[1]", "expected a JSON object")])
+def test_bad_files_are_named(
+    content: str, message: str, runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (runs / "b" / "metrics.json").write_text(content)
+    assert main("nlpreg", ["print-results", str(runs)]) == 2
+    shown = capsys.readouterr().err
+    assert str(runs / "b" / "metrics.json") in shown and message in shown
