@@ -1,0 +1,94 @@
+"""A check for biases that do nothing because a normalisation layer comes right after them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+from torch.utils.hooks import RemovableHandle
+
+logger = logging.getLogger(__name__)
+
+NORMALIZATION_LAYERS: tuple[type[nn.Module], ...] = (
+    nn.BatchNorm1d,
+    nn.BatchNorm2d,
+    nn.BatchNorm3d,
+    nn.SyncBatchNorm,
+    nn.InstanceNorm1d,
+    nn.InstanceNorm2d,
+    nn.InstanceNorm3d,
+    nn.GroupNorm,
+    nn.LayerNorm,
+)
+
+
+class NormalizationBiasVerification:
+    """Watches in which order the modules of a model finish, and finds biases followed by a normalisation.
+
+    A normalisation subtracts the mean, so a constant that was added right before it has no effect.
+
+    Args:
+        model: the model to watch.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+        self._handles: list[RemovableHandle] = []
+        self._finished: list[tuple[str, nn.Module]] = []
+
+    def check(self, inputs: Mapping[str, Any]) -> bool:
+        """Run the model once.
+
+        Args:
+            inputs: a batch, passed to the model by keyword.
+
+        Returns:
+            Whether nothing was found; what was found is logged as a warning.
+        """
+        self.register_hooks()
+        try:
+            self.model(**inputs)
+        finally:
+            self.destroy_hooks()
+        return not self.collect_detections()
+
+    def register_hooks(self) -> None:
+        """Start to watch."""
+        self._finished = []
+        for name, module in self.model.named_modules():
+            self._handles.append(module.register_forward_hook(self._hook(name)))
+
+    def destroy_hooks(self) -> None:
+        """Stop watching."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+
+    @property
+    def detected_pairs(self) -> list[tuple[str, str]]:
+        """Names of the module with the bias and of the normalisation after it, without repeats."""
+        pairs = {}
+        for (name, module), (next_name, next_module) in zip(self._finished, self._finished[1:], strict=False):
+            bias = getattr(module, "bias", None)
+            if not isinstance(bias, nn.Parameter) or not bias.requires_grad:
+                continue
+            if isinstance(next_module, NORMALIZATION_LAYERS) and next_module.training:
+                pairs[name, next_name] = None
+        return list(pairs)
+
+    def collect_detections(self) -> list[tuple[str, str]]:
+        """The pairs found, which are also logged as a warning."""
+        pairs = self.detected_pairs
+        for name, next_name in pairs:
+            logger.warning(
+                "the bias of %s is undone by %s right after it; build %s with bias=False", name, next_name, name
+            )
+        return pairs
+
+    def _hook(self, name: str) -> Any:
+        def note(module: nn.Module, inputs: Any, output: Any) -> None:
+            self._finished.append((name, module))
+
+        return note

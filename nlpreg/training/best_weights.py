@@ -1,0 +1,102 @@
+"""`best.th`: the weights of the best validation so far."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+from torch import distributed as dist
+
+from nlpreg.training.checkpoint_files import CheckpointFiles, load_state, save_state
+from nlpreg.training.run_state import check_finite
+
+if TYPE_CHECKING:
+    from nlpreg.training.gradient_descent_trainer import GradientDescentTrainer
+
+BEST_NAME = "best.th"
+
+
+def weights_are_best(trainer: GradientDescentTrainer) -> bool:
+    """Whether the present weights are those of the best validation; without validation, those after an epoch are."""
+    if trainer._validation_data_loader is None:
+        return trainer._batches_in_epoch_completed == 0 and trainer._epochs_completed > 0
+    was_validated = trainer._last_validation == trainer._total_batches_completed
+    return was_validated and trainer._metric_tracker.is_best_so_far()
+
+
+def save_best_weights(trainer: GradientDescentTrainer) -> None:
+    """Keep the present weights as the best ones; with a moving average, the averaged ones.
+
+    Where a checkpoint with these weights was written just now, `best.th` becomes another name of its file.
+
+    Raises:
+        ConfigurationError: the folder is read-only or the disk is full.
+    """
+    folder = trainer._serialization_dir
+    worker = dist.get_rank() if trainer._is_sharded else None
+    path = os.path.join(folder, BEST_NAME if worker is None else f"best_w{worker}.th")
+    trainer._best_model_filename = os.path.abspath(path)
+    average = trainer._moving_average
+    if average is not None:
+        average.assign_average_value()
+    try:
+        state = trainer._stateful_model.state_dict()  # of a sharded model, by all processes together
+        if trainer._primary or trainer._is_sharded:
+            check_finite(trainer)
+            checkpoint = _checkpoint_of_present_weights(trainer, worker) if average is None else None
+            if checkpoint is None or not _link(checkpoint, path):
+                save_state(path, state)
+    finally:
+        if average is not None:
+            average.restore()
+
+
+def _checkpoint_of_present_weights(trainer: GradientDescentTrainer, worker: int | None) -> str | None:
+    checkpointer = trainer._checkpointer
+    place = (trainer._epochs_completed, trainer._batches_in_epoch_completed)
+    if checkpointer is None or getattr(checkpointer, "_saved", None) != place:
+        return None
+    path = CheckpointFiles(trainer._serialization_dir, *place, worker).model_path
+    return path if os.path.isfile(path) else None
+
+
+def _link(source: str, path: str) -> bool:
+    """Make `path` another name of the file `source`, in one step; false where the file system has no such names."""
+    folder = tempfile.mkdtemp(dir=os.path.dirname(path), prefix=".best_", suffix=".tmp")
+    temporary = os.path.join(folder, BEST_NAME)
+    try:
+        os.link(source, temporary)
+        os.replace(temporary, path)
+    except OSError:
+        return False
+    else:
+        return True
+    finally:
+        if os.path.exists(temporary):
+            os.remove(temporary)
+        os.rmdir(folder)
+
+
+def load_best_weights(trainer: GradientDescentTrainer) -> None:
+    """Put the best weights into the model, if the present ones are not the best."""
+    path = trainer._best_model_filename
+    if path is None or weights_are_best(trainer):
+        if trainer._moving_average is not None:
+            trainer._moving_average.assign_average_value()
+        return
+    trainer._lockstep.barrier()
+    state: dict[str, Any] = load_state(path)
+    trainer._stateful_model.load_state_dict(state)
+
+
+def merge_shards(trainer: GradientDescentTrainer) -> None:
+    """Make one `best.th` of the parts that the processes of a sharded run saved."""
+    wrapped = trainer._ddp_wrapped_model
+    if not trainer._is_sharded or wrapped is None or not trainer._primary:
+        return
+    folder = trainer._serialization_dir
+    size = dist.get_world_size()
+    parts = [os.path.join(folder, f"best_w{worker}.th") for worker in range(size)]
+    if all(map(os.path.isfile, parts)):
+        save_state(os.path.join(folder, BEST_NAME), wrapped.consolidate_sharded_state(parts))

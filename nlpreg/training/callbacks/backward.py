@@ -1,0 +1,48 @@
+"""A backward pass run by a callback."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nlpreg.training.callbacks.callback import TrainerCallback
+from nlpreg.training.protocols import ModelOutputs
+
+if TYPE_CHECKING:
+    from nlpreg.training.gradient_descent_trainer import GradientDescentTrainer
+
+
+class OnBackwardException(Exception):
+    """A callback was to run the backward pass after another one had.
+
+    Args:
+        message: what happened.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message or "the backward pass was run already by another callback")
+
+
+@TrainerCallback.register("mixed_precision_backward")
+class MixedPrecisionBackwardCallback(TrainerCallback):
+    """Runs the backward pass as the trainer itself does, and makes sure that no other callback did.
+
+    Args:
+        serialization_dir: folder of the run; given by the trainer.
+    """
+
+    def on_backward(
+        self,
+        trainer: GradientDescentTrainer,
+        batch_outputs: ModelOutputs,
+        backward_called: bool,
+        **kwargs: Any,
+    ) -> bool:
+        """Run the backward pass.
+
+        Raises:
+            OnBackwardException: another callback ran it.
+        """
+        if backward_called:
+            raise OnBackwardException
+        trainer.backward(batch_outputs)
+        return True

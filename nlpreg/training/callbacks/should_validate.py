@@ -1,0 +1,62 @@
+"""Validation in some epochs only."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.training.callbacks.callback import TrainerCallback
+from nlpreg.training.protocols import MetricValues
+
+if TYPE_CHECKING:
+    from nlpreg.training.gradient_descent_trainer import GradientDescentTrainer
+
+
+@TrainerCallback.register("should_validate_callback")
+class ShouldValidateCallback(TrainerCallback):
+    """Lets the trainer validate from some epoch on, and then only in every so many.
+
+    Args:
+        serialization_dir: folder of the run; given by the trainer.
+        validation_start: number, from 0, of the first epoch with validation.
+        validation_interval: epochs whose number is divisible by this are validated.
+
+    Raises:
+        ConfigurationError: `validation_start` is negative, or `validation_interval` is not positive.
+    """
+
+    def __init__(
+        self,
+        serialization_dir: str | os.PathLike[str],
+        validation_start: int | None = None,
+        validation_interval: int | None = None,
+    ) -> None:
+        super().__init__(serialization_dir)
+        if validation_start is not None and validation_start < 0:
+            raise ConfigurationError(f"validation_start: expected at least 0, got {validation_start}")
+        if validation_interval is not None and validation_interval <= 0:
+            raise ConfigurationError(f"validation_interval: expected at least 1, got {validation_interval}")
+        self._validation_start = validation_start
+        self._validation_interval = validation_interval
+
+    def on_start(self, trainer: GradientDescentTrainer, is_primary: bool = True, **kwargs: Any) -> None:
+        """Decide for the first epoch."""
+        super().on_start(trainer, is_primary, **kwargs)
+        trainer._should_validate_this_epoch = self._should_validate(trainer._epochs_completed)
+
+    def on_epoch(
+        self,
+        trainer: GradientDescentTrainer,
+        metrics: MetricValues,
+        epoch: int,
+        is_primary: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        """Decide for the next epoch."""
+        trainer._should_validate_this_epoch = self._should_validate(epoch + 1)
+
+    def _should_validate(self, epoch: int) -> bool:
+        if self._validation_start is not None and epoch < self._validation_start:
+            return False
+        return self._validation_interval is None or epoch % self._validation_interval == 0

@@ -1,0 +1,40 @@
+"""The number of the epoch, for models that want to know."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nlpreg.training.callbacks.callback import TrainerCallback
+from nlpreg.training.protocols import MetricValues
+
+if TYPE_CHECKING:
+    from nlpreg.training.gradient_descent_trainer import GradientDescentTrainer
+
+
+@TrainerCallback.register("track_epoch_callback")
+class TrackEpochCallback(TrainerCallback):
+    """Keeps `model.epoch` at the number of finished epochs.
+
+    Args:
+        serialization_dir: folder of the run; given by the trainer.
+    """
+
+    def on_start(self, trainer: GradientDescentTrainer, is_primary: bool = True, **kwargs: Any) -> None:
+        """Set the number for the first epoch."""
+        super().on_start(trainer, is_primary, **kwargs)
+        _set_epoch(trainer, trainer._epochs_completed)
+
+    def on_epoch(
+        self,
+        trainer: GradientDescentTrainer,
+        metrics: MetricValues,
+        epoch: int,
+        is_primary: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        """Set the number for the next epoch."""
+        _set_epoch(trainer, epoch + 1)
+
+
+def _set_epoch(trainer: GradientDescentTrainer, epoch: int) -> None:
+    trainer.model.epoch = epoch  # type: ignore[attr-defined]  # an attribute of this callback's making

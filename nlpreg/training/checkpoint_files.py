@@ -1,0 +1,231 @@
+"""The files of one checkpoint: written whole or not at all, and known for damaged when they are.
+
+A checkpoint is `model_state_e{E}_b{B}.th` and `training_state_e{E}_b{B}.th`, after E epochs and B updates of the next,
+and `checkpoint_e{E}_b{B}.json`, which records the size and CRC-32 of the two and is written last. A pair without a
+record (another program's, or one whose record was not written any more) is taken if both files load.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import re
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import IO, Any, NamedTuple
+
+import torch
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.files import atomic_write
+from nlpreg.training.trainer import TrainerCheckpoint
+
+_STATE_FILE = re.compile(r"^(?:model|training)_state_e(\d+)_b(\d+)(?:_w(\d+))?\.th$")
+_LEFT_OVER = re.compile(r"^\.(?:model_state_|training_state_|checkpoint_|best|metrics).*\.tmp$")
+_CHUNK = 1 << 20
+
+
+class DamagedCheckpointError(Exception):
+    """Files of a checkpoint that are missing, cut short or changed."""
+
+
+class CheckpointFiles(NamedTuple):
+    """Where the files of one checkpoint are.
+
+    Attributes:
+        folder: the folder of the run.
+        epochs: number of finished epochs.
+        batches: number of updates done in the next one.
+        worker: the rank whose part it is, for sharded models; None otherwise.
+    """
+
+    folder: str
+    epochs: int
+    batches: int
+    worker: int | None = None
+
+    @property
+    def model_path(self) -> str:
+        """File of the weights."""
+        return self._path("model_state", "th")
+
+    @property
+    def training_path(self) -> str:
+        """File of everything else."""
+        return self._path("training_state", "th")
+
+    @property
+    def record_path(self) -> str:
+        """File with the sizes and checksums of the other two."""
+        return self._path("checkpoint", "json")
+
+    def _path(self, kind: str, suffix: str) -> str:
+        worker = "" if self.worker is None else f"_w{self.worker}"
+        return os.path.join(self.folder, f"{kind}_e{self.epochs}_b{self.batches}{worker}.{suffix}")
+
+    def save(self, checkpoint: TrainerCheckpoint) -> None:
+        """Write the files.
+
+        Raises:
+            ConfigurationError: the folder is read-only or the disk is full; no file is left half written.
+        """
+        self.remove(self.record_path, self.training_path)  # an older pair of this name must not mix with this one
+        record = {}
+        for path, state in (
+            (self.model_path, checkpoint.model_state),
+            (self.training_path, checkpoint.trainer_state),
+        ):
+            size, checksum = save_state(path, state)
+            record[os.path.basename(path)] = {"size": size, "crc32": checksum}
+        with _clear_errors(self.record_path), atomic_write(self.record_path, "w") as file:
+            json.dump(record, file, indent=2)
+
+    def load(self) -> TrainerCheckpoint:
+        """Read the files back, onto the CPU; call `verify` first.
+
+        Raises:
+            DamagedCheckpointError: one is missing or cannot be read.
+        """
+        return TrainerCheckpoint(load_state(self.model_path), load_state(self.training_path))
+
+    def verify(self) -> None:
+        """Compare the files with their record.
+
+        Raises:
+            DamagedCheckpointError: one is missing, or is not what was written.
+        """
+        for path in (self.model_path, self.training_path):
+            if not os.path.isfile(path):
+                raise DamagedCheckpointError(f"{path} is missing")
+        if not os.path.isfile(self.record_path):
+            return
+        try:
+            with open(self.record_path, encoding="utf-8") as file:
+                record = json.load(file)
+            expected = [
+                (path, int(entry["size"]), int(entry["crc32"]))
+                for path in (self.model_path, self.training_path)
+                for entry in [record[os.path.basename(path)]]
+            ]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DamagedCheckpointError(f"{self.record_path} cannot be read ({error})") from error
+        for path, size, checksum in expected:
+            found = os.path.getsize(path)
+            if found != size:
+                raise DamagedCheckpointError(f"{path} has {found} bytes instead of {size}")
+            if _checksum_of(path) != checksum:
+                raise DamagedCheckpointError(f"{path} is not what was written: its checksum differs")
+
+    def remove(self, *paths: str) -> None:
+        """Delete some of the files, or all of them."""
+        for path in paths or (self.record_path, self.training_path, self.model_path):
+            with suppress(FileNotFoundError), _clear_errors(path):
+                os.remove(path)
+
+    def newest_change(self) -> float:
+        """When the newest of the files was written, in seconds since the epoch of the clock."""
+        times = [os.path.getmtime(p) for p in (self.model_path, self.training_path) if os.path.exists(p)]
+        return max(times, default=0.0)
+
+
+def find_checkpoints(folder: str, worker: int | None = None) -> list[CheckpointFiles]:
+    """The checkpoints in a folder of which at least one file is there, oldest first.
+
+    Args:
+        folder: the folder of the run.
+        worker: the rank whose parts are looked for, for sharded models.
+    """
+    found = set()
+    for name in os.listdir(folder):
+        match = _STATE_FILE.match(name)
+        if match and match[3] == (None if worker is None else str(worker)):
+            found.add(CheckpointFiles(folder, int(match[1]), int(match[2]), worker))
+    return sorted(found, key=lambda files: (files.epochs, files.batches))
+
+
+def remove_left_overs(folder: str) -> None:
+    """Delete temporary files that a killed process left behind."""
+    for name in os.listdir(folder):
+        if _LEFT_OVER.match(name):
+            with suppress(FileNotFoundError):
+                os.remove(os.path.join(folder, name))
+
+
+def save_state(path: str, state: dict[str, Any]) -> tuple[int, int]:
+    """Write a state; the file appears under its name only when it is whole.
+
+    Returns:
+        Its size in bytes and its CRC-32.
+
+    Raises:
+        ConfigurationError: the folder is read-only or the disk is full.
+    """
+    with _clear_errors(path), atomic_write(path) as file:
+        counted = _Counted(file)
+        torch.save(state, counted)
+        return counted.size, counted.checksum
+
+
+def load_state(path: str) -> dict[str, Any]:
+    """Read a state of tensors and plain values onto the CPU, without running any code in it.
+
+    Raises:
+        DamagedCheckpointError: it cannot be read, or holds anything else.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        first_line = str(error).strip().partition("\n")[0]
+        raise DamagedCheckpointError(f"{path} cannot be read ({first_line})") from error
+    if not isinstance(state, dict):
+        raise DamagedCheckpointError(f"{path} holds no state but a {type(state).__name__}")
+    return state
+
+
+@contextmanager
+def _clear_errors(path: str) -> Iterator[None]:
+    """Turn the errors of a full disk or a read-only folder into one that says what to do."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        if os.path.isdir(os.path.dirname(path)):
+            raise
+        raise ConfigurationError(f"{path}: cannot be written, its folder is gone") from error
+    except (OSError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "inline_container" not in str(error):
+            raise  # no complaint of torch's writer
+        reason = getattr(error, "strerror", None) or "the disk may be full"
+        raise ConfigurationError(
+            f"{path}: cannot be written ({reason}); earlier checkpoints are untouched. Make room or give write "
+            "permission, then go on with `--recover`"
+        ) from error
+
+
+class _Counted:
+    """A file that counts and sums up what is written to it."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.size = 0
+        self.checksum = 0
+
+    def write(self, data: Any) -> int:
+        """Write bytes."""
+        self.size += len(data)
+        self.checksum = zlib.crc32(data, self.checksum)
+        self._file.write(data)
+        return len(data)
+
+    def flush(self) -> None:
+        """Hand what is buffered to the system."""
+        self._file.flush()
+
+
+def _checksum_of(path: str) -> int:
+    checksum = 0
+    with open(path, "rb") as file:
+        while chunk := file.read(_CHUNK):
+            checksum = zlib.crc32(chunk, checksum)
+    return checksum

@@ -1,0 +1,195 @@
+"""`Checkpointer`: when the state of a run is saved, what is kept, and where to go on from."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from torch import distributed as dist
+
+from nlpreg.common import Registrable
+from nlpreg.common.util import is_distributed, is_global_primary
+from nlpreg.training.checkpoint_files import CheckpointFiles, DamagedCheckpointError, find_checkpoints
+from nlpreg.training.trainer import TrainerCheckpoint
+
+if TYPE_CHECKING:
+    from nlpreg.training.gradient_descent_trainer import GradientDescentTrainer
+
+logger = logging.getLogger(__name__)
+
+
+class Checkpointer(Registrable):
+    """Saves the state of a run now and then, and finds the newest one that is whole.
+
+    Args:
+        serialization_dir: folder of the run; given by the trainer.
+        save_completed_epochs: whether to save after each epoch.
+        save_every_num_seconds: save in the middle of an epoch, too, when so many seconds passed since the last time.
+        save_every_num_batches: save in the middle of an epoch, too, after so many updates.
+        keep_most_recent_by_count: number of checkpoints to keep.
+        keep_most_recent_by_age: also keep those that are at most so many seconds old. With neither, keep all.
+
+    Raises:
+        ValueError: `save_every_num_seconds` in a distributed run, whose processes have to save together.
+    """
+
+    default_implementation = "default"
+
+    def __init__(
+        self,
+        serialization_dir: str | os.PathLike[str],
+        save_completed_epochs: bool = True,
+        save_every_num_seconds: float | None = None,
+        save_every_num_batches: int | None = None,
+        keep_most_recent_by_count: int | None = 2,
+        keep_most_recent_by_age: int | None = None,
+    ) -> None:
+        if save_every_num_seconds is not None and is_distributed():
+            raise ValueError(
+                "checkpointer.save_every_num_seconds: clocks of several processes differ; use save_every_num_batches"
+            )
+        self.state_is_sharded = False
+        self._serialization_dir = os.fspath(serialization_dir)
+        self._save_completed_epochs = save_completed_epochs
+        self._save_every_num_seconds = save_every_num_seconds
+        self._save_every_num_batches = save_every_num_batches
+        self._keep_by_count = keep_most_recent_by_count
+        self._keep_by_age = keep_most_recent_by_age
+        self._last_save_time = time.monotonic()
+        self._last_save_num_batches = 0
+        self._saved: tuple[int, int] | None = None
+        self._damaged: set[CheckpointFiles] = set()
+
+    def maybe_save_checkpoint(
+        self,
+        trainer: GradientDescentTrainer,
+        num_epochs_completed: int,
+        num_batches_in_epoch_completed: int,
+    ) -> bool:
+        """Save if it is time to.
+
+        Args:
+            trainer: whose state to save.
+            num_epochs_completed: number of finished epochs.
+            num_batches_in_epoch_completed: number of updates done in the next one; 0 at the end of an epoch.
+
+        Returns:
+            Whether it was time.
+        """
+        if not self._is_due(num_batches_in_epoch_completed):
+            return False
+        self.save_checkpoint(trainer)
+        return True
+
+    def save_checkpoint(self, trainer: GradientDescentTrainer) -> None:
+        """Save now, and delete what need not be kept.
+
+        Raises:
+            ConfigurationError: the folder is read-only or the disk is full.
+        """
+        place = (trainer._epochs_completed, trainer._batches_in_epoch_completed)
+        checkpoint = trainer.get_checkpoint_state()  # in a distributed run, every process takes part
+        self._last_save_time = time.monotonic()
+        self._last_save_num_batches = place[1]
+        if checkpoint is not None and self._saved != place:
+            CheckpointFiles(self._serialization_dir, *place, self._worker()).save(checkpoint)
+            if is_global_primary():
+                self._remove_old_checkpoints()
+        self._saved = place
+
+    def find_latest_checkpoint(self) -> tuple[str, str] | None:
+        """Paths of the weights and of the training state of the newest whole checkpoint, or None."""
+        files = next(self._whole(), None)
+        return None if files is None else (files.model_path, files.training_path)
+
+    def load_checkpoint(self) -> TrainerCheckpoint | None:
+        """The newest whole checkpoint, on the CPU; None if there is none.
+
+        A damaged one is passed over with a warning. In a distributed run all processes load the same one.
+        """
+        files, checkpoint = self._load_newest() if self._chooses() else (None, None)
+        if is_distributed():
+            files = self._agreed(files)
+            if checkpoint is None and files is not None:
+                checkpoint = files.load()
+        if files is not None:
+            self._saved = (files.epochs, files.batches)
+            self._last_save_num_batches = files.batches
+        return checkpoint
+
+    def _is_due(self, num_batches: int) -> bool:
+        if num_batches == 0 and self._save_completed_epochs:
+            return True
+        if num_batches < self._last_save_num_batches:
+            self._last_save_num_batches = 0  # a new epoch
+        every_seconds, every_batches = self._save_every_num_seconds, self._save_every_num_batches
+        if every_seconds is not None and time.monotonic() - self._last_save_time >= every_seconds:
+            return True
+        return every_batches is not None and num_batches - self._last_save_num_batches >= every_batches
+
+    def _worker(self) -> int | None:
+        return dist.get_rank() if self.state_is_sharded and is_distributed() else None
+
+    def _chooses(self) -> bool:
+        """Whether this process looks for the newest checkpoint itself, not only for its part of an agreed one."""
+        return is_global_primary() and self._worker() is None
+
+    def _whole(self) -> Iterator[CheckpointFiles]:
+        """The checkpoints that are whole, newest first."""
+        if not os.path.isdir(self._serialization_dir):
+            return
+        for files in reversed(find_checkpoints(self._serialization_dir, self._worker())):
+            if files in self._damaged:
+                continue
+            try:
+                files.verify()
+            except DamagedCheckpointError as error:
+                self._pass_over(files, error)
+            else:
+                yield files
+
+    def _load_newest(self) -> tuple[CheckpointFiles | None, TrainerCheckpoint | None]:
+        for files in self._whole():
+            try:
+                return files, files.load()
+            except DamagedCheckpointError as error:
+                self._pass_over(files, error)
+        return None, None
+
+    def _agreed(self, files: CheckpointFiles | None) -> CheckpointFiles | None:
+        """The checkpoint that all processes load: the primary's choice, or the newest with all parts whole."""
+        if self._worker() is None:
+            chosen = [files]
+            dist.broadcast_object_list(chosen, src=0)
+            return chosen[0]
+        whole = list(self._whole())
+        everyone: list[set[tuple[int, int]]] = [set() for _ in range(dist.get_world_size())]
+        dist.all_gather_object(everyone, {(part.epochs, part.batches) for part in whole})
+        common = set.intersection(*everyone)
+        return next((part for part in whole if (part.epochs, part.batches) in common), None)
+
+    def _pass_over(self, files: CheckpointFiles, error: DamagedCheckpointError) -> None:
+        if files not in self._damaged:
+            self._damaged.add(files)
+            logger.warning("the checkpoint is damaged, going back to the one before: %s", error)
+
+    def _remove_old_checkpoints(self) -> None:
+        if self._keep_by_count is None and self._keep_by_age is None:
+            return
+        workers = range(dist.get_world_size()) if self._worker() is not None else [None]
+        for worker in workers:
+            found = find_checkpoints(self._serialization_dir, worker)
+            found = [files for files in found if files not in self._damaged]
+            keep = set(found[-self._keep_by_count :] if self._keep_by_count else [])
+            if self._keep_by_age is not None:
+                oldest = time.time() - self._keep_by_age
+                keep.update(files for files in found if files.newest_change() >= oldest)
+            for files in found:
+                if files not in keep:
+                    files.remove()
+
+
+Checkpointer.register("default")(Checkpointer)

@@ -1,0 +1,150 @@
+"""The batches of a run on the device of the model, and where in the data it is."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nlpreg.training.protocols import BatchLoader, TensorDict
+
+logger = logging.getLogger(__name__)
+
+
+class DataFeed:
+    """Gives the batches of a loader, and knows the position of the batch that was handed out last.
+
+    For a GPU one batch is fetched ahead, pinned and copied on a stream of its own while the model is busy with the
+    one before; meanwhile the loader itself makes batches on the CPU.
+
+    Args:
+        loader: where the batches come from; None where there is no data.
+        device: where they shall be.
+    """
+
+    def __init__(self, loader: BatchLoader | None, device: torch.device) -> None:
+        self.loader = loader
+        self._device = device
+        self._fetches_ahead = device.type == "cuda"
+        self._position: dict[str, Any] | None = None  # None: the loader itself knows
+        self._num_to_skip = 0
+        self._is_placed = True
+        self.is_exhausted = False
+        """Whether all batches of the present epoch were handed out, so that the loader stands at the next one."""
+        if loader is not None:
+            loader.set_target_device(device)
+
+    def __iter__(self) -> Iterator[TensorDict]:
+        """The batches that are left of the epoch."""
+        if self.loader is None or self.is_exhausted:
+            return
+        self._position = None
+        if self._fetches_ahead:
+            self.loader.set_target_device(torch.device("cpu"))
+        try:
+            batches = iter(self.loader)
+            for _ in islice(batches, self._num_to_skip):
+                pass
+            self._num_to_skip = 0
+            yield from self._fetched_ahead(batches) if self._fetches_ahead else batches
+        finally:
+            if self._fetches_ahead:
+                self.loader.set_target_device(self._device)
+
+    def start_epoch(self) -> None:
+        """Note that the next batches are those of a new epoch."""
+        self.is_exhausted = False
+        self._position = None
+
+    def position(self) -> dict[str, Any]:
+        """The state of the loader as of the batch handed out last; empty for a loader without state."""
+        if self._position is not None:
+            return self._position
+        state_dict: Callable[[], dict[str, Any]] | None = getattr(self.loader, "state_dict", None)
+        return {} if state_dict is None else dict(state_dict())
+
+    def hold(self, position: dict[str, Any]) -> None:
+        """Give this position from now on, because the batches after it were drawn in vain."""
+        self._position = position
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where in the data the run is."""
+        return {"position": self.position(), "is_exhausted": self.is_exhausted}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a `state_dict`."""
+        self.is_exhausted = state["is_exhausted"]
+        self._position = None
+        load: Callable[[dict[str, Any]], None] | None = getattr(self.loader, "load_state_dict", None)
+        self._is_placed = load is not None and bool(state["position"])
+        if load is not None and self._is_placed:
+            load(state["position"])
+
+    def draw_again(self, epochs: int, batches: int) -> None:
+        """Bring a loader that could not tell its position to where a run was, by drawing what it gave before.
+
+        Args:
+            epochs: number of finished epochs.
+            batches: number of batches of the present epoch that were handed out.
+        """
+        if self.loader is None or self._is_placed or not (epochs or batches):
+            return
+        logger.warning("the data loader cannot tell its position, so what it gave before is drawn once more")
+        self._is_placed = True
+        for _ in range(epochs):
+            for _ in self.loader:
+                pass
+        self._num_to_skip = batches
+
+    def _fetched_ahead(self, batches: Iterator[TensorDict]) -> Iterator[TensorDict]:
+        copier = torch.cuda.Stream(self._device)
+        self._position = self.position()
+        waiting = self._fetch(batches, copier)
+        while waiting is not None:
+            batch, position = waiting
+            torch.cuda.current_stream(self._device).wait_stream(copier)
+            _map_tensors(batch, self._keep_for_current_stream)
+            waiting = self._fetch(batches, copier)
+            self._position = position
+            yield batch
+        self._position = None
+
+    def _fetch(
+        self, batches: Iterator[TensorDict], copier: torch.cuda.Stream
+    ) -> tuple[TensorDict, dict[str, Any]] | None:
+        held, self._position = self._position, None
+        try:
+            batch = next(batches)
+        except StopIteration:
+            return None
+        finally:
+            position, self._position = self.position(), held
+        with torch.cuda.stream(copier):
+            return _map_tensors(batch, self._copy), position
+
+    def _copy(self, tensor: Tensor) -> Tensor:
+        if tensor.device.type == "cpu":
+            tensor = tensor.pin_memory()
+        return tensor.to(self._device, non_blocking=True)
+
+    def _keep_for_current_stream(self, tensor: Tensor) -> Tensor:
+        # so that its memory is not given to another tensor while the model still reads it
+        tensor.record_stream(torch.cuda.current_stream(self._device))
+        return tensor
+
+
+def _map_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """The same nested containers with every tensor changed."""
+    if isinstance(value, Tensor):
+        return change(value)
+    if isinstance(value, dict):
+        return {key: _map_tensors(item, change) for key, item in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(_map_tensors(item, change) for item in value))
+    if isinstance(value, (list, tuple)):
+        return type(value)(_map_tensors(item, change) for item in value)
+    return value

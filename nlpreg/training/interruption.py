@@ -1,0 +1,78 @@
+"""Ending a run in order when it is asked to end: at the next step, with a checkpoint."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from types import FrameType
+from typing import Any
+
+from nlpreg.common.signals import SigTermReceived
+
+EXIT_CODE_RESUME = getattr(os, "EX_TEMPFAIL", 75)
+"""Exit code of a run that was asked to end and can go on: 75, "temporary failure, try again" of sysexits.h."""
+
+
+class TrainingInterrupted(SigTermReceived):
+    """Training was asked to end by SIGTERM and did so at a step boundary.
+
+    Args:
+        epoch: the epoch it was in, from 0.
+        batches: number of updates done in that epoch.
+        is_saved: whether a checkpoint holds everything up to there.
+    """
+
+    def __init__(self, epoch: int, batches: int, is_saved: bool) -> None:
+        saved = (
+            "a checkpoint was saved, go on with `--recover`"
+            if is_saved
+            else "there is no checkpoint, because the trainer has no checkpointer"
+        )
+        super().__init__(f"training ended on request after {batches} updates of epoch {epoch}; {saved}")
+        self.epoch = epoch
+        self.batches = batches
+        self.is_saved = is_saved
+
+    exit_code = EXIT_CODE_RESUME
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.epoch, self.batches, self.is_saved)
+
+
+class InterruptionGuard:
+    """Inside its context, SIGTERM and Ctrl-C are noted instead of ending the process in the middle of a step.
+
+    A second Ctrl-C raises `KeyboardInterrupt` at once. Signals reach the main thread only; elsewhere this does
+    nothing. The handlers of before come back at the end.
+    """
+
+    def __init__(self) -> None:
+        self.requested: int | None = None
+        self._earlier: dict[int, Any] = {}
+
+    def __enter__(self) -> InterruptionGuard:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                if signal.getsignal(number) != signal.SIG_IGN:  # a worker leaves Ctrl-C to its launcher
+                    self._earlier[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._earlier.items():
+            # a handler that was not set from Python reads as None and cannot be put back
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        self._earlier = {}
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.requested is not None and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.requested = number
+        # no logging here: the interrupted code may hold the lock of a log handler
+
+    def raise_request(self, epoch: int, batches: int, is_saved: bool) -> None:
+        """Raise what was asked for: `KeyboardInterrupt` for Ctrl-C, otherwise `TrainingInterrupted`."""
+        error = TrainingInterrupted(epoch, batches, is_saved)
+        if self.requested == signal.SIGINT:
+            raise KeyboardInterrupt(str(error))
+        raise error

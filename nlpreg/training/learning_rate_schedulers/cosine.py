@@ -1,0 +1,76 @@
+"""Cosine annealing with warm restarts."""
+
+from __future__ import annotations
+
+import logging
+import math
+
+import torch
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.training.learning_rate_schedulers.learning_rate_scheduler import LearningRateScheduler
+
+logger = logging.getLogger(__name__)
+
+
+@LearningRateScheduler.register("cosine")
+class CosineWithRestarts(LearningRateScheduler):
+    """Falls along half a cosine, jumps back up and falls again, by epochs.
+
+    Args:
+        optimizer: given by the trainer.
+        t_initial: number of epochs of the first fall.
+        t_mul: each fall is that many times as long as the one before.
+        eta_min: the lowest rate.
+        eta_mul: each fall starts at that many times the rate of the one before.
+        last_epoch: -1 to start.
+
+    Raises:
+        ConfigurationError: `t_initial` is not positive, or `eta_min` is negative.
+
+    Source: Loshchilov and Hutter (2017), https://arxiv.org/abs/1608.03983
+    """
+
+    def __init__(
+        self,
+        optimizer: torch.optim.Optimizer,
+        t_initial: int,
+        t_mul: float = 1.0,
+        eta_min: float = 0.0,
+        eta_mul: float = 1.0,
+        last_epoch: int = -1,
+    ) -> None:
+        if t_initial <= 0:
+            raise ConfigurationError(f"learning_rate_scheduler.t_initial: expected more than 0, got {t_initial}")
+        if eta_min < 0:
+            raise ConfigurationError(f"learning_rate_scheduler.eta_min: expected at least 0, got {eta_min}")
+        if t_initial == 1 and t_mul == 1 and eta_mul == 1:
+            logger.warning(
+                "cosine scheduler: with t_initial, t_mul and eta_mul all 1 the learning rate never changes"
+            )
+        super().__init__(optimizer, last_epoch)
+        self.t_initial = t_initial
+        self.t_mul = t_mul
+        self.eta_min = eta_min
+        self.eta_mul = eta_mul
+        self._restarts = 0
+        self._epochs_since_restart = 0
+
+    def step(self, metric: float | None = None) -> None:
+        """Note that an epoch is over and set the rates of the next one."""
+        self._epochs_since_restart += 1
+        if self._epochs_since_restart % self._cycle_length() == 0:
+            self._restarts += 1
+            self._epochs_since_restart = 0
+        super().step(metric)
+
+    def get_values(self) -> list[float]:
+        """The rates at the present epoch."""
+        if self.last_epoch == -1:
+            return self.base_values
+        phase = math.pi * self._epochs_since_restart / self._cycle_length()
+        tops = [base * self.eta_mul**self._restarts for base in self.base_values]
+        return [self.eta_min + (top - self.eta_min) / 2 * (math.cos(phase) + 1) for top in tops]
+
+    def _cycle_length(self) -> int:
+        return max(1, int(self.t_initial * self.t_mul**self._restarts))

@@ -1,0 +1,109 @@
+"""`MetricTracker`: which validation was the best, and how long ago."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from nlpreg.common.checks import ConfigurationError
+
+
+class MetricTracker:
+    """Follows one validation metric, or the sum of several, and says when to stop.
+
+    Args:
+        metric_name: a metric with a leading `+` (higher is better) or `-` (lower is better), or several of them.
+        patience: number of validations in a row without a new best after which to stop; None for never.
+
+    Raises:
+        ConfigurationError: a metric has no leading sign.
+    """
+
+    def __init__(self, metric_name: str | list[str], patience: int | None = None) -> None:
+        self._patience = patience
+        self._best_so_far: float | None = None
+        self._epochs_with_no_improvement = 0
+        self._is_best_so_far = True
+        self._epoch_number = 0
+        self.best_epoch: int | None = None
+        self.best_epoch_metrics: dict[str, float] = {}
+        names = [metric_name] if isinstance(metric_name, str) else list(metric_name)
+        for name in names:
+            if name[:1] not in ("+", "-"):
+                raise ConfigurationError(
+                    f"trainer.validation_metric: expected a leading + (higher is better) or - (lower is better), "
+                    f"got {name!r}"
+                )
+        self.tracked_metrics = [(1.0 if name[0] == "+" else -1.0, name[1:]) for name in names]
+
+    def clear(self) -> None:
+        """Forget all validations."""
+        self._best_so_far = None
+        self._epochs_with_no_improvement = 0
+        self._is_best_so_far = True
+        self._epoch_number = 0
+        self.best_epoch = None
+        self.best_epoch_metrics = {}
+
+    def combined_score(self, metrics: dict[str, float]) -> float:
+        """The metrics that are to rise minus those that are to fall; higher is better.
+
+        Args:
+            metrics: those of a validation, by name without `validation_`.
+
+        Raises:
+            ConfigurationError: one of the followed metrics is missing.
+        """
+        missing = [name for _, name in self.tracked_metrics if name not in metrics]
+        if missing:
+            raise ConfigurationError(
+                f"trainer.validation_metric: no metric {', '.join(map(repr, missing))} came out of the validation; "
+                f"got {', '.join(sorted(metrics)) or 'none'}"
+            )
+        return sum(sign * metrics[name] for sign, name in self.tracked_metrics)
+
+    def add_metrics(self, metrics: dict[str, float], epoch: int | None = None) -> None:
+        """Take in a validation: a new best if its score is the first number, or higher than the best.
+
+        Args:
+            metrics: those of the validation, by name without `validation_`.
+            epoch: the epoch it was made in, from 0; by default the number of validations before.
+        """
+        score = self.combined_score(metrics)
+        best = self._best_so_far
+        self._is_best_so_far = best is None or score > best or (math.isnan(best) and not math.isnan(score))
+        if self._is_best_so_far:
+            self._best_so_far = score
+            self._epochs_with_no_improvement = 0
+            self.best_epoch = self._epoch_number if epoch is None else epoch
+        else:
+            self._epochs_with_no_improvement += 1
+        self._epoch_number += 1
+
+    def is_best_so_far(self) -> bool:
+        """Whether the last validation was the best; true before any."""
+        return self._is_best_so_far
+
+    def should_stop_early(self) -> bool:
+        """Whether `patience` validations in a row brought no new best."""
+        return self._patience is not None and self._epochs_with_no_improvement >= self._patience
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that was followed so far."""
+        return {
+            "best_so_far": self._best_so_far,
+            "epochs_with_no_improvement": self._epochs_with_no_improvement,
+            "is_best_so_far": self._is_best_so_far,
+            "epoch_number": self._epoch_number,
+            "best_epoch": self.best_epoch,
+            "best_epoch_metrics": self.best_epoch_metrics,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a `state_dict`."""
+        self._best_so_far = state_dict["best_so_far"]
+        self._epochs_with_no_improvement = state_dict["epochs_with_no_improvement"]
+        self._is_best_so_far = state_dict["is_best_so_far"]
+        self._epoch_number = state_dict["epoch_number"]
+        self.best_epoch = state_dict["best_epoch"]
+        self.best_epoch_metrics = state_dict.get("best_epoch_metrics", {})

@@ -1,0 +1,27 @@
+"""`MomentumScheduler`, the base class of the momentum schedulers."""
+
+from __future__ import annotations
+
+import torch
+
+from nlpreg.common import Registrable
+from nlpreg.training.scheduler import Scheduler
+
+
+class MomentumScheduler(Scheduler, Registrable):
+    """Changes the momentum of an optimizer over a run.
+
+    Args:
+        optimizer: its `momentum` values are changed; given by the trainer, never in a config.
+        last_epoch: -1 to start.
+
+    Raises:
+        KeyError: the optimizer has no momentum.
+    """
+
+    def __init__(self, optimizer: torch.optim.Optimizer, last_epoch: int = -1) -> None:
+        super().__init__(optimizer, "momentum", last_epoch)
+
+    def get_values(self) -> list[float]:
+        """The momentum of the parameter groups at the present point of the run."""
+        raise NotImplementedError

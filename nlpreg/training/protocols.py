@@ -1,0 +1,132 @@
+"""What the trainer asks of a model, of a source of batches and of anything with state.
+
+The trainer is typed against these instead of `nlpreg.models.Model`, so that any torch module whose `forward` returns
+a dictionary with a `loss` can be trained, and so that this package does not depend on the models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol, Union, runtime_checkable
+
+from torch import Tensor, nn
+
+TensorDict = dict[str, Any]
+"""A batch: tensors, or nested dictionaries of tensors, by field name."""
+
+ModelOutputs = dict[str, Any]
+"""What `forward` returns: `loss` (0-d tensor), perhaps `batch_weight`, and whatever the model likes to add."""
+
+NamedParameters = list[tuple[str, nn.Parameter]]
+"""The parameters to train with their names, in the order of the model."""
+
+MetricValues = dict[str, Any]
+"""Metrics by name; mostly floats."""
+
+GradientNorm = Union[float, Tensor, None]
+"""A norm as a number, or as a 0-d tensor that is still on its device; None where none was computed."""
+
+
+class TrainableModel(Protocol):
+    """A torch module with metrics.
+
+    `forward` takes the fields of a batch by keyword and returns `ModelOutputs`. Its `loss` is the mean over the
+    targets of the batch; a model that also returns `batch_weight`, the number of these targets as a 0-d tensor, has
+    its batches weighted by it when several make one update.
+    """
+
+    training: bool
+    forward: Callable[..., Any]
+
+    def __call__(self, **inputs: Any) -> ModelOutputs: ...
+
+    def get_metrics(self, reset: bool = False) -> dict[str, float]:
+        """Metrics over the batches since the last reset."""
+        ...
+
+    def get_regularization_penalty(self) -> Tensor | None:
+        """What to add to the loss in training, or None."""
+        ...
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """All parameters."""
+        ...
+
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """All parameters with their names."""
+        ...
+
+    def named_modules(self) -> Iterator[tuple[str, nn.Module]]:
+        """The module itself and all in it, with their paths."""
+        ...
+
+    def train(self, mode: bool = True) -> Any:
+        """Switch to training mode."""
+        ...
+
+    def eval(self) -> Any:
+        """Switch to evaluation mode."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """The weights."""
+        ...
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> Any:
+        """Put weights in place."""
+        ...
+
+
+class ReadableModel(TrainableModel, Protocol):
+    """A model whose outputs can be made readable."""
+
+    def make_output_human_readable(self, output_dict: ModelOutputs) -> ModelOutputs:
+        """Add what a person wants to read to the outputs of `forward`."""
+        ...
+
+
+class BatchLoader(Protocol):
+    """Batches of an epoch, as `nlpreg.data.data_loaders.DataLoader` gives them."""
+
+    def __iter__(self) -> Iterator[TensorDict]: ...
+
+    def set_target_device(self, device: Any) -> None:
+        """Where the tensors of the batches shall be."""
+        ...
+
+
+@runtime_checkable
+class Stateful(Protocol):
+    """Anything that a checkpoint has to remember."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state, as tensors and plain values."""
+        ...
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> Any:
+        """Go on from such a state."""
+        ...
+
+
+@runtime_checkable
+class CarriesState(Protocol):
+    """A module whose hidden state lives on from one batch to the next, such as a stateful encoder.
+
+    That state is no weight, so it is not in `state_dict`; a checkpoint in the middle of an epoch needs it all the same.
+    """
+
+    def carried_state_dict(self) -> dict[str, Any]:
+        """The state carried over to the next batch, as tensors and plain values."""
+        ...
+
+    def load_carried_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from such a state."""
+        ...
+
+
+def loader_length(loader: BatchLoader) -> int | None:
+    """Number of batches of one epoch, or None where the loader cannot know."""
+    try:
+        return len(loader)  # type: ignore[arg-type]  # a loader without length raises TypeError, which is the answer
+    except (TypeError, NotImplementedError):
+        return None

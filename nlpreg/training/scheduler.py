@@ -1,0 +1,74 @@
+"""`Scheduler`: a value of the optimizer's parameter groups that changes over a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+
+class Scheduler:
+    """Sets one field of an optimizer's parameter groups, by steps or by epochs.
+
+    The trainer calls `step_batch(k)` before the k-th update of the run (k from 1) and `step(score)` after each epoch.
+
+    Args:
+        optimizer: its parameter groups are changed.
+        param_group_field: the field to set, such as `lr`.
+        last_epoch: -1 to start; otherwise the number of the last epoch done, and each group must already hold
+            `initial_<field>`.
+
+    Raises:
+        KeyError: a parameter group lacks the field.
+    """
+
+    def __init__(self, optimizer: torch.optim.Optimizer, param_group_field: str, last_epoch: int = -1) -> None:
+        self.optimizer = optimizer
+        self.param_group_field = param_group_field
+        self._initial_param_group_field = f"initial_{param_group_field}"
+        needed = param_group_field if last_epoch == -1 else self._initial_param_group_field
+        for index, group in enumerate(optimizer.param_groups):
+            if needed not in group:
+                raise KeyError(
+                    f"{type(self).__name__}: {needed!r} missing in parameter group {index} of "
+                    f"{type(optimizer).__name__}; use an optimizer that has it"
+                )
+            if last_epoch == -1:
+                group.setdefault(self._initial_param_group_field, group[param_group_field])
+        self.base_values: list[Any] = [
+            group[self._initial_param_group_field] for group in optimizer.param_groups
+        ]
+        self.last_epoch = last_epoch
+
+    def state_dict(self) -> dict[str, Any]:
+        """All attributes but the optimizer."""
+        return {name: value for name, value in vars(self).items() if name != "optimizer"}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a `state_dict`."""
+        vars(self).update(state_dict)
+
+    def get_values(self) -> list[Any]:
+        """The values of the parameter groups at `last_epoch`."""
+        raise NotImplementedError
+
+    def step(self, metric: float | None = None) -> None:
+        """Note that an epoch is over and set the values of the next one.
+
+        Args:
+            metric: the validation score, higher is better; None without validation.
+        """
+        self.last_epoch += 1
+        self.metric = metric
+        self._set_values()
+
+    def step_batch(self, batch_num_total: int | None = None) -> None:
+        """Set the values of the coming update; nothing for schedulers that go by epochs.
+
+        Args:
+            batch_num_total: number of that update, from 1, over the whole run.
+        """
+
+    def _set_values(self) -> None:
+        for group, value in zip(self.optimizer.param_groups, self.get_values(), strict=True):
+            group[self.param_group_field] = value

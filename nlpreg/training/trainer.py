@@ -1,0 +1,104 @@
+"""`Trainer`, the base class of everything that turns a model and data into a trained model."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from typing import Any, NamedTuple, Union
+
+import torch
+
+from nlpreg.common import Registrable
+from nlpreg.common.checks import ConfigurationError, check_for_gpu
+from nlpreg.common.util import int_to_device
+
+
+class TrainerCheckpoint(NamedTuple):
+    """All that is needed to go on training.
+
+    Attributes:
+        model_state: the weights.
+        trainer_state: everything else, as plain containers of tensors and plain values.
+    """
+
+    model_state: dict[str, Any]
+    trainer_state: dict[str, Any]
+
+
+class Trainer(Registrable):
+    """Trains one model on one device.
+
+    Args:
+        serialization_dir: folder for everything the run writes, made if missing; a fresh temporary one by default.
+        cuda_device: number of a GPU, a negative number for the CPU, or a torch device; by default GPU 0 if there is one.
+        distributed: whether this is one of several processes that train together.
+        local_rank: number of this process on its machine.
+        world_size: number of processes on all machines.
+
+    Raises:
+        ConfigurationError: the device does not exist or is a list, or `distributed` comes with a single process.
+    """
+
+    default_implementation = "gradient_descent"
+
+    def __init__(
+        self,
+        serialization_dir: str | os.PathLike[str] | None = None,
+        cuda_device: int | torch.device | None = None,
+        distributed: bool = False,
+        local_rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        self._serialization_dir = os.fspath(serialization_dir or tempfile.mkdtemp(prefix="nlpreg_"))
+        make_folder(self._serialization_dir)
+        self.cuda_device = resolve_device(cuda_device)
+        self._distributed = distributed
+        self._rank = local_rank
+        self._primary = local_rank == 0
+        self._world_size = world_size
+        if distributed and world_size <= 1:
+            raise ConfigurationError(
+                f"trainer.world_size: expected at least 2 processes when distributed, got {world_size}; "
+                "leave out the top-level key `distributed` to train in one process"
+            )
+
+    def train(self) -> dict[str, Any]:
+        """Train the model and return the metrics."""
+        raise NotImplementedError
+
+    def get_checkpoint_state(self) -> TrainerCheckpoint | None:
+        """The state to save, or None in a process that has nothing to save."""
+        raise NotImplementedError
+
+    def get_best_weights_path(self) -> str | None:
+        """Path of the file with the best weights, if there is one."""
+        return None
+
+
+def resolve_device(cuda_device: Union[int, torch.device, list[int], None]) -> torch.device:
+    """The device that a config's `cuda_device` means; GPU 0, or the CPU without GPUs, where it is None.
+
+    Raises:
+        ConfigurationError: it is a list, or there is no such GPU.
+    """
+    if cuda_device is None:
+        cuda_device = 0 if torch.cuda.device_count() > 0 else -1
+    if isinstance(cuda_device, (list, tuple)):
+        raise ConfigurationError(
+            f"trainer.cuda_device: expected one device, got {list(cuda_device)}; a trainer drives one device, "
+            'name several under the top-level key `distributed`, as in "distributed": {"cuda_devices": [0, 1]}'
+        )
+    check_for_gpu(cuda_device)
+    return int_to_device(cuda_device)
+
+
+def make_folder(path: str) -> None:
+    """Make a folder unless it is there.
+
+    Raises:
+        ConfigurationError: it cannot be made.
+    """
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot make the folder of the run ({error.strerror})") from error

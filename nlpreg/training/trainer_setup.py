@@ -1,0 +1,124 @@
+"""Getting a trainer's parts ready: the model on its device, its parameters, the callbacks."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+from typing import Any, cast
+
+import torch
+from torch import nn
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.nn.parallel import DdpAccelerator, DdpWrappedModel, TorchDdpAccelerator
+from nlpreg.training.callbacks.callback import TrainerCallback
+from nlpreg.training.callbacks.confidence_checks import ConfidenceChecksCallback
+from nlpreg.training.precision import HalfDtype, Precision, half_dtype
+from nlpreg.training.protocols import BatchLoader, NamedParameters, TrainableModel, loader_length
+
+logger = logging.getLogger(__name__)
+
+_DDP_PREFIX = "module."
+
+
+def place_model(
+    model: TrainableModel, device: torch.device, distributed: bool, accelerator: DdpAccelerator | None
+) -> tuple[TrainableModel, DdpWrappedModel | None]:
+    """Move a model to its device; in a distributed run, wrap it for the exchange of gradients.
+
+    Returns:
+        The model, and its wrapped form if there is one.
+    """
+    if not distributed:
+        cast(nn.Module, model).to(device)
+        return model, None
+    accelerator = accelerator or TorchDdpAccelerator(cuda_device=device)
+    wrapped: tuple[Any, DdpWrappedModel] = accelerator.wrap_model(cast(Any, model))
+    return wrapped
+
+
+def parameters_to_train(module: nn.Module, no_grad: Sequence[str] | None) -> NamedParameters:
+    """Freeze the parameters that match a regular expression of `no_grad`; return the others that can be trained.
+
+    Raises:
+        ConfigurationError: none is left.
+    """
+    named = [(name.removeprefix(_DDP_PREFIX), parameter) for name, parameter in module.named_parameters()]
+    for name, parameter in named:
+        if no_grad and any(re.search(pattern, name) for pattern in no_grad):
+            parameter.requires_grad_(False)
+    trained = [(name, parameter) for name, parameter in named if parameter.requires_grad]
+    if not trained:
+        raise ConfigurationError(
+            f"trainer.no_grad: expected some parameters to train, got none; {list(no_grad or [])} freezes all of them"
+            if named
+            else "model: expected parameters to train, got a model without any; use the trainer `no_op`"
+        )
+    frozen = [name for name, parameter in named if not parameter.requires_grad]
+    logger.info("The following parameters are frozen: %s", ", ".join(frozen) or "none")
+    logger.info("The following parameters are tunable: %s", ", ".join(name for name, _ in trained))
+    return trained
+
+
+def steps_per_epoch(loader: BatchLoader, num_gradient_accumulation_steps: int) -> int | None:
+    """Number of updates of an epoch; None where the loader has no length."""
+    length = loader_length(loader)
+    return None if length is None else -(-length // num_gradient_accumulation_steps)
+
+
+def all_callbacks(
+    callbacks: Sequence[TrainerCallback] | None,
+    defaults: Sequence[type[TrainerCallback]],
+    run_confidence_checks: bool,
+    serialization_dir: str,
+) -> list[TrainerCallback]:
+    """The user's callbacks, and after them one of each default class that is not among them."""
+    complete = list(callbacks or [])
+    wanted = [*defaults, *([ConfidenceChecksCallback] if run_confidence_checks else [])]
+    for cls in wanted:
+        if all(type(callback) is not cls for callback in complete):
+            complete.append(cls(serialization_dir))
+    return complete
+
+
+def make_precision(
+    device: torch.device,
+    use_amp: bool,
+    dtype: HalfDtype | None,
+    grad_scaling: bool,
+    wrapped: DdpWrappedModel | None,
+) -> Precision:
+    """The number formats of a step, with a scaler for float16."""
+    scaler = None
+    if use_amp and grad_scaling and half_dtype(device, dtype) == torch.float16:
+        scaler = torch.amp.GradScaler(device.type) if wrapped is None else wrapped.init_grad_scaler()
+    return Precision(device, use_amp, dtype, scaler)
+
+
+def check_options(
+    patience: int | None,
+    has_validation: bool,
+    validate_every_num_batches: int | None,
+    num_gradient_accumulation_steps: int,
+) -> None:
+    """Refuse numbers that make no sense.
+
+    Raises:
+        ConfigurationError: one does.
+    """
+    if patience is not None and (not isinstance(patience, int) or patience <= 0):
+        raise ConfigurationError(
+            f"trainer.patience: expected a whole number above 0 or null, got {patience!r}; null never stops early"
+        )
+    if patience is None and has_validation:
+        logger.info("trainer.patience is not set, so training does not stop early")
+    if validate_every_num_batches is not None and validate_every_num_batches <= 0:
+        raise ConfigurationError(
+            f"trainer.validate_every_num_batches: expected a number above 0, got {validate_every_num_batches}"
+        )
+    if num_gradient_accumulation_steps < 1:
+        raise ConfigurationError(
+            "trainer.num_gradient_accumulation_steps: expected a number above 0, got "
+            f"{num_gradient_accumulation_steps}"
+        )
