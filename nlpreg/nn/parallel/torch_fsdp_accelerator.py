@@ -8,31 +8,20 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributed.checkpoint.state_dict import (
-    StateDictOptions,
-    get_model_state_dict,
-    get_optimizer_state_dict,
-    set_model_state_dict,
-    set_optimizer_state_dict,
-)
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import CPUOffloadPolicy, MixedPrecisionPolicy, OffloadPolicy, fully_shard
-from torch.distributed.tensor import DTensor
 
 from nlpreg.nn.module import Module
 from nlpreg.nn.parallel.ddp_accelerator import DdpAccelerator
 from nlpreg.nn.parallel.ddp_wrapped_model import DdpWrappedModel
 from nlpreg.nn.util.state_dicts import StateDictType, read_state_dict
 
-# The first process gathers and saves everything, the others nothing; on loading it shares out what it has read.
-_SAVE = StateDictOptions(full_state_dict=True, cpu_offload=True)
+# torch's modules for sharding take half a second to import, so they are imported by the functions that need them.
 
 
 class TorchFsdpWrappedModel(DdpWrappedModel):
     """A model whose weights are spread over the processes by FSDP2.
 
-    State dicts hold whole weights, and so do not depend on the number of processes. The first process has all of
-    them, the others none.
+    State dicts hold whole weights, and so do not depend on the number of processes. The first process gathers and
+    saves all of them, the others none; on loading it shares out what it has read.
 
     Args:
         model: the model, which has become a sharded one itself.
@@ -47,19 +36,30 @@ class TorchFsdpWrappedModel(DdpWrappedModel):
 
     def load_state_dict(self, state_dict: StateDictType, strict: bool = True) -> Any:
         """Load the weights that the first process passes; the others may pass an empty dict."""
+        from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
+
         options = StateDictOptions(full_state_dict=True, broadcast_from_rank0=True, strict=strict)
         return set_model_state_dict(self.model, dict(state_dict), options=options)
 
     def state_dict(self, *args: Any, **kwargs: Any) -> Mapping[str, Any]:
         """All weights on the first process, an empty dict on the others."""
-        return get_model_state_dict(self.model, options=_SAVE)
+        from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+
+        return get_model_state_dict(
+            self.model, options=StateDictOptions(full_state_dict=True, cpu_offload=True)
+        )
 
     def optimizer_state_dict(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
         """The whole state of the optimizer on the first process, an empty dict on the others."""
-        return dict(get_optimizer_state_dict(self.model, optimizer, options=_SAVE))
+        from torch.distributed.checkpoint.state_dict import StateDictOptions, get_optimizer_state_dict
+
+        options = StateDictOptions(full_state_dict=True, cpu_offload=True)
+        return dict(get_optimizer_state_dict(self.model, optimizer, options=options))
 
     def load_optimizer_state_dict(self, optimizer: torch.optim.Optimizer, state_dict: dict[str, Any]) -> None:
         """Load the optimizer's state that the first process passes; the others may pass an empty dict."""
+        from torch.distributed.checkpoint.state_dict import StateDictOptions, set_optimizer_state_dict
+
         options = StateDictOptions(full_state_dict=True, broadcast_from_rank0=True)
         set_optimizer_state_dict(self.model, optimizer, state_dict, options=options)
 
@@ -73,6 +73,8 @@ class TorchFsdpWrappedModel(DdpWrappedModel):
 
     def clip_grad_norm_(self, max_norm: float) -> Tensor:
         """Scale the gradients down to a norm over the weights of all processes."""
+        from torch.distributed.tensor import DTensor
+
         norm = super().clip_grad_norm_(max_norm)
         return norm.full_tensor() if isinstance(norm, DTensor) else norm
 
@@ -108,12 +110,8 @@ class TorchFsdpAccelerator(DdpAccelerator):
     ) -> None:
         super().__init__(local_rank, world_size, cuda_device)
         self._reshard_after_forward = reshard_after_forward
-        self._mixed_precision = (
-            MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
-            if mixed_precision
-            else MixedPrecisionPolicy()
-        )
-        self._offload = CPUOffloadPolicy() if cpu_offload else OffloadPolicy()
+        self._mixed_precision = mixed_precision
+        self._cpu_offload = cpu_offload
         self._units: list[torch.nn.Module] = []
 
     def wrap_module(self, module: Module) -> Module:
@@ -123,7 +121,13 @@ class TorchFsdpAccelerator(DdpAccelerator):
 
     def wrap_model(self, model: Module) -> tuple[Module, DdpWrappedModel]:
         """Move the model to its device and spread its weights over the processes."""
+        from torch.distributed.device_mesh import init_device_mesh
+        from torch.distributed.fsdp import CPUOffloadPolicy, MixedPrecisionPolicy, OffloadPolicy, fully_shard
+
         model = model.to(self.cuda_device)
+        precision = MixedPrecisionPolicy()
+        if self._mixed_precision:
+            precision = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
         mesh = init_device_mesh(self.cuda_device.type, (self.world_size,))
         inside = set(model.modules())
         # Parts that lie inside other parts come first.
@@ -135,8 +139,8 @@ class TorchFsdpAccelerator(DdpAccelerator):
                 unit,
                 mesh=mesh,
                 reshard_after_forward=self._reshard_after_forward,
-                mp_policy=self._mixed_precision,
-                offload_policy=self._offload,
+                mp_policy=precision,
+                offload_policy=CPUOffloadPolicy() if self._cpu_offload else OffloadPolicy(),
             )
         return model, TorchFsdpWrappedModel(model, self.local_rank, self.world_size)
 
