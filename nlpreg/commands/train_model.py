@@ -202,13 +202,13 @@ def _check_not_empty(loader: DataLoader, name: str, path: Any) -> None:
     except TypeError:  # read anew in each epoch
         logger.info("%s data: %s, read as it is needed", name, path)
         return
-    instances = getattr(loader, "num_instances", None)
     if batches == 0:
         raise ConfigurationError(
             f"{name}_data_path: {path}: no batch of instances comes out of this; is the file empty, or in another "
             "format than the dataset reader expects?"
         )
-    count = f"{instances:,} instances, " if isinstance(instances, int) else ""
+    instances = getattr(loader, "_instances", None)  # a loader that keeps them all
+    count = f"{len(instances):,} instances, " if isinstance(instances, list) else ""
     logger.info("%s data: %s: %s%s batches", name, path, count, f"{batches:,}")
 
 

@@ -31,6 +31,12 @@ VOCABULARY_FOLDER = "vocabulary"
 DEFAULT_WEIGHTS = "best.th"
 
 
+def _forward_not_written(self: Model, *args: Any, **fields: Any) -> dict[str, Any]:
+    raise NotImplementedError(
+        f"{type(self).__name__} has no forward; its parameters are the fields of its instances"
+    )
+
+
 class Model(Module, Registrable):
     """A network that turns a batch into a dictionary with a loss, and its outputs into something readable.
 
@@ -47,7 +53,7 @@ class Model(Module, Registrable):
     default_predictor: ClassVar[str | None] = None
     """Registered name of the predictor that `nlpreg predict` uses unless told otherwise."""
 
-    forward: Callable[..., dict[str, Any]]
+    forward: Callable[..., dict[str, Any]] = _forward_not_written
 
     _warned_about_outputs: ClassVar[set[str]] = set()
 

@@ -1,3 +1,4 @@
+import contextlib
 import gzip
 import io
 import os
@@ -205,8 +206,6 @@ def test_fuzzed_archives_never_write_outside(
         archive.write_bytes(data)
         folder = tmp_path / "fuzz" / str(number) / "inside"
         folder.mkdir(parents=True)
-        try:
+        with contextlib.suppress(ArchiveError):  # and no other exception
             unpack(str(archive), str(folder))
-        except ArchiveError:
-            pass  # and no other exception
         assert all(Path(name).parts[0] == "inside" for name in all_files(folder.parent))

@@ -1,0 +1,401 @@
+import json
+import os
+import shutil
+import tarfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.lazy import Lazy
+from nlpreg.common.params import Params
+from nlpreg.common.registrable import Registrable
+from nlpreg.data import DatasetReader, Instance, Vocabulary
+from nlpreg.models import Archive, Model, archive_model, load_archive
+from nlpreg.models.archival import extracted_archive, get_weights_path, verify_include_in_archive
+from nlpreg.models.foreign_archives import translate_names
+from nlpreg.models.weights import ArchiveError
+from nlpreg.version import VERSION
+
+
+class Part(torch.nn.Module, Registrable):
+    """A part of a model that a config describes."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.linear = torch.nn.Linear(width, 2)
+
+
+class Small(Model):
+    """A model of one part."""
+
+    def __init__(self, vocab: Vocabulary, part: Part, twice: bool = False, **kwargs: Any) -> None:
+        super().__init__(vocab, **kwargs)
+        self.part = part
+        self.twice = twice
+
+
+class Reader(DatasetReader):
+    """Reads nothing."""
+
+    def __init__(self, note: str = "", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.note = note
+
+    def text_to_instance(self, *inputs: Any) -> Instance:
+        raise NotImplementedError
+
+
+@pytest.fixture(autouse=True)
+def registered() -> None:
+    Model.register("test_small")(Small)
+    Part.register("test_part")(Part)
+    DatasetReader.register("test_reader")(Reader)
+
+
+CONFIG: dict[str, Any] = {
+    "dataset_reader": {"type": "test_reader", "note": "train"},
+    "model": {"type": "test_small", "part": {"type": "test_part", "width": 3}},
+    "train_data_path": "x",
+}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return make_run(tmp_path / "run", CONFIG)
+
+
+def make_run(folder: Path, config: dict[str, Any]) -> Path:
+    folder.mkdir()
+    vocab = Vocabulary()
+    vocab.add_token_to_namespace("yes", "labels")
+    vocab.save_to_files(folder / "vocabulary")
+    torch.manual_seed(0)
+    torch.save(Small(vocab, Part(3)).state_dict(), folder / "best.th")
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "meta.json").write_text(json.dumps({"version": VERSION, "python_version": "3.11.1"}))
+    return folder
+
+
+def repacked(archive: str, **changes: bytes | None) -> str:
+    """The archive with members replaced, added or (by None) left out; `_json` in a name stands for `.json`."""
+    named = {
+        name.replace("_json", ".json").replace("_th", ".th"): content for name, content in changes.items()
+    }
+    folder = Path(archive).parent / "repacked"
+    shutil.rmtree(folder, ignore_errors=True)
+    with tarfile.open(archive) as tar:
+        tar.extractall(folder, filter="data")
+    for name, content in named.items():
+        if content is None:
+            (folder / name).unlink()
+        else:
+            (folder / name).write_bytes(content)
+    new = Path(archive).parent / "new.tar.gz"
+    with tarfile.open(new, "w:gz") as tar:
+        for name in sorted(os.listdir(folder)):
+            tar.add(folder / name, name)
+    return str(new)
+
+
+def with_config(archive: str, config: dict[str, Any]) -> str:
+    return repacked(archive, config_json=json.dumps(config).encode())
+
+
+def test_round_trip(run: Path) -> None:
+    path = archive_model(run)
+    assert path == str(run / "model.tar.gz")
+    archive = load_archive(path)
+    state = torch.load(run / "best.th", weights_only=True)
+    assert all(torch.equal(archive.model.state_dict()[name], state[name]) for name in state)
+    assert archive.model.vocab.get_token_index("yes", "labels") == 0
+    assert archive.config.as_dict(quiet=True) == CONFIG
+    assert isinstance(archive.dataset_reader, Reader) and archive.dataset_reader.note == "train"
+    assert isinstance(archive.validation_dataset_reader, Reader)
+    assert archive.validation_dataset_reader is not archive.dataset_reader
+    assert archive.meta is not None and archive.meta.version == VERSION
+    assert isinstance(archive, Archive) and archive._fields[0] == "model"
+
+
+def test_members_lie_at_the_top(run: Path) -> None:
+    (run / "notes").mkdir()
+    (run / "notes" / "a.txt").write_text("a")
+    (run / "notes" / "b.md").write_text("b")
+    path = archive_model(run, include_in_archive=["notes/*.txt", "nothing*"])
+    with tarfile.open(path) as tar:
+        assert tar.getnames() == [
+            "config.json",
+            "meta.json",
+            "notes/a.txt",
+            "vocabulary/labels.txt",
+            "vocabulary/non_padded_namespaces.txt",
+            "weights.th",
+        ]
+
+
+def test_the_same_run_gives_the_same_archive(run: Path) -> None:
+    first = Path(archive_model(run)).read_bytes()
+    for path in run.rglob("*"):
+        os.utime(path, (1_000_000, 1_000_000))
+    assert Path(archive_model(run)).read_bytes() == first
+
+
+def test_other_weights_and_places(run: Path, tmp_path: Path) -> None:
+    shutil.copy(run / "best.th", run / "model_state_e1_b0.th")
+    (tmp_path / "elsewhere").mkdir()
+    path = archive_model(run, weights="model_state_e1_b0.th", archive_path=tmp_path / "elsewhere")
+    assert path == str(tmp_path / "elsewhere" / "model.tar.gz")
+    assert archive_model(run, str(run / "best.th"), tmp_path / "x.tar.gz") == str(tmp_path / "x.tar.gz")
+    load_archive(path, weights_file=run / "best.th")
+
+
+@pytest.mark.parametrize("missing", ["best.th", "config.json"])
+def test_nothing_to_archive(missing: str, run: Path) -> None:
+    (run / missing).unlink()
+    with pytest.raises(RuntimeError, match=f"{missing}: missing"):
+        archive_model(run)
+
+
+def test_a_missing_record_is_only_said(run: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (run / "meta.json").unlink()
+    assert load_archive(archive_model(run)).meta is None
+    assert "which version made it" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["config.json", "weights.th", "best.th", "meta.json", "vocabulary"])
+def test_reserved_names(name: str, run: Path) -> None:
+    with pytest.raises(ConfigurationError, match=f"include_in_archive: '{name}'"):
+        verify_include_in_archive(["other", name])
+    with pytest.raises(ConfigurationError, match="include_in_archive"):
+        archive_model(run, include_in_archive=[name])
+
+
+def test_a_folder_is_used_in_place(run: Path) -> None:
+    assert isinstance(load_archive(run).model, Small)
+    assert get_weights_path(run) == str(run / "best.th")
+    shutil.copy(run / "best.th", run / "weights.th")
+    assert get_weights_path(run) == str(run / "weights.th")
+
+
+@pytest.mark.parametrize("overrides", ['{"model.twice": true}', {"model.twice": True}])
+def test_overrides(overrides: Any, run: Path) -> None:
+    archive = load_archive(archive_model(run), overrides=overrides)
+    assert archive.model.twice is True
+    assert archive.config["model"]["twice"] is True
+    with pytest.raises(ConfigurationError, match="overrides"):
+        load_archive(run, overrides={"modle.twice": True})
+
+
+def test_a_reader_for_validation(run: Path) -> None:
+    config = {**CONFIG, "validation_dataset_reader": {"type": "test_reader", "note": "validation"}}
+    archive = load_archive(with_config(archive_model(run), config))
+    assert (archive.dataset_reader.note, archive.validation_dataset_reader.note) == ("train", "validation")
+
+
+def test_temporary_folders_are_removed(run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    path = archive_model(run)
+    load_archive(path)
+    with pytest.raises(ArchiveError, match="damaged"):
+        load_archive(repacked(path, weights_th=b"rubbish"))
+    assert list((tmp_path / "tmp").iterdir()) == []
+    with extracted_archive(path, cleanup=False) as kept:
+        pass
+    assert os.path.exists(os.path.join(kept, "weights.th"))
+
+
+def test_extract_module(run: Path) -> None:
+    archive = load_archive(run)
+    part = archive.extract_module("part")
+    assert isinstance(part, Part)
+    assert not any(parameter.requires_grad for parameter in part.parameters())
+    assert all(
+        parameter.requires_grad for parameter in archive.extract_module("part.linear", False).parameters()
+    )
+    with pytest.raises(ConfigurationError, match="'prat' is no part of the archive's model; it has part"):
+        archive.extract_module("prat")
+
+
+def test_pretrained_parts_in_a_config(run: Path) -> None:
+    path = archive_model(run)
+    section = {"archive_file": path, "module_path": "part", "freeze": False}
+    model = Model.from_params(
+        Params({"type": "test_small", "part": {"_pretrained": section}}), vocab=Vocabulary()
+    )
+    assert torch.equal(model.part.linear.weight, load_archive(path).model.part.linear.weight)
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"archive_file": "{}", "module_path": "part.linear"}, "expected a Part, but 'part.linear' of"),
+        ({"archive_file": "{}", "module_path": "nothing"}, "no part of the archive's model"),
+        ({"module_path": "part"}, "archive_file"),
+        ({"archive_file": "{}", "module": "part"}, "module"),
+        ("{}", "expected an object"),
+    ],
+)
+def test_mistakes_with_pretrained_parts(section: Any, message: str, run: Path) -> None:
+    if isinstance(section, dict) and "archive_file" in section:
+        section = {**section, "archive_file": str(run)}
+    params = Params({"type": "test_small", "part": {"_pretrained": section}})
+    with pytest.raises(ConfigurationError, match=message):
+        Model.from_params(params, vocab=Vocabulary())
+
+
+def test_from_archive(run: Path) -> None:
+    new = Vocabulary()
+    new.add_token_to_namespace("no", "labels")
+    section = {"type": "from_archive", "archive_file": archive_model(run)}
+    model = Model.from_params(Params(section), vocab=new)
+    assert isinstance(model, Small)
+    assert model.vocab.get_token_index("no", "labels") == 1
+    assert Model.from_archive(str(run)).vocab.get_vocab_size("labels") == 1
+
+
+def test_an_archive_of_a_model_from_an_archive(run: Path, tmp_path: Path) -> None:
+    config = {**CONFIG, "model": {"type": "from_archive", "archive_file": archive_model(run)}}
+    second = make_run(tmp_path / "second", config)
+    assert isinstance(load_archive(archive_model(second)).model, Small)
+
+
+HOSTILE_CONFIGS: dict[str, tuple[Any, str]] = {
+    "calls a function": ({**CONFIG, "dataset_reader": {"type": "os.mkdir", "path": "EVIL"}}, "refused"),
+    "calls a function in the model": (
+        {**CONFIG, "model": {"type": "test_small", "part": {"type": "os.mkdir", "path": "EVIL"}}},
+        "refused",
+    ),
+    "calls a function by its bare name": (
+        {**CONFIG, "model": {"type": "test_small", "part": "os.getcwd"}},
+        "refused",
+    ),
+    "makes a foreign object": (
+        {**CONFIG, "dataset_reader": {"type": "subprocess.Popen", "args": ["mkdir", "EVIL"]}},
+        "refused",
+    ),
+    "foreign model": ({**CONFIG, "model": {"type": "os.mkdir", "path": "EVIL"}}, "refused"),
+    "code from the network": (
+        {**CONFIG, "dataset_reader": {"type": "test_reader", "x": [{"trust_remote_code": True}]}},
+        "trust_remote_code",
+    ),
+    "no object": ([1, 2], "is no experiment"),
+    "no model": ({"dataset_reader": {"type": "test_reader"}}, "is no experiment"),
+    "model is a number": ({**CONFIG, "model": 3}, "is no experiment"),
+    "no reader": ({"model": CONFIG["model"]}, 'expected an object "dataset_reader"'),
+    "unknown model": ({**CONFIG, "model": {"type": "nothing_such"}}, "nothing_such"),
+    "other shape": (
+        {**CONFIG, "model": {"type": "test_small", "part": {"type": "test_part", "width": 9}}},
+        "another shape",
+    ),
+    "AllenNLP 0.x": ({**CONFIG, "iterator": {"type": "basic"}}, "AllenNLP 0.x"),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE_CONFIGS)
+def test_hostile_configs(case: str, run: Path, tmp_path: Path) -> None:
+    config, message = HOSTILE_CONFIGS[case]
+    text = json.dumps(config).replace("EVIL", str(tmp_path / "evil"))
+    with pytest.raises(ConfigurationError, match=message):
+        load_archive(repacked(archive_model(run), config_json=text.encode()))
+    assert not (tmp_path / "evil").exists()
+
+
+def test_lazy_parts_cannot_call_functions_either(run: Path, tmp_path: Path) -> None:
+    class Later(Small):
+        def __init__(self, vocab: Vocabulary, part: Lazy[Part], **kwargs: Any) -> None:
+            super().__init__(vocab, part.construct(), **kwargs)
+
+    Model.register("test_later")(Later)
+    model = {"type": "test_later", "part": {"type": "os.mkdir", "path": str(tmp_path / "evil")}}
+    with pytest.raises(ConfigurationError, match="refused"):
+        load_archive(with_config(archive_model(run), {**CONFIG, "model": model}))
+    assert not (tmp_path / "evil").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"{", "not valid JSON"),
+        (b"\xff\xfe", "not valid JSON"),
+        (b"[" * 100_000, "not valid JSON"),
+        (b'{"model": importstr "/etc/passwd"}', "not valid JSON"),
+        (None, "has no config.json"),
+    ],
+    ids=["cut off", "not UTF-8", "too deep", "Jsonnet", "missing"],
+)
+def test_damaged_configs(content: bytes | None, message: str, run: Path) -> None:
+    with pytest.raises(ArchiveError, match=message):
+        load_archive(repacked(archive_model(run), config_json=content))
+
+
+def test_damaged_parts(run: Path) -> None:
+    path = archive_model(run)
+    with pytest.raises(ArchiveError, match="there is no such weights file"):
+        load_archive(repacked(path, weights_th=None))
+    with pytest.warns(UserWarning, match="meta.json cannot be read"):
+        assert load_archive(repacked(path, meta_json=b"[]")).meta is None
+    data = Path(path).read_bytes()
+    Path(path).write_bytes(data[: len(data) // 2])
+    with pytest.raises(ArchiveError, match="cut off"):
+        load_archive(path)
+    with pytest.raises(FileNotFoundError, match=r"nothing\.tar\.gz"):
+        load_archive(run / "nothing.tar.gz")
+
+
+def meta(version: str, **more: str) -> bytes:
+    return json.dumps({"version": version, **more}).encode()
+
+
+def test_versions(run: Path) -> None:
+    path = archive_model(run)
+    major = int(VERSION.split(".")[0])
+    for newer in ("99.0.0", f"{major}.1000.0", f"{major + 1}.0.0a1"):
+        with pytest.warns(UserWarning, match=f"made by nlpreg {newer}, this is nlpreg {VERSION}"):
+            load_archive(repacked(path, meta_json=meta(newer, python_version="3.12.0")))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for version in ("2.10.1", "1.5.0", "1.0.0rc3"):  # of AllenNLP, which recorded nothing else
+            load_archive(repacked(path, meta_json=meta(version)))
+        load_archive(repacked(path, meta_json=meta(VERSION, python_version="3.12.0", unknown_key="x")))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("allennlp.models.simple_tagger.SimpleTagger", "nlpreg.models.simple_tagger.SimpleTagger"),
+        ("allennlp_models.tagging.models.crf_tagger.CrfTagger", "nlpreg.models.crf_tagger.CrfTagger"),
+        (
+            "allennlp_models.lm.dataset_readers.next_token_lm.NextTokenLMReader",
+            "nlpreg.data.dataset_readers.next_token_lm.NextTokenLMReader",
+        ),
+        (
+            "allennlp_models.lm.modules.token_embedders.language_model.LanguageModelTokenEmbedder",
+            "nlpreg.modules.token_embedders.language_model.LanguageModelTokenEmbedder",
+        ),
+        ("simple_tagger", "simple_tagger"),
+        ("my_allennlp.models.Mine", "my_allennlp.models.Mine"),
+        ("allennlpish.models.Mine", "allennlpish.models.Mine"),
+    ],
+)
+def test_names_of_the_older_library(old: str, new: str) -> None:
+    assert translate_names({"a": [{"type": old, "x": old}]}) == {"a": [{"type": new, "x": new}]}
+
+
+def test_other_strings_are_left_alone() -> None:
+    config = {"path": "allennlp.txt", "note": "allennlp.models is old", "file": "allennlp_models/x.Y", "n": 1}
+    assert translate_names(config) == config
+
+
+def test_an_archive_of_the_older_library_loads(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nlpreg.models.model.Small", Small, raising=False)
+    config = {**CONFIG, "model": {**CONFIG["model"], "type": "allennlp.models.model.Small"}}
+    archive = load_archive(
+        repacked(archive_model(run), config_json=json.dumps(config).encode(), meta_json=meta("2.9.0"))
+    )
+    assert isinstance(archive.model, Small)
+    assert archive.config["model"]["type"] == "nlpreg.models.model.Small"
