@@ -190,13 +190,13 @@ class LanguageModel(Model):
         Raises:
             NotImplementedError: the contextualizer has no `num_layers`.
         """
-        if not hasattr(self._contextualizer, "num_layers"):
+        num_layers: Any = getattr(self._contextualizer, "num_layers", None)
+        if num_layers is None:
             raise NotImplementedError(
                 f"{type(self._contextualizer).__name__} has no attribute num_layers, "
                 "so the number of layers of this language model is not known"
             )
-        num_layers: int = self._contextualizer.num_layers
-        return num_layers + 1
+        return int(num_layers) + 1
 
 
 def _word_ids(source: TextFieldInput) -> Tensor | None:

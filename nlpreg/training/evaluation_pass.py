@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import IO, Any
 
@@ -17,9 +18,11 @@ from nlpreg.common.util import dump_metrics, int_to_device, is_distributed, sani
 from nlpreg.data.data_loaders.data_loader import DataLoader
 from nlpreg.nn.util import dist_reduce_sum
 from nlpreg.training.metrics.ranks import local_metrics
-from nlpreg.training.protocols import ReadableModel
+from nlpreg.training.protocols import ModelOutputs, ReadableModel, TensorDict
 
 logger = logging.getLogger(__name__)
+
+PredictionLine = Callable[[TensorDict, ModelOutputs], str]
 
 
 class _WeightedLoss:
@@ -51,6 +54,7 @@ def evaluate(
     batch_weight_key: str | None = None,
     output_file: str | os.PathLike[str] | None = None,
     predictions_output_file: str | os.PathLike[str] | None = None,
+    prediction_line: PredictionLine | None = None,
 ) -> dict[str, Any]:
     """The metrics of a model on data. In a distributed run all processes take part, each with its share of the data.
 
@@ -61,6 +65,7 @@ def evaluate(
         batch_weight_key: the output that says how much a batch counts in the mean loss; 1 each without.
         output_file: the metrics are written here, as JSON.
         predictions_output_file: the readable outputs are written here, one line of JSON for each batch.
+        prediction_line: makes that line, without its end, from a batch and the model's outputs for it.
 
     Returns:
         The model's metrics, and `loss` if the model computed any.
@@ -83,8 +88,12 @@ def evaluate(
             if outputs.get("loss") is not None:
                 loss.add(outputs["loss"], _weight(outputs, batch_weight_key))
             if file is not None:
-                readable = sanitize(model.make_output_human_readable(outputs))
-                file.write(json.dumps(readable) + "\n")
+                line = (
+                    _readable_outputs(model, outputs)
+                    if prediction_line is None
+                    else prediction_line(batch, outputs)
+                )
+                file.write(line + "\n")
             if _is_refreshed(bar):
                 bar.set_description(_description(model, loss), refresh=False)
     if 0 < loss.count < num_batches:
@@ -98,6 +107,10 @@ def evaluate(
     if output_file is not None:
         dump_metrics(os.fspath(output_file), metrics, log=True)
     return metrics
+
+
+def _readable_outputs(model: ReadableModel, outputs: ModelOutputs) -> str:
+    return json.dumps(sanitize(model.make_output_human_readable(outputs)))
 
 
 def _weight(outputs: dict[str, Any], key: str | None) -> Tensor | float:

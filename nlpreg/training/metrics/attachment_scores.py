@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import BoolTensor, Tensor
+from torch import Tensor
 
 from nlpreg.training.metrics.metric import Metric, add, full
 from nlpreg.training.metrics.ranks import sum_over_ranks
@@ -32,7 +32,7 @@ class AttachmentScores(Metric):
         predicted_labels: Tensor,
         gold_indices: Tensor,
         gold_labels: Tensor,
-        mask: BoolTensor | None = None,
+        mask: Tensor | None = None,
     ) -> None:
         """Take in one batch.
 

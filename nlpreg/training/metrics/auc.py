@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from torch import BoolTensor, Tensor
+from torch import Tensor
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.training.metrics.metric import Metric
@@ -26,7 +26,7 @@ class Auc(StoredPairs):
         super().__init__()
         self._positive_label = positive_label
 
-    def __call__(self, predictions: Tensor, gold_labels: Tensor, mask: BoolTensor | None = None) -> None:
+    def __call__(self, predictions: Tensor, gold_labels: Tensor, mask: Tensor | None = None) -> None:
         """Take in one batch.
 
         Args:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 
 import torch
-from torch import BoolTensor, Tensor
+from torch import Tensor
 
 from nlpreg.training.metrics.metric import Metric, add
 from nlpreg.training.metrics.ngram_counts import count_matches, count_ngrams
@@ -40,7 +40,7 @@ class BLEU(Metric):
         self._exclude_indices = frozenset(exclude_indices or ())
         self.reset()
 
-    def __call__(self, predictions: Tensor, gold_targets: Tensor, mask: BoolTensor | None = None) -> None:
+    def __call__(self, predictions: Tensor, gold_targets: Tensor, mask: Tensor | None = None) -> None:
         """Take in one batch.
 
         Args:

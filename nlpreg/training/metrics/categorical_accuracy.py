@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import BoolTensor, Tensor
+from torch import Tensor
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.training.metrics.metric import Metric, add, full
@@ -37,7 +37,7 @@ class CategoricalAccuracy(Metric):
         self._tie_break = tie_break
         self.reset()
 
-    def __call__(self, predictions: Tensor, gold_labels: Tensor, mask: BoolTensor | None = None) -> None:
+    def __call__(self, predictions: Tensor, gold_labels: Tensor, mask: Tensor | None = None) -> None:
         """Take in one batch.
 
         Args:

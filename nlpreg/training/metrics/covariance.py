@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import reduce
 
 import torch
-from torch import BoolTensor, Tensor
+from torch import Tensor
 
 from nlpreg.training.metrics.metric import Metric, widest
 from nlpreg.training.metrics.ranks import gather_over_ranks
@@ -26,7 +26,7 @@ class Covariance(Metric):
     def __init__(self) -> None:
         self.reset()
 
-    def __call__(self, predictions: Tensor, gold_labels: Tensor, mask: BoolTensor | None = None) -> None:
+    def __call__(self, predictions: Tensor, gold_labels: Tensor, mask: Tensor | None = None) -> None:
         """Take in one batch.
 
         Args:

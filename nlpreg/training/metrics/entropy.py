@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch import BoolTensor, Tensor
+from torch import Tensor
 
 from nlpreg.training.metrics.average import Average
 from nlpreg.training.metrics.metric import Metric, widest
@@ -18,7 +18,7 @@ class Entropy(Metric):
     def __init__(self) -> None:
         self._mean = Average()
 
-    def __call__(self, logits: Tensor, mask: BoolTensor | None = None) -> None:
+    def __call__(self, logits: Tensor, mask: Tensor | None = None) -> None:
         """Take in one batch.
 
         Args:

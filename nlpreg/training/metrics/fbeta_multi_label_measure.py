@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import BoolTensor, Tensor
+from torch import Tensor
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.training.metrics.fbeta_measure import FBetaMeasure
@@ -33,7 +33,7 @@ class FBetaMultiLabelMeasure(FBetaMeasure):
         super().__init__(beta, average, labels)
         self._threshold = threshold
 
-    def __call__(self, predictions: Tensor, gold_labels: Tensor, mask: BoolTensor | None = None) -> None:
+    def __call__(self, predictions: Tensor, gold_labels: Tensor, mask: Tensor | None = None) -> None:
         """Take in one batch.
 
         Args:
@@ -51,10 +51,9 @@ class FBetaMultiLabelMeasure(FBetaMeasure):
                 f"got {tuple(gold_labels.shape)}"
             )
         if mask is None:
-            mask = torch.ones_like(gold_labels, dtype=torch.bool)  # type: ignore[assignment]
+            mask = torch.ones_like(gold_labels, dtype=torch.bool)
         elif mask.dim() == gold_labels.dim() - 1:
-            mask = mask.unsqueeze(-1)  # type: ignore[assignment]
-        assert mask is not None
+            mask = mask.unsqueeze(-1)
         kept = mask.bool()
         predicted = (predictions >= self._threshold) & (predictions.sum(-1, keepdim=True) != 0) & kept
         gold = gold_labels.bool() & kept

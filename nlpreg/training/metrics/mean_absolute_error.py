@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import BoolTensor, Tensor
+from torch import Tensor
 
 from nlpreg.training.metrics.metric import Metric, add, full, widest
 from nlpreg.training.metrics.ranks import sum_over_ranks
@@ -21,7 +21,7 @@ class MeanAbsoluteError(Metric):
     def __init__(self) -> None:
         self.reset()
 
-    def __call__(self, predictions: Tensor, gold_labels: Tensor, mask: BoolTensor | None = None) -> None:
+    def __call__(self, predictions: Tensor, gold_labels: Tensor, mask: Tensor | None = None) -> None:
         """Take in one batch.
 
         Args:

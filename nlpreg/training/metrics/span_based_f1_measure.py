@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from torch import BoolTensor, Tensor
+from torch import Tensor
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data.dataset_readers.dataset_utils.span_utils import InvalidTagSequence
@@ -82,7 +82,7 @@ class SpanBasedF1Measure(Metric):
         self,
         predictions: Tensor,
         gold_labels: Tensor,
-        mask: BoolTensor | None = None,
+        mask: Tensor | None = None,
         prediction_map: Tensor | None = None,
     ) -> None:
         """Take in one batch.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from torch import BoolTensor, Tensor
+from torch import Tensor
 
 from nlpreg.training.metrics.covariance import moments_of
 from nlpreg.training.metrics.metric import Metric
@@ -18,7 +18,7 @@ class SpearmanCorrelation(StoredPairs):
     Masked numbers take no part.
     """
 
-    def __call__(self, predictions: Tensor, gold_labels: Tensor, mask: BoolTensor | None = None) -> None:
+    def __call__(self, predictions: Tensor, gold_labels: Tensor, mask: Tensor | None = None) -> None:
         """Take in one batch.
 
         Args:

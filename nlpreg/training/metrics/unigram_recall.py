@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from torch import BoolTensor, Tensor
+from torch import Tensor
 
 from nlpreg.training.metrics.average import Average
 from nlpreg.training.metrics.metric import Metric
@@ -24,7 +24,7 @@ class UnigramRecall(Metric):
         self,
         predictions: Tensor,
         gold_labels: Tensor,
-        mask: BoolTensor | None = None,
+        mask: Tensor | None = None,
         end_index: int = sys.maxsize,
     ) -> None:
         """Take in one batch.

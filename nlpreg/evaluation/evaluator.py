@@ -1,0 +1,92 @@
+"""The base of evaluators, and the one that goes through the data once."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import torch
+
+from nlpreg.common import Registrable
+from nlpreg.data.data_loaders import DataLoader
+from nlpreg.evaluation.serializers import Serializer, SimpleSerializer
+from nlpreg.training.evaluation_pass import evaluate
+from nlpreg.training.protocols import ReadableModel
+
+
+class Evaluator(Registrable):
+    """Measures a model on data, and can write down what it predicts.
+
+    Args:
+        batch_serializer: makes the lines of predictions; `simple` unless given.
+        cuda_device: number of a GPU, or -1 for the CPU.
+        postprocessor_fn_name: the method of the model that makes its outputs readable; a model without it is fine.
+    """
+
+    default_implementation = "simple"
+
+    def __init__(
+        self,
+        batch_serializer: Serializer | None = None,
+        cuda_device: int | torch.device = -1,
+        postprocessor_fn_name: str | None = "make_output_human_readable",
+    ) -> None:
+        self.batch_serializer = batch_serializer or SimpleSerializer()
+        self.cuda_device = cuda_device
+        self.postprocessor_fn_name = postprocessor_fn_name
+
+    def __call__(
+        self,
+        model: ReadableModel,
+        data_loader: DataLoader,
+        batch_weight_key: str | None = None,
+        metrics_output_file: str | os.PathLike[str] | None = None,
+        predictions_output_file: str | os.PathLike[str] | None = None,
+    ) -> dict[str, Any]:
+        """The metrics of a model on data.
+
+        Args:
+            model: the model, already on the device.
+            data_loader: the data.
+            batch_weight_key: the output that says how much a batch counts in the mean loss; 1 each without.
+            metrics_output_file: the metrics are written here, as JSON.
+            predictions_output_file: the predictions are written here, one line for each batch.
+        """
+        raise NotImplementedError
+
+
+@Evaluator.register("simple")
+class SimpleEvaluator(Evaluator):
+    """Goes through the data once: the model's metrics, and the mean of its loss.
+
+    Args:
+        batch_serializer: makes the lines of predictions; `simple` unless given.
+        cuda_device: number of a GPU, or -1 for the CPU.
+        postprocessor_fn_name: the method of the model that makes its outputs readable; a model without it is fine.
+    """
+
+    def __call__(
+        self,
+        model: ReadableModel,
+        data_loader: DataLoader,
+        batch_weight_key: str | None = None,
+        metrics_output_file: str | os.PathLike[str] | None = None,
+        predictions_output_file: str | os.PathLike[str] | None = None,
+    ) -> dict[str, Any]:
+        """The metrics of a model on data, and `loss` if the model computed any.
+
+        Raises:
+            RuntimeError: the model computed a loss for some batches only.
+        """
+        readable = getattr(model, self.postprocessor_fn_name, None) if self.postprocessor_fn_name else None
+        return evaluate(
+            model,
+            data_loader,
+            self.cuda_device,
+            batch_weight_key,
+            metrics_output_file,
+            predictions_output_file,
+            prediction_line=lambda batch, outputs: self.batch_serializer(
+                batch, outputs, data_loader, output_postprocess_function=readable
+            ),
+        )

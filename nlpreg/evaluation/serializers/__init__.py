@@ -1,0 +1,5 @@
+"""Serializers: a batch and what a model made of it, as one line of text."""
+
+from nlpreg.evaluation.serializers.serializers import Serializer, SimpleSerializer
+
+__all__ = ["Serializer", "SimpleSerializer"]

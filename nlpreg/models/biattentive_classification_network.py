@@ -1,0 +1,223 @@
+"""The biattentive classification network, for one text."""
+
+from __future__ import annotations
+
+from typing import Any, Union
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.data.fields.text_field import TextFieldTensors
+from nlpreg.data.vocabulary import Vocabulary
+from nlpreg.models.model import Model
+from nlpreg.models.tagging import accuracy_metrics, check_widths
+from nlpreg.modules.elmo import Elmo
+from nlpreg.modules.feedforward import FeedForward
+from nlpreg.modules.maxout import Maxout
+from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
+from nlpreg.modules.text_field_embedders import TextFieldEmbedder
+from nlpreg.nn.initializers import InitializerApplicator
+from nlpreg.nn.parallel import DdpAccelerator
+from nlpreg.nn.regularizers import RegularizerApplicator
+from nlpreg.nn.util import (
+    get_text_field_mask,
+    masked_max,
+    masked_mean,
+    masked_softmax,
+    weighted_sum,
+)
+
+_ELMO = "elmo"
+
+
+@Model.register("bcn")
+class BiattentiveClassificationNetwork(Model):
+    """Classifies a text by an encoding of each word together with what the text says to it.
+
+    Args:
+        vocab: has the labels.
+        text_field_embedder: embeds the words.
+        embedding_dropout: chance, from 0 to 1, that a value of the embeddings is zeroed.
+        pre_encode_feedforward: comes between embeddings and encoder.
+        encoder: encodes the text.
+        integrator: encodes the words again, each with its difference from and product with what it attends to.
+        integrator_dropout: chance, from 0 to 1, that a value of the pooled text is zeroed.
+        output_layer: turns the pooled text into scores of the labels.
+        elmo: embeds the characters under the key `elmo` of the text, if given.
+        use_input_elmo: whether ELMo vectors are joined to the embeddings.
+        use_integrator_output_elmo: whether ELMo vectors are joined to the integrator's output.
+        initializer: sets the initial values of parameters, after everything is built.
+        regularizer: adds a penalty on parameters to the loss in training.
+        serialization_dir: folder of the run.
+        ddp_accelerator: wraps sub-modules in a distributed run.
+
+    Raises:
+        ConfigurationError: the widths of neighbouring parts differ; ELMo inside of the embedder; ELMo without a use or
+            a use without ELMo; ELMo with another number of outputs than there are uses.
+
+    Source: McCann et al. (2017), https://arxiv.org/abs/1708.00107, section 5, with a single text.
+    """
+
+    default_predictor = "text_classifier"
+
+    def __init__(
+        self,
+        vocab: Vocabulary,
+        text_field_embedder: TextFieldEmbedder,
+        embedding_dropout: float,
+        pre_encode_feedforward: FeedForward,
+        encoder: Seq2SeqEncoder,
+        integrator: Seq2SeqEncoder,
+        integrator_dropout: float,
+        output_layer: Union[FeedForward, Maxout],
+        elmo: Elmo | None = None,
+        use_input_elmo: bool = False,
+        use_integrator_output_elmo: bool = False,
+        initializer: InitializerApplicator | None = None,
+        regularizer: RegularizerApplicator | None = None,
+        serialization_dir: str | None = None,
+        ddp_accelerator: DdpAccelerator | None = None,
+    ) -> None:
+        super().__init__(
+            vocab,
+            regularizer=regularizer,
+            serialization_dir=serialization_dir,
+            ddp_accelerator=ddp_accelerator,
+        )
+        _check_elmo(text_field_embedder, elmo, use_input_elmo + use_integrator_output_elmo)
+        self._text_field_embedder = text_field_embedder
+        self._elmo = elmo
+        self._use_input_elmo = use_input_elmo
+        self._use_integrator_output_elmo = use_integrator_output_elmo
+        self._num_classes = vocab.get_vocab_size("labels")
+        self._embedding_dropout = nn.Dropout(embedding_dropout)
+        self._pre_encode_feedforward = pre_encode_feedforward
+        self._encoder = encoder
+        self._integrator = integrator
+        self._integrator_dropout = nn.Dropout(integrator_dropout)
+        elmo_width = 0 if elmo is None else elmo.get_output_dim()
+        embedded_width = text_field_embedder.get_output_dim() + use_input_elmo * elmo_width
+        integrated_width = integrator.get_output_dim() + use_integrator_output_elmo * elmo_width
+        self._self_attentive_pooling_projection = nn.Linear(integrated_width, 1)
+        self._output_layer = output_layer
+        for left, left_width, right, right_width in (
+            (
+                "the embedders",
+                embedded_width,
+                "pre_encode_feedforward",
+                pre_encode_feedforward.get_input_dim(),
+            ),
+            (
+                "pre_encode_feedforward",
+                pre_encode_feedforward.get_output_dim(),
+                "encoder",
+                encoder.get_input_dim(),
+            ),
+            ("three times encoder", 3 * encoder.get_output_dim(), "integrator", integrator.get_input_dim()),
+            ("four pools of integrator", 4 * integrated_width, "output_layer", output_layer.get_input_dim()),
+            ("output_layer", output_layer.get_output_dim(), "the softmax over labels", self._num_classes),
+        ):
+            check_widths(left, left_width, right, right_width)
+        self.metrics = accuracy_metrics()
+        if initializer is not None:
+            initializer(self)
+
+    def forward(self, tokens: TextFieldTensors, label: Tensor | None = None) -> dict[str, Any]:
+        """Score the labels of each text.
+
+        Args:
+            tokens: the tensors of a text field, T words in the longest of B texts; with ELMo, characters under `elmo`.
+            label: gold label ids (B,).
+
+        Returns:
+            `logits` and `class_probabilities` (B, C); with gold labels `loss`, 0-d.
+
+        Raises:
+            ConfigurationError: the model has ELMo and the text has no characters for it.
+        """
+        mask = get_text_field_mask(tokens)
+        embedded, elmo_for_integrator = self._embed(tokens)
+        encoded = self._encoder(self._pre_encode_feedforward(self._embedding_dropout(embedded)), mask)
+        attention = masked_softmax(encoded @ encoded.transpose(1, 2), mask)  # (B, T, T)
+        attended = weighted_sum(encoded, attention)  # (B, T, D)
+        integrated = self._integrator(
+            torch.cat([encoded, encoded - attended, encoded * attended], dim=-1), mask
+        )
+        if elmo_for_integrator is not None:
+            integrated = torch.cat([integrated, elmo_for_integrator], dim=-1)
+        logits = self._output_layer(self._integrator_dropout(self._pool(integrated, mask)))
+        output = {"logits": logits, "class_probabilities": logits.softmax(-1)}
+        if label is not None:
+            output["loss"] = cross_entropy(logits, label)
+            for metric in self.metrics.values():
+                metric(logits, label)
+        return output
+
+    def _embed(self, tokens: TextFieldTensors) -> tuple[Tensor, Tensor | None]:
+        """The embedded words (B, T, E), and the ELMo vectors (B, T, E') to join to the integrator's output."""
+        others = {name: tensors for name, tensors in tokens.items() if name != _ELMO}
+        parts = [self._text_field_embedder(others)] if others else []
+        vectors: list[Tensor] = []
+        if self._elmo is not None:
+            if _ELMO not in tokens:
+                raise ConfigurationError(
+                    "model.elmo needs characters under the key `elmo` of the text: "
+                    "add an elmo_characters indexer of that name to the dataset reader"
+                )
+            characters: Any = tokens[_ELMO]
+            if not isinstance(characters, Tensor):
+                (characters,) = characters.values()
+            vectors = list(self._elmo(characters)["elmo_representations"])
+        for_integrator = vectors.pop() if self._use_integrator_output_elmo else None
+        if self._use_input_elmo:
+            parts.append(vectors.pop())
+        return torch.cat(parts, dim=-1), for_integrator
+
+    def _pool(self, vectors: Tensor, mask: Tensor) -> Tensor:
+        """The highest, lowest, mean and most attended values of a text: (B, T, D) -> (B, 4 D)."""
+        real = mask.unsqueeze(-1)
+        weights = masked_softmax(self._self_attentive_pooling_projection(vectors).squeeze(-1), mask)
+        pools = [
+            masked_max(vectors, real, dim=1),
+            -masked_max(-vectors, real, dim=1),
+            masked_mean(vectors, real, dim=1),
+            weighted_sum(vectors, weights),
+        ]
+        return torch.cat(pools, dim=-1)
+
+    def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
+        """Add `label`, the name of the best label."""
+        best = output_dict["class_probabilities"].argmax(-1).tolist()
+        output_dict["label"] = [self.vocab.get_token_from_index(label_id, "labels") for label_id in best]
+        return output_dict
+
+    def get_metrics(self, reset: bool = False) -> dict[str, float]:
+        """`accuracy`, and `accuracy3` for the gold label among the three best."""
+        return {name: metric.get_metric(reset) for name, metric in self.metrics.items()}
+
+
+def _check_elmo(text_field_embedder: TextFieldEmbedder, elmo: Elmo | None, num_uses: int) -> None:
+    """Raise unless there are as many outputs of ELMo as uses for it.
+
+    Raises:
+        ConfigurationError: they differ, or the embedder has an embedder `elmo` of its own.
+    """
+    if _ELMO in getattr(text_field_embedder, "_token_embedders", {}):
+        raise ConfigurationError(
+            "model.text_field_embedder: expected no embedder under `elmo`, whose key is kept for model.elmo"
+        )
+    if elmo is None:
+        if num_uses:
+            raise ConfigurationError(
+                "model.use_input_elmo and use_integrator_output_elmo need model.elmo, got none"
+            )
+        return
+    if not num_uses:
+        raise ConfigurationError("model.elmo needs use_input_elmo or use_integrator_output_elmo, got neither")
+    num_outputs = sum(name.startswith("scalar_mix_") for name, _ in elmo.named_children())
+    if num_outputs != num_uses:
+        raise ConfigurationError(
+            f"model.elmo.num_output_representations: expected {num_uses}, one for each use of ELMo, got {num_outputs}"
+        )

@@ -1,0 +1,278 @@
+"""A tagger that chooses the tags of a sentence together."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import one_hot
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.data.fields.text_field import TextFieldTensors
+from nlpreg.data.vocabulary import Vocabulary
+from nlpreg.models.model import Model
+from nlpreg.models.tagging import (
+    LabelEncoding,
+    accuracy_metrics,
+    check_widths,
+    given_encoding,
+    span_f1,
+    tag_names,
+    tagging_metrics,
+    without_outside_tags,
+    words_of,
+)
+from nlpreg.modules.conditional_random_field import (
+    ConditionalRandomField,
+    ConditionalRandomFieldWeightEmission,
+    ConditionalRandomFieldWeightLannoy,
+    ConditionalRandomFieldWeightTrans,
+    allowed_transitions,
+)
+from nlpreg.modules.feedforward import FeedForward
+from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
+from nlpreg.modules.text_field_embedders import TextFieldEmbedder
+from nlpreg.modules.time_distributed import TimeDistributed
+from nlpreg.nn.initializers import InitializerApplicator
+from nlpreg.nn.parallel import DdpAccelerator
+from nlpreg.nn.regularizers import RegularizerApplicator
+from nlpreg.nn.util import get_text_field_mask
+from nlpreg.training.metrics import FBetaVerboseMeasure
+
+WeightStrategy = Literal["emission", "emission_transition", "lannoy"]
+
+_WEIGHTED_CRFS = {
+    "emission": ConditionalRandomFieldWeightEmission,
+    "emission_transition": ConditionalRandomFieldWeightTrans,
+    "lannoy": ConditionalRandomFieldWeightLannoy,
+}
+
+
+@Model.register("crf_tagger")
+class CrfTagger(Model):
+    """Embeds and encodes a sentence and finds the best sequence of tags with a conditional random field.
+
+    Args:
+        vocab: has the tags.
+        text_field_embedder: embeds the words.
+        encoder: encodes the sentence.
+        label_namespace: the namespace of the tags.
+        feedforward: comes between the encoder and the scores, if given.
+        label_encoding: how tags encode spans.
+        include_start_end_transitions: whether the first and the last tag of a sentence have scores of their own.
+        constrain_crf_decoding: whether decoding keeps to what the encoding allows (the loss never does); by default
+            if `label_encoding` is given.
+        calculate_span_f1: whether to measure spans as well; by default if `label_encoding` is given.
+        dropout: chance, from 0 to 1, that a value is zeroed after embedding and after encoding.
+        verbose_metrics: whether to report each span label too; without the measure of spans, each tag.
+        initializer: sets the initial values of parameters, after everything is built.
+        top_k: how many of the best sequences to find.
+        ignore_loss_on_o_tags: whether words whose gold tag is `O` are left out of the loss (not of the metrics).
+        label_weights: how much the tags of these names count in the loss; 1.0 for all others.
+        weight_strategy: where the weights enter: at the `emission` scores (the default), at `emission_transition`
+            scores, or as in `lannoy`'s paper.
+        regularizer: adds a penalty on parameters to the loss in training.
+        serialization_dir: folder of the run.
+        ddp_accelerator: wraps sub-modules in a distributed run.
+
+    Raises:
+        ConfigurationError: widths of neighbouring parts differ; what needs an encoding is asked for without one; a
+            weight for an unknown tag; or a strategy without weights.
+
+    Source: Lample et al. (2016), https://arxiv.org/abs/1603.01360, section 2; weights: Lannoy et al. (2019).
+    """
+
+    default_predictor = "sentence_tagger"
+
+    def __init__(
+        self,
+        vocab: Vocabulary,
+        text_field_embedder: TextFieldEmbedder,
+        encoder: Seq2SeqEncoder,
+        label_namespace: str = "labels",
+        feedforward: FeedForward | None = None,
+        label_encoding: LabelEncoding | None = None,
+        include_start_end_transitions: bool = True,
+        constrain_crf_decoding: bool | None = None,
+        calculate_span_f1: bool | None = None,
+        dropout: float | None = None,
+        verbose_metrics: bool = False,
+        initializer: InitializerApplicator | None = None,
+        top_k: int = 1,
+        ignore_loss_on_o_tags: bool = False,
+        label_weights: dict[str, float] | None = None,
+        weight_strategy: WeightStrategy | None = None,
+        regularizer: RegularizerApplicator | None = None,
+        serialization_dir: str | None = None,
+        ddp_accelerator: DdpAccelerator | None = None,
+    ) -> None:
+        super().__init__(
+            vocab,
+            regularizer=regularizer,
+            serialization_dir=serialization_dir,
+            ddp_accelerator=ddp_accelerator,
+        )
+        width = encoder.get_output_dim()
+        check_widths(
+            "text_field_embedder", text_field_embedder.get_output_dim(), "encoder", encoder.get_input_dim()
+        )
+        if feedforward is not None:
+            check_widths("encoder", width, "feedforward", feedforward.get_input_dim())
+            width = feedforward.get_output_dim()
+        self.label_namespace = label_namespace
+        self.text_field_embedder = text_field_embedder
+        self.num_tags = vocab.get_vocab_size(label_namespace)
+        self.encoder = encoder
+        self.top_k = top_k
+        self.ignore_loss_on_o_tags = ignore_loss_on_o_tags
+        self._verbose_metrics = verbose_metrics
+        self.dropout = nn.Dropout(dropout) if dropout else None
+        self._feedforward = feedforward
+        self.tag_projection_layer = TimeDistributed(nn.Linear(width, self.num_tags))
+        self.include_start_end_transitions = include_start_end_transitions
+        self.label_weights = _weights_by_id(label_weights, vocab, label_namespace)
+        constrained = given_encoding(constrain_crf_decoding, label_encoding, "constrain_crf_decoding")
+        names = vocab.get_index_to_token_vocabulary(label_namespace)
+        constraints = allowed_transitions(label_encoding, names) if constrained and label_encoding else None
+        self.crf = _make_crf(
+            self.num_tags, constraints, include_start_end_transitions, self.label_weights, weight_strategy
+        )
+        self.metrics = accuracy_metrics()
+        self.calculate_span_f1 = given_encoding(calculate_span_f1, label_encoding, "calculate_span_f1")
+        self._f1_metric = span_f1(vocab, label_namespace, label_encoding) if self.calculate_span_f1 else None
+        by_tag = verbose_metrics and not self.calculate_span_f1
+        self._tag_metric = FBetaVerboseMeasure(index_to_label=names) if by_tag else None
+        if initializer is not None:
+            initializer(self)
+
+    def forward(
+        self,
+        tokens: TextFieldTensors,
+        tags: Tensor | None = None,
+        metadata: list[dict[str, Any]] | None = None,
+        ignore_loss_on_o_tags: bool | None = None,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """Find the best tags of each sentence.
+
+        Args:
+            tokens: the tensors of a text field, T words in the longest of B sentences.
+            tags: gold tag ids (B, T).
+            metadata: for each sentence a dict with its `words`.
+            ignore_loss_on_o_tags: overrides the constructor's argument.
+            kwargs: other fields of the instances; not used.
+
+        Returns:
+            `logits` (B, T, C); `mask` (B, T); `tags`, for each sentence the ids of its tags, as many as it has words;
+            with `top_k` above 1 `top_k_tags`, for each sentence pairs of such tags and their score; with gold tags
+            `loss`, the negative log-likelihood summed over the batch, 0-d; with metadata `words`.
+        """
+        mask = get_text_field_mask(tokens)
+        logits = self._logits(tokens, mask)
+        best_paths = self.crf.viterbi_tags(logits, mask, top_k=self.top_k)
+        predicted = [paths[0][0] for paths in best_paths]
+        output: dict[str, Any] = {"logits": logits, "mask": mask, "tags": predicted}
+        if self.top_k > 1:
+            output["top_k_tags"] = best_paths
+        if tags is not None:
+            if ignore_loss_on_o_tags is None:
+                ignore_loss_on_o_tags = self.ignore_loss_on_o_tags
+            counted = mask
+            if ignore_loss_on_o_tags:
+                counted = without_outside_tags(mask, tags, self.vocab, self.label_namespace)
+            output["loss"] = -self.crf(logits, tags, counted)
+            self._measure(predicted, tags, mask)
+        if metadata is not None:
+            output["words"] = words_of(metadata)
+        return output
+
+    def _logits(self, tokens: TextFieldTensors, mask: Tensor) -> Tensor:
+        """The scores of the tags of each word (B, T, C)."""
+        vectors = self.text_field_embedder(tokens)
+        if self.dropout is not None:
+            vectors = self.dropout(vectors)
+        vectors = self.encoder(vectors, mask)
+        if self.dropout is not None:
+            vectors = self.dropout(vectors)
+        if self._feedforward is not None:
+            vectors = self._feedforward(vectors)
+        logits: Tensor = self.tag_projection_layer(vectors)
+        return logits
+
+    def _measure(self, predicted: list[list[int]], tags: Tensor, mask: Tensor) -> None:
+        """Show the metrics the tags found, as certain choices (B, T, C)."""
+        found = torch.zeros_like(tags)
+        found[mask] = torch.tensor(
+            [tag for path in predicted for tag in path], dtype=tags.dtype, device=tags.device
+        )
+        choices = one_hot(found, self.num_tags)
+        for metric in (*self.metrics.values(), self._f1_metric, self._tag_metric):
+            if metric is not None:
+                metric(choices, tags, mask)
+
+    def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
+        """Turn `tags` and `top_k_tags` into names; each of the best becomes a dict of `tags` and `score`."""
+        output_dict["tags"] = tag_names(output_dict["tags"], self.vocab, self.label_namespace)
+        if "top_k_tags" in output_dict:
+            output_dict["top_k_tags"] = [
+                [
+                    {"tags": tag_names([path], self.vocab, self.label_namespace)[0], "score": float(score)}
+                    for path, score in paths
+                ]
+                for paths in output_dict["top_k_tags"]
+            ]
+        return output_dict
+
+    def get_metrics(self, reset: bool = False) -> dict[str, float]:
+        """`accuracy`, `accuracy3`; with a label encoding, precision, recall and F1 of spans; else of tags if verbose."""
+        metrics = tagging_metrics(self.metrics, self._f1_metric, self._verbose_metrics, reset)
+        if self._tag_metric is not None:
+            metrics.update(self._tag_metric.get_metric(reset))
+        return metrics
+
+
+def _weights_by_id(
+    label_weights: dict[str, float] | None, vocab: Vocabulary, label_namespace: str
+) -> list[float] | None:
+    """The weight of each tag id, 1.0 where none is given.
+
+    Raises:
+        ConfigurationError: a weight for a tag that the vocabulary does not have.
+    """
+    if label_weights is None:
+        return None
+    ids = vocab.get_token_to_index_vocabulary(label_namespace)
+    weights = [1.0] * len(ids)
+    for label, weight in label_weights.items():
+        if label not in ids:
+            raise ConfigurationError(
+                f"model.label_weights: {label!r} is not in the vocabulary's namespace {label_namespace!r}, "
+                f"which has {sorted(ids)}"
+            )
+        weights[ids[label]] = weight
+    return weights
+
+
+def _make_crf(
+    num_tags: int,
+    constraints: list[tuple[int, int]] | None,
+    include_start_end_transitions: bool,
+    label_weights: list[float] | None,
+    weight_strategy: str | None,
+) -> ConditionalRandomField:
+    """The plain random field, or the one that a strategy of weights asks for.
+
+    Raises:
+        ConfigurationError: an unknown strategy, or a strategy without weights.
+    """
+    if weight_strategy is not None and weight_strategy not in _WEIGHTED_CRFS:
+        raise ConfigurationError(
+            f"model.weight_strategy: expected null or one of {sorted(_WEIGHTED_CRFS)}, got {weight_strategy!r}"
+        )
+    if label_weights is None:
+        if weight_strategy is not None:
+            raise ConfigurationError("model.weight_strategy needs model.label_weights, got none")
+        return ConditionalRandomField(num_tags, constraints, include_start_end_transitions)
+    weighted = _WEIGHTED_CRFS[weight_strategy or "emission"]
+    return weighted(num_tags, label_weights, constraints, include_start_end_transitions)

@@ -1,0 +1,189 @@
+"""A hidden Markov model that tags words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.data.fields.text_field import TextFieldTensors
+from nlpreg.data.vocabulary import Vocabulary
+from nlpreg.models.model import Model
+from nlpreg.models.tagging import (
+    LabelEncoding,
+    given_encoding,
+    span_f1,
+    tag_names,
+    tagging_metrics,
+    words_of,
+)
+from nlpreg.nn.initializers import InitializerApplicator
+from nlpreg.nn.parallel import DdpAccelerator
+from nlpreg.nn.regularizers import RegularizerApplicator
+from nlpreg.nn.util import get_text_field_mask, get_token_ids_from_text_field_tensors
+from nlpreg.nn.util.viterbi import best_paths
+from nlpreg.training.metrics import CategoricalAccuracy
+
+
+@Model.register("hmm_tagger")
+class HmmTagger(Model):
+    """A first-order hidden Markov model: each tag depends on the tag before it, each word on its tag alone.
+
+    P(words, tags) = P(first tag) * product of P(tag | tag before) * product of P(word | tag) * P(end | last tag)
+
+    Training minimizes -log P(words, tags), whose minimum are the relative frequencies; the parameters are scores
+    whose softmax are the probabilities, so any optimizer will do (`adam` with a learning rate of 0.1 and a few epochs).
+    Decoding finds the sequence of tags with the highest probability.
+
+    Args:
+        vocab: has the words and the tags.
+        token_namespace: the namespace of the words.
+        label_namespace: the namespace of the tags.
+        unknown_word_chance: chance, from 0 to 1, that a word is taken for an unknown one in training; without it the
+            model cannot learn which tags unknown words have.
+        calculate_span_f1: whether to measure spans as well; by default if `label_encoding` is given.
+        label_encoding: how tags encode spans.
+        verbose_metrics: whether to report precision, recall and F1 for each span label too.
+        initializer: sets the initial values of parameters, after everything is built.
+        regularizer: adds a penalty on parameters to the loss in training.
+        serialization_dir: folder of the run.
+        ddp_accelerator: wraps sub-modules in a distributed run.
+
+    Raises:
+        ConfigurationError: a chance that is none, or `calculate_span_f1` without an encoding.
+
+    Source: Rabiner (1989), A tutorial on hidden Markov models, sections II and III.B.
+    """
+
+    default_predictor = "sentence_tagger"
+
+    def __init__(
+        self,
+        vocab: Vocabulary,
+        token_namespace: str = "tokens",
+        label_namespace: str = "labels",
+        unknown_word_chance: float = 0.02,
+        calculate_span_f1: bool | None = None,
+        label_encoding: LabelEncoding | None = None,
+        verbose_metrics: bool = False,
+        initializer: InitializerApplicator | None = None,
+        regularizer: RegularizerApplicator | None = None,
+        serialization_dir: str | None = None,
+        ddp_accelerator: DdpAccelerator | None = None,
+    ) -> None:
+        super().__init__(
+            vocab,
+            regularizer=regularizer,
+            serialization_dir=serialization_dir,
+            ddp_accelerator=ddp_accelerator,
+        )
+        if not 0.0 <= unknown_word_chance < 1.0:
+            raise ConfigurationError(
+                f"model.unknown_word_chance: expected a number from 0 to below 1, got {unknown_word_chance}"
+            )
+        self.label_namespace = label_namespace
+        self.num_tags = vocab.get_vocab_size(label_namespace)
+        self._unknown_word_chance = unknown_word_chance
+        self._unknown_id = vocab.get_token_index(vocab._oov_token, token_namespace)
+        self._verbose_metrics = verbose_metrics
+        self.start_scores = nn.Parameter(torch.zeros(self.num_tags))
+        # the last column is the end of the sentence
+        self.transition_scores = nn.Parameter(torch.zeros(self.num_tags, self.num_tags + 1))
+        self.emission_scores = nn.Parameter(torch.zeros(self.num_tags, vocab.get_vocab_size(token_namespace)))
+        self.metrics = {"accuracy": CategoricalAccuracy()}
+        self.calculate_span_f1 = given_encoding(calculate_span_f1, label_encoding, "calculate_span_f1")
+        self._f1_metric = span_f1(vocab, label_namespace, label_encoding) if self.calculate_span_f1 else None
+        if initializer is not None:
+            initializer(self)
+
+    def forward(
+        self,
+        tokens: TextFieldTensors,
+        tags: Tensor | None = None,
+        metadata: list[dict[str, Any]] | None = None,
+    ) -> dict[str, Any]:
+        """Find the best tags of each sentence.
+
+        Args:
+            tokens: the tensors of a text field with word ids, T words in the longest of B sentences.
+            tags: gold tag ids (B, T).
+            metadata: for each sentence a dict with its `words`.
+
+        Returns:
+            `tags`, the ids of the best tags (B, T), 0 at padding; `log_probability` (B,) of the words together with
+            these tags; `mask` (B, T); with gold tags `loss`, the mean over words of -log P(words, tags), in nats,
+            0-d, and `batch_weight`, the number of words, 0-d; with metadata `words`.
+        """
+        mask = get_text_field_mask(tokens)
+        words = get_token_ids_from_text_field_tensors(tokens)
+        output: dict[str, Any] = {"mask": mask}
+        if tags is not None:
+            num_words = mask.sum()
+            log_likelihood = self.joint_log_probability(self._with_unknown(words), tags, mask).sum()
+            output["loss"] = -log_likelihood / num_words.clamp(min=1)
+            output["batch_weight"] = num_words.to(log_likelihood.dtype)
+        output["tags"], output["log_probability"] = self.decode(words, mask)
+        if tags is not None:
+            choices = nn.functional.one_hot(output["tags"], self.num_tags)
+            for metric in (*self.metrics.values(), self._f1_metric):
+                if metric is not None:
+                    metric(choices, tags, mask)
+        if metadata is not None:
+            output["words"] = words_of(metadata)
+        return output
+
+    def _with_unknown(self, words: Tensor) -> Tensor:
+        if not self.training or self._unknown_word_chance == 0.0:
+            return words
+        chosen = torch.rand(words.shape, device=words.device) < self._unknown_word_chance
+        return words.masked_fill(chosen, self._unknown_id)
+
+    def _log_probabilities(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Of first tags (K,), of tags after tags (K, K), of the end after tags (K,), of words under tags (K, V)."""
+        transitions = self.transition_scores.log_softmax(-1)
+        return (
+            self.start_scores.log_softmax(-1),
+            transitions[:, :-1],
+            transitions[:, -1],
+            self.emission_scores.log_softmax(-1),
+        )
+
+    def joint_log_probability(self, words: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
+        """log P(words, tags) of each sentence, in nats.
+
+        Shape:
+            words (B, T), tags (B, T), mask (B, T) with the words first -> (B,); 0 for a sentence without words.
+        """
+        start, transitions, end, emissions = self._log_probabilities()
+        zero = emissions.new_zeros(())
+        of_words = emissions[tags, words].where(mask, zero).sum(1)
+        of_tags = transitions[tags[:, :-1], tags[:, 1:]].where(mask[:, 1:], zero).sum(1)
+        last = tags.gather(1, (mask.sum(1, keepdim=True) - 1).clamp(min=0)).squeeze(1)  # (B,)
+        ends = (start[tags[:, 0]] + end[last]).where(mask[:, 0], zero)
+        return of_words + of_tags + ends
+
+    @torch.no_grad()
+    def decode(self, words: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """The sequence of tags with the highest joint probability.
+
+        Shape:
+            words (B, T), mask (B, T) with the words first -> tags (B, T), 0 at padding, and their joint
+            log-probabilities (B,), in nats.
+        """
+        start, transitions, end, emissions = self._log_probabilities()
+        scores = nn.functional.embedding(words, emissions.t())  # (B, T, K)
+        paths, log_probabilities = best_paths(scores, mask.sum(1), transitions, start, end)
+        return paths[:, 0] * mask, log_probabilities[:, 0]
+
+    def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
+        """Turn `tags` into names: for each sentence as many as it has words."""
+        lengths = output_dict["mask"].sum(1).tolist()
+        paths = [path[:length] for path, length in zip(output_dict["tags"].tolist(), lengths, strict=True)]
+        output_dict["tags"] = tag_names(paths, self.vocab, self.label_namespace)
+        return output_dict
+
+    def get_metrics(self, reset: bool = False) -> dict[str, float]:
+        """`accuracy` and, with a label encoding, precision, recall and F1 of spans."""
+        return tagging_metrics(self.metrics, self._f1_metric, self._verbose_metrics, reset)

@@ -1,0 +1,151 @@
+"""A model that fills the gaps of a text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from nlpreg.data.fields.text_field import TextFieldTensors
+from nlpreg.data.vocabulary import Vocabulary
+from nlpreg.models.model import Model
+from nlpreg.models.tagging import check_widths, tag_names
+from nlpreg.modules.language_model_heads import LanguageModelHead
+from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
+from nlpreg.modules.text_field_embedders import TextFieldEmbedder
+from nlpreg.nn.initializers import InitializerApplicator
+from nlpreg.nn.parallel import DdpAccelerator
+from nlpreg.nn.regularizers import RegularizerApplicator
+from nlpreg.nn.util import get_text_field_mask, get_token_ids_from_text_field_tensors
+from nlpreg.training.metrics import Perplexity
+
+_NUM_BEST = 5
+_NO_TARGET = -100
+
+
+@Model.register("masked_language_model")
+class MaskedLanguageModel(Model):
+    """Embeds a text and predicts the tokens at its masked positions.
+
+    The perplexity is that of all targets, whatever the batches.
+
+    Args:
+        vocab: its `target_namespace` has the tokens to predict.
+        text_field_embedder: embeds the text; a pretrained transformer, or an embedding before a contextualizer.
+        language_model_head: turns states into scores of the tokens.
+        contextualizer: encodes the embedded text, if given.
+        target_namespace: the namespace of the tokens to predict.
+        dropout: chance, from 0 to 1, that a value of a state is zeroed.
+        initializer: sets the initial values of parameters, after everything is built.
+        regularizer: adds a penalty on parameters to the loss in training.
+        serialization_dir: folder of the run.
+        ddp_accelerator: wraps sub-modules in a distributed run.
+
+    Raises:
+        ConfigurationError: the widths of neighbouring parts differ.
+    """
+
+    default_predictor = "masked_language_model"
+
+    def __init__(
+        self,
+        vocab: Vocabulary,
+        text_field_embedder: TextFieldEmbedder,
+        language_model_head: LanguageModelHead,
+        contextualizer: Seq2SeqEncoder | None = None,
+        target_namespace: str = "bert",
+        dropout: float = 0.0,
+        initializer: InitializerApplicator | None = None,
+        regularizer: RegularizerApplicator | None = None,
+        serialization_dir: str | None = None,
+        ddp_accelerator: DdpAccelerator | None = None,
+    ) -> None:
+        super().__init__(
+            vocab,
+            regularizer=regularizer,
+            serialization_dir=serialization_dir,
+            ddp_accelerator=ddp_accelerator,
+        )
+        width = text_field_embedder.get_output_dim()
+        if contextualizer is not None:
+            check_widths("text_field_embedder", width, "contextualizer", contextualizer.get_input_dim())
+            width = contextualizer.get_output_dim()
+        check_widths("the encoded text", width, "language_model_head", language_model_head.get_input_dim())
+        self._text_field_embedder = text_field_embedder
+        self._contextualizer = contextualizer
+        self._language_model_head = language_model_head
+        self._target_namespace = target_namespace
+        self._perplexity = Perplexity()
+        self._dropout: nn.Module = nn.Dropout(dropout) if dropout else nn.Identity()
+        if initializer is not None:
+            initializer(self)
+
+    def forward(
+        self,
+        tokens: TextFieldTensors,
+        mask_positions: Tensor,
+        target_ids: TextFieldTensors | None = None,
+    ) -> dict[str, Any]:
+        """Predict the tokens at the masked positions.
+
+        Args:
+            tokens: the tensors of a text field, T tokens in the longest of B texts.
+            mask_positions: where to predict (B, M, 1); -1 where a text has fewer than M masks.
+            target_ids: the tensors of a text field with the tokens that belong there (B, M).
+
+        Returns:
+            `probabilities` and `top_indices` (B, M, k), best first; `token_ids` (B, T); with targets `loss`, the mean
+            of -log P(target) in nats, 0-d.
+
+        Raises:
+            ValueError: there are not as many targets as masks.
+        """
+        positions = mask_positions.squeeze(-1)  # (B, M)
+        targets = None
+        if target_ids is not None:
+            targets = get_token_ids_from_text_field_tensors(target_ids)
+            if targets.shape != positions.shape:
+                raise ValueError(
+                    f"target_ids: expected as many as there are masks, {tuple(positions.shape)}, "
+                    f"got {tuple(targets.shape)}"
+                )
+        states = self._text_field_embedder(tokens)
+        if self._contextualizer is not None:
+            states = self._contextualizer(states, get_text_field_mask(tokens))
+        rows = torch.arange(len(positions), device=positions.device).unsqueeze(1)
+        scores = self._language_model_head(self._dropout(states[rows, positions.clamp(min=0)]))  # (B, M, V)
+        best = scores.softmax(-1).topk(min(_NUM_BEST, scores.size(-1)))
+        output: dict[str, Any] = {
+            "probabilities": best.values,
+            "top_indices": best.indices,
+            "token_ids": get_token_ids_from_text_field_tensors(tokens),
+        }
+        if targets is not None:
+            output["loss"] = self._loss(scores, targets, positions >= 0)
+        return output
+
+    def _loss(self, scores: Tensor, targets: Tensor, exists: Tensor) -> Tensor:
+        """The mean over existing masks; scores (B, M, V), targets and `exists` (B, M)."""
+        num_targets = exists.sum()
+        wanted = targets.masked_fill(~exists, _NO_TARGET).flatten()
+        total = cross_entropy(scores.flatten(0, 1), wanted, ignore_index=_NO_TARGET, reduction="sum")
+        loss = total / num_targets.clamp(min=1)
+        self._perplexity(loss, weight=num_targets)
+        return loss
+
+    def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
+        """Add `words` (B x M x k strings) and `tokens` (B x T strings)."""
+        output_dict["words"] = [
+            tag_names(text, self.vocab, self._target_namespace)
+            for text in output_dict["top_indices"].tolist()
+        ]
+        output_dict["tokens"] = tag_names(
+            output_dict["token_ids"].tolist(), self.vocab, self._target_namespace
+        )
+        return output_dict
+
+    def get_metrics(self, reset: bool = False) -> dict[str, float]:
+        """`perplexity` of the targets."""
+        return {"perplexity": self._perplexity.get_metric(reset=reset)}

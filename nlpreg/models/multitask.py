@@ -1,0 +1,200 @@
+"""One model for several tasks."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nlpreg.data.vocabulary import Vocabulary
+from nlpreg.models.heads import Head
+from nlpreg.models.model import Model
+from nlpreg.modules.backbones import Backbone
+from nlpreg.nn.initializers import InitializerApplicator
+from nlpreg.nn.parallel import DdpAccelerator
+from nlpreg.nn.regularizers import RegularizerApplicator
+from nlpreg.training.metrics import Metric
+from nlpreg.training.metrics.ranks import sum_over_ranks
+
+_BACKBONE = "backbone"
+
+
+@Model.register("multitask")
+class MultiTaskModel(Model):
+    """A backbone that encodes each input, and for each task a head that goes on from there.
+
+    The instances of a batch say in their field `task` which head is theirs. A head gets the rows of its task, of those
+    outputs of the backbone and fields of the batch that its `forward` names.
+
+    Args:
+        vocab: the vocabulary of all tasks.
+        backbone: encodes the input of all tasks.
+        heads: the head of each task.
+        loss_weights: how much the loss of each head counts; 1.0 unless given.
+        arg_name_mapping: for a head, or for `backbone`: name of a field or output -> name of its parameter.
+        allowed_arguments: for a head, or for `backbone`: the parameters that it gets; by default those of its `forward`.
+        initializer: sets the initial values of parameters, after everything is built.
+        regularizer: adds a penalty on parameters to the loss in training.
+        serialization_dir: folder of the run.
+        ddp_accelerator: wraps sub-modules in a distributed run.
+    """
+
+    default_predictor = "multitask"
+
+    def __init__(
+        self,
+        vocab: Vocabulary,
+        backbone: Backbone,
+        heads: dict[str, Head],
+        *,
+        loss_weights: dict[str, float] | None = None,
+        arg_name_mapping: dict[str, dict[str, str]] | None = None,
+        allowed_arguments: dict[str, set[str]] | None = None,
+        initializer: InitializerApplicator | None = None,
+        regularizer: RegularizerApplicator | None = None,
+        serialization_dir: str | None = None,
+        ddp_accelerator: DdpAccelerator | None = None,
+    ) -> None:
+        super().__init__(
+            vocab,
+            regularizer=regularizer,
+            serialization_dir=serialization_dir,
+            ddp_accelerator=ddp_accelerator,
+        )
+        self._backbone = backbone
+        self._heads = nn.ModuleDict(heads)
+        self._loss_weights = {name: (loss_weights or {}).get(name, 1.0) for name in heads}
+        self._arg_name_mapping = arg_name_mapping or {}
+        parts: dict[str, nn.Module] = {_BACKBONE: backbone, **heads}
+        self._allowed_arguments = allowed_arguments or {
+            name: set(inspect.signature(part.forward).parameters) for name, part in parts.items()
+        }
+        self._heads_called = _HeadsCalled(list(heads))
+        if initializer is not None:
+            initializer(self)
+
+    def forward(self, **kwargs: Any) -> dict[str, Any]:
+        """Run the backbone on the whole batch, and each head on the rows of its task.
+
+        Args:
+            kwargs: the fields of the batch; `task` is the list of the tasks' names.
+
+        Returns:
+            The outputs of the backbone; those of each head, with `<head>_` before their names; and, if a head has one,
+            `loss`, the weighted sum of the heads' losses, 0-d.
+
+        Raises:
+            ValueError: there is no `task`, or two inputs go to one parameter.
+        """
+        if "task" not in kwargs:
+            raise ValueError(
+                "MultiTaskModel: expected a field `task` in each instance, a MetadataField with the name of its head; "
+                f"got the fields {sorted(kwargs)}"
+            )
+        rows: dict[str, list[int]] = {}
+        for row, task in enumerate(kwargs["task"]):
+            rows.setdefault(task, []).append(row)
+        outputs: dict[str, Any] = dict(self._backbone(**self._arguments_of(_BACKBONE, kwargs)))
+        available = {**outputs, **kwargs}
+        loss: Tensor | None = None
+        for name, head in self._named_heads():
+            if name not in rows:
+                continue
+            arguments = self._arguments_of(name, available)
+            head_outputs = head(**{key: _select(value, rows[name]) for key, value in arguments.items()})
+            outputs.update({f"{name}_{key}": value for key, value in head_outputs.items()})
+            if "loss" in head_outputs:
+                self._heads_called(name)
+                weighted = self._loss_weights[name] * head_outputs["loss"]
+                loss = weighted if loss is None else loss + weighted
+        if loss is not None:
+            outputs["loss"] = loss
+        return outputs
+
+    def _arguments_of(self, part: str, available: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments that a part takes out of what there is.
+
+        Raises:
+            ValueError: two of them have the same name after mapping.
+        """
+        mapping = self._arg_name_mapping.get(part, {})
+        arguments: dict[str, Any] = {}
+        for name, value in available.items():
+            parameter = mapping.get(name, name)
+            if parameter not in self._allowed_arguments[part]:
+                continue
+            if parameter in arguments:
+                raise ValueError(
+                    f"{part}: two inputs go to the parameter {parameter!r}; change arg_name_mapping"
+                )
+            arguments[parameter] = value
+        return arguments
+
+    def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
+        """Let the backbone and each head add what a person wants to read; a head's is named `<head>_...`."""
+        output_dict = self._backbone.make_output_human_readable(output_dict)
+        for name, head in self._named_heads():
+            prefix = f"{name}_"
+            of_head = {
+                key.removeprefix(prefix): value
+                for key, value in output_dict.items()
+                if key.startswith(prefix)
+            }
+            readable = head.make_output_human_readable(of_head)
+            output_dict.update({prefix + key: value for key, value in readable.items()})
+        return output_dict
+
+    def get_metrics(self, reset: bool = False) -> dict[str, float]:
+        """The metrics of each head with a loss since the last reset, with `<head>_` before their names."""
+        called = self._heads_called.get_metric(reset)
+        metrics = {
+            f"{name}_{key}": value
+            for name, head in self._named_heads()
+            if name in called
+            for key, value in head.get_metrics(reset).items()
+        }
+        return metrics
+
+    def _named_heads(self) -> Iterator[tuple[str, Head]]:
+        for name, head in self._heads.items():
+            assert isinstance(head, Head)
+            yield name, head
+
+
+class _HeadsCalled(Metric):
+    """Which heads had a loss, on any rank: all ranks then ask the same heads for their metrics."""
+
+    supports_distributed = True
+    accumulators = ("_counts",)
+
+    def __init__(self, names: list[str]) -> None:
+        self._names = names
+        self.reset()
+
+    def __call__(self, name: str) -> None:
+        self._counts[self._names.index(name)] += 1
+
+    def get_metric(self, reset: bool = False) -> list[str]:
+        """The names of the heads."""
+        (counts,) = sum_over_ranks(torch.tensor(self._counts))
+        if reset:
+            self.reset()
+        return [name for name, count in zip(self._names, counts.tolist(), strict=True) if count]
+
+    def reset(self) -> None:
+        """Forget all calls."""
+        self._counts = [0] * len(self._names)
+
+
+def _select(value: Any, rows: list[int]) -> Any:
+    """The given rows of a batch's tensors, of dicts of them, and of lists; other values as they are."""
+    if isinstance(value, Tensor):
+        return value.index_select(0, torch.tensor(rows, device=value.device)) if value.dim() > 0 else value
+    if isinstance(value, dict):
+        return {key: _select(item, rows) for key, item in value.items()}
+    if isinstance(value, list):
+        return [value[row] for row in rows]
+    return value

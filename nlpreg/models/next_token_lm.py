@@ -1,0 +1,173 @@
+"""A model that continues a text by one token, or by several found by beam search."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from nlpreg.data.fields.text_field import TextFieldTensors
+from nlpreg.data.vocabulary import Vocabulary
+from nlpreg.models.model import Model
+from nlpreg.models.tagging import check_widths, tag_names
+from nlpreg.modules.language_model_heads import LanguageModelHead
+from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
+from nlpreg.modules.text_field_embedders import TextFieldEmbedder
+from nlpreg.nn.beam_search_generators import BeamSearchGenerator
+from nlpreg.nn.initializers import InitializerApplicator
+from nlpreg.nn.parallel import DdpAccelerator
+from nlpreg.nn.regularizers import RegularizerApplicator
+from nlpreg.nn.util import get_text_field_mask, get_token_ids_from_text_field_tensors
+from nlpreg.training.metrics import Perplexity
+
+_START_SCORES = "start_target_logits"
+
+
+@Model.register("next_token_lm")
+class NextTokenLM(Model):
+    """Embeds a text and predicts the token after its end.
+
+    The perplexity is that of all targets, whatever the batches.
+
+    Args:
+        vocab: its `target_namespace` has the tokens to predict.
+        text_field_embedder: embeds the text; a pretrained transformer, or an embedding before a contextualizer.
+        language_model_head: turns the last state into scores of the tokens.
+        contextualizer: encodes the embedded text, if given.
+        target_namespace: the namespace of the tokens to predict.
+        dropout: chance, from 0 to 1, that a value of the last state is zeroed.
+        initializer: sets the initial values of parameters, after everything is built.
+        n_best: number of tokens to return, the best ones.
+        beam_search_generator: finds continuations of several tokens instead.
+        regularizer: adds a penalty on parameters to the loss in training.
+        serialization_dir: folder of the run.
+        ddp_accelerator: wraps sub-modules in a distributed run.
+
+    Raises:
+        ConfigurationError: the widths of neighbouring parts differ.
+    """
+
+    default_predictor = "next_token_lm"
+
+    def __init__(
+        self,
+        vocab: Vocabulary,
+        text_field_embedder: TextFieldEmbedder,
+        language_model_head: LanguageModelHead,
+        contextualizer: Seq2SeqEncoder | None = None,
+        target_namespace: str = "bert",
+        dropout: float = 0.0,
+        initializer: InitializerApplicator | None = None,
+        n_best: int = 5,
+        beam_search_generator: BeamSearchGenerator | None = None,
+        regularizer: RegularizerApplicator | None = None,
+        serialization_dir: str | None = None,
+        ddp_accelerator: DdpAccelerator | None = None,
+    ) -> None:
+        super().__init__(
+            vocab,
+            regularizer=regularizer,
+            serialization_dir=serialization_dir,
+            ddp_accelerator=ddp_accelerator,
+        )
+        width = text_field_embedder.get_output_dim()
+        if contextualizer is not None:
+            check_widths("text_field_embedder", width, "contextualizer", contextualizer.get_input_dim())
+        if beam_search_generator is not None:
+            beam_search_generator.validate_text_field_embedder(text_field_embedder)
+        self._text_field_embedder = text_field_embedder
+        self._contextualizer = contextualizer
+        self._language_model_head = language_model_head
+        self._target_namespace = target_namespace
+        self._perplexity = Perplexity()
+        self._dropout: nn.Module = nn.Dropout(dropout) if dropout else nn.Identity()
+        self._n_best = n_best
+        self._beam_search_generator = beam_search_generator
+        if initializer is not None:
+            initializer(self)
+
+    def forward(self, tokens: TextFieldTensors, target_ids: TextFieldTensors | None = None) -> dict[str, Any]:
+        """Predict what follows each text.
+
+        Args:
+            tokens: the tensors of a text field, T tokens in the longest of B texts.
+            target_ids: the tensors of a text field with the token that follows.
+
+        Returns:
+            `token_ids` (B, T); `probabilities` (B, n), best first; `top_indices` (B, n, steps), the ids of the tokens
+            that they belong to, with one step unless a beam search finds more; with targets `loss`, the mean of
+            -log P(target) in nats, 0-d.
+
+        Raises:
+            ValueError: more than one target dimension beside the batch.
+        """
+        scores = self._next_token_scores(tokens)  # (B, V)
+        output: dict[str, Any] = {"token_ids": get_token_ids_from_text_field_tensors(tokens)}
+        if target_ids is not None:
+            targets = _first_targets(get_token_ids_from_text_field_tensors(target_ids))
+            output["loss"] = cross_entropy(scores, targets)
+            self._perplexity(output["loss"], weight=targets.numel())
+        if self._beam_search_generator is not None:
+            state = self._beam_search_generator.get_step_state(tokens)
+            state[_START_SCORES] = scores  # the first step needs no new run
+            start = torch.zeros(scores.size(0), dtype=torch.int, device=scores.device)
+            indices, log_probabilities = self._beam_search_generator.search(
+                start, state, self._beam_search_step
+            )
+            output["probabilities"], output["top_indices"] = log_probabilities.exp(), indices
+        else:
+            best = scores.softmax(-1).topk(min(self._n_best, scores.size(-1)))
+            output["probabilities"], output["top_indices"] = best.values, best.indices.unsqueeze(-1)
+        return output
+
+    def _next_token_scores(self, tokens: TextFieldTensors) -> Tensor:
+        """The scores (B, V) of the tokens after the last one of each text."""
+        mask = get_text_field_mask(tokens)
+        states = self._text_field_embedder(tokens)
+        if self._contextualizer is not None:
+            states = self._contextualizer(states, mask)
+        positions = torch.arange(mask.size(1), device=mask.device)
+        last = (positions * mask).amax(1)  # (B,)
+        final = states[torch.arange(len(last), device=mask.device), last]  # (B, D)
+        scores: Tensor = self._language_model_head(self._dropout(final))
+        return scores
+
+    def _beam_search_step(
+        self, predictions: Tensor, state: dict[str, Tensor], step: int
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        assert self._beam_search_generator is not None
+        if step == 0:
+            scores = state.pop(_START_SCORES)
+        else:
+            scores = self._next_token_scores(
+                self._beam_search_generator.prepare_step_input(predictions, state)
+            )
+        return scores.log_softmax(-1), state
+
+    def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
+        """Add `top_tokens` (B x n x steps strings) and `tokens` (B x T strings)."""
+        output_dict["top_tokens"] = [
+            tag_names(text, self.vocab, self._target_namespace)
+            for text in output_dict["top_indices"].tolist()
+        ]
+        output_dict["tokens"] = tag_names(
+            output_dict["token_ids"].tolist(), self.vocab, self._target_namespace
+        )
+        return output_dict
+
+    def get_metrics(self, reset: bool = False) -> dict[str, float]:
+        """`perplexity` of the targets."""
+        return {"perplexity": self._perplexity.get_metric(reset=reset)}
+
+
+def _first_targets(targets: Tensor) -> Tensor:
+    """The target of each text (B,): the only one, or the first of several.
+
+    Raises:
+        ValueError: `targets` has more than two dimensions.
+    """
+    if targets.dim() > 2:
+        raise ValueError(f"target_ids: expected the shape (B,) or (B, n), got {tuple(targets.shape)}")
+    return targets[:, 0] if targets.dim() == 2 else targets

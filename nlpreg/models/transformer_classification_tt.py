@@ -1,0 +1,97 @@
+"""A classifier on top of a pretrained transformer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from nlpreg.data.fields.text_field import TextFieldTensors
+from nlpreg.data.vocabulary import Vocabulary
+from nlpreg.models.model import Model
+from nlpreg.modules.seq2vec_encoders import BertPooler
+from nlpreg.modules.token_embedders import PretrainedTransformerEmbedder
+from nlpreg.nn.parallel import DdpAccelerator
+from nlpreg.nn.regularizers import RegularizerApplicator
+from nlpreg.training.metrics import CategoricalAccuracy, FBetaMeasure
+
+
+@Model.register("transformer_classification_tt")
+class TransformerClassificationTT(Model):
+    """Encodes a text by a pretrained transformer and chooses the label with the highest score.
+
+    Args:
+        vocab: has the labels.
+        transformer_model: name or folder of the transformer; the text is indexed for it under `tokens`.
+        num_labels: number of labels; by default the size of `label_namespace`.
+        label_namespace: the namespace of the labels.
+        override_weights_file: weights of the transformer to use instead of its own.
+        regularizer: adds a penalty on parameters to the loss in training.
+        serialization_dir: folder of the run.
+        ddp_accelerator: wraps sub-modules in a distributed run.
+    """
+
+    def __init__(
+        self,
+        vocab: Vocabulary,
+        transformer_model: str = "roberta-large",
+        num_labels: int | None = None,
+        label_namespace: str = "labels",
+        override_weights_file: str | None = None,
+        regularizer: RegularizerApplicator | None = None,
+        serialization_dir: str | None = None,
+        ddp_accelerator: DdpAccelerator | None = None,
+    ) -> None:
+        super().__init__(
+            vocab,
+            regularizer=regularizer,
+            serialization_dir=serialization_dir,
+            ddp_accelerator=ddp_accelerator,
+        )
+        self.embedder = PretrainedTransformerEmbedder(
+            transformer_model, override_weights_file=override_weights_file
+        )
+        self.pooler = BertPooler(transformer_model, override_weights_file=override_weights_file)
+        self.label_tokens = vocab.get_index_to_token_vocabulary(label_namespace)
+        self.linear_layer = nn.Linear(self.pooler.get_output_dim(), num_labels or len(self.label_tokens))
+        nn.init.normal_(self.linear_layer.weight, std=0.02)
+        nn.init.zeros_(self.linear_layer.bias)
+        self.acc = CategoricalAccuracy()
+        self.f1 = FBetaMeasure()
+
+    def forward(self, text: TextFieldTensors, label: Tensor | None = None) -> dict[str, Any]:
+        """Score the labels of each text.
+
+        Args:
+            text: the tensors of a text field with a pretrained transformer's indexer under `tokens`.
+            label: gold label ids (B,).
+
+        Returns:
+            `logits` (B, C); `answers`, the names of the best labels; with gold labels `loss`, 0-d.
+        """
+        encoded = self.embedder(**text["tokens"])
+        logits = self.linear_layer(self.pooler(encoded))
+        best = logits.argmax(-1).tolist()
+        output: dict[str, Any] = {
+            "logits": logits,
+            "answers": [self.label_tokens.get(label_id, str(label_id)) for label_id in best],
+        }
+        if label is not None:
+            output["loss"] = cross_entropy(logits, label)
+            self.acc(logits, label)
+            self.f1(logits, label)
+        return output
+
+    def get_metrics(self, reset: bool = False) -> dict[str, float]:
+        """`acc`, and `<label>-precision`, `<label>-recall` and `<label>-fscore` once there was a batch."""
+        metrics = {"acc": self.acc.get_metric(reset)}
+        try:
+            by_class = self.f1.get_metric(reset)
+        except RuntimeError:  # no batch yet
+            return metrics
+        for kind, values in by_class.items():
+            assert isinstance(values, list)
+            for label_id, value in enumerate(values):
+                metrics[f"{self.label_tokens.get(label_id, str(label_id))}-{kind}"] = value
+        return metrics

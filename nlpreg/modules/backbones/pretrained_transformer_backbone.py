@@ -1,0 +1,81 @@
+"""A pretrained transformer as a backbone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nlpreg.data.fields.text_field import TextFieldTensors
+from nlpreg.data.vocabulary import Vocabulary
+from nlpreg.modules.backbones.backbone import Backbone
+from nlpreg.modules.token_embedders import PretrainedTransformerEmbedder
+from nlpreg.nn.util import get_text_field_mask, get_token_ids_from_text_field_tensors
+
+
+@Backbone.register("pretrained_transformer")
+class PretrainedTransformerBackbone(Backbone):
+    """Encodes a text by a pretrained transformer.
+
+    Args:
+        vocab: has the word pieces, to show them.
+        model_name: name or folder of the transformer.
+        max_length: longest run of word pieces to encode at once; longer texts are encoded in parts.
+        sub_module: part of the transformer to use, such as `encoder`; by default all of it.
+        train_parameters: whether the transformer is trained too.
+        last_layer_only: whether to use the last layer instead of a mix of all.
+        override_weights_file: weights to use instead of the transformer's own.
+        output_token_strings: whether readable outputs show the word pieces, under `tokens`.
+        vocab_namespace: the namespace of the word pieces.
+
+    Shape:
+        text: the tensors of a text field with one pretrained transformer's indexer, W word pieces in the longest of B
+        texts -> `encoded_text` (B, W, D), `encoded_text_mask` (B, W) and `token_ids` (B, W).
+    """
+
+    def __init__(
+        self,
+        vocab: Vocabulary,
+        model_name: str,
+        *,
+        max_length: int | None = None,
+        sub_module: str | None = None,
+        train_parameters: bool = True,
+        last_layer_only: bool = True,
+        override_weights_file: str | None = None,
+        output_token_strings: bool = True,
+        vocab_namespace: str = "tags",
+    ) -> None:
+        super().__init__()
+        self._vocab = vocab
+        self._namespace = vocab_namespace
+        self._output_token_strings = output_token_strings
+        self._embedder = PretrainedTransformerEmbedder(
+            model_name,
+            max_length=max_length,
+            sub_module=sub_module,
+            train_parameters=train_parameters,
+            last_layer_only=last_layer_only,
+            override_weights_file=override_weights_file,
+        )
+
+    def forward(self, text: TextFieldTensors) -> dict[str, Any]:
+        """The encoded text, its mask and its ids.
+
+        Raises:
+            ValueError: the text has several indexers.
+        """
+        if len(text) != 1:
+            raise ValueError(f"text: expected the tensors of one indexer, got those of {sorted(text)}")
+        return {
+            "encoded_text": self._embedder(**next(iter(text.values()))),
+            "encoded_text_mask": get_text_field_mask(text),
+            "token_ids": get_token_ids_from_text_field_tensors(text),
+        }
+
+    def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
+        """Add `tokens`, the word pieces of each text, if they are wanted."""
+        if self._output_token_strings and "token_ids" in output_dict:
+            output_dict["tokens"] = [
+                [self._vocab.get_token_from_index(token_id, self._namespace) for token_id in text]
+                for text in output_dict["token_ids"].tolist()
+            ]
+        return output_dict
