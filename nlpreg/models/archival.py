@@ -267,6 +267,8 @@ def _files_below(folder: str, entry: str) -> dict[str, str]:
     found = {}
     for parent, _, names in os.walk(path):
         for name in names:
+            if name == ".lock":  # of whoever wrote the folder
+                continue
             file = os.path.join(parent, name)
             found[os.path.relpath(file, folder)] = file
     return found
