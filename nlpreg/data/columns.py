@@ -74,8 +74,8 @@ def padding_mask(lengths: IntArray, width: int) -> NDArray[np.bool_]:
     return np.arange(width) < lengths[:, None]
 
 
-def pad_rows(rows: Sequence[Sequence[Any] | NDArray[Any]], width: int) -> NDArray[Any]:
-    """Rows of ids, or of booleans, as one array padded on the right with 0 or False; longer rows are cut.
+def pad_rows(rows: Sequence[Sequence[Any] | NDArray[Any]], width: int, fill: int = 0) -> NDArray[Any]:
+    """Rows of ids, or of booleans, as one array padded on the right with `fill` or False; longer rows are cut.
 
     Returns:
         `(len(rows), width)`, int64 or bool.
@@ -86,7 +86,7 @@ def pad_rows(rows: Sequence[Sequence[Any] | NDArray[Any]], width: int) -> NDArra
         lengths = np.minimum(lengths, width)
     filled = [row for row in rows if len(row)]
     is_bool = bool(filled) and isinstance(filled[0][0], (bool, np.bool_))
-    padded = np.zeros((len(rows), width), np.bool_ if is_bool else np.int64)
+    padded = np.full((len(rows), width), fill, np.bool_ if is_bool else np.int64)
     if filled:
         padded[padding_mask(lengths, width)] = np.concatenate(filled)
     return padded

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Iterable, Sequence
 
+from nlpreg.common import cached_transformers
 from nlpreg.common.registrable import Registrable
 from nlpreg.common.tqdm import Tqdm
 from nlpreg.data.corpus import count_instances
@@ -203,7 +204,6 @@ class Vocabulary(VocabularyEntries, Registrable):
             namespace: the namespace, which is not padded.
             oov_token: what unknown tokens become; by default the tokenizer's own.
         """
-        from nlpreg.common import cached_transformers  # needs an optional package
 
         tokenizer = cached_transformers.get_tokenizer(model_name)
         vocab = cls(non_padded_namespaces=[namespace], oov_token=oov_token or tokenizer.unk_token)

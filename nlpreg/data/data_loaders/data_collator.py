@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from nlpreg.common import cached_transformers
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.optional import optional
 from nlpreg.common.registrable import Registrable
@@ -63,7 +64,6 @@ class LanguageModelingDataCollator(DataCollator):
         filed_name: str = "source",
         namespace: str = "tokens",
     ) -> None:
-        from nlpreg.common import cached_transformers  # needs an optional package
 
         transformers = optional("transformers", extra="transformers")
         self._field_name = filed_name

@@ -1,14 +1,22 @@
 """Token indexers: from tokens to ids and tensors."""
 
 from nlpreg.data.token_indexers.elmo_indexer import ELMoTokenCharactersIndexer
+from nlpreg.data.token_indexers.pretrained_transformer_indexer import PretrainedTransformerIndexer
+from nlpreg.data.token_indexers.pretrained_transformer_mismatched_indexer import (
+    PretrainedTransformerMismatchedIndexer,
+)
 from nlpreg.data.token_indexers.single_id_token_indexer import SingleIdTokenIndexer
+from nlpreg.data.token_indexers.spacy_indexer import SpacyTokenIndexer
 from nlpreg.data.token_indexers.token_characters_indexer import TokenCharactersIndexer
 from nlpreg.data.token_indexers.token_indexer import IndexedTokenList, TokenIndexer
 
 __all__ = [
     "ELMoTokenCharactersIndexer",
     "IndexedTokenList",
+    "PretrainedTransformerIndexer",
+    "PretrainedTransformerMismatchedIndexer",
     "SingleIdTokenIndexer",
+    "SpacyTokenIndexer",
     "TokenCharactersIndexer",
     "TokenIndexer",
 ]

@@ -1,0 +1,189 @@
+"""A loader over the data sets of several tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import count, islice
+from typing import Any
+
+import torch
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.util import int_to_device
+from nlpreg.data.corpus import index_instances
+from nlpreg.data.data_loaders.batching import pick, shuffled_stream
+from nlpreg.data.data_loaders.data_collator import nlpreg_collate
+from nlpreg.data.data_loaders.data_loader import DataLoader, TensorDict
+from nlpreg.data.data_loaders.multiprocess_data_loader import MultiProcessDataLoader
+from nlpreg.data.data_loaders.multitask_epoch_sampler import MultiTaskEpochSampler
+from nlpreg.data.data_loaders.multitask_scheduler import MultiTaskScheduler
+from nlpreg.data.data_loaders.resumable_data_loader import ResumableDataLoader
+from nlpreg.data.dataset_readers.multitask import MultiTaskDatasetReader
+from nlpreg.data.instance import Instance
+from nlpreg.data.order import order_generator
+from nlpreg.data.vocabulary import Vocabulary
+
+
+@DataLoader.register("multitask")
+class MultiTaskDataLoader(ResumableDataLoader):
+    """Batches from the data sets of several tasks, which a scheduler arranges.
+
+    An epoch is everything that all tasks have or, with `instances_per_epoch`, so many instances, divided between the tasks by a
+    sampler; each task then goes on in the next epoch where it stopped, and starts anew when its data are used up.
+
+    Args:
+        reader: holds a reader for each task.
+        data_path: a path by task.
+        scheduler: arranges the batches.
+        sampler: gives each task its share of an epoch.
+        instances_per_epoch: see above; needs a sampler.
+        num_workers: by task, as in the multiprocess loader.
+        max_instances_in_memory: by task, as there.
+        start_method: by task, as there.
+        instance_queue_size: accepted for old configs, and without effect.
+        instance_chunk_size: the same.
+        shuffle: whether the instances of each task come in random order.
+        cuda_device: device to put batches on, by default the CPU.
+
+    Raises:
+        ValueError: the tasks of reader and paths differ, or `instances_per_epoch` lacks a sampler.
+    """
+
+    def __init__(
+        self,
+        reader: MultiTaskDatasetReader,
+        data_path: dict[str, str],
+        scheduler: MultiTaskScheduler,
+        *,
+        sampler: MultiTaskEpochSampler | None = None,
+        instances_per_epoch: int | None = None,
+        num_workers: dict[str, int] | None = None,
+        max_instances_in_memory: dict[str, int] | None = None,
+        start_method: dict[str, str] | None = None,
+        instance_queue_size: dict[str, int] | None = None,
+        instance_chunk_size: dict[str, int] | None = None,
+        shuffle: bool = True,
+        cuda_device: int | str | torch.device | None = None,
+    ) -> None:
+        super().__init__()
+        if set(reader.readers) != set(data_path):
+            raise ValueError(
+                f"data_path: expected a path for each task of the reader ({sorted(reader.readers)}), got {sorted(data_path)}"
+            )
+        if instances_per_epoch is not None and sampler is None:
+            raise ValueError(
+                "instances_per_epoch: expected a sampler too, which divides them between the tasks"
+            )
+        self.readers = reader.readers
+        self.data_paths = data_path
+        self.scheduler = scheduler
+        self.sampler = sampler
+        self.instances_per_epoch = instances_per_epoch
+        self.shuffle = shuffle
+        device: int | str | torch.device = "cpu" if cuda_device is None else cuda_device
+        self.cuda_device = int_to_device(device) if isinstance(device, int) else torch.device(device)
+        self._vocab: Vocabulary | None = None
+        self._loaders = {
+            task: MultiProcessDataLoader(
+                reader.readers[task],
+                path,
+                batch_size=1,
+                num_workers=(num_workers or {}).get(task, 0),
+                max_instances_in_memory=(max_instances_in_memory or {}).get(task),
+                start_method=(start_method or {}).get(task, "fork"),
+            )
+            for task, path in data_path.items()
+        }
+        # By task: how many passes over its data are over, and how many instances of the present one have been given. This is
+        # the state at the start of the epoch.
+        self._starts = dict.fromkeys(data_path, (0, 0))
+        self._shares: dict[str, int] | None = None
+
+    def __len__(self) -> int:
+        if self.instances_per_epoch is not None:
+            return self.scheduler.count_batches(self._shares_of_epoch())
+        return self.scheduler.count_batches({task: len(loader) for task, loader in self._loaders.items()})
+
+    def __iter__(self) -> Iterator[TensorDict]:
+        if self._vocab is None:
+            raise ValueError(
+                "MultiTaskDataLoader was iterated over before index_with(vocab) was called, so there are no ids yet"
+            )
+        return super().__iter__()
+
+    def _batches_of_pass(self, data_pass: int, start: int) -> Iterator[TensorDict]:
+        if self.instances_per_epoch is None:
+            self._starts = dict.fromkeys(self._loaders, (data_pass, 0))
+        elif self._shares is None:
+            self._shares = self._shares_of_epoch()
+        ends = dict(self._starts)
+        instances = {task: self._instances_of_epoch(task, ends) for task in self._loaders}
+        for batch in islice(self.scheduler.batch_instances(instances), start, None):
+            assert self._vocab is not None  # see __iter__
+            index_instances(batch, self._vocab)
+            yield nlpreg_collate(batch)
+        self._starts, self._shares = ends, None
+
+    def _shares_of_epoch(self) -> dict[str, int]:
+        """How many instances each task gives in an epoch."""
+        assert self.sampler is not None and self.instances_per_epoch is not None
+        proportions = self.sampler.get_task_proportions(self._loaders)
+        return {task: int(share * self.instances_per_epoch) for task, share in proportions.items()}
+
+    def _instances_of_epoch(self, task: str, ends: dict[str, tuple[int, int]]) -> Iterable[Instance]:
+        """The instances of a task in this epoch; how far they come is noted in `ends`."""
+        if self._shares is None:
+            yield from self._instances_of_pass(task, self._starts[task][0])
+            return
+        for data_pass, place, instance in islice(self._endless(task), self._shares[task]):
+            ends[task] = data_pass, place + 1
+            yield instance
+
+    def _endless(self, task: str) -> Iterator[tuple[int, int, Instance]]:
+        """Pass, place in it, and instance, from where the epoch starts, for ever."""
+        first_pass, first_place = self._starts[task]
+        for data_pass in count(first_pass):
+            place = -1
+            for place, instance in enumerate(self._instances_of_pass(task, data_pass)):
+                if data_pass > first_pass or place >= first_place:
+                    yield data_pass, place, instance
+            if place < 0:
+                raise ConfigurationError(
+                    f"{self.data_paths[task]}: there are no instances of the task {task!r}"
+                )
+
+    def _instances_of_pass(self, task: str, data_pass: int) -> Iterable[Instance]:
+        """The instances of a task in the order of one pass over its data."""
+        loader = self._loaders[task]
+        generator = order_generator(data_pass, list(self._loaders).index(task))
+        if not self.shuffle:
+            return loader.iter_instances()
+        if loader.max_instances_in_memory is not None:
+            return shuffled_stream(loader.iter_instances(), loader.max_instances_in_memory, generator)
+        instances = list(loader.iter_instances())
+        return pick(instances, generator.permutation(len(instances)).tolist())
+
+    def iter_instances(self) -> Iterator[Instance]:
+        """The instances of one task after the other."""
+        for loader in self._loaders.values():
+            yield from loader.iter_instances()
+
+    def index_with(self, vocab: Vocabulary) -> None:
+        """Index the instances in memory now, others as they are read."""
+        self._vocab = vocab
+        for loader in self._loaders.values():
+            loader.index_with(vocab)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Position, where each task stood when the epoch began, and its share of the epoch."""
+        return {
+            **super().state_dict(),
+            "starts": {task: list(start) for task, start in self._starts.items()},
+            "shares": self._shares,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Let the next iteration give what was left of the epoch when the state was taken."""
+        super().load_state_dict(state)
+        self._starts = {task: (start[0], start[1]) for task, start in state["starts"].items()}
+        self._shares = None if state["shares"] is None else dict(state["shares"])

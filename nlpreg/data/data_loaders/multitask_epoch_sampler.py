@@ -1,0 +1,74 @@
+"""How an epoch is divided between several tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.registrable import Registrable
+from nlpreg.data.data_loaders.data_loader import DataLoader
+
+
+class MultiTaskEpochSampler(Registrable):
+    """Decides which share of an epoch's instances each task gets."""
+
+    def get_task_proportions(self, data_loaders: Mapping[str, DataLoader]) -> dict[str, float]:
+        """The share of each task, from 0 to 1; a subclass must write this."""
+        raise NotImplementedError(f"{type(self).__name__} has no get_task_proportions")
+
+    def update_from_epoch_metrics(self, epoch_metrics: dict[str, Any]) -> None:
+        """Take notice of the metrics of the epoch that is over; nothing unless overridden."""
+
+
+@MultiTaskEpochSampler.register("uniform")
+class UniformSampler(MultiTaskEpochSampler):
+    """The same share for every task."""
+
+    def get_task_proportions(self, data_loaders: Mapping[str, DataLoader]) -> dict[str, float]:
+        """One over the number of tasks."""
+        return {task: 1 / len(data_loaders) for task in data_loaders}
+
+
+@MultiTaskEpochSampler.register("weighted")
+class WeightedSampler(MultiTaskEpochSampler):
+    """Shares in fixed proportions.
+
+    Args:
+        weights: by task, numbers of any sum.
+
+    Raises:
+        ConfigurationError: (when an epoch starts) a task has no weight.
+    """
+
+    def __init__(self, weights: dict[str, float]) -> None:
+        self.weights = weights
+
+    def get_task_proportions(self, data_loaders: Mapping[str, DataLoader]) -> dict[str, float]:
+        """The weights, over their sum."""
+        missing = sorted(set(data_loaders) - set(self.weights))
+        if missing:
+            raise ConfigurationError(f"weights: expected a weight for every task, got none for {missing}")
+        total = sum(self.weights[task] for task in data_loaders)
+        return {task: self.weights[task] / total for task in data_loaders}
+
+
+@MultiTaskEpochSampler.register("proportional")
+class ProportionalSampler(MultiTaskEpochSampler):
+    """To every task a share that goes with the length of its loader."""
+
+    def get_task_proportions(self, data_loaders: Mapping[str, DataLoader]) -> dict[str, float]:
+        """The lengths, over their sum.
+
+        Raises:
+            ValueError: a loader has no length.
+        """
+        try:
+            sizes = {task: len(loader) for task, loader in data_loaders.items()}
+        except TypeError as error:
+            raise ValueError(
+                'the "proportional" sampler needs loaders that know their length; leave out max_instances_in_memory, or use '
+                '"weighted"'
+            ) from error
+        total = sum(sizes.values())
+        return {task: size / total for task, size in sizes.items()}

@@ -1,0 +1,103 @@
+"""In which order the instances of several tasks come, and which make a batch together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any, TypeVar
+
+from nlpreg.common.registrable import Registrable
+from nlpreg.data.data_loaders.batching import groups_of
+from nlpreg.data.instance import Instance
+
+T = TypeVar("T")
+
+
+class MultiTaskScheduler(Registrable):
+    """Makes batches of the instances that each task has for an epoch."""
+
+    default_implementation = "homogeneous_roundrobin"
+
+    def batch_instances(self, epoch_instances: dict[str, Iterable[Instance]]) -> Iterable[list[Instance]]:
+        """The instances of each batch; a subclass must write this.
+
+        Args:
+            epoch_instances: the instances by task.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no batch_instances")
+
+    def count_batches(self, dataset_counts: dict[str, int]) -> int:
+        """How many batches `batch_instances` makes of so many instances of each task; a subclass must write this."""
+        raise NotImplementedError(f"{type(self).__name__} has no count_batches")
+
+    def update_from_epoch_metrics(self, epoch_metrics: dict[str, Any]) -> None:
+        """Take notice of the metrics of the epoch that is over; nothing unless overridden."""
+
+
+@MultiTaskScheduler.register("roundrobin")
+class RoundRobinScheduler(MultiTaskScheduler):
+    """Takes an instance of each task in turn, until all are used up; a batch holds several tasks.
+
+    Args:
+        batch_size: number of instances in a batch.
+        drop_last: whether to leave out the last batch where it is smaller.
+    """
+
+    def __init__(self, batch_size: int, drop_last: bool = False) -> None:
+        self.batch_size = batch_size
+        self.drop_last = drop_last
+
+    def batch_instances(self, epoch_instances: dict[str, Iterable[Instance]]) -> Iterable[list[Instance]]:
+        """Batches of the tasks mixed."""
+        return groups_of(in_turn(epoch_instances.values()), self.batch_size, self.drop_last)
+
+    def count_batches(self, dataset_counts: dict[str, int]) -> int:
+        """The number of all instances over the batch size."""
+        return _count(sum(dataset_counts.values()), self.batch_size, self.drop_last)
+
+
+@MultiTaskScheduler.register("homogeneous_roundrobin")
+class HomogeneousRoundRobinScheduler(MultiTaskScheduler):
+    """Takes a batch of each task in turn, until all are used up; a batch holds one task.
+
+    Args:
+        batch_size: number of instances in a batch, for all tasks or by task.
+        drop_last: whether to leave out the last batch of each task where it is smaller.
+    """
+
+    def __init__(self, batch_size: int | dict[str, int], drop_last: bool = False) -> None:
+        self.batch_size = batch_size
+        self.drop_last = drop_last
+
+    def batch_instances(self, epoch_instances: dict[str, Iterable[Instance]]) -> Iterable[list[Instance]]:
+        """Batches of one task each."""
+        return in_turn(
+            groups_of(iter(instances), self._size_for(task), self.drop_last)
+            for task, instances in epoch_instances.items()
+        )
+
+    def count_batches(self, dataset_counts: dict[str, int]) -> int:
+        """The batches of each task, added up."""
+        return sum(
+            _count(count, self._size_for(task), self.drop_last) for task, count in dataset_counts.items()
+        )
+
+    def _size_for(self, task: str) -> int:
+        return self.batch_size[task] if isinstance(self.batch_size, Mapping) else self.batch_size
+
+
+def in_turn(iterables: Iterable[Iterable[T]]) -> Iterator[T]:
+    """An item of each iterable in turn; those that are used up drop out."""
+    waiting = [iter(items) for items in iterables]
+    while waiting:
+        left = []
+        for items in waiting:
+            for item in islice(items, 1):
+                yield item
+                left.append(items)
+        waiting = left
+
+
+def _count(instances: int, batch_size: int, drop_last: bool) -> int:
+    return instances // batch_size if drop_last else math.ceil(instances / batch_size)

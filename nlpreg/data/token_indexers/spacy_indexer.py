@@ -1,0 +1,68 @@
+"""The vectors that spaCy gives to its tokens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from nlpreg.data.token_indexers.token_indexer import IndexedTokenList, TokenIndexer, VocabCounter
+from nlpreg.data.tokenizers.token_class import Token
+
+if TYPE_CHECKING:
+    from nlpreg.data.vocabulary import Vocabulary
+
+
+@TokenIndexer.register("spacy")
+class SpacyTokenIndexer(TokenIndexer):
+    """Takes the vector of each spaCy token as it is; for the `pass_through` embedder.
+
+    It goes with a spaCy tokenizer that has `keep_spacy_tokens`.
+
+    Args:
+        hidden_dim: width of the vectors of the spaCy model.
+        token_min_padding_length: pad to this many tokens at least.
+
+    Shape:
+        `{"tokens": (num_tokens, hidden_dim)}`, float32.
+
+    Raises:
+        ValueError: when indexing, a token that is not spaCy's.
+    """
+
+    def __init__(self, hidden_dim: int = 96, token_min_padding_length: int = 0) -> None:
+        super().__init__(token_min_padding_length)
+        self._hidden_dim = hidden_dim
+
+    def count_vocab_items(self, token: Token, counter: VocabCounter) -> None:
+        """Count nothing."""
+
+    def tokens_to_indices(self, tokens: list[Token], vocabulary: Vocabulary) -> IndexedTokenList:
+        """A vector for each token, under "tokens"."""
+        vectors: list[Any] = []
+        for token in tokens:
+            if isinstance(token, Token) or not hasattr(token, "vector"):
+                raise ValueError(
+                    f"spacy indexer: expected spaCy tokens, got {token!r} ({type(token).__name__}); set keep_spacy_tokens "
+                    "of the spaCy tokenizer"
+                )
+            vectors.append(token.vector)
+        return {"tokens": vectors}
+
+    def get_empty_token_list(self) -> IndexedTokenList:
+        """No vectors."""
+        return {"tokens": []}
+
+    def as_padded_tensor_dict(
+        self, tokens: IndexedTokenList, padding_lengths: dict[str, int]
+    ) -> dict[str, torch.Tensor]:
+        """The vectors, padded with zeros."""
+        tensors = {}
+        for key, vectors in tokens.items():
+            padded = np.zeros((padding_lengths[key], self._hidden_dim), np.float32)
+            kept = vectors[: padding_lengths[key]]
+            if kept:
+                padded[: len(kept)] = kept
+            tensors[key] = torch.from_numpy(padded)
+        return tensors

@@ -1,0 +1,198 @@
+"""Tokenizing into the word pieces of a pretrained transformer."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any
+
+from nlpreg.common import cached_transformers
+from nlpreg.common.util import sanitize_wordpiece
+from nlpreg.data.tokenizers.special_tokens import find_special_tokens
+from nlpreg.data.tokenizers.token_class import Token
+from nlpreg.data.tokenizers.tokenizer import Tokenizer
+
+# How many characters of the text an estimate of offsets may pass over in search of the next piece.
+_LONGEST_GAP = 30
+
+Offsets = list[tuple[int, int] | None]
+
+
+@Tokenizer.register("pretrained_transformer")
+class PretrainedTransformerTokenizer(Tokenizer):
+    """Tokenizes as a pretrained transformer wants it: word pieces with their ids, and special tokens around them.
+
+    Tokens have `text` (the piece), `text_id`, `type_id`, and the offsets `idx` and `idx_end`, which special tokens lack.
+
+    Args:
+        model_name: name of the model on the hub, or a folder.
+        add_special_tokens: whether `tokenize` puts special tokens around the text.
+        max_length: cut texts to so many tokens, special tokens included if they are added.
+        tokenizer_kwargs: further arguments for loading the tokenizer.
+        verification_tokens: two texts that are one piece each, for a tokenizer to which "a", "b", "1", "2" are not.
+
+    Raises:
+        ImportError: transformers is not installed.
+        ValueError: the special tokens cannot be determined.
+    """
+
+    def __init__(
+        self,
+        model_name: str,
+        add_special_tokens: bool = True,
+        max_length: int | None = None,
+        tokenizer_kwargs: dict[str, Any] | None = None,
+        verification_tokens: tuple[str, str] | None = None,
+    ) -> None:
+        self._model_name = model_name
+        self._add_special_tokens = add_special_tokens
+        self._max_length = max_length
+        self._tokenizer_kwargs = {"use_fast": True, **(tokenizer_kwargs or {})}
+        self._verification_tokens = verification_tokens
+        self.tokenizer = cached_transformers.get_tokenizer(model_name, **self._tokenizer_kwargs)
+        self._lowercases = self.tokenizer_lowercases(self.tokenizer)
+        special = find_special_tokens(self.tokenizer, verification_tokens)
+        self.sequence_pair_start_tokens = special.pair_start
+        self.sequence_pair_mid_tokens = special.pair_mid
+        self.sequence_pair_end_tokens = special.pair_end
+        self.sequence_pair_first_token_type_id = special.pair_first_type_id
+        self.sequence_pair_second_token_type_id = special.pair_second_type_id
+        self.single_sequence_start_tokens = special.single_start
+        self.single_sequence_end_tokens = special.single_end
+        self.single_sequence_token_type_id = special.single_type_id
+
+    @staticmethod
+    def tokenizer_lowercases(tokenizer: Any) -> bool:
+        """Whether a transformers tokenizer turns capitals into small letters, found by trying."""
+        return "a" in " ".join(tokenizer.tokenize("A"))
+
+    def tokenize(self, text: str) -> list[Token]:
+        """The pieces of one text, cut to the greatest length."""
+        encoded = self.tokenizer(
+            text,
+            add_special_tokens=self._add_special_tokens,
+            truncation=self._max_length is not None,
+            max_length=self._max_length,
+            return_token_type_ids=True,
+            return_special_tokens_mask=True,
+            return_offsets_mapping=self.tokenizer.is_fast,
+        )
+        ids = encoded["input_ids"]
+        pieces = self.tokenizer.convert_ids_to_tokens(ids)
+        offsets: Offsets = encoded.get("offset_mapping") or self._estimate_offsets(text, pieces)
+        type_ids = encoded.get("token_type_ids") or [0] * len(ids)
+        tokens = []
+        columns = zip(pieces, ids, type_ids, encoded["special_tokens_mask"], offsets, strict=True)
+        for piece, index, type_id, is_special, span in columns:
+            has_place = span is not None and span[0] < span[1] and not is_special
+            start, end = span if span is not None and has_place else (None, None)
+            tokens.append(Token(piece, start, end, text_id=index, type_id=type_id))
+        return tokens
+
+    def add_special_tokens(self, tokens1: list[Token], tokens2: list[Token] | None = None) -> list[Token]:
+        """Copies of one or two sequences with special tokens around them, and the segment ids that go with that."""
+        if tokens2 is None:
+            return [
+                *_copies(self.single_sequence_start_tokens),
+                *_copies(tokens1, self.single_sequence_token_type_id),
+                *_copies(self.single_sequence_end_tokens),
+            ]
+        return [
+            *_copies(self.sequence_pair_start_tokens),
+            *_copies(tokens1, self.sequence_pair_first_token_type_id),
+            *_copies(self.sequence_pair_mid_tokens),
+            *_copies(tokens2, self.sequence_pair_second_token_type_id),
+            *_copies(self.sequence_pair_end_tokens),
+        ]
+
+    def num_special_tokens_for_sequence(self) -> int:
+        """How many special tokens go around one sequence."""
+        return len(self.single_sequence_start_tokens) + len(self.single_sequence_end_tokens)
+
+    def num_special_tokens_for_pair(self) -> int:
+        """How many special tokens go around two sequences."""
+        return (
+            len(self.sequence_pair_start_tokens)
+            + len(self.sequence_pair_mid_tokens)
+            + len(self.sequence_pair_end_tokens)
+        )
+
+    def intra_word_tokenize(self, string_tokens: list[str]) -> tuple[list[Token], Offsets]:
+        """The pieces of a text that is split into words already, each word for itself.
+
+        Returns:
+            The pieces with special tokens around them; and for each word the indices of its first and last piece, or None
+            for a word that has none.
+        """
+        tokens, offsets = self._pieces_of_words(string_tokens)
+        with_ends = self.add_special_tokens(tokens)
+        return with_ends, _shifted(offsets, len(self.single_sequence_start_tokens))
+
+    def intra_word_tokenize_sentence_pair(
+        self, string_tokens_a: list[str], string_tokens_b: list[str]
+    ) -> tuple[list[Token], Offsets, Offsets]:
+        """The same for two texts that go together; offsets are those in the common sequence."""
+        tokens_a, offsets_a = self._pieces_of_words(string_tokens_a)
+        tokens_b, offsets_b = self._pieces_of_words(string_tokens_b)
+        with_ends = self.add_special_tokens(tokens_a, tokens_b)
+        start_a = len(self.sequence_pair_start_tokens)
+        start_b = start_a + len(tokens_a) + len(self.sequence_pair_mid_tokens)
+        return with_ends, _shifted(offsets_a, start_a), _shifted(offsets_b, start_b)
+
+    def _pieces_of_words(self, words: list[str]) -> tuple[list[Token], Offsets]:
+        """The pieces of each word without special tokens, and where they are."""
+        if not words:
+            return [], []
+        distinct = list(dict.fromkeys(words))
+        encoded = self.tokenizer(distinct, add_special_tokens=False, return_attention_mask=False)
+        ids_of = dict(zip(distinct, encoded["input_ids"], strict=True))
+        tokens: list[Token] = []
+        offsets: Offsets = []
+        for word in words:
+            ids = ids_of[word]
+            offsets.append((len(tokens), len(tokens) + len(ids) - 1) if ids else None)
+            pieces = self.tokenizer.convert_ids_to_tokens(ids)
+            tokens += [Token(piece, text_id=index) for piece, index in zip(pieces, ids, strict=True)]
+        return tokens, offsets
+
+    def _estimate_offsets(self, text: str, pieces: list[str]) -> Offsets:
+        """Where the pieces are likely to be in the text, None for those that are not found.
+
+        Each is looked for a little way behind the one before; special tokens and normalized characters are not found.
+        """
+        if self._lowercases:
+            text = text.lower()
+        offsets: Offsets = []
+        at = 0
+        for piece in pieces:
+            wanted = sanitize_wordpiece(piece)
+            wanted = wanted.lower() if self._lowercases else wanted
+            found = text.find(wanted, at, at + _LONGEST_GAP + len(wanted)) if wanted else -1
+            if found < 0:
+                offsets.append(None)
+                continue
+            at = found + len(wanted)
+            offsets.append((found, at))
+        return offsets
+
+    def _to_params(self) -> dict[str, Any]:
+        return {
+            "type": "pretrained_transformer",
+            "model_name": self._model_name,
+            "add_special_tokens": self._add_special_tokens,
+            "max_length": self._max_length,
+            "tokenizer_kwargs": self._tokenizer_kwargs,
+            "verification_tokens": self._verification_tokens,
+        }
+
+
+def _copies(tokens: Iterable[Token], type_id: int | None = None) -> list[Token]:
+    """Copies of tokens, with another segment id if one is given."""
+    if type_id is None:
+        return [dataclasses.replace(token) for token in tokens]
+    return [dataclasses.replace(token, type_id=type_id) for token in tokens]
+
+
+def _shifted(offsets: Offsets, by: int) -> Offsets:
+    """Offsets of pieces that now have others before them."""
+    return [None if span is None else (span[0] + by, span[1] + by) for span in offsets]

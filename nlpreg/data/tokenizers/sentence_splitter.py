@@ -1,0 +1,59 @@
+"""Splitting texts into sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from nlpreg.common.registrable import Registrable
+from nlpreg.common.util import get_spacy_model
+
+
+class SentenceSplitter(Registrable):
+    """Splits a text into its sentences."""
+
+    default_implementation = "spacy"
+
+    def split_sentences(self, text: str) -> list[str]:
+        """The sentences of one text; a subclass must write this."""
+        raise NotImplementedError(f"{type(self).__name__} has no split_sentences")
+
+    def batch_split_sentences(self, texts: Sequence[str]) -> list[list[str]]:
+        """The sentences of each text; worth overriding where many texts at once are cheaper."""
+        return [self.split_sentences(text) for text in texts]
+
+
+@SentenceSplitter.register("spacy")
+class SpacySentenceSplitter(SentenceSplitter):
+    """Finds sentences with spaCy.
+
+    Args:
+        language: name of the spaCy model, or a folder.
+        rule_based: whether to split at punctuation alone, which is much quicker, in place of parsing.
+
+    Raises:
+        ConfigurationError: spaCy or the model is not installed.
+    """
+
+    def __init__(self, language: str = "en_core_web_sm", rule_based: bool = False) -> None:
+        self._language = language
+        self._rule_based = rule_based
+        self.spacy = get_spacy_model(language, pos_tags=not rule_based, parse=not rule_based)
+        # a pipe of our own: the model is shared with others, whose sentences it must not change
+        self._sentencizer: Any = self.spacy.create_pipe("sentencizer") if rule_based else None
+
+    def split_sentences(self, text: str) -> list[str]:
+        """The sentences of one text, without white space around them."""
+        return self.batch_split_sentences([text])[0]
+
+    def batch_split_sentences(self, texts: Sequence[str]) -> list[list[str]]:
+        """The sentences of each text."""
+        documents: Iterable[Any]
+        if self._sentencizer is not None:
+            documents = (self._sentencizer(self.spacy.make_doc(text)) for text in texts)
+        else:
+            documents = self.spacy.pipe(texts)
+        return [[sentence.text.strip() for sentence in document.sents] for document in documents]
+
+    def _to_params(self) -> dict[str, Any]:
+        return {"type": "spacy", "language": self._language, "rule_based": self._rule_based}

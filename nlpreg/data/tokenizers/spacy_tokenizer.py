@@ -1,0 +1,102 @@
+"""Tokenizing with spaCy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from nlpreg.common.optional import optional
+from nlpreg.common.util import get_spacy_model
+from nlpreg.data.tokenizers.token_class import Token
+from nlpreg.data.tokenizers.tokenizer import Tokenizer
+
+
+@Tokenizer.register("spacy")
+class SpacyTokenizer(Tokenizer):
+    """Tokenizes with a spaCy model, which also tags the tokens; tokens of nothing but white space are left out.
+
+    Args:
+        language: name of the model, or a folder.
+        pos_tags: whether to tag parts of speech.
+        parse: whether to parse dependencies.
+        ner: whether to find entities.
+        keep_spacy_tokens: whether to return spaCy's own tokens, which hold its whole document, in place of `Token`s.
+        split_on_spaces: whether to split at single blanks only, and let spaCy do no more than tag.
+        start_tokens: texts of tokens put before every text, with `idx` 0.
+        end_tokens: texts of tokens put after every text, with `idx` -1.
+
+    Raises:
+        ConfigurationError: spaCy or the model is not installed.
+    """
+
+    def __init__(
+        self,
+        language: str = "en_core_web_sm",
+        pos_tags: bool = True,
+        parse: bool = False,
+        ner: bool = False,
+        keep_spacy_tokens: bool = False,
+        split_on_spaces: bool = False,
+        start_tokens: list[str] | None = None,
+        end_tokens: list[str] | None = None,
+    ) -> None:
+        self._language = language
+        self._pos_tags = pos_tags
+        self._parse = parse
+        self._ner = ner
+        self._keep_spacy_tokens = keep_spacy_tokens
+        self._split_on_spaces = split_on_spaces
+        self._start_tokens = list(start_tokens or [])
+        self._end_tokens = list(end_tokens or [])
+        self.spacy = get_spacy_model(language, pos_tags, parse, ner)
+
+    def tokenize(self, text: str) -> list[Token]:
+        """The tokens of one text."""
+        return self._with_ends(self.spacy(self._as_input(text)))
+
+    def batch_tokenize(self, texts: Sequence[str]) -> list[list[Token]]:
+        """The tokens of each text; spaCy is quicker with many at once."""
+        documents = self.spacy.pipe(map(self._as_input, texts))
+        return [self._with_ends(document) for document in documents]
+
+    def _as_input(self, text: str) -> Any:
+        """What spaCy gets: the text, or a document that is split already."""
+        if not self._split_on_spaces:
+            return text
+        words = [word for word in text.split(" ") if word]
+        return optional("spacy.tokens", extra="spacy").Doc(self.spacy.vocab, words=words)
+
+    def _with_ends(self, document: Iterable[Any]) -> list[Token]:
+        """The tokens of a document between the start and end tokens."""
+        tokens: list[Any] = [token for token in document if not token.is_space]
+        if not self._keep_spacy_tokens:
+            tokens = list(map(_as_token, tokens))
+        start = [Token(text, 0) for text in self._start_tokens]
+        return [*start, *tokens, *(Token(text, -1) for text in self._end_tokens)]
+
+    def _to_params(self) -> dict[str, Any]:
+        return {
+            "type": "spacy",
+            "language": self._language,
+            "pos_tags": self._pos_tags,
+            "parse": self._parse,
+            "ner": self._ner,
+            "keep_spacy_tokens": self._keep_spacy_tokens,
+            "split_on_spaces": self._split_on_spaces,
+            "start_tokens": self._start_tokens,
+            "end_tokens": self._end_tokens,
+        }
+
+
+def _as_token(token: Any) -> Token:
+    """What we keep of a spaCy token."""
+    return Token(
+        token.text,
+        token.idx,
+        token.idx + len(token.text),
+        token.lemma_,
+        token.pos_,
+        token.tag_,
+        token.dep_,
+        token.ent_type_,
+    )
