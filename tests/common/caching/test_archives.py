@@ -79,7 +79,9 @@ def test_links_inside_stay_links(tmp_path, out):
         [link("soft", "."), link("soft/up", "../.."), ("soft/up/evil", b"1")],
         [link("..", "x")],
     ],
-    ids=str,
+    ids=lambda members: "+".join(
+        getattr(one, "name", one[0] if isinstance(one, tuple) else "") for one in members
+    ),
 )
 def test_nothing_leaves_the_folder(tmp_path, out, members):
     path = tar_of(tmp_path / "a.tar", *members)
