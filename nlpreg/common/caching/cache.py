@@ -72,7 +72,7 @@ class CacheEntry:
 
 def cached_path(
     url_or_filename: str | os.PathLike[str],
-    cache_dir: str | Path | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
     extract_archive: bool = False,
     force_extract: bool = False,
 ) -> str:
@@ -119,7 +119,7 @@ def is_url_or_existing_file(url_or_filename: str | os.PathLike[str] | None) -> b
     return scheme_of(text) in REMOTE_SCHEMES or _exists(text)
 
 
-def filename_to_url(filename: str, cache_dir: str | Path | None = None) -> tuple[str, str | None]:
+def filename_to_url(filename: str, cache_dir: str | os.PathLike[str] | None = None) -> tuple[str, str | None]:
     """The URL and ETag that a file in the cache came from.
 
     Raises:

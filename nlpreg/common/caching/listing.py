@@ -16,7 +16,7 @@ from nlpreg.common.reports import format_timedelta
 __all__ = ["inspect_cache", "remove_cache_entries"]
 
 
-def remove_cache_entries(patterns: list[str], cache_dir: str | Path | None = None) -> int:
+def remove_cache_entries(patterns: list[str], cache_dir: str | os.PathLike[str] | None = None) -> int:
     """Remove downloads and unpacked archives whose URL or path matches one of the patterns (`*` and `?` as in a shell).
 
     Returns:
@@ -35,7 +35,7 @@ def remove_cache_entries(patterns: list[str], cache_dir: str | Path | None = Non
     return freed
 
 
-def inspect_cache(patterns: list[str] | None = None, cache_dir: str | Path | None = None) -> None:
+def inspect_cache(patterns: list[str] | None = None, cache_dir: str | os.PathLike[str] | None = None) -> None:
     """Print what the cache holds, the newest first, and how much room it takes."""
     entries = _entries(patterns, cache_dir)
     for entry in entries:
@@ -46,7 +46,7 @@ def inspect_cache(patterns: list[str] | None = None, cache_dir: str | Path | Non
     print(f"{format_size(total):>7}  in {len(entries)} entries of {cache_dir or CACHE_DIRECTORY}")
 
 
-def _entries(patterns: list[str] | None, cache_dir: str | Path | None) -> list[CacheEntry]:
+def _entries(patterns: list[str] | None, cache_dir: str | os.PathLike[str] | None) -> list[CacheEntry]:
     """What is there and matches, the newest first."""
     found = []
     for path in Path(cache_dir or CACHE_DIRECTORY).glob("*.json"):

@@ -59,21 +59,30 @@ class ConlluDatasetReader(TextFileReader):
         if not lines:
             return None  # comments alone
         last = self._tag_column
-        rows = [
-            columns for columns in [text.split("\t", last + 1) for text in lines] if columns[0].isdecimal()
-        ]
-        well_formed = (
-            unit.count("\t") == (NUM_COLUMNS - 1) * len(lines) and rows and int(rows[-1][0]) == len(rows)
-        )
-        if not well_formed:
-            _check(unit, file, line)
+        rows = [text.split("\t", last + 1) for text in lines]
+        words = [columns for columns in rows if columns[0].isdecimal()]
+        num_tabs = (NUM_COLUMNS - 1) * len(lines)
+        if (
+            unit.count("\t") != num_tabs
+            or not words
+            or int(words[-1][0]) != len(words)
+            or not _are_known(rows, words)
+        ):
+            _check(unit, file, line)  # there may be no fault, but a tab in a comment
         try:
-            words = [columns[FORM] for columns in rows]
-            tags = [columns[last] for columns in rows]
+            forms = [columns[FORM] for columns in words]
+            tags = [columns[last] for columns in words]
         except IndexError:
             _check(unit, file, line)
             raise
-        return self.text_to_instance(self._as_tokens(words), tags)
+        return self.text_to_instance(self._as_tokens(forms), tags)
+
+
+def _are_known(rows: list[list[str]], words: list[list[str]]) -> bool:
+    """Whether all rows that are no words are multiword tokens or empty nodes, at a glance."""
+    if len(rows) == len(words):
+        return True
+    return all("-" in number or "." in number or number.isdecimal() for number, *_ in rows)
 
 
 def _check(unit: str, file: str, first_line: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
-from nlpreg.data.dataset_readers.dataset_utils.target_tokens import TargetTokenizer
+from nlpreg.data.dataset_readers.dataset_utils.target_tokens import target_token
 from nlpreg.data.dataset_readers.text_file_reader import TextFileReader
 from nlpreg.data.fields.field import Field
 from nlpreg.data.fields.index_field import IndexField
@@ -42,7 +42,6 @@ class MaskedLanguageModelingReader(TextFileReader):
     ) -> None:
         super().__init__(token_indexers=token_indexers, **kwargs)
         self._tokenizer = tokenizer or WhitespaceTokenizer()
-        self._targets = TargetTokenizer(self._tokenizer)
 
     def text_to_instance(
         self,
@@ -72,7 +71,7 @@ class MaskedLanguageModelingReader(TextFileReader):
             "mask_positions": ListField([IndexField(position, text) for position in masked]),
         }
         if targets is not None:
-            fields["target_ids"] = TextField([self._targets.first_piece(target) for target in targets])
+            fields["target_ids"] = TextField([target_token(self._tokenizer, target) for target in targets])
         return Instance(fields)
 
     def _instance_of(self, unit: str, file: str, line: int) -> Instance:

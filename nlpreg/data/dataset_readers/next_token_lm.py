@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
-from nlpreg.data.dataset_readers.dataset_utils.target_tokens import TargetTokenizer
+from nlpreg.data.dataset_readers.dataset_utils.target_tokens import target_token
 from nlpreg.data.dataset_readers.text_file_reader import TextFileReader
 from nlpreg.data.fields.field import Field
 from nlpreg.data.fields.text_field import TextField
@@ -40,7 +40,6 @@ class NextTokenLMReader(TextFileReader):
     ) -> None:
         super().__init__(token_indexers=token_indexers, **kwargs)
         self._tokenizer = tokenizer or WhitespaceTokenizer()
-        self._targets = TargetTokenizer(self._tokenizer)
         self._max_tokens = max_tokens
 
     def text_to_instance(
@@ -59,7 +58,7 @@ class NextTokenLMReader(TextFileReader):
             tokens = tokens[max(0, len(tokens) - self._max_tokens) :]
         fields: dict[str, Field[Any]] = {"tokens": TextField(tokens)}
         if target is not None:
-            fields["target_ids"] = TextField([self._targets.first_piece(target)])
+            fields["target_ids"] = TextField([target_token(self._tokenizer, target)])
         return Instance(fields)
 
     def _instance_of(self, unit: str, file: str, line: int) -> Instance | None:

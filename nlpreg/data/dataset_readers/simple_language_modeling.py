@@ -9,13 +9,13 @@ from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.dataset_readers.dataset_utils.text_files import BadLines
 from nlpreg.data.dataset_readers.dataset_utils.tokenizing import (
     Words,
-    default_tokenizer,
     text_field_of,
     words_or_tokens,
 )
 from nlpreg.data.dataset_readers.text_file_reader import TextFileReader
 from nlpreg.data.instance import Instance
 from nlpreg.data.token_indexers.token_indexer import TokenIndexer
+from nlpreg.data.tokenizers.spacy_tokenizer import SpacyTokenizer
 from nlpreg.data.tokenizers.token_class import Token
 from nlpreg.data.tokenizers.tokenizer import Tokenizer
 
@@ -50,7 +50,7 @@ class SimpleLanguageModelingDatasetReader(TextFileReader):
         **kwargs: Any,
     ) -> None:
         super().__init__(token_indexers=token_indexers, **kwargs)
-        self._tokenizer = tokenizer or default_tokenizer()
+        self._tokenizer = tokenizer or SpacyTokenizer()
         self._max_sequence_length = max_sequence_length
         self._start_tokens = list(start_tokens or [])
         self._end_tokens = list(end_tokens or [])

@@ -9,7 +9,6 @@ from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.dataset_readers.dataset_utils.json_lines import json_object
 from nlpreg.data.dataset_readers.dataset_utils.text_files import bad_line, excerpt
 from nlpreg.data.dataset_readers.dataset_utils.tokenizing import (
-    default_tokenizer,
     text_field_of,
     words_or_tokens,
 )
@@ -20,6 +19,8 @@ from nlpreg.data.fields.list_field import ListField
 from nlpreg.data.fields.text_field import TextField
 from nlpreg.data.instance import Instance
 from nlpreg.data.token_indexers.token_indexer import TokenIndexer
+from nlpreg.data.tokenizers.sentence_splitter import SpacySentenceSplitter
+from nlpreg.data.tokenizers.spacy_tokenizer import SpacyTokenizer
 from nlpreg.data.tokenizers.tokenizer import Tokenizer
 
 
@@ -52,14 +53,12 @@ class TextClassificationJsonReader(TextFileReader):
         **kwargs: Any,
     ) -> None:
         super().__init__(token_indexers=token_indexers, **kwargs)
-        self._tokenizer = tokenizer or default_tokenizer()
+        self._tokenizer = tokenizer or SpacyTokenizer()
         self._segment_sentences = segment_sentences
         self._max_sequence_length = max_sequence_length
         self._skip_label_indexing = skip_label_indexing
         self._text_key = text_key
         self._label_key = label_key
-        from nlpreg.data.tokenizers.sentence_splitter import SpacySentenceSplitter
-
         self._sentence_segmenter = SpacySentenceSplitter() if segment_sentences else None
 
     def text_to_instance(self, text: str, label: str | int | None = None) -> Instance:

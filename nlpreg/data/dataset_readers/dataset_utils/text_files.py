@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import itertools
 import logging
 import lzma
 import os
@@ -150,8 +151,10 @@ class DataFile:
         Raises:
             DataError: as for `chunks`.
         """
-        number, rest = 1, ""
-        for chunk in self.chunks():
+        # each piece of text begins with the end of the line before it, and the last one ends with blank lines: so its
+        # first and last lines are like all others
+        number, rest = 0, "\n"
+        for chunk in itertools.chain(self.chunks(), ["\n\n"]):
             text = rest + chunk
             if "\n " in text or "\n\t" in text:  # seldom so, and quicker to find out than by the pattern
                 text = _BLANK_BUT_NOT_EMPTY.sub("", text)
@@ -162,9 +165,7 @@ class DataFile:
                 if content:
                     yield number + len(block) - len(content), content
                 number += block.count("\n") + 2
-        content = rest.strip("\n")
-        if content and not content.isspace():
-            yield number + len(rest) - len(rest.lstrip("\n")), content
+            number, rest = number - 1, "\n" + rest
 
     def _raise_where_not_utf8(self) -> NoReturn:
         offset = 0

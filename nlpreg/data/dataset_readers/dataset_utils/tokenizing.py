@@ -10,17 +10,10 @@ from nlpreg.data.tokenizers.token_class import Token
 from nlpreg.data.tokenizers.tokenizer import Tokenizer
 from nlpreg.data.whole_list import speaks_for
 
-__all__ = ["Words", "default_tokenizer", "text_field_of", "words_or_tokens"]
+__all__ = ["Words", "text_field_of", "words_or_tokens"]
 
 Words = Union[list[str], list[Token]]
 """A tokenized text: plain words where they say everything, tokens otherwise."""
-
-
-def default_tokenizer() -> Tokenizer:
-    """What readers use that are given no tokenizer: spaCy's."""
-    name = Tokenizer.default_implementation
-    assert name is not None
-    return Tokenizer.by_name(name)()
 
 
 def words_or_tokens(tokenizer: Tokenizer, text: str) -> Words:

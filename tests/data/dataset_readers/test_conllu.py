@@ -1,0 +1,120 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from nlpreg.common import Params
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.data.dataset_readers import ConlluDatasetReader, DatasetReader
+from nlpreg.data.dataset_readers.dataset_utils.text_files import DataError
+
+TEXT = """# newdoc id = a
+# text = Vámonos al mar
+1-2\tVámonos\t_\t_\t_\t_\t_\t_\t_\t_
+1\tVamos\tir\tVERB\tV\tMood=Imp\t0\troot\t_\t_
+2\tnos\tnosotros\tPRON\tP\tCase=Acc\t1\tobj\t_\t_
+3-4\tal\t_\t_\t_\t_\t_\t_\t_\t_
+3\ta\ta\tADP\tA\t_\t5\tcase\t_\t_
+4\tel\tel\tDET\tD\t_\t5\tdet\t_\t_
+5\tmar\tmar\tNOUN\tN\t_\t1\tobl\t_\t_
+
+# a comment\twith a tab
+1\t10 000\t10000\tNUM\tM\t_\t0\troot\t_\tSpaceAfter=No
+1.1\tempty\t_\tVERB\t_\t_\t_\t_\t_\t_
+2\tkm\tkm\tSYM\tS\t_\t1\tdep\t_\t_
+"""
+
+
+def line(number, tag="X"):
+    return f"{number}\tw\tl\t{tag}\tx\t_\t0\troot\t_\t_\n"
+
+
+def test_syntactic_words_and_their_tags(read):
+    one, two = read(ConlluDatasetReader(), TEXT)
+    assert one["tokens"].human_readable_repr() == ["Vamos", "nos", "a", "el", "mar"]
+    assert one["tags"].labels == ["VERB", "PRON", "ADP", "DET", "NOUN"]
+    assert one["metadata"]["words"] == ["Vamos", "nos", "a", "el", "mar"]
+    assert two["tokens"].human_readable_repr() == ["10 000", "km"]
+    assert two["tags"].labels == ["NUM", "SYM"]
+
+
+@pytest.mark.parametrize(
+    ("column", "tags"),
+    [
+        ("lemma", ["10000", "km"]),
+        ("upos", ["NUM", "SYM"]),
+        ("xpos", ["M", "S"]),
+        ("feats", ["_", "_"]),
+        ("deprel", ["root", "dep"]),
+    ],
+)
+def test_every_column_can_be_the_tags(read, column, tags):
+    reader = DatasetReader.from_params(Params({"type": "conllu", "tag_column": column}))
+    assert read(reader, TEXT)[1]["tags"].labels == tags
+
+
+def test_an_unknown_column_is_refused():
+    with pytest.raises(ConfigurationError, match="tag_column must be one of 'lemma', 'upos'"):
+        ConlluDatasetReader(tag_column="pos")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (line(1) + "2\tw\tl\tX\tx\t_\t0\n", r"line 2: expected 10 columns separated by tabs, got 7: "),
+        (line(1) + "2\tw\n", r"line 2: expected 10 columns separated by tabs, got 2: "),
+        ("1 w l X x _ 0 root _ _\n", r"line 1: .* got 1: .*the columns must be separated by tabs"),
+        (
+            "# c\n" + line(1) + line(2) + line(1),
+            r"line 4: expected word number 3, got 1; is a blank line missing",
+        ),
+        (line(1) + line(3), r"line 2: expected word number 2, got 3"),
+        (
+            line(1) + line("2x"),
+            r"line 2: expected a number such as 3, 3-4 or 3\.1 in the first column, got '2x'",
+        ),
+        (line("1-2"), r"line 1: expected a sentence with at least one word"),
+        ("\n\n" + line(1) + "\n\n" + line(1) + "x\n", r"line 7: expected 10 columns"),
+    ],
+)
+def test_broken_sentences_are_located(read, text, message):
+    with pytest.raises(DataError, match=r"data\.txt, " + message):
+        read(ConlluDatasetReader(), text)
+
+
+def test_broken_sentences_can_be_left_out(read, caplog):
+    text = TEXT + "\n1\tbroken\n\n" + line(1)
+    instances = read(ConlluDatasetReader(skip_bad_lines=True), text)
+    assert len(instances) == 3
+    assert "left out 1 bad" in caplog.text
+
+
+def test_files_of_comments_alone_and_windows_line_ends(read):
+    assert len(read(ConlluDatasetReader(), TEXT.replace("\n", "\r\n"))) == 2
+    assert len(read(ConlluDatasetReader(), "# only a comment\n\n" + TEXT)) == 2
+    with pytest.raises(DataError, match="expected at least one sentence, got none"):
+        read(ConlluDatasetReader(), "\n")
+
+
+def shared_treebank():
+    shared = os.environ.get("NLPREG_SHARED") or Path(__file__).parents[4] / "shared"
+    path = Path(shared) / "data" / "ud_english_ewt" / "dev.conllu"
+    if not path.exists():
+        pytest.skip(f"{path} is not here")
+    return path
+
+
+def test_a_real_treebank_is_read_as_another_library_reads_it():
+    conllu = pytest.importorskip("conllu")
+    path = shared_treebank()
+    expected = [
+        [(word["form"], word["upos"], word["deprel"]) for word in sentence if isinstance(word["id"], int)]
+        for sentence in conllu.parse(path.read_text(encoding="utf-8"))
+    ]
+    found = [
+        list(zip(one["tokens"].human_readable_repr(), one["tags"].labels, two["tags"].labels, strict=True))
+        for one, two in zip(
+            ConlluDatasetReader().read(path), ConlluDatasetReader(tag_column="deprel").read(path), strict=True
+        )
+    ]
+    assert found == expected
