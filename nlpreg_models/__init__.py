@@ -68,4 +68,5 @@ def _is_task(name: str) -> bool:
     return name in [f"{__name__}.{task}" for task in _TASKS]
 
 
-sys.meta_path.append(_Aliases())
+# first, or the path of the package that an old name stands for would give a second copy of its modules
+sys.meta_path.insert(0, _Aliases())
