@@ -21,8 +21,6 @@ class BagOfEmbeddingsEncoder(Seq2VecEncoder):
         that are all padding.
     """
 
-    ignores_padding = True
-
     def __init__(self, embedding_dim: int, averaged: bool = False) -> None:
         super().__init__()
         self._embedding_dim = embedding_dim
@@ -35,6 +33,10 @@ class BagOfEmbeddingsEncoder(Seq2VecEncoder):
     def get_output_dim(self) -> int:
         """Width of the output vector."""
         return self._embedding_dim
+
+    def shortest_input(self) -> int | None:
+        """One step."""
+        return 1
 
     def forward(self, tokens: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """Encode a batch."""

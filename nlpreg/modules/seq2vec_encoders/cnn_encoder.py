@@ -30,8 +30,6 @@ class CnnEncoder(Seq2VecEncoder):
     Source: Kim (2014), https://aclanthology.org/D14-1181; Zhang and Wallace (2017), https://aclanthology.org/I17-1026
     """
 
-    ignores_padding = True
-
     def __init__(
         self,
         embedding_dim: int,
@@ -58,6 +56,10 @@ class CnnEncoder(Seq2VecEncoder):
     def get_output_dim(self) -> int:
         """Width of the output vector."""
         return self._output_dim
+
+    def shortest_input(self) -> int | None:
+        """As many steps as the widest filter has."""
+        return max(self._ngram_filter_sizes, default=1)
 
     def forward(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
         """Encode a batch."""

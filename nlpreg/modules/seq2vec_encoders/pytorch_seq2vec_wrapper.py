@@ -47,6 +47,10 @@ class PytorchSeq2VecWrapper(Seq2VecEncoder):
         """Width of the output vector, both directions together."""
         return int(self._module.hidden_size) * (2 if self._is_bidirectional else 1)
 
+    def shortest_input(self) -> int | None:
+        """One step."""
+        return 1
+
     def forward(self, inputs: Tensor, mask: Tensor | None, hidden_state: RnnState | None = None) -> Tensor:
         """Encode a batch.
 

@@ -23,3 +23,10 @@ class Seq2VecEncoder(_EncoderBase, Registrable):
     def get_output_dim(self) -> int:
         """Width of the output vector."""
         raise NotImplementedError
+
+    def shortest_input(self) -> int | None:
+        """The fewest steps that a batch may have, if padding at its end has no influence on the result; else None.
+
+        With a number, callers may cut padding off.
+        """
+        return None

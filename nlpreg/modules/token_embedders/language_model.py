@@ -12,7 +12,6 @@ from nlpreg.data.token_indexers.token_indexer import TokenIndexer
 from nlpreg.data.tokenizers.token_class import Token
 from nlpreg.modules.archive_loading import load_archive
 from nlpreg.modules.scalar_mix import ScalarMix
-from nlpreg.modules.text_field_embedders.basic_text_field_embedder import BasicTextFieldEmbedder
 from nlpreg.modules.token_embedders.empty_embedder import EmptyEmbedder
 from nlpreg.modules.token_embedders.token_embedder import TokenEmbedder
 from nlpreg.nn.util import add_sentence_boundary_token_ids, get_text_field_mask, remove_sentence_boundaries
@@ -119,16 +118,14 @@ class LanguageModelTokenEmbedder(TokenEmbedder):
 
 def _only_embedded_key(text_field_embedder: object, archive_file: str) -> str:
     """The key of the one embedder that is not empty."""
-    if not isinstance(text_field_embedder, BasicTextFieldEmbedder):
+    # Known by its attribute: its class lies in a package that imports this one.
+    embedders: dict[str, TokenEmbedder] | None = getattr(text_field_embedder, "_token_embedders", None)
+    if embedders is None:
         raise ConfigurationError(
             f"{archive_file}: expected a language model with a basic text field embedder, "
             f"got a {type(text_field_embedder).__name__}"
         )
-    keys = [
-        key
-        for key, embedder in text_field_embedder._token_embedders.items()
-        if not isinstance(embedder, EmptyEmbedder)
-    ]
+    keys = [key for key, embedder in embedders.items() if not isinstance(embedder, EmptyEmbedder)]
     if len(keys) != 1:
         raise ConfigurationError(
             f"{archive_file}: expected a language model with one token embedder that is not empty, got {sorted(keys)}"

@@ -1,7 +1,9 @@
 """Vectors of words from their characters."""
 
+from collections.abc import Iterator
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from nlpreg.modules.distinct_rows import distinct_rows
 from nlpreg.modules.seq2vec_encoders.seq2vec_encoder import Seq2VecEncoder
@@ -10,6 +12,11 @@ from nlpreg.modules.token_embedders.embedding import Embedding
 from nlpreg.modules.token_embedders.token_embedder import TokenEmbedder
 
 __all__ = ["TokenCharactersEncoder"]
+
+# B texts, T tokens, U distinct tokens
+
+_NOT_WORTH_SPLITTING = 8
+"""Words of at most so many characters make one group: a further one would cost more than the padding."""
 
 
 @TokenEmbedder.register("character_encoding")
@@ -40,9 +47,49 @@ class TokenCharactersEncoder(TokenEmbedder):
         """Width of the vector of each token."""
         return int(self._encoder._module.get_output_dim())
 
-    def forward(self, token_characters: torch.Tensor) -> torch.Tensor:
+    def forward(self, token_characters: Tensor) -> Tensor:
         """Encode each word of a batch."""
         words, places = distinct_rows(token_characters.flatten(0, -2))  # (U, num_characters), (B * T,)
-        encoded = self._encoder._module(self._embedding._module(words), words != 0)  # (U, output_dim)
-        tokens: torch.Tensor = encoded.index_select(0, places).unflatten(0, token_characters.shape[:-1])
+        shortest = self._encoder._module.shortest_input()
+        if shortest is None or words.is_cuda or torch.compiler.is_compiling():
+            encoded = self._encode(words)  # (U, output_dim)
+        else:
+            # One long word must not make all the others as long.
+            lengths, order = _lengths(words).sort(descending=True)
+            places = order.argsort().index_select(0, places)
+            rows = words.index_select(0, order)
+            encoded = torch.cat(
+                [self._encode(rows[start:end, :length]) for start, end, length in _groups(lengths.tolist(), shortest)]
+            )
+        tokens = encoded.index_select(0, places).view(*token_characters.shape[:-1], encoded.size(1))
         return tokens if self._dropout is None else self._dropout(tokens)
+
+    def _encode(self, words: Tensor) -> Tensor:
+        """Ids of characters (n, num_characters) -> (n, output_dim)."""
+        encoded: Tensor = self._encoder._module(self._embedding._module(words), words != 0)
+        return encoded
+
+
+def _lengths(words: Tensor) -> Tensor:
+    """The place of the last character of each word, from 1; 0 if there is none. (U, num_characters) -> (U,)."""
+    return ((words != 0) * torch.arange(1, words.size(1) + 1)).amax(1)
+
+
+def _groups(lengths: list[int], shortest: int) -> Iterator[tuple[int, int, int]]:
+    """Split words into groups in which none is less than half as long as the longest.
+
+    Args:
+        lengths: in characters, longest first.
+        shortest: fewest characters that a group may be padded to.
+
+    Yields:
+        For each group its first word, its last word + 1, and the length to pad to.
+    """
+    start = 0
+    while start < len(lengths):
+        longest = max(lengths[start], shortest)
+        end = start + 1
+        while end < len(lengths) and (2 * lengths[end] > longest or longest <= _NOT_WORTH_SPLITTING):
+            end += 1
+        yield start, end, longest
+        start = end

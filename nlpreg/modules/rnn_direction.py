@@ -1,0 +1,196 @@
+"""One layer of torch's LSTM, GRU or RNN in one direction over sorted rows; for `torch.compile`, one operator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from nlpreg.modules.sorted_rows import SortedRows
+
+__all__ = ["run_direction", "run_direction_as_operator"]
+
+# B rows, T steps, D and H feature sizes
+
+_KERNELS = {
+    "LSTM": torch._VF.lstm,  # type: ignore[attr-defined]  # torch.nn's own way to its kernels
+    "GRU": torch._VF.gru,  # type: ignore[attr-defined]
+    "RNN_TANH": torch._VF.rnn_tanh,  # type: ignore[attr-defined]
+    "RNN_RELU": torch._VF.rnn_relu,  # type: ignore[attr-defined]
+}
+
+
+def run_direction(
+    mode: str, inputs: Tensor, rows: SortedRows, state: tuple[Tensor, ...], weights: Sequence[Tensor], is_backward: bool
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Run span by span over the rows that are still going.
+
+    Args:
+        mode: the kind of module, as in `nn.RNNBase.mode`.
+        inputs: (B, T, D) sorted.
+        rows: how they are sorted and cut into spans.
+        state: initial states, (1, B, H) each, sorted.
+        weights: of this layer and direction, in the order of `nn.RNNBase`.
+        is_backward: whether to run from the last word of each row to its first.
+
+    Returns:
+        Outputs (B, T, H), and the states (1, B, H) after the last span in which a row took part.
+    """
+    kernel = _KERNELS[mode]
+    has_biases = len(weights) == 4
+    num_rows, num_steps = inputs.size(0), inputs.size(1)
+    if is_backward:
+        inputs = rows.turn(inputs)
+    outputs, ended = [], []
+    for start, end, going in rows.spans:
+        ended.append(tuple(part[:, going:] for part in state))
+        state = tuple(part[:, :going] for part in state)
+        initial = state if mode == "LSTM" else state[0]
+        output, *final = kernel(
+            inputs[:going, start:end], initial, weights, has_biases, 1, 0.0, torch.is_grad_enabled(), False, True
+        )  # fmt: skip
+        state = tuple(final)
+        outputs.append(functional.pad(output, (0, 0, 0, 0, 0, num_rows - going)))
+    ended.append(state)
+    final_states = tuple(torch.cat(parts[::-1], dim=1) for parts in zip(*ended, strict=True))
+    if not outputs:
+        return inputs.new_zeros(num_rows, num_steps, weights[1].size(1)), final_states
+    joined = torch.cat(outputs, dim=1) if len(outputs) > 1 else outputs[0]
+    return rows.turn(joined) if is_backward else joined, final_states
+
+
+def run_direction_as_operator(
+    mode: str,
+    inputs: Tensor,
+    lengths: Tensor,
+    state: tuple[Tensor, ...],
+    weights: Sequence[Tensor],
+    is_backward: bool,
+    is_exact: bool,
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """The same over rows in any order, as an operator that `torch.compile` does not look into.
+
+    Looking into it, the compiler would unroll every step of every length. The price is that the backward pass runs the
+    forward one again.
+
+    Args:
+        mode: the kind of module, as in `nn.RNNBase.mode`.
+        inputs: (B, T, D).
+        lengths: (B,) number of words of each row.
+        state: initial states, (1, B, H) each.
+        weights: of this layer and direction, in the order of `nn.RNNBase`.
+        is_backward: whether to run from the last word of each row to its first.
+        is_exact: whether the final states are wanted.
+
+    Returns:
+        Outputs (B, T, H), zeros at padding, and the final states (1, B, H).
+    """
+    if torch.is_autocast_enabled(inputs.device.type):
+        dtype = torch.get_autocast_dtype(inputs.device.type)
+        inputs, *state_and_weights = (tensor.to(dtype) for tensor in (inputs, *state, *weights))
+        state, weights = tuple(state_and_weights[: len(state)]), state_and_weights[len(state) :]
+    output, *final = _rnn_direction(mode, inputs, lengths, list(state), list(weights), is_backward, is_exact)
+    return output, tuple(final)
+
+
+def _run_unsorted(
+    mode: str,
+    inputs: Tensor,
+    lengths: Tensor,
+    state: list[Tensor],
+    weights: list[Tensor],
+    is_backward: bool,
+    is_exact: bool,
+) -> list[Tensor]:
+    """Output and final states of one direction."""
+    rows = SortedRows(lengths, inputs.size(1), is_exact)
+    output, final = run_direction(
+        mode, rows.sort(inputs), rows, rows.sort_states(state), _in_one_chunk(weights), is_backward
+    )
+    return [rows.restore(output).contiguous(), *rows.restore_states(final)]
+
+
+def _in_one_chunk(weights: list[Tensor]) -> Sequence[Tensor]:
+    """On a GPU, the weights side by side in memory: cuDNN would copy them so, and complain."""
+    if not weights[0].is_cuda:
+        return weights
+    flat = torch.cat([weight.flatten() for weight in weights])
+    parts = flat.split([weight.numel() for weight in weights])
+    return [part.view(weight.shape) for part, weight in zip(parts, weights, strict=True)]
+
+
+_SIGNATURE = "str mode, Tensor inputs, Tensor lengths, Tensor[] state, Tensor[] weights, bool is_backward, bool is_exact"
+
+_rnn_direction = torch.library.custom_op(
+    "nlpreg::rnn_direction", _run_unsorted, mutates_args=(), schema=f"({_SIGNATURE}) -> Tensor[]"
+)
+
+
+@_rnn_direction.register_fake
+def _(mode: str, inputs: Tensor, lengths: Tensor, state: list[Tensor], *_: Any) -> list[Tensor]:
+    output = inputs.new_empty(inputs.size(0), inputs.size(1), state[0].size(2))
+    return [output, *(torch.empty_like(part) for part in state)]
+
+
+def _differentiate(
+    mode: str,
+    inputs: Tensor,
+    lengths: Tensor,
+    state: list[Tensor],
+    weights: list[Tensor],
+    is_backward: bool,
+    is_exact: bool,
+    gradients: list[Tensor],
+) -> list[Tensor]:
+    """Gradients of the inputs, the initial states and the weights, from those of the results."""
+    # Operators run with automatic differentiation switched off.
+    recording = torch._C._SetExcludeDispatchKeyGuard(torch._C.DispatchKey.AutogradFunctionality, False)
+    with recording, torch.enable_grad():
+        leaves = [tensor.detach().requires_grad_() for tensor in (inputs, *state, *weights)]
+        state, weights = leaves[1 : 1 + len(state)], leaves[1 + len(state) :]
+        results = _run_unsorted(mode, leaves[0], lengths, state, weights, is_backward, is_exact)
+        found = torch.autograd.grad(results, leaves, gradients, allow_unused=True, materialize_grads=True)
+    return [gradient.clone(memory_format=torch.contiguous_format) for gradient in found]
+
+
+_rnn_direction_backward = torch.library.custom_op(
+    "nlpreg::rnn_direction_backward",
+    _differentiate,
+    mutates_args=(),
+    schema=f"({_SIGNATURE}, Tensor[] gradients) -> Tensor[]",
+)
+
+
+@_rnn_direction_backward.register_fake
+def _(
+    mode: str, inputs: Tensor, lengths: Tensor, state: list[Tensor], weights: list[Tensor], *_: Any
+) -> list[Tensor]:
+    return [tensor.new_empty(tensor.shape) for tensor in (inputs, *state, *weights)]
+
+
+def _keep_for_backward(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
+    """Keep the arguments: all else is computed again."""
+    ctx.mode, data, lengths, state, weights, ctx.is_backward, ctx.is_exact = inputs
+    ctx.num_states = len(state)
+    ctx.save_for_backward(data, lengths, *state, *weights, *output)
+
+
+def _backward(ctx: Any, gradients: list[Tensor | None]) -> tuple[Any, ...]:
+    """Gradients of all arguments, None where there is none."""
+    inputs, lengths, *others = ctx.saved_tensors
+    results = others[-1 - ctx.num_states :]
+    state, weights = others[: ctx.num_states], others[ctx.num_states : -1 - ctx.num_states]
+    given = [
+        torch.zeros_like(result) if gradient is None else gradient.contiguous()
+        for gradient, result in zip(gradients, results, strict=True)
+    ]
+    found = _rnn_direction_backward(
+        ctx.mode, inputs, lengths, state, weights, ctx.is_backward, ctx.is_exact, given
+    )
+    return None, found[0], None, found[1 : 1 + ctx.num_states], found[1 + ctx.num_states :], None, None
+
+
+_rnn_direction.register_autograd(_backward, setup_context=_keep_for_backward)
