@@ -21,7 +21,7 @@ from nlpreg.common.logging import (
 
 __all__ = ["console", "format_value", "log_to_files", "metrics_block", "prepare_run_logging", "table"]
 
-SPOKEN_LOGGERS = ("nlpreg.commands", "nlpreg.training.callbacks.console_logger", "nlpreg.console")
+SPOKEN_LOGGERS = ("nlpreg.commands", "nlpreg.console")
 """Loggers whose INFO lines are written for people; those of all others need `--verbose`."""
 
 _console_level = logging.INFO

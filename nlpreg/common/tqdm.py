@@ -16,12 +16,14 @@ logger.propagate = False
 
 SECONDS_BETWEEN_LOG_LINES = 10.0
 SECONDS_BETWEEN_REFRESHES = {"terminal": 0.1, "file-friendly": 2.0, "file": 10.0}
+SECONDS_BEFORE_FIRST = {"terminal": 0.3, "file-friendly": 0.0, "file": 10.0}
+"""What is over before then needs no bar."""
 
 
 class Tqdm:
     """Makes progress bars that suit where standard error goes.
 
-    On a terminal the bar stays on one line. With `--file-friendly-logging`, or where standard error is a file or a
+    On a terminal the bar stays on one line, and is gone when it is done. With `--file-friendly-logging`, or where standard error is a file or a
     pipe, each refresh is a line of its own, and refreshes are rarer. Every ten seconds and at the end the bar's text
     also goes to the logger "tqdm", which only log files listen to.
     """
@@ -33,9 +35,12 @@ class Tqdm:
             place = "file-friendly"
         else:
             place = "terminal" if _is_terminal(sys.stderr) else "file"
-        defaults: dict[str, Any] = {"mininterval": SECONDS_BETWEEN_REFRESHES[place]}
+        defaults: dict[str, Any] = {
+            "mininterval": SECONDS_BETWEEN_REFRESHES[place],
+            "delay": SECONDS_BEFORE_FIRST[place],
+        }
         if place == "terminal":
-            defaults["dynamic_ncols"] = True
+            defaults.update(dynamic_ncols=True, leave=False)
         else:
             # tqdm would otherwise look for a place to refresh from a second thread, between our lines
             defaults.update(file=_LinePerRefresh(sys.stderr), maxinterval=max(10.0, defaults["mininterval"]))

@@ -33,10 +33,11 @@ def log_lines():
 def test_on_a_terminal_the_bar_keeps_to_one_line(monkeypatch):
     stderr = Terminal()
     monkeypatch.setattr(sys, "stderr", stderr)
-    for _ in Tqdm.tqdm(range(50), desc="reading", mininterval=0, ncols=60):
+    for _ in Tqdm.tqdm(range(50), desc="reading", mininterval=0, ncols=60, delay=0):
         pass
     text = stderr.getvalue()
-    assert text.count("\n") == 1
+    assert text.count("\n") == 0
+    assert text.endswith(" \r")  # and the line is empty again
     assert text.count("\r") > 10
     assert "reading: 100%" in text
 
@@ -44,7 +45,7 @@ def test_on_a_terminal_the_bar_keeps_to_one_line(monkeypatch):
 def test_in_a_file_each_refresh_is_a_line_and_refreshes_are_rare(monkeypatch):
     stderr = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stderr)
-    bar = Tqdm.tqdm(range(1000), desc="reading")
+    bar = Tqdm.tqdm(range(1000), desc="reading", delay=0)
     assert bar.mininterval == 10.0
     list(bar)
     text = stderr.getvalue()
@@ -65,10 +66,18 @@ def test_file_friendly_logging_writes_lines_even_on_a_terminal(monkeypatch):
 
 def test_the_text_goes_to_the_log_at_the_end(monkeypatch, log_lines):
     monkeypatch.setattr(sys, "stderr", io.StringIO())
-    list(Tqdm.tqdm(range(20), desc="epoch 1", mininterval=0))
+    list(Tqdm.tqdm(range(20), desc="epoch 1", mininterval=0, delay=0))
     assert log_lines
     assert "epoch 1: 100%" in log_lines[-1]
     assert len(log_lines) <= 3
+
+
+@pytest.mark.parametrize("stream", [Terminal, io.StringIO])
+def test_what_is_over_soon_needs_no_bar(monkeypatch, stream):
+    stderr = stream()
+    monkeypatch.setattr(sys, "stderr", stderr)
+    list(Tqdm.tqdm(range(20)))
+    assert stderr.getvalue() == ""
 
 
 def test_lock_is_shared():

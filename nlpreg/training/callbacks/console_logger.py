@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from nlpreg.training.gradient_descent_trainer import GradientDescentTrainer
 
 logger = logging.getLogger(__name__)
+console = logging.getLogger("nlpreg.console")
+"""For the few lines that a person sees even without asking for more."""
 
 _LONGEST_STRING = 20
 _SHOWN_NUMBERS = 6
+_METRICS_IN_A_LINE = 4
 
 
 @TrainerCallback.register("console_logger")
@@ -68,6 +71,7 @@ class ConsoleLoggerCallback(TrainerCallback):
         if is_primary:
             for line in metrics_table(metrics):
                 logger.info("%s", line)
+            console.info("epoch %d/%d: %s", epoch, trainer._num_epochs - 1, epoch_line(metrics))
 
     def wants_batch_metrics(self, trainer: GradientDescentTrainer, is_training: bool) -> bool:
         """Never."""
@@ -77,13 +81,31 @@ class ConsoleLoggerCallback(TrainerCallback):
 def metrics_table(metrics: MetricValues) -> list[str]:
     """The lines of a table of training and validation metrics, sorted by name."""
     training, validation = get_train_and_validation_metrics(metrics)
-    names = sorted(set(training) | set(validation))
+    names = sorted(name for name in {**training, **validation} if not name.endswith("_memory_MB"))
     width = max((len(name) for name in names), default=0)
     lines = [f"{'':{width}}    Training | Validation"]
     for name in names:
         cells = " | ".join(f"{_cell(values.get(name)):>10}" for values in (training, validation))
         lines.append(f"{name:{width}}  {cells}".rstrip())
     return lines
+
+
+def epoch_line(metrics: MetricValues) -> str:
+    """The metrics of an epoch in a line: the first few of training and of validation, and the losses."""
+    parts = []
+    for name, values in zip(
+        ("training", "validation"), get_train_and_validation_metrics(metrics), strict=True
+    ):
+        shown = {
+            key: value
+            for key, value in values.items()
+            if isinstance(value, (int, float)) and not key.startswith("_") and not key.endswith("_memory_MB")
+        }
+        loss = {"loss": shown.pop("loss")} if "loss" in shown else {}
+        few = {**dict(list(shown.items())[:_METRICS_IN_A_LINE]), **loss}
+        if few:
+            parts.append(f"{name} " + ", ".join(f"{key} {value:.4f}" for key, value in few.items()))
+    return "; ".join(parts)
 
 
 def _cell(value: Any) -> str:
