@@ -59,7 +59,8 @@ def clamp_tensor(tensor: Tensor, minimum: float, maximum: float) -> Tensor:
         return tensor.clamp(minimum, maximum)
     coalesced = tensor.coalesce()
     values = coalesced.values().clamp(minimum, maximum)
-    return torch.sparse_coo_tensor(coalesced.indices(), values, coalesced.size()).coalesce()
+    indices, size = coalesced.indices(), coalesced.size()
+    return torch.sparse_coo_tensor(indices, values, size, check_invariants=False).coalesce()
 
 
 def tensors_equal(tensor1: Any, tensor2: Any, tolerance: float = 1e-12) -> bool:

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 # Stands for minus infinity inside the search, so that a path which is not allowed still beats one that does not exist.
+# A tag that is not allowed weighs more than a transition, so that tags forced by the caller stand in any case.
 _FORBIDDEN = -1e30
+_FORBIDDEN_TAG = -1e33
 
 
 def best_paths(
@@ -46,7 +48,7 @@ def best_paths(
     zeros = emissions.new_zeros(num_tags)
     end = zeros if end is None else end.clamp(min=_FORBIDDEN)
     start = zeros if start is None else start.clamp(min=_FORBIDDEN)
-    emissions = emissions.clamp(min=_FORBIDDEN).transpose(0, 1).contiguous()  # (T, B, K)
+    emissions = emissions.clamp(min=_FORBIDDEN_TAG).transpose(0, 1).contiguous()  # (T, B, K)
     transitions = transitions.clamp(min=_FORBIDDEN).contiguous()
     is_real = torch.arange(num_steps, device=device).unsqueeze(1) < lengths  # (T, B)
     completions = _best_completions(emissions, is_real, transitions, end)
