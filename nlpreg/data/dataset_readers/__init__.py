@@ -8,6 +8,7 @@ from nlpreg.data.dataset_readers.conll2003 import Conll2003DatasetReader
 from nlpreg.data.dataset_readers.conllu import ConlluDatasetReader
 from nlpreg.data.dataset_readers.conllu_language_modeling import ConlluLanguageModelingReader
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DatasetReaderInput, WorkerInfo
+from nlpreg.data.dataset_readers.huggingface_datasets import HuggingfaceDatasetsReader
 from nlpreg.data.dataset_readers.interleaving_dataset_reader import InterleavingDatasetReader
 from nlpreg.data.dataset_readers.masked_language_model import MaskedLanguageModelingReader
 from nlpreg.data.dataset_readers.multitask import MultiTaskDatasetReader, MultiTaskReaderShim
@@ -30,6 +31,7 @@ __all__ = [
     "ConlluLanguageModelingReader",
     "DatasetReader",
     "DatasetReaderInput",
+    "HuggingfaceDatasetsReader",
     "InterleavingDatasetReader",
     "MaskedLanguageModelingReader",
     "MultiTaskDatasetReader",

@@ -1,0 +1,206 @@
+"""Data sets of the Hugging Face hub, and local parquet, arrow, JSON and CSV files."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.optional import optional
+from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
+from nlpreg.data.dataset_readers.dataset_utils.tokenizing import text_field_of, words_or_tokens
+from nlpreg.data.dataset_readers.text_file_reader import set_token_indexers
+from nlpreg.data.fields.field import Field
+from nlpreg.data.fields.label_field import LabelField
+from nlpreg.data.fields.metadata_field import MetadataField
+from nlpreg.data.fields.sequence_label_field import SequenceLabelField
+from nlpreg.data.fields.text_field import TextField
+from nlpreg.data.instance import Instance
+from nlpreg.data.token_indexers.single_id_token_indexer import SingleIdTokenIndexer
+from nlpreg.data.token_indexers.token_indexer import TokenIndexer
+from nlpreg.data.tokenizers.spacy_tokenizer import SpacyTokenizer
+from nlpreg.data.tokenizers.tokenizer import Tokenizer
+
+FILE_FORMATS = ("arrow", "csv", "json", "parquet", "text")
+ROWS_AT_ONCE = 1000
+
+
+@DatasetReader.register("huggingface_datasets")
+class HuggingfaceDatasetsReader(DatasetReader):
+    """Reads tables by the package `datasets`, and makes fields of their columns.
+
+    With the name of a data set, the data path is a split, such as `train` or `validation[:10%]`; with the name of a file
+    format, it is a file, a pattern or a list of files. Each mapping below goes from the name of a field to that of a
+    column. Classes that the data set keeps as numbers with names become their names; a class of -1 is left out.
+
+    Args:
+        dataset: name of a data set on the hub, a folder written by `save_to_disk`, or a format of local files: "arrow",
+            "csv", "json", "parquet", "text".
+        texts: columns that hold text, which the tokenizer splits; `{"tokens": "text"}` if neither this nor `words` is
+            given.
+        words: columns that hold lists of words.
+        labels: columns that hold a class.
+        tags: columns that hold a tag for each word of the first field of `words`.
+        metadata: columns that should travel along as they are.
+        config_name: which of its configurations, if the data set has several.
+        tokenizer: splits `texts`; spaCy's unless given, so name one ("whitespace") where spaCy is not wanted.
+        token_indexers: the indexers of all texts; single ids under the name "tokens" unless given.
+        load_arguments: further arguments of `datasets.load_dataset`, such as `streaming` or `revision`.
+        max_instances: read at most this many instances, counted over all processes together.
+        serialization_dir: folder of the training run.
+
+    Raises:
+        ImportError: (when reading) the package is not installed.
+        ConfigurationError: a column does not exist; tags without words.
+    """
+
+    def __init__(
+        self,
+        dataset: str,
+        texts: dict[str, str] | None = None,
+        words: dict[str, str] | None = None,
+        labels: dict[str, str] | None = None,
+        tags: dict[str, str] | None = None,
+        metadata: dict[str, str] | None = None,
+        config_name: str | None = None,
+        tokenizer: Tokenizer | None = None,
+        token_indexers: dict[str, TokenIndexer] | None = None,
+        load_arguments: dict[str, Any] | None = None,
+        max_instances: int | None = None,
+        serialization_dir: str | None = None,
+    ) -> None:
+        super().__init__(
+            max_instances=max_instances,
+            manual_distributed_sharding=True,
+            manual_multiprocess_sharding=True,
+            serialization_dir=serialization_dir,
+        )
+        if tags and not words:
+            raise ConfigurationError("huggingface_datasets: tags need words: say which column holds them")
+        self._dataset = dataset
+        self._texts = texts if texts is not None or words else {"tokens": "text"}
+        self._words = words or {}
+        self._labels = labels or {}
+        self._tags = tags or {}
+        self._metadata = metadata or {}
+        self._config_name = config_name
+        self._tokenizer = (tokenizer or SpacyTokenizer()) if self._texts else None
+        self._token_indexers = token_indexers or {"tokens": SingleIdTokenIndexer()}
+        self._load_arguments = load_arguments or {}
+
+    def text_to_instance(self, inputs: Mapping[str, Any] | str | list[Any]) -> Instance:
+        """A row as an instance.
+
+        Args:
+            inputs: values by column, of which those of labels and tags may be missing; or the text of the first field of
+                `texts`; or the words, or tokens, of the first field of `words`.
+        """
+        if isinstance(inputs, str):
+            inputs = {next(iter((self._texts or {"": "text"}).values())): inputs}
+        elif not isinstance(inputs, Mapping):
+            inputs = {next(iter(self._words.values())): inputs}
+        fields: dict[str, Field[Any]] = {}
+        for name, column in (self._texts or {}).items():
+            assert self._tokenizer is not None
+            if column in inputs:
+                fields[name] = text_field_of(words_or_tokens(self._tokenizer, inputs[column]))
+        for name, column in self._words.items():
+            if column in inputs:
+                fields[name] = text_field_of(inputs[column])
+        for name, column in self._tags.items():
+            if column in inputs:
+                words = fields[next(iter(self._words))]
+                assert isinstance(words, TextField)
+                fields[name] = SequenceLabelField(inputs[column], words)
+        for name, column in self._labels.items():
+            if inputs.get(column, -1) not in (None, -1):
+                fields[name] = LabelField(str(inputs[column]))
+        for name, column in self._metadata.items():
+            fields[name] = MetadataField(inputs.get(column))
+        return Instance(fields)
+
+    def apply_token_indexers(self, instance: Instance) -> None:
+        """Give all texts their indexers."""
+        for name in (*(self._texts or {}), *self._words):
+            if name in instance.fields:
+                set_token_indexers(instance.fields[name], self._token_indexers)
+
+    def _read(self, file_path: Any) -> Iterator[Instance]:
+        table = self._load(file_path)
+        used = [*(self._texts or {}).values(), *self._words.values(), *self._tags.values()]
+        used += [*self._labels.values(), *self._metadata.values()]
+        if table.column_names is not None:  # a stream may not know them yet
+            _check_columns(f"{self._dataset} ({file_path})", used, table.column_names)
+        names_of = {
+            column: _names(feature) for column, feature in (table.features or {}).items() if column in used
+        }
+        for row in self._rows(table):
+            yield self.text_to_instance(
+                {
+                    column: names_of.get(column, _same)(value)
+                    for column, value in row.items()
+                    if column in used
+                }
+            )
+
+    def _load(self, file_path: Any) -> Any:
+        datasets = optional("datasets", extra="datasets")
+        if self._dataset in FILE_FORMATS:
+            files = _files(file_path)
+            return datasets.load_dataset(
+                self._dataset, data_files=files, split="train", **self._load_arguments
+            )
+        if os.path.exists(os.path.join(self._dataset, "dataset_dict.json")):
+            return datasets.load_from_disk(self._dataset)[str(file_path)]
+        if os.path.exists(os.path.join(self._dataset, "dataset_info.json")):
+            return datasets.load_from_disk(self._dataset)
+        return datasets.load_dataset(
+            self._dataset, self._config_name, split=str(file_path), **self._load_arguments
+        )
+
+    def _rows(self, table: Any) -> Iterator[dict[str, Any]]:
+        """The rows that belong to this process."""
+        if not hasattr(table, "select"):  # a stream
+            yield from self._every_nth(table, for_ranks=True, for_workers=True)
+            return
+        mine = list(self._every_nth(range(len(table)), for_ranks=True, for_workers=True))
+        for batch in table.select(mine).iter(ROWS_AT_ONCE):
+            for values in zip(*batch.values(), strict=True):
+                yield dict(zip(batch, values, strict=True))
+
+
+def _files(path: Any) -> list[str]:
+    paths = path if isinstance(path, (list, tuple)) else [path]
+    files: list[str] = []
+    for one in map(os.fspath, paths):
+        found = sorted(glob.glob(one, recursive=True)) if "://" not in one else [one]
+        if not found:
+            raise FileNotFoundError(f"{one}: no such file (looked for from {os.getcwd()})")
+        files += found
+    return files
+
+
+def _check_columns(what: str, wanted: list[str], known: list[str]) -> None:
+    for column in wanted:
+        if column not in known:
+            raise ConfigurationError(
+                f'{what}: expected a column "{column}", got the columns {", ".join(known)}'
+            )
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _names(feature: Any) -> Callable[[Any], Any]:
+    """What turns the values of a column into what instances hold: numbers of named classes into the names."""
+    inner = getattr(feature, "feature", feature[0] if isinstance(feature, list) else None)
+    names = getattr(feature, "names", None)
+    if names is not None:
+        return lambda number: names[number] if number is not None and number >= 0 else None
+    inner_names = getattr(inner, "names", None)
+    if inner_names is not None:
+        return lambda numbers: [inner_names[number] for number in numbers]
+    return _same

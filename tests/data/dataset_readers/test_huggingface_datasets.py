@@ -1,0 +1,111 @@
+import itertools
+import sys
+
+import pytest
+
+from nlpreg.common import Params
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.data.dataset_readers import DatasetReader, HuggingfaceDatasetsReader
+from nlpreg.data.dataset_readers.dataset_reader import DistributedInfo, WorkerInfo
+from nlpreg.data.tokenizers import Token
+
+ROWS = {"text": ["schön ist das", "a b", "c"], "label": ["pos", "neg", "pos"], "extra": [1, 2, 3]}
+
+
+@pytest.fixture
+def datasets(tmp_path, monkeypatch):
+    package = pytest.importorskip("datasets")
+    monkeypatch.setattr(package.config, "HF_DATASETS_CACHE", tmp_path / "hf-cache")
+    package.disable_progress_bars()
+    return package
+
+
+def make(**config):
+    return DatasetReader.from_params(
+        Params({"type": "huggingface_datasets", "tokenizer": "whitespace", **config})
+    )
+
+
+def write(datasets, rows, path):
+    table = datasets.Dataset.from_dict(rows)
+    getattr(table, {"parquet": "to_parquet", "jsonl": "to_json", "csv": "to_csv"}[path.suffix[1:]])(str(path))
+    return str(path)
+
+
+@pytest.mark.parametrize(("format_", "suffix"), [("parquet", "parquet"), ("json", "jsonl"), ("csv", "csv")])
+def test_local_files(datasets, tmp_path, format_, suffix):
+    path = write(datasets, ROWS, tmp_path / f"data.{suffix}")
+    reader = make(dataset=format_, labels={"label": "label"}, metadata={"about": "extra"})
+    instances = list(reader.read(path))
+    assert [i["tokens"].human_readable_repr() for i in instances] == [
+        ["schön", "ist", "das"],
+        ["a", "b"],
+        ["c"],
+    ]
+    assert [i["label"].label for i in instances] == ["pos", "neg", "pos"]
+    assert [i["about"].metadata for i in instances] == [1, 2, 3]
+    assert instances[0]["tokens"].token_indexers is reader._token_indexers
+
+
+def test_saved_tables_with_named_classes_and_tags(datasets, tmp_path):
+    features = datasets.Features(
+        {
+            "words": datasets.Sequence(datasets.Value("string")),
+            "ner": datasets.Sequence(datasets.ClassLabel(names=["O", "B-LOC"])),
+            "kind": datasets.ClassLabel(names=["news", "fiction"]),
+        }
+    )
+    rows = {"words": [["in", "Oslo"], ["nö"]], "ner": [[0, 1], [0]], "kind": [1, -1]}
+    table = datasets.Dataset.from_dict(rows, features=features)
+    datasets.DatasetDict({"train": table}).save_to_disk(str(tmp_path / "saved"))
+    reader = make(
+        dataset=str(tmp_path / "saved"),
+        words={"tokens": "words"},
+        tags={"tags": "ner"},
+        labels={"kind": "kind"},
+    )
+    one, two = reader.read("train")
+    assert one["tags"].labels == ["O", "B-LOC"]
+    assert one["kind"].label == "fiction"
+    assert "kind" not in two.fields
+    table.save_to_disk(str(tmp_path / "single"))
+    assert len(list(make(dataset=str(tmp_path / "single"), words={"tokens": "words"}).read("any"))) == 2
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_processes_share_the_rows(datasets, tmp_path, streaming):
+    words = [f"w{i}" for i in range(11)]
+    path = write(datasets, {"text": words}, tmp_path / "data.parquet")
+    found = []
+    for rank, worker in itertools.product(range(2), range(2)):
+        reader = make(dataset="parquet", load_arguments={"streaming": streaming})
+        reader._set_distributed_info(DistributedInfo(2, rank))
+        reader._set_worker_info(WorkerInfo(2, worker))
+        found += [instance["tokens"].human_readable_repr()[0] for instance in reader.read(path)]
+    assert sorted(found) == sorted(words)
+    assert len(list(make(dataset="parquet", max_instances=4).read([path]))) == 4
+
+
+def test_errors(datasets, tmp_path):
+    path = write(datasets, ROWS, tmp_path / "data.parquet")
+    with pytest.raises(
+        ConfigurationError, match='expected a column "body", got the columns text, label, extra'
+    ):
+        list(make(dataset="parquet", texts={"tokens": "body"}).read(path))
+    with pytest.raises(FileNotFoundError, match=r"absent\.parquet: no such file"):
+        list(make(dataset="parquet").read(str(tmp_path / "absent.parquet")))
+    with pytest.raises(ConfigurationError, match="tags need words"):
+        make(dataset="parquet", tags={"tags": "ner"})
+
+
+def test_instances_for_predictors():
+    assert make(dataset="x").text_to_instance("a b")["tokens"].human_readable_repr() == ["a", "b"]
+    tagger = make(dataset="x", words={"tokens": "w"}, tags={"tags": "t"})
+    assert tagger.text_to_instance([Token("a"), Token("b")])["tokens"].human_readable_repr() == ["a", "b"]
+    assert set(tagger.text_to_instance(["a"]).fields) == {"tokens"}
+
+
+def test_without_the_package_the_error_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(ImportError, match=r"nlpreg\[datasets\]"):
+        list(HuggingfaceDatasetsReader("x", words={"tokens": "w"}).read("train"))
