@@ -22,6 +22,7 @@ from nlpreg.commands.run_process import (
 from nlpreg.commands.train_model import TrainModel
 from nlpreg.common import logging as common_logging
 from nlpreg.common.annotations import plain
+from nlpreg.common.logging import release_global_logging
 from nlpreg.common.params import Params
 from nlpreg.models.archival import load_archive, verify_include_in_archive
 from nlpreg.models.model import Model
@@ -162,10 +163,10 @@ def _train(
             train_loop = run_process(params, options)
     if options.dry_run:
         logger.info("dry run: everything could be built; nothing was trained")
-        return None
-    if place is None or place.local_rank == 0:
+    elif place is None or place.local_rank == 0:
         pack_and_report(options)
-    if return_model is False:
+    release_global_logging()  # after an error it stays, so that the log can have the traceback
+    if options.dry_run or return_model is False:
         return None
     if train_loop is not None:
         return train_loop.model
