@@ -1,0 +1,212 @@
+import itertools
+
+import pytest
+import torch
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.params import Params
+from nlpreg.models.model import Model
+from nlpreg.modules.conditional_random_field import (
+    ConditionalRandomFieldWeightEmission,
+    ConditionalRandomFieldWeightLannoy,
+    ConditionalRandomFieldWeightTrans,
+)
+
+LENGTHS = [4, 2, 1]
+
+
+def make_tagger(vocab, **arguments):
+    torch.manual_seed(0)
+    config = {
+        "type": "crf_tagger",
+        "text_field_embedder": {"token_embedders": {"tokens": {"type": "embedding", "embedding_dim": 5}}},
+        "encoder": {"type": "lstm", "input_size": 5, "hidden_size": 3, "bidirectional": True},
+        **arguments,
+    }
+    return Model.from_params(Params(config), vocab=vocab)
+
+
+def path_score(tagger, logits, path):
+    crf = tagger.crf
+    score = crf.start_transitions[path[0]] + crf.end_transitions[path[-1]]
+    score = score + sum(logits[position, tag] for position, tag in enumerate(path))
+    return score + sum(crf.transitions[a, b] for a, b in itertools.pairwise(path))
+
+
+def all_scores(tagger, logits):
+    paths = list(itertools.product(range(logits.size(1)), repeat=logits.size(0)))
+    return paths, torch.stack([path_score(tagger, logits, path) for path in paths])
+
+
+def test_loss_and_best_paths_against_all_paths(tag_vocab, tokens, tags):
+    tagger = make_tagger(tag_vocab, top_k=3)
+    output = tagger(tokens, tags)
+    log_likelihood = 0.0
+    for row, length in enumerate(LENGTHS):
+        logits = output["logits"][row, :length]
+        paths, scores = all_scores(tagger, logits)
+        log_likelihood += path_score(tagger, logits, tags[row, :length].tolist()) - scores.logsumexp(0)
+        best = scores.topk(3)
+        assert output["tags"][row] == list(paths[best.indices[0]])
+        for (found, score), index, expected in zip(
+            output["top_k_tags"][row], best.indices, best.values, strict=True
+        ):
+            assert found == list(paths[index])
+            assert float(score) == pytest.approx(expected.item(), rel=1e-5)
+    torch.testing.assert_close(output["loss"], -log_likelihood)
+    assert set(output) == {"logits", "mask", "tags", "top_k_tags", "loss"}
+
+
+def test_gradient_reaches_every_part(tag_vocab, tokens, tags):
+    tagger = make_tagger(
+        tag_vocab, feedforward={"input_dim": 6, "num_layers": 1, "hidden_dims": 4, "activations": "tanh"}
+    )
+    tagger(tokens, tags)["loss"].backward()
+    for name, parameter in tagger.named_parameters():
+        if parameter.requires_grad:
+            assert parameter.grad is not None and parameter.grad.any(), name
+
+
+def test_names_of_the_weights(tag_vocab):
+    tagger = make_tagger(
+        tag_vocab,
+        feedforward={"input_dim": 6, "num_layers": 1, "hidden_dims": 4, "activations": "tanh"},
+        label_weights={"O": 0.5},
+    )
+    names = {
+        name for name in tagger.state_dict() if not name.startswith(("text_field_embedder.", "encoder."))
+    }
+    assert names == {
+        "_feedforward._linear_layers.0.weight",
+        "_feedforward._linear_layers.0.bias",
+        "tag_projection_layer._module.weight",
+        "tag_projection_layer._module.bias",
+        "crf.transitions",
+        "crf._constraint_mask",
+        "crf.start_transitions",
+        "crf.end_transitions",
+        "crf.label_weights",
+    }
+    without = make_tagger(tag_vocab, include_start_end_transitions=False).state_dict()
+    assert "crf.start_transitions" not in without
+
+
+def test_constrained_decoding_keeps_to_the_encoding(tag_vocab, tokens):
+    for seed in range(5):
+        tagger = make_tagger(tag_vocab, label_encoding="BIO")
+        torch.manual_seed(seed)
+        torch.nn.init.normal_(tagger.tag_projection_layer._module.weight, std=5.0)
+        output = tagger.make_output_human_readable(tagger(tokens))
+        for path in output["tags"]:
+            for before, after in itertools.pairwise(["O", *path]):
+                assert after[0] != "I" or before[1:] == after[1:]
+
+
+def test_readable_outputs(tag_vocab, tokens):
+    tagger = make_tagger(tag_vocab, top_k=2)
+    output = tagger(tokens, metadata=[{"words": ["w"] * n} for n in LENGTHS])
+    ids = output["tags"]
+    readable = tagger.make_output_human_readable(output)
+    assert [len(path) for path in readable["tags"]] == LENGTHS
+    assert readable["tags"][0] == [tag_vocab.get_token_from_index(tag, "labels") for tag in ids[0]]
+    for path, best in zip(readable["tags"], readable["top_k_tags"], strict=True):
+        assert best[0]["tags"] == path
+        assert best[0]["score"] >= best[1]["score"]
+        assert isinstance(best[0]["score"], float)
+    assert readable["words"][1] == ["w", "w"]
+
+
+def test_metrics_show_the_paths_found(tag_vocab, tokens, tags):
+    tagger = make_tagger(tag_vocab, label_encoding="BIO", verbose_metrics=True)
+    output = tagger(tokens, tags)
+    right = [
+        found == gold
+        for row, length in enumerate(LENGTHS)
+        for found, gold in zip(output["tags"][row], tags[row, :length].tolist(), strict=True)
+    ]
+    metrics = tagger.get_metrics(reset=True)
+    assert metrics["accuracy"] == pytest.approx(sum(right) / len(right))
+    assert "f1-measure-PER" in metrics and "f1-measure-overall" in metrics
+    assert "O-precision" not in metrics
+
+
+def test_verbose_metrics_of_tags_without_spans(tag_vocab, tokens, tags):
+    tagger = make_tagger(tag_vocab, verbose_metrics=True)
+    tagger(tokens, tags)
+    metrics = tagger.get_metrics()
+    assert {"O-precision", "B-PER-recall", "I-LOC-fscore", "micro-fscore", "macro-recall"} <= set(metrics)
+    plain = make_tagger(tag_vocab)
+    plain(tokens, tags)
+    assert set(plain.get_metrics()) == {"accuracy", "accuracy3"}
+
+
+def test_outside_tags_may_be_left_out_of_the_loss(tag_vocab, tokens, tags):
+    by_argument, by_config = make_tagger(tag_vocab), make_tagger(tag_vocab, ignore_loss_on_o_tags=True)
+    with_argument = by_argument(tokens, tags, ignore_loss_on_o_tags=True)
+    torch.testing.assert_close(with_argument["loss"], by_config(tokens, tags)["loss"])
+    plain = by_argument(tokens, tags)
+    torch.testing.assert_close(by_config(tokens, tags, ignore_loss_on_o_tags=False)["loss"], plain["loss"])
+    assert with_argument["loss"] != plain["loss"]
+    expected = -by_argument.crf(plain["logits"], tags, plain["mask"] & (tags != 0))
+    torch.testing.assert_close(with_argument["loss"], expected)
+
+
+@pytest.mark.parametrize(
+    "strategy,crf",
+    [
+        (None, ConditionalRandomFieldWeightEmission),
+        ("emission", ConditionalRandomFieldWeightEmission),
+        ("emission_transition", ConditionalRandomFieldWeightTrans),
+        ("lannoy", ConditionalRandomFieldWeightLannoy),
+    ],
+)
+def test_label_weights(tag_vocab, tokens, tags, strategy, crf):
+    tagger = make_tagger(tag_vocab, label_weights={"I-LOC": 3, "O": 0.5}, weight_strategy=strategy)
+    assert type(tagger.crf) is crf
+    assert tagger.label_weights == [0.5, 1.0, 1.0, 1.0, 3.0]
+    tagger(tokens, tags)["loss"].backward()
+
+
+def test_other_fields_of_an_instance_do_no_harm(tag_vocab, tokens, tags):
+    output = make_tagger(tag_vocab)(tokens=tokens, tags=tags, pos_tags=tags)
+    assert output["loss"] > 0
+
+
+def test_one_word_alone_and_a_sentence_without_words(tag_vocab):
+    tagger = make_tagger(tag_vocab)
+    output = tagger(
+        {"tokens": {"tokens": torch.tensor([[5, 0], [0, 0]])}}, torch.zeros(2, 2, dtype=torch.long)
+    )
+    assert [len(path) for path in output["tags"]] == [1, 0]
+
+
+def test_bad_configs(tag_vocab):
+    bad = [
+        ({"constrain_crf_decoding": True}, "constrain_crf_decoding needs model.label_encoding"),
+        ({"calculate_span_f1": True}, "calculate_span_f1 needs model.label_encoding"),
+        ({"label_weights": {"X": 2.0}}, "'X' is not in the vocabulary's namespace 'labels'"),
+        ({"weight_strategy": "lannoy"}, "weight_strategy needs model.label_weights"),
+        ({"weight_strategy": "heavy", "label_weights": {}}, "weight_strategy"),
+        (
+            {"encoder": {"type": "lstm", "input_size": 7, "hidden_size": 3}},
+            "the input of encoder has width 7",
+        ),
+        (
+            {"feedforward": {"input_dim": 7, "num_layers": 1, "hidden_dims": 4, "activations": "tanh"}},
+            "the input of feedforward has width 7",
+        ),
+    ]
+    for arguments, message in bad:
+        with pytest.raises(ConfigurationError, match=message):
+            make_tagger(tag_vocab, **arguments)
+
+
+def test_it_learns(tag_vocab, tokens, tags):
+    tagger = make_tagger(tag_vocab, dropout=0.1)
+    optimizer = torch.optim.Adam(tagger.parameters(), lr=0.05)
+    for _ in range(60):
+        optimizer.zero_grad()
+        tagger(tokens, tags)["loss"].backward()
+        optimizer.step()
+    found = tagger.eval()(tokens)["tags"]
+    assert found == [tags[row, :length].tolist() for row, length in enumerate(LENGTHS)]

@@ -1,0 +1,171 @@
+import pytest
+import torch
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.params import Params
+from nlpreg.data.batch import Batch
+from nlpreg.data.dataset_readers import DatasetReader
+from nlpreg.data.vocabulary import Vocabulary
+from nlpreg.models.model import Model
+from nlpreg.models.simple_tagger import SimpleTagger
+from nlpreg.training.metrics import load_metrics_state_dict, metrics_state_dict
+
+
+def make_tagger(vocab, encoder_input=5, **arguments):
+    torch.manual_seed(0)
+    config = {
+        "type": "simple_tagger",
+        "text_field_embedder": {"token_embedders": {"tokens": {"type": "embedding", "embedding_dim": 5}}},
+        "encoder": {"type": "lstm", "input_size": encoder_input, "hidden_size": 3, "bidirectional": True},
+        **arguments,
+    }
+    return Model.from_params(Params(config), vocab=vocab)
+
+
+def test_loss_is_the_mean_over_sentences_of_the_mean_over_words(tag_vocab, tokens, tags):
+    tagger = make_tagger(tag_vocab)
+    output = tagger(tokens, tags)
+    log_probabilities = output["logits"].log_softmax(-1)
+    by_sentence = [
+        -sum(log_probabilities[row, position, tags[row, position]] for position in range(length)) / length
+        for row, length in enumerate([4, 2, 1])
+    ]
+    torch.testing.assert_close(output["loss"], sum(by_sentence) / 3)
+    torch.testing.assert_close(output["class_probabilities"], output["logits"].softmax(-1))
+    assert set(output) == {"logits", "class_probabilities", "loss"}
+
+
+def test_names_of_the_weights(tag_vocab):
+    names = set(make_tagger(tag_vocab).state_dict())
+    assert {
+        "text_field_embedder.token_embedder_tokens.weight",
+        "encoder._module.weight_ih_l0_reverse",
+    } < names
+    assert {name for name in names if not name.startswith(("text_field_embedder.", "encoder."))} == {
+        "tag_projection_layer._module.weight",
+        "tag_projection_layer._module.bias",
+    }
+
+
+def test_without_gold_tags(tag_vocab, tokens):
+    output = make_tagger(tag_vocab)(tokens, metadata=[{"words": ["a"] * n} for n in (4, 2, 1)])
+    assert set(output) == {"logits", "class_probabilities", "words"}
+    assert output["words"][1] == ["a", "a"]
+
+
+def test_tags_as_strings(tag_vocab, tokens):
+    tagger = make_tagger(tag_vocab)
+    output = tagger.make_output_human_readable(tagger(tokens))
+    best = output["logits"].argmax(-1)
+    for row, names in enumerate(output["tags"]):
+        assert [tag_vocab.get_token_index(name, "labels") for name in names] == best[row].tolist()
+
+
+def test_metrics(tag_vocab, tokens, tags):
+    tagger = make_tagger(tag_vocab)
+    output = tagger(tokens, tags)
+    mask = tokens["tokens"]["tokens"] > 0
+    right = output["logits"].argmax(-1) == tags
+    among_three = (output["logits"].topk(3).indices == tags.unsqueeze(-1)).any(-1)
+    assert tagger.get_metrics(reset=True) == {
+        "accuracy": pytest.approx(right[mask].double().mean().item()),
+        "accuracy3": pytest.approx(among_three[mask].double().mean().item()),
+    }
+    assert tagger.get_metrics() == {"accuracy": 0.0, "accuracy3": 0.0}
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_span_metrics(tag_vocab, tokens, tags, verbose):
+    tagger = make_tagger(tag_vocab, label_encoding="BIO", verbose_metrics=verbose)
+    tagger(tokens, tags)
+    names = set(tagger.get_metrics())
+    overall = {"accuracy", "accuracy3", "precision-overall", "recall-overall", "f1-measure-overall"}
+    assert names == overall | (
+        {f"{kind}-{label}" for kind in ("precision", "recall", "f1-measure") for label in ("PER", "LOC")}
+        if verbose
+        else set()
+    )
+
+
+def test_encoding_without_span_metrics(tag_vocab, tokens, tags):
+    tagger = make_tagger(tag_vocab, label_encoding="BIO", calculate_span_f1=False)
+    tagger(tokens, tags)
+    assert set(tagger.get_metrics()) == {"accuracy", "accuracy3"}
+
+
+def test_outside_tags_may_be_left_out_of_the_loss(tag_vocab, tokens, tags):
+    tagger = make_tagger(tag_vocab)
+    output = tagger(tokens, tags, ignore_loss_on_o_tags=True)
+    log_probabilities = output["logits"].log_softmax(-1)
+    first = -(log_probabilities[0, 0, 1] + log_probabilities[0, 1, 2] + log_probabilities[0, 3, 3]) / 3
+    expected = (first - log_probabilities[1, 1, 1] - log_probabilities[2, 0, 3]) / 3
+    torch.testing.assert_close(output["loss"], expected)
+
+
+def test_padding_changes_nothing(tag_vocab, tokens, tags):
+    tagger = make_tagger(tag_vocab)
+    wide = {"tokens": {"tokens": torch.nn.functional.pad(tokens["tokens"]["tokens"], (0, 3))}}
+    first, second = tagger(tokens, tags), tagger(wide, torch.nn.functional.pad(tags, (0, 3)))
+    torch.testing.assert_close(first["loss"], second["loss"])
+
+
+def test_metrics_go_on_in_another_model(tag_vocab, tokens, tags):
+    first, second = (make_tagger(tag_vocab, label_encoding="BIO") for _ in range(2))
+    first(tokens, tags)
+    load_metrics_state_dict(second, metrics_state_dict(first))
+    for tagger in (first, second):
+        tagger(tokens, tags.flip(0))
+    assert first.get_metrics() == second.get_metrics()
+
+
+def test_bad_configs(tag_vocab):
+    with pytest.raises(ConfigurationError, match="output of text_field_embedder has width 5"):
+        make_tagger(tag_vocab, encoder_input=6)
+    with pytest.raises(ConfigurationError, match="calculate_span_f1 needs model.label_encoding"):
+        make_tagger(tag_vocab, calculate_span_f1=True)
+    with pytest.raises(ConfigurationError, match="label_encoding"):
+        make_tagger(tag_vocab, label_encoding="IOB")
+
+
+@pytest.mark.parametrize("characters", [False, True])
+def test_it_learns_the_sentences_of_the_tutorial(tmp_path, characters):
+    (tmp_path / "train.txt").write_text(
+        "The###DET dog###NN ate###V the###DET apple###NN\nEverybody###NN read###V that###DET book###NN\n"
+    )
+    indexers = {"tokens": {"type": "single_id"}}
+    embedders = {"tokens": {"type": "embedding", "embedding_dim": 6}}
+    if characters:
+        indexers["token_characters"] = {"type": "characters", "min_padding_length": 3}
+        embedders["token_characters"] = {
+            "type": "character_encoding",
+            "embedding": {"embedding_dim": 4, "vocab_namespace": "token_characters"},
+            "encoder": {"type": "lstm", "input_size": 4, "hidden_size": 3},
+        }
+    reader = DatasetReader.from_params(
+        Params({"type": "sequence_tagging", "token_delimiter": " ", "token_indexers": indexers})
+    )
+    instances = list(reader.read(str(tmp_path / "train.txt")))
+    vocab = Vocabulary.from_instances(instances)
+    torch.manual_seed(1)
+    width = 9 if characters else 6
+    tagger = SimpleTagger.from_params(
+        Params(
+            {
+                "text_field_embedder": {"token_embedders": embedders},
+                "encoder": {"type": "lstm", "input_size": width, "hidden_size": 6},
+            }
+        ),
+        vocab=vocab,
+    )
+    batch = Batch(instances)
+    batch.index_instances(vocab)
+    tensors = batch.as_tensor_dict()
+    optimizer = torch.optim.SGD(tagger.parameters(), lr=1.0)
+    for _ in range(150):
+        optimizer.zero_grad()
+        tagger(**tensors)["loss"].backward()
+        optimizer.step()
+    outputs = tagger.eval().forward_on_instances(instances)
+    assert outputs[0]["tags"] == ["DET", "NN", "V", "DET", "NN"]
+    assert outputs[1]["tags"][:4] == ["NN", "V", "DET", "NN"]
+    assert outputs[1]["words"] == ["Everybody", "read", "that", "book"]
