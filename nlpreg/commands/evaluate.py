@@ -222,6 +222,8 @@ def _data_loader(archive: Archive, data: Any, batch_size: int | None) -> DataLoa
     config = archive.config.duplicate()
     key = "validation_data_loader" if config.get("validation_data_loader") is not None else "data_loader"
     params = config.pop(key)
+    if "shuffle" in params:
+        params["shuffle"] = False  # so that predictions come in the order of the input
     if batch_size is not None:
         if "batch_sampler" in params:
             params["batch_sampler"]["batch_size"] = batch_size

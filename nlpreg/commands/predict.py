@@ -205,8 +205,9 @@ class PredictManager:
         """Batches of inputs, as JSON, and their predictions."""
         from nlpreg.common.util import lazy_groups_of
 
-        for group in lazy_groups_of(_lines(self._input_file), self._batch_size):
-            inputs = [self._parsed(place, line) for place, line in group]
+        name = "standard input" if self._input_file == "-" else self._input_file
+        for group in lazy_groups_of(_lines(self._input_file, name), self._batch_size):
+            inputs = [self._parsed(f"{name}, line {number}", line) for number, line in group]
             try:
                 if len(inputs) == 1:
                     predictions = [self._predictor.predict_json(inputs[0])]
@@ -214,9 +215,8 @@ class PredictManager:
                     predictions = self._predictor.predict_batch_json(inputs)
             except ConfigurationError as error:
                 first, last = group[0][0], group[-1][0]
-                raise ConfigurationError(
-                    f"{first}{f' to {last}' if last != first else ''}: {error}"
-                ) from error
+                place = f"line {first}" + (f" to {last}" if last != first else "")
+                raise ConfigurationError(f"{name}, {place}: {error}") from error
             yield [json.dumps(value) for value in inputs], predictions
 
     def _instances(self) -> Iterator[tuple[Sequence[str], Sequence[JsonDict]]]:
@@ -261,27 +261,24 @@ def _reader_for_head(reader: DatasetReader, head: str | None) -> DatasetReader:
     return readers[head]
 
 
-def _lines(input_file: str) -> Iterator[tuple[str, str]]:
-    """(place, line) for the lines of a file or of standard input that are not blank."""
+def _lines(input_file: str, name: str) -> Iterator[tuple[int, str]]:
+    """(number, line) for the lines of a file or of standard input that are not blank."""
     with contextlib.ExitStack() as stack:
         if input_file == "-":
-            name = "standard input"
             file: Any = getattr(sys.stdin, "buffer", sys.stdin)
         else:
             from nlpreg.common.file_utils import open_compressed
 
-            name = input_file
             file = stack.enter_context(open_compressed(input_file, "rb"))
         for number, raw in enumerate(file, 1):
-            place = f"{name}, line {number}"
             try:
                 line = raw if isinstance(raw, str) else raw.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError as error:
                 raise ConfigurationError(
-                    f"{place}: this is not UTF-8 ({error}); convert the file first"
+                    f"{name}, line {number}: this is not UTF-8 ({error}); convert the file first"
                 ) from error
             if line.strip():
-                yield place, line
+                yield number, line
 
 
 @contextlib.contextmanager

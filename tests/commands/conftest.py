@@ -21,15 +21,14 @@ everybody###PRON slept###VERB
 SENTENCES = "the dog ate the apple\neverybody read that book\na cat slept\ndogs bark\nthe cat read a book\n"
 
 
-@pytest.fixture
-def tagger(tmp_path: Path) -> dict[str, Any]:
-    """The config of a tagger, its data in the test's folder."""
-    (tmp_path / "train.txt").write_text(TRAINING)
-    (tmp_path / "valid.txt").write_text(VALIDATION)
+def tagger_config(folder: Path) -> dict[str, Any]:
+    """The config of a tagger, its data in `folder`."""
+    (folder / "train.txt").write_text(TRAINING)
+    (folder / "valid.txt").write_text(VALIDATION)
     return {
         "dataset_reader": {"type": "sequence_tagging"},
-        "train_data_path": str(tmp_path / "train.txt"),
-        "validation_data_path": str(tmp_path / "valid.txt"),
+        "train_data_path": str(folder / "train.txt"),
+        "validation_data_path": str(folder / "valid.txt"),
         "model": {
             "type": "simple_tagger",
             "text_field_embedder": {"token_embedders": {"tokens": {"type": "embedding", "embedding_dim": 4}}},
@@ -40,14 +39,13 @@ def tagger(tmp_path: Path) -> dict[str, Any]:
     }
 
 
-@pytest.fixture
-def language_model(tmp_path: Path) -> dict[str, Any]:
-    """The config of a language model, its data in the test's folder."""
-    (tmp_path / "sentences.txt").write_text(SENTENCES)
+def language_model_config(folder: Path) -> dict[str, Any]:
+    """The config of a language model, its data in `folder`."""
+    (folder / "sentences.txt").write_text(SENTENCES)
     return {
         "dataset_reader": {"type": "simple_language_modeling", "tokenizer": "whitespace"},
-        "train_data_path": str(tmp_path / "sentences.txt"),
-        "validation_data_path": str(tmp_path / "sentences.txt"),
+        "train_data_path": str(folder / "sentences.txt"),
+        "validation_data_path": str(folder / "sentences.txt"),
         "model": {
             "type": "language_model",
             "text_field_embedder": {"token_embedders": {"tokens": {"type": "embedding", "embedding_dim": 4}}},
@@ -58,18 +56,49 @@ def language_model(tmp_path: Path) -> dict[str, Any]:
     }
 
 
-Train = Callable[..., Path]
+def run_train(config: dict[str, Any], folder: Path, *options: str) -> int:
+    """`nlpreg train`, with the config in a file beside the run's folder."""
+    file = folder.with_suffix(".json")
+    file.write_text(json.dumps(config))
+    return main("nlpreg", ["train", str(file), "-s", str(folder), *options])
 
 
 @pytest.fixture
-def train(tmp_path: Path) -> Train:
+def tagger(tmp_path: Path) -> dict[str, Any]:
+    """The config of a tagger."""
+    return tagger_config(tmp_path)
+
+
+@pytest.fixture
+def language_model(tmp_path: Path) -> dict[str, Any]:
+    """The config of a language model."""
+    return language_model_config(tmp_path)
+
+
+@pytest.fixture
+def train(tmp_path: Path) -> Callable[..., Path]:
     """Trains a config with `nlpreg train` and returns the run's folder."""
 
     def train_config(config: dict[str, Any], *options: str, name: str = "out", status: int = 0) -> Path:
-        file = tmp_path / f"{name}.json"
-        file.write_text(json.dumps(config))
-        folder = tmp_path / name
-        assert main("nlpreg", ["train", str(file), "-s", str(folder), *options]) == status
-        return folder
+        assert run_train(config, tmp_path / name, *options) == status
+        return tmp_path / name
 
     return train_config
+
+
+@pytest.fixture(scope="session")
+def trained_tagger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run whose tagger knows its training data by heart; the data are in the folder above."""
+    folder = tmp_path_factory.mktemp("tagger") / "out"
+    config = tagger_config(folder.parent)
+    config["trainer"]["num_epochs"] = 20
+    assert run_train(config, folder, "-q") == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained_language_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of a language model; its data are in the folder above."""
+    folder = tmp_path_factory.mktemp("language_model") / "out"
+    assert run_train(language_model_config(folder.parent), folder, "-q") == 0
+    return folder
