@@ -69,7 +69,7 @@ class NormalizationBiasVerification:
     @property
     def detected_pairs(self) -> list[tuple[str, str]]:
         """Names of the module with the bias and of the normalisation after it, without repeats."""
-        pairs = {}
+        pairs: dict[tuple[str, str], None] = {}  # as an ordered set
         for (name, module), (next_name, next_module) in zip(self._finished, self._finished[1:], strict=False):
             bias = getattr(module, "bias", None)
             if not isinstance(bias, nn.Parameter) or not bias.requires_grad:
@@ -83,7 +83,10 @@ class NormalizationBiasVerification:
         pairs = self.detected_pairs
         for name, next_name in pairs:
             logger.warning(
-                "the bias of %s is undone by %s right after it; build %s with bias=False", name, next_name, name
+                "the bias of %s is undone by %s right after it; build %s with bias=False",
+                name,
+                next_name,
+                name,
             )
         return pairs
 

@@ -63,7 +63,9 @@ class Accumulation:
             dist.all_reduce(sums)
         total = sums[1].clamp(min=torch.finfo(sums.dtype).tiny)
         if self.needs_scaling:
-            scale_gradients(parameters, self._world_size / total)  # the backward pass took the mean over processes
+            scale_gradients(
+                parameters, self._world_size / total
+            )  # the backward pass took the mean over processes
         return sums[0] / total, penalty
 
     def _weight_of(self, outputs: ModelOutputs) -> Tensor:

@@ -41,7 +41,7 @@ def save_best_weights(trainer: GradientDescentTrainer) -> None:
     if average is not None:
         average.assign_average_value()
     try:
-        state = trainer._stateful_model.state_dict()  # of a sharded model, by all processes together
+        state = dict(trainer._stateful_model.state_dict())  # of a sharded model, by all processes together
         if trainer._primary or trainer._is_sharded:
             check_finite(trainer)
             checkpoint = _checkpoint_of_present_weights(trainer, worker) if average is None else None
@@ -99,4 +99,6 @@ def merge_shards(trainer: GradientDescentTrainer) -> None:
     size = dist.get_world_size()
     parts = [os.path.join(folder, f"best_w{worker}.th") for worker in range(size)]
     if all(map(os.path.isfile, parts)):
-        save_state(os.path.join(folder, BEST_NAME), wrapped.consolidate_sharded_state(parts))
+        path = os.path.join(folder, BEST_NAME)
+        save_state(path, dict(wrapped.consolidate_sharded_state(parts)))
+        trainer._best_model_filename = os.path.abspath(path)

@@ -71,7 +71,9 @@ class CheckpointFiles(NamedTuple):
         Raises:
             ConfigurationError: the folder is read-only or the disk is full; no file is left half written.
         """
-        self.remove(self.record_path, self.training_path)  # an older pair of this name must not mix with this one
+        self.remove(
+            self.record_path, self.training_path
+        )  # an older pair of this name must not mix with this one
         record = {}
         for path, state in (
             (self.model_path, checkpoint.model_state),
@@ -164,7 +166,7 @@ def save_state(path: str, state: dict[str, Any]) -> tuple[int, int]:
     """
     with _clear_errors(path), atomic_write(path) as file:
         counted = _Counted(file)
-        torch.save(state, counted)
+        torch.save(state, counted)  # type: ignore[arg-type]  # it asks for `write` and `flush` only
         return counted.size, counted.checksum
 
 

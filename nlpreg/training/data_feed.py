@@ -101,7 +101,7 @@ class DataFeed:
         self._num_to_skip = batches
 
     def _fetched_ahead(self, batches: Iterator[TensorDict]) -> Iterator[TensorDict]:
-        copier = torch.cuda.Stream(self._device)
+        copier = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]  # torch has no annotations here
         self._position = self.position()
         waiting = self._fetch(batches, copier)
         while waiting is not None:

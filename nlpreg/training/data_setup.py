@@ -81,7 +81,9 @@ def make_vocab_from_params(
     """
     folder = os.path.join(os.fspath(serialization_dir), VOCABULARY_FOLDER)
     if os.path.isdir(folder) and os.listdir(folder):
-        raise ConfigurationError(f"{folder}: there is a vocabulary already; delete it, or give another folder")
+        raise ConfigurationError(
+            f"{folder}: there is a vocabulary already; delete it, or give another folder"
+        )
     vocab_params = params.pop("vocabulary", {})
     if isinstance(vocab_params, str):
         vocab_params = Params({"type": vocab_params})
@@ -105,7 +107,9 @@ def make_vocab_from_params(
 
 
 def _names_of_data_sets(params: Params, wanted: Iterable[str] | None) -> list[str]:
-    there = [name for name in ("train", "validation", "test") if params.get(f"{name}_data_path", None) is not None]
+    there = [
+        name for name in ("train", "validation", "test") if params.get(f"{name}_data_path", None) is not None
+    ]
     if wanted is None:
         return there
     for name in wanted:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from math import inf
 from typing import Any, cast
 
 import torch
@@ -190,11 +191,11 @@ class GradientDescentTrainer(Trainer):
         num_gradient_accumulation_steps: int = 1,
         use_amp: bool = False,
         no_grad: list[str] | None = None,
-        optimizer: Lazy[Optimizer] = Lazy(Optimizer.default),
+        optimizer: Lazy[Optimizer] = Lazy(Optimizer.default),  # noqa: B008  (builds nothing yet)
         learning_rate_scheduler: Lazy[LearningRateScheduler] | None = None,
         momentum_scheduler: Lazy[MomentumScheduler] | None = None,
         moving_average: Lazy[MovingAverage] | None = None,
-        checkpointer: Lazy[Checkpointer] | None = Lazy(Checkpointer),
+        checkpointer: Lazy[Checkpointer] | None = Lazy(Checkpointer),  # noqa: B008
         callbacks: list[Lazy[TrainerCallback]] | None = None,
         enable_default_callbacks: bool = True,
         run_confidence_checks: bool = True,
@@ -254,7 +255,9 @@ class GradientDescentTrainer(Trainer):
         self._running_loss = RunningLoss("epoch 0")
         self._accumulation = Accumulation(1)
         self._clock = RunClock()
-        self._generators: dict[str, Any] | None = None  # their state in the checkpoint that the run goes on from
+        self._generators: dict[str, Any] | None = (
+            None  # their state in the checkpoint that the run goes on from
+        )
         self._training_data = DataFeed(self.data_loader, self.cuda_device)
         self._validation_data = DataFeed(self._validation_data_loader, self.cuda_device)
         steps = self._num_gradient_accumulation_steps
@@ -280,7 +283,10 @@ class GradientDescentTrainer(Trainer):
         """
         metrics: MetricValues | None = None
         epoch: int | None = None
-        with InterruptionGuard() as self._interruption, torch.autograd.set_detect_anomaly(self._detect_anomaly):
+        with (
+            InterruptionGuard() as self._interruption,
+            torch.autograd.set_detect_anomaly(self._detect_anomaly),
+        ):
             restore(self)
             for callback in self._callbacks:
                 callback.on_start(self, is_primary=self._primary)
@@ -332,10 +338,12 @@ class GradientDescentTrainer(Trainer):
         if self._grad_norm is False or self._grad_norm is None:
             return None
         self._precision.unscale(self.optimizer)
+        if self._is_sharded and self._ddp_wrapped_model is not None:
+            return self._ddp_wrapped_model.clip_grad_norm_(
+                inf if self._grad_norm is True else self._grad_norm
+            )
         if self._grad_norm is True:
             return gradient_norm(self._trained_parameters)
-        if self._is_sharded and self._ddp_wrapped_model is not None:
-            return self._ddp_wrapped_model.clip_grad_norm_(self._grad_norm)
         return clip_gradient_norm(self._trained_parameters, self._grad_norm)
 
     def clip_gradient(self) -> None:

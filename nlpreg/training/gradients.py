@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 
 def gradients_of(parameters: Iterable[nn.Parameter]) -> list[Tensor]:
@@ -23,8 +24,13 @@ def _dense_parts(parameters: Iterable[nn.Parameter]) -> list[Tensor]:
         if gradient.is_sparse:
             gradient = parameter.grad = gradient.coalesce()
             gradient = gradient._values()
-        parts.append(gradient.detach())
+        parts.append(local_part(gradient.detach()))
     return parts
+
+
+def local_part(tensor: Tensor) -> Tensor:
+    """The tensor itself; of one that is spread over processes, the part that is here, which shares its memory."""
+    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
 
 
 @torch.no_grad()
@@ -44,7 +50,7 @@ def clip_gradient_norm(parameters: Iterable[nn.Parameter], max_norm: float) -> T
     norm = _total_norm(parts)
     factor = (max_norm / (norm + 1e-6)).clamp(max=1.0)
     # asking whether the factor is 1 would wait for a GPU; on a CPU it saves a pass over the gradients
-    if norm.device.type != "cpu" or not factor == 1.0:
+    if norm.device.type != "cpu" or factor != 1.0:
         scale_all(parts, factor)
     return norm
 
@@ -61,7 +67,7 @@ def clip_gradient_values(parameters: Iterable[nn.Parameter], limit: float) -> No
 @torch.no_grad()
 def scale_gradients(parameters: Iterable[nn.Parameter], factor: Tensor) -> None:
     """Multiply all gradients by a 0-d tensor."""
-    scale_all([g._values() if g.is_sparse else g for g in gradients_of(parameters)], factor)
+    scale_all([g._values() if g.is_sparse else local_part(g) for g in gradients_of(parameters)], factor)
 
 
 def scale_all(tensors: list[Tensor], factor: Tensor) -> None:

@@ -40,7 +40,13 @@ def plain_state(value: Any, path: str = "") -> Any:
         return {key: plain_state(item, f"{path}.{key}") for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         items = [plain_state(item, f"{path}.{index}") for index, item in enumerate(value)]
-        return tuple(items) if isinstance(value, tuple) else set(items) if isinstance(value, (set, frozenset)) else items
+        return (
+            tuple(items)
+            if isinstance(value, tuple)
+            else set(items)
+            if isinstance(value, (set, frozenset))
+            else items
+        )
     for kind in _PLAIN[1:4]:
         if isinstance(value, kind):  # a subclass, such as an enumeration of strings
             return kind(value)

@@ -42,7 +42,8 @@ class Precision:
 
     def backward(self, loss: Tensor) -> None:
         """Compute gradients, scaled if there is a scaler."""
-        (loss if self.scaler is None else self.scaler.scale(loss)).backward()
+        loss = loss if self.scaler is None else self.scaler.scale(loss)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch has no annotations here
         self._is_unscaled = False
 
     def unscale(self, optimizer: torch.optim.Optimizer) -> None:

@@ -38,7 +38,9 @@ class TrainableModel(Protocol):
     training: bool
     forward: Callable[..., Any]
 
-    def __call__(self, **inputs: Any) -> ModelOutputs: ...
+    def __call__(self, **inputs: Any) -> ModelOutputs:
+        """Run `forward`, and the hooks around it."""
+        ...
 
     def get_metrics(self, reset: bool = False) -> dict[str, float]:
         """Metrics over the batches since the last reset."""

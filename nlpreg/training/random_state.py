@@ -35,9 +35,7 @@ def set_random_state(state: dict[str, Any]) -> None:
     python, legacy = state["python"], state["numpy"]
     random.setstate((python["version"], tuple(python["words"].tolist()), python["next_gauss"]))
     keys = legacy["keys"].numpy().astype(numpy.uint32)
-    numpy.random.set_state(
-        (legacy["name"], keys, legacy["position"], legacy["has_gauss"], legacy["cached"])
-    )
+    numpy.random.set_state((legacy["name"], keys, legacy["position"], legacy["has_gauss"], legacy["cached"]))
     torch.set_rng_state(state["torch"])
     if state["cuda"] and len(state["cuda"]) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all(state["cuda"])

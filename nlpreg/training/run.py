@@ -70,9 +70,7 @@ def run_epochs(trainer: GradientDescentTrainer) -> int | None:
         The number of the last epoch; None if nothing was left to do.
     """
     epoch = None
-    while (
-        trainer._epochs_completed < trainer._num_epochs and not trainer._metric_tracker.should_stop_early()
-    ):
+    while trainer._epochs_completed < trainer._num_epochs and not trainer._metric_tracker.should_stop_early():
         epoch = trainer._epochs_completed
         _run_epoch(trainer, epoch)
     load_best_weights(trainer)
@@ -83,7 +81,9 @@ def _run_epoch(trainer: GradientDescentTrainer, epoch: int) -> None:
     """Updates, validation, metrics, schedulers, callbacks, checkpoint, best weights."""
     logger.info("Epoch %d/%d", epoch, trainer._num_epochs - 1)
     started = time.monotonic()
-    if trainer._epoch_metrics is None:  # otherwise the run was interrupted in the validation after the updates
+    if (
+        trainer._epoch_metrics is None
+    ):  # otherwise the run was interrupted in the validation after the updates
         memory = memory_metrics()
         trainer._epoch_metrics = {**TrainingEpoch(trainer).run(), **memory}
         trainer._lockstep.barrier()

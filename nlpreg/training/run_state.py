@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor, nn
 
+from nlpreg.training.gradients import local_part
 from nlpreg.training.metrics.state import load_metrics_state_dict, metrics_state_dict
 from nlpreg.training.plain_state import plain_state
 from nlpreg.training.protocols import CarriesState, Stateful
@@ -34,20 +35,36 @@ def take_state(trainer: GradientDescentTrainer) -> TrainerCheckpoint | None:
         ConfigurationError: a callback's state holds something that a checkpoint cannot.
     """
     trainer._running_loss.read()
-    model_state = trainer._stateful_model.state_dict()
+    model_state = dict(trainer._stateful_model.state_dict())
     check_finite(trainer)
-    parts = trainer._lockstep.gather(plain_state(_own_state(trainer), "state of a process"))
-    if parts is None and not trainer._is_sharded:
+    optimizer_state = _optimizer_state(trainer)
+    own = plain_state(_own_state(trainer), "state of a process")
+    parts = [own] if trainer._is_sharded else trainer._lockstep.gather(own)
+    if parts is None:
         return None
-    return TrainerCheckpoint(model_state, plain_state(_common_state(trainer, parts or []), "state"))
+    common = _common_state(trainer, optimizer_state)
+    return TrainerCheckpoint(model_state, plain_state({**common, "processes": parts}, "state"))
 
 
-def _common_state(trainer: GradientDescentTrainer, parts: list[dict[str, Any]]) -> dict[str, Any]:
+def _optimizer_state(trainer: GradientDescentTrainer) -> dict[str, Any]:
+    if trainer._is_sharded and trainer._ddp_wrapped_model is not None:
+        return trainer._ddp_wrapped_model.optimizer_state_dict(trainer.optimizer)
+    return trainer.optimizer.state_dict()
+
+
+def _put_optimizer_state_back(trainer: GradientDescentTrainer, state: dict[str, Any]) -> None:
+    if trainer._is_sharded and trainer._ddp_wrapped_model is not None:
+        trainer._ddp_wrapped_model.load_optimizer_state_dict(trainer.optimizer, state)
+    else:
+        trainer.optimizer.load_state_dict(state)
+
+
+def _common_state(trainer: GradientDescentTrainer, optimizer_state: dict[str, Any]) -> dict[str, Any]:
     """What is the same in all processes, or only kept by the primary."""
     state: dict[str, Any] = {
         "version": VERSION,
         "metric_tracker": trainer._metric_tracker.state_dict(),
-        "optimizer": trainer.optimizer.state_dict(),
+        "optimizer": optimizer_state,
         "callbacks": [callback.state_dict() for callback in trainer._callbacks],
         "epochs_completed": trainer._epochs_completed,
         "batches_in_epoch_completed": trainer._batches_in_epoch_completed,
@@ -59,7 +76,6 @@ def _common_state(trainer: GradientDescentTrainer, parts: list[dict[str, Any]]) 
         "last_validation": trainer._last_validation,
         "seconds": trainer._clock.seconds(),
         "metrics_log": trainer._metrics_log.state_dict(),
-        "processes": parts,
     }
     for name, part in _optional_parts(trainer).items():
         if part is not None:
@@ -103,7 +119,7 @@ def put_state_back(trainer: GradientDescentTrainer, checkpoint: TrainerCheckpoin
         )
     trainer._stateful_model.load_state_dict(checkpoint.model_state)
     trainer._metric_tracker.load_state_dict(state["metric_tracker"])
-    trainer.optimizer.load_state_dict(state["optimizer"])
+    _put_optimizer_state_back(trainer, state["optimizer"])
     for callback, callback_state in zip(trainer._callbacks, state["callbacks"], strict=False):
         callback.load_state_dict(callback_state)
     for name, part in _optional_parts(trainer).items():
@@ -192,7 +208,7 @@ def _load_carried_states(model: nn.Module, states: dict[str, Any]) -> None:
             module.load_carried_state_dict(state)
         elif state["_states"] is not None:
             device = next((p.device for p in module.parameters()), torch.device("cpu"))
-            module._states = tuple(part.to(device) for part in state["_states"])  # type: ignore[assignment]
+            module._states = tuple(part.to(device) for part in state["_states"])
 
 
 def _is_stateful_encoder(module: nn.Module) -> bool:
@@ -210,7 +226,7 @@ def check_finite(trainer: GradientDescentTrainer) -> None:
     trained = [(name, p.detach()) for name, p in trainer.model.named_parameters() if p.requires_grad]
     if not trained:
         return
-    is_finite = torch.stack([torch.isfinite(parameter).all() for _, parameter in trained])
+    is_finite = torch.stack([torch.isfinite(local_part(parameter)).all() for _, parameter in trained])
     if bool(is_finite.all()):
         return
     name = trained[int((~is_finite).nonzero()[0])][0]

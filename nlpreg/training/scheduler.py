@@ -22,7 +22,9 @@ class Scheduler:
         KeyError: a parameter group lacks the field.
     """
 
-    def __init__(self, optimizer: torch.optim.Optimizer, param_group_field: str, last_epoch: int = -1) -> None:
+    def __init__(
+        self, optimizer: torch.optim.Optimizer, param_group_field: str, last_epoch: int = -1
+    ) -> None:
         self.optimizer = optimizer
         self.param_group_field = param_group_field
         self._initial_param_group_field = f"initial_{param_group_field}"

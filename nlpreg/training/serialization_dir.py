@@ -31,7 +31,9 @@ def create_serialization_dir(
     """
     folder = os.fspath(serialization_dir)
     if recover and force:
-        raise ConfigurationError("--recover and --force: expected one of them, got both; they exclude each other")
+        raise ConfigurationError(
+            "--recover and --force: expected one of them, got both; they exclude each other"
+        )
     if os.path.exists(folder) and not os.path.isdir(folder):
         raise ConfigurationError(f"{folder}: expected a folder for the run, found a file")
     if recover:
@@ -52,10 +54,14 @@ def create_serialization_dir(
 
 def _check_recoverable(params: Params, folder: str) -> None:
     if not os.path.isdir(folder):
-        raise ConfigurationError(f"{folder}: --recover expects the folder of an earlier run, found nothing there")
+        raise ConfigurationError(
+            f"{folder}: --recover expects the folder of an earlier run, found nothing there"
+        )
     path = os.path.join(folder, CONFIG_NAME)
     if not os.path.isfile(path):
-        raise ConfigurationError(f"{folder}: --recover expects a run in this folder, but there is no {CONFIG_NAME}")
+        raise ConfigurationError(
+            f"{folder}: --recover expects a run in this folder, but there is no {CONFIG_NAME}"
+        )
     old = Params.from_file(path).as_flat_dict()
     new = params.as_flat_dict()
     differences = [

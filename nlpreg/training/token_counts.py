@@ -8,6 +8,8 @@ from collections.abc import Collection
 import torch
 from torch import Tensor
 
+from nlpreg.training.metrics.ngram_counts import count_ngrams
+
 
 def ngrams(tensor: Tensor, ngram_size: int, exclude_indices: Collection[int]) -> Counter[tuple[int, ...]]:
     """How often each n-gram occurs in a sequence; those with an excluded id are left out.
@@ -17,10 +19,7 @@ def ngrams(tensor: Tensor, ngram_size: int, exclude_indices: Collection[int]) ->
         ngram_size: n, at least 1.
         exclude_indices: ids such as that of the padding.
     """
-    ids = tensor.tolist()
-    excluded = set(exclude_indices)
-    runs = zip(*(ids[start:] for start in range(ngram_size)), strict=False)
-    return Counter(run for run in runs if excluded.isdisjoint(run))
+    return count_ngrams(tensor.tolist(), ngram_size, frozenset(exclude_indices))
 
 
 def get_valid_tokens_mask(tensor: Tensor, exclude_indices: Collection[int]) -> Tensor:

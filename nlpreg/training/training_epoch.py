@@ -148,7 +148,7 @@ class TrainingEpoch:
     def _gradients_synchronized(self, is_last: bool) -> AbstractContextManager[Any]:
         """Let the processes exchange gradients only once a step, after the last batch."""
         no_sync = None if is_last else getattr(self._trainer._pytorch_model, "no_sync", None)
-        return nullcontext() if no_sync is None else no_sync()  # type: ignore[no-any-return]
+        return nullcontext() if no_sync is None else no_sync()
 
     def _metrics(self, reset: bool = False) -> dict[str, float]:
         """The metrics of the epoch so far: of this process, or in the end of all."""

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from torch import nn
 from torch import distributed as dist
+from torch import nn
 
 from nlpreg.training.callbacks.callback import TrainerCallback
 from nlpreg.training.metric_reports import get_metrics
@@ -48,9 +48,7 @@ class Validation:
         self._data = trainer._validation_data
         self._running = RunningLoss("the validation", check=False)
         self._has_penalty = trainer.model.get_regularization_penalty() is not None
-        self._on_batch = [
-            c for c in trainer._callbacks if type(c).on_batch is not TrainerCallback.on_batch
-        ]
+        self._on_batch = [c for c in trainer._callbacks if type(c).on_batch is not TrainerCallback.on_batch]
 
     def run(self) -> dict[str, float]:
         """The metrics over all validation data of all processes.

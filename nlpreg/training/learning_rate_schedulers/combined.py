@@ -64,7 +64,9 @@ class CombinedLearningRateScheduler(LearningRateScheduler):
 
     def get_values(self) -> list[float]:
         """Not available: the rates are those of `current_scheduler`."""
-        raise NotImplementedError("a combined scheduler has no values of its own; ask its `current_scheduler`")
+        raise NotImplementedError(
+            "a combined scheduler has no values of its own; ask its `current_scheduler`"
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """Where this scheduler is, and the state of the one whose turn it is."""

@@ -41,7 +41,9 @@ class CosineWithRestarts(LearningRateScheduler):
         last_epoch: int = -1,
     ) -> None:
         if t_initial <= 0:
-            raise ConfigurationError(f"learning_rate_scheduler.t_initial: expected more than 0, got {t_initial}")
+            raise ConfigurationError(
+                f"learning_rate_scheduler.t_initial: expected more than 0, got {t_initial}"
+            )
         if eta_min < 0:
             raise ConfigurationError(f"learning_rate_scheduler.eta_min: expected at least 0, got {eta_min}")
         if t_initial == 1 and t_mul == 1 and eta_mul == 1:

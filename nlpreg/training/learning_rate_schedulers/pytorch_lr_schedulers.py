@@ -88,9 +88,7 @@ class ConstantWithWarmupLearningRateScheduler(_FactorScheduler):
         last_epoch: -1 to start.
     """
 
-    def __init__(
-        self, optimizer: torch.optim.Optimizer, num_warmup_steps: int, last_epoch: int = -1
-    ) -> None:
+    def __init__(self, optimizer: torch.optim.Optimizer, num_warmup_steps: int, last_epoch: int = -1) -> None:
         def factor(epoch: int) -> float:
             return min(1.0, _warmup(epoch, num_warmup_steps))
 

@@ -122,20 +122,22 @@ def _rate(group: dict[str, Any], step: int, scale: Tensor) -> Tensor | float:
         most = 1e-6 * step if group["warmup_init"] else 1e-2
         rate = min(most, step**-0.5)
     if group["scale_parameter"]:
-        return scale.clamp(min=group["eps"][1]) * rate
+        scaled: Tensor = scale.clamp(min=group["eps"][1]) * rate
+        return scaled
     return float(rate)
 
 
 def _scaled(gradient: Tensor, square: Tensor, state: dict[str, Any], keep: float) -> Tensor:
     """The gradient divided by the root of its mean square, or of the product of those of its row and column."""
     if gradient.dim() < 2:
-        mean_square = state["exp_avg_sq"].mul_(keep).add_(square, alpha=1 - keep)
+        mean_square: Tensor = state["exp_avg_sq"].mul_(keep).add_(square, alpha=1 - keep)
         return gradient * mean_square.rsqrt()
-    rows = state["exp_avg_sq_row"].mul_(keep).add_(square.mean(dim=-1), alpha=1 - keep)  # (..., R)
-    columns = state["exp_avg_sq_col"].mul_(keep).add_(square.mean(dim=-2), alpha=1 - keep)  # (..., C)
+    rows: Tensor = state["exp_avg_sq_row"].mul_(keep).add_(square.mean(dim=-1), alpha=1 - keep)  # (..., R)
+    columns: Tensor = state["exp_avg_sq_col"].mul_(keep).add_(square.mean(dim=-2), alpha=1 - keep)  # (..., C)
     row_factor = (rows / rows.mean(dim=-1, keepdim=True)).rsqrt_().unsqueeze(-1)  # (..., R, 1)
     return gradient * row_factor * columns.unsqueeze(-2).rsqrt()  # (..., R, C)
 
 
 def _root_mean_square(tensor: Tensor) -> Tensor:
-    return tensor.norm(2) / tensor.numel() ** 0.5
+    mean_square: Tensor = tensor.square().mean()
+    return mean_square.sqrt()

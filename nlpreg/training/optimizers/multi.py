@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import torch
+
 from nlpreg.common import Lazy
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.training.optimizers.optimizer import Optimizer
@@ -60,10 +62,15 @@ class MultiOptimizer(Optimizer):
             group for optimizer in self.optimizers.values() for group in optimizer.param_groups
         ]
 
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> Any:
         """Update the parameters from their gradients."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
         for optimizer in self.optimizers.values():
             optimizer.step()
+        return loss
 
     def zero_grad(self, set_to_none: bool = False) -> None:
         """Forget the gradients."""

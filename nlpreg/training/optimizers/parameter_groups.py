@@ -65,9 +65,7 @@ def make_parameter_groups(
 
 
 def _group_of(name: str, groups: ParameterGroupsType) -> int | None:
-    found = [
-        index for index, (patterns, _) in enumerate(groups) if any(re.search(p, name) for p in patterns)
-    ]
+    found = [index for index, (patterns, _) in enumerate(groups) if any(re.search(p, name) for p in patterns)]
     if len(found) > 1:
         raise ValueError(
             f"optimizer.parameter_groups: the parameter {name!r} matches groups {found[0]} "

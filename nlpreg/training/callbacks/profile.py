@@ -1,0 +1,164 @@
+"""Where the time of a step goes."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from nlpreg.common.files import atomic_write
+from nlpreg.training.callbacks.callback import TrainerCallback
+from nlpreg.training.phase_timer import NoTimer
+from nlpreg.training.protocols import GradientNorm, MetricValues, ModelOutputs, TensorDict
+
+if TYPE_CHECKING:
+    from nlpreg.training.gradient_descent_trainer import GradientDescentTrainer
+
+logger = logging.getLogger(__name__)
+
+FILE_NAME = "profile.json"
+
+
+@TrainerCallback.register("profile")
+class ProfileCallback(TrainerCallback):
+    """Measures how long the phases of a training step take, and writes `profile.json` and a table to the log.
+
+    The phases are `data` (waiting for batches), `forward`, `backward`, `gradients` (norm and clipping), `update`
+    (optimizer and schedulers), `callbacks`, and `other`, the rest of a step. Times are in milliseconds a step. On a
+    GPU the device is waited for after each phase, so that the numbers are true and the run is slower.
+
+    Args:
+        serialization_dir: folder of the run; given by the trainer.
+        warmup_steps: number of first updates that do not count.
+        trace_steps: number of updates after those of which torch's profiler records every operation, into
+            `trace.json`, for chrome://tracing or https://ui.perfetto.dev; 0 for none.
+    """
+
+    def __init__(
+        self, serialization_dir: str | os.PathLike[str], warmup_steps: int = 3, trace_steps: int = 0
+    ) -> None:
+        super().__init__(serialization_dir)
+        self._warmup_steps = warmup_steps
+        self._trace_steps = trace_steps
+        self._timer: _Stopwatch | None = None
+        self._profiler: Any = None
+        self._seen = 0
+
+    def on_start(self, trainer: GradientDescentTrainer, is_primary: bool = True, **kwargs: Any) -> None:
+        """Start to measure."""
+        super().on_start(trainer, is_primary, **kwargs)
+        if is_primary:
+            trainer._timer = self._timer = _Stopwatch(trainer.cuda_device)
+
+    def on_batch(
+        self,
+        trainer: GradientDescentTrainer,
+        batch_inputs: list[TensorDict],
+        batch_outputs: list[ModelOutputs],
+        batch_metrics: MetricValues,
+        epoch: int,
+        batch_number: int,
+        is_training: bool,
+        is_primary: bool = True,
+        batch_grad_norm: GradientNorm = None,
+        **kwargs: Any,
+    ) -> None:
+        """Count the steps, and begin and end the recording of operations."""
+        if self._timer is None or not is_training:
+            return
+        self._seen += 1
+        if self._seen <= self._warmup_steps:
+            self._timer.reset()
+        else:
+            self._timer.steps += 1
+        if self._trace_steps and self._seen == self._warmup_steps:
+            self._profiler = torch.profiler.profile(record_shapes=True)
+            self._profiler.start()
+        elif self._profiler is not None and self._seen == self._warmup_steps + self._trace_steps:
+            self._end_trace()
+
+    def on_epoch(
+        self,
+        trainer: GradientDescentTrainer,
+        metrics: MetricValues,
+        epoch: int,
+        is_primary: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        """Write the times so far."""
+        if self._timer is None or not self._timer.steps:
+            return
+        report = self._timer.report()
+        with atomic_write(os.path.join(self.serialization_dir, FILE_NAME), "w") as file:
+            json.dump(report, file, indent=2)
+        phases = report["milliseconds_a_step"]
+        logger.info("Milliseconds of a step, mean of %d steps:", report["steps"])
+        for name, milliseconds in sorted(phases.items(), key=lambda item: -item[1]):
+            logger.info("  %-10s %9.3f  %5.1f %%", name, milliseconds, 100 * milliseconds / report["total"])
+
+    def on_end(
+        self,
+        trainer: GradientDescentTrainer,
+        metrics: MetricValues | None = None,
+        epoch: int | None = None,
+        is_primary: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        """Stop measuring."""
+        trainer._timer = NoTimer()
+        if self._profiler is not None:
+            self._end_trace()
+
+    def wants_batch_metrics(self, trainer: GradientDescentTrainer, is_training: bool) -> bool:
+        """Never."""
+        return False
+
+    def _end_trace(self) -> None:
+        self._profiler.stop()
+        self._profiler.export_chrome_trace(os.path.join(self.serialization_dir, "trace.json"))
+        self._profiler = None
+
+
+class _Stopwatch:
+    """Adds up the time between the beginnings and ends of phases, and that between phases.
+
+    Args:
+        device: where the work is done.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all times; a step begins now."""
+        self.steps = 0
+        self._seconds: dict[str, float] = {}
+        self._since = time.perf_counter()
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Measure one phase."""
+        self._add("other")
+        try:
+            yield
+        finally:
+            self._add(name)
+
+    def report(self) -> dict[str, Any]:
+        """Milliseconds of each phase of a step, and of a whole step."""
+        each = {name: 1000 * seconds / self.steps for name, seconds in self._seconds.items()}
+        return {"steps": self.steps, "total": sum(each.values()), "milliseconds_a_step": each}
+
+    def _add(self, name: str) -> None:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        now = time.perf_counter()
+        self._seconds[name] = self._seconds.get(name, 0.0) + now - self._since
+        self._since = now

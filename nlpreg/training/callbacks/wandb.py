@@ -1,0 +1,148 @@
+"""Plots in Weights & Biases."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from nlpreg.common import Params
+from nlpreg.common.optional import optional
+from nlpreg.training.callbacks.callback import TrainerCallback
+from nlpreg.training.callbacks.log_writer import LogWriterCallback
+
+if TYPE_CHECKING:
+    from nlpreg.training.gradient_descent_trainer import GradientDescentTrainer
+
+logger = logging.getLogger(__name__)
+
+
+@TrainerCallback.register("wandb")
+class WandBCallback(LogWriterCallback):
+    """Sends the numbers of a run to Weights & Biases; a resumed run goes on in the same run there.
+
+    Needs the extra `wandb`.
+
+    Args:
+        serialization_dir: folder of the run; given by the trainer.
+        summary_interval: number of updates between two writings of scalars.
+        distribution_interval: number of updates between two writings of histograms; None for never.
+        batch_size_interval: number of updates between two writings of the batch size; None for never.
+        should_log_parameter_statistics: whether to write mean and deviation of each parameter and its gradient.
+        should_log_learning_rate: whether to write the learning rate of each parameter.
+        project: name of the project there.
+        entity: name of the user or team there.
+        group: name of a group of runs.
+        name: name of the run.
+        notes: a longer description of the run.
+        tags: labels of the run.
+        watch_model: whether to let the service look at the model's gradients.
+        files_to_save: files in the folder of the run to be sent, as they change.
+        wandb_kwargs: more arguments of `wandb.init`.
+    """
+
+    def __init__(
+        self,
+        serialization_dir: str | os.PathLike[str],
+        summary_interval: int = 100,
+        distribution_interval: int | None = None,
+        batch_size_interval: int | None = None,
+        should_log_parameter_statistics: bool = True,
+        should_log_learning_rate: bool = False,
+        project: str | None = None,
+        entity: str | None = None,
+        group: str | None = None,
+        name: str | None = None,
+        notes: str | None = None,
+        tags: list[str] | None = None,
+        watch_model: bool = True,
+        files_to_save: tuple[str, ...] = ("config.json", "out.log"),
+        wandb_kwargs: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(
+            serialization_dir,
+            summary_interval,
+            distribution_interval,
+            batch_size_interval,
+            should_log_parameter_statistics,
+            should_log_learning_rate,
+        )
+        if "WANDB_API_KEY" not in os.environ:
+            logger.warning("WANDB_API_KEY is not set, so wandb may ask for a login or refuse to start")
+        self._options: dict[str, Any] = {
+            "dir": os.path.abspath(self.serialization_dir),
+            "project": project,
+            "entity": entity,
+            "group": group,
+            "name": name,
+            "notes": notes,
+            "tags": tags,
+            "anonymous": "allow",
+            **(wandb_kwargs or {}),
+        }
+        self._watch_model = watch_model
+        self._files_to_save = files_to_save
+        self._run_id: str | None = None
+        self._wandb: Any = None
+
+    def on_start(self, trainer: GradientDescentTrainer, is_primary: bool = True, **kwargs: Any) -> None:
+        """Start a run there, or go on with the one of the checkpoint."""
+        super().on_start(trainer, is_primary, **kwargs)
+        if not is_primary:
+            return
+        self._wandb = optional("wandb", extra="wandb")
+        if self._run_id is None:
+            self._run_id = self._wandb.util.generate_id()
+            options = {**self._options, "id": self._run_id}
+        else:
+            options = {**self._options, "id": self._run_id, "resume": "auto"}
+        config_file = os.path.join(self.serialization_dir, "config.json")
+        if os.path.isfile(config_file):
+            options["config"] = Params.from_file(config_file).as_dict()
+        self._wandb.init(**options)
+        for name in self._files_to_save:
+            path = os.path.join(self.serialization_dir, name)
+            self._wandb.save(path, base_path=self.serialization_dir, policy="live")
+        if self._watch_model:
+            self._wandb.watch(trainer.model)
+
+    def log_scalars(
+        self, scalars: Mapping[str, float | Tensor], log_prefix: str = "", epoch: int | None = None
+    ) -> None:
+        """Send numbers, as in the base class."""
+        self._send({name: float(value) for name, value in scalars.items()}, log_prefix, epoch)
+
+    def log_tensors(
+        self, tensors: Mapping[str, Tensor], log_prefix: str = "", epoch: int | None = None
+    ) -> None:
+        """Send histograms, as in the base class."""
+        histograms = {
+            name: self._wandb.Histogram(
+                (tensor.coalesce().values() if tensor.is_sparse else tensor).cpu().reshape(-1).numpy()
+            )
+            for name, tensor in tensors.items()
+        }
+        self._send(histograms, log_prefix, epoch)
+
+    def close(self) -> None:
+        """End the run there."""
+        if self._wandb is not None:
+            self._wandb.finish()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The name that the service knows the run by."""
+        return {"run_id": self._run_id}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with that run."""
+        self._run_id = state_dict.get("run_id")
+
+    def _send(self, values: dict[str, Any], log_prefix: str, epoch: int | None) -> None:
+        assert self.trainer is not None
+        record = {f"{log_prefix}/{name}" if log_prefix else name: value for name, value in values.items()}
+        if epoch is not None:
+            record["epoch"] = epoch
+        self._wandb.log(record, step=self.trainer._total_batches_completed)

@@ -1,0 +1,270 @@
+"""A run that was stopped anywhere goes on and ends with the same bits as one that never was."""
+
+import os
+import random
+import signal
+
+import numpy
+import pytest
+import torch
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.training.callbacks import TrainerCallback
+from nlpreg.training.interruption import TrainingInterrupted
+
+OFTEN = {"checkpointer": {"save_every_num_batches": 1, "keep_most_recent_by_count": None}, "num_epochs": 3}
+NOT_REPEATED = ("training_duration", "memory_MB")
+
+CASES = {
+    "plain": {},
+    "adam": {"optimizer": {"type": "adam", "lr": 0.05}, "grad_norm": 1.0},
+    "accumulation": {"num_gradient_accumulation_steps": 3},
+    "everything": {
+        "optimizer": {"type": "sgd", "lr": 0.05, "momentum": 0.9},
+        "learning_rate_scheduler": {"type": "slanted_triangular"},
+        "momentum_scheduler": {"type": "inverted_triangular", "cool_down": 1, "warm_up": 1},
+        "moving_average": {"decay": 0.7},
+        "num_gradient_accumulation_steps": 2,
+        "validate_every_num_batches": 3,
+        "metrics_interval": 2,
+        "patience": 9,
+    },
+    "plateau": {"learning_rate_scheduler": {"type": "reduce_on_plateau", "patience": 0}},
+    "combined": {
+        "learning_rate_scheduler": {
+            "type": "combined",
+            "schedulers": [[1, {"type": "linear_with_warmup", "warmup_steps": 3}], [2, "constant"]],
+        }
+    },
+    "half precision": {"use_amp": True, "amp_dtype": "float16"},
+}
+
+
+@pytest.fixture
+def noisy_model(tiny_model):
+    """A model that draws from every generator and carries a state from batch to batch."""
+
+    def make():
+        model = tiny_model(dropout=0.3, reports_weight=True, penalty=0.01)
+        model.is_noisy = True
+        return model
+
+    return make
+
+
+def facts(trainer, metrics, folder):
+    """All that must be the same in the end."""
+    kept = {name: value for name, value in metrics.items() if not name.endswith(NOT_REPEATED)}
+    state = trainer.get_checkpoint_state()
+    return {
+        "metrics": kept,
+        "weights": {name: value.tolist() for name, value in state.model_state.items()},
+        "optimizer": str(state.trainer_state["optimizer"]),
+        "scheduler": str(state.trainer_state.get("learning_rate_scheduler")),
+        "average": str(state.trainer_state.get("moving_average")),
+        "generators": [torch.rand(2).tolist(), numpy.random.rand(2).tolist(), random.random()],
+        "log": (folder / "metrics.jsonl").read_text(),
+        "best": {k: v.tolist() for k, v in torch.load(folder / "best.th", weights_only=True).items()},
+        "files": sorted(path.name for path in folder.iterdir()),
+    }
+
+
+@pytest.mark.parametrize(
+    ("case", "stop_at"),
+    [*(("everything", stop_at) for stop_at in (1, 5, 7, 8, 15, 21)), *((case, 12) for case in CASES)],
+)
+def test_a_run_that_dies_goes_on_to_the_same_bits(
+    make_trainer, noisy_model, tiny_loader, tmp_path, case, stop_at
+):
+    config = {**OFTEN, **CASES[case]}
+    trainer = make_trainer(config, noisy_model(), folder="whole")
+    whole = facts(trainer, trainer.train(), tmp_path / "whole")
+
+    model = noisy_model()
+    model.fails_at = stop_at
+    with pytest.raises(RuntimeError, match="the power is gone"):
+        make_trainer(config, model, folder="broken").train()
+    loader = tiny_loader()
+    trainer = make_trainer(config, noisy_model(), loader, folder="broken")
+    if list((tmp_path / "broken").glob("training_state_*")):  # otherwise it starts again from the seeds
+        torch.manual_seed(999)
+        numpy.random.seed(999)
+        random.seed(999)
+    resumed = facts(trainer, trainer.train(), tmp_path / "broken")
+    assert resumed == whole
+    group = config.get("num_gradient_accumulation_steps", 1)
+    assert len(set(loader.given)) == len(loader.given)
+    assert len(loader.given) <= 3 * 7 - (stop_at - 1) + group + 6  # nothing that was seen is drawn again
+
+
+def test_a_finished_run_returns_its_metrics_again(make_trainer, noisy_model, tmp_path):
+    first = make_trainer(OFTEN, noisy_model()).train()
+    trainer = make_trainer(OFTEN, noisy_model())
+    assert trainer.train() == first
+    best = torch.load(tmp_path / "run" / "best.th", weights_only=True)
+    assert all(torch.equal(best[name], value) for name, value in trainer.model.state_dict().items())
+
+
+def test_a_run_that_stopped_early_stays_stopped(make_trainer, tiny_model):
+    config = {
+        "patience": 1,
+        "num_epochs": 30,
+        "optimizer": {"type": "sgd", "lr": 1e-9},
+        "callbacks": ["worse"],
+    }
+
+    @TrainerCallback.register("worse")
+    class Worse(TrainerCallback):
+        def on_batch(self, trainer, *args, is_training, **kwargs):
+            trainer.model.scale.data.add_(0.01)
+
+    first = make_trainer(config).train()
+    assert make_trainer(config).train() == first
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("place", ["training", "validation"])
+@pytest.mark.parametrize("within", [False, True])
+def test_a_run_that_is_asked_to_end_saves_itself(make_trainer, noisy_model, tmp_path, number, place, within):
+    config = {"num_epochs": 3, "callbacks": ["ask"], "validate_every_num_batches": 4 if within else None}
+    asked = []
+
+    @TrainerCallback.register("ask")
+    class Ask(TrainerCallback):
+        def on_batch(self, trainer, *args, is_training, **kwargs):
+            if (
+                asked
+                and trainer._total_batches_completed == asked[0]
+                and is_training == (place == "training")
+            ):
+                asked.clear()
+                os.kill(os.getpid(), number)
+
+    trainer = make_trainer(config, noisy_model(), folder="whole")
+    whole = facts(trainer, trainer.train(), tmp_path / "whole")
+
+    asked.append(12 if within else 7 if place == "validation" else 9)
+    earlier = signal.getsignal(number)
+    error = TrainingInterrupted if number == signal.SIGTERM else KeyboardInterrupt
+    with pytest.raises(error, match="go on with `--recover`"):
+        make_trainer(config, noisy_model(), folder="broken").train()
+    assert not asked
+    assert signal.getsignal(number) is earlier
+    trainer = make_trainer(config, noisy_model(), folder="broken")
+    resumed = facts(trainer, trainer.train(), tmp_path / "broken")
+    resumed["files"] = whole["files"] = []  # which checkpoints are kept depends on where the run was stopped
+    assert resumed == whole
+
+
+def test_without_a_checkpointer_the_end_is_said_to_be_one(make_trainer, tiny_model):
+    @TrainerCallback.register("term")
+    class Term(TrainerCallback):
+        def on_batch(self, trainer, *args, **kwargs):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(TrainingInterrupted, match="there is no checkpoint") as caught:
+        make_trainer({"checkpointer": None, "callbacks": ["term"]}).train()
+    assert (caught.value.epoch, caught.value.batches, caught.value.is_saved) == (0, 1, False)
+    assert caught.value.exit_code == 75
+
+
+def test_a_loader_without_state_is_drawn_from_again(make_trainer, tiny_model, tiny_loader, caplog):
+    class Forgetful(tiny_loader):
+        state_dict = None
+        load_state_dict = None
+
+        def __iter__(self):
+            self.batches = 0
+            return super().__iter__()
+
+    whole = make_trainer(OFTEN, tiny_model(), Forgetful(), folder="whole")
+    whole.train()
+    model = tiny_model()
+    model.fails_at = 11
+    with pytest.raises(RuntimeError, match="power"):
+        make_trainer(OFTEN, model, Forgetful(), folder="broken").train()
+    loader = Forgetful()
+    resumed = make_trainer(OFTEN, tiny_model(), loader, folder="broken")
+    resumed.train()
+    assert "drawn once more" in caplog.text
+    assert loader.given == [(epoch, index) for epoch in range(3) for index in range(7)]
+    for parameter, expected in zip(resumed.model.parameters(), whole.model.parameters(), strict=True):
+        assert torch.equal(parameter, expected)
+
+
+def test_a_checkpoint_of_another_model(make_trainer, tiny_model):
+    make_trainer().train()
+    model = tiny_model()
+    model.linear = torch.nn.Linear(3, 2)
+    with pytest.raises(ConfigurationError, match="cannot go on from the checkpoint, it does not fit"):
+        make_trainer(model=model).train()
+
+
+def test_a_checkpoint_of_an_unknown_version(make_trainer, tmp_path):
+    make_trainer().train()
+    path = tmp_path / "run" / "training_state_e2_b0.th"
+    state = torch.load(path, weights_only=True)
+    torch.save({**state, "version": 2}, path)
+    (tmp_path / "run" / "checkpoint_e2_b0.json").unlink()
+    with pytest.raises(ValueError, match="expected version 1 of the training state, got 2"):
+        make_trainer().train()
+
+
+def test_a_state_that_cannot_be_saved_is_named(make_trainer):
+    @TrainerCallback.register("odd")
+    class Odd(TrainerCallback):
+        def state_dict(self):
+            return {"thing": object()}
+
+    with pytest.raises(ConfigurationError, match=r"state.callbacks.0.thing: .* got object"):
+        make_trainer({"callbacks": ["odd"]}).train()
+
+
+def test_states_of_callbacks_come_back(make_trainer):
+    @TrainerCallback.register("counter")
+    class Counter(TrainerCallback):
+        count = 0
+
+        def on_epoch(self, *args, **kwargs):
+            self.count += 1
+
+        def state_dict(self):
+            return {"count": self.count}
+
+        def load_state_dict(self, state_dict):
+            self.count = state_dict["count"]
+
+    make_trainer({"callbacks": ["null", "counter"]}).train()
+    trainer = make_trainer({"callbacks": ["null", "counter"], "num_epochs": 3})
+    trainer.train()
+    assert trainer._callbacks[1].count == 3
+
+
+def test_the_folder_may_be_moved(make_trainer, tmp_path):
+    make_trainer(folder="here").train()
+    (tmp_path / "here").rename(tmp_path / "there")
+    trainer = make_trainer(folder="there")
+    trainer.train()
+    assert trainer.get_best_weights_path() == str(tmp_path / "there" / "best.th")
+    assert not (tmp_path / "here").exists()
+
+
+def test_what_a_killed_process_left_is_cleared_away(make_trainer, tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for name in (".model_state_e1_b0.th.x1.tmp", ".best.th.x2.tmp", ".metrics_epoch_0.json.x3.tmp"):
+        (folder / name).write_text("half")
+    (folder / ".mine.tmp").write_text("not ours")
+    make_trainer().train()
+    assert [path.name for path in folder.glob(".*")] == [".mine.tmp"]
+
+
+def test_best_weights_that_a_kill_prevented_are_written_on_resuming(make_trainer, tmp_path):
+    first = make_trainer()
+    first.train()
+    best = tmp_path / "run" / "best.th"
+    expected = torch.load(best, weights_only=True)
+    best.unlink()  # as if the process had been killed between the checkpoint and the best weights
+    make_trainer().train()
+    again = torch.load(best, weights_only=True)
+    assert all(torch.equal(again[name], value) for name, value in expected.items())
