@@ -26,11 +26,17 @@ COMMANDS: dict[str, CommandEntry] = {
     "cached-path": CommandEntry(
         "nlpreg.commands.cached_path", "CachedPath", "fetch, list or remove files of the cache"
     ),
+    "check": CommandEntry(
+        "nlpreg.commands.check", "Check", "say everything that is wrong with a config, without running it"
+    ),
     "checklist": CommandEntry(
         "nlpreg.commands.checklist", "CheckList", "run behavioural tests on an archive (not built in)"
     ),
     "count-instances": CommandEntry(
         "nlpreg.commands.count_instances", "CountInstances", "count the training instances of a config"
+    ),
+    "describe": CommandEntry(
+        "nlpreg.commands.describe", "Describe", "say what a registered class is and takes"
     ),
     "diff": CommandEntry(
         "nlpreg.commands.diff", "Diff", "compare two configs, two runs or two sets of weights"
@@ -39,12 +45,25 @@ COMMANDS: dict[str, CommandEntry] = {
     "find-lr": CommandEntry(
         "nlpreg.commands.find_learning_rate", "FindLearningRate", "try learning rates and plot the loss"
     ),
+    "init": CommandEntry("nlpreg.commands.init", "Init", "write a first config for a model"),
+    "list": CommandEntry(
+        "nlpreg.commands.listing", "ListRegistries", "list the registries, or what is registered in one"
+    ),
+    "migrate": CommandEntry(
+        "nlpreg.commands.migrate", "Migrate", "rewrite configs and code of AllenNLP for nlpreg"
+    ),
+    "plugins": CommandEntry(
+        "nlpreg.commands.plugins", "Plugins", "list the plugins that were found and what they register"
+    ),
     "predict": CommandEntry("nlpreg.commands.predict", "Predict", "predict with an archived model"),
     "print-results": CommandEntry(
         "nlpreg.commands.print_results", "PrintResults", "table of the metrics of all runs below a folder"
     ),
     "push-to-hf": CommandEntry(
         "nlpreg.commands.push_to_hf", "PushToHf", "publish a model on the Hugging Face hub (not built in)"
+    ),
+    "schema": CommandEntry(
+        "nlpreg.commands.schema", "Schema", "write the JSON Schema of configs, for editors"
     ),
     "test-install": CommandEntry("nlpreg.commands.test_install", "TestInstall", "check this installation"),
     "train": CommandEntry("nlpreg.commands.train", "Train", "train a model from a config"),

@@ -28,9 +28,7 @@ class Check(Subcommand):
         subparser: argparse.ArgumentParser = parser.add_parser(
             self.name, help=self.summary, description=DESCRIPTION
         )
-        subparser.add_argument(
-            "param_path", metavar="CONFIG", help="the config, Jsonnet or JSON; a path or URL"
-        )
+        add_config_argument(subparser)
         subparser.add_argument(
             "-s", "--serialization-dir", metavar="DIR", help="output folder, to check that it can be written"
         )

@@ -8,16 +8,25 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nlpreg.common.annotations import AnnotationResolver
+from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.config_file import ConfigFile
-from nlpreg.common.nodes import Call, Node
+from nlpreg.common.environment import SEED_DEFAULTS
+from nlpreg.common.nodes import Call, Literal, Node
 from nlpreg.common.problems import ConfigurationProblems, Problem
 from nlpreg.common.resolve import Resolver
 
-__all__ = ["Checked", "check_config", "check_file", "raise_problems", "report"]
+__all__ = [
+    "TRAIN_EXTRAS",
+    "Checked",
+    "check_config",
+    "check_file",
+    "keys_around_the_experiment",
+    "raise_problems",
+    "report",
+]
 
-_SEEDS = ("random_seed", "numpy_seed", "pytorch_seed")
-_TRAIN_EXTRAS = ("serialization_dir", "local_rank", "ddp_accelerator")
+TRAIN_EXTRAS = ("serialization_dir", "local_rank", "ddp_accelerator")
+"""What the command train passes to the experiment itself."""
 
 
 @dataclass
@@ -29,17 +38,21 @@ class Checked:
         node: the resolved experiment, to be built or shown.
         problems: all that is wrong, in the order of the file.
         file: where the config came from, if from a file.
+        around: the resolved keys of the top level that are not part of the experiment.
     """
 
     config: dict[str, Any] | None
     node: Node | None = None
     problems: list[Problem] = field(default_factory=list)
     file: ConfigFile | None = None
+    around: dict[str, Node] = field(default_factory=dict)
 
     def resolved_config(self) -> dict[str, Any]:
         """The whole config with every default filled in that JSON can express."""
-        assert self.config is not None and self.node is not None
-        return {**self.config, **self.node.as_config()}
+        assert self.node is not None
+        around = {key: node.as_config() for key, node in self.around.items()}
+        resolved: dict[str, Any] = {**SEED_DEFAULTS, **around, **self.node.as_config()}
+        return resolved
 
 
 def check_file(
@@ -79,27 +92,29 @@ def check_config(config: Mapping[str, Any]) -> Checked:
     """
     from nlpreg.commands.preflight import preflight_problems
     from nlpreg.commands.shape_check import shape_problems
-    from nlpreg.commands.train import TrainModel
+    from nlpreg.commands.train_model import TrainModel
 
     sections = dict(config)
-    resolver = Resolver(_TRAIN_EXTRAS)
-    for key, annotation in _around_the_experiment().items():
-        if key in sections:
-            _resolve_aside(resolver, annotation, sections.pop(key), key)
+    resolver = Resolver(TRAIN_EXTRAS)
+    around = {
+        key: _resolved_aside(resolver, annotation, sections.pop(key), key)
+        for key, annotation in keys_around_the_experiment().items()
+        if key in sections
+    }
     node = resolver.object(TrainModel, sections, "")
     problems = list(resolver.problems)
     problems += preflight_problems(config, node)
     if isinstance(node, Call):
         problems += shape_problems(node)
-    return Checked(dict(config), node, problems)
+    return Checked(dict(config), node, problems, around=around)
 
 
-def _around_the_experiment() -> dict[str, Any]:
+def keys_around_the_experiment() -> dict[str, Any]:
     """Top-level keys that the commands use themselves, and their types."""
     from nlpreg.commands.distributed_config import DistributedConfig
     from nlpreg.evaluation import Evaluator
 
-    seeds: dict[str, Any] = dict.fromkeys(_SEEDS, int)
+    seeds: dict[str, Any] = dict.fromkeys(SEED_DEFAULTS, int)
     return {
         **seeds,
         "include_in_archive": list[str],
@@ -108,9 +123,18 @@ def _around_the_experiment() -> dict[str, Any]:
     }
 
 
-def _resolve_aside(resolver: AnnotationResolver, annotation: Any, value: Any, key: str) -> None:
-    if value is not None:
-        resolver.resolve(annotation, value, key)
+def _resolved_aside(resolver: Resolver, annotation: Any, value: Any, key: str) -> Node:
+    if value is None:
+        return Literal(None)
+    attempt = resolver.child()
+    node = attempt.resolve(annotation, value, key)
+    if key == "distributed" and not attempt.problems:  # it holds numbers only, and knows which go together
+        try:
+            node.build({})
+        except ConfigurationError as error:
+            attempt.report(key, str(error).removeprefix(f"{key}: "))
+    resolver.problems.extend(attempt.problems)
+    return node
 
 
 def _place(problem: Problem) -> tuple[str, int]:

@@ -43,12 +43,18 @@ class ConfigFile:
     overridden: tuple[str, ...] = ()
 
     @classmethod
-    def read(cls, path: str | os.PathLike[str], overrides: str | Mapping[str, Any] = "") -> ConfigFile:
+    def read(
+        cls,
+        path: str | os.PathLike[str],
+        overrides: str | Mapping[str, Any] = "",
+        texts: Mapping[str, str] | None = None,
+    ) -> ConfigFile:
         """Read and evaluate a file.
 
         Args:
             path: a local path or a URL.
             overrides: as on the command line.
+            texts: path -> text of files, instead of what is on the disk.
 
         Raises:
             FileNotFoundError: there is no such file.
@@ -57,10 +63,10 @@ class ConfigFile:
         from nlpreg.common.file_utils import cached_path
 
         name = cached_path(path)
-        text = read_config_text(name)
-        file = cls(name, JsonnetSource.read(name, text))
+        text = (texts or {}).get(name) or read_config_text(name)
+        file = cls(name, JsonnetSource.read(name, text, texts=texts))
         file._report_duplicates()
-        file._evaluate(text)
+        file._evaluate()
         changes = parse_overrides(overrides) if isinstance(overrides, str) else dict(overrides)
         if file.config is not None and changes:
             file.overridden = tuple(changes)
@@ -90,7 +96,7 @@ class ConfigFile:
                     )
                 )
 
-    def _evaluate(self, text: str) -> None:
+    def _evaluate(self) -> None:
         """Evaluate, with stand-ins for variables that are not set and without the second of two equal keys."""
         variables = external_variables()
         for source in self.source.all_sources():

@@ -22,12 +22,16 @@ class Key:
         line: where it stands.
         value: the shape of what stands under it.
         token: the key itself; None for an index.
+        start: offset of the text of the value.
+        end: offset behind it.
     """
 
     name: str
     line: int
     value: Expression
     token: Token | None = None
+    start: int = 0
+    end: int = 0
 
 
 @dataclass
@@ -42,6 +46,9 @@ class Expression:
         fields: `.name` steps after all this.
         scope: the local variables that it can see.
         holder: the object that `self` means.
+        kind: "object" or "array" where it is written out.
+        start: offset of the bracket that opens it, if it is written out.
+        end: offset behind the bracket that closes it.
     """
 
     keys: list[Key] = field(default_factory=list)
@@ -51,6 +58,9 @@ class Expression:
     fields: list[str] = field(default_factory=list)
     scope: dict[str, Expression] = field(default_factory=dict)
     holder: Expression | None = None
+    kind: str = ""
+    start: int = 0
+    end: int = 0
 
 
 class ObjectParser:
@@ -85,6 +95,12 @@ class ObjectParser:
     @property
     def _next(self) -> Token:
         return self._tokens[self._at]
+
+    @property
+    def _end(self) -> int:
+        """Offset behind the token taken last."""
+        token = self._tokens[self._at - 1]
+        return token.start + len(token.text)
 
     def _take(self, text: str | None = None) -> Token:
         token = self._next
@@ -219,20 +235,20 @@ class ObjectParser:
             self._accept(",", "tailstrict")
 
     def _array(self, scope: dict[str, Expression], holder: Expression | None) -> Expression:
-        self._take("[")
-        result = Expression()
+        result = Expression(kind="array", start=self._take("[").start)
         while not self._accept("]"):
-            line = self._next.line
-            result.keys.append(Key(str(len(result.keys)), line, self._expression(scope, holder)))
+            line, start = self._next.line, self._next.start
+            value = self._expression(scope, holder)
+            result.keys.append(Key(str(len(result.keys)), line, value, start=start, end=self._end))
             if self._accept("for"):
                 self._skip_to_end("]")
                 return Expression()
             self._accept(",")
+        result.end = self._end
         return result
 
     def _object(self, scope: dict[str, Expression]) -> Expression:
-        self._take("{")
-        result, scope = Expression(), dict(scope)
+        result, scope = Expression(kind="object", start=self._take("{").start), dict(scope)
         while not self._accept("}"):
             if self._accept("local"):
                 self._bindings(scope, result)
@@ -246,6 +262,7 @@ class ObjectParser:
             else:
                 self._member(result, scope)
             self._accept(",")
+        result.end = self._end
         return result
 
     def _member(self, result: Expression, scope: dict[str, Expression]) -> None:
@@ -262,10 +279,11 @@ class ObjectParser:
         self._accept("+")
         if not self._accept(":", "::", ":::"):
             raise UnreadableJsonnet(f"line {self._next.line}: {self._next.text!r}")
+        start = self._next.start
         value = self._expression(scope, result)
         if name is None:
             return
-        key = Key(name, token.line, value, token)
+        key = Key(name, token.line, value, token, start, self._end)
         earlier = next((other for other in result.keys if other.name == name), None)
         if earlier is not None:
             self.duplicates.append((earlier, key))

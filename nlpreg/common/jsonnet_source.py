@@ -8,7 +8,7 @@ nearest enclosing key's is given instead.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nlpreg.common.jsonnet_parser import Expression, Key, ObjectParser
@@ -38,14 +38,18 @@ class JsonnetSource:
     imports: dict[str, JsonnetSource] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, path: str, text: str | None = None, depth: int = 0) -> JsonnetSource:
+    def read(
+        cls, path: str, text: str | None = None, depth: int = 0, texts: Mapping[str, str] | None = None
+    ) -> JsonnetSource:
         """Read a file and what it imports.
 
         Args:
             path: the file.
             text: its content, if it is known already.
             depth: of imports, which stop at 20.
+            texts: path -> content, instead of what is on the disk.
         """
+        text = (texts or {}).get(path) if text is None else text
         if text is None:
             with open(path, encoding="utf-8") as file:
                 text = file.read()
@@ -60,7 +64,7 @@ class JsonnetSource:
             target = os.path.join(os.path.dirname(path), imported)
             if depth < 20 and os.path.isfile(target):
                 try:
-                    source.imports[imported] = cls.read(target, depth=depth + 1)
+                    source.imports[imported] = cls.read(target, depth=depth + 1, texts=texts)
                 except (OSError, UnicodeDecodeError):
                     continue
         return source
@@ -102,6 +106,14 @@ class JsonnetSource:
                     pending.append((f"{prefix}{key.name}.", self._resolve([(source, key.value)])))
         return wanted.name
 
+    def sections(self, path: str) -> list[tuple[JsonnetSource, Expression]]:
+        """The objects and arrays, written out in a file, that make up the value at a key path; later ones win."""
+        targets = self._resolve([(self, self.root)] if self.root else [])
+        for step in path.split(".") if path else ():
+            found = [(source, key) for source, target in targets for key in target.keys if key.name == step]
+            targets = self._resolve([(source, key.value) for source, key in found])
+        return targets
+
     def _resolve(
         self, targets: Sequence[tuple[JsonnetSource, Expression]], depth: int = 0
     ) -> list[tuple[JsonnetSource, Expression]]:
@@ -110,7 +122,7 @@ class JsonnetSource:
         if depth > 30:
             return result
         for source, expression in targets:
-            if expression.keys:
+            if expression.kind:
                 result.append((source, expression))
             inner = [(source, part) for part in expression.parts]
             if expression.imported is not None and expression.imported in source.imports:

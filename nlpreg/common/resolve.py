@@ -13,6 +13,7 @@ from nlpreg.common.annotations import AnnotationResolver
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.hints import Signature, signature_of, type_name
 from nlpreg.common.nodes import Call, ForeignCall, LazyCall, Literal, Node, OpaqueCall
+from nlpreg.common.old_names import advice_on_key, advice_on_name
 from nlpreg.common.problems import Problem, found
 from nlpreg.common.registry import REGISTRY, find_registered, names_of
 from nlpreg.common.suggestions import did_you_mean, nearest
@@ -127,6 +128,7 @@ class Resolver(AnnotationResolver):
     def _registered(self, base: Any, config: dict[str, Any], path: str) -> Node:
         """Resolve a section whose `type` chooses the class."""
         type_path = f"{path}.type" if path else "type"
+        name: Any = None
         try:
             names = names_of(base, base.default_implementation)
             if "type" not in config and base.default_implementation is None:
@@ -142,7 +144,11 @@ class Resolver(AnnotationResolver):
                 )
             cls, constructor_name = find_registered(base, name)
         except ConfigurationError as error:
-            self.report(type_path, str(error))
+            advice = advice_on_name(base, name) if isinstance(name, str) else None
+            if advice is not None:
+                self.report(type_path, f'"{name}" is a {base.__name__} of an earlier AllenNLP: {advice}')
+            else:
+                self.report(type_path, str(error))
             return Literal(config)
         if not hasattr(cls, "from_params"):
             return self.foreign(cls, config, path, name)
@@ -214,6 +220,12 @@ class Resolver(AnnotationResolver):
         free = [name for name in signature.parameters if name not in node.arguments]
         for key in unknown:
             path = f"{node.path}.{key}" if node.path else key
+            advice = advice_on_key(node.cls, key)
+            if advice is not None:
+                self.report(
+                    path, f"unknown key, of an earlier AllenNLP: {advice} (nlpreg migrate rewrites such keys)"
+                )
+                continue
             meant = nearest(key, free)
             if meant is None:
                 known = ", ".join(signature.parameters) or "no arguments"

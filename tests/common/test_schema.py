@@ -59,7 +59,7 @@ class SheepDog(Animal):
         herd: list[Animal],
         vocab: Any,
         collar: Collar | None = None,
-        friend: Lazy[Animal] = Lazy(Hen),
+        friend: Lazy[Animal] = Lazy(Hen),  # noqa: B008
         legs: tuple[int, int, int, int] = (1, 1, 1, 1),
         weights: dict[str, float | list[float]] | None = None,
         seen: set[str] | None = None,

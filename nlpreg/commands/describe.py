@@ -1,0 +1,116 @@
+"""`nlpreg describe`: what a registered class is and what its section of a config may hold."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+from nlpreg.commands.subcommand import Subcommand
+from nlpreg.common.introspection import Argument, Description
+
+__all__ = ["Describe", "description_text"]
+
+DESCRIPTION = """
+Say what a part of a config is: its arguments with their types, defaults and meaning, and an example of its section.
+"""
+
+EPILOG = """
+examples:
+  nlpreg describe seq2seq_encoder:lstm
+  nlpreg describe crf_tagger                    the registry may be left out where only one has the name
+  nlpreg describe my_package.models.MyModel     a class by its full name
+"""
+
+_WIDTH = 100
+
+
+@Subcommand.register("describe")
+class Describe(Subcommand):
+    """Describes a registered class."""
+
+    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+        """Add the command's parser."""
+        subparser: argparse.ArgumentParser = parser.add_parser(
+            self.name,
+            help=self.summary,
+            description=DESCRIPTION,
+            epilog=EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        subparser.add_argument("name", metavar="REGISTRY:NAME", help="such as seq2seq_encoder:lstm")
+        subparser.set_defaults(func=_run)
+        return subparser
+
+
+def _run(args: argparse.Namespace) -> None:
+    from nlpreg.common.introspection import describe_class, find_class
+
+    print(description_text(describe_class(*find_class(args.name))))
+
+
+def description_text(description: Description) -> str:
+    """A class as a person reads it."""
+    return "\n".join(_lines(description))
+
+
+def _lines(description: Description) -> Iterator[str]:
+    from nlpreg.commands.example_sections import example_section
+    from nlpreg.commands.jsonnet_text import jsonnet_text
+    from nlpreg.common.introspection import snake_case
+    from nlpreg.common.resolve import EXTRAS_OF
+
+    cls, base = description.cls, description.base
+    yield f"{snake_case(base.__name__)}:{description.name}" if base is not None else description.name
+    yield f"{cls.__module__}.{getattr(cls, '__qualname__', description.name)}"
+    if description.text:
+        yield ""
+        yield description.text
+    extras = EXTRAS_OF.get(getattr(base, "__name__", ""), frozenset()) | {"vocab", "serialization_dir"}
+    passed = [argument.name for argument in description.arguments if argument.name in extras]
+    given = [argument for argument in description.arguments if argument.name not in extras]
+    for title, arguments in (
+        ("required", [argument for argument in given if argument.is_required]),
+        ("optional", [argument for argument in given if not argument.is_required]),
+    ):
+        if arguments:
+            yield ""
+            yield title
+            for argument in arguments:
+                yield from _argument_lines(argument)
+    if description.open:
+        yield ""
+        yield "Other keys are passed on as they are."
+    if passed:
+        yield ""
+        yield f"passed by nlpreg: {', '.join(passed)}"
+    yield ""
+    yield "example"
+    section = example_section(base, description.name)
+    yield textwrap.indent(jsonnet_text(section, width=_WIDTH - 20), "  ")
+
+
+def _argument_lines(argument: Argument) -> Iterator[str]:
+    from nlpreg.common.introspection import argument_type
+
+    default = "" if argument.is_required else f" = {_default(argument.default)}"
+    yield f"  {argument.name}: {argument_type(argument)}{default}"
+    yield from textwrap.wrap(argument.doc, _WIDTH, initial_indent="      ", subsequent_indent="      ")
+
+
+def _default(value: Any) -> str:
+    """A default as a config writes it; an object by the name of its class."""
+    from nlpreg.commands.jsonnet_text import jsonnet_text
+    from nlpreg.common.lazy import Lazy
+    from nlpreg.common.nodes import is_json
+
+    if is_json(value):
+        return jsonnet_text(value)
+    if isinstance(value, Lazy):
+        value = value.constructor
+        return str(getattr(value, "__qualname__", value))
+    if inspect.isroutine(value) or isinstance(value, type):
+        return value.__name__
+    return f"{type(value).__name__}(...)"

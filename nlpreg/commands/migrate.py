@@ -1,0 +1,93 @@
+"""`nlpreg migrate`: configs and code written for AllenNLP become nlpreg's."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+import sys
+from typing import Any, ClassVar
+
+from nlpreg.commands.subcommand import Subcommand
+from nlpreg.common.checks import ConfigurationError
+
+__all__ = ["Migrate"]
+
+DESCRIPTION = """
+Rewrite configs (keys of AllenNLP 0.x and 1.x as well) and the imports in Python files for nlpreg. Comments, variables
+and layout stay. Without -w the differences are shown and no file is touched. What cannot be rewritten is named.
+"""
+
+EPILOG = """
+examples:
+  nlpreg migrate experiment.jsonnet             show what would change
+  nlpreg migrate my_project/ -w                 rewrite all configs and Python files below a folder
+"""
+
+
+@Subcommand.register("migrate")
+class Migrate(Subcommand):
+    """Rewrites configs and code of AllenNLP."""
+
+    requires_plugins: ClassVar[bool] = False
+
+    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+        """Add the command's parser."""
+        subparser: argparse.ArgumentParser = parser.add_parser(
+            self.name,
+            help=self.summary,
+            description=DESCRIPTION,
+            epilog=EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        subparser.add_argument(
+            "paths", nargs="+", metavar="PATH", help="config, Python file, or folder with such files"
+        )
+        subparser.add_argument("-w", "--write", action="store_true", help="rewrite the files")
+        subparser.set_defaults(func=_run)
+        return subparser
+
+    def validate(self, args: argparse.Namespace) -> None:
+        """Make sure that the paths exist."""
+        for path in args.paths:
+            if not os.path.exists(path):
+                raise ConfigurationError(f"{path}: there is no such file or folder")
+
+
+def _run(args: argparse.Namespace) -> None:
+    from nlpreg.commands.migration import MigrationLog, migrate_path
+
+    log = MigrationLog()
+    changed: dict[str, str] = {}
+    for path in args.paths:
+        changed.update(migrate_path(path, log))
+    for path, text in changed.items():
+        if args.write:
+            _write(path, text)
+        else:
+            sys.stdout.write(_difference(path, text))
+    for title, messages in (("done" if args.write else "would be done", log.done), ("left to you", log.left)):
+        if messages:
+            print(f"\n{title}:")
+            for message, place in messages.items():
+                print(f"  {place}: {message}")
+    if not changed:
+        print("nothing to rewrite")
+    elif not args.write:
+        print(f"\n{len(changed)} file{'s' if len(changed) > 1 else ''} would change; -w writes them")
+
+
+def _write(path: str, text: str) -> None:
+    from nlpreg.common.files import atomic_write
+
+    with atomic_write(path, "wb") as file:
+        file.write(text.encode("utf-8"))
+
+
+def _difference(path: str, text: str) -> str:
+    with open(path, encoding="utf-8", newline="") as file:
+        old = file.read()
+    lines = difflib.unified_diff(
+        old.splitlines(keepends=True), text.splitlines(keepends=True), path, path, n=1
+    )
+    return "".join(line if line.endswith("\n") else line + "\n" for line in lines)

@@ -1,0 +1,76 @@
+"""`nlpreg schema`: the JSON Schema of configs, for completion and checking in editors."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from nlpreg.commands.options import check_folder_of
+from nlpreg.commands.subcommand import Subcommand
+
+__all__ = ["Schema"]
+
+DESCRIPTION = """
+Write the JSON Schema (draft 2020-12) of everything that a config may hold, plugins included. Editors read it to
+complete names and to underline mistakes while you type; docs/configs.md says how to switch that on.
+"""
+
+EPILOG = """
+examples:
+  nlpreg schema -o nlpreg.schema.json
+  nlpreg schema seq2seq_encoder                 of one section only
+"""
+
+
+@Subcommand.register("schema")
+class Schema(Subcommand):
+    """Writes a JSON Schema."""
+
+    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+        """Add the command's parser."""
+        subparser: argparse.ArgumentParser = parser.add_parser(
+            self.name,
+            help=self.summary,
+            description=DESCRIPTION,
+            epilog=EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        subparser.add_argument(
+            "registry", nargs="?", help="such as model; the whole experiment where it is left out"
+        )
+        subparser.add_argument("-o", "--output", metavar="FILE", help="write here instead of the console")
+        subparser.set_defaults(func=_run)
+        return subparser
+
+    def validate(self, args: argparse.Namespace) -> None:
+        """Find a wrong path before anything slow is imported."""
+        if args.output:
+            check_folder_of(args.output)
+
+
+def _run(args: argparse.Namespace) -> None:
+    from nlpreg.common.files import atomic_write
+    from nlpreg.common.introspection import find_base
+    from nlpreg.common.schema import registry_schema
+
+    schema = whole_schema() if args.registry is None else registry_schema(find_base(args.registry))
+    text = json.dumps(schema, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    if args.output is None:
+        sys.stdout.write(text)
+        return
+    with atomic_write(args.output, "w") as file:
+        file.write(text)
+    print(f"{args.output}: {len(schema['$defs'])} definitions")
+
+
+def whole_schema() -> dict[str, Any]:
+    """The schema of an experiment, with a definition for every registry that a config may use."""
+    from nlpreg.commands.checking import TRAIN_EXTRAS, keys_around_the_experiment
+    from nlpreg.commands.train_model import TrainModel
+    from nlpreg.common.registry import REGISTRY
+    from nlpreg.common.schema import experiment_schema
+
+    registries = [base for base, names in REGISTRY.items() if names and not issubclass(base, Subcommand)]
+    return experiment_schema(TrainModel, keys_around_the_experiment(), TRAIN_EXTRAS, registries)
