@@ -71,8 +71,8 @@ class GatedCnnEncoder(Seq2SeqEncoder):
         for forward_block, backward_block in zip(
             self._forward_residual_blocks, self._backward_residual_blocks, strict=True
         ):
-            ahead = forward_block(ahead.masked_fill(is_padding, 0))
-            back = backward_block(back.masked_fill(is_padding, 0))
+            ahead = forward_block(ahead, is_padding)
+            back = backward_block(back, is_padding)
             outputs.append((ahead, back))
         if not self._return_all_layers:
             outputs = outputs[-1:]
@@ -91,7 +91,7 @@ class ResidualBlock(nn.Module):
         dropout: chance, from 0 to 1, that an input of the block is zeroed.
 
     Shape:
-        (B, D, T), zeros at padding -> (B, D, T).
+        x (B, D, T), is_padding (B, 1, T) bool or None -> (B, D, T), of no meaning at padding.
 
     Raises:
         ConfigurationError: another direction, or the last channels are not `input_dim`.
@@ -129,10 +129,15 @@ class ResidualBlock(nn.Module):
             )
         self._convolutions = nn.ModuleList(convolutions)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, is_padding: Tensor | None = None) -> Tensor:
         """Apply the block."""
+        if is_padding is not None:
+            x = x.masked_fill(is_padding, 0)
         out = functional.dropout(x, self.dropout, self.training)
-        for convolution in self._convolutions:
+        for index, convolution in enumerate(self._convolutions):
+            if index > 0 and is_padding is not None:
+                # The biases of the convolution before have made something of padding.
+                out = out.masked_fill(is_padding, 0)
             out = convolution(out, self._direction == "forward")
         return (out + x) * math.sqrt(0.5)
 

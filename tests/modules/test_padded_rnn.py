@@ -1,0 +1,73 @@
+"""Running torch's modules over padded batches, against packing."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from nlpreg.modules.padded_rnn import can_run_padded, run_padded
+
+
+def test_which_modules_are_run():
+    assert can_run_padded(nn.LSTM(2, 3, batch_first=True))
+    assert can_run_padded(nn.GRU(2, 3, batch_first=True, bidirectional=True))
+    assert can_run_padded(nn.RNN(2, 3, batch_first=True))
+    assert not can_run_padded(nn.LSTM(2, 3))
+    assert not can_run_padded(nn.LSTM(2, 3, proj_size=2, batch_first=True))
+    assert not can_run_padded(nn.Linear(2, 3))
+
+    class Own(nn.LSTM):
+        pass
+
+    assert not can_run_padded(Own(2, 3, batch_first=True))
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("cls", [nn.LSTM, nn.GRU, nn.RNN])
+def test_outputs_and_final_states_are_those_of_packing(cls, bidirectional):
+    module = cls(3, 4, num_layers=2, batch_first=True, bidirectional=bidirectional)
+    lengths = torch.tensor([2, 5, 1, 5, 4, 3])
+    inputs = torch.randn(6, 6, 3)
+    packed = pack_padded_sequence(inputs, lengths, batch_first=True, enforce_sorted=False)
+    expected, final = module(packed)
+    expected, _ = pad_packed_sequence(expected, batch_first=True, total_length=6)
+    output, states = run_padded(module, inputs, lengths, needs_final_state=True)
+    torch.testing.assert_close(output, expected)
+    for found, part in zip(states, final if cls is nn.LSTM else (final,), strict=True):
+        torch.testing.assert_close(found, part)
+    output, states = run_padded(module, inputs, lengths)
+    torch.testing.assert_close(output, expected)
+    assert states is None
+
+
+def test_empty_rows_keep_the_state_they_came_with():
+    module = nn.LSTM(3, 4, batch_first=True)
+    state = (torch.randn(1, 3, 4), torch.randn(1, 3, 4))
+    output, final = run_padded(module, torch.randn(3, 2, 3), torch.tensor([0, 2, 0]), state, needs_final_state=True)
+    for row in (0, 2):
+        assert not output[row].any()
+        assert torch.equal(final[0][:, row], state[0][:, row]) and torch.equal(final[1][:, row], state[1][:, row])
+
+
+def test_nothing_but_padding_and_no_rows_at_all():
+    module = nn.GRU(3, 4, batch_first=True, bidirectional=True)
+    output, _ = run_padded(module, torch.randn(2, 3, 3), torch.tensor([0, 0]))
+    assert output.shape == (2, 3, 8) and not output.any()
+    output, _ = run_padded(module, torch.randn(0, 3, 3), torch.zeros(0, dtype=torch.long))
+    assert output.shape == (0, 3, 8)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("needs_final_state", [False, True])
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("cls", [nn.LSTM, nn.GRU, nn.RNN])
+def test_gpu_and_cpu_agree(cls, bidirectional, needs_final_state):
+    module = cls(3, 4, num_layers=2, batch_first=True, bidirectional=bidirectional)
+    lengths, inputs = torch.tensor([2, 5, 0, 5, 4, 3]), torch.randn(6, 6, 3)
+    expected, states = run_padded(module, inputs, lengths, needs_final_state=needs_final_state)
+    output, found = run_padded(module.cuda(), inputs.cuda(), lengths.cuda(), needs_final_state=needs_final_state)
+    torch.testing.assert_close(output.cpu(), expected, atol=1e-5, rtol=1e-4)
+    if needs_final_state:
+        for one, other in zip(found, states, strict=True):
+            torch.testing.assert_close(one.cpu(), other, atol=1e-5, rtol=1e-4)
