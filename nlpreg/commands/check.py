@@ -7,7 +7,7 @@ import json
 import sys
 from typing import Any
 
-from nlpreg.commands.options import add_overrides_option, check_file
+from nlpreg.commands.options import add_config_argument, add_overrides_option, check_file
 from nlpreg.commands.subcommand import Subcommand
 
 __all__ = ["Check"]
