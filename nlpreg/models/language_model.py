@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data.vocabulary import Vocabulary
@@ -22,6 +21,8 @@ from nlpreg.nn.util import get_text_field_mask
 from nlpreg.training.metrics import Perplexity
 
 _SoftmaxLoss = SoftmaxLoss
+
+_NO_CLASS = -1
 
 TextFieldInput = dict[str, dict[str, Tensor] | Tensor]
 
@@ -141,16 +142,17 @@ class LanguageModel(Model):
         """The losses of states (B, T, D) for word ids (B, T), and the number of predicted words."""
         # Words are predicted in pairs of neighbours, the right one from the left and back. What stands beside padding is
         # no pair, so padding changes nothing in either direction.
-        is_pair = (ids[:, :-1] > 0) & (ids[:, 1:] > 0)
-        left = pad(is_pair, (0, 1)).reshape(-1).nonzero().squeeze(1)  # positions in (B * T)
+        is_pair = (ids[:, :-1] > 0) & (ids[:, 1:] > 0)  # (B, T - 1)
+        # The padding id is no class of the softmax, so the word with id 1 is class 0.
+        classes = ids - 1
         num_targets = is_pair.sum()
         divisor = num_targets.clamp(min=1)
-        forward_loss = self._sum_of_losses(states[..., : self._forward_dim], left, ids, left + 1) / divisor
+        next_words = classes[:, 1:].masked_fill(~is_pair, _NO_CLASS)
+        forward_loss = self._sum_of_losses(states[:, :-1, : self._forward_dim], next_words) / divisor
         loss, backward_loss = forward_loss, None
         if self._bidirectional:
-            backward_loss = (
-                self._sum_of_losses(states[..., self._forward_dim :], left + 1, ids, left) / divisor
-            )
+            previous_words = classes[:, :-1].masked_fill(~is_pair, _NO_CLASS)
+            backward_loss = self._sum_of_losses(states[:, 1:, self._forward_dim :], previous_words) / divisor
             loss = 0.5 * (forward_loss + backward_loss)
         weight = num_targets.to(loss.dtype)
         self._perplexity(loss, weight)
@@ -161,18 +163,21 @@ class LanguageModel(Model):
             "batch_weight": weight,
         }
 
-    def _sum_of_losses(self, states: Tensor, sources: Tensor, ids: Tensor, targets: Tensor) -> Tensor:
-        """The sum of -log P(word at target | state at source) over positions (N,) in the flattened batch.
+    def _sum_of_losses(self, states: Tensor, classes: Tensor) -> Tensor:
+        """The sum of -log P(class | state), where there is a class.
 
         Shape:
-            states (B, T, D), sources (N,), ids (B, T), targets (N,) -> 0-d.
+            states (B, T - 1, D), classes (B, T - 1), -1 where there is none -> 0-d.
         """
         assert self._softmax_loss is not None
-        chosen = states.reshape(-1, self._forward_dim).index_select(0, sources)  # (N, D)
-        # the padding id is no class of the softmax, so the word with id 1 is class 0
-        loss: Tensor = self._softmax_loss(chosen, ids.reshape(-1).index_select(0, targets) - 1)
+        flat_states, flat_classes = states.flatten(0, 1), classes.flatten()
+        if states.device.type == "cpu" or not isinstance(self._softmax_loss, SoftmaxLoss):
+            # On other devices this would wait for the number of rows, so the full softmax leaves rows out itself there.
+            rows = (flat_classes >= 0).nonzero().squeeze(1)
+            flat_states, flat_classes = flat_states.index_select(0, rows), flat_classes.index_select(0, rows)
+        loss: Tensor = self._softmax_loss(flat_states, flat_classes)
         if states.requires_grad and not loss.requires_grad:
-            # without any target a loss may come as a constant; backward() has to work all the same
+            # Without any target a loss may come as a constant; backward() has to work all the same.
             loss = loss + states.sum() * 0.0
         return loss
 

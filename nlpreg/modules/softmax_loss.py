@@ -20,7 +20,8 @@ class SoftmaxLoss(torch.nn.Module):
             less memory.
 
     Shape:
-        embeddings (N, embedding_dim), targets (N,) from 0 to num_words - 1 -> scalar, a sum over the N.
+        embeddings (N, embedding_dim), targets (N,) from 0 to num_words - 1, or -1 for embeddings that do not count
+        -> scalar, a sum over the N.
     """
 
     def __init__(self, num_words: int, embedding_dim: int, chunk_size: int | None = None) -> None:

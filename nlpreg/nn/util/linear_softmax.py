@@ -35,7 +35,8 @@ def linear_softmax_nll(
         inputs: one vector for each softmax.
         weight: the vectors of the classes, as columns.
         bias: one number for each class.
-        columns: the class that is right. If `target_logits` is given: the class to leave out, or -1 for none.
+        columns: the class that is right, or -1 for an input that does not count. If `target_logits` is given: the class to
+            leave out, or -1 for none.
         target_logits: logit of the right class, if it is not one of the columns.
         chunk_size: how many inputs to treat at a time; by default as many as make 2**23 logits, but
             at least 256.
@@ -141,13 +142,16 @@ def _chunk(
     if target_logits is not None:
         total += (targets - top).exp()
     log_z = total.log() + top
+    losses, scale = log_z - targets, total.reciprocal()
     if target_logits is None:
         # The row divided by its total is now the gradient of the loss.
         scores.scatter_add_(1, index, -total.unsqueeze(1))
+        counts = columns >= 0
+        losses, scale = losses * counts, scale * counts
     elif grads.logits is not None:
         grads.logits[rows] = torch.expm1(targets - log_z).to(grads.logits.dtype)
-    _add_gradients(scores, total.reciprocal(), inputs, weight, grads, rows)
-    return (log_z - targets).sum()
+    _add_gradients(scores, scale, inputs, weight, grads, rows)
+    return losses.sum()
 
 
 def _add_gradients(
