@@ -10,4 +10,4 @@ class ShardedModuleMixin:
 
     def get_original_module(self) -> torch.nn.Module:
         """The module inside the wrapper."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not say which module it wraps")

@@ -1,0 +1,240 @@
+import itertools
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from nlpreg.modules import ConditionalRandomField
+from nlpreg.modules.conditional_random_field import allowed_transitions
+
+X = torch.tensor([[[1.0, 2.0], [0.0, 1.0], [3.0, 0.0]], [[0.5, 0.0], [1.0, 1.0], [9.0, 9.0]]])
+Y = torch.tensor([[1, 1, 0], [0, 1, 0]])
+MASK = torch.tensor([[True, True, True], [True, True, False]])
+ENCODINGS = {
+    "BIO": ["O", "B-X", "I-X", "B-Y"],
+    "IOB1": ["O", "B-X", "I-X", "I-Y"],
+    "BIOUL": ["O", "B-X", "I-X", "L-X", "U-X"],
+    "BMES": ["B-X", "M-X", "E-X", "S-X"],
+}
+
+
+def fill(crf: ConditionalRandomField) -> ConditionalRandomField:
+    crf.transitions.data = torch.tensor([[0.1, 0.2], [-0.3, 0.4]])
+    crf.start_transitions.data = torch.tensor([0.5, -0.5])
+    crf.end_transitions.data = torch.tensor([0.0, 0.25])
+    return crf
+
+
+@torch.no_grad()
+def path_score(
+    crf: ConditionalRandomField, logits: Tensor, path: tuple[int, ...], constrained: bool = False
+) -> float:
+    """The score of one path of an unpadded sentence."""
+    allowed = crf._constraint_mask
+
+    def cost(score: float, before: int, after: int) -> float:
+        return score if not constrained or allowed[before, after] else -10000.0
+
+    has_ends = crf.include_start_end_transitions
+    start = float(crf.start_transitions[path[0]]) if has_ends else 0.0
+    end = float(crf.end_transitions[path[-1]]) if has_ends else 0.0
+    total = cost(start, crf.num_tags, path[0]) + cost(end, path[-1], crf.num_tags + 1)
+    total += sum(float(logits[t, tag]) for t, tag in enumerate(path))
+    total += sum(cost(float(crf.transitions[a, b]), a, b) for a, b in itertools.pairwise(path))
+    return total
+
+
+def all_paths(
+    crf: ConditionalRandomField, logits: Tensor, constrained: bool = False
+) -> list[tuple[float, tuple[int, ...]]]:
+    paths = itertools.product(range(crf.num_tags), repeat=len(logits))
+    return sorted(((path_score(crf, logits, path, constrained), path) for path in paths), reverse=True)
+
+
+def log_sum(scores: list[float]) -> float:
+    top = max(scores)
+    return top + math.log(sum(math.exp(score - top) for score in scores))
+
+
+def batch(num_tags: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Logits, tags and the mask of sentences of 4, 1, 3 and 2 words."""
+    torch.manual_seed(num_tags)
+    mask = torch.arange(4) < torch.tensor([[4], [1], [3], [2]])
+    return torch.randn(4, 4, num_tags) * 2, torch.randint(0, num_tags, (4, 4)), mask
+
+
+def test_reference_values() -> None:
+    crf = fill(ConditionalRandomField(2))
+    assert crf(X, Y, MASK).item() == pytest.approx(-1.756058, abs=1e-5)
+    gaps = torch.tensor([[1, 0, 1], [0, 1, 0]])
+    assert crf(X, Y, gaps).item() == pytest.approx(-5.236446, abs=1e-5)
+    found = crf.viterbi_tags(X, MASK, top_k=2)
+    assert [[tags for tags, _ in paths] for paths in found] == [[[1, 1, 0], [0, 1, 0]], [[0, 1], [0, 0]]]
+    scores = [score for paths in found for _, score in paths]
+    assert scores == pytest.approx([5.6, 5.4, 2.45, 2.1], abs=1e-5)
+
+
+def test_reference_values_with_constraints() -> None:
+    crf = fill(ConditionalRandomField(2, allowed_transitions("BIO", {0: "O", 1: "I-X"})))
+    found = crf.viterbi_tags(X, MASK)
+    assert [tags for tags, _ in found] == [[0, 0, 0], [0, 0]]
+    assert [score for _, score in found] == pytest.approx([4.7, 2.1], abs=1e-5)
+
+
+def test_names_of_weights() -> None:
+    shapes = {name: tuple(value.shape) for name, value in ConditionalRandomField(3).state_dict().items()}
+    assert shapes == {
+        "transitions": (3, 3),
+        "_constraint_mask": (5, 5),
+        "start_transitions": (3,),
+        "end_transitions": (3,),
+    }
+    without = ConditionalRandomField(3, include_start_end_transitions=False)
+    assert set(without.state_dict()) == {"transitions", "_constraint_mask"}
+    assert not without._constraint_mask.requires_grad
+
+
+@pytest.mark.parametrize("num_tags", [1, 2, 3])
+@pytest.mark.parametrize("with_ends", [True, False])
+def test_likelihood_equals_enumeration(num_tags: int, with_ends: bool) -> None:
+    crf = ConditionalRandomField(num_tags, include_start_end_transitions=with_ends)
+    logits, tags, mask = batch(num_tags)
+    expected = 0.0
+    for b, length in enumerate(mask.sum(1).tolist()):
+        scores = [score for score, _ in all_paths(crf, logits[b, :length])]
+        expected += path_score(crf, logits[b], tuple(tags[b, :length].tolist())) - log_sum(scores)
+    assert crf(logits, tags, mask).item() == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("with_ends", [True, False])
+def test_best_paths_equal_enumeration(encoding: str, with_ends: bool) -> None:
+    labels = dict(enumerate(ENCODINGS[encoding]))
+    crf = ConditionalRandomField(len(labels), allowed_transitions(encoding, labels), with_ends)
+    logits, _, mask = batch(len(labels))
+    found = crf.viterbi_tags(logits, mask, top_k=4)
+    best = crf.viterbi_tags(logits, mask)
+    for b, length in enumerate(mask.sum(1).tolist()):
+        expected = all_paths(crf, logits[b, :length], constrained=True)[:4]
+        assert [path for path, _ in found[b]] == [list(path) for _, path in expected]
+        assert [score for _, score in found[b]] == pytest.approx([score for score, _ in expected], abs=0.01)
+        assert best[b][0] == found[b][0][0]
+
+
+@pytest.mark.parametrize("constrained", [True, False])
+def test_marginals_equal_enumeration(constrained: bool) -> None:
+    labels = dict(enumerate(ENCODINGS["BIO"]))
+    crf = ConditionalRandomField(4, allowed_transitions("BIO", labels))
+    logits, _, mask = batch(4)
+    marginals = crf.marginals(logits, mask, constrained=constrained)
+    for b, length in enumerate(mask.sum(1).tolist()):
+        paths = all_paths(crf, logits[b, :length], constrained)
+        log_z = log_sum([score for score, _ in paths])
+        expected = torch.zeros(4, 4)
+        for score, path in paths:
+            for t, tag in enumerate(path):
+                expected[t, tag] += math.exp(score - log_z)
+        torch.testing.assert_close(marginals[b], expected, atol=1e-5, rtol=1e-4)
+    assert not marginals.requires_grad
+
+
+def test_marginals_with_gaps_are_those_of_the_words_that_count() -> None:
+    crf = ConditionalRandomField(3)
+    torch.manual_seed(0)
+    logits = torch.randn(1, 4, 3)
+    mask = torch.tensor([[False, True, False, True]])
+    marginals = crf.marginals(logits, mask)
+    torch.testing.assert_close(marginals[:, 1::2], crf.marginals(logits[:, 1::2]))
+    assert not marginals[:, ::2].any()
+
+
+def test_masked_words_are_dropped_before_decoding() -> None:
+    crf = ConditionalRandomField(3)
+    logits = torch.randn(1, 4, 3)
+    gaps = torch.tensor([[False, True, False, True]])
+    (tags, score), (expected, expected_score) = (
+        crf.viterbi_tags(logits, gaps)[0],
+        crf.viterbi_tags(logits[:, 1::2])[0],
+    )
+    assert tags == expected
+    assert score == pytest.approx(expected_score)
+
+
+def test_gradient() -> None:
+    crf = ConditionalRandomField(3).double()
+    logits, tags, mask = batch(3)
+    inputs = logits.double().requires_grad_()
+    assert torch.autograd.gradcheck(lambda x, *weights: crf(x, tags, mask), (inputs, *crf.parameters()))
+
+
+def test_gradient_of_the_likelihood_is_truth_minus_marginals() -> None:
+    crf = ConditionalRandomField(4)
+    logits, tags, mask = batch(4)
+    logits.requires_grad_()
+    (gradient,) = torch.autograd.grad(crf(logits, tags, mask), logits)
+    truth = torch.nn.functional.one_hot(tags, 4) * mask.unsqueeze(2)
+    torch.testing.assert_close(gradient, truth - crf.marginals(logits, mask), atol=1e-5, rtol=1e-4)
+
+
+def test_sentences_without_words() -> None:
+    crf = ConditionalRandomField(3)
+    logits, tags, mask = batch(3)
+    alone = crf(logits[:2], tags[:2], mask[:2])
+    mask[2:] = False
+    logits.requires_grad_()
+    together = crf(logits, tags, mask)
+    torch.testing.assert_close(together, alone)
+    together.backward()
+    assert logits.grad is not None
+    assert not logits.grad[2:].any()
+    assert crf.viterbi_tags(logits, mask)[2:] == [([], 0.0), ([], 0.0)]
+    assert crf.viterbi_tags(logits, mask, top_k=3)[3] == [([], 0.0)]
+
+
+def test_padding_has_no_influence() -> None:
+    crf = ConditionalRandomField(3)
+    logits, tags, mask = batch(3)
+    expected, paths = crf(logits, tags, mask), crf.viterbi_tags(logits, mask)
+    logits[~mask] = 77.0
+    tags[~mask] = 0
+    torch.testing.assert_close(crf(logits, tags, mask), expected)
+    assert crf.viterbi_tags(logits, mask) == paths
+
+
+def test_default_mask_counts_every_word() -> None:
+    crf = fill(ConditionalRandomField(2))
+    torch.testing.assert_close(crf(X, Y), crf(X, Y, torch.ones_like(MASK)))
+    assert [len(tags) for tags, _ in crf.viterbi_tags(X)] == [3, 3]
+
+
+def test_half_precision_logits() -> None:
+    crf = fill(ConditionalRandomField(2))
+    assert crf(X.half(), Y, MASK).item() == pytest.approx(-1.756058, abs=1e-3)
+
+
+def test_likelihood_survives_transitions_far_apart() -> None:
+    crf = fill(ConditionalRandomField(2))
+    with torch.no_grad():
+        crf.transitions[1, 1] = -10000.0
+    likelihood = crf(X[:1], torch.tensor([[0, 1, 1]]))
+    assert likelihood.item() == pytest.approx(-10000, abs=20)
+
+
+def test_top_k_must_be_positive() -> None:
+    with pytest.raises(ValueError, match="top_k must be at least 1"):
+        ConditionalRandomField(2).viterbi_tags(X, top_k=0)
+
+
+@pytest.mark.oracle
+def test_equals_another_library() -> None:
+    torchcrf = pytest.importorskip("torchcrf")
+    torch.manual_seed(0)
+    ours, theirs = ConditionalRandomField(6), torchcrf.CRF(6, batch_first=True)
+    theirs.transitions.data = ours.transitions.data
+    theirs.start_transitions.data = ours.start_transitions.data
+    theirs.end_transitions.data = ours.end_transitions.data
+    logits, tags = torch.randn(5, 9, 6), torch.randint(0, 6, (5, 9))
+    mask = torch.arange(9) < torch.tensor([[9], [1], [4], [7], [2]])
+    torch.testing.assert_close(ours(logits, tags, mask), theirs(logits, tags, mask))
+    assert [path for path, _ in ours.viterbi_tags(logits, mask)] == theirs.decode(logits, mask)

@@ -1,0 +1,45 @@
+import math
+
+import pytest
+import torch
+from torch.nn import functional
+
+from nlpreg.modules import SoftmaxLoss
+
+
+def test_names_and_initial_values() -> None:
+    torch.manual_seed(0)
+    loss = SoftmaxLoss(num_words=500, embedding_dim=40)
+    assert {name: tuple(value.shape) for name, value in loss.state_dict().items()} == {
+        "softmax_w": (40, 500),
+        "softmax_b": (500,),
+    }
+    assert loss.softmax_w.std().item() == pytest.approx(1 / math.sqrt(40), rel=0.05)
+    assert not loss.softmax_b.any()
+    assert loss.tie_embeddings is False
+
+
+@pytest.mark.parametrize("chunk_size", [None, 2])
+@pytest.mark.parametrize("training", [True, False])
+def test_equals_the_definition(chunk_size: int | None, training: bool) -> None:
+    torch.manual_seed(0)
+    loss = SoftmaxLoss(9, 4, chunk_size).train(training)
+    torch.nn.init.normal_(loss.softmax_b)
+    embeddings, targets = torch.randn(5, 4), torch.randint(0, 9, (5,))
+    scores = embeddings @ loss.softmax_w + loss.softmax_b
+    expected = -functional.log_softmax(scores, dim=1)[torch.arange(5), targets].sum()
+    torch.testing.assert_close(loss(embeddings, targets), expected)
+
+
+def test_zero_weights_give_the_log_of_the_number_of_words() -> None:
+    loss = SoftmaxLoss(13, 4)
+    torch.nn.init.zeros_(loss.softmax_w)
+    value = loss(torch.randn(6, 4), torch.randint(0, 13, (6,)))
+    assert value.item() == pytest.approx(6 * math.log(13), rel=1e-6)
+
+
+def test_no_targets() -> None:
+    loss = SoftmaxLoss(5, 3)
+    value = loss(torch.zeros(0, 3), torch.zeros(0, dtype=torch.long))
+    assert value.item() == 0
+    value.backward()

@@ -1,0 +1,147 @@
+import math
+from typing import Any
+
+import pytest
+import torch
+
+from nlpreg.common import Params
+from nlpreg.nn.beam_search import BeamSearch, GumbelSampler, Sampler, TopPSampler
+
+PROBS = torch.tensor([[0.1, 0.2, 0.3, 0.3999, 0.0001], [0.7, 0.05, 0.05, 0.1, 0.1]])
+LOG_PROBS = PROBS.log()
+
+
+def build(name: str, **options: Any) -> Sampler:
+    return Sampler.from_params(Params({"type": name, **options}))
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("deterministic", {}),
+        ("multinomial", {"temperature": 0.7}),
+        ("top-k", {"k": 3}),
+        ("top-p", {"p": 0.8}),
+        ("gumbel", {"temperature": 2.0}),
+    ],
+)
+def test_samples_carry_their_own_log_probabilities(name: str, options: dict[str, Any]) -> None:
+    sampler = build(name, **options)
+    state = sampler.init_state(LOG_PROBS, 2, 5)
+    scores, beams, state = sampler.sample_beams(LOG_PROBS, 2, state)
+    torch.testing.assert_close(scores, LOG_PROBS.gather(1, beams))
+    assert all(len(set(row)) == 2 for row in beams.tolist())
+    nodes = LOG_PROBS.repeat_interleave(2, dim=0)
+    scores, classes, state = sampler.sample_nodes(nodes, 3, state)
+    assert classes.shape == (4, 3)
+    torch.testing.assert_close(scores, nodes.gather(1, classes))
+    assert all(len(set(row)) == 3 for row in classes.tolist())
+    scores, beams, _ = sampler.sample_beams(scores.view(2, 6), 2, state)
+    assert scores[0, 0] >= scores[0, 1]
+    assert ((beams >= 0) & (beams < 6)).all()
+
+
+@pytest.mark.parametrize("name", ["multinomial", "top-k", "top-p", "gumbel"])
+def test_samplers_work_in_a_search(name: str) -> None:
+    options = {"k": 3} if name == "top-k" else {}
+    search = BeamSearch(4, max_steps=6, beam_size=3, sampler=build(name, **options))
+    sequences, scores = search.search(torch.tensor([0, 1]), {}, lambda p, s: (LOG_PROBS[p.clamp(max=1)], s))
+    assert sequences.shape[:2] == (2, 3)
+    assert torch.isfinite(scores).all()
+
+
+def test_multinomial_frequencies() -> None:
+    torch.manual_seed(0)
+    rows = LOG_PROBS[:1].expand(20000, 5)
+    _, classes, _ = build("multinomial", with_replacement=True).sample_nodes(rows, 1, {})
+    torch.testing.assert_close(classes.flatten().bincount(minlength=5) / 20000, PROBS[0], atol=0.02, rtol=0)
+    _, classes, _ = build("multinomial", temperature=0.5, with_replacement=True).sample_nodes(rows, 1, {})
+    sharper = PROBS[0] ** 2 / (PROBS[0] ** 2).sum()
+    torch.testing.assert_close(classes.flatten().bincount(minlength=5) / 20000, sharper, atol=0.02, rtol=0)
+
+
+def test_top_k_frequencies() -> None:
+    torch.manual_seed(0)
+    _, classes, _ = build("top-k", k=2, with_replacement=True).sample_nodes(
+        LOG_PROBS[:1].expand(20000, 5), 1, {}
+    )
+    expected = torch.tensor([0, 0, 0.3, 0.3999, 0]) / 0.6999
+    torch.testing.assert_close(classes.flatten().bincount(minlength=5) / 20000, expected, atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize(("k", "nodes"), [(2, 3), (6, 3)])
+def test_top_k_limits(k: int, nodes: int) -> None:
+    with pytest.raises(ValueError, match="k must lie between"):
+        build("top-k", k=k).sample_nodes(LOG_PROBS, nodes, {})
+
+
+@pytest.mark.parametrize(
+    ("p", "allowed"), [(0.0, {3}), (0.39, {3}), (0.5, {3, 2}), (0.75, {3, 2, 1}), (1.0, {0, 1, 2, 3, 4})]
+)
+def test_top_p_keeps_the_smallest_sufficient_set(p: float, allowed: set[int]) -> None:
+    torch.manual_seed(0)
+    _, classes, _ = build("top-p", p=p, with_replacement=True).sample_nodes(
+        LOG_PROBS[:1].expand(30000, 5), 1, {}
+    )
+    seen = set(classes.flatten().tolist())
+    assert seen <= allowed
+    assert allowed - {4} <= seen  # class 4 is too rare to count on
+
+
+def test_top_p_leaves_enough_to_draw() -> None:
+    _, classes, _ = build("top-p", p=0.1).sample_nodes(LOG_PROBS, 3, {})
+    assert [set(row) for row in classes.tolist()] == [{1, 2, 3}, {0, 3, 4}]
+
+
+def test_top_p_limits() -> None:
+    for p in (-0.1, 1.1):
+        with pytest.raises(ValueError, match=r"within \[0, 1\]"):
+            TopPSampler(p)
+    with pytest.raises(ValueError, match="number of classes 5"):
+        TopPSampler().sample_nodes(LOG_PROBS, 6, {})
+
+
+def test_gumbel_variables() -> None:
+    torch.manual_seed(0)
+    phi = torch.tensor([[0.0, 2.0]]).expand(50000, 2)
+    sample = GumbelSampler().gumbel(phi)
+    assert (sample.mean(0) - torch.tensor([0.5772, 2.5772])).abs().max() < 0.03
+    assert sample.std().item() > 1.2
+
+
+def test_gumbel_with_max() -> None:
+    torch.manual_seed(0)
+    phi = LOG_PROBS[:1].expand(40000, 5)
+    largest = torch.full((40000, 1), 1.5)
+    sample = GumbelSampler().gumbel_with_max(phi, largest)
+    torch.testing.assert_close(sample.amax(1), largest.squeeze(1))
+    # Which element is the largest does not depend on its value, and follows the probabilities.
+    torch.testing.assert_close(sample.argmax(1).bincount(minlength=5) / 40000, PROBS[0], atol=0.015, rtol=0)
+    # Given that it is not the largest, an element is a Gumbel variable cut off at the largest value.
+    others = sample[:, 2][sample.argmax(1) != 2]
+    free = GumbelSampler().gumbel(phi[:, 2:3]).squeeze(1)
+    free = free[free < 1.5]
+    assert abs(others.mean().item() - free.mean().item()) < 0.05
+
+
+def test_gumbel_search_draws_without_replacement() -> None:
+    """The first of two beams of one step is drawn by its probability."""
+    torch.manual_seed(0)
+    sampler = GumbelSampler()
+    start = LOG_PROBS[:1].expand(20000, 5)
+    state = sampler.init_state(start, 20000, 5)
+    _, beams, _ = sampler.sample_beams(start, 2, state)
+    # chance to be among two draws without replacement
+    p = PROBS[0].tolist()
+    expected = [a + sum(b * a / (1 - b) for j, b in enumerate(p) if j != i) for i, a in enumerate(p)]
+    found = beams.flatten().bincount(minlength=5) / 20000
+    torch.testing.assert_close(found, torch.tensor(expected), atol=0.02, rtol=0)
+
+
+def test_gumbel_survives_impossible_classes() -> None:
+    sampler = GumbelSampler()
+    log_probs = torch.tensor([[0.0, -math.inf, -math.inf]])
+    state = sampler.init_state(log_probs, 1, 3)
+    assert torch.isfinite(state["G_phi_S"]).all()
+    scores, classes, _ = sampler.sample_beams(log_probs, 1, state)
+    assert (scores.item(), classes.item()) == (0.0, 0)
