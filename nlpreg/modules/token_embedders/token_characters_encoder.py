@@ -36,6 +36,8 @@ class TokenCharactersEncoder(TokenEmbedder):
         token_characters (B, T, num_characters) ids, 0 at padding -> (B, T, output_dim of the encoder).
     """
 
+    dimension_chain: ClassVar[tuple[str, ...]] = ("embedding", "encoder")
+
     def __init__(self, embedding: Embedding, encoder: Seq2VecEncoder, dropout: float = 0.0) -> None:
         super().__init__()
         # The wrappers only give the weights their names: words are encoded below without regard to time.
@@ -59,7 +61,10 @@ class TokenCharactersEncoder(TokenEmbedder):
             places = order.argsort().index_select(0, places)
             rows = words.index_select(0, order)
             encoded = torch.cat(
-                [self._encode(rows[start:end, :length]) for start, end, length in _groups(lengths.tolist(), shortest)]
+                [
+                    self._encode(rows[start:end, :length])
+                    for start, end, length in _groups(lengths.tolist(), shortest)
+                ]
             )
         tokens = encoded.index_select(0, places).view(*token_characters.shape[:-1], encoded.size(1))
         return tokens if self._dropout is None else self._dropout(tokens)
