@@ -4,15 +4,19 @@ from nlpreg.data.data_loaders.data_collator import nlpreg_collate
 from nlpreg.data.data_loaders.data_loader import DataLoader, TensorDict
 from nlpreg.data.data_loaders.multiprocess_data_loader import MultiProcessDataLoader
 from nlpreg.data.data_loaders.multitask_data_loader import MultiTaskDataLoader
+from nlpreg.data.data_loaders.running_text_data_loader import RunningTextDataLoader
 from nlpreg.data.data_loaders.simple_data_loader import SimpleDataLoader
+from nlpreg.data.data_loaders.text_lines_data_loader import TextLinesDataLoader
 from nlpreg.data.data_loaders.worker_error import WorkerError
 
 __all__ = [
     "DataLoader",
     "MultiProcessDataLoader",
     "MultiTaskDataLoader",
+    "RunningTextDataLoader",
     "SimpleDataLoader",
     "TensorDict",
+    "TextLinesDataLoader",
     "WorkerError",
     "nlpreg_collate",
 ]

@@ -123,5 +123,6 @@ def can_index_words(indexer: TokenIndexer) -> bool:
 def can_pad_many(indexer: TokenIndexer) -> bool:
     """Whether to call the padding methods for many texts in place of those for one."""
     cls = type(indexer)
-    single = ("get_padding_lengths", "as_padded_tensor_dict")
-    return speaks_for(cls, "padding_lengths_of_many", *single) and speaks_for(cls, "pad_many", *single)
+    return speaks_for(cls, "padding_lengths_of_many", "get_padding_lengths") and speaks_for(
+        cls, "pad_many", "as_padded_tensor_dict"
+    )

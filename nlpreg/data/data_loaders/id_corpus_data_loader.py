@@ -1,0 +1,89 @@
+"""What the loaders of corpora on disk have in common."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Iterator
+
+import torch
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.util import int_to_device
+from nlpreg.data.data_loaders.resumable_data_loader import ResumableDataLoader
+from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DatasetReaderInput
+from nlpreg.data.id_corpus.corpus_cache import id_corpus_of, text_field_of_reader
+from nlpreg.data.id_corpus.counted_words_field import CountedWordsField
+from nlpreg.data.id_corpus.id_corpus import IdCorpus
+from nlpreg.data.id_corpus.indexed_lexicon import IndexedLexicon
+from nlpreg.data.instance import Instance
+from nlpreg.data.vocabulary import Vocabulary
+
+
+class IdCorpusDataLoader(ResumableDataLoader):
+    """Reads the words of a data set once, numbers them in a file, and makes batches from the file.
+
+    The file is kept for later runs. Distinct words apart, memory does not grow with the data. The words are those of the one
+    text field that the reader's instances have; batches have that field and no other.
+
+    Args:
+        reader: reads the texts.
+        data_path: what it reads.
+        batches_per_epoch: number of batches of an epoch, in place of one pass over the data.
+        cache: whether to look for the file of an earlier run, and keep this one.
+        cache_dir: folder for such files; a sub-folder of `~/.nlpreg` unless given.
+        cuda_device: device to put batches on.
+
+    Raises:
+        ConfigurationError: the instances are not single texts; an indexer needs more than words.
+    """
+
+    def __init__(
+        self,
+        reader: DatasetReader,
+        data_path: DatasetReaderInput,
+        batches_per_epoch: int | None = None,
+        cache: bool = True,
+        cache_dir: str | os.PathLike[str] | None = None,
+        cuda_device: int | str | torch.device | None = None,
+    ) -> None:
+        super().__init__(batches_per_epoch)
+        self.reader = reader
+        self.data_path = data_path
+        self.cache = cache
+        self.cache_dir = cache_dir
+        if cuda_device is not None:
+            self.cuda_device = (
+                int_to_device(cuda_device) if isinstance(cuda_device, int) else torch.device(cuda_device)
+            )
+        self.text_field, field = text_field_of_reader(reader, data_path)
+        self._token_indexers = field.token_indexers
+        self._lexicon: IndexedLexicon | None = None
+
+    @functools.cached_property
+    def corpus(self) -> IdCorpus:
+        """The file, which is made when it is first asked for."""
+        corpus = id_corpus_of(self.reader, self.data_path, self.text_field, self.cache, self.cache_dir)
+        if not corpus.num_words:
+            raise ConfigurationError(f"{self.data_path}: {type(self.reader).__name__} found no words there")
+        return corpus
+
+    @property
+    def lexicon(self) -> IndexedLexicon:
+        """The tensors of words.
+
+        Raises:
+            ValueError: there is no vocabulary yet.
+        """
+        if self._lexicon is None:
+            raise ValueError(f"{type(self).__name__}: call index_with(vocab) before iterating")
+        return self._lexicon
+
+    def iter_instances(self) -> Iterator[Instance]:
+        """One instance that stands for all of the data: it counts every word as often as it occurs, for the vocabulary."""
+        counts = dict(zip(self.corpus.words, self.corpus.counts.tolist(), strict=True))
+        yield Instance({self.text_field: CountedWordsField(counts, self._token_indexers)})
+
+    def index_with(self, vocab: Vocabulary) -> None:
+        """Look every distinct word up."""
+        self._lexicon = IndexedLexicon(self.corpus, self._token_indexers, vocab)

@@ -1,0 +1,161 @@
+"""Running text for language models: streams of words that go on from batch to batch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from numpy.typing import NDArray
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.data.data_loaders.data_loader import DataLoader, TensorDict
+from nlpreg.data.data_loaders.id_corpus_data_loader import IdCorpusDataLoader
+from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DatasetReaderInput
+from nlpreg.data.order import current_rank, order_generator
+
+WINDOWS_AT_ONCE = 64
+
+# of the lengths of windows, in words: Merity et al. (2017), section 5, https://arxiv.org/abs/1708.02182
+CHANCE_OF_HALF = 0.05
+STANDARD_DEVIATION = 5.0
+SHORTEST = 5
+
+
+@DataLoader.register("running_text")
+class RunningTextDataLoader(IdCorpusDataLoader):
+    """Cuts the text into parallel streams, and gives the same few words of all of them in each batch.
+
+    The text is what the reader finds, all sentences one behind the other (end tokens of the reader tell them apart). It is cut
+    into `batch_size` streams of equal length, for each process of a distributed training; row i of every batch is the next
+    piece of stream i. An encoder with `stateful` can so go on where it stopped. Every word is in one batch, and nothing is
+    padded but, in the last batch, a row that is one word shorter.
+
+    Order is that of the text. An epoch in the middle goes on without reading anything again.
+
+    Args:
+        reader: reads the text.
+        data_path: what it reads.
+        batch_size: number of streams.
+        bptt: number of words of each stream in a batch, of which the overlap is not a part.
+        variable_bptt: whether that number varies: around `bptt`, and now and then around half of it.
+        overlap: number of words that a batch begins with again, since the one before ended with them. A language model predicts
+            words from words of the same batch: with 1, each word is predicted exactly once, which is right for an encoder
+            without a memory. With 0, the first word of a batch is not predicted, but a stateful encoder meets no word twice.
+        shuffle: whether each pass cuts the text at other places: it leaves out some of the first words, fewer than `bptt`.
+        batches_per_epoch: number of batches of an epoch, in place of one pass over the data.
+        cache: whether to look for the file of an earlier run, and keep this one.
+        cache_dir: folder for such files; a sub-folder of `~/.nlpreg` unless given.
+        cuda_device: device to put batches on.
+
+    Raises:
+        ValueError: a number is too small.
+        ConfigurationError: (with the first batch) there are fewer words than streams; and as for `IdCorpusDataLoader`.
+    """
+
+    def __init__(
+        self,
+        reader: DatasetReader,
+        data_path: DatasetReaderInput,
+        *,
+        batch_size: int,
+        bptt: int = 35,
+        variable_bptt: bool = False,
+        overlap: int = 1,
+        shuffle: bool = False,
+        batches_per_epoch: int | None = None,
+        cache: bool = True,
+        cache_dir: str | os.PathLike[str] | None = None,
+        cuda_device: int | str | torch.device | None = None,
+    ) -> None:
+        for name, value, least in (("batch_size", batch_size, 1), ("bptt", bptt, 1), ("overlap", overlap, 0)):
+            if value < least:
+                raise ValueError(f"{name}: expected {least} or more, got {value}")
+        super().__init__(reader, data_path, batches_per_epoch, cache, cache_dir, cuda_device)
+        self.batch_size = batch_size
+        self.bptt = bptt
+        self.variable_bptt = variable_bptt
+        self.overlap = overlap
+        self.shuffle = shuffle
+
+    def __len__(self) -> int:
+        """The number of batches of an epoch; of the present pass, if its pieces vary in length."""
+        return self.batches_per_epoch or len(self._layout(self._position.data_pass).ends)
+
+    def _batches_of_pass(self, data_pass: int, start: int) -> Iterator[TensorDict]:
+        lexicon = self.lexicon
+        for rows in self._windows(self._layout(data_pass), start):
+            yield {self.text_field: lexicon.tensors(rows)}  # type: ignore[dict-item]  # a text nests one level deeper
+
+    def _windows(self, layout: _Layout, start: int) -> Iterator[list[NDArray[Any]]]:
+        """The numbers of the words of each batch from number `start` on, a row for each stream."""
+        num_windows = len(layout.ends)
+        for first in range(start, num_windows, WINDOWS_AT_ONCE):
+            last = min(first + WINDOWS_AT_ONCE, num_windows)
+            pieces = []
+            for stream in range(layout.first_stream, layout.first_stream + self.batch_size):
+                bounds = layout.bounds(stream, first, last)
+                numbers = self.corpus.numbers(bounds[0], bounds[-1] + self.overlap)
+                pieces.append((numbers, bounds - bounds[0]))
+            for window in range(last - first):
+                yield [numbers[at[window] : at[window + 1] + self.overlap] for numbers, at in pieces]
+
+    def _layout(self, data_pass: int) -> _Layout:
+        """Where the streams of a pass are, and where it cuts them; the same on every rank."""
+        offset = 0
+        if self.shuffle and self.bptt > 1:
+            offset = int(order_generator(data_pass, 0, rank=0).integers(self.bptt))
+        world_size = dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+        num_streams = self.batch_size * world_size
+        length, num_longer = divmod(max(0, self.corpus.num_words - offset), num_streams)
+        if length == 0:
+            raise ConfigurationError(
+                f"{self.data_path}: expected at least as many words as streams ({num_streams}), got "
+                f"{self.corpus.num_words}; make batch_size smaller"
+            )
+        ends = self._ends(length, data_pass)
+        return _Layout(offset, length, num_longer, current_rank() * self.batch_size, ends)
+
+    def _ends(self, length: int, data_pass: int) -> NDArray[np.int64]:
+        """Where the pieces of a stream end."""
+        if not self.variable_bptt:
+            return np.append(np.arange(self.bptt, length, self.bptt), length)
+        generator = order_generator(data_pass, 1, rank=0)
+        cuts: list[int] = []
+        while not cuts or cuts[-1] < length:
+            middle = np.where(generator.random(1024) < CHANCE_OF_HALF, self.bptt / 2, float(self.bptt))
+            sizes = np.maximum(SHORTEST, generator.normal(middle, STANDARD_DEVIATION).astype(np.int64))
+            cuts.extend((np.cumsum(sizes) + (cuts[-1] if cuts else 0)).tolist())
+        ends = np.array(cuts)
+        return np.append(ends[ends < length], length)
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """How a text is cut in one pass.
+
+    Args:
+        offset: number of words at the beginning of the text that are left out.
+        length: number of words of a stream.
+        num_longer: how many of the first streams have one word more.
+        first_stream: number of the first stream of this process.
+        ends: where the pieces of a stream of that length end.
+    """
+
+    offset: int
+    length: int
+    num_longer: int
+    first_stream: int
+    ends: NDArray[np.int64]
+
+    def bounds(self, stream: int, first: int, last: int) -> NDArray[np.int64]:
+        """Where the pieces from number `first` up to `last` of a stream begin, and behind them the end, in the text."""
+        start = self.offset + stream * self.length + min(stream, self.num_longer)
+        bounds = np.append(0 if first == 0 else self.ends[first - 1], self.ends[first:last]) + start
+        if last == len(self.ends) and stream < self.num_longer:
+            bounds[-1] += 1
+        return bounds

@@ -1,0 +1,166 @@
+"""Sentences for language models, from corpora that need not fit into memory."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from numpy.typing import NDArray
+
+from nlpreg.data.data_loaders.data_loader import DataLoader, TensorDict
+from nlpreg.data.data_loaders.id_corpus_data_loader import IdCorpusDataLoader
+from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DatasetReaderInput
+from nlpreg.data.order import current_rank, order_generator
+
+DEFAULT_WINDOW = 65536
+
+
+@DataLoader.register("text_lines")
+class TextLinesDataLoader(IdCorpusDataLoader):
+    """Batches of single texts, shuffled and sorted by length within windows of the corpus.
+
+    Each process of a distributed training has a contiguous share of the texts, and reads no other. A share is cut into windows;
+    the order of the windows, and the order within each, follow from the run's seed, the pass over the data and the rank. An
+    epoch in the middle goes on without reading anything again.
+
+    Args:
+        reader: reads the texts.
+        data_path: what it reads.
+        batch_size: number of texts in a batch.
+        max_tokens: in place of it, the most positions of a batch: its number of texts times the length of the longest. A longer
+            text has a batch of its own.
+        shuffle: whether the order is random.
+        bucket: whether texts of like length share a batch.
+        padding_noise: with `bucket`, the share of its length, up or down, by which a text may be moved in the sorting, from 0 to
+            1; none without `shuffle`.
+        window_size: number of texts that are shuffled and sorted together.
+        drop_last: whether to leave out the last batch where it is smaller than `batch_size`.
+        batches_per_epoch: number of batches of an epoch, in place of one pass over the data.
+        cache: whether to look for the file of an earlier run, and keep this one.
+        cache_dir: folder for such files; a sub-folder of `~/.nlpreg` unless given.
+        cuda_device: device to put batches on.
+
+    Raises:
+        ValueError: neither or both of `batch_size` and `max_tokens`, or a number is too small.
+        ConfigurationError: as for `IdCorpusDataLoader`.
+    """
+
+    def __init__(
+        self,
+        reader: DatasetReader,
+        data_path: DatasetReaderInput,
+        *,
+        batch_size: int | None = None,
+        max_tokens: int | None = None,
+        shuffle: bool = False,
+        bucket: bool = False,
+        padding_noise: float = 0.1,
+        window_size: int = DEFAULT_WINDOW,
+        drop_last: bool = False,
+        batches_per_epoch: int | None = None,
+        cache: bool = True,
+        cache_dir: str | os.PathLike[str] | None = None,
+        cuda_device: int | str | torch.device | None = None,
+    ) -> None:
+        if (batch_size is None) == (max_tokens is None):
+            raise ValueError("text_lines: expected either batch_size or max_tokens, got both or neither")
+        for name, value in (
+            ("batch_size", batch_size),
+            ("max_tokens", max_tokens),
+            ("window_size", window_size),
+        ):
+            if value is not None and value < 1:
+                raise ValueError(f"{name}: expected 1 or more, got {value}")
+        super().__init__(reader, data_path, batches_per_epoch, cache, cache_dir, cuda_device)
+        self.batch_size = batch_size
+        self.max_tokens = max_tokens
+        self.shuffle = shuffle
+        self.bucket = bucket
+        self.padding_noise = padding_noise if shuffle else 0.0
+        # whole batches, so that only the last window has a smaller one
+        self.window_size = (
+            window_size if batch_size is None else batch_size * max(1, window_size // batch_size)
+        )
+        self.drop_last = drop_last
+        self._length: tuple[int, int] | None = None  # (pass, number of batches)
+
+    def __len__(self) -> int:
+        """The number of batches of an epoch; of the present pass, if batches differ in size."""
+        if self.batches_per_epoch is not None:
+            return self.batches_per_epoch
+        data_pass = self._position.data_pass
+        if self._length is None or self._length[0] != data_pass:
+            windows = self._windows_of_share()
+            self._length = data_pass, sum(self._num_batches(*window, data_pass) for window in windows)
+        return self._length[1]
+
+    def _batches_of_pass(self, data_pass: int, start: int) -> Iterator[TensorDict]:
+        lexicon = self.lexicon
+        windows = self._windows_of_share()
+        if self.shuffle:
+            order = order_generator(data_pass).permutation(len(windows)).tolist()
+            windows = [windows[number] for number in order]
+        for first, last in windows:
+            num_batches = self._num_batches(first, last, data_pass) if start else 0
+            if num_batches <= start and start:
+                start -= num_batches
+                continue
+            bounds = self.corpus.bounds(first, last)
+            for batch in self._batches(np.diff(bounds), first, data_pass)[start:]:
+                rows = [self.corpus.numbers(bounds[text], bounds[text + 1]) for text in batch.tolist()]
+                yield {self.text_field: lexicon.tensors(rows)}  # type: ignore[dict-item]  # a text nests one level deeper
+            start = 0
+
+    def _windows_of_share(self) -> list[tuple[int, int]]:
+        """The first text, and the one behind the last, of each window of this process."""
+        world_size = dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+        rank, num_texts = current_rank(), self.corpus.num_texts
+        start, stop = num_texts * rank // world_size, num_texts * (rank + 1) // world_size
+        return [
+            (first, min(first + self.window_size, stop)) for first in range(start, stop, self.window_size)
+        ]
+
+    def _num_batches(self, first: int, last: int, data_pass: int) -> int:
+        """The number of batches of a window, found without reading its words."""
+        if self.batch_size is not None:
+            num_texts = last - first
+            return num_texts // self.batch_size if self.drop_last else math.ceil(num_texts / self.batch_size)
+        return len(self._batches(np.diff(self.corpus.bounds(first, last)), first, data_pass))
+
+    def _batches(self, lengths: NDArray[np.int64], first: int, data_pass: int) -> list[NDArray[np.int64]]:
+        """The texts of each batch of a window, as numbers within the window.
+
+        Args:
+            lengths: number of words of each text.
+            first: number of the first text, which tells windows apart.
+            data_pass: which pass over the data.
+        """
+        generator = order_generator(data_pass, 1, first)
+        order = generator.permutation(len(lengths)) if self.shuffle else np.arange(len(lengths))
+        if self.bucket:
+            noise = generator.uniform(1 - self.padding_noise, 1 + self.padding_noise, len(lengths))
+            order = order[np.argsort(lengths[order] * noise, kind="stable")]
+        batches = self._cut(order, lengths)
+        if self.shuffle and self.bucket:
+            batches = [batches[number] for number in generator.permutation(len(batches)).tolist()]
+        return batches
+
+    def _cut(self, order: NDArray[np.int64], lengths: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """The texts in order, cut into batches."""
+        if self.batch_size is not None:
+            end = len(order) - len(order) % self.batch_size if self.drop_last else len(order)
+            return [
+                order[start : min(start + self.batch_size, end)] for start in range(0, end, self.batch_size)
+            ]
+        assert self.max_tokens is not None
+        cuts, longest = [0], 0
+        for number, length in enumerate(lengths[order].tolist()):
+            longest = max(longest, length)
+            if number > cuts[-1] and longest * (number + 1 - cuts[-1]) > self.max_tokens:
+                cuts.append(number)
+                longest = length
+        return np.split(order, cuts[1:])

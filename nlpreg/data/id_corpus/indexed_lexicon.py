@@ -1,0 +1,70 @@
+"""Numbers of distinct words as the tensors that token indexers make of the words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.data.columns import WordColumn
+from nlpreg.data.fields.text_field import TextFieldTensors
+from nlpreg.data.id_corpus.id_corpus import IdCorpus
+from nlpreg.data.tables import TableRows
+from nlpreg.data.token_indexers.token_indexer import IndexedTokenList, TokenIndexer, can_index_words
+from nlpreg.data.vocabulary import Vocabulary
+
+
+class IndexedLexicon:
+    """What every indexer makes of every distinct word of a corpus, ready to be picked by number.
+
+    Args:
+        corpus: the corpus.
+        token_indexers: the indexers by name.
+        vocab: what they look words up in.
+
+    Raises:
+        ConfigurationError: an indexer needs more of a token than its text, or puts tokens of its own around texts.
+    """
+
+    def __init__(
+        self, corpus: IdCorpus, token_indexers: Mapping[str, TokenIndexer], vocab: Vocabulary
+    ) -> None:
+        self._indexers = token_indexers
+        self._entries: dict[str, IndexedTokenList] = {}
+        column = WordColumn([corpus.words])
+        for name, indexer in token_indexers.items():
+            if not can_index_words(indexer):
+                raise ConfigurationError(
+                    f"token_indexers.{name}: {type(indexer).__name__} needs more than the words themselves, which are all "
+                    "that a corpus of ids holds; use the multiprocess data loader with it"
+                )
+            (entries,) = indexer.index_words(column, vocab)
+            if any(len(values) != len(corpus.words) for values in entries.values()):
+                raise ConfigurationError(
+                    f"token_indexers.{name}: start_tokens and end_tokens of an indexer are not possible with a corpus of "
+                    "ids; give them to the dataset reader"
+                )
+            self._entries[name] = entries
+
+    def tensors(self, rows: Sequence[NDArray[Any]]) -> TextFieldTensors:
+        """The tensors of texts that are given as numbers of words, padded to the longest."""
+        batch: TextFieldTensors = {}
+        for name, indexer in self._indexers.items():
+            entries = self._entries[name]
+            texts: list[IndexedTokenList] = [
+                {key: _pick(values, row) for key, values in entries.items()} for row in rows
+            ]
+            batch[name] = indexer.pad_many(texts, indexer.padding_lengths_of_many(texts))
+        return batch
+
+
+def _pick(values: Any, numbers: NDArray[Any]) -> Any:
+    """The values of the words with these numbers."""
+    if isinstance(values, TableRows):
+        return TableRows(values.table, values.numbers[numbers])
+    if isinstance(values, np.ndarray):
+        return values[numbers]
+    return [values[number] for number in numbers.tolist()]
