@@ -27,6 +27,7 @@ from nlpreg.models.foreign_archives import check_provenance, refuse_remote_code,
 from nlpreg.models.model import DEFAULT_WEIGHTS, VOCABULARY_FOLDER, Model
 from nlpreg.models.unpacking import pack, unpack
 from nlpreg.models.weights import ArchiveError
+from nlpreg.modules.archive_loading import set_archive_loader
 
 __all__ = [
     "CONFIG_NAME",
@@ -309,3 +310,4 @@ class PretrainedSection:
 
 SPECIAL_KEYS["_pretrained"] = _pretrained_module
 SPECIAL_SECTIONS["_pretrained"] = PretrainedSection
+set_archive_loader(load_archive)

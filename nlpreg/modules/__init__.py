@@ -3,6 +3,7 @@
 from nlpreg.modules.attention import Attention
 from nlpreg.modules.bimpm_matching import BiMpmMatching
 from nlpreg.modules.conditional_random_field import ConditionalRandomField
+from nlpreg.modules.elmo import Elmo
 from nlpreg.modules.feedforward import FeedForward
 from nlpreg.modules.gated_sum import GatedSum
 from nlpreg.modules.highway import Highway
@@ -12,13 +13,19 @@ from nlpreg.modules.matrix_attention import MatrixAttention
 from nlpreg.modules.maxout import Maxout
 from nlpreg.modules.residual_with_layer_dropout import ResidualWithLayerDropout
 from nlpreg.modules.scalar_mix import ScalarMix
+from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
+from nlpreg.modules.seq2vec_encoders import Seq2VecEncoder
 from nlpreg.modules.softmax_loss import SoftmaxLoss
+from nlpreg.modules.text_field_embedders import TextFieldEmbedder
 from nlpreg.modules.time_distributed import TimeDistributed
+from nlpreg.modules.token_embedders import Embedding, TokenEmbedder
 
 __all__ = [
     "Attention",
     "BiMpmMatching",
     "ConditionalRandomField",
+    "Elmo",
+    "Embedding",
     "FeedForward",
     "GatedSum",
     "Highway",
@@ -28,6 +35,10 @@ __all__ = [
     "Maxout",
     "ResidualWithLayerDropout",
     "ScalarMix",
+    "Seq2SeqEncoder",
+    "Seq2VecEncoder",
     "SoftmaxLoss",
+    "TextFieldEmbedder",
     "TimeDistributed",
+    "TokenEmbedder",
 ]

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nlpreg.common import cached_transformers
+from nlpreg.data.tokenizers.pretrained_transformer_tokenizer import PretrainedTransformerTokenizer
 from nlpreg.modules.scalar_mix import ScalarMix
 from nlpreg.modules.token_embedders.token_embedder import TokenEmbedder
 from nlpreg.nn.util import batched_index_select
@@ -89,8 +90,6 @@ class PretrainedTransformerEmbedder(TokenEmbedder):
         self._max_length = max_length
         self.output_dim = int(self.config.hidden_size)
         self._scalar_mix = None if last_layer_only else ScalarMix(self.config.num_hidden_layers)
-
-        from nlpreg.data.tokenizers.pretrained_transformer_tokenizer import PretrainedTransformerTokenizer
 
         tokenizer = PretrainedTransformerTokenizer(model_name, tokenizer_kwargs=tokenizer_kwargs)
         self._fit_to_tokenizer(len(tokenizer.tokenizer), model_name)

@@ -1,6 +1,7 @@
 """Vectors of words from their characters."""
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -61,10 +62,7 @@ class TokenCharactersEncoder(TokenEmbedder):
             places = order.argsort().index_select(0, places)
             rows = words.index_select(0, order)
             encoded = torch.cat(
-                [
-                    self._encode(rows[start:end, :length])
-                    for start, end, length in _groups(lengths.tolist(), shortest)
-                ]
+                [self._encode(rows[start:end, :length]) for start, end, length in _groups(lengths.tolist(), shortest)]
             )
         tokens = encoded.index_select(0, places).view(*token_characters.shape[:-1], encoded.size(1))
         return tokens if self._dropout is None else self._dropout(tokens)
