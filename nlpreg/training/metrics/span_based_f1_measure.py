@@ -127,11 +127,14 @@ class SpanBasedF1Measure(Metric):
         self._add(count_spans(found, wanted, len(self._labels)))
 
     def _require_well_formed(self, ill_formed: Tensor, tags: Tensor, lengths: Tensor) -> None:
-        error = InvalidTagSequence()
+        if torch.compiler.is_compiling():
+            return
+        # only on CPU is there time to look for the sentence
+        tag_sequence = ["(tags that do not follow", f"{self._label_encoding})"]
         if ill_formed.device.type == "cpu" and bool(ill_formed.any()):
             row = int(ill_formed.nonzero()[0])
-            error = InvalidTagSequence(self._tag_strings(tags[row].tolist(), int(lengths[row])))
-        self._require(~ill_formed.any(), error)
+            tag_sequence = self._tag_strings(tags[row].tolist(), int(lengths[row]))
+        self._require(~ill_formed.any(), InvalidTagSequence(tag_sequence))
 
     def _count_in_lists(self, predicted: Tensor, gold: Tensor, lengths: Tensor) -> None:
         right, wrong, missed = Counter[str](), Counter[str](), Counter[str]()
