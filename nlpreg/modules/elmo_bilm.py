@@ -17,7 +17,6 @@ from nlpreg.data.token_indexers.elmo_indexer import ELMoCharacterMapper
 from nlpreg.modules.distinct_rows import distinct_rows
 from nlpreg.modules.elmo_lstm import ElmoLstm
 from nlpreg.modules.highway import Highway
-from nlpreg.modules.token_embedders.embedding import Embedding
 from nlpreg.nn.util import add_sentence_boundary_token_ids
 
 __all__ = ["_ElmoBiLm", "_ElmoCharacterEncoder"]
@@ -169,7 +168,7 @@ class _ElmoBiLm(nn.Module):
             logger.warning(
                 "the vectors of cached words do not follow the character encoder while it is trained"
             )
-        self._word_embedding: Embedding | None = None
+        self._word_embedding: nn.Embedding | None = None
         self._bos_embedding: Tensor
         self._eos_embedding: Tensor
         if vocab_to_cache:
@@ -226,13 +225,9 @@ class _ElmoBiLm(nn.Module):
             vectors = torch.cat([self._token_embedder._encode(part) for part in ids.split(1024)])
         self.register_buffer("_bos_embedding", vectors[0], persistent=False)
         self.register_buffer("_eos_embedding", vectors[1], persistent=False)
-        self._word_embedding = Embedding(
-            embedding_dim=vectors.size(1),
-            num_embeddings=len(tokens),
-            weight=vectors[2:].clone(),
-            trainable=self._requires_grad,
-            padding_index=0,
-        )
+        words = vectors[2:].clone()
+        words[0] = 0  # padding
+        self._word_embedding = nn.Embedding.from_pretrained(words, freeze=not self._requires_grad, padding_idx=0)
 
 
 def _read_options(options_file: str) -> dict[str, Any]:
