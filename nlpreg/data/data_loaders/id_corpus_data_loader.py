@@ -7,9 +7,10 @@ import os
 from collections.abc import Iterator
 
 import torch
+import torch.distributed as dist
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.util import int_to_device
+from nlpreg.common.util import int_to_device, is_distributed
 from nlpreg.data.data_loaders.resumable_data_loader import ResumableDataLoader
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DatasetReaderInput
 from nlpreg.data.id_corpus.corpus_cache import id_corpus_of, text_field_of_reader
@@ -17,7 +18,13 @@ from nlpreg.data.id_corpus.counted_words_field import CountedWordsField
 from nlpreg.data.id_corpus.id_corpus import IdCorpus
 from nlpreg.data.id_corpus.indexed_lexicon import IndexedLexicon
 from nlpreg.data.instance import Instance
+from nlpreg.data.order import current_rank
 from nlpreg.data.vocabulary import Vocabulary
+
+
+def rank_and_world_size() -> tuple[int, int]:
+    """The number of this training process, and how many there are."""
+    return current_rank(), dist.get_world_size() if is_distributed() else 1
 
 
 class IdCorpusDataLoader(ResumableDataLoader):

@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from numpy.typing import NDArray
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data.data_loaders.data_loader import DataLoader, TensorDict
-from nlpreg.data.data_loaders.id_corpus_data_loader import IdCorpusDataLoader
+from nlpreg.data.data_loaders.id_corpus_data_loader import IdCorpusDataLoader, rank_and_world_size
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DatasetReaderInput
-from nlpreg.data.order import current_rank, order_generator
+from nlpreg.data.order import order_generator
 
 WINDOWS_AT_ONCE = 64
 
@@ -109,7 +108,7 @@ class RunningTextDataLoader(IdCorpusDataLoader):
         offset = 0
         if self.shuffle and self.bptt > 1:
             offset = int(order_generator(data_pass, 0, rank=0).integers(self.bptt))
-        world_size = dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+        rank, world_size = rank_and_world_size()
         num_streams = self.batch_size * world_size
         length, num_longer = divmod(max(0, self.corpus.num_words - offset), num_streams)
         if length == 0:
@@ -118,7 +117,7 @@ class RunningTextDataLoader(IdCorpusDataLoader):
                 f"{self.corpus.num_words}; make batch_size smaller"
             )
         ends = self._ends(length, data_pass)
-        return _Layout(offset, length, num_longer, current_rank() * self.batch_size, ends)
+        return _Layout(offset, length, num_longer, rank * self.batch_size, ends)
 
     def _ends(self, length: int, data_pass: int) -> NDArray[np.int64]:
         """Where the pieces of a stream end."""

@@ -8,13 +8,12 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from numpy.typing import NDArray
 
 from nlpreg.data.data_loaders.data_loader import DataLoader, TensorDict
-from nlpreg.data.data_loaders.id_corpus_data_loader import IdCorpusDataLoader
+from nlpreg.data.data_loaders.id_corpus_data_loader import IdCorpusDataLoader, rank_and_world_size
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DatasetReaderInput
-from nlpreg.data.order import current_rank, order_generator
+from nlpreg.data.order import order_generator
 
 DEFAULT_WINDOW = 65536
 
@@ -117,8 +116,7 @@ class TextLinesDataLoader(IdCorpusDataLoader):
 
     def _windows_of_share(self) -> list[tuple[int, int]]:
         """The first text, and the one behind the last, of each window of this process."""
-        world_size = dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
-        rank, num_texts = current_rank(), self.corpus.num_texts
+        (rank, world_size), num_texts = rank_and_world_size(), self.corpus.num_texts
         start, stop = num_texts * rank // world_size, num_texts * (rank + 1) // world_size
         return [
             (first, min(first + self.window_size, stop)) for first in range(start, stop, self.window_size)
