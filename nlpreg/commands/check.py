@@ -46,12 +46,15 @@ class Check(Subcommand):
 
 def _run(args: argparse.Namespace) -> None:
     from nlpreg.commands.checking import check_file as check_config_file
-    from nlpreg.commands.checking import raise_problems
+    from nlpreg.commands.checking import report
+    from nlpreg.common.params import Params
 
     checked = check_config_file(args.param_path, args.overrides, args.serialization_dir)
-    raise_problems(checked, args.param_path)
+    if checked.problems:
+        print(report(args.param_path, checked.problems))
+        sys.exit(2)
     if args.resolved:
-        json.dump(checked.resolved_config(), sys.stdout, indent=4)
+        json.dump(Params(checked.resolved_config()).as_ordered_dict(), sys.stdout, indent=4)
         sys.stdout.write("\n")
     else:
         print(f"{args.param_path}: no problems found")

@@ -76,7 +76,8 @@ def check_file(
     if file.config is not None:
         checked = check_config(file.config)
         checked.file = file
-    checked.problems = [file.located(problem) for problem in [*file.problems, *checked.problems]]
+    found = [problem for problem in checked.problems if not file.is_due_to_unset(problem)]
+    checked.problems = [file.located(problem) for problem in [*file.problems, *found]]
     if serialization_dir is not None:
         from nlpreg.commands.preflight import output_folder_problems
 
@@ -90,6 +91,7 @@ def check_config(config: Mapping[str, Any]) -> Checked:
 
     The registries must have been filled before, by `nlpreg.common.plugins.import_plugins`.
     """
+    from nlpreg.commands.name_check import name_problems
     from nlpreg.commands.preflight import preflight_problems
     from nlpreg.commands.shape_check import shape_problems
     from nlpreg.commands.train_model import TrainModel
@@ -105,7 +107,7 @@ def check_config(config: Mapping[str, Any]) -> Checked:
     problems = list(resolver.problems)
     problems += preflight_problems(config, node)
     if isinstance(node, Call):
-        problems += shape_problems(node)
+        problems += [*name_problems(node), *shape_problems(node)]
     return Checked(dict(config), node, problems, around=around)
 
 

@@ -48,6 +48,9 @@ _PREFERRED = {
 }
 """The member of each family that needs nothing else to be installed and that most configs use."""
 
+_NAMELESS = ("DataLoader", "TextFieldEmbedder", "Trainer", "Vocabulary")
+"""Families whose default implementation hardly any config names."""
+
 _SECTIONS: dict[tuple[str, str], dict[str, Any]] = {
     ("Model", "bcn"): {
         "encoder": {"type": "lstm", "input_size": WIDTH, "hidden_size": WIDTH},
@@ -148,7 +151,7 @@ def _value_of_class(cls: type, name: str, depth: int) -> Any:
         }
     chosen = _chosen_name(cls)
     section = example_section(cls, chosen, depth)
-    if chosen == getattr(cls, "default_implementation", None) and len(section) > 1:
+    if cls.__name__ in _NAMELESS and chosen == getattr(cls, "default_implementation", None):
         del section["type"]
     return chosen if set(section) == {"type"} else section
 

@@ -69,8 +69,7 @@ def whole_schema() -> dict[str, Any]:
     """The schema of an experiment, with a definition for every registry that a config may use."""
     from nlpreg.commands.checking import TRAIN_EXTRAS, keys_around_the_experiment
     from nlpreg.commands.train_model import TrainModel
-    from nlpreg.common.registry import REGISTRY
+    from nlpreg.common.introspection import registries
     from nlpreg.common.schema import experiment_schema
 
-    registries = [base for base, names in REGISTRY.items() if names and not issubclass(base, Subcommand)]
-    return experiment_schema(TrainModel, keys_around_the_experiment(), TRAIN_EXTRAS, registries)
+    return experiment_schema(TrainModel, keys_around_the_experiment(), TRAIN_EXTRAS, registries().values())

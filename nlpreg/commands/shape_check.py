@@ -7,6 +7,7 @@ dimensions, so a plugin's encoder is checked like a built-in one. A class says w
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -35,25 +36,44 @@ def shape_problems(experiment: Call) -> Iterator[Problem]:
     Args:
         experiment: the resolved experiment.
     """
+    seen: set[tuple[str, str]] = set()
+    for problem in _all_problems(experiment):
+        if (problem.path, problem.message) not in seen:  # a module inside another one is made twice
+            seen.add((problem.path, problem.message))
+            yield problem
+
+
+def _all_problems(experiment: Call) -> Iterator[Problem]:
     for path, call in walk_calls(experiment):
-        chain = getattr(call.cls, "dimension_chain", ())
-        links = [name for name in chain if isinstance(call.arguments.get(name), Call)]
+        links = [name for name in getattr(call.cls, "dimension_chain", ()) if _is_given(call, name)]
         if links:
             yield from _chain_problems(path, call, links)
         if "bidirectional" in call.arguments and "contextualizer" in links:
             yield from _direction_problems(path, call)
 
 
+def _is_given(call: Call, name: str) -> bool:
+    """Whether there is such a part at all; an optional one that is left out joins its neighbours."""
+    argument = call.arguments.get(name)
+    if argument is None:
+        return call.defaults.get(name) is not None
+    return not (isinstance(argument, Literal) and argument.value is None)
+
+
 def _chain_problems(path: str, call: Call, links: list[str]) -> Iterator[Problem]:
     modules = {}
     for name in links:
+        if not isinstance(call.arguments.get(name), Call):  # from an archive, or made in some other way
+            continue
         try:
             modules[name] = _without_memory(call.arguments[name])
-        except ConfigurationError as error:
-            yield Problem(f"{path}.{name}" if path else name, str(error))
-        except Exception:  # a module that cannot be made without memory or data is simply not checked
-            continue
-    for before, after in zip(links, links[1:], strict=False):
+        except (
+            Exception
+        ) as error:  # a module that cannot be made without memory or data is simply not checked
+            place = getattr(error, "config_path", "") or _joined(path, name)
+            if _is_about_arguments(error, call.arguments[name], place):
+                yield Problem(place, str(error))
+    for before, after in itertools.pairwise(links):
         given = _dimension(modules.get(before), "get_output_dim")
         wanted = _dimension(modules.get(after), "get_input_dim")
         if given is None or wanted is None or given == wanted:
@@ -61,12 +81,20 @@ def _chain_problems(path: str, call: Call, links: list[str]) -> Iterator[Problem
         receiver = call.arguments[after]
         assert isinstance(receiver, Call)
         argument = next((name for name in _INPUT_ARGUMENTS if name in receiver.arguments), None)
-        place = ".".join(part for part in (path, after, argument or "") if part)
         yield Problem(
-            place,
+            _joined(path, after, argument or ""),
             f"{after} takes vectors of {wanted}, but {before} gives {_sum(call.arguments[before], given)}; "
             f"set {argument or 'its input size'} to {given}",
         )
+
+
+def _is_about_arguments(error: Exception, node: Node, place: str) -> bool:
+    """Whether a constructor complained about its arguments, and not about the empty vocabulary or missing files."""
+    failed = next((call for path, call in walk_calls(node, place) if call.path == place), None)
+    if failed is None or not str(failed.cls.__module__).startswith(("nlpreg.", "torch.")):
+        return isinstance(error, ConfigurationError)
+    needs_vocabulary = any("vocab" in inner.from_extras for _, inner in walk_calls(failed))
+    return isinstance(error, (ConfigurationError, ValueError, AssertionError)) and not needs_vocabulary
 
 
 def _direction_problems(path: str, call: Call) -> Iterator[Problem]:
@@ -79,7 +107,7 @@ def _direction_problems(path: str, call: Call) -> Iterator[Problem]:
     if isinstance(wanted, Literal) and isinstance(wanted.value, bool) and wanted.value is not bool(actual):
         words = {True: "works in both directions", False: "works in one direction only"}
         yield Problem(
-            f"{path}.contextualizer",
+            _joined(path, "contextualizer"),
             f'the model has "bidirectional": {str(wanted.value).lower()}, but its contextualizer '
             f"{words[bool(actual)]}; change one of the two",
         )
@@ -110,6 +138,10 @@ def _stripped(node: Node) -> Node:
         kept = {name: _stripped(item) for name, item in node.arguments.items() if name not in _READS_FILES}
         return replace(node, arguments=kept)
     return node
+
+
+def _joined(*steps: str) -> str:
+    return ".".join(step for step in steps if step)
 
 
 def _dimension(module: Any, method: str) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import inspect
+import os
 import typing
 from collections.abc import (
     Callable,
@@ -16,7 +17,7 @@ from collections.abc import (
     Sequence,
     Set,
 )
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from nlpreg.common.hints import is_union, type_name, union_members
@@ -31,7 +32,9 @@ __all__ = [
     "MAPPING_TYPES",
     "SET_TYPES",
     "AnnotationResolver",
+    "is_device",
     "is_lazy_type",
+    "is_path",
     "is_tensor",
     "plain",
     "unwrapped",
@@ -116,6 +119,8 @@ class AnnotationResolver:
             return self._container(origin, arguments, annotation, value, path, owner)
         if hasattr(annotation, "from_params"):
             return self.object(annotation, value, path)
+        if is_path(annotation) or is_device(annotation):
+            return self._path_or_device(annotation, value, path)
         if isinstance(annotation, type):
             if issubclass(annotation, enum.Enum):
                 return self._enum(annotation, value, path)
@@ -134,6 +139,14 @@ class AnnotationResolver:
             self.report(
                 path, f"expected {_SCALAR_NAMES[annotation]}, found {found(value)}{hint}", is_type=True
             )
+        return Literal(value)
+
+    def _path_or_device(self, annotation: Any, value: Any, path: str) -> Node:
+        """A string, which the constructor itself makes a path or a device of; or, for a device, its number."""
+        fits = is_device(annotation) and isinstance(value, int) and not isinstance(value, bool)
+        if not fits and isinstance(value, (bool, int, float, list, dict)):
+            expected = "a device: its number, or a string" if is_device(annotation) else "a path"
+            self.report(path, f"expected {expected}, found {found(value)}", is_type=True)
         return Literal(value)
 
     def _choice(self, choices: tuple[Any, ...], value: Any, path: str) -> Node:
@@ -267,6 +280,20 @@ def is_tensor(annotation: Any) -> bool:
         and annotation.__module__.split(".")[0] == "torch"
         and annotation.__name__ in ("Tensor", "Parameter")
     )
+
+
+def is_device(annotation: Any) -> bool:
+    """Whether this is `torch.device`; torch is not imported to ask."""
+    return isinstance(annotation, type) and (annotation.__module__, annotation.__name__) == (
+        "torch",
+        "device",
+    )
+
+
+def is_path(annotation: Any) -> bool:
+    """Whether this is a class of paths, or `os.PathLike[...]`."""
+    annotation = typing.get_origin(annotation) or annotation
+    return isinstance(annotation, type) and (annotation is os.PathLike or issubclass(annotation, PurePath))
 
 
 def plain(value: Any) -> Any:

@@ -17,10 +17,11 @@ from nlpreg.common.suggestions import did_you_mean
 
 __all__ = ["UNSET_VARIABLE", "ConfigFile"]
 
-UNSET_VARIABLE = "@@unset variable@@"
-"""Stands in for the value of an environment variable that is not set, so that the rest can still be checked."""
+UNSET_VARIABLE = "@@unset variable "
+"""Begins what stands in for the value of an environment variable that is not set, so that the rest can be checked."""
 
 _DUPLICATE = "@@duplicate@@"
+_STAND_IN = re.compile(rf"{UNSET_VARIABLE}(.+?)@@")
 _UNDEFINED = re.compile(r"[Uu]ndefined external variable: (\S+)")
 
 
@@ -76,8 +77,15 @@ class ConfigFile:
                 file.problems.append(Problem("", str(error)))
         return file
 
+    @staticmethod
+    def is_due_to_unset(problem: Problem) -> bool:
+        """Whether a problem says nothing but that a variable is not set, which is reported already."""
+        return UNSET_VARIABLE in problem.message and not problem.is_type
+
     def located(self, problem: Problem) -> Problem:
         """The problem with the place of its key, if that is known."""
+        message = _STAND_IN.sub(lambda match: f"${match.group(1)}", problem.message)
+        problem = replace(problem, message=message)
         if problem.location:
             return problem
         for key in self.overridden:
@@ -122,8 +130,7 @@ class ConfigFile:
                 if unset and unset.group(1) not in variables:
                     self._report_unset(unset.group(1), _place_in(str(error), self.path), variables)
                     continue
-                if UNSET_VARIABLE in variables.values():  # arithmetic on a stand-in: try a number
-                    variables = {k: "0" if v == UNSET_VARIABLE else v for k, v in variables.items()}
+                if self._made_numbers(variables, str(error)):
                     continue
                 message = _readable(str(error))
                 self.problems.append(Problem("", message, location=_place_in(str(error), self.path)))
@@ -139,11 +146,22 @@ class ConfigFile:
             Problem(
                 f"std.extVar({name!r})",
                 f"the environment variable {name} is not set; set it, as in: {name}=... nlpreg train ..."
-                + did_you_mean(name, [known for known in variables if variables[known] != UNSET_VARIABLE]),
+                + did_you_mean(
+                    name, [known for known in variables if UNSET_VARIABLE not in variables[known]]
+                ),
                 location=place,
             )
         )
-        variables[name] = UNSET_VARIABLE
+        variables[name] = f"{UNSET_VARIABLE}{name}@@"
+
+    @staticmethod
+    def _made_numbers(variables: dict[str, str], message: str) -> bool:
+        """Where Jsonnet cannot do with a stand-in, which is no number, put one there; whether there was any."""
+        unset = [name for name, value in variables.items() if UNSET_VARIABLE in value]
+        named = [name for name in _STAND_IN.findall(message) if name in unset]
+        for name in named or unset:
+            variables[name] = "1"
+        return bool(unset)
 
 
 def _without_duplicates(source: JsonnetSource) -> str:
@@ -177,4 +195,6 @@ def _readable(message: str) -> str:
     first = message.strip().splitlines()[0]
     first = re.sub(r"^(STATIC|RUNTIME) ERROR: ", "", first)
     first = re.sub(r"^\S+?:\(?[\d:\-()]+\)?:? ", "", first)
+    if "string and number" in first or "number and string" in first:
+        first += " (std.extVar gives a string; std.parseJson makes a number of it)"
     return f"this is not valid Jsonnet: {first}"

@@ -78,11 +78,11 @@ def snake_case(name: str) -> str:
 
 
 def registries() -> dict[str, type]:
-    """All bases with registered classes, by their names in snake case."""
+    """All bases with registered classes that a config can name, by their names in snake case."""
     return {
         snake_case(base.__name__): base
         for base in sorted(REGISTRY, key=lambda base: base.__name__)
-        if REGISTRY[base]
+        if REGISTRY[base] and base.__name__ != "Subcommand"
     }
 
 

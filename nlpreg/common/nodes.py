@@ -98,6 +98,7 @@ class Call(Node):
         arguments: those that the config gives.
         from_extras: names of arguments that are taken from the extras.
         defaults: values of the arguments that nobody gives; the constructor fills them in itself.
+        default_sections: for defaults that are no plain values, the sections that would build the same.
         type_name: the registered name it was chosen by, if any.
         raw: further keyword arguments, for `**kwargs`.
     """
@@ -108,6 +109,7 @@ class Call(Node):
     arguments: dict[str, Node] = field(default_factory=dict)
     from_extras: list[str] = field(default_factory=list)
     defaults: dict[str, Any] = field(default_factory=dict)
+    default_sections: dict[str, Node] = field(default_factory=dict)
     type_name: str | None = None
     raw: dict[str, Any] = field(default_factory=dict)
 
@@ -148,8 +150,10 @@ class Call(Node):
             config[name] = node.as_config()
         config.update(self.raw)
         for name, value in self.defaults.items():
-            if name not in config and is_json(value):
-                config[name] = value
+            if name in self.default_sections:
+                config[name] = self.default_sections[name].as_config()
+            elif name not in config and is_json(value):
+                config[name] = list(value) if isinstance(value, tuple) else value
         return config
 
 

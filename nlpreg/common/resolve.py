@@ -6,13 +6,14 @@ Nothing is constructed here and no data is read.
 from __future__ import annotations
 
 import inspect
+import typing
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from nlpreg.common.annotations import AnnotationResolver
+from nlpreg.common.annotations import AnnotationResolver, plain
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.hints import Signature, signature_of, type_name
-from nlpreg.common.nodes import Call, ForeignCall, LazyCall, Literal, Node, OpaqueCall
+from nlpreg.common.hints import Signature, signature_of, type_name, union_members
+from nlpreg.common.nodes import Call, ForeignCall, LazyCall, Literal, Node, OpaqueCall, is_json
 from nlpreg.common.old_names import advice_on_key, advice_on_name
 from nlpreg.common.problems import Problem, found
 from nlpreg.common.registry import REGISTRY, find_registered, names_of
@@ -180,11 +181,11 @@ class Resolver(AnnotationResolver):
         """Resolve a class or function that knows nothing of nlpreg: names are checked, values passed as they are."""
         node = ForeignCall(cls, cls, path, type_name=name)
         signature = signature_of(cls)
-        plain = {
+        untyped = {
             key: parameter.replace(annotation=inspect.Parameter.empty)
             for key, parameter in signature.parameters.items()
         }
-        self.arguments(node, Signature(plain, signature.open), config)
+        self.arguments(node, Signature(untyped, signature.open), config)
         node.from_extras = [key for key in node.from_extras if key not in node.defaults]
         return node
 
@@ -201,6 +202,9 @@ class Resolver(AnnotationResolver):
                 missing.append(name)
             else:
                 node.defaults[name] = parameter.default
+                section = self._default_section(parameter, path, node.cls)
+                if section is not None:
+                    node.default_sections[name] = section
         if signature.open:
             node.raw = config
         else:
@@ -212,6 +216,21 @@ class Resolver(AnnotationResolver):
                 self.report(
                     path, f'key "{name}" is required by {_name(node.cls)}, but missing; expected {expected}'
                 )
+
+    def _default_section(self, parameter: inspect.Parameter, path: str, owner: Any) -> Node | None:
+        """The section that would build what a default `Lazy(...)` builds; None where there is none."""
+        default = parameter.default
+        if type(default).__name__ != "Lazy" or not is_json(default._constructor_extras):
+            return None
+        cls = default.constructor
+        if not isinstance(cls, type):  # `Optimizer.default` builds the default implementation
+            owners = [typing.get_args(member) for member in union_members(parameter.annotation)]
+            cls = next((o[0] for o in owners if o and getattr(o[0], "default", None) is cls), None)
+        if cls is None or not hasattr(cls, "from_params"):
+            return None
+        attempt = self.child()
+        section = attempt.lazy(cls, {**default._constructor_extras, **plain(default._params)}, path, owner)
+        return None if attempt.problems else section
 
     def _report_unknown(
         self, node: Call, signature: Signature, unknown: dict[str, Any], missing: list[str]

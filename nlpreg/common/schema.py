@@ -6,7 +6,6 @@ import dataclasses
 import enum
 import inspect
 import json
-import os
 import re
 import typing
 from collections.abc import Iterable, Mapping
@@ -16,7 +15,9 @@ from nlpreg.common.annotations import (
     LIST_TYPES,
     MAPPING_TYPES,
     SET_TYPES,
+    is_device,
     is_lazy_type,
+    is_path,
     is_tensor,
     unwrapped,
 )
@@ -127,6 +128,8 @@ class SchemaWriter:
             return {"enum": list(arguments)}
         if annotation in _SCALARS:
             return {"type": _SCALARS[annotation]}
+        if is_path(annotation) or is_device(annotation):
+            return {"type": "string"} if is_path(annotation) else {"type": ["integer", "string"]}
         if arguments:
             return self._container(typing.get_origin(annotation), arguments)
         if not isinstance(annotation, type):
@@ -140,7 +143,7 @@ class SchemaWriter:
             return {"enum": list(dict.fromkeys(value for value in values if is_json(value)))}
         if dataclasses.is_dataclass(annotation):
             return self._class(annotation)
-        return {"type": "string"} if issubclass(annotation, os.PathLike) else {}
+        return {}
 
     def _container(self, origin: Any, arguments: tuple[Any, ...]) -> Schema:
         if origin in MAPPING_TYPES:
@@ -150,7 +153,7 @@ class SchemaWriter:
         if origin is tuple:
             items = [self.annotation(argument) for argument in arguments]
             return {"type": "array", "prefixItems": items, "items": False, "minItems": len(items)}
-        return {"type": "string"} if origin is os.PathLike else {}
+        return {}
 
     def registry(
         self,

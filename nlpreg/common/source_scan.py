@@ -78,6 +78,7 @@ def _scan(tree: ast.Module, found: dict[str, dict[str, str]], incomplete: set[st
             and node.func.attr == "register"
             and isinstance(node.func.value, ast.Name)
             and node.func.value.id[:1].isupper()
+            and node.func.value.id != "Subcommand"
         ):
             continue
         base = snake_case(node.func.value.id)

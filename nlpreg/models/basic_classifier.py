@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -41,6 +41,13 @@ class BasicClassifier(Model):
         serialization_dir: folder of the run.
         ddp_accelerator: wraps sub-modules in a distributed run.
     """
+
+    dimension_chain: ClassVar[tuple[str, ...]] = (
+        "text_field_embedder",
+        "seq2seq_encoder",
+        "seq2vec_encoder",
+        "feedforward",
+    )
 
     default_predictor = "text_classifier"
 

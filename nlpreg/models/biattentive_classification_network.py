@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Union
+from typing import Any, ClassVar, Union
 
 import torch
 from torch import Tensor, nn
@@ -59,6 +59,8 @@ class BiattentiveClassificationNetwork(Model):
 
     Source: McCann et al. (2017), https://arxiv.org/abs/1708.00107, section 5, with a single text.
     """
+
+    dimension_chain: ClassVar[tuple[str, ...]] = ("pre_encode_feedforward", "encoder")
 
     default_predictor = "text_classifier"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -82,6 +82,8 @@ class CrfTagger(Model):
 
     Source: Lample et al. (2016), https://arxiv.org/abs/1603.01360, section 2; weights: Lannoy et al. (2019).
     """
+
+    dimension_chain: ClassVar[tuple[str, ...]] = ("text_field_embedder", "encoder", "feedforward")
 
     default_predictor = "sentence_tagger"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -60,6 +60,8 @@ class LanguageModel(Model):
     Raises:
         ConfigurationError: the contextualizer has another number of directions than the model.
     """
+
+    dimension_chain: ClassVar[tuple[str, ...]] = ("text_field_embedder", "contextualizer")
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +48,12 @@ class NextTokenLM(Model):
     Raises:
         ConfigurationError: the widths of neighbouring parts differ.
     """
+
+    dimension_chain: ClassVar[tuple[str, ...]] = (
+        "text_field_embedder",
+        "contextualizer",
+        "language_model_head",
+    )
 
     default_predictor = "next_token_lm"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -50,6 +50,8 @@ class SimpleTagger(Model):
     Raises:
         ConfigurationError: the widths of embedder and encoder differ, or `calculate_span_f1` without an encoding.
     """
+
+    dimension_chain: ClassVar[tuple[str, ...]] = ("text_field_embedder", "encoder")
 
     default_predictor = "sentence_tagger"
 

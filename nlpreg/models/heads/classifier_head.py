@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +31,8 @@ class ClassifierHead(Head):
     Raises:
         ValueError: nothing says how wide the text's vector is.
     """
+
+    dimension_chain: ClassVar[tuple[str, ...]] = ("seq2vec_encoder", "feedforward")
 
     def __init__(
         self,

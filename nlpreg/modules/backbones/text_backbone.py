@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from nlpreg.data.fields.text_field import TextFieldTensors
 from nlpreg.modules.backbones.backbone import Backbone
@@ -23,6 +23,8 @@ class TextBackbone(Backbone):
         text: the tensors of a text field, T tokens in the longest of B texts -> `encoded_text` (B, T, D) and
         `encoded_text_mask` (B, T).
     """
+
+    dimension_chain: ClassVar[tuple[str, ...]] = ("text_field_embedder", "encoder")
 
     def __init__(self, text_field_embedder: TextFieldEmbedder, encoder: Seq2SeqEncoder | None = None) -> None:
         super().__init__()
