@@ -225,9 +225,9 @@ class _ElmoBiLm(nn.Module):
             vectors = torch.cat([self._token_embedder._encode(part) for part in ids.split(1024)])
         self.register_buffer("_bos_embedding", vectors[0], persistent=False)
         self.register_buffer("_eos_embedding", vectors[1], persistent=False)
-        words = vectors[2:].clone()
-        words[0] = 0  # padding
-        self._word_embedding = nn.Embedding.from_pretrained(words, freeze=not self._requires_grad, padding_idx=0)
+        table = vectors[2:].clone()
+        table[0] = 0  # padding
+        self._word_embedding = nn.Embedding.from_pretrained(table, freeze=not self._requires_grad, padding_idx=0)
 
 
 def _read_options(options_file: str) -> dict[str, Any]:
