@@ -67,4 +67,4 @@ def _fold(tensor: Tensor) -> Tensor:
         raise RuntimeError(
             f"expected a batch of sequences with 3 or more dimensions, got {tuple(tensor.shape)}"
         )
-    return tensor.reshape(-1, *tensor.shape[2:])
+    return tensor.flatten(0, 1)

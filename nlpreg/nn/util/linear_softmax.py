@@ -5,6 +5,7 @@ Letters in shapes: N inputs, D features, V classes.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -71,63 +72,78 @@ class _LinearSoftmaxNll(torch.autograd.Function):
         chunk_size: int,
     ) -> Tensor:
         need_inputs, need_weight, need_bias, _, need_logits, _ = ctx.needs_input_grad
+        exact = torch.promote_types(inputs.dtype, torch.float32)
+        grads = _Gradients(
+            torch.zeros_like(inputs) if need_inputs else None,
+            torch.zeros_like(weight, dtype=_sum_dtype(weight)) if need_weight else None,
+            torch.zeros_like(bias, dtype=_sum_dtype(bias)) if need_bias else None,
+            torch.zeros_like(target_logits) if need_logits and target_logits is not None else None,
+        )
         device_type = inputs.device.type
         autocast = torch.is_autocast_enabled(device_type)
         dtype = torch.get_autocast_dtype(device_type) if autocast else inputs.dtype
-        grads = _Gradients(
-            torch.zeros_like(inputs) if need_inputs else None,
-            torch.zeros_like(weight) if need_weight else None,
-            torch.zeros_like(bias) if need_bias else None,
-            torch.zeros_like(target_logits) if need_logits and target_logits is not None else None,
-        )
-        total = torch.zeros((), dtype=torch.float64 if inputs.dtype == torch.float64 else torch.float32)
-        total = total.to(inputs.device)
+        total = torch.zeros((), dtype=exact, device=inputs.device)
         with torch.autocast(device_type, enabled=False):
-            matrix = weight.to(dtype)
+            layer = _Layer.of(weight, bias, dtype)
             for start in range(0, inputs.size(0), chunk_size):
                 rows = slice(start, start + chunk_size)
-                logit = None if target_logits is None else target_logits[rows]
-                total += _chunk(inputs[rows].to(dtype), matrix, bias, columns[rows], logit, grads, rows)
-        ctx.save_for_backward(*grads.as_tuple())
+                logits = None if target_logits is None else target_logits[rows]
+                total += _chunk(inputs[rows], layer, columns[rows], logits, grads, rows)
+        ctx.save_for_backward(grads.inputs, grads.weight, grads.bias, grads.logits)
+        ctx.dtypes = [inputs.dtype, weight.dtype, bias.dtype, getattr(target_logits, "dtype", exact)]
         return total
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         inputs, weight, bias, logits = (
-            None if grad is None else grad * grad_output.to(grad.dtype) for grad in ctx.saved_tensors
+            None if grad is None else (grad * grad_output.to(grad.dtype)).to(dtype)
+            for grad, dtype in zip(ctx.saved_tensors, ctx.dtypes, strict=True)
         )
         return inputs, weight, bias, None, logits, None
 
 
+def _sum_dtype(tensor: Tensor) -> torch.dtype:
+    """What to add up a gradient in: chunk by chunk, half precision would lose too much."""
+    return torch.promote_types(tensor.dtype, torch.float32)
+
+
+@dataclass
 class _Gradients:
     """Places for the gradients; None where one is not needed."""
 
-    def __init__(
-        self, inputs: Tensor | None, weight: Tensor | None, bias: Tensor | None, logits: Tensor | None
-    ) -> None:
-        self.inputs = inputs
-        self.weight = weight
-        self.bias = bias
-        self.logits = logits
+    inputs: Tensor | None
+    weight: Tensor | None
+    bias: Tensor | None
+    logits: Tensor | None
 
-    def as_tuple(self) -> tuple[Tensor | None, ...]:
-        return self.inputs, self.weight, self.bias, self.logits
+
+@dataclass
+class _Layer:
+    """The weights in the precision of the matrix products."""
+
+    weight: Tensor
+    bias: Tensor
+    weight_for_grads: Tensor
+
+    @classmethod
+    def of(cls, weight: Tensor, bias: Tensor, dtype: torch.dtype) -> _Layer:
+        # Probabilities are often below the range of float16, and nothing has scaled the loss here.
+        grad_dtype = torch.bfloat16 if dtype == torch.float16 else dtype
+        return cls(weight.to(dtype), bias.to(dtype), weight.to(grad_dtype))
 
 
 def _chunk(
     inputs: Tensor,
-    weight: Tensor,
-    bias: Tensor,
+    layer: _Layer,
     columns: Tensor,
     target_logits: Tensor | None,
     grads: _Gradients,
     rows: slice,
 ) -> Tensor:
     """The loss of some rows; adds their gradients to `grads`."""
-    scores = torch.addmm(bias.to(inputs.dtype), inputs, weight)  # (rows, V)
-    if scores.dtype in (torch.float16, torch.bfloat16):
-        scores = scores.float()
+    scores = torch.addmm(layer.bias, inputs.to(layer.weight.dtype), layer.weight)  # (rows, V)
+    scores = scores.to(_sum_dtype(scores))
     index = columns.clamp(min=0).unsqueeze(1)
     if target_logits is None:
         targets = scores.gather(1, index).squeeze(1)
@@ -142,16 +158,13 @@ def _chunk(
     if target_logits is not None:
         total += (targets - top).exp()
     log_z = total.log() + top
-    losses, scale = log_z - targets, total.reciprocal()
     if target_logits is None:
         # The row divided by its total is now the gradient of the loss.
         scores.scatter_add_(1, index, -total.unsqueeze(1))
-        counts = columns >= 0
-        losses, scale = losses * counts, scale * counts
     elif grads.logits is not None:
         grads.logits[rows] = torch.expm1(targets - log_z).to(grads.logits.dtype)
-    _add_gradients(scores, scale, inputs, weight, grads, rows)
-    return losses.sum()
+    _add_gradients(scores, total.reciprocal(), inputs, layer.weight_for_grads, grads, rows)
+    return (log_z - targets).sum()
 
 
 def _add_gradients(
@@ -159,15 +172,15 @@ def _add_gradients(
 ) -> None:
     """Add the products of the logits' gradient `scores * scale` with inputs and weights."""
     if grads.bias is not None:
-        grads.bias += (scale @ scores).to(grads.bias.dtype)
-    if inputs.dtype != scores.dtype:
-        # Half precision: scale first, because an unscaled total may be out of its range.
-        scores = scores.mul_(scale.unsqueeze(1)).to(inputs.dtype)
-        scale = torch.ones_like(scale, dtype=inputs.dtype)
+        grads.bias += scale @ scores
+    if weight.dtype != scores.dtype:
+        # Half precision: scale first, because an unscaled total has too few digits left for the rest of its row.
+        scores = scores.mul_(scale.unsqueeze(1)).to(weight.dtype)
+        scale = torch.ones_like(scale, dtype=weight.dtype)
     if grads.inputs is not None:
         grads.inputs[rows] = (scores @ weight.t()).mul_(scale.unsqueeze(1))
     if grads.weight is not None:
-        scaled = (inputs * scale.unsqueeze(1)).t()
+        scaled = (inputs.to(weight.dtype) * scale.unsqueeze(1)).t()
         if grads.weight.dtype == scores.dtype:
             grads.weight.addmm_(scaled, scores)
         else:

@@ -51,7 +51,10 @@ def get_text_field_mask(
         return masks[0].bool()
     if not tensors:
         raise ValueError("the text field has no tensors, so it has no mask")
-    ids = min((tensor for _, tensor in tensors), key=lambda tensor: tensor.dim())
+    ids = tensors[0][1]
+    for _, tensor in tensors:  # a loop, because torch.compile does not follow min() with a key
+        if tensor.dim() < ids.dim():
+            ids = tensor
     inner_dims = ids.dim() - num_wrapping_dims
     if inner_dims == 2:
         return ids != padding_id

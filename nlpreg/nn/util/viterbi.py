@@ -43,6 +43,9 @@ def best_paths(
         (B, N). Tags past the length are arbitrary. Where fewer than N paths exist, the score is -inf; a sentence
         without words has one empty path of score 0.
     """
+    if emissions.dtype in (torch.float16, torch.bfloat16):
+        emissions = emissions.float()  # a sum over a sentence needs more digits
+    transitions = transitions.to(emissions.dtype)
     batch_size, num_steps, num_tags = emissions.shape
     device = emissions.device
     zeros = emissions.new_zeros(num_tags)

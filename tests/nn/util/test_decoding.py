@@ -101,3 +101,7 @@ def test_wrong_arguments() -> None:
         viterbi_decode(X, TRANSITIONS, top_k=0)
     with pytest.raises(ConfigurationError, match="each of 3 timesteps, got 2"):
         viterbi_decode(X, TRANSITIONS, [1, -1])
+
+
+def test_half_precision() -> None:
+    assert viterbi_decode(X.half(), TRANSITIONS.half())[0] == [1, 1, 0]

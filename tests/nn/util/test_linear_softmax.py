@@ -120,3 +120,29 @@ def test_a_chunk_has_at_least_one_row() -> None:
     x, weight, bias, targets = inputs()
     with pytest.raises(ValueError, match="chunk_size must be at least 1"):
         linear_softmax_nll(x, weight, bias, targets, chunk_size=0)
+
+
+def test_parameters_in_half_precision_are_summed_in_single() -> None:
+    x, weight, bias, targets = inputs(400, 16, 30, torch.float32)
+    halves = [tensor.detach().bfloat16().requires_grad_() for tensor in (x, weight, bias)]
+    exact = [tensor.detach().float().requires_grad_() for tensor in halves]
+    loss = linear_softmax_nll(*halves, targets, chunk_size=4)  # type: ignore[arg-type]
+    assert loss.dtype == torch.float32
+    wanted = torch.autograd.grad(plain(*exact, targets), exact)  # type: ignore[arg-type]
+    for found, target in zip(torch.autograd.grad(loss, halves), wanted, strict=True):
+        assert found.dtype == torch.bfloat16
+        assert (found.float() - target).abs().max() < 0.02 * target.abs().max()
+
+
+def test_float16_keeps_small_gradients() -> None:
+    """With many words each probability is below what float16 holds."""
+    torch.manual_seed(0)
+    x, weight, bias = torch.randn(8, 4), torch.randn(4, 50_000) / 100, torch.zeros(50_000, requires_grad=True)
+    weight.requires_grad_()
+    targets = torch.zeros(8, dtype=torch.long)
+    with torch.autocast("cpu", dtype=torch.float16):
+        loss = linear_softmax_nll(x, weight, bias, targets)
+    (found,) = torch.autograd.grad(loss * 1e-3, weight)
+    (wanted,) = torch.autograd.grad(plain(x, weight, bias, targets) * 1e-3, weight)
+    rare = slice(1, None)  # all words but the target
+    assert (found - wanted)[:, rare].norm() < 0.01 * wanted[:, rare].norm()
