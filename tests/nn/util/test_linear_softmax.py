@@ -32,6 +32,18 @@ def test_equals_the_plain_loss(chunk_size: int | None) -> None:
         torch.testing.assert_close(found, wanted)
 
 
+@pytest.mark.parametrize("chunk_size", [None, 2])
+def test_inputs_without_a_class_do_not_count(chunk_size: int | None) -> None:
+    x, weight, bias, targets = inputs()
+    counts = torch.tensor([True, False, True, True, False, False, True])
+    expected = plain(x[counts], weight, bias, targets[counts])
+    gradients = torch.autograd.grad(expected, (x, weight, bias))
+    loss = linear_softmax_nll(x, weight, bias, targets.masked_fill(~counts, -1), chunk_size=chunk_size)
+    torch.testing.assert_close(loss, expected)
+    for found, wanted in zip(torch.autograd.grad(loss, (x, weight, bias)), gradients, strict=True):
+        torch.testing.assert_close(found, wanted)
+
+
 def test_single_precision_is_as_exact_as_the_plain_loss() -> None:
     x, weight, bias, targets = inputs(300, 64, 2000, torch.float32)
     with torch.no_grad():
