@@ -33,7 +33,7 @@ class MovingAverage(Registrable):
         Args:
             num_updates: number of updates of the run so far.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not say how to average")
 
     @torch.no_grad()
     def assign_average_value(self) -> None:

@@ -40,16 +40,12 @@ def plain_state(value: Any, path: str = "") -> Any:
         return {key: plain_state(item, f"{path}.{key}") for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         items = [plain_state(item, f"{path}.{index}") for index, item in enumerate(value)]
-        return (
-            tuple(items)
-            if isinstance(value, tuple)
-            else set(items)
-            if isinstance(value, (set, frozenset))
-            else items
-        )
-    for kind in _PLAIN[1:4]:
-        if isinstance(value, kind):  # a subclass, such as an enumeration of strings
-            return kind(value)
+        kind = next(kind for kind in (list, tuple, set, frozenset) if isinstance(value, kind))
+        return set(items) if kind is frozenset else kind(items)
+    if isinstance(value, str):  # of a subclass, such as an enumeration of strings
+        return str.__str__(value)
+    if isinstance(value, (int, float)):
+        return int(value) if isinstance(value, int) else float(value)
     raise ConfigurationError(
         f"{path.lstrip('.')}: a checkpoint holds tensors and plain values only, got {type(value).__name__}; change the "
         "`state_dict` that returns it"

@@ -10,7 +10,7 @@ import torch
 
 from nlpreg.common import Registrable
 from nlpreg.common.checks import ConfigurationError, check_for_gpu
-from nlpreg.common.util import int_to_device
+from nlpreg.common.util import int_to_device, is_global_primary
 
 
 class TrainerCheckpoint(NamedTuple):
@@ -54,7 +54,7 @@ class Trainer(Registrable):
         self.cuda_device = resolve_device(cuda_device)
         self._distributed = distributed
         self._rank = local_rank
-        self._primary = local_rank == 0
+        self._primary = local_rank == 0 and is_global_primary()
         self._world_size = world_size
         if distributed and world_size <= 1:
             raise ConfigurationError(
@@ -64,11 +64,11 @@ class Trainer(Registrable):
 
     def train(self) -> dict[str, Any]:
         """Train the model and return the metrics."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not train")
 
     def get_checkpoint_state(self) -> TrainerCheckpoint | None:
         """The state to save, or None in a process that has nothing to save."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not give its state")
 
     def get_best_weights_path(self) -> str | None:
         """Path of the file with the best weights, if there is one."""

@@ -131,7 +131,7 @@ def make_trainer(tmp_path: Path) -> Callable[..., GradientDescentTrainer]:
         config: dict[str, Any] | None = None,
         model: TinyModel | None = None,
         loader: TinyLoader | None = None,
-        validation: TinyLoader | None | bool = True,
+        validation: TinyLoader | bool | None = True,
         folder: str = "run",
     ) -> GradientDescentTrainer:
         torch.manual_seed(133)

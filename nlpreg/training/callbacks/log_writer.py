@@ -75,13 +75,13 @@ class LogWriterCallback(TrainerCallback):
             log_prefix: goes before each name, with a slash.
             epoch: the epoch they belong to; None for the present update.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not write anywhere")
 
     def log_tensors(
         self, tensors: Mapping[str, Tensor], log_prefix: str = "", epoch: int | None = None
     ) -> None:
         """Write the distribution of the values of tensors; the arguments are as in `log_scalars`."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not write anywhere")
 
     def log_inputs(self, inputs: list[TensorDict], log_prefix: str = "") -> None:
         """Write the inputs of the first update of each epoch; does nothing here."""

@@ -1,0 +1,61 @@
+import logging
+
+import torch
+
+from nlpreg.training.callbacks.console_logger import ConsoleLoggerCallback, metrics_table
+
+
+def test_a_table_of_metrics():
+    metrics = {
+        "training_loss": 0.51234,
+        "training_worker_0_memory_MB": 300.0,
+        "validation_loss": 0.75,
+        "validation_f1-measure-overall": 12345.5,
+        "training_note": "fine",
+        "epoch": 3,
+    }
+    assert metrics_table(metrics) == [
+        "                      Training | Validation",
+        "f1-measure-overall         N/A |  12345.500",
+        "loss                     0.512 |      0.750",
+        "note                      fine |        N/A",
+    ]
+
+
+def log_batch(caplog, batch, **changes):
+    arguments = {"epoch": 0, "batch_number": 1, "is_training": True, "is_primary": True, **changes}
+    with caplog.at_level(logging.INFO):
+        ConsoleLoggerCallback("x").on_batch(None, [batch], [{}], {}, **arguments)
+    return [record.message.strip() for record in caplog.records]
+
+
+def test_the_first_inputs(caplog):
+    batch = {
+        "tokens": {"tokens": {"ids": torch.arange(8).view(2, 4)}},
+        "text": "The dog ate the apple, and more",
+        "metadata": [{"id": 1}, {"id": 2}],
+        "nothing": [],
+        "weight": torch.tensor(0.5),
+        "other": None,
+    }
+    assert log_batch(caplog, batch) == [
+        "First batch of training:",
+        "batch_input/tokens/tokens/ids: int64 tensor of shape 2 x 4: [0, 1, 2, 3, 4, 5, ...]",
+        "batch_input/text: 'The dog ate the appl...'",
+        "batch_input/metadata: list of 2 (dict)",
+        "batch_input/nothing: list of 0 (nothing)",
+        "batch_input/weight: float32 tensor of shape scalar: [0.5]",
+        "batch_input/other: None",
+    ]
+
+
+def test_later_inputs_are_not_logged(caplog):
+    for changes in ({"epoch": 1}, {"batch_number": 2}, {"is_primary": False}):
+        assert log_batch(caplog, {"x": torch.zeros(1)}, **changes) == []
+
+
+def test_a_run_logs_a_table_after_each_epoch(make_trainer, caplog):
+    with caplog.at_level(logging.INFO, logger="nlpreg.training.callbacks.console_logger"):
+        make_trainer({"callbacks": [{"type": "console_logger", "should_log_inputs": False}]}).train()
+    assert caplog.text.count("Training | Validation") == 2
+    assert "First batch" not in caplog.text

@@ -1,0 +1,95 @@
+import pytest
+import torch
+
+from nlpreg.training.accumulation import Accumulation
+
+
+@pytest.fixture
+def weight():
+    return torch.nn.Parameter(torch.tensor([1.0, 2.0]))
+
+
+def outputs_of(weight, xs, reports_weight=True, **more):
+    outputs = {"loss": (torch.tensor(xs) @ weight).square().mean(), **more}
+    if reports_weight:
+        outputs["batch_weight"] = torch.tensor(float(len(xs)))
+    return outputs
+
+
+def run(weight, batches, **options):
+    accumulation = Accumulation(len(batches))
+    weight.grad = None
+    for batch in batches:
+        outputs = outputs_of(weight, batch, **options)
+        accumulation.note(outputs)
+        accumulation.weigh(outputs).backward()
+    loss, penalty = accumulation.finish([weight])
+    return loss, penalty, weight.grad.clone()
+
+
+ROWS = [[1.0, 2.0], [0.5, -1.0], [3.0, 1.0]]
+
+
+def test_batches_of_several_sizes_make_one_large_batch(weight):
+    loss, penalty, gradient = run(weight, [ROWS[:1], ROWS[1:]])
+    whole_loss, _, whole_gradient = run(weight, [ROWS])
+    torch.testing.assert_close(loss, whole_loss)
+    torch.testing.assert_close(gradient, whole_gradient)
+    assert penalty is None
+
+
+def test_without_weights_every_batch_counts_the_same(weight):
+    loss, _, gradient = run(weight, [ROWS[:1], ROWS[1:]], reports_weight=False)
+    first, _, first_gradient = run(weight, [ROWS[:1]])
+    second, _, second_gradient = run(weight, [ROWS[1:]])
+    torch.testing.assert_close(loss, (first + second) / 2)
+    torch.testing.assert_close(gradient, (first_gradient + second_gradient) / 2)
+
+
+def test_a_single_batch_is_left_alone(weight):
+    accumulation = Accumulation(1)
+    outputs = outputs_of(weight, ROWS)
+    assert accumulation.weigh(outputs) is outputs["loss"]
+    accumulation.note(outputs)
+    loss, _ = accumulation.finish([weight])
+    assert loss.item() == outputs["loss"].item()
+
+
+def test_a_batch_without_targets_counts_nothing(weight):
+    accumulation = Accumulation(2)
+    full, empty = outputs_of(weight, ROWS), {"loss": weight.sum() * 0.0, "batch_weight": torch.tensor(0)}
+    for outputs in (full, empty):
+        accumulation.note(outputs)
+        accumulation.weigh(outputs).backward()
+    loss, _ = accumulation.finish([weight])
+    torch.testing.assert_close(loss, full["loss"].detach())
+    torch.testing.assert_close(weight.grad, run(weight, [ROWS])[2])
+
+
+def test_only_batches_without_targets(weight):
+    accumulation = Accumulation(2)
+    for _ in range(2):
+        outputs = {"loss": weight.sum() * 0.0, "batch_weight": torch.tensor(0)}
+        accumulation.note(outputs)
+        accumulation.weigh(outputs).backward()
+    loss, _ = accumulation.finish([weight])
+    assert loss.item() == 0.0
+    assert weight.grad.tolist() == [0.0, 0.0]
+
+
+def test_penalties_are_averaged(weight):
+    accumulation = Accumulation(2)
+    for penalty in (0.5, 1.5):
+        accumulation.note(outputs_of(weight, ROWS, reg_loss=torch.tensor(penalty)))
+    assert accumulation.finish([weight])[1].item() == 1.0
+
+
+def test_gradients_that_somebody_else_made_are_not_divided(weight):
+    accumulation = Accumulation(2)
+    for batch in (ROWS[:1], ROWS[1:]):
+        outputs = outputs_of(weight, batch)
+        accumulation.note(outputs)
+        (outputs["loss"] / 2).backward()
+    before = weight.grad.clone()
+    accumulation.finish([weight])
+    assert torch.equal(weight.grad, before)

@@ -1,0 +1,167 @@
+import os
+import time
+
+import pytest
+import torch
+
+from nlpreg.common import Params
+from nlpreg.training.checkpointer import Checkpointer
+from nlpreg.training.trainer import TrainerCheckpoint
+
+
+class FakeTrainer:
+    """Holds a place in a run, which is its state."""
+
+    def __init__(self):
+        self._epochs_completed = 0
+        self._batches_in_epoch_completed = 0
+
+    def at(self, epochs, batches):
+        self._epochs_completed, self._batches_in_epoch_completed = epochs, batches
+        return self
+
+    def get_checkpoint_state(self):
+        place = [self._epochs_completed, self._batches_in_epoch_completed]
+        return TrainerCheckpoint({"place": torch.tensor(place)}, {"place": place})
+
+
+@pytest.fixture
+def trainer():
+    return FakeTrainer()
+
+
+@pytest.fixture
+def make(tmp_path):
+    def build(**config):
+        return Checkpointer.from_params(Params(config), serialization_dir=str(tmp_path))
+
+    return build
+
+
+def offer(checkpointer, trainer, places):
+    """Offers each place; returns those that were saved."""
+    return [
+        (epochs, batches)
+        for epochs, batches in places
+        if checkpointer.maybe_save_checkpoint(trainer.at(epochs, batches), epochs, batches)
+    ]
+
+
+def places_in(folder):
+    names = [name for name in os.listdir(folder) if name.startswith("training_state")]
+    return sorted(tuple(int(part[1:]) for part in name[:-3].split("_")[2:]) for name in names)
+
+
+EPOCHS = [(epoch + batch // 5, batch % 5) for epoch in range(3) for batch in range(1, 6)]
+
+
+def test_after_each_epoch_and_the_newest_two_are_kept(make, trainer, tmp_path):
+    assert offer(make(), trainer, EPOCHS) == [(1, 0), (2, 0), (3, 0)]
+    assert places_in(tmp_path) == [(2, 0), (3, 0)]
+    assert len(os.listdir(tmp_path)) == 6
+
+
+def test_every_so_many_updates(make, trainer, tmp_path):
+    checkpointer = make(save_every_num_batches=2, keep_most_recent_by_count=None)
+    assert offer(checkpointer, trainer, EPOCHS) == [
+        (0, 2),
+        (0, 4),
+        (1, 0),
+        (1, 2),
+        (1, 4),
+        (2, 0),
+        (2, 2),
+        (2, 4),
+        (3, 0),
+    ]
+    assert len(places_in(tmp_path)) == 9
+
+
+def test_not_after_epochs(make, trainer, tmp_path):
+    checkpointer = make(save_completed_epochs=False, save_every_num_batches=4)
+    assert offer(checkpointer, trainer, EPOCHS) == [(0, 4), (1, 4), (2, 4)]
+
+
+def test_every_so_many_seconds(make, trainer, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    checkpointer = make(save_every_num_seconds=10, save_completed_epochs=False)
+    saved = []
+    for batch in range(1, 30):
+        now[0] += 3.0
+        saved += offer(checkpointer, trainer, [(0, batch)])
+    assert saved == [(0, 4), (0, 8), (0, 12), (0, 16), (0, 20), (0, 24), (0, 28)]
+
+
+def test_young_ones_are_kept(make, trainer, tmp_path):
+    checkpointer = make(keep_most_recent_by_count=1, keep_most_recent_by_age=1000)
+    offer(checkpointer, trainer, [(1, 0), (2, 0)])
+    for name in os.listdir(tmp_path):
+        if "_e1_" in name:
+            os.utime(tmp_path / name, (0, 0))
+    offer(checkpointer, trainer, [(3, 0)])
+    assert places_in(tmp_path) == [(2, 0), (3, 0)]
+
+
+def test_the_newest_is_loaded(make, trainer, tmp_path):
+    assert make().load_checkpoint() is None
+    assert make().find_latest_checkpoint() is None
+    offer(make(save_every_num_batches=3, keep_most_recent_by_count=None), trainer, EPOCHS[:13])
+    assert make().find_latest_checkpoint() == (
+        str(tmp_path / "model_state_e2_b3.th"),
+        str(tmp_path / "training_state_e2_b3.th"),
+    )
+    assert make().load_checkpoint().trainer_state == {"place": [2, 3]}
+
+
+@pytest.mark.parametrize("damage", ["truncate", "remove", "change", "no record, no zip"])
+@pytest.mark.parametrize("kind", ["model_state", "training_state"])
+def test_a_damaged_one_is_passed_over(make, trainer, tmp_path, caplog, damage, kind):
+    offer(make(keep_most_recent_by_count=1), trainer, [(1, 0)])
+    offer(make(keep_most_recent_by_count=3), trainer, [(2, 0), (3, 0)])
+    path = tmp_path / f"{kind}_e3_b0.th"
+    if damage == "truncate":
+        os.truncate(path, 100)
+    elif damage == "remove":
+        path.unlink()
+    elif damage == "change":
+        path.write_bytes(path.read_bytes().replace(b"PK", b"KP", 1))
+    else:
+        path.write_bytes(b"nothing")
+        (tmp_path / "checkpoint_e3_b0.json").unlink()
+    checkpointer = make(keep_most_recent_by_count=2)
+    assert checkpointer.load_checkpoint().trainer_state == {"place": [2, 0]}
+    assert "the checkpoint is damaged, going back to the one before" in caplog.text
+    assert f"{kind}_e3_b0.th" in caplog.text
+    # what is damaged does not count among those that are kept
+    offer(checkpointer, trainer, [(2, 4), (3, 0)])
+    assert checkpointer.load_checkpoint() is not None
+
+
+def test_all_damaged(make, trainer, tmp_path, caplog):
+    offer(make(), trainer, [(1, 0), (2, 0)])
+    for path in tmp_path.glob("model_state*"):
+        path.write_bytes(b"")
+    assert make().load_checkpoint() is None
+    assert caplog.text.count("is damaged") == 2
+
+
+def test_a_place_is_saved_once(make, trainer, tmp_path):
+    checkpointer = make()
+    offer(checkpointer, trainer, [(1, 0)])
+    os.remove(tmp_path / "model_state_e1_b0.th")
+    checkpointer.save_checkpoint(trainer)
+    assert not (tmp_path / "model_state_e1_b0.th").exists()
+
+
+def test_updates_are_counted_from_the_loaded_one(make, trainer):
+    offer(make(save_every_num_batches=3), trainer, [(0, 3)])
+    checkpointer = make(save_every_num_batches=3)
+    checkpointer.load_checkpoint()
+    assert offer(checkpointer, trainer, [(0, 4), (0, 5), (0, 6)]) == [(0, 6)]
+
+
+def test_seconds_make_no_sense_for_several_processes(make, monkeypatch):
+    monkeypatch.setattr("nlpreg.training.checkpointer.is_distributed", lambda: True)
+    with pytest.raises(ValueError, match="use save_every_num_batches"):
+        make(save_every_num_seconds=3)

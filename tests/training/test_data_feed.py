@@ -1,0 +1,98 @@
+import pytest
+import torch
+
+from nlpreg.training.data_feed import DataFeed, _map_tensors
+
+CPU = torch.device("cpu")
+
+
+def test_the_loader_is_told_the_device_and_gives_its_batches(tiny_loader):
+    loader = tiny_loader(3)
+    feed = DataFeed(loader, CPU)
+    assert loader.devices == [CPU]
+    positions = []
+    for batch in feed:
+        assert batch["x"].shape == (4, 3)
+        positions.append(feed.position())
+    assert positions == [{"epoch": 0, "batches": n} for n in (1, 2, 3)]
+    assert feed.position() == {"epoch": 1, "batches": 0}
+
+
+def test_a_position_goes_on(tiny_loader):
+    feed = DataFeed(tiny_loader(4), CPU)
+    batches = iter(feed)
+    next(batches)
+    state = feed.state_dict()
+    expected = [batch["x"] for batch in batches]
+    loader = tiny_loader(4)
+    other = DataFeed(loader, CPU)
+    other.load_state_dict(state)
+    other.draw_again(0, 1)  # not needed: the loader knows
+    assert all(torch.equal(batch["x"], x) for batch, x in zip(other, expected, strict=True))
+    assert loader.given == [(0, 1), (0, 2), (0, 3)]
+
+
+def test_a_position_can_be_held(tiny_loader):
+    feed = DataFeed(tiny_loader(4), CPU)
+    batches = iter(feed)
+    next(batches)
+    before = feed.position()
+    next(batches)
+    feed.hold(before)
+    assert feed.state_dict()["position"] == {"epoch": 0, "batches": 1}
+
+
+def test_an_exhausted_epoch_gives_nothing_until_the_next(tiny_loader):
+    loader = tiny_loader(2)
+    feed = DataFeed(loader, CPU)
+    feed.is_exhausted = True
+    assert list(feed) == []
+    assert loader.given == []
+    feed.start_epoch()
+    assert len(list(feed)) == 2
+
+
+@pytest.mark.parametrize("state", ["none", "empty"])
+def test_a_loader_that_cannot_tell_its_position_is_drawn_from(tiny_loader, caplog, state):
+    loader = tiny_loader(4)
+    loader.state_dict = loader.load_state_dict = None
+    if state == "empty":
+        loader.state_dict = dict
+        loader.load_state_dict = lambda state: None
+    feed = DataFeed(loader, CPU)
+    feed.load_state_dict({"position": {}, "is_exhausted": False})
+    feed.draw_again(epochs=1, batches=2)
+    assert len(list(feed)) == 2
+    assert loader.given == [(0, 0), (0, 1), (0, 2), (0, 3), (1, 0), (1, 1), (1, 2), (1, 3)]
+    assert "drawn once more" in caplog.text
+
+
+def test_no_data():
+    feed = DataFeed(None, CPU)
+    assert list(feed) == []
+    assert feed.position() == {}
+
+
+def test_tensors_in_nested_containers():
+    from collections import namedtuple
+
+    pair = namedtuple("pair", "a b")
+    value = {"x": [torch.zeros(1), ("y", torch.zeros(2))], "p": pair(torch.zeros(3), None)}
+    changed = _map_tensors(value, lambda tensor: tensor + 1)
+    assert changed["x"][0].tolist() == [1.0]
+    assert changed["x"][1][0] == "y"
+    assert changed["x"][1][1].tolist() == [1.0, 1.0]
+    assert isinstance(changed["p"], pair)
+    assert changed["p"].a.tolist() == [1.0] * 3
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_batches_for_a_gpu_are_fetched_ahead(tiny_loader):
+    loader = tiny_loader(3)
+    feed = DataFeed(loader, torch.device("cuda", 0))
+    for index, batch in enumerate(feed):
+        assert batch["x"].device.type == "cuda"
+        torch.testing.assert_close(batch["x"].cpu(), loader.batch(0, index)["x"])
+        assert feed.position() == {"epoch": 0, "batches": index + 1}
+        assert len(loader.given) == min(3, index + 2)

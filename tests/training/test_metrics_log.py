@@ -1,0 +1,64 @@
+import json
+
+import pytest
+import torch
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.training.metrics_log import MetricsLog
+
+
+def lines_of(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_lines_are_written_several_at_a_time(tmp_path):
+    log = MetricsLog(str(tmp_path), interval=10)
+    assert [step for step in range(1, 31) if log.is_due(step)] == [10, 20, 30]
+    log.add("step", 0, 10, 10, {"loss": 1.5})
+    assert not (tmp_path / "metrics.jsonl").exists()
+    log.add("epoch", 0, 12, 12, {"loss": torch.tensor(1.0), "best_epoch": None})
+    assert lines_of(tmp_path) == [
+        {"event": "step", "epoch": 0, "batch": 10, "step": 10, "loss": 1.5},
+        {"event": "epoch", "epoch": 0, "batch": 12, "step": 12, "loss": 1.0, "best_epoch": None},
+    ]
+    for step in range(60):
+        log.add("step", 1, step, step, {})
+    assert len(lines_of(tmp_path)) == 52
+
+
+def test_what_was_written_after_the_checkpoint_is_cut_off(tmp_path):
+    log = MetricsLog(str(tmp_path))
+    log.add("epoch", 0, 1, 1, {})
+    state = log.state_dict()
+    log.add("epoch", 1, 1, 2, {"lost": 1})
+    resumed = MetricsLog(str(tmp_path))
+    resumed.load_state_dict(state)
+    resumed.add("epoch", 1, 1, 2, {"kept": 1})
+    assert [line["epoch"] for line in lines_of(tmp_path)] == [0, 1]
+    assert "kept" in lines_of(tmp_path)[1]
+
+
+def test_a_new_run_starts_a_new_file(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text("old\n")
+    log = MetricsLog(str(tmp_path))
+    assert log.state_dict() == {"size": 0}
+    assert lines_of(tmp_path) == []
+
+
+def test_a_file_that_is_gone_starts_anew(tmp_path):
+    log = MetricsLog(str(tmp_path))
+    log.load_state_dict({"size": 1000})
+    log.add("epoch", 3, 1, 4, {})
+    assert len(lines_of(tmp_path)) == 1
+
+
+def test_other_processes_write_nothing(tmp_path):
+    log = MetricsLog(None)
+    log.add("epoch", 0, 1, 1, {})
+    assert log.state_dict() == {"size": 0}
+
+
+def test_a_folder_that_is_gone(tmp_path):
+    log = MetricsLog(str(tmp_path / "gone"))
+    with pytest.raises(ConfigurationError, match=r"metrics.jsonl: cannot be written \(No such file"):
+        log.add("epoch", 0, 1, 1, {})

@@ -1,0 +1,34 @@
+import random
+
+import numpy
+import torch
+
+from nlpreg.training.random_state import random_state, set_random_state
+
+
+def draw():
+    return [
+        random.random(),
+        random.gauss(0, 1),
+        numpy.random.rand(),
+        numpy.random.randn(),
+        torch.rand(1).item(),
+        torch.randn(1).item(),
+    ]
+
+
+def test_every_generator_goes_back(tmp_path):
+    draw()  # numbers from a normal distribution come in pairs, so that one is waiting
+    torch.save(random_state(), tmp_path / "state.th")
+    expected = [draw() for _ in range(3)]
+    random.seed(0)
+    numpy.random.seed(0)
+    torch.manual_seed(0)
+    set_random_state(torch.load(tmp_path / "state.th", weights_only=True))
+    assert [draw() for _ in range(3)] == expected
+
+
+def test_other_gpus_are_left_alone():
+    state = random_state()
+    state["cuda"] = [torch.zeros(16, dtype=torch.uint8)] * 7
+    set_random_state(state)
