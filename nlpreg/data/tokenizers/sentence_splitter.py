@@ -53,7 +53,9 @@ class SpacySentenceSplitter(SentenceSplitter):
             documents = (self._sentencizer(self.spacy.make_doc(text)) for text in texts)
         else:
             documents = self.spacy.pipe(texts)
-        return [[sentence.text.strip() for sentence in document.sents] for document in documents]
+        sentences = [[sentence.text.strip() for sentence in document.sents] for document in documents]
+        # trailing white space can be a sentence to spaCy
+        return [[sentence for sentence in one if sentence] for one in sentences]
 
     def _to_params(self) -> dict[str, Any]:
         return {"type": "spacy", "language": self._language, "rule_based": self._rule_based}

@@ -1,0 +1,303 @@
+import os
+import signal
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+import torch
+
+from nlpreg.common import Params
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.randomness import set_run_seed
+from nlpreg.data import DataLoader, DatasetReader, Instance, Vocabulary
+from nlpreg.data.data_loaders import MultiProcessDataLoader, WorkerError
+from nlpreg.data.data_loaders import multiprocess_data_loader as module
+from nlpreg.data.data_loaders.data_collator import DataCollator
+from nlpreg.data.dataset_readers import SequenceTaggingDatasetReader
+from nlpreg.data.dataset_readers.dataset_reader import DistributedInfo
+from nlpreg.data.fields import MetadataField
+from nlpreg.data.samplers import BatchSampler, BucketBatchSampler, MaxTokensBatchSampler
+
+COUNT = 23
+
+Make = Callable[..., MultiProcessDataLoader]
+
+
+def numbers_of(batches: Iterable[Any]) -> list[list[int]]:
+    return [list(batch["number"]) for batch in batches]
+
+
+@pytest.fixture
+def make(reader: Any, number_vocab: Vocabulary) -> Make:
+    """Makes a loader of the numbers below 23, indexed."""
+
+    def make(count: int = COUNT, reader: Any = reader, **arguments: Any) -> MultiProcessDataLoader:
+        if not {"batch_size", "batch_sampler"} & set(arguments):
+            arguments["batch_size"] = 3
+        loader = MultiProcessDataLoader(reader, str(count), quiet=True, **arguments)
+        loader.index_with(number_vocab)
+        return loader
+
+    return make
+
+
+WAYS: list[dict[str, Any]] = [
+    {},
+    {"num_workers": 1},
+    {"num_workers": 2},
+    {"max_instances_in_memory": 5},
+    {"max_instances_in_memory": 5, "num_workers": 1},
+    {"max_instances_in_memory": 5, "num_workers": 3},
+]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("order", ["kept", "shuffled", "bucket", "max_tokens"])
+def test_every_instance_comes_once_and_any_place_can_be_gone_back_to(
+    make: Make, way: dict[str, Any], order: str
+) -> None:
+    def loader() -> MultiProcessDataLoader:
+        samplers: dict[str, BatchSampler] = {
+            "bucket": BucketBatchSampler(3, ["text"]),
+            "max_tokens": MaxTokensBatchSampler(25, ["text"]),
+        }
+        if order in samplers:
+            return make(batch_sampler=samplers[order], **way)
+        return make(shuffle=order == "shuffled", **way)
+
+    whole = loader()
+    epochs = [numbers_of(whole) for _ in range(2)]
+    for epoch in epochs:
+        assert sorted(sum(epoch, [])) == list(range(COUNT))
+    assert (epochs[0] == epochs[1]) == (order == "kept")
+    if way.get("max_instances_in_memory") is None:
+        # `len` is that of the epoch to come
+        fresh = loader()
+        assert len(fresh) == len(epochs[0])
+        assert numbers_of(fresh) == epochs[0]
+    for stop in (0, 1, len(epochs[1]) - 1, len(epochs[1])):
+        resumed = loader()
+        resumed.load_state_dict({"epoch": 1, "batches": stop})
+        assert numbers_of(resumed) == epochs[1][stop:]
+    set_run_seed(99)
+    assert (numbers_of(loader()) == epochs[0]) == (order == "kept")
+
+
+def test_reading_order_is_kept(make: Make) -> None:
+    expected = [list(range(start, min(start + 3, COUNT))) for start in range(0, COUNT, 3)]
+    for way in WAYS[:4]:
+        assert numbers_of(make(**way)) == expected
+
+
+def test_the_batches_are_those_that_collating_gives(make: Make, number_vocab: Vocabulary) -> None:
+    first = [list(make(**way)) for way in (WAYS[0], WAYS[2], WAYS[3], WAYS[4])]
+    for batches in first[1:]:
+        for batch, expected in zip(batches, first[0], strict=True):
+            ids, expected_ids = batch["text"]["tokens"]["tokens"], expected["text"]["tokens"]["tokens"]  # type: ignore[index]
+            assert torch.equal(ids, expected_ids)
+            assert ids.dtype == torch.int64
+
+
+@pytest.mark.parametrize("way", [WAYS[0], WAYS[3]])
+def test_drop_last(make: Make, way: dict[str, Any]) -> None:
+    loader = make(drop_last=True, **way)
+    assert [len(batch) for batch in numbers_of(loader)] == [3] * 7
+    if not way:
+        assert len(loader) == 7
+        assert len(make()) == 8
+
+
+@pytest.mark.parametrize("way", [WAYS[0], WAYS[1], WAYS[3], WAYS[5]])
+def test_epochs_of_a_fixed_number_of_batches(make: Make, way: dict[str, Any]) -> None:
+    plain = make(shuffle=True, **way)
+    stream = sum((numbers_of(plain) for _ in range(4)), [])
+    loader = make(shuffle=True, batches_per_epoch=5, **way)
+    assert len(loader) == 5
+    epochs, states = [], []
+    for _ in range(3):
+        epochs.append(numbers_of(loader))
+        states.append(loader.state_dict())
+    assert sum(epochs, []) == stream[:15]
+    resumed = make(shuffle=True, batches_per_epoch=5, **way)
+    resumed.load_state_dict(states[0])
+    assert [numbers_of(resumed) for _ in range(2)] == epochs[1:]
+
+
+@pytest.mark.parametrize("world_size", [1, 2])
+@pytest.mark.parametrize("way", WAYS)
+def test_two_ranks_with_two_workers_see_everything_once(
+    make: Make, way: dict[str, Any], world_size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = []
+    for rank in range(world_size):
+        monkeypatch.setattr(module, "current_rank", lambda rank=rank: rank)
+        reader = make().reader
+        reader._set_distributed_info(DistributedInfo(world_size, rank))
+        loader = make(reader=reader, shuffle=True, **way)
+        for _ in range(2):
+            numbers.append(sum(numbers_of(loader), []))
+    for epoch in range(2):
+        assert sorted(sum(numbers[epoch::2], [])) == list(range(COUNT))
+
+
+@pytest.mark.parametrize("start_method", ["spawn", "forkserver"])
+@pytest.mark.slow
+def test_other_ways_to_start_workers(
+    tagging_reader: SequenceTaggingDatasetReader, sentences: str, start_method: str
+) -> None:
+    def batches(**arguments: Any) -> list[list[int]]:
+        loader = MultiProcessDataLoader(
+            tagging_reader, sentences, batch_size=4, quiet=True, max_instances_in_memory=8, **arguments
+        )
+        loader.index_with(Vocabulary.from_instances(loader.iter_instances()))
+        return [batch["tags"].tolist() for batch in loader]  # type: ignore[union-attr]
+
+    assert batches(num_workers=1, start_method=start_method) == batches()
+
+
+def test_indexing_comes_first(reader: Any) -> None:
+    loader = MultiProcessDataLoader(reader, "3", batch_size=2, quiet=True)
+    assert [i["number"].metadata for i in loader.iter_instances()] == [0, 1, 2]  # type: ignore[attr-defined]
+    assert not any(instance.indexed for instance in loader.iter_instances())
+    with pytest.raises(ValueError, match=r"before index_with\(vocab\) was called"):
+        iter(loader)
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_instances_of_a_stream_are_read_anew(reader: Any, num_workers: int) -> None:
+    loader = MultiProcessDataLoader(
+        reader, "5", batch_size=2, quiet=True, max_instances_in_memory=2, num_workers=num_workers
+    )
+    for _ in range(2):
+        assert [i["number"].metadata for i in loader.iter_instances()] == [0, 1, 2, 3, 4]  # type: ignore[attr-defined]
+    with pytest.raises(TypeError, match="set batches_per_epoch"):
+        len(loader)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"batch_size": 2, "num_workers": -1}, "num_workers: expected 0 or more, got -1"),
+        ({"batch_size": 0}, "batch_size: expected 1 or more, got 0"),
+        ({}, "needs a batch_size or a batch_sampler"),
+        ({"batch_sampler": BucketBatchSampler(2), "batch_size": 2}, "batch_size and batch_sampler exclude"),
+        ({"batch_sampler": BucketBatchSampler(2), "drop_last": True}, "drop_last and batch_sampler exclude"),
+        ({"batch_sampler": BucketBatchSampler(2), "shuffle": True}, "shuffle and batch_sampler exclude"),
+        ({"batch_size": 2, "batches_per_epoch": 0}, "batches_per_epoch: expected 1 or more"),
+        ({"batch_size": 3, "max_instances_in_memory": 2}, r"expected the batch size \(3\) or more, got 2"),
+        ({"batch_sampler": BucketBatchSampler(2), "max_instances_in_memory": 0}, "or more, got 0"),
+    ],
+)
+def test_arguments_that_contradict_each_other(reader: Any, arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        MultiProcessDataLoader(reader, "5", **arguments)
+
+
+def test_attributes_and_config(reader: Any) -> None:
+    config = {"batch_size": 2, "cuda_device": -1, "quiet": True, "batches_per_epoch": 3, "shuffle": True}
+    loader = DataLoader.from_params(Params(config), reader=reader, data_path="5")
+    assert isinstance(loader, MultiProcessDataLoader)
+    assert loader.reader is reader
+    assert loader.data_path == "5"
+    assert (loader.batch_size, loader.shuffle, loader.batches_per_epoch, loader.quiet) == (2, True, 3, True)
+    assert loader.cuda_device == torch.device("cpu")
+    assert loader.max_instances_in_memory is None
+    sampled = DataLoader.from_params(
+        Params({"batch_sampler": {"type": "bucket", "batch_size": 2}, "quiet": True, "cuda_device": "meta"}),
+        reader=reader,
+        data_path="5",
+    )
+    assert sampled.batch_sampler.batch_size == 2  # type: ignore[attr-defined]
+    assert sampled.cuda_device == torch.device("meta")  # type: ignore[attr-defined]
+
+
+def test_no_instances(reader: Any) -> None:
+    with pytest.raises(ConfigurationError, match="0: NumberedReader found no instances there"):
+        MultiProcessDataLoader(reader, "0", batch_size=2, quiet=True)
+    reader.max_instances = 0
+    assert len(MultiProcessDataLoader(reader, "5", batch_size=2, quiet=True)) == 0
+
+
+class Marking(DataCollator):
+    def __call__(self, instances: list[Instance]) -> Any:
+        return {"number": [os.getpid(), len(instances)]}
+
+
+@pytest.mark.parametrize("way", [WAYS[0], WAYS[1], WAYS[3], WAYS[4]])
+def test_own_collator_and_where_it_runs(make: Make, way: dict[str, Any]) -> None:
+    found = numbers_of(
+        make(
+            collate_fn=Marking(),
+            batch_size=20,
+            **{**way, **({"max_instances_in_memory": 20} if "max_instances_in_memory" in way else {})},
+        )
+    )
+    assert [size for _, size in found] == [20, 3]
+    in_worker = {process_id != os.getpid() for process_id, _ in found}
+    assert in_worker == {"max_instances_in_memory" in way and way.get("num_workers", 0) > 0}
+
+
+class Failing(DatasetReader):
+    def __init__(self, after: int) -> None:
+        super().__init__(manual_distributed_sharding=True, manual_multiprocess_sharding=True)
+        self.after = after
+
+    def _read(self, file_path: str) -> Iterable[Instance]:
+        for number in self.shard_iterable(range(40)):
+            if number == self.after:
+                raise ValueError(f"data.txt, line {number}: bad")
+            yield Instance({"number": MetadataField(number)})
+
+
+@pytest.mark.parametrize("limit", [None, 5])
+@pytest.mark.parametrize("num_workers", [0, 1, 2])
+def test_errors_say_where(make: Make, limit: int | None, num_workers: int) -> None:
+    kind = WorkerError if num_workers else ValueError
+    with pytest.raises(kind, match="data.txt, line 13: bad"):
+        list(make(reader=Failing(13), max_instances_in_memory=limit, num_workers=num_workers))
+
+
+class Suicidal(Failing):
+    def _read(self, file_path: str) -> Iterable[Instance]:
+        for instance in super()._read(file_path):
+            if instance["number"].metadata == 20 and self.get_worker_info() is not None:  # type: ignore[attr-defined]
+                os.kill(os.getpid(), signal.SIGKILL)
+            yield instance
+
+
+def test_a_worker_that_is_killed_is_an_error_and_not_a_hang(make: Make) -> None:
+    loader = make(reader=Suicidal(99), max_instances_in_memory=5, num_workers=2)
+    with pytest.raises(WorkerError, match="worker 0 .* was killed by SIGKILL"):
+        list(loader)
+
+
+@pytest.mark.parametrize("way", [WAYS[1], WAYS[4]])
+def test_stopping_early_and_starting_again(make: Make, way: dict[str, Any]) -> None:
+    loader = make(**way)
+    batches = iter(loader)
+    first = next(batches)["number"]
+    del batches
+    assert numbers_of(loader)[0] == first
+    assert len(numbers_of(loader)) == 8
+
+
+class OldSampler:
+    """A sampler of a plugin that knows nothing of ours."""
+
+    def get_batch_indices(self, instances: list[Instance]) -> Iterable[list[int]]:
+        return [[1, 0], [2]]
+
+    def get_num_batches(self, instances: list[Instance]) -> int:
+        return 2
+
+
+@pytest.mark.parametrize("way", [WAYS[0], WAYS[3]])
+def test_a_sampler_that_is_not_derived_from_ours(make: Make, way: dict[str, Any]) -> None:
+    loader = make(count=3, batch_sampler=OldSampler(), **way)
+    assert numbers_of(loader) == [[1, 0], [2]]
+
+
+def test_target_device(make: Make) -> None:
+    loader = make()
+    loader.set_target_device(torch.device("meta"))
+    assert next(iter(loader))["text"]["tokens"]["tokens"].device.type == "meta"  # type: ignore[index, union-attr]

@@ -1,0 +1,173 @@
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from nlpreg.common.randomness import run_seed, set_run_seed
+from nlpreg.data.data_loaders import WorkerError
+from nlpreg.data.data_loaders.worker_pool import WorkerPool
+
+
+def items_of(worker: int) -> Iterator[str]:
+    """As many items as the square of the worker's number plus one."""
+    for number in range((worker + 1) ** 2):
+        yield f"{worker}.{number}"
+
+
+def test_items_in_turn_whichever_worker_is_quicker() -> None:
+    def slow_first(worker: int) -> Iterator[str]:
+        for item in items_of(worker):
+            if worker == 0:
+                time.sleep(0.05)
+            yield item
+
+    with WorkerPool(slow_first, 3) as pool:
+        items = [item for _, item in pool.receive_in_turn([0, 0, 0])]
+    # all items sorted by their number, then by their worker
+    everything = [item for worker in range(3) for item in items_of(worker)]
+    assert items == sorted(everything, key=lambda item: (int(item.split(".")[1]), item))
+
+
+def test_whose_turn_it_is_depends_on_what_was_given_before() -> None:
+    with WorkerPool(items_of, 2) as pool:
+        workers = [worker for worker, _ in pool.receive_in_turn([1, 0])]
+    assert workers == [1, 0, 1, 1, 1]
+
+
+def test_the_end_is_told() -> None:
+    with WorkerPool(items_of, 1) as pool:
+        assert pool.receive(0) == (True, "0.0")
+        assert pool.receive(0) == (False, None)
+
+
+def test_large_items() -> None:
+    with WorkerPool(lambda worker: iter([b"x" * 5_000_000] * 3), 1) as pool:
+        assert [len(item) for _, item in pool.receive_in_turn([0])] == [5_000_000] * 3
+
+
+def test_errors_come_with_their_traceback() -> None:
+    def fail(worker: int) -> Iterator[int]:
+        yield 1
+        raise ValueError("file.txt, line 7: bad")
+
+    with WorkerPool(fail, 1) as pool:
+        assert pool.receive(0) == (True, 1)
+        with pytest.raises(WorkerError, match=r"ValueError\('file.txt, line 7: bad'\)(.|\n)*in fail"):
+            pool.receive(0)
+
+
+def test_a_killed_worker_does_not_hang_us() -> None:
+    def report_and_wait(worker: int) -> Iterator[int]:
+        yield os.getpid()
+        time.sleep(60)
+
+    with WorkerPool(report_and_wait, 2) as pool:
+        _, process_id = pool.receive(0)
+        os.kill(process_id, signal.SIGKILL)
+        with pytest.raises(WorkerError, match="worker 0 .* was killed by SIGKILL(.|\n)*out of memory"):
+            pool.receive(0)
+
+
+def test_a_worker_that_exits() -> None:
+    def leave(worker: int) -> Iterator[int]:
+        yield 1
+        os._exit(3)
+
+    with WorkerPool(leave, 1) as pool, pytest.raises(WorkerError, match="ended with exit code 3"):
+        while True:
+            pool.receive(0)
+
+
+def is_alive(process_id: int) -> bool:
+    try:
+        with open(f"/proc/{process_id}/stat") as file:
+            return file.read().split(")")[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs /proc")
+def test_workers_end_with_the_block() -> None:
+    def endless(worker: int) -> Iterator[int]:
+        while True:
+            yield os.getpid()
+
+    with WorkerPool(endless, 2) as pool:
+        process_ids = [pool.receive(worker)[1] for worker in range(2)]
+        assert all(map(is_alive, process_ids))
+    assert not any(map(is_alive, process_ids))
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs /proc")
+def test_workers_end_when_the_parent_is_killed() -> None:
+    code = """
+        import os, time
+        from nlpreg.data.data_loaders.worker_pool import WorkerPool
+        def sleep(worker):
+            yield os.getpid()
+            time.sleep(60)
+        with WorkerPool(sleep, 1) as pool:
+            print(pool.receive(0)[1], flush=True)
+            time.sleep(60)
+    """
+    parent = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, text=True
+    )
+    assert parent.stdout is not None
+    with parent.stdout:
+        worker = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
+    deadline = time.monotonic() + 10
+    while is_alive(worker) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not is_alive(worker)
+
+
+def test_an_interrupt_leaves_no_process_and_no_noise() -> None:
+    """Ctrl-C sends SIGINT to every process of the terminal."""
+    code = """
+        import os, time
+        from nlpreg.data.data_loaders.worker_pool import WorkerPool
+        def sleep(worker):
+            yield os.getpid()
+            time.sleep(60)
+        try:
+            with WorkerPool(sleep, 2) as pool:
+                print(pool.receive(0)[1], pool.receive(1)[1], flush=True)
+                pool.receive(0)
+        except KeyboardInterrupt:
+            print("interrupted", flush=True)
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    workers = list(map(int, process.stdout.readline().split()))
+    os.killpg(process.pid, signal.SIGINT)
+    printed, errors = process.communicate(timeout=30)
+    assert printed == "interrupted\n"
+    assert errors == ""
+    assert not any(map(is_alive, workers))
+
+
+def test_the_seed_of_the_run_reaches_the_workers() -> None:
+    set_run_seed(77)
+    with WorkerPool(lambda worker: iter([run_seed()]), 1) as pool:
+        assert pool.receive(0) == (True, 77)
+
+
+def test_a_worker_that_cannot_start_takes_the_others_with_it() -> None:
+    with pytest.raises(ValueError, match="cannot find context"):
+        WorkerPool(items_of, 1, "no such method")
+    with pytest.raises(Exception, match="pickle"), WorkerPool(lambda worker: iter([1]), 1, "spawn"):
+        pass
