@@ -158,13 +158,16 @@ def _chunk(
     if target_logits is not None:
         total += (targets - top).exp()
     log_z = total.log() + top
+    losses, scale = log_z - targets, total.reciprocal()
     if target_logits is None:
         # The row divided by its total is now the gradient of the loss.
         scores.scatter_add_(1, index, -total.unsqueeze(1))
+        counts = columns >= 0
+        losses, scale = losses * counts, scale * counts
     elif grads.logits is not None:
         grads.logits[rows] = torch.expm1(targets - log_z).to(grads.logits.dtype)
-    _add_gradients(scores, total.reciprocal(), inputs, layer.weight_for_grads, grads, rows)
-    return (log_z - targets).sum()
+    _add_gradients(scores, scale, inputs, layer.weight_for_grads, grads, rows)
+    return losses.sum()
 
 
 def _add_gradients(
