@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+import torch
 
 DIM, FILTERS, PROJECTION, CELL, LAYERS = 4, [[1, 3], [2, 5]], 6, 7, 2
 CLIP = 0.4
@@ -50,3 +51,19 @@ def elmo_files(tmp_path_factory) -> ElmoFiles:
     }  # fmt: skip
     (folder / "options.json").write_text(json.dumps(options), encoding="utf-8")
     return ElmoFiles(str(folder / "options.json"), str(folder / "weights.hdf5"), arrays)
+
+
+@pytest.fixture(scope="session")
+def tiny_transformer(tmp_path_factory) -> str:
+    """The folder of a BERT with two layers of width 8 and random weights, and of its tokenizer of 12 word pieces."""
+    transformers = pytest.importorskip("transformers")
+    folder = tmp_path_factory.mktemp("transformer")
+    pieces = "[PAD] [UNK] [CLS] [SEP] [MASK] the cat dog ##s a b 1".split()
+    (folder / "vocab.txt").write_text("\n".join(pieces), encoding="utf-8")
+    transformers.BertTokenizer(str(folder / "vocab.txt")).save_pretrained(folder)
+    config = transformers.BertConfig(
+        vocab_size=len(pieces), hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=8
+    )
+    torch.manual_seed(3)
+    transformers.BertModel(config).save_pretrained(folder)
+    return str(folder)

@@ -216,7 +216,9 @@ def _fold(tensor: Tensor, num_segments: int, max_length: int) -> Tensor:
 def _set_gradient_checkpointing(model: Any, is_on: bool) -> None:
     """Write the choice into the model's configuration, and carry it out."""
     model.config.gradient_checkpointing = is_on
-    if is_on:
-        model.gradient_checkpointing_enable()
-    else:
-        model.gradient_checkpointing_disable()
+    verb = "enable" if is_on else "disable"
+    for noun in ("activation", "gradient"):  # the later versions' word, and the earlier ones'
+        switch = getattr(model, f"{noun}_checkpointing_{verb}", None)
+        if switch is not None:
+            switch()
+            return

@@ -1,0 +1,83 @@
+"""Tiny transformers, loaded once."""
+
+import pytest
+import torch
+
+from nlpreg.common import cached_transformers
+
+transformers = pytest.importorskip("transformers")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A BERT with three layers of width 4 and random weights, without a tokenizer."""
+    folder = tmp_path_factory.mktemp("transformer")
+    config = transformers.BertConfig(
+        vocab_size=6, hidden_size=4, num_hidden_layers=3, num_attention_heads=1, intermediate_size=4
+    )
+    torch.manual_seed(0)
+    transformers.BertModel(config).save_pretrained(folder)
+    return str(folder)
+
+
+def weights(model):
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def changed(model, other):
+    """Numbers of the layers whose attention differs, and whether the table of word pieces does."""
+    mine, others = weights(model), weights(other)
+    key = "encoder.layer.{}.attention.self.query.weight"
+    layers = [i for i in range(3) if not torch.equal(mine[key.format(i)], others[key.format(i)])]
+    table = "embeddings.word_embeddings.weight"
+    return layers, not torch.equal(mine[table], others[table])
+
+
+def test_one_object_or_copies_of_it(folder):
+    model = cached_transformers.get(folder, False)
+    assert cached_transformers.get(folder, False) is model
+    copy = cached_transformers.get(folder, True)
+    assert copy is not model and changed(copy, model) == ([], False)
+
+
+def test_without_weights(folder):
+    bare = cached_transformers.get(folder, False, load_weights=False)
+    assert changed(bare, cached_transformers.get(folder, False)) == ([0, 1, 2], True)
+
+
+@pytest.mark.parametrize(
+    ("which", "expected"),
+    [
+        (1, ([2], False)),
+        (2, ([1, 2], False)),
+        ((0, -1), ([0, 2], False)),
+        ((r"layer\.1\.attention", "word_embeddings"), ([1], True)),
+        (0, ([], False)),
+    ],
+)
+def test_parts_that_are_drawn_anew(folder, which, expected):
+    model = cached_transformers.get(folder, False, reinit_modules=which)
+    assert changed(model, cached_transformers.get(folder, False)) == expected
+
+
+def test_layers_that_are_not_there(folder):
+    with pytest.raises(ValueError, match="a model that has 3, got 3"):
+        cached_transformers.get(folder, False, reinit_modules=(3,))
+
+
+@pytest.mark.parametrize("prefix", [None, "bert."])
+def test_weights_from_a_file(folder, tmp_path, prefix):
+    state = cached_transformers.get(folder, True, load_weights=False).state_dict()
+    state["embeddings.word_embeddings.weight"] = torch.full((6, 4), 7.0)
+    torch.save({(prefix or "") + name: tensor for name, tensor in state.items()}, tmp_path / "weights.th")
+    model = cached_transformers.get(
+        folder, False, override_weights_file=str(tmp_path / "weights.th"), override_weights_strip_prefix=prefix
+    )
+    assert (model.embeddings.word_embeddings.weight == 7).all()
+    with pytest.raises(ValueError, match="expected names that start with 'roberta.'"):
+        cached_transformers.get(
+            folder,
+            False,
+            override_weights_file=str(tmp_path / "weights.th"),
+            override_weights_strip_prefix="roberta.",
+        )

@@ -1,0 +1,123 @@
+"""Word pieces of a tiny transformer, whole and cut into segments."""
+
+import pytest
+import torch
+
+from nlpreg.common import Params
+from nlpreg.modules.token_embedders import PretrainedTransformerEmbedder, TokenEmbedder
+
+transformers = pytest.importorskip("transformers")
+
+CLS, SEP = 2, 3
+MASK = torch.tensor([[True] * 4, [True, True, True, False]])
+IDS = torch.tensor([[CLS, 5, 6, SEP], [CLS, 7, SEP, 0]])
+
+
+@pytest.fixture
+def model(tiny_transformer):
+    return transformers.AutoModel.from_pretrained(tiny_transformer).eval()
+
+
+def build(name, **options):
+    return TokenEmbedder.from_params(Params({"type": "pretrained_transformer", "model_name": name, **options})).eval()
+
+
+def test_the_last_layer(tiny_transformer, model):
+    embedder = build(tiny_transformer)
+    assert embedder.get_output_dim() == 8
+    expected = model(IDS, attention_mask=MASK.long()).last_hidden_state
+    torch.testing.assert_close(embedder(IDS, MASK), expected)
+    assert all(name.startswith("transformer_model.") for name in embedder.state_dict())
+
+
+def test_a_mix_of_all_layers(tiny_transformer, model):
+    embedder = build(tiny_transformer, last_layer_only=False)
+    layers = model(IDS, attention_mask=MASK.long(), output_hidden_states=True).hidden_states
+    torch.testing.assert_close(embedder(IDS, MASK), (layers[1] + layers[2]) / 2)
+    assert "_scalar_mix.gamma" in embedder.state_dict()
+
+
+def test_types(tiny_transformer, model):
+    embedder = build(tiny_transformer)
+    types = torch.tensor([[0, 0, 1, 1], [0, 1, 1, 0]])
+    expected = model(IDS, attention_mask=MASK.long(), token_type_ids=types).last_hidden_state
+    torch.testing.assert_close(embedder(IDS, MASK, types), expected)
+    torch.testing.assert_close(embedder(IDS, MASK, torch.zeros_like(types)), embedder(IDS, MASK))
+    with pytest.raises(ValueError, match="expected ids below 2, the number that the model has, got 2"):
+        embedder(IDS, MASK, 2 * types)
+
+
+def segments(contents, max_length):
+    """Ids of a text cut into segments, each with its own special tokens, and the ids of the whole."""
+    step = max_length - 2
+    pieces = [contents[start : start + step] for start in range(0, len(contents), step)] or [[]]
+    return [[CLS, *piece, SEP] for piece in pieces], [CLS, *contents, SEP]
+
+
+@pytest.mark.parametrize("sizes", [[9, 3, 6, 1], [6, 3], [7, 0, 5], [2, 1], [13, 12, 11, 10]])
+def test_long_texts_are_cut_and_joined(tiny_transformer, sizes):
+    max_length = 5
+    whole, cut = build(tiny_transformer), build(tiny_transformer, max_length=max_length)
+    texts = [[5 + (position * 3 + size) % 7 for position in range(size)] for size in sizes]
+    parts = [segments(text, max_length) for text in texts]
+    concatenated = [sum(pieces, []) for pieces, _ in parts]
+    longest, longest_whole = max(map(len, concatenated)), max(len(ids) for _, ids in parts)
+    ids = torch.tensor([row + [0] * (longest - len(row)) for row in concatenated])
+    mask = torch.arange(longest_whole) < torch.tensor([len(one) for _, one in parts]).unsqueeze(1)
+    segment_mask = torch.arange(longest) < torch.tensor([len(row) for row in concatenated]).unsqueeze(1)
+
+    found = cut(ids, mask, segment_concat_mask=segment_mask)
+    assert found.shape == (len(texts), longest_whole, 8)
+    for row, (pieces, one) in enumerate(parts):
+        vectors = [whole(torch.tensor([piece]), torch.ones(1, len(piece)).bool())[0] for piece in pieces]
+        expected = torch.cat([vectors[0][:1], *(vector[1:-1] for vector in vectors), vectors[-1][-1:]])
+        torch.testing.assert_close(found[row, : len(one)], expected, atol=1e-5, rtol=1e-4)
+
+
+def test_long_texts_need_their_padding_at_the_end(tiny_transformer):
+    embedder = build(tiny_transformer, max_length=3)
+    mask = torch.tensor([[True, False, True, True]])
+    with pytest.raises(ValueError, match="all of their padding at the end"):
+        embedder(IDS[:1], mask, segment_concat_mask=mask)
+
+
+def test_frozen_and_in_evaluation_mode(tiny_transformer):
+    embedder = build(tiny_transformer, train_parameters=False, eval_mode=True)
+    assert not any(parameter.requires_grad for parameter in embedder.parameters())
+    embedder.train()
+    assert embedder.training and not embedder.transformer_model.training
+    torch.testing.assert_close(embedder(IDS, MASK), embedder(IDS, MASK))
+    trained = build(tiny_transformer).train()
+    assert trained.transformer_model.training
+    assert not torch.equal(trained(IDS, MASK), trained(IDS, MASK))
+
+
+def test_a_part_of_the_model(tiny_transformer):
+    embedder = build(tiny_transformer, sub_module="encoder")
+    assert all(name.startswith("transformer_model.layer.") for name in embedder.state_dict())
+
+
+def test_gradient_checkpointing_changes_no_number(tiny_transformer):
+    plain, checkpointed = build(tiny_transformer), build(tiny_transformer, gradient_checkpointing=True)
+    assert checkpointed.config.gradient_checkpointing is True
+    for embedder in (plain, checkpointed):
+        embedder(IDS, MASK).square().sum().backward()
+    for one, other in zip(plain.parameters(), checkpointed.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad)
+
+
+def test_copies_are_independent(tiny_transformer):
+    first, second = build(tiny_transformer), build(tiny_transformer)
+    with torch.no_grad():
+        first.transformer_model.embeddings.word_embeddings.weight.zero_()
+    assert second.transformer_model.embeddings.word_embeddings.weight.any()
+
+
+def test_the_table_of_pieces_follows_the_tokenizer(tiny_transformer, tmp_path):
+    model = transformers.AutoModel.from_pretrained(tiny_transformer)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tiny_transformer)
+    tokenizer.add_tokens(["emu", "kiwi"])
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    embedder = PretrainedTransformerEmbedder(str(tmp_path))
+    assert embedder.transformer_model.get_input_embeddings().num_embeddings == 14
