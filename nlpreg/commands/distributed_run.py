@@ -134,16 +134,16 @@ def run_under_torchrun(
         resolved: the config with every default filled in, to be kept in the run's folder.
     """
     is_primary = place.local_rank == 0
-    with _process_group(place):
-        if is_primary:
-            prepare_folder(params, options, resolved)
-        torch.distributed.barrier()
+    if is_primary:  # before the processes know each other: the vocabulary is made from all data, not from a share of it
+        prepare_folder(params, options, resolved)
         prepare_run_logging(options.serialization_dir, place.rank, place.world_size)
-        distributed = take_command_keys(params)
-        if is_primary:
-            _share_vocabulary(params, options)
+    distributed = take_command_keys(params)
+    if is_primary:
+        _share_vocabulary(params, options)
+    with _process_group(place):
         torch.distributed.barrier()
         if not is_primary:
+            prepare_run_logging(options.serialization_dir, place.rank, place.world_size)
             _share_vocabulary(params, replace(options, recover=True))
         section = distributed.as_dict(quiet=True) if distributed is not None else {}
         return _run_place(params, options, section, place)

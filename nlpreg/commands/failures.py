@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from nlpreg.commands.console import console, log_to_files
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.signals import SigTermReceived
+from nlpreg.common.signals import SigTermReceived, install_sigterm_handler
 
 __all__ = [
     "FAILURE",
@@ -62,7 +65,7 @@ def run_reporting_failures(args: argparse.Namespace, action: Callable[[], None])
     Raises:
         SystemExit: the command ended the process itself.
     """
-    with console(args):
+    with console(args), _sigterm_as_exception():
         try:
             action()
             sys.stdout.flush()
@@ -108,9 +111,23 @@ def describe(error: BaseException) -> tuple[str, int]:
     return f"{type(error).__name__}: {str(error).strip() or 'no message'}", FAILURE
 
 
+@contextlib.contextmanager
+def _sigterm_as_exception() -> Iterator[None]:
+    """Let SIGTERM unwind the command, so that `finally` blocks run."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    earlier = signal.getsignal(signal.SIGTERM)
+    install_sigterm_handler()
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, earlier if earlier is not None else signal.SIG_DFL)
+
+
 def _report(error: Exception, args: argparse.Namespace) -> int:
     message, status = describe(error)
-    log_to_files(message, error)
+    log_to_files(message + getattr(error, "trace", ""), error)
     if getattr(args, "debug", False) or os.environ.get("NLPREG_DEBUG"):
         traceback.print_exception(error, file=sys.stderr)
         print(getattr(error, "trace", ""), end="", file=sys.stderr)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import filecmp
 import logging
 import os
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -238,8 +240,20 @@ def _save_vocabulary(vocab: Vocabulary, serialization_dir: str, local_rank: int)
     """Save the vocabulary, which the model may have extended, once all processes of this machine have read theirs."""
     if is_distributed():
         torch.distributed.barrier()
-    if local_rank == 0:
-        vocab.save_to_files(os.path.join(serialization_dir, VOCABULARY_FOLDER))
+    folder = os.path.join(serialization_dir, VOCABULARY_FOLDER)
+    if local_rank == 0 and not _is_saved_in(vocab, folder):
+        vocab.save_to_files(folder)
+
+
+def _is_saved_in(vocab: Vocabulary, folder: str) -> bool:
+    """Whether a folder, of a run that this one goes on with or of its launcher, holds just this vocabulary."""
+    if not os.path.isdir(folder):
+        return False
+    with tempfile.TemporaryDirectory() as fresh:
+        vocab.save_to_files(fresh)
+        names = os.listdir(fresh)
+        _, differing, missing = filecmp.cmpfiles(fresh, folder, names, shallow=False)
+        return not differing and not missing
 
 
 def _describe(model: Model) -> None:

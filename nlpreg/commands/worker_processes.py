@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from nlpreg.commands.console import log_to_files
 from nlpreg.commands.failures import RESUME_ME, WorkerFailure, describe
 from nlpreg.common.signals import SigTermReceived, install_sigterm_handler
 
@@ -142,11 +143,17 @@ def _main(reports: Connection, function: Callable[..., None], arguments: tuple[A
         function(*arguments)
     except BaseException as error:
         if isinstance(error, (SigTermReceived, KeyboardInterrupt)) or hasattr(error, "how_to_continue"):
-            reports.send(_Report(time.time(), getattr(error, "how_to_continue", ""), RESUME_ME, ""))
+            _send(reports, _Report(time.time(), getattr(error, "how_to_continue", ""), RESUME_ME, ""))
             raise SystemExit(RESUME_ME) from None
         message, status = describe(error)
-        reports.send(_Report(time.time(), message, status, traceback.format_exc()))
+        log_to_files(message, error)
+        _send(reports, _Report(time.time(), message, status, traceback.format_exc()))
         raise SystemExit(1) from None
+
+
+def _send(reports: Connection, report: _Report) -> None:
+    with contextlib.suppress(OSError):  # the process that would read it is gone
+        reports.send(report)
 
 
 def _end_with_parent() -> None:

@@ -1,0 +1,122 @@
+"""Runs in processes of their own, which are asked to end, or of which one fails."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
+
+SECONDS = 120
+
+
+def start(config: dict[str, Any], folder: Path, *options: str) -> subprocess.Popen[str]:
+    """Start `nlpreg train` and wait for its first checkpoint."""
+    file = folder.with_suffix(".json")
+    file.write_text(json.dumps(config))
+    command = [sys.executable, "-m", "nlpreg", "train", str(file), "-s", str(folder), "-q", *options]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        command, cwd=folder.parent, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + SECONDS
+    while (
+        not list(folder.glob("training_state_*")) and process.poll() is None and time.monotonic() < deadline
+    ):
+        time.sleep(0.05)
+    return process
+
+
+def outcome(process: subprocess.Popen[str]) -> tuple[int, str]:
+    _, errors = process.communicate(timeout=SECONDS)
+    return process.returncode, errors
+
+
+def long_run(tagger: dict[str, Any], **more: Any) -> dict[str, Any]:
+    trainer = {**tagger["trainer"], "num_epochs": 100_000}
+    if more:
+        del trainer["cuda_device"]
+    return {**tagger, "trainer": trainer, **more}
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "word"),
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 75, "ended on request")],
+)
+def test_a_run_that_is_asked_to_end(
+    number: signal.Signals, status: int, word: str, tagger: dict[str, Any], tmp_path: Path
+) -> None:
+    process = start(long_run(tagger), tmp_path / "out")
+    process.send_signal(number)
+    code, errors = outcome(process)
+    assert code == status
+    folder = tmp_path / "out"
+    assert errors == f"nlpreg: {word}; go on with: nlpreg train {folder}/config.json -s {folder} -r\n"
+    assert (folder / "model.tar.gz").exists()
+    assert not list(folder.rglob("*.tmp"))
+
+
+@pytest.mark.slow
+def test_processes_that_are_asked_to_end(tagger: dict[str, Any], tmp_path: Path) -> None:
+    process = start(long_run(tagger, distributed={"cuda_devices": [-1, -1]}), tmp_path / "out")
+    process.send_signal(signal.SIGTERM)
+    code, errors = outcome(process)
+    assert (code, errors.startswith("nlpreg: ended on request; go on with: nlpreg train")) == (75, True)
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_ends_the_run(tagger: dict[str, Any], tmp_path: Path) -> None:
+    process = start(long_run(tagger, distributed={"cuda_devices": [-1, -1]}), tmp_path / "out")
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    os.kill(int(children[-1]), signal.SIGKILL)
+    code, errors = outcome(process)
+    assert code == 1
+    assert "was ended by SIGKILL" in errors and "Traceback" not in errors
+
+
+def test_two_processes(tagger: dict[str, Any], tmp_path: Path) -> None:
+    del tagger["trainer"]["cuda_device"]
+    test = {"test_data_path": tagger["validation_data_path"], "evaluate_on_test": True}
+    process = start({**tagger, **test, "distributed": {"cuda_devices": [-1, -1]}}, tmp_path / "out")
+    assert outcome(process) == (0, "")
+    folder = tmp_path / "out"
+    assert {"out.log", "out_worker0.log", "out_worker1.log", "model.tar.gz"} <= {
+        p.name for p in folder.iterdir()
+    }
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["test_accuracy"] == metrics["best_validation_accuracy"]  # over both processes' sentences
+    assert "module." not in next(iter(torch.load(folder / "best.th", weights_only=True)))
+
+
+@pytest.mark.slow
+def test_a_mistake_in_one_of_two_processes(tagger: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "valid.txt").write_text("oh###INTJ dogs###NOUN\na###DET cat###NOUN\n")
+    del tagger["trainer"]["cuda_device"]
+    config = {
+        **tagger,
+        "datasets_for_vocab_creation": ["train"],
+        "distributed": {"cuda_devices": [-1, -1]},
+    }
+    started = time.monotonic()
+    code, errors = outcome(start(config, tmp_path / "out"))
+    assert time.monotonic() - started < SECONDS
+    assert code == 2
+    assert errors.startswith("nlpreg: error: process 0: ") and "'INTJ'" in errors
+    assert "Traceback" in (tmp_path / "out" / "out_worker0.log").read_text()
+
+
+@pytest.mark.slow
+def test_under_torchrun(tagger: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "c.json").write_text(json.dumps(tagger))
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m"]
+    command = [*launcher, "nlpreg", "train", str(tmp_path / "c.json"), "-s", str(tmp_path / "out"), "-q"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=SECONDS)
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"out_worker0.log", "out_worker1.log", "model.tar.gz", "metrics.json"} <= names
