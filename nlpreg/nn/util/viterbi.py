@@ -14,6 +14,7 @@ _FORBIDDEN = -1e30
 _FORBIDDEN_TAG = -1e33
 
 
+@torch.no_grad()
 def best_paths(
     emissions: Tensor,
     lengths: Tensor,
@@ -26,9 +27,10 @@ def best_paths(
 
     A path scores `start[y0] + sum(emissions[t, yt]) + sum(transitions[yt, yt+1]) + end[last]`.
 
-    First, from right to left, the best score of any completion of every tag is found. Then paths grow from left to
-    right, and only the `num_paths` prefixes with the best completed scores are kept. As the scores of completions
-    are exact, each kept prefix stands for a different full path, so no prefix of one of the best paths is ever lost.
+    First, from left to right, the best score of any path into every tag is found. Then paths grow from right to left,
+    and only the `num_paths` ends with the best scores of a whole path are kept. As these are exact, each kept end stands
+    for a different path, so no end of one of the best paths is ever lost. Of equal paths, the one whose last differing
+    tag is smaller comes first if only one is wanted.
 
     Args:
         emissions: score of each tag for each word.
@@ -53,53 +55,46 @@ def best_paths(
     start = zeros if start is None else start.clamp(min=_FORBIDDEN)
     emissions = emissions.clamp(min=_FORBIDDEN_TAG).transpose(0, 1).contiguous()  # (T, B, K)
     transitions = transitions.clamp(min=_FORBIDDEN).contiguous()
-    is_real = torch.arange(num_steps, device=device).unsqueeze(1) < lengths  # (T, B)
-    completions = _best_completions(emissions, is_real, transitions, end)
+    prefixes = _best_prefixes(emissions, transitions, start)
+    to_next = transitions.t().contiguous()  # (K to, K from)
 
     scores = emissions.new_full((batch_size, num_paths), -torch.inf)
     scores[:, 0] = 0.0
     tags = torch.zeros(batch_size, num_paths, dtype=torch.long, device=device)
-    came_from: list[Tensor] = []
-    chosen: list[Tensor] = []
     own_slot = torch.arange(num_paths, device=device).expand(batch_size, num_paths)
-    for t in range(num_steps):
-        step = emissions[t].unsqueeze(1)  # (B, 1, K)
-        if t == 0:
-            prefixes = scores.unsqueeze(2) + (step + start)
-        else:
-            prefixes = scores.unsqueeze(2) + transitions[tags] + step  # (B, N, K)
-        full = (prefixes + completions[t].unsqueeze(1)).flatten(1)
-        best = full.argmax(1, keepdim=True) if num_paths == 1 else full.topk(num_paths).indices
-        real = is_real[t].unsqueeze(1)
-        slots = torch.where(real, best // num_tags, own_slot)
-        tags = torch.where(real, best % num_tags, tags)
-        scores = torch.where(real, prefixes.flatten(1).gather(1, best), scores)
-        came_from.append(slots)
+    chosen: list[Tensor] = []
+    came_from: list[Tensor] = []
+    for t in range(num_steps - 1, -1, -1):
+        is_last = (lengths == t + 1).view(-1, 1, 1)
+        has_begun = (lengths > t).unsqueeze(1)
+        following = torch.where(is_last, end, to_next[tags])  # (B, N, K)
+        suffixes = scores.unsqueeze(2) + (following + emissions[t].unsqueeze(1))
+        whole = (suffixes + prefixes[t].unsqueeze(1)).flatten(1)
+        best = whole.argmax(1, keepdim=True) if num_paths == 1 else whole.topk(num_paths).indices  # (B, N)
+        scores = torch.where(has_begun, suffixes.flatten(1).gather(1, best), scores)
+        tags = torch.where(has_begun, best % num_tags, tags)
         chosen.append(tags)
-    paths = _trace_back(chosen, came_from, own_slot)
-    scores = torch.where((lengths > 0).unsqueeze(1), scores + end[tags], scores)
+        came_from.append(torch.where(has_begun, best // num_tags, own_slot))
+    paths = _trace(chosen[::-1], came_from[::-1], own_slot)
+    scores = torch.where((lengths > 0).unsqueeze(1), scores + start[tags], scores)
     return paths, scores.masked_fill(scores < _FORBIDDEN / 2, -torch.inf)
 
 
-def _best_completions(emissions: Tensor, is_real: Tensor, transitions: Tensor, end: Tensor) -> Tensor:
-    """The best score of what follows each tag at each word, the end included: (T, B, K)."""
+def _best_prefixes(emissions: Tensor, transitions: Tensor, start: Tensor) -> Tensor:
+    """The best score of what leads to each tag at each word, without the word's own emission: (T, B, K)."""
     num_steps, batch_size, num_tags = emissions.shape
-    completions = end.expand(num_steps, batch_size, num_tags).clone()
-    by_next_tag = (
-        transitions.t().contiguous()
-    )  # (K to, K from): the maximum then runs over rows, which is faster
-    for t in range(num_steps - 1, 0, -1):
-        following = emissions[t] + completions[t]
-        best = (following.unsqueeze(2) + by_next_tag).amax(dim=1)  # (B, K from)
-        completions[t - 1] = torch.where(is_real[t].unsqueeze(1), best, end)
-    return completions
+    prefixes = start.expand(num_steps, batch_size, num_tags).clone()
+    for t in range(1, num_steps):
+        through = (prefixes[t - 1] + emissions[t - 1]).unsqueeze(2)  # (B, K from, 1)
+        torch.amax(through + transitions, dim=1, out=prefixes[t])
+    return prefixes
 
 
-def _trace_back(chosen: list[Tensor], came_from: list[Tensor], slots: Tensor) -> Tensor:
-    """Follow the back pointers from the last step: (B, N, T)."""
+def _trace(chosen: list[Tensor], came_from: list[Tensor], slots: Tensor) -> Tensor:
+    """Follow the pointers from the first word on: (B, N, T)."""
     batch_size, num_paths = slots.shape
     paths = torch.empty(len(chosen), batch_size, num_paths, dtype=torch.long, device=slots.device)
-    for t in range(len(chosen) - 1, -1, -1):
-        paths[t] = chosen[t].gather(1, slots)
-        slots = came_from[t].gather(1, slots)
+    for t, (tags, pointers) in enumerate(zip(chosen, came_from, strict=True)):
+        paths[t] = tags.gather(1, slots)
+        slots = pointers.gather(1, slots)
     return paths.permute(1, 2, 0)

@@ -105,3 +105,15 @@ def test_wrong_arguments() -> None:
 
 def test_half_precision() -> None:
     assert viterbi_decode(X.half(), TRANSITIONS.half())[0] == [1, 1, 0]
+
+
+def test_of_equal_paths_the_one_with_the_smaller_end_is_taken() -> None:
+    emissions = torch.tensor([[0.0, 0.0, 0.0, 3.0, 4.0]] * 6)
+    transitions = torch.zeros(5, 5).fill_diagonal_(-torch.inf)
+    assert viterbi_decode(emissions, transitions)[0] == [4, 3, 4, 3, 4, 3]
+
+
+def test_inputs_with_gradient() -> None:
+    path, score = viterbi_decode(X.clone().requires_grad_(), TRANSITIONS.clone().requires_grad_())
+    assert path == [1, 1, 0]
+    assert not score.requires_grad
