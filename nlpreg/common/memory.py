@@ -1,8 +1,11 @@
-"""How much memory was used at most, here and on the other ranks."""
+"""How much memory was used at most, here and on the other ranks; and not looking for garbage where none is made."""
 
 from __future__ import annotations
 
+import gc
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from nlpreg.common.distributed import is_distributed
 
@@ -28,6 +31,27 @@ def peak_gpu_memory() -> dict[int, int]:
         peaks[device] = torch.cuda.max_memory_allocated(device)
         torch.cuda.reset_peak_memory_stats(device)
     return peaks
+
+
+OBJECTS_BETWEEN_COLLECTIONS = 500_000
+
+
+@contextmanager
+def seldom_garbage_collection() -> Iterator[None]:
+    """Look for garbage seldom, while very many objects are made that all stay.
+
+    Python looks for reference cycles after every few hundred new objects, and now and then through everything there is: a
+    large part of the time of reading a data set into memory.
+    """
+    thresholds = gc.get_threshold()
+    if thresholds[0] == 0:  # never, and so it should stay
+        yield
+        return
+    gc.set_threshold(max(thresholds[0], OBJECTS_BETWEEN_COLLECTIONS), *thresholds[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
 
 
 def format_size(size: int) -> str:

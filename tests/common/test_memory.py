@@ -1,7 +1,30 @@
+import gc
+
 import pytest
 import torch
 
-from nlpreg.common.memory import format_size, peak_cpu_memory, peak_gpu_memory
+from nlpreg.common.memory import format_size, peak_cpu_memory, peak_gpu_memory, seldom_garbage_collection
+
+
+def test_garbage_is_looked_for_seldom_and_then_as_before():
+    before = gc.get_threshold()
+    with pytest.raises(RuntimeError, match="stop"), seldom_garbage_collection():
+        assert gc.get_threshold()[0] > before[0]
+        with seldom_garbage_collection():
+            pass
+        assert gc.get_threshold()[0] > before[0]
+        raise RuntimeError("stop")
+    assert gc.get_threshold() == before
+
+
+def test_who_wants_no_collection_gets_none():
+    before = gc.get_threshold()
+    gc.set_threshold(0)
+    try:
+        with seldom_garbage_collection():
+            assert gc.get_threshold()[0] == 0
+    finally:
+        gc.set_threshold(*before)
 
 
 def test_peak_of_a_single_process():

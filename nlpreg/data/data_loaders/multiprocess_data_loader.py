@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.memory import seldom_garbage_collection
 from nlpreg.common.tqdm import Tqdm
 from nlpreg.common.util import int_to_device
 from nlpreg.data.corpus import index_instances
@@ -113,7 +114,8 @@ class MultiProcessDataLoader(ResumableDataLoader):
         self._given = [0] * max(1, num_workers)
         self._instances: list[Instance] | None = None
         if max_instances_in_memory is None:
-            self._instances = list(self._read())
+            with seldom_garbage_collection():
+                self._instances = list(self._read())
             if not self._instances and reader.max_instances != 0:
                 raise ConfigurationError(f"{data_path}: {type(reader).__name__} found no instances there")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 
+from nlpreg.common.memory import seldom_garbage_collection
 from nlpreg.common.tqdm import Tqdm
 from nlpreg.data.corpus import index_instances
 from nlpreg.data.data_loaders.batching import batch_indices, pick
@@ -66,7 +67,8 @@ class SimpleDataLoader(ResumableDataLoader):
             data_path: what it reads.
             quiet: whether to hide the progress bar; the others are those of the class.
         """
-        instances = list(Tqdm.tqdm(reader.read(data_path), desc="loading instances", disable=quiet))
+        with seldom_garbage_collection():
+            instances = list(Tqdm.tqdm(reader.read(data_path), desc="loading instances", disable=quiet))
         return cls(instances, batch_size, shuffle=shuffle, batches_per_epoch=batches_per_epoch)
 
     def __len__(self) -> int:
