@@ -59,7 +59,7 @@ def _describe(value: Any, above: tuple[int, ...]) -> Any:
     """The value as lists and texts that JSON can hold; `above` are the ids of the objects that it is inside of."""
     if isinstance(value, enum.Enum):
         return ["enum", _of_class(type(value)), value.name]
-    if value is None or isinstance(value, (bool, int, float, str, bytes)):
+    if value is None or isinstance(value, (bool, int, float, str, bytes, range)):
         return [type(value).__name__, repr(value)]
     if id(value) in above:
         raise NoFingerprintError(f"a {type(value).__name__} that contains itself")
