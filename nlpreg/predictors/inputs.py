@@ -34,8 +34,12 @@ def sentence_of(json_dict: JsonDict, key: str = "sentence") -> str:
 
 
 def tokenizer_of(reader: DatasetReader) -> Tokenizer | None:
-    """The reader's own tokenizer, if it has one."""
-    return getattr(reader, "tokenizer", None) or getattr(reader, "_tokenizer", None)
+    """The tokenizer of a reader, or of one that it wraps; None if it has none."""
+    tokenizer: Tokenizer | None = getattr(reader, "tokenizer", None) or getattr(reader, "_tokenizer", None)
+    inner = getattr(reader, "inner", None) or getattr(reader, "reader", None)
+    if tokenizer is None and isinstance(inner, DatasetReader):
+        return tokenizer_of(inner)
+    return tokenizer
 
 
 def choose_tokenizer(reader: DatasetReader, language: str) -> Tokenizer:

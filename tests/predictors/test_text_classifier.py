@@ -1,0 +1,65 @@
+import numpy
+import pytest
+import torch
+
+from nlpreg.data import Vocabulary
+from nlpreg.data.dataset_readers import TextClassificationJsonReader
+from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
+from nlpreg.data.fields import TextField
+from nlpreg.data.instance import Instance
+from nlpreg.data.token_indexers import SingleIdTokenIndexer
+from nlpreg.data.tokenizers import LettersDigitsTokenizer, Token, WhitespaceTokenizer
+from nlpreg.models import BasicClassifier
+from nlpreg.modules.seq2vec_encoders import BagOfEmbeddingsEncoder
+from nlpreg.modules.text_field_embedders import BasicTextFieldEmbedder
+from nlpreg.modules.token_embedders import Embedding
+from nlpreg.predictors import TextClassifierPredictor, inputs
+
+
+@pytest.fixture
+def classifier() -> BasicClassifier:
+    torch.manual_seed(1)
+    vocab = Vocabulary()
+    for word in ("a", "good", "film"):
+        vocab.add_token_to_namespace(word)
+    for label in ("pos", "neg"):
+        vocab.add_token_to_namespace(label, "labels")
+    embedder = BasicTextFieldEmbedder({"tokens": Embedding(embedding_dim=3, num_embeddings=5)})
+    return BasicClassifier(vocab, embedder, BagOfEmbeddingsEncoder(3))
+
+
+class WordReader(DatasetReader):
+    """A reader that wants words."""
+
+    def text_to_instance(self, tokens: list[Token]) -> Instance:  # type: ignore[override]
+        assert all(isinstance(token, Token) for token in tokens)
+        return Instance({"tokens": TextField(tokens, {"tokens": SingleIdTokenIndexer()})})
+
+
+def test_a_reader_with_a_tokenizer_gets_the_text(classifier: BasicClassifier) -> None:
+    reader = TextClassificationJsonReader(tokenizer=WhitespaceTokenizer())
+    result = TextClassifierPredictor(classifier, reader).predict("a good film!")
+    assert result["label"] in ("pos", "neg")
+    assert sum(result["probs"]) == pytest.approx(1)
+    assert result["tokens"][:2] == ["a", "good"] and len(result["tokens"]) == 3
+
+
+def test_a_reader_without_one_gets_words(
+    classifier: BasicClassifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inputs, "_has_spacy_model", lambda language: False)
+    predictor = TextClassifierPredictor(classifier, WordReader())
+    assert len(predictor.predict("a good film!")["tokens"]) == 4
+    assert isinstance(predictor._tokenizer, LettersDigitsTokenizer)
+    predictor = TextClassifierPredictor(classifier, WordReader(), tokenizer=WhitespaceTokenizer())
+    assert len(predictor.predict("a good film!")["tokens"]) == 3
+
+
+def test_the_prediction_as_a_label(classifier: BasicClassifier) -> None:
+    reader = TextClassificationJsonReader(tokenizer=WhitespaceTokenizer())
+    predictor = TextClassifierPredictor(classifier, reader)
+    (instance,) = predictor.json_to_labeled_instances({"sentence": "a film"})
+    label = instance["label"]
+    outputs = classifier.forward_on_instance(instance)
+    assert label.label == numpy.argmax(outputs["probs"])  # type: ignore[attr-defined]
+    assert label.as_tensor({}).item() == label.label  # type: ignore[attr-defined]
