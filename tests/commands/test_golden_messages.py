@@ -65,7 +65,10 @@ MISTAKES = {
     "value_of_a_fixed_set": ("label_encoding: 'BIO'", "label_encoding: 'BOI'"),
     "name_in_a_list": ("callbacks: ['tensorboard']", "callbacks: ['tensor_board', 'wandbb']"),
     "width_that_does_not_fit": ("input_size: 70", "input_size: 50"),
-    "embedder_without_indexer": ("      tokens: { type: 'single_id' },", "      token: { type: 'single_id' },"),
+    "embedder_without_indexer": (
+        "      tokens: { type: 'single_id' },",
+        "      token: { type: 'single_id' },",
+    ),
     "file_that_is_not_there": ("'train.txt'", "'trian.txt'"),
     "variable_that_is_not_set": ("'train.txt'", "std.extVar('NLPREG_TEST_TRAIN')"),
     "key_given_twice": ("    num_epochs: 5,", "    num_epochs: 5,\n    num_epochs: 6,"),

@@ -1,0 +1,85 @@
+"""Indexers and embedders of one name belong together."""
+
+from typing import Any
+
+import pytest
+
+from nlpreg.commands.checking import check_config
+from nlpreg.common.plugins import import_builtin_parts
+
+
+def problems(embedders: Any, reader: dict[str, Any], **more: Any) -> dict[str, str]:
+    import_builtin_parts()
+    section = {name: {"type": "embedding", "embedding_dim": 4} for name in embedders}
+    config = {
+        "dataset_reader": reader,
+        "train_data_path": {"not": "looked at"},
+        "model": {
+            "type": "simple_tagger",
+            "text_field_embedder": {"token_embedders": section},
+            "encoder": {"type": "lstm", "input_size": 4 * len(section), "hidden_size": 2},
+        },
+        "data_loader": {"batch_size": 1},
+        "trainer": {},
+        **more,
+    }
+    return {problem.path: problem.message for problem in check_config(config).problems}
+
+
+def reader(*indexers: str) -> dict[str, Any]:
+    return {"type": "sequence_tagging", "token_indexers": {name: {"type": "single_id"} for name in indexers}}
+
+
+EMBEDDERS = "model.text_field_embedder.token_embedders"
+
+
+@pytest.mark.parametrize(
+    ("embedders", "section"),
+    [
+        (["tokens"], {"type": "sequence_tagging"}),
+        (["a", "b"], reader("b", "a")),
+        (["a"], {"type": "sharded", "base_reader": reader("a")}),
+    ],
+)
+def test_names_that_agree(embedders: list[str], section: dict[str, Any]) -> None:
+    assert problems(embedders, section) == {}
+
+
+def test_an_embedder_without_indexer() -> None:
+    assert problems(["tokens", "pos"], reader("tokens")) == {
+        f"{EMBEDDERS}.pos": "dataset_reader.token_indexers has no indexer of this name (there are: tokens)"
+    }
+    assert problems(["words"], {"type": "sequence_tagging"}).keys() == {
+        f"{EMBEDDERS}.words",
+        "dataset_reader.token_indexers.tokens",
+    }
+
+
+def test_an_indexer_without_embedder() -> None:
+    found = problems(["tokens"], reader("tokens", "elmo"))
+    assert list(found) == ["dataset_reader.token_indexers.elmo"]
+    assert 'add one, which may be "empty"' in found["dataset_reader.token_indexers.elmo"]
+
+
+def test_a_misspelling_is_one_problem() -> None:
+    assert problems(["token_characters"], reader("token_character")) == {
+        f"{EMBEDDERS}.token_characters": (
+            'dataset_reader.token_indexers has no indexer of this name; did you mean "token_character"?'
+        )
+    }
+
+
+def test_the_other_reader_is_looked_at_too() -> None:
+    found = problems(["a"], reader("a"), validation_dataset_reader=reader("a", "b"))
+    assert list(found) == ["validation_dataset_reader.token_indexers.b"]
+
+
+def test_nothing_is_known_of_a_plugins_reader() -> None:
+    from nlpreg.data import DatasetReader
+
+    @DatasetReader.register("planted_reader")
+    class Planted(DatasetReader):
+        def __init__(self, token_indexers: dict[str, Any] | None = None) -> None:
+            super().__init__()
+
+    assert problems(["a"], {"type": "planted_reader", "token_indexers": {"b": "single_id"}}) == {}

@@ -1,0 +1,260 @@
+"""Sizes that do not agree are found before a run, and only those."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nlpreg.commands.checking import check_config
+from nlpreg.common.plugins import import_builtin_parts
+from nlpreg.common.problems import Problem
+
+
+@pytest.fixture(autouse=True)
+def everything_registered() -> None:
+    import_builtin_parts()
+
+
+def problems(
+    model: dict[str, Any], indexers: tuple[str, ...] = ("tokens",), reader: str = "sequence_tagging"
+) -> list[Problem]:
+    config = {
+        "dataset_reader": {
+            "type": reader,
+            "token_indexers": {name: {"type": "single_id"} for name in indexers},
+        },
+        "train_data_path": {"not": "looked at"},
+        "model": model,
+        "data_loader": {"batch_size": 1},
+        "trainer": {},
+    }
+    return check_config(config).problems
+
+
+def embedder(**sizes: int) -> dict[str, Any]:
+    return {
+        "token_embedders": {
+            name: {"type": "embedding", "embedding_dim": size} for name, size in sizes.items()
+        }
+    }
+
+
+LSTM = {"type": "lstm", "input_size": 10, "hidden_size": 6}
+
+
+@pytest.mark.parametrize(
+    ("model", "path", "message"),
+    [
+        (
+            {"type": "simple_tagger", "text_field_embedder": embedder(tokens=8), "encoder": LSTM},
+            "model.encoder.input_size",
+            "encoder takes vectors of 10, but text_field_embedder gives 8; set input_size to 8",
+        ),
+        (
+            {
+                "type": "crf_tagger",
+                "text_field_embedder": embedder(tokens=10),
+                "encoder": {**LSTM, "bidirectional": True},
+                "feedforward": {"input_dim": 6, "num_layers": 1, "hidden_dims": 3, "activations": "relu"},
+            },
+            "model.feedforward.input_dim",
+            "feedforward takes vectors of 6, but encoder gives 12; set input_dim to 12",
+        ),
+        (
+            {"type": "language_model", "text_field_embedder": embedder(tokens=9), "contextualizer": LSTM},
+            "model.contextualizer.input_size",
+            "contextualizer takes vectors of 10, but text_field_embedder gives 9; set input_size to 9",
+        ),
+        (
+            {
+                "type": "language_model",
+                "text_field_embedder": embedder(tokens=10),
+                "contextualizer": LSTM,
+                "bidirectional": True,
+            },
+            "model.contextualizer",
+            'the model has "bidirectional": true, but its contextualizer works in one direction only; change one of the two',
+        ),
+        (
+            {
+                "type": "basic_classifier",
+                "text_field_embedder": embedder(tokens=10),
+                "seq2vec_encoder": {"type": "bag_of_embeddings", "embedding_dim": 9},
+            },
+            "model.seq2vec_encoder.embedding_dim",
+            "seq2vec_encoder takes vectors of 9, but text_field_embedder gives 10; set embedding_dim to 10",
+        ),
+        (
+            {
+                "type": "basic_classifier",
+                "text_field_embedder": embedder(tokens=10),
+                "seq2seq_encoder": LSTM,
+                "seq2vec_encoder": {"type": "bag_of_embeddings", "embedding_dim": 10},
+            },
+            "model.seq2vec_encoder.embedding_dim",
+            "seq2vec_encoder takes vectors of 10, but seq2seq_encoder gives 6; set embedding_dim to 6",
+        ),
+        (
+            {
+                "type": "simple_tagger",
+                "text_field_embedder": embedder(tokens=10),
+                "encoder": {
+                    "type": "feedforward",
+                    "feedforward": {
+                        "input_dim": 10,
+                        "num_layers": 2,
+                        "hidden_dims": [1],
+                        "activations": "relu",
+                    },
+                },
+            },
+            "model.encoder.feedforward",
+            "FeedForward: hidden_dims has 1 entries for 2 layers; give one for each, or one value for all",
+        ),
+        (
+            {
+                "type": "simple_tagger",
+                "text_field_embedder": embedder(tokens=10),
+                "encoder": {
+                    "type": "pytorch_transformer",
+                    "input_dim": 10,
+                    "feedforward_hidden_dim": 4,
+                    "num_layers": 1,
+                    "num_attention_heads": 3,
+                },
+            },
+            "model.encoder",
+            "divisible",
+        ),
+    ],
+)
+def test_planted_faults(model: dict[str, Any], path: str, message: str) -> None:
+    reader = "simple_language_modeling" if model["type"] == "language_model" else "sequence_tagging"
+    found = problems(model, reader=reader)
+    assert [problem.path for problem in found] == [path]
+    assert message in found[0].message
+
+
+def test_the_sum_is_shown() -> None:
+    model = {
+        "type": "simple_tagger",
+        "text_field_embedder": embedder(tokens=10, more=5, pos=3),
+        "encoder": LSTM,
+    }
+    found = problems(model, ("tokens", "more", "pos"))
+    assert [problem.message for problem in found] == [
+        "encoder takes vectors of 10, but text_field_embedder gives 5 (more) + 3 (pos) + 10 (tokens) = 18; "
+        "set input_size to 18"
+    ]
+
+
+def test_a_fault_inside_an_embedder() -> None:
+    model = {
+        "type": "simple_tagger",
+        "text_field_embedder": {
+            "token_embedders": {
+                "tokens": {
+                    "type": "character_encoding",
+                    "embedding": {"embedding_dim": 4},
+                    "encoder": {"type": "lstm", "input_size": 5, "hidden_size": 10},
+                }
+            }
+        },
+        "encoder": LSTM,
+    }
+    found = problems(model)
+    assert [problem.path for problem in found] == [
+        "model.text_field_embedder.token_embedders.tokens.encoder.input_size"
+    ]
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"type": "simple_tagger", "text_field_embedder": embedder(tokens=10), "encoder": LSTM},
+        # a part from an archive is not known, and its neighbours are not compared with each other
+        {
+            "type": "crf_tagger",
+            "text_field_embedder": embedder(tokens=10),
+            "encoder": {"_pretrained": {"archive_file": "x.tar.gz", "module_path": "encoder"}},
+            "feedforward": {"input_dim": 77, "num_layers": 1, "hidden_dims": 3, "activations": "relu"},
+        },
+        {
+            "type": "simple_tagger",
+            "text_field_embedder": embedder(tokens=10),
+            "encoder": {"type": "pass_through", "input_dim": 10},
+        },
+        {
+            "type": "simple_tagger",
+            "text_field_embedder": embedder(tokens=10),
+            "encoder": {
+                "type": "compose",
+                "encoders": [LSTM, {"type": "gru", "input_size": 6, "hidden_size": 2}],
+            },
+        },
+        {
+            "type": "crf_tagger",
+            "text_field_embedder": embedder(tokens=10),
+            "encoder": LSTM,
+            "feedforward": None,
+        },
+        {
+            "type": "simple_tagger",
+            "encoder": LSTM,
+            "text_field_embedder": {
+                "token_embedders": {
+                    "tokens": {
+                        "type": "embedding",
+                        "embedding_dim": 10,
+                        "pretrained_file": "https://host/vectors.txt.gz",
+                        "sparse": True,
+                    }
+                }
+            },
+        },
+        {
+            "type": "simple_tagger",
+            "encoder": LSTM,
+            "text_field_embedder": {
+                "token_embedders": {"tokens": {"type": "embedding", "embedding_dim": 3, "projection_dim": 10}}
+            },
+        },
+        {
+            "type": "simple_tagger",
+            "encoder": {**LSTM, "input_size": 768},
+            "text_field_embedder": {
+                "token_embedders": {"tokens": {"type": "pretrained_transformer", "model_name": "nowhere"}}
+            },
+        },
+        {
+            "type": "basic_classifier",
+            "text_field_embedder": {"token_embedders": {"tokens": {"type": "bag_of_word_counts"}}},
+            "seq2vec_encoder": {"type": "boe", "embedding_dim": 10},
+        },
+        {
+            "type": "masked_language_model",
+            "text_field_embedder": embedder(tokens=10),
+            "language_model_head": {"type": "linear", "input_dim": 10, "vocab_namespace": "tokens"},
+        },
+    ],
+)
+def test_no_false_alarms(model: dict[str, Any]) -> None:
+    assert problems(model) == []
+
+
+def test_a_class_of_a_plugin_can_say_its_chain(tmp_path: Path) -> None:
+    from nlpreg.models import Model
+    from nlpreg.modules import FeedForward
+
+    @Model.register("planted_chain")
+    class Chained(Model):
+        dimension_chain = ("first", "second")
+
+        def __init__(self, vocab: Any, first: FeedForward, second: FeedForward) -> None:
+            super().__init__(vocab)
+
+    part = {"input_dim": 3, "num_layers": 1, "hidden_dims": 4, "activations": "relu"}
+    found = problems({"type": "planted_chain", "first": part, "second": part})
+    assert [str(problem) for problem in found] == [
+        "model.second.input_dim: second takes vectors of 3, but first gives 4; set input_dim to 4"
+    ]

@@ -1,0 +1,154 @@
+"""build-vocab, count-instances, find-lr, test-install, cached-path and the pointers to other tools."""
+
+import importlib.util
+import json
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from nlpreg.commands import main
+from nlpreg.commands.find_learning_rate import _smooth, find_learning_rate_model, search_learning_rate
+from nlpreg.commands.train import TrainModel
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.params import Params
+from nlpreg.data import Vocabulary
+
+Config = dict[str, Any]
+
+
+@pytest.fixture
+def config_file(tagger: Config, tmp_path: Path) -> str:
+    (tmp_path / "c.json").write_text(json.dumps(tagger))
+    return str(tmp_path / "c.json")
+
+
+def run(*words: object, status: int = 0) -> None:
+    assert main("nlpreg", [str(word) for word in words]) == status
+
+
+def test_build_vocab(config_file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "vocabulary.tar.gz"
+    run("build-vocab", config_file, output)
+    with tarfile.open(output) as tar:
+        assert {"tokens.txt", "labels.txt", "non_padded_namespaces.txt"} <= set(tar.getnames())
+    shown = capsys.readouterr().out
+    section = json.loads("{" + shown.split("\n", 2)[2] + "}")["vocabulary"]
+    assert section == {"type": "from_files", "directory": str(output)}
+    vocab = Vocabulary.from_params(Params(section))
+    assert vocab.get_token_index("apple") > 1
+    run("build-vocab", config_file, output, status=2)
+    assert "exists" in capsys.readouterr().err
+    run("build-vocab", config_file, output, "-f", "-o", '{"vocabulary": {"min_count": {"tokens": 2}}}')
+    assert Vocabulary.from_files(str(output)).get_token_index("apple") == 1  # unknown: it occurs once
+
+
+def test_build_vocab_writes_archives_only(config_file: str, tmp_path: Path) -> None:
+    run("build-vocab", config_file, tmp_path / "vocabulary", status=2)
+
+
+def test_count_instances(config_file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run("count-instances", config_file)
+    assert capsys.readouterr().out == "5\n"
+    run("count-instances", config_file, "-o", '{"dataset_reader.max_instances": 3}')
+    assert capsys.readouterr().out == "3\n"
+
+
+def test_learning_rates_grow(tagger: Config, tmp_path: Path) -> None:
+    def trainer() -> Any:
+        torch.manual_seed(0)
+        return TrainModel.from_params(
+            Params(json.loads(json.dumps(tagger))), serialization_dir=str(tmp_path), local_rank=0
+        ).trainer
+
+    rates, losses = search_learning_rate(trainer(), 1e-4, 1.0, num_batches=20)
+    assert len(rates) == len(losses) == 21
+    assert rates[0] == pytest.approx(1e-4) and rates[-1] == pytest.approx(1.0)
+    assert rates[1] / rates[0] == pytest.approx(rates[20] / rates[19])
+    rates, _ = search_learning_rate(trainer(), 0.0, 1.0, num_batches=20, linear_steps=True)
+    assert rates[1] - rates[0] == pytest.approx(0.05)
+    # a rate that makes everything worse, and a factor that stops at once when there is a best one
+    _, losses = search_learning_rate(trainer(), 1e-3, 1e3, num_batches=40, stopping_factor=1e-6)
+    assert len(losses) == 12
+    with pytest.raises(ConfigurationError, match="expected more than 10, got 10"):
+        search_learning_rate(trainer(), num_batches=10)
+
+
+def test_smoothing() -> None:
+    assert _smooth([3.0, 3.0, 3.0], 0.98) == pytest.approx([3.0] * 3)
+    assert _smooth([1.0, 2.0], 0.5)[1] == pytest.approx((0.25 * 1 + 0.5 * 2) / 0.75)
+
+
+needs_matplotlib = pytest.mark.skipif(
+    importlib.util.find_spec("matplotlib") is None, reason="matplotlib is not installed"
+)
+
+
+@needs_matplotlib
+@pytest.mark.filterwarnings("ignore")
+def test_find_lr(config_file: str, tmp_path: Path) -> None:
+    run("find-lr", config_file, "-s", tmp_path / "lr", "--num-batches", 11)
+    assert (tmp_path / "lr" / "lr-losses.png").stat().st_size > 1000
+    assert len(json.loads((tmp_path / "lr" / "lr-losses.json").read_text())) == 12
+
+
+def test_find_lr_mistakes(
+    config_file: str, tagger: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    run("find-lr", config_file, "-s", tmp_path / "lr", "--num-batches", 3, status=2)
+    assert "--num-batches" in capsys.readouterr().err
+    if importlib.util.find_spec("matplotlib") is None:
+        run("find-lr", config_file, "-s", tmp_path / "lr", status=2)
+        assert "pip install 'nlpreg[plot]'" in capsys.readouterr().err
+    monkeypatch.setattr("nlpreg.common.optional.optional", lambda *names, **options: None)
+    tagger["trainer"] = {"type": "no_op"}
+    with pytest.raises(ConfigurationError, match="find-lr needs 'gradient_descent', got NoOpTrainer"):
+        find_learning_rate_model(Params(tagger), tmp_path / "lr")
+
+
+def test_test_install(capsys: pytest.CaptureFixture[str]) -> None:
+    run("test-install")
+    assert "everything could be imported" in capsys.readouterr().out
+
+
+def test_cached_path(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "x.txt").write_text("")
+    run("cached-path", tmp_path / "x.txt", "-d", tmp_path / "cache")
+    assert capsys.readouterr().out == f"{tmp_path}/x.txt\n"
+    run("cached-path", "--inspect", "-d", tmp_path / "cache")
+    capsys.readouterr()
+    run("cached-path", "--remove", "*", "-d", tmp_path / "cache")
+    assert capsys.readouterr().out.startswith("freed 0")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--inspect", "--remove", "*"], "only one of"),
+        (["--inspect", "-x"], "-x and -f"),
+        (["--remove"], "name what to remove"),
+        (["/nowhere/x"], "/nowhere/x"),
+    ],
+)
+def test_cached_path_mistakes(
+    words: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("cached-path", "-d", tmp_path, *words, status=2)
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["checklist", "m.tar.gz", "sentiment"], "pip install checklist"),
+        (["push-to-hf", "-n", "tagger", "-o", "me", "-s", "out/"], "hf upload me/tagger out/model.tar.gz"),
+        (["push-to-hf", "-n", "tagger", "-a", "m.tar.gz"], "hf upload tagger m.tar.gz"),
+    ],
+)
+def test_what_is_not_built_in_says_so(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(*words, status=2)
+    assert message in capsys.readouterr().err
