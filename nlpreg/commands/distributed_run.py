@@ -174,8 +174,10 @@ def _run_place(params: Params, options: RunOptions, distributed: dict[str, Any],
     if isinstance(trainer, dict):
         trainer.update(cuda_device=place.device, world_size=place.world_size, distributed=True)
     section = distributed.get("ddp_accelerator") or {}
+    if isinstance(section, str):
+        section = {"type": section}
     ddp_accelerator = DdpAccelerator.from_params(
-        section if isinstance(section, str) else Params(section, "distributed.ddp_accelerator."),
+        Params(section, "distributed.ddp_accelerator."),
         local_rank=place.local_rank,
         world_size=place.world_size,
         cuda_device=place.device,
