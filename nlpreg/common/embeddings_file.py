@@ -11,8 +11,8 @@ import os
 import re
 import tarfile
 import zipfile
-from collections.abc import Iterator
-from typing import IO, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import IO, Any, NamedTuple
 
 from nlpreg.common.file_utils import cached_path, get_file_extension
 
@@ -26,7 +26,7 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 _ARCHIVE_MEMBER = re.compile(r"\((?P<archive>.+)\)#(?P<member>.+)", re.DOTALL)
-_OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+_OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 _PLAIN = {".txt", ".vec"}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -25,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 # B rows, T words, P width of the projection
 
-_ACTIVATIONS = {"tanh": torch.tanh, "relu": functional.relu}
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh, "relu": functional.relu}
 
 
 class _ElmoCharacterEncoder(nn.Module):
@@ -88,7 +89,7 @@ class _ElmoCharacterEncoder(nn.Module):
         )  # (B, T + 2, 50), (B, T + 2)
         words, places = distinct_rows(characters.flatten(0, 1))
         encoded = self._encode(words).index_select(0, places)
-        return {"mask": mask, "token_embedding": encoded.unflatten(0, mask.shape)}
+        return {"mask": mask, "token_embedding": encoded.view(*mask.shape, -1)}
 
     def _encode(self, words: Tensor) -> Tensor:
         """(U, 50) ids -> (U, P)."""
@@ -123,6 +124,7 @@ class _ElmoCharacterEncoder(nn.Module):
         num_filters = sum(number for _, number in self._options["filters"])
         self._highways = Highway(num_filters, self._options["n_highway"], activation=functional.relu)
         for index, layer in enumerate(self._highways._layers):
+            assert isinstance(layer, nn.Linear)
             stored = file[f"CNN_high_{index}"]
             # The file's carry gate says how much of the new value to take, ours how much of the old.
             _copy(layer.weight[:num_filters], stored["W_transform"], transpose=True)
@@ -222,12 +224,13 @@ class _ElmoBiLm(nn.Module):
         ids = torch.tensor([mapper.convert_word_to_char_ids(word) for word in words])
         ids = ids.to(self._token_embedder._char_embedding_weights.device)
         with torch.no_grad():
-            vectors = torch.cat([self._token_embedder._encode(part) for part in ids.split(1024)])
+            vectors = torch.cat([self._token_embedder._encode(part) for part in torch.split(ids, 1024)])
         self.register_buffer("_bos_embedding", vectors[0], persistent=False)
         self.register_buffer("_eos_embedding", vectors[1], persistent=False)
         table = vectors[2:].clone()
         table[0] = 0  # padding
-        self._word_embedding = nn.Embedding.from_pretrained(table, freeze=not self._requires_grad, padding_idx=0)
+        self._word_embedding = nn.Embedding(len(table), table.size(1), padding_idx=0, _weight=table)
+        self._word_embedding.weight.requires_grad = self._requires_grad
 
 
 def _read_options(options_file: str) -> dict[str, Any]:
@@ -237,7 +240,8 @@ def _read_options(options_file: str) -> dict[str, Any]:
     return options
 
 
-def _copy(target: Tensor, stored: Any, transpose: bool = False, sign: float = 1.0) -> None:
+def _copy(target: Tensor | None, stored: Any, transpose: bool = False, sign: float = 1.0) -> None:
     """Copy a data set of an HDF5 file into (a part of) a parameter."""
+    assert target is not None  # every layer here has its bias
     values = torch.from_numpy(stored[...]).float() * sign
     target.data.copy_(values.t() if transpose else values)

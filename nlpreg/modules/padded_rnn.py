@@ -77,7 +77,7 @@ def _run_layers(
 ) -> tuple[Tensor, States]:
     """All layers and directions, over sorted rows or, where only lengths are given, rows in any order."""
     directions = (False, True) if module.bidirectional else (False,)
-    finals = []
+    finals: list[States] = []
     for layer in range(module.num_layers):
         outputs = []
         for is_backward in directions:

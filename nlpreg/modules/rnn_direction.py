@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -15,16 +15,22 @@ __all__ = ["run_direction", "run_direction_as_operator"]
 
 # B rows, T steps, D and H feature sizes
 
-_KERNELS = {
-    "LSTM": torch._VF.lstm,  # type: ignore[attr-defined]  # torch.nn's own way to its kernels
-    "GRU": torch._VF.gru,  # type: ignore[attr-defined]
-    "RNN_TANH": torch._VF.rnn_tanh,  # type: ignore[attr-defined]
-    "RNN_RELU": torch._VF.rnn_relu,  # type: ignore[attr-defined]
+# By torch.nn's own way to them.
+_KERNELS: dict[str, Callable[..., tuple[Tensor, ...]]] = {
+    "LSTM": torch._VF.lstm,
+    "GRU": torch._VF.gru,
+    "RNN_TANH": torch._VF.rnn_tanh,
+    "RNN_RELU": torch._VF.rnn_relu,
 }
 
 
 def run_direction(
-    mode: str, inputs: Tensor, rows: SortedRows, state: tuple[Tensor, ...], weights: Sequence[Tensor], is_backward: bool
+    mode: str,
+    inputs: Tensor,
+    rows: SortedRows,
+    state: tuple[Tensor, ...],
+    weights: Sequence[Tensor],
+    is_backward: bool,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Run span by span over the rows that are still going.
 
@@ -118,7 +124,7 @@ def _in_one_chunk(weights: list[Tensor]) -> Sequence[Tensor]:
     if not weights[0].is_cuda:
         return weights
     flat = torch.cat([weight.flatten() for weight in weights])
-    parts = flat.split([weight.numel() for weight in weights])
+    parts = torch.split(flat, [weight.numel() for weight in weights])
     return [part.view(weight.shape) for part, weight in zip(parts, weights, strict=True)]
 
 

@@ -102,6 +102,6 @@ class StackedBidirectionalLstm(nn.Module):
                 f"{(2 * self.num_layers, 'B', self.hidden_size)}, got {tuple(state[0].shape)}"
             )
         h, c = (
-            part.unflatten(2, (2, self.hidden_size)).transpose(1, 2).flatten(0, 1) for part in state
+            part.view(*part.shape[:2], 2, self.hidden_size).transpose(1, 2).flatten(0, 1) for part in state
         )  # (layers, B, 2H) -> (2 * layers, B, H)
         return h, c

@@ -71,7 +71,10 @@ def test_weights_from_a_file(folder, tmp_path, prefix):
     state["embeddings.word_embeddings.weight"] = torch.full((6, 4), 7.0)
     torch.save({(prefix or "") + name: tensor for name, tensor in state.items()}, tmp_path / "weights.th")
     model = cached_transformers.get(
-        folder, False, override_weights_file=str(tmp_path / "weights.th"), override_weights_strip_prefix=prefix
+        folder,
+        False,
+        override_weights_file=str(tmp_path / "weights.th"),
+        override_weights_strip_prefix=prefix,
     )
     assert (model.embeddings.word_embeddings.weight == 7).all()
     with pytest.raises(ValueError, match="expected names that start with 'roberta.'"):

@@ -68,7 +68,9 @@ def test_archives_of_several_files(tmp_path, name):
     archive(path, {"folder/a.txt": "x 1\n", "b.txt": TEXT})
     with EmbeddingsTextFile(f"({path})#b.txt") as lines:
         assert list(lines) == LINES
-    with pytest.raises(ValueError, match=r"an archive of one file, got 2: \['folder/a.txt', 'b.txt'\]; name one"):
+    with pytest.raises(
+        ValueError, match=r"an archive of one file, got 2: \['folder/a.txt', 'b.txt'\]; name one"
+    ):
         EmbeddingsTextFile(str(path))
     with pytest.raises(KeyError, match=r"got 'c.txt'"):
         EmbeddingsTextFile(f"({path})#c.txt")

@@ -25,11 +25,18 @@ def elmo_files(tmp_path_factory) -> ElmoFiles:
     folder = tmp_path_factory.mktemp("elmo")
     draw = np.random.default_rng(7)
     num_filters = sum(number for _, number in FILTERS)
-    shapes = {"char_embed": (261, DIM), "CNN_proj/W_proj": (num_filters, PROJECTION), "CNN_proj/b_proj": (PROJECTION,)}
+    shapes = {
+        "char_embed": (261, DIM),
+        "CNN_proj/W_proj": (num_filters, PROJECTION),
+        "CNN_proj/b_proj": (PROJECTION,),
+    }
     for index, (width, number) in enumerate(FILTERS):
         shapes[f"CNN/W_cnn_{index}"], shapes[f"CNN/b_cnn_{index}"] = (1, width, DIM, number), (number,)
     for name in ("transform", "carry"):
-        shapes[f"CNN_high_0/W_{name}"], shapes[f"CNN_high_0/b_{name}"] = (num_filters, num_filters), (num_filters,)
+        shapes[f"CNN_high_0/W_{name}"], shapes[f"CNN_high_0/b_{name}"] = (
+            (num_filters, num_filters),
+            (num_filters,),
+        )
     for direction in range(2):
         for layer in range(LAYERS):
             cell = f"RNN_{direction}/RNN/MultiRNNCell/Cell{layer}/LSTMCell"
@@ -58,7 +65,7 @@ def tiny_transformer(tmp_path_factory) -> str:
     """The folder of a BERT with two layers of width 8 and random weights, and of its tokenizer of 12 word pieces."""
     transformers = pytest.importorskip("transformers")
     folder = tmp_path_factory.mktemp("transformer")
-    pieces = "[PAD] [UNK] [CLS] [SEP] [MASK] the cat dog ##s a b 1".split()
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "cat", "dog", "##s", "a", "b", "1"]
     (folder / "vocab.txt").write_text("\n".join(pieces), encoding="utf-8")
     transformers.BertTokenizer(str(folder / "vocab.txt")).save_pretrained(folder)
     config = transformers.BertConfig(

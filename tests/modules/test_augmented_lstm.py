@@ -37,14 +37,19 @@ def test_cell_on_known_numbers():
         cell.state_linearity.weight.fill_(0.1)
         cell.state_linearity.bias.copy_(torch.tensor([0.0, 1, 0, 0, 0]))
     h, c = cell(torch.tensor([[1.0]]), (torch.tensor([[0.5]]), torch.tensor([[-0.2]])))
-    torch.testing.assert_close(torch.stack([h, c]).flatten(), torch.tensor([0.229320, 0.025318]), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        torch.stack([h, c]).flatten(), torch.tensor([0.229320, 0.025318]), atol=1e-5, rtol=0
+    )
 
 
 def test_cell_starts_with_an_open_forget_gate_and_orthogonal_blocks():
     cell = AugmentedLSTMCell(4, 4)
     bias = cell.state_linearity.bias.detach()
     assert torch.equal(bias, torch.tensor([0.0] * 4 + [1.0] * 4 + [0.0] * 12))
-    for block in (*cell.input_linearity.weight.detach().split(4), *cell.state_linearity.weight.detach().split(4)):
+    for block in (
+        *cell.input_linearity.weight.detach().split(4),
+        *cell.state_linearity.weight.detach().split(4),
+    ):
         torch.testing.assert_close(block @ block.T, torch.eye(4), atol=1e-5, rtol=0)
 
 
@@ -101,7 +106,9 @@ def test_recurrent_dropout_is_the_same_at_every_step():
     _, second, third, fourth = output.unbind(1)
     is_dropped = second == second.min()
     assert 0.4 < is_dropped.float().mean() < 0.6
-    assert (third[is_dropped].max() < third[~is_dropped].min()) and (fourth[is_dropped].max() < fourth[~is_dropped].min())
+    assert (third[is_dropped].max() < third[~is_dropped].min()) and (
+        fourth[is_dropped].max() < fourth[~is_dropped].min()
+    )
     assert not torch.equal(is_dropped[0], is_dropped[1])
     layer.eval()
     assert layer(packed)[0].data.unique().numel() == 4

@@ -49,7 +49,9 @@ def test_boundaries_are_removed_and_mixes_are_means_at_first():
         assert mixed[1, :, 0].tolist() == [5.5, 0.0]
     assert elmo.get_output_dim() == 2
     assert set(elmo.state_dict()) == {
-        f"scalar_mix_{mix}.{name}" for mix in (0, 1) for name in ("gamma", "scalar_parameters.0", "scalar_parameters.1")
+        f"scalar_mix_{mix}.{name}"
+        for mix in (0, 1)
+        for name in ("gamma", "scalar_parameters.0", "scalar_parameters.1")
     }
 
 
@@ -99,7 +101,13 @@ def test_either_files_or_a_module():
 
 def test_from_files_in_a_config(elmo_files):
     elmo = Elmo.from_params(
-        Params({"options_file": elmo_files.options, "weight_file": elmo_files.weights, "num_output_representations": 1})
+        Params(
+            {
+                "options_file": elmo_files.options,
+                "weight_file": elmo_files.weights,
+                "num_output_representations": 1,
+            }
+        )
     ).eval()
     output = elmo(batch_to_ids(SENTENCES))
     assert output["elmo_representations"][0].shape == (2, 2, elmo.get_output_dim()) == (2, 2, 12)

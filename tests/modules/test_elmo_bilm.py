@@ -30,7 +30,9 @@ def word_vector(arrays, word):
         windows = np.stack([characters[start : start + width] for start in range(50 - width + 1)])
         responses.append(np.maximum((np.einsum("nwd,wdf->nf", windows, kernel) + bias).max(0), 0))
     vector = np.concatenate(responses)
-    high = {name: arrays[f"CNN_high_0/{name}"] for name in ("W_transform", "b_transform", "W_carry", "b_carry")}
+    high = {
+        name: arrays[f"CNN_high_0/{name}"] for name in ("W_transform", "b_transform", "W_carry", "b_carry")
+    }
     carry = sigmoid(vector @ high["W_carry"] + high["b_carry"])
     vector = carry * np.maximum(vector @ high["W_transform"] + high["b_transform"], 0) + (1 - carry) * vector
     return vector @ arrays["CNN_proj/W_proj"] + arrays["CNN_proj/b_proj"]
@@ -62,9 +64,13 @@ def test_words_from_their_characters(elmo_files):
     for row, sentence in enumerate(SENTENCES):
         for position, word in enumerate(["<S>", *sentence, "</S>"]):
             expected = torch.from_numpy(word_vector(elmo_files.arrays, word)).float()
-            torch.testing.assert_close(output["token_embedding"][row, position], expected, atol=1e-5, rtol=1e-4)
+            torch.testing.assert_close(
+                output["token_embedding"][row, position], expected, atol=1e-5, rtol=1e-4
+            )
     assert not any(parameter.requires_grad for parameter in encoder.parameters())
-    assert _ElmoCharacterEncoder(elmo_files.options, elmo_files.weights, True)._projection.weight.requires_grad
+    assert _ElmoCharacterEncoder(
+        elmo_files.options, elmo_files.weights, True
+    )._projection.weight.requires_grad
 
 
 def test_layers_of_both_directions(elmo_files):

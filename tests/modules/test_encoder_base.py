@@ -47,7 +47,9 @@ def test_states_follow_their_rows():
         expected = module(inputs[row : row + 1, :length])[1][:, 0] if length else torch.zeros(1, 3)
         torch.testing.assert_close(first[:, row], expected)
     # Fewer rows, of which one is empty: it and those that are not there keep what they have.
-    _, final, restoration = base.sort_and_run_forward(module, inputs[:2], torch.tensor([[0, 0, 0], [1, 1, 0]]).bool())
+    _, final, restoration = base.sort_and_run_forward(
+        module, inputs[:2], torch.tensor([[0, 0, 0], [1, 1, 0]]).bool()
+    )
     base._update_states(final, restoration)
     assert torch.equal(base._states[0][:, [0, 2, 3]], first[:, [0, 2, 3]])
     expected = module(inputs[1:2, :2], first[:, 1:2])[1]
@@ -60,12 +62,12 @@ def test_states_follow_their_rows():
 
 def test_nothing_but_padding_is_refused():
     with pytest.raises(ValueError, match="got only padding"):
-        _EncoderBase().sort_and_run_forward(nn.GRU(2, 3, batch_first=True), torch.zeros(2, 3, 2), torch.zeros(2, 3).bool())
+        _EncoderBase().sort_and_run_forward(
+            nn.GRU(2, 3, batch_first=True), torch.zeros(2, 3, 2), torch.zeros(2, 3).bool()
+        )
 
 
 def test_reset_before_the_first_batch():
     base = _EncoderBase(stateful=True)
     base.reset_states(torch.tensor([True]))
     assert base._states is None
-
-

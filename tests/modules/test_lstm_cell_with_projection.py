@@ -11,7 +11,9 @@ def written_out(layer, inputs, state=None):
     h, c = state or (torch.zeros(layer.hidden_size), torch.zeros(layer.cell_size))
     outputs = []
     for x in inputs:
-        gates = layer.input_linearity.weight @ x + layer.state_linearity.weight @ h + layer.state_linearity.bias
+        gates = (
+            layer.input_linearity.weight @ x + layer.state_linearity.weight @ h + layer.state_linearity.bias
+        )
         i, f, g, o = gates.split(layer.cell_size)
         c = (torch.sigmoid(i) * torch.tanh(g) + torch.sigmoid(f) * c).clamp(-0.3, 0.3)
         h = (layer.state_projection.weight @ (torch.sigmoid(o) * torch.tanh(c))).clamp(-0.1, 0.1)

@@ -43,10 +43,14 @@ def test_outputs_and_final_states_are_those_of_packing(cls, bidirectional):
 def test_empty_rows_keep_the_state_they_came_with():
     module = nn.LSTM(3, 4, batch_first=True)
     state = (torch.randn(1, 3, 4), torch.randn(1, 3, 4))
-    output, final = run_padded(module, torch.randn(3, 2, 3), torch.tensor([0, 2, 0]), state, needs_final_state=True)
+    output, final = run_padded(
+        module, torch.randn(3, 2, 3), torch.tensor([0, 2, 0]), state, needs_final_state=True
+    )
     for row in (0, 2):
         assert not output[row].any()
-        assert torch.equal(final[0][:, row], state[0][:, row]) and torch.equal(final[1][:, row], state[1][:, row])
+        assert torch.equal(final[0][:, row], state[0][:, row]) and torch.equal(
+            final[1][:, row], state[1][:, row]
+        )
 
 
 def test_nothing_but_padding_and_no_rows_at_all():
@@ -66,7 +70,9 @@ def test_gpu_and_cpu_agree(cls, bidirectional, needs_final_state):
     module = cls(3, 4, num_layers=2, batch_first=True, bidirectional=bidirectional)
     lengths, inputs = torch.tensor([2, 5, 0, 5, 4, 3]), torch.randn(6, 6, 3)
     expected, states = run_padded(module, inputs, lengths, needs_final_state=needs_final_state)
-    output, found = run_padded(module.cuda(), inputs.cuda(), lengths.cuda(), needs_final_state=needs_final_state)
+    output, found = run_padded(
+        module.cuda(), inputs.cuda(), lengths.cuda(), needs_final_state=needs_final_state
+    )
     torch.testing.assert_close(output.cpu(), expected, atol=1e-5, rtol=1e-4)
     if needs_final_state:
         for one, other in zip(found, states, strict=True):

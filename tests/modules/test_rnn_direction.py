@@ -23,7 +23,10 @@ def test_operator_and_loop_agree(mode, bias, is_backward, is_exact):
     weights = weights_of(mode, bias)
     lengths = torch.tensor([4, 3, 1, 0])
     inputs = torch.randn(4, 5, 2, dtype=torch.double, requires_grad=True)
-    state = tuple(torch.randn(1, 4, 3, dtype=torch.double, requires_grad=True) for _ in range(2 if mode == "LSTM" else 1))
+    state = tuple(
+        torch.randn(1, 4, 3, dtype=torch.double, requires_grad=True)
+        for _ in range(2 if mode == "LSTM" else 1)
+    )
     leaves = [inputs, *state, *weights]
 
     rows = SortedRows(lengths, 5, is_exact)
@@ -44,7 +47,10 @@ def test_gradients_of_the_operator(mode):
     weights = weights_of(mode)
     lengths = torch.tensor([1, 3, 0])
     inputs = torch.randn(3, 3, 2, dtype=torch.double, requires_grad=True)
-    state = tuple(torch.randn(1, 3, 3, dtype=torch.double, requires_grad=True) for _ in range(2 if mode == "LSTM" else 1))
+    state = tuple(
+        torch.randn(1, 3, 3, dtype=torch.double, requires_grad=True)
+        for _ in range(2 if mode == "LSTM" else 1)
+    )
 
     def run(inputs, *others):
         own_state, own_weights = others[: len(state)], others[len(state) :]
@@ -58,7 +64,15 @@ def test_gradients_of_the_operator(mode):
 def test_operator_keeps_what_it_promises_the_compiler():
     weights = weights_of("LSTM", dtype=torch.float)
     state = [torch.zeros(1, 3, 3), torch.zeros(1, 3, 3)]
-    arguments = ("LSTM", torch.randn(3, 4, 2, requires_grad=True), torch.tensor([2, 4, 0]), state, weights, True, True)
+    arguments = (
+        "LSTM",
+        torch.randn(3, 4, 2, requires_grad=True),
+        torch.tensor([2, 4, 0]),
+        state,
+        weights,
+        True,
+        True,
+    )
     torch.library.opcheck(
         torch.ops.nlpreg.rnn_direction.default,
         arguments,

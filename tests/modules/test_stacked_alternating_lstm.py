@@ -19,7 +19,10 @@ def test_even_layers_run_forward_and_odd_ones_backward(has_state):
         current = inputs[row, :length]
         for level in range(3):
             cell = getattr(stack, f"layer_{level}").cell
-            state = tuple(torch.zeros(1, 4) if states is None else part[level, row : row + 1] for part in states or (0, 0))
+            state = tuple(
+                torch.zeros(1, 4) if states is None else part[level, row : row + 1]
+                for part in states or (0, 0)
+            )
             steps = []
             for x in current if level % 2 == 0 else current.flip(0):
                 state = cell(x.unsqueeze(0), state)

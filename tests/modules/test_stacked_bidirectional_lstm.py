@@ -30,7 +30,11 @@ def test_both_directions_feed_the_next_layer(has_state):
             halves = []
             for direction, name in enumerate(("forward", "backward")):
                 k = 2 * level + direction
-                start = (torch.zeros(1, 4),) * 2 if states is None else tuple(part[k, row : row + 1] for part in states)
+                start = (
+                    (torch.zeros(1, 4),) * 2
+                    if states is None
+                    else tuple(part[k, row : row + 1] for part in states)
+                )
                 cell = getattr(stack, f"{name}_layer_{level}").cell
                 half, last = run_cell(cell, current, start, is_backward=direction == 1)
                 torch.testing.assert_close((h[k, row], c[k, row]), (last[0][0], last[1][0]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -225,6 +226,11 @@ class SublayerConnection(nn.Module):
         self.norm = LayerNorm(size)
         self.dropout = nn.Dropout(dropout)
 
+    def forward(self, x: Tensor, sublayer: Callable[[Tensor], Tensor]) -> Tensor:
+        """Apply the part `sublayer` of a layer."""
+        output: Tensor = x + self.dropout(sublayer(self.norm(x)))
+        return output
+
 
 class EncoderLayer(nn.Module):
     """Self-attention and a feed-forward part, each with its residual connection.
@@ -253,10 +259,10 @@ class EncoderLayer(nn.Module):
 
     def forward(self, x: Tensor, allowed: Tensor | None) -> Tensor:
         """Apply the layer."""
-        attention, feed_forward = self.sublayer
-        x = x + attention.dropout(self.self_attn(attention.norm(x), allowed))
-        x = x + feed_forward.dropout(self.feed_forward(feed_forward.norm(x)))
-        return x
+        around_attention, around_feed_forward = self.sublayer
+        attended = around_attention(x, lambda normed: self.self_attn(normed, allowed))
+        output: Tensor = around_feed_forward(attended, self.feed_forward)
+        return output
 
 
 class TransformerEncoder(nn.Module):

@@ -1,7 +1,9 @@
 """Recurrent modules as encoders of sequences into sequences."""
 
+from typing import Any
+
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_packed_sequence
+from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.modules.augmented_lstm import AugmentedLstm
@@ -44,7 +46,7 @@ class PytorchSeq2SeqWrapper(Seq2SeqEncoder):
             raise ConfigurationError(
                 f"{type(module).__name__}: expected a module made with batch_first=True, got batch_first=False"
             )
-        self._module = module
+        self._module: Any = module
         self._is_bidirectional = bool(getattr(module, "bidirectional", False))
 
     def get_input_dim(self) -> int:
@@ -86,13 +88,13 @@ class PytorchSeq2SeqWrapper(Seq2SeqEncoder):
         packed, final, restoration = self.sort_and_run_forward(self._module, inputs, mask, hidden_state)
         if self.stateful:
             self._update_states(final, restoration)
+        assert isinstance(packed, PackedSequence)
         output, _ = pad_packed_sequence(packed, batch_first=True, total_length=inputs.size(1))
         missing = inputs.size(0) - output.size(0)
         return nn.functional.pad(output, (0, 0, 0, 0, 0, missing)).index_select(0, restoration)
 
     def _run_padded(self, inputs: Tensor, mask: Tensor, hidden_state: RnnState | None) -> Tensor:
         """Run one of torch's own modules."""
-        assert isinstance(self._module, nn.RNNBase)
         lengths = mask.sum(-1)
         if self.stateful:
             state = self._initial_states(inputs.size(0))

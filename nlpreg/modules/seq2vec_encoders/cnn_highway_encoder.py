@@ -1,7 +1,7 @@
 """Convolutions, highway layers and a projection, as language models use them over characters."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ from nlpreg.modules.seq2vec_encoders.seq2vec_encoder import Seq2VecEncoder
 
 __all__ = ["CnnHighwayEncoder"]
 
-_ACTIVATIONS = {"relu": functional.relu, "tanh": torch.tanh}
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": functional.relu, "tanh": torch.tanh}
 _PROJECTION_LOCATIONS = ("after_cnn", "after_highway", None)
 
 
@@ -76,6 +76,7 @@ class CnnHighwayEncoder(Seq2VecEncoder):
         highway_dim = projection_dim if projection_location == "after_cnn" else num_filters
         self._highways = Highway(highway_dim, num_highway, activation=functional.relu)
         for layer in self._highways._layers:
+            assert isinstance(layer, nn.Linear)
             nn.init.normal_(layer.weight, 0.0, math.sqrt(1.0 / highway_dim))
             nn.init.constant_(layer.bias[:highway_dim], 0.0)
             nn.init.constant_(layer.bias[highway_dim:], 2.0)
@@ -100,10 +101,12 @@ class CnnHighwayEncoder(Seq2VecEncoder):
             self._activation(getattr(self, f"char_conv_{index}")(channels).max(dim=-1).values)
             for index in range(self._num_widths)
         ]
-        vector = torch.cat(responses, dim=-1)  # (B, number of filters)
+        vector: Tensor = torch.cat(responses, dim=-1)  # (B, number of filters)
         if self._projection_location == "after_cnn":
             vector = self._projection(vector)
         vector = self._highways(vector)
         if self._projection_location == "after_highway":
             vector = self._projection(vector)
-        return vector if self._layer_norm is None else self._layer_norm(vector)
+        if self._layer_norm is not None:
+            vector = self._layer_norm(vector)
+        return vector

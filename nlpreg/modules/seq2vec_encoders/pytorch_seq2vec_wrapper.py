@@ -1,5 +1,7 @@
 """Recurrent modules as encoders of sequences into one vector."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -36,7 +38,7 @@ class PytorchSeq2VecWrapper(Seq2VecEncoder):
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__(stateful=False)
-        self._module = module
+        self._module: Any = module
         self._is_bidirectional = bool(getattr(module, "bidirectional", False))
 
     def get_input_dim(self) -> int:
@@ -63,7 +65,6 @@ class PytorchSeq2VecWrapper(Seq2VecEncoder):
             output: Tensor = self._module(inputs, hidden_state)[0]
             return output[:, -1, :]
         if can_run_padded(self._module):
-            assert isinstance(self._module, nn.RNNBase)
             lengths = mask.sum(-1)
             state = (hidden_state,) if isinstance(hidden_state, Tensor) else hidden_state
             output, _ = run_padded(self._module, inputs, lengths, state)

@@ -137,4 +137,4 @@ def _as_dict(config: object) -> dict[str, object]:
     """A section of a config as a plain dictionary; a bare name stands for its type."""
     if isinstance(config, str):
         return {"type": config}
-    return config.duplicate().as_dict(quiet=True) if isinstance(config, Params) else dict(config)  # type: ignore[call-overload, no-any-return]
+    return config.duplicate().as_dict(quiet=True) if isinstance(config, Params) else dict(config)  # type: ignore[call-overload]

@@ -147,7 +147,9 @@ class PretrainedTransformerEmbedder(TokenEmbedder):
             _fold(attended, num_segments, self._max_length),
             None if type_ids is None else _fold(type_ids, num_segments, self._max_length),
         )  # (B * segments, L, D)
-        return self._join_segments(segments.unflatten(0, (-1, num_segments)), attended, mask.size(1))
+        return self._join_segments(
+            segments.view(-1, num_segments, *segments.shape[1:]), attended, mask.size(1)
+        )
 
     def _run(self, token_ids: Tensor, mask: Tensor, type_ids: Tensor | None) -> Tensor:
         """The vectors (B, S, D) of texts that need no cutting."""

@@ -1,6 +1,7 @@
 """Vectors of words from their characters."""
 
 from collections.abc import Iterator
+from typing import Any
 from typing import ClassVar
 
 import torch
@@ -53,7 +54,8 @@ class TokenCharactersEncoder(TokenEmbedder):
     def forward(self, token_characters: Tensor) -> Tensor:
         """Encode each word of a batch."""
         words, places = distinct_rows(token_characters.flatten(0, -2))  # (U, num_characters), (B * T,)
-        shortest = self._encoder._module.shortest_input()
+        encoder: Any = self._encoder._module
+        shortest = encoder.shortest_input()
         if shortest is None or words.is_cuda or torch.compiler.is_compiling():
             encoded = self._encode(words)  # (U, output_dim)
         else:
@@ -62,14 +64,19 @@ class TokenCharactersEncoder(TokenEmbedder):
             places = order.argsort().index_select(0, places)
             rows = words.index_select(0, order)
             encoded = torch.cat(
-                [self._encode(rows[start:end, :length]) for start, end, length in _groups(lengths.tolist(), shortest)]
+                [
+                    self._encode(rows[start:end, :length])
+                    for start, end, length in _groups(lengths.tolist(), shortest)
+                ]
             )
         tokens = encoded.index_select(0, places).view(*token_characters.shape[:-1], encoded.size(1))
         return tokens if self._dropout is None else self._dropout(tokens)
 
     def _encode(self, words: Tensor) -> Tensor:
         """Ids of characters (n, num_characters) -> (n, output_dim)."""
-        encoded: Tensor = self._encoder._module(self._embedding._module(words), words != 0)
+        embedding: Any = self._embedding._module
+        encoder: Any = self._encoder._module
+        encoded: Tensor = encoder(embedding(words), words != 0)
         return encoded
 
 

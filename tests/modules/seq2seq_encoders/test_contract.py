@@ -33,7 +33,12 @@ CONFIGS: dict[str, list[dict[str, Any]]] = {
     "pass_through": [{"input_dim": 16}],
     "feedforward": [{"feedforward": FEEDFORWARD}],
     "compose": [
-        {"encoders": [{"type": "feedforward", "feedforward": FEEDFORWARD}, {"type": "pass_through", "input_dim": 10}]}
+        {
+            "encoders": [
+                {"type": "feedforward", "feedforward": FEEDFORWARD},
+                {"type": "pass_through", "input_dim": 10},
+            ]
+        }
     ],
     "pytorch_transformer": [
         {
@@ -57,7 +62,9 @@ ZERO_AT_PADDING = {
     "lstm", "gru", "rnn", "augmented_lstm", "alternating_lstm", "stacked_bidirectional_lstm",
     "pass_through", "feedforward", "compose",
 }  # fmt: skip
-CASES = [pytest.param(name, i, id=f"{name}-{i}") for name, configs in CONFIGS.items() for i in range(len(configs))]
+CASES = [
+    pytest.param(name, i, id=f"{name}-{i}") for name, configs in CONFIGS.items() for i in range(len(configs))
+]
 
 
 def build(name: str, index: int) -> Seq2SeqEncoder:

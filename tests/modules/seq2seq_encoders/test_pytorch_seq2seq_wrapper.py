@@ -151,7 +151,9 @@ def test_a_text_in_pieces_is_as_the_text_in_one(cls, options):
     torch.testing.assert_close(found, expected)
 
 
-@pytest.mark.parametrize(("cls", "options"), [*ONE_DIRECTION, (StackedBidirectionalLstmSeq2SeqEncoder, {"num_layers": 2})])
+@pytest.mark.parametrize(
+    ("cls", "options"), [*ONE_DIRECTION, (StackedBidirectionalLstmSeq2SeqEncoder, {"num_layers": 2})]
+)
 def test_states_are_kept_row_by_row(cls, options):
     """Batches that shrink, grow, leave rows out and order their lengths anew: each row is followed by itself."""
     batches = [[3, 1, 4, 2], [2, 5], [0, 2, 0, 6], [1, 4, 3, 3, 2], [3]]

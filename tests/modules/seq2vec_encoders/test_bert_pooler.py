@@ -11,7 +11,9 @@ transformers = pytest.importorskip("transformers")
 
 
 def test_a_copy_of_the_layer(tiny_transformer):
-    encoder = Seq2VecEncoder.from_params(Params({"type": "bert_pooler", "pretrained_model": tiny_transformer})).eval()
+    encoder = Seq2VecEncoder.from_params(
+        Params({"type": "bert_pooler", "pretrained_model": tiny_transformer})
+    ).eval()
     model = transformers.AutoModel.from_pretrained(tiny_transformer).eval()
     states = torch.randn(2, 3, 8)
     torch.testing.assert_close(encoder(states), model.pooler(states))

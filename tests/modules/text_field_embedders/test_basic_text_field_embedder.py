@@ -85,10 +85,14 @@ def test_further_arguments_reach_whoever_names_them():
         def forward(self, tokens, shift):
             return tokens + shift
 
-    embedder = BasicTextFieldEmbedder({"x": Shifted(1), "y": PassThroughTokenEmbedder(1), "z": TwoArguments()})
+    embedder = BasicTextFieldEmbedder(
+        {"x": Shifted(1), "y": PassThroughTokenEmbedder(1), "z": TwoArguments()}
+    )
     zeros = torch.zeros(1, 1, 1)
     flat = torch.zeros(1, 1)
-    embedded = embedder({"x": {"any": zeros}, "y": {"any": zeros}, "z": {"ids": flat, "scale": flat}}, shift=5)
+    embedded = embedder(
+        {"x": {"any": zeros}, "y": {"any": zeros}, "z": {"ids": flat, "scale": flat}}, shift=5
+    )
     assert embedded.flatten().tolist() == [5, 0, 5]
 
 
@@ -97,5 +101,7 @@ def test_text_fields_in_lists():
     ids, scale = torch.randn(2, 3, 4), torch.randn(2, 3, 4)
     embedded = embedder({"x": {"ids": ids, "scale": scale}}, num_wrapping_dims=1)
     assert torch.equal(embedded.squeeze(-1), ids * scale)
-    embedded = build(words=2)({"words": {"tokens": torch.zeros(2, 3, 4, 5, dtype=torch.long)}}, num_wrapping_dims=2)
+    embedded = build(words=2)(
+        {"words": {"tokens": torch.zeros(2, 3, 4, 5, dtype=torch.long)}}, num_wrapping_dims=2
+    )
     assert embedded.shape == (2, 3, 4, 5, 2)

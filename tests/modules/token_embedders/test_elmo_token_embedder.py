@@ -8,7 +8,11 @@ from nlpreg.modules.token_embedders import TokenEmbedder
 
 
 def build(elmo_files, **options):
-    config = {"type": "elmo_token_embedder", "options_file": elmo_files.options, "weight_file": elmo_files.weights}
+    config = {
+        "type": "elmo_token_embedder",
+        "options_file": elmo_files.options,
+        "weight_file": elmo_files.weights,
+    }
     return TokenEmbedder.from_params(Params({**config, **options})).eval()
 
 

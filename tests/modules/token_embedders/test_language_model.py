@@ -41,7 +41,9 @@ def archive(folder, kind, contextualizer=TRANSFORMER, **more):
         "model": {
             "type": "language_model",
             "bidirectional": contextualizer is not LSTM,
-            "text_field_embedder": {"token_embedders": {"tokens": {"type": "empty"}, "lm": kind["embedder"], **more}},
+            "text_field_embedder": {
+                "token_embedders": {"tokens": {"type": "empty"}, "lm": kind["embedder"], **more}
+            },
             "contextualizer": contextualizer,
         },
     }
@@ -69,7 +71,10 @@ def padded(rows):
 def expected_layers(model, kind, words):
     """The three layers of a sentence with its boundaries, by the model itself: (3, T + 2, 16)."""
     model._contextualizer._return_all_layers = True
-    for transformer in (model._contextualizer._forward_transformer, model._contextualizer._backward_transformer):
+    for transformer in (
+        model._contextualizer._forward_transformer,
+        model._contextualizer._backward_transformer,
+    ):
         transformer.return_all_layers = True
     ids = ids_of(kind, ["<S>", *words, "</S>"], model.vocab).unsqueeze(0)
     embedded = model._text_field_embedder({"lm": {"any": ids}})
@@ -123,8 +128,12 @@ def test_training(tmp_path):
 
 
 def test_models_that_do_not_fit(tmp_path):
-    file, _ = archive(tmp_path, WORDS, other=WORDS["embedder"], contextualizer={**TRANSFORMER, "input_dim": 16})
-    with pytest.raises(ConfigurationError, match=r"one token embedder that is not empty, got \['lm', 'other'\]"):
+    file, _ = archive(
+        tmp_path, WORDS, other=WORDS["embedder"], contextualizer={**TRANSFORMER, "input_dim": 16}
+    )
+    with pytest.raises(
+        ConfigurationError, match=r"one token embedder that is not empty, got \['lm', 'other'\]"
+    ):
         LanguageModelTokenEmbedder(file)
     (tmp_path / "lstm").mkdir()
     file, _ = archive(tmp_path / "lstm", WORDS, contextualizer=LSTM)

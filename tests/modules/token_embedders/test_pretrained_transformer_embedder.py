@@ -1,5 +1,7 @@
 """Word pieces of a tiny transformer, whole and cut into segments."""
 
+import itertools
+
 import pytest
 import torch
 
@@ -19,7 +21,9 @@ def model(tiny_transformer):
 
 
 def build(name, **options):
-    return TokenEmbedder.from_params(Params({"type": "pretrained_transformer", "model_name": name, **options})).eval()
+    return TokenEmbedder.from_params(
+        Params({"type": "pretrained_transformer", "model_name": name, **options})
+    ).eval()
 
 
 def test_the_last_layer(tiny_transformer, model):
@@ -60,7 +64,7 @@ def test_long_texts_are_cut_and_joined(tiny_transformer, sizes):
     whole, cut = build(tiny_transformer), build(tiny_transformer, max_length=max_length)
     texts = [[5 + (position * 3 + size) % 7 for position in range(size)] for size in sizes]
     parts = [segments(text, max_length) for text in texts]
-    concatenated = [sum(pieces, []) for pieces, _ in parts]
+    concatenated = [list(itertools.chain(*pieces)) for pieces, _ in parts]
     longest, longest_whole = max(map(len, concatenated)), max(len(ids) for _, ids in parts)
     ids = torch.tensor([row + [0] * (longest - len(row)) for row in concatenated])
     mask = torch.arange(longest_whole) < torch.tensor([len(one) for _, one in parts]).unsqueeze(1)

@@ -45,10 +45,7 @@ def test_numbers_and_gradients_are_those_of_every_token(name):
     batch = sentences()
     found = embedder(batch)
     expected = torch.stack(
-        [
-            embedder._encoder._module(embedder._embedding._module(row), row != 0)
-            for row in batch
-        ]
+        [embedder._encoder._module(embedder._embedding._module(row), row != 0) for row in batch]
     )
     torch.testing.assert_close(found, expected)
     probe = torch.randn_like(expected)
