@@ -1,6 +1,7 @@
 import os
 import signal
 from collections.abc import Callable, Iterable
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -21,6 +22,10 @@ from nlpreg.data.samplers import BatchSampler, BucketBatchSampler, MaxTokensBatc
 COUNT = 23
 
 Make = Callable[..., MultiProcessDataLoader]
+
+
+def flat(lists: Iterable[list[Any]]) -> list[Any]:
+    return list(chain.from_iterable(lists))
 
 
 def numbers_of(batches: Iterable[Any]) -> list[list[int]]:
@@ -68,7 +73,7 @@ def test_every_instance_comes_once_and_any_place_can_be_gone_back_to(
     whole = loader()
     epochs = [numbers_of(whole) for _ in range(2)]
     for epoch in epochs:
-        assert sorted(sum(epoch, [])) == list(range(COUNT))
+        assert sorted(flat(epoch)) == list(range(COUNT))
     assert (epochs[0] == epochs[1]) == (order == "kept")
     if way.get("max_instances_in_memory") is None:
         # `len` is that of the epoch to come
@@ -110,14 +115,14 @@ def test_drop_last(make: Make, way: dict[str, Any]) -> None:
 @pytest.mark.parametrize("way", [WAYS[0], WAYS[1], WAYS[3], WAYS[5]])
 def test_epochs_of_a_fixed_number_of_batches(make: Make, way: dict[str, Any]) -> None:
     plain = make(shuffle=True, **way)
-    stream = sum((numbers_of(plain) for _ in range(4)), [])
+    stream = flat(numbers_of(plain) for _ in range(4))
     loader = make(shuffle=True, batches_per_epoch=5, **way)
     assert len(loader) == 5
     epochs, states = [], []
     for _ in range(3):
         epochs.append(numbers_of(loader))
         states.append(loader.state_dict())
-    assert sum(epochs, []) == stream[:15]
+    assert flat(epochs) == stream[:15]
     resumed = make(shuffle=True, batches_per_epoch=5, **way)
     resumed.load_state_dict(states[0])
     assert [numbers_of(resumed) for _ in range(2)] == epochs[1:]
@@ -135,9 +140,9 @@ def test_two_ranks_with_two_workers_see_everything_once(
         reader._set_distributed_info(DistributedInfo(world_size, rank))
         loader = make(reader=reader, shuffle=True, **way)
         for _ in range(2):
-            numbers.append(sum(numbers_of(loader), []))
+            numbers.append(flat(numbers_of(loader)))
     for epoch in range(2):
-        assert sorted(sum(numbers[epoch::2], [])) == list(range(COUNT))
+        assert sorted(flat(numbers[epoch::2])) == list(range(COUNT))
 
 
 @pytest.mark.parametrize("start_method", ["spawn", "forkserver"])

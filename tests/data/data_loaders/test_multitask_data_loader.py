@@ -1,4 +1,5 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -12,6 +13,10 @@ from nlpreg.data.data_loaders.multitask_scheduler import HomogeneousRoundRobinSc
 from nlpreg.data.dataset_readers import MultiTaskDatasetReader
 
 Make = Callable[..., MultiTaskDataLoader]
+
+
+def flat(lists: Iterable[list[Any]]) -> list[Any]:
+    return list(chain.from_iterable(lists))
 
 
 @pytest.fixture
@@ -68,10 +73,10 @@ def test_shares_of_an_epoch_go_on_where_the_last_stopped(make: Make, limits: Any
     assert len(loader) == 3
     epochs = [epoch_of(loader) for _ in range(4)]
     assert [len(epoch) for epoch in epochs] == [3] * 4
-    stream = sum((numbers(epoch, "a") for epoch in epochs), [])
+    stream = flat(numbers(epoch, "a") for epoch in epochs)
     assert sorted(stream[:10]) == sorted(stream[10:20]) == list(range(10))
     assert stream[:10] != stream[10:20]
-    assert sorted(sum((numbers(epoch, "b") for epoch in epochs), [])[:4]) == list(range(4))
+    assert sorted(flat(numbers(epoch, "b") for epoch in epochs)[:4]) == list(range(4))
 
 
 @pytest.mark.parametrize("limits", [None, {"a": 4, "b": 2}])
@@ -92,7 +97,7 @@ def test_any_place_can_be_gone_back_to(make: Make, limits: Any, per_epoch: int |
     for epoch, done, state in states[:-1]:
         resumed = make(**arguments)
         resumed.load_state_dict(state)
-        assert epoch_of(resumed) == (epochs + [[]])[epoch][done:]
+        assert epoch_of(resumed) == [*epochs, []][epoch][done:]
         for later in epochs[epoch + 1 :]:
             assert epoch_of(resumed) == later
 

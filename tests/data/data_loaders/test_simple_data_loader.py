@@ -1,3 +1,5 @@
+from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -6,6 +8,10 @@ from nlpreg.common import Params
 from nlpreg.common.randomness import set_run_seed
 from nlpreg.data import DataLoader, Vocabulary
 from nlpreg.data.data_loaders import SimpleDataLoader
+
+
+def flat(lists: Iterable[list[Any]]) -> list[Any]:
+    return list(chain.from_iterable(lists))
 
 
 def numbers_of(batches: Any) -> list[list[int]]:
@@ -35,7 +41,7 @@ def test_shuffling_follows_from_seed_and_epoch(instances: list[Any], number_voca
     first = epochs()
     assert epochs() == first
     assert first[0] != first[1] != first[2]
-    assert all(sorted(sum(epoch, [])) == list(range(7)) for epoch in first)
+    assert all(sorted(flat(epoch)) == list(range(7)) for epoch in first)
     set_run_seed(5)
     assert epochs() != first
 

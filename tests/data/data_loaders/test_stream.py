@@ -1,3 +1,5 @@
+from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -6,6 +8,10 @@ from nlpreg.data import Vocabulary
 from nlpreg.data.data_loaders.data_collator import DefaultDataCollator
 from nlpreg.data.data_loaders.stream import BatchStream, InstanceStream
 from nlpreg.data.samplers import BatchSampler, BucketBatchSampler
+
+
+def flat(lists: Iterable[list[Any]]) -> list[Any]:
+    return list(chain.from_iterable(lists))
 
 
 def stream_of(reader: Any, vocab: Vocabulary, num_workers: int = 0, **arguments: Any) -> BatchStream:
@@ -44,9 +50,9 @@ def test_shuffling_within_the_pool(reader: Any, number_vocab: Vocabulary) -> Non
     ]
     assert orders[0] == orders[3]
     assert orders[0] != orders[1] != orders[2] != orders[0]
-    flat = sum(orders[0], [])
-    assert sorted(flat) == list(range(12))
-    assert all(number < place + 5 for place, number in enumerate(flat))
+    numbers = flat(orders[0])
+    assert sorted(numbers) == list(range(12))
+    assert all(number < place + 5 for place, number in enumerate(numbers))
 
 
 def test_a_sampler_sees_one_chunk_after_the_other(reader: Any, number_vocab: Vocabulary) -> None:
@@ -79,4 +85,4 @@ def test_workers_say_how_many_they_left_out(reader: Any, number_vocab: Vocabular
         first, *batches = stream.batches_of_worker(worker)
         assert first == left_out
         share = list(range(worker, 12, 2))
-        assert sum(numbers_of(batches), []) == share[2 * left_out :]
+        assert flat(numbers_of(batches)) == share[2 * left_out :]
