@@ -134,7 +134,9 @@ def _resolved_aside(resolver: Resolver, annotation: Any, value: Any, key: str) -
         try:
             node.build({})
         except ConfigurationError as error:
-            attempt.report(key, str(error).removeprefix(f"{key}: "))
+            place, colon, message = str(error).partition(": ")
+            is_place = colon and place.startswith(key) and " " not in place
+            attempt.report(place if is_place else key, message if is_place else str(error))
     resolver.problems.extend(attempt.problems)
     return node
 

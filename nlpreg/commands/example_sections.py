@@ -6,7 +6,7 @@ import enum
 import typing
 from typing import Any
 
-from nlpreg.common.annotations import (
+from nlpreg.common.annotation_kinds import (
     LIST_TYPES,
     MAPPING_TYPES,
     SET_TYPES,

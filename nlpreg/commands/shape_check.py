@@ -78,6 +78,8 @@ def _chain_problems(path: str, call: Call, links: list[str]) -> Iterator[Problem
         wanted = _dimension(modules.get(after), "get_input_dim")
         if given is None or wanted is None or given == wanted:
             continue
+        if given != _dimension(_without_memory(call.arguments[before], 1001), "get_output_dim"):
+            continue  # it depends on the vocabulary
         receiver = call.arguments[after]
         assert isinstance(receiver, Call)
         argument = next((name for name in _INPUT_ARGUMENTS if name in receiver.arguments), None)
@@ -113,14 +115,16 @@ def _direction_problems(path: str, call: Call) -> Iterator[Problem]:
         )
 
 
-def _without_memory(node: Node) -> Any:
-    """The module of a resolved section, on the meta device and with an empty vocabulary."""
+def _without_memory(node: Node, vocabulary_size: int = 1000) -> Any:
+    """The module of a resolved section, on the meta device and with a vocabulary that is all size."""
     import torch
 
     from nlpreg.data import Vocabulary
 
+    vocab = Vocabulary()
+    vocab.get_vocab_size = lambda namespace="tokens": vocabulary_size  # type: ignore[method-assign]
     with torch.device("meta"):
-        return _stripped(node).build({"vocab": Vocabulary()})
+        return _stripped(node).build({"vocab": vocab})
 
 
 def _stripped(node: Node) -> Node:

@@ -5,46 +5,30 @@ from __future__ import annotations
 import dataclasses
 import enum
 import inspect
-import os
 import typing
-from collections.abc import (
-    Callable,
-    Collection,
-    Iterable,
-    Mapping,
-    MutableMapping,
-    MutableSequence,
-    Sequence,
-    Set,
-)
-from pathlib import Path, PurePath
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
+from nlpreg.common.annotation_kinds import (
+    LIST_TYPES,
+    MAPPING_TYPES,
+    SET_TYPES,
+    is_device,
+    is_lazy_type,
+    is_path,
+    is_tensor,
+    unwrapped,
+)
 from nlpreg.common.hints import is_union, type_name, union_members
 from nlpreg.common.nodes import Container, Literal, Node, Special, UnionOf
 from nlpreg.common.params import Params
 from nlpreg.common.problems import Problem, found
 from nlpreg.common.special_keys import SPECIAL_KEYS, SPECIAL_SECTIONS
 from nlpreg.common.suggestions import did_you_mean
+from nlpreg.common.wording import expected
 
-__all__ = [
-    "LIST_TYPES",
-    "MAPPING_TYPES",
-    "SET_TYPES",
-    "AnnotationResolver",
-    "is_device",
-    "is_lazy_type",
-    "is_path",
-    "is_tensor",
-    "plain",
-    "unwrapped",
-]
-
-LIST_TYPES: dict[Any, Callable[..., Any]] = dict.fromkeys(
-    (list, Sequence, MutableSequence, Iterable, Collection), list
-)
-SET_TYPES: dict[Any, Callable[..., Any]] = {set: set, frozenset: frozenset, Set: set}
-MAPPING_TYPES = (dict, Mapping, MutableMapping)
+__all__ = ["AnnotationResolver", "plain"]
 
 
 class AnnotationResolver:
@@ -194,8 +178,9 @@ class AnnotationResolver:
         if len(inside) == 1:  # one member has the right shape, so its problems are the user's
             self.problems.extend(inside[0])
         else:
-            reasons = "; ".join(str(problem.message) for problems in attempts for problem in problems[:1])
-            self.report(path, f"expected {type_name(annotation)}, found {found(value)}: {reasons}")
+            self.report(
+                path, f"expected {expected(annotation)}, found {found(value)}{_reasons(attempts, path)}"
+            )
         return Literal(value)
 
     def _container(
@@ -210,9 +195,12 @@ class AnnotationResolver:
             }
             return Container(dict, items)
         if isinstance(value, (str, Mapping)) or not isinstance(value, Iterable):
-            self.report(
-                path, f"expected a list ({type_name(annotation)}), found {found(value)}", is_type=True
+            hint = (
+                ""
+                if isinstance(value, Mapping)
+                else f"; for a list of one, write [{found(value, kind=False)}]"
             )
+            self.report(path, f"expected {expected(annotation)}, found {found(value)}{hint}", is_type=True)
             return Literal(value)
         values = list(value)
         if origin is not tuple or (len(arguments) == 2 and arguments[1] is ...):
@@ -225,7 +213,7 @@ class AnnotationResolver:
             if len(types) != len(values):
                 self.report(
                     path,
-                    f"expected {len(types)} items ({type_name(annotation)}), found {len(values)}: {found(values)}",
+                    f"expected {expected(annotation)}, found {len(values)} items: {found(values)}",
                     is_type=True,
                 )
                 return Literal(value)
@@ -242,6 +230,17 @@ _SCALARS: dict[Any, tuple[type, ...]] = {bool: (bool,), int: (int,), float: (int
 _SCALAR_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a string"}
 
 
+def _reasons(attempts: list[list[Problem]], path: str) -> str:
+    """Why a value fits no member of a union, as far as the list of members does not say it."""
+    if all(problem.path == path for problems in attempts for problem in problems):
+        hints = [problem.message.partition("; ")[2] for problems in attempts for problem in problems]
+        return "".join(f"; {hint}" for hint in dict.fromkeys(hints) if hint)
+    firsts = [problems[0] for problems in attempts]
+    return "; it does not fit because of " + ", or ".join(
+        f"{first.path}: {first.message}" if first.path != path else first.message for first in firsts
+    )
+
+
 def _number_in_string(annotation: Any, value: Any) -> str:
     """A hint for the commonest slip: a number, or a truth value, in quotes."""
     if not isinstance(value, str) or annotation is str:
@@ -253,47 +252,6 @@ def _number_in_string(annotation: Any, value: Any) -> str:
     except ValueError:
         return ""
     return f"; write {value} without quotes (std.parseJson turns an environment variable into a number)"
-
-
-def unwrapped(annotation: Any) -> Any:
-    """The annotation inside `Annotated` and `NewType`; a type variable's bound."""
-    while True:
-        if typing.get_origin(annotation) is typing.Annotated:
-            annotation = typing.get_args(annotation)[0]
-        elif hasattr(annotation, "__supertype__"):
-            annotation = annotation.__supertype__
-        elif isinstance(annotation, typing.TypeVar):
-            annotation = annotation.__bound__ or Any
-        else:
-            return annotation
-
-
-def is_lazy_type(annotation: Any) -> bool:
-    """Whether this is `Lazy` or `Lazy[...]`; known by its name, since `Lazy` is built on what is here."""
-    return getattr(typing.get_origin(annotation) or annotation, "__name__", "") == "Lazy"
-
-
-def is_tensor(annotation: Any) -> bool:
-    """Tensors cannot stand in a config; torch is not imported to ask."""
-    return (
-        isinstance(annotation, type)
-        and annotation.__module__.split(".")[0] == "torch"
-        and annotation.__name__ in ("Tensor", "Parameter")
-    )
-
-
-def is_device(annotation: Any) -> bool:
-    """Whether this is `torch.device`; torch is not imported to ask."""
-    return isinstance(annotation, type) and (annotation.__module__, annotation.__name__) == (
-        "torch",
-        "device",
-    )
-
-
-def is_path(annotation: Any) -> bool:
-    """Whether this is a class of paths, or `os.PathLike[...]`."""
-    annotation = typing.get_origin(annotation) or annotation
-    return isinstance(annotation, type) and (annotation is os.PathLike or issubclass(annotation, PurePath))
 
 
 def plain(value: Any) -> Any:

@@ -59,8 +59,13 @@ def problems_error(problems: Sequence[Problem]) -> ConfigurationProblems:
     return kind(problems)
 
 
-def found(value: Any) -> str:
-    """A config value as a message shows it: JSON, cut short, with its kind where that helps."""
+def found(value: Any, kind: bool = True) -> str:
+    """A config value as a message shows it: JSON, cut short, with its kind where that helps.
+
+    Args:
+        value: the value.
+        kind: whether to add what kind of value it is.
+    """
     try:
         text = json.dumps(value, ensure_ascii=False, default=str)
     except (TypeError, ValueError):
@@ -68,7 +73,7 @@ def found(value: Any) -> str:
     if len(text) > 60:
         text = text[:57] + "..."
     kinds = {str: "a string", dict: "an object", list: "a list", bool: "a boolean"}
-    kind = kinds.get(type(value))
-    if kind is None and isinstance(value, (int, float)):
-        kind = "a number"
-    return f"{text} ({kind})" if kind else text
+    name = kinds.get(type(value), "")
+    if not name and isinstance(value, (int, float)):
+        name = "a number"
+    return f"{text} ({name})" if kind and name else text

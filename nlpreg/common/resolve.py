@@ -13,11 +13,13 @@ from typing import Any
 from nlpreg.common.annotations import AnnotationResolver, plain
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.hints import Signature, signature_of, type_name, union_members
+from nlpreg.common.introspection import describe
 from nlpreg.common.nodes import Call, ForeignCall, LazyCall, Literal, Node, OpaqueCall, is_json
 from nlpreg.common.old_names import advice_on_key, advice_on_name
 from nlpreg.common.problems import Problem, found
 from nlpreg.common.registry import REGISTRY, find_registered, names_of
 from nlpreg.common.suggestions import did_you_mean, nearest
+from nlpreg.common.wording import expected, with_article
 
 __all__ = ["EXTRAS_OF", "KNOWN_EXTRAS", "Resolver", "is_registry_base", "make_lazy", "overrides_from_params"]
 
@@ -109,9 +111,7 @@ class Resolver(AnnotationResolver):
         if not isinstance(value, Mapping):
             if isinstance(value, cls):
                 return Literal(value)
-            self.report(
-                path, f"expected {type_name(cls)}: an object or a registered name, found {found(value)}"
-            )
+            self.report(path, f"expected {_object_of(cls)}, found {found(value)}")
             return Literal(value)
         if not entry and overrides_from_params(cls):
             return OpaqueCall(cls, value, path, accepts=_accepted_extras(cls))
@@ -147,7 +147,7 @@ class Resolver(AnnotationResolver):
         except ConfigurationError as error:
             advice = advice_on_name(base, name) if isinstance(name, str) else None
             if advice is not None:
-                self.report(type_path, f'"{name}" is a {base.__name__} of an earlier AllenNLP: {advice}')
+                self.report(type_path, f'"{name}" is a name of earlier versions of AllenNLP: {advice}')
             else:
                 self.report(type_path, str(error))
             return Literal(config)
@@ -212,10 +212,8 @@ class Resolver(AnnotationResolver):
         if not self.lenient:
             for name in missing:
                 path = f"{node.path}.{name}" if node.path else name
-                expected = type_name(signature.parameters[name].annotation)
-                self.report(
-                    path, f'key "{name}" is required by {_name(node.cls)}, but missing; expected {expected}'
-                )
+                meaning = _meaning(node, signature.parameters[name])
+                self.report(path, f'key "{name}" is required by {_name(node.cls)}, but missing{meaning}')
 
     def _default_section(self, parameter: inspect.Parameter, path: str, owner: Any) -> Node | None:
         """The section that would build what a default `Lazy(...)` builds; None where there is none."""
@@ -241,8 +239,9 @@ class Resolver(AnnotationResolver):
             path = f"{node.path}.{key}" if node.path else key
             advice = advice_on_key(node.cls, key)
             if advice is not None:
+                missing[:] = [name for name in missing if f'"{name}"' not in advice]
                 self.report(
-                    path, f"unknown key, of an earlier AllenNLP: {advice} (nlpreg migrate rewrites such keys)"
+                    path, f"a key of earlier versions of AllenNLP: {advice} (nlpreg migrate rewrites it)"
                 )
                 continue
             meant = nearest(key, free)
@@ -260,9 +259,7 @@ class Resolver(AnnotationResolver):
         if isinstance(value, str):
             value = {"type": value}
         if not isinstance(value, Mapping):
-            self.report(
-                path, f"expected {type_name(cls)}: an object or a registered name, found {found(value)}"
-            )
+            self.report(path, f"expected {_object_of(cls)}, found {found(value)}")
             return Literal(value)
         node = LazyCall(cls, value, path, make_lazy)
         if hasattr(cls, "from_params"):
@@ -304,6 +301,22 @@ def _accepted_extras(cls: Any) -> frozenset[str] | None:
 def is_registry_base(cls: Any) -> bool:
     """Whether a class is derived from `Registrable` itself."""
     return any(base.__name__ == "Registrable" for base in getattr(cls, "__bases__", ()))
+
+
+def _object_of(cls: Any) -> str:
+    """What a config gives for a class."""
+    text = f"{with_article(type_name(cls))}: an object"
+    return f"{text}, or a registered name" if REGISTRY.get(cls) else text
+
+
+def _meaning(node: Call, parameter: inspect.Parameter) -> str:
+    """What a missing argument has to be, and what it is for."""
+    constructor = node.constructor if node.constructor is not node.cls else None
+    arguments = describe(node.cls, constructor).arguments
+    doc = next((argument.doc for argument in arguments if argument.name == parameter.name), "").rstrip(".")
+    words = expected(parameter.annotation)
+    text = ": ".join(part for part in (words, doc) if part)
+    return f"; expected {text}" if text else ""
 
 
 def _name(cls: Any) -> str:

@@ -11,7 +11,7 @@ import typing
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from nlpreg.common.annotations import (
+from nlpreg.common.annotation_kinds import (
     LIST_TYPES,
     MAPPING_TYPES,
     SET_TYPES,

@@ -84,18 +84,18 @@ EXPECTED = {
         "lib.libsonnet:5",
         "encoder takes vectors of 6, but embedding gives 5; set embedding_dim to 5",
     ),
-    "model.encoder.depht": ("c.jsonnet:21", 'did you mean "depth"'),
-    "model.label_encoding": ("c.jsonnet:22", "expected one of 'BIO', 'IOB1', 'BIOUL', 'BMES'"),
-    "model.initializer.regexes.0.1.type": ("c.jsonnet:23", 'did you mean "xavier_uniform"'),
-    "model.dropout": ("c.jsonnet:25", "the key stands twice in one object, first in line 24"),
-    "data_loader.batch_sampler.batch_size": ("c.jsonnet:27", 'key "batch_size" is required'),
+    "model.encoder.depht": ("c.jsonnet:22", 'did you mean "depth"'),
+    "model.label_encoding": ("c.jsonnet:23", "expected one of 'BIO', 'IOB1', 'BIOUL', 'BMES'"),
+    "model.initializer.regexes.0.1.type": ("c.jsonnet:24", 'did you mean "xavier_uniform"'),
+    "model.dropout": ("c.jsonnet:26", "the key stands twice in one object, first in line 25"),
+    "data_loader.batch_sampler.batch_size": ("c.jsonnet:28", 'key "batch_size" is required'),
     "trainer.optimizer.betas": (
-        "c.jsonnet:31",
+        "c.jsonnet:32",
         "expected a list of 2 items (a number, a number), found 1 items",
     ),
-    "trainer.optimizer.parameter_groups.1": ("c.jsonnet:32", "expected a list of 2 items"),
-    "trainer.callbacks.0.summary_intervall": ("c.jsonnet:34", 'did you mean "summary_interval"'),
-    "trainer.patience": ("c.jsonnet:35", "expected a whole number, found 2.5"),
+    "trainer.optimizer.parameter_groups.1": ("c.jsonnet:33", "expected a list of 2 items"),
+    "trainer.callbacks.0.summary_intervall": ("c.jsonnet:35", 'did you mean "summary_interval"'),
+    "trainer.patience": ("c.jsonnet:36", "expected a whole number, found 2.5"),
 }
 
 
