@@ -1,8 +1,7 @@
 """Vectors of words from their characters."""
 
 from collections.abc import Iterator
-from typing import Any
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -49,7 +48,8 @@ class TokenCharactersEncoder(TokenEmbedder):
 
     def get_output_dim(self) -> int:
         """Width of the vector of each token."""
-        return int(self._encoder._module.get_output_dim())
+        encoder: Any = self._encoder._module
+        return int(encoder.get_output_dim())
 
     def forward(self, token_characters: Tensor) -> Tensor:
         """Encode each word of a batch."""
