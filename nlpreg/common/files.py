@@ -31,7 +31,11 @@ def atomic_write(
         raise ValueError(f"atomic_write: expected mode 'w' or 'wb', got {mode!r}")
     if mode == "w":
         encoding = encoding or "utf-8"
-    path = os.path.abspath(path)
+    if os.path.exists(path) and not os.path.isfile(path):  # a device or a pipe, such as /dev/stdout
+        with open(path, mode, encoding=encoding, newline=newline) as file:
+            yield file
+        return
+    path = os.path.realpath(path)  # a link goes on pointing to the file
     descriptor, temporary = tempfile.mkstemp(
         dir=os.path.dirname(path), prefix=f".{os.path.basename(path)}.", suffix=".tmp"
     )

@@ -33,3 +33,19 @@ def test_wrong_use(tmp_path: Path) -> None:
         pass
     with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "missing" / "a"):
         pass
+
+
+def test_devices_are_written_in_place_and_links_go_on_pointing(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with atomic_write(pipe) as file:
+        file.write(b"through")
+    assert os.read(reader, 100) == b"through"
+    os.close(reader)
+    assert not pipe.is_file() and [path.name for path in tmp_path.iterdir()] == ["pipe"]
+    (tmp_path / "target").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("target")
+    with atomic_write(tmp_path / "link") as file:
+        file.write(b"new")
+    assert (tmp_path / "target").read_bytes() == b"new" and (tmp_path / "link").is_symlink()
