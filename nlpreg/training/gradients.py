@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor
 
 
 def gradients_of(parameters: Iterable[nn.Parameter]) -> list[Tensor]:
@@ -30,7 +29,9 @@ def _dense_parts(parameters: Iterable[nn.Parameter]) -> list[Tensor]:
 
 def local_part(tensor: Tensor) -> Tensor:
     """The tensor itself; of one that is spread over processes, the part that is here, which shares its memory."""
-    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+    # asked by name, because the class of such tensors takes long to import
+    to_local: Callable[[], Tensor] | None = getattr(tensor, "to_local", None)
+    return tensor if to_local is None else to_local()
 
 
 @torch.no_grad()
@@ -48,10 +49,12 @@ def clip_gradient_norm(parameters: Iterable[nn.Parameter], max_norm: float) -> T
     """
     parts = _dense_parts(parameters)
     norm = _total_norm(parts)
-    factor = (max_norm / (norm + 1e-6)).clamp(max=1.0)
-    # asking whether the factor is 1 would wait for a GPU; on a CPU it saves a pass over the gradients
-    if norm.device.type != "cpu" or factor != 1.0:
-        scale_all(parts, factor)
+    if norm.device.type == "cpu":
+        factor = max_norm / (float(norm) + 1e-6)
+        if not factor >= 1.0:  # nor is NaN
+            torch._foreach_mul_(parts, factor)
+    else:  # asking whether gradients are small enough would wait for the device
+        scale_all(parts, (max_norm / (norm + 1e-6)).clamp(max=1.0))
     return norm
 
 

@@ -7,6 +7,7 @@ from os import PathLike
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 from nlpreg.nn.module import Module
@@ -61,6 +62,13 @@ class TorchFsdpWrappedModel(DdpWrappedModel):
         from torch.distributed.checkpoint.state_dict import StateDictOptions, set_optimizer_state_dict
 
         options = StateDictOptions(full_state_dict=True, broadcast_from_rank0=True)
+        # plain gradient descent keeps no tensors, and without any torch does not find out the device
+        groups = [None if state_dict.get("state") else state_dict.get("param_groups")]
+        dist.broadcast_object_list(groups, src=0)
+        if groups[0] is not None:
+            for group, saved in zip(optimizer.param_groups, groups[0], strict=True):
+                group.update({name: value for name, value in saved.items() if name != "params"})
+            return
         set_optimizer_state_dict(self.model, optimizer, state_dict, options=options)
 
     @staticmethod

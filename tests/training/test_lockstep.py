@@ -1,0 +1,131 @@
+"""Two processes that train together, over gloo on the CPU."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from nlpreg.training.lockstep import Alone, make_lockstep
+
+JOB = Path(__file__).with_name("distributed_job.py")
+
+ACCUMULATION = {
+    "num_gradient_accumulation_steps": 4,
+    "grad_norm": 0.5,
+    "validate_every_num_batches": 2,
+    "num_epochs": 1,
+}
+# the callback stays in the run that goes on, where its moment has passed
+ASKING = {"callbacks": [{"type": "ask_to_end", "rank": 1, "after": 8}]}
+
+
+def interrupted(accelerator):
+    orders = {"dropout": 0.3, "accelerator": accelerator}
+    return {
+        f"{accelerator} whole": {"folder": f"{accelerator}_whole", **orders},
+        f"{accelerator} ended": {"folder": f"{accelerator}_parts", "trainer": ASKING, **orders},
+        f"{accelerator} resumed": {"folder": f"{accelerator}_parts", "trainer": ASKING, **orders},
+    }
+
+
+ORDERS = {
+    "plain": {"folder": "plain"},
+    "accumulation": {"folder": "accumulation", "trainer": ACCUMULATION},
+    "sharded": {"folder": "sharded", "accelerator": "fsdp2", "trainer": {"grad_norm": 0.5}},
+    "uneven": {"folder": "uneven", "uneven": True},
+    **interrupted("torch"),
+    **interrupted("fsdp2"),
+}
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    """The folder of all runs of two processes, and for each run what each process reports."""
+    folder = tmp_path_factory.mktemp("two")
+    (folder / "orders.json").write_text(json.dumps(ORDERS))
+    processes = [
+        subprocess.Popen(
+            [sys.executable, str(JOB), str(rank), "2", str(folder)], stderr=subprocess.PIPE, text=True
+        )
+        for rank in range(2)
+    ]
+    try:
+        errors = [process.communicate(timeout=300)[1] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    assert [process.returncode for process in processes] == [0, 0], "\n".join(errors)
+    results = [json.loads((folder / f"result_{rank}.json").read_text()) for rank in range(2)]
+    return folder, {name: [result[name] for result in results] for name in ORDERS}
+
+
+@pytest.fixture
+def alone(tmp_path):
+    """Runs the same in this process; returns what it reports."""
+    spec = importlib.util.spec_from_file_location("distributed_job", JOB)
+    job = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(job)
+    return lambda name: job.run(ORDERS[name], 0, 1, tmp_path)
+
+
+def repeatable(metrics):
+    return {n: v for n, v in metrics.items() if n != "training_duration" and "memory" not in n}
+
+
+def flat(weights):
+    return torch.cat([torch.tensor(weights[name]).reshape(-1) for name in sorted(weights)]).tolist()
+
+
+def test_alone():
+    lockstep = make_lockstep(False)
+    assert isinstance(lockstep, Alone)
+    assert lockstep.agree(3, True) == (3, True)
+    assert lockstep.gather({"a": 1}) == [{"a": 1}]
+    assert lockstep.rank_and_size() == (0, 1)
+    lockstep.barrier()
+
+
+@pytest.mark.parametrize("name", ["plain", "accumulation", "sharded"])
+def test_two_processes_do_what_one_does_with_the_double_batch(two, alone, tmp_path, name):
+    folder, results = two
+    one = alone(name)
+    for result in results[name]:
+        assert repeatable(result["metrics"]) == pytest.approx(repeatable(one["metrics"]), rel=1e-5)
+    assert flat(results[name][0]["weights"]) == pytest.approx(flat(one["weights"]), rel=1e-5)
+    written = {path.name for path in (folder / ORDERS[name]["folder"]).iterdir()}
+    expected = {path.name for path in (tmp_path / ORDERS[name]["folder"]).iterdir()}
+    if name == "sharded":
+        assert expected - {"best.th"} <= {file.replace("_w0", "") for file in written}
+        assert "best.th" in written
+    else:
+        assert written == expected
+        assert results[name][0]["weights"] == results[name][1]["weights"]
+
+
+def test_processes_with_unequal_data_end_an_epoch_together(two):
+    folder, results = two
+    # three updates an epoch, as many as the shorter share has; the next epoch starts at its start
+    for result in results["uneven"]:
+        for epoch in range(2):
+            assert [index for e, index in result["given"] if e == epoch][:3] == [0, 1, 2]
+    assert results["uneven"][0]["weights"] == results["uneven"][1]["weights"]
+    # everything is validated, by whoever has it
+    assert [len(result["validated"]) for result in results["uneven"]] == [4, 6]
+    metrics = [repeatable(result["metrics"]) for result in results["uneven"]]
+    assert metrics[0] == metrics[1]
+    assert "another process has run out of training data" in (folder / "log_0.txt").read_text()
+
+
+@pytest.mark.parametrize("accelerator", ["torch", "fsdp2"])
+def test_when_one_is_asked_to_end_all_do_and_go_on_later(two, accelerator):
+    _, results = two
+    for ended in results[f"{accelerator} ended"]:
+        assert "after 2 updates of epoch 1; a checkpoint was saved" in ended["ended"]
+    for result, whole in zip(results[f"{accelerator} resumed"], results[f"{accelerator} whole"], strict=True):
+        assert result["weights"] == whole["weights"]
+        assert repeatable(result["metrics"]) == repeatable(whole["metrics"])
+        assert result["given"] == [[1, index] for index in range(2, 6)]
