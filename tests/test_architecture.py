@@ -134,7 +134,13 @@ def test_errors_are_expected_by_their_message() -> None:
                 isinstance(node, ast.Call)
                 and ast.unparse(node.func) == "pytest.raises"
                 and not any(keyword.arg == "match" for keyword in node.keywords)
-                and not {"KeyError", "SystemExit", "KeyboardInterrupt", "FileNotFoundError"}
+                and not {
+                    "KeyError",
+                    "SystemExit",
+                    "KeyboardInterrupt",
+                    "FileNotFoundError",
+                    "SigTermReceived",
+                }
                 & {ast.unparse(argument) for argument in node.args}
             ):
                 bare.append(f"{path.relative_to(ROOT)}:{node.lineno}")

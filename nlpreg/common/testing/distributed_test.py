@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
+from torch.multiprocessing.spawn import start_processes
 
 from nlpreg.common.checks import check_for_gpu
 from nlpreg.common.util import find_open_port
@@ -75,7 +75,7 @@ def run_distributed_test(
     devices = [-1, -1] if device_ids is None else device_ids
     check_for_gpu(devices)
     start_method = kwargs.pop("start_method", "spawn" if any(device >= 0 for device in devices) else "fork")
-    mp.start_processes(
+    start_processes(  # type: ignore[no-untyped-call]
         init_process,
         args=(len(devices), devices, func, args, kwargs, "127.0.0.1", find_open_port()),
         nprocs=len(devices),

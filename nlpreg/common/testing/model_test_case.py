@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from numpy.testing import assert_allclose
@@ -168,7 +168,7 @@ class ModelTestCase(NlpregTestCase):
             one.eval()
             for module in one.modules():
                 if getattr(module, "stateful", False):
-                    module.reset_states()
+                    cast("Any", module).reset_states()
         predictions, loaded_predictions = model(**model_batch), loaded(**loaded_batch)
         loss = loaded_predictions.get(which_loss)
         assert loss is not None, f"the model gives no {which_loss}"
