@@ -91,7 +91,8 @@ def describe(error: BaseException) -> tuple[str, int]:
     place = getattr(error, "config_path", "")
     if isinstance(error, ConfigurationError):
         text = str(error)
-        return (text if not place or place in text else f"{place}: {text}"), USER_MISTAKE
+        is_about_data = place.endswith("data_loader")  # its reader's messages name file and line
+        return (text if not place or is_about_data or place in text else f"{place}: {text}"), USER_MISTAKE
     if isinstance(error, PATH_ERRORS):
         return _path_message(error), USER_MISTAKE
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):

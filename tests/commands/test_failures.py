@@ -45,6 +45,7 @@ CASES = [
         2,
     ),
     (with_attributes(ConfigurationError("a.b: bad"), config_path="a.b"), "a.b: bad", 2),
+    (with_attributes(ConfigurationError("x.txt, line 1"), config_path="data_loader"), "x.txt, line 1", 2),
     (
         with_attributes(ValueError("batch_size: 0"), config_path="data_loader"),
         "data_loader: batch_size: 0",

@@ -93,7 +93,7 @@ def test_a_request_to_end_is_passed_on(tmp_path: Path) -> None:
     install_sigterm_handler()
     try:
         threading.Thread(target=ask_to_end).start()
-        with pytest.raises(SigTermReceived) as error:
+        with pytest.raises(SigTermReceived, match="asked to end by SIGTERM") as error:
             run_all(checkpoint_on_request, two(tmp_path))
     finally:
         signal.signal(signal.SIGTERM, earlier)
