@@ -12,6 +12,7 @@ from torch.nn import functional
 from nlpreg.modules.layer_norm import LayerNorm
 from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import Seq2SeqEncoder
 from nlpreg.modules.util import replicate_layers
+from nlpreg.nn.dropout import Dropout
 
 __all__ = [
     "BidirectionalLanguageModelTransformer",
@@ -25,7 +26,35 @@ __all__ = [
     "subsequent_mask",
 ]
 
-# B rows, T steps, D width of the vectors, F width inside the feed-forward parts
+# B rows, T steps, N words of all rows, D width of the vectors, F width inside the feed-forward parts
+
+
+class Words:
+    """Where the words of a padded batch lie, so that layers need not compute anything at padding.
+
+    On a GPU, where finding that out would make the host wait, and under `torch.compile`, padding counts as words.
+
+    Args:
+        mask: (B, T) bool, true for words.
+    """
+
+    def __init__(self, mask: Tensor) -> None:
+        self._shape = mask.shape
+        self._places: Tensor | None = None
+        if not mask.is_cuda and not torch.compiler.is_compiling() and not mask.all():
+            self._places = mask.flatten().nonzero().squeeze(1)  # (N,)
+
+    def take(self, padded: Tensor) -> Tensor:
+        """(B, T, D) -> (N, D)."""
+        flat = padded.flatten(0, 1)
+        return flat if self._places is None else flat.index_select(0, self._places)
+
+    def put(self, words: Tensor) -> Tensor:
+        """(N, D) -> (B, T, D), zeros at padding."""
+        if self._places is not None:
+            num_places = self._shape[0] * self._shape[1]
+            words = words.new_zeros(num_places, words.size(1)).index_copy(0, self._places, words)
+        return words.view(*self._shape, words.size(1))
 
 
 @Seq2SeqEncoder.register("bidirectional_language_model_transformer")
@@ -63,7 +92,7 @@ class BidirectionalLanguageModelTransformer(Seq2SeqEncoder):
         self.num_layers = num_layers
         self.input_dim = input_dim
         self.output_dim = 2 * input_dim
-        self._dropout = nn.Dropout(input_dropout) if input_dropout else None
+        self._dropout = Dropout(input_dropout) if input_dropout else None
         self._position = PositionalEncoding(input_dim)
         self._forward_transformer, self._backward_transformer = (
             make_model(
@@ -102,18 +131,19 @@ class BidirectionalLanguageModelTransformer(Seq2SeqEncoder):
 
     def forward(self, token_embeddings: Tensor, mask: Tensor) -> Tensor | list[Tensor]:
         """Encode a batch."""
-        inputs = self._position(token_embeddings)
+        words = Words(mask)
+        inputs = words.take(self._position(token_embeddings))
         if self._dropout is not None:
             inputs = self._dropout(inputs)
         # Padding comes last, so the forward direction needs no mask but "not later". Every position may see itself:
         # one that sees nothing would make NaN.
         _, allowed = self.get_attention_masks(mask)
         allowed = allowed | torch.eye(mask.size(1), dtype=torch.bool, device=mask.device)
-        ahead = self._forward_transformer(inputs, None)
-        back = self._backward_transformer(inputs, allowed)
+        ahead = self._forward_transformer(inputs, words, None)
+        back = self._backward_transformer(inputs, words, allowed)
         if self._return_all_layers:
-            return [torch.cat(pair, dim=-1) for pair in zip(ahead, back, strict=True)]
-        return torch.cat([ahead, back], dim=-1)
+            return [words.put(torch.cat(pair, dim=-1)) for pair in zip(ahead, back, strict=True)]
+        return words.put(torch.cat([ahead, back], dim=-1))
 
 
 class PositionalEncoding(nn.Module):
@@ -160,14 +190,14 @@ class PositionwiseFeedForward(nn.Module):
         dropout: chance, from 0 to 1, that a value between the layers is zeroed.
 
     Shape:
-        (B, T, D) -> (B, T, D).
+        (N, D) -> (N, D).
     """
 
     def __init__(self, input_dim: int, ff_dim: int, dropout: float = 0.1) -> None:
         super().__init__()
         self.w_1 = nn.Linear(input_dim, ff_dim)
         self.w_2 = nn.Linear(ff_dim, input_dim)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the layers."""
@@ -184,8 +214,8 @@ class MultiHeadedAttention(nn.Module):
         dropout: chance, from 0 to 1, that a weight of the attention is zeroed.
 
     Shape:
-        x (B, T, D); allowed (B, T, T) bool, true where a row may attend to a column, or None to attend to a position
-        itself and those before it -> (B, T, D).
+        x (N, D); allowed (B, T, T) bool, true where a row may attend to a column, or None to attend to a position
+        itself and those before it -> (N, D).
     """
 
     def __init__(self, num_heads: int, input_dim: int, dropout: float = 0.1) -> None:
@@ -196,11 +226,9 @@ class MultiHeadedAttention(nn.Module):
         # Of the queries, keys, values and outputs.
         self.linears = replicate_layers(nn.Linear(input_dim, input_dim), 4)
 
-    def forward(self, x: Tensor, allowed: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, words: Words, allowed: Tensor | None) -> Tensor:
         """Attend."""
-        query, key, value = (
-            self.linears[i](x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for i in range(3)
-        )  # (B, heads, T, D / heads) each
+        query, key, value = (self._heads(words.put(self.linears[i](x))) for i in range(3))
         attended = functional.scaled_dot_product_attention(
             query,
             key,
@@ -209,8 +237,12 @@ class MultiHeadedAttention(nn.Module):
             dropout_p=self.dropout if self.training else 0.0,
             is_causal=allowed is None,
         )
-        output: Tensor = self.linears[3](attended.transpose(1, 2).flatten(2))
+        output: Tensor = self.linears[3](words.take(attended.transpose(1, 2).flatten(2)))
         return output
+
+    def _heads(self, x: Tensor) -> Tensor:
+        """(B, T, D) -> (B, heads, T, D / heads)."""
+        return x.view(x.size(0), x.size(1), self.num_heads, -1).transpose(1, 2)
 
 
 class SublayerConnection(nn.Module):
@@ -224,7 +256,7 @@ class SublayerConnection(nn.Module):
     def __init__(self, size: int, dropout: float) -> None:
         super().__init__()
         self.norm = LayerNorm(size)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, sublayer: Callable[[Tensor], Tensor]) -> Tensor:
         """Apply the part `sublayer` of a layer."""
@@ -242,7 +274,7 @@ class EncoderLayer(nn.Module):
         dropout: chance, from 0 to 1, that a value of the output of either is zeroed.
 
     Shape:
-        x (B, T, D), allowed as in `MultiHeadedAttention` -> (B, T, D).
+        x (N, D), allowed as in `MultiHeadedAttention` -> (N, D).
     """
 
     def __init__(
@@ -257,10 +289,10 @@ class EncoderLayer(nn.Module):
         self.feed_forward = feed_forward
         self.sublayer = replicate_layers(SublayerConnection(size, dropout), 2)
 
-    def forward(self, x: Tensor, allowed: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, words: Words, allowed: Tensor | None) -> Tensor:
         """Apply the layer."""
         around_attention, around_feed_forward = self.sublayer
-        attended = around_attention(x, lambda normed: self.self_attn(normed, allowed))
+        attended = around_attention(x, lambda normed: self.self_attn(normed, words, allowed))
         output: Tensor = around_feed_forward(attended, self.feed_forward)
         return output
 
@@ -275,7 +307,7 @@ class TransformerEncoder(nn.Module):
         return_all_layers: whether to return a list of every layer's output, the last one alone normalised.
 
     Shape:
-        x (B, T, D), allowed as in `MultiHeadedAttention` -> (B, T, D), or a list of these.
+        x (N, D), allowed as in `MultiHeadedAttention` -> (N, D), or a list of these.
     """
 
     def __init__(
@@ -286,11 +318,11 @@ class TransformerEncoder(nn.Module):
         self.norm = LayerNorm(size)
         self.return_all_layers = return_all_layers
 
-    def forward(self, x: Tensor, allowed: Tensor | None) -> Tensor | list[Tensor]:
+    def forward(self, x: Tensor, words: Words, allowed: Tensor | None) -> Tensor | list[Tensor]:
         """Apply the layers."""
         outputs = []
         for layer in self.layers:
-            x = layer(x, allowed)
+            x = layer(x, words, allowed)
             outputs.append(x)
         last: Tensor = self.norm(x)
         return [*outputs[:-1], last] if self.return_all_layers else last
