@@ -16,7 +16,13 @@ import torch.distributed
 from nlpreg.commands import worker_processes
 from nlpreg.commands.console import prepare_run_logging, set_verbosity, verbosity
 from nlpreg.commands.distributed_config import DistributedConfig
-from nlpreg.commands.run_process import RunOptions, prepare_folder, run_process, take_command_keys
+from nlpreg.commands.run_process import (
+    RunOptions,
+    prepare_folder,
+    run_process,
+    take_command_keys,
+    trainer_section,
+)
 from nlpreg.commands.train_model import TrainModel
 from nlpreg.common import logging as common_logging
 from nlpreg.common.checks import ConfigurationError, check_for_gpu
@@ -134,7 +140,9 @@ def run_under_torchrun(
         resolved: the config with every default filled in, to be kept in the run's folder.
     """
     is_primary = place.local_rank == 0
-    if is_primary:  # before the processes know each other: the vocabulary is made from all data, not from a share of it
+    if (
+        is_primary
+    ):  # before the processes know each other: the vocabulary is made from all data, not from a share of it
         prepare_folder(params, options, resolved)
         prepare_run_logging(options.serialization_dir, place.rank, place.world_size)
     distributed = take_command_keys(params)
@@ -168,11 +176,7 @@ def _worker(
 
 
 def _run_place(params: Params, options: RunOptions, distributed: dict[str, Any], place: Place) -> TrainModel:
-    trainer = params.params.get("trainer")
-    if isinstance(trainer, str):
-        params.params["trainer"] = trainer = {"type": trainer}
-    if isinstance(trainer, dict):
-        trainer.update(cuda_device=place.device, world_size=place.world_size, distributed=True)
+    trainer_section(params).update(cuda_device=place.device, world_size=place.world_size, distributed=True)
     section = distributed.get("ddp_accelerator") or {}
     if isinstance(section, str):
         section = {"type": section}

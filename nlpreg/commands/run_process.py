@@ -24,7 +24,14 @@ from nlpreg.nn.parallel import DdpAccelerator
 from nlpreg.training.interruption import TrainingInterrupted
 from nlpreg.training.util import create_serialization_dir
 
-__all__ = ["RunOptions", "pack_and_report", "prepare_folder", "run_process", "take_command_keys"]
+__all__ = [
+    "RunOptions",
+    "pack_and_report",
+    "prepare_folder",
+    "run_process",
+    "take_command_keys",
+    "trainer_section",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +50,7 @@ class RunOptions:
         include_package: packages to import, so that what they register is known.
         include_in_archive: globs of more files for the archive.
         file_friendly_logging: whether progress is written as whole lines.
+        detect_anomaly: whether to stop at the operation that made a gradient NaN.
     """
 
     serialization_dir: str
@@ -52,6 +60,7 @@ class RunOptions:
     include_package: tuple[str, ...] = ()
     include_in_archive: tuple[str, ...] = ()
     file_friendly_logging: bool = False
+    detect_anomaly: bool = False
 
 
 def prepare_folder(params: Params, options: RunOptions, resolved: dict[str, Any] | None) -> None:
@@ -88,6 +97,15 @@ def take_command_keys(params: Params) -> Params | None:
     return distributed
 
 
+def trainer_section(params: Params) -> dict[str, Any]:
+    """The section `trainer` of a config, itself, to be changed."""
+    section = params.params.get("trainer")
+    if not isinstance(section, dict):  # a bare name, or nothing, which is an error for others to report
+        section = {"type": section} if isinstance(section, str) else {}
+        params.params["trainer"] = section
+    return section
+
+
 def run_process(
     params: Params, options: RunOptions, local_rank: int = 0, ddp_accelerator: DdpAccelerator | None = None
 ) -> TrainModel:
@@ -104,6 +122,8 @@ def run_process(
     """
     is_primary = local_rank == 0
     prepare_environment(params)
+    if options.detect_anomaly:  # not by an override: a run that failed can be gone on with in this way
+        trainer_section(params)["detect_anomaly"] = True
     train_loop = TrainModel.from_params(
         params=params,
         serialization_dir=options.serialization_dir,

@@ -72,6 +72,11 @@ class Train(Subcommand):
             action="store_true",
             help="read the data, build vocabulary and model, save the vocabulary, and stop before training",
         )
+        subparser.add_argument(
+            "--detect-anomaly",
+            action="store_true",
+            help="stop at the operation that made a gradient NaN, and show it; slow",
+        )
         add_file_friendly_option(subparser)
         subparser.set_defaults(func=_run)
         return subparser

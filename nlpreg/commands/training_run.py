@@ -45,6 +45,7 @@ def train_model_from_args(args: argparse.Namespace) -> None:
         dry_run=args.dry_run,
         file_friendly_logging=args.file_friendly_logging,
         return_model=False,
+        detect_anomaly=getattr(args, "detect_anomaly", False),
     )
 
 
@@ -59,6 +60,7 @@ def train_model_from_file(
     dry_run: bool = False,
     file_friendly_logging: bool = False,
     return_model: bool | None = None,
+    detect_anomaly: bool = False,
 ) -> Model | None:
     """Read a config and train; the other arguments, and what is returned, are those of `train_model`.
 
@@ -73,6 +75,7 @@ def train_model_from_file(
         dry_run: see `train_model`.
         file_friendly_logging: see `train_model`.
         return_model: see `train_model`.
+        detect_anomaly: see `train_model`.
 
     Raises:
         ConfigurationError: the config, or an override, is wrong.
@@ -85,6 +88,7 @@ def train_model_from_file(
         tuple(include_package or ()),
         (),
         file_friendly_logging,
+        detect_anomaly,
     )
     return _train(
         check_file(parameter_filename, overrides),
@@ -105,6 +109,7 @@ def train_model(
     dry_run: bool = False,
     file_friendly_logging: bool = False,
     return_model: bool | None = None,
+    detect_anomaly: bool = False,
 ) -> Model | None:
     """Train the model of a config, and pack it.
 
@@ -118,6 +123,7 @@ def train_model(
         dry_run: stop before training.
         file_friendly_logging: write progress as whole lines.
         return_model: whether to return the trained model; by default if it was trained in this process.
+        detect_anomaly: stop at the operation that made a gradient NaN.
 
     Returns:
         The model with its best weights, or None.
@@ -133,6 +139,7 @@ def train_model(
         tuple(include_package or ()),
         (),
         file_friendly_logging,
+        detect_anomaly,
     )
     return _train(check_config(plain(params)), "the config", options, node_rank, return_model)
 

@@ -310,3 +310,18 @@ def test_no_test_data(tagger: Config, tmp_path: Path) -> None:
     params = Params(changed(tagger, datasets_for_vocab_creation=["test"]))
     with pytest.raises(ConfigurationError, match="'test' is no data set of this config; there are 'train'"):
         TrainModel.from_params(params, serialization_dir=str(tmp_path), local_rank=0)
+
+
+def test_anomalies_are_looked_for_on_request(tagger: Config, train: Any) -> None:
+    found = []
+
+    class Looking(TrainModel):
+        def run(self) -> dict[str, Any]:
+            found.append(self.trainer._detect_anomaly)  # type: ignore[attr-defined]
+            return super().run()
+
+    TrainModel.register("looking", constructor="from_partial_objects")(Looking)
+    folder = train(changed(tagger, type="looking"), "--detect-anomaly")
+    train(changed(tagger, type="looking"), "-r")
+    assert found == [True, False]
+    assert "detect_anomaly" not in (folder / "config.json").read_text()
