@@ -58,4 +58,5 @@ def prefetched(items: Iterator[T], depth: int) -> Iterator[T]:
             yield item
     finally:
         is_over.set()
-        thread.join()
+        if threading.current_thread() is not thread:  # the collector of garbage may end this from anywhere
+            thread.join()
