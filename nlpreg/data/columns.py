@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -24,11 +25,13 @@ class WordColumn:
     __slots__ = ("lengths", "numbers", "words")
 
     def __init__(self, texts: Sequence[Sequence[str]]) -> None:
-        flat = list(itertools.chain.from_iterable(texts))
-        number_of = {word: number for number, word in enumerate(dict.fromkeys(flat))}
-        self.words = list(number_of)
-        self.numbers = np.fromiter(map(number_of.__getitem__, flat), np.int32, len(flat))
         self.lengths = lengths_of(texts)
+        # a word that is not there yet gets the number of those that are
+        number_of: defaultdict[str, int] = defaultdict()
+        number_of.default_factory = number_of.__len__
+        numbers = map(number_of.__getitem__, itertools.chain.from_iterable(texts))
+        self.numbers = np.fromiter(numbers, np.int32, int(self.lengths.sum()))
+        self.words = list(number_of)
 
 
 def lengths_of(rows: Sequence[Any]) -> NDArray[np.int64]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from nlpreg.common.memory import seldom_garbage_collection
 from nlpreg.common.util import lazy_groups_of
 from nlpreg.data.fields.field import Field
 from nlpreg.data.fields.many_fields import count_fields, index_fields, new_counter
@@ -22,7 +23,8 @@ def count_instances(instances: Iterable[Instance]) -> dict[str, dict[str, int]]:
     counter = new_counter()
     for group in lazy_groups_of(instances, _INSTANCES_AT_ONCE):
         if all(type(instance).count_vocab_items is Instance.count_vocab_items for instance in group):
-            count_fields([field for instance in group for field in instance.fields.values()], counter)
+            with seldom_garbage_collection():
+                count_fields([field for instance in group for field in instance.fields.values()], counter)
         else:
             for instance in group:
                 instance.count_vocab_items(counter)
@@ -39,6 +41,7 @@ def index_instances(instances: Sequence[Instance], vocab: Vocabulary) -> None:
         elif not instance.indexed:
             together.append(instance)
             fields.extend(instance.fields.values())
-    index_fields(fields, vocab)
+    with seldom_garbage_collection():
+        index_fields(fields, vocab)
     for instance in together:
         instance.indexed = True

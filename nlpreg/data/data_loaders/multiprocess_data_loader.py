@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -172,8 +172,8 @@ class MultiProcessDataLoader(ResumableDataLoader):
     def _batches_of_pass(self, data_pass: int, start: int) -> Iterator[TensorDict]:
         if self._instances is None:
             return self._streamed(data_pass, start)
-        instances = self._instances
-        batches = (self.collate_fn(pick(instances, indices)) for indices in self._indices(data_pass)[start:])
+        # no reference to this loader: the thread that may run this must not keep it alive
+        batches = _collated(self.collate_fn, self._instances, self._indices(data_pass)[start:])
         return prefetched(batches, _BATCHES_AHEAD) if self.num_workers > 0 else batches
 
     def _indices(self, data_pass: int) -> list[list[int]]:
@@ -228,3 +228,11 @@ class MultiProcessDataLoader(ResumableDataLoader):
         self._vocab = vocab
         if self._instances is not None:
             index_instances(self._instances, vocab)
+
+
+def _collated(
+    collate_fn: DataCollator, instances: Sequence[Instance], batches: Iterable[Sequence[int]]
+) -> Iterator[TensorDict]:
+    """The tensors of each batch."""
+    for indices in batches:
+        yield collate_fn(pick(instances, indices))

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.data.columns import lengths_of, pad_rows, split_rows
+from nlpreg.data.columns import WordColumn, pad_rows, split_rows
 from nlpreg.data.fields.field import Field, VocabCounter
 from nlpreg.data.fields.label_namespaces import check_label_namespace
 from nlpreg.data.fields.many_fields import add_counts
@@ -111,13 +111,9 @@ class SequenceLabelField(Field[torch.Tensor]):
         if fields[0]._skip_indexing:
             return
         labels: list[Any] = [field.labels for field in fields]
-        distinct = list(dict.fromkeys(itertools.chain.from_iterable(labels)))
-        id_of = dict(
-            zip(distinct, vocab.get_token_indices(distinct, fields[0]._label_namespace), strict=True)
-        )
-        lengths = lengths_of(labels)
-        ids = map(id_of.__getitem__, itertools.chain.from_iterable(labels))
-        rows = split_rows(np.fromiter(ids, np.int32, int(lengths.sum())), lengths)
+        column = WordColumn(labels)
+        ids = vocab.get_token_indices(column.words, fields[0]._label_namespace)
+        rows = split_rows(np.array(ids, np.int32)[column.numbers], column.lengths)
         for field, row in zip(fields, rows, strict=True):
             field._indexed_labels = row
 

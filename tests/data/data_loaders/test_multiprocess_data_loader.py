@@ -1,5 +1,6 @@
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterable
 from itertools import chain
 from typing import Any
@@ -284,6 +285,14 @@ def test_stopping_early_and_starting_again(make: Make, way: dict[str, Any]) -> N
     del batches
     assert numbers_of(loader)[0] == first
     assert len(numbers_of(loader)) == 8
+
+
+def test_a_loader_that_is_forgotten_in_the_middle_of_a_pass_leaves_no_thread(make: Make) -> None:
+    loader = make(batches_per_epoch=1, num_workers=1, batch_size=1)
+    list(loader)
+    assert any(thread.name == "nlpreg-prefetch" for thread in threading.enumerate())
+    del loader
+    assert not any(thread.name == "nlpreg-prefetch" for thread in threading.enumerate())
 
 
 class OldSampler:

@@ -47,3 +47,36 @@ def test_an_error_comes_after_the_items_before_it() -> None:
     with pytest.raises(ValueError, match="bad batch"):
         next(ahead)
     assert num_threads() == 0
+
+
+def test_an_iterator_that_is_forgotten_takes_its_thread_with_it() -> None:
+    ahead = prefetched(iter(range(100)), 2)
+    assert next(ahead) == 0
+    assert num_threads() == 1
+    del ahead
+    assert num_threads() == 0
+
+
+def test_an_iterator_may_be_closed_in_its_own_thread() -> None:
+    """As the garbage collector does when it happens to run there."""
+    found: dict[str, Iterator[int]] = {}
+    errors = []
+
+    def items() -> Iterator[int]:
+        yield 0
+        while "ahead" not in found:
+            time.sleep(0.001)
+        try:
+            found["ahead"].close()  # type: ignore[attr-defined]
+        except Exception as error:
+            errors.append(error)
+        yield 1
+
+    ahead = prefetched(items(), 2)
+    assert next(ahead) == 0
+    found["ahead"] = ahead
+    deadline = time.monotonic() + 5
+    while num_threads() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert num_threads() == 0
+    assert errors == []
