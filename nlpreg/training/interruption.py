@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 from nlpreg.common.signals import SigTermReceived
 
@@ -68,9 +68,11 @@ class InterruptionGuard:
         if self.requested is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.requested = number
-        # no logging here: the interrupted code may hold the lock of a log handler
+        if number == signal.SIGINT:
+            # written to the system's own standard error: the interrupted code may hold the lock of a log or a stream
+            os.write(2, b"\nending after this step; Ctrl-C again ends at once\n")
 
-    def raise_request(self, epoch: int, batches: int, is_saved: bool) -> None:
+    def raise_request(self, epoch: int, batches: int, is_saved: bool) -> NoReturn:
         """Raise what was asked for: `KeyboardInterrupt` for Ctrl-C, otherwise `TrainingInterrupted`."""
         error = TrainingInterrupted(epoch, batches, is_saved)
         if self.requested == signal.SIGINT:

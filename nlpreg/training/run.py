@@ -12,7 +12,7 @@ from nlpreg.common.reports import format_timedelta
 from nlpreg.training.best_weights import load_best_weights, save_best_weights, weights_are_best
 from nlpreg.training.checkpoint_files import remove_left_overs
 from nlpreg.training.random_state import set_random_state
-from nlpreg.training.run_events import forget_validation, log, stop_on_request, validate
+from nlpreg.training.run_events import log, validate
 from nlpreg.training.run_metrics import (
     memory_metrics,
     metrics_after_epoch,
@@ -22,7 +22,6 @@ from nlpreg.training.run_metrics import (
 from nlpreg.training.run_state import put_state_back
 from nlpreg.training.running_loss import RunningLoss
 from nlpreg.training.training_epoch import TrainingEpoch
-from nlpreg.training.validation import ValidationInterrupted
 
 if TYPE_CHECKING:
     from nlpreg.training.gradient_descent_trainer import GradientDescentTrainer
@@ -81,9 +80,7 @@ def _run_epoch(trainer: GradientDescentTrainer, epoch: int) -> None:
     """Updates, validation, metrics, schedulers, callbacks, checkpoint, best weights."""
     logger.info("Epoch %d/%d", epoch, trainer._num_epochs - 1)
     started = time.monotonic()
-    if (
-        trainer._epoch_metrics is None
-    ):  # otherwise the run was interrupted in the validation after the updates
+    if trainer._epoch_metrics is None:  # otherwise it was interrupted in the validation after the updates
         memory = memory_metrics()
         trainer._epoch_metrics = {**TrainingEpoch(trainer).run(), **memory}
         trainer._lockstep.barrier()
@@ -133,10 +130,6 @@ def _validate_after_epoch(trainer: GradientDescentTrainer) -> float | None:
     if trainer._validation_data_loader is None or not trainer._should_validate_this_epoch:
         return None
     if trainer._last_validation != trainer._total_batches_completed:
-        try:
-            validate(trainer)
-        except ValidationInterrupted as interrupted:
-            forget_validation(trainer, interrupted)
-            stop_on_request(trainer)
+        validate(trainer)
         trainer._lockstep.barrier()
     return trainer._metric_tracker.combined_score(trainer._validation_metrics)

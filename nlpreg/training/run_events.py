@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import copy
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NoReturn, cast
 
 from torch import nn
 
 from nlpreg.training.metrics.ranks import local_metrics
+from nlpreg.training.model_memory import ModelMemory
 from nlpreg.training.protocols import MetricValues
-from nlpreg.training.run_state import load_model_metrics_state, model_metrics_state
+from nlpreg.training.random_state import random_state, set_random_state
 from nlpreg.training.validation import Validation, ValidationInterrupted
 
 if TYPE_CHECKING:
@@ -28,21 +28,15 @@ def log(trainer: GradientDescentTrainer, event: str, metrics: MetricValues) -> N
 
 
 def validate(trainer: GradientDescentTrainer) -> bool:
-    """Validate, and let the metric tracker judge.
+    """Validate after an epoch, and let the metric tracker judge.
 
     Returns:
         Whether the present weights are the best so far.
 
     Raises:
-        ValidationInterrupted: the process was asked to end.
+        TrainingInterrupted, KeyboardInterrupt: the process was asked to end; a checkpoint was saved as of before.
     """
-    tracker = trainer._metric_tracker
-    trainer._validation_metrics = metrics = Validation(trainer).run()
-    tracker.add_metrics(metrics, epoch=trainer._epochs_completed)
-    if tracker.is_best_so_far():
-        tracker.best_epoch_metrics = dict(metrics)
-    trainer._last_validation = trainer._total_batches_completed
-    return tracker.is_best_so_far()
+    return _validate(trainer, ModelMemory.of(cast(nn.Module, trainer.model)))
 
 
 def validate_within_epoch(trainer: GradientDescentTrainer) -> bool:
@@ -50,6 +44,9 @@ def validate_within_epoch(trainer: GradientDescentTrainer) -> bool:
 
     Returns:
         Whether it was, and the present weights are the best so far.
+
+    Raises:
+        TrainingInterrupted, KeyboardInterrupt: the process was asked to end; a checkpoint was saved as of before.
     """
     every, total = trainer._validate_every_num_batches, trainer._total_batches_completed
     if every is None or trainer._validation_data_loader is None or not trainer._should_validate_this_epoch:
@@ -57,26 +54,32 @@ def validate_within_epoch(trainer: GradientDescentTrainer) -> bool:
     if total == 0 or total % every != 0 or trainer._last_validation == total:
         return False
     model = cast(nn.Module, trainer.model)
-    training_metrics = copy.deepcopy(model_metrics_state(model))
+    memory = ModelMemory.of(model)
     with local_metrics():
         trainer.model.get_metrics(reset=True)
-    try:
-        is_best = validate(trainer)
-    except ValidationInterrupted as interrupted:
-        forget_validation(trainer, interrupted)
-        load_model_metrics_state(model, training_metrics)
-        stop_on_request(trainer)
-    load_model_metrics_state(model, training_metrics)
+    is_best = _validate(trainer, memory)
+    memory.put_back(model)
     trainer._pytorch_model.train()
     log(trainer, "validation", {f"validation_{k}": v for k, v in trainer._validation_metrics.items()})
     return is_best
 
 
-def forget_validation(trainer: GradientDescentTrainer, interrupted: ValidationInterrupted) -> None:
-    """Undo what an interrupted validation has left in the model's metrics and the loader."""
-    trainer._validation_data.hold(interrupted.position)
-    with local_metrics():
-        trainer.model.get_metrics(reset=True)
+def _validate(trainer: GradientDescentTrainer, memory: ModelMemory) -> bool:
+    """Validate; when interrupted, go back to `memory` and save that."""
+    generators, position = random_state(), trainer._validation_data.position()
+    try:
+        trainer._validation_metrics = metrics = Validation(trainer).run()
+    except ValidationInterrupted:
+        memory.put_back(cast(nn.Module, trainer.model))
+        set_random_state(generators)
+        trainer._validation_data.hold(position)
+        stop_on_request(trainer)
+    tracker = trainer._metric_tracker
+    tracker.add_metrics(metrics, epoch=trainer._epochs_completed)
+    if tracker.is_best_so_far():
+        tracker.best_epoch_metrics = dict(metrics)
+    trainer._last_validation = trainer._total_batches_completed
+    return tracker.is_best_so_far()
 
 
 def save_checkpoint_if_due(trainer: GradientDescentTrainer) -> None:
@@ -87,7 +90,7 @@ def save_checkpoint_if_due(trainer: GradientDescentTrainer) -> None:
         )
 
 
-def stop_on_request(trainer: GradientDescentTrainer) -> None:
+def stop_on_request(trainer: GradientDescentTrainer) -> NoReturn:
     """Save a checkpoint and raise what the process was asked for.
 
     Raises:

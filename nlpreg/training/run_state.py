@@ -7,12 +7,12 @@ import os
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from nlpreg.training.gradients import local_part
-from nlpreg.training.metrics.state import load_metrics_state_dict, metrics_state_dict
+from nlpreg.training.model_memory import ModelMemory
 from nlpreg.training.plain_state import plain_state
-from nlpreg.training.protocols import CarriesState, Stateful
+from nlpreg.training.protocols import Stateful
 from nlpreg.training.random_state import random_state
 from nlpreg.training.running_loss import NonFiniteLossError, RunningLoss
 from nlpreg.training.trainer import TrainerCheckpoint
@@ -94,14 +94,12 @@ def _optional_parts(trainer: GradientDescentTrainer) -> dict[str, Stateful | Non
 
 def _own_state(trainer: GradientDescentTrainer) -> dict[str, Any]:
     """What each process has of its own."""
-    model = cast(nn.Module, trainer.model)
     return {
         "random": random_state(),
         "data": trainer._training_data.state_dict(),
         "validation_data": trainer._validation_data.state_dict(),
         "running_loss": trainer._running_loss.state_dict(),
-        "model_metrics": model_metrics_state(model),
-        "carried_states": _carried_states(model),
+        "model": ModelMemory.of(cast(nn.Module, trainer.model)).state_dict(),
     }
 
 
@@ -168,53 +166,8 @@ def _put_own_state_back(trainer: GradientDescentTrainer, parts: list[dict[str, A
     trainer._training_data.draw_again(trainer._epochs_completed, batches)
     if "running_loss" in own:
         trainer._running_loss.load_state_dict(own["running_loss"])
-    model = cast(nn.Module, trainer.model)
-    if "model_metrics" in own:
-        load_model_metrics_state(model, own["model_metrics"])
-    _load_carried_states(model, own.get("carried_states", {}))
-
-
-def model_metrics_state(model: nn.Module) -> dict[str, Any]:
-    """What the metrics of a model have gathered: by its own `metrics_state_dict`, or that of each `Metric` in it."""
-    own = getattr(model, "metrics_state_dict", None)
-    return metrics_state_dict(model) if own is None else own()
-
-
-def load_model_metrics_state(model: nn.Module, state: dict[str, Any]) -> None:
-    """Let the metrics of a model go on."""
-    own = getattr(model, "load_metrics_state_dict", None)
-    if own is None:
-        load_metrics_state_dict(model, state)
-    else:
-        own(state)
-
-
-def _carried_states(model: nn.Module) -> dict[str, Any]:
-    """The hidden states that modules carry over to the next batch, by path."""
-    states: dict[str, Any] = {}
-    for path, module in model.named_modules():
-        if isinstance(module, CarriesState):
-            states[path] = module.carried_state_dict()
-        elif _is_stateful_encoder(module):
-            states[path] = {"_states": module._states}
-    return states
-
-
-def _load_carried_states(model: nn.Module, states: dict[str, Any]) -> None:
-    modules = dict(model.named_modules())
-    for path, state in states.items():
-        module = modules[path]
-        if isinstance(module, CarriesState):
-            module.load_carried_state_dict(state)
-        elif state["_states"] is not None:
-            device = next((p.device for p in module.parameters()), torch.device("cpu"))
-            module._states = tuple(part.to(device) for part in state["_states"])
-
-
-def _is_stateful_encoder(module: nn.Module) -> bool:
-    """Whether this is an encoder in the style of `_EncoderBase`, which keeps a tuple of tensors in `_states`."""
-    states = vars(module).get("_states", 0)
-    return states is None or (isinstance(states, tuple) and all(isinstance(s, Tensor) for s in states))
+    if "model" in own:
+        ModelMemory(**own["model"]).put_back(cast(nn.Module, trainer.model))
 
 
 def check_finite(trainer: GradientDescentTrainer) -> None:

@@ -107,7 +107,7 @@ def check_options(
     Raises:
         ConfigurationError: one does.
     """
-    if patience is not None and (not isinstance(patience, int) or patience <= 0):
+    if patience is not None and (type(patience) is not int or patience <= 0):
         raise ConfigurationError(
             f"trainer.patience: expected a whole number above 0 or null, got {patience!r}; null never stops early"
         )

@@ -44,6 +44,7 @@ class TrainingEpoch:
         self._world_size = trainer._world_size if trainer._distributed else 1
         self._on_batch = _overriding(trainer._callbacks, "on_batch")
         self._on_backward = _overriding(trainer._callbacks, "on_backward")
+        self._keeps_outputs = any(callback.reads_batch_outputs for callback in self._on_batch)
 
     def run(self) -> dict[str, float]:
         """Train, and return the metrics of the epoch.
@@ -143,7 +144,7 @@ class TrainingEpoch:
                     was_called |= bool(callback.on_backward(trainer, outputs, was_called))
                 if not was_called:
                     trainer.backward(outputs)
-        return outputs
+        return outputs if self._keeps_outputs else {}
 
     def _gradients_synchronized(self, is_last: bool) -> AbstractContextManager[Any]:
         """Let the processes exchange gradients only once a step, after the last batch."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import distributed as dist
@@ -22,15 +22,7 @@ if TYPE_CHECKING:
 
 
 class ValidationInterrupted(Exception):
-    """The process was asked to end in the middle of a validation.
-
-    Args:
-        position: state of the validation data's loader at the start.
-    """
-
-    def __init__(self, position: dict[str, Any]) -> None:
-        super().__init__("interrupted in the middle of a validation")
-        self.position = position
+    """The process was asked to end in the middle of a validation."""
 
 
 class Validation:
@@ -80,7 +72,6 @@ class Validation:
     def _batches(self) -> Iterator[TensorDict]:
         trainer = self._trainer
         self._data.start_epoch()
-        at_start = self._data.position()
         batches = iter(self._data)
         in_step = trainer._distributed and self._has_to_keep_step()
         while True:
@@ -90,7 +81,7 @@ class Validation:
             if batch is None:
                 return
             if not trainer._distributed and trainer._interruption.requested is not None:
-                raise ValidationInterrupted(at_start)
+                raise ValidationInterrupted
             yield batch
 
     def _has_to_keep_step(self) -> bool:

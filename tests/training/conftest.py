@@ -85,8 +85,8 @@ class TinyModel(nn.Module):
         if self.training and self.fails_at == self.steps:
             raise RuntimeError("the power is gone")
         prediction = self.scale * self.linear(self.dropout(x)).squeeze(-1)
-        if self.is_noisy and self.training:
-            prediction = prediction + 0.01 * (random.random() + numpy.random.rand())
+        if self.is_noisy:
+            prediction = prediction + 0.01 * (random.random() + numpy.random.rand() + torch.rand(()))
             if self._states is not None:
                 prediction = prediction + 0.01 * self._states[0]
             self._states = (prediction.detach().mean(),)
@@ -142,7 +142,7 @@ def make_trainer(tmp_path: Path) -> Callable[..., GradientDescentTrainer]:
             Params({**defaults, **(config or {})}),
             model=model or TinyModel(),
             serialization_dir=str(tmp_path / folder),
-            data_loader=loader or TinyLoader(),
+            data_loader=TinyLoader() if loader is None else loader,
             validation_data_loader=TinyLoader(3, seed=5, is_fixed=True)
             if validation is True
             else validation or None,

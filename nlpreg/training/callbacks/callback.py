@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nlpreg.common import Registrable
 from nlpreg.training.protocols import GradientNorm, MetricValues, ModelOutputs, TensorDict
@@ -20,6 +20,10 @@ class TrainerCallback(Registrable):
     Args:
         serialization_dir: folder of the run; given by the trainer.
     """
+
+    reads_batch_outputs: ClassVar[bool] = True
+    """Whether `on_batch` looks at `batch_outputs`. Where no callback does, they are empty, and the memory of what the
+    model returned is free before the next batch of the same update is computed."""
 
     def __init__(self, serialization_dir: str | os.PathLike[str]) -> None:
         self.serialization_dir = os.fspath(serialization_dir)
@@ -66,7 +70,7 @@ class TrainerCallback(Registrable):
         Args:
             trainer: the trainer.
             batch_inputs: the batches of this update.
-            batch_outputs: what the model returned for each.
+            batch_outputs: what the model returned for each; empty if no callback wants it.
             batch_metrics: metrics of the epoch so far, in this process; empty if no callback wants them.
             epoch: number of the epoch, from 0.
             batch_number: number of the update or batch in the epoch, from 1.

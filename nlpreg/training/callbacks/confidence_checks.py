@@ -35,6 +35,8 @@ class ConfidenceChecksCallback(TrainerCallback):
         serialization_dir: folder of the run; given by the trainer.
     """
 
+    reads_batch_outputs = False
+
     def __init__(self, serialization_dir: str | os.PathLike[str]) -> None:
         super().__init__(serialization_dir)
         self._verification: NormalizationBiasVerification | None = None

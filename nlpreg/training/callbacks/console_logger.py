@@ -34,6 +34,8 @@ class ConsoleLoggerCallback(TrainerCallback):
         should_log_inputs: whether to log the first batch, of training and of validation.
     """
 
+    reads_batch_outputs = False
+
     def __init__(self, serialization_dir: str | os.PathLike[str], should_log_inputs: bool = True) -> None:
         super().__init__(serialization_dir)
         self._should_log_inputs = should_log_inputs

@@ -40,6 +40,8 @@ class LogWriterCallback(TrainerCallback):
         batch_loss_moving_average_count: number of written losses that their moving average spans.
     """
 
+    reads_batch_outputs = False
+
     def __init__(
         self,
         serialization_dir: str | os.PathLike[str],

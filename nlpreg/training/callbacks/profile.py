@@ -40,6 +40,8 @@ class ProfileCallback(TrainerCallback):
             `trace.json`, for chrome://tracing or https://ui.perfetto.dev; 0 for none.
     """
 
+    reads_batch_outputs = False
+
     def __init__(
         self, serialization_dir: str | os.PathLike[str], warmup_steps: int = 3, trace_steps: int = 0
     ) -> None:

@@ -102,3 +102,18 @@ def test_a_callback_without_hooks_does_nothing(make_trainer, tmp_path):
     assert callback.on_backward(None, {}, False) is False
     callback.on_start("trainer")
     assert callback.trainer == "trainer"
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_outputs_are_kept_only_for_who_reads_them(make_trainer, reads):
+    seen = []
+
+    @TrainerCallback.register("look")
+    class Look(TrainerCallback):
+        reads_batch_outputs = reads
+
+        def on_batch(self, trainer, batch_inputs, batch_outputs, *args, is_training, **kwargs):
+            seen.extend(sorted(outputs) for outputs in batch_outputs if is_training)
+
+    make_trainer({"callbacks": ["look"], "num_epochs": 1}).train()
+    assert seen == [["loss", "prediction"] if reads else []] * 7

@@ -2,7 +2,7 @@ import logging
 
 import torch
 
-from nlpreg.training.callbacks.console_logger import ConsoleLoggerCallback, metrics_table
+from nlpreg.training.callbacks.console_logger import ConsoleLoggerCallback, epoch_line, metrics_table
 
 
 def test_a_table_of_metrics():
@@ -59,3 +59,16 @@ def test_a_run_logs_a_table_after_each_epoch(make_trainer, caplog):
         make_trainer({"callbacks": [{"type": "console_logger", "should_log_inputs": False}]}).train()
     assert caplog.text.count("Training | Validation") == 2
     assert "First batch" not in caplog.text
+
+
+def test_an_epoch_in_a_line():
+    metrics = {
+        "training_loss": 0.5,
+        "training_accuracy": 0.75,
+        "training__hidden": 1.0,
+        "training_worker_0_memory_MB": 3.0,
+        "validation_accuracy": 0.5,
+        "validation_note": "text",
+    }
+    assert epoch_line(metrics) == "training accuracy 0.7500, loss 0.5000; validation accuracy 0.5000"
+    assert epoch_line({}) == ""

@@ -1,0 +1,65 @@
+import logging
+
+import pytest
+import torch
+from torch import nn
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.training.trainer_setup import check_options, parameters_to_train, steps_per_epoch
+
+
+def test_parameters_are_frozen_by_name(caplog):
+    module = nn.ModuleDict({"embedder": nn.Linear(1, 1), "head": nn.Linear(1, 1)})
+    with caplog.at_level(logging.INFO):
+        trained = parameters_to_train(module, ["^embedder", "bias$"])
+    assert [name for name, _ in trained] == ["head.weight"]
+    assert "are frozen: embedder.weight, embedder.bias, head.bias" in caplog.text
+    assert "are tunable: head.weight" in caplog.text
+
+
+def test_the_wrapper_of_a_distributed_run_does_not_show_in_names():
+    wrapped = nn.ModuleDict({"module": nn.ModuleDict({"head": nn.Linear(1, 1)})})
+    assert [name for name, _ in parameters_to_train(wrapped, ["^head.bias"])] == ["head.weight"]
+
+
+def test_a_model_without_parameters():
+    with pytest.raises(ConfigurationError, match="use the trainer `no_op`"):
+        parameters_to_train(nn.Identity(), None)
+
+
+@pytest.mark.parametrize(("length", "group", "steps"), [(7, 1, 7), (7, 3, 3), (6, 3, 2), (0, 2, 0)])
+def test_updates_of_an_epoch(tiny_loader, length, group, steps):
+    assert steps_per_epoch(tiny_loader(length), group) == steps
+
+
+def test_a_loader_without_length(tiny_loader):
+    class Endless(tiny_loader):
+        def __len__(self):
+            raise TypeError("no length")
+
+    assert steps_per_epoch(Endless(), 1) is None
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((None, False, 0, 1), "validate_every_num_batches: expected a number above 0, got 0"),
+        ((None, False, None, 0), "num_gradient_accumulation_steps: expected a number above 0, got 0"),
+        ((True, False, None, 1), "patience: expected a whole number above 0 or null, got True"),
+    ],
+)
+def test_options_that_make_no_sense(options, message):
+    with pytest.raises(ConfigurationError, match=message):
+        check_options(*options)
+
+
+def test_a_loader_without_length_can_be_trained_on(make_trainer, tiny_loader):
+    class Endless(tiny_loader):
+        def __len__(self):
+            raise TypeError("no length")
+
+    trainer = make_trainer({"num_epochs": 1}, loader=Endless(3))
+    assert trainer._num_steps_per_epoch is None
+    assert torch.isfinite(torch.tensor(trainer.train()["training_loss"]))
+    with pytest.raises(ConfigurationError, match="number of steps of an epoch is unknown"):
+        make_trainer({"learning_rate_scheduler": "linear_with_warmup"}, loader=Endless(3), folder="b")
