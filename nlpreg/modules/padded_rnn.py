@@ -11,11 +11,11 @@ from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from nlpreg.modules.rnn_direction import run_direction, run_direction_as_operator
 from nlpreg.modules.sorted_rows import SortedRows, is_word
+from nlpreg.nn.dropout import dropout
 
 __all__ = ["can_run_padded", "run_padded"]
 
@@ -93,7 +93,7 @@ def _run_layers(
             finals.append(final)
         inputs = torch.cat(outputs, dim=-1) if len(outputs) > 1 else outputs[0]
         if module.dropout and module.training and layer + 1 < module.num_layers:
-            inputs = functional.dropout(inputs, module.dropout)
+            inputs = dropout(inputs, module.dropout)
     return inputs, tuple(torch.cat(parts) for parts in zip(*finals, strict=True))
 
 

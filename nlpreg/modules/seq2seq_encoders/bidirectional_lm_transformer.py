@@ -12,7 +12,8 @@ from torch.nn import functional
 from nlpreg.modules.layer_norm import LayerNorm
 from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import Seq2SeqEncoder
 from nlpreg.modules.util import replicate_layers
-from nlpreg.nn.dropout import Dropout
+from nlpreg.nn.dropout import Dropout, dropout
+from nlpreg.nn.util import min_value_of_dtype
 
 __all__ = [
     "BidirectionalLanguageModelTransformer",
@@ -229,16 +230,28 @@ class MultiHeadedAttention(nn.Module):
     def forward(self, x: Tensor, words: Words, allowed: Tensor | None) -> Tensor:
         """Attend."""
         query, key, value = (self._heads(words.put(self.linears[i](x))) for i in range(3))
-        attended = functional.scaled_dot_product_attention(
+        attended = self._attend(query, key, value, allowed)
+        output: Tensor = self.linears[3](words.take(attended.transpose(1, 2).flatten(2)))
+        return output
+
+    def _attend(self, query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None) -> Tensor:
+        """Weighted means (B, heads, T, D / heads) of the values."""
+        dropout_p = self.dropout if self.training else 0.0
+        if dropout_p and query.device.type == "cpu":
+            # torch has no fused kernel for this case, and its other way draws slowly and looks for rows that see nothing.
+            if allowed is None:
+                allowed = subsequent_mask(query.size(2))
+            scores = query @ key.transpose(2, 3) / math.sqrt(query.size(3))  # (B, heads, T, T)
+            scores = scores.masked_fill(~allowed.unsqueeze(1), min_value_of_dtype(scores.dtype))
+            return dropout(scores.softmax(dim=-1), dropout_p) @ value
+        return functional.scaled_dot_product_attention(
             query,
             key,
             value,
             attn_mask=None if allowed is None else allowed.unsqueeze(1),
-            dropout_p=self.dropout if self.training else 0.0,
+            dropout_p=dropout_p,
             is_causal=allowed is None,
         )
-        output: Tensor = self.linears[3](words.take(attended.transpose(1, 2).flatten(2)))
-        return output
 
     def _heads(self, x: Tensor) -> Tensor:
         """(B, T, D) -> (B, heads, T, D / heads)."""

@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import Seq2SeqEncoder
+from nlpreg.nn.dropout import Dropout
 
 __all__ = ["GatedCnnEncoder", "ResidualBlock"]
 
@@ -110,7 +111,7 @@ class ResidualBlock(nn.Module):
         if direction not in ("forward", "backward"):
             raise ConfigurationError(f"direction: expected 'forward' or 'backward', got {direction!r}")
         self._direction = direction
-        self.dropout = dropout
+        self.dropout = Dropout(dropout)
         convolutions = []
         num_channels = input_dim
         for index, layer in enumerate(layers):
@@ -133,7 +134,7 @@ class ResidualBlock(nn.Module):
         """Apply the block."""
         if is_padding is not None:
             x = x.masked_fill(is_padding, 0)
-        out = functional.dropout(x, self.dropout, self.training)
+        out = self.dropout(x)
         for index, convolution in enumerate(self._convolutions):
             if index > 0 and is_padding is not None:
                 # The biases of the convolution before have made something of padding.

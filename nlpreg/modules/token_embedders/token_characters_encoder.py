@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from nlpreg.modules.distinct_rows import distinct_rows
 from nlpreg.modules.seq2vec_encoders.seq2vec_encoder import Seq2VecEncoder
 from nlpreg.modules.time_distributed import TimeDistributed
 from nlpreg.modules.token_embedders.embedding import Embedding
 from nlpreg.modules.token_embedders.token_embedder import TokenEmbedder
+from nlpreg.nn.dropout import Dropout
 
 __all__ = ["TokenCharactersEncoder"]
 
@@ -44,7 +45,7 @@ class TokenCharactersEncoder(TokenEmbedder):
         # The wrappers only give the weights their names: words are encoded below without regard to time.
         self._embedding = TimeDistributed(embedding)
         self._encoder = TimeDistributed(encoder)
-        self._dropout = nn.Dropout(dropout) if dropout > 0 else None
+        self._dropout = Dropout(dropout) if dropout > 0 else None
 
     def get_output_dim(self) -> int:
         """Width of the vector of each token."""

@@ -105,3 +105,11 @@ def test_directions_start_from_weights_of_their_own():
     assert not torch.equal(first.self_attn.linears[0].weight, second.self_attn.linears[0].weight)
     other = encoder._backward_transformer.layers[0]
     assert not torch.equal(first.self_attn.linears[0].weight, other.self_attn.linears[0].weight)
+
+
+def test_attention_with_dropout_is_the_fused_one_on_average():
+    """With so little dropout that nothing falls, training and evaluation agree."""
+    encoder = BidirectionalLanguageModelTransformer(D, F, 2, dropout=1e-9)
+    inputs, mask = torch.randn(2, 6, D), torch.arange(6) < torch.tensor([[6], [4]])
+    trained = encoder(inputs, mask)
+    torch.testing.assert_close(encoder.eval()(inputs, mask), trained, atol=1e-5, rtol=1e-4)
