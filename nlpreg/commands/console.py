@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
-import os
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, TextIO
 
+from nlpreg.commands.environment_options import environment_of
 from nlpreg.common.logging import (
     ConsoleFormatter,
     ConsoleHandler,
@@ -53,9 +53,6 @@ def console(args: argparse.Namespace) -> Iterator[None]:
     _console_level = logging.ERROR if getattr(args, "quiet", False) else logging.INFO
     root = logging.getLogger()
     handlers, level, show, hook = list(root.handlers), root.level, warnings.showwarning, sys.excepthook
-    debug = os.environ.get("NLPREG_DEBUG")
-    if getattr(args, "debug", False):
-        os.environ["NLPREG_DEBUG"] = "1"  # for the processes that this one starts, too
     handler = ConsoleHandler(sys.stderr)
     handler.setFormatter(ConsoleFormatter())
     handler.setLevel(_console_level)
@@ -64,17 +61,14 @@ def console(args: argparse.Namespace) -> Iterator[None]:
     root.setLevel(min(logging.INFO, _console_level))
     warnings.showwarning = _log_warning
     try:
-        yield
+        with environment_of(args):
+            yield
     finally:
         release_global_logging()
         root.handlers[:] = handlers
         root.setLevel(level)
         warnings.showwarning, sys.excepthook = show, hook
         _console_level, _is_verbose = before
-        if debug is None:
-            os.environ.pop("NLPREG_DEBUG", None)
-        else:
-            os.environ["NLPREG_DEBUG"] = debug
 
 
 def prepare_run_logging(serialization_dir: str, rank: int = 0, world_size: int = 1) -> None:

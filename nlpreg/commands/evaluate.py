@@ -12,6 +12,7 @@ from nlpreg.commands.console import metrics_block
 from nlpreg.commands.options import (
     add_archive_options,
     add_file_friendly_option,
+    add_no_cache_option,
     add_overrides_option,
     check_archive,
     check_folder_of,
@@ -95,6 +96,7 @@ class Evaluate(Subcommand):
             default="NONE",
             help="name the outputs after each input, beside it: <stem>.outputs for metrics, <stem>.preds for predictions",
         )
+        add_no_cache_option(subparser)
         add_file_friendly_option(subparser)
         subparser.set_defaults(func=evaluate_from_args)
         return subparser

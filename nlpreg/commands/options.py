@@ -11,6 +11,7 @@ __all__ = [
     "add_archive_options",
     "add_config_argument",
     "add_file_friendly_option",
+    "add_no_cache_option",
     "add_overrides_option",
     "check_archive",
     "check_file",
@@ -54,6 +55,15 @@ def add_file_friendly_option(parser: argparse.ArgumentParser) -> None:
         "--file-friendly-logging",
         action="store_true",
         help="write progress as whole lines, and seldom, for output that goes to a file",
+    )
+
+
+def add_no_cache_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--no-cache`, which `environment_of` makes known."""
+    parser.add_argument(
+        "--no-cache",
+        action="store_true",
+        help="read all data anew, in place of what an earlier run has kept of them; and keep nothing",
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nlpreg.commands.options import (
     add_config_argument,
     add_file_friendly_option,
+    add_no_cache_option,
     add_overrides_option,
     check_file,
 )
@@ -77,6 +78,7 @@ class Train(Subcommand):
             action="store_true",
             help="stop at the operation that made a gradient NaN, and show it; slow",
         )
+        add_no_cache_option(subparser)
         add_file_friendly_option(subparser)
         subparser.set_defaults(func=_run)
         return subparser

@@ -25,6 +25,7 @@ from nlpreg.data.data_loaders.worker_error import WorkerError
 from nlpreg.data.data_loaders.worker_pool import WorkerPool
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DatasetReaderInput
 from nlpreg.data.instance import Instance
+from nlpreg.data.instance_cache import read_or_recall
 from nlpreg.data.order import current_rank, order_generator
 from nlpreg.data.samplers.batch_sampler import BatchSampler
 from nlpreg.data.vocabulary import Vocabulary
@@ -39,31 +40,33 @@ _BATCHES_AHEAD = 8
 class MultiProcessDataLoader(ResumableDataLoader):
     """Batches of what a reader finds, in memory or streamed.
 
-    In memory (`max_instances_in_memory` is None), everything is read once, in the constructor. Resuming costs nothing. Workers
-    share the reading, if it is slow enough for that to help; each epoch's batches are made here and, if there are workers at
-    all, ahead of time in a second thread.
+    In memory (`max_instances_in_memory` is None), everything is read once, in the constructor, or found in
+    the cache where an earlier run has read the same (`read_or_recall`). Resuming costs nothing. Workers share
+    the reading, if it is slow enough for that to help; each epoch's batches are made here and, if there are
+    workers at all, ahead of time in a second thread.
 
-    Streamed, the data are read again on each pass, and no more than `max_instances_in_memory` instances are held (by each
-    worker). Batches are made in the workers if there are any, and come from them in turn, so that the order is always the same.
-    Resuming in the middle of a pass reads up to there again, but makes no tensors for it. It is exact with the same number of
-    workers.
+    Streamed, the data are read again on each pass, and no more than `max_instances_in_memory` instances are
+    held (by each worker). Batches are made in the workers if there are any, and come from them in turn, so
+    that the order is always the same. Resuming in the middle of a pass reads up to there again, but makes no
+    tensors for it. It is exact with the same number of workers.
 
-    Order follows from the run's seed, the pass over the data and the rank. A batch sampler that draws random numbers must take
-    them from its `generator` for that to hold.
+    Order follows from the run's seed, the pass over the data and the rank. A batch sampler that draws random
+    numbers must take them from its `generator` for that to hold.
 
     Args:
         reader: reads the data.
         data_path: what it reads.
         batch_size: number of instances in a batch.
         drop_last: whether to leave out the last batch where it is smaller.
-        shuffle: whether the order is random: over everything, or streamed, within a pool of `max_instances_in_memory`.
-        batch_sampler: makes the batches, in place of the three above: of everything, or streamed, of one chunk of
-            `max_instances_in_memory` after the other.
+        shuffle: whether the order is random: over everything, or streamed, within a pool of
+            `max_instances_in_memory`.
+        batch_sampler: makes the batches, in place of the three above: of everything, or streamed, of one
+            chunk of `max_instances_in_memory` after the other.
         batches_per_epoch: number of batches of an epoch, in place of one pass over the data.
         num_workers: number of worker processes. Readers that divide their work by `shard_iterable` gain most.
         max_instances_in_memory: see above.
-        start_method: how workers are started: "fork" (which shares what is in memory), "spawn" or "forkserver" (for which
-            reader, collator and sampler must pickle).
+        start_method: how workers are started: "fork" (which shares what is in memory), "spawn" or
+            "forkserver" (for which reader, collator and sampler must pickle).
         cuda_device: device to put batches on.
         quiet: whether to hide the progress bar.
         collate_fn: makes the tensors of a batch.
@@ -115,7 +118,7 @@ class MultiProcessDataLoader(ResumableDataLoader):
         self._instances: list[Instance] | None = None
         if max_instances_in_memory is None:
             with seldom_garbage_collection():
-                self._instances = list(self._read())
+                self._instances = read_or_recall(reader, data_path, lambda: list(self._read()))
             if not self._instances and reader.max_instances != 0:
                 raise ConfigurationError(f"{data_path}: {type(reader).__name__} found no instances there")
 

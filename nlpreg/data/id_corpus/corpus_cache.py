@@ -9,14 +9,14 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Iterator
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.file_utils import CACHE_ROOT, FileLock
-from nlpreg.common.fingerprint import NoFingerprintError, fingerprint, fingerprint_of_file
+from nlpreg.common.fingerprint import NoFingerprintError
 from nlpreg.common.tqdm import Tqdm
+from nlpreg.data.cache_keys import cache_is_off, key_of_data
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.dataset_readers.dataset_utils.text_files import find_files
 from nlpreg.data.fields.metadata_field import MetadataField
@@ -24,19 +24,10 @@ from nlpreg.data.fields.text_field import TextField
 from nlpreg.data.id_corpus.building import write_id_corpus
 from nlpreg.data.id_corpus.id_corpus import FORMAT, IdCorpus
 from nlpreg.data.instance import Instance
-from nlpreg.version import VERSION
 
 logger = logging.getLogger(__name__)
 
 CORPUS_CACHE = CACHE_ROOT / "corpora"
-
-NO_CACHE_VARIABLE = "NLPREG_NO_CACHE"
-"""Environment variable: if it is set to anything, no corpus is kept or looked for."""
-
-# attributes of readers that have no say in which words are read
-_NOT_OF_INTEREST = ("_token_indexers", "_worker_info", "_distributed_info", "serialization_dir")
-# packages that tokenizers rely on
-_TOKENIZER_PACKAGES = ("spacy", "tokenizers", "transformers")
 
 
 def id_corpus_of(
@@ -61,7 +52,7 @@ def id_corpus_of(
     """
     folder = Path(cache_dir or CORPUS_CACHE)
     key = None
-    if use_cache and not os.environ.get(NO_CACHE_VARIABLE):
+    if use_cache and not cache_is_off():
         key = _key(reader, data_path, text_field)
     if key is None:
         temporary = tempfile.mkdtemp(prefix="nlpreg-corpus-")
@@ -136,19 +127,9 @@ def _alone(reader: DatasetReader) -> Iterator[None]:
 def _key(reader: DatasetReader, data_path: Any, text_field: str) -> str | None:
     """The name of a corpus, or None if nobody could tell whether it is still the same next time."""
     try:
-        files = [fingerprint_of_file(file.path) for file in find_files(data_path)]
-        read_by = fingerprint(reader, leave_out=_NOT_OF_INTEREST)
+        return key_of_data(reader, find_files(data_path), FORMAT, text_field)
     except (NoFingerprintError, OSError, ConfigurationError) as reason:
         logger.info("%s: its corpus of ids will not be kept for later runs (%s)", data_path, reason)
-        return None
-    packages = {name: _version(name) for name in _TOKENIZER_PACKAGES}
-    return fingerprint([VERSION, FORMAT, files, read_by, text_field, packages])
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
         return None
 
 
