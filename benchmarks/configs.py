@@ -151,7 +151,9 @@ def runs_table(runs: dict[str, Run]) -> str:
             ]
         )
     header = ["config", "training tokens/s", "whole run", "peak memory", "validation"]
-    header += [f"AllenNLP elsewhere: {name}" for name in ("tokens/s", "whole run", "peak memory", "validation")]
+    header += [
+        f"AllenNLP elsewhere: {name}" for name in ("tokens/s", "whole run", "peak memory", "validation")
+    ]
     return table([*header, "tokens/s by its middle"], rows)
 
 
@@ -175,7 +177,9 @@ def main(arguments: list[str] | None = None) -> None:
     options_parser = parser(__doc__)
     options_parser.add_argument("folder", type=Path, help="with the configs and prep_data.py")
     options_parser.add_argument("--configs", nargs="+", choices=CONFIGS, default=list(CONFIGS))
-    options_parser.add_argument("--blocks", type=int, help="blocks of 10 updates to measure in turn (default 8)")
+    options_parser.add_argument(
+        "--blocks", type=int, help="blocks of 10 updates to measure in turn (default 8)"
+    )
     options_parser.add_argument("--only-turns", action="store_true", help="leave out the whole runs")
     options = options_parser.parse_args(arguments)
     options.blocks = options.blocks or (1 if options.quick else 8)

@@ -37,7 +37,9 @@ def ready_tensors(batch: dict[str, Any]) -> Batch:
 class CharacterEncoder(nn.Module):
     """The largest responses of convolutions over the characters of each word: (B, T, C) -> (B, T, widths x filters)."""
 
-    def __init__(self, num_characters: int, dim: int, filters: int, widths: tuple[int, ...], style: Style) -> None:
+    def __init__(
+        self, num_characters: int, dim: int, filters: int, widths: tuple[int, ...], style: Style
+    ) -> None:
         super().__init__()
         self.embedding = nn.Embedding(num_characters, dim)
         self.convolutions = nn.ModuleList(nn.Conv1d(dim, filters, width) for width in widths)
@@ -74,7 +76,9 @@ class Lstm(nn.Module):
             output: Tensor = self.lstm(inputs)[0]
             return output
         packed = pack_padded_sequence(inputs, mask.sum(1).cpu(), batch_first=True, enforce_sorted=False)
-        padded: Tensor = pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=mask.size(1))[0]
+        padded: Tensor = pad_packed_sequence(
+            self.lstm(packed)[0], batch_first=True, total_length=mask.size(1)
+        )[0]
         return padded
 
 
@@ -90,7 +94,7 @@ class Tagger(nn.Module):
         self.decodes = style == "plain"
         self.crf: Any = None
         if with_crf:
-            from torchcrf import CRF
+            from torchcrf import CRF  # type: ignore[import-untyped]
 
             self.crf = CRF(sizes["labels"], batch_first=True)
 
@@ -217,7 +221,9 @@ class ReferenceLoop:
 
     def __init__(self, config: str, sizes: dict[str, int], style: Style, device: torch.device) -> None:
         self.model = reference_model(config, sizes, style).to(device)
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=0.001, fused=True if style == "best" else None)
+        self.optimizer = torch.optim.Adam(
+            self.model.parameters(), lr=0.001, fused=True if style == "best" else None
+        )
 
     def run(self, batches: list[Batch]) -> float:
         """Train on some batches, and return the loss of the last."""

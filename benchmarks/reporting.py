@@ -87,7 +87,9 @@ def times(ratio: float) -> str:
 def parser(description: str | None) -> argparse.ArgumentParser:
     """The options of every benchmark."""
     options = argparse.ArgumentParser(description=description)
-    options.add_argument("--device", type=torch.device, default=torch.device("cpu"), help="cpu, cuda, cuda:1, ...")
+    options.add_argument(
+        "--device", type=torch.device, default=torch.device("cpu"), help="cpu, cuda, cuda:1, ..."
+    )
     options.add_argument("--threads", type=int, help="of the CPU; by default as many as torch takes")
     options.add_argument("--quick", action="store_true", help="tiny shapes, only to see that it runs")
     options.add_argument("--output", type=Path, help="file to write the tables to, besides printing them")

@@ -49,7 +49,8 @@ class TrainingTurns(TrainerCallback):
             vocab = trainer.model.vocab  # type: ignore[attr-defined]
             sizes = {name: vocab.get_vocab_size(name) for name in vocab.get_namespaces()}
             self._loops = {
-                style: ReferenceLoop(self._config, sizes, style, trainer.cuda_device) for style in get_args(Style)
+                style: ReferenceLoop(self._config, sizes, style, trainer.cuda_device)
+                for style in get_args(Style)
             }
 
     def on_batch(

@@ -1,0 +1,92 @@
+"""Time and peak memory of one softmax loss with its gradients, in a process of its own.
+
+    python benchmarks/softmax_memory.py chunked|plain INPUTS CLASSES WIDTH [--device cuda] [--threads 2]
+
+Prints JSON: `seconds`, and `mebibytes` at the peak over what there was before (of inputs, weights and libraries).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+from reporting import synchronize
+from torch.nn import functional
+
+from nlpreg.nn.util.linear_softmax import linear_softmax_nll
+
+KINDS = ("chunked", "plain")
+
+
+def measure_in_process(
+    kind: str, num_inputs: int, num_classes: int, width: int, device: torch.device, threads: int | None
+) -> dict[str, float]:
+    """Run this file.
+
+    Raises:
+        subprocess.CalledProcessError: it failed, which the system does to whoever needs more memory than there is.
+    """
+    command = [sys.executable, str(Path(__file__)), kind, *map(str, (num_inputs, num_classes, width))]
+    command += ["--device", str(device)]
+    if threads is not None:
+        command += ["--threads", str(threads)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    measured: dict[str, float] = json.loads(done.stdout)
+    return measured
+
+
+def _run(
+    kind: str, inputs: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, targets: torch.Tensor
+) -> None:
+    if kind == "chunked":
+        loss = linear_softmax_nll(inputs, weight, bias, targets)
+    else:
+        loss = functional.cross_entropy(torch.addmm(bias, inputs, weight), targets, reduction="sum")
+    torch.autograd.backward(loss)
+
+
+def _peak(device: torch.device) -> float:
+    """MiB."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main() -> None:
+    """Measure what the command line says."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("kind", choices=KINDS)
+    for name in ("inputs", "classes", "width"):
+        options.add_argument(name, type=int)
+    options.add_argument("--device", type=torch.device, default=torch.device("cpu"))
+    options.add_argument("--threads", type=int)
+    given = options.parse_args()
+    if given.threads is not None:
+        torch.set_num_threads(given.threads)
+    torch.manual_seed(0)
+    inputs = torch.randn(given.inputs, given.width, device=given.device, requires_grad=True)
+    weight = (
+        torch.randn(given.width, given.classes, device=given.device).div_(given.width**0.5).requires_grad_()
+    )
+    bias = torch.zeros(given.classes, device=given.device, requires_grad=True)
+    targets = torch.randint(0, given.classes, (given.inputs,), device=given.device)
+    # Libraries load parts of themselves at the first use.
+    _run(given.kind, inputs[:8], weight[:, :8].contiguous(), bias[:8], targets[:8] % 8)
+    inputs.grad = None
+    before = _peak(given.device)
+    synchronize(given.device)
+    start = time.perf_counter()
+    _run(given.kind, inputs, weight, bias, targets)
+    synchronize(given.device)
+    seconds = time.perf_counter() - start
+    print(json.dumps({"seconds": seconds, "mebibytes": _peak(given.device) - before}))
+
+
+if __name__ == "__main__":
+    main()
