@@ -17,7 +17,7 @@ from nlpreg.common.annotation_kinds import (
 from nlpreg.common.hints import union_members
 from nlpreg.common.introspection import Argument, describe, describe_class
 from nlpreg.common.registry import REGISTRY
-from nlpreg.common.resolve import KNOWN_EXTRAS
+from nlpreg.common.resolve import PASSED_EXTRAS
 
 __all__ = ["WIDTH", "example_section", "example_value"]
 
@@ -58,7 +58,7 @@ _SECTIONS: dict[tuple[str, str], dict[str, Any]] = {
         "output_layer": {
             "input_dim": 4 * WIDTH,
             "num_layers": 2,
-            "hidden_dims": [WIDTH, 5],
+            "hidden_dims": [WIDTH, 2],
             "activations": ["relu", "linear"],
         },
     },
@@ -71,12 +71,35 @@ _SECTIONS: dict[tuple[str, str], dict[str, Any]] = {
         }
     },
     ("Model", "masked_language_model"): {"target_namespace": "tokens"},
+    ("Model", "multitask"): {
+        "backbone": {
+            "type": "text",
+            "text_field_embedder": {
+                "token_embedders": {"tokens": {"type": "embedding", "embedding_dim": WIDTH}}
+            },
+            "encoder": {"type": "lstm", "input_size": WIDTH, "hidden_size": WIDTH},
+        },
+        "heads": {
+            "topic": {
+                "type": "classifier",
+                "seq2vec_encoder": {"type": "bag_of_embeddings", "embedding_dim": WIDTH},
+            }
+        },
+        "arg_name_mapping": {"backbone": {"tokens": "text"}},
+    },
     ("Model", "next_token_lm"): {"target_namespace": "tokens"},
     ("Model", "from_archive"): {"archive_file": "out/model.tar.gz"},
 }
 """Arguments of single classes for which the general rules would give values that do not go together."""
 
-_NUMBERS = {"num_layers": 1, "num_heads": 4, "num_attention_heads": 4, "num_highway": 1, "ngram_size": 2}
+_NUMBERS = {
+    "batch_size": 32,
+    "num_layers": 1,
+    "num_heads": 4,
+    "num_attention_heads": 4,
+    "num_highway": 1,
+    "ngram_size": 2,
+}
 _STRINGS = {
     "model_name": "bert-base-uncased",
     "transformer_model": "bert-base-uncased",
@@ -157,7 +180,7 @@ def _value_of_class(cls: type, name: str, depth: int) -> Any:
 
 
 def _is_needed(argument: Argument) -> bool:
-    return argument.is_required and argument.name not in KNOWN_EXTRAS
+    return argument.is_required and argument.name not in PASSED_EXTRAS
 
 
 def _chosen_name(base: Any) -> str:

@@ -35,9 +35,14 @@ class Plugins(Subcommand):
 def _run(args: argparse.Namespace) -> None:
     from nlpreg.common import plugins
 
-    logging.getLogger(plugins.__name__).setLevel(logging.CRITICAL)  # failures are in the list itself
     plugins.import_builtin_parts()
-    found = plugins.load_plugins()
+    logger = logging.getLogger(plugins.__name__)
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)  # failures are in the list itself
+    try:
+        found = plugins.load_plugins()
+    finally:
+        logger.setLevel(level)
     if not found:
         print(
             "no plugins found; a plugin is a package with an entry point in the group "

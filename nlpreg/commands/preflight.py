@@ -9,7 +9,7 @@ from typing import Any
 
 from nlpreg.common.checks import ConfigurationError, check_for_gpu
 from nlpreg.common.config_file import UNSET_VARIABLE
-from nlpreg.common.nodes import Call, Container, LazyCall, Literal, Node
+from nlpreg.common.nodes import Call, Container, LazyCall, Literal, Node, Special
 from nlpreg.common.problems import Problem
 from nlpreg.common.suggestions import nearest
 
@@ -85,6 +85,10 @@ def _file_problems(node: Node) -> Iterator[Problem]:
                 problem = _missing(argument.value)
                 if problem:
                     yield Problem(f"{path}.{name}", problem)
+            if isinstance(argument, Special) and isinstance(argument.value.get(argument.key), Mapping):
+                problem = _missing(argument.value[argument.key].get("archive_file"))
+                if problem:
+                    yield Problem(f"{path}.{name}.{argument.key}.archive_file", problem)
 
 
 def _missing(path: Any) -> str | None:

@@ -10,52 +10,61 @@ from nlpreg.commands.example_sections import example_section
 from nlpreg.commands.jsonnet_text import jsonnet_key, jsonnet_text
 from nlpreg.common.introspection import Argument, argument_type, describe_class
 from nlpreg.common.nodes import is_json
-from nlpreg.common.resolve import EXTRAS_OF, KNOWN_EXTRAS
+from nlpreg.common.resolve import EXTRAS_OF
 
 __all__ = ["skeleton_config"]
 
 _INDEXERS = {"tokens": {"type": "single_id"}}
 
 
+_LOADER = {"batch_sampler": {"type": "bucket", "batch_size": 32}}
+
+
 class _Data(NamedTuple):
-    """What goes with a model whose `forward` takes a field of some name."""
+    """What goes with a model whose `forward` takes a field of some name.
+
+    Args:
+        field: the name.
+        reader: section of a reader whose instances have it.
+        path: of the data; `{part}` stands for `train`, `validation` or `test`.
+        loader: section of the data loader.
+    """
 
     field: str
     reader: dict[str, Any]
-    suffix: str
+    path: Any = "data/{part}.txt"
+    loader: dict[str, Any] = _LOADER
 
+
+def _text_reader(name: str) -> dict[str, Any]:
+    return {"type": name, "tokenizer": "whitespace", "token_indexers": _INDEXERS}
+
+
+_CLASSIFICATION = _text_reader("text_classification_json")
+_LANGUAGE_MODELING = {
+    "type": "simple_language_modeling",
+    "tokenizer": "just_spaces",
+    "token_indexers": _INDEXERS,
+    "max_sequence_length": 100,
+    "start_tokens": ["<S>"],
+    "end_tokens": ["</S>"],
+}
+_TAGGING = {"type": "sequence_tagging", "token_indexers": _INDEXERS}
 
 _DATA = (
-    _Data(
-        "source",
-        {
-            "type": "simple_language_modeling",
-            "tokenizer": "just_spaces",
-            "token_indexers": _INDEXERS,
-            "max_sequence_length": 100,
-            "start_tokens": ["<S>"],
-            "end_tokens": ["</S>"],
-        },
-        "txt",
-    ),
-    _Data(
-        "mask_positions",
-        {"type": "masked_language_modeling", "tokenizer": "whitespace", "token_indexers": _INDEXERS},
-        "txt",
-    ),
-    _Data(
-        "target_ids",
-        {"type": "next_token_lm", "tokenizer": "whitespace", "token_indexers": _INDEXERS},
-        "txt",
-    ),
-    _Data("tags", {"type": "sequence_tagging", "token_indexers": _INDEXERS}, "txt"),
-    _Data(
-        "label",
-        {"type": "text_classification_json", "tokenizer": "whitespace", "token_indexers": _INDEXERS},
-        "jsonl",
-    ),
+    _Data("source", _LANGUAGE_MODELING),
+    _Data("mask_positions", _text_reader("masked_language_modeling")),
+    _Data("target_ids", _text_reader("next_token_lm")),
+    _Data("tags", _TAGGING),
+    _Data("label", _CLASSIFICATION, "data/{part}.jsonl"),
 )
-_OTHER_DATA = _Data("", {"type": "sequence_tagging", "token_indexers": _INDEXERS}, "txt")
+_OTHER_DATA = _Data("", _TAGGING)
+_TASKS = _Data(
+    "",
+    {"type": "multitask", "readers": {"topic": _CLASSIFICATION}},
+    {"topic": "data/topic_{part}.jsonl"},
+    {"type": "multitask", "scheduler": {"batch_size": 32}},
+)
 
 
 def skeleton_config(model: str, reader: str | None = None) -> str:
@@ -73,7 +82,7 @@ def skeleton_config(model: str, reader: str | None = None) -> str:
     from nlpreg.models.model import Model
 
     cls, _ = Model.resolve_class_name(model)
-    data = _data_for(cls)
+    data = _TASKS if model == "multitask" else _data_for(cls)
     if reader is not None:
         data = data._replace(reader=_reader_section(DatasetReader, reader))
     trainer = {
@@ -90,14 +99,14 @@ def skeleton_config(model: str, reader: str | None = None) -> str:
         "{",
         *_comment(_fields(cls), 2),
         f"  dataset_reader: {jsonnet_text(data.reader, 2)},",
-        f"  train_data_path: 'data/train.{data.suffix}',",
-        f"  validation_data_path: 'data/validation.{data.suffix}',",
-        f"  // test_data_path: 'data/test.{data.suffix}',",
+        f"  train_data_path: {_path(data, 'train')},",
+        f"  validation_data_path: {_path(data, 'validation')},",
+        f"  // test_data_path: {_path(data, 'test')},",
         "  // evaluate_on_test: true,",
         "",
         *_model_lines(Model, model),
         "",
-        "  data_loader: { batch_sampler: { type: 'bucket', batch_size: 32 } },",
+        f"  data_loader: {jsonnet_text(data.loader, 2)},",
         f"  trainer: {jsonnet_text(trainer, 2, 60)},",
         "}",
     ]
@@ -107,6 +116,12 @@ def skeleton_config(model: str, reader: str | None = None) -> str:
 def _data_for(cls: Any) -> _Data:
     fields = _parameters_of_forward(cls)
     return next((data for data in _DATA if data.field in fields), _OTHER_DATA)
+
+
+def _path(data: _Data, part: str) -> str:
+    if isinstance(data.path, dict):
+        return jsonnet_text({task: path.format(part=part) for task, path in data.path.items()})
+    return jsonnet_text(data.path.format(part=part))
 
 
 def _parameters_of_forward(cls: Any) -> list[str]:
@@ -141,8 +156,7 @@ def _model_lines(base: Any, model: str) -> list[str]:
         if argument.name in section:
             lines += _comment(argument.doc, 4)
             lines.append(f"    {jsonnet_key(argument.name)}: {jsonnet_text(section[argument.name], 4)},")
-    extras = EXTRAS_OF["Model"] | KNOWN_EXTRAS
-    optional = [a for a in arguments if a.name not in section and a.name not in extras]
+    optional = [a for a in arguments if a.name not in section and a.name not in EXTRAS_OF["Model"]]
     if optional:
         lines.append("")
     for argument in optional:

@@ -169,6 +169,8 @@ class AnnotationResolver:
                 fitting.append(node)
         if len(fitting) == 1 and not attempts:
             return fitting[0]
+        if fitting and all(isinstance(node, Literal) and node.value is value for node in fitting):
+            return fitting[0]  # it is what it is, whichever member is meant
         if fitting:
             return UnionOf(fitting, path, type_name(annotation))
         if len(attempts) == 1:

@@ -152,8 +152,8 @@ class Call(Node):
         for name, value in self.defaults.items():
             if name in self.default_sections:
                 config[name] = self.default_sections[name].as_config()
-            elif name not in config and is_json(value):
-                config[name] = list(value) if isinstance(value, tuple) else value
+            elif name not in config and (is_json(value) or isinstance(value, enum.Enum)):
+                config[name] = Literal(list(value) if isinstance(value, tuple) else value).as_config()
         return config
 
 

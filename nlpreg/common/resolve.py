@@ -52,14 +52,17 @@ KNOWN_EXTRAS = frozenset(
 
 EXTRAS_OF: dict[str, frozenset[str]] = {
     "Checkpointer": frozenset(["serialization_dir"]),
+    "Constraint": frozenset(["vocab"]),
     "DataLoader": frozenset(["data_path", "reader"]),
+    "DdpAccelerator": frozenset(["cuda_device", "local_rank", "world_size"]),
     "LearningRateScheduler": frozenset(
         ["num_epochs", "num_steps_per_epoch", "optimizer", "validation_metric"]
     ),
     "Model": frozenset(["ddp_accelerator", "serialization_dir", "vocab"]),
-    "MomentumScheduler": frozenset(["num_epochs", "num_steps_per_epoch", "optimizer"]),
+    "MomentumScheduler": frozenset(["optimizer"]),
     "MovingAverage": frozenset(["parameters"]),
-    "Optimizer": frozenset(["model_parameters", "parameter_groups"]),
+    "MultiOptimizer.Optimizer": frozenset(["model_parameters", "parameter_groups"]),
+    "Optimizer": frozenset(["model_parameters"]),
     "Trainer": frozenset(
         [
             "data_loader",
@@ -73,7 +76,10 @@ EXTRAS_OF: dict[str, frozenset[str]] = {
     "TrainerCallback": frozenset(["serialization_dir"]),
     "Vocabulary": frozenset(["instances"]),
 }
-"""What they hand to a `Lazy` of each of these classes, by the name of the class."""
+"""What they hand to a `Lazy` of each of these classes, by the name of the class; before a dot, who does so."""
+
+PASSED_EXTRAS = frozenset[str]().union(*EXTRAS_OF.values())
+"""Arguments that a config need not give in some place or other, since nlpreg passes them."""
 
 
 class Resolver(AnnotationResolver):
@@ -220,14 +226,21 @@ class Resolver(AnnotationResolver):
         default = parameter.default
         if type(default).__name__ != "Lazy" or not is_json(default._constructor_extras):
             return None
-        cls = default.constructor
-        if not isinstance(cls, type):  # `Optimizer.default` builds the default implementation
-            owners = [typing.get_args(member) for member in union_members(parameter.annotation)]
-            cls = next((o[0] for o in owners if o and getattr(o[0], "default", None) is cls), None)
-        if cls is None or not hasattr(cls, "from_params"):
+        arguments = [typing.get_args(member) for member in union_members(parameter.annotation)]
+        base = next((found[0] for found in arguments if found and hasattr(found[0], "from_params")), None)
+        if base is None:
             return None
+        config = {**default._constructor_extras, **plain(default._params)}
+        built = default.constructor
+        if built is not base and built is not getattr(base, "default", None):  # `Optimizer.default`
+            names = [
+                name for name, (cls, method) in REGISTRY.get(base, {}).items() if cls is built and not method
+            ]
+            if not names:
+                return None
+            config["type"] = names[0]
         attempt = self.child()
-        section = attempt.lazy(cls, {**default._constructor_extras, **plain(default._params)}, path, owner)
+        section = attempt.lazy(base, config, path, owner)
         return None if attempt.problems else section
 
     def _report_unknown(
@@ -264,7 +277,8 @@ class Resolver(AnnotationResolver):
         node = LazyCall(cls, value, path, make_lazy)
         if hasattr(cls, "from_params"):
             ours = str(getattr(owner, "__module__", "")).startswith("nlpreg.")
-            extras = EXTRAS_OF.get(_name(cls), KNOWN_EXTRAS) if ours else KNOWN_EXTRAS
+            usual = EXTRAS_OF.get(_name(cls), KNOWN_EXTRAS)
+            extras = EXTRAS_OF.get(f"{_name(owner)}.{_name(cls)}", usual) if ours else KNOWN_EXTRAS
             later = Resolver(self.available | extras, lenient=self.lenient or not ours)
             node.inner = later.object(cls, value, path)
             self.problems.extend(later.problems)

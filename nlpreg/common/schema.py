@@ -25,7 +25,7 @@ from nlpreg.common.hints import is_union
 from nlpreg.common.introspection import Argument, Description, describe, describe_class, summary
 from nlpreg.common.nodes import is_json
 from nlpreg.common.registry import REGISTRY
-from nlpreg.common.resolve import KNOWN_EXTRAS, is_registry_base, overrides_from_params
+from nlpreg.common.resolve import PASSED_EXTRAS, is_registry_base, overrides_from_params
 from nlpreg.common.special_keys import SPECIAL_SECTIONS
 
 __all__ = ["DIALECT", "SchemaWriter", "experiment_schema", "registry_schema"]
@@ -159,7 +159,7 @@ class SchemaWriter:
         self,
         base: Any,
         more_properties: Mapping[str, Schema] | None = None,
-        extras: frozenset[str] = KNOWN_EXTRAS,
+        extras: frozenset[str] = PASSED_EXTRAS,
     ) -> Schema:
         """A reference to the definition of everything that a registry's base can be built from.
 
@@ -204,7 +204,7 @@ class SchemaWriter:
         name, is_new = self._name(cls, cls.__name__)
         if is_new:
             self.definitions[name] = {}
-            schema = self._object(describe(cls), KNOWN_EXTRAS)
+            schema = self._object(describe(cls), PASSED_EXTRAS)
             if hasattr(cls, "from_params") and overrides_from_params(cls):
                 schema = {"description": schema["description"], "type": ["object", "string"]}
             self.definitions[name] = schema
@@ -259,7 +259,7 @@ class SchemaWriter:
         section = SPECIAL_SECTIONS[key]
         name, is_new = self._name(section, key)
         if is_new:
-            self.definitions[name] = self._object(describe(section), KNOWN_EXTRAS)
+            self.definitions[name] = self._object(describe(section), PASSED_EXTRAS)
         return {"type": "object", "properties": {key: _reference(name)}, "required": [key]}
 
     def _name(self, thing: Any, wanted: str) -> tuple[str, bool]:

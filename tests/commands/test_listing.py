@@ -1,0 +1,69 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nlpreg.commands import main
+from nlpreg.common.introspection import registries
+from nlpreg.common.plugins import import_builtin_parts
+from nlpreg.common.registry import REGISTRY
+from nlpreg.common.source_scan import RegistryScan
+
+
+def test_registries(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main("nlpreg", ["list"]) == 0
+    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert "crf_tagger" in lines["model"] and "lstm" in lines["seq2seq_encoder"]
+    assert "subcommand" not in lines
+
+
+@pytest.mark.parametrize("name", ["seq2seq_encoder", "Seq2SeqEncoder", "seq2seq-encoder"])
+def test_one_registry(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main("nlpreg", ["list", name]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.split(maxsplit=1)[0] == "lstm" and "long short-term memory" in line for line in lines)
+
+
+def test_a_registry_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main("nlpreg", ["list", "modle"]) == 2
+    assert 'there is no registry "modle"; did you mean "model"' in capsys.readouterr().err
+
+
+def test_what_the_source_says_is_what_is_registered() -> None:
+    import_builtin_parts()
+    scan = RegistryScan.of_package()
+    for base_name, base in registries().items():
+        ours = {
+            name
+            for name, (cls, _) in REGISTRY[base].items()
+            if cls.__module__.startswith(("nlpreg.", "torch."))
+        }
+        if base_name not in scan.incomplete:
+            assert set(scan.registries.get(base_name, {})) == ours, base_name
+    assert "model" not in scan.incomplete
+
+
+def test_names_are_listed_without_torch(tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom nlpreg.commands import main\nassert main('nlpreg', ['list', 'model']) == 0\n"
+        "assert 'torch' not in sys.modules and 'numpy' not in sys.modules"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def test_packages_are_included(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "planted_listing.py").write_text(
+        "from nlpreg.modules import Seq2SeqEncoder\n"
+        "@Seq2SeqEncoder.register('planted_listing')\n"
+        "class Planted(Seq2SeqEncoder):\n    '''Planted.'''\n"
+    )
+    assert main("nlpreg", ["list", "seq2seq_encoder", "--include-package", "planted_listing"]) == 0
+    assert "Planted." in capsys.readouterr().out
