@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from nlpreg.modules.rnn_direction import run_direction, run_direction_as_operator
+from nlpreg.modules.rnn_direction import cost_of_span, run_direction, run_direction_as_operator
 from nlpreg.modules.sorted_rows import SortedRows, is_word
 from nlpreg.nn.dropout import dropout
 
@@ -65,7 +65,8 @@ def run_padded(
         else:
             return _run_whole(module, inputs, lengths, state), None
     else:
-        rows = SortedRows(lengths, inputs.size(1), is_exact)
+        span_cost = 0.0 if is_exact else cost_of_span(_weights(module, module.num_layers - 1, False))
+        rows = SortedRows(lengths, inputs.size(1), span_cost)
         sorted_state = None if state is None else rows.sort_states(state)
         output, final = _run_layers(module, rows.sort(inputs), rows, sorted_state, is_exact)
         output, final = rows.restore(output), rows.restore_states(final)

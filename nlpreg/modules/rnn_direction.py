@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from nlpreg.modules.sorted_rows import SortedRows
 
-__all__ = ["run_direction", "run_direction_as_operator"]
+__all__ = ["cost_of_span", "run_direction", "run_direction_as_operator"]
 
 # B rows, T steps, D and H feature sizes
 
@@ -68,6 +68,18 @@ def run_direction(
     return rows.turn(joined) if is_backward else joined, final_states
 
 
+def cost_of_span(weights: Sequence[Tensor]) -> float:
+    """What a call of a kernel costs beyond its computations, in steps of one row.
+
+    A call takes about as long as 6 million multiplications, and as 60 steps of a row to read its weights and to add up
+    their gradients (as measured with oneDNN's LSTM, forward and backward).
+
+    Args:
+        weights: of one layer and direction, in the order of `nn.RNNBase`.
+    """
+    return 60 + 6e6 / (weights[0].numel() + weights[1].numel())
+
+
 def run_direction_as_operator(
     mode: str,
     inputs: Tensor,
@@ -112,7 +124,7 @@ def _run_unsorted(
     is_exact: bool,
 ) -> list[Tensor]:
     """Output and final states of one direction."""
-    rows = SortedRows(lengths, inputs.size(1), is_exact)
+    rows = SortedRows(lengths, inputs.size(1), 0.0 if is_exact else cost_of_span(weights))
     output, final = run_direction(
         mode, rows.sort(inputs), rows, rows.sort_states(state), _in_one_chunk(weights), is_backward
     )

@@ -15,27 +15,29 @@ __all__ = ["SortedRows", "is_word"]
 
 
 class SortedRows:
-    """How a batch is sorted by length and cut into spans of steps.
+    """How a batch is sorted by length and cut into spans of steps, so that little is computed at padding.
 
     Args:
         lengths: (B,) number of words of each row, in the order of the batch.
         num_steps: T of the batch.
-        is_exact: whether every row ends with a span, so that its state after that span is its final state.
+        span_cost: what a span costs beyond its computations, in steps of one row. With 0, every row ends with a span, so
+            that its state after that span is its final state.
     """
 
-    def __init__(self, lengths: Tensor, num_steps: int, is_exact: bool) -> None:
+    def __init__(self, lengths: Tensor, num_steps: int, span_cost: float) -> None:
         in_batch = lengths.tolist()
         in_order = sorted(in_batch, reverse=True)
         self.num_steps = num_steps
         self.longest = in_order[0] if in_order else 0
         self.is_full = all(length == num_steps for length in in_batch)
+        self.spans = _spans(in_order, span_cost)
         self.order: Tensor | None = None
-        if in_batch != in_order:
+        takes_some = any(rows < len(in_batch) for _, _, rows in self.spans)
+        if takes_some and in_batch != in_order:
             self.order = lengths.argsort(descending=True, stable=True)
             self.inverse = self.order.argsort()
             lengths = lengths.index_select(0, self.order)
         self.lengths = lengths
-        self.spans = _spans(in_order, is_exact)
 
     @cached_property
     def _is_padding(self) -> Tensor:
@@ -93,23 +95,31 @@ def is_word(lengths: Tensor, num_steps: int) -> Tensor:
     return (torch.arange(num_steps, device=lengths.device) < lengths.unsqueeze(1)).unsqueeze(2)
 
 
-def _spans(lengths: Sequence[int], is_exact: bool) -> list[tuple[int, int, int]]:
-    """Cut the steps into spans, each over the rows that are still going at its start.
+def _spans(lengths: Sequence[int], span_cost: float) -> list[tuple[int, int, int]]:
+    """Cut the steps into spans, each over the rows that are still going at its start, at the least cost.
 
     Args:
         lengths: longest first.
-        is_exact: cut at every length; otherwise where half of the rows that were still going have ended, so that
-            at most half of what is computed is padding and there are few spans.
+        span_cost: what a span costs beyond its computations, in steps of one row.
 
     Returns:
-        (first step, last step + 1, number of rows) of each span.
+        (first step, last step + 1, number of rows) of each span; all rows take part in a single one.
     """
-    spans = []
-    start, going = 0, sum(length > 0 for length in lengths)
-    while going:
-        end = lengths[going - 1 if is_exact else going // 2]
-        spans.append((start, end, going))
-        start = end
-        while going and lengths[going - 1] <= start:
-            going -= 1
+    longest = lengths[0] if lengths else 0
+    if longest == 0:
+        return []
+    if len(lengths) * longest - sum(lengths) < span_cost:
+        return [(0, longest, len(lengths))]
+    ends = sorted({0, *lengths})
+    going = [sum(length > end for length in lengths) for end in ends]
+    # From the last end back: the least cost of all that follows an end, and where the span that starts there stops.
+    costs, stops = [0.0] * len(ends), [0] * len(ends)
+    for i in range(len(ends) - 2, -1, -1):
+        costs[i], stops[i] = min(
+            (span_cost + going[i] * (ends[j] - ends[i]) + costs[j], j) for j in range(i + 1, len(ends))
+        )
+    spans, i = [], 0
+    while i < len(ends) - 1:
+        spans.append((ends[i], ends[stops[i]], going[i]))
+        i = stops[i]
     return spans

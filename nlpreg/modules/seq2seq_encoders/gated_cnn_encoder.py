@@ -134,7 +134,7 @@ class ResidualBlock(nn.Module):
         """Apply the block."""
         if is_padding is not None:
             x = x.masked_fill(is_padding, 0)
-        out = self.dropout(x)
+        out: Tensor = self.dropout(x)
         for index, convolution in enumerate(self._convolutions):
             if index > 0 and is_padding is not None:
                 # The biases of the convolution before have made something of padding.

@@ -1,5 +1,8 @@
 """The base of everything that turns a text field into vectors."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 
 from nlpreg.common import Registrable
@@ -15,6 +18,21 @@ class TextFieldEmbedder(torch.nn.Module, Registrable):
     """
 
     default_implementation = "basic"
+
+    def forward(
+        self,
+        text_field_input: Mapping[str, Mapping[str, torch.Tensor] | torch.Tensor],
+        num_wrapping_dims: int = 0,
+        **kwargs: Any,
+    ) -> torch.Tensor:
+        """Embed a text field.
+
+        Args:
+            text_field_input: the tensors of each indexer.
+            num_wrapping_dims: number of dimensions between the batch and the tokens (text fields inside lists).
+            kwargs: further arguments, as an implementation takes them.
+        """
+        raise NotImplementedError
 
     def get_output_dim(self) -> int:
         """Width of the vector of each token."""
