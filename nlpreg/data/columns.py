@@ -78,7 +78,7 @@ def padding_mask(lengths: IntArray, width: int) -> NDArray[np.bool_]:
 
 
 def pad_rows(rows: Sequence[Sequence[Any] | NDArray[Any]], width: int, fill: int = 0) -> NDArray[Any]:
-    """Rows of ids, or of booleans, as one array padded on the right with `fill` or False; longer rows are cut.
+    """Rows of ids, or of booleans, in one array, padded on the right with `fill` or False, or cut.
 
     Returns:
         `(len(rows), width)`, int64 or bool.

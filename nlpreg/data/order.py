@@ -18,7 +18,8 @@ def order_generator(epoch: int, *stream: int, rank: int | None = None) -> np.ran
 
     Args:
         epoch: which pass over the data, from 0.
-        stream: numbers that tell apart what needs numbers of its own within an epoch, such as a worker or a chunk.
+        stream: numbers that tell apart what needs numbers of its own within an epoch, such as a worker or a
+            chunk.
         rank: number of the training process; by default that of this one.
     """
     rank = current_rank() if rank is None else rank

@@ -1,4 +1,4 @@
-"""Sequences whose elements are rows of a shared table, such as the characters of the distinct words of a corpus."""
+"""Sequences of rows of a shared table, such as the characters of the distinct words of a corpus."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nlpreg.data.columns import IntArray, lengths_of, padding_mask, smallest
 
 
 class RowTable:
-    """Rows of ids, of differing lengths, that many sequences refer to by number: the characters of distinct words.
+    """Rows of ids of differing lengths, referred to by number: the characters of distinct words.
 
     Args:
         values: the ids of all rows, one row after the other.
@@ -35,7 +35,7 @@ class RowTable:
         return ids
 
     def windows(self, numbers: IntArray, width: int) -> NDArray[np.int64]:
-        """The first `width` ids of the rows with these numbers, 0 behind the end of a row: `(len(numbers), width)`."""
+        """The first `width` ids of these rows, 0 behind the end of a row: `(len(numbers), width)`."""
         offsets = np.arange(width)
         reachable = min(width, len(self.values))
         at = self.starts[numbers][:, None] + offsets[:reachable]

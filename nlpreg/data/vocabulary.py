@@ -49,24 +49,25 @@ DEFAULT_NON_PADDED_NAMESPACES = ("*tags", "*labels")
 class Vocabulary(VocabularyEntries, Registrable):
     """Ids for strings, in namespaces: words, characters and each kind of label have ids of their own.
 
-    A padded namespace starts with the padding token (id 0) and the token for everything unknown (id 1); in a non-padded
-    one, such as labels, ids start from 0 and nothing is unknown. Ids grow in the order of addition and never change.
+    A padded namespace starts with the padding token (id 0) and the token for everything unknown (id 1); in a
+    non-padded one, such as labels, ids start from 0 and nothing is unknown. Ids grow in the order of addition
+    and never change.
 
     As a rule a vocabulary is made from data by `from_instances`, which the arguments here serve as well.
 
     Args:
-        counter: how often each item occurs, by namespace. The most frequent item gets the first id; items that occur equally
-            often keep the order in which they were first seen.
+        counter: how often each item occurs, by namespace. The most frequent item gets the first id; items
+            that occur equally often keep the order in which they were first seen.
         min_count: by namespace, leave out items that occur less often.
-        max_vocab_size: by namespace, or one number for all: consider only so many of the most frequent items. The padding
-            and unknown entries come on top.
+        max_vocab_size: by namespace, or one number for all: consider only so many of the most frequent items.
+            The padding and unknown entries come on top.
         non_padded_namespaces: names, or `*suffix`, of namespaces without padding and unknown entries.
-        pretrained_files: by namespace, a file of word vectors (`EmbeddingsTextFile`). An item that has a vector is kept even
-            if it is rare.
+        pretrained_files: by namespace, a file of word vectors (`EmbeddingsTextFile`). An item that has a
+            vector is kept even if it is rare.
         only_include_pretrained_words: leave out items without a vector, where there is a file.
         tokens_to_add: by namespace, tokens that get an id whether they occur or not, after all others.
-        min_pretrained_embeddings: by namespace, add so many of the first words of the file of vectors, whether they occur or
-            not; -1 for all.
+        min_pretrained_embeddings: by namespace, add so many of the first words of the file of vectors,
+            whether they occur or not; -1 for all.
         padding_token: the entry with id 0 of padded namespaces.
         oov_token: the entry for everything unknown.
 
@@ -174,7 +175,7 @@ class Vocabulary(VocabularyEntries, Registrable):
         tokens_to_add: dict[str, list[str]] | None = None,
         min_pretrained_embeddings: dict[str, int] | None = None,
     ) -> Vocabulary:
-        """A saved vocabulary extended by what occurs in these instances; ids of the saved one stay as they are."""
+        """A saved vocabulary, whose ids stay, extended by what occurs in these instances."""
         vocab = cls.from_files(directory, padding_token, oov_token)
         vocab._extend(
             _count(instances),
@@ -258,7 +259,7 @@ class Vocabulary(VocabularyEntries, Registrable):
             self.add_tokens_to_namespace([tokens[index] for index in sorted(tokens)], namespace)
 
     def print_statistics(self) -> None:
-        """Print how many entries there are and, of what was counted last, the most frequent, longest and shortest."""
+        """Print sizes and, of what was counted last, the most frequent, longest and shortest items."""
         print(self)
         if not self._retained_counter:
             logger.info("no counts to show: the vocabulary was loaded or made by hand")

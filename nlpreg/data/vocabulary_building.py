@@ -92,7 +92,8 @@ def items_to_keep(
         max_size: keep no more than so many, whatever the other limits then drop; None or 0 for all.
         min_count: items seen more rarely are dropped.
         pretrained: words of which there are vectors.
-        only_pretrained: whether to drop items without a vector. Otherwise having one saves an item that is too rare.
+        only_pretrained: whether to drop items without a vector. Otherwise having one saves an item that is
+            too rare.
     """
     ranked = sorted(counts.items(), key=itemgetter(1), reverse=True)
     if max_size:

@@ -19,7 +19,7 @@ DEFAULT_OOV_TOKEN = "@@UNKNOWN@@"
 
 
 class UnknownTokenError(ConfigurationError, KeyError):
-    """A token without an id, in a namespace that has no entry for unknown tokens: as a rule a label not seen before."""
+    """A token without an id where nothing stands for unknown ones: as a rule a label not seen before."""
 
 
 class VocabularyEntries:
@@ -131,7 +131,7 @@ class VocabularyEntries:
 
     # Any: a tokenizer of the optional transformers package
     def add_transformer_vocab(self, tokenizer: Any, namespace: str = "tokens") -> None:
-        """Take over the entries of a transformers tokenizer, with its ids, into a namespace that is not padded."""
+        """Take over the entries of a transformers tokenizer and their ids; the namespace is not padded."""
         try:
             entries = tokenizer.get_vocab()
         except NotImplementedError:
@@ -175,7 +175,7 @@ class VocabularyEntries:
         )
 
     def save_to_files(self, directory: str) -> None:
-        """Save everything but counts into a folder, which is made if need be; see `from_files` for the way back."""
+        """Save everything but counts into a folder, made if need be; `from_files` is the way back."""
         os.makedirs(directory, exist_ok=True)
         if os.listdir(directory):
             logger.warning(

@@ -1,4 +1,4 @@
-"""The folder that a vocabulary is saved in: a text file for each namespace, an entry a line in the order of ids."""
+"""The folder of a saved vocabulary: a file for each namespace, an entry a line in the order of ids."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def read_patterns(directory: str | os.PathLike[str]) -> list[str]:
 def write_namespace(
     directory: str | os.PathLike[str], namespace: str, tokens: Mapping[int, str], first_id: int
 ) -> None:
-    """Write the tokens with ids from `first_id` on; an id that no token has gets a line of its own all the same."""
+    """Write the tokens with ids from `first_id` on; ids that no token has get a line all the same."""
     ids = range(first_id, max(tokens, default=-1) + 1)
     lines = (_escape(tokens.get(index, f"@@UNUSED{index}@@")) for index in ids)
     _write_lines(os.path.join(directory, f"{namespace}.txt"), lines)

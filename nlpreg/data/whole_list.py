@@ -1,8 +1,8 @@
 """Work on many things in one call, where a class offers it and no subclass has changed its mind since.
 
-Fields and token indexers have methods for one instance, which plugins override, and optional methods that do the same
-for many instances at once. A whole-list method may stand for the single one only if they come from the same class:
-a subclass that overrides the single method alone must have its override called.
+Fields and token indexers have methods for one instance, which plugins override, and optional methods that do
+the same for many instances at once. A whole-list method may stand for the single one only if they come from
+the same class: a subclass that overrides the single method alone must have its override called.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ def speaks_for(cls: type, whole: str, *single: str) -> bool:
         single: names of the methods that it does the work of.
 
     Returns:
-        False if `cls` has no such whole-list method, or inherits it from a class above one that overrides a single
-        method.
+        False if `cls` has no such whole-list method, or inherits it from a class above one that overrides a
+        single method.
     """
     key = cls, whole, single
     if key not in _known:

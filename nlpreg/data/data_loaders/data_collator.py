@@ -41,8 +41,8 @@ class DefaultDataCollator(DataCollator):
 class LanguageModelingDataCollator(DataCollator):
     """Hides random word pieces of each batch, for training a transformers language model to find them.
 
-    The ids with pieces hidden take the place of the real ones; `labels` beside them holds the real ids of the hidden pieces and
-    -100 elsewhere.
+    The ids with pieces hidden take the place of the real ones; `labels` beside them holds the real ids of the
+    hidden pieces and -100 elsewhere.
 
     Args:
         model_name: name or folder of the model, for its tokenizer.

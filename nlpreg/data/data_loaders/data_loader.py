@@ -17,8 +17,9 @@ TensorDict = Dict[str, Union[torch.Tensor, Dict[str, torch.Tensor]]]  # noqa: UP
 class DataLoader(Registrable):
     """Gives batches of tensors, epoch by epoch.
 
-    Its life: construct, `iter_instances` for the vocabulary, `index_with` that vocabulary, `set_target_device`, then iterate
-    once for each epoch. In a config it is given neither `reader` nor `data_path`: those come from elsewhere in the config.
+    Its life: construct, `iter_instances` for the vocabulary, `index_with` that vocabulary,
+    `set_target_device`, then iterate once for each epoch. In a config it is given neither `reader` nor
+    `data_path`: those come from elsewhere in the config.
     """
 
     default_implementation = "multiprocess"

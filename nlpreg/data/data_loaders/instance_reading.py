@@ -22,7 +22,8 @@ from nlpreg.data.instance import Instance
 
 logger = logging.getLogger(__name__)
 
-# The first instances are read here, to see how long one takes; the very first ones may wait for a model to load.
+# The first instances are read here, to see how long one takes; the very first ones may wait for a model to
+# load.
 _INSTANCES_TO_WARM_UP = 8
 _INSTANCES_TO_TIME = 56
 # Reading that is quicker than this takes no longer than receiving what a worker has read.
@@ -34,8 +35,8 @@ _INSTANCES_PER_MESSAGE = 256
 def read_with_workers(stream: InstanceStream, start_method: str) -> Iterator[Instance]:
     """The instances of a stream, with token indexers, in the order in which one process would read them.
 
-    Workers do not always help: what they read must be sent here. So they are started only where there are several, the reader
-    divides its work, and reading the first instances here turns out to be slow.
+    Workers do not always help: what they read must be sent here. So they are started only where there are
+    several, the reader divides its work, and reading the first instances here turns out to be slow.
 
     Raises:
         WorkerError: reading raised, in a worker or here.

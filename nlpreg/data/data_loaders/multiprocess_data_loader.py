@@ -113,8 +113,6 @@ class MultiProcessDataLoader(ResumableDataLoader):
             )
         self._stream = InstanceStream(reader, data_path, num_workers)
         self._vocab: Vocabulary | None = None
-        # streamed: number of batches that each worker has given in the present pass
-        self._given = [0] * max(1, num_workers)
         self._instances: list[Instance] | None = None
         if max_instances_in_memory is None:
             with seldom_garbage_collection():

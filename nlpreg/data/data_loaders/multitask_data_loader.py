@@ -28,8 +28,9 @@ from nlpreg.data.vocabulary import Vocabulary
 class MultiTaskDataLoader(ResumableDataLoader):
     """Batches from the data sets of several tasks, which a scheduler arranges.
 
-    An epoch is everything that all tasks have or, with `instances_per_epoch`, so many instances, divided between the tasks by a
-    sampler; each task then goes on in the next epoch where it stopped, and starts anew when its data are used up.
+    An epoch is everything that all tasks have or, with `instances_per_epoch`, so many instances, divided
+    between the tasks by a sampler; each task then goes on in the next epoch where it stopped, and starts anew
+    when its data are used up.
 
     Args:
         reader: holds a reader for each task.
@@ -94,8 +95,8 @@ class MultiTaskDataLoader(ResumableDataLoader):
             )
             for task, path in data_path.items()
         }
-        # By task: how many passes over its data are over, and how many instances of the present one have been given. This is
-        # the state at the start of the epoch.
+        # By task: how many passes over its data are over, and how many instances of the present one have been
+        # given. This is the state at the start of the epoch.
         self._starts = dict.fromkeys(data_path, (0, 0))
         self._shares: dict[str, int] | None = None
 

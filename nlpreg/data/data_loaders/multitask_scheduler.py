@@ -28,7 +28,7 @@ class MultiTaskScheduler(Registrable):
         raise NotImplementedError(f"{type(self).__name__} has no batch_instances")
 
     def count_batches(self, dataset_counts: dict[str, int]) -> int:
-        """How many batches `batch_instances` makes of so many instances of each task; a subclass must write this."""
+        """How many batches so many instances of each task make; a subclass must write this."""
         raise NotImplementedError(f"{type(self).__name__} has no count_batches")
 
     def update_from_epoch_metrics(self, epoch_metrics: dict[str, Any]) -> None:

@@ -27,8 +27,9 @@ _END: Any = object()
 def prefetched(items: Iterator[T], depth: int) -> Iterator[T]:
     """The same items, up to `depth` of them made ahead in a second thread.
 
-    That helps where making an item and using it both spend their time outside of Python, as tensor operations do. An error of
-    `items` is raised here, after the items that were made before it. The thread ends with this iterator.
+    That helps where making an item and using it both spend their time outside of Python, as tensor operations
+    do. An error of `items` is raised here, after the items that were made before it. The thread ends with
+    this iterator.
     """
     ready: queue.Queue[Any] = queue.Queue(depth)
     is_over = threading.Event()

@@ -20,8 +20,8 @@ class Position:
     Args:
         epoch: number of epochs that are over.
         batches: number of batches given since.
-        data_pass: number of passes over the data that are over; differs from `epoch` where an epoch has a fixed number of
-            batches.
+        data_pass: number of passes over the data that are over; differs from `epoch` where an epoch has a
+            fixed number of batches.
         pass_batches: number of batches of the present pass that have been given.
     """
 
@@ -34,9 +34,10 @@ class Position:
 class ResumableDataLoader(DataLoader):
     """A loader whose batches follow from the run's seed and its position.
 
-    One iteration gives one epoch: a pass over the data or, with `batches_per_epoch`, so many batches, with as many passes as
-    it takes and the rest of the last one left for the next epoch. After `load_state_dict` the next iteration gives the rest
-    of the epoch. An iteration that is abandoned leaves the position where it was; the next one starts that epoch again.
+    One iteration gives one epoch: a pass over the data or, with `batches_per_epoch`, so many batches, with as
+    many passes as it takes and the rest of the last one left for the next epoch. After `load_state_dict` the
+    next iteration gives the rest of the epoch. An iteration that is abandoned leaves the position where it
+    was; the next one starts that epoch again.
 
     Args:
         batches_per_epoch: see above; None for one pass.
@@ -118,7 +119,7 @@ class ResumableDataLoader(DataLoader):
         self.cuda_device = device
 
     def state_dict(self) -> dict[str, Any]:
-        """Epoch, batches given in it, and the same for passes over the data; a batch counts as soon as it is given."""
+        """Epoch, batches given in it, and the same for passes over the data."""
         return asdict(self._position)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+from nlpreg.common.memory import seldom_garbage_collection
 from nlpreg.common.util import lazy_groups_of
 from nlpreg.data.corpus import index_instances
 from nlpreg.data.data_loaders.batching import groups_of, pick, shuffled_stream
@@ -82,7 +83,8 @@ class BatchStream:
     def batches_of_worker(self, worker: int) -> Iterator[int | TensorDict]:
         """The batches of one worker; before them, how many this worker has left out.
 
-        As many are left out as fall to this worker if all have enough. Where one has not, others must leave out more.
+        As many are left out as fall to this worker if all have enough. Where one has not, others must leave
+        out more.
         """
         groups = self._groups(self._indexed(worker), worker)
         num_workers = self.instances.num_workers
@@ -94,12 +96,20 @@ class BatchStream:
         """The instances, indexed some at a time."""
         instances = self.instances.read(worker)
         size = self.max_instances_in_memory
-        for group in lazy_groups_of(instances, size if self.batch_sampler else min(size, _INSTANCES_AT_ONCE)):
-            if worker is not None:
-                for instance in group:
-                    self.instances.reader.apply_token_indexers(instance)
-            index_instances(group, self.vocab)
+        if self.batch_sampler is None:
+            size = min(size, _INSTANCES_AT_ONCE)
+        while group := self._next_indexed(instances, size, in_worker=worker is not None):
             yield from group
+
+    def _next_indexed(self, instances: Iterator[Instance], size: int, in_worker: bool) -> list[Instance]:
+        """The next instances, as many as asked for if there are."""
+        with seldom_garbage_collection():
+            group = list(islice(instances, size))
+        if in_worker:
+            for instance in group:
+                self.instances.reader.apply_token_indexers(instance)
+        index_instances(group, self.vocab)
+        return group
 
     def _groups(self, instances: Iterator[Instance], worker: int = 0) -> Iterator[list[Instance]]:
         """The instances of each batch."""

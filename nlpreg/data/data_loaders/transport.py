@@ -10,7 +10,7 @@ import torch
 
 
 class _Pickler(pickle.Pickler):
-    """Sends tensors as arrays: torch's own way puts each into a shared-memory file, which costs more than a small copy."""
+    """Sends tensors as arrays: torch's way, a shared-memory file for each, costs more than a small copy."""
 
     def reducer_override(self, obj: Any) -> Any:
         """How to send a tensor; anything else goes the usual way."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import queue
@@ -31,12 +32,13 @@ _SECONDS_TO_END = 5.0
 class WorkerPool:
     """Worker processes, each making a sequence of items; used as a context manager.
 
-    Each worker has a pipe of its own. It stays a limited number of items ahead of what has been received. A worker that raises,
-    or dies, does not hang this process: the next item asked of it raises `WorkerError`. Workers end with the block, and when
-    this process dies.
+    Each worker has a pipe of its own. It stays a limited number of items ahead of what has been received. A
+    worker that raises, or dies, does not hang this process: the next item asked of it raises `WorkerError`.
+    Workers end with the block, and when this process dies.
 
     Args:
-        make_items: called in worker number `i` with `i` and gives its items; must pickle unless the start method is "fork".
+        make_items: called in worker number `i` with `i` and gives its items; must pickle unless the start
+            method is "fork".
         num_workers: how many workers.
         start_method: "fork", "spawn" or "forkserver".
         items_ahead: how many items a worker makes that have not been received.
@@ -74,8 +76,8 @@ class WorkerPool:
             name=f"nlpreg-data-worker-{worker}",
         )
         with warnings.catch_warnings():
-            # Python 3.12 warns of any fork beside threads, and torch always has threads. The child uses one thread of torch and
-            # none of the locks that those of the parent may hold.
+            # Python 3.12 warns of any fork beside threads, and torch always has threads. The child uses one
+            # thread of torch and none of the locks that those of the parent may hold.
             warnings.simplefilter("ignore", DeprecationWarning)
             process.start()
         # So that the pipe breaks when the worker dies, and that workers started later do not keep it open.
@@ -163,10 +165,12 @@ def _run_worker(
     seed: int,
 ) -> None:
     """What a worker process does: make items, and send them from a second thread while it makes the next."""
-    # Ctrl-C goes to every process of the terminal; the parent decides what it means and ends the workers itself.
+    # Ctrl-C goes to every process of the terminal; the parent decides what it means and ends the workers
+    # itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_die_with_parent, daemon=True).start()
+    gc.freeze()  # looking for garbage among what the parent has made would copy all of it, page by page
     torch.set_num_threads(
         1
     )  # more are of no use here, and after a fork may wait for threads that only the parent has

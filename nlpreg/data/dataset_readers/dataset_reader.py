@@ -1,4 +1,4 @@
-"""The base class of everything that turns files into instances, and the rules by which its work is shared out."""
+"""The base class of readers, and the rules by which processes share their work."""
 
 from __future__ import annotations
 
@@ -49,17 +49,19 @@ class DistributedInfo:
 class DatasetReader(Registrable):
     """Reads instances from files.
 
-    A subclass writes `_read`, best as a generator, and `text_to_instance`, which `_read` and the predictors share. Text
-    fields are made without token indexers, which `apply_token_indexers` adds in the process that uses the instances.
-    `TextField.from_words` is the cheap way to make a text field when only the words matter.
+    A subclass writes `_read`, best as a generator, and `text_to_instance`, which `_read` and the predictors
+    share. Text fields are made without token indexers, which `apply_token_indexers` adds in the process that
+    uses the instances. `TextField.from_words` is the cheap way to make a text field when only the words
+    matter.
 
-    When several processes train or read, every instance must be seen by one of them. `read` sees to it by handing on
-    every n-th instance, so that each process still makes all of them; a reader that sets both `manual_*` flags and
-    wraps what it loops over in `shard_iterable` does only its own share.
+    When several processes train or read, every instance must be seen by one of them. `read` sees to it by
+    handing on every n-th instance, so that each process still makes all of them; a reader that sets both
+    `manual_*` flags and wraps what it loops over in `shard_iterable` does only its own share.
 
     Args:
         max_instances: read at most this many instances, counted over all processes together; None for all.
-        manual_distributed_sharding: whether `_read` itself leaves out what belongs to other training processes.
+        manual_distributed_sharding: whether `_read` itself leaves out what belongs to other training
+            processes.
         manual_multiprocess_sharding: whether `_read` itself leaves out what belongs to other loader workers.
         serialization_dir: folder of the training run, for readers that look for something there.
 
@@ -90,7 +92,8 @@ class DatasetReader(Registrable):
     def read(self, file_path: DatasetReaderInput) -> Iterator[Instance]:
         """The instances of a file that belong to this process, one by one as they are asked for.
 
-        Token indexers are applied, except in a loader worker: the process that uses the instances does it then.
+        Token indexers are applied, except in a loader worker: the process that uses the instances does it
+        then.
         """
         if isinstance(file_path, os.PathLike):
             file_path = os.fspath(file_path)
@@ -113,7 +116,7 @@ class DatasetReader(Registrable):
         raise NotImplementedError(f"{type(self).__name__} has no text_to_instance")
 
     def apply_token_indexers(self, instance: Instance) -> None:
-        """Give the text fields of an instance their token indexers; it may be called more than once on an instance."""
+        """Give the text fields of an instance their indexers; it may be called on it more than once."""
 
     def get_worker_info(self) -> WorkerInfo | None:
         """Which loader worker this is, or None in the main process."""
@@ -132,10 +135,11 @@ class DatasetReader(Registrable):
         self._distributed_info = info
 
     def shard_iterable(self, iterable: Iterable[T]) -> Iterator[T]:
-        """The items of `iterable` that belong to this process; for use inside `_read`, with one process or many.
+        """The items that belong to this process; for use inside `_read`, with one process or many.
 
         Raises:
-            ValueError: the reader has not set both `manual_*` flags, so `read` would share out the items again.
+            ValueError: the reader has not set both `manual_*` flags, so `read` would share out the items
+                again.
         """
         if not (self.manual_distributed_sharding and self.manual_multiprocess_sharding):
             raise ValueError(

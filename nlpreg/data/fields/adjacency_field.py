@@ -29,8 +29,8 @@ class AdjacencyField(Field[torch.Tensor]):
         `(num_tokens, num_tokens)`, float.
 
     Raises:
-        ConfigurationError: a pair twice or out of range, another number of labels than pairs, or the tensor of labels is
-            asked for before `index`.
+        ConfigurationError: a pair twice or out of range, another number of labels than pairs, or the tensor
+            of labels is asked for before `index`.
     """
 
     __slots__ = (

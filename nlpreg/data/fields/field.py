@@ -19,11 +19,12 @@ VocabCounter = Dict[str, Dict[str, int]]  # noqa: UP006
 
 
 class Field(Generic[DataArray]):
-    """One named part of an instance: it counts its items for the vocabulary, indexes them, and becomes a tensor.
+    """One named part of an instance: it counts and indexes its items, and becomes a tensor.
 
-    A subclass writes the abstract methods below and whichever of the others it needs. The methods with `many` in their
-    name are the same work for many fields of one class at once. Nobody needs to write them; a class that does makes its
-    corpora faster, and a subclass that overrides a method for one field has its override called all the same.
+    A subclass writes the abstract methods below and whichever of the others it needs. The methods with `many`
+    in their name are the same work for many fields of one class at once. Nobody needs to write them; a class
+    that does makes its corpora faster, and a subclass that overrides a method for one field has its override
+    called all the same.
     """
 
     __slots__ = ()
@@ -74,7 +75,7 @@ class Field(Generic[DataArray]):
 
     @classmethod
     def count_many(cls, fields: Sequence[Self], counter: VocabCounter) -> None:
-        """`count_vocab_items` of each field; items must come in the same order as from one field after the other."""
+        """`count_vocab_items` of each field; items must come in the order of one field after the other."""
         if cls.count_vocab_items is not Field.count_vocab_items:
             for field in fields:
                 field.count_vocab_items(counter)

@@ -8,7 +8,7 @@ from nlpreg.data.fields.field import Field
 
 
 class FlagField(Field[Any]):
-    """A value passed to the model as it is, once for the whole batch; it tells the model what to do with the batch.
+    """A value for the whole batch, passed to the model as it is; it says what to do with the batch.
 
     Args:
         flag_value: any value that can be compared.

@@ -31,8 +31,8 @@ class LabelField(Field[torch.Tensor]):
         `()`, int64.
 
     Raises:
-        ConfigurationError: the label is no int with `skip_indexing`, or no str without; or the tensor is asked for before
-            `index`.
+        ConfigurationError: the label is no int with `skip_indexing`, or no str without; or the tensor is
+            asked for before `index`.
     """
 
     __slots__ = ("_label_id", "_label_namespace", "_skip_indexing", "label")

@@ -23,8 +23,8 @@ _CHILD = "list_"
 class ListField(SequenceField[DataArray]):
     """Fields of one class in a list: the sentences of a document, the spans of a sentence, other lists.
 
-    Shorter lists of a batch are padded with the empty field of their first element. A list must not be empty; where there
-    may be nothing, give it one `empty_field()`.
+    Shorter lists of a batch are padded with the empty field of their first element. A list must not be empty;
+    where there may be nothing, give it one `empty_field()`.
 
     Args:
         field_list: the fields.
@@ -104,7 +104,8 @@ class ListField(SequenceField[DataArray]):
         """The fields of all lists as one batch, cut into one part for each list."""
         num_fields = padding_lengths["num_fields"]
         classes = {type(child) for child in _children(fields)}
-        # Rows of one large batch can be handed out to the lists only if the fields merge row by row, as tensors do.
+        # Rows of one large batch can be handed out to the lists only if the fields merge row by row, as
+        # tensors do.
         merge_rows = all(speaks_for(one, "as_tensor_of_many", "batch_tensors") for one in classes)
         if len(classes) > 1 or not merge_rows or num_fields == 0:
             return super().as_tensor_of_many(fields, padding_lengths)

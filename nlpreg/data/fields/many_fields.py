@@ -1,4 +1,4 @@
-"""Counting, indexing and batching many fields at once, by their classes' whole-list methods where they may be used."""
+"""Counting, indexing and batching many fields at once, by their classes' whole-list methods."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ def new_counter() -> VocabCounter:
 def merge_counts(counts: Sequence[VocabCounter], counter: VocabCounter) -> bool:
     """Add counts to a counter, unless two of them share a namespace.
 
-    In a shared namespace, the order in which items first appear is lost when they are counted apart, and with it the
-    order of the ids of items that occur equally often.
+    In a shared namespace, the order in which items first appear is lost when they are counted apart, and with
+    it the order of the ids of items that occur equally often.
 
     Returns:
         Whether they were added.

@@ -28,8 +28,8 @@ class MultiLabelField(Field[torch.Tensor]):
         `(num_labels,)`, int64.
 
     Raises:
-        ConfigurationError: the labels do not agree with `skip_indexing` and `num_labels`, or the tensor is asked for before
-            `index`.
+        ConfigurationError: the labels do not agree with `skip_indexing` and `num_labels`, or the tensor is
+            asked for before `index`.
     """
 
     __slots__ = ("_label_ids", "_label_namespace", "_num_labels", "_skip_indexing", "labels")

@@ -37,8 +37,8 @@ class SequenceLabelField(Field[torch.Tensor]):
         `(num_tokens,)`, int64.
 
     Raises:
-        ConfigurationError: another number of labels than elements, labels of mixed types, or the tensor is asked for
-            before `index`.
+        ConfigurationError: another number of labels than elements, labels of mixed types, or the tensor is
+            asked for before `index`.
     """
 
     __slots__ = ("_indexed_labels", "_label_namespace", "_skip_indexing", "labels", "sequence_field")

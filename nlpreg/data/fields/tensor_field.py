@@ -49,7 +49,7 @@ class TensorField(Field[torch.Tensor]):
         return {f"dimension_{i}": size for i, size in enumerate(self.tensor.size())}
 
     def as_tensor(self, padding_lengths: dict[str, int]) -> torch.Tensor:
-        """The tensor padded, or cut, to the given sizes; missing dimensions are added at the end, with size 1."""
+        """The tensor padded, or cut, to the given sizes; missing last dimensions are added."""
         tensor = self.tensor
         while tensor.dim() < len(padding_lengths):
             tensor = tensor.unsqueeze(-1)

@@ -40,13 +40,13 @@ _SEPARATOR = "___"
 class TextField(SequenceField[TextFieldTensors]):
     """A text, and the indexers that turn its tokens into tensors.
 
-    A text of which only the words are known is made by `from_words`: it keeps the plain strings, and `Token` objects
-    are made when somebody asks for `tokens`.
+    A text of which only the words are known is made by `from_words`: it keeps the plain strings, and `Token`
+    objects are made when somebody asks for `tokens`.
 
     Args:
         tokens: the tokens, of nlpreg or of spaCy.
-        token_indexers: the indexers, by the names that the text field embedder uses. None: `apply_token_indexers` of the
-            reader sets them later.
+        token_indexers: the indexers, by the names that the text field embedder uses. None:
+            `apply_token_indexers` of the reader sets them later.
 
     Shape:
         `{indexer: {key: tensor}}`; what the keys and shapes are is up to each indexer.

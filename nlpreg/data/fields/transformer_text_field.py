@@ -24,8 +24,8 @@ class TransformerTextField(Field[Dict[str, torch.Tensor]]):  # noqa: UP006
         padding_token_id: what `input_ids` is padded with; everything else is padded with 0.
 
     Shape:
-        `{name: (num_pieces,)}` for each name given (offsets: `(num_pieces, 2)`), and a bool `attention_mask` if none was
-        given.
+        `{name: (num_pieces,)}` for each name given (offsets: `(num_pieces, 2)`), and a bool `attention_mask`
+        if none was given.
     """
 
     __slots__ = (*_NAMES, "padding_token_id")

@@ -14,8 +14,8 @@ from nlpreg.data.order import order_generator
 class BatchSampler(Registrable):
     """Decides which instances go into a batch together, and in which order the batches come.
 
-    A sampler that draws random numbers takes them from `self.generator`, which the data loader sets before each pass over the
-    data, so that the order follows from the run's seed and the epoch.
+    A sampler that draws random numbers takes them from `self.generator`, which the data loader sets before
+    each pass over the data, so that the order follows from the run's seed and the epoch.
     """
 
     _generator: np.random.Generator | None = None

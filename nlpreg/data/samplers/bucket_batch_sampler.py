@@ -21,16 +21,19 @@ _INSTANCES_TO_LOOK_AT = 10
 
 @BatchSampler.register("bucket")
 class BucketBatchSampler(BatchSampler):
-    """Sorts the instances by length, cuts the row into batches, and shuffles those: little of a batch is padding.
+    """Makes batches of instances of similar length, so that little of a batch is padding.
+
+    The instances are sorted by length, the row is cut into batches, and those are shuffled.
 
     Args:
         batch_size: number of instances in a batch.
-        sorting_keys: names of the fields whose length counts, the most important first. By default the field that is longest
-            among the first instances, which is noted here when it is known.
-        padding_noise: how much, from 0 to 1, of its length an instance's length is shifted by at most, at random, so that
-            batches differ between epochs.
+        sorting_keys: names of the fields whose length counts, the most important first. By default the field
+            that is longest among the first instances, which is noted here when it is known.
+        padding_noise: how much, from 0 to 1, of its length an instance's length is shifted by at most, at
+            random, so that batches differ between epochs.
         drop_last: whether to leave out the last batch where it is smaller.
-        shuffle: whether to shuffle the batches. Without it there is no noise either, and the order is always the same.
+        shuffle: whether to shuffle the batches. Without it there is no noise either, and the order is always
+            the same.
 
     Raises:
         ConfigurationError: a sorting key is no field of an instance.

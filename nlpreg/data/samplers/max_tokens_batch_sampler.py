@@ -14,13 +14,14 @@ logger = logging.getLogger(__name__)
 
 @BatchSampler.register("max_tokens_sampler")
 class MaxTokensBatchSampler(BucketBatchSampler):
-    """Sorts the instances by length and puts as many into a batch as fit into a number of tokens, padding included.
+    """Makes batches of instances of similar length, as many as fit into a number of tokens.
 
-    Batches of short instances are then larger, and all cost about as much memory. The batches come in random order.
+    Batches of short instances are then larger, and all cost about as much memory. The batches come in random
+    order.
 
     Args:
-        max_tokens: the longest instance of a batch, times the number of its instances, is this at most. A longer instance
-            makes a batch of its own, with a warning.
+        max_tokens: the longest instance of a batch, times the number of its instances, is this at most. A
+            longer instance makes a batch of its own, with a warning.
         sorting_keys: as in the bucket sampler; the longest of these fields is the length of an instance.
         padding_noise: as in the bucket sampler.
     """

@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 
 
 class ELMoCharacterMapper:
-    """Words as the 50 ids that an ELMo model was trained on: UTF-8 bytes between marks, then filling, all plus 1.
+    """Words as the 50 ids that ELMo reads: UTF-8 bytes between marks, then filling, all plus 1.
 
     Args:
         tokens_to_add: words that get a middle value of their own instead of bytes, such as `{"[MASK]": 261}`.
 
-    Source: Peters et al. (2018), https://arxiv.org/abs/1802.05365, and the character ids of the published models.
+    Source: Peters et al. (2018), https://arxiv.org/abs/1802.05365, and the character ids of the published
+    models.
     """
 
     max_word_length = 50

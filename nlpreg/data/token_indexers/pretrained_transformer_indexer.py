@@ -21,22 +21,24 @@ logger = logging.getLogger(__name__)
 
 @TokenIndexer.register("pretrained_transformer")
 class PretrainedTransformerIndexer(TokenIndexer):
-    """Gives the ids that a pretrained transformer reads, for tokens of its own tokenizer (`pretrained_transformer`).
+    """Gives the ids that a pretrained transformer reads, for tokens of its own tokenizer.
 
-    Nothing is counted. The model's table of pieces is copied to the vocabulary when the first text is indexed, so that ids can
-    be turned back into pieces.
+    Nothing is counted. The model's table of pieces is copied to the vocabulary when the first text is
+    indexed, so that ids can be turned back into pieces.
 
     Args:
         model_name: name of the model on the hub, or a folder.
         namespace: namespace of the vocabulary for the model's table; one that is not padded.
-        max_length: fold longer texts: cut them into pieces of this length, special tokens included, one after the other; the
-            embedder with the same `max_length` runs each for itself and puts the vectors together again.
+        max_length: fold longer texts: cut them into pieces of this length, special tokens included, one after
+            the other; the embedder with the same `max_length` runs each for itself and puts the vectors
+            together again.
         tokenizer_kwargs: further arguments for loading the tokenizer.
         token_min_padding_length: pad to this many tokens at least.
 
     Shape:
-        `{"token_ids": (n,), "mask": (m,), "type_ids": (n,)}` and, with `max_length`, `"segment_concat_mask": (n,)`; masks are
-        bool. Folding adds special tokens, which makes n greater than the length m of the text.
+        `{"token_ids": (n,), "mask": (m,), "type_ids": (n,)}` and, with `max_length`, `"segment_concat_mask":
+        (n,)`; masks are bool. Folding adds special tokens, which makes n greater than the length m of the
+        text.
 
     Raises:
         ImportError: transformers is not installed.

@@ -32,9 +32,9 @@ class PretrainedTransformerMismatchedIndexer(TokenIndexer):
         token_min_padding_length: pad to this many at least.
 
     Shape:
-        n words, p pieces: `{"token_ids": (p,), "mask": (n,), "type_ids": (p,), "wordpiece_mask": (p,), "offsets": (n, 2)}` and,
-        with `max_length`, `"segment_concat_mask": (p,)`. Offsets are the first and the last piece of a word, before folding;
-        (-1, -1) for a word without pieces, (0, 0) for padding.
+        n words, p pieces: `{"token_ids": (p,), "mask": (n,), "type_ids": (p,), "wordpiece_mask": (p,),
+        "offsets": (n, 2)}` and, with `max_length`, `"segment_concat_mask": (p,)`. Offsets are the first and
+        the last piece of a word, before folding; (-1, -1) for a word without pieces, (0, 0) for padding.
 
     Raises:
         ImportError: transformers is not installed.

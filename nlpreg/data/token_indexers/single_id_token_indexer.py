@@ -25,11 +25,11 @@ class SingleIdTokenIndexer(TokenIndexer):
     """Gives each token one id, that of its text or of another of its attributes.
 
     Args:
-        namespace: namespace of the vocabulary to look it up in. None: the attribute is the id itself, and nothing is
-            counted.
+        namespace: namespace of the vocabulary to look it up in. None: the attribute is the id itself, and
+            nothing is counted.
         lowercase_tokens: look up the lower-cased attribute.
-        start_tokens: texts put before every sequence. They are looked up but not counted, so that they are unknown words
-            unless the vocabulary has them from somewhere else.
+        start_tokens: texts put before every sequence. They are looked up but not counted, so that they are
+            unknown words unless the vocabulary has them from somewhere else.
         end_tokens: the same after every sequence.
         feature_name: which attribute of a token to take: "text", "pos_", "text_id", ...
         default_value: taken where a token lacks that attribute; without it, that is an error.

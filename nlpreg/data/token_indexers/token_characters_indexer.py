@@ -28,8 +28,8 @@ class TokenCharactersIndexer(TokenIndexer):
 
     Args:
         namespace: namespace of the vocabulary that holds the characters.
-        character_tokenizer: how a token is taken apart. Characters that come with a `text_id` (bytes) keep it and are
-            neither counted nor looked up.
+        character_tokenizer: how a token is taken apart. Characters that come with a `text_id` (bytes) keep it
+            and are neither counted nor looked up.
         start_tokens: words put before every sequence; they are not counted.
         end_tokens: the same after every sequence.
         min_padding_length: pad every token to this many characters at least. Set it to the widest filter of a

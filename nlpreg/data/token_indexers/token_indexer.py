@@ -22,12 +22,13 @@ VocabCounter = Dict[str, Dict[str, int]]  # noqa: UP006
 class TokenIndexer(Registrable):
     """Turns the tokens of a text into ids, and those into tensors, one for each argument of its embedder.
 
-    A subclass writes `count_vocab_items`, `tokens_to_indices` and `get_empty_token_list`, and where its ids are more than
-    flat lists also `get_padding_lengths` and `as_padded_tensor_dict`.
+    A subclass writes `count_vocab_items`, `tokens_to_indices` and `get_empty_token_list`, and where its ids
+    are more than flat lists also `get_padding_lengths` and `as_padded_tensor_dict`.
 
     An indexer that needs only the texts of tokens may say so by `indexes_words` and write `count_words` and
-    `index_words`. A corpus is then counted and indexed by its distinct words, without a `Token` for each; the results
-    must be those of the methods for single tokens. A subclass that overrides one of those has its override called.
+    `index_words`. A corpus is then counted and indexed by its distinct words, without a `Token` for each; the
+    results must be those of the methods for single tokens. A subclass that overrides one of those has its
+    override called.
 
     Args:
         token_min_padding_length: pad to this many tokens at least.
@@ -62,7 +63,7 @@ class TokenIndexer(Registrable):
     def as_padded_tensor_dict(
         self, tokens: IndexedTokenList, padding_lengths: dict[str, int]
     ) -> dict[str, torch.Tensor]:
-        """The ids of one text as tensors of the given lengths, padded on the right with 0, or False for booleans."""
+        """The ids of one text as tensors of these lengths, padded with 0, or False for booleans."""
         return {
             key: torch.from_numpy(pad_rows([ids], padding_lengths[key])[0]) for key, ids in tokens.items()
         }
@@ -81,7 +82,7 @@ class TokenIndexer(Registrable):
         raise NotImplementedError(f"{type(self).__name__} has no count_words")
 
     def index_words(self, column: WordColumn, vocabulary: Vocabulary) -> list[dict[str, Any]]:
-        """Index many texts at once; entries may be arrays where `tokens_to_indices` gives lists of the same values."""
+        """Index many texts at once; arrays may stand for the lists that `tokens_to_indices` gives."""
         raise NotImplementedError(f"{type(self).__name__} has no index_words")
 
     def padding_lengths_of_many(self, texts: Sequence[IndexedTokenList]) -> dict[str, int]:

@@ -10,11 +10,11 @@ from nlpreg.data.tokenizers.tokenizer import Tokenizer
 
 @Tokenizer.register("character")
 class CharacterTokenizer(Tokenizer):
-    """Takes each character, or each byte, as a token; for models over characters and for the characters of words.
+    """Takes each character, or each byte, as a token.
 
     Args:
-        byte_encoding: take the bytes of the text in this encoding ("utf-8") instead of its characters. The tokens then
-            have no text but `text_id` = byte + 1, since 0 is padding: no vocabulary is needed.
+        byte_encoding: take the bytes of the text in this encoding ("utf-8") instead of its characters. The
+            tokens then have no text but `text_id` = byte + 1, since 0 is padding: no vocabulary is needed.
         lowercase_characters: lower-case the text first.
         start_tokens: tokens before every text: a str is a text, an int a `text_id`.
         end_tokens: the same after every text.

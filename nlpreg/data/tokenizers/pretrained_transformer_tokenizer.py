@@ -20,16 +20,18 @@ Offsets = list[tuple[int, int] | None]
 
 @Tokenizer.register("pretrained_transformer")
 class PretrainedTransformerTokenizer(Tokenizer):
-    """Tokenizes as a pretrained transformer wants it: word pieces with their ids, and special tokens around them.
+    """Word pieces with their ids, and special tokens around them, as a pretrained transformer reads them.
 
-    Tokens have `text` (the piece), `text_id`, `type_id`, and the offsets `idx` and `idx_end`, which special tokens lack.
+    Tokens have `text` (the piece), `text_id`, `type_id`, and the offsets `idx` and `idx_end`, which special
+    tokens lack.
 
     Args:
         model_name: name of the model on the hub, or a folder.
         add_special_tokens: whether `tokenize` puts special tokens around the text.
         max_length: cut texts to so many tokens, special tokens included if they are added.
         tokenizer_kwargs: further arguments for loading the tokenizer.
-        verification_tokens: two texts that are one piece each, for a tokenizer to which "a", "b", "1", "2" are not.
+        verification_tokens: two texts that are one piece each, for a tokenizer to which "a", "b", "1", "2"
+            are not.
 
     Raises:
         ImportError: transformers is not installed.
@@ -90,7 +92,7 @@ class PretrainedTransformerTokenizer(Tokenizer):
         return tokens
 
     def add_special_tokens(self, tokens1: list[Token], tokens2: list[Token] | None = None) -> list[Token]:
-        """Copies of one or two sequences with special tokens around them, and the segment ids that go with that."""
+        """Copies of one or two sequences between special tokens, with the segment ids that go with that."""
         if tokens2 is None:
             return [
                 *_copies(self.single_sequence_start_tokens),
@@ -121,8 +123,8 @@ class PretrainedTransformerTokenizer(Tokenizer):
         """The pieces of a text that is split into words already, each word for itself.
 
         Returns:
-            The pieces with special tokens around them; and for each word the indices of its first and last piece, or None
-            for a word that has none.
+            The pieces with special tokens around them; and for each word the indices of its first and last
+            piece, or None for a word that has none.
         """
         tokens, offsets = self._pieces_of_words(string_tokens)
         with_ends = self.add_special_tokens(tokens)
@@ -158,7 +160,8 @@ class PretrainedTransformerTokenizer(Tokenizer):
     def _estimate_offsets(self, text: str, pieces: list[str]) -> Offsets:
         """Where the pieces are likely to be in the text, None for those that are not found.
 
-        Each is looked for a little way behind the one before; special tokens and normalized characters are not found.
+        Each is looked for a little way behind the one before; special tokens and normalized characters are
+        not found.
         """
         if self._lowercases:
             text = text.lower()

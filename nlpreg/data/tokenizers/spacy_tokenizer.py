@@ -13,14 +13,15 @@ from nlpreg.data.tokenizers.tokenizer import Tokenizer
 
 @Tokenizer.register("spacy")
 class SpacyTokenizer(Tokenizer):
-    """Tokenizes with a spaCy model, which also tags the tokens; tokens of nothing but white space are left out.
+    """Tokenizes with a spaCy model, which also tags; tokens of white space alone are left out.
 
     Args:
         language: name of the model, or a folder.
         pos_tags: whether to tag parts of speech.
         parse: whether to parse dependencies.
         ner: whether to find entities.
-        keep_spacy_tokens: whether to return spaCy's own tokens, which hold its whole document, in place of `Token`s.
+        keep_spacy_tokens: whether to return spaCy's own tokens, which hold its whole document, in place of
+            `Token`s.
         split_on_spaces: whether to split at single blanks only, and let spaCy do no more than tag.
         start_tokens: texts of tokens put before every text, with `idx` 0.
         end_tokens: texts of tokens put after every text, with `idx` -1.

@@ -10,7 +10,7 @@ from nlpreg.data.tokenizers.token_class import Token
 
 @dataclass(frozen=True)
 class SpecialTokens:
-    """The special tokens around one sequence and around a pair, and the segment ids of what lies between them.
+    """The special tokens around one sequence and around a pair, and the segment ids between them.
 
     Args:
         pair_start: before the first sequence of a pair.

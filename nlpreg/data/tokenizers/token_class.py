@@ -9,8 +9,8 @@ from dataclasses import dataclass, fields
 class Token:
     """One token of a text and what is known about it; whatever is not known is None.
 
-    A spaCy token has attributes of the same names and may stand wherever a `Token` is expected. Two tokens are equal if
-    all of their fields are; tokens are not hashable, since they can be changed.
+    A spaCy token has attributes of the same names and may stand wherever a `Token` is expected. Two tokens
+    are equal if all of their fields are; tokens are not hashable, since they can be changed.
 
     Args:
         text: the token itself.

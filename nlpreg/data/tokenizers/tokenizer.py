@@ -22,15 +22,15 @@ class Tokenizer(Registrable):
         return [self.tokenize(text) for text in texts]
 
     def split_words(self, text: str) -> list[str] | None:
-        """The texts of the tokens of `text` where that is all the tokens hold, else None; then ask `tokenize`.
+        """The texts of the tokens where that is all they hold, else None; then ask `tokenize`.
 
-        Nobody needs to write this. A tokenizer whose tokens have a text and nothing else may, and saves the making of
-        a `Token` for each word where only words are asked for; see `TextField.from_text`.
+        Nobody needs to write this. A tokenizer whose tokens have a text and nothing else may, and saves the
+        making of a `Token` for each word where only words are asked for; see `TextField.from_text`.
         """
         return None
 
     def add_special_tokens(self, tokens1: list[Token], tokens2: list[Token] | None = None) -> list[Token]:
-        """One or two token sequences as one, with the special tokens that a model wants around them; here none."""
+        """One or two sequences as one, with the special tokens that a model wants around them; here none."""
         return tokens1 + (tokens2 or [])
 
     def num_special_tokens_for_sequence(self) -> int:
