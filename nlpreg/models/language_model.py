@@ -54,7 +54,7 @@ class LanguageModel(Model):
         ddp_accelerator: wraps sub-modules in a distributed run.
 
     Shape:
-        source: word ids `{"tokens": {"tokens": (B, T)}}`, beside the tensors of other indexers; in the flat form
+        source, target: word ids `{"tokens": {"tokens": (B, T)}}`, beside the tensors of other indexers; in the flat form
         `{"tokens": (B, T)}` too.
 
     Raises:
@@ -111,11 +111,13 @@ class LanguageModel(Model):
         if initializer is not None:
             initializer(self)
 
-    def forward(self, source: TextFieldInput) -> dict[str, Any]:
+    def forward(self, source: TextFieldInput, target: TextFieldInput | None = None) -> dict[str, Any]:
         """The states of a batch of texts and, where the text has word ids, the loss of predicting its words.
 
         Args:
             source: the tensors of a text field, nested or flat; it is not changed.
+            target: likewise of the word after each word, for texts that go on in the next batch (`running_text` with
+                `targets`); without it the words of `source` are predicted from each other. In one direction only.
 
         Returns:
             - `loss`: mean of -log P(word), in nats, over the predicted words and the directions, 0-d;
@@ -134,26 +136,28 @@ class LanguageModel(Model):
         ids = _word_ids(source)
         if ids is not None and self._softmax_loss is not None:
             top_layer = contextual[-1] if isinstance(contextual, list) else contextual
-            output = self._losses(self._dropout(top_layer), ids)
+            targets = None if target is None else self._checked_targets(target, ids)
+            output = self._losses(self._dropout(top_layer), ids, targets)
         output["lm_embeddings"] = contextual
         output["noncontextual_token_embeddings"] = embeddings
         output["mask"] = mask
         return output
 
-    def _losses(self, states: Tensor, ids: Tensor) -> dict[str, Tensor | None]:
+    def _losses(self, states: Tensor, ids: Tensor, targets: Tensor | None) -> dict[str, Tensor | None]:
         """The losses of states (B, T, D) for word ids (B, T), and the number of predicted words."""
         # Words are predicted in pairs of neighbours, the right one from the left and back. What stands beside padding is
         # no pair, so padding changes nothing in either direction.
-        is_pair = (ids[:, :-1] > 0) & (ids[:, 1:] > 0)  # (B, T - 1)
-        # The padding id is no class of the softmax, so the word with id 1 is class 0.
-        classes = ids - 1
+        left, right = (ids[:, :-1], ids[:, 1:]) if targets is None else (ids, targets)
+        is_pair = (left > 0) & (right > 0)  # (B, T - 1), or (B, T) with targets
         num_targets = is_pair.sum()
         divisor = num_targets.clamp(min=1)
-        next_words = classes[:, 1:].masked_fill(~is_pair, _NO_CLASS)
-        forward_loss = self._sum_of_losses(states[:, :-1, : self._forward_dim], next_words) / divisor
+        # The padding id is no class of the softmax, so the word with id 1 is class 0.
+        next_words = (right - 1).masked_fill(~is_pair, _NO_CLASS)
+        states_of_left = states[:, : left.size(1), : self._forward_dim]
+        forward_loss = self._sum_of_losses(states_of_left, next_words) / divisor
         loss, backward_loss = forward_loss, None
         if self._bidirectional:
-            previous_words = classes[:, :-1].masked_fill(~is_pair, _NO_CLASS)
+            previous_words = (left - 1).masked_fill(~is_pair, _NO_CLASS)
             backward_loss = self._sum_of_losses(states[:, 1:, self._forward_dim :], previous_words) / divisor
             loss = 0.5 * (forward_loss + backward_loss)
         weight = num_targets.to(loss.dtype)
@@ -164,6 +168,23 @@ class LanguageModel(Model):
             "backward_loss": backward_loss,
             "batch_weight": weight,
         }
+
+    def _checked_targets(self, target: TextFieldInput, ids: Tensor) -> Tensor:
+        """The ids of the words to predict, in the shape of `ids` (B, T).
+
+        Raises:
+            ConfigurationError: there are none, or the model predicts in both directions.
+        """
+        if self._bidirectional:
+            raise ConfigurationError(
+                "model.bidirectional: a model of both directions predicts the words of each batch from one another; leave "
+                "out `targets` of the data loader"
+            )
+        targets = _word_ids(target)
+        if targets is None:
+            raise ConfigurationError("target: expected the word ids of an indexer named `tokens`, got none")
+        missing = ids.size(1) - targets.size(1)  # at the end of the text there is no word after the last
+        return nn.functional.pad(targets, (0, missing)) if missing else targets
 
     def _sum_of_losses(self, states: Tensor, classes: Tensor) -> Tensor:
         """The sum of -log P(class | state), where there is a class.

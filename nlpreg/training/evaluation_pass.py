@@ -17,6 +17,7 @@ from nlpreg.common.files import atomic_write
 from nlpreg.common.util import dump_metrics, int_to_device, is_distributed, sanitize
 from nlpreg.data.data_loaders.data_loader import DataLoader
 from nlpreg.nn.util import dist_reduce_sum
+from nlpreg.training.carried_states import fresh_states
 from nlpreg.training.metrics.ranks import local_metrics
 from nlpreg.training.protocols import ModelOutputs, ReadableModel, TensorDict
 
@@ -81,7 +82,8 @@ def evaluate(
     loss = _WeightedLoss()
     num_batches = 0
     model.eval()
-    with torch.no_grad(), predictions as file, Tqdm.tqdm(data_loader, desc="evaluating") as bar:
+    tqdm = Tqdm.tqdm(data_loader, desc="evaluating")
+    with torch.no_grad(), fresh_states(model), predictions as file, tqdm as bar:
         for batch in bar:
             num_batches += 1
             outputs = model(**batch)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nlpreg.training.accumulation import Accumulation
 from nlpreg.training.best_weights import save_best_weights
 from nlpreg.training.callbacks.callback import TrainerCallback
+from nlpreg.training.carried_states import begins_pass, reset_states
 from nlpreg.training.metric_reports import get_metrics
 from nlpreg.training.metrics.ranks import local_metrics
 from nlpreg.training.progress import ProgressBar
@@ -93,6 +94,8 @@ class TrainingEpoch:
                     pass
             if num_batches == 0:
                 return
+            if begins_pass(before, self._data.position(), trainer._batches_in_epoch_completed == 0):
+                reset_states(trainer.model)
             yield group[:num_batches]
 
     def _step(self, group: list[TensorDict]) -> None:

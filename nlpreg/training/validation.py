@@ -10,6 +10,7 @@ from torch import distributed as dist
 from torch import nn
 
 from nlpreg.training.callbacks.callback import TrainerCallback
+from nlpreg.training.carried_states import fresh_states
 from nlpreg.training.metric_reports import get_metrics
 from nlpreg.training.metrics.ranks import local_metrics
 from nlpreg.training.metrics.state import named_metrics
@@ -54,7 +55,7 @@ class Validation:
         if average is not None:
             average.assign_average_value()
         try:
-            with torch.no_grad(), self._progress_bar() as bar:
+            with torch.no_grad(), fresh_states(trainer.model), self._progress_bar() as bar:
                 for batch in self._batches():
                     self._step(batch)
                     bar.advance(self._local_metrics)

@@ -17,6 +17,8 @@ from nlpreg.data.data_loaders.id_corpus_data_loader import IdCorpusDataLoader, r
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DatasetReaderInput
 from nlpreg.data.order import order_generator
 
+TARGET_FIELD = "target"
+
 WINDOWS_AT_ONCE = 64
 
 # of the lengths of windows, in words: Merity et al. (2017), section 5, https://arxiv.org/abs/1708.02182
@@ -31,8 +33,14 @@ class RunningTextDataLoader(IdCorpusDataLoader):
 
     The text is what the reader finds, all sentences one behind the other (end tokens of the reader tell them apart). It is cut
     into `batch_size` streams of equal length, for each process of a distributed training; row i of every batch is the next
-    piece of stream i. An encoder with `stateful` can so go on where it stopped. Every word is in one batch, and nothing is
-    padded but, in the last batch, a row that is one word shorter.
+    piece of stream i. Every word is in one batch, and nothing is padded but, in the last batch, a row that is one word shorter.
+
+    A language model predicts each word from those before it, also the first word of a piece, of which there are two ways:
+
+    - by default a batch begins with the word that the one before ended with, so that every word stands behind another one in
+      some batch: right for encoders that remember nothing;
+    - with `targets`, a second field has for each word the one after it, and no word is in the text of two batches: right for
+      encoders with `stateful`, which go on where they stopped.
 
     Order is that of the text. An epoch in the middle goes on without reading anything again.
 
@@ -42,9 +50,10 @@ class RunningTextDataLoader(IdCorpusDataLoader):
         batch_size: number of streams.
         bptt: number of words of each stream in a batch, of which the overlap is not a part.
         variable_bptt: whether that number varies: around `bptt`, and now and then around half of it.
-        overlap: number of words that a batch begins with again, since the one before ended with them. A language model predicts
-            words from words of the same batch: with 1, each word is predicted exactly once, which is right for an encoder
-            without a memory. With 0, the first word of a batch is not predicted, but a stateful encoder meets no word twice.
+        overlap: number of words that a batch begins with again, since the one before ended with them; 1 unless given, and 0 with
+            `targets`.
+        targets: whether there is a field `target` (the word after each word; at the end of the text there is none), with the
+            tensors of those indexers that give an id for each word.
         shuffle: whether each pass cuts the text at other places: it leaves out some of the first words, fewer than `bptt`.
         batches_per_epoch: number of batches of an epoch, in place of one pass over the data.
         cache: whether to look for the file of an earlier run, and keep this one.
@@ -52,8 +61,9 @@ class RunningTextDataLoader(IdCorpusDataLoader):
         cuda_device: device to put batches on.
 
     Raises:
-        ValueError: a number is too small.
-        ConfigurationError: (with the first batch) there are fewer words than streams; and as for `IdCorpusDataLoader`.
+        ValueError: a number is too small, or `targets` with an overlap.
+        ConfigurationError: (with the first batch) there are fewer words than streams, or targets without an indexer for them;
+            and as for `IdCorpusDataLoader`.
     """
 
     def __init__(
@@ -64,21 +74,27 @@ class RunningTextDataLoader(IdCorpusDataLoader):
         batch_size: int,
         bptt: int = 35,
         variable_bptt: bool = False,
-        overlap: int = 1,
+        overlap: int | None = None,
+        targets: bool = False,
         shuffle: bool = False,
         batches_per_epoch: int | None = None,
         cache: bool = True,
         cache_dir: str | os.PathLike[str] | None = None,
         cuda_device: int | str | torch.device | None = None,
     ) -> None:
+        if overlap is None:
+            overlap = 0 if targets else 1
         for name, value, least in (("batch_size", batch_size, 1), ("bptt", bptt, 1), ("overlap", overlap, 0)):
             if value < least:
                 raise ValueError(f"{name}: expected {least} or more, got {value}")
+        if targets and overlap:
+            raise ValueError(f"overlap: expected 0 beside targets, got {overlap}; leave it out")
         super().__init__(reader, data_path, batches_per_epoch, cache, cache_dir, cuda_device)
         self.batch_size = batch_size
         self.bptt = bptt
         self.variable_bptt = variable_bptt
         self.overlap = overlap
+        self.targets = targets
         self.shuffle = shuffle
 
     def __len__(self) -> int:
@@ -87,21 +103,40 @@ class RunningTextDataLoader(IdCorpusDataLoader):
 
     def _batches_of_pass(self, data_pass: int, start: int) -> Iterator[TensorDict]:
         lexicon = self.lexicon
-        for rows in self._windows(self._layout(data_pass), start):
-            yield {self.text_field: lexicon.tensors(rows)}  # type: ignore[dict-item]  # a text nests one level deeper
+        names = lexicon.names_of_single_ids
+        if self.targets and not names:
+            raise ConfigurationError(
+                "targets: expected a token indexer that gives an id for each word, such as single_id, got none; add one to "
+                "token_indexers"
+            )
+        num_after = 1 if self.targets else self.overlap
+        for rows, lengths in self._windows(self._layout(data_pass), start, num_after):
+            if not self.targets:
+                yield {self.text_field: lexicon.tensors(rows)}  # type: ignore[dict-item]  # a text nests one level deeper
+                continue
+            texts = [row[:length] for row, length in zip(rows, lengths, strict=True)]
+            following = lexicon.tensors([row[1:] for row in rows], names)
+            yield {self.text_field: lexicon.tensors(texts), TARGET_FIELD: following}  # type: ignore[dict-item]  # likewise
 
-    def _windows(self, layout: _Layout, start: int) -> Iterator[list[NDArray[Any]]]:
-        """The numbers of the words of each batch from number `start` on, a row for each stream."""
+    def _windows(
+        self, layout: _Layout, start: int, num_after: int
+    ) -> Iterator[tuple[list[NDArray[Any]], list[int]]]:
+        """The numbers of the words of each batch from number `start` on, and of some words after them, a row for each stream.
+
+        Yields:
+            The rows, and the length of each without the words after.
+        """
         num_windows = len(layout.ends)
         for first in range(start, num_windows, WINDOWS_AT_ONCE):
             last = min(first + WINDOWS_AT_ONCE, num_windows)
             pieces = []
             for stream in range(layout.first_stream, layout.first_stream + self.batch_size):
                 bounds = layout.bounds(stream, first, last)
-                numbers = self.corpus.numbers(bounds[0], bounds[-1] + self.overlap)
-                pieces.append((numbers, bounds - bounds[0]))
+                numbers = self.corpus.numbers(bounds[0], bounds[-1] + num_after)
+                pieces.append((numbers, (bounds - bounds[0]).tolist()))
             for window in range(last - first):
-                yield [numbers[at[window] : at[window + 1] + self.overlap] for numbers, at in pieces]
+                rows = [numbers[at[window] : at[window + 1] + num_after] for numbers, at in pieces]
+                yield rows, [at[window + 1] - at[window] for _, at in pieces]
 
     def _layout(self, data_pass: int) -> _Layout:
         """Where the streams of a pass are, and where it cuts them; the same on every rank."""

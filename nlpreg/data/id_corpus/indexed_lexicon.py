@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,10 +50,26 @@ class IndexedLexicon:
                 )
             self._entries[name] = entries
 
-    def tensors(self, rows: Sequence[NDArray[Any]]) -> TextFieldTensors:
-        """The tensors of texts that are given as numbers of words, padded to the longest."""
+    @functools.cached_property
+    def names_of_single_ids(self) -> list[str]:
+        """The names of the indexers that give an id for each word, and nothing else."""
+        return [
+            name
+            for name, entries in self._entries.items()
+            if len(entries) == 1 and all(isinstance(values, np.ndarray) for values in entries.values())
+        ]
+
+    def tensors(self, rows: Sequence[NDArray[Any]], names: Collection[str] | None = None) -> TextFieldTensors:
+        """The tensors of texts, padded to the longest.
+
+        Args:
+            rows: the texts as numbers of words.
+            names: of the indexers whose tensors are wanted; all unless given.
+        """
         batch: TextFieldTensors = {}
         for name, indexer in self._indexers.items():
+            if names is not None and name not in names:
+                continue
             entries = self._entries[name]
             texts: list[IndexedTokenList] = [
                 {key: _pick(values, row) for key, values in entries.items()} for row in rows

@@ -131,9 +131,10 @@ def _check_indexers(instance: Instance, reader: DatasetReader) -> None:
     reader.apply_token_indexers(copy)
     for name, field in instance.fields.items():
         found = copy.fields[name]
-        if isinstance(field, TextField) and isinstance(found, TextField):
-            if field._token_indexers is not found._token_indexers:
-                raise NotPackable(f"the token indexers of {name!r} are not set by apply_token_indexers")
+        if not isinstance(field, TextField) or not isinstance(found, TextField):
+            continue
+        if field._token_indexers is not found._token_indexers:
+            raise NotPackable(f"the token indexers of {name!r} are not set by apply_token_indexers")
 
 
 def _forget_oldest(newest: Path) -> None:

@@ -114,11 +114,10 @@ def _pack_sequence_labels(
         raise NotPackable("the labels of a sequence are ids")
     for name, texts in columns.items():
         if all(field.sequence_field is text for field, text in zip(fields, texts, strict=True)):
-            break
-    else:
-        raise NotPackable("labels of a sequence that is no field before them")
-    namespace = _only((field._label_namespace for field in fields), "the namespaces of the labels")
-    return {"sequence": name, "namespace": namespace}, _pack_words([field.labels for field in fields])
+            namespace = _only((field._label_namespace for field in fields), "the namespaces of the labels")
+            spec = {"sequence": name, "namespace": namespace}
+            return spec, _pack_words([field.labels for field in fields])
+    raise NotPackable("labels of a sequence that is no field before them")
 
 
 def _unpack_sequence_labels(spec: dict[str, Any], arrays: Arrays, columns: Columns) -> Iterable[AnyField]:
