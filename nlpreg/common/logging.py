@@ -56,6 +56,9 @@ class NlpregLogger(Logger):
         self._once(logging.CRITICAL, msg, args, kwargs)
 
 
+AllenNlpLogger = NlpregLogger
+"""The old name, for code that moved over by renaming the import."""
+
 logging.setLoggerClass(NlpregLogger)
 
 
