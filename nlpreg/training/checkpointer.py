@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from torch import distributed as dist
 
 from nlpreg.common import Registrable
+from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.util import is_distributed, is_global_primary
 from nlpreg.training.checkpoint_files import CheckpointFiles, DamagedCheckpointError, find_checkpoints
 from nlpreg.training.trainer import TrainerCheckpoint
@@ -33,6 +34,7 @@ class Checkpointer(Registrable):
         keep_most_recent_by_age: also keep those that are at most so many seconds old. With neither, keep all.
 
     Raises:
+        ConfigurationError: a number is not above 0.
         ValueError: `save_every_num_seconds` in a distributed run, whose processes have to save together.
     """
 
@@ -51,6 +53,15 @@ class Checkpointer(Registrable):
             raise ValueError(
                 "checkpointer.save_every_num_seconds: clocks of several processes differ; use save_every_num_batches"
             )
+        for name, number in (
+            ("save_every_num_seconds", save_every_num_seconds),
+            ("save_every_num_batches", save_every_num_batches),
+            ("keep_most_recent_by_count", keep_most_recent_by_count),
+        ):
+            if number is not None and number <= 0:
+                raise ConfigurationError(
+                    f"checkpointer.{name}: expected a number above 0 or null, got {number}"
+                )
         self.state_is_sharded = False
         self._serialization_dir = os.fspath(serialization_dir)
         self._save_completed_epochs = save_completed_epochs

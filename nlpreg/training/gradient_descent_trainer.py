@@ -136,8 +136,9 @@ class GradientDescentTrainer(Trainer):
         setup.check_options(
             patience,
             validation_data_loader is not None,
-            validate_every_num_batches,
-            num_gradient_accumulation_steps,
+            validate_every_num_batches=validate_every_num_batches,
+            num_gradient_accumulation_steps=num_gradient_accumulation_steps,
+            metrics_interval=metrics_interval,
         )
         if run_sanity_checks is not None:
             warnings.warn("run_sanity_checks is now run_confidence_checks", DeprecationWarning, stacklevel=2)

@@ -85,4 +85,6 @@ def scale_all(tensors: list[Tensor], factor: Tensor) -> None:
 def _total_norm(parts: list[Tensor]) -> Tensor:
     if not parts:
         return torch.zeros(())
-    return nn.utils.get_total_norm(parts)
+    norms = torch.stack([norm.to(parts[0]) for norm in torch._foreach_norm(parts)])
+    total: Tensor = torch.linalg.vector_norm(norms)
+    return total

@@ -96,16 +96,16 @@ def make_precision(
     return Precision(device, use_amp, dtype, scaler)
 
 
-def check_options(
-    patience: int | None,
-    has_validation: bool,
-    validate_every_num_batches: int | None,
-    num_gradient_accumulation_steps: int,
-) -> None:
-    """Refuse numbers that make no sense.
+def check_options(patience: int | None, has_validation: bool, **numbers: int | None) -> None:
+    """Refuse options that make no sense.
+
+    Args:
+        patience: as in the trainer.
+        has_validation: whether there is validation data.
+        **numbers: options that have to be above 0, or None.
 
     Raises:
-        ConfigurationError: one does.
+        ConfigurationError: one makes no sense.
     """
     if patience is not None and (type(patience) is not int or patience <= 0):
         raise ConfigurationError(
@@ -113,12 +113,6 @@ def check_options(
         )
     if patience is None and has_validation:
         logger.info("trainer.patience is not set, so training does not stop early")
-    if validate_every_num_batches is not None and validate_every_num_batches <= 0:
-        raise ConfigurationError(
-            f"trainer.validate_every_num_batches: expected a number above 0, got {validate_every_num_batches}"
-        )
-    if num_gradient_accumulation_steps < 1:
-        raise ConfigurationError(
-            "trainer.num_gradient_accumulation_steps: expected a number above 0, got "
-            f"{num_gradient_accumulation_steps}"
-        )
+    for name, number in numbers.items():
+        if number is not None and number <= 0:
+            raise ConfigurationError(f"trainer.{name}: expected a number above 0, got {number}")

@@ -77,8 +77,9 @@ class TrainingEpoch:
         """The batches of each step, as many as every process has."""
         trainer = self._trainer
         batches = iter(self._data)
+        after = self._data.position()
         while True:
-            before = self._data.position()
+            before = after
             with trainer._timer.phase("data"):
                 group = list(islice(batches, trainer._num_gradient_accumulation_steps))
             asked_to_stop = trainer._interruption.requested is not None
@@ -94,7 +95,8 @@ class TrainingEpoch:
                     pass
             if num_batches == 0:
                 return
-            if begins_pass(before, self._data.position(), trainer._batches_in_epoch_completed == 0):
+            after = self._data.position()
+            if begins_pass(before, after, trainer._batches_in_epoch_completed == 0):
                 reset_states(trainer.model)
             yield group[:num_batches]
 

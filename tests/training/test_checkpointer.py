@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from nlpreg.common import Params
+from nlpreg.common.checks import ConfigurationError
 from nlpreg.training.checkpointer import Checkpointer
 from nlpreg.training.trainer import TrainerCheckpoint
 
@@ -159,6 +160,16 @@ def test_updates_are_counted_from_the_loaded_one(make, trainer):
     checkpointer = make(save_every_num_batches=3)
     checkpointer.load_checkpoint()
     assert offer(checkpointer, trainer, [(0, 4), (0, 5), (0, 6)]) == [(0, 6)]
+
+
+@pytest.mark.parametrize(
+    "name", ["save_every_num_seconds", "save_every_num_batches", "keep_most_recent_by_count"]
+)
+def test_numbers_that_make_no_sense(make, name):
+    with pytest.raises(
+        ConfigurationError, match=f"checkpointer.{name}: expected a number above 0 or null, got 0"
+    ):
+        make(**{name: 0})
 
 
 def test_seconds_make_no_sense_for_several_processes(make, monkeypatch):

@@ -40,17 +40,18 @@ def test_a_loader_without_length(tiny_loader):
     assert steps_per_epoch(Endless(), 1) is None
 
 
+@pytest.mark.parametrize("patience", [0, -1, 1.5, True])
+def test_a_patience_that_makes_no_sense(patience):
+    with pytest.raises(ConfigurationError, match="patience: expected a whole number above 0 or null"):
+        check_options(patience, True)
+
+
 @pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ((None, False, 0, 1), "validate_every_num_batches: expected a number above 0, got 0"),
-        ((None, False, None, 0), "num_gradient_accumulation_steps: expected a number above 0, got 0"),
-        ((True, False, None, 1), "patience: expected a whole number above 0 or null, got True"),
-    ],
+    "name", ["validate_every_num_batches", "num_gradient_accumulation_steps", "metrics_interval"]
 )
-def test_options_that_make_no_sense(options, message):
-    with pytest.raises(ConfigurationError, match=message):
-        check_options(*options)
+def test_numbers_have_to_be_above_0(make_trainer, name):
+    with pytest.raises(ConfigurationError, match=f"trainer.{name}: expected a number above 0, got 0"):
+        make_trainer({name: 0})
 
 
 def test_a_loader_without_length_can_be_trained_on(make_trainer, tiny_loader):
