@@ -9,6 +9,7 @@ from nlpreg.common.randomness import run_seed, set_run_seed
 from nlpreg.data import DataLoader, Vocabulary
 from nlpreg.data.data_loaders import RunningTextDataLoader, running_text_data_loader
 from nlpreg.data.dataset_readers import SimpleLanguageModelingDatasetReader
+from nlpreg.data.token_indexers import SingleIdTokenIndexer, TokenCharactersIndexer
 from nlpreg.data.tokenizers import WhitespaceTokenizer
 
 NUM_WORDS = 101
@@ -187,3 +188,77 @@ def test_a_language_model_sees_each_word_once(make):
     embedder = BasicTextFieldEmbedder({"tokens": Embedding(4, num_embeddings=vocab.get_vocab_size())})
     model = LanguageModel(vocab, embedder, PassThroughEncoder(4))
     assert sum(model(**batch)["batch_weight"].item() for batch in loader) == NUM_WORDS - 1
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 7, 101])
+@pytest.mark.parametrize("bptt", [1, 5, 24, 200])
+@pytest.mark.parametrize("world_size", [1, 2])
+def test_targets_are_the_words_after(make, monkeypatch, batch_size, bptt, world_size):
+    if batch_size * world_size > NUM_WORDS:
+        return
+    read, predicted = [], []
+    for rank in range(world_size):
+        monkeypatch.setattr(
+            running_text_data_loader, "rank_and_world_size", lambda rank=rank: (rank, world_size)
+        )
+        for batch in make(batch_size=batch_size, bptt=bptt, targets=True):
+            targets = batch["target"]["tokens"]["tokens"].tolist()
+            for row, after in zip(places(batch), targets, strict=True):
+                words = [place for place in row if place is not None]
+                following = [i - 2 for i in after if i]
+                last = NUM_WORDS - 1
+                assert following == [place + 1 for place in words if place < last]
+                read += words
+                predicted += following
+    assert sorted(read) == list(range(NUM_WORDS))
+    assert sorted(predicted) == list(range(1, NUM_WORDS))
+
+
+def test_targets_come_from_indexers_of_single_ids(make, tmp_path):
+    with pytest.raises(ValueError, match="overlap: expected 0 beside targets, got 1; leave it out"):
+        make(batch_size=2, targets=True, overlap=1)
+    indexers = {"tokens": SingleIdTokenIndexer(), "characters": TokenCharactersIndexer(min_padding_length=2)}
+    reader = SimpleLanguageModelingDatasetReader(WhitespaceTokenizer(), indexers)
+    arguments = {"batch_size": 2, "targets": True, "cache": False}
+    loader = RunningTextDataLoader(reader, str(tmp_path / "text.txt"), **arguments)
+    loader.index_with(Vocabulary.from_instances(loader.iter_instances()))
+    batch = next(iter(loader))
+    assert set(batch["source"]) == {"tokens", "characters"}
+    assert set(batch["target"]) == {"tokens"}
+    del indexers["tokens"]
+    loader = RunningTextDataLoader(reader, str(tmp_path / "text.txt"), **arguments)
+    loader.index_with(Vocabulary.from_instances(loader.iter_instances()))
+    with pytest.raises(
+        ConfigurationError, match="targets: expected a token indexer that gives an id for each word"
+    ):
+        next(iter(loader))
+
+
+@pytest.mark.parametrize(("batch_size", "bptt"), [(1, 7), (3, 5), (3, 200)])
+def test_a_stateful_model_predicts_from_all_that_came_before(make, batch_size, bptt):
+    """Its loss over a pass, however it is cut, is that of the same streams in one piece."""
+    loader = make(batch_size=batch_size, bptt=bptt, targets=True)
+    model = language_model(loader, stateful=True).eval()
+    total = words = 0.0
+    with torch.no_grad():
+        for batch in loader:
+            output = model(**batch)
+            total += (output["loss"] * output["batch_weight"]).item()
+            words += output["batch_weight"].item()
+        whole = next(iter(make(batch_size=batch_size, bptt=1000, targets=True)))
+        model._contextualizer.reset_states()
+        expected = model(**whole)
+    assert words == expected["batch_weight"].item() == NUM_WORDS - 1
+    assert total / words == pytest.approx(expected["loss"].item(), rel=1e-5)
+
+
+def language_model(loader, stateful):
+    from nlpreg.models import LanguageModel
+    from nlpreg.modules import Embedding
+    from nlpreg.modules.seq2seq_encoders import LstmSeq2SeqEncoder
+    from nlpreg.modules.text_field_embedders import BasicTextFieldEmbedder
+
+    vocab = Vocabulary.from_instances(loader.iter_instances())
+    loader.index_with(vocab)
+    embedder = BasicTextFieldEmbedder({"tokens": Embedding(4, num_embeddings=vocab.get_vocab_size())})
+    return LanguageModel(vocab, embedder, LstmSeq2SeqEncoder(4, 6, stateful=stateful))
