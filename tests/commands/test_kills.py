@@ -1,0 +1,254 @@
+"""Runs that are killed at random moments, again and again, end with the same bits as runs that were left alone.
+
+pytest tests/commands/test_kills.py -m slow              five kills of each kind of run, thirty in all
+pytest tests/commands/test_kills.py -m slow --kills 50   more
+"""
+
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from nlpreg.commands.train import train_model_from_file
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+
+TAGS = {
+    "the": "DET",
+    "a": "DET",
+    "that": "DET",
+    "dog": "NOUN",
+    "cat": "NOUN",
+    "bird": "NOUN",
+    "apple": "NOUN",
+    "book": "NOUN",
+    "ate": "VERB",
+    "saw": "VERB",
+    "read": "VERB",
+    "slept": "VERB",
+    "barks": "VERB",
+    "everybody": "PRON",
+    "nobody": "PRON",
+    "naïve": "ADJ",
+}
+CLOCKS = ("duration", "memory", "time", "seconds", "tokens_per")
+
+
+def sentences(count: int, seed: int) -> list[list[str]]:
+    generator = random.Random(seed)
+    return [generator.choices(list(TAGS), k=generator.randint(1, 9)) for _ in range(count)]
+
+
+def tagger(folder: Path) -> dict[str, Any]:
+    for name, count in (("train", 60), ("valid", 12)):
+        lines = (" ".join(f"{word}###{TAGS[word]}" for word in words) for words in sentences(count, count))
+        (folder / f"{name}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return {
+        "dataset_reader": {"type": "sequence_tagging", "token_delimiter": " "},
+        "train_data_path": str(folder / "train.txt"),
+        "validation_data_path": str(folder / "valid.txt"),
+        "model": {
+            "type": "crf_tagger",
+            "dropout": 0.4,
+            "text_field_embedder": {"token_embedders": {"tokens": {"type": "embedding", "embedding_dim": 8}}},
+            "encoder": {"type": "lstm", "input_size": 8, "hidden_size": 8, "num_layers": 2, "dropout": 0.3},
+        },
+        "data_loader": {"batch_sampler": {"type": "bucket", "batch_size": 4}},
+        "trainer": {
+            "num_epochs": 3,
+            "validation_metric": "+accuracy",
+            "optimizer": {"type": "adam", "lr": 0.01},
+            "learning_rate_scheduler": {"type": "linear_with_warmup", "warmup_steps": 5},
+            "moving_average": {"type": "exponential", "decay": 0.9},
+            "checkpointer": {"save_every_num_batches": 2},
+            "metrics_interval": 1,
+            "cuda_device": -1,
+        },
+    }
+
+
+def language_model(folder: Path) -> dict[str, Any]:
+    for name, count in (("train", 150), ("valid", 20)):
+        text = "\n".join(" ".join(words) for words in sentences(count, count))
+        (folder / f"{name}.txt").write_text(text + "\n", encoding="utf-8")
+    config = tagger(folder)
+    config["dataset_reader"] = {"type": "simple_language_modeling", "tokenizer": "whitespace"}
+    for name in ("train", "valid"):
+        text = "\n".join(" ".join(words) for words in sentences(150 if name == "train" else 20, len(name)))
+        (folder / f"{name}.txt").write_text(text + "\n", encoding="utf-8")
+    config["model"] = {
+        "type": "language_model",
+        "dropout": 0.2,
+        "text_field_embedder": {"token_embedders": {"tokens": {"type": "embedding", "embedding_dim": 8}}},
+        "contextualizer": {"type": "lstm", "input_size": 8, "hidden_size": 8, "stateful": True},
+    }
+    config["data_loader"] = {"type": "running_text", "batch_size": 3, "bptt": 8}
+    config["trainer"]["validation_metric"] = "-perplexity"
+    return config
+
+
+def changed(**trainer: Any) -> Callable[[Path], dict[str, Any]]:
+    def make(folder: Path) -> dict[str, Any]:
+        config = tagger(folder)
+        config["trainer"].update(trainer)
+        return config
+
+    return make
+
+
+def with_workers(folder: Path) -> dict[str, Any]:
+    config = tagger(folder)
+    config["data_loader"] = {"batch_size": 4, "shuffle": True, "num_workers": 1}
+    return config
+
+
+def two_ranks(folder: Path) -> dict[str, Any]:
+    config = tagger(folder)
+    del config["trainer"]["cuda_device"]
+    config["distributed"] = {"cuda_devices": [-1, -1]}
+    return config
+
+
+KINDS: dict[str, Callable[[Path], dict[str, Any]]] = {
+    "language model with carried state": language_model,
+    "tagger with dropout": tagger,
+    "accumulation": changed(num_gradient_accumulation_steps=3),
+    "half precision": changed(use_amp=True),
+    "workers": with_workers,
+    "two ranks": two_ranks,
+}
+
+
+def start(config: Path, folder: Path, recover: bool) -> int:
+    """Train in a process of its own, which leads a group of its own; returns its number."""
+    sys.stdout.flush()
+    child = os.fork()
+    if child:
+        return child
+    status = 1
+    try:
+        os.setsid()
+        log = os.open(folder.with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        torch.set_num_threads(1)
+        train_model_from_file(str(config), str(folder), recover=recover, force=not recover)
+        status = 0
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        os._exit(status)
+
+
+def wait(child: int, seconds: float | None = None) -> int | None:
+    """The exit status of a process; None if it still runs after so many seconds."""
+    deadline = None if seconds is None else time.monotonic() + seconds
+    while True:
+        done, status = os.waitpid(child, 0 if deadline is None else os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        if deadline is not None and time.monotonic() > deadline:
+            return None
+        time.sleep(0.002)
+
+
+def train_in_peace(config: Path, folder: Path, recover: bool = False) -> float:
+    """Train to the end; returns the seconds that it took."""
+    started = time.monotonic()
+    assert wait(start(config, folder, recover)) == 0, folder.with_suffix(".log").read_text()
+    return time.monotonic() - started
+
+
+def without_clocks(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            key: without_clocks(item)
+            for key, item in value.items()
+            if not any(clock in str(key) for clock in CLOCKS)
+        }
+    return value
+
+
+def state_of(path: Path) -> Any:
+    return torch.load(path, weights_only=True)
+
+
+def assert_same(one: Any, other: Any, name: str) -> None:
+    if isinstance(one, torch.Tensor):
+        assert torch.equal(one, other), name
+    elif isinstance(one, dict):
+        one, other = without_clocks(one), without_clocks(other)
+        assert one.keys() == other.keys(), name
+        for key in one:
+            assert_same(one[key], other[key], f"{name}.{key}")
+    elif isinstance(one, (list, tuple)):
+        assert len(one) == len(other), name
+        for i, (a, b) in enumerate(zip(one, other, strict=True)):
+            assert_same(a, b, f"{name}.{i}")
+    else:
+        assert one == other or (one != one and other != other), f"{name}: {one!r} and {other!r}"
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    """Weights, states of the last checkpoint, metrics of every epoch and of every step, in their order."""
+    names = {path.name for path in one.iterdir() if path.suffix in (".th", ".json", ".jsonl")}
+    assert {path.name for path in other.iterdir() if path.suffix in (".th", ".json", ".jsonl")} == names
+    for name in sorted(names - {"meta.json", "config.json", "config.resolved.json"}):
+        if name.endswith(".th"):
+            assert_same(state_of(one / name), state_of(other / name), name)
+        elif name.startswith("checkpoint_"):
+            continue  # sizes and digests of the files compared above
+        elif name.endswith(".jsonl"):
+            lines = [
+                [without_clocks(json.loads(line)) for line in (run / name).read_text().splitlines()]
+                for run in (one, other)
+            ]
+            assert_same(lines[0], lines[1], name)
+        else:
+            assert_same(json.loads((one / name).read_text()), json.loads((other / name).read_text()), name)
+
+
+def kill_again_and_again(kind: str, kills: int, folder: Path) -> None:
+    config = folder / "config.json"
+    config.write_text(json.dumps(KINDS[kind](folder)))
+    killed = folder / "run"
+    seconds = train_in_peace(config, killed)
+    killed.rename(folder / "whole")  # a run knows the path of its best weights, so both have the same
+    moments = random.Random(kind)
+    done = 0
+    while done < kills:
+        child = start(config, killed, recover=(killed / "config.json").exists())
+        if wait(child, moments.uniform(0.02, seconds)) is None:
+            os.killpg(child, signal.SIGKILL)
+            wait(child)
+            done += 1
+        else:  # it came to its end before the next kill was due
+            assert_same_run(folder / "whole", killed)
+            shutil.rmtree(killed)
+    train_in_peace(config, killed, recover=(killed / "config.json").exists())
+    assert_same_run(folder / "whole", killed)
+    assert not list(killed.rglob("*.tmp"))
+
+
+@pytest.mark.parametrize("kind", ["language model with carried state", "tagger with dropout"])
+def test_a_killed_run_ends_with_the_same_bits(kind: str, tmp_path: Path) -> None:
+    kill_again_and_again(kind, 3, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_many_killed_runs_end_with_the_same_bits(
+    kind: str, tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
+    kill_again_and_again(kind, pytestconfig.getoption("--kills"), tmp_path)
