@@ -6,7 +6,7 @@ The classes of commands are imported when they are asked for: `nlpreg --help` ne
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from nlpreg.commands.catalog import COMMANDS
+from nlpreg.commands.catalog import COMMANDS as _COMMANDS
 from nlpreg.commands.command_line import ArgumentParserWithDefaults, main, parse_args
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ __all__ = [
     "parse_args",
 ]
 
-_HOMES = {entry.class_name: entry.module for entry in COMMANDS.values()}
+_HOMES = {entry.class_name: entry.module for entry in _COMMANDS.values()}
 _HOMES["Subcommand"] = "nlpreg.commands.subcommand"
 
 

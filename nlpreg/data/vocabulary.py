@@ -117,7 +117,11 @@ class Vocabulary(VocabularyEntries, Registrable):
         padding_token: str | None = DEFAULT_PADDING_TOKEN,
         oov_token: str | None = DEFAULT_OOV_TOKEN,
     ) -> Vocabulary:
-        """A vocabulary of what occurs in these instances; the other arguments are those of the class."""
+        """A vocabulary of what occurs in these instances.
+
+        Args:
+            instances: what to count; the other arguments are those of the class.
+        """
         return cls(
             _count(instances),
             min_count,
@@ -175,7 +179,12 @@ class Vocabulary(VocabularyEntries, Registrable):
         tokens_to_add: dict[str, list[str]] | None = None,
         min_pretrained_embeddings: dict[str, int] | None = None,
     ) -> Vocabulary:
-        """A saved vocabulary, whose ids stay, extended by what occurs in these instances."""
+        """A saved vocabulary, whose ids stay, extended by what occurs in these instances.
+
+        Args:
+            instances: what to count.
+            directory: folder or archive of the saved vocabulary; the other arguments are those of the class.
+        """
         vocab = cls.from_files(directory, padding_token, oov_token)
         vocab._extend(
             _count(instances),
@@ -229,7 +238,8 @@ class Vocabulary(VocabularyEntries, Registrable):
         """A vocabulary of these instances, extended by those of transformers models.
 
         Args:
-            transformers: name or folder of a model by namespace; the others are those of `from_instances`.
+            instances: what to count.
+            transformers: name or folder of a model by namespace; the others are those of the class.
         """
         vocab = cls.from_instances(
             instances,

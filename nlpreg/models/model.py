@@ -32,6 +32,7 @@ DEFAULT_WEIGHTS = "best.th"
 
 
 def _forward_not_written(self: Model, *args: Any, **fields: Any) -> dict[str, Any]:
+    """The outputs for a batch, among them a 0-d `loss` where labels are given; for subclasses to write."""
     raise NotImplementedError(
         f"{type(self).__name__} has no forward; its parameters are the fields of its instances"
     )

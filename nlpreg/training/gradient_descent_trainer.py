@@ -211,8 +211,11 @@ class GradientDescentTrainer(Trainer):
     ) -> GradientDescentTrainer:
         """Build a trainer from the `trainer` section of a config.
 
-        The options are those of the class, and `no_grad`: regular expressions that match the names of parameters to
-        freeze. The parts that need the model's parameters or each other are built here, in the right order.
+        The parts that need the model's parameters or each other are built here, in the right order.
+
+        Args:
+            no_grad: regular expressions; the parameters whose names match one are frozen.
+            ddp_accelerator: wraps the model in a distributed run; the other arguments are those of the class.
         """
         given = dict(locals())  # every option goes on under its own name; those built here are replaced below
         for name in ("cls", "no_grad", "ddp_accelerator"):
