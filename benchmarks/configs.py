@@ -78,7 +78,12 @@ def train(config: Path, data: Path, overrides: dict[str, Any], options: argparse
     if options.device.type == "cuda":
         overrides = {**overrides, "trainer.cuda_device": options.device.index or 0}
     paths = [str(_BENCHMARKS), str(_BENCHMARKS.parent), os.environ.get("PYTHONPATH", "")]
-    environment = {**os.environ, "BENCH_DATA": str(data), "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    environment = {
+        **os.environ,
+        "BENCH_DATA": str(data),
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        "NLPREG_NO_CACHE": "1",  # every run reads its data itself, as if it were the first
+    }
     if options.threads is not None:
         environment["OMP_NUM_THREADS"] = str(options.threads)
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+") as log:
