@@ -1,8 +1,13 @@
-"""The random numbers that data order is drawn from."""
+"""The random numbers that data order, and whatever workers draw, follows from."""
 
 from __future__ import annotations
 
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
+import torch
 import torch.distributed as dist
 
 from nlpreg.common.randomness import run_seed
@@ -24,3 +29,23 @@ def order_generator(epoch: int, *stream: int, rank: int | None = None) -> np.ran
     """
     rank = current_rank() if rank is None else rank
     return np.random.default_rng([run_seed() % 2**64, epoch, rank, *stream])
+
+
+@contextmanager
+def global_generators_from(generator: np.random.Generator) -> Iterator[None]:
+    """Within the block, let the global generators of Python, numpy and torch (CPU) follow from `generator`.
+
+    Whoever draws from them there gets the same numbers in whichever process it happens, and takes none away
+    from dropout.
+    """
+    python, numpy, torch_cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    seed = int(generator.integers(2**32))
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.default_generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+        torch.set_rng_state(torch_cpu)

@@ -1,8 +1,11 @@
+import random
+
 import numpy as np
 import pytest
+import torch
 
 from nlpreg.common.randomness import set_run_seed
-from nlpreg.data.order import current_rank, order_generator
+from nlpreg.data.order import current_rank, global_generators_from, order_generator
 
 
 def numbers(generator: np.random.Generator) -> list[int]:
@@ -28,3 +31,22 @@ def test_any_seed_will_do(seed: int) -> None:
 
 def test_rank_without_a_process_group() -> None:
     assert current_rank() == 0
+
+
+def draw() -> list[float]:
+    return [random.random(), float(np.random.rand()), torch.rand(()).item()]
+
+
+def test_global_generators_within_a_block() -> None:
+    random.seed(1), np.random.seed(1), torch.manual_seed(1)
+    outside = [draw(), draw()]
+    random.seed(1), np.random.seed(1), torch.manual_seed(1)
+    assert draw() == outside[0]
+    with global_generators_from(order_generator(3)):
+        first = draw()
+    with pytest.raises(RuntimeError, match="stop"), global_generators_from(order_generator(4)):
+        second = draw()
+        raise RuntimeError("stop")
+    with global_generators_from(order_generator(3)):
+        assert draw() == first != second
+    assert draw() == outside[1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -14,11 +14,11 @@ from nlpreg.common.memory import seldom_garbage_collection
 from nlpreg.common.tqdm import Tqdm
 from nlpreg.common.util import int_to_device
 from nlpreg.data.corpus import index_instances
+from nlpreg.data.data_loaders.ahead import made_ahead
 from nlpreg.data.data_loaders.batching import batch_indices, pick
 from nlpreg.data.data_loaders.data_collator import DataCollator, DefaultDataCollator
 from nlpreg.data.data_loaders.data_loader import DataLoader, TensorDict
 from nlpreg.data.data_loaders.instance_reading import read_with_workers
-from nlpreg.data.data_loaders.prefetch import prefetched
 from nlpreg.data.data_loaders.resumable_data_loader import ResumableDataLoader
 from nlpreg.data.data_loaders.stream import BatchStream, InstanceStream
 from nlpreg.data.data_loaders.worker_error import WorkerError
@@ -26,13 +26,13 @@ from nlpreg.data.data_loaders.worker_pool import WorkerPool
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DatasetReaderInput
 from nlpreg.data.instance import Instance
 from nlpreg.data.instance_cache import read_or_recall
-from nlpreg.data.order import current_rank, order_generator
+from nlpreg.data.order import current_rank, global_generators_from, order_generator
 from nlpreg.data.samplers.batch_sampler import BatchSampler
 from nlpreg.data.vocabulary import Vocabulary
 
 __all__ = ["MultiProcessDataLoader", "WorkerError"]
 
-# How many batches the thread of an in-memory loader, or each worker of a streaming one, makes ahead.
+# How many batches each worker makes ahead.
 _BATCHES_AHEAD = 8
 
 
@@ -42,8 +42,7 @@ class MultiProcessDataLoader(ResumableDataLoader):
 
     In memory (`max_instances_in_memory` is None), everything is read once, in the constructor, or found in
     the cache where an earlier run has read the same (`read_or_recall`). Resuming costs nothing. Workers share
-    the reading, if it is slow enough for that to help; each epoch's batches are made here and, if there are
-    workers at all, ahead of time in a second thread.
+    the reading, and make batches ahead of time, each where it takes long enough for workers to help.
 
     Streamed, the data are read again on each pass, and no more than `max_instances_in_memory` instances are
     held (by each worker). Batches are made in the workers if there are any, and come from them in turn, so
@@ -51,7 +50,8 @@ class MultiProcessDataLoader(ResumableDataLoader):
     tensors for it. It is exact with the same number of workers.
 
     Order follows from the run's seed, the pass over the data and the rank. A batch sampler that draws random
-    numbers must take them from its `generator` for that to hold.
+    numbers must take them from its `generator` for that to hold. A collator may use the global generators:
+    with workers, they follow from the same and from the number of the batch.
 
     Args:
         reader: reads the data.
@@ -74,7 +74,7 @@ class MultiProcessDataLoader(ResumableDataLoader):
     Raises:
         ValueError: arguments that contradict each other; or an iteration is started before `index_with`.
         ConfigurationError: there are no instances.
-        WorkerError: with workers, something raised while reading or, streamed, while making batches.
+        WorkerError: with workers, something raised while reading or, in a worker, while making batches.
     """
 
     def __init__(
@@ -173,9 +173,15 @@ class MultiProcessDataLoader(ResumableDataLoader):
     def _batches_of_pass(self, data_pass: int, start: int) -> Iterator[TensorDict]:
         if self._instances is None:
             return self._streamed(data_pass, start)
-        # no reference to this loader: the thread that may run this must not keep it alive
-        batches = _collated(self.collate_fn, self._instances, self._indices(data_pass)[start:])
-        return prefetched(batches, _BATCHES_AHEAD) if self.num_workers > 0 else batches
+        instances, indices = self._instances, self._indices(data_pass)
+        if self.num_workers == 0 or self.start_method != "fork":
+            return (self.collate_fn(pick(instances, batch)) for batch in indices[start:])
+
+        def make_batch(number: int) -> TensorDict:
+            with global_generators_from(order_generator(data_pass, number)):
+                return self.collate_fn(pick(instances, indices[number]))
+
+        return made_ahead(make_batch, range(start, len(indices)), self.num_workers, _BATCHES_AHEAD)
 
     def _indices(self, data_pass: int) -> list[list[int]]:
         """In memory: the indices of the instances of each batch of a pass."""
@@ -229,11 +235,3 @@ class MultiProcessDataLoader(ResumableDataLoader):
         self._vocab = vocab
         if self._instances is not None:
             index_instances(self._instances, vocab)
-
-
-def _collated(
-    collate_fn: DataCollator, instances: Sequence[Instance], batches: Iterable[Sequence[int]]
-) -> Iterator[TensorDict]:
-    """The tensors of each batch."""
-    for indices in batches:
-        yield collate_fn(pick(instances, indices))

@@ -14,15 +14,16 @@ from nlpreg.data.data_loaders.data_collator import DataCollator
 from nlpreg.data.data_loaders.data_loader import TensorDict
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DatasetReaderInput, WorkerInfo
 from nlpreg.data.instance import Instance
-from nlpreg.data.order import order_generator
+from nlpreg.data.order import global_generators_from, order_generator
 from nlpreg.data.samplers.batch_sampler import BatchSampler
 from nlpreg.data.vocabulary import Vocabulary
 
 # Indexed together while instances are not sampled by chunks; more would only take more memory.
 _INSTANCES_AT_ONCE = 1024
 
-# Told apart from the numbers of chunks, which draw from generators of their own.
+# Tell apart what draws random numbers: the pool of a shuffled stream (beside the numbers of chunks), the collator.
 _POOL = 2**32 - 1
+_COLLATING = 1
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,13 @@ class BatchStream:
         groups = self._groups(self._indexed(worker), worker)
         num_workers = self.instances.num_workers
         share = self.start // num_workers + (worker < self.start % num_workers)
-        yield sum(1 for _ in islice(groups, share))
-        yield from map(self.collate_fn, groups)
+        left_out = sum(1 for _ in islice(groups, share))
+        yield left_out
+        for number, group in enumerate(groups, start=left_out):
+            generator = order_generator(self.data_pass, worker, number, _COLLATING, rank=self.rank)
+            with global_generators_from(generator):
+                batch = self.collate_fn(group)
+            yield batch
 
     def _indexed(self, worker: int | None = None) -> Iterator[Instance]:
         """The instances, indexed some at a time."""

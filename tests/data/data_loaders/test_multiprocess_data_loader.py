@@ -1,10 +1,14 @@
+import gc
+import multiprocessing
 import os
+import random
 import signal
-import threading
+import time
 from collections.abc import Callable, Iterable
 from itertools import chain
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -287,12 +291,54 @@ def test_stopping_early_and_starting_again(make: Make, way: dict[str, Any]) -> N
     assert len(numbers_of(loader)) == 8
 
 
-def test_a_loader_that_is_forgotten_in_the_middle_of_a_pass_leaves_no_thread(make: Make) -> None:
-    loader = make(batches_per_epoch=1, num_workers=1, batch_size=1)
+class Slow(DataCollator):
+    """Takes long enough for workers to help, and draws from the global generators."""
+
+    def __call__(self, instances: list[Instance]) -> Any:
+        time.sleep(0.004)
+        drawn = [random.random(), float(np.random.rand()), torch.rand(()).item()]
+        return {
+            "number": [instance["number"].metadata for instance in instances],
+            "drawn": drawn,
+            "at": os.getpid(),
+        }  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("num_workers", [1, 2, 3])
+def test_batches_that_take_long_are_made_in_workers(make: Make, num_workers: int) -> None:
+    def loader() -> MultiProcessDataLoader:
+        return make(shuffle=True, batch_size=1, num_workers=num_workers, collate_fn=Slow())
+
+    batches: list[Any] = list(loader())
+    assert numbers_of(batches) == numbers_of(make(shuffle=True, batch_size=1))
+    assert len({batch["at"] for batch in batches}) == num_workers + 1
+    assert len({number for batch in batches for number in batch["drawn"]}) == 3 * COUNT
+    # the same numbers are drawn wherever a batch is made
+    resumed = loader()
+    resumed.load_state_dict({"epoch": 0, "batches": 6})
+    rest: list[Any] = list(resumed)
+    assert [batch["drawn"] for batch in rest] == [batch["drawn"] for batch in batches[6:]]
+    assert any(before["at"] != after["at"] for before, after in zip(batches[6:], rest, strict=True))
+
+
+def test_streaming_workers_draw_what_follows_from_the_place(make: Make) -> None:
+    def loader() -> MultiProcessDataLoader:
+        return make(batch_size=1, num_workers=2, max_instances_in_memory=4, collate_fn=Slow())
+
+    batches: list[Any] = list(loader())
+    assert len({number for batch in batches for number in batch["drawn"]}) == 3 * COUNT
+    resumed = loader()
+    resumed.load_state_dict({"epoch": 0, "batches": 5})
+    assert [batch["drawn"] for batch in resumed] == [batch["drawn"] for batch in batches[5:]]  # type: ignore[comparison-overlap]
+
+
+def test_a_loader_that_is_forgotten_in_the_middle_of_a_pass_leaves_no_worker(make: Make) -> None:
+    loader = make(batches_per_epoch=6, num_workers=1, batch_size=1, collate_fn=Slow())
     list(loader)
-    assert any(thread.name == "nlpreg-prefetch" for thread in threading.enumerate())
+    assert multiprocessing.active_children()
     del loader
-    assert not any(thread.name == "nlpreg-prefetch" for thread in threading.enumerate())
+    gc.collect()
+    assert not multiprocessing.active_children()
 
 
 class OldSampler:
