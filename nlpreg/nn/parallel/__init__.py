@@ -4,11 +4,16 @@ from nlpreg.nn.parallel.ddp_accelerator import DdpAccelerator
 from nlpreg.nn.parallel.ddp_wrapped_model import DdpWrappedModel
 from nlpreg.nn.parallel.sharded_module_mixin import ShardedModuleMixin
 from nlpreg.nn.parallel.torch_ddp_accelerator import TorchDdpAccelerator, TorchDdpWrappedModel
-from nlpreg.nn.parallel.torch_fsdp_accelerator import TorchFsdpAccelerator, TorchFsdpWrappedModel
+from nlpreg.nn.parallel.torch_fsdp_accelerator import (
+    FairScaleFsdpAccelerator,
+    TorchFsdpAccelerator,
+    TorchFsdpWrappedModel,
+)
 
 __all__ = [
     "DdpAccelerator",
     "DdpWrappedModel",
+    "FairScaleFsdpAccelerator",
     "ShardedModuleMixin",
     "TorchDdpAccelerator",
     "TorchDdpWrappedModel",

@@ -155,3 +155,6 @@ class TorchFsdpAccelerator(DdpAccelerator):
 
 DdpAccelerator.register("fsdp2")(TorchFsdpAccelerator)
 DdpAccelerator.register("fairscale_fsdp")(TorchFsdpAccelerator)
+
+FairScaleFsdpAccelerator = TorchFsdpAccelerator
+"""The name of AllenNLP's accelerator, which did the same by another library."""
