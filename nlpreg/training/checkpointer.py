@@ -106,7 +106,9 @@ class Checkpointer(Registrable):
         self._last_save_time = time.monotonic()
         self._last_save_num_batches = place[1]
         if checkpoint is not None and self._saved != place:
-            CheckpointFiles(self._serialization_dir, *place, self._worker()).save(checkpoint)
+            files = CheckpointFiles(self._serialization_dir, *place, self._worker())
+            files.save(checkpoint)
+            self._damaged.discard(files)
             if is_global_primary():
                 self._remove_old_checkpoints()
         self._saved = place
@@ -193,11 +195,11 @@ class Checkpointer(Registrable):
         workers = range(dist.get_world_size()) if self._worker() is not None else [None]
         for worker in workers:
             found = find_checkpoints(self._serialization_dir, worker)
-            found = [files for files in found if files not in self._damaged]
-            keep = set(found[-self._keep_by_count :] if self._keep_by_count else [])
+            whole = [files for files in found if files not in self._damaged]
+            keep = set(whole[-self._keep_by_count :] if self._keep_by_count else [])
             if self._keep_by_age is not None:
                 oldest = time.time() - self._keep_by_age
-                keep.update(files for files in found if files.newest_change() >= oldest)
+                keep.update(files for files in whole if files.newest_change() >= oldest)
             for files in found:
                 if files not in keep:
                     files.remove()
