@@ -18,6 +18,7 @@ from nlpreg.data.token_indexers.elmo_indexer import ELMoCharacterMapper
 from nlpreg.modules.distinct_rows import distinct_rows
 from nlpreg.modules.elmo_lstm import ElmoLstm
 from nlpreg.modules.highway import Highway
+from nlpreg.modules.uncompiled import run_uncompiled
 from nlpreg.nn.util import add_sentence_boundary_token_ids
 
 __all__ = ["_ElmoBiLm", "_ElmoCharacterEncoder"]
@@ -87,7 +88,7 @@ class _ElmoCharacterEncoder(nn.Module):
         characters, mask = add_sentence_boundary_token_ids(
             inputs, is_word, self._beginning_of_sentence_characters, self._end_of_sentence_characters
         )  # (B, T + 2, 50), (B, T + 2)
-        words, places = distinct_rows(characters.flatten(0, 1))
+        words, places = run_uncompiled(distinct_rows, characters.flatten(0, 1))
         encoded = self._encode(words).index_select(0, places)
         return {"mask": mask, "token_embedding": encoded.view(*mask.shape, -1)}
 
@@ -199,7 +200,7 @@ class _ElmoBiLm(nn.Module):
     def forward(self, inputs: Tensor, word_inputs: Tensor | None = None) -> dict[str, Tensor | list[Tensor]]:
         """Run the model over a batch."""
         words, mask = self._embed(inputs, word_inputs)  # (B, T + 2, P), (B, T + 2)
-        layers = self._elmo_lstm(words, mask)  # (layers, B, T + 2, 2P)
+        layers = run_uncompiled(self._elmo_lstm, words, mask)  # (layers, B, T + 2, 2P)
         doubled = torch.cat([words, words], dim=-1).masked_fill(~mask.unsqueeze(-1), 0)
         return {"activations": [doubled, *layers], "mask": mask}
 

@@ -12,6 +12,7 @@ from nlpreg.modules.padded_rnn import can_run_padded, run_padded
 from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import Seq2SeqEncoder
 from nlpreg.modules.stacked_alternating_lstm import StackedAlternatingLstm
 from nlpreg.modules.stacked_bidirectional_lstm import StackedBidirectionalLstm
+from nlpreg.modules.uncompiled import run_uncompiled
 
 __all__ = [
     "AugmentedLstmSeq2SeqEncoder",
@@ -26,6 +27,9 @@ __all__ = [
 
 class PytorchSeq2SeqWrapper(Seq2SeqEncoder):
     """Makes an encoder of a recurrent module, so that padding has no influence on a row's result.
+
+    `torch.compile` runs over torch's own LSTM, GRU and RNN without a break of the graph, once
+    `torch._dynamo.config.allow_rnn` is set; over other modules with one.
 
     Args:
         module: offers `input_size`, `hidden_size`, perhaps `bidirectional`, and is called with a packed sequence and an
@@ -83,6 +87,10 @@ class PytorchSeq2SeqWrapper(Seq2SeqEncoder):
             return output
         if can_run_padded(self._module):
             return self._run_padded(inputs, mask, hidden_state)
+        return run_uncompiled(self._run_packed, inputs, mask, hidden_state)
+
+    def _run_packed(self, inputs: Tensor, mask: Tensor, hidden_state: RnnState | None) -> Tensor:
+        """Run a module that takes packed sequences."""
         if not mask.any():
             return inputs.new_zeros(*mask.shape, self.get_output_dim())
         packed, final, restoration = self.sort_and_run_forward(self._module, inputs, mask, hidden_state)

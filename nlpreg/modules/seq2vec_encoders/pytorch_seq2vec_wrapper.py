@@ -11,6 +11,7 @@ from nlpreg.modules.padded_rnn import can_run_padded, run_padded
 from nlpreg.modules.seq2vec_encoders.seq2vec_encoder import Seq2VecEncoder
 from nlpreg.modules.stacked_alternating_lstm import StackedAlternatingLstm
 from nlpreg.modules.stacked_bidirectional_lstm import StackedBidirectionalLstm
+from nlpreg.modules.uncompiled import run_uncompiled
 from nlpreg.nn.util import get_final_encoder_states
 
 __all__ = [
@@ -70,6 +71,10 @@ class PytorchSeq2VecWrapper(Seq2VecEncoder):
             output, _ = run_padded(self._module, inputs, lengths, state)
             # Outputs at padding are zero, and so are those of rows that are all padding.
             return get_final_encoder_states(output, mask, self._is_bidirectional)
+        return run_uncompiled(self._run_packed, inputs, mask, hidden_state)
+
+    def _run_packed(self, inputs: Tensor, mask: Tensor, hidden_state: RnnState | None) -> Tensor:
+        """Run a module that takes packed sequences."""
         if not mask.any():
             return inputs.new_zeros(inputs.size(0), self.get_output_dim())
         _, final, restoration = self.sort_and_run_forward(self._module, inputs, mask, hidden_state)

@@ -11,6 +11,7 @@ from nlpreg.modules.seq2vec_encoders.seq2vec_encoder import Seq2VecEncoder
 from nlpreg.modules.time_distributed import TimeDistributed
 from nlpreg.modules.token_embedders.embedding import Embedding
 from nlpreg.modules.token_embedders.token_embedder import TokenEmbedder
+from nlpreg.modules.uncompiled import run_uncompiled
 from nlpreg.nn.dropout import Dropout
 
 __all__ = ["TokenCharactersEncoder"]
@@ -54,7 +55,9 @@ class TokenCharactersEncoder(TokenEmbedder):
 
     def forward(self, token_characters: Tensor) -> Tensor:
         """Encode each word of a batch."""
-        words, places = distinct_rows(token_characters.flatten(0, -2))  # (U, num_characters), (B * T,)
+        words, places = run_uncompiled(
+            distinct_rows, token_characters.flatten(0, -2)
+        )  # (U, num_characters), (B * T,)
         encoder: Any = self._encoder._module
         shortest = encoder.shortest_input()
         if shortest is None or words.is_cuda or torch.compiler.is_compiling():
