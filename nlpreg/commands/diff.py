@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
 
-__all__ = ["Diff"]
+if TYPE_CHECKING:
+    from nlpreg.commands.checkpoint_diff import Insert, Keep, Modify, Remove, checkpoint_diff
+
+__all__ = ["Diff", "Insert", "Keep", "Modify", "Remove", "checkpoint_diff"]
 
 DESCRIPTION = """
 Compare two configs (.jsonnet, .json), two runs (folders), or two sets of weights (.th, or model.tar.gz).
@@ -103,3 +106,12 @@ def _run(args: argparse.Namespace) -> None:
     is_colored = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     for step in steps:
         step.display(is_colored)
+
+
+def __getattr__(name: str) -> Any:
+    """The functions that need torch, which is imported when one is asked for."""
+    if name in __all__:
+        from nlpreg.commands import checkpoint_diff as parts
+
+        return getattr(parts, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
