@@ -31,18 +31,23 @@ def order_generator(epoch: int, *stream: int, rank: int | None = None) -> np.ran
     return np.random.default_rng([run_seed() % 2**64, epoch, rank, *stream])
 
 
+def seed_global_generators(generator: np.random.Generator) -> None:
+    """Let the global generators of Python, numpy and torch (CPU) follow from `generator`."""
+    seed = int(generator.integers(2**32))
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.default_generator.manual_seed(seed)
+
+
 @contextmanager
 def global_generators_from(generator: np.random.Generator) -> Iterator[None]:
-    """Within the block, let the global generators of Python, numpy and torch (CPU) follow from `generator`.
+    """The same for the length of a block.
 
     Whoever draws from them there gets the same numbers in whichever process it happens, and takes none away
     from dropout.
     """
     python, numpy, torch_cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    seed = int(generator.integers(2**32))
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.default_generator.manual_seed(seed)
+    seed_global_generators(generator)
     try:
         yield
     finally:

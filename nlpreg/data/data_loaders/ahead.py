@@ -15,14 +15,19 @@ _SECONDS_WORTH_A_WORKER = 2e-3
 
 
 def made_ahead(
-    make_batch: Callable[[int], TensorDict], numbers: Sequence[int], num_workers: int, batches_ahead: int
+    make_here: Callable[[int], TensorDict],
+    make_in_worker: Callable[[int], TensorDict],
+    numbers: Sequence[int],
+    num_workers: int,
+    batches_ahead: int,
 ) -> Iterator[TensorDict]:
     """The batches of these numbers, in order, made by workers if that is quicker than making them here.
 
     Workers start as copies of this process, so that nothing is sent to them.
 
     Args:
-        make_batch: makes the batch of a number.
+        make_here: makes the batch of a number in this process.
+        make_in_worker: makes it in another.
         numbers: the numbers.
         num_workers: how many workers may be started.
         batches_ahead: how many batches each may be ahead.
@@ -33,15 +38,15 @@ def made_ahead(
     seconds = []
     for number in numbers[:_BATCHES_TO_TIME]:
         started = time.perf_counter()
-        batch = make_batch(number)
+        batch = make_here(number)
         seconds.append(time.perf_counter() - started)
         yield batch
     rest = numbers[_BATCHES_TO_TIME:]
     if not rest or min(seconds) < _SECONDS_WORTH_A_WORKER:
-        yield from map(make_batch, rest)
+        yield from map(make_here, rest)
         return
     with WorkerPool(
-        lambda worker: map(make_batch, rest[worker::num_workers]), num_workers, "fork", batches_ahead
+        lambda worker: map(make_in_worker, rest[worker::num_workers]), num_workers, "fork", batches_ahead
     ) as pool:
         for _, batch in pool.receive_in_turn([0] * num_workers):
             yield batch

@@ -29,6 +29,7 @@ class DataCollator(Registrable):
 
 
 @DataCollator.register("nlpreg")
+@DataCollator.register("allennlp")  # its name in the configs of those who move over
 class DefaultDataCollator(DataCollator):
     """Pads the instances to the longest and does nothing else."""
 

@@ -177,11 +177,17 @@ class MultiProcessDataLoader(ResumableDataLoader):
         if self.num_workers == 0 or self.start_method != "fork":
             return (self.collate_fn(pick(instances, batch)) for batch in indices[start:])
 
-        def make_batch(number: int) -> TensorDict:
-            with global_generators_from(order_generator(data_pass, number)):
-                return self.collate_fn(pick(instances, indices[number]))
+        def make(number: int) -> TensorDict:
+            return self.collate_fn(pick(instances, indices[number]))
 
-        return made_ahead(make_batch, range(start, len(indices)), self.num_workers, _BATCHES_AHEAD)
+        def make_with_own_numbers(number: int) -> TensorDict:
+            with global_generators_from(order_generator(data_pass, number)):
+                return make(number)
+
+        # the default draws no random numbers, and its batches cost little more than seeding the generators
+        make_here = make if type(self.collate_fn) is DefaultDataCollator else make_with_own_numbers
+        numbers = range(start, len(indices))
+        return made_ahead(make_here, make_with_own_numbers, numbers, self.num_workers, _BATCHES_AHEAD)
 
     def _indices(self, data_pass: int) -> list[list[int]]:
         """In memory: the indices of the instances of each batch of a pass."""

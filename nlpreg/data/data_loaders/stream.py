@@ -14,7 +14,7 @@ from nlpreg.data.data_loaders.data_collator import DataCollator
 from nlpreg.data.data_loaders.data_loader import TensorDict
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DatasetReaderInput, WorkerInfo
 from nlpreg.data.instance import Instance
-from nlpreg.data.order import global_generators_from, order_generator
+from nlpreg.data.order import order_generator, seed_global_generators
 from nlpreg.data.samplers.batch_sampler import BatchSampler
 from nlpreg.data.vocabulary import Vocabulary
 
@@ -94,9 +94,8 @@ class BatchStream:
         yield left_out
         for number, group in enumerate(groups, start=left_out):
             generator = order_generator(self.data_pass, worker, number, _COLLATING, rank=self.rank)
-            with global_generators_from(generator):
-                batch = self.collate_fn(group)
-            yield batch
+            seed_global_generators(generator)
+            yield self.collate_fn(group)
 
     def _indexed(self, worker: int | None = None) -> Iterator[Instance]:
         """The instances, indexed some at a time."""

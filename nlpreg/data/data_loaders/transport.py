@@ -6,7 +6,14 @@ import io
 import pickle
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+
+from nlpreg.data.columns import smallest
+
+# Tensors of fewer elements are sent as they are.
+_SMALL_ENOUGH = 256
 
 
 class _Pickler(pickle.Pickler):
@@ -21,8 +28,20 @@ class _Pickler(pickle.Pickler):
             and obj.dtype != torch.bfloat16  # which numpy does not have
             and not obj.requires_grad
         ):
-            return torch.from_numpy, (obj.numpy(),)
+            return _as_tensor, (_small(obj.numpy()), obj.dtype)
         return NotImplemented
+
+
+def _small(values: NDArray[Any]) -> NDArray[Any]:
+    """The same values; ids in the smallest type that holds them, since fewer bytes are sent sooner."""
+    if values.dtype != np.int64 or values.size < _SMALL_ENOUGH or values.min() < 0:
+        return values
+    return smallest(values)
+
+
+def _as_tensor(values: NDArray[Any], dtype: torch.dtype) -> torch.Tensor:
+    """The tensor that was sent."""
+    return torch.from_numpy(values).to(dtype)
 
 
 def to_bytes(obj: Any) -> bytes:

@@ -28,6 +28,10 @@ def test_the_default_pads(make_instance: Callable[..., Instance], vocab: Vocabul
     assert torch.equal(nlpreg_collate(instances)["text"]["tokens"]["tokens"], ids)  # type: ignore[index]
 
 
+def test_the_name_in_old_configs() -> None:
+    assert isinstance(DataCollator.from_params(Params({"type": "allennlp"})), DefaultDataCollator)
+
+
 def test_a_collator_must_be_callable() -> None:
     with pytest.raises(NotImplementedError, match="has no __call__"):
         DataCollator()([])

@@ -14,6 +14,9 @@ from nlpreg.data.data_loaders.transport import from_bytes, to_bytes
         torch.ones(2, 3).t(),
         torch.ones(2, dtype=torch.bfloat16),
         torch.eye(2).to_sparse(),
+        torch.arange(1000).view(10, 100),
+        torch.arange(1000) - 1,
+        torch.arange(1000) * 2**50,
     ],
 )
 def test_tensors_of_every_kind(tensor: torch.Tensor) -> None:
@@ -39,3 +42,8 @@ def test_parameters_keep_their_class() -> None:
     received = from_bytes(to_bytes(torch.nn.Parameter(torch.ones(2))))
     assert isinstance(received, torch.nn.Parameter)
     assert received.requires_grad
+
+
+def test_small_ids_take_little_room() -> None:
+    assert len(to_bytes(torch.arange(10_000) % 200)) < 11_000
+    assert len(to_bytes(torch.arange(10_000))) < 21_000
