@@ -10,6 +10,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from nlpreg.common.checks import ConfigurationError
 from nlpreg.nn.module import Module
 from nlpreg.nn.parallel.ddp_accelerator import DdpAccelerator
 from nlpreg.nn.parallel.ddp_wrapped_model import DdpWrappedModel
@@ -103,6 +104,9 @@ class TorchFsdpAccelerator(DdpAccelerator):
         local_rank: number of this process on its machine; the rank in the process group if None.
         world_size: number of processes; that of the process group if None.
         cuda_device: where this process's model goes; a negative number is the CPU.
+
+    Raises:
+        ConfigurationError: (when wrapping a model on the CPU) this torch is too old to shard there.
     """
 
     def __init__(
@@ -132,6 +136,11 @@ class TorchFsdpAccelerator(DdpAccelerator):
         from torch.distributed.device_mesh import init_device_mesh
         from torch.distributed.fsdp import CPUOffloadPolicy, MixedPrecisionPolicy, OffloadPolicy, fully_shard
 
+        if self.cuda_device.type == "cpu" and not hasattr(torch.cpu.Stream, "record_event"):
+            raise ConfigurationError(
+                f"ddp_accelerator: torch {torch.__version__} cannot shard a model on the CPU; install a newer torch, "
+                'or use the accelerator "torch"'
+            )
         model = model.to(self.cuda_device)
         precision = MixedPrecisionPolicy()
         if self._mixed_precision:

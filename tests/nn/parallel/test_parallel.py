@@ -12,6 +12,7 @@ import torch.multiprocessing as mp
 from torch import Tensor
 
 from nlpreg.common import Params
+from nlpreg.common.checks import ConfigurationError
 from nlpreg.nn import Module
 from nlpreg.nn.parallel import (
     DdpAccelerator,
@@ -128,6 +129,12 @@ def process_group(tmp_path: Path) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("process_group")
+can_shard = pytest.mark.skipif(
+    not hasattr(torch.cpu.Stream, "record_event"), reason="this torch cannot shard on the CPU"
+)
+
+
+@can_shard
 def test_one_process(tmp_path: Path) -> None:
     results = [
         train(DdpAccelerator.from_params(Params({"type": name})), 0, tmp_path)[0]
@@ -138,6 +145,7 @@ def test_one_process(tmp_path: Path) -> None:
     assert load_state_dict_distributed(torch.nn.Linear(1, 1), torch.nn.Linear(1, 1).state_dict()) == ([], [])
 
 
+@can_shard
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="gloo over files")
 def test_two_processes(tmp_path: Path) -> None:
@@ -184,3 +192,9 @@ def test_sharded_wrappers_are_marked() -> None:
     assert TorchFsdpWrappedModel(torch.nn.Linear(1, 1), 0, 1).is_sharded
     with pytest.raises(NotImplementedError, match="Wrapper does not say"):
         wrapper.get_original_module()
+
+
+@pytest.mark.skipif(hasattr(torch.cpu.Stream, "record_event"), reason="this torch can shard on the CPU")
+def test_an_old_torch_says_that_it_cannot_shard_on_the_cpu() -> None:
+    with pytest.raises(ConfigurationError, match="cannot shard a model on the CPU"):
+        DdpAccelerator.from_params(Params({"type": "fsdp2"}), world_size=1).wrap_model(torch.nn.Linear(1, 1))
