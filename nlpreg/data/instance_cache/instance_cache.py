@@ -111,6 +111,8 @@ def _keep(instances: Sequence[Instance], reader: DatasetReader, path: Path) -> N
     try:
         arrays = pack_instances(instances)
         _check_indexers(instances[0], reader)
+        if sum(array.nbytes for array in arrays.values()) > MOST_BYTES:
+            raise NotPackable("they are larger than the whole cache")
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]  # names of arrays, and none is that of an option

@@ -204,6 +204,14 @@ def test_a_folder_that_cannot_be_written_is_no_reason_to_stop(path, cache, caplo
     assert "could not be kept for later runs" in caplog.text
 
 
+def test_what_is_larger_than_the_cache_is_not_kept(path, cache, monkeypatch, caplog):
+    monkeypatch.setattr(instance_cache, "MOST_BYTES", 100)
+    with caplog.at_level("INFO"):
+        load(path)
+    assert "larger than the whole cache" in caplog.text
+    assert not cache.exists()
+
+
 class OwnReader(SequenceTaggingDatasetReader):
     pass
 
