@@ -15,7 +15,7 @@ from nlpreg.version import VERSION
 if TYPE_CHECKING:
     from nlpreg.commands.subcommand import Subcommand
 
-__all__ = ["ArgumentParserWithDefaults", "main", "parse_args"]
+__all__ = ["ArgumentParserWithDefaults", "has_plugins", "main", "parse_args"]
 
 DESCRIPTION = "Train, evaluate and use NLP models, each described by one Jsonnet file."
 
@@ -103,7 +103,7 @@ def _built_in(name: str) -> Subcommand:
 
 def _commands_of_plugins() -> dict[str, Subcommand]:
     """The commands that plugins register, by name; plugins are imported only if there are any."""
-    if not _has_plugins():
+    if not has_plugins():
         return {}
     from nlpreg.commands.subcommand import Subcommand
     from nlpreg.common.plugins import load_plugins
@@ -113,7 +113,7 @@ def _commands_of_plugins() -> dict[str, Subcommand]:
     return {name: Subcommand.by_name(name)() for name in Subcommand.list_available() if name not in COMMANDS}
 
 
-def _has_plugins() -> bool:
+def has_plugins() -> bool:
     """Whether there may be plugins, found out without importing what a help text does not need."""
     if os.path.exists(".nlpreg_plugins") or os.path.exists(os.path.expanduser("~/.nlpreg/plugins")):
         return True

@@ -39,12 +39,11 @@ class ListRegistries(Subcommand):
 
 
 def _run(args: argparse.Namespace) -> None:
-    from nlpreg.common.plugins import discover_plugins
+    from nlpreg.commands.command_line import has_plugins
     from nlpreg.common.source_scan import RegistryScan
 
     scan = RegistryScan.of_package()
-    plugins = bool(args.include_package) or any(True for _ in discover_plugins())
-    if plugins or not scan.is_complete(args.registry):
+    if args.include_package or has_plugins() or not scan.is_complete(args.registry):
         scan = _imported(args.include_package)
     if args.registry is None:
         width = max(len(name) for name in scan.registries)

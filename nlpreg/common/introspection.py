@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.docstrings import parse_docstring
 from nlpreg.common.hints import signature_of, type_name
 from nlpreg.common.registry import REGISTRY
+from nlpreg.common.snake_case import snake_case
 from nlpreg.common.suggestions import did_you_mean
 
 __all__ = [
@@ -70,11 +70,6 @@ class Description:
     text: str
     arguments: list[Argument]
     open: bool
-
-
-def snake_case(name: str) -> str:
-    """A class name as the commands write it: `Seq2SeqEncoder` -> `seq2seq_encoder`."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower().replace("2_", "2")
 
 
 def registries() -> dict[str, type]:

@@ -1,6 +1,5 @@
 """The name that was probably meant."""
 
-import difflib
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,6 +15,8 @@ def nearest(name: Any, known: Iterable[Any]) -> str | None:
     for candidate in candidates:
         if plain[candidate] == _plain(name):
             return candidate
+    import difflib  # only where something is wrong
+
     close = difflib.get_close_matches(_plain(name), plain.values(), n=1, cutoff=0.65)
     return next((candidate for candidate in candidates if plain[candidate] in close), None)
 
