@@ -145,16 +145,18 @@ class ObjectParser:
 
     def _bindings(self, scope: dict[str, Expression], holder: Expression | None) -> None:
         """`name = expression, name(arguments) = expression, ...`; they see each other."""
-        while True:
-            name = self._take().text
-            is_function = self._next.text == "("
-            if is_function:
-                self._skip_balanced("(", ")")
-            self._take("=")
-            value = self._expression(scope, holder)
-            scope[name] = Expression() if is_function else value
-            if not self._accept(","):
-                return
+        self._binding(scope, holder)
+        while self._accept(","):
+            self._binding(scope, holder)
+
+    def _binding(self, scope: dict[str, Expression], holder: Expression | None) -> None:
+        name = self._take().text
+        is_function = self._next.text == "("
+        if is_function:
+            self._skip_balanced("(", ")")
+        self._take("=")
+        value = self._expression(scope, holder)
+        scope[name] = Expression() if is_function else value
 
     def _operators(self, scope: dict[str, Expression], holder: Expression | None) -> Expression:
         operands, only_plus = [self._postfix(scope, holder)], True
@@ -251,7 +253,7 @@ class ObjectParser:
         result, scope = Expression(kind="object", start=self._take("{").start), dict(scope)
         while not self._accept("}"):
             if self._accept("local"):
-                self._bindings(scope, result)
+                self._binding(scope, result)
             elif self._accept("assert"):
                 self._expression(scope, result)
                 if self._accept(":"):

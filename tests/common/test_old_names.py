@@ -1,0 +1,57 @@
+from typing import Any
+
+import pytest
+
+from nlpreg.common import Params, Registrable
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.old_names import advice_on_key, advice_on_name, old_keys_in
+
+
+@pytest.fixture
+def trainer() -> Any:
+    class Trainer(Registrable):
+        pass
+
+    @Trainer.register("gradient_descent")
+    class GradientDescent(Trainer):
+        def __init__(self, num_epochs: int = 1) -> None:
+            pass
+
+    return Trainer
+
+
+def test_old_keys_are_named_with_what_replaces_them(trainer: Any) -> None:
+    with pytest.raises(
+        ConfigurationError,
+        match=r"opt_level: a key of earlier versions of AllenNLP: use \"use_amp\": true \(nlpreg migrate rewrites it\)",
+    ):
+        trainer.from_params(Params({"type": "gradient_descent", "opt_level": "O1"}))
+
+
+def test_old_names_are_named_with_what_replaces_them(trainer: Any) -> None:
+    with pytest.raises(
+        ConfigurationError, match='"callback" is a name of earlier versions.*use "gradient_descent"'
+    ):
+        trainer.from_params(Params({"type": "callback"}))
+
+
+def test_a_key_is_old_for_its_family_only(trainer: Any) -> None:
+    assert advice_on_key(trainer.by_name("gradient_descent"), "shuffle") is not None
+    assert advice_on_key(dict, "shuffle") is None
+    assert advice_on_key(trainer, "num_epochs") is None
+    assert advice_on_name(trainer, "no_op") is None
+
+
+def test_old_keys_of_a_whole_config() -> None:
+    config = {
+        "iterator": {},
+        "dataset_reader": {"lazy": True},
+        "trainer": {"shuffle": True, "checkpointer": {"model_save_interval": 3}},
+        "model": "x",
+    }
+    assert [path for path, _ in old_keys_in(config)] == [
+        "iterator",
+        "trainer.shuffle",
+        "trainer.checkpointer.model_save_interval",
+        "dataset_reader.lazy",
+    ]
