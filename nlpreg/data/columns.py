@@ -16,6 +16,9 @@ IntArray = NDArray[np.integer[Any]]
 class WordColumn:
     """The words of many texts, each distinct word kept once.
 
+    Args:
+        texts: the words of each text.
+
     Attributes:
         words: the distinct words, in the order of their first appearance.
         numbers: for each word of the texts, all in one row, its index in `words`.
