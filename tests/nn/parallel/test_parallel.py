@@ -23,6 +23,10 @@ from nlpreg.nn.parallel import (
 )
 from nlpreg.nn.util import dist_reduce, dist_reduce_sum, distributed_device, load_state_dict_distributed
 
+can_shard = pytest.mark.skipif(
+    not hasattr(torch.cpu.Stream, "record_event"), reason="this torch cannot shard on the CPU"
+)
+
 
 class Inner(Module):
     def __init__(self) -> None:
@@ -128,13 +132,8 @@ def process_group(tmp_path: Path) -> Iterator[None]:
     dist.destroy_process_group()
 
 
-@pytest.mark.usefixtures("process_group")
-can_shard = pytest.mark.skipif(
-    not hasattr(torch.cpu.Stream, "record_event"), reason="this torch cannot shard on the CPU"
-)
-
-
 @can_shard
+@pytest.mark.usefixtures("process_group")
 def test_one_process(tmp_path: Path) -> None:
     results = [
         train(DdpAccelerator.from_params(Params({"type": name})), 0, tmp_path)[0]
