@@ -22,7 +22,8 @@ MODULES = sorted(
     if not module.name.endswith("__main__")
 )
 PACKAGES = ["nlpreg", *(name for name in MODULES if hasattr(importlib.import_module(name), "__path__"))]
-LAZY_PACKAGES = {"nlpreg.commands"}  # its `__getattr__` imports a command when it is asked for
+# These import a thing when it is asked for.
+LAZY_PACKAGES = {name for name in PACKAGES if "__getattr__" in vars(importlib.import_module(name))}
 
 Part = tuple[type | Callable[..., Any], Callable[..., Any] | None]
 
