@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 
 from nlpreg.common.jsonnet_tokens import Token, UnreadableJsonnet, tokenize
@@ -184,6 +185,7 @@ class ObjectParser:
                     expression = Expression()
             elif self._next.text == "(" and self._next.kind == "operator":
                 self._arguments(scope, holder)
+                self._accept("tailstrict")
                 expression = Expression()
             elif self._next.text == "{" and self._next.kind == "operator":
                 expression = Expression(parts=[expression, self._object(scope)])
@@ -270,8 +272,9 @@ class ObjectParser:
     def _member(self, result: Expression, scope: dict[str, Expression]) -> None:
         token = self._next
         name: str | None = None
-        if token.kind == "operator" and token.text == "[":
-            self._skip_balanced("[", "]")
+        is_computed = token.kind == "operator" and token.text == "["
+        if is_computed:
+            name = self._conditional_name()
         else:
             name = self._take().value
             if token.kind not in ("name", "string"):
@@ -285,11 +288,19 @@ class ObjectParser:
         value = self._expression(scope, result)
         if name is None:
             return
-        key = Key(name, token.line, value, token, start, self._end)
+        key = Key(name, token.line, value, None if is_computed else token, start, self._end)
         earlier = next((other for other in result.keys if other.name == name), None)
-        if earlier is not None:
+        if earlier is not None and not is_computed:
             self.duplicates.append((earlier, key))
         result.keys.append(key)
+
+    def _conditional_name(self) -> str | None:
+        """Past a computed key; its name in the usual `[if condition then "name"]`."""
+        first = self._at
+        self._skip_balanced("[", "]")
+        inside = self._tokens[first + 1 : self._at - 1]
+        named = [b for a, b in itertools.pairwise(inside) if a.text == "then" and b.kind == "string"]
+        return named[0].value if len(named) == 1 and named[0] is inside[-1] else None
 
     def _skip_balanced(self, opening: str, closing: str) -> None:
         self._take(opening)

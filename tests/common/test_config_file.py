@@ -55,7 +55,7 @@ def config(tmp_path: Path) -> ConfigFile:
         ("whole.part.deep", "lib.libsonnet:3"),
         ("whole.more", "c.jsonnet:18"),
         ("computed.1.c", "c.jsonnet:20"),
-        ("conditional", ""),
+        ("conditional", "c.jsonnet:19"),
         ("", ""),
     ],
 )

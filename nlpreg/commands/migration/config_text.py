@@ -46,11 +46,16 @@ class Section:
         return [key.name for key in self.shape.keys]
 
     def __contains__(self, name: str) -> bool:
-        return name in self.keys
+        return any(key.name == name for key in self._written_out)
+
+    @property
+    def _written_out(self) -> list[Key]:
+        """Keys that stand there as such, which alone can be edited; a computed one cannot."""
+        return [key for key in self.shape.keys if key.token is not None or self.shape.kind == "array"]
 
     def key(self, name: str) -> Key:
         """The last key of that name."""
-        return [key for key in self.shape.keys if key.name == name][-1]
+        return [key for key in self._written_out if key.name == name][-1]
 
     def source(self, name: str) -> str:
         """The text of a value."""

@@ -306,6 +306,10 @@ def test_single_keys(tmp_path: Path, old: str, new: dict[str, Any]) -> None:
         ),
         ("{iterator: {type: 'basic'}, x: $.iterator.type}", "the rewritten config cannot be evaluated"),
         ("{iterator: {type: 'basic'}} + {iterator+: {batch_size: 3}}", "put together from several parts"),
+        (
+            "{ trainer: { [if true then 'shuffle']: true } }",
+            "trainer.shuffle: AllenNLP had this in earlier versions",
+        ),
         ("{ not jsonnet", "this is no Jsonnet that can be read here"),
     ],
 )
