@@ -196,4 +196,4 @@ def test_sharded_wrappers_are_marked() -> None:
 @pytest.mark.skipif(hasattr(torch.cpu.Stream, "record_event"), reason="this torch can shard on the CPU")
 def test_an_old_torch_says_that_it_cannot_shard_on_the_cpu() -> None:
     with pytest.raises(ConfigurationError, match="cannot shard a model on the CPU"):
-        DdpAccelerator.from_params(Params({"type": "fsdp2"}), world_size=1).wrap_model(torch.nn.Linear(1, 1))
+        DdpAccelerator.from_params(Params({"type": "fsdp2"}), local_rank=0, world_size=1).wrap_model(torch.nn.Linear(1, 1))
