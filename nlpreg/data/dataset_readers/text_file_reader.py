@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar, TypeVar
 
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
@@ -98,6 +98,10 @@ class TextFileReader(DatasetReader):
         return words if self._takes_words else [Token(word) for word in words]
 
     def _read(self, file_path: Any) -> Iterator[Instance]:
+        return self._read_as(self._instance_of, file_path)
+
+    def _read_as(self, read_unit: Callable[[Any, str, int], T | None], file_path: Any) -> Iterator[T]:
+        """What a method such as `_instance_of` makes of each unit of this process's share."""
         files = self._find_files(file_path)
         bad_lines = BadLines(self._skip_bad_lines)
         num_instances = 0
@@ -106,7 +110,7 @@ class TextFileReader(DatasetReader):
                 try:
                     if isinstance(unit, DataError):
                         raise unit
-                    instance = self._instance_of(unit, file, line)
+                    instance = read_unit(unit, file, line)
                 except DataError as error:
                     bad_lines.add(error)
                     continue

@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from nlpreg.data.fields.text_field import TextField
 from nlpreg.data.id_corpus.building import write_id_corpus
 from nlpreg.data.id_corpus.id_corpus import FORMAT, IdCorpus
 from nlpreg.data.instance import Instance
+from nlpreg.data.whole_list import speaks_for
 
 logger = logging.getLogger(__name__)
 
@@ -101,8 +102,16 @@ def text_field_of_reader(reader: DatasetReader, data_path: Any) -> tuple[str, Te
 
 def _write(reader: DatasetReader, data_path: Any, text_field: str, folder: str) -> None:
     with _alone(reader):
-        instances = Tqdm.tqdm(reader.read(data_path), desc="numbering words", unit=" texts")
-        write_id_corpus((_words(instance, text_field) for instance in instances), folder)
+        texts = Tqdm.tqdm(_texts(reader, data_path, text_field), desc="numbering words", unit=" texts")
+        write_id_corpus(texts, folder)
+
+
+def _texts(reader: DatasetReader, data_path: Any, text_field: str) -> Iterator[list[str]]:
+    """The words of each text; without instances, if the reader can do so and no subclass has changed what it reads."""
+    if speaks_for(type(reader), "read_words", "read", "_read", "_instance_of", "text_to_instance"):
+        read_words: Callable[[Any], Iterator[list[str]]] = getattr(reader, "read_words")  # noqa: B009 - few have it
+        return read_words(data_path)
+    return (_words(instance, text_field) for instance in reader.read(data_path))
 
 
 def _words(instance: Instance, text_field: str) -> list[str]:

@@ -163,3 +163,13 @@ def test_which_field_is_the_text(path, tmp_path):
         text_field_of_reader(Two(), path)
     with pytest.raises(ConfigurationError, match="found no instances there"):
         text_field_of_reader(Two(max_instances=0), path)
+
+
+class Shouting(SimpleLanguageModelingDatasetReader):
+    def text_to_instance(self, sentence):
+        return super().text_to_instance(sentence.upper())
+
+
+def test_what_a_subclass_reads_is_what_is_numbered(path, tmp_path):
+    corpus = id_corpus_of(Shouting(WhitespaceTokenizer()), path, "source", cache_dir=tmp_path / "cache")
+    assert texts(corpus)[0] == ["THE", "CAT", "SAT"]
