@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any, cast
+from typing import Any
 
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.dataset_readers.dataset_utils.text_files import BadLines
@@ -68,7 +68,7 @@ class SimpleLanguageModelingDatasetReader(TextFileReader):
         """The words of each text that `read` finds, without the instances around them: quicker for large corpora."""
         texts: Iterator[Words] = self._read_as(self._tokens_of, file_path)
         for tokens in islice(texts, self._share_of_max_instances()):
-            yield cast("list[str]", tokens) if isinstance(tokens[0], str) else text_field_of(tokens).words
+            yield tokens if isinstance(tokens[0], str) else text_field_of(tokens).words
 
     def _instance_of(self, unit: str, file: str, line: int) -> Instance | None:
         if self._takes_words:
