@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Sequence
 
 from nlpreg.common import cached_transformers
+from nlpreg.common.memory import seldom_garbage_collection
 from nlpreg.common.registrable import Registrable
 from nlpreg.common.tqdm import Tqdm
 from nlpreg.data.corpus import count_instances
@@ -286,6 +287,7 @@ class Vocabulary(VocabularyEntries, Registrable):
                 for item in items:
                     print(f"\t\t{item!r}\t\tlength: {len(item)}\tcount: {counts[item]}")
 
+    @seldom_garbage_collection()
     def _extend(
         self,
         counter: dict[str, dict[str, int]] | None = None,
