@@ -13,7 +13,7 @@ from nlpreg.common.config_file import ConfigFile
 from nlpreg.common.environment import SEED_DEFAULTS
 from nlpreg.common.nodes import Call, Literal, Node
 from nlpreg.common.problems import ConfigurationProblems, Problem
-from nlpreg.common.resolve import Resolver
+from nlpreg.common.resolve import EXTRAS_OF, Resolver
 
 __all__ = [
     "TRAIN_EXTRAS",
@@ -25,7 +25,7 @@ __all__ = [
     "report",
 ]
 
-TRAIN_EXTRAS = ("serialization_dir", "local_rank", "ddp_accelerator")
+TRAIN_EXTRAS = EXTRAS_OF["TrainModel"]
 """What the command train passes to the experiment itself."""
 
 

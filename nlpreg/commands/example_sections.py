@@ -17,7 +17,7 @@ from nlpreg.common.annotation_kinds import (
 from nlpreg.common.hints import union_members
 from nlpreg.common.introspection import Argument, describe, describe_class
 from nlpreg.common.registry import REGISTRY
-from nlpreg.common.resolve import PASSED_EXTRAS
+from nlpreg.common.resolve import EXTRAS_OF, PASSED_EXTRAS
 
 __all__ = ["WIDTH", "example_section", "example_value"]
 
@@ -122,7 +122,7 @@ def example_section(base: Any, name: str, depth: int = 0) -> dict[str, Any]:
     for argument in describe_class(base, name).arguments:
         if argument.name in special:
             section[argument.name] = special[argument.name]
-        elif _is_needed(argument):
+        elif _is_needed(argument, EXTRAS_OF.get(getattr(base, "__name__", ""), PASSED_EXTRAS)):
             section[argument.name] = example_value(argument.annotation, argument.name, depth + 1)
     return section
 
@@ -149,9 +149,9 @@ def example_value(annotation: Any, name: str, depth: int = 0) -> Any:
         return [example_value(arguments[0], name, depth)]
     if arguments and origin is tuple:
         return [example_value(argument, name, depth) for argument in arguments if argument is not ...]
-    if isinstance(annotation, type):
+    if isinstance(annotation, type) and annotation is not Any:
         return _value_of_class(annotation, name, depth)
-    return None
+    return "data/train.txt" if name == "train_data_path" else None
 
 
 def _value_of_class(cls: type, name: str, depth: int) -> Any:
@@ -179,8 +179,8 @@ def _value_of_class(cls: type, name: str, depth: int) -> Any:
     return chosen if set(section) == {"type"} else section
 
 
-def _is_needed(argument: Argument) -> bool:
-    return argument.is_required and argument.name not in PASSED_EXTRAS
+def _is_needed(argument: Argument, extras: frozenset[str] = PASSED_EXTRAS) -> bool:
+    return argument.is_required and argument.name not in extras
 
 
 def _chosen_name(base: Any) -> str:

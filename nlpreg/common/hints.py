@@ -181,7 +181,7 @@ def remove_optional(annotation: Any) -> Any:
 
 
 def type_name(annotation: Any) -> str:
-    """An annotation as a person writes it: `list[int]`, `Seq2SeqEncoder`, `float or None`."""
+    """An annotation as a person writes it: `list[int]`, `Seq2SeqEncoder`, `float or None`; `Lazy[X]` is `X`."""
     if annotation is inspect.Parameter.empty:
         return "anything"
     if annotation is type(None):
@@ -191,7 +191,7 @@ def type_name(annotation: Any) -> str:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Literal:
         return " or ".join(repr(argument) for argument in arguments)
-    if origin is typing.Annotated:
+    if origin is typing.Annotated or (arguments and getattr(origin, "__name__", "") == "Lazy"):
         return type_name(arguments[0])
     if origin is not None and arguments:
         inside = ", ".join("..." if argument is ... else type_name(argument) for argument in arguments)

@@ -40,7 +40,15 @@ GLOBAL_PLUGINS_FILENAME = str(Path.home() / ".nlpreg" / "plugins")
 DEFAULT_PLUGINS: tuple[str, ...] = ()
 """Packages tried without being declared; the parts of AllenNLP's companion package are built in, so there are none."""
 
-_BUILTIN_PARTS = ("data", "modules", "training", "models", "predictors", "evaluation")
+_BUILTIN_PARTS = (
+    "data",
+    "modules",
+    "training",
+    "models",
+    "predictors",
+    "evaluation",
+    "commands.train_model",
+)
 
 
 @dataclass

@@ -73,6 +73,7 @@ EXTRAS_OF: dict[str, frozenset[str]] = {
             "validation_data_loader",
         ]
     ),
+    "TrainModel": frozenset(["ddp_accelerator", "local_rank", "serialization_dir"]),
     "TrainerCallback": frozenset(["serialization_dir"]),
     "Vocabulary": frozenset(["instances"]),
 }
