@@ -1,5 +1,6 @@
 """The benchmarks run, and what they compare does the same."""
 
+import copy
 import importlib
 import json
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any
 
 import pytest
 import torch
+
+from nlpreg.training import Checkpointer
 
 ROOT = Path(__file__).parents[2]
 
@@ -87,6 +90,44 @@ def test_ratios_are_medians_over_blocks(benchmark: Any) -> None:
     run = benchmark("configs").Run(1.0, 1.0, {}, blocks)
     assert run.ratio_to("plain") == 2.0
     assert run.tokens_per_second() == pytest.approx(40 / 15)
+
+
+def test_trainer_runs(benchmark: Any, tmp_path: Path) -> None:
+    output = tmp_path / "trainer.md"
+    benchmark("trainer").main(["--quick", "--output", str(output)])
+    text = output.read_text(encoding="utf-8")
+    assert text.count("\n## ") == 3
+    assert text.count("| LSTM tagger, ") == 3
+    assert text.count("| linear layer, ") == 1
+
+
+def test_the_trainer_goes_on_from_a_checkpoint(benchmark: Any, tmp_path: Path) -> None:
+    trainer, cpu = benchmark("trainer"), torch.device("cpu")
+    case = benchmark("trainer_cases").tagger_case(1, cpu, quick=True)
+    first = trainer.first_step(case, tmp_path, cpu)
+    assert first._total_batches_completed == 1
+    first._checkpointer.save_checkpoint(first)
+    assert [path.name for path in trainer.newest_checkpoint(tmp_path)] == [
+        "training_state_e0_b1.th",
+        "model_state_e0_b1.th",
+    ]
+    assert trainer.first_step(case, tmp_path, cpu)._total_batches_completed == 2
+
+
+@pytest.mark.parametrize("grad_norm", [None, 0.01])
+def test_the_trainer_and_the_bare_loop_do_the_same(
+    benchmark: Any, tmp_path: Path, grad_norm: float | None
+) -> None:
+    cases, cpu = benchmark("trainer_cases"), torch.device("cpu")
+    model = cases.TinyModel()
+    tiny = cases.tiny_case(3, cpu)
+    case = cases.Case(tiny.name, lambda: copy.deepcopy(model), tiny.batches, grad_norm)
+    bare = cases.BareLoop(case, cpu)
+    loader = cases.ReadyBatches(case.batches, 2, cpu, bare.run)
+    trainer = cases.make_trainer(case, loader, Checkpointer(tmp_path), cpu)
+    trainer.train()
+    assert len(loader.seconds) == len(bare.seconds) == 2
+    torch.testing.assert_close(bare._model.state_dict(), trainer.model.state_dict())
 
 
 @pytest.mark.parametrize("style", ["plain", "best"])
