@@ -176,7 +176,7 @@ def test_a_fault_inside_an_embedder() -> None:
         {
             "type": "crf_tagger",
             "text_field_embedder": embedder(tokens=10),
-            "encoder": {"_pretrained": {"archive_file": "x.tar.gz", "module_path": "encoder"}},
+            "encoder": {"_pretrained": {"archive_file": "https://host/x.tar.gz", "module_path": "encoder"}},
             "feedforward": {"input_dim": 77, "num_layers": 1, "hidden_dims": 3, "activations": "relu"},
         },
         {

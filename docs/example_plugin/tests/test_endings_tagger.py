@@ -1,6 +1,7 @@
 """Run it in the folder of the plugin: python -m pytest tests."""
 
 import nlpreg_example  # noqa: F401  # registers the parts
+
 from nlpreg.common.testing import ModelTestCase
 
 
