@@ -225,7 +225,9 @@ def test_an_ordinary_config_passes(name: str, tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_an_ordinary_config_fits_the_schema(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_ordinary_config_fits_the_schema(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from nlpreg.commands.schema import whole_schema
 
     jsonschema = pytest.importorskip("jsonschema")

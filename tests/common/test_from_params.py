@@ -157,7 +157,11 @@ def test_values_that_fit(annotation: Any, value: Any, expected: Any) -> None:
         (bool, "true", "write it without quotes"),
         (str, 3, r"expected a string, found 3 \(a number\)"),
         (List[int], 3, "expected a list"),
-        (List[str], "abc", r"expected a list of strings, found \"abc\" \(a string\); for a list of one, write \[\"abc\"\]"),
+        (
+            List[str],
+            "abc",
+            r"expected a list of strings, found \"abc\" \(a string\); for a list of one, write \[\"abc\"\]",
+        ),
         (List[int], [1, "a"], "it.1: expected a whole number"),
         (Dict[str, int], [1], "expected an object, found"),
         (Dict[str, int], {"a": "b"}, "it.a: expected a whole number"),
