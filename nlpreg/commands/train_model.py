@@ -152,6 +152,8 @@ class TrainModel(Registrable):
         built_model = model.construct(
             vocab=vocab, serialization_dir=serialization_dir, ddp_accelerator=ddp_accelerator
         )
+        # embeddings out of another archive may have been made for less than this vocabulary
+        built_model.extend_embedder_vocab()
         _save_vocabulary(built_model.vocab, serialization_dir, local_rank)
         _describe(built_model)
         for loader in loaders.values():
