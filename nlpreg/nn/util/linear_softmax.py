@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from nlpreg.nn.util.matrix_products import add_matrix_product, matrix_product
+
 # How much is done at a time when the caller does not say. Few logits stay in the cache; but the gradient of the weight
 # is added up once for each chunk, whatever its number of rows, so there must not be too few rows either.
 _CHUNK_LOGITS = 2**23
@@ -85,8 +87,9 @@ class _LinearSoftmaxNll(torch.autograd.Function):
         total = torch.zeros((), dtype=exact, device=inputs.device)
         with torch.autocast(device_type, enabled=False):
             layer = _Layer.of(weight, bias, dtype)
-            for start in range(0, inputs.size(0), chunk_size):
-                rows = slice(start, start + chunk_size)
+            # The compiler may learn how many chunks there are, but not from how many rows.
+            for chunk in range((inputs.size(0) + chunk_size - 1) // chunk_size):
+                rows = slice(chunk * chunk_size, (chunk + 1) * chunk_size)
                 logits = None if target_logits is None else target_logits[rows]
                 total += _chunk(inputs[rows], layer, columns[rows], logits, grads, rows)
         ctx.save_for_backward(grads.inputs, grads.weight, grads.bias, grads.logits)
@@ -142,7 +145,7 @@ def _chunk(
     rows: slice,
 ) -> Tensor:
     """The loss of some rows; adds their gradients to `grads`."""
-    scores = torch.addmm(layer.bias, inputs.to(layer.weight.dtype), layer.weight)  # (rows, V)
+    scores = matrix_product(inputs.to(layer.weight.dtype), layer.weight, layer.bias)  # (rows, V)
     scores = scores.to(_sum_dtype(scores))
     index = columns.clamp(min=0).unsqueeze(1)
     if target_logits is None:
@@ -181,10 +184,7 @@ def _add_gradients(
         scores = scores.mul_(scale.unsqueeze(1)).to(weight.dtype)
         scale = torch.ones_like(scale, dtype=weight.dtype)
     if grads.inputs is not None:
-        grads.inputs[rows] = (scores @ weight.t()).mul_(scale.unsqueeze(1))
+        grads.inputs[rows] = matrix_product(scores, weight.t()).mul_(scale.unsqueeze(1))
     if grads.weight is not None:
         scaled = (inputs.to(weight.dtype) * scale.unsqueeze(1)).t()
-        if grads.weight.dtype == scores.dtype:
-            grads.weight.addmm_(scaled, scores)
-        else:
-            grads.weight += scaled @ scores
+        add_matrix_product(grads.weight, scaled, scores)
