@@ -170,6 +170,8 @@ class Checkpointer(Registrable):
                 return files, files.load()
             except DamagedCheckpointError as error:
                 self._pass_over(files, error)
+        if self._damaged:
+            logger.warning("%s: no checkpoint is whole, training starts over", self._serialization_dir)
         return None, None
 
     def _agreed(self, files: CheckpointFiles | None) -> CheckpointFiles | None:

@@ -145,6 +145,7 @@ def test_all_damaged(make, trainer, tmp_path, caplog):
         path.write_bytes(b"")
     assert make().load_checkpoint() is None
     assert caplog.text.count("is damaged") == 2
+    assert "no checkpoint is whole, training starts over" in caplog.text
 
 
 def test_a_place_is_saved_once(make, trainer, tmp_path):
