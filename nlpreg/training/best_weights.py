@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from torch import distributed as dist
 
-from nlpreg.training.checkpoint_files import CheckpointFiles, load_state, save_state
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.training.checkpoint_files import (
+    CheckpointFiles,
+    DamagedCheckpointError,
+    load_state,
+    save_state,
+)
 from nlpreg.training.run_state import check_finite
 
 if TYPE_CHECKING:
@@ -79,14 +85,24 @@ def _link(source: str, path: str) -> bool:
 
 
 def load_best_weights(trainer: GradientDescentTrainer) -> None:
-    """Put the best weights into the model, if the present ones are not the best."""
+    """Put the best weights into the model, if the present ones are not the best.
+
+    Raises:
+        ConfigurationError: their file is missing or damaged.
+    """
     path = trainer._best_model_filename
     if path is None or weights_are_best(trainer):
         if trainer._moving_average is not None:
             trainer._moving_average.assign_average_value()
         return
     trainer._lockstep.barrier()
-    state: dict[str, Any] = load_state(path)
+    try:
+        state: dict[str, Any] = load_state(path)
+    except DamagedCheckpointError as error:
+        raise ConfigurationError(
+            f"{error}; these were the weights of the best epoch, {trainer._metric_tracker.best_epoch}. Put a copy of them "
+            "back, or one of the model_state files of this folder in their place, and go on with `--recover`"
+        ) from error
     trainer._stateful_model.load_state_dict(state)
 
 

@@ -177,9 +177,11 @@ def load_state(path: str) -> dict[str, Any]:
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise DamagedCheckpointError(f"{path} is missing") from error
     except Exception as error:  # a file that is not what it should be can break the reader in any way
-        first_line = str(error).strip().partition("\n")[0]
-        raise DamagedCheckpointError(f"{path} cannot be read ({first_line})") from error
+        reason = str(error).strip().partition("\n")[0].partition(". ")[0] or type(error).__name__
+        raise DamagedCheckpointError(f"{path} cannot be read ({reason})") from error
     if not isinstance(state, dict):
         raise DamagedCheckpointError(f"{path} holds no state but a {type(state).__name__}")
     return state

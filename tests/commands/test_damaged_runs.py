@@ -1,0 +1,157 @@
+"""`nlpreg train -r` in a folder in which something broke: it goes back to what is whole, says so, and ends the same."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from nlpreg.commands import main
+
+PICKLED_CALL = b"\x80\x04cos\nsystem\n(S'touch EVIL'\ntR."
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "cut in half": lambda path: os.truncate(path, path.stat().st_size // 2),
+    "empty": lambda path: path.write_bytes(b""),
+    "zeros of the right size": lambda path: path.write_bytes(bytes(path.stat().st_size)),
+    "one bit": lambda path: path.write_bytes(flipped(path.read_bytes())),
+    "missing": lambda path: path.unlink(),
+    "longer": lambda path: path.write_bytes(path.read_bytes() + b"x"),
+    "of the checkpoint before": lambda path: shutil.copy(path.with_name(path.name.replace("e3", "e2")), path),
+    "code": lambda path: path.write_bytes(PICKLED_CALL),
+}
+FILES = ["model_state_e3_b0.th", "training_state_e3_b0.th", "checkpoint_e3_b0.json"]
+HARMLESS = ("missing", "checkpoint_e3_b0.json")
+"""The record only helps to notice damage."""
+
+
+def flipped(data: bytes) -> bytes:
+    middle = len(data) // 2
+    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of three epochs, the first of which is the best; its config is beside it."""
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "data.txt").write_text("a###X b###Y\nb###Y\na###X a###X\nc###Z b###Y a###X\n")
+    config: dict[str, Any] = {
+        "dataset_reader": {"type": "sequence_tagging"},
+        "train_data_path": str(folder / "data.txt"),
+        "validation_data_path": str(folder / "data.txt"),
+        "model": {
+            "type": "simple_tagger",
+            "text_field_embedder": {"token_embedders": {"tokens": {"type": "embedding", "embedding_dim": 3}}},
+            "encoder": {"type": "lstm", "input_size": 3, "hidden_size": 3},
+        },
+        "data_loader": {"batch_size": 2, "shuffle": True},
+        "trainer": {"num_epochs": 3, "cuda_device": -1, "validation_metric": "+loss"},
+    }
+    (folder / "c.json").write_text(json.dumps(config))
+    assert main("nlpreg", ["train", str(folder / "c.json"), "-s", str(folder / "out"), "-q"]) == 0
+    return folder
+
+
+@pytest.fixture
+def recover(finished: Path, tmp_path: Path) -> Callable[[], int]:
+    shutil.copytree(finished / "out", tmp_path / "out")
+    for name in ("model.tar.gz", "metrics.json"):
+        (tmp_path / "out" / name).unlink()
+    return lambda: main("nlpreg", ["train", str(finished / "c.json"), "-s", str(tmp_path / "out"), "-r"])
+
+
+def same_weights(first: Path, second: Path) -> bool:
+    a, b = torch.load(first), torch.load(second)
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", FILES)
+def test_a_damaged_checkpoint(
+    name: str,
+    damage: str,
+    finished: Path,
+    recover: Callable[[], int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "out"
+    DAMAGES[damage](folder / name)
+    assert recover() == 0
+    shown = capsys.readouterr()
+    warned = re.search(
+        rf"warning: the checkpoint is damaged, going back to the one before: .*{name}", shown.out
+    )
+    if (damage, name) != HARMLESS:
+        assert warned, shown.out
+        assert "epoch 2/2" in shown.out  # only the last one again
+    assert shown.err == ""
+    assert same_weights(folder / "best.th", finished / "out" / "best.th")
+    for place in ("e2_b0", "e3_b0"):
+        assert same_weights(folder / f"model_state_{place}.th", finished / "out" / f"model_state_{place}.th")
+    assert (folder / "model.tar.gz").is_file()
+    assert not (tmp_path / "EVIL").exists()
+
+
+def test_no_checkpoint_is_whole(
+    finished: Path, recover: Callable[[], int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "out"
+    for path in folder.glob("training_state*"):
+        path.write_bytes(b"")
+    assert recover() == 0
+    shown = capsys.readouterr().out
+    assert "no checkpoint is whole, training starts over" in shown and "epoch 0/2" in shown
+    assert same_weights(folder / "best.th", finished / "out" / "best.th")
+
+
+@pytest.mark.parametrize("damage", ["cut in half", "empty", "missing", "code"])
+def test_the_best_weights_are_damaged(
+    damage: str, recover: Callable[[], int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    DAMAGES[damage](tmp_path / "out" / "best.th")
+    assert recover() == 2
+    shown = capsys.readouterr().err
+    assert re.search(
+        r"best\.th (is missing|cannot be read \(.+\)); these were the weights of the best epoch, 0", shown
+    )
+    assert "model_state files" in shown
+    shutil.copy(tmp_path / "out" / "model_state_e3_b0.th", tmp_path / "out" / "best.th")
+    assert recover() == 0
+
+
+def test_a_disk_that_is_full_in_the_middle(finished: Path, tmp_path: Path) -> None:
+    pytest.importorskip("resource")
+    script = (
+        "import resource, signal, sys\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (12_000, 12_000))\n"
+        "from nlpreg.commands import main\n"
+        "sys.exit(main('nlpreg', sys.argv[1:]))\n"
+    )
+    arguments = ["train", str(finished / "c.json"), "-s", str(tmp_path / "out")]
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 2
+    assert "cannot be written" in done.stderr and "--recover" in done.stderr
+    assert main("nlpreg", [*arguments, "-r", "-q"]) == 0
+    assert same_weights(tmp_path / "out" / "best.th", finished / "out" / "best.th")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_folder(
+    recover: Callable[[], int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "out").chmod(0o500)
+    assert recover() == 2
+    assert "ermission" in capsys.readouterr().err
