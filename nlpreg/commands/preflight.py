@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -116,11 +117,27 @@ def _device_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
         wanted.append(("trainer.cuda_device", trainer.get("cuda_device")))
     if isinstance(distributed, Mapping):
         devices = distributed.get("cuda_devices")
-        for number, device in enumerate(devices if isinstance(devices, list) else []):
-            wanted.append((f"distributed.cuda_devices.{number}", device))
+        for index, device in enumerate(devices if isinstance(devices, list) else []):
+            wanted.append((f"distributed.cuda_devices.{index}", device))
     for path, device in wanted:
-        if isinstance(device, int) and not isinstance(device, bool):
+        if isinstance(device, list):
+            yield Problem(
+                path,
+                f"one trainer drives one device, found {device}; for several give the top level "
+                f'"distributed": {{"cuda_devices": {device}}}, and leave this out',
+            )
+            continue
+        number = _gpu_number(device)
+        if number is not None:
             try:
-                check_for_gpu(device)
+                check_for_gpu(number)
             except ConfigurationError as error:
                 yield Problem(path, str(error))
+
+
+def _gpu_number(device: Any) -> int | None:
+    """The number in 1, "cuda:1" or "cuda"; None for what is no GPU, or says nothing."""
+    if isinstance(device, int) and not isinstance(device, bool):
+        return device
+    name = re.fullmatch(r"cuda(?::(\d+))?", device) if isinstance(device, str) else None
+    return None if name is None else int(name.group(1) or 0)

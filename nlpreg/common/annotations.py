@@ -66,6 +66,7 @@ class AnnotationResolver:
             owner: the class whose constructor it is.
         """
         if value is None:
+            self._check_null(parameter, path, owner)
             return Literal(None)
         value = plain(value)
         if isinstance(value, dict):
@@ -74,6 +75,15 @@ class AnnotationResolver:
                     self._check_special(key, value[key], f"{path}.{key}")
                     return Special(get, value, key, parameter.annotation, path)
         return self.resolve(parameter.annotation, value, path, owner)
+
+    def _check_null(self, parameter: inspect.Parameter, path: str, owner: Any) -> None:
+        """`null` fits every argument, but for the required ones of nlpreg's own classes, whose annotations are exact."""
+        annotation = unwrapped(parameter.annotation)
+        is_ours = str(getattr(owner, "__module__", "")).startswith("nlpreg.")
+        allows_none = is_union(annotation) and type(None) in typing.get_args(annotation)
+        words = expected(annotation)
+        if is_ours and parameter.default is inspect.Parameter.empty and not allows_none and words:
+            self.report(path, f"expected {words}, found null")
 
     def _check_special(self, key: str, section: Any, path: str) -> None:
         """Report what is wrong with what stands under a special key."""
@@ -129,8 +139,8 @@ class AnnotationResolver:
         """A string, which the constructor itself makes a path or a device of; or, for a device, its number."""
         fits = is_device(annotation) and isinstance(value, int) and not isinstance(value, bool)
         if not fits and isinstance(value, (bool, int, float, list, dict)):
-            expected = "a device: its number, or a string" if is_device(annotation) else "a path"
-            self.report(path, f"expected {expected}, found {found(value)}", is_type=True)
+            words = "a device: its number, or a string" if is_device(annotation) else "a path"
+            self.report(path, f"expected {words}, found {found(value)}", is_type=True)
         return Literal(value)
 
     def _choice(self, choices: tuple[Any, ...], value: Any, path: str) -> Node:
@@ -197,11 +207,10 @@ class AnnotationResolver:
             }
             return Container(dict, items)
         if isinstance(value, (str, Mapping)) or not isinstance(value, Iterable):
-            hint = (
-                ""
-                if isinstance(value, Mapping)
-                else f"; for a list of one, write [{found(value, kind=False)}]"
-            )
+            one = self.child()
+            one.resolve(arguments[0], value, path, owner)
+            fits = not one.problems and (origin is not tuple or arguments[1:] == (...,))
+            hint = f"; for a list of one, write [{found(value, kind=False)}]" if fits else ""
             self.report(path, f"expected {expected(annotation)}, found {found(value)}{hint}", is_type=True)
             return Literal(value)
         values = list(value)

@@ -182,6 +182,8 @@ def small_config(tmp_path: Path) -> dict[str, Any]:
         ("distributed", {"cuda_devices": [-1]}, "distributed.cuda_devices: .*leave the section"),
         ("distributed", {"cuda_devices": [-1, "1"]}, "distributed.cuda_devices.1: expected a whole number"),
         ("type", "default", ""),
+        ("trainer", None, "trainer: expected a Trainer, found null"),
+        ("validation_data_path", None, ""),
         ("evaluate_on_tset", True, 'evaluate_on_tset: unknown key; did you mean "evaluate_on_test"'),
     ],
 )

@@ -115,6 +115,21 @@ def test_devices(folder: Path) -> None:
     assert "GPU 97" in found["trainer.cuda_device"]
 
 
+@pytest.mark.parametrize(
+    ("device", "message"),
+    [
+        (-1, ""),
+        ("cpu", ""),
+        ("cuda:97", "GPU 97"),
+        ([0, 1], '"distributed": {"cuda_devices": [0, 1]}'),
+    ],
+)
+def test_spellings_of_devices(device: Any, message: str, folder: Path) -> None:
+    found = problems(trainer={"cuda_device": device})
+    assert message in found.get("trainer.cuda_device", "")
+    assert bool(found) is bool(message)
+
+
 def test_output_folders(folder: Path) -> None:
     assert output_folder_problems("new/folder") == []
     assert output_folder_problems("more") == []

@@ -156,7 +156,12 @@ def test_values_that_fit(annotation: Any, value: Any, expected: Any) -> None:
         (bool, 1, "expected true or false, found 1"),
         (bool, "true", "write it without quotes"),
         (str, 3, r"expected a string, found 3 \(a number\)"),
-        (List[int], 3, "expected a list"),
+        (
+            List[int],
+            3,
+            r"expected a list of whole numbers, found 3 \(a number\); for a list of one, write \[3\]",
+        ),
+        (List[str], 3, r"expected a list of strings, found 3 \(a number\)$"),
         (
             List[str],
             "abc",
