@@ -1,6 +1,12 @@
 """The names, signatures and options of models, archives, predictors, evaluation and commands, as in AllenNLP 2.x."""
 
+import argparse
+import ast
 from collections.abc import Callable
+
+import pytest
+
+from nlpreg.commands import parse_args
 
 SURFACE = """
 nlpreg
@@ -193,3 +199,49 @@ def test_names_and_signatures(surface_differences: Callable[[str], list[str]]) -
 
 def test_registered_names(registry_differences: Callable[[str], list[str]]) -> None:
     assert registry_differences(REGISTERED) == []
+
+
+OPTIONS = {
+    "train": "param_path -s/--serialization-dir -r/--recover=False -f/--force=False -o/--overrides='' --node-rank=0 "
+    "--dry-run=False --file-friendly-logging=False --include-package=[]",
+    "evaluate": "archive_file input_file --output-file=None --predictions-output-file=None --weights-file=None "
+    "--cuda-device=-1 -o/--overrides='' --batch-size=None --batch-weight-key='' --extend-vocab=False "
+    "--embedding-sources-mapping='' --auto-names='NONE' --file-friendly-logging=False --include-package=[]",
+    "predict": "archive_file input_file --output-file=None --weights-file=None --batch-size=1 --silent=False "
+    "--cuda-device=-1 --use-dataset-reader=False --dataset-reader-choice='validation' --multitask-head=None "
+    "-o/--overrides='' --predictor=None --predictor-args='' --file-friendly-logging=False --include-package=[]",
+    "build-vocab": "param_path output_path -f/--force=False -o/--overrides='' --include-package=[]",
+    "count-instances": "param_path -o/--overrides='' --include-package=[]",
+    "find-lr": "param_path -s/--serialization-dir -o/--overrides='' --start-lr=1e-05 --end-lr=10 --num-batches=100 "
+    "--stopping-factor=None --linear=False -f/--force=False --file-friendly-logging=False --include-package=[]",
+    "print-results": "path -k/--keys -m/--metrics-filename='metrics.json'",
+    "test-install": "",
+    "cached-path": "resources -d/--cache-dir -x/--extract-archive=False -f/--force-extract=False --inspect=False "
+    "--remove=False",
+    "diff": "checkpoint1 checkpoint2 --strip-prefix-1=None --strip-prefix-2=None --scale=1.0 --threshold=1e-05",
+    "checklist": "archive_file task",
+    "push-to-hf": "-n/--repo-name -s/--serialization-dir -a/--archive-path=None -o/--organization=None "
+    "-c/--commit-message -l/--local-repo-path",
+}
+"""Arguments of each command, with the defaults of the options."""
+
+
+@pytest.mark.parametrize("command", OPTIONS)
+def test_command_lines(command: str) -> None:
+    words = [word.partition("=") for word in OPTIONS[command].split()]
+    given = [command]
+    for names, has_default, _ in words:
+        if not has_default:
+            given += [names.split("/")[-1], "x"] if names.startswith("-") else ["x"]
+    parser, namespace = parse_args("nlpreg", given)
+    (group,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    actions = {
+        name: action
+        for action in group.choices[command]._actions
+        for name in (action.option_strings or [action.dest])
+    }
+    for names, has_default, default in words:
+        for name in names.split("/"):
+            assert name in actions
+        if has_default:
+            assert getattr(namespace, actions[name].dest) == ast.literal_eval(default), names
