@@ -39,6 +39,10 @@ examples:
 AUTO_NAMES = ("NONE", "METRICS", "PREDS", "ALL")
 
 
+class OutputsMismatchError(ConfigurationError, AssertionError):
+    """The number of output files is not that of the inputs."""
+
+
 @Subcommand.register("evaluate")
 class Evaluate(Subcommand):
     """Evaluates an archived model."""
@@ -251,7 +255,7 @@ def _output_files(names: str | None, inputs: list[Any], automatic: bool, suffix:
         return [None] * len(inputs)
     files: list[str | None] = [name.strip() for name in names.split(",")]
     if len(files) != len(inputs):
-        raise AssertionError(
+        raise OutputsMismatchError(
             f"expected {len(inputs)} output files, one for each input, got {len(files)}: {names}"
         )
     return files

@@ -31,7 +31,13 @@ class PrintResults(Subcommand):
         )
         subparser.add_argument("path", metavar="FOLDER", help="where to look for runs, at any depth")
         subparser.add_argument(
-            "-k", "--keys", nargs="+", metavar="KEY", help="metrics to print", default=None
+            "-k",
+            "--keys",
+            nargs="+",
+            action="extend",
+            metavar="KEY",
+            help="metrics to print",
+            default=None,
         )
         subparser.add_argument(
             "-m",

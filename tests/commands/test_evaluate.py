@@ -95,6 +95,10 @@ MISTAKES = {
     "missing archive": (["nothing.tar.gz", "{valid}"], "nothing.tar.gz: there is no such file"),
     "folder without a run": (["{folder}", "{valid}"], "holds no run"),
     "missing input": (["{run}", "{folder}/nothing.txt"], "nothing.txt"),
+    "too few outputs": (
+        ["{run}", "{valid},{valid}", "--output-file", "m.json"],
+        "expected 2 output files, one for each input, got 1: m.json",
+    ),
     "missing weights": (["{run}", "{valid}", "--weights-file", "w.th"], "--weights-file: w.th"),
     "no folder for the output": (
         ["{run}", "{valid}", "--output-file", "/nowhere/m.json"],

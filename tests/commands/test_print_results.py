@@ -28,6 +28,11 @@ def test_chosen_metrics(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
+def test_keys_add_up(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main("nlpreg", ["print-results", str(runs), "-k", "epoch", "-k", "test_loss"]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == "model_run, epoch, test_loss"
+
+
 def test_without_keys_the_important_ones_are_shown(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main("nlpreg", ["print-results", str(runs)]) == 0
     assert capsys.readouterr().out.splitlines()[0] == "model_run, best_validation_loss, test_loss"
