@@ -15,13 +15,13 @@ from nlpreg.models.model import Model
 from nlpreg.models.tagging import (
     LabelEncoding,
     accuracy_metrics,
+    add_words,
     check_widths,
     given_encoding,
     span_f1,
     tag_names,
     tagging_metrics,
     without_outside_tags,
-    words_of,
 )
 from nlpreg.modules.conditional_random_field import (
     ConditionalRandomField,
@@ -34,6 +34,7 @@ from nlpreg.modules.feedforward import FeedForward
 from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
 from nlpreg.modules.text_field_embedders import TextFieldEmbedder
 from nlpreg.modules.time_distributed import TimeDistributed
+from nlpreg.modules.uncompiled import run_uncompiled
 from nlpreg.nn.initializers import InitializerApplicator
 from nlpreg.nn.parallel import DdpAccelerator
 from nlpreg.nn.regularizers import RegularizerApplicator
@@ -172,6 +173,19 @@ class CrfTagger(Model):
         """
         mask = get_text_field_mask(tokens)
         logits = self._logits(tokens, mask)
+        if torch.compiler.is_compiling():
+            return run_uncompiled(self._tag, logits, mask, tags, ignore_loss_on_o_tags)
+        output = self._tag(logits, mask, tags, ignore_loss_on_o_tags)
+        add_words(output, metadata)
+        return output
+
+    def _tag(
+        self, logits: Tensor, mask: Tensor, tags: Tensor | None, ignore_loss_on_o_tags: bool | None
+    ) -> dict[str, Any]:
+        """The best paths for scores (B, T, C); with gold tags the loss, and the metrics are measured.
+
+        Step by step over the words, which a compiler would unroll anew for every length.
+        """
         best_paths = self.crf.viterbi_tags(logits, mask, top_k=self.top_k)
         predicted = [paths[0][0] for paths in best_paths]
         output: dict[str, Any] = {"logits": logits, "mask": mask, "tags": predicted}
@@ -185,8 +199,6 @@ class CrfTagger(Model):
                 counted = without_outside_tags(mask, tags, self.vocab, self.label_namespace)
             output["loss"] = -self.crf(logits, tags, counted)
             self._measure(predicted, tags, mask)
-        if metadata is not None:
-            output["words"] = words_of(metadata)
         return output
 
     def _logits(self, tokens: TextFieldTensors, mask: Tensor) -> Tensor:

@@ -13,11 +13,11 @@ from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.models.model import Model
 from nlpreg.models.tagging import (
     LabelEncoding,
+    add_words,
     given_encoding,
     span_f1,
     tag_names,
     tagging_metrics,
-    words_of,
 )
 from nlpreg.nn.initializers import InitializerApplicator
 from nlpreg.nn.parallel import DdpAccelerator
@@ -130,8 +130,7 @@ class HmmTagger(Model):
             for metric in (*self.metrics.values(), self._f1_metric):
                 if metric is not None:
                     metric(choices, tags, mask)
-        if metadata is not None:
-            output["words"] = words_of(metadata)
+        add_words(output, metadata)
         return output
 
     def _with_unknown(self, words: Tensor) -> Tensor:

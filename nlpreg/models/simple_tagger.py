@@ -13,13 +13,13 @@ from nlpreg.models.model import Model
 from nlpreg.models.tagging import (
     LabelEncoding,
     accuracy_metrics,
+    add_words,
     check_widths,
     given_encoding,
     span_f1,
     tag_names,
     tagging_metrics,
     without_outside_tags,
-    words_of,
 )
 from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
 from nlpreg.modules.text_field_embedders import TextFieldEmbedder
@@ -122,8 +122,7 @@ class SimpleTagger(Model):
                 metric(logits, tags, mask)
             if self._f1_metric is not None:
                 self._f1_metric(logits, tags, mask)
-        if metadata is not None:
-            output["words"] = words_of(metadata)
+        add_words(output, metadata)
         return output
 
     def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:

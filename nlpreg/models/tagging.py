@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+import torch
 from torch import Tensor
 
 from nlpreg.common.checks import ConfigurationError
@@ -61,9 +62,13 @@ def without_outside_tags(mask: Tensor, tags: Tensor, vocab: Vocabulary, label_na
     return mask & (tags != vocab.get_token_index("O", label_namespace))
 
 
-def words_of(metadata: Sequence[Mapping[str, Any]]) -> list[Any]:
-    """The words that a reader put into the metadata of each instance."""
-    return [instance["words"] for instance in metadata]
+def add_words(output: dict[str, Any], metadata: Sequence[Mapping[str, Any]] | None) -> None:
+    """Add the `words` that a reader put into the metadata of each instance to the outputs of a model.
+
+    A compiled model leaves them out: it would have to be compiled anew for other words.
+    """
+    if not torch.compiler.is_compiling() and metadata is not None:
+        output["words"] = [instance["words"] for instance in metadata]
 
 
 def tag_names(tag_ids: Sequence[Sequence[int]], vocab: Vocabulary, label_namespace: str) -> list[list[str]]:

@@ -89,7 +89,7 @@ class GradientDescentTrainer(Trainer):
             counts these validations too.
         metrics_interval: number of updates between two lines of `metrics.jsonl`.
         detect_anomaly: whether to find out which operation made a gradient NaN; slow.
-        compile: whether to compile the forward pass by `torch.compile`.
+        compile: whether to compile the forward pass by `torch.compile`, for batches of all lengths at once.
 
     Raises:
         ConfigurationError: an option makes no sense.
@@ -170,7 +170,7 @@ class GradientDescentTrainer(Trainer):
         )
         self._scaler = self._precision.scaler
         if compile:
-            self._pytorch_model.compile()
+            setup.compile_forward(self._pytorch_model)
         self._start_from_zero()
 
     @classmethod

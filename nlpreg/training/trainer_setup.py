@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import re
 from collections.abc import Sequence
@@ -94,6 +95,21 @@ def make_precision(
     if use_amp and grad_scaling and half_dtype(device, dtype) == torch.float16:
         scaler = torch.amp.GradScaler(device.type) if wrapped is None else wrapped.init_grad_scaler()
     return Precision(device, use_amp, dtype, scaler)
+
+
+def compile_forward(module: nn.Module, backend: str = "inductor") -> None:
+    """Let `torch.compile` compile a module when it is first run, once for batches of all lengths.
+
+    Args:
+        module: what to compile.
+        backend: what makes code of the graphs, as in `torch.compile`.
+    """
+    compiler_options: Any = importlib.import_module("torch._dynamo.config")
+    if hasattr(compiler_options, "allow_rnn"):
+        # Recurrent encoders are one operator to the compiler, but by default it does not look at anything that holds
+        # torch's LSTM; it would break off there and compile how each batch is sorted by length, for each batch anew.
+        compiler_options.allow_rnn = True
+    module.compile(dynamic=True, backend=backend)
 
 
 def check_options(patience: int | None, has_validation: bool, **numbers: int | None) -> None:

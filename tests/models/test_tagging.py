@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.models.tagging import check_widths, given_encoding, tag_names, without_outside_tags, words_of
+from nlpreg.models.tagging import add_words, check_widths, given_encoding, tag_names, without_outside_tags
 
 
 @pytest.mark.parametrize(
@@ -40,4 +40,8 @@ def test_outside_tags_leave_the_mask(tag_vocab):
 
 def test_names_and_words(tag_vocab):
     assert tag_names([[0, 1], []], tag_vocab, "labels") == [["O", "B-PER"], []]
-    assert words_of([{"words": ["é"]}, {"words": []}]) == [["é"], []]
+    output = {}
+    add_words(output, None)
+    assert output == {}
+    add_words(output, [{"words": ["é"]}, {"words": []}])
+    assert output == {"words": [["é"], []]}

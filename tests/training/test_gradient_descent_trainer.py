@@ -438,9 +438,9 @@ def test_strings_stand_for_parts_with_defaults(tmp_path, tiny_model, tiny_loader
 def test_compiled_forward(make_trainer, tiny_model):
     model = tiny_model()
     calls = []
-    model.compile = lambda: calls.append(1)
+    model.compile = lambda **options: calls.append(options)
     make_trainer({"compile": True}, model)
-    assert calls == [1]
+    assert calls == [{"dynamic": True, "backend": "inductor"}]
 
 
 def test_the_loaders_are_told_the_device(make_trainer, tiny_loader):

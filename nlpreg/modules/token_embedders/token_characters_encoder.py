@@ -55,12 +55,15 @@ class TokenCharactersEncoder(TokenEmbedder):
 
     def forward(self, token_characters: Tensor) -> Tensor:
         """Encode each word of a batch."""
-        words, places = run_uncompiled(
-            distinct_rows, token_characters.flatten(0, -2)
-        )  # (U, num_characters), (B * T,)
+        tokens = run_uncompiled(self._encode_tokens, token_characters)
+        return tokens if self._dropout is None else self._dropout(tokens)
+
+    def _encode_tokens(self, token_characters: Tensor) -> Tensor:
+        """Encode each distinct word once; compiled, convolutions would be compiled anew for other lengths of words."""
+        words, places = distinct_rows(token_characters.flatten(0, -2))  # (U, num_characters), (B * T,)
         encoder: Any = self._encoder._module
         shortest = encoder.shortest_input()
-        if shortest is None or words.is_cuda or torch.compiler.is_compiling():
+        if shortest is None or words.is_cuda:
             encoded = self._encode(words)  # (U, output_dim)
         else:
             # One long word must not make all the others as long.
@@ -73,8 +76,7 @@ class TokenCharactersEncoder(TokenEmbedder):
                     for start, end, length in _groups(lengths.tolist(), shortest)
                 ]
             )
-        tokens = encoded.index_select(0, places).view(*token_characters.shape[:-1], encoded.size(1))
-        return tokens if self._dropout is None else self._dropout(tokens)
+        return encoded.index_select(0, places).view(*token_characters.shape[:-1], encoded.size(1))
 
     def _encode(self, words: Tensor) -> Tensor:
         """Ids of characters (n, num_characters) -> (n, output_dim)."""
