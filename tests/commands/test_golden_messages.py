@@ -91,6 +91,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     import_builtin_parts()
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("NLPREG_TEST_TRAIN", raising=False)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)  # on every machine the same message
     for name in ("train.txt", "validation.txt"):
         (tmp_path / name).write_text("a###B\n")
     return tmp_path
