@@ -19,6 +19,7 @@ from nlpreg.data.data_loaders.data_loader import DataLoader
 from nlpreg.nn.util import dist_reduce_sum
 from nlpreg.training.carried_states import fresh_states
 from nlpreg.training.metrics.ranks import local_metrics
+from nlpreg.training.plain_modules import metrics_of
 from nlpreg.training.protocols import ModelOutputs, ReadableModel, TensorDict
 
 logger = logging.getLogger(__name__)
@@ -103,7 +104,7 @@ def evaluate(
             f"evaluation: expected a loss for every batch or for none, got {loss.count} for {num_batches} batches; are "
             "some labels missing in the data?"
         )
-    metrics: dict[str, Any] = model.get_metrics(reset=True)
+    metrics: dict[str, Any] = metrics_of(model, reset=True)
     if loss.count > 0:
         metrics["loss"] = loss.mean_of_all_processes() if is_distributed() else loss.mean()
     if output_file is not None:
@@ -129,7 +130,7 @@ def _is_refreshed(bar: Any) -> bool:
 
 def _description(model: ReadableModel, loss: _WeightedLoss) -> str:
     with local_metrics():
-        metrics = model.get_metrics()
+        metrics = metrics_of(model)
     if loss.count:
         metrics["loss"] = loss.mean()
     shown = (f"{name}: {value:.2f}" for name, value in metrics.items() if not name.startswith("_"))

@@ -29,6 +29,7 @@ from nlpreg.training.momentum_schedulers import MomentumScheduler
 from nlpreg.training.moving_average import MovingAverage
 from nlpreg.training.optimizers import Optimizer
 from nlpreg.training.phase_timer import NoTimer, PhaseTimer
+from nlpreg.training.plain_modules import penalty_of
 from nlpreg.training.precision import HalfDtype
 from nlpreg.training.protocols import (
     BatchLoader,
@@ -323,7 +324,7 @@ class GradientDescentTrainer(Trainer):
                 f"{type(self.model).__name__}.forward: expected a key 'loss' in training, got {sorted(outputs)}; are "
                 "the labels missing in the data?"
             )
-        penalty = self.model.get_regularization_penalty()
+        penalty = penalty_of(self.model)
         if penalty is not None:
             outputs["reg_loss"] = penalty
             outputs["loss"] = outputs["loss"] + penalty

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from nlpreg.training.plain_modules import metrics_of
 from nlpreg.training.protocols import MetricValues, TrainableModel
 
 logger = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ def get_metrics(
     Returns:
         The model's metrics, then `batch_loss`, `loss`, `batch_reg_loss` and `reg_loss` as far as they exist.
     """
-    metrics = model.get_metrics(reset=reset)
+    metrics = metrics_of(model, reset)
     if batch_loss is not None:
         metrics["batch_loss"] = batch_loss
     metrics["loss"] = total_loss / num_batches if num_batches > 0 else 0.0

@@ -8,6 +8,7 @@ from torch import nn
 
 from nlpreg.training.metrics.ranks import local_metrics
 from nlpreg.training.model_memory import ModelMemory
+from nlpreg.training.plain_modules import metrics_of
 from nlpreg.training.protocols import MetricValues
 from nlpreg.training.random_state import random_state, set_random_state
 from nlpreg.training.validation import Validation, ValidationInterrupted
@@ -56,7 +57,7 @@ def validate_within_epoch(trainer: GradientDescentTrainer) -> bool:
     model = cast(nn.Module, trainer.model)
     memory = ModelMemory.of(model)
     with local_metrics():
-        trainer.model.get_metrics(reset=True)
+        metrics_of(trainer.model, reset=True)
     is_best = _validate(trainer, memory)
     memory.put_back(model)
     trainer._pytorch_model.train()

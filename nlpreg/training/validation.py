@@ -14,6 +14,7 @@ from nlpreg.training.carried_states import fresh_states
 from nlpreg.training.metric_reports import get_metrics
 from nlpreg.training.metrics.ranks import local_metrics
 from nlpreg.training.metrics.state import named_metrics
+from nlpreg.training.plain_modules import penalty_of
 from nlpreg.training.progress import ProgressBar
 from nlpreg.training.protocols import TensorDict, loader_length
 from nlpreg.training.running_loss import RunningLoss
@@ -40,7 +41,7 @@ class Validation:
         self._trainer = trainer
         self._data = trainer._validation_data
         self._running = RunningLoss("the validation", check=False)
-        self._has_penalty = trainer.model.get_regularization_penalty() is not None
+        self._has_penalty = penalty_of(trainer.model) is not None
         self._on_batch = [c for c in trainer._callbacks if type(c).on_batch is not TrainerCallback.on_batch]
 
     def run(self) -> dict[str, float]:
