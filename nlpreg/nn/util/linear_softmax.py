@@ -18,6 +18,8 @@ from nlpreg.nn.util.matrix_products import add_matrix_product, matrix_product
 # is added up once for each chunk, whatever its number of rows, so there must not be too few rows either.
 _CHUNK_LOGITS = 2**23
 _MIN_CHUNK_SIZE = 256
+# Whole chunks have a multiple of so many rows, by which products know them from the odd rest.
+_REGULAR_ROWS = 64
 _REMOVED = -10000.0
 
 
@@ -52,6 +54,7 @@ def linear_softmax_nll(
     """
     if chunk_size is None:
         chunk_size = max(_MIN_CHUNK_SIZE, _CHUNK_LOGITS // max(1, weight.size(1)))
+        chunk_size -= chunk_size % _REGULAR_ROWS
     elif chunk_size < 1:
         raise ValueError(f"chunk_size must be at least 1, got {chunk_size}")
     loss: Tensor = _LinearSoftmaxNll.apply(  # type: ignore[no-untyped-call]
@@ -145,7 +148,10 @@ def _chunk(
     rows: slice,
 ) -> Tensor:
     """The loss of some rows; adds their gradients to `grads`."""
-    scores = matrix_product(inputs.to(layer.weight.dtype), layer.weight, layer.bias)  # (rows, V)
+    is_regular = inputs.size(0) % _REGULAR_ROWS == 0
+    scores = matrix_product(
+        inputs.to(layer.weight.dtype), layer.weight, layer.bias, shape_returns=is_regular
+    )  # (rows, V)
     scores = scores.to(_sum_dtype(scores))
     index = columns.clamp(min=0).unsqueeze(1)
     if target_logits is None:
@@ -177,6 +183,7 @@ def _add_gradients(
     scores: Tensor, scale: Tensor, inputs: Tensor, weight: Tensor, grads: _Gradients, rows: slice
 ) -> None:
     """Add the products of the logits' gradient `scores * scale` with inputs and weights."""
+    is_regular = inputs.size(0) % _REGULAR_ROWS == 0
     if grads.bias is not None:
         grads.bias += scale @ scores
     if weight.dtype != scores.dtype:
@@ -184,7 +191,9 @@ def _add_gradients(
         scores = scores.mul_(scale.unsqueeze(1)).to(weight.dtype)
         scale = torch.ones_like(scale, dtype=weight.dtype)
     if grads.inputs is not None:
-        grads.inputs[rows] = matrix_product(scores, weight.t()).mul_(scale.unsqueeze(1))
+        grads.inputs[rows] = matrix_product(scores, weight.t(), shape_returns=is_regular).mul_(
+            scale.unsqueeze(1)
+        )
     if grads.weight is not None:
         scaled = (inputs.to(weight.dtype) * scale.unsqueeze(1)).t()
-        add_matrix_product(grads.weight, scaled, scores)
+        add_matrix_product(grads.weight, scaled, scores, shape_returns=is_regular)
