@@ -16,7 +16,7 @@ from nlpreg.nn.util.matrix_products import add_matrix_product, matrix_product
 
 # How much is done at a time when the caller does not say. Few logits stay in the cache; but the gradient of the weight
 # is added up once for each chunk, whatever its number of rows, so there must not be too few rows either.
-_CHUNK_LOGITS = 2**23
+_CHUNK_LOGITS = 2**22
 _MIN_CHUNK_SIZE = 256
 # Whole chunks have a multiple of so many rows, by which products know them from the odd rest.
 _REGULAR_ROWS = 64
@@ -43,7 +43,7 @@ def linear_softmax_nll(
         columns: the class that is right, or -1 for an input that does not count. If `target_logits` is given: the class to
             leave out, or -1 for none.
         target_logits: logit of the right class, if it is not one of the columns.
-        chunk_size: how many inputs to treat at a time; by default as many as make 2**23 logits, but
+        chunk_size: how many inputs to treat at a time; by default as many as make 2**22 logits, but
             at least 256.
 
     Shape:
