@@ -80,6 +80,19 @@ class CheckpointFiles(NamedTuple):
         ):
             size, checksum = save_state(path, state)
             record[os.path.basename(path)] = {"size": size, "crc32": checksum}
+        self._write_record(record)
+
+    def complete(self) -> None:
+        """Write the record of a pair that loaded without one: its process was killed just before."""
+        if not os.path.isfile(self.record_path):
+            self._write_record(
+                {
+                    os.path.basename(path): {"size": os.path.getsize(path), "crc32": _checksum_of(path)}
+                    for path in (self.model_path, self.training_path)
+                }
+            )
+
+    def _write_record(self, record: dict[str, dict[str, int]]) -> None:
         with _clear_errors(self.record_path), atomic_write(self.record_path, "w") as file:
             json.dump(record, file, indent=2)
 

@@ -167,9 +167,12 @@ class Checkpointer(Registrable):
     def _load_newest(self) -> tuple[CheckpointFiles | None, TrainerCheckpoint | None]:
         for files in self._whole():
             try:
-                return files, files.load()
+                checkpoint = files.load()
             except DamagedCheckpointError as error:
                 self._pass_over(files, error)
+            else:
+                files.complete()
+                return files, checkpoint
         if self._damaged:
             logger.warning("%s: no checkpoint is whole, training starts over", self._serialization_dir)
         return None, None

@@ -139,6 +139,15 @@ def test_a_damaged_one_is_passed_over(make, trainer, tmp_path, caplog, damage, k
     assert checkpointer.load_checkpoint() is not None
 
 
+def test_a_pair_whose_record_was_not_written_any_more_gets_it(make, trainer, tmp_path):
+    offer(make(), trainer, [(1, 0)])
+    record = tmp_path / "checkpoint_e1_b0.json"
+    written = record.read_text()
+    record.unlink()
+    make().load_checkpoint()
+    assert record.read_text() == written
+
+
 def test_all_damaged(make, trainer, tmp_path, caplog):
     offer(make(), trainer, [(1, 0), (2, 0)])
     for path in tmp_path.glob("model_state*"):
