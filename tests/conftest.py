@@ -50,6 +50,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=5, help="kills of each kind of run (default: 5)")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A slow test may take an hour; setup.cfg says after how many seconds any other counts as hanging."""
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(3600))
+
+
 @pytest.fixture(scope="session")
 def surface_differences() -> Callable[[str], list[str]]:
     """A function that compares a table of public names with the code and returns what differs.
