@@ -4,6 +4,7 @@ import ast
 import importlib
 import inspect
 import os
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,29 @@ from nlpreg.common import randomness
 from nlpreg.common.registry import REGISTRY
 
 ROOT = Path(__file__).parents[1]
+THIS_MACHINE = ("localhost", "127.0.0.1", "::1", "0.0.0.0", "", None, socket.gethostname())
+
+for library in ("HF_HUB", "TRANSFORMERS", "HF_DATASETS"):
+    os.environ[f"{library}_OFFLINE"] = "1"  # read when these libraries are imported, also by child processes
+os.environ["WANDB_MODE"] = "disabled"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_network() -> Iterator[None]:
+    """Whoever looks up another machine gets an error at once, where a network that drops everything would let it wait."""
+    look_up = socket.getaddrinfo
+
+    def look_up_here(host: Any, *arguments: Any, **options: Any) -> Any:
+        name = host.decode() if isinstance(host, bytes) else host
+        if name not in THIS_MACHINE:
+            raise socket.gaierror(
+                socket.EAI_NONAME, f"tests do not use the network, and {name} was asked for"
+            )
+        return look_up(host, *arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", look_up_here)
+        yield
 
 
 @pytest.fixture(autouse=True)
