@@ -18,6 +18,8 @@ from nlpreg.training.metrics.ranks import sum_over_ranks
 logger = logging.getLogger(__name__)
 
 DEFAULT_EVALB_DIR = str(Path(__file__).resolve().parents[2] / "tools" / "EVALB")
+SECONDS_TO_WAIT = 600
+"""For a program that takes a second or so, unless it hangs."""
 
 
 class BracketedTree(Protocol):
@@ -52,8 +54,8 @@ class EvalbBracketingScorer(Metric):
         evalb_num_errors_to_kill: int = 10,
     ) -> None:
         self._evalb_directory_path = evalb_directory_path
-        self._evalb_program_path = os.path.join(evalb_directory_path, "evalb")
-        self._evalb_param_path = os.path.join(evalb_directory_path, evalb_param_filename)
+        self._evalb_program_path = os.path.join(os.path.abspath(evalb_directory_path), "evalb")
+        self._evalb_param_path = os.path.join(os.path.abspath(evalb_directory_path), evalb_param_filename)
         self._evalb_num_errors_to_kill = evalb_num_errors_to_kill
         self.reset()
 
@@ -65,7 +67,7 @@ class EvalbBracketingScorer(Metric):
             gold_trees: the gold trees of the same sentences.
 
         Raises:
-            ConfigurationError: EVALB is not there and could not be compiled.
+            ConfigurationError: EVALB is not there and could not be compiled, or it fails.
         """
         if not os.path.exists(self._evalb_program_path):
             self.compile_evalb(self._evalb_directory_path)
@@ -73,17 +75,10 @@ class EvalbBracketingScorer(Metric):
             gold_path = _write_trees(Path(folder, "gold.txt"), gold_trees)
             predicted_path = _write_trees(Path(folder, "predicted.txt"), predicted_trees)
             limit = str(self._evalb_num_errors_to_kill)
-            command = [
-                self._evalb_program_path,
-                "-p",
-                self._evalb_param_path,
-                "-e",
-                limit,
-                gold_path,
-                predicted_path,
-            ]
-            result = subprocess.run(command, capture_output=True, text=True, check=True)
-        for line in result.stdout.splitlines():
+            options = ["-p", self._evalb_param_path, "-e", limit]
+            command = [self._evalb_program_path, *options, gold_path, predicted_path]
+            report = _run(command, folder)
+        for line in report.splitlines():
             columns = line.split()
             # sentence lines: id, length, status, recall, precision, matched, gold and predicted brackets, ...
             if len(columns) == 12 and columns[0].isdigit():
@@ -122,18 +117,28 @@ class EvalbBracketingScorer(Metric):
                 f"EVALB: no folder {evalb_directory_path}; get it from https://nlp.cs.nyu.edu/evalb/ and name its "
                 "folder as evalb_directory_path"
             )
-        result = subprocess.run(
-            ["make"], cwd=evalb_directory_path, capture_output=True, text=True, check=False
-        )
-        if result.returncode != 0:
-            raise ConfigurationError(
-                f"EVALB: make failed in {evalb_directory_path}:\n{result.stderr.strip()}"
-            )
+        _run(["make"], evalb_directory_path)
 
     @staticmethod
     def clean_evalb(evalb_directory_path: str = DEFAULT_EVALB_DIR) -> None:
         """Remove the compiled program."""
         Path(evalb_directory_path, "evalb").unlink(missing_ok=True)
+
+
+def _run(command: list[str], folder: str) -> str:
+    """What a program prints, or an error with what it complains of."""
+    try:
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, check=True, timeout=SECONDS_TO_WAIT
+        )
+    except subprocess.CalledProcessError as error:
+        complaint = (error.stderr or error.stdout).strip()
+        raise ConfigurationError(
+            f"EVALB: {command[0]} failed in {folder} (status {error.returncode}):\n{complaint}"
+        ) from error
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ConfigurationError(f"EVALB: {command[0]} cannot be run in {folder}: {error}") from error
+    return done.stdout
 
 
 def _write_trees(path: Path, trees: list[BracketedTree]) -> str:

@@ -3,7 +3,7 @@ import stat
 import pytest
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.training.metrics import EvalbBracketingScorer
+from nlpreg.training.metrics import EvalbBracketingScorer, evalb_bracketing_scorer
 
 # stands for the program: two sentences, and the summary that follows them
 SCRIPT = """#!/bin/sh
@@ -48,3 +48,21 @@ def test_a_missing_program_is_explained(tmp_path):
     scorer = EvalbBracketingScorer(str(tmp_path / "none"))
     with pytest.raises(ConfigurationError, match="EVALB: no folder"):
         scorer([], [])
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("echo Length unmatch 1>&2; exit 3", r"\(status 3\):\nLength unmatch"),
+        ("exec sleep 60", "timed out"),
+        (None, "make failed|make cannot be run"),
+    ],
+    ids=["fails", "hangs", "does not compile"],
+)
+def test_a_program_that_does_not_work(script, message, tmp_path, monkeypatch):
+    monkeypatch.setattr(evalb_bracketing_scorer, "SECONDS_TO_WAIT", 1)
+    if script is not None:
+        (tmp_path / "evalb").write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "evalb").chmod(0o700)
+    with pytest.raises(ConfigurationError, match=message):
+        EvalbBracketingScorer(str(tmp_path))([Tree("(X a)")], [Tree("(S a)")])
