@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+import threading
 import time
 from typing import Any, TextIO
 
@@ -49,17 +51,19 @@ class Tqdm:
     @staticmethod
     def set_lock(lock: Any) -> None:
         """Use `lock` for writing, for several processes that share a terminal."""
-        _tqdm.set_lock(lock)
+        _LoggingBar.set_lock(lock)
 
     @staticmethod
     def get_lock() -> Any:
         """The lock that bars write under."""
-        return _tqdm.get_lock()
+        return _LoggingBar.get_lock()
 
 
 class _LoggingBar(_tqdm):  # type: ignore[misc]  # tqdm has no annotations
     """A bar that now and then writes its text to the log."""
 
+    # tqdm's own lock is shared with forked processes: one that is killed while it holds it stops all others for ever
+    _lock = threading.RLock()
     _logged_at = 0.0
 
     def display(self, msg: str | None = None, pos: int | None = None) -> bool:
@@ -70,6 +74,17 @@ class _LoggingBar(_tqdm):  # type: ignore[misc]  # tqdm has no annotations
             self._logged_at = now
             logger.info(msg or str(self))
         return bool(shown)
+
+
+def _free_lock() -> None:
+    """In a new process, take the lock from a thread that only its parent has."""
+    free = getattr(_LoggingBar.get_lock(), "_at_fork_reinit", None)
+    if free is not None:  # somebody may have set a lock that is meant for several processes
+        free()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_free_lock)
 
 
 class _LinePerRefresh:

@@ -1,6 +1,11 @@
 import io
 import logging
+import os
+import signal
 import sys
+import threading
+import time
+import warnings
 
 import pytest
 
@@ -82,5 +87,66 @@ def test_what_is_over_soon_needs_no_bar(monkeypatch, stream):
 
 def test_lock_is_shared():
     lock = Tqdm.get_lock()
+    Tqdm.set_lock(lock)
+    assert Tqdm.get_lock() is lock
+
+
+def fork(work):
+    """The number of a new process that does some work and ends; what threads this one has, the work leaves alone."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        try:
+            work()
+        finally:
+            os._exit(0)
+    return child
+
+
+def ended(child, seconds=20.0):
+    """Whether a process ends by itself; it is gone afterwards in any case."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if os.waitpid(child, os.WNOHANG)[0]:
+            return True
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return False
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_process_that_is_killed_while_it_writes_stops_no_other():
+    def hold():
+        Tqdm.get_lock().acquire()
+        time.sleep(60)
+
+    assert not ended(fork(hold), 0.5)
+    assert Tqdm.get_lock().acquire(timeout=1)
+    Tqdm.get_lock().release()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_new_process_does_not_wait_for_threads_of_its_parent():
+    held, done = threading.Event(), threading.Event()
+
+    def hold():
+        with Tqdm.get_lock():
+            held.set()
+            done.wait(30)
+
+    thread = threading.Thread(target=hold, daemon=True)
+    thread.start()
+    assert held.wait(30)
+    child = fork(lambda: list(Tqdm.tqdm(range(3), file=io.StringIO())))
+    assert ended(child)
+    done.set()
+    thread.join(30)
+
+
+def test_another_lock_may_be_set(monkeypatch):
+    lock = threading.RLock()
+    monkeypatch.setattr("nlpreg.common.tqdm._LoggingBar._lock", None)
     Tqdm.set_lock(lock)
     assert Tqdm.get_lock() is lock
