@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import logging
 import math
 import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from nlpreg.commands.configs import read_config
@@ -23,6 +23,7 @@ from nlpreg.common.checks import ConfigurationError
 if TYPE_CHECKING:
     from nlpreg.common.params import Params
     from nlpreg.training.gradient_descent_trainer import GradientDescentTrainer
+    from nlpreg.training.protocols import BatchLoader, TensorDict
 
 __all__ = [
     "FindLearningRate",
@@ -81,7 +82,12 @@ class FindLearningRate(Subcommand):
     def validate(self, args: argparse.Namespace) -> None:
         """Find wrong options before anything slow is imported."""
         check_file(args.param_path, "CONFIG")
-        _check_number_of_batches(args.num_batches)
+        _check_steps(args.num_batches, args.start_lr, args.end_lr, args.linear)
+        folder = args.serialization_dir
+        if not args.force and os.path.isdir(folder) and os.listdir(folder):
+            raise ConfigurationError(
+                f"--serialization-dir: {folder} is not empty; give another one, or -f to delete it"
+            )
 
 
 def find_learning_rate_from_args(args: argparse.Namespace) -> None:
@@ -124,7 +130,7 @@ def find_learning_rate_model(
         force: delete the folder first.
 
     Raises:
-        ConfigurationError: the trainer is not `gradient_descent`, or there are too few batches.
+        ConfigurationError: the trainer is not `gradient_descent`, there are too few batches, or `distributed` is set.
     """
     from nlpreg.commands.run_process import RunOptions, take_command_keys
     from nlpreg.commands.train_model import TrainModel
@@ -134,10 +140,12 @@ def find_learning_rate_model(
     from nlpreg.training.util import create_serialization_dir
 
     optional("matplotlib", extra="plot")  # before the work, not after it
-    _check_number_of_batches(num_batches)
-    assert not params.get("distributed", None), (
-        "find-lr tries learning rates in one process; remove `distributed`"
-    )
+    _check_steps(num_batches, start_lr, end_lr, linear_steps)
+    if params.get("distributed", None):
+        raise _IsDistributed(
+            "distributed: find-lr tries learning rates in one process; leave this out, "
+            """by -o '{"distributed": null}'"""
+        )
     options = RunOptions(os.fspath(serialization_dir), force=force)
     create_serialization_dir(params, options.serialization_dir, recover=False, force=force)
     take_command_keys(params)
@@ -186,9 +194,9 @@ def search_learning_rate(
     """
     from nlpreg.common.tqdm import Tqdm
 
-    _check_number_of_batches(num_batches)
+    _check_steps(num_batches, start_lr, end_lr, linear_steps)
     trainer.model.train()
-    batches = itertools.chain.from_iterable(iter(trainer.data_loader) for _ in itertools.count())
+    batches = _endless(trainer.data_loader)
     rates: list[float] = []
     losses: list[float] = []
     best = 1e9
@@ -202,14 +210,16 @@ def search_learning_rate(
         for group in trainer.optimizer.param_groups:
             group["lr"] = rate
         trainer.optimizer.zero_grad(set_to_none=True)
-        loss = trainer.batch_outputs(next(batches), for_training=True)["loss"]
-        loss.backward()
+        batch = next(batches)
+        with trainer._precision.autocast():
+            loss = trainer.batch_outputs(batch, for_training=True)["loss"]
+        trainer._precision.backward(loss)
         value = float(loss.detach())
         if stopping_factor is not None and (math.isnan(value) or value > stopping_factor * best):
             logger.info("stopped at learning rate %g: the loss is %g, the best was %g", rate, value, best)
             break
         trainer.rescale_gradients()
-        trainer.optimizer.step()
+        trainer._precision.step(trainer.optimizer)
         rates.append(rate)
         losses.append(value)
         if step > STEPS_BEFORE_BEST:
@@ -217,9 +227,28 @@ def search_learning_rate(
     return rates, losses
 
 
-def _check_number_of_batches(number: int) -> None:
+class _IsDistributed(ConfigurationError, AssertionError):
+    """The config asks for several processes."""
+
+
+def _check_steps(number: int, start_lr: float, end_lr: float, linear: bool) -> None:
     if number <= 10:
         raise ConfigurationError(f"--num-batches: expected more than 10, got {number}")
+    if not (0 <= start_lr < end_lr) or (start_lr == 0 and not linear):
+        raise ConfigurationError(
+            f"--start-lr, --end-lr: expected rates that grow, from one above 0 unless --linear, got {start_lr:g} to "
+            f"{end_lr:g}"
+        )
+
+
+def _endless(loader: BatchLoader) -> Iterator[TensorDict]:
+    """The batches of a loader, again and again."""
+    while True:
+        batch = None
+        for batch in loader:
+            yield batch
+        if batch is None:
+            raise ConfigurationError("data_loader: there is not one batch of training data")
 
 
 def _smooth(values: list[float], beta: float) -> list[float]:

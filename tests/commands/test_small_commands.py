@@ -74,6 +74,12 @@ def test_learning_rates_grow(tagger: Config, tmp_path: Path) -> None:
     assert len(losses) == 12
     with pytest.raises(ConfigurationError, match="expected more than 10, got 10"):
         search_learning_rate(trainer(), num_batches=10)
+    empty = trainer()
+    empty.data_loader = []
+    with pytest.raises(ConfigurationError, match="not one batch of training data"):
+        search_learning_rate(empty)
+    tagger["trainer"].update(use_amp=True, grad_norm=0.1)
+    assert len(search_learning_rate(trainer(), num_batches=11)[1]) == 12
 
 
 def test_smoothing() -> None:
@@ -102,7 +108,17 @@ def test_find_lr_mistakes(
     if importlib.util.find_spec("matplotlib") is None:
         run("find-lr", config_file, "-s", tmp_path / "lr", status=2)
         assert "pip install 'nlpreg[plot]'" in capsys.readouterr().err
+    for options, message in (
+        (["--start-lr", 0], "expected rates that grow, from one above 0"),
+        (["--start-lr", 1, "--end-lr", 0.1, "--linear"], "expected rates that grow"),
+    ):
+        run("find-lr", config_file, "-s", tmp_path / "lr", *options, status=2)
+        assert message in capsys.readouterr().err
+    run("find-lr", config_file, "-s", tmp_path, status=2)
+    assert "is not empty; give another one, or -f" in capsys.readouterr().err
     monkeypatch.setattr("nlpreg.common.optional.optional", lambda *names, **options: None)
+    with pytest.raises(AssertionError, match="find-lr tries learning rates in one process"):
+        find_learning_rate_model(Params({**tagger, "distributed": {"cuda_devices": [-1, -1]}}), tmp_path)
     tagger["trainer"] = {"type": "no_op"}
     with pytest.raises(ConfigurationError, match="find-lr needs 'gradient_descent', got NoOpTrainer"):
         find_learning_rate_model(Params(tagger), tmp_path / "lr")
