@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -22,7 +23,7 @@ from nlpreg.common.files import atomic_write
 from nlpreg.training.trainer import TrainerCheckpoint
 
 _STATE_FILE = re.compile(r"^(?:model|training)_state_e(\d+)_b(\d+)(?:_w(\d+))?\.th$")
-_LEFT_OVER = re.compile(r"^\.(?:model_state_|training_state_|checkpoint_|best|metrics).*\.tmp$")
+_LEFT_OVER = re.compile(r"^\..+[._][a-z0-9_]{8}\.tmp$")  # of `atomic_write`, and of other names for `best.th`
 _CHUNK = 1 << 20
 
 
@@ -160,11 +161,14 @@ def find_checkpoints(folder: str, worker: int | None = None) -> list[CheckpointF
 
 
 def remove_left_overs(folder: str) -> None:
-    """Delete temporary files that a killed process left behind."""
-    for name in os.listdir(folder):
-        if _LEFT_OVER.match(name):
+    """Delete temporary files and folders that a killed process left behind, in a folder and in those inside it."""
+    for place, folders, names in os.walk(folder):
+        for name in filter(_LEFT_OVER.match, names):
             with suppress(FileNotFoundError):
-                os.remove(os.path.join(folder, name))
+                os.remove(os.path.join(place, name))
+        for name in filter(_LEFT_OVER.match, list(folders)):
+            folders.remove(name)
+            shutil.rmtree(os.path.join(place, name), ignore_errors=True)
 
 
 def save_state(path: str, state: dict[str, Any]) -> tuple[int, int]:

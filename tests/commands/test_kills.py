@@ -4,14 +4,16 @@ pytest tests/commands/test_kills.py -m slow              five kills of each kind
 pytest tests/commands/test_kills.py -m slow --kills 50   more
 """
 
+import contextlib
 import json
+import multiprocessing
 import os
 import random
 import shutil
 import signal
-import sys
 import time
 from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,12 @@ import torch
 from nlpreg.commands.train import train_model_from_file
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+
+
+@pytest.fixture(autouse=True)
+def importable_from_new_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parents[2])
+
 
 TAGS = {
     "the": "DET",
@@ -128,45 +136,48 @@ KINDS: dict[str, Callable[[Path], dict[str, Any]]] = {
 }
 
 
-def start(config: Path, folder: Path, recover: bool) -> int:
-    """Train in a process of its own, which leads a group of its own; returns its number."""
-    sys.stdout.flush()
-    child = os.fork()
-    if child:
-        return child
-    status = 1
-    try:
-        os.setsid()
-        log = os.open(folder.with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-        torch.set_num_threads(1)
-        train_model_from_file(str(config), str(folder), recover=recover, force=not recover)
-        status = 0
-    except BaseException:
-        import traceback
-
-        traceback.print_exc()
-    finally:
-        os._exit(status)
+# Each run is forked from one process that has torch loaded and no threads. The process of the tests may have threads,
+# whose locks a copy of it would wait for in vain.
+PROCESSES = multiprocessing.get_context("forkserver")
+SECONDS = 100.0
 
 
-def wait(child: int, seconds: float | None = None) -> int | None:
-    """The exit status of a process; None if it still runs after so many seconds."""
-    deadline = None if seconds is None else time.monotonic() + seconds
-    while True:
-        done, status = os.waitpid(child, 0 if deadline is None else os.WNOHANG)
-        if done:
-            return os.waitstatus_to_exitcode(status)
-        if deadline is not None and time.monotonic() > deadline:
-            return None
-        time.sleep(0.002)
+def train(config: str, folder: str, recover: bool) -> None:
+    """Train, in a process of its own that leads a group of its own."""
+    os.setsid()
+    log = os.open(f"{folder}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    torch.set_num_threads(1)
+    train_model_from_file(config, folder, recover=recover, force=not recover)
 
 
-def train_in_peace(config: Path, folder: Path, recover: bool = False) -> float:
+def start(config: Path, folder: Path) -> BaseProcess:
+    """Start a run, or one that goes on where an earlier one got a start."""
+    PROCESSES.set_forkserver_preload(["nlpreg.commands.training_run", "pytest"])
+    recover = (folder / "config.json").exists()
+    process = PROCESSES.Process(target=train, args=(str(config), str(folder), recover))
+    process.start()
+    return process
+
+
+def kill(process: BaseProcess) -> None:
+    """End a run and all processes of its group."""
+    assert process.pid is not None
+    with contextlib.suppress(ProcessLookupError):  # it had no time to lead a group
+        os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    process.join(SECONDS)
+
+
+def train_in_peace(config: Path, folder: Path) -> float:
     """Train to the end; returns the seconds that it took."""
     started = time.monotonic()
-    assert wait(start(config, folder, recover)) == 0, folder.with_suffix(".log").read_text()
+    process = start(config, folder)
+    process.join(SECONDS)
+    if process.exitcode is None:
+        kill(process)
+    assert process.exitcode == 0, folder.with_suffix(".log").read_text()
     return time.monotonic() - started
 
 
@@ -228,15 +239,16 @@ def kill_again_and_again(kind: str, kills: int, folder: Path) -> None:
     moments = random.Random(kind)
     done = 0
     while done < kills:
-        child = start(config, killed, recover=(killed / "config.json").exists())
-        if wait(child, moments.uniform(0.02, seconds)) is None:
-            os.killpg(child, signal.SIGKILL)
-            wait(child)
+        process = start(config, killed)
+        process.join(moments.uniform(0.02, seconds))
+        if process.exitcode is None:
+            kill(process)
             done += 1
         else:  # it came to its end before the next kill was due
+            assert process.exitcode == 0, killed.with_suffix(".log").read_text()
             assert_same_run(folder / "whole", killed)
             shutil.rmtree(killed)
-    train_in_peace(config, killed, recover=(killed / "config.json").exists())
+    train_in_peace(config, killed)
     assert_same_run(folder / "whole", killed)
     assert not list(killed.rglob("*.tmp"))
 
@@ -247,6 +259,7 @@ def test_a_killed_run_ends_with_the_same_bits(kind: str, tmp_path: Path) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("kind", KINDS)
 def test_many_killed_runs_end_with_the_same_bits(
     kind: str, tmp_path: Path, pytestconfig: pytest.Config

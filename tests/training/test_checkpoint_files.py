@@ -10,6 +10,7 @@ from nlpreg.training.checkpoint_files import (
     DamagedCheckpointError,
     find_checkpoints,
     load_state,
+    remove_left_overs,
     save_state,
 )
 from nlpreg.training.trainer import TrainerCheckpoint
@@ -211,3 +212,16 @@ def test_a_read_only_folder(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(ConfigurationError, match="Permission denied"):
         save_state(str(tmp_path / "x.th"), {})
+
+
+def test_what_a_killed_process_left_behind_goes(tmp_path):
+    (tmp_path / "vocabulary").mkdir()
+    (tmp_path / ".best_0a1b2c3d.tmp").mkdir()
+    (tmp_path / ".best_0a1b2c3d.tmp" / "best.th").touch()
+    for name in (".best.th.abc_1234.tmp", "vocabulary/.tokens.txt.abcdefg9.tmp", ".model.tar.gz.abcdefg9.tmp"):
+        (tmp_path / name).touch()
+    kept = ("best.th", "vocabulary/tokens.txt", "notes.tmp", ".notes.tmp")
+    for name in kept:
+        (tmp_path / name).touch()
+    remove_left_overs(str(tmp_path))
+    assert {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*")} == {*kept, "vocabulary"}
