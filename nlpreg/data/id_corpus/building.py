@@ -23,7 +23,6 @@ from nlpreg.data.id_corpus.id_corpus import (
     WORDS_FILE,
     CorpusMeta,
 )
-from nlpreg.data.id_corpus.id_file import IdFile
 
 TEXTS_AT_ONCE = 4096
 NUMBERS_AT_ONCE = 1 << 22
@@ -42,24 +41,20 @@ def write_id_corpus(texts: Iterable[Sequence[str]], folder: str | os.PathLike[st
     target = Path(folder)
     number_of: defaultdict[str, int] = defaultdict()
     number_of.default_factory = number_of.__len__  # a new word gets the next number
-    counts = np.zeros(0, np.int64)
     num_texts = num_words = 0
     with open(target / IDS_FILE, "wb") as ids_file, open(target / ENDS_FILE, "wb") as ends_file:
         for group in lazy_groups_of(texts, TEXTS_AT_ONCE):
             words = itertools.chain.from_iterable(group)
             lengths = lengths_of(group)
             numbers = np.fromiter(map(number_of.__getitem__, words), FIRST_TYPE, int(lengths.sum()))
-            counts = _added(counts, np.bincount(numbers, minlength=len(number_of)))
             ids_file.write(numbers.tobytes())
             ends_file.write((num_words + np.cumsum(lengths)).astype("<i8").tobytes())
             num_texts += len(group)
             num_words += len(numbers)
-        for file in (ids_file, ends_file):
-            file.flush()
-            os.fsync(file.fileno())
+        ends_file.flush()
+        os.fsync(ends_file.fileno())
     dtype = np.dtype(np.min_scalar_type(max(0, len(number_of) - 1))).newbyteorder("<")
-    if num_words:
-        _rewrite(target / IDS_FILE, dtype)
+    counts = _finish_numbers(target / IDS_FILE, dtype, len(number_of))
     meta = CorpusMeta(dtype.str, num_words, num_texts, len(number_of))
     _write(target / COUNTS_FILE, counts.astype("<i8").tobytes())
     _write(target / WORDS_FILE, json.dumps(list(number_of)).encode("ascii"))
@@ -67,27 +62,19 @@ def write_id_corpus(texts: Iterable[Sequence[str]], folder: str | os.PathLike[st
     return meta
 
 
-def _added(totals: NDArray[np.int64], counts: NDArray[Any]) -> NDArray[np.int64]:
-    """The totals with more counts added; room for new words is made generously, so that it is made seldom."""
-    if len(counts) > len(totals):
-        totals = np.concatenate([totals, np.zeros(len(counts) - len(totals), np.int64)])
-    totals[: len(counts)] += counts
-    return totals
-
-
-def _rewrite(path: Path, dtype: np.dtype[Any]) -> None:
-    """Write the numbers anew in a smaller type, once it is known how many words there are."""
-    if dtype.itemsize >= FIRST_TYPE.itemsize:
-        return
-    numbers = IdFile(path, FIRST_TYPE.str)
-    smaller = path.with_suffix(".smaller")
-    with open(smaller, "wb") as file:
-        for start in range(0, len(numbers), NUMBERS_AT_ONCE):
-            file.write(numbers.read(start, start + NUMBERS_AT_ONCE).astype(dtype).tobytes())
+def _finish_numbers(path: Path, dtype: np.dtype[Any], num_distinct: int) -> NDArray[np.int64]:
+    """Write the numbers anew in the smallest type, now that it is known, and count how often each occurs."""
+    counts = np.zeros(num_distinct, np.int64)
+    smallest = path.with_suffix(".smallest")
+    with open(path, "rb") as numbers_file, open(smallest, "wb") as file:
+        while content := numbers_file.read(NUMBERS_AT_ONCE * FIRST_TYPE.itemsize):
+            numbers = np.frombuffer(content, FIRST_TYPE)
+            counts += np.bincount(numbers, minlength=num_distinct)
+            file.write(numbers.astype(dtype).tobytes())
         file.flush()
         os.fsync(file.fileno())
-    numbers.close()
-    os.replace(smaller, path)
+    os.replace(smallest, path)
+    return counts
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.data.columns import WordColumn
+from nlpreg.data.columns import WordColumn, lengths_of, split_rows
 from nlpreg.data.fields.text_field import TextFieldTensors
 from nlpreg.data.id_corpus.id_corpus import IdCorpus
 from nlpreg.data.tables import TableRows
@@ -63,16 +63,19 @@ class IndexedLexicon:
         """The tensors of texts, padded to the longest.
 
         Args:
-            rows: the texts as numbers of words.
+            rows: the texts, at least one, as numbers of words.
             names: of the indexers whose tensors are wanted; all unless given.
         """
+        numbers, lengths = np.concatenate(rows), lengths_of(rows)
         batch: TextFieldTensors = {}
         for name, indexer in self._indexers.items():
             if names is not None and name not in names:
                 continue
-            entries = self._entries[name]
+            columns = {
+                key: _split(_pick(values, numbers), lengths) for key, values in self._entries[name].items()
+            }
             texts: list[IndexedTokenList] = [
-                {key: _pick(values, row) for key, values in entries.items()} for row in rows
+                dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
             ]
             batch[name] = indexer.pad_many(texts, indexer.padding_lengths_of_many(texts))
         return batch
@@ -85,3 +88,10 @@ def _pick(values: Any, numbers: NDArray[Any]) -> Any:
     if isinstance(values, np.ndarray):
         return values[numbers]
     return [values[number] for number in numbers.tolist()]
+
+
+def _split(values: Any, lengths: NDArray[np.int64]) -> list[Any]:
+    """The values of all words of texts in one row, cut into the texts."""
+    if isinstance(values, TableRows):
+        return [TableRows(values.table, numbers) for numbers in split_rows(values.numbers, lengths)]
+    return split_rows(values, lengths)
