@@ -61,7 +61,8 @@ def build_vocab_from_args(args: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         make_vocab_from_params(params, folder)
         vocabulary = os.path.join(folder, "vocabulary")
-        pack(args.output_path, [(os.path.join(vocabulary, name), name) for name in os.listdir(vocabulary)])
+        names = [name for name in os.listdir(vocabulary) if name != ".lock"]
+        pack(args.output_path, [(os.path.join(vocabulary, name), name) for name in names])
     section = {"type": "from_files", "directory": os.path.abspath(args.output_path)}
     print(
         f'vocabulary: {args.output_path}\nTo use it, put this into a config:\n"vocabulary": {json.dumps(section, indent=2)}'

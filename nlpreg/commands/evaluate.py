@@ -108,9 +108,14 @@ class Evaluate(Subcommand):
     def validate(self, args: argparse.Namespace) -> None:
         """Find wrong paths and options before anything slow is imported."""
         check_archive(args.archive_file, args.weights_file)
-        for names in (args.output_file, args.predictions_output_file):
-            for name in (names or "").split(","):
-                check_folder_of(name)
+        if not args.input_file.strip(" ,"):
+            raise ConfigurationError("INPUT: expected data to evaluate on, got an empty text")
+        outputs = [args.output_file, args.predictions_output_file]
+        files = [name.strip() for names in outputs if names for name in names.split(",")]
+        for name in files:
+            check_folder_of(name)
+            if files.count(name) > 1:
+                raise ConfigurationError(f"{name}: named twice as an output; each needs a file of its own")
         parse_json_option("--embedding-sources-mapping", args.embedding_sources_mapping)
 
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import ConfigurationError, check_for_gpu
 from nlpreg.common.file_utils import cached_path
 from nlpreg.common.meta import META_NAME, Meta
 from nlpreg.common.params import Params, parse_overrides, with_overrides
@@ -162,7 +162,9 @@ def load_archive(
     Raises:
         FileNotFoundError: there is no such archive.
         ArchiveError: it is damaged, hostile, or its weights do not fit its config.
+        ConfigurationError: there is no such GPU.
     """
+    check_for_gpu(cuda_device)
     resolved = cached_path(archive_file)
     with contextlib.ExitStack() as stack:
         folder = resolved if os.path.isdir(resolved) else stack.enter_context(extracted_archive(resolved))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.util import JsonDict, sanitize
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
+from nlpreg.data.fields import TextField
 from nlpreg.data.instance import Instance
 from nlpreg.models.model import Model
 from nlpreg.predictors.inputs import sentence_of
@@ -47,11 +49,20 @@ class LanguageModelPredictor(Predictor):
         return self.predict_json({"sentence": sentence})
 
     def predict_instance(self, instance: Instance) -> JsonDict:
-        """Scores of one sentence."""
+        """Scores of one sentence.
+
+        Raises:
+            ConfigurationError: the instance is none of a language model.
+        """
+        text = instance.fields.get("source")
+        if not isinstance(text, TextField):
+            raise ConfigurationError(
+                "the predictor 'language_model' is for readers whose instances have a text field \"source\"; those of "
+                f"{type(self._dataset_reader).__name__} have {', '.join(instance.fields)}"
+            )
         self._dataset_reader.apply_token_indexers(instance)
         outputs = self._model.forward_on_instance(instance)
-        field: Any = instance["source"]
-        scores: dict[str, Any] = {"tokens": [str(token) for token in field]}
+        scores: dict[str, Any] = {"tokens": [str(token) for token in text]}
         if "batch_weight" in outputs:
             scores["num_targets"] = int(outputs["batch_weight"])
         for name in SCORES:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from nlpreg.common import Tqdm
+from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.files import atomic_write
 from nlpreg.common.util import dump_metrics, int_to_device, is_distributed, sanitize
 from nlpreg.data.data_loaders.data_loader import DataLoader
@@ -74,6 +75,7 @@ def evaluate(
 
     Raises:
         RuntimeError: the model computed a loss for some batches only.
+        ConfigurationError: the model has no output `batch_weight_key`.
     """
     device = int_to_device(cuda_device)
     data_loader.set_target_device(device)
@@ -119,7 +121,11 @@ def _readable_outputs(model: ReadableModel, outputs: ModelOutputs) -> str:
 def _weight(outputs: dict[str, Any], key: str | None) -> Tensor | float:
     if not key:
         return 1.0
-    weight = outputs[key]
+    weight = outputs.get(key)
+    if weight is None:
+        raise ConfigurationError(
+            f"batch_weight_key: expected an output of the model ({', '.join(outputs)}), got {key!r}"
+        )
     return weight.detach().double().reshape(()) if isinstance(weight, Tensor) else float(weight)
 
 

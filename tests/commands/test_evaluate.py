@@ -108,6 +108,16 @@ MISTAKES = {
     "unseen label": (["{run}", "{folder}/label.txt"], "INTJ"),
     "bad override": (["{run}", "{valid}", "-o", '{"modle.x": 1}'], "modle.x"),
     "truncated archive": (["{folder}/cut.tar.gz", "{valid}"], "cut.tar.gz"),
+    "no input": (["{run}", " ,"], "INPUT: expected data"),
+    "no such GPU": (["{run}", "{valid}", "--cuda-device", "97"], "GPU 97 was asked for"),
+    "one file for two outputs": (
+        ["{run}", "{valid}", "--output-file", "m", "--predictions-output-file", "m"],
+        "m: named twice",
+    ),
+    "unknown weight": (
+        ["{run}", "{valid}", "--batch-weight-key", "wieght"],
+        "expected an output of the model (logits, class_probabilities, loss, words), got 'wieght'",
+    ),
     "no archive": (["{valid}", "{valid}"], "no tar archive"),
 }
 

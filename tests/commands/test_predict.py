@@ -143,6 +143,12 @@ MISTAKES = {
     "bad batch size": ("", ["--batch-size", "0"], "--batch-size: expected at least 1"),
     "head for one task": ("", ["--multitask-head", "x", "--use-dataset-reader"], "has no heads"),
     "head without reader": ("", ["--multitask-head", "x"], "only together with"),
+    "predictor of another model": (
+        '{"sentence": "a"}',
+        ["--predictor", "language_model"],
+        'text field "source"',
+    ),
+    "no such GPU": ("", ["--cuda-device", "97"], "GPU 97 was asked for"),
     "no folder": ("", ["--output-file", "/nowhere/x"], "no folder /nowhere"),
 }
 
