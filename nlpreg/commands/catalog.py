@@ -60,7 +60,7 @@ COMMANDS: dict[str, CommandEntry] = {
         "nlpreg.commands.print_results", "PrintResults", "table of the metrics of all runs below a folder"
     ),
     "push-to-hf": CommandEntry(
-        "nlpreg.commands.push_to_hf", "PushToHf", "publish a model on the Hugging Face hub (not built in)"
+        "nlpreg.commands.push_to_hf", "PushToHf", "publish a model on the Hugging Face hub"
     ),
     "schema": CommandEntry(
         "nlpreg.commands.schema", "Schema", "write the JSON Schema of configs, for editors"

@@ -1,50 +1,228 @@
-"""`nlpreg push-to-hf`: a pointer to how a model gets onto the Hugging Face hub."""
+"""`nlpreg push-to-hf`: a trained model as a repository on the Hugging Face hub."""
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import Any, ClassVar
 
+from nlpreg.commands.options import check_archive, check_file
 from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
 
-__all__ = ["PushToHf"]
+__all__ = ["PushToHf", "push_to_hf", "push_to_hf_from_args"]
 
 DESCRIPTION = """
-Publishing is left to the hub's own tool; this command only prints the lines to run.
+Publish an archive on the Hugging Face hub, with a model card, its config and, of a run's folder, its metrics and
+TensorBoard logs. The repository is made if there is none; a model card that it has already is left as it is.
+Needs the package huggingface-hub, and a login: `hf auth login`, or a token in HF_TOKEN.
 """
+
+EPILOG = """
+examples:
+  nlpreg push-to-hf -n my-tagger -s out/
+  nlpreg push-to-hf -n my-tagger -o my-team -a model.tar.gz -c "Trained on twice the data"
+then, anywhere:
+  nlpreg predict hf://my-team/my-tagger/model.tar.gz input.jsonl
+"""
+
+ARCHIVE = "model.tar.gz"
+CARD = "README.md"
+BESIDE_ARCHIVE = ("config.json", "meta.json", "metrics.json", CARD, "log")
+_REPOSITORY = re.compile(r"(?!.*(--|\.\.))[A-Za-z0-9_][\w.-]{0,94}[A-Za-z0-9_]|\w", re.ASCII)
 
 
 @Subcommand.register("push-to-hf")
 class PushToHf(Subcommand):
-    """Says how to publish a model."""
+    """Publishes a model."""
 
     requires_plugins: ClassVar[bool] = False
 
     def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
         """Add the command's parser."""
         subparser: argparse.ArgumentParser = parser.add_parser(
-            self.name, help=self.summary, description=DESCRIPTION
+            self.name,
+            help=self.summary,
+            description=DESCRIPTION,
+            epilog=EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         subparser.add_argument(
             "-n", "--repo-name", required=True, metavar="REPO", help="name of the repository"
         )
         source = subparser.add_mutually_exclusive_group(required=True)
-        source.add_argument("-s", "--serialization-dir", metavar="DIR", help="folder of a run")
+        source.add_argument("-s", "--serialization-dir", metavar="DIR", help="folder of a run that has ended")
         source.add_argument("-a", "--archive-path", metavar="ARCHIVE", help="a model.tar.gz")
-        subparser.add_argument("-o", "--organization", metavar="ORG", help="organization to publish under")
         subparser.add_argument(
-            "-c", "--commit-message", metavar="TEXT", default="Update", help="commit message"
+            "-o", "--organization", metavar="ORG", help="organization to publish under, in place of yourself"
         )
-        subparser.add_argument("-l", "--local-repo-path", metavar="PATH", help="not needed any more")
-        subparser.set_defaults(func=_refuse)
+        subparser.add_argument(
+            "-c", "--commit-message", metavar="TEXT", default="Update", help="what has changed"
+        )
+        subparser.add_argument(
+            "-l",
+            "--local-repo-path",
+            metavar="PATH",
+            help="lay the files out in this folder and keep it; without, in one that is removed afterwards",
+        )
+        subparser.set_defaults(func=push_to_hf_from_args)
         return subparser
 
+    def validate(self, args: argparse.Namespace) -> None:
+        """Find wrong names and paths before anything slow is imported."""
+        for option, name in (("--repo-name", args.repo_name), ("--organization", args.organization)):
+            if name is not None and not _REPOSITORY.fullmatch(name):
+                raise ConfigurationError(
+                    f"{option}: expected up to 96 letters, digits, '-', '_' and '.', got {name!r}"
+                    + ("; give the part before the slash as --organization" if "/" in name else "")
+                )
+        _archive_of(args.serialization_dir, args.archive_path)
+        path = args.local_repo_path
+        if path is not None and os.path.exists(path) and (not os.path.isdir(path) or os.listdir(path)):
+            raise ConfigurationError(f"--local-repo-path: {path}: expected a new or an empty folder")
 
-def _refuse(args: argparse.Namespace) -> None:
-    repository = f"{args.organization}/{args.repo_name}" if args.organization else args.repo_name
-    archive = args.archive_path or f"{args.serialization_dir.rstrip('/')}/model.tar.gz"
-    raise ConfigurationError(
-        "push-to-hf: nlpreg does not publish by itself. Run: pip install huggingface-hub && "
-        f"hf upload {repository} {archive} model.tar.gz --commit-message {args.commit_message!r}"
+
+def push_to_hf_from_args(args: argparse.Namespace) -> None:
+    """Publish what the command line names, and print where it is."""
+    url = push_to_hf(
+        args.repo_name,
+        args.serialization_dir,
+        args.archive_path,
+        args.organization,
+        args.commit_message,
+        args.local_repo_path,
     )
+    print(url)
+
+
+def push_to_hf(
+    repo_name: str,
+    serialization_dir: str | os.PathLike[str] | None = None,
+    archive_path: str | os.PathLike[str] | None = None,
+    organization: str | None = None,
+    commit_message: str = "Update",
+    local_repo_path: str | os.PathLike[str] | None = None,
+) -> str:
+    """Publish a model on the Hugging Face hub.
+
+    Args:
+        repo_name: name of the repository, without the owner's.
+        serialization_dir: folder of a run; either this or the archive.
+        archive_path: the archive.
+        organization: the owner; by default whoever is logged in.
+        commit_message: what has changed.
+        local_repo_path: folder to lay the files out in, which is kept; by default a temporary one.
+
+    Returns:
+        The address of the repository.
+
+    Raises:
+        ConfigurationError: there is no archive, nobody is logged in, or the hub refuses.
+    """
+    from nlpreg.common.optional import optional
+
+    hub = optional("huggingface_hub", extra="remote")
+    archive = _archive_of(serialization_dir, archive_path)
+    with ExitStack() as stack:
+        if local_repo_path is None:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="nlpreg-hub-"))
+        else:
+            folder = os.fspath(local_repo_path)
+            os.makedirs(folder, exist_ok=True)
+        _lay_out(folder, repo_name, archive, serialization_dir)
+        api = hub.HfApi(library_name="nlpreg")
+        try:
+            name = f"{organization}/{repo_name}" if organization else repo_name
+            repository = api.create_repo(name, exist_ok=True)
+            has_card = api.file_exists(repository.repo_id, CARD)
+            api.upload_folder(
+                repo_id=repository.repo_id,
+                folder_path=folder,
+                commit_message=commit_message,
+                ignore_patterns=[CARD] if has_card else None,
+            )
+        except (hub.errors.HTTPError, hub.errors.HFValidationError, OSError) as error:
+            raise ConfigurationError(
+                f"{repo_name}: the hub did not take it ({error}); to log in, run `hf auth login` or set HF_TOKEN"
+            ) from error
+    return str(repository)
+
+
+def _archive_of(
+    serialization_dir: str | os.PathLike[str] | None, archive_path: str | os.PathLike[str] | None
+) -> str:
+    """The archive to publish.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    if (serialization_dir is None) == (archive_path is None):
+        raise ConfigurationError("push-to-hf: expected either a run's folder or an archive")
+    if archive_path is not None:
+        archive = os.fspath(archive_path)
+        check_file(archive, "--archive-path")
+        return archive
+    assert serialization_dir is not None
+    archive = os.path.join(serialization_dir, ARCHIVE)
+    if not os.path.isfile(archive):
+        check_archive(os.fspath(serialization_dir))
+        raise ConfigurationError(
+            f"--serialization-dir: {serialization_dir}: no {ARCHIVE} in it, so its run has not come to its end"
+        )
+    return archive
+
+
+def _lay_out(
+    folder: str, repo_name: str, archive: str, serialization_dir: str | os.PathLike[str] | None
+) -> None:
+    """Put everything to publish into a folder, and a model card if there is none."""
+    from nlpreg.common.file_utils import cached_path
+    from nlpreg.models.archival import extracted_archive
+
+    archive = cached_path(archive)
+    shutil.copyfile(archive, os.path.join(folder, ARCHIVE))
+    with extracted_archive(archive) as unpacked:  # which also tells a damaged one
+        for name in BESIDE_ARCHIVE:
+            source = os.path.join(serialization_dir or unpacked, name)
+            if os.path.isdir(source):
+                shutil.copytree(source, os.path.join(folder, name), dirs_exist_ok=True)
+            elif os.path.isfile(source):
+                shutil.copyfile(source, os.path.join(folder, name))
+    card = os.path.join(folder, CARD)
+    if not os.path.exists(card):
+        with open(card, "w", encoding="utf-8") as file:
+            file.write(_model_card(repo_name, _json(folder, "config.json"), _json(folder, "metrics.json")))
+
+
+def _model_card(repo_name: str, config: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
+    """The text of the page that the hub shows."""
+    model = config.get("model", {})
+    kind = str(model if isinstance(model, str) else model.get("type", "model"))
+    lines = ["---", "library_name: nlpreg", "tags:", "- nlpreg", f"- {json.dumps(kind)}", "---", ""]
+    lines += [f"# {repo_name}", "", f"A model of type `{kind}`, trained with nlpreg.", ""]
+    lines += ["    nlpreg predict hf://OWNER/" + f"{repo_name}/{ARCHIVE} input.jsonl", ""]
+    shown = {
+        key: value
+        for key, value in metrics.items()
+        if key.startswith(("best_validation_", "test_")) and isinstance(value, (int, float))
+    }
+    if shown:
+        lines += ["| metric | value |", "|---|---|"]
+        lines += [f"| {key} | {value:.4f} |" for key, value in shown.items()]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _json(folder: str, name: str) -> dict[str, Any]:
+    """A JSON object from a file, empty without the file."""
+    path = os.path.join(folder, name)
+    if not os.path.isfile(path):
+        return {}
+    with open(path, encoding="utf-8") as file:
+        value = json.load(file)
+    return value if isinstance(value, dict) else {}

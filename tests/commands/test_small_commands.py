@@ -159,8 +159,6 @@ def test_cached_path_mistakes(
     ("words", "message"),
     [
         (["checklist", "m.tar.gz", "sentiment"], "pip install checklist"),
-        (["push-to-hf", "-n", "tagger", "-o", "me", "-s", "out/"], "hf upload me/tagger out/model.tar.gz"),
-        (["push-to-hf", "-n", "tagger", "-a", "m.tar.gz"], "hf upload tagger m.tar.gz"),
     ],
 )
 def test_what_is_not_built_in_says_so(
