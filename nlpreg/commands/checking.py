@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from nlpreg.commands.preflight import output_folder_problems, preflight_problems, walk_calls
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.config_file import ConfigFile
 from nlpreg.common.environment import SEED_DEFAULTS
@@ -27,6 +28,9 @@ __all__ = [
 
 TRAIN_EXTRAS = EXTRAS_OF["TrainModel"]
 """What the command train passes to the experiment itself."""
+
+MOST_HOMES = 3
+"""A key that more sections take was hardly meant for one of them."""
 
 
 @dataclass
@@ -79,8 +83,6 @@ def check_file(
     found = [problem for problem in checked.problems if not file.is_due_to_unset(problem)]
     checked.problems = [file.located(problem) for problem in [*file.problems, *found]]
     if serialization_dir is not None:
-        from nlpreg.commands.preflight import output_folder_problems
-
         checked.problems.extend(output_folder_problems(serialization_dir))
     checked.problems.sort(key=_place)
     return checked
@@ -92,9 +94,9 @@ def check_config(config: Mapping[str, Any]) -> Checked:
     The registries must have been filled before, by `nlpreg.common.plugins.import_plugins`.
     """
     from nlpreg.commands.name_check import name_problems
-    from nlpreg.commands.preflight import preflight_problems
     from nlpreg.commands.shape_check import shape_problems
     from nlpreg.commands.train_model import TrainModel
+    from nlpreg.commands.trial_check import trial_problems
 
     sections = dict(config)
     resolver = Resolver(TRAIN_EXTRAS)
@@ -104,11 +106,23 @@ def check_config(config: Mapping[str, Any]) -> Checked:
         if key in sections
     }
     node = resolver.object(TrainModel, sections, "")
-    problems = list(resolver.problems)
+    problems = [_with_its_place(problem, node) for problem in resolver.problems]
     problems += preflight_problems(config, node)
     if isinstance(node, Call):
-        problems += [*name_problems(node), *shape_problems(node)]
+        problems += [*name_problems(node), *shape_problems(node), *trial_problems(node, problems)]
     return Checked(dict(config), node, problems, around=around)
+
+
+def _with_its_place(problem: Problem, experiment: Node) -> Problem:
+    """The problem with a key that nothing takes where it stands, with the sections that would take it."""
+    key = problem.stray_key
+    homes = [path for path, call in walk_calls(experiment) if key in call.arguments or key in call.defaults]
+    if not key or not 1 <= len(homes) <= MOST_HOMES:
+        return problem
+    homes = [home or "the top level" for home in homes]
+    return replace(
+        problem, message=f'unknown key; "{key}" is a key of {" and of ".join(homes)}: move it there'
+    )
 
 
 def keys_around_the_experiment() -> dict[str, Any]:

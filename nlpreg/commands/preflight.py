@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import glob
 import os
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nlpreg.common.checks import ConfigurationError, check_for_gpu
 from nlpreg.common.config_file import UNSET_VARIABLE
 from nlpreg.common.nodes import Call, Container, LazyCall, Literal, Node, Special
-from nlpreg.common.problems import Problem
+from nlpreg.common.problems import Problem, found
 from nlpreg.common.suggestions import nearest
 
 __all__ = ["output_folder_problems", "preflight_problems", "walk_calls"]
@@ -127,17 +126,22 @@ def _device_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
                 f'"distributed": {{"cuda_devices": {device}}}, and leave this out',
             )
             continue
-        number = _gpu_number(device)
-        if number is not None:
-            try:
-                check_for_gpu(number)
-            except ConfigurationError as error:
-                yield Problem(path, str(error))
+        is_name = isinstance(device, str) and path == "trainer.cuda_device"
+        if is_name or (isinstance(device, int) and not isinstance(device, bool)):
+            problem = _device_problem(device)
+            if problem:
+                yield Problem(path, problem)
 
 
-def _gpu_number(device: Any) -> int | None:
-    """The number in 1, "cuda:1" or "cuda"; None for what is no GPU, or says nothing."""
-    if isinstance(device, int) and not isinstance(device, bool):
-        return device
-    name = re.fullmatch(r"cuda(?::(\d+))?", device) if isinstance(device, str) else None
-    return None if name is None else int(name.group(1) or 0)
+def _device_problem(device: int | str) -> str | None:
+    """Why a device cannot be used; None where it can."""
+    import torch
+
+    try:
+        check_for_gpu(device if isinstance(device, int) else torch.device(device))
+    except ConfigurationError as error:
+        return str(error)
+    except RuntimeError:  # torch knows no such device
+        hint = f"; write {device} without quotes" if str(device).removeprefix("-").isdigit() else ""
+        return f'expected the number of a GPU, -1 for the CPU, or a name such as "cuda:0", found {found(device)}{hint}'
+    return None

@@ -15,6 +15,7 @@ from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.lazy import Lazy
 from nlpreg.common.registrable import Registrable
 from nlpreg.common.reports import dump_metrics
+from nlpreg.common.suggestions import did_you_mean
 from nlpreg.common.util import is_distributed
 from nlpreg.data.data_loaders.data_loader import DataLoader
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
@@ -139,6 +140,7 @@ class TrainModel(Registrable):
         Raises:
             ConfigurationError: a data set is empty, or `datasets_for_vocab_creation` names one that is not there.
         """
+        cls.check_arguments(datasets_for_vocab_creation, validation_data_path, test_data_path)
         loaders = _data_loaders(
             {"train": train_data_path, "validation": validation_data_path, "test": test_data_path},
             (dataset_reader, validation_dataset_reader or dataset_reader),
@@ -174,6 +176,20 @@ class TrainModel(Registrable):
             evaluate_on_test=evaluate_on_test,
             batch_weight_key=batch_weight_key,
         )
+
+    @staticmethod
+    def check_arguments(
+        datasets_for_vocab_creation: list[str] | None, validation_data_path: Any, test_data_path: Any
+    ) -> None:
+        """Make sure that the vocabulary is made from data that are there; `nlpreg check` does so too."""
+        paths = {"train": "", "validation": validation_data_path, "test": test_data_path}
+        known = [name for name, path in paths.items() if path is not None]
+        for name in datasets_for_vocab_creation or ():
+            if name not in known:
+                raise ConfigurationError(
+                    f"datasets_for_vocab_creation: {name!r} is no data set of this config"
+                    f"{did_you_mean(name, known)} (there are: {', '.join(known)})"
+                )
 
 
 TrainModel.register("default", constructor="from_partial_objects")(TrainModel)
@@ -228,12 +244,6 @@ def _warn_about_batches_per_epoch(loaders: dict[str, DataLoader]) -> None:
 
 def _instances_for_vocabulary(loaders: dict[str, DataLoader], wanted: list[str] | None) -> Iterator[Instance]:
     """The instances of the data sets that make the vocabulary, read as the vocabulary asks for them."""
-    for name in wanted or ():
-        if name not in loaders:
-            raise ConfigurationError(
-                f"datasets_for_vocab_creation: {name!r} is no data set of this config; there are "
-                + ", ".join(repr(known) for known in loaders)
-            )
     chosen = [loader for name, loader in loaders.items() if wanted is None or name in wanted]
     return (instance for loader in chosen for instance in loader.iter_instances())
 

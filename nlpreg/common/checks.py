@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 import subprocess
 from collections.abc import Iterable
@@ -14,10 +15,13 @@ if TYPE_CHECKING:
 __all__ = [
     "ConfigurationError",
     "ConfigurationTypeError",
+    "ConfigurationValueError",
     "ExperimentalFeatureWarning",
+    "check_at_least",
     "check_dimensions_match",
     "check_for_gpu",
     "check_for_java",
+    "check_patterns",
     "log_pytorch_version_info",
     "parse_cuda_device",
 ]
@@ -44,6 +48,10 @@ class ConfigurationTypeError(ConfigurationError, TypeError):
     """A configuration value has the wrong type; caught as `TypeError` too."""
 
 
+class ConfigurationValueError(ConfigurationError, ValueError):
+    """A configuration value is out of range, or contradicts another one; caught as `ValueError` too."""
+
+
 class ExperimentalFeatureWarning(RuntimeWarning):
     """Something whose interface may still change is in use."""
 
@@ -66,6 +74,41 @@ def check_dimensions_match(dimension_1: int, dimension_2: int, dim_1_name: str, 
             f"{dim_1_name} must match {dim_2_name}, but got {dimension_1} and {dimension_2}; "
             "change one of them in the config"
         )
+
+
+def check_at_least(least: float, **values: float | None) -> None:
+    """Refuse numbers that are too small.
+
+    Args:
+        least: the smallest that will do.
+        **values: numbers by the names of their arguments; None stands for one that is not given.
+
+    Raises:
+        ConfigurationError: one is smaller, or not a number; it is a `ValueError` too.
+    """
+    for name, value in values.items():
+        if value is not None and not value >= least:
+            raise ConfigurationValueError(f"{name}: expected {least} or more, got {value}")
+
+
+def check_patterns(**patterns: Iterable[str] | None) -> None:
+    """Refuse regular expressions that are none.
+
+    Args:
+        **patterns: regular expressions by the names of their arguments; None stands for one that is not given.
+
+    Raises:
+        ConfigurationError: one is none; it is a `ValueError` too.
+    """
+    for name, values in patterns.items():
+        for pattern in values or ():
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                hint = '; for any text write ".*"' if str(error).startswith("nothing to repeat") else ""
+                raise ConfigurationValueError(
+                    f"{name}: {pattern!r} is no regular expression: {error}{hint}"
+                ) from error
 
 
 def parse_cuda_device(cuda_device: str | int | list[int]) -> int:

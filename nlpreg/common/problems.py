@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nlpreg.common.checks import ConfigurationError, ConfigurationTypeError
+from nlpreg.common.checks import ConfigurationError, ConfigurationTypeError, ConfigurationValueError
 
-__all__ = ["ConfigurationProblems", "Problem", "found", "problems_error"]
+__all__ = ["ConfigurationProblems", "Problem", "found", "problems_error", "refusal"]
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,16 @@ class Problem:
         message: what was expected, what was found, and what to do.
         is_type: whether the value has the wrong type (old code expects a `TypeError` then).
         location: "file:line" where the key stands, once known.
+        is_refusal: whether the class itself refuses values that fit their annotations.
+        stray_key: the key, where nothing takes it and nothing like it is taken there.
     """
 
     path: str
     message: str
     is_type: bool = False
     location: str = ""
+    is_refusal: bool = False
+    stray_key: str = ""
 
     def __str__(self) -> str:
         place = self.path or "the config"
@@ -53,10 +57,33 @@ class _TypeProblems(ConfigurationProblems, ConfigurationTypeError):
     """As above where one of them is a wrong type, so that `except TypeError` sees it."""
 
 
+class _ValueProblems(ConfigurationProblems, ConfigurationValueError):
+    """As above where a class refuses a value, so that `except ValueError` sees it, as it would see the constructor's."""
+
+
 def problems_error(problems: Sequence[Problem]) -> ConfigurationProblems:
     """The error to raise for these problems."""
-    kind = _TypeProblems if any(problem.is_type for problem in problems) else ConfigurationProblems
-    return kind(problems)
+    if any(problem.is_type for problem in problems):
+        return _TypeProblems(problems)
+    return (_ValueProblems if any(problem.is_refusal for problem in problems) else ConfigurationProblems)(
+        problems
+    )
+
+
+def refusal(path: str, names: Iterable[str], error: Exception) -> Problem:
+    """The problem with arguments that a class refuses; it is that of one argument if the message starts with its name.
+
+    Args:
+        path: key path of the class's section.
+        names: of its arguments.
+        error: what it raised.
+    """
+    text = str(error.args[0]) if error.args else type(error).__name__
+    place, _, message = text.partition(": ")
+    name = place.rpartition(".")[2]
+    if name in names and message:
+        return Problem(f"{path}.{name}" if path else name, message, is_refusal=True)
+    return Problem(path, text, is_refusal=True)
 
 
 def found(value: Any, kind: bool = True) -> str:

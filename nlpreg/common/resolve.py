@@ -16,7 +16,7 @@ from nlpreg.common.hints import Signature, signature_of, type_name, union_member
 from nlpreg.common.introspection import describe
 from nlpreg.common.nodes import Call, ForeignCall, LazyCall, Literal, Node, OpaqueCall, is_json
 from nlpreg.common.old_names import advice_on_key, advice_on_name
-from nlpreg.common.problems import Problem, found
+from nlpreg.common.problems import Problem, found, refusal
 from nlpreg.common.registry import REGISTRY, find_registered, names_of
 from nlpreg.common.suggestions import did_you_mean, nearest
 from nlpreg.common.wording import expected, with_article
@@ -100,9 +100,9 @@ class Resolver(AnnotationResolver):
         """A resolver in the same situation with a list of problems of its own."""
         return Resolver(self.available, self.lenient)
 
-    def report(self, path: str, message: str, is_type: bool = False) -> None:
+    def report(self, path: str, message: str, is_type: bool = False, stray_key: str = "") -> None:
         """Add a problem."""
-        self.problems.append(Problem(path, message, is_type))
+        self.problems.append(Problem(path, message, is_type, stray_key=stray_key))
 
     def object(self, cls: Any, value: Any, path: str, entry: bool = False) -> Node:
         """Resolve an object of a class that has `from_params`.
@@ -181,8 +181,27 @@ class Resolver(AnnotationResolver):
             path: its key path.
         """
         node = Call(cls, constructor or cls, path)
+        number = len(self.problems)
         self.arguments(node, signature_of(cls, constructor), dict(value))
+        if len(self.problems) == number:
+            self._check_together(node)
         return node
+
+    def _check_together(self, node: Call) -> None:
+        """Let a class say what is wrong with arguments each of which fits its annotation, by its `check_arguments`."""
+        if not _has_own_check(node):
+            return
+        values = {
+            **node.defaults,
+            **{name: argument.as_config() for name, argument in node.arguments.items()},
+        }
+        wanted = inspect.signature(node.cls.check_arguments).parameters
+        if any(name not in values and p.default is inspect.Parameter.empty for name, p in wanted.items()):
+            return  # some come from elsewhere, later
+        try:
+            node.cls.check_arguments(**{name: values[name] for name in wanted if name in values})
+        except (ConfigurationError, ValueError) as error:
+            self.problems.append(refusal(node.path, wanted, error))
 
     def foreign(self, cls: Any, config: dict[str, Any], path: str, name: str) -> Call:
         """Resolve a class or function that knows nothing of nlpreg: names are checked, values passed as they are."""
@@ -248,25 +267,26 @@ class Resolver(AnnotationResolver):
         self, node: Call, signature: Signature, unknown: dict[str, Any], missing: list[str]
     ) -> None:
         """One problem for each key that nothing takes; a key that is a misspelt missing one accounts for both."""
-        free = [name for name in signature.parameters if name not in node.arguments]
+        settable = [name for name in signature.parameters if name not in node.from_extras]
         for key in unknown:
             path = f"{node.path}.{key}" if node.path else key
             advice = advice_on_key(node.cls, key)
+            meant = nearest(key, signature.parameters)
             if advice is not None:
                 missing[:] = [name for name in missing if f'"{name}"' not in advice]
-                self.report(
-                    path, f"a key of earlier versions of AllenNLP: {advice} (nlpreg migrate rewrites it)"
-                )
-                continue
-            meant = nearest(key, free)
-            if meant is None:
-                known = ", ".join(signature.parameters) or "no arguments"
-                self.report(path, f"unknown key: {_name(node.cls)} takes {known}")
-                continue
-            needed = ", which is required" if meant in missing else ""
-            if meant in missing:
-                missing.remove(meant)
-            self.report(path, f'unknown key; did you mean "{meant}"{needed}? ({_name(node.cls)})')
+                message = f"a key of earlier versions of AllenNLP: {advice} (nlpreg migrate rewrites it)"
+            elif meant is None:
+                message = f"unknown key: {_name(node.cls)} takes {', '.join(settable) or 'no arguments'}"
+            else:
+                needed = ", which is required" if meant in missing else ""
+                message = f'unknown key; did you mean "{meant}"{needed}? ({_name(node.cls)})'
+                if meant in missing:
+                    missing.remove(meant)
+                elif meant in node.arguments:
+                    message = f'unknown key; did you mean "{meant}"? It is given too: remove one of them'
+                elif meant in node.from_extras:
+                    message = f'unknown key; did you mean "{meant}"? nlpreg passes that itself: leave it out'
+            self.report(path, message, stray_key=key if advice is None and meant is None else "")
 
     def lazy(self, cls: Any, value: Any, path: str, owner: Any) -> Node:
         """Resolve an argument that will be built later, when more extras are known."""
@@ -293,6 +313,14 @@ def make_lazy(cls: Any, params: Any, extras: Mapping[str, Any]) -> Any:
     accepted = _accepted_extras(cls)
     kept = {name: value for name, value in extras.items() if accepted is None or name in accepted}
     return Lazy(cls, params=params, constructor_extras=kept)
+
+
+def _has_own_check(node: Call) -> bool:
+    """Whether the class has a `check_arguments`, written for the constructor that is called or for a later one."""
+    families = list(getattr(node.cls, "__mro__", ()))
+    name = "__init__" if node.constructor is node.cls else getattr(node.constructor, "__name__", "")
+    first = next((cls for cls in families if name in vars(cls) or "check_arguments" in vars(cls)), object)
+    return isinstance(vars(first).get("check_arguments"), (staticmethod, classmethod))
 
 
 def overrides_from_params(cls: Any) -> bool:

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import init
 
 from nlpreg.common import FromParams, Registrable
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import ConfigurationError, check_patterns
 from nlpreg.nn.util.state_dicts import read_archived_state_dict
 
 logger = logging.getLogger(__name__)
@@ -325,8 +325,16 @@ class InitializerApplicator(FromParams):
     def __init__(
         self, regexes: list[tuple[str, Initializer]] | None = None, prevent_regexes: list[str] | None = None
     ) -> None:
+        self.check_arguments(regexes, prevent_regexes)
         self._initializers = list(regexes or ())
         self._prevent_regexes = list(prevent_regexes or ())
+
+    @staticmethod
+    def check_arguments(
+        regexes: Sequence[tuple[str, object]] | None, prevent_regexes: Sequence[str] | None
+    ) -> None:
+        """Make sure that the patterns are regular expressions; `nlpreg check` does so too."""
+        check_patterns(regexes=[pattern for pattern, _ in regexes or ()], prevent_regexes=prevent_regexes)
 
     def __call__(self, module: torch.nn.Module) -> None:
         """Initialize every parameter that an expression applies to, and log the others."""

@@ -97,6 +97,8 @@ class GradientDescentTrainer(Trainer):
         ValueError: `distributed` without `ddp_wrapped_model`.
     """
 
+    check_arguments = staticmethod(setup.check_options)
+
     def __init__(
         self,
         model: TrainableModel,
@@ -134,12 +136,14 @@ class GradientDescentTrainer(Trainer):
         super().__init__(serialization_dir, cuda_device, distributed, local_rank, world_size)
         if distributed and ddp_wrapped_model is None:
             raise ValueError("trainer: expected ddp_wrapped_model with distributed=True, got None")
-        setup.check_options(
+        self.check_arguments(
             patience,
-            validation_data_loader is not None,
-            validate_every_num_batches=validate_every_num_batches,
-            num_gradient_accumulation_steps=num_gradient_accumulation_steps,
-            metrics_interval=metrics_interval,
+            validation_metric,
+            num_epochs,
+            num_gradient_accumulation_steps,
+            validate_every_num_batches,
+            metrics_interval,
+            has_validation=validation_data_loader is not None,
         )
         if run_sanity_checks is not None:
             warnings.warn("run_sanity_checks is now run_confidence_checks", DeprecationWarning, stacklevel=2)

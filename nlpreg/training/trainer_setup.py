@@ -11,10 +11,11 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import ConfigurationError, check_at_least, check_patterns
 from nlpreg.nn.parallel import DdpAccelerator, DdpWrappedModel, TorchDdpAccelerator
 from nlpreg.training.callbacks.callback import TrainerCallback
 from nlpreg.training.callbacks.confidence_checks import ConfidenceChecksCallback
+from nlpreg.training.metric_tracker import MetricTracker
 from nlpreg.training.precision import HalfDtype, Precision, half_dtype
 from nlpreg.training.protocols import BatchLoader, NamedParameters, TrainableModel, loader_length
 
@@ -112,13 +113,21 @@ def compile_forward(module: nn.Module, backend: str = "inductor") -> None:
     module.compile(dynamic=True, backend=backend)
 
 
-def check_options(patience: int | None, has_validation: bool, **numbers: int | None) -> None:
-    """Refuse options that make no sense.
+def check_options(
+    patience: int | None,
+    validation_metric: str | list[str] = "-loss",
+    num_epochs: int = 20,
+    num_gradient_accumulation_steps: int = 1,
+    validate_every_num_batches: int | None = None,
+    metrics_interval: int = 100,
+    no_grad: list[str] | None = None,
+    has_validation: bool = False,
+) -> None:
+    """Refuse options of the trainer that make no sense; `nlpreg check` does so too.
 
     Args:
-        patience: as in the trainer.
+        patience: as in the trainer, like the others.
         has_validation: whether there is validation data.
-        **numbers: options that have to be above 0, or None.
 
     Raises:
         ConfigurationError: one makes no sense.
@@ -129,6 +138,12 @@ def check_options(patience: int | None, has_validation: bool, **numbers: int | N
         )
     if patience is None and has_validation:
         logger.info("trainer.patience is not set, so training does not stop early")
-    for name, number in numbers.items():
-        if number is not None and number <= 0:
-            raise ConfigurationError(f"trainer.{name}: expected a number above 0, got {number}")
+    MetricTracker(validation_metric, patience)  # raises on a metric without a sign
+    check_at_least(0, num_epochs=num_epochs)
+    check_at_least(
+        1,
+        num_gradient_accumulation_steps=num_gradient_accumulation_steps,
+        validate_every_num_batches=validate_every_num_batches,
+        metrics_interval=metrics_interval,
+    )
+    check_patterns(no_grad=no_grad)

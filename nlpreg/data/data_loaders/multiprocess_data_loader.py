@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import ConfigurationError, ConfigurationValueError, check_at_least
 from nlpreg.common.memory import seldom_garbage_collection
 from nlpreg.common.tqdm import Tqdm
 from nlpreg.common.util import int_to_device
@@ -94,6 +94,9 @@ class MultiProcessDataLoader(ResumableDataLoader):
         quiet: bool = False,
         collate_fn: DataCollator = DefaultDataCollator(),  # noqa: B008 - it holds nothing
     ) -> None:
+        self.check_arguments(
+            batch_size, drop_last, shuffle, batch_sampler, num_workers, max_instances_in_memory
+        )
         super().__init__(batches_per_epoch)
         self.reader = reader
         self.data_path = data_path
@@ -106,7 +109,6 @@ class MultiProcessDataLoader(ResumableDataLoader):
         self.start_method = start_method
         self.quiet = quiet
         self.collate_fn = collate_fn
-        self._check_arguments()
         if cuda_device is not None:
             self.cuda_device = (
                 int_to_device(cuda_device) if isinstance(cuda_device, int) else torch.device(cuda_device)
@@ -120,24 +122,32 @@ class MultiProcessDataLoader(ResumableDataLoader):
             if not self._instances and reader.max_instances != 0:
                 raise ConfigurationError(f"{data_path}: {type(reader).__name__} found no instances there")
 
-    def _check_arguments(self) -> None:
-        """Make sure that the arguments agree."""
-        if self.num_workers < 0:
-            raise ValueError(f"num_workers: expected 0 or more, got {self.num_workers}")
-        if self.batch_size is not None and self.batch_size < 1:
-            raise ValueError(f"batch_size: expected 1 or more, got {self.batch_size}")
-        if self.batch_sampler is None and self.batch_size is None:
-            raise ValueError("a data loader needs a batch_size or a batch_sampler, and got neither")
-        if self.batch_sampler is not None:
-            for name in ("batch_size", "drop_last", "shuffle"):
-                if getattr(self, name):
-                    raise ValueError(
-                        f"{name} and batch_sampler exclude each other, since the sampler decides that; drop one of them"
-                    )
-        limit = self.max_instances_in_memory
-        if limit is not None and limit < (self.batch_size or 1):
-            raise ValueError(
-                f"max_instances_in_memory: expected the batch size ({self.batch_size or 1}) or more, got {limit}"
+    @staticmethod
+    def check_arguments(
+        batch_size: int | None,
+        drop_last: bool,
+        shuffle: bool,
+        batch_sampler: object,
+        num_workers: int,
+        max_instances_in_memory: int | None,
+        batches_per_epoch: int | None = None,
+    ) -> None:
+        """Make sure that the arguments agree; `nlpreg check` does so too."""
+        check_at_least(0, num_workers=num_workers)
+        check_at_least(1, batch_size=batch_size, batches_per_epoch=batches_per_epoch)
+        if batch_sampler is None and batch_size is None:
+            raise ConfigurationValueError(
+                "expected a batch_size or a batch_sampler, got neither; give one of them"
+            )
+        own = {"batch_size": batch_size, "drop_last": drop_last, "shuffle": shuffle}
+        if batch_sampler is not None and any(own.values()):
+            raise ConfigurationValueError(
+                f"{next(name for name in own if own[name])} and batch_sampler exclude each other, since the sampler decides "
+                "that; remove one of them"
+            )
+        if max_instances_in_memory is not None and max_instances_in_memory < (batch_size or 1):
+            raise ConfigurationValueError(
+                f"max_instances_in_memory: expected the batch size ({batch_size or 1}) or more, got {max_instances_in_memory}"
             )
 
     def _read(self) -> Iterator[Instance]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import ConfigurationError, ConfigurationValueError, check_at_least
 from nlpreg.common.util import int_to_device
 from nlpreg.data.corpus import index_instances
 from nlpreg.data.data_loaders.batching import pick, shuffled_stream
@@ -71,10 +71,7 @@ class MultiTaskDataLoader(ResumableDataLoader):
             raise ValueError(
                 f"data_path: expected a path for each task of the reader ({sorted(reader.readers)}), got {sorted(data_path)}"
             )
-        if instances_per_epoch is not None and sampler is None:
-            raise ValueError(
-                "instances_per_epoch: expected a sampler too, which divides them between the tasks"
-            )
+        self.check_arguments(sampler, instances_per_epoch)
         self.readers = reader.readers
         self.data_paths = data_path
         self.scheduler = scheduler
@@ -99,6 +96,15 @@ class MultiTaskDataLoader(ResumableDataLoader):
         # given. This is the state at the start of the epoch.
         self._starts = dict.fromkeys(data_path, (0, 0))
         self._shares: dict[str, int] | None = None
+
+    @staticmethod
+    def check_arguments(sampler: object, instances_per_epoch: int | None) -> None:
+        """Make sure that the arguments agree; `nlpreg check` does so too."""
+        check_at_least(1, instances_per_epoch=instances_per_epoch)
+        if instances_per_epoch is not None and sampler is None:
+            raise ConfigurationValueError(
+                "instances_per_epoch: expected a sampler too, which divides them between the tasks"
+            )
 
     def __len__(self) -> int:
         if self.instances_per_epoch is not None:

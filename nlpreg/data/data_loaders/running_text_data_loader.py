@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import ConfigurationError, ConfigurationValueError, check_at_least
 from nlpreg.data.data_loaders.data_loader import DataLoader, TensorDict
 from nlpreg.data.data_loaders.id_corpus_data_loader import IdCorpusDataLoader, rank_and_world_size
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DatasetReaderInput
@@ -82,20 +82,28 @@ class RunningTextDataLoader(IdCorpusDataLoader):
         cache_dir: str | os.PathLike[str] | None = None,
         cuda_device: int | str | torch.device | None = None,
     ) -> None:
-        if overlap is None:
-            overlap = 0 if targets else 1
-        for name, value, least in (("batch_size", batch_size, 1), ("bptt", bptt, 1), ("overlap", overlap, 0)):
-            if value < least:
-                raise ValueError(f"{name}: expected {least} or more, got {value}")
-        if targets and overlap:
-            raise ValueError(f"overlap: expected 0 beside targets, got {overlap}; leave it out")
+        self.check_arguments(batch_size, bptt, overlap, targets)
         super().__init__(reader, data_path, batches_per_epoch, cache, cache_dir, cuda_device)
         self.batch_size = batch_size
         self.bptt = bptt
         self.variable_bptt = variable_bptt
-        self.overlap = overlap
+        self.overlap = overlap if overlap is not None else 0 if targets else 1
         self.targets = targets
         self.shuffle = shuffle
+
+    @staticmethod
+    def check_arguments(
+        batch_size: int,
+        bptt: int,
+        overlap: int | None,
+        targets: bool,
+        batches_per_epoch: int | None = None,
+    ) -> None:
+        """Make sure that the arguments agree; `nlpreg check` does so too."""
+        check_at_least(1, batch_size=batch_size, bptt=bptt, batches_per_epoch=batches_per_epoch)
+        check_at_least(0, overlap=overlap)
+        if targets and overlap:
+            raise ConfigurationValueError(f"overlap: expected 0 beside targets, got {overlap}; leave it out")
 
     def __len__(self) -> int:
         """The number of batches of an epoch; of the present pass, if its pieces vary in length."""

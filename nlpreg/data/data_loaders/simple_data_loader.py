@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 
+from nlpreg.common.checks import check_at_least
 from nlpreg.common.memory import seldom_garbage_collection
 from nlpreg.common.tqdm import Tqdm
 from nlpreg.data.corpus import index_instances
@@ -42,6 +43,7 @@ class SimpleDataLoader(ResumableDataLoader):
         batches_per_epoch: int | None = None,
         vocab: Vocabulary | None = None,
     ) -> None:
+        self.check_arguments(batch_size)
         super().__init__(batches_per_epoch)
         self.instances = instances
         self.batch_size = batch_size
@@ -50,6 +52,11 @@ class SimpleDataLoader(ResumableDataLoader):
         self.collate_fn: Callable[[list[Instance]], TensorDict] = nlpreg_collate
         if vocab is not None:
             self.index_with(vocab)
+
+    @staticmethod
+    def check_arguments(batch_size: int, batches_per_epoch: int | None = None) -> None:
+        """Make sure that the arguments make sense; `nlpreg check` does so too."""
+        check_at_least(1, batch_size=batch_size, batches_per_epoch=batches_per_epoch)
 
     @classmethod
     def from_dataset_reader(

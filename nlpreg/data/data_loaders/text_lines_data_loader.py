@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from nlpreg.common.checks import ConfigurationValueError, check_at_least
 from nlpreg.data.data_loaders.data_loader import DataLoader, TensorDict
 from nlpreg.data.data_loaders.id_corpus_data_loader import IdCorpusDataLoader, rank_and_world_size
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DatasetReaderInput
@@ -65,15 +66,7 @@ class TextLinesDataLoader(IdCorpusDataLoader):
         cache_dir: str | os.PathLike[str] | None = None,
         cuda_device: int | str | torch.device | None = None,
     ) -> None:
-        if (batch_size is None) == (max_tokens is None):
-            raise ValueError("text_lines: expected either batch_size or max_tokens, got both or neither")
-        for name, value in (
-            ("batch_size", batch_size),
-            ("max_tokens", max_tokens),
-            ("window_size", window_size),
-        ):
-            if value is not None and value < 1:
-                raise ValueError(f"{name}: expected 1 or more, got {value}")
+        self.check_arguments(batch_size, max_tokens, window_size)
         super().__init__(reader, data_path, batches_per_epoch, cache, cache_dir, cuda_device)
         self.batch_size = batch_size
         self.max_tokens = max_tokens
@@ -86,6 +79,27 @@ class TextLinesDataLoader(IdCorpusDataLoader):
         )
         self.drop_last = drop_last
         self._length: tuple[int, int] | None = None  # (pass, number of batches)
+
+    @staticmethod
+    def check_arguments(
+        batch_size: int | None,
+        max_tokens: int | None,
+        window_size: int,
+        batches_per_epoch: int | None = None,
+    ) -> None:
+        """Make sure that the arguments agree; `nlpreg check` does so too."""
+        if (batch_size is None) == (max_tokens is None):
+            given = "neither" if batch_size is None else "both"
+            raise ConfigurationValueError(
+                f"expected either batch_size or max_tokens, got {given}; give one of them"
+            )
+        check_at_least(
+            1,
+            batch_size=batch_size,
+            max_tokens=max_tokens,
+            window_size=window_size,
+            batches_per_epoch=batches_per_epoch,
+        )
 
     def __len__(self) -> int:
         """The number of batches of an epoch; of the present pass, if batches differ in size."""

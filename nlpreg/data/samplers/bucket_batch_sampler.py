@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import ConfigurationError, check_at_least
 from nlpreg.data.fields.metadata_field import MetadataField
 from nlpreg.data.instance import Instance
 from nlpreg.data.samplers.batch_sampler import BatchSampler
@@ -36,7 +36,7 @@ class BucketBatchSampler(BatchSampler):
             the same.
 
     Raises:
-        ConfigurationError: a sorting key is no field of an instance.
+        ConfigurationError: a number is too small; or, when called, a sorting key is no field of an instance.
         AssertionError: no sorting keys are given, and no field has a length.
     """
 
@@ -48,11 +48,18 @@ class BucketBatchSampler(BatchSampler):
         drop_last: bool = False,
         shuffle: bool = True,
     ) -> None:
+        self.check_arguments(batch_size, padding_noise)
         self.sorting_keys = sorting_keys
         self.padding_noise = padding_noise if shuffle else 0.0
         self.batch_size = batch_size
         self.drop_last = drop_last
         self.shuffle = shuffle
+
+    @staticmethod
+    def check_arguments(batch_size: int, padding_noise: float) -> None:
+        """Make sure that the arguments make sense; `nlpreg check` does so too."""
+        check_at_least(1, batch_size=batch_size)
+        check_at_least(0, padding_noise=padding_noise)
 
     def get_batch_indices(self, instances: Sequence[Instance]) -> Iterable[list[int]]:
         """Batches of `batch_size`, the last one smaller."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 
+from nlpreg.common.checks import check_at_least
 from nlpreg.data.instance import Instance
 from nlpreg.data.samplers.batch_sampler import BatchSampler
 from nlpreg.data.samplers.bucket_batch_sampler import BucketBatchSampler
@@ -29,7 +30,8 @@ class MaxTokensBatchSampler(BucketBatchSampler):
     def __init__(
         self, max_tokens: int, sorting_keys: list[str] | None = None, padding_noise: float = 0.1
     ) -> None:
-        super().__init__(-1, sorting_keys, padding_noise, drop_last=False)
+        check_at_least(1, max_tokens=max_tokens)
+        super().__init__(1, sorting_keys, padding_noise, drop_last=False)
         self.max_tokens = max_tokens
 
     def get_batch_indices(self, instances: Sequence[Instance]) -> Iterable[list[int]]:

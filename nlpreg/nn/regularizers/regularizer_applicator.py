@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from nlpreg.common import FromParams
+from nlpreg.common.checks import check_patterns
 from nlpreg.nn.regularizers.regularizer import Regularizer
 
 
@@ -20,7 +22,13 @@ class RegularizerApplicator(FromParams):
     """
 
     def __init__(self, regexes: list[tuple[str, Regularizer]] | None = None) -> None:
+        self.check_arguments(regexes)
         self._regularizers = list(regexes or ())
+
+    @staticmethod
+    def check_arguments(regexes: Sequence[tuple[str, object]] | None) -> None:
+        """Make sure that the patterns are regular expressions; `nlpreg check` does so too."""
+        check_patterns(regexes=[pattern for pattern, _ in regexes or ()])
 
     def __call__(self, module: torch.nn.Module) -> Tensor | float:
         """The summed penalty, a scalar tensor; 0.0 when no parameter has one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import ConfigurationError, check_at_least
 from nlpreg.training.learning_rate_schedulers.learning_rate_scheduler import LearningRateScheduler
 
 
@@ -22,7 +22,7 @@ class PolynomialDecay(LearningRateScheduler):
         last_epoch: -1 to start.
 
     Raises:
-        ConfigurationError: the number of updates of an epoch is unknown.
+        ConfigurationError: `warmup_steps` is negative, or the number of updates of an epoch is unknown.
     """
 
     def __init__(
@@ -35,6 +35,7 @@ class PolynomialDecay(LearningRateScheduler):
         end_learning_rate: float = 0.0,
         last_epoch: int = -1,
     ) -> None:
+        check_at_least(0, warmup_steps=warmup_steps)
         super().__init__(optimizer, last_epoch)
         if num_steps_per_epoch is None:
             raise ConfigurationError(

@@ -32,7 +32,7 @@ class SlantedTriangular(LearningRateScheduler):
         decay_factor: the rate of a group, as a share of that of the group above it.
 
     Raises:
-        ConfigurationError: the parameter groups are not as described.
+        ConfigurationError: `cut_frac` is no share, or the parameter groups are not as described.
 
     Source: Howard and Ruder (2018), section 3.2, https://arxiv.org/abs/1801.06146
     """
@@ -49,6 +49,8 @@ class SlantedTriangular(LearningRateScheduler):
         discriminative_fine_tuning: bool = False,
         decay_factor: float = 0.38,
     ) -> None:
+        if not 0 <= cut_frac <= 1:
+            raise ConfigurationError(f"cut_frac: expected a share from 0 to 1, got {cut_frac}")
         _check_groups(optimizer, gradual_unfreezing, discriminative_fine_tuning)
         super().__init__(optimizer, last_epoch)
         self.num_epochs = num_epochs

@@ -8,6 +8,7 @@ from typing import Any, Union
 
 from torch import nn
 
+from nlpreg.common.checks import check_patterns
 from nlpreg.training.protocols import NamedParameters
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ def make_parameter_groups(
     if not groups:
         _log_number_of_parameters(model_parameters)
         return [parameter for _, parameter in model_parameters]
+    check_patterns(parameter_groups=[pattern for patterns, _ in groups for pattern in patterns])
     _warn_of_idle_patterns(model_parameters, groups)
     sorted_groups: list[dict[str, Any]] = [{**options, "params": []} for _, options in groups]
     names: list[list[str]] = [[] for _ in groups]

@@ -189,7 +189,7 @@ def test_instances_of_a_stream_are_read_anew(reader: Any, num_workers: int) -> N
     [
         ({"batch_size": 2, "num_workers": -1}, "num_workers: expected 0 or more, got -1"),
         ({"batch_size": 0}, "batch_size: expected 1 or more, got 0"),
-        ({}, "needs a batch_size or a batch_sampler"),
+        ({}, "expected a batch_size or a batch_sampler, got neither"),
         ({"batch_sampler": BucketBatchSampler(2), "batch_size": 2}, "batch_size and batch_sampler exclude"),
         ({"batch_sampler": BucketBatchSampler(2), "drop_last": True}, "drop_last and batch_sampler exclude"),
         ({"batch_sampler": BucketBatchSampler(2), "shuffle": True}, "shuffle and batch_sampler exclude"),
