@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import shutil
-import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -235,7 +234,9 @@ def _extract(path: str, resource: str, folder: Path, key: str, force: bool) -> s
         if not force and _is_filled(target):
             return target
         logger.info("unpacking %s to %s", resource, target)
-        temporary = tempfile.mkdtemp(prefix=f"{key[:16]}-", suffix=".tmp", dir=folder)
+        temporary = target + ".tmp"
+        shutil.rmtree(temporary, ignore_errors=True)  # of a process that was killed
+        os.mkdir(temporary)
         try:
             unpack(path, temporary)
             shutil.rmtree(target, ignore_errors=True)

@@ -19,6 +19,7 @@ __all__ = ["FileLock"]
 logger = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_TRIES = 0.05
+SECONDS_WITHOUT_A_WORD = 10.0
 
 
 class FileLock:
@@ -72,7 +73,9 @@ class FileLock:
         self._depth -= 1
         if self._depth == 0 and self._descriptor is not None:
             descriptor, self._descriptor = self._descriptor, None
-            os.close(descriptor)  # which also unlocks
+            # closing is not enough: a process forked in the meantime still has the file open, and with it the lock
+            _unlock(descriptor)
+            os.close(descriptor)
 
     def __enter__(self) -> FileLock:
         return self.acquire()
@@ -93,13 +96,18 @@ class FileLock:
             raise
 
     def _wait(self, descriptor: int, timeout: float) -> None:
-        deadline = time.monotonic() + timeout
+        start = time.monotonic()
+        is_announced = False
         try:
             while not _try_lock(descriptor):
-                if timeout >= 0 and deadline <= time.monotonic():
+                waited = time.monotonic() - start
+                if 0 <= timeout <= waited:
                     raise TimeoutError(
                         f"{self.lock_file}: another process has held this lock for {timeout} s"
                     )
+                if waited >= SECONDS_WITHOUT_A_WORD and not is_announced:
+                    is_announced = True
+                    logger.warning("waiting for another process, which holds %s", self.lock_file)
                 time.sleep(SECONDS_BETWEEN_TRIES)
         except BaseException:
             self._descriptor = None
@@ -119,3 +127,11 @@ def _try_lock(descriptor: int) -> bool:
             return False
         raise
     return True
+
+
+def _unlock(descriptor: int) -> None:
+    """Let go of the lock of an open file."""
+    if sys.platform == "win32":
+        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+    else:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)

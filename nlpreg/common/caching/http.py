@@ -81,16 +81,17 @@ class HttpSource:
             os.unlink(path)
         pauses = self._pauses()
         with open(path, "ab") as file:
+            furthest = file.tell()
             while True:
-                before = file.tell()
                 try:
                     self._fetch_rest(url, file, version)
                     return
                 except (OSError, http.client.HTTPException) as error:
                     if isinstance(error, OSError) and error.errno in _FAULTS_OF_THE_DISK:
                         raise
-                    if file.tell() > before:
-                        pauses = self._pauses()  # bytes came: the count of tries begins anew
+                    if file.tell() > furthest:
+                        furthest = file.tell()
+                        pauses = self._pauses()  # further than ever: the count of tries begins anew
                     self._give_up_unless_temporary(url, error, next(pauses))
 
     def _fetch_rest(self, url: str, file: IO[bytes], version: str | None) -> None:

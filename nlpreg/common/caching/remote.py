@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any, Protocol
 from urllib.parse import urlparse
 
-from nlpreg.common.caching.http import HttpSource
+from nlpreg.common.caching.http import CHUNK_BYTES, HttpSource
 from nlpreg.common.optional import optional
 
 __all__ = ["REMOTE_SCHEMES", "RemoteSource", "scheme_of", "source_for"]
@@ -40,13 +41,21 @@ class FsspecSource:
         return str(filesystem.ukey(path))
 
     def download(self, url: str, path: str, version: str | None) -> None:
-        """Write the content to `path`, from its beginning.
+        """Write the content to `path`, going on where an earlier call for the same version has stopped.
 
         Raises:
             FileNotFoundError: there is no such file.
         """
         filesystem, remote_path = self._locate(url)
-        filesystem.get_file(remote_path, path)
+        with (
+            open(path, "wb" if version is None else "ab") as file,
+            filesystem.open(remote_path, "rb") as remote,
+        ):
+            if file.tell() > filesystem.info(remote_path)["size"]:  # not the beginning of this version
+                file.seek(0)
+                file.truncate()
+            remote.seek(file.tell())
+            shutil.copyfileobj(remote, file, CHUNK_BYTES)
 
     def _locate(self, url: str) -> tuple[Any, str]:
         core = optional("fsspec.core", extra="remote")

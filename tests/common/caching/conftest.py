@@ -25,6 +25,8 @@ class FlakyServer:
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
+            timeout = 30
+
             def do_HEAD(self):
                 outer.answer(self, body=False)
 
@@ -36,7 +38,8 @@ class FlakyServer:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+        serve = self._server.serve_forever
+        self._thread = threading.Thread(target=serve, kwargs={"poll_interval": 0.01}, daemon=True)
         self._thread.start()
 
     @property
@@ -44,9 +47,11 @@ class FlakyServer:
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def stop(self):
+        """Close the port; a second call does nothing."""
         self._server.shutdown()
         self._server.server_close()
-        self._thread.join()
+        self._thread.join(30)
+        assert not self._thread.is_alive()
 
     def etag(self, path):
         return '"' + hashlib.md5(self.files[path]).hexdigest() + '"'
@@ -100,5 +105,7 @@ def server(monkeypatch):
     monkeypatch.setattr(http, "FIRST_PAUSE_SECONDS", 0.001)
     monkeypatch.setattr(http.HttpSource.__init__, "__defaults__", (http.TRIES, 0.001, 5.0))
     flaky = FlakyServer()
-    yield flaky
-    flaky.stop()
+    try:
+        yield flaky
+    finally:
+        flaky.stop()

@@ -84,7 +84,7 @@ def test_offline_the_newest_download_is_used(server, cache, caplog):
     second = cached_path(f"{server.url}/f", cache)
     os.utime(first, (1, 1))
     url = server.url
-    server._server.server_close()
+    server.stop()
     assert cached_path(f"{url}/f", cache) == second
     assert "cannot be reached" in caplog.text
     with pytest.raises(ConnectionError, match="gave up"):
@@ -111,7 +111,7 @@ def test_checksums(server, cache):
 def test_many_threads_download_once(server, cache):
     server.files["/f"] = os.urandom(200_000)
     with ThreadPoolExecutor(6) as pool:
-        paths = set(pool.map(lambda _: cached_path(f"{server.url}/f", cache), range(12)))
+        paths = set(pool.map(lambda _: cached_path(f"{server.url}/f", cache), range(12), timeout=60))
     assert len(paths) == 1
     assert Path(paths.pop()).read_bytes() == server.files["/f"]
     assert len(server.gets()) == 1

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from nlpreg.common.caching import FileLock
+from nlpreg.common.caching import FileLock, file_lock
 
 HOLD = """
 import sys
@@ -24,6 +24,7 @@ def other_process(tmp_path):
         assert process.stdout.readline() == "held\n"
         yield process
         process.kill()
+        process.wait(60)
 
 
 def test_another_process_keeps_us_out_until_it_lets_go(tmp_path, other_process):
@@ -39,9 +40,38 @@ def test_another_process_keeps_us_out_until_it_lets_go(tmp_path, other_process):
 
 def test_a_killed_owner_leaves_no_lock(tmp_path, other_process):
     other_process.kill()
-    other_process.wait()
+    other_process.wait(60)
     with FileLock(tmp_path / "lock", timeout=5):
         pass
+
+
+FORK = """
+import os, sys
+from nlpreg.common.caching import FileLock
+lock = FileLock(sys.argv[1]).acquire()
+child = os.fork()
+if not child:
+    sys.stdin.read()  # lives on, and has the lock file open, until the test closes the pipe
+    os._exit(0)
+lock.release()
+FileLock(sys.argv[1], timeout=5).acquire()
+print("free")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+def test_a_process_forked_meanwhile_does_not_keep_the_lock(tmp_path):
+    command = [sys.executable, "-c", FORK, str(tmp_path / "lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.communicate(timeout=60)[0] == "free\n"
+
+
+def test_waiting_is_told(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(file_lock, "SECONDS_WITHOUT_A_WORD", 0.0)
+    with FileLock(tmp_path / "lock"), pytest.raises(TimeoutError, match="lock"):
+        FileLock(tmp_path / "lock", timeout=0.2).acquire()
+    (record,) = caplog.records
+    assert "waiting for another process, which holds" in record.message
 
 
 def test_threads_take_turns(tmp_path):
@@ -58,7 +88,7 @@ def test_threads_take_turns(tmp_path):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(60)
     assert max(most) == 1
     assert len(most) == 20
 

@@ -1,4 +1,5 @@
 import errno
+import itertools
 import random
 
 import pytest
@@ -49,6 +50,21 @@ def test_servers_without_ranges_start_from_the_beginning(server, tmp_path):
     server.ranges = False
     server.drop_after, server.drops_left = 100_000, 2
     assert download(server, tmp_path / "f") == CONTENT
+
+
+def test_it_ends_even_if_every_connection_breaks_at_another_place(server, tmp_path):
+    server.files["/file"] = CONTENT
+    server.ranges = False
+    sizes, answer = itertools.cycle([100_000, 60_000, 90_000]), server.answer
+
+    def breaking(request, body):
+        server.drop_after = next(sizes)
+        answer(request, body)
+
+    server.answer = breaking
+    with pytest.raises(ConnectionError, match="gave up after 6 tries"):
+        download(server, tmp_path / "f")
+    assert len(server.gets()) == 6
 
 
 def test_without_a_version_nothing_is_resumed(server, tmp_path):
@@ -109,6 +125,6 @@ def test_a_full_disk_is_no_fault_of_the_network(server, tmp_path, monkeypatch):
 
 def test_nobody_there(tmp_path, server):
     url = server.url
-    server._server.server_close()
+    server.stop()
     with pytest.raises(ConnectionError, match="gave up"):
         HttpSource(tries=2, first_pause=0.001).version(f"{url}/file")

@@ -36,6 +36,51 @@ def test_other_schemes_go_through_fsspec(tmp_path, monkeypatch):
         cached_path("s3://bucket/absent.txt", tmp_path)
 
 
+def test_a_broken_download_goes_on_in_the_next_call(tmp_path, monkeypatch):
+    fsspec = pytest.importorskip("fsspec")
+    memory = fsspec.filesystem("memory")
+    content = bytes(range(256)) * 1000
+    with memory.open("/bucket/large.bin", "wb") as file:
+        file.write(content)
+    monkeypatch.setattr(
+        remote_module.FsspecSource, "_locate", lambda self, url: (memory, "/bucket/large.bin")
+    )
+    monkeypatch.setattr(remote_module, "CHUNK_BYTES", 1000)
+    places = []
+
+    class Breaking:
+        def __init__(self, file):
+            self._file = file
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            self._file.close()
+
+        def seek(self, place):
+            places.append(place)
+            self._file.seek(place)
+
+        def read(self, size):
+            if self._file.tell() - places[-1] >= 100_000:
+                raise ConnectionResetError("broken")
+            return self._file.read(size)
+
+    open_whole = memory.open
+    monkeypatch.setattr(memory, "open", lambda path, mode: Breaking(open_whole(path, mode)))
+    for _ in range(2):
+        with pytest.raises(ConnectionResetError, match="broken"):
+            cached_path("hf://datasets/x/large.bin", tmp_path)
+    assert Path(cached_path("hf://datasets/x/large.bin", tmp_path)).read_bytes() == content
+    assert places == [0, 100_000, 200_000]
+    partial = tmp_path / "too_long"
+    partial.write_bytes(content + b"more")
+    monkeypatch.setattr(memory, "open", open_whole)
+    FsspecSource().download("hf://datasets/x/large.bin", str(partial), "version")
+    assert partial.read_bytes() == content
+
+
 def test_without_fsspec_the_error_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "fsspec", None)
     monkeypatch.setitem(sys.modules, "fsspec.core", None)

@@ -59,5 +59,5 @@ def test_another_process_sees_what_was_written(tmp_path):
         "import sys, torch\nfrom nlpreg.common.file_utils import TensorCache\n"
         "cache = TensorCache(sys.argv[1])\ncache['b'] = cache['a'] + 1"
     )
-    subprocess.run([sys.executable, "-c", program, str(tmp_path / "t")], check=True)
+    subprocess.run([sys.executable, "-c", program, str(tmp_path / "t")], check=True, timeout=120)
     assert cache["b"].tolist() == [4]
