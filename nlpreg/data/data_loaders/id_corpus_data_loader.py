@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 import torch
 import torch.distributed as dist
@@ -44,6 +45,9 @@ class IdCorpusDataLoader(ResumableDataLoader):
     Raises:
         ConfigurationError: the instances are not single texts; an indexer needs more than words.
     """
+
+    settings_of_order: ClassVar[tuple[str, ...]] = ()
+    """Attributes that decide, with the text, which batch a position stands for."""
 
     def __init__(
         self,
@@ -90,6 +94,31 @@ class IdCorpusDataLoader(ResumableDataLoader):
         """One instance that stands for all of the data: it counts every word as often as it occurs, for the vocabulary."""
         counts = dict(zip(self.corpus.words, self.corpus.counts.tolist(), strict=True))
         yield Instance({self.text_field: CountedWordsField(counts, self._token_indexers)})
+
+    def state_dict(self) -> dict[str, Any]:
+        """Epoch, batches given in it, the same for passes over the data, and what these numbers depend on."""
+        return {**super().state_dict(), **self._basis}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Let the next iteration give what was left of the epoch when the state was taken.
+
+        Raises:
+            ConfigurationError: in the middle of a pass, text, settings or number of processes are not those of the state.
+        """
+        if state.get("pass_batches", state["batches"]):
+            for name, now in self._basis.items():
+                if state.get(name, now) != now:
+                    raise ConfigurationError(
+                        f"{self.data_path}: expected to go on in the middle of the data with the same {name} as before, "
+                        f"{state[name]!r}, got {now!r}; put it back as it was, or start a new run"
+                    )
+        super().load_state_dict(state)
+
+    @functools.cached_property
+    def _basis(self) -> dict[str, Any]:
+        """What decides which batch a position stands for, beside the seed."""
+        settings = {name: getattr(self, name) for name in self.settings_of_order}
+        return {"text": self.corpus.meta.digest, "world_size": rank_and_world_size()[1], **settings}
 
     def index_with(self, vocab: Vocabulary) -> None:
         """Look every distinct word up."""

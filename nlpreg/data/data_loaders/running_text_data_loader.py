@@ -66,6 +66,8 @@ class RunningTextDataLoader(IdCorpusDataLoader):
             and as for `IdCorpusDataLoader`.
     """
 
+    settings_of_order = ("batch_size", "bptt", "variable_bptt", "shuffle")
+
     def __init__(
         self,
         reader: DatasetReader,

@@ -49,6 +49,16 @@ class TextLinesDataLoader(IdCorpusDataLoader):
         ConfigurationError: as for `IdCorpusDataLoader`.
     """
 
+    settings_of_order = (
+        "batch_size",
+        "max_tokens",
+        "shuffle",
+        "bucket",
+        "padding_noise",
+        "window_size",
+        "drop_last",
+    )
+
     def __init__(
         self,
         reader: DatasetReader,

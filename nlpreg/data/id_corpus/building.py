@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,39 +43,45 @@ def write_id_corpus(texts: Iterable[Sequence[str]], folder: str | os.PathLike[st
     number_of: defaultdict[str, int] = defaultdict()
     number_of.default_factory = number_of.__len__  # a new word gets the next number
     num_texts = num_words = 0
+    digest = hashlib.blake2b(digest_size=16)
     with open(target / IDS_FILE, "wb") as ids_file, open(target / ENDS_FILE, "wb") as ends_file:
         for group in lazy_groups_of(texts, TEXTS_AT_ONCE):
             words = itertools.chain.from_iterable(group)
             lengths = lengths_of(group)
             numbers = np.fromiter(map(number_of.__getitem__, words), FIRST_TYPE, int(lengths.sum()))
             ids_file.write(numbers.tobytes())
-            ends_file.write((num_words + np.cumsum(lengths)).astype("<i8").tobytes())
+            ends = (num_words + np.cumsum(lengths)).astype("<i8").tobytes()
+            ends_file.write(ends)
+            digest.update(ends)
             num_texts += len(group)
             num_words += len(numbers)
         ends_file.flush()
         os.fsync(ends_file.fileno())
     dtype = np.dtype(np.min_scalar_type(max(0, len(number_of) - 1))).newbyteorder("<")
-    counts = _finish_numbers(target / IDS_FILE, dtype, len(number_of))
-    meta = CorpusMeta(dtype.str, num_words, num_texts, len(number_of))
+    counts = np.zeros(len(number_of), np.int64)
+    for numbers in _rewritten(target / IDS_FILE, dtype):
+        counts += np.bincount(numbers, minlength=len(counts))
+        digest.update(numbers.data)
+    word_list = json.dumps(list(number_of)).encode("ascii")
+    digest.update(word_list)
+    _write(target / WORDS_FILE, word_list)
     _write(target / COUNTS_FILE, counts.astype("<i8").tobytes())
-    _write(target / WORDS_FILE, json.dumps(list(number_of)).encode("ascii"))
+    meta = CorpusMeta(dtype.str, num_words, num_texts, len(number_of), digest.hexdigest())
     _write(target / META_FILE, meta.to_json().encode("ascii"))
     return meta
 
 
-def _finish_numbers(path: Path, dtype: np.dtype[Any], num_distinct: int) -> NDArray[np.int64]:
-    """Write the numbers anew in the smallest type, now that it is known, and count how often each occurs."""
-    counts = np.zeros(num_distinct, np.int64)
-    smallest = path.with_suffix(".smallest")
-    with open(path, "rb") as numbers_file, open(smallest, "wb") as file:
+def _rewritten(path: Path, dtype: np.dtype[Any]) -> Iterator[NDArray[Any]]:
+    """Write the numbers anew in the smallest type, now that it is known; yields them some at a time."""
+    rewritten = path.with_suffix(".rewritten")
+    with open(path, "rb") as numbers_file, open(rewritten, "wb") as file:
         while content := numbers_file.read(NUMBERS_AT_ONCE * FIRST_TYPE.itemsize):
-            numbers = np.frombuffer(content, FIRST_TYPE)
-            counts += np.bincount(numbers, minlength=num_distinct)
-            file.write(numbers.astype(dtype).tobytes())
+            numbers = np.frombuffer(content, FIRST_TYPE).astype(dtype)
+            file.write(numbers.data)
+            yield numbers
         file.flush()
         os.fsync(file.fileno())
-    os.replace(smallest, path)
-    return counts
+    os.replace(rewritten, path)
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -67,9 +67,16 @@ def id_corpus_of(
         with contextlib.suppress(ValueError):
             return IdCorpus(target)
         # absent; or, say after the disk was full, damaged
-        unfinished = tempfile.mkdtemp(prefix=f"{key}-", suffix=".tmp", dir=folder)
+        unfinished = folder / f"{key}.tmp"
+        shutil.rmtree(unfinished, ignore_errors=True)  # of a process that was killed
+        unfinished.mkdir()
         try:
+            before = _stamps(data_path)
             _write(reader, data_path, text_field, unfinished)
+            if _stamps(data_path) != before:
+                raise ConfigurationError(
+                    f"{data_path}: changed while it was read; start again when it is whole"
+                )
             shutil.rmtree(target, ignore_errors=True)
             os.replace(unfinished, target)
         finally:
@@ -100,10 +107,16 @@ def text_field_of_reader(reader: DatasetReader, data_path: Any) -> tuple[str, Te
     return texts[0]
 
 
-def _write(reader: DatasetReader, data_path: Any, text_field: str, folder: str) -> None:
+def _write(reader: DatasetReader, data_path: Any, text_field: str, folder: str | os.PathLike[str]) -> None:
     with _alone(reader):
         texts = Tqdm.tqdm(_texts(reader, data_path, text_field), desc="numbering words", unit=" texts")
         write_id_corpus(texts, folder)
+
+
+def _stamps(data_path: Any) -> list[tuple[int, int]]:
+    """What tells whether somebody writes to the files of a data path."""
+    found = [os.stat(file.path) for file in find_files(data_path)]
+    return [(status.st_size, status.st_mtime_ns) for status in found]
 
 
 def _texts(reader: DatasetReader, data_path: Any, text_field: str) -> Iterator[list[str]]:

@@ -19,7 +19,7 @@ ENDS_FILE = "ends.bin"
 COUNTS_FILE = "counts.bin"
 WORDS_FILE = "words.json"
 META_FILE = "meta.json"
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class CorpusMeta:
         num_words: number of words of all texts together.
         num_texts: number of texts.
         num_distinct_words: number of distinct words.
+        digest: tells corpora apart by their content.
         format: version of the files.
     """
 
@@ -38,6 +39,7 @@ class CorpusMeta:
     num_words: int
     num_texts: int
     num_distinct_words: int
+    digest: str
     format: int = FORMAT
 
     def to_json(self) -> str:
@@ -63,9 +65,9 @@ class IdCorpus:
         self._ids = IdFile(self.folder / IDS_FILE, self.meta.dtype) if self.meta.num_words else None
         self._ends = IdFile(self.folder / ENDS_FILE, "<i8") if self.meta.num_texts else None
 
-    @functools.cached_property
+    @property
     def words(self) -> list[str]:
-        """The distinct words, by number."""
+        """The distinct words, by number; read anew each time, since they may be most of what fills the memory."""
         words: list[str] = json.loads((self.folder / WORDS_FILE).read_bytes())
         return words
 
@@ -102,8 +104,8 @@ class IdCorpus:
 
     def text(self, index: int) -> list[str]:
         """The words of one text."""
-        start, stop = self.bounds(index, index + 1).tolist()
-        return [self.words[number] for number in self.numbers(start, stop).tolist()]
+        words, (start, stop) = self.words, self.bounds(index, index + 1).tolist()
+        return [words[number] for number in self.numbers(start, stop).tolist()]
 
     def __reduce__(self) -> tuple[Any, ...]:
         return IdCorpus, (str(self.folder),)

@@ -35,7 +35,10 @@ class IndexedLexicon:
     ) -> None:
         self._indexers = token_indexers
         self._entries: dict[str, IndexedTokenList] = {}
-        column = WordColumn([corpus.words])
+        words = corpus.words
+        column = WordColumn([])
+        column.words, column.numbers = words, np.arange(len(words), dtype=np.int32)
+        column.lengths = np.array([len(words)])
         for name, indexer in token_indexers.items():
             if not can_index_words(indexer):
                 raise ConfigurationError(
@@ -43,7 +46,7 @@ class IndexedLexicon:
                     "that a corpus of ids holds; use the multiprocess data loader with it"
                 )
             (entries,) = indexer.index_words(column, vocab)
-            if any(len(values) != len(corpus.words) for values in entries.values()):
+            if any(len(values) != len(words) for values in entries.values()):
                 raise ConfigurationError(
                     f"token_indexers.{name}: start_tokens and end_tokens of an indexer are not possible with a corpus of "
                     "ids; give them to the dataset reader"

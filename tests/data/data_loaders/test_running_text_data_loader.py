@@ -7,8 +7,9 @@ from nlpreg.common import Params
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.randomness import run_seed, set_run_seed
 from nlpreg.data import DataLoader, Vocabulary
-from nlpreg.data.data_loaders import RunningTextDataLoader, running_text_data_loader
+from nlpreg.data.data_loaders import RunningTextDataLoader, id_corpus_data_loader, running_text_data_loader
 from nlpreg.data.dataset_readers import SimpleLanguageModelingDatasetReader
+from nlpreg.data.id_corpus import IdFile
 from nlpreg.data.token_indexers import SingleIdTokenIndexer, TokenCharactersIndexer
 from nlpreg.data.tokenizers import WhitespaceTokenizer
 
@@ -121,11 +122,68 @@ def test_a_position_is_enough_to_go_on(make, config):
         batches = iter(loader)
         begun = [places(next(batches)) for _ in range(stop)]
         state = loader.state_dict()
-        assert all(isinstance(value, int) for value in state.values())
+        assert all(isinstance(value, (int, str)) for value in state.values())
         other = make(**config)
         other.load_state_dict(state)
         assert begun + [places(batch) for batch in other] == epochs[1]
         assert [places(batch) for batch in other] == epochs[2]
+
+
+def read_ranges(monkeypatch):
+    """Which words of files are read from now on."""
+    ranges = []
+    read = IdFile.read
+
+    def noting(self, start, stop):
+        ranges.append((int(start), int(stop)))
+        return read(self, start, stop)
+
+    monkeypatch.setattr(IdFile, "read", noting)
+    return ranges
+
+
+def test_going_on_reads_nothing_again(make, monkeypatch):
+    loader = make(batch_size=2, bptt=3)
+    batches = iter(loader)
+    for _ in range(14):
+        next(batches)
+    other = make(batch_size=2, bptt=3)
+    other.load_state_dict(loader.state_dict())
+    ranges = read_ranges(monkeypatch)
+    assert len(list(other)) == 3
+    # the streams begin at the words 0 and 51
+    assert min(start for start, _ in ranges) == 14 * 3
+    assert not any(start < 51 + 14 * 3 and stop > 51 + 1 for start, stop in ranges)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("batch_size", 3), ("bptt", 5), ("variable_bptt", True), ("shuffle", True)]
+)
+def test_a_position_of_other_settings_is_refused(make, name, value):
+    loader = make(batch_size=2, bptt=4)
+    batches = iter(loader)
+    next(batches)
+    other = make(**{"batch_size": 2, "bptt": 4, name: value})
+    with pytest.raises(ConfigurationError, match=f"in the middle of the data with the same {name} as before"):
+        other.load_state_dict(loader.state_dict())
+    list(batches)
+    other.load_state_dict(loader.state_dict())  # at the beginning of a pass nothing depends on them
+    assert other.state_dict()["epoch"] == 1
+
+
+def test_a_position_in_another_text_or_of_other_ranks_is_refused(make, tmp_path, monkeypatch):
+    loader = make(batch_size=2, bptt=4)
+    next(iter(loader))
+    state = loader.state_dict()
+    monkeypatch.setattr(id_corpus_data_loader, "rank_and_world_size", lambda: (0, 2))
+    with pytest.raises(ConfigurationError, match="the same world_size as before, 1, got 2"):
+        make(batch_size=2, bptt=4).load_state_dict(state)
+    monkeypatch.undo()
+    make(batch_size=2, bptt=4).load_state_dict(state)
+    with open(tmp_path / "text.txt", "a") as file:
+        file.write("w0\n")
+    with pytest.raises(ConfigurationError, match="the same text as before"):
+        make(batch_size=2, bptt=4).load_state_dict(state)
 
 
 def test_lengths_are_known(make):

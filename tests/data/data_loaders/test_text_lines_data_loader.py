@@ -4,10 +4,12 @@ import random
 import pytest
 
 from nlpreg.common import Params
+from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.randomness import run_seed, set_run_seed
 from nlpreg.data import DataLoader, Vocabulary
 from nlpreg.data.data_loaders import text_lines_data_loader
 from nlpreg.data.dataset_readers import SimpleLanguageModelingDatasetReader
+from nlpreg.data.id_corpus import IdCorpus
 from nlpreg.data.tokenizers import WhitespaceTokenizer
 
 NUM_LINES = 53
@@ -116,6 +118,31 @@ def test_a_position_is_enough_to_go_on(make, config):
         other.load_state_dict(loader.state_dict())
         assert begun + epoch(other) == epochs[1]
         assert epoch(other) == epochs[2]
+
+
+@pytest.mark.parametrize("size", [{"batch_size": 4}, {"max_tokens": 20}])
+def test_going_on_reads_nothing_again(make, monkeypatch, size):
+    loader = make(window_size=8, **size)
+    batches = iter(loader)
+    given = list(itertools.chain.from_iterable(texts(loader, next(batches)) for _ in range(len(loader) - 2)))
+    other = make(window_size=8, **size)
+    other.load_state_dict(loader.state_dict())
+    words = []
+    numbers = IdCorpus.numbers
+    monkeypatch.setattr(
+        IdCorpus,
+        "numbers",
+        lambda self, start, stop: words.append(stop - start) or numbers(self, start, stop),
+    )
+    assert given + list(itertools.chain.from_iterable(epoch(other))) == other.lines
+    assert sum(words) == sum(map(len, other.lines[len(given) :]))
+
+
+def test_a_position_of_other_settings_is_refused(make):
+    loader = make(batch_size=4, shuffle=True)
+    next(iter(loader))
+    with pytest.raises(ConfigurationError, match="the same batch_size as before, 4, got 5"):
+        make(batch_size=5, shuffle=True).load_state_dict(loader.state_dict())
 
 
 def test_ranks_have_shares_of_their_own(make, monkeypatch):

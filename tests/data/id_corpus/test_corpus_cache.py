@@ -1,9 +1,14 @@
+import bz2
+import gzip
+import lzma
 import os
 import subprocess
 import sys
+import tarfile
 
 import pytest
 
+from nlpreg.common.caching import cache as cache_module
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data.dataset_readers import (
     DatasetReader,
@@ -138,11 +143,101 @@ print(corpus.folder, corpus.text(1))
 """
     command = [sys.executable, "-c", program, path, str(tmp_path / "cache")]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    outputs = {process.communicate()[0] for process in processes}
+    outputs = {process.communicate(timeout=120)[0] for process in processes}
     assert len(outputs) == 1
     assert "['the', '2nd', 'dog']" in outputs.pop()
     # and what this process would make is the same
     assert len([entry for entry in os.listdir(tmp_path / "cache") if not entry.endswith(".lock")]) == 1
+
+
+def test_what_a_killed_process_has_begun_is_never_read(path, tmp_path):
+    program = """
+import os, signal, sys
+from nlpreg.data.dataset_readers import SimpleLanguageModelingDatasetReader
+from nlpreg.data.id_corpus import corpus_cache, id_corpus_of
+from nlpreg.data.tokenizers import WhitespaceTokenizer
+write = corpus_cache.write_id_corpus
+def write_and_die(*args):
+    write(*args)
+    os.kill(os.getpid(), signal.SIGKILL)
+corpus_cache.write_id_corpus = write_and_die
+id_corpus_of(SimpleLanguageModelingDatasetReader(WhitespaceTokenizer()), sys.argv[1], "source", cache_dir=sys.argv[2])
+"""
+    cache = tmp_path / "cache"
+    killed = subprocess.run([sys.executable, "-c", program, path, str(cache)], timeout=120)
+    assert killed.returncode < 0
+    assert sorted(entry.suffix for entry in cache.iterdir()) == [".lock", ".tmp"]
+    assert len(texts(id_corpus_of(reader(), path, "source", cache_dir=cache))) == 2
+    assert sorted(entry.suffix for entry in cache.iterdir()) == ["", ".lock"]
+
+
+def test_a_file_that_changes_while_it_is_read(path, tmp_path, monkeypatch):
+    write = corpus_cache.write_id_corpus
+
+    def write_late(*args):
+        with open(path, "a") as file:
+            file.write("more\n")
+        return write(*args)
+
+    monkeypatch.setattr(corpus_cache, "write_id_corpus", write_late)
+    with pytest.raises(ConfigurationError, match=r"text\.txt: changed while it was read"):
+        id_corpus_of(reader(), path, "source", cache_dir=tmp_path / "cache")
+    assert [entry.suffix for entry in (tmp_path / "cache").iterdir()] == [".lock"]
+
+
+def packed(folder, name):
+    """A text of three lines in a file of some kind, and the path to give a reader."""
+    content = "the cat\nsät\n\nthe dog".encode()
+    openers = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+    path = folder / name
+    if name == "parts":
+        path.mkdir()
+        (path / "2.txt").write_bytes(content[8:])
+        (path / "1.txt").write_bytes(content[:8])
+        (path / "0.txt").write_bytes(b"")
+        return f"{path}/*.txt"
+    if name == "a.tar.gz":
+        with tarfile.open(path, "w:gz") as archive:
+            (folder / "text").write_bytes(content)
+            archive.add(folder / "text", "inner/text.txt")
+        return f"{path}!inner/text.txt"
+    if name == "text.zst":
+        path.write_bytes(pytest.importorskip("zstandard").compress(content))
+    elif name == "crlf.txt":
+        path.write_bytes(content.replace(b"\n", b"\r\n"))
+    else:
+        with openers.get(path.suffix, open)(path, "wb") as file:
+            file.write(content)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    "name", ["text.txt", "crlf.txt", "text.gz", "text.bz2", "text.xz", "text.zst", "a.tar.gz", "parts"]
+)
+def test_the_same_text_in_every_form(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(cache_module, "CACHE_DIRECTORY", str(tmp_path / "downloads"))
+    where = packed(tmp_path, name)
+    corpus = id_corpus_of(reader(), where, "source", cache_dir=tmp_path / "cache")
+    assert texts(corpus) == [["the", "cat"], ["sät"], ["the", "dog"]]
+    assert [entry.suffix for entry in (tmp_path / "cache").iterdir() if entry.suffix] == [".lock"]
+    several = id_corpus_of(reader(), [where, where], "source", cache_dir=tmp_path / "cache")
+    assert texts(several) == 2 * texts(corpus)
+
+
+def test_one_line_and_a_very_long_one(tmp_path):
+    path = tmp_path / "long.txt"
+    for number in (1, 700_000):
+        path.write_text("word " * number)
+        corpus = id_corpus_of(reader(), str(path), "source", cache_dir=tmp_path / "cache")
+        assert (corpus.num_texts, corpus.num_words, corpus.words) == (1, number, ["word"])
+
+
+def test_nothing_to_read(tmp_path):
+    (tmp_path / "empty.txt").write_text("")
+    (tmp_path / "blank.txt").write_text("\n \n\n")
+    for name in ("empty.txt", "blank.txt"):
+        with pytest.raises(ConfigurationError, match=rf"{name}: expected at least one line, got none"):
+            id_corpus_of(reader(), str(tmp_path / name), "source", cache_dir=tmp_path / "cache")
 
 
 def test_which_field_is_the_text(path, tmp_path):
