@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from process_memory import PeakMemory
 from reporting import parser, publish, table, times
 
 from nlpreg.common.memory import format_size, peak_cpu_memory
@@ -41,6 +42,23 @@ class Corpus:
 
     path: Path
     num_words: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """A process that has ended.
+
+    Args:
+        output: what it printed.
+        seconds: how long it took.
+        peak: its peak memory in bytes, resident pages of mapped files and the processes that it started included.
+        mapped: the bytes of mapped files that were resident when most was.
+    """
+
+    output: str
+    seconds: float
+    peak: int
+    mapped: int
 
 
 def spelt(rank: int) -> str:
@@ -120,8 +138,8 @@ def data_part(path: Path, loader_name: str) -> dict[str, float]:
     return {**seconds, "peak": peak_cpu_memory()[0]}
 
 
-def run(command: list[str]) -> tuple[str, float, int]:
-    """What a process without a cache prints, its seconds, and its peak memory in bytes.
+def run(command: list[str]) -> Run:
+    """Run a process without a cache.
 
     Raises:
         subprocess.CalledProcessError: it failed.
@@ -130,19 +148,20 @@ def run(command: list[str]) -> tuple[str, float, int]:
     start = time.perf_counter()
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    with process.stdout as pipe:
+    with PeakMemory(process.pid) as memory, process.stdout as pipe:
         output = pipe.read()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command, output)
-    return output, time.perf_counter() - start, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    own_peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return Run(output, time.perf_counter() - start, max(own_peak, memory.peak.resident), memory.peak.mapped)
 
 
 def section(corpus: Corpus, loader: str, folder: Path) -> str:
     """The table of one loader."""
     data_command = [sys.executable, __file__, "--part", str(corpus.path), "--loader", loader]
-    seconds: dict[str, float] = json.loads(run(data_command)[0].splitlines()[-1])
+    seconds: dict[str, float] = json.loads(run(data_command).output.splitlines()[-1])
     (folder / "config.json").write_text(json.dumps(config(corpus.path, loader)))
     out = folder / f"out_{loader}"
     train = [
@@ -155,7 +174,7 @@ def section(corpus: Corpus, loader: str, folder: Path) -> str:
         str(out),
         "--no-cache",
     ]
-    _, wall, peak = run(train)
+    training = run(train)
     epoch = _seconds_of_training(out)
     steps = [
         ("lines split at white space", seconds["bare"]),
@@ -164,14 +183,15 @@ def section(corpus: Corpus, loader: str, folder: Path) -> str:
         ("index", seconds["index"]),
         ("a pass over the batches", seconds["pass"]),
         ("an epoch of training", epoch),
-        ("the whole of `nlpreg train`", wall),
+        ("the whole of `nlpreg train`", training.seconds),
     ]
     rows = [
         [name, f"{value:.2f} s", f"{corpus.num_words / value / 1e6:.2f} M/s", times(value / seconds["bare"])]
         for name, value in steps
     ]
     rows.append(["peak memory of the data alone", format_size(int(seconds["peak"])), "", ""])
-    rows.append(["peak memory of `nlpreg train`", format_size(peak), "", ""])
+    rows.append(["peak memory of `nlpreg train`", format_size(training.peak), "", ""])
+    rows.append(["of which pages of mapped files", format_size(training.mapped), "", ""])
     title = f"{corpus.num_words / 1e6:.1f} million words, {format_size(corpus.path.stat().st_size)}"
     return f"## {loader}\n\n" + table([title, "time", "words", "x lines split"], rows)
 
