@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import os
+
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.from_params import FromParams
 from nlpreg.common.lazy import Lazy
 from nlpreg.nn.parallel import DdpAccelerator
 
-__all__ = ["DistributedConfig"]
+__all__ = ["DistributedConfig", "is_under_torchrun"]
 
 LOCAL_ADDRESSES = ("127.0.0.1", "0.0.0.0", "localhost")
 
 
+def is_under_torchrun() -> bool:
+    """Whether torchrun started this process as one of several."""
+    return "LOCAL_RANK" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
 class DistributedConfig(FromParams):
-    """Which processes train together.
+    """Which processes train together; torchrun knows their number, the number of machines and the address itself.
 
     Args:
         cuda_devices: numbers of the GPUs of each machine, a process for each; -1 stands for a process on the CPU.
@@ -43,6 +50,8 @@ class DistributedConfig(FromParams):
         self.address = master_address or primary_address
         self.port = primary_port if primary_port is not None else master_port
         self.ddp_accelerator = ddp_accelerator
+        if is_under_torchrun():
+            return
         if self.world_size < 2:
             device = cuda_devices[0] if cuda_devices else -1
             raise ConfigurationError(

@@ -6,16 +6,19 @@ import contextlib
 import datetime
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-import torch.distributed
+from torch import distributed as dist
 
 from nlpreg.commands import worker_processes
 from nlpreg.commands.console import prepare_run_logging, set_verbosity, verbosity
-from nlpreg.commands.distributed_config import DistributedConfig
+from nlpreg.commands.distributed_config import DistributedConfig, is_under_torchrun
+from nlpreg.commands.failures import WorkerFailure, describe
+from nlpreg.commands.meeting import Meeting, join_store
 from nlpreg.commands.run_process import (
     RunOptions,
     prepare_folder,
@@ -23,16 +26,14 @@ from nlpreg.commands.run_process import (
     take_command_keys,
     trainer_section,
 )
+from nlpreg.commands.shared_vocabulary import hand_out_vocabulary, make_vocabulary
 from nlpreg.commands.train_model import TrainModel
 from nlpreg.common import logging as common_logging
 from nlpreg.common.checks import ConfigurationError, check_for_gpu
 from nlpreg.common.params import Params
 from nlpreg.common.plugins import import_plugins
-from nlpreg.common.util import find_open_port, import_module_and_submodules
-from nlpreg.data.vocabulary import Vocabulary
-from nlpreg.models.model import VOCABULARY_FOLDER
+from nlpreg.common.util import import_module_and_submodules
 from nlpreg.nn.parallel import DdpAccelerator
-from nlpreg.training.util import make_vocab_from_params
 
 __all__ = ["Place", "launch", "place_under_torchrun", "run_under_torchrun"]
 
@@ -50,38 +51,75 @@ class Place:
         local_rank: its number on its machine.
         rank: its number among all processes.
         world_size: number of all processes.
+        local_world_size: number of those on its machine.
         device: number of its GPU, or -1 for the CPU.
-        init_method: how the processes find each other, as torch writes it.
+        meeting: address and port of the store where the processes find each other; torchrun's if None.
     """
 
     local_rank: int
     rank: int
     world_size: int
+    local_world_size: int
     device: int
-    init_method: str = "env://"
+    meeting: tuple[str, int] | None = None
 
 
-def launch(params: Params, options: RunOptions, distributed: Params, node_rank: int) -> None:
+def launch(
+    params: Params,
+    options: RunOptions,
+    distributed: Params,
+    node_rank: int,
+    resolved: dict[str, Any] | None = None,
+) -> None:
     """Train in one process for each device of this machine.
 
+    The first machine writes the run's folder. The others may see the same folder or have one of their own, which then
+    gets their logs and the vocabulary only.
+
     Args:
-        params: the config without the keys of commands.
+        params: the whole config.
         options: of the run.
         distributed: the config's section of that name.
         node_rank: number of this machine.
+        resolved: the config with every default filled in, to be kept in the run's folder.
 
     Raises:
         ConfigurationError: the section, or the number of the machine, is wrong.
-        WorkerFailure: a process failed; the others were ended.
+        WorkerFailure: a process failed, here or on another machine; the others were ended.
     """
     section = distributed.as_dict(quiet=True)
-    places = _places(DistributedConfig.from_params(distributed.duplicate()), node_rank)
+    config = DistributedConfig.from_params(distributed.duplicate())
+    places = _places(config, node_rank)
     check_for_gpu([place.device for place in places])
-    _share_vocabulary(params, options)
-    os.environ["NLPREG_PROCS_PER_NODE"] = str(len(places))
-    config = params.as_dict(quiet=True)
-    logger.info("starting %d of %d processes", len(places), places[0].world_size)
-    worker_processes.run_all(_worker, [(config, options, section, place, verbosity()) for place in places])
+    if node_rank == 0:
+        prepare_folder(params, options, resolved)
+        prepare_run_logging(options.serialization_dir)
+    take_command_keys(params)
+    meeting = Meeting(config.address, config.port, config.num_nodes, node_rank)
+    try:
+        if node_rank == 0:
+            make_vocabulary(params, options)
+        else:
+            os.makedirs(options.serialization_dir, exist_ok=True)
+        os.environ["NLPREG_PROCS_PER_NODE"] = str(len(places))
+        logger.info("starting %d of %d processes", len(places), places[0].world_size)
+        known, console = (config.address, meeting.port), verbosity()
+        worker_processes.run_all(
+            _worker,
+            [
+                (params.as_dict(quiet=True), options, section, replace(place, meeting=known), console)
+                for place in places
+            ],
+            first_rank=places[0].rank,
+            look=meeting.look,
+        )
+    except WorkerFailure as failure:
+        raise meeting.cause(failure) from None
+    except Exception as error:
+        meeting.cause(WorkerFailure(None, *describe(error)))
+        raise
+    finally:
+        meeting.leave()
 
 
 def _places(distributed: DistributedConfig, node_rank: int) -> list[Place]:
@@ -91,11 +129,11 @@ def _places(distributed: DistributedConfig, node_rank: int) -> list[Place]:
             f"--node-rank: expected a number from 0 to {distributed.num_nodes - 1}, since distributed.num_nodes is "
             f"{distributed.num_nodes}, got {node_rank}"
         )
-    port = distributed.port if distributed.port is not None else find_open_port()
-    first = node_rank * len(distributed.cuda_devices)
+    devices = distributed.cuda_devices
+    first = node_rank * len(devices)
     return [
-        Place(local, first + local, distributed.world_size, device, f"tcp://{distributed.address}:{port}")
-        for local, device in enumerate(distributed.cuda_devices)
+        Place(local, first + local, distributed.world_size, len(devices), device)
+        for local, device in enumerate(devices)
     ]
 
 
@@ -107,7 +145,7 @@ def place_under_torchrun(params: Params) -> Place | None:
             the CPU, where it says nothing.
     """
     environment = os.environ
-    if "LOCAL_RANK" not in environment or int(environment.get("WORLD_SIZE", "1")) < 2:
+    if not is_under_torchrun():
         return None
     local_rank = int(environment["LOCAL_RANK"])
     local_world_size = int(environment.get("LOCAL_WORLD_SIZE", environment["WORLD_SIZE"]))
@@ -124,6 +162,7 @@ def place_under_torchrun(params: Params) -> Place | None:
         local_rank=local_rank,
         rank=int(environment["RANK"]),
         world_size=int(environment["WORLD_SIZE"]),
+        local_world_size=local_world_size,
         device=devices[local_rank] if devices is not None else -1,
     )
 
@@ -139,7 +178,7 @@ def run_under_torchrun(
         place: of this process.
         resolved: the config with every default filled in, to be kept in the run's folder.
     """
-    is_primary = place.local_rank == 0
+    is_primary = place.rank == 0
     if (
         is_primary
     ):  # before the processes know each other: the vocabulary is made from all data, not from a share of it
@@ -147,12 +186,12 @@ def run_under_torchrun(
         prepare_run_logging(options.serialization_dir, place.rank, place.world_size)
     distributed = take_command_keys(params)
     if is_primary:
-        _share_vocabulary(params, options)
+        make_vocabulary(params, options)
     with _process_group(place):
-        torch.distributed.barrier()
+        dist.barrier()
         if not is_primary:
+            os.makedirs(options.serialization_dir, exist_ok=True)
             prepare_run_logging(options.serialization_dir, place.rank, place.world_size)
-            _share_vocabulary(params, replace(options, recover=True))
         section = distributed.as_dict(quiet=True) if distributed is not None else {}
         return _run_place(params, options, section, place)
 
@@ -176,6 +215,7 @@ def _worker(
 
 
 def _run_place(params: Params, options: RunOptions, distributed: dict[str, Any], place: Place) -> TrainModel:
+    hand_out_vocabulary(params, options.serialization_dir, place.local_rank)
     trainer_section(params).update(cuda_device=place.device, world_size=place.world_size, distributed=True)
     section = distributed.get("ddp_accelerator") or {}
     if isinstance(section, str):
@@ -195,37 +235,24 @@ def _process_group(place: Place) -> Iterator[None]:
     if place.device >= 0:
         torch.cuda.set_device(place.device)
     elif "OMP_NUM_THREADS" not in os.environ:
-        local = int(os.environ.get("NLPREG_PROCS_PER_NODE") or place.world_size)
-        torch.set_num_threads(max(1, torch.get_num_threads() // local))
-    torch.distributed.init_process_group(
+        torch.set_num_threads(max(1, torch.get_num_threads() // place.local_world_size))
+    if place.local_world_size == place.world_size:
+        _talk_within_this_machine()
+    dist.init_process_group(
         backend="nccl" if place.device >= 0 else "gloo",
-        init_method=place.init_method,
+        store=None if place.meeting is None else join_store(*place.meeting),
         world_size=place.world_size,
         rank=place.rank,
         timeout=TIMEOUT,
     )
-    try:
-        yield
-    finally:
-        torch.distributed.destroy_process_group()
+    yield
+    # Not after a failure: it would wait for processes that wait for this one. The end of the process is enough then.
+    dist.destroy_process_group()
 
 
-def _share_vocabulary(params: Params, options: RunOptions) -> None:
-    """Make the vocabulary once, and let the config read it, so that every process has the same one."""
-    folder = os.path.join(options.serialization_dir, VOCABULARY_FOLDER)
-    section = params.params.get("vocabulary") or {}
-    tokens = [
-        section.get(key) if isinstance(section, dict) else None for key in ("padding_token", "oov_token")
-    ]
-    if options.recover and os.path.isdir(folder):
-        vocab = Vocabulary.from_files(folder, *tokens)
-    else:
-        vocab = make_vocab_from_params(
-            params.duplicate(), options.serialization_dir, print_statistics=options.dry_run
-        )
-    params.params["vocabulary"] = {
-        "type": "from_files",
-        "directory": folder,
-        "padding_token": vocab._padding_token,
-        "oov_token": vocab._oov_token,
-    }
+def _talk_within_this_machine() -> None:
+    """Let gloo use the loopback interface; by default it looks up the name of the machine, which may lead anywhere."""
+    with contextlib.suppress(OSError):
+        loopbacks = [name for _, name in socket.if_nameindex() if name in ("lo", "lo0")]
+        if loopbacks:
+            os.environ.setdefault("GLOO_SOCKET_IFNAME", loopbacks[0])

@@ -42,17 +42,24 @@ class WorkerFailure(Exception):
     """A process of a distributed run failed.
 
     Args:
-        rank: of the process, on this machine.
-        message: what a person is to read.
+        rank: of the process; None if a whole machine failed.
+        reason: what a person is to read.
         status: exit status that the command ends with.
         trace: the traceback in that process, as text; empty if it was killed.
+        machine: number of the machine, if it is another one.
     """
 
-    def __init__(self, rank: int, message: str, status: int, trace: str = "") -> None:
-        super().__init__(f"process {rank}: {message}")
+    def __init__(
+        self, rank: int | None, reason: str, status: int, trace: str = "", machine: int | None = None
+    ) -> None:
+        places = [("machine", machine), ("process", rank)]
+        where = ", ".join(f"{name} {number}" for name, number in places if number is not None)
+        super().__init__(f"{where}: {reason}")
         self.rank = rank
+        self.reason = reason
         self.status = status
         self.trace = trace
+        self.machine = machine
 
 
 def run_reporting_failures(args: argparse.Namespace, action: Callable[[], None]) -> int:

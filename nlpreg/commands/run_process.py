@@ -17,7 +17,7 @@ from nlpreg.common.environment import SEED_DEFAULTS
 from nlpreg.common.meta import META_NAME, record_run
 from nlpreg.common.params import Params
 from nlpreg.common.signals import SigTermReceived
-from nlpreg.common.util import prepare_environment
+from nlpreg.common.util import is_global_primary, prepare_environment
 from nlpreg.models.archival import CONFIG_NAME, archive_model
 from nlpreg.models.model import DEFAULT_WEIGHTS
 from nlpreg.nn.parallel import DdpAccelerator
@@ -120,7 +120,7 @@ def run_process(
     Returns:
         The run, trained unless this is a dry run.
     """
-    is_primary = local_rank == 0
+    is_primary = is_global_primary()
     prepare_environment(params)
     if options.detect_anomaly:  # not by an override: a run that failed can be gone on with in this way
         trainer_section(params)["detect_anomaly"] = True
@@ -178,7 +178,8 @@ def _kept_when_interrupted(options: RunOptions, is_primary: bool) -> Iterator[No
         folder = options.serialization_dir
         if is_primary and os.path.exists(os.path.join(folder, DEFAULT_WEIGHTS)):
             archive_model(folder, include_in_archive=options.include_in_archive)
-        can_continue = any(name.startswith("training_state_") for name in os.listdir(folder))
+        is_saved = getattr(error, "is_saved", False)  # perhaps on another machine
+        can_continue = is_saved or any(name.startswith("training_state_") for name in os.listdir(folder))
         config = shlex.quote(os.path.join(folder, CONFIG_NAME))
         hint = f"go on with: nlpreg train {config} -s {shlex.quote(folder)} -r" if can_continue else ""
         error.how_to_continue = hint  # type: ignore[union-attr]  # read by nlpreg.commands.failures

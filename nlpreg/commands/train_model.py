@@ -16,7 +16,7 @@ from nlpreg.common.lazy import Lazy
 from nlpreg.common.registrable import Registrable
 from nlpreg.common.reports import dump_metrics
 from nlpreg.common.suggestions import did_you_mean
-from nlpreg.common.util import is_distributed
+from nlpreg.common.util import is_distributed, is_global_primary
 from nlpreg.data.data_loaders.data_loader import DataLoader
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.instance import Instance
@@ -156,7 +156,7 @@ class TrainModel(Registrable):
         )
         # embeddings out of another archive may have been made for less than this vocabulary
         built_model.extend_embedder_vocab()
-        _save_vocabulary(built_model.vocab, serialization_dir, local_rank)
+        _save_vocabulary(built_model.vocab, serialization_dir)
         _describe(built_model)
         for loader in loaders.values():
             loader.index_with(built_model.vocab)
@@ -248,12 +248,12 @@ def _instances_for_vocabulary(loaders: dict[str, DataLoader], wanted: list[str] 
     return (instance for loader in chosen for instance in loader.iter_instances())
 
 
-def _save_vocabulary(vocab: Vocabulary, serialization_dir: str, local_rank: int) -> None:
-    """Save the vocabulary, which the model may have extended, once all processes of this machine have read theirs."""
+def _save_vocabulary(vocab: Vocabulary, serialization_dir: str) -> None:
+    """Save the vocabulary, which the model may have extended, once all processes have read theirs."""
     if is_distributed():
         torch.distributed.barrier()
     folder = os.path.join(serialization_dir, VOCABULARY_FOLDER)
-    if local_rank == 0 and not _is_saved_in(vocab, folder):
+    if is_global_primary() and not _is_saved_in(vocab, folder):
         vocab.save_to_files(folder)
 
 

@@ -157,20 +157,20 @@ def _train(
     common_logging.FILE_FRIENDLY_LOGGING = options.file_friendly_logging
     resolved = checked.resolved_config()
     place = distributed_run.place_under_torchrun(params)
+    section = params.get("distributed", None)
     train_loop: TrainModel | None = None
     if place is not None:
         train_loop = distributed_run.run_under_torchrun(params, options, place, resolved)
+    elif section is not None:
+        distributed_run.launch(params, options, section, node_rank, resolved)
     else:
         prepare_folder(params, options, resolved)
         prepare_run_logging(options.serialization_dir)
-        distributed = take_command_keys(params)
-        if distributed is not None:
-            distributed_run.launch(params, options, distributed, node_rank)
-        else:
-            train_loop = run_process(params, options)
+        take_command_keys(params)
+        train_loop = run_process(params, options)
     if options.dry_run:
         logger.info("dry run: everything could be built; nothing was trained")
-    elif place is None or place.local_rank == 0:
+    elif node_rank == 0 if place is None else place.rank == 0:
         pack_and_report(options)
     release_global_logging()  # after an error it stays, so that the log can have the traceback
     if options.dry_run or return_model is False:

@@ -67,6 +67,8 @@ CASES = [
     (missing_package(), "pip install 'nlpreg[rare]'", 2),
     (MemoryError("4 GB"), "out of memory: 4 GB; a smaller batch", 1),
     (WorkerFailure(1, "the data is bad", 2, "Traceback"), "process 1: the data is bad", 2),
+    (WorkerFailure(3, "the data is bad", 2, machine=1), "machine 1, process 3: the data is bad", 2),
+    (WorkerFailure(None, "nothing was heard of it", 1, machine=0), "machine 0: nothing was heard of it", 1),
     (KeyError("x"), "KeyError: 'x'", 1),
     (RuntimeError(), "RuntimeError: no message", 1),
 ]

@@ -1,11 +1,13 @@
 """Runs in processes of their own, which are asked to end, or of which one fails."""
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +16,40 @@ import torch
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
 
-SECONDS = 120
+SECONDS = 100
+Start = Callable[..., subprocess.Popen[str]]
 
 
-def start(config: dict[str, Any], folder: Path, *options: str) -> subprocess.Popen[str]:
-    """Start `nlpreg train` and wait for its first checkpoint."""
-    file = folder.with_suffix(".json")
-    file.write_text(json.dumps(config))
-    command = [sys.executable, "-m", "nlpreg", "train", str(file), "-s", str(folder), "-q", *options]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(
-        command, cwd=folder.parent, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    deadline = time.monotonic() + SECONDS
-    while (
-        not list(folder.glob("training_state_*")) and process.poll() is None and time.monotonic() < deadline
-    ):
-        time.sleep(0.05)
-    return process
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts `nlpreg train` on a config, in `tmp_path/out`, and waits for its first checkpoint."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start_run(config: dict[str, Any], *options: str, folder: str = "out") -> subprocess.Popen[str]:
+        file = tmp_path / f"{folder}.json"
+        file.write_text(json.dumps(config))
+        arguments = ["train", str(file), "-s", str(tmp_path / folder), "-q", *options]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "nlpreg", *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        deadline = time.monotonic() + SECONDS
+        while not list((tmp_path / folder).glob("training_state_*")) and process.poll() is None:
+            assert time.monotonic() < deadline, "no checkpoint yet"
+            time.sleep(0.05)
+        return process
+
+    yield start_run
+    for process in started:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
 
 
 def outcome(process: subprocess.Popen[str]) -> tuple[int, str]:
@@ -51,9 +69,11 @@ def long_run(tagger: dict[str, Any], **more: Any) -> dict[str, Any]:
     [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 75, "ended on request")],
 )
 def test_a_run_that_is_asked_to_end(
-    number: signal.Signals, status: int, word: str, tagger: dict[str, Any], tmp_path: Path
+    number: signal.Signals, status: int, word: str, tagger: dict[str, Any], tmp_path: Path, start: Start
 ) -> None:
-    process = start(long_run(tagger), tmp_path / "out")
+    if signal.getsignal(number) == signal.SIG_IGN:
+        pytest.skip("the tests were started with this signal switched off, which processes inherit")
+    process = start(long_run(tagger))
     process.send_signal(number)
     code, errors = outcome(process)
     assert code == status
@@ -65,16 +85,16 @@ def test_a_run_that_is_asked_to_end(
 
 
 @pytest.mark.slow
-def test_processes_that_are_asked_to_end(tagger: dict[str, Any], tmp_path: Path) -> None:
-    process = start(long_run(tagger, distributed={"cuda_devices": [-1, -1]}), tmp_path / "out")
+def test_processes_that_are_asked_to_end(tagger: dict[str, Any], tmp_path: Path, start: Start) -> None:
+    process = start(long_run(tagger, distributed={"cuda_devices": [-1, -1]}))
     process.send_signal(signal.SIGTERM)
     code, errors = outcome(process)
     assert (code, errors.startswith("nlpreg: ended on request; go on with: nlpreg train")) == (75, True)
 
 
 @pytest.mark.slow
-def test_a_process_that_is_killed_ends_the_run(tagger: dict[str, Any], tmp_path: Path) -> None:
-    process = start(long_run(tagger, distributed={"cuda_devices": [-1, -1]}), tmp_path / "out")
+def test_a_process_that_is_killed_ends_the_run(tagger: dict[str, Any], tmp_path: Path, start: Start) -> None:
+    process = start(long_run(tagger, distributed={"cuda_devices": [-1, -1]}))
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     os.kill(int(children[-1]), signal.SIGKILL)
     code, errors = outcome(process)
@@ -82,10 +102,10 @@ def test_a_process_that_is_killed_ends_the_run(tagger: dict[str, Any], tmp_path:
     assert "was ended by SIGKILL" in errors and "Traceback" not in errors
 
 
-def test_two_processes(tagger: dict[str, Any], tmp_path: Path) -> None:
+def test_two_processes(tagger: dict[str, Any], tmp_path: Path, start: Start) -> None:
     del tagger["trainer"]["cuda_device"]
     test = {"test_data_path": tagger["validation_data_path"], "evaluate_on_test": True}
-    process = start({**tagger, **test, "distributed": {"cuda_devices": [-1, -1]}}, tmp_path / "out")
+    process = start({**tagger, **test, "distributed": {"cuda_devices": [-1, -1]}})
     assert outcome(process) == (0, "")
     folder = tmp_path / "out"
     assert {"out.log", "out_worker0.log", "out_worker1.log", "model.tar.gz"} <= {
@@ -97,7 +117,7 @@ def test_two_processes(tagger: dict[str, Any], tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_mistake_in_one_of_two_processes(tagger: dict[str, Any], tmp_path: Path) -> None:
+def test_a_mistake_in_one_of_two_processes(tagger: dict[str, Any], tmp_path: Path, start: Start) -> None:
     (tmp_path / "valid.txt").write_text("oh###INTJ dogs###NOUN\na###DET cat###NOUN\n")
     del tagger["trainer"]["cuda_device"]
     config = {
@@ -106,7 +126,7 @@ def test_a_mistake_in_one_of_two_processes(tagger: dict[str, Any], tmp_path: Pat
         "distributed": {"cuda_devices": [-1, -1]},
     }
     started = time.monotonic()
-    code, errors = outcome(start(config, tmp_path / "out"))
+    code, errors = outcome(start(config))
     assert time.monotonic() - started < SECONDS
     assert code == 2
     assert errors.startswith("nlpreg: error: process 0: ") and "'INTJ'" in errors

@@ -55,6 +55,10 @@ def checkpoint_on_request(rank: int, folder: str) -> None:
         raise
 
 
+def fail_at_length(rank: int, folder: str) -> None:
+    raise ValueError("x" * 1_000_000)
+
+
 def two(folder: Path) -> list[tuple[int, str]]:
     return [(rank, str(folder)) for rank in range(2)]
 
@@ -76,6 +80,21 @@ def test_one_failure_ends_the_others(tmp_path: Path) -> None:
 def test_the_first_failure_counts(tmp_path: Path) -> None:
     with pytest.raises(WorkerFailure, match="process 0: RuntimeError: number 0"):
         run_all(fail_in_turn, two(tmp_path))
+
+
+def test_a_report_that_fills_the_pipe(tmp_path: Path) -> None:
+    with pytest.raises(WorkerFailure, match="process [01]: ValueError: xxx"):
+        run_all(fail_at_length, two(tmp_path))
+
+
+def test_numbers_of_another_machine_and_a_look_now_and_then(tmp_path: Path) -> None:
+    def look() -> None:
+        raise RuntimeError("the other machine is gone")
+
+    with pytest.raises(RuntimeError, match="the other machine is gone"):
+        run_all(fail_or_wait, two(tmp_path)[:1], look=look)
+    with pytest.raises(WorkerFailure, match="process 3: "):
+        run_all(fail_or_wait, two(tmp_path), first_rank=2)
 
 
 def test_a_killed_process_is_the_cause(tmp_path: Path) -> None:
