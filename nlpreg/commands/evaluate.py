@@ -236,10 +236,8 @@ def _data_loader(archive: Archive, data: Any, batch_size: int | None) -> DataLoa
     if "shuffle" in params:
         params["shuffle"] = False  # so that predictions come in the order of the input
     if batch_size is not None:
-        if "batch_sampler" in params:
-            params["batch_sampler"]["batch_size"] = batch_size
-        else:
-            params["batch_size"] = batch_size
+        owner = next((params[key] for key in ("batch_sampler", "scheduler") if key in params), params)
+        owner["batch_size"] = batch_size
     loader = DataLoader.from_params(params, reader=archive.validation_dataset_reader, data_path=data)
     try:
         is_empty = len(loader) == 0

@@ -65,9 +65,14 @@ class MultiTaskPredictor(Predictor):
 
     def _json_to_instance(self, json_dict: JsonDict) -> Instance:
         task = json_dict.get("task") if isinstance(json_dict, dict) else None
+        if task in self._readers and task not in self.predictors:
+            raise ConfigurationError(
+                f"input: the head {task!r} has no predictor of its own (a class attribute `default_predictor`); use "
+                f"--use-dataset-reader --multitask-head {task}"
+            )
         if task not in self.predictors:
             raise ConfigurationError(
-                f'input: expected "task" to be one of {", ".join(map(repr, self.predictors))}, got {task!r}'
+                f'input: expected "task" to be one of {", ".join(map(repr, self._readers))}, got {task!r}'
             )
         instance = self.predictors[task]._json_to_instance(json_dict)
         instance.add_field("task", MetadataField(task))

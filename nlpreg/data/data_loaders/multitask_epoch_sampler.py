@@ -38,10 +38,12 @@ class WeightedSampler(MultiTaskEpochSampler):
         weights: by task, numbers of any sum.
 
     Raises:
-        ConfigurationError: (when an epoch starts) a task has no weight.
+        ConfigurationError: a weight is negative; or, when an epoch starts, a task has none, or all are 0.
     """
 
     def __init__(self, weights: dict[str, float]) -> None:
+        if any(weight < 0 for weight in weights.values()):
+            raise ConfigurationError(f"weights: expected no negative numbers, got {weights}")
         self.weights = weights
 
     def get_task_proportions(self, data_loaders: Mapping[str, DataLoader]) -> dict[str, float]:
@@ -50,6 +52,8 @@ class WeightedSampler(MultiTaskEpochSampler):
         if missing:
             raise ConfigurationError(f"weights: expected a weight for every task, got none for {missing}")
         total = sum(self.weights[task] for task in data_loaders)
+        if total == 0:
+            raise ConfigurationError("weights: expected one above 0, or an epoch has no instances")
         return {task: self.weights[task] / total for task in data_loaders}
 
 
@@ -62,6 +66,7 @@ class ProportionalSampler(MultiTaskEpochSampler):
 
         Raises:
             ValueError: a loader has no length.
+            ConfigurationError: no task has any data.
         """
         try:
             sizes = {task: len(loader) for task, loader in data_loaders.items()}
@@ -71,4 +76,6 @@ class ProportionalSampler(MultiTaskEpochSampler):
                 '"weighted"'
             ) from error
         total = sum(sizes.values())
+        if total == 0:
+            raise ConfigurationError(f"the tasks {', '.join(sizes)} have no data")
         return {task: size / total for task, size in sizes.items()}

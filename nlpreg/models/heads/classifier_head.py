@@ -32,6 +32,7 @@ class ClassifierHead(Head):
         ValueError: nothing says how wide the text's vector is.
     """
 
+    default_predictor = "text_classifier"
     dimension_chain: ClassVar[tuple[str, ...]] = ("seq2vec_encoder", "feedforward")
 
     def __init__(

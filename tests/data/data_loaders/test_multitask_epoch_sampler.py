@@ -35,6 +35,15 @@ def test_a_task_without_a_weight() -> None:
         WeightedSampler({"a": 1}).get_task_proportions(LOADERS)
 
 
+def test_nothing_to_share() -> None:
+    with pytest.raises(ConfigurationError, match="expected no negative numbers"):
+        WeightedSampler({"a": -1, "b": 2})
+    with pytest.raises(ConfigurationError, match="expected one above 0"):
+        WeightedSampler({"a": 0, "b": 0}).get_task_proportions(LOADERS)
+    with pytest.raises(ConfigurationError, match="the tasks a have no data"):
+        ProportionalSampler().get_task_proportions({"a": Sized(0)})
+
+
 def test_loaders_without_a_length() -> None:
     with pytest.raises(ValueError, match="needs loaders that know their length"):
         ProportionalSampler().get_task_proportions({"a": DataLoader()})
