@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.suggestions import did_you_mean
 
 __all__ = ["PrintResults", "print_results_from_args"]
+
+logger = logging.getLogger(__name__)
 
 DESCRIPTION = """
 Print metrics of all runs below a folder as CSV, a line for each run. Without -k, all best validation and test metrics.
@@ -58,9 +62,14 @@ class PrintResults(Subcommand):
 def print_results_from_args(args: argparse.Namespace) -> None:
     """Print the metrics that the command line asks for."""
     results = dict(sorted(_read_metrics(args.path, args.metrics_filename)))
+    if not results:
+        logger.warning("no %s below %s: no run has come to its end there", args.metrics_filename, args.path)
     keys = args.keys
+    found = dict.fromkeys(key for metrics in results.values() for key in metrics)
+    for key in keys or ():
+        if results and key not in found:
+            logger.warning("no run has %s%s", key, did_you_mean(key, list(found)))
     if keys is None:
-        found = dict.fromkeys(key for metrics in results.values() for key in metrics)
         keys = [key for key in found if key.startswith(("best_validation_", "test_"))] or list(found)
     print(", ".join(["model_run", *keys]))
     for path, metrics in results.items():

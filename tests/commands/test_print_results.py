@@ -52,3 +52,11 @@ def test_bad_files_are_named(
     assert main("nlpreg", ["print-results", str(runs)]) == 2
     shown = capsys.readouterr().err
     assert str(runs / "b" / "metrics.json") in shown and message in shown
+
+
+def test_what_is_not_there_is_said(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main("nlpreg", ["print-results", str(runs), "-k", "test_los", "epoch"]) == 0
+    assert 'no run has test_los; did you mean "test_loss"?' in capsys.readouterr().err
+    assert main("nlpreg", ["print-results", str(runs), "-m", "nothing.json"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == "model_run\n" and f"no nothing.json below {runs}" in shown.err
