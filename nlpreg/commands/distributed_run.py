@@ -6,7 +6,6 @@ import contextlib
 import datetime
 import logging
 import os
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -30,6 +29,7 @@ from nlpreg.commands.shared_vocabulary import hand_out_vocabulary, make_vocabula
 from nlpreg.commands.train_model import TrainModel
 from nlpreg.common import logging as common_logging
 from nlpreg.common.checks import ConfigurationError, check_for_gpu
+from nlpreg.common.distributed import stay_on_this_machine
 from nlpreg.common.params import Params
 from nlpreg.common.plugins import import_plugins
 from nlpreg.common.util import import_module_and_submodules
@@ -237,7 +237,7 @@ def _process_group(place: Place) -> Iterator[None]:
     elif "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(max(1, torch.get_num_threads() // place.local_world_size))
     if place.local_world_size == place.world_size:
-        _talk_within_this_machine()
+        stay_on_this_machine()
     dist.init_process_group(
         backend="nccl" if place.device >= 0 else "gloo",
         store=None if place.meeting is None else join_store(*place.meeting),
@@ -248,11 +248,3 @@ def _process_group(place: Place) -> Iterator[None]:
     yield
     # Not after a failure: it would wait for processes that wait for this one. The end of the process is enough then.
     dist.destroy_process_group()
-
-
-def _talk_within_this_machine() -> None:
-    """Let gloo use the loopback interface; by default it looks up the name of the machine, which may lead anywhere."""
-    with contextlib.suppress(OSError):
-        loopbacks = [name for _, name in socket.if_nameindex() if name in ("lo", "lo0")]
-        if loopbacks:
-            os.environ.setdefault("GLOO_SOCKET_IFNAME", loopbacks[0])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import socket
 import sys
 
@@ -29,3 +31,14 @@ def find_open_port() -> int:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         port: int = sock.getsockname()[1]
         return port
+
+
+def stay_on_this_machine() -> None:
+    """Let the processes of a group that is all on this machine talk over its loopback interface.
+
+    By default gloo looks up the name of the machine, which takes long where there is no network, and may lead anywhere.
+    """
+    with contextlib.suppress(OSError):
+        loopbacks = [name for _, name in socket.if_nameindex() if name in ("lo", "lo0")]
+        if loopbacks:
+            os.environ.setdefault("GLOO_SOCKET_IFNAME", loopbacks[0])

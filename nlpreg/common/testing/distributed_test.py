@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import time
+import warnings
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch.multiprocessing.spawn import start_processes
 
+from nlpreg.commands.failures import WorkerFailure
+from nlpreg.commands.meeting import Meeting, join_store
+from nlpreg.commands.worker_processes import run_all
 from nlpreg.common.checks import check_for_gpu
-from nlpreg.common.util import find_open_port
+from nlpreg.common.distributed import stay_on_this_machine
 
 __all__ = ["init_process", "run_distributed_test"]
+
+SECONDS = 100.0
+"""No test waits longer, neither one process for another nor the caller for all."""
 
 
 def init_process(
@@ -37,24 +45,8 @@ def init_process(
         primary_addr: where the processes meet.
         primary_port: on which port.
     """
-    device = distributed_device_ids[process_rank]
-    backend = "gloo"
-    if device >= 0:
-        torch.cuda.set_device(device)
-        backend = "nccl"
-    else:
-        torch.set_num_threads(1)  # several processes share this machine's cores
-    dist.init_process_group(
-        backend=backend,
-        init_method=f"tcp://{primary_addr}:{primary_port}",
-        world_size=world_size,
-        rank=process_rank,
-    )
-    # After a failure the group is left to the end of the process: the others, who wait for this rank, would notice that
-    # it is gone before this rank's error is seen, and theirs would be reported in its place.
-    func(process_rank, world_size, device, *(func_args or ()), **(func_kwargs or {}))
-    dist.barrier()
-    dist.destroy_process_group()
+    meeting = {"init_method": f"tcp://{primary_addr}:{primary_port}"}
+    _run_in_group(process_rank, distributed_device_ids[:world_size], func, func_args, func_kwargs, meeting)
 
 
 def run_distributed_test(
@@ -70,14 +62,51 @@ def run_distributed_test(
 
     Raises:
         ConfigurationError: a GPU that is asked for is not there.
-        Exception: whatever `func` raised in any of the processes.
+        RuntimeError: `func` raised in one of the processes; the message has its traceback.
+        TimeoutError: the processes took longer than 100 s.
     """
     devices = [-1, -1] if device_ids is None else device_ids
     check_for_gpu(devices)
     start_method = kwargs.pop("start_method", "spawn" if any(device >= 0 for device in devices) else "fork")
-    start_processes(  # type: ignore[no-untyped-call]
-        init_process,
-        args=(len(devices), devices, func, args, kwargs, "127.0.0.1", find_open_port()),
-        nprocs=len(devices),
-        start_method=start_method,
+    deadline = time.monotonic() + SECONDS
+
+    def look() -> None:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the processes of a distributed test were not done after {SECONDS:.0f} s")
+
+    meeting = Meeting("127.0.0.1", None)
+    arguments = [(rank, devices, func, args, kwargs, {"port": meeting.port}) for rank in range(len(devices))]
+    try:
+        with warnings.catch_warnings():  # Python 3.12 and later warn of any fork beside threads
+            warnings.simplefilter("ignore", DeprecationWarning)
+            run_all(_run_in_group, arguments, look=look, start_method=start_method)
+    except WorkerFailure as failure:
+        raise RuntimeError(f"{failure}\n{failure.trace}") from None
+
+
+def _run_in_group(
+    rank: int,
+    devices: list[int],
+    func: Callable[..., Any],
+    func_args: tuple[Any, ...] | None,
+    func_kwargs: dict[str, Any] | None,
+    meeting: dict[str, Any],
+) -> None:
+    device = devices[rank]
+    if device >= 0:
+        torch.cuda.set_device(device)
+    else:
+        torch.set_num_threads(1)  # several processes share this machine's cores
+        stay_on_this_machine()
+    if "port" in meeting:
+        meeting = {"store": join_store("127.0.0.1", meeting["port"])}
+    dist.init_process_group(
+        backend="nccl" if device >= 0 else "gloo",
+        world_size=len(devices),
+        rank=rank,
+        timeout=timedelta(seconds=SECONDS),
+        **meeting,
     )
+    func(rank, len(devices), device, *(func_args or ()), **(func_kwargs or {}))
+    dist.barrier()
+    dist.destroy_process_group()
