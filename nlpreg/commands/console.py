@@ -115,12 +115,12 @@ def log_to_files(message: str, error: BaseException) -> None:
 
 
 def format_value(value: Any) -> str:
-    """A metric for people: four decimals, more significant digits for small ones, other things as they are."""
+    """A metric for people: four decimals, four digits for very small and large ones, other things as they are."""
     if isinstance(value, bool) or not isinstance(value, float):
         return str(value)
     if value != value or value in (float("inf"), float("-inf")):
         return str(value)
-    if value == 0 or abs(value) >= 0.01:
+    if value == 0 or 0.01 <= abs(value) < 1e9:
         return f"{value:,.4f}" if abs(value) >= 10_000 else f"{value:.4f}"
     return f"{value:.4g}"
 

@@ -106,8 +106,13 @@ def epoch_line(metrics: MetricValues) -> str:
         loss = {"loss": shown.pop("loss")} if "loss" in shown else {}
         few = {**dict(list(shown.items())[:_METRICS_IN_A_LINE]), **loss}
         if few:
-            parts.append(f"{name} " + ", ".join(f"{key} {value:.4f}" for key, value in few.items()))
+            parts.append(f"{name} " + ", ".join(f"{key} {_short(value)}" for key, value in few.items()))
     return "; ".join(parts)
+
+
+def _short(value: float) -> str:
+    """Four decimals, or four digits where those would show nothing or too much."""
+    return f"{value:.4f}" if value == 0 or 0.001 <= abs(value) < 1e6 else f"{value:.4g}"
 
 
 def _cell(value: Any) -> str:

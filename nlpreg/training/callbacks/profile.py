@@ -20,18 +20,19 @@ from nlpreg.training.protocols import GradientNorm, MetricValues, ModelOutputs, 
 if TYPE_CHECKING:
     from nlpreg.training.gradient_descent_trainer import GradientDescentTrainer
 
-logger = logging.getLogger(__name__)
+console = logging.getLogger("nlpreg.console")
 
 FILE_NAME = "profile.json"
 
 
 @TrainerCallback.register("profile")
 class ProfileCallback(TrainerCallback):
-    """Measures how long the phases of a training step take, and writes `profile.json` and a table to the log.
+    """Measures how long the phases of a training step take; writes `profile.json`, and a table at the end of the run.
 
     The phases are `data` (waiting for batches), `forward`, `backward`, `gradients` (norm and clipping), `update`
-    (optimizer and schedulers), `callbacks`, and `other`, the rest of a step. Times are in milliseconds a step. On a
-    GPU the device is waited for after each phase, so that the numbers are true and the run is slower.
+    (optimizer and schedulers), `callbacks`, and `other`, the rest of a step; validation and what else is done between
+    epochs do not count. Times are in milliseconds a step. On a GPU the device is waited for after each phase, so that
+    the numbers are true and the run is slower.
 
     Args:
         serialization_dir: folder of the run; given by the trainer.
@@ -72,7 +73,10 @@ class ProfileCallback(TrainerCallback):
         **kwargs: Any,
     ) -> None:
         """Count the steps, and begin and end the recording of operations."""
-        if self._timer is None or not is_training:
+        if self._timer is None:
+            return
+        if not is_training:
+            self._timer.skip()
             return
         self._seen += 1
         if self._seen <= self._warmup_steps:
@@ -94,15 +98,12 @@ class ProfileCallback(TrainerCallback):
         **kwargs: Any,
     ) -> None:
         """Write the times so far."""
-        if self._timer is None or not self._timer.steps:
+        if self._timer is None:
             return
-        report = self._timer.report()
-        with atomic_write(os.path.join(self.serialization_dir, FILE_NAME), "w") as file:
-            json.dump(report, file, indent=2)
-        phases = report["milliseconds_a_step"]
-        logger.info("Milliseconds of a step, mean of %d steps:", report["steps"])
-        for name, milliseconds in sorted(phases.items(), key=lambda item: -item[1]):
-            logger.info("  %-10s %9.3f  %5.1f %%", name, milliseconds, 100 * milliseconds / report["total"])
+        if self._timer.steps:
+            with atomic_write(os.path.join(self.serialization_dir, FILE_NAME), "w") as file:
+                json.dump(self._timer.report(), file, indent=2)
+        self._timer.skip_to_next_data = True
 
     def on_end(
         self,
@@ -112,8 +113,13 @@ class ProfileCallback(TrainerCallback):
         is_primary: bool = True,
         **kwargs: Any,
     ) -> None:
-        """Stop measuring."""
+        """Stop measuring, and show where the time went."""
         trainer._timer = NoTimer()
+        if self._timer is not None and self._timer.steps:
+            report = self._timer.report()
+            console.info("milliseconds of a step, mean of %d steps:", report["steps"])
+            for name, time_ in sorted(report["milliseconds_a_step"].items(), key=lambda item: -item[1]):
+                console.info("  %-10s %9.3f  %5.1f %%", name, time_, 100 * time_ / report["total"])
         if self._profiler is not None:
             self._end_trace()
 
@@ -136,6 +142,8 @@ class _Stopwatch:
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
+        self.skip_to_next_data = False
+        """Whether what is done from now on to the next waiting for batches belongs to no step."""
         self.reset()
 
     def reset(self) -> None:
@@ -147,11 +155,18 @@ class _Stopwatch:
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Measure one phase."""
+        if self.skip_to_next_data and name == "data":
+            self.skip_to_next_data = False
+            self.skip()
         self._add("other")
         try:
             yield
         finally:
             self._add(name)
+
+    def skip(self) -> None:
+        """Do not count the time since the last phase."""
+        self._since = time.perf_counter()
 
     def report(self) -> dict[str, Any]:
         """Milliseconds of each phase of a step, and of a whole step."""
