@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
+import math
+import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+import traceback
+from collections.abc import Callable, Generator, Iterator, Sequence
+from functools import partial
+from itertools import islice
+from typing import TypeVar
 
 from nlpreg.data.data_loaders.data_loader import TensorDict
+from nlpreg.data.data_loaders.stream import BatchStream, Place
+from nlpreg.data.data_loaders.worker_error import WorkerError
 from nlpreg.data.data_loaders.worker_pool import WorkerPool
+
+T = TypeVar("T")
+
+BATCHES_AHEAD = 32
+"""How many batches each worker makes before the first of them is sent, beside what is in the pipe."""
 
 # The first batches are made here, to see how long one takes.
 _BATCHES_TO_TIME = 4
 # Receiving a batch from a worker takes about a tenth of this.
-_SECONDS_WORTH_A_WORKER = 2e-3
+_SECONDS_WORTH_A_WORKER = 1e-3
+
+# Of a stream, batches are made here until they have taken so long: data that are over by then need no worker.
+_SECONDS_TO_MAKE_HERE = 0.05
+# What sending and receiving a batch cost at least, and in proportion to making it.
+_SECONDS_ON_THE_WAY = 100e-6
+_SHARE_ON_THE_WAY = 0.15
+# About how long it takes until a worker has its first batch.
+_SECONDS_TO_START = {"fork": 0.04}
+_SECONDS_TO_START_ANEW = 2.0
 
 
 def made_ahead(
@@ -19,7 +41,6 @@ def made_ahead(
     make_in_worker: Callable[[int], TensorDict],
     numbers: Sequence[int],
     num_workers: int,
-    batches_ahead: int,
 ) -> Iterator[TensorDict]:
     """The batches of these numbers, in order, made by workers if that is quicker than making them here.
 
@@ -30,7 +51,6 @@ def made_ahead(
         make_in_worker: makes it in another.
         numbers: the numbers.
         num_workers: how many workers may be started.
-        batches_ahead: how many batches each may be ahead.
 
     Raises:
         WorkerError: making a batch raised, in a worker.
@@ -46,7 +66,67 @@ def made_ahead(
         yield from map(make_here, rest)
         return
     with WorkerPool(
-        lambda worker: map(make_in_worker, rest[worker::num_workers]), num_workers, "fork", batches_ahead
+        lambda worker: map(make_in_worker, rest[worker::num_workers]), num_workers, "fork", BATCHES_AHEAD
     ) as pool:
         for _, batch in pool.receive_in_turn([0] * num_workers):
             yield batch
+
+
+def streamed_ahead(
+    stream: BatchStream, place: Place, leave_out: int, start_method: str
+) -> Iterator[tuple[TensorDict, Place]]:
+    """The batches of a stream behind a place, made by one worker as soon as that helps.
+
+    The first ones are made here. A worker starts when it is clear that there are many, and that both making one and what
+    is done with it take longer than the way from the worker: otherwise the two would do no more at a time than one. Until it
+    has its first batch, more are made here.
+
+    Args:
+        stream: the stream.
+        place: where to start.
+        leave_out: make no tensors of so many batches.
+        start_method: how to start the worker.
+
+    Raises:
+        WorkerError: making a batch raised, in the worker or here.
+    """
+    here = _with_worker_errors(stream.batches(place, leave_out=leave_out))
+    taken, seconds, began = 0, 0.0, time.perf_counter()
+    while not taken or seconds < _SECONDS_TO_MAKE_HERE:
+        started = time.perf_counter()
+        made = next(here, None)
+        seconds += time.perf_counter() - started
+        if made is None:
+            return
+        taken, place = taken + 1, made[1]
+        yield made
+    each, making = (time.perf_counter() - began) / taken, seconds / taken
+    if not _is_worth_a_worker(making, each - making):
+        yield from here
+        return
+    meanwhile = math.ceil(_SECONDS_TO_START.get(start_method, _SECONDS_TO_START_ANEW) / each)
+    make = partial(stream.batches_of_worker, (place,), meanwhile)
+    with WorkerPool(make, 1, start_method, BATCHES_AHEAD) as pool:
+        yield from islice(here, meanwhile)
+        here.close()
+        for _, made in pool.receive_in_turn([0]):
+            yield made
+
+
+def _is_worth_a_worker(making: float, using: float) -> bool:
+    """Whether a worker saves time, given the seconds that making a batch, and what is done with it, take."""
+    way = max(_SECONDS_ON_THE_WAY, _SHARE_ON_THE_WAY * making)
+    return min(making, using) > way and _num_cores() > 1
+
+
+def _with_worker_errors(items: Iterator[T]) -> Generator[T, None, None]:
+    """The same items; what is raised on the way comes as it would from a worker."""
+    try:
+        yield from items
+    except Exception as error:
+        raise WorkerError(repr(error), traceback.format_exc()) from error
+
+
+def _num_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

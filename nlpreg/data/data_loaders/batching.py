@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import TypeVar
 
@@ -11,6 +11,8 @@ import numpy as np
 from nlpreg.common.util import lazy_groups_of
 
 T = TypeVar("T")
+
+_PLACES_AT_ONCE = 4096
 
 
 def batch_indices(
@@ -38,14 +40,54 @@ def groups_of(items: Iterator[T], size: int, drop_last: bool) -> Iterator[list[T
             yield group
 
 
-def shuffled_stream(items: Iterator[T], pool_size: int, generator: np.random.Generator) -> Iterator[T]:
-    """The items in an order that is random within a moving pool of `pool_size` of them."""
-    pool = list(islice(items, pool_size))
-    for item in items:
-        at = int(generator.integers(len(pool)))
-        yield pool[at]
-        pool[at] = item
-    yield from (pool[at] for at in generator.permutation(len(pool)).tolist())
+def shuffled_stream(
+    items_from: Callable[[int], Iterator[T]],
+    pool_size: int,
+    generator: np.random.Generator,
+    drawn: int = 0,
+    read: int = 0,
+) -> Iterator[tuple[T, int]]:
+    """Items in an order that is random within a moving pool of `pool_size` of them.
+
+    Each item takes a random place in the pool; the one that was there comes next. When there are no more, the
+    rest of the pool comes in random order. Which numbers are in the pool thus follows from how many were read.
+
+    Args:
+        items_from: gives the items from a number on.
+        pool_size: how many are held.
+        generator: draws the order.
+        drawn: leave out so many of the result, and hold only those before that are still needed.
+        read: how many items had been read for them.
+
+    Yields:
+        An item, and how many items have been read by then.
+    """
+    end_generator = np.random.default_rng(int(generator.integers(2**63)))
+    places = _places(pool_size, generator)
+    replaced = max(0, read - pool_size)
+    numbers = np.arange(min(read, pool_size))
+    # of items at the same place the last one stays
+    numbers[np.fromiter(islice(places, replaced), np.int64, replaced)] = pool_size + np.arange(replaced)
+    first = int(numbers.min(initial=read))
+    items = items_from(first)
+    place_of = {number: place for place, number in enumerate(numbers.tolist())}
+    held = {place_of[n]: item for n, item in zip(range(first, read), items, strict=False) if n in place_of}
+    pool = [held[place] for place in range(len(held))]
+    if not read:
+        pool = list(islice(items, pool_size))
+        read = len(pool)
+    for item, place in zip(items, places, strict=False):
+        out, pool[place] = pool[place], item
+        read += 1
+        yield out, read
+    for place in end_generator.permutation(len(pool)).tolist()[drawn - replaced :]:
+        yield pool[place], read
+
+
+def _places(pool_size: int, generator: np.random.Generator) -> Iterator[int]:
+    """Random places in a pool, for ever."""
+    while True:
+        yield from generator.integers(pool_size, size=_PLACES_AT_ONCE).tolist()
 
 
 def pick(instances: Sequence[T], indices: Sequence[int]) -> list[T]:

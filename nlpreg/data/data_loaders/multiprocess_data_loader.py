@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
+import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -14,13 +14,13 @@ from nlpreg.common.memory import seldom_garbage_collection
 from nlpreg.common.tqdm import Tqdm
 from nlpreg.common.util import int_to_device
 from nlpreg.data.corpus import index_instances
-from nlpreg.data.data_loaders.ahead import made_ahead
+from nlpreg.data.data_loaders.ahead import BATCHES_AHEAD, made_ahead, streamed_ahead
 from nlpreg.data.data_loaders.batching import batch_indices, pick
 from nlpreg.data.data_loaders.data_collator import DataCollator, DefaultDataCollator
 from nlpreg.data.data_loaders.data_loader import DataLoader, TensorDict
 from nlpreg.data.data_loaders.instance_reading import read_with_workers
 from nlpreg.data.data_loaders.resumable_data_loader import ResumableDataLoader
-from nlpreg.data.data_loaders.stream import BatchStream, InstanceStream
+from nlpreg.data.data_loaders.stream import BatchStream, InstanceStream, Place
 from nlpreg.data.data_loaders.worker_error import WorkerError
 from nlpreg.data.data_loaders.worker_pool import WorkerPool
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DatasetReaderInput
@@ -31,9 +31,6 @@ from nlpreg.data.samplers.batch_sampler import BatchSampler
 from nlpreg.data.vocabulary import Vocabulary
 
 __all__ = ["MultiProcessDataLoader", "WorkerError"]
-
-# How many batches each worker makes ahead.
-_BATCHES_AHEAD = 8
 
 
 @DataLoader.register("multiprocess")
@@ -197,7 +194,7 @@ class MultiProcessDataLoader(ResumableDataLoader):
         # the default draws no random numbers, and its batches cost little more than seeding the generators
         make_here = make if type(self.collate_fn) is DefaultDataCollator else make_with_own_numbers
         numbers = range(start, len(indices))
-        return made_ahead(make_here, make_with_own_numbers, numbers, self.num_workers, _BATCHES_AHEAD)
+        return made_ahead(make_here, make_with_own_numbers, numbers, self.num_workers)
 
     def _indices(self, data_pass: int) -> list[list[int]]:
         """In memory: the indices of the instances of each batch of a pass."""
@@ -229,18 +226,66 @@ class MultiProcessDataLoader(ResumableDataLoader):
             self._vocab,
             data_pass,
             current_rank(),
-            start,
         )
-        if self.num_workers == 0:
-            yield from stream.batches()
-            return
-        with WorkerPool(
-            stream.batches_of_worker, self.num_workers, self.start_method, _BATCHES_AHEAD
-        ) as pool:
-            left_out = [pool.receive(worker)[1] for worker in range(self.num_workers)]
-            batches = pool.receive_in_turn(left_out)
-            for _, batch in itertools.islice(batches, start - sum(left_out), None):
+        position = self._position
+        places = position.places or (Place(),) * max(1, self.num_workers)
+        leave_out = start - sum(place.batches for place in places)  # of a state without places
+        if self.num_workers <= 1:
+            if self.num_workers == 0:
+                batches = stream.batches(places[0], leave_out=leave_out)
+            else:
+                batches = streamed_ahead(stream, places[0], leave_out, self.start_method)
+            for batch, place in batches:
+                position.places = (place,)
                 yield batch
+            return
+        make = functools.partial(stream.batches_of_worker, places, 0)
+        with WorkerPool(make, self.num_workers, self.start_method, BATCHES_AHEAD) as pool:
+            numbers = [place.batches for place in places]
+            for worker, (batch, place) in pool.receive_in_turn(numbers):
+                places = (*places[:worker], place, *places[worker + 1 :])
+                if leave_out > 0:
+                    leave_out -= 1
+                    continue
+                position.places = places
+                yield batch
+
+    def state_dict(self) -> dict[str, Any]:
+        """The position; in the middle of a streamed pass also where in the data each worker has come to."""
+        state = super().state_dict()
+        if self._position.places:
+            state["stream"] = {
+                **self._settings_of_stream(),
+                "places": [place.as_list() for place in self._position.places],
+            }
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Let the next iteration give what was left of the epoch when the state was taken.
+
+        Raises:
+            ConfigurationError: the state was taken in the middle of a pass over the data that had other settings.
+        """
+        super().load_state_dict(state)
+        stream = state.get("stream")
+        if stream is None:
+            return
+        for name, here in self._settings_of_stream().items():
+            if stream[name] != here:
+                raise ConfigurationError(
+                    f"{name}: expected {stream[name]}, as when the run stopped in the middle of a pass over streamed data, got "
+                    f"{here}; order follows from it, so change it only between two passes"
+                )
+        self._position.places = tuple(map(Place.from_list, stream["places"]))
+
+    def _settings_of_stream(self) -> dict[str, Any]:
+        """What the places in a stream depend on."""
+        return {
+            # one worker makes the same batches as none
+            "num_workers": max(1, self.num_workers),
+            "max_instances_in_memory": self.max_instances_in_memory,
+            "shuffle": self.shuffle,
+        }
 
     def iter_instances(self) -> Iterator[Instance]:
         """The instances in reading order; streamed, they are read for this."""

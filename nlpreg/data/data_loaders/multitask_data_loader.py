@@ -67,9 +67,10 @@ class MultiTaskDataLoader(ResumableDataLoader):
         cuda_device: int | str | torch.device | None = None,
     ) -> None:
         super().__init__()
-        if set(reader.readers) != set(data_path):
+        if not isinstance(data_path, Mapping) or set(reader.readers) != set(data_path):
+            got = sorted(data_path) if isinstance(data_path, Mapping) else repr(data_path)
             raise ValueError(
-                f"data_path: expected a path for each task of the reader ({sorted(reader.readers)}), got {sorted(data_path)}"
+                f"data_path: expected a path for each task of the reader ({sorted(reader.readers)}), got {got}"
             )
         self.check_arguments(sampler, instances_per_epoch)
         self.readers = reader.readers
@@ -166,7 +167,9 @@ class MultiTaskDataLoader(ResumableDataLoader):
         if not self.shuffle:
             return loader.iter_instances()
         if loader.max_instances_in_memory is not None:
-            return shuffled_stream(loader.iter_instances(), loader.max_instances_in_memory, generator)
+            size = loader.max_instances_in_memory
+            stream = shuffled_stream(lambda _: loader.iter_instances(), size, generator)
+            return (instance for instance, _ in stream)
         instances = list(loader.iter_instances())
         return pick(instances, generator.permutation(len(instances)).tolist())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -23,12 +23,14 @@ class Position:
         data_pass: number of passes over the data that are over; differs from `epoch` where an epoch has a
             fixed number of batches.
         pass_batches: number of batches of the present pass that have been given.
+        places: the same by other measures, for a loader that needs them.
     """
 
     epoch: int = 0
     batches: int = 0
     data_pass: int = 0
     pass_batches: int = 0
+    places: tuple[Any, ...] = ()
 
 
 class ResumableDataLoader(DataLoader):
@@ -105,7 +107,7 @@ class ResumableDataLoader(DataLoader):
                 f"batches_per_epoch: {self.batches_per_epoch} batches were asked for, but the data do not make a single one"
             )
         position.data_pass += 1
-        position.pass_batches = 0
+        position.pass_batches, position.places = 0, ()
 
     def _close_pass(self) -> None:
         """Give up what is left of the present pass."""
@@ -120,7 +122,8 @@ class ResumableDataLoader(DataLoader):
 
     def state_dict(self) -> dict[str, Any]:
         """Epoch, batches given in it, and the same for passes over the data."""
-        return asdict(self._position)
+        position = self._position
+        return {name: getattr(position, name) for name in ("epoch", "batches", "data_pass", "pass_batches")}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Let the next iteration give what was left of the epoch when the state was taken."""

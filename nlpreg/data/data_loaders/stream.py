@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 from nlpreg.common.memory import seldom_garbage_collection
-from nlpreg.common.util import lazy_groups_of
 from nlpreg.data.corpus import index_instances
 from nlpreg.data.data_loaders.batching import groups_of, pick, shuffled_stream
-from nlpreg.data.data_loaders.data_collator import DataCollator
+from nlpreg.data.data_loaders.data_collator import DataCollator, DefaultDataCollator
 from nlpreg.data.data_loaders.data_loader import TensorDict
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DatasetReaderInput, WorkerInfo
+from nlpreg.data.dataset_readers.dataset_utils.bookmarks import Bookmark, Bookmarks
+from nlpreg.data.dataset_readers.text_file_reader import TextFileReader
 from nlpreg.data.instance import Instance
-from nlpreg.data.order import order_generator, seed_global_generators
+from nlpreg.data.order import global_generators_from, order_generator, seed_global_generators
 from nlpreg.data.samplers.batch_sampler import BatchSampler
 from nlpreg.data.vocabulary import Vocabulary
 
-# Indexed together while instances are not sampled by chunks; more would only take more memory.
+# Indexed together while instances are not sampled by chunks: few at first, so that the first batch is there
+# soon, and then more and more. Beyond this they would only take more memory.
+_FIRST_INSTANCES_AT_ONCE = 64
 _INSTANCES_AT_ONCE = 1024
 
-# Tell apart what draws random numbers: the pool of a shuffled stream (beside the numbers of chunks), the collator.
+# Tell apart what draws random numbers: the pool of a shuffled stream (beside the numbers of chunks), the collator (beside
+# the number of a batch), the reader.
 _POOL = 2**32 - 1
 _COLLATING = 1
+_READING = 2
+
+# An item stays in a pool for as many others as there are places, on average; next to none for so many times that.
+_LONGEST_STAY = 20
+
+# What samplers may look at to choose what they sort by.
+_INSTANCES_TO_LEARN_FROM = 10
 
 
 @dataclass(frozen=True)
@@ -42,9 +54,78 @@ class InstanceStream:
 
     def read(self, worker: int | None = None) -> Iterator[Instance]:
         """The instances of one worker, without token indexers, or all of them, with."""
+        self._set_worker(worker)
+        return self.reader.read(self.data_path)
+
+    def items(self, worker: int | None, first: int, bookmarks: Bookmarks) -> Iterator[Any]:
+        """What `instances_of` makes instances of, from a number on: the instances themselves, unless their reader can defer.
+
+        Args:
+            worker: as for `read`.
+            first: leave out so many.
+            bookmarks: where reading may start; more are added on the way.
+        """
+        if not self.can_defer:
+            return islice(self.read(worker), first, None)
+        self._set_worker(worker)
+        assert isinstance(self.reader, TextFileReader)
+        return self.reader.units(self.data_path, first, bookmarks)
+
+    def instances_of(self, items: Iterator[Any]) -> Iterator[Instance]:
+        """The instances of some items; each is made before the next item is asked for."""
+        if not self.can_defer:
+            return items
+        assert isinstance(self.reader, TextFileReader)
+        return self.reader.instances_of(items, self.data_path)
+
+    def bookmarks_from(self, number: int, bookmarks: Bookmarks) -> tuple[Bookmark, ...]:
+        """Those that are of use to read the items from a number on."""
+        if not self.can_defer:
+            return ()
+        assert isinstance(self.reader, TextFileReader)
+        return tuple(bookmarks.from_unit(self.reader.number_of_unit(number)))
+
+    @property
+    def can_defer(self) -> bool:
+        """Whether instances are made, without token indexers, only when `instances_of` asks for them."""
+        return isinstance(self.reader, TextFileReader) and self.reader.can_defer()
+
+    def _set_worker(self, worker: int | None) -> None:
         if worker is not None:
             self.reader._set_worker_info(WorkerInfo(self.num_workers, worker))
-        return self.reader.read(self.data_path)
+
+
+@dataclass(frozen=True)
+class Place:
+    """How far one worker's share of a stream has been given.
+
+    Args:
+        batches: number of batches given.
+        drawn: number of items (see `InstanceStream.items`) that they took; with a sampler, those before the present chunk.
+        read: number of items that had been read for that.
+        chunk: with a sampler, number of chunks before the present one.
+        chunk_batches: with a sampler, number of batches given of the present chunk.
+        bookmarks: where to start reading in order to go on.
+    """
+
+    batches: int = 0
+    drawn: int = 0
+    read: int = 0
+    chunk: int = 0
+    chunk_batches: int = 0
+    bookmarks: tuple[Bookmark, ...] = ()
+
+    def as_list(self) -> list[Any]:
+        """Plain values, from which `Place.from_list` makes the place."""
+        numbers = [self.batches, self.drawn, self.read, self.chunk, self.chunk_batches]
+        return [*numbers, [list(bookmark) for bookmark in self.bookmarks]]
+
+    @classmethod
+    def from_list(cls, values: Sequence[Any]) -> Place:
+        """The place that `as_list` was called on."""
+        batches, drawn, read, chunk, chunk_batches, bookmarks = values
+        kept = tuple(Bookmark(*one) for one in bookmarks)
+        return cls(batches, drawn, read, chunk, chunk_batches, kept)
 
 
 @dataclass(frozen=True)
@@ -62,7 +143,6 @@ class BatchStream:
         vocab: indexes the instances.
         data_pass: which pass over the data this is, for the order.
         rank: which training process this is, for the order.
-        start: number of batches to leave out, those of all workers taken in turn.
     """
 
     instances: InstanceStream
@@ -75,60 +155,134 @@ class BatchStream:
     vocab: Vocabulary
     data_pass: int = 0
     rank: int = 0
-    start: int = 0
 
-    def batches(self) -> Iterator[TensorDict]:
-        """All batches from number `start` on; those before cost reading, but no tensors are made of them."""
-        return map(self.collate_fn, islice(self._groups(self._indexed()), self.start, None))
+    def batches(
+        self, place: Place, worker: int | None = None, leave_out: int = 0
+    ) -> Iterator[tuple[TensorDict, Place]]:
+        """The batches behind a place, each with the place that it ends at.
 
-    def batches_of_worker(self, worker: int) -> Iterator[int | TensorDict]:
-        """The batches of one worker; before them, how many this worker has left out.
-
-        As many are left out as fall to this worker if all have enough. Where one has not, others must leave
-        out more.
+        Args:
+            place: where to start: `Place()`, or one that was given with a batch.
+            worker: whose share; None for everything, which is the share of an only worker.
+            leave_out: make no tensors of so many batches.
         """
-        groups = self._groups(self._indexed(worker), worker)
-        num_workers = self.instances.num_workers
-        share = self.start // num_workers + (worker < self.start % num_workers)
-        left_out = sum(1 for _ in islice(groups, share))
-        yield left_out
-        for number, group in enumerate(groups, start=left_out):
-            generator = order_generator(self.data_pass, worker, number, _COLLATING, rank=self.rank)
-            seed_global_generators(generator)
-            yield self.collate_fn(group)
+        for group, end in islice(self._groups(place, worker), leave_out, None):
+            yield self._collated(group, worker, end.batches), end
 
-    def _indexed(self, worker: int | None = None) -> Iterator[Instance]:
-        """The instances, indexed some at a time."""
-        instances = self.instances.read(worker)
-        size = self.max_instances_in_memory
-        if self.batch_sampler is None:
-            size = min(size, _INSTANCES_AT_ONCE)
-        while group := self._next_indexed(instances, size, in_worker=worker is not None):
-            yield from group
+    def batches_of_worker(
+        self, places: Sequence[Place], leave_out: int, worker: int
+    ) -> Iterator[tuple[TensorDict, Place]]:
+        """The same of one worker's share, in its process.
 
-    def _next_indexed(self, instances: Iterator[Instance], size: int, in_worker: bool) -> list[Instance]:
-        """The next instances, as many as asked for if there are."""
-        with seldom_garbage_collection():
-            group = list(islice(instances, size))
-        if in_worker:
-            for instance in group:
-                self.instances.reader.apply_token_indexers(instance)
-        index_instances(group, self.vocab)
-        return group
+        Args:
+            places: where each worker starts.
+            leave_out: see `batches`.
+            worker: number of this one.
+        """
+        # a reader that draws random numbers shall not draw the same ones in each worker and pass
+        seed_global_generators(order_generator(self.data_pass, worker, _READING, rank=self.rank))
+        return self.batches(places[worker], worker, leave_out)
 
-    def _groups(self, instances: Iterator[Instance], worker: int = 0) -> Iterator[list[Instance]]:
-        """The instances of each batch."""
+    def _collated(self, group: list[Instance], worker: int | None, number: int) -> TensorDict:
+        """The tensors of a batch; with workers, what a collator draws follows from the place of the batch."""
+        if (
+            self.instances.num_workers == 0 or type(self.collate_fn) is DefaultDataCollator
+        ):  # which draws nothing
+            return self.collate_fn(group)
+        with global_generators_from(
+            order_generator(self.data_pass, worker or 0, number, _COLLATING, rank=self.rank)
+        ):
+            return self.collate_fn(group)
+
+    def _groups(self, place: Place, worker: int | None) -> Iterator[tuple[list[Instance], Place]]:
+        """The instances of each batch behind a place."""
         if self.batch_sampler is not None:
-            for number, chunk in enumerate(lazy_groups_of(instances, self.max_instances_in_memory)):
-                self._set_generator(self.batch_sampler, worker, number)
-                for indices in self.batch_sampler.get_batch_indices(chunk):
-                    yield pick(chunk, indices)
+            yield from self._sampled_groups(self.batch_sampler, place, worker)
             return
         assert self.batch_size is not None  # the loader takes either
-        if self.shuffle:
-            generator = order_generator(self.data_pass, worker, _POOL, rank=self.rank)
-            instances = shuffled_stream(instances, self.max_instances_in_memory, generator)
-        yield from groups_of(instances, self.batch_size, self.drop_last)
+        bookmarks = Bookmarks(place.bookmarks)
+        instances = self._indexed(self._drawn(place, worker, bookmarks), worker)
+        for number, group in enumerate(
+            groups_of(instances, self.batch_size, self.drop_last), start=place.batches + 1
+        ):
+            _, drawn, read = group[-1]
+            oldest = read - _LONGEST_STAY * self.max_instances_in_memory if self.shuffle else drawn
+            kept = self.instances.bookmarks_from(max(0, oldest), bookmarks)
+            end = Place(number, drawn, read, bookmarks=kept if self.shuffle else kept[:1])
+            yield [instance for instance, _, _ in group], end
+
+    def _drawn(
+        self, place: Place, worker: int | None, bookmarks: Bookmarks
+    ) -> Iterator[tuple[Instance, int, int]]:
+        """Instances in the order of the batches, each with the numbers of items drawn, and read, by then."""
+        drawn, read = place.drawn, place.read
+
+        def items_from(first: int) -> Iterator[Any]:
+            return self.instances.items(worker, first, bookmarks)
+
+        def items() -> Iterator[Any]:
+            nonlocal drawn, read
+            if self.shuffle:
+                generator = order_generator(self.data_pass, worker or 0, _POOL, rank=self.rank)
+                shuffled = shuffled_stream(items_from, self.max_instances_in_memory, generator, drawn, read)
+                for item, read_by_now in shuffled:
+                    drawn, read = drawn + 1, read_by_now
+                    yield item
+            else:
+                for item in items_from(drawn):
+                    drawn = read = drawn + 1
+                    yield item
+
+        for instance in self.instances.instances_of(items()):
+            yield instance, drawn, read
+
+    def _indexed(
+        self, instances: Iterator[tuple[Instance, int, int]], worker: int | None
+    ) -> Iterator[tuple[Instance, int, int]]:
+        """The same instances, indexed some at a time."""
+        most = min(self.max_instances_in_memory, _INSTANCES_AT_ONCE)
+        size = min(most, _FIRST_INSTANCES_AT_ONCE)
+        while group := self._next(instances, size):
+            self._index([instance for instance, _, _ in group], worker)
+            yield from group
+            size = min(most, 2 * size)
+
+    def _sampled_groups(
+        self, sampler: BatchSampler, place: Place, worker: int | None
+    ) -> Iterator[tuple[list[Instance], Place]]:
+        """The instances of each batch behind a place, as a sampler arranges one chunk after the other."""
+        bookmarks = Bookmarks(place.bookmarks)
+        if place.chunk:
+            # it may have chosen by the first instances what to sort by
+            first = self._drawn(Place(), worker, Bookmarks())
+            few = min(_INSTANCES_TO_LEARN_FROM, self.max_instances_in_memory)
+            for _ in sampler.get_batch_indices([instance for instance, _, _ in islice(first, few)]):
+                pass
+        number, chunk, skipped, before = place.batches, place.chunk, place.chunk_batches, place.drawn
+        drawn = self._drawn(place, worker, bookmarks)
+        while group := self._next(drawn, self.max_instances_in_memory):
+            instances = [instance for instance, _, _ in group]
+            self._index(instances, worker)
+            self._set_generator(sampler, worker or 0, chunk)
+            kept = self.instances.bookmarks_from(before, bookmarks)[:1]
+            batches = enumerate(sampler.get_batch_indices(instances), start=1)
+            for number_in_chunk, indices in islice(batches, skipped, None):
+                number += 1
+                yield pick(instances, indices), Place(number, before, before, chunk, number_in_chunk, kept)
+            chunk, skipped, before = chunk + 1, 0, group[-1][1]
+
+    def _next(
+        self, instances: Iterator[tuple[Instance, int, int]], size: int
+    ) -> list[tuple[Instance, int, int]]:
+        """The next instances, as many as asked for if there are."""
+        with seldom_garbage_collection():
+            return list(islice(instances, size))
+
+    def _index(self, instances: list[Instance], worker: int | None) -> None:
+        if worker is not None or self.instances.can_defer:
+            for instance in instances:
+                self.instances.reader.apply_token_indexers(instance)
+        index_instances(instances, self.vocab)
 
     def _set_generator(self, sampler: BatchSampler, worker: int, chunk: int) -> None:
         # a sampler of a plugin need not derive from ours

@@ -6,7 +6,6 @@ import contextlib
 import gc
 import multiprocessing
 import os
-import queue
 import signal
 import threading
 import traceback
@@ -20,6 +19,7 @@ from typing import Any
 import torch
 
 from nlpreg.common.randomness import run_seed, set_run_seed
+from nlpreg.data.data_loaders.outbox import NobodyListens, Outbox
 from nlpreg.data.data_loaders.transport import from_bytes, to_bytes
 from nlpreg.data.data_loaders.worker_error import WorkerError
 
@@ -27,21 +27,24 @@ from nlpreg.data.data_loaders.worker_error import WorkerError
 _ITEM, _ERROR, _END = b"i", b"e", b"."
 
 _SECONDS_TO_END = 5.0
+_SECONDS_BETWEEN_LOOKS = 5.0
+
+_SIGNALS = {signal.SIGINT, signal.SIGTERM}
 
 
 class WorkerPool:
     """Worker processes, each making a sequence of items; used as a context manager.
 
-    Each worker has a pipe of its own. It stays a limited number of items ahead of what has been received. A
-    worker that raises, or dies, does not hang this process: the next item asked of it raises `WorkerError`.
-    Workers end with the block, and when this process dies.
+    Each worker has a pipe of its own, and no lock is shared with it. It stays a limited number of items ahead
+    of what has been received. A worker that raises, or dies, does not hang this process: the next item asked
+    of it raises `WorkerError`. Workers end with the block, and when this process dies.
 
     Args:
         make_items: called in worker number `i` with `i` and gives its items; must pickle unless the start
             method is "fork".
         num_workers: how many workers.
         start_method: "fork", "spawn" or "forkserver".
-        items_ahead: how many items a worker makes that have not been received.
+        items_ahead: how many items a worker makes that have not been sent.
     """
 
     def __init__(
@@ -53,37 +56,50 @@ class WorkerPool:
     ) -> None:
         self._make_items = make_items
         self._num_workers = num_workers
+        self._forks = start_method == "fork"
         self._context: Any = multiprocessing.get_context(start_method)
         self._items_ahead = items_ahead
+        self._owner = os.getpid()
         self._processes: list[BaseProcess] = []
         self._connections: list[Connection] = []
 
     def __enter__(self) -> WorkerPool:
+        # What is given to a process of another start method goes into a pipe that is never seen to break, so
+        # the work, which may be large, is sent when the process runs.
+        work = b"" if self._forks else to_bytes(self._make_items)
         try:
             for worker in range(self._num_workers):
                 self._start(worker)
+            for worker in range(self._num_workers if work else 0):
+                self._send_work(worker, work)
         except BaseException:
             self.close()
             raise
         return self
 
     def _start(self, worker: int) -> None:
-        receiver, sender = self._context.Pipe(duplex=False)
+        here, there = self._context.Pipe(duplex=not self._forks)
         process = self._context.Process(
             target=_run_worker,
-            args=(worker, self._make_items, sender, self._items_ahead, run_seed()),
+            args=(worker, self._make_items if self._forks else None, there, self._items_ahead, run_seed()),
             daemon=True,
             name=f"nlpreg-data-worker-{worker}",
         )
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _signals_wait() if self._forks else contextlib.nullcontext():
             # Python 3.12 warns of any fork beside threads, and torch always has threads. The child uses one
             # thread of torch and none of the locks that those of the parent may hold.
             warnings.simplefilter("ignore", DeprecationWarning)
             process.start()
         # So that the pipe breaks when the worker dies, and that workers started later do not keep it open.
-        sender.close()
+        there.close()
         self._processes.append(process)
-        self._connections.append(receiver)
+        self._connections.append(here)
+
+    def _send_work(self, worker: int, work: bytes) -> None:
+        try:
+            self._connections[worker].send_bytes(work)
+        except OSError:
+            raise self._death_of(worker) from None
 
     def receive(self, worker: int) -> tuple[bool, Any]:
         """Whether a worker has another item, and that item; waits until it is known.
@@ -99,7 +115,7 @@ class WorkerPool:
             message = connection.recv_bytes()
         except (EOFError, OSError):
             raise self._death_of(worker) from None
-        kind, content = message[:1], message[1:]
+        kind, content = message[:1], memoryview(message)[1:]
         if kind == _ERROR:
             raise WorkerError(*from_bytes(content))
         return (True, from_bytes(content)) if kind == _ITEM else (False, None)
@@ -140,15 +156,14 @@ class WorkerPool:
 
     def close(self) -> None:
         """End all workers."""
+        if os.getpid() != self._owner:  # a copy in a forked process; the workers are not its own
+            return
         for connection in self._connections:
             connection.close()
         for process in self._processes:
-            process.terminate()
+            process.kill()
         for process in self._processes:
             process.join(_SECONDS_TO_END)
-            if process.is_alive():
-                process.kill()
-                process.join()
         self._processes, self._connections = [], []
 
     def __exit__(
@@ -157,50 +172,67 @@ class WorkerPool:
         self.close()
 
 
+@contextlib.contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Let signals wait, here and in a process that is forked meanwhile, until that has its own way to take them."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _run_worker(
     worker: int,
-    make_items: Callable[[int], Iterator[Any]],
+    make_items: Callable[[int], Iterator[Any]] | None,
     connection: Connection,
     items_ahead: int,
     seed: int,
 ) -> None:
-    """What a worker process does: make items, and send them from a second thread while it makes the next."""
+    """What a worker process does: make items, and send them while it makes others."""
     # Ctrl-C goes to every process of the terminal; the parent decides what it means and ends the workers
     # itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     gc.freeze()  # looking for garbage among what the parent has made would copy all of it, page by page
-    torch.set_num_threads(
-        1
-    )  # more are of no use here, and after a fork may wait for threads that only the parent has
+    # more are of no use here, and after a fork may wait for threads that only the parent has
+    torch.set_num_threads(1)
     set_run_seed(seed)
-    messages: queue.Queue[bytes | None] = queue.Queue(items_ahead)
-    sender = threading.Thread(target=_send_all, args=(connection, messages))
-    sender.start()
     try:
-        for item in make_items(worker):
-            messages.put(_ITEM + to_bytes(item))
-        messages.put(_END)
-    except BaseException as error:  # whatever it is, it belongs in the parent
-        messages.put(_ERROR + to_bytes((repr(error), traceback.format_exc())))
-    messages.put(None)
-    sender.join()
-    connection.close()
-
-
-def _send_all(connection: Connection, messages: queue.Queue[bytes | None]) -> None:
-    """Send messages until there is a None; if nobody listens any more, end the process."""
-    try:
-        while (message := messages.get()) is not None:
-            connection.send_bytes(message)
-    except OSError:
+        work = None if make_items is not None else connection.recv_bytes()
+        outbox = Outbox(connection, items_ahead)
+        try:
+            for item in (make_items or from_bytes(work or b""))(worker):
+                outbox.put(_ITEM, to_bytes(item))
+            outbox.put(_END)
+        except NobodyListens:
+            raise
+        except BaseException as error:  # whatever it is, it belongs in the parent
+            outbox.put(_ERROR, to_bytes((_shown(error), traceback.format_exc())))
+        outbox.flush()
+    except (EOFError, NobodyListens):  # the parent has closed the pipe
         os._exit(0)
+
+
+def _shown(error: BaseException) -> str:
+    try:
+        return repr(error)
+    except Exception:  # a class of somebody else
+        return type(error).__name__
 
 
 def _die_with_parent() -> None:
     """End this process when its parent has ended, however that happened."""
-    parent = multiprocessing.parent_process()
+    parent, started_by = multiprocessing.parent_process(), os.getppid()
+    # other processes that the parent has started may hold the pipe open that tells of its end
+    while parent is not None and os.getppid() == started_by:
+        if wait([parent.sentinel], _SECONDS_BETWEEN_LOOKS):
+            break
     if parent is not None:
-        wait([parent.sentinel])
         os._exit(1)

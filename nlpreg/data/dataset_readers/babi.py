@@ -72,7 +72,7 @@ class BabiReader(TextFileReader):
 
     def _units(self, file: DataFile) -> Iterator[tuple[int, Question]]:
         story: list[tuple[int, str]] = []
-        for line, text in enumerate(file.lines(), start=1):
+        for line, text in file.lines():
             if not text or text.isspace():
                 continue
             if text.split(maxsplit=1)[0] == "1":

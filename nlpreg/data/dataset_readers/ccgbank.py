@@ -44,6 +44,7 @@ class CcgBankDatasetReader(TextFileReader):
     """
 
     unit_name = "derivation"
+    units_are_independent = True
 
     def __init__(
         self,
@@ -89,7 +90,7 @@ class CcgBankDatasetReader(TextFileReader):
         return Instance(fields)
 
     def _units(self, file: DataFile) -> Iterator[tuple[int, str]]:
-        for number, line in enumerate(file.lines(), start=1):
+        for number, line in file.lines():
             if line.startswith(DERIVATION_START):
                 yield number, line
 

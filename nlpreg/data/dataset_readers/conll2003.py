@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from nlpreg.data.dataset_readers.conll_reader import ConllReader
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
@@ -42,11 +42,11 @@ class Conll2003DatasetReader(ConllReader):
     def __init__(
         self,
         token_indexers: dict[str, TokenIndexer] | None = None,
-        tag_label: str | None = "ner",
+        tag_label: Literal["pos", "chunk", "ner"] | None = "ner",
         feature_labels: Sequence[str] = (),
-        convert_to_coding_scheme: str | None = None,
+        convert_to_coding_scheme: Literal["BIOUL"] | None = None,
         label_namespace: str = "labels",
-        coding_scheme: str | None = None,
+        coding_scheme: Literal["IOB1", "BIOUL"] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(

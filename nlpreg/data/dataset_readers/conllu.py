@@ -36,6 +36,7 @@ class ConlluDatasetReader(TextFileReader):
     """
 
     unit_name = "sentence"
+    units_are_independent = True
 
     def __init__(
         self,

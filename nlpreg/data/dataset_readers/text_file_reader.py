@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, ClassVar, TypeVar
+from dataclasses import replace
+from itertools import islice
+from typing import Any, ClassVar, Tuple, TypeVar  # noqa: UP035 - an alias
 
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
-from nlpreg.data.dataset_readers.dataset_utils.text_files import BadLines, DataError, DataFile, find_files
+from nlpreg.data.dataset_readers.dataset_utils.bookmarks import Bookmark, Bookmarks
+from nlpreg.data.dataset_readers.dataset_utils.text_files import (
+    BadLines,
+    DataError,
+    DataFile,
+    Mark,
+    find_files,
+)
 from nlpreg.data.fields.list_field import ListField
 from nlpreg.data.fields.text_field import TextField
 from nlpreg.data.instance import Instance
@@ -16,6 +25,9 @@ from nlpreg.data.tokenizers.token_class import Token
 from nlpreg.data.whole_list import speaks_for
 
 T = TypeVar("T")
+
+Unit = Tuple[str, int, Any]  # noqa: UP006
+"""What an instance is made of: name of the file, number of the first line, what `_instance_of` takes."""
 
 
 class TextFileReader(DatasetReader):
@@ -40,6 +52,9 @@ class TextFileReader(DatasetReader):
 
     unit_name: ClassVar[str] = "line"
     """What a unit is called in messages."""
+
+    units_are_independent: ClassVar[bool] = True
+    """Whether `_units` finds the same units wherever in a file it starts; to be said by each class that writes `_units`."""
 
     def __init__(
         self,
@@ -76,7 +91,7 @@ class TextFileReader(DatasetReader):
         Unless it does, every line that is not blank is a unit. In place of a unit that it cannot make it hands over the
         `DataError` that says why, which is raised or counted when its turn comes.
         """
-        for number, line in enumerate(file.lines(), start=1):
+        for number, line in file.lines():
             if line and not line.isspace():
                 yield number, line
 
@@ -102,11 +117,51 @@ class TextFileReader(DatasetReader):
 
     def _read_as(self, read_unit: Callable[[Any, str, int], T | None], file_path: Any) -> Iterator[T]:
         """What a method such as `_instance_of` makes of each unit of this process's share."""
-        files = self._find_files(file_path)
+        return self._made_of(self.units(file_path), read_unit, str(file_path))
+
+    def can_defer(self) -> bool:
+        """Whether `instances_of` all `units` are what `read` gives: no subclass reads in a way of its own."""
+        return self.max_instances is None and speaks_for(
+            type(self), "instances_of", "read", "_read", "_read_as", "units", "_share"
+        )
+
+    def units(self, file_path: Any, first: int = 0, bookmarks: Bookmarks | None = None) -> Iterator[Unit]:
+        """This process's share of the units, of which instances can be made later.
+
+        Args:
+            file_path: as for `read`.
+            first: leave out so many of them, without looking at them closely.
+            bookmarks: where reading may start; more are added on the way.
+        """
+        step = self.number_of_unit(1) - self.number_of_unit(0)
+        units = self._units_of(
+            self._find_files(file_path), self.number_of_unit(first), bookmarks or Bookmarks()
+        )
+        return islice(units, 0, None, step)
+
+    def number_of_unit(self, number: int) -> int:
+        """Which of all units is that of this number in this process's share."""
+        if self._worker_info is not None:
+            number = self._worker_info.id + number * self._worker_info.num_workers
+        if self._distributed_info is not None:
+            number = self._distributed_info.global_rank + number * self._distributed_info.world_size
+        return number
+
+    def instances_of(self, units: Iterable[Unit], file_path: Any) -> Iterator[Instance]:
+        """The instances of some units, without token indexers; each is made before the next unit is asked for."""
+        return self._made_of(units, self._instance_of, str(file_path), is_whole=False)
+
+    def _made_of(
+        self,
+        units: Iterable[Unit],
+        read_unit: Callable[[Any, str, int], T | None],
+        what: str,
+        is_whole: bool = True,
+    ) -> Iterator[T]:
         bad_lines = BadLines(self._skip_bad_lines)
         num_instances = 0
         try:
-            for file, line, unit in self._every_nth(self._units_of(files), for_ranks=True, for_workers=True):
+            for file, line, unit in units:
                 try:
                     if isinstance(unit, DataError):
                         raise unit
@@ -118,22 +173,33 @@ class TextFileReader(DatasetReader):
                     num_instances += 1
                     yield instance
         finally:  # whoever has enough instances stops asking for more
-            self._report(str(file_path), bad_lines)
-        self._check_not_empty(str(file_path), num_instances, bad_lines)
+            self._report(what, bad_lines)
+        if is_whole:
+            self._check_not_empty(what, num_instances, bad_lines)
 
-    def _units_of(self, files: list[DataFile]) -> Iterator[tuple[str, int, Any]]:
-        """The units of all files, each with the name of the file and the number of the line.
+    def _units_of(self, files: list[DataFile], first: int, bookmarks: Bookmarks) -> Iterator[Unit]:
+        """The units of all files from number `first` on.
 
         Raises:
             DataError: there is none at all. (It is no error if only this process's share of them is empty.)
         """
-        empty = True
-        for file in files:
-            name = file.name
-            for line, unit in self._units(file):
-                empty = False
-                yield name, line, unit
-        if empty:
+        start = next(iter(bookmarks.from_unit(first)), Bookmark())
+        number, index, place = start.unit, start.file, Mark(start.offset, start.line)
+        can_start_anywhere = self.units_are_independent and speaks_for(
+            type(self), "units_are_independent", "_units"
+        )
+
+        def note_mark(mark: Mark) -> None:
+            if can_start_anywhere or mark == Mark():
+                bookmarks.add(Bookmark(number, index, *mark))
+
+        for file in files[start.file :]:
+            for line, unit in self._units(replace(file, start=place, note_mark=note_mark)):
+                if number >= first:
+                    yield file.name, line, unit
+                number += 1
+            index, place = index + 1, Mark()
+        if not number:
             names = ", ".join(file.name for file in files)
             raise DataError(
                 f"{names}: expected at least one {self.unit_name}, got none; is this the right file?"

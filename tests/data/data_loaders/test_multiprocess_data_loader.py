@@ -1,11 +1,12 @@
 import gc
+import json
 import multiprocessing
 import os
 import random
 import signal
 import time
 from collections.abc import Callable, Iterable
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from nlpreg.common import Params
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.randomness import set_run_seed
 from nlpreg.data import DataLoader, DatasetReader, Instance, Vocabulary
-from nlpreg.data.data_loaders import MultiProcessDataLoader, WorkerError
+from nlpreg.data.data_loaders import MultiProcessDataLoader, WorkerError, ahead
 from nlpreg.data.data_loaders import multiprocess_data_loader as module
 from nlpreg.data.data_loaders.data_collator import DataCollator
 from nlpreg.data.dataset_readers import SequenceTaggingDatasetReader
@@ -51,6 +52,15 @@ def make(reader: Any, number_vocab: Vocabulary) -> Make:
     return make
 
 
+@pytest.fixture
+def workers_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the worker of a stream make all batches but the first, however few there are."""
+    monkeypatch.setattr(ahead, "_SECONDS_TO_MAKE_HERE", 0.0)
+    monkeypatch.setattr(ahead, "_is_worth_a_worker", lambda making, using: True)
+    monkeypatch.setattr(ahead, "_SECONDS_TO_START", {})
+    monkeypatch.setattr(ahead, "_SECONDS_TO_START_ANEW", 0.0)
+
+
 WAYS: list[dict[str, Any]] = [
     {},
     {"num_workers": 1},
@@ -61,6 +71,7 @@ WAYS: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.usefixtures("workers_at_once")
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("order", ["kept", "shuffled", "bucket", "max_tokens"])
 def test_every_instance_comes_once_and_any_place_can_be_gone_back_to(
@@ -75,8 +86,12 @@ def test_every_instance_comes_once_and_any_place_can_be_gone_back_to(
             return make(batch_sampler=samplers[order], **way)
         return make(shuffle=order == "shuffled", **way)
 
-    whole = loader()
-    epochs = [numbers_of(whole) for _ in range(2)]
+    whole, states = loader(), []
+    epochs = [numbers_of(whole)]
+    epochs.append([])
+    for batch in whole:
+        epochs[1].append(list(batch["number"]))  # type: ignore[call-overload]
+        states.append(json.loads(json.dumps(whole.state_dict())))
     for epoch in epochs:
         assert sorted(flat(epoch)) == list(range(COUNT))
     assert (epochs[0] == epochs[1]) == (order == "kept")
@@ -85,20 +100,27 @@ def test_every_instance_comes_once_and_any_place_can_be_gone_back_to(
         fresh = loader()
         assert len(fresh) == len(epochs[0])
         assert numbers_of(fresh) == epochs[0]
-    for stop in (0, 1, len(epochs[1]) - 1, len(epochs[1])):
+    last = len(states)
+    # a state may also be made by hand, as far as it is known where to go
+    handmade = [(stop, {"epoch": 1, "batches": stop}) for stop in (0, 1, last)]
+    for stop, state in [*handmade, *((stop, states[stop - 1]) for stop in (1, last // 2, last - 1, last))]:
         resumed = loader()
-        resumed.load_state_dict({"epoch": 1, "batches": stop})
+        resumed.load_state_dict(state)
         assert numbers_of(resumed) == epochs[1][stop:]
+        assert numbers_of(resumed) == numbers_of(whole)
+        whole.load_state_dict({"epoch": 2, "batches": 0})
     set_run_seed(99)
     assert (numbers_of(loader()) == epochs[0]) == (order == "kept")
 
 
+@pytest.mark.usefixtures("workers_at_once")
 def test_reading_order_is_kept(make: Make) -> None:
     expected = [list(range(start, min(start + 3, COUNT))) for start in range(0, COUNT, 3)]
     for way in WAYS[:4]:
         assert numbers_of(make(**way)) == expected
 
 
+@pytest.mark.usefixtures("workers_at_once")
 def test_the_batches_are_those_that_collating_gives(make: Make, number_vocab: Vocabulary) -> None:
     first = [list(make(**way)) for way in (WAYS[0], WAYS[2], WAYS[3], WAYS[4])]
     for batches in first[1:]:
@@ -117,6 +139,7 @@ def test_drop_last(make: Make, way: dict[str, Any]) -> None:
         assert len(make()) == 8
 
 
+@pytest.mark.usefixtures("workers_at_once")
 @pytest.mark.parametrize("way", [WAYS[0], WAYS[1], WAYS[3], WAYS[5]])
 def test_epochs_of_a_fixed_number_of_batches(make: Make, way: dict[str, Any]) -> None:
     plain = make(shuffle=True, **way)
@@ -133,6 +156,7 @@ def test_epochs_of_a_fixed_number_of_batches(make: Make, way: dict[str, Any]) ->
     assert [numbers_of(resumed) for _ in range(2)] == epochs[1:]
 
 
+@pytest.mark.usefixtures("workers_at_once")
 @pytest.mark.parametrize("world_size", [1, 2])
 @pytest.mark.parametrize("way", WAYS)
 def test_two_ranks_with_two_workers_see_everything_once(
@@ -150,6 +174,7 @@ def test_two_ranks_with_two_workers_see_everything_once(
         assert sorted(flat(numbers[epoch::2])) == list(range(COUNT))
 
 
+@pytest.mark.usefixtures("workers_at_once")
 @pytest.mark.parametrize("start_method", ["spawn", "forkserver"])
 @pytest.mark.slow
 def test_other_ways_to_start_workers(
@@ -233,18 +258,21 @@ class Marking(DataCollator):
         return {"number": [os.getpid(), len(instances)]}
 
 
-@pytest.mark.parametrize("way", [WAYS[0], WAYS[1], WAYS[3], WAYS[4]])
+@pytest.mark.usefixtures("workers_at_once")
+@pytest.mark.parametrize("way", [WAYS[0], WAYS[1], WAYS[3], WAYS[4], WAYS[5]])
 def test_own_collator_and_where_it_runs(make: Make, way: dict[str, Any]) -> None:
     found = numbers_of(
         make(
             collate_fn=Marking(),
-            batch_size=20,
-            **{**way, **({"max_instances_in_memory": 20} if "max_instances_in_memory" in way else {})},
+            batch_size=10,
+            **{**way, **({"max_instances_in_memory": 10} if "max_instances_in_memory" in way else {})},
         )
     )
-    assert [size for _, size in found] == [20, 3]
-    in_worker = {process_id != os.getpid() for process_id, _ in found}
-    assert in_worker == {"max_instances_in_memory" in way and way.get("num_workers", 0) > 0}
+    num_workers = way.get("num_workers", 0) if "max_instances_in_memory" in way else 0
+    here = [process_id == os.getpid() for process_id, _ in found]
+    # where there is one worker, the first batch is made here
+    assert here == {0: [True] * 3, 1: [True, False, False], 3: [False] * 3}[num_workers]
+    assert sorted(size for _, size in found) == ([3, 10, 10] if num_workers < 3 else [7, 8, 8])
 
 
 class Failing(DatasetReader):
@@ -259,6 +287,7 @@ class Failing(DatasetReader):
             yield Instance({"number": MetadataField(number)})
 
 
+@pytest.mark.usefixtures("workers_at_once")
 @pytest.mark.parametrize("limit", [None, 5])
 @pytest.mark.parametrize("num_workers", [0, 1, 2])
 def test_errors_say_where(make: Make, limit: int | None, num_workers: int) -> None:
@@ -275,12 +304,14 @@ class Suicidal(Failing):
             yield instance
 
 
+@pytest.mark.usefixtures("workers_at_once")
 def test_a_worker_that_is_killed_is_an_error_and_not_a_hang(make: Make) -> None:
     loader = make(reader=Suicidal(99), max_instances_in_memory=5, num_workers=2)
     with pytest.raises(WorkerError, match="worker 0 .* was killed by SIGKILL"):
         list(loader)
 
 
+@pytest.mark.usefixtures("workers_at_once")
 @pytest.mark.parametrize("way", [WAYS[1], WAYS[4]])
 def test_stopping_early_and_starting_again(make: Make, way: dict[str, Any]) -> None:
     loader = make(**way)
@@ -339,6 +370,43 @@ def test_a_loader_that_is_forgotten_in_the_middle_of_a_pass_leaves_no_worker(mak
     del loader
     gc.collect()
     assert not multiprocessing.active_children()
+
+
+def test_states_of_streams_fit_the_same_settings(make: Make) -> None:
+    def loader(**arguments: Any) -> MultiProcessDataLoader:
+        return make(**{"max_instances_in_memory": 5, "shuffle": True, **arguments})
+
+    for num_workers in (0, 2):
+        whole = loader(num_workers=num_workers)
+        next(iter(whole))
+        state = whole.state_dict()
+        for changed, message in [
+            (
+                {"num_workers": 3},
+                f"num_workers: expected {max(1, num_workers)}, .* got 3; .* between two passes",
+            ),
+            ({"max_instances_in_memory": 6}, "max_instances_in_memory: expected 5, .* got 6"),
+            ({"max_instances_in_memory": None}, "max_instances_in_memory: expected 5, .* got None"),
+            ({"shuffle": False}, "shuffle: expected True, .* got False"),
+        ]:
+            with pytest.raises(ConfigurationError, match=message):
+                loader(**{"num_workers": num_workers, **changed}).load_state_dict(state)
+        # between two passes anything goes
+        list(whole)
+        loader(num_workers=3).load_state_dict(whole.state_dict())
+
+
+@pytest.mark.usefixtures("workers_at_once")
+def test_one_worker_goes_on_where_none_stopped(make: Make) -> None:
+    for first, second in ((0, 1), (1, 0)):
+        whole = make(max_instances_in_memory=5, shuffle=True, num_workers=first)
+        batches = iter(whole)
+        before = numbers_of(islice(batches, 3))
+        resumed = make(max_instances_in_memory=5, shuffle=True, num_workers=second)
+        resumed.load_state_dict(whole.state_dict())
+        after = numbers_of(resumed)
+        assert after == numbers_of(batches)
+        assert sorted(flat(before + after)) == list(range(COUNT))
 
 
 class OldSampler:

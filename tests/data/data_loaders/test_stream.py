@@ -1,12 +1,18 @@
+import json
 from collections.abc import Iterable
-from itertools import chain
+from dataclasses import replace
+from itertools import chain, islice
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nlpreg.data import Vocabulary
+from nlpreg.data import Instance, Vocabulary
+from nlpreg.data.data_loaders import stream as stream_module
 from nlpreg.data.data_loaders.data_collator import DefaultDataCollator
-from nlpreg.data.data_loaders.stream import BatchStream, InstanceStream
+from nlpreg.data.data_loaders.stream import BatchStream, InstanceStream, Place
+from nlpreg.data.dataset_readers import ConlluDatasetReader
+from nlpreg.data.dataset_readers.dataset_utils import text_files
 from nlpreg.data.samplers import BatchSampler, BucketBatchSampler
 
 
@@ -29,23 +35,25 @@ def stream_of(reader: Any, vocab: Vocabulary, num_workers: int = 0, **arguments:
 
 
 def numbers_of(batches: Any) -> list[list[int]]:
-    return [list(batch["number"]) for batch in batches]
+    return [list(batch["number"]) for batch, _ in batches]
 
 
 def test_in_order(reader: Any, number_vocab: Vocabulary) -> None:
-    batches = list(stream_of(reader, number_vocab).batches())
+    batches = list(stream_of(reader, number_vocab).batches(Place()))
     assert numbers_of(batches) == [[i, i + 1] for i in range(0, 12, 2)]
-    assert batches[0]["text"]["tokens"]["tokens"].tolist() == [[2] + [0] * 7, [3] * 8]  # type: ignore[index, union-attr]
+    assert batches[0][0]["text"]["tokens"]["tokens"].tolist() == [[2] + [0] * 7, [3] * 8]  # type: ignore[index, union-attr]
 
 
 def test_drop_last(reader: Any, number_vocab: Vocabulary) -> None:
     stream = stream_of(reader, number_vocab, batch_size=5, drop_last=True)
-    assert numbers_of(stream.batches()) == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
+    assert numbers_of(stream.batches(Place())) == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
 
 
 def test_shuffling_within_the_pool(reader: Any, number_vocab: Vocabulary) -> None:
     orders = [
-        numbers_of(stream_of(reader, number_vocab, shuffle=True, data_pass=data_pass, rank=rank).batches())
+        numbers_of(
+            stream_of(reader, number_vocab, shuffle=True, data_pass=data_pass, rank=rank).batches(Place())
+        )
         for data_pass, rank in [(0, 0), (1, 0), (0, 1), (0, 0)]
     ]
     assert orders[0] == orders[3]
@@ -62,27 +70,132 @@ def test_a_sampler_sees_one_chunk_after_the_other(reader: Any, number_vocab: Voc
             yield list(range(len(instances)))[::-1]
 
     stream = stream_of(reader, number_vocab, batch_size=None, batch_sampler=Reversed())
-    assert numbers_of(stream.batches()) == [[4, 3, 2, 1, 0], [9, 8, 7, 6, 5], [11, 10]]
+    assert numbers_of(stream.batches(Place())) == [[4, 3, 2, 1, 0], [9, 8, 7, 6, 5], [11, 10]]
 
 
-@pytest.mark.parametrize("shuffle", [False, True])
-@pytest.mark.parametrize("with_sampler", [False, True])
-@pytest.mark.parametrize("start", [0, 1, 3, 99])
-def test_starting_late_is_leaving_out_the_first(
-    reader: Any, number_vocab: Vocabulary, shuffle: bool, with_sampler: bool, start: int
+ORDERS = ("kept", "shuffled", "sampled")
+
+
+def arguments_for(order: str) -> dict[str, Any]:
+    if order == "sampled":
+        return {"batch_size": None, "batch_sampler": BucketBatchSampler(2)}
+    return {"shuffle": order == "shuffled"}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("leave_out", [0, 1, 3, 99])
+def test_leaving_out_the_first(reader: Any, number_vocab: Vocabulary, order: str, leave_out: int) -> None:
+    stream = stream_of(reader, number_vocab, **arguments_for(order))
+    whole = numbers_of(stream.batches(Place()))
+    assert numbers_of(stream.batches(Place(), leave_out=leave_out)) == whole[leave_out:]
+
+
+class CountingReader(ConlluDatasetReader):
+    """Notes which sentences it looks at closely; every fifth of them has no words, every seventh is bad."""
+
+    def __init__(self) -> None:
+        super().__init__(skip_bad_lines=True)
+        self.parsed: list[int] = []
+
+    def _instance_of(self, unit: str, file: str, line: int) -> Instance | None:
+        self.parsed.append(int(unit.split("number = ")[1].split()[0]))
+        return super()._instance_of(unit, file, line)
+
+
+NUM_SENTENCES = 200
+
+
+@pytest.fixture
+def treebanks(tmp_path: Path) -> str:
+    """The pattern of two files of numbered sentences."""
+    for half in range(2):
+        with open(tmp_path / f"{half}.conllu", "w", newline="\r\n" if half else "\n") as file:
+            for number in range(half * NUM_SENTENCES // 2, (half + 1) * NUM_SENTENCES // 2):
+                file.write(f"# number = {number} ü\n")
+                if number % 7 == 6:
+                    file.write("bad\n")
+                elif number % 5:
+                    for word in range(1, 2 + number % 3):
+                        file.write(f"{word}\tw{number}\t_\tT{word}\t_\t_\t0\troot\t_\t_\n")
+                file.write("\n" * (1 + number % 2))
+    return str(tmp_path / "*.conllu")
+
+
+def without_bookmarks(batches: list[tuple[Any, Place]]) -> list[tuple[Any, Place]]:
+    """Which bookmarks are left depends on where reading started, and nothing else does."""
+    return [(batch, replace(place, bookmarks=())) for batch, place in batches]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("worker", [None, 0, 1])
+def test_going_on_looks_only_at_what_is_needed(
+    treebanks: str, order: str, worker: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    arguments: dict[str, Any] = {"shuffle": shuffle}
-    if with_sampler:
-        arguments = {"batch_size": None, "batch_sampler": BucketBatchSampler(2, ["text"], shuffle=shuffle)}
-    whole = numbers_of(stream_of(reader, number_vocab, **arguments).batches())
-    rest = numbers_of(stream_of(reader, number_vocab, start=start, **arguments).batches())
-    assert rest == whole[start:]
+    monkeypatch.setattr(text_files, "CHUNK_BYTES", 300)
+    monkeypatch.setattr(stream_module, "_FIRST_INSTANCES_AT_ONCE", 2)
+    vocab = Vocabulary.from_instances(ConlluDatasetReader(skip_bad_lines=True).read(treebanks))
+
+    def stream_and_reader() -> tuple[BatchStream, CountingReader]:
+        reader = CountingReader()
+        instances = InstanceStream(reader, treebanks, 0 if worker is None else 2)
+        stream = stream_of(reader, vocab, **{**arguments_for(order), "max_instances_in_memory": 8})
+        return replace(stream, instances=instances), reader
+
+    def batches_from(place: Place) -> tuple[list[tuple[Any, Place]], list[int]]:
+        stream, reader = stream_and_reader()
+        batches = [
+            (batch["metadata"], Place.from_list(json.loads(json.dumps(end.as_list()))))
+            for batch, end in stream.batches(place, worker)
+        ]
+        return batches, reader.parsed
+
+    whole, everything = batches_from(Place())
+    assert len(everything) == NUM_SENTENCES // (1 if worker is None else 2)
+    for number, (_, place) in enumerate(whole, start=1):
+        rest, parsed = batches_from(place)
+        assert without_bookmarks(rest) == without_bookmarks(whole[number:])
+        given = [words for batch, _ in whole[:number] for words in batch]
+        needed = len({str(words) for batch, _ in whole[number:] for words in batch})
+        # what is left, what makes no instance, and with a sampler the chunk at hand and what a sampler learns from
+        left_out = sum(1 for one in everything if one % 7 == 6 or one % 5 == 0)
+        assert len(parsed) <= needed + left_out + (2 * 13 + 8 if order == "sampled" else 0)
+        if order == "kept":
+            last = int(given[-1]["words"][0][1:])
+            assert min(parsed, default=NUM_SENTENCES) > last
 
 
-def test_workers_say_how_many_they_left_out(reader: Any, number_vocab: Vocabulary) -> None:
-    for worker, start, left_out in [(0, 0, 0), (0, 3, 2), (1, 3, 1), (1, 99, 3)]:
-        stream = stream_of(reader, number_vocab, num_workers=2, start=start)
-        first, *batches = stream.batches_of_worker(worker)
-        assert first == left_out
-        share = list(range(worker, 12, 2))
-        assert flat(numbers_of(batches)) == share[2 * left_out :]
+def test_units_before_the_place_are_not_even_read(treebanks: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text_files, "CHUNK_BYTES", 300)
+    reader = ConlluDatasetReader(skip_bad_lines=True)
+    vocab = Vocabulary.from_instances(reader.read(treebanks))
+    stream = replace(stream_of(reader, vocab), instances=InstanceStream(reader, treebanks))
+    *_, (_, place) = islice(stream.batches(Place()), 20)
+    (bookmark,) = place.bookmarks
+    assert bookmark.offset > 300
+    for path in Path(treebanks).parent.glob("0.conllu"):
+        content = path.read_bytes()
+        path.write_bytes(b"x" * bookmark.offset + content[bookmark.offset :])
+    expected = NUM_SENTENCES - sum(1 for n in range(NUM_SENTENCES) if n % 7 == 6 or n % 5 == 0) - 40
+    assert sum(len(batch["metadata"]) for batch, _ in stream.batches(place)) == expected
+
+
+class OwnReading(ConlluDatasetReader):
+    """Reads in a way of its own."""
+
+    def _read(self, file_path: Any) -> Any:
+        yield from reversed(list(super()._read(file_path)))
+
+
+@pytest.mark.parametrize("arguments", [{}, {"max_instances": 17}])
+def test_readers_that_cannot_defer(treebanks: str, arguments: dict[str, Any]) -> None:
+    reader = OwnReading(skip_bad_lines=True, **arguments)
+    assert not reader.can_defer()
+    vocab = Vocabulary.from_instances(reader.read(treebanks))
+    for order in ORDERS:
+        stream = replace(
+            stream_of(reader, vocab, **arguments_for(order)), instances=InstanceStream(reader, treebanks)
+        )
+        whole = [(batch["metadata"], end) for batch, end in stream.batches(Place())]
+        for number in (1, len(whole) // 2, len(whole)):
+            rest = [(batch["metadata"], end) for batch, end in stream.batches(whole[number - 1][1])]
+            assert rest == whole[number:]

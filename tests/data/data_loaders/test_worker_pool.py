@@ -1,10 +1,15 @@
+import contextlib
+import functools
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -73,6 +78,76 @@ def test_a_killed_worker_does_not_hang_us() -> None:
             pool.receive(0)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("start_method", ["spawn", "forkserver"])
+def test_a_worker_that_cannot_even_begin_does_not_hang_us(start_method: str, tmp_path: Path) -> None:
+    """As where a script starts workers without `if __name__ == "__main__"`, with much to be sent to them."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        textwrap.dedent(f"""
+        import functools, os
+        from nlpreg.data.data_loaders import WorkerError
+        from nlpreg.data.data_loaders.worker_pool import WorkerPool
+        def items(much, worker):
+            yield len(much)
+        if __name__ != "__main__":
+            os._exit(7)
+        try:
+            with WorkerPool(functools.partial(items, b"x" * 3_000_000), 1, "{start_method}") as pool:
+                pool.receive(0)
+        except WorkerError as error:
+            print(error.original_err_repr)
+        """)
+    )
+    done = subprocess.run([sys.executable, str(script)], stdout=subprocess.PIPE, text=True, timeout=60)
+    assert "ended with exit code 7" in done.stdout
+
+
+def reported_and_killed(much: bytes, worker: int) -> Iterator[int]:
+    yield len(much)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start_method", ["spawn", "forkserver"])
+def test_much_work_is_sent_and_a_killed_worker_noticed_however_it_was_started(start_method: str) -> None:
+    work = functools.partial(reported_and_killed, b"x" * 3_000_000)
+    with WorkerPool(work, 2, start_method) as pool:
+        assert pool.receive(1) == (True, 3_000_000)
+        with pytest.raises(WorkerError, match="worker 1 .* was killed by SIGKILL"):
+            pool.receive(1)
+
+
+def test_errors_that_cannot_be_shown_or_sent() -> None:
+    class Unshowable(Exception):
+        def __repr__(self) -> str:
+            raise ValueError("no")
+
+    def fail(worker: int) -> Iterator[Any]:
+        if worker == 0:
+            yield lambda: None
+        raise Unshowable
+
+    with WorkerPool(fail, 2) as pool:
+        with pytest.raises(WorkerError, match="pickle"):
+            pool.receive(0)
+        with pytest.raises(WorkerError, match="Unshowable"):
+            pool.receive(1)
+
+
+def test_a_worker_leaves_those_of_its_siblings_alone() -> None:
+    """A forked process has a copy of the pool that started it; that copy must not end anything."""
+    with WorkerPool(items_of, 1) as pool:
+        with WorkerPool(lambda worker: iter([pool.close()]), 1) as other:
+            assert other.receive(0) == (True, None)
+        assert pool.receive(0) == (True, "0.0")
+
+
+def test_a_worker_may_be_far_ahead_of_a_slow_consumer() -> None:
+    with WorkerPool(lambda worker: iter([b"x" * 400_000] * 40), 1, items_ahead=3) as pool:
+        assert sum(len(item) for _, item in pool.receive_in_turn([0])) == 16_000_000
+
+
 def test_a_worker_that_exits() -> None:
     def leave(worker: int) -> Iterator[int]:
         yield 1
@@ -81,6 +156,17 @@ def test_a_worker_that_exits() -> None:
     with WorkerPool(leave, 1) as pool, pytest.raises(WorkerError, match="ended with exit code 3"):
         while True:
             pool.receive(0)
+
+
+@contextlib.contextmanager
+def time_limit(process: subprocess.Popen[str]) -> Iterator[None]:
+    """Kill a process that does not do in time what the block waits for."""
+    timer = threading.Timer(60, process.kill)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def is_alive(process_id: int) -> bool:
@@ -119,10 +205,10 @@ def test_workers_end_when_the_parent_is_killed() -> None:
         [sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, text=True
     )
     assert parent.stdout is not None
-    with parent.stdout:
+    with parent.stdout, time_limit(parent):
         worker = int(parent.stdout.readline())
     parent.kill()
-    parent.wait()
+    parent.wait(10)
     deadline = time.monotonic() + 10
     while is_alive(worker) and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -152,7 +238,8 @@ def test_an_interrupt_leaves_no_process_and_no_noise() -> None:
         start_new_session=True,
     )
     assert process.stdout is not None
-    workers = list(map(int, process.stdout.readline().split()))
+    with time_limit(process):
+        workers = list(map(int, process.stdout.readline().split()))
     os.killpg(process.pid, signal.SIGINT)
     printed, errors = process.communicate(timeout=30)
     assert printed == "interrupted\n"

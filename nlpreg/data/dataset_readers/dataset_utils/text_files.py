@@ -9,22 +9,23 @@ import lzma
 import os
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import IO, Any, NoReturn
+from typing import IO, Any, NamedTuple, NoReturn
 
 from nlpreg.common.caching import open_by_suffix
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.file_utils import cached_path, get_file_extension
 
-__all__ = ["BadLines", "DataError", "DataFile", "bad_line", "excerpt", "find_files"]
+__all__ = ["BadLines", "DataError", "DataFile", "Mark", "bad_line", "excerpt", "find_files"]
 
 logger = logging.getLogger(__name__)
 
-CHUNK_CHARACTERS = 1 << 20
+CHUNK_BYTES = 1 << 20
 LONGEST_EXCERPT = 60
 _BLANK_BUT_NOT_EMPTY = re.compile(r"(?<=\n)[ \t]+(?=\n)")
 _BYTE_ORDER_MARK = "\ufeff"
+_BLANK_LINES = (b"\n\n", b"\n\r\n")
 
 
 class DataError(ConfigurationError):
@@ -86,6 +87,21 @@ class BadLines:
             logger.warning("%s: left out %d bad lines or sentences", what, self.num_skipped)
 
 
+class Mark(NamedTuple):
+    """Where a line begins from which a file can be read.
+
+    Args:
+        offset: number of bytes before it, unpacked.
+        line: its number, from 1.
+    """
+
+    offset: int = 0
+    line: int = 1
+
+
+_BEGINNING = Mark()
+
+
 @dataclass(frozen=True)
 class DataFile:
     """One text file, plain or compressed.
@@ -94,11 +110,16 @@ class DataFile:
         name: what the user calls it, for messages.
         path: where it is on this machine.
         suffix: its extension (`.gz`, ...), which says how it is compressed; a download's path has lost it.
+        start: where to start reading lines or blocks.
+        note_mark: called now and then with a place that reading may start from; what has been given by then stands before
+            it, and what is given afterwards behind it.
     """
 
     name: str
     path: str
     suffix: str
+    start: Mark = _BEGINNING
+    note_mark: Callable[[Mark], None] = lambda mark: None
 
     def open(self, mode: str = "rt", **kwargs: Any) -> IO[Any]:
         """Open the file, unpacked on the way; as UTF-8 if as text.
@@ -109,19 +130,20 @@ class DataFile:
         """
         return open_by_suffix(self.path, self.suffix, mode, encoding="utf-8", **kwargs)
 
-    def chunks(self) -> Iterator[str]:
-        """The text in pieces of about a megabyte, with "\\n" for every kind of line end.
+    def chunks(self) -> Iterator[tuple[Mark, str]]:
+        """The text in pieces of about a megabyte, each from the beginning of a line, with "\\n" for every kind of line end.
 
         Raises:
             DataError: the file is not UTF-8 (says which line and byte), or a damaged compressed file.
         """
-        first = True
+        mark = self.start
         try:
-            with self.open() as file:
-                while chunk := file.read(CHUNK_CHARACTERS):
-                    if first:
-                        chunk, first = chunk.removeprefix(_BYTE_ORDER_MARK), False
-                    yield chunk
+            for data in self._whole_lines():
+                text = data.decode("utf-8")
+                if "\r" in text:
+                    text = text.replace("\r\n", "\n").replace("\r", "\n")
+                yield mark, text if mark.offset else text.removeprefix(_BYTE_ORDER_MARK)
+                mark = Mark(mark.offset + len(data), mark.line + text.count("\n"))
         except UnicodeDecodeError:
             self._raise_where_not_utf8()
         except (EOFError, lzma.LZMAError, zlib.error, OSError) as error:
@@ -131,22 +153,32 @@ class DataFile:
                 f"{self.name}: the compressed file is damaged or cut off ({error}); fetch or make it again"
             ) from error
 
-    def lines(self) -> Iterator[str]:
-        """The lines, without their ends.
+    def _whole_lines(self) -> Iterator[bytes]:
+        """The content from the start on in pieces that end where lines end, and at a blank line if they have one."""
+        rest = b""
+        with self.open("rb") as file:
+            _skip(file, self.start.offset)
+            while data := file.read(CHUNK_BYTES):
+                data = rest + data
+                end = _end_of_lines(data)
+                if end:
+                    yield data[:end]
+                rest = data[end:]
+        if rest:
+            yield rest
+
+    def lines(self) -> Iterator[tuple[int, str]]:
+        """The lines, without their ends, each with its number.
 
         Raises:
             DataError: as for `chunks`.
         """
-        rest = ""
-        for chunk in self.chunks():
-            lines = (rest + chunk).split("\n")
-            rest = lines.pop()
-            yield from lines
-        if rest:
-            yield rest
+        for mark, text in self.chunks():
+            self.note_mark(mark)
+            yield from enumerate(text.removesuffix("\n").split("\n"), start=mark.line)
 
     def blocks(self) -> Iterator[tuple[int, str]]:
-        """What stands between blank lines, each with the number of its first line, from 1.
+        """What stands between blank lines, each with the number of its first line.
 
         Raises:
             DataError: as for `chunks`.
@@ -154,7 +186,10 @@ class DataFile:
         # each piece of text begins with the end of the line before it, and the last one ends with blank lines: so its
         # first and last lines are like all others
         number, rest = 0, "\n"
-        for chunk in itertools.chain(self.chunks(), ["\n\n"]):
+        for mark, chunk in itertools.chain(self.chunks(), [(None, "\n\n")]):
+            if mark is not None and not rest.strip("\n"):  # not in the middle of a block
+                self.note_mark(mark)
+                number, rest = mark.line - 1, "\n"
             text = rest + chunk
             if "\n " in text or "\n\t" in text:  # seldom so, and quicker to find out than by the pattern
                 text = _BLANK_BUT_NOT_EMPTY.sub("", text)
@@ -181,6 +216,22 @@ class DataFile:
                     ) from error
                 offset += len(line)
         raise DataError(f"{self.name}: expected text in UTF-8")  # changed while we looked
+
+
+def _skip(file: IO[bytes], size: int) -> None:
+    """Go on behind so many bytes of a file that has just been opened."""
+    if size and file.seekable():
+        file.seek(size)
+        return
+    while size > 0 and (data := file.read(min(size, CHUNK_BYTES))):
+        size -= len(data)
+
+
+def _end_of_lines(data: bytes) -> int:
+    """Where the last whole line ends, or, better, the last blank one; 0 if there is none."""
+    blank = max(data.rfind(ends) + len(ends) if ends in data else 0 for ends in _BLANK_LINES)
+    # a carriage return at the very end may be half of a line end
+    return blank or data.rfind(b"\n") + 1 or data.rfind(b"\r", 0, len(data) - 1) + 1
 
 
 def find_files(path: object) -> list[DataFile]:

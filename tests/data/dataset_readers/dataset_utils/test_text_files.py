@@ -20,7 +20,7 @@ from nlpreg.data.dataset_readers.dataset_utils.text_files import (
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
-    monkeypatch.setattr(text_files, "CHUNK_CHARACTERS", 7)
+    monkeypatch.setattr(text_files, "CHUNK_BYTES", 7)
 
 
 def file_of(tmp_path, content, name="f.txt"):
@@ -42,7 +42,7 @@ def file_of(tmp_path, content, name="f.txt"):
     ],
 )
 def test_lines(tmp_path, content, lines):
-    assert list(file_of(tmp_path, content).lines()) == lines
+    assert list(file_of(tmp_path, content).lines()) == list(enumerate(lines, start=1))
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,8 @@ def test_compressed_files_whole_and_damaged(tmp_path, compress, suffix):
 
 def test_zstandard(tmp_path):
     zstandard = pytest.importorskip("zstandard")
-    assert list(file_of(tmp_path, zstandard.compress("ü\n2".encode()), "f.zst").lines()) == ["ü", "2"]
+    file = file_of(tmp_path, zstandard.compress("ü\n2".encode()), "f.zst")
+    assert list(file.lines()) == [(1, "ü"), (2, "2")]
 
 
 def test_lists_and_patterns(tmp_path):
@@ -134,7 +135,7 @@ def test_members_of_archives(tmp_path):
     files = find_files(
         [f"{tar}!data/a.txt", f"{tar}!data/b.txt.gz", f"{tmp_path}/x.zip!a.txt", f"{tar}!data/*"]
     )
-    assert [list(file.lines()) for file in files] == [
+    assert [[line for _, line in file.lines()] for file in files] == [
         ["in a.txt"],
         ["in b.txt.gz"],
         ["in a.txt"],
