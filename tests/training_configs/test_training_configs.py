@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from nlpreg.commands.checking import check_file, raise_problems
+from nlpreg.commands.evaluate import evaluate_from_archive
 from nlpreg.commands.train import train_model_from_file
 from nlpreg.common.plugins import import_builtin_parts
 from nlpreg.data.id_corpus import corpus_cache
@@ -30,11 +31,10 @@ def data(tmp_path, monkeypatch):
     ]
     for name in ("train", "dev", "test"):
         (tmp_path / f"{name}.conllu").write_text("".join(row + "\n" for row in rows))
-    for name in ("test.txt", "valid.txt", "shakespeare.txt"):
+    for name in ("test.txt", "valid.txt"):
         (tmp_path / name).write_text(text)
     monkeypatch.setenv("UD_ENGLISH_EWT", str(tmp_path))
     monkeypatch.setenv("WIKITEXT2", str(tmp_path))
-    monkeypatch.setenv("TINY_SHAKESPEARE", str(tmp_path / "shakespeare.txt"))
     monkeypatch.setattr(corpus_cache, "CORPUS_CACHE", tmp_path / "corpora")
     import_builtin_parts()
     return tmp_path
@@ -55,3 +55,15 @@ def test_two_steps_of(name, data):
     assert metrics["epoch"] == 0
     lines = (data / "out" / "metrics.jsonl").read_text().splitlines()
     assert max(json.loads(line)["step"] for line in lines) == 2
+
+
+@pytest.mark.parametrize("name", ["lm_running_text.jsonnet", "lm_word.jsonnet"])
+def test_evaluation_repeats_the_last_validation_of(name, data):
+    (data / "valid.txt").write_text("a dog sleeps\n" + (data / "test.txt").read_text())
+    overrides = json.dumps({"trainer.num_epochs": 2})
+    train_model_from_file(FOLDER / name, data / "out", overrides=overrides)
+    metrics = json.loads((data / "out" / "metrics.json").read_text())
+    assert metrics["best_epoch"] == 1
+    found = evaluate_from_archive(data / "out" / "model.tar.gz", str(data / "valid.txt"))
+    assert found["perplexity"] == metrics["validation_perplexity"]
+    assert found["loss"] == metrics["validation_loss"]
