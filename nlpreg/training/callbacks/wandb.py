@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
-from collections.abc import Mapping
+import uuid
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
@@ -70,7 +72,8 @@ class WandBCallback(LogWriterCallback):
             should_log_parameter_statistics,
             should_log_learning_rate,
         )
-        if "WANDB_API_KEY" not in os.environ:
+        mode = (wandb_kwargs or {}).get("mode") or os.environ.get("WANDB_MODE")
+        if "WANDB_API_KEY" not in os.environ and mode not in ("offline", "disabled"):
             logger.warning("WANDB_API_KEY is not set, so wandb may ask for a login or refuse to start")
         self._options: dict[str, Any] = {
             "dir": os.path.abspath(self.serialization_dir),
@@ -80,7 +83,6 @@ class WandBCallback(LogWriterCallback):
             "name": name,
             "notes": notes,
             "tags": tags,
-            "anonymous": "allow",
             **(wandb_kwargs or {}),
         }
         self._watch_model = watch_model
@@ -94,11 +96,12 @@ class WandBCallback(LogWriterCallback):
         if not is_primary:
             return
         self._wandb = optional("wandb", extra="wandb")
-        if self._run_id is None:
-            self._run_id = self._wandb.util.generate_id()
-            options = {**self._options, "id": self._run_id}
-        else:
-            options = {**self._options, "id": self._run_id, "resume": "auto"}
+        options = dict(self._options)
+        if _takes_anonymous_runs(self._wandb.init):
+            options.setdefault("anonymous", "allow")
+        if self._run_id is not None:
+            options["resume"] = "auto"
+        options["id"] = self._run_id = self._run_id or uuid.uuid4().hex[:8]
         config_file = os.path.join(self.serialization_dir, "config.json")
         if os.path.isfile(config_file):
             options["config"] = Params.from_file(config_file).as_dict()
@@ -146,3 +149,11 @@ class WandBCallback(LogWriterCallback):
         if epoch is not None:
             record["epoch"] = epoch
         self._wandb.log(record, step=self.trainer._total_batches_completed)
+
+
+def _takes_anonymous_runs(init: Callable[..., Any]) -> bool:
+    """Whether the service knows runs without an account; where it does no more, the argument is warned of."""
+    parameters = inspect.signature(init).parameters
+    if "anonymous" in parameters:
+        return parameters["anonymous"].default is None
+    return any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())

@@ -1,3 +1,4 @@
+import inspect
 import json
 import sys
 import types
@@ -12,7 +13,6 @@ def service(monkeypatch):
     """Stands for the package: notes every call."""
     calls = []
     module = types.ModuleType("wandb")
-    module.util = types.SimpleNamespace(generate_id=lambda: "id7")
     module.Histogram = lambda values: ("histogram", len(values))
     for name in ("init", "save", "watch", "log", "finish"):
         setattr(module, name, lambda *args, _name=name, **kwargs: calls.append((_name, args, kwargs)))
@@ -43,7 +43,7 @@ def test_a_run_is_sent(make_trainer, service, tmp_path):
     assert options["project"] == "p"
     assert options["tags"] == ["a"]
     assert options["mode"] == "offline"
-    assert options["id"] == "id7"
+    assert len(options["id"]) == 8
     assert options["anonymous"] == "allow"
     assert options["config"] == {"model": {"size": 3}}
     assert "resume" not in options
@@ -57,17 +57,37 @@ def test_a_run_is_sent(make_trainer, service, tmp_path):
 
 def test_a_resumed_run_goes_on_in_the_same_run(make_trainer, service):
     make_trainer({"callbacks": [CONFIG]}).train()
+    ((_, first),) = named(service, "init")
     service.clear()
     make_trainer({"callbacks": [CONFIG], "num_epochs": 3}).train()
     ((_, options),) = named(service, "init")
-    assert options["id"] == "id7"
+    assert options["id"] == first["id"]
     assert options["resume"] == "auto"
 
 
 def test_a_missing_key_is_said(monkeypatch, tmp_path, caplog):
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    WandBCallback(tmp_path, wandb_kwargs={"mode": "offline"})
+    assert caplog.text == ""
     WandBCallback(tmp_path)
     assert "WANDB_API_KEY is not set" in caplog.text
+
+
+@pytest.mark.parametrize("default", [None, object(), ...])
+def test_versions_without_anonymous_runs_are_not_asked_for_them(default, make_trainer, service, monkeypatch):
+    given = {}
+
+    def init(config=None, id=None, dir=None, project=None, entity=None, group=None, name=None, notes=None,
+             tags=None, mode=None, anonymous=default):  # fmt: skip
+        given.update(anonymous=anonymous, id=id)
+
+    if default is ...:  # the argument is gone
+        parameters = [p for p in inspect.signature(init).parameters.values() if p.name != "anonymous"]
+        init.__signature__ = inspect.Signature(parameters)
+    monkeypatch.setattr(sys.modules["wandb"], "init", init)
+    make_trainer({"num_epochs": 1, "callbacks": [CONFIG]}).train()
+    assert given["anonymous"] == ("allow" if default is None else default)
 
 
 def test_without_the_package_the_error_names_the_extra(monkeypatch, make_trainer):
