@@ -133,7 +133,7 @@ def _measure_as_rank(rank, folder):
         timeout=timedelta(seconds=60),
     )
     values = {name: _value_after(name, SEEDS_OF_RANK[rank]) for name in CASES}
-    values["all on one rank"] = _value_after("fbeta_verbose", SEEDS if rank == 0 else [])
+    values["all on one rank"] = {name: _value_after(name, SEEDS if rank == 0 else []) for name in CASES}
     with local_metrics():
         values["local"] = _value_after("average", SEEDS_OF_RANK[rank])
     with open(f"{folder}/{rank}.json", "w", encoding="utf-8") as file:
@@ -186,10 +186,15 @@ def test_two_ranks_give_what_one_process_gives(name, values_of_ranks):
     assert CASES[name][0]().supports_distributed
 
 
-def test_a_rank_without_data_and_a_rank_by_itself(values_of_ranks):
-    expected = _value_after("fbeta_verbose", SEEDS)
+@pytest.mark.parametrize("name", CASES)
+def test_a_rank_without_data(name, values_of_ranks):
+    expected = _value_after(name, SEEDS)
+    for values in values_of_ranks:
+        assert values["all on one rank"][name] == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_rank_by_itself(values_of_ranks):
     for rank, values in enumerate(values_of_ranks):
-        assert values["all on one rank"] == pytest.approx(expected)
         assert values["local"] == pytest.approx(_value_after("average", SEEDS_OF_RANK[rank]))
 
 
