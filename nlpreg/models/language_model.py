@@ -7,13 +7,14 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import ConfigurationError, check_at_least, check_share
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.models.model import Model
 from nlpreg.modules.sampled_softmax_loss import SampledSoftmaxLoss
 from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
 from nlpreg.modules.softmax_loss import SoftmaxLoss
 from nlpreg.modules.text_field_embedders import TextFieldEmbedder
+from nlpreg.nn.dropout import Dropout
 from nlpreg.nn.initializers import InitializerApplicator
 from nlpreg.nn.parallel import DdpAccelerator
 from nlpreg.nn.regularizers import RegularizerApplicator
@@ -107,9 +108,15 @@ class LanguageModel(Model):
         # unused; archives of AllenNLP have it
         self.register_buffer("_last_average_loss", torch.zeros(1))
         self._perplexity = Perplexity()
-        self._dropout: nn.Module = nn.Dropout(dropout) if dropout else nn.Identity()
+        self._dropout: nn.Module = Dropout(dropout) if dropout else nn.Identity()
         if initializer is not None:
             initializer(self)
+
+    @staticmethod
+    def check_arguments(dropout: float | None, num_samples: int | None) -> None:
+        """For `nlpreg check`: what the constructor refuses, whatever the data."""
+        check_share(dropout=dropout)
+        check_at_least(1, num_samples=num_samples)
 
     def forward(self, source: TextFieldInput, target: TextFieldInput | None = None) -> dict[str, Any]:
         """The states of a batch of texts and, where the text has word ids, the loss of predicting its words.
@@ -153,12 +160,14 @@ class LanguageModel(Model):
         divisor = num_targets.clamp(min=1)
         # The padding id is no class of the softmax, so the word with id 1 is class 0.
         next_words = (right - 1).masked_fill(~is_pair, _NO_CLASS)
-        states_of_left = states[:, : left.size(1), : self._forward_dim]
-        forward_loss = self._sum_of_losses(states_of_left, next_words) / divisor
-        loss, backward_loss = forward_loss, None
+        groups = [(states[:, : left.size(1), : self._forward_dim], next_words)]
         if self._bidirectional:
             previous_words = (left - 1).masked_fill(~is_pair, _NO_CLASS)
-            backward_loss = self._sum_of_losses(states[:, 1:, self._forward_dim :], previous_words) / divisor
+            groups.append((states[:, 1:, self._forward_dim :], previous_words))
+        forward_loss, *others = (total / divisor for total in self._sums_of_losses(groups))
+        loss, backward_loss = forward_loss, None
+        if others:
+            backward_loss = others[0]
             loss = 0.5 * (forward_loss + backward_loss)
         weight = num_targets.to(loss.dtype)
         self._perplexity(loss, weight)
@@ -186,23 +195,23 @@ class LanguageModel(Model):
         missing = ids.size(1) - targets.size(1)  # at the end of the text there is no word after the last
         return nn.functional.pad(targets, (0, missing)) if missing else targets
 
-    def _sum_of_losses(self, states: Tensor, classes: Tensor) -> Tensor:
-        """The sum of -log P(class | state), where there is a class.
+    def _sums_of_losses(self, groups: list[tuple[Tensor, Tensor]]) -> list[Tensor]:
+        """The sum of -log P(class | state), where there is a class, for each group.
 
         Shape:
             states (B, T - 1, D), classes (B, T - 1), -1 where there is none -> 0-d.
         """
         assert self._softmax_loss is not None
-        flat_states, flat_classes = states.flatten(0, 1), classes.flatten()
-        if states.device.type == "cpu" or not isinstance(self._softmax_loss, SoftmaxLoss):
-            # On other devices this would wait for the number of rows, so the full softmax leaves rows out itself there.
-            rows = (flat_classes >= 0).nonzero().squeeze(1)
-            flat_states, flat_classes = flat_states.index_select(0, rows), flat_classes.index_select(0, rows)
-        loss: Tensor = self._softmax_loss(flat_states, flat_classes)
-        if states.requires_grad and not loss.requires_grad:
-            # Without any target a loss may come as a constant; backward() has to work all the same.
-            loss = loss + states.sum() * 0.0
-        return loss
+        flat = [_rows_with_class(states.flatten(0, 1), classes.flatten()) for states, classes in groups]
+        if isinstance(self._softmax_loss, SampledSoftmaxLoss):
+            losses = self._softmax_loss.losses(flat)
+        else:
+            losses = [self._softmax_loss(*group) for group in flat]
+        # Without any target a loss may come as a constant; backward() has to work all the same.
+        return [
+            loss + states.sum() * 0.0 if states.requires_grad and not loss.requires_grad else loss
+            for loss, (states, _) in zip(losses, groups, strict=True)
+        ]
 
     def get_metrics(self, reset: bool = False) -> dict[str, float]:
         """`perplexity` of the words predicted since the last reset."""
@@ -225,6 +234,14 @@ class LanguageModel(Model):
                 "so the number of layers of this language model is not known"
             )
         return int(num_layers) + 1
+
+
+def _rows_with_class(states: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
+    """Leave out the rows without a class, (N, D) and (N,), where that costs no wait for a device and no break of a graph."""
+    if states.device.type != "cpu" or torch.compiler.is_compiling():
+        return states, classes
+    rows = (classes >= 0).nonzero().squeeze(1)
+    return states.index_select(0, rows), classes.index_select(0, rows)
 
 
 def _word_ids(source: TextFieldInput) -> Tensor | None:

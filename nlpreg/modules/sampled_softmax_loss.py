@@ -5,7 +5,8 @@ Letters in shapes: N targets, D features, S samples, V words.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,6 +18,9 @@ from nlpreg.common.checks import ConfigurationError
 from nlpreg.nn.util.linear_softmax import linear_softmax_nll
 from nlpreg.nn.util.numerics import tiny_value_of_dtype
 from nlpreg.nn.util.sampling import expected_counts, log_uniform_probabilities, sample_without_replacement
+
+_CERTAIN = 10000.0
+"""A logit so far above all others that its class has a probability of one, to the last digit."""
 
 ChoiceFunction = Callable[[int, int], tuple[Any, Any]]
 
@@ -30,6 +34,21 @@ def _choice(num_words: int, num_samples: int) -> tuple[NDArray[Any], int]:
     """
     sampled, num_tries = sample_without_replacement(log_uniform_probabilities(num_words), num_samples)
     return sampled.numpy(), int(num_tries)
+
+
+@dataclass
+class _Sample:
+    """What was drawn for a group of targets.
+
+    Args:
+        words: the targets and then the samples, (N + S,).
+        log_counts: log of the expected count of each, (N + S,).
+        hits: for each target its place among the samples, or -1, (N,).
+    """
+
+    words: Tensor
+    log_counts: Tensor
+    hits: Tensor
 
 
 class SampledSoftmaxLoss(torch.nn.Module):
@@ -50,7 +69,8 @@ class SampledSoftmaxLoss(torch.nn.Module):
         chunk_size: how many embeddings to treat at a time, see `linear_softmax_nll`.
 
     Shape:
-        embeddings (N, embedding_dim), targets (N,) from 0 to num_words - 1 -> scalar, a sum over the N.
+        embeddings (N, embedding_dim), targets (N,) from 0 to num_words - 1, or -1 for embeddings that do not count
+        -> scalar, a sum over the N.
 
     Raises:
         ConfigurationError: `use_fast_sampler` is set.
@@ -125,32 +145,58 @@ class SampledSoftmaxLoss(torch.nn.Module):
             targets: the words.
             target_token_embedding: not used.
         """
-        if embeddings.size(0) == 0:
-            return torch.tensor(0.0, device=embeddings.device)
-        if self.training:
-            return self._forward_train(embeddings, targets)
-        return linear_softmax_nll(
-            embeddings, self._weight().t(), self._bias(), targets, chunk_size=self.chunk_size
-        )
+        return self.losses([(embeddings, targets)])[0]
 
-    def _forward_train(self, embeddings: Tensor, targets: Tensor) -> Tensor:
-        sampled, target_counts, sampled_counts = self.log_uniform_candidate_sampler(targets, self.choice_func)
-        num_targets = targets.size(0)
-        words = torch.cat([targets, sampled])
-        vectors = functional.embedding(words, self._weight(), sparse=self.sparse)  # (N + S, D)
+    def losses(self, groups: Sequence[tuple[Tensor, Tensor]]) -> list[Tensor]:
+        """The same for several groups of embeddings and targets, each with samples of its own.
+
+        The weights are looked up for all groups at once, so their gradient, as large as all of them, is made only once.
+        """
+        if not self.training:
+            weight, bias = self._weight().t(), self._bias()
+            return [
+                linear_softmax_nll(embeddings, weight, bias, targets, chunk_size=self.chunk_size)
+                for embeddings, targets in groups
+            ]
+        sampled = [self._sample(targets) for _, targets in groups]
+        words = torch.cat([part.words for part in sampled])
+        sizes = [part.words.size(0) for part in sampled]
+        vectors = functional.embedding(words, self._weight(), sparse=self.sparse)
         if isinstance(self.softmax_b, torch.nn.Embedding):
             biases = self.softmax_b(words).squeeze(1)
         else:
-            biases = self.softmax_b[words]
-        tiny = tiny_value_of_dtype(torch.float32)
-        biases = biases - (torch.cat([target_counts, sampled_counts]) + tiny).log()  # (N + S,)
+            biases = self.softmax_b.index_select(0, words)
+        return [
+            self._loss(*group, *parts)
+            for group, *parts in zip(groups, sampled, vectors.split(sizes), biases.split(sizes), strict=True)
+        ]
+
+    def _sample(self, targets: Tensor) -> _Sample:
+        known = targets.clamp(min=0)
+        samples, target_counts, sampled_counts = self.log_uniform_candidate_sampler(known, self.choice_func)
+        counts = torch.cat([target_counts, sampled_counts])
+        return _Sample(
+            words=torch.cat([known, samples]),
+            log_counts=(counts + tiny_value_of_dtype(torch.float32)).log(),
+            hits=self._accidental_hits(known, samples),
+        )
+
+    def _loss(
+        self, embeddings: Tensor, targets: Tensor, sample: _Sample, vectors: Tensor, biases: Tensor
+    ) -> Tensor:
+        """The loss of one group from the weights of its words, (N + S, D) and (N + S,)."""
+        if embeddings.size(0) == 0:
+            return torch.tensor(0.0, device=embeddings.device)
+        num_targets = targets.size(0)
+        biases = biases - sample.log_counts
         target_logits = (vectors[:num_targets] * embeddings).sum(dim=1) + biases[:num_targets]
         return linear_softmax_nll(
             embeddings,
             vectors[num_targets:].t(),
             biases[num_targets:],
-            self._accidental_hits(targets, sampled),
-            target_logits,
+            sample.hits,
+            # Where the target is certain, neither loss nor gradients are left.
+            target_logits.masked_fill(targets < 0, _CERTAIN),
             self.chunk_size,
         )
 

@@ -423,12 +423,15 @@ def test_it_is_built_from_a_config_and_learns(bidirectional, num_samples):
     assert model.eval()(source)["loss"].item() < 0.5
 
 
-def test_rows_are_chosen_or_left_out_with_the_same_result():
+@pytest.mark.parametrize("num_samples", [None, 4])
+def test_rows_are_chosen_or_left_out_with_the_same_result(num_samples):
     # on other devices than the CPU the softmax itself leaves rows out, so that nothing waits for their number
-    model = make_model()
+    model = make_model(num_samples=num_samples)
     states = torch.randn(2, 3, 5, requires_grad=True)
     classes = torch.tensor([[4, -1, 0], [-1, -1, 11]])
-    chosen = model._sum_of_losses(states, classes)
+    torch.manual_seed(0)
+    (chosen,) = model._sums_of_losses([(states, classes)])
+    torch.manual_seed(0)
     left_out = model._softmax_loss(states.flatten(0, 1), classes.flatten())
     torch.testing.assert_close(left_out, chosen)
     parts = [states, *model._softmax_loss.parameters()]

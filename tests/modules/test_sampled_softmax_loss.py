@@ -143,3 +143,40 @@ def test_wrong_arguments() -> None:
         SampledSoftmaxLoss(10, 2, 3, use_fast_sampler=True)
     with pytest.raises(AssertionError, match="must be less than num_words"):
         SampledSoftmaxLoss(10, 2, 10)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_groups_have_the_loss_and_gradients_of_single_calls(sparse):
+    torch.manual_seed(0)
+    loss = SampledSoftmaxLoss(30, 4, 7, sparse=sparse)
+    groups = [
+        (torch.randn(5, 4), torch.tensor([0, 3, -1, 29, 7])),
+        (torch.empty(0, 4), torch.empty(0, dtype=torch.long)),
+        (torch.randn(3, 4), torch.tensor([1, 1, 2])),
+    ]
+    torch.manual_seed(1)
+    together = loss.losses(groups)
+    torch.manual_seed(1)
+    single = [loss(*group) for group in groups]
+    torch.testing.assert_close(together, single)
+    weights = list(loss.parameters())
+    found, expected = (torch.autograd.grad(sum(losses), weights) for losses in (together, single))
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one.to_dense(), other.to_dense())
+
+
+def test_targets_of_minus_one_do_not_count():
+    torch.manual_seed(0)
+    loss = SampledSoftmaxLoss(30, 4, 7)
+    embeddings = torch.randn(3, 4, requires_grad=True)
+    targets = torch.tensor([4, -1, 9])
+    torch.manual_seed(1)
+    found = loss(embeddings, targets)
+    torch.manual_seed(1)
+    expected = loss(embeddings[[0, 2]], targets[[0, 2]])
+    torch.testing.assert_close(found, expected)
+    weights = [embeddings, *loss.parameters()]
+    for one, other in zip(
+        torch.autograd.grad(found, weights), torch.autograd.grad(expected, weights), strict=True
+    ):
+        torch.testing.assert_close(one, other)

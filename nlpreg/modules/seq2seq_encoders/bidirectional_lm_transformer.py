@@ -36,14 +36,29 @@ class Words:
     On a GPU, where finding that out would make the host wait, and under `torch.compile`, padding counts as words.
 
     Args:
-        mask: (B, T) bool, true for words.
+        mask: (B, T) bool, true for words, which come first in each row.
+        places: (N,) of each word among the B * T positions; None for all of them, in order.
     """
 
-    def __init__(self, mask: Tensor) -> None:
+    def __init__(self, mask: Tensor, places: Tensor | None) -> None:
         self._shape = mask.shape
-        self._places: Tensor | None = None
-        if not mask.is_cuda and not torch.compiler.is_compiling() and not mask.all():
-            self._places = mask.flatten().nonzero().squeeze(1)  # (N,)
+        self._places = places
+
+    @classmethod
+    def of(cls, mask: Tensor) -> Words:
+        """The words where they are."""
+        if mask.is_cuda or torch.compiler.is_compiling() or bool(mask.all()):
+            return cls(mask, None)
+        return cls(mask, mask.flatten().nonzero().squeeze(1))
+
+    def turned(self, mask: Tensor) -> Words:
+        """The same words with every row turned around, padding still at its end."""
+        steps = torch.arange(mask.size(1), device=mask.device)
+        before_last = mask.sum(dim=1, keepdim=True) - 1 - steps
+        turned = torch.where(before_last >= 0, before_last, steps)  # (B, T)
+        starts = mask.size(1) * torch.arange(mask.size(0), device=mask.device)
+        places = (turned + starts.unsqueeze(1)).flatten()
+        return Words(mask, places if self._places is None else places.index_select(0, self._places))
 
     def take(self, padded: Tensor) -> Tensor:
         """(B, T, D) -> (N, D)."""
@@ -132,16 +147,14 @@ class BidirectionalLanguageModelTransformer(Seq2SeqEncoder):
 
     def forward(self, token_embeddings: Tensor, mask: Tensor) -> Tensor | list[Tensor]:
         """Encode a batch."""
-        words = Words(mask)
+        words = Words.of(mask)
         inputs = words.take(self._position(token_embeddings))
         if self._dropout is not None:
             inputs = self._dropout(inputs)
-        # Padding comes last, so the forward direction needs no mask but "not later". Every position may see itself:
-        # one that sees nothing would make NaN.
-        _, allowed = self.get_attention_masks(mask)
-        allowed = allowed | torch.eye(mask.size(1), dtype=torch.bool, device=mask.device)
-        ahead = self._forward_transformer(inputs, words, None)
-        back = self._backward_transformer(inputs, words, allowed)
+        # Padding comes last, and comes last in rows that are turned around too, so that in both directions nothing has to
+        # be kept from attending to anything but what is later.
+        ahead = self._forward_transformer(inputs, words)
+        back = self._backward_transformer(inputs, words.turned(mask))
         if self._return_all_layers:
             return [words.put(torch.cat(pair, dim=-1)) for pair in zip(ahead, back, strict=True)]
         return words.put(torch.cat([ahead, back], dim=-1))
@@ -207,7 +220,7 @@ class PositionwiseFeedForward(nn.Module):
 
 
 class MultiHeadedAttention(nn.Module):
-    """Scaled dot-product attention of every position to others, by several heads.
+    """Scaled dot-product attention of every position to itself and those before it, by several heads.
 
     Args:
         num_heads: number of heads, which divides `input_dim`.
@@ -215,8 +228,7 @@ class MultiHeadedAttention(nn.Module):
         dropout: chance, from 0 to 1, that a weight of the attention is zeroed.
 
     Shape:
-        x (N, D); allowed (B, T, T) bool, true where a row may attend to a column, or None to attend to a position
-        itself and those before it -> (N, D).
+        x (N, D) -> (N, D).
     """
 
     def __init__(self, num_heads: int, input_dim: int, dropout: float = 0.1) -> None:
@@ -227,35 +239,36 @@ class MultiHeadedAttention(nn.Module):
         # Of the queries, keys, values and outputs.
         self.linears = replicate_layers(nn.Linear(input_dim, input_dim), 4)
 
-    def forward(self, x: Tensor, words: Words, allowed: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, words: Words) -> Tensor:
         """Attend."""
-        query, key, value = (self._heads(words.put(self.linears[i](x))) for i in range(3))
-        attended = self._attend(query, key, value, allowed)
+        queries_keys_values = self.linears[:3]
+        weight = torch.cat([linear.weight for linear in queries_keys_values])  # (3 * D, D)
+        bias = torch.cat([linear.bias for linear in queries_keys_values])
+        projected = words.put(functional.linear(x, weight, bias))  # (B, T, 3 * D)
+        # 3 of (B, heads, T, D / heads)
+        query, key, value = projected.unflatten(2, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        attended = self._attend(query, key, value)
         output: Tensor = self.linears[3](words.take(attended.transpose(1, 2).flatten(2)))
         return output
 
-    def _attend(self, query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None) -> Tensor:
+    def _attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Weighted means (B, heads, T, D / heads) of the values."""
         dropout_p = self.dropout if self.training else 0.0
-        if dropout_p and query.device.type == "cpu":
-            # torch has no fused kernel for this case, and its other way draws slowly and looks for rows that see nothing.
-            if allowed is None:
-                allowed = subsequent_mask(query.size(2))
-            scores = query @ key.transpose(2, 3) / math.sqrt(query.size(3))  # (B, heads, T, T)
-            scores = scores.masked_fill(~allowed.unsqueeze(1), min_value_of_dtype(scores.dtype))
-            return dropout(scores.softmax(dim=-1), dropout_p) @ value
-        return functional.scaled_dot_product_attention(
-            query,
-            key,
-            value,
-            attn_mask=None if allowed is None else allowed.unsqueeze(1),
-            dropout_p=dropout_p,
-            is_causal=allowed is None,
-        )
-
-    def _heads(self, x: Tensor) -> Tensor:
-        """(B, T, D) -> (B, heads, T, D / heads)."""
-        return x.view(x.size(0), x.size(1), self.num_heads, -1).transpose(1, 2)
+        if not dropout_p or query.device.type != "cpu":
+            return functional.scaled_dot_product_attention(
+                query, key, value, dropout_p=dropout_p, is_causal=True
+            )
+        # torch has no fused kernel for this case, and its other way draws slowly and looks for rows that see nothing.
+        num_steps = query.size(2)
+        hidden = query.new_full((num_steps, num_steps), min_value_of_dtype(query.dtype)).triu(1)
+        scores = torch.baddbmm(
+            hidden,
+            query.flatten(0, 1),
+            key.flatten(0, 1).transpose(1, 2),
+            alpha=1 / math.sqrt(query.size(3)),
+        )  # (B * heads, T, T)
+        weights = dropout(scores.softmax(dim=-1), dropout_p)
+        return (weights @ value.flatten(0, 1)).unflatten(0, query.shape[:2])
 
 
 class SublayerConnection(nn.Module):
@@ -287,7 +300,7 @@ class EncoderLayer(nn.Module):
         dropout: chance, from 0 to 1, that a value of the output of either is zeroed.
 
     Shape:
-        x (N, D), allowed as in `MultiHeadedAttention` -> (N, D).
+        x (N, D) -> (N, D).
     """
 
     def __init__(
@@ -302,10 +315,10 @@ class EncoderLayer(nn.Module):
         self.feed_forward = feed_forward
         self.sublayer = replicate_layers(SublayerConnection(size, dropout), 2)
 
-    def forward(self, x: Tensor, words: Words, allowed: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, words: Words) -> Tensor:
         """Apply the layer."""
         around_attention, around_feed_forward = self.sublayer
-        attended = around_attention(x, lambda normed: self.self_attn(normed, words, allowed))
+        attended = around_attention(x, lambda normed: self.self_attn(normed, words))
         output: Tensor = around_feed_forward(attended, self.feed_forward)
         return output
 
@@ -320,7 +333,7 @@ class TransformerEncoder(nn.Module):
         return_all_layers: whether to return a list of every layer's output, the last one alone normalised.
 
     Shape:
-        x (N, D), allowed as in `MultiHeadedAttention` -> (N, D), or a list of these.
+        x (N, D) -> (N, D), or a list of these.
     """
 
     def __init__(
@@ -331,11 +344,11 @@ class TransformerEncoder(nn.Module):
         self.norm = LayerNorm(size)
         self.return_all_layers = return_all_layers
 
-    def forward(self, x: Tensor, words: Words, allowed: Tensor | None) -> Tensor | list[Tensor]:
+    def forward(self, x: Tensor, words: Words) -> Tensor | list[Tensor]:
         """Apply the layers."""
         outputs = []
         for layer in self.layers:
-            x = layer(x, words, allowed)
+            x = layer(x, words)
             outputs.append(x)
         last: Tensor = self.norm(x)
         return [*outputs[:-1], last] if self.return_all_layers else last

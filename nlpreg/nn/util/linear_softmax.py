@@ -5,6 +5,7 @@ Letters in shapes: N inputs, D features, V classes.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,9 +91,7 @@ class _LinearSoftmaxNll(torch.autograd.Function):
         total = torch.zeros((), dtype=exact, device=inputs.device)
         with torch.autocast(device_type, enabled=False):
             layer = _Layer.of(weight, bias, dtype)
-            # The compiler may learn how many chunks there are, but not from how many rows.
-            for chunk in range((inputs.size(0) + chunk_size - 1) // chunk_size):
-                rows = slice(chunk * chunk_size, (chunk + 1) * chunk_size)
+            for rows in _chunks(inputs.size(0), chunk_size):
                 logits = None if target_logits is None else target_logits[rows]
                 total += _chunk(inputs[rows], layer, columns[rows], logits, grads, rows)
         ctx.save_for_backward(grads.inputs, grads.weight, grads.bias, grads.logits)
@@ -107,6 +106,21 @@ class _LinearSoftmaxNll(torch.autograd.Function):
             for grad, dtype in zip(ctx.saved_tensors, ctx.dtypes, strict=True)
         )
         return inputs, weight, bias, None, logits, None
+
+
+def _chunks(num_rows: int, chunk_size: int) -> Iterator[slice]:
+    """Cut the rows into chunks, the odd rest of the last one by itself."""
+    # The compiler may learn how many chunks there are, but not from how many rows.
+    for chunk in range((num_rows + chunk_size - 1) // chunk_size):
+        start, end = chunk * chunk_size, (chunk + 1) * chunk_size
+        regular = 0
+        if end > num_rows and not torch.compiler.is_compiling():
+            regular = (num_rows - start) // _REGULAR_ROWS * _REGULAR_ROWS
+        if regular:
+            yield slice(start, start + regular)
+            start += regular
+        if start < num_rows:
+            yield slice(start, end)
 
 
 def _sum_dtype(tensor: Tensor) -> torch.dtype:

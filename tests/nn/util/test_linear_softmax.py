@@ -3,7 +3,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nlpreg.nn.util.linear_softmax import linear_softmax_nll
+from nlpreg.nn.util.linear_softmax import _chunks, linear_softmax_nll
 
 
 def inputs(
@@ -158,3 +158,12 @@ def test_float16_keeps_small_gradients() -> None:
     (wanted,) = torch.autograd.grad(plain(x, weight, bias, targets) * 1e-3, weight)
     rare = slice(1, None)  # all words but the target
     assert (found - wanted)[:, rare].norm() < 0.01 * wanted[:, rare].norm()
+
+
+@pytest.mark.parametrize("num_rows", [1, 63, 64, 65, 150, 256, 257, 300, 512])
+def test_chunks_cover_every_row_once(num_rows: int) -> None:
+    chunks = list(_chunks(num_rows, 256))
+    assert [row for rows in chunks for row in range(num_rows)[rows]] == list(range(num_rows))
+    sizes = [len(range(num_rows)[rows]) for rows in chunks]
+    assert all(size % 64 == 0 for size in sizes[:-1])
+    assert sizes[-1] <= 64 or sizes[-1] % 64 == 0
