@@ -44,9 +44,8 @@ class ROUGE(Metric):
         for found, wanted in pairs:
             by_size = [self._of_ngrams(found, wanted, size) for size in range(1, self._ngram_size + 1)]
             kinds = zip(*by_size, strict=True)  # all recalls, all precisions, all F1
-            sums += torch.tensor(
-                [*(score for kind in kinds for score in kind), self._of_subsequence(found, wanted)]
-            )
+            scores = [*(score for kind in kinds for score in kind), self._of_subsequence(found, wanted)]
+            sums += torch.tensor(scores, dtype=torch.float64)
         self._sums = add(self._sums, sums)
         self._num_sequences += len(pairs)
 
