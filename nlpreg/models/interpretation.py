@@ -77,9 +77,7 @@ def input_gradients(
             parameter.grad = None
         batch = Batch(instances)
         batch.index_instances(model.vocab)
-        inputs = util.move_to_device(
-            batch.as_tensor_dict(), int_to_device(model._get_prediction_device())
-        )
+        inputs = util.move_to_device(batch.as_tensor_dict(), int_to_device(model._get_prediction_device()))
         # cuDNN cannot go backwards through a recurrent network in evaluation mode.
         with torch.backends.cudnn.flags(enabled=False), torch.enable_grad():
             outputs = model.make_output_human_readable(model(**inputs))

@@ -15,6 +15,7 @@ from nlpreg.models.tagging import check_widths, tag_names
 from nlpreg.modules.language_model_heads import LanguageModelHead
 from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
 from nlpreg.modules.text_field_embedders import TextFieldEmbedder
+from nlpreg.nn.dropout import Dropout
 from nlpreg.nn.initializers import InitializerApplicator
 from nlpreg.nn.parallel import DdpAccelerator
 from nlpreg.nn.regularizers import RegularizerApplicator
@@ -84,7 +85,7 @@ class MaskedLanguageModel(Model):
         self._language_model_head = language_model_head
         self._target_namespace = target_namespace
         self._perplexity = Perplexity()
-        self._dropout: nn.Module = nn.Dropout(dropout) if dropout else nn.Identity()
+        self._dropout: nn.Module = Dropout(dropout) if dropout else nn.Identity()
         if initializer is not None:
             initializer(self)
 

@@ -16,6 +16,7 @@ from nlpreg.modules.language_model_heads import LanguageModelHead
 from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
 from nlpreg.modules.text_field_embedders import TextFieldEmbedder
 from nlpreg.nn.beam_search_generators import BeamSearchGenerator
+from nlpreg.nn.dropout import Dropout
 from nlpreg.nn.initializers import InitializerApplicator
 from nlpreg.nn.parallel import DdpAccelerator
 from nlpreg.nn.regularizers import RegularizerApplicator
@@ -88,7 +89,7 @@ class NextTokenLM(Model):
         self._language_model_head = language_model_head
         self._target_namespace = target_namespace
         self._perplexity = Perplexity()
-        self._dropout: nn.Module = nn.Dropout(dropout) if dropout else nn.Identity()
+        self._dropout: nn.Module = Dropout(dropout) if dropout else nn.Identity()
         self._n_best = n_best
         self._beam_search_generator = beam_search_generator
         if initializer is not None:

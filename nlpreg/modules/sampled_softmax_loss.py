@@ -166,10 +166,8 @@ class SampledSoftmaxLoss(torch.nn.Module):
             biases = self.softmax_b(words).squeeze(1)
         else:
             biases = self.softmax_b.index_select(0, words)
-        return [
-            self._loss(*group, *parts)
-            for group, *parts in zip(groups, sampled, vectors.split(sizes), biases.split(sizes), strict=True)
-        ]
+        parts = zip(groups, sampled, torch.split(vectors, sizes), torch.split(biases, sizes), strict=True)
+        return [self._loss(*group, sample, own, bias) for group, sample, own, bias in parts]
 
     def _sample(self, targets: Tensor) -> _Sample:
         known = targets.clamp(min=0)

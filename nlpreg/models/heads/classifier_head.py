@@ -12,6 +12,7 @@ from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.models.heads.head import Head
 from nlpreg.modules.feedforward import FeedForward
 from nlpreg.modules.seq2vec_encoders import Seq2VecEncoder
+from nlpreg.nn.dropout import Dropout
 from nlpreg.training.metrics import CategoricalAccuracy
 
 
@@ -49,7 +50,7 @@ class ClassifierHead(Head):
         self._seq2vec_encoder = seq2vec_encoder
         self._feedforward = feedforward
         width = _width_of(seq2vec_encoder, input_dim) if feedforward is None else feedforward.get_output_dim()
-        self._dropout = nn.Dropout(dropout) if dropout else None
+        self._dropout = Dropout(dropout) if dropout else None
         self._label_namespace = label_namespace
         self._num_labels = num_labels or vocab.get_vocab_size(label_namespace)
         self._classification_layer = nn.Linear(width, self._num_labels)

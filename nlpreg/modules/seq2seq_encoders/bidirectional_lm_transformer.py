@@ -241,12 +241,12 @@ class MultiHeadedAttention(nn.Module):
 
     def forward(self, x: Tensor, words: Words) -> Tensor:
         """Attend."""
-        queries_keys_values = self.linears[:3]
-        weight = torch.cat([linear.weight for linear in queries_keys_values])  # (3 * D, D)
-        bias = torch.cat([linear.bias for linear in queries_keys_values])
+        weight, bias = (
+            torch.cat([getattr(linear, name) for linear in self.linears[:3]]) for name in ("weight", "bias")
+        )
         projected = words.put(functional.linear(x, weight, bias))  # (B, T, 3 * D)
-        # 3 of (B, heads, T, D / heads)
-        query, key, value = projected.unflatten(2, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        heads = projected.view(*projected.shape[:2], 3, self.num_heads, -1)
+        query, key, value = heads.permute(2, 0, 3, 1, 4)  # (B, heads, T, D / heads) each
         attended = self._attend(query, key, value)
         output: Tensor = self.linears[3](words.take(attended.transpose(1, 2).flatten(2)))
         return output
@@ -268,7 +268,7 @@ class MultiHeadedAttention(nn.Module):
             alpha=1 / math.sqrt(query.size(3)),
         )  # (B * heads, T, T)
         weights = dropout(scores.softmax(dim=-1), dropout_p)
-        return (weights @ value.flatten(0, 1)).unflatten(0, query.shape[:2])
+        return (weights @ value.flatten(0, 1)).view(value.shape)
 
 
 class SublayerConnection(nn.Module):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from nlpreg.common import Params
@@ -14,6 +14,7 @@ from nlpreg.modules.archive_loading import load_archive
 from nlpreg.modules.scalar_mix import ScalarMix
 from nlpreg.modules.token_embedders.empty_embedder import EmptyEmbedder
 from nlpreg.modules.token_embedders.token_embedder import TokenEmbedder
+from nlpreg.nn.dropout import Dropout
 from nlpreg.nn.util import add_sentence_boundary_token_ids, get_text_field_mask, remove_sentence_boundaries
 
 __all__ = ["LanguageModelTokenEmbedder"]
@@ -76,7 +77,7 @@ class LanguageModelTokenEmbedder(TokenEmbedder):
         self._num_repetitions = width // own_width
         self.output_dim = width
         self._scalar_mix = ScalarMix(mixture_size=self._lm.num_layers(), do_layer_norm=False, trainable=True)
-        self._dropout = nn.Dropout(dropout) if dropout else None
+        self._dropout = Dropout(dropout) if dropout else None
 
     def _index(self, indexer: TokenIndexer, token: str) -> Tensor:
         """The id of a word, or the ids of its characters."""
