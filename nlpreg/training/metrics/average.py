@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nlpreg.training.metrics.metric import Metric, add, full, widest
+from nlpreg.training.metrics.metric import Metric, add, widest
 from nlpreg.training.metrics.ranks import sum_over_ranks
 
 
@@ -28,9 +28,11 @@ class Average(Metric):
             value: a number, or a tensor of one element.
             weight: how much it counts, for instance the number of targets that `value` is the mean of.
         """
-        amount = widest(torch.as_tensor(value)).reshape(())
+        if not isinstance(value, Tensor):
+            value = torch.tensor(value, dtype=torch.float64)
+        amount = widest(value).reshape(())
         if not isinstance(weight, Tensor):
-            weight = full(weight, amount.device)
+            weight = torch.full((), weight, dtype=amount.dtype, device=amount.device)
         weight = weight.detach().to(amount).reshape(())
         self._total_value = add(self._total_value, amount * weight)
         self._count = add(self._count, weight)

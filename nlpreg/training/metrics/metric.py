@@ -126,10 +126,9 @@ def widest(value: Tensor) -> Tensor:
     return value.detach().to(torch.float32 if value.device.type == "mps" else torch.float64)
 
 
-def full(number: float, device: torch.device) -> Tensor:
+def full(number: int, device: torch.device) -> Tensor:
     """A tensor of one number, made on its device, so that nothing waits for a copy."""
-    dtype = torch.long if isinstance(number, int) else torch.float32
-    return torch.full((), number, dtype=dtype, device=device)
+    return torch.full((), number, dtype=torch.long, device=device)
 
 
 def add(held: Tensor, amount: Tensor) -> Tensor:

@@ -13,6 +13,14 @@ def test_mean_of_numbers_and_tensors():
     assert average.get_metric() == pytest.approx(3.0)
 
 
+def test_numbers_are_not_rounded():
+    average = Average()
+    average(0.1)
+    assert average.get_metric(reset=True) == 0.1
+    average(0.3, weight=0.1)
+    assert average.get_metric() == pytest.approx(0.3, rel=1e-15)
+
+
 def test_nothing_seen_is_zero():
     assert Average().get_metric() == 0.0
 
