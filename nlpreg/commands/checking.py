@@ -109,7 +109,9 @@ def check_config(config: Mapping[str, Any]) -> Checked:
     problems = [_with_its_place(problem, node) for problem in resolver.problems]
     problems += preflight_problems(config, node)
     if isinstance(node, Call):
-        problems += [*name_problems(node), *shape_problems(node), *trial_problems(node, problems)]
+        strays = {problem.path.rpartition(".")[2] for problem in problems if problem.stray_key}
+        problems += [p for p in name_problems(node) if p.path.rpartition(".")[2] not in strays]
+        problems += [*shape_problems(node), *trial_problems(node, problems)]
     return Checked(dict(config), node, problems, around=around)
 
 

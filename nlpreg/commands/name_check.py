@@ -1,49 +1,81 @@
-"""Names that two sections must share, compared before the run: token indexers and token embedders."""
+"""Names that two sections must share, compared before the run: indexers, embedders, and namespaces of the vocabulary."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from nlpreg.commands.preflight import walk_calls
 from nlpreg.common.nodes import Call, Container, LazyCall, Node
 from nlpreg.common.problems import Problem
-from nlpreg.common.suggestions import nearest
+from nlpreg.common.suggestions import did_you_mean, nearest
 
 __all__ = ["name_problems"]
 
-_DEFAULT_INDEXERS = frozenset(["tokens"])
+_EMBEDDERS = "model.text_field_embedder.token_embedders"
+_DEFAULT_INDEXERS: dict[str, Node | None] = {"tokens": None}
 
 
 def name_problems(experiment: Call) -> Iterator[Problem]:
-    """Token embedders without an indexer of their name, and indexers without an embedder.
+    """Token embedders without an indexer of their name, indexers without an embedder, and namespaces nobody fills.
 
     Only where both the reader and the model come with nlpreg, whose ways are known.
 
     Args:
         experiment: the resolved experiment.
     """
-    embedder_path = "model.text_field_embedder.token_embedders"
-    embedders = _embedder_names(experiment.arguments.get("model"))
+    embedders = _embedders(experiment.arguments.get("model"))
     if embedders is None:
         return
     for key in ("dataset_reader", "validation_dataset_reader"):
-        path, indexers = _indexer_names(experiment.arguments.get(key), key)
+        path, indexers = _indexers(experiment.arguments.get(key), key)
         if indexers is None:
             continue
-        for name in sorted(embedders - indexers):
-            likely = nearest(name, indexers - embedders)
-            hint = f'; did you mean "{likely}"?' if likely else f" (there are: {', '.join(sorted(indexers))})"
-            yield Problem(f"{embedder_path}.{name}", f"{path} has no indexer of this name{hint}")
-        for name in sorted(indexers - embedders):
-            if not nearest(name, embedders - indexers):
+        missing, idle = embedders.keys() - indexers.keys(), indexers.keys() - embedders.keys()
+        for name in sorted(missing):
+            hint = did_you_mean(name, idle) or f" (there are: {', '.join(sorted(indexers))})"
+            yield Problem(f"{_EMBEDDERS}.{name}", f"{path} has no indexer of this name{hint}")
+        for name in sorted(idle):
+            if not nearest(name, missing):
                 yield Problem(
                     f"{path}.{name}",
-                    f'{embedder_path} has no embedder of this name; add one, which may be "empty" if the indexer '
+                    f'{_EMBEDDERS} has no embedder of this name; add one, which may be "empty" if the indexer '
                     "only serves something else, or remove the indexer",
                 )
+        if key == "dataset_reader":
+            yield from _namespace_problems(embedders, indexers, path)
 
 
-def _embedder_names(model: Node | None) -> set[str] | None:
-    """Names of the embedders of a model that hands its whole text to a basic embedder."""
+def _namespace_problems(
+    embedders: Mapping[str, Node], indexers: Mapping[str, Node | None], path: str
+) -> Iterator[Problem]:
+    """Embeddings for a namespace of the vocabulary into which no indexer counts anything."""
+    filled = {_namespace(indexer, "namespace") for indexer in indexers.values() if indexer is not None}
+    if None in filled or None in indexers.values():
+        return
+    for place, call in walk_calls(Container(dict, dict(embedders)), _EMBEDDERS):
+        is_table = call.type_name == "embedding" or call.cls.__name__ == "Embedding"
+        if not is_table or "vocab_namespace" not in call.arguments or "num_embeddings" in call.arguments:
+            continue
+        namespace = _namespace(call, "vocab_namespace")
+        if namespace not in filled:
+            known = sorted(str(name) for name in filled)
+            yield Problem(
+                f"{place}.vocab_namespace",
+                f'no indexer of {path} has "namespace": "{namespace}"'
+                f"{did_you_mean(namespace, known)} (there are: {', '.join(known)})",
+            )
+
+
+def _namespace(node: Node, argument: str) -> object:
+    """A namespace that a section gives or leaves at its default; None where there is none."""
+    if not isinstance(node, Call):
+        return None
+    given = node.arguments.get(argument)
+    return node.defaults.get(argument) if given is None else given.as_config()
+
+
+def _embedders(model: Node | None) -> dict[str, Node] | None:
+    """The embedders of a model that hands its whole text to a basic embedder."""
     if isinstance(model, LazyCall):
         model = model.inner
     if not (isinstance(model, Call) and _is_ours(model)) or "elmo" in model.arguments:
@@ -51,16 +83,11 @@ def _embedder_names(model: Node | None) -> set[str] | None:
     embedder = model.arguments.get("text_field_embedder")
     if not (isinstance(embedder, Call) and _is_ours(embedder)):
         return None
-    embedders = embedder.arguments.get("token_embedders")
-    return (
-        set(embedders.items)
-        if isinstance(embedders, Container) and isinstance(embedders.items, dict)
-        else None
-    )
+    return _items(embedder.arguments.get("token_embedders"))
 
 
-def _indexer_names(reader: Node | None, path: str) -> tuple[str, set[str] | None]:
-    """Where a reader's indexers stand, and their names; None where they are not known."""
+def _indexers(reader: Node | None, path: str) -> tuple[str, Mapping[str, Node | None] | None]:
+    """Where a reader's indexers stand, and what they are; None where they are not known."""
     while (
         isinstance(reader, Call)
         and _is_ours(reader)
@@ -72,10 +99,12 @@ def _indexer_names(reader: Node | None, path: str) -> tuple[str, set[str] | None
     path = f"{path}.token_indexers"
     indexers = reader.arguments.get("token_indexers")
     if indexers is None and reader.defaults.get("token_indexers", indexers) is None:
-        is_known = "token_indexers" in reader.defaults
-        return path, set(_DEFAULT_INDEXERS) if is_known else None
-    is_dict = isinstance(indexers, Container) and isinstance(indexers.items, dict)
-    return path, set(indexers.items) if is_dict else None  # type: ignore[union-attr]
+        return path, _DEFAULT_INDEXERS if "token_indexers" in reader.defaults else None
+    return path, _items(indexers)
+
+
+def _items(node: Node | None) -> dict[str, Node] | None:
+    return node.items if isinstance(node, Container) and isinstance(node.items, dict) else None
 
 
 def _is_ours(call: Call) -> bool:

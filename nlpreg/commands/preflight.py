@@ -72,7 +72,8 @@ def _data_problems(config: Mapping[str, Any], node: Node) -> Iterator[Problem]:
         value = config.get(key)
         if plain_paths and value is not None:
             for number, path in enumerate(value if isinstance(value, list) else [value]):
-                problem = _missing(path)
+                is_number = isinstance(path, (bool, int, float))
+                problem = f"expected a path, found {found(path)}" if is_number else _missing(path)
                 if problem:
                     yield Problem(f"{key}.{number}" if isinstance(value, list) else key, problem)
 
@@ -88,7 +89,7 @@ def _file_problems(node: Node) -> Iterator[Problem]:
             if isinstance(argument, Special) and isinstance(argument.value.get(argument.key), Mapping):
                 problem = _missing(argument.value[argument.key].get("archive_file"))
                 if problem:
-                    yield Problem(f"{path}.{name}.{argument.key}.archive_file", problem)
+                    yield Problem(f"{argument.path}.{argument.key}.archive_file", problem)
 
 
 def _missing(path: Any) -> str | None:
@@ -131,6 +132,8 @@ def _device_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
             problem = _device_problem(device)
             if problem:
                 yield Problem(path, problem)
+                if path.startswith("distributed"):
+                    return  # the others lack for the same reason
 
 
 def _device_problem(device: int | str) -> str | None:

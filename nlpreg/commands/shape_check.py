@@ -16,7 +16,7 @@ from typing import Any
 from nlpreg.commands.preflight import walk_calls
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.nodes import Call, Container, Literal, Node
-from nlpreg.common.problems import Problem
+from nlpreg.common.problems import Problem, refusal
 
 __all__ = ["shape_problems"]
 
@@ -72,8 +72,11 @@ def _chain_problems(path: str, call: Call, links: list[str]) -> Iterator[Problem
             Exception
         ) as error:  # a module that cannot be made without memory or data is simply not checked
             place = getattr(error, "config_path", "") or _joined(path, name)
-            if _is_about_arguments(error, call.arguments[name], place):
-                yield Problem(place, str(error))
+            failed = next(
+                (inner for _, inner in walk_calls(call.arguments[name]) if inner.path == place), None
+            )
+            if _is_about_arguments(error, failed):
+                yield refusal(place, failed.arguments if failed else (), error)
     for before, after in itertools.pairwise(links):
         given = _dimension(modules.get(before), "get_output_dim")
         wanted = _dimension(modules.get(after), "get_input_dim")
@@ -91,9 +94,8 @@ def _chain_problems(path: str, call: Call, links: list[str]) -> Iterator[Problem
         )
 
 
-def _is_about_arguments(error: Exception, node: Node, place: str) -> bool:
+def _is_about_arguments(error: Exception, failed: Call | None) -> bool:
     """Whether a constructor complained about its arguments, and not about the empty vocabulary or missing files."""
-    failed = next((call for path, call in walk_calls(node, place) if call.path == place), None)
     if failed is None or not str(failed.cls.__module__).startswith(("nlpreg.", "torch.")):
         return isinstance(error, ConfigurationError)
     needs_vocabulary = any("vocab" in inner.from_extras for _, inner in walk_calls(failed))
@@ -169,5 +171,5 @@ def _sum(node: Node, total: int) -> str:
             sizes[name] = _dimension(_without_memory(part), "get_output_dim")
         except Exception:  # then the total alone must do
             return str(total)
-    terms = " + ".join(f"{size} ({name})" for name, size in sizes.items() if size)
+    terms = " + ".join(f"{size} ({name})" for name, size in sizes.items() if size is not None)
     return f"{terms} = {total}"

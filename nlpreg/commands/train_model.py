@@ -140,7 +140,9 @@ class TrainModel(Registrable):
         Raises:
             ConfigurationError: a data set is empty, or `datasets_for_vocab_creation` names one that is not there.
         """
-        cls.check_arguments(datasets_for_vocab_creation, validation_data_path, test_data_path)
+        cls.check_arguments(
+            datasets_for_vocab_creation, validation_data_path, test_data_path, evaluate_on_test
+        )
         loaders = _data_loaders(
             {"train": train_data_path, "validation": validation_data_path, "test": test_data_path},
             (dataset_reader, validation_dataset_reader or dataset_reader),
@@ -179,16 +181,24 @@ class TrainModel(Registrable):
 
     @staticmethod
     def check_arguments(
-        datasets_for_vocab_creation: list[str] | None, validation_data_path: Any, test_data_path: Any
+        datasets_for_vocab_creation: list[str] | None,
+        validation_data_path: Any,
+        test_data_path: Any,
+        evaluate_on_test: bool,
     ) -> None:
-        """Make sure that the vocabulary is made from data that are there; `nlpreg check` does so too."""
+        """Make sure that the data are there which are to be used; `nlpreg check` does so too."""
+        if evaluate_on_test and test_data_path is None:
+            raise ConfigurationError(
+                "evaluate_on_test: expected test_data_path beside it; give it, or leave this out"
+            )
         paths = {"train": "", "validation": validation_data_path, "test": test_data_path}
         known = [name for name, path in paths.items() if path is not None]
         for name in datasets_for_vocab_creation or ():
             if name not in known:
+                reason = f"there is no {name}_data_path" if name in paths else "there is no such data set"
                 raise ConfigurationError(
-                    f"datasets_for_vocab_creation: {name!r} is no data set of this config"
-                    f"{did_you_mean(name, known)} (there are: {', '.join(known)})"
+                    f"datasets_for_vocab_creation: {name!r}: {reason}{did_you_mean(name, {*paths} - {name})} "
+                    f"(there are: {', '.join(known)})"
                 )
 
 

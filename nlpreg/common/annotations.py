@@ -77,13 +77,15 @@ class AnnotationResolver:
         return self.resolve(parameter.annotation, value, path, owner)
 
     def _check_null(self, parameter: inspect.Parameter, path: str, owner: Any) -> None:
-        """`null` fits every argument, but for the required ones of nlpreg's own classes, whose annotations are exact."""
+        """`null` fits every argument, but for required ones and numbers of nlpreg's own classes, annotated exactly."""
         annotation = unwrapped(parameter.annotation)
         is_ours = str(getattr(owner, "__module__", "")).startswith("nlpreg.")
         allows_none = is_union(annotation) and type(None) in typing.get_args(annotation)
         words = expected(annotation)
-        if is_ours and parameter.default is inspect.Parameter.empty and not allows_none and words:
-            self.report(path, f"expected {words}, found null")
+        is_required = parameter.default is inspect.Parameter.empty
+        if is_ours and (is_required or annotation in (int, float)) and not allows_none and words:
+            hint = "" if is_required else f"; leave it out for the default, {parameter.default}"
+            self.report(path, f"expected {words}, found null{hint}")
 
     def _check_special(self, key: str, section: Any, path: str) -> None:
         """Report what is wrong with what stands under a special key."""
@@ -224,7 +226,7 @@ class AnnotationResolver:
             if len(types) != len(values):
                 self.report(
                     path,
-                    f"expected {expected(annotation)}, found {len(values)} items: {found(values)}",
+                    f"expected {expected(annotation)}, found {len(values)} of them: {found(values)}",
                     is_type=True,
                 )
                 return Literal(value)

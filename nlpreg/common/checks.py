@@ -22,6 +22,7 @@ __all__ = [
     "check_for_gpu",
     "check_for_java",
     "check_patterns",
+    "check_share",
     "log_pytorch_version_info",
     "parse_cuda_device",
 ]
@@ -91,6 +92,20 @@ def check_at_least(least: float, **values: float | None) -> None:
             raise ConfigurationValueError(f"{name}: expected {least} or more, got {value}")
 
 
+def check_share(**values: float | None) -> None:
+    """Refuse numbers that are not from 0 to 1.
+
+    Args:
+        **values: numbers by the names of their arguments; None stands for one that is not given.
+
+    Raises:
+        ConfigurationError: one is not; it is a `ValueError` too.
+    """
+    for name, value in values.items():
+        if value is not None and not 0 <= value <= 1:
+            raise ConfigurationValueError(f"{name}: expected a share from 0 to 1, got {value}")
+
+
 def check_patterns(**patterns: Iterable[str] | None) -> None:
     """Refuse regular expressions that are none.
 
@@ -158,7 +173,7 @@ def check_for_gpu(device: int | torch.device | Iterable[int | torch.device] | No
     if available == 0:
         raise ConfigurationError(
             f"GPU {index} was asked for, but PyTorch finds no GPU here (torch.cuda.device_count() is 0); "
-            'set "cuda_device" to -1 to run on the CPU'
+            "write -1 in its place to run on the CPU"
         )
     if index >= available:
         raise ConfigurationError(

@@ -22,6 +22,12 @@ UNSET_VARIABLE = "@@unset variable "
 
 _DUPLICATE = "@@duplicate@@"
 _STAND_IN = re.compile(rf"{UNSET_VARIABLE}(.+?)@@")
+_ADVICE = {
+    "expected token OPERATOR": "; a key is followed by a colon",
+    "field does not exist: ext": "; it is written std.extVar",
+    "Unknown variable": '; a string needs quotes, an environment variable std.extVar("NAME"), a variable "local"',
+}
+"""What to add to a message of Jsonnet's that begins so."""
 _UNDEFINED = re.compile(r"[Uu]ndefined external variable: (\S+)")
 
 
@@ -197,4 +203,7 @@ def _readable(message: str) -> str:
     first = re.sub(r"^\S+?:\(?[\d:\-()]+\)?:? ", "", first)
     if "string and number" in first or "number and string" in first:
         first += " (std.extVar gives a string; std.parseJson makes a number of it)"
+    for start, advice in _ADVICE.items():
+        if first.startswith(start):
+            first = first.rstrip(".") + advice
     return f"this is not valid Jsonnet: {first}"

@@ -71,7 +71,7 @@ def problems_error(problems: Sequence[Problem]) -> ConfigurationProblems:
 
 
 def refusal(path: str, names: Iterable[str], error: Exception) -> Problem:
-    """The problem with arguments that a class refuses; it is that of one argument if the message starts with its name.
+    """The problem with arguments that a class refuses; it is that of one argument if the message begins with its name.
 
     Args:
         path: key path of the class's section.
@@ -79,11 +79,11 @@ def refusal(path: str, names: Iterable[str], error: Exception) -> Problem:
         error: what it raised.
     """
     text = str(error.args[0]) if error.args else type(error).__name__
-    place, _, message = text.partition(": ")
-    name = place.rpartition(".")[2]
-    if name in names and message:
-        return Problem(f"{path}.{name}" if path else name, message, is_refusal=True)
-    return Problem(path, text, is_refusal=True)
+    first, _, rest = text.partition(" ")
+    name = first.rstrip(":").rpartition(".")[2]
+    if name not in names:
+        return Problem(path, text, is_refusal=True)
+    return Problem(f"{path}.{name}" if path else name, rest if first.endswith(":") else text, is_refusal=True)
 
 
 def found(value: Any, kind: bool = True) -> str:

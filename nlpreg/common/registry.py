@@ -86,11 +86,14 @@ def find_registered(base: type, name: str) -> tuple[Any, str | None]:
     alike = [known for known in names if known.replace("-", "_") == name.replace("-", "_")]
     if len(alike) == 1:
         return names[alike[0]]
+    others = sorted(other.__name__ for other, known in REGISTRY.items() if name in known)
+    elsewhere = f": it is a {' and a '.join(others)}" if others else ""
+    suggestion = "" if others else did_you_mean(name, names)
     raise ConfigurationError(
-        f'"{name}" is no registered {base.__name__}'
-        + (did_you_mean(name, names) or f" (known: {', '.join(sorted(names)) or 'none'}).")
-        + " If it is your own class: name its module with --include-package or in the file .nlpreg_plugins, "
-        "or write its fully qualified name, such as my_package.my_module.MyClass"
+        f'"{name}" is no registered {base.__name__}{elsewhere}'
+        + (suggestion or f" (known: {', '.join(sorted(names)) or 'none'}).")
+        + " For a class of your own name its module with --include-package or in the file .nlpreg_plugins, "
+        "or write its full name, such as my_package.my_module.MyClass"
     )
 
 

@@ -118,7 +118,7 @@ class Resolver(AnnotationResolver):
         if not isinstance(value, Mapping):
             if isinstance(value, cls):
                 return Literal(value)
-            self.report(path, f"expected {_object_of(cls)}, found {found(value)}")
+            self.report(path, f"expected {_object_of(cls)}, found {found(value)}{self._hint(cls, value)}")
             return Literal(value)
         if not entry and overrides_from_params(cls):
             return OpaqueCall(cls, value, path, accepts=_accepted_extras(cls))
@@ -132,6 +132,15 @@ class Resolver(AnnotationResolver):
             )
             return Literal(value)
         return self.call(cls, None, value, path)
+
+    def _hint(self, cls: Any, value: Any) -> str:
+        """How to write a list where an object belongs whose first argument would take it."""
+        first = next(iter(signature_of(cls).parameters.values()), None)
+        if first is None or not isinstance(value, list):
+            return ""
+        attempt = self.child()
+        attempt.resolve(first.annotation, value, "")
+        return "" if attempt.problems else f'; write {{"{first.name}": [...]}}'
 
     def _registered(self, base: Any, config: dict[str, Any], path: str) -> Node:
         """Resolve a section whose `type` chooses the class."""
@@ -147,7 +156,7 @@ class Resolver(AnnotationResolver):
             name = config.pop("type", base.default_implementation)
             if not isinstance(name, str):
                 raise ConfigurationError(
-                    f"expected the name of a {base.__name__}, found {found(name)}"
+                    f"expected the name of {with_article(base.__name__)}, found {found(name)}"
                     f" (known: {', '.join(sorted(names))})"
                 )
             cls, constructor_name = find_registered(base, name)
@@ -267,11 +276,13 @@ class Resolver(AnnotationResolver):
         self, node: Call, signature: Signature, unknown: dict[str, Any], missing: list[str]
     ) -> None:
         """One problem for each key that nothing takes; a key that is a misspelt missing one accounts for both."""
+        is_registered = any(REGISTRY.get(base) for base in getattr(node.cls, "__mro__", ()))
+        names = [*signature.parameters, *(["type"] if is_registered else [])]
         settable = [name for name in signature.parameters if name not in node.from_extras]
         for key in unknown:
             path = f"{node.path}.{key}" if node.path else key
             advice = advice_on_key(node.cls, key)
-            meant = nearest(key, signature.parameters)
+            meant = nearest(key, names)
             if advice is not None:
                 missing[:] = [name for name in missing if f'"{name}"' not in advice]
                 message = f"a key of earlier versions of AllenNLP: {advice} (nlpreg migrate rewrites it)"

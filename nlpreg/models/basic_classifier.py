@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from nlpreg.common.checks import check_at_least, check_share
 from nlpreg.data.fields.text_field import TextFieldTensors
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.models.model import Model
@@ -15,6 +16,7 @@ from nlpreg.modules.feedforward import FeedForward
 from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
 from nlpreg.modules.seq2vec_encoders import Seq2VecEncoder
 from nlpreg.modules.text_field_embedders import TextFieldEmbedder
+from nlpreg.nn.dropout import Dropout
 from nlpreg.nn.initializers import InitializerApplicator
 from nlpreg.nn.parallel import DdpAccelerator
 from nlpreg.nn.regularizers import RegularizerApplicator
@@ -77,7 +79,7 @@ class BasicClassifier(Model):
         self._seq2seq_encoder = seq2seq_encoder
         self._seq2vec_encoder = seq2vec_encoder
         self._feedforward = feedforward
-        self._dropout = nn.Dropout(dropout) if dropout else None
+        self._dropout = Dropout(dropout) if dropout else None
         self._label_namespace = label_namespace
         self._namespace = namespace
         width = seq2vec_encoder.get_output_dim() if feedforward is None else feedforward.get_output_dim()
@@ -86,6 +88,12 @@ class BasicClassifier(Model):
         self._accuracy = CategoricalAccuracy()
         if initializer is not None:
             initializer(self)
+
+    @staticmethod
+    def check_arguments(dropout: float | None, num_labels: int | None) -> None:
+        """For `nlpreg check`: what the constructor refuses, whatever the data."""
+        check_share(dropout=dropout)
+        check_at_least(1, num_labels=num_labels)
 
     def forward(
         self,

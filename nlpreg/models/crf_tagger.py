@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import ConfigurationError, check_at_least, check_share
 from nlpreg.data.fields.text_field import TextFieldTensors
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.models.model import Model
@@ -35,6 +35,7 @@ from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
 from nlpreg.modules.text_field_embedders import TextFieldEmbedder
 from nlpreg.modules.time_distributed import TimeDistributed
 from nlpreg.modules.uncompiled import run_uncompiled
+from nlpreg.nn.dropout import Dropout
 from nlpreg.nn.initializers import InitializerApplicator
 from nlpreg.nn.parallel import DdpAccelerator
 from nlpreg.nn.regularizers import RegularizerApplicator
@@ -130,7 +131,7 @@ class CrfTagger(Model):
         self.top_k = top_k
         self.ignore_loss_on_o_tags = ignore_loss_on_o_tags
         self._verbose_metrics = verbose_metrics
-        self.dropout = nn.Dropout(dropout) if dropout else None
+        self.dropout = Dropout(dropout) if dropout else None
         self._feedforward = feedforward
         self.tag_projection_layer = TimeDistributed(nn.Linear(width, self.num_tags))
         self.include_start_end_transitions = include_start_end_transitions
@@ -148,6 +149,20 @@ class CrfTagger(Model):
         self._tag_metric = FBetaVerboseMeasure(index_to_label=names) if by_tag else None
         if initializer is not None:
             initializer(self)
+
+    @staticmethod
+    def check_arguments(
+        label_encoding: LabelEncoding | None,
+        constrain_crf_decoding: bool | None,
+        calculate_span_f1: bool | None,
+        dropout: float | None,
+        top_k: int,
+    ) -> None:
+        """For `nlpreg check`: what the constructor refuses, whatever the data."""
+        given_encoding(constrain_crf_decoding, label_encoding, "constrain_crf_decoding")
+        given_encoding(calculate_span_f1, label_encoding, "calculate_span_f1")
+        check_share(dropout=dropout)
+        check_at_least(1, top_k=top_k)
 
     def forward(
         self,

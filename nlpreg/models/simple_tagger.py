@@ -91,6 +91,11 @@ class SimpleTagger(Model):
         if initializer is not None:
             initializer(self)
 
+    @staticmethod
+    def check_arguments(label_encoding: LabelEncoding | None, calculate_span_f1: bool | None) -> None:
+        """For `nlpreg check`: what the constructor refuses, whatever the data."""
+        given_encoding(calculate_span_f1, label_encoding, "calculate_span_f1")
+
     def forward(
         self,
         tokens: TextFieldTensors,

@@ -56,11 +56,7 @@ class Trainer(Registrable):
         self._rank = local_rank
         self._primary = local_rank == 0 and is_global_primary()
         self._world_size = world_size
-        if distributed and world_size <= 1:
-            raise ConfigurationError(
-                f"trainer.world_size: expected at least 2 processes when distributed, got {world_size}; "
-                "leave out the top-level key `distributed` to train in one process"
-            )
+        check_world_size(distributed, world_size)
 
     def train(self) -> dict[str, Any]:
         """Train the model and return the metrics."""
@@ -90,6 +86,19 @@ def resolve_device(cuda_device: Union[int, torch.device, list[int], None]) -> to
         )
     check_for_gpu(cuda_device)
     return int_to_device(cuda_device)
+
+
+def check_world_size(distributed: bool, world_size: int) -> None:
+    """Make sure that a distributed run has several processes.
+
+    Raises:
+        ConfigurationError: it has not.
+    """
+    if distributed and world_size <= 1:
+        raise ConfigurationError(
+            f"trainer.distributed: expected at least 2 processes, got world_size {world_size}; leave it out, and for several "
+            'name their devices under the top-level key "distributed", as in {"cuda_devices": [0, 1]}'
+        )
 
 
 def make_folder(path: str) -> None:

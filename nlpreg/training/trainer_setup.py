@@ -18,6 +18,7 @@ from nlpreg.training.callbacks.confidence_checks import ConfidenceChecksCallback
 from nlpreg.training.metric_tracker import MetricTracker
 from nlpreg.training.precision import HalfDtype, Precision, half_dtype
 from nlpreg.training.protocols import BatchLoader, NamedParameters, TrainableModel, loader_length
+from nlpreg.training.trainer import check_world_size
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +121,10 @@ def check_options(
     num_gradient_accumulation_steps: int = 1,
     validate_every_num_batches: int | None = None,
     metrics_interval: int = 100,
+    grad_clipping: float | None = None,
     no_grad: list[str] | None = None,
+    distributed: bool = False,
+    world_size: int = 1,
     has_validation: bool = False,
 ) -> None:
     """Refuse options of the trainer that make no sense; `nlpreg check` does so too.
@@ -139,7 +143,7 @@ def check_options(
     if patience is None and has_validation:
         logger.info("trainer.patience is not set, so training does not stop early")
     MetricTracker(validation_metric, patience)  # raises on a metric without a sign
-    check_at_least(0, num_epochs=num_epochs)
+    check_at_least(0, num_epochs=num_epochs, grad_clipping=grad_clipping)
     check_at_least(
         1,
         num_gradient_accumulation_steps=num_gradient_accumulation_steps,
@@ -147,3 +151,4 @@ def check_options(
         metrics_interval=metrics_interval,
     )
     check_patterns(no_grad=no_grad)
+    check_world_size(distributed, world_size)

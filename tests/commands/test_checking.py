@@ -91,7 +91,7 @@ EXPECTED = {
     "data_loader.batch_sampler.batch_size": ("c.jsonnet:28", 'key "batch_size" is required'),
     "trainer.optimizer.betas": (
         "c.jsonnet:32",
-        "expected a list of 2 items (a number, a number), found 1 items",
+        "expected a list of 2 items (a number, a number), found 1 of them",
     ),
     "trainer.optimizer.parameter_groups.1": ("c.jsonnet:33", "expected a list of 2 items"),
     "trainer.callbacks.0.summary_intervall": ("c.jsonnet:35", 'did you mean "summary_interval"'),

@@ -74,7 +74,7 @@ CONFIG: dict[str, Any] = {
         },
         "learning_rate_scheduler": {"type": "slanted_triangular", "cut_frac": 0.1},
         "checkpointer": {"keep_most_recent_by_count": 1},
-        "callbacks": ["tensorboard", {"type": "console_logger", "should_log_inputs": False}],
+        "callbacks": ["track_epoch_callback", {"type": "console_logger", "should_log_inputs": False}],
         "grad_norm": 1.0,
     },
     "evaluation": {"type": "simple"},
@@ -205,4 +205,4 @@ def _of_the_annotations(config: dict[str, Any]) -> list[str]:
         if rest.get(key) is not None:
             resolver.resolve(annotation, rest.pop(key), key)
     resolver.object(TrainModel, rest, "")
-    return [str(problem) for problem in resolver.problems]
+    return [str(problem) for problem in resolver.problems if not problem.is_refusal]

@@ -94,7 +94,7 @@ local word = 64; local character = 20; local filters = 60; local widths = [2, 3]
     checkpointer: {keep_most_recent_by_count: 1},
     moving_average: {type: "exponential", decay: 0.9},
     learning_rate_scheduler: {type: "reduce_on_plateau", mode: "max", factor: 0.5, patience: 2},
-    callbacks: ["tensorboard", {type: "console_logger", should_log_inputs: false}],
+    callbacks: ["track_epoch_callback", {type: "console_logger", should_log_inputs: false}],
   },
 }
 """

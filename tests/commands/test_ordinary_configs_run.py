@@ -189,7 +189,6 @@ def test_entities_with_all_kinds_of_embeddings(
             "https://host/o.json": options,
             "https://host/w.hdf5": weights,
             'type: "adam"': 'type: "dense_sparse_adam"',  # since the embeddings are sparse
-            '"tensorboard", ': "",
         },
     )
     assert '"convert_to_coding_scheme"' in capsys.readouterr().out

@@ -154,7 +154,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "unknown top-level key": ({"trainerr": {}}, "trainerr"),
     "missing data": ({"train_data_path": "/nowhere/x.txt"}, "/nowhere/x.txt"),
     "reserved file": ({"include_in_archive": ["best.th"]}, "include_in_archive"),
-    "unknown data set": ({"datasets_for_vocab_creation": ["tets"]}, "datasets_for_vocab_creation: 'tets'"),
+    "unknown data set": ({"datasets_for_vocab_creation": ["tets"]}, "'tets': there is no such data set; did you mean"),
     "no GPU": ({"trainer__cuda_device": 77}, "GPU 77"),
     "one process": ({"distributed": {"cuda_devices": [-1]}}, "distributed.cuda_devices"),
     "two faults": ({"model__encodr": 3, "trainer__num_epoch": 2}, "num_epoch"),
@@ -308,7 +308,7 @@ def test_arguments_of_other_programs(tagger: Config, tmp_path: Path) -> None:
 
 def test_no_test_data(tagger: Config, tmp_path: Path) -> None:
     params = Params(changed(tagger, datasets_for_vocab_creation=["test"]))
-    with pytest.raises(ConfigurationError, match="'test' is no data set of this config; there are 'train'"):
+    with pytest.raises(ConfigurationError, match=r"'test': there is no test_data_path \(there are: train"):
         TrainModel.from_params(params, serialization_dir=str(tmp_path), local_rank=0)
 
 

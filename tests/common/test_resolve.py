@@ -191,3 +191,87 @@ def test_the_extras_are_those_that_nlpreg_passes() -> None:
         if family in known:
             assert keywords <= known[family], (owner, keywords)
     assert {"optimizer", "checkpointer", "model", "trainer", "vocabulary"} <= set(passed)
+
+
+class Range(FromParams):
+    """Refuses what only the two numbers together tell."""
+
+    def __init__(self, low: int, high: int = 9, inner: Optional[Circle] = None, source: Any = None) -> None:
+        self.check_arguments(low, high)
+        self.low, self.high, self.inner = low, high, inner
+
+    @staticmethod
+    def check_arguments(low: int, high: int) -> None:
+        if low > high:
+            raise ConfigurationError(f"low: expected {high} at most, got {low}")
+
+
+class Half(Range):
+    """Has a constructor of its own, of which the parent's rules say nothing."""
+
+    def __init__(self, low: int, high: int = 0) -> None:
+        super().__init__(low // 2, 9)
+
+
+class Whole(Range):
+    """Inherits constructor and rules."""
+
+
+def refused(cls: Any, config: Any, **extras: Any) -> list[tuple[str, str]]:
+    resolver = Resolver(extras)
+    resolver.object(cls, config, "here")
+    return [(problem.path, problem.message) for problem in resolver.problems]
+
+
+def test_a_class_says_which_arguments_do_not_go_together() -> None:
+    assert refused(Range, {"low": 1}) == []
+    assert refused(Range, {"low": 10}) == [("here.low", "expected 9 at most, got 10")]
+    assert refused(Whole, {"low": 3, "high": 2}) == [("here.low", "expected 2 at most, got 3")]
+    assert refused(Half, {"low": 10}) == []
+    with pytest.raises(ValueError, match="low: expected 9 at most, got 10"):
+        Range.from_params(Params({"low": 10}))
+
+
+def test_nothing_is_asked_of_wrong_types_nor_of_what_comes_later() -> None:
+    assert refused(Range, {"low": "10", "high": 2})[0][0] == "here.low"
+    assert refused(Range, {"low": 10}, high=3) == []
+
+
+class Sampler(FromParams):
+    def __init__(self, size: Optional[int] = None, inner: Optional[Lazy[Circle]] = None) -> None:
+        pass
+
+    @classmethod
+    def check_arguments(cls, inner: Any, size: Optional[int]) -> None:
+        if (size is None) == (inner is None):
+            raise ValueError("expected size or inner")
+
+
+def test_sections_are_given_as_they_stand() -> None:
+    assert refused(Sampler, {}) == [("here", "expected size or inner")]
+    assert refused(Sampler, {"inner": {"radius": 2}}) == []
+    assert refused(Sampler, {"inner": {"radius": 2}, "size": 1}) == [("here", "expected size or inner")]
+
+
+def test_a_key_beside_the_one_that_was_meant() -> None:
+    assert refused(Range, {"low": 1, "hihg": 2, "high": 3}) == [
+        ("here.hihg", 'unknown key; did you mean "high"? It is given too: remove one of them')
+    ]
+    assert refused(Range, {"low": 1, "sources": 2}, source=1) == [
+        ("here.sources", 'unknown key; did you mean "source"? nlpreg passes that itself: leave it out')
+    ]
+    assert refused(Range, {"low": 1, "colour": 2}, source=1) == [
+        ("here.colour", "unknown key: Range takes low, high, inner")
+    ]
+    assert 'did you mean "type"' in refused(Shape, {"typ": "circle"})[0][1]
+
+
+class Chain(FromParams):
+    def __init__(self, members: List[Circle]) -> None:
+        pass
+
+
+def test_a_list_where_an_object_belongs() -> None:
+    (problem,) = refused(Chain, [{"radius": 1.0}])
+    assert problem[1].endswith('; write {"members": [...]}')
+    assert "write" not in refused(Chain, ["oval"])[0][1]

@@ -10,6 +10,7 @@ from nlpreg.common.suggestions import did_you_mean, nearest
         ("cnn_highway", ["cnn", "cnn-highway"], "cnn-highway"),
         ("LSTM", ["lstm"], "lstm"),
         ("hiden_size", ["hidden_size", "input_size"], "hidden_size"),
+        ("learning_rate", ["betas", "lr"], "lr"),
         ("something", ["else"], None),
         ("x", [], None),
         (3, ["3"], None),

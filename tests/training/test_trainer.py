@@ -48,7 +48,7 @@ def test_the_folder_is_made(tmp_path):
 
 
 def test_one_process_is_not_distributed(tmp_path):
-    with pytest.raises(ConfigurationError, match="expected at least 2 processes when distributed, got 1"):
+    with pytest.raises(ConfigurationError, match="expected at least 2 processes, got world_size 1"):
         Trainer(tmp_path, -1, distributed=True)
 
 

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from nlpreg.common.checks import ConfigurationValueError
 from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import Seq2SeqEncoder
 from nlpreg.nn.util import add_positional_features
 
@@ -29,7 +30,7 @@ class PytorchTransformer(Seq2SeqEncoder):
         -> (B, T, input_dim), of no meaning at padding.
 
     Raises:
-        ValueError: another `positional_encoding`.
+        ValueError: another `positional_encoding`, or a number of heads that does not divide `input_dim`.
 
     Source: Vaswani et al. (2017), https://arxiv.org/abs/1706.03762
     """
@@ -50,6 +51,10 @@ class PytorchTransformer(Seq2SeqEncoder):
         if positional_encoding not in (None, "sinusoidal", "embedding"):
             raise ValueError(
                 f"positional_encoding: expected 'sinusoidal', 'embedding' or None, got {positional_encoding!r}"
+            )
+        if input_dim % num_attention_heads:
+            raise ConfigurationValueError(
+                f"num_attention_heads: expected a divisor of input_dim, {input_dim}, got {num_attention_heads}"
             )
         self._input_dim = input_dim
         self._causal = causal

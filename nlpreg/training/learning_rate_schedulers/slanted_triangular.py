@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import ConfigurationError, check_share
 from nlpreg.training.learning_rate_schedulers.learning_rate_scheduler import LearningRateScheduler
 
 
@@ -49,8 +49,7 @@ class SlantedTriangular(LearningRateScheduler):
         discriminative_fine_tuning: bool = False,
         decay_factor: float = 0.38,
     ) -> None:
-        if not 0 <= cut_frac <= 1:
-            raise ConfigurationError(f"cut_frac: expected a share from 0 to 1, got {cut_frac}")
+        check_share(cut_frac=cut_frac)
         _check_groups(optimizer, gradual_unfreezing, discriminative_fine_tuning)
         super().__init__(optimizer, last_epoch)
         self.num_epochs = num_epochs
@@ -134,7 +133,7 @@ def _check_groups(
     if gradual_unfreezing and groups[-1]["params"]:
         raise ConfigurationError(
             "slanted_triangular: gradual_unfreezing expects every parameter in one of the optimizer's "
-            f"parameter_groups; {len(groups[-1]['params'])} matched none of their regular expressions"
+            "parameter_groups; some match none of their regular expressions"
         )
     if (gradual_unfreezing or discriminative_fine_tuning) and len(groups) < 3:
         raise ConfigurationError(

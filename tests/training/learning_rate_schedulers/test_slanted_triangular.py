@@ -79,7 +79,7 @@ def test_discriminative_fine_tuning():
 
 def test_groups_that_do_not_fit(build):
     _, optimizer = layered_optimizer(extra_in_default=True)
-    with pytest.raises(ConfigurationError, match="1 matched none of their regular expressions"):
+    with pytest.raises(ConfigurationError, match="some match none of their regular expressions"):
         build_for(optimizer, gradual_unfreezing=True)
     with pytest.raises(ConfigurationError, match="at least 2 parameter_groups"):
         build({"type": "slanted_triangular", "discriminative_fine_tuning": True})

@@ -1,0 +1,32 @@
+"""The small checks that constructors use."""
+
+import pytest
+
+from nlpreg.common.checks import ConfigurationError, check_at_least, check_patterns, check_share
+
+
+def test_numbers_that_are_large_enough() -> None:
+    check_at_least(1, size=1, other=None, third=2.5)
+    check_share(dropout=0, other=1.0, third=None)
+    check_patterns(no_grad=["^a", ".*b"], other=None)
+
+
+@pytest.mark.parametrize("value", [0, -1, float("nan")])
+def test_numbers_that_are_too_small(value: float) -> None:
+    with pytest.raises(ConfigurationError, match=f"size: expected 1 or more, got {value}"):
+        check_at_least(1, fine=1, size=value)
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.5, float("nan")])
+def test_numbers_that_are_no_share(value: float) -> None:
+    with pytest.raises(ValueError, match=f"dropout: expected a share from 0 to 1, got {value}"):
+        check_share(dropout=value)
+
+
+def test_patterns_that_are_none() -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"no_grad: '\*x' is no .*nothing to repeat.*for any text write"
+    ):
+        check_patterns(no_grad=["fine", "*x"])
+    with pytest.raises(ValueError, match=r"regexes: '\(x' is no regular expression: missing \)"):
+        check_patterns(regexes=["(x"])
