@@ -11,6 +11,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -45,6 +46,10 @@ ARCHIVE_NAME = "model.tar.gz"
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "weights.th"
 MAX_CONFIG_BYTES = 2**26
+MAX_DEPTH = 10
+"""A fine-tuned model's archive may name the one that it was made of, and so on; not more often than this."""
+
+_depth: ContextVar[int] = ContextVar("archives that are being loaded", default=0)
 
 
 class Archive(NamedTuple):
@@ -167,9 +172,13 @@ def load_archive(
     check_for_gpu(cuda_device)
     resolved = cached_path(archive_file)
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_nested_once_more(os.fspath(archive_file)))
         folder = resolved if os.path.isdir(resolved) else stack.enter_context(extracted_archive(resolved))
+        stack.enter_context(
+            _errors_that_name(os.fspath(archive_file), folder if folder != resolved else None)
+        )
         config = _read_config(folder, os.fspath(archive_file), overrides)
-        meta = _read_meta(folder)
+        meta = _read_meta(folder, os.fspath(archive_file))
         check_provenance(config.params, meta, os.fspath(archive_file))
         stack.enter_context(config_from_strangers())
         dataset_reader, validation_dataset_reader = _load_dataset_readers(config.duplicate(), folder)
@@ -211,6 +220,37 @@ def extracted_archive(resolved_archive_file: str | os.PathLike[str], cleanup: bo
             shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def _nested_once_more(archive_file: str) -> Iterator[None]:
+    """Count archives whose configs name archives; one that names itself would be loaded without end."""
+    depth = _depth.get()
+    if depth >= MAX_DEPTH:
+        raise ArchiveError(
+            f"{archive_file}: refused, {depth} archives were loaded one for another; does one name itself?"
+        )
+    token = _depth.set(depth + 1)
+    try:
+        yield
+    finally:
+        _depth.reset(token)
+
+
+@contextlib.contextmanager
+def _errors_that_name(archive_file: str, unpacked: str | None) -> Iterator[None]:
+    """Let errors about files in an archive name the archive, not the folder that it is unpacked to for a moment."""
+    try:
+        yield
+    except (AssertionError, ConfigurationError, OSError, UnicodeError) as error:
+        text = str(error)
+        if unpacked is not None:
+            text = text.replace(os.path.join(unpacked, ""), f"{archive_file}!").replace(
+                unpacked, archive_file
+            )
+        if isinstance(error, ConfigurationError) and text == str(error):
+            raise
+        raise ArchiveError(text if archive_file in text else f"{archive_file}: {text}") from error
+
+
 def _read_config(folder: str, archive_file: str, overrides: str | dict[str, Any]) -> Params:
     """The archived config as plain JSON: an archive's text is never evaluated as Jsonnet, which can read any file."""
     path = os.path.join(folder, CONFIG_NAME)
@@ -221,7 +261,7 @@ def _read_config(folder: str, archive_file: str, overrides: str | dict[str, Any]
             f"{archive_file}: refused, its {CONFIG_NAME} has more than {MAX_CONFIG_BYTES:,} bytes"
         )
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:
             config = json.load(file)
     except (ValueError, RecursionError) as error:
         raise ArchiveError(f"{archive_file}: its {CONFIG_NAME} is not valid JSON ({error})") from error
@@ -238,14 +278,17 @@ def _read_config(folder: str, archive_file: str, overrides: str | dict[str, Any]
     return Params(translate_names(config))
 
 
-def _read_meta(folder: str) -> Meta | None:
+def _read_meta(folder: str, archive_file: str) -> Meta | None:
     path = os.path.join(folder, META_NAME)
     if not os.path.isfile(path):
         return None
     try:
         return Meta.from_path(path)
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        warnings.warn(f"{META_NAME} cannot be read ({error}); the archive's version is unknown", stacklevel=3)
+        reason = str(error).replace(path, "the file")
+        warnings.warn(
+            f"{archive_file}: its {META_NAME} cannot be read ({reason}); its version is unknown", stacklevel=3
+        )
         return None
 
 

@@ -108,5 +108,5 @@ def _is_ours(meta: Meta) -> bool:
 
 def _version(text: str) -> tuple[int, ...]:
     """The leading numbers of a version, comparable as numbers."""
-    match = re.match(r"\d+(\.\d+)*", text)
+    match = re.match(r"\d{1,9}(\.\d{1,9})*", str(text))
     return tuple(int(part) for part in match.group().split(".")) if match else ()

@@ -273,9 +273,11 @@ def _rows(values: Any) -> Sequence[Any] | numpy.ndarray[Any, Any] | None:
 
 def _load_vocabulary(config: Params, folder: str) -> Vocabulary:
     """The vocabulary saved beside a model, of the class and with the special tokens that its config names."""
-    params = config.get("vocabulary", Params({}))
+    params = config.get("vocabulary", None) or Params({})
     if isinstance(params, str):
         params = Params({"type": params})
+    if not isinstance(params, Params):
+        raise ConfigurationError(f"vocabulary: expected an object or a registered name, got {params!r}")
     choice = params.pop_choice("type", Vocabulary.list_available(), default_to_first_choice=True)
     vocabulary_class, _ = Vocabulary.resolve_class_name(choice)
     vocabulary: Vocabulary = vocabulary_class.from_files(

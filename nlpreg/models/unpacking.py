@@ -17,6 +17,8 @@ from nlpreg.models.weights import ArchiveError
 __all__ = ["pack", "unpack"]
 
 MAX_MEMBERS = 100_000
+MAX_PATH_BYTES = 3000
+MAX_FOLDERS = 100
 HARMLESS_BYTES = 2**30
 """Archives that unpack to less than this are never taken for a decompression bomb."""
 MAX_EXPANSION = 100
@@ -125,7 +127,11 @@ def _checked_path(member: tarfile.TarInfo, archive: str) -> str:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name or ":" in path.parts[:1]:
         raise ArchiveError(f"{archive}: refused, the path {name!r} leads out of the folder it is unpacked to")
-    if any(len(os.fsencode(part)) > 255 for part in path.parts) or len(name) > 3000:
+    if (
+        any(len(os.fsencode(part)) > 255 for part in path.parts)
+        or len(os.fsencode(name)) > MAX_PATH_BYTES
+        or len(path.parts) > MAX_FOLDERS
+    ):
         raise ArchiveError(f"{archive}: refused, a member's name has {len(name)} characters")
     if path == PurePosixPath(".") and not member.isdir():
         raise ArchiveError(f"{archive}: refused, a file in it has no name")

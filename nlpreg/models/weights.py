@@ -80,6 +80,11 @@ def load_weights(model: torch.nn.Module, path: str, device: torch.device | str =
     ]
     if shapes:
         raise ArchiveError(f"{path}: the weights are of another shape than the model: {_some(shapes)}")
+    complex_names = [
+        name for name in own if name in state and state[name].is_complex() and not own[name].is_complex()
+    ]
+    if complex_names:
+        raise ArchiveError(f"{path}: complex numbers, where the model has real ones: {_some(complex_names)}")
     try:
         missing, unexpected = model.load_state_dict(state, strict=False)
     except RuntimeError as error:

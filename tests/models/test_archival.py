@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import shutil
 import tarfile
 import warnings
@@ -287,6 +288,8 @@ HOSTILE_CONFIGS: dict[str, tuple[Any, str]] = {
     "no model": ({"dataset_reader": {"type": "test_reader"}}, "is no experiment"),
     "model is a number": ({**CONFIG, "model": 3}, "is no experiment"),
     "no reader": ({"model": CONFIG["model"]}, 'expected an object "dataset_reader"'),
+    "vocabulary is a list": ({**CONFIG, "vocabulary": [1]}, "vocabulary: expected an object"),
+    "reader is a list": ({**CONFIG, "dataset_reader": [1]}, "expected Params or a string"),
     "unknown model": ({**CONFIG, "model": {"type": "nothing_such"}}, "nothing_such"),
     "other shape": (
         {**CONFIG, "model": {"type": "test_small", "part": {"type": "test_part", "width": 9}}},
@@ -317,6 +320,67 @@ def test_lazy_parts_cannot_call_functions_either(run: Path, tmp_path: Path) -> N
     assert not (tmp_path / "evil").exists()
 
 
+def test_an_archive_that_names_itself(run: Path) -> None:
+    path = archive_model(run)
+    new = str(Path(path).parent / "new.tar.gz")
+    assert with_config(path, {**CONFIG, "model": {"type": "from_archive", "archive_file": new}}) == new
+    with pytest.raises(ArchiveError, match="10 archives were loaded one for another"):
+        load_archive(new)
+    assert load_archive(path).meta is not None  # the count begins anew
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("labels.txt", b"\xff\xfe", "can't decode"),
+        ("labels.txt", b"\0" * 10 + bytes(range(128, 256)), "can't decode"),
+        ("non_padded_namespaces.txt", None, "new.tar.gz!vocabulary: expected a folder that a vocabulary"),
+        ("tokens.txt", b"", "new.tar.gz!vocabulary/tokens.txt: expected a line '@@UNKNOWN@@'"),
+    ],
+)
+def test_damaged_vocabularies(name: str, content: bytes | None, message: str, run: Path) -> None:
+    if content is None:
+        (run / "vocabulary" / name).unlink()
+    else:
+        (run / "vocabulary" / name).write_bytes(content)
+    path = Path(archive_model(run)).rename(run / "new.tar.gz")
+    with pytest.raises(ArchiveError, match=re.escape(str(path)) + ".*" + message.rpartition("new.tar.gz")[2]):
+        load_archive(path)
+
+
+def test_a_missing_vocabulary(run: Path) -> None:
+    shutil.rmtree(run / "vocabulary")
+    path = archive_model(run)
+    with pytest.raises(ArchiveError, match=re.escape(f"{path}!vocabulary: no such file or folder")):
+        load_archive(path)
+
+
+def test_weights_of_another_kind(run: Path) -> None:
+    state = torch.load(run / "best.th", weights_only=True)
+    first = next(iter(state))
+    for tensor, message in (
+        (state[first].to(torch.complex64), "complex numbers, where the model has real ones: " + first),
+        (torch.zeros(1).expand(10**12), "another shape"),  # takes four bytes in the file
+        (state[first].to_sparse(), "do not fit the model"),
+        (state[first].to("meta"), "do not fit the model"),
+    ):
+        torch.save({**state, first: tensor}, run / "best.th")
+        with pytest.raises(ArchiveError, match=r"model\.tar\.gz!weights\.th: .*" + message):
+            load_archive(archive_model(run))
+
+
+def test_a_script_in_place_of_weights(run: Path) -> None:
+    class Script(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.trace(Script(), torch.zeros(1)).save(str(run / "best.th"))  # type: ignore[no-untyped-call]
+    with pytest.raises(ArchiveError, match="cannot be read|refused"):
+        load_archive(archive_model(run))
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -337,8 +401,9 @@ def test_damaged_parts(run: Path) -> None:
     path = archive_model(run)
     with pytest.raises(ArchiveError, match="there is no such weights file"):
         load_archive(repacked(path, weights_th=None))
-    with pytest.warns(UserWarning, match="meta.json cannot be read"):
-        assert load_archive(repacked(path, meta_json=b"[]")).meta is None
+    for content in (b"[]", b"\xff", b"[" * 100_000, b"{}"):
+        with pytest.warns(UserWarning, match=r"new\.tar\.gz: its meta\.json cannot be read"):
+            assert load_archive(repacked(path, meta_json=content)).meta is None
     data = Path(path).read_bytes()
     Path(path).write_bytes(data[: len(data) // 2])
     with pytest.raises(ArchiveError, match="cut off"):
@@ -359,7 +424,12 @@ def test_versions(run: Path) -> None:
             load_archive(repacked(path, meta_json=meta(newer, python_version="3.12.0")))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for version in ("2.10.1", "1.5.0", "1.0.0rc3"):  # of AllenNLP, which recorded nothing else
+        for version in (
+            "2.10.1",
+            "1.5.0",
+            "1.0.0rc3",
+            "1" * 9000,
+        ):  # of AllenNLP, which recorded nothing else
             load_archive(repacked(path, meta_json=meta(version)))
         load_archive(repacked(path, meta_json=meta(VERSION, python_version="3.12.0", unknown_key="x")))
 

@@ -1,9 +1,12 @@
+import bz2
 import contextlib
 import gzip
 import io
+import lzma
 import os
 import random
 import tarfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -103,6 +106,11 @@ HOSTILE: dict[str, tuple[Members, str]] = {
     "folder as file": ([file("a/b"), file("a")], "both a file and a folder"),
     "long name": ([file("n" * 300)], "characters"),
     "deep name": ([file("/".join(["d"] * 2000))], "characters"),
+    "long in bytes": ([file("/".join(["é" * 100] * 20))], "characters"),
+    "too many folders": ([file("/".join("d" * 200))], "characters"),
+    "unknown kind": ([special("x", b"Z")], "another special file"),
+    "sparse": ([special("x", tarfile.GNUTYPE_SPARSE)], "another special file"),
+    "another path in an extra header": ([file("a", pax_headers={"path": "../evil"})], "leads out"),
     "no name": ([file("")], "has no name"),
 }
 
@@ -171,6 +179,61 @@ def test_every_truncation_is_noticed(share: float, tmp_path: Path, inside: Path)
     (tmp_path / "cut.tar.gz").write_bytes(data[:end])
     with pytest.raises(ArchiveError, match="damaged, cut off|cut off"):
         unpack(str(tmp_path / "cut.tar.gz"), str(inside))
+
+
+def test_what_follows_the_archive(tmp_path: Path, inside: Path) -> None:
+    good = good_archive(tmp_path)
+    evil = Path(write(tmp_path / "evil.tar.gz", [file("../evil")])).read_bytes()
+    archive = tmp_path / "x.tar.gz"
+    archive.write_bytes(good + b"garbage")
+    with pytest.raises(ArchiveError, match="damaged, cut off"):
+        unpack(str(archive), str(inside))
+    for number, more in enumerate(
+        (b"\0" * 5000, evil)
+    ):  # padding of tapes; a second archive that nobody reads
+        archive.write_bytes(good + more)
+        (inside / str(number)).mkdir()
+        unpack(str(archive), str(inside / str(number)))
+        assert all_files(inside / str(number)) == {"weights.th", "vocabulary/labels.txt"}
+    assert not any("evil" in name for name in all_files(tmp_path / "outside"))
+
+
+def test_a_sparse_file_of_any_size_is_refused(tmp_path: Path, inside: Path) -> None:
+    names = ("major", "minor", "name", "realsize")
+    headers = dict(zip((f"GNU.sparse.{name}" for name in names), ("1", "0", "x", str(10**15)), strict=True))
+    archive = write(tmp_path / "x.tar.gz", [file("x", b"1\n0\n512\n".ljust(512, b"\0"), pax_headers=headers)])
+    with pytest.raises(ArchiveError, match="another special file"):
+        unpack(archive, str(inside))
+
+
+def as_zip(data: bytes) -> bytes:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as file:
+        file.writestr("config.json", data)
+    return target.getvalue()
+
+
+@pytest.mark.parametrize("convert", [as_zip, bz2.compress, lzma.compress, gzip.compress])
+def test_other_ways_of_packing_are_refused(
+    convert: Callable[[bytes], bytes], tmp_path: Path, inside: Path
+) -> None:
+    (tmp_path / "x.tar.gz").write_bytes(convert(good_archive(tmp_path)))
+    with pytest.raises(ArchiveError, match="no tar archive"):
+        unpack(str(tmp_path / "x.tar.gz"), str(inside))
+
+
+def test_names_in_other_letters_are_other_files(tmp_path: Path, inside: Path) -> None:
+    names = [
+        "config.json",
+        "c\u043enfig.json",
+        "CONFIG.JSON",
+        "a\n\x1b[31mb",
+        "x\udcff",
+        "cafe\u0301",
+        "caf\u00e9",
+    ]
+    unpack(write(tmp_path / "x.tar.gz", [file(name) for name in names]), str(inside))
+    assert len(all_files(inside)) in range(5, len(names) + 1)  # some file systems fold letters
 
 
 @pytest.mark.parametrize("content", [b"hello", b"\x1f\x8bgarbage", b"PK\x03\x04zip"])
