@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+import torch
 from torch import distributed as dist
+from torch import nn
 
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.nn.parallel.spread_states import part_of_state
 from nlpreg.training.checkpoint_files import (
     CheckpointFiles,
     DamagedCheckpointError,
@@ -16,9 +20,12 @@ from nlpreg.training.checkpoint_files import (
     save_state,
 )
 from nlpreg.training.run_state import check_finite
+from nlpreg.training.sharded_checkpoint import ShardedCheckpoints, parts_beside
 
 if TYPE_CHECKING:
     from nlpreg.training.gradient_descent_trainer import GradientDescentTrainer
+
+logger = logging.getLogger(__name__)
 
 BEST_NAME = "best.th"
 
@@ -40,19 +47,19 @@ def save_best_weights(trainer: GradientDescentTrainer) -> None:
         ConfigurationError: the folder is read-only or the disk is full.
     """
     folder = trainer._serialization_dir
-    worker = dist.get_rank() if trainer._is_sharded else None
+    worker = trainer._lockstep.rank_and_size()[0] if trainer._is_sharded else None
     path = os.path.join(folder, BEST_NAME if worker is None else f"best_w{worker}.th")
     trainer._best_model_filename = os.path.abspath(path)
     average = trainer._moving_average
     if average is not None:
         average.assign_average_value()
     try:
-        state = dict(trainer._stateful_model.state_dict())  # of a sharded model, by all processes together
+        state = dict(trainer._stateful_model.state_dict())
         if trainer._primary or trainer._is_sharded:
             check_finite(trainer)
             checkpoint = _checkpoint_of_present_weights(trainer, worker) if average is None else None
             if checkpoint is None or not _link(checkpoint, path):
-                save_state(path, state)
+                save_state(path, state if worker is None else part_of_state(state, trainer._lockstep.group))
     finally:
         if average is not None:
             average.restore()
@@ -96,14 +103,23 @@ def load_best_weights(trainer: GradientDescentTrainer) -> None:
             trainer._moving_average.assign_average_value()
         return
     trainer._lockstep.barrier()
+    state: dict[str, Any] = {}
     try:
-        state: dict[str, Any] = load_state(path)
+        if trainer._is_sharded:
+            state = shards_of(trainer).load_weights(_parts(trainer))
+        elif trainer._primary:
+            state = load_state(path)
     except DamagedCheckpointError as error:
         raise ConfigurationError(
             f"{error}; these were the weights of the best epoch, {trainer._metric_tracker.best_epoch}. Put a copy of them "
             "back, or one of the model_state files of this folder in their place, and go on with `--recover`"
         ) from error
-    trainer._stateful_model.load_state_dict(state)
+    if trainer._is_sharded or trainer._primary:
+        trainer._stateful_model.load_state_dict(state)
+    if not trainer._is_sharded and trainer._distributed:  # another machine may not see the file
+        for value in trainer._stateful_model.state_dict().values():
+            if isinstance(value, torch.Tensor):
+                dist.broadcast(value, src=0)
 
 
 def merge_shards(trainer: GradientDescentTrainer) -> None:
@@ -112,9 +128,21 @@ def merge_shards(trainer: GradientDescentTrainer) -> None:
     if not trainer._is_sharded or wrapped is None or not trainer._primary:
         return
     folder = trainer._serialization_dir
-    size = dist.get_world_size()
-    parts = [os.path.join(folder, f"best_w{worker}.th") for worker in range(size)]
-    if all(map(os.path.isfile, parts)):
-        path = os.path.join(folder, BEST_NAME)
-        save_state(path, dict(wrapped.consolidate_sharded_state(parts)))
-        trainer._best_model_filename = os.path.abspath(path)
+    try:
+        weights = wrapped.consolidate_sharded_state(_parts(trainer))
+    except (DamagedCheckpointError, OSError) as error:  # an interrupted run may not have any yet
+        logger.info("%s: no best weights to put together (%s)", folder, error)
+        return
+    path = os.path.join(folder, BEST_NAME)
+    save_state(path, dict(weights))
+    trainer._best_model_filename = os.path.abspath(path)
+
+
+def shards_of(trainer: GradientDescentTrainer) -> ShardedCheckpoints:
+    """The checkpoints of a sharded run."""
+    return ShardedCheckpoints(trainer._serialization_dir, trainer._lockstep, cast(nn.Module, trainer.model))
+
+
+def _parts(trainer: GradientDescentTrainer) -> list[str]:
+    """The files of the parts of the best weights; as many as there were processes when they were saved."""
+    return parts_beside(os.path.join(trainer._serialization_dir, "best_w0.th"))

@@ -26,6 +26,9 @@ _STATE_FILE = re.compile(r"^(?:model|training)_state_e(\d+)_b(\d+)(?:_w(\d+))?\.
 _LEFT_OVER = re.compile(r"^\..+[._][a-z0-9_]{8}\.tmp$")  # of `atomic_write`, and of other names for `best.th`
 _CHUNK = 1 << 20
 
+Record = dict[str, dict[str, int]]
+"""For each name of a file its `size` in bytes and its checksum, `crc32`."""
+
 
 class DamagedCheckpointError(Exception):
     """Files of a checkpoint that are missing, cut short or changed."""
@@ -74,26 +77,27 @@ class CheckpointFiles(NamedTuple):
         self.remove(
             self.record_path, self.training_path
         )  # an older pair of this name must not mix with this one
-        record = {}
-        for path, state in (
-            (self.model_path, checkpoint.model_state),
-            (self.training_path, checkpoint.trainer_state),
-        ):
-            size, checksum = save_state(path, state)
-            record[os.path.basename(path)] = {"size": size, "crc32": checksum}
-        self._write_record(record)
+        self.write_record(self.write(*checkpoint))
+
+    def write(self, model_state: dict[str, Any], training_state: dict[str, Any]) -> Record:
+        """Write the two states; returns what their record has to say."""
+        return {
+            os.path.basename(path): save_state(path, state)
+            for path, state in ((self.model_path, model_state), (self.training_path, training_state))
+        }
 
     def complete(self) -> None:
         """Write the record of a pair that loaded without one: its process was killed just before."""
         if not os.path.isfile(self.record_path):
-            self._write_record(
+            self.write_record(
                 {
                     os.path.basename(path): {"size": os.path.getsize(path), "crc32": _checksum_of(path)}
                     for path in (self.model_path, self.training_path)
                 }
             )
 
-    def _write_record(self, record: dict[str, dict[str, int]]) -> None:
+    def write_record(self, record: Record) -> None:
+        """Write the sizes and checksums of files, which makes a checkpoint of them."""
         with _clear_errors(self.record_path), atomic_write(self.record_path, "w") as file:
             json.dump(record, file, indent=2)
 
@@ -114,24 +118,14 @@ class CheckpointFiles(NamedTuple):
         for path in (self.model_path, self.training_path):
             if not os.path.isfile(path):
                 raise DamagedCheckpointError(f"{path} is missing")
-        if not os.path.isfile(self.record_path):
-            return
-        try:
-            with open(self.record_path, encoding="utf-8") as file:
-                record = json.load(file)
-            expected = [
-                (path, int(entry["size"]), int(entry["crc32"]))
-                for path in (self.model_path, self.training_path)
-                for entry in [record[os.path.basename(path)]]
-            ]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DamagedCheckpointError(f"{self.record_path} cannot be read ({error})") from error
-        for path, size, checksum in expected:
-            found = os.path.getsize(path)
-            if found != size:
-                raise DamagedCheckpointError(f"{path} has {found} bytes instead of {size}")
-            if _checksum_of(path) != checksum:
-                raise DamagedCheckpointError(f"{path} is not what was written: its checksum differs")
+        if os.path.isfile(self.record_path):
+            record = read_record(self.record_path)
+            for path in (self.model_path, self.training_path):
+                if os.path.basename(path) not in record:
+                    raise DamagedCheckpointError(
+                        f"{self.record_path} cannot be read (it says nothing of {path})"
+                    )
+            verify_files(self.folder, record)
 
     def remove(self, *paths: str) -> None:
         """Delete some of the files, or all of them."""
@@ -171,11 +165,44 @@ def remove_left_overs(folder: str) -> None:
             shutil.rmtree(os.path.join(place, name), ignore_errors=True)
 
 
-def save_state(path: str, state: dict[str, Any]) -> tuple[int, int]:
+def read_record(path: str) -> Record:
+    """The sizes and checksums of files.
+
+    Raises:
+        DamagedCheckpointError: it cannot be read.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            record: Record = json.load(file)
+        for entry in record.values():
+            int(entry["size"]), int(entry["crc32"])
+        return record
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DamagedCheckpointError(f"{path} cannot be read ({error})") from error
+
+
+def verify_files(folder: str, record: Record) -> None:
+    """Compare files with their record.
+
+    Raises:
+        DamagedCheckpointError: one is missing, or is not what was written.
+    """
+    for name, entry in record.items():
+        path = os.path.join(folder, os.path.basename(name))
+        if not os.path.isfile(path):
+            raise DamagedCheckpointError(f"{path} is missing")
+        found = os.path.getsize(path)
+        if found != entry["size"]:
+            raise DamagedCheckpointError(f"{path} has {found} bytes instead of {entry['size']}")
+        if _checksum_of(path) != entry["crc32"]:
+            raise DamagedCheckpointError(f"{path} is not what was written: its checksum differs")
+
+
+def save_state(path: str, state: dict[str, Any]) -> dict[str, int]:
     """Write a state; the file appears under its name only when it is whole.
 
     Returns:
-        Its size in bytes and its CRC-32.
+        Its size in bytes and its CRC-32, by the names `size` and `crc32`.
 
     Raises:
         ConfigurationError: the folder is read-only or the disk is full.
@@ -183,17 +210,21 @@ def save_state(path: str, state: dict[str, Any]) -> tuple[int, int]:
     with _clear_errors(path), atomic_write(path) as file:
         counted = _Counted(file)
         torch.save(state, counted)  # type: ignore[arg-type]  # it asks for `write` and `flush` only
-        return counted.size, counted.checksum
+        return {"size": counted.size, "crc32": counted.checksum}
 
 
-def load_state(path: str) -> dict[str, Any]:
+def load_state(path: str, lazily: bool = False) -> dict[str, Any]:
     """Read a state of tensors and plain values onto the CPU, without running any code in it.
+
+    Args:
+        path: of the file.
+        lazily: read each tensor only when its values are asked for.
 
     Raises:
         DamagedCheckpointError: it cannot be read, or holds anything else.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=lazily)
     except FileNotFoundError as error:
         raise DamagedCheckpointError(f"{path} is missing") from error
     except Exception as error:  # a file that is not what it should be can break the reader in any way

@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
-
-from torch import distributed as dist
 
 from nlpreg.common import Registrable
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.util import is_distributed, is_global_primary
 from nlpreg.training.checkpoint_files import CheckpointFiles, DamagedCheckpointError, find_checkpoints
+from nlpreg.training.lockstep import make_lockstep
+from nlpreg.training.sharded_checkpoint import ShardedCheckpoints, ShardedFiles
 from nlpreg.training.trainer import TrainerCheckpoint
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ class Checkpointer(Registrable):
                     f"checkpointer.{name}: expected a number above 0 or null, got {number}"
                 )
         self.state_is_sharded = False
+        self.shards: ShardedCheckpoints | None = None
         self._serialization_dir = os.fspath(serialization_dir)
         self._save_completed_epochs = save_completed_epochs
         self._save_every_num_seconds = save_every_num_seconds
@@ -106,28 +107,40 @@ class Checkpointer(Registrable):
         self._last_save_time = time.monotonic()
         self._last_save_num_batches = place[1]
         if checkpoint is not None and self._saved != place:
-            files = CheckpointFiles(self._serialization_dir, *place, self._worker())
-            files.save(checkpoint)
-            self._damaged.discard(files)
+            if self.shards is not None:
+                self.shards.save(ShardedFiles(self._serialization_dir, *place), checkpoint)
+            else:
+                files = CheckpointFiles(self._serialization_dir, *place)
+                files.save(checkpoint)
+                self._damaged.discard(files)
             if is_global_primary():
                 self._remove_old_checkpoints()
         self._saved = place
 
     def find_latest_checkpoint(self) -> tuple[str, str] | None:
-        """Paths of the weights and of the training state of the newest whole checkpoint, or None."""
-        files = next(self._whole(), None)
+        """Paths of the weights and of the training state of the newest whole checkpoint, or None.
+
+        Of a sharded one, those of the first process's part.
+        """
+        if self.shards is not None:
+            files = next((files.of(0) for files in self.shards.recorded()), None)
+        else:
+            files = next(self._whole(), None)
         return None if files is None else (files.model_path, files.training_path)
 
     def load_checkpoint(self) -> TrainerCheckpoint | None:
         """The newest whole checkpoint, on the CPU; None if there is none.
 
-        A damaged one is passed over with a warning. In a distributed run all processes load the same one.
+        A damaged one is passed over with a warning. In a distributed run all processes load the same one; a machine
+        that does not see the folder of the first one gets it from there.
         """
-        files, checkpoint = self._load_newest() if self._chooses() else (None, None)
-        if is_distributed():
-            files = self._agreed(files)
-            if checkpoint is None and files is not None:
-                checkpoint = files.load()
+        files: CheckpointFiles | ShardedFiles | None
+        if self.shards is not None:
+            files, checkpoint = self.shards.load_newest()
+        elif is_distributed():
+            files, checkpoint = self._load_together()
+        else:
+            files, checkpoint = self._load_newest()
         if files is not None:
             self._saved = (files.epochs, files.batches)
             self._last_save_num_batches = files.batches
@@ -143,18 +156,11 @@ class Checkpointer(Registrable):
             return True
         return every_batches is not None and num_batches - self._last_save_num_batches >= every_batches
 
-    def _worker(self) -> int | None:
-        return dist.get_rank() if self.state_is_sharded and is_distributed() else None
-
-    def _chooses(self) -> bool:
-        """Whether this process looks for the newest checkpoint itself, not only for its part of an agreed one."""
-        return is_global_primary() and self._worker() is None
-
     def _whole(self) -> Iterator[CheckpointFiles]:
         """The checkpoints that are whole, newest first."""
         if not os.path.isdir(self._serialization_dir):
             return
-        for files in reversed(find_checkpoints(self._serialization_dir, self._worker())):
+        for files in reversed(find_checkpoints(self._serialization_dir)):
             if files in self._damaged:
                 continue
             try:
@@ -177,17 +183,22 @@ class Checkpointer(Registrable):
             logger.warning("%s: no checkpoint is whole, training starts over", self._serialization_dir)
         return None, None
 
-    def _agreed(self, files: CheckpointFiles | None) -> CheckpointFiles | None:
-        """The checkpoint that all processes load: the primary's choice, or the newest with all parts whole."""
-        if self._worker() is None:
-            chosen = [files]
-            dist.broadcast_object_list(chosen, src=0)
-            return chosen[0]
-        whole = list(self._whole())
-        everyone: list[set[tuple[int, int]]] = [set() for _ in range(dist.get_world_size())]
-        dist.all_gather_object(everyone, {(part.epochs, part.batches) for part in whole})
-        common = set.intersection(*everyone)
-        return next((part for part in whole if (part.epochs, part.batches) in common), None)
+    def _load_together(self) -> tuple[CheckpointFiles | None, TrainerCheckpoint | None]:
+        """The newest that the primary finds, in all processes."""
+        lockstep = make_lockstep(True)
+        files, checkpoint = self._load_newest() if is_global_primary() else (None, None)
+        place = lockstep.broadcast(None if files is None else (files.epochs, files.batches))
+        if place is None:
+            return None, None
+        files = CheckpointFiles(self._serialization_dir, *place)
+        try:
+            checkpoint = checkpoint or files.load()
+        except DamagedCheckpointError:
+            logger.info("%s is not seen by this process, which gets it from the first one", files.model_path)
+        if not all(lockstep.gather_everywhere(checkpoint is not None)):
+            handed = lockstep.broadcast(checkpoint)
+            checkpoint = checkpoint or handed
+        return files, checkpoint
 
     def _pass_over(self, files: CheckpointFiles, error: DamagedCheckpointError) -> None:
         if files not in self._damaged:
@@ -197,17 +208,21 @@ class Checkpointer(Registrable):
     def _remove_old_checkpoints(self) -> None:
         if self._keep_by_count is None and self._keep_by_age is None:
             return
-        workers = range(dist.get_world_size()) if self._worker() is not None else [None]
-        for worker in workers:
-            found = find_checkpoints(self._serialization_dir, worker)
+        found: Sequence[CheckpointFiles | ShardedFiles]
+        whole: list[CheckpointFiles | ShardedFiles]
+        if self.shards is None:
+            found = find_checkpoints(self._serialization_dir)
             whole = [files for files in found if files not in self._damaged]
-            keep = set(whole[-self._keep_by_count :] if self._keep_by_count else [])
-            if self._keep_by_age is not None:
-                oldest = time.time() - self._keep_by_age
-                keep.update(files for files in whole if files.newest_change() >= oldest)
-            for files in found:
-                if files not in keep:
-                    files.remove()
+        else:
+            found = self.shards.found()
+            whole = [files for files in reversed(self.shards.recorded()) if files not in self.shards.damaged]
+        keep = set(whole[-self._keep_by_count :] if self._keep_by_count else [])
+        if self._keep_by_age is not None:
+            oldest = time.time() - self._keep_by_age
+            keep.update(files for files in whole if files.newest_change() >= oldest)
+        for files in found:
+            if files not in keep:
+                files.remove()
 
 
 Checkpointer.register("default")(Checkpointer)

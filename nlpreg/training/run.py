@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.reports import format_timedelta
-from nlpreg.training.best_weights import load_best_weights, save_best_weights, weights_are_best
+from nlpreg.training.best_weights import load_best_weights, save_best_weights, shards_of, weights_are_best
 from nlpreg.training.checkpoint_files import remove_left_overs
 from nlpreg.training.random_state import set_random_state
 from nlpreg.training.run_events import log, validate
@@ -40,7 +40,10 @@ def restore(trainer: GradientDescentTrainer) -> None:
         remove_left_overs(trainer._serialization_dir)
     if trainer._checkpointer is None:
         return
-    trainer._checkpointer.state_is_sharded = trainer._is_sharded
+    if trainer._is_sharded:
+        trainer._checkpointer.state_is_sharded = True
+        trainer._checkpointer.shards = shards_of(trainer)
+        trainer._checkpointer.shards.check_folder()
     checkpoint = trainer._checkpointer.load_checkpoint()
     if checkpoint is None:
         return

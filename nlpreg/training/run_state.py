@@ -37,34 +37,21 @@ def take_state(trainer: GradientDescentTrainer) -> TrainerCheckpoint | None:
     trainer._running_loss.read()
     model_state = dict(trainer._stateful_model.state_dict())
     check_finite(trainer)
-    optimizer_state = _optimizer_state(trainer)
     own = plain_state(_own_state(trainer), "state of a process")
     parts = [own] if trainer._is_sharded else trainer._lockstep.gather(own)
     if parts is None:
         return None
-    common = _common_state(trainer, optimizer_state)
-    return TrainerCheckpoint(model_state, plain_state({**common, "processes": parts}, "state"))
+    size = trainer._lockstep.rank_and_size()[1]
+    state = {**_common_state(trainer), "processes": parts, "num_processes": size}
+    return TrainerCheckpoint(model_state, plain_state(state, "state"))
 
 
-def _optimizer_state(trainer: GradientDescentTrainer) -> dict[str, Any]:
-    if trainer._is_sharded and trainer._ddp_wrapped_model is not None:
-        return trainer._ddp_wrapped_model.optimizer_state_dict(trainer.optimizer)
-    return trainer.optimizer.state_dict()
-
-
-def _put_optimizer_state_back(trainer: GradientDescentTrainer, state: dict[str, Any]) -> None:
-    if trainer._is_sharded and trainer._ddp_wrapped_model is not None:
-        trainer._ddp_wrapped_model.load_optimizer_state_dict(trainer.optimizer, state)
-    else:
-        trainer.optimizer.load_state_dict(state)
-
-
-def _common_state(trainer: GradientDescentTrainer, optimizer_state: dict[str, Any]) -> dict[str, Any]:
+def _common_state(trainer: GradientDescentTrainer) -> dict[str, Any]:
     """What is the same in all processes, or only kept by the primary."""
     state: dict[str, Any] = {
         "version": VERSION,
         "metric_tracker": trainer._metric_tracker.state_dict(),
-        "optimizer": optimizer_state,
+        "optimizer": trainer.optimizer.state_dict(),
         "callbacks": [callback.state_dict() for callback in trainer._callbacks],
         "epochs_completed": trainer._epochs_completed,
         "batches_in_epoch_completed": trainer._batches_in_epoch_completed,
@@ -117,7 +104,7 @@ def put_state_back(trainer: GradientDescentTrainer, checkpoint: TrainerCheckpoin
         )
     trainer._stateful_model.load_state_dict(checkpoint.model_state)
     trainer._metric_tracker.load_state_dict(state["metric_tracker"])
-    _put_optimizer_state_back(trainer, state["optimizer"])
+    trainer.optimizer.load_state_dict(state["optimizer"])
     for callback, callback_state in zip(trainer._callbacks, state["callbacks"], strict=False):
         callback.load_state_dict(callback_state)
     for name, part in _optional_parts(trainer).items():
@@ -135,7 +122,8 @@ def put_state_back(trainer: GradientDescentTrainer, checkpoint: TrainerCheckpoin
     trainer._clock.start(state.get("seconds", 0.0))
     if "metrics_log" in state:
         trainer._metrics_log.load_state_dict(state["metrics_log"])
-    _put_own_state_back(trainer, state.get("processes", []))
+    parts = state.get("processes", [])
+    _put_own_state_back(trainer, parts, state.get("num_processes", len(parts)))
 
 
 def _here(trainer: GradientDescentTrainer, path: str | None) -> str | None:
@@ -145,16 +133,18 @@ def _here(trainer: GradientDescentTrainer, path: str | None) -> str | None:
     return os.path.abspath(os.path.join(trainer._serialization_dir, os.path.basename(path)))
 
 
-def _put_own_state_back(trainer: GradientDescentTrainer, parts: list[dict[str, Any]]) -> None:
+def _put_own_state_back(
+    trainer: GradientDescentTrainer, parts: list[dict[str, Any]], num_processes: int
+) -> None:
     rank, size = trainer._lockstep.rank_and_size()
-    if trainer._is_sharded:
-        rank, size = 0, 1  # each process has a checkpoint of its own
-    own = parts[rank] if len(parts) == size else {}
-    if parts and not own:
+    own: dict[str, Any] = {}
+    if parts and num_processes == size:
+        own = parts[0 if trainer._is_sharded else rank]  # of a sharded run, each process has saved its own
+    elif parts:
         logger.warning(
             "the checkpoint was saved by %d processes and goes on with %d: the data of the present epoch starts "
             "anew, and generators of random numbers keep their seeds",
-            len(parts),
+            num_processes,
             size,
         )
         trainer._batches_in_epoch_completed = 0

@@ -119,11 +119,17 @@ def with_workers(folder: Path) -> dict[str, Any]:
     return config
 
 
-def two_ranks(folder: Path) -> dict[str, Any]:
+def two_ranks(folder: Path, accelerator: str = "torch") -> dict[str, Any]:
     config = tagger(folder)
     del config["trainer"]["cuda_device"]
-    config["distributed"] = {"cuda_devices": [-1, -1]}
+    config["distributed"] = {"cuda_devices": [-1, -1], "ddp_accelerator": accelerator}
     return config
+
+
+def two_shards(folder: Path) -> dict[str, Any]:
+    if not hasattr(torch.cpu.Stream, "record_event"):
+        pytest.skip("this torch cannot shard on the CPU")
+    return two_ranks(folder, "fsdp2")
 
 
 KINDS: dict[str, Callable[[Path], dict[str, Any]]] = {
@@ -133,6 +139,7 @@ KINDS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "half precision": changed(use_amp=True),
     "workers": with_workers,
     "two ranks": two_ranks,
+    "two shards": two_shards,
 }
 
 

@@ -11,6 +11,7 @@ import os
 import random
 import signal
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import numpy
@@ -18,10 +19,13 @@ import torch
 from torch import distributed as dist
 
 from nlpreg.common import Params
+from nlpreg.common.distributed import stay_on_this_machine
 from nlpreg.common.signals import SigTermReceived
 from nlpreg.nn.parallel import DdpAccelerator
 from nlpreg.training import Trainer
 from nlpreg.training.callbacks import TrainerCallback
+
+LIMIT = timedelta(seconds=60)  # for each wait of one process for the other
 
 
 def load_conftest():
@@ -94,14 +98,20 @@ def run(orders, rank, size, folder):
         result["ended"] = str(error)
     wrapped = trainer._ddp_wrapped_model
     weights = model.state_dict() if wrapped is None else wrapped.state_dict()
-    result["weights"] = {name: value.tolist() for name, value in weights.items()}
+    result["weights"] = {
+        name: (value.full_tensor() if hasattr(value, "full_tensor") else value).tolist()
+        for name, value in weights.items()
+    }
     return result
 
 
 def main(rank, size, folder):
     logging.basicConfig(filename=folder / f"log_{rank}.txt", level=logging.INFO)
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=size)
+    stay_on_this_machine()
+    dist.init_process_group(
+        "gloo", init_method=f"file://{folder}/store", rank=rank, world_size=size, timeout=LIMIT
+    )
     orders = json.loads((folder / "orders.json").read_text())
     results = {name: run(order, rank, size, folder) for name, order in orders.items()}
     (folder / f"result_{rank}.json").write_text(json.dumps(results))

@@ -218,7 +218,11 @@ def test_what_a_killed_process_left_behind_goes(tmp_path):
     (tmp_path / "vocabulary").mkdir()
     (tmp_path / ".best_0a1b2c3d.tmp").mkdir()
     (tmp_path / ".best_0a1b2c3d.tmp" / "best.th").touch()
-    for name in (".best.th.abc_1234.tmp", "vocabulary/.tokens.txt.abcdefg9.tmp", ".model.tar.gz.abcdefg9.tmp"):
+    for name in (
+        ".best.th.abc_1234.tmp",
+        "vocabulary/.tokens.txt.abcdefg9.tmp",
+        ".model.tar.gz.abcdefg9.tmp",
+    ):
         (tmp_path / name).touch()
     kept = ("best.th", "vocabulary/tokens.txt", "notes.tmp", ".notes.tmp")
     for name in kept:

@@ -57,10 +57,11 @@ def two(tmp_path_factory):
         for rank in range(2)
     ]
     try:
-        errors = [process.communicate(timeout=300)[1] for process in processes]
+        errors = [process.communicate(timeout=100)[1] for process in processes]
     finally:
         for process in processes:
             process.kill()
+            process.communicate()
     assert [process.returncode for process in processes] == [0, 0], "\n".join(errors)
     results = [json.loads((folder / f"result_{rank}.json").read_text()) for rank in range(2)]
     return folder, {name: [result[name] for result in results] for name in ORDERS}

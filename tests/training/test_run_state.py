@@ -252,7 +252,11 @@ def test_the_folder_may_be_moved(make_trainer, tmp_path):
 def test_what_a_killed_process_left_is_cleared_away(make_trainer, tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
-    for name in (".model_state_e1_b0.th.abcdefg1.tmp", ".best.th.abcdefg2.tmp", ".metrics_epoch_0.json.abcdefg3.tmp"):
+    for name in (
+        ".model_state_e1_b0.th.abcdefg1.tmp",
+        ".best.th.abcdefg2.tmp",
+        ".metrics_epoch_0.json.abcdefg3.tmp",
+    ):
         (folder / name).write_text("half")
     (folder / ".mine.tmp").write_text("not ours")
     make_trainer().train()

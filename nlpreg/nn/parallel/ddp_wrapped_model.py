@@ -45,14 +45,6 @@ class DdpWrappedModel:
         weights: Mapping[str, Any] = self.model.state_dict(*args, **kwargs)
         return weights
 
-    def optimizer_state_dict(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-        """The state of an optimizer of this model, or this process's part of it; every process calls this."""
-        return optimizer.state_dict()
-
-    def load_optimizer_state_dict(self, optimizer: torch.optim.Optimizer, state_dict: dict[str, Any]) -> None:
-        """Put back what `optimizer_state_dict` gave; every process calls this."""
-        optimizer.load_state_dict(state_dict)
-
     @staticmethod
     def consolidate_sharded_state(sharded_state_files: Sequence[str | PathLike[str]]) -> StateDictType:
         """Put the weights together that the processes of a sharded model have saved, one file each."""

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from os import PathLike
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.nn.module import Module
 from nlpreg.nn.parallel.ddp_accelerator import DdpAccelerator
 from nlpreg.nn.parallel.ddp_wrapped_model import DdpWrappedModel
-from nlpreg.nn.util.state_dicts import StateDictType, read_state_dict
+from nlpreg.nn.parallel.spread_states import whole_state
+from nlpreg.nn.util.state_dicts import StateDictType
 
 # torch's modules for sharding take half a second to import, so they are imported by the functions that need them.
 
 
 class TorchFsdpWrappedModel(DdpWrappedModel):
     """A model whose weights are spread over the processes by FSDP2.
-
-    State dicts hold whole weights, and so do not depend on the number of processes. The first process gathers and
-    saves all of them, the others none; on loading it shares out what it has read.
 
     Args:
         model: the model, which has become a sharded one itself.
@@ -37,47 +34,25 @@ class TorchFsdpWrappedModel(DdpWrappedModel):
         return True
 
     def load_state_dict(self, state_dict: StateDictType, strict: bool = True) -> Any:
-        """Load the weights that the first process passes; the others may pass an empty dict."""
-        from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
+        """Load spread weights, as `state_dict` gives them, or the whole ones that the first process passes.
 
+        All processes call this; where the weights are whole, the others may pass an empty dict.
+        """
+        from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
+        from torch.distributed.tensor import DTensor
+
+        if any(isinstance(value, DTensor) for value in state_dict.values()):
+            return self.model.load_state_dict(state_dict, strict=strict)
         options = StateDictOptions(full_state_dict=True, broadcast_from_rank0=True, strict=strict)
         return set_model_state_dict(self.model, dict(state_dict), options=options)
 
-    def state_dict(self, *args: Any, **kwargs: Any) -> Mapping[str, Any]:
-        """All weights on the first process, an empty dict on the others."""
-        from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
-
-        return get_model_state_dict(
-            self.model, options=StateDictOptions(full_state_dict=True, cpu_offload=True)
-        )
-
-    def optimizer_state_dict(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-        """The whole state of the optimizer on the first process, an empty dict on the others."""
-        from torch.distributed.checkpoint.state_dict import StateDictOptions, get_optimizer_state_dict
-
-        options = StateDictOptions(full_state_dict=True, cpu_offload=True)
-        return dict(get_optimizer_state_dict(self.model, optimizer, options=options))
-
-    def load_optimizer_state_dict(self, optimizer: torch.optim.Optimizer, state_dict: dict[str, Any]) -> None:
-        """Load the optimizer's state that the first process passes; the others may pass an empty dict."""
-        from torch.distributed.checkpoint.state_dict import StateDictOptions, set_optimizer_state_dict
-
-        options = StateDictOptions(full_state_dict=True, broadcast_from_rank0=True)
-        # plain gradient descent keeps no tensors, and without any torch does not find out the device
-        groups = [None if state_dict.get("state") else state_dict.get("param_groups")]
-        dist.broadcast_object_list(groups, src=0)
-        if groups[0] is not None:
-            for group, saved in zip(optimizer.param_groups, groups[0], strict=True):
-                group.update({name: value for name, value in saved.items() if name != "params"})
-            return
-        set_optimizer_state_dict(self.model, optimizer, state_dict, options=options)
-
     @staticmethod
     def consolidate_sharded_state(sharded_state_files: Sequence[str | PathLike[str]]) -> StateDictType:
-        """The weights in the files that the processes have saved; only the first one's has any."""
-        weights: dict[str, Tensor] = {}
-        for path in sharded_state_files:
-            weights.update(read_state_dict(path))
+        """The whole weights of the files that the processes have saved, each `part_of_state` of its own."""
+        parts = [
+            torch.load(path, map_location="cpu", weights_only=True, mmap=True) for path in sharded_state_files
+        ]
+        weights: dict[str, Tensor] = whole_state(parts)
         return weights
 
     def clip_grad_norm_(self, max_norm: float) -> Tensor:

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 
 from nlpreg.common import Params
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.testing import run_distributed_test
 from nlpreg.nn import Module
 from nlpreg.nn.parallel import (
     DdpAccelerator,
@@ -21,6 +22,7 @@ from nlpreg.nn.parallel import (
     TorchFsdpAccelerator,
     TorchFsdpWrappedModel,
 )
+from nlpreg.nn.parallel.spread_states import part_of_state, spread_state
 from nlpreg.nn.util import dist_reduce, dist_reduce_sum, distributed_device, load_state_dict_distributed
 
 can_shard = pytest.mark.skipif(
@@ -66,13 +68,20 @@ def train(accelerator: DdpAccelerator, rank: int, folder: Path) -> tuple[list[fl
     x = torch.randn(4, 3, generator=torch.Generator().manual_seed(rank))
     losses = [step(wrapped, optimizer, x), step(wrapped, optimizer, x)]
     path = folder / f"{type(accelerator).__name__}_{rank}.th"
-    state = {"model": dict(wrapped.state_dict()), "optimizer": wrapped.optimizer_state_dict(optimizer)}
-    torch.save(state, path)
+    torch.save(
+        part_of_state({"model": dict(wrapped.state_dict()), "optimizer": optimizer.state_dict()}), path
+    )
     losses += [step(wrapped, optimizer, x), step(wrapped, optimizer, x)]
-    state = torch.load(path, weights_only=True)
+    dist.barrier()
+    paths = [folder / f"{type(accelerator).__name__}_{r}.th" for r in range(dist.get_world_size())]
+    parts = [torch.load(path, weights_only=True) for path in paths]
+    state = parts[rank]["state"]
+    if wrapped.is_sharded:
+        state = spread_state(state, parts, wrapped.model)
+        assert isinstance(state["model"]["first.weight"], DTensor)
     wrapped.load_state_dict(state["model"])
-    wrapped.load_optimizer_state_dict(optimizer, state["optimizer"])
-    torch.save(state["model"], path)
+    optimizer.load_state_dict(state["optimizer"])
+    torch.save(part_of_state(state["model"]), path)
     assert [step(wrapped, optimizer, x), step(wrapped, optimizer, x)] == losses[2:]
     return losses, wrapped
 
@@ -100,28 +109,23 @@ def check_loading(rank: int) -> None:
         raise AssertionError("strict loading must complain in every process")
 
 
-def work(rank: int, folder: str) -> None:
-    place = Path(folder)
-    dist.init_process_group("gloo", init_method=f"file://{place / 'meeting'}", rank=rank, world_size=2)
-    try:
-        check_reductions(rank)
-        check_loading(rank)
-        results = {}
-        for name in ("torch", "fairscale_fsdp"):
-            accelerator = DdpAccelerator.from_params(Params({"type": name}))
-            assert accelerator.is_primary == (rank == 0)
-            results[name], wrapped = train(accelerator, rank, place)
-        assert results["torch"] == pytest.approx(results["fairscale_fsdp"], rel=1e-5)
-        assert wrapped.is_sharded
-        if rank == 0:
-            files = [place / f"TorchFsdpAccelerator_{worker}.th" for worker in range(2)]
-            merged = wrapped.consolidate_sharded_state(files)
-            copied = torch.load(place / "TorchDdpAccelerator_0.th", weights_only=True)
-            assert set(merged) == set(copied)
-            for key, value in copied.items():
-                torch.testing.assert_close(merged[key], value)
-    finally:
-        dist.destroy_process_group()
+def work(rank: int, world_size: int, device: int, place: Path) -> None:
+    check_reductions(rank)
+    check_loading(rank)
+    results = {}
+    for name in ("torch", "fairscale_fsdp"):
+        accelerator = DdpAccelerator.from_params(Params({"type": name}))
+        assert accelerator.is_primary == (rank == 0)
+        results[name], wrapped = train(accelerator, rank, place)
+    assert results["torch"] == pytest.approx(results["fairscale_fsdp"], rel=1e-5)
+    assert wrapped.is_sharded
+    if rank == 0:
+        files = [place / f"TorchFsdpAccelerator_{worker}.th" for worker in range(2)]
+        merged = wrapped.consolidate_sharded_state(files)
+        copied = torch.load(place / "TorchDdpAccelerator_0.th", weights_only=True)["state"]
+        assert set(merged) == set(copied)
+        for key, value in copied.items():
+            torch.testing.assert_close(merged[key], value)
 
 
 @pytest.fixture
@@ -147,8 +151,9 @@ def test_one_process(tmp_path: Path) -> None:
 @can_shard
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="gloo over files")
-def test_two_processes(tmp_path: Path) -> None:
-    mp.spawn(work, (str(tmp_path),), nprocs=2)  # type: ignore[no-untyped-call]
+def test_two_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parents[3])
+    run_distributed_test([-1, -1], work, tmp_path, start_method="spawn")
 
 
 def test_names() -> None:
@@ -196,4 +201,6 @@ def test_sharded_wrappers_are_marked() -> None:
 @pytest.mark.skipif(hasattr(torch.cpu.Stream, "record_event"), reason="this torch can shard on the CPU")
 def test_an_old_torch_says_that_it_cannot_shard_on_the_cpu() -> None:
     with pytest.raises(ConfigurationError, match="cannot shard a model on the CPU"):
-        DdpAccelerator.from_params(Params({"type": "fsdp2"}), local_rank=0, world_size=1).wrap_model(torch.nn.Linear(1, 1))
+        DdpAccelerator.from_params(Params({"type": "fsdp2"}), local_rank=0, world_size=1).wrap_model(
+            torch.nn.Linear(1, 1)
+        )
