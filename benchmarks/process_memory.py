@@ -16,9 +16,9 @@ class Sample:
     """What processes held at one moment, in bytes.
 
     Args:
-        resident: the sum of their resident sets; pages that several of them map count for each.
-        mapped: the pages of files among them, such as those of a memory map, each divided by the number of its users: memory
-            that the system takes back when it needs it.
+        resident: the pages of all of them that are in memory; one that several share counts once.
+        mapped: the pages of files among these, such as those of a memory map: memory that the system takes back when it
+            needs it.
     """
 
     resident: int = 0
@@ -38,7 +38,7 @@ class PeakMemory:
         process: its number.
 
     Attributes:
-        peak: the sample with the largest sum of resident sets.
+        peak: the sample with the most pages in memory.
     """
 
     def __init__(self, process: int) -> None:
@@ -70,7 +70,7 @@ def _sample_of_one(process: int) -> Sample:
     sizes = {
         name: int(size.split()[0]) * KILOBYTE for name, _, size in (line.partition(":") for line in lines)
     }
-    return Sample(sizes.get("Rss", 0), sizes.get("Pss_File", 0))
+    return Sample(sizes.get("Pss", 0), sizes.get("Pss_File", 0))
 
 
 def _with_descendants(process: int) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -14,7 +14,7 @@ from nlpreg.data.dataset_readers.dataset_utils.tokenizing import (
     text_field_of,
     words_or_tokens,
 )
-from nlpreg.data.dataset_readers.text_file_reader import TextFileReader
+from nlpreg.data.dataset_readers.text_file_reader import TextFileReader, Unit
 from nlpreg.data.instance import Instance
 from nlpreg.data.token_indexers.token_indexer import TokenIndexer
 from nlpreg.data.tokenizers.spacy_tokenizer import SpacyTokenizer
@@ -66,9 +66,15 @@ class SimpleLanguageModelingDatasetReader(TextFileReader):
 
     def read_words(self, file_path: Any) -> Iterator[list[str]]:
         """The words of each text that `read` finds, without the instances around them: quicker for large corpora."""
-        texts: Iterator[Words] = self._read_as(self._tokens_of, file_path)
-        for tokens in islice(texts, self._share_of_max_instances()):
-            yield tokens if isinstance(tokens[0], str) else text_field_of(tokens).words
+        return islice(_as_words(self._read_as(self._tokens_of, file_path)), self._share_of_max_instances())
+
+    def words_of(self, units: Iterable[Unit], file_path: Any) -> Iterator[list[str]]:
+        """The words of each text among some `units`, which may be made in another process than the others."""
+        return _as_words(self._made_of(units, self._tokens_of, str(file_path), is_whole=False))
+
+    def can_divide_words(self) -> bool:
+        """Whether `words_of` all `units` are what `read_words` gives: nothing is counted from the first text to the last."""
+        return self.max_instances is None and self._max_sequence_length is None
 
     def _instance_of(self, unit: str, file: str, line: int) -> Instance | None:
         if self._takes_words:
@@ -110,3 +116,8 @@ class SimpleLanguageModelingDatasetReader(TextFileReader):
                 self._max_sequence_length,
             )
         self._num_too_long = 0
+
+
+def _as_words(texts: Iterable[Words]) -> Iterator[list[str]]:
+    for tokens in texts:
+        yield tokens if isinstance(tokens[0], str) else text_field_of(tokens).words

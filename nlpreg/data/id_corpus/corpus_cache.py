@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,13 @@ from nlpreg.common.file_utils import CACHE_ROOT, FileLock
 from nlpreg.common.fingerprint import NoFingerprintError
 from nlpreg.common.tqdm import Tqdm
 from nlpreg.data.cache_keys import cache_is_off, key_of_data
+from nlpreg.data.columns import WordColumn
+from nlpreg.data.data_loaders.worker_error import WorkerError
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
-from nlpreg.data.dataset_readers.dataset_utils.text_files import find_files
-from nlpreg.data.fields.metadata_field import MetadataField
-from nlpreg.data.fields.text_field import TextField
-from nlpreg.data.id_corpus.building import write_id_corpus
+from nlpreg.data.dataset_readers.dataset_utils.text_files import DataFile, find_files
+from nlpreg.data.id_corpus.building import write_columns, write_id_corpus
 from nlpreg.data.id_corpus.id_corpus import FORMAT, IdCorpus
-from nlpreg.data.instance import Instance
-from nlpreg.data.whole_list import speaks_for
+from nlpreg.data.id_corpus.words_of_reader import columns_of_reader, number_of_processes, texts_of_reader
 
 logger = logging.getLogger(__name__)
 
@@ -52,12 +51,18 @@ def id_corpus_of(
         cache_dir: folder of the corpora; `CORPUS_CACHE` unless given.
     """
     folder = Path(cache_dir or CORPUS_CACHE)
+    files = _files(data_path)
+    stamps = _stamps(files)
     key = None
     if use_cache and not cache_is_off():
-        key = _key(reader, data_path, text_field)
+        key = _key(reader, data_path, text_field, files)
     if key is None:
         temporary = tempfile.mkdtemp(prefix="nlpreg-corpus-")
-        _write(reader, data_path, text_field, temporary)
+        try:
+            _write(reader, data_path, text_field, files, temporary)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
         corpus = IdCorpus(temporary)
         _remove_with(corpus, temporary)
         return corpus
@@ -71,9 +76,8 @@ def id_corpus_of(
         shutil.rmtree(unfinished, ignore_errors=True)  # of a process that was killed
         unfinished.mkdir()
         try:
-            before = _stamps(data_path)
-            _write(reader, data_path, text_field, unfinished)
-            if _stamps(data_path) != before:
+            _write(reader, data_path, text_field, files, unfinished)
+            if _stamps(files) != stamps:
                 raise ConfigurationError(
                     f"{data_path}: changed while it was read; start again when it is whole"
                 )
@@ -85,72 +89,57 @@ def id_corpus_of(
     return IdCorpus(target)
 
 
-def text_field_of_reader(reader: DatasetReader, data_path: Any) -> tuple[str, TextField]:
-    """Which field of a reader's instances is the text, and that of the first instance, with its indexers.
-
-    Raises:
-        ConfigurationError: there are no instances, or their fields are not one text (beside metadata).
-    """
-    with _alone(reader):
-        instance = next(iter(reader.read(data_path)), None)
-    if instance is None:
-        raise ConfigurationError(f"{data_path}: {type(reader).__name__} found no instances there")
-    texts = [(name, field) for name, field in instance.fields.items() if type(field) is TextField]
-    others = [
-        name for name, field in instance.fields.items() if not isinstance(field, (TextField, MetadataField))
-    ]
-    if len(texts) != 1 or others:
-        raise ConfigurationError(
-            f"dataset_reader: {type(reader).__name__} makes instances with the fields {', '.join(instance.fields)}; expected "
-            "a single text, as the readers of language models make it; use the multiprocess data loader for others"
-        )
-    return texts[0]
-
-
-def _write(reader: DatasetReader, data_path: Any, text_field: str, folder: str | os.PathLike[str]) -> None:
-    with _alone(reader):
-        texts = Tqdm.tqdm(_texts(reader, data_path, text_field), desc="numbering words", unit=" texts")
-        write_id_corpus(texts, folder)
+def _write(
+    reader: DatasetReader,
+    data_path: Any,
+    text_field: str,
+    files: Sequence[DataFile],
+    folder: str | os.PathLike[str],
+) -> None:
+    num_processes = number_of_processes(reader, files)
+    if num_processes > 1:
+        try:
+            with contextlib.closing(columns_of_reader(reader, data_path, num_processes)) as columns:
+                write_columns(_counted(columns), folder)
+            return
+        except WorkerError as error:
+            # what is wrong with the data is wrong here too, and then said as ever
+            logger.info(
+                "%s: numbering its words in one process, since one of several failed: %s", data_path, error
+            )
+    texts = texts_of_reader(reader, data_path, text_field)
+    write_id_corpus(Tqdm.tqdm(texts, desc="numbering words", unit=" texts"), folder)
 
 
-def _stamps(data_path: Any) -> list[tuple[int, int]]:
-    """What tells whether somebody writes to the files of a data path."""
-    found = [os.stat(file.path) for file in find_files(data_path)]
+def _counted(columns: Iterable[WordColumn]) -> Iterator[WordColumn]:
+    """The same columns, with a progress bar that counts texts."""
+    with Tqdm.tqdm(desc="numbering words", unit=" texts") as bar:
+        for column in columns:
+            yield column
+            bar.update(len(column.lengths))
+
+
+def _stamps(files: Sequence[DataFile]) -> list[tuple[int, int]]:
+    """What tells whether somebody writes to files."""
+    found = [os.stat(file.path) for file in files]
     return [(status.st_size, status.st_mtime_ns) for status in found]
 
 
-def _texts(reader: DatasetReader, data_path: Any, text_field: str) -> Iterator[list[str]]:
-    """The words of each text; without instances, if the reader can do so and no subclass has changed what it reads."""
-    if speaks_for(type(reader), "read_words", "read", "_read", "_instance_of", "text_to_instance"):
-        read_words: Callable[[Any], Iterator[list[str]]] = getattr(reader, "read_words")  # noqa: B009 - few have it
-        return read_words(data_path)
-    return (_words(instance, text_field) for instance in reader.read(data_path))
-
-
-def _words(instance: Instance, text_field: str) -> list[str]:
-    field = instance.fields[text_field]
-    assert isinstance(field, TextField)
-    return field.words
-
-
-@contextlib.contextmanager
-def _alone(reader: DatasetReader) -> Iterator[None]:
-    """Let a reader read everything, and not its share."""
-    worker, distributed = reader.get_worker_info(), reader.get_distributed_info()
-    reader._set_worker_info(None)
-    reader._set_distributed_info(None)
+def _files(data_path: Any) -> list[DataFile]:
+    """The files of a data path; none if it is not one of files, or the reader will say what is wrong with it."""
     try:
-        yield
-    finally:
-        reader._set_worker_info(worker)
-        reader._set_distributed_info(distributed)
+        return find_files(data_path)
+    except (OSError, ConfigurationError):
+        return []
 
 
-def _key(reader: DatasetReader, data_path: Any, text_field: str) -> str | None:
+def _key(reader: DatasetReader, data_path: Any, text_field: str, files: Sequence[DataFile]) -> str | None:
     """The name of a corpus, or None if nobody could tell whether it is still the same next time."""
     try:
-        return key_of_data(reader, find_files(data_path), FORMAT, text_field)
-    except (NoFingerprintError, OSError, ConfigurationError) as reason:
+        if not files:
+            raise NoFingerprintError("its data path does not name files")
+        return key_of_data(reader, files, FORMAT, text_field)
+    except (NoFingerprintError, OSError) as reason:
         logger.info("%s: its corpus of ids will not be kept for later runs (%s)", data_path, reason)
         return None
 

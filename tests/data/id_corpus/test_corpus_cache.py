@@ -11,14 +11,9 @@ import pytest
 from nlpreg.common.caching import cache as cache_module
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data.dataset_readers import (
-    DatasetReader,
-    SequenceTaggingDatasetReader,
     SimpleLanguageModelingDatasetReader,
 )
-from nlpreg.data.dataset_readers.dataset_reader import DistributedInfo, WorkerInfo
-from nlpreg.data.fields import TextField
-from nlpreg.data.id_corpus import corpus_cache, id_corpus_of, text_field_of_reader
-from nlpreg.data.instance import Instance
+from nlpreg.data.id_corpus import corpus_cache, id_corpus_of
 from nlpreg.data.tokenizers import LettersDigitsTokenizer, WhitespaceTokenizer
 
 TEXT = "the cat sat\nthe 2nd dog\n"
@@ -121,15 +116,6 @@ def test_readers_that_cannot_be_recognised_are_not_kept(path, tmp_path, writes, 
         id_corpus_of(odd, path, "source", cache_dir=tmp_path / "cache")
     assert "will not be kept for later runs" in caplog.text
     assert not (tmp_path / "cache").exists()
-
-
-def test_the_whole_text_whatever_the_readers_share(path, tmp_path):
-    one = reader()
-    one._set_distributed_info(DistributedInfo(2, 1))
-    one._set_worker_info(WorkerInfo(2, 0))
-    assert len(texts(id_corpus_of(one, path, "source", cache_dir=tmp_path / "cache"))) == 2
-    assert one.get_distributed_info() == DistributedInfo(2, 1)
-    assert one.get_worker_info() == WorkerInfo(2, 0)
 
 
 def test_several_processes_make_one(path, tmp_path):
@@ -238,26 +224,6 @@ def test_nothing_to_read(tmp_path):
     for name in ("empty.txt", "blank.txt"):
         with pytest.raises(ConfigurationError, match=rf"{name}: expected at least one line, got none"):
             id_corpus_of(reader(), str(tmp_path / name), "source", cache_dir=tmp_path / "cache")
-
-
-def test_which_field_is_the_text(path, tmp_path):
-    name, field = text_field_of_reader(reader(), path)
-    assert name == "source"
-    assert set(field.token_indexers) == {"tokens"}
-    (tmp_path / "tagged.txt").write_text("a###X\n")
-    with pytest.raises(
-        ConfigurationError, match="with the fields tokens, metadata, tags; expected a single text"
-    ):
-        text_field_of_reader(SequenceTaggingDatasetReader(), str(tmp_path / "tagged.txt"))
-
-    class Two(DatasetReader):
-        def _read(self, file_path):
-            yield Instance({"a": TextField([]), "b": TextField([])})
-
-    with pytest.raises(ConfigurationError, match="with the fields a, b; expected a single text"):
-        text_field_of_reader(Two(), path)
-    with pytest.raises(ConfigurationError, match="found no instances there"):
-        text_field_of_reader(Two(max_instances=0), path)
 
 
 class Shouting(SimpleLanguageModelingDatasetReader):
