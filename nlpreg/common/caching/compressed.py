@@ -8,6 +8,7 @@ import io
 import json
 import lzma
 import os
+import re
 from collections.abc import Callable, Iterator
 from typing import IO, Any
 
@@ -86,6 +87,8 @@ def get_file_extension(path: str, dot: bool = True, lower: bool = True) -> str:
         dot: whether the dot is part of the answer.
         lower: whether the answer is in lower case.
     """
+    if "://" in path:  # a member of an archive, or what stands before `?...` and `#sha256=...`
+        path = path.rpartition("!")[2] if "!" in path else re.split("[?#]", path)[0]
     extension = os.path.splitext(path)[1]
     extension = extension if dot else extension[1:]
     return extension.lower() if lower else extension

@@ -32,9 +32,15 @@ class FsspecSource:
 
         Raises:
             FileNotFoundError: there is no such file.
+            ConnectionError: the storage cannot be reached.
         """
         filesystem, path = self._locate(url)
-        info = filesystem.info(path)
+        try:
+            info = filesystem.info(path)
+        except (FileNotFoundError, PermissionError):
+            raise
+        except Exception as error:  # each storage has errors of its own
+            raise ConnectionError(f"{url}: its storage cannot be reached ({error})") from error
         for key in ("ETag", "etag", "md5Hash", "blob_id", "oid"):
             if info.get(key):
                 return str(info[key])

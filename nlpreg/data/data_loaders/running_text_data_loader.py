@@ -169,12 +169,12 @@ class RunningTextDataLoader(IdCorpusDataLoader):
         if not self.variable_bptt:
             return np.append(np.arange(self.bptt, length, self.bptt), length)
         generator = order_generator(data_pass, 1, rank=0)
-        cuts: list[int] = []
-        while not cuts or cuts[-1] < length:
+        pieces = [np.zeros(1, np.int64)]
+        while pieces[-1][-1] < length:
             middle = np.where(generator.random(1024) < CHANCE_OF_HALF, self.bptt / 2, float(self.bptt))
             sizes = np.maximum(SHORTEST, generator.normal(middle, STANDARD_DEVIATION).astype(np.int64))
-            cuts.extend((np.cumsum(sizes) + (cuts[-1] if cuts else 0)).tolist())
-        ends = np.array(cuts)
+            pieces.append(pieces[-1][-1] + np.cumsum(sizes))
+        ends = np.concatenate(pieces)[1:]
         return np.append(ends[ends < length], length)
 
 

@@ -78,3 +78,6 @@ def test_small_ones(tmp_path):
     assert get_file_extension("x/y.tar.GZ") == ".gz"
     assert get_file_extension("x/y.tar.GZ", dot=False, lower=False) == "GZ"
     assert get_file_extension("none") == ""
+    # urls, which may say more than the name of a file
+    assert get_file_extension("https://host/y.gz?download=1#sha256=0a.1b") == ".gz"
+    assert get_file_extension("https://host/y.tar.gz#sha256=0a!inner/z.txt") == ".txt"

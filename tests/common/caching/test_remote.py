@@ -36,6 +36,27 @@ def test_other_schemes_go_through_fsspec(tmp_path, monkeypatch):
         cached_path("s3://bucket/absent.txt", tmp_path)
 
 
+def test_a_storage_that_cannot_be_reached(tmp_path, monkeypatch):
+    fsspec = pytest.importorskip("fsspec")
+    memory = fsspec.filesystem("memory")
+    with memory.open("/bucket/known.txt", "wb") as file:
+        file.write(b"one")
+    monkeypatch.setattr(
+        remote_module.FsspecSource, "_locate", lambda self, url: (memory, url.split(":/", 1)[1])
+    )
+    path = cached_path("hf://bucket/known.txt", tmp_path)
+
+    def fail(path):
+        raise RuntimeError("no network")
+
+    monkeypatch.setattr(memory, "info", fail)
+    assert cached_path("hf://bucket/known.txt", tmp_path) == path
+    with pytest.raises(
+        ConnectionError, match=r"hf://bucket/other\.txt: its storage cannot be reached \(no network\)"
+    ):
+        cached_path("hf://bucket/other.txt", tmp_path)
+
+
 def test_a_broken_download_goes_on_in_the_next_call(tmp_path, monkeypatch):
     fsspec = pytest.importorskip("fsspec")
     memory = fsspec.filesystem("memory")
