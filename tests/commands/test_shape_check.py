@@ -123,8 +123,8 @@ LSTM = {"type": "lstm", "input_size": 10, "hidden_size": 6}
                     "num_attention_heads": 3,
                 },
             },
-            "model.encoder",
-            "divisible",
+            "model.encoder.num_attention_heads",
+            "expected a divisor",
         ),
     ],
 )
