@@ -99,7 +99,7 @@ def _write(
     num_processes = number_of_processes(reader, files)
     if num_processes > 1:
         try:
-            with contextlib.closing(columns_of_reader(reader, data_path, num_processes)) as columns:
+            with contextlib.closing(columns_of_reader(reader, files, num_processes)) as columns:
                 write_columns(_counted(columns), folder)
             return
         except WorkerError as error:

@@ -62,7 +62,7 @@ def texts_of_reader(reader: DatasetReader, data_path: Any, text_field: str) -> I
 
 def number_of_processes(reader: DatasetReader, files: Sequence[DataFile]) -> int:
     """How many processes are worth their while for `columns_of_reader`; 1 if it cannot be used."""
-    if not speaks_for(type(reader), "words_of", "units", "_made_of", *_WAYS_OF_READING):
+    if not speaks_for(type(reader), "words_of", "units", "_find_files", "_made_of", *_WAYS_OF_READING):
         return 1
     is_free = sys.platform == "linux" and not multiprocessing.current_process().daemon
     size = sum(os.path.getsize(file.path) for file in files)
@@ -72,7 +72,9 @@ def number_of_processes(reader: DatasetReader, files: Sequence[DataFile]) -> int
     return min(MOST_PROCESSES, len(os.sched_getaffinity(0)))
 
 
-def columns_of_reader(reader: Any, data_path: Any, num_processes: int) -> Generator[WordColumn, None, None]:
+def columns_of_reader(
+    reader: Any, files: Sequence[DataFile], num_processes: int
+) -> Generator[WordColumn, None, None]:
     """The words of the same texts, some thousand in a column, made by several processes and given in order.
 
     Each process looks for all lines, and splits and numbers its share of them.
@@ -82,9 +84,9 @@ def columns_of_reader(reader: Any, data_path: Any, num_processes: int) -> Genera
     """
 
     def columns(process: int) -> Iterator[WordColumn]:
-        groups: Iterable[Any] = lazy_groups_of(reader.units(data_path), UNITS_AT_ONCE)
+        groups: Iterable[Any] = lazy_groups_of(reader.units(files), UNITS_AT_ONCE)
         for units in islice(groups, process, None, num_processes):
-            yield WordColumn(list(reader.words_of(units, data_path)))
+            yield WordColumn(list(reader.words_of(units, files)))
 
     with _alone(reader), WorkerPool(columns, num_processes, items_ahead=2) as pool:
         for _, column in pool.receive_in_turn([0] * num_processes):

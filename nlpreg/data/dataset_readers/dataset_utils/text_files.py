@@ -239,7 +239,7 @@ def find_files(path: object) -> list[DataFile]:
 
     Args:
         path: a path or URL; a pattern with `*`, `?` or `[...]` (`**` for any depth); `archive!member`, where the member
-            may be a pattern too; or a list of these. Compressed files and URLs are fine everywhere.
+            may be a pattern too; a file found before; or a list of these. Compressed files and URLs are fine everywhere.
 
     Returns:
         The files in the order given, those of a pattern sorted by name.
@@ -248,6 +248,8 @@ def find_files(path: object) -> list[DataFile]:
         FileNotFoundError: there is no such file, or no file matches.
         ConfigurationError: a folder, or something that is no path.
     """
+    if isinstance(path, DataFile):
+        return [path]
     if isinstance(path, (list, tuple)):
         return [file for one in path for file in find_files(one)]
     if not isinstance(path, (str, os.PathLike)):

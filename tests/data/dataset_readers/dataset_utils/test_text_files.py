@@ -135,6 +135,7 @@ def test_members_of_archives(tmp_path):
     files = find_files(
         [f"{tar}!data/a.txt", f"{tar}!data/b.txt.gz", f"{tmp_path}/x.zip!a.txt", f"{tar}!data/*"]
     )
+    assert find_files(files) == files
     assert [[line for _, line in file.lines()] for file in files] == [
         ["in a.txt"],
         ["in b.txt.gz"],
