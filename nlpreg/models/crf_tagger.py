@@ -88,6 +88,8 @@ class CrfTagger(Model):
     dimension_chain: ClassVar[tuple[str, ...]] = ("text_field_embedder", "encoder", "feedforward")
 
     default_predictor = "sentence_tagger"
+    loss_is_sum = True
+    """The losses of several batches of an update add up."""
 
     def __init__(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -68,7 +69,8 @@ class TransformerClassificationTT(Model):
             label: gold label ids (B,).
 
         Returns:
-            `logits` (B, C); `answers`, the names of the best labels; with gold labels `loss`, 0-d.
+            `logits` (B, C); `answers`, the names of the best labels; with gold labels `loss`, the mean over texts, 0-d, and
+            in training their number, `batch_weight`, 0-d.
         """
         encoded = self.embedder(**text["tokens"])
         logits = self.linear_layer(self.pooler(encoded))
@@ -79,6 +81,8 @@ class TransformerClassificationTT(Model):
         }
         if label is not None:
             output["loss"] = cross_entropy(logits, label)
+            if self.training:
+                output["batch_weight"] = torch.full((), label.numel(), device=logits.device)
             self.acc(logits, label)
             self.f1(logits, label)
         return output

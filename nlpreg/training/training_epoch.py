@@ -43,6 +43,7 @@ class TrainingEpoch:
         self._epoch = trainer._epochs_completed
         self._data = trainer._training_data
         self._world_size = trainer._world_size if trainer._distributed else 1
+        self._loss_is_sum = bool(getattr(trainer.model, "loss_is_sum", False))
         self._on_batch = _overriding(trainer._callbacks, "on_batch")
         self._on_backward = _overriding(trainer._callbacks, "on_backward")
         self._keeps_outputs = any(callback.reads_batch_outputs for callback in self._on_batch)
@@ -104,7 +105,7 @@ class TrainingEpoch:
         """One update from the batches of a group."""
         trainer, phase = self._trainer, self._trainer._timer.phase
         trainer.optimizer.zero_grad(set_to_none=True)
-        trainer._accumulation = Accumulation(len(group), self._world_size)
+        trainer._accumulation = Accumulation(len(group), self._world_size, self._loss_is_sum)
         last = len(group) - 1
         outputs = [self._forward_backward(batch, index == last) for index, batch in enumerate(group)]
         with phase("gradients"):

@@ -32,7 +32,8 @@ def test_loss_is_the_mean_over_sentences_of_the_mean_over_words(tag_vocab, token
     ]
     torch.testing.assert_close(output["loss"], sum(by_sentence) / 3)
     torch.testing.assert_close(output["class_probabilities"], output["logits"].softmax(-1))
-    assert set(output) == {"logits", "class_probabilities", "loss"}
+    assert set(output) == {"logits", "class_probabilities", "loss", "batch_weight"}
+    assert output["batch_weight"] == 3
 
 
 def test_names_of_the_weights(tag_vocab):

@@ -93,3 +93,22 @@ def test_gradients_that_somebody_else_made_are_not_divided(weight):
     before = weight.grad.clone()
     accumulation.finish([weight])
     assert torch.equal(weight.grad, before)
+
+
+def test_sums_are_added_up_and_have_one_penalty(weight):
+    def run_sums(batches):
+        accumulation = Accumulation(len(batches), loss_is_sum=True)
+        weight.grad = None
+        for batch in batches:
+            penalty = 0.1 * weight.square().sum()
+            outputs = {
+                "loss": (torch.tensor(batch) @ weight).square().sum() + penalty,
+                "reg_loss": penalty,
+                "batch_weight": torch.tensor(7.0),  # of no importance here
+            }
+            accumulation.note(outputs)
+            accumulation.weigh(outputs).backward()
+        return *accumulation.finish([weight]), weight.grad.clone()
+
+    for several, one in zip(run_sums([ROWS[:1], ROWS[1:]]), run_sums([ROWS]), strict=True):
+        torch.testing.assert_close(several, one)
