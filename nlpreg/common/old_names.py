@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-__all__ = ["advice_on_key", "advice_on_name", "old_keys_in"]
+from nlpreg.common.registry import comes_from_strangers
+
+__all__ = ["advice_on_key", "advice_on_name", "old_keys_in", "renewed", "renewed_name"]
+
+logger = logging.getLogger(__name__)
 
 _CALLBACKS = 'give TrainerCallbacks under "callbacks"'
 _TENSORBOARD = 'it is an argument of the callback "tensorboard" now'
@@ -93,6 +98,26 @@ _NAMES: dict[str, dict[str, str]] = {
 }
 """Base of the registry -> name -> what to do."""
 
+_RENEWED: dict[str, dict[str, str | None]] = {
+    "DatasetReader": {"lazy": None, "cache_directory": None},
+    "DataLoader": {
+        "pin_memory": None,
+        "timeout": None,
+        "worker_init_fn": None,
+        "multiprocessing_context": "start_method",
+    },
+    "Checkpointer": {
+        "num_serialized_models_to_keep": "keep_most_recent_by_count",
+        "keep_serialized_model_every_num_seconds": None,
+        "model_save_interval": "save_every_num_seconds",
+    },
+    "GradientDescentTrainer": {"trainer_callbacks": "callbacks"},
+    "LogWriterCallback": {"histogram_interval": "distribution_interval"},
+}
+"""Class -> key of AllenNLP 1.x -> the key that means the same now; None for a key that can be left out."""
+
+_told: set[str] = set()
+
 _SECTIONS = {
     "": "TrainModel",
     "trainer": "Trainer",
@@ -115,6 +140,49 @@ def advice_on_key(cls: Any, key: str) -> str | None:
 def advice_on_name(base: Any, name: str) -> str | None:
     """What to write instead of a name that was registered once; None for other names."""
     return _advice(_NAMES, [base.__name__], name)
+
+
+def renewed_name(base: Any, name: Any) -> Any:
+    """The present name of what AllenNLP 1.x registered; any other name as it is."""
+    is_loader = base.__name__ == "DataLoader" and name == "pytorch_dataloader"
+    return base.default_implementation if is_loader else name
+
+
+def renewed(cls: Any, config: dict[str, Any], taken: Collection[str], path: str) -> dict[str, Any]:
+    """A section without the keys of AllenNLP 1.x: those that have another name now have it, others are left out.
+
+    Args:
+        cls: the class that the section is for.
+        config: the section.
+        taken: the keys that the class takes, which are left alone.
+        path: key path of the section, for the warning.
+    """
+    families = [base.__name__ for base in getattr(cls, "__mro__", ())]
+    changed = dict(config)
+    for family in families:
+        for old, new in _RENEWED.get(family, {}).items():
+            if old in changed and old not in taken and new not in changed:
+                value = changed.pop(old)
+                if new is not None:
+                    changed[new] = value
+                _tell(path, old, f"read as {new!r}" if new else "left out")
+    if "GradientDescentTrainer" not in families:
+        return changed
+    for old in ("batch_callbacks", "epoch_callbacks", "end_callbacks"):
+        if not changed.get(old, True):  # null or an empty list
+            del changed[old]
+    if "tensorboard_writer" in changed:
+        options = changed.pop("tensorboard_writer") or {}
+        changed["callbacks"] = [*(changed.get("callbacks") or []), {**options, "type": "tensorboard"}]
+        _tell(path, "tensorboard_writer", "read as the callback 'tensorboard'")
+    return changed
+
+
+def _tell(path: str, key: str, what: str) -> None:
+    key_path = f"{path}.{key}" if path else key
+    if key_path not in _told and not comes_from_strangers():
+        _told.add(key_path)
+        logger.warning("%s: a key of AllenNLP 1.x, %s; `nlpreg migrate` rewrites the config", key_path, what)
 
 
 def old_keys_in(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

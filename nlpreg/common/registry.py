@@ -13,7 +13,14 @@ from typing import Any
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.suggestions import did_you_mean
 
-__all__ = ["REGISTRY", "add_to_registry", "config_from_strangers", "find_registered", "names_of"]
+__all__ = [
+    "REGISTRY",
+    "add_to_registry",
+    "comes_from_strangers",
+    "config_from_strangers",
+    "find_registered",
+    "names_of",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +41,11 @@ def config_from_strangers() -> Iterator[None]:
         yield
     finally:
         _is_from_strangers.reset(token)
+
+
+def comes_from_strangers() -> bool:
+    """Whether the config that is being read came with an archive."""
+    return _is_from_strangers.get()
 
 
 def add_to_registry(base: type, name: str, cls: Any, constructor: str | None, exist_ok: bool) -> None:

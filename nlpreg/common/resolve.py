@@ -15,7 +15,7 @@ from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.hints import Signature, signature_of, type_name, union_members
 from nlpreg.common.introspection import describe
 from nlpreg.common.nodes import Call, ForeignCall, LazyCall, Literal, Node, OpaqueCall, is_json
-from nlpreg.common.old_names import advice_on_key, advice_on_name
+from nlpreg.common.old_names import advice_on_key, advice_on_name, renewed, renewed_name
 from nlpreg.common.problems import Problem, found, refusal
 from nlpreg.common.registry import REGISTRY, find_registered, names_of
 from nlpreg.common.suggestions import did_you_mean, nearest
@@ -153,7 +153,7 @@ class Resolver(AnnotationResolver):
                     f'required, but missing: "type" says which {base.__name__} '
                     f"(known: {', '.join(sorted(names))})" + did_you_mean("type", config)
                 )
-            name = config.pop("type", base.default_implementation)
+            name = renewed_name(base, config.pop("type", base.default_implementation))
             if not isinstance(name, str):
                 raise ConfigurationError(
                     f"expected the name of {with_article(base.__name__)}, found {found(name)}"
@@ -191,7 +191,11 @@ class Resolver(AnnotationResolver):
         """
         node = Call(cls, constructor or cls, path)
         number = len(self.problems)
-        self.arguments(node, signature_of(cls, constructor), dict(value))
+        signature = signature_of(cls, constructor)
+        config = dict(value)
+        self.arguments(
+            node, signature, config if signature.open else renewed(cls, config, signature.parameters, path)
+        )
         if len(self.problems) == number:
             self._check_together(node)
         return node

@@ -73,6 +73,24 @@ def test_weights_by_regex(new_data: dict[str, Any], trained_tagger: Path, train:
             assert not (weights[name] == 0.5).any() and not torch.equal(weights[name], value)
 
 
+def test_a_config_and_an_archive_of_1x(
+    tagger: dict[str, Any], train: Train, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loader = {
+        "type": "pytorch_dataloader",
+        "pin_memory": True,
+        "batch_sampler": {"type": "bucket", "batch_size": 2},
+    }
+    tagger["dataset_reader"]["lazy"] = False
+    tagger["trainer"] |= {"checkpointer": {"num_serialized_models_to_keep": 1}, "epoch_callbacks": None}
+    folder = train(tagger | {"data_loader": loader})
+    assert "dataset_reader.lazy: a key of AllenNLP 1.x, left out" in capsys.readouterr().err
+    assert len(list(folder.glob("model_state_*.th"))) == 1
+    assert json.loads((folder / "config.json").read_text())["dataset_reader"]["lazy"] is False
+    assert main("nlpreg", ["evaluate", f"{folder}/model.tar.gz", str(tmp_path / "valid.txt")]) == 0
+    assert "lazy" not in capsys.readouterr().err
+
+
 def test_an_extended_vocabulary(new_data: dict[str, Any], trained_tagger: Path, train: Train) -> None:
     old = load_archive(str(trained_tagger / "model.tar.gz")).model.vocab
     section = {"type": "extend", "directory": str(trained_tagger / "vocabulary")}

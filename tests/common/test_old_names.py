@@ -4,7 +4,8 @@ import pytest
 
 from nlpreg.common import Params, Registrable
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.old_names import advice_on_key, advice_on_name, old_keys_in
+from nlpreg.common.old_names import advice_on_key, advice_on_name, old_keys_in, renewed
+from nlpreg.common.registry import config_from_strangers
 
 
 @pytest.fixture
@@ -40,6 +41,40 @@ def test_a_key_is_old_for_its_family_only(trainer: Any) -> None:
     assert advice_on_key(dict, "shuffle") is None
     assert advice_on_key(trainer, "num_epochs") is None
     assert advice_on_name(trainer, "no_op") is None
+
+
+def test_keys_of_1x_mean_what_they_mean_now(caplog: pytest.LogCaptureFixture) -> None:
+    class Checkpointer:
+        pass
+
+    class DatasetReader:
+        pass
+
+    class GradientDescentTrainer:
+        pass
+
+    old = {"num_serialized_models_to_keep": 3, "model_save_interval": 60, "other": 1}
+    expected = {"keep_most_recent_by_count": 3, "save_every_num_seconds": 60, "other": 1}
+    assert renewed(Checkpointer, old, ["other"], "test.a") == expected
+    assert (
+        "test.a.model_save_interval: a key of AllenNLP 1.x, read as 'save_every_num_seconds'" in caplog.text
+    )
+    caplog.clear()
+    renewed(Checkpointer, old, ["other"], "test.a")
+    assert caplog.text == ""  # it was said
+    with config_from_strangers():
+        renewed(Checkpointer, old, [], "test.b")
+        assert caplog.text == ""  # who loads an archive cannot change it
+    both = {"num_serialized_models_to_keep": 3, "keep_most_recent_by_count": 4}
+    assert renewed(Checkpointer, both, [], "") == both
+    reader = {"lazy": True, "cache_directory": None}
+    assert renewed(DatasetReader, reader, [], "test.c") == {}
+    assert renewed(DatasetReader, reader, ["lazy"], "test.c") == {"lazy": True}  # a plugin's own
+    trainer = {"tensorboard_writer": {"summary_interval": 5}, "epoch_callbacks": [], "batch_callbacks": ["x"]}
+    assert renewed(GradientDescentTrainer, trainer, [], "test.d") == {
+        "callbacks": [{"summary_interval": 5, "type": "tensorboard"}],
+        "batch_callbacks": ["x"],
+    }
 
 
 def test_old_keys_of_a_whole_config() -> None:
