@@ -107,9 +107,6 @@ class IdCorpus:
         words, (start, stop) = self.words, self.bounds(index, index + 1).tolist()
         return [words[number] for number in self.numbers(start, stop).tolist()]
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return IdCorpus, (str(self.folder),)
-
 
 def _read_meta(folder: Path) -> CorpusMeta:
     """What the corpus says about itself, once its files turn out to have the sizes that go with it."""

@@ -31,20 +31,13 @@ class IdFile:
     """
 
     def __init__(self, path: str | os.PathLike[str], dtype: str) -> None:
-        self.path = os.fspath(path)
-        self.dtype = np.dtype(dtype)
-        size = os.path.getsize(path)
-        if size == 0 or size % self.dtype.itemsize:
-            raise ValueError(
-                f"{path}: expected numbers of {self.dtype.itemsize} bytes each, got {size} bytes"
-            )
+        size, bytes_each = os.path.getsize(path), np.dtype(dtype).itemsize
+        if size == 0 or size % bytes_each:
+            raise ValueError(f"{path}: expected numbers of {bytes_each} bytes each, got {size} bytes")
         with open(path, "rb") as file:
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        self._numbers: NDArray[Any] = np.frombuffer(self._map, self.dtype)
+        self._numbers: NDArray[Any] = np.frombuffer(self._map, dtype)
         self._bytes_read = 0
-
-    def __len__(self) -> int:
-        return len(self._numbers)
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """A copy of the numbers from `start` up to `stop`, as far as there are any."""
@@ -54,15 +47,7 @@ class IdFile:
             self._give_back()
         return numbers
 
-    def close(self) -> None:
-        """Let go of the file, which Windows does not remove or replace before; nothing can be read any more."""
-        self._numbers = np.zeros(0, self.dtype)
-        self._map.close()
-
     def _give_back(self) -> None:
         self._bytes_read = 0
         if hasattr(mmap, "MADV_DONTNEED"):  # not on Windows, where the system decides alone
             self._map.madvise(mmap.MADV_DONTNEED)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return IdFile, (self.path, self.dtype.str)

@@ -1,5 +1,4 @@
 import json
-import pickle
 import random
 
 import numpy as np
@@ -18,7 +17,6 @@ def test_texts_come_back(tmp_path):
     assert corpus.counts.tolist() == [2, 2, 1, 1, 1, 1, 1]
     assert (corpus.num_words, corpus.num_texts) == (9, 4)
     assert corpus.meta.dtype == "|u1"
-    assert pickle.loads(pickle.dumps(corpus)).text(2) == TEXTS[2]
 
 
 def test_bounds_of_texts(tmp_path):
@@ -92,12 +90,10 @@ def test_files_of_numbers(tmp_path):
     path = tmp_path / "n"
     np.arange(10, dtype="<u2").tofile(path)
     file = IdFile(path, "<u2")
-    assert len(file) == 10
     part = file.read(3, 6)
     part[0] = 99  # a copy
     assert file.read(3, 5).tolist() == [3, 4]
-    assert pickle.loads(pickle.dumps(file)).read(0, 2).tolist() == [0, 1]
-    file.close()
+    assert file.read(8, 99).tolist() == [8, 9]
     for content in (b"", b"123"):
         path.write_bytes(content)
         with pytest.raises(ValueError, match="expected numbers of 2 bytes each, got"):
