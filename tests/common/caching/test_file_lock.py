@@ -1,4 +1,5 @@
 import os
+import select
 import subprocess
 import sys
 import threading
@@ -21,6 +22,7 @@ def other_process(tmp_path):
     """A process that holds the lock until it is told to let go."""
     command = [sys.executable, "-c", HOLD, str(tmp_path / "lock")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert select.select([process.stdout], [], [], 60)[0], "the other process says nothing"
         assert process.stdout.readline() == "held\n"
         yield process
         process.kill()
