@@ -41,7 +41,7 @@ def seldom_garbage_collection() -> Iterator[None]:
     """Look for garbage seldom, while very many objects are made that all stay.
 
     Python looks for reference cycles after every few hundred new objects, and now and then through everything there is: a
-    large part of the time of reading a data set into memory.
+    large part of the time of reading a data set into memory. What has been made in the block counts as old when it ends.
     """
     thresholds = gc.get_threshold()
     if thresholds[0] == 0:  # never, and so it should stay
@@ -51,6 +51,9 @@ def seldom_garbage_collection() -> Iterator[None]:
     try:
         yield
     finally:
+        if gc.get_freeze_count() == 0:  # else what somebody has frozen would thaw
+            gc.freeze()
+            gc.unfreeze()
         gc.set_threshold(*thresholds)
 
 

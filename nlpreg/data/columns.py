@@ -37,6 +37,33 @@ class WordColumn:
         self.words = list(number_of)
 
 
+class CharacterColumn:
+    """The characters of many words, each distinct character kept once; the same as `WordColumn`, but quicker.
+
+    Args:
+        words: the words.
+
+    Attributes:
+        words: the distinct characters, in the order of their first appearance.
+        numbers: for each character of the words, all in one row, its index in `words`.
+        lengths: number of characters of each word.
+    """
+
+    __slots__ = ("lengths", "numbers", "words")
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self.lengths = lengths_of(words)
+        codes = np.frombuffer("".join(words).encode("utf-32-le", "surrogatepass"), "<u4")
+        first_place = np.full(int(codes.max(initial=0)) + 1, -1)
+        # of several values for one code the last one stays
+        first_place[codes[::-1]] = np.arange(len(codes))[::-1]
+        distinct = codes[np.sort(first_place[first_place >= 0])]
+        number_of = np.zeros(len(first_place), np.int32)
+        number_of[distinct] = np.arange(len(distinct))
+        self.numbers = number_of[codes]
+        self.words = list(map(chr, distinct.tolist()))
+
+
 def lengths_of(rows: Sequence[Any]) -> NDArray[np.int64]:
     """The length of each row."""
     return np.fromiter(map(len, rows), np.int64, len(rows))

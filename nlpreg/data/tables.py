@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 
 from nlpreg.data.columns import IntArray, lengths_of, padding_mask, smallest
 
+# Of no row more ids are kept in a padded table, and no more ids altogether.
+_LONGEST_HEAD = 128
+_MOST_IDS_OF_HEADS = 1 << 26
+
 
 class RowTable:
     """Rows of ids of differing lengths, referred to by number: the characters of distinct words.
@@ -20,19 +24,52 @@ class RowTable:
         lengths: number of ids of each row.
     """
 
-    __slots__ = ("lengths", "starts", "values")
+    __slots__ = ("_heads", "lengths", "starts", "values")
 
     def __init__(self, values: IntArray, lengths: IntArray) -> None:
         self.lengths = lengths
         self.starts = np.cumsum(lengths) - lengths
         # zeros to the right of the last row, so that a window as wide as the longest row fits anywhere
         self.values = np.concatenate([smallest(values), np.zeros(lengths.max(initial=0), np.uint8)])
+        self._heads: IntArray | None = None
 
     def row(self, number: int) -> list[int]:
         """The ids of one row."""
         start = int(self.starts[number])
         ids: list[int] = self.values[start : start + int(self.lengths[number])].tolist()
         return ids
+
+    def padded(self, numbers: IntArray, lengths: IntArray, length: int, width: int) -> NDArray[np.int64]:
+        """Sequences of rows, padded with 0 on both axes.
+
+        Args:
+            numbers: the numbers of the rows of all sequences, in one row.
+            lengths: number of rows of each sequence, none above `length`.
+            length: number of rows to pad to.
+            width: number of ids to pad or cut each row to.
+
+        Returns:
+            `(len(lengths), length, width)`.
+        """
+        mask = padding_mask(lengths, length)
+        if width <= self.heads.shape[1]:
+            padded_numbers = np.full(mask.shape, len(self.lengths))
+            padded_numbers[mask] = numbers
+            return self.heads[padded_numbers, :width].astype(np.int64)
+        padded = np.zeros((*mask.shape, width), np.int64)
+        padded[mask] = self.windows(numbers, width)
+        return padded
+
+    @property
+    def heads(self) -> IntArray:
+        """The first ids of each row and, for padding, of an empty row behind the last: `(rows + 1, some ids)`."""
+        if self._heads is None:
+            num_rows = len(self.lengths)
+            width = min(int(self.lengths.max(initial=0)), _MOST_IDS_OF_HEADS // (num_rows + 1), _LONGEST_HEAD)
+            is_head = np.arange(self.lengths.sum()) - np.repeat(self.starts, self.lengths) < width
+            self._heads = np.zeros((num_rows + 1, width), self.values.dtype)
+            self._heads[:-1][padding_mask(self.lengths, width)] = self.values[: len(is_head)][is_head]
+        return self._heads
 
     def windows(self, numbers: IntArray, width: int) -> NDArray[np.int64]:
         """The first `width` ids of these rows, 0 behind the end of a row: `(len(numbers), width)`."""
@@ -118,28 +155,27 @@ def pad_elements(sequences: Sequence[Sequence[Sequence[int]]], length: int, widt
     Returns:
         `(len(sequences), length, width)`.
     """
-    if any(len(sequence) > length for sequence in sequences):
+    lengths = lengths_of(sequences)
+    if lengths.max(initial=0) > length:
         sequences = [sequence[:length] for sequence in sequences]
-    padded = np.zeros((len(sequences), length, width), np.int64)
-    table, numbers = _shared_table(sequences), None
+        lengths = np.minimum(lengths, length)
+    table = _shared_table(sequences)
     if table is not None:
-        numbers = _all_numbers(sequences)
-    else:
-        rows = list(itertools.chain.from_iterable(sequences))
-        table = RowTable(np.fromiter(itertools.chain.from_iterable(rows), np.int64), lengths_of(rows))
-        numbers = np.arange(len(rows))
-    padded[padding_mask(lengths_of(sequences), length)] = table.windows(numbers, width)
-    return padded
+        return table.padded(_all_numbers(sequences), lengths, length, width)
+    rows = list(itertools.chain.from_iterable(sequences))
+    table = RowTable(np.fromiter(itertools.chain.from_iterable(rows), np.int64), lengths_of(rows))
+    return table.padded(np.arange(len(rows)), lengths, length, width)
 
 
 def _shared_table(sequences: Sequence[Sequence[Any]]) -> RowTable | None:
     """The table that all of these refer to, if they do."""
-    tables = {id(rows.table): rows.table for rows in sequences if isinstance(rows, TableRows)}
-    if len(tables) == 1 and all(isinstance(rows, TableRows) or not rows for rows in sequences):
-        return next(iter(tables.values()))
-    return None
+    filled = [rows for rows in sequences if type(rows) is TableRows or len(rows)]
+    if not filled or set(map(type, filled)) != {TableRows}:
+        return None
+    table: RowTable = filled[0].table  # type: ignore[attr-defined]  # see above
+    return table if all(rows.table is table for rows in filled) else None  # type: ignore[attr-defined]
 
 
 def _all_numbers(sequences: Sequence[Sequence[Any]]) -> IntArray:
     """The row numbers of all sequences of one table, in one row."""
-    return np.concatenate([rows.numbers for rows in sequences if isinstance(rows, TableRows)])
+    return np.concatenate([rows.numbers for rows in sequences if type(rows) is TableRows])

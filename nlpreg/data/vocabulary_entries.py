@@ -67,7 +67,16 @@ class VocabularyEntries:
 
     def add_tokens_to_namespace(self, tokens: list[str], namespace: str = "tokens") -> list[int]:
         """The ids of tokens, new ones for those that have none yet."""
-        return [self.add_token_to_namespace(token, namespace) for token in tokens]
+        if set(map(type, tokens)) != {str} or not speaks_for(
+            type(self), "add_tokens_to_namespace", "add_token_to_namespace"
+        ):
+            return [self.add_token_to_namespace(token, namespace) for token in tokens]
+        ids, by_id = self._token_to_index[namespace], self._index_to_token[namespace]
+        new = [token for token in dict.fromkeys(tokens) if token not in ids]
+        numbers = range(len(by_id), len(by_id) + len(new))
+        ids.update(zip(new, numbers, strict=True))
+        by_id.update(zip(numbers, new, strict=True))
+        return [ids[token] for token in tokens]
 
     def get_token_index(self, token: str, namespace: str = "tokens") -> int:
         """The id of a token, or that of unknown tokens.

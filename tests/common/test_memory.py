@@ -17,6 +17,20 @@ def test_garbage_is_looked_for_seldom_and_then_as_before():
     assert gc.get_threshold() == before
 
 
+def test_what_was_made_meanwhile_is_old_and_what_was_frozen_stays_so():
+    with seldom_garbage_collection():
+        made = [[] for _ in range(100)]
+    assert any(one is made for one in gc.get_objects(generation=2))
+    gc.freeze()
+    try:
+        frozen = gc.get_freeze_count()
+        with seldom_garbage_collection():
+            pass
+        assert gc.get_freeze_count() == frozen > 0
+    finally:
+        gc.unfreeze()
+
+
 def test_who_wants_no_collection_gets_none():
     before = gc.get_threshold()
     gc.set_threshold(0)

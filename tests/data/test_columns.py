@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from nlpreg.data.columns import (
+    CharacterColumn,
     WordColumn,
     lengths_of,
     pad_rows,
@@ -23,6 +24,16 @@ def test_word_column_of_nothing() -> None:
     column = WordColumn([])
     assert column.words == []
     assert len(column.numbers) == len(column.lengths) == 0
+
+
+@pytest.mark.parametrize(
+    "words", [[], [""], ["abba", "", "cab"], ["é漢🙂e", "\ud800\u0301"], ["z" * 300, "a\x00b"]]
+)
+def test_a_column_of_characters_is_one_of_words_of_one_character(words: list[str]) -> None:
+    column, expected = CharacterColumn(words), WordColumn(words)
+    assert column.words == expected.words
+    assert column.numbers.tolist() == expected.numbers.tolist()
+    assert column.lengths.tolist() == expected.lengths.tolist()
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import random
 import numpy as np
 import pytest
 
+from nlpreg.data import tables
 from nlpreg.data.tables import RowTable, TableRows, lengths_of_elements, pad_elements
 
 
@@ -22,6 +23,21 @@ def test_windows_are_padded_or_cut_rows(width: int) -> None:
     numbers = np.array([3, 0, 1, 2, 0])
     expected = [(ROWS[number] + [0] * width)[:width] for number in numbers]
     assert table_of(ROWS).windows(numbers, width).tolist() == expected
+
+
+@pytest.mark.parametrize("longest_head", [0, 2, 50])
+@pytest.mark.parametrize("width", [0, 1, 3, 7])
+def test_sequences_of_rows_are_padded_on_both_axes(
+    width: int, longest_head: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "_LONGEST_HEAD", longest_head)
+    sequences = [[3, 0], [], [1, 2, 0]]
+    numbers, lengths = np.array([3, 0, 1, 2, 0]), np.array([2, 0, 3])
+    expected = [
+        [((ROWS[number] if number is not None else []) + [0] * width)[:width] for number in row]
+        for row in [[*sequence, None, None, None, None][:4] for sequence in sequences]
+    ]
+    assert table_of(ROWS).padded(numbers, lengths, 4, width).tolist() == expected
 
 
 def test_windows_of_an_empty_table() -> None:

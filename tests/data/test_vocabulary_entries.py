@@ -8,6 +8,7 @@ import pytest
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data import Vocabulary
 from nlpreg.data.vocabulary import DEFAULT_OOV_TOKEN, DEFAULT_PADDING_TOKEN
+from nlpreg.data.vocabulary_entries import VocabularyEntries
 
 
 def test_padded_and_non_padded_namespaces() -> None:
@@ -28,6 +29,23 @@ def test_padded_and_non_padded_namespaces() -> None:
 def test_only_strings() -> None:
     with pytest.raises(ValueError, match=r"expected str tokens in 'tokens', got 3 \(int\)"):
         Vocabulary().add_token_to_namespace(3)  # type: ignore[arg-type]
+
+
+def test_many_tokens_are_added_as_one_by_one() -> None:
+    class OneByOne(VocabularyEntries):
+        def add_token_to_namespace(self, token: str, namespace: str = "tokens") -> int:
+            return super().add_token_to_namespace(token, namespace)
+
+    for cls in (VocabularyEntries, OneByOne):
+        entries = cls(["*labels"])
+        for namespace, first in (("tokens", 2), ("labels", 0)):
+            assert entries.add_tokens_to_namespace([], namespace) == []
+            ids = entries.add_tokens_to_namespace(["b", "a", "b", "c"], namespace)
+            assert ids == [first, first + 1, first, first + 2]
+            assert entries.add_tokens_to_namespace(["d", "a"], namespace) == [first + 3, first + 1]
+            assert entries.get_token_from_index(first + 3, namespace) == "d"
+        with pytest.raises(ValueError, match="expected str tokens"):
+            entries.add_tokens_to_namespace(["e", 3])  # type: ignore[list-item]
 
 
 def test_looking_changes_nothing() -> None:

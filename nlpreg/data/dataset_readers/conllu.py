@@ -15,6 +15,7 @@ from nlpreg.data.tokenizers.token_class import Token
 
 NUM_COLUMNS = 10
 FORM = 1
+_NUMBERS = [str(number) for number in range(1, 1000)]
 TAG_COLUMNS = {"lemma": 2, "upos": 3, "xpos": 4, "feats": 5, "deprel": 7}
 
 
@@ -56,6 +57,14 @@ class ConlluDatasetReader(TextFileReader):
         return file.blocks()
 
     def _instance_of(self, unit: str, file: str, line: int) -> Instance | None:
+        cells = _cells(unit)
+        if cells is not None:
+            forms, tags = cells[FORM::NUM_COLUMNS], cells[self._tag_column :: NUM_COLUMNS]
+            return self.text_to_instance(self._as_tokens(forms), tags)
+        return self._instance_of_odd(unit, file, line)
+
+    def _instance_of_odd(self, unit: str, file: str, line: int) -> Instance | None:
+        """The instance of a sentence with lines that are no words, or with faults."""
         lines = [text for text in unit.split("\n") if text and text[0] != "#"]
         if not lines:
             return None  # comments alone
@@ -77,6 +86,19 @@ class ConlluDatasetReader(TextFileReader):
             _check(unit, file, line)
             raise
         return self.text_to_instance(self._as_tokens(forms), tags)
+
+
+def _cells(unit: str) -> list[str] | None:
+    """All columns of all words, one after the other, if behind the comments there are words and nothing else."""
+    start = unit.find("\n1\t") + 1 if unit[0] == "#" else 0
+    if unit.count("\n", 0, start) != unit.count("\n#", 0, start) + bool(start):
+        return None  # something else than comments comes first
+    cells = unit[start:].replace("\n", "\t").split("\t")
+    num_words, rest = divmod(len(cells), NUM_COLUMNS)
+    is_plain = (
+        not rest and cells[::NUM_COLUMNS] == _NUMBERS[:num_words] and unit.count("\n", start) < num_words
+    )
+    return cells if is_plain else None
 
 
 def _are_known(rows: list[list[str]], words: list[list[str]]) -> bool:

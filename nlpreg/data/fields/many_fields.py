@@ -92,7 +92,17 @@ def add_counts(items: Mapping[str, int], totals: dict[str, int]) -> None:
 
 def _groups(fields: Sequence[AnyField]) -> list[list[AnyField]]:
     """The fields by class and group key, each group in the order given."""
-    groups: defaultdict[tuple[type, Hashable], list[AnyField]] = defaultdict(list)
+    by_class: defaultdict[type[AnyField], list[AnyField]] = defaultdict(list)
     for field in fields:
-        groups[type(field), field.group_key()].append(field)
-    return list(groups.values())
+        by_class[type(field)].append(field)
+    groups: list[list[AnyField]] = []
+    for cls, members in by_class.items():
+        keys = [None] if cls.group_key is Field.group_key else [field.group_key() for field in members]
+        if len(set(keys)) == 1:
+            groups.append(members)
+            continue
+        by_key: defaultdict[Hashable, list[AnyField]] = defaultdict(list)
+        for key, field in zip(keys, members, strict=True):
+            by_key[key].append(field)
+        groups += by_key.values()
+    return groups

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from nlpreg.data.vocabulary import Vocabulary
 
 
+_STRINGS = {str}
+
+
 class SequenceLabelField(Field[torch.Tensor]):
     """A label for each element of a sequence, such as the part of speech of each word.
 
@@ -62,6 +65,8 @@ class SequenceLabelField(Field[torch.Tensor]):
                 f"{len(labels)}: {labels!r} for {sequence_field}"
             )
         types = set(map(type, labels))
+        if types == _STRINGS:  # which is nearly always so
+            return
         if all(issubclass(one, int) for one in types):
             self._indexed_labels = labels
             self._skip_indexing = True
@@ -120,7 +125,7 @@ class SequenceLabelField(Field[torch.Tensor]):
     @classmethod
     def padding_lengths_of_many(cls, fields: Sequence[Self]) -> dict[str, int]:
         """The greatest number of elements."""
-        return {"num_tokens": max(field.sequence_field.sequence_length() for field in fields)}
+        return {"num_tokens": max([field.sequence_field.sequence_length() for field in fields])}
 
     @classmethod
     def as_tensor_of_many(cls, fields: Sequence[Self], padding_lengths: Mapping[str, int]) -> torch.Tensor:

@@ -207,7 +207,7 @@ class TextField(SequenceField[TextFieldTensors]):
         """The greatest lengths of each indexer and key."""
         longest: dict[str, int] = {}
         for name, indexer in fields[0].token_indexers.items():
-            texts = [field._indexed()[name] for field in fields]
+            texts = _indexed_texts(fields, name)
             if can_pad_many(indexer) and _share_indexers(fields):
                 lengths = indexer.padding_lengths_of_many(texts)
             else:
@@ -228,7 +228,7 @@ class TextField(SequenceField[TextFieldTensors]):
         lengths = _lengths_by_indexer(padding_lengths)
         batch: TextFieldTensors = {}
         for name, indexer in fields[0].token_indexers.items():
-            texts = [field._indexed()[name] for field in fields]
+            texts = _indexed_texts(fields, name)
             if can_pad_many(indexer):
                 batch[name] = indexer.pad_many(texts, lengths[name])
             else:
@@ -312,6 +312,14 @@ def _share_indexers(fields: Sequence[TextField]) -> bool:
     """Whether all fields have the very same indexers."""
     first = fields[0]._token_indexers
     return all(field._token_indexers is first for field in fields)
+
+
+def _indexed_texts(fields: Sequence[TextField], name: str) -> list[IndexedTokenList]:
+    """What an indexer made of each text."""
+    try:
+        return [field._indexed_tokens[name] for field in fields]  # type: ignore[index]  # see below
+    except TypeError:
+        return [field._indexed()[name] for field in fields]  # which says that it is not there yet
 
 
 def _lengths_by_indexer(padding_lengths: Mapping[str, int]) -> dict[str, dict[str, int]]:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.data.columns import WordColumn, lengths_of, split_rows, with_ends
+from nlpreg.data.columns import CharacterColumn, WordColumn, split_rows, with_ends
 from nlpreg.data.tables import RowTable, TableRows, lengths_of_elements, pad_elements
 from nlpreg.data.token_indexers.token_indexer import IndexedTokenList, TokenIndexer, VocabCounter
 from nlpreg.data.tokenizers.character_tokenizer import CharacterTokenizer
@@ -68,7 +68,9 @@ class TokenCharactersIndexer(TokenIndexer):
 
     def count_vocab_items(self, token: Token, counter: VocabCounter) -> None:
         """Count the characters of a token."""
-        self.count_words({self._text_of(token): 1}, counter)
+        for symbol in self._symbols(self._text_of(token)):
+            if isinstance(symbol, str):
+                counter[self._namespace][symbol] += 1
 
     def tokens_to_indices(self, tokens: list[Token], vocabulary: Vocabulary) -> IndexedTokenList:
         """A list of ids for each token, under "token_characters"."""
@@ -97,13 +99,12 @@ class TokenCharactersIndexer(TokenIndexer):
 
     def count_words(self, counts: Mapping[str, int], counter: VocabCounter) -> None:
         """Count the characters of distinct words."""
-        totals: dict[str, int] | None = None
-        for word, count in counts.items():
-            for symbol in self._symbols(word):
-                if isinstance(symbol, str):
-                    if totals is None:
-                        totals = counter[self._namespace]
-                    totals[symbol] += count
+        column = self._column(list(counts))
+        of_words = np.fromiter(counts.values(), np.int64, len(counts))
+        totals = np.bincount(column.numbers, np.repeat(of_words, column.lengths), len(column.words))
+        for symbol, total in zip(column.words, totals.astype(np.int64).tolist(), strict=True):
+            if isinstance(symbol, str):
+                counter[self._namespace][symbol] += total
 
     def index_words(self, column: WordColumn, vocabulary: Vocabulary) -> list[dict[str, Any]]:
         """For each text, rows of a table that holds each distinct word once."""
@@ -168,7 +169,18 @@ class TokenCharactersIndexer(TokenIndexer):
 
     def _table(self, words: Sequence[str], vocabulary: Vocabulary) -> RowTable:
         """The ids of the characters of each word."""
-        rows = [self._symbols(word) for word in words]
-        lengths = lengths_of(rows)
-        ids = map(self._ids(rows, vocabulary).__getitem__, itertools.chain.from_iterable(rows))
-        return RowTable(np.fromiter(ids, np.int64, int(lengths.sum())), lengths)
+        column = self._column(words)
+        id_of = self._ids([column.words], vocabulary)
+        ids = np.array([id_of[symbol] for symbol in column.words], np.int64)
+        return RowTable(ids[column.numbers], column.lengths)
+
+    def _column(self, words: Sequence[str]) -> CharacterColumn | WordColumn:
+        """The symbols of words."""
+        tokenizer = self._character_tokenizer
+        plain = None
+        if speaks_for(type(tokenizer), "plain_words", "symbols", "tokenize", "_body"):
+            plain = tokenizer.plain_words(words)
+        if plain is not None:
+            return CharacterColumn(plain)
+        rows: list[Any] = [self._symbols(word) for word in words]
+        return WordColumn(rows)

@@ -46,6 +46,12 @@ class CharacterTokenizer(Tokenizer):
             return None
         return list(text.lower() if self._lowercase_characters else text)
 
+    def plain_words(self, words: Sequence[str]) -> Sequence[str] | None:
+        """The same words, if each of their characters, and nothing else, is a symbol to be looked up."""
+        if self._byte_encoding is not None or self._start_tokens or self._end_tokens:
+            return None
+        return [word.lower() for word in words] if self._lowercase_characters else words
+
     def symbols(self, text: str) -> list[str | int]:
         """What the tokens of `text` stand for: a str to be looked up, or an int that is an id already."""
         return [*self._start_tokens, *self._body(text), *self._end_tokens]

@@ -73,6 +73,8 @@ def test_an_unknown_column_is_refused():
             line(1) + line("2x"),
             r"line 2: expected a number such as 3, 3-4 or 3\.1 in the first column, got '2x'",
         ),
+        ("# c\nx\n" + line(1), r"line 2: expected 10 columns separated by tabs, got 1: 'x'"),
+        ("# c\n" + line(1) + "# d\n2\tx\n", r"line 4: expected 10 columns separated by tabs, got 2: "),
         (line("1-2"), r"line 1: expected a sentence with at least one word"),
         ("\n\n" + line(1) + "\n\n" + line(1) + "x\n", r"line 7: expected 10 columns"),
     ],

@@ -15,6 +15,9 @@ from nlpreg.data.tokenizers.token_class import Token
 
 __all__ = ["check_choice", "tagged_instance"]
 
+_known_strings: dict[str, str] = {}
+_MOST_KNOWN_STRINGS = 1 << 15
+
 
 def tagged_instance(
     tokens: Sequence[Token] | Sequence[str],
@@ -30,13 +33,22 @@ def tagged_instance(
         label_namespace: namespace of the tags.
         features: further tags; each name is that of the field and of its namespace.
     """
-    text = text_field_of(tokens)
+    text = text_field_of(_shared(tokens))
     fields: dict[str, Field[Any]] = {"tokens": text, "metadata": MetadataField({"words": text.words})}
     if tags is not None:
-        fields["tags"] = SequenceLabelField(tags, text, label_namespace)
+        fields["tags"] = SequenceLabelField(_shared(tags), text, label_namespace)
     for name, values in (features or {}).items():
-        fields[name] = SequenceLabelField(values, text, name)
+        fields[name] = SequenceLabelField(_shared(values), text, name)
     return Instance(fields)
+
+
+def _shared(items: Any) -> Any:
+    """The same items; strings as objects that equal ones share, which take less memory and are hashed once."""
+    if not items or type(items[0]) is not str:
+        return items
+    if len(_known_strings) > _MOST_KNOWN_STRINGS:
+        _known_strings.clear()
+    return list(map(_known_strings.setdefault, items, items))
 
 
 def check_choice(reader: str, argument: str, value: object, choices: Sequence[object]) -> None:
