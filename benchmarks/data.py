@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,8 @@ from nlpreg.data.tokenizers import WhitespaceTokenizer
 BATCH_SIZE = 32
 STREAMED_INSTANCES = 2048
 DISTINCT_WORDS = 100_000
-WORDS_IN_A_LINE = 24
+LONGEST_LINE = 24
+WORDS_AT_ONCE = 24_000
 
 Seconds = dict[str, float]
 
@@ -180,11 +182,10 @@ def write_corpus(path: Path, num_tokens: int) -> None:
     weights = [1 / rank for rank in range(1, DISTINCT_WORDS + 1)]
     words = [f"w{rank}" for rank in range(DISTINCT_WORDS)]
     with open(path, "w", encoding="utf-8") as file:
-        for _ in range(max(1, num_tokens // (WORDS_IN_A_LINE * 1000))):
-            chosen = generator.choices(words, weights, k=WORDS_IN_A_LINE * 1000)
-            for start in range(0, len(chosen), WORDS_IN_A_LINE):
-                length = generator.randint(1, WORDS_IN_A_LINE)
-                file.write(" ".join(chosen[start : start + length]) + "\n")
+        for start in range(0, num_tokens, WORDS_AT_ONCE):
+            chosen = iter(generator.choices(words, weights, k=min(WORDS_AT_ONCE, num_tokens - start)))
+            while line := list(islice(chosen, generator.randint(1, LONGEST_LINE))):
+                file.write(" ".join(line) + "\n")
 
 
 def tagger_section(options: argparse.Namespace, folder: Path) -> str:
