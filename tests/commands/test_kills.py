@@ -5,6 +5,7 @@ pytest tests/commands/test_kills.py -m slow --kills 50   more
 """
 
 import contextlib
+import importlib
 import json
 import multiprocessing
 import os
@@ -148,10 +149,15 @@ KINDS: dict[str, Callable[[Path], dict[str, Any]]] = {
 PROCESSES = multiprocessing.get_context("forkserver")
 SECONDS = 100.0
 
+Moment = tuple[str, str, int]
+"""A module, a function in it, and the number of the call."""
 
-def train(config: str, folder: str, recover: bool) -> None:
-    """Train, in a process of its own that leads a group of its own."""
+
+def train(config: str, folder: str, recover: bool, moment: Moment | None = None) -> None:
+    """Train, in a process of its own that leads a group of its own, until a moment when it is killed."""
     os.setsid()
+    if moment is not None:
+        kill_at(moment)
     log = os.open(f"{folder}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)
@@ -159,11 +165,30 @@ def train(config: str, folder: str, recover: bool) -> None:
     train_model_from_file(config, folder, recover=recover, force=not recover)
 
 
-def start(config: Path, folder: Path) -> BaseProcess:
+def kill_at(moment: Moment) -> None:
+    """Let this process be killed when it calls a function for the n-th time, before the function does anything."""
+    module_name, function_name, calls_left = moment
+    owner = importlib.import_module(module_name)
+    *path, name = function_name.split(".")
+    for step in path:
+        owner = getattr(owner, step)
+    function = getattr(owner, name)
+
+    def count_down(*args: Any, **kwargs: Any) -> Any:
+        nonlocal calls_left
+        calls_left -= 1
+        if calls_left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*args, **kwargs)
+
+    setattr(owner, name, count_down)
+
+
+def start(config: Path, folder: Path, moment: Moment | None = None) -> BaseProcess:
     """Start a run, or one that goes on where an earlier one got a start."""
     PROCESSES.set_forkserver_preload(["nlpreg.commands.training_run", "pytest"])
     recover = (folder / "config.json").exists()
-    process = PROCESSES.Process(target=train, args=(str(config), str(folder), recover))
+    process = PROCESSES.Process(target=train, args=(str(config), str(folder), recover, moment))
     process.start()
     return process
 
@@ -260,9 +285,45 @@ def kill_again_and_again(kind: str, kills: int, folder: Path) -> None:
     assert not list(killed.rglob("*.tmp"))
 
 
-@pytest.mark.parametrize("kind", ["language model with carried state", "tagger with dropout"])
-def test_a_killed_run_ends_with_the_same_bits(kind: str, tmp_path: Path) -> None:
-    kill_again_and_again(kind, 3, tmp_path)
+def test_a_killed_run_ends_with_the_same_bits(tmp_path: Path) -> None:
+    kill_again_and_again("language model with carried state", 3, tmp_path)
+
+
+MOMENTS: list[Moment] = [
+    ("nlpreg.training.validation", "Validation._step", 4),
+    ("nlpreg.training.best_weights", "save_state", 1),
+    ("nlpreg.training.run", "write_metrics_of_epoch", 2),
+    ("nlpreg.training.checkpoint_files", "CheckpointFiles.write_record", 9),
+    ("nlpreg.training.run", "load_best_weights", 1),
+    ("tarfile", "TarFile.addfile", 1),
+    ("tarfile", "TarFile.addfile", 3),
+    *(("os", "replace", number) for number in (2, 4, 7, 13, 26)),  # the end of each write of a file
+]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that was left alone, its config beside it."""
+    folder = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).parents[2])
+        (folder / "config.json").write_text(json.dumps(changed(num_epochs=2)(folder)))
+        train_in_peace(folder / "config.json", folder / "run")
+        return (folder / "run").rename(folder / "whole")
+
+
+@pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: f"{moment[1]} {moment[2]}")
+def test_killed_in_the_middle_of_something(moment: Moment, whole: Path) -> None:
+    """In validation, while best weights, metrics and checkpoints are written, and while the archive is packed."""
+    config, killed = whole.with_name("config.json"), whole.with_name("run")
+    shutil.rmtree(killed, ignore_errors=True)
+    process = start(config, killed, moment)
+    process.join(SECONDS)
+    assert process.exitcode == -signal.SIGKILL, killed.with_suffix(".log").read_text()
+    train_in_peace(config, killed)
+    assert_same_run(whole, killed)
+    assert (killed / "model.tar.gz").exists()
+    assert not list(killed.rglob("*.tmp"))
 
 
 @pytest.mark.slow
