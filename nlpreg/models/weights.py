@@ -117,9 +117,9 @@ def _is_authorized(model: torch.nn.Module, name: str) -> bool:
 
 def _refuse_compressed_members(path: str) -> None:
     """Torch stores tensors uncompressed; a compressed member could unpack to any size."""
-    if not zipfile.is_zipfile(path):
-        return
     try:
+        if not zipfile.is_zipfile(path):
+            return
         with zipfile.ZipFile(path) as file:
             members = file.infolist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError) as error:

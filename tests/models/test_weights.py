@@ -1,5 +1,6 @@
 import os
 import pickle
+import struct
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
@@ -86,6 +87,13 @@ def test_truncated_files_are_noticed(share: float, tmp_path: Path) -> None:
     path.write_bytes(data[: int(len(data) * share)])
     with pytest.raises(ArchiveError, match="damaged"):
         read_weights(str(path))
+
+
+def test_a_zip_file_on_several_disks_is_refused(tmp_path: Path) -> None:
+    locator = struct.pack("<4sLQL", b"PK\6\7", 0, 0, 2)
+    (tmp_path / "w.th").write_bytes(b"x" * 60 + locator + b"PK\5\6" + bytes(18))
+    with pytest.raises(ArchiveError, match="damaged or cut off"):
+        read_weights(str(tmp_path / "w.th"))
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
