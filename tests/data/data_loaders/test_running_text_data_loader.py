@@ -156,6 +156,20 @@ def test_going_on_reads_nothing_again(make, monkeypatch):
     assert not any(start < 51 + 14 * 3 and stop > 51 + 1 for start, stop in ranges)
 
 
+def test_ranks_read_nothing_of_each_other(make, monkeypatch):
+    seen = []
+    for rank in range(2):
+        monkeypatch.setattr(running_text_data_loader, "rank_and_world_size", lambda rank=rank: (rank, 2))
+        loader = make(batch_size=3, bptt=4, targets=True)
+        with monkeypatch.context() as patch:
+            ranges = read_ranges(patch)
+            list(loader)
+        seen.append((min(start for start, _ in ranges), max(stop for _, stop in ranges)))
+    (first, middle), (start, last) = seen
+    assert (first, last) == (0, NUM_WORDS + 1)
+    assert middle == start + 1  # the word after the last one, which it predicts
+
+
 @pytest.mark.parametrize(
     ("name", "value"), [("batch_size", 3), ("bptt", 5), ("variable_bptt", True), ("shuffle", True)]
 )

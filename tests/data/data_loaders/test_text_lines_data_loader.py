@@ -146,13 +146,22 @@ def test_a_position_of_other_settings_is_refused(make):
 
 
 def test_ranks_have_shares_of_their_own(make, monkeypatch):
-    seen = []
+    seen, shares = [], []
+    numbers = IdCorpus.numbers
+    monkeypatch.setattr(
+        IdCorpus,
+        "numbers",
+        lambda self, start, stop: shares[-1].append((start, stop)) or numbers(self, start, stop),
+    )
     for rank in range(3):
         monkeypatch.setattr(text_lines_data_loader, "rank_and_world_size", lambda rank=rank: (rank, 3))
         loader = make(batch_size=4, shuffle=True)
+        shares.append([])
         seen.append(list(itertools.chain.from_iterable(epoch(loader))))
     assert sorted(itertools.chain.from_iterable(seen)) == sorted(loader.lines)
     assert max(map(len, seen)) - min(map(len, seen)) <= 1
+    for before, after in itertools.pairwise(shares):
+        assert max(stop for _, stop in before) == min(start for start, _ in after)
 
 
 def test_drop_last(make):
