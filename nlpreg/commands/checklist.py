@@ -1,4 +1,4 @@
-"""`nlpreg checklist`: a pointer to behavioural tests, which are not part of nlpreg."""
+"""`nlpreg checklist`: says why there are no behavioural test suites, and what to use in their place."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from nlpreg.common.checks import ConfigurationError
 __all__ = ["CheckList"]
 
 DESCRIPTION = """
-Behavioural test suites (invariance, direction and minimum-functionality tests) are not built into nlpreg.
+AllenNLP's behavioural test suites need the package checklist, which cannot be installed on the Pythons that nlpreg runs
+on: its set-up fails beside a current Jupyter. This command only says how to write such tests without it.
 """
 
 
@@ -24,7 +25,10 @@ class CheckList(Subcommand):
     def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
         """Add the command's parser."""
         subparser: argparse.ArgumentParser = parser.add_parser(
-            self.name, help=self.summary, description=DESCRIPTION
+            self.name,
+            help=self.summary,
+            description=DESCRIPTION,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         subparser.add_argument("archive_file", metavar="ARCHIVE", help="the model to test")
         subparser.add_argument("task", metavar="TASK", help="name of the suite")
@@ -34,7 +38,8 @@ class CheckList(Subcommand):
 
 def _refuse(args: argparse.Namespace) -> None:
     raise ConfigurationError(
-        "checklist: nlpreg has no test suites of its own. Install the package checklist (pip install checklist), make a "
-        "suite there, and give it the function that Predictor.from_path"
-        f"({args.archive_file!r}).predict_batch_json is: it takes and returns plain JSON"
+        "checklist: there are no test suites, since the package checklist cannot be installed on a current Python. "
+        "Write the inputs yourself, predict with `nlpreg.predictors.Predictor.from_path"
+        f"({args.archive_file!r}).predict_batch_json(inputs)`, and compare: the same label for a typo, a higher score "
+        "for stronger praise, and so on"
     )

@@ -158,7 +158,7 @@ def test_cached_path_mistakes(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["checklist", "m.tar.gz", "sentiment"], "pip install checklist"),
+        (["checklist", "m.tar.gz", "sentiment"], "from_path('m.tar.gz').predict_batch_json"),
     ],
 )
 def test_what_is_not_built_in_says_so(
