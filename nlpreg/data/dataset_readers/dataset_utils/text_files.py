@@ -155,16 +155,19 @@ class DataFile:
 
     def _whole_lines(self) -> Iterator[bytes]:
         """The content from the start on in pieces that end where lines end, and at a blank line if they have one."""
-        rest = b""
+        waiting: list[bytes] = []
         with self.open("rb") as file:
             _skip(file, self.start.offset)
             while data := file.read(CHUNK_BYTES):
-                data = rest + data
+                waiting.append(data)
+                if b"\n" not in data and b"\r" not in data:  # in the middle of a very long line
+                    continue
+                data = b"".join(waiting)
                 end = _end_of_lines(data)
                 if end:
                     yield data[:end]
-                rest = data[end:]
-        if rest:
+                waiting = [data[end:]]
+        if rest := b"".join(waiting):
             yield rest
 
     def lines(self) -> Iterator[tuple[int, str]]:
