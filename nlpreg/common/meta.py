@@ -109,8 +109,10 @@ def _installed_version(package: str) -> str | None:
 
 def _git(*arguments: str) -> str | None:
     """Output of a git command in the current folder; None where there is no git or no repository."""
+    # Without locks: a run that is killed at this moment would leave the repository locked.
+    command = ["git", "--no-optional-locks", *arguments]
     try:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, timeout=5, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()
