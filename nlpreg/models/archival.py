@@ -19,6 +19,7 @@ import torch
 
 from nlpreg.common.checks import ConfigurationError, check_for_gpu
 from nlpreg.common.file_utils import cached_path
+from nlpreg.common.hints import union_members
 from nlpreg.common.meta import META_NAME, Meta
 from nlpreg.common.params import Params, parse_overrides, with_overrides
 from nlpreg.common.registry import config_from_strangers
@@ -329,11 +330,15 @@ def _pretrained_module(value: Any, annotation: Any, path: str) -> torch.nn.Modul
     module_path = params.pop("module_path", "")
     freeze = params.pop_bool("freeze", True) is not False
     params.assert_empty(f"{path}._pretrained")
-    module = load_archive(archive_file).extract_module(module_path, freeze)
-    if isinstance(annotation, type) and not isinstance(module, annotation):
+    try:
+        module = load_archive(archive_file).extract_module(module_path, freeze)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path}._pretrained: {error}") from error
+    wanted = [member for member in union_members(annotation) if isinstance(member, type)]
+    if wanted and not isinstance(module, tuple(wanted)):
+        names = " or ".join(member.__name__ for member in wanted)
         raise ConfigurationError(
-            f"{path}._pretrained: expected a {annotation.__name__}, but {module_path!r} of {archive_file} "
-            f"is a {type(module).__name__}"
+            f"{path}._pretrained: expected a {names}, but {module_path!r} of {archive_file} is a {type(module).__name__}"
         )
     return module
 

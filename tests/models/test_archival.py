@@ -249,6 +249,22 @@ def test_mistakes_with_pretrained_parts(section: Any, message: str, run: Path) -
         Model.from_params(params, vocab=Vocabulary())
 
 
+def test_pretrained_parts_that_may_be_left_out(run: Path) -> None:
+    class Optional(Small):
+        def __init__(self, vocab: Vocabulary, part: Part | None = None, **kwargs: Any) -> None:
+            super().__init__(vocab, part or Part(1), **kwargs)
+
+    Model.register("test_optional")(Optional)
+    for path, message in (("part", None), ("part.linear", r"part\._pretrained: expected a Part, but")):
+        section = {"_pretrained": {"archive_file": str(run), "module_path": path}}
+        params = Params({"type": "test_optional", "part": section})
+        if message is None:
+            assert isinstance(Model.from_params(params, vocab=Vocabulary()).part, Part)
+        else:
+            with pytest.raises(ConfigurationError, match=message):
+                Model.from_params(params, vocab=Vocabulary())
+
+
 def test_from_archive(run: Path) -> None:
     new = Vocabulary()
     new.add_token_to_namespace("no", "labels")
