@@ -65,7 +65,7 @@ class RunningLoss:
         for number, value in enumerate(_numbers([loss for loss, _ in pending]), start=self._count + 1):
             if self.check and not math.isfinite(value):
                 raise NonFiniteLossError(
-                    f"the loss of {self.where}, batch {number}, is {value}; the last checkpoint is from before. "
+                    f"the loss of {self.where}, batch {number}, is {value}; no checkpoint was made since. "
                     "Try a lower learning rate or `grad_norm`, or find the cause with `detect_anomaly: true`"
                 )
             self._sums["loss"] += value
