@@ -33,7 +33,15 @@ def fail_or_wait(rank: int, folder: str) -> None:
 
 
 def fail_in_turn(rank: int, folder: str) -> None:
-    time.sleep(0.3 * rank)
+    """The second process fails after the first one."""
+    failing = Path(folder) / "failing"
+    if rank == 0:
+        failing.touch()
+    else:
+        deadline = time.monotonic() + 60
+        while not failing.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.5)
     raise RuntimeError(f"number {rank}")
 
 
@@ -104,7 +112,10 @@ def test_a_killed_process_is_the_cause(tmp_path: Path) -> None:
 
 def test_a_request_to_end_is_passed_on(tmp_path: Path) -> None:
     def ask_to_end() -> None:
+        deadline = time.monotonic() + 60
         while not all((tmp_path / f"ready{rank}").exists() for rank in range(2)):
+            if time.monotonic() > deadline:
+                break
             time.sleep(0.05)
         os.kill(os.getpid(), signal.SIGTERM)
 
