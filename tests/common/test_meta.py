@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 
@@ -38,6 +39,10 @@ def test_git_commit_is_that_of_the_current_folder(tmp_path, monkeypatch):
         ["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True
     ).stdout.strip()
     assert (record_run().git_commit, record_run().git_dirty) == (head, False)
+    index = (tmp_path / ".git" / "index").read_bytes()
+    os.utime(tmp_path / "file", (1, 1))  # git would like to note this in its index, for which it needs a lock
+    assert record_run().git_dirty is False
+    assert (tmp_path / ".git" / "index").read_bytes() == index
     (tmp_path / "file").write_text("2")
     assert record_run().git_dirty is True
 
