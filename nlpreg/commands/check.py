@@ -15,7 +15,8 @@ __all__ = ["Check"]
 DESCRIPTION = """
 Read a config beside the constructors that it names and print everything that is wrong with it: unknown keys and
 names, wrong types, missing arguments, sizes that do not agree, files that do not exist, devices that are not there,
-environment variables that are not set. Nothing is built and no data is read. The exit status is 0 if all is well.
+environment variables that are not set, and what constructors refuse. No data is read. The exit status is 0 if all is
+well, else 2.
 """
 
 

@@ -92,7 +92,15 @@ def parse_args(
                 _add_command(subparsers, plugins[name])
             else:
                 subparsers.add_parser(name, help=COMMANDS[name].summary)
+        if words and not words[0].startswith("-") and words[0] not in {*COMMANDS, *plugins}:
+            parser.error(_unknown_command(words[0], sorted({*COMMANDS, *plugins})))
     return parser, parser.parse_args(words)
+
+
+def _unknown_command(word: str, names: Sequence[str]) -> str:
+    from nlpreg.common.suggestions import did_you_mean
+
+    return f'there is no command "{word}"{did_you_mean(word, names)} (known: {", ".join(names)})'
 
 
 def _built_in(name: str) -> Subcommand:

@@ -52,6 +52,8 @@ _NAMELESS = ("DataLoader", "TextFieldEmbedder", "Trainer", "Vocabulary")
 """Families whose default implementation hardly any config names."""
 
 _SECTIONS: dict[tuple[str, str], dict[str, Any]] = {
+    ("DataLoader", "multiprocess"): {"batch_size": 32},
+    ("DataLoader", "text_lines"): {"batch_size": 32},
     ("Model", "bcn"): {
         "encoder": {"type": "lstm", "input_size": WIDTH, "hidden_size": WIDTH},
         "integrator": {"type": "lstm", "input_size": 3 * WIDTH, "hidden_size": WIDTH},

@@ -69,7 +69,10 @@ def _imported(packages: list[str]) -> Any:
         import_module_and_submodules(package)
     return RegistryScan(
         {
-            base_name: {name: summary(cls) for name, (cls, _) in REGISTRY[base].items()}
+            base_name: {
+                name: summary(getattr(cls, constructor) if constructor and cls is base else cls)
+                for name, (cls, constructor) in REGISTRY[base].items()
+            }
             for base_name, base in registries().items()
         }
     )

@@ -106,7 +106,8 @@ def _missing(path: Any) -> str | None:
     folder = os.path.dirname(os.path.abspath(local))
     if not os.path.isdir(folder):
         return f"there is no file {path}: the folder {folder} does not exist"
-    beside = nearest(os.path.basename(local), os.listdir(folder))
+    names = {os.path.splitext(name)[0]: name for name in os.listdir(folder)}
+    beside = names.get(nearest(os.path.splitext(os.path.basename(local))[0], names) or "")
     return f"there is no file {path}" + (f"; did you mean {beside!r}, in the same folder?" if beside else "")
 
 
@@ -121,11 +122,9 @@ def _device_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
             wanted.append((f"distributed.cuda_devices.{index}", device))
     for path, device in wanted:
         if isinstance(device, list):
-            yield Problem(
-                path,
-                f"one trainer drives one device, found {device}; for several give the top level "
-                f'"distributed": {{"cuda_devices": {device}}}, and leave this out',
-            )
+            advice = f'for several give the top level "distributed": {{"cuda_devices": {device}}}, and leave this out'
+            advice = f"write {device[0]}" if len(device) == 1 else advice
+            yield Problem(path, f"one trainer drives one device, found {device}; {advice}")
             continue
         is_name = isinstance(device, str) and path == "trainer.cuda_device"
         if is_name or (isinstance(device, int) and not isinstance(device, bool)):

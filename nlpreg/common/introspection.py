@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -37,7 +38,7 @@ class Argument:
         name: its key in a config.
         annotation: its type.
         default: its default value; `inspect.Parameter.empty` where it is required.
-        doc: what the docstring says of it.
+        doc: what the docstring says of it, with `null`, as configs write it.
     """
 
     name: str
@@ -153,11 +154,11 @@ def describe(
     text, docs = parse_docstring(_own_docstring(cls))
     if constructor is not None:
         own_text, own_docs = parse_docstring(inspect.getdoc(constructor) or "")
-        docs, text = {**docs, **own_docs}, text or own_text
+        docs, text = {**docs, **own_docs}, own_text if cls is base else text or own_text
     for parent in getattr(cls, "__mro__", ())[1:]:
         docs = {**parse_docstring(_own_docstring(parent))[1], **docs}
     arguments = [
-        Argument(key, parameter.annotation, parameter.default, docs.get(key, ""))
+        Argument(key, parameter.annotation, parameter.default, re.sub(r"\bNone\b", "null", docs.get(key, "")))
         for key, parameter in signature.parameters.items()
     ]
     return Description(

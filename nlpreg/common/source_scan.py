@@ -75,7 +75,7 @@ def _python_files(folder: str) -> Iterator[str]:
 
 _REGISTRATION = re.compile(r"^[ ]*@?[A-Z]\w*\.register\(", re.MULTILINE)
 _PLAIN = re.compile(
-    r"""^(?P<decorator>@?)(?P<base>[A-Z]\w*)\.register\(\s*"(?P<name>[^"\\]+)"[^\n]*\n"""
+    r"""^@?(?P<base>[A-Z]\w*)\.register\(\s*"(?P<name>[^"\\]+)"[^\n]*\n"""
     r"""(?:(?:@.*\n)*class[ ][^"\n]*:\n[ ]{4}\"{3}(?P<doc>(?:[^"\\]|"(?!""))*)\"{3})?""",
     re.MULTILINE,
 )
@@ -88,15 +88,16 @@ def _scan_plain(text: str, found: dict[str, dict[str, str]]) -> bool:
     while match := _PLAIN.search(text, start):
         matches.append(match)
         start = match.end("name")
-    if len(matches) != len(_REGISTRATION.findall(text)) or any(
-        m["decorator"] and m["doc"] is None for m in matches
-    ):
+    if len(matches) != len(_REGISTRATION.findall(text)) or any(m["doc"] is None for m in matches):
         return False
     for match in matches:
         if match["base"] != "Subcommand":
-            doc = (match["doc"] or "") if match["decorator"] else ""
-            found[snake_case(match["base"])][match["name"]] = " ".join(doc.strip().split("\n\n")[0].split())
+            found[snake_case(match["base"])][match["name"]] = _first_sentence(match["doc"])
     return True
+
+
+def _first_sentence(docstring: str | None) -> str:
+    return " ".join((docstring or "").strip().split("\n\n")[0].split())
 
 
 def _plain(name: str) -> str:
@@ -105,10 +106,12 @@ def _plain(name: str) -> str:
 
 def _scan(tree: ast.Module, found: dict[str, dict[str, str]], incomplete: set[str]) -> None:
     decorators: dict[int, ast.ClassDef] = {}
+    methods: dict[object, ast.FunctionDef] = {}
     in_loops: dict[int, dict[str, str]] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef):
             decorators.update({id(decorator): node for decorator in node.decorator_list})
+            methods.update({item.name: item for item in node.body if isinstance(item, ast.FunctionDef)})
         elif isinstance(node, ast.For):
             in_loops.update({id(inner): _looped_over(node) for inner in ast.walk(node)})
     for node in ast.walk(tree):
@@ -124,9 +127,9 @@ def _scan(tree: ast.Module, found: dict[str, dict[str, str]], incomplete: set[st
         base = snake_case(node.func.value.id)
         name = node.args[0] if node.args else None
         if isinstance(name, ast.Constant) and isinstance(name.value, str):
-            owner = decorators.get(id(node))
-            text = ast.get_docstring(owner) if owner is not None else None
-            found[base][name.value] = " ".join((text or "").split("\n\n")[0].split())
+            constructor = next((k.value for k in node.keywords if k.arg == "constructor"), None)
+            owner = decorators.get(id(node)) or methods.get(getattr(constructor, "value", None))
+            found[base][name.value] = _first_sentence(ast.get_docstring(owner) if owner is not None else None)
         elif in_loops.get(id(node)):
             found[base].update(in_loops[id(node)])
         else:

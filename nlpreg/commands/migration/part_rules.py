@@ -270,7 +270,10 @@ def models(config: ConfigText, log: MigrationLog) -> bool:
     """Single keys and names of models and optimizers; class names of the old packages."""
     for section in config.all_sections():
         if "constraint_type" in section and section.path == "model":
-            config.rename(section, "constraint_type", "label_encoding")
+            if "label_encoding" in section:
+                config.remove(section, "constraint_type")
+            else:
+                config.rename(section, "constraint_type", "label_encoding")
             log.did(section.place, "model.constraint_type is now label_encoding")
             return True
         kind = section.value("type")
