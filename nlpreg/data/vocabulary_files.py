@@ -49,7 +49,17 @@ def read_patterns(directory: str | os.PathLike[str]) -> list[str]:
 def write_namespace(
     directory: str | os.PathLike[str], namespace: str, tokens: Mapping[int, str], first_id: int
 ) -> None:
-    """Write the tokens with ids from `first_id` on; ids that no token has get a line all the same."""
+    """Write the tokens with ids from `first_id` on; ids that no token has get a line all the same.
+
+    Raises:
+        ConfigurationError: the namespace's name cannot be that of a file in the folder.
+    """
+    is_plain = os.path.basename(namespace) == namespace and "\0" not in namespace
+    if not is_plain or namespace.startswith(".") or f"{namespace}.txt" == NAMESPACE_PADDING_FILE:
+        raise ConfigurationError(
+            f"namespace {namespace!r}: a vocabulary is saved with a file for each namespace, and this cannot be a "
+            "file's name; choose another"
+        )
     ids = range(first_id, max(tokens, default=-1) + 1)
     lines = (_escape(tokens.get(index, f"@@UNUSED{index}@@")) for index in ids)
     _write_lines(os.path.join(directory, f"{namespace}.txt"), lines)

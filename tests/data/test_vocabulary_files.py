@@ -54,6 +54,16 @@ def test_ids_without_a_token_keep_their_line(tmp_path: Path) -> None:
     assert read_tokens(tmp_path / "tags.txt") == ["a", "@@UNUSED1@@", "@@UNUSED2@@", "b"]
 
 
+@pytest.mark.parametrize(
+    "name", ["../evil", "/tmp/nlpreg-evil", "a/b", ".hidden", "..", "a\0b", "non_padded_namespaces"]
+)
+def test_names_that_lead_elsewhere(name: str, tmp_path: Path) -> None:
+    (tmp_path / "inside").mkdir()
+    with pytest.raises(ConfigurationError, match="this cannot be a file's name"):
+        write_namespace(tmp_path / "inside", name, {0: "a"}, 0)
+    assert [path.name for path in tmp_path.rglob("*")] == ["inside"]
+
+
 def test_patterns(tmp_path: Path) -> None:
     write_patterns(tmp_path, {"*tags", "x"})
     assert sorted(read_patterns(tmp_path)) == ["*tags", "x"]
