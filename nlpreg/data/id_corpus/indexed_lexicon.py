@@ -36,9 +36,7 @@ class IndexedLexicon:
         self._indexers = token_indexers
         self._entries: dict[str, IndexedTokenList] = {}
         words = corpus.words
-        column = WordColumn([])
-        column.words, column.numbers = words, np.arange(len(words), dtype=np.int32)
-        column.lengths = np.array([len(words)])
+        column = _column_of(words)
         for name, indexer in token_indexers.items():
             if not can_index_words(indexer):
                 raise ConfigurationError(
@@ -82,6 +80,14 @@ class IndexedLexicon:
             ]
             batch[name] = indexer.pad_many(texts, indexer.padding_lengths_of_many(texts))
         return batch
+
+
+def _column_of(words: list[str]) -> WordColumn:
+    """A text of words that all differ, made without looking for equal ones."""
+    column = WordColumn([])
+    column.words, column.numbers = words, np.arange(len(words), dtype=np.int32)
+    column.lengths = np.array([len(words)])
+    return column
 
 
 def _pick(values: Any, numbers: NDArray[Any]) -> Any:
