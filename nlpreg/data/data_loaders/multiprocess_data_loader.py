@@ -43,8 +43,11 @@ class MultiProcessDataLoader(ResumableDataLoader):
 
     Streamed, the data are read again on each pass, and no more than `max_instances_in_memory` instances are
     held (by each worker). Batches are made in the workers if there are any, and come from them in turn, so
-    that the order is always the same. Resuming in the middle of a pass reads up to there again, but makes no
-    tensors for it. It is exact with the same number of workers.
+    that the order is always the same. A single worker gives the batches that none would, and starts only
+    where it saves time. Resuming in the middle of a pass takes as many workers as before. A reader of text
+    files (`TextFileReader`) then goes to the place in the file and, shuffling, looks closely at nothing but
+    what is still needed: what is in the pool and what comes after it. With a sampler it reads the present
+    chunk again, and other readers read up to the place, without indexing anything or making tensors.
 
     Order follows from the run's seed, the pass over the data and the rank. A batch sampler that draws random
     numbers must take them from its `generator` for that to hold. A collator may use the global generators:
@@ -280,7 +283,9 @@ class MultiProcessDataLoader(ResumableDataLoader):
 
     def _settings_of_stream(self) -> dict[str, Any]:
         """What the places in a stream depend on."""
+        info = self.reader.get_distributed_info()
         return {
+            "number of processes": 1 if info is None else info.world_size,
             # one worker makes the same batches as none
             "num_workers": max(1, self.num_workers),
             "max_instances_in_memory": self.max_instances_in_memory,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -14,7 +15,7 @@ from nlpreg.data.data_loaders.data_collator import DataCollator, DefaultDataColl
 from nlpreg.data.data_loaders.data_loader import TensorDict
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DatasetReaderInput, WorkerInfo
 from nlpreg.data.dataset_readers.dataset_utils.bookmarks import Bookmark, Bookmarks
-from nlpreg.data.dataset_readers.text_file_reader import TextFileReader
+from nlpreg.data.dataset_readers.deferring_reader import DeferringReader
 from nlpreg.data.instance import Instance
 from nlpreg.data.order import global_generators_from, order_generator, seed_global_generators
 from nlpreg.data.samplers.batch_sampler import BatchSampler
@@ -65,30 +66,29 @@ class InstanceStream:
             first: leave out so many.
             bookmarks: where reading may start; more are added on the way.
         """
-        if not self.can_defer:
+        if self._deferring is None:
             return islice(self.read(worker), first, None)
         self._set_worker(worker)
-        assert isinstance(self.reader, TextFileReader)
-        return self.reader.units(self.data_path, first, bookmarks)
+        return self._deferring.units(self.data_path, first, bookmarks)
 
     def instances_of(self, items: Iterator[Any]) -> Iterator[Instance]:
         """The instances of some items; each is made before the next item is asked for."""
-        if not self.can_defer:
-            return items
-        assert isinstance(self.reader, TextFileReader)
-        return self.reader.instances_of(items, self.data_path)
+        return items if self._deferring is None else self._deferring.instances_of(items, self.data_path)
 
     def bookmarks_from(self, number: int, bookmarks: Bookmarks) -> tuple[Bookmark, ...]:
         """Those that are of use to read the items from a number on."""
-        if not self.can_defer:
+        if self._deferring is None:
             return ()
-        assert isinstance(self.reader, TextFileReader)
-        return tuple(bookmarks.from_unit(self.reader.number_of_unit(number)))
+        return tuple(bookmarks.from_unit(self._deferring.number_of_unit(number)))
 
     @property
     def can_defer(self) -> bool:
         """Whether instances are made, without token indexers, only when `instances_of` asks for them."""
-        return isinstance(self.reader, TextFileReader) and self.reader.can_defer()
+        return self._deferring is not None
+
+    @functools.cached_property
+    def _deferring(self) -> DeferringReader | None:
+        return self.reader if isinstance(self.reader, DeferringReader) and self.reader.can_defer() else None
 
     def _set_worker(self, worker: int | None) -> None:
         if worker is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from nlpreg.common.checks import ConfigurationError
@@ -16,6 +16,8 @@ from nlpreg.data.dataset_readers.dataset_reader import (
     PathOrStr,
     WorkerInfo,
 )
+from nlpreg.data.dataset_readers.dataset_utils.bookmarks import Bookmarks
+from nlpreg.data.dataset_readers.deferring_reader import DeferringReader, Unit
 from nlpreg.data.instance import Instance
 
 logger = logging.getLogger(__name__)
@@ -61,6 +63,12 @@ class ShardedDatasetReader(DatasetReader):
         self.reader.apply_token_indexers(instance)
 
     def _read(self, glob_path: PathOrStr) -> Iterator[Instance]:
+        for shard in self._shards(glob_path):
+            logger.info("reading instances from %s", shard)
+            yield from self.reader._read(shard)
+
+    def _shards(self, glob_path: PathOrStr) -> list[str]:
+        """The files of this process."""
         shards = _files(os.fspath(glob_path))
         mine = list(self._every_nth(shards, for_ranks=True, for_workers=True))
         if not mine:
@@ -71,9 +79,29 @@ class ShardedDatasetReader(DatasetReader):
                 self.get_distributed_info(),
                 self.get_worker_info(),
             )
-        for shard in mine:
-            logger.info("reading instances from %s", shard)
-            yield from self.reader._read(shard)
+        return mine
+
+    def can_defer(self) -> bool:
+        """Whether the base reader can; see `DeferringReader`."""
+        reader = self.reader
+        return self.max_instances is None and isinstance(reader, DeferringReader) and reader.can_defer()
+
+    def units(
+        self, file_path: PathOrStr, first: int = 0, bookmarks: Bookmarks | None = None
+    ) -> Iterator[Unit]:
+        """The units of this process's files, from number `first` on."""
+        shards = self._shards(file_path)
+        assert isinstance(self.reader, DeferringReader)
+        return self.reader.units(shards, first, bookmarks) if shards else iter(())
+
+    def number_of_unit(self, number: int) -> int:
+        """The same number: no other process reads these files."""
+        return number
+
+    def instances_of(self, units: Iterable[Unit], file_path: PathOrStr) -> Iterator[Instance]:
+        """The instances of some units."""
+        assert isinstance(self.reader, DeferringReader)
+        return self.reader.instances_of(units, file_path)
 
     def _set_worker_info(self, info: WorkerInfo | None) -> None:
         self._worker_info = info  # and not that of the base reader

@@ -14,7 +14,8 @@ from nlpreg.data.dataset_readers.dataset_utils.tokenizing import (
     text_field_of,
     words_or_tokens,
 )
-from nlpreg.data.dataset_readers.text_file_reader import TextFileReader, Unit
+from nlpreg.data.dataset_readers.deferring_reader import Unit
+from nlpreg.data.dataset_readers.text_file_reader import TextFileReader
 from nlpreg.data.instance import Instance
 from nlpreg.data.token_indexers.token_indexer import TokenIndexer
 from nlpreg.data.tokenizers.spacy_tokenizer import SpacyTokenizer

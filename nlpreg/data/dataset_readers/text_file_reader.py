@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
-from typing import Any, ClassVar, Tuple, TypeVar  # noqa: UP035 - an alias
+from typing import Any, ClassVar, TypeVar
 
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.dataset_readers.dataset_utils.bookmarks import Bookmark, Bookmarks
@@ -16,6 +16,7 @@ from nlpreg.data.dataset_readers.dataset_utils.text_files import (
     Mark,
     find_files,
 )
+from nlpreg.data.dataset_readers.deferring_reader import Unit
 from nlpreg.data.fields.list_field import ListField
 from nlpreg.data.fields.text_field import TextField
 from nlpreg.data.instance import Instance
@@ -25,9 +26,6 @@ from nlpreg.data.tokenizers.token_class import Token
 from nlpreg.data.whole_list import speaks_for
 
 T = TypeVar("T")
-
-Unit = Tuple[str, int, Any]  # noqa: UP006
-"""What an instance is made of: name of the file, number of the first line, what `_instance_of` takes."""
 
 
 class TextFileReader(DatasetReader):
@@ -126,13 +124,7 @@ class TextFileReader(DatasetReader):
         )
 
     def units(self, file_path: Any, first: int = 0, bookmarks: Bookmarks | None = None) -> Iterator[Unit]:
-        """This process's share of the units, of which instances can be made later.
-
-        Args:
-            file_path: as for `read`.
-            first: leave out so many of them, without looking at them closely.
-            bookmarks: where reading may start; more are added on the way.
-        """
+        """This process's share of the units, from number `first` on; see `DeferringReader`."""
         step = self.number_of_unit(1) - self.number_of_unit(0)
         units = self._units_of(
             self._find_files(file_path), self.number_of_unit(first), bookmarks or Bookmarks()

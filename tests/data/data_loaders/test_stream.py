@@ -11,7 +11,7 @@ from nlpreg.data import Instance, Vocabulary
 from nlpreg.data.data_loaders import stream as stream_module
 from nlpreg.data.data_loaders.data_collator import DefaultDataCollator
 from nlpreg.data.data_loaders.stream import BatchStream, InstanceStream, Place
-from nlpreg.data.dataset_readers import ConlluDatasetReader
+from nlpreg.data.dataset_readers import ConlluDatasetReader, ShardedDatasetReader
 from nlpreg.data.dataset_readers.dataset_utils import text_files
 from nlpreg.data.samplers import BatchSampler, BucketBatchSampler
 
@@ -177,6 +177,27 @@ def test_units_before_the_place_are_not_even_read(treebanks: str, monkeypatch: p
         path.write_bytes(b"x" * bookmark.offset + content[bookmark.offset :])
     expected = NUM_SENTENCES - sum(1 for n in range(NUM_SENTENCES) if n % 7 == 6 or n % 5 == 0) - 40
     assert sum(len(batch["metadata"]) for batch, _ in stream.batches(place)) == expected
+
+
+@pytest.mark.parametrize("worker", [None, 0, 1])
+def test_files_that_are_shared_out_whole(
+    treebanks: str, worker: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(text_files, "CHUNK_BYTES", 300)
+    vocab = Vocabulary.from_instances(ConlluDatasetReader(skip_bad_lines=True).read(treebanks))
+
+    def rest_of(place: Place, order: str) -> tuple[list[tuple[Any, Place]], int]:
+        base = CountingReader()
+        instances = InstanceStream(ShardedDatasetReader(base), treebanks, 0 if worker is None else 2)
+        stream = replace(stream_of(base, vocab, **arguments_for(order)), instances=instances)
+        return [(batch["metadata"], end) for batch, end in stream.batches(place, worker)], len(base.parsed)
+
+    for order in ORDERS:
+        whole, _ = rest_of(Place(), order)
+        for number in (1, len(whole) // 2, len(whole)):
+            rest, num_parsed = rest_of(whole[number - 1][1], order)
+            assert without_bookmarks(rest) == without_bookmarks(whole[number:])
+        assert num_parsed < 30
 
 
 class OwnReading(ConlluDatasetReader):
