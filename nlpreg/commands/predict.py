@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import logging
 import sys
 from collections.abc import Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Any
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Predict", "PredictManager", "predict_from_args"]
 
+logger = logging.getLogger(__name__)
+
 DESCRIPTION = """
 Predict with an archived model. The input has one JSON object a line, such as {"sentence": "The dog ate the apple"};
 blank lines are skipped.
@@ -48,13 +51,7 @@ class Predict(Subcommand):
 
     def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
         """Add the command's parser."""
-        subparser: argparse.ArgumentParser = parser.add_parser(
-            self.name,
-            help=self.summary,
-            description=DESCRIPTION,
-            epilog=EPILOG,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
+        subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
         add_archive_options(subparser)
         subparser.add_argument(
             "input_file",
@@ -265,6 +262,8 @@ def _lines(input_file: str, name: str) -> Iterator[tuple[int, str]]:
     """(number, line) for the lines of a file or of standard input that are not blank."""
     with contextlib.ExitStack() as stack:
         if input_file == "-":
+            if sys.stdin.isatty():
+                logger.info("reading JSON lines from the keyboard; Ctrl-D on a line of its own ends them")
             file: Any = getattr(sys.stdin, "buffer", sys.stdin)
         else:
             from nlpreg.common.file_utils import open_compressed

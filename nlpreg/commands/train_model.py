@@ -149,7 +149,7 @@ class TrainModel(Registrable):
             (data_loader, validation_data_loader or data_loader),
         )
         if validation_data_loader is None:
-            _warn_about_batches_per_epoch(loaders)
+            _warn_about_parts_of_data(loaders)
         vocab = vocabulary.construct(
             instances=_instances_for_vocabulary(loaders, datasets_for_vocab_creation)
         )
@@ -242,14 +242,16 @@ def _check_not_empty(loader: DataLoader, name: str, path: Any) -> None:
     logger.info("%s data: %s: %s%s batches", name, path, count, f"{batches:,}")
 
 
-def _warn_about_batches_per_epoch(loaders: dict[str, DataLoader]) -> None:
+def _warn_about_parts_of_data(loaders: dict[str, DataLoader]) -> None:
     for name in ("validation", "test"):
-        if name in loaders and getattr(loaders[name], "batches_per_epoch", None) is not None:
-            logger.warning(
-                "data_loader.batches_per_epoch holds for the %s data too, of which only that many batches are used; "
-                'give a "validation_data_loader" without it to use all',
-                name,
-            )
+        for key in ("batches_per_epoch", "instances_per_epoch"):
+            if getattr(loaders.get(name), key, None) is not None:
+                logger.warning(
+                    "data_loader.%s holds for the %s data too, of which only that many are used; "
+                    'give a "validation_data_loader" without it to use all',
+                    key,
+                    name,
+                )
 
 
 def _instances_for_vocabulary(loaders: dict[str, DataLoader], wanted: list[str] | None) -> Iterator[Instance]:

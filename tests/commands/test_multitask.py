@@ -228,3 +228,14 @@ def test_a_run_goes_on_to_the_same_bits(case: str, config: dict[str, Any], tmp_p
     assert {key: value for key, value in first.items() if not key.endswith(ignored)} == {
         key: value for key, value in second.items() if not key.endswith(ignored)
     }
+
+
+def test_validation_of_a_share_is_warned_of(
+    config: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config["data_loader"] |= {"sampler": "uniform", "instances_per_epoch": 4}
+    del config["validation_data_loader"]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert main("nlpreg", ["train", f"{tmp_path}/config.json", "-s", f"{tmp_path}/out", "--dry-run"]) == 0
+    shown = "".join(capsys.readouterr())
+    assert "data_loader.instances_per_epoch holds for the validation data too" in shown
