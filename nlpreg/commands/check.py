@@ -26,9 +26,7 @@ class Check(Subcommand):
 
     def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
         """Add the command's parser."""
-        subparser: argparse.ArgumentParser = parser.add_parser(
-            self.name, help=self.summary, description=DESCRIPTION
-        )
+        subparser = self.new_parser(parser, DESCRIPTION)
         add_config_argument(subparser)
         subparser.add_argument(
             "-s", "--serialization-dir", metavar="DIR", help="output folder, to check that it can be written"

@@ -24,12 +24,7 @@ class CheckList(Subcommand):
 
     def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
         """Add the command's parser."""
-        subparser: argparse.ArgumentParser = parser.add_parser(
-            self.name,
-            help=self.summary,
-            description=DESCRIPTION,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
+        subparser = self.new_parser(parser, DESCRIPTION, epilog="")
         subparser.add_argument("archive_file", metavar="ARCHIVE", help="the model to test")
         subparser.add_argument("task", metavar="TASK", help="name of the suite")
         subparser.set_defaults(func=_refuse)

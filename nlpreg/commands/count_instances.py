@@ -20,9 +20,7 @@ class CountInstances(Subcommand):
 
     def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
         """Add the command's parser."""
-        subparser: argparse.ArgumentParser = parser.add_parser(
-            self.name, help=self.summary, description=DESCRIPTION
-        )
+        subparser = self.new_parser(parser, DESCRIPTION)
         add_config_argument(subparser)
         add_overrides_option(subparser)
         subparser.set_defaults(func=count_instances_from_args)

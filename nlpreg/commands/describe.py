@@ -33,13 +33,7 @@ class Describe(Subcommand):
 
     def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
         """Add the command's parser."""
-        subparser: argparse.ArgumentParser = parser.add_parser(
-            self.name,
-            help=self.summary,
-            description=DESCRIPTION,
-            epilog=EPILOG,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
+        subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
         subparser.add_argument("name", metavar="REGISTRY:NAME", help="such as seq2seq_encoder:lstm")
         subparser.set_defaults(func=_run)
         return subparser

@@ -49,13 +49,7 @@ class Evaluate(Subcommand):
 
     def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
         """Add the command's parser."""
-        subparser: argparse.ArgumentParser = parser.add_parser(
-            self.name,
-            help=self.summary,
-            description=DESCRIPTION,
-            epilog=EPILOG,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
+        subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
         add_archive_options(subparser)
         subparser.add_argument(
             "input_file",

@@ -50,9 +50,7 @@ class FindLearningRate(Subcommand):
 
     def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
         """Add the command's parser."""
-        subparser: argparse.ArgumentParser = parser.add_parser(
-            self.name, help=self.summary, description=DESCRIPTION
-        )
+        subparser = self.new_parser(parser, DESCRIPTION)
         add_config_argument(subparser)
         subparser.add_argument(
             "-s",

@@ -8,28 +8,12 @@ from typing import Any
 
 __all__ = ["jsonnet_key", "jsonnet_text"]
 
-_KEYWORDS = frozenset(
-    [
-        "assert",
-        "else",
-        "error",
-        "false",
-        "for",
-        "function",
-        "if",
-        "import",
-        "importstr",
-        "importbin",
-        "in",
-        "local",
-        "null",
-        "tailstrict",
-        "then",
-        "self",
-        "super",
-        "true",
-    ]
+_BARE_KEY = re.compile(
+    r"(?!(?:assert|else|error|false|for|function|if|import|importstr|importbin|in|local|null|tailstrict|then|self"
+    r"|super|true)$)[A-Za-z_]\w*",
+    re.ASCII,
 )
+"""A name that is no keyword of Jsonnet."""
 
 
 def jsonnet_text(value: Any, indent: int = 0, width: int = 100) -> str:
@@ -60,7 +44,7 @@ def jsonnet_text(value: Any, indent: int = 0, width: int = 100) -> str:
 
 def jsonnet_key(key: str) -> str:
     """A key, without quotes where it needs none."""
-    return key if re.fullmatch(r"[A-Za-z_]\w*", key, re.ASCII) and key not in _KEYWORDS else _string(key)
+    return key if _BARE_KEY.fullmatch(key) else _string(key)
 
 
 def _flat(value: Any) -> str:

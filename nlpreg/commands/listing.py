@@ -23,9 +23,7 @@ class ListRegistries(Subcommand):
 
     def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
         """Add the command's parser."""
-        subparser: argparse.ArgumentParser = parser.add_parser(
-            self.name, help=self.summary, description=DESCRIPTION
-        )
+        subparser = self.new_parser(parser, DESCRIPTION)
         subparser.add_argument("registry", nargs="?", help="such as model, seq2seq_encoder or Tokenizer")
         subparser.add_argument(
             "--include-package",

@@ -33,13 +33,7 @@ class Migrate(Subcommand):
 
     def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
         """Add the command's parser."""
-        subparser: argparse.ArgumentParser = parser.add_parser(
-            self.name,
-            help=self.summary,
-            description=DESCRIPTION,
-            epilog=EPILOG,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
+        subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
         subparser.add_argument(
             "paths", nargs="+", metavar="PATH", help="config, Python file, or folder with such files"
         )

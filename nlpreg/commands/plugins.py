@@ -25,9 +25,7 @@ class Plugins(Subcommand):
 
     def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
         """Add the command's parser."""
-        subparser: argparse.ArgumentParser = parser.add_parser(
-            self.name, help=self.summary, description=DESCRIPTION
-        )
+        subparser = self.new_parser(parser, DESCRIPTION)
         subparser.set_defaults(func=_run)
         return subparser
 

@@ -30,9 +30,7 @@ class PrintResults(Subcommand):
 
     def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
         """Add the command's parser."""
-        subparser: argparse.ArgumentParser = parser.add_parser(
-            self.name, help=self.summary, description=DESCRIPTION
-        )
+        subparser = self.new_parser(parser, DESCRIPTION)
         subparser.add_argument("path", metavar="FOLDER", help="where to look for runs, at any depth")
         subparser.add_argument(
             "-k",

@@ -50,6 +50,22 @@ class Subcommand(Registrable):
         """
         raise NotImplementedError
 
+    def new_parser(
+        self, parser: argparse._SubParsersAction[Any], description: str, epilog: str | None = None
+    ) -> argparse.ArgumentParser:
+        """An empty parser for this command.
+
+        Args:
+            parser: as in `add_subparser`.
+            description: what the command does.
+            epilog: examples; with them the layout of both texts is kept.
+        """
+        layout = argparse.HelpFormatter if epilog is None else argparse.RawDescriptionHelpFormatter
+        added: argparse.ArgumentParser = parser.add_parser(
+            self.name, help=self.summary, description=description, epilog=epilog, formatter_class=layout
+        )
+        return added
+
     def validate(self, args: argparse.Namespace) -> None:
         """Look at the arguments before anything slow is imported; by default at nothing.
 

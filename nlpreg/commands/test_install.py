@@ -38,9 +38,7 @@ class TestInstall(Subcommand):
 
     def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
         """Add the command's parser."""
-        subparser: argparse.ArgumentParser = parser.add_parser(
-            self.name, help=self.summary, description=DESCRIPTION
-        )
+        subparser = self.new_parser(parser, DESCRIPTION)
         subparser.set_defaults(func=test_install_from_args)
         return subparser
 

@@ -23,33 +23,6 @@ from nlpreg.common.wording import expected, with_article
 
 __all__ = ["EXTRAS_OF", "KNOWN_EXTRAS", "Resolver", "is_registry_base", "make_lazy", "overrides_from_params"]
 
-KNOWN_EXTRAS = frozenset(
-    [
-        "vocab",
-        "instances",
-        "serialization_dir",
-        "reader",
-        "data_path",
-        "model",
-        "optimizer",
-        "model_parameters",
-        "parameter_groups",
-        "parameters",
-        "data_loader",
-        "validation_data_loader",
-        "local_rank",
-        "world_size",
-        "distributed",
-        "cuda_device",
-        "ddp_accelerator",
-        "num_epochs",
-        "num_steps_per_epoch",
-        "batch_size",
-        "validation_metric",
-    ]
-)
-"""What nlpreg's own classes hand to their `Lazy` arguments, all taken together."""
-
 EXTRAS_OF: dict[str, frozenset[str]] = {
     "Checkpointer": frozenset(["serialization_dir"]),
     "Constraint": frozenset(["vocab"]),
@@ -81,6 +54,9 @@ EXTRAS_OF: dict[str, frozenset[str]] = {
 
 PASSED_EXTRAS = frozenset[str]().union(*EXTRAS_OF.values())
 """Arguments that a config need not give in some place or other, since nlpreg passes them."""
+
+KNOWN_EXTRAS = PASSED_EXTRAS | {"batch_size", "distributed"}
+"""What a class of somebody else may hand to its `Lazy` arguments."""
 
 
 class Resolver(AnnotationResolver):
