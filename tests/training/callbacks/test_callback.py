@@ -117,3 +117,48 @@ def test_outputs_are_kept_only_for_who_reads_them(make_trainer, reads):
 
     make_trainer({"callbacks": ["look"], "num_epochs": 1}).train()
     assert seen == [["loss", "prediction"] if reads else []] * 7
+
+
+def test_several_callbacks_take_turns_in_the_order_of_the_config(make_trainer):
+    seen = []
+
+    class Note(TrainerCallback):
+        """Notes which hook was called; those named `runs...` run the backward pass."""
+
+        def __init__(self, serialization_dir, name):
+            super().__init__(serialization_dir)
+            self.name = name
+
+        def on_start(self, trainer, is_primary=True, **kwargs):
+            seen.append(("start", self.name))
+
+        def on_backward(self, trainer, batch_outputs, backward_called, **kwargs):
+            seen.append(("backward", self.name, backward_called))
+            if self.name == "runs":
+                trainer.backward(batch_outputs)
+            return self.name == "runs"
+
+        def on_epoch(self, trainer, metrics, epoch, is_primary=True, **kwargs):
+            seen.append(("epoch", self.name))
+
+        def on_end(self, trainer, metrics=None, epoch=None, is_primary=True, **kwargs):
+            seen.append(("end", self.name))
+
+    TrainerCallback.register("note")(Note)
+    names = ["a", "runs", "b"]
+    config = {"num_epochs": 1, "callbacks": [{"type": "note", "name": name} for name in names]}
+    trainer = make_trainer(config)
+    assert [type(callback).__name__ for callback in trainer._callbacks] == [
+        *["Note"] * 3,
+        "ConsoleLoggerCallback",
+        "ConfidenceChecksCallback",
+    ]
+    trainer.train()
+    for hook in ("start", "epoch", "end"):
+        assert [event[1] for event in seen if event[0] == hook] == names
+    backward = [event[1:] for event in seen if event[0] == "backward"]
+    assert backward == [("a", False), ("runs", False), ("b", True)] * 7
+    own = make_trainer(
+        {"callbacks": [{"type": "console_logger", "should_log_inputs": False}, "sanity_checks"]}
+    )
+    assert len(own._callbacks) == 2  # the default ones are given already
