@@ -190,24 +190,7 @@ class CrfTagger(Model):
         """
         mask = get_text_field_mask(tokens)
         logits = self._logits(tokens, mask)
-        if torch.compiler.is_compiling():
-            return run_uncompiled(self._tag, logits, mask, tags, ignore_loss_on_o_tags)
-        output = self._tag(logits, mask, tags, ignore_loss_on_o_tags)
-        add_words(output, metadata)
-        return output
-
-    def _tag(
-        self, logits: Tensor, mask: Tensor, tags: Tensor | None, ignore_loss_on_o_tags: bool | None
-    ) -> dict[str, Any]:
-        """The best paths for scores (B, T, C); with gold tags the loss, and the metrics are measured.
-
-        Step by step over the words, which a compiler would unroll anew for every length.
-        """
-        best_paths = self.crf.viterbi_tags(logits, mask, top_k=self.top_k)
-        predicted = [paths[0][0] for paths in best_paths]
-        output: dict[str, Any] = {"logits": logits, "mask": mask, "tags": predicted}
-        if self.top_k > 1:
-            output["top_k_tags"] = best_paths
+        output: dict[str, Any] = {"logits": logits, "mask": mask}
         if tags is not None:
             if ignore_loss_on_o_tags is None:
                 ignore_loss_on_o_tags = self.ignore_loss_on_o_tags
@@ -215,6 +198,20 @@ class CrfTagger(Model):
             if ignore_loss_on_o_tags:
                 counted = without_outside_tags(mask, tags, self.vocab, self.label_namespace)
             output["loss"] = -self.crf(logits, tags, counted)
+        # Lists of numbers are nothing for a compiler, so a compiled model ends here.
+        output.update(run_uncompiled(self._decode, logits, mask, tags))
+        if not torch.compiler.is_compiling():
+            add_words(output, metadata)
+        return output
+
+    def _decode(self, logits: Tensor, mask: Tensor, tags: Tensor | None) -> dict[str, Any]:
+        """The best paths for scores (B, T, C); with gold tags the metrics are measured."""
+        best_paths = self.crf.viterbi_tags(logits, mask, top_k=self.top_k)
+        predicted = [paths[0][0] for paths in best_paths]
+        output: dict[str, Any] = {"tags": predicted}
+        if self.top_k > 1:
+            output["top_k_tags"] = best_paths
+        if tags is not None:
             self._measure(predicted, tags, mask)
         return output
 
@@ -233,10 +230,11 @@ class CrfTagger(Model):
 
     def _measure(self, predicted: list[list[int]], tags: Tensor, mask: Tensor) -> None:
         """Show the metrics the tags found, as certain choices (B, T, C)."""
-        found = torch.zeros_like(tags)
-        found[mask] = torch.tensor(
-            [tag for path in predicted for tag in path], dtype=tags.dtype, device=tags.device
-        )
+        num_steps = tags.size(1)
+        padded = torch.tensor([path + [0] * (num_steps - len(path)) for path in predicted], dtype=tags.dtype)
+        # Paths leave masked words out: their tags belong to the unmasked ones, in order.
+        places = mask.sort(dim=1, descending=True, stable=True).indices
+        found = torch.empty_like(tags).scatter_(1, places, padded.to(tags.device))
         choices = one_hot(found, self.num_tags)
         for metric in (*self.metrics.values(), self._f1_metric, self._tag_metric):
             if metric is not None:

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.modules.recurrence import LstmState, run_recurrence
+from nlpreg.modules.recurrence import (
+    LstmState,
+    PaddedRows,
+    run_padded_recurrence,
+    run_recurrence,
+    shapes_of_recurrence,
+)
 from nlpreg.nn.initializers import block_orthogonal
+from nlpreg.nn.operators import define_operator, for_autocast
 from nlpreg.nn.util import get_dropout_mask
 
 __all__ = ["AugmentedLSTMCell", "AugmentedLstm", "BiAugmentedLstm"]
+
+Rows = TypeVar("Rows", PackedSequence, PaddedRows)
 
 # B rows, N words of all rows, L layers, D and H feature sizes
 
@@ -78,19 +90,60 @@ class AugmentedLSTMCell(nn.Module):
             projected_input: (n, 6 or 4 times lstm_dim).
             states: (h, c) before the step, (n, lstm_dim) each, after dropout.
         """
+        return _step(projected_input, states, self.state_linearity.weight, self.state_linearity.bias)
+
+
+def _step(projected_input: Tensor, states: LstmState, weight: Tensor, bias: Tensor) -> LstmState:
+    """See `AugmentedLSTMCell.step`; the weight and bias are those of the projection of h."""
+    h, c = states
+    size = h.size(1)
+    has_highway = weight.size(0) > 4 * size
+    gates = projected_input[:, : 5 * size] if has_highway else projected_input
+    gates = gates + functional.linear(h, weight, bias)
+    input_gate, forget_gate, candidate, output_gate, *highway = torch.split(gates, size, dim=1)
+    c = input_gate.sigmoid() * candidate.tanh() + forget_gate.sigmoid() * c
+    h = output_gate.sigmoid() * c.tanh()
+    if highway:
+        # r h + (1 - r) w
+        h = torch.lerp(projected_input[:, 5 * size :], h, highway[0].sigmoid())
+    return h, c
+
+
+def _step_with_dropout(
+    weight: Tensor, bias: Tensor, dropout_mask: Tensor | None
+) -> Callable[[Tensor, LstmState], LstmState]:
+    """One step of the cell, with one dropout mask (B, H) for all steps."""
+
+    def step(projected_input: Tensor, states: LstmState) -> LstmState:
         h, c = states
-        size = self.lstm_dim
-        if self.use_highway:
-            gates = projected_input[:, : 5 * size] + self.state_linearity(h)
-        else:
-            gates = projected_input + self.state_linearity(h)
-        input_gate, forget_gate, candidate, output_gate, *highway = gates.split(size, dim=1)
-        c = input_gate.sigmoid() * candidate.tanh() + forget_gate.sigmoid() * c
-        h = output_gate.sigmoid() * c.tanh()
-        if highway:
-            # r h + (1 - r) w
-            h = torch.lerp(projected_input[:, 5 * size :], h, highway[0].sigmoid())
-        return h, c
+        if dropout_mask is not None:
+            h = h * dropout_mask[: h.size(0)]
+        return _step(projected_input, (h, c), weight, bias)
+
+    return step
+
+
+def _run_padded(
+    projected: Tensor,
+    lengths: Tensor,
+    hidden: Tensor,
+    memory: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    dropout_mask: Tensor | None,
+    go_forward: bool,
+) -> list[Tensor]:
+    make_step = partial(_step_with_dropout, weight, bias)
+    return run_padded_recurrence(make_step, projected, lengths, (hidden, memory), dropout_mask, go_forward)
+
+
+_run_padded_as_operator = define_operator(
+    "nlpreg::augmented_lstm",
+    "Tensor projected, Tensor lengths, Tensor hidden, Tensor memory, Tensor weight, Tensor bias, Tensor? dropout_mask, "
+    "bool go_forward",
+    _run_padded,
+    shapes_of_recurrence,
+)
 
 
 class AugmentedLstm(nn.Module):
@@ -134,38 +187,55 @@ class AugmentedLstm(nn.Module):
         """Draw the weights anew."""
         self.cell.reset_parameters()
 
-    def forward(
-        self, inputs: PackedSequence, states: LstmState | None = None
-    ) -> tuple[PackedSequence, LstmState]:
+    def forward(self, inputs: Rows, states: LstmState | None = None) -> tuple[Rows, LstmState]:
         """Run over packed rows from the given states, or from zeros."""
+        if isinstance(inputs, PaddedRows):
+            return self._run_padded(inputs, states)
         if not isinstance(inputs, PackedSequence):
             raise ConfigurationError(f"AugmentedLstm: expected a PackedSequence, got {type(inputs).__name__}")
         batch_sizes = inputs.batch_sizes.tolist()
         if states is None:
-            zeros = inputs.data.new_zeros(batch_sizes[0], self.hidden_size)
-            initial = (zeros, zeros)
+            initial = self._zeros(inputs.data, batch_sizes[0])
         else:
             initial = (states[0].squeeze(0), states[1].squeeze(0))
             if inputs.sorted_indices is not None:
                 initial = (initial[0][inputs.sorted_indices], initial[1][inputs.sorted_indices])
         projected = self.cell.input_linearity(inputs.data).split(batch_sizes)  # (n, 6H or 4H) for each step
-        outputs, (h, c) = run_recurrence(self._step(initial[0]), projected, initial, self.go_forward)
+        state_linearity = self.cell.state_linearity
+        step = _step_with_dropout(
+            state_linearity.weight, state_linearity.bias, self._dropout_mask(initial[0])
+        )
+        outputs, (h, c) = run_recurrence(step, projected, initial, self.go_forward)
         if inputs.unsorted_indices is not None:
             h, c = h[inputs.unsorted_indices], c[inputs.unsorted_indices]
         packed = inputs._replace(data=torch.cat(outputs))
         return packed, (h.unsqueeze(0), c.unsqueeze(0))
 
-    def _step(self, hidden: Tensor) -> Callable[[Tensor, LstmState], LstmState]:
-        """One step of the cell, with one dropout mask for all steps."""
+    def _run_padded(self, inputs: PaddedRows, states: LstmState | None) -> tuple[PaddedRows, LstmState]:
+        """The same over padded rows, for compiled models."""
+        if states is None:
+            h, c = self._zeros(inputs.data, inputs.data.size(0))
+        else:
+            h, c = states[0].squeeze(0), states[1].squeeze(0)
+        dropout_mask = self._dropout_mask(h)
+        state_linearity = self.cell.state_linearity
+        projected, h, c, weight, bias = for_autocast(
+            self.cell.input_linearity(inputs.data), h, c, state_linearity.weight, state_linearity.bias
+        )
+        output, h, c = _run_padded_as_operator(
+            projected, inputs.lengths, h, c, weight, bias, dropout_mask, self.go_forward
+        )
+        return inputs._replace(data=output), (h.unsqueeze(0), c.unsqueeze(0))
+
+    def _zeros(self, data: Tensor, num_rows: int) -> LstmState:
+        zeros = data.new_zeros(num_rows, self.hidden_size)
+        return zeros, zeros
+
+    def _dropout_mask(self, hidden: Tensor) -> Tensor | None:
+        """(B, H), if there is to be any dropout."""
         if not (self.training and self.recurrent_dropout_probability > 0.0):
-            return self.cell.step
-        mask = get_dropout_mask(self.recurrent_dropout_probability, hidden)  # (B, H)
-
-        def step(projected_input: Tensor, states: LstmState) -> LstmState:
-            h, c = states
-            return self.cell.step(projected_input, (h * mask[: h.size(0)], c))
-
-        return step
+            return None
+        return get_dropout_mask(self.recurrent_dropout_probability, hidden)
 
 
 class BiAugmentedLstm(nn.Module):

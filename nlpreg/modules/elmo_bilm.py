@@ -200,7 +200,7 @@ class _ElmoBiLm(nn.Module):
     def forward(self, inputs: Tensor, word_inputs: Tensor | None = None) -> dict[str, Tensor | list[Tensor]]:
         """Run the model over a batch."""
         words, mask = self._embed(inputs, word_inputs)  # (B, T + 2, P), (B, T + 2)
-        layers = run_uncompiled(self._elmo_lstm, words, mask)  # (layers, B, T + 2, 2P)
+        layers = self._elmo_lstm(words, mask)  # (layers, B, T + 2, 2P)
         doubled = torch.cat([words, words], dim=-1).masked_fill(~mask.unsqueeze(-1), 0)
         return {"activations": [doubled, *layers], "mask": mask}
 

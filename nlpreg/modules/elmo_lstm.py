@@ -13,7 +13,7 @@ from nlpreg.common.file_utils import cached_path
 from nlpreg.common.optional import optional
 from nlpreg.modules.encoder_base import _EncoderBase
 from nlpreg.modules.lstm_cell_with_projection import LstmCellWithProjection
-from nlpreg.modules.recurrence import LstmState
+from nlpreg.modules.recurrence import LstmState, PaddedRows
 
 __all__ = ["ElmoLstm"]
 
@@ -76,29 +76,43 @@ class ElmoLstm(_EncoderBase):
 
     def forward(self, inputs: Tensor, mask: Tensor) -> Tensor:
         """Encode a batch."""
+        if torch.compiler.is_compiling():
+            lengths = mask.sum(-1)
+            stacked, states = self._run_layers(PaddedRows(inputs, lengths), self._initial_states(len(mask)))
+            self._store_states(states, lengths > 0)
+            return stacked
         batch_size, num_steps = mask.shape
         if not mask.any():
             return inputs.new_zeros(self.num_layers, batch_size, num_steps, 2 * self.hidden_size)
-        stacked, final, restoration = self.sort_and_run_forward(self._run_layers, inputs, mask)
+        output, final, restoration = self.sort_and_run_forward(self._run_packed, inputs, mask)
         self._update_states(final, restoration)
-        assert isinstance(stacked, Tensor)  # (L, rows that are not all padding, longest, 2 * hidden_size)
-        missing_rows, missing_steps = batch_size - stacked.size(1), num_steps - stacked.size(2)
-        padded = torch.nn.functional.pad(stacked, (0, 0, 0, missing_steps, 0, missing_rows))
+        assert isinstance(output, Tensor)  # (L, rows that are not all padding, longest, 2 * hidden_size)
+        missing_rows, missing_steps = batch_size - output.size(1), num_steps - output.size(2)
+        padded = torch.nn.functional.pad(output, (0, 0, 0, missing_steps, 0, missing_rows))
         return padded.index_select(1, restoration)
 
-    def _run_layers(self, inputs: PackedSequence, initial: LstmState | None) -> tuple[Tensor, LstmState]:
-        """Run over packed rows.
+    def _run_packed(self, inputs: PackedSequence, initial: LstmState | None) -> tuple[Tensor, LstmState]:
+        """Run over packed rows: see `_run_layers`, but (L, B, longest, 2 * hidden_size)."""
+        joined, states = self._run_layers(inputs, initial)
+        padded, _ = pad_packed_sequence(inputs._replace(data=joined.transpose(0, 1)), batch_first=True)
+        return padded.permute(2, 0, 1, 3), states
+
+    def _run_layers(
+        self, inputs: PackedSequence | PaddedRows, initial: tuple[Tensor, ...] | None
+    ) -> tuple[Tensor, LstmState]:
+        """Run over rows.
 
         Args:
-            inputs: longest first.
+            inputs: packed ones longest first.
             initial: states as returned, or None for zeros.
 
         Returns:
-            (L, B, longest, 2 * hidden_size), and the states (L, B, 2 * hidden_size) and (L, B, 2 * cell_size).
+            For each layer what `inputs.data` is, 2 * hidden_size wide, and the states (L, B, 2 * hidden_size) and
+            (L, B, 2 * cell_size).
         """
         outputs, hidden, memory = [], [], []
         for direction, name in enumerate(("forward", "backward")):
-            current = inputs
+            current: Any = inputs
             own_outputs, own_states = [], []
             for index, layer in enumerate(self.layers(name)):
                 state = None if initial is None else self._state_of(initial, index, direction)
@@ -108,14 +122,12 @@ class ElmoLstm(_EncoderBase):
                 current = output
                 own_outputs.append(output.data)
                 own_states.append(final)
-            outputs.append(torch.stack(own_outputs))  # (L, N, hidden_size)
+            outputs.append(torch.stack(own_outputs))  # (L, N, hidden_size), or (L, B, T, hidden_size)
             hidden.append(torch.cat([h for h, _ in own_states]))
             memory.append(torch.cat([c for _, c in own_states]))
-        joined = torch.cat(outputs, dim=-1)  # (L, N, 2 * hidden_size)
-        padded, _ = pad_packed_sequence(inputs._replace(data=joined.transpose(0, 1)), batch_first=True)
-        return padded.permute(2, 0, 1, 3), (torch.cat(hidden, dim=-1), torch.cat(memory, dim=-1))
+        return torch.cat(outputs, dim=-1), (torch.cat(hidden, dim=-1), torch.cat(memory, dim=-1))
 
-    def _state_of(self, states: LstmState, index: int, direction: int) -> LstmState:
+    def _state_of(self, states: tuple[Tensor, ...], index: int, direction: int) -> LstmState:
         """The part of the states that belongs to one layer and direction."""
         own = [states[i][index : index + 1].chunk(2, dim=-1)[direction].contiguous() for i in range(2)]
         return own[0], own[1]

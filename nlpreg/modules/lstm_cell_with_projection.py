@@ -2,15 +2,78 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+from torch.nn import functional
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from nlpreg.modules.recurrence import LstmState, run_recurrence
+from nlpreg.modules.augmented_lstm import Rows
+from nlpreg.modules.recurrence import (
+    LstmState,
+    PaddedRows,
+    run_padded_recurrence,
+    run_recurrence,
+    shapes_of_recurrence,
+)
 from nlpreg.nn.initializers import block_orthogonal
+from nlpreg.nn.operators import define_operator, for_autocast
 from nlpreg.nn.util import get_dropout_mask
 
 __all__ = ["LstmCellWithProjection"]
+
+
+def _step_with_dropout(
+    weight: Tensor,
+    bias: Tensor,
+    projection: Tensor,
+    memory_clip: float | None,
+    state_clip: float | None,
+    dropout_mask: Tensor | None,
+) -> Callable[[Tensor, LstmState], LstmState]:
+    """One step of the cell, with one dropout mask (B, H) for all steps."""
+
+    def step(projected_input: Tensor, state: LstmState) -> LstmState:
+        h, c = state
+        gates = projected_input + functional.linear(h, weight, bias)
+        input_gate, forget_gate, candidate, output_gate = gates.chunk(4, dim=1)
+        c = input_gate.sigmoid() * candidate.tanh() + forget_gate.sigmoid() * c
+        if memory_clip is not None:
+            c = c.clamp(-memory_clip, memory_clip)
+        h = functional.linear(output_gate.sigmoid() * c.tanh(), projection)
+        if state_clip is not None:
+            h = h.clamp(-state_clip, state_clip)
+        return h if dropout_mask is None else h * dropout_mask[: h.size(0)], c
+
+    return step
+
+
+def _run_padded(
+    projected: Tensor,
+    lengths: Tensor,
+    hidden: Tensor,
+    memory: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    projection: Tensor,
+    memory_clip: float | None,
+    state_clip: float | None,
+    dropout_mask: Tensor | None,
+    go_forward: bool,
+) -> list[Tensor]:
+    make_step = partial(_step_with_dropout, weight, bias, projection, memory_clip, state_clip)
+    return run_padded_recurrence(make_step, projected, lengths, (hidden, memory), dropout_mask, go_forward)
+
+
+_run_padded_as_operator = define_operator(
+    "nlpreg::lstm_with_projection",
+    "Tensor projected, Tensor lengths, Tensor hidden, Tensor memory, Tensor weight, Tensor bias, Tensor projection, "
+    "float? memory_clip, float? state_clip, Tensor? dropout_mask, bool go_forward",
+    _run_padded,
+    shapes_of_recurrence,
+)
 
 
 class LstmCellWithProjection(nn.Module):
@@ -73,40 +136,44 @@ class LstmCellWithProjection(nn.Module):
         outputs, _ = pad_packed_sequence(output, batch_first=True, total_length=inputs.size(1))
         return outputs, final
 
-    def run_packed(
-        self, inputs: PackedSequence, initial_state: LstmState | None = None
-    ) -> tuple[PackedSequence, LstmState]:
+    def run_packed(self, inputs: Rows, initial_state: LstmState | None = None) -> tuple[Rows, LstmState]:
         """Run over packed rows, longest first, from the given states, or from zeros."""
+        if isinstance(inputs, PaddedRows):
+            return self._run_padded(inputs, initial_state)
         batch_sizes = inputs.batch_sizes.tolist()
-        data = inputs.data
-        if initial_state is None:
-            initial = (
-                data.new_zeros(batch_sizes[0], self.hidden_size),
-                data.new_zeros(batch_sizes[0], self.cell_size),
-            )
-        else:
-            initial = (initial_state[0].squeeze(0), initial_state[1].squeeze(0))
-        dropout_mask = None
-        if self.training and self.recurrent_dropout_probability > 0.0:
-            dropout_mask = get_dropout_mask(self.recurrent_dropout_probability, initial[0])  # (B, hidden)
-
-        def step(projected_input: Tensor, state: LstmState) -> LstmState:
-            h, c = self._step(projected_input, state)
-            return h if dropout_mask is None else h * dropout_mask[: h.size(0)], c
-
-        projected = self.input_linearity(data).split(batch_sizes)
+        initial = self._initial(inputs.data, batch_sizes[0], initial_state)
+        projected = self.input_linearity(inputs.data).split(batch_sizes)
+        step = _step_with_dropout(*self._weights(), *self._clips(), self._dropout_mask(initial[0]))
         outputs, (h, c) = run_recurrence(step, projected, initial, self.go_forward)
         return inputs._replace(data=torch.cat(outputs)), (h.unsqueeze(0), c.unsqueeze(0))
 
-    def _step(self, projected_input: Tensor, state: LstmState) -> LstmState:
-        """Take one step, without dropout."""
-        h, c = state
-        gates = projected_input + self.state_linearity(h)
-        input_gate, forget_gate, candidate, output_gate = gates.chunk(4, dim=1)
-        c = input_gate.sigmoid() * candidate.tanh() + forget_gate.sigmoid() * c
-        if self.memory_cell_clip_value is not None:
-            c = c.clamp(-self.memory_cell_clip_value, self.memory_cell_clip_value)
-        h = self.state_projection(output_gate.sigmoid() * c.tanh())
-        if self.state_projection_clip_value is not None:
-            h = h.clamp(-self.state_projection_clip_value, self.state_projection_clip_value)
-        return h, c
+    def _run_padded(
+        self, inputs: PaddedRows, initial_state: LstmState | None
+    ) -> tuple[PaddedRows, LstmState]:
+        """The same over padded rows, for compiled models."""
+        h, c = self._initial(inputs.data, inputs.data.size(0), initial_state)
+        mask = self._dropout_mask(h)
+        projected, h, c, *weights = for_autocast(self.input_linearity(inputs.data), h, c, *self._weights())
+        output, h, c = _run_padded_as_operator(
+            projected, inputs.lengths, h, c, *weights, *self._clips(), mask, self.go_forward
+        )
+        return inputs._replace(data=output), (h.unsqueeze(0), c.unsqueeze(0))
+
+    def _weights(self) -> tuple[Tensor, Tensor, Tensor]:
+        """What a step multiplies by: weight and bias of the gates, weight of the projection."""
+        return self.state_linearity.weight, self.state_linearity.bias, self.state_projection.weight
+
+    def _clips(self) -> tuple[float | None, float | None]:
+        return self.memory_cell_clip_value, self.state_projection_clip_value
+
+    def _initial(self, data: Tensor, num_rows: int, state: LstmState | None) -> LstmState:
+        """(num_rows, hidden_size) and (num_rows, cell_size)."""
+        if state is not None:
+            return state[0].squeeze(0), state[1].squeeze(0)
+        return data.new_zeros(num_rows, self.hidden_size), data.new_zeros(num_rows, self.cell_size)
+
+    def _dropout_mask(self, hidden: Tensor) -> Tensor | None:
+        """(B, hidden_size), if there is to be any dropout."""
+        if not (self.training and self.recurrent_dropout_probability > 0.0):
+            return None
+        return get_dropout_mask(self.recurrent_dropout_probability, hidden)

@@ -2,7 +2,8 @@
 
 On the CPU the rows are sorted by length and the steps cut into a few spans. Each span runs torch's fused kernel over the
 rows that are still going, so little is computed at padding. The backward direction is the forward one over rows that
-were turned around within their lengths. On a GPU, one direction runs over the padded batch as it is.
+were turned around within their lengths. On a GPU, every row runs over all steps, so that nothing has to wait for the
+lengths, except where final states are wanted: there rows are packed.
 """
 
 from __future__ import annotations
@@ -13,8 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from nlpreg.modules.augmented_lstm import AugmentedLstm
+from nlpreg.modules.recurrence import PaddedRows
 from nlpreg.modules.rnn_direction import cost_of_span, run_direction, run_direction_as_operator
-from nlpreg.modules.sorted_rows import SortedRows, is_word
+from nlpreg.modules.sorted_rows import SortedRows, UnsortedRows, is_word
+from nlpreg.modules.stacked_alternating_lstm import StackedAlternatingLstm
+from nlpreg.modules.stacked_bidirectional_lstm import StackedBidirectionalLstm
 from nlpreg.nn.dropout import dropout
 
 __all__ = ["can_run_padded", "run_padded"]
@@ -23,26 +28,27 @@ __all__ = ["can_run_padded", "run_padded"]
 
 States = tuple[Tensor, ...]
 
+OwnLstm = AugmentedLstm | StackedAlternatingLstm | StackedBidirectionalLstm
 
-def can_run_padded(module: nn.Module) -> TypeGuard[nn.RNNBase]:
-    """Whether `run_padded` takes this module: one of torch's own, batch first, without projection and hooks."""
-    return (
-        type(module) in (nn.LSTM, nn.GRU, nn.RNN)
-        and bool(module.batch_first)
-        and not module.proj_size
-        and not module._forward_hooks
-        and not module._forward_pre_hooks
-    )
+
+def can_run_padded(module: nn.Module) -> TypeGuard[nn.RNNBase | OwnLstm]:
+    """Whether `run_padded` takes this module: one of torch's own, batch first, without projection and hooks; or one of
+    ours, while it is compiled."""
+    if module._forward_hooks or module._forward_pre_hooks:
+        return False
+    if isinstance(module, OwnLstm):
+        return torch.compiler.is_compiling()
+    return type(module) in (nn.LSTM, nn.GRU, nn.RNN) and bool(module.batch_first) and not module.proj_size
 
 
 def run_padded(
-    module: nn.RNNBase,
+    module: nn.RNNBase | OwnLstm,
     inputs: Tensor,
     lengths: Tensor,
     state: States | None = None,
     needs_final_state: bool = False,
 ) -> tuple[Tensor, States | None]:
-    """Run one of torch's recurrent modules over a right-padded batch.
+    """Run a recurrent module over a right-padded batch.
 
     Args:
         module: see `can_run_padded`.
@@ -55,15 +61,24 @@ def run_padded(
         Outputs (B, T, H, or 2 H for both directions), zeros at padding; and the final states (L, B, H) if wanted, else
         None. The final state of a row of length 0 is its initial one.
     """
+    if isinstance(module, OwnLstm):
+        rows_of_batch, own_final = module(PaddedRows(inputs, lengths), state)
+        return rows_of_batch.data, own_final
     # A rectifier does not bound the state, which could grow beyond all limits where nobody looks.
     is_exact = needs_final_state or module.mode == "RNN_RELU"
+    final: States | None
     if torch.compiler.is_compiling():
         output, final = _run_layers(module, inputs, lengths, state, is_exact)
-    elif inputs.is_cuda:
-        if is_exact or module.bidirectional:
+    elif inputs.device.type != "cpu":
+        if is_exact:
             output, final = _run_packed(module, inputs, lengths, state)
+        elif module.bidirectional:
+            unsorted = UnsortedRows(lengths, inputs.size(1))
+            output, final = _run_layers(module, unsorted.sort(inputs), unsorted, state, is_exact)
+            output = unsorted.restore(output)
         else:
-            return _run_whole(module, inputs, lengths, state), None
+            output = _run_whole(module, inputs, lengths, state)
+            final = None
     else:
         span_cost = 0.0 if is_exact else cost_of_span(_weights(module, module.num_layers - 1, False))
         rows = SortedRows(lengths, inputs.size(1), span_cost)
@@ -74,7 +89,11 @@ def run_padded(
 
 
 def _run_layers(
-    module: nn.RNNBase, inputs: Tensor, rows: SortedRows | Tensor, state: States | None, is_exact: bool
+    module: nn.RNNBase,
+    inputs: Tensor,
+    rows: SortedRows | UnsortedRows | Tensor,
+    state: States | None,
+    is_exact: bool,
 ) -> tuple[Tensor, States]:
     """All layers and directions, over sorted rows or, where only lengths are given, rows in any order."""
     directions = (False, True) if module.bidirectional else (False,)
@@ -84,7 +103,7 @@ def _run_layers(
         for is_backward in directions:
             weights = _weights(module, layer, is_backward)
             initial = _initial_state(module, inputs, state, len(finals))
-            if isinstance(rows, SortedRows):
+            if not isinstance(rows, Tensor):
                 output, final = run_direction(module.mode, inputs, rows, initial, weights, is_backward)
             else:
                 output, final = run_direction_as_operator(

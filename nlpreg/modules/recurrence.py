@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-__all__ = ["LstmState", "run_recurrence"]
+from nlpreg.modules.sorted_rows import SortedRows
+
+__all__ = ["LstmState", "PaddedRows", "run_padded_recurrence", "run_recurrence", "shapes_of_recurrence"]
 
 LstmState = tuple[Tensor, Tensor]
 """Hidden state (B, H) and memory cell (B, C)."""
+
+
+class PaddedRows(NamedTuple):
+    """What our layers take in compiled models in place of a `PackedSequence`.
+
+    Args:
+        data: (B, T, D).
+        lengths: (B,) number of words of each row, which come first.
+    """
+
+    data: Tensor
+    lengths: Tensor
 
 
 def run_recurrence(
@@ -68,3 +84,49 @@ def _append_rows(state: LstmState, initial: LstmState, num_rows: int) -> LstmSta
         torch.cat([state[0], initial[0][joined:num_rows]]),
         torch.cat([state[1], initial[1][joined:num_rows]]),
     )
+
+
+def run_padded_recurrence(
+    make_step: Callable[[Tensor | None], Callable[[Tensor, LstmState], LstmState]],
+    inputs: Tensor,
+    lengths: Tensor,
+    initial: LstmState,
+    dropout_mask: Tensor | None,
+    go_forward: bool,
+) -> list[Tensor]:
+    """Run one direction over right-padded rows in any order.
+
+    Args:
+        make_step: gives the step of `run_recurrence` for the mask of sorted rows.
+        inputs: (B, T, D).
+        lengths: (B,) number of words of each row, from 0 to T.
+        initial: as in `run_recurrence`.
+        dropout_mask: (B, H), or None.
+        go_forward: whether to run from left to right.
+
+    Returns:
+        The hidden states (B, T, H), zeros at padding, and the two states of all rows after the last word that they came
+        to. They share no memory with the arguments.
+    """
+    rows = SortedRows(lengths, inputs.size(1), span_cost=0.0)
+    words = rows.sort(inputs)
+    steps = [words[:going, t] for start, end, going in rows.spans for t in range(start, end)]
+    h, c = (part.squeeze(0) for part in rows.sort_states([part.unsqueeze(0) for part in initial]))
+    if dropout_mask is not None:
+        (dropout_mask,) = (part.squeeze(0) for part in rows.sort_states([dropout_mask.unsqueeze(0)]))
+    outputs, final = run_recurrence(make_step(dropout_mask), steps, (h, c), go_forward)
+    if outputs:
+        padded = [functional.pad(output, (0, 0, 0, len(lengths) - len(output))) for output in outputs]
+        hidden = rows.restore(torch.stack(padded, dim=1))
+    else:
+        hidden = inputs.new_zeros(*inputs.shape[:2], h.size(1))
+    h, c = (part.squeeze(0) for part in rows.restore_states([part.unsqueeze(0) for part in final]))
+    return [hidden, h.clone(), c.clone()]
+
+
+def shapes_of_recurrence(
+    inputs: Tensor, lengths: Tensor, hidden: Tensor, memory: Tensor, *_: Any
+) -> list[Tensor]:
+    """Empty tensors like the results of an operator that runs a recurrence over such arguments."""
+    output = hidden.new_empty(inputs.size(0), inputs.size(1), hidden.size(1))
+    return [output, torch.empty_like(hidden), torch.empty_like(memory)]

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nlpreg.modules.sorted_rows import SortedRows
+from nlpreg.modules.sorted_rows import SortedRows, UnsortedRows
+from nlpreg.nn.operators import define_operator, for_autocast
 
 __all__ = ["cost_of_span", "run_direction", "run_direction_as_operator"]
 
@@ -27,7 +28,7 @@ _KERNELS: dict[str, Callable[..., tuple[Tensor, ...]]] = {
 def run_direction(
     mode: str,
     inputs: Tensor,
-    rows: SortedRows,
+    rows: SortedRows | UnsortedRows,
     state: tuple[Tensor, ...],
     weights: Sequence[Tensor],
     is_backward: bool,
@@ -46,6 +47,7 @@ def run_direction(
         Outputs (B, T, H), and the states (1, B, H) after the last span in which a row took part.
     """
     kernel = _KERNELS[mode]
+    weights = _in_one_chunk(weights)
     has_biases = len(weights) == 4
     num_rows, num_steps = inputs.size(0), inputs.size(1)
     if is_backward:
@@ -106,11 +108,9 @@ def run_direction_as_operator(
     Returns:
         Outputs (B, T, H), zeros at padding, and the final states (1, B, H).
     """
-    if torch.is_autocast_enabled(inputs.device.type):
-        dtype = torch.get_autocast_dtype(inputs.device.type)
-        inputs, *state_and_weights = (tensor.to(dtype) for tensor in (inputs, *state, *weights))
-        state, weights = tuple(state_and_weights[: len(state)]), state_and_weights[len(state) :]
-    output, *final = _rnn_direction(mode, inputs, lengths, list(state), list(weights), is_backward, is_exact)
+    tensors = for_autocast(inputs, *state, *weights)
+    state, weights = tuple(tensors[1 : 1 + len(state)]), tensors[1 + len(state) :]
+    output, *final = _rnn_direction(mode, tensors[0], lengths, list(state), weights, is_backward, is_exact)
     return output, tuple(final)
 
 
@@ -126,12 +126,12 @@ def _run_unsorted(
     """Output and final states of one direction."""
     rows = SortedRows(lengths, inputs.size(1), 0.0 if is_exact else cost_of_span(weights))
     output, final = run_direction(
-        mode, rows.sort(inputs), rows, rows.sort_states(state), _in_one_chunk(weights), is_backward
+        mode, rows.sort(inputs), rows, rows.sort_states(state), weights, is_backward
     )
     return [rows.restore(output).contiguous(), *rows.restore_states(final)]
 
 
-def _in_one_chunk(weights: list[Tensor]) -> Sequence[Tensor]:
+def _in_one_chunk(weights: Sequence[Tensor]) -> Sequence[Tensor]:
     """On a GPU, the weights side by side in memory: cuDNN would copy them so, and complain."""
     if not weights[0].is_cuda:
         return weights
@@ -140,75 +140,14 @@ def _in_one_chunk(weights: list[Tensor]) -> Sequence[Tensor]:
     return [part.view(weight.shape) for part, weight in zip(parts, weights, strict=True)]
 
 
-_SIGNATURE = "str mode, Tensor inputs, Tensor lengths, Tensor[] state, Tensor[] weights, bool is_backward, bool is_exact"
-
-_rnn_direction = torch.library.custom_op(
-    "nlpreg::rnn_direction", _run_unsorted, mutates_args=(), schema=f"({_SIGNATURE}) -> Tensor[]"
-)
-
-
-@_rnn_direction.register_fake
-def _(mode: str, inputs: Tensor, lengths: Tensor, state: list[Tensor], *_: Any) -> list[Tensor]:
+def _shapes(mode: str, inputs: Tensor, lengths: Tensor, state: list[Tensor], *_: Any) -> list[Tensor]:
     output = inputs.new_empty(inputs.size(0), inputs.size(1), state[0].size(2))
     return [output, *(torch.empty_like(part) for part in state)]
 
 
-def _differentiate(
-    mode: str,
-    inputs: Tensor,
-    lengths: Tensor,
-    state: list[Tensor],
-    weights: list[Tensor],
-    is_backward: bool,
-    is_exact: bool,
-    gradients: list[Tensor],
-) -> list[Tensor]:
-    """Gradients of the inputs, the initial states and the weights, from those of the results."""
-    # Operators run with automatic differentiation switched off.
-    recording = torch._C._SetExcludeDispatchKeyGuard(torch._C.DispatchKey.AutogradFunctionality, False)
-    with recording, torch.enable_grad():
-        leaves = [tensor.detach().requires_grad_() for tensor in (inputs, *state, *weights)]
-        state, weights = leaves[1 : 1 + len(state)], leaves[1 + len(state) :]
-        results = _run_unsorted(mode, leaves[0], lengths, state, weights, is_backward, is_exact)
-        found = torch.autograd.grad(results, leaves, gradients, allow_unused=True, materialize_grads=True)
-    return [gradient.clone(memory_format=torch.contiguous_format) for gradient in found]
-
-
-_rnn_direction_backward = torch.library.custom_op(
-    "nlpreg::rnn_direction_backward",
-    _differentiate,
-    mutates_args=(),
-    schema=f"({_SIGNATURE}, Tensor[] gradients) -> Tensor[]",
+_rnn_direction = define_operator(
+    "nlpreg::rnn_direction",
+    "str mode, Tensor inputs, Tensor lengths, Tensor[] state, Tensor[] weights, bool is_backward, bool is_exact",
+    _run_unsorted,
+    _shapes,
 )
-
-
-@_rnn_direction_backward.register_fake
-def _(
-    mode: str, inputs: Tensor, lengths: Tensor, state: list[Tensor], weights: list[Tensor], *_: Any
-) -> list[Tensor]:
-    return [tensor.new_empty(tensor.shape) for tensor in (inputs, *state, *weights)]
-
-
-def _keep_for_backward(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
-    """Keep the arguments: all else is computed again."""
-    ctx.mode, data, lengths, state, weights, ctx.is_backward, ctx.is_exact = inputs
-    ctx.num_states = len(state)
-    ctx.save_for_backward(data, lengths, *state, *weights, *output)
-
-
-def _backward(ctx: Any, gradients: list[Tensor | None]) -> tuple[Any, ...]:
-    """Gradients of all arguments, None where there is none."""
-    inputs, lengths, *others = ctx.saved_tensors
-    results = others[-1 - ctx.num_states :]
-    state, weights = others[: ctx.num_states], others[ctx.num_states : -1 - ctx.num_states]
-    given = [
-        torch.zeros_like(result) if gradient is None else gradient.contiguous()
-        for gradient, result in zip(gradients, results, strict=True)
-    ]
-    found = _rnn_direction_backward(
-        ctx.mode, inputs, lengths, state, weights, ctx.is_backward, ctx.is_exact, given
-    )
-    return None, found[0], None, found[1 : 1 + ctx.num_states], found[1 + ctx.num_states :], None, None
-
-
-_rnn_direction.register_autograd(_backward, setup_context=_keep_for_backward)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["SortedRows", "is_word"]
+__all__ = ["SortedRows", "UnsortedRows", "is_word", "turned_places"]
 
 # B rows, T steps, D and H feature sizes, L layers times directions
 
@@ -46,12 +46,8 @@ class SortedRows:
 
     @cached_property
     def _turned(self) -> Tensor:
-        """(B * longest,) where each position goes when the words of every row are turned around; padding stays."""
-        steps = torch.arange(self.longest, device=self.lengths.device)
-        last = self.lengths.unsqueeze(1) - 1
-        turned = torch.where(steps <= last, last - steps, steps)  # (B, longest)
-        starts = self.longest * torch.arange(len(self.lengths), device=self.lengths.device)
-        return (turned + starts.unsqueeze(1)).view(-1)
+        """(B * longest,)."""
+        return turned_places(self.lengths, self.longest)
 
     def sort(self, tensor: Tensor) -> Tensor:
         """(B, T, D) in the order of the batch -> (B, longest, D) sorted, zeros at padding."""
@@ -88,6 +84,39 @@ class SortedRows:
         if self.is_full:
             return tensor.flip(1)
         return tensor.flatten(0, 1).index_select(0, self._turned).view_as(tensor)
+
+
+class UnsortedRows:
+    """The same for rows on a device that should not be waited for: all of them run over all steps.
+
+    Args:
+        lengths: (B,) number of words of each row.
+        num_steps: T of the batch.
+    """
+
+    def __init__(self, lengths: Tensor, num_steps: int) -> None:
+        self.spans = [(0, num_steps, len(lengths))]
+        self._is_padding = ~is_word(lengths, num_steps)
+        self._turned = turned_places(lengths, num_steps)
+
+    def sort(self, tensor: Tensor) -> Tensor:
+        """Put zeros at padding: (B, T, D) -> the same shape."""
+        return tensor.masked_fill(self._is_padding, 0)
+
+    restore = sort
+
+    def turn(self, tensor: Tensor) -> Tensor:
+        """Turn the words of every row around, leaving padding where it is: (B, T, D) -> the same shape."""
+        return tensor.flatten(0, 1).index_select(0, self._turned).view_as(tensor)
+
+
+def turned_places(lengths: Tensor, num_steps: int) -> Tensor:
+    """Where each of the B * T positions goes when the words of every row are turned around; padding stays: (B * T,)."""
+    steps = torch.arange(num_steps, device=lengths.device)
+    last = lengths.unsqueeze(1) - 1
+    turned = torch.where(steps <= last, last - steps, steps)  # (B, T)
+    starts = num_steps * torch.arange(len(lengths), device=lengths.device)
+    return (turned + starts.unsqueeze(1)).view(-1)
 
 
 def is_word(lengths: Tensor, num_steps: int) -> Tensor:

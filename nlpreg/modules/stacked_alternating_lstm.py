@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from torch.nn.utils.rnn import PackedSequence
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.modules.augmented_lstm import AugmentedLstm
+from nlpreg.modules.augmented_lstm import AugmentedLstm, Rows
 from nlpreg.modules.recurrence import LstmState
 
 __all__ = ["StackedAlternatingLstm"]
@@ -58,9 +57,7 @@ class StackedAlternatingLstm(nn.Module):
             )
             self.add_module(f"layer_{index}", layer)
 
-    def forward(
-        self, inputs: PackedSequence, initial_state: LstmState | None = None
-    ) -> tuple[PackedSequence, LstmState]:
+    def forward(self, inputs: Rows, initial_state: LstmState | None = None) -> tuple[Rows, LstmState]:
         """Run over packed rows from the given states, or from zeros."""
         if initial_state is not None and initial_state[0].size(0) != self.num_layers:
             raise ConfigurationError(

@@ -7,8 +7,8 @@ from torch import nn
 from torch.nn.utils.rnn import PackedSequence
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.modules.augmented_lstm import AugmentedLstm
-from nlpreg.modules.recurrence import LstmState
+from nlpreg.modules.augmented_lstm import AugmentedLstm, Rows
+from nlpreg.modules.recurrence import LstmState, PaddedRows
 from nlpreg.nn.util import get_dropout_mask
 
 __all__ = ["StackedBidirectionalLstm"]
@@ -62,9 +62,7 @@ class StackedBidirectionalLstm(nn.Module):
                 )
                 self.add_module(f"{name}_layer_{index}", layer)
 
-    def forward(
-        self, inputs: PackedSequence, initial_state: LstmState | None = None
-    ) -> tuple[PackedSequence, LstmState]:
+    def forward(self, inputs: Rows, initial_state: LstmState | None = None) -> tuple[Rows, LstmState]:
         """Run over packed rows from the given states, or from zeros."""
         initial = None if initial_state is None else self._by_direction(initial_state)
         finals = []
@@ -76,14 +74,16 @@ class StackedBidirectionalLstm(nn.Module):
                 output, final = getattr(self, f"{name}_layer_{index}")(inputs, state)
                 outputs.append(output.data)
                 finals.append(final)
-            data = torch.cat(outputs, dim=-1)  # (N, 2H)
+            data = torch.cat(outputs, dim=-1)  # (N, 2H), or (B, T, 2H)
             if self.training and self.layer_dropout_probability > 0.0 and index + 1 < self.num_layers:
                 data = data * self._dropout_mask(inputs, data)
             inputs = inputs._replace(data=data)
         return inputs, (torch.cat([h for h, _ in finals]), torch.cat([c for _, c in finals]))
 
-    def _dropout_mask(self, inputs: PackedSequence, data: torch.Tensor) -> torch.Tensor:
-        """(N, 2H) one mask for each row, repeated for all its words."""
+    def _dropout_mask(self, inputs: PackedSequence | PaddedRows, data: torch.Tensor) -> torch.Tensor:
+        """One mask for each row, repeated for all its words: (N, 2H), or (B, 1, 2H) for padded rows."""
+        if isinstance(inputs, PaddedRows):
+            return get_dropout_mask(self.layer_dropout_probability, data[:, :1])
         sizes = inputs.batch_sizes
         mask = get_dropout_mask(self.layer_dropout_probability, data[: int(sizes[0])])  # (B, 2H)
         # Packed words lie step by step, each step in the order of the rows.

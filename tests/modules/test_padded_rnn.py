@@ -5,7 +5,8 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from nlpreg.modules.padded_rnn import can_run_padded, run_padded
+from nlpreg.modules.padded_rnn import _run_layers, can_run_padded, run_padded
+from nlpreg.modules.sorted_rows import UnsortedRows
 
 
 def test_which_modules_are_run():
@@ -77,3 +78,13 @@ def test_gpu_and_cpu_agree(cls, bidirectional, needs_final_state):
     if needs_final_state:
         for one, other in zip(found, states, strict=True):
             torch.testing.assert_close(one.cpu(), other, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("make", [nn.LSTM, nn.GRU, nn.RNN])
+def test_unsorted_rows_give_the_same_numbers(make):
+    module = make(3, 4, num_layers=2, batch_first=True, bidirectional=True)
+    inputs, lengths = torch.randn(4, 5, 3), torch.tensor([3, 0, 5, 1])
+    expected, _ = run_padded(module, inputs, lengths)
+    rows = UnsortedRows(lengths, 5)
+    output, _ = _run_layers(module, rows.sort(inputs), rows, None, is_exact=False)
+    torch.testing.assert_close(rows.restore(output), expected)

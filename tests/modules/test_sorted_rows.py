@@ -6,7 +6,7 @@ import random
 import pytest
 import torch
 
-from nlpreg.modules.sorted_rows import SortedRows, is_word
+from nlpreg.modules.sorted_rows import SortedRows, UnsortedRows, is_word
 
 BATCHES = [[3, 1, 4, 1, 5], [5, 4, 4, 0], [0, 0], [2, 2, 2], [0, 7], [1]]
 
@@ -83,3 +83,12 @@ def test_a_dear_span_is_the_only_one_and_nothing_is_sorted():
     rows = SortedRows(torch.tensor([2, 5, 0]), 6, 100.0)
     assert rows.spans == [(0, 5, 3)]
     assert rows.order is None
+
+
+def test_rows_that_are_not_sorted_are_turned_alike():
+    lengths = torch.tensor([2, 0, 3, 1])
+    rows = torch.arange(1.0, 13).view(4, 3, 1)
+    unsorted = UnsortedRows(lengths, 3)
+    assert unsorted.spans == [(0, 3, 4)]
+    assert unsorted.sort(rows).flatten().tolist() == [1, 2, 0, 0, 0, 0, 7, 8, 9, 10, 0, 0]
+    assert unsorted.turn(rows).flatten().tolist() == [2, 1, 3, 4, 5, 6, 9, 8, 7, 10, 11, 12]

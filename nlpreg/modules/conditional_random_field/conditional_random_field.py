@@ -179,6 +179,9 @@ class ConditionalRandomField(torch.nn.Module):
         packed, _ = _drop_masked(logits, mask)
         transitions, start, end = self._constrained()
         found, scores = best_paths(packed, mask.sum(dim=1), transitions, start, end, top_k or 1)
+        lengths = mask.sum(dim=1)
+        if found.device.type != "cpu":
+            found, scores, lengths = _on_cpu(found, scores, lengths)
         best: list[list[ScoredPath]] = [
             [
                 (path[:length], score)
@@ -186,7 +189,7 @@ class ConditionalRandomField(torch.nn.Module):
                 if score > -torch.inf
             ]
             for sentence_paths, sentence_scores, length in zip(
-                found.tolist(), scores.tolist(), mask.sum(dim=1).tolist(), strict=True
+                found.tolist(), scores.tolist(), lengths.tolist(), strict=True
             )
         ]
         return best if top_k is not None else [paths[0] for paths in best]
@@ -224,3 +227,11 @@ def _drop_masked(logits: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """The logits with unmasked words first, in their order, and the old place of each word (B, T)."""
     order = mask.sort(dim=1, descending=True, stable=True).indices
     return logits.gather(1, order.unsqueeze(2).expand_as(logits)), order
+
+
+def _on_cpu(paths: Tensor, scores: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Copies of paths (B, N, T), scores (B, N) and lengths (B,) by which a device is waited for only once."""
+    parts = [paths.flatten(1), scores, lengths.unsqueeze(1)]
+    copied = torch.cat([part.double() for part in parts], dim=1).cpu()
+    flat_paths, copied_scores, copied_lengths = torch.split(copied, [part.size(1) for part in parts], dim=1)
+    return flat_paths.long().view(paths.shape), copied_scores, copied_lengths.long().squeeze(1)

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from nlpreg.nn.operators import define_operator
+
 # Ratios of probabilities within a step up to exp(600) are exact in double precision, whose range is about exp(700).
 _MAX_SPREAD = 600.0
 
@@ -36,14 +38,23 @@ def forward_scores(logits: Tensor, mask: Tensor, transitions: Tensor, start: Ten
     counts = mask.clone()
     counts[0] = True
     logits = logits.masked_fill(~counts.unsqueeze(2), 0.0)
-    if (
-        logits.device.type == "cpu"
-        and not torch.compiler.is_compiling()
-        and _is_close(logits, transitions, start)
-    ):
+    run = _run_as_operator if torch.compiler.is_compiling() else _run
+    return run(logits, counts, transitions, start)[0]
+
+
+def _run(logits: Tensor, counts: Tensor, transitions: Tensor, start: Tensor) -> list[Tensor]:
+    if logits.device.type == "cpu" and _is_close(logits, transitions, start):
         scores: Tensor = _ScaledForward.apply(logits, counts, transitions, start)  # type: ignore[no-untyped-call]
-        return scores
-    return _logarithmic_forward(logits, counts, transitions, start)
+        return [scores]
+    return [_logarithmic_forward(logits, counts, transitions, start)]
+
+
+_run_as_operator = define_operator(
+    "nlpreg::crf_forward_scores",
+    "Tensor logits, Tensor counts, Tensor transitions, Tensor start",
+    _run,
+    lambda logits, *_: [logits.new_empty(logits.shape)],
+)
 
 
 def _is_close(logits: Tensor, transitions: Tensor, start: Tensor) -> bool:

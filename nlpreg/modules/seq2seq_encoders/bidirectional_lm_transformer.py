@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from nlpreg.modules.layer_norm import LayerNorm
 from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import Seq2SeqEncoder
+from nlpreg.modules.sorted_rows import turned_places
 from nlpreg.modules.util import replicate_layers
 from nlpreg.nn.dropout import Dropout, dropout
 from nlpreg.nn.util import min_value_of_dtype
@@ -47,17 +48,13 @@ class Words:
     @classmethod
     def of(cls, mask: Tensor) -> Words:
         """The words where they are."""
-        if mask.is_cuda or torch.compiler.is_compiling() or bool(mask.all()):
+        if mask.device.type != "cpu" or torch.compiler.is_compiling() or bool(mask.all()):
             return cls(mask, None)
         return cls(mask, mask.flatten().nonzero().squeeze(1))
 
     def turned(self, mask: Tensor) -> Words:
         """The same words with every row turned around, padding still at its end."""
-        steps = torch.arange(mask.size(1), device=mask.device)
-        before_last = mask.sum(dim=1, keepdim=True) - 1 - steps
-        turned = torch.where(before_last >= 0, before_last, steps)  # (B, T)
-        starts = mask.size(1) * torch.arange(mask.size(0), device=mask.device)
-        places = (turned + starts.unsqueeze(1)).flatten()
+        places = turned_places(mask.sum(dim=1), mask.size(1))
         return Words(mask, places if self._places is None else places.index_select(0, self._places))
 
     def take(self, padded: Tensor) -> Tensor:

@@ -28,8 +28,8 @@ __all__ = [
 class PytorchSeq2SeqWrapper(Seq2SeqEncoder):
     """Makes an encoder of a recurrent module, so that padding has no influence on a row's result.
 
-    `torch.compile` runs over torch's own LSTM, GRU and RNN without a break of the graph, once
-    `torch._dynamo.config.allow_rnn` is set; over other modules with one.
+    `torch.compile` runs over torch's own LSTM, GRU and RNN (once `torch._dynamo.config.allow_rnn` is set) and nlpreg's
+    without a break of the graph; over other modules with one.
 
     Args:
         module: offers `input_size`, `hidden_size`, perhaps `bidirectional`, and is called with a packed sequence and an
@@ -102,14 +102,15 @@ class PytorchSeq2SeqWrapper(Seq2SeqEncoder):
         return nn.functional.pad(output, (0, 0, 0, 0, 0, missing)).index_select(0, restoration)
 
     def _run_padded(self, inputs: Tensor, mask: Tensor, hidden_state: RnnState | None) -> Tensor:
-        """Run one of torch's own modules."""
+        """Run one of torch's own modules or, in a compiled model, of ours."""
         lengths = mask.sum(-1)
         if self.stateful:
             state = self._initial_states(inputs.size(0))
         else:
             state = (hidden_state,) if isinstance(hidden_state, Tensor) else hidden_state
         output, final = run_padded(self._module, inputs, lengths, state, needs_final_state=self.stateful)
-        if final is not None:
+        if self.stateful:
+            assert final is not None
             self._store_states(final, lengths > 0)
         return output
 

@@ -68,7 +68,10 @@ class PytorchSeq2VecWrapper(Seq2VecEncoder):
         if can_run_padded(self._module):
             lengths = mask.sum(-1)
             state = (hidden_state,) if isinstance(hidden_state, Tensor) else hidden_state
-            output, _ = run_padded(self._module, inputs, lengths, state)
+            is_own = not isinstance(self._module, nn.RNNBase)
+            output, final = run_padded(self._module, inputs, lengths, state, needs_final_state=is_own)
+            if is_own and final is not None:
+                return self._last_layer(final[0]).masked_fill((lengths == 0).unsqueeze(1), 0)
             # Outputs at padding are zero, and so are those of rows that are all padding.
             return get_final_encoder_states(output, mask, self._is_bidirectional)
         return run_uncompiled(self._run_packed, inputs, mask, hidden_state)
@@ -80,9 +83,11 @@ class PytorchSeq2VecWrapper(Seq2VecEncoder):
         _, final, restoration = self.sort_and_run_forward(self._module, inputs, mask, hidden_state)
         hidden = (final if isinstance(final, Tensor) else final[0],)
         (restored,) = restore_rows(hidden, restoration)  # (layers times directions, B, H)
-        if self._is_bidirectional:
-            return torch.cat([restored[-2], restored[-1]], dim=-1)
-        return restored[-1]
+        return self._last_layer(restored)
+
+    def _last_layer(self, hidden: Tensor) -> Tensor:
+        """(layers times directions, B, H) -> (B, H, or 2 H for both directions)."""
+        return torch.cat([hidden[-2], hidden[-1]], dim=-1) if self._is_bidirectional else hidden[-1]
 
 
 @Seq2VecEncoder.register("gru")

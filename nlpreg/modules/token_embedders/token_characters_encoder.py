@@ -63,7 +63,7 @@ class TokenCharactersEncoder(TokenEmbedder):
         words, places = distinct_rows(token_characters.flatten(0, -2))  # (U, num_characters), (B * T,)
         encoder: Any = self._encoder._module
         shortest = encoder.shortest_input()
-        if shortest is None or words.is_cuda:
+        if shortest is None or words.device.type != "cpu":
             encoded = self._encode(words)  # (U, output_dim)
         else:
             # One long word must not make all the others as long.

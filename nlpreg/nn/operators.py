@@ -1,0 +1,96 @@
+"""Functions of tensors as operators that `torch.compile` does not look into."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree
+
+__all__ = ["define_operator", "for_autocast"]
+
+
+def define_operator(
+    name: str, signature: str, function: Callable[..., list[Tensor]], shapes: Callable[..., list[Tensor]]
+) -> Callable[..., list[Tensor]]:
+    """Make an operator of a function whose loops the compiler would unroll anew for every length.
+
+    The price is that the backward pass calls the function again, to differentiate it.
+
+    Args:
+        name: unique, as `namespace::name`.
+        signature: names and types of the arguments, in torch's schema language.
+        function: of these arguments, without side effects or random numbers; its results share no memory with them.
+        shapes: of the same arguments, gives empty tensors of the shapes and types of the results.
+
+    Returns:
+        The operator, called with positional arguments. Only first derivatives can be taken.
+    """
+    operator = torch.library.custom_op(name, function, mutates_args=(), schema=f"({signature}) -> Tensor[]")
+    operator.register_fake(shapes)
+
+    def differentiate(*arguments: Any) -> list[Tensor]:
+        leaves, structure = _pytree.tree_flatten(list(arguments[:-1]))
+        # Operators run with automatic differentiation switched off.
+        recording = torch._C._SetExcludeDispatchKeyGuard(torch._C.DispatchKey.AutogradFunctionality, False)
+        with recording, torch.enable_grad():
+            leaves = [leaf.detach().requires_grad_() if _is_real(leaf) else leaf for leaf in leaves]
+            results = function(*_pytree.tree_unflatten(leaves, structure))
+            wanted = [leaf for leaf in leaves if _is_real(leaf)]
+            found = torch.autograd.grad(
+                results, wanted, arguments[-1], allow_unused=True, materialize_grads=True
+            )
+        return [gradient.clone(memory_format=torch.contiguous_format) for gradient in found]
+
+    def shapes_of_gradients(*arguments: Any) -> list[Tensor]:
+        leaves = _pytree.tree_leaves(list(arguments[:-1]))
+        return [leaf.new_empty(leaf.shape) for leaf in leaves if _is_real(leaf)]
+
+    derivative = torch.library.custom_op(
+        f"{name}_backward",
+        differentiate,
+        mutates_args=(),
+        schema=f"({signature}, Tensor[] gradients) -> Tensor[]",
+    )
+    derivative.register_fake(shapes_of_gradients)
+    operator.register_autograd(_backward_by(derivative), setup_context=_keep_for_backward)
+    return operator
+
+
+def for_autocast(*tensors: Tensor) -> list[Tensor]:
+    """Tensors of real numbers in the precision of autocast, if that is on: operators do not follow it."""
+    device_type = tensors[0].device.type
+    if not torch.is_autocast_enabled(device_type):
+        return list(tensors)
+    dtype = torch.get_autocast_dtype(device_type)
+    return [tensor.to(dtype) for tensor in tensors]
+
+
+def _is_real(leaf: object) -> bool:
+    """Whether it is a tensor that can have a gradient."""
+    return isinstance(leaf, Tensor) and leaf.is_floating_point()
+
+
+def _keep_for_backward(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
+    """Keep the arguments: all else is computed again."""
+    leaves, ctx.structure = _pytree.tree_flatten(list(inputs))
+    ctx.others = [None if isinstance(leaf, Tensor) else (leaf,) for leaf in leaves]
+    ctx.save_for_backward(*(leaf for leaf in leaves if isinstance(leaf, Tensor)), *output)
+
+
+def _backward_by(derivative: Callable[..., list[Tensor]]) -> Callable[..., tuple[Any, ...]]:
+    def backward(ctx: Any, gradients: list[Tensor | None]) -> tuple[Any, ...]:
+        """Gradients of all arguments, None where there is none."""
+        saved = iter(ctx.saved_tensors)
+        leaves = [next(saved) if other is None else other[0] for other in ctx.others]
+        given = [
+            torch.zeros_like(result) if gradient is None else gradient.contiguous()
+            for gradient, result in zip(gradients, saved, strict=True)
+        ]
+        found = iter(derivative(*_pytree.tree_unflatten(leaves, ctx.structure), given))
+        by_leaf = [next(found) if _is_real(leaf) else None for leaf in leaves]
+        return tuple(_pytree.tree_unflatten(by_leaf, ctx.structure))
+
+    return backward
