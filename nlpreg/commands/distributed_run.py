@@ -32,6 +32,7 @@ from nlpreg.common.checks import ConfigurationError, check_for_gpu
 from nlpreg.common.distributed import stay_on_this_machine
 from nlpreg.common.params import Params
 from nlpreg.common.plugins import import_plugins
+from nlpreg.common.signals import SigTermReceived
 from nlpreg.common.util import import_module_and_submodules
 from nlpreg.nn.parallel import DdpAccelerator
 
@@ -91,15 +92,17 @@ def launch(
     config = DistributedConfig.from_params(distributed.duplicate())
     places = _places(config, node_rank)
     check_for_gpu([place.device for place in places])
-    if node_rank == 0:
-        prepare_folder(params, options, resolved)
-        prepare_run_logging(options.serialization_dir)
-    take_command_keys(params)
     meeting = Meeting(config.address, config.port, config.num_nodes, node_rank)
     try:
         if node_rank == 0:
+            prepare_folder(params, options, resolved)
+            prepare_run_logging(options.serialization_dir)
+            take_command_keys(params)
             make_vocabulary(params, options)
+            meeting.begin()
         else:
+            take_command_keys(params)
+            meeting.wait_for_beginning()
             os.makedirs(options.serialization_dir, exist_ok=True)
         os.environ["NLPREG_PROCS_PER_NODE"] = str(len(places))
         logger.info("starting %d of %d processes", len(places), places[0].world_size)
@@ -115,6 +118,8 @@ def launch(
         )
     except WorkerFailure as failure:
         raise meeting.cause(failure) from None
+    except SigTermReceived:
+        raise  # which all processes agree on among themselves
     except Exception as error:
         meeting.cause(WorkerFailure(None, *describe(error)))
         raise

@@ -62,6 +62,23 @@ class Meeting:
             self._store = join_store(address, port)
         self.port: int = self._store.port
 
+    def begin(self) -> None:
+        """Let the other machines begin, once the first one has prepared the run's folder."""
+        self._store.set("begin", "")
+
+    def wait_for_beginning(self) -> None:
+        """Wait until the first machine lets this one begin.
+
+        Raises:
+            WorkerFailure: the first machine failed before.
+        """
+        while True:
+            with self._in_touch():
+                if self._store.check(["begin"]):
+                    return
+                self._raise_failure_of(0)
+            time.sleep(0.2)
+
     def look(self) -> None:
         """Tell the others that this machine lives, and see how they are.
 

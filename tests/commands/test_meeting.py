@@ -71,6 +71,15 @@ def test_the_first_machine_is_gone(two: tuple[Meeting, Meeting]) -> None:
     second.leave()
 
 
+def test_others_begin_when_the_first_machine_is_ready(two: tuple[Meeting, Meeting]) -> None:
+    first, second = two
+    first.cause(WorkerFailure(None, "the folder is not empty", 2))
+    with pytest.raises(WorkerFailure, match="machine 0: the folder is not empty"):
+        second.wait_for_beginning()
+    first.begin()
+    second.wait_for_beginning()
+
+
 def test_mistakes() -> None:
     with socket.socket() as taken:
         taken.bind(("", 0))

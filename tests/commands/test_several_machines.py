@@ -177,3 +177,11 @@ def test_a_mistake_on_the_first_machine_ends_the_second(
     first, second = outcomes(machines(short, ("one", "two")))
     assert first[0] == 2 and "train.txt" in first[1]
     assert second[0] != 0 and "machine 0" in second[1], second[1]
+
+
+def test_a_folder_in_use_ends_both(short: dict[str, Any], machines: Machines, tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "thesis.txt").touch()
+    first, second = outcomes(machines(short, ("one", "two")))
+    assert first[0] == second[0] == 2
+    assert "the folder is not empty" in first[1] and "machine 0: " in second[1]
