@@ -39,6 +39,14 @@ def test_a_wrong_path_is_found_before_torch_is_imported(tmp_path: Path) -> None:
     assert "torch" not in loaded_modules(code, tmp_path)
 
 
+def test_a_misspelt_command_has_a_suggestion(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main("nlpreg", ["chekc", "c.jsonnet"])
+    assert (
+        'there is no command "chekc"; did you mean "check"? (known: build-vocab, ' in capsys.readouterr().err
+    )
+
+
 def test_no_command_prints_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert main("nlpreg", []) == 0
     shown = capsys.readouterr().out

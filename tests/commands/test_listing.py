@@ -25,6 +25,16 @@ def test_one_registry(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert any(line.split(maxsplit=1)[0] == "lstm" and "long short-term memory" in line for line in lines)
 
 
+def test_constructors_of_one_class_are_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    seen = []
+    for words in (["list", "vocabulary"], ["list", "vocabulary", "--include-package", "json"]):
+        assert main("nlpreg", words) == 0
+        seen.append(capsys.readouterr().out)
+    assert seen[0] == seen[1]
+    assert "from_files" in seen[0] and "A vocabulary that was saved in a folder" in seen[0]
+    assert len({line.split(maxsplit=1)[1] for line in seen[0].splitlines()}) == len(seen[0].splitlines())
+
+
 def test_a_registry_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert main("nlpreg", ["list", "modle"]) == 2
     assert 'there is no registry "modle"; did you mean "model"' in capsys.readouterr().err

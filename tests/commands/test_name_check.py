@@ -45,6 +45,34 @@ def test_names_that_agree(embedders: list[str], section: dict[str, Any]) -> None
     assert problems(embedders, section) == {}
 
 
+def test_a_namespace_that_nobody_fills() -> None:
+    import_builtin_parts()
+    embedders = {
+        "a": {"type": "embedding", "embedding_dim": 4, "vocab_namespace": "wrods"},
+        "b": {"type": "embedding", "embedding_dim": 4, "vocab_namespace": "any", "num_embeddings": 9},
+    }
+    indexers = {
+        "a": {"type": "single_id", "namespace": "words"},
+        "b": {"type": "single_id", "namespace": "words"},
+    }
+    config = {
+        "dataset_reader": {"type": "sequence_tagging", "token_indexers": indexers},
+        "train_data_path": {"not": "looked at"},
+        "model": {
+            "type": "simple_tagger",
+            "text_field_embedder": {"token_embedders": embedders},
+            "encoder": {"type": "lstm", "input_size": 8, "hidden_size": 2},
+        },
+        "data_loader": {"batch_size": 1},
+        "trainer": {},
+    }
+    (problem,) = check_config(config).problems
+    assert problem.path == f"{EMBEDDERS}.a.vocab_namespace"
+    assert 'has "namespace": "wrods"; did you mean "words"? (there are: words)' in problem.message
+    embedders["a"]["vocab_namespace"] = "words"
+    assert check_config(config).problems == []
+
+
 def test_an_embedder_without_indexer() -> None:
     assert problems(["tokens", "pos"], reader("tokens")) == {
         f"{EMBEDDERS}.pos": "dataset_reader.token_indexers has no indexer of this name (there are: tokens)"

@@ -53,6 +53,9 @@ def test_paths_that_are_there_or_cannot_be_known(folder: Path, path: Any) -> Non
     [
         ("trian.txt", "there is no file trian.txt; did you mean 'train.txt', in the same folder?"),
         ("nowhere/train.txt", "the folder"),
+        ("drain.tsv", "did you mean 'train.txt'"),
+        ("moor.txt", "there is no file moor.txt; did you mean 'more'"),
+        (5, "expected a path, found 5 (a number)"),
         ("*.nothing", "no file matches *.nothing"),
         ("nothing.zip!inner", "there is no file nothing.zip!inner"),
     ],
@@ -121,6 +124,9 @@ def test_devices(folder: Path) -> None:
         (-1, ""),
         ("cpu", ""),
         ("cuda:97", "GPU 97"),
+        ("0", "write 0 without quotes"),
+        ("gpu", 'a name such as "cuda:0", found "gpu"'),
+        ([0], "found [0]; write 0"),
         ([0, 1], '"distributed": {"cuda_devices": [0, 1]}'),
     ],
 )

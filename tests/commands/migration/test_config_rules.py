@@ -259,6 +259,10 @@ def test_a_second_migration_changes_nothing(tmp_path: Path) -> None:
             {"model": {"text_field_embedder": {"type": "mine", "tokens": 1}, "label_encoding": "BIO"}},
         ),
         (
+            "{model: {label_encoding: 'BIO', constraint_type: 'BIO'}}",
+            {"model": {"label_encoding": "BIO"}},
+        ),
+        (
             "{model: {regularizer: [['.*', {type: 'l2', alpha: 0.1}]]}}",
             {"model": {"regularizer": {"regexes": [[".*", {"type": "l2", "alpha": 0.1}]]}}},
         ),
