@@ -45,7 +45,7 @@ def test_other_threads_set_no_handlers():
 
     thread = threading.Thread(target=use)
     thread.start()
-    thread.join()
+    thread.join(30)
     assert entered == [signal.getsignal(signal.SIGTERM)]
 
 
