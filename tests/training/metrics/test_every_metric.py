@@ -12,6 +12,7 @@ from datetime import timedelta
 import pytest
 import torch
 
+from nlpreg.common.distributed import stay_on_this_machine
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.training import metrics
 from nlpreg.training.metrics import Metric, local_metrics
@@ -125,6 +126,7 @@ def _flat(value):
 
 
 def _measure_as_rank(rank, folder):
+    stay_on_this_machine()
     torch.distributed.init_process_group(
         "gloo",
         init_method=f"file://{folder}/rendezvous",
@@ -163,7 +165,7 @@ def values_of_ranks(tmp_path_factory):
     finally:
         for process in processes:
             process.kill()
-            process.communicate()
+            process.communicate(timeout=30)
     assert [process.returncode for process in processes] == [0, 0], errors
     return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(len(SEEDS_OF_RANK))]
 
