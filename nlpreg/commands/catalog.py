@@ -30,7 +30,9 @@ COMMANDS: dict[str, CommandEntry] = {
         "nlpreg.commands.check", "Check", "say everything that is wrong with a config, without running it"
     ),
     "checklist": CommandEntry(
-        "nlpreg.commands.checklist", "CheckList", "say how to write behavioural tests (no suites are built in)"
+        "nlpreg.commands.checklist",
+        "CheckList",
+        "say how to write behavioural tests (no suites are built in)",
     ),
     "count-instances": CommandEntry(
         "nlpreg.commands.count_instances", "CountInstances", "count the training instances of a config"

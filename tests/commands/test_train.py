@@ -154,7 +154,10 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "unknown top-level key": ({"trainerr": {}}, "trainerr"),
     "missing data": ({"train_data_path": "/nowhere/x.txt"}, "/nowhere/x.txt"),
     "reserved file": ({"include_in_archive": ["best.th"]}, "include_in_archive"),
-    "unknown data set": ({"datasets_for_vocab_creation": ["tets"]}, "'tets': there is no such data set; did you mean"),
+    "unknown data set": (
+        {"datasets_for_vocab_creation": ["tets"]},
+        "'tets': there is no such data set; did you mean",
+    ),
     "no GPU": ({"trainer__cuda_device": 77}, "GPU 77"),
     "one process": ({"distributed": {"cuda_devices": [-1]}}, "distributed.cuda_devices"),
     "two faults": ({"model__encodr": 3, "trainer__num_epoch": 2}, "num_epoch"),
