@@ -167,7 +167,8 @@ def evaluate_from_archive(
         auto_names: one of `AUTO_NAMES`.
 
     Returns:
-        Metrics by name; of several inputs with the stem of the input's file, or its number, in front.
+        Metrics by name; of several inputs with the stem of the input's file in front, or its number where there is no
+        file or another one has the same stem.
 
     Raises:
         ConfigurationError: the archive or an option is wrong.
@@ -191,6 +192,7 @@ def evaluate_from_archive(
         archive.config.duplicate().get("evaluation", Params({}, "evaluation.")), cuda_device=cuda_device
     )
     results: dict[str, Any] = {}
+    prefixes = _prefixes(inputs)
     for number, data in enumerate(inputs):
         loader = _data_loader(archive, data, batch_size)
         if extend_vocab:
@@ -202,8 +204,7 @@ def evaluate_from_archive(
         metrics = evaluator(
             archive.model, loader, batch_weight_key or None, metrics_files[number], predictions_files[number]
         )
-        prefix = f"{_stem(data, number)}_" if len(inputs) > 1 else ""
-        results.update({prefix + name: value for name, value in metrics.items()})
+        results.update({prefixes[number] + name: value for name, value in metrics.items()})
     return results
 
 
@@ -247,7 +248,12 @@ def _data_loader(archive: Archive, data: Any, batch_size: int | None) -> DataLoa
 def _output_files(names: str | None, inputs: list[Any], automatic: bool, suffix: str) -> list[str | None]:
     """An output file for each input, or None for each."""
     if automatic:
-        return [os.path.splitext(str(data))[0] + suffix for data in inputs]
+        named = [os.path.splitext(str(data))[0] + suffix for data in inputs]
+        if len(set(named)) < len(named):
+            raise ConfigurationError(
+                f"--auto-names: several inputs would write to one file: {', '.join(named)}"
+            )
+        return list(named)
     if not names:
         return [None] * len(inputs)
     files: list[str | None] = [name.strip() for name in names.split(",")]
@@ -258,5 +264,11 @@ def _output_files(names: str | None, inputs: list[Any], automatic: bool, suffix:
     return files
 
 
-def _stem(data: Any, number: int) -> str:
-    return os.path.splitext(os.path.basename(data))[0] if isinstance(data, str) else str(number)
+def _prefixes(inputs: list[Any]) -> list[str]:
+    """What goes before the names of each input's metrics: nothing for one input, else its stem, or its number."""
+    if len(inputs) == 1:
+        return [""]
+    stems = [os.path.splitext(os.path.basename(data))[0] if isinstance(data, str) else "" for data in inputs]
+    return [
+        f"{stem}_" if stem and stems.count(stem) == 1 else f"{number}_" for number, stem in enumerate(stems)
+    ]

@@ -62,6 +62,15 @@ def test_several_inputs(trained: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert json.loads(lines[0])["words"][0] == ["the", "dog", "ate", "the", "apple"]
 
 
+def test_inputs_of_one_name_are_told_apart(trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    shutil.copy(tmp_path / "train.txt", tmp_path / "other" / "valid.txt")
+    inputs = f"{tmp_path}/valid.txt,{tmp_path}/other/valid.txt,{tmp_path}/train.txt"
+    metrics = evaluate_from_archive(trained, inputs)
+    assert [name for name in metrics if name.endswith("loss")] == ["0_loss", "1_loss", "train_loss"]
+    assert metrics["1_loss"] == metrics["train_loss"]
+
+
 def test_automatic_names(trained: Path, tmp_path: Path) -> None:
     evaluate(trained, tmp_path / "valid.txt", "--auto-names", "ALL")
     assert (tmp_path / "valid.outputs").exists() and (tmp_path / "valid.preds").exists()
@@ -108,6 +117,10 @@ MISTAKES = {
     "unseen label": (["{run}", "{folder}/label.txt"], "INTJ"),
     "bad override": (["{run}", "{valid}", "-o", '{"modle.x": 1}'], "modle.x"),
     "truncated archive": (["{folder}/cut.tar.gz", "{valid}"], "cut.tar.gz"),
+    "automatic names that are the same": (
+        ["{run}", "{valid},{valid}", "--auto-names", "METRICS"],
+        "several inputs would write to one file",
+    ),
     "no input": (["{run}", " ,"], "INPUT: expected data"),
     "no such GPU": (["{run}", "{valid}", "--cuda-device", "97"], "GPU 97 was asked for"),
     "one file for two outputs": (
