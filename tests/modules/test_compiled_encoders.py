@@ -53,6 +53,14 @@ RANDOM_FIELDS = {
     "transitions": lambda: ConditionalRandomFieldWeightTrans(16, WEIGHTS),
     "lannoy": lambda: ConditionalRandomFieldWeightLannoy(16, WEIGHTS),
 }
+QUICK = ["augmented", "stacked"]
+
+
+def slow(cases):
+    """The names of what is not tested quickly."""
+    return [pytest.param(name, marks=pytest.mark.slow) for name in cases if name not in (*QUICK, "plain")]
+
+
 SHAPES = [(3, 5), (4, 7), (2, 9)]
 pytestmark = [
     pytest.mark.filterwarnings("ignore"),
@@ -101,7 +109,7 @@ def check_compiled(module, batches, num_settling=1):
     assert counts[num_settling - 1] == counts[-1]
 
 
-@pytest.mark.parametrize("name", ENCODERS)
+@pytest.mark.parametrize("name", [*QUICK, *slow(ENCODERS)])
 def test_encoders(name):
     torch.manual_seed(0)
     batches = [(torch.randn(*shape, WIDTH), ragged(*shape)) for shape in SHAPES]
@@ -118,7 +126,7 @@ def test_stateful_encoders(name):
     check_compiled(STATEFUL_ENCODERS[name](), batches, num_settling=len(shapes))
 
 
-@pytest.mark.parametrize("name", RANDOM_FIELDS)
+@pytest.mark.parametrize("name", ["plain", *slow(RANDOM_FIELDS)])
 def test_likelihoods(name):
     torch.manual_seed(0)
     batches = [(torch.randn(*shape, 16), torch.randint(0, 16, shape), ragged(*shape)) for shape in SHAPES]

@@ -9,6 +9,7 @@ import torch
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.modules.text_field_embedders.text_field_embedder import TextFieldEmbedder
 from nlpreg.modules.time_distributed import TimeDistributed
+from nlpreg.modules.token_embedders.embedding import UnknownIdError
 from nlpreg.modules.token_embedders.empty_embedder import EmptyEmbedder
 from nlpreg.modules.token_embedders.token_embedder import TokenEmbedder
 
@@ -62,7 +63,12 @@ class BasicTextFieldEmbedder(TextFieldEmbedder):
             embedder: torch.nn.Module = getattr(self, f"token_embedder_{key}")
             if isinstance(embedder, EmptyEmbedder):
                 continue
-            embedded = self._embed(key, embedder, text_field_input[key], num_wrapping_dims, kwargs)
+            try:
+                embedded = self._embed(key, embedder, text_field_input[key], num_wrapping_dims, kwargs)
+            except UnknownIdError as error:
+                raise ConfigurationError(
+                    f"text_field_embedder.token_embedders.{key}: the indexer {key!r} and its embedder do not fit: {error}"
+                ) from error
             if embedded is not None:
                 parts.append(embedded)
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)

@@ -31,6 +31,10 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 
+class UnknownIdError(ConfigurationError):
+    """An id for which a table has no vector."""
+
+
 @TokenEmbedder.register("embedding")
 class Embedding(TokenEmbedder):
     """Looks each id up in a table of vectors, read from a file or learned, and may project the result.
@@ -55,7 +59,8 @@ class Embedding(TokenEmbedder):
 
     Raises:
         ConfigurationError: neither `num_embeddings` nor `vocab`; both `weight` and `pretrained_file`; a file without
-            `vocab`; a table of the wrong shape.
+            `vocab`; a table of the wrong shape. In `forward`, on the CPU, an id beyond the table (on other devices it ends
+            the program: to look first would mean waiting).
     """
 
     def __init__(
@@ -117,7 +122,19 @@ class Embedding(TokenEmbedder):
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """Look up the vectors of `tokens`."""
-        embedded = functional.embedding(
+        if torch.compiler.is_compiling():
+            embedded = self._look_up(tokens)
+        else:
+            try:
+                embedded = self._look_up(tokens)
+            except IndexError as error:
+                raise UnknownIdError(self._explain(tokens)) from error
+        if self._projection is not None:
+            embedded = self._projection(embedded)
+        return embedded
+
+    def _look_up(self, tokens: torch.Tensor) -> torch.Tensor:
+        return functional.embedding(
             tokens,
             self.weight,
             padding_idx=self.padding_index,
@@ -126,9 +143,23 @@ class Embedding(TokenEmbedder):
             scale_grad_by_freq=self.scale_grad_by_freq,
             sparse=self.sparse,
         )
-        if self._projection is not None:
-            embedded = self._projection(embedded)
-        return embedded
+
+    def _explain(self, tokens: torch.Tensor) -> str:
+        """Which of `tokens` has no vector, and what to do about it."""
+        smallest, largest = int(tokens.min()), int(tokens.max())
+        unknown = smallest if smallest < 0 else largest
+        if self._vocab_namespace is None:
+            origin = "num_embeddings, as it was made with"
+            advice = (
+                f"raise num_embeddings to {largest + 1} or more, or leave it out and name vocab_namespace"
+            )
+        else:
+            origin = f"the size of the vocabulary's namespace {self._vocab_namespace!r} when it was made"
+            advice = "set vocab_namespace to the namespace of the indexer whose ids these are"
+        return (
+            f"expected ids from 0 to {self.weight.size(0) - 1}, since the table has {self.weight.size(0)} rows "
+            f"({origin}), got {unknown}; {advice}"
+        )
 
     def extend_vocab(
         self,

@@ -5,8 +5,16 @@ import torch
 
 from nlpreg.common import Params
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.data import Vocabulary
+from nlpreg.modules.seq2vec_encoders import BagOfEmbeddingsEncoder
 from nlpreg.modules.text_field_embedders import BasicTextFieldEmbedder, TextFieldEmbedder
-from nlpreg.modules.token_embedders import EmptyEmbedder, PassThroughTokenEmbedder, TokenEmbedder
+from nlpreg.modules.token_embedders import (
+    Embedding,
+    EmptyEmbedder,
+    PassThroughTokenEmbedder,
+    TokenCharactersEncoder,
+    TokenEmbedder,
+)
 
 
 def build(**sizes):
@@ -105,3 +113,23 @@ def test_text_fields_in_lists():
         {"words": {"tokens": torch.zeros(2, 3, 4, 5, dtype=torch.long)}}, num_wrapping_dims=2
     )
     assert embedded.shape == (2, 3, 4, 5, 2)
+
+
+def test_a_table_too_small_for_the_ids_is_named():
+    vocab = Vocabulary()
+    vocab.add_tokens_to_namespace(["a", "b"], "tokens")  # with padding and unknown, four ids
+    characters = TokenCharactersEncoder(Embedding(3, vocab=vocab), BagOfEmbeddingsEncoder(3))
+    embedder = BasicTextFieldEmbedder({"chars": characters, "words": Embedding(3, 5)})
+    words, letters = torch.tensor([[1, 4]]), torch.tensor([[[1, 3], [2, 0]]])
+    embedder({"chars": {"token_characters": letters}, "words": {"tokens": words}})
+    with pytest.raises(
+        ConfigurationError,
+        match=r"token_embedders.chars: the indexer 'chars' .* 0 to 3, .* 4 rows .* namespace 'tokens' .* got 9; "
+        "set vocab_namespace",
+    ):
+        embedder({"chars": {"token_characters": letters.clamp(min=9)}, "words": {"tokens": words}})
+    with pytest.raises(
+        ConfigurationError,
+        match=r"token_embedders.words: .* ids from 0 to 4, .*num_embeddings, .* got 5; raise num_embeddings to 6",
+    ):
+        embedder({"chars": {"token_characters": letters}, "words": {"tokens": words + 1}})
