@@ -192,7 +192,8 @@ class PredictManager:
                     line = self._predictor.dump_line(prediction)
                     if self._print_to_console:
                         print(f"input {index}: ", shown)
-                        print("prediction: ", line)
+                        # whoever writes input line by line waits for each answer
+                        print("prediction: ", line, flush=self._input_file == "-")
                     if output is not None:
                         output.write(line)
                     index += 1

@@ -1,6 +1,7 @@
 import io
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,25 @@ def test_a_sentence_from_standard_input(
     assert lines[2] == ""
     assert lines[3] == 'input 1:  {"sentence": "a cat slept"}'
     assert len(lines) == 6
+
+
+def test_each_answer_comes_before_the_next_line_is_read(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Conversation:
+        """Standard input of somebody who waits for each answer."""
+
+        def isatty(self) -> bool:
+            return True
+
+        def __iter__(self) -> Iterator[str]:
+            for text in ("a cat slept", "dogs bark"):
+                yield json.dumps({"sentence": text}) + "\n"
+                shown = capsys.readouterr()
+                assert text in shown.out and "prediction: " in shown.out
+
+    monkeypatch.setattr(sys, "stdin", Conversation())
+    predict(trained, "-")
 
 
 def test_the_fallback_tokenizer_is_announced_once(
