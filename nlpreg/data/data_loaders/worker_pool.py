@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from nlpreg.common.randomness import run_seed, set_run_seed
+from nlpreg.data.data_loaders.forking import WAITING_SIGNALS, good_moment
 from nlpreg.data.data_loaders.outbox import NobodyListens, Outbox
 from nlpreg.data.data_loaders.transport import from_bytes, to_bytes
 from nlpreg.data.data_loaders.worker_error import WorkerError
@@ -28,16 +29,15 @@ _ITEM, _ERROR, _END = b"i", b"e", b"."
 
 _SECONDS_TO_END = 5.0
 _SECONDS_BETWEEN_LOOKS = 5.0
-
-_SIGNALS = {signal.SIGINT, signal.SIGTERM}
+_LOOKS_AT_THE_IDLE = 120
 
 
 class WorkerPool:
     """Worker processes, each making a sequence of items; used as a context manager.
 
     Each worker has a pipe of its own, and no lock is shared with it. It stays a limited number of items ahead
-    of what has been received. A worker that raises, or dies, does not hang this process: the next item asked
-    of it raises `WorkerError`. Workers end with the block, and when this process dies.
+    of what has been received. A worker that raises, dies, or waits for ever does not hang this process: the next
+    item asked of it raises `WorkerError`. Workers end with the block, and when this process dies.
 
     Args:
         make_items: called in worker number `i` with `i` and gives its items; must pickle unless the start
@@ -85,7 +85,7 @@ class WorkerPool:
             daemon=True,
             name=f"nlpreg-data-worker-{worker}",
         )
-        with warnings.catch_warnings(), _signals_wait() if self._forks else contextlib.nullcontext():
+        with warnings.catch_warnings(), good_moment() if self._forks else contextlib.nullcontext():
             # Python 3.12 warns of any fork beside threads, and torch always has threads. The child uses one
             # thread of torch and none of the locks that those of the parent may hold.
             warnings.simplefilter("ignore", DeprecationWarning)
@@ -105,13 +105,12 @@ class WorkerPool:
         """Whether a worker has another item, and that item; waits until it is known.
 
         Raises:
-            WorkerError: the worker raised, or died.
+            WorkerError: the worker raised, or died, or waits for ever.
         """
-        connection, process = self._connections[worker], self._processes[worker]
+        connection = self._connections[worker]
         try:
-            ready = wait([connection, process.sentinel])
-            if connection not in ready and not connection.poll():
-                raise EOFError
+            if not connection.poll():
+                self._wait_for(worker)
             message = connection.recv_bytes()
         except (EOFError, OSError):
             raise self._death_of(worker) from None
@@ -119,6 +118,31 @@ class WorkerPool:
         if kind == _ERROR:
             raise WorkerError(*from_bytes(content))
         return (True, from_bytes(content)) if kind == _ITEM else (False, None)
+
+    def _wait_for(self, worker: int) -> None:
+        """Wait for a message of a worker.
+
+        Raises:
+            EOFError: there will be none, for the worker has died.
+            WorkerError: it seems that there never will be any, for the worker does nothing.
+        """
+        connection, process = self._connections[worker], self._processes[worker]
+        idle_looks, before = 0, None
+        while idle_looks < _LOOKS_AT_THE_IDLE:
+            ready = wait([connection, process.sentinel], _SECONDS_BETWEEN_LOOKS)
+            if connection in ready or (ready and connection.poll()):
+                return
+            if ready:
+                raise EOFError
+            now = _time_asleep_at(process.pid)
+            idle_looks = idle_looks + 1 if now is not None and now == before else 0
+            before = now
+        raise WorkerError(
+            f"nothing: worker {worker} (process {process.pid}) has waited for something, and done nothing else, for "
+            f"{_LOOKS_AT_THE_IDLE * _SECONDS_BETWEEN_LOOKS:.0f} s",
+            "none: it may read from a network that does not answer, or wait for a lock that another thread of this process "
+            "held when the worker was forked; with start_method 'spawn' the latter cannot happen",
+        )
 
     def receive_in_turn(self, given: list[int]) -> Iterator[tuple[int, Any]]:
         """The items of all workers, one of each in turn for as long as it has any, whichever is quicker.
@@ -172,19 +196,6 @@ class WorkerPool:
         self.close()
 
 
-@contextlib.contextmanager
-def _signals_wait() -> Iterator[None]:
-    """Let signals wait, here and in a process that is forked meanwhile, until that has its own way to take them."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def _run_worker(
     worker: int,
     make_items: Callable[[int], Iterator[Any]] | None,
@@ -198,7 +209,7 @@ def _run_worker(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, WAITING_SIGNALS)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     gc.freeze()  # looking for garbage among what the parent has made would copy all of it, page by page
     # more are of no use here, and after a fork may wait for threads that only the parent has
@@ -225,6 +236,16 @@ def _shown(error: BaseException) -> str:
         return repr(error)
     except Exception:  # a class of somebody else
         return type(error).__name__
+
+
+def _time_asleep_at(process_id: int | None) -> tuple[str, ...] | None:
+    """The processor time that a process has used, if it sleeps just now; None if it does not, or the system does not tell."""
+    try:
+        with open(f"/proc/{process_id}/stat") as file:
+            fields = file.read().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return tuple(fields[11:13]) if fields[0] == "S" else None
 
 
 def _die_with_parent() -> None:

@@ -1,12 +1,13 @@
 """A small file of tagged sentences, a reader of it, and its vocabulary."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nlpreg.data import DatasetReader, Instance, Vocabulary
+from nlpreg.data.data_loaders import MultiProcessDataLoader, ahead
 from nlpreg.data.dataset_readers import SequenceTaggingDatasetReader
 from nlpreg.data.fields import MetadataField, TextField
 from nlpreg.data.token_indexers import SingleIdTokenIndexer
@@ -62,3 +63,26 @@ def sentences(tmp_path: Path) -> str:
 @pytest.fixture
 def tagging_reader() -> SequenceTaggingDatasetReader:
     return SequenceTaggingDatasetReader()
+
+
+@pytest.fixture
+def make(reader: Any, number_vocab: Vocabulary) -> Callable[..., MultiProcessDataLoader]:
+    """Makes a loader of the numbers below 23, indexed."""
+
+    def make(count: int = 23, reader: Any = reader, **arguments: Any) -> MultiProcessDataLoader:
+        if not {"batch_size", "batch_sampler"} & set(arguments):
+            arguments["batch_size"] = 3
+        loader = MultiProcessDataLoader(reader, str(count), quiet=True, **arguments)
+        loader.index_with(number_vocab)
+        return loader
+
+    return make
+
+
+@pytest.fixture
+def workers_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the worker of a stream make all batches but the first, however few there are."""
+    monkeypatch.setattr(ahead, "_SECONDS_TO_MAKE_HERE", 0.0)
+    monkeypatch.setattr(ahead, "_is_worth_a_worker", lambda making, using: True)
+    monkeypatch.setattr(ahead, "_SECONDS_TO_START", {})
+    monkeypatch.setattr(ahead, "_SECONDS_TO_START_ANEW", 0.0)

@@ -1,28 +1,19 @@
-import gc
 import json
-import multiprocessing
-import os
-import random
-import signal
-import time
 from collections.abc import Callable, Iterable
 from itertools import chain, islice
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
 from nlpreg.common import Params
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.randomness import set_run_seed
-from nlpreg.data import DataLoader, DatasetReader, Instance, Vocabulary
-from nlpreg.data.data_loaders import MultiProcessDataLoader, WorkerError, ahead
+from nlpreg.data import DataLoader, Instance, Vocabulary
+from nlpreg.data.data_loaders import MultiProcessDataLoader
 from nlpreg.data.data_loaders import multiprocess_data_loader as module
-from nlpreg.data.data_loaders.data_collator import DataCollator
 from nlpreg.data.dataset_readers import SequenceTaggingDatasetReader
 from nlpreg.data.dataset_readers.dataset_reader import DistributedInfo
-from nlpreg.data.fields import MetadataField
 from nlpreg.data.samplers import BatchSampler, BucketBatchSampler, MaxTokensBatchSampler
 
 COUNT = 23
@@ -36,29 +27,6 @@ def flat(lists: Iterable[list[Any]]) -> list[Any]:
 
 def numbers_of(batches: Iterable[Any]) -> list[list[int]]:
     return [list(batch["number"]) for batch in batches]
-
-
-@pytest.fixture
-def make(reader: Any, number_vocab: Vocabulary) -> Make:
-    """Makes a loader of the numbers below 23, indexed."""
-
-    def make(count: int = COUNT, reader: Any = reader, **arguments: Any) -> MultiProcessDataLoader:
-        if not {"batch_size", "batch_sampler"} & set(arguments):
-            arguments["batch_size"] = 3
-        loader = MultiProcessDataLoader(reader, str(count), quiet=True, **arguments)
-        loader.index_with(number_vocab)
-        return loader
-
-    return make
-
-
-@pytest.fixture
-def workers_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the worker of a stream make all batches but the first, however few there are."""
-    monkeypatch.setattr(ahead, "_SECONDS_TO_MAKE_HERE", 0.0)
-    monkeypatch.setattr(ahead, "_is_worth_a_worker", lambda making, using: True)
-    monkeypatch.setattr(ahead, "_SECONDS_TO_START", {})
-    monkeypatch.setattr(ahead, "_SECONDS_TO_START_ANEW", 0.0)
 
 
 WAYS: list[dict[str, Any]] = [
@@ -249,125 +217,6 @@ def test_no_instances(reader: Any) -> None:
         MultiProcessDataLoader(reader, "0", batch_size=2, quiet=True)
     reader.max_instances = 0
     assert len(MultiProcessDataLoader(reader, "5", batch_size=2, quiet=True)) == 0
-
-
-class Marking(DataCollator):
-    def __call__(self, instances: list[Instance]) -> Any:
-        return {"number": [os.getpid(), len(instances)]}
-
-
-@pytest.mark.usefixtures("workers_at_once")
-@pytest.mark.parametrize("way", [WAYS[0], WAYS[1], WAYS[3], WAYS[4], WAYS[5]])
-def test_own_collator_and_where_it_runs(make: Make, way: dict[str, Any]) -> None:
-    found = numbers_of(
-        make(
-            collate_fn=Marking(),
-            batch_size=10,
-            **{**way, **({"max_instances_in_memory": 10} if "max_instances_in_memory" in way else {})},
-        )
-    )
-    num_workers = way.get("num_workers", 0) if "max_instances_in_memory" in way else 0
-    here = [process_id == os.getpid() for process_id, _ in found]
-    # where there is one worker, the first batch is made here
-    assert here == {0: [True] * 3, 1: [True, False, False], 3: [False] * 3}[num_workers]
-    assert sorted(size for _, size in found) == ([3, 10, 10] if num_workers < 3 else [7, 8, 8])
-
-
-class Failing(DatasetReader):
-    def __init__(self, after: int) -> None:
-        super().__init__(manual_distributed_sharding=True, manual_multiprocess_sharding=True)
-        self.after = after
-
-    def _read(self, file_path: str) -> Iterable[Instance]:
-        for number in self.shard_iterable(range(40)):
-            if number == self.after:
-                raise ValueError(f"data.txt, line {number}: bad")
-            yield Instance({"number": MetadataField(number)})
-
-
-@pytest.mark.usefixtures("workers_at_once")
-@pytest.mark.parametrize("limit", [None, 5])
-@pytest.mark.parametrize("num_workers", [0, 1, 2])
-def test_errors_say_where(make: Make, limit: int | None, num_workers: int) -> None:
-    kind = WorkerError if num_workers else ValueError
-    with pytest.raises(kind, match="data.txt, line 13: bad"):
-        list(make(reader=Failing(13), max_instances_in_memory=limit, num_workers=num_workers))
-
-
-class Suicidal(Failing):
-    def _read(self, file_path: str) -> Iterable[Instance]:
-        for instance in super()._read(file_path):
-            if instance["number"].metadata == 20 and self.get_worker_info() is not None:  # type: ignore[attr-defined]
-                os.kill(os.getpid(), signal.SIGKILL)
-            yield instance
-
-
-@pytest.mark.usefixtures("workers_at_once")
-def test_a_worker_that_is_killed_is_an_error_and_not_a_hang(make: Make) -> None:
-    loader = make(reader=Suicidal(99), max_instances_in_memory=5, num_workers=2)
-    with pytest.raises(WorkerError, match="worker 0 .* was killed by SIGKILL"):
-        list(loader)
-
-
-@pytest.mark.usefixtures("workers_at_once")
-@pytest.mark.parametrize("way", [WAYS[1], WAYS[4]])
-def test_stopping_early_and_starting_again(make: Make, way: dict[str, Any]) -> None:
-    loader = make(**way)
-    batches = iter(loader)
-    first = next(batches)["number"]
-    del batches
-    assert numbers_of(loader)[0] == first
-    assert len(numbers_of(loader)) == 8
-
-
-class Slow(DataCollator):
-    """Takes long enough for workers to help, and draws from the global generators."""
-
-    def __call__(self, instances: list[Instance]) -> Any:
-        time.sleep(0.004)
-        drawn = [random.random(), float(np.random.rand()), torch.rand(()).item()]
-        return {
-            "number": [instance["number"].metadata for instance in instances],
-            "drawn": drawn,
-            "at": os.getpid(),
-        }  # type: ignore[attr-defined]
-
-
-@pytest.mark.parametrize("num_workers", [1, 2, 3])
-def test_batches_that_take_long_are_made_in_workers(make: Make, num_workers: int) -> None:
-    def loader() -> MultiProcessDataLoader:
-        return make(shuffle=True, batch_size=1, num_workers=num_workers, collate_fn=Slow())
-
-    batches: list[Any] = list(loader())
-    assert numbers_of(batches) == numbers_of(make(shuffle=True, batch_size=1))
-    assert len({batch["at"] for batch in batches}) == num_workers + 1
-    assert len({number for batch in batches for number in batch["drawn"]}) == 3 * COUNT
-    # the same numbers are drawn wherever a batch is made
-    resumed = loader()
-    resumed.load_state_dict({"epoch": 0, "batches": 6})
-    rest: list[Any] = list(resumed)
-    assert [batch["drawn"] for batch in rest] == [batch["drawn"] for batch in batches[6:]]
-    assert any(before["at"] != after["at"] for before, after in zip(batches[6:], rest, strict=True))
-
-
-def test_streaming_workers_draw_what_follows_from_the_place(make: Make) -> None:
-    def loader() -> MultiProcessDataLoader:
-        return make(batch_size=1, num_workers=2, max_instances_in_memory=4, collate_fn=Slow())
-
-    batches: list[Any] = list(loader())
-    assert len({number for batch in batches for number in batch["drawn"]}) == 3 * COUNT
-    resumed = loader()
-    resumed.load_state_dict({"epoch": 0, "batches": 5})
-    assert [batch["drawn"] for batch in resumed] == [batch["drawn"] for batch in batches[5:]]  # type: ignore[comparison-overlap]
-
-
-def test_a_loader_that_is_forgotten_in_the_middle_of_a_pass_leaves_no_worker(make: Make) -> None:
-    loader = make(batches_per_epoch=6, num_workers=1, batch_size=1, collate_fn=Slow())
-    list(loader)
-    assert multiprocessing.active_children()
-    del loader
-    gc.collect()
-    assert not multiprocessing.active_children()
 
 
 def test_states_of_streams_fit_the_same_settings(make: Make) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from nlpreg.common.randomness import run_seed, set_run_seed
-from nlpreg.data.data_loaders import WorkerError
+from nlpreg.data.data_loaders import WorkerError, worker_pool
 from nlpreg.data.data_loaders.worker_pool import WorkerPool
 
 
@@ -146,6 +146,31 @@ def test_a_worker_leaves_those_of_its_siblings_alone() -> None:
 def test_a_worker_may_be_far_ahead_of_a_slow_consumer() -> None:
     with WorkerPool(lambda worker: iter([b"x" * 400_000] * 40), 1, items_ahead=3) as pool:
         assert sum(len(item) for _, item in pool.receive_in_turn([0])) == 16_000_000
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs /proc")
+def test_a_worker_that_waits_for_ever_does_not_hang_us(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_pool, "_SECONDS_BETWEEN_LOOKS", 0.05)
+    monkeypatch.setattr(worker_pool, "_LOOKS_AT_THE_IDLE", 20)
+    lock = threading.Lock()
+
+    def wait_for_a_lock(worker: int) -> Iterator[int]:
+        yield 1
+        with lock:
+            yield 2
+
+    def work_hard(worker: int) -> Iterator[int]:
+        until = time.process_time() + 3
+        while time.process_time() < until:
+            pass
+        yield 1
+
+    with lock, WorkerPool(wait_for_a_lock, 1) as pool:
+        assert pool.receive(0) == (True, 1)
+        with pytest.raises(WorkerError, match=r"has waited .* for 1 s(.|\n)*held when the worker was forked"):
+            pool.receive(0)
+    with WorkerPool(work_hard, 1) as pool:
+        assert pool.receive(0) == (True, 1)
 
 
 def test_a_worker_that_exits() -> None:
