@@ -172,10 +172,8 @@ def _run(args: argparse.Namespace) -> None:
     command: Subcommand = args.subcommand
     command.validate(args)
     if command.requires_plugins:
-        from nlpreg.common.plugins import import_plugins
-        from nlpreg.common.util import import_module_and_submodules
+        from nlpreg.common.plugins import import_packages, import_plugins
 
         import_plugins()
-        for package in getattr(args, "include_package", None) or ():
-            import_module_and_submodules(package)
+        import_packages(getattr(args, "include_package", None) or ())
     args.func(args)

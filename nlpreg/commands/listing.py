@@ -56,15 +56,13 @@ def _run(args: argparse.Namespace) -> None:
 
 def _imported(packages: list[str]) -> Any:
     """The registries as they are when everything has been imported."""
-    from nlpreg.common.imports import import_module_and_submodules
     from nlpreg.common.introspection import registries, summary
-    from nlpreg.common.plugins import import_plugins
+    from nlpreg.common.plugins import import_packages, import_plugins
     from nlpreg.common.registry import REGISTRY
     from nlpreg.common.source_scan import RegistryScan
 
     import_plugins()
-    for package in packages:
-        import_module_and_submodules(package)
+    import_packages(packages)
     return RegistryScan(
         {
             base_name: {

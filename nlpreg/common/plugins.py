@@ -16,8 +16,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.imports import import_module_and_submodules, push_python_path
 from nlpreg.common.registry import REGISTRY
-from nlpreg.common.util import push_python_path
 
 __all__ = [
     "DEFAULT_PLUGINS",
@@ -28,6 +29,7 @@ __all__ = [
     "discover_file_plugins",
     "discover_plugins",
     "import_builtin_parts",
+    "import_packages",
     "import_plugins",
     "load_plugins",
 ]
@@ -124,7 +126,7 @@ def load_plugins() -> list[Plugin]:
         try:
             importlib.import_module(plugin.module)
         except Exception as error:  # a third party's code may raise anything; it must not take nlpreg down
-            plugin.error = f"{type(error).__name__}: {error}"
+            plugin.error = _reason(plugin.module, error)
             logger.error("the plugin %s (%s) was left out: %s", plugin.module, plugin.source, plugin.error)
             logger.debug("%s", traceback.format_exc())
         after = ((base, name) for base, names in list(REGISTRY.items()) for name in names)
@@ -133,6 +135,28 @@ def load_plugins() -> list[Plugin]:
             plugin.registered = _registered_by(plugin.module)
         plugins.append(plugin)
     return plugins
+
+
+def import_packages(names: Iterable[str]) -> None:
+    """Import the packages that the option `--include-package` names, with all of their modules.
+
+    Raises:
+        ConfigurationError: one cannot be imported.
+    """
+    for name in names:
+        try:
+            import_module_and_submodules(name)
+        except (ImportError, TypeError) as error:
+            raise ConfigurationError(f"--include-package {name}: {_reason(name, error)}") from error
+
+
+def _reason(name: str, error: Exception) -> str:
+    """Why a module could not be imported."""
+    if "/" in name or name.endswith(".py") or name.startswith("."):
+        return "expected the name of a module, such as my_project.parts, found a path"
+    if isinstance(error, ModuleNotFoundError) and error.name == name.split(".")[0]:
+        return "there is no such module, neither in the working folder nor among what is installed"
+    return f"{type(error).__name__}: {error}"
 
 
 def import_plugins() -> None:

@@ -189,7 +189,11 @@ class Resolver(AnnotationResolver):
             return  # some come from elsewhere, later
         try:
             node.cls.check_arguments(**{name: values[name] for name in wanted if name in values})
-        except (ConfigurationError, ValueError) as error:
+        except (
+            ConfigurationError,
+            ValueError,
+            TypeError,
+        ) as error:  # without annotations, any type comes here
             self.problems.append(refusal(node.path, wanted, error))
 
     def foreign(self, cls: Any, config: dict[str, Any], path: str, name: str) -> Call:

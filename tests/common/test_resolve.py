@@ -232,6 +232,21 @@ def test_a_class_says_which_arguments_do_not_go_together() -> None:
         Range.from_params(Params({"low": 10}))
 
 
+class Untyped(FromParams):
+    def __init__(self, width, depth=1):  # type: ignore[no-untyped-def]
+        pass
+
+    @staticmethod
+    def check_arguments(width: Any) -> None:
+        if width > 3:
+            raise ValueError("width: too large")
+
+
+def test_rules_of_arguments_without_annotations() -> None:
+    assert refused(Untyped, {"width": 4}) == [("here.width", "too large")]
+    assert refused(Untyped, {"width": "x"})[0][0] == "here"
+
+
 def test_nothing_is_asked_of_wrong_types_nor_of_what_comes_later() -> None:
     assert refused(Range, {"low": "10", "high": 2})[0][0] == "here.low"
     assert refused(Range, {"low": 10}, high=3) == []
