@@ -87,7 +87,7 @@ def test_optional_packages_are_imported_on_first_use() -> None:
 )
 def test_light_imports_load_no_torch(statement: str) -> None:
     code = f"{statement}; import sys; sys.exit('torch' in sys.modules or '_jsonnet' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=120).returncode == 0
 
 
 @pytest.mark.parametrize("option", ["--help", "--version"])
@@ -99,7 +99,9 @@ def test_help_and_version_load_no_torch(option: str) -> None:
         "except SystemExit as end:\n    assert not end.code, end.code\n"
         "assert not {'torch', 'numpy', '_jsonnet'} & set(sys.modules)"
     )
-    result = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    result = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=120
+    )
     assert result.returncode == 0, result.stderr
 
 

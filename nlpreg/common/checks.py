@@ -186,4 +186,8 @@ def check_for_java() -> bool:
     java = shutil.which("java")
     if java is None:
         return False
-    return subprocess.run([java, "-version"], capture_output=True, check=False).returncode == 0
+    try:
+        done = subprocess.run([java, "-version"], capture_output=True, check=False, timeout=20)
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0

@@ -284,7 +284,9 @@ def test_the_command_prints_the_report_and_ends_with_2(tmp_path: Path, small_con
     path = tmp_path / "c.json"
     path.write_text(json.dumps(small_config))
     command = [sys.executable, "-m", "nlpreg", "check"]
-    right = subprocess.run([*command, "c.json"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    right = subprocess.run(
+        [*command, "c.json"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
+    )
     assert (right.returncode, right.stdout, right.stderr) == (0, "c.json: no problems found\n", "")
     wrong = subprocess.run(
         [*command, "c.json", "-o", '{"trainer.num_epochs": "3"}'],
@@ -292,6 +294,7 @@ def test_the_command_prints_the_report_and_ends_with_2(tmp_path: Path, small_con
         capture_output=True,
         text=True,
         check=False,
+        timeout=120,
     )
     assert wrong.returncode == 2
     assert wrong.stdout.startswith("c.json: 1 problem\n  trainer.num_epochs  (in the overrides)\n")

@@ -15,7 +15,12 @@ def loaded_modules(code: str, folder: Path) -> set[str]:
     """The modules that a fresh process has imported after running `code`."""
     script = f"{code}\nimport sys\nprint('MODULES', *sys.modules)"
     result = subprocess.run(
-        [sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, check=True
+        [sys.executable, "-c", script],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
     )
     return set(result.stdout.rpartition("MODULES")[2].split())
 
@@ -140,6 +145,6 @@ def test_parse_args() -> None:
 
 def test_python_dash_m(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "nlpreg", "print-results", str(tmp_path / "nowhere")]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert result.returncode == 2
     assert result.stderr == f"nlpreg: error: FOLDER: {tmp_path / 'nowhere'}: there is no such folder\n"

@@ -136,7 +136,11 @@ def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
         (tmp_path / str(number) / "metrics.json").write_text('{"a": 1}')
     command = f"{sys.executable} -m nlpreg print-results {tmp_path} -k a"
     result = subprocess.run(
-        ["bash", "-c", f"set -o pipefail; {command} | head -1"], capture_output=True, text=True, check=False
+        ["bash", "-c", f"set -o pipefail; {command} | head -1"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
     )
     assert result.stdout == "model_run, a\n"
     assert result.stderr == ""

@@ -105,7 +105,9 @@ def test_every_process_agrees():
         "print(fingerprint([SlicedSequence('abcdef', slice(1, 3)), {'x', 'y', 'z'}]))"
     )
     outputs = {
-        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+        subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120
+        ).stdout
         for _ in range(2)
     }
     assert len(outputs) == 1

@@ -112,6 +112,8 @@ def test_hash_of_plain_values_is_the_same_in_every_process():
     program = (
         "from nlpreg.common.iteration import hash_object; print(hash_object({'a': [1, 2.5, None], 'b': 'ü'}))"
     )
-    other = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    other = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120
+    )
     assert other.stdout.strip() == hash_object(value)
     assert hash_object(value) != hash_object({**value, "c": 1})

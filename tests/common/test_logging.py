@@ -154,7 +154,7 @@ def test_uncaught_exceptions_are_logged_but_not_ctrl_c(tmp_path):
     )
     for error in ("ValueError('oh')", "KeyboardInterrupt"):
         command = [sys.executable, "-c", program.format(error), str(tmp_path)]
-        assert subprocess.run(command, capture_output=True, check=False).returncode != 0
+        assert subprocess.run(command, capture_output=True, check=False, timeout=120).returncode != 0
     text = (tmp_path / "out.log").read_text()
     assert "Uncaught exception" in text
     assert "ValueError: oh" in text

@@ -34,9 +34,13 @@ def test_git_commit_is_that_of_the_current_folder(tmp_path, monkeypatch):
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c"]
     (tmp_path / "file").write_text("1")
     for command in (["init", "-q"], ["add", "file"], ["commit", "-q", "-m", "one"]):
-        subprocess.run([*git, *command], check=True)
+        subprocess.run([*git, *command], check=True, timeout=120)
     head = subprocess.run(
-        ["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True
+        ["git", "rev-parse", "HEAD"],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
     ).stdout.strip()
     assert (record_run().git_commit, record_run().git_dirty) == (head, False)
     index = (tmp_path / ".git" / "index").read_bytes()

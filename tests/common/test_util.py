@@ -19,5 +19,7 @@ def test_symbols():
 @pytest.mark.parametrize("name", ["util", "file_utils", "logging", "tqdm", "meta", "sequences"])
 def test_importing_loads_neither_torch_nor_numpy(name):
     program = f"import sys, nlpreg.common.{name}; print(sorted({{'torch', 'numpy', 'spacy', 'fsspec'}} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120
+    )
     assert done.stdout.strip() == "[]"

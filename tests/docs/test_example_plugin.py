@@ -35,7 +35,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
         sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check", "install", "-q",
         "--no-index", "--no-deps", "--no-build-isolation", str(source),
     ]  # fmt: skip
-    subprocess.run(install, check=True, cwd=folder)
+    subprocess.run(install, check=True, cwd=folder, timeout=200)
     shutil.rmtree(source / "nlpreg_example")  # what runs now is what was installed
     return python
 
@@ -50,6 +50,7 @@ def nlpreg(python: Path, *arguments: str) -> str:
         capture_output=True,
         text=True,
         check=False,
+        timeout=200,
     )
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
