@@ -5,23 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
-from nlpreg.data.dataset_readers.dataset_utils.target_tokens import target_token
-from nlpreg.data.dataset_readers.text_file_reader import TextFileReader
+from nlpreg.data.dataset_readers.target_words_reader import TargetWordsReader
 from nlpreg.data.fields.field import Field
 from nlpreg.data.fields.index_field import IndexField
 from nlpreg.data.fields.list_field import ListField
 from nlpreg.data.fields.text_field import TextField
 from nlpreg.data.instance import Instance
-from nlpreg.data.token_indexers.token_indexer import TokenIndexer
 from nlpreg.data.tokenizers.token_class import Token
-from nlpreg.data.tokenizers.tokenizer import Tokenizer
-from nlpreg.data.tokenizers.whitespace_tokenizer import WhitespaceTokenizer
 
 MASK = "[MASK]"
 
 
 @DatasetReader.register("masked_language_modeling")
-class MaskedLanguageModelingReader(TextFileReader):
+class MaskedLanguageModelingReader(TargetWordsReader):
     """Makes instances of texts with `[MASK]` in them, mostly for predictors; of a file, the first word of each line is masked.
 
     Fields: `tokens`; `mask_positions`; `target_ids`, a text with a token for each mask, if the targets are known.
@@ -31,17 +27,6 @@ class MaskedLanguageModelingReader(TextFileReader):
         token_indexers: the indexers of both texts; single ids under the name "tokens" unless given.
         **kwargs: arguments of `TextFileReader`.
     """
-
-    text_field_names = ("tokens", "target_ids")
-
-    def __init__(
-        self,
-        tokenizer: Tokenizer | None = None,
-        token_indexers: dict[str, TokenIndexer] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(token_indexers=token_indexers, **kwargs)
-        self._tokenizer = tokenizer or WhitespaceTokenizer()
 
     def text_to_instance(
         self,
@@ -54,10 +39,7 @@ class MaskedLanguageModelingReader(TextFileReader):
         Raises:
             ValueError: neither text nor tokens given, no mask, or another number of targets than of masks.
         """
-        if tokens is None:
-            if sentence is None:
-                raise ValueError("masked_language_modeling: expected a sentence or its tokens, got neither")
-            tokens = self._tokenizer.tokenize(sentence)
+        tokens = self._tokens_of(sentence, tokens)
         masked = [position for position, token in enumerate(tokens) if token.text == MASK]
         if not masked:
             raise ValueError(f"masked_language_modeling: expected at least one {MASK}, got none in {tokens}")
@@ -71,7 +53,7 @@ class MaskedLanguageModelingReader(TextFileReader):
             "mask_positions": ListField([IndexField(position, text) for position in masked]),
         }
         if targets is not None:
-            fields["target_ids"] = TextField([target_token(self._tokenizer, target) for target in targets])
+            fields["target_ids"] = self._targets(targets)
         return Instance(fields)
 
     def _instance_of(self, unit: str, file: str, line: int) -> Instance:

@@ -5,19 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
-from nlpreg.data.dataset_readers.dataset_utils.target_tokens import target_token
-from nlpreg.data.dataset_readers.text_file_reader import TextFileReader
+from nlpreg.data.dataset_readers.target_words_reader import TargetWordsReader
 from nlpreg.data.fields.field import Field
 from nlpreg.data.fields.text_field import TextField
 from nlpreg.data.instance import Instance
 from nlpreg.data.token_indexers.token_indexer import TokenIndexer
 from nlpreg.data.tokenizers.token_class import Token
 from nlpreg.data.tokenizers.tokenizer import Tokenizer
-from nlpreg.data.tokenizers.whitespace_tokenizer import WhitespaceTokenizer
 
 
 @DatasetReader.register("next_token_lm")
-class NextTokenLMReader(TextFileReader):
+class NextTokenLMReader(TargetWordsReader):
     """Makes instances of a text and the next word, mostly for predictors; of a file, the last word of each line is the target.
 
     Fields: `tokens`; `target_ids`, a text of one token, if the target is known.
@@ -29,8 +27,6 @@ class NextTokenLMReader(TextFileReader):
         **kwargs: arguments of `TextFileReader`.
     """
 
-    text_field_names = ("tokens", "target_ids")
-
     def __init__(
         self,
         tokenizer: Tokenizer | None = None,
@@ -38,8 +34,7 @@ class NextTokenLMReader(TextFileReader):
         max_tokens: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(token_indexers=token_indexers, **kwargs)
-        self._tokenizer = tokenizer or WhitespaceTokenizer()
+        super().__init__(tokenizer, token_indexers, **kwargs)
         self._max_tokens = max_tokens
 
     def text_to_instance(
@@ -50,15 +45,12 @@ class NextTokenLMReader(TextFileReader):
         Raises:
             ValueError: neither text nor tokens given.
         """
-        if tokens is None:
-            if sentence is None:
-                raise ValueError("next_token_lm: expected a sentence or its tokens, got neither")
-            tokens = self._tokenizer.tokenize(sentence)
+        tokens = self._tokens_of(sentence, tokens)
         if self._max_tokens is not None:
             tokens = tokens[max(0, len(tokens) - self._max_tokens) :]
         fields: dict[str, Field[Any]] = {"tokens": TextField(tokens)}
         if target is not None:
-            fields["target_ids"] = TextField([target_token(self._tokenizer, target)])
+            fields["target_ids"] = self._targets([target])
         return Instance(fields)
 
     def _instance_of(self, unit: str, file: str, line: int) -> Instance | None:
