@@ -63,6 +63,13 @@ class Run:
         """Speed of nlpreg divided by that of a loop: the median over blocks measured right after each other."""
         return statistics.median(block[loop] / block["nlpreg"] for block in self.blocks[_WARM_UP_BLOCKS:])
 
+    def peak_memory(self) -> str:
+        """Of the process and, if it used one, of the GPU."""
+        peak = f"{self.peak_mebibytes / 1024:.2f} GiB"
+        if "device_mebibytes" in self.blocks[-1]:
+            peak += f", on the GPU {self.blocks[-1]['device_mebibytes'] / 1024:.2f} GiB"
+        return peak
+
     def validation(self) -> str:
         """The accuracy or, without one, the loss."""
         name = "accuracy" if "best_validation_accuracy" in self.metrics else "loss"
@@ -146,7 +153,7 @@ def runs_table(runs: dict[str, Run]) -> str:
                 f"`{name}`",
                 f"{speed:,.0f}",
                 f"{run.wall_seconds:.1f} s",
-                f"{run.peak_mebibytes / 1024:.2f} GiB",
+                run.peak_memory(),
                 run.validation(),
                 "{:,} to {:,}".format(*there.tokens_per_second),
                 "{} to {} s".format(*there.wall_seconds),

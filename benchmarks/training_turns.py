@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any, get_args
 
+import torch
 from reference_models import Batch, ReferenceLoop, Style, ready_tensors
 from reporting import TURNS_FILE, synchronize
 
@@ -17,7 +18,8 @@ from nlpreg.training.gradient_descent_trainer import GradientDescentTrainer
 
 @TrainerCallback.register("benchmark_turns")
 class TrainingTurns(TrainerCallback):
-    """Writes `turns.json`: for each block of updates its number of tokens and the seconds that it took.
+    """Writes `turns.json`: for each block of updates its number of tokens, the seconds that it took and, on a GPU, the peak
+    of its memory so far, in MiB.
 
     A block of nlpreg's updates lasts from the end of one to the end of another, whatever happens in between. If so
     asked, each is followed by one block of each hand-written loop, over the same batches. The first update of an epoch
@@ -99,6 +101,8 @@ class TrainingTurns(TrainerCallback):
     def _end_block(self, trainer: GradientDescentTrainer) -> None:
         synchronize(trainer.cuda_device)
         block = {"nlpreg": time.perf_counter() - self._since, "tokens": float(self._num_tokens())}
+        if trainer.cuda_device.type == "cuda":
+            block["device_mebibytes"] = torch.cuda.max_memory_allocated(trainer.cuda_device) / 2**20
         for style, loop in self._loops.items():
             self._begin(trainer)
             loop.run(self._batches)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +14,7 @@ from nlpreg.common.checks import ConfigurationError
 from nlpreg.modules.recurrence import (
     LstmState,
     PaddedRows,
+    Rows,
     run_padded_recurrence,
     run_recurrence,
     shapes_of_recurrence,
@@ -24,8 +24,6 @@ from nlpreg.nn.operators import define_operator, for_autocast
 from nlpreg.nn.util import get_dropout_mask
 
 __all__ = ["AugmentedLSTMCell", "AugmentedLstm", "BiAugmentedLstm"]
-
-Rows = TypeVar("Rows", PackedSequence, PaddedRows)
 
 # B rows, N words of all rows, L layers, D and H feature sizes
 
@@ -225,7 +223,7 @@ class AugmentedLstm(nn.Module):
         output, h, c = _run_padded_as_operator(
             projected, inputs.lengths, h, c, weight, bias, dropout_mask, self.go_forward
         )
-        return inputs._replace(data=output), (h.unsqueeze(0), c.unsqueeze(0))
+        return PaddedRows(output, inputs.lengths), (h.unsqueeze(0), c.unsqueeze(0))
 
     def _zeros(self, data: Tensor, num_rows: int) -> LstmState:
         zeros = data.new_zeros(num_rows, self.hidden_size)

@@ -13,7 +13,7 @@ from nlpreg.common.file_utils import cached_path
 from nlpreg.common.optional import optional
 from nlpreg.modules.encoder_base import _EncoderBase
 from nlpreg.modules.lstm_cell_with_projection import LstmCellWithProjection
-from nlpreg.modules.recurrence import LstmState, PaddedRows
+from nlpreg.modules.recurrence import LstmState, PaddedRows, with_data
 
 __all__ = ["ElmoLstm"]
 
@@ -118,7 +118,7 @@ class ElmoLstm(_EncoderBase):
                 state = None if initial is None else self._state_of(initial, index, direction)
                 output, final = layer.run_packed(current, state)
                 if index > 0:
-                    output = output._replace(data=output.data + current.data)
+                    output = with_data(output, output.data + current.data)
                 current = output
                 own_outputs.append(output.data)
                 own_states.append(final)

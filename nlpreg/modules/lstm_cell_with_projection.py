@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from nlpreg.modules.augmented_lstm import Rows
 from nlpreg.modules.recurrence import (
     LstmState,
     PaddedRows,
+    Rows,
     run_padded_recurrence,
     run_recurrence,
     shapes_of_recurrence,
@@ -157,7 +157,7 @@ class LstmCellWithProjection(nn.Module):
         output, h, c = _run_padded_as_operator(
             projected, inputs.lengths, h, c, *weights, *self._clips(), mask, self.go_forward
         )
-        return inputs._replace(data=output), (h.unsqueeze(0), c.unsqueeze(0))
+        return PaddedRows(output, inputs.lengths), (h.unsqueeze(0), c.unsqueeze(0))
 
     def _weights(self) -> tuple[Tensor, Tensor, Tensor]:
         """What a step multiplies by: weight and bias of the gates, weight of the projection."""

@@ -29,6 +29,7 @@ __all__ = ["can_run_padded", "run_padded"]
 States = tuple[Tensor, ...]
 
 OwnLstm = AugmentedLstm | StackedAlternatingLstm | StackedBidirectionalLstm
+_OWN_LSTMS = (AugmentedLstm, StackedAlternatingLstm, StackedBidirectionalLstm)  # torch 2.6 compiles no union
 
 
 def can_run_padded(module: nn.Module) -> TypeGuard[nn.RNNBase | OwnLstm]:
@@ -36,7 +37,7 @@ def can_run_padded(module: nn.Module) -> TypeGuard[nn.RNNBase | OwnLstm]:
     ours, while it is compiled."""
     if module._forward_hooks or module._forward_pre_hooks:
         return False
-    if isinstance(module, OwnLstm):
+    if isinstance(module, _OWN_LSTMS):
         return torch.compiler.is_compiling()
     return type(module) in (nn.LSTM, nn.GRU, nn.RNN) and bool(module.batch_first) and not module.proj_size
 
@@ -61,7 +62,7 @@ def run_padded(
         Outputs (B, T, H, or 2 H for both directions), zeros at padding; and the final states (L, B, H) if wanted, else
         None. The final state of a row of length 0 is its initial one.
     """
-    if isinstance(module, OwnLstm):
+    if isinstance(module, _OWN_LSTMS):
         rows_of_batch, own_final = module(PaddedRows(inputs, lengths), state)
         return rows_of_batch.data, own_final
     # A rectifier does not bound the state, which could grow beyond all limits where nobody looks.

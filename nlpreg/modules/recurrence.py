@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.utils.rnn import PackedSequence
 
 from nlpreg.modules.sorted_rows import SortedRows
 
-__all__ = ["LstmState", "PaddedRows", "run_padded_recurrence", "run_recurrence", "shapes_of_recurrence"]
+__all__ = [
+    "LstmState",
+    "PaddedRows",
+    "Rows",
+    "run_padded_recurrence",
+    "run_recurrence",
+    "shapes_of_recurrence",
+    "with_data",
+]
 
 LstmState = tuple[Tensor, Tensor]
 """Hidden state (B, H) and memory cell (B, C)."""
@@ -27,6 +36,15 @@ class PaddedRows(NamedTuple):
 
     data: Tensor
     lengths: Tensor
+
+
+Rows = TypeVar("Rows", PackedSequence, PaddedRows)
+
+
+def with_data(rows: Rows, data: Tensor) -> Rows:
+    """The same rows with other data."""
+    # The compiler of torch 2.6 does not look into `_replace`.
+    return PaddedRows(data, rows.lengths) if isinstance(rows, PaddedRows) else rows._replace(data=data)
 
 
 def run_recurrence(

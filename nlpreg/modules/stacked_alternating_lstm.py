@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.modules.augmented_lstm import AugmentedLstm, Rows
-from nlpreg.modules.recurrence import LstmState
+from nlpreg.modules.augmented_lstm import AugmentedLstm
+from nlpreg.modules.recurrence import LstmState, Rows
 
 __all__ = ["StackedAlternatingLstm"]
 

@@ -7,8 +7,8 @@ from torch import nn
 from torch.nn.utils.rnn import PackedSequence
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.modules.augmented_lstm import AugmentedLstm, Rows
-from nlpreg.modules.recurrence import LstmState, PaddedRows
+from nlpreg.modules.augmented_lstm import AugmentedLstm
+from nlpreg.modules.recurrence import LstmState, PaddedRows, Rows, with_data
 from nlpreg.nn.util import get_dropout_mask
 
 __all__ = ["StackedBidirectionalLstm"]
@@ -77,7 +77,7 @@ class StackedBidirectionalLstm(nn.Module):
             data = torch.cat(outputs, dim=-1)  # (N, 2H), or (B, T, 2H)
             if self.training and self.layer_dropout_probability > 0.0 and index + 1 < self.num_layers:
                 data = data * self._dropout_mask(inputs, data)
-            inputs = inputs._replace(data=data)
+            inputs = with_data(inputs, data)
         return inputs, (torch.cat([h for h, _ in finals]), torch.cat([c for _, c in finals]))
 
     def _dropout_mask(self, inputs: PackedSequence | PaddedRows, data: torch.Tensor) -> torch.Tensor:
