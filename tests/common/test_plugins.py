@@ -32,7 +32,9 @@ def test_names_are_read_from_files(working_folder: Path) -> None:
 def test_a_broken_plugin_does_not_take_the_others_down(
     working_folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (working_folder / ".nlpreg_plugins").write_text("plugin_broken\nplugin_missing\nplugin_good\n../good.py\n")
+    (working_folder / ".nlpreg_plugins").write_text(
+        "plugin_broken\nplugin_missing\nplugin_good\n../good.py\n"
+    )
     (working_folder / "plugin_broken.py").write_text("1 / 0\n")
     (working_folder / "plugin_good.py").write_text(
         "from nlpreg.common import Registrable\nclass Fish(Registrable): pass\nFish.register('cod')(Fish)\n"
