@@ -34,6 +34,7 @@ def peak_gpu_memory() -> dict[int, int]:
 
 
 OBJECTS_BETWEEN_COLLECTIONS = 500_000
+MANY_OBJECTS = 50_000
 
 
 @contextmanager
@@ -41,7 +42,7 @@ def seldom_garbage_collection() -> Iterator[None]:
     """Look for garbage seldom, while very many objects are made that all stay.
 
     Python looks for reference cycles after every few hundred new objects, and now and then through everything there is: a
-    large part of the time of reading a data set into memory. What has been made in the block counts as old when it ends.
+    large part of the time of reading a data set into memory. If that was much, it counts as old when the block ends.
     """
     thresholds = gc.get_threshold()
     if thresholds[0] == 0:  # never, and so it should stay
@@ -51,7 +52,8 @@ def seldom_garbage_collection() -> Iterator[None]:
     try:
         yield
     finally:
-        if gc.get_freeze_count() == 0:  # else what somebody has frozen would thaw
+        # the first question is quick, the second one counts all that is frozen, which would thaw
+        if gc.get_count()[0] > MANY_OBJECTS and gc.get_freeze_count() == 0:
             gc.freeze()
             gc.unfreeze()
         gc.set_threshold(*thresholds)

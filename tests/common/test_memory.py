@@ -19,7 +19,7 @@ def test_garbage_is_looked_for_seldom_and_then_as_before():
 
 def test_what_was_made_meanwhile_is_old_and_what_was_frozen_stays_so():
     with seldom_garbage_collection():
-        made = [[] for _ in range(100)]
+        made = [[] for _ in range(60_000)]
     assert any(one is made for one in gc.get_objects(generation=2))
     gc.freeze()
     try:
