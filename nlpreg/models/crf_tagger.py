@@ -198,21 +198,22 @@ class CrfTagger(Model):
             if ignore_loss_on_o_tags:
                 counted = without_outside_tags(mask, tags, self.vocab, self.label_namespace)
             output["loss"] = -self.crf(logits, tags, counted)
-        # Lists of numbers are nothing for a compiler, so a compiled model ends here.
-        output.update(run_uncompiled(self._decode, logits, mask, tags))
-        if not torch.compiler.is_compiling():
-            add_words(output, metadata)
+        if torch.compiler.is_compiling():
+            # A compiled model ends here: whatever follows lists of numbers would be compiled anew for each.
+            return run_uncompiled(self._decode, output, tags)
+        self._decode(output, tags)
+        add_words(output, metadata)
         return output
 
-    def _decode(self, logits: Tensor, mask: Tensor, tags: Tensor | None) -> dict[str, Any]:
-        """The best paths for scores (B, T, C); with gold tags the metrics are measured."""
-        best_paths = self.crf.viterbi_tags(logits, mask, top_k=self.top_k)
-        predicted = [paths[0][0] for paths in best_paths]
-        output: dict[str, Any] = {"tags": predicted}
+    def _decode(self, output: dict[str, Any], tags: Tensor | None) -> dict[str, Any]:
+        """Add the best paths to the output; with gold tags the metrics are measured."""
+        mask = output["mask"]
+        best_paths = self.crf.viterbi_tags(output["logits"], mask, top_k=self.top_k)
+        output["tags"] = [paths[0][0] for paths in best_paths]
         if self.top_k > 1:
             output["top_k_tags"] = best_paths
         if tags is not None:
-            self._measure(predicted, tags, mask)
+            self._measure(output["tags"], tags, mask)
         return output
 
     def _logits(self, tokens: TextFieldTensors, mask: Tensor) -> Tensor:
