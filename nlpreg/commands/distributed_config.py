@@ -23,7 +23,8 @@ class DistributedConfig(FromParams):
     """Which processes train together; torchrun knows their number, the number of machines and the address itself.
 
     Args:
-        cuda_devices: numbers of the GPUs of each machine, a process for each; -1 stands for a process on the CPU.
+        cuda_devices: numbers of the GPUs of each machine, a process for each; -1 stands for a process on the CPU. May be
+            left out under torchrun.
         num_nodes: number of machines.
         primary_address: address of the first machine, as the others see it.
         primary_port: a free port there; chosen for you on a single machine.
@@ -37,7 +38,7 @@ class DistributedConfig(FromParams):
 
     def __init__(
         self,
-        cuda_devices: list[int],
+        cuda_devices: list[int] | None = None,
         num_nodes: int = 1,
         primary_address: str = "127.0.0.1",
         primary_port: int | None = None,
@@ -45,13 +46,18 @@ class DistributedConfig(FromParams):
         master_address: str | None = None,
         master_port: int | None = None,
     ) -> None:
-        self.cuda_devices = cuda_devices
+        self.cuda_devices = cuda_devices or []
         self.num_nodes = num_nodes
         self.address = master_address or primary_address
         self.port = primary_port if primary_port is not None else master_port
         self.ddp_accelerator = ddp_accelerator
         if is_under_torchrun():
             return
+        if cuda_devices is None:
+            raise ConfigurationError(
+                "distributed.cuda_devices: required without torchrun: the GPUs to train on, as in [0, 1]; [-1, -1] stands "
+                "for two processes on the CPU"
+            )
         if self.world_size < 2:
             device = cuda_devices[0] if cuda_devices else -1
             raise ConfigurationError(

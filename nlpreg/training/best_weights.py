@@ -58,8 +58,12 @@ def save_best_weights(trainer: GradientDescentTrainer) -> None:
         if trainer._primary or trainer._is_sharded:
             check_finite(trainer)
             checkpoint = _checkpoint_of_present_weights(trainer, worker) if average is None else None
-            if checkpoint is None or not _link(checkpoint, path):
-                save_state(path, state if worker is None else part_of_state(state, trainer._lockstep.group))
+            is_linked = checkpoint is not None and _link(checkpoint, path)
+            if worker is None:
+                if not is_linked:
+                    save_state(path, state)
+            elif not all(trainer._lockstep.gather_everywhere(is_linked)):  # all do the same
+                save_state(path, part_of_state(state, trainer._lockstep.group))
     finally:
         if average is not None:
             average.restore()
@@ -71,7 +75,12 @@ def _checkpoint_of_present_weights(trainer: GradientDescentTrainer, worker: int 
     if checkpointer is None or getattr(checkpointer, "_saved", None) != place:
         return None
     path = CheckpointFiles(trainer._serialization_dir, *place, worker).model_path
-    return path if os.path.isfile(path) else None
+    if not os.path.isfile(path):
+        return None
+    if worker is not None:  # parts of a run of another number of processes do not fit
+        num_parts = load_state(path, lazily=True).get("num_parts")
+        return path if num_parts == trainer._lockstep.rank_and_size()[1] else None
+    return path
 
 
 def _link(source: str, path: str) -> bool:

@@ -43,7 +43,7 @@ def test_names_of_older_configs() -> None:
         ({"cuda_devices": []}, "not more than one process"),
         ({"cuda_devices": 0}, "distributed.cuda_devices"),
         ({"cuda_devices": ["0", "1"]}, "distributed.cuda_devices"),
-        ({}, "cuda_devices"),
+        ({}, "distributed.cuda_devices: required without torchrun"),
         ({"cuda_devices": [0, 1], "primary_address": "far.away"}, "a free port of far.away"),
         ({"cuda_devices": [0], "num_nodes": 2}, "distributed.primary_port: required"),
         ({"cuda_devices": [0, 1], "num_node": 2}, 'did you mean "num_nodes"'),
@@ -77,6 +77,7 @@ def test_places_under_torchrun(monkeypatch: pytest.MonkeyPatch) -> None:
     assert place is not None
     assert (place.local_rank, place.rank, place.world_size, place.device) == (1, 3, 4, -1)
     assert place.local_world_size == 2 and place.meeting is None
+    assert read(ddp_accelerator="fsdp2").cuda_devices == []  # torchrun knows how many processes there are
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     place = place_under_torchrun(Params({}))
     assert place is not None and place.device == 1

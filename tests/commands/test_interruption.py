@@ -141,3 +141,39 @@ def test_under_torchrun(tagger: dict[str, Any], tmp_path: Path) -> None:
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=SECONDS)
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"out_worker0.log", "out_worker1.log", "model.tar.gz", "metrics.json"} <= names
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not hasattr(torch.cpu.Stream, "record_event"), reason="this torch cannot shard on the CPU"
+)
+def test_shards_go_on_in_more_processes(tagger: dict[str, Any], tmp_path: Path) -> None:
+    del tagger["trainer"]["cuda_device"]
+    tagger["trainer"]["num_epochs"] = 100_000
+    tagger["validation_data_path"] = tagger["train_data_path"]  # enough for three
+    config = {**tagger, "distributed": {"ddp_accelerator": "fsdp2"}}
+    (tmp_path / "c.json").write_text(json.dumps(config))
+    folder = tmp_path / "out"
+    for size, options in ((2, []), (3, ["-r"])):
+        epochs = len(list(folder.glob("metrics_epoch_*"))) + 2
+        launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={size}"]
+        process = subprocess.Popen(
+            [*launcher, "-m", "nlpreg", "train", str(tmp_path / "c.json"), "-s", str(folder), *options],
+            cwd=tmp_path,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            deadline = time.monotonic() + SECONDS
+            while len(list(folder.glob("metrics_epoch_*"))) < epochs and process.poll() is None:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        finally:
+            process.terminate()  # torchrun passes it on, and ends its processes by force after 30 s
+            process.wait(timeout=SECONDS)
+        assert len(list(folder.glob("metrics_epoch_*"))) >= epochs
+        sizes = {len(json.loads(path.read_text())) for path in folder.glob("checkpoint_*.json")}
+        assert 2 * size in sizes
+    assert "saved by 2 processes and goes on with 3" in (folder / "out_worker0.log").read_text()
+    assert torch.load(folder / "best.th", weights_only=True)["encoder._module.weight_ih_l0"].shape == (16, 4)
