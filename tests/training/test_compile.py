@@ -54,6 +54,8 @@ def make_batch(name, num_rows, num_steps):
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", CONFIGS)
 def test_other_lengths_are_not_compiled_anew(name):
+    torch.compiler.reset()
+    counters.clear()  # of what other tests compiled
     model = make_model(name)
     compile_forward(model, backend="eager")
     graphs = []
