@@ -102,6 +102,10 @@ class Mark(NamedTuple):
 _BEGINNING = Mark()
 
 
+def _forget(mark: Mark) -> None:
+    """Note no mark."""
+
+
 @dataclass(frozen=True)
 class DataFile:
     """One text file, plain or compressed.
@@ -119,7 +123,7 @@ class DataFile:
     path: str
     suffix: str
     start: Mark = _BEGINNING
-    note_mark: Callable[[Mark], None] = lambda mark: None
+    note_mark: Callable[[Mark], None] = _forget
 
     def open(self, mode: str = "rt", **kwargs: Any) -> IO[Any]:
         """Open the file, unpacked on the way; as UTF-8 if as text.
