@@ -73,7 +73,7 @@ class MultiProcessDataLoader(ResumableDataLoader):
 
     Raises:
         ValueError: arguments that contradict each other; or an iteration is started before `index_with`.
-        ConfigurationError: there are no instances.
+        ConfigurationError: there are no instances. (If only this rank has none, it has no batches.)
         WorkerError: with workers, something raised while reading or, in a worker, while making batches.
     """
 
@@ -119,8 +119,8 @@ class MultiProcessDataLoader(ResumableDataLoader):
         if max_instances_in_memory is None:
             with seldom_garbage_collection():
                 self._instances = read_or_recall(reader, data_path, lambda: list(self._read()))
-            if not self._instances and reader.max_instances != 0:
-                raise ConfigurationError(f"{data_path}: {type(reader).__name__} found no instances there")
+            if not self._instances:
+                self._check_that_others_have_some()
 
     @staticmethod
     def check_arguments(
@@ -149,6 +149,18 @@ class MultiProcessDataLoader(ResumableDataLoader):
             raise ConfigurationValueError(
                 f"max_instances_in_memory: expected the batch size ({batch_size or 1}) or more, got {max_instances_in_memory}"
             )
+
+    def _check_that_others_have_some(self) -> None:
+        """Make sure that only this process has no instances; it then has no batches either, and the others go on.
+
+        Raises:
+            ConfigurationError: there are none in the whole data set.
+        """
+        if self.reader.max_instances != 0 and not self._stream.has_any():
+            raise ConfigurationError(
+                f"{self.data_path}: {type(self.reader).__name__} found no instances there"
+            )
+        self.batches_per_epoch = None
 
     def _read(self) -> Iterator[Instance]:
         """All instances, with token indexers."""

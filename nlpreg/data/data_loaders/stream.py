@@ -58,6 +58,15 @@ class InstanceStream:
         self._set_worker(worker)
         return self.reader.read(self.data_path)
 
+    def has_any(self) -> bool:
+        """Whether there are any instances at all, if only in the shares of other processes."""
+        info = self.reader.get_distributed_info()
+        self.reader._set_distributed_info(None)
+        try:
+            return any(True for _ in self.reader.read(self.data_path))
+        finally:
+            self.reader._set_distributed_info(info)
+
     def items(self, worker: int | None, first: int, bookmarks: Bookmarks) -> Iterator[Any]:
         """What `instances_of` makes instances of, from a number on: the instances themselves, unless their reader can defer.
 

@@ -219,6 +219,26 @@ def test_no_instances(reader: Any) -> None:
     assert len(MultiProcessDataLoader(reader, "5", batch_size=2, quiet=True)) == 0
 
 
+@pytest.mark.parametrize("way", [{"batch_size": 2}, {"batch_sampler": BucketBatchSampler(2)}])
+@pytest.mark.parametrize("num_workers", [0, 2])
+@pytest.mark.parametrize("batches_per_epoch", [None, 3])
+def test_a_rank_without_instances_has_no_batches(
+    make: Make, way: dict[str, Any], num_workers: int, batches_per_epoch: int | None
+) -> None:
+    def of_rank(rank: int, count: int) -> MultiProcessDataLoader:
+        reader = make().reader
+        reader._set_distributed_info(DistributedInfo(4, rank))
+        return make(count, reader, num_workers=num_workers, batches_per_epoch=batches_per_epoch, **way)
+
+    loader = of_rank(3, 2)
+    assert len(loader) == 0
+    assert [list(loader), list(loader)] == [[], []]
+    assert loader.reader.get_distributed_info() == DistributedInfo(4, 3)
+    assert flat(numbers_of(of_rank(1, 2)))[0] == 1
+    with pytest.raises(ConfigurationError, match="0: NumberedReader found no instances there"):
+        of_rank(3, 0)
+
+
 def test_states_of_streams_fit_the_same_settings(make: Make) -> None:
     def loader(**arguments: Any) -> MultiProcessDataLoader:
         return make(**{"max_instances_in_memory": 5, "shuffle": True, **arguments})
