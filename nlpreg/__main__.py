@@ -3,13 +3,18 @@
 import sys
 
 from nlpreg.commands import main
+from nlpreg.common.distributed import is_under_torchrun
+from nlpreg.common.process_end import end_process
 
 __all__ = ["run"]
 
 
 def run() -> None:
     """Run the command that the command line names, and end the process with its exit status."""
-    sys.exit(main(prog="nlpreg"))
+    status = main(prog="nlpreg")
+    if is_under_torchrun():
+        end_process(status)
+    sys.exit(status)
 
 
 if __name__ == "__main__":

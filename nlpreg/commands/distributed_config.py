@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import os
-
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.distributed import is_under_torchrun
 from nlpreg.common.from_params import FromParams
 from nlpreg.common.lazy import Lazy
 from nlpreg.nn.parallel import DdpAccelerator
 
-__all__ = ["DistributedConfig", "is_under_torchrun"]
+__all__ = ["DistributedConfig"]
 
 LOCAL_ADDRESSES = ("127.0.0.1", "0.0.0.0", "localhost")
-
-
-def is_under_torchrun() -> bool:
-    """Whether torchrun started this process as one of several."""
-    return "LOCAL_RANK" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
 class DistributedConfig(FromParams):

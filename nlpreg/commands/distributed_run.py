@@ -15,7 +15,7 @@ from torch import distributed as dist
 
 from nlpreg.commands import worker_processes
 from nlpreg.commands.console import prepare_run_logging, set_verbosity, verbosity
-from nlpreg.commands.distributed_config import DistributedConfig, is_under_torchrun
+from nlpreg.commands.distributed_config import DistributedConfig
 from nlpreg.commands.failures import WorkerFailure, describe
 from nlpreg.commands.meeting import Meeting, join_store
 from nlpreg.commands.run_process import (
@@ -29,7 +29,7 @@ from nlpreg.commands.shared_vocabulary import hand_out_vocabulary, make_vocabula
 from nlpreg.commands.train_model import TrainModel
 from nlpreg.common import logging as common_logging
 from nlpreg.common.checks import ConfigurationError, check_for_gpu
-from nlpreg.common.distributed import stay_on_this_machine
+from nlpreg.common.distributed import is_under_torchrun, stay_on_this_machine
 from nlpreg.common.params import Params
 from nlpreg.common.plugins import import_plugins
 from nlpreg.common.signals import SigTermReceived

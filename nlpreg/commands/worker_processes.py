@@ -18,6 +18,7 @@ from typing import Any
 
 from nlpreg.commands.console import log_to_files
 from nlpreg.commands.failures import RESUME_ME, WorkerFailure, describe
+from nlpreg.common.process_end import end_process
 from nlpreg.common.signals import SigTermReceived, install_sigterm_handler
 
 __all__ = ["is_consequence", "run_all"]
@@ -91,7 +92,9 @@ def run_all(
     try:
         for rank, values in enumerate(arguments, first_rank):
             receiver, sender = context.Pipe(duplex=False)
-            process = context.Process(target=_main, args=(sender, function, values), name=f"worker {rank}")
+            process = context.Process(
+                target=_main, args=(sender, function, values, start_method), name=f"worker {rank}"
+            )
             process.start()
             sender.close()
             workers.append(_Worker(process, receiver))
@@ -177,7 +180,9 @@ def _end(workers: list[_Worker], seconds: float) -> None:
         worker.receive()
 
 
-def _main(reports: Connection, function: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+def _main(
+    reports: Connection, function: Callable[..., None], arguments: tuple[Any, ...], start_method: str
+) -> None:
     """The life of a process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the first one passes it on
     install_sigterm_handler()
@@ -198,6 +203,8 @@ def _main(reports: Connection, function: Callable[..., None], arguments: tuple[A
             stream.flush()
         # At once: an orderly end may wait for ever for processes that wait for this one.
         os._exit(RESUME_ME if report.status == RESUME_ME else 1)
+    if start_method == "spawn":  # a forked one has no end of its own: it is gone when this function returns
+        end_process(0)
 
 
 def _end_with_parent() -> None:

@@ -24,6 +24,11 @@ def is_global_primary() -> bool:
     return dist.get_rank() == 0
 
 
+def is_under_torchrun() -> bool:
+    """Whether torchrun started this process as one of several."""
+    return "LOCAL_RANK" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
 def find_open_port() -> int:
     """A TCP port of this machine that nobody listens on at the moment."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:

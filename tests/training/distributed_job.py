@@ -20,6 +20,7 @@ from torch import distributed as dist
 
 from nlpreg.common import Params
 from nlpreg.common.distributed import stay_on_this_machine
+from nlpreg.common.process_end import end_process
 from nlpreg.common.signals import SigTermReceived
 from nlpreg.nn.parallel import DdpAccelerator
 from nlpreg.training import Trainer
@@ -120,3 +121,4 @@ def main(rank, size, folder):
 
 if __name__ == "__main__":
     main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))
+    end_process(0)

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from nlpreg.common.distributed import stay_on_this_machine
+from nlpreg.common.process_end import end_process
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.training import metrics
 from nlpreg.training.metrics import Metric, local_metrics
@@ -226,3 +227,4 @@ def test_reset_brings_back_the_beginning(name):
 
 if __name__ == "__main__":
     _measure_as_rank(int(sys.argv[1]), sys.argv[2])
+    end_process(0)
