@@ -103,11 +103,7 @@ class ListField(SequenceField[DataArray]):
     def as_tensor_of_many(cls, fields: Sequence[Self], padding_lengths: Mapping[str, int]) -> DataArray:
         """The fields of all lists as one batch, cut into one part for each list."""
         num_fields = padding_lengths["num_fields"]
-        classes = {type(child) for child in _children(fields)}
-        # Rows of one large batch can be handed out to the lists only if the fields merge row by row, as
-        # tensors do.
-        merge_rows = all(speaks_for(one, "as_tensor_of_many", "batch_tensors") for one in classes)
-        if len(classes) > 1 or not merge_rows or num_fields == 0:
+        if num_fields == 0 or not _merge_row_by_row(_children(fields)):
             return super().as_tensor_of_many(fields, padding_lengths)
         padded = [child for field in fields for child in field._padded(num_fields)]
         parts: DataArray = _cut(batch_fields(padded, _child_lengths(padding_lengths)), num_fields)
@@ -149,6 +145,15 @@ class ListField(SequenceField[DataArray]):
 def _children(fields: Sequence[ListField[Any]]) -> list[Field[Any]]:
     """The fields of all lists, one list after the other."""
     return [child for field in fields for child in field.field_list]
+
+
+def _merge_row_by_row(fields: list[Field[Any]]) -> bool:
+    """Whether fields become one large batch whose rows can be handed out to the lists that they are from."""
+    classes = set(map(type, fields))
+    if len(classes) > 1 or not speaks_for(classes.pop(), "as_tensor_of_many", "batch_tensors"):
+        return False
+    lists = [field for field in fields if isinstance(field, ListField)]
+    return not lists or _merge_row_by_row(_children(lists))
 
 
 def _child_lengths(padding_lengths: Mapping[str, int]) -> dict[str, int]:

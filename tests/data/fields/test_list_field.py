@@ -6,9 +6,11 @@ import torch
 from nlpreg.data import Batch, Instance, TokenIndexer, Vocabulary
 from nlpreg.data.fields import (
     Field,
+    FlagField,
     IndexField,
     LabelField,
     ListField,
+    MetadataField,
     SequenceLabelField,
     SpanField,
     TextField,
@@ -143,6 +145,17 @@ def test_fields_that_merge_in_their_own_way() -> None:
     lists = [ListField([Doubled(1.0)]), ListField([Doubled(2.0), Doubled(3.0)])]
     batch = Batch([Instance({"x": field}) for field in lists]).as_tensor_dict()["x"]
     assert batch.tolist() == [[4, 0], [8, 12]]
+
+
+def test_lists_of_lists_of_what_does_not_become_a_tensor() -> None:
+    lists = [
+        ListField([ListField([MetadataField("a"), MetadataField("b")]), ListField([MetadataField("c")])]),
+        ListField([ListField([MetadataField("d")])]),
+    ]
+    batch = Batch([Instance({"x": field}) for field in lists])
+    assert batch.as_tensor_dict()["x"] == [[["a", "b"], ["c", None]], [["d", None], [None, None]]]
+    flags = ListField([ListField([FlagField(3)])])
+    assert Batch([Instance({"x": flags}), Instance({"x": flags})]).as_tensor_dict() == {"x": 3}
 
 
 def test_as_a_sequence(vocab: Vocabulary) -> None:
