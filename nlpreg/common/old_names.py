@@ -169,11 +169,13 @@ def renewed(cls: Any, config: dict[str, Any], taken: Collection[str], path: str)
     if "GradientDescentTrainer" not in families:
         return changed
     for old in ("batch_callbacks", "epoch_callbacks", "end_callbacks"):
-        if not changed.get(old, True):  # null or an empty list
+        if old not in taken and not changed.get(old, True):  # null or an empty list
             del changed[old]
-    if "tensorboard_writer" in changed:
-        options = changed.pop("tensorboard_writer") or {}
-        changed["callbacks"] = [*(changed.get("callbacks") or []), {**options, "type": "tensorboard"}]
+    options, callbacks = changed.get("tensorboard_writer") or {}, changed.get("callbacks") or []
+    is_old = "tensorboard_writer" in changed and "tensorboard_writer" not in taken
+    if is_old and isinstance(options, Mapping) and isinstance(callbacks, list):
+        del changed["tensorboard_writer"]
+        changed["callbacks"] = [*callbacks, {**options, "type": "tensorboard"}]
         _tell(path, "tensorboard_writer", "read as the callback 'tensorboard'")
     return changed
 

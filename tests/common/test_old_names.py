@@ -75,6 +75,11 @@ def test_keys_of_1x_mean_what_they_mean_now(caplog: pytest.LogCaptureFixture) ->
         "callbacks": [{"summary_interval": 5, "type": "tensorboard"}],
         "batch_callbacks": ["x"],
     }
+    assert renewed(GradientDescentTrainer, trainer, list(trainer), "test.e") == trainer
+    for wrong in ({"tensorboard_writer": "yes"}, {"tensorboard_writer": {}, "callbacks": "tensorboard"}):
+        assert (
+            renewed(GradientDescentTrainer, wrong, [], "test.f") == wrong
+        )  # an error, which is told elsewhere
 
 
 def test_old_keys_of_a_whole_config() -> None:

@@ -26,7 +26,7 @@ def good_moment() -> Iterator[None]:
     progress bar meanwhile. Signals to this thread, which is all there is of the new process, wait until that lets them through.
     """
     with contextlib.ExitStack() as stack:
-        for lock in [Tqdm.get_lock(), *(handler.lock for handler in _handlers())]:
+        for lock in [Tqdm.get_lock(), *(getattr(handler, "lock", None) for handler in _handlers())]:
             # not for ever, since whoever writes may hold one of them and want another
             if isinstance(lock, _KINDS_OF_LOCKS) and lock.acquire(timeout=_SECONDS_FOR_A_LOCK):
                 stack.callback(lock.release)

@@ -54,13 +54,30 @@ def test_errors(monkeypatch: pytest.MonkeyPatch) -> None:
 Make = Callable[..., BatchStream]
 
 
+class Clock:
+    """Goes on only where a test says so, whatever else the machine does."""
+
+    now = 0.0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+
 @pytest.fixture
-def stream(reader: Any, number_vocab: Vocabulary) -> Make:
-    """Makes a stream of batches of two numbers, of which each is told where it was made."""
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(ahead, "time", clock)
+    monkeypatch.setattr(ahead, "_num_cores", lambda: 2)
+    return clock
+
+
+@pytest.fixture
+def stream(reader: Any, number_vocab: Vocabulary, clock: Clock) -> Make:
+    """Makes a stream of batches of two numbers, which take some seconds and are told where they were made."""
 
     def stream(count: int, seconds: float = 0.0) -> BatchStream:
         def collate(instances: list[Any]) -> Any:
-            time.sleep(seconds)
+            clock.now += seconds
             return {"number": [one["number"].metadata for one in instances], "at": os.getpid()}
 
         numbers = InstanceStream(reader, str(count), 1)
@@ -70,10 +87,12 @@ def stream(reader: Any, number_vocab: Vocabulary) -> Make:
 
 
 @pytest.mark.parametrize("leave_out", [0, 3])
-def test_a_worker_takes_over_where_both_sides_have_work_to_do(stream: Make, leave_out: int) -> None:
+def test_a_worker_takes_over_where_both_sides_have_work_to_do(
+    stream: Make, clock: Clock, leave_out: int
+) -> None:
     batches: list[Any] = []
     for batch, _ in streamed_ahead(stream(120, seconds=0.004), Place(), leave_out, "fork"):
-        time.sleep(0.004)
+        clock.now += 0.004
         batches.append(batch)
     expected = [batch["number"] for batch, _ in stream(120).batches(Place())]
     assert [batch["number"] for batch in batches] == expected[leave_out:]
@@ -83,10 +102,10 @@ def test_a_worker_takes_over_where_both_sides_have_work_to_do(stream: Make, leav
     assert not multiprocessing.active_children()
 
 
-def test_no_worker_where_there_is_little_to_do(stream: Make) -> None:
+def test_no_worker_where_there_is_little_to_do(stream: Make, clock: Clock) -> None:
     for count, seconds in ((6, 0.004), (60, 0.0)):
         for batch, _ in streamed_ahead(stream(count, seconds), Place(), 0, "fork"):
-            time.sleep(0.004)
+            clock.now += 0.004
             assert batch["at"] == os.getpid()
     # nothing is done with the batches
     for batch, _ in streamed_ahead(stream(60, 0.004), Place(), 0, "fork"):
@@ -94,7 +113,7 @@ def test_no_worker_where_there_is_little_to_do(stream: Make) -> None:
 
 
 @pytest.mark.parametrize("bad", [1, 70])
-def test_errors_in_a_stream_are_the_same_wherever_they_happen(stream: Make, bad: int) -> None:
+def test_errors_in_a_stream_are_the_same_wherever_they_happen(stream: Make, clock: Clock, bad: int) -> None:
     whole = stream(120, 0.004)
 
     def collate(instances: list[Any]) -> Any:
@@ -104,4 +123,4 @@ def test_errors_in_a_stream_are_the_same_wherever_they_happen(stream: Make, bad:
 
     with pytest.raises(WorkerError, match="bad batch"):
         for _ in streamed_ahead(replace(whole, collate_fn=collate), Place(), 0, "fork"):  # type: ignore[arg-type]
-            time.sleep(0.004)
+            clock.now += 0.004
