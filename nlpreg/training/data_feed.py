@@ -84,6 +84,26 @@ class DataFeed:
         if load is not None and self._is_placed:
             load(state["position"])
 
+    def start_anew(self, state: dict[str, Any], epoch: int | None = None) -> None:
+        """Start an epoch from its beginning, where the position of a `state_dict` is that among other processes.
+
+        Args:
+            state: whose number of passes over the data is kept.
+            epoch: number of the epoch; that of the state by default.
+        """
+        self.start_epoch()
+        saved, fresh = state["position"], self.position()
+        self._is_placed = {"epoch", "batches"} <= saved.keys() & fresh.keys()
+        if not self._is_placed:
+            return
+        epoch = saved["epoch"] if epoch is None else epoch
+        position = {name: saved.get(name, value) for name, value in fresh.items()}
+        if saved.get("data_pass") == saved["epoch"]:  # each epoch is a pass
+            position["data_pass"] = epoch
+        starts = {name: 0 for name in ("batches", "pass_batches") if name in position}
+        load: Callable[[dict[str, Any]], None] = getattr(self.loader, "load_state_dict")  # noqa: B009  (not in the protocol)
+        load({**position, **starts, "epoch": epoch})
+
     def draw_again(self, epochs: int, batches: int) -> None:
         """Bring a loader that could not tell its position to where a run was, by drawing what it gave before.
 

@@ -148,6 +148,8 @@ def _put_own_state_back(
             size,
         )
         trainer._batches_in_epoch_completed = 0
+        trainer._training_data.start_anew(parts[0]["data"], trainer._epochs_completed)
+        trainer._validation_data.start_anew(parts[0]["validation_data"])
     trainer._generators = own.get("random")
     if "data" in own:
         trainer._training_data.load_state_dict(own["data"])

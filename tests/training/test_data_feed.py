@@ -96,3 +96,33 @@ def test_batches_for_a_gpu_are_fetched_ahead(tiny_loader):
         torch.testing.assert_close(batch["x"].cpu(), loader.batch(0, index)["x"])
         assert feed.position() == {"epoch": 0, "batches": index + 1}
         assert len(loader.given) == min(3, index + 2)
+
+
+@pytest.mark.parametrize(
+    ("passes", "expected"), [(7, 5), (2, 2)], ids=["each epoch is a pass", "epochs of so many batches"]
+)
+def test_an_epoch_starts_anew_among_other_processes(tiny_loader, passes, expected):
+    state = {
+        "is_exhausted": True,
+        "position": {"epoch": 7, "batches": 3, "data_pass": passes, "pass_batches": 2},
+    }
+    state["position"]["stream"] = "of other processes"
+    loader, loaded = tiny_loader(4), []
+    loader.state_dict = lambda: {"epoch": 0, "batches": 0, "data_pass": 0, "pass_batches": 0, "more": "fresh"}
+    loader.load_state_dict = loaded.append
+    feed = DataFeed(loader, CPU)
+    feed.start_anew(state, 5)
+    assert loaded == [{"epoch": 5, "batches": 0, "data_pass": expected, "pass_batches": 0, "more": "fresh"}]
+    assert not feed.is_exhausted
+    feed.draw_again(5, 0)
+    assert loader.given == []
+
+
+def test_a_loader_without_position_is_drawn_from_before_an_epoch_starts_anew(tiny_loader):
+    loader = tiny_loader(2)
+    loader.state_dict = dict
+    feed = DataFeed(loader, CPU)
+    feed.start_anew({"is_exhausted": False, "position": {}}, 3)
+    feed.draw_again(3, 0)
+    assert [epoch for epoch, _ in loader.given] == [0, 0, 1, 1, 2, 2]
+    DataFeed(None, CPU).start_anew({"is_exhausted": False, "position": {}})

@@ -11,6 +11,7 @@ import torch
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.training.callbacks import TrainerCallback
 from nlpreg.training.interruption import TrainingInterrupted
+from nlpreg.training.run_state import put_state_back
 
 OFTEN = {"checkpointer": {"save_every_num_batches": 1, "keep_most_recent_by_count": None}, "num_epochs": 3}
 NOT_REPEATED = ("training_duration", "memory_MB")
@@ -272,3 +273,25 @@ def test_best_weights_that_a_kill_prevented_are_written_on_resuming(make_trainer
     make_trainer().train()
     again = torch.load(best, weights_only=True)
     assert all(torch.equal(again[name], value) for name, value in expected.items())
+
+
+@pytest.mark.parametrize("stop_at", [7, 9, 14])
+def test_another_number_of_processes_goes_on_with_the_same_epoch_from_its_beginning(
+    make_trainer, tiny_model, tiny_loader, stop_at
+):
+    """Seven batches an epoch: after one epoch, in the second, and after the second, before its end was noticed."""
+    trainer = make_trainer({**OFTEN, "num_epochs": 3}, tiny_model(), loader=tiny_loader())
+    model = trainer.model
+    model.fails_at = stop_at + 1
+    with pytest.raises(RuntimeError, match="the power is gone"):
+        trainer.train()
+    checkpoint = trainer._checkpointer.load_checkpoint()
+    state = checkpoint.trainer_state
+    state["processes"], state["num_processes"] = state["processes"] * 2, 2
+    loader = tiny_loader()
+    other = make_trainer({"num_epochs": 3, "checkpointer": None}, tiny_model(), loader=loader)
+    put_state_back(other, checkpoint)
+    other.train()
+    assert loader.given == [
+        (epoch, batch) for epoch in range(state["epochs_completed"], 3) for batch in range(7)
+    ]
