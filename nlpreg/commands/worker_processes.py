@@ -141,9 +141,11 @@ def _raise_failure(workers: list[_Worker], first_rank: int) -> None:
         for worker in workers:
             worker.receive()
     for rank, worker in enumerate(workers, first_rank):
-        if worker.report is None and worker.process.exitcode:
+        code = worker.process.exitcode
+        worker.receive()  # after that, since a report is sent before the process ends
+        if worker.report is None and code:
             # Killed from outside: what the others report is that they lost touch with it.
-            raise WorkerFailure(rank, _how_it_ended(worker.process.exitcode), 1)
+            raise WorkerFailure(rank, _how_it_ended(code), 1)
     failed = [
         (is_consequence(worker.report.message), worker.report.time, rank, worker.report)
         for rank, worker in enumerate(workers, first_rank)

@@ -1,9 +1,12 @@
+import multiprocessing
 import os
 import signal
 import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -32,23 +35,30 @@ def fail_or_wait(rank: int, folder: str) -> None:
     time.sleep(600)
 
 
+def wait_for(file: Path) -> None:
+    deadline = time.monotonic() + 60
+    while not file.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
 def fail_in_turn(rank: int, folder: str) -> None:
     """The second process fails after the first one."""
     failing = Path(folder) / "failing"
     if rank == 0:
         failing.touch()
     else:
-        deadline = time.monotonic() + 60
-        while not failing.exists() and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_for(failing)
         time.sleep(0.5)
     raise RuntimeError(f"number {rank}")
 
 
 def die_or_notice(rank: int, folder: str) -> None:
     """The second process is killed; the first one notices, and fails, too."""
+    dying = Path(folder) / "dying"
     if rank == 1:
+        dying.touch()
         os.kill(os.getpid(), signal.SIGKILL)
+    wait_for(dying)
     time.sleep(0.3)
     raise RuntimeError("lost touch with the others")
 
@@ -110,13 +120,18 @@ def test_a_killed_process_is_the_cause(tmp_path: Path) -> None:
         run_all(die_or_notice, two(tmp_path))
 
 
+def test_a_report_is_read_even_where_the_end_of_its_process_is_seen_first() -> None:
+    receiver, sender = multiprocessing.Pipe(duplex=False)
+    sender.send(worker_processes._Report(0.0, "data: the file is empty", 2, ""))
+    ended: Any = SimpleNamespace(exitcode=1)
+    with pytest.raises(WorkerFailure, match="process 0: data: the file is empty"):
+        worker_processes._raise_failure([worker_processes._Worker(ended, receiver)], 0)
+
+
 def test_a_request_to_end_is_passed_on(tmp_path: Path) -> None:
     def ask_to_end() -> None:
-        deadline = time.monotonic() + 60
-        while not all((tmp_path / f"ready{rank}").exists() for rank in range(2)):
-            if time.monotonic() > deadline:
-                break
-            time.sleep(0.05)
+        for rank in range(2):
+            wait_for(tmp_path / f"ready{rank}")
         os.kill(os.getpid(), signal.SIGTERM)
 
     earlier = signal.getsignal(signal.SIGTERM)
