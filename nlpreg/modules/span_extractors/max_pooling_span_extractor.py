@@ -55,6 +55,8 @@ class MaxPoolingSpanExtractor(SpanExtractorWithSpanWidthEmbedding):
             raise ValueError(
                 f"expected vectors of the width input_dim {self._input_dim}, got {sequence_tensor.size(-1)}"
             )
+        if not span_indices.numel():  # there is no maximum over the width of no spans
+            return sequence_tensor.new_zeros(*span_indices.shape[:2], self._input_dim)
         starts, ends = split_spans(span_indices, span_indices_mask)  # (B, S)
         num_steps = sequence_tensor.size(1)
         if bool(((starts < 0) | (ends >= num_steps)).any()):

@@ -177,11 +177,12 @@ class _Search:
                 raise ConfigurationError(
                     f"BeamSearch: {name} is {size}, but there are only {num_classes} classes"
                 )
-        self.sampler_state = settings.sampler.init_state(log_probs, self.batch_size, num_classes)
         self.constraint_states = [
             constraint.init_state(self.batch_size) for constraint in settings.constraints
         ]
         log_probs = self._restrict(log_probs, num_predicted=0)
+        # The sampler may already draw here, and must not draw what is forbidden.
+        self.sampler_state = settings.sampler.init_state(log_probs, self.batch_size, num_classes)
         scores, classes, self.sampler_state = settings.sampler.sample_beams(
             log_probs, settings.beam_size, self.sampler_state
         )

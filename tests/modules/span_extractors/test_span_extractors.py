@@ -67,6 +67,13 @@ def test_without_widths_the_output_is_the_span_alone(name: str) -> None:
     assert extractor(SEQUENCE, SPANS).size(-1) == extractor.get_output_dim()
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_batch_without_spans(name: str) -> None:
+    extractor = build(name, num_width_embeddings=6, span_width_embedding_dim=3, bucket_widths=True)
+    no_spans = torch.zeros(2, 0, 2, dtype=torch.long)
+    assert extractor(SEQUENCE, no_spans, MASK).shape == (2, 0, extractor.get_output_dim())
+
+
 def test_endpoint() -> None:
     extractor = build("endpoint", combination="x,y,x*y")
     result = extractor(SEQUENCE, SPANS)

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 import torch
 
-from nlpreg.common import Params
-from nlpreg.nn.beam_search import BeamSearch, GumbelSampler, Sampler, TopPSampler
+from nlpreg.common import Lazy, Params
+from nlpreg.nn.beam_search import BeamSearch, Constraint, GumbelSampler, Sampler, TopPSampler
 
 PROBS = torch.tensor([[0.1, 0.2, 0.3, 0.3999, 0.0001], [0.7, 0.05, 0.05, 0.1, 0.1]])
 LOG_PROBS = PROBS.log()
@@ -145,3 +145,25 @@ def test_gumbel_survives_impossible_classes() -> None:
     assert torch.isfinite(state["G_phi_S"]).all()
     scores, classes, _ = sampler.sample_beams(log_probs, 1, state)
     assert (scores.item(), classes.item()) == (0.0, 0)
+
+
+class NeverTheFourth(Constraint):
+    def init_state(self, batch_size: int) -> Any:
+        return [[{}] for _ in range(batch_size)]
+
+    def apply(self, state: Any, class_log_probabilities: torch.Tensor) -> torch.Tensor:
+        lowest = torch.finfo(class_log_probabilities.dtype).min
+        return class_log_probabilities.index_fill(-1, torch.tensor([3]), lowest)
+
+    def _update_state(self, state: Any, last_prediction: torch.Tensor) -> Any:
+        return state
+
+
+@pytest.mark.parametrize("options", [{"min_steps": 1}, {"constraints": [Lazy(NeverTheFourth)]}])
+def test_gumbel_draws_nothing_forbidden_in_the_first_step(options: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    search = BeamSearch(3, max_steps=1, beam_size=3, sampler=GumbelSampler(), **options)
+    start = torch.zeros(200, dtype=torch.long)
+    sequences, scores = search.search(start, {}, lambda last, state: (LOG_PROBS[last], state))
+    assert not (sequences == 3).any()
+    assert scores.min() > -20
