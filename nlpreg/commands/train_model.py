@@ -261,12 +261,22 @@ def _instances_for_vocabulary(loaders: dict[str, DataLoader], wanted: list[str] 
 
 
 def _save_vocabulary(vocab: Vocabulary, serialization_dir: str) -> None:
-    """Save the vocabulary, which the model may have extended, once all processes have read theirs."""
+    """Save the vocabulary, which the model may have extended, once all processes have read theirs.
+
+    Raises:
+        ConfigurationError: the run goes on from a checkpoint, whose weights belong to another vocabulary.
+    """
     if is_distributed():
         torch.distributed.barrier()
     folder = os.path.join(serialization_dir, VOCABULARY_FOLDER)
-    if is_global_primary() and not _is_saved_in(vocab, folder):
-        vocab.save_to_files(folder)
+    if not is_global_primary() or _is_saved_in(vocab, folder):
+        return
+    if any(name.startswith("training_state_") for name in os.listdir(serialization_dir)):
+        raise ConfigurationError(
+            f"{folder}: the data make another vocabulary than this one, to which the weights of the run belong; put the "
+            "data back as they were to go on with it, or start a new run in another folder"
+        )
+    vocab.save_to_files(folder)
 
 
 def _is_saved_in(vocab: Vocabulary, folder: str) -> bool:

@@ -100,7 +100,7 @@ class DataFeed:
         position = {name: saved.get(name, value) for name, value in fresh.items()}
         if saved.get("data_pass") == saved["epoch"]:  # each epoch is a pass
             position["data_pass"] = epoch
-        starts = {name: 0 for name in ("batches", "pass_batches") if name in position}
+        starts: dict[str, Any] = {name: 0 for name in ("batches", "pass_batches") if name in position}
         load: Callable[[dict[str, Any]], None] = getattr(self.loader, "load_state_dict")  # noqa: B009  (not in the protocol)
         load({**position, **starts, "epoch": epoch})
 

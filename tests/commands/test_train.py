@@ -275,6 +275,32 @@ def test_recover_with_another_config(tagger: Config, train: Any, capsys: pytest.
     assert "trainer.num_epochs" in capsys.readouterr().err
 
 
+def test_recover_with_other_data_changes_nothing(
+    tagger: Config, train: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = train(tagger)
+
+    def files() -> dict[Path, bytes]:
+        return {p: p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.name != "out.log"}
+
+    before, text = files(), tmp_path / "train.txt"
+    for name in ("model_state_e2_b0.th", "training_state_e2_b0.th"):
+        assert folder / name in before
+    text.write_text(text.read_text().replace("the", "a-new-word"))
+    train(tagger, "-r", status=2)
+    assert "vocabulary: the data make another vocabulary" in capsys.readouterr().err
+    assert files() == before
+
+
+def test_recover_with_other_data_before_there_is_a_checkpoint(
+    tagger: Config, train: Any, tmp_path: Path
+) -> None:
+    folder = train(tagger, "--dry-run")
+    (tmp_path / "train.txt").write_text("word###NOUN\n")
+    train(tagger, "-r")
+    assert "word" in (folder / "vocabulary" / "tokens.txt").read_text().split()
+
+
 def test_another_implementation(tagger: Config, train: Any) -> None:
     calls = []
 
