@@ -26,7 +26,7 @@ class BabiReader(TextFileReader):
     A question line is `number question?<tab>answer<tab>numbers of the supporting lines`.
 
     Fields: `context`, a text, or a list of one for each sentence; `question`; `answer`; with `keep_sentences` also
-    `supports`, which sentences of the context the answer follows from.
+    `supports`, which sentences of the context the answer follows from (-1 if that is not said).
 
     Args:
         keep_sentences: whether the context is a list of sentences.
@@ -63,7 +63,7 @@ class BabiReader(TextFileReader):
         if self._keep_sentences:
             sentences: ListField[Any] = ListField([TextField.from_words(sentence) for sentence in context])
             fields["context"] = sentences
-            fields["supports"] = ListField([IndexField(support, sentences) for support in supports])
+            fields["supports"] = ListField([IndexField(support, sentences) for support in supports or [-1]])
         else:
             fields["context"] = TextField.from_words([word for sentence in context for word in sentence])
         fields["question"] = TextField.from_words(question)
@@ -92,7 +92,9 @@ class BabiReader(TextFileReader):
                 raise bad_line(file, story_line, "a number, a space and a sentence", excerpt(told))
             sentence_of_number[int(number)] = len(context)
             context.append(sentence.replace(".", " .").split())
-        parts = text.strip().split("\t")
+        if self._keep_sentences and not context:
+            raise bad_line(file, line, "a story before its first question", excerpt(text))
+        parts = text.split("\t")
         if len(parts) != 3:
             expected = "a question, an answer and numbers of supporting lines, separated by tabs"
             raise bad_line(file, line, expected, excerpt(text))
@@ -101,7 +103,7 @@ class BabiReader(TextFileReader):
             # numbers count question lines too, the sentences of the context do not
             supporting = [sentence_of_number[int(number)] for number in supports.split()]
         except (KeyError, ValueError) as error:
-            known = ", ".join(map(str, sentence_of_number))
+            known = ", ".join(map(str, sentence_of_number)) or "none"
             raise bad_line(file, line, f"supporting lines among {known}", excerpt(supports)) from error
         return self.text_to_instance(
             context, question.replace("?", " ?").split()[1:], answer.strip(), supporting

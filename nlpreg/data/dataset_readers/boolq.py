@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.dataset_readers.dataset_utils.json_lines import json_object
+from nlpreg.data.dataset_readers.dataset_utils.text_files import bad_line, excerpt
 from nlpreg.data.dataset_readers.text_file_reader import TextFileReader
 from nlpreg.data.fields.field import Field
 from nlpreg.data.fields.label_field import LabelField
@@ -55,4 +57,10 @@ class BoolQDatasetReader(TextFileReader):
 
     def _instance_of(self, unit: str, file: str, line: int) -> Instance:
         item = json_object(unit, file, line, required=["passage", "question"])
-        return self.text_to_instance(item["passage"], item["question"], item.get("label"))
+        for key in ("passage", "question"):
+            if not isinstance(item[key], str):
+                raise bad_line(file, line, f'a text under the key "{key}"', excerpt(json.dumps(item[key])))
+        label = item.get("label")
+        if label not in (None, False, True):  # as are 0 and 1
+            raise bad_line(file, line, 'true or false under the key "label"', excerpt(json.dumps(label)))
+        return self.text_to_instance(item["passage"], item["question"], label)

@@ -70,7 +70,7 @@ class TextClassificationJsonReader(TextFileReader):
         fields: dict[str, Field[Any]] = {}
         if self._sentence_segmenter is not None:
             sentences = self._sentence_segmenter.split_sentences(text)
-            fields["tokens"] = ListField([self._text_field(sentence) for sentence in sentences])
+            fields["tokens"] = ListField([self._text_field(sentence) for sentence in sentences or [""]])
         else:
             fields["tokens"] = self._text_field(text)
         if label is not None:
@@ -104,7 +104,6 @@ class TextClassificationJsonReader(TextFileReader):
 
 def _is_whole_number(label: Any) -> bool:
     try:
-        int(label)
+        return int(label) == label or isinstance(label, str)
     except (TypeError, ValueError):
         return False
-    return True

@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, ClassVar, TypeVar
 
+from nlpreg.common.checks import ConfigurationError
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.dataset_readers.dataset_utils.bookmarks import Bookmark, Bookmarks
 from nlpreg.data.dataset_readers.dataset_utils.text_files import (
@@ -157,7 +158,7 @@ class TextFileReader(DatasetReader):
                 try:
                     if isinstance(unit, DataError):
                         raise unit
-                    instance = read_unit(unit, file, line)
+                    instance = _read_at(read_unit, unit, file, line)
                 except DataError as error:
                     bad_lines.add(error)
                     continue
@@ -206,6 +207,16 @@ class TextFileReader(DatasetReader):
         alone = self._worker_info is None and self._distributed_info is None
         if alone and not num_instances and bad_lines.num_skipped:
             raise DataError(f"{what}: none of the {bad_lines.num_skipped} {self.unit_name}s could be read")
+
+
+def _read_at(read_unit: Callable[[Any, str, int], T], unit: Any, file: str, line: int) -> T:
+    """What is made of a unit; if `text_to_instance` finds fault with it, the error says where it is."""
+    try:
+        return read_unit(unit, file, line)
+    except ConfigurationError:  # the unit's, which says so, or that of the reader as a whole
+        raise
+    except ValueError as error:
+        raise DataError(f"{file}, line {line}: {error}") from error
 
 
 def set_token_indexers(field: object, token_indexers: dict[str, TokenIndexer]) -> None:

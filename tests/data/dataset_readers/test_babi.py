@@ -37,6 +37,7 @@ def test_sentences_kept_apart_and_supports_by_sentence(read):
         ("1 A.\n2 Who? A\n", r"line 2: expected a question, an answer and numbers of supporting lines"),
         ("1 A.\n2 Who?\tA\t7\n", r"line 2: expected supporting lines among 1, got '7'"),
         ("1 A.\n2 Who?\tA\tx\n", r"line 2: expected supporting lines among 1, got 'x'"),
+        ("1 Who?\tA\t1\n", r"line 1: expected supporting lines among none, got '1'"),
         ("1 A.\nB.\n3 Who?\tA\t1\n", r"line 2: expected a number, a space and a sentence, got 'B\.'"),
     ],
 )
@@ -49,3 +50,10 @@ def test_broken_lines_are_located(read, text, message):
 def test_a_file_without_questions_is_empty(read):
     with pytest.raises(DataError, match="expected at least one question, got none"):
         read(BabiReader(), "1 A.\n")
+
+
+def test_without_supports_or_story(read):
+    (instance,) = read(BabiReader(keep_sentences=True), "1 A.\n2 Who?\tA\t\n")
+    assert [field.sequence_index for field in instance["supports"]] == [-1]
+    with pytest.raises(DataError, match="line 1: expected a story before its first question"):
+        read(BabiReader(keep_sentences=True), "1 Who?\tA\t\n")

@@ -28,3 +28,20 @@ def test_without_answer_and_broken(read):
     assert set(read(BoolQDatasetReader(), '{"passage": "a", "question": "b"}\n')[0].fields) == {"tokens"}
     with pytest.raises(DataError, match=r'line 1: expected the key "question", got the keys passage'):
         read(BoolQDatasetReader(), '{"passage": "a"}\n')
+
+
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [
+        ({"passage": 3}, "a text under the key \"passage\", got '3'"),
+        ({"question": None}, "a text under the key \"question\", got 'null'"),
+        ({"label": "yes"}, 'true or false under the key "label", got \'"yes"\''),
+        ({"label": 2}, "true or false under the key \"label\", got '2'"),
+    ],
+)
+def test_values_of_the_wrong_type_are_located(read, item, message):
+    good = {"passage": "a", "question": "b", "label": 1}
+    text = json.dumps(good) + "\n" + json.dumps(good | item) + "\n"
+    with pytest.raises(DataError, match=f"line 2: expected {message}"):
+        read(BoolQDatasetReader(), text)
+    assert len(read(BoolQDatasetReader(skip_bad_lines=True), text)) == 1

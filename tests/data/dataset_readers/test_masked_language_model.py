@@ -1,6 +1,7 @@
 import pytest
 
 from nlpreg.data.dataset_readers import MaskedLanguageModelingReader
+from nlpreg.data.dataset_readers.dataset_utils.text_files import DataError
 from nlpreg.data.tokenizers import Token
 
 
@@ -28,3 +29,12 @@ def test_the_first_word_of_a_line_is_masked(read):
     assert one["tokens"].human_readable_repr() == ["[MASK]", "cat", "sat"]
     assert one["target_ids"].human_readable_repr() == ["the"]
     assert two["tokens"].human_readable_repr() == ["[MASK]"]
+
+
+def test_what_is_wrong_with_a_line_is_located(read):
+    text = "the cat\nthe [MASK]\n"
+    with pytest.raises(
+        DataError, match="line 2: masked_language_modeling: expected a target for each of 2 masks"
+    ):
+        read(MaskedLanguageModelingReader(), text)
+    assert len(read(MaskedLanguageModelingReader(skip_bad_lines=True), text)) == 1

@@ -58,6 +58,14 @@ def test_sentences_apart(monkeypatch):
     assert instance["tokens"][1].token_indexers == one._token_indexers
 
 
+def test_a_text_without_sentences(monkeypatch):
+    none = types.SimpleNamespace(split_sentences=lambda text: [])
+    module = "nlpreg.data.dataset_readers.text_classification_json"
+    monkeypatch.setattr(f"{module}.SpacySentenceSplitter", lambda: none)
+    instance = reader(segment_sentences=True).text_to_instance("")
+    assert [text.human_readable_repr() for text in instance["tokens"]] == [[]]
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
@@ -80,6 +88,8 @@ def test_labels_that_should_be_ids(read):
         DataError, match=r'line 1: expected a whole number under the key "label", got \'"pos"\''
     ):
         read(reader(skip_label_indexing=True), json_lines({"text": "a", "label": "pos"}))
+    with pytest.raises(DataError, match="line 1: expected a whole number .*, got '1.5'"):
+        read(reader(skip_label_indexing=True), json_lines({"text": "a", "label": 1.5}))
     with pytest.raises(
         ValueError, match="expected a whole number since skip_label_indexing is set, got 'pos'"
     ):
