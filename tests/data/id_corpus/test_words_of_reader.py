@@ -51,15 +51,16 @@ def make(one, path, tmp_path, name):
     return id_corpus_of(one, path, "source", cache_dir=tmp_path / name)
 
 
-def test_several_processes_write_what_one_writes(path, tmp_path, monkeypatch, request):
-    for options in ({}, {"end_tokens": ["</S>"]}):
-        alone = make(reader(**options), path, tmp_path, "alone")
-        with monkeypatch.context():
-            request.getfixturevalue("several")
-            one = reader(**options)
-            assert words_of_reader.number_of_processes(one, find_files(path)) == 3
-            together = make(one, path, tmp_path, "together")
-        assert content(together) == content(alone)
+def test_several_processes_write_what_one_writes(path, tmp_path, request):
+    cases = [{}, {"end_tokens": ["</S>"]}]
+    assert words_of_reader.number_of_processes(reader(), find_files(path)) == 1
+    alone = [content(make(reader(**options), path, tmp_path, "alone")) for options in cases]
+    request.getfixturevalue("several")
+    for options, expected in zip(cases, alone, strict=True):
+        one = reader(**options)
+        assert words_of_reader.number_of_processes(one, find_files(path)) == 3
+        together = make(one, path, tmp_path, "together")
+        assert content(together) == expected
         assert together.meta.num_words > 1000
 
 
