@@ -143,7 +143,8 @@ def test_streaming_workers_draw_what_follows_from_the_place(make: Make) -> None:
 
 
 def test_a_loader_that_is_forgotten_in_the_middle_of_a_pass_leaves_no_worker(make: Make) -> None:
-    loader = make(batches_per_epoch=6, num_workers=1, batch_size=1, collate_fn=Slow())
+    # so many that the worker is not done before we look
+    loader = make(2000, batches_per_epoch=6, num_workers=1, batch_size=1, collate_fn=Slow())
     list(loader)
     assert multiprocessing.active_children()
     del loader
