@@ -29,6 +29,10 @@ class MultiTaskModel(Model):
     The instances of a batch say in their field `task` which head is theirs. A head gets the rows of its task, of those
     outputs of the backbone and fields of the batch that its `forward` names.
 
+    Where several batches make one update, each counts the same (there is no `batch_weight`): the loss of a batch adds up
+    means over targets of different kinds, words and texts say, and their common number would let the task with the most
+    targets outweigh what `loss_weights` says.
+
     Args:
         vocab: the vocabulary of all tasks.
         backbone: encodes the input of all tasks.

@@ -116,3 +116,14 @@ def test_arguments_may_be_named(vocab, tokens):
     )
     output = model(**batch(tokens, extra=["a", "b", "c"], more=1))
     assert output["topic_seen"] == ["extra", "number", "text", "words"]
+
+
+def test_batches_of_one_update_count_the_same(vocab, tokens):
+    """Else a task with many targets would outweigh what `loss_weights` says."""
+    model = make_model(vocab).train()
+    output = model(**batch(tokens, mood=torch.tensor([1, 9, 0]), subject=torch.tensor([9, 2, 9])))
+    assert "batch_weight" not in output
+    assert {name: float(value) for name, value in output.items() if name.endswith("batch_weight")} == {
+        "sentiment_batch_weight": 2,
+        "topic_batch_weight": 1,
+    }
