@@ -56,8 +56,11 @@ def hand_out_vocabulary(params: Params, serialization_dir: str, local_rank: int)
     dist.broadcast_object_list(handed, src=0)
     section, files = handed
     assert isinstance(section, dict) and isinstance(files, dict)
-    if local_rank == 0 and not is_first and _files_in(folder) != files:
+    found = _files_in(folder)
+    if local_rank == 0 and not is_first and found != files:
         os.makedirs(folder, exist_ok=True)
+        for name in found.keys() - files.keys():  # of an earlier run
+            os.remove(os.path.join(folder, name))
         for name, content in files.items():
             with atomic_write(os.path.join(folder, name)) as file:
                 file.write(content)
