@@ -10,6 +10,7 @@ from typing import Any
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.optional import optional
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
+from nlpreg.data.dataset_readers.dataset_utils.text_files import BadLines, DataError, excerpt
 from nlpreg.data.dataset_readers.dataset_utils.tokenizing import text_field_of, words_or_tokens
 from nlpreg.data.dataset_readers.text_file_reader import set_token_indexers
 from nlpreg.data.fields.field import Field
@@ -48,12 +49,14 @@ class HuggingfaceDatasetsReader(DatasetReader):
         tokenizer: splits `texts`; spaCy's unless given, so name one ("whitespace") where spaCy is not wanted.
         token_indexers: the indexers of all texts; single ids under the name "tokens" unless given.
         load_arguments: further arguments of `datasets.load_dataset`, such as `streaming` or `revision`.
+        skip_bad_lines: whether a row that cannot be read is left out, counted and reported, instead of ending the run.
         max_instances: read at most this many instances, counted over all processes together.
         serialization_dir: folder of the training run.
 
     Raises:
         ImportError: (when reading) the package is not installed.
         ConfigurationError: a column does not exist; tags without words.
+        DataError: (when reading) a row has no text or no words, or another number of tags; the message says which.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class HuggingfaceDatasetsReader(DatasetReader):
         tokenizer: Tokenizer | None = None,
         token_indexers: dict[str, TokenIndexer] | None = None,
         load_arguments: dict[str, Any] | None = None,
+        skip_bad_lines: bool = False,
         max_instances: int | None = None,
         serialization_dir: str | None = None,
     ) -> None:
@@ -89,6 +93,7 @@ class HuggingfaceDatasetsReader(DatasetReader):
         self._tokenizer = (tokenizer or SpacyTokenizer()) if self._texts else None
         self._token_indexers = token_indexers or {"tokens": SingleIdTokenIndexer()}
         self._load_arguments = load_arguments or {}
+        self._skip_bad_lines = skip_bad_lines
 
     def text_to_instance(self, inputs: Mapping[str, Any] | str | list[Any]) -> Instance:
         """A row as an instance.
@@ -96,6 +101,10 @@ class HuggingfaceDatasetsReader(DatasetReader):
         Args:
             inputs: values by column, of which those of labels and tags may be missing; or the text of the first field of
                 `texts`; or the words, or tokens, of the first field of `words`.
+
+        Raises:
+            ValueError: a value is no text, or no list, where there should be one.
+            ConfigurationError: there are more or fewer tags than words.
         """
         if isinstance(inputs, str):
             inputs = {next(iter((self._texts or {"": "text"}).values())): inputs}
@@ -105,15 +114,16 @@ class HuggingfaceDatasetsReader(DatasetReader):
         for name, column in (self._texts or {}).items():
             assert self._tokenizer is not None
             if column in inputs:
-                fields[name] = text_field_of(words_or_tokens(self._tokenizer, inputs[column]))
+                text = _checked(inputs, column, str)
+                fields[name] = text_field_of(words_or_tokens(self._tokenizer, text))
         for name, column in self._words.items():
             if column in inputs:
-                fields[name] = text_field_of(inputs[column])
+                fields[name] = text_field_of(_checked(inputs, column, list))
         for name, column in self._tags.items():
             if column in inputs:
                 words = fields[next(iter(self._words))]
                 assert isinstance(words, TextField)
-                fields[name] = SequenceLabelField(inputs[column], words)
+                fields[name] = SequenceLabelField(_checked(inputs, column, list), words)
         for name, column in self._labels.items():
             if inputs.get(column, -1) not in (None, -1):
                 fields[name] = LabelField(str(inputs[column]))
@@ -129,21 +139,27 @@ class HuggingfaceDatasetsReader(DatasetReader):
 
     def _read(self, file_path: Any) -> Iterator[Instance]:
         table = self._load(file_path)
+        what = f"{self._dataset} ({file_path})"
         used = [*(self._texts or {}).values(), *self._words.values(), *self._tags.values()]
         used += [*self._labels.values(), *self._metadata.values()]
         if table.column_names is not None:  # a stream may not know them yet
-            _check_columns(f"{self._dataset} ({file_path})", used, table.column_names)
+            _check_columns(what, used, table.column_names)
         names_of = {
             column: _names(feature) for column, feature in (table.features or {}).items() if column in used
         }
-        for row in self._rows(table):
-            yield self.text_to_instance(
-                {
-                    column: names_of.get(column, _same)(value)
-                    for column, value in row.items()
-                    if column in used
-                }
-            )
+        bad_rows = BadLines(self._skip_bad_lines)
+        try:
+            for number, row in self._rows(table):
+                try:
+                    instance = self.text_to_instance(
+                        {name: names_of.get(name, _same)(row[name]) for name in used if name in row}
+                    )
+                except (ConfigurationError, ValueError) as error:
+                    bad_rows.add(DataError(f"{what}, row {number}: {error}"))
+                    continue
+                yield instance
+        finally:  # whoever has enough instances stops asking for more
+            bad_rows.report(what)
 
     def _load(self, file_path: Any) -> Any:
         datasets = optional("datasets", extra="datasets")
@@ -160,15 +176,16 @@ class HuggingfaceDatasetsReader(DatasetReader):
             self._dataset, self._config_name, split=str(file_path), **self._load_arguments
         )
 
-    def _rows(self, table: Any) -> Iterator[dict[str, Any]]:
-        """The rows that belong to this process."""
+    def _rows(self, table: Any) -> Iterator[tuple[int, dict[str, Any]]]:
+        """The rows that belong to this process, each with its number, from 0."""
         if not hasattr(table, "select"):  # a stream
-            yield from self._every_nth(table, for_ranks=True, for_workers=True)
+            yield from self._every_nth(enumerate(table), for_ranks=True, for_workers=True)
             return
         mine = list(self._every_nth(range(len(table)), for_ranks=True, for_workers=True))
+        numbers = iter(mine)
         for batch in table.select(mine).iter(ROWS_AT_ONCE):
             for values in zip(*batch.values(), strict=True):
-                yield dict(zip(batch, values, strict=True))
+                yield next(numbers), dict(zip(batch, values, strict=True))
 
 
 def _files(path: Any) -> list[str]:
@@ -190,6 +207,15 @@ def _check_columns(what: str, wanted: list[str], known: list[str]) -> None:
             )
 
 
+def _checked(inputs: Mapping[str, Any], column: str, kind: type) -> Any:
+    """A value of a row, of the type that it must have."""
+    value = inputs[column]
+    if not isinstance(value, kind):
+        name = "a text" if kind is str else "a list"
+        raise ValueError(f'expected {name} in the column "{column}", got {excerpt(repr(value))}')
+    return value
+
+
 def _same(value: Any) -> Any:
     return value
 
@@ -202,5 +228,5 @@ def _names(feature: Any) -> Callable[[Any], Any]:
         return lambda number: names[number] if number is not None and number >= 0 else None
     inner_names = getattr(inner, "names", None)
     if inner_names is not None:
-        return lambda numbers: [inner_names[number] for number in numbers]
+        return lambda numbers: numbers and [inner_names[number] for number in numbers]
     return _same

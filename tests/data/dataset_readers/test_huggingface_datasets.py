@@ -7,6 +7,7 @@ from nlpreg.common import Params
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data.dataset_readers import DatasetReader, HuggingfaceDatasetsReader
 from nlpreg.data.dataset_readers.dataset_reader import DistributedInfo, WorkerInfo
+from nlpreg.data.dataset_readers.dataset_utils.text_files import DataError
 from nlpreg.data.tokenizers import Token
 
 ROWS = {"text": ["schön ist das", "a b", "c"], "label": ["pos", "neg", "pos"], "extra": [1, 2, 3]}
@@ -28,11 +29,17 @@ def make(**config):
 
 def write(datasets, rows, path):
     table = datasets.Dataset.from_dict(rows)
+    if path.suffix == ".arrow":
+        with datasets.arrow_writer.ArrowWriter(path=str(path)) as writer:
+            writer.write_table(table.data.table)
+        return str(path)
     getattr(table, {"parquet": "to_parquet", "jsonl": "to_json", "csv": "to_csv"}[path.suffix[1:]])(str(path))
     return str(path)
 
 
-@pytest.mark.parametrize(("format_", "suffix"), [("parquet", "parquet"), ("json", "jsonl"), ("csv", "csv")])
+@pytest.mark.parametrize(
+    ("format_", "suffix"), [("parquet", "parquet"), ("json", "jsonl"), ("csv", "csv"), ("arrow", "arrow")]
+)
 def test_local_files(datasets, tmp_path, format_, suffix):
     path = write(datasets, ROWS, tmp_path / f"data.{suffix}")
     reader = make(dataset=format_, labels={"label": "label"}, metadata={"about": "extra"})
@@ -96,6 +103,27 @@ def test_errors(datasets, tmp_path):
         list(make(dataset="parquet").read(str(tmp_path / "absent.parquet")))
     with pytest.raises(ConfigurationError, match="tags need words"):
         make(dataset="parquet", tags={"tags": "ner"})
+
+
+def test_bad_rows_are_located(datasets, tmp_path, caplog):
+    rows = {
+        "text": ["a", None, "c", "d"],
+        "words": [["a"], ["b"], None, ["d", "e"]],
+        "tags": [["A"], ["B"], ["C"], ["D"]],
+    }
+    path = write(datasets, rows, tmp_path / "data.parquet")
+    columns = {"texts": {"text": "text"}, "words": {"tokens": "words"}, "tags": {"tags": "tags"}}
+    for number, message in [
+        (1, "expected a text in the column \"text\", got 'None'"),
+        (2, "expected a list in the column \"words\", got 'None'"),
+        (3, "SequenceLabelField: expected a label for each of 2 elements, got 1"),
+    ]:
+        reader = make(dataset="parquet", load_arguments={"streaming": True}, **columns)
+        reader._set_distributed_info(DistributedInfo(4, number))
+        with pytest.raises(DataError, match=rf"parquet \(.*\), row {number}: {message}"):
+            list(reader.read(path))
+    assert len(list(make(dataset="parquet", skip_bad_lines=True, **columns).read(path))) == 1
+    assert "left out 3 bad lines" in caplog.text
 
 
 def test_instances_for_predictors():
