@@ -1,17 +1,19 @@
 """Recurrent modules as encoders of sequences into sequences."""
 
-from typing import Any
-
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
-from nlpreg.common.checks import ConfigurationError
-from nlpreg.modules.augmented_lstm import AugmentedLstm
 from nlpreg.modules.encoder_base import RnnState
 from nlpreg.modules.padded_rnn import can_run_padded, run_padded
+from nlpreg.modules.recurrent_wrapper import (
+    AlternatingLstmWrapper,
+    AugmentedLstmWrapper,
+    GatedWrapper,
+    RecurrentWrapper,
+    RnnWrapper,
+    StackedBidirectionalLstmWrapper,
+)
 from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import Seq2SeqEncoder
-from nlpreg.modules.stacked_alternating_lstm import StackedAlternatingLstm
-from nlpreg.modules.stacked_bidirectional_lstm import StackedBidirectionalLstm
 from nlpreg.modules.uncompiled import run_uncompiled
 
 __all__ = [
@@ -25,16 +27,13 @@ __all__ = [
 ]
 
 
-class PytorchSeq2SeqWrapper(Seq2SeqEncoder):
+class PytorchSeq2SeqWrapper(RecurrentWrapper, Seq2SeqEncoder):
     """Makes an encoder of a recurrent module, so that padding has no influence on a row's result.
 
     `torch.compile` runs over torch's own LSTM, GRU and RNN (once `torch._dynamo.config.allow_rnn` is set) and nlpreg's
     without a break of the graph; over other modules with one.
 
-    Args:
-        module: offers `input_size`, `hidden_size`, perhaps `bidirectional`, and is called with a packed sequence and an
-            initial state. torch's own LSTM, GRU and RNN are run without packing where that is faster.
-        stateful: whether the state after a batch is the initial state of the next; see `_EncoderBase`.
+    Its arguments are those of `RecurrentWrapper`.
 
     Shape:
         inputs (B, T, input_dim), mask (B, T) bool, true for words, which come first in each row
@@ -43,23 +42,6 @@ class PytorchSeq2SeqWrapper(Seq2SeqEncoder):
     Raises:
         ConfigurationError: `module` is not batch first.
     """
-
-    def __init__(self, module: nn.Module, stateful: bool = False) -> None:
-        super().__init__(stateful)
-        if not getattr(module, "batch_first", True):
-            raise ConfigurationError(
-                f"{type(module).__name__}: expected a module made with batch_first=True, got batch_first=False"
-            )
-        self._module: Any = module
-        self._is_bidirectional = bool(getattr(module, "bidirectional", False))
-
-    def get_input_dim(self) -> int:
-        """Width of each input vector."""
-        return int(self._module.input_size)
-
-    def get_output_dim(self) -> int:
-        """Width of each output vector, both directions together."""
-        return int(self._module.hidden_size) * (2 if self._is_bidirectional else 1)
 
     def is_bidirectional(self) -> bool:
         """Whether the outputs hold both directions, the forward one first."""
@@ -115,18 +97,26 @@ class PytorchSeq2SeqWrapper(Seq2SeqEncoder):
         return output
 
 
-@Seq2SeqEncoder.register("gru")
-class GruSeq2SeqEncoder(PytorchSeq2SeqWrapper):
-    """Gated recurrent units, in one direction or both.
+class _GatedSeq2SeqEncoder(GatedWrapper, PytorchSeq2SeqWrapper):
+    """What the two gated encoders have in common: their constructor."""
 
-    Args:
-        input_size: width of each input vector.
-        hidden_size: width of the state of each direction.
-        num_layers: number of layers.
-        bias: whether the layers have biases.
-        dropout: chance, from 0 to 1, that a value between two layers is zeroed.
-        bidirectional: whether there is a backward direction too.
-        stateful: whether the state after a batch is the initial state of the next.
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        stateful: bool = False,
+    ) -> None:
+        super().__init__(input_size, hidden_size, num_layers, bias, dropout, bidirectional)
+        self.stateful = stateful
+
+
+@Seq2SeqEncoder.register("gru")
+class GruSeq2SeqEncoder(_GatedSeq2SeqEncoder):
+    """Gated recurrent units, in one direction or both.
 
     Shape:
         inputs (B, T, input_size), mask (B, T) -> (B, T, hidden_size, or twice that for both directions).
@@ -134,42 +124,12 @@ class GruSeq2SeqEncoder(PytorchSeq2SeqWrapper):
     Source: Cho et al. (2014), https://arxiv.org/abs/1406.1078
     """
 
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
-        bias: bool = True,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
-        stateful: bool = False,
-    ) -> None:
-        super().__init__(
-            nn.GRU(
-                input_size,
-                hidden_size,
-                num_layers,
-                bias=bias,
-                batch_first=True,
-                dropout=dropout,
-                bidirectional=bidirectional,
-            ),
-            stateful,
-        )
+    _kind = nn.GRU
 
 
 @Seq2SeqEncoder.register("lstm")
-class LstmSeq2SeqEncoder(PytorchSeq2SeqWrapper):
+class LstmSeq2SeqEncoder(_GatedSeq2SeqEncoder):
     """A long short-term memory, in one direction or both.
-
-    Args:
-        input_size: width of each input vector.
-        hidden_size: width of the state of each direction.
-        num_layers: number of layers.
-        bias: whether the layers have biases.
-        dropout: chance, from 0 to 1, that a value between two layers is zeroed.
-        bidirectional: whether there is a backward direction too.
-        stateful: whether the state after a batch is the initial state of the next.
 
     Shape:
         inputs (B, T, input_size), mask (B, T) -> (B, T, hidden_size, or twice that for both directions).
@@ -177,43 +137,12 @@ class LstmSeq2SeqEncoder(PytorchSeq2SeqWrapper):
     Source: Hochreiter and Schmidhuber (1997), https://doi.org/10.1162/neco.1997.9.8.1735
     """
 
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
-        bias: bool = True,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
-        stateful: bool = False,
-    ) -> None:
-        super().__init__(
-            nn.LSTM(
-                input_size,
-                hidden_size,
-                num_layers,
-                bias=bias,
-                batch_first=True,
-                dropout=dropout,
-                bidirectional=bidirectional,
-            ),
-            stateful,
-        )
+    _kind = nn.LSTM
 
 
 @Seq2SeqEncoder.register("rnn")
-class RnnSeq2SeqEncoder(PytorchSeq2SeqWrapper):
+class RnnSeq2SeqEncoder(RnnWrapper, PytorchSeq2SeqWrapper):
     """A plain recurrent network, in one direction or both.
-
-    Args:
-        input_size: width of each input vector.
-        hidden_size: width of the state of each direction.
-        num_layers: number of layers.
-        nonlinearity: `tanh` or `relu`.
-        bias: whether the layers have biases.
-        dropout: chance, from 0 to 1, that a value between two layers is zeroed.
-        bidirectional: whether there is a backward direction too.
-        stateful: whether the state after a batch is the initial state of the next.
 
     Shape:
         inputs (B, T, input_size), mask (B, T) -> (B, T, hidden_size, or twice that for both directions).
@@ -232,33 +161,13 @@ class RnnSeq2SeqEncoder(PytorchSeq2SeqWrapper):
         bidirectional: bool = False,
         stateful: bool = False,
     ) -> None:
-        super().__init__(
-            nn.RNN(
-                input_size,
-                hidden_size,
-                num_layers,
-                nonlinearity=nonlinearity,
-                bias=bias,
-                batch_first=True,
-                dropout=dropout,
-                bidirectional=bidirectional,
-            ),
-            stateful,
-        )
+        super().__init__(input_size, hidden_size, num_layers, nonlinearity, bias, dropout, bidirectional)
+        self.stateful = stateful
 
 
 @Seq2SeqEncoder.register("augmented_lstm")
-class AugmentedLstmSeq2SeqEncoder(PytorchSeq2SeqWrapper):
+class AugmentedLstmSeq2SeqEncoder(AugmentedLstmWrapper, PytorchSeq2SeqWrapper):
     """One layer of `AugmentedLstm` in one direction.
-
-    Args:
-        input_size: width of each input vector.
-        hidden_size: width of the state.
-        go_forward: whether it runs from left to right; false for right to left.
-        recurrent_dropout_probability: chance, from 0 to 1, that a value of the state is zeroed at every step of a row.
-        use_highway: whether a gate lets the input pass by.
-        use_input_projection_bias: whether the projection of the inputs has a bias.
-        stateful: whether the state after a batch is the initial state of the next.
 
     Shape:
         inputs (B, T, input_size), mask (B, T) -> (B, T, hidden_size).
@@ -274,7 +183,7 @@ class AugmentedLstmSeq2SeqEncoder(PytorchSeq2SeqWrapper):
         use_input_projection_bias: bool = True,
         stateful: bool = False,
     ) -> None:
-        module = AugmentedLstm(
+        super().__init__(
             input_size,
             hidden_size,
             go_forward,
@@ -282,21 +191,12 @@ class AugmentedLstmSeq2SeqEncoder(PytorchSeq2SeqWrapper):
             use_highway,
             use_input_projection_bias,
         )
-        super().__init__(module, stateful)
+        self.stateful = stateful
 
 
 @Seq2SeqEncoder.register("alternating_lstm")
-class StackedAlternatingLstmSeq2SeqEncoder(PytorchSeq2SeqWrapper):
+class StackedAlternatingLstmSeq2SeqEncoder(AlternatingLstmWrapper, PytorchSeq2SeqWrapper):
     """Layers of `AugmentedLstm` that run left to right and right to left by turns.
-
-    Args:
-        input_size: width of each input vector.
-        hidden_size: width of the state of each layer.
-        num_layers: number of layers.
-        recurrent_dropout_probability: chance, from 0 to 1, that a value of the state is zeroed at every step of a row.
-        use_highway: whether a gate lets the input of a layer pass by.
-        use_input_projection_bias: whether the projections of the inputs have biases.
-        stateful: whether the state after a batch is the initial state of the next.
 
     Shape:
         inputs (B, T, input_size), mask (B, T) -> (B, T, hidden_size).
@@ -312,7 +212,7 @@ class StackedAlternatingLstmSeq2SeqEncoder(PytorchSeq2SeqWrapper):
         use_input_projection_bias: bool = True,
         stateful: bool = False,
     ) -> None:
-        module = StackedAlternatingLstm(
+        super().__init__(
             input_size,
             hidden_size,
             num_layers,
@@ -320,21 +220,12 @@ class StackedAlternatingLstmSeq2SeqEncoder(PytorchSeq2SeqWrapper):
             use_highway,
             use_input_projection_bias,
         )
-        super().__init__(module, stateful)
+        self.stateful = stateful
 
 
 @Seq2SeqEncoder.register("stacked_bidirectional_lstm")
-class StackedBidirectionalLstmSeq2SeqEncoder(PytorchSeq2SeqWrapper):
+class StackedBidirectionalLstmSeq2SeqEncoder(StackedBidirectionalLstmWrapper, PytorchSeq2SeqWrapper):
     """Layers of `AugmentedLstm` in both directions.
-
-    Args:
-        input_size: width of each input vector.
-        hidden_size: width of the state of each direction.
-        num_layers: number of layers.
-        recurrent_dropout_probability: chance, from 0 to 1, that a value of the state is zeroed at every step of a row.
-        layer_dropout_probability: chance, from 0 to 1, that a value between two layers is zeroed at every step of a row.
-        use_highway: whether a gate lets the input of a layer pass by.
-        stateful: whether the state after a batch is the initial state of the next.
 
     Shape:
         inputs (B, T, input_size), mask (B, T) -> (B, T, 2 * hidden_size).
@@ -350,7 +241,7 @@ class StackedBidirectionalLstmSeq2SeqEncoder(PytorchSeq2SeqWrapper):
         use_highway: bool = True,
         stateful: bool = False,
     ) -> None:
-        module = StackedBidirectionalLstm(
+        super().__init__(
             input_size,
             hidden_size,
             num_layers,
@@ -358,4 +249,4 @@ class StackedBidirectionalLstmSeq2SeqEncoder(PytorchSeq2SeqWrapper):
             layer_dropout_probability,
             use_highway,
         )
-        super().__init__(module, stateful)
+        self.stateful = stateful

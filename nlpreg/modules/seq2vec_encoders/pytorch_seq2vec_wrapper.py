@@ -1,16 +1,19 @@
 """Recurrent modules as encoders of sequences into one vector."""
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
-from nlpreg.modules.augmented_lstm import AugmentedLstm
 from nlpreg.modules.encoder_base import RnnState, restore_rows
 from nlpreg.modules.padded_rnn import can_run_padded, run_padded
+from nlpreg.modules.recurrent_wrapper import (
+    AlternatingLstmWrapper,
+    AugmentedLstmWrapper,
+    GatedWrapper,
+    RecurrentWrapper,
+    RnnWrapper,
+    StackedBidirectionalLstmWrapper,
+)
 from nlpreg.modules.seq2vec_encoders.seq2vec_encoder import Seq2VecEncoder
-from nlpreg.modules.stacked_alternating_lstm import StackedAlternatingLstm
-from nlpreg.modules.stacked_bidirectional_lstm import StackedBidirectionalLstm
 from nlpreg.modules.uncompiled import run_uncompiled
 from nlpreg.nn.util import get_final_encoder_states
 
@@ -25,30 +28,21 @@ __all__ = [
 ]
 
 
-class PytorchSeq2VecWrapper(Seq2VecEncoder):
+class PytorchSeq2VecWrapper(RecurrentWrapper, Seq2VecEncoder):
     """Makes an encoder of a recurrent module: the final hidden state of its last layer, both directions joined.
 
-    Args:
-        module: offers `input_size`, `hidden_size`, perhaps `bidirectional`, and is called with a packed sequence and an
-            initial state. torch's own LSTM, GRU and RNN are run without packing where that is faster.
+    Its argument is that of `RecurrentWrapper`.
 
     Shape:
         inputs (B, T, input_dim), mask (B, T) bool, true for words, which come first in each row
         -> (B, output_dim), zeros for rows that are all padding.
+
+    Raises:
+        ConfigurationError: `module` is not batch first.
     """
 
     def __init__(self, module: nn.Module) -> None:
-        super().__init__(stateful=False)
-        self._module: Any = module
-        self._is_bidirectional = bool(getattr(module, "bidirectional", False))
-
-    def get_input_dim(self) -> int:
-        """Width of each input vector."""
-        return int(self._module.input_size)
-
-    def get_output_dim(self) -> int:
-        """Width of the output vector, both directions together."""
-        return int(self._module.hidden_size) * (2 if self._is_bidirectional else 1)
+        super().__init__(module)
 
     def shortest_input(self) -> int | None:
         """One step."""
@@ -91,16 +85,8 @@ class PytorchSeq2VecWrapper(Seq2VecEncoder):
 
 
 @Seq2VecEncoder.register("gru")
-class GruSeq2VecEncoder(PytorchSeq2VecWrapper):
+class GruSeq2VecEncoder(GatedWrapper, PytorchSeq2VecWrapper):
     """The final state of gated recurrent units, in one direction or both.
-
-    Args:
-        input_size: width of each input vector.
-        hidden_size: width of the state of each direction.
-        num_layers: number of layers.
-        bias: whether the layers have biases.
-        dropout: chance, from 0 to 1, that a value between two layers is zeroed.
-        bidirectional: whether there is a backward direction too.
 
     Shape:
         inputs (B, T, input_size), mask (B, T) -> (B, hidden_size, or twice that for both directions).
@@ -108,39 +94,12 @@ class GruSeq2VecEncoder(PytorchSeq2VecWrapper):
     Source: Cho et al. (2014), https://arxiv.org/abs/1406.1078
     """
 
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
-        bias: bool = True,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
-    ) -> None:
-        super().__init__(
-            nn.GRU(
-                input_size,
-                hidden_size,
-                num_layers,
-                bias=bias,
-                batch_first=True,
-                dropout=dropout,
-                bidirectional=bidirectional,
-            )
-        )
+    _kind = nn.GRU
 
 
 @Seq2VecEncoder.register("lstm")
-class LstmSeq2VecEncoder(PytorchSeq2VecWrapper):
+class LstmSeq2VecEncoder(GatedWrapper, PytorchSeq2VecWrapper):
     """The final state of a long short-term memory, in one direction or both.
-
-    Args:
-        input_size: width of each input vector.
-        hidden_size: width of the state of each direction.
-        num_layers: number of layers.
-        bias: whether the layers have biases.
-        dropout: chance, from 0 to 1, that a value between two layers is zeroed.
-        bidirectional: whether there is a backward direction too.
 
     Shape:
         inputs (B, T, input_size), mask (B, T) -> (B, hidden_size, or twice that for both directions).
@@ -148,40 +107,12 @@ class LstmSeq2VecEncoder(PytorchSeq2VecWrapper):
     Source: Hochreiter and Schmidhuber (1997), https://doi.org/10.1162/neco.1997.9.8.1735
     """
 
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
-        bias: bool = True,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
-    ) -> None:
-        super().__init__(
-            nn.LSTM(
-                input_size,
-                hidden_size,
-                num_layers,
-                bias=bias,
-                batch_first=True,
-                dropout=dropout,
-                bidirectional=bidirectional,
-            )
-        )
+    _kind = nn.LSTM
 
 
 @Seq2VecEncoder.register("rnn")
-class RnnSeq2VecEncoder(PytorchSeq2VecWrapper):
+class RnnSeq2VecEncoder(RnnWrapper, PytorchSeq2VecWrapper):
     """The final state of a plain recurrent network, in one direction or both.
-
-    Args:
-        input_size: width of each input vector.
-        hidden_size: width of the state of each direction.
-        num_layers: number of layers.
-        nonlinearity: `tanh` or `relu`.
-        bias: whether the layers have biases.
-        dropout: chance, from 0 to 1, that a value between two layers is zeroed.
-        bidirectional: whether there is a backward direction too.
 
     Shape:
         inputs (B, T, input_size), mask (B, T) -> (B, hidden_size, or twice that for both directions).
@@ -189,133 +120,29 @@ class RnnSeq2VecEncoder(PytorchSeq2VecWrapper):
     Source: Elman (1990), https://doi.org/10.1207/s15516709cog1402_1
     """
 
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
-        nonlinearity: str = "tanh",
-        bias: bool = True,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
-    ) -> None:
-        super().__init__(
-            nn.RNN(
-                input_size,
-                hidden_size,
-                num_layers,
-                nonlinearity=nonlinearity,
-                bias=bias,
-                batch_first=True,
-                dropout=dropout,
-                bidirectional=bidirectional,
-            )
-        )
-
 
 @Seq2VecEncoder.register("augmented_lstm")
-class AugmentedLstmSeq2VecEncoder(PytorchSeq2VecWrapper):
+class AugmentedLstmSeq2VecEncoder(AugmentedLstmWrapper, PytorchSeq2VecWrapper):
     """The final state of one layer of `AugmentedLstm` in one direction.
-
-    Args:
-        input_size: width of each input vector.
-        hidden_size: width of the state.
-        go_forward: whether it runs from left to right; false for right to left.
-        recurrent_dropout_probability: chance, from 0 to 1, that a value of the state is zeroed at every step of a row.
-        use_highway: whether a gate lets the input pass by.
-        use_input_projection_bias: whether the projection of the inputs has a bias.
 
     Shape:
         inputs (B, T, input_size), mask (B, T) -> (B, hidden_size).
     """
-
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        go_forward: bool = True,
-        recurrent_dropout_probability: float = 0.0,
-        use_highway: bool = True,
-        use_input_projection_bias: bool = True,
-    ) -> None:
-        module = AugmentedLstm(
-            input_size,
-            hidden_size,
-            go_forward,
-            recurrent_dropout_probability,
-            use_highway,
-            use_input_projection_bias,
-        )
-        super().__init__(module)
 
 
 @Seq2VecEncoder.register("alternating_lstm")
-class StackedAlternatingLstmSeq2VecEncoder(PytorchSeq2VecWrapper):
+class StackedAlternatingLstmSeq2VecEncoder(AlternatingLstmWrapper, PytorchSeq2VecWrapper):
     """The final state of layers of `AugmentedLstm` that run left to right and right to left by turns.
-
-    Args:
-        input_size: width of each input vector.
-        hidden_size: width of the state of each layer.
-        num_layers: number of layers.
-        recurrent_dropout_probability: chance, from 0 to 1, that a value of the state is zeroed at every step of a row.
-        use_highway: whether a gate lets the input of a layer pass by.
-        use_input_projection_bias: whether the projections of the inputs have biases.
 
     Shape:
         inputs (B, T, input_size), mask (B, T) -> (B, hidden_size).
     """
 
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int,
-        recurrent_dropout_probability: float = 0.0,
-        use_highway: bool = True,
-        use_input_projection_bias: bool = True,
-    ) -> None:
-        module = StackedAlternatingLstm(
-            input_size,
-            hidden_size,
-            num_layers,
-            recurrent_dropout_probability,
-            use_highway,
-            use_input_projection_bias,
-        )
-        super().__init__(module)
-
 
 @Seq2VecEncoder.register("stacked_bidirectional_lstm")
-class StackedBidirectionalLstmSeq2VecEncoder(PytorchSeq2VecWrapper):
+class StackedBidirectionalLstmSeq2VecEncoder(StackedBidirectionalLstmWrapper, PytorchSeq2VecWrapper):
     """The final state of layers of `AugmentedLstm` in both directions.
-
-    Args:
-        input_size: width of each input vector.
-        hidden_size: width of the state of each direction.
-        num_layers: number of layers.
-        recurrent_dropout_probability: chance, from 0 to 1, that a value of the state is zeroed at every step of a row.
-        layer_dropout_probability: chance, from 0 to 1, that a value between two layers is zeroed at every step of a row.
-        use_highway: whether a gate lets the input of a layer pass by.
 
     Shape:
         inputs (B, T, input_size), mask (B, T) -> (B, 2 * hidden_size).
     """
-
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int,
-        recurrent_dropout_probability: float = 0.0,
-        layer_dropout_probability: float = 0.0,
-        use_highway: bool = True,
-    ) -> None:
-        module = StackedBidirectionalLstm(
-            input_size,
-            hidden_size,
-            num_layers,
-            recurrent_dropout_probability,
-            layer_dropout_probability,
-            use_highway,
-        )
-        super().__init__(module)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from nlpreg.common.checks import ConfigurationError
 from nlpreg.modules.seq2vec_encoders import (
     AugmentedLstmSeq2VecEncoder,
     GruSeq2VecEncoder,
@@ -68,3 +69,8 @@ def test_modules_of_others(padded):
     vectors = encoder(padded.inputs, padded.mask)
     expected = encoder._module(padded.inputs[2:3, :6])[1][0][0, 0]
     torch.testing.assert_close(vectors[2], expected)
+
+
+def test_modules_have_to_take_batches_first():
+    with pytest.raises(ConfigurationError, match="batch_first=True"):
+        PytorchSeq2VecWrapper(nn.LSTM(3, 4))

@@ -1,0 +1,179 @@
+"""What encoders around a recurrent module share: the module, its sizes, and the arguments that it is made from."""
+
+from typing import Any, ClassVar
+
+from torch import nn
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.modules.augmented_lstm import AugmentedLstm
+from nlpreg.modules.encoder_base import _EncoderBase
+from nlpreg.modules.stacked_alternating_lstm import StackedAlternatingLstm
+from nlpreg.modules.stacked_bidirectional_lstm import StackedBidirectionalLstm
+
+__all__ = [
+    "AlternatingLstmWrapper",
+    "AugmentedLstmWrapper",
+    "GatedWrapper",
+    "RecurrentWrapper",
+    "RnnWrapper",
+    "StackedBidirectionalLstmWrapper",
+]
+
+
+class RecurrentWrapper(_EncoderBase):
+    """An encoder around a recurrent module.
+
+    Args:
+        module: offers `input_size`, `hidden_size`, perhaps `bidirectional`, and is called with a packed sequence and an
+            initial state. torch's own LSTM, GRU and RNN are run without packing where that is faster.
+        stateful: whether the state after a batch is the initial state of the next.
+
+    Raises:
+        ConfigurationError: `module` is not batch first.
+    """
+
+    def __init__(self, module: nn.Module, stateful: bool = False) -> None:
+        super().__init__(stateful)
+        if not getattr(module, "batch_first", True):
+            raise ConfigurationError(
+                f"{type(module).__name__}: expected a module made with batch_first=True, got batch_first=False"
+            )
+        self._module: Any = module
+        self._is_bidirectional = bool(getattr(module, "bidirectional", False))
+
+    def get_input_dim(self) -> int:
+        """Width of each input vector."""
+        return int(self._module.input_size)
+
+    def get_output_dim(self) -> int:
+        """Width of each output vector, both directions together."""
+        return int(self._module.hidden_size) * (2 if self._is_bidirectional else 1)
+
+
+class GatedWrapper(RecurrentWrapper):
+    """Around torch's LSTM or GRU.
+
+    Args:
+        input_size: width of each input vector.
+        hidden_size: width of the state of each direction.
+        num_layers: number of layers.
+        bias: whether the layers have biases.
+        dropout: chance, from 0 to 1, that a value between two layers is zeroed.
+        bidirectional: whether there is a backward direction too.
+    """
+
+    _kind: ClassVar[type[nn.LSTM | nn.GRU]]
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+    ) -> None:
+        super().__init__(self._kind(input_size, hidden_size, num_layers, bias, True, dropout, bidirectional))
+
+
+class RnnWrapper(RecurrentWrapper):
+    """Around torch's RNN.
+
+    Args:
+        input_size: width of each input vector.
+        hidden_size: width of the state of each direction.
+        num_layers: number of layers.
+        nonlinearity: `tanh` or `relu`.
+        bias: whether the layers have biases.
+        dropout: chance, from 0 to 1, that a value between two layers is zeroed.
+        bidirectional: whether there is a backward direction too.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        nonlinearity: str = "tanh",
+        bias: bool = True,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+    ) -> None:
+        super().__init__(
+            nn.RNN(input_size, hidden_size, num_layers, nonlinearity, bias, True, dropout, bidirectional)
+        )
+
+
+class AugmentedLstmWrapper(RecurrentWrapper):
+    """Around `AugmentedLstm`.
+
+    Args:
+        input_size: width of each input vector.
+        hidden_size: width of the state.
+        go_forward: whether it runs from left to right; false for right to left.
+        recurrent_dropout_probability: chance, from 0 to 1, that a value of the state is zeroed at every step of a row.
+        use_highway: whether a gate lets the input pass by.
+        use_input_projection_bias: whether the projection of the inputs has a bias.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        go_forward: bool = True,
+        recurrent_dropout_probability: float = 0.0,
+        use_highway: bool = True,
+        use_input_projection_bias: bool = True,
+    ) -> None:
+        options = (recurrent_dropout_probability, use_highway, use_input_projection_bias)
+        super().__init__(AugmentedLstm(input_size, hidden_size, go_forward, *options))
+
+
+class AlternatingLstmWrapper(RecurrentWrapper):
+    """Around `StackedAlternatingLstm`.
+
+    Args:
+        input_size: width of each input vector.
+        hidden_size: width of the state of each layer.
+        num_layers: number of layers.
+        recurrent_dropout_probability: chance, from 0 to 1, that a value of the state is zeroed at every step of a row.
+        use_highway: whether a gate lets the input of a layer pass by.
+        use_input_projection_bias: whether the projections of the inputs have biases.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int,
+        recurrent_dropout_probability: float = 0.0,
+        use_highway: bool = True,
+        use_input_projection_bias: bool = True,
+    ) -> None:
+        options = (recurrent_dropout_probability, use_highway, use_input_projection_bias)
+        super().__init__(StackedAlternatingLstm(input_size, hidden_size, num_layers, *options))
+
+
+class StackedBidirectionalLstmWrapper(RecurrentWrapper):
+    """Around `StackedBidirectionalLstm`.
+
+    Args:
+        input_size: width of each input vector.
+        hidden_size: width of the state of each direction.
+        num_layers: number of layers.
+        recurrent_dropout_probability: chance, from 0 to 1, that a value of the state is zeroed at every step of a row.
+        layer_dropout_probability: chance, from 0 to 1, that a value between two layers is zeroed at every step of a row.
+        use_highway: whether a gate lets the input of a layer pass by.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int,
+        recurrent_dropout_probability: float = 0.0,
+        layer_dropout_probability: float = 0.0,
+        use_highway: bool = True,
+    ) -> None:
+        options = (recurrent_dropout_probability, layer_dropout_probability, use_highway)
+        super().__init__(StackedBidirectionalLstm(input_size, hidden_size, num_layers, *options))
