@@ -5,44 +5,21 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nlpreg.modules.conditional_random_field.conditional_random_field import ConditionalRandomField
 from nlpreg.modules.conditional_random_field.forward_scores import forward_scores
-from nlpreg.modules.conditional_random_field.label_weights import weights_of_labels
+from nlpreg.modules.conditional_random_field.weighted_conditional_random_field import (
+    WeightedConditionalRandomField,
+)
 
 
-class ConditionalRandomFieldWeightLannoy(ConditionalRandomField):
+class ConditionalRandomFieldWeightLannoy(WeightedConditionalRandomField):
     """Weights each word's share of the log-likelihood by the weight of its right tag.
 
     Emissions, and transitions from a tag, count by the tag's weight; so does the growth of the log-partition at each
     word. Only the likelihood changes.
 
-    Args:
-        num_tags: number of tags.
-        label_weights: weight of each tag.
-        constraints: pairs of tags of which the second may follow the first, see `ConditionalRandomField`.
-        include_start_end_transitions: learn scores for the first and the last tag too.
-
-    Shape:
-        inputs (B, T, num_tags), tags (B, T), mask (B, T) -> scalar.
-
-    Raises:
-        ConfigurationError: `label_weights` is None.
-
     Source: Lannoy et al. (2019), "Weighted Conditional Random Fields for Supervised Interpatient Heartbeat
     Classification".
     """
-
-    label_weights: Tensor
-
-    def __init__(
-        self,
-        num_tags: int,
-        label_weights: list[float],
-        constraints: list[tuple[int, int]] | None = None,
-        include_start_end_transitions: bool = True,
-    ) -> None:
-        super().__init__(num_tags, constraints, include_start_end_transitions)
-        self.register_buffer("label_weights", weights_of_labels(label_weights, num_tags))
 
     def forward(self, inputs: Tensor, tags: Tensor, mask: Tensor | None = None) -> Tensor:
         """The weighted log-likelihood, summed over the batch."""

@@ -23,17 +23,9 @@ class BertLanguageModelHead(LanguageModelHead):
         super().__init__()
         transformers = optional("transformers", extra="transformers")
         model = transformers.AutoModelForMaskedLM.from_pretrained(model_name)
-        self.input_dim: int = model.config.hidden_size
-        self.output_dim: int = model.config.vocab_size
+        self.input_dim = model.config.hidden_size
+        self.output_dim = model.config.vocab_size
         self.bert_lm_head = model.cls
-
-    def get_input_dim(self) -> int:
-        """Width of the hidden states."""
-        return self.input_dim
-
-    def get_output_dim(self) -> int:
-        """Number of word pieces."""
-        return self.output_dim
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         """Score every word piece for every hidden state."""

@@ -13,17 +13,22 @@ from nlpreg.common import Registrable
 class LanguageModelHead(torch.nn.Module, Registrable):
     """Turns hidden states into unnormalised scores of words.
 
+    Subclasses implement `forward`, and set `input_dim` and `output_dim`.
+
     Shape:
         hidden_states (..., input_dim) -> (..., output_dim), one score for each word.
     """
 
+    input_dim: int
+    output_dim: int
+
     def get_input_dim(self) -> int:
         """Width of the hidden states."""
-        raise NotImplementedError
+        return self.input_dim
 
     def get_output_dim(self) -> int:
         """Number of words."""
-        raise NotImplementedError
+        return self.output_dim
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         """Score every word for every hidden state."""

@@ -34,14 +34,6 @@ class LinearLanguageModelHead(LanguageModelHead):
         self.output_dim = num_words
         self.linear = torch.nn.Linear(input_dim, num_words)
 
-    def get_input_dim(self) -> int:
-        """Width of the hidden states."""
-        return self.input_dim
-
-    def get_output_dim(self) -> int:
-        """Number of words."""
-        return self.output_dim
-
     def forward(self, hidden_states: Tensor) -> Tensor:
         """Score every word for every hidden state."""
         scores: Tensor = self.linear(hidden_states)
