@@ -230,6 +230,7 @@ class GradientDescentTrainer(Trainer):
         module = cast(nn.Module, model if wrapped is None else wrapped.model)
         parameters = setup.parameters_to_train(module, no_grad)
         built_optimizer = optimizer.construct(model_parameters=parameters)
+        setup.check_group_options(built_optimizer)
         averaged = None if moving_average is None else moving_average.construct(parameters=parameters)
         rate_scheduler = learning_rate_scheduler and learning_rate_scheduler.construct(
             optimizer=built_optimizer,

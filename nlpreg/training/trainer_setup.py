@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from nlpreg.common.checks import ConfigurationError, check_at_least, check_patterns
+from nlpreg.common.suggestions import did_you_mean
 from nlpreg.nn.parallel import DdpAccelerator, DdpWrappedModel, TorchDdpAccelerator
 from nlpreg.training.callbacks.callback import TrainerCallback
 from nlpreg.training.callbacks.confidence_checks import ConfidenceChecksCallback
@@ -62,6 +63,26 @@ def parameters_to_train(module: nn.Module, no_grad: Sequence[str] | None) -> Nam
     logger.info("The following parameters are frozen: %s", ", ".join(frozen) or "none")
     logger.info("The following parameters are tunable: %s", ", ".join(name for name, _ in trained))
     return trained
+
+
+def check_group_options(optimizer: torch.optim.Optimizer) -> None:
+    """Refuse options of parameter groups that an optimizer of nlpreg does not know; torch's would just keep them.
+
+    Raises:
+        ConfigurationError: there is one.
+    """
+    inner = getattr(optimizer, "optimizers", {"": optimizer})
+    for part in inner.values():
+        if not type(part).__module__.startswith("nlpreg."):
+            continue  # another class may read what it has no default for
+        known = part.defaults.keys()
+        for option in (
+            {name for group in part.param_groups for name in group} - known - {"params", "param_names"}
+        ):
+            raise ConfigurationError(
+                f"trainer.optimizer.parameter_groups: {type(part).__name__} has no option "
+                f"{option!r}{did_you_mean(option, known)}"
+            )
 
 
 def steps_per_epoch(loader: BatchLoader, num_gradient_accumulation_steps: int) -> int | None:
@@ -126,12 +147,14 @@ def check_options(
     distributed: bool = False,
     world_size: int = 1,
     has_validation: bool = False,
+    grad_norm: float | bool = False,
 ) -> None:
     """Refuse options of the trainer that make no sense; `nlpreg check` does so too.
 
     Args:
         patience: as in the trainer, like the others.
         has_validation: whether there is validation data.
+        grad_norm: as in the trainer.
 
     Raises:
         ConfigurationError: one makes no sense.
@@ -143,7 +166,7 @@ def check_options(
     if patience is None and has_validation:
         logger.info("trainer.patience is not set, so training does not stop early")
     MetricTracker(validation_metric, patience)  # raises on a metric without a sign
-    check_at_least(0, num_epochs=num_epochs, grad_clipping=grad_clipping)
+    check_at_least(0, num_epochs=num_epochs, grad_clipping=grad_clipping, grad_norm=grad_norm)
     check_at_least(
         1,
         num_gradient_accumulation_steps=num_gradient_accumulation_steps,

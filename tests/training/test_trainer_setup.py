@@ -5,7 +5,13 @@ import torch
 from torch import nn
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.training.trainer_setup import check_options, parameters_to_train, steps_per_epoch
+from nlpreg.training.optimizers import Optimizer, SgdOptimizer
+from nlpreg.training.trainer_setup import (
+    check_group_options,
+    check_options,
+    parameters_to_train,
+    steps_per_epoch,
+)
 
 
 def test_parameters_are_frozen_by_name(caplog):
@@ -64,3 +70,43 @@ def test_a_loader_without_length_can_be_trained_on(make_trainer, tiny_loader):
     assert torch.isfinite(torch.tensor(trainer.train()["training_loss"]))
     with pytest.raises(ConfigurationError, match="number of steps of an epoch is unknown"):
         make_trainer({"learning_rate_scheduler": "linear_with_warmup"}, loader=Endless(3), folder="b")
+
+
+def test_gradients_are_not_turned_around(make_trainer):
+    with pytest.raises(ConfigurationError, match="grad_norm: expected 0 or more, got -1"):
+        make_trainer({"grad_norm": -1.0})
+    assert make_trainer({"grad_norm": True})._grad_norm is True
+
+
+GROUPS = [[["weight"], {"lr": 0.5}], [["scale"], {"requires_grad": False}]]
+
+
+@pytest.mark.parametrize("name", sorted(set(Optimizer.list_available()) - {"multi"}))
+def test_every_optimizer_takes_groups_and_knows_its_options(make_trainer, tiny_model, name):
+    config = {"type": name, "parameter_groups": GROUPS, **({"lr": 0.1} if name == "sgd" else {})}
+    groups = make_trainer({"optimizer": config}, tiny_model()).optimizer.param_groups
+    assert [len(group["params"]) for group in groups] == [1, 1]
+    assert groups[0]["lr"] == 0.5
+    config["parameter_groups"] = [[["weight"], {"lrr": 0.5}]]
+    with pytest.raises(ConfigurationError, match="has no option 'lrr'; did you mean \"lr\""):
+        make_trainer({"optimizer": config}, tiny_model())
+
+
+def test_options_of_several_optimizers(make_trainer, tiny_model):
+    inner = {"default": "adam", "other": {"type": "sgd", "lr": 1.0}}
+    config = {"type": "multi", "optimizers": inner}
+    groups = [[["weight"], {"optimizer_name": "other", "momentum": 0.5}]]
+    make_trainer({"optimizer": {**config, "parameter_groups": groups}}, tiny_model())
+    groups = [[["weight"], {"optimizer_name": "other", "betas": [0.5, 0.5]}]]
+    with pytest.raises(ConfigurationError, match="SgdOptimizer has no option 'betas'"):
+        make_trainer({"optimizer": {**config, "parameter_groups": groups}}, tiny_model())
+
+
+def test_an_optimizer_of_ones_own_may_read_more():
+    class Own(SgdOptimizer):
+        pass
+
+    parameters = [("weight", torch.nn.Parameter(torch.ones(1)))]
+    optimizer = Own(parameters, lr=1.0, parameter_groups=[(["weight"], {"more": 1})])
+    check_group_options(optimizer)
+    assert optimizer.param_groups[0]["more"] == 1
