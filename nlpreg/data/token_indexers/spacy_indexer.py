@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from nlpreg.common.checks import ConfigurationError
 from nlpreg.data.token_indexers.token_indexer import IndexedTokenList, TokenIndexer, VocabCounter
 from nlpreg.data.tokenizers.token_class import Token
 
@@ -29,6 +30,7 @@ class SpacyTokenIndexer(TokenIndexer):
 
     Raises:
         ValueError: when indexing, a token that is not spaCy's.
+        ConfigurationError: when padding, vectors of another width.
     """
 
     def __init__(self, hidden_dim: int = 96, token_min_padding_length: int = 0) -> None:
@@ -63,6 +65,11 @@ class SpacyTokenIndexer(TokenIndexer):
             padded = np.zeros((padding_lengths[key], self._hidden_dim), np.float32)
             kept = vectors[: padding_lengths[key]]
             if kept:
+                if len(kept[0]) != self._hidden_dim:
+                    raise ConfigurationError(
+                        f"spacy indexer: hidden_dim is {self._hidden_dim}, but the spaCy model has vectors of {len(kept[0])}; set "
+                        "hidden_dim to that, or choose a model that has vectors"
+                    )
                 padded[: len(kept)] = kept
             tensors[key] = torch.from_numpy(padded)
         return tensors

@@ -64,8 +64,11 @@ class SpacyTokenizer(Tokenizer):
         """What spaCy gets: the text, or a document that is split already."""
         if not self._split_on_spaces:
             return text
-        words = [word for word in text.split(" ") if word]
-        return optional("spacy.tokens", extra="spacy").Doc(self.spacy.vocab, words=words)
+        *words, last = text.split(" ")
+        # a further blank is a token of its own, as it is for spaCy, so that offsets are those of the text
+        pairs = [(word or " ", bool(word)) for word in words] + ([(last, False)] if last else [])
+        doc = optional("spacy.tokens", extra="spacy").Doc
+        return doc(self.spacy.vocab, [word for word, _ in pairs], [has_blank for _, has_blank in pairs])
 
     def _with_ends(self, document: Iterable[Any]) -> list[Token]:
         """The tokens of a document between the start and end tokens."""

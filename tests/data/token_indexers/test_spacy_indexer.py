@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from nlpreg.common.checks import ConfigurationError
 from nlpreg.data import Batch, Instance, Token, Vocabulary
 from nlpreg.data.fields import ListField, TextField
 from nlpreg.data.fields.many_fields import new_counter
@@ -49,6 +50,12 @@ def test_nothing_is_counted() -> None:
 def test_other_tokens() -> None:
     with pytest.raises(ValueError, match="set keep_spacy_tokens"):
         SpacyTokenIndexer().tokens_to_indices([Token("a")], Vocabulary())
+
+
+def test_vectors_of_another_width() -> None:
+    indexer = SpacyTokenIndexer()
+    with pytest.raises(ConfigurationError, match="hidden_dim is 96, but the spaCy model has vectors of 2"):
+        indexer.as_padded_tensor_dict({"tokens": [A.vector]}, {"tokens": 1})
 
 
 def test_with_spacy_itself() -> None:

@@ -52,6 +52,9 @@ def test_splitting_at_blanks_leaves_the_shared_model_alone(model: str) -> None:
     tokens = split.tokenize("don't  stop .")
     assert texts(tokens) == ["don't", "stop", "."]
     assert tokens[-1].pos_ == "PUNCT"
+    assert [(token.idx, token.idx_end) for token in tokens] == [(0, 5), (7, 11), (12, 13)]
+    assert [(token.text, token.idx) for token in split.tokenize("  ä b ")] == [("ä", 2), ("b", 4)]
+    assert split.tokenize("") == split.tokenize(" ") == []
     assert texts(SpacyTokenizer(model).tokenize("don't")) == ["do", "n't"]
     assert split.batch_tokenize(["don't"]) == [split.tokenize("don't")]
 
