@@ -91,9 +91,9 @@ def launch(
     section = distributed.as_dict(quiet=True)
     config = DistributedConfig.from_params(distributed.duplicate())
     places = _places(config, node_rank)
-    check_for_gpu([place.device for place in places])
     meeting = Meeting(config.address, config.port, config.num_nodes, node_rank)
     try:
+        check_for_gpu([place.device for place in places])
         if node_rank == 0:
             prepare_folder(params, options, resolved)
             prepare_run_logging(options.serialization_dir)
