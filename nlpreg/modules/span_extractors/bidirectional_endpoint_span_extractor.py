@@ -26,9 +26,6 @@ class BidirectionalEndpointSpanExtractor(SpanExtractorWithSpanWidthEmbedding):
         input_dim: width of the sequence's vectors, even.
         forward_combination: features of the first half, see `combine_tensors`.
         backward_combination: features of the second half.
-        num_width_embeddings: number of widths, or of buckets of widths, that are told apart.
-        span_width_embedding_dim: size of the vector for a width; given together with `num_width_embeddings`.
-        bucket_widths: put widths into growing buckets, see `bucket_values`.
         use_sentinels: learned vectors stand before the sequence and after it; zeros otherwise.
 
     Shape:
@@ -68,10 +65,6 @@ class BidirectionalEndpointSpanExtractor(SpanExtractorWithSpanWidthEmbedding):
         if use_sentinels:
             self._start_sentinel = torch.nn.Parameter(torch.randn(1, 1, half))
             self._end_sentinel = torch.nn.Parameter(torch.randn(1, 1, half))
-
-    def get_output_dim(self) -> int:
-        """Width of the spans' vectors."""
-        return self._with_width(self._combined_dim)
 
     def _embed_spans(
         self,

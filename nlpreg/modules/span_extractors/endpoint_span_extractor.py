@@ -19,11 +19,7 @@ class EndpointSpanExtractor(SpanExtractorWithSpanWidthEmbedding):
     """Combines the vectors of a span's first (x) and last (y) timestep.
 
     Args:
-        input_dim: width of the sequence's vectors.
         combination: which features, such as "x,y,x*y", see `combine_tensors`.
-        num_width_embeddings: number of widths, or of buckets of widths, that are told apart.
-        span_width_embedding_dim: size of the vector for a width; given together with `num_width_embeddings`.
-        bucket_widths: put widths into growing buckets, see `bucket_values`.
         use_exclusive_start_indices: x is the vector before the span, or a learned one at the sequence's start.
 
     Shape:
@@ -49,10 +45,6 @@ class EndpointSpanExtractor(SpanExtractorWithSpanWidthEmbedding):
         if use_exclusive_start_indices:
             self._start_sentinel = torch.nn.Parameter(torch.randn(1, 1, input_dim))
 
-    def get_output_dim(self) -> int:
-        """Width of the spans' vectors."""
-        return self._with_width(self._combined_dim)
-
     def _embed_spans(
         self,
         sequence_tensor: Tensor,
@@ -60,10 +52,6 @@ class EndpointSpanExtractor(SpanExtractorWithSpanWidthEmbedding):
         sequence_mask: Tensor | None,
         span_indices_mask: Tensor | None,
     ) -> Tensor:
-        if sequence_tensor.size(-1) != self._input_dim:
-            raise ValueError(
-                f"expected vectors of the width input_dim {self._input_dim}, got {sequence_tensor.size(-1)}"
-            )
         starts, ends = split_spans(span_indices, span_indices_mask)
         if bool((starts < 0).any()):
             raise ValueError("a span begins before the sequence; its first index must be 0 or more")

@@ -18,31 +18,9 @@ from nlpreg.nn.util.masks import masked_max
 class MaxPoolingSpanExtractor(SpanExtractorWithSpanWidthEmbedding):
     """Takes the maximum of each feature over a span, as far as the span lies inside the sequence.
 
-    Args:
-        input_dim: width of the sequence's vectors.
-        num_width_embeddings: number of widths, or of buckets of widths, that are told apart.
-        span_width_embedding_dim: size of the vector for a width; given together with `num_width_embeddings`.
-        bucket_widths: put widths into growing buckets, see `bucket_values`.
-
     Shape:
         as in `SpanExtractor`.
-
-    Raises:
-        ConfigurationError: only one of the two width options is given.
     """
-
-    def __init__(
-        self,
-        input_dim: int,
-        num_width_embeddings: int | None = None,
-        span_width_embedding_dim: int | None = None,
-        bucket_widths: bool = False,
-    ) -> None:
-        super().__init__(input_dim, num_width_embeddings, span_width_embedding_dim, bucket_widths)
-
-    def get_output_dim(self) -> int:
-        """Width of the spans' vectors."""
-        return self._with_width(self._input_dim)
 
     def _embed_spans(
         self,
@@ -51,10 +29,6 @@ class MaxPoolingSpanExtractor(SpanExtractorWithSpanWidthEmbedding):
         sequence_mask: Tensor | None,
         span_indices_mask: Tensor | None,
     ) -> Tensor:
-        if sequence_tensor.size(-1) != self._input_dim:
-            raise ValueError(
-                f"expected vectors of the width input_dim {self._input_dim}, got {sequence_tensor.size(-1)}"
-            )
         if not span_indices.numel():  # there is no maximum over the width of no spans
             return sequence_tensor.new_zeros(*span_indices.shape[:2], self._input_dim)
         starts, ends = split_spans(span_indices, span_indices_mask)  # (B, S)

@@ -20,17 +20,8 @@ from nlpreg.nn.util.masks import masked_softmax
 class SelfAttentiveSpanExtractor(SpanExtractorWithSpanWidthEmbedding):
     """Scores every timestep once, and sums each span by a softmax of the scores inside it.
 
-    Args:
-        input_dim: width of the sequence's vectors.
-        num_width_embeddings: number of widths, or of buckets of widths, that are told apart.
-        span_width_embedding_dim: size of the vector for a width; given together with `num_width_embeddings`.
-        bucket_widths: put widths into growing buckets, see `bucket_values`.
-
     Shape:
         as in `SpanExtractor`.
-
-    Raises:
-        ConfigurationError: only one of the two width options is given.
 
     Source: Lee et al. (2017), section 4, https://arxiv.org/abs/1707.07045
     """
@@ -44,10 +35,6 @@ class SelfAttentiveSpanExtractor(SpanExtractorWithSpanWidthEmbedding):
     ) -> None:
         super().__init__(input_dim, num_width_embeddings, span_width_embedding_dim, bucket_widths)
         self._global_attention = TimeDistributed(torch.nn.Linear(input_dim, 1))
-
-    def get_output_dim(self) -> int:
-        """Width of the spans' vectors."""
-        return self._with_width(self._input_dim)
 
     def _embed_spans(
         self,

@@ -13,7 +13,7 @@ from nlpreg.nn.util.indexing import bucket_values
 class SpanExtractorWithSpanWidthEmbedding(SpanExtractor):
     """A span extractor that can append a learned vector for each span's width.
 
-    Subclasses implement `_embed_spans`, and `get_output_dim` by `_with_width`.
+    Subclasses implement `_embed_spans`, and set `_combined_dim` if it makes vectors of another width than `input_dim`.
 
     Args:
         input_dim: width of the sequence's vectors.
@@ -36,7 +36,7 @@ class SpanExtractorWithSpanWidthEmbedding(SpanExtractor):
         bucket_widths: bool = False,
     ) -> None:
         super().__init__()
-        self._input_dim = input_dim
+        self._input_dim = self._combined_dim = input_dim
         self._num_width_embeddings = num_width_embeddings
         self._bucket_widths = bucket_widths
         self._span_width_embedding: torch.nn.Embedding | None = None
@@ -55,7 +55,15 @@ class SpanExtractorWithSpanWidthEmbedding(SpanExtractor):
         sequence_mask: Tensor | None = None,
         span_indices_mask: Tensor | None = None,
     ) -> Tensor:
-        """Represent spans, see `SpanExtractor.forward`."""
+        """Represent spans, see `SpanExtractor.forward`.
+
+        Raises:
+            ValueError: the sequence's vectors are not `input_dim` wide.
+        """
+        if sequence_tensor.size(-1) != self._input_dim:
+            raise ValueError(
+                f"expected vectors of the width input_dim {self._input_dim}, got {sequence_tensor.size(-1)}"
+            )
         spans = self._embed_spans(sequence_tensor, span_indices, sequence_mask, span_indices_mask)
         if self._span_width_embedding is not None:
             widths = span_indices[..., 1] - span_indices[..., 0]
@@ -71,9 +79,10 @@ class SpanExtractorWithSpanWidthEmbedding(SpanExtractor):
         """Width of the sequence's vectors."""
         return self._input_dim
 
-    def _with_width(self, dim: int) -> int:
-        """`dim`, and the size of the vector for the width if there is one."""
-        return dim if self._span_width_embedding is None else dim + self._span_width_embedding.embedding_dim
+    def get_output_dim(self) -> int:
+        """Width of the spans' vectors, with that of their widths' if there are any."""
+        widths = self._span_width_embedding
+        return self._combined_dim + (0 if widths is None else widths.embedding_dim)
 
     def _embed_spans(
         self,

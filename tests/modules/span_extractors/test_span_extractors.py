@@ -156,7 +156,7 @@ def test_max_pooling_refuses_impossible_spans(span: list[int], message: str) -> 
         build("max_pooling")(SEQUENCE, torch.tensor([[span], [span]]), MASK)
 
 
-@pytest.mark.parametrize("name", ["endpoint", "max_pooling"])
+@pytest.mark.parametrize("name", NAMES)
 def test_wrong_width_of_the_sequence(name: str) -> None:
     with pytest.raises(ValueError, match="input_dim 4, got 3"):
         build(name)(SEQUENCE[..., :3], SPANS)
