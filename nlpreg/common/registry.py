@@ -104,7 +104,7 @@ def find_registered(base: type, name: str) -> tuple[Any, str | None]:
     raise ConfigurationError(
         f'"{name}" is no registered {base.__name__}{elsewhere}'
         + (suggestion or f" (known: {', '.join(sorted(names)) or 'none'}).")
-        + " For a class of your own name its module with --include-package or in the file .nlpreg_plugins, "
+        + " For a class of your own, name its module with --include-package or in the file .nlpreg_plugins, "
         "or write its full name, such as my_package.my_module.MyClass"
     )
 
