@@ -6,6 +6,12 @@ from typing import Any
 
 import torch
 
+from nlpreg.common.checks import ConfigurationError
+
+
+class MissingFieldError(ConfigurationError, KeyError):
+    """An optimizer lacks the field that a scheduler sets; caught as `KeyError` too."""
+
 
 class Scheduler:
     """Sets one field of an optimizer's parameter groups, by steps or by epochs.
@@ -19,7 +25,7 @@ class Scheduler:
             `initial_<field>`.
 
     Raises:
-        KeyError: a parameter group lacks the field.
+        MissingFieldError: a parameter group lacks the field.
     """
 
     def __init__(
@@ -31,7 +37,7 @@ class Scheduler:
         needed = param_group_field if last_epoch == -1 else self._initial_param_group_field
         for index, group in enumerate(optimizer.param_groups):
             if needed not in group:
-                raise KeyError(
+                raise MissingFieldError(
                     f"{type(self).__name__}: {needed!r} missing in parameter group {index} of "
                     f"{type(optimizer).__name__}; use an optimizer that has it"
                 )

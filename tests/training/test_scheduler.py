@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from nlpreg.common.checks import ConfigurationError
 from nlpreg.training.scheduler import Scheduler
 
 
@@ -40,8 +41,9 @@ def test_a_state_goes_on(optimizer):
 
 
 def test_a_field_that_the_optimizer_lacks(optimizer):
-    with pytest.raises(KeyError, match="'beta' missing in parameter group 0 of SGD"):
+    with pytest.raises(KeyError, match="'beta' missing in parameter group 0 of SGD") as error:
         Halving(optimizer, "beta")
+    assert isinstance(error.value, ConfigurationError)  # so that the command line takes it for the user's mistake
 
 
 def test_going_on_needs_the_initial_values(optimizer):
