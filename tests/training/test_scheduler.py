@@ -43,7 +43,7 @@ def test_a_state_goes_on(optimizer):
 def test_a_field_that_the_optimizer_lacks(optimizer):
     with pytest.raises(KeyError, match="'beta' missing in parameter group 0 of SGD") as error:
         Halving(optimizer, "beta")
-    assert isinstance(error.value, ConfigurationError)  # so that the command line takes it for the user's mistake
+    assert isinstance(error.value, ConfigurationError)  # for the command line
 
 
 def test_going_on_needs_the_initial_values(optimizer):
