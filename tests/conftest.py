@@ -1,5 +1,6 @@
 """Shared by all tests: nothing of one test reaches the next, and the big data sets are found where they are."""
 
+import contextlib
 import os
 import socket
 from collections.abc import Iterator
@@ -19,6 +20,13 @@ THIS_MACHINE = ("localhost", "127.0.0.1", "::1", "0.0.0.0", "", None, socket.get
 for library in ("HF_HUB", "TRANSFORMERS", "HF_DATASETS"):
     os.environ[f"{library}_OFFLINE"] = "1"  # read when these libraries are imported, also by child processes
 os.environ["WANDB_MODE"] = "disabled"
+
+with contextlib.suppress(ImportError):
+    from hypothesis import HealthCheck, settings
+
+    # an example that takes its time says nothing: a busy machine slows any of them down
+    settings.register_profile("nlpreg", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("nlpreg")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -160,7 +160,7 @@ def test_the_config_is_valid() -> None:
 
 
 @hypothesis.given(mutations())
-@hypothesis.settings(deadline=None, max_examples=120, suppress_health_check=list(hypothesis.HealthCheck))
+@hypothesis.settings(max_examples=120, suppress_health_check=list(hypothesis.HealthCheck))
 def test_one_change(mutation: tuple[dict[str, Any], str, str]) -> None:
     config, path, kind = mutation
     import_builtin_parts()

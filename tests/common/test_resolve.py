@@ -106,7 +106,7 @@ shapes = st.recursive(st.just("circle") | circles | polygons, groups, max_leaves
 
 
 @hypothesis.given(shapes)
-@hypothesis.settings(deadline=None, max_examples=150)
+@hypothesis.settings(max_examples=150)
 def test_what_is_resolved_builds_the_same(config: Any) -> None:
     resolver = Resolver()
     node = resolver.object(Shape, copy.deepcopy(config), "")
@@ -141,7 +141,7 @@ json_values = st.recursive(
 
 
 @hypothesis.given(json_values)
-@hypothesis.settings(deadline=None, max_examples=200)
+@hypothesis.settings(max_examples=200)
 def test_any_value_is_built_or_refused_with_its_place(config: Any) -> None:
     resolver = Resolver()
     node = resolver.object(Shape, copy.deepcopy(config), "shape")

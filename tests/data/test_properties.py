@@ -17,7 +17,7 @@ st = hypothesis.strategies
 # any characters that can be written to a file
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 TEXTS = st.lists(st.lists(WORDS, max_size=6), min_size=1, max_size=6)
-quick = hypothesis.settings(max_examples=60, deadline=None)
+quick = hypothesis.settings(max_examples=60)
 
 
 @quick
