@@ -46,3 +46,8 @@ def test_errors(read):
         read(CcgBankDatasetReader(), "(<T S 0 1> )\n")
     with pytest.raises(DataError, match="expected at least one derivation, got none"):
         read(CcgBankDatasetReader(), "ID=1\n")
+
+
+def test_bad_derivations_are_left_out_and_counted(read, caplog):
+    assert len(read(CcgBankDatasetReader(skip_bad_lines=True), TEXT + "(<T S 0 1> )\n(<L N NN>)\n")) == 2
+    assert "left out 2 bad lines" in caplog.text

@@ -29,3 +29,10 @@ def test_errors(read):
         read(Conll2000DatasetReader(), "a NN B-NP\nb NN\n")
     with pytest.raises(DataError, match=r"line 1: expected BIO tags, got 'O I-NP'"):
         read(Conll2000DatasetReader(convert_to_coding_scheme="BIOUL"), "a NN O\nb NN I-NP\n")
+
+
+def test_bad_sentences_are_left_out_and_counted(read, caplog):
+    assert (
+        len(read(Conll2000DatasetReader(skip_bad_lines=True), TEXT + "\na NN\n\nb\nc NN O\n\nd NN O\n")) == 3
+    )
+    assert "left out 2 bad lines" in caplog.text

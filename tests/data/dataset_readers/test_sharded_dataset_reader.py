@@ -6,6 +6,7 @@ from nlpreg.common import Params
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data.dataset_readers import DatasetReader, SequenceTaggingDatasetReader, ShardedDatasetReader
 from nlpreg.data.dataset_readers.dataset_reader import DistributedInfo, WorkerInfo
+from nlpreg.data.dataset_readers.dataset_utils.text_files import DataError
 
 
 @pytest.fixture
@@ -69,3 +70,12 @@ def test_errors(folder, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigurationError, match="expected at least one file, got none"):
         list(reader.read(tmp_path / "empty"))
+
+
+def test_bad_lines_are_located_in_their_file(folder, caplog):
+    (folder / "b.txt").write_text("b0###T\nb1\n")
+    with pytest.raises(DataError, match=r"b\.txt, line 2: expected items such as word###TAG, got 'b1'"):
+        list(ShardedDatasetReader(SequenceTaggingDatasetReader()).read(folder))
+    reader = ShardedDatasetReader(SequenceTaggingDatasetReader(skip_bad_lines=True))
+    assert words(reader.read(folder)) == ["a0", "a1", "b0", "c0", "c1"]
+    assert "b.txt: left out 1 bad lines" in caplog.text
