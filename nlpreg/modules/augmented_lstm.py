@@ -15,11 +15,11 @@ from nlpreg.modules.recurrence import (
     LstmState,
     PaddedRows,
     Rows,
+    reset_gates,
     run_padded_recurrence,
     run_recurrence,
     shapes_of_recurrence,
 )
-from nlpreg.nn.initializers import block_orthogonal
 from nlpreg.nn.operators import define_operator, for_autocast
 from nlpreg.nn.util import get_dropout_mask
 
@@ -62,10 +62,7 @@ class AugmentedLSTMCell(nn.Module):
 
     def reset_parameters(self) -> None:
         """Make each gate's weights orthogonal, and all biases zero but that of the forget gate, which is one."""
-        block_orthogonal(self.input_linearity.weight.data, [self.lstm_dim, self.embed_dim])
-        block_orthogonal(self.state_linearity.weight.data, [self.lstm_dim, self.lstm_dim])
-        self.state_linearity.bias.data.zero_()
-        self.state_linearity.bias.data[self.lstm_dim : 2 * self.lstm_dim] = 1.0
+        reset_gates(self.input_linearity, self.state_linearity, self.lstm_dim)
 
     def forward(
         self, x: Tensor, states: LstmState, variational_dropout_mask: Tensor | None = None

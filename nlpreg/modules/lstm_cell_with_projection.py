@@ -14,11 +14,11 @@ from nlpreg.modules.recurrence import (
     LstmState,
     PaddedRows,
     Rows,
+    reset_gates,
     run_padded_recurrence,
     run_recurrence,
     shapes_of_recurrence,
 )
-from nlpreg.nn.initializers import block_orthogonal
 from nlpreg.nn.operators import define_operator, for_autocast
 from nlpreg.nn.util import get_dropout_mask
 
@@ -122,10 +122,7 @@ class LstmCellWithProjection(nn.Module):
 
     def reset_parameters(self) -> None:
         """Make each gate's weights orthogonal, and all biases zero but that of the forget gate, which is one."""
-        block_orthogonal(self.input_linearity.weight.data, [self.cell_size, self.input_size])
-        block_orthogonal(self.state_linearity.weight.data, [self.cell_size, self.hidden_size])
-        self.state_linearity.bias.data.zero_()
-        self.state_linearity.bias.data[self.cell_size : 2 * self.cell_size] = 1.0
+        reset_gates(self.input_linearity, self.state_linearity, self.cell_size)
 
     def forward(
         self, inputs: Tensor, batch_lengths: list[int], initial_state: LstmState | None = None

@@ -6,16 +6,18 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence
 
 from nlpreg.modules.sorted_rows import SortedRows
+from nlpreg.nn.initializers import block_orthogonal
 
 __all__ = [
     "LstmState",
     "PaddedRows",
     "Rows",
+    "reset_gates",
     "run_padded_recurrence",
     "run_recurrence",
     "shapes_of_recurrence",
@@ -148,3 +150,17 @@ def shapes_of_recurrence(
     """Empty tensors like the results of an operator that runs a recurrence over such arguments."""
     output = hidden.new_empty(inputs.size(0), inputs.size(1), hidden.size(1))
     return [output, torch.empty_like(hidden), torch.empty_like(memory)]
+
+
+def reset_gates(input_linearity: nn.Linear, state_linearity: nn.Linear, size: int) -> None:
+    """Make each gate's weights orthogonal, and the state's biases zero but that of the forget gate, which is one.
+
+    Args:
+        input_linearity: the projection of the input to all gates.
+        state_linearity: the projection of the hidden state to all gates, of which the second is the forget gate.
+        size: the size of a gate.
+    """
+    for layer in (input_linearity, state_linearity):
+        block_orthogonal(layer.weight.data, [size, layer.in_features])
+    state_linearity.bias.data.zero_()
+    state_linearity.bias.data[size : 2 * size] = 1.0

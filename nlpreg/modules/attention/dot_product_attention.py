@@ -11,15 +11,9 @@ from nlpreg.modules.attention.attention import Attention
 class DotProductAttention(Attention):
     """The dot product of the vector with each row.
 
-    Args:
-        normalize: turn the similarities into weights that sum to one.
-
     Shape:
         vector (B, D), matrix (B, R, D), matrix_mask (B, R) -> (B, R).
     """
-
-    def __init__(self, normalize: bool = True) -> None:
-        super().__init__(normalize)
 
     def _forward_internal(self, vector: Tensor, matrix: Tensor) -> Tensor:
         return matrix.bmm(vector.unsqueeze(-1)).squeeze(-1)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import math
-
-import torch
 from torch import Tensor
 
 from nlpreg.modules.attention.attention import Attention
+from nlpreg.modules.linear_similarity import LinearSimilarity
 from nlpreg.nn import Activation
-from nlpreg.nn.util.combination import combine_tensors_and_multiply, get_combined_dim
 
 
 @Attention.register("linear")
-class LinearAttention(Attention):
+class LinearAttention(LinearSimilarity, Attention):
     """`activation(w @ combination(vector, row) + b)` for each row.
 
     Args:
@@ -38,23 +35,7 @@ class LinearAttention(Attention):
         activation: Activation | None = None,
         normalize: bool = True,
     ) -> None:
-        super().__init__(normalize)
-        self._combination = combination
-        combined_dim = get_combined_dim(combination, [tensor_1_dim, tensor_2_dim])
-        self._weight_vector = torch.nn.Parameter(torch.empty(combined_dim))
-        self._bias = torch.nn.Parameter(torch.zeros(1))
-        self._activation = activation or Activation.by_name("linear")()
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Draw new weights."""
-        bound = math.sqrt(6 / (self._weight_vector.size(0) + 1))
-        torch.nn.init.uniform_(self._weight_vector, -bound, bound)
-        torch.nn.init.zeros_(self._bias)
+        super().__init__(tensor_1_dim, tensor_2_dim, combination, activation, normalize=normalize)
 
     def _forward_internal(self, vector: Tensor, matrix: Tensor) -> Tensor:
-        combined = combine_tensors_and_multiply(
-            self._combination, [vector.unsqueeze(1), matrix], self._weight_vector
-        )
-        similarities: Tensor = self._activation(combined + self._bias)
-        return similarities
+        return self._similarities(vector.unsqueeze(1), matrix)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import math
-
-import torch
 from torch import Tensor
 
+from nlpreg.modules.linear_similarity import LinearSimilarity
 from nlpreg.modules.matrix_attention.matrix_attention import MatrixAttention
 from nlpreg.nn import Activation
-from nlpreg.nn.util.combination import combine_tensors_and_multiply, get_combined_dim
 
 
 @MatrixAttention.register("linear")
-class LinearMatrixAttention(MatrixAttention):
+class LinearMatrixAttention(LinearSimilarity, MatrixAttention):
     """`activation(w @ combination(row_1, row_2) + b)` for each pair of rows.
 
     Args:
@@ -36,24 +33,8 @@ class LinearMatrixAttention(MatrixAttention):
         combination: str = "x,y",
         activation: Activation | None = None,
     ) -> None:
-        super().__init__()
-        self._combination = combination
-        combined_dim = get_combined_dim(combination, [tensor_1_dim, tensor_2_dim])
-        self._weight_vector = torch.nn.Parameter(torch.empty(combined_dim))
-        self._bias = torch.nn.Parameter(torch.zeros(1))
-        self._activation = activation or Activation.by_name("linear")()
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Draw new weights."""
-        bound = math.sqrt(6 / (self._weight_vector.size(0) + 1))
-        torch.nn.init.uniform_(self._weight_vector, -bound, bound)
-        torch.nn.init.zeros_(self._bias)
+        super().__init__(tensor_1_dim, tensor_2_dim, combination, activation)
 
     def forward(self, matrix_1: Tensor, matrix_2: Tensor) -> Tensor:
         """Compare all pairs of rows."""
-        combined = combine_tensors_and_multiply(
-            self._combination, [matrix_1.unsqueeze(2), matrix_2.unsqueeze(1)], self._weight_vector
-        )
-        similarities: Tensor = self._activation(combined + self._bias)
-        return similarities
+        return self._similarities(matrix_1.unsqueeze(2), matrix_2.unsqueeze(1))

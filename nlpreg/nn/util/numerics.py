@@ -90,3 +90,9 @@ def tensors_equal(tensor1: Any, tensor2: Any, tolerance: float = 1e-12) -> bool:
             return bool((tensor1 == tensor2).all())
         return bool(((tensor1 - tensor2).abs() <= tolerance).all())
     return bool(tensor1 == tensor2)
+
+
+def unit_vectors(vectors: Tensor) -> Tensor:
+    """Vectors (..., D) of length one in the same directions; those of length zero stay zero."""
+    norms: Tensor = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
+    return vectors / (norms + tiny_value_of_dtype(vectors.dtype))

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from nlpreg.nn import util
+from nlpreg.nn.util.numerics import unit_vectors
 
 
 def test_limits_are_those_of_the_type() -> None:
@@ -63,3 +64,8 @@ def test_tensors_equal_looks_into_structures() -> None:
     assert util.tensors_equal(a > 1, a > 1)
     assert not util.tensors_equal(a > 1, a > 0)
     assert util.tensors_equal(torch.zeros(0), torch.zeros(0))
+
+
+def test_unit_vectors() -> None:
+    found = unit_vectors(torch.tensor([[3.0, 4.0], [0.0, 0.0], [0.0, -2.0]]))
+    torch.testing.assert_close(found, torch.tensor([[0.6, 0.8], [0.0, 0.0], [0.0, -1.0]]))
