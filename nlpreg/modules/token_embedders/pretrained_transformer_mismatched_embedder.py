@@ -39,7 +39,7 @@ class PretrainedTransformerMismatchedEmbedder(TokenEmbedder):
     Shape:
         token_ids (B, S) ids, mask (B, T) bool of the words, offsets (B, T, 2) first and last piece of each word,
         wordpiece_mask (B, W) bool, type_ids (B, S) or None, segment_concat_mask (B, S) bool or None
-        -> (B, T, D). With `avg`, a word without pieces gets zeros.
+        -> (B, T, D), zeros for a word without pieces.
 
     Raises:
         ConfigurationError: in `forward`, with another `sub_token_mode`.
@@ -95,7 +95,7 @@ class PretrainedTransformerMismatchedEmbedder(TokenEmbedder):
             pieces.contiguous(), offsets
         )  # (B, T, longest, D), (B, T, longest)
         if self.sub_token_mode == "first":
-            return spans[:, :, 0]
+            return spans[:, :, 0].masked_fill(~is_piece[:, :, :1], 0)
         if self.sub_token_mode == "avg":
             total = torch.einsum("btwd,btw->btd", spans, is_piece.to(spans.dtype))
             return total / is_piece.sum(2, keepdim=True).clamp(min=1)

@@ -36,6 +36,7 @@ def test_first_pieces(tiny_transformer):
     pieces = embedder._matched_embedder(IDS, PIECES)
     words = embedder(IDS, WORDS, OFFSETS, PIECES)
     torch.testing.assert_close(words[WORDS & (OFFSETS[..., 0] >= 0)], pieces[[0, 0, 1, 1], [1, 2, 1, 4]])
+    assert not words[0, 2].any()  # a word without pieces
 
 
 def test_other_modes_are_refused(tiny_transformer):
