@@ -49,7 +49,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     for process in started:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        process.communicate(timeout=30)
 
 
 def outcome(process: subprocess.Popen[str]) -> tuple[int, str]:
@@ -171,7 +171,10 @@ def test_shards_go_on_in_more_processes(tagger: dict[str, Any], tmp_path: Path) 
                 time.sleep(0.05)
         finally:
             process.terminate()  # torchrun passes it on, and ends its processes by force after 30 s
-            process.wait(timeout=SECONDS)
+            try:
+                process.wait(timeout=SECONDS)
+            finally:
+                process.kill()
         assert len(list(folder.glob("metrics_epoch_*"))) >= epochs
         sizes = {len(json.loads(path.read_text())) for path in folder.glob("checkpoint_*.json")}
         assert 2 * size in sizes

@@ -202,13 +202,19 @@ def kill(process: BaseProcess) -> None:
     process.join(SECONDS)
 
 
+def wait_for_end(process: BaseProcess) -> None:
+    """Wait until a run ends by itself; it is gone afterwards in any case."""
+    process.join(SECONDS)
+    if process.exitcode is None:
+        kill(process)
+        pytest.fail(f"a run had not ended after {SECONDS:.0f} s")
+
+
 def train_in_peace(config: Path, folder: Path) -> float:
     """Train to the end; returns the seconds that it took."""
     started = time.monotonic()
     process = start(config, folder)
-    process.join(SECONDS)
-    if process.exitcode is None:
-        kill(process)
+    wait_for_end(process)
     assert process.exitcode == 0, folder.with_suffix(".log").read_text()
     return time.monotonic() - started
 
@@ -318,7 +324,7 @@ def test_killed_in_the_middle_of_something(moment: Moment, whole: Path) -> None:
     config, killed = whole.with_name("config.json"), whole.with_name("run")
     shutil.rmtree(killed, ignore_errors=True)
     process = start(config, killed, moment)
-    process.join(SECONDS)
+    wait_for_end(process)
     assert process.exitcode == -signal.SIGKILL, killed.with_suffix(".log").read_text()
     train_in_peace(config, killed)
     assert_same_run(whole, killed)

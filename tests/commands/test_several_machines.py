@@ -69,7 +69,8 @@ def machines(tmp_path: Path) -> Iterator[Machines]:
     for process in started:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        with contextlib.suppress(subprocess.TimeoutExpired):  # torchrun's processes are no part of its group
+            process.communicate(timeout=30)
 
 
 def outcomes(processes: list[subprocess.Popen[str]]) -> list[tuple[int, str]]:
