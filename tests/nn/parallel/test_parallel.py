@@ -81,6 +81,7 @@ def train(accelerator: DdpAccelerator, rank: int, folder: Path) -> tuple[list[fl
         assert isinstance(state["model"]["first.weight"], DTensor)
     wrapped.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
+    dist.barrier()  # the other one has read this file
     torch.save(part_of_state(state["model"]), path)
     assert [step(wrapped, optimizer, x), step(wrapped, optimizer, x)] == losses[2:]
     return losses, wrapped
