@@ -31,6 +31,9 @@ _SECONDS_TO_END = 5.0
 _SECONDS_BETWEEN_LOOKS = 5.0
 _LOOKS_AT_THE_IDLE = 120
 
+# Held here, since the collector of a forgotten pass may close connections before the pool: the pool would close them again.
+_OPEN: set[Connection] = set()
+
 
 class WorkerPool:
     """Worker processes, each making a sequence of items; used as a context manager.
@@ -94,6 +97,7 @@ class WorkerPool:
         there.close()
         self._processes.append(process)
         self._connections.append(here)
+        _OPEN.add(here)
 
     def _send_work(self, worker: int, work: bytes) -> None:
         try:
@@ -184,6 +188,7 @@ class WorkerPool:
             return
         for connection in self._connections:
             connection.close()
+        _OPEN.difference_update(self._connections)
         for process in self._processes:
             process.kill()
         for process in self._processes:
