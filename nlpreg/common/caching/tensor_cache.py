@@ -31,6 +31,9 @@ class TensorCache(MutableMapping[str, "Tensor"]):
         ValueError: `filename` is a folder.
     """
 
+    _connection: sqlite3.Connection | None = None
+    _owner = 0
+
     def __init__(
         self, filename: str | os.PathLike[str], *, map_size: int = 1024**4, read_only: bool = False
     ) -> None:
@@ -42,8 +45,6 @@ class TensorCache(MutableMapping[str, "Tensor"]):
             read_only = True
         self.read_only = read_only
         self._map_size = map_size
-        self._connection: sqlite3.Connection | None = None
-        self._owner = 0
         if not read_only:
             self._connect().execute("CREATE TABLE IF NOT EXISTS tensors (name TEXT PRIMARY KEY, data BLOB)")
 
@@ -88,6 +89,9 @@ class TensorCache(MutableMapping[str, "Tensor"]):
         if self._connection is not None and self._owner == os.getpid():
             self._connection.close()
         self._connection = None
+
+    def __del__(self) -> None:
+        self.close()
 
     def _check_writable(self) -> None:
         if self.read_only:

@@ -1,4 +1,5 @@
 import os
+import sqlite3
 import subprocess
 import sys
 
@@ -45,6 +46,14 @@ def test_reading_only(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(os, "access", lambda *args: False)
     assert TensorCache(tmp_path / "t").read_only
     assert "may not be written to" in caplog.text
+
+
+def test_a_forgotten_cache_is_closed(tmp_path):
+    cache = TensorCache(tmp_path / "t")
+    connection = cache._connect()
+    del cache
+    with pytest.raises(sqlite3.ProgrammingError, match="closed database"):
+        connection.execute("SELECT 1")
 
 
 def test_a_folder_is_refused(tmp_path):
