@@ -245,11 +245,13 @@ class MultiProcessDataLoader(ResumableDataLoader):
         position = self._position
         places = position.places or (Place(),) * max(1, self.num_workers)
         leave_out = start - sum(place.batches for place in places)  # of a state without places
-        if self.num_workers <= 1:
-            if self.num_workers == 0:
-                batches = stream.batches(places[0], leave_out=leave_out)
-            else:
+        # A reader of somebody else may draw random numbers: what it draws must not depend on when a worker takes over.
+        takes_over = self.num_workers == 1 and self._stream.can_defer
+        if self.num_workers == 0 or takes_over:
+            if takes_over:
                 batches = streamed_ahead(stream, places[0], leave_out, self.start_method)
+            else:
+                batches = stream.batches(places[0], leave_out=leave_out)
             for batch, place in batches:
                 position.places = (place,)
                 yield batch

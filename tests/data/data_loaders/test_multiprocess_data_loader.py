@@ -1,5 +1,7 @@
 import json
-from collections.abc import Callable, Iterable
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 from typing import Any
 
@@ -13,7 +15,8 @@ from nlpreg.data import DataLoader, Instance, Vocabulary
 from nlpreg.data.data_loaders import MultiProcessDataLoader
 from nlpreg.data.data_loaders import multiprocess_data_loader as module
 from nlpreg.data.dataset_readers import SequenceTaggingDatasetReader
-from nlpreg.data.dataset_readers.dataset_reader import DistributedInfo
+from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DistributedInfo
+from nlpreg.data.fields import MetadataField
 from nlpreg.data.samplers import BatchSampler, BucketBatchSampler, MaxTokensBatchSampler
 
 COUNT = 23
@@ -279,6 +282,35 @@ def test_one_worker_goes_on_where_none_stopped(make: Make) -> None:
         after = numbers_of(resumed)
         assert after == numbers_of(batches)
         assert sorted(flat(before + after)) == list(range(COUNT))
+
+
+class DrawingReader(DatasetReader):
+    """Gives each instance a number that it draws."""
+
+    def _read(self, file_path: Any) -> Iterator[Instance]:
+        for _ in range(COUNT):
+            yield Instance({"number": MetadataField(random.random())})
+
+
+@pytest.mark.usefixtures("workers_at_once")
+def test_what_a_reader_draws_does_not_depend_on_how_fast_batches_are_used() -> None:
+    def loader() -> MultiProcessDataLoader:
+        loader = MultiProcessDataLoader(
+            DrawingReader(), "", batch_size=2, max_instances_in_memory=4, num_workers=1, quiet=True
+        )
+        loader.index_with(Vocabulary())
+        return loader
+
+    random.seed(1)
+    whole = numbers_of(loader())
+    random.seed(2)
+    slow, found = loader(), []
+    for batch in islice(slow, 5):
+        time.sleep(0.02)
+        found.append(list(batch["number"]))
+    resumed = loader()
+    resumed.load_state_dict(slow.state_dict())
+    assert found + numbers_of(resumed) == whole
 
 
 class OldSampler:
