@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nlpreg.commands import parse_args
-from nlpreg.commands.migration import MigrationLog, migrate_config
+from nlpreg.commands.migrate import MigrationLog, migrate_config
 from nlpreg.common.jsonnet import evaluate_jsonnet
 
 ROOT = Path(__file__).parents[2]

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from nlpreg.commands.migration import ConfigText
+from nlpreg.commands.migrate import ConfigText
 
 
 def config(tmp_path: Path, text: str, name: str = "c.jsonnet") -> ConfigText:

@@ -8,10 +8,10 @@ import os
 import sys
 from typing import Any, ClassVar
 
+from nlpreg.commands.migrate.files import migrate_path
+from nlpreg.commands.migrate.log import MigrationLog
 from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
-
-__all__ = ["Migrate"]
 
 DESCRIPTION = """
 Rewrite configs (keys of AllenNLP 0.x and 1.x as well) and the imports in Python files for nlpreg. Comments, variables
@@ -49,8 +49,6 @@ class Migrate(Subcommand):
 
 
 def _run(args: argparse.Namespace) -> None:
-    from nlpreg.commands.migration import MigrationLog, migrate_path
-
     log = MigrationLog()
     changed: dict[str, str] = {}
     for path in args.paths:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from nlpreg.commands.migration import MigrationLog, migrate_config
+from nlpreg.commands.migrate import MigrationLog, migrate_config
 from nlpreg.common.jsonnet import evaluate_jsonnet
 
 OLD = """

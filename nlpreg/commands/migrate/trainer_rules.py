@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from nlpreg.commands.migration.config_text import ConfigText, Section
-from nlpreg.commands.migration.log import MigrationLog
+from nlpreg.commands.migrate.config_text import ConfigText, Section
+from nlpreg.commands.migrate.log import MigrationLog
 
 __all__ = ["TRAINER_RULES"]
 

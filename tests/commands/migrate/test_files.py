@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from nlpreg.commands.migration import MigrationLog, migrate_path
+from nlpreg.commands.migrate import MigrationLog, migrate_path
 from nlpreg.common.checks import ConfigurationError
 
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import nlpreg
-from nlpreg.commands.migration.log import MigrationLog
-from nlpreg.commands.migration.module_names import new_name
+from nlpreg.commands.migrate.log import MigrationLog
+from nlpreg.commands.migrate.module_names import new_name
 
 __all__ = ["migrate_code"]
 

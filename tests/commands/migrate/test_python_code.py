@@ -1,7 +1,7 @@
 import pytest
 
-from nlpreg.commands.migration import MigrationLog, migrate_code
-from nlpreg.commands.migration.module_names import new_name
+from nlpreg.commands.migrate import MigrationLog, migrate_code
+from nlpreg.commands.migrate.module_names import new_name
 
 OLD = '''"""A plugin. It uses allennlp, über alles."""
 import allennlp

@@ -6,11 +6,11 @@ import os
 import re
 from collections.abc import Iterator
 
-from nlpreg.commands.migration.config_text import ConfigText
-from nlpreg.commands.migration.log import MigrationLog
-from nlpreg.commands.migration.part_rules import PART_RULES
-from nlpreg.commands.migration.python_code import migrate_code
-from nlpreg.commands.migration.trainer_rules import TRAINER_RULES
+from nlpreg.commands.migrate.config_text import ConfigText
+from nlpreg.commands.migrate.log import MigrationLog
+from nlpreg.commands.migrate.part_rules import PART_RULES
+from nlpreg.commands.migrate.python_code import migrate_code
+from nlpreg.commands.migrate.trainer_rules import TRAINER_RULES
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.config_file import ConfigFile
 from nlpreg.common.old_names import old_keys_in

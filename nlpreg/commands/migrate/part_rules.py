@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from nlpreg.commands.migration.config_text import ConfigText, Section
-from nlpreg.commands.migration.log import MigrationLog
-from nlpreg.commands.migration.module_names import new_name
+from nlpreg.commands.migrate.config_text import ConfigText, Section
+from nlpreg.commands.migrate.log import MigrationLog
+from nlpreg.commands.migrate.module_names import new_name
 
 __all__ = ["PART_RULES"]
 
