@@ -281,5 +281,8 @@ def test_the_seed_of_the_run_reaches_the_workers() -> None:
 def test_a_worker_that_cannot_start_takes_the_others_with_it() -> None:
     with pytest.raises(ValueError, match="cannot find context"):
         WorkerPool(items_of, 1, "no such method")
-    with pytest.raises(Exception, match="pickle|local object"), WorkerPool(lambda worker: iter([1]), 1, "spawn"):
+    with (
+        pytest.raises(Exception, match="pickle|local object"),
+        WorkerPool(lambda worker: iter([1]), 1, "spawn"),
+    ):
         pass
