@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from nlpreg.modules.conditional_random_field.weighted_conditional_random_field import (
+from nlpreg.modules.conditional_random_field.conditional_random_field import (
     WeightedConditionalRandomField,
 )
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nlpreg.modules.conditional_random_field.forward_scores import forward_scores
-from nlpreg.modules.conditional_random_field.weighted_conditional_random_field import (
+from nlpreg.modules.conditional_random_field.conditional_random_field import (
     WeightedConditionalRandomField,
 )
+from nlpreg.modules.conditional_random_field.forward_scores import forward_scores
 
 
 class ConditionalRandomFieldWeightLannoy(WeightedConditionalRandomField):
