@@ -18,7 +18,7 @@ import torch
 from reporting import synchronize
 from torch.nn import functional
 
-from nlpreg.nn.util.linear_softmax import linear_softmax_nll
+from nlpreg.nn.util.losses import linear_softmax_nll
 
 KINDS = ("chunked", "plain")
 

@@ -29,7 +29,7 @@ from nlpreg.models.foreign_archives import check_provenance, refuse_remote_code,
 from nlpreg.models.model import DEFAULT_WEIGHTS, VOCABULARY_FOLDER, Model
 from nlpreg.models.unpacking import pack, unpack
 from nlpreg.models.weights import ArchiveError
-from nlpreg.modules.archive_loading import set_archive_loader
+from nlpreg.modules.token_embedders.language_model import set_archive_loader
 
 __all__ = [
     "CONFIG_NAME",

@@ -23,7 +23,7 @@ from nlpreg.nn.initializers import InitializerApplicator
 from nlpreg.nn.parallel import DdpAccelerator
 from nlpreg.nn.regularizers import RegularizerApplicator
 from nlpreg.nn.util import get_text_field_mask, get_token_ids_from_text_field_tensors
-from nlpreg.nn.util.viterbi import best_paths
+from nlpreg.nn.util.decoding import best_paths
 from nlpreg.training.metrics import CategoricalAccuracy
 
 

@@ -148,7 +148,7 @@ class AugmentedLstm(nn.Module):
         input_size: width of each input vector.
         hidden_size: width of the state.
         go_forward: whether it runs from left to right; false for right to left, from the last word of each row.
-        recurrent_dropout_probability: chance, from 0 to 1, that a value of the state is zeroed at every step of a row.
+        recurrent_dropout_probability: dropout probability of the state, from 0 to 1; a row keeps its mask at all steps.
         use_highway: whether a gate lets the input pass by.
         use_input_projection_bias: whether the projection of the inputs has a bias.
 
@@ -243,7 +243,7 @@ class BiAugmentedLstm(nn.Module):
         hidden_size: width of the state of each direction.
         num_layers: number of layers.
         bias: whether the projections of the inputs have biases.
-        recurrent_dropout_probability: chance, from 0 to 1, that a value of the state is zeroed at every step of a row.
+        recurrent_dropout_probability: dropout probability of the state, from 0 to 1; a row keeps its mask at all steps.
         bidirectional: whether there is a backward direction too.
         padding_value: no longer has an effect, since nothing is unpacked between layers.
         use_highway: whether a gate lets the input of a layer pass by.

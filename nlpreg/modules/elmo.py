@@ -1,22 +1,251 @@
-"""Vectors of words in their sentence, from a pretrained bidirectional language model (ELMo)."""
+"""ELMo: word vectors from the layers of a bidirectional language model over characters."""
 
 from __future__ import annotations
 
+import json
 import logging
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from nlpreg.common import FromParams
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.file_utils import cached_path
+from nlpreg.common.optional import optional
 from nlpreg.data.token_indexers.elmo_indexer import ELMoCharacterMapper
-from nlpreg.modules.elmo_bilm import _ElmoBiLm, _ElmoCharacterEncoder
+from nlpreg.modules.elmo_lstm import ElmoLstm
+from nlpreg.modules.highway import Highway
 from nlpreg.modules.scalar_mix import ScalarMix
-from nlpreg.nn.util import remove_sentence_boundaries
-
-__all__ = ["Elmo", "_ElmoBiLm", "_ElmoCharacterEncoder", "batch_to_ids"]
+from nlpreg.nn.operators import run_uncompiled
+from nlpreg.nn.util import add_sentence_boundary_token_ids, remove_sentence_boundaries
+from nlpreg.nn.util.indexing import distinct_rows
 
 logger = logging.getLogger(__name__)
+
+# B rows, T words, P width of the projection
+
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh, "relu": functional.relu}
+
+
+class _ElmoCharacterEncoder(nn.Module):
+    """Vectors of words from their characters, by convolutions, highway layers and a projection.
+
+    Each distinct word of a batch is encoded once.
+
+    Args:
+        options_file: path or URL of the JSON file with the sizes.
+        weight_file: path or URL of the HDF5 file with the weights.
+        requires_grad: whether the weights are trained.
+
+    Shape:
+        inputs (B, T, 50) ids as `batch_to_ids` makes them -> `token_embedding` (B, T + 2, P) and `mask` (B, T + 2), with
+        the words that begin and end a sentence added.
+
+    Raises:
+        ConfigurationError: an activation other than `tanh` and `relu`.
+        ValueError: a convolution in the file has another shape than the options say.
+    """
+
+    def __init__(self, options_file: str, weight_file: str, requires_grad: bool = False) -> None:
+        super().__init__()
+        options = _read_options(options_file)
+        self.output_dim = int(options["lstm"]["projection_dim"])
+        self.requires_grad = requires_grad
+        self._options = options["char_cnn"]
+        activation = self._options["activation"]
+        if activation not in _ACTIVATIONS:
+            raise ConfigurationError(
+                f"{options_file}: expected the activation to be one of {sorted(_ACTIVATIONS)}, got {activation!r}"
+            )
+        self._activation = _ACTIVATIONS[activation]
+        self._beginning_of_sentence_characters: Tensor
+        self._end_of_sentence_characters: Tensor
+        for name, word in (
+            ("beginning", ELMoCharacterMapper.bos_token),
+            ("end", ELMoCharacterMapper.eos_token),
+        ):
+            ids = torch.tensor(ELMoCharacterMapper().convert_word_to_char_ids(word))
+            self.register_buffer(f"_{name}_of_sentence_characters", ids, persistent=False)
+        h5py = optional("h5py", extra="hdf5")
+        with h5py.File(cached_path(weight_file), "r") as file:
+            self._load_char_embedding(file)
+            self._load_convolutions(file, weight_file)
+            self._load_highway(file)
+            self._load_projection(file)
+        for parameter in self.parameters():
+            parameter.requires_grad = requires_grad
+
+    def get_output_dim(self) -> int:
+        """Width of the vector of each word."""
+        return self.output_dim
+
+    def forward(self, inputs: Tensor) -> dict[str, Tensor]:
+        """Encode a batch."""
+        is_word = (inputs > 0).any(dim=-1)  # (B, T)
+        characters, mask = add_sentence_boundary_token_ids(
+            inputs, is_word, self._beginning_of_sentence_characters, self._end_of_sentence_characters
+        )  # (B, T + 2, 50), (B, T + 2)
+        words, places = run_uncompiled(distinct_rows, characters.flatten(0, 1))
+        encoded = self._encode(words).index_select(0, places)
+        return {"mask": mask, "token_embedding": encoded.view(*mask.shape, -1)}
+
+    def _encode(self, words: Tensor) -> Tensor:
+        """(U, 50) ids -> (U, P)."""
+        embedded = functional.embedding(words, self._char_embedding_weights).transpose(1, 2)  # (U, dim, 50)
+        responses = [
+            self._activation(getattr(self, f"char_conv_{index}")(embedded).max(dim=-1).values)
+            for index in range(len(self._options["filters"]))
+        ]
+        encoded: Tensor = self._projection(self._highways(torch.cat(responses, dim=-1)))
+        return encoded
+
+    def _load_char_embedding(self, file: Any) -> None:
+        stored = torch.from_numpy(file["char_embed"][...]).float()
+        # Ids are one higher than in the file, to make room for padding.
+        self._char_embedding_weights = nn.Parameter(functional.pad(stored, (0, 0, 1, 0)))
+
+    def _load_convolutions(self, file: Any, weight_file: str) -> None:
+        dim = self._options["embedding"]["dim"]
+        for index, (width, number) in enumerate(self._options["filters"]):
+            stored = torch.from_numpy(file["CNN"][f"W_cnn_{index}"][...]).float()  # (1, width, in, out)
+            if tuple(stored.shape) != (1, width, dim, number):
+                raise ValueError(
+                    f"{weight_file}: expected W_cnn_{index} of the shape {(1, width, dim, number)}, "
+                    f"got {tuple(stored.shape)}"
+                )
+            convolution = nn.Conv1d(dim, number, kernel_size=width)
+            convolution.weight.data.copy_(stored.squeeze(0).permute(2, 1, 0))
+            _copy(convolution.bias, file["CNN"][f"b_cnn_{index}"])
+            self.add_module(f"char_conv_{index}", convolution)
+
+    def _load_highway(self, file: Any) -> None:
+        num_filters = sum(number for _, number in self._options["filters"])
+        self._highways = Highway(num_filters, self._options["n_highway"], activation=functional.relu)
+        for index, layer in enumerate(self._highways._layers):
+            assert isinstance(layer, nn.Linear)
+            stored = file[f"CNN_high_{index}"]
+            # The file's carry gate says how much of the new value to take, ours how much of the old.
+            _copy(layer.weight[:num_filters], stored["W_transform"], transpose=True)
+            _copy(layer.weight[num_filters:], stored["W_carry"], transpose=True, sign=-1.0)
+            _copy(layer.bias[:num_filters], stored["b_transform"])
+            _copy(layer.bias[num_filters:], stored["b_carry"], sign=-1.0)
+
+    def _load_projection(self, file: Any) -> None:
+        num_filters = sum(number for _, number in self._options["filters"])
+        self._projection = nn.Linear(num_filters, self.output_dim)
+        _copy(self._projection.weight, file["CNN_proj"]["W_proj"], transpose=True)
+        _copy(self._projection.bias, file["CNN_proj"]["b_proj"])
+
+
+class _ElmoBiLm(nn.Module):
+    """The layers of a pretrained bidirectional language model over characters.
+
+    Args:
+        options_file: path or URL of the JSON file with the sizes.
+        weight_file: path or URL of the HDF5 file with the weights.
+        requires_grad: whether the weights are trained.
+        vocab_to_cache: words, in the order of the ids in `word_inputs`, whose vectors are computed once.
+
+    Shape:
+        inputs (B, T, 50) ids of characters, word_inputs (B, T) ids of words or None -> `activations`, a list of
+        num_layers tensors (B, T + 2, 2P), the first of which holds the words' vectors twice; and `mask` (B, T + 2).
+
+    Raises:
+        ConfigurationError: the options are not of a model with skip connections, the only kind there is.
+    """
+
+    def __init__(
+        self,
+        options_file: str,
+        weight_file: str,
+        requires_grad: bool = False,
+        vocab_to_cache: list[str] | None = None,
+    ) -> None:
+        super().__init__()
+        self._token_embedder = _ElmoCharacterEncoder(options_file, weight_file, requires_grad=requires_grad)
+        self._requires_grad = requires_grad
+        if requires_grad and vocab_to_cache:
+            logger.warning(
+                "the vectors of cached words do not follow the character encoder while it is trained"
+            )
+        self._word_embedding: nn.Embedding | None = None
+        self._bos_embedding: Tensor
+        self._eos_embedding: Tensor
+        if vocab_to_cache:
+            self.create_cached_cnn_embeddings(vocab_to_cache)
+        options = _read_options(options_file)["lstm"]
+        if not options.get("use_skip_connections"):
+            raise ConfigurationError(
+                f"{options_file}: expected lstm.use_skip_connections to be true; no other is known"
+            )
+        self._elmo_lstm = ElmoLstm(
+            input_size=options["projection_dim"],
+            hidden_size=options["projection_dim"],
+            cell_size=options["dim"],
+            num_layers=options["n_layers"],
+            memory_cell_clip_value=options["cell_clip"],
+            state_projection_clip_value=options["proj_clip"],
+            requires_grad=requires_grad,
+        )
+        self._elmo_lstm.load_weights(weight_file)
+        self.num_layers = options["n_layers"] + 1
+
+    def get_output_dim(self) -> int:
+        """Width of each layer, both directions together."""
+        return 2 * self._token_embedder.get_output_dim()
+
+    def forward(self, inputs: Tensor, word_inputs: Tensor | None = None) -> dict[str, Tensor | list[Tensor]]:
+        """Run the model over a batch."""
+        words, mask = self._embed(inputs, word_inputs)  # (B, T + 2, P), (B, T + 2)
+        layers = self._elmo_lstm(words, mask)  # (layers, B, T + 2, 2P)
+        doubled = torch.cat([words, words], dim=-1).masked_fill(~mask.unsqueeze(-1), 0)
+        return {"activations": [doubled, *layers], "mask": mask}
+
+    def _embed(self, inputs: Tensor, word_inputs: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The words' vectors, from the cache if it holds all of them, and their mask, with boundaries."""
+        cache = self._word_embedding
+        if cache is not None and word_inputs is not None and int(word_inputs.max()) < cache.num_embeddings:
+            return add_sentence_boundary_token_ids(
+                cache(word_inputs), word_inputs > 0, self._bos_embedding, self._eos_embedding
+            )
+        encoded = self._token_embedder(inputs)
+        return encoded["token_embedding"], encoded["mask"]
+
+    def create_cached_cnn_embeddings(self, tokens: list[str]) -> None:
+        """Compute the vectors of words once, so that batches of these need no characters.
+
+        Args:
+            tokens: the words in the order of their ids; the first is padding.
+        """
+        mapper = ELMoCharacterMapper()
+        words = [mapper.bos_token, mapper.eos_token, *tokens]
+        ids = torch.tensor([mapper.convert_word_to_char_ids(word) for word in words])
+        ids = ids.to(self._token_embedder._char_embedding_weights.device)
+        with torch.no_grad():
+            vectors = torch.cat([self._token_embedder._encode(part) for part in torch.split(ids, 1024)])
+        self.register_buffer("_bos_embedding", vectors[0], persistent=False)
+        self.register_buffer("_eos_embedding", vectors[1], persistent=False)
+        table = vectors[2:].clone()
+        table[0] = 0  # padding
+        self._word_embedding = nn.Embedding(len(table), table.size(1), padding_idx=0, _weight=table)
+        self._word_embedding.weight.requires_grad = self._requires_grad
+
+
+def _read_options(options_file: str) -> dict[str, Any]:
+    """The JSON file of a published model."""
+    with open(cached_path(options_file), encoding="utf-8") as file:
+        options: dict[str, Any] = json.load(file)
+    return options
+
+
+def _copy(target: Tensor | None, stored: Any, transpose: bool = False, sign: float = 1.0) -> None:
+    """Copy a data set of an HDF5 file into (a part of) a parameter."""
+    assert target is not None  # every layer here has its bias
+    values = torch.from_numpy(stored[...]).float() * sign
+    target.data.copy_(values.t() if transpose else values)
 
 
 class Elmo(nn.Module, FromParams):
@@ -28,7 +257,7 @@ class Elmo(nn.Module, FromParams):
         num_output_representations: number of mixes.
         requires_grad: whether the model is trained; the mixes are anyway.
         do_layer_norm: whether to normalise the layers before they are mixed.
-        dropout: chance, from 0 to 1, that a value of a mix is zeroed.
+        dropout: dropout probability of the mixes, from 0 to 1.
         vocab_to_cache: words, in the order of the ids in `word_inputs`, whose vectors are computed once.
         keep_sentence_boundaries: whether to keep the vectors of the words that begin and end each sentence.
         scalar_mix_parameters: the weights of the mixes, before their softmax; given, they are not trained.

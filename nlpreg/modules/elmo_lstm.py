@@ -30,7 +30,7 @@ class ElmoLstm(_EncoderBase):
         cell_size: width of the memory cell of each direction.
         num_layers: number of layers.
         requires_grad: whether weights that `load_weights` reads are trained.
-        recurrent_dropout_probability: chance, from 0 to 1, that a value of the hidden state is zeroed at every step.
+        recurrent_dropout_probability: dropout probability of the hidden state, from 0 to 1; a row keeps its mask.
         memory_cell_clip_value: largest absolute value of the memory cells; None for no limit.
         state_projection_clip_value: largest absolute value of the hidden states; None for no limit.
 

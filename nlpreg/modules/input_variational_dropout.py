@@ -10,7 +10,7 @@ class InputVariationalDropout(torch.nn.Dropout):
     """Dropout with one mask for all timesteps of a sequence.
 
     Args:
-        p: chance, from 0 to 1, of a zero.
+        p: dropout probability, from 0 to 1.
         inplace: change the input itself; the call then returns None.
 
     Shape:

@@ -86,7 +86,7 @@ class LstmCellWithProjection(nn.Module):
         hidden_size: width of the hidden state.
         cell_size: width of the memory cell.
         go_forward: whether it runs from left to right; false for right to left, from the last word of each row.
-        recurrent_dropout_probability: chance, from 0 to 1, that a value of the hidden state is zeroed at every step.
+        recurrent_dropout_probability: dropout probability of the hidden state, from 0 to 1; a row keeps its mask.
         memory_cell_clip_value: largest absolute value of the memory cell; None for no limit.
         state_projection_clip_value: largest absolute value of the hidden state; None for no limit.
 

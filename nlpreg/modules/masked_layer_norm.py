@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nlpreg.nn.util.numerics import tiny_value_of_dtype
+from nlpreg.nn.util.masks import tiny_value_of_dtype
 
 
 class MaskedLayerNorm(torch.nn.Module):

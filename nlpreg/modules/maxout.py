@@ -20,7 +20,7 @@ class Maxout(torch.nn.Module, FromParams):
         num_layers: number of layers.
         output_dims: width of each layer's output, or one for all.
         pool_sizes: how many linear maps each output is the maximum of, for each layer, or one for all.
-        dropout: chance of a zero after each layer, from 0 to 1, or one for all.
+        dropout: dropout probability after each layer, from 0 to 1, or one for all.
 
     Shape:
         (..., input_dim) -> (..., output_dim), the width of the last layer.

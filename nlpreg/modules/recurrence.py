@@ -1,8 +1,9 @@
-"""The loop over time that our own recurrent layers share."""
+"""Right-padded rows sorted by length, and the loop over time that our own recurrent layers run over them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
 import torch
@@ -10,19 +11,150 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence
 
-from nlpreg.modules.sorted_rows import SortedRows
 from nlpreg.nn.initializers import block_orthogonal
 
-__all__ = [
-    "LstmState",
-    "PaddedRows",
-    "Rows",
-    "reset_gates",
-    "run_padded_recurrence",
-    "run_recurrence",
-    "shapes_of_recurrence",
-    "with_data",
-]
+# B rows, T steps, D and H feature sizes, L layers times directions
+
+
+class SortedRows:
+    """How a batch is sorted by length and cut into spans of steps, so that little is computed at padding.
+
+    Args:
+        lengths: (B,) number of words of each row, in the order of the batch.
+        num_steps: T of the batch.
+        span_cost: what a span costs beyond its computations, in steps of one row. With 0, every row ends with a span, so
+            that its state after that span is its final state.
+    """
+
+    def __init__(self, lengths: Tensor, num_steps: int, span_cost: float) -> None:
+        in_batch = lengths.tolist()
+        in_order = sorted(in_batch, reverse=True)
+        self.num_steps = num_steps
+        self.longest = in_order[0] if in_order else 0
+        self.is_full = all(length == num_steps for length in in_batch)
+        self.spans = _spans(in_order, span_cost)
+        self.order: Tensor | None = None
+        takes_some = any(rows < len(in_batch) for _, _, rows in self.spans)
+        if takes_some and in_batch != in_order:
+            self.order = lengths.argsort(descending=True, stable=True)
+            self.inverse = self.order.argsort()
+            lengths = lengths.index_select(0, self.order)
+        self.lengths = lengths
+
+    @cached_property
+    def _is_padding(self) -> Tensor:
+        """(B, longest, 1) bool."""
+        return ~is_word(self.lengths, self.longest)
+
+    @cached_property
+    def _reversed(self) -> Tensor:
+        """(B * longest,)."""
+        return reversed_positions(self.lengths, self.longest)
+
+    def sort(self, tensor: Tensor) -> Tensor:
+        """(B, T, D) in the order of the batch -> (B, longest, D) sorted, zeros at padding."""
+        if self.is_full:
+            return tensor
+        tensor = tensor[:, : self.longest]
+        if self.order is not None:
+            tensor = tensor.index_select(0, self.order)
+        return tensor.masked_fill(self._is_padding, 0)
+
+    def restore(self, tensor: Tensor) -> Tensor:
+        """The inverse of `sort`: (B, longest, H) -> (B, T, H), zeros at padding."""
+        if self.is_full:
+            return tensor
+        tensor = tensor.masked_fill(self._is_padding, 0)
+        if self.order is not None:
+            tensor = tensor.index_select(0, self.inverse)
+        return functional.pad(tensor, (0, 0, 0, self.num_steps - self.longest))
+
+    def sort_states(self, states: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """(L, B, H) each -> the same, sorted."""
+        if self.order is None:
+            return tuple(states)
+        return tuple(state.index_select(1, self.order) for state in states)
+
+    def restore_states(self, states: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """The inverse of `sort_states`."""
+        if self.order is None:
+            return tuple(states)
+        return tuple(state.index_select(1, self.inverse) for state in states)
+
+    def reverse(self, tensor: Tensor) -> Tensor:
+        """Reverse the words of every row, leaving padding where it is: (B, longest, D) -> the same shape."""
+        if self.is_full:
+            return tensor.flip(1)
+        return tensor.flatten(0, 1).index_select(0, self._reversed).view_as(tensor)
+
+
+class UnsortedRows:
+    """The same for rows on a device that should not be waited for: all of them run over all steps.
+
+    Args:
+        lengths: (B,) number of words of each row.
+        num_steps: T of the batch.
+    """
+
+    def __init__(self, lengths: Tensor, num_steps: int) -> None:
+        self.spans = [(0, num_steps, len(lengths))]
+        self._is_padding = ~is_word(lengths, num_steps)
+        self._reversed = reversed_positions(lengths, num_steps)
+
+    def sort(self, tensor: Tensor) -> Tensor:
+        """Put zeros at padding: (B, T, D) -> the same shape."""
+        return tensor.masked_fill(self._is_padding, 0)
+
+    restore = sort
+
+    def reverse(self, tensor: Tensor) -> Tensor:
+        """Reverse the words of every row, leaving padding where it is: (B, T, D) -> the same shape."""
+        return tensor.flatten(0, 1).index_select(0, self._reversed).view_as(tensor)
+
+
+def reversed_positions(lengths: Tensor, num_steps: int) -> Tensor:
+    """Where each of the B * T positions goes when the words of every row are reversed; padding stays: (B * T,)."""
+    steps = torch.arange(num_steps, device=lengths.device)
+    last = lengths.unsqueeze(1) - 1
+    turned = torch.where(steps <= last, last - steps, steps)  # (B, T)
+    starts = num_steps * torch.arange(len(lengths), device=lengths.device)
+    return (turned + starts.unsqueeze(1)).view(-1)
+
+
+def is_word(lengths: Tensor, num_steps: int) -> Tensor:
+    """(B, T, 1) bool, true for words."""
+    return (torch.arange(num_steps, device=lengths.device) < lengths.unsqueeze(1)).unsqueeze(2)
+
+
+def _spans(lengths: Sequence[int], span_cost: float) -> list[tuple[int, int, int]]:
+    """Cut the steps into spans, each over the rows that are still active at its start, at the least cost.
+
+    Args:
+        lengths: longest first.
+        span_cost: what a span costs beyond its computations, in steps of one row.
+
+    Returns:
+        (first step, last step + 1, number of rows) of each span; all rows take part in a single one.
+    """
+    longest = lengths[0] if lengths else 0
+    if longest == 0:
+        return []
+    if len(lengths) * longest - sum(lengths) < span_cost:
+        return [(0, longest, len(lengths))]
+    ends = sorted({0, *lengths})
+    num_active = [sum(length > end for length in lengths) for end in ends]
+    # From the last end back: the least cost of all that follows an end, and where the span that starts there stops.
+    costs, stops = [0.0] * len(ends), [0] * len(ends)
+    for i in range(len(ends) - 2, -1, -1):
+        costs[i], stops[i] = min(
+            (span_cost + num_active[i] * (ends[j] - ends[i]) + costs[j], j) for j in range(i + 1, len(ends))
+        )
+    spans, i = [], 0
+    while i < len(ends) - 1:
+        spans.append((ends[i], ends[stops[i]], num_active[i]))
+        i = stops[i]
+    return spans
+
 
 LstmState = tuple[Tensor, Tensor]
 """Hidden state (B, H) and memory cell (B, C)."""
@@ -60,7 +192,7 @@ def run_recurrence(
     Args:
         step: takes the inputs and the states of the first n rows, gives their next states.
         inputs: for each step, those of the n rows that are at least so long, (n, D); n never grows.
-        initial: the states before the first word of each row, or after its last word when going backward.
+        initial: the states before the first word of each row, or after its last word when running backward.
         go_forward: whether to run from left to right.
 
     Returns:
@@ -78,10 +210,10 @@ def run_recurrence(
     state = initial
     ended: list[LstmState] = []
     for x in inputs:
-        going = x.size(0)
-        if going < state[0].size(0):
-            ended.append((state[0][going:], state[1][going:]))
-            state = _first_rows(state, going)
+        num_active = x.size(0)
+        if num_active < state[0].size(0):
+            ended.append((state[0][num_active:], state[1][num_active:]))
+            state = _first_rows(state, num_active)
         state = step(x, state)
         outputs.append(state[0])
     ended.append(state)
@@ -130,7 +262,7 @@ def run_padded_recurrence(
     """
     rows = SortedRows(lengths, inputs.size(1), span_cost=0.0)
     words = rows.sort(inputs)
-    steps = [words[:going, t] for start, end, going in rows.spans for t in range(start, end)]
+    steps = [words[:num_active, t] for start, end, num_active in rows.spans for t in range(start, end)]
     h, c = (part.squeeze(0) for part in rows.sort_states([part.unsqueeze(0) for part in initial]))
     if dropout_mask is not None:
         (dropout_mask,) = (part.squeeze(0) for part in rows.sort_states([dropout_mask.unsqueeze(0)]))

@@ -58,7 +58,7 @@ class GatedWrapper(RecurrentWrapper):
         hidden_size: width of the state of each direction.
         num_layers: number of layers.
         bias: whether the layers have biases.
-        dropout: chance, from 0 to 1, that a value between two layers is zeroed.
+        dropout: dropout probability between two layers, from 0 to 1.
         bidirectional: whether there is a backward direction too.
     """
 
@@ -85,7 +85,7 @@ class RnnWrapper(RecurrentWrapper):
         num_layers: number of layers.
         nonlinearity: `tanh` or `relu`.
         bias: whether the layers have biases.
-        dropout: chance, from 0 to 1, that a value between two layers is zeroed.
+        dropout: dropout probability between two layers, from 0 to 1.
         bidirectional: whether there is a backward direction too.
     """
 
@@ -111,7 +111,7 @@ class AugmentedLstmWrapper(RecurrentWrapper):
         input_size: width of each input vector.
         hidden_size: width of the state.
         go_forward: whether it runs from left to right; false for right to left.
-        recurrent_dropout_probability: chance, from 0 to 1, that a value of the state is zeroed at every step of a row.
+        recurrent_dropout_probability: dropout probability of the state, from 0 to 1; a row keeps its mask at all steps.
         use_highway: whether a gate lets the input pass by.
         use_input_projection_bias: whether the projection of the inputs has a bias.
     """
@@ -136,7 +136,7 @@ class AlternatingLstmWrapper(RecurrentWrapper):
         input_size: width of each input vector.
         hidden_size: width of the state of each layer.
         num_layers: number of layers.
-        recurrent_dropout_probability: chance, from 0 to 1, that a value of the state is zeroed at every step of a row.
+        recurrent_dropout_probability: dropout probability of the state, from 0 to 1; a row keeps its mask at all steps.
         use_highway: whether a gate lets the input of a layer pass by.
         use_input_projection_bias: whether the projections of the inputs have biases.
     """
@@ -161,8 +161,8 @@ class StackedBidirectionalLstmWrapper(RecurrentWrapper):
         input_size: width of each input vector.
         hidden_size: width of the state of each direction.
         num_layers: number of layers.
-        recurrent_dropout_probability: chance, from 0 to 1, that a value of the state is zeroed at every step of a row.
-        layer_dropout_probability: chance, from 0 to 1, that a value between two layers is zeroed at every step of a row.
+        recurrent_dropout_probability: dropout probability of the state, from 0 to 1; a row keeps its mask at all steps.
+        layer_dropout_probability: dropout probability between two layers, from 0 to 1; a row keeps its mask at all steps.
         use_highway: whether a gate lets the input of a layer pass by.
     """
 

@@ -7,10 +7,10 @@ from torch import Tensor
 
 
 class ResidualWithLayerDropout(torch.nn.Module):
-    """Adds a layer's output to its input, or in training, by chance, leaves the layer out.
+    """Adds a layer's output to its input, or, in training, randomly leaves the layer out.
 
     Args:
-        undecayed_dropout_prob: chance, from 0 to 1, to leave out the last layer; earlier ones are left out less often
+        undecayed_dropout_prob: probability, from 0 to 1, of leaving out the last layer; earlier ones are left out less often
             if the number of layers is given with the call.
 
     Shape:

@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.nn.util.linear_softmax import linear_softmax_nll
-from nlpreg.nn.util.numerics import tiny_value_of_dtype
+from nlpreg.nn.util.losses import linear_softmax_nll
+from nlpreg.nn.util.masks import tiny_value_of_dtype
 from nlpreg.nn.util.sampling import expected_counts, log_uniform_probabilities, sample_without_replacement
 
 _CERTAIN = 10000.0
@@ -55,7 +55,7 @@ class SampledSoftmaxLoss(torch.nn.Module):
     """In training, a softmax over the target and some sampled words; in evaluation, the full softmax.
 
     The samples are drawn from the log-uniform distribution without replacement, so words should be ordered by
-    falling frequency. All targets of a call share them. Each logit is lowered by the log of the chance to be drawn;
+    falling frequency. All targets of a call share them. Each logit is lowered by the log of its expected count;
     a sample that equals a row's target is left out of that row.
 
     Args:

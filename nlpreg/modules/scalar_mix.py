@@ -7,7 +7,7 @@ from torch import Tensor
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.modules.masked_layer_norm import masked_moments
-from nlpreg.nn.util.numerics import tiny_value_of_dtype
+from nlpreg.nn.util.masks import tiny_value_of_dtype
 
 
 class ScalarMix(torch.nn.Module):

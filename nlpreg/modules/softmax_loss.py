@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nlpreg.nn.util.linear_softmax import linear_softmax_nll
+from nlpreg.nn.util.losses import linear_softmax_nll
 
 
 class SoftmaxLoss(torch.nn.Module):

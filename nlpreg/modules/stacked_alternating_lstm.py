@@ -19,7 +19,7 @@ class StackedAlternatingLstm(nn.Module):
         input_size: width of each input vector.
         hidden_size: width of the state of each layer.
         num_layers: number of layers.
-        recurrent_dropout_probability: chance, from 0 to 1, that a value of the state is zeroed at every step of a row.
+        recurrent_dropout_probability: dropout probability of the state, from 0 to 1; a row keeps its mask at all steps.
         use_highway: whether a gate lets the input of a layer pass by.
         use_input_projection_bias: whether the projections of the inputs have biases.
 

@@ -7,17 +7,17 @@ from torch.nn import functional
 __all__ = ["Dropout", "dropout"]
 
 _LEVELS = 2**16
-"""A chance is rounded to a multiple of 1 / 65536, so that one draw of 64 bits serves four values."""
+"""A probability is rounded to a multiple of 1 / 65536, so that one draw of 64 bits serves four values."""
 
 _FEW = 4096
 """Below this number of values, torch's own way costs no more."""
 
 
 class Dropout(torch.nn.Dropout):
-    """Sets values to zero by chance while training, and scales the others up so that the expected value stays.
+    """Sets random values to zero while training, and scales the others up so that the expected value stays.
 
     Args:
-        p: chance, from 0 to 1, that a value is zeroed.
+        p: dropout probability, from 0 to 1.
         inplace: whether to change the input itself.
 
     Shape:
@@ -34,11 +34,11 @@ class Dropout(torch.nn.Dropout):
 
 
 def dropout(values: Tensor, p: float, training: bool = True) -> Tensor:
-    """Set values to zero by chance, and scale the others up so that the expected value stays.
+    """Set random values to zero, and scale the others up so that the expected value stays.
 
     Args:
         values: of any shape.
-        p: chance, from 0 to 1, that a value is zeroed.
+        p: dropout probability, from 0 to 1.
         training: whether to do anything at all.
     """
     num_dropped = round(p * _LEVELS)

@@ -1,15 +1,13 @@
-"""Functions of tensors as operators that `torch.compile` does not look into."""
+"""Functions that `torch.compile` does not look into."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
 from torch.utils import _pytree
-
-__all__ = ["define_operator", "for_autocast"]
 
 
 def define_operator(
@@ -94,3 +92,24 @@ def _backward_by(derivative: Callable[..., list[Tensor]]) -> Callable[..., tuple
         return tuple(_pytree.tree_unflatten(by_leaf, ctx.structure))
 
     return backward
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def run_uncompiled(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Call a function; within a compiled model, by one break of the graph and as plain Python.
+
+    For functions whose shapes depend on data, or whose loops the compiler would unroll anew for every length.
+    (`torch.compiler.disable` as a decorator would load the compiler whenever nlpreg is imported.)
+
+    Args:
+        function: what to call.
+        args: its arguments.
+        kwargs: its named arguments.
+    """
+    if torch.compiler.is_compiling():
+        uncompiled: Callable[P, R] = torch.compiler.disable(function)  # type: ignore[no-untyped-call]
+        return uncompiled(*args, **kwargs)
+    return function(*args, **kwargs)

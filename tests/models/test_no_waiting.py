@@ -13,7 +13,7 @@ from nlpreg.common import Params
 from nlpreg.data import Vocabulary
 from nlpreg.models import Model
 from nlpreg.modules.conditional_random_field import conditional_random_field
-from nlpreg.nn.util import linear_softmax
+from nlpreg.nn.util import losses
 
 LSTM = {"type": "lstm", "input_size": 16, "hidden_size": 8}
 BOTH = {**LSTM, "bidirectional": True, "num_layers": 2}
@@ -61,7 +61,7 @@ class TorchWithoutAutocast:
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_a_step_reads_nothing(name, monkeypatch):
-    monkeypatch.setattr(linear_softmax, "torch", TorchWithoutAutocast())
+    monkeypatch.setattr(losses, "torch", TorchWithoutAutocast())
     vocab = Vocabulary()
     for number in range(40):
         vocab.add_token_to_namespace(str(number), "tokens")

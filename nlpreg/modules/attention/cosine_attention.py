@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from nlpreg.modules.attention.attention import Attention
-from nlpreg.nn.util.numerics import unit_vectors
+from nlpreg.nn.util.masks import unit_vectors
 
 
 @Attention.register("cosine")

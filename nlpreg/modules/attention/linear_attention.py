@@ -1,12 +1,59 @@
-"""Attention by a learned weighting of combined features."""
+"""Linear attention over combinations of features, and what it shares with the matrix form."""
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
+import torch
 from torch import Tensor
 
 from nlpreg.modules.attention.attention import Attention
-from nlpreg.modules.linear_similarity import LinearSimilarity
 from nlpreg.nn import Activation
+from nlpreg.nn.util.combination import combine_tensors_and_multiply, get_combined_dim
+
+
+class LinearSimilarity(torch.nn.Module):
+    """`activation(w @ combination(x, y) + b)` for vectors x and y; the base of two classes beside their registry's.
+
+    Args:
+        tensor_1_dim: width of x.
+        tensor_2_dim: width of y.
+        combination: which features, such as "x,y,x*y", see `combine_tensors`.
+        activation: applied to each similarity; none by default.
+        options: for the other base.
+
+    Raises:
+        ConfigurationError: the combination cannot be read, or the widths do not fit it.
+    """
+
+    def __init__(
+        self,
+        tensor_1_dim: int,
+        tensor_2_dim: int,
+        combination: str,
+        activation: Activation | None,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self._combination = combination
+        combined_dim = get_combined_dim(combination, [tensor_1_dim, tensor_2_dim])
+        self._weight_vector = torch.nn.Parameter(torch.empty(combined_dim))
+        self._bias = torch.nn.Parameter(torch.zeros(1))
+        self._activation = activation or Activation.by_name("linear")()
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw new weights."""
+        bound = math.sqrt(6 / (self._weight_vector.size(0) + 1))
+        torch.nn.init.uniform_(self._weight_vector, -bound, bound)
+        torch.nn.init.zeros_(self._bias)
+
+    def _similarities(self, x: Tensor, y: Tensor) -> Tensor:
+        """(..., tensor_1_dim) and (..., tensor_2_dim), broadcast -> (...)."""
+        combined = combine_tensors_and_multiply(self._combination, [x, y], self._weight_vector)
+        similarities: Tensor = self._activation(combined + self._bias)
+        return similarities
 
 
 @Attention.register("linear")

@@ -1,7 +1,6 @@
 """Backbones: what several heads of one model have in common."""
 
-from nlpreg.modules.backbones.backbone import Backbone
+from nlpreg.modules.backbones.backbone import Backbone, TextBackbone
 from nlpreg.modules.backbones.pretrained_transformer_backbone import PretrainedTransformerBackbone
-from nlpreg.modules.backbones.text_backbone import TextBackbone
 
 __all__ = ["Backbone", "PretrainedTransformerBackbone", "TextBackbone"]

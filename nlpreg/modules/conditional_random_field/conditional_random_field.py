@@ -13,7 +13,7 @@ from torch import Tensor
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.modules.conditional_random_field.forward_scores import forward_scores
-from nlpreg.nn.util.viterbi import best_paths
+from nlpreg.nn.util.decoding import best_paths
 
 _DISALLOWED = -10000.0  # score of a transition that the constraints rule out
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from nlpreg.modules.matrix_attention.matrix_attention import MatrixAttention
-from nlpreg.nn.util.numerics import unit_vectors
+from nlpreg.nn.util.masks import unit_vectors
 
 
 @MatrixAttention.register("cosine")

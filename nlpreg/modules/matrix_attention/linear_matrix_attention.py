@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from nlpreg.modules.linear_similarity import LinearSimilarity
+from nlpreg.modules.attention.linear_attention import LinearSimilarity
 from nlpreg.modules.matrix_attention.matrix_attention import MatrixAttention
 from nlpreg.nn import Activation
 

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nlpreg.modules.layer_norm import LayerNorm
+from nlpreg.modules.recurrence import reversed_positions
 from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import Seq2SeqEncoder
-from nlpreg.modules.sorted_rows import turned_places
 from nlpreg.modules.util import replicate_layers
 from nlpreg.nn.dropout import Dropout, dropout
 from nlpreg.nn.linear import Linear, linear, regular_number
@@ -65,7 +65,7 @@ class Words:
 
     def turned(self, mask: Tensor) -> Words:
         """The same words with every row turned around, padding still at its end."""
-        places = turned_places(mask.sum(dim=1), mask.size(1))
+        places = reversed_positions(mask.sum(dim=1), mask.size(1))
         if self._places is not None:
             places = places.index_select(0, self._places)
         return Words(mask, places, self._num_words)
@@ -92,7 +92,7 @@ class BidirectionalLanguageModelTransformer(Seq2SeqEncoder):
         input_dim: width of the inputs, a multiple of 8, the number of heads.
         hidden_dim: width inside the feed-forward parts.
         num_layers: number of layers of each direction.
-        dropout: chance, from 0 to 1, that a value is zeroed, in attention and in each part of a layer.
+        dropout: dropout probability of the attention weights and of the output of each part of a layer, from 0 to 1.
         input_dropout: the same for the inputs with their positions; None for no dropout.
         return_all_layers: whether to return the outputs of every layer rather than those of the last.
 
@@ -162,7 +162,7 @@ class BidirectionalLanguageModelTransformer(Seq2SeqEncoder):
         inputs = words.take(self._position(token_embeddings))
         if self._dropout is not None:
             inputs = self._dropout(inputs)
-        # Padding comes last, and comes last in rows that are turned around too, so that in both directions nothing has to
+        # Padding comes last, and comes last in rows that are reversed too, so that in both directions nothing has to
         # be kept from attending to anything but what is later.
         ahead = self._forward_transformer(inputs, words)
         back = self._backward_transformer(inputs, words.turned(mask))
@@ -212,7 +212,7 @@ class PositionwiseFeedForward(nn.Module):
     Args:
         input_dim: width D of the inputs and outputs.
         ff_dim: width F between the layers.
-        dropout: chance, from 0 to 1, that a value between the layers is zeroed.
+        dropout: dropout probability between the layers, from 0 to 1.
 
     Shape:
         (N, D) -> (N, D).
@@ -236,7 +236,7 @@ class MultiHeadedAttention(nn.Module):
     Args:
         num_heads: number of heads, which divides `input_dim`.
         input_dim: width D of the vectors.
-        dropout: chance, from 0 to 1, that a weight of the attention is zeroed.
+        dropout: dropout probability of the attention weights, from 0 to 1.
 
     Shape:
         x (N, D) -> (N, D).
@@ -287,7 +287,7 @@ class SublayerConnection(nn.Module):
 
     Args:
         size: width D of the vectors.
-        dropout: chance, from 0 to 1, that a value of the part's output is zeroed.
+        dropout: dropout probability of the part's output, from 0 to 1.
     """
 
     def __init__(self, size: int, dropout: float) -> None:
@@ -308,7 +308,7 @@ class EncoderLayer(nn.Module):
         size: width D of the vectors.
         self_attn: the attention.
         feed_forward: the feed-forward part.
-        dropout: chance, from 0 to 1, that a value of the output of either is zeroed.
+        dropout: dropout probability of the output of either, from 0 to 1.
 
     Shape:
         x (N, D) -> (N, D).
@@ -380,7 +380,7 @@ def make_model(
         input_size: width D of the vectors.
         hidden_size: width F inside the feed-forward parts.
         heads: number of heads.
-        dropout: chance, from 0 to 1, that a value is zeroed, in attention and in each part of a layer.
+        dropout: dropout probability of the attention weights and of the output of each part of a layer, from 0 to 1.
         return_all_layers: see `TransformerEncoder`.
     """
     attention = MultiHeadedAttention(heads, input_size, dropout)

@@ -24,7 +24,7 @@ class GatedCnnEncoder(Seq2SeqEncoder):
         input_dim: width of the inputs.
         layers: for each residual block its convolutions, as [width, channels], or [2, channels, dilation]. The last
             channels of a block are `input_dim`.
-        dropout: chance, from 0 to 1, that an input of a block is zeroed.
+        dropout: dropout probability of the input of a block, from 0 to 1.
         return_all_layers: whether to return the outputs of every block rather than those of the last.
 
     Shape:
@@ -89,7 +89,7 @@ class ResidualBlock(nn.Module):
         layers: the convolutions, as [width, channels], or [2, channels, dilation].
         direction: `forward` to see a position and those before it, `backward` for those after it.
         do_weight_norm: whether the weights are kept as a length and a direction for each output.
-        dropout: chance, from 0 to 1, that an input of the block is zeroed.
+        dropout: dropout probability of the input of the block, from 0 to 1.
 
     Shape:
         x (B, D, T), is_padding (B, 1, T) bool or None -> (B, D, T), of no meaning at padding.
@@ -151,7 +151,7 @@ class _GatedConvolution(nn.Module):
         out_channels: number of output channels, after gating.
         width: number of positions that it sees.
         dilation: distance between these.
-        kept: chance, from 0 to 1, that an input survives dropout; it sets the scale of the first weights.
+        kept: probability, from 0 to 1, that an input is not dropped; it sets the scale of the first weights.
         do_weight_norm: whether the weights are kept as a length and a direction for each output.
 
     Shape:

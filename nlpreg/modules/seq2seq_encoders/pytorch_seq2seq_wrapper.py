@@ -14,7 +14,7 @@ from nlpreg.modules.recurrent_wrapper import (
     StackedBidirectionalLstmWrapper,
 )
 from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import Seq2SeqEncoder
-from nlpreg.modules.uncompiled import run_uncompiled
+from nlpreg.nn.operators import run_uncompiled
 
 __all__ = [
     "AugmentedLstmSeq2SeqEncoder",

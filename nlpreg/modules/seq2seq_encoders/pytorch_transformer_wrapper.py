@@ -21,7 +21,7 @@ class PytorchTransformer(Seq2SeqEncoder):
         num_attention_heads: number of heads, which divides `input_dim`.
         positional_encoding: `sinusoidal`, `embedding` for a learned vector for each position, or None.
         positional_embedding_size: number of positions that have a learned vector.
-        dropout_prob: chance, from 0 to 1, that a value is zeroed, in each part of a layer.
+        dropout_prob: dropout probability in each part of a layer, from 0 to 1.
         activation: `relu` or `gelu`, inside the feed-forward parts.
         causal: whether a position sees itself and those before it only, as a language model's contextualizer must.
 

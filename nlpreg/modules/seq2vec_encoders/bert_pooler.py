@@ -24,7 +24,7 @@ class BertPooler(Seq2VecEncoder):
         override_weights_strip_prefix: prefix to take off the names in that file.
         load_weights: whether to load weights at all; false to build the layer from the model's configuration only.
         requires_grad: whether the layer is trained.
-        dropout: chance, from 0 to 1, that a value of the pooled vector is zeroed.
+        dropout: dropout probability of the pooled vector, from 0 to 1.
         transformer_kwargs: further arguments for loading the transformer.
 
     Shape:

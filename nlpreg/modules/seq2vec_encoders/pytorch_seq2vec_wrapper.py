@@ -14,7 +14,7 @@ from nlpreg.modules.recurrent_wrapper import (
     StackedBidirectionalLstmWrapper,
 )
 from nlpreg.modules.seq2vec_encoders.seq2vec_encoder import Seq2VecEncoder
-from nlpreg.modules.uncompiled import run_uncompiled
+from nlpreg.nn.operators import run_uncompiled
 from nlpreg.nn.util import get_final_encoder_states
 
 __all__ = [

@@ -22,7 +22,7 @@ class ElmoTokenEmbedder(TokenEmbedder):
         options_file: path or URL of the JSON file with the model's sizes; by default that of the original model.
         weight_file: path or URL of the HDF5 file with its weights; likewise.
         do_layer_norm: whether to normalise the layers before they are mixed.
-        dropout: chance, from 0 to 1, that a value of the mix is zeroed.
+        dropout: dropout probability of the mix, from 0 to 1.
         requires_grad: whether the model is trained; the mix is anyway.
         projection_dim: width of a linear projection of the mix; None for no projection.
         vocab_to_cache: words, in the order of the ids in `word_inputs`, whose vectors are computed once.

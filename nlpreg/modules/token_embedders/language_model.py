@@ -1,6 +1,9 @@
-"""The layers of an archived language model as vectors of tokens."""
+"""A trained language model as an embedder of tokens."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,14 +13,42 @@ from nlpreg.common import Params
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data.token_indexers.token_indexer import TokenIndexer
 from nlpreg.data.tokenizers.token_class import Token
-from nlpreg.modules.archive_loading import load_archive
 from nlpreg.modules.scalar_mix import ScalarMix
 from nlpreg.modules.token_embedders.empty_embedder import EmptyEmbedder
 from nlpreg.modules.token_embedders.token_embedder import TokenEmbedder
 from nlpreg.nn.dropout import Dropout
 from nlpreg.nn.util import add_sentence_boundary_token_ids, get_text_field_mask, remove_sentence_boundaries
 
-__all__ = ["LanguageModelTokenEmbedder"]
+_loader: Callable[..., Any] | None = None
+
+
+def set_archive_loader(loader: Callable[..., Any]) -> None:
+    """Say how archives are loaded; `nlpreg.models.archival` does when it is imported.
+
+    Args:
+        loader: called with the path of an archive and `overrides`, as `nlpreg.models.load_archive` is.
+    """
+    global _loader
+    _loader = loader
+
+
+def load_archive(archive_file: str, overrides: dict[str, Any]) -> Any:
+    """Load an archive, with some values of its config replaced.
+
+    Args:
+        archive_file: path or URL.
+        overrides: dotted key path to value.
+
+    Returns:
+        An object with `model` and `config`.
+
+    Raises:
+        RuntimeError: nothing has imported `nlpreg.models` yet.
+    """
+    if _loader is None:
+        raise RuntimeError(f"{archive_file}: loading an archive needs nlpreg.models; import it first")
+    return _loader(archive_file, overrides=overrides)
+
 
 # B texts, T tokens, K characters of a token, D width of the vectors
 
@@ -32,7 +63,7 @@ class LanguageModelTokenEmbedder(TokenEmbedder):
     Args:
         archive_file: path or URL of the language model's archive. It is needed again whenever a model with this embedder
             is loaded.
-        dropout: chance, from 0 to 1, that a value of the mix is zeroed; None for no dropout.
+        dropout: dropout probability of the mix, from 0 to 1; None for no dropout.
         bos_eos_tokens: the words that were put around each text when the model was trained; null if the reader adds them.
         remove_bos_eos: whether to leave the first and the last token's vectors out of the result.
         requires_grad: whether the model is trained; the mix is anyway.

@@ -6,13 +6,13 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from nlpreg.modules.distinct_rows import distinct_rows
 from nlpreg.modules.seq2vec_encoders.seq2vec_encoder import Seq2VecEncoder
 from nlpreg.modules.time_distributed import TimeDistributed
 from nlpreg.modules.token_embedders.embedding import Embedding
 from nlpreg.modules.token_embedders.token_embedder import TokenEmbedder
-from nlpreg.modules.uncompiled import run_uncompiled
 from nlpreg.nn.dropout import Dropout
+from nlpreg.nn.operators import run_uncompiled
+from nlpreg.nn.util.indexing import distinct_rows
 
 __all__ = ["TokenCharactersEncoder"]
 
@@ -33,7 +33,7 @@ class TokenCharactersEncoder(TokenEmbedder):
     Args:
         embedding: of the characters.
         encoder: of the characters of one word into its vector. It has to cope with rows that are all padding.
-        dropout: chance, from 0 to 1, that a value of a token's vector is zeroed.
+        dropout: dropout probability of the token vectors, from 0 to 1.
 
     Shape:
         token_characters (B, T, num_characters) ids, 0 at padding -> (B, T, output_dim of the encoder).

@@ -14,12 +14,8 @@ from torch import Tensor
 
 from nlpreg.common import Lazy, Registrable
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.nn.beam_search.constraint import Constraint
-from nlpreg.nn.beam_search.deterministic_sampler import DeterministicSampler
-from nlpreg.nn.beam_search.final_sequence_scorer import FinalSequenceScorer
-from nlpreg.nn.beam_search.sampler import Sampler
-from nlpreg.nn.beam_search.sequence_log_probability_scorer import SequenceLogProbabilityScorer
-from nlpreg.nn.beam_search.types import (
+from nlpreg.nn.beam_search.constraint import (
+    Constraint,
     ConstraintStateType,
     StateType,
     StepFunctionType,
@@ -27,7 +23,9 @@ from nlpreg.nn.beam_search.types import (
     StepFunctionTypeWithTimestep,
     VocabularyProtocol,
 )
-from nlpreg.nn.util.numerics import min_value_of_dtype
+from nlpreg.nn.beam_search.final_sequence_scorer import FinalSequenceScorer, SequenceLogProbabilityScorer
+from nlpreg.nn.beam_search.sampler import DeterministicSampler, Sampler
+from nlpreg.nn.util.masks import min_value_of_dtype
 
 # State tensors under these names have the layers of a decoder before the rows: (layers, G, H).
 _LAYERS_FIRST = ("decoder_hidden", "decoder_context")

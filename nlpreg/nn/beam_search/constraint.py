@@ -1,13 +1,47 @@
-"""The base of constraints on what a beam search may predict."""
+"""Constraints on the sequences of a beam search, and the types that search and constraints share.
+
+Letters in shapes: G rows, one for each beam of each sentence; C classes."""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from typing import Any, Protocol, Union
 
 from torch import Tensor
 
 from nlpreg.common import Registrable
-from nlpreg.nn.beam_search.types import ConstraintStateType, VocabularyProtocol
+from nlpreg.nn.util.masks import min_value_of_dtype
+
+StateType = dict[str, Tensor]
+"""Tensors (G, ...) that the step function reads and renews; a value may be None."""
+
+StepFunctionTypeWithTimestep = Callable[[Tensor, StateType, int], tuple[Tensor, StateType]]
+"""(last predictions (G,), state, timestep from 0) -> (log probabilities (G, C), state)."""
+
+StepFunctionTypeNoTimestep = Callable[[Tensor, StateType], tuple[Tensor, StateType]]
+"""(last predictions (G,), state) -> (log probabilities (G, C), state)."""
+
+StepFunctionType = Union[StepFunctionTypeWithTimestep, StepFunctionTypeNoTimestep]
+
+ConstraintStateType = list[list[dict[str, Any]]]
+"""For each sentence and each of its beams what a constraint remembers."""
+
+
+class VocabularyProtocol(Protocol):
+    """What a constraint may ask a vocabulary; this package lies below the one that defines it."""
+
+    def get_token_index(self, token: str, namespace: str = "tokens") -> int:
+        """The index of a token."""
+        ...
+
+    def get_token_from_index(self, index: int, namespace: str = "tokens") -> str:
+        """The token of an index."""
+        ...
+
+    def get_vocab_size(self, namespace: str = "tokens") -> int:
+        """The number of tokens."""
+        ...
 
 
 class Constraint(Registrable):
@@ -62,3 +96,45 @@ class Constraint(Registrable):
     def _update_state(self, state: ConstraintStateType, last_prediction: Tensor) -> ConstraintStateType:
         """Take note of new predictions; `state` is already that of each new beam's parent, and may be changed."""
         raise NotImplementedError
+
+
+@Constraint.register("repeated-ngram-blocking")
+class RepeatedNGramBlockingConstraint(Constraint):
+    """Forbids every class that would complete an n-gram for the second time in the same sequence.
+
+    Args:
+        ngram_size: the n.
+        vocab: not used.
+    """
+
+    def __init__(self, ngram_size: int, vocab: VocabularyProtocol | None = None) -> None:
+        super().__init__(vocab)
+        self.ngram_size = ngram_size
+
+    def init_state(self, batch_size: int) -> ConstraintStateType:
+        """Nothing seen yet, see `Constraint.init_state`."""
+        return [[{"seen_ngrams": {}, "current_prefix": []}] for _ in range(batch_size)]
+
+    def apply(self, state: ConstraintStateType, class_log_probabilities: Tensor) -> Tensor:
+        """Forbid repetitions, see `Constraint.apply`."""
+        forbidden = [
+            (sentence, beam, following)
+            for sentence, beams in enumerate(state)
+            for beam, memory in enumerate(beams)
+            for following in memory["seen_ngrams"].get(tuple(memory["current_prefix"]), ())
+        ]
+        result = class_log_probabilities.clone()
+        if forbidden:
+            sentences, rows, classes = zip(*forbidden, strict=True)
+            result[list(sentences), list(rows), list(classes)] = min_value_of_dtype(result.dtype)
+        return result
+
+    def _update_state(self, state: ConstraintStateType, last_prediction: Tensor) -> ConstraintStateType:
+        for beams, predictions in zip(state, last_prediction.tolist(), strict=True):
+            for memory, prediction in zip(beams, predictions, strict=True):
+                prefix = memory["current_prefix"]
+                if len(prefix) == self.ngram_size - 1:
+                    memory["seen_ngrams"].setdefault(tuple(prefix), []).append(prediction)
+                keep = self.ngram_size - 1
+                memory["current_prefix"] = [*prefix, prediction][-keep:] if keep else []
+        return state

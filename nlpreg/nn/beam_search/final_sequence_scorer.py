@@ -1,4 +1,4 @@
-"""The base of final scores."""
+"""The scores by which a beam search orders its finished sequences."""
 
 from __future__ import annotations
 
@@ -24,3 +24,31 @@ class FinalSequenceScorer(Registrable):
             Scores (B, beams), the higher the better.
         """
         raise NotImplementedError
+
+
+@FinalSequenceScorer.register("sequence-log-prob")
+class SequenceLogProbabilityScorer(FinalSequenceScorer):
+    """The log probability of a sequence, as it is."""
+
+    def score(self, predictions: Tensor, log_probabilities: Tensor, end_index: int) -> Tensor:
+        """Score sequences, see `FinalSequenceScorer.score`."""
+        return log_probabilities
+
+
+@FinalSequenceScorer.register("length-normalized-sequence-log-prob")
+class LengthNormalizedSequenceLogProbabilityScorer(FinalSequenceScorer):
+    """The log probability of a sequence divided by a power of its length, its end symbol included.
+
+    Args:
+        length_penalty: the exponent; above 1 favours long sequences, below 1 short ones.
+    """
+
+    def __init__(self, length_penalty: float = 1.0) -> None:
+        self.length_penalty = length_penalty
+
+    def score(self, predictions: Tensor, log_probabilities: Tensor, end_index: int) -> Tensor:
+        """Score sequences, see `FinalSequenceScorer.score`."""
+        lengths = (predictions != end_index).long().sum(dim=2)
+        is_finished = predictions[:, :, -1] == end_index
+        lengths = lengths + is_finished.long()
+        return log_probabilities / lengths.to(log_probabilities.dtype) ** self.length_penalty

@@ -1,9 +1,12 @@
 """Training one model by several processes: wrappers of torch's own DDP and FSDP2."""
 
-from nlpreg.nn.parallel.ddp_accelerator import DdpAccelerator
-from nlpreg.nn.parallel.ddp_wrapped_model import DdpWrappedModel
+from nlpreg.nn.parallel.ddp_accelerator import (
+    DdpAccelerator,
+    DdpWrappedModel,
+    TorchDdpAccelerator,
+    TorchDdpWrappedModel,
+)
 from nlpreg.nn.parallel.sharded_module_mixin import ShardedModuleMixin
-from nlpreg.nn.parallel.torch_ddp_accelerator import TorchDdpAccelerator, TorchDdpWrappedModel
 from nlpreg.nn.parallel.torch_fsdp_accelerator import (
     FairScaleFsdpAccelerator,
     TorchFsdpAccelerator,

@@ -1,14 +1,73 @@
-"""The base of ways to train a model by several processes."""
+"""Distributed data parallel training: what wraps a model, and the model that is wrapped."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from typing import Any, cast
+
 import torch
 import torch.distributed as dist
+from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
 
 from nlpreg.common import Registrable
 from nlpreg.common.util import int_to_device
 from nlpreg.nn.module import Module
-from nlpreg.nn.parallel.ddp_wrapped_model import DdpWrappedModel
+from nlpreg.nn.parallel.sharded_module_mixin import ShardedModuleMixin
+from nlpreg.nn.util.state_dicts import StateDictType
+
+
+class DdpWrappedModel:
+    """What a trainer needs to know of a wrapped model.
+
+    Args:
+        model: the wrapped module; the trainer calls it.
+        local_rank: number of this process on its machine; the rank in the process group if None.
+        world_size: number of processes; that of the process group if None.
+    """
+
+    def __init__(
+        self, model: torch.nn.Module, local_rank: int | None = None, world_size: int | None = None
+    ) -> None:
+        self.model = model
+        self.local_rank = dist.get_rank() if local_rank is None else local_rank
+        self.world_size = dist.get_world_size() if world_size is None else world_size
+        self.is_primary = self.local_rank == 0
+
+    @property
+    def is_sharded(self) -> bool:
+        """Whether each process holds only a part of the weights, so that each has to save its own."""
+        return isinstance(self.model, ShardedModuleMixin)
+
+    def load_state_dict(self, state_dict: StateDictType, strict: bool = True) -> Any:
+        """Load weights; every process calls this, each with what `state_dict` gave it."""
+        return self.model.load_state_dict(state_dict, strict=strict)
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> Mapping[str, Any]:
+        """The weights, or this process's part of them, under the names they have in the model."""
+        weights: Mapping[str, Any] = self.model.state_dict(*args, **kwargs)
+        return weights
+
+    @staticmethod
+    def consolidate_sharded_state(sharded_state_files: Sequence[str | PathLike[str]]) -> StateDictType:
+        """Put the weights together that the processes of a sharded model have saved, one file each."""
+        raise NotImplementedError("this model is not sharded, so there is nothing to put together")
+
+    def clip_grad_norm_(self, max_norm: float) -> Tensor:
+        """Scale the gradients down to a norm over all weights.
+
+        Returns:
+            The norm before, a scalar tensor.
+        """
+        return torch.nn.utils.clip_grad_norm_(
+            [parameter for parameter in self.model.parameters() if parameter.grad is not None], max_norm
+        )
+
+    def init_grad_scaler(self) -> torch.amp.GradScaler:
+        """A scaler of the loss for half precision."""
+        device = next(self.model.parameters()).device
+        return torch.amp.GradScaler(device.type)
 
 
 class DdpAccelerator(Registrable):
@@ -44,3 +103,59 @@ class DdpAccelerator(Registrable):
     def wrap_module(self, module: Module) -> Module:
         """Treat a part of the model as a unit; a model's constructor may call this. By default nothing happens."""
         return module
+
+
+class TorchDdpWrappedModel(DdpWrappedModel):
+    """A model inside `DistributedDataParallel`; its weights keep the names that they have in the model.
+
+    Args:
+        model: the wrapper.
+        local_rank: number of this process on its machine; the rank in the process group if None.
+        world_size: number of processes; that of the process group if None.
+    """
+
+    def _inner(self) -> torch.nn.Module:
+        inner: torch.nn.Module = cast(DistributedDataParallel, self.model).module
+        return inner
+
+    def load_state_dict(self, state_dict: StateDictType, strict: bool = True) -> Any:
+        """Load weights into the model inside the wrapper."""
+        return self._inner().load_state_dict(state_dict, strict=strict)
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> Mapping[str, Any]:
+        """The weights of the model inside the wrapper."""
+        weights: Mapping[str, Any] = self._inner().state_dict(*args, **kwargs)
+        return weights
+
+
+@DdpAccelerator.register("torch")
+class TorchDdpAccelerator(DdpAccelerator):
+    """Each process has the whole model; gradients are averaged with `DistributedDataParallel`.
+
+    Args:
+        find_unused_parameters: look in each step for weights that got no gradient; needed if there are such.
+        local_rank: number of this process on its machine; the rank in the process group if None.
+        world_size: number of processes; that of the process group if None.
+        cuda_device: where this process's model goes; a negative number is the CPU.
+    """
+
+    def __init__(
+        self,
+        *,
+        find_unused_parameters: bool = False,
+        local_rank: int | None = None,
+        world_size: int | None = None,
+        cuda_device: torch.device | int = -1,
+    ) -> None:
+        super().__init__(local_rank, world_size, cuda_device)
+        self._find_unused_parameters = find_unused_parameters
+
+    def wrap_model(self, model: Module) -> tuple[Module, DdpWrappedModel]:
+        """Move the model to its device and wrap it."""
+        model = model.to(self.cuda_device)
+        wrapped = DistributedDataParallel(
+            model,
+            device_ids=None if self.cuda_device.type == "cpu" else [self.cuda_device],
+            find_unused_parameters=self._find_unused_parameters,
+        )
+        return model, TorchDdpWrappedModel(wrapped, self.local_rank, self.world_size)

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.nn.module import Module
-from nlpreg.nn.parallel.ddp_accelerator import DdpAccelerator
-from nlpreg.nn.parallel.ddp_wrapped_model import DdpWrappedModel
+from nlpreg.nn.parallel.ddp_accelerator import DdpAccelerator, DdpWrappedModel
 from nlpreg.nn.parallel.spread_states import whole_state
 from nlpreg.nn.util.state_dicts import StateDictType
 

@@ -30,15 +30,22 @@ from nlpreg.nn.util.indexing import (
 )
 from nlpreg.nn.util.losses import sequence_cross_entropy_with_logits
 from nlpreg.nn.util.masks import (
+    clamp_tensor,
     get_dropout_mask,
     get_lengths_from_binary_sequence_mask,
     get_mask_from_sequence_lengths,
+    info_value_of_dtype,
+    logsumexp,
     masked_log_softmax,
     masked_max,
     masked_mean,
     masked_softmax,
     masked_topk,
+    max_value_of_dtype,
+    min_value_of_dtype,
     replace_masked_values,
+    tensors_equal,
+    tiny_value_of_dtype,
 )
 from nlpreg.nn.util.modules import (
     clone,
@@ -47,19 +54,13 @@ from nlpreg.nn.util.modules import (
     find_text_field_embedder,
     inspect_parameters,
 )
-from nlpreg.nn.util.numerics import (
-    clamp_tensor,
-    info_value_of_dtype,
-    logsumexp,
-    max_value_of_dtype,
-    min_value_of_dtype,
-    tensors_equal,
-    tiny_value_of_dtype,
-)
 from nlpreg.nn.util.sequences import (
     add_positional_features,
     add_sentence_boundary_token_ids,
     get_final_encoder_states,
+    get_text_field_mask,
+    get_token_ids_from_text_field_tensors,
+    get_token_offsets_from_text_field_inputs,
     masked_flip,
     remove_sentence_boundaries,
     sort_batch_by_length,
@@ -70,11 +71,6 @@ from nlpreg.nn.util.state_dicts import (
     _IncompatibleKeys,
     load_state_dict_distributed,
     read_state_dict,
-)
-from nlpreg.nn.util.text_fields import (
-    get_text_field_mask,
-    get_token_ids_from_text_field_tensors,
-    get_token_offsets_from_text_field_inputs,
 )
 
 __all__ = [

@@ -1,18 +1,19 @@
-"""Cross entropy of label sequences.
-
-Letters in shapes: B sequences, T timesteps, C classes.
-"""
+"""Cross entropy: of sequences of logits, and of a large softmax layer in chunks."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-from nlpreg.nn.util.numerics import tiny_value_of_dtype
+from nlpreg.nn.linear import add_matrix_product, matrix_product
+from nlpreg.nn.util.masks import tiny_value_of_dtype
 
 
 def sequence_cross_entropy_with_logits(
@@ -82,3 +83,201 @@ def _alpha_factor(
         factors = torch.stack([1 - factors, factors])
         targets = targets.clamp(max=1)
     return factors[targets]
+
+
+# How much is done at a time when the caller does not say. Few logits stay in the cache; but the gradient of the weight
+# is added up once for each chunk, whatever its number of rows, so there must not be too few rows either.
+_CHUNK_LOGITS = 2**22
+_MIN_CHUNK_SIZE = 256
+# Whole chunks have a multiple of so many rows, by which products know them from the odd rest.
+_REGULAR_ROWS = 64
+_REMOVED = -10000.0
+
+
+def linear_softmax_nll(
+    inputs: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    columns: Tensor,
+    target_logits: Tensor | None = None,
+    chunk_size: int | None = None,
+) -> Tensor:
+    """The summed negative log-likelihood of one class for each input under `softmax(inputs @ weight + bias)`.
+
+    The logits are made for some rows at a time and turned into gradients at once, so that neither all logits nor
+    their gradient ever exist, and nothing is computed twice. Only first derivatives can be taken.
+
+    Args:
+        inputs: one vector for each softmax.
+        weight: the vectors of the classes, as columns.
+        bias: one number for each class.
+        columns: the class that is right, or -1 for an input that does not count. If `target_logits` is given: the class to
+            leave out, or -1 for none.
+        target_logits: logit of the right class, if it is not one of the columns.
+        chunk_size: how many inputs to treat at a time; by default as many as make 2**22 logits, but
+            at least 256.
+
+    Shape:
+        inputs (N, D), weight (D, V), bias (V,), columns (N,), target_logits (N,) -> scalar.
+
+    Raises:
+        ValueError: `chunk_size` is less than 1.
+    """
+    if chunk_size is None:
+        chunk_size = max(_MIN_CHUNK_SIZE, _CHUNK_LOGITS // max(1, weight.size(1)))
+        chunk_size -= chunk_size % _REGULAR_ROWS
+    elif chunk_size < 1:
+        raise ValueError(f"chunk_size must be at least 1, got {chunk_size}")
+    loss: Tensor = _LinearSoftmaxNll.apply(  # type: ignore[no-untyped-call]
+        inputs, weight, bias, columns, target_logits, chunk_size
+    )
+    return loss
+
+
+class _LinearSoftmaxNll(torch.autograd.Function):
+    """See `linear_softmax_nll`. The gradients for a loss of weight one are made in the forward pass."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        inputs: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        columns: Tensor,
+        target_logits: Tensor | None,
+        chunk_size: int,
+    ) -> Tensor:
+        need_inputs, need_weight, need_bias, _, need_logits, _ = ctx.needs_input_grad
+        exact = torch.promote_types(inputs.dtype, torch.float32)
+        grads = _Gradients(
+            torch.zeros_like(inputs) if need_inputs else None,
+            torch.zeros_like(weight, dtype=_sum_dtype(weight)) if need_weight else None,
+            torch.zeros_like(bias, dtype=_sum_dtype(bias)) if need_bias else None,
+            torch.zeros_like(target_logits) if need_logits and target_logits is not None else None,
+        )
+        device_type = inputs.device.type
+        autocast = torch.is_autocast_enabled(device_type)
+        dtype = torch.get_autocast_dtype(device_type) if autocast else inputs.dtype
+        total = torch.zeros((), dtype=exact, device=inputs.device)
+        with torch.autocast(device_type, enabled=False):
+            layer = _Layer.of(weight, bias, dtype)
+            for rows in _chunks(inputs.size(0), chunk_size):
+                logits = None if target_logits is None else target_logits[rows]
+                total += _chunk(inputs[rows], layer, columns[rows], logits, grads, rows)
+        ctx.save_for_backward(grads.inputs, grads.weight, grads.bias, grads.logits)
+        ctx.dtypes = [inputs.dtype, weight.dtype, bias.dtype, getattr(target_logits, "dtype", exact)]
+        return total
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
+        inputs, weight, bias, logits = (
+            None if grad is None else (grad * grad_output.to(grad.dtype)).to(dtype)
+            for grad, dtype in zip(ctx.saved_tensors, ctx.dtypes, strict=True)
+        )
+        return inputs, weight, bias, None, logits, None
+
+
+def _chunks(num_rows: int, chunk_size: int) -> Iterator[slice]:
+    """Cut the rows into chunks, the odd rest of the last one by itself."""
+    # The compiler may learn how many chunks there are, but not from how many rows.
+    for chunk in range((num_rows + chunk_size - 1) // chunk_size):
+        start, end = chunk * chunk_size, (chunk + 1) * chunk_size
+        regular = 0
+        if end > num_rows and not torch.compiler.is_compiling():
+            regular = (num_rows - start) // _REGULAR_ROWS * _REGULAR_ROWS
+        if regular:
+            yield slice(start, start + regular)
+            start += regular
+        if start < num_rows:
+            yield slice(start, end)
+
+
+def _sum_dtype(tensor: Tensor) -> torch.dtype:
+    """What to add up a gradient in: chunk by chunk, half precision would lose too much."""
+    return torch.promote_types(tensor.dtype, torch.float32)
+
+
+@dataclass
+class _Gradients:
+    """Places for the gradients; None where one is not needed."""
+
+    inputs: Tensor | None
+    weight: Tensor | None
+    bias: Tensor | None
+    logits: Tensor | None
+
+
+@dataclass
+class _Layer:
+    """The weights in the precision of the matrix products."""
+
+    weight: Tensor
+    bias: Tensor
+    weight_for_grads: Tensor
+
+    @classmethod
+    def of(cls, weight: Tensor, bias: Tensor, dtype: torch.dtype) -> _Layer:
+        # Probabilities are often below the range of float16, and nothing has scaled the loss here.
+        grad_dtype = torch.bfloat16 if dtype == torch.float16 else dtype
+        return cls(weight.to(dtype), bias.to(dtype), weight.to(grad_dtype))
+
+
+def _chunk(
+    inputs: Tensor,
+    layer: _Layer,
+    columns: Tensor,
+    target_logits: Tensor | None,
+    grads: _Gradients,
+    rows: slice,
+) -> Tensor:
+    """The loss of some rows; adds their gradients to `grads`."""
+    is_regular = inputs.size(0) % _REGULAR_ROWS == 0
+    scores = matrix_product(
+        inputs.to(layer.weight.dtype), layer.weight, layer.bias, shape_returns=is_regular
+    )  # (rows, V)
+    scores = scores.to(_sum_dtype(scores))
+    index = columns.clamp(min=0).unsqueeze(1)
+    if target_logits is None:
+        targets = scores.gather(1, index).squeeze(1)
+        top = scores.amax(dim=1)
+    else:
+        targets = target_logits.to(scores.dtype)
+        is_removed = (columns >= 0).unsqueeze(1)
+        scores.scatter_(1, index, torch.where(is_removed, _REMOVED, scores.gather(1, index)))
+        top = torch.maximum(scores.amax(dim=1), targets)
+    scores.sub_(top.unsqueeze(1)).exp_()
+    total = scores.sum(dim=1)
+    if target_logits is not None:
+        total += (targets - top).exp()
+    log_z = total.log() + top
+    losses, scale = log_z - targets, total.reciprocal()
+    if target_logits is None:
+        # The row divided by its total is now the gradient of the loss.
+        scores.scatter_add_(1, index, -total.unsqueeze(1))
+        counts = columns >= 0
+        losses, scale = losses * counts, scale * counts
+    elif grads.logits is not None:
+        grads.logits[rows] = torch.expm1(targets - log_z).to(grads.logits.dtype)
+    _add_gradients(scores, scale, inputs, layer.weight_for_grads, grads, rows)
+    return losses.sum()
+
+
+def _add_gradients(
+    scores: Tensor, scale: Tensor, inputs: Tensor, weight: Tensor, grads: _Gradients, rows: slice
+) -> None:
+    """Add the products of the logits' gradient `scores * scale` with inputs and weights."""
+    is_regular = inputs.size(0) % _REGULAR_ROWS == 0
+    if grads.bias is not None:
+        grads.bias += scale @ scores
+    if weight.dtype != scores.dtype:
+        # Half precision: scale first, because an unscaled total has too few digits left for the rest of its row.
+        scores = scores.mul_(scale.unsqueeze(1)).to(weight.dtype)
+        scale = torch.ones_like(scale, dtype=weight.dtype)
+    if grads.inputs is not None:
+        grads.inputs[rows] = matrix_product(scores, weight.t(), shape_returns=is_regular).mul_(
+            scale.unsqueeze(1)
+        )
+    if grads.weight is not None:
+        scaled = (inputs.to(weight.dtype) * scale.unsqueeze(1)).t()
+        add_matrix_product(grads.weight, scaled, scores, shape_returns=is_regular)

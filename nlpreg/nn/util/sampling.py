@@ -47,5 +47,5 @@ def sample_without_replacement(
 
 
 def expected_counts(probabilities: Tensor, num_tries: Tensor | float) -> Tensor:
-    """The chance of each class to be among the samples: `1 - (1 - P) ** num_tries`, exact for small P too."""
+    """The probability that each class is among the samples: `1 - (1 - P) ** num_tries`, exact for small P too."""
     return -torch.expm1(num_tries * torch.log1p(-probabilities))

@@ -12,8 +12,8 @@ from nlpreg.data.token_indexers import ELMoTokenCharactersIndexer, SingleIdToken
 from nlpreg.data.tokenizers import Token
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.models import Model, archive_model
-from nlpreg.modules import archive_loading
 from nlpreg.modules.token_embedders import LanguageModelTokenEmbedder, TokenEmbedder
+from nlpreg.modules.token_embedders import language_model as archive_loading
 
 CHARACTERS = {
     "indexer": {"type": "elmo_characters"},
@@ -145,3 +145,13 @@ def test_nobody_said_how_archives_are_loaded(monkeypatch):
     monkeypatch.setattr(archive_loading, "_loader", None)
     with pytest.raises(RuntimeError, match="model.tar.gz: loading an archive needs nlpreg.models"):
         LanguageModelTokenEmbedder("model.tar.gz")
+
+
+def test_the_loader_is_called(monkeypatch):
+    monkeypatch.setattr(archive_loading, "_loader", None)
+    with pytest.raises(
+        RuntimeError, match=r"x.tar.gz: loading an archive needs nlpreg.models; import it first"
+    ):
+        archive_loading.load_archive("x.tar.gz", {})
+    archive_loading.set_archive_loader(lambda file, overrides: (file, overrides))
+    assert archive_loading.load_archive("x.tar.gz", {"a.b": 1}) == ("x.tar.gz", {"a.b": 1})

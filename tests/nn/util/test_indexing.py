@@ -1,8 +1,12 @@
+"""Distinct rows of ids, hash collisions included."""
+
 import pytest
 import torch
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.nn import util
+from nlpreg.nn.util import indexing as module
+from nlpreg.nn.util.indexing import distinct_rows
 
 TARGET = torch.arange(24.0).view(2, 4, 3)
 
@@ -94,3 +98,39 @@ def test_buckets_by_the_rule() -> None:
     distances = torch.arange(3000)
     expected = [d if d <= 2 else min(d.bit_length() - 1 + 2 - 1, 6) for d in range(3000)]
     assert util.bucket_values(distances, 2, 7).tolist() == expected
+
+
+def check(ids):
+    rows, places = distinct_rows(ids)
+    assert torch.equal(rows[places], ids)
+    assert {tuple(row) for row in rows.tolist()} == {tuple(row) for row in ids.tolist()}
+    assert len(rows) == len({tuple(row) for row in ids.tolist()})
+
+
+def test_random_rows():
+    generator = torch.Generator().manual_seed(0)
+    check(torch.randint(0, 3, (200, 4), generator=generator))
+    check(torch.randint(0, 300, (50, 30), generator=generator))
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        [[0, 0], [0, 0]],
+        [[1, 0], [0, 1], [1, 0]],
+        [[2**62, 5], [2**62, 5], [5, 2**62]],
+        [[7]],
+    ],
+)
+def test_rows_that_resemble_each_other(ids):
+    check(torch.tensor(ids))
+
+
+def test_no_rows():
+    rows, places = distinct_rows(torch.zeros(0, 3, dtype=torch.long))
+    assert rows.shape == (0, 3) and places.shape == (0,)
+
+
+def test_rows_of_one_hash_are_told_apart(monkeypatch):
+    monkeypatch.setattr(module, "_multipliers", lambda count, device: torch.ones(count, dtype=torch.long))
+    check(torch.tensor([[1, 2], [2, 1], [3, 0], [1, 2]]))
