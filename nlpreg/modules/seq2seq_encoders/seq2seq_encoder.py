@@ -1,9 +1,13 @@
 """The base of everything that turns a sequence of vectors into another of the same length."""
 
+import torch
+from torch import Tensor
+
 from nlpreg.common import Registrable
 from nlpreg.modules.encoder_base import _EncoderBase
 
-__all__ = ["Seq2SeqEncoder"]
+StepState = dict[str, Tensor]
+"""What an encoder remembers of the words that it has read, by name; rows are the first dimension of each tensor."""
 
 
 class Seq2SeqEncoder(_EncoderBase, Registrable):
@@ -27,3 +31,45 @@ class Seq2SeqEncoder(_EncoderBase, Registrable):
     def is_bidirectional(self) -> bool:
         """Whether the first half of each output belongs to the forward direction and the second to the backward one."""
         raise NotImplementedError
+
+    def step(self, inputs: Tensor, mask: Tensor, state: StepState | None = None) -> tuple[Tensor, StepState]:
+        """Encode the next words of texts that are read piece by piece, as generation does.
+
+        For encoders whose output at a word does not depend on later words. This implementation keeps the inputs and runs
+        `forward` over all of them, so a step costs as much as the text so far is long; encoders that can do better
+        override it.
+
+        Args:
+            inputs: the next words of each text, (B, T, input_dim).
+            mask: which of them are words, which come first in each row, (B, T) bool. A row may have none.
+            state: what the step before returned; None for the start of the texts. It must not be used again.
+
+        Returns:
+            Outputs of the last layer for the next words (B, T, output_dim), and the new state. Rows of the state may be
+            selected, repeated and reordered between steps.
+        """
+        mask = mask.bool()
+        lengths = mask.sum(1)
+        if state is None:
+            start, history = torch.zeros_like(lengths), inputs
+        else:
+            start, history = state["lengths"], state["inputs"]
+            history = torch.cat([history, history.new_zeros(inputs.shape)], dim=1)
+        # The next words of a row stand right behind those before, whatever the lengths of the other rows.
+        places = start.unsqueeze(1) + torch.arange(inputs.size(1), device=inputs.device)  # (B, T)
+        if state is not None:
+            history = history.scatter(1, places.unsqueeze(-1).expand_as(inputs), inputs)
+        lengths = start + lengths
+        history = history[:, : int(lengths.max()) if len(lengths) else 0]
+        history_mask = torch.arange(history.size(1), device=inputs.device) < lengths.unsqueeze(1)
+        outputs = self(history, history_mask)
+        if isinstance(outputs, list):
+            outputs = outputs[-1]
+        places = places.clamp(max=max(history.size(1) - 1, 0)).unsqueeze(-1)
+        outputs = (
+            outputs.gather(1, places.expand(-1, -1, outputs.size(2)))
+            if history.size(1)
+            else outputs.new_zeros(*inputs.shape[:2], self.get_output_dim())
+        )
+        outputs = outputs.masked_fill(~mask.unsqueeze(-1), 0)
+        return outputs, {"inputs": history, "lengths": lengths}

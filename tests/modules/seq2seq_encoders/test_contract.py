@@ -51,6 +51,24 @@ CONFIGS: dict[str, list[dict[str, Any]]] = {
         }
         for positions, causal in itertools.product((None, "sinusoidal", "embedding"), (True, False))
     ],
+    "transformer_lm": [
+        {
+            "input_dim": 16,
+            "num_layers": 2,
+            "num_attention_heads": 4,
+            "num_key_value_heads": key_value_heads,
+            "activation": activation,
+            "normalization": normalization,
+            "positions": positions,
+            "max_length": 7,
+            "bias": bias,
+        }
+        for key_value_heads, activation, normalization, positions, bias in (
+            (None, "swiglu", "rms_norm", "rotary", False),
+            (2, "gelu", "layer_norm", "learned", True),
+            (1, "swiglu", "layer_norm", "rotary", True),
+        )
+    ],
     "gated-cnn-encoder": [
         {"input_dim": 16, "layers": [[[4, 8], [2, 16, 2]], [[1, 16]]], "dropout": 0.1},
     ],
@@ -60,7 +78,7 @@ CONFIGS: dict[str, list[dict[str, Any]]] = {
 }
 ZERO_AT_PADDING = {
     "lstm", "gru", "rnn", "augmented_lstm", "alternating_lstm", "stacked_bidirectional_lstm",
-    "pass_through", "feedforward", "compose",
+    "pass_through", "feedforward", "compose", "transformer_lm",
 }  # fmt: skip
 CASES = [
     pytest.param(name, i, id=f"{name}-{i}") for name, configs in CONFIGS.items() for i in range(len(configs))
@@ -153,7 +171,7 @@ def test_weights_survive_saving_and_copying(name, index, padded):
 CAUSAL = next(i for i, config in enumerate(CONFIGS["pytorch_transformer"]) if config["causal"])
 SEES_ONE_SIDE = [
     ("lstm", 0), ("lstm", 2), ("lstm", 4), ("gru", 2), ("rnn", 2), ("augmented_lstm", 0),
-    ("pytorch_transformer", CAUSAL), ("gated-cnn-encoder", 0), ("bidirectional_language_model_transformer", 0),
+    ("pytorch_transformer", CAUSAL), ("transformer_lm", 0), ("transformer_lm", 1), ("gated-cnn-encoder", 0), ("bidirectional_language_model_transformer", 0),
 ]  # fmt: skip
 
 
@@ -170,3 +188,43 @@ def test_a_direction_sees_its_side_only(name, index):
         to_see = torch.arange(5) <= position if direction == 0 else torch.arange(5) >= position
         assert not (seen & ~to_see).any()
         assert seen[position]
+
+
+READS_FORWARD = [
+    ("lstm", 0), ("lstm", 4), ("gru", 4), ("rnn", 4), ("augmented_lstm", 0), ("pass_through", 0), ("feedforward", 0),
+    ("compose", 0), ("pytorch_transformer", CAUSAL), ("gated-cnn-encoder", 0), ("transformer_lm", 0),
+    ("transformer_lm", 1), ("transformer_lm", 2), ("bidirectional_language_model_transformer", 0),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "index"), READS_FORWARD)
+@pytest.mark.parametrize("cuts", [[7], [1, 1, 1, 1, 1, 1, 1], [3, 0, 2, 2]])
+def test_reading_piece_by_piece_equals_reading_at_once(name, index, cuts, padded):
+    encoder = build(name, index).eval()
+    width = encoder.get_output_dim() // (2 if encoder.is_bidirectional() else 1)
+    expected = encoder(padded.inputs, padded.mask)[..., :width]
+    state, outputs, start = None, [], 0
+    for size in cuts:
+        piece = slice(start, start + size)
+        output, state = encoder.step(padded.inputs[:, piece], padded.mask[:, piece], state)
+        assert all(part.size(0) == padded.inputs.size(0) for part in state.values())
+        outputs.append(output)
+        start += size
+    together = torch.cat(outputs, dim=1)[..., :width]
+    torch.testing.assert_close(together[padded.mask], expected[padded.mask], atol=2e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "index"), READS_FORWARD)
+def test_rows_of_different_lengths_are_continued_where_they_end(name, index, padded):
+    encoder = build(name, index).eval()
+    width = encoder.get_output_dim() // (2 if encoder.is_bidirectional() else 1)
+    _, state = encoder.step(padded.inputs[:, :6], padded.mask[:, :6])
+    rows = torch.tensor([3, 1, 2, 2])  # select, reorder and repeat, as a beam search does
+    state = {part: tensor.index_select(0, rows) for part, tensor in state.items()}
+    following = torch.randn(4, 1, 16, generator=torch.Generator().manual_seed(3))
+    outputs, _ = encoder.step(following, torch.ones(4, 1, dtype=torch.bool), state)
+    for i, row in enumerate(rows.tolist()):
+        length = padded.lengths[row]
+        text = torch.cat([padded.inputs[row : row + 1, :length], following[i : i + 1]], dim=1)
+        expected = encoder(text, torch.ones(text.shape[:2], dtype=torch.bool))
+        torch.testing.assert_close(outputs[i, 0, :width], expected[0, -1, :width], atol=2e-6, rtol=1e-4)
