@@ -30,7 +30,9 @@ def command_lines(page: Path) -> list[str]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8"))
-    missing = [target for target in targets if "://" not in target and not (page.parent / target).exists()]
+    # The pages in reference/ are generated when the site is built.
+    here = [target for target in targets if "://" not in target and not target.startswith("reference/")]
+    missing = [target for target in here if not (page.parent / target).exists()]
     assert not missing
 
 
