@@ -188,11 +188,9 @@ def write_corpus(path: Path, num_tokens: int) -> None:
                 file.write(" ".join(line) + "\n")
 
 
-def tagger_section(options: argparse.Namespace, folder: Path) -> str:
+def tagger_section(options: argparse.Namespace) -> str:
     """The table of a tagger's data."""
     result = in_process("tagger", options.path, options)
-    in_process("tagger", options.path, argparse.Namespace(repeats=1), cache=folder / "cache")
-    recalled = in_process("tagger", options.path, argparse.Namespace(repeats=1), cache=folder / "cache")
     seconds, bare = result["seconds"], result["seconds"]["bare"]
     together = seconds["read"] + seconds["vocabulary"] + seconds["index"]
     rows = [
@@ -204,7 +202,6 @@ def tagger_section(options: argparse.Namespace, folder: Path) -> str:
             ("index", seconds["index"]),
             ("read + vocabulary + index", together),
             ("the same, first time in the process", result["first"]),
-            ("the same, from the cache of an earlier run", recalled["first"]),
             (f"a pass of batches of {BATCH_SIZE}", seconds["pass"]),
         ]
     ]
@@ -269,7 +266,7 @@ def main() -> None:
         arguments.tokens, arguments.repeats = 200_000, 1
     with tempfile.TemporaryDirectory() as folder:
         sections = [
-            tagger_section(arguments, Path(folder)),
+            tagger_section(arguments),
             workers_section(arguments),
             corpus_section(arguments, Path(folder)),
         ]

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TypeVar
 
 from nlpreg.data.data_loaders.data_loader import TensorDict
-from nlpreg.data.data_loaders.stream import BatchStream, Place
+from nlpreg.data.data_loaders.stream import BatchStream, StreamPosition
 from nlpreg.data.data_loaders.worker_error import WorkerError
 from nlpreg.data.data_loaders.worker_pool import WorkerPool
 
@@ -73,8 +73,8 @@ def made_ahead(
 
 
 def streamed_ahead(
-    stream: BatchStream, place: Place, leave_out: int, start_method: str
-) -> Iterator[tuple[TensorDict, Place]]:
+    stream: BatchStream, place: StreamPosition, leave_out: int, start_method: str
+) -> Iterator[tuple[TensorDict, StreamPosition]]:
     """The batches of a stream behind a place, made by one worker as soon as that helps.
 
     The first ones are made here. A worker starts when it is clear that there are many, and that both making one and what

@@ -20,12 +20,11 @@ from nlpreg.data.data_loaders.data_collator import DataCollator, DefaultDataColl
 from nlpreg.data.data_loaders.data_loader import DataLoader, TensorDict
 from nlpreg.data.data_loaders.instance_reading import read_with_workers
 from nlpreg.data.data_loaders.resumable_data_loader import ResumableDataLoader
-from nlpreg.data.data_loaders.stream import BatchStream, InstanceStream, Place
+from nlpreg.data.data_loaders.stream import BatchStream, InstanceStream, StreamPosition
 from nlpreg.data.data_loaders.worker_error import WorkerError
 from nlpreg.data.data_loaders.worker_pool import WorkerPool
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DatasetReaderInput
 from nlpreg.data.instance import Instance
-from nlpreg.data.instance_cache import read_or_recall
 from nlpreg.data.order import current_rank, global_generators_from, order_generator
 from nlpreg.data.samplers.batch_sampler import BatchSampler
 from nlpreg.data.vocabulary import Vocabulary
@@ -37,17 +36,17 @@ __all__ = ["MultiProcessDataLoader", "WorkerError"]
 class MultiProcessDataLoader(ResumableDataLoader):
     """Batches of what a reader finds, in memory or streamed.
 
-    In memory (`max_instances_in_memory` is None), everything is read once, in the constructor, or found in
-    the cache where an earlier run has read the same (`read_or_recall`). Resuming costs nothing. Workers share
-    the reading, and make batches ahead of time, each where it takes long enough for workers to help.
+    In memory (`max_instances_in_memory` is None), everything is read once, in the constructor. Resuming costs
+    nothing. Workers share the reading, and make batches ahead of time, each where it takes long enough for
+    workers to help.
 
     Streamed, the data are read again on each pass, and no more than `max_instances_in_memory` instances are
     held (by each worker). Batches are made in the workers if there are any, and come from them in turn, so
     that the order is always the same. A single worker gives the batches that none would, and starts only
-    where it saves time. Resuming in the middle of a pass takes as many workers as before. A reader of text
-    files (`TextFileReader`) then goes to the place in the file and, shuffling, looks closely at nothing but
-    what is still needed: what is in the pool and what comes after it. With a sampler it reads the present
-    chunk again, and other readers read up to the place, without indexing anything or making tensors.
+    where it saves time. Resuming in the middle of a pass takes as many workers as before. The files are read
+    again up to the position; a reader of text files (`TextFileReader`) parses nothing on the way but what is
+    still needed, which is what waits in the pool or, with a sampler, the present chunk. Other readers parse
+    all of it, without indexing anything or making tensors.
 
     Order follows from the run's seed, the pass over the data and the rank. A batch sampler that draws random
     numbers must take them from its `generator` for that to hold. A collator may use the global generators:
@@ -118,7 +117,7 @@ class MultiProcessDataLoader(ResumableDataLoader):
         self._instances: list[Instance] | None = None
         if max_instances_in_memory is None:
             with seldom_garbage_collection():
-                self._instances = read_or_recall(reader, data_path, lambda: list(self._read()))
+                self._instances = list(self._read())
             if not self._instances:
                 self._check_that_others_have_some()
 
@@ -243,7 +242,7 @@ class MultiProcessDataLoader(ResumableDataLoader):
             current_rank(),
         )
         position = self._position
-        places = position.places or (Place(),) * max(1, self.num_workers)
+        places = position.places or (StreamPosition(),) * max(1, self.num_workers)
         leave_out = start - sum(place.batches for place in places)  # of a state without places
         # A reader of somebody else may draw random numbers: what it draws must not depend on when a worker takes over.
         takes_over = self.num_workers == 1 and self._stream.can_defer
@@ -293,7 +292,7 @@ class MultiProcessDataLoader(ResumableDataLoader):
                     f"{name}: expected {stream[name]}, as when the run stopped in the middle of a pass over streamed data, got "
                     f"{here}; order follows from it, so change it only between two passes"
                 )
-        self._position.places = tuple(map(Place.from_list, stream["places"]))
+        self._position.places = tuple(map(StreamPosition.from_list, stream["places"]))
 
     def _settings_of_stream(self) -> dict[str, Any]:
         """What the places in a stream depend on."""

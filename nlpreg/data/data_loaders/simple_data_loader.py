@@ -15,7 +15,6 @@ from nlpreg.data.data_loaders.data_loader import DataLoader, TensorDict
 from nlpreg.data.data_loaders.resumable_data_loader import ResumableDataLoader
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.instance import Instance
-from nlpreg.data.instance_cache import read_or_recall
 from nlpreg.data.order import order_generator
 from nlpreg.data.vocabulary import Vocabulary
 
@@ -68,8 +67,7 @@ class SimpleDataLoader(ResumableDataLoader):
         batches_per_epoch: int | None = None,
         quiet: bool = False,
     ) -> SimpleDataLoader:
-        """A loader of everything that a reader finds at a path, or of what an earlier run has found
-        (`read_or_recall`).
+        """A loader of everything that a reader finds at a path.
 
         Args:
             reader: the reader.
@@ -77,11 +75,7 @@ class SimpleDataLoader(ResumableDataLoader):
             quiet: whether to hide the progress bar; the others are those of the class.
         """
         with seldom_garbage_collection():
-            instances = read_or_recall(
-                reader,
-                data_path,
-                lambda: list(Tqdm.tqdm(reader.read(data_path), desc="loading instances", disable=quiet)),
-            )
+            instances = list(Tqdm.tqdm(reader.read(data_path), desc="loading instances", disable=quiet))
         return cls(instances, batch_size, shuffle=shuffle, batches_per_epoch=batches_per_epoch)
 
     def __len__(self) -> int:

@@ -13,9 +13,12 @@ from nlpreg.data.corpus import index_instances
 from nlpreg.data.data_loaders.batching import groups_of, pick, shuffled_stream
 from nlpreg.data.data_loaders.data_collator import DataCollator, DefaultDataCollator
 from nlpreg.data.data_loaders.data_loader import TensorDict
-from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DatasetReaderInput, WorkerInfo
-from nlpreg.data.dataset_readers.dataset_utils.bookmarks import Bookmark, Bookmarks
-from nlpreg.data.dataset_readers.deferring_reader import DeferringReader
+from nlpreg.data.dataset_readers.dataset_reader import (
+    DatasetReader,
+    DatasetReaderInput,
+    DeferringReader,
+    WorkerInfo,
+)
 from nlpreg.data.instance import Instance
 from nlpreg.data.order import global_generators_from, order_generator, seed_global_generators
 from nlpreg.data.samplers.batch_sampler import BatchSampler
@@ -31,9 +34,6 @@ _INSTANCES_AT_ONCE = 1024
 _POOL = 2**32 - 1
 _COLLATING = 1
 _READING = 2
-
-# An item stays in a pool for as many others as there are places, on average; next to none for so many times that.
-_LONGEST_STAY = 20
 
 # What samplers may look at to choose what they sort by.
 _INSTANCES_TO_LEARN_FROM = 10
@@ -67,28 +67,21 @@ class InstanceStream:
         finally:
             self.reader._set_distributed_info(info)
 
-    def items(self, worker: int | None, first: int, bookmarks: Bookmarks) -> Iterator[Any]:
+    def items(self, worker: int | None, first: int) -> Iterator[Any]:
         """What `instances_of` makes instances of, from a number on: the instances themselves, unless their reader can defer.
 
         Args:
             worker: as for `read`.
             first: leave out so many.
-            bookmarks: where reading may start; more are added on the way.
         """
         if self._deferring is None:
             return islice(self.read(worker), first, None)
         self._set_worker(worker)
-        return self._deferring.units(self.data_path, first, bookmarks)
+        return islice(self._deferring.units(self.data_path), first, None)
 
     def instances_of(self, items: Iterator[Any]) -> Iterator[Instance]:
         """The instances of some items; each is made before the next item is asked for."""
         return items if self._deferring is None else self._deferring.instances_of(items, self.data_path)
-
-    def bookmarks_from(self, number: int, bookmarks: Bookmarks) -> tuple[Bookmark, ...]:
-        """Those that are of use to read the items from a number on."""
-        if self._deferring is None:
-            return ()
-        return tuple(bookmarks.from_unit(self._deferring.number_of_unit(number)))
 
     @property
     def can_defer(self) -> bool:
@@ -105,7 +98,7 @@ class InstanceStream:
 
 
 @dataclass(frozen=True)
-class Place:
+class StreamPosition:
     """How far one worker's share of a stream has been given.
 
     Args:
@@ -114,7 +107,6 @@ class Place:
         read: number of items that had been read for that.
         chunk: with a sampler, number of chunks before the present one.
         chunk_batches: with a sampler, number of batches given of the present chunk.
-        bookmarks: where to start reading in order to go on.
     """
 
     batches: int = 0
@@ -122,19 +114,16 @@ class Place:
     read: int = 0
     chunk: int = 0
     chunk_batches: int = 0
-    bookmarks: tuple[Bookmark, ...] = ()
 
     def as_list(self) -> list[Any]:
-        """Plain values, from which `Place.from_list` makes the place."""
-        numbers = [self.batches, self.drawn, self.read, self.chunk, self.chunk_batches]
-        return [*numbers, [list(bookmark) for bookmark in self.bookmarks]]
+        """Plain values, from which `StreamPosition.from_list` makes the position."""
+        return [self.batches, self.drawn, self.read, self.chunk, self.chunk_batches]
 
     @classmethod
-    def from_list(cls, values: Sequence[Any]) -> Place:
-        """The place that `as_list` was called on."""
-        batches, drawn, read, chunk, chunk_batches, bookmarks = values
-        kept = tuple(Bookmark(*one) for one in bookmarks)
-        return cls(batches, drawn, read, chunk, chunk_batches, kept)
+    def from_list(cls, values: Sequence[Any]) -> StreamPosition:
+        """The position that `as_list` was called on."""
+        # checkpoints of version 1 also held byte offsets behind the five numbers
+        return cls(*values[:5])
 
 
 @dataclass(frozen=True)
@@ -166,12 +155,12 @@ class BatchStream:
     rank: int = 0
 
     def batches(
-        self, place: Place, worker: int | None = None, leave_out: int = 0
-    ) -> Iterator[tuple[TensorDict, Place]]:
+        self, place: StreamPosition, worker: int | None = None, leave_out: int = 0
+    ) -> Iterator[tuple[TensorDict, StreamPosition]]:
         """The batches behind a place, each with the place that it ends at.
 
         Args:
-            place: where to start: `Place()`, or one that was given with a batch.
+            place: where to start: `StreamPosition()`, or one that was given with a batch.
             worker: whose share; None for everything, which is the share of an only worker.
             leave_out: make no tensors of so many batches.
         """
@@ -179,8 +168,8 @@ class BatchStream:
             yield self._collated(group, worker, end.batches), end
 
     def batches_of_worker(
-        self, places: Sequence[Place], leave_out: int, worker: int
-    ) -> Iterator[tuple[TensorDict, Place]]:
+        self, places: Sequence[StreamPosition], leave_out: int, worker: int
+    ) -> Iterator[tuple[TensorDict, StreamPosition]]:
         """The same of one worker's share, in its process.
 
         Args:
@@ -203,31 +192,27 @@ class BatchStream:
         ):
             return self.collate_fn(group)
 
-    def _groups(self, place: Place, worker: int | None) -> Iterator[tuple[list[Instance], Place]]:
+    def _groups(
+        self, place: StreamPosition, worker: int | None
+    ) -> Iterator[tuple[list[Instance], StreamPosition]]:
         """The instances of each batch behind a place."""
         if self.batch_sampler is not None:
             yield from self._sampled_groups(self.batch_sampler, place, worker)
             return
         assert self.batch_size is not None  # the loader takes either
-        bookmarks = Bookmarks(place.bookmarks)
-        instances = self._indexed(self._drawn(place, worker, bookmarks), worker)
+        instances = self._indexed(self._drawn(place, worker), worker)
         for number, group in enumerate(
             groups_of(instances, self.batch_size, self.drop_last), start=place.batches + 1
         ):
             _, drawn, read = group[-1]
-            oldest = read - _LONGEST_STAY * self.max_instances_in_memory if self.shuffle else drawn
-            kept = self.instances.bookmarks_from(max(0, oldest), bookmarks)
-            end = Place(number, drawn, read, bookmarks=kept if self.shuffle else kept[:1])
-            yield [instance for instance, _, _ in group], end
+            yield [instance for instance, _, _ in group], StreamPosition(number, drawn, read)
 
-    def _drawn(
-        self, place: Place, worker: int | None, bookmarks: Bookmarks
-    ) -> Iterator[tuple[Instance, int, int]]:
+    def _drawn(self, place: StreamPosition, worker: int | None) -> Iterator[tuple[Instance, int, int]]:
         """Instances in the order of the batches, each with the numbers of items drawn, and read, by then."""
         drawn, read = place.drawn, place.read
 
         def items_from(first: int) -> Iterator[Any]:
-            return self.instances.items(worker, first, bookmarks)
+            return self.instances.items(worker, first)
 
         def items() -> Iterator[Any]:
             nonlocal drawn, read
@@ -257,27 +242,26 @@ class BatchStream:
             size = min(most, 2 * size)
 
     def _sampled_groups(
-        self, sampler: BatchSampler, place: Place, worker: int | None
-    ) -> Iterator[tuple[list[Instance], Place]]:
+        self, sampler: BatchSampler, place: StreamPosition, worker: int | None
+    ) -> Iterator[tuple[list[Instance], StreamPosition]]:
         """The instances of each batch behind a place, as a sampler arranges one chunk after the other."""
-        bookmarks = Bookmarks(place.bookmarks)
         if place.chunk:
             # it may have chosen by the first instances what to sort by
-            first = self._drawn(Place(), worker, Bookmarks())
+            first = self._drawn(StreamPosition(), worker)
             few = min(_INSTANCES_TO_LEARN_FROM, self.max_instances_in_memory)
             for _ in sampler.get_batch_indices([instance for instance, _, _ in islice(first, few)]):
                 pass
         number, chunk, skipped, before = place.batches, place.chunk, place.chunk_batches, place.drawn
-        drawn = self._drawn(place, worker, bookmarks)
+        drawn = self._drawn(place, worker)
         while group := self._next(drawn, self.max_instances_in_memory):
             instances = [instance for instance, _, _ in group]
             self._index(instances, worker)
             self._set_generator(sampler, worker or 0, chunk)
-            kept = self.instances.bookmarks_from(before, bookmarks)[:1]
             batches = enumerate(sampler.get_batch_indices(instances), start=1)
             for number_in_chunk, indices in islice(batches, skipped, None):
                 number += 1
-                yield pick(instances, indices), Place(number, before, before, chunk, number_in_chunk, kept)
+                end = StreamPosition(number, before, before, chunk, number_in_chunk)
+                yield pick(instances, indices), end
             chunk, skipped, before = chunk + 1, 0, group[-1][1]
 
     def _next(

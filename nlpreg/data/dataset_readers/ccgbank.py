@@ -44,7 +44,6 @@ class CcgBankDatasetReader(TextFileReader):
     """
 
     unit_name = "derivation"
-    units_are_independent = True
 
     def __init__(
         self,

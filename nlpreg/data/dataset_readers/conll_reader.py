@@ -23,7 +23,6 @@ class ConllReader(TextFileReader):
     """
 
     unit_name = "sentence"
-    units_are_independent = True
 
     columns: ClassVar[tuple[str, ...]]
     """Names of the columns behind the word."""

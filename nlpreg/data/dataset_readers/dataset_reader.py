@@ -7,7 +7,16 @@ import os
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Dict, List, TypeVar, Union  # noqa: UP035 - aliases that plugins import and inspect
+from typing import (  # noqa: UP035 - aliases that plugins import and inspect
+    Any,
+    Dict,
+    List,
+    Protocol,
+    Tuple,
+    TypeVar,
+    Union,
+    runtime_checkable,
+)
 
 import torch.distributed as dist
 
@@ -18,6 +27,23 @@ T = TypeVar("T")
 
 PathOrStr = Union[os.PathLike, str]  # type: ignore[type-arg]  # a path of either kind, as users write it
 DatasetReaderInput = Union[PathOrStr, List[PathOrStr], Dict[str, PathOrStr]]  # noqa: UP006
+
+Unit = Tuple[str, int, Any]  # noqa: UP006
+"""What an instance is parsed from: name of the file, number of the first line, the unparsed content."""
+
+
+@runtime_checkable
+class DeferringReader(Protocol):
+    """A reader whose units can be skipped, or shuffled, before they are parsed."""
+
+    def can_defer(self) -> bool:
+        """Whether `instances_of` all `units` are what `read` gives, but for token indexers."""
+
+    def units(self, file_path: Any) -> Iterator[Unit]:
+        """This process's share of the units, of which instances can be made later."""
+
+    def instances_of(self, units: Iterable[Unit], file_path: Any) -> Iterator[Instance]:
+        """The instances of some units, without token indexers; each is made before the next unit is asked for."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +93,7 @@ class DatasetReader(Registrable):
 
     Raises:
         ValueError: `max_instances` below 0.
+        TypeError: `max_instances` is a bool, as where `lazy`, AllenNLP 1's first argument, is passed on.
     """
 
     def __init__(
@@ -76,6 +103,11 @@ class DatasetReader(Registrable):
         manual_multiprocess_sharding: bool = False,
         serialization_dir: str | None = None,
     ) -> None:
+        if isinstance(max_instances, bool):
+            raise TypeError(
+                f"{type(self).__name__}: expected a number or None as max_instances, the first argument of DatasetReader, got "
+                f"{max_instances}; readers have no argument `lazy` any more, so remove it from super().__init__(...)"
+            )
         if max_instances is not None and max_instances < 0:
             raise ValueError(
                 f"max_instances: expected 0 or more, got {max_instances}; leave it out to read everything"

@@ -37,7 +37,6 @@ class OntonotesNamedEntityRecognition(TextFileReader):
     """
 
     unit_name = "sentence"
-    units_are_independent = True
 
     def __init__(
         self,

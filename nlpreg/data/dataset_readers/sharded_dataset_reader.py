@@ -12,12 +12,12 @@ from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.file_utils import cached_path
 from nlpreg.data.dataset_readers.dataset_reader import (
     DatasetReader,
+    DeferringReader,
     DistributedInfo,
     PathOrStr,
+    Unit,
     WorkerInfo,
 )
-from nlpreg.data.dataset_readers.dataset_utils.bookmarks import Bookmarks
-from nlpreg.data.dataset_readers.deferring_reader import DeferringReader, Unit
 from nlpreg.data.instance import Instance
 
 logger = logging.getLogger(__name__)
@@ -86,17 +86,11 @@ class ShardedDatasetReader(DatasetReader):
         reader = self.reader
         return self.max_instances is None and isinstance(reader, DeferringReader) and reader.can_defer()
 
-    def units(
-        self, file_path: PathOrStr, first: int = 0, bookmarks: Bookmarks | None = None
-    ) -> Iterator[Unit]:
-        """The units of this process's files, from number `first` on."""
+    def units(self, file_path: PathOrStr) -> Iterator[Unit]:
+        """The units of this process's files."""
         shards = self._shards(file_path)
         assert isinstance(self.reader, DeferringReader)
-        return self.reader.units(shards, first, bookmarks) if shards else iter(())
-
-    def number_of_unit(self, number: int) -> int:
-        """The same number: no other process reads these files."""
-        return number
+        return self.reader.units(shards) if shards else iter(())
 
     def instances_of(self, units: Iterable[Unit], file_path: PathOrStr) -> Iterator[Instance]:
         """The instances of some units."""

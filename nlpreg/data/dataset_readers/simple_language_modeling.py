@@ -7,14 +7,13 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
+from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, Unit
 from nlpreg.data.dataset_readers.dataset_utils.text_files import BadLines
 from nlpreg.data.dataset_readers.dataset_utils.tokenizing import (
     Words,
     text_field_of,
     words_or_tokens,
 )
-from nlpreg.data.dataset_readers.deferring_reader import Unit
 from nlpreg.data.dataset_readers.text_file_reader import TextFileReader
 from nlpreg.data.instance import Instance
 from nlpreg.data.token_indexers.token_indexer import TokenIndexer

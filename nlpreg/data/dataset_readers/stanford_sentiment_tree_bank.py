@@ -45,7 +45,6 @@ class StanfordSentimentTreeBankDatasetReader(TextFileReader):
     """
 
     unit_name = "tree"
-    units_are_independent = True
 
     def __init__(
         self,

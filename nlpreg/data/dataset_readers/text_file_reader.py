@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
-from itertools import islice
 from typing import Any, ClassVar, TypeVar
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
-from nlpreg.data.dataset_readers.dataset_utils.bookmarks import Bookmark, Bookmarks
+from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, Unit
 from nlpreg.data.dataset_readers.dataset_utils.text_files import (
     BadLines,
     DataError,
     DataFile,
-    Mark,
     find_files,
 )
-from nlpreg.data.dataset_readers.deferring_reader import Unit
 from nlpreg.data.fields.list_field import ListField
 from nlpreg.data.fields.text_field import TextField
 from nlpreg.data.instance import Instance
@@ -51,9 +46,6 @@ class TextFileReader(DatasetReader):
 
     unit_name: ClassVar[str] = "line"
     """What a unit is called in messages."""
-
-    units_are_independent: ClassVar[bool] = True
-    """Whether `_units` finds the same units wherever in a file it starts; to be said by each class that writes `_units`."""
 
     def __init__(
         self,
@@ -124,21 +116,10 @@ class TextFileReader(DatasetReader):
             type(self), "instances_of", "read", "_read", "_read_as", "units", "_share"
         )
 
-    def units(self, file_path: Any, first: int = 0, bookmarks: Bookmarks | None = None) -> Iterator[Unit]:
-        """This process's share of the units, from number `first` on; see `DeferringReader`."""
-        step = self.number_of_unit(1) - self.number_of_unit(0)
-        units = self._units_of(
-            self._find_files(file_path), self.number_of_unit(first), bookmarks or Bookmarks()
-        )
-        return islice(units, 0, None, step)
-
-    def number_of_unit(self, number: int) -> int:
-        """Which of all units is that of this number in this process's share."""
-        if self._worker_info is not None:
-            number = self._worker_info.id + number * self._worker_info.num_workers
-        if self._distributed_info is not None:
-            number = self._distributed_info.global_rank + number * self._distributed_info.world_size
-        return number
+    def units(self, file_path: Any) -> Iterator[Unit]:
+        """This process's share of the units; see `DeferringReader`."""
+        units = self._units_of(self._find_files(file_path))
+        return self._every_nth(units, for_ranks=True, for_workers=True)
 
     def instances_of(self, units: Iterable[Unit], file_path: Any) -> Iterator[Instance]:
         """The instances of some units, without token indexers; each is made before the next unit is asked for."""
@@ -170,29 +151,18 @@ class TextFileReader(DatasetReader):
         if is_whole:
             self._check_not_empty(what, num_instances, bad_lines)
 
-    def _units_of(self, files: list[DataFile], first: int, bookmarks: Bookmarks) -> Iterator[Unit]:
-        """The units of all files from number `first` on.
+    def _units_of(self, files: list[DataFile]) -> Iterator[Unit]:
+        """The units of all files.
 
         Raises:
             DataError: there is none at all. (It is no error if only this process's share of them is empty.)
         """
-        start = next(iter(bookmarks.from_unit(first)), Bookmark())
-        number, index, place = start.unit, start.file, Mark(start.offset, start.line)
-        can_start_anywhere = self.units_are_independent and speaks_for(
-            type(self), "units_are_independent", "_units"
-        )
-
-        def note_mark(mark: Mark) -> None:
-            if can_start_anywhere or mark == Mark():
-                bookmarks.add(Bookmark(number, index, *mark))
-
-        for file in files[start.file :]:
-            for line, unit in self._units(replace(file, start=place, note_mark=note_mark)):
-                if number >= first:
-                    yield file.name, line, unit
-                number += 1
-            index, place = index + 1, Mark()
-        if not number:
+        any_units = False
+        for file in files:
+            for line, unit in self._units(file):
+                any_units = True
+                yield file.name, line, unit
+        if not any_units:
             names = ", ".join(file.name for file in files)
             raise DataError(
                 f"{names}: expected at least one {self.unit_name}, got none; is this the right file?"

@@ -10,7 +10,7 @@ import pytest
 from nlpreg.data import Vocabulary
 from nlpreg.data.data_loaders import WorkerError, ahead
 from nlpreg.data.data_loaders.ahead import made_ahead, streamed_ahead
-from nlpreg.data.data_loaders.stream import BatchStream, InstanceStream, Place
+from nlpreg.data.data_loaders.stream import BatchStream, InstanceStream, StreamPosition
 
 
 def quick(number: int) -> Any:
@@ -91,10 +91,10 @@ def test_a_worker_takes_over_where_both_sides_have_work_to_do(
     stream: Make, clock: Clock, leave_out: int
 ) -> None:
     batches: list[Any] = []
-    for batch, _ in streamed_ahead(stream(120, seconds=0.004), Place(), leave_out, "fork"):
+    for batch, _ in streamed_ahead(stream(120, seconds=0.004), StreamPosition(), leave_out, "fork"):
         clock.now += 0.004
         batches.append(batch)
-    expected = [batch["number"] for batch, _ in stream(120).batches(Place())]
+    expected = [batch["number"] for batch, _ in stream(120).batches(StreamPosition())]
     assert [batch["number"] for batch in batches] == expected[leave_out:]
     here = [batch["at"] == os.getpid() for batch in batches]
     assert here[0] and not here[-1]
@@ -104,11 +104,11 @@ def test_a_worker_takes_over_where_both_sides_have_work_to_do(
 
 def test_no_worker_where_there_is_little_to_do(stream: Make, clock: Clock) -> None:
     for count, seconds in ((6, 0.004), (60, 0.0)):
-        for batch, _ in streamed_ahead(stream(count, seconds), Place(), 0, "fork"):
+        for batch, _ in streamed_ahead(stream(count, seconds), StreamPosition(), 0, "fork"):
             clock.now += 0.004
             assert batch["at"] == os.getpid()
     # nothing is done with the batches
-    for batch, _ in streamed_ahead(stream(60, 0.004), Place(), 0, "fork"):
+    for batch, _ in streamed_ahead(stream(60, 0.004), StreamPosition(), 0, "fork"):
         assert batch["at"] == os.getpid()
 
 
@@ -122,5 +122,5 @@ def test_errors_in_a_stream_are_the_same_wherever_they_happen(stream: Make, cloc
         return whole.collate_fn(instances)
 
     with pytest.raises(WorkerError, match="bad batch"):
-        for _ in streamed_ahead(replace(whole, collate_fn=collate), Place(), 0, "fork"):  # type: ignore[arg-type]
+        for _ in streamed_ahead(replace(whole, collate_fn=collate), StreamPosition(), 0, "fork"):  # type: ignore[arg-type]
             clock.now += 0.004

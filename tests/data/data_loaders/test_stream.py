@@ -1,7 +1,7 @@
 import json
 from collections.abc import Iterable
 from dataclasses import replace
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import pytest
 from nlpreg.data import Instance, Vocabulary
 from nlpreg.data.data_loaders import stream as stream_module
 from nlpreg.data.data_loaders.data_collator import DefaultDataCollator
-from nlpreg.data.data_loaders.stream import BatchStream, InstanceStream, Place
+from nlpreg.data.data_loaders.stream import BatchStream, InstanceStream, StreamPosition
 from nlpreg.data.dataset_readers import ConlluDatasetReader, ShardedDatasetReader
 from nlpreg.data.dataset_readers.dataset_utils import text_files
 from nlpreg.data.samplers import BatchSampler, BucketBatchSampler
@@ -39,20 +39,22 @@ def numbers_of(batches: Any) -> list[list[int]]:
 
 
 def test_in_order(reader: Any, number_vocab: Vocabulary) -> None:
-    batches = list(stream_of(reader, number_vocab).batches(Place()))
+    batches = list(stream_of(reader, number_vocab).batches(StreamPosition()))
     assert numbers_of(batches) == [[i, i + 1] for i in range(0, 12, 2)]
     assert batches[0][0]["text"]["tokens"]["tokens"].tolist() == [[2] + [0] * 7, [3] * 8]  # type: ignore[index, union-attr]
 
 
 def test_drop_last(reader: Any, number_vocab: Vocabulary) -> None:
     stream = stream_of(reader, number_vocab, batch_size=5, drop_last=True)
-    assert numbers_of(stream.batches(Place())) == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
+    assert numbers_of(stream.batches(StreamPosition())) == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
 
 
 def test_shuffling_within_the_pool(reader: Any, number_vocab: Vocabulary) -> None:
     orders = [
         numbers_of(
-            stream_of(reader, number_vocab, shuffle=True, data_pass=data_pass, rank=rank).batches(Place())
+            stream_of(reader, number_vocab, shuffle=True, data_pass=data_pass, rank=rank).batches(
+                StreamPosition()
+            )
         )
         for data_pass, rank in [(0, 0), (1, 0), (0, 1), (0, 0)]
     ]
@@ -70,7 +72,7 @@ def test_a_sampler_sees_one_chunk_after_the_other(reader: Any, number_vocab: Voc
             yield list(range(len(instances)))[::-1]
 
     stream = stream_of(reader, number_vocab, batch_size=None, batch_sampler=Reversed())
-    assert numbers_of(stream.batches(Place())) == [[4, 3, 2, 1, 0], [9, 8, 7, 6, 5], [11, 10]]
+    assert numbers_of(stream.batches(StreamPosition())) == [[4, 3, 2, 1, 0], [9, 8, 7, 6, 5], [11, 10]]
 
 
 ORDERS = ("kept", "shuffled", "sampled")
@@ -86,8 +88,8 @@ def arguments_for(order: str) -> dict[str, Any]:
 @pytest.mark.parametrize("leave_out", [0, 1, 3, 99])
 def test_leaving_out_the_first(reader: Any, number_vocab: Vocabulary, order: str, leave_out: int) -> None:
     stream = stream_of(reader, number_vocab, **arguments_for(order))
-    whole = numbers_of(stream.batches(Place()))
-    assert numbers_of(stream.batches(Place(), leave_out=leave_out)) == whole[leave_out:]
+    whole = numbers_of(stream.batches(StreamPosition()))
+    assert numbers_of(stream.batches(StreamPosition(), leave_out=leave_out)) == whole[leave_out:]
 
 
 class CountingReader(ConlluDatasetReader):
@@ -121,11 +123,6 @@ def treebanks(tmp_path: Path) -> str:
     return str(tmp_path / "*.conllu")
 
 
-def without_bookmarks(batches: list[tuple[Any, Place]]) -> list[tuple[Any, Place]]:
-    """Which bookmarks are left depends on where reading started, and nothing else does."""
-    return [(batch, replace(place, bookmarks=())) for batch, place in batches]
-
-
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("worker", [None, 0, 1])
 def test_going_on_looks_only_at_what_is_needed(
@@ -141,19 +138,19 @@ def test_going_on_looks_only_at_what_is_needed(
         stream = stream_of(reader, vocab, **{**arguments_for(order), "max_instances_in_memory": 8})
         return replace(stream, instances=instances), reader
 
-    def batches_from(place: Place) -> tuple[list[tuple[Any, Place]], list[int]]:
+    def batches_from(place: StreamPosition) -> tuple[list[tuple[Any, StreamPosition]], list[int]]:
         stream, reader = stream_and_reader()
         batches = [
-            (batch["metadata"], Place.from_list(json.loads(json.dumps(end.as_list()))))
+            (batch["metadata"], StreamPosition.from_list(json.loads(json.dumps(end.as_list()))))
             for batch, end in stream.batches(place, worker)
         ]
         return batches, reader.parsed
 
-    whole, everything = batches_from(Place())
+    whole, everything = batches_from(StreamPosition())
     assert len(everything) == NUM_SENTENCES // (1 if worker is None else 2)
     for number, (_, place) in enumerate(whole, start=1):
         rest, parsed = batches_from(place)
-        assert without_bookmarks(rest) == without_bookmarks(whole[number:])
+        assert rest == whole[number:]
         given = [words for batch, _ in whole[:number] for words in batch]
         needed = len({str(words) for batch, _ in whole[number:] for words in batch})
         # what is left, what makes no instance, and with a sampler the chunk at hand and what a sampler learns from
@@ -164,19 +161,8 @@ def test_going_on_looks_only_at_what_is_needed(
             assert min(parsed, default=NUM_SENTENCES) > last
 
 
-def test_units_before_the_place_are_not_even_read(treebanks: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text_files, "CHUNK_BYTES", 300)
-    reader = ConlluDatasetReader(skip_bad_lines=True)
-    vocab = Vocabulary.from_instances(reader.read(treebanks))
-    stream = replace(stream_of(reader, vocab), instances=InstanceStream(reader, treebanks))
-    *_, (_, place) = islice(stream.batches(Place()), 20)
-    (bookmark,) = place.bookmarks
-    assert bookmark.offset > 300
-    for path in Path(treebanks).parent.glob("0.conllu"):
-        content = path.read_bytes()
-        path.write_bytes(b"x" * bookmark.offset + content[bookmark.offset :])
-    expected = NUM_SENTENCES - sum(1 for n in range(NUM_SENTENCES) if n % 7 == 6 or n % 5 == 0) - 40
-    assert sum(len(batch["metadata"]) for batch, _ in stream.batches(place)) == expected
+def test_a_position_of_version_1_is_read() -> None:
+    assert StreamPosition.from_list([3, 6, 8, 1, 2, [[5, 0, 70, 9]]]) == StreamPosition(3, 6, 8, 1, 2)
 
 
 @pytest.mark.parametrize("worker", [None, 0, 1])
@@ -186,17 +172,17 @@ def test_files_that_are_shared_out_whole(
     monkeypatch.setattr(text_files, "CHUNK_BYTES", 300)
     vocab = Vocabulary.from_instances(ConlluDatasetReader(skip_bad_lines=True).read(treebanks))
 
-    def rest_of(place: Place, order: str) -> tuple[list[tuple[Any, Place]], int]:
+    def rest_of(place: StreamPosition, order: str) -> tuple[list[tuple[Any, StreamPosition]], int]:
         base = CountingReader()
         instances = InstanceStream(ShardedDatasetReader(base), treebanks, 0 if worker is None else 2)
         stream = replace(stream_of(base, vocab, **arguments_for(order)), instances=instances)
         return [(batch["metadata"], end) for batch, end in stream.batches(place, worker)], len(base.parsed)
 
     for order in ORDERS:
-        whole, _ = rest_of(Place(), order)
+        whole, _ = rest_of(StreamPosition(), order)
         for number in (1, len(whole) // 2, len(whole)):
             rest, num_parsed = rest_of(whole[number - 1][1], order)
-            assert without_bookmarks(rest) == without_bookmarks(whole[number:])
+            assert rest == whole[number:]
         assert num_parsed < 30
 
 
@@ -216,7 +202,7 @@ def test_readers_that_cannot_defer(treebanks: str, arguments: dict[str, Any]) ->
         stream = replace(
             stream_of(reader, vocab, **arguments_for(order)), instances=InstanceStream(reader, treebanks)
         )
-        whole = [(batch["metadata"], end) for batch, end in stream.batches(Place())]
+        whole = [(batch["metadata"], end) for batch, end in stream.batches(StreamPosition())]
         for number in (1, len(whole) // 2, len(whole)):
             rest = [(batch["metadata"], end) for batch, end in stream.batches(whole[number - 1][1])]
             assert rest == whole[number:]

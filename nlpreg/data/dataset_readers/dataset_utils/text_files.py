@@ -9,22 +9,19 @@ import lzma
 import os
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO, Any, NamedTuple, NoReturn
+from typing import IO, Any, NoReturn
 
 from nlpreg.common.caching import open_by_suffix
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.file_utils import cached_path, get_file_extension
-
-__all__ = ["BadLines", "DataError", "DataFile", "Mark", "bad_line", "excerpt", "find_files"]
 
 logger = logging.getLogger(__name__)
 
 CHUNK_BYTES = 1 << 20
 LONGEST_EXCERPT = 60
 _BLANK_BUT_NOT_EMPTY = re.compile(r"(?<=\n)[ \t]+(?=\n)")
-_BYTE_ORDER_MARK = "\ufeff"
 _BLANK_LINES = (b"\n\n", b"\n\r\n")
 
 
@@ -87,25 +84,6 @@ class BadLines:
             logger.warning("%s: left out %d bad lines or sentences", what, self.num_skipped)
 
 
-class Mark(NamedTuple):
-    """Where a line begins from which a file can be read.
-
-    Args:
-        offset: number of bytes before it, unpacked.
-        line: its number, from 1.
-    """
-
-    offset: int = 0
-    line: int = 1
-
-
-_BEGINNING = Mark()
-
-
-def _forget(mark: Mark) -> None:
-    """Note no mark."""
-
-
 @dataclass(frozen=True)
 class DataFile:
     """One text file, plain or compressed.
@@ -114,16 +92,11 @@ class DataFile:
         name: what the user calls it, for messages.
         path: where it is on this machine.
         suffix: its extension (`.gz`, ...), which says how it is compressed; a download's path has lost it.
-        start: where to start reading lines or blocks.
-        note_mark: called now and then with a place that reading may start from; what has been given by then stands before
-            it, and what is given afterwards behind it.
     """
 
     name: str
     path: str
     suffix: str
-    start: Mark = _BEGINNING
-    note_mark: Callable[[Mark], None] = _forget
 
     def open(self, mode: str = "rt", **kwargs: Any) -> IO[Any]:
         """Open the file, unpacked on the way; as UTF-8 if as text.
@@ -134,23 +107,24 @@ class DataFile:
         """
         return open_by_suffix(self.path, self.suffix, mode, encoding="utf-8", **kwargs)
 
-    def chunks(self) -> Iterator[tuple[Mark, str]]:
-        """The text in pieces of about a megabyte, each from the beginning of a line, with "\\n" for every kind of line end.
+    def chunks(self) -> Iterator[str]:
+        """The text in pieces of about a megabyte, each of whole lines, with "\\n" for every kind of line end.
 
         Raises:
             DataError: the file is not UTF-8 (says which line and byte), or a damaged compressed file.
         """
-        mark = self.start
+        encoding = "utf-8-sig"  # of the first piece, which may begin with a byte-order mark
         try:
             for data in self._whole_lines():
-                text = data.decode("utf-8")
+                text = data.decode(encoding)
+                encoding = "utf-8"
                 if "\r" in text:
                     text = text.replace("\r\n", "\n").replace("\r", "\n")
-                yield mark, text if mark.offset else text.removeprefix(_BYTE_ORDER_MARK)
-                mark = Mark(mark.offset + len(data), mark.line + text.count("\n"))
+                yield text
         except UnicodeDecodeError:
             self._raise_where_not_utf8()
         except (EOFError, lzma.LZMAError, zlib.error, OSError) as error:
+            # an error of the system has a number and speaks for itself; those of gzip and bz2 have none
             if isinstance(error, OSError) and error.errno is not None:
                 raise
             raise DataError(
@@ -158,10 +132,9 @@ class DataFile:
             ) from error
 
     def _whole_lines(self) -> Iterator[bytes]:
-        """The content from the start on in pieces that end where lines end, and at a blank line if they have one."""
+        """The content in pieces that end where lines end, and at a blank line if they have one."""
         waiting: list[bytes] = []
         with self.open("rb") as file:
-            _skip(file, self.start.offset)
             while data := file.read(CHUNK_BYTES):
                 waiting.append(data)
                 if b"\n" not in data and b"\r" not in data:  # in the middle of a very long line
@@ -180,9 +153,11 @@ class DataFile:
         Raises:
             DataError: as for `chunks`.
         """
-        for mark, text in self.chunks():
-            self.note_mark(mark)
-            yield from enumerate(text.removesuffix("\n").split("\n"), start=mark.line)
+        number = 1
+        for text in self.chunks():
+            lines = text.removesuffix("\n").split("\n")
+            yield from enumerate(lines, start=number)
+            number += len(lines)
 
     def blocks(self) -> Iterator[tuple[int, str]]:
         """What stands between blank lines, each with the number of its first line.
@@ -193,14 +168,11 @@ class DataFile:
         # each piece of text begins with the end of the line before it, and the last one ends with blank lines: so its
         # first and last lines are like all others
         number, rest = 0, "\n"
-        for mark, chunk in itertools.chain(self.chunks(), [(None, "\n\n")]):
-            if mark is not None and not rest.strip("\n"):  # not in the middle of a block
-                self.note_mark(mark)
-                number, rest = mark.line - 1, "\n"
+        for chunk in itertools.chain(self.chunks(), ["\n\n"]):
             text = rest + chunk
             if "\n " in text or "\n\t" in text:  # seldom so, and quicker to find out than by the pattern
                 text = _BLANK_BUT_NOT_EMPTY.sub("", text)
-            # a block ends at an empty line; the last one may go on in the next chunk
+            # a block ends at an empty line; the last one may continue in the next chunk
             *whole, rest = text.split("\n\n")
             for block in whole:
                 content = block.lstrip("\n")
@@ -223,15 +195,6 @@ class DataFile:
                     ) from error
                 offset += len(line)
         raise DataError(f"{self.name}: expected text in UTF-8")  # changed while we looked
-
-
-def _skip(file: IO[bytes], size: int) -> None:
-    """Go on behind so many bytes of a file that has just been opened."""
-    if size and file.seekable():
-        file.seek(size)
-        return
-    while size > 0 and (data := file.read(min(size, CHUNK_BYTES))):
-        size -= len(data)
 
 
 def _end_of_lines(data: bytes) -> int:
