@@ -1,6 +1,6 @@
 """Initial values of parameters, chosen by the parameters' names.
 
-An initializer changes a tensor in place. Most are torch's own functions under a name.
+An initializer changes a tensor in place. Most are torch's own functions under a name, by table.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -18,6 +18,7 @@ from torch.nn import init
 
 from nlpreg.common import FromParams, Registrable
 from nlpreg.common.checks import ConfigurationError, check_patterns
+from nlpreg.nn.torch_parts import TorchPart, set_constructor
 from nlpreg.nn.util.state_dicts import read_archived_state_dict
 
 logger = logging.getLogger(__name__)
@@ -92,191 +93,95 @@ def lstm_hidden_bias(tensor: Tensor) -> None:
 
 
 class _FunctionInitializer(Initializer):
-    """Calls a function with the options it was made with."""
+    """Calls a function with the options it was made with.
 
-    def __init__(self, function: Callable[..., Any], **options: Any) -> None:
-        self._function = function
+    Args:
+        options: keyword arguments of the function.
+    """
+
+    function: Callable[..., Any]
+
+    def __init__(self, **options: Any) -> None:
         self._options = options
 
     def __call__(self, tensor: Tensor, **kwargs: Any) -> None:
         """Fill the tensor."""
-        self._function(tensor, **self._options)
+        type(self).function(tensor, **self._options)
 
     def _to_params(self) -> dict[str, Any]:
-        names = [name for name, entry in Initializer._registry[Initializer].items() if entry[0] is type(self)]
+        names = [name for name in Initializer.list_available() if Initializer.by_name(name) is type(self)]
         return {"type": names[0], **self._options}
 
 
-@Initializer.register("normal")
-class NormalInitializer(_FunctionInitializer):
-    """Values from a normal distribution.
+def register_function(
+    name: str,
+    function: Callable[..., Any],
+    class_name: str,
+    *,
+    defaults: Mapping[str, Any] | None = None,
+) -> type[Initializer]:
+    """Register a function that fills a tensor in place, such as those of `torch.nn.init`.
+
+    The registered class has the function's options, defaults and documentation.
 
     Args:
-        mean: its mean.
-        std: its standard deviation.
+        name: the name in configs.
+        function: its first argument, `tensor`, is filled.
+        class_name: the name of the registered class.
+        defaults: default values that differ from the function's.
     """
-
-    def __init__(self, mean: float = 0.0, std: float = 0.1) -> None:
-        super().__init__(init.normal_, mean=mean, std=std)
-
-
-@Initializer.register("uniform")
-class UniformInitializer(_FunctionInitializer):
-    """Values from a uniform distribution.
-
-    Args:
-        a: lower bound.
-        b: upper bound.
-    """
-
-    def __init__(self, a: float = 0.0, b: float = 1.0) -> None:
-        super().__init__(init.uniform_, a=a, b=b)
+    part = TorchPart.of(function, skip=("tensor",), defaults=defaults)
+    assert part is not None, f"{function} needs more than a config can give"
+    made = type(
+        class_name,
+        (_FunctionInitializer,),
+        {"__module__": __name__, "__doc__": part.docstring({}), "function": staticmethod(function)},
+    )
+    set_constructor(
+        made, lambda self, options: _FunctionInitializer.__init__(self, **options), part.signature()
+    )
+    Initializer.register(name)(made)
+    return made
 
 
-@Initializer.register("constant")
-class ConstantInitializer(_FunctionInitializer):
-    """The same value everywhere.
-
-    Args:
-        val: the value.
-    """
-
-    def __init__(self, val: float) -> None:
-        super().__init__(init.constant_, val=val)
-
-
-@Initializer.register("zero")
-class ZeroInitializer(_FunctionInitializer):
-    """Zeros."""
-
-    def __init__(self) -> None:
-        super().__init__(zero)
-
-
-@Initializer.register("eye")
-class EyeInitializer(_FunctionInitializer):
-    """The identity matrix, for two-dimensional tensors."""
-
-    def __init__(self) -> None:
-        super().__init__(init.eye_)
-
-
-@Initializer.register("dirac")
-class DiracInitializer(_FunctionInitializer):
-    """The weights of a convolution that passes its input on."""
-
-    def __init__(self) -> None:
-        super().__init__(init.dirac_)
+NormalInitializer = register_function("normal", init.normal_, "NormalInitializer", defaults={"std": 0.1})
+UniformInitializer = register_function("uniform", init.uniform_, "UniformInitializer")
+ConstantInitializer = register_function("constant", init.constant_, "ConstantInitializer")
+ZeroInitializer = register_function("zero", zero, "ZeroInitializer")
+EyeInitializer = register_function("eye", init.eye_, "EyeInitializer")
+DiracInitializer = register_function("dirac", init.dirac_, "DiracInitializer")
+XavierUniformInitializer = register_function(
+    "xavier_uniform", init.xavier_uniform_, "XavierUniformInitializer"
+)
+XavierNormalInitializer = register_function("xavier_normal", init.xavier_normal_, "XavierNormalInitializer")
+KaimingUniformInitializer = register_function(
+    "kaiming_uniform", init.kaiming_uniform_, "KaimingUniformInitializer"
+)
+KaimingNormalInitializer = register_function(
+    "kaiming_normal", init.kaiming_normal_, "KaimingNormalInitializer"
+)
+OrthogonalInitializer = register_function("orthogonal", init.orthogonal_, "OrthogonalInitializer")
+SparseInitializer = register_function("sparse", init.sparse_, "SparseInitializer")
+BlockOrthogonalInitializer = register_function(
+    "block_orthogonal", block_orthogonal, "BlockOrthogonalInitializer"
+)
+UniformUnitScalingInitializer = register_function(
+    "uniform_unit_scaling", uniform_unit_scaling, "UniformUnitScalingInitializer"
+)
+LstmHiddenBiasInitializer = register_function(
+    "lstm_hidden_bias", lstm_hidden_bias, "LstmHiddenBiasInitializer"
+)
 
 
-@Initializer.register("xavier_uniform")
-class XavierUniformInitializer(_FunctionInitializer):
-    """Uniform values after Glorot and Bengio (2010).
-
-    Args:
-        gain: factor of the bounds.
-    """
-
-    def __init__(self, gain: float = 1.0) -> None:
-        super().__init__(init.xavier_uniform_, gain=gain)
-
-
-@Initializer.register("xavier_normal")
-class XavierNormalInitializer(_FunctionInitializer):
-    """Normal values after Glorot and Bengio (2010).
-
-    Args:
-        gain: factor of the standard deviation.
-    """
-
-    def __init__(self, gain: float = 1.0) -> None:
-        super().__init__(init.xavier_normal_, gain=gain)
-
-
-@Initializer.register("kaiming_uniform")
-class KaimingUniformInitializer(_FunctionInitializer):
-    """Uniform values after He et al. (2015).
-
-    Args:
-        a: negative slope of the rectifier that follows.
-        mode: "fan_in" keeps the scale forwards, "fan_out" backwards.
-        nonlinearity: the activation that follows; a name that torch knows.
-    """
-
-    def __init__(self, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> None:
-        super().__init__(init.kaiming_uniform_, a=a, mode=mode, nonlinearity=nonlinearity)
-
-
-@Initializer.register("kaiming_normal")
-class KaimingNormalInitializer(_FunctionInitializer):
-    """Normal values after He et al. (2015).
-
-    Args:
-        a: negative slope of the rectifier that follows.
-        mode: "fan_in" keeps the scale forwards, "fan_out" backwards.
-        nonlinearity: the activation that follows; a name that torch knows.
-    """
-
-    def __init__(self, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> None:
-        super().__init__(init.kaiming_normal_, a=a, mode=mode, nonlinearity=nonlinearity)
-
-
-@Initializer.register("orthogonal")
-class OrthogonalInitializer(_FunctionInitializer):
-    """An orthogonal matrix after Saxe et al. (2013).
-
-    Args:
-        gain: factor of all values.
-    """
-
-    def __init__(self, gain: float = 1.0) -> None:
-        super().__init__(init.orthogonal_, gain=gain)
-
-
-@Initializer.register("sparse")
-class SparseInitializer(_FunctionInitializer):
-    """Normal values, with some of each column zero, after Martens (2010).
-
-    Args:
-        sparsity: share of zeros in each column, from 0 to 1.
-        std: standard deviation of the others.
-    """
-
-    def __init__(self, sparsity: float, std: float = 0.01) -> None:
-        super().__init__(init.sparse_, sparsity=sparsity, std=std)
-
-
-@Initializer.register("block_orthogonal")
-class BlockOrthogonalInitializer(_FunctionInitializer):
-    """An orthogonal matrix in each block, see `block_orthogonal`.
-
-    Args:
-        split_sizes: the size of a block in each dimension.
-        gain: factor of all values.
-    """
-
-    def __init__(self, split_sizes: list[int], gain: float = 1.0) -> None:
-        super().__init__(block_orthogonal, split_sizes=split_sizes, gain=gain)
-
-
-@Initializer.register("uniform_unit_scaling")
-class UniformUnitScalingInitializer(_FunctionInitializer):
-    """Uniform values that keep the scale of a layer's input, see `uniform_unit_scaling`.
-
-    Args:
-        nonlinearity: the activation that follows; a name that torch knows.
-    """
-
-    def __init__(self, nonlinearity: str = "linear") -> None:
-        super().__init__(uniform_unit_scaling, nonlinearity=nonlinearity)
-
-
-@Initializer.register("lstm_hidden_bias")
-class LstmHiddenBiasInitializer(_FunctionInitializer):
-    """Zeros, and ones for the forget gate of an LSTM, see `lstm_hidden_bias`."""
-
-    def __init__(self) -> None:
-        super().__init__(lstm_hidden_bias)
+def _register_others() -> None:
+    """Register what else the installed torch has: `ones`, `zeros`, `trunc_normal`, ..."""
+    for function_name, function in vars(init).items():
+        name = function_name.removesuffix("_")
+        if function_name.startswith("_") or name == function_name or name in Initializer.list_available():
+            continue
+        if TorchPart.of(function, skip=("tensor",)) is not None:
+            class_name = "".join(map(str.capitalize, name.split("_"))) + "Initializer"
+            globals()[class_name] = register_function(name, function, class_name)
 
 
 @Initializer.register("pretrained")
@@ -361,3 +266,6 @@ class InitializerApplicator(FromParams):
         return next(
             ((pattern, found) for pattern, found in candidates if re.search(pattern, name)), ("", None)
         )
+
+
+_register_others()

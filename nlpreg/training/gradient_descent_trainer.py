@@ -27,7 +27,7 @@ from nlpreg.training.metric_tracker import MetricTracker
 from nlpreg.training.metrics_log import MetricsLog
 from nlpreg.training.momentum_schedulers import MomentumScheduler
 from nlpreg.training.moving_average import MovingAverage
-from nlpreg.training.optimizers import Optimizer
+from nlpreg.training.optimizers import Optimizer, check_group_options
 from nlpreg.training.phase_timer import NoTimer, PhaseTimer
 from nlpreg.training.plain_modules import penalty_of
 from nlpreg.training.precision import HalfDtype
@@ -230,7 +230,7 @@ class GradientDescentTrainer(Trainer):
         module = cast(nn.Module, model if wrapped is None else wrapped.model)
         parameters = setup.parameters_to_train(module, no_grad)
         built_optimizer = optimizer.construct(model_parameters=parameters)
-        setup.check_group_options(built_optimizer)
+        check_group_options(built_optimizer)
         averaged = None if moving_average is None else moving_average.construct(parameters=parameters)
         rate_scheduler = learning_rate_scheduler and learning_rate_scheduler.construct(
             optimizer=built_optimizer,

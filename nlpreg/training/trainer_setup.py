@@ -12,7 +12,6 @@ import torch
 from torch import nn
 
 from nlpreg.common.checks import ConfigurationError, check_at_least, check_patterns
-from nlpreg.common.suggestions import did_you_mean
 from nlpreg.nn.parallel import DdpAccelerator, DdpWrappedModel, TorchDdpAccelerator
 from nlpreg.training.callbacks.callback import TrainerCallback
 from nlpreg.training.callbacks.confidence_checks import ConfidenceChecksCallback
@@ -63,26 +62,6 @@ def parameters_to_train(module: nn.Module, no_grad: Sequence[str] | None) -> Nam
     logger.info("The following parameters are frozen: %s", ", ".join(frozen) or "none")
     logger.info("The following parameters are tunable: %s", ", ".join(name for name, _ in trained))
     return trained
-
-
-def check_group_options(optimizer: torch.optim.Optimizer) -> None:
-    """Refuse options of parameter groups that an optimizer of nlpreg does not know; torch's would just keep them.
-
-    Raises:
-        ConfigurationError: there is one.
-    """
-    inner = getattr(optimizer, "optimizers", {"": optimizer})
-    for part in inner.values():
-        if not type(part).__module__.startswith("nlpreg."):
-            continue  # another class may read what it has no default for
-        known = part.defaults.keys()
-        for option in (
-            {name for group in part.param_groups for name in group} - known - {"params", "param_names"}
-        ):
-            raise ConfigurationError(
-                f"trainer.optimizer.parameter_groups: {type(part).__name__} has no option "
-                f"{option!r}{did_you_mean(option, known)}"
-            )
 
 
 def steps_per_epoch(loader: BatchLoader, num_gradient_accumulation_steps: int) -> int | None:

@@ -6,6 +6,7 @@ import torch
 
 from nlpreg.common import Params
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.introspection import describe_class
 from nlpreg.nn import Initializer, InitializerApplicator
 from nlpreg.nn.initializers import (
     PretrainedModelInitializer,
@@ -21,6 +22,7 @@ OPTIONS = {
     "constant": {"val": 7},
     "sparse": {"sparsity": 0.5},
     "block_orthogonal": {"split_sizes": [2, 2]},
+    "trunc_normal": {"mean": 1.0, "a": 0.5, "b": 1.5},
 }
 
 
@@ -37,6 +39,30 @@ def test_every_name_changes_a_tensor_in_place(name: str) -> None:
         initializer(tensor, parameter_name="x")
     assert (tensor != 123.0).all()
     assert initializer.to_params()["type"] == name
+
+
+def test_every_function_of_torch_is_registered() -> None:
+    functions = [name for name in vars(torch.nn.init) if name.endswith("_") and not name.startswith("_")]
+    assert {name.removesuffix("_") for name in functions} <= set(Initializer.list_available())
+
+
+@pytest.mark.parametrize("name", ["xavier_uniform", "kaiming_normal", "orthogonal", "trunc_normal", "ones"])
+def test_values_are_those_of_torch(name: str) -> None:
+    ours, theirs = torch.empty(3, 4), torch.empty(3, 4)
+    torch.manual_seed(1)
+    Initializer.from_params(Params({"type": name}))(ours)
+    torch.manual_seed(1)
+    getattr(torch.nn.init, f"{name}_")(theirs)
+    assert torch.equal(ours, theirs)
+
+
+def test_the_documentation_is_that_of_torch() -> None:
+    description = describe_class(Initializer, "uniform")
+    assert description.text == "Fill the input Tensor with values drawn from the uniform distribution."
+    assert [(a.name, a.default, a.doc) for a in description.arguments] == [
+        ("a", 0.0, "the lower bound of the uniform distribution"),
+        ("b", 1.0, "the upper bound of the uniform distribution"),
+    ]
 
 
 def test_values() -> None:

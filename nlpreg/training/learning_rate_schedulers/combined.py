@@ -79,7 +79,7 @@ class CombinedLearningRateScheduler(LearningRateScheduler):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a `state_dict`; the rates themselves come back with the optimizer's state."""
+        """Resume from a `state_dict`; the rates themselves come back with the optimizer's state."""
         self.last_epoch = state_dict["last_epoch"]
         self.num_steps_per_epoch = state_dict["num_steps_per_epoch"]
         rates = [(group["lr"], group.get("initial_lr")) for group in self.optimizer.param_groups]

@@ -1,35 +1,47 @@
-"""The schedules of torch, and the warm-up schedules that the transformers library made popular.
+"""The schedules of torch, by table, and the warm-up schedules that the transformers library made popular.
 
-All of them go by epochs: the trainer steps them once after each epoch, so the "steps" of the warm-up schedules are
-epochs too.
+The trainer steps most of them once after each epoch, so that what torch or transformers call steps or iterations are
+epochs. With `"interval": "batch"` they are updates.
 """
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, Union
 
 import torch
 from torch.optim import lr_scheduler as torch_schedulers
 
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import ConfigurationError, ConfigurationValueError
+from nlpreg.common.snake_case import snake_case
+from nlpreg.nn.torch_parts import TorchPart, set_constructor
 from nlpreg.training.learning_rate_schedulers.learning_rate_scheduler import LearningRateScheduler
 
 TorchScheduler = Union[torch_schedulers.LRScheduler, torch_schedulers.ReduceLROnPlateau]
+Interval = Literal["epoch", "batch"]
+
+_OPTIMIZER = inspect.Parameter(
+    "optimizer", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=torch.optim.Optimizer
+)
+_INTERVAL_DOC = "whether a step of the schedule is an epoch or a batch, that is, an update of the weights."
 
 
 class _PyTorchLearningRateSchedulerWrapper(LearningRateScheduler):
-    """Forwards to a schedule of torch.
+    """Steps a schedule of torch, once after each epoch or once after each update.
 
     Args:
         lr_scheduler: that schedule, already tied to its optimizer.
+        interval: when to step it.
     """
 
-    def __init__(self, lr_scheduler: TorchScheduler) -> None:
+    def __init__(self, lr_scheduler: TorchScheduler, interval: Interval = "epoch") -> None:
         self.lr_scheduler = lr_scheduler
         self.optimizer = lr_scheduler.optimizer
+        self.interval = interval
+        self._updates_begun = 0
 
     def get_values(self) -> list[float]:
         """The learning rates as torch's schedule set them last."""
@@ -37,37 +49,117 @@ class _PyTorchLearningRateSchedulerWrapper(LearningRateScheduler):
 
     def step(self, metric: float | None = None) -> None:
         """Note that an epoch is over."""
-        self.lr_scheduler.step()  # type: ignore[call-arg]  # only ReduceLROnPlateau wants a metric
+        if self.interval == "epoch":
+            self._step()
+
+    def step_batch(self, batch_num_total: int | None = None) -> None:
+        """Set the rates of update number `batch_num_total`, or of the next one."""
+        if self.interval == "epoch":
+            return
+        self._updates_begun = self._updates_begun + 1 if batch_num_total is None else batch_num_total
+        # The rates of the first update are there since torch's constructor; it counts the updates that are over.
+        if self._updates_begun - 1 > self.lr_scheduler.last_epoch:
+            self._step()
 
     def state_dict(self) -> dict[str, Any]:
         """The state of torch's schedule."""
         return self.lr_scheduler.state_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a `state_dict`."""
-        self.lr_scheduler.load_state_dict(state_dict)
+        """Resume from a `state_dict`."""
+        present = vars(self.lr_scheduler)
+        # A checkpoint holds plain values only, so that torch's counter of milestones has become a dictionary.
+        counters = {
+            key: Counter(state_dict[key]) for key, value in present.items() if isinstance(value, Counter)
+        }
+        self.lr_scheduler.load_state_dict({**state_dict, **counters})
+        self._updates_begun = self.lr_scheduler.last_epoch + 1
+
+    def _step(self) -> None:
+        self.lr_scheduler.step()  # type: ignore[call-arg]  # only ReduceLROnPlateau wants a metric
+
+
+def register_torch(
+    name: str,
+    cls: type[torch_schedulers.LRScheduler],
+    class_name: str | None = None,
+    *,
+    defaults: Mapping[str, Any] | None = None,
+    interval: Interval = "epoch",
+) -> type[LearningRateScheduler]:
+    """Register a learning rate scheduler of torch.
+
+    The registered class holds an object of torch's class, and takes its options with torch's defaults. Where torch
+    wants the numbers of epochs and of steps in one, they are the trainer's.
+
+    Args:
+        name: the name in configs.
+        cls: the class of torch.
+        class_name: the name of the registered class; by default torch's.
+        defaults: default values that differ from torch's.
+        interval: the default of the option `interval`.
+    """
+    names_of_the_trainer = {"epochs": "num_epochs", "steps_per_epoch": "num_steps_per_epoch"}
+    part = TorchPart.of(cls, skip=("optimizer",), defaults=defaults, renamed=names_of_the_trainer)
+    assert part is not None, f"{cls} needs more than a config can give"
+    names_of_torch = {ours: theirs for theirs, ours in names_of_the_trainer.items()}
+    first_docs = {"optimizer": "given by the trainer."}
+    made = type(
+        class_name or cls.__name__,
+        (_PyTorchLearningRateSchedulerWrapper,),
+        {"__module__": __name__, "__doc__": part.docstring(first_docs, {"interval": _INTERVAL_DOC})},
+    )
+
+    def construct(self: Any, options: dict[str, Any]) -> None:
+        interval = options.pop("interval")
+        try:
+            schedule = cls(**{names_of_torch.get(key, key): value for key, value in options.items()})
+        except ValueError as error:
+            raise ConfigurationValueError(f"learning_rate_scheduler {name}: {error}") from error
+        _PyTorchLearningRateSchedulerWrapper.__init__(self, schedule, interval)
+
+    last = inspect.Parameter(
+        "interval", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=interval, annotation=Interval
+    )
+    set_constructor(made, construct, part.signature(first=[_OPTIMIZER], last=[last]))
+    LearningRateScheduler.register(name)(made)
+    return made
+
+
+StepLearningRateScheduler = register_torch("step", torch_schedulers.StepLR, "StepLearningRateScheduler")
+MultiStepLearningRateScheduler = register_torch(
+    "multi_step", torch_schedulers.MultiStepLR, "MultiStepLearningRateScheduler"
+)
+ExponentialLearningRateScheduler = register_torch(
+    "exponential", torch_schedulers.ExponentialLR, "ExponentialLearningRateScheduler", defaults={"gamma": 0.1}
+)
 
 
 class _FactorScheduler(_PyTorchLearningRateSchedulerWrapper):
-    """The initial rates times a factor that follows from the number of finished epochs."""
+    """The initial rates times a factor that follows from the number of finished steps."""
 
     def __init__(
-        self, optimizer: torch.optim.Optimizer, factor: Callable[[int], float], last_epoch: int
+        self,
+        optimizer: torch.optim.Optimizer,
+        factor: Callable[[int], float],
+        last_epoch: int,
+        interval: Interval = "epoch",
     ) -> None:
-        super().__init__(torch_schedulers.LambdaLR(optimizer, lr_lambda=factor, last_epoch=last_epoch))
+        schedule = torch_schedulers.LambdaLR(optimizer, lr_lambda=factor, last_epoch=last_epoch)
+        super().__init__(schedule, interval)
 
 
-def _warmup(epoch: int, num_warmup_steps: int) -> float:
-    return epoch / max(1, num_warmup_steps)
+def _warmup(step: int, num_warmup_steps: int) -> float:
+    return step / max(1, num_warmup_steps)
 
 
-def _progress(epoch: int, num_warmup_steps: int, num_training_steps: int) -> float:
-    return (epoch - num_warmup_steps) / max(1, num_training_steps - num_warmup_steps)
+def _progress(step: int, num_warmup_steps: int, num_training_steps: int) -> float:
+    return (step - num_warmup_steps) / max(1, num_training_steps - num_warmup_steps)
 
 
 @LearningRateScheduler.register("constant")
 class ConstantLearningRateScheduler(_FactorScheduler):
-    """The configured rates, always.
+    """Keeps the configured rates.
 
     Args:
         optimizer: given by the trainer.
@@ -75,7 +167,7 @@ class ConstantLearningRateScheduler(_FactorScheduler):
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer, last_epoch: int = -1) -> None:
-        super().__init__(optimizer, lambda epoch: 1.0, last_epoch)
+        super().__init__(optimizer, lambda step: 1.0, last_epoch)
 
 
 @LearningRateScheduler.register("constant_with_warmup")
@@ -84,15 +176,22 @@ class ConstantWithWarmupLearningRateScheduler(_FactorScheduler):
 
     Args:
         optimizer: given by the trainer.
-        num_warmup_steps: number of epochs of the rise.
+        num_warmup_steps: number of steps of the rise.
         last_epoch: -1 to start.
+        interval: whether a step is an epoch or a batch, that is, an update of the weights.
     """
 
-    def __init__(self, optimizer: torch.optim.Optimizer, num_warmup_steps: int, last_epoch: int = -1) -> None:
-        def factor(epoch: int) -> float:
-            return min(1.0, _warmup(epoch, num_warmup_steps))
+    def __init__(
+        self,
+        optimizer: torch.optim.Optimizer,
+        num_warmup_steps: int,
+        last_epoch: int = -1,
+        interval: Interval = "epoch",
+    ) -> None:
+        def factor(step: int) -> float:
+            return min(1.0, _warmup(step, num_warmup_steps))
 
-        super().__init__(optimizer, factor, last_epoch)
+        super().__init__(optimizer, factor, last_epoch, interval)
 
 
 @LearningRateScheduler.register("cosine_with_warmup")
@@ -101,10 +200,11 @@ class CosineWithWarmupLearningRateScheduler(_FactorScheduler):
 
     Args:
         optimizer: given by the trainer.
-        num_warmup_steps: number of epochs of the rise.
-        num_training_steps: number of epochs in all.
+        num_warmup_steps: number of steps of the rise.
+        num_training_steps: number of steps in all.
         num_cycles: number of waves; half a wave falls to 0 at the end.
         last_epoch: -1 to start.
+        interval: whether a step is an epoch or a batch, that is, an update of the weights.
     """
 
     def __init__(
@@ -114,14 +214,15 @@ class CosineWithWarmupLearningRateScheduler(_FactorScheduler):
         num_training_steps: int,
         num_cycles: float = 0.5,
         last_epoch: int = -1,
+        interval: Interval = "epoch",
     ) -> None:
-        def factor(epoch: int) -> float:
-            if epoch < num_warmup_steps:
-                return _warmup(epoch, num_warmup_steps)
-            done = _progress(epoch, num_warmup_steps, num_training_steps)
+        def factor(step: int) -> float:
+            if step < num_warmup_steps:
+                return _warmup(step, num_warmup_steps)
+            done = _progress(step, num_warmup_steps, num_training_steps)
             return max(0.0, 0.5 * (1.0 + math.cos(math.pi * num_cycles * 2.0 * done)))
 
-        super().__init__(optimizer, factor, last_epoch)
+        super().__init__(optimizer, factor, last_epoch, interval)
 
 
 @LearningRateScheduler.register("cosine_hard_restarts_with_warmup")
@@ -130,10 +231,11 @@ class CosineHardRestartsWithWarmupLearningRateScheduler(_FactorScheduler):
 
     Args:
         optimizer: given by the trainer.
-        num_warmup_steps: number of epochs of the rise.
-        num_training_steps: number of epochs in all.
+        num_warmup_steps: number of steps of the rise.
+        num_training_steps: number of steps in all.
         num_cycles: number of falls.
         last_epoch: -1 to start.
+        interval: whether a step is an epoch or a batch, that is, an update of the weights.
     """
 
     def __init__(
@@ -143,74 +245,20 @@ class CosineHardRestartsWithWarmupLearningRateScheduler(_FactorScheduler):
         num_training_steps: int,
         num_cycles: int = 1,
         last_epoch: int = -1,
+        interval: Interval = "epoch",
     ) -> None:
-        def factor(epoch: int) -> float:
-            if epoch < num_warmup_steps:
-                return _warmup(epoch, num_warmup_steps)
-            done = _progress(epoch, num_warmup_steps, num_training_steps)
+        def factor(step: int) -> float:
+            if step < num_warmup_steps:
+                return _warmup(step, num_warmup_steps)
+            done = _progress(step, num_warmup_steps, num_training_steps)
             if done >= 1.0:
                 return 0.0
             return max(0.0, 0.5 * (1.0 + math.cos(math.pi * ((num_cycles * done) % 1.0))))
 
-        super().__init__(optimizer, factor, last_epoch)
+        super().__init__(optimizer, factor, last_epoch, interval)
 
 
-@LearningRateScheduler.register("step")
-class StepLearningRateScheduler(_PyTorchLearningRateSchedulerWrapper):
-    """Multiplies the rates by `gamma` every `step_size` epochs.
-
-    Args:
-        optimizer: given by the trainer.
-        step_size: number of epochs between two changes.
-        gamma: the factor.
-        last_epoch: -1 to start.
-    """
-
-    def __init__(
-        self, optimizer: torch.optim.Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1
-    ) -> None:
-        super().__init__(torch_schedulers.StepLR(optimizer, step_size, gamma, last_epoch))
-
-
-@LearningRateScheduler.register("multi_step")
-class MultiStepLearningRateScheduler(_PyTorchLearningRateSchedulerWrapper):
-    """Multiplies the rates by `gamma` after certain epochs.
-
-    Args:
-        optimizer: given by the trainer.
-        milestones: numbers of finished epochs at which the rates change, rising.
-        gamma: the factor.
-        last_epoch: -1 to start.
-    """
-
-    def __init__(
-        self,
-        optimizer: torch.optim.Optimizer,
-        milestones: list[int],
-        gamma: float = 0.1,
-        last_epoch: int = -1,
-    ) -> None:
-        super().__init__(torch_schedulers.MultiStepLR(optimizer, milestones, gamma, last_epoch))
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a `state_dict`, in which torch's counter of milestones may have become a plain dictionary."""
-        super().load_state_dict({**state_dict, "milestones": Counter(state_dict["milestones"])})
-
-
-@LearningRateScheduler.register("exponential")
-class ExponentialLearningRateScheduler(_PyTorchLearningRateSchedulerWrapper):
-    """Multiplies the rates by `gamma` after every epoch.
-
-    Args:
-        optimizer: given by the trainer.
-        gamma: the factor.
-        last_epoch: -1 to start.
-    """
-
-    def __init__(self, optimizer: torch.optim.Optimizer, gamma: float = 0.1, last_epoch: int = -1) -> None:
-        super().__init__(torch_schedulers.ExponentialLR(optimizer, gamma, last_epoch))
-
-
+@LearningRateScheduler.register("reduce_lr_on_plateau")
 @LearningRateScheduler.register("reduce_on_plateau")
 class ReduceOnPlateauLearningRateScheduler(_PyTorchLearningRateSchedulerWrapper):
     """Multiplies the rates by `factor` when the validation metric has not improved for `patience` epochs.
@@ -227,13 +275,13 @@ class ReduceOnPlateauLearningRateScheduler(_PyTorchLearningRateSchedulerWrapper)
         optimizer: given by the trainer.
         mode: see above.
         factor: what the rates are multiplied by.
-        patience: number of epochs without improvement that are let pass.
+        patience: number of epochs without improvement before a change.
         verbose: accepted for old configs; torch no longer prints anything.
         threshold_mode: whether `threshold` is a share of the best value or a difference from it.
         threshold: how much better counts as better.
         cooldown: number of epochs after a change in which nothing is counted.
-        min_lr: lower bound of the rates, one for all groups or one for each.
-        eps: changes smaller than this are not made.
+        min_lr: lower bound of the rates, one for all groups or one for each group.
+        eps: a change smaller than this is not made.
         validation_metric: the metric behind the score; given by the trainer.
     """
 
@@ -290,3 +338,25 @@ def _mode_of(validation_metric: str | list[str] | None) -> Literal["min", "max"]
         return "min"
     names = [validation_metric] if isinstance(validation_metric, str) else validation_metric
     return "min" if all(name.startswith("-") for name in names) else "max"
+
+
+def _register_others() -> None:
+    """Register torch's schedulers under the names of their classes: `one_cycle_lr`, `cosine_annealing_lr`, ...
+
+    Those that need a function or other schedulers are left out; `combined` runs one scheduler after another.
+    """
+    by_batch = (torch_schedulers.OneCycleLR, torch_schedulers.CyclicLR)  # as their documentation wants it
+    for class_name, cls in vars(torch_schedulers).items():
+        if class_name.startswith("_") or not (
+            isinstance(cls, type) and issubclass(cls, torch_schedulers.LRScheduler)
+        ):
+            continue
+        name = snake_case(class_name)
+        if cls is torch_schedulers.LRScheduler or name in LearningRateScheduler.list_available():
+            continue
+        if TorchPart.of(cls, skip=("optimizer",)) is not None:
+            made = register_torch(name, cls, interval="batch" if cls in by_batch else "epoch")
+            globals()[made.__name__] = made  # where its `__module__` says that it is
+
+
+_register_others()

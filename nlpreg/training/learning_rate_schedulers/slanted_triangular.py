@@ -91,7 +91,7 @@ class SlantedTriangular(LearningRateScheduler):
         return [base * (1 + height * (self.ratio - 1)) / self.ratio for base in self.base_values]
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a `state_dict`, and freeze what was frozen then."""
+        """Resume from a `state_dict`, and freeze what was frozen then."""
         super().load_state_dict(state_dict)
         self._freeze()
 

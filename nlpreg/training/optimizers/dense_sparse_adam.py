@@ -8,8 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nlpreg.training.optimizers.optimizer import Optimizer
-from nlpreg.training.optimizers.parameter_groups import ParameterGroupsType, make_parameter_groups
+from nlpreg.training.optimizers.optimizer import (
+    Optimizer,
+    ParameterGroupsType,
+    evaluate,
+    make_parameter_groups,
+)
 from nlpreg.training.protocols import NamedParameters
 
 
@@ -53,10 +57,7 @@ class DenseSparseAdam(Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update the parameters from their gradients."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = evaluate(closure)
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:

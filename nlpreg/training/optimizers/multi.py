@@ -5,12 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import torch
-
 from nlpreg.common import Lazy
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.training.optimizers.optimizer import Optimizer
-from nlpreg.training.optimizers.parameter_groups import ParameterGroupsType
+from nlpreg.training.optimizers.optimizer import Optimizer, ParameterGroupsType, evaluate
 from nlpreg.training.protocols import NamedParameters
 
 
@@ -43,6 +40,7 @@ class MultiOptimizer(Optimizer):
                 f'optimizer.optimizers: expected one named "default", got {sorted(optimizers)}; it takes the '
                 "parameters that no group names an optimizer for"
             )
+        model_parameters = list(model_parameters)  # may be an iterator
         shares = _shares(model_parameters, optimizers, parameter_groups)
         self.optimizers: dict[str, Optimizer] = {}
         for name, optimizer in optimizers.items():
@@ -64,16 +62,13 @@ class MultiOptimizer(Optimizer):
 
     def step(self, closure: Any = None) -> Any:
         """Update the parameters from their gradients."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = evaluate(closure)
         for optimizer in self.optimizers.values():
             optimizer.step()
         return loss
 
     def zero_grad(self, set_to_none: bool = False) -> None:
-        """Forget the gradients."""
+        """Clear the gradients."""
         for optimizer in self.optimizers.values():
             optimizer.zero_grad(set_to_none)
 
@@ -82,7 +77,7 @@ class MultiOptimizer(Optimizer):
         return {f"{name}_optimizer": optimizer.state_dict() for name, optimizer in self.optimizers.items()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a `state_dict`."""
+        """Resume from a `state_dict`."""
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state_dict[f"{name}_optimizer"])
         self.param_groups = [

@@ -1,8 +1,12 @@
 import math
 
 import pytest
+import torch
 
+from nlpreg.common import Params
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.snake_case import snake_case
+from nlpreg.training.learning_rate_schedulers import LearningRateScheduler
 
 # no update is made here, which torch finds odd
 pytestmark = pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step")
@@ -90,3 +94,83 @@ def test_values_are_those_of_the_optimizer(build):
     scheduler = build("exponential")
     assert scheduler.get_values() == [1.0, 0.5]
     assert scheduler.lr_scheduler.optimizer is scheduler.optimizer
+
+
+NEED_CODE = {"LambdaLR", "MultiplicativeLR", "SequentialLR", "ChainedScheduler"}
+
+
+def test_every_schedule_of_torch_that_json_can_describe_is_registered():
+    names = {
+        snake_case(name)
+        for name, cls in vars(torch.optim.lr_scheduler).items()
+        if isinstance(cls, type) and issubclass(cls, torch.optim.lr_scheduler.LRScheduler) and name[0] != "_"
+    }
+    needs_code = {snake_case(name) for name in NEED_CODE}
+    assert names - {"lr_scheduler"} - needs_code <= set(LearningRateScheduler.list_available())
+    assert not needs_code & set(LearningRateScheduler.list_available())
+
+
+OF_TORCH = {
+    "constant_lr": (torch.optim.lr_scheduler.ConstantLR, {"factor": 0.25, "total_iters": 3}),
+    "linear_lr": (torch.optim.lr_scheduler.LinearLR, {"total_iters": 3}),
+    "polynomial_lr": (torch.optim.lr_scheduler.PolynomialLR, {"total_iters": 4, "power": 2.0}),
+    "cosine_annealing_lr": (torch.optim.lr_scheduler.CosineAnnealingLR, {"T_max": 5}),
+    "cosine_annealing_warm_restarts": (torch.optim.lr_scheduler.CosineAnnealingWarmRestarts, {"T_0": 3}),
+    "one_cycle_lr": (torch.optim.lr_scheduler.OneCycleLR, {"max_lr": 1.0, "total_steps": 8}),
+    "cyclic_lr": (
+        torch.optim.lr_scheduler.CyclicLR,
+        {"base_lr": 0.1, "max_lr": 1.0, "step_size_up": 2, "cycle_momentum": False},
+    ),
+}
+
+
+@pytest.mark.parametrize("interval", ["epoch", "batch"])
+@pytest.mark.parametrize("name", OF_TORCH)
+def test_rates_are_those_of_torch(name, interval):
+    cls, options = OF_TORCH[name]
+
+    def new_optimizer():
+        return torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0, momentum=0.9)
+
+    ours, theirs = new_optimizer(), new_optimizer()
+    plain = cls(theirs, **options)
+    config = {"type": name, "interval": interval, **options}
+    scheduler = LearningRateScheduler.from_params(Params(config), optimizer=ours, num_epochs=7)
+    for number in range(1, 8):
+        if interval == "batch":
+            scheduler.step_batch(number)
+            scheduler.step(None)  # the end of an epoch is nothing to it
+        assert ours.param_groups[0]["lr"] == theirs.param_groups[0]["lr"]
+        assert ours.param_groups[0]["momentum"] == theirs.param_groups[0]["momentum"]
+        theirs.step()
+        plain.step()
+        if interval == "epoch":
+            scheduler.step_batch(number)
+            scheduler.step(None)
+
+
+def test_one_cycle_spans_the_run(build, rates_by_update):
+    scheduler = build({"type": "one_cycle_lr", "max_lr": 1.0, "cycle_momentum": False})
+    rates = []
+    for update in range(1, 31):
+        scheduler.step_batch(update)
+        rates.append(scheduler.get_values()[0])
+    assert rates[0] == pytest.approx(1 / 25)
+    assert rates.index(max(rates)) == 8  # 0.3 of 30 updates, less one
+    assert rates[-1] == pytest.approx(1 / 25 / 1e4)
+
+
+def test_updates_may_be_counted_by_the_scheduler(build):
+    scheduler = build({"type": "step", "step_size": 2, "gamma": 0.5, "interval": "batch"})
+    rates = []
+    for _ in range(5):
+        scheduler.step_batch()
+        rates.append(scheduler.get_values()[0])
+    assert rates == [1.0, 1.0, 0.5, 0.5, 0.25]
+
+
+def test_what_torch_refuses_is_an_error_of_the_config(build):
+    with pytest.raises(
+        ConfigurationError, match="learning_rate_scheduler one_cycle_lr: You must define either total"
+    ):
+        build({"type": "one_cycle_lr", "max_lr": 1.0}, num_steps_per_epoch=None)

@@ -1,14 +1,19 @@
 """What holds for every registered optimizer."""
 
+import inspect
+
 import pytest
 import torch
 
 from nlpreg.common import Params
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.hints import signature_of
+from nlpreg.common.introspection import describe_class
 from nlpreg.training.optimizers import Optimizer
 
 OPTIONS = {"sgd": {"lr": 0.1}, "multi": {"optimizers": {"default": "adam"}, "parameter_groups": []}}
-DENSE = [name for name in Optimizer.list_available() if name != "sparse_adam"]
+# muon takes matrices only, and sparse_adam sparse gradients only
+DENSE = [name for name in Optimizer.list_available() if name not in ("sparse_adam", "muon")]
 OF_TORCH = {
     "adam": torch.optim.Adam,
     "adamax": torch.optim.Adamax,
@@ -18,6 +23,10 @@ OF_TORCH = {
     "sgd": torch.optim.SGD,
     "rmsprop": torch.optim.RMSprop,
     "averaged_sgd": torch.optim.ASGD,
+    "nadam": torch.optim.NAdam,
+    "radam": torch.optim.RAdam,
+    "rprop": torch.optim.Rprop,
+    "adafactor": torch.optim.Adafactor,
 }
 SPEC_DEFAULTS = {
     "adam": {"lr": 0.001, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0, "amsgrad": False},
@@ -86,7 +95,71 @@ def train(model, optimizer, steps, start=0):
 
 def test_the_registered_names():
     assert Optimizer.list_available()[0] == "adam"
-    assert set(Optimizer.list_available()) == {*SPEC_DEFAULTS, "multi"}
+    assert set(Optimizer.list_available()) >= {*SPEC_DEFAULTS, "multi"}
+
+
+def test_every_optimizer_of_torch_is_registered():
+    of_torch = [
+        cls
+        for cls in vars(torch.optim).values()
+        if isinstance(cls, type) and issubclass(cls, torch.optim.Optimizer)
+    ]
+    registered = [Optimizer.by_name(name) for name in Optimizer.list_available()]
+    assert [cls for cls in of_torch if not any(issubclass(other, cls) for other in registered)] == []
+    assert {"nadam", "radam", "rprop", "asgd", "adafactor", "lbfgs"} <= set(Optimizer.list_available())
+
+
+@pytest.mark.parametrize("name", OF_TORCH)
+def test_options_and_defaults_are_those_of_torch(name):
+    ours = signature_of(Optimizer.by_name(name)).parameters
+    plain = inspect.signature(OF_TORCH[name]).parameters
+    assert set(plain) - set(ours) == {"params"} | (set(plain) & {"differentiable", "capturable"})
+    for option in set(ours) & set(plain) - ({"lr"} if name == "sgd" else set()):
+        assert ours[option].default == plain[option].default
+
+
+def test_a_wrong_option_is_named():
+    with pytest.raises(ConfigurationError, match=r"optimizer adam: Invalid beta parameter at index 0: 1\.5"):
+        build("adam", model_of(), betas=[1.5, 0.9])
+
+
+def test_the_documentation_is_that_of_torch():
+    description = describe_class(Optimizer, "adamw")
+    assert description.text.startswith("Implements AdamW algorithm")
+    assert (
+        "Source: Decoupled Weight Decay Regularization, https://arxiv.org/abs/1711.05101" in description.text
+    )
+    docs = {argument.name: argument.doc for argument in description.arguments}
+    assert docs["weight_decay"] == "weight decay coefficient"
+
+
+@pytest.mark.parametrize("name", ["adam", "multi", "dense_sparse_adam"])
+def test_parameters_may_come_from_an_iterator(name):
+    model = model_of()
+    groups = [[["weight"], {"lr": 0.5}]]
+    config = {"type": name, **OPTIONS.get(name, {}), "parameter_groups": groups}
+    optimizer = Optimizer.from_params(Params(config), model_parameters=model.named_parameters())
+    assert [len(group["params"]) for group in optimizer.param_groups] == [2, 2]
+
+
+def test_lbfgs_makes_one_iteration_of_a_batch():
+    weight = torch.nn.Parameter(torch.tensor([4.0, -2.0]))
+    optimizer = Optimizer.from_params(Params({"type": "lbfgs"}), model_parameters=[("weight", weight)])
+    for _ in range(8):
+        optimizer.zero_grad()
+        (weight * torch.tensor([1.0, 3.0]) - 3.0).square().sum().backward()
+        optimizer.step()
+    torch.testing.assert_close(weight, torch.tensor([3.0, 1.0]), atol=1e-4, rtol=0)
+
+
+def test_lbfgs_refuses_what_needs_a_closure():
+    with pytest.raises(
+        ConfigurationError, match="a trainer evaluates the loss of a batch once; got max_iter 20"
+    ):
+        build("lbfgs", model_of(), max_iter=20)
+    optimizer = Optimizer.by_name("lbfgs")([("w", torch.nn.Parameter(torch.ones(1)))], max_iter=20)
+    with pytest.raises(ValueError, match=r"need `step\(closure\)`"):
+        optimizer.step()
 
 
 @pytest.mark.parametrize("name", SPEC_DEFAULTS)
@@ -99,7 +172,7 @@ def test_defaults(name):
 def test_updates_are_those_of_torch(name):
     ours, plain = model_of(), model_of()
     optimizer = build(name, ours)
-    options = {key: optimizer.param_groups[0][key] for key in SPEC_DEFAULTS[name]}
+    options = {key: optimizer.param_groups[0][key] for key in SPEC_DEFAULTS.get(name, {})}
     train(ours, optimizer, 4)
     train(plain, OF_TORCH[name](plain.parameters(), **{**OPTIONS.get(name, {}), **options}), 4)
     for parameter, expected in zip(ours.parameters(), plain.parameters(), strict=True):
@@ -107,7 +180,7 @@ def test_updates_are_those_of_torch(name):
 
 
 @pytest.mark.parametrize("name", DENSE)
-def test_training_goes_on_from_a_saved_state(name, tmp_path):
+def test_training_resumes_from_a_saved_state(name, tmp_path):
     model, other = model_of(), model_of(1)
     optimizer, other_optimizer = build(name, model), build(name, other)
     train(model, optimizer, 3)

@@ -3,7 +3,9 @@ import logging
 import pytest
 import torch
 
-from nlpreg.training.optimizers import make_parameter_groups
+from nlpreg.common import Params
+from nlpreg.training.learning_rate_schedulers import LearningRateScheduler
+from nlpreg.training.optimizers import AdamOptimizer, SgdOptimizer, check_group_options, make_parameter_groups
 
 NAMES = [
     "encoder.0.weight",
@@ -87,3 +89,25 @@ def test_only_a_literal_false_freezes(parameters, value):
     assert len(groups) == 2
     assert all(parameter.requires_grad for _, parameter in parameters)
     assert "requires_grad" not in groups[0]
+
+
+@pytest.mark.parametrize("scheduler", ["cosine", "exponential", "one_cycle_lr"])
+def test_what_a_scheduler_left_in_the_groups_is_no_unknown_option(parameters, scheduler):
+    groups = [(["weight"], {"lr": 0.5, "initial_lr": 0.5}), (["bias"], {"initial_lr": 0.1})]
+    optimizer = AdamOptimizer(parameters, groups, lr=0.1)
+    check_group_options(optimizer)
+    options = {"cosine": {"t_initial": 2}, "one_cycle_lr": {"max_lr": 1.0, "total_steps": 5}}.get(
+        scheduler, {}
+    )
+    LearningRateScheduler.from_params(Params({"type": scheduler, **options}), optimizer=optimizer)
+    check_group_options(optimizer)
+
+
+def test_an_optimizer_of_ones_own_may_read_more():
+    class Own(SgdOptimizer):
+        pass
+
+    parameters = [("weight", torch.nn.Parameter(torch.ones(1)))]
+    optimizer = Own(parameters, lr=1.0, parameter_groups=[(["weight"], {"more": 1})])
+    check_group_options(optimizer)
+    assert optimizer.param_groups[0]["more"] == 1

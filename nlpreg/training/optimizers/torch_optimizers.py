@@ -1,0 +1,239 @@
+"""The optimizers of torch, by table: each takes the options of torch's class, with torch's defaults."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from nlpreg.common.checks import ConfigurationValueError
+from nlpreg.common.snake_case import snake_case
+from nlpreg.nn.torch_parts import TorchPart, set_constructor
+from nlpreg.training.optimizers.optimizer import (
+    Optimizer,
+    ParameterGroupsType,
+    make_parameter_groups,
+)
+from nlpreg.training.protocols import NamedParameters
+
+_FIRST = [
+    inspect.Parameter(
+        "model_parameters", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=NamedParameters
+    ),
+    inspect.Parameter(
+        "parameter_groups",
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        default=None,
+        annotation=ParameterGroupsType | None,
+    ),
+]
+_FIRST_DOCS = {
+    "model_parameters": "pairs of name and parameter; given by the trainer.",
+    "parameter_groups": "groups with options of their own, see `make_parameter_groups`.",
+}
+
+
+class ChoosesFusedStep(torch.optim.Optimizer):
+    """Mixed into an optimizer, lets it use torch's fused update, one pass over all parameters, wherever torch can.
+
+    The fused updates cannot deal with sparse gradients, and whether gradients are sparse is only seen at the first
+    step, so the choice is made there. `fused_devices` names the types of devices that have the update in every
+    supported torch.
+    """
+
+    fused_devices: tuple[str, ...] = ("cpu", "cuda")
+    _fused_is_open = False
+
+    def choose_fused_at_first_step(self, fused: bool | None) -> None:
+        """Leave the choice open if `fused` is None; otherwise the config has made it."""
+        if fused is None:
+            self._fused_is_open = True
+            self.register_step_pre_hook(ChoosesFusedStep._choose)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Resume from a `state_dict`, with the choice that was made then."""
+        super().load_state_dict(state_dict)
+        choices = {group.get("fused") for group in self.param_groups}
+        if choices != {None}:
+            self._fused_is_open = False
+            self._step_supports_amp_scaling = choices == {True}
+
+    def can_fuse(self) -> bool:
+        """Whether every parameter and gradient is dense, of a floating type and on a device with the update."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                gradient = parameter.grad
+                if not parameter.is_floating_point() or parameter.device.type not in self.fused_devices:
+                    return False
+                if gradient is not None and gradient.layout != torch.strided:
+                    return False
+                if type(parameter.data) is not torch.Tensor:  # a sharded one
+                    return False
+        return torch.get_default_dtype() == torch.float32
+
+    @staticmethod
+    def _choose(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        assert isinstance(optimizer, ChoosesFusedStep)
+        if not optimizer._fused_is_open:
+            return
+        optimizer._fused_is_open = False
+        fused = optimizer.can_fuse()
+        optimizer._step_supports_amp_scaling = fused  # as torch's constructors do
+        for group in optimizer.param_groups:
+            group["fused"] = fused
+
+
+def register_torch(
+    name: str,
+    cls: type[torch.optim.Optimizer],
+    class_name: str | None = None,
+    *,
+    required: Sequence[str] = (),
+    fused_devices: tuple[str, ...] = ("cpu", "cuda"),
+) -> type[Optimizer]:
+    """Register an optimizer of torch.
+
+    The registered class derives from torch's, takes `model_parameters` and `parameter_groups` in place of `params`, and
+    has the options, defaults and documentation of torch's class.
+
+    Args:
+        name: the name in configs.
+        cls: the class of torch.
+        class_name: the name of the registered class; by default torch's followed by `Optimizer`.
+        required: options without a default value, though torch has one.
+        fused_devices: types of devices with the fused update, for a class that has it.
+    """
+    part = TorchPart.of(cls, skip=("params",), required=required)
+    assert part is not None, f"{cls} needs more than a config can give"
+    has_fused = any(option.name == "fused" for option in part.options)
+    bases = (Optimizer, ChoosesFusedStep, cls) if has_fused else (Optimizer, cls)
+    made: type[Optimizer] = type(
+        class_name or f"{cls.__name__}Optimizer",
+        bases,
+        {"__module__": __name__, "__doc__": part.docstring(_FIRST_DOCS), "fused_devices": fused_devices},
+    )
+
+    def construct(self: Any, options: dict[str, Any]) -> None:
+        groups = make_parameter_groups(options.pop("model_parameters"), options.pop("parameter_groups"))
+        try:
+            super(made, self).__init__(params=groups, **options)
+        except ValueError as error:
+            raise ConfigurationValueError(f"optimizer {name}: {error}") from error
+        if has_fused:
+            self.choose_fused_at_first_step(options["fused"])
+
+    set_constructor(made, construct, part.signature(first=_FIRST))
+    Optimizer.register(name)(made)
+    return made
+
+
+AdamOptimizer = register_torch("adam", torch.optim.Adam)
+SparseAdamOptimizer = register_torch("sparse_adam", torch.optim.SparseAdam)
+AdamaxOptimizer = register_torch("adamax", torch.optim.Adamax)
+AdamWOptimizer = register_torch("adamw", torch.optim.AdamW)
+AdagradOptimizer = register_torch("adagrad", torch.optim.Adagrad, fused_devices=("cpu",))
+AdadeltaOptimizer = register_torch("adadelta", torch.optim.Adadelta)
+SgdOptimizer = register_torch("sgd", torch.optim.SGD, "SgdOptimizer", required=("lr",))
+RmsPropOptimizer = register_torch("rmsprop", torch.optim.RMSprop, "RmsPropOptimizer")
+AveragedSgdOptimizer = register_torch("averaged_sgd", torch.optim.ASGD, "AveragedSgdOptimizer")
+Optimizer.register("asgd")(AveragedSgdOptimizer)
+
+
+@Optimizer.register("lbfgs")
+class LbfgsOptimizer(Optimizer, torch.optim.LBFGS):
+    """L-BFGS with one iteration for each batch.
+
+    A trainer computes the gradient of a batch once, before the update. More iterations, or a line search, evaluate the
+    loss again; they need a closure, which only code can give (`optimizer.step(closure)`).
+
+    Args:
+        model_parameters: pairs of name and parameter; given by the trainer.
+        parameter_groups: only to freeze parameters; the algorithm takes no options for groups.
+        lr: the learning rate.
+        max_iter: number of iterations in an update; 1 in a config.
+        max_eval: the largest number of evaluations of the loss in an update; by default 1.25 times `max_iter`.
+        tolerance_grad: an update ends when the gradient is smaller.
+        tolerance_change: an update ends when the parameters, or the loss, change by less.
+        history_size: number of updates from which curvature is estimated.
+        line_search_fn: `strong_wolfe`, or null for none; null in a config.
+    """
+
+    def __init__(
+        self,
+        model_parameters: NamedParameters,
+        parameter_groups: ParameterGroupsType | None = None,
+        lr: float = 1.0,
+        max_iter: int = 1,
+        max_eval: int | None = None,
+        tolerance_grad: float = 1e-7,
+        tolerance_change: float = 1e-9,
+        history_size: int = 100,
+        line_search_fn: str | None = None,
+    ) -> None:
+        groups = make_parameter_groups(model_parameters, parameter_groups)
+        if groups and isinstance(groups[0], dict):
+            groups = [parameter for group in groups for parameter in group["params"]]
+        super().__init__(
+            params=groups,
+            lr=lr,
+            max_iter=max_iter,
+            max_eval=max_eval,
+            tolerance_grad=tolerance_grad,
+            tolerance_change=tolerance_change,
+            history_size=history_size,
+            line_search_fn=line_search_fn,
+        )
+
+    @staticmethod
+    def check_arguments(
+        parameter_groups: ParameterGroupsType | None, max_iter: int, line_search_fn: str | None
+    ) -> None:
+        """Refuse in a config what needs a closure, and options for groups; `nlpreg check` does so too."""
+        if max_iter != 1 or line_search_fn is not None:
+            raise ConfigurationValueError(
+                "lbfgs: expected max_iter 1 and no line_search_fn, because a trainer evaluates the loss of a batch once; "
+                f"got max_iter {max_iter} and line_search_fn {line_search_fn!r}"
+            )
+        for _, options in parameter_groups or ():
+            if options.get("requires_grad") is not False:
+                raise ConfigurationValueError(
+                    f"lbfgs: expected parameter_groups that freeze parameters only, got the options {options}"
+                )
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update the parameters.
+
+        Args:
+            closure: computes the loss and its gradients again; without it, the present gradients are used.
+
+        Raises:
+            ValueError: more than one iteration is to be made without a closure.
+        """
+        step: Callable[..., Any] = super().step
+        if closure is None:
+            group = self.param_groups[0]
+            if group["max_iter"] != 1 or group["line_search_fn"] is not None:
+                raise ValueError("lbfgs: several iterations or a line search need `step(closure)`")
+            loss = torch.zeros(())  # only compared with itself when there is one iteration
+            return step(lambda: loss)
+        return step(closure)
+
+
+def _register_others() -> None:
+    """Register what else the installed torch has: `nadam`, `radam`, `muon`, ..."""
+    registered = {
+        parent
+        for name in Optimizer.list_available()
+        for parent in Optimizer.resolve_class_name(name)[0].__mro__
+    }
+    for cls in vars(torch.optim).values():
+        if isinstance(cls, type) and issubclass(cls, torch.optim.Optimizer) and cls not in registered:
+            name = re.sub("^([a-z])_", r"\1", snake_case(cls.__name__))  # NAdam is nadam
+            made = register_torch(name, cls)
+            globals()[made.__name__] = made  # where its `__module__` says that it is
+
+
+_register_others()
