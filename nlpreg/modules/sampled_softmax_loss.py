@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.modules.softmax_loss import WordDistribution
 from nlpreg.nn.util.losses import linear_softmax_nll
 from nlpreg.nn.util.masks import tiny_value_of_dtype
 from nlpreg.nn.util.sampling import expected_counts, log_uniform_probabilities, sample_without_replacement
@@ -51,7 +52,7 @@ class _Sample:
     hits: Tensor
 
 
-class SampledSoftmaxLoss(torch.nn.Module):
+class SampledSoftmaxLoss(WordDistribution):
     """In training, a softmax over the target and some sampled words; in evaluation, the full softmax.
 
     The samples are drawn from the log-uniform distribution without replacement, so words should be ordered by
@@ -134,6 +135,10 @@ class SampledSoftmaxLoss(torch.nn.Module):
         if isinstance(self.softmax_b, torch.nn.Embedding):
             return self.softmax_b.weight.squeeze(1)
         return self.softmax_b
+
+    def log_probabilities(self, embeddings: Tensor) -> Tensor:
+        """Those of the full softmax, in training too, see `WordDistribution.log_probabilities`."""
+        return torch.addmm(self._bias(), embeddings, self._weight().t()).log_softmax(dim=-1)
 
     def forward(
         self, embeddings: Tensor, targets: Tensor, target_token_embedding: Tensor | None = None

@@ -7,8 +7,42 @@ from torch import Tensor
 
 from nlpreg.nn.util.losses import linear_softmax_nll
 
+# The log probabilities of a chunk of states are at most so many numbers.
+_CHUNK_NUMBERS = 2**22
 
-class SoftmaxLoss(torch.nn.Module):
+
+class WordDistribution(torch.nn.Module):
+    """A layer that makes a distribution over a vocabulary of each state of a language model.
+
+    Besides the loss in training, which each class computes in its own way, it gives exact log probabilities, which
+    generation and scoring need.
+    """
+
+    def log_probabilities(self, embeddings: Tensor) -> Tensor:
+        """The natural logarithm of the probability of every word, (N, embedding_dim) -> (N, num_words)."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def target_log_probabilities(self, embeddings: Tensor, targets: Tensor) -> Tensor:
+        """The natural logarithm of the probability of one word for each state, without gradient.
+
+        Args:
+            embeddings: (N, embedding_dim).
+            targets: (N,), from 0 to num_words - 1.
+        """
+        result = embeddings.new_zeros(len(targets))
+        start, size = 0, 1
+        while start < len(targets):
+            chunk = slice(start, start + size)
+            log_probabilities = self.log_probabilities(embeddings[chunk])  # (chunk, V)
+            result[chunk] = log_probabilities.gather(1, targets[chunk].unsqueeze(1)).squeeze(1)
+            start += size
+            # The first row tells how many words there are.
+            size = max(1, _CHUNK_NUMBERS // log_probabilities.size(1))
+        return result
+
+
+class SoftmaxLoss(WordDistribution):
     """The summed negative log-likelihood of target words under a linear layer with a softmax.
 
     Logits are made for some embeddings at a time, see `linear_softmax_nll`; there is no second derivative.
@@ -36,3 +70,7 @@ class SoftmaxLoss(torch.nn.Module):
         return linear_softmax_nll(
             embeddings, self.softmax_w, self.softmax_b, targets, chunk_size=self.chunk_size
         )
+
+    def log_probabilities(self, embeddings: Tensor) -> Tensor:
+        """See `WordDistribution.log_probabilities`."""
+        return torch.addmm(self.softmax_b, embeddings, self.softmax_w).log_softmax(dim=-1)

@@ -180,3 +180,11 @@ def test_targets_of_minus_one_do_not_count():
         torch.autograd.grad(found, weights), torch.autograd.grad(expected, weights), strict=True
     ):
         torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_log_probabilities_are_those_of_the_full_softmax(sparse):
+    loss = SampledSoftmaxLoss(num_words=9, embedding_dim=3, num_samples=2, sparse=sparse)
+    states, targets = torch.randn(4, 3), torch.tensor([0, 8, 2, 2])
+    found = loss.target_log_probabilities(states, targets)
+    torch.testing.assert_close(-found.sum(), loss.eval()(states, targets))

@@ -43,3 +43,15 @@ def test_no_targets() -> None:
     value = loss(torch.zeros(0, 3), torch.zeros(0, dtype=torch.long))
     assert value.item() == 0
     value.backward()
+
+
+def test_log_probabilities_are_those_of_the_loss():
+    loss = SoftmaxLoss(num_words=7, embedding_dim=3)
+    states, targets = torch.randn(5, 3), torch.tensor([0, 6, 2, 2, 5])
+    log_probabilities = loss.log_probabilities(states)
+    torch.testing.assert_close(log_probabilities.exp().sum(1), torch.ones(5))
+    torch.testing.assert_close(-log_probabilities[range(5), targets].sum(), loss(states, targets))
+    torch.testing.assert_close(
+        loss.target_log_probabilities(states, targets), log_probabilities[range(5), targets]
+    )
+    assert loss.target_log_probabilities(states[:0], targets[:0]).shape == (0,)

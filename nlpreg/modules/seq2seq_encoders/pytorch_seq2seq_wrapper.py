@@ -1,9 +1,10 @@
 """Recurrent modules as encoders of sequences into sequences."""
 
+import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
-from nlpreg.modules.encoder_base import RnnState
+from nlpreg.modules.encoder_base import RnnState, RnnStateStorage, restore_rows
 from nlpreg.modules.padded_rnn import can_run_padded, run_padded
 from nlpreg.modules.recurrent_wrapper import (
     AlternatingLstmWrapper,
@@ -13,7 +14,7 @@ from nlpreg.modules.recurrent_wrapper import (
     RnnWrapper,
     StackedBidirectionalLstmWrapper,
 )
-from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import Seq2SeqEncoder
+from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import Seq2SeqEncoder, StepState
 from nlpreg.nn.operators import run_uncompiled
 
 __all__ = [
@@ -70,6 +71,41 @@ class PytorchSeq2SeqWrapper(RecurrentWrapper, Seq2SeqEncoder):
         if can_run_padded(self._module):
             return self._run_padded(inputs, mask, hidden_state)
         return run_uncompiled(self._run_packed, inputs, mask, hidden_state)
+
+    def step(self, inputs: Tensor, mask: Tensor, state: StepState | None = None) -> tuple[Tensor, StepState]:
+        """Encode the next words, see `Seq2SeqEncoder.step`; the cost does not depend on the words before.
+
+        The state has `hidden` and, for LSTMs, `cell`, both (B, layers, hidden_size). A state that the encoder carries from
+        batch to batch is neither used nor changed. Both directions read the whole text again at every step.
+        """
+        carries, self.stateful = self.stateful, False
+        try:
+            if self._is_bidirectional or not getattr(self._module, "go_forward", True):
+                return super().step(inputs, mask, state)
+            return self._step(inputs, mask.bool(), state)
+        finally:
+            self.stateful = carries
+
+    def _step(self, inputs: Tensor, mask: Tensor, state: StepState | None) -> tuple[Tensor, StepState]:
+        parts = None if state is None else tuple(part.transpose(0, 1).contiguous() for part in state.values())
+        finals: RnnStateStorage | None
+        if can_run_padded(self._module):
+            output, finals = run_padded(self._module, inputs, mask.sum(-1), parts, needs_final_state=True)
+        elif mask.any():
+            before = None if parts is None else parts[0] if len(parts) == 1 else (parts[0], parts[1])
+            packed, final, restoration = self.sort_and_run_forward(self._module, inputs, mask, before)
+            assert isinstance(packed, PackedSequence)
+            output, _ = pad_packed_sequence(packed, batch_first=True, total_length=inputs.size(1))
+            missing = inputs.size(0) - output.size(0)
+            output = nn.functional.pad(output, (0, 0, 0, 0, 0, missing)).index_select(0, restoration)
+            finals = restore_rows((final,) if isinstance(final, Tensor) else final, restoration)
+            if parts is not None:  # a row without words keeps its state
+                is_read = mask.any(1).view(1, -1, 1)
+                finals = tuple(torch.where(is_read, *pair) for pair in zip(finals, parts, strict=True))
+        else:
+            output, finals = inputs.new_zeros(*mask.shape, self.get_output_dim()), parts
+        names = ("hidden", "cell")
+        return output, {name: part.transpose(0, 1) for name, part in zip(names, finals or (), strict=False)}
 
     def _run_packed(self, inputs: Tensor, mask: Tensor, hidden_state: RnnState | None) -> Tensor:
         """Run a module that takes packed sequences."""

@@ -5,6 +5,7 @@ from nlpreg.nn.beam_search.constraint import (
     Constraint,
     ConstraintStateType,
     RepeatedNGramBlockingConstraint,
+    RepetitionPenaltyConstraint,
     StateType,
     StepFunctionType,
     StepFunctionTypeNoTimestep,
@@ -23,6 +24,7 @@ from nlpreg.nn.beam_search.sampler import (
     Sampler,
     TopKSampler,
     TopPSampler,
+    TruncatedSampler,
 )
 
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
     "LengthNormalizedSequenceLogProbabilityScorer",
     "MultinomialSampler",
     "RepeatedNGramBlockingConstraint",
+    "RepetitionPenaltyConstraint",
     "Sampler",
     "SequenceLogProbabilityScorer",
     "StateType",
@@ -43,5 +46,6 @@ __all__ = [
     "StepFunctionTypeWithTimestep",
     "TopKSampler",
     "TopPSampler",
+    "TruncatedSampler",
     "VocabularyProtocol",
 ]

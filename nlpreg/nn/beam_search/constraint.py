@@ -8,6 +8,7 @@ import copy
 from collections.abc import Callable
 from typing import Any, Protocol, Union
 
+import torch
 from torch import Tensor
 
 from nlpreg.common import Registrable
@@ -137,4 +138,45 @@ class RepeatedNGramBlockingConstraint(Constraint):
                     memory["seen_ngrams"].setdefault(tuple(prefix), []).append(prediction)
                 keep = self.ngram_size - 1
                 memory["current_prefix"] = [*prefix, prediction][-keep:] if keep else []
+        return state
+
+
+@Constraint.register("repetition-penalty")
+class RepetitionPenaltyConstraint(Constraint):
+    """Lowers the log probability of every class that the sequence has already, by a factor.
+
+    Args:
+        penalty: the factor, 1 or more; 1 changes nothing.
+        vocab: not used.
+
+    Raises:
+        ValueError: `penalty` is less than 1.
+
+    Source: Keskar et al. (2019), https://arxiv.org/abs/1909.05858, section 4.1; there the logits are scaled.
+    """
+
+    def __init__(self, penalty: float, vocab: VocabularyProtocol | None = None) -> None:
+        super().__init__(vocab)
+        if penalty < 1:
+            raise ValueError(f"penalty: expected 1 or more, got {penalty}")
+        self.penalty = penalty
+
+    def init_state(self, batch_size: int) -> ConstraintStateType:
+        """Nothing seen yet, see `Constraint.init_state`."""
+        return [[{"seen": set()}] for _ in range(batch_size)]
+
+    def apply(self, state: ConstraintStateType, class_log_probabilities: Tensor) -> Tensor:
+        """Lower what the sequence has, see `Constraint.apply`."""
+        result = class_log_probabilities.clone()
+        for row, beams in zip(result, state, strict=True):
+            for scores, memory in zip(row, beams, strict=True):
+                if memory["seen"]:
+                    seen = torch.tensor(sorted(memory["seen"]), device=scores.device)
+                    scores[seen] *= self.penalty  # log probabilities are negative
+        return result
+
+    def _update_state(self, state: ConstraintStateType, last_prediction: Tensor) -> ConstraintStateType:
+        for beams, predictions in zip(state, last_prediction.tolist(), strict=True):
+            for memory, prediction in zip(beams, predictions, strict=True):
+                memory["seen"].add(prediction)
         return state

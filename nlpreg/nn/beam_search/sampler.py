@@ -179,6 +179,66 @@ class TopPSampler(Sampler):
         return log_probs.gather(1, picked), picked, state
 
 
+@Sampler.register("truncated")
+class TruncatedSampler(Sampler):
+    """Draws classes after the unlikely ones are cut off, by any of three rules together.
+
+    The most likely classes, as many as are drawn, always stay available.
+
+    Args:
+        k: keep at most this many of the most likely classes; None for all.
+        p: keep the fewest likely classes whose probabilities add up to p or more, from 0 to 1; None for all.
+        min_p: keep classes with at least this share of the most likely class's probability, from 0 to 1; None for all.
+        temperature: above 1 flattens the distribution, below 1 sharpens it, before anything is cut off.
+        with_replacement: a class may be drawn more than once for the same row.
+
+    Raises:
+        ValueError: a share is outside [0, 1], `k` is less than 1, or the temperature is not above 0.
+
+    Source: Nguyen et al. (2024), https://arxiv.org/abs/2407.01082 (min-p)
+    """
+
+    def __init__(
+        self,
+        k: int | None = None,
+        p: float | None = None,
+        min_p: float | None = None,
+        temperature: float = 1.0,
+        with_replacement: bool = False,
+    ) -> None:
+        for name, share in (("p", p), ("min_p", min_p)):
+            if share is not None and not 0.0 <= share <= 1.0:
+                raise ValueError(f"{name}: expected a number from 0 to 1, got {share}")
+        if k is not None and k < 1:
+            raise ValueError(f"k: expected 1 or more, got {k}")
+        if temperature <= 0:
+            raise ValueError(f"temperature: expected a number above 0, got {temperature}")
+        self.k = k
+        self.p = p
+        self.min_p = min_p
+        self.temperature = temperature
+        self.with_replacement = with_replacement
+
+    def sample_nodes(
+        self, log_probs: Tensor, per_node_beam_size: int, state: StateType
+    ) -> tuple[Tensor, Tensor, StateType]:
+        """Draw classes, see `Sampler.sample_nodes`."""
+        probabilities, classes = torch.softmax(log_probs / self.temperature, dim=-1).sort(descending=True)
+        is_excluded = torch.zeros_like(probabilities, dtype=torch.bool)
+        if self.k is not None:
+            is_excluded[:, self.k :] = True
+        if self.p is not None:
+            is_excluded |= probabilities.cumsum(dim=-1) - probabilities >= self.p
+        if self.min_p is not None:
+            is_excluded |= probabilities < self.min_p * probabilities[:, :1]
+        is_excluded[:, : 1 if self.with_replacement else per_node_beam_size] = False
+        drawn = torch.multinomial(
+            probabilities.masked_fill(is_excluded, 0.0), per_node_beam_size, replacement=self.with_replacement
+        )
+        picked = classes.gather(1, drawn)
+        return log_probs.gather(1, picked), picked, state
+
+
 @Sampler.register("gumbel")
 class GumbelSampler(Sampler):
     """Stochastic beam search: the final beams are a sample of sequences without replacement.

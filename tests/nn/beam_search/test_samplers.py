@@ -5,7 +5,15 @@ import pytest
 import torch
 
 from nlpreg.common import Lazy, Params
-from nlpreg.nn.beam_search import BeamSearch, Constraint, GumbelSampler, Sampler, TopPSampler
+from nlpreg.nn.beam_search import (
+    BeamSearch,
+    Constraint,
+    GumbelSampler,
+    RepetitionPenaltyConstraint,
+    Sampler,
+    TopPSampler,
+    TruncatedSampler,
+)
 
 PROBS = torch.tensor([[0.1, 0.2, 0.3, 0.3999, 0.0001], [0.7, 0.05, 0.05, 0.1, 0.1]])
 LOG_PROBS = PROBS.log()
@@ -22,6 +30,7 @@ def build(name: str, **options: Any) -> Sampler:
         ("multinomial", {"temperature": 0.7}),
         ("top-k", {"k": 3}),
         ("top-p", {"p": 0.8}),
+        ("truncated", {"k": 4, "min_p": 0.1}),
         ("gumbel", {"temperature": 2.0}),
     ],
 )
@@ -41,7 +50,7 @@ def test_samples_carry_their_own_log_probabilities(name: str, options: dict[str,
     assert ((beams >= 0) & (beams < 6)).all()
 
 
-@pytest.mark.parametrize("name", ["multinomial", "top-k", "top-p", "gumbel"])
+@pytest.mark.parametrize("name", ["multinomial", "top-k", "top-p", "truncated", "gumbel"])
 def test_samplers_work_in_a_search(name: str) -> None:
     options = {"k": 3} if name == "top-k" else {}
     search = BeamSearch(4, max_steps=6, beam_size=3, sampler=build(name, **options))
@@ -167,3 +176,56 @@ def test_gumbel_draws_nothing_forbidden_in_the_first_step(options: dict[str, Any
     sequences, scores = search.search(start, {}, lambda last, state: (LOG_PROBS[last], state))
     assert not (sequences == 3).any()
     assert scores.min() > -20
+
+
+@pytest.mark.parametrize(
+    ("options", "kept"),
+    [
+        ({}, {0, 1, 2, 3, 4}),
+        ({"k": 2}, {2, 3}),
+        ({"p": 0.65}, {2, 3}),  # 0.3999 + 0.3 reach it
+        ({"min_p": 0.5}, {1, 2, 3}),  # at least 0.19995
+        ({"min_p": 0.5, "k": 2}, {2, 3}),
+        ({"p": 0.95, "min_p": 0.6}, {2, 3}),
+        ({"min_p": 1.0, "k": 1, "p": 0.0}, {3}),
+        ({"min_p": 0.5, "temperature": 0.5}, {2, 3}),  # 0.3 is at least half of 0.3999 squared, 0.2 is not
+    ],
+)
+def test_truncation_keeps_the_likely_classes_in_proportion(options: dict[str, Any], kept: set[int]) -> None:
+    torch.manual_seed(0)
+    sampler = build("truncated", with_replacement=True, **options)
+    scores, classes, _ = sampler.sample_nodes(LOG_PROBS[:1].expand(20000, 5), 1, {})
+    torch.testing.assert_close(scores, LOG_PROBS[0][classes])
+    found = classes.flatten().bincount(minlength=5) / 20000
+    expected = PROBS[0] ** (1 / options.get("temperature", 1.0))
+    expected = expected * torch.tensor([float(i in kept) for i in range(5)])
+    torch.testing.assert_close(found, expected / expected.sum(), atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"k": 0}, "k: expected 1 or more, got 0"),
+        ({"p": 1.5}, "p: expected a number from 0 to 1, got 1.5"),
+        ({"min_p": -0.1}, "min_p: expected a number from 0 to 1"),
+        ({"temperature": 0.0}, "temperature: expected a number above 0"),
+    ],
+)
+def test_truncation_refuses_what_is_no_share(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        TruncatedSampler(**options)
+
+
+def test_repetition_penalty_scales_what_was_predicted() -> None:
+    constraint = RepetitionPenaltyConstraint(penalty=2.0)
+    state = constraint.init_state(2)
+    torch.testing.assert_close(constraint.apply(state, LOG_PROBS.unsqueeze(1)), LOG_PROBS.unsqueeze(1))
+    state = constraint.update_state(state, torch.tensor([[3, 1], [0, 0]]))
+    state = constraint.update_state(state, torch.tensor([[2, 3], [0, 4]]), torch.tensor([[0, 0], [1, 1]]))
+    found = constraint.apply(state, LOG_PROBS.unsqueeze(1).expand(2, 2, 5))
+    seen = [[{2, 3}, {3}], [{0}, {0, 4}]]
+    for sentence, beam in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        factors = torch.tensor([2.0 if i in seen[sentence][beam] else 1.0 for i in range(5)])
+        torch.testing.assert_close(found[sentence, beam], LOG_PROBS[sentence] * factors)
+    with pytest.raises(ValueError, match="penalty: expected 1 or more, got 0.5"):
+        RepetitionPenaltyConstraint(penalty=0.5)

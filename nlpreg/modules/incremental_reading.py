@@ -1,0 +1,113 @@
+"""Reading texts piece by piece through an embedder and an encoder, as generation and long inputs need.
+
+Letters in shapes: G rows, T words of a piece, S words so far, D width.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
+from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import StepState
+from nlpreg.modules.text_field_embedders import BasicTextFieldEmbedder, TextFieldEmbedder
+from nlpreg.modules.token_embedders import (
+    Embedding,
+    EmptyEmbedder,
+    PassThroughTokenEmbedder,
+    TokenCharactersEncoder,
+)
+from nlpreg.nn.util import get_text_field_mask
+
+_WORD_BY_WORD = (Embedding, TokenCharactersEncoder, EmptyEmbedder, PassThroughTokenEmbedder)
+_SEPARATOR = "\t"
+
+TextInput = Mapping[str, Mapping[str, Tensor] | Tensor]
+"""Tensors of a text field, nested or flat."""
+
+
+def read_next(
+    embedder: TextFieldEmbedder,
+    encoder: Seq2SeqEncoder | None,
+    text: TextInput,
+    state: StepState | None = None,
+) -> tuple[Tensor, Tensor, StepState]:
+    """Embed and encode the next words of each text.
+
+    Where every word has a vector of its own, only the next words are embedded and the encoder's `step` reads them. Where
+    an embedder looks at the whole text (a pretrained transformer), the text is kept and read again.
+
+    Args:
+        embedder: embeds the words.
+        encoder: reads their vectors; its output at a word must not depend on later words. None for none.
+        text: tensors of the next words (G, T, ...), padding last.
+        state: what the call before returned; None at the start. It must not be used again.
+
+    Returns:
+        Outputs for the next words (G, T, D), where there are words (G, T), and the new state, whose tensors have rows
+        first.
+    """
+    mask = get_text_field_mask(text)
+    if embeds_word_by_word(embedder):
+        vectors = embedder(text)
+        if encoder is None:
+            return vectors, mask, {}
+        outputs, state = encoder.step(vectors, mask, state)
+        return outputs, mask, state
+    state, whole, places = _with_next_words(text, mask, state)
+    outputs = embedder(whole)
+    if encoder is not None:
+        # As the first step, which a stateful encoder starts without the state that it carries from batch to batch.
+        outputs, _ = encoder.step(outputs, get_text_field_mask(whole))
+    places = places.clamp(max=outputs.size(1) - 1).unsqueeze(-1).expand(-1, -1, outputs.size(2))
+    return outputs.gather(1, places), mask, state
+
+
+def embeds_word_by_word(embedder: TextFieldEmbedder) -> bool:
+    """Whether the vector of a word is known not to depend on the words around it."""
+    if not isinstance(embedder, BasicTextFieldEmbedder):
+        return False
+    return all(isinstance(part, _WORD_BY_WORD) for part in embedder.children())
+
+
+def last_words(outputs: Tensor, mask: Tensor) -> Tensor:
+    """The output at the last word of each row, (G, T, D) and (G, T) -> (G, D); of a row without words the first."""
+    last = (mask.sum(1) - 1).clamp(min=0)
+    return outputs[torch.arange(len(outputs), device=outputs.device), last]
+
+
+def _with_next_words(
+    text: TextInput, mask: Tensor, state: StepState | None
+) -> tuple[StepState, dict[str, dict[str, Tensor]], Tensor]:
+    """The texts so far and the next words behind them: as a state, as text field tensors (G, S, ...), and the places of
+    the next words (G, T)."""
+    tensors = {
+        f"{indexer}{_SEPARATOR}{name}": tensor
+        for indexer, inner in text.items()
+        for name, tensor in ({"tokens": inner} if isinstance(inner, Tensor) else inner).items()
+    }
+    before = mask.new_zeros(len(mask), dtype=torch.long) if state is None else state["lengths"]
+    places = before.unsqueeze(1) + torch.arange(mask.size(1), device=mask.device)  # (G, T)
+    lengths = before + mask.sum(1)
+    num_words = int(lengths.max()) if len(lengths) else 0
+    joined = {
+        name: tensor if state is None else _joined(state[name], tensor, places)[:, :num_words]
+        for name, tensor in tensors.items()
+    }
+    whole: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in joined.items():
+        indexer, _, inner_name = name.partition(_SEPARATOR)
+        whole.setdefault(indexer, {})[inner_name] = tensor
+    return {**joined, "lengths": lengths}, whole, places
+
+
+def _joined(before: Tensor, following: Tensor, places: Tensor) -> Tensor:
+    """Write the next words (G, T, ...) at their places behind the words before (G, S, ...)."""
+    if before.dim() > 2:  # characters: the longest word decides
+        width = max(before.size(2), following.size(2))
+        before = functional.pad(before, (0, width - before.size(2)))
+        following = functional.pad(following, (0, width - following.size(2)))
+    room = before.new_zeros(following.shape)
+    index = places.view(*places.shape, *[1] * (following.dim() - 2)).expand_as(following)
+    return torch.cat([before, room], dim=1).scatter(1, index, following)
