@@ -51,7 +51,7 @@ def build_vocab_from_args(args: argparse.Namespace) -> None:
         ValueError: the output does not end in .tar.gz.
         RuntimeError: it exists.
     """
-    from nlpreg.models.unpacking import pack
+    from nlpreg.models.archival import pack
     from nlpreg.training.util import make_vocab_from_params
 
     _check_output(args.output_path, args.force)

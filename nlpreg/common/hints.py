@@ -69,9 +69,16 @@ def signature_of(cls: Any, constructor: Callable[..., Any] | None = None) -> Sig
     if _init_of(parent) is constructor:  # inherited: look where the parent looks
         return signature_of(parent)
     inherited = signature_of(parent)
+    call = _call_of_parent(constructor)
+    # What the constructor itself gives to the parent is no argument of a config: `super().__init__(size=3, **kwargs)`.
+    given = set() if call is None else {keyword.arg for keyword in call.keywords}
+    given.update(list(inherited.parameters)[: 0 if call is None else len(call.args)])
     return Signature(
-        {**named, **{name: p for name, p in inherited.parameters.items() if name not in named}},
-        open=inherited.open or not _only_hands_kwargs_on(constructor),
+        {
+            **named,
+            **{name: p for name, p in inherited.parameters.items() if name not in named.keys() | given},
+        },
+        open=inherited.open or call is None,
     )
 
 
@@ -113,26 +120,30 @@ def _resolved(annotation: Any, function: Any) -> Any:
         return annotation
 
 
-def _only_hands_kwargs_on(constructor: Callable[..., Any]) -> bool:
-    """Whether the source uses its `**kwargs` only in `super().__init__(**kwargs)`: then nothing else can take a key."""
+def _call_of_parent(constructor: Callable[..., Any]) -> ast.Call | None:
+    """The call `super().__init__(..., **kwargs)`, if that is all a constructor does with its `**kwargs`.
+
+    Then nothing but the parent can take a key that the constructor does not name.
+    """
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(constructor))))
     except (OSError, TypeError, SyntaxError):
-        return False
+        return None
     function = tree.body[0]
     if not isinstance(function, ast.FunctionDef) or function.args.kwarg is None:
-        return False
+        return None
     name = function.args.kwarg.arg
     uses = sum(isinstance(node, ast.Name) and node.id == name for node in ast.walk(function))
-    handed_on = sum(
-        keyword.arg is None and isinstance(keyword.value, ast.Name) and keyword.value.id == name
+    calls = [
+        call
         for call in ast.walk(function)
         if isinstance(call, ast.Call)
         and isinstance(call.func, ast.Attribute)
         and call.func.attr == "__init__"
         for keyword in call.keywords
-    )
-    return uses == handed_on == 1
+        if keyword.arg is None and isinstance(keyword.value, ast.Name) and keyword.value.id == name
+    ]
+    return calls[0] if uses == len(calls) == 1 else None
 
 
 def takes_arg(obj: Any, arg: str) -> bool:

@@ -4,42 +4,37 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import gzip
 import json
 import logging
 import os
+import re
 import shutil
+import tarfile
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from pathlib import PurePosixPath
+from typing import IO, Any, NamedTuple, cast
 
 import torch
 
 from nlpreg.common.checks import ConfigurationError, check_for_gpu
 from nlpreg.common.file_utils import cached_path
+from nlpreg.common.files import atomic_write
 from nlpreg.common.hints import union_members
 from nlpreg.common.meta import META_NAME, Meta
 from nlpreg.common.params import Params, parse_overrides, with_overrides
 from nlpreg.common.registry import config_from_strangers
 from nlpreg.common.special_keys import SPECIAL_KEYS, SPECIAL_SECTIONS
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
-from nlpreg.models.foreign_archives import check_provenance, refuse_remote_code, translate_names
 from nlpreg.models.model import DEFAULT_WEIGHTS, VOCABULARY_FOLDER, Model
-from nlpreg.models.unpacking import pack, unpack
 from nlpreg.models.weights import ArchiveError
 from nlpreg.modules.token_embedders.language_model import set_archive_loader
-
-__all__ = [
-    "CONFIG_NAME",
-    "Archive",
-    "archive_model",
-    "extracted_archive",
-    "get_weights_path",
-    "load_archive",
-    "verify_include_in_archive",
-]
+from nlpreg.version import VERSION
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +44,36 @@ WEIGHTS_NAME = "weights.th"
 MAX_CONFIG_BYTES = 2**26
 MAX_DEPTH = 10
 """A fine-tuned model's archive may name the one that it was made of, and so on; not more often than this."""
+
+MAX_MEMBERS = 100_000
+MAX_PATH_BYTES = 3000
+MAX_FOLDERS = 100
+HARMLESS_BYTES = 2**30
+"""Archives that unpack to less than this are never taken for a decompression bomb."""
+MAX_EXPANSION = 100
+"""Weights and vocabularies shrink by a factor of 1.1 to 5; gzip can reach 1000 on a file made for it."""
+MAX_SINGLE_READ = 2**24
+"""Tar reads headers in one piece; a header of more bytes than this is an attack on memory."""
+CHUNK_BYTES = 2**20
+
+_CLASS_NAME = re.compile(r"allennlp(_models)?(\.\w+)+")
+
+_RENAMED = [
+    (
+        re.compile(r"allennlp_models\.common\.ontonotes\b"),
+        "nlpreg.data.dataset_readers.dataset_utils.ontonotes",
+    ),
+    (re.compile(r"allennlp_models\.\w+\.dataset_readers\b"), "nlpreg.data.dataset_readers"),
+    (re.compile(r"allennlp_models\.\w+\.(models|predictors|modules)\b"), r"nlpreg.\1"),
+    (re.compile(r"allennlp_models\.\w+\.util\.beam_search_generators\b"), "nlpreg.nn.beam_search_generators"),
+    (re.compile(r"allennlp(_models)?\b"), "nlpreg"),
+]
+"""Old module names and where the same things are here; the first that matches counts."""
+
+_KEYS_OF_0X = {
+    "iterator": 'the section "data_loader"',
+    "validation_iterator": 'the section "validation_data_loader"',
+}
 
 _depth: ContextVar[int] = ContextVar("archives that are being loaded", default=0)
 
@@ -319,6 +344,232 @@ def _files_below(folder: str, entry: str) -> dict[str, str]:
             file = os.path.join(parent, name)
             found[os.path.relpath(file, folder)] = file
     return found
+
+
+def translate_names(config: Any) -> Any:
+    """A copy of a config in which full class names of AllenNLP are those of nlpreg.
+
+    Full class names stand under `type`; any other value that looks like one, such as the bare form of a `type`, is
+    translated if its last part is capitalized as classes are.
+    """
+    if isinstance(config, Mapping):
+        return {key: _translated(value, key == "type") for key, value in config.items()}
+    return _translated(config, False)
+
+
+def _translated(value: Any, is_type: bool) -> Any:
+    if isinstance(value, Mapping):
+        return translate_names(value)
+    if isinstance(value, list):
+        return [_translated(item, False) for item in value]
+    if not (isinstance(value, str) and _CLASS_NAME.fullmatch(value)):
+        return value
+    if not is_type and not value.rpartition(".")[2][:1].isupper():
+        return value
+    for pattern, replacement in _RENAMED:
+        new, count = pattern.subn(replacement, value, count=1)
+        if count:
+            return new
+    return value
+
+
+def refuse_remote_code(config: Any, archive: str) -> None:
+    """Refuse an archived config that asks other libraries to run code from the network.
+
+    Raises:
+        ArchiveError: it sets `trust_remote_code` somewhere.
+    """
+    values = config.values() if isinstance(config, Mapping) else config if isinstance(config, list) else ()
+    if isinstance(config, Mapping) and config.get("trust_remote_code"):
+        raise ArchiveError(
+            f"{archive}: refused, because its config sets trust_remote_code, which runs code from the network; if you "
+            "trust it, change the config in a copy of the archive"
+        )
+    for value in values:
+        refuse_remote_code(value, archive)
+
+
+def check_provenance(config: Mapping[str, Any], meta: Meta | None, archive: str) -> None:
+    """Warn about an archive of a newer nlpreg, and refuse one of AllenNLP 0.x.
+
+    Archives of AllenNLP 1.x and 2.x have the same layout as ours and pass, whatever version they name.
+
+    Raises:
+        ArchiveError: the archive is of AllenNLP 0.x, whose configs mean something else.
+    """
+    old = [key for key in _KEYS_OF_0X if key in config]
+    if old:
+        raise ArchiveError(
+            f"{archive}: this is an archive of AllenNLP 0.x: its config has {', '.join(map(repr, old))}, in place "
+            f"of which there is now {_KEYS_OF_0X[old[0]]}. Unpack it, run `nlpreg migrate config.json`, and pack it again"
+        )
+    if meta is None or not _is_ours(meta):
+        return
+    theirs, ours = _version(meta.version), _version(VERSION)
+    if theirs > ours or theirs[:1] != ours[:1]:
+        warnings.warn(
+            f"{archive}: made by nlpreg {meta.version}, this is nlpreg {VERSION}; if it does not load, "
+            f"pip install 'nlpreg=={meta.version}'",
+            stacklevel=3,
+        )
+
+
+def _is_ours(meta: Meta) -> bool:
+    """Only our meta files say which Python they were made with."""
+    return meta.python_version is not None
+
+
+def _version(text: str) -> tuple[int, ...]:
+    """The leading numbers of a version, comparable as numbers."""
+    match = re.match(r"\d{1,9}(\.\d{1,9})*", str(text))
+    return tuple(int(part) for part in match.group().split(".")) if match else ()
+
+
+def unpack(archive: str, folder: str) -> None:
+    """Unpack a tar file, gzipped or not, below `folder`.
+
+    Only plain files and folders whose path stays inside `folder` are accepted, each path once.
+
+    Args:
+        archive: path of the tar file.
+        folder: an existing folder.
+
+    Raises:
+        ArchiveError: the archive is cut off, damaged or no tar file at all; holds links, devices or paths that lead
+            outside; or unpacks to far more than its own size. What was unpacked so far stays in `folder`.
+    """
+    limit = max(HARMLESS_BYTES, MAX_EXPANSION * os.path.getsize(archive))
+    try:
+        with open(archive, "rb") as raw, _decompressed(raw) as plain:
+            stream = _CountingReader(plain, limit, archive)
+            with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r:") as tar:
+                _extract_members(tar, archive, folder)
+            while stream.read(CHUNK_BYTES):  # to the end, where gzip keeps its checksum
+                pass
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ArchiveError(
+            f"{archive}: cannot be unpacked, so it is damaged, cut off or no tar archive ({error}); "
+            "copy or make it again"
+        ) from error
+    except (ValueError, UnicodeError, OverflowError) as error:  # header fields made to confuse
+        raise ArchiveError(f"{archive}: refused, a member's header is not valid ({error})") from error
+
+
+def pack(archive: str, members: Iterable[tuple[str, str]]) -> None:
+    """Write a gzipped tar file that depends on nothing but the members' paths and contents.
+
+    The file appears under its name only when it is whole.
+
+    Args:
+        archive: path of the file to write.
+        members: (path of a file on disk, its path in the archive).
+    """
+    with (
+        atomic_write(archive) as raw,
+        # Weights hardly shrink: a higher level costs minutes and saves a few percent.
+        gzip.GzipFile(filename="", mode="wb", compresslevel=1, fileobj=raw, mtime=0) as compressed,
+        tarfile.open(fileobj=cast(IO[bytes], compressed), mode="w", format=tarfile.PAX_FORMAT) as tar,
+    ):
+        for path, name in sorted(members, key=lambda member: member[1]):
+            info = tarfile.TarInfo(name)
+            info.mode = 0o644
+            with open(path, "rb") as file:
+                info.size = os.fstat(file.fileno()).st_size
+                tar.addfile(info, file)
+
+
+def _decompressed(raw: IO[bytes]) -> IO[bytes]:
+    start = raw.read(2)
+    raw.seek(0)
+    return cast(IO[bytes], gzip.GzipFile(fileobj=raw)) if start == b"\x1f\x8b" else raw
+
+
+def _extract_members(tar: tarfile.TarFile, archive: str, folder: str) -> None:
+    seen: set[str] = set()
+    for count, member in enumerate(tar):
+        if count >= MAX_MEMBERS:
+            raise ArchiveError(f"{archive}: refused, it has more than {MAX_MEMBERS} members")
+        path = _checked_path(member, archive)
+        if path == "." and member.isdir():
+            continue
+        target = os.path.join(folder, path)
+        try:
+            if member.isdir():
+                os.makedirs(target, exist_ok=True)
+                continue
+            if path in seen:
+                raise ArchiveError(f"{archive}: refused, {path!r} is in it twice")
+            seen.add(path)
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            source = tar.extractfile(member)
+            assert source is not None  # it is a regular file
+            with source, open(target, "xb") as file:
+                shutil.copyfileobj(source, file, CHUNK_BYTES)
+        except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+            raise ArchiveError(f"{archive}: refused, {path!r} is both a file and a folder in it") from error
+        except FileNotFoundError as error:
+            raise ArchiveError(f"{archive}: refused, {path!r} cannot be a file's name here") from error
+        if os.path.getsize(target) != member.size:
+            raise ArchiveError(f"{archive}: cut off within {path!r}; copy or make it again")
+
+
+def _checked_path(member: tarfile.TarInfo, archive: str) -> str:
+    """The member's path in normal form, once it is known to be a plain file or folder inside the archive."""
+    name = member.name
+    if not (member.isreg() or member.isdir()) or member.issparse():
+        raise ArchiveError(
+            f"{archive}: refused, {name!r} is a link, a device or another special file; "
+            "a model archive holds plain files and folders only"
+        )
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name or ":" in path.parts[:1]:
+        raise ArchiveError(f"{archive}: refused, the path {name!r} leads out of the folder it is unpacked to")
+    if (
+        any(len(os.fsencode(part)) > 255 for part in path.parts)
+        or len(os.fsencode(name)) > MAX_PATH_BYTES
+        or len(path.parts) > MAX_FOLDERS
+    ):
+        raise ArchiveError(f"{archive}: refused, a member's name has {len(name)} characters")
+    if path == PurePosixPath(".") and not member.isdir():
+        raise ArchiveError(f"{archive}: refused, a file in it has no name")
+    return str(path)
+
+
+class _CountingReader:
+    """A seekable reader that stops at a number of bytes, whatever the headers say.
+
+    Args:
+        inner: what is read from.
+        limit: most bytes that may be read from it.
+        archive: name of the archive, for messages.
+    """
+
+    def __init__(self, inner: IO[bytes], limit: int, archive: str) -> None:
+        self._inner = inner
+        self._limit = limit
+        self._archive = archive
+
+    def read(self, size: int = -1) -> bytes:
+        if size > MAX_SINGLE_READ or size < 0:
+            raise ArchiveError(f"{self._archive}: refused, a member's header claims {size} bytes")
+        data = self._inner.read(size)
+        if self._inner.tell() > self._limit:
+            self._refuse()
+        return data
+
+    def seek(self, position: int, whence: int = os.SEEK_SET) -> int:
+        if position > self._limit:
+            self._refuse()
+        return self._inner.seek(position, whence)
+
+    def tell(self) -> int:
+        return self._inner.tell()
+
+    def _refuse(self) -> None:
+        raise ArchiveError(
+            f"{self._archive}: refused, it unpacks to more than {self._limit:,} bytes, which is out of "
+            "proportion to its own size; a file like this is made to fill a disk"
+        )
 
 
 def _pretrained_module(value: Any, annotation: Any, path: str) -> torch.nn.Module:

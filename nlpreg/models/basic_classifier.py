@@ -18,8 +18,6 @@ from nlpreg.modules.seq2vec_encoders import Seq2VecEncoder
 from nlpreg.modules.text_field_embedders import TextFieldEmbedder
 from nlpreg.nn.dropout import Dropout
 from nlpreg.nn.initializers import InitializerApplicator
-from nlpreg.nn.parallel import DdpAccelerator
-from nlpreg.nn.regularizers import RegularizerApplicator
 from nlpreg.nn.util import get_text_field_mask, get_token_ids_from_text_field_tensors
 from nlpreg.training.metrics import CategoricalAccuracy
 
@@ -39,9 +37,7 @@ class BasicClassifier(Model):
         label_namespace: the namespace of the labels.
         namespace: the namespace of the tokens, to show them.
         initializer: sets the initial values of parameters, after everything is built.
-        regularizer: adds a penalty on parameters to the loss in training.
-        serialization_dir: folder of the run.
-        ddp_accelerator: wraps sub-modules in a distributed run.
+        **kwargs: arguments of `Model`.
     """
 
     dimension_chain: ClassVar[tuple[str, ...]] = (
@@ -65,16 +61,9 @@ class BasicClassifier(Model):
         label_namespace: str = "labels",
         namespace: str = "tokens",
         initializer: InitializerApplicator | None = None,
-        regularizer: RegularizerApplicator | None = None,
-        serialization_dir: str | None = None,
-        ddp_accelerator: DdpAccelerator | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(
-            vocab,
-            regularizer=regularizer,
-            serialization_dir=serialization_dir,
-            ddp_accelerator=ddp_accelerator,
-        )
+        super().__init__(vocab, **kwargs)
         self._text_field_embedder = text_field_embedder
         self._seq2seq_encoder = seq2seq_encoder
         self._seq2vec_encoder = seq2vec_encoder

@@ -19,8 +19,6 @@ from nlpreg.modules.maxout import Maxout
 from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
 from nlpreg.modules.text_field_embedders import TextFieldEmbedder
 from nlpreg.nn.initializers import InitializerApplicator
-from nlpreg.nn.parallel import DdpAccelerator
-from nlpreg.nn.regularizers import RegularizerApplicator
 from nlpreg.nn.util import (
     get_text_field_mask,
     masked_max,
@@ -49,9 +47,7 @@ class BiattentiveClassificationNetwork(Model):
         use_input_elmo: whether ELMo vectors are joined to the embeddings.
         use_integrator_output_elmo: whether ELMo vectors are joined to the integrator's output.
         initializer: sets the initial values of parameters, after everything is built.
-        regularizer: adds a penalty on parameters to the loss in training.
-        serialization_dir: folder of the run.
-        ddp_accelerator: wraps sub-modules in a distributed run.
+        **kwargs: arguments of `Model`.
 
     Raises:
         ConfigurationError: the widths of neighbouring parts differ; ELMo inside of the embedder; ELMo without a use or
@@ -78,16 +74,9 @@ class BiattentiveClassificationNetwork(Model):
         use_input_elmo: bool = False,
         use_integrator_output_elmo: bool = False,
         initializer: InitializerApplicator | None = None,
-        regularizer: RegularizerApplicator | None = None,
-        serialization_dir: str | None = None,
-        ddp_accelerator: DdpAccelerator | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(
-            vocab,
-            regularizer=regularizer,
-            serialization_dir=serialization_dir,
-            ddp_accelerator=ddp_accelerator,
-        )
+        super().__init__(vocab, **kwargs)
         _check_elmo(text_field_embedder, elmo, use_input_elmo + use_integrator_output_elmo)
         self._text_field_embedder = text_field_embedder
         self._elmo = elmo

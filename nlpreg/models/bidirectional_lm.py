@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.models.language_model import LanguageModel
 from nlpreg.models.model import Model
 from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
 from nlpreg.modules.text_field_embedders import TextFieldEmbedder
 from nlpreg.nn.initializers import InitializerApplicator
-from nlpreg.nn.parallel import DdpAccelerator
 from nlpreg.nn.regularizers import RegularizerApplicator
 
 
@@ -24,9 +25,8 @@ class BidirectionalLanguageModel(LanguageModel):
         num_samples: number of words to sample for the softmax in training; None for the softmax over all words.
         sparse_embeddings: whether the weights of the sampled softmax get sparse gradients.
         initializer: sets the initial values of parameters, after everything is built.
-        regularizer: adds a penalty on parameters to the loss in training.
-        serialization_dir: folder of the run.
-        ddp_accelerator: wraps sub-modules in a distributed run.
+        regularizer: adds a penalty on the parameters to the loss in training.
+        **kwargs: arguments of `Model`.
 
     Raises:
         ConfigurationError: the contextualizer has one direction only.
@@ -42,8 +42,7 @@ class BidirectionalLanguageModel(LanguageModel):
         sparse_embeddings: bool = False,
         initializer: InitializerApplicator | None = None,
         regularizer: RegularizerApplicator | None = None,
-        serialization_dir: str | None = None,
-        ddp_accelerator: DdpAccelerator | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(
             vocab,
@@ -55,6 +54,5 @@ class BidirectionalLanguageModel(LanguageModel):
             bidirectional=True,
             initializer=initializer,
             regularizer=regularizer,
-            serialization_dir=serialization_dir,
-            ddp_accelerator=ddp_accelerator,
+            **kwargs,
         )

@@ -37,8 +37,6 @@ from nlpreg.modules.time_distributed import TimeDistributed
 from nlpreg.nn.dropout import Dropout
 from nlpreg.nn.initializers import InitializerApplicator
 from nlpreg.nn.operators import run_uncompiled
-from nlpreg.nn.parallel import DdpAccelerator
-from nlpreg.nn.regularizers import RegularizerApplicator
 from nlpreg.nn.util import get_text_field_mask
 from nlpreg.training.metrics import FBetaVerboseMeasure
 
@@ -74,9 +72,7 @@ class CrfTagger(Model):
         label_weights: how much the tags of these names count in the loss; 1.0 for all others.
         weight_strategy: where the weights enter: at the `emission` scores (the default), at `emission_transition`
             scores, or as in `lannoy`'s paper.
-        regularizer: adds a penalty on parameters to the loss in training.
-        serialization_dir: folder of the run.
-        ddp_accelerator: wraps sub-modules in a distributed run.
+        **kwargs: arguments of `Model`.
 
     Raises:
         ConfigurationError: widths of neighbouring parts differ; what needs an encoding is asked for without one; a
@@ -109,16 +105,9 @@ class CrfTagger(Model):
         ignore_loss_on_o_tags: bool = False,
         label_weights: dict[str, float] | None = None,
         weight_strategy: WeightStrategy | None = None,
-        regularizer: RegularizerApplicator | None = None,
-        serialization_dir: str | None = None,
-        ddp_accelerator: DdpAccelerator | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(
-            vocab,
-            regularizer=regularizer,
-            serialization_dir=serialization_dir,
-            ddp_accelerator=ddp_accelerator,
-        )
+        super().__init__(vocab, **kwargs)
         width = encoder.get_output_dim()
         check_widths(
             "text_field_embedder", text_field_embedder.get_output_dim(), "encoder", encoder.get_input_dim()

@@ -20,8 +20,6 @@ from nlpreg.models.tagging import (
     tagging_metrics,
 )
 from nlpreg.nn.initializers import InitializerApplicator
-from nlpreg.nn.parallel import DdpAccelerator
-from nlpreg.nn.regularizers import RegularizerApplicator
 from nlpreg.nn.util import get_text_field_mask, get_token_ids_from_text_field_tensors
 from nlpreg.nn.util.decoding import best_paths
 from nlpreg.training.metrics import CategoricalAccuracy
@@ -47,9 +45,7 @@ class HmmTagger(Model):
         label_encoding: how tags encode spans.
         verbose_metrics: whether to report precision, recall and F1 for each span label too.
         initializer: sets the initial values of parameters, after everything is built.
-        regularizer: adds a penalty on parameters to the loss in training.
-        serialization_dir: folder of the run.
-        ddp_accelerator: wraps sub-modules in a distributed run.
+        **kwargs: arguments of `Model`.
 
     Raises:
         ConfigurationError: a chance that is none, or `calculate_span_f1` without an encoding.
@@ -69,16 +65,9 @@ class HmmTagger(Model):
         label_encoding: LabelEncoding | None = None,
         verbose_metrics: bool = False,
         initializer: InitializerApplicator | None = None,
-        regularizer: RegularizerApplicator | None = None,
-        serialization_dir: str | None = None,
-        ddp_accelerator: DdpAccelerator | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(
-            vocab,
-            regularizer=regularizer,
-            serialization_dir=serialization_dir,
-            ddp_accelerator=ddp_accelerator,
-        )
+        super().__init__(vocab, **kwargs)
         if not 0.0 <= unknown_word_chance < 1.0:
             raise ConfigurationError(
                 f"model.unknown_word_chance: expected a number from 0 to below 1, got {unknown_word_chance}"

@@ -16,8 +16,6 @@ from nlpreg.data.instance import Instance
 from nlpreg.models.model import Model
 from nlpreg.nn import util
 
-__all__ = ["captured_outputs", "embedding_layer", "input_gradients", "text_field_embedder"]
-
 
 def embedding_layer(model: Model) -> torch.nn.Module:
     """The word embedding of a model.
@@ -77,7 +75,7 @@ def input_gradients(
             parameter.grad = None
         batch = Batch(instances)
         batch.index_instances(model.vocab)
-        inputs = util.move_to_device(batch.as_tensor_dict(), int_to_device(model._get_prediction_device()))
+        inputs = util.move_to_device(batch.as_tensor_dict(), int_to_device(model.prediction_device()))
         # cuDNN cannot go backwards through a recurrent network in evaluation mode.
         with torch.backends.cudnn.flags(enabled=False), torch.enable_grad():
             outputs = model.make_output_human_readable(model(**inputs))

@@ -16,7 +16,6 @@ from nlpreg.modules.softmax_loss import SoftmaxLoss
 from nlpreg.modules.text_field_embedders import TextFieldEmbedder
 from nlpreg.nn.dropout import Dropout
 from nlpreg.nn.initializers import InitializerApplicator
-from nlpreg.nn.parallel import DdpAccelerator
 from nlpreg.nn.regularizers import RegularizerApplicator
 from nlpreg.nn.util import get_text_field_mask
 from nlpreg.training.metrics import Perplexity
@@ -50,9 +49,8 @@ class LanguageModel(Model):
         sparse_embeddings: whether the weights of the sampled softmax get sparse gradients; no effect without sampling.
         bidirectional: whether to predict in both directions, with one softmax for both.
         initializer: sets the initial values of parameters, after everything is built.
-        regularizer: adds a penalty on parameters to the loss in training.
-        serialization_dir: folder of the run.
-        ddp_accelerator: wraps sub-modules in a distributed run.
+        regularizer: adds a penalty on the parameters to the loss in training.
+        **kwargs: arguments of `Model`.
 
     Shape:
         source, target: word ids `{"tokens": {"tokens": (B, T)}}`, beside the tensors of other indexers; in the flat form
@@ -75,15 +73,9 @@ class LanguageModel(Model):
         bidirectional: bool = False,
         initializer: InitializerApplicator | None = None,
         regularizer: RegularizerApplicator | None = None,
-        serialization_dir: str | None = None,
-        ddp_accelerator: DdpAccelerator | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(
-            vocab,
-            regularizer=regularizer,
-            serialization_dir=serialization_dir,
-            ddp_accelerator=ddp_accelerator,
-        )
+        super().__init__(vocab, regularizer=regularizer, **kwargs)
         if bool(contextualizer.is_bidirectional()) != bool(bidirectional):
             raise ConfigurationError(
                 f"model.contextualizer: its bidirectional ({contextualizer.is_bidirectional()}) has to equal "

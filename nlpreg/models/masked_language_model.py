@@ -17,8 +17,6 @@ from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
 from nlpreg.modules.text_field_embedders import TextFieldEmbedder
 from nlpreg.nn.dropout import Dropout
 from nlpreg.nn.initializers import InitializerApplicator
-from nlpreg.nn.parallel import DdpAccelerator
-from nlpreg.nn.regularizers import RegularizerApplicator
 from nlpreg.nn.util import get_text_field_mask, get_token_ids_from_text_field_tensors
 from nlpreg.training.metrics import Perplexity
 
@@ -40,9 +38,7 @@ class MaskedLanguageModel(Model):
         target_namespace: the namespace of the tokens to predict.
         dropout: chance, from 0 to 1, that a value of a state is zeroed.
         initializer: sets the initial values of parameters, after everything is built.
-        regularizer: adds a penalty on parameters to the loss in training.
-        serialization_dir: folder of the run.
-        ddp_accelerator: wraps sub-modules in a distributed run.
+        **kwargs: arguments of `Model`.
 
     Raises:
         ConfigurationError: the widths of neighbouring parts differ.
@@ -65,16 +61,9 @@ class MaskedLanguageModel(Model):
         target_namespace: str = "bert",
         dropout: float = 0.0,
         initializer: InitializerApplicator | None = None,
-        regularizer: RegularizerApplicator | None = None,
-        serialization_dir: str | None = None,
-        ddp_accelerator: DdpAccelerator | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(
-            vocab,
-            regularizer=regularizer,
-            serialization_dir=serialization_dir,
-            ddp_accelerator=ddp_accelerator,
-        )
+        super().__init__(vocab, **kwargs)
         width = text_field_embedder.get_output_dim()
         if contextualizer is not None:
             check_widths("text_field_embedder", width, "contextualizer", contextualizer.get_input_dim())

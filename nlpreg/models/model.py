@@ -23,8 +23,6 @@ from nlpreg.nn.module import Module
 from nlpreg.nn.parallel import DdpAccelerator
 from nlpreg.nn.regularizers import RegularizerApplicator
 
-__all__ = ["Model", "remove_pretrained_embedding_params", "remove_weights_related_keys_from_params"]
-
 logger = logging.getLogger(__name__)
 
 VOCABULARY_FOLDER = "vocabulary"
@@ -218,8 +216,12 @@ class Model(Module, Registrable):
             model.extend_embedder_vocab()
         return model
 
+    def prediction_device(self) -> int:
+        """Number of the GPU that predictions are made on, -1 for the CPU."""
+        return self._get_prediction_device()
+
     def _get_prediction_device(self) -> int:
-        """Number of the GPU that holds the parameters, -1 for the CPU or a model without parameters.
+        """A seam for subclasses: number of the GPU that holds the parameters, -1 for the CPU or a model without parameters.
 
         Raises:
             ConfigurationError: the parameters are on several devices.

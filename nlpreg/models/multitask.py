@@ -14,8 +14,6 @@ from nlpreg.models.heads import Head
 from nlpreg.models.model import Model
 from nlpreg.modules.backbones import Backbone
 from nlpreg.nn.initializers import InitializerApplicator
-from nlpreg.nn.parallel import DdpAccelerator
-from nlpreg.nn.regularizers import RegularizerApplicator
 from nlpreg.training.metrics import Metric
 from nlpreg.training.metrics.ranks import sum_over_ranks
 
@@ -41,9 +39,7 @@ class MultiTaskModel(Model):
         arg_name_mapping: for a head, or for `backbone`: name of a field or output -> name of its parameter.
         allowed_arguments: for a head, or for `backbone`: the parameters that it gets; by default those of its `forward`.
         initializer: sets the initial values of parameters, after everything is built.
-        regularizer: adds a penalty on parameters to the loss in training.
-        serialization_dir: folder of the run.
-        ddp_accelerator: wraps sub-modules in a distributed run.
+        **kwargs: arguments of `Model`.
     """
 
     default_predictor = "multitask"
@@ -58,16 +54,9 @@ class MultiTaskModel(Model):
         arg_name_mapping: dict[str, dict[str, str]] | None = None,
         allowed_arguments: dict[str, set[str]] | None = None,
         initializer: InitializerApplicator | None = None,
-        regularizer: RegularizerApplicator | None = None,
-        serialization_dir: str | None = None,
-        ddp_accelerator: DdpAccelerator | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(
-            vocab,
-            regularizer=regularizer,
-            serialization_dir=serialization_dir,
-            ddp_accelerator=ddp_accelerator,
-        )
+        super().__init__(vocab, **kwargs)
         self._backbone = backbone
         self._heads = nn.ModuleDict(heads)
         self._loss_weights = {name: (loss_weights or {}).get(name, 1.0) for name in heads}

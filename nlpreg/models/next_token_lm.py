@@ -18,8 +18,6 @@ from nlpreg.modules.text_field_embedders import TextFieldEmbedder
 from nlpreg.nn.beam_search_generators import BeamSearchGenerator
 from nlpreg.nn.dropout import Dropout
 from nlpreg.nn.initializers import InitializerApplicator
-from nlpreg.nn.parallel import DdpAccelerator
-from nlpreg.nn.regularizers import RegularizerApplicator
 from nlpreg.nn.util import get_text_field_mask, get_token_ids_from_text_field_tensors
 from nlpreg.training.metrics import Perplexity
 
@@ -42,9 +40,7 @@ class NextTokenLM(Model):
         initializer: sets the initial values of parameters, after everything is built.
         n_best: number of tokens to return, the best ones.
         beam_search_generator: finds continuations of several tokens instead.
-        regularizer: adds a penalty on parameters to the loss in training.
-        serialization_dir: folder of the run.
-        ddp_accelerator: wraps sub-modules in a distributed run.
+        **kwargs: arguments of `Model`.
 
     Raises:
         ConfigurationError: the widths of neighbouring parts differ.
@@ -69,16 +65,9 @@ class NextTokenLM(Model):
         initializer: InitializerApplicator | None = None,
         n_best: int = 5,
         beam_search_generator: BeamSearchGenerator | None = None,
-        regularizer: RegularizerApplicator | None = None,
-        serialization_dir: str | None = None,
-        ddp_accelerator: DdpAccelerator | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(
-            vocab,
-            regularizer=regularizer,
-            serialization_dir=serialization_dir,
-            ddp_accelerator=ddp_accelerator,
-        )
+        super().__init__(vocab, **kwargs)
         width = text_field_embedder.get_output_dim()
         if contextualizer is not None:
             check_widths("text_field_embedder", width, "contextualizer", contextualizer.get_input_dim())

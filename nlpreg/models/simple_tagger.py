@@ -25,8 +25,6 @@ from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
 from nlpreg.modules.text_field_embedders import TextFieldEmbedder
 from nlpreg.modules.time_distributed import TimeDistributed
 from nlpreg.nn.initializers import InitializerApplicator
-from nlpreg.nn.parallel import DdpAccelerator
-from nlpreg.nn.regularizers import RegularizerApplicator
 from nlpreg.nn.util import get_text_field_mask, sequence_cross_entropy_with_logits
 
 
@@ -43,9 +41,7 @@ class SimpleTagger(Model):
         label_namespace: the namespace of the tags.
         verbose_metrics: whether to report precision, recall and F1 for each span label too.
         initializer: sets the initial values of parameters, after everything is built.
-        regularizer: adds a penalty on parameters to the loss in training.
-        serialization_dir: folder of the run.
-        ddp_accelerator: wraps sub-modules in a distributed run.
+        **kwargs: arguments of `Model`.
 
     Raises:
         ConfigurationError: the widths of embedder and encoder differ, or `calculate_span_f1` without an encoding.
@@ -65,16 +61,9 @@ class SimpleTagger(Model):
         label_namespace: str = "labels",
         verbose_metrics: bool = False,
         initializer: InitializerApplicator | None = None,
-        regularizer: RegularizerApplicator | None = None,
-        serialization_dir: str | None = None,
-        ddp_accelerator: DdpAccelerator | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(
-            vocab,
-            regularizer=regularizer,
-            serialization_dir=serialization_dir,
-            ddp_accelerator=ddp_accelerator,
-        )
+        super().__init__(vocab, **kwargs)
         check_widths(
             "text_field_embedder", text_field_embedder.get_output_dim(), "encoder", encoder.get_input_dim()
         )

@@ -13,8 +13,6 @@ from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.models.model import Model
 from nlpreg.modules.seq2vec_encoders import BertPooler
 from nlpreg.modules.token_embedders import PretrainedTransformerEmbedder
-from nlpreg.nn.parallel import DdpAccelerator
-from nlpreg.nn.regularizers import RegularizerApplicator
 from nlpreg.training.metrics import CategoricalAccuracy, FBetaMeasure
 
 
@@ -28,9 +26,7 @@ class TransformerClassificationTT(Model):
         num_labels: number of labels; by default the size of `label_namespace`.
         label_namespace: the namespace of the labels.
         override_weights_file: weights of the transformer to use instead of its own.
-        regularizer: adds a penalty on parameters to the loss in training.
-        serialization_dir: folder of the run.
-        ddp_accelerator: wraps sub-modules in a distributed run.
+        **kwargs: arguments of `Model`.
     """
 
     def __init__(
@@ -40,16 +36,9 @@ class TransformerClassificationTT(Model):
         num_labels: int | None = None,
         label_namespace: str = "labels",
         override_weights_file: str | None = None,
-        regularizer: RegularizerApplicator | None = None,
-        serialization_dir: str | None = None,
-        ddp_accelerator: DdpAccelerator | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(
-            vocab,
-            regularizer=regularizer,
-            serialization_dir=serialization_dir,
-            ddp_accelerator=ddp_accelerator,
-        )
+        super().__init__(vocab, **kwargs)
         self.embedder = PretrainedTransformerEmbedder(
             transformer_model, override_weights_file=override_weights_file
         )

@@ -13,8 +13,6 @@ import torch
 
 from nlpreg.common.checks import ConfigurationError
 
-__all__ = ["ArchiveError", "load_weights", "read_weights"]
-
 MAX_NAMES_SHOWN = 8
 
 

@@ -11,10 +11,7 @@ from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.fields import TextField
 from nlpreg.data.instance import Instance
 from nlpreg.models.model import Model
-from nlpreg.predictors.inputs import sentence_of
-from nlpreg.predictors.predictor import Predictor
-
-__all__ = ["LanguageModelPredictor"]
+from nlpreg.predictors.predictor import Predictor, sentence_of
 
 SCORES = ("loss", "forward_loss", "backward_loss")
 EMBEDDINGS = ("lm_embeddings", "noncontextual_token_embeddings", "mask")

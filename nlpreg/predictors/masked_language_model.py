@@ -10,10 +10,7 @@ from nlpreg.common.util import JsonDict
 from nlpreg.data.fields import TextField
 from nlpreg.data.instance import Instance
 from nlpreg.data.tokenizers import Token
-from nlpreg.predictors.inputs import sentence_of
-from nlpreg.predictors.predictor import Predictor
-
-__all__ = ["MaskedLanguageModelPredictor"]
+from nlpreg.predictors.predictor import Predictor, sentence_of
 
 
 @Predictor.register("masked_language_model")

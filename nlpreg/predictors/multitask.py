@@ -12,8 +12,6 @@ from nlpreg.data.instance import Instance
 from nlpreg.models.model import Model
 from nlpreg.predictors.predictor import Predictor
 
-__all__ = ["MultiTaskPredictor"]
-
 
 @Predictor.register("multitask")
 class MultiTaskPredictor(Predictor):

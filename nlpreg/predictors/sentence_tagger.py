@@ -13,10 +13,7 @@ from nlpreg.data.fields import FlagField, SequenceLabelField, TextField
 from nlpreg.data.instance import Instance
 from nlpreg.data.tokenizers import Tokenizer
 from nlpreg.models.model import Model
-from nlpreg.predictors.inputs import choose_tokenizer, sentence_of
-from nlpreg.predictors.predictor import Predictor
-
-__all__ = ["SentenceTaggerPredictor"]
+from nlpreg.predictors.predictor import Predictor, choose_tokenizer, sentence_of
 
 
 @Predictor.register("sentence_tagger")

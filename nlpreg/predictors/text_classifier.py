@@ -12,10 +12,7 @@ from nlpreg.data.fields import LabelField
 from nlpreg.data.instance import Instance
 from nlpreg.data.tokenizers import Tokenizer
 from nlpreg.models.model import Model
-from nlpreg.predictors.inputs import choose_tokenizer, sentence_of, tokenizer_of
-from nlpreg.predictors.predictor import Predictor
-
-__all__ = ["TextClassifierPredictor"]
+from nlpreg.predictors.predictor import Predictor, choose_tokenizer, sentence_of, tokenizer_of
 
 
 @Predictor.register("text_classifier")

@@ -8,7 +8,7 @@ from nlpreg.commands import main
 from nlpreg.commands.checkpoint_diff import Insert, Keep, Modify, Remove, checkpoint_diff, read_checkpoint
 from nlpreg.commands.run_diff import MISSING, config_differences
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.models.unpacking import pack
+from nlpreg.models.archival import pack
 
 
 def test_checkpoint_diff() -> None:

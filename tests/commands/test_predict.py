@@ -66,8 +66,8 @@ def test_each_answer_comes_before_the_next_line_is_read(
 def test_the_fallback_tokenizer_is_announced_once(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nlpreg.predictors.inputs._has_spacy_model", lambda language: False)
-    monkeypatch.setattr("nlpreg.predictors.inputs._told", set())
+    monkeypatch.setattr("nlpreg.predictors.predictor._has_spacy_model", lambda language: False)
+    monkeypatch.setattr("nlpreg.predictors.predictor._told", set())
     (tmp_path / "in.jsonl").write_text(json.dumps({"sentence": "the dog ate!"}) + "\n" + json.dumps(SENTENCE))
     predict(trained, tmp_path / "in.jsonl")
     shown = capsys.readouterr()

@@ -36,6 +36,17 @@ def test_parameters_are_collected_through_kwargs() -> None:
     assert signature_of(Override).parameters["b"].annotation is int
 
 
+class Fixed(Parent):
+    def __init__(self, d: int, **kwargs: Any) -> None:
+        super().__init__(d, a=1, **kwargs)
+
+
+def test_what_a_constructor_gives_to_its_parent_is_no_parameter() -> None:
+    # `d` goes to the parent's first parameter `c`, and `a` by name: only `b` is left for a config.
+    assert list(signature_of(Fixed).parameters) == ["d", "b"]
+    assert not signature_of(Fixed).open
+
+
 def test_a_classmethod_with_kwargs_may_take_anything() -> None:
     signature = signature_of(Parent, Parent.other)
     assert list(signature.parameters) == ["d", "a", "b"]

@@ -16,8 +16,12 @@ from nlpreg.common.params import Params
 from nlpreg.common.registrable import Registrable
 from nlpreg.data import DatasetReader, Instance, Vocabulary
 from nlpreg.models import Archive, Model, archive_model, load_archive
-from nlpreg.models.archival import extracted_archive, get_weights_path, verify_include_in_archive
-from nlpreg.models.foreign_archives import translate_names
+from nlpreg.models.archival import (
+    extracted_archive,
+    get_weights_path,
+    translate_names,
+    verify_include_in_archive,
+)
 from nlpreg.models.weights import ArchiveError
 from nlpreg.version import VERSION
 

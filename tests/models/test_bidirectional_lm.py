@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.hints import signature_of
 from nlpreg.common.params import Params
 from nlpreg.models.bidirectional_lm import BidirectionalLanguageModel
 from nlpreg.models.model import Model
@@ -26,6 +27,14 @@ def test_it_is_the_language_model_of_both_directions(tag_vocab, tokens):
     assert list(short.state_dict()) == list(long.state_dict())
     torch.testing.assert_close(short(tokens)["loss"], long(tokens)["loss"])
     assert short(tokens)["backward_loss"] is not None
+
+
+def test_the_number_of_directions_is_no_argument(tag_vocab):
+    model = make_model(tag_vocab, "bidirectional-language-model", bidirectional=True)
+    assert "bidirectional" not in signature_of(type(model)).parameters
+    config = {"type": "bidirectional-language-model", "bidirectional": True}
+    with pytest.raises(ConfigurationError, match="bidirectional"):
+        Model.from_params(Params(config), vocab=tag_vocab)
 
 
 def test_one_direction_is_not_enough(tag_vocab):

@@ -1,3 +1,4 @@
+import inspect
 import math
 
 import pytest
@@ -439,3 +440,19 @@ def test_rows_are_chosen_or_left_out_with_the_same_result(num_samples):
         torch.autograd.grad(chosen, parts), torch.autograd.grad(left_out, parts), strict=True
     ):
         torch.testing.assert_close(one, other)
+
+
+def test_the_constructor_has_the_documented_parameters_in_their_order():
+    parameters = list(inspect.signature(LanguageModel).parameters)
+    assert parameters == [
+        "vocab",
+        "text_field_embedder",
+        "contextualizer",
+        "dropout",
+        "num_samples",
+        "sparse_embeddings",
+        "bidirectional",
+        "initializer",
+        "regularizer",
+        "kwargs",
+    ]

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.hints import signature_of
 from nlpreg.common.params import Params
 from nlpreg.data import Instance, Vocabulary
 from nlpreg.data.fields import LabelField, TensorField
@@ -259,3 +260,12 @@ def test_removing_keys() -> None:
     assert params.as_dict(quiet=True) == {"initializer": 1, "keep": 2, "inner": {"initializer": 4, "x": 5}}
     remove_weights_related_keys_from_params(params)
     assert params.as_dict(quiet=True) == {"keep": 2, "inner": {"x": 5}}
+
+
+@pytest.mark.parametrize("name", sorted(Model.list_available()))
+def test_every_model_takes_the_arguments_of_the_base_class(name):
+    registered, constructor = Model.resolve_class_name(name)
+    if constructor is None:
+        assert {"vocab", "regularizer", "serialization_dir", "ddp_accelerator"} <= set(
+            signature_of(registered).parameters
+        )

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from nlpreg.models import unpacking
-from nlpreg.models.unpacking import pack, unpack
+from nlpreg.models.archival import pack, unpack
 from nlpreg.models.weights import ArchiveError
 
 Members = list[tuple[tarfile.TarInfo, bytes]]
