@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from nlpreg.models import unpacking
+from nlpreg.models import archival
 from nlpreg.models.archival import pack, unpack
 from nlpreg.models.weights import ArchiveError
 
@@ -132,7 +132,7 @@ def test_hostile_members_are_refused(case: str, tmp_path: Path, inside: Path) ->
 
 
 def test_a_bomb_is_stopped(tmp_path: Path, inside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unpacking, "HARMLESS_BYTES", 2**20)
+    monkeypatch.setattr(archival, "HARMLESS_BYTES", 2**20)
     archive = write(tmp_path / "bomb.tar.gz", [file("zeros", b"\0" * 2**25)])
     assert os.path.getsize(archive) < 2**16
     with pytest.raises(ArchiveError, match="out of proportion"):
@@ -143,7 +143,7 @@ def test_a_bomb_is_stopped(tmp_path: Path, inside: Path, monkeypatch: pytest.Mon
 def test_many_small_members_are_stopped(
     tmp_path: Path, inside: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(unpacking, "MAX_MEMBERS", 10)
+    monkeypatch.setattr(archival, "MAX_MEMBERS", 10)
     archive = write(tmp_path / "many.tar.gz", [file(str(number)) for number in range(20)])
     with pytest.raises(ArchiveError, match="more than 10 members"):
         unpack(archive, str(inside))

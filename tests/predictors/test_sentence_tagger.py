@@ -8,13 +8,14 @@ from nlpreg.common.checks import ConfigurationError
 from nlpreg.data import DatasetReader
 from nlpreg.data.tokenizers import LettersDigitsTokenizer, Token, Tokenizer, WhitespaceTokenizer
 from nlpreg.models import SimpleTagger
-from nlpreg.predictors import SentenceTaggerPredictor, inputs
+from nlpreg.predictors import SentenceTaggerPredictor
+from nlpreg.predictors import predictor as predictor_module
 
 
 @pytest.fixture(autouse=True)
 def no_spacy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inputs, "_has_spacy_model", lambda language: False)
-    monkeypatch.setattr(inputs, "_told", set())
+    monkeypatch.setattr(predictor_module, "_has_spacy_model", lambda language: False)
+    monkeypatch.setattr(predictor_module, "_told", set())
 
 
 def test_tags_of_a_sentence(tagger: SimpleTagger, tagging_reader: DatasetReader) -> None:
@@ -48,8 +49,8 @@ def test_the_choice_of_the_tokenizer(
         def __init__(self, language: str) -> None:
             self.language = language
 
-    monkeypatch.setattr(inputs, "_has_spacy_model", lambda language: language == "de_model")
-    monkeypatch.setattr(inputs, "SpacyTokenizer", Spacy)
+    monkeypatch.setattr(predictor_module, "_has_spacy_model", lambda language: language == "de_model")
+    monkeypatch.setattr(predictor_module, "SpacyTokenizer", Spacy)
     chosen = SentenceTaggerPredictor(tagger, tagging_reader, "de_model")._tokenizer
     assert isinstance(chosen, Spacy) and chosen.language == "de_model"
     assert caplog.text == ""

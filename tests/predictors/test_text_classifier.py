@@ -13,7 +13,8 @@ from nlpreg.models import BasicClassifier
 from nlpreg.modules.seq2vec_encoders import BagOfEmbeddingsEncoder
 from nlpreg.modules.text_field_embedders import BasicTextFieldEmbedder
 from nlpreg.modules.token_embedders import Embedding
-from nlpreg.predictors import TextClassifierPredictor, inputs
+from nlpreg.predictors import TextClassifierPredictor
+from nlpreg.predictors import predictor as predictor_module
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def test_a_reader_with_a_tokenizer_gets_the_text(classifier: BasicClassifier) ->
 def test_a_reader_without_one_gets_words(
     classifier: BasicClassifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inputs, "_has_spacy_model", lambda language: False)
+    monkeypatch.setattr(predictor_module, "_has_spacy_model", lambda language: False)
     predictor = TextClassifierPredictor(classifier, WordReader())
     assert len(predictor.predict("a good film!")["tokens"]) == 4
     assert isinstance(predictor._tokenizer, LettersDigitsTokenizer)
