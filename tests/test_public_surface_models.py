@@ -32,8 +32,7 @@ nlpreg.models.model
     Model.default_predictor
 nlpreg.models.language_model
     LanguageModel(vocab, text_field_embedder, contextualizer, dropout=None, num_samples=None,
-        sparse_embeddings=False, bidirectional=False, initializer=None, regularizer=None,
-        serialization_dir=None, ddp_accelerator=None)
+        sparse_embeddings=False, bidirectional=False, initializer=None, regularizer=None, **kwargs)
     LanguageModel.forward(source)
     LanguageModel.delete_softmax()
     LanguageModel.num_layers()
@@ -41,34 +40,28 @@ nlpreg.models.language_model
     _SoftmaxLoss
 nlpreg.models.bidirectional_lm
     BidirectionalLanguageModel(vocab, text_field_embedder, contextualizer, dropout=None, num_samples=None,
-        sparse_embeddings=False, initializer=None, regularizer=None, serialization_dir=None,
-        ddp_accelerator=None)
+        sparse_embeddings=False, initializer=None, regularizer=None, **kwargs)
 nlpreg.models.next_token_lm
     NextTokenLM(vocab, text_field_embedder, language_model_head, contextualizer=None,
-        target_namespace="bert", dropout=0.0, initializer=None, n_best=5, beam_search_generator=None, *,
-        regularizer=None, serialization_dir=None, ddp_accelerator=None)
+        target_namespace="bert", dropout=0.0, initializer=None, n_best=5, beam_search_generator=None, **kwargs)
     NextTokenLM.forward(tokens, target_ids=None)
 nlpreg.models.masked_language_model
     MaskedLanguageModel(vocab, text_field_embedder, language_model_head, contextualizer=None,
-        target_namespace="bert", dropout=0.0, initializer=None, *, regularizer=None, serialization_dir=None,
-        ddp_accelerator=None)
+        target_namespace="bert", dropout=0.0, initializer=None, **kwargs)
     MaskedLanguageModel.forward(tokens, mask_positions, target_ids=None)
 nlpreg.models.simple_tagger
     SimpleTagger(vocab, text_field_embedder, encoder, calculate_span_f1=None, label_encoding=None,
-        label_namespace="labels", verbose_metrics=False, initializer=..., *, regularizer=None,
-        serialization_dir=None, ddp_accelerator=None)
+        label_namespace="labels", verbose_metrics=False, initializer=..., **kwargs)
     SimpleTagger.forward(tokens, tags=None, metadata=None, ignore_loss_on_o_tags=False)
 nlpreg.models.crf_tagger
     CrfTagger(vocab, text_field_embedder, encoder, label_namespace="labels", feedforward=None,
         label_encoding=None, include_start_end_transitions=True, constrain_crf_decoding=None,
         calculate_span_f1=None, dropout=None, verbose_metrics=False, initializer=..., top_k=1,
-        ignore_loss_on_o_tags=False, label_weights=None, weight_strategy=None, *, regularizer=None,
-        serialization_dir=None, ddp_accelerator=None)
+        ignore_loss_on_o_tags=False, label_weights=None, weight_strategy=None, **kwargs)
     CrfTagger.forward(tokens, tags=None, metadata=None, ignore_loss_on_o_tags=None, **kwargs)
 nlpreg.models.basic_classifier
     BasicClassifier(vocab, text_field_embedder, seq2vec_encoder, seq2seq_encoder=None, feedforward=None,
-        dropout=None, num_labels=None, label_namespace="labels", namespace="tokens", initializer=..., *,
-        regularizer=None, serialization_dir=None, ddp_accelerator=None)
+        dropout=None, num_labels=None, label_namespace="labels", namespace="tokens", initializer=..., **kwargs)
     BasicClassifier.forward(tokens, label=None, metadata=None)
 nlpreg.models.heads
     Head
@@ -85,13 +78,11 @@ nlpreg.models.multitask
 nlpreg.models.biattentive_classification_network
     BiattentiveClassificationNetwork(vocab, text_field_embedder, embedding_dropout, pre_encode_feedforward,
         encoder, integrator, integrator_dropout, output_layer, elmo=None, use_input_elmo=False,
-        use_integrator_output_elmo=False, initializer=..., *, regularizer=None, serialization_dir=None,
-        ddp_accelerator=None)
+        use_integrator_output_elmo=False, initializer=..., **kwargs)
     BiattentiveClassificationNetwork.forward(tokens, label=None)
 nlpreg.models.transformer_classification_tt
     TransformerClassificationTT(vocab, transformer_model="roberta-large", num_labels=None,
-        label_namespace="labels", override_weights_file=None, *, regularizer=None, serialization_dir=None,
-        ddp_accelerator=None)
+        label_namespace="labels", override_weights_file=None, **kwargs)
     TransformerClassificationTT.forward(text, label=None)
 nlpreg.data.dataset_readers.simple_language_modeling
     SimpleLanguageModelingDatasetReader(tokenizer=None, token_indexers=None, max_sequence_length=None,
