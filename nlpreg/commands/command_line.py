@@ -169,8 +169,15 @@ def _add_option(parser: argparse.ArgumentParser, *names: str, **options: Any) ->
 
 
 def _run(args: argparse.Namespace) -> None:
+    from nlpreg.common.untrusted import remote_allowed
+
     command: Subcommand = args.subcommand
     command.validate(args)
+    with remote_allowed(getattr(args, "allow_remote", False)):
+        _run_with_plugins(command, args)
+
+
+def _run_with_plugins(command: Subcommand, args: argparse.Namespace) -> None:
     if command.requires_plugins:
         from nlpreg.common.plugins import import_packages, import_plugins
 

@@ -8,6 +8,7 @@ import os
 from nlpreg.common.checks import ConfigurationError
 
 __all__ = [
+    "add_allow_remote_option",
     "add_archive_options",
     "add_config_argument",
     "add_file_friendly_option",
@@ -22,6 +23,7 @@ __all__ = [
 def add_config_argument(parser: argparse.ArgumentParser) -> None:
     """Add the argument CONFIG."""
     parser.add_argument("param_path", metavar="CONFIG", help="the config, Jsonnet or JSON; a path or URL")
+    add_allow_remote_option(parser)
 
 
 def add_archive_options(parser: argparse.ArgumentParser) -> None:
@@ -34,6 +36,17 @@ def add_archive_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--cuda-device", type=int, default=-1, metavar="N", help="number of a GPU, -1 for the CPU"
+    )
+    add_allow_remote_option(parser)
+
+
+def add_allow_remote_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--allow-remote`."""
+    parser.add_argument(
+        "--allow-remote",
+        action="store_true",
+        help="let the config of an archive name URLs and files outside the archive, such as the archive that it was "
+        "fine-tuned from or pretrained vectors; only for archives whose maker you trust",
     )
 
 

@@ -177,4 +177,4 @@ def _train(
         return None
     if train_loop is not None:
         return train_loop.model
-    return load_archive(options.serialization_dir).model if return_model else None
+    return load_archive(options.serialization_dir, trusted=True).model if return_model else None

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import logging
+import os
 import re
 from typing import TYPE_CHECKING, Any
 
 from nlpreg.common.file_utils import cached_path
 from nlpreg.common.optional import optional
+from nlpreg.common.untrusted import check_resource
 
 if TYPE_CHECKING:
     import torch
@@ -54,6 +56,8 @@ def get(
         load_weights,
         _as_key(kwargs),
     )
+    if os.path.exists(model_name):
+        check_resource(model_name)
     if key not in _models:
         model = _load(model_name, override_weights_file, override_weights_strip_prefix, load_weights, kwargs)
         if reinit is not None:
@@ -70,6 +74,8 @@ def get_tokenizer(model_name: str, **kwargs: Any) -> Any:
         kwargs: handed to `from_pretrained`.
     """
     key = (model_name, _as_key(kwargs))
+    if os.path.exists(model_name):
+        check_resource(model_name)
     if key not in _tokenizers:
         transformers = optional("transformers", extra="transformers")
         _tokenizers[key] = transformers.AutoTokenizer.from_pretrained(model_name, **kwargs)

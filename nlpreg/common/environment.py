@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nlpreg.common.checks import ConfigurationError, log_pytorch_version_info
 from nlpreg.common.optional import optional
 from nlpreg.common.randomness import set_run_seed
+from nlpreg.common.untrusted import check_resource
 
 if TYPE_CHECKING:
     from nlpreg.common.params import Params
@@ -73,6 +74,8 @@ def _load_spacy_model(name: str, disable: list[str]) -> Any:
         spacy = optional("spacy", extra="spacy")
     except ImportError as error:
         raise ConfigurationError(f'spaCy model "{name}": {error}; {advice}') from error
+    if name not in spacy.util.get_installed_models():
+        check_resource(name)  # loading it could import, or even install, whatever package it names
     try:
         return spacy.load(name, disable=disable)
     except OSError:

@@ -20,6 +20,7 @@ from nlpreg.common.params import Params
 from nlpreg.common.problems import problems_error
 from nlpreg.common.registry import REGISTRY
 from nlpreg.common.resolve import Resolver, make_lazy
+from nlpreg.common.untrusted import Origin, guarded
 
 __all__ = [
     "FromParams",
@@ -77,14 +78,20 @@ class FromParams:
         resolver = Resolver(extras)
         path = params.history.rstrip(".")
         config = plain(params)
-        if constructor_to_call is None:
-            node = resolver.object(cls, config, path, entry=True)
-        else:
-            constructor = constructor_to_call if constructor_to_call is not cls else None
-            node = resolver.call(cls, constructor, config, path)
-        if resolver.problems:
-            raise problems_error(resolver.problems)
-        result = node.build(extras)
+        origin = params.origin
+        if origin is not None:
+            # what the caller passes is the user's choice: an archive's config may not put anything in its place
+            config = {key: value for key, value in config.items() if key not in extras}
+            origin = origin.allowing(extras)
+        with guarded(origin):
+            if constructor_to_call is None:
+                node = resolver.object(cls, config, path, entry=True)
+            else:
+                constructor = constructor_to_call if constructor_to_call is not cls else None
+                node = resolver.call(cls, constructor, config, path)
+            if resolver.problems:
+                raise problems_error(resolver.problems)
+            result = node.build(extras)
         params.params.clear()
         return cast("T", result)
 
@@ -170,10 +177,11 @@ def create_kwargs(
     resolver = Resolver(extras)
     node = Call(cls, constructor, params.history.rstrip("."))
     own = None if constructor is getattr(cls, "__init__", None) else constructor
-    resolver.arguments(node, signature_of(cls, own), plain(params))
-    if resolver.problems:
-        raise problems_error(resolver.problems)
-    arguments = node.keyword_arguments(extras)
+    with guarded(params.origin):
+        resolver.arguments(node, signature_of(cls, own), plain(params))
+        if resolver.problems:
+            raise problems_error(resolver.problems)
+        arguments = node.keyword_arguments(extras)
     params.params.clear()
     return arguments
 
@@ -203,7 +211,10 @@ def pop_and_construct_arg(
             )
         return default
     value = params.params.pop(argument_name)
-    return construct_arg(class_name, f"{params.history}{argument_name}", value, annotation, default, **extras)
+    with guarded(params.origin):
+        return construct_arg(
+            class_name, f"{params.history}{argument_name}", value, annotation, default, **extras
+        )
 
 
 def construct_arg(
@@ -224,7 +235,18 @@ def construct_arg(
     """
     resolver = Resolver(extras)
     parameter = inspect.Parameter("it", inspect.Parameter.KEYWORD_ONLY, annotation=annotation)
-    node = resolver.argument(parameter, popped_params, argument_name, type(class_name, (), {}))
-    if resolver.problems:
-        raise problems_error(resolver.problems)
-    return node.build(extras)
+    with guarded(_origin_of(popped_params)):
+        node = resolver.argument(parameter, popped_params, argument_name, type(class_name, (), {}))
+        if resolver.problems:
+            raise problems_error(resolver.problems)
+        return node.build(extras)
+
+
+def _origin_of(value: Any) -> Origin | None:
+    """The origin of the first `Params` in a value: a section, or a list of them."""
+    if isinstance(value, Params):
+        return value.origin
+    items = (
+        value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ()
+    )
+    return next((origin for origin in map(_origin_of, items) if origin is not None), None)

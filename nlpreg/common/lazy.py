@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar, cast
 
 from nlpreg.common.params import Params
+from nlpreg.common.untrusted import guarded
 
 __all__ = ["Lazy"]
 
@@ -55,5 +56,6 @@ class Lazy(Generic[T]):
         arguments = {**self._constructor_extras, **kwargs}
         if isinstance(self._constructor, type):
             build = cast("Any", self._constructor).from_params
-            return cast("T", build(params=copy.deepcopy(self._params), **arguments))
+            with guarded(self._params.origin):  # also where a class has a `from_params` of its own
+                return cast("T", build(params=copy.deepcopy(self._params), **arguments))
         return self._constructor(**arguments)

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from nlpreg.common.registry import comes_from_strangers
+from nlpreg.common.untrusted import current_origin
 
 __all__ = ["advice_on_key", "advice_on_name", "old_keys_in", "renewed", "renewed_name"]
 
@@ -182,7 +182,7 @@ def renewed(cls: Any, config: dict[str, Any], taken: Collection[str], path: str)
 
 def _tell(path: str, key: str, what: str) -> None:
     key_path = f"{path}.{key}" if path else key
-    if key_path not in _told and not comes_from_strangers():
+    if key_path not in _told and current_origin() is None:
         _told.add(key_path)
         logger.warning("%s: a key of AllenNLP 1.x, %s; `nlpreg migrate` rewrites the config", key_path, what)
 

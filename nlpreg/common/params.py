@@ -16,6 +16,7 @@ from nlpreg.common.files import atomic_write
 from nlpreg.common.jsonnet import evaluate_jsonnet, external_variables
 from nlpreg.common.overrides import parse_overrides, with_overrides
 from nlpreg.common.suggestions import did_you_mean
+from nlpreg.common.untrusted import Origin, current_origin
 
 __all__ = [
     "Params",
@@ -48,13 +49,15 @@ class Params(MutableMapping[str, Any]):
     Args:
         params: the values, not copied.
         history: dotted path of this mapping in the whole config, ending in a dot; empty at the top.
+        origin: the archive that an untrusted config came with; by default that of the config being built, if any.
     """
 
     DEFAULT = object()
 
-    def __init__(self, params: dict[str, Any], history: str = "") -> None:
+    def __init__(self, params: dict[str, Any], history: str = "", origin: Origin | None = None) -> None:
         self.params: dict[str, Any] = _none_strings_replaced(params)
         self.history = history
+        self.origin = origin or current_origin()
 
     def pop(self, key: str, default: Any = DEFAULT, keep_as_dict: bool = False) -> Any:
         """Take out the value of `key`.
@@ -214,7 +217,7 @@ class Params(MutableMapping[str, Any]):
     def _wrapped(self, key: str, value: Any) -> Any:
         """Mappings become `Params`, also inside lists."""
         if isinstance(value, dict):
-            return Params(value, f"{self.history}{key}.")
+            return Params(value, f"{self.history}{key}.", self.origin)
         if isinstance(value, list):
             return [self._wrapped(f"{key}.{i}", item) for i, item in enumerate(value)]
         return value

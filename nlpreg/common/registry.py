@@ -2,50 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import logging
+import sys
 from collections import defaultdict
-from collections.abc import Iterator
-from contextvars import ContextVar
 from typing import Any
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.suggestions import did_you_mean
-
-__all__ = [
-    "REGISTRY",
-    "add_to_registry",
-    "comes_from_strangers",
-    "config_from_strangers",
-    "find_registered",
-    "names_of",
-]
+from nlpreg.common.untrusted import current_origin
 
 logger = logging.getLogger(__name__)
 
 REGISTRY: defaultdict[type, dict[str, tuple[Any, str | None]]] = defaultdict(dict)
 """For each base on which `register` was called: name -> (class or function, name of a constructor or None)."""
-
-_is_from_strangers: ContextVar[bool] = ContextVar("is_from_strangers", default=False)
-
-
-@contextlib.contextmanager
-def config_from_strangers() -> Iterator[None]:
-    """Within the block a full name in a config may only be that of a class made for configs, one with `from_params`.
-
-    Any other name, such as `os.system`, would let whoever wrote the config call any function there is.
-    """
-    token = _is_from_strangers.set(True)
-    try:
-        yield
-    finally:
-        _is_from_strangers.reset(token)
-
-
-def comes_from_strangers() -> bool:
-    """Whether the config that is being read came with an archive."""
-    return _is_from_strangers.get()
 
 
 def add_to_registry(base: type, name: str, cls: Any, constructor: str | None, exist_ok: bool) -> None:
@@ -85,16 +55,17 @@ def names_of(base: type, default: str | None) -> list[str]:
 def find_registered(base: type, name: str) -> tuple[Any, str | None]:
     """The class and the constructor name behind a registered or fully qualified name.
 
-    `-` and `_` count as the same where that is not ambiguous.
+    `-` and `_` count as the same where that is not ambiguous. The full name of a class is imported, but for a config
+    that came with an archive: there it may only name a subclass of `base` whose module is loaded already.
 
     Raises:
-        ConfigurationError: there is no such name, module or class.
+        ConfigurationError: there is no such name, module or class; or an archive's config may not use it.
     """
     names = REGISTRY[base]
     if name in names:
         return names[name]
     if "." in name:
-        return _imported(base, name), None
+        return (_imported(base, name) if current_origin() is None else _loaded(base, name)), None
     alike = [known for known in names if known.replace("-", "_") == name.replace("-", "_")]
     if len(alike) == 1:
         return names[alike[0]]
@@ -125,13 +96,31 @@ def _imported(base: type, name: str) -> Any:
             f"{module_name!r} was imported for {name!r}, but has no {attribute!r}"
             + did_you_mean(attribute, vars(module))
         )
-    found = getattr(module, attribute)
-    if _is_from_strangers.get() and not (isinstance(found, type) and hasattr(found, "from_params")):
-        raise ConfigurationError(
-            f"{name!r} is refused, because this config comes with an archive and that is no class made for configs; "
-            f"expected a {base.__name__}"
-        )
-    return found
+    return getattr(module, attribute)
+
+
+def _loaded(base: type, name: str) -> type:
+    """The class behind a full name in an untrusted config, found without running anything."""
+    module_name, attribute = name.rsplit(".", 1)
+    # `vars`, since `getattr` would run the `__getattr__` of a module that imports on demand
+    found = vars(sys.modules[module_name]).get(attribute) if module_name in sys.modules else None
+    if isinstance(found, type) and issubclass(found, base):
+        return found
+    for cls, _ in REGISTRY[base].values():
+        # AllenNLP's archives may name a class by the package that exports it
+        if (
+            isinstance(cls, type)
+            and cls.__name__ == attribute
+            and cls.__module__.startswith(module_name + ".")
+        ):
+            return cls
+    origin = current_origin()
+    package = name.partition(".")[0]
+    raise ConfigurationError(
+        f'"{name}" is refused: the config of the archive {origin.name if origin else ""} may only name registered classes, '
+        f"and a {base.__name__} is expected here; if it is a class of your own package, add "
+        f"--include-package {package} (in Python: import {package} first)"
+    )
 
 
 def _full_name(cls: Any) -> str:

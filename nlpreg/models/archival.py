@@ -28,8 +28,8 @@ from nlpreg.common.files import atomic_write
 from nlpreg.common.hints import union_members
 from nlpreg.common.meta import META_NAME, Meta
 from nlpreg.common.params import Params, parse_overrides, with_overrides
-from nlpreg.common.registry import config_from_strangers
 from nlpreg.common.special_keys import SPECIAL_KEYS, SPECIAL_SECTIONS
+from nlpreg.common.untrusted import Origin, guarded, is_remote_allowed
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.models.model import DEFAULT_WEIGHTS, VOCABULARY_FOLDER, Model
 from nlpreg.models.weights import ArchiveError
@@ -181,14 +181,22 @@ def load_archive(
     cuda_device: int = -1,
     overrides: str | dict[str, Any] = "",
     weights_file: str | os.PathLike[str] | None = None,
+    allow_remote: bool = False,
+    trusted: bool = False,
 ) -> Archive:
     """Rebuild what an archive holds, without running anything that came with it.
+
+    The archive's config is untrusted, and so is whatever is built from the returned `config` later: it may name only
+    classes that are registered (or loaded already) for the place where they stand, and read only files of the archive.
 
     Args:
         archive_file: path or URL of a `model.tar.gz`, or the folder of a run.
         cuda_device: number of the GPU for the model, or -1 for the CPU.
         overrides: changes to the archived config: a Jsonnet text, or dotted path -> value.
         weights_file: other weights than the archive's.
+        allow_remote: whether the archive's config may name URLs and paths outside the archive, such as the archive
+            that it was fine-tuned from. The environment variable NLPREG_ALLOW_REMOTE=1 means the same.
+        trusted: whether the config is the caller's own, as that of a run just made: then nothing is refused.
 
     Raises:
         FileNotFoundError: there is no such archive.
@@ -203,10 +211,12 @@ def load_archive(
         stack.enter_context(
             _errors_that_name(os.fspath(archive_file), folder if folder != resolved else None)
         )
+        if not trusted:
+            origin = Origin(os.fspath(archive_file), folder, frozenset(), allow_remote or is_remote_allowed())
+            stack.enter_context(guarded(origin.allowing([_overrides_of(overrides), weights_file])))
         config = _read_config(folder, os.fspath(archive_file), overrides)
         meta = _read_meta(folder, os.fspath(archive_file))
         check_provenance(config.params, meta, os.fspath(archive_file))
-        stack.enter_context(config_from_strangers())
         dataset_reader, validation_dataset_reader = _load_dataset_readers(config.duplicate(), folder)
         weights = os.fspath(weights_file) if weights_file is not None else get_weights_path(folder)
         model = Model.load(config.duplicate(), folder, weights, cuda_device)
@@ -296,12 +306,16 @@ def _read_config(folder: str, archive_file: str, overrides: str | dict[str, Any]
             f'{archive_file}: its {CONFIG_NAME} is no experiment: there is no object "model" in it'
         )
     refuse_remote_code(config, archive_file)
-    changes = parse_overrides(overrides) if isinstance(overrides, str) else overrides
     try:
-        config = with_overrides(config, changes)
+        config = with_overrides(config, _overrides_of(overrides))
     except ValueError as error:
         raise ConfigurationError(str(error)) from error
     return Params(translate_names(config))
+
+
+def _overrides_of(overrides: str | dict[str, Any]) -> dict[str, Any]:
+    """Changes to a config, parsed where they are given as text."""
+    return parse_overrides(overrides) if isinstance(overrides, str) else overrides
 
 
 def _read_meta(folder: str, archive_file: str) -> Meta | None:

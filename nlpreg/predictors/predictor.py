@@ -19,6 +19,7 @@ from nlpreg.common.hints import signature_of
 from nlpreg.common.plugins import import_plugins as import_all_plugins
 from nlpreg.common.registrable import Registrable
 from nlpreg.common.suggestions import did_you_mean
+from nlpreg.common.untrusted import guarded
 from nlpreg.common.util import JsonDict, sanitize
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.instance import Instance
@@ -182,6 +183,7 @@ class Predictor(Registrable):
         frozen: bool = True,
         import_plugins: bool = True,
         overrides: str | dict[str, Any] = "",
+        allow_remote: bool = False,
         **kwargs: Any,
     ) -> P:
         """The predictor of an archive.
@@ -194,12 +196,15 @@ class Predictor(Registrable):
             frozen: whether to put the model into evaluation mode.
             import_plugins: whether to load plugins first.
             overrides: changes to the archived config.
+            allow_remote: whether the archive's config may name URLs and files outside the archive.
             **kwargs: further arguments of the predictor's constructor.
         """
         if import_plugins:
             import_all_plugins()
         return cls.from_archive(
-            load_archive(archive_path, cuda_device=cuda_device, overrides=overrides),
+            load_archive(
+                archive_path, cuda_device=cuda_device, overrides=overrides, allow_remote=allow_remote
+            ),
             predictor_name,
             dataset_reader_to_load,
             frozen,
@@ -228,10 +233,11 @@ class Predictor(Registrable):
             ConfigurationError: there is no predictor of that name, or it does not take these arguments.
         """
         maker: Callable[..., Any] = cls
-        if predictor_name is None and cls is Predictor:
-            predictor_name = archive.model.default_predictor
         if predictor_name is not None:
             maker = Predictor.by_name(predictor_name)
+        elif cls is Predictor and archive.model.default_predictor is not None:
+            with guarded(archive.config.origin):  # the model may have it from its config
+                maker = Predictor.by_name(archive.model.default_predictor)
         is_validation = dataset_reader_to_load == "validation"
         reader = archive.validation_dataset_reader if is_validation else archive.dataset_reader
         predictor: P = maker(archive.model, reader, **_built_arguments(maker, extra_args or {}))

@@ -35,7 +35,7 @@ def test_a_whole_model(new_data: dict[str, Any], trained_tagger: Path, train: Tr
     # a tagger's last layer does not grow, so the new data have known tags
     (tmp_path / "new.txt").write_text("the###DET walrus###NOUN slept###VERB\n" * 2)
     folder = train(new_data | {"model": {"type": "from_archive", "archive_file": archive}})
-    predictor = Predictor.from_path(str(folder / "model.tar.gz"))
+    predictor = Predictor.from_path(str(folder / "model.tar.gz"), allow_remote=True)
     assert isinstance(predictor, SentenceTaggerPredictor)  # the default of the model inside
     new = predictor._model
     index = new.vocab.get_token_index("walrus")
@@ -43,7 +43,9 @@ def test_a_whole_model(new_data: dict[str, Any], trained_tagger: Path, train: Tr
     weights, before = new.state_dict(), old.state_dict()
     assert torch.equal(weights[EMBEDDING][:index], before[EMBEDDING])
     assert all(torch.equal(weights[name], value) for name, value in before.items() if name != EMBEDDING)
-    assert main("nlpreg", ["evaluate", str(folder), str(tmp_path / "new.txt")]) == 0
+    arguments = ["evaluate", str(folder), str(tmp_path / "new.txt")]
+    assert main("nlpreg", arguments) == 2  # the config names an archive outside the run's folder
+    assert main("nlpreg", [*arguments, "--allow-remote"]) == 0
 
 
 def test_a_part_of_a_model(new_data: dict[str, Any], trained_tagger: Path, train: Train) -> None:
@@ -53,7 +55,7 @@ def test_a_part_of_a_model(new_data: dict[str, Any], trained_tagger: Path, train
     before = torch.load(trained_tagger / "best.th")
     parts = [name for name in before if name.startswith("encoder.")]
     assert parts and all(torch.equal(weights[name], before[name]) for name in parts)
-    model = load_archive(str(train(config, name="again") / "model.tar.gz")).model
+    model = load_archive(str(train(config, name="again") / "model.tar.gz"), allow_remote=True).model
     assert not any(parameter.requires_grad for parameter in model.encoder.parameters())
 
 

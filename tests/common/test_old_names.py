@@ -5,7 +5,7 @@ import pytest
 from nlpreg.common import Params, Registrable
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.old_names import advice_on_key, advice_on_name, old_keys_in, renewed
-from nlpreg.common.registry import config_from_strangers
+from nlpreg.common.untrusted import Origin, guarded
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_keys_of_1x_mean_what_they_mean_now(caplog: pytest.LogCaptureFixture) ->
     caplog.clear()
     renewed(Checkpointer, old, ["other"], "test.a")
     assert caplog.text == ""  # it was said
-    with config_from_strangers():
+    with guarded(Origin("model.tar.gz", "folder")):
         renewed(Checkpointer, old, [], "test.b")
         assert caplog.text == ""  # who loads an archive cannot change it
     both = {"num_serialized_models_to_keep": 3, "keep_most_recent_by_count": 4}

@@ -282,7 +282,10 @@ def test_from_archive(run: Path) -> None:
 def test_an_archive_of_a_model_from_an_archive(run: Path, tmp_path: Path) -> None:
     config = {**CONFIG, "model": {"type": "from_archive", "archive_file": archive_model(run)}}
     second = make_run(tmp_path / "second", config)
-    assert isinstance(load_archive(archive_model(second)).model, Small)
+    with pytest.raises(ConfigurationError, match="run/model.tar.gz: refused, .*add --allow-remote"):
+        load_archive(archive_model(second))
+    assert isinstance(load_archive(archive_model(second), allow_remote=True).model, Small)
+    assert isinstance(load_archive(archive_model(second), trusted=True).model, Small)
 
 
 HOSTILE_CONFIGS: dict[str, tuple[Any, str]] = {
@@ -345,7 +348,7 @@ def test_an_archive_that_names_itself(run: Path) -> None:
     new = str(Path(path).parent / "new.tar.gz")
     assert with_config(path, {**CONFIG, "model": {"type": "from_archive", "archive_file": new}}) == new
     with pytest.raises(ArchiveError, match="10 archives were loaded one for another"):
-        load_archive(new)
+        load_archive(new, allow_remote=True)
     assert load_archive(path).meta is not None  # the count begins anew
 
 

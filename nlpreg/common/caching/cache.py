@@ -17,6 +17,7 @@ from nlpreg.common.caching.archives import is_archive
 from nlpreg.common.caching.file_lock import FileLock
 from nlpreg.common.caching.remote import REMOTE_SCHEMES, RemoteSource, scheme_of, source_for
 from nlpreg.common.files import atomic_write
+from nlpreg.common.untrusted import check_resource
 
 __all__ = [
     "CACHE_DIRECTORY",
@@ -91,6 +92,7 @@ def cached_path(
         FileNotFoundError: no such file, resource or member.
         ValueError: a scheme that is not known; a `member` of something that is no archive; an archive that is damaged
             or not safe to unpack; a wrong checksum.
+        ConfigurationError: the config of an archive asks for it, see `nlpreg.common.untrusted.check_resource`.
         ConnectionError: the server cannot be reached, and there is no earlier download.
     """
     folder = Path(cache_dir or CACHE_DIRECTORY).expanduser()
@@ -98,6 +100,7 @@ def cached_path(
     if extract_archive and "!" in text and not _exists(text):
         archive, member = text.rsplit("!", 1)
         return _member_path(archive, member, folder, force_extract)
+    check_resource(text)
     if scheme_of(text) in REMOTE_SCHEMES:
         path = _fetch(text, folder)
         key = os.path.basename(path)

@@ -96,7 +96,7 @@ class LanguageModelTokenEmbedder(TokenEmbedder):
         self._boundaries: list[Tensor] | None = None
         if bos_eos_tokens:
             indexers = archive.config["dataset_reader"]["token_indexers"]
-            indexer = TokenIndexer.from_params(Params({**_as_dict(indexers[self._token_name])}))
+            indexer = TokenIndexer.from_params(_as_params(indexers[self._token_name]))
             self._boundaries = [self._index(indexer, token) for token in bos_eos_tokens]
 
         width, own_width = self._lm._contextualizer.get_output_dim(), text_field_embedder.get_output_dim()
@@ -165,8 +165,6 @@ def _only_embedded_key(text_field_embedder: object, archive_file: str) -> str:
     return keys[0]
 
 
-def _as_dict(config: object) -> dict[str, object]:
-    """A section of a config as a plain dictionary; a bare name stands for its type."""
-    if isinstance(config, str):
-        return {"type": config}
-    return config.duplicate().as_dict(quiet=True) if isinstance(config, Params) else dict(config)  # type: ignore[call-overload]
+def _as_params(config: Params | str) -> Params:
+    """A copy of a section of an archive's config, untrusted as the archive is; a bare name stands for its type."""
+    return config.duplicate() if isinstance(config, Params) else Params({"type": config})
