@@ -29,24 +29,6 @@ _WARM_UP_BLOCKS = 1
 
 
 @dataclass(frozen=True)
-class Elsewhere:
-    """What AllenNLP 2.10.1 did with a config on another machine, as the README of the configs' folder says."""
-
-    tokens_per_second: tuple[int, int]
-    wall_seconds: tuple[int, int]
-    peak_gigabytes: float
-    result: str
-
-
-ALLENNLP = {
-    "lm_uni": Elsewhere((1860, 2110), (119, 138), 0.9, "loss 6.895"),
-    "lm_bi_sampled": Elsewhere((4150, 4300), (79, 84), 1.0, "loss 6.778"),
-    "tagger": Elsewhere((2540, 2630), (176, 183), 2.4, "accuracy 0.9271"),
-    "crf_tagger": Elsewhere((1870, 2090), (218, 245), 2.3, "accuracy 0.9288"),
-}
-
-
-@dataclass(frozen=True)
 class Run:
     """A finished `nlpreg train`."""
 
@@ -142,31 +124,18 @@ def prepare(folder: Path, data: Path, quick: bool) -> None:
 
 
 def runs_table(runs: dict[str, Run]) -> str:
-    """Whole runs beside AllenNLP's."""
-    rows = []
-    for name, run in runs.items():
-        there = ALLENNLP[name]
-        speed = run.tokens_per_second()
-        mean_there = statistics.mean(there.tokens_per_second)
-        rows.append(
-            [
-                f"`{name}`",
-                f"{speed:,.0f}",
-                f"{run.wall_seconds:.1f} s",
-                run.peak_memory(),
-                run.validation(),
-                "{:,} to {:,}".format(*there.tokens_per_second),
-                "{} to {} s".format(*there.wall_seconds),
-                f"{there.peak_gigabytes} GB",
-                there.result,
-                times(speed / mean_there),
-            ]
-        )
-    header = ["config", "training tokens/s", "whole run", "peak memory", "validation"]
-    header += [
-        f"AllenNLP elsewhere: {name}" for name in ("tokens/s", "whole run", "peak memory", "validation")
+    """Whole runs."""
+    rows = [
+        [
+            f"`{name}`",
+            f"{run.tokens_per_second():,.0f}",
+            f"{run.wall_seconds:.1f} s",
+            run.peak_memory(),
+            run.validation(),
+        ]
+        for name, run in runs.items()
     ]
-    return table([*header, "tokens/s by its middle"], rows)
+    return table(["config", "training tokens/s", "whole run", "peak memory", "validation"], rows)
 
 
 def turns_table(runs: dict[str, Run]) -> str:
@@ -208,7 +177,7 @@ def main(arguments: list[str] | None = None) -> None:
     sections = ["## Training against hand-written loops, in turn over the same batches", turns_table(turns)]
     if whole:
         sections += [
-            "## Whole runs; AllenNLP 2.10.1 was measured elsewhere, on a 2-core AVX-512 machine without GPU",
+            "## Whole runs",
             runs_table(whole),
         ]
     publish("Configs", sections, options)

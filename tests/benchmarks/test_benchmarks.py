@@ -64,7 +64,15 @@ def test_configs_run(benchmark: Any, tmp_path: Path) -> None:
     benchmark("configs").main([str(tmp_path), "--quick", "--configs", "tagger", "--output", str(output)])
     rows = [line for line in output.read_text(encoding="utf-8").splitlines() if line.startswith("| `tagger`")]
     assert len(rows) == 2
-    assert "2,540 to 2,630" in rows[1]
+
+
+def test_threads_run(benchmark: Any, tmp_path: Path) -> None:
+    (tmp_path / "tagger.jsonnet").write_text(CONFIG, encoding="utf-8")
+    (tmp_path / "prep_data.py").write_text(PREPARATION, encoding="utf-8")
+    output = tmp_path / "threads.md"
+    benchmark("threads").main([str(tmp_path), "--quick", "--output", str(output)])
+    text = output.read_text(encoding="utf-8")
+    assert text.count("| quiet |") == text.count("| beside a busy process |") == 3
 
 
 @pytest.mark.slow
