@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
@@ -17,6 +18,7 @@ __all__ = [
     "ConfigurationTypeError",
     "ConfigurationValueError",
     "ExperimentalFeatureWarning",
+    "argument_ranges",
     "check_at_least",
     "check_dimensions_match",
     "check_for_gpu",
@@ -104,6 +106,40 @@ def check_share(**values: float | None) -> None:
     for name, value in values.items():
         if value is not None and not 0 <= value <= 1:
             raise ConfigurationValueError(f"{name}: expected a share from 0 to 1, got {value}")
+
+
+def argument_ranges(*, sizes: Sequence[str] = (), shares: Sequence[str] = ()) -> staticmethod[..., None]:
+    """A `check_arguments` of a class whose arguments only need to lie in the usual ranges.
+
+    Args:
+        sizes: names of arguments that are 1 or more: sizes, numbers of layers. Lists are looked into; None stands for one
+            that is not given.
+        shares: names of arguments from 0 to 1: dropout probabilities.
+    """
+
+    def check_arguments(**values: Any) -> None:
+        """Refuse sizes below 1 and shares outside of 0 to 1."""
+        for name in sizes:
+            for number in _numbers(values.get(name)):
+                check_at_least(1, **{name: number})
+        for name in shares:
+            for number in _numbers(values.get(name)):
+                check_share(**{name: number})
+
+    keywords = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None) for name in (*sizes, *shares)
+    ]
+    check_arguments.__signature__ = inspect.Signature(keywords)  # type: ignore[attr-defined]  # who asks reads it
+    return staticmethod(check_arguments)
+
+
+def _numbers(value: Any) -> Iterator[float]:
+    """The numbers in a value, in lists of lists too."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _numbers(item)
 
 
 def check_patterns(**patterns: Iterable[str] | None) -> None:

@@ -23,8 +23,6 @@ from nlpreg.modules.recurrence import (
 from nlpreg.nn.operators import define_operator, for_autocast
 from nlpreg.nn.util import get_dropout_mask
 
-__all__ = ["AugmentedLSTMCell", "AugmentedLstm", "BiAugmentedLstm"]
-
 # B rows, N words of all rows, L layers, D and H feature sizes
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nlpreg.common import FromParams
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import ConfigurationError, argument_ranges
 from nlpreg.nn.util.masks import masked_max, masked_mean, masked_softmax
 from nlpreg.nn.util.sequences import get_final_encoder_states
 
@@ -40,6 +40,8 @@ class BiMpmMatching(torch.nn.Module, FromParams):
 
     Source: Wang, Hamza and Florian (2017), https://arxiv.org/abs/1702.03814
     """
+
+    check_arguments = argument_ranges(sizes=("hidden_dim", "num_perspectives"))
 
     def __init__(
         self,
@@ -90,6 +92,7 @@ class BiMpmMatching(torch.nn.Module, FromParams):
             context_2: vectors of the words of the second sentences.
             mask_2: true at words.
         """
+        mask_1, mask_2 = mask_1.bool(), mask_2.bool()
         context_1 = context_1 * mask_1.unsqueeze(-1)
         context_2 = context_2 * mask_2.unsqueeze(-1)
         cosines = functional.normalize(context_1, dim=-1) @ functional.normalize(context_2, dim=-1).transpose(

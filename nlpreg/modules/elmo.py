@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nlpreg.common import FromParams
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import ConfigurationError, argument_ranges
 from nlpreg.common.file_utils import cached_path
 from nlpreg.common.optional import optional
 from nlpreg.data.token_indexers.elmo_indexer import ELMoCharacterMapper
@@ -273,6 +273,8 @@ class Elmo(nn.Module, FromParams):
 
     Source: Peters et al. (2018), https://arxiv.org/abs/1802.05365
     """
+
+    check_arguments = argument_ranges(sizes=("num_output_representations",), shares=("dropout",))
 
     def __init__(
         self,

@@ -15,8 +15,6 @@ from nlpreg.modules.encoder_base import _EncoderBase
 from nlpreg.modules.lstm_cell_with_projection import LstmCellWithProjection
 from nlpreg.modules.recurrence import LstmState, PaddedRows, with_data
 
-__all__ = ["ElmoLstm"]
-
 # L layers, B rows, T steps
 
 
@@ -76,6 +74,7 @@ class ElmoLstm(_EncoderBase):
 
     def forward(self, inputs: Tensor, mask: Tensor) -> Tensor:
         """Encode a batch."""
+        mask = mask.bool()
         if torch.compiler.is_compiling():
             lengths = mask.sum(-1)
             stacked, states = self._run_layers(PaddedRows(inputs, lengths), self._initial_states(len(mask)))

@@ -9,8 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
-__all__ = ["RnnState", "RnnStateStorage"]
-
 # L layers (times directions), B rows, T steps, D and H feature sizes
 
 RnnState = Tensor | tuple[Tensor, Tensor]
@@ -57,7 +55,7 @@ class _EncoderBase(nn.Module):
             ValueError: every row is all padding.
         """
         batch_size = mask.size(0)
-        lengths = mask.sum(-1).cpu()
+        lengths = mask.bool().sum(-1).cpu()
         sorted_lengths, order = lengths.sort(descending=True, stable=True)
         num_valid = int((lengths > 0).sum())
         if num_valid == 0:

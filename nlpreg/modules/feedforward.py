@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nlpreg.common import FromParams
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import ConfigurationError, argument_ranges
 from nlpreg.nn import Activation
 
 
@@ -28,6 +28,8 @@ class FeedForward(torch.nn.Module, FromParams):
     Raises:
         ConfigurationError: a list has not one entry for each layer.
     """
+
+    check_arguments = argument_ranges(sizes=("input_dim", "num_layers", "hidden_dims"), shares=("dropout",))
 
     def __init__(
         self,

@@ -22,8 +22,6 @@ from nlpreg.modules.recurrence import (
 from nlpreg.nn.operators import define_operator, for_autocast
 from nlpreg.nn.util import get_dropout_mask
 
-__all__ = ["LstmCellWithProjection"]
-
 
 def _step_with_dropout(
     weight: Tensor,

@@ -39,7 +39,8 @@ def masked_moments(tensor: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     Shape:
         tensor (B, T, D), mask (B, T) -> two scalars.
     """
-    is_padding = ~mask.bool().unsqueeze(-1)
+    mask = mask.bool()
+    is_padding = ~mask.unsqueeze(-1)
     count = (mask.sum() * tensor.size(-1)).clamp(min=1)
     mean = tensor.masked_fill(is_padding, 0.0).sum() / count
     variance = (tensor - mean).masked_fill(is_padding, 0.0).square().sum() / count

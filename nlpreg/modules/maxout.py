@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from nlpreg.common import FromParams
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import ConfigurationError, argument_ranges
 
 
 class Maxout(torch.nn.Module, FromParams):
@@ -30,6 +30,10 @@ class Maxout(torch.nn.Module, FromParams):
 
     Source: Goodfellow et al. (2013), https://arxiv.org/abs/1302.4389
     """
+
+    check_arguments = argument_ranges(
+        sizes=("input_dim", "num_layers", "output_dims", "pool_sizes"), shares=("dropout",)
+    )
 
     def __init__(
         self,

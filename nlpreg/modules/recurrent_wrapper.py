@@ -4,20 +4,11 @@ from typing import Any, ClassVar
 
 from torch import nn
 
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import ConfigurationError, argument_ranges
 from nlpreg.modules.augmented_lstm import AugmentedLstm
 from nlpreg.modules.encoder_base import _EncoderBase
 from nlpreg.modules.stacked_alternating_lstm import StackedAlternatingLstm
 from nlpreg.modules.stacked_bidirectional_lstm import StackedBidirectionalLstm
-
-__all__ = [
-    "AlternatingLstmWrapper",
-    "AugmentedLstmWrapper",
-    "GatedWrapper",
-    "RecurrentWrapper",
-    "RnnWrapper",
-    "StackedBidirectionalLstmWrapper",
-]
 
 
 class RecurrentWrapper(_EncoderBase):
@@ -62,6 +53,8 @@ class GatedWrapper(RecurrentWrapper):
         bidirectional: whether there is a backward direction too.
     """
 
+    check_arguments = argument_ranges(sizes=("input_size", "hidden_size", "num_layers"), shares=("dropout",))
+
     _kind: ClassVar[type[nn.LSTM | nn.GRU]]
 
     def __init__(
@@ -88,6 +81,8 @@ class RnnWrapper(RecurrentWrapper):
         dropout: dropout probability between two layers, from 0 to 1.
         bidirectional: whether there is a backward direction too.
     """
+
+    check_arguments = argument_ranges(sizes=("input_size", "hidden_size", "num_layers"), shares=("dropout",))
 
     def __init__(
         self,
@@ -116,6 +111,10 @@ class AugmentedLstmWrapper(RecurrentWrapper):
         use_input_projection_bias: whether the projection of the inputs has a bias.
     """
 
+    check_arguments = argument_ranges(
+        sizes=("input_size", "hidden_size"), shares=("recurrent_dropout_probability",)
+    )
+
     def __init__(
         self,
         input_size: int,
@@ -141,6 +140,10 @@ class AlternatingLstmWrapper(RecurrentWrapper):
         use_input_projection_bias: whether the projections of the inputs have biases.
     """
 
+    check_arguments = argument_ranges(
+        sizes=("input_size", "hidden_size", "num_layers"), shares=("recurrent_dropout_probability",)
+    )
+
     def __init__(
         self,
         input_size: int,
@@ -165,6 +168,11 @@ class StackedBidirectionalLstmWrapper(RecurrentWrapper):
         layer_dropout_probability: dropout probability between two layers, from 0 to 1; a row keeps its mask at all steps.
         use_highway: whether a gate lets the input of a layer pass by.
     """
+
+    check_arguments = argument_ranges(
+        sizes=("input_size", "hidden_size", "num_layers"),
+        shares=("recurrent_dropout_probability", "layer_dropout_probability"),
+    )
 
     def __init__(
         self,

@@ -9,8 +9,6 @@ from nlpreg.common.checks import ConfigurationError
 from nlpreg.modules.augmented_lstm import AugmentedLstm
 from nlpreg.modules.recurrence import LstmState, Rows
 
-__all__ = ["StackedAlternatingLstm"]
-
 
 class StackedAlternatingLstm(nn.Module):
     """Layers of `AugmentedLstm`, the even ones from left to right and the odd ones from right to left.

@@ -11,8 +11,6 @@ from nlpreg.modules.augmented_lstm import AugmentedLstm
 from nlpreg.modules.recurrence import LstmState, PaddedRows, Rows, with_data
 from nlpreg.nn.util import get_dropout_mask
 
-__all__ = ["StackedBidirectionalLstm"]
-
 
 class StackedBidirectionalLstm(nn.Module):
     """Layers of a forward and a backward `AugmentedLstm` each, whose outputs are joined.

@@ -4,8 +4,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["Dropout", "dropout"]
-
 _LEVELS = 2**16
 """A probability is rounded to a multiple of 1 / 65536, so that one draw of 64 bits serves four values."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from nlpreg.common.checks import argument_ranges
 from nlpreg.modules.attention.attention import Attention
 
 
@@ -22,6 +23,8 @@ class AdditiveAttention(Attention):
 
     Source: Bahdanau, Cho and Bengio (2015), https://arxiv.org/abs/1409.0473
     """
+
+    check_arguments = argument_ranges(sizes=("vector_dim", "matrix_dim"))
 
     def __init__(self, vector_dim: int, matrix_dim: int, normalize: bool = True) -> None:
         super().__init__(normalize)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from nlpreg.common.checks import argument_ranges
 from nlpreg.modules.attention.attention import Attention
 from nlpreg.nn import Activation
 
@@ -22,6 +23,8 @@ class BilinearAttention(Attention):
     Shape:
         vector (B, vector_dim), matrix (B, R, matrix_dim), matrix_mask (B, R) -> (B, R).
     """
+
+    check_arguments = argument_ranges(sizes=("vector_dim", "matrix_dim"))
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nlpreg.common.checks import argument_ranges
 from nlpreg.modules.attention.attention import Attention
 from nlpreg.nn import Activation
 from nlpreg.nn.util.combination import combine_tensors_and_multiply, get_combined_dim
@@ -73,6 +74,8 @@ class LinearAttention(LinearSimilarity, Attention):
     Raises:
         ConfigurationError: the combination cannot be read, or the widths do not fit it.
     """
+
+    check_arguments = argument_ranges(sizes=("tensor_1_dim", "tensor_2_dim"))
 
     def __init__(
         self,

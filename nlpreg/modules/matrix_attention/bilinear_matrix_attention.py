@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from nlpreg.common.checks import argument_ranges
 from nlpreg.modules.matrix_attention.matrix_attention import MatrixAttention
 from nlpreg.nn import Activation
 
@@ -24,6 +25,8 @@ class BilinearMatrixAttention(MatrixAttention):
         matrix_1 (B, R1, matrix_1_dim), matrix_2 (B, R2, matrix_2_dim) -> (B, R1, R2), or (B, label_dim, R1, R2)
         if `label_dim` is greater than one.
     """
+
+    check_arguments = argument_ranges(sizes=("matrix_1_dim", "matrix_2_dim", "label_dim"))
 
     def __init__(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from nlpreg.common.checks import argument_ranges
 from nlpreg.modules.attention.linear_attention import LinearSimilarity
 from nlpreg.modules.matrix_attention.matrix_attention import MatrixAttention
 from nlpreg.nn import Activation
@@ -25,6 +26,8 @@ class LinearMatrixAttention(LinearSimilarity, MatrixAttention):
     Raises:
         ConfigurationError: the combination cannot be read, or the widths do not fit it.
     """
+
+    check_arguments = argument_ranges(sizes=("tensor_1_dim", "tensor_2_dim"))
 
     def __init__(
         self,

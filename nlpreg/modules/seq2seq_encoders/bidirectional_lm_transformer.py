@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nlpreg.common.checks import argument_ranges
 from nlpreg.modules.layer_norm import LayerNorm
 from nlpreg.modules.recurrence import reversed_positions
 from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import Seq2SeqEncoder
@@ -16,18 +17,6 @@ from nlpreg.modules.util import replicate_layers
 from nlpreg.nn.dropout import Dropout, dropout
 from nlpreg.nn.linear import Linear, linear, regular_number
 from nlpreg.nn.util import min_value_of_dtype
-
-__all__ = [
-    "BidirectionalLanguageModelTransformer",
-    "EncoderLayer",
-    "MultiHeadedAttention",
-    "PositionalEncoding",
-    "PositionwiseFeedForward",
-    "SublayerConnection",
-    "TransformerEncoder",
-    "make_model",
-    "subsequent_mask",
-]
 
 # B rows, T steps, N words of all rows, D width of the vectors, F width inside the feed-forward parts
 
@@ -76,7 +65,7 @@ class Words:
         return flat if self._places is None else flat.index_select(0, self._places)
 
     def put(self, words: Tensor) -> Tensor:
-        """(N, D) -> (B, T, D), zeros at padding."""
+        """(N, D) -> (B, T, D), zeros at padding where that is not among the words."""
         if self._places is not None:
             num_places = self._shape[0] * self._shape[1]
             places, words = self._places[: self._num_words], words[: self._num_words]
@@ -98,11 +87,15 @@ class BidirectionalLanguageModelTransformer(Seq2SeqEncoder):
 
     Shape:
         token_embeddings (B, T, input_dim), T at most 5000; mask (B, T) bool, true for words, which come first in each
-        row -> (B, T, 2 * input_dim), forward half first, of no meaning at padding; or a list of these, one for each
+        row -> (B, T, 2 * input_dim), forward half first, zeros at padding; or a list of these, one for each
         layer, of which the last alone is normalised.
 
     Source: Peters et al. (2018), https://arxiv.org/abs/1808.08949
     """
+
+    check_arguments = argument_ranges(
+        sizes=("input_dim", "hidden_dim", "num_layers"), shares=("dropout", "input_dropout")
+    )
 
     def __init__(
         self,
@@ -158,6 +151,7 @@ class BidirectionalLanguageModelTransformer(Seq2SeqEncoder):
 
     def forward(self, token_embeddings: Tensor, mask: Tensor) -> Tensor | list[Tensor]:
         """Encode a batch."""
+        mask = mask.bool()
         words = Words.of(mask)
         inputs = words.take(self._position(token_embeddings))
         if self._dropout is not None:
@@ -166,9 +160,13 @@ class BidirectionalLanguageModelTransformer(Seq2SeqEncoder):
         # be kept from attending to anything but what is later.
         ahead = self._forward_transformer(inputs, words)
         back = self._backward_transformer(inputs, words.turned(mask))
+        is_padding = ~mask.unsqueeze(2)  # (B, T, 1)
         if self._return_all_layers:
-            return [words.put(torch.cat(pair, dim=-1)) for pair in zip(ahead, back, strict=True)]
-        return words.put(torch.cat([ahead, back], dim=-1))
+            return [
+                words.put(torch.cat(pair, dim=-1)).masked_fill(is_padding, 0)
+                for pair in zip(ahead, back, strict=True)
+            ]
+        return words.put(torch.cat([ahead, back], dim=-1)).masked_fill(is_padding, 0)
 
 
 class PositionalEncoding(nn.Module):
@@ -256,7 +254,7 @@ class MultiHeadedAttention(nn.Module):
             torch.cat([getattr(linear, name) for linear in self.linears[:3]]) for name in ("weight", "bias")
         )
         projected = words.put(linear(x, weight, bias))  # (B, T, 3 * D)
-        heads = projected.view(*projected.shape[:2], 3, self.num_heads, -1)
+        heads = projected.view(*projected.shape[:2], 3, self.num_heads, x.size(1) // self.num_heads)
         query, key, value = heads.permute(2, 0, 3, 1, 4)  # (B, heads, T, D / heads) each
         attended = self._attend(query, key, value)
         output: Tensor = self.linears[3](words.take(attended.transpose(1, 2).flatten(2)))

@@ -6,8 +6,6 @@ from torch import Tensor
 
 from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import Seq2SeqEncoder
 
-__all__ = ["ComposeEncoder"]
-
 
 @Seq2SeqEncoder.register("compose")
 class ComposeEncoder(Seq2SeqEncoder):

@@ -5,8 +5,6 @@ from torch import Tensor
 from nlpreg.modules.feedforward import FeedForward
 from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import Seq2SeqEncoder
 
-__all__ = ["FeedForwardEncoder"]
-
 
 @Seq2SeqEncoder.register("feedforward")
 class FeedForwardEncoder(Seq2SeqEncoder):
@@ -38,4 +36,4 @@ class FeedForwardEncoder(Seq2SeqEncoder):
     def forward(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         """Encode a batch."""
         outputs: Tensor = self._feedforward(inputs)
-        return outputs if mask is None else outputs.masked_fill(~mask.unsqueeze(-1), 0)
+        return outputs if mask is None else outputs.masked_fill(~mask.bool().unsqueeze(-1), 0)

@@ -7,11 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import ConfigurationError, argument_ranges
 from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import Seq2SeqEncoder
 from nlpreg.nn.dropout import Dropout
-
-__all__ = ["GatedCnnEncoder", "ResidualBlock"]
 
 # B rows, T steps, D width of the vectors
 
@@ -28,11 +26,13 @@ class GatedCnnEncoder(Seq2SeqEncoder):
         return_all_layers: whether to return the outputs of every block rather than those of the last.
 
     Shape:
-        inputs (B, T, input_dim), mask (B, T) bool, true for words -> (B, T, 2 * input_dim), forward half first, of no
-        meaning at padding; or a list of these, one for each block.
+        inputs (B, T, input_dim), mask (B, T) bool, true for words -> (B, T, 2 * input_dim), forward half first,
+        zeros at padding; or a list of these, one for each block.
 
     Source: Dauphin et al. (2017), https://arxiv.org/abs/1612.08083
     """
+
+    check_arguments = argument_ranges(sizes=("input_dim", "layers"), shares=("dropout",))
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class GatedCnnEncoder(Seq2SeqEncoder):
 
     def forward(self, inputs: Tensor, mask: Tensor) -> Tensor | list[Tensor]:
         """Encode a batch."""
-        is_padding = ~mask.unsqueeze(1)  # (B, 1, T)
+        is_padding = ~mask.bool().unsqueeze(1)  # (B, 1, T)
         ahead = back = inputs.transpose(1, 2)  # (B, D, T)
         outputs = []
         for forward_block, backward_block in zip(
@@ -77,7 +77,10 @@ class GatedCnnEncoder(Seq2SeqEncoder):
             outputs.append((ahead, back))
         if not self._return_all_layers:
             outputs = outputs[-1:]
-        joined = [torch.cat(pair, dim=1).transpose(1, 2) for pair in outputs]  # (B, T, 2D) each
+        joined = [
+            torch.cat(pair, dim=1).masked_fill(is_padding, 0).transpose(1, 2)  # (B, T, 2D)
+            for pair in outputs
+        ]
         return joined if self._return_all_layers else joined[0]
 
 
@@ -132,6 +135,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor, is_padding: Tensor | None = None) -> Tensor:
         """Apply the block."""
+        if not x.size(2):
+            return x
         if is_padding is not None:
             x = x.masked_fill(is_padding, 0)
         out: Tensor = self.dropout(x)

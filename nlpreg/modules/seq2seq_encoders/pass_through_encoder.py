@@ -2,9 +2,8 @@
 
 from torch import Tensor
 
+from nlpreg.common.checks import argument_ranges
 from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import Seq2SeqEncoder
-
-__all__ = ["PassThroughEncoder"]
 
 
 @Seq2SeqEncoder.register("pass_through")
@@ -17,6 +16,8 @@ class PassThroughEncoder(Seq2SeqEncoder):
     Shape:
         inputs (B, T, input_dim), mask (B, T) bool or None -> the inputs, zeros at padding.
     """
+
+    check_arguments = argument_ranges(sizes=("input_dim",))
 
     def __init__(self, input_dim: int) -> None:
         super().__init__()
@@ -36,4 +37,4 @@ class PassThroughEncoder(Seq2SeqEncoder):
 
     def forward(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the inputs."""
-        return inputs if mask is None else inputs.masked_fill(~mask.unsqueeze(-1), 0)
+        return inputs if mask is None else inputs.masked_fill(~mask.bool().unsqueeze(-1), 0)

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
+from nlpreg.common.checks import argument_ranges
 from nlpreg.modules.encoder_base import RnnState, RnnStateStorage, restore_rows
 from nlpreg.modules.padded_rnn import can_run_padded, run_padded
 from nlpreg.modules.recurrent_wrapper import (
@@ -16,16 +17,6 @@ from nlpreg.modules.recurrent_wrapper import (
 )
 from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import Seq2SeqEncoder, StepState
 from nlpreg.nn.operators import run_uncompiled
-
-__all__ = [
-    "AugmentedLstmSeq2SeqEncoder",
-    "GruSeq2SeqEncoder",
-    "LstmSeq2SeqEncoder",
-    "PytorchSeq2SeqWrapper",
-    "RnnSeq2SeqEncoder",
-    "StackedAlternatingLstmSeq2SeqEncoder",
-    "StackedBidirectionalLstmSeq2SeqEncoder",
-]
 
 
 class PytorchSeq2SeqWrapper(RecurrentWrapper, Seq2SeqEncoder):
@@ -66,8 +57,11 @@ class PytorchSeq2SeqWrapper(RecurrentWrapper, Seq2SeqEncoder):
                 f"{type(self).__name__}: a stateful encoder keeps its own state and takes no hidden_state"
             )
         if mask is None:
+            if not inputs.size(1):
+                return inputs.new_zeros(*inputs.shape[:2], self.get_output_dim())
             output: Tensor = self._module(inputs, hidden_state)[0]
             return output
+        mask = mask.bool()
         if can_run_padded(self._module):
             return self._run_padded(inputs, mask, hidden_state)
         return run_uncompiled(self._run_packed, inputs, mask, hidden_state)
@@ -136,6 +130,8 @@ class PytorchSeq2SeqWrapper(RecurrentWrapper, Seq2SeqEncoder):
 class _GatedSeq2SeqEncoder(GatedWrapper, PytorchSeq2SeqWrapper):
     """What the two gated encoders have in common: their constructor."""
 
+    check_arguments = argument_ranges(sizes=("input_size", "hidden_size", "num_layers"), shares=("dropout",))
+
     def __init__(
         self,
         input_size: int,
@@ -186,6 +182,8 @@ class RnnSeq2SeqEncoder(RnnWrapper, PytorchSeq2SeqWrapper):
     Source: Elman (1990), https://doi.org/10.1207/s15516709cog1402_1
     """
 
+    check_arguments = argument_ranges(sizes=("input_size", "hidden_size", "num_layers"), shares=("dropout",))
+
     def __init__(
         self,
         input_size: int,
@@ -208,6 +206,10 @@ class AugmentedLstmSeq2SeqEncoder(AugmentedLstmWrapper, PytorchSeq2SeqWrapper):
     Shape:
         inputs (B, T, input_size), mask (B, T) -> (B, T, hidden_size).
     """
+
+    check_arguments = argument_ranges(
+        sizes=("input_size", "hidden_size"), shares=("recurrent_dropout_probability",)
+    )
 
     def __init__(
         self,
@@ -238,6 +240,10 @@ class StackedAlternatingLstmSeq2SeqEncoder(AlternatingLstmWrapper, PytorchSeq2Se
         inputs (B, T, input_size), mask (B, T) -> (B, T, hidden_size).
     """
 
+    check_arguments = argument_ranges(
+        sizes=("input_size", "hidden_size", "num_layers"), shares=("recurrent_dropout_probability",)
+    )
+
     def __init__(
         self,
         input_size: int,
@@ -266,6 +272,11 @@ class StackedBidirectionalLstmSeq2SeqEncoder(StackedBidirectionalLstmWrapper, Py
     Shape:
         inputs (B, T, input_size), mask (B, T) -> (B, T, 2 * hidden_size).
     """
+
+    check_arguments = argument_ranges(
+        sizes=("input_size", "hidden_size", "num_layers"),
+        shares=("recurrent_dropout_probability", "layer_dropout_probability"),
+    )
 
     def __init__(
         self,

@@ -3,11 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from nlpreg.common.checks import ConfigurationValueError
+from nlpreg.common.checks import ConfigurationValueError, argument_ranges
 from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import Seq2SeqEncoder
 from nlpreg.nn.util import add_positional_features
-
-__all__ = ["PytorchTransformer"]
 
 
 @Seq2SeqEncoder.register("pytorch_transformer")
@@ -27,13 +25,25 @@ class PytorchTransformer(Seq2SeqEncoder):
 
     Shape:
         inputs (B, T, input_dim), mask (B, T) bool, true for words, which come first in each row
-        -> (B, T, input_dim), of no meaning at padding.
+        -> (B, T, input_dim), zeros at padding.
 
     Raises:
-        ValueError: another `positional_encoding`, or a number of heads that does not divide `input_dim`.
+        ValueError: another `positional_encoding`, or a number of heads that does not divide `input_dim`; in `forward`, a
+            sequence with more positions than have a learned vector.
 
     Source: Vaswani et al. (2017), https://arxiv.org/abs/1706.03762
     """
+
+    check_arguments = argument_ranges(
+        sizes=(
+            "input_dim",
+            "num_layers",
+            "feedforward_hidden_dim",
+            "num_attention_heads",
+            "positional_embedding_size",
+        ),
+        shares=("dropout_prob",),
+    )
 
     def __init__(
         self,
@@ -91,16 +101,25 @@ class PytorchTransformer(Seq2SeqEncoder):
     def forward(self, inputs: Tensor, mask: Tensor | None) -> Tensor:
         """Encode a batch."""
         num_steps = inputs.size(1)
+        if not num_steps:
+            return inputs
+        if mask is not None:
+            mask = mask.bool()
         if self._sinusoidal_positional_encoding:
             inputs = add_positional_features(inputs)
         if self._positional_embedding is not None:
+            if num_steps > self._positional_embedding.num_embeddings:
+                raise ConfigurationValueError(
+                    f"positional_embedding_size: {self._positional_embedding.num_embeddings} positions have a vector, and "
+                    f"the longest sequence of a batch has {num_steps}; raise it, or cut the text"
+                )
             inputs = inputs + self._positional_embedding.weight[:num_steps]
         if self._causal:
             # Padding comes last, so no word sees it.
             is_later = torch.ones(num_steps, num_steps, dtype=torch.bool, device=inputs.device).triu(1)
-            causal: Tensor = self._transformer(inputs, mask=is_later, is_causal=True)
-            return causal
-        # A row of nothing but padding may look at all of it: looking at nothing makes NaN.
-        hidden = None if mask is None else ~mask & mask.any(dim=1, keepdim=True)
-        outputs: Tensor = self._transformer(inputs, src_key_padding_mask=hidden)
-        return outputs
+            outputs: Tensor = self._transformer(inputs, mask=is_later, is_causal=True)
+        else:
+            # A row of nothing but padding may look at all of it: looking at nothing makes NaN.
+            hidden = None if mask is None else ~mask & mask.any(dim=1, keepdim=True)
+            outputs = self._transformer(inputs, src_key_padding_mask=hidden)
+        return outputs if mask is None else outputs.masked_fill(~mask.unsqueeze(-1), 0)

@@ -7,11 +7,9 @@ import torch
 from torch import nn
 
 from nlpreg.common import cached_transformers
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import ConfigurationError, argument_ranges
 from nlpreg.modules.seq2vec_encoders.seq2vec_encoder import Seq2VecEncoder
 from nlpreg.modules.time_distributed import TimeDistributed
-
-__all__ = ["BertPooler"]
 
 
 @Seq2VecEncoder.register("bert_pooler")
@@ -33,6 +31,8 @@ class BertPooler(Seq2VecEncoder):
     Raises:
         ConfigurationError: the transformer has no pooling layer.
     """
+
+    check_arguments = argument_ranges(shares=("dropout",))
 
     def __init__(
         self,
@@ -83,6 +83,8 @@ class BertPooler(Seq2VecEncoder):
             mask: not used, since the first token alone is pooled.
             num_wrapping_dims: number of dimensions between the batch and the tokens.
         """
+        if not tokens.numel():
+            return tokens.new_zeros(*tokens.shape[:-2], self._embedding_dim)
         pooler = self.pooler
         for _ in range(num_wrapping_dims):
             pooler = TimeDistributed(pooler)

@@ -2,9 +2,8 @@
 
 import torch
 
+from nlpreg.common.checks import argument_ranges
 from nlpreg.modules.seq2vec_encoders.seq2vec_encoder import Seq2VecEncoder
-
-__all__ = ["BagOfEmbeddingsEncoder"]
 
 
 @Seq2VecEncoder.register("boe")
@@ -21,6 +20,8 @@ class BagOfEmbeddingsEncoder(Seq2VecEncoder):
         that are all padding.
     """
 
+    check_arguments = argument_ranges(sizes=("embedding_dim",))
+
     def __init__(self, embedding_dim: int, averaged: bool = False) -> None:
         super().__init__()
         self._embedding_dim = embedding_dim
@@ -34,17 +35,18 @@ class BagOfEmbeddingsEncoder(Seq2VecEncoder):
         """Width of the output vector."""
         return self._embedding_dim
 
-    def shortest_input(self) -> int | None:
-        """One step."""
-        return 1
+    def padding_reach(self) -> int | None:
+        """Zero."""
+        return 0
 
     def forward(self, tokens: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """Encode a batch."""
         if mask is not None:
+            mask = mask.bool()
             tokens = tokens.masked_fill(~mask.unsqueeze(-1), 0)
         summed = tokens.sum(1)
         if not self._averaged:
             return summed
         if mask is None:
-            return summed / tokens.size(1)
+            return summed / max(tokens.size(1), 1)
         return summed / mask.sum(-1, keepdim=True).clamp(min=1)

@@ -2,10 +2,9 @@
 
 import torch
 
+from nlpreg.common.checks import argument_ranges
 from nlpreg.modules.seq2vec_encoders.seq2vec_encoder import Seq2VecEncoder
 from nlpreg.nn.util import get_final_encoder_states
-
-__all__ = ["ClsPooler"]
 
 
 @Seq2VecEncoder.register("cls_pooler")
@@ -17,11 +16,14 @@ class ClsPooler(Seq2VecEncoder):
         cls_is_last_token: whether that token comes last rather than first.
 
     Shape:
-        tokens (B, T, embedding_dim), mask (B, T) bool -> (B, embedding_dim).
+        tokens (B, T, embedding_dim), mask (B, T) bool -> (B, embedding_dim), zeros for rows that are
+        all padding.
 
     Raises:
         ValueError: in `forward`, when the last token is wanted and there is no mask.
     """
+
+    check_arguments = argument_ranges(sizes=("embedding_dim",))
 
     def __init__(self, embedding_dim: int, cls_is_last_token: bool = False) -> None:
         super().__init__()
@@ -39,7 +41,9 @@ class ClsPooler(Seq2VecEncoder):
     def forward(self, tokens: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """Pick the vectors of a batch."""
         if not self._cls_is_last_token:
-            return tokens[:, 0]
-        if mask is None:
+            pooled = tokens[:, 0] if tokens.size(1) else tokens.new_zeros(len(tokens), tokens.size(2))
+        elif mask is None:
             raise ValueError("cls_pooler: a mask is needed to find the last token")
-        return get_final_encoder_states(tokens, mask)
+        else:
+            pooled = get_final_encoder_states(tokens, mask)
+        return pooled if mask is None else pooled.masked_fill(~mask.bool().any(dim=1, keepdim=True), 0)

@@ -2,12 +2,12 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
+from nlpreg.common.checks import argument_ranges
 from nlpreg.modules.seq2vec_encoders.seq2vec_encoder import Seq2VecEncoder
 from nlpreg.nn.activations import Activation
 from nlpreg.nn.util import min_value_of_dtype
-
-__all__ = ["CnnEncoder"]
 
 
 @Seq2VecEncoder.register("cnn")
@@ -29,6 +29,10 @@ class CnnEncoder(Seq2VecEncoder):
 
     Source: Kim (2014), https://aclanthology.org/D14-1181; Zhang and Wallace (2017), https://aclanthology.org/I17-1026
     """
+
+    check_arguments = argument_ranges(
+        sizes=("embedding_dim", "num_filters", "ngram_filter_sizes", "output_dim")
+    )
 
     def __init__(
         self,
@@ -57,24 +61,27 @@ class CnnEncoder(Seq2VecEncoder):
         """Width of the output vector."""
         return self._output_dim
 
-    def shortest_input(self) -> int | None:
-        """As many steps as the widest filter has."""
-        return max(self._ngram_filter_sizes, default=1)
+    def padding_reach(self) -> int | None:
+        """Zero."""
+        return 0
 
     def forward(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
         """Encode a batch."""
-        if mask is not None:
+        if mask is None:
+            lengths = tokens.new_full((len(tokens), 1), tokens.size(1), dtype=torch.long)  # (B, 1)
+        else:
+            mask = mask.bool()
             tokens = tokens.masked_fill(~mask.unsqueeze(-1), 0)
-            lengths = mask.sum(1, keepdim=True)  # (B, 1)
+            lengths = mask.sum(1, keepdim=True)
         inputs = tokens.transpose(1, 2)  # (B, embedding_dim, T)
+        missing = max(self._ngram_filter_sizes, default=1) - inputs.size(2)
+        if missing > 0:  # a convolution takes no input that is narrower than its filters
+            inputs = functional.pad(inputs, (0, missing))
         responses = []
         for index, size in enumerate(self._ngram_filter_sizes):
             convolved = self._activation(
                 getattr(self, f"conv_layer_{index}")(inputs)
             )  # (B, filters, T - size + 1)
-            if mask is None:
-                responses.append(convolved.max(dim=2).values)
-                continue
             starts = torch.arange(convolved.size(2), device=lengths.device)
             is_outside = (starts > lengths - size).unsqueeze(1)  # (B, 1, T - size + 1)
             convolved = convolved.masked_fill(is_outside, min_value_of_dtype(convolved.dtype))

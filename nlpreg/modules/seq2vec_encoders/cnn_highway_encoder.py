@@ -7,12 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import ConfigurationError, argument_ranges
 from nlpreg.modules.highway import Highway
 from nlpreg.modules.layer_norm import LayerNorm
 from nlpreg.modules.seq2vec_encoders.seq2vec_encoder import Seq2VecEncoder
-
-__all__ = ["CnnHighwayEncoder"]
 
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": functional.relu, "tanh": torch.tanh}
 _PROJECTION_LOCATIONS = ("after_cnn", "after_highway", None)
@@ -32,14 +30,16 @@ class CnnHighwayEncoder(Seq2VecEncoder):
         do_layer_norm: whether to normalise the output.
 
     Shape:
-        inputs (B, T, embedding_dim), T at least the widest filter; mask (B, T), which has no influence: padding counts
-        -> (B, projection_dim, or the number of filters without a projection).
+        inputs (B, T, embedding_dim), zeros being appended up to the widest filter; mask (B, T), which has no influence:
+        padding counts, as in the published models -> (B, projection_dim, or the number of filters without a projection).
 
     Raises:
         ConfigurationError: another activation or location.
 
     Source: Kim et al. (2016), https://arxiv.org/abs/1508.06615; Jozefowicz et al. (2016), https://arxiv.org/abs/1602.02410
     """
+
+    check_arguments = argument_ranges(sizes=("embedding_dim", "filters", "num_highway", "projection_dim"))
 
     def __init__(
         self,
@@ -65,6 +65,7 @@ class CnnHighwayEncoder(Seq2VecEncoder):
         self._projection_location = projection_location
 
         self._num_widths = len(filters)
+        self._widest = max((width for width, _ in filters), default=1)
         for index, (width, number) in enumerate(filters):
             convolution = nn.Conv1d(embedding_dim, number, kernel_size=width)
             nn.init.uniform_(convolution.weight, -0.05, 0.05)
@@ -94,9 +95,15 @@ class CnnHighwayEncoder(Seq2VecEncoder):
         """Width of the output vector."""
         return self.output_dim
 
+    def padding_reach(self) -> int | None:
+        """The width of the widest filter: with as much padding after a sequence, more of it changes nothing."""
+        return self._widest
+
     def forward(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         """Encode a batch."""
         channels = inputs.transpose(1, 2)  # (B, embedding_dim, T)
+        if channels.size(2) < self._widest:
+            channels = functional.pad(channels, (0, self._widest - channels.size(2)))
         responses = [
             self._activation(getattr(self, f"char_conv_{index}")(channels).max(dim=-1).values)
             for index in range(self._num_widths)

@@ -17,16 +17,6 @@ from nlpreg.modules.seq2vec_encoders.seq2vec_encoder import Seq2VecEncoder
 from nlpreg.nn.operators import run_uncompiled
 from nlpreg.nn.util import get_final_encoder_states
 
-__all__ = [
-    "AugmentedLstmSeq2VecEncoder",
-    "GruSeq2VecEncoder",
-    "LstmSeq2VecEncoder",
-    "PytorchSeq2VecWrapper",
-    "RnnSeq2VecEncoder",
-    "StackedAlternatingLstmSeq2VecEncoder",
-    "StackedBidirectionalLstmSeq2VecEncoder",
-]
-
 
 class PytorchSeq2VecWrapper(RecurrentWrapper, Seq2VecEncoder):
     """Makes an encoder of a recurrent module: the final hidden state of its last layer, both directions joined.
@@ -44,9 +34,9 @@ class PytorchSeq2VecWrapper(RecurrentWrapper, Seq2VecEncoder):
     def __init__(self, module: nn.Module) -> None:
         super().__init__(module)
 
-    def shortest_input(self) -> int | None:
-        """One step."""
-        return 1
+    def padding_reach(self) -> int | None:
+        """Zero."""
+        return 0
 
     def forward(self, inputs: Tensor, mask: Tensor | None, hidden_state: RnnState | None = None) -> Tensor:
         """Encode a batch.
@@ -57,8 +47,11 @@ class PytorchSeq2VecWrapper(RecurrentWrapper, Seq2VecEncoder):
             hidden_state: initial state, (layers times directions, B, hidden_size) or two of these.
         """
         if mask is None:
+            if not inputs.size(1):
+                return inputs.new_zeros(inputs.size(0), self.get_output_dim())
             output: Tensor = self._module(inputs, hidden_state)[0]
             return output[:, -1, :]
+        mask = mask.bool()
         if can_run_padded(self._module):
             lengths = mask.sum(-1)
             state = (hidden_state,) if isinstance(hidden_state, Tensor) else hidden_state

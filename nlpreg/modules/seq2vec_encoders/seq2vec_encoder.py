@@ -3,8 +3,6 @@
 from nlpreg.common import Registrable
 from nlpreg.modules.encoder_base import _EncoderBase
 
-__all__ = ["Seq2VecEncoder"]
-
 
 class Seq2VecEncoder(_EncoderBase, Registrable):
     """Turns a sequence of vectors into one vector.
@@ -24,9 +22,9 @@ class Seq2VecEncoder(_EncoderBase, Registrable):
         """Width of the output vector."""
         raise NotImplementedError
 
-    def shortest_input(self) -> int | None:
-        """The fewest steps that a batch may have, if padding at its end has no influence on the result; else None.
+    def padding_reach(self) -> int | None:
+        """How many steps of padding after a sequence, all alike, influence its vector; further ones change nothing.
 
-        With a number, callers may cut padding off.
+        Callers may cut padding off, or append it, up to this number. None if that is not known.
         """
         return None

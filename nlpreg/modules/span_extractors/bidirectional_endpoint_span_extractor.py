@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import ConfigurationError, argument_ranges
 from nlpreg.modules.span_extractors.span_extractor import SpanExtractor
 from nlpreg.modules.span_extractors.span_extractor_with_span_width_embedding import (
     SpanExtractorWithSpanWidthEmbedding,
@@ -38,6 +38,8 @@ class BidirectionalEndpointSpanExtractor(SpanExtractorWithSpanWidthEmbedding):
     Source: Wang and Chang (2016), "Graph-based Dependency Parsing with Bidirectional LSTM"; Stern, Andreas and
     Klein (2017), "A Minimal Span-Based Neural Constituency Parser".
     """
+
+    check_arguments = argument_ranges(sizes=("input_dim", "num_width_embeddings", "span_width_embedding_dim"))
 
     def __init__(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from nlpreg.common.checks import argument_ranges
 from nlpreg.modules.span_extractors.span_extractor import SpanExtractor
 from nlpreg.modules.span_extractors.span_extractor_with_span_width_embedding import (
     SpanExtractorWithSpanWidthEmbedding,
@@ -28,6 +29,8 @@ class EndpointSpanExtractor(SpanExtractorWithSpanWidthEmbedding):
     Raises:
         ConfigurationError: only one of the two width options is given, or the combination cannot be read.
     """
+
+    check_arguments = argument_ranges(sizes=("input_dim", "num_width_embeddings", "span_width_embedding_dim"))
 
     def __init__(
         self,

@@ -29,8 +29,6 @@ class MaxPoolingSpanExtractor(SpanExtractorWithSpanWidthEmbedding):
         sequence_mask: Tensor | None,
         span_indices_mask: Tensor | None,
     ) -> Tensor:
-        if not span_indices.numel():  # there is no maximum over the width of no spans
-            return sequence_tensor.new_zeros(*span_indices.shape[:2], self._input_dim)
         starts, ends = split_spans(span_indices, span_indices_mask)  # (B, S)
         num_steps = sequence_tensor.size(1)
         if bool(((starts < 0) | (ends >= num_steps)).any()):
@@ -43,7 +41,7 @@ class MaxPoolingSpanExtractor(SpanExtractorWithSpanWidthEmbedding):
             last = sequence_mask.sum(dim=1, keepdim=True) - 1  # (B, 1)
             is_masked = starts > last
             if span_indices_mask is not None:
-                is_masked = is_masked & span_indices_mask.bool()
+                is_masked = is_masked & span_indices_mask
             if bool(is_masked.any()):
                 raise IndexError(f"a span consists of masked timesteps only: {span_indices.tolist()}")
             ends = torch.minimum(ends, last.clamp(min=0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from nlpreg.common.checks import argument_ranges
 from nlpreg.modules.span_extractors.span_extractor import SpanExtractor
 from nlpreg.modules.span_extractors.span_extractor_with_span_width_embedding import (
     SpanExtractorWithSpanWidthEmbedding,
@@ -25,6 +26,8 @@ class SelfAttentiveSpanExtractor(SpanExtractorWithSpanWidthEmbedding):
 
     Source: Lee et al. (2017), section 4, https://arxiv.org/abs/1707.07045
     """
+
+    check_arguments = argument_ranges(sizes=("input_dim", "num_width_embeddings", "span_width_embedding_dim"))
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import ConfigurationError, argument_ranges
 from nlpreg.modules.span_extractors.span_extractor import SpanExtractor
 from nlpreg.nn.util.indexing import bucket_values
 
@@ -27,6 +27,8 @@ class SpanExtractorWithSpanWidthEmbedding(SpanExtractor):
     Raises:
         ConfigurationError: only one of `num_width_embeddings` and `span_width_embedding_dim` is given.
     """
+
+    check_arguments = argument_ranges(sizes=("input_dim", "num_width_embeddings", "span_width_embedding_dim"))
 
     def __init__(
         self,
@@ -64,6 +66,12 @@ class SpanExtractorWithSpanWidthEmbedding(SpanExtractor):
             raise ValueError(
                 f"expected vectors of the width input_dim {self._input_dim}, got {sequence_tensor.size(-1)}"
             )
+        if not span_indices.numel():
+            return sequence_tensor.new_zeros(*span_indices.shape[:2], self.get_output_dim())
+        if sequence_mask is not None:
+            sequence_mask = sequence_mask.bool()
+        if span_indices_mask is not None:
+            span_indices_mask = span_indices_mask.bool()
         spans = self._embed_spans(sequence_tensor, span_indices, sequence_mask, span_indices_mask)
         if self._span_width_embedding is not None:
             widths = span_indices[..., 1] - span_indices[..., 0]

@@ -13,8 +13,6 @@ from nlpreg.modules.token_embedders.embedding import UnknownIdError
 from nlpreg.modules.token_embedders.empty_embedder import EmptyEmbedder
 from nlpreg.modules.token_embedders.token_embedder import TokenEmbedder
 
-__all__ = ["BasicTextFieldEmbedder"]
-
 
 @TextFieldEmbedder.register("basic")
 class BasicTextFieldEmbedder(TextFieldEmbedder):

@@ -7,8 +7,6 @@ import torch
 
 from nlpreg.common import Registrable
 
-__all__ = ["TextFieldEmbedder"]
-
 
 class TextFieldEmbedder(torch.nn.Module, Registrable):
     """Turns the tensors of a text field into one vector per token.

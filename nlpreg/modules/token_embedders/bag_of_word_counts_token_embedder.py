@@ -3,11 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import ConfigurationError, argument_ranges
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.modules.token_embedders.token_embedder import TokenEmbedder
-
-__all__ = ["BagOfWordCountsTokenEmbedder"]
 
 
 @TokenEmbedder.register("bag_of_word_counts")
@@ -26,6 +24,8 @@ class BagOfWordCountsTokenEmbedder(TokenEmbedder):
     Raises:
         ConfigurationError: the namespace has no entry for unknown words.
     """
+
+    check_arguments = argument_ranges(sizes=("projection_dim",))
 
     def __init__(
         self,

@@ -3,8 +3,6 @@
 from nlpreg.modules.token_embedders.language_model import LanguageModelTokenEmbedder
 from nlpreg.modules.token_embedders.token_embedder import TokenEmbedder
 
-__all__ = ["BidirectionalLanguageModelTokenEmbedder"]
-
 
 @TokenEmbedder.register("bidirectional_lm_token_embedder")
 class BidirectionalLanguageModelTokenEmbedder(LanguageModelTokenEmbedder):

@@ -3,10 +3,9 @@
 import torch
 from torch import nn
 
+from nlpreg.common.checks import argument_ranges
 from nlpreg.modules.elmo import Elmo
 from nlpreg.modules.token_embedders.token_embedder import TokenEmbedder
-
-__all__ = ["ElmoTokenEmbedder"]
 
 _MODEL = (
     "https://allennlp.s3.amazonaws.com/models/elmo/2x4096_512_2048cnn_2xhighway/"
@@ -34,6 +33,8 @@ class ElmoTokenEmbedder(TokenEmbedder):
 
     Source: Peters et al. (2018), https://arxiv.org/abs/1802.05365
     """
+
+    check_arguments = argument_ranges(sizes=("projection_dim",), shares=("dropout",))
 
     def __init__(
         self,

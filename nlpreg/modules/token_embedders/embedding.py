@@ -6,11 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import ConfigurationError, argument_ranges
 from nlpreg.common.embeddings_file import (
-    EmbeddingsFileURI,
-    EmbeddingsTextFile,
-    format_embeddings_file_uri,
     parse_embeddings_file_uri,
 )
 from nlpreg.common.file_utils import is_url_or_existing_file
@@ -19,14 +16,6 @@ from nlpreg.modules.token_embedders.pretrained_embeddings import (
     read_pretrained_embeddings_file as _read_pretrained_embeddings_file,
 )
 from nlpreg.modules.token_embedders.token_embedder import TokenEmbedder
-
-__all__ = [
-    "Embedding",
-    "EmbeddingsFileURI",
-    "EmbeddingsTextFile",
-    "format_embeddings_file_uri",
-    "parse_embeddings_file_uri",
-]
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +51,8 @@ class Embedding(TokenEmbedder):
             `vocab`; a table of the wrong shape. In `forward`, on the CPU, an id beyond the table (on other devices it ends
             the program: to look first would mean waiting).
     """
+
+    check_arguments = argument_ranges(sizes=("embedding_dim", "num_embeddings", "projection_dim"))
 
     def __init__(
         self,

@@ -4,8 +4,6 @@ import torch
 
 from nlpreg.modules.token_embedders.token_embedder import TokenEmbedder
 
-__all__ = ["EmptyEmbedder"]
-
 
 @TokenEmbedder.register("empty")
 class EmptyEmbedder(TokenEmbedder):

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nlpreg.common import Params
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import ConfigurationError, argument_ranges
 from nlpreg.data.token_indexers.token_indexer import TokenIndexer
 from nlpreg.data.tokenizers.token_class import Token
 from nlpreg.modules.scalar_mix import ScalarMix
@@ -74,6 +74,8 @@ class LanguageModelTokenEmbedder(TokenEmbedder):
     Raises:
         ConfigurationError: the model does not fit the above.
     """
+
+    check_arguments = argument_ranges(shares=("dropout",))
 
     def __init__(
         self,

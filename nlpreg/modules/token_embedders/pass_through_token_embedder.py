@@ -2,9 +2,8 @@
 
 import torch
 
+from nlpreg.common.checks import argument_ranges
 from nlpreg.modules.token_embedders.token_embedder import TokenEmbedder
-
-__all__ = ["PassThroughTokenEmbedder"]
 
 
 @TokenEmbedder.register("pass_through")
@@ -17,6 +16,8 @@ class PassThroughTokenEmbedder(TokenEmbedder):
     Shape:
         tokens (B, T, hidden_dim) -> the same.
     """
+
+    check_arguments = argument_ranges(sizes=("hidden_dim",))
 
     def __init__(self, hidden_dim: int) -> None:
         super().__init__()

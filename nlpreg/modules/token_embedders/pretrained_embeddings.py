@@ -13,8 +13,6 @@ from nlpreg.common.optional import optional
 from nlpreg.common.tqdm import Tqdm
 from nlpreg.data.vocabulary import Vocabulary
 
-__all__ = ["read_pretrained_embeddings_file"]
-
 logger = logging.getLogger(__name__)
 
 

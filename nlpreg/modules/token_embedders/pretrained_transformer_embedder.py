@@ -6,16 +6,15 @@ import logging
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from nlpreg.common import cached_transformers
+from nlpreg.common.checks import ConfigurationError, argument_ranges
 from nlpreg.data.tokenizers.pretrained_transformer_tokenizer import PretrainedTransformerTokenizer
 from nlpreg.modules.scalar_mix import ScalarMix
 from nlpreg.modules.token_embedders.token_embedder import TokenEmbedder
 from nlpreg.nn.util import batched_index_select
-
-__all__ = ["PretrainedTransformerEmbedder"]
 
 logger = logging.getLogger(__name__)
 
@@ -48,9 +47,12 @@ class PretrainedTransformerEmbedder(TokenEmbedder):
         -> (B, W, D). Without `max_length`, S is W.
 
     Raises:
+        ConfigurationError: in `forward`, for a text, or a segment, longer than the model takes.
         ValueError: in `forward`, for a type id that the model does not have, and for a text of several segments whose
             padding is not at its end.
     """
+
+    check_arguments = argument_ranges(sizes=("max_length",))
 
     # Buffers that archives of older versions of the library lack.
     authorized_missing_keys = [r"position_ids$"]
@@ -87,6 +89,8 @@ class PretrainedTransformerEmbedder(TokenEmbedder):
         self.config = self.transformer_model.config
         if sub_module:
             self.transformer_model = getattr(self.transformer_model, sub_module)
+        self._model_name = model_name
+        self._num_positions = _num_positions(self.transformer_model)
         self._max_length = max_length
         self.output_dim = int(self.config.hidden_size)
         self._scalar_mix = None if last_layer_only else ScalarMix(self.config.num_hidden_layers)
@@ -137,22 +141,26 @@ class PretrainedTransformerEmbedder(TokenEmbedder):
         if type_ids is not None:
             type_ids = self._checked_type_ids(type_ids)
         if self._max_length is None:
-            return self._run(token_ids, mask, type_ids)
-        attended = mask if segment_concat_mask is None else segment_concat_mask  # (B, S)
-        num_segments = -(-token_ids.size(1) // self._max_length)
-        if num_segments == 1:
+            return self._run(token_ids, mask.bool(), type_ids)
+        attended = (mask if segment_concat_mask is None else segment_concat_mask).bool()  # (B, S)
+        batch_size, num_pieces = token_ids.shape
+        if num_pieces <= self._max_length:
             return self._run(token_ids, attended, type_ids)[:, : mask.size(1)]
-        segments = self._run(
-            _fold(token_ids, num_segments, self._max_length),
-            _fold(attended, num_segments, self._max_length),
-            None if type_ids is None else _fold(type_ids, num_segments, self._max_length),
-        )  # (B * segments, L, D)
-        return self._join_segments(
-            segments.view(-1, num_segments, *segments.shape[1:]), attended, mask.size(1)
-        )
+        folded_ids, folded_mask, folded_types = self._fold_long_sequences(token_ids, attended, type_ids)
+        segments = self._run(folded_ids, folded_mask, folded_types)  # (B * segments, L, D)
+        unfolded = self._unfold_long_sequences(segments, folded_mask, batch_size, num_pieces)
+        return unfolded[:, : mask.size(1)]
 
     def _run(self, token_ids: Tensor, mask: Tensor, type_ids: Tensor | None) -> Tensor:
         """The vectors (B, S, D) of texts that need no cutting."""
+        if not token_ids.size(1):
+            return torch.zeros(*token_ids.shape, self.output_dim, device=token_ids.device)
+        if self._num_positions is not None and token_ids.size(1) > self._num_positions:
+            raise ConfigurationError(
+                f"a text has {token_ids.size(1)} word pieces, and {self._model_name} takes {self._num_positions}: give its "
+                f"indexer and its embedder the same max_length, {self._num_positions} or less, to encode longer texts "
+                "piece by piece, or let the tokenizer cut them by its own max_length"
+            )
         arguments = {"input_ids": token_ids, "attention_mask": mask.long()}
         if type_ids is not None:
             arguments["token_type_ids"] = type_ids
@@ -168,25 +176,57 @@ class PretrainedTransformerEmbedder(TokenEmbedder):
         largest = int(type_ids.max()) if type_ids.numel() else 0
         if largest == 0:
             return None
-        known = 3 if self.config.model_type == "xlnet" else getattr(self.config, "type_vocab_size", 0)
+        known = self._number_of_token_type_embeddings()
         if largest >= known:
             raise ValueError(
                 f"type_ids: expected ids below {known}, the number that the model has, got {largest}"
             )
         return type_ids
 
-    def _join_segments(self, segments: Tensor, mask: Tensor, num_pieces: int) -> Tensor:
+    def _number_of_token_type_embeddings(self) -> int:
+        """How many type ids the model knows; a subclass for another kind of model may say so here."""
+        return 3 if self.config.model_type == "xlnet" else int(getattr(self.config, "type_vocab_size", 0))
+
+    def _fold_long_sequences(
+        self, token_ids: Tensor, mask: Tensor, type_ids: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Cut texts into segments of `max_length` word pieces; a subclass may cut them in another way.
+
+        Args:
+            token_ids: (B, S), each segment with its special tokens.
+            mask: (B, S) bool.
+            type_ids: (B, S), or None.
+
+        Returns:
+            The same as (B * segments, max_length) each, padded with zeros.
+        """
+        assert self._max_length is not None
+        max_length = self._max_length
+        missing = -token_ids.size(1) % max_length
+
+        def fold(tensor: Tensor) -> Tensor:
+            return functional.pad(tensor, (0, missing)).view(-1, max_length)
+
+        return fold(token_ids), fold(mask), None if type_ids is None else fold(type_ids)
+
+    def _unfold_long_sequences(
+        self, embeddings: Tensor, mask: Tensor, batch_size: int, num_segment_concat_wordpieces: int
+    ) -> Tensor:
         """Undo the cutting: take out the special tokens of all segments but the first start and the last end.
 
         Args:
-            segments: (B, segments, L, D).
-            mask: (B, S) bool.
-            num_pieces: W, the longest text without these special tokens.
+            embeddings: (B * segments, max_length, D).
+            mask: (B * segments, max_length) bool, as `_fold_long_sequences` returned it.
+            batch_size: B.
+            num_segment_concat_wordpieces: S, the length of the longest text with the special tokens of its segments.
 
         Returns:
-            (B, W, D).
+            (B, W, D), W being the length of the longest text with the special tokens of one segment.
         """
-        batch_size, _, max_length, _ = segments.shape
+        segments = embeddings.view(batch_size, -1, *embeddings.shape[1:])  # (B, segments, L, D)
+        num_segments, max_length = segments.shape[1:3]
+        mask = mask.view(batch_size, -1)  # (B, segments * L)
+        num_pieces = num_segment_concat_wordpieces - (num_segments - 1) * self._num_added_tokens
         lengths = mask.sum(1)  # (B,)
         if not torch.equal(mask, torch.arange(mask.size(1), device=mask.device) < lengths.unsqueeze(1)):
             raise ValueError(
@@ -209,10 +249,14 @@ class PretrainedTransformerEmbedder(TokenEmbedder):
         return joined[:, :num_pieces]
 
 
-def _fold(tensor: Tensor, num_segments: int, max_length: int) -> Tensor:
-    """(B, S) -> (B * num_segments, max_length), padded with zeros."""
-    missing = num_segments * max_length - tensor.size(1)
-    return functional.pad(tensor, (0, missing)).view(-1, max_length)
+def _num_positions(model: nn.Module) -> int | None:
+    """The longest text that a model with learned positions takes; None for other models."""
+    for name, module in model.named_modules():
+        if name.rpartition(".")[2] in ("position_embeddings", "wpe") and isinstance(module, nn.Embedding):
+            # Models that leave the position of padding out begin to count behind it.
+            first = 0 if module.padding_idx is None else module.padding_idx + 1
+            return module.num_embeddings - first
+    return None
 
 
 def _set_gradient_checkpointing(model: Any, is_on: bool) -> None:

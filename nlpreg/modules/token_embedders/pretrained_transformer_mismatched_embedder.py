@@ -7,12 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import ConfigurationError, argument_ranges
 from nlpreg.modules.token_embedders.pretrained_transformer_embedder import PretrainedTransformerEmbedder
 from nlpreg.modules.token_embedders.token_embedder import TokenEmbedder
 from nlpreg.nn.util import batched_span_select
-
-__all__ = ["PretrainedTransformerMismatchedEmbedder"]
 
 # B texts, T words, W word pieces, S word pieces with the special tokens of every segment, D width of the vectors
 
@@ -44,6 +42,8 @@ class PretrainedTransformerMismatchedEmbedder(TokenEmbedder):
     Raises:
         ConfigurationError: in `forward`, with another `sub_token_mode`.
     """
+
+    check_arguments = argument_ranges(sizes=("max_length",))
 
     def __init__(
         self,

@@ -5,7 +5,9 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
+from nlpreg.common.checks import argument_ranges
 from nlpreg.modules.seq2vec_encoders.seq2vec_encoder import Seq2VecEncoder
 from nlpreg.modules.time_distributed import TimeDistributed
 from nlpreg.modules.token_embedders.embedding import Embedding
@@ -13,8 +15,6 @@ from nlpreg.modules.token_embedders.token_embedder import TokenEmbedder
 from nlpreg.nn.dropout import Dropout
 from nlpreg.nn.operators import run_uncompiled
 from nlpreg.nn.util.indexing import distinct_rows
-
-__all__ = ["TokenCharactersEncoder"]
 
 # B texts, T tokens, U distinct tokens
 
@@ -39,6 +39,8 @@ class TokenCharactersEncoder(TokenEmbedder):
         token_characters (B, T, num_characters) ids, 0 at padding -> (B, T, output_dim of the encoder).
     """
 
+    check_arguments = argument_ranges(shares=("dropout",))
+
     dimension_chain: ClassVar[tuple[str, ...]] = ("embedding", "encoder")
 
     def __init__(self, embedding: Embedding, encoder: Seq2VecEncoder, dropout: float = 0.0) -> None:
@@ -60,20 +62,26 @@ class TokenCharactersEncoder(TokenEmbedder):
 
     def _encode_tokens(self, token_characters: Tensor) -> Tensor:
         """Encode each distinct word once; compiled, convolutions would be compiled anew for other lengths of words."""
-        words, places = distinct_rows(token_characters.flatten(0, -2))  # (U, num_characters), (B * T,)
         encoder: Any = self._encoder._module
-        shortest = encoder.shortest_input()
-        if shortest is None or words.device.type != "cpu":
-            encoded = self._encode(words)  # (U, output_dim)
+        if not token_characters.numel():
+            if not token_characters.shape[:-1].numel():
+                weight: Any = self._embedding._module.weight
+                return weight.new_zeros(*token_characters.shape[:-1], encoder.get_output_dim())
+            token_characters = functional.pad(token_characters, (0, 1))  # words without a character
+        words, places = distinct_rows(token_characters.flatten(0, -2))  # (U, num_characters), (B * T,)
+        reach = encoder.padding_reach()
+        if reach is None or words.device.type != "cpu":
+            encoded = self._encode(functional.pad(words, (0, reach or 0)))  # (U, output_dim)
         else:
-            # One long word must not make all the others as long.
+            # One long word must not make all the others as long. As much padding is left, or appended, as has an
+            # influence, so that a word's vector does not depend on how long the others are.
             lengths, order = _lengths(words).sort(descending=True)
             places = order.argsort().index_select(0, places)
-            rows = words.index_select(0, order)
+            rows = functional.pad(words.index_select(0, order), (0, reach))
             encoded = torch.cat(
                 [
-                    self._encode(rows[start:end, :length])
-                    for start, end, length in _groups(lengths.tolist(), shortest)
+                    self._encode(rows[start:end, : length + reach])
+                    for start, end, length in _groups(lengths.tolist())
                 ]
             )
         return encoded.index_select(0, places).view(*token_characters.shape[:-1], encoded.size(1))
@@ -91,19 +99,18 @@ def _lengths(words: Tensor) -> Tensor:
     return ((words != 0) * torch.arange(1, words.size(1) + 1)).amax(1)
 
 
-def _groups(lengths: list[int], shortest: int) -> Iterator[tuple[int, int, int]]:
+def _groups(lengths: list[int]) -> Iterator[tuple[int, int, int]]:
     """Split words into groups in which none is less than half as long as the longest.
 
     Args:
         lengths: in characters, longest first.
-        shortest: fewest characters that a group may be padded to.
 
     Yields:
         For each group its first word, its last word + 1, and the length to pad to.
     """
     start = 0
     while start < len(lengths):
-        longest = max(lengths[start], shortest)
+        longest = max(lengths[start], 1)
         end = start + 1
         while end < len(lengths) and (2 * lengths[end] > longest or longest <= _NOT_WORTH_SPLITTING):
             end += 1

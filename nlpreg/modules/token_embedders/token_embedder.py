@@ -4,8 +4,6 @@ import torch
 
 from nlpreg.common import Registrable
 
-__all__ = ["TokenEmbedder"]
-
 
 class TokenEmbedder(torch.nn.Module, Registrable):
     """Turns what one token indexer produced into one vector per token.

@@ -83,13 +83,13 @@ def masked_index_replace(target: Tensor, indices: Tensor, mask: Tensor, replace:
     """
     # Masked indices write into one extra timestep, which is cut off again.
     padded = torch.cat([target, target[:, :1]], dim=1)
-    where = indices.masked_fill(~mask, target.size(1)).unsqueeze(-1).expand_as(replace)
+    where = indices.masked_fill(~mask.bool(), target.size(1)).unsqueeze(-1).expand_as(replace)
     return padded.scatter(1, where, replace.to(target.dtype))[:, :-1]
 
 
 def _scatter_mask(size: int, indices: Tensor, mask: Tensor) -> Tensor:
     is_hit = torch.zeros(indices.size(0), size + 1, dtype=torch.bool, device=indices.device)
-    return is_hit.scatter(1, indices.masked_fill(~mask, size), True)[:, :-1]
+    return is_hit.scatter(1, indices.masked_fill(~mask.bool(), size), True)[:, :-1]
 
 
 def batched_span_select(target: Tensor, spans: Tensor) -> tuple[Tensor, Tensor]:

@@ -115,7 +115,7 @@ def get_lengths_from_binary_sequence_mask(mask: Tensor) -> Tensor:
     Shape:
         mask (B, T) -> int64 (B,).
     """
-    return mask.sum(-1)
+    return mask.bool().sum(-1)
 
 
 def get_dropout_mask(dropout_probability: float, tensor_for_masking: Tensor) -> Tensor:
@@ -150,9 +150,9 @@ def masked_softmax(
     """
     if mask is None:
         return torch.softmax(vector, dim=dim)
-    mask = _insert_dims(mask, vector.dim())
+    mask = _insert_dims(mask, vector.dim()).bool()
     if memory_efficient:
-        return torch.softmax(vector.masked_fill(~mask.bool(), min_value_of_dtype(vector.dtype)), dim=dim)
+        return torch.softmax(vector.masked_fill(~mask, min_value_of_dtype(vector.dtype)), dim=dim)
     weights = torch.softmax(vector * mask, dim=dim) * mask
     return weights / (weights.sum(dim=dim, keepdim=True) + tiny_value_of_dtype(weights.dtype))
 
@@ -173,11 +173,12 @@ def masked_log_softmax(vector: Tensor, mask: Tensor | None, dim: int = -1) -> Te
 
 def masked_max(vector: Tensor, mask: Tensor, dim: int, keepdim: bool = False) -> Tensor:
     """The largest unmasked value along `dim`; the most negative finite value where all are masked."""
-    return vector.masked_fill(~mask, min_value_of_dtype(vector.dtype)).amax(dim=dim, keepdim=keepdim)
+    return vector.masked_fill(~mask.bool(), min_value_of_dtype(vector.dtype)).amax(dim=dim, keepdim=keepdim)
 
 
 def masked_mean(vector: Tensor, mask: Tensor, dim: int, keepdim: bool = False) -> Tensor:
     """The mean of the unmasked values along `dim`; zero where all are masked."""
+    mask = mask.bool()
     total = vector.masked_fill(~mask, 0.0).sum(dim=dim, keepdim=keepdim)
     count = mask.sum(dim=dim, keepdim=keepdim)
     return total / count.clamp(min=1).to(total.dtype)
@@ -193,7 +194,7 @@ def replace_masked_values(tensor: Tensor, mask: Tensor, replace_with: float) -> 
         raise ConfigurationError(
             f"tensor and mask must have equally many dimensions, got {tensor.dim()} and {mask.dim()}"
         )
-    return tensor.masked_fill(~mask, replace_with)
+    return tensor.masked_fill(~mask.bool(), replace_with)
 
 
 def masked_topk(
@@ -203,13 +204,14 @@ def masked_topk(
 
     Args:
         input_: the scores.
-        mask: bool, of the same shape, true at items that may be chosen.
+        mask: of the same shape, true at items that may be chosen.
         k: one number for all rows, or an integer tensor of the shape of `input_` without `dim`.
         dim: the dimension to choose along.
 
     Returns:
         The chosen values, a mask that is false for surplus slots (a row has fewer items, or a smaller k),
-        and the chosen indices; each has size `max(k)` along `dim`.
+        and the chosen indices; each has size `max(k)` along `dim`. Where a masked item had to be chosen, its value is
+        the lowest of the data type; a slot beyond a row's own k repeats the last of the row's `max(k)` best items.
 
     Raises:
         ValueError: the shapes do not fit, or `dim` does not exist.
@@ -234,11 +236,14 @@ def masked_topk(
         raise ValueError(f"k is {max_k}, but dimension {dim} has only {input_.size(dim)} items")
 
     scores = input_.movedim(dim, -1)
-    scores = scores.masked_fill(~mask.movedim(dim, -1), min_value_of_dtype(scores.dtype))
+    may_be_chosen = mask.bool().movedim(dim, -1)
+    scores = scores.masked_fill(~may_be_chosen, min_value_of_dtype(scores.dtype))
     best = scores.topk(max_k, dim=-1).indices  # (..., max_k), best first
-    # Surplus slots take the index of the row's last item, so that sorting keeps them behind the chosen ones.
     is_surplus = torch.arange(max_k, device=input_.device) >= counts.unsqueeze(-1)
-    indices = best.masked_fill(is_surplus, input_.size(dim) - 1).sort(dim=-1).values
-    is_chosen = ~is_surplus & mask.movedim(dim, -1).gather(-1, indices)
-    values = input_.movedim(dim, -1).gather(-1, indices)
+    if max_k:
+        # Surplus slots take the largest index of the row's best, so that sorting keeps them behind the chosen ones.
+        best = torch.where(is_surplus, best.amax(dim=-1, keepdim=True), best)
+    indices = best.sort(dim=-1).values
+    is_chosen = ~is_surplus & may_be_chosen.gather(-1, indices)
+    values = scores.gather(-1, indices)
     return values.movedim(-1, dim), is_chosen.movedim(-1, dim), indices.movedim(-1, dim)

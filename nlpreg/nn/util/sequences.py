@@ -128,9 +128,12 @@ def get_final_encoder_states(encoder_outputs: Tensor, mask: Tensor, bidirectiona
             first timestep.
 
     Shape:
-        encoder_outputs (B, T, D), mask (B, T) -> (B, D).
+        encoder_outputs (B, T, D), mask (B, T) -> (B, D), the first output of sequences that are all padding; zeros if
+        T is 0.
     """
-    last = (mask.sum(1) - 1).clamp(min=0)  # (B,)
+    if not encoder_outputs.size(1):
+        return encoder_outputs.new_zeros(encoder_outputs.size(0), encoder_outputs.size(2))
+    last = (mask.bool().sum(1) - 1).clamp(min=0)  # (B,)
     rows = torch.arange(encoder_outputs.size(0), device=encoder_outputs.device)
     final = encoder_outputs[rows, last]
     if not bidirectional:
@@ -140,10 +143,10 @@ def get_final_encoder_states(encoder_outputs: Tensor, mask: Tensor, bidirectiona
 
 
 def masked_flip(padded_sequence: Tensor, sequence_lengths: Sequence[int] | Tensor) -> Tensor:
-    """Reverse each sequence within its length; padding stays at the end.
+    """Reverse each sequence within its length.
 
     Shape:
-        padded_sequence (B, T, ...), sequence_lengths (B,) -> (B, T, ...).
+        padded_sequence (B, T, ...), sequence_lengths (B,) -> (B, longest length, ...), zeros at padding.
 
     Raises:
         AssertionError: there are not as many lengths as sequences.
@@ -153,9 +156,11 @@ def masked_flip(padded_sequence: Tensor, sequence_lengths: Sequence[int] | Tenso
     )
     lengths = torch.as_tensor(sequence_lengths, device=padded_sequence.device).unsqueeze(1)  # (B, 1)
     positions = torch.arange(padded_sequence.size(1), device=padded_sequence.device)  # (T,)
-    source = torch.where(positions < lengths, lengths - 1 - positions, positions)  # (B, T)
+    positions = positions[: int(lengths.max())] if len(lengths) else positions[:0]
+    source = (lengths - 1 - positions).clamp(min=0)  # (B, longest)
     rows = torch.arange(padded_sequence.size(0), device=padded_sequence.device).unsqueeze(1)
-    return padded_sequence[rows, source]
+    is_padding = (positions >= lengths).view(*source.shape, *[1] * (padded_sequence.dim() - 2))
+    return padded_sequence[rows, source].masked_fill(is_padding, 0)
 
 
 def add_sentence_boundary_token_ids(
@@ -185,7 +190,7 @@ def add_sentence_boundary_token_ids(
         for token in (sentence_begin_token, sentence_end_token)
     )
     result[:, 0] = begin
-    result[torch.arange(batch_size, device=tensor.device), mask.sum(1) + 1] = end
+    result[torch.arange(batch_size, device=tensor.device), mask.bool().sum(1) + 1] = end
     new_mask = result != 0 if tensor.dim() == 2 else (result > 0).any(dim=-1)
     return result, new_mask
 
@@ -196,7 +201,7 @@ def remove_sentence_boundaries(tensor: Tensor, mask: Tensor) -> tuple[Tensor, Te
     Shape:
         tensor (B, T, D), mask (B, T) -> (B, T - 2, D) with zeros at padding, and its mask (B, T - 2).
     """
-    lengths = mask.sum(1, keepdim=True) - 2  # (B, 1); sentences of two or fewer timesteps become empty
+    lengths = mask.bool().sum(1, keepdim=True) - 2  # (B, 1); sentences of two or fewer timesteps become empty
     positions = torch.arange(tensor.size(1) - 2, device=tensor.device)
     new_mask = positions < lengths
     return tensor[:, 1:-1] * new_mask.unsqueeze(-1).to(tensor.dtype), new_mask

@@ -78,7 +78,7 @@ def test_a_foreign_encoder_sees_whole_rows():
     """One that says nothing of padding gets it all."""
 
     class Width(BagOfEmbeddingsEncoder):
-        def shortest_input(self):
+        def padding_reach(self):
             return None
 
         def forward(self, tokens, mask=None):
@@ -90,10 +90,10 @@ def test_a_foreign_encoder_sees_whole_rows():
 
 def test_groups_leave_little_padding():
     lengths = [70, 34, 33, 20, 17, 16, 9, 8, 8, 4, 1, 0]
-    groups = list(_groups(lengths, shortest=3))
+    groups = list(_groups(lengths))
     assert groups == [(0, 1, 70), (1, 4, 34), (4, 7, 17), (7, 12, 8)]
-    assert list(_groups([2, 1, 0], shortest=5)) == [(0, 3, 5)]
-    assert list(_groups([], shortest=5)) == []
+    assert list(_groups([2, 1, 0])) == [(0, 3, 2)]
+    assert list(_groups([])) == []
 
 
 def test_in_a_config_and_names_of_the_weights():

@@ -89,6 +89,29 @@ def test_masked_topk_keeps_the_order() -> None:
     assert mask.all()
 
 
+def test_masked_topk_fills_the_slots_beyond_a_smaller_k_with_the_largest_index() -> None:
+    scores = torch.tensor([[4.0, 5.0, 3.0, 1.0], [1.0, 2.0, 3.0, 4.0]])
+    _, mask, indices = util.masked_topk(scores, torch.ones(2, 4), torch.tensor([1, 3]))
+    assert indices.tolist() == [[1, 2, 2], [1, 2, 3]]
+    assert mask.tolist() == [[True, False, False], [True, True, True]]
+
+
+@pytest.mark.parametrize("dtype", [torch.long, torch.float32])
+def test_masks_may_be_zeros_and_ones_of_any_type(dtype: torch.dtype) -> None:
+    other = MASK.to(dtype)
+    for operation in (
+        lambda mask: util.masked_softmax(VECTOR, mask),
+        lambda mask: util.masked_softmax(VECTOR, mask, memory_efficient=True),
+        lambda mask: util.masked_log_softmax(VECTOR, mask),
+        lambda mask: util.masked_max(VECTOR, mask, dim=1),
+        lambda mask: util.masked_mean(VECTOR, mask, dim=1),
+        lambda mask: util.replace_masked_values(VECTOR, mask, 7.0),
+        lambda mask: util.masked_topk(VECTOR, mask, 1)[0],
+        util.get_lengths_from_binary_sequence_mask,
+    ):
+        assert torch.equal(operation(other), operation(MASK))
+
+
 def test_masked_topk_equals_sorting_row_by_row() -> None:
     torch.manual_seed(1)
     scores, mask = torch.randn(6, 7), torch.rand(6, 7) > 0.4

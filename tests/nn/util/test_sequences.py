@@ -29,10 +29,16 @@ def test_final_states() -> None:
 def test_masked_flip_leaves_padding_behind() -> None:
     tensor = torch.arange(12.0).view(2, 3, 2)
     flipped = util.masked_flip(tensor, [2, 3])
-    assert flipped[0].tolist() == [[2, 3], [0, 1], [4, 5]]
+    assert flipped[0].tolist() == [[2, 3], [0, 1], [0, 0]]
     assert flipped[1].tolist() == [[10, 11], [8, 9], [6, 7]]
-    assert torch.equal(util.masked_flip(flipped, torch.tensor([2, 3])), tensor)
-    assert torch.equal(util.masked_flip(tensor[:, :, 0], [0, 1]), tensor[:, :, 0])
+    assert torch.equal(util.masked_flip(flipped, torch.tensor([2, 3]))[1], tensor[1])
+    assert util.masked_flip(tensor[:, :, 0], [0, 1]).tolist() == [[0], [6]]
+    assert util.masked_flip(tensor, [0, 0]).shape == (2, 0, 2)
+
+
+def test_masked_flip_is_as_long_as_the_longest_sequence() -> None:
+    tensor = torch.tensor([[[6.0], [1.0], [2.0]], [[3.0], [4.0], [5.0]]])
+    assert util.masked_flip(tensor, [1, 2]).squeeze(-1).tolist() == [[6, 0], [4, 3]]
     with pytest.raises(AssertionError, match="1 lengths for 2"):
         util.masked_flip(tensor, [2])
 
