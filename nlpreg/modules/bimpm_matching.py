@@ -116,7 +116,7 @@ class BiMpmMatching(torch.nn.Module, FromParams):
         for pattern in self._patterns:
             weight: Tensor = getattr(self, f"{pattern}_{weights}")
             if pattern == "maxpool_match":
-                pairs = _match_all_pairs(words, others, weight)
+                pairs = multi_perspective_match_pairwise(words, others, weight)
                 vectors.append(masked_max(pairs, columns.unsqueeze(-1), dim=2))
                 vectors.append(masked_mean(pairs, columns.unsqueeze(-1), dim=2))
                 continue
@@ -127,20 +127,40 @@ class BiMpmMatching(torch.nn.Module, FromParams):
                 partner = masked_softmax(attended.sum(dim=2), mask.unsqueeze(-1))
             else:
                 partner = masked_max(attended, columns.unsqueeze(-1), dim=2)
-            vectors.extend(_match_rows(words, partner, weight))
+            vectors.extend(multi_perspective_match(words, partner, weight))
         return vectors
 
 
-def _match_rows(first: Tensor, second: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Cosine of each word with its partner: plain (B, L, 1), and from each perspective (B, L, P)."""
-    plain = functional.cosine_similarity(first, second, dim=-1).unsqueeze(-1)
-    weighted = functional.cosine_similarity(first.unsqueeze(2) * weight, second.unsqueeze(2) * weight, dim=-1)
+def multi_perspective_match(vector1: Tensor, vector2: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Cosine of each vector with its partner, plain and from each perspective.
+
+    Args:
+        vector1: (B, L, D).
+        vector2: (B, L, D), or (B, 1, D) for one partner of all.
+        weight: (P, D), what each perspective multiplies both vectors by.
+
+    Returns:
+        (B, L, 1) and (B, L, P).
+    """
+    plain = functional.cosine_similarity(vector1, vector2, dim=-1).unsqueeze(-1)
+    weighted = functional.cosine_similarity(
+        vector1.unsqueeze(2) * weight, vector2.unsqueeze(2) * weight, dim=-1
+    )
     return plain, weighted
 
 
-def _match_all_pairs(first: Tensor, second: Tensor, weight: Tensor) -> Tensor:
-    """Cosine of all pairs of words from each perspective: (B, L1, L2, P)."""
+def multi_perspective_match_pairwise(vector1: Tensor, vector2: Tensor, weight: Tensor) -> Tensor:
+    """Cosine of all pairs of vectors from each perspective.
+
+    Args:
+        vector1: (B, L1, D).
+        vector2: (B, L2, D).
+        weight: (P, D), what each perspective multiplies both vectors by.
+
+    Returns:
+        (B, L1, L2, P).
+    """
     perspectives = weight.view(1, weight.size(0), 1, -1)
-    unit_first = functional.normalize(first.unsqueeze(1) * perspectives, dim=-1)  # (B, P, L1, D)
-    unit_second = functional.normalize(second.unsqueeze(1) * perspectives, dim=-1)
+    unit_first = functional.normalize(vector1.unsqueeze(1) * perspectives, dim=-1)  # (B, P, L1, D)
+    unit_second = functional.normalize(vector2.unsqueeze(1) * perspectives, dim=-1)  # (B, P, L2, D)
     return (unit_first @ unit_second.transpose(-1, -2)).permute(0, 2, 3, 1)

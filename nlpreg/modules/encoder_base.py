@@ -123,15 +123,17 @@ class _EncoderBase(nn.Module):
         self._states = tuple(states)
 
     def _update_states(self, final_states: RnnState, restoration_indices: Tensor) -> None:
-        """Keep the states that `sort_and_run_forward` returned.
+        """Keep the states that `sort_and_run_forward` returned. For subclasses that call it themselves.
 
         Args:
-            final_states: (L, rows that are not all padding, H), or two of these, sorted.
+            final_states: (L, rows that are not all padding, H), or two of these, sorted. Zero states may have been appended
+                for the rows that are all padding: a row whose states in the first layer are zeros keeps what it had.
             restoration_indices: (B,) as returned.
         """
-        states = (final_states,) if isinstance(final_states, Tensor) else final_states
-        num_valid = states[0].size(1)
-        self._store_states(restore_rows(states, restoration_indices), restoration_indices < num_valid)
+        states = (final_states,) if isinstance(final_states, Tensor) else tuple(final_states)
+        is_used = restoration_indices < states[0].size(1)
+        restored = restore_rows(states, restoration_indices)
+        self._store_states(restored, is_used & restored[0][0].ne(0).any(dim=-1))
 
 
 def select_rows(states: RnnStateStorage, rows: Tensor) -> RnnStateStorage:

@@ -55,6 +55,11 @@ class StackedAlternatingLstm(nn.Module):
             )
             self.add_module(f"layer_{index}", layer)
 
+    @property
+    def lstm_layers(self) -> list[AugmentedLstm]:
+        """The layers, the first one first."""
+        return [getattr(self, f"layer_{index}") for index in range(self.num_layers)]
+
     def forward(self, inputs: Rows, initial_state: LstmState | None = None) -> tuple[Rows, LstmState]:
         """Run over packed rows from the given states, or from zeros."""
         if initial_state is not None and initial_state[0].size(0) != self.num_layers:
@@ -63,9 +68,9 @@ class StackedAlternatingLstm(nn.Module):
                 f"got {initial_state[0].size(0)}"
             )
         finals = []
-        for index in range(self.num_layers):
+        for index, layer in enumerate(self.lstm_layers):
             own = slice(index, index + 1)
             initial = None if initial_state is None else (initial_state[0][own], initial_state[1][own])
-            inputs, final = getattr(self, f"layer_{index}")(inputs, initial)
+            inputs, final = layer(inputs, initial)
             finals.append(final)
         return inputs, (torch.cat([h for h, _ in finals]), torch.cat([c for _, c in finals]))

@@ -24,8 +24,9 @@ class StackedBidirectionalLstm(nn.Module):
         use_highway: whether a gate lets the input of a layer pass by.
 
     Shape:
-        packed rows of width input_size, initial_state None or two of (2 * num_layers, B, hidden_size), in the form of
-        the final states; (num_layers, B, 2 * hidden_size) is taken too
+        packed rows of width input_size, initial_state None or two of (num_layers, B, hidden_size), from which both
+        directions of a layer start. States of their own are taken as (2 * num_layers, B, hidden_size), the form of the
+        final states, or (num_layers, B, 2 * hidden_size)
         -> packed rows of width 2 * hidden_size, and final states, two of (2 * num_layers, B, hidden_size), of each layer
         first forward, then backward.
 
@@ -60,16 +61,24 @@ class StackedBidirectionalLstm(nn.Module):
                 )
                 self.add_module(f"{name}_layer_{index}", layer)
 
+    @property
+    def lstm_layers(self) -> list[list[AugmentedLstm]]:
+        """The forward and the backward LSTM of each layer."""
+        return [
+            [getattr(self, f"forward_layer_{index}"), getattr(self, f"backward_layer_{index}")]
+            for index in range(self.num_layers)
+        ]
+
     def forward(self, inputs: Rows, initial_state: LstmState | None = None) -> tuple[Rows, LstmState]:
         """Run over packed rows from the given states, or from zeros."""
         initial = None if initial_state is None else self._by_direction(initial_state)
         finals = []
         for index in range(self.num_layers):
             outputs = []
-            for direction, name in enumerate(("forward", "backward")):
+            for direction, layer in enumerate(self.lstm_layers[index]):
                 own = slice(2 * index + direction, 2 * index + direction + 1)
                 state = None if initial is None else (initial[0][own], initial[1][own])
-                output, final = getattr(self, f"{name}_layer_{index}")(inputs, state)
+                output, final = layer(inputs, state)
                 outputs.append(output.data)
                 finals.append(final)
             data = torch.cat(outputs, dim=-1)  # (N, 2H), or (B, T, 2H)
@@ -91,13 +100,15 @@ class StackedBidirectionalLstm(nn.Module):
 
     def _by_direction(self, state: LstmState) -> LstmState:
         """Initial states as (2 * num_layers, B, hidden_size) each."""
-        num_given = state[0].size(0)
-        if num_given == 2 * self.num_layers:
+        num_given, _, width = state[0].shape
+        if (num_given, width) == (2 * self.num_layers, self.hidden_size):
             return state
-        if num_given != self.num_layers or state[0].size(2) != 2 * self.hidden_size:
+        if (num_given, width) == (self.num_layers, self.hidden_size):
+            return state[0].repeat_interleave(2, dim=0), state[1].repeat_interleave(2, dim=0)
+        if (num_given, width) != (self.num_layers, 2 * self.hidden_size):
             raise ConfigurationError(
                 f"StackedBidirectionalLstm: expected initial states of {self.num_layers} layers, "
-                f"{(2 * self.num_layers, 'B', self.hidden_size)}, got {tuple(state[0].shape)}"
+                f"{(self.num_layers, 'B', self.hidden_size)}, got {tuple(state[0].shape)}"
             )
         h, c = (
             part.view(*part.shape[:2], 2, self.hidden_size).transpose(1, 2).flatten(0, 1) for part in state

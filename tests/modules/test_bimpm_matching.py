@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 import torch
 from torch.nn import functional
@@ -5,6 +7,7 @@ from torch.nn import functional
 from nlpreg.common import Params
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.modules import BiMpmMatching
+from nlpreg.modules.bimpm_matching import multi_perspective_match, multi_perspective_match_pairwise
 
 torch.manual_seed(0)
 FIRST, SECOND = torch.randn(2, 4, 5), torch.randn(2, 3, 5)
@@ -74,3 +77,17 @@ def test_wrong_options() -> None:
         BiMpmMatching()
     with pytest.raises(ConfigurationError, match="at least one of full_match"):
         BiMpmMatching(5, 3, True, None, False, False, False, False)
+
+
+def test_matching_by_perspectives_against_loops():
+    torch.manual_seed(4)
+    first, second, weight = torch.randn(2, 3, 5), torch.randn(2, 4, 5), torch.randn(6, 5)
+    pairs = multi_perspective_match_pairwise(first, second, weight)
+    plain, weighted = multi_perspective_match(first, second[:, :3], weight)
+    assert plain.shape == (2, 3, 1) and weighted.shape == (2, 3, 6) and pairs.shape == (2, 3, 4, 6)
+    for row, word, other, p in itertools.product(range(2), range(3), range(4), range(6)):
+        a, b = weight[p] * first[row, word], weight[p] * second[row, other]
+        cosine = a @ b / (a.norm() * b.norm())
+        torch.testing.assert_close(pairs[row, word, other, p], cosine)
+        if word == other:
+            torch.testing.assert_close(weighted[row, word, p], cosine)

@@ -60,6 +60,19 @@ def test_states_follow_their_rows():
     torch.testing.assert_close(restored(output, restoration, 1)[5:], module(more[5:])[0])
 
 
+def test_callers_may_append_the_states_of_empty_rows_first():
+    module, inputs = nn.LSTM(2, 3, batch_first=True), torch.randn(4, 3, 2)
+    one, other = _EncoderBase(stateful=True), _EncoderBase(stateful=True)
+    for _ in range(2):
+        _, final, restoration = one.sort_and_run_forward(module, inputs, MASK)
+        one._update_states(final, restoration)
+        _, final, restoration = other.sort_and_run_forward(module, inputs, MASK)
+        appended = [torch.cat([part, part.new_zeros(1, 1, 3)], dim=1) for part in final]
+        other._update_states(appended, restoration)
+        for a, b in zip(one._states, other._states, strict=True):
+            assert torch.equal(a, b)
+
+
 def test_nothing_but_padding_is_refused():
     with pytest.raises(ValueError, match="got only padding"):
         _EncoderBase().sort_and_run_forward(

@@ -41,6 +41,12 @@ def test_names_of_the_weights():
     }
 
 
+def test_layers_in_order():
+    stack = StackedAlternatingLstm(3, 4, num_layers=2)
+    assert stack.lstm_layers == [stack.layer_0, stack.layer_1]
+    assert [layer.go_forward for layer in stack.lstm_layers] == [True, False]
+
+
 def test_wrong_number_of_states():
     packed = pack_padded_sequence(torch.zeros(1, 2, 3), torch.tensor([2]), batch_first=True)
     with pytest.raises(ConfigurationError, match="states of 2 layers, got 1"):

@@ -49,8 +49,21 @@ def test_states_of_a_whole_layer_are_taken_too():
     by_direction = (torch.randn(4, 2, 4), torch.randn(4, 2, 4))
     by_layer = tuple(torch.cat([part[0::2], part[1::2]], dim=2) for part in by_direction)
     torch.testing.assert_close(stack(packed, by_layer)[0].data, stack(packed, by_direction)[0].data)
-    with pytest.raises(ConfigurationError, match=r"states of 2 layers, \(4, 'B', 4\), got \(3, 2, 4\)"):
+    with pytest.raises(ConfigurationError, match=r"states of 2 layers, \(2, 'B', 4\), got \(3, 2, 4\)"):
         stack(packed, (torch.zeros(3, 2, 4), torch.zeros(3, 2, 4)))
+
+
+def test_both_directions_start_from_the_state_of_their_layer():
+    stack = StackedBidirectionalLstm(4, 5, 2)
+    packed = pack_padded_sequence(torch.randn(3, 2, 4), torch.tensor([2, 2, 1]), batch_first=True)
+    h, c = torch.randn(2, 3, 5), torch.randn(2, 3, 5)
+    shared, _ = stack(packed, (h, c))
+    own, _ = stack(packed, (h[[0, 0, 1, 1]], c[[0, 0, 1, 1]]))
+    torch.testing.assert_close(shared.data, own.data)
+    assert stack.lstm_layers == [
+        [stack.forward_layer_0, stack.backward_layer_0],
+        [stack.forward_layer_1, stack.backward_layer_1],
+    ]
 
 
 def test_layer_dropout_is_one_mask_for_all_words_of_a_row():

@@ -7,13 +7,14 @@ from torch import Tensor
 
 from nlpreg.common.checks import ConfigurationError, argument_ranges
 from nlpreg.modules.span_extractors.span_extractor import SpanExtractor
+from nlpreg.modules.token_embedders.embedding import Embedding
 from nlpreg.nn.util.indexing import bucket_values
 
 
 class SpanExtractorWithSpanWidthEmbedding(SpanExtractor):
     """A span extractor that can append a learned vector for each span's width.
 
-    Subclasses implement `_embed_spans`, and set `_combined_dim` if it makes vectors of another width than `input_dim`.
+    Subclasses implement `_embed_spans`, may use `_span_width_embedding` (None without widths), and set `_combined_dim` if it makes vectors of another width than `input_dim`.
 
     Args:
         input_dim: width of the sequence's vectors.
@@ -41,10 +42,9 @@ class SpanExtractorWithSpanWidthEmbedding(SpanExtractor):
         self._input_dim = self._combined_dim = input_dim
         self._num_width_embeddings = num_width_embeddings
         self._bucket_widths = bucket_widths
-        self._span_width_embedding: torch.nn.Embedding | None = None
+        self._span_width_embedding: Embedding | None = None
         if num_width_embeddings is not None and span_width_embedding_dim is not None:
-            self._span_width_embedding = torch.nn.Embedding(num_width_embeddings, span_width_embedding_dim)
-            torch.nn.init.xavier_uniform_(self._span_width_embedding.weight)
+            self._span_width_embedding = Embedding(span_width_embedding_dim, num_width_embeddings)
         elif num_width_embeddings is not None or span_width_embedding_dim is not None:
             raise ConfigurationError(
                 "give both num_width_embeddings and span_width_embedding_dim to use widths, or neither"
@@ -90,7 +90,7 @@ class SpanExtractorWithSpanWidthEmbedding(SpanExtractor):
     def get_output_dim(self) -> int:
         """Width of the spans' vectors, with that of their widths' if there are any."""
         widths = self._span_width_embedding
-        return self._combined_dim + (0 if widths is None else widths.embedding_dim)
+        return self._combined_dim + (0 if widths is None else widths.get_output_dim())
 
     def _embed_spans(
         self,

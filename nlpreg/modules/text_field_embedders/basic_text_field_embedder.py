@@ -35,7 +35,8 @@ class BasicTextFieldEmbedder(TextFieldEmbedder):
         self._token_embedders = dict(token_embedders)
         for key, embedder in token_embedders.items():
             self.add_module(f"token_embedder_{key}", embedder)
-        self._ordered_keys = sorted(token_embedders)
+        # A seam for subclasses: the order in which `forward` joins the embedders' outputs.
+        self._ordered_embedder_keys = sorted(token_embedders)
         self._arguments = {key: _argument_names(embedder) for key, embedder in token_embedders.items()}
 
     def get_output_dim(self) -> int:
@@ -57,7 +58,7 @@ class BasicTextFieldEmbedder(TextFieldEmbedder):
         """
         self._check_keys(text_field_input)
         parts = []
-        for key in self._ordered_keys:
+        for key in self._ordered_embedder_keys:
             embedder: torch.nn.Module = getattr(self, f"token_embedder_{key}")
             if isinstance(embedder, EmptyEmbedder):
                 continue
@@ -106,7 +107,7 @@ class BasicTextFieldEmbedder(TextFieldEmbedder):
         )
         if without_embedder or without_input:
             raise ConfigurationError(
-                f"text_field_embedder: expected the keys of token_embedders, {self._ordered_keys}, to equal those of "
+                f"text_field_embedder: expected the keys of token_embedders, {self._ordered_embedder_keys}, to equal those of "
                 f"the input, {sorted(text_field_input)}: no embedder for {without_embedder}, no input for "
                 f"{without_input}; name both after the reader's token_indexers, and give an indexer that only serves "
                 'as target an embedder of type "empty"'

@@ -66,7 +66,8 @@ class TokenCharactersEncoder(TokenEmbedder):
         if not token_characters.numel():
             if not token_characters.shape[:-1].numel():
                 weight: Any = self._embedding._module.weight
-                return weight.new_zeros(*token_characters.shape[:-1], encoder.get_output_dim())
+                no_tokens: Tensor = weight.new_zeros(*token_characters.shape[:-1], encoder.get_output_dim())
+                return no_tokens
             token_characters = functional.pad(token_characters, (0, 1))  # words without a character
         words, places = distinct_rows(token_characters.flatten(0, -2))  # (U, num_characters), (B * T,)
         reach = encoder.padding_reach()

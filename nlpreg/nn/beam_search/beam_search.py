@@ -217,7 +217,9 @@ class _Search:
         if self.settings.constraints:
             by_beam = log_probs.view(self.batch_size, -1, log_probs.size(-1))
             for constraint, state in zip(self.settings.constraints, self.constraint_states, strict=True):
-                by_beam = constraint.apply(state, by_beam)
+                applied = constraint.apply(state, by_beam)
+                # A constraint may also write into what it is given, and return nothing.
+                by_beam = by_beam if applied is None else applied
             log_probs = by_beam.reshape(log_probs.shape)
         if num_predicted < self.settings.min_steps:
             log_probs = log_probs.clone()

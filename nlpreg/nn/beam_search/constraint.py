@@ -61,15 +61,16 @@ class Constraint(Registrable):
         """What to remember before the first step: for each sentence a list with one dict."""
         raise NotImplementedError
 
-    def apply(self, state: ConstraintStateType, class_log_probabilities: Tensor) -> Tensor:
+    def apply(self, state: ConstraintStateType, class_log_probabilities: Tensor) -> Tensor | None:
         """Lower log probabilities.
 
         Args:
             state: what is remembered for each beam.
-            class_log_probabilities: log probabilities of the classes, (B, beams, C).
+            class_log_probabilities: log probabilities of the classes, (B, beams, C). A subclass may write into them.
 
         Returns:
-            Log probabilities of the same shape; forbidden classes have the most negative finite value.
+            Log probabilities of the same shape; forbidden classes have the most negative finite value. None for the ones
+            that were given, written into.
         """
         raise NotImplementedError
 

@@ -160,3 +160,12 @@ def test_max_pooling_refuses_impossible_spans(span: list[int], message: str) -> 
 def test_wrong_width_of_the_sequence(name: str) -> None:
     with pytest.raises(ValueError, match="input_dim 4, got 3"):
         build(name)(SEQUENCE[..., :3], SPANS)
+
+
+def test_the_embedding_of_widths_is_a_seam_for_subclasses() -> None:
+    extractor = SpanExtractor.by_name("self_attentive")(4, num_width_embeddings=5, span_width_embedding_dim=3)
+    assert extractor._span_width_embedding.get_output_dim() == 3
+    assert SpanExtractor.by_name("self_attentive")(4)._span_width_embedding is None
+    assert {name: tuple(w.shape) for name, w in extractor.state_dict().items() if "width" in name} == {
+        "_span_width_embedding.weight": (5, 3)
+    }

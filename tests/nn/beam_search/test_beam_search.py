@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nlpreg.common import Params
+from nlpreg.common import Lazy, Params
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.nn.beam_search import BeamSearch, Constraint, FinalSequenceScorer, StateType
 from nlpreg.nn.beam_search.constraint import ConstraintStateType
@@ -233,6 +233,24 @@ def test_constraints_are_built_with_the_vocabulary() -> None:
     search = BeamSearch.from_params(Params(config), vocab=vocab)
     sequences, _ = search.search(torch.tensor([0]), {}, step)
     assert seen == [vocab]
+    assert not (sequences == 2).any()
+
+
+@pytest.mark.parametrize("returns", [True, False])
+def test_a_constraint_may_write_into_the_log_probabilities(returns: bool) -> None:
+    class NeverTwo(Constraint):
+        def init_state(self, batch_size: int) -> ConstraintStateType:
+            return [[{}] for _ in range(batch_size)]
+
+        def apply(self, state: ConstraintStateType, class_log_probabilities: Tensor) -> Tensor | None:
+            class_log_probabilities[:, :, 2] = torch.finfo(class_log_probabilities.dtype).min
+            return class_log_probabilities if returns else None
+
+        def _update_state(self, state: ConstraintStateType, last_prediction: Tensor) -> ConstraintStateType:
+            return state
+
+    search = BeamSearch(END, max_steps=4, beam_size=2, constraints=[Lazy(NeverTwo)])
+    sequences, _ = search.search(torch.tensor([0]), {}, lambda *arguments: (step(*arguments)[0].clone(), {}))
     assert not (sequences == 2).any()
 
 
