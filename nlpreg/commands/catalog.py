@@ -47,6 +47,9 @@ COMMANDS: dict[str, CommandEntry] = {
     "find-lr": CommandEntry(
         "nlpreg.commands.find_learning_rate", "FindLearningRate", "try learning rates and plot the loss"
     ),
+    "generate": CommandEntry(
+        "nlpreg.commands.generate", "Generate", "continue texts with an archived language model"
+    ),
     "init": CommandEntry("nlpreg.commands.init", "Init", "write a first config for a model"),
     "list": CommandEntry(
         "nlpreg.commands.listing", "ListRegistries", "list the registries, or what is registered in one"

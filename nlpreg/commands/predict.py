@@ -185,7 +185,7 @@ class PredictManager:
 
     def run(self) -> None:
         """Predict for the whole input."""
-        with _output(self._output_file) as output:
+        with output_lines(self._output_file) as output:
             index = 0
             for inputs, predictions in self._instances() if self._reader is not None else self._json():
                 for shown, prediction in zip(inputs, predictions, strict=True):
@@ -204,7 +204,7 @@ class PredictManager:
         from nlpreg.common.util import lazy_groups_of
 
         name = "standard input" if self._input_file == "-" else self._input_file
-        for group in lazy_groups_of(_lines(self._input_file, name), self._batch_size):
+        for group in lazy_groups_of(input_lines(self._input_file, name), self._batch_size):
             inputs = [self._parsed(f"{name}, line {number}", line) for number, line in group]
             try:
                 if len(inputs) == 1:
@@ -259,7 +259,7 @@ def _reader_for_head(reader: DatasetReader, head: str | None) -> DatasetReader:
     return readers[head]
 
 
-def _lines(input_file: str, name: str) -> Iterator[tuple[int, str]]:
+def input_lines(input_file: str, name: str) -> Iterator[tuple[int, str]]:
     """(number, line) for the lines of a file or of standard input that are not blank."""
     with contextlib.ExitStack() as stack:
         if input_file == "-":
@@ -282,7 +282,7 @@ def _lines(input_file: str, name: str) -> Iterator[tuple[int, str]]:
 
 
 @contextlib.contextmanager
-def _output(path: str | None) -> Iterator[IO[Any] | None]:
+def output_lines(path: str | None) -> Iterator[IO[Any] | None]:
     if path is None:
         yield None
         return

@@ -10,8 +10,10 @@ from torch import Tensor, nn
 from nlpreg.common.checks import ConfigurationError, check_at_least, check_share
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.models.model import Model
+from nlpreg.modules.incremental_reading import last_words, read_next
 from nlpreg.modules.sampled_softmax_loss import SampledSoftmaxLoss
 from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
+from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import StepState
 from nlpreg.modules.softmax_loss import SoftmaxLoss
 from nlpreg.modules.text_field_embedders import TextFieldEmbedder
 from nlpreg.nn.dropout import Dropout
@@ -204,6 +206,46 @@ class LanguageModel(Model):
             loss + states.sum() * 0.0 if states.requires_grad and not loss.requires_grad else loss
             for loss, (states, _) in zip(losses, groups, strict=True)
         ]
+
+    @property
+    def target_namespace(self) -> str:
+        """The vocabulary namespace of the predicted words."""
+        return "tokens"
+
+    @property
+    def max_context(self) -> int | None:
+        """The largest number of words that the contextualizer can read; None for no limit that it knows of."""
+        limit: int | None = getattr(self._contextualizer, "max_length", None)
+        return limit
+
+    def next_token_log_probabilities(
+        self, tokens: TextFieldInput, state: StepState | None = None
+    ) -> tuple[Tensor, StepState]:
+        """The distribution of the word after the last one of each row, by the forward direction.
+
+        Args:
+            tokens: tensors of the next words of each row (G, T, ...), padding last.
+            state: what the call before returned; None at the start. It must not be used again.
+
+        Returns:
+            Natural logarithms of probabilities by word id, (G, size of the vocabulary), and the new state.
+
+        Raises:
+            ConfigurationError: the softmax has been deleted.
+        """
+        softmax = self._existing_softmax()
+        outputs, mask, state = read_next(self._text_field_embedder, self._contextualizer, tokens, state)
+        states = last_words(outputs, mask)[:, : self._forward_dim]
+        by_class = softmax.log_probabilities(states)  # (G, V)
+        # The padding id is no class, so the last class is no word.
+        return nn.functional.pad(by_class[:, :-1], (1, 0), value=-torch.inf), state
+
+    def _existing_softmax(self) -> SoftmaxLoss | SampledSoftmaxLoss:
+        if self._softmax_loss is None:
+            raise ConfigurationError(
+                f"{type(self).__name__}: its softmax has been deleted, so it gives states and no probabilities"
+            )
+        return self._softmax_loss
 
     def get_metrics(self, reset: bool = False) -> dict[str, float]:
         """`perplexity` of the words predicted since the last reset."""

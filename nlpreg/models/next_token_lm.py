@@ -12,8 +12,10 @@ from nlpreg.data.fields.text_field import TextFieldTensors
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.models.model import Model
 from nlpreg.models.tagging import check_widths, tag_names
+from nlpreg.modules.incremental_reading import last_words, read_next
 from nlpreg.modules.language_model_heads import LanguageModelHead
 from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
+from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import StepState
 from nlpreg.modules.text_field_embedders import TextFieldEmbedder
 from nlpreg.nn.beam_search_generators import BeamSearchGenerator
 from nlpreg.nn.dropout import Dropout
@@ -119,6 +121,35 @@ class NextTokenLM(Model):
             best = scores.softmax(-1).topk(min(self._n_best, scores.size(-1)))
             output["probabilities"], output["top_indices"] = best.values, best.indices.unsqueeze(-1)
         return output
+
+    @property
+    def target_namespace(self) -> str:
+        """The vocabulary namespace of the predicted tokens."""
+        return self._target_namespace
+
+    @property
+    def max_context(self) -> int | None:
+        """The largest number of tokens that the contextualizer can read; None for no limit that it knows of."""
+        limit: int | None = getattr(self._contextualizer, "max_length", None)
+        return limit
+
+    def next_token_log_probabilities(
+        self, tokens: TextFieldTensors, state: StepState | None = None
+    ) -> tuple[Tensor, StepState]:
+        """The distribution of the token after the last one of each row.
+
+        A pretrained transformer reads the whole text again for every token.
+
+        Args:
+            tokens: tensors of the next tokens of each row (G, T, ...), padding last.
+            state: what the call before returned; None at the start. It must not be used again.
+
+        Returns:
+            Natural logarithms of probabilities (G, V) by the ids of `target_namespace`, and the new state.
+        """
+        outputs, mask, state = read_next(self._text_field_embedder, self._contextualizer, tokens, state)
+        scores: Tensor = self._language_model_head(self._dropout(last_words(outputs, mask)))
+        return scores.log_softmax(-1), state
 
     def _next_token_scores(self, tokens: TextFieldTensors) -> Tensor:
         """The scores (B, V) of the tokens after the last one of each text."""

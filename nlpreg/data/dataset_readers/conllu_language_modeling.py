@@ -49,6 +49,16 @@ class ConlluLanguageModelingReader(ConlluDatasetReader):
         self._end_tokens = list(end_tokens or [])
         self._takes_words = type(self).text_to_instance is ConlluLanguageModelingReader.text_to_instance
 
+    @property
+    def start_tokens(self) -> list[str]:
+        """The tokens before every text."""
+        return list(self._start_tokens)
+
+    @property
+    def end_tokens(self) -> list[str]:
+        """The tokens after every text."""
+        return list(self._end_tokens)
+
     def text_to_instance(self, tokens: list[Token] | list[str], tags: Any = None) -> Instance:
         """A sentence, whose tags are of no interest here."""
         words = [token if isinstance(token, str) else token.text or "" for token in tokens]

@@ -58,6 +58,16 @@ class SimpleLanguageModelingDatasetReader(TextFileReader):
         self._end_tokens = list(end_tokens or [])
         self._num_too_long = 0
 
+    @property
+    def start_tokens(self) -> list[str]:
+        """The tokens before every text."""
+        return list(self._start_tokens)
+
+    @property
+    def end_tokens(self) -> list[str]:
+        """The tokens after every text."""
+        return list(self._end_tokens)
+
     def text_to_instance(self, sentence: str) -> Instance:
         """A sentence as a text."""
         return Instance(

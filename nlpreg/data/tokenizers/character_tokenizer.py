@@ -46,6 +46,10 @@ class CharacterTokenizer(Tokenizer):
             return None
         return list(text.lower() if self._lowercase_characters else text)
 
+    def detokenize(self, tokens: Sequence[str]) -> str:
+        """The characters one after another."""
+        return "".join(tokens)
+
     def plain_words(self, words: Sequence[str]) -> Sequence[str] | None:
         """The same words, if each of their characters, and nothing else, is a symbol to be looked up."""
         if self._byte_encoding is not None or self._start_tokens or self._end_tokens:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from nlpreg.common import cached_transformers
@@ -90,6 +90,10 @@ class PretrainedTransformerTokenizer(Tokenizer):
             start, end = span if span is not None and has_place else (None, None)
             tokens.append(Token(piece, start, end, text_id=index, type_id=type_id))
         return tokens
+
+    def detokenize(self, tokens: Sequence[str]) -> str:
+        """The text of word pieces, as the pretrained tokenizer puts them together."""
+        return str(self.tokenizer.convert_tokens_to_string(list(tokens)))
 
     def add_special_tokens(self, tokens1: list[Token], tokens2: list[Token] | None = None) -> list[Token]:
         """Copies of one or two sequences between special tokens, with the segment ids that go with that."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nlpreg.common.registrable import Registrable
+from nlpreg.data.tokenizers.detokenizing import join_words
 from nlpreg.data.tokenizers.token_class import Token
 
 
@@ -28,6 +29,14 @@ class Tokenizer(Registrable):
         making of a `Token` for each word where only words are asked for; see `TextField.from_text`.
         """
         return None
+
+    def detokenize(self, tokens: Sequence[str]) -> str:
+        """A text that reads as one from the texts of its tokens, such as a language model generates.
+
+        It need not be the text that was split, where the tokens do not say. By default words are put together by the
+        usual spacing of English; worth overriding for tokens that are no words.
+        """
+        return join_words(tokens)
 
     def add_special_tokens(self, tokens1: list[Token], tokens2: list[Token] | None = None) -> list[Token]:
         """One or two sequences as one, with the special tokens that a model wants around them; here none."""

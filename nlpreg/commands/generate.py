@@ -1,0 +1,216 @@
+"""`nlpreg generate`: texts that an archived language model continues."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from nlpreg.commands.options import (
+    add_archive_options,
+    add_overrides_option,
+    check_archive,
+    check_file,
+    check_folder_of,
+)
+from nlpreg.commands.predict import input_lines, output_lines
+from nlpreg.commands.subcommand import Subcommand
+from nlpreg.common.checks import ConfigurationError
+
+if TYPE_CHECKING:
+    from nlpreg.models.generation import GenerationOptions
+    from nlpreg.predictors.generator import Generator
+
+DESCRIPTION = """
+Continue texts with an archived language model (language_model, next_token_lm). A prompt on the command line is continued
+on the terminal, token by token; prompts in a file, one JSON object a line such as {"prompt": "Once upon a"}, give one JSON
+object a line with prompt, text, tokens, log_probability and finished ("end", "stop" or "length").
+"""
+
+EPILOG = """
+examples:
+  nlpreg generate out/model.tar.gz --prompt "Once upon a" --max-tokens 50 --top-p 0.9
+  nlpreg generate out/model.tar.gz --prompt "Once upon a" --num 5 --seed 1
+  nlpreg generate out/model.tar.gz --prompt "Once upon a" --beams 5
+  nlpreg generate out/model.tar.gz --prompts prompts.jsonl --greedy --output-file texts.jsonl
+"""
+
+
+@Subcommand.register("generate")
+class Generate(Subcommand):
+    """Continues texts with an archived language model."""
+
+    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+        """Add the command's parser."""
+        subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
+        add_archive_options(subparser)
+        subparser.add_argument(
+            "--prompt",
+            action="append",
+            metavar="TEXT",
+            help="continue this text; may be given more than once",
+        )
+        subparser.add_argument(
+            "--prompts",
+            metavar="FILE",
+            help="continue the prompts in these JSON lines, a path or URL, also compressed; - for standard input",
+        )
+        subparser.add_argument("--output-file", metavar="FILE", help="write JSON lines there")
+        subparser.add_argument("--json", action="store_true", help="print JSON lines for --prompt, too")
+        _add_choice_options(subparser)
+        subparser.add_argument(
+            "--stop",
+            action="append",
+            default=[],
+            metavar="TEXT",
+            help="end a continuation before this text; may be given more than once",
+        )
+        subparser.add_argument(
+            "--allow-unknown", action="store_true", help="let the unknown word be generated, too"
+        )
+        subparser.add_argument(
+            "--batch-size", type=int, default=16, metavar="N", help="prompts that are continued at once"
+        )
+        add_overrides_option(subparser)
+        subparser.set_defaults(func=generate_from_args)
+        return subparser
+
+    def validate(self, args: argparse.Namespace) -> None:
+        """Find wrong paths and options before anything slow is imported."""
+        check_archive(args.archive_file, args.weights_file)
+        if args.prompts is not None and args.prompt is not None:
+            raise ConfigurationError("--prompt: give prompts on the command line or in --prompts, not both")
+        if args.prompts not in (None, "-"):
+            check_file(args.prompts, "--prompts")
+        if args.batch_size < 1:
+            raise ConfigurationError(f"--batch-size: expected at least 1, got {args.batch_size}")
+        if args.greedy and args.temperature is not None:
+            raise ConfigurationError(
+                "--greedy: the most likely token is taken whatever the --temperature; leave out one"
+            )
+        check_folder_of(args.output_file or "")
+
+
+def _add_choice_options(subparser: argparse.ArgumentParser) -> None:
+    """Add the options that say how tokens are chosen, and how many."""
+    choice = subparser.add_argument_group("choice of tokens")
+    choice.add_argument("--max-tokens", type=int, metavar="N", help="largest number of tokens (100)")
+    choice.add_argument(
+        "--min-tokens", type=int, metavar="N", help="smallest number of tokens before an end (0)"
+    )
+    choice.add_argument("--num", type=int, metavar="N", help="number of continuations of each prompt (1)")
+    choice.add_argument("--greedy", action="store_true", help="take the most likely token each time")
+    choice.add_argument(
+        "--temperature",
+        type=float,
+        metavar="X",
+        help="above 1 for more surprising texts, below 1 for safer ones (1)",
+    )
+    choice.add_argument("--top-k", type=int, metavar="N", help="draw from the N most likely tokens only")
+    choice.add_argument(
+        "--top-p",
+        type=float,
+        metavar="X",
+        help="draw from the fewest likely tokens that make up X of the probability",
+    )
+    choice.add_argument(
+        "--min-p",
+        type=float,
+        metavar="X",
+        help="draw from tokens at least X times as likely as the most likely one",
+    )
+    choice.add_argument(
+        "--repetition-penalty",
+        type=float,
+        metavar="X",
+        help="factor on log probabilities of tokens used before (1)",
+    )
+    choice.add_argument("--no-repeat-ngram", type=int, metavar="N", help="no N tokens in a row occur twice")
+    choice.add_argument("--beams", type=int, metavar="N", help="search for the most likely text with N beams")
+    choice.add_argument("--seed", type=int, metavar="N", help="draw the same texts every time")
+
+
+def options_from_args(args: argparse.Namespace) -> GenerationOptions:
+    """How tokens are chosen, as the command line says."""
+    from nlpreg.models.generation import GenerationOptions
+
+    given = {
+        "max_tokens": args.max_tokens,
+        "min_tokens": args.min_tokens,
+        "num": args.num,
+        "temperature": 0.0 if args.greedy else args.temperature,
+        "top_k": args.top_k,
+        "top_p": args.top_p,
+        "min_p": args.min_p,
+        "repetition_penalty": args.repetition_penalty,
+        "no_repeat_ngram_size": args.no_repeat_ngram,
+        "num_beams": args.beams,
+        "seed": args.seed,
+    }
+    return GenerationOptions(**{name: value for name, value in given.items() if value is not None})
+
+
+def generate_from_args(args: argparse.Namespace) -> None:
+    """Generate as the command line says."""
+    from nlpreg.predictors.generator import Generator
+
+    options = options_from_args(args)
+    generator = Generator.from_path(
+        args.archive_file, args.cuda_device, args.overrides, args.weights_file, args.allow_unknown
+    )
+    prompts = args.prompt if args.prompts is None else _prompts(args.prompts)
+    if prompts is None:
+        prompts = [""]
+    if args.prompts is not None or args.json or args.output_file:
+        with output_lines(args.output_file) as file:
+            for texts in generator.generate_many(prompts, options, args.stop, args.batch_size):
+                for text in texts:
+                    line = json.dumps(dataclasses.asdict(text)) + "\n"
+                    if file is not None:
+                        file.write(line)
+                    else:
+                        # One call a line: whoever interrupts finds whole lines.
+                        sys.stdout.write(line)
+                        sys.stdout.flush()
+        return
+    for number, prompt in enumerate(prompts):
+        if number:
+            print()
+        _show(generator, prompt, options, args.stop)
+
+
+def _show(generator: Generator, prompt: str, options: GenerationOptions, stop: list[str]) -> None:
+    """Print a prompt and its continuations; a single one while it grows."""
+    if options.num > 1 or options.num_beams is not None:
+        for text in generator.generate(prompt, options, stop):
+            print(prompt + text.text, flush=True)
+        return
+    try:
+        print(prompt, end="", flush=True)
+        for piece in generator.stream(prompt, options, stop):
+            print(piece, end="", flush=True)
+    finally:
+        print(flush=True)  # an interrupted text ends its line, too
+
+
+def _prompts(input_file: str) -> Iterator[str]:
+    """The prompts in JSON lines.
+
+    Raises:
+        ConfigurationError: a line is no JSON object with a text under `prompt`.
+    """
+    name = "standard input" if input_file == "-" else input_file
+    for number, line in input_lines(input_file, name):
+        try:
+            value = json.loads(line)
+        except ValueError:
+            value = None
+        prompt = value.get("prompt") if isinstance(value, dict) else None
+        if not isinstance(prompt, str):
+            raise ConfigurationError(
+                f'{name}, line {number}: expected an object such as {{"prompt": "Once upon a"}}, got {line.strip()[:80]!r}'
+            )
+        yield prompt

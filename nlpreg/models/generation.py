@@ -1,0 +1,388 @@
+"""Generating tokens from a model that gives the distribution of the next one.
+
+Letters in shapes: G rows (a prompt times the number of texts wanted for it), T tokens, V size of the vocabulary.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.data.fields.text_field import TextFieldTensors
+from nlpreg.data.tokenizers import Token
+from nlpreg.data.vocabulary import Vocabulary
+from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import StepState
+from nlpreg.nn.beam_search import (
+    BeamSearch,
+    Constraint,
+    DeterministicSampler,
+    MultinomialSampler,
+    RepeatedNGramBlockingConstraint,
+    RepetitionPenaltyConstraint,
+    Sampler,
+    TopKSampler,
+    TopPSampler,
+    TruncatedSampler,
+)
+
+
+class NextTokenModel(Protocol):
+    """What a model must offer so that text can be generated from it; `LanguageModel` and `NextTokenLM` do."""
+
+    vocab: Vocabulary
+
+    @property
+    def target_namespace(self) -> str:
+        """The vocabulary namespace of the tokens that are predicted."""
+        ...
+
+    @property
+    def max_context(self) -> int | None:
+        """The largest number of tokens that can be read; None for no limit."""
+        ...
+
+    def next_token_log_probabilities(
+        self, tokens: TextFieldTensors, state: StepState | None = None
+    ) -> tuple[Tensor, StepState]:
+        """The distribution of the token after the last one of each row.
+
+        Args:
+            tokens: tensors of the next tokens of each row (G, T, ...), padding last.
+            state: what the call before returned; None at the start. It must not be used again.
+
+        Returns:
+            Natural logarithms of probabilities (G, V) by the ids of `target_namespace`, and the new state.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class GenerationOptions:
+    """How tokens are chosen, and how many.
+
+    Args:
+        max_tokens: largest number of tokens of a continuation.
+        min_tokens: smallest number of tokens before an end token.
+        num: number of continuations of each prompt.
+        temperature: above 1 flattens the distribution that tokens are drawn from, below 1 sharpens it; 0 always takes the
+            most likely token (greedy).
+        top_k: draw from this many of the most likely tokens only.
+        top_p: draw from the fewest likely tokens only whose probabilities add up to this or more.
+        min_p: draw from tokens only with at least this share of the most likely token's probability.
+        repetition_penalty: factor, 1 or more, on the log probabilities of tokens that the continuation has already.
+        no_repeat_ngram_size: no sequence of so many tokens occurs twice in a continuation.
+        num_beams: look for the most likely continuation with so many beams instead of drawing token by token.
+        seed: makes draws repeatable; a prompt's continuations depend on the seed and its number among the prompts, not on
+            the batch. None for other draws each time.
+
+    Raises:
+        ConfigurationError: a number is out of its range, or two options exclude each other.
+    """
+
+    max_tokens: int = 100
+    min_tokens: int = 0
+    num: int = 1
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+    repetition_penalty: float = 1.0
+    no_repeat_ngram_size: int | None = None
+    num_beams: int | None = None
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        at_least: dict[str, float] = {
+            "max_tokens": 1, "min_tokens": 0, "num": 1, "temperature": 0, "top_k": 1, "repetition_penalty": 1,
+            "no_repeat_ngram_size": 1, "num_beams": 1,
+        }  # fmt: skip
+        for name, least in at_least.items():
+            value = getattr(self, name)
+            if value is not None and not value >= least:
+                raise ConfigurationError(f"{name}: expected {least} or more, got {value}")
+        for name in ("top_p", "min_p"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
+                raise ConfigurationError(f"{name}: expected a number from 0 to 1, got {value}")
+        if self.min_tokens > self.max_tokens:
+            raise ConfigurationError(
+                f"min_tokens: expected at most max_tokens, {self.max_tokens}, got {self.min_tokens}"
+            )
+        draws = [name for name in ("top_k", "top_p", "min_p") if getattr(self, name) is not None]
+        if self.num_beams is not None:
+            if draws:
+                raise ConfigurationError(
+                    f"num_beams: a beam search looks for the most likely text and does not draw; leave out {draws[0]}"
+                )
+            if self.num > self.num_beams:
+                raise ConfigurationError(f"num: expected at most num_beams, {self.num_beams}, got {self.num}")
+        elif self.temperature == 0 and self.num > 1:
+            raise ConfigurationError(
+                f"num: with temperature 0 every continuation of a prompt is the same; got {self.num}"
+            )
+
+    def sampler(self, num_tokens: int) -> Sampler:
+        """What chooses each token.
+
+        Args:
+            num_tokens: size of the vocabulary.
+        """
+        if self.temperature == 0:
+            return DeterministicSampler()
+        top_k = None if self.top_k is None else min(self.top_k, num_tokens)
+        cuts = [name for name in ("top_k", "top_p", "min_p") if getattr(self, name) is not None]
+        if not cuts:
+            return MultinomialSampler(self.temperature)
+        if cuts == ["top_k"] and top_k is not None:
+            return TopKSampler(top_k, self.temperature)
+        if cuts == ["top_p"] and self.top_p is not None:
+            return TopPSampler(self.top_p, self.temperature)
+        return TruncatedSampler(top_k, self.top_p, self.min_p, self.temperature)
+
+    def constraints(self) -> list[Constraint]:
+        """What the choice is restricted by."""
+        constraints: list[Constraint] = []
+        if self.repetition_penalty > 1:
+            constraints.append(RepetitionPenaltyConstraint(self.repetition_penalty))
+        if self.no_repeat_ngram_size is not None:
+            constraints.append(RepeatedNGramBlockingConstraint(self.no_repeat_ngram_size))
+        return constraints
+
+
+@dataclass(frozen=True)
+class NextToken:
+    """A token that a row of a `Decoding` has got.
+
+    Args:
+        row: number of the row: prompt times `num` plus the number of the continuation.
+        id: of the token, in the model's `target_namespace`.
+        log_probability: its natural logarithm given all tokens before, as the model gives it, before temperature.
+        is_end: whether it ends the text.
+    """
+
+    row: int
+    id: int
+    log_probability: float
+    is_end: bool
+
+
+class Decoding:
+    """Token-by-token generation for several prompts at once.
+
+    Rows that have ended are no longer computed. The model reads each token once, unless the text outgrows its positions:
+    then it reads the last half of them again.
+
+    Args:
+        model: gives the distributions.
+        tensors_of: makes text field tensors of several token sequences.
+        token_of: the token of an id, as the model reads it.
+        prompts: the tokens that each text starts with, at least one.
+        options: how tokens are chosen.
+        end_ids: tokens that end a text.
+        forbidden_ids: tokens that are never chosen.
+        first_number: the number of the first prompt among all, for the seed.
+    """
+
+    def __init__(
+        self,
+        model: NextTokenModel,
+        tensors_of: Callable[[Sequence[Sequence[Token]]], TextFieldTensors],
+        token_of: Callable[[int], Token],
+        prompts: Sequence[Sequence[Token]],
+        options: GenerationOptions,
+        end_ids: Sequence[int] = (),
+        forbidden_ids: Sequence[int] = (),
+        first_number: int = 0,
+    ) -> None:
+        self._model = model
+        self._tensors_of = tensors_of
+        self._token_of = token_of
+        self._options = options
+        self._end_ids = list(end_ids)
+        self._forbidden_ids = list(forbidden_ids)
+        self._texts = [list(prompt) for prompt in prompts for _ in range(options.num)]
+        self._num_prompt_tokens = [len(text) for text in self._texts]
+        self.active = list(range(len(self._texts)))
+        """The rows that are still being lengthened."""
+        self._random_states = None if options.seed is None else self._initial_random_states(first_number)
+        with torch.inference_mode():
+            self._log_probabilities, self._state = self._read(
+                [_window(prompt, model.max_context) for prompt in prompts]
+            )
+            self._select(torch.arange(len(prompts)).repeat_interleave(options.num))
+        # What the model has read of each row; less than the text once a window has moved.
+        self._num_read = [len(_window(text, model.max_context)) for text in self._texts]
+        self._sampler = options.sampler(self._log_probabilities.size(1))
+        self._constraints = options.constraints()
+        self._constraint_states = [
+            constraint.init_state(len(self.active)) for constraint in self._constraints
+        ]
+
+    def _initial_random_states(self, first_number: int) -> list[Tensor]:
+        states = []
+        for row in range(len(self._texts)):
+            prompt, number = divmod(row, self._options.num)
+            generator = torch.Generator()
+            # Prompts get seeds far apart, so that the texts of one prompt never share those of the next.
+            generator.manual_seed((self._options.seed or 0) + ((first_number + prompt) << 20) + number)
+            states.append(generator.get_state())
+        return states
+
+    def step(self) -> list[NextToken]:
+        """Lengthen every active row by a token; rows that end become inactive."""
+        if not self.active:
+            return []
+        with torch.inference_mode():
+            original = self._log_probabilities.float().cpu()  # (G, V)
+            chosen = self._choose(self._restricted(original))  # (G,)
+        found = [
+            NextToken(row, token, original[i, token].item(), token in self._end_ids)
+            for i, (row, token) in enumerate(zip(self.active, chosen.tolist(), strict=True))
+        ]
+        self._constraint_states = [
+            constraint.update_state(state, chosen.unsqueeze(1), torch.zeros(len(chosen), 1, dtype=torch.long))
+            for constraint, state in zip(self._constraints, self._constraint_states, strict=True)
+        ]
+        for token in found:
+            self._texts[token.row].append(self._token_of(token.id))
+        is_full = [self._num_new_tokens(row) >= self._options.max_tokens for row in self.active]
+        self.stop([token.row for token, full in zip(found, is_full, strict=True) if full or token.is_end])
+        self._read_chosen({token.row: token.id for token in found})
+        return found
+
+    def _num_new_tokens(self, row: int) -> int:
+        return len(self._texts[row]) - self._num_prompt_tokens[row]
+
+    def stop(self, rows: Sequence[int]) -> None:
+        """Lengthen these rows no more."""
+        kept = [i for i, row in enumerate(self.active) if row not in rows]
+        if len(kept) == len(self.active):
+            return
+        self.active = [self.active[i] for i in kept]
+        self._constraint_states = [[state[i] for i in kept] for state in self._constraint_states]
+        with torch.inference_mode():
+            self._select(torch.tensor(kept, dtype=torch.long))
+
+    def _select(self, rows: Tensor) -> None:
+        self._log_probabilities = self._log_probabilities.index_select(
+            0, rows.to(self._log_probabilities.device)
+        )
+        self._state = {name: part.index_select(0, rows.to(part.device)) for name, part in self._state.items()}
+
+    def _read_chosen(self, ids: dict[int, int]) -> None:
+        """Let the model read the last token of each active row."""
+        if not self.active:
+            return
+        limit = self._model.max_context
+        with torch.inference_mode():
+            if limit is not None and max(self._num_read[row] for row in self.active) >= limit:
+                windows = [_window(self._texts[row], limit) for row in self.active]
+                self._log_probabilities, self._state = self._read(windows)
+                for row, window in zip(self.active, windows, strict=True):
+                    self._num_read[row] = len(window)
+                return
+            new = [[self._texts[row][-1]] for row in self.active]
+            self._log_probabilities, self._state = self._read(new, self._state)
+            for row in self.active:
+                self._num_read[row] += 1
+
+    def _read(
+        self, texts: Sequence[Sequence[Token]], state: StepState | None = None
+    ) -> tuple[Tensor, StepState]:
+        return self._model.next_token_log_probabilities(self._tensors_of(texts), state)
+
+    def _restricted(self, log_probabilities: Tensor) -> Tensor:
+        """Forbid what must not follow, (G, V)."""
+        restricted = log_probabilities.clone()
+        restricted[:, self._forbidden_ids] = -torch.inf
+        for i, row in enumerate(self.active):
+            if self._num_new_tokens(row) < self._options.min_tokens:
+                restricted[i, self._end_ids] = -torch.inf
+        for constraint, state in zip(self._constraints, self._constraint_states, strict=True):
+            by_beam = restricted.unsqueeze(1)  # (G, 1, V): each row has one beam
+            lowered = constraint.apply(state, by_beam)
+            restricted = (by_beam if lowered is None else lowered).squeeze(1)
+        return restricted
+
+    def _choose(self, log_probabilities: Tensor) -> Tensor:
+        """One token for each row, (G, V) -> (G,)."""
+        if self._random_states is None or isinstance(self._sampler, DeterministicSampler):
+            return self._sampler.sample_nodes(log_probabilities, 1, {})[1].squeeze(1)
+        # Each row draws from a generator of its own, so that it does not matter which rows are beside it.
+        chosen = []
+        with torch.random.fork_rng(devices=[]):
+            for i, row in enumerate(self.active):
+                torch.set_rng_state(self._random_states[row])
+                chosen.append(self._sampler.sample_nodes(log_probabilities[i : i + 1], 1, {})[1].squeeze(1))
+                self._random_states[row] = torch.get_rng_state()
+        return torch.cat(chosen)
+
+
+def search_beams(
+    model: NextTokenModel,
+    tensors_of: Callable[[Sequence[Sequence[Token]]], TextFieldTensors],
+    token_of: Callable[[int], Token],
+    prompts: Sequence[Sequence[Token]],
+    options: GenerationOptions,
+    end_ids: Sequence[int] = (),
+    forbidden_ids: Sequence[int] = (),
+) -> list[list[tuple[list[int], float, bool]]]:
+    """The most likely continuations of each prompt by a beam search; the arguments are those of `Decoding`.
+
+    Returns:
+        For each prompt `options.num` continuations, best first: the ids without the end token, the natural logarithm of
+        the probability, and whether an end token came.
+
+    Raises:
+        ConfigurationError: prompt and continuation are longer than the model's context.
+    """
+    assert options.num_beams is not None
+    limit = model.max_context
+    longest = max(map(len, prompts), default=0)
+    if limit is not None and longest + options.max_tokens > limit:
+        raise ConfigurationError(
+            f"max_tokens: a beam search cannot move the window of a model that reads {limit} tokens; prompt and "
+            f"continuation would be {longest} + {options.max_tokens} tokens"
+        )
+    # Without an end token, padding, which is never predicted, stands for one.
+    end_id, *other_ends = end_ids or [0]
+    never = [*forbidden_ids, *other_ends]
+    if end_id in never:
+        never.remove(end_id)
+
+    def step(last: Tensor, state: StepState, timestep: int) -> tuple[Tensor, StepState]:
+        if timestep == 0:
+            log_probabilities = state.pop("first")
+        else:
+            tokens = [[token_of(token)] for token in last.tolist()]
+            log_probabilities, state = model.next_token_log_probabilities(tensors_of(tokens), state)
+        log_probabilities = log_probabilities.clone()
+        log_probabilities[:, never] = -torch.inf
+        return log_probabilities, state
+
+    search = BeamSearch(end_id, options.max_tokens, options.num_beams, min_steps=options.min_tokens)
+    search.constraints = options.constraints()
+    with torch.inference_mode():
+        first, state = model.next_token_log_probabilities(tensors_of(prompts))
+        start = torch.full((len(prompts),), end_id, device=first.device)
+        sequences, scores = search.search(
+            start, {**state, "first": first}, step
+        )  # (B, beams, steps), (B, beams)
+    found = []
+    for beams, beam_scores in zip(sequences.tolist(), scores.tolist(), strict=True):
+        texts = []
+        for ids, score in list(zip(beams, beam_scores, strict=True))[: options.num]:
+            length = ids.index(end_id) if end_id in ids else len(ids)
+            texts.append((ids[:length], score, length < len(ids) and bool(end_ids)))
+        found.append(texts)
+    return found
+
+
+def _window(tokens: Sequence[Token], limit: int | None) -> Sequence[Token]:
+    """All tokens if there is room for one more, else the last half of what the model can read."""
+    if limit is None or len(tokens) <= limit:
+        return tokens
+    return tokens[-max(1, limit // 2) :]

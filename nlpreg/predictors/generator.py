@@ -1,0 +1,289 @@
+"""Texts that a language model continues."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
+from nlpreg.data.tokenizers import Token
+from nlpreg.models.archival import load_archive
+from nlpreg.models.generation import Decoding, GenerationOptions, search_beams
+from nlpreg.models.model import Model
+from nlpreg.predictors.language_model_texts import LanguageModelTexts
+
+
+@dataclass(frozen=True)
+class GeneratedText:
+    """A continuation of a prompt.
+
+    Args:
+        prompt: the text that was continued.
+        text: the continuation as text; prompt and continuation can be put together as they are.
+        tokens: the tokens of the continuation.
+        log_probability: natural logarithm of the continuation's probability given the prompt, its end token included.
+        finished: `end` where an end token came, `stop` where a stop text came, `length` where there were enough tokens.
+    """
+
+    prompt: str
+    text: str
+    tokens: list[str]
+    log_probability: float
+    finished: str
+
+
+class Generator:
+    """Continues texts with a language model.
+
+    >>> generator = Generator.from_path("out/model.tar.gz")  # doctest: +SKIP
+    >>> generator.generate("Once upon a", GenerationOptions(max_tokens=30, top_p=0.9))[0].text  # doctest: +SKIP
+
+    Args:
+        model: `language_model` (its forward direction), `next_token_lm`, or another model with
+            `next_token_log_probabilities`.
+        dataset_reader: the reader that the model was trained with.
+        allow_unknown: whether the unknown word may be generated.
+
+    Raises:
+        ConfigurationError: text cannot be generated from the model.
+    """
+
+    def __init__(self, model: Model, dataset_reader: DatasetReader, allow_unknown: bool = False) -> None:
+        if not hasattr(model, "next_token_log_probabilities"):
+            raise ConfigurationError(
+                f"{type(model).__name__}: text can be generated from a model that predicts the next token, such as "
+                "language_model or next_token_lm, and not from this one"
+            )
+        self._model: Any = model.eval()
+        self._texts = LanguageModelTexts(model, dataset_reader)
+        self._end_ids = self._texts.end_ids()
+        self._forbidden_ids = self._texts.forbidden_ids(allow_unknown)
+
+    @classmethod
+    def from_path(
+        cls,
+        archive_path: str | os.PathLike[str],
+        cuda_device: int = -1,
+        overrides: str | dict[str, Any] = "",
+        weights_file: str | None = None,
+        allow_unknown: bool = False,
+    ) -> Generator:
+        """The generator of an archive.
+
+        Args:
+            archive_path: path or URL of the archive, or the folder of a run.
+            cuda_device: number of a GPU, or -1 for the CPU.
+            overrides: changes to the archived config.
+            weights_file: weights to use instead of those in the archive.
+            allow_unknown: whether the unknown word may be generated.
+        """
+        archive = load_archive(archive_path, cuda_device, overrides, weights_file)
+        return cls(archive.model, archive.validation_dataset_reader, allow_unknown)
+
+    def generate(
+        self, prompt: str, options: GenerationOptions | None = None, stop: Sequence[str] = ()
+    ) -> list[GeneratedText]:
+        """Continue one prompt, see `generate_batch`."""
+        return self.generate_batch([prompt], options, stop)[0]
+
+    def generate_batch(
+        self,
+        prompts: Sequence[str],
+        options: GenerationOptions | None = None,
+        stop: Sequence[str] = (),
+        first_number: int = 0,
+    ) -> list[list[GeneratedText]]:
+        """Continue several prompts at once; none has an influence on another.
+
+        Args:
+            prompts: the texts to continue.
+            options: how tokens are chosen, and how many.
+            stop: a continuation ends before the first of these texts.
+            first_number: the number of the first prompt among all; `options.seed` and it decide the draws.
+
+        Returns:
+            `options.num` continuations of each prompt; of a beam search the most likely first.
+
+        Raises:
+            ConfigurationError: a prompt has no token and the model no start token, or (for a beam search) prompt and
+                continuation are longer than the model can read.
+        """
+        options = options or GenerationOptions()
+        tokens = [self._prompt_tokens(prompt) for prompt in prompts]
+        if not prompts:
+            return []
+        if options.num_beams is not None:
+            return self._search(prompts, tokens, options, stop)
+        growing = [
+            _Growing(self._texts, prompt, start, stop)
+            for prompt, start in zip(prompts, tokens, strict=True)
+            for _ in range(options.num)
+        ]
+        decoding = self._decoding(tokens, options, first_number)
+        while decoding.active:
+            for token in decoding.step():
+                row = growing[token.row]
+                row.add(None if token.is_end else self._texts.token_of(token.id), token.log_probability)
+            decoding.stop([row for row in decoding.active if growing[row].finished is not None])
+        texts = [row.result() for row in growing]
+        return [texts[start : start + options.num] for start in range(0, len(texts), options.num)]
+
+    def stream(
+        self, prompt: str, options: GenerationOptions | None = None, stop: Sequence[str] = ()
+    ) -> Iterator[str]:
+        """Continue one prompt, and give each piece of the continuation as soon as it is certain.
+
+        Raises:
+            ConfigurationError: more than one continuation is wanted, or a beam search, which knows its text at the end.
+        """
+        options = options or GenerationOptions()
+        if options.num_beams is not None or options.num != 1:
+            raise ConfigurationError("stream: expected one continuation and no beams")
+        tokens = self._prompt_tokens(prompt)
+        growing = _Growing(self._texts, prompt, tokens, stop)
+        decoding = self._decoding([tokens], options, 0)
+        shown = 0
+        while decoding.active and growing.finished is None:
+            for token in decoding.step():
+                growing.add(None if token.is_end else self._texts.token_of(token.id), token.log_probability)
+            certain = growing.certain_text()
+            if len(certain) > shown:
+                yield certain[shown:]
+                shown = len(certain)
+        rest = growing.result().text[shown:]
+        if rest:
+            yield rest
+
+    def generate_many(
+        self,
+        prompts: Iterable[str],
+        options: GenerationOptions | None = None,
+        stop: Sequence[str] = (),
+        batch_size: int = 16,
+    ) -> Iterator[list[GeneratedText]]:
+        """Continue prompts, any number of them, `batch_size` at a time; see `generate_batch`."""
+        batch: list[str] = []
+        number = 0
+        for prompt in prompts:
+            batch.append(prompt)
+            if len(batch) == batch_size:
+                yield from self.generate_batch(batch, options, stop, number)
+                number += len(batch)
+                batch = []
+        if batch:
+            yield from self.generate_batch(batch, options, stop, number)
+
+    def _prompt_tokens(self, prompt: str) -> list[Token]:
+        tokens = self._texts.tokens_of(prompt)
+        if tokens:
+            return tokens
+        if self._end_ids:  # what stands before a text, where texts follow one another
+            return [self._texts.token_of(self._end_ids[0])]
+        raise ConfigurationError(
+            "prompt: there is no token in it, and the model's texts begin with no start token; give a prompt"
+        )
+
+    def _decoding(
+        self, tokens: Sequence[Sequence[Token]], options: GenerationOptions, first_number: int
+    ) -> Decoding:
+        return Decoding(
+            self._model,
+            self._texts.tensors_of,
+            self._texts.token_of,
+            tokens,
+            options,
+            self._end_ids,
+            self._forbidden_ids,
+            first_number,
+        )
+
+    def _search(
+        self,
+        prompts: Sequence[str],
+        tokens: Sequence[Sequence[Token]],
+        options: GenerationOptions,
+        stop: Sequence[str],
+    ) -> list[list[GeneratedText]]:
+        found = search_beams(
+            self._model,
+            self._texts.tensors_of,
+            self._texts.token_of,
+            tokens,
+            options,
+            self._end_ids,
+            self._forbidden_ids,
+        )
+        results = []
+        for prompt, start, beams in zip(prompts, tokens, found, strict=True):
+            texts = []
+            for ids, score, has_end in beams:
+                growing = _Growing(self._texts, prompt, start, stop)
+                for index in ids:
+                    growing.add(self._texts.token_of(index), 0.0)
+                growing.log_probability = score
+                if has_end and growing.finished is None:
+                    growing.finished = "end"
+                texts.append(growing.result())
+            results.append(texts)
+        return results
+
+
+class _Growing:
+    """A continuation while it grows, and its text so far."""
+
+    def __init__(
+        self, texts: LanguageModelTexts, prompt: str, start: Sequence[Token], stop: Sequence[str]
+    ) -> None:
+        self._texts = texts
+        self._prompt = prompt
+        self._start = list(start)
+        self._stop = [text for text in stop if text]
+        self._start_length = len(texts.text_of(start))
+        self._tokens: list[Token] = []
+        self._length: int | None = None  # of the text, where a stop text has cut it
+        self.log_probability = 0.0
+        self.finished: str | None = None
+
+    def add(self, token: Token | None, log_probability: float) -> None:
+        """Add a token, or the end (None)."""
+        if self.finished is not None:
+            return
+        self.log_probability += log_probability
+        if token is None:
+            self.finished = "end"
+            return
+        self._tokens.append(token)
+        text = self._text() if self._stop else ""
+        ends = [place for place in map(text.find, self._stop) if place >= 0]
+        if ends:
+            self._length = min(ends)
+            self.finished = "stop"
+
+    def _text(self) -> str:
+        return self._texts.text_of([*self._start, *self._tokens])[self._start_length :][: self._length]
+
+    def certain_text(self) -> str:
+        """The text without what may still change: half a character, or the beginning of a stop text."""
+        text = self._text()
+        if self.finished is not None:
+            return text
+        certain = text.rstrip("\ufffd")
+        for stop in self._stop:
+            for length in range(min(len(stop) - 1, len(certain)), 0, -1):
+                if certain.endswith(stop[:length]):
+                    certain = certain[:-length]
+                    break
+        return certain
+
+    def result(self) -> GeneratedText:
+        """The continuation as it is now."""
+        return GeneratedText(
+            self._prompt,
+            self._text(),
+            [str(token) for token in self._tokens],
+            self.log_probability,
+            self.finished or "length",
+        )

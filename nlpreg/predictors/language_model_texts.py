@@ -1,0 +1,139 @@
+"""Between plain text and a language model: tokens, tensors, and text again."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.data.batch import Batch
+from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
+from nlpreg.data.fields import TextField
+from nlpreg.data.fields.text_field import TextFieldTensors
+from nlpreg.data.instance import Instance
+from nlpreg.data.tokenizers import Token, Tokenizer
+from nlpreg.data.tokenizers.detokenizing import join_words
+from nlpreg.models.model import Model
+from nlpreg.predictors.predictor import choose_tokenizer, tokenizer_of
+
+
+class LanguageModelTexts:
+    """Reads texts in the way that the reader of a language model's archive does.
+
+    Args:
+        model: the language model; its vocabulary indexes the texts.
+        dataset_reader: makes an instance from a text; the first text field of its instances is what the model reads.
+    """
+
+    def __init__(self, model: Model, dataset_reader: DatasetReader) -> None:
+        self._model = model
+        self._reader = dataset_reader
+        self._own_tokenizer = tokenizer_of(dataset_reader)
+        self._word_tokenizer: Tokenizer | None = None
+        self.namespace: str = getattr(model, "target_namespace", "tokens")
+        self._special = self._special_tokens()
+
+    def _special_tokens(self) -> tuple[list[str], list[str]]:
+        """The texts of the tokens that stand before and after every text."""
+        starts = list(getattr(self._reader, "start_tokens", []))
+        ends = list(getattr(self._reader, "end_tokens", []))
+        # Tokenizers of pretrained transformers have their own.
+        starts += [str(token) for token in getattr(self._own_tokenizer, "single_sequence_start_tokens", [])]
+        ends = [str(token) for token in getattr(self._own_tokenizer, "single_sequence_end_tokens", [])] + ends
+        return starts, ends
+
+    def instance_of(self, text: str) -> Instance:
+        """The instance of a text, with start and end tokens.
+
+        A reader that takes words rather than text (one for treebanks) gets those of a tokenizer for plain sentences.
+        """
+        reader: Any = self._reader
+        parameters = inspect.signature(reader.text_to_instance).parameters
+        if "sentence" in parameters or "text" in parameters:
+            name = "sentence" if "sentence" in parameters else "text"
+            instance = reader.text_to_instance(**{name: text})
+        elif "tokens" in parameters:
+            if self._word_tokenizer is None:
+                self._word_tokenizer = choose_tokenizer(self._reader, "en_core_web_sm")
+            instance = reader.text_to_instance(self._word_tokenizer.tokenize(text))
+        else:
+            instance = reader.text_to_instance(text)
+        self._reader.apply_token_indexers(instance)
+        assert isinstance(instance, Instance)
+        return instance
+
+    def field_of(self, instance: Instance) -> tuple[str, TextField]:
+        """The name of the text that the model reads, and the text.
+
+        Raises:
+            ConfigurationError: the instance has none.
+        """
+        for name, field in instance.fields.items():
+            if isinstance(field, TextField):
+                return name, field
+        raise ConfigurationError(
+            f"{type(self._reader).__name__}: expected instances with a text, got {', '.join(instance.fields) or 'no field'}"
+        )
+
+    def tokens_of(self, text: str) -> list[Token]:
+        """The tokens of a text that is to be continued: with start tokens, without end tokens."""
+        _, field = self.field_of(self.instance_of(text))
+        tokens = list(field.tokens)
+        for end in reversed(self._special[1]):
+            if tokens and str(tokens[-1]) == end:
+                tokens.pop()
+        return tokens
+
+    def tensors_of(self, texts: Sequence[Sequence[Token]]) -> TextFieldTensors:
+        """The tensors of texts, indexed as the reader says and padded to the longest, on the model's device."""
+        name = self._field_name
+        instances = []
+        for tokens in texts:
+            instance = Instance({name: TextField(list(tokens))})
+            self._reader.apply_token_indexers(instance)
+            instances.append(instance)
+        batch = Batch(instances)
+        batch.index_instances(self._model.vocab)
+        device = next(self._model.parameters()).device
+        return {
+            indexer: {key: tensor.to(device) for key, tensor in tensors.items()}
+            for indexer, tensors in batch.as_tensor_dict()[name].items()
+        }
+
+    @property
+    def _field_name(self) -> str:
+        names: Sequence[str] = getattr(self._reader, "text_field_names", ())
+        return names[0] if names else self.field_of(self.instance_of(""))[0]
+
+    def token_of(self, index: int) -> Token:
+        """The token of an id that the model predicts."""
+        text = self._model.vocab.get_token_from_index(index, self.namespace)
+        return Token(text, text_id=index, type_id=0) if self._has_own_ids else Token(text)
+
+    @property
+    def _has_own_ids(self) -> bool:
+        return hasattr(self._own_tokenizer, "single_sequence_start_tokens")
+
+    def end_ids(self) -> list[int]:
+        """The ids that end a text; none for running text."""
+        return self._known_ids(self._special[1][:1])
+
+    def forbidden_ids(self, allow_unknown: bool = False) -> list[int]:
+        """The ids that stand for no word: padding, start tokens and, unless wanted, the unknown word."""
+        starts, ends = self._special
+        ids = self._known_ids([name for name in [*starts, *ends[1:]] if name not in ends[:1]])
+        if self._model.vocab.is_padded(self.namespace) and not self._has_own_ids:
+            ids += [0] if allow_unknown else [0, 1]
+        return ids
+
+    def _known_ids(self, texts: Sequence[str]) -> list[int]:
+        index_of = self._model.vocab.get_token_to_index_vocabulary(self.namespace)
+        return [index_of[text] for text in dict.fromkeys(texts) if text in index_of]
+
+    def text_of(self, tokens: Sequence[Token]) -> str:
+        """Tokens as a text that a person reads, without start and end tokens."""
+        special = {*self._special[0], *self._special[1]}
+        words = [str(token) for token in tokens]
+        words = [word for word in words if word not in special]
+        return join_words(words) if self._own_tokenizer is None else self._own_tokenizer.detokenize(words)
