@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nlpreg.training.metrics.state import load_metrics_state_dict, metrics_state_dict
+from nlpreg.training.metrics.metric import load_metrics_state_dict, metrics_state_dict
 from nlpreg.training.protocols import CarriesState
 
 

@@ -8,7 +8,7 @@ from collections.abc import Collection
 import torch
 from torch import Tensor
 
-from nlpreg.training.metrics.ngram_counts import count_ngrams
+from nlpreg.training.metrics.bleu import count_ngrams
 
 
 def ngrams(tensor: Tensor, ngram_size: int, exclude_indices: Collection[int]) -> Counter[tuple[int, ...]]:

@@ -12,8 +12,8 @@ from torch import nn
 from nlpreg.training.callbacks.callback import TrainerCallback
 from nlpreg.training.carried_states import fresh_states
 from nlpreg.training.metric_reports import get_metrics
+from nlpreg.training.metrics.metric import named_metrics
 from nlpreg.training.metrics.ranks import local_metrics
-from nlpreg.training.metrics.state import named_metrics
 from nlpreg.training.plain_modules import penalty_of
 from nlpreg.training.progress import ProgressBar
 from nlpreg.training.protocols import TensorDict, loader_length

@@ -68,5 +68,5 @@ class AttachmentScores(Metric):
         }
 
     def reset(self) -> None:
-        """Forget all batches."""
+        """Clear what was gathered."""
         self._counts = torch.zeros(6)

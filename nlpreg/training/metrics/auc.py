@@ -8,7 +8,7 @@ from torch import Tensor
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.training.metrics.metric import Metric
-from nlpreg.training.metrics.stored_pairs import StoredPairs, average_ranks
+from nlpreg.training.metrics.spearman_correlation import StoredPairs, average_ranks
 
 
 @Metric.register("auc")

@@ -1,18 +1,20 @@
-"""BLEU of generated sequences."""
+"""BLEU of generated sequences, and the counting of n-grams."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 
 import torch
 from torch import Tensor
 
 from nlpreg.training.metrics.metric import Metric, add
-from nlpreg.training.metrics.ngram_counts import count_matches, count_ngrams
 from nlpreg.training.metrics.ranks import sum_over_ranks
 
 _TINY = 1e-13
+
+NGram = tuple[int, ...]
 
 
 @Metric.register("bleu")
@@ -79,7 +81,7 @@ class BLEU(Metric):
         return {"BLEU": _brevity_penalty(predicted, reference) * math.exp(math.fsum(logs))}
 
     def reset(self) -> None:
-        """Forget all batches."""
+        """Clear what was gathered."""
         self._counts = torch.zeros(2 + 2 * len(self._ngram_weights), dtype=torch.long)
 
 
@@ -89,3 +91,33 @@ def _brevity_penalty(predicted: float, reference: float) -> float:
     if predicted == 0 or reference == 0:
         return 0.0
     return math.exp(1.0 - reference / predicted)
+
+
+def count_ngrams(sequence: Sequence[int], size: int, excluded: frozenset[int]) -> Counter[NGram]:
+    """How often each n-gram without an excluded id occurs in a sequence."""
+    ngrams = zip(*(sequence[start:] for start in range(size)), strict=False)
+    if not excluded:
+        return Counter(ngrams)
+    return Counter(ngram for ngram in ngrams if excluded.isdisjoint(ngram))
+
+
+def count_matches(found: Counter[NGram], wanted: Counter[NGram]) -> int:
+    """How many of the n-grams found are wanted, each at most as often as it is wanted."""
+    return sum(min(count, wanted[ngram]) for ngram, count in found.items() if ngram in wanted)
+
+
+def longest_common_subsequence(left: Collection[int], right: Collection[int]) -> int:
+    """Length of the longest sequence that remains of both sides by leaving out ids.
+
+    Source: Hyyrö (2004), Bit-parallel LCS-length computation revisited; a column of the table is one integer, so a
+    pair costs one addition of big integers for each id.
+    """
+    places: dict[int, int] = {}
+    for place, token in enumerate(left):
+        places[token] = places.get(token, 0) | (1 << place)
+    everything = (1 << len(left)) - 1
+    unmatched = everything  # a bit falls to 0 where the length grows by one
+    for token in right:
+        hits = unmatched & places.get(token, 0)
+        unmatched = ((unmatched + hits) | (unmatched - hits)) & everything
+    return len(left) - unmatched.bit_count()

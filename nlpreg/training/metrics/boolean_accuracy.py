@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -42,11 +44,12 @@ class BooleanAccuracy(Metric):
                     f"{name}: expected the shape of predictions, {tuple(predictions.shape)}, got {tuple(tensor.shape)}"
                 )
         batch_size = predictions.size(0)
-        same = (predictions == gold_labels).reshape(batch_size, -1)  # (B, n)
+        width = math.prod(predictions.shape[1:])  # -1 would be ambiguous where there are no rows
+        same = (predictions == gold_labels).reshape(batch_size, width)  # (B, n)
         if mask is None:
             correct, counted = same.all(-1), full(batch_size, same.device)
         else:
-            compared = mask.reshape(batch_size, -1).bool()
+            compared = mask.reshape(batch_size, width).bool()
             has_any = compared.any(-1)
             correct, counted = (same | ~compared).all(-1) & has_any, has_any.sum()
         self._correct_count = add(self._correct_count, correct.sum())
@@ -60,6 +63,6 @@ class BooleanAccuracy(Metric):
         return correct / total if total else 0.0
 
     def reset(self) -> None:
-        """Forget all batches."""
+        """Clear what was gathered."""
         self._correct_count = torch.zeros(())
         self._total_count = torch.zeros(())

@@ -89,6 +89,6 @@ class CategoricalAccuracy(Metric):
         return correct / total if total else 0.0
 
     def reset(self) -> None:
-        """Forget all batches."""
+        """Clear what was gathered."""
         self.correct_count = torch.zeros(())
         self.total_count = torch.zeros(())

@@ -52,7 +52,7 @@ class Covariance(Metric):
         return xy / (n - 1) if n > 1 else 0.0
 
     def reset(self) -> None:
-        """Forget all batches."""
+        """Clear what was gathered."""
         self._moments = torch.zeros(6)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from nlpreg.training.metrics.average import Average
@@ -27,17 +28,15 @@ class Entropy(Metric):
         """
         log_probabilities = widest(logits).log_softmax(-1)
         entropies = -(log_probabilities.exp() * log_probabilities).nan_to_num(0.0).sum(-1)
-        if mask is None:
-            self._mean(entropies.mean())
-        else:
-            kept = mask.sum()
-            mean = entropies.where(mask.bool(), entropies.new_zeros(())).sum() / kept.clamp(min=1)
-            self._mean(mean, weight=(kept > 0))
+        counted = torch.ones_like(entropies, dtype=torch.bool) if mask is None else mask.bool()
+        kept = counted.sum()
+        mean = entropies.where(counted, entropies.new_zeros(())).sum() / kept.clamp(min=1)
+        self._mean(mean, weight=(kept > 0))
 
     def get_metric(self, reset: bool = False) -> dict[str, float]:
         """`entropy`; 0.0 before any call."""
         return {"entropy": self._mean.get_metric(reset)}
 
     def reset(self) -> None:
-        """Forget all batches."""
+        """Clear what was gathered."""
         self._mean.reset()

@@ -99,7 +99,7 @@ class EvalbBracketingScorer(Metric):
         return {"evalb_recall": recall, "evalb_precision": precision, "evalb_f1_measure": f1}
 
     def reset(self) -> None:
-        """Forget all batches."""
+        """Clear what was gathered."""
         self._correct_brackets = 0
         self._gold_brackets = 0
         self._predicted_brackets = 0

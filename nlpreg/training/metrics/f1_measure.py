@@ -12,6 +12,9 @@ from nlpreg.training.metrics.metric import Metric
 class F1Measure(FBetaMeasure):
     """Precision, recall and F1 of one class.
 
+    The counts of this rank, `_true_positives`, `_false_positives`, `_false_negatives` and `_true_negatives`, are there
+    for subclasses.
+
     Args:
         positive_label: the id of that class.
     """
@@ -35,26 +38,22 @@ class F1Measure(FBetaMeasure):
             "f1": float(scores.fscore),
         }
 
-    def _count_of_class(self, row: int) -> float:
-        return float(self._counts[self._positive_label, row]) if self._has_counts else 0.0
-
-    @property
-    def _has_counts(self) -> bool:
-        return self._counts.size(0) > 0
+    def _of_class(self, counts: Tensor | None) -> float:
+        return 0.0 if counts is None else float(counts[self._positive_label])
 
     @property
     def _true_positives(self) -> float:
-        return self._count_of_class(self._TRUE_POSITIVE)
+        return self._of_class(self._true_positive_sum)
 
     @property
     def _false_positives(self) -> float:
-        return self._count_of_class(self._PREDICTED) - self._true_positives
+        return self._of_class(self._pred_sum) - self._true_positives
 
     @property
     def _false_negatives(self) -> float:
-        return self._count_of_class(self._GOLD) - self._true_positives
+        return self._of_class(self._true_sum) - self._true_positives
 
     @property
     def _true_negatives(self) -> float:
-        total: Tensor = self._counts[:, self._GOLD].sum()
-        return float(total) - self._true_positives - self._false_positives - self._false_negatives
+        others = self._true_positives + self._false_positives + self._false_negatives
+        return self._of_class(self._total_sum) - others

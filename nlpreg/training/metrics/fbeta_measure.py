@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -46,11 +46,16 @@ class FBetaMeasure(Metric):
     """
 
     supports_distributed = True
-    accumulators = ("_counts",)
-    _counts: Tensor
+    accumulators = ("_true_positive_sum", "_true_sum", "_pred_sum", "_total_sum")
 
-    # rows of `_counts`
-    _TRUE_POSITIVE, _PREDICTED, _GOLD = range(3)
+    # Counts by class, (C,), of this rank; None before the first batch. Subclasses read and change them.
+    _true_positive_sum: Tensor | None
+    _true_sum: Tensor | None
+    """How often each class is the gold one."""
+    _pred_sum: Tensor | None
+    """How often each class is the predicted one."""
+    _total_sum: Tensor | None
+    """How many items there were, the same number for each class."""
 
     def __init__(
         self, beta: float = 1.0, average: str | None = None, labels: list[int] | None = None
@@ -88,23 +93,28 @@ class FBetaMeasure(Metric):
         predicted = predictions.argmax(-1).reshape(-1)
         kept = torch.ones_like(gold, dtype=torch.bool) if mask is None else mask.reshape(-1).bool()
         predicts = kept & (predictions.sum(-1).reshape(-1) != 0)
-        counts = torch.stack(
-            [
-                count_classes(gold, predicts & (gold == predicted), num_classes),
-                count_classes(predicted, predicts, num_classes),
-                count_classes(gold, kept, num_classes),
-            ],
-            dim=1,
-        )  # (C, 3)
-        self._take_in(counts)
+        self._take_in(
+            count_classes(gold, predicts & (gold == predicted), num_classes),
+            count_classes(gold, kept, num_classes),
+            count_classes(predicted, predicts, num_classes),
+            kept.sum().repeat(num_classes),
+        )
 
-    def _take_in(self, counts: Tensor) -> None:
-        self._counts = counts if self._counts.size(0) == 0 else add(self._counts, counts)
+    def _take_in(self, true_positives: Tensor, gold: Tensor, predicted: Tensor, total: Tensor) -> None:
+        """Add the counts of a batch, each (C,)."""
+        counts = (true_positives, gold, predicted, total)
+        for name, count in zip(self.accumulators, counts, strict=True):
+            held = getattr(self, name)
+            setattr(self, name, count if held is None else add(held, count))
 
     def _selected_counts(self) -> Tensor:
-        """The counts of all ranks, float64 (number of selected classes, 3)."""
+        """Over all ranks and for each selected class: true positives, gold and predicted; float64 (classes, 3)."""
         self._settle()
-        shares = [share for share in gather_over_ranks(self._counts) if share.size(0) > 0]
+        columns = (self._true_positive_sum, self._true_sum, self._pred_sum)
+        own = torch.zeros((0, 3))
+        if all(column is not None for column in columns):
+            own = torch.stack([column for column in columns if column is not None], dim=1)
+        shares = [share for share in gather_over_ranks(own) if share.size(0) > 0]
         if not shares:
             raise RuntimeError(
                 f"{type(self).__name__} was asked for its value before it was called with a batch"
@@ -114,9 +124,8 @@ class FBetaMeasure(Metric):
 
     def _scores(self, counts: Tensor) -> Scores:
         """Precision, recall and F-score of counts (..., 3), each (...)."""
-        hits = counts[..., self._TRUE_POSITIVE]
-        precision = divide(hits, counts[..., self._PREDICTED])
-        recall = divide(hits, counts[..., self._GOLD])
+        hits, gold, predicted = counts.unbind(-1)
+        precision, recall = divide(hits, predicted), divide(hits, gold)
         beta_squared = self._beta**2
         fscore = divide((1 + beta_squared) * precision * recall, beta_squared * precision + recall)
         return Scores(precision, recall, fscore)
@@ -135,14 +144,24 @@ class FBetaMeasure(Metric):
         if self._average == "macro":
             scores = scores.mean()
         elif self._average == "weighted":
-            scores = scores.mean(counts[:, self._GOLD])
+            scores = scores.mean(counts[:, 1])
         if reset:
             self.reset()
         return {name: score.tolist() for name, score in scores._asdict().items()}
 
     def reset(self) -> None:
-        """Forget all batches."""
-        self._counts = torch.zeros((0, 3))
+        """Clear what was gathered."""
+        self._true_positive_sum = self._true_sum = self._pred_sum = self._total_sum = None
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Resume from a `state_dict`; those of version 0.1 hold the three counts as one tensor `_counts` (C, 3)."""
+        if "_counts" in state_dict:
+            true_positives, predicted, gold = state_dict["_counts"].unbind(1)
+            columns = (true_positives, gold, predicted, gold.sum().expand_as(gold))
+            empty = len(true_positives) == 0
+            values = (None if empty else column.clone() for column in columns)
+            state_dict = dict(zip(self.accumulators, values, strict=True))
+        super().load_state_dict(state_dict)
 
 
 def count_classes(classes: Tensor, counted: Tensor, num_classes: int) -> Tensor:

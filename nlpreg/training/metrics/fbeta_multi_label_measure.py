@@ -54,12 +54,12 @@ class FBetaMultiLabelMeasure(FBetaMeasure):
             mask = torch.ones_like(gold_labels, dtype=torch.bool)
         elif mask.dim() == gold_labels.dim() - 1:
             mask = mask.unsqueeze(-1)
-        kept = mask.bool()
+        kept = mask.bool()  # (..., C), or (..., 1)
         predicted = (predictions >= self._threshold) & (predictions.sum(-1, keepdim=True) != 0) & kept
         gold = gold_labels.bool() & kept
         num_classes = predictions.size(-1)
-        columns = [side.reshape(-1, num_classes).sum(0) for side in (predicted & gold, predicted, gold)]
-        self._take_in(torch.stack(columns, dim=1))
+        sides = (predicted & gold, gold, predicted, kept.expand_as(gold))
+        self._take_in(*(side.reshape(-1, num_classes).sum(0) for side in sides))
 
 
 @Metric.register("f1_multi_label")

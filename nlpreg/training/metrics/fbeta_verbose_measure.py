@@ -13,7 +13,8 @@ class FBetaVerboseMeasure(FBetaMeasure):
     Args:
         beta: how many times as important recall is as precision in the F-score, above 0.
         labels: the class ids to look at, in this order; None for all.
-        index_to_label: the name of each class id; a class without a name goes by its id.
+        index_to_label: the name of each class by its position: with `labels` in that list, otherwise the class id. A
+            class without a name goes by its position.
     """
 
     def __init__(
@@ -33,13 +34,12 @@ class FBetaVerboseMeasure(FBetaMeasure):
         """
         counts = self._selected_counts()
         scores = self._scores(counts)
-        classes = range(counts.size(0)) if self._labels is None else self._labels
         metrics: dict[str, float] = {}
-        for position, class_id in enumerate(classes):
+        for position in range(counts.size(0)):
             of_class = Scores(*(score[position] for score in scores))
-            metrics.update(_named(self._index_to_label.get(class_id, str(class_id)), of_class))
+            metrics.update(_named(self._index_to_label.get(position, str(position)), of_class))
         metrics.update(_named("macro", scores.mean()))
-        metrics.update(_named("weighted", scores.mean(counts[:, self._GOLD])))
+        metrics.update(_named("weighted", scores.mean(counts[:, 1])))
         metrics.update(_named("micro", self._scores(counts.sum(0))))
         if reset:
             self.reset()

@@ -33,7 +33,8 @@ class MeanAbsoluteError(Metric):
         if mask is None:
             total = full(errors.numel(), errors.device)
         else:
-            errors = errors.where(mask.bool(), errors.new_zeros(()))
+            mask = mask.bool()
+            errors = errors.where(mask, errors.new_zeros(()))
             total = mask.sum()
         self._absolute_error = add(self._absolute_error, errors.sum())
         self._total_count = add(self._total_count, total)
@@ -52,6 +53,6 @@ class MeanAbsoluteError(Metric):
         return {"mae": error / total}
 
     def reset(self) -> None:
-        """Forget all batches."""
+        """Clear what was gathered."""
         self._absolute_error = torch.zeros(())
         self._total_count = torch.zeros(())

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from nlpreg.training.metrics.bleu import count_matches, count_ngrams, longest_common_subsequence
 from nlpreg.training.metrics.metric import Metric, add
-from nlpreg.training.metrics.ngram_counts import count_matches, count_ngrams, longest_common_subsequence
 from nlpreg.training.metrics.ranks import sum_over_ranks
 
 
@@ -72,7 +72,7 @@ class ROUGE(Metric):
         return dict(zip([*names, "ROUGE-L"], means.tolist(), strict=True))
 
     def reset(self) -> None:
-        """Forget all batches."""
+        """Clear what was gathered."""
         self._sums = torch.zeros(3 * self._ngram_size + 1, dtype=torch.float64)
         self._num_sequences = 0
 

@@ -58,6 +58,6 @@ class SequenceAccuracy(Metric):
         return {"accuracy": correct / total if total else 0.0}
 
     def reset(self) -> None:
-        """Forget all batches."""
+        """Clear what was gathered."""
         self.correct_count = torch.zeros(())
         self.total_count = torch.zeros(())

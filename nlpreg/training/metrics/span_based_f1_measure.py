@@ -1,11 +1,15 @@
-"""Precision, recall and F1 of labelled spans."""
+"""Precision, recall and F1 of labelled spans, and the spans of whole batches of tag sequences by tensor operations.
+
+B sentences, L words, C tags, S span labels.
+"""
 
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from itertools import chain
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,28 +19,51 @@ from nlpreg.data.dataset_readers.dataset_utils.span_utils import InvalidTagSeque
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.training.metrics.metric import Metric
 from nlpreg.training.metrics.ranks import gather_over_ranks
-from nlpreg.training.metrics.tag_spans import (
-    ENCODINGS,
-    TagTable,
-    count_spans,
-    find_spans,
-    span_label,
-    tag_table,
-)
 
 TypedStringSpan = tuple[str, tuple[int, int]]
 TagsToSpans = Callable[[list[str], list[str] | None], Iterable[TypedStringSpan]]
 
 _CONTINUATION = "C-"
-_TINY = 1e-13
+
+ENCODINGS = ("BIO", "IOB1", "BIOUL", "BMES")
+
+# What the first letter of a tag says about its word. Letters of one row mean the same to the code below.
+_OUTSIDE, _BEGIN, _INSIDE, _LAST, _SINGLE, _UNKNOWN = range(6)
+_LETTERS: dict[str, dict[str, int]] = {
+    "BIO": {"O": _OUTSIDE, "B": _BEGIN, "I": _INSIDE},
+    "IOB1": {"O": _OUTSIDE, "B": _BEGIN, "I": _INSIDE},
+    "BIOUL": {"O": _OUTSIDE, "B": _BEGIN, "I": _INSIDE, "L": _LAST, "U": _SINGLE},
+    "BMES": {"O": _OUTSIDE, "B": _BEGIN, "M": _INSIDE, "E": _LAST, "S": _SINGLE},
+}
+
+
+class InvalidGoldTags(ConfigurationError, InvalidTagSequence):
+    """Gold tags that do not follow the label encoding.
+
+    Args:
+        tag_sequence: all tags of the sentence.
+        label_encoding: the encoding that they should follow.
+    """
+
+    def __init__(self, tag_sequence: list[str], label_encoding: str | None) -> None:
+        super().__init__(
+            f"label_encoding: the gold tags of a sentence do not follow {label_encoding or 'the encoding'}: "
+            f"{' '.join(tag_sequence)}. Set label_encoding to the encoding of the data ({', '.join(ENCODINGS)}), or let "
+            "the dataset reader convert the tags (its coding_scheme)"
+        )
+        self.tag_sequence = tag_sequence
 
 
 @Metric.register("span_f1")
 class SpanBasedF1Measure(Metric):
     """Precision, recall and F1 of the spans that tag sequences stand for, over all labels and for each.
 
-    A predicted span is right if a gold span has the same label, first and last word. A span whose label is `C-X`
+    A predicted span is right if a gold span has the same label, first and last word. Under BIOUL a predicted span
+    whose tags do not begin and end it properly is wrong; gold tags have to be well-formed. A span whose label is `C-X`
     continues the span `X` of its sentence: both together are one span, from the first word to the last.
+
+    The counts of this rank by label, `_true_positives`, `_false_positives` and `_false_negatives`, are there for
+    subclasses, which may change them.
 
     Args:
         vocabulary: has the tags.
@@ -51,8 +78,8 @@ class SpanBasedF1Measure(Metric):
     """
 
     supports_distributed = True
-    accumulators = ("_labels", "_counts")
     _labels: list[str]
+    # Right, wrong and missed spans (S, 3) by position in `_labels`, on the device of the batches until they are read.
     _counts: Tensor
 
     def __init__(
@@ -95,7 +122,7 @@ class SpanBasedF1Measure(Metric):
 
         Raises:
             ConfigurationError: a gold id is not below C.
-            InvalidTagSequence: tags that the encoding does not allow: unknown letters, or under BIOUL a span that is
+            InvalidGoldTags: gold tags that the encoding does not allow: unknown letters, or under BIOUL a span that is
                 not closed or not opened.
         """
         predictions, gold_labels = predictions.detach(), gold_labels.detach().long()
@@ -108,9 +135,10 @@ class SpanBasedF1Measure(Metric):
             prediction_map = prediction_map.detach()
             predicted = prediction_map.gather(1, predicted)
             gold_labels = prediction_map.gather(1, gold_labels.clamp(max=num_classes - 1))
-        lengths = (
-            predicted.new_full((predicted.size(0),), predicted.size(1)) if mask is None else mask.sum(-1)
-        )
+        if mask is None:
+            lengths = predicted.new_full((predicted.size(0),), predicted.size(1))  # (B,)
+        else:
+            lengths = mask.bool().sum(-1)
         if self._tags_to_spans_function is not None or self._has_continuations():
             self._count_in_lists(predicted, gold_labels, lengths)
         else:
@@ -119,30 +147,29 @@ class SpanBasedF1Measure(Metric):
     def _count_in_tensors(self, predicted: Tensor, gold: Tensor, lengths: Tensor) -> None:
         assert self._label_encoding is not None
         table = self._table_on(predicted.device)
-        tags = torch.cat([predicted, gold])  # (2B, L)
-        spans = find_spans(tags, lengths.repeat(2), table, self._label_encoding)
-        self._require_well_formed(spans.ill_formed, tags, lengths.repeat(2))
+        spans = find_spans(torch.cat([predicted, gold]), lengths.repeat(2), table, self._label_encoding)
         halves = [tuple(part.chunk(2)) for part in spans]
         found, wanted = (type(spans)(*(half[side] for half in halves)) for side in (0, 1))
+        self._require_well_formed(wanted.ill_formed, gold, lengths)
         self._add(count_spans(found, wanted, len(self._labels)))
 
     def _require_well_formed(self, ill_formed: Tensor, tags: Tensor, lengths: Tensor) -> None:
         if torch.compiler.is_compiling():
             return
         # only on CPU is there time to look for the sentence
-        tag_sequence = ["(tags that do not follow", f"{self._label_encoding})"]
+        tag_sequence = ["(tags of another encoding)"]
         if ill_formed.device.type == "cpu" and bool(ill_formed.any()):
             row = int(ill_formed.nonzero()[0])
             tag_sequence = self._tag_strings(tags[row].tolist(), int(lengths[row]))
-        self._require(~ill_formed.any(), InvalidTagSequence(tag_sequence))
+        self._require(~ill_formed.any(), InvalidGoldTags(tag_sequence, self._label_encoding))
 
     def _count_in_lists(self, predicted: Tensor, gold: Tensor, lengths: Tensor) -> None:
         right, wrong, missed = Counter[str](), Counter[str](), Counter[str]()
         for predicted_ids, gold_ids, length in zip(
             predicted.tolist(), gold.tolist(), lengths.tolist(), strict=True
         ):
-            found = self._spans_of(predicted_ids, length)
-            wanted = self._spans_of(gold_ids, length)
+            found = self._spans_of(predicted_ids, length, gold=False)
+            wanted = self._spans_of(gold_ids, length, gold=True)
             right.update(label for label, _ in found & wanted)
             wrong.update(label for label, _ in found - wanted)
             missed.update(label for label, _ in wanted - found)
@@ -150,19 +177,29 @@ class SpanBasedF1Measure(Metric):
         rows = [[right[label], wrong[label], missed[label]] for label in self._labels]
         self._add(torch.tensor(rows, dtype=torch.long).view(-1, 3))
 
-    def _spans_of(self, tag_ids: list[int], length: int) -> set[TypedStringSpan]:
+    def _spans_of(self, tag_ids: list[int], length: int, gold: bool) -> set[TypedStringSpan]:
         if length == 0:
             return set()
         if self._tags_to_spans_function is not None:
-            spans = self._tags_to_spans_function(self._tag_strings(tag_ids, length), self._ignore_classes)
-            return _joined_continuations(set(spans))
+            names = self._tag_strings(tag_ids, length)
+            try:
+                return _joined_continuations(set(self._tags_to_spans_function(names, self._ignore_classes)))
+            except InvalidTagSequence as error:
+                if gold:
+                    raise InvalidGoldTags(names, None) from error
+                return set()  # a prediction that is no sequence of spans finds none
         assert self._label_encoding is not None
         tags = torch.tensor([tag_ids[:length]])
         found = find_spans(tags, torch.tensor([length]), self._table_on(tags.device), self._label_encoding)
-        self._require_well_formed(found.ill_formed, tags, torch.tensor([length]))
+        if gold:
+            self._require_well_formed(found.ill_formed, tags, torch.tensor([length]))
         ends = found.ends[0].nonzero().flatten().tolist()
-        starts, labels = found.starts[0].tolist(), found.labels[0].tolist()
-        spans = {(self._labels[labels[end]], (starts[end], end)) for end in ends}
+        starts, labels, valid = found.starts[0].tolist(), found.labels[0].tolist(), found.valid[0].tolist()
+        # A span that is not valid gets a start that no gold span has.
+        spans = {
+            (self._labels[labels[end]], (starts[end] if valid[end] else -1 - starts[end], end))
+            for end in ends
+        }
         return _joined_continuations({span for span in spans if span[0] not in self._ignore_classes})
 
     def _tag_strings(self, tag_ids: list[int], length: int) -> list[str]:
@@ -200,7 +237,10 @@ class SpanBasedF1Measure(Metric):
         self._counts = torch.cat([held, new_rows]) + counts
 
     def get_metric(self, reset: bool = False) -> dict[str, float]:
-        """`precision-<label>`, `recall-<label>` and `f1-measure-<label>` of each label seen, then `-overall`."""
+        """`precision-<label>`, `recall-<label>` and `f1-measure-<label>` of each label seen, then `-overall`.
+
+        From 0 to 1; 0.0 where there was no span.
+        """
         self._settle()
         counts = self._counts_of_all_ranks()
         if reset:
@@ -210,38 +250,84 @@ class SpanBasedF1Measure(Metric):
         for label, of_label in counts.items():
             if label in self._ignore_classes:
                 continue
-            metrics.update(_named_scores(label, *of_label))
+            metrics.update(self._named_scores(label, *of_label))
             overall = [sum(pair) for pair in zip(overall, of_label, strict=True)]
-        metrics.update(_named_scores("overall", *overall))
+        metrics.update(self._named_scores("overall", *overall))
         return metrics
+
+    @staticmethod
+    def _compute_metrics(
+        true_positives: int, false_positives: int, false_negatives: int
+    ) -> tuple[float, float, float]:
+        """Precision, recall and F1, exactly 1.0 where nothing is wrong and 0.0 where there is nothing."""
+        predicted, gold = true_positives + false_positives, true_positives + false_negatives
+        precision = true_positives / predicted if predicted else 0.0
+        recall = true_positives / gold if gold else 0.0
+        f1 = 2 * true_positives / (predicted + gold) if predicted + gold else 0.0
+        return precision, recall, f1
+
+    def _named_scores(self, name: str, right: int, wrong: int, missed: int) -> dict[str, float]:
+        kinds = ("precision", "recall", "f1-measure")
+        scores = self._compute_metrics(right, wrong, missed)
+        return {f"{kind}-{name}": score for kind, score in zip(kinds, scores, strict=True)}
 
     def _counts_of_all_ranks(self) -> dict[str, list[int]]:
         """Right, wrong and missed spans of each label that any rank has seen."""
-        rows = zip(self._labels, self._counts.tolist(), strict=False)
-        own = {label: row for label, row in rows if any(row)}
+        own = {
+            label: [column[label] for column in self._read_columns()] for label in self._labels_with_counts()
+        }
         counts: dict[str, list[int]] = {}
         for share in gather_over_ranks(torch.tensor(list(json.dumps(own).encode()), dtype=torch.uint8)):
             for label, row in json.loads(bytes(share.tolist())).items():
                 counts[label] = [sum(pair) for pair in zip(counts.get(label, [0, 0, 0]), row, strict=True)]
         return counts
 
+    def _labels_with_counts(self) -> list[str]:
+        columns = self._read_columns()
+        return [label for label in dict.fromkeys(chain(*columns)) if any(c[label] for c in columns)]
+
+    def _read_columns(self) -> tuple[defaultdict[str, int], ...]:
+        """Right, wrong and missed spans by label, with what the tensor of counts held until now."""
+        if self._counts.any():
+            for label, row in zip(self._labels, self._counts.tolist(), strict=True):
+                for column, count in zip(self._columns, row, strict=True):
+                    column[label] += count
+            self._counts.zero_()
+        return self._columns
+
+    @property
+    def _true_positives(self) -> defaultdict[str, int]:
+        return self._read_columns()[0]
+
+    @property
+    def _false_positives(self) -> defaultdict[str, int]:
+        return self._read_columns()[1]
+
+    @property
+    def _false_negatives(self) -> defaultdict[str, int]:
+        return self._read_columns()[2]
+
+    def state_dict(self) -> dict[str, Any]:
+        """The counts of right, wrong and missed spans by label."""
+        return {"columns": [dict(column) for column in self._read_columns()]}
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a `state_dict` of a metric of this class."""
-        super().load_state_dict(state_dict)
-        self._table_size = -1  # the table refers to the order of the labels
+        """Resume from a `state_dict`; those of version 0.1 hold labels and one tensor of counts."""
+        self.reset()
+        columns = state_dict.get("columns")
+        if columns is None:
+            rows = state_dict["_counts"].tolist()
+            pairs = list(zip(state_dict["_labels"], rows, strict=False))
+            columns = [{label: row[column] for label, row in pairs} for column in range(3)]
+        for held, column in zip(self._columns, columns, strict=True):
+            held.update(column)
 
     def reset(self) -> None:
-        """Forget all batches."""
+        """Clear what was gathered."""
         self._labels = []
         self._counts = torch.zeros((0, 3), dtype=torch.long)
+        self._columns: tuple[defaultdict[str, int], ...] = tuple(defaultdict(int) for _ in range(3))
         self._table_size = -1
-
-
-def _named_scores(name: str, right: int, wrong: int, missed: int) -> dict[str, float]:
-    precision = right / (right + wrong + _TINY)
-    recall = right / (right + missed + _TINY)
-    f1 = 2 * precision * recall / (precision + recall + _TINY)
-    return {f"precision-{name}": precision, f"recall-{name}": recall, f"f1-measure-{name}": f1}
 
 
 def _joined_continuations(spans: set[TypedStringSpan]) -> set[TypedStringSpan]:
@@ -253,3 +339,112 @@ def _joined_continuations(spans: set[TypedStringSpan]) -> set[TypedStringSpan]:
         end = max(last for _, (_, last) in parts)
         spans = (spans - parts) | {(label, (start, end))}
     return spans
+
+
+class TagTable(NamedTuple):
+    """Tags by id: the role of each tag's letter (C + 1,) and the id of its span label (C + 1,).
+
+    The last row stands for all ids that are no tags.
+    """
+
+    roles: Tensor
+    labels: Tensor
+
+
+class Spans(NamedTuple):
+    """Spans of a batch, each described at the position of its last word.
+
+    `ends` (B, L) is true at those positions; `starts` (B, L) and `labels` (B, L) have the first word and the label of
+    the span there; `valid` (B, L) is false where its tags do not begin and end it as the encoding wants. `ill_formed`
+    (B,) is true for sentences with tags that the encoding does not allow.
+    """
+
+    ends: Tensor
+    starts: Tensor
+    labels: Tensor
+    valid: Tensor
+    ill_formed: Tensor
+
+
+def tag_table(tags: Mapping[int, str], encoding: str, span_labels: Mapping[str, int]) -> TagTable:
+    """The table of an encoding's tags.
+
+    Args:
+        tags: tag id -> tag.
+        encoding: one of `ENCODINGS`.
+        span_labels: span label -> its id.
+    """
+    size = max(tags, default=-1) + 2
+    roles, labels = [_UNKNOWN] * size, [0] * size
+    for tag_id, tag in tags.items():
+        roles[tag_id] = _LETTERS[encoding].get(tag.partition("-")[0], _UNKNOWN)
+        labels[tag_id] = span_labels[span_label(tag)]
+    return TagTable(torch.tensor(roles), torch.tensor(labels))
+
+
+def span_label(tag: str) -> str:
+    """The label of a tag's span: `B-LOC` -> `LOC`; empty for a tag without one."""
+    return tag.partition("-")[2]
+
+
+def find_spans(tags: Tensor, lengths: Tensor, table: TagTable, encoding: str) -> Spans:
+    """The spans of a batch of tag sequences.
+
+    Ill-formed starts are taken for starts under BIO, IOB1 and BMES; under BIOUL such a span is not valid, and its
+    sentence is ill-formed.
+
+    Args:
+        tags: tag ids (B, L).
+        lengths: number of words of each sentence (B,).
+        table: of these tags, on the same device.
+        encoding: one of `ENCODINGS`.
+    """
+    positions = torch.arange(tags.size(1), device=tags.device)
+    real = positions < lengths.unsqueeze(1)  # (B, L)
+    tags = tags.clamp(max=len(table.roles) - 1)
+    roles = table.roles[tags].where(real, _OUTSIDE)  # (B, L)
+    labels = table.labels[tags]  # (B, L)
+    in_span = (roles != _OUTSIDE) & real
+    goes_on = torch.zeros_like(in_span)
+    before, now = roles[:, :-1], roles[:, 1:]
+    same_label = labels[:, :-1] == labels[:, 1:]
+    if encoding in ("BIO", "IOB1"):
+        goes_on[:, 1:] = (now == _INSIDE) & in_span[:, :-1] & same_label
+    else:
+        is_open = (before == _BEGIN) | (before == _INSIDE)
+        goes_on[:, 1:] = ((now == _INSIDE) | (now == _LAST)) & is_open & same_label
+    stops = torch.ones_like(in_span)
+    stops[:, :-1] = ~goes_on[:, 1:]
+    starts = positions.where(in_span & ~goes_on, -1).cummax(1).values if tags.size(1) else tags
+    ill_formed = (roles == _UNKNOWN).any(1)
+    valid = torch.ones_like(in_span)
+    if encoding == "BIOUL":
+        ill_formed |= _ill_formed_bioul(roles, goes_on)
+        first = roles.gather(1, starts.clamp(min=0))  # (B, L): the letter at the start of the span
+        # B ... L, or U alone; a span of one word has the same first and last letter.
+        valid = ((first == _BEGIN) & (roles == _LAST)) | ((first == _SINGLE) & (roles == _SINGLE))
+    return Spans(in_span & stops, starts, labels, valid, ill_formed)
+
+
+def _ill_formed_bioul(roles: Tensor, goes_on: Tensor) -> Tensor:
+    """Whether a span is left open, or a word says that it continues one where none of its label is open: (B,)."""
+    opens = (roles == _BEGIN) | (roles == _INSIDE)
+    closed = torch.zeros_like(opens)
+    closed[:, :-1] = goes_on[:, 1:]
+    continues = (roles == _INSIDE) | (roles == _LAST)
+    return ((opens & ~closed) | (continues & ~goes_on)).any(1)
+
+
+def count_spans(predicted: Spans, gold: Spans, num_labels: int) -> Tensor:
+    """How many spans are right, wrong and missed, by label: int64 (num_labels, 3).
+
+    A predicted span is right if it is valid and a gold span has the same first word, last word and label.
+    """
+    same = (predicted.starts == gold.starts) & (predicted.labels == gold.labels)
+    right = predicted.ends & gold.ends & same & predicted.valid
+    counts = torch.zeros(num_labels * 3, dtype=torch.long, device=right.device)
+    for column, (spans, chosen) in enumerate(
+        [(predicted, right), (predicted, predicted.ends & ~right), (gold, gold.ends & ~right)]
+    ):
+        counts.scatter_add_(0, (spans.labels * 3 + column).reshape(-1), chosen.reshape(-1).long())
+    return counts.view(num_labels, 3)

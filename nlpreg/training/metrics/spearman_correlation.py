@@ -1,21 +1,58 @@
-"""Spearman's rank correlation of numbers."""
+"""Spearman's rank correlation, and what it shares with other metrics of ranks: stored pairs and ties."""
 
 from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 
 from nlpreg.training.metrics.covariance import moments_of
-from nlpreg.training.metrics.metric import Metric
-from nlpreg.training.metrics.stored_pairs import StoredPairs, average_ranks
+from nlpreg.training.metrics.metric import Metric, widest
+from nlpreg.training.metrics.ranks import gather_over_ranks
+
+
+class StoredPairs(Metric):
+    """Keeps every (prediction, gold) pair whose mask is true until the next `reset`."""
+
+    supports_distributed = True
+    accumulators = ("_pairs",)
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def _store(self, predictions: Tensor, gold_labels: Tensor, mask: Tensor | None) -> None:
+        pairs = torch.stack(
+            [widest(predictions).reshape(-1), widest(gold_labels).reshape(-1)], dim=1
+        )  # (n, 2)
+        if mask is not None:
+            pairs = pairs[mask.reshape(-1).bool()]
+        self._pairs.append(pairs)
+
+    def _all_pairs(self) -> tuple[Tensor, Tensor]:
+        """The predictions (n,) and gold numbers (n,) of all ranks, float64 on CPU."""
+        own = torch.cat(self._pairs) if self._pairs else torch.zeros((0, 2), dtype=torch.float64)
+        pairs = torch.cat(gather_over_ranks(own))
+        return pairs[:, 0], pairs[:, 1]
+
+    def reset(self) -> None:
+        """Clear what was gathered."""
+        self._pairs: list[Tensor] = []
+
+
+def average_ranks(values: Tensor) -> Tensor:
+    """The rank of each value (n,) from 1, ties sharing the mean of their ranks: float64 (n,)."""
+    _, place, counts = torch.unique(values, return_inverse=True, return_counts=True)
+    last = counts.cumsum(0).double()
+    ranks: Tensor = (last - (counts - 1) / 2)[place]
+    return ranks
 
 
 @Metric.register("spearman_correlation")
 class SpearmanCorrelation(StoredPairs):
     """Spearman's rank correlation coefficient of predicted and gold numbers; all numbers are kept.
 
-    Masked numbers take no part.
+    As in AllenNLP, a masked pair counts as two zeros; to leave pairs out, index the tensors.
     """
 
     def __call__(self, predictions: Tensor, gold_labels: Tensor, mask: Tensor | None = None) -> None:
@@ -24,9 +61,12 @@ class SpearmanCorrelation(StoredPairs):
         Args:
             predictions: numbers, of any shape.
             gold_labels: numbers, of the same shape.
-            mask: which of them count, of the same shape.
+            mask: where they are taken as they are, of the same shape.
         """
-        self._store(predictions, gold_labels, mask)
+        if mask is not None:
+            masked = ~mask.bool()
+            predictions, gold_labels = predictions.masked_fill(masked, 0), gold_labels.masked_fill(masked, 0)
+        self._store(predictions, gold_labels, None)
 
     def get_metric(self, reset: bool = False) -> float:
         """The coefficient, from -1 to 1; NaN where it is not defined (fewer than two numbers, or all equal)."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 
+import torch
 from torch import Tensor
 
-from nlpreg.training.metrics.average import Average
-from nlpreg.training.metrics.metric import Metric
+from nlpreg.training.metrics.metric import Metric, add, full
+from nlpreg.training.metrics.ranks import sum_over_ranks
 
 
 @Metric.register("unigram_recall")
@@ -15,10 +16,13 @@ class UnigramRecall(Metric):
     """The mean over rows of the share of gold ids that occur in any of the k predicted sequences."""
 
     supports_distributed = True
-    accumulators = ("_mean",)
+    accumulators = ("correct_count", "total_count")
+    correct_count: Tensor
+    """The recalls of all rows of this rank, added up."""
+    total_count: Tensor
 
     def __init__(self) -> None:
-        self._mean = Average()
+        self.reset()
 
     def __call__(
         self,
@@ -41,12 +45,17 @@ class UnigramRecall(Metric):
             wanted = wanted & mask.bool()
         seen = (gold_labels.unsqueeze(2) == predictions.flatten(1).unsqueeze(1)).any(-1)  # (B, M)
         recall = (seen & wanted).sum(-1).double() / wanted.sum(-1).clamp(min=1)  # (B,)
-        self._mean(recall.sum() / max(len(recall), 1), weight=len(recall))
+        self.correct_count = add(self.correct_count, recall.sum())
+        self.total_count = add(self.total_count, full(len(recall), recall.device))
 
     def get_metric(self, reset: bool = False) -> dict[str, float]:
         """`unigram_recall`, from 0 to 1; 0.0 when there was no row."""
-        return {"unigram_recall": self._mean.get_metric(reset)}
+        recall, total = (float(part) for part in sum_over_ranks(self.correct_count, self.total_count))
+        if reset:
+            self.reset()
+        return {"unigram_recall": recall / total if total else 0.0}
 
     def reset(self) -> None:
-        """Forget all batches."""
-        self._mean.reset()
+        """Clear what was gathered."""
+        self.correct_count = torch.zeros(())
+        self.total_count = torch.zeros(())

@@ -3,7 +3,9 @@
 Run as a script, this file is one rank: `test_every_metric.py RANK FOLDER`.
 """
 
+import inspect
 import json
+import math
 import os
 import subprocess
 import sys
@@ -223,6 +225,90 @@ def test_reset_brings_back_the_beginning(name):
     metric.get_metric(reset=True)
     metric(*arguments(2))
     assert _flat(metric.get_metric()) == _value_after(name, [2])
+
+
+MASKED = [
+    name
+    for name, (make, _) in CASES.items()
+    if "mask" in inspect.signature(make().__call__).parameters and name != "bleu"  # which refuses masks
+]
+
+
+def _mask_for(arguments):
+    shape = arguments[1].shape if len(arguments) > 1 else arguments[0].shape[:-1]
+    mask = torch.rand(shape, generator=_generator(5)) > 0.3
+    return mask.sort(dim=-1, descending=True).values  # padding comes last
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int32, torch.int64, torch.float32, torch.float64])
+@pytest.mark.parametrize("name", MASKED)
+def test_a_mask_may_be_of_any_type(name, dtype):
+    make, arguments = CASES[name]
+    values = []
+    for mask_type in (torch.bool, dtype):
+        metric = make()
+        for seed in SEEDS:
+            batch = arguments(seed)
+            metric(*batch, mask=_mask_for(batch).to(mask_type))
+        values.append(_flat(metric.get_metric()))
+    assert values[0] == values[1]
+
+
+# What has no value over nothing, and what it does instead; a number otherwise.
+OVER_NOTHING = {"mean_absolute_error": ZeroDivisionError, "spearman_correlation": math.nan}
+
+
+def _check_value_over_nothing(name, metric, values):
+    wanted = OVER_NOTHING.get(name)
+    if wanted is ZeroDivisionError:
+        with pytest.raises(ZeroDivisionError, match="before it saw a number"):
+            metric.get_metric()
+        return
+    found = _flat(metric.get_metric())
+    assert found.keys() <= values.keys()  # fewer where a label that was not seen has no value
+    if wanted is None:
+        assert all(math.isfinite(value) for value in found.values()), found
+    else:
+        assert all(map(math.isnan, found.values())), found
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in CASES if name not in ("average", "average weighted", "perplexity")]
+)
+def test_batches_without_rows(name):
+    make, arguments = CASES[name]
+    metric = make()
+    for _ in range(2):
+        metric(*(argument[:0] for argument in arguments(1)))
+    _check_value_over_nothing(name, metric, _value_after(name, SEEDS))
+    metric(*arguments(2))
+    assert _flat(metric.get_metric()) == _value_after(name, [2])
+
+
+@pytest.mark.parametrize(
+    "name", ["boolean_accuracy", "sequence_accuracy", "span_f1", "attachment_scores", "bleu", "rouge"]
+)
+def test_rows_without_words(name):
+    make, arguments = CASES[name]
+    metric = make()
+    metric(
+        *(
+            argument[..., :0, :] if name == "span_f1" and argument.dim() == 3 else argument[..., :0]
+            for argument in arguments(1)
+        )
+    )
+    assert all(math.isfinite(value) for value in _flat(metric.get_metric()).values())
+
+
+@pytest.mark.parametrize("name", MASKED)
+def test_batches_all_of_whose_items_are_masked(name):
+    if name == "spearman_correlation":
+        pytest.skip("takes masked pairs for zeros")
+    make, arguments = CASES[name]
+    metric = make()
+    batch = arguments(1)
+    metric(*batch, mask=torch.zeros_like(_mask_for(batch)))
+    _check_value_over_nothing(name, metric, _value_after(name, SEEDS))
 
 
 if __name__ == "__main__":

@@ -67,3 +67,31 @@ def test_bad_arguments():
 def test_gold_outside_of_the_classes():
     with pytest.raises(ConfigurationError, match="outside of the 5 classes"):
         FBetaMeasure()(SCORES, GOLD + 1)
+
+
+def test_counts_are_there_for_subclasses():
+    class HardRecall(FBetaMeasure):
+        def __call__(self, predictions, gold_labels, mask=None):
+            super().__call__(predictions, gold_labels, mask)
+            self._true_sum += 1  # as if each class had been missed once more
+
+        def get_metric(self, reset=False):
+            return (self._true_positive_sum / self._true_sum).tolist()
+
+    measure = HardRecall()
+    assert measure._true_sum is measure._pred_sum is measure._true_positive_sum is measure._total_sum is None
+    measure(torch.tensor([[1.0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 1, 0]]), torch.tensor([0, 1, 1, 2]))
+    assert measure._pred_sum.tolist() == [2, 2, 0]
+    assert measure._total_sum.tolist() == [4, 4, 4]
+    assert measure.get_metric() == pytest.approx([1 / 2, 1 / 3, 0.0])
+
+
+def test_a_state_of_version_0_1_resumes():
+    measure, expected = FBetaMeasure(), FBetaMeasure()
+    expected(SCORES, GOLD, MASK)
+    columns = (expected._true_positive_sum, expected._pred_sum, expected._true_sum)
+    measure.load_state_dict({"_counts": torch.stack(columns, dim=1)})
+    assert measure.get_metric() == expected.get_metric()
+    measure.load_state_dict({"_counts": torch.zeros((0, 3))})
+    with pytest.raises(RuntimeError, match="asked for its value before"):
+        measure.get_metric()

@@ -24,10 +24,13 @@ def test_each_class_and_each_average():
     assert len(measured) == 18
 
 
-def test_selected_classes_keep_their_names():
-    verbose = FBetaVerboseMeasure(labels=[2, 0], index_to_label={0: "A", 1: "B", 2: "C"})
+def test_selected_classes_are_named_by_their_position():
+    verbose = FBetaVerboseMeasure(labels=[2, 0], index_to_label={0: "C", 1: "A"})
     verbose(SCORES, GOLD)
     measured = verbose.get_metric(reset=True)
     assert measured["C-recall"] == 0.5
     assert measured["A-recall"] == 1.0
-    assert "B-recall" not in measured
+    assert len(measured) == 15
+    unnamed = FBetaVerboseMeasure(labels=[2, 0])
+    unnamed(SCORES, GOLD)
+    assert unnamed.get_metric()["0-recall"] == 0.5

@@ -5,6 +5,7 @@ import torch
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.params import Params
+from nlpreg.data.dataset_readers.dataset_utils import span_utils
 from nlpreg.data.dataset_readers.dataset_utils.span_utils import (
     InvalidTagSequence,
     bio_tags_to_spans,
@@ -12,6 +13,7 @@ from nlpreg.data.dataset_readers.dataset_utils.span_utils import (
 )
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.training.metrics import Metric, SpanBasedF1Measure
+from nlpreg.training.metrics.span_based_f1_measure import count_spans, find_spans, span_label, tag_table
 
 TYPES = ["PER", "LOC", "Ö"]
 
@@ -132,11 +134,79 @@ def test_bioul():
     assert len(bioul_tags_to_spans(gold[0])) == 2
 
 
-def test_bioul_is_strict():
+def test_ill_formed_gold_of_bioul_is_an_error_with_advice():
     vocabulary = _vocabulary(_tags_of("BIOUL"))
     measure = SpanBasedF1Measure(vocabulary, "tags", label_encoding="BIOUL")
-    with pytest.raises(InvalidTagSequence, match="O L-PER O"):
-        measure(*_tensors(vocabulary, [["O"], ["O", "L-PER", "O"]], [["O"], ["O", "O", "O"]]))
+    message = "do not follow BIOUL: O L-PER O. Set label_encoding to the encoding of the data"
+    for error in (InvalidTagSequence, ConfigurationError):
+        with pytest.raises(error, match=message):
+            measure(*_tensors(vocabulary, [["O"], ["O", "O", "O"]], [["O"], ["O", "L-PER", "O"]]))
+
+
+@pytest.mark.parametrize(
+    "predicted",
+    [["B-PER", "I-PER"], ["I-PER", "L-PER"], ["L-PER", "L-PER"], ["I-PER", "I-PER"], ["B-PER", "U-PER"]],
+)
+def test_ill_formed_predictions_of_bioul_are_wrong(predicted):
+    vocabulary = _vocabulary([*_tags_of("BIOUL"), "B-C-PER"])
+    without_continuations = _vocabulary(_tags_of("BIOUL"))
+    for tags in (vocabulary, without_continuations):
+        measure = SpanBasedF1Measure(tags, "tags", label_encoding="BIOUL")
+        measure(*_tensors(tags, [[*predicted, "U-LOC"]], [["B-PER", "L-PER", "U-LOC"]]))
+        measured = measure.get_metric()
+        assert (measured["precision-PER"], measured["recall-PER"]) == (0.0, 0.0)
+        assert measured["f1-measure-LOC"] == 1.0
+        assert measured["recall-overall"] == 0.5
+
+
+def test_a_function_may_refuse_predictions_but_not_gold_tags():
+    vocabulary = _vocabulary(_tags_of("BIOUL"))
+    measure = SpanBasedF1Measure(
+        vocabulary, "tags", label_encoding=None, tags_to_spans_function=bioul_tags_to_spans
+    )
+    measure(*_tensors(vocabulary, [["B-PER", "O"], ["U-PER"]], [["U-PER", "O"], ["U-PER"]]))
+    measured = measure.get_metric()
+    assert (measured["precision-overall"], measured["recall-overall"]) == (1.0, 0.5)
+    with pytest.raises(ConfigurationError, match="do not follow the encoding: B-PER O"):
+        measure(*_tensors(vocabulary, [["O", "O"]], [["B-PER", "O"]]))
+
+
+@pytest.mark.parametrize("encoding", ["BIO", "IOB1", "BIOUL", "BMES"])
+@pytest.mark.parametrize("number", [1, 3, 49, 1000])
+def test_perfect_spans_give_exactly_one(encoding, number):
+    vocabulary = _vocabulary(_tags_of(encoding))
+    single = {"BIO": "B-PER", "IOB1": "I-PER", "BIOUL": "U-PER", "BMES": "S-PER"}[encoding]
+    rows = [["O", single, "O"]] * number
+    measure = SpanBasedF1Measure(vocabulary, "tags", label_encoding=encoding)
+    measure(*_tensors(vocabulary, rows, rows))
+    assert set(measure.get_metric().values()) == {1.0}
+
+
+def test_counts_are_there_for_subclasses():
+    vocabulary = _vocabulary(_tags_of("BIO"))
+
+    class Own(SpanBasedF1Measure):
+        def __call__(self, predictions, gold_labels, mask=None, prediction_map=None):
+            super().__call__(predictions, gold_labels, mask, prediction_map)
+            self._false_negatives["PER"] += 1
+
+    measure = Own(vocabulary, "tags")
+    for _ in range(2):
+        measure(*_tensors(vocabulary, [["B-PER", "B-LOC"]], [["B-PER", "O"]]))
+    assert dict(measure._true_positives) == {"PER": 2, "LOC": 0, "": 0, "Ö": 0}
+    assert measure._false_positives["LOC"] == 2
+    measured = measure.get_metric(reset=True)
+    assert (measured["precision-PER"], measured["recall-PER"]) == (1.0, 0.5)
+    assert not measure._false_negatives
+
+
+def test_a_state_of_version_0_1_resumes():
+    vocabulary = _vocabulary(_tags_of("BIO"))
+    measure = SpanBasedF1Measure(vocabulary, "tags")
+    measure.load_state_dict({"_labels": ["", "PER"], "_counts": torch.tensor([[0, 0, 0], [3, 1, 1]])})
+    measure(*_tensors(vocabulary, [["B-LOC"]], [["B-LOC"]]))
+    measured = measure.get_metric()
+    assert (measured["precision-PER"], measured["f1-measure-LOC"]) == (0.75, 1.0)
 
 
 def test_tags_behind_the_mask_do_not_matter():
@@ -212,3 +282,70 @@ def test_from_a_config():
         Params({"type": "span_f1", "tag_namespace": "tags", "label_encoding": "BIOUL"}), vocabulary=vocabulary
     )
     assert type(measure) is SpanBasedF1Measure
+
+
+FUNCTIONS = {
+    "BIO": (span_utils.bio_tags_to_spans, "BI"),
+    "IOB1": (span_utils.iob1_tags_to_spans, "BI"),
+    "BIOUL": (span_utils.bioul_tags_to_spans, "BIUL"),
+    "BMES": (span_utils.bmes_tags_to_spans, "BMES"),
+}
+
+
+def _found(tags, encoding, padding=2):
+    """The spans of one sentence by the batched code, and whether it is called ill-formed."""
+    names = sorted(set(tags)) or ["O"]
+    labels = sorted({span_label(tag) for tag in names})
+    table = tag_table(dict(enumerate(names)), encoding, {label: index for index, label in enumerate(labels)})
+    ids = torch.tensor([[names.index(tag) for tag in tags] + [0] * padding], dtype=torch.long)
+    spans = find_spans(ids, torch.tensor([len(tags)]), table, encoding)
+    ends = spans.ends[0].nonzero().flatten().tolist()
+    found = [(labels[spans.labels[0, end]], (int(spans.starts[0, end]), end)) for end in ends]
+    return found, bool(spans.ill_formed)
+
+
+@pytest.mark.parametrize("encoding", FUNCTIONS)
+@pytest.mark.parametrize("types", [["X"], ["X", "Y"], ["", "É"]])
+def test_like_the_function_for_one_sentence(encoding, types):
+    function, letters = FUNCTIONS[encoding]
+    tags = ["O"] + [f"{letter}-{name}" if name else letter for letter in letters for name in types]
+    chance = random.Random(0)
+    num_valid = 0
+    for _ in range(400):
+        sentence = chance.choices(tags, k=chance.randrange(7))
+        found, ill_formed = _found(sentence, encoding)
+        try:
+            expected = function(sentence)
+        except InvalidTagSequence:
+            assert ill_formed, sentence
+        else:
+            num_valid += 1
+            assert not ill_formed, sentence
+            assert found == expected
+    assert num_valid > 50
+
+
+@pytest.mark.parametrize("encoding", FUNCTIONS)
+def test_unknown_letters(encoding):
+    assert _found(["O", "Q-X"], encoding)[1]
+
+
+@pytest.mark.parametrize("encoding", FUNCTIONS)
+def test_no_words_at_all(encoding):
+    assert _found([], encoding) == ([], False)
+    assert _found([], encoding, padding=0) == ([], False)
+
+
+def test_ids_without_a_tag_are_unknown():
+    table = tag_table({0: "O"}, "BIO", {"": 0})
+    assert find_spans(torch.tensor([[0, 5]]), torch.tensor([2]), table, "BIO").ill_formed.item()
+    assert not find_spans(torch.tensor([[0, 5]]), torch.tensor([1]), table, "BIO").ill_formed.item()
+
+
+def test_right_wrong_and_missed_spans():
+    tags = ["O", "B-X", "I-X", "B-Y", "I-Y"]
+    table = tag_table(dict(enumerate(tags)), "BIO", {"": 0, "X": 1, "Y": 2})
+    lengths = torch.tensor([4, 2])
+    predicted = find_spans(torch.tensor([[1, 2, 3, 4], [1, 2, 1, 1]]), lengths, table, "BIO")
+    gold = find_spans(torch.tensor([[1, 2, 3, 0], [3, 4, 0, 0]]), lengths, table, "BIO")
+    assert count_spans(predicted, gold, 3).tolist() == [[0, 0, 0], [1, 1, 0], [0, 1, 2]]

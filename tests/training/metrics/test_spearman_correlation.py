@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from nlpreg.training.metrics import SpearmanCorrelation
-from nlpreg.training.metrics.stored_pairs import average_ranks
+from nlpreg.training.metrics.spearman_correlation import StoredPairs, average_ranks
 
 
 @pytest.mark.oracle
@@ -14,10 +14,11 @@ def test_against_scipy():
     x = (torch.randn(60, generator=generator) * 4).round()  # with ties
     y = x + torch.randn(60, generator=generator)
     mask = torch.rand(60, generator=generator) > 0.3
+    masked_x, masked_y = x * mask, y * mask  # as in AllenNLP
     correlation = SpearmanCorrelation()
     for part in (slice(0, 11), slice(11, 60)):
         correlation(x[part], y[part], mask[part])
-    expected = stats.spearmanr(x[mask].numpy(), y[mask].numpy())[0]
+    expected = stats.spearmanr(masked_x.numpy(), masked_y.numpy())[0]
     assert correlation.get_metric(reset=True) == pytest.approx(expected)
     assert math.isnan(correlation.get_metric())
 
@@ -30,3 +31,18 @@ def test_order_is_all_that_matters():
 
 def test_ties_share_their_rank():
     assert average_ranks(torch.tensor([3.0, 1.0, 3.0, 0.0])).tolist() == [3.5, 2.0, 3.5, 1.0]
+
+
+def test_pairs_under_the_mask_are_kept():
+    pairs = StoredPairs()
+    pairs._store(torch.tensor([[1.0, 2.0]]), torch.tensor([[3, 4]]), torch.tensor([[True, False]]))
+    pairs._store(torch.tensor([5.0]), torch.tensor([6]), None)
+    predictions, gold = pairs._all_pairs()
+    assert predictions.tolist() == [1.0, 5.0]
+    assert gold.tolist() == [3.0, 6.0]
+
+
+def test_nothing_kept_is_empty():
+    predictions, gold = StoredPairs()._all_pairs()
+    assert predictions.numel() == gold.numel() == 0
+    assert average_ranks(predictions).numel() == 0

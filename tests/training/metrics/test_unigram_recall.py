@@ -9,6 +9,7 @@ PREDICTIONS = torch.tensor([[[1, 2, 3], [4, 5, 6]], [[1, 1, 1], [2, 2, 2]]])
 def test_any_beam_may_have_the_word():
     recall = UnigramRecall()
     recall(PREDICTIONS, torch.tensor([[1, 6, 9, 0], [1, 1, 3, 4]]))
+    assert (recall.correct_count, recall.total_count) == (pytest.approx(2 / 3 + 2 / 4), 2)
     assert recall.get_metric(reset=True) == {"unigram_recall": pytest.approx((2 / 3 + 2 / 4) / 2)}
     assert recall.get_metric() == {"unigram_recall": 0.0}
 
