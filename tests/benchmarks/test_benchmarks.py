@@ -66,6 +66,7 @@ def test_configs_run(benchmark: Any, tmp_path: Path) -> None:
     assert len(rows) == 2
 
 
+@pytest.mark.slow
 def test_threads_run(benchmark: Any, tmp_path: Path) -> None:
     (tmp_path / "tagger.jsonnet").write_text(CONFIG, encoding="utf-8")
     (tmp_path / "prep_data.py").write_text(PREPARATION, encoding="utf-8")
