@@ -24,13 +24,13 @@ from reporting import parser, publish, table, times
 
 from nlpreg.common.memory import format_size, peak_cpu_memory
 from nlpreg.data import DatasetReader, Vocabulary
-from nlpreg.data.cache_keys import NO_CACHE_VARIABLE
 from nlpreg.data.data_loaders import MultiProcessDataLoader, TextLinesDataLoader
 from nlpreg.data.dataset_readers import (
     ConlluDatasetReader,
     SequenceTaggingDatasetReader,
     SimpleLanguageModelingDatasetReader,
 )
+from nlpreg.data.id_corpus.corpus_cache import NO_CACHE_VARIABLE
 from nlpreg.data.token_indexers import SingleIdTokenIndexer, TokenCharactersIndexer
 from nlpreg.data.tokenizers import WhitespaceTokenizer
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 IntArray = NDArray[np.integer[Any]]
+Number = TypeVar("Number", bound=np.integer[Any])
 
 
 class WordColumn:
@@ -81,8 +82,8 @@ def split_rows(values: IntArray, lengths: IntArray) -> list[IntArray]:
 
 
 def with_ends(
-    values: IntArray, lengths: IntArray, start: Iterable[int], end: Iterable[int]
-) -> tuple[IntArray, IntArray]:
+    values: NDArray[Number], lengths: NDArray[np.int64], start: Iterable[int], end: Iterable[int]
+) -> tuple[NDArray[Number], NDArray[np.int64]]:
     """Rows, given as one row of values and lengths, each with the same values put before and after it."""
     before, after = list(start), list(end)
     if not before and not after:

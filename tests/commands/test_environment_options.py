@@ -5,7 +5,7 @@ import pytest
 
 from nlpreg.commands.environment_options import environment_of
 from nlpreg.commands.options import add_no_cache_option
-from nlpreg.data.cache_keys import cache_is_off
+from nlpreg.data.id_corpus.corpus_cache import cache_is_off
 
 
 def test_no_cache_holds_for_the_command_alone(monkeypatch):

@@ -14,11 +14,9 @@ from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.util import int_to_device, is_distributed
 from nlpreg.data.data_loaders.resumable_data_loader import ResumableDataLoader
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DatasetReaderInput
-from nlpreg.data.id_corpus.corpus_cache import id_corpus_of
-from nlpreg.data.id_corpus.counted_words_field import CountedWordsField
+from nlpreg.data.id_corpus.corpus_cache import id_corpus_of, text_field_of_reader
 from nlpreg.data.id_corpus.id_corpus import IdCorpus
-from nlpreg.data.id_corpus.indexed_lexicon import IndexedLexicon
-from nlpreg.data.id_corpus.words_of_reader import text_field_of_reader
+from nlpreg.data.id_corpus.indexed_lexicon import CountedWordsField, IndexedLexicon
 from nlpreg.data.instance import Instance
 from nlpreg.data.order import current_rank
 from nlpreg.data.vocabulary import Vocabulary

@@ -34,6 +34,7 @@ class RunningTextDataLoader(IdCorpusDataLoader):
     The text is what the reader finds, all sentences one behind the other (end tokens of the reader tell them apart). It is cut
     into `batch_size` streams of equal length, for each process of a distributed training; row i of every batch is the next
     piece of stream i. Every word is in one batch, and nothing is padded but, in the last batch, a row that is one word shorter.
+    No piece is longer than `bptt`, except that with `bptt` 1 the last may have two words.
 
     A language model predicts each word from those before it, also the first word of a piece, of which there are two ways:
 
@@ -162,6 +163,9 @@ class RunningTextDataLoader(IdCorpusDataLoader):
                 f"{self.corpus.num_words}; make batch_size smaller"
             )
         ends = self._ends(length, data_pass)
+        if num_longer and not self.variable_bptt and length % self.bptt == 0 and self.bptt > 1:
+            # the last piece is full, and a longer stream has a word more than fits: so it becomes two pieces
+            ends = np.concatenate([ends[:-1], [length - 1, length]])
         return _Layout(offset, length, num_longer, rank * self.batch_size, ends)
 
     def _ends(self, length: int, data_pass: int) -> NDArray[np.int64]:

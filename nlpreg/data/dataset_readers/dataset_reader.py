@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import warnings
@@ -20,6 +21,7 @@ from typing import (  # noqa: UP035 - aliases that plugins import and inspect
 
 import torch.distributed as dist
 
+from nlpreg.common.checks import ConfigurationValueError
 from nlpreg.common.registrable import Registrable
 from nlpreg.data.instance import Instance
 
@@ -93,7 +95,7 @@ class DatasetReader(Registrable):
 
     Raises:
         ValueError: `max_instances` below 0.
-        TypeError: `max_instances` is a bool, as where `lazy`, AllenNLP 1's first argument, is passed on.
+        ConfigurationError: `max_instances` is a bool, as where `lazy`, AllenNLP 1's first argument, is passed on.
     """
 
     def __init__(
@@ -104,7 +106,7 @@ class DatasetReader(Registrable):
         serialization_dir: str | None = None,
     ) -> None:
         if isinstance(max_instances, bool):
-            raise TypeError(
+            raise ConfigurationValueError(
                 f"{type(self).__name__}: expected a number or None as max_instances, the first argument of DatasetReader, got "
                 f"{max_instances}; readers have no argument `lazy` any more, so remove it from super().__init__(...)"
             )
@@ -136,6 +138,22 @@ class DatasetReader(Registrable):
             for instance in instances:
                 self.apply_token_indexers(instance)
                 yield instance
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Let the reader read everything for the length of a block, and not its share."""
+        worker, distributed = self.get_worker_info(), self.get_distributed_info()
+        self._set_worker_info(None)
+        self._set_distributed_info(None)
+        try:
+            yield
+        finally:
+            self._set_worker_info(worker)
+            self._set_distributed_info(distributed)
+
+    def set_worker_info(self, info: WorkerInfo | None) -> None:
+        """Say which loader worker this process is; None for none."""
+        self._set_worker_info(info)  # which readers of other readers override, to pass it on
 
     # Any: a subclass names its own kind of path (a str, a mapping of names to paths).
     def _read(self, file_path: Any) -> Iterable[Instance]:

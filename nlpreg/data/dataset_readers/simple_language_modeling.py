@@ -7,8 +7,12 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, Unit
-from nlpreg.data.dataset_readers.dataset_utils.text_files import BadLines
+import numpy as np
+from numpy.typing import NDArray
+
+from nlpreg.data.columns import with_ends
+from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
+from nlpreg.data.dataset_readers.dataset_utils.text_files import BadLines, DataFile
 from nlpreg.data.dataset_readers.dataset_utils.tokenizing import (
     Words,
     text_field_of,
@@ -20,6 +24,8 @@ from nlpreg.data.token_indexers.token_indexer import TokenIndexer
 from nlpreg.data.tokenizers.spacy_tokenizer import SpacyTokenizer
 from nlpreg.data.tokenizers.token_class import Token
 from nlpreg.data.tokenizers.tokenizer import Tokenizer
+from nlpreg.data.tokenizers.whitespace_tokenizer import WhitespaceTokenizer
+from nlpreg.data.word_numbers import WordNumbers, numbered
 
 logger = logging.getLogger(__name__)
 
@@ -74,17 +80,56 @@ class SimpleLanguageModelingDatasetReader(TextFileReader):
             {"source": text_field_of(self._with_ends(words_or_tokens(self._tokenizer, sentence)))}
         )
 
-    def read_words(self, file_path: Any) -> Iterator[list[str]]:
-        """The words of each text that `read` finds, without the instances around them: quicker for large corpora."""
-        return islice(_as_words(self._read_as(self._tokens_of, file_path)), self._share_of_max_instances())
+    def numbered_texts(
+        self, file_path: Any, numbers: WordNumbers
+    ) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int64]]]:
+        """The texts that `read` finds, as numbers of their words: the quick way to read a large corpus.
 
-    def words_of(self, units: Iterable[Unit], file_path: Any) -> Iterator[list[str]]:
-        """The words of each text among some `units`, which may be made in another process than the others."""
-        return _as_words(self._made_of(units, self._tokens_of, str(file_path), is_whole=False))
+        Args:
+            file_path: as for `read`.
+            numbers: numbers the words.
 
-    def can_divide_words(self) -> bool:
-        """Whether `words_of` all `units` are what `read_words` gives: nothing is counted from the first text to the last."""
-        return self.max_instances is None and self._max_sequence_length is None
+        Yields:
+            For some texts at a time, the numbers of their words in one row, and the length of each text.
+        """
+        # where words are what white space separates, lines are split many at a time
+        if type(self._tokenizer) is WhitespaceTokenizer and self.max_instances is None:
+            yield from self._numbered_lines(self._find_files(file_path), numbers)
+            self._report(str(file_path), BadLines(skip=False))
+        else:
+            texts = _as_words(self._read_as(self._tokens_of, file_path))
+            yield from numbered(islice(texts, self._share_of_max_instances()), numbers)
+
+    def _numbered_lines(
+        self, files: list[DataFile], numbers: WordNumbers
+    ) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int64]]]:
+        ends: tuple[NDArray[np.int32], NDArray[np.int32]] | None = None
+        num_ends = len(self._start_tokens) + len(self._end_tokens)
+        longest = None if self._max_sequence_length is None else self._max_sequence_length - num_ends
+        any_lines = False
+        for file in files:
+            for text in file.chunks():
+                any_lines = any_lines or not text.isspace()
+                if ends is None:
+                    # numbers go by first appearance: start tokens, the words of the first text, end tokens
+                    rows = (line.split() for line in text.split("\n"))
+                    first = next(
+                        (row for row in rows if row and (longest is None or len(row) <= longest)), None
+                    )
+                    if first is not None:
+                        start = numbers.of_words(self._start_tokens)
+                        numbers.of_words(first)
+                        ends = start, numbers.of_words(self._end_tokens)
+                ids, lengths = numbers.of_lines(text, longest)
+                lengths = lengths[lengths > 0]
+                if longest is not None:
+                    self._num_too_long += int((lengths > longest).sum())
+                    lengths = lengths[lengths <= longest]
+                if len(lengths):
+                    assert ends is not None  # known since the first text
+                    yield with_ends(ids, lengths, *ends)
+        if not any_lines:
+            raise self._nothing_in(files)
 
     def _instance_of(self, unit: str, file: str, line: int) -> Instance | None:
         if self._takes_words:

@@ -163,10 +163,13 @@ class TextFileReader(DatasetReader):
                 any_units = True
                 yield file.name, line, unit
         if not any_units:
-            names = ", ".join(file.name for file in files)
-            raise DataError(
-                f"{names}: expected at least one {self.unit_name}, got none; is this the right file?"
-            )
+            raise self._nothing_in(files)
+
+    def _nothing_in(self, files: list[DataFile]) -> DataError:
+        names = ", ".join(file.name for file in files)
+        return DataError(
+            f"{names}: expected at least one {self.unit_name}, got none; is this the right file?"
+        )
 
     def _report(self, what: str, bad_lines: BadLines) -> None:
         """Log what was left out of a pass over the data."""

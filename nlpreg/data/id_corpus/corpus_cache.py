@@ -2,32 +2,49 @@
 
 from __future__ import annotations
 
-import contextlib
+import functools
+import hashlib
 import logging
 import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.file_utils import CACHE_ROOT, FileLock
-from nlpreg.common.fingerprint import NoFingerprintError
+from nlpreg.common.fingerprint import NoFingerprintError, fingerprint, fingerprint_of_file
 from nlpreg.common.tqdm import Tqdm
-from nlpreg.data.cache_keys import cache_is_off, key_of_data
-from nlpreg.data.columns import WordColumn
-from nlpreg.data.data_loaders.worker_error import WorkerError
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.dataset_readers.dataset_utils.text_files import DataFile, find_files
-from nlpreg.data.id_corpus.building import write_columns, write_id_corpus
-from nlpreg.data.id_corpus.id_corpus import FORMAT, IdCorpus
-from nlpreg.data.id_corpus.words_of_reader import columns_of_reader, number_of_processes, texts_of_reader
+from nlpreg.data.fields.metadata_field import MetadataField
+from nlpreg.data.fields.text_field import TextField
+from nlpreg.data.id_corpus.id_corpus import FORMAT, IdCorpus, write_numbered
+from nlpreg.data.instance import Instance
+from nlpreg.data.whole_list import speaks_for
+from nlpreg.data.word_numbers import WordNumbers, numbered
+from nlpreg.version import VERSION
 
 logger = logging.getLogger(__name__)
 
 CORPUS_CACHE = CACHE_ROOT / "corpora"
+
+NO_CACHE_VARIABLE = "NLPREG_NO_CACHE"
+"""Environment variable: if it is set to anything, nothing that was read is kept for later runs, or looked for."""
+
+# Attributes of readers that have no say in what is read.
+_NOT_OF_INTEREST = ("_token_indexers", "_worker_info", "_distributed_info", "serialization_dir")
+
+# Packages that tokenizers rely on.
+_TOKENIZER_PACKAGES = ("spacy", "tokenizers", "transformers")
+
+_WAYS_OF_READING = ("read", "_read", "_read_as", "units", "_find_files", "_instance_of", "text_to_instance")
 
 
 def id_corpus_of(
@@ -59,7 +76,7 @@ def id_corpus_of(
     if key is None:
         temporary = tempfile.mkdtemp(prefix="nlpreg-corpus-")
         try:
-            _write(reader, data_path, text_field, files, temporary)
+            _write(reader, data_path, text_field, temporary)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
@@ -69,14 +86,18 @@ def id_corpus_of(
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / key
     with FileLock(f"{target}.lock"):
-        with contextlib.suppress(ValueError):
-            return IdCorpus(target)
-        # absent; or, say after the disk was full, damaged
+        if target.exists():
+            try:
+                corpus = IdCorpus(target)
+                corpus.verify()
+                return corpus
+            except (OSError, ValueError) as reason:
+                logger.warning("%s: its words are numbered again (%s)", data_path, reason)
         unfinished = folder / f"{key}.tmp"
         shutil.rmtree(unfinished, ignore_errors=True)  # of a process that was killed
         unfinished.mkdir()
         try:
-            _write(reader, data_path, text_field, files, unfinished)
+            _write(reader, data_path, text_field, unfinished)
             if _stamps(files) != stamps:
                 raise ConfigurationError(
                     f"{data_path}: changed while it was read; start again when it is whole"
@@ -89,34 +110,58 @@ def id_corpus_of(
     return IdCorpus(target)
 
 
-def _write(
-    reader: DatasetReader,
-    data_path: Any,
-    text_field: str,
-    files: Sequence[DataFile],
-    folder: str | os.PathLike[str],
-) -> None:
-    num_processes = number_of_processes(reader, files)
-    if num_processes > 1:
-        try:
-            with contextlib.closing(columns_of_reader(reader, files, num_processes)) as columns:
-                write_columns(_counted(columns), folder)
-            return
-        except WorkerError as error:
-            # what is wrong with the data is wrong here too, and then said as ever
-            logger.info(
-                "%s: numbering its words in one process, since one of several failed: %s", data_path, error
-            )
-    texts = texts_of_reader(reader, data_path, text_field)
-    write_id_corpus(Tqdm.tqdm(texts, desc="numbering words", unit=" texts"), folder)
+def _write(reader: DatasetReader, data_path: Any, text_field: str, folder: str | os.PathLike[str]) -> None:
+    numbers = WordNumbers()
+    with Tqdm.tqdm(desc="numbering words", unit=" texts") as bar, reader.alone():
+
+        def counted() -> Iterator[tuple[NDArray[np.int32], NDArray[np.int64]]]:
+            for ids, lengths in _numbered_texts(reader, data_path, text_field, numbers):
+                yield ids, lengths
+                bar.update(len(lengths))
+
+        write_numbered(counted(), numbers, folder)
 
 
-def _counted(columns: Iterable[WordColumn]) -> Iterator[WordColumn]:
-    """The same columns, with a progress bar that counts texts."""
-    with Tqdm.tqdm(desc="numbering words", unit=" texts") as bar:
-        for column in columns:
-            yield column
-            bar.update(len(column.lengths))
+def _numbered_texts(
+    reader: Any, data_path: Any, text_field: str, numbers: WordNumbers
+) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int64]]]:
+    """The words of the texts, some thousand texts at a time.
+
+    No instances are made where the reader offers that and no subclass has changed what it reads.
+    """
+    if speaks_for(type(reader), "numbered_texts", *_WAYS_OF_READING):
+        yield from reader.numbered_texts(data_path, numbers)
+    else:
+        instances = reader.read(data_path)
+        yield from numbered((_words(instance, text_field) for instance in instances), numbers)
+
+
+def _words(instance: Instance, text_field: str) -> list[str]:
+    field = instance.fields[text_field]
+    assert isinstance(field, TextField)
+    return field.words
+
+
+def text_field_of_reader(reader: DatasetReader, data_path: Any) -> tuple[str, TextField]:
+    """Which field of a reader's instances is the text, and that of the first instance, with its indexers.
+
+    Raises:
+        ConfigurationError: there are no instances, or their fields are not one text (beside metadata).
+    """
+    with reader.alone():
+        instance = next(iter(reader.read(data_path)), None)
+    if instance is None:
+        raise ConfigurationError(f"{data_path}: {type(reader).__name__} found no instances there")
+    texts = [(name, field) for name, field in instance.fields.items() if type(field) is TextField]
+    others = [
+        name for name, field in instance.fields.items() if not isinstance(field, (TextField, MetadataField))
+    ]
+    if len(texts) != 1 or others:
+        raise ConfigurationError(
+            f"dataset_reader: {type(reader).__name__} makes instances with the fields {', '.join(instance.fields)}; expected "
+            "a single text, as the readers of language models make it; use the multiprocess data loader for others"
+        )
+    return texts[0]
 
 
 def _stamps(files: Sequence[DataFile]) -> list[tuple[int, int]]:
@@ -153,3 +198,44 @@ def _remove_with(corpus: IdCorpus, folder: str) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
     weakref.finalize(corpus, remove)
+
+
+def cache_is_off() -> bool:
+    """Whether the user wants no caches of read data."""
+    return bool(os.environ.get(NO_CACHE_VARIABLE))
+
+
+def key_of_data(reader: DatasetReader, files: Sequence[DataFile], *more: Any) -> str:
+    """A name for what a reader finds: another one if files, reader, tokenizer or code change.
+
+    Args:
+        reader: its arguments, its class and the classes of what it consists of count; its token indexers do not.
+        files: their content counts, and not where they are.
+        more: further plain values.
+
+    Raises:
+        NoFingerprintError: the reader holds something of which nobody can tell whether it is the same next time.
+        OSError: a file cannot be read.
+    """
+    content = [(fingerprint_of_file(file.path), file.suffix) for file in files]
+    read_by = fingerprint(reader, leave_out=_NOT_OF_INTEREST)
+    packages = {name: _version(name) for name in _TOKENIZER_PACKAGES}
+    return fingerprint([VERSION, _digest_of_code(), content, read_by, packages, *more])
+
+
+@functools.cache
+def _digest_of_code() -> str:
+    """A digest of the data layer's code, which may differ between two installations of one version."""
+    digest = hashlib.blake2b(digest_size=20)
+    folder = Path(__file__).parents[1]
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(path.relative_to(folder).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
+import mmap
 import os
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,14 +15,62 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nlpreg.data.id_corpus.id_file import IdFile
+from nlpreg.data.word_numbers import WordNumbers, numbered
 
 IDS_FILE = "ids.bin"
 ENDS_FILE = "ends.bin"
 COUNTS_FILE = "counts.bin"
 WORDS_FILE = "words.json"
 META_FILE = "meta.json"
-FORMAT = 2
+FORMAT = 3
+
+NUMBERS_AT_ONCE = 1 << 22
+
+# While numbers are written it is not known yet how many there will be.
+_FIRST_TYPE = np.dtype("<i4")
+
+PAGES_AROUND = 1 << 16
+"""Bytes that the system may map around what is read."""
+
+BYTES_TO_KEEP = 1 << 25
+"""Bytes that may stay in memory before they are given back."""
+
+
+class IdFile:
+    """A long row of whole numbers on disk.
+
+    What is read comes as a copy. The pages behind it are given back to the system now and then, so that reading through a
+    file of any size takes a bounded amount of memory; the system's own cache keeps the file at hand all the same.
+
+    Args:
+        path: the file, which holds the numbers and nothing else.
+        dtype: type of the numbers.
+
+    Raises:
+        ValueError: the file is empty, or ends in the middle of a number.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], dtype: str) -> None:
+        size, bytes_each = os.path.getsize(path), np.dtype(dtype).itemsize
+        if size == 0 or size % bytes_each:
+            raise ValueError(f"{path}: expected numbers of {bytes_each} bytes each, got {size} bytes")
+        with open(path, "rb") as file:
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self._numbers: NDArray[Any] = np.frombuffer(self._map, dtype)
+        self._bytes_read = 0
+
+    def read(self, start: int, stop: int) -> NDArray[Any]:
+        """A copy of the numbers from `start` up to `stop`, as far as there are any."""
+        numbers: NDArray[Any] = self._numbers[start:stop].copy()
+        self._bytes_read += numbers.nbytes + PAGES_AROUND
+        if self._bytes_read > BYTES_TO_KEEP:
+            self._give_back()
+        return numbers
+
+    def _give_back(self) -> None:
+        self._bytes_read = 0
+        if hasattr(mmap, "MADV_DONTNEED"):  # not on Windows, where the system decides alone
+            self._map.madvise(mmap.MADV_DONTNEED)
 
 
 @dataclass(frozen=True)
@@ -31,7 +82,8 @@ class CorpusMeta:
         num_words: number of words of all texts together.
         num_texts: number of texts.
         num_distinct_words: number of distinct words.
-        digest: tells corpora apart by their content.
+        digest: of the texts: the bounds, the numbers and the words.
+        counts_digest: of the file of counts.
         format: version of the files.
     """
 
@@ -40,6 +92,7 @@ class CorpusMeta:
     num_texts: int
     num_distinct_words: int
     digest: str
+    counts_digest: str
     format: int = FORMAT
 
     def to_json(self) -> str:
@@ -107,6 +160,17 @@ class IdCorpus:
         words, (start, stop) = self.words, self.bounds(index, index + 1).tolist()
         return [words[number] for number in self.numbers(start, stop).tolist()]
 
+    def verify(self) -> None:
+        """Make sure that no byte of the files has changed since they were written.
+
+        Raises:
+            ValueError: one has.
+        """
+        texts = _digest_of_files(self.folder, ENDS_FILE, IDS_FILE, WORDS_FILE)
+        counts = _digest_of_files(self.folder, COUNTS_FILE)
+        if (texts, counts) != (self.meta.digest, self.meta.counts_digest):
+            raise ValueError(f"{self.folder}: this corpus of ids is damaged; remove the folder")
+
 
 def _read_meta(folder: Path) -> CorpusMeta:
     """What the corpus says about itself, once its files turn out to have the sizes that go with it."""
@@ -117,11 +181,97 @@ def _read_meta(folder: Path) -> CorpusMeta:
             ENDS_FILE: meta.num_texts * 8,
             COUNTS_FILE: meta.num_distinct_words * 8,
         }
-        whole = meta.format == FORMAT and all(
-            (folder / name).stat().st_size == size for name, size in sizes.items()
+        whole = (
+            meta.format == FORMAT
+            and meta.dtype == _type_for(meta.num_distinct_words).str
+            and all((folder / name).stat().st_size == size for name, size in sizes.items())
         )
     except (OSError, TypeError, ValueError) as error:
         raise ValueError(f"{folder}: expected a corpus of ids, got something else ({error})") from error
     if not whole:
         raise ValueError(f"{folder}: this corpus of ids is damaged, or of another version; remove the folder")
     return meta
+
+
+def write_id_corpus(texts: Iterable[Sequence[str]], folder: str | os.PathLike[str]) -> CorpusMeta:
+    """Number the words of texts in the order of their first appearance, and write the numbers to files.
+
+    Besides the distinct words, no more than some thousand texts are in memory at a time.
+
+    Args:
+        texts: the words of each text.
+        folder: an existing folder; what it holds of another corpus is overwritten.
+    """
+    numbers = WordNumbers()
+    return write_numbered(numbered(texts, numbers), numbers, folder)
+
+
+def write_numbered(
+    texts: Iterable[tuple[NDArray[np.int32], NDArray[np.int64]]],
+    numbers: WordNumbers,
+    folder: str | os.PathLike[str],
+) -> CorpusMeta:
+    """Write texts that are numbered while they are asked for.
+
+    Args:
+        texts: as from `numbered`.
+        numbers: what numbers them.
+        folder: see `write_id_corpus`.
+    """
+    target = Path(folder)
+    num_texts = num_words = 0
+    counts = np.zeros(0, np.int64)
+    with open(target / IDS_FILE, "wb") as ids_file, open(target / ENDS_FILE, "wb") as ends_file:
+        for ids, lengths in texts:
+            ids_file.write(ids.astype(_FIRST_TYPE).data)
+            ends_file.write((num_words + np.cumsum(lengths)).astype("<i8").data)
+            found = np.bincount(ids, minlength=len(counts))
+            found[: len(counts)] += counts
+            counts = found
+            num_texts += len(lengths)
+            num_words += len(ids)
+        ends_file.flush()
+        os.fsync(ends_file.fileno())
+    dtype = _type_for(len(numbers))
+    _rewrite(target / IDS_FILE, dtype)
+    _write(target / WORDS_FILE, json.dumps(numbers.words).encode("ascii"))
+    _write(target / COUNTS_FILE, counts.astype("<i8").tobytes())
+    digest = _digest_of_files(target, ENDS_FILE, IDS_FILE, WORDS_FILE)
+    counts_digest = _digest_of_files(target, COUNTS_FILE)
+    meta = CorpusMeta(dtype.str, num_words, num_texts, len(numbers), digest, counts_digest)
+    _write(target / META_FILE, meta.to_json().encode("ascii"))
+    return meta
+
+
+def _type_for(num_distinct_words: int) -> np.dtype[Any]:
+    """The smallest type that holds the numbers of so many words."""
+    smallest: np.dtype[Any] = np.min_scalar_type(max(0, num_distinct_words - 1)).newbyteorder("<")
+    return smallest
+
+
+def _rewrite(path: Path, dtype: np.dtype[Any]) -> None:
+    """Write the numbers of a file again in their final type, now that it is known."""
+    rewritten = path.with_suffix(".rewritten")
+    with open(path, "rb") as numbers_file, open(rewritten, "wb") as file:
+        while content := numbers_file.read(NUMBERS_AT_ONCE * _FIRST_TYPE.itemsize):
+            file.write(np.frombuffer(content, _FIRST_TYPE).astype(dtype).data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(rewritten, path)
+
+
+def _digest_of_files(folder: Path, *names: str) -> str:
+    """A digest of the content of files, one after the other."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name in names:
+        with open(folder / name, "rb") as file:
+            while content := file.read(NUMBERS_AT_ONCE):
+                digest.update(content)
+    return digest.hexdigest()
+
+
+def _write(path: Path, content: bytes) -> None:
+    with open(path, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())

@@ -11,9 +11,17 @@ import pytest
 from nlpreg.common.caching import cache as cache_module
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data.dataset_readers import (
+    DatasetReader,
+    SequenceTaggingDatasetReader,
     SimpleLanguageModelingDatasetReader,
 )
-from nlpreg.data.id_corpus import corpus_cache, id_corpus_of
+from nlpreg.data.dataset_readers.dataset_reader import DistributedInfo, WorkerInfo
+from nlpreg.data.dataset_readers.dataset_utils.text_files import find_files
+from nlpreg.data.fields import TextField
+from nlpreg.data.id_corpus import corpus_cache, id_corpus_of, text_field_of_reader
+from nlpreg.data.id_corpus.corpus_cache import cache_is_off, key_of_data
+from nlpreg.data.instance import Instance
+from nlpreg.data.token_indexers import SingleIdTokenIndexer
 from nlpreg.data.tokenizers import LettersDigitsTokenizer, WhitespaceTokenizer
 
 TEXT = "the cat sat\nthe 2nd dog\n"
@@ -34,14 +42,18 @@ def path(tmp_path):
 def writes(monkeypatch):
     """How often a corpus has been written."""
     calls = []
-    write = corpus_cache.write_id_corpus
+    write = corpus_cache.write_numbered
 
     def counting(*args):
         calls.append(args)
         return write(*args)
 
-    monkeypatch.setattr(corpus_cache, "write_id_corpus", counting)
+    monkeypatch.setattr(corpus_cache, "write_numbered", counting)
     return calls
+
+
+def content(corpus):
+    return {path.name: path.read_bytes() for path in corpus.folder.iterdir()}
 
 
 def texts(corpus):
@@ -142,11 +154,11 @@ import os, signal, sys
 from nlpreg.data.dataset_readers import SimpleLanguageModelingDatasetReader
 from nlpreg.data.id_corpus import corpus_cache, id_corpus_of
 from nlpreg.data.tokenizers import WhitespaceTokenizer
-write = corpus_cache.write_id_corpus
+write = corpus_cache.write_numbered
 def write_and_die(*args):
     write(*args)
     os.kill(os.getpid(), signal.SIGKILL)
-corpus_cache.write_id_corpus = write_and_die
+corpus_cache.write_numbered = write_and_die
 id_corpus_of(SimpleLanguageModelingDatasetReader(WhitespaceTokenizer()), sys.argv[1], "source", cache_dir=sys.argv[2])
 """
     cache = tmp_path / "cache"
@@ -158,14 +170,14 @@ id_corpus_of(SimpleLanguageModelingDatasetReader(WhitespaceTokenizer()), sys.arg
 
 
 def test_a_file_that_changes_while_it_is_read(path, tmp_path, monkeypatch):
-    write = corpus_cache.write_id_corpus
+    write = corpus_cache.write_numbered
 
     def write_late(*args):
         with open(path, "a") as file:
             file.write("more\n")
         return write(*args)
 
-    monkeypatch.setattr(corpus_cache, "write_id_corpus", write_late)
+    monkeypatch.setattr(corpus_cache, "write_numbered", write_late)
     with pytest.raises(ConfigurationError, match=r"text\.txt: changed while it was read"):
         id_corpus_of(reader(), path, "source", cache_dir=tmp_path / "cache")
     assert [entry.suffix for entry in (tmp_path / "cache").iterdir()] == [".lock"]
@@ -234,3 +246,83 @@ class Shouting(SimpleLanguageModelingDatasetReader):
 def test_what_a_subclass_reads_is_what_is_numbered(path, tmp_path):
     corpus = id_corpus_of(Shouting(WhitespaceTokenizer()), path, "source", cache_dir=tmp_path / "cache")
     assert texts(corpus)[0] == ["THE", "CAT", "SAT"]
+
+
+@pytest.mark.parametrize("name", ["ids.bin", "ends.bin", "counts.bin", "words.json", "meta.json"])
+@pytest.mark.parametrize("damage", ["flip", "cut", "gone"])
+def test_a_damaged_corpus_is_made_anew_and_said(path, tmp_path, name, damage, caplog):
+    def make_one():
+        return id_corpus_of(reader(), path, "source", cache_dir=tmp_path / "cache")
+
+    first = make_one()
+    content = {file.name: file.read_bytes() for file in first.folder.iterdir()}
+    damaged = first.folder / name
+    if damage == "gone":
+        damaged.unlink()
+    elif damage == "cut":
+        damaged.write_bytes(content[name][:-1])
+    else:
+        byte = len(content[name]) // 2
+        damaged.write_bytes(
+            content[name][:byte] + bytes([content[name][byte] ^ 4]) + content[name][byte + 1 :]
+        )
+    again = make_one()
+    assert {file.name: file.read_bytes() for file in again.folder.iterdir()} == content
+    assert [record.message for record in caplog.records if "numbered again" in record.message]
+
+
+def test_files_reader_code_and_the_rest_count(tmp_path, monkeypatch):
+    for name in ("a.txt", "b.txt", "a.gz"):
+        (tmp_path / name).write_text("a###X\n")
+    (tmp_path / "c.txt").write_text("a###Y\n")
+
+    def key(name="a.txt", reader=None, *more):
+        return key_of_data(reader or SequenceTaggingDatasetReader(), find_files(str(tmp_path / name)), *more)
+
+    first = key()
+    assert key("b.txt") == first
+    indexed = SequenceTaggingDatasetReader(
+        token_indexers={"x": SingleIdTokenIndexer()}, serialization_dir="s"
+    )
+    assert key(reader=indexed) == first
+    others = [key("c.txt"), key("a.gz"), key("a.txt", None, 1), key(reader=SequenceTaggingDatasetReader("/"))]
+    monkeypatch.setattr(corpus_cache, "_digest_of_code", lambda: "other")
+    assert len({first, *others, key()}) == 6
+
+
+def test_the_variable(monkeypatch):
+    monkeypatch.setenv("NLPREG_NO_CACHE", "1")
+    assert cache_is_off()
+    monkeypatch.setenv("NLPREG_NO_CACHE", "")
+    assert not cache_is_off()
+
+
+def test_the_whole_text_whatever_the_readers_share(path, tmp_path):
+    one = reader()
+    one._set_distributed_info(DistributedInfo(2, 1))
+    one._set_worker_info(WorkerInfo(2, 0))
+    assert content(id_corpus_of(one, path, "source", cache_dir=tmp_path / "share")) == content(
+        id_corpus_of(reader(), path, "source", cache_dir=tmp_path / "all")
+    )
+    assert one.get_distributed_info() == DistributedInfo(2, 1)
+    assert one.get_worker_info() == WorkerInfo(2, 0)
+
+
+def test_which_field_is_the_text(path, tmp_path):
+    name, field = text_field_of_reader(reader(), path)
+    assert name == "source"
+    assert set(field.token_indexers) == {"tokens"}
+    (tmp_path / "tagged.txt").write_text("a###X\n")
+    with pytest.raises(
+        ConfigurationError, match="with the fields tokens, metadata, tags; expected a single text"
+    ):
+        text_field_of_reader(SequenceTaggingDatasetReader(), str(tmp_path / "tagged.txt"))
+
+    class Two(DatasetReader):
+        def _read(self, file_path):
+            yield Instance({"a": TextField([]), "b": TextField([])})
+
+    with pytest.raises(ConfigurationError, match="with the fields a, b; expected a single text"):
+        text_field_of_reader(Two(), path)
+    with pytest.raises(ConfigurationError, match="found no instances there"):
+        text_field_of_reader(Two(max_instances=0), path)

@@ -4,7 +4,8 @@ import random
 import numpy as np
 import pytest
 
-from nlpreg.data.id_corpus import IdCorpus, IdFile, building, id_file, write_id_corpus
+from nlpreg.data import word_numbers
+from nlpreg.data.id_corpus import IdCorpus, IdFile, id_corpus, write_id_corpus
 
 TEXTS = [["the", "cat", "sat"], [], ["the", "漢字", "cat"], ["a\nb", "\udcff", ""]]
 
@@ -31,8 +32,8 @@ def test_bounds_of_texts(tmp_path):
 
 @pytest.mark.parametrize(("num_words", "dtype"), [(256, "|u1"), (257, "<u2"), (65537, "<u4")])
 def test_the_smallest_type_that_holds_the_numbers(tmp_path, monkeypatch, num_words, dtype):
-    monkeypatch.setattr(building, "TEXTS_AT_ONCE", 3)
-    monkeypatch.setattr(building, "NUMBERS_AT_ONCE", 1000)
+    monkeypatch.setattr(word_numbers, "TEXTS_AT_ONCE", 3)
+    monkeypatch.setattr(id_corpus, "NUMBERS_AT_ONCE", 1000)
     words = [f"w{i}" for i in range(num_words)] + ["w7"] * 5
     meta = write_id_corpus([words[i : i + 999] for i in range(0, len(words), 999)], tmp_path)
     corpus = IdCorpus(tmp_path)
@@ -44,8 +45,8 @@ def test_the_smallest_type_that_holds_the_numbers(tmp_path, monkeypatch, num_wor
 
 
 def test_random_texts_by_brute_force(tmp_path, monkeypatch):
-    monkeypatch.setattr(building, "TEXTS_AT_ONCE", 7)
-    monkeypatch.setattr(id_file, "BYTES_TO_KEEP", 1)
+    monkeypatch.setattr(word_numbers, "TEXTS_AT_ONCE", 7)
+    monkeypatch.setattr(id_corpus, "BYTES_TO_KEEP", 1)
     rng = random.Random(0)
     texts = [
         [rng.choice("abcdefgh") * rng.randrange(1, 4) for _ in range(rng.randrange(6))] for _ in range(100)

@@ -1,4 +1,5 @@
 import itertools
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ import torch
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data import Batch, Instance, TokenIndexer, Vocabulary
 from nlpreg.data.fields import TextField
-from nlpreg.data.id_corpus import IdCorpus, IndexedLexicon, write_id_corpus
+from nlpreg.data.id_corpus import CountedWordsField, IdCorpus, IndexedLexicon, write_id_corpus
 from nlpreg.data.token_indexers import (
     ELMoTokenCharactersIndexer,
     SingleIdTokenIndexer,
@@ -63,3 +64,41 @@ def test_an_empty_row(corpus):
     lexicon = IndexedLexicon(corpus, {"tokens": SingleIdTokenIndexer()}, Vocabulary())
     tensors = lexicon.tensors([np.array([], int), np.array([0, 1])])
     assert tensors["tokens"]["tokens"].tolist() == [[0, 0], [1, 1]]
+
+
+class Initials(TokenIndexer):
+    """An indexer of a plugin, which knows nothing of whole lists."""
+
+    def count_vocab_items(self, token, counter):
+        counter["initials"][token.text[0]] += 1
+
+
+def test_the_vocabulary_is_that_of_the_texts_themselves():
+    indexers = {
+        "tokens": SingleIdTokenIndexer(),
+        "lower": SingleIdTokenIndexer(namespace="lower", lowercase_tokens=True),
+        "characters": TokenCharactersIndexer(min_padding_length=1),
+        "initials": Initials(),
+    }
+    instances = [Instance({"source": TextField.from_words(text, indexers)}) for text in TEXTS]
+    counts = Counter(word for text in TEXTS for word in text)
+    whole = Instance({"source": CountedWordsField(counts, indexers)})
+    for options in ({}, {"min_count": {"tokens": 2}}, {"max_vocab_size": 3}):
+        one = Vocabulary.from_instances(instances, **options)
+        two = Vocabulary.from_instances([whole], **options)
+        for namespace in ("tokens", "lower", "token_characters"):
+            assert one.get_index_to_token_vocabulary(namespace) == two.get_index_to_token_vocabulary(
+                namespace
+            )
+        initials = (
+            one.get_token_to_index_vocabulary("initials"),
+            two.get_token_to_index_vocabulary("initials"),
+        )
+        assert set(initials[0]) == set(initials[1])
+
+
+def test_small_things_of_counted_words():
+    field = CountedWordsField({"a": 2, "b": 1}, {})
+    assert len(field) == 2
+    assert field.human_readable_repr() == {"distinct_words": 2, "words": 3}
+    assert field.get_padding_lengths() == {}
