@@ -209,15 +209,15 @@ def search_learning_rate(
             group["lr"] = rate
         trainer.optimizer.zero_grad(set_to_none=True)
         batch = next(batches)
-        with trainer._precision.autocast():
+        with trainer.run.precision.autocast():
             loss = trainer.batch_outputs(batch, for_training=True)["loss"]
-        trainer._precision.backward(loss)
+        trainer.run.precision.backward(loss)
         value = float(loss.detach())
         if stopping_factor is not None and (math.isnan(value) or value > stopping_factor * best):
             logger.info("stopped at learning rate %g: the loss is %g, the best was %g", rate, value, best)
             break
         trainer.rescale_gradients()
-        trainer._precision.step(trainer.optimizer)
+        trainer.run.precision.step(trainer.optimizer)
         rates.append(rate)
         losses.append(value)
         if step > STEPS_BEFORE_BEST:

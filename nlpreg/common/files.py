@@ -3,10 +3,11 @@
 import contextlib
 import os
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from typing import IO, Any
 
-__all__ = ["atomic_write"]
+__all__ = ["atomic_write", "damage_in_zip"]
 
 
 @contextlib.contextmanager
@@ -51,6 +52,24 @@ def atomic_write(
             os.unlink(temporary)
         raise
     _sync_folder(os.path.dirname(path))
+
+
+def damage_in_zip(path: str | os.PathLike[str]) -> str | None:
+    """What is wrong with the contents of a zip file, by the checksum that it holds for each; None if nothing is.
+
+    `torch.save` writes zip files, but `torch.load` ignores these checksums, so that a flipped bit goes unnoticed.
+
+    Args:
+        path: the file; one that is no zip file, such as weights of torch before 1.6, holds no checksums.
+    """
+    try:
+        if not zipfile.is_zipfile(path):
+            return None
+        with zipfile.ZipFile(path) as file:
+            damaged = file.testzip()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, RuntimeError) as error:
+        return str(error) or type(error).__name__
+    return None if damaged is None else f"the checksum of {damaged} differs"
 
 
 def _umask() -> int:

@@ -10,8 +10,8 @@ import torch
 from nlpreg.common import Registrable
 from nlpreg.data.data_loaders import DataLoader
 from nlpreg.evaluation.serializers import Serializer, SimpleSerializer
-from nlpreg.training.evaluation_pass import evaluate
 from nlpreg.training.protocols import ReadableModel
+from nlpreg.training.validation import evaluate
 
 
 class Evaluator(Registrable):

@@ -1,8 +1,8 @@
-"""The files of one checkpoint: written whole or not at all, and known for damaged when they are.
+"""The files of one checkpoint: written whole or not at all, and recognized when they are damaged.
 
 A checkpoint is `model_state_e{E}_b{B}.th` and `training_state_e{E}_b{B}.th`, after E epochs and B updates of the next,
 and `checkpoint_e{E}_b{B}.json`, which records the size and CRC-32 of the two and is written last. A pair without a
-record (another program's, or one whose record was not written any more) is taken if both files load.
+record (of AllenNLP, or of a process that was killed just before) is taken if both files load.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from typing import IO, Any, NamedTuple
 import torch
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.files import atomic_write
+from nlpreg.common.files import atomic_write, damage_in_zip
+from nlpreg.nn.parallel.sharded_states import whole_state
 from nlpreg.training.trainer import TrainerCheckpoint
 
-_STATE_FILE = re.compile(r"^(?:model|training)_state_e(\d+)_b(\d+)(?:_w(\d+))?\.th$")
+_FILE = re.compile(r"^(model_state|training_state|checkpoint)_e(\d+)_b(\d+)(?:_w(\d+))?\.(?:th|json)$")
 _LEFT_OVER = re.compile(r"^\..+[._][a-z0-9_]{8}\.tmp$")  # of `atomic_write`, and of other names for `best.th`
 _CHUNK = 1 << 20
 
@@ -41,32 +42,29 @@ class CheckpointFiles(NamedTuple):
         folder: the folder of the run.
         epochs: number of finished epochs.
         batches: number of updates done in the next one.
-        worker: the rank whose part it is, for sharded models; None otherwise.
     """
 
     folder: str
     epochs: int
     batches: int
-    worker: int | None = None
 
     @property
     def model_path(self) -> str:
         """File of the weights."""
-        return self._path("model_state", "th")
+        return self._path("model_state", ".th")
 
     @property
     def training_path(self) -> str:
         """File of everything else."""
-        return self._path("training_state", "th")
+        return self._path("training_state", ".th")
 
     @property
     def record_path(self) -> str:
         """File with the sizes and checksums of the other two."""
-        return self._path("checkpoint", "json")
+        return self._path("checkpoint", ".json")
 
     def _path(self, kind: str, suffix: str) -> str:
-        worker = "" if self.worker is None else f"_w{self.worker}"
-        return os.path.join(self.folder, f"{kind}_e{self.epochs}_b{self.batches}{worker}.{suffix}")
+        return os.path.join(self.folder, f"{kind}_e{self.epochs}_b{self.batches}{suffix}")
 
     def save(self, checkpoint: TrainerCheckpoint) -> None:
         """Write the files.
@@ -74,30 +72,25 @@ class CheckpointFiles(NamedTuple):
         Raises:
             ConfigurationError: the folder is read-only or the disk is full; no file is left half written.
         """
-        self.remove(
-            self.record_path, self.training_path
-        )  # an older pair of this name must not mix with this one
-        self.write_record(self.write(*checkpoint))
-
-    def write(self, model_state: dict[str, Any], training_state: dict[str, Any]) -> Record:
-        """Write the two states; returns what their record has to say."""
-        return {
+        # An older pair of this name must not mix with this one. Without its training state it is no checkpoint.
+        self.remove(self.record_path, self.training_path)
+        record = {
             os.path.basename(path): save_state(path, state)
-            for path, state in ((self.model_path, model_state), (self.training_path, training_state))
+            for path, state in zip((self.model_path, self.training_path), checkpoint, strict=True)
         }
+        self._write_record(record)
 
     def complete(self) -> None:
         """Write the record of a pair that loaded without one: its process was killed just before."""
-        if not os.path.isfile(self.record_path):
-            self.write_record(
+        if not os.path.isfile(self.record_path) and not self._num_parts():
+            self._write_record(
                 {
                     os.path.basename(path): {"size": os.path.getsize(path), "crc32": _checksum_of(path)}
                     for path in (self.model_path, self.training_path)
                 }
             )
 
-    def write_record(self, record: Record) -> None:
-        """Write the sizes and checksums of files, which makes a checkpoint of them."""
+    def _write_record(self, record: Record) -> None:
         with _clear_errors(self.record_path), atomic_write(self.record_path, "w") as file:
             json.dump(record, file, indent=2)
 
@@ -107,7 +100,39 @@ class CheckpointFiles(NamedTuple):
         Raises:
             DamagedCheckpointError: one is missing or cannot be read.
         """
+        if num_parts := self._num_parts():
+            return self._load_parts(num_parts)
         return TrainerCheckpoint(load_state(self.model_path), load_state(self.training_path))
+
+    def _num_parts(self) -> int:
+        """The number of processes that saved a part of a sharded model each, as versions before 2 did; otherwise 0."""
+        if os.path.exists(self.model_path):
+            return 0
+        num_parts = 0
+        while os.path.exists(self._path("training_state", f"_w{num_parts}.th")):
+            num_parts += 1
+        return num_parts
+
+    def _load_parts(self, num_parts: int) -> TrainerCheckpoint:
+        states = []
+        for kind in ("model_state", "training_state"):
+            paths = (self._path(kind, f"_w{rank}.th") for rank in range(num_parts))
+            states.append([load_state(path, lazily=True) for path in paths])
+        try:
+            model_state, training_state = map(whole_state, states)
+            # what each process has of its own: generators, position in the data, metrics
+            training_state["processes"] = [part["state"]["processes"][0] for part in states[1]]
+        except (KeyError, TypeError, IndexError, AttributeError) as error:
+            raise DamagedCheckpointError(
+                f"{self.record_path}: its parts do not fit together ({error!r})"
+            ) from error
+        return TrainerCheckpoint(model_state, training_state)
+
+    def is_complete(self) -> bool:
+        """Whether both files are there, or all parts of a checkpoint of a sharded model."""
+        if self._num_parts():
+            return os.path.isfile(self.record_path)
+        return os.path.isfile(self.model_path) and os.path.isfile(self.training_path)
 
     def verify(self) -> None:
         """Compare the files with their record.
@@ -115,43 +140,57 @@ class CheckpointFiles(NamedTuple):
         Raises:
             DamagedCheckpointError: one is missing, or is not what was written.
         """
-        for path in (self.model_path, self.training_path):
+        needed = [] if self._num_parts() else [self.model_path, self.training_path]
+        for path in needed:
             if not os.path.isfile(path):
                 raise DamagedCheckpointError(f"{path} is missing")
         if os.path.isfile(self.record_path):
             record = read_record(self.record_path)
-            for path in (self.model_path, self.training_path):
+            for path in needed:
                 if os.path.basename(path) not in record:
                     raise DamagedCheckpointError(
                         f"{self.record_path} cannot be read (it says nothing of {path})"
                     )
             verify_files(self.folder, record)
+        elif not needed:
+            raise DamagedCheckpointError(f"{self.record_path} is missing")
 
     def remove(self, *paths: str) -> None:
-        """Delete some of the files, or all of them."""
-        for path in paths or (self.record_path, self.training_path, self.model_path):
+        """Delete some of the files, or all of them, the weights last."""
+        in_order = (
+            "checkpoint",
+            "training_state",
+            "model_state",
+        )  # a half that a kill leaves is no checkpoint
+        for path in paths or sorted(self._present(), key=lambda p: in_order.index(_kind_of(p))):
             with suppress(FileNotFoundError), _clear_errors(path):
                 os.remove(path)
 
     def newest_change(self) -> float:
         """When the newest of the files was written, in seconds since the epoch of the clock."""
-        times = [os.path.getmtime(p) for p in (self.model_path, self.training_path) if os.path.exists(p)]
-        return max(times, default=0.0)
+        return max(map(os.path.getmtime, self._present()), default=0.0)
+
+    def _present(self) -> list[str]:
+        place = (str(self.epochs), str(self.batches))
+        names = os.listdir(self.folder)
+        return [
+            os.path.join(self.folder, n) for n in names if (m := _FILE.match(n)) and m.group(2, 3) == place
+        ]
 
 
-def find_checkpoints(folder: str, worker: int | None = None) -> list[CheckpointFiles]:
+def _kind_of(path: str) -> str:
+    match = _FILE.match(os.path.basename(path))
+    return match[1] if match else ""
+
+
+def find_checkpoints(folder: str) -> list[CheckpointFiles]:
     """The checkpoints in a folder of which at least one file is there, oldest first.
 
     Args:
         folder: the folder of the run.
-        worker: the rank whose parts are looked for, for sharded models.
     """
-    found = set()
-    for name in os.listdir(folder):
-        match = _STATE_FILE.match(name)
-        if match and match[3] == (None if worker is None else str(worker)):
-            found.add(CheckpointFiles(folder, int(match[1]), int(match[2]), worker))
-    return sorted(found, key=lambda files: (files.epochs, files.batches))
+    matches = filter(None, map(_FILE.match, os.listdir(folder)))
+    return sorted({CheckpointFiles(folder, int(match[2]), int(match[3])) for match in matches})
 
 
 def remove_left_overs(folder: str) -> None:
@@ -221,12 +260,14 @@ def load_state(path: str, lazily: bool = False) -> dict[str, Any]:
         lazily: read each tensor only when its values are asked for.
 
     Raises:
-        DamagedCheckpointError: it cannot be read, or holds anything else.
+        DamagedCheckpointError: it is missing, damaged, or holds anything else.
     """
+    if not os.path.isfile(path):
+        raise DamagedCheckpointError(f"{path} is missing")
+    if (damage := damage_in_zip(path)) is not None:
+        raise DamagedCheckpointError(f"{path} is not what was written: {damage}")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=lazily)
-    except FileNotFoundError as error:
-        raise DamagedCheckpointError(f"{path} is missing") from error
     except Exception as error:  # a file that is not what it should be can break the reader in any way
         reason = str(error).strip().partition("\n")[0].partition(". ")[0] or type(error).__name__
         raise DamagedCheckpointError(f"{path} cannot be read ({reason})") from error
@@ -250,7 +291,7 @@ def _clear_errors(path: str) -> Iterator[None]:
         reason = getattr(error, "strerror", None) or "the disk may be full"
         raise ConfigurationError(
             f"{path}: cannot be written ({reason}); earlier checkpoints are untouched. Make room or give write "
-            "permission, then go on with `--recover`"
+            "permission, then resume with `--recover`"
         ) from error
 
 

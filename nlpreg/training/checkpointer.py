@@ -1,40 +1,38 @@
-"""`Checkpointer`: when the state of a run is saved, what is kept, and where to go on from."""
+"""`Checkpointer`: when the state of a run is saved, what is kept, and from where it is resumed."""
 
 from __future__ import annotations
 
 import logging
 import os
 import time
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from nlpreg.common import Registrable
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.util import is_distributed, is_global_primary
 from nlpreg.training.checkpoint_files import CheckpointFiles, DamagedCheckpointError, find_checkpoints
-from nlpreg.training.lockstep import make_lockstep
-from nlpreg.training.sharded_checkpoint import ShardedCheckpoints, ShardedFiles
-from nlpreg.training.trainer import TrainerCheckpoint
-
-if TYPE_CHECKING:
-    from nlpreg.training.gradient_descent_trainer import GradientDescentTrainer
+from nlpreg.training.communicator import make_communicator
+from nlpreg.training.trainer import HasCheckpointState, TrainerCheckpoint
 
 logger = logging.getLogger(__name__)
 
 
 class Checkpointer(Registrable):
-    """Saves the state of a run now and then, and finds the newest one that is whole.
+    """Saves the state of a run at intervals, and finds the newest one that is whole.
 
     Args:
         serialization_dir: folder of the run; given by the trainer.
         save_completed_epochs: whether to save after each epoch.
         save_every_num_seconds: save in the middle of an epoch, too, when so many seconds passed since the last time.
         save_every_num_batches: save in the middle of an epoch, too, after so many updates.
-        keep_most_recent_by_count: number of checkpoints to keep.
+        keep_most_recent_by_count: number of checkpoints to keep; 0 for none, which leaves nothing to resume from.
         keep_most_recent_by_age: also keep those that are at most so many seconds old. With neither, keep all.
 
+    Attributes:
+        last_saved: numbers of epochs and of updates in the next one at the last checkpoint; None before any.
+
     Raises:
-        ConfigurationError: a number is not above 0.
+        ConfigurationError: a number is too low.
         ValueError: `save_every_num_seconds` in a distributed run, whose processes have to save together.
     """
 
@@ -56,14 +54,19 @@ class Checkpointer(Registrable):
         for name, number in (
             ("save_every_num_seconds", save_every_num_seconds),
             ("save_every_num_batches", save_every_num_batches),
-            ("keep_most_recent_by_count", keep_most_recent_by_count),
         ):
             if number is not None and number <= 0:
                 raise ConfigurationError(
                     f"checkpointer.{name}: expected a number above 0 or null, got {number}"
                 )
-        self.state_is_sharded = False
-        self.shards: ShardedCheckpoints | None = None
+        for name, number in (
+            ("keep_most_recent_by_count", keep_most_recent_by_count),
+            ("keep_most_recent_by_age", keep_most_recent_by_age),
+        ):
+            if number is not None and number < 0:
+                raise ConfigurationError(f"checkpointer.{name}: expected 0 or more, or null, got {number}")
+        self.state_is_sharded = False  # AllenNLP's trainer sets it; here checkpoints are whole
+        self.last_saved: tuple[int, int] | None = None
         self._serialization_dir = os.fspath(serialization_dir)
         self._save_completed_epochs = save_completed_epochs
         self._save_every_num_seconds = save_every_num_seconds
@@ -72,12 +75,16 @@ class Checkpointer(Registrable):
         self._keep_by_age = keep_most_recent_by_age
         self._last_save_time = time.monotonic()
         self._last_save_num_batches = 0
-        self._saved: tuple[int, int] | None = None
         self._damaged: set[CheckpointFiles] = set()
+
+    @property
+    def keeps_checkpoints(self) -> bool:
+        """Whether anything is left to resume from after a checkpoint was saved."""
+        return self._keep_by_count != 0 or self._keep_by_age is not None
 
     def maybe_save_checkpoint(
         self,
-        trainer: GradientDescentTrainer,
+        trainer: HasCheckpointState,
         num_epochs_completed: int,
         num_batches_in_epoch_completed: int,
     ) -> bool:
@@ -93,39 +100,44 @@ class Checkpointer(Registrable):
         """
         if not self._is_due(num_batches_in_epoch_completed):
             return False
-        self.save_checkpoint(trainer)
+        self.save_checkpoint(trainer, num_epochs_completed, num_batches_in_epoch_completed)
         return True
 
-    def save_checkpoint(self, trainer: GradientDescentTrainer) -> None:
+    def save_checkpoint(
+        self,
+        trainer: HasCheckpointState,
+        num_epochs_completed: int | None = None,
+        num_batches_in_epoch_completed: int | None = None,
+    ) -> None:
         """Save now, and delete what need not be kept.
+
+        Args:
+            trainer: whose state to save.
+            num_epochs_completed: number of finished epochs; by default what the state says.
+            num_batches_in_epoch_completed: number of updates done in the next one; likewise.
 
         Raises:
             ConfigurationError: the folder is read-only or the disk is full.
         """
-        place = (trainer._epochs_completed, trainer._batches_in_epoch_completed)
         checkpoint = trainer.get_checkpoint_state()  # in a distributed run, every process takes part
+        state = {} if checkpoint is None else checkpoint.trainer_state
+        if num_epochs_completed is None:
+            num_epochs_completed = int(state.get("epochs_completed", 0))
+        if num_batches_in_epoch_completed is None:
+            num_batches_in_epoch_completed = int(state.get("batches_in_epoch_completed", 0))
+        place = (num_epochs_completed, num_batches_in_epoch_completed)
         self._last_save_time = time.monotonic()
         self._last_save_num_batches = place[1]
-        if checkpoint is not None and self._saved != place:
-            if self.shards is not None:
-                self.shards.save(ShardedFiles(self._serialization_dir, *place), checkpoint)
-            else:
-                files = CheckpointFiles(self._serialization_dir, *place)
-                files.save(checkpoint)
-                self._damaged.discard(files)
-            if is_global_primary():
-                self._remove_old_checkpoints()
-        self._saved = place
+        if checkpoint is not None and self.last_saved != place:
+            files = CheckpointFiles(self._serialization_dir, *place)
+            files.save(checkpoint)
+            self._damaged.discard(files)
+            self.remove_old_checkpoints()
+        self.last_saved = place
 
     def find_latest_checkpoint(self) -> tuple[str, str] | None:
-        """Paths of the weights and of the training state of the newest whole checkpoint, or None.
-
-        Of a sharded one, those of the first process's part.
-        """
-        if self.shards is not None:
-            files = next((files.of(0) for files in self.shards.recorded()), None)
-        else:
-            files = next(self._whole(), None)
+        """Paths of the weights and of the training state of the newest whole checkpoint, or None."""
+        files = next(self._whole(), None)
         return None if files is None else (files.model_path, files.training_path)
 
     def load_checkpoint(self) -> TrainerCheckpoint | None:
@@ -134,17 +146,26 @@ class Checkpointer(Registrable):
         A damaged one is passed over with a warning. In a distributed run all processes load the same one; a machine
         that does not see the folder of the first one gets it from there.
         """
-        files: CheckpointFiles | ShardedFiles | None
-        if self.shards is not None:
-            files, checkpoint = self.shards.load_newest()
-        elif is_distributed():
-            files, checkpoint = self._load_together()
-        else:
-            files, checkpoint = self._load_newest()
+        files, checkpoint = self._load_together() if is_distributed() else self._load_newest()
         if files is not None:
-            self._saved = (files.epochs, files.batches)
+            self.last_saved = (files.epochs, files.batches)
             self._last_save_num_batches = files.batches
+            self.remove_old_checkpoints()  # a process that was killed may have left more than are kept, and halves
         return checkpoint
+
+    def remove_old_checkpoints(self) -> None:
+        """Delete the checkpoints that need not be kept, damaged ones among them; the first process does it for all."""
+        if not is_global_primary() or (self._keep_by_count is None and self._keep_by_age is None):
+            return
+        found = find_checkpoints(self._serialization_dir)
+        whole = [files for files in found if files not in self._damaged and files.is_complete()]
+        keep = set(whole[-self._keep_by_count :] if self._keep_by_count else [])
+        if self._keep_by_age is not None:
+            oldest = time.time() - self._keep_by_age
+            keep.update(files for files in whole if files.newest_change() >= oldest)
+        for files in found:
+            if files not in keep:
+                files.remove()
 
     def _is_due(self, num_batches: int) -> bool:
         if num_batches == 0 and self._save_completed_epochs:
@@ -185,9 +206,9 @@ class Checkpointer(Registrable):
 
     def _load_together(self) -> tuple[CheckpointFiles | None, TrainerCheckpoint | None]:
         """The newest that the primary finds, in all processes."""
-        lockstep = make_lockstep(True)
+        communicator = make_communicator(True)
         files, checkpoint = self._load_newest() if is_global_primary() else (None, None)
-        place = lockstep.broadcast(None if files is None else (files.epochs, files.batches))
+        place = communicator.broadcast(None if files is None else (files.epochs, files.batches))
         if place is None:
             return None, None
         files = CheckpointFiles(self._serialization_dir, *place)
@@ -195,8 +216,8 @@ class Checkpointer(Registrable):
             checkpoint = checkpoint or files.load()
         except DamagedCheckpointError:
             logger.info("%s is not seen by this process, which gets it from the first one", files.model_path)
-        if not all(lockstep.gather_everywhere(checkpoint is not None)):
-            handed = lockstep.broadcast(checkpoint)
+        if not all(communicator.gather_everywhere(checkpoint is not None)):
+            handed = communicator.broadcast(checkpoint)
             checkpoint = checkpoint or handed
         return files, checkpoint
 
@@ -204,25 +225,6 @@ class Checkpointer(Registrable):
         if files not in self._damaged:
             self._damaged.add(files)
             logger.warning("the checkpoint is damaged, going back to the one before: %s", error)
-
-    def _remove_old_checkpoints(self) -> None:
-        if self._keep_by_count is None and self._keep_by_age is None:
-            return
-        found: Sequence[CheckpointFiles | ShardedFiles]
-        whole: list[CheckpointFiles | ShardedFiles]
-        if self.shards is None:
-            found = find_checkpoints(self._serialization_dir)
-            whole = [files for files in found if files not in self._damaged]
-        else:
-            found = self.shards.found()
-            whole = [files for files in reversed(self.shards.recorded()) if files not in self.shards.damaged]
-        keep = set(whole[-self._keep_by_count :] if self._keep_by_count else [])
-        if self._keep_by_age is not None:
-            oldest = time.time() - self._keep_by_age
-            keep.update(files for files in whole if files.newest_change() >= oldest)
-        for files in found:
-            if files not in keep:
-                files.remove()
 
 
 Checkpointer.register("default")(Checkpointer)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from nlpreg.training.protocols import BatchLoader, TensorDict
+from nlpreg.training.state import map_tensors
 
 logger = logging.getLogger(__name__)
 
@@ -127,7 +128,7 @@ class DataFeed:
         while waiting is not None:
             batch, position = waiting
             torch.cuda.current_stream(self._device).wait_stream(copier)
-            _map_tensors(batch, self._keep_for_current_stream)
+            map_tensors(batch, self._keep_for_current_stream)
             waiting = self._fetch(batches, copier)
             self._position = position
             yield batch
@@ -144,7 +145,7 @@ class DataFeed:
         finally:
             position, self._position = self.position(), held
         with torch.cuda.stream(copier):
-            return _map_tensors(batch, self._copy), position
+            return map_tensors(batch, self._copy), position
 
     def _copy(self, tensor: Tensor) -> Tensor:
         if tensor.device.type == "cpu":
@@ -155,16 +156,3 @@ class DataFeed:
         # so that its memory is not given to another tensor while the model still reads it
         tensor.record_stream(torch.cuda.current_stream(self._device))
         return tensor
-
-
-def _map_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    """The same nested containers with every tensor changed."""
-    if isinstance(value, Tensor):
-        return change(value)
-    if isinstance(value, dict):
-        return {key: _map_tensors(item, change) for key, item in value.items()}
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(_map_tensors(item, change) for item in value))
-    if isinstance(value, (list, tuple)):
-        return type(value)(_map_tensors(item, change) for item in value)
-    return value

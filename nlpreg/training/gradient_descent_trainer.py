@@ -2,52 +2,127 @@
 
 from __future__ import annotations
 
+import importlib
+import logging
 import os
+import re
 import warnings
-from math import inf
+from collections.abc import Sequence
+from math import ceil, inf
+from operator import attrgetter
 from typing import Any, cast
 
 import torch
 from torch import nn
 
 from nlpreg.common import Lazy
-from nlpreg.nn.parallel import DdpAccelerator, DdpWrappedModel
-from nlpreg.training import trainer_setup as setup
-from nlpreg.training.accumulation import Accumulation
-from nlpreg.training.best_weights import merge_shards
+from nlpreg.common.checks import ConfigurationError, check_at_least, check_patterns
+from nlpreg.nn.parallel import DdpAccelerator, DdpWrappedModel, TorchDdpAccelerator
 from nlpreg.training.callbacks.callback import TrainerCallback
+from nlpreg.training.callbacks.confidence_checks import ConfidenceChecksCallback
 from nlpreg.training.callbacks.console_logger import ConsoleLoggerCallback
 from nlpreg.training.checkpointer import Checkpointer
+from nlpreg.training.communicator import make_communicator
 from nlpreg.training.data_feed import DataFeed
-from nlpreg.training.gradients import clip_gradient_norm, clip_gradient_values, gradient_norm
+from nlpreg.training.gradients import (
+    HalfDtype,
+    Precision,
+    clip_gradient_norm,
+    clip_gradient_values,
+    gradient_norm,
+    half_dtype,
+)
 from nlpreg.training.interruption import InterruptionGuard
 from nlpreg.training.learning_rate_schedulers import LearningRateScheduler
-from nlpreg.training.lockstep import make_lockstep
+from nlpreg.training.loop import TrainingLoop
 from nlpreg.training.metric_tracker import MetricTracker
-from nlpreg.training.metrics_log import MetricsLog
+from nlpreg.training.metrics_log import MetricsLog, metrics_without_epoch
 from nlpreg.training.momentum_schedulers import MomentumScheduler
 from nlpreg.training.moving_average import MovingAverage
 from nlpreg.training.optimizers import Optimizer, check_group_options
-from nlpreg.training.phase_timer import NoTimer, PhaseTimer
-from nlpreg.training.plain_modules import penalty_of
-from nlpreg.training.precision import HalfDtype
 from nlpreg.training.protocols import (
     BatchLoader,
     GradientNorm,
     MetricValues,
     ModelOutputs,
+    NamedParameters,
     TensorDict,
     TrainableModel,
+    penalty_of,
 )
-from nlpreg.training.run import restore, restore_generators, run_epochs
-from nlpreg.training.run_clock import RunClock
-from nlpreg.training.run_metrics import metrics_without_epoch
-from nlpreg.training.run_state import take_state
-from nlpreg.training.running_loss import RunningLoss
-from nlpreg.training.trainer import Trainer, TrainerCheckpoint, resolve_device
+from nlpreg.training.run import TrainingRun, steps_per_epoch
+from nlpreg.training.trainer import Trainer, TrainerCheckpoint, check_world_size, resolve_device
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_CALLBACKS: tuple[type[TrainerCallback], ...] = (ConsoleLoggerCallback,)
 """What every run gets unless it has one of its own, or sets `enable_default_callbacks` to false."""
+
+_DDP_PREFIX = "module."
+
+
+def check_options(
+    patience: int | None,
+    validation_metric: str | list[str] = "-loss",
+    num_epochs: int = 20,
+    num_gradient_accumulation_steps: int = 1,
+    validate_every_num_batches: int | None = None,
+    metrics_interval: int = 100,
+    grad_clipping: float | None = None,
+    no_grad: list[str] | None = None,
+    distributed: bool = False,
+    world_size: int = 1,
+    has_validation: bool = False,
+    grad_norm: float | bool = False,
+    max_steps: int | None = None,
+) -> None:
+    """Refuse options of the trainer that make no sense; `nlpreg check` does so too.
+
+    Args:
+        patience: as in the trainer, like the others.
+        has_validation: whether there is validation data.
+        grad_norm: as in the trainer.
+        max_steps: as in the trainer.
+
+    Raises:
+        ConfigurationError: one makes no sense.
+    """
+    if patience is not None and (type(patience) is not int or patience <= 0):
+        raise ConfigurationError(
+            f"trainer.patience: expected a whole number above 0 or null, got {patience!r}; null never stops early"
+        )
+    if patience is None and has_validation:
+        logger.info("trainer.patience is not set, so training does not stop early")
+    MetricTracker(validation_metric, patience)  # raises on a metric without a sign
+    check_at_least(0, num_epochs=num_epochs, grad_clipping=grad_clipping, grad_norm=grad_norm)
+    check_at_least(
+        1,
+        num_gradient_accumulation_steps=num_gradient_accumulation_steps,
+        validate_every_num_batches=validate_every_num_batches,
+        metrics_interval=metrics_interval,
+        max_steps=max_steps,
+    )
+    check_patterns(no_grad=no_grad)
+    check_world_size(distributed, world_size)
+
+
+class _OfRun:
+    """An attribute of the trainer, under the name it has in AllenNLP, that is kept in the trainer's run.
+
+    Callbacks and trainers of plugins read and set these names although they begin with an underscore.
+
+    Args:
+        path: where it is, from the run: `progress.epochs_completed`.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._owner, _, self._name = f"run.{path}".rpartition(".")
+
+    def __get__(self, trainer: Any, owner: Any = None) -> Any:
+        return self if trainer is None else getattr(attrgetter(self._owner)(trainer), self._name)
+
+    def __set__(self, trainer: Any, value: Any) -> None:
+        setattr(attrgetter(self._owner)(trainer), self._name, value)
 
 
 class GradientDescentTrainer(Trainer):
@@ -55,7 +130,11 @@ class GradientDescentTrainer(Trainer):
 
     A run is: epochs: { updates, validation, `metrics_epoch_*.json`, schedulers, callbacks, checkpoint, best weights }
     until `num_epochs` are done or patience is at its end; then the best weights are put into the model. A run that
-    finds a checkpoint in its folder goes on from there, to the same bits as if it had never stopped.
+    finds a checkpoint in its folder resumes from there, to the same bits as if it had never stopped.
+
+    All state is in `run`, a `TrainingRun`; the trainer has its options, AllenNLP's names, and the methods that a
+    subclass may override: `batch_outputs`, `rescale_gradients`, `clip_gradient`, `_try_train`, `_train_epoch` and
+    `_validation_loss`.
 
     Args:
         model: the model; its forward pass returns a dictionary with `loss`.
@@ -91,13 +170,37 @@ class GradientDescentTrainer(Trainer):
         metrics_interval: number of updates between two lines of `metrics.jsonl`.
         detect_anomaly: whether to find out which operation made a gradient NaN; slow.
         compile: whether to compile the forward pass by `torch.compile`, for batches of all lengths at once.
+        max_steps: number of updates after which the run ends, however many epochs these are; `num_epochs` is ignored then.
+
+    Attributes:
+        run: the parts of the run and how far it has come.
 
     Raises:
         ConfigurationError: an option makes no sense.
         ValueError: `distributed` without `ddp_wrapped_model`.
     """
 
-    check_arguments = staticmethod(setup.check_options)
+    check_arguments = staticmethod(check_options)
+
+    model: TrainableModel = cast(Any, _OfRun("model"))
+    optimizer: torch.optim.Optimizer = cast(Any, _OfRun("optimizer"))
+    data_loader: BatchLoader = cast(Any, _OfRun("training_data.loader"))
+    _validation_data_loader = _OfRun("validation_data.loader")
+    _metric_tracker = _OfRun("tracker")
+    _learning_rate_scheduler = _OfRun("learning_rate_scheduler")
+    _momentum_scheduler = _OfRun("momentum_scheduler")
+    _moving_average = _OfRun("moving_average")
+    _checkpointer = _OfRun("checkpointer")
+    _num_epochs = _OfRun("num_epochs")
+    _num_gradient_accumulation_steps = _OfRun("num_gradient_accumulation_steps")
+    _epochs_completed = _OfRun("progress.epochs_completed")
+    _batches_in_epoch_completed = _OfRun("progress.batches_in_epoch_completed")
+    _total_batches_completed = _OfRun("progress.total_batches_completed")
+    _best_model_filename = _OfRun("best_weights_path")
+    _should_validate_this_epoch = _OfRun("should_validate_this_epoch")
+    _scaler = _OfRun("precision.scaler")
+    _use_amp = _OfRun("precision.use_amp")
+    _ddp_wrapped_model = _OfRun("wrapped_model")
 
     def __init__(
         self,
@@ -132,6 +235,7 @@ class GradientDescentTrainer(Trainer):
         metrics_interval: int = 100,
         detect_anomaly: bool = False,
         compile: bool = False,
+        max_steps: int | None = None,
     ) -> None:
         super().__init__(serialization_dir, cuda_device, distributed, local_rank, world_size)
         if distributed and ddp_wrapped_model is None:
@@ -144,39 +248,41 @@ class GradientDescentTrainer(Trainer):
             validate_every_num_batches,
             metrics_interval,
             has_validation=validation_data_loader is not None,
+            max_steps=max_steps,
         )
         if run_sanity_checks is not None:
             warnings.warn("run_sanity_checks is now run_confidence_checks", DeprecationWarning, stacklevel=2)
             run_confidence_checks = run_sanity_checks
-        self.model = model
-        self.optimizer = optimizer
-        self.data_loader = data_loader
-        self._ddp_wrapped_model = ddp_wrapped_model
-        self._validation_data_loader = validation_data_loader
-        self._num_epochs = num_epochs
-        self._checkpointer = checkpointer
         self._grad_norm = grad_norm
         self._grad_clipping = grad_clipping
-        self._learning_rate_scheduler = learning_rate_scheduler
-        self._momentum_scheduler = momentum_scheduler
-        self._moving_average = moving_average
-        self._num_gradient_accumulation_steps = num_gradient_accumulation_steps
-        self._validate_every_num_batches = validate_every_num_batches
         self._detect_anomaly = detect_anomaly
-        self._metric_tracker = MetricTracker(validation_metric, patience)
-        self._metrics_log = MetricsLog(self._serialization_dir if self._primary else None, metrics_interval)
         defaults = DEFAULT_CALLBACKS if enable_default_callbacks else ()
-        self._callbacks = setup.all_callbacks(
-            callbacks, defaults, run_confidence_checks, self._serialization_dir
+        self._callbacks = _all_callbacks(callbacks, defaults, run_confidence_checks, self._serialization_dir)
+        self.run = TrainingRun(
+            model=model,
+            optimizer=optimizer,
+            training_data=DataFeed(data_loader, self.cuda_device),
+            validation_data=DataFeed(validation_data_loader, self.cuda_device),
+            tracker=MetricTracker(validation_metric, patience),
+            metrics_log=MetricsLog(self._serialization_dir if self._primary else None, metrics_interval),
+            precision=_make_precision(self.cuda_device, use_amp, amp_dtype, grad_scaling, ddp_wrapped_model),
+            serialization_dir=self._serialization_dir,
+            communicator=make_communicator(distributed),
+            is_primary=self._primary,
+            wrapped_model=ddp_wrapped_model,
+            learning_rate_scheduler=learning_rate_scheduler,
+            momentum_scheduler=momentum_scheduler,
+            moving_average=moving_average,
+            checkpointer=checkpointer,
+            callbacks=self._callbacks,
+            num_epochs=num_epochs,
+            max_steps=max_steps,
+            num_gradient_accumulation_steps=num_gradient_accumulation_steps,
+            validate_every_num_batches=validate_every_num_batches,
         )
-        self._use_amp = use_amp
-        self._precision = setup.make_precision(
-            self.cuda_device, use_amp, amp_dtype, grad_scaling, ddp_wrapped_model
-        )
-        self._scaler = self._precision.scaler
         if compile:
-            setup.compile_forward(self._pytorch_model)
-        self._start_from_zero()
+            compile_forward(self.run.module)
+        self._loop = TrainingLoop(self, self._callbacks, self._train_epoch, self._validation_loss)
 
     @classmethod
     def from_partial_objects(
@@ -213,6 +319,7 @@ class GradientDescentTrainer(Trainer):
         metrics_interval: int = 100,
         detect_anomaly: bool = False,
         compile: bool = False,
+        max_steps: int | None = None,
     ) -> GradientDescentTrainer:
         """Build a trainer from the `trainer` section of a config.
 
@@ -222,20 +329,26 @@ class GradientDescentTrainer(Trainer):
             no_grad: regular expressions; the parameters whose names match one are frozen.
             ddp_accelerator: wraps the model in a distributed run; the other arguments are those of the class.
         """
-        given = dict(locals())  # every option goes on under its own name; those built here are replaced below
+        given = dict(
+            locals()
+        )  # every option is passed on under its own name; those built here are replaced below
         for name in ("cls", "no_grad", "ddp_accelerator"):
             del given[name]
         device = resolve_device(cuda_device)
-        model, wrapped = setup.place_model(model, device, distributed, ddp_accelerator)
+        model, wrapped = place_model(model, device, distributed, ddp_accelerator)
         module = cast(nn.Module, model if wrapped is None else wrapped.model)
-        parameters = setup.parameters_to_train(module, no_grad)
+        parameters = parameters_to_train(module, no_grad)
         built_optimizer = optimizer.construct(model_parameters=parameters)
         check_group_options(built_optimizer)
         averaged = None if moving_average is None else moving_average.construct(parameters=parameters)
+        steps = steps_per_epoch(data_loader, num_gradient_accumulation_steps)
+        if max_steps is not None:
+            num_epochs = 1 if not steps else ceil(max_steps / steps)
         rate_scheduler = learning_rate_scheduler and learning_rate_scheduler.construct(
             optimizer=built_optimizer,
             num_epochs=num_epochs,
-            num_steps_per_epoch=setup.steps_per_epoch(data_loader, num_gradient_accumulation_steps),
+            num_steps_per_epoch=steps,
+            num_training_steps=max_steps or (steps and steps * num_epochs),
             validation_metric=validation_metric,
         )
         given.update(
@@ -251,34 +364,6 @@ class GradientDescentTrainer(Trainer):
         )
         return cls(**given)
 
-    def _start_from_zero(self) -> None:
-        """Set up what changes in the course of a run."""
-        self._epochs_completed = 0
-        self._batches_in_epoch_completed = 0
-        self._total_batches_completed = 0
-        self._best_model_filename: str | None = None
-        self._should_validate_this_epoch = True
-        self._metrics: MetricValues = {}
-        self._epoch_metrics: MetricValues | None = None  # set between the last update of an epoch and its end
-        self._validation_metrics: MetricValues = {}
-        self._last_validation: int | None = None  # number of updates before it
-        self._running_loss = RunningLoss("epoch 0")
-        self._accumulation = Accumulation(1)
-        self._clock = RunClock()
-        self._generators: dict[str, Any] | None = (
-            None  # their state in the checkpoint that the run goes on from
-        )
-        self._training_data = DataFeed(self.data_loader, self.cuda_device)
-        self._validation_data = DataFeed(self._validation_data_loader, self.cuda_device)
-        steps = self._num_gradient_accumulation_steps
-        self._num_steps_per_epoch = setup.steps_per_epoch(self.data_loader, steps)
-        self._trained_parameters: list[nn.Parameter] = [
-            parameter for group in self.optimizer.param_groups for parameter in group["params"]
-        ]
-        self._timer: PhaseTimer = NoTimer()
-        self._interruption = InterruptionGuard()
-        self._lockstep = make_lockstep(self._distributed)
-
     def train(self) -> MetricValues:
         """Train the model, from the newest checkpoint if there is one.
 
@@ -291,24 +376,44 @@ class GradientDescentTrainer(Trainer):
             TrainingInterrupted: SIGTERM asked the process to end; a checkpoint was saved.
             KeyboardInterrupt: Ctrl-C did.
         """
+        run = self.run
         metrics: MetricValues | None = None
         epoch: int | None = None
         with (
-            InterruptionGuard() as self._interruption,
+            InterruptionGuard() as run.interruption,
             torch.autograd.set_detect_anomaly(self._detect_anomaly),
         ):
-            restore(self)
+            run.restore()
             for callback in self._callbacks:
                 callback.on_start(self, is_primary=self._primary)
-            restore_generators(self)
+            run.generators.restore()  # after everything that may have drawn from them
             try:
-                epoch = run_epochs(self)
-                metrics = self._metrics or metrics_without_epoch(self)
+                metrics, epoch = self._try_train()
             finally:
-                merge_shards(self)
                 for callback in self._callbacks:
                     callback.on_end(self, metrics=metrics, epoch=epoch, is_primary=self._primary)
         return metrics
+
+    def _try_train(self) -> tuple[MetricValues, int | None]:
+        """Train all epochs.
+
+        Returns:
+            The metrics of the run, and the number of the last epoch; None if nothing was left to do.
+        """
+        epoch = self._loop.run_epochs()
+        return self.run.metrics.run or metrics_without_epoch(self.run.tracker), epoch
+
+    def _train_epoch(self, epoch: int) -> MetricValues:
+        """The updates of one epoch; returns its training metrics, without prefix."""
+        return self._loop.train_epoch(epoch)
+
+    def _validation_loss(self, epoch: int) -> tuple[float, float | None, float]:
+        """Go through the validation data.
+
+        Returns:
+            The sum of the losses, each times its weight; that of the penalties, or None; and the sum of the weights.
+        """
+        return self._loop.validation_loss(epoch)
 
     def batch_outputs(self, batch: TensorDict, for_training: bool) -> ModelOutputs:
         """Run the model on a batch.
@@ -320,7 +425,9 @@ class GradientDescentTrainer(Trainer):
         Raises:
             RuntimeError: the loss is missing.
         """
-        is_alone = not (for_training or self._is_sharded)  # outside training the processes need not keep step
+        is_alone = not (
+            for_training or self.run.is_sharded
+        )  # outside training the processes need not keep step
         outputs: ModelOutputs = self.model(**batch) if is_alone else self._pytorch_model(**batch)
         if not for_training:
             return outputs
@@ -337,7 +444,7 @@ class GradientDescentTrainer(Trainer):
 
     def backward(self, batch_outputs: ModelOutputs) -> None:
         """Run the backward pass of one of the batches of an update, weighted by its share in it."""
-        self._precision.backward(self._accumulation.weigh(batch_outputs))
+        self.run.precision.backward(self.run.accumulation.weigh(batch_outputs))
 
     def rescale_gradients(self) -> GradientNorm:
         """Measure the norm of the gradients, and scale them down where `grad_norm` says so.
@@ -347,44 +454,114 @@ class GradientDescentTrainer(Trainer):
         """
         if self._grad_norm is False or self._grad_norm is None:
             return None
-        self._precision.unscale(self.optimizer)
-        if self._is_sharded and self._ddp_wrapped_model is not None:
-            return self._ddp_wrapped_model.clip_grad_norm_(
-                inf if self._grad_norm is True else self._grad_norm
-            )
+        self.run.precision.unscale(self.optimizer)
+        wrapped = self.run.wrapped_model
+        if wrapped is not None and wrapped.is_sharded:
+            return wrapped.clip_grad_norm_(inf if self._grad_norm is True else self._grad_norm)
         if self._grad_norm is True:
-            return gradient_norm(self._trained_parameters)
-        return clip_gradient_norm(self._trained_parameters, self._grad_norm)
+            return gradient_norm(self.run.parameters)
+        return clip_gradient_norm(self.run.parameters, self._grad_norm)
 
     def clip_gradient(self) -> None:
         """Clip each element of the gradients, where `grad_clipping` says so."""
         if self._grad_clipping is not None:
-            self._precision.unscale(self.optimizer)
-            clip_gradient_values(self._trained_parameters, self._grad_clipping)
+            self.run.precision.unscale(self.optimizer)
+            clip_gradient_values(self.run.parameters, self._grad_clipping)
 
     def get_checkpoint_state(self) -> TrainerCheckpoint | None:
         """The state of the run; None in a process that leaves the saving to the primary."""
-        return take_state(self)
+        return self.run.checkpoint()
 
     def get_best_weights_path(self) -> str | None:
         """Path of the file with the best weights, if there is one."""
-        return self._best_model_filename
+        return self.run.best_weights_path
 
     @property
     def _pytorch_model(self) -> nn.Module:
-        """The module to run in training: the wrapped one of a distributed run, or the model."""
-        wrapped = self._ddp_wrapped_model
-        return cast(nn.Module, self.model if wrapped is None else wrapped.model)
+        return self.run.module
 
-    @property
-    def _is_sharded(self) -> bool:
-        """Whether each process holds only a part of the weights."""
-        return self._ddp_wrapped_model is not None and self._ddp_wrapped_model.is_sharded
 
-    @property
-    def _stateful_model(self) -> TrainableModel | DdpWrappedModel:
-        """What gives and takes the weights."""
-        return self._ddp_wrapped_model or self.model
+def place_model(
+    model: TrainableModel, device: torch.device, distributed: bool, accelerator: DdpAccelerator | None
+) -> tuple[TrainableModel, DdpWrappedModel | None]:
+    """Move a model to its device; in a distributed run, wrap it for the exchange of gradients.
+
+    Returns:
+        The model, and its wrapped form if there is one.
+    """
+    if not distributed:
+        cast(nn.Module, model).to(device)
+        return model, None
+    accelerator = accelerator or TorchDdpAccelerator(cuda_device=device)
+    wrapped: tuple[Any, DdpWrappedModel] = accelerator.wrap_model(cast(Any, model))
+    return wrapped
+
+
+def parameters_to_train(module: nn.Module, no_grad: Sequence[str] | None) -> NamedParameters:
+    """Freeze the parameters that match a regular expression of `no_grad`; return the others that can be trained.
+
+    Raises:
+        ConfigurationError: none is left.
+    """
+    named = [(name.removeprefix(_DDP_PREFIX), parameter) for name, parameter in module.named_parameters()]
+    for name, parameter in named:
+        if no_grad and any(re.search(pattern, name) for pattern in no_grad):
+            parameter.requires_grad_(False)
+    trained = [(name, parameter) for name, parameter in named if parameter.requires_grad]
+    if not trained:
+        raise ConfigurationError(
+            f"trainer.no_grad: expected some parameters to train, got none; {list(no_grad or [])} freezes all of them"
+            if named
+            else "model: expected parameters to train, got a model without any; use the trainer `no_op`"
+        )
+    frozen = [name for name, parameter in named if not parameter.requires_grad]
+    logger.info("The following parameters are frozen: %s", ", ".join(frozen) or "none")
+    logger.info("The following parameters are tunable: %s", ", ".join(name for name, _ in trained))
+    return trained
+
+
+def _all_callbacks(
+    callbacks: Sequence[TrainerCallback] | None,
+    defaults: Sequence[type[TrainerCallback]],
+    run_confidence_checks: bool,
+    serialization_dir: str,
+) -> list[TrainerCallback]:
+    """The user's callbacks, and after them one of each default class that is not among them."""
+    complete = list(callbacks or [])
+    wanted = [*defaults, *([ConfidenceChecksCallback] if run_confidence_checks else [])]
+    for cls in wanted:
+        if all(type(callback) is not cls for callback in complete):
+            complete.append(cls(serialization_dir))
+    return complete
+
+
+def _make_precision(
+    device: torch.device,
+    use_amp: bool,
+    dtype: HalfDtype | None,
+    grad_scaling: bool,
+    wrapped: DdpWrappedModel | None,
+) -> Precision:
+    """The number formats of a step, with a scaler for float16."""
+    scaler = None
+    if use_amp and grad_scaling and half_dtype(device, dtype) == torch.float16:
+        scaler = torch.amp.GradScaler(device.type) if wrapped is None else wrapped.init_grad_scaler()
+    return Precision(device, use_amp, dtype, scaler)
+
+
+def compile_forward(module: nn.Module, backend: str = "inductor") -> None:
+    """Let `torch.compile` compile a module when it is first run, once for batches of all lengths.
+
+    Args:
+        module: what to compile.
+        backend: what makes code of the graphs, as in `torch.compile`.
+    """
+    compiler_options: Any = importlib.import_module("torch._dynamo.config")
+    if hasattr(compiler_options, "allow_rnn"):
+        # Recurrent encoders are one operator to the compiler, but by default it does not look at anything that holds
+        # torch's LSTM; it would break off there and compile how each batch is sorted by length, for each batch anew.
+        compiler_options.allow_rnn = True
+    module.compile(dynamic=True, backend=backend)
 
 
 Trainer.register("gradient_descent", constructor="from_partial_objects")(GradientDescentTrainer)

@@ -11,11 +11,11 @@ from typing import Any, NoReturn
 from nlpreg.common.signals import SigTermReceived
 
 EXIT_CODE_RESUME = getattr(os, "EX_TEMPFAIL", 75)
-"""Exit code of a run that was asked to end and can go on: 75, "temporary failure, try again" of sysexits.h."""
+"""Exit code of a run that was asked to end and can be resumed: 75, "temporary failure, try again" of sysexits.h."""
 
 
 class TrainingInterrupted(SigTermReceived):
-    """Training was asked to end by SIGTERM and did so at a step boundary.
+    """Training was asked to end by SIGTERM and ended between two updates.
 
     Args:
         epoch: the epoch it was in, from 0.
@@ -25,9 +25,9 @@ class TrainingInterrupted(SigTermReceived):
 
     def __init__(self, epoch: int, batches: int, is_saved: bool) -> None:
         saved = (
-            "a checkpoint was saved, go on with `--recover`"
+            "a checkpoint was saved, resume with `--recover`"
             if is_saved
-            else "there is no checkpoint, because the trainer has no checkpointer"
+            else "there is no checkpoint, because the trainer has no checkpointer or keeps none"
         )
         super().__init__(f"training ended on request after {batches} updates of epoch {epoch}; {saved}")
         self.epoch = epoch

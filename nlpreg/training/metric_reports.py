@@ -1,12 +1,16 @@
-"""The metrics of a run as dictionaries and as text."""
+"""What a run reports while it is going on: metrics as dictionaries and text, the progress bar, the times of a step."""
 
 from __future__ import annotations
 
 import logging
-from typing import Any
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from types import TracebackType
+from typing import Any, Protocol
 
-from nlpreg.training.plain_modules import metrics_of
-from nlpreg.training.protocols import MetricValues, TrainableModel
+from nlpreg.common import Tqdm
+from nlpreg.training.protocols import MetricValues, TrainableModel, metrics_of
 
 logger = logging.getLogger(__name__)
 
@@ -23,18 +27,18 @@ def get_metrics(
     total_reg_loss: float | None,
     batch_loss: float | None,
     batch_reg_loss: float | None,
-    num_batches: int,
+    num_batches: float,
     reset: bool = False,
 ) -> dict[str, float]:
     """The metrics of a model, with the losses.
 
     Args:
         model: asked for its metrics.
-        total_loss: sum of the losses.
-        total_reg_loss: sum of the penalties; None for a model without one.
+        total_loss: sum of the losses, each times its weight.
+        total_reg_loss: sum of the penalties, likewise; None for a model without one.
         batch_loss: the latest loss, if it is to be among the metrics.
         batch_reg_loss: the latest penalty, likewise.
-        num_batches: number of losses in the sums.
+        num_batches: number of losses in the sums, or the sum of their weights.
         reset: whether the model shall start anew.
 
     Returns:
@@ -74,3 +78,69 @@ def get_train_and_validation_metrics(metrics: MetricValues) -> tuple[dict[str, A
         if name.startswith("validation_")
     }
     return training, validation
+
+
+_SECONDS_BETWEEN_METRICS = 0.5
+
+
+class ProgressBar:
+    """A bar with the metrics of the epoch so far.
+
+    Args:
+        total: number of steps, if it is known.
+        done: number of steps done before, in a resumed epoch.
+        name: what the steps are, as in "training".
+        is_shown: whether this process shows a bar at all.
+    """
+
+    def __init__(self, total: int | None, done: int, name: str, is_shown: bool) -> None:
+        self._bar = Tqdm.tqdm(total=total, initial=done, disable=not is_shown, unit="batch", desc=name)
+        # nobody sees metrics that are computed more often than the bar is drawn
+        self._interval = max(_SECONDS_BETWEEN_METRICS, getattr(self._bar, "mininterval", 0.0))
+        self._next = time.monotonic() + self._interval
+        self._is_shown = is_shown
+
+    def __enter__(self) -> ProgressBar:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.close()
+
+    def advance(self, metrics: Callable[[], MetricValues]) -> None:
+        """One step further.
+
+        Args:
+            metrics: computes the metrics of the epoch so far; called when they are due.
+        """
+        if not self._is_shown:
+            return
+        now = time.monotonic()
+        if now >= self._next:
+            self._bar.set_description(description_from_metrics(metrics()), refresh=False)
+            self._next = time.monotonic() + self._interval
+        self._bar.update()
+
+    def finish(self, metrics: MetricValues) -> None:
+        """Show the metrics of the whole epoch."""
+        if self._is_shown:
+            self._bar.set_description(description_from_metrics(metrics), refresh=False)  # closing it shows it
+
+
+class PhaseTimer(Protocol):
+    """Is told when a phase of a step begins and ends."""
+
+    def phase(self, name: str) -> AbstractContextManager[Any]:
+        """The context of one phase: `data`, `forward`, `backward`, `gradients`, `update`, `callbacks`, ..."""
+        ...
+
+
+class NoTimer:
+    """Measures nothing, so that the phases of a step cost nothing."""
+
+    _nothing: AbstractContextManager[Any] = nullcontext()
+
+    def phase(self, name: str) -> AbstractContextManager[Any]:
+        """A context that does nothing."""
+        return self._nothing

@@ -1,25 +1,130 @@
-"""`metrics.jsonl`: what was measured in the course of a run, one JSON object a line."""
+"""The metrics of a run: as they stand after an epoch, and what was measured in its course (`metrics.jsonl`)."""
 
 from __future__ import annotations
 
 import json
+import logging
 import os
+from datetime import timedelta
 from typing import Any
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.sanitize import sanitize
+from nlpreg.common.util import dump_metrics, format_size, peak_cpu_memory, peak_gpu_memory
+from nlpreg.training.metric_tracker import MetricTracker
 from nlpreg.training.protocols import MetricValues
+
+logger = logging.getLogger(__name__)
 
 FILE_NAME = "metrics.jsonl"
 _LINES_BEFORE_WRITING = 50
+_MEBIBYTE = 1024 * 1024
+
+
+class RunMetrics:
+    """The metrics of a run, of its present epoch and of its last validation.
+
+    Attributes:
+        run: all metrics after the last finished epoch: what `metrics_epoch_*.json` holds and `train` returns.
+        epoch: the training metrics of an epoch between its last update and its end; None at any other time.
+        validation: those of the last validation, without prefix.
+    """
+
+    def __init__(self) -> None:
+        self.run: MetricValues = {}
+        self.epoch: MetricValues | None = None
+        self.validation: MetricValues = {}
+
+    def finish_epoch(self, epoch: int, tracker: MetricTracker, seconds: float) -> MetricValues:
+        """Take the metrics of the present epoch and of the last validation into those of the run.
+
+        Args:
+            epoch: number of the epoch, from 0.
+            tracker: knows the best validation.
+            seconds: how long the run has taken so far.
+        """
+        training = self.epoch or {}
+        metrics: dict[str, Any] = {"best_epoch": tracker.best_epoch}
+        for name, value in training.items():
+            if name.endswith("_memory_MB"):
+                peak = f"peak_{name}"
+                metrics[peak] = max(value, self.run.get(peak, 0.0))
+        metrics["training_duration"] = str(timedelta(seconds=seconds))
+        metrics["epoch"] = epoch
+        for prefix, values in (
+            ("training", training),
+            ("validation", self.validation),
+            ("best_validation", tracker.best_epoch_metrics),
+        ):
+            metrics.update({f"{prefix}_{name}": value for name, value in values.items()})
+        self.run = metrics
+        return metrics
+
+    def state_dict(self) -> dict[str, Any]:
+        """All metrics."""
+        return {"run": self.run, "epoch": self.epoch, "validation": self.validation}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Resume from a `state_dict`."""
+        self.run = state_dict["run"]
+        self.epoch = state_dict["epoch"]
+        self.validation = state_dict["validation"]
+
+
+def memory_metrics() -> dict[str, float]:
+    """The peak memory of each process and each GPU, in MiB."""
+    metrics = {}
+    for worker, size in peak_cpu_memory().items():
+        metrics[f"worker_{worker}_memory_MB"] = size / _MEBIBYTE
+        logger.info("Worker %d memory usage: %s", worker, format_size(size))
+    for gpu, size in peak_gpu_memory().items():
+        metrics[f"gpu_{gpu}_memory_MB"] = size / _MEBIBYTE
+        logger.info("GPU %d memory usage: %s", gpu, format_size(size))
+    return metrics
+
+
+def metrics_without_epoch(tracker: MetricTracker) -> dict[str, Any]:
+    """The metrics of a run in which no epoch was trained: those of the best one, if there was any."""
+    best = {f"best_validation_{name}": value for name, value in tracker.best_epoch_metrics.items()}
+    return {"best_epoch": tracker.best_epoch, **best}
+
+
+def repeatable_metrics(metrics: MetricValues) -> MetricValues:
+    """Those metrics of an epoch that are the same whenever and wherever it is run."""
+    prefixes = ("training_", "validation_", "best_validation_")
+    return {
+        name: value
+        for name, value in metrics.items()
+        if name == "best_epoch"
+        or (name.startswith(prefixes) and not name.endswith("_memory_MB") and name != "training_duration")
+    }
+
+
+def epoch_metrics_path(folder: str, epoch: int) -> str:
+    """Path of the metrics after an epoch."""
+    return os.path.join(folder, f"metrics_epoch_{epoch}.json")
+
+
+def write_metrics_of_epoch(folder: str, metrics: MetricValues) -> None:
+    """Write `metrics_epoch_{n}.json`.
+
+    Raises:
+        ConfigurationError: the folder is read-only or the disk is full.
+    """
+    path = epoch_metrics_path(folder, metrics["epoch"])
+    try:
+        dump_metrics(path, metrics)
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be written ({error.strerror})") from error
 
 
 class MetricsLog:
     """Appends lines to `metrics.jsonl`, several at a time.
 
-    Each line has `event` (`step`, `validation` or `epoch`), `epoch`, `batch` (number of the update in the epoch) and
-    `step` (number of the update in the run), and then the metrics. A run that is resumed cuts off the lines after its
-    checkpoint and goes on from there, so that the file is that of an unbroken run.
+    Each line has `event` (`step`, `validation` or `epoch`), `epoch`, `batch` (number of the update in the epoch),
+    `step` (number of the update in the run) and `seconds` (how long the run has taken), and then the metrics, with the
+    learning rate among them. A run that is resumed cuts off the lines after its checkpoint, so that the file is that
+    of an unbroken run.
 
     Args:
         folder: folder of the run; None in a process that writes nothing.
@@ -36,11 +141,13 @@ class MetricsLog:
         """Whether the update with this number, from 1, is to be logged."""
         return step % self._interval == 0
 
-    def add(self, event: str, epoch: int, batch: int, step: int, metrics: MetricValues) -> None:
+    def add(
+        self, event: str, epoch: int, batch: int, step: int, metrics: MetricValues, seconds: float = 0.0
+    ) -> None:
         """Note one line."""
         if self._path is None:
             return
-        place = {"event": event, "epoch": epoch, "batch": batch, "step": step}
+        place = {"event": event, "epoch": epoch, "batch": batch, "step": step, "seconds": round(seconds, 3)}
         self._lines.append(json.dumps({**place, **metrics}, default=sanitize) + "\n")
         if len(self._lines) >= _LINES_BEFORE_WRITING or event != "step":
             self.write()

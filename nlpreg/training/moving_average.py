@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from nlpreg.common import Registrable
+from nlpreg.nn.parallel.sharded_states import shard_like
 
 NamedParameter = tuple[str, Tensor]
 
@@ -54,7 +55,7 @@ class MovingAverage(Registrable):
 
     @torch.no_grad()
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a `state_dict`; the parameters stay those of the model.
+        """Resume from a `state_dict`; the parameters stay those of the model.
 
         Raises:
             RuntimeError: it holds other parameters.
@@ -66,7 +67,7 @@ class MovingAverage(Registrable):
                     "another model, or other parameters are frozen"
                 )
             for name, value in loaded.items():
-                kept[name].copy_(value)
+                kept[name].copy_(shard_like(value, kept[name]))
 
 
 @MovingAverage.register("exponential")

@@ -1,138 +1,557 @@
-"""The course of a run: from its checkpoint through its epochs to the best weights."""
+"""`TrainingRun`: everything that a training run consists of and how far it has come, saved and restored as a whole."""
 
 from __future__ import annotations
 
 import logging
+import os
+import tempfile
 import time
-from datetime import timedelta
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol, cast
+
+import torch
+from torch import distributed as dist
+from torch import nn
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.reports import format_timedelta
-from nlpreg.training.best_weights import load_best_weights, save_best_weights, shards_of, weights_are_best
-from nlpreg.training.checkpoint_files import remove_left_overs
-from nlpreg.training.random_state import set_random_state
-from nlpreg.training.run_events import log, validate
-from nlpreg.training.run_metrics import (
-    memory_metrics,
-    metrics_after_epoch,
-    metrics_to_log,
-    write_metrics_of_epoch,
+from nlpreg.nn.parallel import DdpWrappedModel
+from nlpreg.nn.parallel.sharded_states import gather_shards, shard_optimizer_state
+from nlpreg.training.checkpoint_files import (
+    CheckpointFiles,
+    DamagedCheckpointError,
+    load_state,
+    remove_left_overs,
+    save_state,
 )
-from nlpreg.training.run_state import put_state_back
-from nlpreg.training.running_loss import RunningLoss
-from nlpreg.training.training_epoch import TrainingEpoch
-
-if TYPE_CHECKING:
-    from nlpreg.training.gradient_descent_trainer import GradientDescentTrainer
+from nlpreg.training.checkpointer import Checkpointer
+from nlpreg.training.communicator import Communicator
+from nlpreg.training.data_feed import DataFeed
+from nlpreg.training.gradients import Precision, local_part
+from nlpreg.training.interruption import InterruptionGuard
+from nlpreg.training.learning_rate_schedulers import LearningRateScheduler
+from nlpreg.training.losses import Accumulation, NonFiniteLossError, RunningLoss
+from nlpreg.training.metric_reports import NoTimer, PhaseTimer
+from nlpreg.training.metric_tracker import MetricTracker
+from nlpreg.training.metrics_log import MetricsLog, RunMetrics
+from nlpreg.training.momentum_schedulers import MomentumScheduler
+from nlpreg.training.moving_average import MovingAverage
+from nlpreg.training.protocols import (
+    BatchLoader,
+    GradientNorm,
+    ModelOutputs,
+    Stateful,
+    TensorDict,
+    TrainableModel,
+    loader_length,
+)
+from nlpreg.training.state import ModelMemory, RandomGenerators, plain_state
+from nlpreg.training.trainer import TrainerCheckpoint
 
 logger = logging.getLogger(__name__)
 
+VERSION = 2
+"""Of the training state. Version 1 is that of AllenNLP and of earlier checkpoints of nlpreg; a run can be resumed from it, too."""
 
-def restore(trainer: GradientDescentTrainer) -> None:
-    """Go back to the newest whole checkpoint, if there is one.
+BEST_NAME = "best.th"
 
-    Raises:
-        ConfigurationError: it does not fit the model or the optimizer.
+
+@dataclass
+class Progress:
+    """How far a run has come; the names are those of a checkpoint.
+
+    Args:
+        epochs_completed: number of finished epochs, which is also the number of the present one, from 0.
+        batches_in_epoch_completed: number of updates done in the present epoch.
+        total_batches_completed: number of updates done in the run.
+        last_validation: number of updates that had been done at the last validation; None before any.
     """
-    trainer._clock.start()
-    if trainer._primary:
-        remove_left_overs(trainer._serialization_dir)
-    if trainer._checkpointer is None:
-        return
-    if trainer._is_sharded:
-        trainer._checkpointer.state_is_sharded = True
-        trainer._checkpointer.shards = shards_of(trainer)
-        trainer._checkpointer.shards.check_folder()
-    checkpoint = trainer._checkpointer.load_checkpoint()
-    if checkpoint is None:
-        return
+
+    epochs_completed: int = 0
+    batches_in_epoch_completed: int = 0
+    total_batches_completed: int = 0
+    last_validation: int | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """All counters."""
+        return asdict(self)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Resume from a dictionary that holds the counters among other things."""
+        for name in asdict(self):
+            setattr(self, name, state_dict.get(name, getattr(self, name)))
+
+
+class RunClock:
+    """Counts the seconds of a run over all its parts, interruptions left out."""
+
+    def __init__(self) -> None:
+        self._before = 0.0
+        self.start()
+
+    def start(self) -> None:
+        """Count from now on."""
+        self._started = time.monotonic()
+
+    def seconds(self) -> float:
+        """Seconds so far."""
+        return self._before + time.monotonic() - self._started
+
+    def state_dict(self) -> dict[str, Any]:
+        """The seconds so far."""
+        return {"seconds": self.seconds()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Count on from a `state_dict`."""
+        self._before = state_dict["seconds"]
+        self.start()
+
+
+@dataclass(eq=False)
+class TrainingRun:
+    """The parts of a run: each has a name and, if a checkpoint has to remember it, a `state_dict`.
+
+    A checkpoint is the dictionary of these states. Whoever takes part in a run (the loop, the validation, callbacks,
+    the checkpointer) reads and changes it here; the trainer has AllenNLP's names for the same things.
+
+    Args:
+        model: the model.
+        optimizer: updates the parameters.
+        training_data: the training batches, with the position in them.
+        validation_data: the validation batches; its `loader` is None where there are none.
+        tracker: says which validation was the best, and when patience is at its end.
+        metrics_log: writes `metrics.jsonl`.
+        precision: full or mixed precision, with the scaler of the loss.
+        serialization_dir: folder of the run.
+        communicator: the other processes.
+        is_primary: whether this process writes files and shows progress.
+        wrapped_model: the model as wrapped for several processes.
+        learning_rate_scheduler: changes the learning rate.
+        momentum_scheduler: changes the momentum.
+        moving_average: averages the weights; the averages are what is validated and kept as the best.
+        checkpointer: saves the run; None for no checkpoints.
+        callbacks: hooks into the run.
+        num_epochs: number of epochs.
+        max_steps: number of updates after which the run ends, in place of `num_epochs`.
+        num_gradient_accumulation_steps: number of batches that make one update.
+        validate_every_num_batches: validate also after every so many updates.
+    """
+
+    model: TrainableModel
+    optimizer: torch.optim.Optimizer
+    training_data: DataFeed
+    validation_data: DataFeed
+    tracker: MetricTracker
+    metrics_log: MetricsLog
+    precision: Precision
+    serialization_dir: str
+    communicator: Communicator
+    is_primary: bool = True
+    wrapped_model: DdpWrappedModel | None = None
+    learning_rate_scheduler: LearningRateScheduler | None = None
+    momentum_scheduler: MomentumScheduler | None = None
+    moving_average: MovingAverage | None = None
+    checkpointer: Checkpointer | None = None
+    callbacks: Sequence[Stateful] = ()
+    num_epochs: int = 20
+    max_steps: int | None = None
+    num_gradient_accumulation_steps: int = 1
+    validate_every_num_batches: int | None = None
+
+    progress: Progress = field(default_factory=Progress, init=False)
+    clock: RunClock = field(default_factory=RunClock, init=False)
+    metrics: RunMetrics = field(default_factory=RunMetrics, init=False)
+    generators: RandomGenerators = field(default_factory=RandomGenerators, init=False)
+    timer: PhaseTimer = field(default_factory=NoTimer, init=False)
+    interruption: InterruptionGuard = field(default_factory=InterruptionGuard, init=False)
+    should_validate_this_epoch: bool = field(default=True, init=False)
+    best_weights_path: str | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self.loss_is_sum = bool(getattr(self.model, "loss_is_sum", False))
+        self.loss = self.new_loss()
+        self.accumulation = Accumulation(1)
+        self.parameters: list[nn.Parameter] = [
+            parameter for group in self.optimizer.param_groups for parameter in group["params"]
+        ]
+
+    @property
+    def module(self) -> nn.Module:
+        """The module to run in training: the wrapped one of a distributed run, or the model."""
+        return cast(nn.Module, self.model if self.wrapped_model is None else self.wrapped_model.model)
+
+    @property
+    def is_sharded(self) -> bool:
+        """Whether each process holds only a part of the weights."""
+        return self.wrapped_model is not None and self.wrapped_model.is_sharded
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether the present epoch is to be validated."""
+        return self.validation_data.loader is not None and self.should_validate_this_epoch
+
+    @property
+    def steps_per_epoch(self) -> int | None:
+        """Number of updates of an epoch; None where the loader has no length."""
+        loader = self.training_data.loader
+        return None if loader is None else steps_per_epoch(loader, self.num_gradient_accumulation_steps)
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether no further update is to be made: patience is at its end, or `max_steps` are done."""
+        is_long_enough = (
+            self.max_steps is not None and self.progress.total_batches_completed >= self.max_steps
+        )
+        return is_long_enough or self.tracker.should_stop_early()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no epoch is left to train or to finish; an epoch that was begun is always finished."""
+        if self.progress.batches_in_epoch_completed > 0:
+            return False
+        all_done = self.max_steps is None and self.progress.epochs_completed >= self.num_epochs
+        return all_done or self.should_stop
+
+    def new_loss(self) -> RunningLoss:
+        """An empty sum for the losses of the present epoch."""
+        return RunningLoss(f"epoch {self.progress.epochs_completed}", loss_is_sum=self.loss_is_sum)
+
+    def begin_next_epoch(self) -> None:
+        """Count the present epoch as finished."""
+        self.progress.epochs_completed += 1
+        self.progress.batches_in_epoch_completed = 0
+        self.metrics.epoch = None
+        self.loss = self.new_loss()
+        self.training_data.start_epoch()
+
+    def log(self, event: str, metrics: dict[str, Any]) -> None:
+        """Add a line to `metrics.jsonl`."""
+        progress = self.progress
+        self.metrics_log.add(
+            event,
+            progress.epochs_completed,
+            progress.batches_in_epoch_completed,
+            progress.total_batches_completed,
+            {**metrics, "learning_rate": self.optimizer.param_groups[0].get("lr")},
+            self.clock.seconds(),
+        )
+
+    # --- checkpoints
+
+    def _shared_parts(self) -> dict[str, Stateful]:
+        """What is the same in all processes, or kept by the first one only; saved once."""
+        parts: dict[str, Stateful | None] = {
+            "metric_tracker": self.tracker,
+            "metrics": self.metrics,
+            "metrics_log": self.metrics_log,
+            "clock": self.clock,
+            "learning_rate_scheduler": self.learning_rate_scheduler,
+            "momentum_scheduler": self.momentum_scheduler,
+            "moving_average": self.moving_average,
+            "scaler": self.precision.scaler,
+        }
+        return {name: part for name, part in parts.items() if part is not None}
+
+    def _own_parts(self) -> dict[str, Stateful]:
+        """What each process has of its own; saved for each."""
+        return {
+            "random": self.generators,
+            "data": self.training_data,
+            "validation_data": self.validation_data,
+            "running_loss": self.loss,
+        }
+
+    def checkpoint(self) -> TrainerCheckpoint | None:
+        """The state of the run; None in a process that leaves the saving to the first one.
+
+        In a distributed run all processes call this, since each has generators, data and metrics of its own. The
+        parts of a sharded model and of its optimizer are gathered, so that a checkpoint has one layout whatever
+        the processes are, and any number of processes can resume from it.
+
+        Raises:
+            NonFiniteLossError: the loss or a weight is NaN or infinite, so that this state must not replace a good one.
+            ConfigurationError: a callback's state holds something that a checkpoint cannot.
+        """
+        self.loss.read()
+        self.check_finite()
+        own = {name: part.state_dict() for name, part in self._own_parts().items()}
+        own["model"] = ModelMemory.of(cast(nn.Module, self.model)).state_dict()
+        processes = self.communicator.gather(plain_state(own, "state of a process"))
+        state = {
+            "version": VERSION,
+            # the counters have no name of their own above them, as in AllenNLP
+            **self.progress.state_dict(),
+            "best_model_filename": self.best_weights_path,
+            "optimizer": self.optimizer.state_dict(),
+            "callbacks": [callback.state_dict() for callback in self.callbacks],
+            **{name: part.state_dict() for name, part in self._shared_parts().items()},
+            "processes": processes,
+            "num_processes": self.communicator.size,
+        }
+        if self.is_sharded:
+            state = gather_shards(state, keep=self.communicator.rank == 0)
+        weights = self._whole_weights()
+        if processes is None:
+            return None
+        return TrainerCheckpoint(weights, plain_state(state, "state"))
+
+    def load_checkpoint(self, checkpoint: TrainerCheckpoint) -> None:
+        """Resume where a checkpoint was taken; the generators follow by `generators.restore`.
+
+        Raises:
+            ValueError: the checkpoint is of a version that is not known.
+            RuntimeError: it does not fit the model or the optimizer.
+        """
+        state = _of_present_version(checkpoint.trainer_state)
+        (self.wrapped_model or self.model).load_state_dict(checkpoint.model_state)
+        optimizer_state = state["optimizer"]
+        if self.is_sharded:
+            optimizer_state = shard_optimizer_state(self.optimizer, optimizer_state)
+        self.optimizer.load_state_dict(optimizer_state)
+        self.progress.load_state_dict(state)
+        for callback, callback_state in zip(self.callbacks, state["callbacks"], strict=False):
+            callback.load_state_dict(callback_state)
+        for name, part in self._shared_parts().items():
+            if name in state:
+                part.load_state_dict(state[name])
+        path = state["best_model_filename"]
+        if path is not None:  # in the folder of this run, which may have been moved since
+            self.best_weights_path = os.path.abspath(
+                os.path.join(self.serialization_dir, os.path.basename(path))
+            )
+        self.loss = self.new_loss()
+        processes = state.get("processes", [])
+        self._load_own_state(processes, state.get("num_processes", len(processes)))
+
+    def _load_own_state(self, processes: list[dict[str, Any]], num_processes: int) -> None:
+        own: dict[str, Any] = {}
+        if processes and num_processes == self.communicator.size:
+            own = processes[self.communicator.rank]
+        elif processes:
+            logger.warning(
+                "the checkpoint was saved by %d processes and is resumed by %d: the data of the present epoch start "
+                "anew, and generators of random numbers keep their seeds",
+                num_processes,
+                self.communicator.size,
+            )
+            self.progress.batches_in_epoch_completed = 0
+            self.training_data.start_anew(processes[0]["data"], self.progress.epochs_completed)
+            self.validation_data.start_anew(processes[0]["validation_data"])
+        for name, part in self._own_parts().items():
+            if name in own:
+                part.load_state_dict(own[name])
+        batches = self.progress.batches_in_epoch_completed * self.num_gradient_accumulation_steps
+        self.training_data.draw_again(self.progress.epochs_completed, batches)
+        if "model" in own:
+            ModelMemory(**own["model"]).put_back(cast(nn.Module, self.model))
+
+    def restore(self) -> None:
+        """Resume from the newest whole checkpoint in the folder, if there is one.
+
+        Raises:
+            ConfigurationError: it does not fit the model or the optimizer.
+        """
+        self.clock.start()
+        if self.is_primary:
+            remove_left_overs(self.serialization_dir)
+        if self.checkpointer is None:
+            return
+        checkpoint = self.checkpointer.load_checkpoint()
+        if checkpoint is None:
+            return
+        try:
+            self.load_checkpoint(checkpoint)
+        except RuntimeError as error:
+            raise ConfigurationError(
+                f"{self.serialization_dir}: cannot resume from the checkpoint, it does not fit the model or the "
+                f"optimizer ({error}); use another folder, or delete this one with `--force`"
+            ) from error
+        if self.weights_are_best():
+            self.save_best_weights()  # the run may have been killed between the checkpoint and this
+
+    def check_finite(self) -> None:
+        """Make sure that the weights are worth keeping.
+
+        Raises:
+            NonFiniteLossError: one is NaN or infinite.
+        """
+        trained = [(name, p.detach()) for name, p in self.model.named_parameters() if p.requires_grad]
+        if not trained:
+            return
+        is_finite = torch.stack([torch.isfinite(local_part(parameter)).all() for _, parameter in trained])
+        if bool(is_finite.all()):
+            return
+        name = trained[int((~is_finite).nonzero()[0])][0]
+        raise NonFiniteLossError(
+            f"the weights {name} are NaN or infinite after epoch {self.progress.epochs_completed}, batch "
+            f"{self.progress.batches_in_epoch_completed}; they are not saved, and the last checkpoint is from before. "
+            "Try a lower learning rate or `grad_norm`, or find the cause with `detect_anomaly: true`"
+        )
+
+    def _whole_weights(self) -> dict[str, Any]:
+        if self.wrapped_model is not None:
+            return self.wrapped_model.full_state_dict()
+        return dict(self.model.state_dict())
+
+    # --- best weights
+
+    def weights_are_best(self) -> bool:
+        """Whether the present weights are those of the best validation; without validation, those after an epoch are."""
+        progress = self.progress
+        if self.validation_data.loader is None:
+            return progress.batches_in_epoch_completed == 0 and progress.epochs_completed > 0
+        was_validated = progress.last_validation == progress.total_batches_completed
+        return was_validated and self.tracker.is_best_so_far()
+
+    def save_best_weights(self) -> None:
+        """Keep the present weights as the best ones; with a moving average, the averaged ones.
+
+        Where a checkpoint with these weights was written just now, `best.th` becomes another name of its file.
+
+        Raises:
+            NonFiniteLossError: a weight is NaN or infinite.
+            ConfigurationError: the folder is read-only or the disk is full.
+        """
+        path = os.path.join(self.serialization_dir, BEST_NAME)
+        self.best_weights_path = os.path.abspath(path)
+        average = self.moving_average
+        if average is not None:
+            average.assign_average_value()
+        try:
+            self.check_finite()
+            weights = self._whole_weights()  # by all processes
+            if self.is_primary:
+                saved = None if average is not None else self._checkpoint_of_present_weights()
+                if saved is None or not link_file(saved, path):
+                    save_state(path, weights)
+        finally:
+            if average is not None:
+                average.restore()
+
+    def _checkpoint_of_present_weights(self) -> str | None:
+        progress, checkpointer = self.progress, self.checkpointer
+        place = (progress.epochs_completed, progress.batches_in_epoch_completed)
+        if checkpointer is None or checkpointer.last_saved != place:
+            return None
+        path = CheckpointFiles(self.serialization_dir, *place).model_path
+        return path if os.path.isfile(path) else None
+
+    def load_best_weights(self) -> None:
+        """Put the best weights into the model, if the present ones are not the best.
+
+        Raises:
+            ConfigurationError: their file is missing or damaged.
+        """
+        path = self.best_weights_path
+        if path is None or self.weights_are_best():
+            if self.moving_average is not None:
+                self.moving_average.assign_average_value()
+            return
+        self.communicator.barrier()
+        weights: dict[str, Any] = {}
+        if self.is_primary:
+            try:
+                weights = load_state(path)
+            except DamagedCheckpointError as error:
+                raise ConfigurationError(
+                    f"{error}; these were the weights of the best epoch, {self.tracker.best_epoch}. Put a copy of them "
+                    "back, or one of the model_state files of this folder in their place, and resume with `--recover`"
+                ) from error
+        stateful = self.wrapped_model or self.model
+        if self.is_sharded or self.is_primary:  # a sharded model takes them from the first process
+            stateful.load_state_dict(weights)
+        if not self.is_sharded and self.communicator.size > 1:  # another machine may not see the file
+            for value in stateful.state_dict().values():
+                if isinstance(value, torch.Tensor):
+                    dist.broadcast(value, src=0)
+
+
+class RunningTrainer(Protocol):
+    """What the loop and the callbacks know of the trainer: its run, and the methods that a subclass may override.
+
+    It stands here for `GradientDescentTrainer`, which imports all of these.
+    """
+
+    run: TrainingRun
+
+    @property
+    def model(self) -> TrainableModel:
+        """The model."""
+        ...
+
+    @property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """Updates the parameters."""
+        ...
+
+    @property
+    def data_loader(self) -> BatchLoader:
+        """Training data."""
+        ...
+
+    @property
+    def cuda_device(self) -> torch.device:
+        """Where the model is."""
+        ...
+
+    def batch_outputs(self, batch: TensorDict, for_training: bool) -> ModelOutputs:
+        """Run the model on a batch."""
+        ...
+
+    def backward(self, batch_outputs: ModelOutputs) -> None:
+        """Run the backward pass of one of the batches of an update."""
+        ...
+
+    def rescale_gradients(self) -> GradientNorm:
+        """Measure the norm of the gradients, and scale them down where that is asked for."""
+        ...
+
+    def clip_gradient(self) -> None:
+        """Clip each element of the gradients, where that is asked for."""
+        ...
+
+    def get_checkpoint_state(self) -> TrainerCheckpoint | None:
+        """The state of the run."""
+        ...
+
+
+def steps_per_epoch(loader: BatchLoader, num_gradient_accumulation_steps: int) -> int | None:
+    """Number of updates of an epoch; None where the loader has no length."""
+    length = loader_length(loader)
+    return None if length is None else -(-length // num_gradient_accumulation_steps)
+
+
+def link_file(source: str, path: str) -> bool:
+    """Make `path` another name of the file `source`, in one step; false where the file system has no such names."""
+    folder = tempfile.mkdtemp(dir=os.path.dirname(path), prefix=".best_", suffix=".tmp")
+    temporary = os.path.join(folder, os.path.basename(path))
     try:
-        put_state_back(trainer, checkpoint)
-    except RuntimeError as error:
-        raise ConfigurationError(
-            f"{trainer._serialization_dir}: cannot go on from the checkpoint, it does not fit the model or the "
-            f"optimizer ({error}); use another folder, or delete this one with `--force`"
-        ) from error
-    if weights_are_best(trainer):
-        save_best_weights(trainer)  # the run may have been killed between the checkpoint and this
+        os.link(source, temporary)
+        os.replace(temporary, path)
+    except OSError:
+        return False
+    else:
+        return True
+    finally:
+        if os.path.exists(temporary):
+            os.remove(temporary)
+        os.rmdir(folder)
 
 
-def restore_generators(trainer: GradientDescentTrainer) -> None:
-    """Put the generators of random numbers back, after everything that may have drawn from them."""
-    if trainer._generators is not None:
-        set_random_state(trainer._generators)
-        trainer._generators = None
-
-
-def run_epochs(trainer: GradientDescentTrainer) -> int | None:
-    """Train until all epochs are done or patience is at its end; then put the best weights into the model.
-
-    Returns:
-        The number of the last epoch; None if nothing was left to do.
-    """
-    epoch = None
-    while trainer._epochs_completed < trainer._num_epochs and not trainer._metric_tracker.should_stop_early():
-        epoch = trainer._epochs_completed
-        _run_epoch(trainer, epoch)
-    load_best_weights(trainer)
-    return epoch
-
-
-def _run_epoch(trainer: GradientDescentTrainer, epoch: int) -> None:
-    """Updates, validation, metrics, schedulers, callbacks, checkpoint, best weights."""
-    logger.info("Epoch %d/%d", epoch, trainer._num_epochs - 1)
-    started = time.monotonic()
-    if trainer._epoch_metrics is None:  # otherwise it was interrupted in the validation after the updates
-        memory = memory_metrics()
-        trainer._epoch_metrics = {**TrainingEpoch(trainer).run(), **memory}
-        trainer._lockstep.barrier()
-    training = trainer._epoch_metrics
-    score = _validate_after_epoch(trainer)
-    trainer._metrics = metrics = metrics_after_epoch(trainer, training)
-    if trainer._primary:
-        write_metrics_of_epoch(trainer._serialization_dir, metrics)
-    log(trainer, "epoch", metrics_to_log(metrics))
-    for scheduler in (trainer._learning_rate_scheduler, trainer._momentum_scheduler):
-        if scheduler is not None:
-            scheduler.step(score)
-    for callback in trainer._callbacks:
-        callback.on_epoch(trainer, metrics=metrics, epoch=epoch, is_primary=trainer._primary)
-    _begin_next_epoch(trainer)
-    if trainer._checkpointer is not None:
-        trainer._checkpointer.maybe_save_checkpoint(trainer, trainer._epochs_completed, 0)
-    trainer._lockstep.barrier()
-    if weights_are_best(trainer):
-        save_best_weights(trainer)
-    trainer._lockstep.barrier()
-    _log_time(trainer, time.monotonic() - started)
-
-
-def _begin_next_epoch(trainer: GradientDescentTrainer) -> None:
-    trainer._epochs_completed += 1
-    trainer._batches_in_epoch_completed = 0
-    trainer._epoch_metrics = None
-    trainer._running_loss = RunningLoss(f"epoch {trainer._epochs_completed}")
-    trainer._training_data.start_epoch()
-
-
-def _log_time(trainer: GradientDescentTrainer, seconds: float) -> None:
-    logger.info("Epoch duration: %s", timedelta(seconds=seconds))
-    left = trainer._num_epochs - trainer._epochs_completed
-    if left > 0 and not trainer._metric_tracker.should_stop_early():
-        estimate = trainer._clock.seconds() / trainer._epochs_completed * left
-        logger.info("Estimated training time remaining: %s", format_timedelta(timedelta(seconds=estimate)))
-
-
-def _validate_after_epoch(trainer: GradientDescentTrainer) -> float | None:
-    """Validate the weights of the end of an epoch, unless that was done already.
-
-    Returns:
-        Their score; None without validation.
-    """
-    if trainer._validation_data_loader is None or not trainer._should_validate_this_epoch:
-        return None
-    if trainer._last_validation != trainer._total_batches_completed:
-        validate(trainer)
-        trainer._lockstep.barrier()
-    return trainer._metric_tracker.combined_score(trainer._validation_metrics)
+def _of_present_version(state: dict[str, Any]) -> dict[str, Any]:
+    """A training state of any known version in the form of the present one."""
+    version = state.get("version")
+    if version == VERSION:
+        return state
+    if version != 1:
+        raise ValueError(
+            f"checkpoint: expected version {VERSION} or 1 of the training state, got {version!r}"
+        )
+    state = dict(state)
+    state["metrics"] = {
+        "run": state.get("metrics", {}),
+        "epoch": state.get("epoch_metrics"),
+        "validation": state.get("validation_metrics", {}),
+    }
+    state["clock"] = {"seconds": state.get("seconds", 0.0)}
+    return state

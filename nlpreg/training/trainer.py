@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from typing import Any, NamedTuple, Union
+from typing import Any, NamedTuple, Protocol, Union
 
 import torch
 
@@ -14,7 +14,7 @@ from nlpreg.common.util import int_to_device, is_global_primary
 
 
 class TrainerCheckpoint(NamedTuple):
-    """All that is needed to go on training.
+    """All that is needed to resume training.
 
     Attributes:
         model_state: the weights.
@@ -23,6 +23,14 @@ class TrainerCheckpoint(NamedTuple):
 
     model_state: dict[str, Any]
     trainer_state: dict[str, Any]
+
+
+class HasCheckpointState(Protocol):
+    """Anything whose state a checkpointer can save."""
+
+    def get_checkpoint_state(self) -> TrainerCheckpoint | None:
+        """The state to save, or None in a process that has nothing to save."""
+        ...
 
 
 class Trainer(Registrable):

@@ -1,26 +1,37 @@
-"""One pass over the validation data."""
+"""Passes over data that do not train: the validation of a run, and the evaluation of a model."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, cast
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import IO, Any, cast
 
 import torch
-from torch import distributed as dist
 from torch import nn
 
+from nlpreg.common import Tqdm
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.files import atomic_write
+from nlpreg.common.util import dump_metrics, int_to_device, is_distributed, sanitize
+from nlpreg.data.data_loaders.data_loader import DataLoader
 from nlpreg.training.callbacks.callback import TrainerCallback
-from nlpreg.training.carried_states import fresh_states
-from nlpreg.training.metric_reports import get_metrics
+from nlpreg.training.communicator import make_communicator
+from nlpreg.training.losses import RunningLoss, weight_of
+from nlpreg.training.metric_reports import ProgressBar, get_metrics
 from nlpreg.training.metrics.metric import named_metrics
 from nlpreg.training.metrics.ranks import local_metrics
-from nlpreg.training.plain_modules import penalty_of
-from nlpreg.training.progress import ProgressBar
-from nlpreg.training.protocols import TensorDict, loader_length
-from nlpreg.training.running_loss import RunningLoss
-
-if TYPE_CHECKING:
-    from nlpreg.training.gradient_descent_trainer import GradientDescentTrainer
+from nlpreg.training.protocols import (
+    ModelOutputs,
+    ReadableModel,
+    TensorDict,
+    loader_length,
+    metrics_of,
+    penalty_of,
+)
+from nlpreg.training.run import RunningTrainer
+from nlpreg.training.state import fresh_states
 
 
 class ValidationInterrupted(Exception):
@@ -28,78 +39,98 @@ class ValidationInterrupted(Exception):
 
 
 class Validation:
-    """Looks how good the model is, without changing it.
+    """Measures the model on the validation data, without changing it.
 
     In a distributed run each process goes through all of its own batches, however many it has. Only a sharded model,
     or a metric that talks to the other processes whenever it is called, makes them end with the shortest.
 
     Args:
-        trainer: whose model is looked at.
+        trainer: of the run.
+        callbacks: those of the run.
     """
 
-    def __init__(self, trainer: GradientDescentTrainer) -> None:
+    def __init__(self, trainer: RunningTrainer, callbacks: Sequence[TrainerCallback]) -> None:
         self._trainer = trainer
-        self._data = trainer._validation_data
-        self._running = RunningLoss("the validation", check=False)
+        self._run = trainer.run
+        self._data = trainer.run.validation_data
+        self._loss = RunningLoss("the validation", check=False, loss_is_sum=trainer.run.loss_is_sum)
         self._has_penalty = penalty_of(trainer.model) is not None
-        self._on_batch = [c for c in trainer._callbacks if type(c).on_batch is not TrainerCallback.on_batch]
+        self._on_batch = [c for c in callbacks if type(c).on_batch is not TrainerCallback.on_batch]
+        self._num_batches = 0
 
-    def run(self) -> dict[str, float]:
-        """The metrics over all validation data of all processes.
+    def run(self) -> tuple[float, float | None, float]:
+        """Go through the data; afterwards the model's metrics are those of the validation.
+
+        Returns:
+            The weighted sum of the losses over all processes, that of the penalties (None for a model without one),
+            and the sum of the weights.
 
         Raises:
             ValidationInterrupted: the process was asked to end.
+            ConfigurationError: there was not a single batch.
         """
-        trainer = self._trainer
-        trainer._pytorch_model.eval()
-        average = trainer._moving_average
+        run = self._run
+        run.module.eval()
+        average = run.moving_average
         if average is not None:
             average.assign_average_value()
         try:
-            with torch.no_grad(), fresh_states(trainer.model), self._progress_bar() as bar:
+            with torch.no_grad(), fresh_states(run.model), self._progress_bar() as bar:
                 for batch in self._batches():
                     self._step(batch)
                     bar.advance(self._local_metrics)
-                metrics = self._final_metrics()
-                bar.finish(metrics)
+                sums = self._sums()
         finally:
             if average is not None:
                 average.restore()
-        return metrics
+        return sums
+
+    def _sums(self) -> tuple[float, float | None, float]:
+        """The loss over all processes; it is an error if none of them had any data."""
+        num_batches = sum(self._run.communicator.gather_everywhere(self._num_batches))
+        if num_batches == 0:
+            raise _no_batches("the validation data", "validation_data_path")
+        loss = self._loss
+        if self._run.communicator.size == 1:
+            return loss.total, self._penalty_total(loss.total_penalty), loss.weight
+        total, penalty, weight, _ = loss.over_ranks(self._run.communicator.device)
+        return total, self._penalty_total(penalty), weight
 
     def _progress_bar(self) -> ProgressBar:
         length = None if self._data.loader is None else loader_length(self._data.loader)
-        return ProgressBar(length, 0, "validation", self._trainer._primary)
+        return ProgressBar(length, 0, "validation", self._run.is_primary)
 
     def _batches(self) -> Iterator[TensorDict]:
-        trainer = self._trainer
+        run = self._run
+        is_distributed_run = run.communicator.size > 1
         self._data.start_epoch()
         batches = iter(self._data)
-        in_step = trainer._distributed and self._has_to_keep_step()
+        in_step = is_distributed_run and self._has_to_keep_step()
         while True:
             batch = next(batches, None)
-            if in_step and trainer._lockstep.agree(int(batch is not None), False)[0] == 0:
+            if in_step and run.communicator.agree(int(batch is not None), False)[0] == 0:
                 return
             if batch is None:
                 return
-            if not trainer._distributed and trainer._interruption.requested is not None:
+            # Several processes do not agree on a batch to stop at, so they finish the validation.
+            if not is_distributed_run and run.interruption.requested is not None:
                 raise ValidationInterrupted
+            self._num_batches += 1
             yield batch
 
     def _has_to_keep_step(self) -> bool:
-        trainer = self._trainer
-        if trainer._ddp_wrapped_model is not None and trainer._ddp_wrapped_model.is_sharded:
+        if self._run.is_sharded:
             return True
-        metrics = named_metrics(cast(nn.Module, trainer.model))
+        metrics = named_metrics(cast(nn.Module, self._run.model))
         return any(not type(metric).__module__.startswith("nlpreg.") for _, metric in metrics)
 
     def _step(self, batch: TensorDict) -> None:
-        trainer = self._trainer
-        with trainer._precision.autocast():
+        trainer, run = self._trainer, self._run
+        with run.precision.autocast():
             outputs = trainer.batch_outputs(batch, for_training=False)
         loss = outputs.get("loss")
         if loss is not None:
-            self._running.add(loss, outputs.get("reg_loss"))
+            self._loss.add(loss, outputs.get("reg_loss"), weight_of(outputs))
         wanted = any(callback.wants_batch_metrics(trainer, False) for callback in self._on_batch)
         metrics = self._local_metrics() if wanted else {}
         for callback in self._on_batch:
@@ -108,37 +139,130 @@ class Validation:
                 [batch],
                 [outputs],
                 metrics,
-                trainer._epochs_completed,
-                self._running.count,
+                run.progress.epochs_completed,
+                self._loss.count,
                 is_training=False,
-                is_primary=trainer._primary,
+                is_primary=run.is_primary,
             )
 
     def _local_metrics(self) -> dict[str, float]:
-        running = self._running
+        loss = self._loss
         with local_metrics():
             return get_metrics(
-                self._trainer.model,
-                running.total,
-                self._reg_total(running.total_reg),
-                running.last,
-                running.last_reg,
-                running.count,
+                self._run.model,
+                loss.total,
+                self._penalty_total(loss.total_penalty),
+                loss.last,
+                loss.last_penalty,
+                loss.weight,
             )
 
-    def _final_metrics(self) -> dict[str, float]:
-        running = self._running
-        sums = [running.total, running.total_reg, float(running.count)]
-        if self._trainer._distributed:
-            device = "cpu" if dist.get_backend() != "nccl" else self._trainer.cuda_device
-            together = torch.tensor(sums, dtype=torch.float64, device=device)
-            dist.all_reduce(together)
-            sums = together.tolist()
-        total, total_reg, count = sums
-        return get_metrics(
-            self._trainer.model, total, self._reg_total(total_reg), None, None, int(count), reset=True
-        )
-
-    def _reg_total(self, total: float) -> float | None:
+    def _penalty_total(self, total: float | None) -> float | None:
         """The sum of penalties, for models that have some in training; none are added in validation."""
-        return total if self._has_penalty else None
+        return (total or 0.0) if self._has_penalty else None
+
+
+PredictionLine = Callable[[TensorDict, ModelOutputs], str]
+
+
+def evaluate(
+    model: ReadableModel,
+    data_loader: DataLoader,
+    cuda_device: int | torch.device = -1,
+    batch_weight_key: str | None = None,
+    output_file: str | os.PathLike[str] | None = None,
+    predictions_output_file: str | os.PathLike[str] | None = None,
+    prediction_line: PredictionLine | None = None,
+) -> dict[str, Any]:
+    """The metrics of a model on data. In a distributed run all processes take part, each with its share of the data.
+
+    Args:
+        model: the model, already on the device.
+        data_loader: the data.
+        cuda_device: the device.
+        batch_weight_key: the output that says what a batch counts in the mean loss; by default `batch_weight`, or 1 each
+            where the model does not report that.
+        output_file: the metrics are written here, as JSON.
+        predictions_output_file: the readable outputs are written here, one line of JSON for each batch.
+        prediction_line: makes that line, without its end, from a batch and the model's outputs for it.
+
+    Returns:
+        The model's metrics, and `loss` if the model computed any.
+
+    Raises:
+        RuntimeError: the model computed a loss for some batches only.
+        ConfigurationError: there is not a single batch, or the model has no output `batch_weight_key`.
+    """
+    device = int_to_device(cuda_device)
+    data_loader.set_target_device(device)
+    predictions: AbstractContextManager[IO[str] | None] = (
+        nullcontext() if predictions_output_file is None else atomic_write(predictions_output_file, "w")
+    )
+    loss = RunningLoss("the evaluation", check=False, loss_is_sum=bool(getattr(model, "loss_is_sum", False)))
+    num_batches = 0
+    model.eval()
+    tqdm = Tqdm.tqdm(data_loader, desc="evaluating")
+    with torch.no_grad(), fresh_states(model), predictions as file, tqdm as bar:
+        for batch in bar:
+            num_batches += 1
+            outputs = model(**batch)
+            if outputs.get("loss") is not None:
+                loss.add(outputs["loss"], weight=_checked_weight(outputs, batch_weight_key))
+            if file is not None:
+                line = (
+                    json.dumps(sanitize(model.make_output_human_readable(outputs)))
+                    if prediction_line is None
+                    else prediction_line(batch, outputs)
+                )
+                file.write(line + "\n")
+            if _is_refreshed(bar):
+                bar.set_description(_description(model, loss), refresh=False)
+        # inside the block, so that no file of predictions appears after an error
+        if 0 < loss.count < num_batches:
+            raise RuntimeError(
+                f"evaluation: expected a loss for every batch or for none, got {loss.count} for {num_batches} batches; "
+                "are some labels missing in the data?"
+            )
+        communicator = make_communicator(is_distributed())
+        if sum(communicator.gather_everywhere(num_batches)) == 0:
+            raise _no_batches("the data to evaluate on", "the data path")
+    metrics: dict[str, Any] = metrics_of(model, reset=True)
+    total, _, weight, count = (
+        loss.over_ranks(communicator.device)
+        if communicator.size > 1
+        else (loss.total, None, loss.weight, loss.count)
+    )
+    if count > 0:
+        metrics["loss"] = total / weight if weight else float("nan")
+    if output_file is not None:
+        dump_metrics(os.fspath(output_file), metrics, log=True)
+    return metrics
+
+
+def _no_batches(data: str, key: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{key}: not a single batch came out of {data}, so there is nothing to measure; is the file empty, in another "
+        "format than the dataset reader expects, or shorter than one batch of a loader that drops the last one?"
+    )
+
+
+def _checked_weight(outputs: ModelOutputs, key: str | None) -> torch.Tensor | float | None:
+    if key and outputs.get(key) is None:
+        raise ConfigurationError(
+            f"batch_weight_key: expected an output of the model ({', '.join(outputs)}), got {key!r}"
+        )
+    return weight_of(outputs, key or "batch_weight")
+
+
+def _is_refreshed(bar: Any) -> bool:
+    """Whether the bar is about to be drawn, so that it is worth computing what it shows."""
+    return not bar.disable and bool(bar.n - bar.last_print_n >= bar.miniters)
+
+
+def _description(model: ReadableModel, loss: RunningLoss) -> str:
+    with local_metrics():
+        metrics = metrics_of(model)
+    if loss.count and loss.weight:
+        metrics["loss"] = loss.total / loss.weight
+    shown = (f"{name}: {value:.2f}" for name, value in metrics.items() if not name.startswith("_"))
+    return ", ".join(shown) + " ||"

@@ -11,7 +11,7 @@ from nlpreg.data import Batch, Vocabulary
 from nlpreg.data.dataset_readers import DatasetReader
 from nlpreg.models import Model
 from nlpreg.nn.parallel import TorchDdpAccelerator
-from nlpreg.training.accumulation import Accumulation
+from nlpreg.training.losses import Accumulation
 
 EMBEDDER = {"token_embedders": {"tokens": {"type": "embedding", "embedding_dim": 4}}}
 ENCODER = {"type": "lstm", "input_size": 4, "hidden_size": 3}

@@ -1,4 +1,4 @@
-"""One process of distributed runs, started by `test_lockstep.py`: `distributed_job.py RANK SIZE FOLDER`.
+"""One process of distributed runs, started by `test_communicator.py`: `distributed_job.py RANK SIZE FOLDER`.
 
 Reads its orders, one run after another, from `FOLDER/orders.json`, and writes what came of them to
 `FOLDER/result_RANK.json`.
@@ -97,7 +97,7 @@ def run(orders, rank, size, folder):
         result["metrics"] = trainer.train()
     except SigTermReceived as error:
         result["ended"] = str(error)
-    wrapped = trainer._ddp_wrapped_model
+    wrapped = trainer.run.wrapped_model
     weights = model.state_dict() if wrapped is None else wrapped.state_dict()
     result["weights"] = {
         name: (value.full_tensor() if hasattr(value, "full_tensor") else value).tolist()

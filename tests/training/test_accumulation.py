@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from nlpreg.training.accumulation import Accumulation
+from nlpreg.training.losses import Accumulation
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def run(weight, batches, **options):
         outputs = outputs_of(weight, batch, **options)
         accumulation.note(outputs)
         accumulation.weigh(outputs).backward()
-    loss, penalty = accumulation.finish([weight])
+    loss, penalty, _ = accumulation.finish([weight])
     return loss, penalty, weight.grad.clone()
 
 
@@ -51,7 +51,7 @@ def test_a_single_batch_is_left_alone(weight):
     outputs = outputs_of(weight, ROWS)
     assert accumulation.weigh(outputs) is outputs["loss"]
     accumulation.note(outputs)
-    loss, _ = accumulation.finish([weight])
+    loss = accumulation.finish([weight]).loss
     assert loss.item() == outputs["loss"].item()
 
 
@@ -61,7 +61,7 @@ def test_a_batch_without_targets_counts_nothing(weight):
     for outputs in (full, empty):
         accumulation.note(outputs)
         accumulation.weigh(outputs).backward()
-    loss, _ = accumulation.finish([weight])
+    loss = accumulation.finish([weight]).loss
     torch.testing.assert_close(loss, full["loss"].detach())
     torch.testing.assert_close(weight.grad, run(weight, [ROWS])[2])
 
@@ -72,7 +72,7 @@ def test_only_batches_without_targets(weight):
         outputs = {"loss": weight.sum() * 0.0, "batch_weight": torch.tensor(0)}
         accumulation.note(outputs)
         accumulation.weigh(outputs).backward()
-    loss, _ = accumulation.finish([weight])
+    loss = accumulation.finish([weight]).loss
     assert loss.item() == 0.0
     assert weight.grad.tolist() == [0.0, 0.0]
 

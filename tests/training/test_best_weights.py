@@ -3,8 +3,8 @@ import os
 import pytest
 import torch
 
-from nlpreg.training.best_weights import _link
-from nlpreg.training.running_loss import NonFiniteLossError
+from nlpreg.training.losses import NonFiniteLossError
+from nlpreg.training.run import link_file
 
 
 def test_the_best_weights_are_another_name_of_the_checkpoint(make_trainer, tmp_path):
@@ -17,7 +17,7 @@ def test_the_best_weights_are_another_name_of_the_checkpoint(make_trainer, tmp_p
 def test_a_link_replaces_in_one_step(tmp_path):
     (tmp_path / "new").write_text("new")
     (tmp_path / "best.th").write_text("old")
-    assert _link(str(tmp_path / "new"), str(tmp_path / "best.th"))
+    assert link_file(str(tmp_path / "new"), str(tmp_path / "best.th"))
     assert (tmp_path / "best.th").read_text() == "new"
     assert sorted(os.listdir(tmp_path)) == ["best.th", "new"]
 

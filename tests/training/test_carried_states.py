@@ -9,7 +9,7 @@ from nlpreg.data import DataLoader, Vocabulary
 from nlpreg.data.dataset_readers import SimpleLanguageModelingDatasetReader
 from nlpreg.data.tokenizers import WhitespaceTokenizer
 from nlpreg.training import Trainer
-from nlpreg.training.carried_states import begins_pass, fresh_states, reset_states
+from nlpreg.training.state import begins_pass, fresh_states, reset_states
 from nlpreg.training.util import evaluate
 
 

@@ -172,9 +172,7 @@ def test_updates_are_counted_from_the_loaded_one(make, trainer):
     assert offer(checkpointer, trainer, [(0, 4), (0, 5), (0, 6)]) == [(0, 6)]
 
 
-@pytest.mark.parametrize(
-    "name", ["save_every_num_seconds", "save_every_num_batches", "keep_most_recent_by_count"]
-)
+@pytest.mark.parametrize("name", ["save_every_num_seconds", "save_every_num_batches"])
 def test_numbers_that_make_no_sense(make, name):
     with pytest.raises(
         ConfigurationError, match=f"checkpointer.{name}: expected a number above 0 or null, got 0"

@@ -9,7 +9,7 @@ from torch._dynamo.utils import counters
 from nlpreg.common import Params
 from nlpreg.data import Vocabulary
 from nlpreg.models import Model
-from nlpreg.training.trainer_setup import compile_forward
+from nlpreg.training.gradient_descent_trainer import compile_forward
 
 EMBEDDER = {"token_embedders": {"tokens": {"type": "embedding", "embedding_dim": 6}}}
 LSTM = {"type": "lstm", "input_size": 6, "hidden_size": 4}

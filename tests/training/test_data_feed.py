@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from nlpreg.training.data_feed import DataFeed, _map_tensors
+from nlpreg.training.data_feed import DataFeed
+from nlpreg.training.state import map_tensors
 
 CPU = torch.device("cpu")
 
@@ -78,7 +79,7 @@ def test_tensors_in_nested_containers():
 
     pair = namedtuple("pair", "a b")
     value = {"x": [torch.zeros(1), ("y", torch.zeros(2))], "p": pair(torch.zeros(3), None)}
-    changed = _map_tensors(value, lambda tensor: tensor + 1)
+    changed = map_tensors(value, lambda tensor: tensor + 1)
     assert changed["x"][0].tolist() == [1.0]
     assert changed["x"][1][0] == "y"
     assert changed["x"][1][1].tolist() == [1.0, 1.0]

@@ -3,6 +3,7 @@ import json
 import pytest
 import torch
 
+from nlpreg.common.checks import ConfigurationError
 from nlpreg.training.util import evaluate
 
 
@@ -47,5 +48,8 @@ def test_no_loss_at_all(tiny_model, tiny_loader):
     assert evaluate(model, tiny_loader(2)) == {"error": 0.0}
 
 
-def test_no_data(tiny_model, tiny_loader):
-    assert evaluate(tiny_model(), tiny_loader(0)) == {"error": 0.0}
+def test_no_data(tiny_model, tiny_loader, tmp_path):
+    path = tmp_path / "predictions.jsonl"
+    with pytest.raises(ConfigurationError, match="not a single batch came out of the data to evaluate on"):
+        evaluate(tiny_model(), tiny_loader(0), predictions_output_file=path)
+    assert not path.exists()

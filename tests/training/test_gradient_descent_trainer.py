@@ -8,7 +8,7 @@ from nlpreg.common import Params
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.training import GradientDescentTrainer, Trainer
 from nlpreg.training.callbacks import ConfidenceChecksCallback, ConsoleLoggerCallback, TrainerCallback
-from nlpreg.training.running_loss import NonFiniteLossError
+from nlpreg.training.losses import NonFiniteLossError
 
 
 def test_a_run_equals_a_plain_loop(make_trainer, tiny_model, tiny_loader):
@@ -205,7 +205,7 @@ def test_accumulation_gives_the_gradient_of_one_large_batch(
 
 def test_the_last_group_may_be_shorter(make_trainer):
     trainer = make_trainer({"num_epochs": 1, "num_gradient_accumulation_steps": 3})
-    assert trainer._num_steps_per_epoch == 3
+    assert trainer.run.steps_per_epoch == 3
     trainer.train()
     assert trainer._total_batches_completed == 3
 

@@ -18,8 +18,16 @@ def test_lines_are_written_several_at_a_time(tmp_path):
     assert not (tmp_path / "metrics.jsonl").exists()
     log.add("epoch", 0, 12, 12, {"loss": torch.tensor(1.0), "best_epoch": None})
     assert lines_of(tmp_path) == [
-        {"event": "step", "epoch": 0, "batch": 10, "step": 10, "loss": 1.5},
-        {"event": "epoch", "epoch": 0, "batch": 12, "step": 12, "loss": 1.0, "best_epoch": None},
+        {"event": "step", "epoch": 0, "batch": 10, "step": 10, "seconds": 0.0, "loss": 1.5},
+        {
+            "event": "epoch",
+            "epoch": 0,
+            "batch": 12,
+            "step": 12,
+            "seconds": 0.0,
+            "loss": 1.0,
+            "best_epoch": None,
+        },
     ]
     for step in range(60):
         log.add("step", 1, step, step, {})

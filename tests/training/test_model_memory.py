@@ -2,7 +2,7 @@ import torch
 from torch import nn
 
 from nlpreg.training.metrics import Average
-from nlpreg.training.model_memory import ModelMemory
+from nlpreg.training.state import ModelMemory
 
 
 class Encoder(nn.Module):

@@ -2,7 +2,7 @@ import torch
 
 from nlpreg.data.data_loaders import DataLoader
 from nlpreg.training import Checkpointer, GradientDescentTrainer
-from nlpreg.training.plain_modules import metrics_of, penalty_of
+from nlpreg.training.protocols import metrics_of, penalty_of
 
 
 class Sum(torch.nn.Module):

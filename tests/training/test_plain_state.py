@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.training.plain_state import plain_state
+from nlpreg.training.state import plain_state
 
 
 class Kind(str, enum.Enum):

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from nlpreg.training.precision import Precision, half_dtype
+from nlpreg.training.gradients import Precision, half_dtype
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from nlpreg.training.progress import ProgressBar
+from nlpreg.training.metric_reports import ProgressBar
 
 
 class Terminal(io.StringIO):

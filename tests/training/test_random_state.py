@@ -3,7 +3,7 @@ import random
 import numpy
 import torch
 
-from nlpreg.training.random_state import random_state, set_random_state
+from nlpreg.training.state import RandomGenerators
 
 
 def draw():
@@ -19,16 +19,21 @@ def draw():
 
 def test_every_generator_goes_back(tmp_path):
     draw()  # numbers from a normal distribution come in pairs, so that one is waiting
-    torch.save(random_state(), tmp_path / "state.th")
+    torch.save(RandomGenerators().state_dict(), tmp_path / "state.th")
     expected = [draw() for _ in range(3)]
     random.seed(0)
     numpy.random.seed(0)
     torch.manual_seed(0)
-    set_random_state(torch.load(tmp_path / "state.th", weights_only=True))
+    generators = RandomGenerators()
+    generators.load_state_dict(torch.load(tmp_path / "state.th", weights_only=True))
+    assert [draw() for _ in range(3)] != expected  # not before it is asked for
+    generators.restore()
     assert [draw() for _ in range(3)] == expected
 
 
 def test_other_gpus_are_left_alone():
-    state = random_state()
+    generators = RandomGenerators()
+    state = generators.state_dict()
     state["cuda"] = [torch.zeros(16, dtype=torch.uint8)] * 7
-    set_random_state(state)
+    generators.load_state_dict(state)
+    generators.restore()

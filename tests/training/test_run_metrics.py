@@ -3,10 +3,10 @@ import os
 import pytest
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.training.run_metrics import (
+from nlpreg.training.metrics_log import (
     memory_metrics,
-    metrics_to_log,
     metrics_without_epoch,
+    repeatable_metrics,
     write_metrics_of_epoch,
 )
 
@@ -20,7 +20,7 @@ def test_memory_is_in_mebibytes():
 
 def test_peaks_are_the_largest_so_far(make_trainer, monkeypatch):
     sizes = iter([3.0, 5.0, 4.0])
-    monkeypatch.setattr("nlpreg.training.run.memory_metrics", lambda: {"worker_0_memory_MB": next(sizes)})
+    monkeypatch.setattr("nlpreg.training.loop.memory_metrics", lambda: {"worker_0_memory_MB": next(sizes)})
     metrics = make_trainer({"num_epochs": 3}).train()
     assert metrics["training_worker_0_memory_MB"] == 4.0
     assert metrics["peak_worker_0_memory_MB"] == 5.0
@@ -37,7 +37,7 @@ def test_what_is_logged_can_be_repeated():
         "validation_acc": 0.5,
         "best_validation_acc": 0.75,
     }
-    assert list(metrics_to_log(metrics)) == [
+    assert list(repeatable_metrics(metrics)) == [
         "best_epoch",
         "training_loss",
         "validation_acc",
@@ -50,7 +50,7 @@ def test_a_run_without_epochs(make_trainer):
     assert trainer.train() == {"best_epoch": None}
     trainer._metric_tracker.best_epoch = 3
     trainer._metric_tracker.best_epoch_metrics = {"loss": 0.5}
-    assert metrics_without_epoch(trainer) == {"best_epoch": 3, "best_validation_loss": 0.5}
+    assert metrics_without_epoch(trainer.run.tracker) == {"best_epoch": 3, "best_validation_loss": 0.5}
 
 
 def test_a_folder_that_is_gone(tmp_path):

@@ -3,16 +3,16 @@ import math
 import pytest
 import torch
 
-from nlpreg.training.running_loss import NonFiniteLossError, RunningLoss
+from nlpreg.training.losses import NonFiniteLossError, RunningLoss
 
 
 def test_sums():
     running = RunningLoss("epoch 0")
-    assert (running.count, running.total, running.last, running.last_reg) == (0, 0.0, None, None)
+    assert (running.count, running.total, running.last, running.last_penalty) == (0, 0.0, None, None)
     running.add(torch.tensor(1.5, requires_grad=True))
     running.add(torch.tensor(2.5), torch.tensor(0.25))
-    assert (running.count, running.total, running.total_reg) == (2, 4.0, 0.25)
-    assert (running.last, running.last_reg) == (2.5, 0.25)
+    assert (running.count, running.total, running.total_penalty) == (2, 4.0, 0.25)
+    assert (running.last, running.last_penalty) == (2.5, 0.25)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
@@ -71,4 +71,4 @@ def test_a_state_goes_on():
     running.add(torch.tensor(1.0), torch.tensor(0.5))
     other.load_state_dict(running.state_dict())
     other.add(torch.tensor(2.0), torch.tensor(0.25))
-    assert (other.count, other.total, other.total_reg) == (2, 3.0, 0.75)
+    assert (other.count, other.total, other.total_penalty) == (2, 3.0, 0.75)

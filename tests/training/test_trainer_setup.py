@@ -5,12 +5,9 @@ import torch
 from torch import nn
 
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.training.gradient_descent_trainer import check_options, parameters_to_train
 from nlpreg.training.optimizers import Optimizer
-from nlpreg.training.trainer_setup import (
-    check_options,
-    parameters_to_train,
-    steps_per_epoch,
-)
+from nlpreg.training.run import steps_per_epoch
 
 
 def test_parameters_are_frozen_by_name(caplog):
@@ -65,7 +62,7 @@ def test_a_loader_without_length_can_be_trained_on(make_trainer, tiny_loader):
             raise TypeError("no length")
 
     trainer = make_trainer({"num_epochs": 1}, loader=Endless(3))
-    assert trainer._num_steps_per_epoch is None
+    assert trainer.run.steps_per_epoch is None
     assert torch.isfinite(torch.tensor(trainer.train()["training_loss"]))
     with pytest.raises(ConfigurationError, match="number of steps of an epoch is unknown"):
         make_trainer({"learning_rate_scheduler": "linear_with_warmup"}, loader=Endless(3), folder="b")

@@ -37,17 +37,24 @@ class DdpWrappedModel:
 
     @property
     def is_sharded(self) -> bool:
-        """Whether each process holds only a part of the weights, so that each has to save its own."""
+        """Whether each process holds only a part of the weights."""
         return isinstance(self.model, ShardedModuleMixin)
 
     def load_state_dict(self, state_dict: StateDictType, strict: bool = True) -> Any:
-        """Load weights; every process calls this, each with what `state_dict` gave it."""
+        """Load weights; every process calls this."""
         return self.model.load_state_dict(state_dict, strict=strict)
 
     def state_dict(self, *args: Any, **kwargs: Any) -> Mapping[str, Any]:
         """The weights, or this process's part of them, under the names they have in the model."""
         weights: Mapping[str, Any] = self.model.state_dict(*args, **kwargs)
         return weights
+
+    def full_state_dict(self) -> dict[str, Any]:
+        """The whole weights, on the CPU where they are sharded.
+
+        All processes call this; of a sharded model, only the first one gets the weights, the others an empty dict.
+        """
+        return dict(self.state_dict())
 
     @staticmethod
     def consolidate_sharded_state(sharded_state_files: Sequence[str | PathLike[str]]) -> StateDictType:

@@ -12,7 +12,7 @@ from torch import Tensor
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.nn.module import Module
 from nlpreg.nn.parallel.ddp_accelerator import DdpAccelerator, DdpWrappedModel
-from nlpreg.nn.parallel.spread_states import whole_state
+from nlpreg.nn.parallel.sharded_states import whole_state
 from nlpreg.nn.util.state_dicts import StateDictType
 
 # torch's modules for sharding take half a second to import, so they are imported by the functions that need them.
@@ -33,7 +33,7 @@ class TorchFsdpWrappedModel(DdpWrappedModel):
         return True
 
     def load_state_dict(self, state_dict: StateDictType, strict: bool = True) -> Any:
-        """Load spread weights, as `state_dict` gives them, or the whole ones that the first process passes.
+        """Load sharded weights, as `state_dict` gives them, or the whole ones that the first process passes.
 
         All processes call this; where the weights are whole, the others may pass an empty dict.
         """
@@ -45,9 +45,16 @@ class TorchFsdpWrappedModel(DdpWrappedModel):
         options = StateDictOptions(full_state_dict=True, broadcast_from_rank0=True, strict=strict)
         return set_model_state_dict(self.model, dict(state_dict), options=options)
 
+    def full_state_dict(self) -> dict[str, Any]:
+        """The whole weights on the CPU, in the first process; an empty dict in the others. All processes call this."""
+        from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+
+        options = StateDictOptions(full_state_dict=True, cpu_offload=True)
+        return dict(get_model_state_dict(self.model, options=options))
+
     @staticmethod
     def consolidate_sharded_state(sharded_state_files: Sequence[str | PathLike[str]]) -> StateDictType:
-        """The whole weights of the files that the processes have saved, each `part_of_state` of its own."""
+        """The whole weights of the files that the processes saved, one each, before nlpreg gathered them itself."""
         parts = [
             torch.load(path, map_location="cpu", weights_only=True, mmap=True) for path in sharded_state_files
         ]

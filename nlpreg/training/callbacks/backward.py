@@ -8,7 +8,7 @@ from nlpreg.training.callbacks.callback import TrainerCallback
 from nlpreg.training.protocols import ModelOutputs
 
 if TYPE_CHECKING:
-    from nlpreg.training.gradient_descent_trainer import GradientDescentTrainer
+    from nlpreg.training.run import RunningTrainer
 
 
 class OnBackwardException(Exception):
@@ -32,7 +32,7 @@ class MixedPrecisionBackwardCallback(TrainerCallback):
 
     def on_backward(
         self,
-        trainer: GradientDescentTrainer,
+        trainer: RunningTrainer,
         batch_outputs: ModelOutputs,
         backward_called: bool,
         **kwargs: Any,

@@ -9,7 +9,7 @@ from nlpreg.common import Registrable
 from nlpreg.training.protocols import GradientNorm, MetricValues, ModelOutputs, TensorDict
 
 if TYPE_CHECKING:
-    from nlpreg.training.gradient_descent_trainer import GradientDescentTrainer
+    from nlpreg.training.run import RunningTrainer
 
 
 class TrainerCallback(Registrable):
@@ -27,15 +27,15 @@ class TrainerCallback(Registrable):
 
     def __init__(self, serialization_dir: str | os.PathLike[str]) -> None:
         self.serialization_dir = os.fspath(serialization_dir)
-        self.trainer: GradientDescentTrainer | None = None
+        self.trainer: RunningTrainer | None = None
 
-    def on_start(self, trainer: GradientDescentTrainer, is_primary: bool = True, **kwargs: Any) -> None:
+    def on_start(self, trainer: RunningTrainer, is_primary: bool = True, **kwargs: Any) -> None:
         """Called once, before the first epoch; in a resumed run after its state is back."""
         self.trainer = trainer
 
     def on_backward(
         self,
-        trainer: GradientDescentTrainer,
+        trainer: RunningTrainer,
         batch_outputs: ModelOutputs,
         backward_called: bool,
         **kwargs: Any,
@@ -54,7 +54,7 @@ class TrainerCallback(Registrable):
 
     def on_batch(
         self,
-        trainer: GradientDescentTrainer,
+        trainer: RunningTrainer,
         batch_inputs: list[TensorDict],
         batch_outputs: list[ModelOutputs],
         batch_metrics: MetricValues,
@@ -81,7 +81,7 @@ class TrainerCallback(Registrable):
 
     def on_epoch(
         self,
-        trainer: GradientDescentTrainer,
+        trainer: RunningTrainer,
         metrics: MetricValues,
         epoch: int,
         is_primary: bool = True,
@@ -98,7 +98,7 @@ class TrainerCallback(Registrable):
 
     def on_end(
         self,
-        trainer: GradientDescentTrainer,
+        trainer: RunningTrainer,
         metrics: MetricValues | None = None,
         epoch: int | None = None,
         is_primary: bool = True,
@@ -106,7 +106,7 @@ class TrainerCallback(Registrable):
     ) -> None:
         """Called once at the end, after an error too; `metrics` and `epoch` are None then."""
 
-    def wants_batch_metrics(self, trainer: GradientDescentTrainer, is_training: bool) -> bool:
+    def wants_batch_metrics(self, trainer: RunningTrainer, is_training: bool) -> bool:
         """Whether `on_batch` is going to read `batch_metrics` this time; computing them takes a while."""
         return type(self).on_batch is not TrainerCallback.on_batch
 

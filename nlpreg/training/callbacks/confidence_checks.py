@@ -12,7 +12,7 @@ from nlpreg.training.callbacks.callback import TrainerCallback
 from nlpreg.training.protocols import GradientNorm, MetricValues, ModelOutputs, TensorDict
 
 if TYPE_CHECKING:
-    from nlpreg.training.gradient_descent_trainer import GradientDescentTrainer
+    from nlpreg.training.run import RunningTrainer
 
 
 class ConfidenceCheckError(Exception):
@@ -41,16 +41,16 @@ class ConfidenceChecksCallback(TrainerCallback):
         super().__init__(serialization_dir)
         self._verification: NormalizationBiasVerification | None = None
 
-    def on_start(self, trainer: GradientDescentTrainer, is_primary: bool = True, **kwargs: Any) -> None:
+    def on_start(self, trainer: RunningTrainer, is_primary: bool = True, **kwargs: Any) -> None:
         """Start to watch the modules, at the beginning of a run."""
         super().on_start(trainer, is_primary, **kwargs)
-        if is_primary and trainer._total_batches_completed == 0:
+        if is_primary and trainer.run.progress.total_batches_completed == 0:
             self._verification = NormalizationBiasVerification(cast(nn.Module, trainer.model))
             self._verification.register_hooks()
 
     def on_batch(
         self,
-        trainer: GradientDescentTrainer,
+        trainer: RunningTrainer,
         batch_inputs: list[TensorDict],
         batch_outputs: list[ModelOutputs],
         batch_metrics: MetricValues,
@@ -76,7 +76,7 @@ class ConfidenceChecksCallback(TrainerCallback):
 
     def on_end(
         self,
-        trainer: GradientDescentTrainer,
+        trainer: RunningTrainer,
         metrics: MetricValues | None = None,
         epoch: int | None = None,
         is_primary: bool = True,
@@ -87,6 +87,6 @@ class ConfidenceChecksCallback(TrainerCallback):
             self._verification.destroy_hooks()
             self._verification = None
 
-    def wants_batch_metrics(self, trainer: GradientDescentTrainer, is_training: bool) -> bool:
+    def wants_batch_metrics(self, trainer: RunningTrainer, is_training: bool) -> bool:
         """Never."""
         return False

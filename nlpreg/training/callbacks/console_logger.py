@@ -14,7 +14,7 @@ from nlpreg.training.metric_reports import get_train_and_validation_metrics
 from nlpreg.training.protocols import GradientNorm, MetricValues, ModelOutputs, TensorDict
 
 if TYPE_CHECKING:
-    from nlpreg.training.gradient_descent_trainer import GradientDescentTrainer
+    from nlpreg.training.run import RunningTrainer
 
 logger = logging.getLogger(__name__)
 console = logging.getLogger("nlpreg.console")
@@ -42,7 +42,7 @@ class ConsoleLoggerCallback(TrainerCallback):
 
     def on_batch(
         self,
-        trainer: GradientDescentTrainer,
+        trainer: RunningTrainer,
         batch_inputs: list[TensorDict],
         batch_outputs: list[ModelOutputs],
         batch_metrics: MetricValues,
@@ -63,7 +63,7 @@ class ConsoleLoggerCallback(TrainerCallback):
 
     def on_epoch(
         self,
-        trainer: GradientDescentTrainer,
+        trainer: RunningTrainer,
         metrics: MetricValues,
         epoch: int,
         is_primary: bool = True,
@@ -73,9 +73,9 @@ class ConsoleLoggerCallback(TrainerCallback):
         if is_primary:
             for line in metrics_table(metrics):
                 logger.info("%s", line)
-            console.info("epoch %d/%d: %s", epoch, trainer._num_epochs - 1, epoch_line(metrics))
+            console.info("epoch %d/%d: %s", epoch, trainer.run.num_epochs - 1, epoch_line(metrics))
 
-    def wants_batch_metrics(self, trainer: GradientDescentTrainer, is_training: bool) -> bool:
+    def wants_batch_metrics(self, trainer: RunningTrainer, is_training: bool) -> bool:
         """Never."""
         return False
 

@@ -19,10 +19,10 @@ from nlpreg.training.callbacks.parameter_statistics import (
 )
 from nlpreg.training.metric_reports import get_train_and_validation_metrics
 from nlpreg.training.protocols import GradientNorm, MetricValues, ModelOutputs, TensorDict
-from nlpreg.training.small_helpers import get_batch_size
+from nlpreg.training.util import get_batch_size
 
 if TYPE_CHECKING:
-    from nlpreg.training.gradient_descent_trainer import GradientDescentTrainer
+    from nlpreg.training.run import RunningTrainer
 
 
 class LogWriterCallback(TrainerCallback):
@@ -91,7 +91,7 @@ class LogWriterCallback(TrainerCallback):
     def close(self) -> None:
         """Called at the end of the run."""
 
-    def on_start(self, trainer: GradientDescentTrainer, is_primary: bool = True, **kwargs: Any) -> None:
+    def on_start(self, trainer: RunningTrainer, is_primary: bool = True, **kwargs: Any) -> None:
         """Begin to look at the activations of modules that ask for it."""
         super().on_start(trainer, is_primary, **kwargs)
         if not is_primary or self._distribution_interval is None:
@@ -102,7 +102,7 @@ class LogWriterCallback(TrainerCallback):
 
     def on_batch(
         self,
-        trainer: GradientDescentTrainer,
+        trainer: RunningTrainer,
         batch_inputs: list[TensorDict],
         batch_outputs: list[ModelOutputs],
         batch_metrics: MetricValues,
@@ -125,7 +125,7 @@ class LogWriterCallback(TrainerCallback):
 
     def on_epoch(
         self,
-        trainer: GradientDescentTrainer,
+        trainer: RunningTrainer,
         metrics: MetricValues,
         epoch: int,
         is_primary: bool = True,
@@ -138,7 +138,7 @@ class LogWriterCallback(TrainerCallback):
 
     def on_end(
         self,
-        trainer: GradientDescentTrainer,
+        trainer: RunningTrainer,
         metrics: MetricValues | None = None,
         epoch: int | None = None,
         is_primary: bool = True,
@@ -151,9 +151,9 @@ class LogWriterCallback(TrainerCallback):
         if is_primary:
             self.close()
 
-    def wants_batch_metrics(self, trainer: GradientDescentTrainer, is_training: bool) -> bool:
+    def wants_batch_metrics(self, trainer: RunningTrainer, is_training: bool) -> bool:
         """When scalars are due."""
-        return is_training and trainer._total_batches_completed % self._summary_interval == 0
+        return is_training and trainer.run.progress.total_batches_completed % self._summary_interval == 0
 
     def log_batch(
         self,
@@ -233,16 +233,19 @@ class LogWriterCallback(TrainerCallback):
     def _is_due(self, interval: int | None, ahead: int) -> bool:
         """Whether something is to be written after the present update, or after that many more."""
         assert self.trainer is not None
-        return interval is not None and (self.trainer._total_batches_completed + ahead) % interval == 0
+        return (
+            interval is not None
+            and (self.trainer.run.progress.total_batches_completed + ahead) % interval == 0
+        )
 
-    def _values(self, trainer: GradientDescentTrainer) -> dict[str, Tensor]:
+    def _values(self, trainer: RunningTrainer) -> dict[str, Tensor]:
         return {
             name: parameter.detach().cpu().clone()
             for name, parameter in trainer.model.named_parameters()
             if parameter.requires_grad
         }
 
-    def _updates(self, trainer: GradientDescentTrainer) -> dict[str, Tensor]:
+    def _updates(self, trainer: RunningTrainer) -> dict[str, Tensor]:
         before, self._values_before = self._values_before, {}
         now = self._values(trainer)
         return {name: now[name] - before[name] for name in before if name in now}

@@ -14,11 +14,11 @@ import torch
 
 from nlpreg.common.files import atomic_write
 from nlpreg.training.callbacks.callback import TrainerCallback
-from nlpreg.training.phase_timer import NoTimer
+from nlpreg.training.metric_reports import NoTimer
 from nlpreg.training.protocols import GradientNorm, MetricValues, ModelOutputs, TensorDict
 
 if TYPE_CHECKING:
-    from nlpreg.training.gradient_descent_trainer import GradientDescentTrainer
+    from nlpreg.training.run import RunningTrainer
 
 console = logging.getLogger("nlpreg.console")
 
@@ -53,15 +53,15 @@ class ProfileCallback(TrainerCallback):
         self._profiler: Any = None
         self._seen = 0
 
-    def on_start(self, trainer: GradientDescentTrainer, is_primary: bool = True, **kwargs: Any) -> None:
+    def on_start(self, trainer: RunningTrainer, is_primary: bool = True, **kwargs: Any) -> None:
         """Start to measure."""
         super().on_start(trainer, is_primary, **kwargs)
         if is_primary:
-            trainer._timer = self._timer = _Stopwatch(trainer.cuda_device)
+            trainer.run.timer = self._timer = _Stopwatch(trainer.cuda_device)
 
     def on_batch(
         self,
-        trainer: GradientDescentTrainer,
+        trainer: RunningTrainer,
         batch_inputs: list[TensorDict],
         batch_outputs: list[ModelOutputs],
         batch_metrics: MetricValues,
@@ -91,7 +91,7 @@ class ProfileCallback(TrainerCallback):
 
     def on_epoch(
         self,
-        trainer: GradientDescentTrainer,
+        trainer: RunningTrainer,
         metrics: MetricValues,
         epoch: int,
         is_primary: bool = True,
@@ -107,14 +107,14 @@ class ProfileCallback(TrainerCallback):
 
     def on_end(
         self,
-        trainer: GradientDescentTrainer,
+        trainer: RunningTrainer,
         metrics: MetricValues | None = None,
         epoch: int | None = None,
         is_primary: bool = True,
         **kwargs: Any,
     ) -> None:
         """Stop measuring, and show where the time went."""
-        trainer._timer = NoTimer()
+        trainer.run.timer = NoTimer()
         if self._timer is not None and self._timer.steps:
             report = self._timer.report()
             console.info("milliseconds of a step, mean of %d steps:", report["steps"])
@@ -123,7 +123,7 @@ class ProfileCallback(TrainerCallback):
         if self._profiler is not None:
             self._end_trace()
 
-    def wants_batch_metrics(self, trainer: GradientDescentTrainer, is_training: bool) -> bool:
+    def wants_batch_metrics(self, trainer: RunningTrainer, is_training: bool) -> bool:
         """Never."""
         return False
 

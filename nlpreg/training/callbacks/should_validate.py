@@ -10,7 +10,7 @@ from nlpreg.training.callbacks.callback import TrainerCallback
 from nlpreg.training.protocols import MetricValues
 
 if TYPE_CHECKING:
-    from nlpreg.training.gradient_descent_trainer import GradientDescentTrainer
+    from nlpreg.training.run import RunningTrainer
 
 
 @TrainerCallback.register("should_validate_callback")
@@ -40,21 +40,21 @@ class ShouldValidateCallback(TrainerCallback):
         self._validation_start = validation_start
         self._validation_interval = validation_interval
 
-    def on_start(self, trainer: GradientDescentTrainer, is_primary: bool = True, **kwargs: Any) -> None:
+    def on_start(self, trainer: RunningTrainer, is_primary: bool = True, **kwargs: Any) -> None:
         """Decide for the first epoch."""
         super().on_start(trainer, is_primary, **kwargs)
-        trainer._should_validate_this_epoch = self._should_validate(trainer._epochs_completed)
+        trainer.run.should_validate_this_epoch = self._should_validate(trainer.run.progress.epochs_completed)
 
     def on_epoch(
         self,
-        trainer: GradientDescentTrainer,
+        trainer: RunningTrainer,
         metrics: MetricValues,
         epoch: int,
         is_primary: bool = True,
         **kwargs: Any,
     ) -> None:
         """Decide for the next epoch."""
-        trainer._should_validate_this_epoch = self._should_validate(epoch + 1)
+        trainer.run.should_validate_this_epoch = self._should_validate(epoch + 1)
 
     def _should_validate(self, epoch: int) -> bool:
         if self._validation_start is not None and epoch < self._validation_start:

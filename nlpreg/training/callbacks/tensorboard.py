@@ -13,7 +13,7 @@ from nlpreg.training.callbacks.callback import TrainerCallback
 from nlpreg.training.callbacks.log_writer import LogWriterCallback
 
 if TYPE_CHECKING:
-    from nlpreg.training.gradient_descent_trainer import GradientDescentTrainer
+    from nlpreg.training.run import RunningTrainer
 
 
 @TrainerCallback.register("tensorboard")
@@ -51,13 +51,13 @@ class TensorBoardCallback(LogWriterCallback):
         optional("tensorboard", extra="tensorboard")  # said now rather than after the data is read
         self._writers: dict[str, Any] = {}
 
-    def on_start(self, trainer: GradientDescentTrainer, is_primary: bool = True, **kwargs: Any) -> None:
+    def on_start(self, trainer: RunningTrainer, is_primary: bool = True, **kwargs: Any) -> None:
         """Open the event files."""
         super().on_start(trainer, is_primary, **kwargs)
         if not is_primary:
             return
         summary_writer = optional("torch.utils.tensorboard", extra="tensorboard").SummaryWriter
-        done = trainer._total_batches_completed
+        done = trainer.run.progress.total_batches_completed
         for name in ("train", "validation"):
             folder = os.path.join(self.serialization_dir, "log", name)
             self._writers[name] = summary_writer(folder, purge_step=done + 1 if done else None)
@@ -91,4 +91,4 @@ class TensorBoardCallback(LogWriterCallback):
 
     def _step(self, epoch: int | None) -> int:
         assert self.trainer is not None
-        return (self.trainer._total_batches_completed if epoch is None else epoch) + 1
+        return (self.trainer.run.progress.total_batches_completed if epoch is None else epoch) + 1

@@ -8,7 +8,7 @@ from nlpreg.training.callbacks.callback import TrainerCallback
 from nlpreg.training.protocols import MetricValues
 
 if TYPE_CHECKING:
-    from nlpreg.training.gradient_descent_trainer import GradientDescentTrainer
+    from nlpreg.training.run import RunningTrainer
 
 
 @TrainerCallback.register("track_epoch_callback")
@@ -19,14 +19,14 @@ class TrackEpochCallback(TrainerCallback):
         serialization_dir: folder of the run; given by the trainer.
     """
 
-    def on_start(self, trainer: GradientDescentTrainer, is_primary: bool = True, **kwargs: Any) -> None:
+    def on_start(self, trainer: RunningTrainer, is_primary: bool = True, **kwargs: Any) -> None:
         """Set the number for the first epoch."""
         super().on_start(trainer, is_primary, **kwargs)
-        _set_epoch(trainer, trainer._epochs_completed)
+        _set_epoch(trainer, trainer.run.progress.epochs_completed)
 
     def on_epoch(
         self,
-        trainer: GradientDescentTrainer,
+        trainer: RunningTrainer,
         metrics: MetricValues,
         epoch: int,
         is_primary: bool = True,
@@ -36,5 +36,5 @@ class TrackEpochCallback(TrainerCallback):
         _set_epoch(trainer, epoch + 1)
 
 
-def _set_epoch(trainer: GradientDescentTrainer, epoch: int) -> None:
+def _set_epoch(trainer: RunningTrainer, epoch: int) -> None:
     trainer.model.epoch = epoch  # type: ignore[attr-defined]  # an attribute of this callback's making

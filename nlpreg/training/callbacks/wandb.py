@@ -17,7 +17,7 @@ from nlpreg.training.callbacks.callback import TrainerCallback
 from nlpreg.training.callbacks.log_writer import LogWriterCallback
 
 if TYPE_CHECKING:
-    from nlpreg.training.gradient_descent_trainer import GradientDescentTrainer
+    from nlpreg.training.run import RunningTrainer
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ class WandBCallback(LogWriterCallback):
         self._run_id: str | None = None
         self._wandb: Any = None
 
-    def on_start(self, trainer: GradientDescentTrainer, is_primary: bool = True, **kwargs: Any) -> None:
+    def on_start(self, trainer: RunningTrainer, is_primary: bool = True, **kwargs: Any) -> None:
         """Start a run there, or go on with the one of the checkpoint."""
         super().on_start(trainer, is_primary, **kwargs)
         if not is_primary:
@@ -148,7 +148,7 @@ class WandBCallback(LogWriterCallback):
         record = {f"{log_prefix}/{name}" if log_prefix else name: value for name, value in values.items()}
         if epoch is not None:
             record["epoch"] = epoch
-        self._wandb.log(record, step=self.trainer._total_batches_completed)
+        self._wandb.log(record, step=self.trainer.run.progress.total_batches_completed)
 
 
 def _takes_anonymous_runs(init: Callable[..., Any]) -> bool:

@@ -1,5 +1,6 @@
 """Both accelerators in two processes on the CPU, and the parts that need none."""
 
+import copy
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,6 @@ import pytest
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.distributed.tensor import DTensor
 
 from nlpreg.common import Params
 from nlpreg.common.checks import ConfigurationError
@@ -22,7 +22,7 @@ from nlpreg.nn.parallel import (
     TorchFsdpAccelerator,
     TorchFsdpWrappedModel,
 )
-from nlpreg.nn.parallel.spread_states import part_of_state, spread_state
+from nlpreg.nn.parallel.sharded_states import gather_shards, shard_optimizer_state, whole_state
 from nlpreg.nn.util import dist_reduce, dist_reduce_sum, distributed_device, load_state_dict_distributed
 
 can_shard = pytest.mark.skipif(
@@ -67,22 +67,22 @@ def train(accelerator: DdpAccelerator, rank: int, folder: Path) -> tuple[list[fl
     optimizer = torch.optim.Adam(wrapped.model.parameters(), lr=0.1)
     x = torch.randn(4, 3, generator=torch.Generator().manual_seed(rank))
     losses = [step(wrapped, optimizer, x), step(wrapped, optimizer, x)]
-    path = folder / f"{type(accelerator).__name__}_{rank}.th"
-    torch.save(
-        part_of_state({"model": dict(wrapped.state_dict()), "optimizer": optimizer.state_dict()}), path
-    )
-    losses += [step(wrapped, optimizer, x), step(wrapped, optimizer, x)]
-    dist.barrier()
-    paths = [folder / f"{type(accelerator).__name__}_{r}.th" for r in range(dist.get_world_size())]
-    parts = [torch.load(path, weights_only=True) for path in paths]
-    state = parts[rank]["state"]
+    weights = wrapped.full_state_dict()
+    state = optimizer.state_dict()
     if wrapped.is_sharded:
-        state = spread_state(state, parts, wrapped.model)
-        assert isinstance(state["model"]["first.weight"], DTensor)
-    wrapped.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
-    dist.barrier()  # the other one has read this file
-    torch.save(part_of_state(state["model"]), path)
+        assert rank == 0 or not weights
+        state = gather_shards(state, keep=rank == 0)
+    weights, state = copy.deepcopy((weights, state))  # not the tensors that go on being trained
+    states = [state]
+    dist.broadcast_object_list(states, src=0)
+    losses += [step(wrapped, optimizer, x), step(wrapped, optimizer, x)]
+    path = folder / f"{type(accelerator).__name__}.th"
+    if rank == 0:
+        torch.save({"model": weights, "optimizer": state}, path)
+    wrapped.load_state_dict(weights)
+    optimizer.load_state_dict(
+        shard_optimizer_state(optimizer, states[0]) if wrapped.is_sharded else states[0]
+    )
     assert [step(wrapped, optimizer, x), step(wrapped, optimizer, x)] == losses[2:]
     return losses, wrapped
 
@@ -121,12 +121,36 @@ def work(rank: int, world_size: int, device: int, place: Path) -> None:
     assert results["torch"] == pytest.approx(results["fairscale_fsdp"], rel=1e-5)
     assert wrapped.is_sharded
     if rank == 0:
-        files = [place / f"TorchFsdpAccelerator_{worker}.th" for worker in range(2)]
-        merged = wrapped.consolidate_sharded_state(files)
-        copied = torch.load(place / "TorchDdpAccelerator_0.th", weights_only=True)["state"]
-        assert set(merged) == set(copied)
-        for key, value in copied.items():
-            torch.testing.assert_close(merged[key], value)
+        assert_same(
+            torch.load(place / "TorchFsdpAccelerator.th", weights_only=True),
+            torch.load(place / "TorchDdpAccelerator.th", weights_only=True),
+        )
+
+
+def assert_same(one: Any, other: Any) -> None:
+    """One layout, whatever the accelerator; names need not come in the same order."""
+    assert type(one) is type(other)
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one:
+            assert_same(one[key], other[key])
+    elif isinstance(one, Tensor):
+        torch.testing.assert_close(one, other)
+    elif not isinstance(one, list):
+        assert one == other
+
+
+def test_parts_of_a_state_make_a_whole_one() -> None:
+    """As they were saved before states were gathered."""
+    mark = {"__spread__": ".w", "size": [3, 2], "dtype": torch.float32, "dims": [0]}
+    values = torch.arange(6.0).reshape(3, 2)
+    parts = [
+        {"state": {"w": mark, "n": [rank, 5]}, "spread": {".w": [{"offsets": [2 * rank, 0], "tensor": rows}]}}
+        for rank, rows in enumerate((values[:2], values[2:]))
+    ]
+    whole = whole_state(parts)
+    assert whole["n"] == [0, 5]
+    assert torch.equal(whole["w"], values)
 
 
 @pytest.fixture

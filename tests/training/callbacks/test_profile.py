@@ -4,7 +4,7 @@ import logging
 import torch
 
 from nlpreg.training.callbacks.profile import _Stopwatch
-from nlpreg.training.phase_timer import NoTimer
+from nlpreg.training.metric_reports import NoTimer
 
 
 def test_the_phases_of_a_step(make_trainer, tmp_path, caplog):
@@ -25,7 +25,7 @@ def test_the_phases_of_a_step(make_trainer, tmp_path, caplog):
     assert all(time >= 0 for time in report["milliseconds_a_step"].values())
     assert abs(sum(report["milliseconds_a_step"].values()) - report["total"]) < 1e-6
     assert "milliseconds of a step, mean of 4 steps" in caplog.text
-    assert isinstance(trainer._timer, NoTimer)
+    assert isinstance(trainer.run.timer, NoTimer)
 
 
 def test_what_belongs_to_no_step_does_not_count(monkeypatch):

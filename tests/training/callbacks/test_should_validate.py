@@ -11,7 +11,7 @@ def run(make_trainer, **options):
     @TrainerCallback.register("note")
     class Note(TrainerCallback):
         def on_epoch(self, trainer, metrics, epoch, is_primary=True, **kwargs):
-            validated.append(trainer._last_validation == trainer._total_batches_completed)
+            validated.append(trainer.run.progress.last_validation == trainer._total_batches_completed)
 
     callbacks = [{"type": "should_validate_callback", **options}, "note"]
     optimizer = {"type": "sgd", "lr": 0.01}  # slow, so that every epoch is better than the one before

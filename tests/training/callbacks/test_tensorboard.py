@@ -1,4 +1,5 @@
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -46,7 +47,9 @@ def test_prefixes_choose_the_folder(tmp_path, monkeypatch):
     monkeypatch.setattr("nlpreg.training.callbacks.tensorboard.optional", lambda *args, **kwargs: None)
     callback = TensorBoardCallback(tmp_path)
     callback._writers = {"train": FakeWriter(), "validation": FakeWriter()}
-    callback.trainer = type("FakeTrainer", (), {"_total_batches_completed": 9})()
+    callback.trainer = SimpleNamespace(
+        run=SimpleNamespace(progress=SimpleNamespace(total_batches_completed=9))
+    )
     callback.log_scalars({"loss": 1}, "validation", epoch=2)
     callback.log_scalars({"lr/x": torch.tensor(0.5)})
     callback.log_tensors({"w": torch.ones(1, 2)}, "parameter_histogram")

@@ -6,7 +6,7 @@ import torch
 from nlpreg.common import Params
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.training.learning_rate_schedulers import LearningRateScheduler
-from nlpreg.training.plain_state import plain_state
+from nlpreg.training.state import plain_state
 
 CONFIGS = {
     "constant": {},

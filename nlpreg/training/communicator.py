@@ -1,0 +1,98 @@
+"""How the processes of a run agree: they end an epoch together, stop together and share what one of them has."""
+
+from __future__ import annotations
+
+from typing import Any, Union
+
+import torch
+from torch import distributed as dist
+
+
+class SingleProcess:
+    """The communicator of a run in one process, which agrees with itself."""
+
+    rank = 0
+    size = 1
+    device = torch.device("cpu")
+
+    def agree(self, num_batches: int, wants_stop: bool) -> tuple[int, bool]:
+        """What this process says itself."""
+        return num_batches, wants_stop
+
+    def barrier(self) -> None:
+        """Nothing to wait for."""
+
+    def gather(self, state: Any) -> list[Any] | None:
+        """The one state there is."""
+        return [state]
+
+    def gather_everywhere(self, value: Any) -> list[Any]:
+        """The one value there is."""
+        return [value]
+
+    def broadcast(self, value: Any) -> Any:
+        """The value itself."""
+        return value
+
+
+class SeveralProcesses:
+    """The communicator of several processes.
+
+    Where the group of the run is one of GPUs, a gloo group of its own is used, so that agreeing never waits for a GPU.
+
+    Attributes:
+        rank: number of this process among all.
+        size: number of processes.
+        device: where tensors have to be for collective calls in the group of the run.
+    """
+
+    def __init__(self) -> None:
+        self.rank, self.size = dist.get_rank(), dist.get_world_size()
+        is_nccl = dist.get_backend() == "nccl"
+        self.device = torch.device("cuda", torch.cuda.current_device()) if is_nccl else torch.device("cpu")
+        self._group = dist.new_group(backend="gloo") if dist.get_backend() != "gloo" else None
+
+    def agree(self, num_batches: int, wants_stop: bool) -> tuple[int, bool]:
+        """Settle how many batches the next step has, and whether to stop.
+
+        Args:
+            num_batches: how many this process has.
+            wants_stop: whether this process was asked to end.
+
+        Returns:
+            How many every process has, and whether any was asked to end.
+        """
+        message = torch.tensor([num_batches, -int(wants_stop)])
+        dist.all_reduce(message, op=dist.ReduceOp.MIN, group=self._group)
+        least, stop = message.tolist()
+        return int(least), bool(stop)
+
+    def barrier(self) -> None:
+        """Wait for the other processes."""
+        dist.barrier(group=self._group)
+
+    def gather(self, state: Any) -> list[Any] | None:
+        """The states of all processes in the order of ranks, in the first; None in the others."""
+        states: list[Any] | None = [None] * self.size if self.rank == 0 else None
+        dist.gather_object(state, states, dst=0, group=self._group)
+        return states
+
+    def gather_everywhere(self, value: Any) -> list[Any]:
+        """The values of all processes in the order of ranks, in each of them."""
+        values: list[Any] = [None] * self.size
+        dist.all_gather_object(values, value, group=self._group)
+        return values
+
+    def broadcast(self, value: Any) -> Any:
+        """The value of the first process, in all."""
+        values = [value]
+        dist.broadcast_object_list(values, src=0, group=self._group)
+        return values[0]
+
+
+Communicator = Union[SingleProcess, SeveralProcesses]
+
+
+def make_communicator(distributed: bool) -> Communicator:
+    """The communicator of this process."""
+    return SeveralProcesses() if distributed else SingleProcess()

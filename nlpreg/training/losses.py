@@ -1,0 +1,263 @@
+"""Losses of batches: how they are weighted in one update, and how they add up to the loss of an epoch.
+
+There is one rule of weights. A loss is a mean over `batch_weight` targets, where the model reports that number, and is
+weighted by it wherever losses are averaged: over the batches of an update, the updates of an epoch, the batches of a
+validation or evaluation, and the processes of a distributed run. So a loss does not depend on how the data are batched.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch import distributed as dist
+
+from nlpreg.training.gradients import scale_gradients
+from nlpreg.training.protocols import ModelOutputs
+
+_MOST_PENDING = 1000
+
+
+class NonFiniteLossError(ValueError):
+    """A loss or a weight is NaN or infinite, so that training cannot continue."""
+
+
+class UpdateLoss(NamedTuple):
+    """The loss of one update.
+
+    Attributes:
+        loss: weighted mean (or the sum) over all batches of the update, penalty included, 0-d.
+        penalty: the regularization penalty alone, 0-d; None for a model without one.
+        weight: sum of the weights of the batches, 0-d; None where the model reports none and each counts 1.
+    """
+
+    loss: Tensor
+    penalty: Tensor | None
+    weight: Tensor | None
+
+
+class Accumulation:
+    """One update from several batches, weighted by their targets: the same gradient as one large batch.
+
+    The weight of a batch is known only after the forward pass, so each loss is multiplied by its weight before the
+    backward pass, and the gradients are divided by the sum of all weights once at the end. A single batch in a single
+    process needs neither. Losses that are sums over their batch are added up instead, each with its share of the
+    penalty.
+
+    Args:
+        num_batches: number of batches of this update in this process.
+        world_size: number of processes, whose gradients are averaged by the backward pass.
+        loss_is_sum: whether losses are sums over the targets of their batch, not means.
+    """
+
+    def __init__(self, num_batches: int, world_size: int = 1, loss_is_sum: bool = False) -> None:
+        self._num_losses = num_batches * world_size
+        self._loss_is_sum = loss_is_sum
+        self._is_trivial = num_batches == 1 and world_size == 1
+        self._world_size = world_size
+        self._losses: list[Tensor] = []
+        self._penalties: list[Tensor] = []
+        self._weights: list[Tensor] = []
+        self._reports_weight = False
+        self.needs_scaling = False
+
+    def weigh(self, outputs: ModelOutputs) -> Tensor:
+        """The loss to run backward: times its weight, where that matters."""
+        self.needs_scaling = not self._is_trivial
+        loss: Tensor = outputs["loss"]
+        if self._is_trivial:
+            return loss
+        if self._loss_is_sum:
+            return self._without_surplus(loss, outputs)
+        return loss * self._weight_of(outputs)
+
+    def note(self, outputs: ModelOutputs) -> None:
+        """Record the outputs of a batch, for the loss of the update."""
+        loss = self._without_surplus(outputs["loss"], outputs) if self._loss_is_sum else outputs["loss"]
+        self._losses.append(loss.detach())
+        self._reports_weight = outputs.get("batch_weight") is not None and not self._loss_is_sum
+        if outputs.get("reg_loss") is not None:
+            self._penalties.append(outputs["reg_loss"].detach())
+        if self._reports_weight or not self._is_trivial:
+            self._weights.append(self._weight_of(outputs))
+
+    def finish(self, parameters: Iterable[nn.Parameter]) -> UpdateLoss:
+        """Divide the gradients by the sum of the weights of all processes, and return the loss of the update."""
+        penalty = torch.stack(self._penalties).mean() if self._penalties else None
+        if self._is_trivial:
+            return UpdateLoss(self._losses[0], penalty, self._weights[0] if self._weights else None)
+        weights = torch.stack(self._weights)  # (batches,)
+        losses = torch.stack(self._losses)
+        # A batch without targets may have a loss of NaN, which must not spoil the others: 0 * NaN is NaN.
+        sums = torch.stack([torch.where(weights > 0, losses * weights, 0.0).sum(), weights.sum()])
+        if self._world_size > 1:
+            dist.all_reduce(sums)
+        reported = sums[1] if self._reports_weight else None
+        if self._loss_is_sum:
+            if self.needs_scaling and self._world_size > 1:
+                scale_gradients(parameters, sums.new_full((), self._world_size))
+            return UpdateLoss(sums[0], penalty, reported)
+        total = sums[1].clamp(min=torch.finfo(sums.dtype).tiny)
+        if self.needs_scaling:
+            # the backward pass took the mean over processes
+            scale_gradients(parameters, self._world_size / total)
+        return UpdateLoss(sums[0] / total, penalty, reported)
+
+    def _without_surplus(self, loss: Tensor, outputs: ModelOutputs) -> Tensor:
+        """A loss with its share of the penalty: each was given the whole."""
+        penalty = outputs.get("reg_loss")
+        return loss if penalty is None else loss - penalty * (1 - 1 / self._num_losses)
+
+    def _weight_of(self, outputs: ModelOutputs) -> Tensor:
+        weight = None if self._loss_is_sum else weight_of(outputs)
+        device = outputs["loss"].device
+        if weight is None:
+            return torch.ones((), device=device)
+        return torch.as_tensor(weight, device=device, dtype=torch.float32)
+
+
+def weight_of(outputs: ModelOutputs, key: str = "batch_weight") -> Tensor | float | None:
+    """The number of targets that the loss of a batch is a mean over, as reported by the model; None if it is not."""
+    weight = outputs.get(key)
+    return weight.detach().reshape(()) if isinstance(weight, Tensor) else weight
+
+
+class RunningLoss:
+    """The loss over an epoch, from the losses of its updates or batches, which are read only when somebody asks.
+
+    The losses stay on their device, so that it can run ahead. On a CPU reading costs nothing, so every loss is read,
+    and checked, as it comes; on other devices after at most a thousand.
+
+    Args:
+        where: what the losses are of, for messages, as in "epoch 3".
+        check: whether a loss that is not finite is an error.
+        loss_is_sum: whether losses are sums over the targets of their batch, which add up; otherwise they are
+            averaged with their weights.
+    """
+
+    def __init__(self, where: str = "", check: bool = True, loss_is_sum: bool = False) -> None:
+        self.where = where
+        self._check = check
+        self._loss_is_sum = loss_is_sum
+        self._sums = {"loss": 0.0, "reg_loss": 0.0}
+        self._last: dict[str, float] = {}
+        self._weight = 0.0
+        self._count = 0
+        self._pending: list[UpdateLoss] = []
+
+    @property
+    def count(self) -> int:
+        """Number of losses so far."""
+        return self._count + len(self._pending)
+
+    def add(self, loss: Tensor, penalty: Tensor | None = None, weight: Tensor | float | None = None) -> None:
+        """Add the loss of one update or batch.
+
+        Args:
+            loss: 0-d tensor, the penalty included.
+            penalty: 0-d tensor, the penalty alone.
+            weight: what the loss counts; 1 by default.
+
+        Raises:
+            NonFiniteLossError: a loss is NaN or infinite.
+        """
+        weight = None if weight is None or self._loss_is_sum else torch.as_tensor(weight)
+        penalty = None if penalty is None else penalty.detach()
+        self._pending.append(UpdateLoss(loss.detach(), penalty, weight))
+        if loss.device.type == "cpu" or len(self._pending) >= _MOST_PENDING:
+            self.read()
+
+    def read(self) -> RunningLoss:
+        """Read what is pending; waits for the device.
+
+        Raises:
+            NonFiniteLossError: a loss is NaN or infinite.
+        """
+        pending, self._pending = self._pending, []
+        losses = _numbers([item.loss for item in pending])
+        penalties = iter(_numbers([item.penalty for item in pending if item.penalty is not None]))
+        weights = iter(_numbers([item.weight for item in pending if item.weight is not None]))
+        for item, loss in zip(pending, losses, strict=True):
+            weight = 1.0 if item.weight is None else next(weights)
+            self._count += 1
+            if weight > 0 and self._check and not math.isfinite(loss):
+                raise NonFiniteLossError(
+                    f"the loss of {self.where}, batch {self._count}, is {loss}; no checkpoint was made since. "
+                    "Try a lower learning rate or `grad_norm`, or find the cause with `detect_anomaly: true`"
+                )
+            self._weight += weight
+            self._add("loss", loss, weight)
+            if item.penalty is not None:
+                self._add("reg_loss", next(penalties), weight)
+        return self
+
+    def _add(self, name: str, value: float, weight: float) -> None:
+        # a batch without targets has no loss worth the name, perhaps NaN
+        self._sums[name] += value * weight if weight > 0 else 0.0
+        self._last[name] = value
+
+    @property
+    def total(self) -> float:
+        """Weighted sum of the losses."""
+        return self.read()._sums["loss"]
+
+    @property
+    def total_penalty(self) -> float | None:
+        """Weighted sum of the penalties; None if there never was one."""
+        return self.read()._sums["reg_loss"] if "reg_loss" in self._last else None
+
+    @property
+    def weight(self) -> float:
+        """What to divide the sums by: the sum of the weights; 1 for losses that add up."""
+        self.read()
+        return float(self._count > 0) if self._loss_is_sum else self._weight
+
+    @property
+    def last(self) -> float | None:
+        """The latest loss."""
+        return self.read()._last.get("loss")
+
+    @property
+    def last_penalty(self) -> float | None:
+        """The latest penalty; None if there never was one."""
+        return self.read()._last.get("reg_loss")
+
+    def over_ranks(self, device: torch.device) -> tuple[float, float, float, int]:
+        """The sum of the losses, of the penalties, their weight, and the number of losses, over all processes.
+
+        Args:
+            device: that of the process group: the CPU, or a GPU for NCCL.
+        """
+        numbers = [self.total, self.total_penalty or 0.0, self._weight, float(self.count)]
+        together = torch.tensor(numbers, dtype=torch.float64, device=device)
+        dist.all_reduce(together)
+        total, penalty, weight, count = together.tolist()
+        return total, penalty, float(count > 0) if self._loss_is_sum else weight, int(count)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The sums so far."""
+        self.read()
+        return {
+            "sums": dict(self._sums),
+            "last": dict(self._last),
+            "weight": self._weight,
+            "count": self._count,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Resume from a `state_dict`; one without `weight` is of losses that each counted 1."""
+        self._sums = dict(state_dict["sums"])
+        self._last = dict(state_dict["last"])
+        self._count = state_dict["count"]
+        self._weight = state_dict.get("weight", float(self._count))
+        self._pending = []
+
+
+def _numbers(tensors: list[Tensor]) -> list[float]:
+    """The values of 0-d tensors, read in one transfer."""
+    if len(tensors) < 2:
+        return [float(tensor) for tensor in tensors]
+    return torch.stack([tensor.double() for tensor in tensors]).tolist()

@@ -1,0 +1,241 @@
+"""The state of a run beside weights and counters: random generators, metrics, hidden states; and what a file may hold.
+
+Everything here is made of plain values and tensors, so that a checkpoint loads without running any code.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import random
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy
+import torch
+from torch import Tensor, nn
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.training.metrics.metric import load_metrics_state_dict, metrics_state_dict
+from nlpreg.training.protocols import CarriesState
+
+_PLAIN = (bool, int, float, str, type(None))
+
+
+def plain_state(value: Any, path: str = "") -> Any:
+    """A state as plain containers of tensors and plain values.
+
+    Mappings become dicts; numpy arrays become tensors, numpy scalars numbers and paths strings.
+
+    Args:
+        value: the state.
+        path: where it belongs, for messages.
+
+    Raises:
+        ConfigurationError: there is something else in it.
+    """
+    if isinstance(value, torch.Tensor):
+        return value.detach()
+    if isinstance(value, numpy.generic):
+        return value.item()
+    if isinstance(value, numpy.ndarray) and value.dtype != object:
+        return torch.from_numpy(value)
+    if type(value) in _PLAIN or isinstance(value, (torch.device, torch.dtype)):
+        return value
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, Mapping):
+        return {key: plain_state(item, f"{path}.{key}") for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        items = [plain_state(item, f"{path}.{index}") for index, item in enumerate(value)]
+        kind = next(kind for kind in (list, tuple, set, frozenset) if isinstance(value, kind))
+        return set(items) if kind is frozenset else kind(items)
+    if isinstance(value, str):  # of a subclass, such as an enumeration of strings
+        return str.__str__(value)
+    if isinstance(value, (int, float)):
+        return int(value) if isinstance(value, int) else float(value)
+    raise ConfigurationError(
+        f"{path.lstrip('.')}: a checkpoint holds tensors and plain values only, got {type(value).__name__}; change the "
+        "`state_dict` that returns it"
+    )
+
+
+def map_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """The same nested containers with every tensor replaced by `change` of it."""
+    if isinstance(value, Tensor):
+        return change(value)
+    if isinstance(value, dict):
+        return {key: map_tensors(item, change) for key, item in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(map_tensors(item, change) for item in value))
+    if isinstance(value, (list, tuple)):
+        return type(value)(map_tensors(item, change) for item in value)
+    return value
+
+
+class RandomGenerators:
+    """The generators of random numbers of this process: those of Python, numpy and torch, GPUs included.
+
+    A loaded state takes effect in `restore`, which is called after everything that may draw while a run is set up.
+    """
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, Any] | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """The states of the generators."""
+        version, words, next_gauss = random.getstate()
+        name, keys, position, has_gauss, cached = numpy.random.get_state(legacy=True)
+        return {
+            "python": {"version": version, "words": torch.tensor(words), "next_gauss": next_gauss},
+            "numpy": {
+                "name": str(name),
+                # torch has no unsigned 32-bit integers that every version can save
+                "keys": torch.from_numpy(numpy.asarray(keys).astype(numpy.int64)),
+                "position": int(position),
+                "has_gauss": int(has_gauss),
+                "cached": float(cached),
+            },
+            "torch": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Keep a state for `restore`."""
+        self._loaded = state_dict
+
+    def restore(self) -> None:
+        """Set the generators to the state that was loaded, once; without one, leave them alone.
+
+        The state of the GPUs is left alone where their number is another one.
+        """
+        state, self._loaded = self._loaded, None
+        if state is None:
+            return
+        python, legacy = state["python"], state["numpy"]
+        random.setstate((python["version"], tuple(python["words"].tolist()), python["next_gauss"]))
+        keys = legacy["keys"].numpy().astype(numpy.uint32)
+        numpy.random.set_state(
+            (legacy["name"], keys, legacy["position"], legacy["has_gauss"], legacy["cached"])
+        )
+        torch.set_rng_state(state["torch"])
+        if state["cuda"] and len(state["cuda"]) == torch.cuda.device_count():
+            torch.cuda.set_rng_state_all(state["cuda"])
+
+
+@dataclass(frozen=True)
+class ModelMemory:
+    """What a model remembers from batch to batch beside its weights, at one moment.
+
+    Args:
+        metrics: what its metrics have accumulated: from the model's own `metrics_state_dict`, or of each `Metric` in it.
+        carried: the hidden states that its modules carry over to the next batch, by path.
+    """
+
+    metrics: dict[str, Any]
+    carried: dict[str, Any]
+
+    @classmethod
+    def of(cls, model: nn.Module) -> ModelMemory:
+        """The memory that a model has now; later batches do not change it."""
+        own = getattr(model, "metrics_state_dict", None)
+        metrics = metrics_state_dict(model) if own is None else own()
+        return cls(copy.deepcopy(metrics), copy.deepcopy(_carried_states(model)))
+
+    def put_back(self, model: nn.Module) -> None:
+        """Give the model this memory again."""
+        own = getattr(model, "load_metrics_state_dict", None)
+        metrics = copy.deepcopy(self.metrics)
+        if own is None:
+            load_metrics_state_dict(model, metrics)
+        else:
+            own(metrics)
+        _load_carried_states(model, self.carried)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The memory as plain containers."""
+        return asdict(self)
+
+
+def reset_states(model: Any) -> None:
+    """Clear the hidden state of every stateful encoder of a model."""
+    for encoder in _stateful_encoders(model):
+        encoder.reset_states()
+
+
+@contextmanager
+def fresh_states(model: Any) -> Iterator[None]:
+    """Within the block, stateful encoders read a text of its own; afterwards they resume the one before.
+
+    Args:
+        model: anything else than a module has no states.
+    """
+    encoders = _stateful_encoders(model)
+    before = [getattr(encoder, _STATES) for encoder in encoders]
+    for encoder in encoders:
+        encoder.reset_states()
+    try:
+        yield
+    finally:
+        for encoder, states in zip(encoders, before, strict=True):
+            setattr(encoder, _STATES, states)
+
+
+def begins_pass(before: Mapping[str, Any], after: Mapping[str, Any], is_epoch_start: bool) -> bool:
+    """Whether batches that were drawn from a loader belong to another pass over the data than those before.
+
+    Args:
+        before: the state of the loader before they were drawn.
+        after: and afterwards; a loader that does not distinguish passes has one in each epoch.
+        is_epoch_start: whether they are the first of their epoch.
+    """
+    if "pass_batches" not in before:
+        return is_epoch_start
+    # after the last batch of all, the loader stands at the start of a pass of which nothing was drawn
+    is_next = before.get("data_pass") != after.get("data_pass") and after["pass_batches"] > 0
+    return bool(before["pass_batches"] == 0 or is_next)
+
+
+_STATES = "_states"
+"""The attribute in which encoders in the style of AllenNLP's `_EncoderBase` keep their hidden state. Encoders of other
+packages do so too, so it is part of the interface although its name begins with an underscore."""
+
+
+def _stateful_encoders(model: Any) -> list[Any]:
+    if not isinstance(model, nn.Module):
+        return []
+    return [
+        module
+        for module in model.modules()
+        if getattr(module, "stateful", False) and hasattr(module, "reset_states") and hasattr(module, _STATES)
+    ]
+
+
+def _carried_states(model: nn.Module) -> dict[str, Any]:
+    states: dict[str, Any] = {}
+    for path, module in model.named_modules():
+        if isinstance(module, CarriesState):
+            states[path] = module.carried_state_dict()
+        elif _keeps_state(module):
+            states[path] = {_STATES: getattr(module, _STATES)}
+    return states
+
+
+def _load_carried_states(model: nn.Module, states: dict[str, Any]) -> None:
+    modules = dict(model.named_modules())
+    for path, state in states.items():
+        module = modules[path]
+        if isinstance(module, CarriesState):
+            module.load_carried_state_dict(state)
+        else:
+            device = next((p.device for p in module.parameters()), torch.device("cpu"))
+            kept = state[_STATES]
+            setattr(module, _STATES, None if kept is None else tuple(part.to(device) for part in kept))
+
+
+def _keeps_state(module: nn.Module) -> bool:
+    """Whether a module keeps a tuple of tensors, or None before its first batch, as its hidden state."""
+    states = vars(module).get(_STATES, 0)
+    return states is None or (isinstance(states, tuple) and all(isinstance(s, Tensor) for s in states))
