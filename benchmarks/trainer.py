@@ -103,8 +103,8 @@ def resuming_section(options: argparse.Namespace) -> str:
     with tempfile.TemporaryDirectory() as parent:
         whole, fresh, resumed = (Path(parent, name) for name in ("whole", "fresh", "resumed"))
         trainer = first_step(case, whole, options.device)
-        assert trainer._checkpointer is not None
-        trainer._checkpointer.save_checkpoint(trainer)
+        assert trainer.run.checkpointer is not None
+        trainer.run.checkpointer.save_checkpoint(trainer)
 
         shutil.copytree(whole, resumed)
         works = {

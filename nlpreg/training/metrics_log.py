@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import zlib
 from datetime import timedelta
 from typing import Any
 
@@ -136,6 +137,8 @@ class MetricsLog:
         self._interval = interval
         self._lines: list[str] = []
         self._is_new = True
+        self._num_written = 0
+        self._checksum = 0
 
     def is_due(self, step: int) -> bool:
         """Whether the update with this number, from 1, is to be logged."""
@@ -160,25 +163,46 @@ class MetricsLog:
         """
         if self._path is None or not (self._lines or self._is_new):
             return
+        text = "".join(self._lines)
         try:
-            with open(self._path, "w" if self._is_new else "a", encoding="utf-8") as file:
-                file.writelines(self._lines)
+            with open(self._path, "w" if self._is_new else "a", encoding="utf-8", newline="\n") as file:
+                file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
             raise ConfigurationError(f"{self._path}: cannot be written ({error.strerror})") from error
+        self._checksum = zlib.crc32(text.encode("utf-8"), self._checksum)
+        self._num_written += len(self._lines)
         self._lines = []
         self._is_new = False
 
     def state_dict(self) -> dict[str, Any]:
-        """How long the file is."""
+        """How long the file is, and the CRC-32 of its contents."""
         self.write()
-        return {"size": 0 if self._path is None else os.path.getsize(self._path)}
+        return {"lines": self._num_written, "crc32": self._checksum}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Cut off what was written after the checkpoint."""
-        if self._path is None or not os.path.exists(self._path):
+        """Cut off what was written after the checkpoint, and make sure that the rest is what was written before it."""
+        if self._path is None:
             return
-        if os.path.getsize(self._path) >= state_dict["size"]:
-            os.truncate(self._path, state_dict["size"])
+        try:
+            with open(self._path, "rb") as file:
+                lines = file.readlines()
+        except OSError as error:
+            logger.warning("%s: lines of before are lost (%s); it starts anew", self._path, error.strerror)
+            return
+        if "lines" in state_dict:
+            kept = lines[: state_dict["lines"]]
+        else:  # an older checkpoint, which knows the number of bytes
+            kept = b"".join(lines)[: state_dict["size"]].splitlines(keepends=True)
+        contents = b"".join(kept)
+        self._checksum = zlib.crc32(contents)
+        self._num_written = len(kept)
         self._is_new = False
+        if self._checksum != state_dict.get("crc32", self._checksum):
+            logger.warning("%s: its first %d lines are not what was written", self._path, len(kept))
+            if contents and not contents.endswith(b"\n"):
+                kept = kept[:-1]  # half a line, to which the next one would be appended
+                self._num_written, contents = len(kept), b"".join(kept)
+                self._checksum = zlib.crc32(contents)
+        os.truncate(self._path, len(contents))

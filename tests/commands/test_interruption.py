@@ -178,5 +178,5 @@ def test_shards_go_on_in_more_processes(tagger: dict[str, Any], tmp_path: Path) 
         assert len(list(folder.glob("metrics_epoch_*"))) >= epochs
         sizes = {len(json.loads(path.read_text())) for path in folder.glob("checkpoint_*.json")}
         assert 2 * size in sizes
-    assert "saved by 2 processes and goes on with 3" in (folder / "out_worker0.log").read_text()
+    assert "saved by 2 processes and is resumed by 3" in (folder / "out_worker0.log").read_text()
     assert torch.load(folder / "best.th", weights_only=True)["encoder._module.weight_ih_l0"].shape == (16, 4)

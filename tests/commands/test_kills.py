@@ -49,7 +49,7 @@ TAGS = {
     "nobody": "PRON",
     "naïve": "ADJ",
 }
-CLOCKS = ("duration", "memory", "time", "seconds", "tokens_per")
+CLOCKS = ("duration", "memory", "time", "seconds", "tokens_per", "crc32")
 
 
 def sentences(count: int, seed: int) -> list[list[str]]:

@@ -61,7 +61,7 @@ def run(model, wrapped, groups, vocab, world_size=1):
         outputs["loss"] = outputs["loss"] + outputs["reg_loss"]
         accumulation.note(outputs)
         accumulation.weigh(outputs).backward()
-    loss, _ = accumulation.finish(list(model.parameters()))
+    loss = accumulation.finish(list(model.parameters())).loss
     return loss, {key: p.grad.clone() for key, p in model.named_parameters() if p.grad is not None}
 
 

@@ -49,13 +49,14 @@ def test_what_was_written_after_the_checkpoint_is_cut_off(tmp_path):
 def test_a_new_run_starts_a_new_file(tmp_path):
     (tmp_path / "metrics.jsonl").write_text("old\n")
     log = MetricsLog(str(tmp_path))
-    assert log.state_dict() == {"size": 0}
+    assert log.state_dict() == {"lines": 0, "crc32": 0}
     assert lines_of(tmp_path) == []
 
 
-def test_a_file_that_is_gone_starts_anew(tmp_path):
+def test_a_file_that_is_gone_starts_anew(tmp_path, caplog):
     log = MetricsLog(str(tmp_path))
-    log.load_state_dict({"size": 1000})
+    log.load_state_dict({"lines": 10, "crc32": 1})
+    assert "metrics.jsonl: lines of before are lost" in caplog.text
     log.add("epoch", 3, 1, 4, {})
     assert len(lines_of(tmp_path)) == 1
 
@@ -63,10 +64,41 @@ def test_a_file_that_is_gone_starts_anew(tmp_path):
 def test_other_processes_write_nothing(tmp_path):
     log = MetricsLog(None)
     log.add("epoch", 0, 1, 1, {})
-    assert log.state_dict() == {"size": 0}
+    assert log.state_dict() == {"lines": 0, "crc32": 0}
 
 
 def test_a_folder_that_is_gone(tmp_path):
     log = MetricsLog(str(tmp_path / "gone"))
     with pytest.raises(ConfigurationError, match=r"metrics.jsonl: cannot be written \(No such file"):
         log.add("epoch", 0, 1, 1, {})
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "append"])
+def test_a_damaged_file_is_named(tmp_path, caplog, damage):
+    log, path = MetricsLog(str(tmp_path)), tmp_path / "metrics.jsonl"
+    for epoch in range(3):
+        log.add("epoch", epoch, 1, epoch, {"loss": 0.5})
+    state = log.state_dict()
+    whole = path.read_text()
+    path.write_text(
+        {"flip": whole.replace("0.5", "0.7", 1), "cut": whole[:-10], "append": whole + "{half a li"}[damage]
+    )
+    resumed = MetricsLog(str(tmp_path))
+    resumed.load_state_dict(state)
+    named = "metrics.jsonl: its first 3 lines are not what was written" in caplog.text
+    assert named == (
+        damage != "append"
+    )  # what a killed process wrote after the checkpoint goes without a word
+    resumed.add("epoch", 3, 1, 3, {})
+    assert [line["epoch"] for line in lines_of(tmp_path)] == ([0, 1, 3] if damage == "cut" else [0, 1, 2, 3])
+
+
+def test_a_state_of_the_version_before_knows_the_bytes(tmp_path):
+    log, path = MetricsLog(str(tmp_path)), tmp_path / "metrics.jsonl"
+    log.add("epoch", 0, 1, 1, {})
+    size = path.stat().st_size
+    log.add("epoch", 1, 1, 2, {})
+    resumed = MetricsLog(str(tmp_path))
+    resumed.load_state_dict({"size": size})
+    assert [line["epoch"] for line in lines_of(tmp_path)] == [0]
+    assert resumed.state_dict()["lines"] == 1
