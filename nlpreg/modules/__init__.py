@@ -1,5 +1,6 @@
 """The building blocks of models; each family of registered classes has a package of its own."""
 
+from nlpreg.modules.adaptive_softmax_loss import AdaptiveSoftmaxLoss
 from nlpreg.modules.attention import Attention
 from nlpreg.modules.bimpm_matching import BiMpmMatching
 from nlpreg.modules.conditional_random_field import ConditionalRandomField
@@ -12,15 +13,18 @@ from nlpreg.modules.layer_norm import LayerNorm
 from nlpreg.modules.matrix_attention import MatrixAttention
 from nlpreg.modules.maxout import Maxout
 from nlpreg.modules.residual_with_layer_dropout import ResidualWithLayerDropout
+from nlpreg.modules.sampled_softmax_loss import SampledSoftmaxLoss
 from nlpreg.modules.scalar_mix import ScalarMix
 from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
 from nlpreg.modules.seq2vec_encoders import Seq2VecEncoder
-from nlpreg.modules.softmax_loss import SoftmaxLoss
+from nlpreg.modules.softmax_loss import SoftmaxLoss, WordDistribution
 from nlpreg.modules.text_field_embedders import TextFieldEmbedder
+from nlpreg.modules.tied_softmax_loss import TiedSampledSoftmaxLoss, TiedSoftmaxLoss
 from nlpreg.modules.time_distributed import TimeDistributed
 from nlpreg.modules.token_embedders import Embedding, TokenEmbedder
 
 __all__ = [
+    "AdaptiveSoftmaxLoss",
     "Attention",
     "BiMpmMatching",
     "ConditionalRandomField",
@@ -34,11 +38,15 @@ __all__ = [
     "MatrixAttention",
     "Maxout",
     "ResidualWithLayerDropout",
+    "SampledSoftmaxLoss",
     "ScalarMix",
     "Seq2SeqEncoder",
     "Seq2VecEncoder",
     "SoftmaxLoss",
     "TextFieldEmbedder",
+    "TiedSampledSoftmaxLoss",
+    "TiedSoftmaxLoss",
     "TimeDistributed",
     "TokenEmbedder",
+    "WordDistribution",
 ]

@@ -52,6 +52,7 @@ class _Sample:
     hits: Tensor
 
 
+@WordDistribution.register("sampled_softmax")
 class SampledSoftmaxLoss(WordDistribution):
     """In training, a softmax over the target and some sampled words; in evaluation, the full softmax.
 
@@ -119,26 +120,30 @@ class SampledSoftmaxLoss(WordDistribution):
             self.softmax_b = torch.nn.Parameter(torch.zeros(num_words))
         self.register_buffer("_probabilities", torch.empty(0), persistent=False)
         self._probabilities: Tensor
-        self.initialize_num_words()
+        self._set_num_words(num_words, weight.device)
 
     def initialize_num_words(self) -> None:
         """Read the number of words off the weights; to be called after they were replaced."""
-        weight = self._weight()
-        self._num_words = weight.size(0)
-        self._probabilities = log_uniform_probabilities(self._num_words).to(weight.device)
+        weight = self.word_vectors()
+        self._set_num_words(weight.size(0), weight.device)
 
-    def _weight(self) -> Tensor:
+    def _set_num_words(self, num_words: int, device: torch.device) -> None:
+        self._num_words = num_words
+        self._probabilities = log_uniform_probabilities(num_words).to(device)
+
+    def word_vectors(self) -> Tensor:
+        """The vectors of the words, (V, D)."""
         return self.softmax_w.weight if isinstance(self.softmax_w, torch.nn.Embedding) else self.softmax_w
 
-    def _bias(self) -> Tensor:
-        """The biases: (V,)."""
+    def word_biases(self) -> Tensor:
+        """One number for each word, (V,)."""
         if isinstance(self.softmax_b, torch.nn.Embedding):
             return self.softmax_b.weight.squeeze(1)
         return self.softmax_b
 
     def log_probabilities(self, embeddings: Tensor) -> Tensor:
         """Those of the full softmax, in training too, see `WordDistribution.log_probabilities`."""
-        return torch.addmm(self._bias(), embeddings, self._weight().t()).log_softmax(dim=-1)
+        return torch.addmm(self.word_biases(), embeddings, self.word_vectors().t()).log_softmax(dim=-1)
 
     def forward(
         self, embeddings: Tensor, targets: Tensor, target_token_embedding: Tensor | None = None
@@ -158,7 +163,7 @@ class SampledSoftmaxLoss(WordDistribution):
         The weights are looked up for all groups at once, so their gradient, as large as all of them, is made only once.
         """
         if not self.training:
-            weight, bias = self._weight().t(), self._bias()
+            weight, bias = self.word_vectors().t(), self.word_biases()
             return [
                 linear_softmax_nll(embeddings, weight, bias, targets, chunk_size=self.chunk_size)
                 for embeddings, targets in groups
@@ -166,11 +171,12 @@ class SampledSoftmaxLoss(WordDistribution):
         sampled = [self._sample(targets) for _, targets in groups]
         words = torch.cat([part.words for part in sampled])
         sizes = [part.words.size(0) for part in sampled]
-        vectors = functional.embedding(words, self._weight(), sparse=self.sparse)
-        if isinstance(self.softmax_b, torch.nn.Embedding):
-            biases = self.softmax_b(words).squeeze(1)
+        vectors = functional.embedding(words, self.word_vectors(), sparse=self.sparse)
+        if self.sparse:
+            assert isinstance(self.softmax_b, torch.nn.Embedding)
+            biases = self.softmax_b(words).squeeze(1)  # (all groups' N + S,)
         else:
-            biases = self.softmax_b.index_select(0, words)
+            biases = self.word_biases().index_select(0, words)
         parts = zip(groups, sampled, torch.split(vectors, sizes), torch.split(biases, sizes), strict=True)
         return [self._loss(*group, sample, own, bias) for group, sample, own, bias in parts]
 

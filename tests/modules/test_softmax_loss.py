@@ -55,3 +55,16 @@ def test_log_probabilities_are_those_of_the_loss():
         loss.target_log_probabilities(states, targets), log_probabilities[range(5), targets]
     )
     assert loss.target_log_probabilities(states[:0], targets[:0]).shape == (0,)
+
+
+def test_half_precision_is_close_to_single():
+    torch.manual_seed(0)
+    single, half = SoftmaxLoss(50, 16), SoftmaxLoss(50, 16, half_precision=True)
+    half.load_state_dict(single.state_dict())
+    states, targets = torch.randn(20, 16), torch.randint(0, 50, (20,))
+    expected, found = single(states, targets), half(states, targets)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, expected, rtol=5e-3, atol=0.0)
+    (by_single,) = torch.autograd.grad(expected, single.softmax_w)
+    (by_half,) = torch.autograd.grad(found, half.softmax_w)
+    assert (by_single - by_half).norm() < 0.02 * by_single.norm()

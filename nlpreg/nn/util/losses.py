@@ -101,6 +101,7 @@ def linear_softmax_nll(
     columns: Tensor,
     target_logits: Tensor | None = None,
     chunk_size: int | None = None,
+    dtype: torch.dtype | None = None,
 ) -> Tensor:
     """The summed negative log-likelihood of one class for each input under `softmax(inputs @ weight + bias)`.
 
@@ -116,6 +117,8 @@ def linear_softmax_nll(
         target_logits: logit of the right class, if it is not one of the columns.
         chunk_size: how many inputs to treat at a time; by default as many as make 2**22 logits, but
             at least 256.
+        dtype: precision of the matrix products; that of autocast, if it is on, or of the inputs if None. Sums over the
+            classes are taken in float32 at least.
 
     Shape:
         inputs (N, D), weight (D, V), bias (V,), columns (N,), target_logits (N,) -> scalar.
@@ -129,7 +132,7 @@ def linear_softmax_nll(
     elif chunk_size < 1:
         raise ValueError(f"chunk_size must be at least 1, got {chunk_size}")
     loss: Tensor = _LinearSoftmaxNll.apply(  # type: ignore[no-untyped-call]
-        inputs, weight, bias, columns, target_logits, chunk_size
+        inputs, weight, bias, columns, target_logits, chunk_size, dtype
     )
     return loss
 
@@ -146,8 +149,9 @@ class _LinearSoftmaxNll(torch.autograd.Function):
         columns: Tensor,
         target_logits: Tensor | None,
         chunk_size: int,
+        dtype: torch.dtype | None,
     ) -> Tensor:
-        need_inputs, need_weight, need_bias, _, need_logits, _ = ctx.needs_input_grad
+        need_inputs, need_weight, need_bias, _, need_logits, _, _ = ctx.needs_input_grad
         exact = torch.promote_types(inputs.dtype, torch.float32)
         grads = _Gradients(
             torch.zeros_like(inputs) if need_inputs else None,
@@ -156,8 +160,9 @@ class _LinearSoftmaxNll(torch.autograd.Function):
             torch.zeros_like(target_logits) if need_logits and target_logits is not None else None,
         )
         device_type = inputs.device.type
-        autocast = torch.is_autocast_enabled(device_type)
-        dtype = torch.get_autocast_dtype(device_type) if autocast else inputs.dtype
+        if dtype is None:
+            autocast = torch.is_autocast_enabled(device_type)
+            dtype = torch.get_autocast_dtype(device_type) if autocast else inputs.dtype
         total = torch.zeros((), dtype=exact, device=inputs.device)
         with torch.autocast(device_type, enabled=False):
             layer = _Layer.of(weight, bias, dtype)
@@ -175,7 +180,7 @@ class _LinearSoftmaxNll(torch.autograd.Function):
             None if grad is None else (grad * grad_output.to(grad.dtype)).to(dtype)
             for grad, dtype in zip(ctx.saved_tensors, ctx.dtypes, strict=True)
         )
-        return inputs, weight, bias, None, logits, None
+        return inputs, weight, bias, None, logits, None, None
 
 
 def _chunks(num_rows: int, chunk_size: int) -> Iterator[slice]:

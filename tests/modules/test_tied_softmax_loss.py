@@ -1,0 +1,98 @@
+"""Softmaxes that share the input embedding, against the plain ones with the same weights."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.modules import SampledSoftmaxLoss, SoftmaxLoss, TiedSampledSoftmaxLoss, TiedSoftmaxLoss
+from nlpreg.modules.token_embedders import Embedding
+
+
+@pytest.mark.parametrize("num_words", [9, 10])
+@pytest.mark.parametrize("width", [4, 6])
+@pytest.mark.parametrize("chunk_size", [None, 2])
+def test_loss_and_gradients_are_those_of_the_plain_softmax(num_words, width, chunk_size):
+    torch.manual_seed(0)
+    embedding = Embedding(4, 10, padding_index=0)
+    tied = TiedSoftmaxLoss(num_words, width, embedding, chunk_size=chunk_size).double()
+    embedding.double()
+    nn.init.normal_(tied.shared.bias)
+    plain = SoftmaxLoss(num_words, 4).double()
+    # Class k is the word of row k + 1; the class after the last row is that of padding.
+    rows = [(k + 1) % 10 for k in range(num_words)]
+    with torch.no_grad():
+        plain.softmax_w.copy_(embedding.weight[rows].t())
+        plain.softmax_b.copy_(tied.shared.bias)
+    states = torch.randn(5, width, dtype=torch.double, requires_grad=True)
+    targets = torch.tensor([0, 8, 3, -1, 3])
+    projected = tied.shared.project(states)
+    loss, expected = tied(states, targets), plain(projected, targets)
+    torch.testing.assert_close(loss, expected)
+    leaves = [states, embedding.weight, tied.shared.bias]
+    by_states, by_table, by_bias = torch.autograd.grad(loss, leaves)
+    found_states, by_weight, found_bias = torch.autograd.grad(
+        expected, [states, plain.softmax_w, plain.softmax_b]
+    )
+    torch.testing.assert_close(by_states, found_states)
+    torch.testing.assert_close(by_bias, found_bias)
+    torch.testing.assert_close(by_table[rows], by_weight.t())
+    torch.testing.assert_close(tied.log_probabilities(states), plain.log_probabilities(projected))
+    torch.testing.assert_close(
+        tied.target_log_probabilities(states, targets.clamp(min=0)),
+        plain.target_log_probabilities(projected, targets.clamp(min=0)),
+    )
+
+
+def choose(num_words, num_samples):
+    return torch.arange(num_samples), 7
+
+
+@pytest.mark.parametrize("width", [4, 6])
+def test_the_sampled_softmax_shares_weights_too(width):
+    torch.manual_seed(0)
+    embedding = Embedding(4, 10)
+    tied = TiedSampledSoftmaxLoss(9, width, num_samples=3, embedding=embedding)
+    plain = SampledSoftmaxLoss(9, 4, num_samples=3)
+    tied.choice_func = plain.choice_func = choose
+    with torch.no_grad():
+        plain.softmax_w.copy_(embedding.weight[1:])
+    states, targets = torch.randn(5, width), torch.tensor([0, 8, 3, -1, 3])
+    for training in (True, False):
+        tied.train(training), plain.train(training)
+        torch.testing.assert_close(tied(states, targets), plain(tied.shared.project(states), targets))
+    tied.train()
+    (gradient,) = torch.autograd.grad(tied(states, targets), embedding.weight)
+    assert gradient[1:4].abs().sum(1).all() and not gradient[0].any()
+    torch.testing.assert_close(
+        tied.log_probabilities(states), plain.log_probabilities(tied.shared.project(states))
+    )
+
+
+def test_the_table_is_saved_once_and_stays_shared():
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embedding = Embedding(4, 10)
+            self.softmax = TiedSoftmaxLoss(9, 4, self.embedding)
+
+    model = Model()
+    assert set(model.state_dict()) == {"embedding.weight", "softmax.shared.bias"}
+    twin = copy.deepcopy(model)
+    with torch.no_grad():
+        twin.embedding.weight.zero_()
+    states = torch.randn(2, 4)
+    log_nine = torch.full((2, 9), 9.0).log()
+    torch.testing.assert_close(twin.softmax.log_probabilities(states), -log_nine)
+    assert not torch.allclose(model.softmax.log_probabilities(states), -log_nine)
+    twin.embedding.weight = nn.Parameter(torch.ones(10, 4))
+    assert twin.softmax.shared.weight().shape == (9, 4) and (twin.softmax.shared.weight() == 1).all()
+
+
+def test_tables_that_do_not_fit():
+    with pytest.raises(ConfigurationError, match="softmax over 12 words from row 1 on .* the table has 10"):
+        TiedSoftmaxLoss(12, 4, Embedding(4, 10))
+    with pytest.raises(ConfigurationError, match=r"embedding\.sparse: .* dense gradients"):
+        TiedSoftmaxLoss(9, 4, Embedding(4, 10, sparse=True))
