@@ -34,10 +34,53 @@ def data(tmp_path, monkeypatch):
     for name in ("test.txt", "valid.txt"):
         (tmp_path / name).write_text(text)
     monkeypatch.setenv("UD_ENGLISH_EWT", str(tmp_path))
+    write_spans(tmp_path, sentences)
+    texts = [{"text": " ".join(words), "label": f"l{len(words) % 2}"} for words in sentences]
+    for name in ("train.jsonl", "dev.jsonl"):
+        (tmp_path / name).write_text("".join(json.dumps(text) + "\n" for text in texts))
+    for name in ("CONLL2000", "CONLL2003", "TEXTS"):
+        monkeypatch.setenv(name, str(tmp_path))
+    (tmp_path / "vectors.txt").write_text("".join(f"{word}{' 0.1' * 100}\n" for word in WORDS[:5]))
+    monkeypatch.setenv("VECTORS", str(tmp_path / "vectors.txt"))
     monkeypatch.setenv("WIKITEXT2", str(tmp_path))
     monkeypatch.setattr(corpus_cache, "CORPUS_CACHE", tmp_path / "corpora")
     import_builtin_parts()
     return tmp_path
+
+
+def write_spans(folder, sentences):
+    """Sentences in the columns of CoNLL-2000 and, with entities, of CoNLL-2003."""
+    chunks = [[(word, "N", "B-NP" if n % 2 else "O") for n, word in enumerate(words)] for words in sentences]
+    text = "\n".join("".join(f"{' '.join(row)}\n" for row in rows) for rows in chunks)
+    for name in ("train.txt", "test.txt"):
+        (folder / name).write_text(text)
+    text = "\n".join(
+        "".join(f"{word} N I-NP {chunk[-2:].replace('NP', 'I-PER')}\n" for word, _, chunk in rows)
+        for rows in chunks
+    )
+    for name in ("eng.train", "eng.testa", "eng.testb"):
+        (folder / name).write_text(text)
+
+
+@pytest.fixture
+def transformer(tmp_path, monkeypatch):
+    """A tiny BERT, under the name that `transformer_tagger.jsonnet` asks for."""
+    transformers = pytest.importorskip("transformers")
+    folder = tmp_path / "bert"
+    config = transformers.BertConfig(
+        vocab_size=40,
+        hidden_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=8,
+        max_position_embeddings=512,
+    )
+    transformers.BertModel(config).save_pretrained(folder)
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *sorted(set(WORDS))]
+    (folder / "vocab.txt").write_text("".join(f"{piece}\n" for piece in pieces))
+    transformers.BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
+    monkeypatch.setenv("TRANSFORMER", str(folder))
+    monkeypatch.setenv("TRANSFORMER_WIDTH", "8")
 
 
 def test_there_are_configs():
@@ -45,8 +88,10 @@ def test_there_are_configs():
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_two_steps_of(name, data):
+def test_two_steps_of(name, data, request):
     path = FOLDER / name
+    if "transformer_tagger" in name:
+        request.getfixturevalue("transformer")
     raise_problems(check_file(path), str(path))
     overrides = json.dumps({"trainer.num_epochs": 1, "data_loader.batches_per_epoch": 2})
     train_model_from_file(path, data / "out", overrides=overrides)

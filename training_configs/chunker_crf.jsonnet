@@ -1,0 +1,50 @@
+// Chunks of CoNLL-2000: the model of ner_crf.jsonnet, with parts of speech left out.
+// CONLL2000 names the folder with train.txt and test.txt; the set has no development part, so the test set validates.
+local data = std.extVar('CONLL2000');
+local widths = [2, 3, 4];
+{
+  dataset_reader: {
+    type: 'conll2000',
+    convert_to_coding_scheme: 'BIOUL',
+    token_indexers: {
+      tokens: { type: 'single_id', lowercase_tokens: true },
+      token_characters: { type: 'characters', min_padding_length: 4 },
+    },
+  },
+  train_data_path: data + '/train.txt',
+  validation_data_path: data + '/test.txt',
+  datasets_for_vocab_creation: ['train'],
+  vocabulary: { min_count: { tokens: 2 } },
+  model: {
+    type: 'crf_tagger',
+    label_encoding: 'BIOUL',
+    dropout: 0.4,
+    text_field_embedder: {
+      token_embedders: {
+        tokens: { type: 'embedding', embedding_dim: 100 },
+        token_characters: {
+          type: 'character_encoding',
+          embedding: { embedding_dim: 32, vocab_namespace: 'token_characters' },
+          encoder: { type: 'cnn', embedding_dim: 32, num_filters: 64, ngram_filter_sizes: widths },
+        },
+      },
+    },
+    encoder: {
+      type: 'lstm',
+      input_size: 100 + 64 * std.length(widths),
+      hidden_size: 200,
+      num_layers: 2,
+      dropout: 0.4,
+      bidirectional: true,
+    },
+  },
+  data_loader: { batch_sampler: { type: 'bucket', batch_size: 32 } },
+  trainer: {
+    num_epochs: 15,
+    patience: 4,
+    validation_metric: '+f1-measure-overall',
+    optimizer: { type: 'adam', lr: 0.002 },
+    learning_rate_scheduler: { type: 'linear_with_warmup', warmup_steps: 100 },
+    grad_norm: 5.0,
+  },
+}

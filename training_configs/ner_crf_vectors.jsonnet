@@ -1,0 +1,10 @@
+// ner_crf.jsonnet with pretrained word vectors. VECTORS names a file of vectors of 100 numbers, such as glove.6B.100d.txt.
+(import 'ner_crf.jsonnet') + {
+  model+: {
+    text_field_embedder+: {
+      token_embedders+: {
+        tokens+: { pretrained_file: std.extVar('VECTORS') },
+      },
+    },
+  },
+}

@@ -1,0 +1,32 @@
+// Universal parts of speech on English-EWT from a pretrained transformer (extra `transformers`).
+// TRANSFORMER is a name on the Hugging Face hub, such as roberta-base, or a local folder; TRANSFORMER_WIDTH is the width of
+// its vectors, 768 for models of the base size.
+// UD_ENGLISH_EWT names the folder with train.conllu, dev.conllu and test.conllu.
+local data = std.extVar('UD_ENGLISH_EWT');
+local transformer = std.extVar('TRANSFORMER');
+local part = { type: 'pretrained_transformer_mismatched', model_name: transformer, max_length: 512 };
+{
+  dataset_reader: { type: 'conllu', token_indexers: { tokens: part } },
+  train_data_path: data + '/train.conllu',
+  validation_data_path: data + '/dev.conllu',
+  test_data_path: data + '/test.conllu',
+  evaluate_on_test: true,
+  model: {
+    type: 'simple_tagger',
+    text_field_embedder: { token_embedders: { tokens: part } },
+    encoder: { type: 'pass_through', input_dim: std.parseInt(std.extVar('TRANSFORMER_WIDTH')) },
+  },
+  data_loader: { batch_sampler: { type: 'bucket', batch_size: 32 } },
+  trainer: {
+    num_epochs: 3,
+    validation_metric: '+accuracy',
+    optimizer: {
+      type: 'huggingface_adamw',
+      lr: 1e-3,
+      weight_decay: 0.01,
+      parameter_groups: [[['text_field_embedder'], { lr: 3e-5 }]],
+    },
+    learning_rate_scheduler: { type: 'linear_with_warmup', warmup_steps: 100 },
+    grad_norm: 1.0,
+  },
+}
