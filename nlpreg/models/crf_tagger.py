@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -40,6 +41,8 @@ from nlpreg.nn.operators import run_uncompiled
 from nlpreg.nn.util import get_text_field_mask
 from nlpreg.training.metrics import FBetaVerboseMeasure
 
+logger = logging.getLogger(__name__)
+
 WeightStrategy = Literal["emission", "emission_transition", "lannoy"]
 
 _WEIGHTED_CRFS = {
@@ -47,6 +50,9 @@ _WEIGHTED_CRFS = {
     "emission_transition": ConditionalRandomFieldWeightTrans,
     "lannoy": ConditionalRandomFieldWeightLannoy,
 }
+
+# Batches whose gold tags are looked at: enough to meet the usual tags, and nothing to a run.
+_NUM_GOLD_CHECKS = 100
 
 
 @Model.register("crf_tagger")
@@ -133,6 +139,8 @@ class CrfTagger(Model):
         self.crf = _make_crf(
             self.num_tags, constraints, include_start_end_transitions, self.label_weights, weight_strategy
         )
+        self._label_encoding = label_encoding
+        self._num_gold_checks_left = _NUM_GOLD_CHECKS if constraints is not None else 0
         self.metrics = accuracy_metrics()
         self.calculate_span_f1 = given_encoding(calculate_span_f1, label_encoding, "calculate_span_f1")
         self._f1_metric = span_f1(vocab, label_namespace, label_encoding) if self.calculate_span_f1 else None
@@ -187,12 +195,35 @@ class CrfTagger(Model):
             if ignore_loss_on_o_tags:
                 counted = without_outside_tags(mask, tags, self.vocab, self.label_namespace)
             output["loss"] = -self.crf(logits, tags, counted)
+            if self._num_gold_checks_left and not torch.compiler.is_compiling():
+                self._check_gold(tags, mask, metadata)
         if torch.compiler.is_compiling():
             # A compiled model ends here: whatever follows lists of numbers would be compiled anew for each.
             return run_uncompiled(self._decode, output, tags)
         self._decode(output, tags)
         add_words(output, metadata)
         return output
+
+    def _check_gold(self, tags: Tensor, mask: Tensor, metadata: list[dict[str, Any]] | None) -> None:
+        """Warn, once, of gold tags that decoding can never give, because the label encoding does not allow them."""
+        self._num_gold_checks_left -= 1
+        allowed = self.crf.allows(tags, mask)
+        if bool(allowed.all()):
+            return
+        self._num_gold_checks_left = 0
+        row = int((~allowed).nonzero()[0])
+        (names,) = tag_names([tags[row][mask[row]].tolist()], self.vocab, self.label_namespace)
+        words = metadata[row].get("words", names) if metadata else names
+        sentence = " ".join(f"{word}/{tag}" for word, tag in zip(words, names, strict=False))
+        logger.warning(
+            "model.label_encoding: %s does not allow the gold tags of %d of the %d sentences of a batch, such as: %s. "
+            "Decoding keeps to the encoding, so it can never give them; set label_encoding to that of the data, or "
+            "let the dataset reader convert the tags",
+            self._label_encoding,
+            int((~allowed).sum()),
+            len(allowed),
+            sentence,
+        )
 
     def _decode(self, output: dict[str, Any], tags: Tensor | None) -> dict[str, Any]:
         """Add the best paths to the output; with gold tags the metrics are measured."""

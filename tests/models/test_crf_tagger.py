@@ -102,6 +102,21 @@ def test_constrained_decoding_keeps_to_the_encoding(tag_vocab, tokens):
                 assert after[0] != "I" or before[1:] == after[1:]
 
 
+def test_gold_tags_that_the_encoding_does_not_allow_are_said_once(tag_vocab, tokens, tags, caplog):
+    words = [["Ann", "and", "Bob", "go"], ["to", "Rome"], ["."]]
+    metadata = [{"words": sentence} for sentence in words]
+    bio = torch.tensor([[1, 2, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
+    tagger = make_tagger(tag_vocab, label_encoding="IOB1")
+    for _ in range(2):
+        tagger(tokens, bio, metadata)
+    (record,) = [record for record in caplog.records if "label_encoding" in record.getMessage()]
+    assert "IOB1 does not allow the gold tags of 1 of the 3 sentences" in record.getMessage()
+    assert "such as: Ann/B-PER and/I-PER Bob/O go/O." in record.getMessage()
+    caplog.clear()
+    make_tagger(tag_vocab, label_encoding="BIO")(tokens, bio, metadata)
+    assert not caplog.records
+
+
 def test_readable_outputs(tag_vocab, tokens):
     tagger = make_tagger(tag_vocab, top_k=2)
     output = tagger(tokens, metadata=[{"words": ["w"] * n} for n in LENGTHS])

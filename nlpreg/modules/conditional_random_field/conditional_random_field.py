@@ -44,7 +44,7 @@ _ENCODINGS = {
     "BIO": _Encoding("OB", "OBI", (("OBI", "OB"),), (("BI", "I"),)),
     "IOB1": _Encoding("OI", "OBI", (("OBI", "OI"),), (("BI", "B"),)),
     "BIOUL": _Encoding("OBU", "OLU", (("OLU", "OBU"),), (("BI", "IL"),)),
-    "BMES": _Encoding("BS", "ES", (("ES", "BS"),), (("BM", "ME"),)),
+    "BMES": _Encoding("OBS", "OES", (("OES", "OBS"),), (("BM", "ME"),)),
 }
 
 
@@ -157,8 +157,8 @@ class ConditionalRandomField(torch.nn.Module):
         return self._log_likelihood(inputs, tags, mask, self.transitions)
 
     def _log_likelihood(self, inputs: Tensor, tags: Tensor, mask: Tensor, transitions: Tensor) -> Tensor:
-        joint = self._joint_score(inputs, tags, mask, transitions)
-        log_likelihood = joint - self._log_partition(inputs, mask, transitions)
+        joint = self._joint_likelihood(inputs, transitions, tags, mask)
+        log_likelihood = joint - self._input_likelihood(inputs, transitions, mask)
         return log_likelihood.masked_fill(~mask.any(dim=1), 0.0).sum()
 
     @staticmethod
@@ -176,43 +176,66 @@ class ConditionalRandomField(torch.nn.Module):
         zeros = self.transitions.new_zeros(self.num_tags)
         return zeros, zeros
 
-    def _log_partition(self, inputs: Tensor, mask: Tensor, transitions: Tensor) -> Tensor:
-        """The log-sum of the scores of all sequences: (B,)."""
+    def _input_likelihood(self, logits: Tensor, transitions: Tensor, mask: Tensor) -> Tensor:
+        """The log-sum of the scores of all sequences: (B,). Subclasses may override it."""
         start, end = self._start_and_end()
-        scores = forward_scores(inputs.transpose(0, 1), mask.t(), transitions, start.to(inputs.dtype))
+        scores = forward_scores(logits.transpose(0, 1), mask.t(), transitions, start.to(logits.dtype))
         return torch.logsumexp(scores[-1] + end, dim=1)
 
-    def _joint_score(
+    def _joint_likelihood(
         self,
-        inputs: Tensor,
+        logits: Tensor,
+        transitions: Tensor,
         tags: Tensor,
         mask: Tensor,
-        transitions: Tensor,
         label_weights: Tensor | None = None,
     ) -> Tensor:
-        """The score of the given tags: (B,).
+        """The score of the given tags: (B,). Subclasses may override it.
 
         A word adds its emission, and the transition into it, if it is unmasked. The first tag starts the sequence
         whether or not it is masked.
 
         Args:
-            inputs, tags, mask: as in `forward`.
+            logits: score of each tag for each word (B, T, C).
             transitions: score of a tag (column) after a tag (row).
+            tags: the given tags (B, T).
+            mask: true at words that count (B, T).
             label_weights: factor of the emission of each tag and of the transitions from it, (C,).
         """
         start, end = self._start_and_end()
-        weights = mask.to(inputs.dtype)
+        weights = mask.to(logits.dtype)
         last = (mask.sum(dim=1, keepdim=True) - 1).clamp(min=0)
         last_tags = tags.gather(1, last)  # (B, 1)
         # The last column counts for the sequence's last tag, which differs from its own where the mask has gaps.
         emitted = torch.cat([tags[:, :-1], last_tags], dim=1)
-        emissions = inputs.gather(2, emitted.unsqueeze(2)).squeeze(2)
+        emissions = logits.gather(2, emitted.unsqueeze(2)).squeeze(2)
         moves = transitions.view(-1)[tags[:, :-1] * self.num_tags + tags[:, 1:]]  # (B, T - 1)
         if label_weights is not None:
             emissions = emissions * label_weights[emitted]
             moves = moves * label_weights[tags[:, :-1]]
         score = (emissions * weights).sum(dim=1) + (moves * weights[:, 1:]).sum(dim=1)
         return score + start[tags[:, 0]] + end[last_tags.squeeze(1)]
+
+    def allows(self, tags: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Whether the constraints allow the given tags of each sentence; without constraints they always do.
+
+        Args:
+            tags: tags of each word; masked words are dropped first.
+            mask: true at words that count; all of them by default.
+
+        Shape:
+            tags (B, T), mask (B, T) -> (B,) bool.
+        """
+        mask = torch.ones_like(tags, dtype=torch.bool) if mask is None else mask.bool()
+        order = mask.sort(dim=1, descending=True, stable=True).indices
+        lengths = mask.sum(dim=1, keepdim=True)  # (B, 1)
+        start, end = self.num_tags, self.num_tags + 1
+        positions = torch.arange(tags.size(1), device=tags.device)
+        packed = tags.gather(1, order).masked_fill(positions >= lengths, end)  # (B, T)
+        before = torch.cat([packed.new_full((len(tags), 1), start), packed], dim=1)  # (B, T + 1)
+        after = torch.cat([packed, packed.new_full((len(tags), 1), end)], dim=1)
+        allowed = self._constraint_mask.bool()[before, after]
+        return (allowed | (before == end) | (lengths == 0)).all(dim=1)
 
     def _constrained(self) -> tuple[Tensor, Tensor, Tensor]:
         """Transitions, start and end scores with a low score wherever the constraints say no."""

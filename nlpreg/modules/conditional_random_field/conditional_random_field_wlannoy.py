@@ -30,5 +30,5 @@ class ConditionalRandomFieldWeightLannoy(WeightedConditionalRandomField):
         growth = torch.cat([totals[:1], totals.diff(dim=0)])
         at_end = torch.logsumexp(scores[-1] + end, dim=1) - totals[-1]
         log_partition = (growth * self.label_weights[tags].t()).sum(dim=0) + at_end
-        joint = self._joint_score(inputs, tags, mask, self.transitions, self.label_weights)
+        joint = self._joint_likelihood(inputs, self.transitions, tags, mask, self.label_weights)
         return (joint - log_partition).masked_fill(~mask.any(dim=1), 0.0).sum()

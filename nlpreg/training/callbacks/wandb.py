@@ -43,7 +43,7 @@ class WandBCallback(LogWriterCallback):
         tags: labels of the run.
         watch_model: whether to let the service look at the model's gradients.
         files_to_save: files in the folder of the run to be sent, as they change.
-        wandb_kwargs: more arguments of `wandb.init`.
+        wandb_kwargs: more arguments of `wandb.init`. A subclass finds all of them in `_wandb_kwargs`.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class WandBCallback(LogWriterCallback):
         mode = (wandb_kwargs or {}).get("mode") or os.environ.get("WANDB_MODE")
         if "WANDB_API_KEY" not in os.environ and mode not in ("offline", "disabled"):
             logger.warning("WANDB_API_KEY is not set, so wandb may ask for a login or refuse to start")
-        self._options: dict[str, Any] = {
+        self._wandb_kwargs: dict[str, Any] = {
             "dir": os.path.abspath(self.serialization_dir),
             "project": project,
             "entity": entity,
@@ -96,7 +96,7 @@ class WandBCallback(LogWriterCallback):
         if not is_primary:
             return
         self._wandb = optional("wandb", extra="wandb")
-        options = dict(self._options)
+        options = dict(self._wandb_kwargs)
         if _takes_anonymous_runs(self._wandb.init):
             options.setdefault("anonymous", "allow")
         if self._run_id is not None:

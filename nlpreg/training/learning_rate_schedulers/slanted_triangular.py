@@ -82,7 +82,7 @@ class SlantedTriangular(LearningRateScheduler):
             steps_per_epoch = int(self._steps_at_epoch_ends[-1] / epochs_done)
         else:
             steps_per_epoch = max(self.num_steps_per_epoch or 1, self._steps_done)
-        if self._is_freezing():
+        if self.freezing_current:
             begin, length = self._steps_at_epoch_ends[-1], steps_per_epoch
         else:
             begin = self._steps_at_epoch_ends[self._num_freezing_epochs()]
@@ -106,7 +106,9 @@ class SlantedTriangular(LearningRateScheduler):
         """Number of epochs in which some group is frozen; the default group counts for none."""
         return len(self.optimizer.param_groups) - 2 if self.gradual_unfreezing else 0
 
-    def _is_freezing(self) -> bool:
+    @property
+    def freezing_current(self) -> bool:
+        """Whether some parameter group is still frozen."""
         return len(self._steps_at_epoch_ends) - 1 < self._num_freezing_epochs()
 
     def _freeze(self) -> None:

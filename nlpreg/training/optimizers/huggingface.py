@@ -14,6 +14,7 @@ from nlpreg.training.optimizers.optimizer import (
     ParameterGroupsType,
     evaluate,
     make_parameter_groups,
+    refuse_sparse_gradients,
 )
 from nlpreg.training.protocols import NamedParameters
 
@@ -51,7 +52,9 @@ class HuggingfaceAdamWOptimizer(Optimizer):
             "weight_decay": weight_decay,
             "correct_bias": correct_bias,
         }
+        model_parameters = list(model_parameters)  # may be an iterator
         super().__init__(make_parameter_groups(model_parameters, parameter_groups), defaults)
+        refuse_sparse_gradients(self, "huggingface_adamw", model_parameters)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -148,7 +151,9 @@ class HuggingfaceAdafactor(Optimizer):
             "relative_step": relative_step,
             "warmup_init": warmup_init,
         }
+        model_parameters = list(model_parameters)  # may be an iterator
         super().__init__(make_parameter_groups(model_parameters, parameter_groups), defaults)
+        refuse_sparse_gradients(self, "huggingface_adafactor", model_parameters)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -161,8 +166,6 @@ class HuggingfaceAdafactor(Optimizer):
         return loss
 
     def _update(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
-        if gradient.is_sparse:
-            raise RuntimeError("huggingface_adafactor: expected dense gradients, got a sparse one")
         state = self.state[parameter]
         gradient = gradient.float()
         value = parameter.float()

@@ -51,6 +51,35 @@ def evaluate(closure: Callable[[], Any] | None) -> Any:
         return closure()
 
 
+def refuse_sparse_gradients(
+    optimizer: torch.optim.Optimizer, name: str, model_parameters: NamedParameters
+) -> None:
+    """Let an optimizer that needs dense gradients say so, and which parameter has none, at its first step.
+
+    Args:
+        optimizer: the optimizer.
+        name: its registered name.
+        model_parameters: pairs of name and parameter.
+    """
+
+    is_first_step = True  # a hook must not remove itself while torch walks over the hooks
+
+    def check(*_: Any) -> None:
+        nonlocal is_first_step
+        if not is_first_step:
+            return
+        is_first_step = False
+        for parameter_name, parameter in model_parameters:
+            if parameter.grad is not None and parameter.grad.layout == torch.sparse_coo:
+                raise ConfigurationError(
+                    f"trainer.optimizer: {name} cannot use the sparse gradient of {parameter_name}; choose "
+                    "dense_sparse_adam, or sgd or adagrad, or set `sparse` of the embedding (`sparse_embeddings` of a "
+                    "language model) to false"
+                )
+
+    optimizer.register_step_pre_hook(check)
+
+
 def check_group_options(optimizer: torch.optim.Optimizer) -> None:
     """Refuse options of parameter groups that an optimizer of nlpreg does not know; torch would just keep them.
 

@@ -16,6 +16,7 @@ from nlpreg.training.optimizers.optimizer import (
     Optimizer,
     ParameterGroupsType,
     make_parameter_groups,
+    refuse_sparse_gradients,
 )
 from nlpreg.training.protocols import NamedParameters
 
@@ -93,6 +94,7 @@ def register_torch(
     *,
     required: Sequence[str] = (),
     fused_devices: tuple[str, ...] = ("cpu", "cuda"),
+    takes_sparse: bool = False,
 ) -> type[Optimizer]:
     """Register an optimizer of torch.
 
@@ -105,6 +107,7 @@ def register_torch(
         class_name: the name of the registered class; by default torch's followed by `Optimizer`.
         required: options without a default value, though torch has one.
         fused_devices: types of devices with the fused update, for a class that has it.
+        takes_sparse: whether it can use sparse gradients.
     """
     part = TorchPart.of(cls, skip=("params",), required=required)
     assert part is not None, f"{cls} needs more than a config can give"
@@ -117,11 +120,14 @@ def register_torch(
     )
 
     def construct(self: Any, options: dict[str, Any]) -> None:
-        groups = make_parameter_groups(options.pop("model_parameters"), options.pop("parameter_groups"))
+        parameters = list(options.pop("model_parameters"))  # may be an iterator
+        groups = make_parameter_groups(parameters, options.pop("parameter_groups"))
         try:
             super(made, self).__init__(params=groups, **options)
         except ValueError as error:
             raise ConfigurationValueError(f"optimizer {name}: {error}") from error
+        if not takes_sparse:
+            refuse_sparse_gradients(self, name, parameters)
         if has_fused:
             self.choose_fused_at_first_step(options["fused"])
 
@@ -131,12 +137,12 @@ def register_torch(
 
 
 AdamOptimizer = register_torch("adam", torch.optim.Adam)
-SparseAdamOptimizer = register_torch("sparse_adam", torch.optim.SparseAdam)
+SparseAdamOptimizer = register_torch("sparse_adam", torch.optim.SparseAdam, takes_sparse=True)
 AdamaxOptimizer = register_torch("adamax", torch.optim.Adamax)
 AdamWOptimizer = register_torch("adamw", torch.optim.AdamW)
-AdagradOptimizer = register_torch("adagrad", torch.optim.Adagrad, fused_devices=("cpu",))
+AdagradOptimizer = register_torch("adagrad", torch.optim.Adagrad, fused_devices=("cpu",), takes_sparse=True)
 AdadeltaOptimizer = register_torch("adadelta", torch.optim.Adadelta)
-SgdOptimizer = register_torch("sgd", torch.optim.SGD, "SgdOptimizer", required=("lr",))
+SgdOptimizer = register_torch("sgd", torch.optim.SGD, "SgdOptimizer", required=("lr",), takes_sparse=True)
 RmsPropOptimizer = register_torch("rmsprop", torch.optim.RMSprop, "RmsPropOptimizer")
 AveragedSgdOptimizer = register_torch("averaged_sgd", torch.optim.ASGD, "AveragedSgdOptimizer")
 Optimizer.register("asgd")(AveragedSgdOptimizer)

@@ -262,9 +262,9 @@ BIOUL = {
     **{tag: {"I-X", "L-X"} for tag in ("B-X", "I-X")},
     **{tag: {"I-Y", "L-Y"} for tag in ("B-Y", "I-Y")},
 }
-BMES_OUT = {"B-X", "S-X", "B-Y", "S-Y"}
+BMES_OUT = {"O", "B-X", "S-X", "B-Y", "S-Y"}
 BMES = {
-    **dict.fromkeys(("E-X", "S-X", "E-Y", "S-Y"), BMES_OUT),
+    **dict.fromkeys(("O", "E-X", "S-X", "E-Y", "S-Y"), BMES_OUT),
     **{tag: {"M-X", "E-X"} for tag in ("B-X", "M-X")},
     **{tag: {"M-Y", "E-Y"} for tag in ("B-Y", "M-Y")},
 }
@@ -276,7 +276,7 @@ BMES = {
         ("BIO", BIO, "OB", "OBI"),
         ("IOB1", IOB1, "OI", "OBI"),
         ("BIOUL", BIOUL, "OBU", "OLU"),
-        ("BMES", BMES, "BS", "ES"),
+        ("BMES", BMES, "OBS", "OES"),
     ],
 )
 def test_tables(encoding: str, following: dict[str, set[str]], first: str, last: str) -> None:
@@ -298,3 +298,37 @@ def test_entities_may_contain_dashes() -> None:
 def test_unknown_encoding() -> None:
     with pytest.raises(ConfigurationError, match="'BOI' is no known encoding"):
         allowed_transitions("BOI", {0: "O"})
+
+
+@pytest.mark.parametrize("encoding", ["BIO", "IOB1", "BIOUL", "BMES"])
+def test_what_the_constraints_allow(encoding: str) -> None:
+    table = {"BIO": BIO, "IOB1": IOB1, "BIOUL": BIOUL, "BMES": BMES}[encoding]
+    labels = sorted(table)
+    constraints = allowed_transitions(encoding, dict(enumerate(labels)))
+    crf = ConditionalRandomField(len(labels), constraints)
+    start, end = len(labels), len(labels) + 1
+    sentences = [path for length in range(4) for path in itertools.product(range(len(labels)), repeat=length)]
+    tags = torch.tensor([[*path, *[0] * (4 - len(path))] for path in sentences])
+    mask = torch.tensor([[position < len(path) for position in range(4)] for path in sentences])
+    allowed = set(constraints)
+    expected = [
+        not path or all(pair in allowed for pair in itertools.pairwise([start, *path, end]))
+        for path in sentences
+    ]
+    assert crf.allows(tags, mask).tolist() == expected
+    assert ConditionalRandomField(len(labels)).allows(tags, mask).all()
+
+
+def test_parts_of_the_likelihood_are_there_for_subclasses() -> None:
+    class Own(ConditionalRandomField):
+        def _input_likelihood(self, logits: Tensor, transitions: Tensor, mask: Tensor) -> Tensor:
+            return super()._input_likelihood(logits, transitions, mask) + 1.0
+
+    own, plain = Own(3), ConditionalRandomField(3)
+    own.load_state_dict(plain.state_dict())
+    logits, tags = torch.randn(2, 4, 3), torch.randint(0, 3, (2, 4))
+    torch.testing.assert_close(own(logits, tags), plain(logits, tags) - 2.0)
+    mask = torch.ones(2, 4, dtype=torch.bool)
+    joint = plain._joint_likelihood(logits, plain.transitions, tags, mask)
+    total = plain._input_likelihood(logits, plain.transitions, mask)
+    torch.testing.assert_close((joint - total).sum(), plain(logits, tags))

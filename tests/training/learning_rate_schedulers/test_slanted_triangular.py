@@ -45,6 +45,7 @@ def test_gradual_unfreezing():
         rates.append(optimizer.param_groups[0]["lr"])
         if update % 4 == 0:
             trained.append([layer.requires_grad for layer in layers])
+            assert scheduler.freezing_current == (update <= 8)
             scheduler.step()
     assert trained[:4] == [[False, False, True], [False, True, True], [True, True, True], [True, True, True]]
     # a triangle in each of the two epochs with frozen layers, then one over the 12 updates that are left

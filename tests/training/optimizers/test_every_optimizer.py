@@ -222,3 +222,21 @@ def test_sparse_adam_updates_rows_with_a_gradient():
     optimizer.step()
     changed = (embedding.weight != before).any(1)
     assert changed.tolist() == [False, True, False, True, False]
+
+
+TAKE_SPARSE = {"sgd", "adagrad", "sparse_adam", "dense_sparse_adam"}
+
+
+@pytest.mark.filterwarnings("ignore:Sparse invariant checks")  # about what torch itself does
+@pytest.mark.parametrize("name", sorted(set(Optimizer.list_available()) - {"multi", "lbfgs", "muon"}))
+def test_sparse_gradients_are_used_or_refused_by_name(name):
+    module = torch.nn.ModuleDict({"words": torch.nn.Embedding(5, 2, sparse=True)})
+    optimizer = build(name, module)
+    module["words"](torch.tensor([1, 3])).sum().backward()
+    if name in TAKE_SPARSE:
+        optimizer.step()
+        return
+    known = name if name != "asgd" else "averaged_sgd"
+    message = rf"trainer\.optimizer: {known} cannot use the sparse gradient of words\.weight; choose dense_sparse_adam"
+    with pytest.raises(ConfigurationError, match=message):
+        optimizer.step()

@@ -56,14 +56,6 @@ def test_only_rows_and_columns_are_kept_of_a_matrix():
     assert shapes == {"exp_avg_sq_row": (3,), "exp_avg_sq_col": (4,)}
 
 
-def test_sparse_gradients_are_refused():
-    embedding = torch.nn.Embedding(3, 2, sparse=True)
-    optimizer = HuggingfaceAdafactor(list(embedding.named_parameters()))
-    embedding(torch.tensor([0])).sum().backward()
-    with pytest.raises(RuntimeError, match="expected dense gradients"):
-        optimizer.step()
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
