@@ -52,8 +52,8 @@ def description_text(description: Description) -> str:
 
 def _lines(description: Description) -> Iterator[str]:
     from nlpreg.commands.example_sections import example_section
-    from nlpreg.commands.jsonnet_text import jsonnet_text
     from nlpreg.common.introspection import snake_case
+    from nlpreg.common.jsonnet import jsonnet_text
     from nlpreg.common.resolve import EXTRAS_OF
 
     cls, base = description.cls, description.base
@@ -96,7 +96,7 @@ def _argument_lines(argument: Argument) -> Iterator[str]:
 
 def _default(value: Any) -> str:
     """A default as a config writes it; an object by the name of its class."""
-    from nlpreg.commands.jsonnet_text import jsonnet_text
+    from nlpreg.common.jsonnet import jsonnet_text
     from nlpreg.common.lazy import Lazy
     from nlpreg.common.nodes import is_json
 

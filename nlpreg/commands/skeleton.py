@@ -7,8 +7,8 @@ import textwrap
 from typing import Any, NamedTuple
 
 from nlpreg.commands.example_sections import example_section
-from nlpreg.commands.jsonnet_text import jsonnet_key, jsonnet_text
 from nlpreg.common.introspection import Argument, argument_type, describe_class
+from nlpreg.common.jsonnet import jsonnet_key, jsonnet_text
 from nlpreg.common.nodes import is_json
 from nlpreg.common.resolve import EXTRAS_OF
 

@@ -50,14 +50,15 @@ def test_keys_of_1x_mean_what_they_mean_now(caplog: pytest.LogCaptureFixture) ->
     class DatasetReader:
         pass
 
-    class GradientDescentTrainer:
+    class Trainer:
         pass
 
     old = {"num_serialized_models_to_keep": 3, "model_save_interval": 60, "other": 1}
     expected = {"keep_most_recent_by_count": 3, "save_every_num_seconds": 60, "other": 1}
     assert renewed(Checkpointer, old, ["other"], "test.a") == expected
     assert (
-        "test.a.model_save_interval: a key of AllenNLP 1.x, read as 'save_every_num_seconds'" in caplog.text
+        "test.a.model_save_interval: a key of an earlier version of AllenNLP, read as 'save_every_num_seconds'"
+        in caplog.text
     )
     caplog.clear()
     renewed(Checkpointer, old, ["other"], "test.a")
@@ -71,15 +72,13 @@ def test_keys_of_1x_mean_what_they_mean_now(caplog: pytest.LogCaptureFixture) ->
     assert renewed(DatasetReader, reader, [], "test.c") == {}
     assert renewed(DatasetReader, reader, ["lazy"], "test.c") == {"lazy": True}  # a plugin's own
     trainer = {"tensorboard_writer": {"summary_interval": 5}, "epoch_callbacks": [], "batch_callbacks": ["x"]}
-    assert renewed(GradientDescentTrainer, trainer, [], "test.d") == {
+    assert renewed(Trainer, trainer, [], "test.d") == {
         "callbacks": [{"summary_interval": 5, "type": "tensorboard"}],
         "batch_callbacks": ["x"],
     }
-    assert renewed(GradientDescentTrainer, trainer, list(trainer), "test.e") == trainer
+    assert renewed(Trainer, trainer, list(trainer), "test.e") == trainer
     for wrong in ({"tensorboard_writer": "yes"}, {"tensorboard_writer": {}, "callbacks": "tensorboard"}):
-        assert (
-            renewed(GradientDescentTrainer, wrong, [], "test.f") == wrong
-        )  # an error, which is told elsewhere
+        assert renewed(Trainer, wrong, [], "test.f") == wrong  # an error, which is told elsewhere
 
 
 def test_old_keys_of_a_whole_config() -> None:
@@ -91,7 +90,7 @@ def test_old_keys_of_a_whole_config() -> None:
     }
     assert [path for path, _ in old_keys_in(config)] == [
         "iterator",
+        "dataset_reader.lazy",
         "trainer.shuffle",
         "trainer.checkpointer.model_save_interval",
-        "dataset_reader.lazy",
     ]

@@ -8,10 +8,12 @@ import os
 import sys
 from typing import Any, ClassVar
 
-from nlpreg.commands.migrate.files import migrate_path
-from nlpreg.commands.migrate.log import MigrationLog
+from nlpreg.commands.migrate.project import migrate_path, names_registered_in
 from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.config_file import ConfigFile
+from nlpreg.common.files import atomic_write
+from nlpreg.common.old_configs import MigrationLog
 
 DESCRIPTION = """
 Rewrite configs (keys of AllenNLP 0.x and 1.x as well) and the imports in Python files for nlpreg. Comments, variables
@@ -50,18 +52,22 @@ class Migrate(Subcommand):
 
 def _run(args: argparse.Namespace) -> None:
     log = MigrationLog()
-    changed: dict[str, str] = {}
+    changed: dict[str, str | None] = {}
     for path in args.paths:
         changed.update(migrate_path(path, log))
+    _check(args.paths, changed, log)
     for path, text in changed.items():
-        if args.write:
-            _write(path, text)
-        else:
+        if not args.write:
             sys.stdout.write(_difference(path, text))
+        elif text is None:
+            os.remove(path)
+        else:
+            with atomic_write(path, "wb") as file:
+                file.write(text.encode("utf-8"))
     for title, messages in (("done" if args.write else "would be done", log.done), ("left to you", log.left)):
         if messages:
             print(f"\n{title}:")
-            for message, place in messages.items():
+            for place, message in messages:
                 print(f"  {place}: {message}")
     if not changed:
         print("nothing to rewrite")
@@ -69,17 +75,37 @@ def _run(args: argparse.Namespace) -> None:
         print(f"\n{len(changed)} file{'s' if len(changed) > 1 else ''} would change; -w writes them")
 
 
-def _write(path: str, text: str) -> None:
-    from nlpreg.common.files import atomic_write
+def _check(paths: list[str], changed: dict[str, str | None], log: MigrationLog) -> None:
+    """What `nlpreg check` says of the migrated experiments, but for parts that the project's own code registers."""
+    from nlpreg.commands.checking import check_config
+    from nlpreg.common.plugins import import_plugins
 
-    with atomic_write(path, "wb") as file:
-        file.write(text.encode("utf-8"))
+    texts = {path: text for path, text in changed.items() if text is not None}
+    own = {name for path in paths for name in names_registered_in(path)}
+    files = [ConfigFile.read(path, texts=texts) for path in texts if path.endswith((".json", ".jsonnet"))]
+    experiments = [
+        file for file in files if file.config is not None and {"dataset_reader", "model"} <= set(file.config)
+    ]
+    if not experiments:
+        return
+    import_plugins()
+    for file in experiments:
+        assert file.config is not None
+        for problem in check_config(file.config).problems:
+            if any(f'"{name}" is no registered' in problem.message for name in own) or file.is_due_to_unset(
+                problem
+            ):
+                continue
+            problem = file.located(problem)
+            log.leave(problem.location or file.path, f"{problem.path}: {problem.message}")
 
 
-def _difference(path: str, text: str) -> str:
-    with open(path, encoding="utf-8", newline="") as file:
-        old = file.read()
+def _difference(path: str, text: str | None) -> str:
+    old = ""
+    if os.path.exists(path):
+        with open(path, encoding="utf-8", newline="") as file:
+            old = file.read()
     lines = difflib.unified_diff(
-        old.splitlines(keepends=True), text.splitlines(keepends=True), path, path, n=1
+        old.splitlines(keepends=True), (text or "").splitlines(keepends=True), path, path, n=1
     )
     return "".join(line if line.endswith("\n") else line + "\n" for line in lines)

@@ -18,8 +18,8 @@ def test_without_w_the_differences_are_shown(config: Path, capsys: pytest.Captur
     assert main("nlpreg", ["migrate", "c.jsonnet"]) == 0
     output = capsys.readouterr().out
     assert "-    shuffle: true,\n" in output
-    assert "would be done:\n  c.jsonnet:2: trainer.shuffle was removed" in output
-    assert "left to you:\n  c.jsonnet:2: trainer.batch_callbacks" in output
+    assert "would be done:\n  c.jsonnet:3: trainer.shuffle was removed" in output
+    assert "left to you:\n  c.jsonnet:4: trainer.batch_callbacks" in output
     assert "1 file would change; -w writes them" in output
     assert config.read_text() == before
 

@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from nlpreg.commands.migrate import MigrationLog, migrate_path
+from nlpreg.commands.migrate import migrate_path
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.old_configs import MigrationLog
 
 
 def test_a_folder(tmp_path: Path) -> None:
@@ -18,10 +19,12 @@ def test_a_folder(tmp_path: Path) -> None:
     log = MigrationLog()
     changed = migrate_path(str(tmp_path), log)
     assert {Path(path).name: text for path, text in changed.items()} == {
+        ".allennlp_plugins": None,
+        ".nlpreg_plugins": "plugin\n",
         "a.py": "from nlpreg.common import Params\n",
         "c.jsonnet": "{ model: {}, trainer: { } }",
     }
-    assert any("rename this file" in message for message in log.left)
+    assert (f"{tmp_path}/.allennlp_plugins", "renamed to .nlpreg_plugins") in log.done
 
 
 def test_line_ends_stay(tmp_path: Path) -> None:
@@ -37,9 +40,9 @@ def test_what_is_not_utf8_is_left(tmp_path: Path) -> None:
     path.write_bytes(b"import allennlp # \xe4\n")
     log = MigrationLog()
     assert migrate_path(str(path), log) == {}
-    assert "this is not UTF-8; nothing in it was changed" in log.left
+    assert log.left == [(str(path), "this is not UTF-8; nothing in it was changed")]
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="expected a config"):
-        migrate_path(str(tmp_path / "a.txt"), MigrationLog())
+        migrate_path(str(tmp_path / "a.csv"), MigrationLog())

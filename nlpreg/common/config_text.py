@@ -6,19 +6,15 @@ import contextlib
 import copy
 import functools
 import json
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from nlpreg.commands.jsonnet_text import jsonnet_key, jsonnet_text
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.jsonnet import evaluate_jsonnet
+from nlpreg.common.jsonnet import evaluate_jsonnet, jsonnet_key, jsonnet_text
 from nlpreg.common.jsonnet_parser import Expression, Key
 from nlpreg.common.jsonnet_source import JsonnetSource
-
-__all__ = ["ConfigText", "Section"]
 
 _MAX_SECTIONS = 10_000
 _UNKNOWN = object()
@@ -72,11 +68,6 @@ class Section:
         """The last step of its path."""
         return self.path.rpartition(".")[2]
 
-    @property
-    def place(self) -> str:
-        """ "file:line" where it begins."""
-        return f"{os.path.basename(self.file)}:{self.text.count(chr(10), 0, self.shape.start) + 1}"
-
 
 class ConfigText:
     """A config file and those it imports; every edit parses them anew.
@@ -89,6 +80,10 @@ class ConfigText:
     def __init__(self, path: str, texts: dict[str, str] | None = None) -> None:
         self.path = path
         self.texts = dict(texts or {})
+        self._originals: dict[str, str] = {}
+        self._edits: dict[
+            str, list[tuple[int, int, int]]
+        ] = {}  # file -> (start, old length, new length) of each
         self.parse()
 
     def parse(self) -> None:
@@ -96,6 +91,7 @@ class ConfigText:
         self.source = JsonnetSource.read(self.path, texts=self.texts)
         for source in self.source.all_sources():
             self.texts.setdefault(source.path, source.text)
+            self._originals.setdefault(source.path, source.text)
 
     @property
     def is_understood(self) -> bool:
@@ -107,6 +103,17 @@ class ConfigText:
         return [
             Section(path, source.path, source.text, shape) for source, shape in self.source.sections(path)
         ]
+
+    def place(self, section: Section, name: str = "") -> str:
+        """ "path:line" of a section, or of a key in it, in the file as it was before any edit."""
+        key = section.key(name) if name in section else None
+        offset = section.shape.start if key is None else key.start if key.token is None else key.token.start
+        for start, old_length, new_length in reversed(self._edits.get(section.file, [])):
+            if offset >= start + new_length:
+                offset += old_length - new_length
+            elif offset > start:
+                offset = start
+        return f"{section.file}:{self._originals[section.file].count(chr(10), 0, offset) + 1}"
 
     def all_sections(self) -> Iterator[Section]:
         """Every section, outer ones first, each once."""
@@ -142,7 +149,10 @@ class ConfigText:
 
     def remove(self, section: Section, name: str) -> None:
         """Take out a key with its value, its comma, and its line if nothing else is on it."""
-        key = section.key(name)
+        self.remove_key(section, section.key(name))
+
+    def remove_key(self, section: Section, key: Key) -> None:
+        """`remove` for one of several keys of the same name."""
         text = section.text
         start = key.start if key.token is None else key.token.start
         end = key.end
@@ -199,6 +209,7 @@ class ConfigText:
     def _edit(self, file: str, start: int, end: int, replacement: str) -> None:
         text = self.texts[file]
         self.texts[file] = text[:start] + replacement + text[end:]
+        self._edits.setdefault(file, []).append((start, end - start, len(replacement)))
         self.parse()
 
 

@@ -3,8 +3,7 @@ from typing import Any
 
 import pytest
 
-from nlpreg.commands.jsonnet_text import jsonnet_key, jsonnet_text
-from nlpreg.common.jsonnet import evaluate_jsonnet
+from nlpreg.common.jsonnet import evaluate_jsonnet, jsonnet_key, jsonnet_text
 
 VALUES: list[Any] = [
     None,

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from nlpreg.commands.migrate import ConfigText
+from nlpreg.common.config_text import ConfigText
 
 
 def config(tmp_path: Path, text: str, name: str = "c.jsonnet") -> ConfigText:
@@ -73,8 +73,9 @@ def test_values_that_the_text_alone_tells(tmp_path: Path) -> None:
 
 
 def test_sections_with_their_places(tmp_path: Path) -> None:
-    sections = config(tmp_path, "{\n a: { b: [{}] },\n c: $.a }").all_sections()
-    assert [(section.path, section.place) for section in sections] == [
+    text = config(tmp_path, "{\n a: { b: [{}] },\n c: $.a }")
+    places = [(section.path, text.place(section).rpartition("/")[2]) for section in text.all_sections()]
+    assert places == [
         ("", "c.jsonnet:1"),
         ("a", "c.jsonnet:2"),
         ("a.b", "c.jsonnet:2"),
@@ -84,3 +85,11 @@ def test_sections_with_their_places(tmp_path: Path) -> None:
 
 def test_what_is_not_understood(tmp_path: Path) -> None:
     assert not config(tmp_path, "{ a").is_understood
+
+
+def test_places_are_those_of_the_file_before_any_edit(tmp_path: Path) -> None:
+    text = config(tmp_path, "{\n  a: 1,\n  b: {\n    c: 2,\n  },\n}")
+    text.remove(text.at("")[0], "a")
+    text.insert(text.at("b")[0], "d", "3")
+    assert text.place(text.at("b")[0]).endswith("c.jsonnet:3")
+    assert text.place(text.at("b")[0], "c").endswith("c.jsonnet:4")

@@ -1,0 +1,172 @@
+"""A project to migrate: its configs, Python files, notebooks, plugin lists, scripts and pages, and what each becomes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+
+from nlpreg.commands.migrate.python_code import migrate_code, registered_names
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.old_configs import MigrationLog, migrate_config
+
+_CONFIG_SUFFIXES = (".json", ".jsonnet")
+_TEXT_SUFFIXES = (".sh", ".bash", ".md", ".rst", ".txt", ".yml", ".yaml", ".toml", ".cfg")
+_TEXT_NAMES = frozenset(["Makefile", "Dockerfile"])
+_PLUGINS = ".allennlp_plugins"
+_EXPERIMENT_KEY = re.compile(r"""\b["']?(dataset_reader|model|trainer)["']?\s*:""")
+_SKIPPED_FOLDERS = frozenset([".git", "__pycache__", ".venv", "venv", "node_modules", "build", "dist"])
+_COMMANDS = (
+    "build-vocab|cached-path|checklist|count-instances|diff|evaluate|find-lr|predict|print-results|push-to-hf|"
+    "test-install|train"
+)
+_COMMAND_LINE = re.compile(
+    rf"\bpython3? -m allennlp(?:\.run)? (?=(?:{_COMMANDS})\b)|\ballennlp (?=(?:{_COMMANDS})\b)"
+)
+_REQUIREMENT = re.compile(r"""^\s*[-"']?\s*(allennlp(?:[-_]models)?\s*(?:[=<>~!\[].*)?)["',]*\s*$""")
+
+
+def migrate_path(path: str, log: MigrationLog) -> dict[str, str | None]:
+    """New texts of a file, or of everything below a folder that speaks of AllenNLP.
+
+    Args:
+        path: the file or folder.
+        log: gets what was done, and what is left.
+
+    Returns:
+        Path -> new text of files that change; None for a file that goes, since it has another name now.
+
+    Raises:
+        ConfigurationError: the file is of no kind that can be migrated.
+    """
+    changed: dict[str, str | None] = {}
+    own = names_registered_in(path)
+    for file in _files(path):
+        text = _read(file)
+        if text is None:
+            log.leave(file, "this is not UTF-8; nothing in it was changed")
+        elif file.endswith(".py"):
+            changed[file] = migrate_code(text, file, log)
+        elif file.endswith(".ipynb"):
+            changed[file] = _migrate_notebook(text, file, log)
+        elif os.path.basename(file) == _PLUGINS:
+            changed[file] = None
+            changed[os.path.join(os.path.dirname(file), ".nlpreg_plugins")] = _migrate_plugins(
+                text, file, log
+            )
+        elif file.endswith(_CONFIG_SUFFIXES) or (file == path and file.endswith(".libsonnet")):
+            if file == path or _EXPERIMENT_KEY.search(text):
+                so_far = {name: new for name, new in changed.items() if new is not None}
+                texts = migrate_config(file, log, so_far, own)
+                changed.update({name: _like_before(name, new) for name, new in texts.items()})
+        else:
+            changed[file] = _migrate_text(text, file, log)
+    return {file: text for file, text in changed.items() if text is None or text != _read(file)}
+
+
+def names_registered_in(path: str) -> set[str]:
+    """Names that Python code below a path registers its own classes under."""
+    return {
+        name for file in _files(path) if file.endswith(".py") for name in registered_names(_read(file) or "")
+    }
+
+
+def _like_before(file: str, text: str) -> str:
+    """The text with the line ends that the file has."""
+    before = _read(file) or ""
+    return text.replace("\n", "\r\n") if "\r\n" in before and "\r\n" not in text else text
+
+
+def _migrate_plugins(text: str, file: str, log: MigrationLog) -> str:
+    """The list of plugins without what nlpreg has built in; it is found under another name."""
+    lines = []
+    for number, line in enumerate(text.splitlines(keepends=True), start=1):
+        if line.strip().startswith("allennlp_models"):
+            log.did(f"{file}:{number}", f"{line.strip()} was removed: what nlpreg has of it is built in")
+        else:
+            lines.append(line)
+            if line.strip().startswith("allennlp"):
+                log.leave(f"{file}:{number}", f"{line.strip()}: nlpreg has no such plugin")
+    log.did(file, "renamed to .nlpreg_plugins")
+    return "".join(lines)
+
+
+def _migrate_text(text: str, file: str, log: MigrationLog) -> str:
+    """A script or page with nlpreg's command lines; requirements are listed."""
+    lines = text.splitlines(keepends=True)
+    for i, line in enumerate(lines):
+        place = f"{file}:{i + 1}"
+        new = _COMMAND_LINE.sub(
+            lambda found: "python -m nlpreg " if "-m" in found.group() else "nlpreg ", line
+        )
+        if new != line:
+            lines[i] = new
+            log.did(place, f"the command line is now {new.strip()}")
+        requirement = _REQUIREMENT.match(line)
+        if requirement:
+            log.leave(place, f"{requirement.group(1).strip()}: require nlpreg instead")
+    return "".join(lines)
+
+
+def _migrate_notebook(text: str, file: str, log: MigrationLog) -> str:
+    """A notebook whose code cells are migrated, and the commands in them (`!allennlp train`)."""
+    if "allennlp" not in text:
+        return text
+    try:
+        notebook = json.loads(text)
+        cells = [cell for cell in notebook["cells"] if cell.get("cell_type") == "code"]
+    except (ValueError, KeyError, TypeError):
+        log.leave(file, "this is no notebook that can be read here; nothing in it was changed")
+        return text
+    is_changed = False
+    for number, cell in enumerate(cells, start=1):
+        source = cell["source"]
+        code = source if isinstance(source, str) else "".join(source)
+        # Magic commands are no Python: they are comments while the rest is looked at.
+        hidden = re.sub(r"^([!%])", "#", code, flags=re.MULTILINE)
+        new = migrate_code(hidden, f"{file}, code cell {number}", log)
+        marks = iter(re.findall(r"^[!%#]", code, flags=re.MULTILINE))
+        new = re.sub(r"^#", lambda _, marks=marks: next(marks), new, flags=re.MULTILINE)  # type: ignore[misc]
+        new = _migrate_text(new, f"{file}, code cell {number}", log)
+        if new != code:
+            is_changed = True
+            cell["source"] = new if isinstance(source, str) else new.splitlines(keepends=True)
+    if not is_changed:
+        return text
+    return json.dumps(notebook, indent=1, ensure_ascii=False) + ("\n" if text.endswith("\n") else "")
+
+
+def _files(path: str) -> Iterator[str]:
+    if not os.path.isdir(path):
+        known = (*_CONFIG_SUFFIXES, *_TEXT_SUFFIXES, ".libsonnet", ".py", ".ipynb")
+        if not (path.endswith(known) or os.path.basename(path) in (*_TEXT_NAMES, _PLUGINS)):
+            raise ConfigurationError(
+                f"{path}: expected a config (.jsonnet, .json), a Python file, a notebook, a script or a folder"
+            )
+        yield path
+        return
+    for folder, folders, names in os.walk(path):
+        folders[:] = sorted(name for name in folders if name not in _SKIPPED_FOLDERS)
+        for name in sorted(names):
+            if name.endswith((*_CONFIG_SUFFIXES, *_TEXT_SUFFIXES, ".py", ".ipynb")) or name in (
+                *_TEXT_NAMES,
+                _PLUGINS,
+            ):
+                file = os.path.join(folder, name)
+                if (
+                    name.endswith((*_CONFIG_SUFFIXES, ".py"))
+                    or name == _PLUGINS
+                    or "allennlp" in (_read(file) or "")
+                ):
+                    yield file
+
+
+def _read(file: str) -> str | None:
+    try:
+        with open(file, encoding="utf-8", newline="") as stream:
+            return stream.read()
+    except UnicodeDecodeError:
+        return None
+    except FileNotFoundError:
+        return ""
