@@ -88,7 +88,11 @@ def migrate_config(
 
 
 def migrated_part(config: dict[str, Any]) -> dict[str, Any]:
-    """A config with the structure of today, for one that is read from an archive and is plain JSON."""
+    """A config as `migrate` would rewrite its structure; renamed keys and names are left to the reading of the config.
+
+    Args:
+        config: of an archive, plain JSON; what only training needs stays as it is.
+    """
     name = "config.json"
     text = ConfigText(name, {name: json.dumps(config)})
     if text.is_understood:
@@ -496,7 +500,7 @@ def _is_text_field_embedder(config: ConfigText, section: Section) -> bool:
         return False
     if section.last_step.endswith("text_field_embedder"):
         return True
-    if not section.last_step.endswith("embedder"):
+    if not section.last_step.endswith("embedder") or "type" in section:
         return False
     kinds = [inner.value("type") for name in section.keys for inner in config.at(f"{section.path}.{name}")]
     return bool(kinds) and all(kind in _TOKEN_EMBEDDERS for kind in kinds)
@@ -636,13 +640,14 @@ def _with(config: ConfigText, path: str, name: str) -> Section:
 
 
 STRUCTURE_RULES: tuple[Rule, ...] = (
+    iterator_to_loader,
     tokenizers,
     spacy_indexers,
     embedders,
     initializers,
     vocabulary,
 )
-"""Those that a trained model's config needs: each makes one change and says whether it did."""
+"""Those that the config of a trained model needs: each makes one change and says whether it did."""
 
 RULES: tuple[Rule, ...] = (
     duplicates,
@@ -650,7 +655,11 @@ RULES: tuple[Rule, ...] = (
     trainer_keys,
     sorting_keys,
     lazy_reading,
-    *STRUCTURE_RULES,
+    tokenizers,
+    spacy_indexers,
+    embedders,
+    initializers,
+    vocabulary,
     class_names,
     table,
 )

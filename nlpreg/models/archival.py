@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import glob
 import gzip
+import io
 import json
 import logging
 import os
 import re
 import shutil
+import subprocess
+import sys
 import tarfile
 import tempfile
 import warnings
@@ -27,6 +30,8 @@ from nlpreg.common.file_utils import cached_path
 from nlpreg.common.files import atomic_write
 from nlpreg.common.hints import union_members
 from nlpreg.common.meta import META_NAME, Meta
+from nlpreg.common.old_configs import migrated_part
+from nlpreg.common.old_names import new_module_name
 from nlpreg.common.params import Params, parse_overrides, with_overrides
 from nlpreg.common.special_keys import SPECIAL_KEYS, SPECIAL_SECTIONS
 from nlpreg.common.untrusted import Origin, guarded, is_remote_allowed
@@ -55,25 +60,26 @@ MAX_EXPANSION = 100
 MAX_SINGLE_READ = 2**24
 """Tar reads headers in one piece; a header of more bytes than this is an attack on memory."""
 CHUNK_BYTES = 2**20
+_GZIP_MARK = b"\x1f\x8b"
 
 _CLASS_NAME = re.compile(r"allennlp(_models)?(\.\w+)+")
 
-_RENAMED = [
-    (
-        re.compile(r"allennlp_models\.common\.ontonotes\b"),
-        "nlpreg.data.dataset_readers.dataset_utils.ontonotes",
-    ),
-    (re.compile(r"allennlp_models\.\w+\.dataset_readers\b"), "nlpreg.data.dataset_readers"),
-    (re.compile(r"allennlp_models\.\w+\.(models|predictors|modules)\b"), r"nlpreg.\1"),
-    (re.compile(r"allennlp_models\.\w+\.util\.beam_search_generators\b"), "nlpreg.nn.beam_search_generators"),
-    (re.compile(r"allennlp(_models)?\b"), "nlpreg"),
-]
-"""Old module names and where the same things are here; the first that matches counts."""
-
-_KEYS_OF_0X = {
-    "iterator": 'the section "data_loader"',
-    "validation_iterator": 'the section "validation_data_loader"',
-}
+_KEYS_OF_0X = ("iterator", "validation_iterator")
+_EVALUATION_SECONDS = 20
+_EVALUATION_BYTES = 2**30
+_EVALUATE = f"""
+import sys
+import _jsonnet
+try:
+    import resource
+    resource.setrlimit(resource.RLIMIT_AS, ({_EVALUATION_BYTES}, {_EVALUATION_BYTES}))
+except ImportError:
+    pass
+def refuse(folder, path):
+    raise RuntimeError("imports are refused: " + path)
+sys.stdout.write(_jsonnet.evaluate_snippet("config.json", sys.stdin.read(), import_callback=refuse))
+"""
+"""What evaluates a config that is Jsonnet, in a process of its own."""
 
 _depth: ContextVar[int] = ContextVar("archives that are being loaded", default=0)
 
@@ -214,9 +220,11 @@ def load_archive(
         if not trusted:
             origin = Origin(os.fspath(archive_file), folder, frozenset(), allow_remote or is_remote_allowed())
             stack.enter_context(guarded(origin.allowing([_overrides_of(overrides), weights_file])))
-        config = _read_config(folder, os.fspath(archive_file), overrides)
+        config, is_of_0x = _read_config(folder, os.fspath(archive_file), overrides)
+        if is_of_0x:
+            stack.enter_context(_errors_that_advise_to_migrate())
         meta = _read_meta(folder, os.fspath(archive_file))
-        check_provenance(config.params, meta, os.fspath(archive_file))
+        check_provenance(meta, os.fspath(archive_file))
         dataset_reader, validation_dataset_reader = _load_dataset_readers(config.duplicate(), folder)
         weights = os.fspath(weights_file) if weights_file is not None else get_weights_path(folder)
         model = Model.load(config.duplicate(), folder, weights, cuda_device)
@@ -287,8 +295,24 @@ def _errors_that_name(archive_file: str, unpacked: str | None) -> Iterator[None]
         raise ArchiveError(text if archive_file in text else f"{archive_file}: {text}") from error
 
 
-def _read_config(folder: str, archive_file: str, overrides: str | dict[str, Any]) -> Params:
-    """The archived config as plain JSON: an archive's text is never evaluated as Jsonnet, which can read any file."""
+@contextlib.contextmanager
+def _errors_that_advise_to_migrate() -> Iterator[None]:
+    """Say of an archive of AllenNLP 0.x that cannot be built what its owner can do."""
+    try:
+        yield
+    except ConfigurationError as error:
+        raise ArchiveError(
+            f"{error}. This is an archive of AllenNLP 0.x, some part of which nlpreg does not have: unpack it, run "
+            f"`nlpreg migrate {CONFIG_NAME}`, change what that lists, and pack it again"
+        ) from error
+
+
+def _read_config(folder: str, archive_file: str, overrides: str | dict[str, Any]) -> tuple[Params, bool]:
+    """The archived config, with what AllenNLP named or structured in another way as it is today.
+
+    Returns:
+        The config, and whether it is one of AllenNLP 0.x.
+    """
     path = os.path.join(folder, CONFIG_NAME)
     if not os.path.isfile(path):
         raise ArchiveError(f"{archive_file}: has no {CONFIG_NAME}, so it is no model archive")
@@ -298,7 +322,8 @@ def _read_config(folder: str, archive_file: str, overrides: str | dict[str, Any]
         )
     try:
         with open(path, encoding="utf-8-sig") as file:
-            config = json.load(file)
+            text = file.read()
+        config = _parsed(text, archive_file)
     except (ValueError, RecursionError) as error:
         raise ArchiveError(f"{archive_file}: its {CONFIG_NAME} is not valid JSON ({error})") from error
     if not (isinstance(config, dict) and isinstance(config.get("model"), (dict, str))):
@@ -310,7 +335,42 @@ def _read_config(folder: str, archive_file: str, overrides: str | dict[str, Any]
         config = with_overrides(config, _overrides_of(overrides))
     except ValueError as error:
         raise ConfigurationError(str(error)) from error
-    return Params(translate_names(config))
+    is_of_0x = any(key in config for key in _KEYS_OF_0X)
+    if is_of_0x:
+        warnings.warn(
+            f"{archive_file}: this is an archive of AllenNLP 0.x; its config is read as `nlpreg migrate` would rewrite it",
+            stacklevel=3,
+        )
+    return Params(migrated_part(translate_names(config))), is_of_0x
+
+
+def _parsed(text: str, archive_file: str) -> Any:
+    """The value of a config's text: JSON, or Jsonnet that is evaluated where it can neither read nor exhaust anything.
+
+    Raises:
+        ValueError: it is neither, or imports other files.
+    """
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        try:
+            result = subprocess.run(
+                [sys.executable, "-I", "-c", _EVALUATE],
+                input=text,
+                capture_output=True,
+                text=True,
+                encoding="utf-8",
+                timeout=_EVALUATION_SECONDS,
+                env={"PATH": os.environ.get("PATH", "")},  # so that std.extVar and the like tell nothing
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise ValueError(f"as Jsonnet it takes longer than {_EVALUATION_SECONDS} seconds") from error
+        if result.returncode:
+            reason = result.stderr.strip().splitlines()
+            message = next((line for line in reason if "rror" in line), str(error))
+            raise ValueError(f"{error}; as Jsonnet: {message[:300]}") from error
+        return json.loads(result.stdout)
 
 
 def _overrides_of(overrides: str | dict[str, Any]) -> dict[str, Any]:
@@ -380,11 +440,7 @@ def _translated(value: Any, is_type: bool) -> Any:
         return value
     if not is_type and not value.rpartition(".")[2][:1].isupper():
         return value
-    for pattern, replacement in _RENAMED:
-        new, count = pattern.subn(replacement, value, count=1)
-        if count:
-            return new
-    return value
+    return new_module_name(value)[0]
 
 
 def refuse_remote_code(config: Any, archive: str) -> None:
@@ -403,20 +459,8 @@ def refuse_remote_code(config: Any, archive: str) -> None:
         refuse_remote_code(value, archive)
 
 
-def check_provenance(config: Mapping[str, Any], meta: Meta | None, archive: str) -> None:
-    """Warn about an archive of a newer nlpreg, and refuse one of AllenNLP 0.x.
-
-    Archives of AllenNLP 1.x and 2.x have the same layout as ours and pass, whatever version they name.
-
-    Raises:
-        ArchiveError: the archive is of AllenNLP 0.x, whose configs mean something else.
-    """
-    old = [key for key in _KEYS_OF_0X if key in config]
-    if old:
-        raise ArchiveError(
-            f"{archive}: this is an archive of AllenNLP 0.x: its config has {', '.join(map(repr, old))}, in place "
-            f"of which there is now {_KEYS_OF_0X[old[0]]}. Unpack it, run `nlpreg migrate config.json`, and pack it again"
-        )
+def check_provenance(meta: Meta | None, archive: str) -> None:
+    """Warn about an archive of a newer nlpreg; those of AllenNLP pass, whatever version they name."""
     if meta is None or not _is_ours(meta):
         return
     theirs, ours = _version(meta.version), _version(VERSION)
@@ -460,7 +504,7 @@ def unpack(archive: str, folder: str) -> None:
                 _extract_members(tar, archive, folder)
             while stream.read(CHUNK_BYTES):  # to the end, where gzip keeps its checksum
                 pass
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+    except (tarfile.TarError, EOFError, zlib.error) as error:
         raise ArchiveError(
             f"{archive}: cannot be unpacked, so it is damaged, cut off or no tar archive ({error}); "
             "copy or make it again"
@@ -495,7 +539,40 @@ def pack(archive: str, members: Iterable[tuple[str, str]]) -> None:
 def _decompressed(raw: IO[bytes]) -> IO[bytes]:
     start = raw.read(2)
     raw.seek(0)
-    return cast(IO[bytes], gzip.GzipFile(fileobj=raw)) if start == b"\x1f\x8b" else raw
+    return cast(IO[bytes], io.BufferedReader(_Gunzipped(raw), CHUNK_BYTES)) if start == _GZIP_MARK else raw
+
+
+class _Gunzipped(io.RawIOBase):
+    """What a gzip file unpacks to. Bytes behind it that are no gzip are ignored, as `gzip` does.
+
+    Args:
+        raw: the file, at its start.
+    """
+
+    def __init__(self, raw: IO[bytes]) -> None:
+        self._raw = raw
+        self._inflater = zlib.decompressobj(zlib.MAX_WBITS | 16)  # 16: with gzip's header and checksum
+        self._pending = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while True:
+            if self._inflater.eof:
+                rest = self._inflater.unused_data
+                rest += self._raw.read(len(_GZIP_MARK) - len(rest)) if len(rest) < len(_GZIP_MARK) else b""
+                if not rest.startswith(_GZIP_MARK):
+                    return 0
+                self._inflater, self._pending = zlib.decompressobj(zlib.MAX_WBITS | 16), rest
+            data = self._pending or self._raw.read(CHUNK_BYTES)
+            if not data:
+                raise EOFError("compressed file ended before the end-of-stream marker was reached")
+            content = self._inflater.decompress(data, len(buffer))
+            self._pending = self._inflater.unconsumed_tail
+            if content:
+                buffer[: len(content)] = content
+                return len(content)
 
 
 def _extract_members(tar: tarfile.TarFile, archive: str, folder: str) -> None:
@@ -550,7 +627,7 @@ def _checked_path(member: tarfile.TarInfo, archive: str) -> str:
 
 
 class _CountingReader:
-    """A seekable reader that stops at a number of bytes, whatever the headers say.
+    """A reader, seekable forward, that stops at a number of bytes, whatever the headers say.
 
     Args:
         inner: what is read from.
@@ -562,22 +639,29 @@ class _CountingReader:
         self._inner = inner
         self._limit = limit
         self._archive = archive
+        self._position = 0
 
     def read(self, size: int = -1) -> bytes:
         if size > MAX_SINGLE_READ or size < 0:
             raise ArchiveError(f"{self._archive}: refused, a member's header claims {size} bytes")
         data = self._inner.read(size)
-        if self._inner.tell() > self._limit:
+        self._position += len(data)
+        if self._position > self._limit:
             self._refuse()
         return data
 
     def seek(self, position: int, whence: int = os.SEEK_SET) -> int:
         if position > self._limit:
             self._refuse()
-        return self._inner.seek(position, whence)
+        while self._position < position:  # the archive is read from start to end only
+            if not self.read(min(CHUNK_BYTES, position - self._position)):
+                break
+        if position < self._position or whence != os.SEEK_SET:
+            raise ArchiveError(f"{self._archive}: refused, a member's header leads back into the archive")
+        return self._position
 
     def tell(self) -> int:
-        return self._inner.tell()
+        return self._position
 
     def _refuse(self) -> None:
         raise ArchiveError(

@@ -15,7 +15,6 @@ import torch
 
 from nlpreg.commands.evaluate import evaluate_from_archive
 from nlpreg.models import Model, load_archive
-from nlpreg.models.weights import ArchiveError
 from nlpreg.predictors import Predictor
 
 Array = Any
@@ -153,12 +152,14 @@ def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., str
 
     def write(name: str, meta: str | None = '{"version": "2.10.1"}', **changes: Any) -> str:
         folder = tmp_path / "files"
-        (folder / "vocabulary").mkdir(parents=True)
+        (folder / "vocabulary").mkdir(parents=True, exist_ok=True)
         config = CONFIGS[name] | {
             "train_data_path": "https://nowhere/train",
             "data_loader": {"batch_size": 2},
         }
         config |= {"trainer": {"type": "gradient_descent", "num_epochs": 3, "optimizer": "adam"}} | changes
+        if "iterator" in config:  # of 0.x
+            del config["data_loader"]
         (folder / "config.json").write_text(json.dumps(config, indent=4))
         (folder / "vocabulary" / "tokens.txt").write_text("\n".join(WORDS) + "\n", encoding="utf-8")
         labels = ["good", "bad"] if name == "basic_classifier" else LABELS
@@ -354,7 +355,24 @@ def test_language_model(archive: Callable[..., str], tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_one_of_0x_is_refused_with_the_way_to_convert_it(name: str, archive: Callable[..., str]) -> None:
-    path = archive(name, meta=None, iterator={"type": "basic", "batch_size": 2})
-    with pytest.raises(ArchiveError, match=r"AllenNLP 0\.x.*iterator.*data_loader.*nlpreg migrate"):
-        load_archive(path)
+@pytest.mark.filterwarnings("ignore:.*AllenNLP 0.x")
+def test_one_of_0x_loads_as_migrate_would_rewrite_it(name: str, archive: Callable[..., str]) -> None:
+    today = load_archive(archive(name))
+    model = dict(CONFIGS[name]["model"])
+    embedder = dict(model["text_field_embedder"])
+    model["text_field_embedder"] = {**embedder.pop("token_embedders"), "allow_unmatched_keys": True}
+    reader = {**CONFIGS[name]["dataset_reader"], "lazy": False}
+    with pytest.warns(UserWarning, match=r"this is an archive of AllenNLP 0\.x"):
+        old = load_archive(
+            archive(
+                name,
+                meta=None,
+                dataset_reader=reader,
+                model=model,
+                iterator={"type": "basic", "batch_size": 2},
+                trainer={"num_serialized_models_to_keep": 1, "nonsense_of_then": 3},
+            )
+        )
+    assert old.config["data_loader"]["batch_size"] == 2
+    for name, weights in today.model.state_dict().items():
+        torch.testing.assert_close(old.model.state_dict()[name], weights)

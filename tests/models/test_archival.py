@@ -318,11 +318,15 @@ HOSTILE_CONFIGS: dict[str, tuple[Any, str]] = {
         {**CONFIG, "model": {"type": "test_small", "part": {"type": "test_part", "width": 9}}},
         "another shape",
     ),
-    "AllenNLP 0.x": ({**CONFIG, "iterator": {"type": "basic"}}, "AllenNLP 0.x"),
+    "AllenNLP 0.x": (
+        {**CONFIG, "iterator": {"type": "basic"}, "model": {"type": "bidaf"}},
+        "bidaf.*archive of AllenNLP 0.x.*nlpreg migrate",
+    ),
 }
 
 
 @pytest.mark.parametrize("case", HOSTILE_CONFIGS)
+@pytest.mark.filterwarnings("ignore:.*AllenNLP 0.x")
 def test_hostile_configs(case: str, run: Path, tmp_path: Path) -> None:
     config, message = HOSTILE_CONFIGS[case]
     text = json.dumps(config).replace("EVIL", str(tmp_path / "evil"))
@@ -492,3 +496,42 @@ def test_an_archive_of_the_older_library_loads(run: Path, monkeypatch: pytest.Mo
     )
     assert isinstance(archive.model, Small)
     assert archive.config["model"]["type"] == "nlpreg.models.model.Small"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: "// as published\n" + text,
+        lambda text: text[:-1] + ",}",
+        lambda text: f"local config = {text}; config {{ extra:: 1 }}",
+    ],
+)
+def test_a_config_that_is_jsonnet_loads(change: Any, run: Path, tmp_path: Path) -> None:
+    archive = archive_model(run)
+    plain = load_archive(archive)
+    text = json.dumps(plain.config.as_dict(quiet=True))
+    loaded = load_archive(repacked(archive, config_json=change(text).encode()))
+    assert loaded.config.as_dict(quiet=True) == plain.config.as_dict(quiet=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('local x = import "/etc/passwd"; {model: x}', "imports are refused"),
+        ('local x = importstr "/etc/passwd"; {model: x}', "imports are refused"),
+        ('{model: std.extVar("HOME")}', "HOME"),
+        ("{model: std.repeat('x', 4000000000)}", "not valid JSON"),
+        ("{model: ", "not valid JSON"),
+    ],
+)
+def test_jsonnet_of_an_archive_reads_and_exhausts_nothing(text: str, message: str, run: Path) -> None:
+    with pytest.raises(ArchiveError, match=message):
+        load_archive(repacked(archive_model(run), config_json=text.encode()))
+
+
+@pytest.mark.parametrize("rest", [b"\0" * 700, b"trailing garbage", b"\x1f", b"x" * 3_000_000])
+def test_bytes_behind_the_gzip_stream_are_ignored(rest: bytes, run: Path) -> None:
+    archive = archive_model(run)
+    with open(archive, "ab") as file:
+        file.write(rest)
+    assert load_archive(archive).model is not None

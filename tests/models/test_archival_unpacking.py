@@ -185,12 +185,8 @@ def test_what_follows_the_archive(tmp_path: Path, inside: Path) -> None:
     good = good_archive(tmp_path)
     evil = Path(write(tmp_path / "evil.tar.gz", [file("../evil")])).read_bytes()
     archive = tmp_path / "x.tar.gz"
-    archive.write_bytes(good + b"garbage")
-    with pytest.raises(ArchiveError, match="damaged, cut off"):
-        unpack(str(archive), str(inside))
-    for number, more in enumerate(
-        (b"\0" * 5000, evil)
-    ):  # padding of tapes; a second archive that nobody reads
+    # bytes that are no gzip; padding of tapes; a second archive that nobody reads
+    for number, more in enumerate((b"garbage", b"\0" * 5000, evil)):
         archive.write_bytes(good + more)
         (inside / str(number)).mkdir()
         unpack(str(archive), str(inside / str(number)))
