@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.memory import seldom_garbage_collection
 from nlpreg.common.util import ensure_list
-from nlpreg.data.corpus import index_instances
-from nlpreg.data.fields.field import Field
-from nlpreg.data.fields.many_fields import batch_fields, padding_lengths_of_fields
+from nlpreg.data.fields.field import Field, batch_fields, index_fields, padding_lengths_of_fields
 from nlpreg.data.instance import Instance
 
 if TYPE_CHECKING:
@@ -114,3 +113,19 @@ class Batch(Iterable[Instance]):
 
     def __len__(self) -> int:
         return len(self.instances)
+
+
+def index_instances(instances: Sequence[Instance], vocab: Vocabulary) -> None:
+    """Index the instances that are not indexed yet; the same as `index_fields` of each, but quicker."""
+    fields: list[Field[Any]] = []
+    together: list[Instance] = []
+    for instance in instances:
+        if type(instance).index_fields is not Instance.index_fields:
+            instance.index_fields(vocab)
+        elif not instance.indexed:
+            together.append(instance)
+            fields.extend(instance.fields.values())
+    with seldom_garbage_collection():
+        index_fields(fields, vocab)
+    for instance in together:
+        instance.indexed = True

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,3 +124,173 @@ def pad_rows(rows: Sequence[Sequence[Any] | NDArray[Any]], width: int, fill: int
     if filled:
         padded[padding_mask(lengths, width)] = np.concatenate(filled)
     return padded
+
+
+# Of no row more ids are kept in a padded table, and no more ids altogether.
+_LONGEST_HEAD = 128
+_MOST_IDS_OF_HEADS = 1 << 26
+
+
+class RowTable:
+    """Rows of ids of differing lengths, referred to by number: the characters of distinct words.
+
+    Args:
+        values: the ids of all rows, one row after the other.
+        lengths: number of ids of each row.
+    """
+
+    __slots__ = ("_heads", "lengths", "starts", "values")
+
+    def __init__(self, values: IntArray, lengths: IntArray) -> None:
+        self.lengths = lengths
+        self.starts = np.cumsum(lengths) - lengths
+        # zeros to the right of the last row, so that a window as wide as the longest row fits anywhere
+        self.values = np.concatenate([smallest(values), np.zeros(lengths.max(initial=0), np.uint8)])
+        self._heads: IntArray | None = None
+
+    def row(self, number: int) -> list[int]:
+        """The ids of one row."""
+        start = int(self.starts[number])
+        ids: list[int] = self.values[start : start + int(self.lengths[number])].tolist()
+        return ids
+
+    def padded(self, numbers: IntArray, lengths: IntArray, length: int, width: int) -> NDArray[np.int64]:
+        """Sequences of rows, padded with 0 on both axes.
+
+        Args:
+            numbers: the numbers of the rows of all sequences, in one row.
+            lengths: number of rows of each sequence, none above `length`.
+            length: number of rows to pad to.
+            width: number of ids to pad or cut each row to.
+
+        Returns:
+            `(len(lengths), length, width)`.
+        """
+        mask = padding_mask(lengths, length)
+        if width <= self.heads.shape[1]:
+            padded_numbers = np.full(mask.shape, len(self.lengths))
+            padded_numbers[mask] = numbers
+            return self.heads[padded_numbers, :width].astype(np.int64)
+        padded = np.zeros((*mask.shape, width), np.int64)
+        padded[mask] = self.windows(numbers, width)
+        return padded
+
+    @property
+    def heads(self) -> IntArray:
+        """The first ids of each row and, for padding, of an empty row behind the last: `(rows + 1, some ids)`."""
+        if self._heads is None:
+            num_rows = len(self.lengths)
+            width = min(int(self.lengths.max(initial=0)), _MOST_IDS_OF_HEADS // (num_rows + 1), _LONGEST_HEAD)
+            is_head = np.arange(self.lengths.sum()) - np.repeat(self.starts, self.lengths) < width
+            self._heads = np.zeros((num_rows + 1, width), self.values.dtype)
+            self._heads[:-1][padding_mask(self.lengths, width)] = self.values[: len(is_head)][is_head]
+        return self._heads
+
+    def windows(self, numbers: IntArray, width: int) -> NDArray[np.int64]:
+        """The first `width` ids of these rows, 0 behind the end of a row: `(len(numbers), width)`."""
+        offsets = np.arange(width)
+        reachable = min(width, len(self.values))
+        at = self.starts[numbers][:, None] + offsets[:reachable]
+        # only a window wider than every row can reach past the end
+        np.minimum(at, len(self.values) - 1, out=at)
+        windows = np.zeros((len(numbers), width), np.int64)
+        np.multiply(
+            self.values[at],
+            offsets[:reachable] < self.lengths[numbers][:, None],
+            out=windows[:, :reachable],
+        )
+        return windows
+
+
+class TableRows(Sequence["list[int]"]):
+    """A list of lists of ids, kept as numbers of rows of a shared table; read-only.
+
+    A copy, and what another process gets, is a plain list of lists: the table stays where it is.
+
+    Args:
+        table: the shared rows.
+        numbers: which row each element is.
+    """
+
+    __slots__ = ("numbers", "table")
+
+    def __init__(self, table: RowTable, numbers: IntArray) -> None:
+        self.table = table
+        self.numbers = numbers
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @overload
+    def __getitem__(self, index: int) -> list[int]: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[list[int]]: ...
+    def __getitem__(self, index: int | slice) -> list[int] | list[list[int]]:
+        if isinstance(index, slice):
+            return [self.table.row(number) for number in self.numbers[index]]
+        return self.table.row(self.numbers[index])
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return map(self.table.row, self.numbers)
+
+    def tolist(self) -> list[list[int]]:
+        """A plain list of lists."""
+        return list(self)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, (TableRows, list)):
+            return list(self) == list(other)
+        return NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # equal to lists, which have no hash
+
+    def __repr__(self) -> str:
+        return repr(list(self))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return list, (self.tolist(),)
+
+
+def lengths_of_elements(sequences: Sequence[Sequence[Sequence[int]]]) -> IntArray:
+    """The length of every element of every sequence, in one row."""
+    table = _shared_table(sequences)
+    if table is not None:
+        return table.lengths[_all_numbers(sequences)]
+    return lengths_of(list(itertools.chain.from_iterable(sequences)))
+
+
+def pad_elements(sequences: Sequence[Sequence[Sequence[int]]], length: int, width: int) -> NDArray[np.int64]:
+    """Sequences of rows of ids, padded with 0 and cut to `length` rows of `width` ids.
+
+    Args:
+        sequences: each a `TableRows` or a list of lists; quickest where all refer to one table.
+        length: number of rows of each.
+        width: number of ids of each row.
+
+    Returns:
+        `(len(sequences), length, width)`.
+    """
+    lengths = lengths_of(sequences)
+    if lengths.max(initial=0) > length:
+        sequences = [sequence[:length] for sequence in sequences]
+        lengths = np.minimum(lengths, length)
+    table = _shared_table(sequences)
+    if table is not None:
+        return table.padded(_all_numbers(sequences), lengths, length, width)
+    rows = list(itertools.chain.from_iterable(sequences))
+    table = RowTable(np.fromiter(itertools.chain.from_iterable(rows), np.int64), lengths_of(rows))
+    return table.padded(np.arange(len(rows)), lengths, length, width)
+
+
+def _shared_table(sequences: Sequence[Sequence[Any]]) -> RowTable | None:
+    """The table that all of these refer to, if they do."""
+    filled = [rows for rows in sequences if type(rows) is TableRows or len(rows)]
+    if not filled or set(map(type, filled)) != {TableRows}:
+        return None
+    table: RowTable = filled[0].table  # type: ignore[attr-defined]  # see above
+    return table if all(rows.table is table for rows in filled) else None  # type: ignore[attr-defined]
+
+
+def _all_numbers(sequences: Sequence[Sequence[Any]]) -> IntArray:
+    """The row numbers of all sequences of one table, in one row."""
+    return np.concatenate([rows.numbers for rows in sequences if type(rows) is TableRows])

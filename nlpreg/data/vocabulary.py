@@ -2,52 +2,193 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
+from typing import Any, TypeVar
 
 from nlpreg.common import cached_transformers
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.embeddings_file import EmbeddingsTextFile
 from nlpreg.common.memory import seldom_garbage_collection
 from nlpreg.common.registrable import Registrable
 from nlpreg.common.tqdm import Tqdm
-from nlpreg.data.corpus import count_instances
+from nlpreg.common.util import lazy_groups_of, namespace_match
+from nlpreg.data.fields.field import count_fields, new_counter
 from nlpreg.data.instance import Instance
-from nlpreg.data.vocabulary_building import (
-    check_min_count,
-    check_padding_unchanged,
-    is_padded_by,
-    items_to_keep,
-    read_pretrained_words,
-)
-from nlpreg.data.vocabulary_entries import (
-    DEFAULT_OOV_TOKEN,
-    DEFAULT_PADDING_TOKEN,
-    UnknownTokenError,
-    VocabularyEntries,
-)
+from nlpreg.data.vocabulary_files import NAMESPACE_PADDING_FILE as NAMESPACE_PADDING_FILE
 from nlpreg.data.vocabulary_files import (
-    NAMESPACE_PADDING_FILE,
     find_vocabulary_folder,
     lock_of,
     namespace_files,
     read_patterns,
+    read_tokens,
+    write_namespace,
+    write_patterns,
 )
-
-__all__ = [
-    "DEFAULT_NON_PADDED_NAMESPACES",
-    "DEFAULT_OOV_TOKEN",
-    "DEFAULT_PADDING_TOKEN",
-    "NAMESPACE_PADDING_FILE",
-    "UnknownTokenError",
-    "Vocabulary",
-]
+from nlpreg.data.whole_list import speaks_for
 
 logger = logging.getLogger(__name__)
 
+# Held in memory at a time while a stream of instances is counted.
+_INSTANCES_AT_ONCE = 8192
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class NamespaceTables(dict[str, dict[K, V]]):
+    """A table for each namespace, made when it is first asked for.
+
+    Args:
+        patterns: the non-padded namespaces; shared with the vocabulary, which may add to it.
+        first_entries: what a table of a padded namespace starts with.
+    """
+
+    def __init__(self, patterns: set[str], first_entries: Mapping[K, V]) -> None:
+        super().__init__()
+        self.patterns = patterns
+        self.first_entries = dict(first_entries)
+
+    def __missing__(self, namespace: str) -> dict[K, V]:
+        table = self[namespace] = self.peek(namespace)
+        return table
+
+    def peek(self, namespace: str) -> dict[K, V]:
+        """The table of a namespace; if there is none, what it would start with."""
+        if namespace in self:
+            return self[namespace]
+        return dict(self.first_entries) if is_padded_by(self.patterns, namespace) else {}
+
+
+def is_padded_by(patterns: Iterable[str], namespace: str) -> bool:
+    """Whether a namespace has padding and unknown entries, given the patterns of those that have not."""
+    return not any(namespace_match(pattern, namespace) for pattern in patterns)
+
+
+def check_min_count(min_count: Mapping[str, int], counter: Mapping[str, Mapping[str, int]] | None) -> None:
+    """Make sure that every limit is for a namespace that was counted.
+
+    Raises:
+        ConfigurationError: it is not.
+    """
+    for namespace in min_count:
+        if namespace not in (counter or {}):
+            raise ConfigurationError(
+                f"min_count: expected namespaces that occur in the data ({sorted(counter or {})}), got {namespace!r}; "
+                "correct its name or leave it out"
+            )
+
+
+def check_padding_unchanged(
+    namespaces: Iterable[str], old_patterns: Iterable[str], new_patterns: Iterable[str]
+) -> None:
+    """Make sure that namespaces which are extended stay padded, or not padded.
+
+    Raises:
+        ConfigurationError: one would change.
+    """
+    for namespace in namespaces:
+        was, becomes = is_padded_by(old_patterns, namespace), is_padded_by(new_patterns, namespace)
+        if was != becomes:
+            words = {True: "padded", False: "non-padded"}
+            raise ConfigurationError(
+                f"non_padded_namespaces: the vocabulary to extend has {namespace!r} {words[was]}, so it cannot become "
+                f"{words[becomes]}; give the patterns that the vocabulary was made with"
+            )
+
+
+def items_to_keep(
+    counts: Mapping[str, int],
+    max_size: int | None,
+    min_count: int,
+    pretrained: set[str] | None = None,
+    only_pretrained: bool = False,
+) -> list[str]:
+    """The items of one namespace that become entries, most frequent first, ties in the order they came in.
+
+    Args:
+        counts: how often each item was seen.
+        max_size: keep no more than so many, whatever the other limits then drop; None or 0 for all.
+        min_count: items seen more rarely are dropped.
+        pretrained: words of which there are vectors.
+        only_pretrained: whether to drop items without a vector. Otherwise having one saves an item that is
+            too rare.
+    """
+    ranked = sorted(counts.items(), key=itemgetter(1), reverse=True)
+    if max_size:
+        ranked = ranked[:max_size]
+    if pretrained is None:
+        return [item for item, count in ranked if count >= min_count]
+    if only_pretrained:
+        return [item for item, count in ranked if count >= min_count and item in pretrained]
+    return [item for item, count in ranked if count >= min_count or item in pretrained]
+
+
+def read_pretrained_words(file_uri: str) -> list[str]:
+    """The words of a file of word vectors, in its order, each once.
+
+    Args:
+        file_uri: as for `EmbeddingsTextFile`.
+    """
+    words: dict[str, None] = {}
+    with EmbeddingsTextFile(file_uri) as lines:
+        for number, line in enumerate(lines, start=1):
+            word, space, _ = line.partition(" ")
+            if space:
+                words[word] = None
+            else:
+                logger.warning(
+                    "%s: line %d has no space, so no word and no vector: skipped", file_uri, number
+                )
+    return list(words)
+
+
 DEFAULT_NON_PADDED_NAMESPACES = ("*tags", "*labels")
+DEFAULT_PADDING_TOKEN = "@@PADDING@@"
+DEFAULT_OOV_TOKEN = "@@UNKNOWN@@"
 
 
-class Vocabulary(VocabularyEntries, Registrable):
+class UnknownTokenError(ConfigurationError, KeyError):
+    """A token without an id where nothing stands for unknown ones: as a rule a label not seen before."""
+
+
+def _with_arguments_of(init: Any, first: Sequence[str] = ()) -> Callable[[Any], Any]:
+    """Make a classmethod whose `**kwargs` are the arguments of a constructor, `counter` excepted, with their defaults.
+
+    So they are written once, and a call, a config and the documentation find them in every such classmethod.
+
+    Args:
+        init: the constructor.
+        first: names of arguments that come before the others.
+    """
+    shared = [
+        parameter
+        for name, parameter in inspect.signature(init).parameters.items()
+        if name not in ("self", "counter")
+    ]
+    shared.sort(key=lambda parameter: parameter.name not in first)
+
+    def decorate(method: Any) -> Any:
+        own = list(inspect.signature(method).parameters.values())[:-1]
+        signature = inspect.Signature([*own, *shared], return_annotation=method.__annotations__["return"])
+
+        @functools.wraps(method)
+        def with_defaults(*args: Any, **kwargs: Any) -> Any:
+            bound = signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            return method(**bound.arguments)
+
+        with_defaults.__signature__ = signature  # type: ignore[attr-defined]
+        return classmethod(with_defaults)
+
+    return decorate
+
+
+class Vocabulary(Registrable):
     """Ids for strings, in namespaces: words, characters and each kind of label have ids of their own.
 
     A padded namespace starts with the padding token (id 0) and the token for everything unknown (id 1); in a
@@ -91,50 +232,36 @@ class Vocabulary(VocabularyEntries, Registrable):
         padding_token: str | None = DEFAULT_PADDING_TOKEN,
         oov_token: str | None = DEFAULT_OOV_TOKEN,
     ) -> None:
-        super().__init__(non_padded_namespaces, padding_token, oov_token)
+        self._padding_token = DEFAULT_PADDING_TOKEN if padding_token is None else padding_token
+        self._oov_token = DEFAULT_OOV_TOKEN if oov_token is None else oov_token
+        self._non_padded_namespaces = set(non_padded_namespaces)
+        self._token_to_index: NamespaceTables[str, int] = NamespaceTables(
+            self._non_padded_namespaces, {self._padding_token: 0, self._oov_token: 1}
+        )
+        self._index_to_token: NamespaceTables[int, str] = NamespaceTables(
+            self._non_padded_namespaces, {0: self._padding_token, 1: self._oov_token}
+        )
         self._retained_counter: dict[str, dict[str, int]] | None = None
         self._extend(
             counter,
+            self._non_padded_namespaces,
             min_count,
             max_vocab_size,
-            self._non_padded_namespaces,
             pretrained_files,
             only_include_pretrained_words,
             tokens_to_add,
             min_pretrained_embeddings,
         )
 
-    @classmethod
-    def from_instances(
-        cls,
-        instances: Iterable[Instance],
-        min_count: dict[str, int] | None = None,
-        max_vocab_size: int | dict[str, int] | None = None,
-        non_padded_namespaces: Iterable[str] = DEFAULT_NON_PADDED_NAMESPACES,
-        pretrained_files: dict[str, str] | None = None,
-        only_include_pretrained_words: bool = False,
-        tokens_to_add: dict[str, list[str]] | None = None,
-        min_pretrained_embeddings: dict[str, int] | None = None,
-        padding_token: str | None = DEFAULT_PADDING_TOKEN,
-        oov_token: str | None = DEFAULT_OOV_TOKEN,
-    ) -> Vocabulary:
+    @_with_arguments_of(__init__)
+    def from_instances(cls: Any, instances: Iterable[Instance], **kwargs: Any) -> Vocabulary:
         """A vocabulary of what occurs in these instances.
 
         Args:
             instances: what to count; the other arguments are those of the class.
         """
-        return cls(
-            _count(instances),
-            min_count,
-            max_vocab_size,
-            non_padded_namespaces,
-            pretrained_files,
-            only_include_pretrained_words,
-            tokens_to_add,
-            min_pretrained_embeddings,
-            padding_token,
-            oov_token,
-        )
+        vocab: Vocabulary = cls(_count(instances), **kwargs)
+        return vocab
 
     @classmethod
     def from_files(
@@ -165,20 +292,9 @@ class Vocabulary(VocabularyEntries, Registrable):
                 vocab.set_from_file(str(path), is_padded, vocab._oov_token, namespace)
         return vocab
 
-    @classmethod
+    @_with_arguments_of(__init__, first=("padding_token", "oov_token"))
     def from_files_and_instances(
-        cls,
-        instances: Iterable[Instance],
-        directory: str,
-        padding_token: str | None = DEFAULT_PADDING_TOKEN,
-        oov_token: str | None = DEFAULT_OOV_TOKEN,
-        min_count: dict[str, int] | None = None,
-        max_vocab_size: int | dict[str, int] | None = None,
-        non_padded_namespaces: Iterable[str] = DEFAULT_NON_PADDED_NAMESPACES,
-        pretrained_files: dict[str, str] | None = None,
-        only_include_pretrained_words: bool = False,
-        tokens_to_add: dict[str, list[str]] | None = None,
-        min_pretrained_embeddings: dict[str, int] | None = None,
+        cls: Any, instances: Iterable[Instance], directory: str, **kwargs: Any
     ) -> Vocabulary:
         """A saved vocabulary, whose ids stay, extended by what occurs in these instances.
 
@@ -186,17 +302,8 @@ class Vocabulary(VocabularyEntries, Registrable):
             instances: what to count.
             directory: folder or archive of the saved vocabulary; the other arguments are those of the class.
         """
-        vocab = cls.from_files(directory, padding_token, oov_token)
-        vocab._extend(
-            _count(instances),
-            min_count,
-            max_vocab_size,
-            non_padded_namespaces,
-            pretrained_files,
-            only_include_pretrained_words,
-            tokens_to_add,
-            min_pretrained_embeddings,
-        )
+        vocab: Vocabulary = cls.from_files(directory, kwargs.pop("padding_token"), kwargs.pop("oov_token"))
+        vocab._extend(_count(instances), **kwargs)
         return vocab
 
     @classmethod
@@ -221,20 +328,9 @@ class Vocabulary(VocabularyEntries, Registrable):
         vocab.add_transformer_vocab(tokenizer, namespace)
         return vocab
 
-    @classmethod
+    @_with_arguments_of(__init__)
     def from_pretrained_transformer_and_instances(
-        cls,
-        instances: Iterable[Instance],
-        transformers: dict[str, str],
-        min_count: dict[str, int] | None = None,
-        max_vocab_size: int | dict[str, int] | None = None,
-        non_padded_namespaces: Iterable[str] = DEFAULT_NON_PADDED_NAMESPACES,
-        pretrained_files: dict[str, str] | None = None,
-        only_include_pretrained_words: bool = False,
-        tokens_to_add: dict[str, list[str]] | None = None,
-        min_pretrained_embeddings: dict[str, int] | None = None,
-        padding_token: str | None = DEFAULT_PADDING_TOKEN,
-        oov_token: str | None = DEFAULT_OOV_TOKEN,
+        cls: Any, instances: Iterable[Instance], transformers: dict[str, str], **kwargs: Any
     ) -> Vocabulary:
         """A vocabulary of these instances, extended by those of transformers models.
 
@@ -242,25 +338,162 @@ class Vocabulary(VocabularyEntries, Registrable):
             instances: what to count.
             transformers: name or folder of a model by namespace; the others are those of the class.
         """
-        vocab = cls.from_instances(
-            instances,
-            min_count,
-            max_vocab_size,
-            non_padded_namespaces,
-            pretrained_files,
-            only_include_pretrained_words,
-            tokens_to_add,
-            min_pretrained_embeddings,
-            padding_token,
-            oov_token,
-        )
+        vocab: Vocabulary = cls.from_instances(instances, **kwargs)
         for namespace, model_name in transformers.items():
             vocab.extend_from_vocab(cls.from_pretrained_transformer(model_name, namespace))
         return vocab
 
+    def add_token_to_namespace(self, token: str, namespace: str = "tokens") -> int:
+        """The id of a token, a new one if it has none yet.
+
+        Raises:
+            ValueError: the token is no str.
+        """
+        if not isinstance(token, str):
+            raise ValueError(
+                f"vocabulary: expected str tokens in {namespace!r}, got {token!r} ({type(token).__name__})"
+            )
+        ids = self._token_to_index[namespace]
+        index = ids.get(token)
+        if index is None:
+            tokens = self._index_to_token[namespace]
+            index = len(tokens)
+            ids[token], tokens[index] = index, token
+        return index
+
+    def add_tokens_to_namespace(self, tokens: list[str], namespace: str = "tokens") -> list[int]:
+        """The ids of tokens, new ones for those that have none yet."""
+        if set(map(type, tokens)) != {str} or not speaks_for(
+            type(self), "add_tokens_to_namespace", "add_token_to_namespace"
+        ):
+            return [self.add_token_to_namespace(token, namespace) for token in tokens]
+        ids, by_id = self._token_to_index[namespace], self._index_to_token[namespace]
+        new = [token for token in dict.fromkeys(tokens) if token not in ids]
+        numbers = range(len(by_id), len(by_id) + len(new))
+        ids.update(zip(new, numbers, strict=True))
+        by_id.update(zip(numbers, new, strict=True))
+        return [ids[token] for token in tokens]
+
+    def get_token_index(self, token: str, namespace: str = "tokens") -> int:
+        """The id of a token, or that of unknown tokens.
+
+        Raises:
+            UnknownTokenError: a `KeyError`: it has none, and the namespace has no entry for unknown tokens.
+        """
+        ids = self._token_to_index.peek(namespace)
+        index = ids.get(token)
+        if index is None:
+            index = ids.get(self._oov_token)
+        if index is None:
+            raise self._unknown(token, namespace)
+        return index
+
+    def get_token_indices(self, tokens: Iterable[str], namespace: str = "tokens") -> list[int]:
+        """The ids of many tokens; the same as `get_token_index` of each."""
+        if not speaks_for(type(self), "get_token_indices", "get_token_index"):
+            return [self.get_token_index(token, namespace) for token in tokens]
+        ids = self._token_to_index.peek(namespace)
+        unknown = ids.get(self._oov_token)
+        if unknown is not None:
+            return [ids.get(token, unknown) for token in tokens]
+        try:
+            return [ids[token] for token in tokens]
+        except KeyError as error:
+            raise self._unknown(error.args[0], namespace) from None
+
+    def get_token_from_index(self, index: int, namespace: str = "tokens") -> str:
+        """The token with an id.
+
+        Raises:
+            KeyError: there is none.
+        """
+        tokens = self._index_to_token.peek(namespace)
+        if index not in tokens:
+            raise KeyError(
+                f"vocabulary: expected an id below {len(tokens)} in the namespace {namespace!r}, got {index}"
+            )
+        return tokens[index]
+
+    def get_vocab_size(self, namespace: str = "tokens") -> int:
+        """How many entries a namespace has, padding and unknown included."""
+        return len(self._token_to_index.peek(namespace))
+
+    def get_namespaces(self) -> set[str]:
+        """The namespaces that have entries."""
+        return set(self._index_to_token)
+
+    def get_index_to_token_vocabulary(self, namespace: str = "tokens") -> dict[int, str]:
+        """The table from ids to tokens itself, not a copy."""
+        return self._index_to_token[namespace]
+
+    def get_token_to_index_vocabulary(self, namespace: str = "tokens") -> dict[str, int]:
+        """The table from tokens to ids itself, not a copy."""
+        return self._token_to_index[namespace]
+
+    def is_padded(self, namespace: str) -> bool:
+        """Whether id 0 of a namespace is the padding token."""
+        return self._index_to_token.peek(namespace).get(0) == self._padding_token
+
+    # Any: a tokenizer of the optional transformers package
+    def add_transformer_vocab(self, tokenizer: Any, namespace: str = "tokens") -> None:
+        """Take over the entries of a transformers tokenizer and their ids; the namespace is not padded."""
+        try:
+            entries = tokenizer.get_vocab()
+        except NotImplementedError:
+            entries = {tokenizer.convert_ids_to_tokens(index): index for index in range(tokenizer.vocab_size)}
+        self._non_padded_namespaces.add(namespace)
+        self._token_to_index[namespace].update(entries)
+        by_id = sorted((index, token) for token, index in entries.items())
+        self._index_to_token[namespace].update(by_id)
+
+    def set_from_file(
+        self,
+        filename: str,
+        is_padded: bool = True,
+        oov_token: str = DEFAULT_OOV_TOKEN,
+        namespace: str = "tokens",
+    ) -> None:
+        """Replace the entries of a namespace by those of a file, an entry a line in the order of ids.
+
+        Args:
+            filename: the file, UTF-8.
+            is_padded: whether ids start from 1, the padding token not being in the file, or from 0.
+            oov_token: the line that stands for unknown tokens.
+            namespace: the namespace.
+
+        Raises:
+            AssertionError: the namespace is padded, and no line is `oov_token`.
+        """
+        if is_padded:
+            self._token_to_index[namespace] = {self._padding_token: 0}
+            self._index_to_token[namespace] = {0: self._padding_token}
+        else:
+            self._token_to_index[namespace] = {}
+            self._index_to_token[namespace] = {}
+        tokens = [self._oov_token if token == oov_token else token for token in read_tokens(filename)]
+        numbered = dict(enumerate(tokens, start=int(is_padded)))
+        self._index_to_token[namespace].update(numbered)
+        self._token_to_index[namespace].update((token, index) for index, token in numbered.items())
+        assert not is_padded or self._oov_token in self._token_to_index[namespace], (
+            f"{filename}: expected a line {oov_token!r} for unknown tokens, since the namespace {namespace!r} is padded; "
+            "if the file was saved with another oov_token, give that one"
+        )
+
+    def save_to_files(self, directory: str) -> None:
+        """Save everything but counts into a folder, made if need be; `from_files` is the way back."""
+        os.makedirs(directory, exist_ok=True)
+        if os.listdir(directory):
+            logger.warning(
+                "the folder %s of the vocabulary is not empty; files in it are overwritten", directory
+            )
+        with lock_of(directory):
+            write_patterns(directory, self._non_padded_namespaces)
+            for namespace, tokens in self._index_to_token.items():
+                write_namespace(directory, namespace, tokens, int(self.is_padded(namespace)))
+
     def extend_from_instances(self, instances: Iterable[Instance]) -> None:
         """Add everything that occurs in these instances; existing ids stay as they are."""
-        self._extend(_count(instances), non_padded_namespaces=self._non_padded_namespaces)
+        self._extend(_count(instances), self._non_padded_namespaces)
 
     def extend_from_vocab(self, vocab: Vocabulary) -> None:
         """Add every token of another vocabulary, in the order of its ids, and its non-padded namespaces."""
@@ -290,16 +523,16 @@ class Vocabulary(VocabularyEntries, Registrable):
     @seldom_garbage_collection()
     def _extend(
         self,
-        counter: dict[str, dict[str, int]] | None = None,
-        min_count: dict[str, int] | None = None,
+        counter: dict[str, dict[str, int]] | None,
+        non_padded_namespaces: Iterable[str],
+        min_count: Mapping[str, int] | None = None,
         max_vocab_size: int | dict[str, int] | None = None,
-        non_padded_namespaces: Iterable[str] = DEFAULT_NON_PADDED_NAMESPACES,
-        pretrained_files: dict[str, str] | None = None,
+        pretrained_files: Mapping[str, str] | None = None,
         only_include_pretrained_words: bool = False,
-        tokens_to_add: dict[str, list[str]] | None = None,
-        min_pretrained_embeddings: dict[str, int] | None = None,
+        tokens_to_add: Mapping[str, list[str]] | None = None,
+        min_pretrained_embeddings: Mapping[str, int] | None = None,
     ) -> None:
-        """Add what was counted, within the limits, and what is asked for."""
+        """Add what was counted, within the limits, and what is asked for; the arguments are those of the class."""
         min_count, tokens_to_add = min_count or {}, tokens_to_add or {}
         counts = counter or {}
         check_min_count(min_count, counter)
@@ -325,6 +558,52 @@ class Vocabulary(VocabularyEntries, Registrable):
             self.add_tokens_to_namespace(list(words if wanted < 0 else words[:wanted]), namespace)
         for namespace, tokens in tokens_to_add.items():
             self.add_tokens_to_namespace(tokens, namespace)
+
+    def _unknown(self, token: str, namespace: str) -> UnknownTokenError:
+        known = sorted(map(str, self._token_to_index.peek(namespace)))
+        some = ", ".join(map(repr, known[:10])) + (", ..." if len(known) > 10 else "")
+        return UnknownTokenError(
+            f"{token!r} is not in the namespace {namespace!r} of the vocabulary, which has no entry for unknown tokens. "
+            f"It holds {len(known)}: {some or 'nothing'}. A label like this occurs in the data at hand but not in the "
+            "data that the vocabulary was made from: correct the data, or make the vocabulary from this data too, or "
+            "name the label in the vocabulary's tokens_to_add"
+        )
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Vocabulary):
+            return NotImplemented
+        return (
+            self._token_to_index == other._token_to_index
+            and self._index_to_token == other._index_to_token
+            and self._non_padded_namespaces == other._non_padded_namespaces
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # equal by value, and open to change
+
+    def __str__(self) -> str:
+        sizes = "".join(
+            f"\tNamespace: {name}, Size: {self.get_vocab_size(name)} \n" for name in self._index_to_token
+        )
+        return (
+            f"Vocabulary with namespaces:\n \tNon Padded Namespaces: {self._non_padded_namespaces}\n{sizes}"
+        )
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{name}: {self.get_vocab_size(name)}" for name in self._index_to_token)
+        return f"<{type(self).__name__} with namespaces {sizes or 'none'}>"
+
+
+def count_instances(instances: Iterable[Instance]) -> dict[str, dict[str, int]]:
+    """How often every item occurs, by namespace; items are in the order of their first appearance."""
+    counter = new_counter()
+    for group in lazy_groups_of(instances, _INSTANCES_AT_ONCE):
+        if all(type(instance).count_vocab_items is Instance.count_vocab_items for instance in group):
+            with seldom_garbage_collection():
+                count_fields([field for instance in group for field in instance.fields.values()], counter)
+        else:
+            for instance in group:
+                instance.count_vocab_items(counter)
+    return {namespace: dict(items) for namespace, items in counter.items()}
 
 
 def _count(instances: Iterable[Instance]) -> dict[str, dict[str, int]]:

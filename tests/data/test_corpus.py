@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from nlpreg.data import Batch, Instance, Token, TokenIndexer, Vocabulary
-from nlpreg.data import corpus as corpus_module
-from nlpreg.data.corpus import count_instances, index_instances
+from nlpreg.data import vocabulary as vocabulary_module
+from nlpreg.data.batch import index_instances
 from nlpreg.data.fields import (
     Field,
     LabelField,
@@ -20,13 +20,14 @@ from nlpreg.data.fields import (
     SpanField,
     TextField,
 )
-from nlpreg.data.fields.many_fields import new_counter
+from nlpreg.data.fields.field import new_counter
 from nlpreg.data.token_indexers import (
     ELMoTokenCharactersIndexer,
     SingleIdTokenIndexer,
     TokenCharactersIndexer,
 )
 from nlpreg.data.tokenizers import CharacterTokenizer
+from nlpreg.data.vocabulary import count_instances
 
 WORDS = ["the", "dog", "The", "", "naïve", "日本語", "x" * 30, "a\nb", "🙂", "<S>"]
 
@@ -151,7 +152,7 @@ def test_counting_goes_on_from_group_to_group(
 ) -> None:
     instances = [make_instance(words) for words in ("b a", "a c", "d b b")]
     whole = count_instances(instances)
-    monkeypatch.setattr(corpus_module, "_INSTANCES_AT_ONCE", 1)
+    monkeypatch.setattr(vocabulary_module, "_INSTANCES_AT_ONCE", 1)
     piecewise = count_instances(iter(instances))
     assert piecewise == whole
     assert list(piecewise["tokens"]) == list(whole["tokens"]) == ["b", "a", "c", "d"]

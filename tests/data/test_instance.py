@@ -4,7 +4,7 @@ import pytest
 
 from nlpreg.data import Instance, Vocabulary
 from nlpreg.data.fields import LabelField, TextField
-from nlpreg.data.fields.many_fields import new_counter
+from nlpreg.data.fields.field import new_counter
 
 
 def test_as_a_mapping(make_instance: Callable[..., Instance]) -> None:

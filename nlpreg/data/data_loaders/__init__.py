@@ -7,7 +7,7 @@ from nlpreg.data.data_loaders.multitask_data_loader import MultiTaskDataLoader
 from nlpreg.data.data_loaders.running_text_data_loader import RunningTextDataLoader
 from nlpreg.data.data_loaders.simple_data_loader import SimpleDataLoader
 from nlpreg.data.data_loaders.text_lines_data_loader import TextLinesDataLoader
-from nlpreg.data.data_loaders.worker_error import WorkerError
+from nlpreg.data.data_loaders.worker_pool import WorkerError
 
 __all__ = [
     "DataLoader",

@@ -13,16 +13,13 @@ from nlpreg.common.checks import ConfigurationError, ConfigurationValueError, ch
 from nlpreg.common.memory import seldom_garbage_collection
 from nlpreg.common.tqdm import Tqdm
 from nlpreg.common.util import int_to_device
-from nlpreg.data.corpus import index_instances
-from nlpreg.data.data_loaders.ahead import BATCHES_AHEAD, made_ahead, streamed_ahead
-from nlpreg.data.data_loaders.batching import batch_indices, pick
+from nlpreg.data.batch import index_instances
+from nlpreg.data.data_loaders.ahead import BATCHES_AHEAD, made_ahead, read_with_workers, streamed_ahead
 from nlpreg.data.data_loaders.data_collator import DataCollator, DefaultDataCollator
 from nlpreg.data.data_loaders.data_loader import DataLoader, TensorDict
-from nlpreg.data.data_loaders.instance_reading import read_with_workers
 from nlpreg.data.data_loaders.resumable_data_loader import ResumableDataLoader
-from nlpreg.data.data_loaders.stream import BatchStream, InstanceStream, StreamPosition
-from nlpreg.data.data_loaders.worker_error import WorkerError
-from nlpreg.data.data_loaders.worker_pool import WorkerPool
+from nlpreg.data.data_loaders.stream import BatchStream, InstanceStream, StreamPosition, batch_indices, pick
+from nlpreg.data.data_loaders.worker_pool import WorkerError, WorkerPool
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DatasetReaderInput
 from nlpreg.data.instance import Instance
 from nlpreg.data.order import current_rank, global_generators_from, order_generator

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from nlpreg.common.registrable import Registrable
-from nlpreg.data.data_loaders.batching import groups_of
+from nlpreg.data.data_loaders.stream import groups_of
 from nlpreg.data.instance import Instance
 
 T = TypeVar("T")

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from nlpreg.common.checks import check_at_least
 from nlpreg.common.memory import seldom_garbage_collection
 from nlpreg.common.tqdm import Tqdm
-from nlpreg.data.corpus import index_instances
-from nlpreg.data.data_loaders.batching import batch_indices, pick
+from nlpreg.data.batch import index_instances
 from nlpreg.data.data_loaders.data_collator import nlpreg_collate
 from nlpreg.data.data_loaders.data_loader import DataLoader, TensorDict
 from nlpreg.data.data_loaders.resumable_data_loader import ResumableDataLoader
+from nlpreg.data.data_loaders.stream import batch_indices, pick
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.instance import Instance
 from nlpreg.data.order import order_generator

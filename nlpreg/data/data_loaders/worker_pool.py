@@ -4,25 +4,222 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import io
+import logging
 import multiprocessing
 import os
+import pickle
+import select
 import signal
+import struct
 import threading
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from nlpreg.common.randomness import run_seed, set_run_seed
-from nlpreg.data.data_loaders.forking import WAITING_SIGNALS, good_moment
-from nlpreg.data.data_loaders.outbox import NobodyListens, Outbox
-from nlpreg.data.data_loaders.transport import from_bytes, to_bytes
-from nlpreg.data.data_loaders.worker_error import WorkerError
+from nlpreg.common.tqdm import Tqdm
+from nlpreg.data.columns import smallest
+
+
+class WorkerError(Exception):
+    """Something went wrong in a worker of a data loader.
+
+    Args:
+        original_err_repr: the error as `repr` shows it.
+        traceback: where in the worker it was raised, as one text or as lines.
+    """
+
+    def __init__(self, original_err_repr: str, traceback: str | Sequence[str]) -> None:
+        text = traceback if isinstance(traceback, str) else "".join(traceback)
+        super().__init__(
+            f"a worker of the data loader raised {original_err_repr}\n\nTraceback from the worker:\n{text}"
+        )
+        self.original_err_repr = original_err_repr
+        self.traceback = traceback
+
+    def __reduce__(self) -> tuple[type[WorkerError], tuple[str, str | Sequence[str]]]:
+        return type(self), (self.original_err_repr, self.traceback)
+
+
+# Tensors of fewer elements are sent as they are.
+_SMALL_ENOUGH = 256
+
+# Those that numpy has too.
+_PLAIN_TYPES = {
+    torch.bool,
+    torch.uint8,
+    torch.int8,
+    torch.int16,
+    torch.int32,
+    torch.int64,
+    torch.float16,
+    torch.float32,
+    torch.float64,
+}
+
+
+class _Pickler(pickle.Pickler):
+    """Sends tensors as bytes: torch's way, a shared-memory file for each, costs more than a small copy."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        """How to send a tensor; anything else goes the usual way."""
+        if (
+            type(obj) is torch.Tensor
+            and obj.dtype in _PLAIN_TYPES
+            and obj.device.type == "cpu"
+            and obj.layout == torch.strided
+            and not obj.requires_grad
+        ):
+            values = obj.numpy()
+            sent = _small(values)
+            return _as_tensor, (sent.tobytes(), sent.dtype.char, values.dtype.char, *values.shape)
+        return NotImplemented
+
+
+def _small(values: NDArray[Any]) -> NDArray[Any]:
+    """The same values; ids in the smallest type that holds them, since fewer bytes are sent sooner."""
+    if values.dtype != np.int64 or values.size < _SMALL_ENOUGH or values.min() < 0:
+        return values
+    return smallest(values)
+
+
+def _as_tensor(data: bytes, sent_type: str, own_type: str, *shape: int) -> torch.Tensor:
+    """The tensor that was sent."""
+    # a copy in any case, since bytes cannot be written to
+    return torch.from_numpy(np.frombuffer(data, sent_type).astype(own_type).reshape(shape))
+
+
+def to_bytes(obj: Any) -> bytes:
+    """An object as bytes."""
+    buffer = io.BytesIO()
+    _Pickler(buffer, pickle.HIGHEST_PROTOCOL).dump(obj)
+    return buffer.getvalue()
+
+
+def from_bytes(data: bytes | memoryview) -> Any:
+    """The object that `to_bytes` was given, in the process that made or started it."""
+    return pickle.loads(data)
+
+
+# What Linux lets any process ask for.
+_PIPE_BYTES = 1 << 20
+
+_LONGEST_SHORT = 0x7FFFFFFF
+
+
+class NobodyListens(Exception):
+    """The process at the other end has closed it, or is gone."""
+
+
+class Outbox:
+    """Messages on their way into a pipe, in the form that `Connection.recv_bytes` expects.
+
+    A message goes into the pipe at once as far as there is room, and the rest when the next one comes. So a process is
+    ahead of its reader without a second thread, which would have to wait for Python's lock again and again.
+
+    Args:
+        connection: where to send, and nobody else sends.
+        size: how many messages may wait.
+
+    Raises:
+        NobodyListens: (when sending) as it says.
+    """
+
+    def __init__(self, connection: Connection, size: int) -> None:
+        self._connection = connection
+        self._size = size
+        self._waiting: deque[memoryview] = deque()
+        if os.name == "nt":  # where there is no way to send a part
+            return
+        os.set_blocking(connection.fileno(), False)
+        self._poll = select.poll()
+        self._poll.register(connection, select.POLLOUT)
+        with contextlib.suppress(
+            ImportError, AttributeError, OSError
+        ):  # a pipe of another system, or a socket
+            import fcntl
+
+            fcntl.fcntl(connection, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+
+    def put(self, *parts: bytes) -> None:
+        """Send the parts of a message soon; waits only if too many messages do."""
+        message = b"".join(parts)
+        if os.name == "nt":
+            self._connection.send_bytes(message)
+            return
+        self._waiting += [memoryview(_header(len(message))), memoryview(message)]
+        self._send(most_left=2 * self._size)
+
+    def flush(self) -> None:
+        """Wait until everything is sent."""
+        self._send(most_left=0)
+
+    def _send(self, most_left: int) -> None:
+        while self._waiting:
+            try:
+                sent = os.write(self._connection.fileno(), self._waiting[0])
+            except BlockingIOError:
+                if len(self._waiting) <= most_left:
+                    return
+                self._poll.poll()
+                continue
+            except (BrokenPipeError, ConnectionResetError) as error:
+                raise NobodyListens(str(error)) from error
+            rest = self._waiting[0][sent:]
+            if rest:
+                self._waiting[0] = rest
+            else:
+                self._waiting.popleft()
+
+
+def _header(size: int) -> bytes:
+    """The length of a message."""
+    if size <= _LONGEST_SHORT:
+        return struct.pack("!i", size)
+    return struct.pack("!iQ", -1, size)
+
+
+_SECONDS_FOR_A_LOCK = 1.0
+_KINDS_OF_LOCKS = (type(threading.Lock()), type(threading.RLock()))
+
+WAITING_SIGNALS = {signal.SIGINT, signal.SIGTERM}
+"""Those that a process forked in a `good_moment` must let through again."""
+
+
+@contextlib.contextmanager
+def good_moment() -> Iterator[None]:
+    """Fork in this block, so that the new process gets no signal and no file in the middle of something.
+
+    A file that another thread is writing to while we fork is locked in the new process for ever. So nobody logs or draws a
+    progress bar meanwhile. Signals to this thread, which is all there is of the new process, wait until that lets them through.
+    """
+    with contextlib.ExitStack() as stack:
+        for lock in [Tqdm.get_lock(), *(getattr(handler, "lock", None) for handler in _handlers())]:
+            # not for ever, since whoever writes may hold one of them and want another
+            if isinstance(lock, _KINDS_OF_LOCKS) and lock.acquire(timeout=_SECONDS_FOR_A_LOCK):
+                stack.callback(lock.release)
+        if hasattr(signal, "pthread_sigmask"):
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, WAITING_SIGNALS)
+            stack.callback(signal.pthread_sigmask, signal.SIG_SETMASK, before)
+        yield
+
+
+def _handlers() -> list[Any]:
+    """The handlers of all loggers."""
+    loggers = [logging.root, *logging.root.manager.loggerDict.values()]
+    handlers = [handler for logger in loggers for handler in getattr(logger, "handlers", ())]
+    return list(dict.fromkeys([*handlers, logging.lastResort]))
+
 
 # The first byte of a message says what the rest is.
 _ITEM, _ERROR, _END = b"i", b"e", b"."

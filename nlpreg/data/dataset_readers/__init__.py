@@ -5,8 +5,7 @@ from nlpreg.data.dataset_readers.boolq import BoolQDatasetReader
 from nlpreg.data.dataset_readers.ccgbank import CcgBankDatasetReader
 from nlpreg.data.dataset_readers.conll2000 import Conll2000DatasetReader
 from nlpreg.data.dataset_readers.conll2003 import Conll2003DatasetReader
-from nlpreg.data.dataset_readers.conllu import ConlluDatasetReader
-from nlpreg.data.dataset_readers.conllu_language_modeling import ConlluLanguageModelingReader
+from nlpreg.data.dataset_readers.conllu import ConlluDatasetReader, ConlluLanguageModelingReader
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DatasetReaderInput, WorkerInfo
 from nlpreg.data.dataset_readers.huggingface_datasets import HuggingfaceDatasetsReader
 from nlpreg.data.dataset_readers.interleaving_dataset_reader import InterleavingDatasetReader

@@ -6,8 +6,7 @@ import json
 from typing import Any
 
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
-from nlpreg.data.dataset_readers.dataset_utils.json_lines import json_object
-from nlpreg.data.dataset_readers.dataset_utils.text_files import bad_line, excerpt
+from nlpreg.data.dataset_readers.dataset_utils.text_files import bad_line, excerpt, json_object
 from nlpreg.data.dataset_readers.text_file_reader import TextFileReader
 from nlpreg.data.fields.field import Field
 from nlpreg.data.fields.label_field import LabelField

@@ -8,9 +8,8 @@ from typing import Any
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
-from nlpreg.data.dataset_readers.dataset_utils.tagged_sentences import check_choice
 from nlpreg.data.dataset_readers.dataset_utils.text_files import DataFile, bad_line, excerpt
-from nlpreg.data.dataset_readers.dataset_utils.tokenizing import text_field_of
+from nlpreg.data.dataset_readers.dataset_utils.tokenizing import check_choice, text_field_of
 from nlpreg.data.dataset_readers.text_file_reader import TextFileReader
 from nlpreg.data.fields.field import Field
 from nlpreg.data.fields.sequence_label_field import SequenceLabelField

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data.dataset_readers.dataset_utils.span_utils import InvalidTagSequence, to_bioul
-from nlpreg.data.dataset_readers.dataset_utils.tagged_sentences import check_choice, tagged_instance
 from nlpreg.data.dataset_readers.dataset_utils.text_files import DataFile, bad_line, excerpt
+from nlpreg.data.dataset_readers.dataset_utils.tokenizing import check_choice, tagged_instance
 from nlpreg.data.dataset_readers.text_file_reader import TextFileReader
 from nlpreg.data.instance import Instance
 from nlpreg.data.token_indexers.token_indexer import TokenIndexer

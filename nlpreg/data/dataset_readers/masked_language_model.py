@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
-from nlpreg.data.dataset_readers.target_words_reader import TargetWordsReader
+from nlpreg.data.dataset_readers.next_token_lm import TargetWordsReader
 from nlpreg.data.fields.field import Field
 from nlpreg.data.fields.index_field import IndexField
 from nlpreg.data.fields.list_field import ListField

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
-from nlpreg.data.dataset_readers.dataset_utils.tagged_sentences import tagged_instance
 from nlpreg.data.dataset_readers.dataset_utils.text_files import bad_line, excerpt
+from nlpreg.data.dataset_readers.dataset_utils.tokenizing import tagged_instance
 from nlpreg.data.dataset_readers.text_file_reader import TextFileReader
 from nlpreg.data.instance import Instance
 from nlpreg.data.token_indexers.token_indexer import TokenIndexer

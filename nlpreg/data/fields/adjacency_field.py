@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.data.fields.field import Field, VocabCounter
-from nlpreg.data.fields.label_namespaces import check_label_namespace
+from nlpreg.data.fields.field import Field, VocabCounter, check_label_namespace
 from nlpreg.data.fields.sequence_field import SequenceField
 
 if TYPE_CHECKING:

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.data.fields.field import Field, VocabCounter
-from nlpreg.data.fields.label_namespaces import check_label_namespace
-from nlpreg.data.fields.many_fields import add_counts
+from nlpreg.data.fields.field import Field, VocabCounter, add_counts, check_label_namespace
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING, Any, overload
 
 import torch
 
-from nlpreg.data.fields.field import DataArray, Field, VocabCounter
-from nlpreg.data.fields.many_fields import batch_fields, count_fields, index_fields, padding_lengths_of_fields
+from nlpreg.data.fields.field import (
+    DataArray,
+    Field,
+    VocabCounter,
+    batch_fields,
+    count_fields,
+    index_fields,
+    padding_lengths_of_fields,
+)
 from nlpreg.data.fields.sequence_field import SequenceField
 from nlpreg.data.whole_list import speaks_for
 

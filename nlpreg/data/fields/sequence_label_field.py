@@ -12,9 +12,7 @@ import torch
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data.columns import WordColumn, pad_rows, split_rows
-from nlpreg.data.fields.field import Field, VocabCounter
-from nlpreg.data.fields.label_namespaces import check_label_namespace
-from nlpreg.data.fields.many_fields import add_counts
+from nlpreg.data.fields.field import Field, VocabCounter, add_counts, check_label_namespace
 from nlpreg.data.fields.sequence_field import SequenceField
 
 if TYPE_CHECKING:

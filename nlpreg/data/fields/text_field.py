@@ -12,8 +12,7 @@ import torch
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data.columns import WordColumn
-from nlpreg.data.fields.field import VocabCounter
-from nlpreg.data.fields.many_fields import merge_counts, new_counter
+from nlpreg.data.fields.field import VocabCounter, merge_counts, new_counter
 from nlpreg.data.fields.sequence_field import SequenceField
 from nlpreg.data.token_indexers.token_indexer import (
     IndexedTokenList,

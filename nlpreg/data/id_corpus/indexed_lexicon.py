@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.data.columns import WordColumn, lengths_of, split_rows
+from nlpreg.data.columns import TableRows, WordColumn, lengths_of, split_rows
 from nlpreg.data.fields.field import Field, VocabCounter
 from nlpreg.data.fields.text_field import TextFieldTensors
 from nlpreg.data.id_corpus.id_corpus import IdCorpus
-from nlpreg.data.tables import TableRows
 from nlpreg.data.token_indexers.token_indexer import (
     IndexedTokenList,
     TokenIndexer,

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from nlpreg.data.columns import WordColumn, lengths_of, split_rows
-from nlpreg.data.tables import RowTable, TableRows, pad_elements
+from nlpreg.data.columns import RowTable, TableRows, WordColumn, lengths_of, pad_elements, split_rows
 from nlpreg.data.token_indexers.token_indexer import IndexedTokenList, TokenIndexer, VocabCounter
 from nlpreg.data.tokenizers.token_class import Token
 

@@ -11,8 +11,16 @@ import numpy as np
 import torch
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.data.columns import CharacterColumn, WordColumn, split_rows, with_ends
-from nlpreg.data.tables import RowTable, TableRows, lengths_of_elements, pad_elements
+from nlpreg.data.columns import (
+    CharacterColumn,
+    RowTable,
+    TableRows,
+    WordColumn,
+    lengths_of_elements,
+    pad_elements,
+    split_rows,
+    with_ends,
+)
 from nlpreg.data.token_indexers.token_indexer import IndexedTokenList, TokenIndexer, VocabCounter
 from nlpreg.data.tokenizers.character_tokenizer import CharacterTokenizer
 from nlpreg.data.tokenizers.token_class import Token, show_token

@@ -1,6 +1,10 @@
 import contextlib
 import functools
+import io
+import logging
+import multiprocessing
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -8,14 +12,198 @@ import textwrap
 import threading
 import time
 from collections.abc import Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from nlpreg.common.randomness import run_seed, set_run_seed
 from nlpreg.data.data_loaders import WorkerError, worker_pool
-from nlpreg.data.data_loaders.worker_pool import WorkerPool
+from nlpreg.data.data_loaders.worker_pool import (
+    NobodyListens,
+    Outbox,
+    WorkerPool,
+    from_bytes,
+    good_moment,
+    to_bytes,
+)
+
+
+def test_the_text_holds_both() -> None:
+    error = WorkerError("ValueError('bad line 3')", ["Traceback\n", "  line 7\n"])
+    assert "ValueError('bad line 3')" in str(error)
+    assert "Traceback\n  line 7" in str(error)
+    assert "whole text" in str(WorkerError("x", "whole text"))
+
+
+def test_it_pickles() -> None:
+    error = pickle.loads(pickle.dumps(WorkerError("x", "y")))
+    assert isinstance(error, WorkerError)
+    assert str(error) == str(WorkerError("x", "y"))
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        torch.arange(6).view(2, 3),
+        torch.tensor([], dtype=torch.int64),
+        torch.tensor(True),
+        torch.ones(2, 3).t(),
+        torch.ones(2, dtype=torch.bfloat16),
+        torch.eye(2).to_sparse(),
+        torch.arange(1000).view(10, 100),
+        torch.arange(1000) - 1,
+        torch.arange(1000) * 2**50,
+    ],
+)
+def test_tensors_of_every_kind(tensor: torch.Tensor) -> None:
+    received = from_bytes(to_bytes({"x": [tensor]}))["x"][0]
+    assert received.dtype == tensor.dtype
+    assert torch.equal(received.to_dense(), tensor.to_dense())
+
+
+def test_what_arrives_can_be_written_to() -> None:
+    received = from_bytes(to_bytes(torch.zeros(3)))
+    received += 1
+    assert received.tolist() == [1, 1, 1]
+
+
+def test_other_objects() -> None:
+    batch = {"metadata": [{"words": ["é"]}, None], "array": np.arange(3)}
+    received = from_bytes(to_bytes(batch))
+    assert received["metadata"] == batch["metadata"]
+    assert received["array"].tolist() == [0, 1, 2]
+
+
+def test_parameters_keep_their_class() -> None:
+    received = from_bytes(to_bytes(torch.nn.Parameter(torch.ones(2))))
+    assert isinstance(received, torch.nn.Parameter)
+    assert received.requires_grad
+
+
+def test_small_ids_take_little_room() -> None:
+    assert len(to_bytes(torch.arange(10_000) % 200)) < 11_000
+    assert len(to_bytes(torch.arange(10_000))) < 21_000
+
+
+@pytest.fixture(params=["pipe", "sockets"])
+def ends(request: pytest.FixtureRequest) -> tuple[Connection, Connection]:
+    """Where to receive, and where to send."""
+    return multiprocessing.Pipe(duplex=request.param == "sockets")
+
+
+def test_messages_arrive_whole_and_in_order(ends: tuple[Connection, Connection]) -> None:
+    receiver, sender = ends
+    outbox = Outbox(sender, 3)
+    messages = [b"", b"short", b"x" * 50_000, b"end"]
+    for message in messages:
+        outbox.put(b"kind:", message)
+    assert [receiver.recv_bytes() for _ in messages] == [b"kind:" + message for message in messages]
+
+
+def test_what_finds_no_room_is_sent_later(ends: tuple[Connection, Connection]) -> None:
+    receiver, sender = ends
+    outbox = Outbox(sender, 4)
+    messages = [bytes([number]) * 2_000_000 for number in range(4)]
+    for message in messages:
+        outbox.put(message)  # does not wait, though nobody receives
+    sending = threading.Thread(target=outbox.flush, daemon=True)
+    sending.start()
+    assert [receiver.recv_bytes() for _ in messages] == messages
+    sending.join(10)
+    assert not sending.is_alive()
+
+
+def test_nobody_listens(ends: tuple[Connection, Connection]) -> None:
+    receiver, sender = ends
+    outbox = Outbox(sender, 3)
+    receiver.close()
+    with pytest.raises(NobodyListens, match=r"(?i)pipe|reset"):
+        outbox.put(b"x")
+
+
+class SlowStream(io.StringIO):
+    """Takes its time to write, and knows whether it is at it."""
+
+    writing = False
+
+    def write(self, text: str) -> int:
+        self.writing = True
+        time.sleep(0.002)
+        self.writing = False
+        return super().write(text)
+
+
+@pytest.fixture
+def stream() -> SlowStream:
+    return SlowStream()
+
+
+@pytest.fixture
+def logger(stream: SlowStream) -> logging.Logger:
+    logger = logging.Logger("test_forking", logging.INFO)
+    logger.addHandler(logging.StreamHandler(stream))
+    logging.root.manager.loggerDict["test_forking"] = logger
+    yield logger
+    del logging.root.manager.loggerDict["test_forking"]
+
+
+def test_nobody_else_is_in_the_middle_of_writing(logger: logging.Logger, stream: SlowStream) -> None:
+    stop = threading.Event()
+
+    def write() -> None:
+        while not stop.is_set():
+            logger.info("something")
+
+    thread = threading.Thread(target=write, daemon=True)
+    thread.start()
+    try:
+        for _ in range(20):
+            time.sleep(0.003)
+            with good_moment():
+                assert not stream.writing
+                before = stream.getvalue()
+                time.sleep(0.004)
+                assert stream.getvalue() == before
+    finally:
+        stop.set()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_a_lock_that_is_not_given_back_is_not_waited_for_long(
+    logger: logging.Logger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_pool, "_SECONDS_FOR_A_LOCK", 0.01)
+    taken, done = threading.Event(), threading.Event()
+
+    def keep() -> None:
+        with logger.handlers[0].lock:  # type: ignore[union-attr]  # it has one
+            taken.set()
+            done.wait(10)
+
+    thread = threading.Thread(target=keep, daemon=True)
+    thread.start()
+    assert taken.wait(10)
+    with good_moment():
+        pass
+    done.set()
+    thread.join(10)
+
+
+def test_signals_come_afterwards() -> None:
+    caught = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: caught.append(number))
+    try:
+        with good_moment():
+            signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+            assert not caught
+        assert caught == [signal.SIGTERM]
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def items_of(worker: int) -> Iterator[str]:

@@ -8,7 +8,6 @@ from nlpreg.common.checks import ConfigurationError
 from nlpreg.data.dataset_readers import DatasetReader, SimpleLanguageModelingDatasetReader
 from nlpreg.data.dataset_readers.dataset_utils.text_files import DataError
 from nlpreg.data.tokenizers import (
-    CharacterTokenizer,
     LettersDigitsTokenizer,
     Token,
     WhitespaceTokenizer,
@@ -88,18 +87,3 @@ def test_without_spacy_the_error_names_the_way_out(read, monkeypatch):
     monkeypatch.setattr("nlpreg.common.environment.LOADED_SPACY_MODELS", {})
     with pytest.raises(ConfigurationError, match='"tokenizer": "whitespace"'):
         read(SimpleLanguageModelingDatasetReader(), "a b\n")
-
-
-@pytest.mark.parametrize("tokenizer", [WhitespaceTokenizer(), LettersDigitsTokenizer(), CharacterTokenizer()])
-@pytest.mark.parametrize("limit", [None, 2])
-def test_words_without_instances_are_the_same(tmp_path, tokenizer, limit):
-    (tmp_path / "text.txt").write_text(
-        "The cat, 2nd.\n\n  \none\na b c d e f g h i j k l m n o p q r s\nmore é\n"
-    )
-    reader = SimpleLanguageModelingDatasetReader(
-        tokenizer, max_sequence_length=17, start_tokens=["<S>"], end_tokens=["</S>"], max_instances=limit
-    )
-    path = str(tmp_path / "text.txt")
-    expected = [instance["source"].words for instance in reader.read(path)]
-    assert list(reader.read_words(path)) == expected
-    assert len(expected) == (limit or 3)

@@ -4,7 +4,7 @@ import torch
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data import Vocabulary
 from nlpreg.data.fields import AdjacencyField, TextField
-from nlpreg.data.fields.many_fields import new_counter
+from nlpreg.data.fields.field import new_counter
 
 TEXT = TextField.from_words(["a", "b", "c"], {})
 

@@ -4,7 +4,7 @@ import torch
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data.fields import IndexField, TextField
-from nlpreg.data.fields.many_fields import batch_fields
+from nlpreg.data.fields.field import batch_fields
 
 TEXT = TextField.from_words(["a", "b"])
 

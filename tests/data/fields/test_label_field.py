@@ -6,7 +6,7 @@ import torch
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data import Vocabulary
 from nlpreg.data.fields import LabelField
-from nlpreg.data.fields.many_fields import new_counter
+from nlpreg.data.fields.field import new_counter
 
 
 def test_counting_and_indexing(vocab: Vocabulary) -> None:

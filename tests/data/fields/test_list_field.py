@@ -15,7 +15,7 @@ from nlpreg.data.fields import (
     SpanField,
     TextField,
 )
-from nlpreg.data.fields.many_fields import new_counter
+from nlpreg.data.fields.field import new_counter
 
 Indexers = dict[str, TokenIndexer]
 

@@ -3,7 +3,7 @@ import pytest
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data import Token, Vocabulary
 from nlpreg.data.fields import NamespaceSwappingField
-from nlpreg.data.fields.many_fields import new_counter
+from nlpreg.data.fields.field import new_counter
 
 
 def test_ids_of_the_other_namespace(vocab: Vocabulary) -> None:

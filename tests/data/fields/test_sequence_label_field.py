@@ -5,7 +5,7 @@ import torch
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data import Vocabulary
 from nlpreg.data.fields import SequenceLabelField, TextField
-from nlpreg.data.fields.many_fields import batch_fields, index_fields, new_counter, padding_lengths_of_fields
+from nlpreg.data.fields.field import batch_fields, index_fields, new_counter, padding_lengths_of_fields
 
 
 def field_of(labels: list, namespace: str = "labels") -> SequenceLabelField:

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from nlpreg.data.fields import SpanField, TextField
-from nlpreg.data.fields.many_fields import batch_fields
+from nlpreg.data.fields.field import batch_fields
 
 TEXT = TextField.from_words(["a", "b", "c"])
 

@@ -7,9 +7,9 @@ import torch
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data import Instance, Token, TokenIndexer, Vocabulary
-from nlpreg.data.corpus import index_instances
+from nlpreg.data.batch import index_instances
 from nlpreg.data.fields import TextField
-from nlpreg.data.fields.many_fields import batch_fields, index_fields, new_counter, padding_lengths_of_fields
+from nlpreg.data.fields.field import batch_fields, index_fields, new_counter, padding_lengths_of_fields
 from nlpreg.data.token_indexers import SingleIdTokenIndexer
 from nlpreg.data.tokenizers import CharacterTokenizer, LettersDigitsTokenizer, WhitespaceTokenizer
 

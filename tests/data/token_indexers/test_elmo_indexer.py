@@ -2,7 +2,7 @@ import pytest
 
 from nlpreg.data import Token, Vocabulary
 from nlpreg.data.columns import WordColumn
-from nlpreg.data.fields.many_fields import new_counter
+from nlpreg.data.fields.field import new_counter
 from nlpreg.data.token_indexers import ELMoTokenCharactersIndexer
 from nlpreg.data.token_indexers.elmo_indexer import ELMoCharacterMapper
 

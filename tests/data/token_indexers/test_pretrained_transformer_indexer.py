@@ -7,7 +7,7 @@ import torch
 from nlpreg.common import Params
 from nlpreg.data import Batch, Instance, Token, TokenIndexer, Vocabulary
 from nlpreg.data.fields import ListField, TextField
-from nlpreg.data.fields.many_fields import new_counter
+from nlpreg.data.fields.field import new_counter
 from nlpreg.data.token_indexers import PretrainedTransformerIndexer
 from nlpreg.data.tokenizers import PretrainedTransformerTokenizer
 

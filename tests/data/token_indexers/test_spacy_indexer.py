@@ -5,7 +5,7 @@ import torch
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data import Batch, Instance, Token, Vocabulary
 from nlpreg.data.fields import ListField, TextField
-from nlpreg.data.fields.many_fields import new_counter
+from nlpreg.data.fields.field import new_counter
 from nlpreg.data.token_indexers import SpacyTokenIndexer
 
 

@@ -4,7 +4,7 @@ from nlpreg.common import Params
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data import Token, TokenIndexer, Vocabulary
 from nlpreg.data.columns import WordColumn
-from nlpreg.data.fields.many_fields import new_counter
+from nlpreg.data.fields.field import new_counter
 from nlpreg.data.token_indexers import TokenCharactersIndexer
 from nlpreg.data.tokenizers import CharacterTokenizer
 

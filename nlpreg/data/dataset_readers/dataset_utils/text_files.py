@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import glob
 import itertools
+import json
 import logging
 import lzma
 import os
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, NoReturn
 
@@ -254,3 +255,29 @@ def _data_file(name: str, path: str) -> DataFile:
             f"{name}: expected a text file, got a folder; for all files in it, give '{name}/*'"
         )
     return DataFile(name, path, get_file_extension(name))
+
+
+def json_object(text: str, file: str, line: int, required: Sequence[str] = ()) -> dict[str, Any]:
+    """The object that a line holds.
+
+    Args:
+        text: the line.
+        file: name of its file.
+        line: its number.
+        required: keys that it must have.
+
+    Raises:
+        DataError: it is not JSON, no object, or lacks a key.
+    """
+    try:
+        item = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise bad_line(
+            file, line, f"a JSON object ({error.msg} at column {error.colno})", excerpt(text)
+        ) from error
+    if not isinstance(item, dict):
+        raise bad_line(file, line, "a JSON object", excerpt(text))
+    for key in required:
+        if key not in item:
+            raise bad_line(file, line, f'the key "{key}"', "the keys " + (", ".join(item) or "none"))
+    return item
