@@ -95,7 +95,7 @@ def check_config(config: Mapping[str, Any]) -> Checked:
     """
     from nlpreg.commands.name_check import name_problems
     from nlpreg.commands.shape_check import shape_problems
-    from nlpreg.commands.train_model import TrainModel
+    from nlpreg.commands.train.train_model import TrainModel
     from nlpreg.commands.trial_check import trial_problems
 
     sections = dict(config)
@@ -129,7 +129,7 @@ def _with_its_place(problem: Problem, experiment: Node) -> Problem:
 
 def keys_around_the_experiment() -> dict[str, Any]:
     """Top-level keys that the commands use themselves, and their types."""
-    from nlpreg.commands.distributed_config import DistributedConfig
+    from nlpreg.commands.train.distributed import DistributedConfig
     from nlpreg.evaluation import Evaluator
 
     seeds: dict[str, Any] = dict.fromkeys(SEED_DEFAULTS, int)

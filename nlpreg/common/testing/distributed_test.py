@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import os
 import warnings
 from collections.abc import Callable
 from datetime import timedelta
@@ -12,8 +12,7 @@ import torch
 import torch.distributed as dist
 
 from nlpreg.commands.failures import WorkerFailure
-from nlpreg.commands.meeting import Meeting, join_store
-from nlpreg.commands.worker_processes import run_all
+from nlpreg.commands.train.launcher import launch_processes
 from nlpreg.common.checks import check_for_gpu
 from nlpreg.common.distributed import stay_on_this_machine
 
@@ -45,8 +44,10 @@ def init_process(
         primary_addr: where the processes meet.
         primary_port: on which port.
     """
-    meeting = {"init_method": f"tcp://{primary_addr}:{primary_port}"}
-    _run_in_group(process_rank, distributed_device_ids[:world_size], func, func_args, func_kwargs, meeting)
+    init_method = f"tcp://{primary_addr}:{primary_port}"
+    _run_in_group(
+        process_rank, distributed_device_ids[:world_size], func, func_args, func_kwargs, init_method
+    )
 
 
 def run_distributed_test(
@@ -68,20 +69,24 @@ def run_distributed_test(
     devices = [-1, -1] if device_ids is None else device_ids
     check_for_gpu(devices)
     start_method = kwargs.pop("start_method", "spawn" if any(device >= 0 for device in devices) else "fork")
-    deadline = time.monotonic() + SECONDS
-
-    def look() -> None:
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"the processes of a distributed test were not done after {SECONDS:.0f} s")
-
-    meeting = Meeting("127.0.0.1", None)
-    arguments = [(rank, devices, func, args, kwargs, {"port": meeting.port}) for rank in range(len(devices))]
     try:
         with warnings.catch_warnings():  # Python 3.12 and later warn of any fork beside threads
             warnings.simplefilter("ignore", DeprecationWarning)
-            run_all(_run_in_group, arguments, look=look, start_method=start_method)
+            launch_processes(
+                _run_in_process,
+                (devices, func, args, kwargs),
+                len(devices),
+                start_method=start_method,
+                timeout=SECONDS,
+            )
     except WorkerFailure as failure:
         raise RuntimeError(f"{failure}\n{failure.trace}") from None
+
+
+def _run_in_process(
+    devices: list[int], func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> None:
+    _run_in_group(int(os.environ["RANK"]), devices, func, args, kwargs, "env://")
 
 
 def _run_in_group(
@@ -90,7 +95,7 @@ def _run_in_group(
     func: Callable[..., Any],
     func_args: tuple[Any, ...] | None,
     func_kwargs: dict[str, Any] | None,
-    meeting: dict[str, Any],
+    init_method: str,
 ) -> None:
     device = devices[rank]
     if device >= 0:
@@ -98,14 +103,12 @@ def _run_in_group(
     else:
         torch.set_num_threads(1)  # several processes share this machine's cores
         stay_on_this_machine()
-    if "port" in meeting:
-        meeting = {"store": join_store("127.0.0.1", meeting["port"])}
     dist.init_process_group(
         backend="nccl" if device >= 0 else "gloo",
         world_size=len(devices),
         rank=rank,
         timeout=timedelta(seconds=SECONDS),
-        **meeting,
+        init_method=init_method,
     )
     func(rank, len(devices), device, *(func_args or ()), **(func_kwargs or {}))
     dist.barrier()

@@ -26,8 +26,6 @@ from nlpreg.nn.parallel import DdpAccelerator
 from nlpreg.training.trainer import Trainer
 from nlpreg.training.util import evaluate
 
-__all__ = ["METRICS_NAME", "TrainModel"]
-
 logger = logging.getLogger(__name__)
 
 METRICS_NAME = "metrics.json"

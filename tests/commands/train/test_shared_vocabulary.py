@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nlpreg.commands.shared_vocabulary import hand_out_vocabulary
+from nlpreg.commands.train.distributed import hand_out_vocabulary
 from nlpreg.common import Params
 from nlpreg.common.testing import run_distributed_test
 from nlpreg.data import Vocabulary

@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from nlpreg.commands.distributed_config import DistributedConfig
-from nlpreg.commands.distributed_run import _places, place_under_torchrun
+from nlpreg.commands.train.distributed import DistributedConfig, launch, rank_under_torchrun
+from nlpreg.commands.train.process import RunOptions
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.params import Params
 
@@ -12,23 +12,11 @@ def read(**section: Any) -> DistributedConfig:
     return DistributedConfig.from_params(Params(section, "distributed."))
 
 
-def test_places_on_one_machine() -> None:
-    places = _places(read(cuda_devices=[1, 0, -1]), 0)
-    assert [place.device for place in places] == [1, 0, -1]
-    assert [(place.local_rank, place.rank, place.world_size) for place in places] == [
-        (0, 0, 3),
-        (1, 1, 3),
-        (2, 2, 3),
-    ]
-    assert {place.local_world_size for place in places} == {3}
-
-
-def test_places_on_several_machines() -> None:
-    config = read(cuda_devices=[0, 1], num_nodes=3, primary_address="10.0.0.1", primary_port=29500)
-    places = _places(config, 2)
-    assert [(place.local_rank, place.rank, place.world_size) for place in places] == [(0, 4, 6), (1, 5, 6)]
+def test_a_machine_that_is_not_one_of_the_run() -> None:
+    section = {"cuda_devices": [0, 1], "num_nodes": 3, "primary_address": "10.0.0.1", "primary_port": 29500}
+    assert read(**section).world_size == 6
     with pytest.raises(ConfigurationError, match="--node-rank: expected a number from 0 to 2"):
-        _places(config, 3)
+        launch(Params({"distributed": section}), RunOptions("out"), 3)
 
 
 def test_names_of_older_configs() -> None:
@@ -69,19 +57,19 @@ def test_places_under_torchrun(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("LOCAL_RANK", "RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
-    assert place_under_torchrun(Params({})) is None
+    assert rank_under_torchrun(Params({})) is None
     torchrun(monkeypatch, 0, 0, 1, 1)
-    assert place_under_torchrun(Params({})) is None  # one process needs no others
+    assert rank_under_torchrun(Params({})) is None  # one process needs no others
     torchrun(monkeypatch, 1, 3, 4, 2)
-    place = place_under_torchrun(Params({}))
+    place = rank_under_torchrun(Params({}))
     assert place is not None
     assert (place.local_rank, place.rank, place.world_size, place.device) == (1, 3, 4, -1)
-    assert place.local_world_size == 2 and place.meeting is None
+    assert place.local_world_size == 2
     assert read(ddp_accelerator="fsdp2").cuda_devices == []  # torchrun knows how many processes there are
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
-    place = place_under_torchrun(Params({}))
+    place = rank_under_torchrun(Params({}))
     assert place is not None and place.device == 1
-    place = place_under_torchrun(Params({"distributed": {"cuda_devices": [5, -1]}}))
+    place = rank_under_torchrun(Params({"distributed": {"cuda_devices": [5, -1]}}))
     assert place is not None and place.device == -1
     with pytest.raises(ConfigurationError, match="--nproc-per-node=3"):
-        place_under_torchrun(Params({"distributed": {"cuda_devices": [0, 1, 2]}}))
+        rank_under_torchrun(Params({"distributed": {"cuda_devices": [0, 1, 2]}}))

@@ -9,25 +9,23 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from nlpreg.commands import distributed_run
 from nlpreg.commands.checking import Checked, check_config, check_file, raise_problems
 from nlpreg.commands.console import prepare_run_logging
-from nlpreg.commands.run_process import (
+from nlpreg.commands.train import distributed
+from nlpreg.commands.train.process import (
     RunOptions,
     pack_and_report,
     prepare_folder,
     run_process,
     take_command_keys,
 )
-from nlpreg.commands.train_model import TrainModel
+from nlpreg.commands.train.train_model import TrainModel
 from nlpreg.common import logging as common_logging
 from nlpreg.common.annotations import plain
 from nlpreg.common.logging import release_global_logging
 from nlpreg.common.params import Params
 from nlpreg.models.archival import load_archive, verify_include_in_archive
 from nlpreg.models.model import Model
-
-__all__ = ["train_model", "train_model_from_args", "train_model_from_file"]
 
 logger = logging.getLogger(__name__)
 
@@ -156,13 +154,12 @@ def _train(
     options = replace(options, include_in_archive=extra_files)
     common_logging.FILE_FRIENDLY_LOGGING = options.file_friendly_logging
     resolved = checked.resolved_config()
-    place = distributed_run.place_under_torchrun(params)
-    section = params.get("distributed", None)
+    rank = distributed.rank_under_torchrun(params)
     train_loop: TrainModel | None = None
-    if place is not None:
-        train_loop = distributed_run.run_under_torchrun(params, options, place, resolved)
-    elif section is not None:
-        distributed_run.launch(params, options, section, node_rank, resolved)
+    if rank is not None:
+        train_loop = distributed.run_rank(params, options, rank, resolved)
+    elif params.get("distributed", None) is not None:
+        distributed.launch(params, options, node_rank, resolved)
     else:
         prepare_folder(params, options, resolved)
         prepare_run_logging(options.serialization_dir)
@@ -170,7 +167,7 @@ def _train(
         train_loop = run_process(params, options)
     if options.dry_run:
         logger.info("dry run: everything could be built; nothing was trained")
-    elif node_rank == 0 if place is None else place.rank == 0:
+    elif (node_rank if rank is None else rank.rank) == 0:
         pack_and_report(options)
     release_global_logging()  # after an error it stays, so that the log can have the traceback
     if options.dry_run or return_model is False:

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
 @pytest.fixture(autouse=True)
 def importable_from_new_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(Path(__file__).parents[2])
+    monkeypatch.syspath_prepend(Path(__file__).parents[3])
 
 
 TAGS = {
@@ -186,7 +186,7 @@ def kill_at(moment: Moment) -> None:
 
 def start(config: Path, folder: Path, moment: Moment | None = None) -> BaseProcess:
     """Start a run, or one that goes on where an earlier one got a start."""
-    PROCESSES.set_forkserver_preload(["nlpreg.commands.training_run", "pytest"])
+    PROCESSES.set_forkserver_preload(["nlpreg.commands.train.run", "pytest"])
     recover = (folder / "config.json").exists()
     process = PROCESSES.Process(target=train, args=(str(config), str(folder), recover, moment))
     process.start()
@@ -312,7 +312,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run that was left alone, its config beside it."""
     folder = tmp_path_factory.mktemp("whole")
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(Path(__file__).parents[2])
+        patch.syspath_prepend(Path(__file__).parents[3])
         (folder / "config.json").write_text(json.dumps(changed(num_epochs=2)(folder)))
         train_in_peace(folder / "config.json", folder / "run")
         return (folder / "run").rename(folder / "whole")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nlpreg.commands.console import metrics_block
-from nlpreg.commands.train_model import METRICS_NAME, TrainModel
+from nlpreg.commands.train.train_model import METRICS_NAME, TrainModel
 from nlpreg.common.environment import SEED_DEFAULTS
 from nlpreg.common.meta import META_NAME, record_run
 from nlpreg.common.params import Params
@@ -23,15 +23,6 @@ from nlpreg.models.model import DEFAULT_WEIGHTS
 from nlpreg.nn.parallel import DdpAccelerator
 from nlpreg.training.interruption import TrainingInterrupted
 from nlpreg.training.util import create_serialization_dir
-
-__all__ = [
-    "RunOptions",
-    "pack_and_report",
-    "prepare_folder",
-    "run_process",
-    "take_command_keys",
-    "trainer_section",
-]
 
 logger = logging.getLogger(__name__)
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nlpreg.commands.options import (
     add_config_argument,
@@ -15,12 +14,6 @@ from nlpreg.commands.options import (
 )
 from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
-
-if TYPE_CHECKING:
-    from nlpreg.commands.train_model import TrainModel
-    from nlpreg.commands.training_run import train_model, train_model_from_args, train_model_from_file
-
-__all__ = ["Train", "TrainModel", "train_model", "train_model_from_args", "train_model_from_file"]
 
 DESCRIPTION = """
 Train the model that a config describes, and pack it as model.tar.gz with its vocabulary and config.
@@ -87,20 +80,6 @@ class Train(Subcommand):
 
 
 def _run(args: argparse.Namespace) -> None:
-    from nlpreg.commands.training_run import train_model_from_args
+    from nlpreg.commands.train.run import train_model_from_args
 
     train_model_from_args(args)
-
-
-_HOMES = {
-    "TrainModel": "nlpreg.commands.train_model",
-    "train_model": "nlpreg.commands.training_run",
-    "train_model_from_args": "nlpreg.commands.training_run",
-    "train_model_from_file": "nlpreg.commands.training_run",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
