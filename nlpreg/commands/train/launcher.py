@@ -20,10 +20,9 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
-from multiprocessing.process import BaseProcess
 from typing import Any
 
 from nlpreg.commands.console import log_to_files
@@ -121,25 +120,18 @@ def launch_processes(
     """
     _quiet_trackers()
     with tempfile.TemporaryDirectory(prefix="nlpreg-") as folder, _quiet_torch():
-        earlier = set(multiprocessing.active_children())
         agent = _Agent(_launch_of(function, arguments, num_processes, machines, start_method, folder))
-
-        def workers() -> list[BaseProcess]:
-            return [process for process in multiprocessing.active_children() if process not in earlier]
-
         agent.start()
         try:
-            _watch(agent, workers, folder, timeout)
+            _watch(agent, folder, timeout)
         except (KeyboardInterrupt, SigTermReceived) as error:
-            for process in workers():
-                process.terminate()
-            agent.has_ended.wait(SECONDS_TO_CHECKPOINT)
+            _end_politely(agent, folder)
             error.how_to_continue = _continuation(agent, folder)  # type: ignore[union-attr]  # for `failures`
             raise
         finally:
-            for process in workers():
-                process.kill()
-            agent.has_ended.wait(SECONDS_TO_END)
+            if not agent.has_ended.is_set():
+                _signal_workers(folder, signal.SIGKILL)
+                agent.has_ended.wait(SECONDS_TO_END)
         _raise_outcome(agent, folder, machines)
 
 
@@ -175,26 +167,38 @@ def _launch_of(
         logs_specs=DefaultLogsSpecs(log_dir=folder),
     )
     launch = elastic_launch(config, _worker)
-    return lambda: launch(function, arguments, {"start_method": start_method})
+    return lambda: launch(function, arguments, {"start_method": start_method, "folder": folder})
 
 
-def _watch(
-    agent: _Agent, workers: Callable[[], list[BaseProcess]], folder: str, timeout: float | None
-) -> None:
+def _watch(agent: _Agent, folder: str, timeout: float | None) -> None:
     """Wait until all have ended; end those by force that do not end after a failure."""
     started, failed_at = time.monotonic(), None
-    known: set[BaseProcess] = set()
     while not agent.has_ended.wait(0.2):
         now = time.monotonic()
         if timeout is not None and now - started > timeout:
             raise TimeoutError(f"the processes were not done after {timeout:.0f} s")
-        known.update(workers())
-        if failed_at is None and (_reports(folder) or any(process.exitcode for process in known)):
+        if failed_at is None and _reports(folder):
             failed_at = now
         # torch gives a process that is stuck in C++ code half a minute
         if failed_at is not None and now - failed_at > SECONDS_FOR_CAUSES + SECONDS_TO_END:
-            for process in workers():
-                process.kill()
+            _signal_workers(folder, signal.SIGKILL)
+
+
+def _end_politely(agent: _Agent, folder: str) -> None:
+    """Ask the workers to end, also those that are only starting, and give them time for a checkpoint."""
+    asked: set[int] = set()
+    deadline = time.monotonic() + SECONDS_TO_CHECKPOINT
+    while not agent.has_ended.wait(0.1) and time.monotonic() < deadline:
+        asked |= _signal_workers(folder, signal.SIGTERM, asked)
+
+
+def _signal_workers(folder: str, number: int, but_not: Collection[int] = ()) -> set[int]:
+    """Send a signal to the workers by their numbers: only torch may wait for them, so their handles are its own."""
+    found = {int(path.rpartition("-")[2]) for path in glob.glob(os.path.join(folder, "pid-*"))}
+    for pid in found - set(but_not):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+    return found
 
 
 def _reports(folder: str) -> list[dict[str, Any]]:
@@ -298,11 +302,16 @@ def _worker(function: Callable[..., Any], arguments: tuple[Any, ...], settings: 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the launcher passes it on
     install_sigterm_handler()
     _end_with_parent()
+    note = os.path.join(settings["folder"], f"pid-{os.getpid()}")
+    with open(note, "w"):
+        pass
     try:
         value = function(*arguments)
     except BaseException as error:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is ending
         _report(error)
+        with contextlib.suppress(OSError):
+            os.remove(note)  # the number is free for another process from here on
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
         # At once: an orderly end may wait for ever for processes that wait for this one.

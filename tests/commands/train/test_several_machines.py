@@ -86,8 +86,9 @@ def wait_for_checkpoint(folder: Path, processes: list[subprocess.Popen[str]]) ->
 
 
 def worker_of(launcher: subprocess.Popen[str]) -> int:
-    """The youngest process that a launcher started."""
-    return int(Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split()[-1])
+    """The youngest process that a launcher started, from whichever thread."""
+    tasks = Path(f"/proc/{launcher.pid}/task").iterdir()
+    return max(int(pid) for task in tasks for pid in (task / "children").read_text().split())
 
 
 @pytest.fixture
