@@ -95,7 +95,7 @@ def check_config(config: Mapping[str, Any]) -> Checked:
     """
     from nlpreg.commands.name_check import name_problems
     from nlpreg.commands.shape_check import shape_problems
-    from nlpreg.commands.train.train_model import TrainModel
+    from nlpreg.commands.train.experiment import TrainModel
     from nlpreg.commands.trial_check import trial_problems
 
     sections = dict(config)

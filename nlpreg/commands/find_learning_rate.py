@@ -130,8 +130,8 @@ def find_learning_rate_model(
     Raises:
         ConfigurationError: the trainer is not `gradient_descent`, there are too few batches, or `distributed` is set.
     """
+    from nlpreg.commands.train.experiment import TrainModel
     from nlpreg.commands.train.process import RunOptions, take_command_keys
-    from nlpreg.commands.train.train_model import TrainModel
     from nlpreg.common.environment import prepare_environment
     from nlpreg.common.optional import optional
     from nlpreg.training.gradient_descent_trainer import GradientDescentTrainer

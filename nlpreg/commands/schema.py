@@ -62,7 +62,7 @@ def _run(args: argparse.Namespace) -> None:
 def whole_schema() -> dict[str, Any]:
     """The schema of an experiment, with a definition for every registry that a config may use."""
     from nlpreg.commands.checking import TRAIN_EXTRAS, keys_around_the_experiment
-    from nlpreg.commands.train.train_model import TrainModel
+    from nlpreg.commands.train.experiment import TrainModel
     from nlpreg.common.introspection import registries
     from nlpreg.common.schema import experiment_schema
 

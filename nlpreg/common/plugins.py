@@ -49,7 +49,7 @@ _BUILTIN_PARTS = (
     "models",
     "predictors",
     "evaluation",
-    "commands.train.train_model",
+    "commands.train.experiment",
 )
 
 

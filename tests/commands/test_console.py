@@ -14,7 +14,7 @@ def lines(
     """What reaches the console, and the log file."""
     with console(argparse.Namespace(**options)):
         prepare_run_logging(str(folder))
-        logging.getLogger("nlpreg.commands.train.train_model").info("spoken")
+        logging.getLogger("nlpreg.commands.train.experiment").info("spoken")
         logging.getLogger("nlpreg.common.params").info("chatter")
         logging.getLogger("nlpreg.nn.initializers").warning("careful")
         logging.getLogger("other").error("broken")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from nlpreg.commands import main
-from nlpreg.commands.train.train_model import TrainModel
+from nlpreg.commands.train.experiment import TrainModel
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.from_params import construct_arg
 from nlpreg.common.hints import signature_of

@@ -197,7 +197,7 @@ def _beside(reported: str, path: str) -> bool:
 def _of_the_annotations(config: dict[str, Any]) -> list[str]:
     """Only those problems that the constructors' annotations tell of, as the schema does."""
     from nlpreg.commands.checking import TRAIN_EXTRAS, keys_around_the_experiment
-    from nlpreg.commands.train.train_model import TrainModel
+    from nlpreg.commands.train.experiment import TrainModel
 
     resolver = Resolver(TRAIN_EXTRAS)
     rest = dict(config)

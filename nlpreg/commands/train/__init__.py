@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 from nlpreg.commands.train.command import Train
 
 if TYPE_CHECKING:
+    from nlpreg.commands.train.experiment import TrainModel
     from nlpreg.commands.train.run import train_model, train_model_from_args, train_model_from_file
-    from nlpreg.commands.train.train_model import TrainModel
 
 __all__ = ["Train", "TrainModel", "train_model", "train_model_from_args", "train_model_from_file"]
 
 # `nlpreg train --help` needs no torch.
 _HOMES = {
-    "TrainModel": "nlpreg.commands.train.train_model",
+    "TrainModel": "nlpreg.commands.train.experiment",
     "train_model": "nlpreg.commands.train.run",
     "train_model_from_args": "nlpreg.commands.train.run",
     "train_model_from_file": "nlpreg.commands.train.run",

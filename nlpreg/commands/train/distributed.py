@@ -21,6 +21,7 @@ from torch.distributed import Store, rendezvous  # type: ignore[attr-defined]  #
 
 from nlpreg.commands.console import prepare_run_logging, set_verbosity, verbosity
 from nlpreg.commands.failures import WorkerFailure, describe
+from nlpreg.commands.train.experiment import TrainModel
 from nlpreg.commands.train.launcher import Interrupted, Machines, is_consequence, launch_processes
 from nlpreg.commands.train.process import (
     RunOptions,
@@ -29,7 +30,6 @@ from nlpreg.commands.train.process import (
     take_command_keys,
     trainer_section,
 )
-from nlpreg.commands.train.train_model import TrainModel
 from nlpreg.common import logging as common_logging
 from nlpreg.common.checks import ConfigurationError, check_for_gpu
 from nlpreg.common.distributed import is_under_torchrun, stay_on_this_machine

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nlpreg.commands.console import metrics_block
-from nlpreg.commands.train.train_model import METRICS_NAME, TrainModel
+from nlpreg.commands.train.experiment import METRICS_NAME, TrainModel
 from nlpreg.common.environment import SEED_DEFAULTS
 from nlpreg.common.meta import META_NAME, record_run
 from nlpreg.common.params import Params

@@ -12,6 +12,7 @@ from typing import Any
 from nlpreg.commands.checking import Checked, check_config, check_file, raise_problems
 from nlpreg.commands.console import prepare_run_logging
 from nlpreg.commands.train import distributed
+from nlpreg.commands.train.experiment import TrainModel
 from nlpreg.commands.train.process import (
     RunOptions,
     pack_and_report,
@@ -19,7 +20,6 @@ from nlpreg.commands.train.process import (
     run_process,
     take_command_keys,
 )
-from nlpreg.commands.train.train_model import TrainModel
 from nlpreg.common import logging as common_logging
 from nlpreg.common.annotations import plain
 from nlpreg.common.logging import release_global_logging
