@@ -10,6 +10,8 @@ import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from nlpreg.common.suggestions import names_like
+
 if TYPE_CHECKING:
     import torch
 
@@ -24,6 +26,7 @@ __all__ = [
     "check_for_gpu",
     "check_for_java",
     "check_patterns",
+    "check_patterns_match",
     "check_share",
     "log_pytorch_version_info",
     "parse_cuda_device",
@@ -160,6 +163,26 @@ def check_patterns(**patterns: Iterable[str] | None) -> None:
                 raise ConfigurationValueError(
                     f"{name}: {pattern!r} is no regular expression: {error}{hint}"
                 ) from error
+
+
+def check_patterns_match(key: str, patterns: Iterable[str], names: Iterable[str]) -> None:
+    """Make sure that each regular expression is found in some parameter's name; a typing error would do nothing.
+
+    Args:
+        key: where the expressions come from, as in `trainer.no_grad`.
+        patterns: the regular expressions.
+        names: the names of all parameters.
+
+    Raises:
+        ConfigurationError: one is found in no name; the message lists names that it may have been meant for.
+    """
+    names = list(names)
+    for pattern in patterns:
+        if not any(re.search(pattern, name) for name in names):
+            raise ConfigurationError(
+                f"{key}: {pattern!r} matches no parameter; the names most like it are "
+                + (", ".join(names_like(pattern, names)) or "none, since there are no parameters")
+            )
 
 
 def parse_cuda_device(cuda_device: str | int | list[int]) -> int:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from nlpreg.common.files import atomic_write
+from nlpreg.common.sanitize import json_numbers
 
 logger = logging.getLogger(__name__)
 
@@ -15,9 +16,10 @@ logger = logging.getLogger(__name__)
 def dump_metrics(file_path: str | None, metrics: dict[str, Any], log: bool = False) -> None:
     """Write metrics as JSON to a file, if one is given, and to the log, if asked.
 
-    The file appears when it is whole, never half-written.
+    The file appears when it is whole, never half-written. It is valid JSON: numbers that are not finite are strings
+    (see `json_numbers`).
     """
-    text = json.dumps(metrics, indent=2)
+    text = json.dumps(json_numbers(metrics), indent=2, allow_nan=False)
     if file_path:
         with atomic_write(file_path) as file:
             file.write((text + "\n").encode("utf-8"))

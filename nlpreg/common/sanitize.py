@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import Any
 
@@ -46,6 +47,20 @@ def sanitize(x: Any) -> Any:
         f"cannot turn {x!r} of type {type(x).__name__} into JSON: expected numbers, strings, tensors, arrays, tokens, "
         "lists and dicts of them, or an object with a method `to_json`"
     )
+
+
+def json_numbers(x: Any) -> Any:
+    """Nested dicts and lists with every number that JSON does not have as a string: "NaN", "Infinity", "-Infinity".
+
+    Python's `float` reads these strings back, as do most other languages.
+    """
+    if isinstance(x, float) and not math.isfinite(x):
+        return "NaN" if math.isnan(x) else "Infinity" if x > 0 else "-Infinity"
+    if isinstance(x, dict):
+        return {key: json_numbers(value) for key, value in x.items()}
+    if isinstance(x, (list, tuple)):
+        return [json_numbers(item) for item in x]
+    return x
 
 
 def _plain_number(x: Any) -> Any:

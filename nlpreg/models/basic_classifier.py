@@ -99,7 +99,7 @@ class BasicClassifier(Model):
 
         Returns:
             `logits` and `probs` (B, C), `token_ids` (B, T); with gold labels `loss`, the mean over texts, 0-d, and
-            in training their number, `batch_weight`, 0-d.
+            their number, `batch_weight`, 0-d.
         """
         mask = get_text_field_mask(tokens)
         encoded = self._text_field_embedder(tokens)
@@ -119,8 +119,7 @@ class BasicClassifier(Model):
         if label is not None:
             gold = label.long().view(-1)
             output["loss"] = cross_entropy(logits, gold)
-            if self.training:
-                output["batch_weight"] = torch.full((), gold.numel(), device=logits.device)
+            output["batch_weight"] = torch.full((), gold.numel(), device=logits.device)
             self._accuracy(logits, gold)
         return output
 

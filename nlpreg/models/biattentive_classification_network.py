@@ -124,7 +124,7 @@ class BiattentiveClassificationNetwork(Model):
 
         Returns:
             `logits` and `class_probabilities` (B, C); with gold labels `loss`, the mean over texts, 0-d, and
-            in training their number, `batch_weight`, 0-d.
+            their number, `batch_weight`, 0-d.
 
         Raises:
             ConfigurationError: the model has ELMo and the text has no characters for it.
@@ -143,8 +143,7 @@ class BiattentiveClassificationNetwork(Model):
         output = {"logits": logits, "class_probabilities": logits.softmax(-1)}
         if label is not None:
             output["loss"] = cross_entropy(logits, label)
-            if self.training:
-                output["batch_weight"] = torch.full((), label.numel(), device=logits.device)
+            output["batch_weight"] = torch.full((), label.numel(), device=logits.device)
             for metric in self.metrics.values():
                 metric(logits, label)
         return output

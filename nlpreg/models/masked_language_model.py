@@ -93,7 +93,7 @@ class MaskedLanguageModel(Model):
 
         Returns:
             `probabilities` and `top_indices` (B, M, k), best first; `token_ids` (B, T); with targets `loss`, the mean
-            of -log P(target) in nats, 0-d, and in training the number of targets, `batch_weight`, 0-d.
+            of -log P(target) in nats, 0-d, and the number of targets, `batch_weight`, 0-d.
 
         Raises:
             ValueError: there are not as many targets as masks.
@@ -120,8 +120,7 @@ class MaskedLanguageModel(Model):
         }
         if targets is not None:
             output["loss"] = self._loss(scores, targets, positions >= 0)
-            if self.training:
-                output["batch_weight"] = (positions >= 0).sum()
+            output["batch_weight"] = (positions >= 0).sum()
         return output
 
     def _loss(self, scores: Tensor, targets: Tensor, exists: Tensor) -> Tensor:

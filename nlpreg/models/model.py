@@ -111,7 +111,7 @@ class Model(Module, Registrable):
             outputs = self.make_output_human_readable(self(**inputs))
         shares: list[dict[str, Any]] = [{} for _ in instances]
         for name, values in outputs.items():
-            if values is None:
+            if values is None or name.endswith("batch_weight"):  # which is of the batch as a whole
                 continue
             rows = _rows(values)
             if rows is None or len(rows) != len(instances):

@@ -96,7 +96,7 @@ class NextTokenLM(Model):
         Returns:
             `token_ids` (B, T); `probabilities` (B, n), best first; `top_indices` (B, n, steps), the ids of the tokens
             that they belong to, with one step unless a beam search finds more; with targets `loss`, the mean of
-            -log P(target) in nats, 0-d, and in training the number of targets, `batch_weight`, 0-d.
+            -log P(target) in nats, 0-d, and the number of targets, `batch_weight`, 0-d.
 
         Raises:
             ValueError: more than one target dimension beside the batch.
@@ -107,8 +107,7 @@ class NextTokenLM(Model):
             targets = _first_targets(get_token_ids_from_text_field_tensors(target_ids))
             output["loss"] = cross_entropy(scores, targets)
             self._perplexity(output["loss"], weight=targets.numel())
-            if self.training:
-                output["batch_weight"] = torch.full((), targets.numel(), device=scores.device)
+            output["batch_weight"] = torch.full((), targets.numel(), device=scores.device)
         if self._beam_search_generator is not None:
             state = self._beam_search_generator.get_step_state(tokens)
             state[_START_SCORES] = scores  # the first step needs no new run

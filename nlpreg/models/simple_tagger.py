@@ -102,7 +102,7 @@ class SimpleTagger(Model):
 
         Returns:
             `logits` and `class_probabilities` (B, T, C); with gold tags `loss`, the mean over sentences, 0-d,
-            and in training their number, `batch_weight`, 0-d; with metadata `words`.
+            and their number, `batch_weight`, 0-d; with metadata `words`.
         """
         mask = get_text_field_mask(tokens)
         encoded = self.encoder(self.text_field_embedder(tokens), mask)
@@ -113,8 +113,7 @@ class SimpleTagger(Model):
             if ignore_loss_on_o_tags:
                 counted = without_outside_tags(mask, tags, self.vocab, self.label_namespace)
             output["loss"] = sequence_cross_entropy_with_logits(logits, tags, counted)
-            if self.training:
-                output["batch_weight"] = counted.any(dim=1).sum()
+            output["batch_weight"] = counted.any(dim=1).sum()
             for metric in self.metrics.values():
                 metric(logits, tags, mask)
             if self._f1_metric is not None:

@@ -59,7 +59,7 @@ class TransformerClassificationTT(Model):
 
         Returns:
             `logits` (B, C); `answers`, the names of the best labels; with gold labels `loss`, the mean over texts, 0-d, and
-            in training their number, `batch_weight`, 0-d.
+            their number, `batch_weight`, 0-d.
         """
         encoded = self.embedder(**text["tokens"])
         logits = self.linear_layer(self.pooler(encoded))
@@ -70,8 +70,7 @@ class TransformerClassificationTT(Model):
         }
         if label is not None:
             output["loss"] = cross_entropy(logits, label)
-            if self.training:
-                output["batch_weight"] = torch.full((), label.numel(), device=logits.device)
+            output["batch_weight"] = torch.full((), label.numel(), device=logits.device)
             self.acc(logits, label)
             self.f1(logits, label)
         return output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import re
@@ -12,6 +13,9 @@ from typing import Any
 import torch
 
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.files import damage_in_zip
+
+logger = logging.getLogger(__name__)
 
 MAX_NAMES_SHOWN = 8
 
@@ -33,6 +37,10 @@ def read_weights(path: str, device: torch.device | str = "cpu") -> dict[str, tor
     if not os.path.isfile(path):
         raise ArchiveError(f"{path}: there is no such weights file")
     _refuse_compressed_members(path)
+    if (damage := damage_in_zip(path)) is not None:
+        raise ArchiveError(
+            f"{path}: the weights are not what was written, so the file is damaged ({damage}); copy or train it again"
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about formats; what cannot be read is an error below
@@ -57,7 +65,15 @@ def read_weights(path: str, device: torch.device | str = "cpu") -> dict[str, tor
                 f"{path}: expected a dictionary of tensors, but {name!r} is a {type(value).__name__}; "
                 "a training state is no weights file"
             )
+    not_finite = [name for name, value in state.items() if not _is_finite(value)]
+    if not_finite:
+        logger.warning("%s: NaN or infinite weights: %s", path, _some(not_finite))
     return state
+
+
+def _is_finite(value: torch.Tensor) -> bool:
+    # quantized, complex and other types that cannot be tested pass
+    return not value.is_floating_point() or bool(torch.isfinite(value.float()).all())
 
 
 def load_weights(model: torch.nn.Module, path: str, device: torch.device | str = "cpu") -> None:

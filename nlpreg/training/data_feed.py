@@ -28,16 +28,25 @@ class DataFeed:
     """
 
     def __init__(self, loader: BatchLoader | None, device: torch.device) -> None:
-        self.loader = loader
         self._device = device
         self._fetches_ahead = device.type == "cuda"
         self._position: dict[str, Any] | None = None  # None: the loader itself knows
         self._num_to_skip = 0
-        self._is_placed = True
+        self._is_positioned = True
         self.is_exhausted = False
         """Whether all batches of the present epoch were handed out, so that the loader stands at the next one."""
+        self.loader = loader
+
+    @property
+    def loader(self) -> BatchLoader | None:
+        """Where the batches come from; a callback may put another one in its place between two epochs."""
+        return self._loader
+
+    @loader.setter
+    def loader(self, loader: BatchLoader | None) -> None:
+        self._loader = loader
         if loader is not None:
-            loader.set_target_device(device)
+            loader.set_target_device(self._device)
 
     def __iter__(self) -> Iterator[TensorDict]:
         """The batches that are left of the epoch."""
@@ -69,7 +78,7 @@ class DataFeed:
         return {} if state_dict is None else dict(state_dict())
 
     def hold(self, position: dict[str, Any]) -> None:
-        """Give this position from now on, because the batches after it were drawn in vain."""
+        """Give this position from now on, because the batches after it were drawn but not used."""
         self._position = position
 
     def state_dict(self) -> dict[str, Any]:
@@ -77,13 +86,23 @@ class DataFeed:
         return {"position": self.position(), "is_exhausted": self.is_exhausted}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a `state_dict`."""
+        """Resume from a `state_dict`."""
         self.is_exhausted = state["is_exhausted"]
         self._position = None
         load: Callable[[dict[str, Any]], None] | None = getattr(self.loader, "load_state_dict", None)
-        self._is_placed = load is not None and bool(state["position"])
-        if load is not None and self._is_placed:
+        self._is_positioned = load is not None and bool(state["position"])
+        if load is not None and self._is_positioned:
             load(state["position"])
+
+    def load_pass_of(self, state: dict[str, Any]) -> None:
+        """Resume from a `state_dict`, but at the beginning of a pass, as every validation begins.
+
+        The state may stand elsewhere if it was saved of a loader that gave training and validation data in turn.
+        """
+        if state["position"].get("batches"):
+            self.start_anew(state)
+        else:
+            self.load_state_dict(state)
 
     def start_anew(self, state: dict[str, Any], epoch: int | None = None) -> None:
         """Start an epoch from its beginning, where the position of a `state_dict` is that among other processes.
@@ -94,8 +113,8 @@ class DataFeed:
         """
         self.start_epoch()
         saved, fresh = state["position"], self.position()
-        self._is_placed = {"epoch", "batches"} <= saved.keys() & fresh.keys()
-        if not self._is_placed:
+        self._is_positioned = {"epoch", "batches"} <= saved.keys() & fresh.keys()
+        if not self._is_positioned:
             return
         epoch = saved["epoch"] if epoch is None else epoch
         position = {name: saved.get(name, value) for name, value in fresh.items()}
@@ -112,10 +131,10 @@ class DataFeed:
             epochs: number of finished epochs.
             batches: number of batches of the present epoch that were handed out.
         """
-        if self.loader is None or self._is_placed or not (epochs or batches):
+        if self.loader is None or self._is_positioned or not (epochs or batches):
             return
         logger.warning("the data loader cannot tell its position, so what it gave before is drawn once more")
-        self._is_placed = True
+        self._is_positioned = True
         for _ in range(epochs):
             for _ in self.loader:
                 pass

@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import ceil, inf
 from operator import attrgetter
 from typing import Any, cast
@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from nlpreg.common import Lazy
-from nlpreg.common.checks import ConfigurationError, check_at_least, check_patterns
+from nlpreg.common.checks import ConfigurationError, check_at_least, check_patterns, check_patterns_match
 from nlpreg.nn.parallel import DdpAccelerator, DdpWrappedModel, TorchDdpAccelerator
 from nlpreg.training.callbacks.callback import TrainerCallback
 from nlpreg.training.callbacks.confidence_checks import ConfidenceChecksCallback
@@ -250,6 +250,11 @@ class GradientDescentTrainer(Trainer):
             has_validation=validation_data_loader is not None,
             max_steps=max_steps,
         )
+        if validate_every_num_batches is not None and validation_data_loader is data_loader:
+            raise ConfigurationError(
+                "trainer.validate_every_num_batches: expected a validation data loader of its own, got the one of the "
+                "training data, which would lose its position in the epoch"
+            )
         if run_sanity_checks is not None:
             warnings.warn("run_sanity_checks is now run_confidence_checks", DeprecationWarning, stacklevel=2)
             run_confidence_checks = run_sanity_checks
@@ -497,20 +502,22 @@ def place_model(
     return wrapped
 
 
-def parameters_to_train(module: nn.Module, no_grad: Sequence[str] | None) -> NamedParameters:
+def parameters_to_train(module: nn.Module, no_grad: Iterable[str] | None) -> NamedParameters:
     """Freeze the parameters that match a regular expression of `no_grad`; return the others that can be trained.
 
     Raises:
-        ConfigurationError: none is left.
+        ConfigurationError: none is left, or an expression matches no parameter.
     """
+    patterns = list(no_grad or ())  # may be an iterator
     named = [(name.removeprefix(_DDP_PREFIX), parameter) for name, parameter in module.named_parameters()]
+    check_patterns_match("trainer.no_grad", patterns, [name for name, _ in named])
     for name, parameter in named:
-        if no_grad and any(re.search(pattern, name) for pattern in no_grad):
+        if any(re.search(pattern, name) for pattern in patterns):
             parameter.requires_grad_(False)
     trained = [(name, parameter) for name, parameter in named if parameter.requires_grad]
     if not trained:
         raise ConfigurationError(
-            f"trainer.no_grad: expected some parameters to train, got none; {list(no_grad or [])} freezes all of them"
+            f"trainer.no_grad: expected some parameters to train, got none; {patterns} freezes all of them"
             if named
             else "model: expected parameters to train, got a model without any; use the trainer `no_op`"
         )
@@ -521,7 +528,7 @@ def parameters_to_train(module: nn.Module, no_grad: Sequence[str] | None) -> Nam
 
 
 def _all_callbacks(
-    callbacks: Sequence[TrainerCallback] | None,
+    callbacks: Iterable[TrainerCallback] | None,
     defaults: Sequence[type[TrainerCallback]],
     run_confidence_checks: bool,
     serialization_dir: str,

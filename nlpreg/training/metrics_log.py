@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.sanitize import sanitize
+from nlpreg.common.sanitize import json_numbers, sanitize
 from nlpreg.common.util import dump_metrics, format_size, peak_cpu_memory, peak_gpu_memory
 from nlpreg.training.metric_tracker import MetricTracker
 from nlpreg.training.protocols import MetricValues
@@ -151,7 +151,7 @@ class MetricsLog:
         if self._path is None:
             return
         place = {"event": event, "epoch": epoch, "batch": batch, "step": step, "seconds": round(seconds, 3)}
-        self._lines.append(json.dumps({**place, **metrics}, default=sanitize) + "\n")
+        self._lines.append(json.dumps(json_numbers({**place, **metrics}), default=sanitize) + "\n")
         if len(self._lines) >= _LINES_BEFORE_WRITING or event != "step":
             self.write()
 

@@ -254,12 +254,14 @@ class TrainingRun:
 
     def _own_parts(self) -> dict[str, Stateful]:
         """What each process has of its own; saved for each."""
-        return {
+        parts: dict[str, Stateful] = {
             "random": self.generators,
             "data": self.training_data,
-            "validation_data": self.validation_data,
             "running_loss": self.loss,
         }
+        if self.validation_data.loader is not self.training_data.loader:
+            parts["validation_data"] = self.validation_data
+        return parts
 
     def checkpoint(self) -> TrainerCheckpoint | None:
         """The state of the run; None in a process that leaves the saving to the first one.
@@ -336,9 +338,12 @@ class TrainingRun:
             )
             self.progress.batches_in_epoch_completed = 0
             self.training_data.start_anew(processes[0]["data"], self.progress.epochs_completed)
-            self.validation_data.start_anew(processes[0]["validation_data"])
+            if "validation_data" in processes[0]:
+                self.validation_data.start_anew(processes[0]["validation_data"])
         for name, part in self._own_parts().items():
-            if name in own:
+            if name in own and part is self.validation_data:
+                self.validation_data.load_pass_of(own[name])
+            elif name in own:
                 part.load_state_dict(own[name])
         batches = self.progress.batches_in_epoch_completed * self.num_gradient_accumulation_steps
         self.training_data.draw_again(self.progress.epochs_completed, batches)

@@ -8,6 +8,8 @@ import torch
 
 from nlpreg.common.checks import ConfigurationError
 
+_LENGTHS = ("num_epochs", "total_steps")  # attributes of schedulers that follow from the length of the run
+
 
 class MissingFieldError(ConfigurationError, KeyError):
     """An optimizer lacks the field that a scheduler sets; caught as `KeyError` too."""
@@ -53,8 +55,8 @@ class Scheduler:
         return {name: value for name, value in vars(self).items() if name != "optimizer"}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a `state_dict`."""
-        vars(self).update(state_dict)
+        """Resume from a `state_dict`; the length of the run stays that of now, which may be longer than before."""
+        vars(self).update({name: value for name, value in state_dict.items() if name not in _LENGTHS})
 
     def get_values(self) -> list[Any]:
         """The values of the parameter groups at `last_epoch`."""

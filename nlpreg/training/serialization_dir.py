@@ -1,9 +1,11 @@
-"""The folder of a run: made, emptied, or checked against the config of the run that is to go on in it."""
+"""The folder of a run: made, emptied, or checked against the config of the run that is to be resumed in it."""
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import re
 import shutil
 
 from nlpreg.common import Params
@@ -12,6 +14,16 @@ from nlpreg.common.checks import ConfigurationError
 logger = logging.getLogger(__name__)
 
 CONFIG_NAME = "config.json"
+
+_MAY_CHANGE = re.compile(
+    r"(trainer\.(num_epochs|max_steps|patience|checkpointer|callbacks|enable_default_callbacks|run_confidence_checks"
+    r"|metrics_interval|validate_every_num_batches|save_metrics_of_epochs|grad_norm|grad_clipping|cuda_device|compile"
+    r"|detect_anomaly)|evaluate_on_test|evaluation|batch_weight_key|include_in_archive|distributed)(\..*)?"
+)
+"""What may differ in a run that is resumed: what changes neither the data nor the weights and the optimizer's state."""
+
+_FIRST_FILES = ("config.json", "config.resolved.json", "meta.json", "out.log", "err.log", ".lock")
+"""What a process writes before anything that would be worth resuming."""
 
 
 def create_serialization_dir(
@@ -22,7 +34,8 @@ def create_serialization_dir(
     Args:
         params: the config of the run.
         serialization_dir: the folder.
-        recover: go on in a folder that holds an interrupted run of the same config.
+        recover: resume the interrupted run in the folder; its config may differ in what changes neither the data nor
+            the weights: the number of epochs, patience, checkpoints, callbacks.
         force: delete what is in the folder.
 
     Raises:
@@ -41,15 +54,36 @@ def create_serialization_dir(
         return
     if force and os.path.isdir(folder):
         shutil.rmtree(folder)
-    if os.path.isdir(folder) and os.listdir(folder):
+    if os.path.isdir(folder) and not _has_only_first_files(folder):
         raise ConfigurationError(
-            f"{folder}: the folder is not empty; give another one, or --recover to go on with the run in it, or "
+            f"{folder}: the folder is not empty; give another one, or --recover to resume the run in it, or "
             "--force to delete it"
         )
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
         raise ConfigurationError(f"{folder}: cannot make the folder of the run ({error.strerror})") from error
+
+
+def _has_only_first_files(folder: str) -> bool:
+    """Whether a folder is empty, or holds only what a process wrote that was killed right at its start.
+
+    Such a run has neither a vocabulary nor a checkpoint, and can be neither resumed nor of any worth. A folder with a
+    config that can be read is left alone, though: somebody may have put it there.
+    """
+    names = os.listdir(folder)
+    left_over = [name for name in names if name.startswith(".") and name.endswith(".tmp")]
+    known = set(left_over) | set(_FIRST_FILES)
+    return set(names) <= known and not _is_json(os.path.join(folder, CONFIG_NAME))
+
+
+def _is_json(path: str) -> bool:
+    try:
+        with open(path, encoding="utf-8") as file:
+            json.load(file)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _check_recoverable(params: Params, folder: str) -> None:
@@ -59,20 +93,27 @@ def _check_recoverable(params: Params, folder: str) -> None:
         )
     path = os.path.join(folder, CONFIG_NAME)
     if not os.path.isfile(path):
+        if os.listdir(folder) and _has_only_first_files(folder):
+            logger.warning("%s: the earlier run was ended before it wrote its config; it starts anew", folder)
+            return
         raise ConfigurationError(
             f"{folder}: --recover expects a run in this folder, but there is no {CONFIG_NAME}"
         )
     old = Params.from_file(path).as_flat_dict()
     new = params.as_flat_dict()
-    differences = [
-        f"{key}: {old.get(key, '(absent)')!r} in the folder, {new.get(key, '(absent)')!r} now"
-        for key in sorted(old.keys() | new.keys())
-        if (key in old) != (key in new) or old.get(key) != new.get(key)
-    ]
-    for difference in differences:
-        logger.error("the config differs at %s", difference)
-    if differences:
+    refused = []
+    for key in sorted(old.keys() | new.keys()):
+        if (key in old) == (key in new) and old.get(key) == new.get(key):
+            continue
+        difference = f"{key}: {old.get(key, '(absent)')!r} in the folder, {new.get(key, '(absent)')!r} now"
+        if _MAY_CHANGE.fullmatch(key):
+            logger.info("the run is resumed with another config at %s", difference)
+        else:
+            logger.error("the config differs at %s", difference)
+            refused.append(difference)
+    if refused:
         raise ConfigurationError(
             f"{folder}: --recover expects the config of the run in this folder, but they differ at "
-            + "; ".join(differences)
+            + "; ".join(refused)
+            + ". Only what changes neither data nor weights may differ, such as trainer.num_epochs and trainer.patience"
         )

@@ -12,6 +12,7 @@ from nlpreg.data.dataset_readers import DatasetReader
 from nlpreg.models import Model
 from nlpreg.nn.parallel import TorchDdpAccelerator
 from nlpreg.training.losses import Accumulation
+from nlpreg.training.util import evaluate
 
 EMBEDDER = {"token_embedders": {"tokens": {"type": "embedding", "embedding_dim": 4}}}
 ENCODER = {"type": "lstm", "input_size": 4, "hidden_size": 3}
@@ -91,11 +92,32 @@ def test_two_processes_are_one_with_the_large_batch(name, prepare):
     run_distributed_test([-1, -1], run_share, name, *prepare(name))
 
 
+class Batches(list):
+    """Batches that are there already, as a loader."""
+
+    def set_target_device(self, device):
+        pass
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_weights_are_for_training_only(name, prepare):
+def test_the_loss_of_an_evaluation_does_not_depend_on_the_batches(name, prepare):
+    instances, vocab = prepare(name)
+    model = make_model(name, vocab)
+
+    def loss_of(*groups):
+        batches = Batches(Batch(group) for group in groups)
+        for batch in batches:
+            batch.index_instances(vocab)
+        return evaluate(model, Batches(batch.as_tensor_dict() for batch in batches))["loss"]
+
+    together = loss_of(instances)
+    assert loss_of(instances[:1], instances[1:]) == pytest.approx(together, rel=1e-5)
+    assert loss_of(*([instance] for instance in instances)) == pytest.approx(together, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_outputs_of_instances_hold_no_weight(name, prepare, caplog):
     instances, vocab = prepare(name)
     model = make_model(name, vocab).eval()
     assert all("batch_weight" not in output for output in model.forward_on_instances(instances))
-    batch = Batch(instances)
-    batch.index_instances(vocab)
-    assert "batch_weight" not in model(**batch.as_tensor_dict())
+    assert "batch_weight" not in caplog.text

@@ -145,7 +145,9 @@ def make_trainer(tmp_path: Path) -> Callable[..., GradientDescentTrainer]:
             data_loader=TinyLoader() if loader is None else loader,
             validation_data_loader=TinyLoader(3, seed=5, is_fixed=True)
             if validation is True
-            else validation or None,
+            else None
+            if validation is False
+            else validation,
         )
         assert isinstance(trainer, GradientDescentTrainer)
         return trainer

@@ -7,7 +7,7 @@ import torch
 from nlpreg.common import Params
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.training.checkpointer import Checkpointer
-from nlpreg.training.trainer import TrainerCheckpoint
+from nlpreg.training.trainer import Trainer, TrainerCheckpoint
 
 
 class FakeTrainer:
@@ -184,3 +184,38 @@ def test_seconds_make_no_sense_for_several_processes(make, monkeypatch):
     monkeypatch.setattr("nlpreg.training.checkpointer.is_distributed", lambda: True)
     with pytest.raises(ValueError, match="use save_every_num_batches"):
         make(save_every_num_seconds=3)
+
+
+def test_none_are_kept(make, trainer, tmp_path):
+    checkpointer = make(keep_most_recent_by_count=0)
+    assert offer(checkpointer, trainer, [(1, 0), (2, 0)]) == [(1, 0), (2, 0)]
+    assert places_in(tmp_path) == []
+    assert not checkpointer.keeps_checkpoints
+    with pytest.raises(
+        ConfigurationError, match="keep_most_recent_by_count: expected 0 or more, or null, got -1"
+    ):
+        make(keep_most_recent_by_count=-1)
+
+
+def test_a_trainer_that_only_gives_its_state(make, tmp_path):
+    class Own(Trainer):
+        def get_checkpoint_state(self):
+            return TrainerCheckpoint({}, {"epochs_completed": 3, "batches_in_epoch_completed": 4})
+
+    trainer = Own(str(tmp_path), cuda_device=-1)
+    checkpointer = make(keep_most_recent_by_count=None)
+    assert checkpointer.maybe_save_checkpoint(trainer, 1, 0)
+    checkpointer.save_checkpoint(trainer)  # where it is, its state says
+    assert places_in(tmp_path) == [(1, 0), (3, 4)]
+
+
+@pytest.mark.parametrize("half", ["model_state_e1_b0.th", "training_state_e1_b0.th", "checkpoint_e1_b0.json"])
+def test_what_a_kill_kept_from_being_deleted_is_deleted_on_resuming(make, trainer, tmp_path, caplog, half):
+    offer(make(keep_most_recent_by_count=None), trainer, [(1, 0), (2, 0), (3, 0), (4, 0)])
+    for path in tmp_path.glob("*_e1_b0*"):
+        if path.name != half:
+            path.unlink()
+    make().load_checkpoint()
+    assert places_in(tmp_path) == [(3, 0), (4, 0)]
+    assert len(os.listdir(tmp_path)) == 6
+    assert not caplog.text

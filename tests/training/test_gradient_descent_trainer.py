@@ -447,3 +447,149 @@ def test_the_loaders_are_told_the_device(make_trainer, tiny_loader):
     loader, validation = tiny_loader(), tiny_loader(2)
     make_trainer(loader=loader, validation=validation)
     assert loader.devices == validation.devices == [torch.device("cpu")]
+
+
+def test_training_on_nothing(make_trainer, tiny_loader):
+    with pytest.raises(ConfigurationError, match="train_data_path: not a single batch came out"):
+        make_trainer(loader=tiny_loader(0)).train()
+
+
+def test_validation_on_nothing_is_no_result(make_trainer, tiny_loader, tmp_path):
+    with pytest.raises(ConfigurationError, match="validation_data_path: not a single batch came out"):
+        make_trainer(validation=tiny_loader(0)).train()
+    assert not (tmp_path / "run" / "best.th").exists()
+
+
+def test_one_loader_for_training_and_validation(make_trainer, tiny_loader, tiny_model):
+    """A run that stopped after the last batch of an epoch validates on all batches, whatever loaders it resumes with."""
+    config = {"checkpointer": {"save_every_num_batches": 1}, "num_epochs": 1}
+
+    def run(stops, folder, **loaders):
+        trainer = make_trainer(config, tiny_model(), folder=folder, **loaders)
+        if stops:
+            trainer._validation_loss = trainer._loop._validation_loss = stop
+        return trainer.train()
+
+    def stop(epoch):
+        raise KeyboardInterrupt
+
+    shared = tiny_loader(is_fixed=True)
+    expected = run(False, "whole", loader=shared, validation=shared)["best_validation_loss"]
+    shared = tiny_loader(is_fixed=True)
+    with pytest.raises(KeyboardInterrupt):
+        run(True, "broken", loader=shared, validation=shared)
+    resumed = run(False, "broken", loader=tiny_loader(is_fixed=True), validation=tiny_loader(is_fixed=True))
+    assert resumed["best_validation_loss"] == pytest.approx(expected)
+    with pytest.raises(ConfigurationError, match="expected a validation data loader of its own"):
+        make_trainer({"validate_every_num_batches": 2}, loader=shared, validation=shared)
+
+
+def test_an_epochs_loss_does_not_depend_on_the_batches(make_trainer, tiny_model, tiny_loader):
+    """Without updates, batches of 1, 5 and 2 rows give the mean over the 8 rows."""
+    loader, config = (
+        tiny_loader(3, sizes=(1, 5, 2)),
+        {"optimizer": {"type": "sgd", "lr": 0.0}, "num_epochs": 1},
+    )
+    metrics = make_trainer(
+        config, tiny_model(reports_weight=True), loader, tiny_loader(3, sizes=(1, 5, 2))
+    ).train()
+    model = tiny_model()
+    errors = []
+    with torch.no_grad():
+        for index in range(3):
+            batch = loader.batch(0, index)
+            prediction = model.scale * model.linear(batch["x"]).squeeze(-1)
+            errors.append((prediction - batch["y"]).square())
+    expected = torch.cat(errors).mean().item()
+    assert metrics["training_loss"] == pytest.approx(expected, rel=1e-5)
+    assert metrics["validation_loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_losses_that_are_sums_add_up(make_trainer, tiny_model, tiny_loader):
+    class Sum(tiny_model):
+        loss_is_sum = True
+
+        def forward(self, x, y):
+            outputs = super().forward(x, y)
+            return {**outputs, "loss": outputs["loss"] * len(y)}
+
+    config = {"optimizer": {"type": "sgd", "lr": 0.0}, "num_epochs": 1}
+    losses = [
+        make_trainer(config, Sum(), tiny_loader(3, sizes=(1, 5, 2)), False, folder=f"run{group}").train()
+        for group in (1, 2)
+    ]
+    mean = make_trainer(
+        config, tiny_model(reports_weight=True), tiny_loader(3, sizes=(1, 5, 2)), False
+    ).train()
+    for metrics in losses:
+        assert metrics["training_loss"] == pytest.approx(8 * mean["training_loss"], rel=1e-5)
+
+
+def test_a_run_of_so_many_updates(make_trainer, tiny_loader, tmp_path):
+    """Seven updates an epoch: ten are one epoch and three updates of the next, whatever `num_epochs` says."""
+    config = {"max_steps": 10, "num_epochs": 1, "learning_rate_scheduler": "linear_with_warmup"}
+    trainer = make_trainer(config)
+    metrics = trainer.train()
+    assert metrics["epoch"] == 1
+    assert trainer.run.progress.total_batches_completed == 10
+    assert (tmp_path / "run" / "metrics_epoch_1.json").exists()
+    assert make_trainer(config).train() == metrics  # nothing is left to do
+    longer = make_trainer({**config, "max_steps": 14})
+    longer.train()
+    assert longer.run.progress.total_batches_completed == 14
+
+
+def test_hooks_of_subclasses(tiny_model, tiny_loader, tmp_path):
+    """Those that AllenNLP's plugins override."""
+    calls = []
+
+    class Own(GradientDescentTrainer):
+        def _try_train(self):
+            calls.append("try_train")
+            return super()._try_train()
+
+        def _train_epoch(self, epoch):
+            calls.append(f"train_epoch {epoch}")
+            return super()._train_epoch(epoch)
+
+        def _validation_loss(self, epoch):
+            calls.append(f"validation_loss {epoch}")
+            total, penalty, number = super()._validation_loss(epoch)
+            return 2 * total, penalty, number
+
+        def rescale_gradients(self):
+            calls.append("rescale")
+            return super().rescale_gradients()
+
+        def batch_outputs(self, batch, for_training):
+            calls.append("batch_outputs")
+            return super().batch_outputs(batch, for_training)
+
+    def train(cls, folder):
+        model = tiny_model()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        trainer = cls(
+            model,
+            optimizer,
+            tiny_loader(2),
+            None,
+            "-loss",
+            tiny_loader(3),
+            1,
+            tmp_path / folder,
+            cuda_device=-1,
+        )
+        return trainer, trainer.train()
+
+    trainer, metrics = train(Own, "own")
+    _, plain = train(GradientDescentTrainer, "plain")
+    assert metrics["validation_loss"] == pytest.approx(2 * plain["validation_loss"])
+    assert calls == [
+        "try_train",
+        "train_epoch 0",
+        *["batch_outputs", "rescale"] * 2,
+        "validation_loss 0",
+        *["batch_outputs"] * 3,
+    ]
+    trainer._batches_in_epoch_completed = 5  # an attribute under AllenNLP's name is that of the run
+    assert trainer.run.progress.batches_in_epoch_completed == 5

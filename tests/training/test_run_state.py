@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 
 import numpy
@@ -298,3 +299,55 @@ def test_another_number_of_processes_goes_on_with_the_same_epoch_from_its_beginn
     assert loader.given == [
         (epoch, batch) for epoch in range(state["epochs_completed"], 3) for batch in range(7)
     ]
+
+
+def test_a_run_that_stopped_early_within_an_epoch_finishes_it(make_trainer, tiny_model, tmp_path):
+    """Killed after the checkpoint at which patience came to its end, and before the end of the epoch."""
+    config = {
+        "validate_every_num_batches": 2,
+        "patience": 1,
+        "optimizer": {"type": "sgd", "lr": 1.0},  # every validation is worse than the first
+        "checkpointer": {"save_every_num_batches": 2, "keep_most_recent_by_count": None},
+        "num_epochs": 5,
+    }
+    whole = make_trainer(config, tiny_model(), folder="whole")
+    expected = facts(whole, whole.train(), tmp_path / "whole")
+    assert whole.run.progress.total_batches_completed == 4
+    shutil.copytree(tmp_path / "whole", tmp_path / "broken")
+    for name in ("model_state_e1_b0.th", "training_state_e1_b0.th", "checkpoint_e1_b0.json"):
+        (tmp_path / "broken" / name).unlink()
+    (tmp_path / "broken" / "metrics_epoch_0.json").unlink()
+    resumed = make_trainer(config, tiny_model(), folder="broken")
+    assert facts(resumed, resumed.train(), tmp_path / "broken") == expected
+
+
+def test_a_finished_run_goes_on_for_more_epochs(make_trainer, noisy_model, tmp_path):
+    """To the same bits as one that was that long from the start."""
+    config = {"num_epochs": 5, "optimizer": {"type": "adam", "lr": 0.05}}
+    whole = make_trainer(config, noisy_model(), folder="whole")
+    expected = facts(whole, whole.train(), tmp_path / "whole")
+    make_trainer({**config, "num_epochs": 2}, noisy_model(), folder="parts").train()
+    parts = make_trainer({**config, "patience": 9}, noisy_model(), folder="parts")
+    assert facts(parts, parts.train(), tmp_path / "parts") == expected
+
+
+@pytest.mark.parametrize("damage", ["flip", "remove"])
+def test_damaged_best_weights_are_never_used(make_trainer, tiny_model, tmp_path, damage):
+    config = {"num_epochs": 3, "callbacks": ["worse_later"], "optimizer": {"type": "sgd", "lr": 1e-9}}
+
+    @TrainerCallback.register("worse_later", exist_ok=True)
+    class WorseLater(TrainerCallback):
+        def on_epoch(self, trainer, *args, **kwargs):
+            trainer.model.scale.data.add_(50)
+
+    make_trainer(config).train()
+    best = tmp_path / "run" / "best.th"
+    if damage == "remove":
+        best.unlink()
+    else:
+        content = bytearray(best.read_bytes())
+        content[content.index(torch.load(best)["linear.weight"].numpy().tobytes())] ^= 1
+        best.unlink()  # not another name of a checkpoint any more
+        best.write_bytes(content)
+    with pytest.raises(ConfigurationError, match=r"best.th is (missing|not what was written).*--recover"):
+        make_trainer(config).train()

@@ -52,10 +52,45 @@ def test_recovering(used):
 
 
 def test_recovering_with_another_config(used, caplog):
-    config = {"model": {"type": "m", "size": 4}, "trainer": {"num_epochs": 2, "patience": 1}}
-    with pytest.raises(ConfigurationError, match="model.size: 3 in the folder, 4 now; trainer.patience"):
+    config = {"model": {"type": "m", "size": 4}, "trainer": {"num_epochs": 2, "optimizer": "adam"}}
+    with pytest.raises(ConfigurationError, match="model.size: 3 in the folder, 4 now; trainer.optimizer"):
         create(used, recover=True, config=config)
     assert caplog.text.count("the config differs at") == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"num_epochs": 8},
+        {"patience": 3},
+        {"checkpointer": {"keep_most_recent_by_count": 5}},
+        {"callbacks": ["tensorboard", {"type": "wandb"}]},
+    ],
+)
+def test_what_changes_neither_data_nor_weights_may_differ(used, change, caplog):
+    caplog.set_level("INFO")
+    create(used, recover=True, config={**CONFIG, "trainer": {**CONFIG["trainer"], **change}})
+    assert "the run is resumed with another config at trainer." in caplog.text
+    with pytest.raises(ConfigurationError, match="data_loader.batch_size"):
+        create(used, recover=True, config={**CONFIG, "data_loader": {"batch_size": 3}})
+
+
+@pytest.mark.parametrize("names", [[".config.json.abcdefgh.tmp"], ["out.log"], ["config.json", "meta.json"]])
+@pytest.mark.parametrize("recover", [False, True])
+def test_a_run_that_was_killed_right_at_its_start_starts_anew(tmp_path, names, recover):
+    for name in names:
+        (tmp_path / name).write_text('{"model": ')  # half of a config
+    if recover and "config.json" in names:
+        return  # a config that cannot be read is no config to resume with
+    create(tmp_path, recover=recover)
+
+
+def test_a_folder_of_something_else_is_not_touched(tmp_path):
+    (tmp_path / "thesis.tex").write_text("text")
+    with pytest.raises(ConfigurationError, match="is not empty"):
+        create(tmp_path)
+    with pytest.raises(ConfigurationError, match=r"there is no config.json"):
+        create(tmp_path, recover=True)
 
 
 def test_recovering_from_nothing(tmp_path):

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.nn.regularizers import L2Regularizer, RegularizerApplicator
 from nlpreg.training.gradient_descent_trainer import check_options, parameters_to_train
 from nlpreg.training.optimizers import Optimizer
 from nlpreg.training.run import steps_per_epoch
@@ -96,3 +97,27 @@ def test_options_of_several_optimizers(make_trainer, tiny_model):
     groups = [[["weight"], {"optimizer_name": "other", "betas": [0.5, 0.5]}]]
     with pytest.raises(ConfigurationError, match="SgdOptimizer has no option 'betas'"):
         make_trainer({"optimizer": {**config, "parameter_groups": groups}}, tiny_model())
+
+
+def test_patterns_that_match_nothing_are_named(make_trainer, tiny_model):
+    with pytest.raises(
+        ConfigurationError, match=r"no_grad: 'liner' matches no parameter; .* are linear.weight"
+    ):
+        make_trainer({"no_grad": ["scale", "liner"]})
+    model = tiny_model()
+    trainable = parameters_to_train(
+        model, iter(["scale", "bias"])
+    )  # used up by the first parameter otherwise
+    assert [name for name, _ in trainable] == ["linear.weight"]
+
+
+def test_a_penalty_on_nothing_is_named(make_trainer, tiny_model):
+    model = tiny_model()
+    penalty = RegularizerApplicator(iter([("liner.weight", L2Regularizer(0.1))]))
+    model.get_regularization_penalty = lambda: penalty(model)
+    with pytest.raises(
+        ConfigurationError, match=r"regularizer: 'liner.weight' matches no parameter; .* linear.w"
+    ):
+        make_trainer(model=model).train()
+    penalty = RegularizerApplicator(iter([("weight", L2Regularizer(0.1)), ("bias|scale", L2Regularizer())]))
+    assert penalty(model) > 0

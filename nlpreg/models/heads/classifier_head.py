@@ -68,7 +68,7 @@ class ClassifierHead(Head):
 
         Returns:
             `logits` and `probs` (B, C); with gold labels `loss`, the mean over texts, 0-d, and
-            in training their number, `batch_weight`, 0-d.
+            their number, `batch_weight`, 0-d.
         """
         vector = self._seq2vec_encoder(encoded_text, mask=encoded_text_mask)  # (B, D)
         if self._dropout is not None:
@@ -80,8 +80,7 @@ class ClassifierHead(Head):
         if label is not None:
             gold = label.long().view(-1)
             output["loss"] = cross_entropy(logits, gold)
-            if self.training:
-                output["batch_weight"] = torch.full((), gold.numel(), device=logits.device)
+            output["batch_weight"] = torch.full((), gold.numel(), device=logits.device)
             self._accuracy(logits, gold)
         return output
 

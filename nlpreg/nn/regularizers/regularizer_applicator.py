@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from nlpreg.common import FromParams
-from nlpreg.common.checks import check_patterns
+from nlpreg.common.checks import check_patterns, check_patterns_match
 from nlpreg.nn.regularizers.regularizer import Regularizer
 
 
@@ -19,11 +19,15 @@ class RegularizerApplicator(FromParams):
     Args:
         regexes: pairs of a regular expression and a penalty. Of the expressions found in a parameter's name, the
             first in the list decides; a parameter whose name has none of them has no penalty.
+
+    Raises:
+        ConfigurationError: (when it is first applied to a module) an expression is found in no parameter's name.
     """
 
     def __init__(self, regexes: list[tuple[str, Regularizer]] | None = None) -> None:
-        self.check_arguments(regexes)
         self._regularizers = list(regexes or ())
+        self.check_arguments(self._regularizers)
+        self._is_checked = False
 
     @staticmethod
     def check_arguments(regexes: Sequence[tuple[str, object]] | None) -> None:
@@ -32,6 +36,11 @@ class RegularizerApplicator(FromParams):
 
     def __call__(self, module: torch.nn.Module) -> Tensor | float:
         """The summed penalty, a scalar tensor; 0.0 when no parameter has one."""
+        if not self._is_checked:
+            check_patterns_match(
+                "regularizer", [pattern for pattern, _ in self._regularizers], dict(module.named_parameters())
+            )
+            self._is_checked = True
         total: Tensor | float = 0.0
         for name, parameter in module.named_parameters():
             if not parameter.requires_grad:
