@@ -20,7 +20,7 @@ from nlpreg.data.instance import Instance
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.models.weights import load_weights
 from nlpreg.nn import util
-from nlpreg.nn.module import Module
+from nlpreg.nn.module import Module, PenalizedActivations
 from nlpreg.nn.parallel import DdpAccelerator
 from nlpreg.nn.regularizers import RegularizerApplicator
 
@@ -71,14 +71,21 @@ class Model(Module, Registrable):
         self.ddp_accelerator = ddp_accelerator
 
     def get_regularization_penalty(self) -> torch.Tensor | None:
-        """The penalty on the current parameters, a 0-d tensor; None without a regularizer.
+        """The penalty on the current parameters and on the activations of the last batch, a 0-d tensor; None for none.
 
         Raises:
             RuntimeError: the regularizer gave a number that is not zero, through which no gradient can flow.
         """
+        of_activations = [
+            module.activation_penalty
+            for module in self.modules()
+            if isinstance(module, PenalizedActivations) and module.activation_penalty is not None
+        ]
         if self._regularizer is None:
-            return None
+            return torch.stack(of_activations).sum() if of_activations else None
         penalty = self._regularizer(self)
+        if of_activations:
+            penalty = penalty + torch.stack(of_activations).sum()
         if isinstance(penalty, torch.Tensor):
             return penalty
         if penalty == 0.0:  # no parameter matched

@@ -204,6 +204,11 @@ class AugmentedLstm(nn.Module):
         packed = inputs._replace(data=torch.cat(outputs))
         return packed, (h.unsqueeze(0), c.unsqueeze(0))
 
+    def run_layers(self, inputs: Rows, states: LstmState | None = None) -> tuple[list[Rows], LstmState]:
+        """The same, but return a list of the only layer's rows."""
+        rows, final = self(inputs, states)
+        return [rows], final
+
     def _run_padded(self, inputs: PaddedRows, states: LstmState | None) -> tuple[PaddedRows, LstmState]:
         """The same over padded rows, for compiled models."""
         if states is None:

@@ -34,11 +34,11 @@ class _EncoderBase(nn.Module):
 
     def sort_and_run_forward(
         self,
-        module: Callable[[PackedSequence, Any], tuple[PackedSequence | Tensor, RnnState]],
+        module: Callable[[PackedSequence, Any], tuple[Any, RnnState]],
         inputs: Tensor,
         mask: Tensor,
         hidden_state: RnnState | None = None,
-    ) -> tuple[PackedSequence | Tensor, RnnState, Tensor]:
+    ) -> tuple[Any, RnnState, Tensor]:
         """Run a module that takes packed sequences over the rows that are not all padding, longest first.
 
         Args:

@@ -185,7 +185,8 @@ def run_padded(
     lengths: Tensor,
     state: States | None = None,
     needs_final_state: bool = False,
-) -> tuple[Tensor, States | None]:
+    all_layers: bool = False,
+) -> tuple[list[Tensor], States | None]:
     """Run a recurrent module over a right-padded batch.
 
     Args:
@@ -194,36 +195,49 @@ def run_padded(
         lengths: (B,) number of words of each row, from 0 to T.
         state: initial states, (L, B, H) each; None for zeros.
         needs_final_state: whether the states after the last word of each row are wanted.
+        all_layers: whether the outputs of all layers are wanted, before the dropout between them.
 
     Returns:
-        Outputs (B, T, H, or 2 H for both directions), zeros at padding; and the final states (L, B, H) if wanted, else
-        None. The final state of a row of length 0 is its initial one.
+        Outputs (B, T, H, or 2 H for both directions) of each layer, or of the last one alone, zeros at padding; and the
+        final states (L, B, H) if wanted, else None. The final state of a row of length 0 is its initial one.
     """
     if isinstance(module, _OWN_LSTMS):
-        rows_of_batch, own_final = module(PaddedRows(inputs, lengths), state)
-        return rows_of_batch.data, own_final
+        initial = None if state is None else (state[0], state[1])
+        layers, own_final = module.run_layers(PaddedRows(inputs, lengths), initial)
+        return [layer.data for layer in (layers if all_layers else layers[-1:])], own_final
     # A rectifier does not bound the state, which could grow beyond all limits where nobody looks.
     is_exact = needs_final_state or module.mode == "RNN_RELU"
     final: States | None
     if torch.compiler.is_compiling():
-        output, final = _run_layers(module, inputs, lengths, state, is_exact)
-    elif inputs.device.type != "cpu":
-        if is_exact:
-            output, final = _run_packed(module, inputs, lengths, state)
-        elif module.bidirectional:
-            unsorted = UnsortedRows(lengths, inputs.size(1))
-            output, final = _run_layers(module, unsorted.sort(inputs), unsorted, state, is_exact)
-            output = unsorted.restore(output)
-        else:
-            output = _run_whole(module, inputs, lengths, state)
-            final = None
+        outputs, final = _run_layers(module, inputs, lengths, state, is_exact)
+    elif inputs.device.type != "cpu" and is_exact and not all_layers:
+        output, final = _run_packed(module, inputs, lengths, state)
+        outputs = [output]
+    elif inputs.device.type != "cpu" and not (module.bidirectional or all_layers):
+        outputs, final = [_run_whole(module, inputs, lengths, state)], None
     else:
-        span_cost = 0.0 if is_exact else cost_of_span(_weights(module, module.num_layers - 1, False))
-        rows = SortedRows(lengths, inputs.size(1), span_cost)
+        rows = rows_of(inputs, lengths, _weights(module, module.num_layers - 1, False), is_exact)
         sorted_state = None if state is None else rows.sort_states(state)
-        output, final = _run_layers(module, rows.sort(inputs), rows, sorted_state, is_exact)
-        output, final = rows.restore(output), rows.restore_states(final)
-    return output, final if needs_final_state else None
+        outputs, final = _run_layers(module, rows.sort(inputs), rows, sorted_state, is_exact)
+        outputs = [rows.restore(output) for output in (outputs if all_layers else outputs[-1:])]
+        final = rows.restore_states(final)
+    return outputs if all_layers else outputs[-1:], final if needs_final_state else None
+
+
+def rows_of(
+    inputs: Tensor, lengths: Tensor, weights: Sequence[Tensor], is_exact: bool
+) -> SortedRows | UnsortedRows:
+    """Sort the rows of a batch and cut their steps into spans, unless a device would have to be waited for.
+
+    Args:
+        inputs: (B, T, D).
+        lengths: (B,) number of words of each row.
+        weights: of the last layer, in the order of `nn.RNNBase`; they tell what a span costs.
+        is_exact: whether the states after the last word of each row are wanted, which needs the lengths.
+    """
+    if inputs.device.type != "cpu" and not is_exact:
+        return UnsortedRows(lengths, inputs.size(1))
+    return SortedRows(lengths, inputs.size(1), 0.0 if is_exact else cost_of_span(weights))
 
 
 def _run_layers(
@@ -232,10 +246,11 @@ def _run_layers(
     rows: SortedRows | UnsortedRows | Tensor,
     state: States | None,
     is_exact: bool,
-) -> tuple[Tensor, States]:
-    """All layers and directions, over sorted rows or, where only lengths are given, rows in any order."""
+) -> tuple[list[Tensor], States]:
+    """The outputs of each layer and all final states, over sorted rows or, given only lengths, rows in any order."""
     directions = (False, True) if module.bidirectional else (False,)
     finals: list[States] = []
+    layers: list[Tensor] = []
     for layer in range(module.num_layers):
         outputs = []
         for is_backward in directions:
@@ -250,9 +265,10 @@ def _run_layers(
             outputs.append(output)
             finals.append(final)
         inputs = torch.cat(outputs, dim=-1) if len(outputs) > 1 else outputs[0]
+        layers.append(inputs)
         if module.dropout and module.training and layer + 1 < module.num_layers:
             inputs = dropout(inputs, module.dropout)
-    return inputs, tuple(torch.cat(parts) for parts in zip(*finals, strict=True))
+    return layers, tuple(torch.cat(parts) for parts in zip(*finals, strict=True))
 
 
 def _weights(module: nn.RNNBase, layer: int, is_backward: bool) -> list[Tensor]:

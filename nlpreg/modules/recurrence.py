@@ -107,6 +107,12 @@ class UnsortedRows:
 
     restore = sort
 
+    def sort_states(self, states: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """The states as they are."""
+        return tuple(states)
+
+    restore_states = sort_states
+
     def reverse(self, tensor: Tensor) -> Tensor:
         """Reverse the words of every row, leaving padding where it is: (B, T, D) -> the same shape."""
         return tensor.flatten(0, 1).index_select(0, self._reversed).view_as(tensor)

@@ -30,6 +30,7 @@ class RecurrentWrapper(_EncoderBase):
                 f"{type(module).__name__}: expected a module made with batch_first=True, got batch_first=False"
             )
         self._module: Any = module
+        self.num_layers = int(getattr(module, "num_layers", 1))
         self._is_bidirectional = bool(getattr(module, "bidirectional", False))
 
     def get_input_dim(self) -> int:

@@ -62,15 +62,23 @@ class StackedAlternatingLstm(nn.Module):
 
     def forward(self, inputs: Rows, initial_state: LstmState | None = None) -> tuple[Rows, LstmState]:
         """Run over packed rows from the given states, or from zeros."""
+        layers, final = self.run_layers(inputs, initial_state)
+        return layers[-1], final
+
+    def run_layers(
+        self, inputs: Rows, initial_state: LstmState | None = None
+    ) -> tuple[list[Rows], LstmState]:
+        """The same, but return the rows of every layer."""
         if initial_state is not None and initial_state[0].size(0) != self.num_layers:
             raise ConfigurationError(
                 f"StackedAlternatingLstm: expected initial states of {self.num_layers} layers, "
                 f"got {initial_state[0].size(0)}"
             )
-        finals = []
+        outputs, finals = [], []
         for index, layer in enumerate(self.lstm_layers):
             own = slice(index, index + 1)
             initial = None if initial_state is None else (initial_state[0][own], initial_state[1][own])
             inputs, final = layer(inputs, initial)
+            outputs.append(inputs)
             finals.append(final)
-        return inputs, (torch.cat([h for h, _ in finals]), torch.cat([c for _, c in finals]))
+        return outputs, (torch.cat([h for h, _ in finals]), torch.cat([c for _, c in finals]))

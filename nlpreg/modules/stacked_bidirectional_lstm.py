@@ -71,8 +71,15 @@ class StackedBidirectionalLstm(nn.Module):
 
     def forward(self, inputs: Rows, initial_state: LstmState | None = None) -> tuple[Rows, LstmState]:
         """Run over packed rows from the given states, or from zeros."""
+        layers, final = self.run_layers(inputs, initial_state)
+        return layers[-1], final
+
+    def run_layers(
+        self, inputs: Rows, initial_state: LstmState | None = None
+    ) -> tuple[list[Rows], LstmState]:
+        """The same, but return the rows of every layer, before the dropout between them."""
         initial = None if initial_state is None else self._by_direction(initial_state)
-        finals = []
+        layers, finals = [], []
         for index in range(self.num_layers):
             outputs = []
             for direction, layer in enumerate(self.lstm_layers[index]):
@@ -82,10 +89,11 @@ class StackedBidirectionalLstm(nn.Module):
                 outputs.append(output.data)
                 finals.append(final)
             data = torch.cat(outputs, dim=-1)  # (N, 2H), or (B, T, 2H)
+            layers.append(with_data(inputs, data))
             if self.training and self.layer_dropout_probability > 0.0 and index + 1 < self.num_layers:
                 data = data * self._dropout_mask(inputs, data)
             inputs = with_data(inputs, data)
-        return inputs, (torch.cat([h for h, _ in finals]), torch.cat([c for _, c in finals]))
+        return layers, (torch.cat([h for h, _ in finals]), torch.cat([c for _, c in finals]))
 
     def _dropout_mask(self, inputs: PackedSequence | PaddedRows, data: torch.Tensor) -> torch.Tensor:
         """One mask for each row, repeated for all its words: (N, 2H), or (B, 1, 2H) for padded rows."""

@@ -15,6 +15,16 @@ from nlpreg.nn.util.state_dicts import (
 )
 
 
+class PenalizedActivations:
+    """Marks a module whose activations are penalised: `Model.get_regularization_penalty` adds `activation_penalty`.
+
+    Attributes:
+        activation_penalty: the penalty of the last forward pass in training, a 0-d tensor; None for none.
+    """
+
+    activation_penalty: torch.Tensor | None = None
+
+
 class Module(torch.nn.Module):
     """A torch module that lets a subclass say which missing or unexpected weights are all right.
 

@@ -22,6 +22,7 @@ SEQ2SEQ: dict[str, dict[str, Any]] = {
     "augmented_lstm": LSTM,
     "alternating_lstm": {**LSTM, "num_layers": 2},
     "stacked_bidirectional_lstm": {**LSTM, "num_layers": 2},
+    "awd_lstm": {**LSTM, "num_layers": 2},
     "pass_through": {"input_dim": 8},
     "feedforward": {
         "feedforward": {"input_dim": 8, "num_layers": 1, "hidden_dims": 3, "activations": "relu"}
@@ -269,3 +270,56 @@ def test_a_text_longer_than_a_transformer_takes(tiny_transformer: str) -> None:
     ids = torch.full((1, 513), 5)
     with pytest.raises(ConfigurationError, match="513 word pieces, and .* takes 512: give .* max_length"):
         embedder(ids, torch.ones_like(ids).bool())
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name in SEQ2SEQ
+        if "return_all_layers" in inspect.signature(Seq2SeqEncoder.by_name(name)).parameters
+    ],
+)
+def test_all_layers_end_with_what_is_returned_without_them(name: str) -> None:
+    options = dict(SEQ2SEQ[name])
+    if "num_layers" in options:
+        options["num_layers"] = 3
+    inputs, mask = batch()
+    encoder = build(Seq2SeqEncoder, name, options)
+    all_layers = build(Seq2SeqEncoder, name, {**options, "return_all_layers": True})
+    layers = all_layers(inputs, mask)
+    assert len(layers) == encoder.num_layers == all_layers.num_layers
+    torch.testing.assert_close(layers[-1], encoder(inputs, mask))
+    assert all(layer.shape[:2] == mask.shape and not layer[~mask].any() for layer in layers)
+    empty = all_layers(inputs[:, :0], mask[:, :0])
+    assert [layer.shape[:2] for layer in empty] == [(4, 0)] * len(layers)
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru", "rnn", "alternating_lstm", "stacked_bidirectional_lstm"])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_a_layer_is_what_a_lower_encoder_returns(name: str, bidirectional: bool) -> None:
+    options: dict[str, Any] = {**LSTM, "num_layers": 3}
+    if name in ("lstm", "gru", "rnn"):
+        options["bidirectional"] = bidirectional
+    deep = build(Seq2SeqEncoder, name, {**options, "return_all_layers": True})
+    inputs, mask = batch()
+    for depth, layer in enumerate(deep(inputs, mask), start=1):
+        lower = build(Seq2SeqEncoder, name, {**options, "num_layers": depth})
+        lower.load_state_dict(deep.state_dict(), strict=False)
+        torch.testing.assert_close(layer, lower(inputs, mask))
+    without_mask = deep(inputs, None)
+    torch.testing.assert_close(without_mask[0], deep(inputs, torch.ones_like(mask))[0])
+
+
+def test_words_are_dropped_together() -> None:
+    torch.manual_seed(3)
+    embedder = TokenEmbedder.from_params(
+        Params({"type": "dropout_embedding", "word_dropout": 0.5, "embedding_dim": 3, "num_embeddings": 50})
+    )
+    ids = torch.arange(50).repeat(2, 1)
+    embedded = embedder(ids)
+    is_dropped = (embedded == 0).all(dim=2)
+    assert torch.equal(is_dropped[0], is_dropped[1]) and 0.25 < is_dropped.float().mean() < 0.75
+    torch.testing.assert_close(embedded[0][~is_dropped[0]], 2 * embedder.weight[~is_dropped[0]])
+    embedder.eval()
+    assert torch.equal(embedder(ids)[0], embedder.weight)

@@ -38,11 +38,11 @@ def test_outputs_and_final_states_are_those_of_packing(cls, bidirectional):
     packed = pack_padded_sequence(inputs, lengths, batch_first=True, enforce_sorted=False)
     expected, final = module(packed)
     expected, _ = pad_packed_sequence(expected, batch_first=True, total_length=6)
-    output, states = run_padded(module, inputs, lengths, needs_final_state=True)
+    (output,), states = run_padded(module, inputs, lengths, needs_final_state=True)
     torch.testing.assert_close(output, expected)
     for found, part in zip(states, final if cls is nn.LSTM else (final,), strict=True):
         torch.testing.assert_close(found, part)
-    output, states = run_padded(module, inputs, lengths)
+    (output,), states = run_padded(module, inputs, lengths)
     torch.testing.assert_close(output, expected)
     assert states is None
 
@@ -50,7 +50,7 @@ def test_outputs_and_final_states_are_those_of_packing(cls, bidirectional):
 def test_empty_rows_keep_the_state_they_came_with():
     module = nn.LSTM(3, 4, batch_first=True)
     state = (torch.randn(1, 3, 4), torch.randn(1, 3, 4))
-    output, final = run_padded(
+    (output,), final = run_padded(
         module, torch.randn(3, 2, 3), torch.tensor([0, 2, 0]), state, needs_final_state=True
     )
     for row in (0, 2):
@@ -62,9 +62,9 @@ def test_empty_rows_keep_the_state_they_came_with():
 
 def test_nothing_but_padding_and_no_rows_at_all():
     module = nn.GRU(3, 4, batch_first=True, bidirectional=True)
-    output, _ = run_padded(module, torch.randn(2, 3, 3), torch.tensor([0, 0]))
+    (output,), _ = run_padded(module, torch.randn(2, 3, 3), torch.tensor([0, 0]))
     assert output.shape == (2, 3, 8) and not output.any()
-    output, _ = run_padded(module, torch.randn(0, 3, 3), torch.zeros(0, dtype=torch.long))
+    (output,), _ = run_padded(module, torch.randn(0, 3, 3), torch.zeros(0, dtype=torch.long))
     assert output.shape == (0, 3, 8)
 
 
@@ -76,8 +76,8 @@ def test_nothing_but_padding_and_no_rows_at_all():
 def test_gpu_and_cpu_agree(cls, bidirectional, needs_final_state):
     module = cls(3, 4, num_layers=2, batch_first=True, bidirectional=bidirectional)
     lengths, inputs = torch.tensor([2, 5, 0, 5, 4, 3]), torch.randn(6, 6, 3)
-    expected, states = run_padded(module, inputs, lengths, needs_final_state=needs_final_state)
-    output, found = run_padded(
+    (expected,), states = run_padded(module, inputs, lengths, needs_final_state=needs_final_state)
+    (output,), found = run_padded(
         module.cuda(), inputs.cuda(), lengths.cuda(), needs_final_state=needs_final_state
     )
     torch.testing.assert_close(output.cpu(), expected, atol=1e-5, rtol=1e-4)
@@ -90,9 +90,9 @@ def test_gpu_and_cpu_agree(cls, bidirectional, needs_final_state):
 def test_unsorted_rows_give_the_same_numbers(make):
     module = make(3, 4, num_layers=2, batch_first=True, bidirectional=True)
     inputs, lengths = torch.randn(4, 5, 3), torch.tensor([3, 0, 5, 1])
-    expected, _ = run_padded(module, inputs, lengths)
+    (expected,), _ = run_padded(module, inputs, lengths)
     rows = UnsortedRows(lengths, 5)
-    output, _ = _run_layers(module, rows.sort(inputs), rows, None, is_exact=False)
+    (*_, output), _ = _run_layers(module, rows.sort(inputs), rows, None, is_exact=False)
     torch.testing.assert_close(rows.restore(output), expected)
 
 

@@ -1,5 +1,6 @@
 """Encoders of sequences of vectors into sequences of vectors."""
 
+from nlpreg.modules.seq2seq_encoders.awd_lstm_encoder import AwdLstmEncoder
 from nlpreg.modules.seq2seq_encoders.bidirectional_lm_transformer import BidirectionalLanguageModelTransformer
 from nlpreg.modules.seq2seq_encoders.causal_transformer import CausalTransformer
 from nlpreg.modules.seq2seq_encoders.compose_encoder import ComposeEncoder
@@ -20,6 +21,7 @@ from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import Seq2SeqEncoder
 
 __all__ = [
     "AugmentedLstmSeq2SeqEncoder",
+    "AwdLstmEncoder",
     "BidirectionalLanguageModelTransformer",
     "CausalTransformer",
     "ComposeEncoder",

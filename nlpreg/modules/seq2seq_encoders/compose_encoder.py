@@ -13,15 +13,18 @@ class ComposeEncoder(Seq2SeqEncoder):
 
     Args:
         encoders: in the order of their use.
+        return_all_layers: whether to return a list of the outputs of every encoder rather than those of the last; of
+            every layer of those encoders that return all of theirs.
 
     Shape:
-        inputs (B, T, input_dim of the first), mask (B, T) bool -> (B, T, output_dim of the last).
+        inputs (B, T, input_dim of the first), mask (B, T) bool -> (B, T, output_dim of the last); or a list of the
+        outputs of each encoder.
 
     Raises:
         ValueError: there is no encoder, widths do not fit together, or only some encoders are bidirectional.
     """
 
-    def __init__(self, encoders: list[Seq2SeqEncoder]) -> None:
+    def __init__(self, encoders: list[Seq2SeqEncoder], return_all_layers: bool = False) -> None:
         super().__init__()
         if not encoders:
             raise ValueError("compose: expected at least one encoder, got none")
@@ -35,6 +38,10 @@ class ComposeEncoder(Seq2SeqEncoder):
         if len(set(directions)) > 1:
             raise ValueError(f"compose: expected all encoders to be bidirectional or none, got {directions}")
         self.encoders = encoders
+        self.num_layers = sum(
+            encoder.num_layers if getattr(encoder, "return_all_layers", False) else 1 for encoder in encoders
+        )
+        self.return_all_layers = return_all_layers
         for index, encoder in enumerate(encoders):
             self.add_module(f"encoder{index}", encoder)
 
@@ -50,8 +57,11 @@ class ComposeEncoder(Seq2SeqEncoder):
         """Whether the encoders are."""
         return self.encoders[-1].is_bidirectional()
 
-    def forward(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor | list[Tensor]:
         """Encode a batch."""
+        layers = []
         for index in range(len(self.encoders)):
-            inputs = getattr(self, f"encoder{index}")(inputs, mask)
-        return inputs
+            outputs = getattr(self, f"encoder{index}")(inputs, mask)
+            layers += outputs if isinstance(outputs, list) else [outputs]
+            inputs = layers[-1]
+        return layers if self.return_all_layers else inputs

@@ -25,21 +25,29 @@ class PytorchSeq2SeqWrapper(RecurrentWrapper, Seq2SeqEncoder):
     `torch.compile` runs over torch's own LSTM, GRU and RNN (once `torch._dynamo.config.allow_rnn` is set) and nlpreg's
     without a break of the graph; over other modules with one.
 
-    Its arguments are those of `RecurrentWrapper`.
+    Its arguments are those of `RecurrentWrapper`; registered encoders take one more.
+
+    Args:
+        return_all_layers: whether to return a list of the outputs of every layer rather than those of the last, before the
+            dropout between them.
 
     Shape:
         inputs (B, T, input_dim), mask (B, T) bool, true for words, which come first in each row
-        -> (B, T, output_dim), zeros at padding.
+        -> (B, T, output_dim), zeros at padding; or a list of these, one for each layer.
 
     Raises:
         ConfigurationError: `module` is not batch first.
     """
 
+    return_all_layers = False
+
     def is_bidirectional(self) -> bool:
         """Whether the outputs hold both directions, the forward one first."""
         return self._is_bidirectional
 
-    def forward(self, inputs: Tensor, mask: Tensor | None, hidden_state: RnnState | None = None) -> Tensor:
+    def forward(
+        self, inputs: Tensor, mask: Tensor | None, hidden_state: RnnState | None = None
+    ) -> Tensor | list[Tensor]:
         """Encode a batch.
 
         Args:
@@ -56,15 +64,15 @@ class PytorchSeq2SeqWrapper(RecurrentWrapper, Seq2SeqEncoder):
             raise ValueError(
                 f"{type(self).__name__}: a stateful encoder keeps its own state and takes no hidden_state"
             )
-        if mask is None:
-            if not inputs.size(1):
-                return inputs.new_zeros(*inputs.shape[:2], self.get_output_dim())
+        if mask is None and not self.return_all_layers and inputs.size(1):
             output: Tensor = self._module(inputs, hidden_state)[0]
             return output
-        mask = mask.bool()
+        mask = inputs.new_ones(inputs.shape[:2], dtype=torch.bool) if mask is None else mask.bool()
         if can_run_padded(self._module):
-            return self._run_padded(inputs, mask, hidden_state)
-        return run_uncompiled(self._run_packed, inputs, mask, hidden_state)
+            layers = self._run_padded(inputs, mask, hidden_state)
+        else:
+            layers = run_uncompiled(self._run_packed, inputs, mask, hidden_state)
+        return layers if self.return_all_layers else layers[-1]
 
     def step(self, inputs: Tensor, mask: Tensor, state: StepState | None = None) -> tuple[Tensor, StepState]:
         """Encode the next words, see `Seq2SeqEncoder.step`; the cost does not depend on the words before.
@@ -84,14 +92,12 @@ class PytorchSeq2SeqWrapper(RecurrentWrapper, Seq2SeqEncoder):
         parts = None if state is None else tuple(part.transpose(0, 1).contiguous() for part in state.values())
         finals: RnnStateStorage | None
         if can_run_padded(self._module):
-            output, finals = run_padded(self._module, inputs, mask.sum(-1), parts, needs_final_state=True)
+            (output,), finals = run_padded(self._module, inputs, mask.sum(-1), parts, needs_final_state=True)
         elif mask.any():
             before = None if parts is None else parts[0] if len(parts) == 1 else (parts[0], parts[1])
             packed, final, restoration = self.sort_and_run_forward(self._module, inputs, mask, before)
             assert isinstance(packed, PackedSequence)
-            output, _ = pad_packed_sequence(packed, batch_first=True, total_length=inputs.size(1))
-            missing = inputs.size(0) - output.size(0)
-            output = nn.functional.pad(output, (0, 0, 0, 0, 0, missing)).index_select(0, restoration)
+            output = _restored(packed, restoration, inputs.size(1))
             finals = restore_rows((final,) if isinstance(final, Tensor) else final, restoration)
             if parts is not None:  # a row without words keeps its state
                 is_read = mask.any(1).view(1, -1, 1)
@@ -101,30 +107,39 @@ class PytorchSeq2SeqWrapper(RecurrentWrapper, Seq2SeqEncoder):
         names = ("hidden", "cell")
         return output, {name: part.transpose(0, 1) for name, part in zip(names, finals or (), strict=False)}
 
-    def _run_packed(self, inputs: Tensor, mask: Tensor, hidden_state: RnnState | None) -> Tensor:
-        """Run a module that takes packed sequences."""
+    def _run_packed(self, inputs: Tensor, mask: Tensor, hidden_state: RnnState | None) -> list[Tensor]:
+        """Run a module that takes packed sequences: outputs (B, T, output_dim) of each layer, or of the last one."""
         if not mask.any():
-            return inputs.new_zeros(*mask.shape, self.get_output_dim())
-        packed, final, restoration = self.sort_and_run_forward(self._module, inputs, mask, hidden_state)
+            nothing = inputs.new_zeros(*mask.shape, self.get_output_dim())
+            return [nothing] * (self.num_layers if self.return_all_layers else 1)
+        run = self._module.run_layers if self.return_all_layers else self._module
+        layers, final, restoration = self.sort_and_run_forward(run, inputs, mask, hidden_state)
         if self.stateful:
             self._update_states(final, restoration)
-        assert isinstance(packed, PackedSequence)
-        output, _ = pad_packed_sequence(packed, batch_first=True, total_length=inputs.size(1))
-        missing = inputs.size(0) - output.size(0)
-        return nn.functional.pad(output, (0, 0, 0, 0, 0, missing)).index_select(0, restoration)
+        packed = layers if isinstance(layers, list) else [layers]
+        return [_restored(layer, restoration, inputs.size(1)) for layer in packed]
 
-    def _run_padded(self, inputs: Tensor, mask: Tensor, hidden_state: RnnState | None) -> Tensor:
-        """Run one of torch's own modules or, in a compiled model, of ours."""
+    def _run_padded(self, inputs: Tensor, mask: Tensor, hidden_state: RnnState | None) -> list[Tensor]:
+        """Run one of torch's own modules or, in a compiled model, of ours, see `_run_packed`."""
         lengths = mask.sum(-1)
         if self.stateful:
             state = self._initial_states(inputs.size(0))
         else:
             state = (hidden_state,) if isinstance(hidden_state, Tensor) else hidden_state
-        output, final = run_padded(self._module, inputs, lengths, state, needs_final_state=self.stateful)
+        layers, final = run_padded(
+            self._module, inputs, lengths, state, self.stateful, all_layers=self.return_all_layers
+        )
         if self.stateful:
             assert final is not None
             self._store_states(final, lengths > 0)
-        return output
+        return layers
+
+
+def _restored(packed: PackedSequence, restoration: Tensor, num_steps: int) -> Tensor:
+    """Unpack rows, append those that are all padding, and undo the sorting: (B, num_steps, D)."""
+    output, _ = pad_packed_sequence(packed, batch_first=True, total_length=num_steps)
+    missing = len(restoration) - output.size(0)
+    return nn.functional.pad(output, (0, 0, 0, 0, 0, missing)).index_select(0, restoration)
 
 
 class _GatedSeq2SeqEncoder(GatedWrapper, PytorchSeq2SeqWrapper):
@@ -141,9 +156,11 @@ class _GatedSeq2SeqEncoder(GatedWrapper, PytorchSeq2SeqWrapper):
         dropout: float = 0.0,
         bidirectional: bool = False,
         stateful: bool = False,
+        return_all_layers: bool = False,
     ) -> None:
         super().__init__(input_size, hidden_size, num_layers, bias, dropout, bidirectional)
         self.stateful = stateful
+        self.return_all_layers = return_all_layers
 
 
 @Seq2SeqEncoder.register("gru")
@@ -194,9 +211,11 @@ class RnnSeq2SeqEncoder(RnnWrapper, PytorchSeq2SeqWrapper):
         dropout: float = 0.0,
         bidirectional: bool = False,
         stateful: bool = False,
+        return_all_layers: bool = False,
     ) -> None:
         super().__init__(input_size, hidden_size, num_layers, nonlinearity, bias, dropout, bidirectional)
         self.stateful = stateful
+        self.return_all_layers = return_all_layers
 
 
 @Seq2SeqEncoder.register("augmented_lstm")
@@ -220,6 +239,7 @@ class AugmentedLstmSeq2SeqEncoder(AugmentedLstmWrapper, PytorchSeq2SeqWrapper):
         use_highway: bool = True,
         use_input_projection_bias: bool = True,
         stateful: bool = False,
+        return_all_layers: bool = False,
     ) -> None:
         super().__init__(
             input_size,
@@ -230,6 +250,7 @@ class AugmentedLstmSeq2SeqEncoder(AugmentedLstmWrapper, PytorchSeq2SeqWrapper):
             use_input_projection_bias,
         )
         self.stateful = stateful
+        self.return_all_layers = return_all_layers
 
 
 @Seq2SeqEncoder.register("alternating_lstm")
@@ -253,6 +274,7 @@ class StackedAlternatingLstmSeq2SeqEncoder(AlternatingLstmWrapper, PytorchSeq2Se
         use_highway: bool = True,
         use_input_projection_bias: bool = True,
         stateful: bool = False,
+        return_all_layers: bool = False,
     ) -> None:
         super().__init__(
             input_size,
@@ -263,6 +285,7 @@ class StackedAlternatingLstmSeq2SeqEncoder(AlternatingLstmWrapper, PytorchSeq2Se
             use_input_projection_bias,
         )
         self.stateful = stateful
+        self.return_all_layers = return_all_layers
 
 
 @Seq2SeqEncoder.register("stacked_bidirectional_lstm")
@@ -287,6 +310,7 @@ class StackedBidirectionalLstmSeq2SeqEncoder(StackedBidirectionalLstmWrapper, Py
         layer_dropout_probability: float = 0.0,
         use_highway: bool = True,
         stateful: bool = False,
+        return_all_layers: bool = False,
     ) -> None:
         super().__init__(
             input_size,
@@ -297,3 +321,4 @@ class StackedBidirectionalLstmSeq2SeqEncoder(StackedBidirectionalLstmWrapper, Py
             use_highway,
         )
         self.stateful = stateful
+        self.return_all_layers = return_all_layers

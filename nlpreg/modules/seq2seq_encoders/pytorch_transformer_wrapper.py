@@ -22,10 +22,11 @@ class PytorchTransformer(Seq2SeqEncoder):
         dropout_prob: dropout probability in each part of a layer, from 0 to 1.
         activation: `relu` or `gelu`, inside the feed-forward parts.
         causal: whether a position sees itself and those before it only, as a language model's contextualizer must.
+        return_all_layers: whether to return a list of the outputs of every layer rather than those of the last.
 
     Shape:
         inputs (B, T, input_dim), mask (B, T) bool, true for words, which come first in each row
-        -> (B, T, input_dim), zeros at padding.
+        -> (B, T, input_dim), zeros at padding; or a list of these, one for each layer.
 
     Raises:
         ValueError: another `positional_encoding`, or a number of heads that does not divide `input_dim`; in `forward`, a
@@ -56,6 +57,7 @@ class PytorchTransformer(Seq2SeqEncoder):
         dropout_prob: float = 0.1,
         activation: str = "relu",
         causal: bool = False,
+        return_all_layers: bool = False,
     ) -> None:
         super().__init__()
         if positional_encoding not in (None, "sinusoidal", "embedding"):
@@ -68,6 +70,8 @@ class PytorchTransformer(Seq2SeqEncoder):
             )
         self._input_dim = input_dim
         self._causal = causal
+        self.num_layers = num_layers
+        self.return_all_layers = return_all_layers
         layer = nn.TransformerEncoderLayer(
             d_model=input_dim,
             nhead=num_attention_heads,
@@ -98,11 +102,11 @@ class PytorchTransformer(Seq2SeqEncoder):
         """False: the outputs have no halves of one direction each, whatever a position sees."""
         return False
 
-    def forward(self, inputs: Tensor, mask: Tensor | None) -> Tensor:
+    def forward(self, inputs: Tensor, mask: Tensor | None) -> Tensor | list[Tensor]:
         """Encode a batch."""
         num_steps = inputs.size(1)
         if not num_steps:
-            return inputs
+            return [inputs] * self.num_layers if self.return_all_layers else inputs
         if mask is not None:
             mask = mask.bool()
         if self._sinusoidal_positional_encoding:
@@ -114,12 +118,22 @@ class PytorchTransformer(Seq2SeqEncoder):
                     f"the longest sequence of a batch has {num_steps}; raise it, or cut the text"
                 )
             inputs = inputs + self._positional_embedding.weight[:num_steps]
+        is_later = hidden = None
         if self._causal:
             # Padding comes last, so no word sees it.
             is_later = torch.ones(num_steps, num_steps, dtype=torch.bool, device=inputs.device).triu(1)
-            outputs: Tensor = self._transformer(inputs, mask=is_later, is_causal=True)
-        else:
+        elif mask is not None:
             # A row of nothing but padding may look at all of it: looking at nothing makes NaN.
-            hidden = None if mask is None else ~mask & mask.any(dim=1, keepdim=True)
-            outputs = self._transformer(inputs, src_key_padding_mask=hidden)
-        return outputs if mask is None else outputs.masked_fill(~mask.unsqueeze(-1), 0)
+            hidden = ~mask & mask.any(dim=1, keepdim=True)  # (B, T)
+        layers: list[Tensor] = []
+        if self.return_all_layers:
+            for layer in self._transformer.layers:
+                inputs = layer(inputs, is_later, hidden, is_causal=self._causal)
+                layers.append(inputs)
+        else:
+            layers.append(
+                self._transformer(inputs, is_later, src_key_padding_mask=hidden, is_causal=self._causal)
+            )
+        if mask is not None:
+            layers = [layer.masked_fill(~mask.unsqueeze(-1), 0) for layer in layers]
+        return layers if self.return_all_layers else layers[-1]

@@ -20,6 +20,9 @@ class Seq2SeqEncoder(_EncoderBase, Registrable):
         inputs (B, T, input_dim), mask (B, T) bool, true for words -> (B, T, output_dim).
     """
 
+    num_layers: int = 1
+    """Number of layers. Encoders that take `return_all_layers` return a list of their outputs, the last layer's last."""
+
     def get_input_dim(self) -> int:
         """Width of each input vector."""
         raise NotImplementedError

@@ -56,7 +56,7 @@ class PytorchSeq2VecWrapper(RecurrentWrapper, Seq2VecEncoder):
             lengths = mask.sum(-1)
             state = (hidden_state,) if isinstance(hidden_state, Tensor) else hidden_state
             is_own = not isinstance(self._module, nn.RNNBase)
-            output, final = run_padded(self._module, inputs, lengths, state, needs_final_state=is_own)
+            (output,), final = run_padded(self._module, inputs, lengths, state, needs_final_state=is_own)
             if is_own and final is not None:
                 return self._last_layer(final[0]).masked_fill((lengths == 0).unsqueeze(1), 0)
             # Outputs at padding are zero, and so are those of rows that are all padding.

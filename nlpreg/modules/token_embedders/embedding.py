@@ -1,6 +1,7 @@
 """A table of one vector per vocabulary entry."""
 
 import logging
+from typing import Any
 
 import torch
 from torch import nn
@@ -216,3 +217,34 @@ class Embedding(TokenEmbedder):
 def _main_file(uri: str) -> str:
     """The path or URL without the member inside it."""
     return parse_embeddings_file_uri(uri).main_file_uri
+
+
+@TokenEmbedder.register("dropout_embedding")
+class DropoutEmbedding(Embedding):
+    """An embedding that, in training, drops whole words: all occurrences of a word in a batch together.
+
+    Args:
+        word_dropout: dropout probability of a word's vector, from 0 to 1.
+        **kwargs: arguments of `Embedding`.
+
+    Shape:
+        as in `Embedding`.
+
+    Source: Gal and Ghahramani (2016), https://arxiv.org/abs/1512.05287
+    """
+
+    check_arguments = argument_ranges(
+        sizes=("embedding_dim", "num_embeddings", "projection_dim"), shares=("word_dropout",)
+    )
+
+    def __init__(self, word_dropout: float = 0.1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.word_dropout = word_dropout
+
+    def _look_up(self, tokens: torch.Tensor) -> torch.Tensor:
+        embedded = super()._look_up(tokens)
+        if not self.training or self.word_dropout == 0.0:
+            return embedded
+        # One number for each row of the table, so that a word is either there or not.
+        kept = functional.dropout(self.weight.new_ones(self.num_embeddings), self.word_dropout)
+        return embedded * kept[tokens].unsqueeze(-1)

@@ -88,6 +88,8 @@ class LanguageModelTokenEmbedder(TokenEmbedder):
         super().__init__()
         archive = load_archive(archive_file, overrides={"model.contextualizer.return_all_layers": True})
         self._lm = archive.model
+        # A running-text model carries its state from batch to batch; the texts embedded here are independent.
+        self._lm._contextualizer.stateful = False
         self._lm.delete_softmax()
         for parameter in self._lm.parameters():
             parameter.requires_grad = requires_grad

@@ -30,6 +30,10 @@ CONFIGS: dict[str, list[dict[str, Any]]] = {
     ],
     "alternating_lstm": [DEEP, {**DEEP, "use_highway": False, "use_input_projection_bias": False}],
     "stacked_bidirectional_lstm": [DEEP, {**DEEP, "use_highway": False}],
+    "awd_lstm": [
+        {"input_size": 16, "hidden_size": 6, "num_layers": 2, "output_size": 5},
+        {"input_size": 16, "hidden_size": 6, "num_layers": 1, "temporal_penalty_weight": 1.0},
+    ],
     "pass_through": [{"input_dim": 16}],
     "feedforward": [{"feedforward": FEEDFORWARD}],
     "compose": [
@@ -78,7 +82,8 @@ CONFIGS: dict[str, list[dict[str, Any]]] = {
 }
 ZERO_AT_PADDING = {
     "lstm", "gru", "rnn", "augmented_lstm", "alternating_lstm", "stacked_bidirectional_lstm",
-    "pass_through", "feedforward", "compose", "transformer_lm",
+    "awd_lstm", "pass_through", "feedforward", "compose", "transformer_lm", "pytorch_transformer", "gated-cnn-encoder",
+    "bidirectional_language_model_transformer",
 }  # fmt: skip
 CASES = [
     pytest.param(name, i, id=f"{name}-{i}") for name, configs in CONFIGS.items() for i in range(len(configs))
@@ -191,7 +196,8 @@ def test_a_direction_sees_its_side_only(name, index):
 
 
 READS_FORWARD = [
-    ("lstm", 0), ("lstm", 4), ("gru", 4), ("rnn", 4), ("augmented_lstm", 0), ("pass_through", 0), ("feedforward", 0),
+    ("lstm", 0), ("lstm", 4), ("gru", 4), ("rnn", 4), ("augmented_lstm", 0), ("awd_lstm", 0), ("pass_through", 0),
+    ("feedforward", 0),
     ("compose", 0), ("pytorch_transformer", CAUSAL), ("gated-cnn-encoder", 0), ("transformer_lm", 0),
     ("transformer_lm", 1), ("transformer_lm", 2), ("bidirectional_language_model_transformer", 0),
 ]  # fmt: skip

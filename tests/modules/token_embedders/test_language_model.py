@@ -40,7 +40,7 @@ def archive(folder, kind, contextualizer=TRANSFORMER, **more):
         },
         "model": {
             "type": "language_model",
-            "bidirectional": contextualizer is not LSTM,
+            "bidirectional": contextualizer["type"] == TRANSFORMER["type"],
             "text_field_embedder": {
                 "token_embedders": {"tokens": {"type": "empty"}, "lm": kind["embedder"], **more}
             },
@@ -135,10 +135,27 @@ def test_models_that_do_not_fit(tmp_path):
         ConfigurationError, match=r"one token embedder that is not empty, got \['lm', 'other'\]"
     ):
         LanguageModelTokenEmbedder(file)
-    (tmp_path / "lstm").mkdir()
-    file, _ = archive(tmp_path / "lstm", WORDS, contextualizer=LSTM)
-    with pytest.raises(ConfigurationError, match="return_all_layers"):
-        LanguageModelTokenEmbedder(file)
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru", "rnn", "alternating_lstm", "awd_lstm"])
+def test_recurrent_models_of_several_layers(tmp_path, kind):
+    file, model = archive(tmp_path, WORDS, contextualizer={**LSTM, "type": kind, "num_layers": 2})
+    embedder = LanguageModelTokenEmbedder(file).eval()
+    ids = ids_of(WORDS, ["the", "cat"], model.vocab).unsqueeze(0)
+    whole = ids_of(WORDS, ["<S>", "the", "cat", "</S>"], model.vocab).unsqueeze(0)
+    embedded = model._text_field_embedder({"lm": {"any": whole}})
+    model._contextualizer.return_all_layers = True
+    layers = model._contextualizer(embedded, torch.ones(1, 4).bool())
+    assert len(layers) == 2 and model.num_layers() == 3
+    expected = torch.stack([embedded, *layers]).mean(0)[:, 1:-1]
+    torch.testing.assert_close(embedder(ids), expected)
+
+
+def test_a_text_does_not_depend_on_the_one_before(tmp_path):
+    file, model = archive(tmp_path, WORDS, contextualizer={**LSTM, "stateful": True})
+    embedder = LanguageModelTokenEmbedder(file).eval()
+    ids = ids_of(WORDS, ["the", "cat"], model.vocab).unsqueeze(0)
+    assert torch.equal(embedder(ids), embedder(ids))
 
 
 def test_nobody_said_how_archives_are_loaded(monkeypatch):
