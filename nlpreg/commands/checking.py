@@ -93,6 +93,7 @@ def check_config(config: Mapping[str, Any]) -> Checked:
 
     The registries must have been filled before, by `nlpreg.common.plugins.import_plugins`.
     """
+    from nlpreg.commands.language_model_check import language_model_problems
     from nlpreg.commands.name_check import name_problems
     from nlpreg.commands.shape_check import shape_problems
     from nlpreg.commands.train.experiment import TrainModel
@@ -112,6 +113,7 @@ def check_config(config: Mapping[str, Any]) -> Checked:
         strays = {problem.path.rpartition(".")[2] for problem in problems if problem.stray_key}
         problems += [p for p in name_problems(node) if p.path.rpartition(".")[2] not in strays]
         problems += [*shape_problems(node), *trial_problems(node, problems)]
+        problems += language_model_problems(node)
     return Checked(dict(config), node, problems, around=around)
 
 

@@ -18,7 +18,7 @@ from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.nodes import Call, Container, Literal, Node
 from nlpreg.common.problems import Problem, refusal
 
-__all__ = ["shape_problems"]
+__all__ = ["build_on_trial", "dimension_of", "shape_problems"]
 
 _INPUT_ARGUMENTS = ("input_size", "input_dim", "embedding_dim")
 _READS_FILES = ("pretrained_file", "weight", "initializer")
@@ -67,7 +67,7 @@ def _chain_problems(path: str, call: Call, links: list[str]) -> Iterator[Problem
         if not isinstance(call.arguments.get(name), Call):  # from an archive, or made in some other way
             continue
         try:
-            modules[name] = _without_memory(call.arguments[name])
+            modules[name] = build_on_trial(call.arguments[name])
         except (
             Exception
         ) as error:  # a module that cannot be made without memory or data is simply not checked
@@ -78,11 +78,11 @@ def _chain_problems(path: str, call: Call, links: list[str]) -> Iterator[Problem
             if _is_about_arguments(error, failed):
                 yield refusal(place, failed.arguments if failed else (), error)
     for before, after in itertools.pairwise(links):
-        given = _dimension(modules.get(before), "get_output_dim")
-        wanted = _dimension(modules.get(after), "get_input_dim")
+        given = dimension_of(modules.get(before), "get_output_dim")
+        wanted = dimension_of(modules.get(after), "get_input_dim")
         if given is None or wanted is None or given == wanted:
             continue
-        if given != _dimension(_without_memory(call.arguments[before], 1001), "get_output_dim"):
+        if given != dimension_of(build_on_trial(call.arguments[before], 1001), "get_output_dim"):
             continue  # it depends on the vocabulary
         receiver = call.arguments[after]
         assert isinstance(receiver, Call)
@@ -105,7 +105,7 @@ def _is_about_arguments(error: Exception, failed: Call | None) -> bool:
 def _direction_problems(path: str, call: Call) -> Iterator[Problem]:
     wanted = call.arguments["bidirectional"]
     try:
-        contextualizer = _without_memory(call.arguments["contextualizer"])
+        contextualizer = build_on_trial(call.arguments["contextualizer"])
         actual = contextualizer.is_bidirectional()
     except Exception:  # reported, if it is the user's, by the chain
         return
@@ -118,15 +118,16 @@ def _direction_problems(path: str, call: Call) -> Iterator[Problem]:
         )
 
 
-def _without_memory(node: Node, vocabulary_size: int = 1000) -> Any:
-    """The module of a resolved section, on the meta device and with a vocabulary that is all size."""
+def build_on_trial(node: Node, vocabulary_size: int = 1000, device: str = "meta") -> Any:
+    """The module of a resolved section, without memory unless another device is given, and with a vocabulary that is all
+    size."""
     import torch
 
     from nlpreg.data import Vocabulary
 
     vocab = Vocabulary()
     vocab.get_vocab_size = lambda namespace="tokens": vocabulary_size  # type: ignore[method-assign]
-    with torch.device("meta"), warnings.catch_warnings():
+    with torch.device(device), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the run itself will say it
         return _stripped(node).build({"vocab": vocab})
 
@@ -152,7 +153,8 @@ def _joined(*steps: str) -> str:
     return ".".join(step for step in steps if step)
 
 
-def _dimension(module: Any, method: str) -> int | None:
+def dimension_of(module: Any, method: str) -> int | None:
+    """What `get_input_dim` or `get_output_dim` of a module gives; None if it knows no such number."""
     try:
         value = getattr(module, method)()
     except Exception:  # not every module knows its dimensions
@@ -168,7 +170,7 @@ def _sum(node: Node, total: int) -> str:
     sizes = {}
     for name, part in sorted(parts.items.items()):
         try:
-            sizes[name] = _dimension(_without_memory(part), "get_output_dim")
+            sizes[name] = dimension_of(build_on_trial(part), "get_output_dim")
         except Exception:  # then the total alone must do
             return str(total)
     terms = " + ".join(f"{size} ({name})" for name, size in sizes.items() if size is not None)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from nlpreg.common.checks import ConfigurationError, check_at_least, check_share
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.models.model import Model
+from nlpreg.models.peeking import PeekingCheckedModel
 from nlpreg.modules.incremental_reading import last_words, read_next
 from nlpreg.modules.sampled_softmax_loss import SampledSoftmaxLoss
 from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
@@ -30,13 +31,14 @@ TextFieldInput = dict[str, dict[str, Tensor] | Tensor]
 
 
 @Model.register("language_model")
-class LanguageModel(Model):
+class LanguageModel(PeekingCheckedModel):
     """Predicts each word of a text from the words before it and, when bidirectional, from the words after it.
 
     The contextualizer alone decides what a state has seen. For a language model, its output at a word must depend on
     no later word (and in its second half, for the other direction, on no earlier one): recurrent encoders of one
-    direction, bidirectional ones of one layer, `gated-cnn-encoder` and `bidirectional_language_model_transformer` do
-    so; nothing checks it.
+    direction, bidirectional ones of one layer, `transformer_lm`, `gated-cnn-encoder` and
+    `bidirectional_language_model_transformer` do so. `nlpreg check` and the start of training test it, unless
+    `check_peeking` is false.
 
     The perplexity is that of the corpus: the mean loss is taken over words, whatever the batches (AllenNLP averaged
     over batches). Padding changes no loss: the backward direction predicts from words only (AllenNLP also predicted
@@ -111,6 +113,10 @@ class LanguageModel(Model):
         """For `nlpreg check`: what the constructor refuses, whatever the data."""
         check_share(dropout=dropout)
         check_at_least(1, num_samples=num_samples)
+
+    def contextualizer_to_check(self) -> tuple[nn.Module, int]:
+        """See `PeekingCheckedModel.contextualizer_to_check`."""
+        return self._contextualizer, self._text_field_embedder.get_output_dim()
 
     def forward(self, source: TextFieldInput, target: TextFieldInput | None = None) -> dict[str, Any]:
         """The states of a batch of texts and, where the text has word ids, the loss of predicting its words.

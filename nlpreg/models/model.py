@@ -95,6 +95,13 @@ class Model(Module, Registrable):
             "return a tensor from each regularizer's __call__"
         )
 
+    def check_before_training(self) -> None:
+        """Look once more, before the first epoch, for what would make the training worthless; by default at nothing.
+
+        Raises:
+            ConfigurationError: there is such a thing.
+        """
+
     def forward_on_instance(self, instance: Instance) -> dict[str, Any]:
         """Readable outputs for one instance, see `forward_on_instances`."""
         return self.forward_on_instances([instance])[0]

@@ -89,7 +89,7 @@ local word = 64; local character = 20; local filters = 60; local widths = [2, 3]
   },
   data_loader: {batch_size: 48},
   trainer: {
-    optimizer: {lr: 0.002, type: "adam"},
+    optimizer: {lr: 0.002, type: "dense_sparse_adam"},
     validation_metric: "+f1-measure-overall", num_epochs: 60, patience: 10, grad_norm: 4.0, cuda_device: -1,
     checkpointer: {keep_most_recent_by_count: 1},
     moving_average: {type: "exponential", decay: 0.9},

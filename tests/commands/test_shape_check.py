@@ -26,7 +26,7 @@ def problems(
         "train_data_path": {"not": "looked at"},
         "model": model,
         "data_loader": {"batch_size": 1},
-        "trainer": {},
+        "trainer": {"optimizer": "dense_sparse_adam"},
     }
     return check_config(config).problems
 

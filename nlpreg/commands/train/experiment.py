@@ -156,6 +156,7 @@ class TrainModel(Registrable):
         )
         # embeddings out of another archive may have been made for less than this vocabulary
         built_model.extend_embedder_vocab()
+        built_model.check_before_training()
         _save_vocabulary(built_model.vocab, serialization_dir)
         _describe(built_model)
         for loader in loaders.values():
