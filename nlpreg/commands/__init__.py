@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from nlpreg.commands.subcommand import Subcommand
     from nlpreg.commands.test_install import TestInstall
     from nlpreg.commands.train import Train
+    from nlpreg.commands.train_tokenizer import TrainTokenizer
 
 __all__ = [
     "ArgumentParserWithDefaults",
@@ -53,6 +54,7 @@ __all__ = [
     "Subcommand",
     "TestInstall",
     "Train",
+    "TrainTokenizer",
     "main",
     "parse_args",
 ]

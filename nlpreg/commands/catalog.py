@@ -72,4 +72,7 @@ COMMANDS: dict[str, CommandEntry] = {
     ),
     "test-install": CommandEntry("nlpreg.commands.test_install", "TestInstall", "check this installation"),
     "train": CommandEntry("nlpreg.commands.train", "Train", "train a model from a config"),
+    "train-tokenizer": CommandEntry(
+        "nlpreg.commands.train_tokenizer", "TrainTokenizer", "learn subwords from text"
+    ),
 }

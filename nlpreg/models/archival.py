@@ -36,6 +36,7 @@ from nlpreg.common.params import Params, parse_overrides, with_overrides
 from nlpreg.common.special_keys import SPECIAL_KEYS, SPECIAL_SECTIONS
 from nlpreg.common.untrusted import Origin, guarded, is_remote_allowed
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
+from nlpreg.data.tokenizers.subword_tokenizer import SUBWORDS_FOLDER
 from nlpreg.models.model import DEFAULT_WEIGHTS, VOCABULARY_FOLDER, Model
 from nlpreg.models.weights import ArchiveError
 from nlpreg.modules.token_embedders.language_model import set_archive_loader
@@ -158,6 +159,7 @@ def archive_model(
     else:
         logger.warning("%s: missing, so the archive will not say which version made it", meta_file)
     members.update(_files_below(folder, VOCABULARY_FOLDER))
+    members.update(_files_below(folder, SUBWORDS_FOLDER))
     for pattern in include_in_archive or ():
         for path in glob.glob(os.path.join(glob.escape(folder), pattern), recursive=True):
             members.update(_files_below(folder, os.path.relpath(path, folder)))
@@ -174,7 +176,7 @@ def verify_include_in_archive(include_in_archive: Sequence[str] | None = None) -
     Raises:
         ConfigurationError: an entry is the name of such a file.
     """
-    reserved = {CONFIG_NAME, WEIGHTS_NAME, DEFAULT_WEIGHTS, META_NAME, VOCABULARY_FOLDER}
+    reserved = {CONFIG_NAME, WEIGHTS_NAME, DEFAULT_WEIGHTS, META_NAME, VOCABULARY_FOLDER, SUBWORDS_FOLDER}
     for entry in include_in_archive or ():
         if entry in reserved:
             raise ConfigurationError(

@@ -7,6 +7,7 @@ from nlpreg.data.token_indexers.pretrained_transformer_mismatched_indexer import
 )
 from nlpreg.data.token_indexers.single_id_token_indexer import SingleIdTokenIndexer
 from nlpreg.data.token_indexers.spacy_indexer import SpacyTokenIndexer
+from nlpreg.data.token_indexers.subword_indexer import SubwordIndexer
 from nlpreg.data.token_indexers.token_characters_indexer import TokenCharactersIndexer
 from nlpreg.data.token_indexers.token_indexer import IndexedTokenList, TokenIndexer
 
@@ -17,6 +18,7 @@ __all__ = [
     "PretrainedTransformerMismatchedIndexer",
     "SingleIdTokenIndexer",
     "SpacyTokenIndexer",
+    "SubwordIndexer",
     "TokenCharactersIndexer",
     "TokenIndexer",
 ]

@@ -5,6 +5,7 @@ from nlpreg.data.tokenizers.letters_digits_tokenizer import LettersDigitsTokeniz
 from nlpreg.data.tokenizers.pretrained_transformer_tokenizer import PretrainedTransformerTokenizer
 from nlpreg.data.tokenizers.sentence_splitter import SentenceSplitter, SpacySentenceSplitter
 from nlpreg.data.tokenizers.spacy_tokenizer import SpacyTokenizer
+from nlpreg.data.tokenizers.subword_tokenizer import SubwordTokenizer
 from nlpreg.data.tokenizers.token_class import Token
 from nlpreg.data.tokenizers.tokenizer import Tokenizer
 from nlpreg.data.tokenizers.whitespace_tokenizer import WhitespaceTokenizer
@@ -16,6 +17,7 @@ __all__ = [
     "SentenceSplitter",
     "SpacySentenceSplitter",
     "SpacyTokenizer",
+    "SubwordTokenizer",
     "Token",
     "Tokenizer",
     "WhitespaceTokenizer",

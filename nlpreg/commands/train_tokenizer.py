@@ -1,0 +1,88 @@
+"""`nlpreg train-tokenizer`: learn subwords from text."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from nlpreg.commands.options import check_folder_of
+from nlpreg.commands.subcommand import Subcommand
+from nlpreg.common.checks import ConfigurationError
+
+DESCRIPTION = """
+Learn subwords from text files and write them as a tokenizer.json, which the tokenizer and the token indexer "subword"
+read. Needs the extra: pip install 'nlpreg[subwords]'.
+"""
+
+MODELS = ("bpe", "unigram", "byte-level")
+
+
+@Subcommand.register("train-tokenizer")
+class TrainTokenizer(Subcommand):
+    """Learns subwords."""
+
+    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+        """Add the command's parser."""
+        subparser = self.new_parser(parser, DESCRIPTION)
+        subparser.add_argument(
+            "data", metavar="TEXT", nargs="+", help="text files, compressed ones, patterns or URLs"
+        )
+        subparser.add_argument(
+            "-o", "--output", metavar="FILE", default="tokenizer.json", help="the file to write"
+        )
+        subparser.add_argument(
+            "--model",
+            choices=MODELS,
+            default="bpe",
+            help="byte-pair encoding of words, a unigram language model, or byte-pair encoding of bytes",
+        )
+        subparser.add_argument("--vocab-size", type=int, default=8000, help="number of subwords")
+        subparser.add_argument("--min-frequency", type=int, default=2, help="merge no rarer pairs")
+        subparser.add_argument("--lowercase", action="store_true", help="lower-case texts first")
+        subparser.add_argument(
+            "--special-tokens", metavar="TOKEN", nargs="+", default=[], help="tokens that are never split"
+        )
+        subparser.add_argument("-f", "--force", action="store_true", help="replace FILE if it exists")
+        subparser.set_defaults(func=train_tokenizer_from_args)
+        return subparser
+
+    def validate(self, args: argparse.Namespace) -> None:
+        """Find wrong paths before anything slow is imported."""
+        check_folder_of(args.output)
+        if os.path.exists(args.output) and not args.force:
+            raise ConfigurationError(f"{args.output}: exists already; choose another file or add --force")
+        if args.vocab_size < 1:
+            raise ConfigurationError(f"--vocab-size: expected 1 or more, got {args.vocab_size}")
+
+
+def train_tokenizer_from_args(args: argparse.Namespace) -> None:
+    """Learn subwords as the command line says."""
+    from nlpreg.common.files import atomic_write
+    from nlpreg.data.dataset_readers.dataset_utils.text_files import find_files
+    from nlpreg.data.tokenizers.subword_tokenizer import train_subwords
+
+    files = find_files(args.data)
+
+    def lines() -> Iterator[str]:
+        for file in files:
+            for _, line in file.lines():
+                yield line
+
+    tokenizer = train_subwords(
+        lines(),
+        args.vocab_size,
+        args.model,
+        lowercase=args.lowercase,
+        special_tokens=args.special_tokens,
+        min_frequency=args.min_frequency,
+    )
+    with atomic_write(args.output, "w") as file:
+        file.write(tokenizer.to_str(pretty=True))
+    section = {"type": "subword", "model_path": args.output}
+    print(
+        f"{args.output}: {tokenizer.get_vocab_size()} subwords\nTo use them, put this into a dataset reader:\n"
+        f'"tokenizer": {json.dumps(section)}, "token_indexers": {{"tokens": {json.dumps(section)}}}'
+    )

@@ -1,0 +1,211 @@
+"""Splitting into subwords that were learnt from a text, and learning them."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from nlpreg.common import cached_transformers
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.file_utils import cached_path
+from nlpreg.common.files import atomic_write
+from nlpreg.common.optional import optional
+from nlpreg.common.untrusted import check_resource
+from nlpreg.data.tokenizers.token_class import Token
+from nlpreg.data.tokenizers.tokenizer import Tokenizer
+
+SUBWORDS_FOLDER = "subwords"
+"""Folder of a run, and of its archive, that holds the tokenizers that it uses."""
+
+# The name that the vocabulary has for everything unknown, so that both have one entry for it.
+_UNKNOWN = "@@UNKNOWN@@"
+
+SubwordModel = Literal["bpe", "unigram", "byte-level"]
+
+
+@Tokenizer.register("subword")
+class SubwordTokenizer(Tokenizer):
+    """Splits texts as a tokenizer of the `tokenizers` package does, such as `nlpreg train-tokenizer` makes.
+
+    A run keeps the tokenizer in its folder and its archive, so the archive needs nothing else. No special tokens are added
+    around a text.
+
+    Args:
+        model_path: a `tokenizer.json`, a folder with one, or the name of a model on the Hugging Face hub.
+        serialization_dir: folder of the training run, or of its archive.
+
+    Raises:
+        ImportError: the `tokenizers` package is not installed (or `transformers`, for a model on the hub).
+        ConfigurationError: there is no such tokenizer, or the file holds something else.
+    """
+
+    def __init__(self, model_path: str, serialization_dir: str | None = None) -> None:
+        self.model_path = model_path
+        self._json = read_subwords(model_path, serialization_dir)
+
+    @property
+    def tokenizer(self) -> Any:
+        """The `tokenizers.Tokenizer`, which is loaded once a process."""
+        return subwords_from_json(self._json)
+
+    def tokenize(self, text: str) -> list[Token]:
+        """Tokens with their text, their id in the tokenizer as `text_id`, and the offsets of the characters they stand for."""
+        encoded = self.tokenizer.encode(text, add_special_tokens=False)
+        columns = zip(encoded.tokens, encoded.ids, encoded.offsets, strict=True)
+        return [Token(piece, start, end, text_id=number) for piece, number, (start, end) in columns]
+
+    def batch_tokenize(self, texts: Sequence[str]) -> list[list[Token]]:
+        """The tokens of each text."""
+        return [self.tokenize(text) for text in texts]
+
+    def split_words(self, text: str) -> list[str]:
+        """The texts of the tokens; the vocabulary gives them ids."""
+        pieces: list[str] = self.tokenizer.encode(text, add_special_tokens=False).tokens
+        return pieces
+
+    def detokenize(self, tokens: Sequence[str]) -> str:
+        """The text that these tokens stand for."""
+        decoder = self.tokenizer.decoder
+        text: str = "".join(tokens) if decoder is None else decoder.decode(list(tokens))
+        return text
+
+    def __eq__(self, other: object) -> bool:
+        return self._json == other._json if isinstance(other, SubwordTokenizer) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # equal by value, and open to change
+
+
+def read_subwords(model_path: str, serialization_dir: str | None = None) -> str:
+    """The JSON of a tokenizer: that which a run keeps, else from its source, of which the run then keeps a copy.
+
+    Args:
+        model_path: as for `SubwordTokenizer`.
+        serialization_dir: folder of the run.
+
+    Raises:
+        ConfigurationError: there is no such tokenizer, or the file holds something else.
+    """
+    kept = None
+    if serialization_dir is not None:
+        # by the name in the config, since that is all an archive knows of the source
+        digest = hashlib.blake2b(model_path.encode("utf-8"), digest_size=6).hexdigest()
+        kept = Path(serialization_dir, SUBWORDS_FOLDER, f"{digest}.json")
+        if kept.is_file():
+            return _checked(kept.read_text(encoding="utf-8"), str(kept))
+    content = _checked(_read_source(model_path), model_path)
+    if kept is not None and os.path.isdir(os.fspath(serialization_dir or "")):
+        kept.parent.mkdir(exist_ok=True)
+        with atomic_write(kept, "w") as file:
+            file.write(content)
+    return content
+
+
+def _read_source(model_path: str) -> str:
+    """The JSON of a tokenizer file, or of a tokenizer on the hub."""
+    check_resource(model_path)
+    if "://" in model_path or os.path.isfile(os.path.expanduser(model_path)):
+        return Path(cached_path(model_path)).read_text(encoding="utf-8-sig")
+    if os.path.isdir(os.path.expanduser(model_path)):
+        path = Path(os.path.expanduser(model_path), "tokenizer.json")
+        if path.is_file():
+            return path.read_text(encoding="utf-8-sig")
+    elif model_path.endswith(".json"):
+        raise ConfigurationError(
+            f"{model_path}: expected a tokenizer, found no such file; `nlpreg train-tokenizer TEXT {model_path}` makes one"
+        )
+    loaded = cached_transformers.get_tokenizer(model_path, use_fast=True)
+    if not loaded.is_fast:
+        raise ConfigurationError(
+            f"{model_path}: its tokenizer has no fast form, which a subword tokenizer needs; use pretrained_transformer"
+        )
+    content: str = loaded.backend_tokenizer.to_str()
+    return content
+
+
+def _checked(content: str, name: str) -> str:
+    try:
+        subwords_from_json(content)
+    except ImportError:
+        raise
+    except Exception as error:  # the package raises Exception itself
+        raise ConfigurationError(
+            f"{name}: expected a tokenizer.json of the tokenizers package, got something else ({error})"
+        ) from error
+    return content
+
+
+@functools.lru_cache(maxsize=8)
+def subwords_from_json(content: str) -> Any:
+    """The `tokenizers.Tokenizer` that a JSON text describes."""
+    tokenizers = optional("tokenizers", extra="subwords")
+    tokenizer = tokenizers.Tokenizer.from_str(content)
+    # a file may say so, and cut or fill every text
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def train_subwords(
+    lines: Iterable[str],
+    vocab_size: int,
+    model: SubwordModel = "bpe",
+    lowercase: bool = False,
+    special_tokens: Sequence[str] = (),
+    min_frequency: int = 2,
+    show_progress: bool = False,
+) -> Any:
+    """Learn subwords from text.
+
+    Args:
+        lines: the text; spaces and line ends inside it count.
+        vocab_size: number of subwords, special tokens and single characters included.
+        model: "bpe" (byte-pair encoding of words), "unigram" (the subwords of a unigram language model) or "byte-level"
+            (byte-pair encoding of bytes: every text can be split and put together again, nothing is unknown).
+        lowercase: whether texts are lower-cased first.
+        special_tokens: tokens that are never split, such as a token between documents.
+        min_frequency: for the two encodings, pairs that occur less often are not merged.
+        show_progress: whether to show progress bars.
+
+    Returns:
+        A `tokenizers.Tokenizer`; its method `save` writes what `SubwordTokenizer` reads.
+
+    Raises:
+        ImportError: the `tokenizers` package is not installed.
+        ValueError: `vocab_size` is too small for the single characters, or another model.
+    """
+    tokenizers = optional("tokenizers", extra="subwords")
+    models, trainers, pre, decoders = (
+        optional(f"tokenizers.{part}", extra="subwords")
+        for part in ("models", "trainers", "pre_tokenizers", "decoders")
+    )
+    shared: dict[str, Any] = {"vocab_size": vocab_size, "show_progress": show_progress}
+    if model == "byte-level":
+        tokenizer = tokenizers.Tokenizer(models.BPE())
+        tokenizer.pre_tokenizer = pre.ByteLevel(add_prefix_space=False)
+        tokenizer.decoder = decoders.ByteLevel()
+        trainer = trainers.BpeTrainer(
+            special_tokens=list(special_tokens),
+            initial_alphabet=pre.ByteLevel.alphabet(),
+            min_frequency=min_frequency,
+            **shared,
+        )
+    elif model in ("bpe", "unigram"):
+        special = [_UNKNOWN, *special_tokens]
+        if model == "bpe":
+            tokenizer = tokenizers.Tokenizer(models.BPE(unk_token=_UNKNOWN, fuse_unk=True))
+            trainer = trainers.BpeTrainer(special_tokens=special, min_frequency=min_frequency, **shared)
+        else:
+            tokenizer = tokenizers.Tokenizer(models.Unigram())
+            trainer = trainers.UnigramTrainer(special_tokens=special, unk_token=_UNKNOWN, **shared)
+        tokenizer.pre_tokenizer = pre.Metaspace()
+        tokenizer.decoder = decoders.Metaspace()
+    else:
+        raise ValueError(f"model: expected 'bpe', 'unigram' or 'byte-level', got {model!r}")
+    if lowercase:
+        tokenizer.normalizer = optional("tokenizers.normalizers", extra="subwords").Lowercase()
+    tokenizer.train_from_iterator(lines, trainer)
+    return tokenizer
