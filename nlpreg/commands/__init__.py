@@ -15,18 +15,17 @@ if TYPE_CHECKING:
     from nlpreg.commands.check import Check
     from nlpreg.commands.checklist import CheckList
     from nlpreg.commands.count_instances import CountInstances
-    from nlpreg.commands.describe import Describe
     from nlpreg.commands.diff import Diff
     from nlpreg.commands.evaluate import Evaluate
     from nlpreg.commands.find_learning_rate import FindLearningRate
-    from nlpreg.commands.init import Init
-    from nlpreg.commands.listing import ListRegistries
     from nlpreg.commands.migrate import Migrate
-    from nlpreg.commands.plugins import Plugins
     from nlpreg.commands.predict import Predict
     from nlpreg.commands.print_results import PrintResults
     from nlpreg.commands.push_to_hf import PushToHf
-    from nlpreg.commands.schema import Schema
+    from nlpreg.commands.show.describe import Describe
+    from nlpreg.commands.show.init import Init
+    from nlpreg.commands.show.listing import ListRegistries, Plugins
+    from nlpreg.commands.show.schema import Schema
     from nlpreg.commands.subcommand import Subcommand
     from nlpreg.commands.test_install import TestInstall
     from nlpreg.commands.train import Train

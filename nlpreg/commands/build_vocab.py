@@ -13,8 +13,6 @@ from nlpreg.commands.options import add_config_argument, add_overrides_option, c
 from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
 
-__all__ = ["BuildVocab", "build_vocab_from_args"]
-
 DESCRIPTION = """
 Build the vocabulary of a config without training, and pack its files into a .tar.gz that the section "vocabulary" of
 other configs can name.

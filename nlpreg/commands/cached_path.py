@@ -8,8 +8,6 @@ from typing import Any, ClassVar
 from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
 
-__all__ = ["CachedPath", "cached_path_from_args"]
-
 DESCRIPTION = """
 Fetch resources into the cache and print where they are; or list what the cache holds, or remove some of it.
 """

@@ -2,8 +2,6 @@
 
 from typing import NamedTuple
 
-__all__ = ["COMMANDS", "CommandEntry"]
-
 
 class CommandEntry(NamedTuple):
     """Where a command is, and what it does.
@@ -38,7 +36,7 @@ COMMANDS: dict[str, CommandEntry] = {
         "nlpreg.commands.count_instances", "CountInstances", "count the training instances of a config"
     ),
     "describe": CommandEntry(
-        "nlpreg.commands.describe", "Describe", "say what a registered class is and takes"
+        "nlpreg.commands.show.describe", "Describe", "say what a registered class is and takes"
     ),
     "diff": CommandEntry(
         "nlpreg.commands.diff", "Diff", "compare two configs, two runs or two sets of weights"
@@ -50,15 +48,15 @@ COMMANDS: dict[str, CommandEntry] = {
     "generate": CommandEntry(
         "nlpreg.commands.generate", "Generate", "continue texts with an archived language model"
     ),
-    "init": CommandEntry("nlpreg.commands.init", "Init", "write a first config for a model"),
+    "init": CommandEntry("nlpreg.commands.show.init", "Init", "write a first config for a model"),
     "list": CommandEntry(
-        "nlpreg.commands.listing", "ListRegistries", "list the registries, or what is registered in one"
+        "nlpreg.commands.show.listing", "ListRegistries", "list the registries, or what is registered in one"
     ),
     "migrate": CommandEntry(
         "nlpreg.commands.migrate", "Migrate", "rewrite configs and code of AllenNLP for nlpreg"
     ),
     "plugins": CommandEntry(
-        "nlpreg.commands.plugins", "Plugins", "list the plugins that were found and what they register"
+        "nlpreg.commands.show.listing", "Plugins", "list the plugins that were found and what they register"
     ),
     "predict": CommandEntry("nlpreg.commands.predict", "Predict", "predict with an archived model"),
     "print-results": CommandEntry(
@@ -68,7 +66,7 @@ COMMANDS: dict[str, CommandEntry] = {
         "nlpreg.commands.push_to_hf", "PushToHf", "publish a model on the Hugging Face hub"
     ),
     "schema": CommandEntry(
-        "nlpreg.commands.schema", "Schema", "write the JSON Schema of configs, for editors"
+        "nlpreg.commands.show.schema", "Schema", "write the JSON Schema of configs, for editors"
     ),
     "test-install": CommandEntry("nlpreg.commands.test_install", "TestInstall", "check this installation"),
     "train": CommandEntry("nlpreg.commands.train", "Train", "train a model from a config"),

@@ -8,8 +8,6 @@ from typing import Any, ClassVar
 from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
 
-__all__ = ["CheckList"]
-
 DESCRIPTION = """
 AllenNLP's behavioural test suites need the package checklist, which cannot be installed on the Pythons that nlpreg runs
 on: its set-up fails beside a current Jupyter. This command only says how to write such tests without it.

@@ -15,8 +15,6 @@ from nlpreg.version import VERSION
 if TYPE_CHECKING:
     from nlpreg.commands.subcommand import Subcommand
 
-__all__ = ["ArgumentParserWithDefaults", "has_plugins", "main", "parse_args"]
-
 DESCRIPTION = "Train, evaluate and use NLP models, each described by one Jsonnet file."
 
 

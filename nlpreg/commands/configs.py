@@ -8,8 +8,6 @@ from typing import Any
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.params import Params
 
-__all__ = ["parse_json_option", "read_config"]
-
 
 def read_config(file: str | os.PathLike[str], overrides: str | dict[str, Any] = "") -> Params:
     """Read a config and apply overrides to it.

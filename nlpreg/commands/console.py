@@ -11,15 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, TextIO
 
-from nlpreg.commands.environment_options import environment_of
+from nlpreg.commands.options import environment_of
 from nlpreg.common.logging import (
     ConsoleFormatter,
     ConsoleHandler,
     prepare_global_logging,
     release_global_logging,
 )
-
-__all__ = ["console", "format_value", "log_to_files", "metrics_block", "prepare_run_logging", "table"]
 
 SPOKEN_LOGGERS = ("nlpreg.commands", "nlpreg.console")
 """Loggers whose INFO lines are written for people; those of all others need `--verbose`."""

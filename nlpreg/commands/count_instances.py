@@ -9,8 +9,6 @@ from nlpreg.commands.configs import read_config
 from nlpreg.commands.options import add_config_argument, add_overrides_option, check_file
 from nlpreg.commands.subcommand import Subcommand
 
-__all__ = ["CountInstances", "count_instances_from_args"]
-
 DESCRIPTION = "Print the number of training instances of one epoch."
 
 

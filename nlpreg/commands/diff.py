@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import difflib
+import json
 import os
 import sys
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from nlpreg.commands.configs import read_config
+from nlpreg.commands.console import format_value, table
 from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.file_utils import cached_path
 
 if TYPE_CHECKING:
-    from nlpreg.commands.checkpoint_diff import Insert, Keep, Modify, Remove, checkpoint_diff
-
-__all__ = ["Diff", "Insert", "Keep", "Modify", "Remove", "checkpoint_diff"]
+    import torch
 
 DESCRIPTION = """
 Compare two configs (.jsonnet, .json), two runs (folders), or two sets of weights (.th, or model.tar.gz).
@@ -85,12 +90,8 @@ def _are_weights(path: str) -> bool:
 
 def _run(args: argparse.Namespace) -> None:
     if not _are_weights(args.checkpoint1):
-        from nlpreg.commands.run_diff import diff_runs
-
         print(diff_runs(args.checkpoint1, args.checkpoint2))
         return
-    from nlpreg.commands.checkpoint_diff import checkpoint_diff, read_checkpoint
-
     steps = checkpoint_diff(
         read_checkpoint(args.checkpoint1, args.strip_prefix_1),
         read_checkpoint(args.checkpoint2, args.strip_prefix_2),
@@ -102,10 +103,221 @@ def _run(args: argparse.Namespace) -> None:
         step.display(is_colored)
 
 
-def __getattr__(name: str) -> Any:
-    """The functions that need torch, which is imported when one is asked for."""
-    if name in __all__:
-        from nlpreg.commands import checkpoint_diff as parts
+MISSING = object()
+LONGEST_VALUE = 60
 
-        return getattr(parts, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def diff_runs(first: str, second: str) -> str:
+    """What differs between two configs or runs, as text.
+
+    Args:
+        first: a config file, or a folder with `config.json`.
+        second: likewise.
+    """
+    parts = []
+    differences = config_differences(_config_of(first), _config_of(second))
+    if differences:
+        rows = [["", first, second]]
+        rows += [[path, _shown(old), _shown(new)] for path, old, new in differences]
+        parts.append("\n".join(["config", *_left_aligned(rows)]))
+    else:
+        parts.append("config: no difference")
+    metrics = [_metrics_of(path) for path in (first, second)]
+    if any(metrics):
+        names = list(dict.fromkeys([*metrics[0], *metrics[1]]))
+        rows = [
+            [name, *(_metric(values, name) for values in metrics), _change(metrics[0], metrics[1], name)]
+            for name in names
+        ]
+        lines = table(rows, ["", first, second, "change"])
+        parts.append("\n".join(["metrics", *(f"  {line}" for line in lines)]))
+    return "\n\n".join(parts)
+
+
+def config_differences(first: Any, second: Any, path: str = "") -> list[tuple[str, Any, Any]]:
+    """(key path, value in the first, value in the second) wherever two configs differ.
+
+    A value that only one has is `MISSING` in the other. Lists are compared item by item.
+    """
+    if isinstance(first, dict) and isinstance(second, dict):
+        keys: list[Any] = list(dict.fromkeys([*first, *second]))
+        pairs = [(str(key), first.get(key, MISSING), second.get(key, MISSING)) for key in keys]
+    elif isinstance(first, list) and isinstance(second, list):
+        longest = max(len(first), len(second))
+        pairs = [
+            (str(i), first[i] if i < len(first) else MISSING, second[i] if i < len(second) else MISSING)
+            for i in range(longest)
+        ]
+    else:
+        same = first == second and isinstance(first, bool) == isinstance(second, bool)
+        return [] if same else [(path, first, second)]
+    return [
+        difference
+        for key, old, new in pairs
+        for difference in config_differences(old, new, f"{path}.{key}" if path else key)
+    ]
+
+
+def _config_of(path: str) -> Any:
+    if os.path.isdir(path):
+        path = os.path.join(path, "config.json")
+        if not os.path.isfile(path):
+            raise ConfigurationError(
+                f"{os.path.dirname(path)}: this folder holds no run: there is no config.json in it"
+            )
+    return read_config(path).as_dict(quiet=True)
+
+
+def _metrics_of(path: str) -> dict[str, Any]:
+    """The metrics of a finished run; none for a config."""
+    file_name = os.path.join(path, "metrics.json")
+    if not os.path.isfile(file_name):
+        return {}
+    with open(file_name, encoding="utf-8") as file:
+        metrics: dict[str, Any] = json.load(file)
+    return metrics
+
+
+def _metric(metrics: dict[str, Any], name: str) -> str:
+    return format_value(metrics[name]) if name in metrics else ""
+
+
+def _change(first: dict[str, Any], second: dict[str, Any], name: str) -> str:
+    values = (first.get(name), second.get(name))
+    if not all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values):
+        return ""
+    change = float(values[1]) - float(values[0])  # type: ignore[arg-type]
+    return ("+" if change > 0 else "") + format_value(change)
+
+
+def _shown(value: Any) -> str:
+    if value is MISSING:
+        return "-"
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 3] + "..."
+
+
+def _left_aligned(rows: list[list[str]]) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+Shape = tuple[int, ...]
+
+GREEN, RED, YELLOW = 32, 31, 33
+
+
+def _show(sign: str, key: str, shape: Shape, rest: str, color: int | None) -> None:
+    line = f"{sign}{key}, shape = {shape}{rest}"
+    print(line if color is None else f"\033[{color}m{line}\033[0m")
+
+
+class Keep(NamedTuple):
+    """A parameter that is the same in both."""
+
+    key: str
+    shape: Shape
+
+    def display(self, is_colored: bool = False) -> None:
+        """Print a line for it."""
+        _show(" ", self.key, self.shape, "", None)
+
+
+class Insert(NamedTuple):
+    """A parameter that only the second has."""
+
+    key: str
+    shape: Shape
+
+    def display(self, is_colored: bool = False) -> None:
+        """Print a line for it."""
+        _show("+", self.key, self.shape, "", GREEN if is_colored else None)
+
+
+class Remove(NamedTuple):
+    """A parameter that only the first has."""
+
+    key: str
+    shape: Shape
+
+    def display(self, is_colored: bool = False) -> None:
+        """Print a line for it."""
+        _show("-", self.key, self.shape, "", RED if is_colored else None)
+
+
+class Modify(NamedTuple):
+    """A parameter of the same shape with other values."""
+
+    key: str
+    shape: Shape
+    distance: float
+
+    def display(self, is_colored: bool = False) -> None:
+        """Print a line for it."""
+        _show("!", self.key, self.shape, f", distance = {self.distance:.4f}", YELLOW if is_colored else None)
+
+
+def checkpoint_diff(
+    state_dict_a: Mapping[str, torch.Tensor],
+    state_dict_b: Mapping[str, torch.Tensor],
+    scale: float,
+    threshold: float,
+) -> list[Keep | Insert | Remove | Modify]:
+    """What leads from one state dict to another, parameter by parameter, in their order.
+
+    Args:
+        state_dict_a: the first.
+        state_dict_b: the second.
+        scale: factor of the distance, which is the root of the mean of the squared differences.
+        threshold: largest distance that counts as the same.
+    """
+    first = [(name, tuple(tensor.shape)) for name, tensor in state_dict_a.items()]
+    second = [(name, tuple(tensor.shape)) for name, tensor in state_dict_b.items()]
+    steps: list[Keep | Insert | Remove | Modify] = []
+    matcher = difflib.SequenceMatcher(a=first, b=second, autojunk=False)
+    for kind, start_a, end_a, start_b, end_b in matcher.get_opcodes():
+        if kind != "equal":
+            steps += [Remove(*item) for item in first[start_a:end_a]]
+            steps += [Insert(*item) for item in second[start_b:end_b]]
+            continue
+        for name, shape in first[start_a:end_a]:
+            distance = scale * _root_mean_square(state_dict_a[name], state_dict_b[name])
+            # a distance that is not a number is a change, too
+            steps.append(Keep(name, shape) if distance <= threshold else Modify(name, shape, distance))
+    return steps
+
+
+def read_checkpoint(path: str, strip_prefix: str | None = None) -> dict[str, torch.Tensor]:
+    """The weights in a file, in an archive (`model.tar.gz`) or in a named file of one (`model.tar.gz!best.th`).
+
+    Args:
+        path: a path or URL.
+        strip_prefix: taken off every name.
+
+    Raises:
+        ConfigurationError: no name starts with the prefix.
+    """
+    from nlpreg.models.archival import WEIGHTS_NAME, extracted_archive
+    from nlpreg.models.weights import read_weights
+
+    archive, _, member = path.partition("!")
+    with contextlib.ExitStack() as stack:
+        file = cached_path(archive)
+        if archive.endswith(".tar.gz") or member:
+            file = os.path.join(stack.enter_context(extracted_archive(file)), member or WEIGHTS_NAME)
+        state = read_weights(file)
+    if strip_prefix is None:
+        return state
+    stripped = {name.removeprefix(strip_prefix): tensor for name, tensor in state.items()}
+    if stripped.keys() == state.keys():
+        raise ConfigurationError(f"{path}: no name of a parameter starts with {strip_prefix!r}")
+    return stripped
+
+
+def _root_mean_square(a: torch.Tensor, b: torch.Tensor) -> float:
+    if a.numel() == 0:
+        return 0.0
+    return float((a.double() - b.double()).pow(2).mean().sqrt())

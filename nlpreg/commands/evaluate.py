@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from nlpreg.data.data_loaders import DataLoader
     from nlpreg.models.archival import Archive
 
-__all__ = ["Evaluate", "evaluate_from_archive", "evaluate_from_args"]
-
 DESCRIPTION = """
 Evaluate an archived model on data that its dataset reader can read, and print its metrics.
 """

@@ -16,17 +16,6 @@ from nlpreg.commands.console import console, log_to_files
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.signals import SigTermReceived, install_sigterm_handler
 
-__all__ = [
-    "FAILURE",
-    "INTERRUPTED",
-    "RESUME_ME",
-    "TERMINATED",
-    "USER_MISTAKE",
-    "WorkerFailure",
-    "describe",
-    "run_reporting_failures",
-]
-
 FAILURE = 1
 USER_MISTAKE = 2
 RESUME_ME = 75

@@ -25,13 +25,6 @@ if TYPE_CHECKING:
     from nlpreg.training.gradient_descent_trainer import GradientDescentTrainer
     from nlpreg.training.protocols import BatchLoader, TensorDict
 
-__all__ = [
-    "FindLearningRate",
-    "find_learning_rate_from_args",
-    "find_learning_rate_model",
-    "search_learning_rate",
-]
-
 logger = logging.getLogger(__name__)
 
 DESCRIPTION = """

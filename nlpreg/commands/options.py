@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+from collections.abc import Iterator
 
 from nlpreg.common.checks import ConfigurationError
-
-__all__ = [
-    "add_allow_remote_option",
-    "add_archive_options",
-    "add_config_argument",
-    "add_file_friendly_option",
-    "add_no_cache_option",
-    "add_overrides_option",
-    "check_archive",
-    "check_file",
-    "check_folder_of",
-]
 
 
 def add_config_argument(parser: argparse.ArgumentParser) -> None:
@@ -132,3 +122,27 @@ def check_folder_of(path: str) -> None:
 
 def _is_remote(path: str) -> bool:
     return "://" in path or "!" in path
+
+
+VARIABLES = {"debug": "NLPREG_DEBUG", "no_cache": "NLPREG_NO_CACHE"}
+"""The variable of each option."""
+
+
+@contextlib.contextmanager
+def environment_of(args: argparse.Namespace) -> Iterator[None]:
+    """Set the variables of the options that are given, for the length of a command.
+
+    Args:
+        args: options, any of which may be missing.
+    """
+    given = [variable for option, variable in VARIABLES.items() if getattr(args, option, False)]
+    before = {variable: os.environ.get(variable) for variable in given}
+    os.environ.update(dict.fromkeys(given, "1"))
+    try:
+        yield
+    finally:
+        for variable, value in before.items():
+            if value is None:
+                os.environ.pop(variable, None)
+            else:
+                os.environ[variable] = value

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from nlpreg.data.instance import Instance
     from nlpreg.predictors.predictor import Predictor
 
-__all__ = ["Predict", "PredictManager", "predict_from_args"]
-
 logger = logging.getLogger(__name__)
 
 DESCRIPTION = """
@@ -283,6 +281,7 @@ def input_lines(input_file: str, name: str) -> Iterator[tuple[int, str]]:
 
 @contextlib.contextmanager
 def output_lines(path: str | None) -> Iterator[IO[Any] | None]:
+    """The file to write predictions to, which appears under its name when it is whole; None without a path."""
     if path is None:
         yield None
         return

@@ -13,8 +13,6 @@ from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.suggestions import did_you_mean
 
-__all__ = ["PrintResults", "print_results_from_args"]
-
 logger = logging.getLogger(__name__)
 
 DESCRIPTION = """

@@ -16,8 +16,6 @@ from nlpreg.commands.options import check_archive, check_file
 from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
 
-__all__ = ["PushToHf", "push_to_hf", "push_to_hf_from_args"]
-
 DESCRIPTION = """
 Publish an archive on the Hugging Face hub, with a model card, its config and, of a run's folder, its metrics and
 TensorBoard logs. The repository is made if there is none; a model card that it has already is left as it is.

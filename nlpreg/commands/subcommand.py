@@ -9,8 +9,6 @@ from typing import Any, ClassVar, TypeVar
 from nlpreg.commands.catalog import COMMANDS
 from nlpreg.common.registrable import Registrable
 
-__all__ = ["Subcommand"]
-
 C = TypeVar("C")
 
 

@@ -12,8 +12,6 @@ from typing import Any
 from nlpreg.commands.subcommand import Subcommand
 from nlpreg.version import VERSION
 
-__all__ = ["TestInstall", "test_install_from_args"]
-
 DESCRIPTION = "Import every part of nlpreg, and print versions, the number of GPUs and which optional packages there are."
 
 PARTS = ("common", "nn", "data", "modules", "training", "models", "predictors", "evaluation", "commands")

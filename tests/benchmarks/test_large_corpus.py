@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nlpreg.commands.checking import check_config, raise_problems
+from nlpreg.commands.check.checking import check_config, raise_problems
 from nlpreg.common.plugins import import_builtin_parts
 
 ROOT = Path(__file__).parents[2]

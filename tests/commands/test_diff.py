@@ -5,8 +5,16 @@ import pytest
 import torch
 
 from nlpreg.commands import main
-from nlpreg.commands.checkpoint_diff import Insert, Keep, Modify, Remove, checkpoint_diff, read_checkpoint
-from nlpreg.commands.run_diff import MISSING, config_differences
+from nlpreg.commands.diff import (
+    MISSING,
+    Insert,
+    Keep,
+    Modify,
+    Remove,
+    checkpoint_diff,
+    config_differences,
+    read_checkpoint,
+)
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.models.archival import pack
 

@@ -3,8 +3,7 @@ import os
 
 import pytest
 
-from nlpreg.commands.environment_options import environment_of
-from nlpreg.commands.options import add_no_cache_option
+from nlpreg.commands.options import add_no_cache_option, environment_of
 from nlpreg.data.id_corpus.corpus_cache import cache_is_off
 
 

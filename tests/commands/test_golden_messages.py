@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nlpreg.commands.checking import check_file, report
+from nlpreg.commands.check.checking import check_file, report
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.plugins import import_builtin_parts
 

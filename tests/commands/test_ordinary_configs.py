@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nlpreg.commands.checking import check_file
+from nlpreg.commands.check.checking import check_file
 from nlpreg.common.plugins import import_builtin_parts
 
 LANGUAGE_MODEL = """
@@ -228,7 +228,7 @@ def test_an_ordinary_config_passes(name: str, tmp_path: Path, monkeypatch: pytes
 def test_an_ordinary_config_fits_the_schema(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from nlpreg.commands.schema import whole_schema
+    from nlpreg.commands.show.schema import whole_schema
 
     jsonschema = pytest.importorskip("jsonschema")
     import_builtin_parts()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nlpreg.commands.checking import check_file, raise_problems
+from nlpreg.commands.check.checking import check_file, raise_problems
 from nlpreg.commands.evaluate import evaluate_from_archive
 from nlpreg.commands.train import train_model_from_file
 from nlpreg.common.plugins import import_builtin_parts

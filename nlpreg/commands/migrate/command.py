@@ -77,7 +77,7 @@ def _run(args: argparse.Namespace) -> None:
 
 def _check(paths: list[str], changed: dict[str, str | None], log: MigrationLog) -> None:
     """What `nlpreg check` says of the migrated experiments, but for parts that the project's own code registers."""
-    from nlpreg.commands.checking import check_config
+    from nlpreg.commands.check.checking import check_config
     from nlpreg.common.plugins import import_plugins
 
     texts = {path: text for path, text in changed.items() if text is not None}

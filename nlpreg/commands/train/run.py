@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from nlpreg.commands.checking import Checked, check_config, check_file, raise_problems
+from nlpreg.commands.check.checking import Checked, check_config, check_file, raise_problems
 from nlpreg.commands.console import prepare_run_logging
 from nlpreg.commands.train import distributed
 from nlpreg.commands.train.experiment import TrainModel

@@ -6,8 +6,8 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from nlpreg.commands.preflight import walk_calls
-from nlpreg.commands.shape_check import build_on_trial, dimension_of
+from nlpreg.commands.check.preflight import walk_calls
+from nlpreg.commands.check.shape_check import build_on_trial, dimension_of
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.nodes import Call, LazyCall, Literal, Node
 from nlpreg.common.problems import Problem

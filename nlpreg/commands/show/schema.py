@@ -10,8 +10,6 @@ from typing import Any
 from nlpreg.commands.options import check_folder_of
 from nlpreg.commands.subcommand import Subcommand
 
-__all__ = ["Schema"]
-
 DESCRIPTION = """
 Write the JSON Schema (draft 2020-12) of everything that a config may hold, plugins included. Editors read it to
 complete names and to underline mistakes while you type; docs/configs.md says how to switch that on.
@@ -61,7 +59,7 @@ def _run(args: argparse.Namespace) -> None:
 
 def whole_schema() -> dict[str, Any]:
     """The schema of an experiment, with a definition for every registry that a config may use."""
-    from nlpreg.commands.checking import TRAIN_EXTRAS, keys_around_the_experiment
+    from nlpreg.commands.check.checking import TRAIN_EXTRAS, keys_around_the_experiment
     from nlpreg.commands.train.experiment import TrainModel
     from nlpreg.common.introspection import registries
     from nlpreg.common.schema import experiment_schema

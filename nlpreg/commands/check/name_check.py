@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from nlpreg.commands.preflight import walk_calls
+from nlpreg.commands.check.preflight import walk_calls
 from nlpreg.common.nodes import Call, Container, LazyCall, Node
 from nlpreg.common.problems import Problem
 from nlpreg.common.suggestions import did_you_mean, nearest
-
-__all__ = ["name_problems"]
 
 _EMBEDDERS = "model.text_field_embedder.token_embedders"
 _DEFAULT_INDEXERS: dict[str, Node | None] = {"tokens": None}

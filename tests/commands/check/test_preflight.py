@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from nlpreg.commands.checking import check_config
-from nlpreg.commands.preflight import output_folder_problems
+from nlpreg.commands.check.checking import check_config
+from nlpreg.commands.check.preflight import output_folder_problems
 from nlpreg.common.plugins import import_builtin_parts
 
 

@@ -8,23 +8,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from nlpreg.commands.preflight import output_folder_problems, preflight_problems, walk_calls
+from nlpreg.commands.check.preflight import output_folder_problems, preflight_problems, walk_calls
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.config_file import ConfigFile
 from nlpreg.common.environment import SEED_DEFAULTS
 from nlpreg.common.nodes import Call, Literal, Node
 from nlpreg.common.problems import ConfigurationProblems, Problem
 from nlpreg.common.resolve import EXTRAS_OF, Resolver
-
-__all__ = [
-    "TRAIN_EXTRAS",
-    "Checked",
-    "check_config",
-    "check_file",
-    "keys_around_the_experiment",
-    "raise_problems",
-    "report",
-]
 
 TRAIN_EXTRAS = EXTRAS_OF["TrainModel"]
 """What the command train passes to the experiment itself."""
@@ -93,11 +83,11 @@ def check_config(config: Mapping[str, Any]) -> Checked:
 
     The registries must have been filled before, by `nlpreg.common.plugins.import_plugins`.
     """
-    from nlpreg.commands.language_model_check import language_model_problems
-    from nlpreg.commands.name_check import name_problems
-    from nlpreg.commands.shape_check import shape_problems
+    from nlpreg.commands.check.language_model_check import language_model_problems
+    from nlpreg.commands.check.name_check import name_problems
+    from nlpreg.commands.check.shape_check import shape_problems
+    from nlpreg.commands.check.trial_check import trial_problems
     from nlpreg.commands.train.experiment import TrainModel
-    from nlpreg.commands.trial_check import trial_problems
 
     sections = dict(config)
     resolver = Resolver(TRAIN_EXTRAS)

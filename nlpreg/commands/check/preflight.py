@@ -13,8 +13,6 @@ from nlpreg.common.nodes import Call, Container, LazyCall, Literal, Node, Specia
 from nlpreg.common.problems import Problem, found
 from nlpreg.common.suggestions import nearest
 
-__all__ = ["output_folder_problems", "preflight_problems", "walk_calls"]
-
 _DATA_PATHS = ("train_data_path", "validation_data_path", "test_data_path")
 _FILE_ARGUMENTS = ("pretrained_file", "weights_file_path", "options_file", "weight_file", "archive_file")
 _READERS_OF_OTHER_THINGS = ("interleaving", "multitask", "multitask_shim", "huggingface_datasets")

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from nlpreg.commands import main
-from nlpreg.commands.describe import description_text
+from nlpreg.commands.show.describe import description_text
 from nlpreg.common.introspection import describe_class, registries
 from nlpreg.common.plugins import import_builtin_parts
 from nlpreg.common.registry import REGISTRY

@@ -17,8 +17,6 @@ from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.nodes import Call, Container, LazyCall
 from nlpreg.common.problems import Problem, refusal
 
-__all__ = ["trial_problems"]
-
 _PARTS = (
     "optimizer",
     "learning_rate_scheduler",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from nlpreg.commands.checking import check_config
+from nlpreg.commands.check.checking import check_config
 from nlpreg.common.plugins import import_builtin_parts
 from nlpreg.training.optimizers import Optimizer
 

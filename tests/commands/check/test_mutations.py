@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nlpreg.commands.checking import check_config, report
+from nlpreg.commands.check.checking import check_config, report
 from nlpreg.common.plugins import import_builtin_parts
 from nlpreg.common.resolve import Resolver
 
@@ -146,7 +146,7 @@ def mutations(draw: Any) -> tuple[dict[str, Any], str, str]:
 
 @functools.cache
 def validator() -> Any:
-    from nlpreg.commands.schema import whole_schema
+    from nlpreg.commands.show.schema import whole_schema
 
     jsonschema = pytest.importorskip("jsonschema")
     import_builtin_parts()
@@ -196,7 +196,7 @@ def _beside(reported: str, path: str) -> bool:
 
 def _of_the_annotations(config: dict[str, Any]) -> list[str]:
     """Only those problems that the constructors' annotations tell of, as the schema does."""
-    from nlpreg.commands.checking import TRAIN_EXTRAS, keys_around_the_experiment
+    from nlpreg.commands.check.checking import TRAIN_EXTRAS, keys_around_the_experiment
     from nlpreg.commands.train.experiment import TrainModel
 
     resolver = Resolver(TRAIN_EXTRAS)

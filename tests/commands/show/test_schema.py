@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from nlpreg.commands import main
-from nlpreg.commands.checking import check_file
-from nlpreg.commands.schema import whole_schema
+from nlpreg.commands.check.checking import check_file
+from nlpreg.commands.show.schema import whole_schema
 from nlpreg.common.plugins import import_builtin_parts
 
 jsonschema = pytest.importorskip("jsonschema")
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from nlpreg.commands import main
-from nlpreg.commands.checking import check_file
-from nlpreg.commands.skeleton import skeleton_config
+from nlpreg.commands.check.checking import check_file
+from nlpreg.commands.show.init import skeleton_config
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.plugins import import_builtin_parts
 from nlpreg.models import Model

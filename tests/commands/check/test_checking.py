@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from nlpreg.commands.checking import check_config, check_file, raise_problems, report
+from nlpreg.commands.check.checking import check_config, check_file, raise_problems, report
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.params import Params
 from nlpreg.common.plugins import import_builtin_parts
 from nlpreg.common.registrable import Registrable
 from nlpreg.modules import Seq2SeqEncoder
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 DOZEN = """\
 local lib = import 'lib.libsonnet';

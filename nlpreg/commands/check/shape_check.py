@@ -13,12 +13,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from nlpreg.commands.preflight import walk_calls
+from nlpreg.commands.check.preflight import walk_calls
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.nodes import Call, Container, Literal, Node
 from nlpreg.common.problems import Problem, refusal
-
-__all__ = ["build_on_trial", "dimension_of", "shape_problems"]
 
 _INPUT_ARGUMENTS = ("input_size", "input_dim", "embedding_dim")
 _READS_FILES = ("pretrained_file", "weight", "initializer")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from nlpreg.commands.checking import check_config
+from nlpreg.commands.check.checking import check_config
 from nlpreg.common.plugins import import_builtin_parts
 
 

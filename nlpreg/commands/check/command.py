@@ -10,8 +10,6 @@ from typing import Any
 from nlpreg.commands.options import add_config_argument, add_overrides_option, check_file
 from nlpreg.commands.subcommand import Subcommand
 
-__all__ = ["Check"]
-
 DESCRIPTION = """
 Read a config beside the constructors that it names and print everything that is wrong with it: unknown keys and
 names, wrong types, missing arguments, sizes that do not agree, files that do not exist, devices that are not there,
@@ -44,8 +42,8 @@ class Check(Subcommand):
 
 
 def _run(args: argparse.Namespace) -> None:
-    from nlpreg.commands.checking import check_file as check_config_file
-    from nlpreg.commands.checking import report
+    from nlpreg.commands.check.checking import check_file as check_config_file
+    from nlpreg.commands.check.checking import report
     from nlpreg.common.params import Params
 
     checked = check_config_file(args.param_path, args.overrides, args.serialization_dir)

@@ -11,8 +11,6 @@ from typing import Any
 from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.introspection import Argument, Description
 
-__all__ = ["Describe", "description_text"]
-
 DESCRIPTION = """
 Say what a part of a config is: its arguments with their types, defaults and meaning, and an example of its section.
 """
@@ -51,7 +49,7 @@ def description_text(description: Description) -> str:
 
 
 def _lines(description: Description) -> Iterator[str]:
-    from nlpreg.commands.example_sections import example_section
+    from nlpreg.commands.show.init import example_section
     from nlpreg.common.introspection import snake_case
     from nlpreg.common.jsonnet import jsonnet_text
     from nlpreg.common.resolve import EXTRAS_OF

@@ -1,0 +1,5 @@
+"""`nlpreg check`: all that is wrong with a config, before it is run."""
+
+from nlpreg.commands.check.command import Check
+
+__all__ = ["Check"]

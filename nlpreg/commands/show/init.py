@@ -1,0 +1,424 @@
+"""`nlpreg init`: a first config for a model, with comments."""
+
+from __future__ import annotations
+
+import argparse
+import enum
+import inspect
+import os
+import sys
+import textwrap
+import typing
+from typing import Any, NamedTuple
+
+from nlpreg.commands.options import check_folder_of
+from nlpreg.commands.subcommand import Subcommand
+from nlpreg.common.annotation_kinds import (
+    LIST_TYPES,
+    MAPPING_TYPES,
+    SET_TYPES,
+    is_lazy_type,
+    is_tensor,
+    unwrapped,
+)
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.hints import union_members
+from nlpreg.common.introspection import Argument, argument_type, describe, describe_class
+from nlpreg.common.jsonnet import jsonnet_key, jsonnet_text
+from nlpreg.common.nodes import is_json
+from nlpreg.common.registry import REGISTRY
+from nlpreg.common.resolve import EXTRAS_OF, PASSED_EXTRAS
+
+DESCRIPTION = """
+Write a config for a model: its required parts filled in with sensible values, what else may be set as comments with
+the defaults. Set the data paths, and `nlpreg train` runs it.
+"""
+
+EPILOG = """
+examples:
+  nlpreg init simple_tagger > tagger.jsonnet
+  nlpreg init language_model -o lm.jsonnet
+  nlpreg init crf_tagger --reader conllu -o ner.jsonnet
+"""
+
+
+@Subcommand.register("init")
+class Init(Subcommand):
+    """Writes a first config."""
+
+    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+        """Add the command's parser."""
+        subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
+        subparser.add_argument(
+            "model", metavar="MODEL", help="registered name; `nlpreg list model` shows them"
+        )
+        subparser.add_argument(
+            "--reader", metavar="NAME", help="dataset reader; by default one that fits the model"
+        )
+        subparser.add_argument("-o", "--output", metavar="FILE", help="write here instead of the console")
+        subparser.add_argument("-f", "--force", action="store_true", help="replace FILE if it exists")
+        subparser.set_defaults(func=_run)
+        return subparser
+
+    def validate(self, args: argparse.Namespace) -> None:
+        """Refuse to overwrite a file before anything slow is imported."""
+        if args.output:
+            check_folder_of(args.output)
+            if os.path.exists(args.output) and not args.force:
+                raise ConfigurationError(f"{args.output}: this exists already; -f replaces it")
+
+
+def _run(args: argparse.Namespace) -> None:
+    from nlpreg.common.files import atomic_write
+
+    text = skeleton_config(args.model, args.reader)
+    if args.output is None:
+        sys.stdout.write(text)
+        return
+    with atomic_write(args.output, "w") as file:
+        file.write(text)
+    print(f"{args.output}: set the data paths, then check it with: nlpreg check {args.output}")
+
+
+_INDEXERS = {"tokens": {"type": "single_id"}}
+
+
+_LOADER = {"batch_sampler": {"type": "bucket", "batch_size": 32}}
+
+
+class _Data(NamedTuple):
+    """What goes with a model whose `forward` takes a field of some name.
+
+    Args:
+        field: the name.
+        reader: section of a reader whose instances have it.
+        path: of the data; `{part}` stands for `train`, `validation` or `test`.
+        loader: section of the data loader.
+    """
+
+    field: str
+    reader: dict[str, Any]
+    path: Any = "data/{part}.txt"
+    loader: dict[str, Any] = _LOADER
+
+
+def _text_reader(name: str) -> dict[str, Any]:
+    return {"type": name, "tokenizer": "whitespace", "token_indexers": _INDEXERS}
+
+
+_CLASSIFICATION = _text_reader("text_classification_json")
+_LANGUAGE_MODELING = {
+    "type": "simple_language_modeling",
+    "tokenizer": "just_spaces",
+    "token_indexers": _INDEXERS,
+    "max_sequence_length": 100,
+    "start_tokens": ["<S>"],
+    "end_tokens": ["</S>"],
+}
+_TAGGING = {"type": "sequence_tagging", "token_indexers": _INDEXERS}
+
+_DATA = (
+    _Data("source", _LANGUAGE_MODELING),
+    _Data("mask_positions", _text_reader("masked_language_modeling")),
+    _Data("target_ids", _text_reader("next_token_lm")),
+    _Data("tags", _TAGGING),
+    _Data("label", _CLASSIFICATION, "data/{part}.jsonl"),
+)
+_OTHER_DATA = _Data("", _TAGGING)
+_TASKS = _Data(
+    "",
+    {"type": "multitask", "readers": {"topic": _CLASSIFICATION}},
+    {"topic": "data/topic_{part}.jsonl"},
+    {"type": "multitask", "scheduler": {"batch_size": 32}},
+)
+
+
+def skeleton_config(model: str, reader: str | None = None) -> str:
+    """The text of a config for a model.
+
+    Args:
+        model: its registered name.
+        reader: registered name of the dataset reader; by default one whose instances have the fields that the
+            model's `forward` takes.
+
+    Raises:
+        ConfigurationError: there is no such model or reader.
+    """
+    from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
+    from nlpreg.models.model import Model
+
+    cls, _ = Model.resolve_class_name(model)
+    data = _TASKS if model == "multitask" else _data_for(cls)
+    if reader is not None:
+        data = data._replace(reader=_reader_section(DatasetReader, reader))
+    trainer = {
+        "num_epochs": 20,
+        "patience": 3,
+        "validation_metric": "-loss",
+        "optimizer": {"type": "adam", "lr": 0.001},
+        "grad_norm": 5.0,
+    }
+    parts = [
+        f"// Train it with: nlpreg train {model}.jsonnet -s out",
+        "// Keys that are commented out may be set as well; they show their defaults.",
+        "// `nlpreg list` names all parts, `nlpreg describe seq2seq_encoder:lstm` says what one of them takes.",
+        "{",
+        *_comment(_fields(cls), 2),
+        f"  dataset_reader: {jsonnet_text(data.reader, 2)},",
+        f"  train_data_path: {_path(data, 'train')},",
+        f"  validation_data_path: {_path(data, 'validation')},",
+        f"  // test_data_path: {_path(data, 'test')},",
+        "  // evaluate_on_test: true,",
+        "",
+        *_model_lines(Model, model),
+        "",
+        f"  data_loader: {jsonnet_text(data.loader, 2)},",
+        f"  trainer: {jsonnet_text(trainer, 2, 60)},",
+        "}",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _data_for(cls: Any) -> _Data:
+    fields = _parameters_of_forward(cls)
+    return next((data for data in _DATA if data.field in fields), _OTHER_DATA)
+
+
+def _path(data: _Data, part: str) -> str:
+    if isinstance(data.path, dict):
+        return jsonnet_text({task: path.format(part=part) for task, path in data.path.items()})
+    return jsonnet_text(data.path.format(part=part))
+
+
+def _parameters_of_forward(cls: Any) -> list[str]:
+    parameters = inspect.signature(cls.forward).parameters.values() if hasattr(cls, "forward") else []
+    variadic = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    return [parameter.name for parameter in parameters if parameter.kind not in variadic][1:]
+
+
+def _fields(cls: Any) -> str:
+    """What the instances must have for the model."""
+    names = _parameters_of_forward(cls)
+    if not names:
+        return "Reads the data."
+    return f"Reads the data. {cls.__name__} takes the fields: {', '.join(names)}."
+
+
+def _reader_section(base: Any, reader: str) -> dict[str, Any]:
+    section = example_section(base, reader)
+    names = {argument.name for argument in describe_class(base, reader).arguments}
+    if "tokenizer" in names:
+        section.setdefault("tokenizer", "whitespace")
+    if "token_indexers" in names:
+        section.setdefault("token_indexers", _INDEXERS)
+    return section
+
+
+def _model_lines(base: Any, model: str) -> list[str]:
+    section = example_section(base, model)
+    arguments = describe_class(base, model).arguments
+    lines = ["  model: {", f"    type: {jsonnet_text(model)},"]
+    for argument in arguments:
+        if argument.name in section:
+            lines += _comment(argument.doc, 4)
+            lines.append(f"    {jsonnet_key(argument.name)}: {jsonnet_text(section[argument.name], 4)},")
+    optional = [a for a in arguments if a.name not in section and a.name not in EXTRAS_OF["Model"]]
+    if optional:
+        lines.append("")
+    for argument in optional:
+        lines += _comment(_described(argument), 4)
+        lines.append(f"    // {jsonnet_key(argument.name)}: {_default(argument)},")
+    return [*lines, "  },"]
+
+
+def _described(argument: Argument) -> str:
+    """The doc of an argument, with its type where the default says nothing of it."""
+    kind = argument_type(argument)
+    return f"{argument.doc} ({kind})" if argument.default is None and argument.doc else argument.doc or kind
+
+
+def _default(argument: Argument) -> str:
+    return jsonnet_text(argument.default) if is_json(argument.default) else "{ ... }"
+
+
+def _comment(text: str, indent: int) -> list[str]:
+    prefix = " " * indent + "// "
+    return textwrap.wrap(text, 110, initial_indent=prefix, subsequent_indent=prefix, break_long_words=False)
+
+
+WIDTH = 100
+"""Every width, so that all of them agree."""
+
+_DEEPEST = 8
+
+_PREFERRED = {
+    "Activation": "relu",
+    "Attention": "dot_product",
+    "BatchSampler": "bucket",
+    "DatasetReader": "sequence_tagging",
+    "Head": "classifier",
+    "Initializer": "xavier_uniform",
+    "LanguageModelHead": "linear",
+    "LearningRateScheduler": "linear_with_warmup",
+    "MatrixAttention": "dot_product",
+    "Model": "simple_tagger",
+    "Regularizer": "l2",
+    "Seq2SeqEncoder": "lstm",
+    "Seq2VecEncoder": "bag_of_embeddings",
+    "SpanExtractor": "endpoint",
+    "TextFieldEmbedder": "basic",
+    "TokenEmbedder": "embedding",
+    "TokenIndexer": "single_id",
+    "Tokenizer": "whitespace",
+}
+"""The member of each family that needs nothing else to be installed and that most configs use."""
+
+_NAMELESS = ("DataLoader", "TextFieldEmbedder", "Trainer", "Vocabulary")
+"""Families whose default implementation hardly any config names."""
+
+_SECTIONS: dict[tuple[str, str], dict[str, Any]] = {
+    ("DataLoader", "multiprocess"): {"batch_size": 32},
+    ("DataLoader", "text_lines"): {"batch_size": 32},
+    ("Model", "bcn"): {
+        "encoder": {"type": "lstm", "input_size": WIDTH, "hidden_size": WIDTH},
+        "integrator": {"type": "lstm", "input_size": 3 * WIDTH, "hidden_size": WIDTH},
+        "output_layer": {
+            "input_dim": 4 * WIDTH,
+            "num_layers": 2,
+            "hidden_dims": [WIDTH, 2],
+            "activations": ["relu", "linear"],
+        },
+    },
+    ("Model", "bidirectional-language-model"): {
+        "contextualizer": {
+            "type": "lstm",
+            "input_size": WIDTH,
+            "hidden_size": WIDTH,
+            "bidirectional": True,
+        }
+    },
+    ("Model", "masked_language_model"): {"target_namespace": "tokens"},
+    ("Model", "multitask"): {
+        "backbone": {
+            "type": "text",
+            "text_field_embedder": {
+                "token_embedders": {"tokens": {"type": "embedding", "embedding_dim": WIDTH}}
+            },
+            "encoder": {"type": "lstm", "input_size": WIDTH, "hidden_size": WIDTH},
+        },
+        "heads": {
+            "topic": {
+                "type": "classifier",
+                "seq2vec_encoder": {"type": "bag_of_embeddings", "embedding_dim": WIDTH},
+            }
+        },
+        "arg_name_mapping": {"backbone": {"tokens": "text"}},
+    },
+    ("Model", "next_token_lm"): {"target_namespace": "tokens"},
+    ("Model", "from_archive"): {"archive_file": "out/model.tar.gz"},
+}
+"""Arguments of single classes for which the general rules would give values that do not go together."""
+
+_NUMBERS = {
+    "batch_size": 32,
+    "num_layers": 1,
+    "num_heads": 4,
+    "num_attention_heads": 4,
+    "num_highway": 1,
+    "ngram_size": 2,
+}
+_STRINGS = {
+    "model_name": "bert-base-uncased",
+    "transformer_model": "bert-base-uncased",
+    "pretrained_model": "bert-base-uncased",
+    "vocab_namespace": "tokens",
+    "namespace": "tokens",
+}
+
+
+def example_section(base: Any, name: str, depth: int = 0) -> dict[str, Any]:
+    """A section that builds the registered class of that name.
+
+    Args:
+        base: the base of the registry; None if `name` is the full name of a class.
+        name: the registered name.
+        depth: how many sections this one lies inside.
+    """
+    special = _SECTIONS.get((getattr(base, "__name__", ""), name), {})
+    section: dict[str, Any] = {"type": name}
+    for argument in describe_class(base, name).arguments:
+        if argument.name in special:
+            section[argument.name] = special[argument.name]
+        elif _is_needed(argument, EXTRAS_OF.get(getattr(base, "__name__", ""), PASSED_EXTRAS)):
+            section[argument.name] = example_value(argument.annotation, argument.name, depth + 1)
+    return section
+
+
+def example_value(annotation: Any, name: str, depth: int = 0) -> Any:
+    """A value that could stand for an argument.
+
+    Args:
+        annotation: its type.
+        name: its name.
+        depth: how many sections it lies inside.
+    """
+    members = [member for member in union_members(unwrapped(annotation)) if not is_tensor(member)]
+    annotation = unwrapped(members[0]) if members else Any
+    arguments = typing.get_args(annotation)
+    if is_lazy_type(annotation) and arguments:
+        return example_value(arguments[0], name, depth)
+    origin = typing.get_origin(annotation)
+    if origin is typing.Literal:
+        return arguments[0]
+    if arguments and origin in MAPPING_TYPES:
+        return {"tokens": example_value(arguments[-1], name, depth)}
+    if arguments and (origin in LIST_TYPES or origin in SET_TYPES):
+        return [example_value(arguments[0], name, depth)]
+    if arguments and origin is tuple:
+        return [example_value(argument, name, depth) for argument in arguments if argument is not ...]
+    if isinstance(annotation, type) and annotation is not Any:
+        return _value_of_class(annotation, name, depth)
+    return "data/train.txt" if name == "train_data_path" else None
+
+
+def _value_of_class(cls: type, name: str, depth: int) -> Any:
+    if issubclass(cls, enum.Enum):
+        return next(iter(cls)).name
+    if cls is bool:
+        return False
+    if cls is int:
+        return _NUMBERS.get(name, 1 if name.startswith("num_") and name != "num_filters" else WIDTH)
+    if cls is float:
+        return 0.001 if name in ("lr", "alpha") else 0.1
+    if cls is str:
+        return _STRINGS.get(name, "...")
+    if depth > _DEEPEST or not hasattr(cls, "from_params"):
+        return None
+    if not REGISTRY.get(cls):
+        needed = [argument for argument in describe(cls).arguments if _is_needed(argument)]
+        return {
+            argument.name: example_value(argument.annotation, argument.name, depth + 1) for argument in needed
+        }
+    chosen = _chosen_name(cls)
+    section = example_section(cls, chosen, depth)
+    if cls.__name__ in _NAMELESS and chosen == getattr(cls, "default_implementation", None):
+        del section["type"]
+    return chosen if set(section) == {"type"} else section
+
+
+def _is_needed(argument: Argument, extras: frozenset[str] = PASSED_EXTRAS) -> bool:
+    return argument.is_required and argument.name not in extras
+
+
+def _chosen_name(base: Any) -> str:
+    """The preferred member of a family, else the default one, else the first that needs least."""
+    preferred = _PREFERRED.get(base.__name__)
+    if preferred in REGISTRY[base]:
+        return str(preferred)
+    if base.default_implementation is not None:
+        return str(base.default_implementation)
+
+    def number_needed(name: str) -> int:
+        return sum(_is_needed(argument) for argument in describe_class(base, name).arguments)
+
+    return min(REGISTRY[base], key=number_needed)
