@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from reporting import parser, publish, table, times
 
-from nlpreg.common.memory import format_size, peak_cpu_memory
+from nlpreg.common.runtime.memory import format_size, peak_cpu_memory
 from nlpreg.data import DatasetReader, Vocabulary
 from nlpreg.data.data_loaders import MultiProcessDataLoader, TextLinesDataLoader
 from nlpreg.data.dataset_readers import (

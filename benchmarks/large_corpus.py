@@ -20,7 +20,7 @@ import numpy as np
 from process_memory import PeakMemory
 from reporting import parser, publish, table, times
 
-from nlpreg.common.memory import format_size, peak_cpu_memory
+from nlpreg.common.runtime.memory import format_size, peak_cpu_memory
 
 DISTINCT_WORDS = 1_000_000
 WORDS_AT_ONCE = 1 << 20

@@ -4,8 +4,7 @@ import os
 import sys
 
 from nlpreg.commands import main
-from nlpreg.common.distributed import is_under_torchrun
-from nlpreg.common.process_end import end_process
+from nlpreg.common.runtime.process import end_process, is_under_torchrun
 
 __all__ = ["run"]
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from nlpreg.common import randomness
-from nlpreg.common.registry import REGISTRY
+from nlpreg.common.config.registry import REGISTRY
+from nlpreg.common.runtime import environment
 
 pytest_plugins = ["public_surface"]
 
@@ -51,9 +51,9 @@ def no_network() -> Iterator[None]:
 def registries_as_they_were() -> Iterator[None]:
     """Classes that a test registers are gone after it; what it imports stays."""
     before = {base: dict(names) for base, names in REGISTRY.items()}
-    seed = randomness.run_seed()
+    seed = environment.run_seed()
     yield
-    randomness.set_run_seed(seed)
+    environment.set_run_seed(seed)
     for base, names in REGISTRY.items():
         for name in list(names):
             module = getattr(names[name][0], "__module__", "")

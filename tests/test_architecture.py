@@ -76,14 +76,14 @@ def test_common_imports_no_torch_at_module_level() -> None:
 
 
 def test_optional_packages_are_imported_on_first_use() -> None:
-    core = {"torch", "numpy", "tqdm", "nlpreg", *sys.stdlib_module_names}
+    core = {"torch", "filelock", "numpy", "tqdm", "nlpreg", *sys.stdlib_module_names}
     for path in sources():
         for module in imported_modules(path, top_level_only=True):
             assert module.split(".")[0] in core, f"{path} imports {module} at module level"
 
 
 @pytest.mark.parametrize(
-    "statement", ["import nlpreg", "import nlpreg.common", "import nlpreg.common.config_file"]
+    "statement", ["import nlpreg", "import nlpreg.common", "import nlpreg.common.config.config_file"]
 )
 def test_light_imports_load_no_torch(statement: str) -> None:
     code = f"{statement}; import sys; sys.exit('torch' in sys.modules or '_jsonnet' in sys.modules)"

@@ -12,16 +12,25 @@ from typing import Any
 import pytest
 
 import nlpreg
-from nlpreg.common.docstrings import parse_docstring
-from nlpreg.common.hints import signature_of
-from nlpreg.common.registry import REGISTRY
+from nlpreg.common.config.describe import parse_docstring
+from nlpreg.common.config.hints import signature_of
+from nlpreg.common.config.registry import REGISTRY
 
 MODULES = sorted(
     module.name
     for module in pkgutil.walk_packages(nlpreg.__path__, "nlpreg.")
     if not module.name.endswith("__main__")
 )
-PACKAGES = ["nlpreg", *(name for name in MODULES if hasattr(importlib.import_module(name), "__path__"))]
+# Folders whose modules are imported one by one.
+BARE_PACKAGES = {"nlpreg.common.config", "nlpreg.common.runtime"}
+PACKAGES = [
+    "nlpreg",
+    *(
+        name
+        for name in MODULES
+        if hasattr(importlib.import_module(name), "__path__") and name not in BARE_PACKAGES
+    ),
+]
 # These import a thing when it is asked for.
 LAZY_PACKAGES = {name for name in PACKAGES if "__getattr__" in vars(importlib.import_module(name))}
 

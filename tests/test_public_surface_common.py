@@ -138,7 +138,7 @@ nlpreg.common.meta
     Meta.new()
     Meta.to_file(path)
     Meta.from_path(path)
-nlpreg.common.sequences
+nlpreg.common.iteration
     ShuffledSequence(inner_sequence, indices=None)
     SlicedSequence ConcatenatedSequence
 nlpreg.common.cached_transformers

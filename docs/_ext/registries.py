@@ -8,9 +8,9 @@ from pathlib import Path
 from pygments.lexers.javascript import JavascriptLexer
 from sphinx.application import Sphinx
 
-from nlpreg.common.introspection import Argument, argument_type, describe_class, registries, summary
+from nlpreg.common.config.describe import Argument, argument_type, describe_class, registries, summary
+from nlpreg.common.config.registry import REGISTRY
 from nlpreg.common.plugins import import_builtin_parts
-from nlpreg.common.registry import REGISTRY
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

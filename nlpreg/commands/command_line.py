@@ -96,7 +96,7 @@ def parse_args(
 
 
 def _unknown_command(word: str, names: Sequence[str]) -> str:
-    from nlpreg.common.suggestions import did_you_mean
+    from nlpreg.common.checks import did_you_mean
 
     return f'there is no command "{word}"{did_you_mean(word, names)} (known: {", ".join(names)})'
 
@@ -167,7 +167,7 @@ def _add_option(parser: argparse.ArgumentParser, *names: str, **options: Any) ->
 
 
 def _run(args: argparse.Namespace) -> None:
-    from nlpreg.common.untrusted import remote_allowed
+    from nlpreg.common.config.untrusted import remote_allowed
 
     command: Subcommand = args.subcommand
     command.validate(args)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 
 from nlpreg.commands.console import console, log_to_files
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.signals import SigTermReceived, install_sigterm_handler
+from nlpreg.common.runtime.process import SigTermReceived, install_sigterm_handler
 
 FAILURE = 1
 USER_MISTAKE = 2

@@ -125,8 +125,8 @@ def find_learning_rate_model(
     """
     from nlpreg.commands.train.experiment import TrainModel
     from nlpreg.commands.train.process import RunOptions, take_command_keys
-    from nlpreg.common.environment import prepare_environment
-    from nlpreg.common.optional import optional
+    from nlpreg.common.imports import optional
+    from nlpreg.common.runtime.environment import prepare_environment
     from nlpreg.training.gradient_descent_trainer import GradientDescentTrainer
     from nlpreg.training.util import create_serialization_dir
 
@@ -253,7 +253,7 @@ def _smooth(values: list[float], beta: float) -> list[float]:
 
 
 def _save_plot(rates: list[float], losses: list[float], path: str) -> None:
-    from nlpreg.common.optional import optional
+    from nlpreg.common.imports import optional
 
     optional("matplotlib", extra="plot").use("Agg")  # a file, no window
     pyplot = optional("matplotlib.pyplot", extra="plot")

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from nlpreg.commands.subcommand import Subcommand
-from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.suggestions import did_you_mean
+from nlpreg.common.checks import ConfigurationError, did_you_mean
 
 logger = logging.getLogger(__name__)
 

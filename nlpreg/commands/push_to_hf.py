@@ -117,7 +117,7 @@ def push_to_hf(
     Raises:
         ConfigurationError: there is no archive, nobody is logged in, or the hub refuses.
     """
-    from nlpreg.common.optional import optional
+    from nlpreg.common.imports import optional
 
     hub = optional("huggingface_hub", extra="remote")
     archive = _archive_of(serialization_dir, archive_path)

@@ -8,14 +8,12 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
+from nlpreg.common.config.untrusted import check_resource
 from nlpreg.common.file_utils import cached_path
-from nlpreg.common.optional import optional
-from nlpreg.common.untrusted import check_resource
+from nlpreg.common.imports import optional
 
 if TYPE_CHECKING:
     import torch
-
-__all__ = ["get", "get_tokenizer"]
 
 logger = logging.getLogger(__name__)
 

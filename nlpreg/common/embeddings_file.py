@@ -16,13 +16,6 @@ from typing import IO, Any, NamedTuple
 
 from nlpreg.common.file_utils import cached_path, get_file_extension
 
-__all__ = [
-    "EmbeddingsFileURI",
-    "EmbeddingsTextFile",
-    "format_embeddings_file_uri",
-    "parse_embeddings_file_uri",
-]
-
 logger = logging.getLogger(__name__)
 
 _ARCHIVE_MEMBER = re.compile(r"\((?P<archive>.+)\)#(?P<member>.+)", re.DOTALL)

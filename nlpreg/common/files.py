@@ -1,13 +1,22 @@
-"""Files that appear under their final name only when they are whole."""
+"""Files that appear under their final name only when they are whole, links, and locks between processes."""
+
+from __future__ import annotations
 
 import contextlib
+import errno
+import logging
 import os
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator
 from typing import IO, Any
 
-__all__ = ["atomic_write", "damage_in_zip"]
+import filelock
+
+logger = logging.getLogger(__name__)
+
+SECONDS_WITHOUT_A_WORD = 10.0
 
 
 @contextlib.contextmanager
@@ -89,3 +98,76 @@ def _sync_folder(folder: str) -> None:
             os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def hardlink_or_copy(source: str | os.PathLike[str], dest: str | os.PathLike[str]) -> None:
+    """Make `dest` a hard link to `source`, or a copy where the file system cannot link the two."""
+    try:
+        os.link(source, dest)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK):
+            raise
+        shutil.copy(source, dest)
+
+
+class FileLock:
+    """A lock that several processes share through a file; the operating system releases it when its owner dies.
+
+    The same object may be entered again while it is held. The work is done by the package `filelock`.
+
+    Args:
+        lock_file: path of the lock file; made if absent.
+        timeout: seconds to wait for another owner; negative waits for ever.
+        read_only_ok: whether an existing lock file that may not be written to is only worth a warning: then the block
+            runs without a lock, which is right where nobody could write anyway.
+
+    Raises:
+        TimeoutError: (on entering) another process held the lock all the time.
+        OSError: (on entering) the lock file cannot be opened.
+    """
+
+    def __init__(
+        self, lock_file: str | os.PathLike[str], timeout: float = -1, read_only_ok: bool = False
+    ) -> None:
+        self.lock_file = str(lock_file)
+        self.timeout = timeout
+        self._read_only_ok = read_only_ok
+        self._lock = filelock.FileLock(self.lock_file)
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether this object holds the lock."""
+        return self._lock.is_locked
+
+    def acquire(self, timeout: float | None = None) -> FileLock:
+        """Wait for the lock and take it; after 10 seconds a warning says what is waited for.
+
+        Args:
+            timeout: seconds, instead of the one given at construction.
+        """
+        limit = self.timeout if timeout is None else timeout
+        try:
+            if 0 <= limit <= SECONDS_WITHOUT_A_WORD:
+                self._lock.acquire(limit)
+                return self
+            try:
+                self._lock.acquire(SECONDS_WITHOUT_A_WORD)
+            except filelock.Timeout:
+                logger.warning("waiting for another process, which holds %s", self.lock_file)
+                self._lock.acquire(limit if limit < 0 else limit - SECONDS_WITHOUT_A_WORD)
+        except OSError as error:
+            forbidden = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+            if not (self._read_only_ok and forbidden and os.path.exists(self.lock_file)):
+                raise
+            logger.warning("no permission to lock %s; continuing without the lock", self.lock_file)
+        return self
+
+    def release(self) -> None:
+        """Release the lock, once for each `acquire`."""
+        self._lock.release()
+
+    def __enter__(self) -> FileLock:
+        return self.acquire()
+
+    def __exit__(self, *error: object) -> None:
+        self.release()

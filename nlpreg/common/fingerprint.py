@@ -15,8 +15,6 @@ from typing import Any
 from nlpreg.common.from_params import FromParams
 from nlpreg.common.registrable import Registrable
 
-__all__ = ["NoFingerprintError", "fingerprint", "fingerprint_of_file"]
-
 CHUNK_BYTES = 1024 * 1024
 
 

@@ -7,36 +7,17 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
-from nlpreg.common.annotations import plain
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.hints import (
-    remove_optional,
-    signature_of,
-    takes_arg,
-    takes_kwargs,
-)
-from nlpreg.common.nodes import Call
+from nlpreg.common.config.hints import remove_optional as remove_optional
+from nlpreg.common.config.hints import signature_of
+from nlpreg.common.config.hints import takes_arg as takes_arg
+from nlpreg.common.config.hints import takes_kwargs as takes_kwargs
+from nlpreg.common.config.nodes import Call
+from nlpreg.common.config.problems import problems_error
+from nlpreg.common.config.registry import REGISTRY
+from nlpreg.common.config.resolve import Resolver, make_lazy, plain
+from nlpreg.common.config.untrusted import Origin, guarded
 from nlpreg.common.params import Params
-from nlpreg.common.problems import problems_error
-from nlpreg.common.registry import REGISTRY
-from nlpreg.common.resolve import Resolver, make_lazy
-from nlpreg.common.untrusted import Origin, guarded
-
-__all__ = [
-    "FromParams",
-    "can_construct_from_params",
-    "construct_arg",
-    "create_extras",
-    "create_kwargs",
-    "infer_constructor_params",
-    "infer_method_params",
-    "infer_params",
-    "is_base_registrable",
-    "pop_and_construct_arg",
-    "remove_optional",
-    "takes_arg",
-    "takes_kwargs",
-]
 
 T = TypeVar("T", bound="FromParams")
 

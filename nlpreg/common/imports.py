@@ -1,4 +1,4 @@
-"""Where modules and files are looked for, for the length of a block; and importing packages whole."""
+"""Importing: optional packages, packages whole, and where modules and files are looked for."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 logger = logging.getLogger(__name__)
 
@@ -61,3 +62,23 @@ def import_module_and_submodules(package_name: str, exclude: set[str] | None = N
             is_own = str(getattr(finder, "path", "")) in search_path[:1]
             if is_own and not name.startswith(("_", "test")):
                 import_module_and_submodules(f"{package_name}.{name}", exclude=exclude)
+
+
+def optional(module: str, extra: str) -> ModuleType:
+    """Import `module`, or say which extra of nlpreg brings it.
+
+    Args:
+        module: full name of the module to import.
+        extra: name of the extra in nlpreg's metadata.
+
+    Raises:
+        ImportError: the module is not installed; the message holds the pip command that installs it.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (module + ".").startswith(error.name + "."):
+            raise  # installed, but something that it needs itself is missing
+        raise ImportError(
+            f"the package {module.split('.')[0]!r} is needed here and not installed: pip install 'nlpreg[{extra}]'"
+        ) from error

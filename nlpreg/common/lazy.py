@@ -6,10 +6,8 @@ import copy
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar, cast
 
+from nlpreg.common.config.untrusted import guarded
 from nlpreg.common.params import Params
-from nlpreg.common.untrusted import guarded
-
-__all__ = ["Lazy"]
 
 T = TypeVar("T")
 

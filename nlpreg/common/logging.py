@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
-from nlpreg.common.signals import SigTermReceived
+from nlpreg.common.runtime.process import SigTermReceived
 
 FILE_FRIENDLY_LOGGING: bool = False
 """Whether progress bars write whole lines; set by `--file-friendly-logging`, read each time a bar is made."""

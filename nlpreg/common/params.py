@@ -11,21 +11,10 @@ from collections import OrderedDict
 from collections.abc import Iterator, MutableMapping
 from typing import Any
 
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import ConfigurationError, did_you_mean
+from nlpreg.common.config.jsonnet import evaluate_jsonnet, external_variables, parse_overrides, with_overrides
+from nlpreg.common.config.untrusted import Origin, current_origin
 from nlpreg.common.files import atomic_write
-from nlpreg.common.jsonnet import evaluate_jsonnet, external_variables
-from nlpreg.common.overrides import parse_overrides, with_overrides
-from nlpreg.common.suggestions import did_you_mean
-from nlpreg.common.untrusted import Origin, current_origin
-
-__all__ = [
-    "Params",
-    "infer_and_cast",
-    "parse_overrides",
-    "pop_choice",
-    "remove_keys_from_params",
-    "with_overrides",
-]
 
 logger = logging.getLogger(__name__)
 

@@ -17,22 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.config.registry import REGISTRY
 from nlpreg.common.imports import import_module_and_submodules, push_python_path
-from nlpreg.common.registry import REGISTRY
-
-__all__ = [
-    "DEFAULT_PLUGINS",
-    "ENTRY_POINT_GROUP",
-    "GLOBAL_PLUGINS_FILENAME",
-    "LOCAL_PLUGINS_FILENAME",
-    "Plugin",
-    "discover_file_plugins",
-    "discover_plugins",
-    "import_builtin_parts",
-    "import_packages",
-    "import_plugins",
-    "load_plugins",
-]
 
 logger = logging.getLogger(__name__)
 

@@ -7,11 +7,9 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar, cast
 
+from nlpreg.common.config.hints import signature_of
+from nlpreg.common.config.registry import REGISTRY, add_to_registry, find_registered, names_of
 from nlpreg.common.from_params import FromParams
-from nlpreg.common.hints import signature_of
-from nlpreg.common.registry import REGISTRY, add_to_registry, find_registered, names_of
-
-__all__ = ["Registrable"]
 
 logger = logging.getLogger(__name__)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import os
-from typing import Any, Union
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Union
 
-from nlpreg.common.distributed import find_open_port, is_distributed, is_global_primary
-from nlpreg.common.environment import LOADED_SPACY_MODELS, get_spacy_model, prepare_environment
+from nlpreg.common.files import atomic_write
 from nlpreg.common.imports import import_module_and_submodules, push_python_path, pushd
 from nlpreg.common.iteration import (
     add_noise_to_dict_values,
@@ -20,16 +23,20 @@ from nlpreg.common.iteration import (
     pad_sequence_to_length,
     shuffle_iterable,
 )
-from nlpreg.common.memory import format_size, peak_cpu_memory, peak_gpu_memory
-from nlpreg.common.reports import dump_metrics, flatten_filename, format_timedelta
-from nlpreg.common.sanitize import sanitize, sanitize_ptb_tokenized_string, sanitize_wordpiece
-from nlpreg.common.signals import SigTermReceived, install_sigterm_handler
-from nlpreg.common.tensors import (
-    get_frozen_and_tunable_parameter_names,
-    int_to_device,
-    log_frozen_and_tunable_parameter_names,
-    nan_safe_tensor_divide,
+from nlpreg.common.runtime.environment import LOADED_SPACY_MODELS, get_spacy_model, prepare_environment
+from nlpreg.common.runtime.memory import format_size, peak_cpu_memory, peak_gpu_memory
+from nlpreg.common.runtime.process import (
+    SigTermReceived,
+    find_open_port,
+    install_sigterm_handler,
+    is_distributed,
+    is_global_primary,
 )
+from nlpreg.common.sanitize import json_numbers, sanitize, sanitize_ptb_tokenized_string, sanitize_wordpiece
+
+if TYPE_CHECKING:
+    import torch
+
 
 JsonDict = dict[str, Any]
 PathType = Union[os.PathLike[str], str]
@@ -77,3 +84,74 @@ __all__ = [
     "sanitize_wordpiece",
     "shuffle_iterable",
 ]
+
+
+logger = logging.getLogger(__name__)
+
+
+def dump_metrics(file_path: str | None, metrics: dict[str, Any], log: bool = False) -> None:
+    """Write metrics as JSON to a file, if one is given, and to the log, if asked.
+
+    The file appears when it is whole, never half-written. It is valid JSON: numbers that are not finite are strings
+    (see `json_numbers`).
+    """
+    text = json.dumps(json_numbers(metrics), indent=2, allow_nan=False)
+    if file_path:
+        with atomic_write(file_path) as file:
+            file.write((text + "\n").encode("utf-8"))
+    if log:
+        logger.info("Metrics: %s", text)
+
+
+def flatten_filename(file_path: str) -> str:
+    """A path as one file name: each `/` becomes `_SLASH_`."""
+    return file_path.replace("/", "_SLASH_")
+
+
+def format_timedelta(td: timedelta) -> str:
+    """A span of time for people: in days, else in hours and minutes."""
+    if td.days:
+        return _count(td.days, "day")
+    hours, minutes = divmod(td.seconds // 60, 60)
+    if not hours:
+        return _count(minutes, "min")
+    return _count(hours, "hour") + (f", {_count(minutes, 'min')}" if minutes and hours < 2 else "")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def int_to_device(device: int | torch.device) -> torch.device:
+    """The GPU of that number, or the CPU for a negative one; a device stays what it is."""
+    import torch
+
+    if isinstance(device, torch.device):
+        return device
+    return torch.device("cpu") if device < 0 else torch.device("cuda", device)
+
+
+def nan_safe_tensor_divide(numerator: torch.Tensor, denominator: torch.Tensor) -> torch.Tensor:
+    """The quotient, and 0 wherever the denominator is 0."""
+    import torch
+
+    zero = denominator == 0
+    quotient = numerator / torch.where(zero, torch.ones_like(denominator), denominator)
+    return quotient.masked_fill(zero, 0.0)
+
+
+def get_frozen_and_tunable_parameter_names(model: torch.nn.Module) -> tuple[Iterable[str], Iterable[str]]:
+    """Names of the parameters that training leaves alone, and of those that it changes."""
+    named = list(model.named_parameters())
+    frozen = [name for name, parameter in named if not parameter.requires_grad]
+    tunable = [name for name, parameter in named if parameter.requires_grad]
+    return frozen, tunable
+
+
+def log_frozen_and_tunable_parameter_names(model: torch.nn.Module) -> None:
+    """Log both lists of `get_frozen_and_tunable_parameter_names`."""
+    frozen, tunable = get_frozen_and_tunable_parameter_names(model)
+    for kind, names in (("frozen (not trained)", frozen), ("tunable (trained)", tunable)):
+        logger.info("The following parameters are %s:", kind)
+        for name in names:
+            logger.info(name)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
-from nlpreg.common.randomness import run_seed
+from nlpreg.common.runtime.environment import run_seed
 
 
 def current_rank() -> int:

@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 from nlpreg.common import cached_transformers
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.embeddings_file import EmbeddingsTextFile
-from nlpreg.common.memory import seldom_garbage_collection
 from nlpreg.common.registrable import Registrable
+from nlpreg.common.runtime.memory import seldom_garbage_collection
 from nlpreg.common.tqdm import Tqdm
 from nlpreg.common.util import lazy_groups_of, namespace_match
 from nlpreg.data.fields.field import count_fields, new_counter

@@ -11,9 +11,9 @@ import numpy
 import torch
 
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.config.untrusted import guarded
 from nlpreg.common.params import Params, remove_keys_from_params
 from nlpreg.common.registrable import Registrable
-from nlpreg.common.untrusted import guarded
 from nlpreg.common.util import int_to_device
 from nlpreg.data.batch import Batch
 from nlpreg.data.instance import Instance
@@ -185,7 +185,10 @@ class Model(Module, Registrable):
         name = choice if isinstance(choice, str) else choice.get("type")
         if not isinstance(name, str):
             raise ConfigurationError(f"model.type: expected the registered name of a model, got {name!r}")
-        with guarded(config.origin):
+        origin = config.origin
+        if origin is not None:
+            origin = origin.allowing([serialization_dir, weights_file])
+        with guarded(origin):
             model_class = Model.by_name(name)
             if not (isinstance(model_class, type) and issubclass(model_class, Model)):
                 model_class = Model  # registered with a constructor function, which has no `_load` of its own

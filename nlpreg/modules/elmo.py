@@ -14,7 +14,7 @@ from torch.nn import functional
 from nlpreg.common import FromParams
 from nlpreg.common.checks import ConfigurationError, argument_ranges
 from nlpreg.common.file_utils import cached_path
-from nlpreg.common.optional import optional
+from nlpreg.common.imports import optional
 from nlpreg.data.token_indexers.elmo_indexer import ELMoCharacterMapper
 from nlpreg.modules.elmo_lstm import ElmoLstm
 from nlpreg.modules.highway import Highway

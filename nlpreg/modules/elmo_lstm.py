@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.file_utils import cached_path
-from nlpreg.common.optional import optional
+from nlpreg.common.imports import optional
 from nlpreg.modules.encoder_base import _EncoderBase
 from nlpreg.modules.lstm_cell_with_projection import LstmCellWithProjection
 from nlpreg.modules.recurrence import LstmState, PaddedRows, with_data

@@ -16,8 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Union
 
-from nlpreg.common.docstrings import parse_docstring
-from nlpreg.common.hints import is_union, signature_of
+from nlpreg.common.config.describe import parse_docstring
+from nlpreg.common.config.hints import is_union, signature_of
 
 _PLAIN_TYPES = (bool, int, float, str, type(None))
 _ITERABLES = (list, collections.abc.Iterable, collections.abc.Sequence)

@@ -13,13 +13,12 @@ from typing import Any, TypeVar
 import numpy
 import torch
 
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import ConfigurationError, did_you_mean
+from nlpreg.common.config.hints import signature_of
+from nlpreg.common.config.untrusted import guarded
 from nlpreg.common.from_params import construct_arg
-from nlpreg.common.hints import signature_of
 from nlpreg.common.plugins import import_plugins as import_all_plugins
 from nlpreg.common.registrable import Registrable
-from nlpreg.common.suggestions import did_you_mean
-from nlpreg.common.untrusted import guarded
 from nlpreg.common.util import JsonDict, sanitize
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.instance import Instance

@@ -8,7 +8,7 @@ import threading
 from types import FrameType
 from typing import Any, NoReturn
 
-from nlpreg.common.signals import SigTermReceived
+from nlpreg.common.runtime.process import SigTermReceived
 
 EXIT_CODE_RESUME = getattr(os, "EX_TEMPFAIL", 75)
 """Exit code of a run that was asked to end and can be resumed: 75, "temporary failure, try again" of sysexits.h."""

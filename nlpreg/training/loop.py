@@ -13,7 +13,7 @@ from typing import Any, NoReturn, cast
 from torch import nn
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.reports import format_timedelta
+from nlpreg.common.util import format_timedelta
 from nlpreg.training.callbacks.callback import TrainerCallback
 from nlpreg.training.losses import Accumulation
 from nlpreg.training.metric_reports import ProgressBar, get_metrics

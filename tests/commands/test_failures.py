@@ -11,8 +11,8 @@ import pytest
 from nlpreg.commands.console import prepare_run_logging
 from nlpreg.commands.failures import WorkerFailure, describe, run_reporting_failures
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.optional import optional
-from nlpreg.common.signals import SigTermReceived
+from nlpreg.common.imports import optional
+from nlpreg.common.runtime.process import SigTermReceived
 
 
 def outcome(error: BaseException | None, **options: object) -> int:

@@ -16,11 +16,11 @@ import pytest
 from nlpreg.commands import main
 from nlpreg.commands.train.experiment import TrainModel
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.config.hints import signature_of
+from nlpreg.common.config.registry import REGISTRY
 from nlpreg.common.from_params import construct_arg
-from nlpreg.common.hints import signature_of
 from nlpreg.common.params import Params
 from nlpreg.common.plugins import import_plugins
-from nlpreg.common.registry import REGISTRY
 from nlpreg.evaluation import Evaluator
 from nlpreg.models import Model, load_archive
 from nlpreg.modules import Seq2SeqEncoder

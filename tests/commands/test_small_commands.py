@@ -116,7 +116,7 @@ def test_find_lr_mistakes(
         assert message in capsys.readouterr().err
     run("find-lr", config_file, "-s", tmp_path, status=2)
     assert "is not empty; give another one, or -f" in capsys.readouterr().err
-    monkeypatch.setattr("nlpreg.common.optional.optional", lambda *names, **options: None)
+    monkeypatch.setattr("nlpreg.common.imports.optional", lambda *names, **options: None)
     with pytest.raises(AssertionError, match="find-lr tries learning rates in one process"):
         find_learning_rate_model(Params({**tagger, "distributed": {"cuda_devices": [-1, -1]}}), tmp_path)
     tagger["trainer"] = {"type": "no_op"}

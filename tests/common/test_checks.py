@@ -1,8 +1,15 @@
-"""The small checks that constructors use."""
-
 import pytest
 
-from nlpreg.common.checks import ConfigurationError, check_at_least, check_patterns, check_share
+from nlpreg.common.checks import (
+    ConfigurationError,
+    check_at_least,
+    check_patterns,
+    check_share,
+    did_you_mean,
+    nearest,
+)
+
+"""The small checks that constructors use."""
 
 
 def test_numbers_that_are_large_enough() -> None:
@@ -30,3 +37,26 @@ def test_patterns_that_are_none() -> None:
         check_patterns(no_grad=["fine", "*x"])
     with pytest.raises(ValueError, match=r"regexes: '\(x' is no regular expression: missing \)"):
         check_patterns(regexes=["(x"])
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "expected"),
+    [
+        ("lstmm", ["gru", "lstm"], "lstm"),
+        ("cnn_highway", ["cnn", "cnn-highway"], "cnn-highway"),
+        ("LSTM", ["lstm"], "lstm"),
+        ("hiden_size", ["hidden_size", "input_size"], "hidden_size"),
+        ("learning_rate", ["betas", "lr"], "lr"),
+        ("something", ["else"], None),
+        ("x", [], None),
+        (3, ["3"], None),
+        ("1", [1, None, "1"], "1"),
+    ],
+)
+def test_the_nearest_name(name: object, known: list[object], expected: str | None) -> None:
+    assert nearest(name, known) == expected
+
+
+def test_the_words() -> None:
+    assert did_you_mean("lstmm", ["lstm"]) == '; did you mean "lstm"?'
+    assert did_you_mean("x", ["lstm"]) == ""

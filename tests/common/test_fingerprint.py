@@ -101,7 +101,7 @@ def test_things_that_are_built_alike_agree():
 def test_every_process_agrees():
     program = (
         "from nlpreg.common.fingerprint import fingerprint\n"
-        "from nlpreg.common.sequences import SlicedSequence\n"
+        "from nlpreg.common.iteration import SlicedSequence\n"
         "print(fingerprint([SlicedSequence('abcdef', slice(1, 3)), {'x', 'y', 'z'}]))"
     )
     outputs = {

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from nlpreg.common.randomness import set_run_seed
+from nlpreg.common.runtime.environment import set_run_seed
 from nlpreg.data.order import current_rank, global_generators_from, order_generator
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from nlpreg.commands import parse_args
-from nlpreg.common.jsonnet import evaluate_jsonnet
-from nlpreg.common.old_configs import MigrationLog, migrate_config
+from nlpreg.common.config.jsonnet import evaluate_jsonnet
+from nlpreg.common.config.old_configs import MigrationLog, migrate_config
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.hints import signature_of
+from nlpreg.common.config.hints import signature_of
 from nlpreg.common.params import Params
 from nlpreg.models.bidirectional_lm import BidirectionalLanguageModel
 from nlpreg.models.model import Model

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.hints import signature_of
+from nlpreg.common.config.hints import signature_of
 from nlpreg.common.params import Params
 from nlpreg.data import Instance, Vocabulary
 from nlpreg.data.fields import LabelField, TensorField

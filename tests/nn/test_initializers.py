@@ -6,7 +6,7 @@ import torch
 
 from nlpreg.common import Params
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.introspection import describe_class
+from nlpreg.common.config.describe import describe_class
 from nlpreg.nn import Initializer, InitializerApplicator
 from nlpreg.nn.initializers import (
     PretrainedModelInitializer,

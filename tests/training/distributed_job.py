@@ -19,9 +19,7 @@ import torch
 from torch import distributed as dist
 
 from nlpreg.common import Params
-from nlpreg.common.distributed import stay_on_this_machine
-from nlpreg.common.process_end import end_process
-from nlpreg.common.signals import SigTermReceived
+from nlpreg.common.runtime.process import SigTermReceived, end_process, stay_on_this_machine
 from nlpreg.nn.parallel import DdpAccelerator
 from nlpreg.training import Trainer
 from nlpreg.training.callbacks import TrainerCallback

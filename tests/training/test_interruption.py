@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from nlpreg.common.signals import SigTermReceived
+from nlpreg.common.runtime.process import SigTermReceived
 from nlpreg.training.interruption import EXIT_CODE_RESUME, InterruptionGuard, TrainingInterrupted
 
 

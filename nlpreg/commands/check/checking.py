@@ -10,11 +10,11 @@ from typing import Any
 
 from nlpreg.commands.check.preflight import output_folder_problems, preflight_problems, walk_calls
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.config_file import ConfigFile
-from nlpreg.common.environment import SEED_DEFAULTS
-from nlpreg.common.nodes import Call, Literal, Node
-from nlpreg.common.problems import ConfigurationProblems, Problem
-from nlpreg.common.resolve import EXTRAS_OF, Resolver
+from nlpreg.common.config.config_file import ConfigFile
+from nlpreg.common.config.nodes import Call, Literal, Node
+from nlpreg.common.config.problems import ConfigurationProblems, Problem
+from nlpreg.common.config.resolve import EXTRAS_OF, Resolver
+from nlpreg.common.runtime.environment import SEED_DEFAULTS
 
 TRAIN_EXTRAS = EXTRAS_OF["TrainModel"]
 """What the command train passes to the experiment itself."""

@@ -9,8 +9,8 @@ from typing import Any
 from nlpreg.commands.check.preflight import walk_calls
 from nlpreg.commands.check.shape_check import build_on_trial, dimension_of
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.nodes import Call, LazyCall, Literal, Node
-from nlpreg.common.problems import Problem
+from nlpreg.common.config.nodes import Call, LazyCall, Literal, Node
+from nlpreg.common.config.problems import Problem
 
 _LOADERS = ("data_loader", "validation_data_loader")
 # Contextualizers of more values are tested at the start of the training only.

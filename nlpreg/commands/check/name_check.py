@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from nlpreg.commands.check.preflight import walk_calls
-from nlpreg.common.nodes import Call, Container, LazyCall, Node
-from nlpreg.common.problems import Problem
-from nlpreg.common.suggestions import did_you_mean, nearest
+from nlpreg.common.checks import did_you_mean, nearest
+from nlpreg.common.config.nodes import Call, Container, LazyCall, Node
+from nlpreg.common.config.problems import Problem
 
 _EMBEDDERS = "model.text_field_embedder.token_embedders"
 _DEFAULT_INDEXERS: dict[str, Node | None] = {"tokens": None}

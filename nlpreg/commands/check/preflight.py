@@ -7,11 +7,10 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nlpreg.common.checks import ConfigurationError, check_for_gpu
-from nlpreg.common.config_file import UNSET_VARIABLE
-from nlpreg.common.nodes import Call, Container, LazyCall, Literal, Node, Special
-from nlpreg.common.problems import Problem, found
-from nlpreg.common.suggestions import nearest
+from nlpreg.common.checks import ConfigurationError, check_for_gpu, nearest
+from nlpreg.common.config.config_file import UNSET_VARIABLE
+from nlpreg.common.config.nodes import Call, Container, LazyCall, Literal, Node, Special
+from nlpreg.common.config.problems import Problem, found
 
 _DATA_PATHS = ("train_data_path", "validation_data_path", "test_data_path")
 _FILE_ARGUMENTS = ("pretrained_file", "weights_file_path", "options_file", "weight_file", "archive_file")

@@ -15,8 +15,8 @@ from typing import Any
 
 from nlpreg.commands.check.preflight import walk_calls
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.nodes import Call, Container, Literal, Node
-from nlpreg.common.problems import Problem, refusal
+from nlpreg.common.config.nodes import Call, Container, Literal, Node
+from nlpreg.common.config.problems import Problem, refusal
 
 _INPUT_ARGUMENTS = ("input_size", "input_dim", "embedding_dim")
 _READS_FILES = ("pretrained_file", "weight", "initializer")

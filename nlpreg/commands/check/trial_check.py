@@ -14,8 +14,8 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.nodes import Call, Container, LazyCall
-from nlpreg.common.problems import Problem, refusal
+from nlpreg.common.config.nodes import Call, Container, LazyCall
+from nlpreg.common.config.problems import Problem, refusal
 
 _PARTS = (
     "optimizer",

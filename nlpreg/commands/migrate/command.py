@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 from nlpreg.commands.migrate.project import migrate_path, names_registered_in
 from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.config_file import ConfigFile
+from nlpreg.common.config.config_file import ConfigFile
+from nlpreg.common.config.old_configs import MigrationLog
 from nlpreg.common.files import atomic_write
-from nlpreg.common.old_configs import MigrationLog
 
 DESCRIPTION = """
 Rewrite configs (keys of AllenNLP 0.x and 1.x as well) and the imports in Python files for nlpreg. Comments, variables

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from nlpreg.commands.migrate.python_code import migrate_code, registered_names
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.old_configs import MigrationLog, migrate_config
+from nlpreg.common.config.old_configs import MigrationLog, migrate_config
 
 _CONFIG_SUFFIXES = (".json", ".jsonnet")
 _TEXT_SUFFIXES = (".sh", ".bash", ".md", ".rst", ".txt", ".yml", ".yaml", ".toml", ".cfg")

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import nlpreg
-from nlpreg.common.old_configs import MigrationLog
-from nlpreg.common.old_names import MOVED_NOTES, exists, new_module_name
+from nlpreg.common.config.old_configs import MigrationLog
+from nlpreg.common.config.old_names import MOVED_NOTES, exists, new_module_name
 
 _OLD = ("allennlp", "allennlp_models")
 _OLD_PATH = re.compile(r"allennlp(_models)?(\.\w+)+")

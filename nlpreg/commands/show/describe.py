@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from nlpreg.commands.subcommand import Subcommand
-from nlpreg.common.introspection import Argument, Description
+from nlpreg.common.config.describe import Argument, Description
 
 DESCRIPTION = """
 Say what a part of a config is: its arguments with their types, defaults and meaning, and an example of its section.
@@ -38,7 +38,7 @@ class Describe(Subcommand):
 
 
 def _run(args: argparse.Namespace) -> None:
-    from nlpreg.common.introspection import describe_class, find_class
+    from nlpreg.common.config.describe import describe_class, find_class
 
     print(description_text(describe_class(*find_class(args.name))))
 
@@ -50,9 +50,9 @@ def description_text(description: Description) -> str:
 
 def _lines(description: Description) -> Iterator[str]:
     from nlpreg.commands.show.init import example_section
-    from nlpreg.common.introspection import snake_case
-    from nlpreg.common.jsonnet import jsonnet_text
-    from nlpreg.common.resolve import EXTRAS_OF
+    from nlpreg.common.config.describe import snake_case
+    from nlpreg.common.config.jsonnet import jsonnet_text
+    from nlpreg.common.config.resolve import EXTRAS_OF
 
     cls, base = description.cls, description.base
     yield f"{snake_case(base.__name__)}:{description.name}" if base is not None else description.name
@@ -85,7 +85,7 @@ def _lines(description: Description) -> Iterator[str]:
 
 
 def _argument_lines(argument: Argument) -> Iterator[str]:
-    from nlpreg.common.introspection import argument_type
+    from nlpreg.common.config.describe import argument_type
 
     default = "" if argument.is_required else f" = {_default(argument.default)}"
     yield f"  {argument.name}: {argument_type(argument)}{default}"
@@ -94,9 +94,9 @@ def _argument_lines(argument: Argument) -> Iterator[str]:
 
 def _default(value: Any) -> str:
     """A default as a config writes it; an object by the name of its class."""
-    from nlpreg.common.jsonnet import jsonnet_text
+    from nlpreg.common.config.jsonnet import jsonnet_text
+    from nlpreg.common.config.nodes import is_json
     from nlpreg.common.lazy import Lazy
-    from nlpreg.common.nodes import is_json
 
     if is_json(value):
         return jsonnet_text(value)

@@ -13,7 +13,11 @@ from typing import Any, NamedTuple
 
 from nlpreg.commands.options import check_folder_of
 from nlpreg.commands.subcommand import Subcommand
-from nlpreg.common.annotation_kinds import (
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.config.describe import Argument, argument_type, describe, describe_class
+from nlpreg.common.config.hints import union_members
+from nlpreg.common.config.jsonnet import jsonnet_key, jsonnet_text
+from nlpreg.common.config.kinds import (
     LIST_TYPES,
     MAPPING_TYPES,
     SET_TYPES,
@@ -21,13 +25,9 @@ from nlpreg.common.annotation_kinds import (
     is_tensor,
     unwrapped,
 )
-from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.hints import union_members
-from nlpreg.common.introspection import Argument, argument_type, describe, describe_class
-from nlpreg.common.jsonnet import jsonnet_key, jsonnet_text
-from nlpreg.common.nodes import is_json
-from nlpreg.common.registry import REGISTRY
-from nlpreg.common.resolve import EXTRAS_OF, PASSED_EXTRAS
+from nlpreg.common.config.nodes import is_json
+from nlpreg.common.config.registry import REGISTRY
+from nlpreg.common.config.resolve import EXTRAS_OF, PASSED_EXTRAS
 
 DESCRIPTION = """
 Write a config for a model: its required parts filled in with sensible values, what else may be set as comments with

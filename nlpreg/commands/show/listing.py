@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
-from collections import defaultdict
 from typing import Any
 
 from nlpreg.commands.subcommand import Subcommand
@@ -19,106 +17,26 @@ what is registered there, with a line on each. `nlpreg describe REGISTRY:NAME` s
 class ListRegistries(Subcommand):
     """Lists registries."""
 
-    requires_plugins = False
-
     def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
         """Add the command's parser."""
         subparser = self.new_parser(parser, DESCRIPTION)
         subparser.add_argument("registry", nargs="?", help="such as model, seq2seq_encoder or Tokenizer")
-        subparser.add_argument(
-            "--include-package",
-            action="append",
-            default=[],
-            metavar="PACKAGE",
-            help="import this package and its modules first; may be repeated",
-        )
         subparser.set_defaults(func=_run)
         return subparser
 
 
 def _run(args: argparse.Namespace) -> None:
-    from nlpreg.commands.command_line import has_plugins
-    from nlpreg.common.source_scan import RegistryScan
+    from nlpreg.common.config.describe import find_base, registries, summary
+    from nlpreg.common.config.registry import REGISTRY
 
-    scan = RegistryScan.of_package()
-    if args.include_package or has_plugins() or not scan.is_complete(args.registry):
-        scan = _imported(args.include_package)
     if args.registry is None:
-        width = max(len(name) for name in scan.registries)
-        for name, entries in sorted(scan.registries.items()):
-            print(f"{name:<{width}}  {', '.join(sorted(entries))}")
-        return
-    entries = scan.registry(args.registry)
+        entries = {name: ", ".join(sorted(REGISTRY[base])) for name, base in registries().items()}
+    else:
+        base = find_base(args.registry)
+        entries = {
+            name: summary(getattr(cls, constructor) if constructor and cls is base else cls)
+            for name, (cls, constructor) in REGISTRY[base].items()
+        }
     width = max(len(name) for name in entries)
     for name, text in sorted(entries.items()):
         print(f"{name:<{width}}  {text}".rstrip())
-
-
-def _imported(packages: list[str]) -> Any:
-    """The registries as they are when everything has been imported."""
-    from nlpreg.common.introspection import registries, summary
-    from nlpreg.common.plugins import import_packages, import_plugins
-    from nlpreg.common.registry import REGISTRY
-    from nlpreg.common.source_scan import RegistryScan
-
-    import_plugins()
-    import_packages(packages)
-    return RegistryScan(
-        {
-            base_name: {
-                name: summary(getattr(cls, constructor) if constructor and cls is base else cls)
-                for name, (cls, constructor) in REGISTRY[base].items()
-            }
-            for base_name, base in registries().items()
-        }
-    )
-
-
-PLUGINS_DESCRIPTION = """
-List the plugins that were found (entry points of the group nlpreg.plugins, the files .nlpreg_plugins and
-~/.nlpreg/plugins), where their names were found, and what each registers, or why it could not be imported.
-"""
-
-
-@Subcommand.register("plugins")
-class Plugins(Subcommand):
-    """Lists plugins."""
-
-    requires_plugins = False
-
-    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
-        """Add the command's parser."""
-        subparser = self.new_parser(parser, PLUGINS_DESCRIPTION)
-        subparser.set_defaults(func=_run_plugins)
-        return subparser
-
-
-def _run_plugins(args: argparse.Namespace) -> None:
-    from nlpreg.common import plugins
-
-    plugins.import_builtin_parts()
-    logger = logging.getLogger(plugins.__name__)
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)  # failures are in the list itself
-    try:
-        found = plugins.load_plugins()
-    finally:
-        logger.setLevel(level)
-    if not found:
-        print(
-            "no plugins found; a plugin is a package with an entry point in the group "
-            f"{plugins.ENTRY_POINT_GROUP!r}, or a module named in {plugins.LOCAL_PLUGINS_FILENAME} "
-            f"or {plugins.GLOBAL_PLUGINS_FILENAME}"
-        )
-    for plugin in found:
-        print(f"{plugin.module}\n  found in: {plugin.source}")
-        if plugin.error is not None:
-            print(f"  left out: {plugin.error}")
-            continue
-        names: dict[str, list[str]] = defaultdict(list)
-        for base, name in plugin.registered:
-            names[base].append(name)
-        for base, registered in sorted(names.items()):
-            print(f"  {base}: {', '.join(sorted(registered))}")
-        if not names:
-            print("  registers nothing")

@@ -43,9 +43,9 @@ class Schema(Subcommand):
 
 
 def _run(args: argparse.Namespace) -> None:
+    from nlpreg.common.config.describe import find_base
+    from nlpreg.common.config.schema import registry_schema
     from nlpreg.common.files import atomic_write
-    from nlpreg.common.introspection import find_base
-    from nlpreg.common.schema import registry_schema
 
     schema = whole_schema() if args.registry is None else registry_schema(find_base(args.registry))
     text = json.dumps(schema, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -61,7 +61,7 @@ def whole_schema() -> dict[str, Any]:
     """The schema of an experiment, with a definition for every registry that a config may use."""
     from nlpreg.commands.check.checking import TRAIN_EXTRAS, keys_around_the_experiment
     from nlpreg.commands.train.experiment import TrainModel
-    from nlpreg.common.introspection import registries
-    from nlpreg.common.schema import experiment_schema
+    from nlpreg.common.config.describe import registries
+    from nlpreg.common.config.schema import experiment_schema
 
     return experiment_schema(TrainModel, keys_around_the_experiment(), TRAIN_EXTRAS, registries().values())

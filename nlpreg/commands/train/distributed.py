@@ -32,13 +32,12 @@ from nlpreg.commands.train.process import (
 )
 from nlpreg.common import logging as common_logging
 from nlpreg.common.checks import ConfigurationError, check_for_gpu
-from nlpreg.common.distributed import is_under_torchrun, stay_on_this_machine
 from nlpreg.common.files import atomic_write
 from nlpreg.common.from_params import FromParams
 from nlpreg.common.lazy import Lazy
 from nlpreg.common.params import Params
 from nlpreg.common.plugins import import_plugins
-from nlpreg.common.signals import SigTermReceived
+from nlpreg.common.runtime.process import SigTermReceived, is_under_torchrun, stay_on_this_machine
 from nlpreg.common.util import import_module_and_submodules
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.models.model import VOCABULARY_FOLDER

@@ -11,12 +11,10 @@ from typing import Any
 
 import torch
 
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import ConfigurationError, did_you_mean
 from nlpreg.common.lazy import Lazy
 from nlpreg.common.registrable import Registrable
-from nlpreg.common.reports import dump_metrics
-from nlpreg.common.suggestions import did_you_mean
-from nlpreg.common.util import is_distributed, is_global_primary
+from nlpreg.common.util import dump_metrics, is_distributed, is_global_primary
 from nlpreg.data.data_loaders.data_loader import DataLoader
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.instance import Instance

@@ -28,9 +28,12 @@ from typing import Any
 from nlpreg.commands.console import log_to_files
 from nlpreg.commands.failures import RESUME_ME, WorkerFailure, describe
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.distributed import find_open_port
-from nlpreg.common.process_end import end_process
-from nlpreg.common.signals import SigTermReceived, install_sigterm_handler
+from nlpreg.common.runtime.process import (
+    SigTermReceived,
+    end_process,
+    find_open_port,
+    install_sigterm_handler,
+)
 
 PR_SET_PDEATHSIG = 1
 SECONDS_FOR_CAUSES = 2.0

@@ -13,10 +13,10 @@ from typing import Any
 
 from nlpreg.commands.console import metrics_block
 from nlpreg.commands.train.experiment import METRICS_NAME, TrainModel
-from nlpreg.common.environment import SEED_DEFAULTS
 from nlpreg.common.meta import META_NAME, record_run
 from nlpreg.common.params import Params
-from nlpreg.common.signals import SigTermReceived
+from nlpreg.common.runtime.environment import SEED_DEFAULTS
+from nlpreg.common.runtime.process import SigTermReceived
 from nlpreg.common.util import is_global_primary, prepare_environment
 from nlpreg.models.archival import CONFIG_NAME, archive_model
 from nlpreg.models.model import DEFAULT_WEIGHTS

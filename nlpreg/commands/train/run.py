@@ -21,7 +21,7 @@ from nlpreg.commands.train.process import (
     take_command_keys,
 )
 from nlpreg.common import logging as common_logging
-from nlpreg.common.annotations import plain
+from nlpreg.common.config.resolve import plain
 from nlpreg.common.logging import release_global_logging
 from nlpreg.common.params import Params
 from nlpreg.models.archival import load_archive, verify_include_in_archive

@@ -17,11 +17,9 @@ from nlpreg.common.caching.compressed import (
     read_set_from_file,
     text_lines_from_file,
 )
-from nlpreg.common.caching.file_lock import FileLock
-from nlpreg.common.caching.links import hardlink_or_copy
-from nlpreg.common.caching.listing import inspect_cache, remove_cache_entries
-from nlpreg.common.caching.local_cache_resource import LocalCacheResource
+from nlpreg.common.caching.listing import LocalCacheResource, inspect_cache, remove_cache_entries
 from nlpreg.common.caching.tensor_cache import TensorCache
+from nlpreg.common.files import FileLock, hardlink_or_copy
 
 __all__ = [
     "CACHE_DIRECTORY",

@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-__all__ = ["extract_archive", "is_archive"]
-
 LARGEST_HARMLESS_SIZE = 1024**3
 """Archives that unpack to no more bytes than this are never taken for bombs."""
 

@@ -14,19 +14,9 @@ from urllib.parse import urldefrag
 
 from nlpreg.common.caching.archives import extract_archive as unpack
 from nlpreg.common.caching.archives import is_archive
-from nlpreg.common.caching.file_lock import FileLock
 from nlpreg.common.caching.remote import REMOTE_SCHEMES, RemoteSource, scheme_of, source_for
-from nlpreg.common.files import atomic_write
-from nlpreg.common.untrusted import check_resource
-
-__all__ = [
-    "CACHE_DIRECTORY",
-    "CACHE_ROOT",
-    "CacheEntry",
-    "cached_path",
-    "filename_to_url",
-    "is_url_or_existing_file",
-]
+from nlpreg.common.config.untrusted import check_resource
+from nlpreg.common.files import FileLock, atomic_write
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +82,7 @@ def cached_path(
         FileNotFoundError: no such file, resource or member.
         ValueError: a scheme that is not known; a `member` of something that is no archive; an archive that is damaged
             or not safe to unpack; a wrong checksum.
-        ConfigurationError: the config of an archive asks for it, see `nlpreg.common.untrusted.check_resource`.
+        ConfigurationError: the config of an archive asks for it, see `nlpreg.common.config.untrusted.check_resource`.
         ConnectionError: the server cannot be reached, and there is no earlier download.
     """
     folder = Path(cache_dir or CACHE_DIRECTORY).expanduser()

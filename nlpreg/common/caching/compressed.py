@@ -13,16 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 from nlpreg.common.caching.cache import cached_path
-from nlpreg.common.optional import optional
-
-__all__ = [
-    "get_file_extension",
-    "json_lines_from_file",
-    "open_by_suffix",
-    "open_compressed",
-    "read_set_from_file",
-    "text_lines_from_file",
-]
+from nlpreg.common.imports import optional
 
 
 def open_compressed(

@@ -1,15 +1,24 @@
-"""Which scheme of URL is fetched by what."""
+"""Where URLs lead: HTTP, S3, Google Storage and the Hugging Face hub."""
 
 from __future__ import annotations
 
+import errno
+import http.client
+import logging
+import os
 import shutil
-from typing import Any, Protocol
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPResponse
+from typing import IO, Any, Protocol
 from urllib.parse import urlparse
 
-from nlpreg.common.caching.http import CHUNK_BYTES, HttpSource
-from nlpreg.common.optional import optional
-
-__all__ = ["REMOTE_SCHEMES", "RemoteSource", "scheme_of", "source_for"]
+from nlpreg.common.imports import optional
+from nlpreg.common.tqdm import Tqdm
+from nlpreg.version import VERSION
 
 REMOTE_SCHEMES = ("http", "https", "s3", "gs", "hf")
 
@@ -78,3 +87,157 @@ def scheme_of(text: str) -> str:
 def source_for(scheme: str) -> RemoteSource:
     """Where URLs of one of `REMOTE_SCHEMES` come from."""
     return HttpSource() if scheme in ("http", "https") else FsspecSource()
+
+
+logger = logging.getLogger(__name__)
+
+TIMEOUT_SECONDS = 30.0
+TRIES = 6
+FIRST_PAUSE_SECONDS = 0.5
+CHUNK_BYTES = 1024 * 1024
+
+_METHODS_REFUSED = (403, 405, 501)
+_FAULTS_OF_THE_DISK = (errno.ENOSPC, errno.EFBIG, errno.EIO, errno.EROFS)
+_WORTH_ANOTHER_TRY = (408, 425, 429, 500, 502, 503, 504)
+
+
+class HttpSource:
+    """Where `http://` and `https://` URLs come from.
+
+    Args:
+        tries: how often a request is made in a row without any byte of progress.
+        first_pause: seconds between the first two tries; each further pause is twice as long.
+        timeout: seconds without a byte after which a connection counts as dropped.
+    """
+
+    def __init__(
+        self, tries: int = TRIES, first_pause: float = FIRST_PAUSE_SECONDS, timeout: float = TIMEOUT_SECONDS
+    ) -> None:
+        self._tries = tries
+        self._first_pause = first_pause
+        self._timeout = timeout
+
+    def version(self, url: str) -> str | None:
+        """The server's mark (ETag) of the present content; None if it gives none.
+
+        Raises:
+            FileNotFoundError: there is no such resource.
+            ConnectionError: the server cannot be reached.
+        """
+        for pause in self._pauses():
+            try:
+                with self._open(url, method="HEAD") as response:
+                    return response.headers.get("ETag")
+            except urllib.error.HTTPError as error:
+                if error.code in _METHODS_REFUSED:
+                    return None  # signed links often allow GET alone
+                self._give_up_unless_temporary(url, error, pause)
+            except (OSError, http.client.HTTPException) as error:
+                self._give_up_unless_temporary(url, error, pause)
+        raise AssertionError("the last pause is None")
+
+    def download(self, url: str, path: str, version: str | None) -> None:
+        """Write the content to `path`, going on where an earlier try for the same version has stopped.
+
+        Args:
+            url: what to fetch.
+            path: where to; what it already holds must be the beginning of this version.
+            version: the ETag that the content must have; without one, a new call starts anew.
+
+        Raises:
+            FileNotFoundError, ConnectionError: as for `version`.
+        """
+        if version is None and os.path.exists(path):
+            os.unlink(path)
+        pauses = self._pauses()
+        with open(path, "ab") as file:
+            furthest = file.tell()
+            while True:
+                try:
+                    self._fetch_rest(url, file, version)
+                    return
+                except (OSError, http.client.HTTPException) as error:
+                    if isinstance(error, OSError) and error.errno in _FAULTS_OF_THE_DISK:
+                        raise
+                    if file.tell() > furthest:
+                        furthest = file.tell()
+                        pauses = self._pauses()  # further than ever: the count of tries begins anew
+                    self._give_up_unless_temporary(url, error, next(pauses))
+
+    def _fetch_rest(self, url: str, file: IO[bytes], version: str | None) -> None:
+        """One request for what is missing, written to the end of `file`."""
+        have = file.tell()
+        headers = {}
+        if have and version is not None and not version.startswith("W/"):
+            headers = {"Range": f"bytes={have}-", "If-Range": version}
+        try:
+            with self._open(url, headers=headers) as response:
+                if response.status != 206:
+                    have = 0  # the whole content, since it changed or the server knows no ranges
+                    _empty(file)
+                self._copy(url, response, file, have)
+        except urllib.error.HTTPError as error:
+            if error.code == 416 and _total_of_range(error.headers.get("Content-Range")) == have:
+                return  # everything was there already
+            if error.code == 416:
+                _empty(file)
+                raise ConnectionResetError(f"{url}: more bytes here than there; starting anew") from error
+            raise
+
+    def _copy(self, url: str, response: HTTPResponse, file: IO[bytes], have: int) -> None:
+        length = response.headers.get("Content-Length")
+        total = have + int(length) if length is not None else None
+        name = url.rsplit("/", 1)[-1]
+        with Tqdm.tqdm(
+            total=total, initial=have, unit="B", unit_scale=True, desc=f"downloading {name}"
+        ) as bar:
+            # read1 hands over what has come before a connection breaks; read would throw it away
+            while chunk := response.read1(CHUNK_BYTES):
+                file.write(chunk)
+                bar.update(len(chunk))
+            file.flush()
+        if total is not None and file.tell() != total:
+            raise ConnectionResetError(f"{url}: the connection ended after {file.tell()} of {total} bytes")
+
+    @contextmanager
+    def _open(
+        self, url: str, method: str = "GET", headers: dict[str, str] | None = None
+    ) -> Iterator[HTTPResponse]:
+        # packed content would not fit the byte counts that resuming relies on
+        standard = {"User-Agent": f"nlpreg/{VERSION}", "Accept-Encoding": "identity"}
+        request = urllib.request.Request(url, method=method, headers={**standard, **(headers or {})})
+        with urllib.request.urlopen(request, timeout=self._timeout) as response:
+            yield response
+
+    def _pauses(self) -> Iterator[float | None]:
+        """Seconds to wait after each failure; None after the last."""
+        for i in range(self._tries - 1):
+            yield self._first_pause * 2**i
+        yield None
+
+    def _give_up_unless_temporary(self, url: str, error: Exception, pause: float | None) -> None:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()
+            if error.code in (404, 410):
+                raise FileNotFoundError(
+                    f"{url}: the server has no such file (status {error.code})"
+                ) from error
+            if error.code not in _WORTH_ANOTHER_TRY:
+                raise ConnectionError(f"{url}: the server answered {error.code} {error.reason}") from error
+        if pause is None:
+            raise ConnectionError(
+                f"{url}: gave up after {self._tries} tries without progress ({error})"
+            ) from error
+        logger.warning("%s: %s; trying again in %.1f s", url, error, pause)
+        time.sleep(pause)
+
+
+def _empty(file: IO[bytes]) -> None:
+    file.seek(0)
+    file.truncate()
+
+
+def _total_of_range(content_range: str | None) -> int | None:
+    """The size of the whole in a header such as `bytes */1234`."""
+    size = (content_range or "").rpartition("/")[2]
+    return int(size) if size.isdigit() else None

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["TensorCache"]
-
 logger = logging.getLogger(__name__)
 
 SECONDS_TO_WAIT_FOR_OTHERS = 60.0

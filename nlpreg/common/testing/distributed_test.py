@@ -14,7 +14,7 @@ import torch.distributed as dist
 from nlpreg.commands.failures import WorkerFailure
 from nlpreg.commands.train.launcher import launch_processes
 from nlpreg.common.checks import check_for_gpu
-from nlpreg.common.distributed import stay_on_this_machine
+from nlpreg.common.runtime.process import stay_on_this_machine
 
 __all__ = ["init_process", "run_distributed_test"]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from nlpreg.common import cached_transformers
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.optional import optional
+from nlpreg.common.imports import optional
 from nlpreg.common.registrable import Registrable
 from nlpreg.data.batch import Batch
 from nlpreg.data.data_loaders.data_loader import TensorDict

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from nlpreg.common.checks import ConfigurationError, ConfigurationValueError, check_at_least
-from nlpreg.common.memory import seldom_garbage_collection
+from nlpreg.common.runtime.memory import seldom_garbage_collection
 from nlpreg.common.tqdm import Tqdm
 from nlpreg.common.util import int_to_device
 from nlpreg.data.batch import index_instances

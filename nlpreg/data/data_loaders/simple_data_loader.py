@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 
 from nlpreg.common.checks import check_at_least
-from nlpreg.common.memory import seldom_garbage_collection
+from nlpreg.common.runtime.memory import seldom_garbage_collection
 from nlpreg.common.tqdm import Tqdm
 from nlpreg.data.batch import index_instances
 from nlpreg.data.data_loaders.data_collator import nlpreg_collate

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from nlpreg.common.memory import seldom_garbage_collection
+from nlpreg.common.runtime.memory import seldom_garbage_collection
 from nlpreg.common.util import lazy_groups_of
 from nlpreg.data.batch import index_instances
 from nlpreg.data.data_loaders.data_collator import DataCollator, DefaultDataCollator

@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nlpreg.common.randomness import run_seed, set_run_seed
+from nlpreg.common.runtime.environment import run_seed, set_run_seed
 from nlpreg.common.tqdm import Tqdm
 from nlpreg.data.columns import smallest
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.optional import optional
+from nlpreg.common.imports import optional
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.dataset_readers.dataset_utils.text_files import BadLines, DataError, excerpt
 from nlpreg.data.dataset_readers.dataset_utils.tokenizing import text_field_of, words_or_tokens

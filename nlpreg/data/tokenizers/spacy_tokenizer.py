@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from nlpreg.common.optional import optional
+from nlpreg.common.imports import optional
 from nlpreg.common.util import get_spacy_model
 from nlpreg.data.tokenizers.token_class import Token
 from nlpreg.data.tokenizers.tokenizer import Tokenizer

@@ -11,10 +11,10 @@ from typing import Any, Literal
 
 from nlpreg.common import cached_transformers
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.config.untrusted import check_resource
 from nlpreg.common.file_utils import cached_path
 from nlpreg.common.files import atomic_write
-from nlpreg.common.optional import optional
-from nlpreg.common.untrusted import check_resource
+from nlpreg.common.imports import optional
 from nlpreg.data.tokenizers.token_class import Token
 from nlpreg.data.tokenizers.tokenizer import Tokenizer
 

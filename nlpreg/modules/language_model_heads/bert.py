@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from nlpreg.common.optional import optional
+from nlpreg.common.imports import optional
 from nlpreg.modules.language_model_heads.language_model_head import LanguageModelHead
 
 

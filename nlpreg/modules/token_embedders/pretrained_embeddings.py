@@ -9,7 +9,7 @@ import torch
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.embeddings_file import EmbeddingsTextFile, parse_embeddings_file_uri
 from nlpreg.common.file_utils import cached_path, get_file_extension
-from nlpreg.common.optional import optional
+from nlpreg.common.imports import optional
 from nlpreg.common.tqdm import Tqdm
 from nlpreg.data.vocabulary import Vocabulary
 

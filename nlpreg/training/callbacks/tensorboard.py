@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from nlpreg.common.optional import optional
+from nlpreg.common.imports import optional
 from nlpreg.training.callbacks.callback import TrainerCallback
 from nlpreg.training.callbacks.log_writer import LogWriterCallback
 

@@ -16,7 +16,7 @@ import torch
 from torch.optim import lr_scheduler as torch_schedulers
 
 from nlpreg.common.checks import ConfigurationError, ConfigurationValueError
-from nlpreg.common.snake_case import snake_case
+from nlpreg.common.config.describe import snake_case
 from nlpreg.nn.torch_parts import TorchPart, set_constructor
 from nlpreg.training.learning_rate_schedulers.learning_rate_scheduler import LearningRateScheduler
 

@@ -11,8 +11,7 @@ import torch
 from torch import nn
 
 from nlpreg.common import Params, Registrable
-from nlpreg.common.checks import ConfigurationError, check_patterns
-from nlpreg.common.suggestions import did_you_mean
+from nlpreg.common.checks import ConfigurationError, check_patterns, did_you_mean
 from nlpreg.training.protocols import NamedParameters
 
 logger = logging.getLogger(__name__)

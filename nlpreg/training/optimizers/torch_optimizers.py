@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from nlpreg.common.checks import ConfigurationValueError
-from nlpreg.common.snake_case import snake_case
+from nlpreg.common.config.describe import snake_case
 from nlpreg.nn.torch_parts import TorchPart, set_constructor
 from nlpreg.training.optimizers.optimizer import (
     Optimizer,

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from nlpreg.commands.check.checking import check_config, report
+from nlpreg.common.config.resolve import Resolver
 from nlpreg.common.plugins import import_builtin_parts
-from nlpreg.common.resolve import Resolver
 
 hypothesis = pytest.importorskip("hypothesis")
 st = pytest.importorskip("hypothesis.strategies")

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from nlpreg.commands.check.checking import check_config
+from nlpreg.common.config.problems import Problem
 from nlpreg.common.plugins import import_builtin_parts
-from nlpreg.common.problems import Problem
 
 
 @pytest.fixture(autouse=True)

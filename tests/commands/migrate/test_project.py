@@ -4,7 +4,7 @@ import pytest
 
 from nlpreg.commands.migrate import migrate_path
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.old_configs import MigrationLog
+from nlpreg.common.config.old_configs import MigrationLog
 
 
 def test_a_folder(tmp_path: Path) -> None:

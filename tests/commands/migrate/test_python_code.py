@@ -1,8 +1,8 @@
 import pytest
 
 from nlpreg.commands.migrate import migrate_code
-from nlpreg.common.old_configs import MigrationLog
-from nlpreg.common.old_names import new_module_name
+from nlpreg.common.config.old_configs import MigrationLog
+from nlpreg.common.config.old_names import new_module_name
 
 OLD = '''"""A plugin. It uses allennlp, über alles."""
 import allennlp

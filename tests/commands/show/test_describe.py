@@ -4,9 +4,9 @@ import pytest
 
 from nlpreg.commands import main
 from nlpreg.commands.show.describe import description_text
-from nlpreg.common.introspection import describe_class, registries
+from nlpreg.common.config.describe import describe_class, registries
+from nlpreg.common.config.registry import REGISTRY
 from nlpreg.common.plugins import import_builtin_parts
-from nlpreg.common.registry import REGISTRY
 
 
 def described(name: str, capsys: pytest.CaptureFixture[str]) -> str:

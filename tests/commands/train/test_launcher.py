@@ -14,7 +14,7 @@ import pytest
 from nlpreg.commands.failures import WorkerFailure
 from nlpreg.commands.train.launcher import Interrupted, Machines, is_consequence, launch_processes
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.signals import SigTermReceived, install_sigterm_handler
+from nlpreg.common.runtime.process import SigTermReceived, install_sigterm_handler
 
 # Forked processes spare the import of torch; Python 3.12 and later warn that it is a risk beside threads.
 pytestmark = [

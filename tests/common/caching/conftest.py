@@ -4,7 +4,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from nlpreg.common.caching import http
+from nlpreg.common.caching import remote
 
 
 class FlakyServer:
@@ -102,8 +102,8 @@ class FlakyServer:
 @pytest.fixture
 def server(monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(http, "FIRST_PAUSE_SECONDS", 0.001)
-    monkeypatch.setattr(http.HttpSource.__init__, "__defaults__", (http.TRIES, 0.001, 5.0))
+    monkeypatch.setattr(remote, "FIRST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(remote.HttpSource.__init__, "__defaults__", (remote.TRIES, 0.001, 5.0))
     flaky = FlakyServer()
     try:
         yield flaky

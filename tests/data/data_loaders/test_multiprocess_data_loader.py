@@ -10,7 +10,7 @@ import torch
 
 from nlpreg.common import Params
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.randomness import set_run_seed
+from nlpreg.common.runtime.environment import set_run_seed
 from nlpreg.data import DataLoader, Instance, Vocabulary
 from nlpreg.data.data_loaders import MultiProcessDataLoader
 from nlpreg.data.data_loaders import multiprocess_data_loader as module

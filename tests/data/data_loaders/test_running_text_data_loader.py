@@ -5,7 +5,7 @@ import torch
 
 from nlpreg.common import Params
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.randomness import run_seed, set_run_seed
+from nlpreg.common.runtime.environment import run_seed, set_run_seed
 from nlpreg.data import DataLoader, Vocabulary
 from nlpreg.data.data_loaders import RunningTextDataLoader, id_corpus_data_loader, running_text_data_loader
 from nlpreg.data.dataset_readers import SimpleLanguageModelingDatasetReader

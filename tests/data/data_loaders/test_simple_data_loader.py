@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from nlpreg.common import Params
-from nlpreg.common.randomness import set_run_seed
+from nlpreg.common.runtime.environment import set_run_seed
 from nlpreg.data import DataLoader, Vocabulary
 from nlpreg.data.data_loaders import SimpleDataLoader
 

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 import torch
 
-from nlpreg.common.randomness import run_seed, set_run_seed
+from nlpreg.common.runtime.environment import run_seed, set_run_seed
 from nlpreg.data.data_loaders import WorkerError, worker_pool
 from nlpreg.data.data_loaders.worker_pool import (
     NobodyListens,

@@ -84,6 +84,6 @@ def test_compressed_files_patterns_and_lists(tmp_path):
 
 def test_without_spacy_the_error_names_the_way_out(read, monkeypatch):
     monkeypatch.setitem(sys.modules, "spacy", None)
-    monkeypatch.setattr("nlpreg.common.environment.LOADED_SPACY_MODELS", {})
+    monkeypatch.setattr("nlpreg.common.runtime.environment.LOADED_SPACY_MODELS", {})
     with pytest.raises(ConfigurationError, match='"tokenizer": "whitespace"'):
         read(SimpleLanguageModelingDatasetReader(), "a b\n")

@@ -5,7 +5,7 @@ import torch
 
 from nlpreg.common import Params
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.snake_case import snake_case
+from nlpreg.common.config.describe import snake_case
 from nlpreg.training.learning_rate_schedulers import LearningRateScheduler
 
 # no update is made here, which torch finds odd

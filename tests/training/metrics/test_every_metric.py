@@ -14,8 +14,7 @@ from datetime import timedelta
 import pytest
 import torch
 
-from nlpreg.common.distributed import stay_on_this_machine
-from nlpreg.common.process_end import end_process
+from nlpreg.common.runtime.process import end_process, stay_on_this_machine
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.training import metrics
 from nlpreg.training.metrics import Metric, local_metrics

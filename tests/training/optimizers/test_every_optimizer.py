@@ -7,8 +7,8 @@ import torch
 
 from nlpreg.common import Params
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.hints import signature_of
-from nlpreg.common.introspection import describe_class
+from nlpreg.common.config.describe import describe_class
+from nlpreg.common.config.hints import signature_of
 from nlpreg.training.optimizers import Optimizer
 
 OPTIONS = {"sgd": {"lr": 0.1}, "multi": {"optimizers": {"default": "adam"}, "parameter_groups": []}}

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from nlpreg.common.file_utils import cached_path
-from nlpreg.common.optional import optional
+from nlpreg.common.imports import optional
 from nlpreg.data.dataset_readers.dataset_utils.span_utils import TypedSpan
 from nlpreg.data.dataset_readers.dataset_utils.text_files import DataFile, bad_line, excerpt, find_files
 

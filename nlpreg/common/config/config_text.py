@@ -1,0 +1,232 @@
+"""A config as text that can be edited: what is not edited keeps its comments, its variables and its layout."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import functools
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.config.jsonnet import evaluate_jsonnet, jsonnet_key, jsonnet_text
+from nlpreg.common.config.jsonnet_places import Expression, JsonnetSource, Key
+
+_MAX_SECTIONS = 10_000
+_UNKNOWN = object()
+
+
+@dataclass(frozen=True)
+class Section:
+    """An object or array that is written out in a file.
+
+    Args:
+        path: key path in the whole config.
+        file: the file it stands in.
+        text: of that file.
+        shape: what the parser knows of it.
+    """
+
+    path: str
+    file: str
+    text: str
+    shape: Expression
+
+    @property
+    def keys(self) -> list[str]:
+        """Its keys in order; indices for an array."""
+        return [key.name for key in self.shape.keys]
+
+    def __contains__(self, name: str) -> bool:
+        return any(key.name == name for key in self._written_out)
+
+    @property
+    def _written_out(self) -> list[Key]:
+        """Keys that stand there as such, which alone can be edited; a computed one cannot."""
+        return [key for key in self.shape.keys if key.token is not None or self.shape.kind == "array"]
+
+    def key(self, name: str) -> Key:
+        """The last key of that name."""
+        return [key for key in self._written_out if key.name == name][-1]
+
+    def source(self, name: str) -> str:
+        """The text of a value."""
+        key = self.key(name)
+        return self.text[key.start : key.end]
+
+    def value(self, name: str, default: Any = None) -> Any:
+        """A value, if it can be known from its text alone; else `default`."""
+        value = _evaluated(self.source(name)) if name in self else _UNKNOWN
+        return default if value is _UNKNOWN else copy.deepcopy(value)
+
+    @property
+    def last_step(self) -> str:
+        """The last step of its path."""
+        return self.path.rpartition(".")[2]
+
+
+class ConfigText:
+    """A config file and those it imports; every edit parses them anew.
+
+    Args:
+        path: the file.
+        texts: path -> content of files that differ from what is on the disk.
+    """
+
+    def __init__(self, path: str, texts: dict[str, str] | None = None) -> None:
+        self.path = path
+        self.texts = dict(texts or {})
+        self._originals: dict[str, str] = {}
+        self._edits: dict[
+            str, list[tuple[int, int, int]]
+        ] = {}  # file -> (start, old length, new length) of each
+        self.parse()
+
+    def parse(self) -> None:
+        """Read the places of all keys."""
+        self.source = JsonnetSource.read(self.path, texts=self.texts)
+        for source in self.source.all_sources():
+            self.texts.setdefault(source.path, source.text)
+            self._originals.setdefault(source.path, source.text)
+
+    @property
+    def is_understood(self) -> bool:
+        """Whether the places of keys could be read."""
+        return self.source.root is not None
+
+    def at(self, path: str) -> list[Section]:
+        """The sections that make up the value at a key path; a later one wins over an earlier one."""
+        return [
+            Section(path, source.path, source.text, shape) for source, shape in self.source.sections(path)
+        ]
+
+    def place(self, section: Section, name: str = "") -> str:
+        """ "path:line" of a section, or of a key in it, in the file as it was before any edit."""
+        key = section.key(name) if name in section else None
+        offset = section.shape.start if key is None else key.start if key.token is None else key.token.start
+        for start, old_length, new_length in reversed(self._edits.get(section.file, [])):
+            if offset >= start + new_length:
+                offset += old_length - new_length
+            elif offset > start:
+                offset = start
+        return f"{section.file}:{self._originals[section.file].count(chr(10), 0, offset) + 1}"
+
+    def all_sections(self) -> Iterator[Section]:
+        """Every section, outer ones first, each once."""
+        pending, seen = [""], set()
+        for _ in range(_MAX_SECTIONS):
+            if not pending:
+                return
+            path = pending.pop(0)
+            for section in self.at(path):
+                if (section.file, section.shape.start) not in seen:
+                    seen.add((section.file, section.shape.start))
+                    yield section
+                    pending.extend(f"{path}.{key}" if path else key for key in dict.fromkeys(section.keys))
+
+    def literal(self, value: Any, section: Section) -> str:
+        """A value in the style of the file that a section stands in."""
+        return json.dumps(value) if _is_json_style(section) else jsonnet_text(value)
+
+    def rename(self, section: Section, old: str, new: str) -> None:
+        """Give a key another name."""
+        token = section.key(old).token
+        assert token is not None
+        self._edit(section.file, token.start, token.start + len(token.text), self._key(new, section))
+
+    def replace(self, section: Section, name: str, text: str) -> None:
+        """Give a key another value."""
+        key = section.key(name)
+        self._edit(section.file, key.start, key.end, text)
+
+    def replace_section(self, section: Section, text: str) -> None:
+        """Put something else in the place of a section."""
+        self._edit(section.file, section.shape.start, section.shape.end, text)
+
+    def remove(self, section: Section, name: str) -> None:
+        """Take out a key with its value, its comma, and its line if nothing else is on it."""
+        self.remove_key(section, section.key(name))
+
+    def remove_key(self, section: Section, key: Key) -> None:
+        """`remove` for one of several keys of the same name."""
+        text = section.text
+        start = key.start if key.token is None else key.token.start
+        end = key.end
+        comma = re.match(r"\s*,", text[end:])
+        if comma:
+            end += comma.end()
+        else:
+            before = re.search(r",\s*$", text[:start])
+            start = before.start() if before else start
+        line_start = text.rfind("\n", 0, start) + 1
+        rest = re.match(r"[ \t]*(?://[^\n]*|#[^\n]*)?(?=\n|$)", text[end:])
+        if not text[line_start:start].strip() and rest and line_start:
+            self._edit(section.file, line_start - 1, end + rest.end(), "")
+            return
+        spaces = re.match(r"[ \t]*", text[end:])
+        surplus = spaces.end() if spaces and (comma or text[start - 1].isspace()) else 0
+        self._edit(section.file, start, end + surplus, "")
+
+    def insert(self, section: Section, name: str, text: str) -> None:
+        """Add a key at the end of an object."""
+        member = f"{self._key(name, section)}: {text}"
+        self._append(section, member)
+
+    def append(self, section: Section, text: str) -> None:
+        """Add an item at the end of an array."""
+        self._append(section, text)
+
+    def object_text(self, members: dict[str, str], section: Section) -> str:
+        """An object made of values that are text already."""
+        inside = ", ".join(f"{self._key(name, section)}: {text}" for name, text in members.items())
+        return f"{{ {inside} }}" if not _is_json_style(section) else f"{{{inside}}}"
+
+    def _append(self, section: Section, member: str) -> None:
+        text, shape = section.text, section.shape
+        if not shape.keys:
+            self._edit(section.file, shape.start + 1, shape.end - 1, f" {member} ")
+            return
+        last = max(shape.keys, key=lambda key: key.end)
+        comma = re.match(r"\s*,", text[last.end : shape.end])
+        end = last.end + (comma.end() if comma else 0)
+        if "\n" in text[shape.start : shape.end]:
+            first = shape.keys[0]
+            start = first.start if first.token is None else first.token.start
+            line = text[text.rfind("\n", 0, start) + 1 : start]
+            indent = line if not line.strip() else " " * (len(line) - len(line.lstrip()) + 2)
+            addition = ("" if comma else ",") + f"\n{indent}{member}" + ("," if comma else "")
+        else:
+            addition = ("" if comma else ",") + f" {member}" + ("," if comma else "")
+        self._edit(section.file, end, end, addition)
+
+    def _key(self, name: str, section: Section) -> str:
+        return json.dumps(name) if _is_json_style(section) else jsonnet_key(name)
+
+    def _edit(self, file: str, start: int, end: int, replacement: str) -> None:
+        text = self.texts[file]
+        self.texts[file] = text[:start] + replacement + text[end:]
+        self._edits.setdefault(file, []).append((start, end - start, len(replacement)))
+        self.parse()
+
+
+@functools.lru_cache(maxsize=4096)
+def _evaluated(text: str) -> Any:
+    """The value of a piece of Jsonnet that refers to nothing outside it; `_UNKNOWN` where it does."""
+    with contextlib.suppress(ValueError):  # Jsonnet takes a while to start
+        return json.loads(text)
+    if re.fullmatch(r"'[^'\\]*'", text):
+        return text[1:-1]
+    try:
+        return evaluate_jsonnet("value", text, {})
+    except (RuntimeError, ConfigurationError):
+        return _UNKNOWN
+
+
+def _is_json_style(section: Section) -> bool:
+    """Whether the file writes its keys in double quotes, so that it may be plain JSON."""
+    return section.file.endswith(".json") or (
+        any(key.token is not None and key.token.text.startswith('"') for key in section.shape.keys)
+    )

@@ -1,0 +1,253 @@
+"""What a registered class is and takes, from its signature and docstring: for messages, schemas and `nlpreg describe`."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from nlpreg.common.checks import ConfigurationError, did_you_mean
+from nlpreg.common.config.hints import signature_of, type_name
+from nlpreg.common.config.registry import REGISTRY
+
+
+@dataclass
+class Argument:
+    """An argument of a constructor.
+
+    Args:
+        name: its key in a config.
+        annotation: its type.
+        default: its default value; `inspect.Parameter.empty` where it is required.
+        doc: what the docstring says of it, with `null`, as configs write it.
+    """
+
+    name: str
+    annotation: Any
+    default: Any
+    doc: str
+
+    @property
+    def is_required(self) -> bool:
+        """Whether a config must give it."""
+        return self.default is inspect.Parameter.empty
+
+
+@dataclass
+class Description:
+    """A registered class.
+
+    Args:
+        cls: the class or function.
+        base: the base of its registry; None if it was found by its full name.
+        name: its registered name, or its full name.
+        text: its docstring up to the arguments.
+        arguments: of the constructor that the name stands for.
+        open: whether it takes other keys too.
+    """
+
+    cls: Any
+    base: type | None
+    name: str
+    text: str
+    arguments: list[Argument]
+    open: bool
+
+
+def registries() -> dict[str, type]:
+    """All bases with registered classes that a config can name, by their names in snake case."""
+    return {
+        snake_case(base.__name__): base
+        for base in sorted(REGISTRY, key=lambda base: base.__name__)
+        if REGISTRY[base] and base.__name__ != "Subcommand"
+    }
+
+
+def find_base(name: str) -> type:
+    """The base of a registry, by its name in snake or camel case.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    known = registries()
+    wanted = name.replace("-", "_").lower()
+    for base_name, base in known.items():
+        if wanted in (base_name, base_name.replace("_", "")):
+            return base
+    raise ConfigurationError(
+        f'there is no registry "{name}"' + did_you_mean(name, known) + f" (known: {', '.join(known)})"
+    )
+
+
+def find_class(name: str) -> tuple[type | None, str]:
+    """The registry and the registered name meant by `registry:name`, or by a name that only one registry has.
+
+    Raises:
+        ConfigurationError: there is none, or there are several.
+    """
+    base_name, colon, registered = name.partition(":")
+    if colon:
+        base = find_base(base_name)
+        base.resolve_class_name(registered)  # type: ignore[attr-defined]
+        return base, registered
+    holders = [base for base in registries().values() if name in REGISTRY[base]]
+    if len(holders) == 1:
+        return holders[0], name
+    if holders:
+        choices = ", ".join(f"{snake_case(base.__name__)}:{name}" for base in holders)
+        raise ConfigurationError(f'several registries have a "{name}"; say which one: {choices}')
+    if "." in name:
+        return None, name
+    names = {known for names in REGISTRY.values() for known in names}
+    raise ConfigurationError(
+        f'nothing is registered as "{name}"' + did_you_mean(name, names) + " (`nlpreg list` shows everything)"
+    )
+
+
+def describe_class(base: type | None, name: str) -> Description:
+    """Everything about a registered class.
+
+    Args:
+        base: the base of its registry; None if `name` is the full name of a class.
+        name: its registered name.
+
+    Raises:
+        ConfigurationError: there is no such class.
+    """
+    from nlpreg.common.config.registry import find_registered
+
+    cls, constructor_name = find_registered(base or object, name)
+    return describe(cls, getattr(cls, constructor_name) if constructor_name else None, base, name)
+
+
+def describe(
+    cls: Any, constructor: Callable[..., Any] | None = None, base: type | None = None, name: str = ""
+) -> Description:
+    """Everything about a class or function.
+
+    Args:
+        cls: the class or function.
+        constructor: one of its classmethods, if it is built by that.
+        base: the base of the registry that it is found in.
+        name: its registered name; by default the name it is defined by.
+    """
+    signature = signature_of(cls, constructor)
+    text, docs = parse_docstring(_own_docstring(cls))
+    if constructor is not None:
+        own_text, own_docs = parse_docstring(inspect.getdoc(constructor) or "")
+        docs, text = {**docs, **own_docs}, own_text if cls is base else text or own_text
+    for parent in getattr(cls, "__mro__", ())[1:]:
+        docs = {**parse_docstring(_own_docstring(parent))[1], **docs}
+    arguments = [
+        Argument(key, parameter.annotation, parameter.default, re.sub(r"\bNone\b", "null", docs.get(key, "")))
+        for key, parameter in signature.parameters.items()
+    ]
+    return Description(
+        cls, base, name or getattr(cls, "__qualname__", str(cls)), text, arguments, signature.open
+    )
+
+
+def _own_docstring(cls: Any) -> str:
+    """The docstring written for `cls` itself: neither a parent's, nor the signature that dataclasses write."""
+    if not isinstance(cls, type):
+        return inspect.getdoc(cls) or ""
+    text = cls.__dict__.get("__doc__") or ""
+    return "" if dataclasses.is_dataclass(cls) and text.startswith(cls.__name__ + "(") else text
+
+
+def summary(cls: Any) -> str:
+    """The first sentence of a docstring, on one line."""
+    text, _ = parse_docstring(_own_docstring(cls))
+    return " ".join(text.split("\n\n")[0].split())
+
+
+def argument_type(argument: Argument) -> str:
+    """The type of an argument in words, without `None` where that is just the default."""
+    text = type_name(argument.annotation)
+    return text.removesuffix(" or None") if argument.default is None else text
+
+
+_HEADINGS = (
+    re.compile(r"^(?:Args|Arguments|Parameters):[ ]*$", re.MULTILINE),
+    re.compile(r"^#+[ ]*Parameters[ ]*$", re.MULTILINE),
+    re.compile(r"^Parameters[ ]*\n-{3,}[ ]*$", re.MULTILINE),
+)
+"""How the list of arguments is headed: as here, in AllenNLP, and in numpy."""
+
+_INDENTED_ENTRY = re.compile(r"(\*{0,2}\w+(?:, *\*{0,2}\w+)*)(?: \(.*?\))?: *(.*)")
+_TYPED_ENTRY = re.compile(r"(\*{0,2}\w+(?:, *\*{0,2}\w+)*) *:(?: .*)?$")
+
+
+def parse_docstring(docstring: str) -> tuple[str, dict[str, str]]:
+    """The text before the list of arguments, and what the list says of each argument.
+
+    Understood are lists headed `Args:`, as in this package, `# Parameters`, as in AllenNLP, and numpy's.
+
+    Args:
+        docstring: as it stands in the source.
+    """
+    docstring = inspect.cleandoc(docstring)
+    headings = [match for heading in _HEADINGS if (match := heading.search(docstring))]
+    if not headings:
+        return docstring.strip(), {}
+    heading = min(headings, key=lambda match: match.start())
+    text, rest = docstring[: heading.start()].strip(), docstring[heading.end() :]
+    if heading.group().strip().endswith(":"):
+        return text, _indented_list(rest)
+    return text, _typed_list(rest)
+
+
+def _indented_list(rest: str) -> dict[str, str]:
+    """`    name: text`, further lines indented deeper; ends where the indentation does."""
+    docs: dict[str, str] = {}
+    indentation: int | None = None
+    current: list[str] = []
+    for line in rest.splitlines():
+        depth = len(line) - len(line.lstrip(" "))
+        if not line.strip():
+            continue
+        if depth == 0:
+            break
+        indentation = depth if indentation is None else indentation
+        entry = _INDENTED_ENTRY.match(line.strip()) if depth <= indentation else None
+        if entry:
+            current = _names(entry.group(1))
+            docs.update(dict.fromkeys(current, entry.group(2)))
+        else:
+            _continue(docs, current, line)
+    return docs
+
+
+def _typed_list(rest: str) -> dict[str, str]:
+    """`name : type`, the text indented below it; ends at the next heading."""
+    docs: dict[str, str] = {}
+    current: list[str] = []
+    for line in rest.splitlines():
+        if line.startswith("#") or re.match(r"-{3,}", line):
+            break
+        entry = _TYPED_ENTRY.match(line)
+        if entry:
+            current = _names(entry.group(1))
+            docs.update(dict.fromkeys(current, ""))
+        elif line.startswith(" "):
+            _continue(docs, current, line)
+        elif line.strip():
+            current = []
+    return docs
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip(" *") for name in text.split(",")]
+
+
+def _continue(docs: dict[str, str], names: list[str], line: str) -> None:
+    for name in names:
+        docs[name] = f"{docs[name]} {line.strip()}".strip()
+
+
+def snake_case(name: str) -> str:
+    """A class name as the commands write it: `Seq2SeqEncoder` -> `seq2seq_encoder`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower().replace("2_", "2")

@@ -1,0 +1,201 @@
+"""A constructor's parameters as data: names, types with string annotations resolved, defaults."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+import types
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from types import SimpleNamespace
+from typing import Any, Union, cast
+
+from nlpreg.common.checks import ConfigurationError
+
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a constructor takes.
+
+    Args:
+        parameters: by name, annotations resolved; without `self`, `*args` and `**kwargs`.
+        open: whether other keyword arguments may be passed too.
+    """
+
+    parameters: dict[str, inspect.Parameter]
+    open: bool
+
+
+@lru_cache(maxsize=4096)
+def signature_of(cls: Any, constructor: Callable[..., Any] | None = None) -> Signature:
+    """The parameters of a class's constructor, with those that its `**kwargs` hand on to its parents.
+
+    Where the constructor has `**kwargs`, the parameters of the next class in the method resolution order that is
+    built from a config (has `from_params`) are added, and so on while each has `**kwargs`. The result is open only
+    if the last one has `**kwargs` too, or if a constructor does something with its `kwargs` besides handing them on.
+
+    Args:
+        cls: the class, or a function.
+        constructor: the method to look at; by default `cls.__init__`, or the function itself.
+    """
+    constructor = constructor or (_init_of(cls) if isinstance(cls, type) else cls)
+    if constructor is object.__init__:
+        return Signature({}, open=False)
+    own = _own_parameters(constructor)
+    named = {name: p for name, p in own.items() if p.kind not in _VARIADIC}
+    if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in own.values()):
+        return Signature(named, open=False)
+    if not isinstance(cls, type):
+        return Signature(named, open=True)
+    parent = next((base for base in cls.__mro__[1:] if _is_built_from_config(base)), None)
+    if parent is None or _init_of(parent) is object.__init__:
+        return Signature(named, open=True)
+    if _init_of(parent) is constructor:  # inherited: look where the parent looks
+        return signature_of(parent)
+    inherited = signature_of(parent)
+    call = _call_of_parent(constructor)
+    # What the constructor itself gives to the parent is no argument of a config: `super().__init__(size=3, **kwargs)`.
+    given = set() if call is None else {keyword.arg for keyword in call.keywords}
+    given.update(list(inherited.parameters)[: 0 if call is None else len(call.args)])
+    return Signature(
+        {
+            **named,
+            **{name: p for name, p in inherited.parameters.items() if name not in named.keys() | given},
+        },
+        open=inherited.open or call is None,
+    )
+
+
+def _init_of(cls: type) -> Callable[..., Any]:
+    return cast("Callable[..., Any]", getattr(cls, "__init__"))  # noqa: B009  # mypy distrusts `cls.__init__`
+
+
+def _is_built_from_config(base: type) -> bool:
+    """A parent that takes part: it derives from `FromParams`, and is not one of the two mixins themselves."""
+    return hasattr(base, "from_params") and base.__name__ not in ("FromParams", "Registrable")
+
+
+def _own_parameters(constructor: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    try:
+        signature = inspect.signature(constructor)
+    except (ValueError, TypeError):  # built in C, without a signature
+        return {"kwargs": inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD)}
+    function = inspect.unwrap(constructor)
+    function = getattr(function, "__func__", function)
+    parameters = dict(signature.parameters)
+    if parameters and not inspect.ismethod(constructor) and next(iter(parameters)) == "self":
+        parameters.pop("self")
+    return {
+        name: parameter.replace(annotation=_resolved(parameter.annotation, function))
+        for name, parameter in parameters.items()
+    }
+
+
+def _resolved(annotation: Any, function: Any) -> Any:
+    """An annotation with its strings evaluated; left as it is where a name cannot be found."""
+    if annotation is inspect.Parameter.empty:
+        return annotation
+    holder = SimpleNamespace(__annotations__={"it": annotation})
+    try:
+        return typing.get_type_hints(
+            holder, globalns=getattr(function, "__globals__", {}), include_extras=True
+        ).get("it", annotation)
+    except Exception:  # whatever a third party's annotation may raise, only a config that uses it cares
+        return annotation
+
+
+def _call_of_parent(constructor: Callable[..., Any]) -> ast.Call | None:
+    """The call `super().__init__(..., **kwargs)`, if that is all a constructor does with its `**kwargs`.
+
+    Then nothing but the parent can take a key that the constructor does not name.
+    """
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(constructor))))
+    except (OSError, TypeError, SyntaxError):
+        return None
+    function = tree.body[0]
+    if not isinstance(function, ast.FunctionDef) or function.args.kwarg is None:
+        return None
+    name = function.args.kwarg.arg
+    uses = sum(isinstance(node, ast.Name) and node.id == name for node in ast.walk(function))
+    calls = [
+        call
+        for call in ast.walk(function)
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Attribute)
+        and call.func.attr == "__init__"
+        for keyword in call.keywords
+        if keyword.arg is None and isinstance(keyword.value, ast.Name) and keyword.value.id == name
+    ]
+    return calls[0] if uses == len(calls) == 1 else None
+
+
+def takes_arg(obj: Any, arg: str) -> bool:
+    """Whether a class's constructor, or a function, has a parameter named `arg`.
+
+    Raises:
+        ConfigurationError: `obj` is neither.
+    """
+    return arg in inspect.signature(_callable_of(obj)).parameters
+
+
+def takes_kwargs(obj: Any) -> bool:
+    """Whether a class's constructor, or a function, has `**kwargs`.
+
+    Raises:
+        ConfigurationError: `obj` is neither.
+    """
+    parameters = inspect.signature(_callable_of(obj)).parameters.values()
+    return any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters)
+
+
+def _callable_of(obj: Any) -> Callable[..., Any]:
+    if isinstance(obj, type):
+        return _init_of(obj)
+    if inspect.ismethod(obj) or inspect.isfunction(obj):
+        return obj
+    raise ConfigurationError(f"expected a class, a function or a method, got {obj!r}")
+
+
+def is_union(annotation: Any) -> bool:
+    """Whether this is `Union[...]`, `Optional[...]` or `X | Y`."""
+    return typing.get_origin(annotation) in (Union, types.UnionType)
+
+
+def union_members(annotation: Any) -> tuple[Any, ...]:
+    """The members of a union, in written order, without `None`; of anything else, itself."""
+    if not is_union(annotation):
+        return (annotation,)
+    return tuple(member for member in typing.get_args(annotation) if member is not type(None))
+
+
+def remove_optional(annotation: Any) -> Any:
+    """The annotation without `None`, if it is a union."""
+    members = union_members(annotation)
+    return Union[members] if members else annotation
+
+
+def type_name(annotation: Any) -> str:
+    """An annotation as a person writes it: `list[int]`, `Seq2SeqEncoder`, `float or None`; `Lazy[X]` is `X`."""
+    if annotation is inspect.Parameter.empty:
+        return "anything"
+    if annotation is type(None):
+        return "None"
+    if is_union(annotation):
+        return " or ".join(type_name(member) for member in typing.get_args(annotation))
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Literal:
+        return " or ".join(repr(argument) for argument in arguments)
+    if origin is typing.Annotated or (arguments and getattr(origin, "__name__", "") == "Lazy"):
+        return type_name(arguments[0])
+    if origin is not None and arguments:
+        inside = ", ".join("..." if argument is ... else type_name(argument) for argument in arguments)
+        return f"{getattr(origin, '__name__', origin)}[{inside}]"
+    if isinstance(annotation, list):
+        return "[" + ", ".join(type_name(item) for item in annotation) + "]"
+    return str(getattr(annotation, "__name__", annotation)).replace("typing.", "")

@@ -1,0 +1,283 @@
+"""The resolved config: a tree of "call this constructor with these arguments", not yet called.
+
+`nlpreg.common.config.resolve` makes it from a config and type hints; `build` here walks it and constructs.
+"""
+
+from __future__ import annotations
+
+import copy
+import enum
+import logging
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.params import Params
+
+logger = logging.getLogger(__name__)
+
+Extras = Mapping[str, Any]
+
+
+class Node:
+    """A part of the resolved config."""
+
+    def build(self, extras: Extras) -> Any:
+        """Construct what this part stands for.
+
+        Args:
+            extras: objects that no config holds (`vocab`, ...), handed to the constructors that name them.
+        """
+        raise NotImplementedError
+
+    def as_config(self) -> Any:
+        """The config of this part, with every default filled in that JSON can express."""
+        raise NotImplementedError
+
+
+@dataclass
+class Literal(Node):
+    """A value that is passed on as it is."""
+
+    value: Any
+
+    def build(self, extras: Extras) -> Any:
+        """The value, a copy where it could be changed."""
+        return copy.deepcopy(self.value) if isinstance(self.value, (dict, list)) else self.value
+
+    def as_config(self) -> Any:
+        """The value; a member of an enumeration by what stands for it in a config."""
+        if isinstance(self.value, enum.Enum):
+            return self.value.value if is_json(self.value.value) else self.value.name
+        return self.value
+
+
+@dataclass
+class Container(Node):
+    """A list, tuple, set or dict of other nodes."""
+
+    kind: Callable[..., Any]
+    items: list[Node] | dict[str, Node]
+
+    def build(self, extras: Extras) -> Any:
+        """The container with its items built."""
+        if isinstance(self.items, dict):
+            return {key: item.build(extras) for key, item in self.items.items()}
+        return self.kind(item.build(extras) for item in self.items)
+
+    def as_config(self) -> Any:
+        """A list or an object."""
+        if isinstance(self.items, dict):
+            return {key: item.as_config() for key, item in self.items.items()}
+        return [item.as_config() for item in self.items]
+
+
+@dataclass
+class Call(Node):
+    """A constructor and its arguments.
+
+    Args:
+        cls: the class, or a function.
+        constructor: what is called: the class itself or one of its classmethods.
+        path: key path in the config.
+        arguments: those that the config gives.
+        from_extras: names of arguments that are taken from the extras.
+        defaults: values of the arguments that nobody gives; the constructor fills them in itself.
+        default_sections: for defaults that are no plain values, the sections that would build the same.
+        type_name: the registered name it was chosen by, if any.
+        raw: further keyword arguments, for `**kwargs`.
+    """
+
+    cls: Any
+    constructor: Callable[..., Any]
+    path: str
+    arguments: dict[str, Node] = field(default_factory=dict)
+    from_extras: list[str] = field(default_factory=list)
+    defaults: dict[str, Any] = field(default_factory=dict)
+    default_sections: dict[str, Node] = field(default_factory=dict)
+    type_name: str | None = None
+    raw: dict[str, Any] = field(default_factory=dict)
+
+    def keyword_arguments(self, extras: Extras) -> dict[str, Any]:
+        """What the constructor is called with."""
+        arguments = {}
+        for name, node in self.arguments.items():
+            if name in extras:
+                logger.warning(
+                    "%s: the config gives %r, which nlpreg would have passed itself; the config's value is used",
+                    self.path or "the config",
+                    name,
+                )
+            arguments[name] = node.build(extras)
+        for name in self.from_extras:
+            if name in extras:
+                arguments[name] = extras[name]
+        for name, value in self.raw.items():
+            arguments[name] = (
+                Params(copy.deepcopy(value), f"{self.path}.{name}.") if isinstance(value, dict) else value
+            )
+        return arguments
+
+    def build(self, extras: Extras) -> Any:
+        """Call the constructor; an error on the way carries the key path as its attribute `config_path`."""
+        arguments = self.keyword_arguments(extras)
+        try:
+            return self.constructor(**arguments)
+        except Exception as error:
+            if not hasattr(error, "config_path"):
+                error.config_path = self.path  # type: ignore[attr-defined]
+            raise
+
+    def as_config(self) -> dict[str, Any]:
+        """The section of the config that would build the same, defaults filled in."""
+        config: dict[str, Any] = {"type": self.type_name} if self.type_name else {}
+        for name, node in self.arguments.items():
+            config[name] = node.as_config()
+        config.update(self.raw)
+        for name, value in self.defaults.items():
+            if name in self.default_sections:
+                config[name] = self.default_sections[name].as_config()
+            elif name not in config and (is_json(value) or isinstance(value, enum.Enum)):
+                config[name] = Literal(list(value) if isinstance(value, tuple) else value).as_config()
+        return config
+
+
+@dataclass
+class ForeignCall(Call):
+    """A registered class or function that knows nothing of nlpreg: it gets plain values."""
+
+
+@dataclass
+class OpaqueCall(Node):
+    """A class that builds itself: its own `from_params` gets the config as it is.
+
+    Args:
+        cls: the class.
+        params: its section of the config.
+        path: key path in the config.
+        call_options: `constructor_to_call` and `constructor_to_inspect`, where it was chosen by a registered name.
+        accepts: which of the extras its `from_params` takes; None for all.
+        type_name: the registered name it was chosen by, if any.
+    """
+
+    cls: Any
+    params: Any
+    path: str
+    call_options: dict[str, Any] = field(default_factory=dict)
+    accepts: frozenset[str] | None = None
+    type_name: str | None = None
+
+    def build(self, extras: Extras) -> Any:
+        """Call the class's own `from_params`."""
+        passed = {
+            name: value
+            for name, value in {**self.call_options, **extras}.items()
+            if self.accepts is None or name in self.accepts
+        }
+        history = self.path + "." if self.path else ""
+        params = copy.deepcopy(self.params)
+        return self.cls.from_params(
+            params=Params(params, history) if isinstance(params, dict) else params, **passed
+        )
+
+    def as_config(self) -> Any:
+        """The section as it was given."""
+        if self.type_name and isinstance(self.params, dict):
+            return {"type": self.type_name, **self.params}
+        return self.params
+
+
+@dataclass
+class LazyCall(Node):
+    """An object that somebody else will build, when what it needs is ready.
+
+    Args:
+        cls: the class to build.
+        value: its section of the config.
+        path: key path in the config.
+        make: makes the `Lazy`, from (class, Params, extras).
+        inner: the section, resolved; None where it could not be.
+    """
+
+    cls: Any
+    value: Any
+    path: str
+    make: Callable[..., Any]
+    inner: Node | None = None
+
+    def build(self, extras: Extras) -> Any:
+        """The `Lazy` object."""
+        value = copy.deepcopy(self.value)
+        history = self.path + "." if self.path else ""
+        params = Params({"type": value} if isinstance(value, str) else value, history)
+        return self.make(self.cls, params, extras)
+
+    def as_config(self) -> Any:
+        """The resolved section where there is one."""
+        return self.inner.as_config() if self.inner is not None else self.value
+
+
+@dataclass
+class UnionOf(Node):
+    """A value that fits several members of a union: the first one that can be built wins.
+
+    Args:
+        members: in written order.
+        path: key path in the config.
+        expected: the union, in words.
+    """
+
+    members: list[Node]
+    path: str
+    expected: str
+
+    def build(self, extras: Extras) -> Any:
+        """The first member that can be built."""
+        last: Exception | None = None
+        for member in self.members:
+            try:
+                return member.build(extras)
+            except (ValueError, TypeError, ConfigurationError, AttributeError) as error:
+                error.__cause__ = error.__cause__ or last
+                last = error
+        if len(self.members) == 1 and last is not None:
+            raise last
+        raise ConfigurationError(
+            f"{self.path}: no member of {self.expected} can be built; the last one said: {last}"
+        ) from last
+
+    def as_config(self) -> Any:
+        """The config of the first member."""
+        return self.members[0].as_config()
+
+
+@dataclass
+class Special(Node):
+    """A section with a special key, such as `_pretrained`."""
+
+    get: Callable[[Any, Any, str], Any]
+    value: dict[str, Any]
+    key: str
+    annotation: Any
+    path: str
+
+    def build(self, extras: Extras) -> Any:
+        """Whatever the key's handler gives."""
+        return self.get(copy.deepcopy(self.value[self.key]), self.annotation, self.path)
+
+    def as_config(self) -> Any:
+        """The section as it was given."""
+        return self.value
+
+
+def is_json(value: Any) -> bool:
+    """Whether JSON can express a value (tuples count as lists)."""
+    if isinstance(value, (list, tuple)):
+        return all(is_json(item) for item in value)
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and is_json(item) for key, item in value.items())
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or (isinstance(value, (bool, int, str)) and not isinstance(value, enum.Enum))

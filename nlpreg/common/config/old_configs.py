@@ -1,0 +1,666 @@
+"""Configs of AllenNLP 0.x and 1.x rewritten as text: renames by the table, and a function for each change of structure."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import re
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+from nlpreg.common.config.config_file import ConfigFile
+from nlpreg.common.config.config_text import ConfigText, Section
+from nlpreg.common.config.old_names import Old, family_at, new_module_name, old_key, old_keys_in, old_name
+
+_MAX_CHANGES = 1000
+_SPLITTERS = {
+    "just_spaces": "just_spaces",
+    "letters_digits": "letters_digits",
+    "spacy": "spacy",
+    "simple": "letters_digits",
+}
+_SPACY_KEYS = ("language", "pos_tags", "parse", "ner", "keep_spacy_tokens", "split_on_spaces")
+_SPACY_FEATURES = {"pos_tag": "pos_", "dependency_label": "dep_", "ner_tag": "ent_type_"}
+_TENSORBOARD = {
+    "summary_interval": "summary_interval",
+    "histogram_interval": "distribution_interval",
+    "log_batch_size_period": "batch_size_interval",
+    "batch_size_interval": "batch_size_interval",
+    "should_log_parameter_statistics": "should_log_parameter_statistics",
+    "should_log_learning_rate": "should_log_learning_rate",
+}
+
+
+@dataclass
+class MigrationLog:
+    """What a migration did, and what it leaves to a person: each with its place, `path:line`.
+
+    Args:
+        done: (place, message) of what was rewritten.
+        left: (place, message) of what a person has to look at.
+    """
+
+    done: list[tuple[str, str]] = field(default_factory=list)
+    left: list[tuple[str, str]] = field(default_factory=list)
+
+    def did(self, place: str, message: str) -> None:
+        """Note something that was rewritten; the same message of the same place is kept once."""
+        if (place, message) not in self.done:
+            self.done.append((place, message))
+
+    def leave(self, place: str, message: str) -> None:
+        """Note something for a person; the same message of the same place is kept once."""
+        if (place, message) not in self.left:
+            self.left.append((place, message))
+
+
+Rule = Callable[[ConfigText, MigrationLog], bool]
+
+
+def migrate_config(
+    path: str, log: MigrationLog, texts: dict[str, str] | None = None, own: Collection[str] = ()
+) -> dict[str, str]:
+    """New texts of a config and of the files that it imports.
+
+    Args:
+        path: the config.
+        log: gets what was done, and what is left.
+        texts: path -> text of files that differ from what is on the disk.
+        own: names that the project registers itself.
+    """
+    config = ConfigText(path, texts)
+    if not config.is_understood:
+        log.leave(path, "this is no Jsonnet that can be read here; nothing in it was changed")
+        return {}
+    _apply(config, log, RULES)
+    after = ConfigFile.read(config.path, texts=config.texts)
+    if after.config is None and ConfigFile.read(config.path, texts=texts).config is not None:
+        reasons = "; ".join(problem.message for problem in after.problems)
+        log.leave(config.path, f"the rewritten config cannot be evaluated: {reasons}")
+    for key_path, advice in old_keys_in(after.config or {}, own=own):
+        parent, _, key = key_path.rpartition(".")
+        homes = config.at(parent)
+        home = next((home for home in reversed(homes) if key in home), homes[-1] if homes else None)
+        log.leave(config.path if home is None else config.place(home, key), f"{key_path}: {advice}")
+    return dict(config.texts)
+
+
+def migrated_part(config: dict[str, Any]) -> dict[str, Any]:
+    """A config as `migrate` would rewrite its structure; renamed keys and names are left to the reading of the config.
+
+    Args:
+        config: of an archive, plain JSON; what only training needs stays as it is.
+    """
+    name = "config.json"
+    text = ConfigText(name, {name: json.dumps(config)})
+    if text.is_understood:
+        _apply(text, MigrationLog(), STRUCTURE_RULES)
+    result: dict[str, Any] = json.loads(text.texts[name])
+    return result
+
+
+def _apply(config: ConfigText, log: MigrationLog, rules: tuple[Rule, ...]) -> None:
+    for _ in range(_MAX_CHANGES):
+        if not any(rule(config, log) for rule in rules):
+            break
+
+
+def duplicates(config: ConfigText, log: MigrationLog) -> bool:
+    """A key that one object has twice: the last one counts, as in JSON."""
+    for section in config.all_sections():
+        seen: set[str] = set()
+        for key in reversed(section.shape.keys if section.shape.kind == "object" else []):
+            if key.name in seen and key.token is not None:
+                log.did(
+                    config.place(section, key.name),
+                    f"{_path(section, key.name)} was given twice; the last one counts",
+                )
+                config.remove_key(section, key)
+                return True
+            seen.add(key.name)
+    return False
+
+
+def table(config: ConfigText, log: MigrationLog) -> bool:
+    """Keys and registered names that mean the same under another name, or can be left out."""
+    for section in config.all_sections():
+        if section.shape.kind != "object":
+            continue
+        family = family_at(section.path)
+        kind = section.value("type")
+        for name in [name for name in section.keys if name in section]:
+            value = section.value(name)
+            place = config.place(section, name)
+            of = family if name == "type" else family_at(_path(section, name))
+            old = old_name(of, value) if of is not None else None
+            if old is not None and old.is_mechanical:
+                if old.new:
+                    config.replace(section, name, config.literal(old.new, section))
+                else:
+                    config.remove(section, name)
+                told = f'now "{old.new}"' if old.new else "the default, and was removed"
+                log.did(place, f'{_path(section, name)}: "{value}" is {told}')
+                return True
+            entry = old_key(family, kind, name) if family is not None else None
+            if entry is not None and entry.new is not None:
+                _rename(config, section, entry, log)
+                return True
+    return False
+
+
+def _rename(config: ConfigText, section: Section, old: Old, log: MigrationLog) -> None:
+    """Give a key its present name and place, or take it out."""
+    assert old.new is not None
+    name, place = old.old, config.place(section, old.old)
+    path = _path(section, name)
+    if old.new in ("", "-"):
+        config.remove(section, name)
+        tell = log.leave if old.note else log.did
+        tell(place, f"{path} was removed" + (f": {old.note}" if old.note else ""))
+        return
+    value = section.value(name)
+    text = section.source(name)
+    with contextlib.suppress(TypeError):  # a list or an object is no key of a table
+        text = config.literal(old.values[value], section) if value in old.values else text
+    target, _, inner = old.new.partition(".")
+    homes = config.at(_path(section, target)) if inner else config.at(section.path)
+    if any((inner or target) in home for home in homes):
+        config.remove(section, name)
+        log.did(place, f"{path} was removed: {old.new} is given too")
+    elif not inner:
+        config.replace(section, name, text)
+        config.rename(_again(config, section, name), name, target)
+        log.did(place, f"{path} is now {old.new}")
+    else:
+        if homes:
+            config.insert(homes[-1], inner, text)
+        else:
+            config.insert(section, target, config.object_text({inner: text}, section))
+        config.remove(_again(config, section, name), name)
+        log.did(place, f"{path} is now {_path(section, old.new)}")
+
+
+def iterator_to_loader(config: ConfigText, log: MigrationLog) -> bool:
+    """`iterator` -> `data_loader`."""
+    for top in config.at(""):
+        for old, new in (("iterator", "data_loader"), ("validation_iterator", "validation_data_loader")):
+            if old not in top:
+                continue
+            sections = config.at(old)
+            if new in top or len(sections) != 1:
+                log.leave(
+                    config.place(top),
+                    f'"{old}" could not be turned into "{new}": it is put together from several parts',
+                )
+                continue
+            place = config.place(sections[0])
+            text = _loader_of_iterator(config, sections[0], log)
+            config.replace_section(sections[0], text)
+            config.rename(_with(config, "", old), old, new)
+            log.did(place, f'"{old}" is now "{new}"')
+            return True
+    return False
+
+
+def _loader_of_iterator(config: ConfigText, iterator: Section, log: MigrationLog) -> str:
+    """The text of the loader that does what an iterator did."""
+    members: dict[str, str] = {}
+    kind = iterator.value("type", "bucket")
+    if kind == "multiprocess" and "base_iterator" in iterator:
+        members["num_workers"] = iterator.source("num_workers") if "num_workers" in iterator else "1"
+        inner = config.at(f"{iterator.path}.base_iterator")
+        iterator = inner[-1] if inner else iterator
+        kind = iterator.value("type", "bucket")
+    size = iterator.source("batch_size") if "batch_size" in iterator else "32"
+    if kind == "basic":
+        shuffle = config.at("trainer")[-1].value("shuffle", True) if config.at("trainer") else True
+        members = {"batch_size": size, "shuffle": config.literal(shuffle, iterator), **members}
+    else:
+        if kind != "bucket":
+            log.leave(
+                config.place(iterator),
+                f'there is no counterpart of the iterator "{kind}"; "bucket" was put in its place',
+            )
+        members = {"batch_sampler": _sampler(config, iterator, size, log), **members}
+    if "max_instances_in_memory" in iterator:
+        members["max_instances_in_memory"] = iterator.source("max_instances_in_memory")
+    if iterator.value("instances_per_epoch", 0) is not None and "instances_per_epoch" in iterator:
+        members["batches_per_epoch"] = _ratio(iterator, "instances_per_epoch", size)
+    if iterator.value("track_epoch"):
+        log.leave(
+            config.place(iterator),
+            'track_epoch: add "track_epoch_callback" to trainer.callbacks; it sets model.epoch',
+        )
+    return config.object_text(members, iterator)
+
+
+def _sampler(config: ConfigText, iterator: Section, size: str, log: MigrationLog) -> str:
+    sampler = {"type": config.literal("bucket", iterator), "batch_size": size}
+    largest = iterator.value("maximum_samples_per_batch")
+    if largest is not None:
+        sampler = {"type": config.literal("max_tokens_sampler", iterator), "max_tokens": str(largest[1])}
+        log.leave(
+            config.place(iterator),
+            "maximum_samples_per_batch: max_tokens counts the padding of the longest text too",
+        )
+    keys = _field_names(iterator.value("sorting_keys"))
+    if keys:
+        sampler["sorting_keys"] = config.literal(keys, iterator)
+    elif "sorting_keys" in iterator and iterator.value("sorting_keys") is None:
+        log.leave(
+            config.place(iterator), "sorting_keys is computed; it must now be a list of names of fields"
+        )
+    for old, new in (("padding_noise", "padding_noise"), ("skip_smaller_batches", "drop_last")):
+        if old in iterator:
+            sampler[new] = iterator.source(old)
+    return config.object_text(sampler, iterator)
+
+
+def _field_names(sorting_keys: Any) -> list[str]:
+    """Names of fields out of the old pairs (field, padding key), without repetitions."""
+    names = [key[0] if isinstance(key, list) else key for key in sorting_keys or []]
+    return list(dict.fromkeys(names))
+
+
+def _ratio(section: Section, name: str, divisor: str) -> str:
+    """`ceil(value / divisor)`, computed if both are numbers."""
+    value = section.value(name)
+    if isinstance(value, int) and divisor.isdigit():
+        return str(math.ceil(value / int(divisor)))
+    return f"std.ceil(({section.source(name)}) / ({divisor}))"
+
+
+def trainer_keys(config: ConfigText, log: MigrationLog) -> bool:
+    """Keys of `trainer` whose place or form is another one now."""
+    return any(
+        rule(config, trainer, log)
+        for trainer in config.at("trainer")
+        for rule in (_shuffle, _opt_level, _devices, _tensorboard)
+    )
+
+
+def _shuffle(config: ConfigText, trainer: Section, log: MigrationLog) -> bool:
+    if "shuffle" not in trainer or config.at("iterator"):  # the iterator's rule reads it first
+        return False
+    place = config.place(trainer, "shuffle")
+    loaders = config.at("data_loader")
+    if loaders and not any("batch_sampler" in loader or "shuffle" in loader for loader in loaders):
+        config.insert(loaders[-1], "shuffle", trainer.source("shuffle"))
+        log.did(place, "trainer.shuffle is now data_loader.shuffle")
+    else:
+        log.did(
+            place,
+            "trainer.shuffle was removed: the data loader, or its batch sampler, decides",
+        )
+    config.remove(_with(config, "trainer", "shuffle"), "shuffle")
+    return True
+
+
+def _opt_level(config: ConfigText, trainer: Section, log: MigrationLog) -> bool:
+    if "opt_level" not in trainer:
+        return False
+    place = config.place(trainer, "opt_level")
+    if trainer.value("opt_level") not in (None, "O0") and "use_amp" not in trainer:
+        config.insert(trainer, "use_amp", "true")
+        log.did(place, "trainer.opt_level is now trainer.use_amp: true")
+    else:
+        log.did(place, "trainer.opt_level was removed: it asked for full precision")
+    config.remove(_with(config, "trainer", "opt_level"), "opt_level")
+    return True
+
+
+def _devices(config: ConfigText, trainer: Section, log: MigrationLog) -> bool:
+    devices = trainer.value("cuda_device")
+    if not isinstance(devices, list):
+        return False
+    place = config.place(trainer, "cuda_device")
+    if len(devices) == 1:
+        config.replace(trainer, "cuda_device", str(devices[0]))
+        log.did(place, "trainer.cuda_device is a single number now")
+    elif any("distributed" in top for top in config.at("")):
+        config.remove(trainer, "cuda_device")
+        log.did(place, 'trainer.cuda_device was removed: "distributed" has the devices')
+    else:
+        top = config.at("")[-1]
+        config.insert(top, "distributed", config.object_text({"cuda_devices": str(devices)}, top))
+        config.remove(_with(config, "trainer", "cuda_device"), "cuda_device")
+        log.did(place, "a list under trainer.cuda_device is now distributed.cuda_devices")
+    return True
+
+
+def _tensorboard(config: ConfigText, trainer: Section, log: MigrationLog) -> bool:
+    """Options of the summary writer are those of the callback `tensorboard`."""
+    options = {new: trainer.source(old) for old, new in _TENSORBOARD.items() if old in trainer}
+    writer = config.at("trainer.tensorboard_writer")
+    for section in writer:
+        known = {
+            _TENSORBOARD.get(name, name): section.source(name) for name in section.keys if name != "type"
+        }
+        known.pop("serialization_dir", None)
+        options.update(known)
+    if not options and "tensorboard_writer" not in trainer:
+        return False
+    callback = config.object_text({"type": config.literal("tensorboard", trainer), **options}, trainer)
+    callbacks = config.at("trainer.callbacks")
+    if "callbacks" not in trainer:
+        config.insert(trainer, "callbacks", f"[{callback}]")
+    elif callbacks and callbacks[-1].shape.kind == "array":
+        config.append(callbacks[-1], callback)
+    else:
+        log.leave(config.place(trainer), f"trainer.callbacks is computed; add to it: {callback}")
+    for old in [*_TENSORBOARD, "tensorboard_writer"]:
+        while any(old in section for section in config.at("trainer")):
+            config.remove(_with(config, "trainer", old), old)
+    log.did(config.place(trainer), 'the options of TensorBoard are now those of the callback "tensorboard"')
+    return True
+
+
+def sorting_keys(config: ConfigText, log: MigrationLog) -> bool:
+    """Pairs of a field and its padding key -> names of fields."""
+    for path in ("data_loader", "validation_data_loader"):
+        for sampler in config.at(f"{path}.batch_sampler"):
+            keys = sampler.value("sorting_keys")
+            if isinstance(keys, list) and any(isinstance(key, list) for key in keys):
+                config.replace(sampler, "sorting_keys", config.literal(_field_names(keys), sampler))
+                log.did(
+                    config.place(sampler),
+                    f"{path}.batch_sampler.sorting_keys is a list of names of fields now",
+                )
+                return True
+    return False
+
+
+def lazy_reading(config: ConfigText, log: MigrationLog) -> bool:
+    """Lazy reading is decided by the loader."""
+    for section in config.all_sections():
+        if "dataset_reader" in section.path.split(".")[0] and "lazy" in section:
+            if section.value("lazy") is True:
+                _insert_in_loader(config, section, log)
+            place = config.place(section, "lazy")
+            config.remove(_again(config, section, "lazy"), "lazy")
+            log.did(place, f"{section.path}.lazy was removed: the data loader decides what is held in memory")
+            return True
+    return False
+
+
+def _insert_in_loader(config: ConfigText, section: Section, log: MigrationLog) -> None:
+    loaders = config.at("data_loader")
+    if loaders and not any("max_instances_in_memory" in loader for loader in loaders):
+        config.insert(loaders[-1], "max_instances_in_memory", "1000")
+        log.did(
+            config.place(loaders[-1]),
+            "data_loader.max_instances_in_memory was added for lazy reading; choose the number",
+        )
+    elif not loaders:
+        log.leave(config.place(section), "lazy reading: give data_loader.max_instances_in_memory")
+
+
+def tokenizers(config: ConfigText, log: MigrationLog) -> bool:
+    """A tokenizer "word" with a `word_splitter` is named by its splitter."""
+    for section in config.all_sections():
+        for name in section.keys:
+            if re.search(r"(^|_)tokenizer$", name) and section.value(name) == "word":
+                config.replace(section, name, config.literal("spacy", section))
+                log.did(config.place(section), f'{_path(section, name)}: the tokenizer "word" is now "spacy"')
+                return True
+        is_word = re.search(r"(^|_)tokenizer$", section.last_step) and section.value("type") == "word"
+        if section.shape.kind == "object" and ("word_splitter" in section or is_word):
+            config.replace_section(section, _tokenizer(config, section, log))
+            log.did(config.place(section), f"{section.path} is named by what was its word_splitter")
+            return True
+    return False
+
+
+def _tokenizer(config: ConfigText, section: Section, log: MigrationLog) -> str:
+    splitter = section.value("word_splitter", "spacy" if "word_splitter" not in section else None)
+    options = splitter if isinstance(splitter, dict) else {"type": splitter or "spacy"}
+    old = options.get("type", "spacy")
+    new = _SPLITTERS.get(str(old))
+    if new is None or old == "simple":
+        advice = (
+            '"letters_digits" is the nearest'
+            if old == "simple"
+            else 'choose a tokenizer by hand; "spacy" was put in its place'
+        )
+        log.leave(
+            config.place(section),
+            f'{section.path}: there is no counterpart of the word_splitter "{old}"; {advice}',
+        )
+    members = {"type": config.literal(new or "spacy", section)}
+    if (new or "spacy") == "spacy":
+        members.update({key: config.literal(options[key], section) for key in _SPACY_KEYS if key in options})
+    for name in ("start_tokens", "end_tokens"):
+        if name in section and members["type"][1:-1] == "spacy":
+            members[name] = section.source(name)
+        elif name in section:
+            log.leave(
+                config.place(section),
+                f"{section.path}.{name} was removed: only the tokenizer spacy has it; many readers have",
+            )
+    for name in ("word_filter", "word_stemmer"):
+        if section.value(name) not in (None, "pass_through", {"type": "pass_through"}):
+            log.leave(
+                config.place(section),
+                f"{section.path}.{name} was removed: filter or stem words in a tokenizer of your own",
+            )
+    return members["type"] if len(members) == 1 else config.object_text(members, section)
+
+
+def spacy_indexers(config: ConfigText, log: MigrationLog) -> bool:
+    """Indexers of spaCy's annotations are `single_id` with a `feature_name`."""
+    for section in config.all_sections():
+        kind = section.value("type")
+        if family_at(section.path) != "TokenIndexer" or kind not in _SPACY_FEATURES:
+            continue
+        is_fine = kind == "pos_tag" and section.value("coarse_tags") is not True
+        feature = "tag_" if is_fine else _SPACY_FEATURES[kind]
+        place = config.place(section, "type")
+        config.replace(section, "type", config.literal("single_id", section))
+        config.insert(_again(config, section, "type"), "feature_name", config.literal(feature, section))
+        if "coarse_tags" in section:
+            config.remove(_again(config, section, "coarse_tags"), "coarse_tags")
+        log.did(place, f'{section.path}: the indexer "{kind}" is now "single_id" with a feature_name')
+        return True
+    return False
+
+
+def embedders(config: ConfigText, log: MigrationLog) -> bool:
+    """Token embedders stand inside `token_embedders`, and each indexer has one."""
+    for section in config.all_sections():
+        if section.shape.kind != "object" or not _is_text_field_embedder(config, section):
+            continue
+        others = [
+            name
+            for name in section.keys
+            if name not in ("type", "token_embedders", "allow_unmatched_keys", "embedder_to_indexer_map")
+        ]
+        is_basic = section.value("type", "basic") == "basic"
+        if "token_embedders" not in section and others and is_basic and "_pretrained" not in section:
+            for name in ("allow_unmatched_keys", "embedder_to_indexer_map"):
+                if (
+                    name in section
+                ):  # these stay outside of token_embedders, where they are taken care of next
+                    _set_aside(config, section, name, log)
+                    return True
+            place = config.place(section)
+            _wrap_embedders(config, section)
+            log.did(place, f"{section.path}: the embedders stand inside token_embedders now")
+            return True
+        if "allow_unmatched_keys" in section:
+            _set_aside(config, section, "allow_unmatched_keys", log)
+            return True
+    return False
+
+
+def _is_text_field_embedder(config: ConfigText, section: Section) -> bool:
+    """Whether a section of a model embeds text: by its name, or by holding nothing but embedders of tokens."""
+    if section.path.split(".")[0] != "model" or family_at(section.path) == "TokenEmbedder":
+        return False
+    if section.last_step.endswith("text_field_embedder"):
+        return True
+    if not section.last_step.endswith("embedder") or "type" in section:
+        return False
+    kinds = [inner.value("type") for name in section.keys for inner in config.at(f"{section.path}.{name}")]
+    return bool(kinds) and all(kind in _TOKEN_EMBEDDERS for kind in kinds)
+
+
+_TOKEN_EMBEDDERS = frozenset(
+    [
+        "embedding",
+        "character_encoding",
+        "elmo_token_embedder",
+        "pass_through",
+        "bert-pretrained",
+        "pretrained_transformer",
+    ]
+)
+
+
+def _set_aside(config: ConfigText, section: Section, name: str, log: MigrationLog) -> None:
+    """Take out an option of the text field embedder; indexers without an embedder get the embedder `empty`."""
+    place, path = config.place(section, name), _path(section, name)
+    is_wanted = section.value(name) is not False
+    config.remove(section, name)
+    section = next(s for s in config.at(section.path) if s.shape.kind == "object")
+    if name == "embedder_to_indexer_map":
+        log.leave(place, f"{path} was removed: embedders and indexers of one name belong together")
+        return
+    homes = config.at(f"{section.path}.token_embedders") or [section]
+    indexers = {
+        key
+        for reader in config.all_sections()
+        if reader.path.split(".")[0] == "dataset_reader" and reader.last_step.endswith("token_indexers")
+        for key in reader.keys
+    }
+    missing = sorted(indexers - {key for home in homes for key in home.keys})
+    if not is_wanted or not missing:
+        log.did(place, f"{path} was removed")
+        return
+    for indexer in missing:
+        home = (config.at(f"{section.path}.token_embedders") or config.at(section.path))[-1]
+        config.insert(home, indexer, config.object_text({"type": config.literal("empty", home)}, home))
+    log.did(place, f'{path} was removed; the embedder "empty" stands for the indexers {", ".join(missing)}')
+
+
+def _wrap_embedders(config: ConfigText, section: Section) -> None:
+    if "type" in section:
+        config.remove(section, "type")
+        section = next(s for s in config.at(section.path) if s.shape.start == section.shape.start)
+    text = section.text[section.shape.start : section.shape.end]
+    lines = text.split("\n")
+    indented = "\n".join([lines[0], *(f"  {line}" if line.strip() else line for line in lines[1:])])
+    if len(lines) == 1:
+        config.replace_section(section, config.object_text({"token_embedders": text}, section))
+        return
+    outer = re.match(r" *", lines[-1])
+    indent = outer.group() if outer else ""
+    key = (
+        '"token_embedders"'
+        if '"' in config.object_text({"token_embedders": ""}, section)
+        else "token_embedders"
+    )
+    config.replace_section(section, f"{{\n{indent}  {key}: {indented}\n{indent}}}")
+
+
+def initializers(config: ConfigText, log: MigrationLog) -> bool:
+    """A list of pairs stands inside `regexes`, and what is to be left alone in `prevent_regexes`."""
+    for section in config.all_sections():
+        if section.shape.kind != "array" or not re.search(
+            r"(^|_)(initializer|regularizer)$", section.last_step
+        ):
+            continue
+        pairs, prevented = [], []
+        for name in section.keys:
+            value = section.value(name)
+            if isinstance(value, list) and len(value) == 2 and value[1] in ("prevent", {"type": "prevent"}):
+                prevented.append(config.literal(value[0], section))
+            else:
+                pairs.append(section.source(name))
+        members = {"regexes": f"[{', '.join(pairs)}]"}
+        if prevented:
+            members["prevent_regexes"] = f"[{', '.join(prevented)}]"
+        config.replace_section(section, config.object_text(members, section))
+        log.did(config.place(section), f"{section.path}: the list stands inside regexes now")
+        return True
+    return False
+
+
+def vocabulary(config: ConfigText, log: MigrationLog) -> bool:
+    """A saved vocabulary is named by `type` and `directory`."""
+    for section in config.at("vocabulary"):
+        if "directory_path" not in section:
+            continue
+        kind = "extend" if section.value("extend") is True else "from_files"
+        config.rename(section, "directory_path", "directory")
+        section = _again(config, section, "directory")
+        if "type" in section:
+            config.replace(section, "type", config.literal(kind, section))
+        else:
+            config.insert(section, "type", config.literal(kind, section))
+        kept = {"type", "directory", "padding_token", "oov_token"}
+        for name in section.keys:
+            if name == "extend" or (kind == "from_files" and name not in kept):
+                config.remove(_again(config, section, name), name)
+        log.did(
+            config.place(section), f'vocabulary.directory_path is now the directory of a vocabulary "{kind}"'
+        )
+        return True
+    return False
+
+
+def class_names(config: ConfigText, log: MigrationLog) -> bool:
+    """Full names of classes of the old packages."""
+    for section in config.all_sections():
+        kind = section.value("type")
+        if isinstance(kind, str) and re.match(r"allennlp(_models)?\.", kind):
+            name, is_known = new_module_name(kind)
+            place = config.place(section, "type")
+            config.replace(section, "type", config.literal(name, section))
+            log.did(place, f"{section.path}.type: {kind} is now {name}")
+            if not is_known:
+                log.leave(place, f"{section.path}.type: there is no {name} in nlpreg")
+            return True
+    return False
+
+
+def _again(config: ConfigText, section: Section, name: str) -> Section:
+    """The same section as it stands now, after an edit; it has the key `name`."""
+    return next(other for other in reversed(config.at(section.path)) if name in other)
+
+
+def _path(section: Section, name: str) -> str:
+    return f"{section.path}.{name}" if section.path else name
+
+
+def _with(config: ConfigText, path: str, name: str) -> Section:
+    """The section at a path, as it stands now, that has a key."""
+    return next(section for section in reversed(config.at(path)) if name in section)
+
+
+STRUCTURE_RULES: tuple[Rule, ...] = (
+    iterator_to_loader,
+    tokenizers,
+    spacy_indexers,
+    embedders,
+    initializers,
+    vocabulary,
+)
+"""Those that the config of a trained model needs: each makes one change and says whether it did."""
+
+RULES: tuple[Rule, ...] = (
+    duplicates,
+    iterator_to_loader,
+    trainer_keys,
+    sorting_keys,
+    lazy_reading,
+    tokenizers,
+    spacy_indexers,
+    embedders,
+    initializers,
+    vocabulary,
+    class_names,
+    table,
+)
+"""All of them."""

@@ -1,0 +1,136 @@
+"""Tables of names and classes; the standard library is all it needs."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+from nlpreg.common.checks import ConfigurationError, did_you_mean
+from nlpreg.common.config.untrusted import current_origin
+
+logger = logging.getLogger(__name__)
+
+REGISTRY: defaultdict[type, dict[str, tuple[Any, str | None]]] = defaultdict(dict)
+"""For each base on which `register` was called: name -> (class or function, name of a constructor or None)."""
+
+
+def add_to_registry(base: type, name: str, cls: Any, constructor: str | None, exist_ok: bool) -> None:
+    """Enter a class under a name.
+
+    Raises:
+        ConfigurationError: the name is taken and `exist_ok` is false.
+    """
+    names = REGISTRY[base]
+    if name in names:
+        present = names[name][0]
+        if not exist_ok:
+            raise ConfigurationError(
+                f"cannot register {_full_name(cls)} as {base.__name__} {name!r}: the name is taken by "
+                f"{_full_name(present)}; choose another name, or pass exist_ok=True to replace it"
+            )
+        logger.info("%s replaces %s as %s %r", _full_name(cls), _full_name(present), base.__name__, name)
+    names[name] = (cls, constructor)
+
+
+def names_of(base: type, default: str | None) -> list[str]:
+    """Registered names in order of registration, the default first.
+
+    Raises:
+        ConfigurationError: the default is not registered.
+    """
+    names = list(REGISTRY[base])
+    if default is None:
+        return names
+    if default not in names:
+        raise ConfigurationError(
+            f"{base.__name__}: the default implementation {default!r} is not registered (registered: {names})"
+        )
+    return [default, *(name for name in names if name != default)]
+
+
+def find_registered(base: type, name: str) -> tuple[Any, str | None]:
+    """The class and the constructor name behind a registered or fully qualified name.
+
+    `-` and `_` count as the same where that is not ambiguous. The full name of a class is imported, but for a config
+    that came with an archive: there it may only name a subclass of `base` whose module is loaded already.
+
+    Raises:
+        ConfigurationError: there is no such name, module or class; or an archive's config may not use it.
+    """
+    names = REGISTRY[base]
+    if name in names:
+        return names[name]
+    if "." in name:
+        return (_imported(base, name) if current_origin() is None else _loaded(base, name)), None
+    alike = [known for known in names if known.replace("-", "_") == name.replace("-", "_")]
+    if len(alike) == 1:
+        return names[alike[0]]
+    others = sorted(other.__name__ for other, known in REGISTRY.items() if name in known)
+    elsewhere = f": it is a {' and a '.join(others)}" if others else ""
+    suggestion = "" if others else did_you_mean(name, names)
+    raise ConfigurationError(
+        f'"{name}" is no registered {base.__name__}{elsewhere}'
+        + (suggestion or f" (known: {', '.join(sorted(names)) or 'none'}).")
+        + " For a class of your own, name its module with --include-package or in the file .nlpreg_plugins, "
+        "or write its full name, such as my_package.my_module.MyClass"
+    )
+
+
+def _imported(base: type, name: str) -> Any:
+    module_name, attribute = name.rsplit(".", 1)
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (module_name + ".").startswith(error.name + "."):
+            raise
+        raise ConfigurationError(
+            f'"{name}" is no registered {base.__name__}, and there is no module {error.name!r} to import; '
+            "check the spelling, and that it can be imported from here"
+        ) from error
+    if not hasattr(module, attribute):
+        raise ConfigurationError(
+            f"{module_name!r} was imported for {name!r}, but has no {attribute!r}"
+            + did_you_mean(attribute, vars(module))
+        )
+    return getattr(module, attribute)
+
+
+def _loaded(base: type, name: str) -> type:
+    """The class behind a full name in an untrusted config, found without running anything."""
+    module_name, attribute = name.rsplit(".", 1)
+    # `vars`, since `getattr` would run the `__getattr__` of a module that imports on demand
+    found = vars(sys.modules[module_name]).get(attribute) if module_name in sys.modules else None
+    if isinstance(found, type) and issubclass(found, base):
+        return found
+    for cls, _ in REGISTRY[base].values():
+        # AllenNLP's archives may name a class by the package that exports it
+        if (
+            isinstance(cls, type)
+            and cls.__name__ == attribute
+            and cls.__module__.startswith(module_name + ".")
+        ):
+            return cls
+    origin = current_origin()
+    package = name.partition(".")[0]
+    raise ConfigurationError(
+        f'"{name}" is refused: the config of the archive {origin.name if origin else ""} may only name registered classes, '
+        f"and a {base.__name__} is expected here; if it is a class of your own package, add "
+        f"--include-package {package} (in Python: import {package} first)"
+    )
+
+
+def _full_name(cls: Any) -> str:
+    return f"{getattr(cls, '__module__', '?')}.{getattr(cls, '__qualname__', cls)}"
+
+
+SpecialKey = Callable[[Any, Any, str], Any]
+"""Called with (value under the key, annotation of the argument, key path); returns the object."""
+
+SPECIAL_KEYS: dict[str, SpecialKey] = {}
+
+SPECIAL_SECTIONS: dict[str, Any] = {}
+"""What may stand under a special key: a class, or a function, whose parameters are the keys allowed there."""

@@ -1,0 +1,604 @@
+"""The first step of construction: a config beside type hints gives a tree of calls, or the list of all that is wrong.
+
+Nothing is constructed here and no data is read.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import inspect
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from nlpreg.common.checks import ConfigurationError, did_you_mean, nearest
+from nlpreg.common.config.describe import describe
+from nlpreg.common.config.hints import Signature, is_union, signature_of, type_name, union_members
+from nlpreg.common.config.kinds import (
+    LIST_TYPES,
+    MAPPING_TYPES,
+    SET_TYPES,
+    expected,
+    is_device,
+    is_lazy_type,
+    is_path,
+    is_tensor,
+    unwrapped,
+    with_article,
+)
+from nlpreg.common.config.nodes import (
+    Call,
+    Container,
+    ForeignCall,
+    LazyCall,
+    Literal,
+    Node,
+    OpaqueCall,
+    Special,
+    UnionOf,
+    is_json,
+)
+from nlpreg.common.config.old_names import advice_on_key, advice_on_name, renewed, renewed_name
+from nlpreg.common.config.problems import Problem, found, refusal
+from nlpreg.common.config.registry import REGISTRY, SPECIAL_KEYS, SPECIAL_SECTIONS, find_registered, names_of
+from nlpreg.common.params import Params
+
+EXTRAS_OF: dict[str, frozenset[str]] = {
+    "Checkpointer": frozenset(["serialization_dir"]),
+    "Constraint": frozenset(["vocab"]),
+    "DataLoader": frozenset(["data_path", "reader"]),
+    "DdpAccelerator": frozenset(["cuda_device", "local_rank", "world_size"]),
+    "LearningRateScheduler": frozenset(
+        ["num_epochs", "num_steps_per_epoch", "optimizer", "validation_metric"]
+    ),
+    "Model": frozenset(["ddp_accelerator", "serialization_dir", "vocab"]),
+    "MomentumScheduler": frozenset(["optimizer"]),
+    "MovingAverage": frozenset(["parameters"]),
+    "MultiOptimizer.Optimizer": frozenset(["model_parameters", "parameter_groups"]),
+    "Optimizer": frozenset(["model_parameters"]),
+    "Trainer": frozenset(
+        [
+            "data_loader",
+            "ddp_accelerator",
+            "local_rank",
+            "model",
+            "serialization_dir",
+            "validation_data_loader",
+        ]
+    ),
+    "TrainModel": frozenset(["ddp_accelerator", "local_rank", "serialization_dir"]),
+    "TrainerCallback": frozenset(["serialization_dir"]),
+    "Vocabulary": frozenset(["instances"]),
+}
+"""What they hand to a `Lazy` of each of these classes, by the name of the class; before a dot, who does so."""
+
+PASSED_EXTRAS = frozenset[str]().union(*EXTRAS_OF.values())
+"""Arguments that a config need not give in some place or other, since nlpreg passes them."""
+
+KNOWN_EXTRAS = PASSED_EXTRAS | {"batch_size", "distributed"}
+"""What a class of somebody else may hand to its `Lazy` arguments."""
+
+
+class Resolver:
+    """Walks a config beside type hints; collects every problem in `problems`.
+
+    Args:
+        available: names of the extras that will be passed when the tree is built.
+        lenient: whether arguments that are missing may come from somewhere that cannot be seen from here.
+    """
+
+    def __init__(self, available: Iterable[str] = (), lenient: bool = False) -> None:
+        self.problems: list[Problem] = []
+        self.available = frozenset(available)
+        self.lenient = lenient
+
+    def child(self) -> Resolver:
+        """A resolver in the same situation with a list of problems of its own."""
+        return Resolver(self.available, self.lenient)
+
+    def report(self, path: str, message: str, is_type: bool = False, stray_key: str = "") -> None:
+        """Add a problem."""
+        self.problems.append(Problem(path, message, is_type, stray_key=stray_key))
+
+    def object(self, cls: Any, value: Any, path: str, entry: bool = False) -> Node:
+        """Resolve an object of a class that has `from_params`.
+
+        Args:
+            cls: the class, or the base of a registry.
+            value: its section of the config, or a registered name.
+            path: key path of the section.
+            entry: whether `cls.from_params` itself is asking, so that an override of it is not called again.
+        """
+        if isinstance(value, str):
+            value = {"type": value}
+        if not isinstance(value, Mapping):
+            if isinstance(value, cls):
+                return Literal(value)
+            self.report(path, f"expected {_object_of(cls)}, found {found(value)}{self._hint(cls, value)}")
+            return Literal(value)
+        if not entry and overrides_from_params(cls):
+            return OpaqueCall(cls, value, path, accepts=_accepted_extras(cls))
+        if REGISTRY.get(cls):
+            return self._registered(cls, dict(value), path)
+        if is_registry_base(cls):
+            self.report(
+                path,
+                f"nothing is registered as {cls.__name__}; import the package that registers it "
+                "(--include-package NAME, or a line in .nlpreg_plugins)",
+            )
+            return Literal(value)
+        return self.call(cls, None, value, path)
+
+    def _hint(self, cls: Any, value: Any) -> str:
+        """How to write a list where an object belongs whose first argument would take it."""
+        first = next(iter(signature_of(cls).parameters.values()), None)
+        if first is None or not isinstance(value, list):
+            return ""
+        attempt = self.child()
+        attempt.resolve(first.annotation, value, "")
+        return "" if attempt.problems else f'; write {{"{first.name}": [...]}}'
+
+    def _registered(self, base: Any, config: dict[str, Any], path: str) -> Node:
+        """Resolve a section whose `type` chooses the class."""
+        type_path = f"{path}.type" if path else "type"
+        name: Any = None
+        try:
+            names = names_of(base, base.default_implementation)
+            if "type" not in config and base.default_implementation is None:
+                raise ConfigurationError(
+                    f'required, but missing: "type" says which {base.__name__} '
+                    f"(known: {', '.join(sorted(names))})" + did_you_mean("type", config)
+                )
+            name = renewed_name(base, config.pop("type", base.default_implementation))
+            if not isinstance(name, str):
+                raise ConfigurationError(
+                    f"expected the name of {with_article(base.__name__)}, found {found(name)}"
+                    f" (known: {', '.join(sorted(names))})"
+                )
+            cls, constructor_name = find_registered(base, name)
+        except ConfigurationError as error:
+            advice = advice_on_name(base, name) if isinstance(name, str) else None
+            if advice is not None:
+                self.report(type_path, f'"{name}" is a name of earlier versions of AllenNLP: {advice}')
+            else:
+                self.report(type_path, str(error))
+            return Literal(config)
+        if not hasattr(cls, "from_params"):
+            return self.foreign(cls, config, path, name)
+        constructor = getattr(cls, constructor_name) if constructor_name else None
+        if overrides_from_params(cls):
+            options = {
+                "constructor_to_call": constructor or cls,
+                "constructor_to_inspect": constructor or cls.__init__,
+            }
+            return OpaqueCall(cls, config, path, options, _accepted_extras(cls), type_name=name)
+        node = self.call(cls, constructor, config, path)
+        node.type_name = name
+        return node
+
+    def call(self, cls: Any, constructor: Any, value: Mapping[str, Any], path: str) -> Call:
+        """Resolve the arguments of a constructor.
+
+        Args:
+            cls: the class.
+            constructor: one of its classmethods, or None for the class itself.
+            value: the section of the config.
+            path: its key path.
+        """
+        node = Call(cls, constructor or cls, path)
+        number = len(self.problems)
+        signature = signature_of(cls, constructor)
+        config = dict(value)
+        self.arguments(
+            node, signature, config if signature.open else renewed(cls, config, signature.parameters, path)
+        )
+        if len(self.problems) == number:
+            self._check_together(node)
+        return node
+
+    def _check_together(self, node: Call) -> None:
+        """Let a class say what is wrong with arguments each of which fits its annotation, by its `check_arguments`."""
+        if not _has_own_check(node):
+            return
+        values = {
+            **node.defaults,
+            **{name: argument.as_config() for name, argument in node.arguments.items()},
+        }
+        wanted = inspect.signature(node.cls.check_arguments).parameters
+        if any(name not in values and p.default is inspect.Parameter.empty for name, p in wanted.items()):
+            return  # some come from elsewhere, later
+        try:
+            node.cls.check_arguments(**{name: values[name] for name in wanted if name in values})
+        except (
+            ConfigurationError,
+            ValueError,
+            TypeError,
+        ) as error:  # without annotations, any type comes here
+            self.problems.append(refusal(node.path, wanted, error))
+
+    def foreign(self, cls: Any, config: dict[str, Any], path: str, name: str) -> Call:
+        """Resolve a class or function that knows nothing of nlpreg: names are checked, values passed as they are."""
+        node = ForeignCall(cls, cls, path, type_name=name)
+        signature = signature_of(cls)
+        untyped = {
+            key: parameter.replace(annotation=inspect.Parameter.empty)
+            for key, parameter in signature.parameters.items()
+        }
+        self.arguments(node, Signature(untyped, signature.open), config)
+        node.from_extras = [key for key in node.from_extras if key not in node.defaults]
+        return node
+
+    def arguments(self, node: Call, signature: Signature, config: dict[str, Any]) -> None:
+        """Fill in the arguments of `node`; report what is missing and what nothing takes."""
+        missing: list[str] = []
+        for name, parameter in signature.parameters.items():
+            path = f"{node.path}.{name}" if node.path else name
+            if name in config:
+                node.arguments[name] = self.argument(parameter, config.pop(name), path, node.cls)
+            elif name in self.available:
+                node.from_extras.append(name)
+            elif parameter.default is inspect.Parameter.empty:
+                missing.append(name)
+            else:
+                node.defaults[name] = parameter.default
+                section = self._default_section(parameter, path, node.cls)
+                if section is not None:
+                    node.default_sections[name] = section
+        if signature.open:
+            node.raw = config
+        else:
+            self._report_unknown(node, signature, config, missing)
+        if not self.lenient:
+            for name in missing:
+                path = f"{node.path}.{name}" if node.path else name
+                meaning = _meaning(node, signature.parameters[name])
+                self.report(path, f'key "{name}" is required by {_name(node.cls)}, but missing{meaning}')
+
+    def _default_section(self, parameter: inspect.Parameter, path: str, owner: Any) -> Node | None:
+        """The section that would build what a default `Lazy(...)` builds; None where there is none."""
+        default = parameter.default
+        if type(default).__name__ != "Lazy" or not is_json(default._constructor_extras):
+            return None
+        arguments = [typing.get_args(member) for member in union_members(parameter.annotation)]
+        base = next((found[0] for found in arguments if found and hasattr(found[0], "from_params")), None)
+        if base is None:
+            return None
+        config = {**default._constructor_extras, **plain(default._params)}
+        built = default.constructor
+        if built is not base and built is not getattr(base, "default", None):  # `Optimizer.default`
+            names = [
+                name for name, (cls, method) in REGISTRY.get(base, {}).items() if cls is built and not method
+            ]
+            if not names:
+                return None
+            config["type"] = names[0]
+        attempt = self.child()
+        section = attempt.lazy(base, config, path, owner)
+        return None if attempt.problems else section
+
+    def _report_unknown(
+        self, node: Call, signature: Signature, unknown: dict[str, Any], missing: list[str]
+    ) -> None:
+        """One problem for each key that nothing takes; a key that is a misspelt missing one accounts for both."""
+        is_registered = any(REGISTRY.get(base) for base in getattr(node.cls, "__mro__", ()))
+        names = [*signature.parameters, *(["type"] if is_registered else [])]
+        settable = [name for name in signature.parameters if name not in node.from_extras]
+        for key in unknown:
+            path = f"{node.path}.{key}" if node.path else key
+            advice = advice_on_key(node.cls, key)
+            meant = nearest(key, names)
+            if advice is not None:
+                missing[:] = [name for name in missing if f'"{name}"' not in advice]
+                message = f"a key of earlier versions of AllenNLP: {advice} (nlpreg migrate rewrites it)"
+            elif meant is None:
+                message = f"unknown key: {_name(node.cls)} takes {', '.join(settable) or 'no arguments'}"
+            else:
+                needed = ", which is required" if meant in missing else ""
+                message = f'unknown key; did you mean "{meant}"{needed}? ({_name(node.cls)})'
+                if meant in missing:
+                    missing.remove(meant)
+                elif meant in node.arguments:
+                    message = f'unknown key; did you mean "{meant}"? It is given too: remove one of them'
+                elif meant in node.from_extras:
+                    message = f'unknown key; did you mean "{meant}"? nlpreg passes that itself: leave it out'
+            self.report(path, message, stray_key=key if advice is None and meant is None else "")
+
+    def lazy(self, cls: Any, value: Any, path: str, owner: Any) -> Node:
+        """Resolve an argument that will be built later, when more extras are known."""
+        if isinstance(value, str):
+            value = {"type": value}
+        if not isinstance(value, Mapping):
+            self.report(path, f"expected {_object_of(cls)}, found {found(value)}")
+            return Literal(value)
+        node = LazyCall(cls, value, path, make_lazy)
+        if hasattr(cls, "from_params"):
+            ours = str(getattr(owner, "__module__", "")).startswith("nlpreg.")
+            usual = EXTRAS_OF.get(_name(cls), KNOWN_EXTRAS)
+            extras = EXTRAS_OF.get(f"{_name(owner)}.{_name(cls)}", usual) if ours else KNOWN_EXTRAS
+            later = Resolver(self.available | extras, lenient=self.lenient or not ours)
+            node.inner = later.object(cls, value, path)
+            self.problems.extend(later.problems)
+        return node
+
+    def argument(self, parameter: inspect.Parameter, value: Any, path: str, owner: Any) -> Node:
+        """Resolve one argument of a constructor.
+
+        Args:
+            parameter: name, annotation and default.
+            value: from the config.
+            path: key path of the value.
+            owner: the class whose constructor it is.
+        """
+        if value is None:
+            self._check_null(parameter, path, owner)
+            return Literal(None)
+        value = plain(value)
+        if isinstance(value, dict):
+            for key, get in SPECIAL_KEYS.items():
+                if key in value:
+                    self._check_special(key, value[key], f"{path}.{key}")
+                    return Special(get, value, key, parameter.annotation, path)
+        return self.resolve(parameter.annotation, value, path, owner)
+
+    def _check_null(self, parameter: inspect.Parameter, path: str, owner: Any) -> None:
+        """`null` fits every argument, but for required ones and numbers of nlpreg's own classes, annotated exactly."""
+        annotation = unwrapped(parameter.annotation)
+        is_ours = str(getattr(owner, "__module__", "")).startswith("nlpreg.")
+        allows_none = is_union(annotation) and type(None) in typing.get_args(annotation)
+        words = expected(annotation)
+        is_required = parameter.default is inspect.Parameter.empty
+        if is_ours and (is_required or annotation in (int, float)) and not allows_none and words:
+            hint = "" if is_required else f"; leave it out for the default, {parameter.default}"
+            self.report(path, f"expected {words}, found null{hint}")
+
+    def _check_special(self, key: str, section: Any, path: str) -> None:
+        """Report what is wrong with what stands under a special key."""
+        expected = SPECIAL_SECTIONS.get(key)
+        if expected is None:
+            return
+        if isinstance(section, Mapping):
+            self.call(expected, None, section, path)
+        else:
+            self.report(path, f"expected an object, found {found(section)}")
+
+    def resolve(self, annotation: Any, value: Any, path: str, owner: Any = None) -> Node:
+        """Resolve a value beside an annotation."""
+        annotation = unwrapped(annotation)
+        if is_union(annotation):
+            return self._union(annotation, value, path, owner)
+        origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+        if is_lazy_type(annotation):
+            if type(value).__name__ == "Lazy" or not arguments:
+                return Literal(value)
+            return self.lazy(unwrapped(arguments[0]), value, path, owner)
+        if origin is typing.Literal:
+            return self._choice(arguments, value, path)
+        if annotation in _SCALARS:
+            return self._scalar(annotation, value, path)
+        if origin in LIST_TYPES or origin in SET_TYPES or origin is tuple or origin in MAPPING_TYPES:
+            return self._container(origin, arguments, annotation, value, path, owner)
+        if hasattr(annotation, "from_params"):
+            return self.object(annotation, value, path)
+        if is_path(annotation) or is_device(annotation):
+            return self._path_or_device(annotation, value, path)
+        if isinstance(annotation, type):
+            if issubclass(annotation, enum.Enum):
+                return self._enum(annotation, value, path)
+            if dataclasses.is_dataclass(annotation) and isinstance(value, dict):
+                return self.call(annotation, None, value, path)
+        return Literal(value)
+
+    def _scalar(self, annotation: Any, value: Any, path: str) -> Node:
+        if isinstance(value, Path) and annotation is str:
+            return Literal(str(value))
+        fits = isinstance(value, _SCALARS[annotation])
+        if isinstance(value, bool) and annotation is not bool:
+            fits = False
+        if not fits:
+            hint = _number_in_string(annotation, value)
+            self.report(
+                path, f"expected {_SCALAR_NAMES[annotation]}, found {found(value)}{hint}", is_type=True
+            )
+        return Literal(value)
+
+    def _path_or_device(self, annotation: Any, value: Any, path: str) -> Node:
+        """A string, which the constructor itself makes a path or a device of; or, for a device, its number."""
+        fits = is_device(annotation) and isinstance(value, int) and not isinstance(value, bool)
+        if not fits and isinstance(value, (bool, int, float, list, dict)):
+            words = "a device: its number, or a string" if is_device(annotation) else "a path"
+            self.report(path, f"expected {words}, found {found(value)}", is_type=True)
+        return Literal(value)
+
+    def _choice(self, choices: tuple[Any, ...], value: Any, path: str) -> Node:
+        if not any(type(value) is type(choice) and value == choice for choice in choices):
+            expected = ", ".join(repr(choice) for choice in choices)
+            self.report(
+                path, f"expected one of {expected}, found {found(value)}" + did_you_mean(value, choices)
+            )
+        return Literal(value)
+
+    def _enum(self, annotation: type[enum.Enum], value: Any, path: str) -> Node:
+        if isinstance(value, annotation):
+            return Literal(value)
+        for member in annotation:
+            if value == member.value or value == member.name:
+                return Literal(member)
+        names = [member.name for member in annotation]
+        self.report(
+            path, f"expected one of {', '.join(names)}, found {found(value)}" + did_you_mean(value, names)
+        )
+        return Literal(value)
+
+    def _union(self, annotation: Any, value: Any, path: str, owner: Any) -> Node:
+        if value is None and type(None) in typing.get_args(annotation):
+            return Literal(None)
+        members = union_members(annotation)
+        json_members = [member for member in members if not is_tensor(member)] or list(members)
+        fitting: list[Node] = []
+        attempts: list[list[Problem]] = []
+        for member in json_members:
+            attempt = self.child()
+            node = attempt.resolve(member, value, path, owner)
+            if attempt.problems:
+                attempts.append(attempt.problems)
+            else:
+                fitting.append(node)
+        if len(fitting) == 1 and not attempts:
+            return fitting[0]
+        if fitting and all(isinstance(node, Literal) and node.value is value for node in fitting):
+            return fitting[0]  # it is what it is, whichever member is meant
+        if fitting:
+            return UnionOf(fitting, path, type_name(annotation))
+        if len(attempts) == 1:
+            self.problems.extend(attempts[0])
+            return Literal(value)
+        inside = [problems for problems in attempts if all(problem.path != path for problem in problems)]
+        if len(inside) == 1:  # one member has the right shape, so its problems are the user's
+            self.problems.extend(inside[0])
+        else:
+            self.report(
+                path, f"expected {expected(annotation)}, found {found(value)}{_reasons(attempts, path)}"
+            )
+        return Literal(value)
+
+    def _container(
+        self, origin: Any, arguments: tuple[Any, ...], annotation: Any, value: Any, path: str, owner: Any
+    ) -> Node:
+        if origin in MAPPING_TYPES:
+            if not isinstance(value, Mapping):
+                self.report(path, f"expected an object, found {found(value)}", is_type=True)
+                return Literal(value)
+            items = {
+                key: self.resolve(arguments[-1], item, f"{path}.{key}", owner) for key, item in value.items()
+            }
+            return Container(dict, items)
+        if isinstance(value, (str, Mapping)) or not isinstance(value, Iterable):
+            one = self.child()
+            one.resolve(arguments[0], value, path, owner)
+            fits = not one.problems and (origin is not tuple or arguments[1:] == (...,))
+            hint = f"; for a list of one, write [{found(value, kind=False)}]" if fits else ""
+            self.report(path, f"expected {expected(annotation)}, found {found(value)}{hint}", is_type=True)
+            return Literal(value)
+        values = list(value)
+        if origin is not tuple or (len(arguments) == 2 and arguments[1] is ...):
+            kind: Callable[..., Any] = (
+                tuple if origin is tuple else LIST_TYPES.get(origin) or SET_TYPES[origin]
+            )
+            types = [arguments[0]] * len(values)
+        else:
+            kind, types = tuple, list(arguments)
+            if len(types) != len(values):
+                self.report(
+                    path,
+                    f"expected {expected(annotation)}, found {len(values)} of them: {found(values)}",
+                    is_type=True,
+                )
+                return Literal(value)
+        return Container(
+            kind,
+            [
+                self.resolve(t, v, f"{path}.{i}", owner)
+                for i, (t, v) in enumerate(zip(types, values, strict=True))
+            ],
+        )
+
+
+def make_lazy(cls: Any, params: Any, extras: Mapping[str, Any]) -> Any:
+    """The `Lazy` of a class, holding those extras that the class accepts."""
+    from nlpreg.common.lazy import Lazy
+
+    accepted = _accepted_extras(cls)
+    kept = {name: value for name, value in extras.items() if accepted is None or name in accepted}
+    return Lazy(cls, params=params, constructor_extras=kept)
+
+
+def _has_own_check(node: Call) -> bool:
+    """Whether the class has a `check_arguments`, written for the constructor that is called or for a later one."""
+    families = list(getattr(node.cls, "__mro__", ()))
+    name = "__init__" if node.constructor is node.cls else getattr(node.constructor, "__name__", "")
+    first = next((cls for cls in families if name in vars(cls) or "check_arguments" in vars(cls)), object)
+    return isinstance(vars(first).get("check_arguments"), (staticmethod, classmethod))
+
+
+def overrides_from_params(cls: Any) -> bool:
+    """Whether a class builds itself by a `from_params` of its own."""
+    method: Callable[..., Any] = cls.from_params
+    function = getattr(method, "__func__", method)
+    return getattr(function, "__module__", None) != "nlpreg.common.from_params"
+
+
+def _accepted_extras(cls: Any) -> frozenset[str] | None:
+    """Names of the extras that a class's `from_params` (or, without one, the class) accepts; None for all."""
+    try:
+        parameters = inspect.signature(getattr(cls, "from_params", cls)).parameters
+    except (ValueError, TypeError):
+        return frozenset()
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return None
+    return frozenset(parameters)
+
+
+def is_registry_base(cls: Any) -> bool:
+    """Whether a class is derived from `Registrable` itself."""
+    return any(base.__name__ == "Registrable" for base in getattr(cls, "__bases__", ()))
+
+
+def _object_of(cls: Any) -> str:
+    """What a config gives for a class."""
+    text = f"{with_article(type_name(cls))}: an object"
+    return f"{text}, or a registered name" if REGISTRY.get(cls) else text
+
+
+def _meaning(node: Call, parameter: inspect.Parameter) -> str:
+    """What a missing argument has to be, and what it is for."""
+    constructor = node.constructor if node.constructor is not node.cls else None
+    arguments = describe(node.cls, constructor).arguments
+    doc = next((argument.doc for argument in arguments if argument.name == parameter.name), "").rstrip(".")
+    words = expected(parameter.annotation)
+    text = ": ".join(part for part in (words, doc) if part)
+    return f"; expected {text}" if text else ""
+
+
+def _name(cls: Any) -> str:
+    return str(getattr(cls, "__name__", cls))
+
+
+_SCALARS: dict[Any, tuple[type, ...]] = {bool: (bool,), int: (int,), float: (int, float), str: (str,)}
+_SCALAR_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a string"}
+
+
+def _reasons(attempts: list[list[Problem]], path: str) -> str:
+    """Why a value fits no member of a union, as far as the list of members does not say it."""
+    if all(problem.path == path for problems in attempts for problem in problems):
+        hints = [problem.message.partition("; ")[2] for problems in attempts for problem in problems]
+        return "".join(f"; {hint}" for hint in dict.fromkeys(hints) if hint)
+    firsts = [problems[0] for problems in attempts]
+    return "; it does not fit because of " + ", or ".join(
+        f"{first.path}: {first.message}" if first.path != path else first.message for first in firsts
+    )
+
+
+def _number_in_string(annotation: Any, value: Any) -> str:
+    """A hint for the commonest slip: a number, or a truth value, in quotes."""
+    if not isinstance(value, str) or annotation is str:
+        return ""
+    if annotation is bool:
+        return "; write it without quotes" if value.lower() in ("true", "false") else ""
+    try:
+        annotation(value)
+    except ValueError:
+        return ""
+    return f"; write {value} without quotes (std.parseJson turns an environment variable into a number)"
+
+
+def plain(value: Any) -> Any:
+    """A config value without `Params`: mappings as dicts, at any depth."""
+    if isinstance(value, Params):
+        return value.params
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    return value

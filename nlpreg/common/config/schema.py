@@ -1,0 +1,321 @@
+"""JSON Schema (draft 2020-12) of what a config may hold, for editors: another reading of the constructors' annotations."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import inspect
+import json
+import re
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from nlpreg.common.config.describe import Argument, Description, describe, describe_class, summary
+from nlpreg.common.config.hints import is_union
+from nlpreg.common.config.kinds import (
+    LIST_TYPES,
+    MAPPING_TYPES,
+    SET_TYPES,
+    is_device,
+    is_lazy_type,
+    is_path,
+    is_tensor,
+    unwrapped,
+)
+from nlpreg.common.config.nodes import is_json
+from nlpreg.common.config.registry import REGISTRY, SPECIAL_SECTIONS
+from nlpreg.common.config.resolve import PASSED_EXTRAS, is_registry_base, overrides_from_params
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+Schema = dict[str, Any]
+
+_SCALARS: dict[Any, str] = {
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    str: "string",
+    type(None): "null",
+}
+_HARDLY_EVER_GIVEN = frozenset(
+    [
+        "data_loader",
+        "ddp_accelerator",
+        "instances",
+        "model",
+        "model_parameters",
+        "parameters",
+        "reader",
+        "serialization_dir",
+        "validation_data_loader",
+        "vocab",
+    ]
+)
+"""Extras that no config gives itself, so that editors need not offer them."""
+
+
+def experiment_schema(
+    base: Any, more_keys: Mapping[str, Any], extras: Iterable[str], registries: Iterable[Any] = ()
+) -> Schema:
+    """The schema of a whole experiment.
+
+    Args:
+        base: the registry whose classes the top level of a config builds.
+        more_keys: further keys of the top level, and their annotations.
+        extras: arguments of the top level that no config gives.
+        registries: bases that get a definition even if nothing in an experiment leads to them.
+    """
+    writer = SchemaWriter()
+    around = {key: any_of(writer.annotation(hint), {"type": "null"}) for key, hint in more_keys.items()}
+    top = writer.registry(base, around, frozenset(extras))
+    for other in registries:
+        writer.registry(other)
+    definitions = dict(sorted(writer.definitions.items()))
+    return {
+        "$schema": DIALECT,
+        "title": "nlpreg experiment",
+        "description": "What `nlpreg train` reads.",
+        **top,
+        "$defs": definitions,
+    }
+
+
+def registry_schema(base: Any) -> Schema:
+    """The schema of a section that a registry's class is built from."""
+    writer = SchemaWriter()
+    top = writer.registry(base)
+    return {"$schema": DIALECT, **top, "$defs": dict(sorted(writer.definitions.items()))}
+
+
+def any_of(*schemas: Schema) -> Schema:
+    """A value that fits one of `schemas`."""
+    flat: list[Schema] = []
+    for schema in schemas:
+        for part in schema["anyOf"] if set(schema) == {"anyOf"} else [schema]:
+            if part not in flat:
+                flat.append(part)
+    if {} in flat:
+        return {}
+    names = [part["type"] for part in flat if set(part) == {"type"}]
+    if len(names) > 1:
+        flat = [part for part in flat if set(part) != {"type"}]
+        all_names = [name for one in names for name in ([one] if isinstance(one, str) else one)]
+        flat.append({"type": list(dict.fromkeys(all_names))})
+    return flat[0] if len(flat) == 1 else {"anyOf": flat}
+
+
+class SchemaWriter:
+    """Turns annotations into schemas; classes and registries that they lead to are collected in `definitions`."""
+
+    def __init__(self) -> None:
+        self.definitions: dict[str, Schema] = {}
+        self._names: dict[Any, str] = {}
+
+    def annotation(self, annotation: Any) -> Schema:
+        """The schema of a value beside an annotation."""
+        annotation = unwrapped(annotation)
+        if is_union(annotation):
+            members = typing.get_args(annotation)
+            return any_of(*(self.annotation(member) for member in members if not is_tensor(member)))
+        arguments = typing.get_args(annotation)
+        if is_lazy_type(annotation):
+            return self.annotation(arguments[0]) if arguments else {}
+        if typing.get_origin(annotation) is typing.Literal:
+            return {"enum": list(arguments)}
+        if annotation in _SCALARS:
+            return {"type": _SCALARS[annotation]}
+        if is_path(annotation) or is_device(annotation):
+            return {"type": "string"} if is_path(annotation) else {"type": ["integer", "string"]}
+        if arguments:
+            return self._container(typing.get_origin(annotation), arguments)
+        if not isinstance(annotation, type):
+            return {}
+        if hasattr(annotation, "from_params"):
+            if is_registry_base(annotation) and not REGISTRY.get(annotation):
+                return {"description": f"Nothing is registered as {annotation.__name__}.", "not": {}}
+            return self.registry(annotation) if REGISTRY.get(annotation) else self._class(annotation)
+        if issubclass(annotation, enum.Enum):
+            values = [spelling for member in annotation for spelling in (member.name, member.value)]
+            return {"enum": list(dict.fromkeys(value for value in values if is_json(value)))}
+        if dataclasses.is_dataclass(annotation):
+            return self._class(annotation)
+        return {}
+
+    def _container(self, origin: Any, arguments: tuple[Any, ...]) -> Schema:
+        if origin in MAPPING_TYPES:
+            return {"type": "object", "additionalProperties": self.annotation(arguments[-1])}
+        if origin in LIST_TYPES or origin in SET_TYPES or (origin is tuple and arguments[1:] == (...,)):
+            return {"type": "array", "items": self.annotation(arguments[0])}
+        if origin is tuple:
+            items = [self.annotation(argument) for argument in arguments]
+            return {"type": "array", "prefixItems": items, "items": False, "minItems": len(items)}
+        return {}
+
+    def registry(
+        self,
+        base: Any,
+        more_properties: Mapping[str, Schema] | None = None,
+        extras: frozenset[str] = PASSED_EXTRAS,
+    ) -> Schema:
+        """A reference to the definition of everything that a registry's base can be built from.
+
+        Args:
+            base: the base.
+            more_properties: keys that every class of this registry gets beside its own.
+            extras: arguments that need not be given.
+        """
+        name, is_new = self._name(base, base.__name__)
+        if is_new:
+            self.definitions[name] = {}  # it may lead back to itself
+            entries = [
+                self._entry(base, registered, more_properties or {}, extras) for registered in REGISTRY[base]
+            ]
+            self.definitions[name] = {
+                "description": summary(base),
+                "anyOf": [
+                    *_names_alone(entries, base),
+                    *(reference for _, _, reference in entries),
+                    _ANY_CLASS,
+                ],
+            }
+        return _reference(name)
+
+    def _entry(
+        self, base: Any, registered: str, more_properties: Mapping[str, Schema], extras: frozenset[str]
+    ) -> tuple[str, bool, Schema]:
+        """A registered class: its name, whether the name alone is enough, and a reference to its definition."""
+        description = describe_class(base, registered)
+        is_default = base.default_implementation == registered
+        schema = self._object(description, extras)
+        schema["properties"] = {"type": _name_schema(registered), **schema["properties"], **more_properties}
+        suffices = not schema["required"]
+        if not is_default:
+            schema["required"].insert(0, "type")
+        name, _ = self._name((base, registered), f"{self._names[base]}.{registered}")
+        self.definitions[name] = schema
+        return registered, suffices, _reference(name)
+
+    def _class(self, cls: Any) -> Schema:
+        """A reference to the definition of a class that is in no registry."""
+        name, is_new = self._name(cls, cls.__name__)
+        if is_new:
+            self.definitions[name] = {}
+            schema = self._object(describe(cls), PASSED_EXTRAS)
+            if hasattr(cls, "from_params") and overrides_from_params(cls):
+                schema = {"description": schema["description"], "type": ["object", "string"]}
+            self.definitions[name] = schema
+        return _reference(name)
+
+    def _object(self, description: Description, extras: frozenset[str]) -> Schema:
+        """The keys of a constructor. A class that reads the config in its own way gets them as suggestions only."""
+        cls = description.cls
+        is_foreign = description.base is not None and not hasattr(cls, "from_params")
+        is_opaque = hasattr(cls, "from_params") and overrides_from_params(cls)
+        properties = {
+            argument.name: self._property(argument, cls, is_foreign, extras)
+            for argument in description.arguments
+        }
+        required = [
+            argument.name
+            for argument in description.arguments
+            if argument.is_required and argument.name not in extras
+        ]
+        return {
+            "title": getattr(cls, "__name__", description.name),
+            "description": description.text.split("\n\n")[0].replace("\n", " "),
+            "type": "object",
+            "properties": properties,
+            "required": [] if is_opaque else required,
+            "additionalProperties": description.open or is_opaque,
+        }
+
+    def _property(self, argument: Argument, owner: Any, is_foreign: bool, extras: frozenset[str]) -> Schema:
+        schema: Schema = {} if is_foreign else self.annotation(argument.annotation)
+        if not is_foreign:
+            members = [unwrapped(argument.annotation)]
+            if is_union(members[0]):
+                members = [unwrapped(member) for member in typing.get_args(members[0])]
+            if any(is_lazy_type(member) for member in members) and not _is_ours(owner):
+                schema = any_of(schema, {"type": "object"})  # the plugin's own code may add what is missing
+            if any(_is_module(member) for member in members):
+                schema = any_of(schema, *(self._special(key) for key in SPECIAL_SECTIONS))
+        if argument.default is None:
+            schema = any_of(schema, {"type": "null"})
+        schema = dict(schema)
+        if argument.doc:
+            schema["description"] = argument.doc
+        if not argument.is_required and argument.default is not None and is_json(argument.default):
+            schema["default"] = json.loads(json.dumps(argument.default))  # tuples as lists
+        if argument.name in _HARDLY_EVER_GIVEN and argument.name in extras:
+            schema["doNotSuggest"] = True
+        return schema
+
+    def _special(self, key: str) -> Schema:
+        """A section with a special key."""
+        section = SPECIAL_SECTIONS[key]
+        name, is_new = self._name(section, key)
+        if is_new:
+            self.definitions[name] = self._object(describe(section), PASSED_EXTRAS)
+        return {"type": "object", "properties": {key: _reference(name)}, "required": [key]}
+
+    def _name(self, thing: Any, wanted: str) -> tuple[str, bool]:
+        """The name of a thing's definition, and whether it is new."""
+        if thing in self._names:
+            return self._names[thing], False
+        if wanted in self._names.values():
+            wanted = f"{getattr(thing, '__module__', 'other')}.{wanted}"
+        self._names[thing] = wanted
+        return wanted, True
+
+
+_FULL_NAME: Schema = {"type": "string", "pattern": r"^\w+(\.\w+)+$"}
+_ANY_CLASS: Schema = {
+    "description": "A class by its full name, such as my_package.my_module.MyClass.",
+    "type": "object",
+    "properties": {"type": _FULL_NAME},
+    "required": ["type"],
+}
+
+
+def _names_alone(entries: list[tuple[str, bool, Schema]], base: Any) -> list[Schema]:
+    """Strings that stand for an object whose only key is `type`."""
+    names = [name for name, suffices, _ in entries if suffices]
+    if not names:
+        return [_FULL_NAME]
+    described = [summary(REGISTRY[base][name][0]) for name in names]
+    schemas: list[Schema] = [{"enum": names, "enumDescriptions": described}]
+    other = "|".join(_either_dash(name) for name in names if re.search("[-_]", name))
+    if other:
+        schemas.append({"type": "string", "pattern": f"^({other})$"})
+    return [*schemas, _FULL_NAME]
+
+
+def _name_schema(name: str) -> Schema:
+    """A registered name; `-` and `_` count as the same."""
+    if not re.search("[-_]", name):
+        return {"const": name}
+    return {"anyOf": [{"const": name}, {"type": "string", "pattern": f"^{_either_dash(name)}$"}]}
+
+
+def _either_dash(name: str) -> str:
+    return "[-_]".join(re.escape(part) for part in re.split("[-_]", name))
+
+
+def _reference(name: str) -> Schema:
+    return {
+        "$ref": "#/$defs/"
+        + name.replace("~", "~0").replace("/", "~1").replace("%", "%25").replace(" ", "%20")
+    }
+
+
+def _is_module(annotation: Any) -> bool:
+    """Whether this is a class of torch modules; torch is not imported to ask."""
+    return inspect.isclass(annotation) and any(
+        parent.__module__.startswith("torch.nn.") and parent.__name__ == "Module"
+        for parent in annotation.__mro__
+    )
+
+
+def _is_ours(cls: Any) -> bool:
+    return str(getattr(cls, "__module__", "")).startswith("nlpreg.")

@@ -1,0 +1,1 @@
+"""What a run stands on: its process, its environment and its memory."""

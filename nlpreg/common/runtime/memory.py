@@ -1,0 +1,94 @@
+"""How much memory was used at most, here and on the other ranks; and not looking for garbage where none is made."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from nlpreg.common.runtime.process import is_distributed
+
+
+def peak_cpu_memory() -> dict[int, int]:
+    """Peak resident memory in bytes, by rank; 0 where the system does not tell."""
+    return _by_rank(_own_peak())
+
+
+def peak_gpu_memory() -> dict[int, int]:
+    """Peak memory of each GPU in bytes since the last call, by rank (by device in a single process); empty without GPUs."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return {}
+    if is_distributed():
+        device = torch.cuda.current_device()
+        peaks = _by_rank(torch.cuda.max_memory_allocated(device))
+        torch.cuda.reset_peak_memory_stats(device)
+        return peaks
+    peaks = {}
+    for device in range(torch.cuda.device_count()):
+        peaks[device] = torch.cuda.max_memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+    return peaks
+
+
+OBJECTS_BETWEEN_COLLECTIONS = 500_000
+MANY_OBJECTS = 50_000
+
+
+@contextmanager
+def seldom_garbage_collection() -> Iterator[None]:
+    """Look for garbage seldom, while very many objects are made that all stay.
+
+    Python looks for reference cycles after every few hundred new objects, and now and then through everything there is: a
+    large part of the time of reading a data set into memory. If that was much, it counts as old when the block ends.
+    """
+    thresholds = gc.get_threshold()
+    if thresholds[0] == 0:  # never, and so it should stay
+        yield
+        return
+    gc.set_threshold(max(thresholds[0], OBJECTS_BETWEEN_COLLECTIONS), *thresholds[1:])
+    try:
+        yield
+    finally:
+        # the first question is quick, the second one counts all that is frozen, which would thaw
+        if gc.get_count()[0] > MANY_OBJECTS and gc.get_freeze_count() == 0:
+            gc.freeze()
+            gc.unfreeze()
+        gc.set_threshold(*thresholds)
+
+
+def format_size(size: int) -> str:
+    """A number of bytes for people: `B`, `K`, `M` or `G`, each 1024 of the one before."""
+    for unit, letter in ((1024**3, "G"), (1024**2, "M"), (1024, "K")):
+        number = size / unit
+        if abs(number) >= 1:
+            return f"{number:.1f}{letter}" if abs(round(number, 1)) < 10 else f"{round(number)}{letter}"
+    return f"{size}B"
+
+
+def _own_peak() -> int:
+    try:
+        import resource
+    except ModuleNotFoundError:  # Windows
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # bytes there, kilobytes elsewhere
+
+
+def _by_rank(number: int) -> dict[int, int]:
+    if not is_distributed():
+        return {0: number}
+    import torch
+    import torch.distributed as dist
+
+    device = (
+        torch.device("cuda", torch.cuda.current_device())
+        if dist.get_backend() == "nccl"
+        else torch.device("cpu")
+    )
+    mine = torch.tensor([number], dtype=torch.long, device=device)
+    everyone = [torch.zeros_like(mine) for _ in range(dist.get_world_size())]
+    dist.all_gather(everyone, mine)
+    return {rank: int(value.item()) for rank, value in enumerate(everyone)}

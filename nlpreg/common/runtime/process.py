@@ -1,0 +1,88 @@
+"""This process: how it takes signals and ends, and which of several it is."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import signal
+import socket
+import sys
+import threading
+from types import FrameType
+from typing import NoReturn
+
+
+class SigTermReceived(Exception):
+    """The process was asked to end."""
+
+
+def _raise_sigterm(signal_number: int, frame: FrameType | None) -> None:
+    raise SigTermReceived("asked to end by SIGTERM")
+
+
+def install_sigterm_handler() -> None:
+    """From now on SIGTERM raises `SigTermReceived` in the main thread."""
+    signal.signal(signal.SIGTERM, _raise_sigterm)
+
+
+def end_process(status: int) -> NoReturn:
+    """End this process with an exit status once its work is complete.
+
+    Threads that an orderly end waits for are waited for, exit handlers run, and what was printed is written. Then the
+    process ends without the interpreter's tear-down: torch's threads for communication may ask for the interpreter's
+    lock just then, and be ended by it in the middle of C++ code, which aborts the process after all its work.
+
+    Args:
+        status: the exit status.
+    """
+    threading._shutdown()  # type: ignore[attr-defined]  # as `multiprocessing` ends its processes
+    atexit._run_exitfuncs()  # that of `logging` among them
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None and not stream.closed:
+                stream.flush()
+        except OSError:  # a full disk, or a pipe that nobody reads
+            status = status or 120  # as Python itself says then
+    os._exit(status)
+
+
+def is_distributed() -> bool:
+    """Whether a torch process group is up."""
+    # where the module is not loaded, nobody can have started a group: no need to load it to find out
+    dist = sys.modules.get("torch.distributed")
+    return dist is not None and dist.is_available() and dist.is_initialized()
+
+
+def is_global_primary() -> bool:
+    """Whether this is rank 0, or the only process."""
+    if not is_distributed():
+        return True
+    import torch.distributed as dist
+
+    return dist.get_rank() == 0
+
+
+def is_under_torchrun() -> bool:
+    """Whether torchrun started this process as one of several."""
+    return "LOCAL_RANK" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def find_open_port() -> int:
+    """A TCP port of this machine that nobody listens on at the moment."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
+        sock.bind(("", 0))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        port: int = sock.getsockname()[1]
+        return port
+
+
+def stay_on_this_machine() -> None:
+    """Let the processes of a group that is all on this machine talk over its loopback interface.
+
+    By default gloo looks up the name of the machine, which takes long where there is no network, and may lead anywhere.
+    """
+    with contextlib.suppress(OSError):
+        loopbacks = [name for _, name in socket.if_nameindex() if name in ("lo", "lo0")]
+        if loopbacks:
+            os.environ.setdefault("GLOO_SOCKET_IFNAME", loopbacks[0])

@@ -1,0 +1,79 @@
+from typing import Any, Dict, List, Literal, Optional, Union
+
+import pytest
+
+from nlpreg.common import FromParams
+from nlpreg.common.config.hints import signature_of, type_name
+
+
+class Grandparent(FromParams):
+    def __init__(self, a: int, b: str = "b") -> None:
+        pass
+
+
+class Parent(Grandparent):
+    def __init__(self, c: float, *args: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+
+    @classmethod
+    def other(cls, d: "List[int]", **kwargs: Any) -> "Parent":
+        return cls(1.0, **kwargs)
+
+
+class Child(Parent):
+    pass
+
+
+class Override(Parent):
+    def __init__(self, b: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+
+
+def test_parameters_are_collected_through_kwargs() -> None:
+    assert list(signature_of(Parent).parameters) == ["c", "a", "b"]
+    assert list(signature_of(Child).parameters) == ["c", "a", "b"]
+    assert not signature_of(Child).open
+    assert signature_of(Override).parameters["b"].annotation is int
+
+
+class Fixed(Parent):
+    def __init__(self, d: int, **kwargs: Any) -> None:
+        super().__init__(d, a=1, **kwargs)
+
+
+def test_what_a_constructor_gives_to_its_parent_is_no_parameter() -> None:
+    # `d` goes to the parent's first parameter `c`, and `a` by name: only `b` is left for a config.
+    assert list(signature_of(Fixed).parameters) == ["d", "b"]
+    assert not signature_of(Fixed).open
+
+
+def test_a_classmethod_with_kwargs_may_take_anything() -> None:
+    signature = signature_of(Parent, Parent.other)
+    assert list(signature.parameters) == ["d", "a", "b"]
+    assert signature.parameters["d"].annotation == List[int]
+    assert signature.open
+
+
+def test_a_name_that_cannot_be_resolved_is_left_as_text() -> None:
+    class Odd:
+        def __init__(self, x: "Nobody", y: "int") -> None:  # noqa: F821
+            pass
+
+    parameters = signature_of(Odd).parameters
+    assert parameters["x"].annotation == "Nobody"
+    assert parameters["y"].annotation is int
+
+
+@pytest.mark.parametrize(
+    ("annotation", "text"),
+    [
+        (Optional[int], "int or None"),
+        (int | str, "int or str"),
+        (Union[List[int], Dict[str, Any]], "list[int] or dict[str, Any]"),
+        (Literal["a", 1], "'a' or 1"),
+        (Grandparent, "Grandparent"),
+        (tuple[int, ...], "tuple[int, ...]"),
+    ],
+)
+def test_types_in_words(annotation: Any, text: str) -> None:
+    assert type_name(annotation) == text

@@ -1,0 +1,87 @@
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from nlpreg.common.runtime.process import (
+    SigTermReceived,
+    find_open_port,
+    install_sigterm_handler,
+    is_distributed,
+    is_global_primary,
+    stay_on_this_machine,
+)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such signal")
+def test_sigterm_is_an_exception():
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        install_sigterm_handler()
+        with pytest.raises(SigTermReceived, match="asked to end"):
+            os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+PROGRAM = """
+import atexit, concurrent.futures, logging, sys, threading, time
+from nlpreg.common.runtime.process import end_process
+
+class NeverTornDown:
+    def __del__(self):
+        open(sys.argv[1] + ".torn", "w").close()
+
+kept = NeverTornDown()
+logging.basicConfig(filename=sys.argv[1], level=logging.INFO)
+atexit.register(logging.info, "exit handler")
+threading.Thread(target=lambda: (time.sleep(0.2), logging.info("thread"))).start()
+concurrent.futures.ThreadPoolExecutor(1).submit(logging.info, "pool")
+sys.stdout.write("no line end")
+end_process(int(sys.argv[2]))
+"""
+
+
+@pytest.mark.parametrize("status", [0, 1, 2, 75, 130])
+def test_everything_is_written_and_the_status_stays(tmp_path, status):
+    log = tmp_path / "log"
+    command = [sys.executable, "-c", PROGRAM, str(log), str(status)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert (done.returncode, done.stdout, done.stderr) == (status, "no line end", "")
+    lines = [line.rpartition(":")[2] for line in log.read_text().splitlines()]
+    assert sorted(lines) == ["exit handler", "pool", "thread"]
+    assert lines[-1] == "exit handler"
+    assert not (tmp_path / "log.torn").exists()
+
+
+def test_a_closed_stream(tmp_path):
+    program = "import sys; from nlpreg.common.runtime.process import end_process; sys.stdout.close(); end_process(0)"
+    assert subprocess.run([sys.executable, "-c", program], timeout=100, check=False).returncode == 0
+
+
+def test_a_single_process_is_the_primary_one():
+    assert not is_distributed()
+    assert is_global_primary()
+
+
+def test_open_port_can_be_listened_on():
+    port = find_open_port()
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", port))
+        sock.listen()
+
+
+def test_the_loopback_interface_is_used_unless_somebody_chose_another(monkeypatch):
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "eth7")
+    stay_on_this_machine()
+    assert os.environ["GLOO_SOCKET_IFNAME"] == "eth7"
+    monkeypatch.delenv("GLOO_SOCKET_IFNAME")
+    monkeypatch.setattr(socket, "if_nameindex", lambda: [(2, "eth0"), (1, "lo")])
+    stay_on_this_machine()
+    assert os.environ.pop("GLOO_SOCKET_IFNAME") == "lo"
+    monkeypatch.setattr(socket, "if_nameindex", lambda: [(2, "eth0")])
+    stay_on_this_machine()
+    assert "GLOO_SOCKET_IFNAME" not in os.environ
