@@ -27,6 +27,7 @@ import torch
 
 from nlpreg.common.checks import ConfigurationError, check_for_gpu
 from nlpreg.common.config.hints import union_members
+from nlpreg.common.config.jsonnet import parse_overrides, with_overrides
 from nlpreg.common.config.old_configs import migrated_part
 from nlpreg.common.config.old_names import new_module_name
 from nlpreg.common.config.registry import SPECIAL_KEYS, SPECIAL_SECTIONS
@@ -34,7 +35,7 @@ from nlpreg.common.config.untrusted import Origin, guarded, is_remote_allowed
 from nlpreg.common.file_utils import cached_path
 from nlpreg.common.files import atomic_write
 from nlpreg.common.meta import META_NAME, Meta
-from nlpreg.common.params import Params, parse_overrides, with_overrides
+from nlpreg.common.params import Params
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.tokenizers.subword_tokenizer import SUBWORDS_FOLDER
 from nlpreg.models.model import DEFAULT_WEIGHTS, VOCABULARY_FOLDER, Model

@@ -51,7 +51,7 @@ EXTRAS_OF: dict[str, frozenset[str]] = {
     "DataLoader": frozenset(["data_path", "reader"]),
     "DdpAccelerator": frozenset(["cuda_device", "local_rank", "world_size"]),
     "LearningRateScheduler": frozenset(
-        ["num_epochs", "num_steps_per_epoch", "optimizer", "validation_metric"]
+        ["num_epochs", "num_steps_per_epoch", "num_training_steps", "optimizer", "validation_metric"]
     ),
     "Model": frozenset(["ddp_accelerator", "serialization_dir", "vocab"]),
     "MomentumScheduler": frozenset(["optimizer"]),
