@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import glob
+import hashlib
 import logging
+import os
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
@@ -32,6 +35,7 @@ class DataFeed:
         self._fetches_ahead = device.type == "cuda"
         self._position: dict[str, Any] | None = None  # None: the loader itself knows
         self._num_to_skip = 0
+        self._digest: str | None = None
         self._is_positioned = True
         self.is_exhausted = False
         """Whether all batches of the present epoch were handed out, so that the loader stands at the next one."""
@@ -82,11 +86,22 @@ class DataFeed:
         self._position = position
 
     def state_dict(self) -> dict[str, Any]:
-        """Where in the data the run is."""
-        return {"position": self.position(), "is_exhausted": self.is_exhausted}
+        """Where in the data the run is, and a digest of the data."""
+        if self._digest is None:
+            self._digest = digest_of_data(self._data_path())
+        return {"position": self.position(), "is_exhausted": self.is_exhausted, "digest": self._digest}
+
+    def _data_path(self) -> Any:
+        return getattr(self.loader, "data_path", None)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Resume from a `state_dict`."""
+        """Resume from a `state_dict`; warns if the data are others than when it was saved."""
+        saved, found = state.get("digest"), digest_of_data(self._data_path())
+        if saved and found and saved != found:
+            logger.warning(
+                "%s: the data have changed since the checkpoint; the run is resumed with what they are now",
+                self._data_path(),
+            )
         self.is_exhausted = state["is_exhausted"]
         self._position = None
         load: Callable[[dict[str, Any]], None] | None = getattr(self.loader, "load_state_dict", None)
@@ -175,3 +190,48 @@ class DataFeed:
         # so that its memory is not given to another tensor while the model still reads it
         tensor.record_stream(torch.cuda.current_stream(self._device))
         return tensor
+
+
+_SAMPLED_ABOVE = 64 << 20
+_BLOCK = 1 << 20
+
+
+def digest_of_data(path: Any) -> str | None:
+    """A digest of the contents of data files, wherever they are; of a large file, of 64 blocks of it and its size.
+
+    Args:
+        path: as in a config: a file, a folder, a glob pattern, or lists and dicts of them.
+
+    Returns:
+        Hexadecimal digits; None if there is no local file, as for a URL.
+    """
+    files = list(_files_of(path))
+    if not files:
+        return None
+    digest = hashlib.blake2b(digest_size=16)
+    for file in files:
+        size = os.path.getsize(file)
+        step = _BLOCK if size <= _SAMPLED_ABOVE else size // 64
+        with open(file, "rb") as contents:
+            for offset in range(0, size, step):
+                contents.seek(offset)
+                digest.update(contents.read(min(step, _BLOCK)))
+        digest.update(str(size).encode())  # the end of one file is not the beginning of the next
+    return digest.hexdigest()
+
+
+def _files_of(path: Any) -> Iterator[str]:
+    if isinstance(path, dict):
+        path = [path[name] for name in sorted(path, key=str)]
+    if isinstance(path, (list, tuple)):
+        for item in path:
+            yield from _files_of(item)
+    elif isinstance(path, (str, os.PathLike)):
+        name = os.fspath(path)
+        found = [name] if os.path.exists(name) else sorted(glob.glob(name))
+        for place in found:
+            if os.path.isfile(place):
+                yield place
+            else:
+                for folder, _, names in sorted(os.walk(place)):
+                    yield from (os.path.join(folder, file) for file in sorted(names))

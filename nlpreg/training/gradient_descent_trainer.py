@@ -36,7 +36,7 @@ from nlpreg.training.interruption import InterruptionGuard
 from nlpreg.training.learning_rate_schedulers import LearningRateScheduler
 from nlpreg.training.loop import TrainingLoop
 from nlpreg.training.metric_tracker import MetricTracker
-from nlpreg.training.metrics_log import MetricsLog, metrics_without_epoch
+from nlpreg.training.metrics_log import MetricsLog, RunMetrics, metrics_without_epoch
 from nlpreg.training.momentum_schedulers import MomentumScheduler
 from nlpreg.training.moving_average import MovingAverage
 from nlpreg.training.optimizers import Optimizer, check_group_options
@@ -75,6 +75,7 @@ def check_options(
     has_validation: bool = False,
     grad_norm: float | bool = False,
     max_steps: int | None = None,
+    keep_metrics_of_epochs: int | None = None,
 ) -> None:
     """Refuse options of the trainer that make no sense; `nlpreg check` does so too.
 
@@ -83,6 +84,7 @@ def check_options(
         has_validation: whether there is validation data.
         grad_norm: as in the trainer.
         max_steps: as in the trainer.
+        keep_metrics_of_epochs: as in the trainer.
 
     Raises:
         ConfigurationError: one makes no sense.
@@ -94,7 +96,13 @@ def check_options(
     if patience is None and has_validation:
         logger.info("trainer.patience is not set, so training does not stop early")
     MetricTracker(validation_metric, patience)  # raises on a metric without a sign
-    check_at_least(0, num_epochs=num_epochs, grad_clipping=grad_clipping, grad_norm=grad_norm)
+    check_at_least(
+        0,
+        num_epochs=num_epochs,
+        keep_metrics_of_epochs=keep_metrics_of_epochs,
+        grad_clipping=grad_clipping,
+        grad_norm=grad_norm,
+    )
     check_at_least(
         1,
         num_gradient_accumulation_steps=num_gradient_accumulation_steps,
@@ -171,6 +179,8 @@ class GradientDescentTrainer(Trainer):
         detect_anomaly: whether to find out which operation made a gradient NaN; slow.
         compile: whether to compile the forward pass by `torch.compile`, for batches of all lengths at once.
         max_steps: number of updates after which the run ends, however many epochs these are; `num_epochs` is ignored then.
+        keep_metrics_of_epochs: number of latest epochs whose `metrics_epoch_*.json` stay in the folder; null for all. All
+            metrics are in `metrics.jsonl`, too.
 
     Attributes:
         run: the parts of the run and how far it has come.
@@ -236,6 +246,7 @@ class GradientDescentTrainer(Trainer):
         detect_anomaly: bool = False,
         compile: bool = False,
         max_steps: int | None = None,
+        keep_metrics_of_epochs: int | None = 50,
     ) -> None:
         super().__init__(serialization_dir, cuda_device, distributed, local_rank, world_size)
         if distributed and ddp_wrapped_model is None:
@@ -249,6 +260,7 @@ class GradientDescentTrainer(Trainer):
             metrics_interval,
             has_validation=validation_data_loader is not None,
             max_steps=max_steps,
+            keep_metrics_of_epochs=keep_metrics_of_epochs,
         )
         if validate_every_num_batches is not None and validation_data_loader is data_loader:
             raise ConfigurationError(
@@ -284,6 +296,7 @@ class GradientDescentTrainer(Trainer):
             max_steps=max_steps,
             num_gradient_accumulation_steps=num_gradient_accumulation_steps,
             validate_every_num_batches=validate_every_num_batches,
+            metrics=RunMetrics(keep_metrics_of_epochs),
         )
         if compile:
             compile_forward(self.run.module)
@@ -325,6 +338,7 @@ class GradientDescentTrainer(Trainer):
         detect_anomaly: bool = False,
         compile: bool = False,
         max_steps: int | None = None,
+        keep_metrics_of_epochs: int | None = 50,
     ) -> GradientDescentTrainer:
         """Build a trainer from the `trainer` section of a config.
 

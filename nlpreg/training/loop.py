@@ -18,7 +18,7 @@ from nlpreg.training.callbacks.callback import TrainerCallback
 from nlpreg.training.losses import Accumulation
 from nlpreg.training.metric_reports import ProgressBar, get_metrics
 from nlpreg.training.metrics.ranks import local_metrics
-from nlpreg.training.metrics_log import memory_metrics, repeatable_metrics, write_metrics_of_epoch
+from nlpreg.training.metrics_log import memory_metrics, repeatable_metrics
 from nlpreg.training.protocols import GradientNorm, MetricValues, ModelOutputs, TensorDict, metrics_of
 from nlpreg.training.run import RunningTrainer
 from nlpreg.training.state import ModelMemory, begins_pass, reset_states
@@ -80,7 +80,7 @@ class TrainingLoop:
         score = self._validate_after_epoch()
         metrics = run.metrics.finish_epoch(epoch, run.tracker, run.clock.seconds())
         if run.is_primary:
-            write_metrics_of_epoch(run.serialization_dir, metrics)
+            run.metrics.write_file(run.serialization_dir)
         run.log("epoch", repeatable_metrics(metrics))
         for scheduler in (run.learning_rate_scheduler, run.momentum_scheduler):
             if scheduler is not None:

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import zlib
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -29,9 +30,15 @@ class RunMetrics:
         run: all metrics after the last finished epoch: what `metrics_epoch_*.json` holds and `train` returns.
         epoch: the training metrics of an epoch between its last update and its end; None at any other time.
         validation: those of the last validation, without prefix.
+        history: `run` as it was after each epoch, from which damaged files are written again.
+
+    Args:
+        keep_files: number of latest epochs whose `metrics_epoch_*.json` stay in the folder; None for all.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, keep_files: int | None = None) -> None:
+        self._keep_files = keep_files
+        self.history: list[MetricValues] = []
         self.run: MetricValues = {}
         self.epoch: MetricValues | None = None
         self.validation: MetricValues = {}
@@ -59,17 +66,58 @@ class RunMetrics:
         ):
             metrics.update({f"{prefix}_{name}": value for name, value in values.items()})
         self.run = metrics
+        self.history.append(metrics)
         return metrics
+
+    def write_file(self, folder: str) -> None:
+        """Write `metrics_epoch_{n}.json` of the epoch that was finished, and delete the one that need not be kept.
+
+        Raises:
+            ConfigurationError: the folder is read-only or the disk is full.
+        """
+        epoch = self.run["epoch"]
+        if self._keep_files != 0:
+            write_metrics_of_epoch(folder, self.run)
+        if self._keep_files:
+            with suppress(FileNotFoundError):
+                os.remove(epoch_metrics_path(folder, epoch - self._keep_files))
+
+    def restore_files(self, folder: str) -> None:
+        """Write the files of earlier epochs again where they are damaged or missing, and delete those of no concern.
+
+        Raises:
+            ConfigurationError: the folder is read-only or the disk is full.
+        """
+        kept = (
+            self.history
+            if self._keep_files is None
+            else self.history[max(len(self.history) - self._keep_files, 0) :]
+        )
+        for metrics in kept:
+            path = epoch_metrics_path(folder, metrics["epoch"])
+            if _read_json(path) != json_numbers(metrics):
+                logger.warning("%s is damaged or missing; it is written again from the checkpoint", path)
+                write_metrics_of_epoch(folder, metrics)
+        names = {os.path.basename(epoch_metrics_path(folder, metrics["epoch"])) for metrics in kept}
+        dropped = {f"metrics_epoch_{metrics['epoch']}.json" for metrics in self.history} - names
+        for name in dropped & set(os.listdir(folder)):
+            os.remove(os.path.join(folder, name))
 
     def state_dict(self) -> dict[str, Any]:
         """All metrics."""
-        return {"run": self.run, "epoch": self.epoch, "validation": self.validation}
+        return {
+            "run": self.run,
+            "epoch": self.epoch,
+            "validation": self.validation,
+            "history": list(self.history),
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Resume from a `state_dict`."""
         self.run = state_dict["run"]
         self.epoch = state_dict["epoch"]
         self.validation = state_dict["validation"]
+        self.history = list(state_dict.get("history", []))
 
 
 def memory_metrics() -> dict[str, float]:
@@ -117,6 +165,15 @@ def write_metrics_of_epoch(folder: str, metrics: MetricValues) -> None:
         dump_metrics(path, metrics)
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def _read_json(path: str) -> Any:
+    """What a JSON file holds; None if it cannot be read."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except (OSError, ValueError, RecursionError):
+        return None
 
 
 class MetricsLog:

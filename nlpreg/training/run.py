@@ -135,6 +135,7 @@ class TrainingRun:
         max_steps: number of updates after which the run ends, in place of `num_epochs`.
         num_gradient_accumulation_steps: number of batches that make one update.
         validate_every_num_batches: validate also after every so many updates.
+        metrics: those of the run, of its present epoch and of its last validation.
     """
 
     model: TrainableModel
@@ -157,10 +158,10 @@ class TrainingRun:
     max_steps: int | None = None
     num_gradient_accumulation_steps: int = 1
     validate_every_num_batches: int | None = None
+    metrics: RunMetrics = field(default_factory=RunMetrics)
 
     progress: Progress = field(default_factory=Progress, init=False)
     clock: RunClock = field(default_factory=RunClock, init=False)
-    metrics: RunMetrics = field(default_factory=RunMetrics, init=False)
     generators: RandomGenerators = field(default_factory=RandomGenerators, init=False)
     timer: PhaseTimer = field(default_factory=NoTimer, init=False)
     interruption: InterruptionGuard = field(default_factory=InterruptionGuard, init=False)
@@ -371,6 +372,8 @@ class TrainingRun:
                 f"{self.serialization_dir}: cannot resume from the checkpoint, it does not fit the model or the "
                 f"optimizer ({error}); use another folder, or delete this one with `--force`"
             ) from error
+        if self.is_primary:
+            self.metrics.restore_files(self.serialization_dir)
         if self.weights_are_best():
             self.save_best_weights()  # the run may have been killed between the checkpoint and this
 

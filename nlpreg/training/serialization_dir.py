@@ -17,7 +17,7 @@ CONFIG_NAME = "config.json"
 
 _MAY_CHANGE = re.compile(
     r"(trainer\.(num_epochs|max_steps|patience|checkpointer|callbacks|enable_default_callbacks|run_confidence_checks"
-    r"|metrics_interval|validate_every_num_batches|save_metrics_of_epochs|grad_norm|grad_clipping|cuda_device|compile"
+    r"|metrics_interval|validate_every_num_batches|keep_metrics_of_epochs|grad_norm|grad_clipping|cuda_device|compile"
     r"|detect_anomaly)|evaluate_on_test|evaluation|batch_weight_key|include_in_archive|distributed)(\..*)?"
 )
 """What may differ in a run that is resumed: what changes neither the data nor the weights and the optimizer's state."""

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from nlpreg.training.data_feed import DataFeed
+from nlpreg.training.data_feed import DataFeed, digest_of_data
 from nlpreg.training.state import map_tensors
 
 CPU = torch.device("cpu")
@@ -127,3 +127,41 @@ def test_a_loader_without_position_is_drawn_from_before_an_epoch_starts_anew(tin
     feed.draw_again(3, 0)
     assert [epoch for epoch, _ in loader.given] == [0, 0, 1, 1, 2, 2]
     DataFeed(None, CPU).start_anew({"is_exhausted": False, "position": {}})
+
+
+def test_the_digest_of_data_is_that_of_their_contents(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.txt").write_text("one\n")
+        (tmp_path / name / "2.txt").write_text("two\n")
+    digest = digest_of_data(str(tmp_path / "a"))
+    assert digest == digest_of_data(tmp_path / "b") == digest_of_data(f"{tmp_path}/a/*.txt")
+    assert digest == digest_of_data({"y": tmp_path / "a" / "2.txt", "x": [tmp_path / "a" / "1.txt"]})
+    assert digest_of_data("https://example.org/data.txt") is digest_of_data(None) is None
+    (tmp_path / "a" / "1.txt").write_text("one")
+    (tmp_path / "a" / "2.txt").write_text("\ntwo\n")  # the same bytes in other files are other data
+    assert digest_of_data(tmp_path / "a") != digest
+
+
+def test_of_large_data_some_blocks_are_digested(tmp_path, monkeypatch):
+    monkeypatch.setattr("nlpreg.training.data_feed._SAMPLED_ABOVE", 1000)
+    path = tmp_path / "large"
+    path.write_bytes(bytes(100_000))
+    digest = digest_of_data(path)
+    path.write_bytes(bytes(99_999) + b"x")
+    assert digest_of_data(path) != digest
+    path.write_bytes(bytes(100_001))
+    assert digest_of_data(path) != digest
+
+
+@pytest.mark.parametrize("changes", [False, True])
+def test_data_that_changed_are_said(tiny_loader, tmp_path, caplog, changes):
+    path = tmp_path / "data.txt"
+    path.write_text("a N\n")
+    loader = tiny_loader()
+    loader.data_path = str(path)
+    state = DataFeed(loader, torch.device("cpu")).state_dict()
+    if changes:
+        path.write_text("a V\n")
+    DataFeed(loader, torch.device("cpu")).load_state_dict(state)
+    assert ("data.txt: the data have changed since the checkpoint" in caplog.text) == changes

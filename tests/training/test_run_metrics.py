@@ -1,3 +1,4 @@
+import json
 import os
 
 import pytest
@@ -56,3 +57,37 @@ def test_a_run_without_epochs(make_trainer):
 def test_a_folder_that_is_gone(tmp_path):
     with pytest.raises(ConfigurationError, match=r"metrics_epoch_3.json: cannot be written"):
         write_metrics_of_epoch(os.path.join(tmp_path, "gone"), {"epoch": 3})
+
+
+def test_files_of_epochs_are_repaired_and_only_the_latest_kept(make_trainer, tmp_path, caplog):
+    config = {"num_epochs": 4, "keep_metrics_of_epochs": 2}
+    make_trainer(config).train()
+    folder = tmp_path / "run"
+
+    def files():
+        return {path.name: path.read_text() for path in folder.glob("metrics_epoch_*")}
+
+    whole = files()
+    assert whole.keys() == {"metrics_epoch_2.json", "metrics_epoch_3.json"}
+    (folder / "metrics_epoch_2.json").write_text(
+        whole["metrics_epoch_2.json"].replace('"epoch": 2', '"epoch": 7')
+    )
+    (folder / "metrics_epoch_3.json").unlink()
+    (folder / "metrics_epoch_0.json").write_text("half")  # which a kill kept from being deleted
+    make_trainer(config).train()
+    assert files() == whole
+    assert caplog.text.count("is damaged or missing; it is written again") == 2
+    make_trainer({**config, "num_epochs": 5, "keep_metrics_of_epochs": 0}).train()
+    assert files() == {}
+
+
+def test_metrics_that_are_not_finite_are_strings(tmp_path):
+    metrics = {"epoch": 0, "a": float("inf"), "b": [float("nan"), 1.5], "c": {"d": -float("inf")}}
+    write_metrics_of_epoch(str(tmp_path), metrics)
+    text = (tmp_path / "metrics_epoch_0.json").read_text()
+    assert json.loads(text, parse_constant=pytest.fail) == {
+        "epoch": 0,
+        "a": "Infinity",
+        "b": ["NaN", 1.5],
+        "c": {"d": "-Infinity"},
+    }
