@@ -99,7 +99,13 @@ def _check_recoverable(params: Params, folder: str) -> None:
         raise ConfigurationError(
             f"{folder}: --recover expects a run in this folder, but there is no {CONFIG_NAME}"
         )
-    old = Params.from_file(path).as_flat_dict()
+    try:
+        old = Params.from_file(path).as_flat_dict()
+    except (RuntimeError, ValueError, OSError) as error:  # of Jsonnet, of text that is no UTF-8, of the disk
+        raise ConfigurationError(
+            f"{path}: cannot be read ({error}), so that this cannot be compared with the config of the run in the "
+            "folder; put the config of that run in its place"
+        ) from error
     new = params.as_flat_dict()
     refused = []
     for key in sorted(old.keys() | new.keys()):

@@ -155,3 +155,44 @@ def test_a_read_only_folder(
     (tmp_path / "out").chmod(0o500)
     assert recover() == 2
     assert "ermission" in capsys.readouterr().err
+
+
+def without_clocks(metrics: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in metrics.items() if not re.search("duration|memory", name)}
+
+
+@pytest.mark.parametrize("damage", ["one bit", "cut in half", "missing"])
+def test_damage_to_any_file_is_repaired_or_named(
+    damage: str, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run that is resumed in a damaged folder ends like the untouched one, or says which file is wrong."""
+    whole = finished / "out"
+    files = sorted(path.relative_to(whole) for path in whole.rglob("*") if path.is_file())
+    assert {"best.th", "metrics_epoch_1.json", "vocabulary/tokens.txt"} <= {str(file) for file in files}
+    expected = without_clocks(json.loads((whole / "metrics.json").read_text()))
+    for number, file in enumerate(files):
+        folder = tmp_path / f"out{number}"
+        shutil.copytree(whole, folder)
+        if (whole / file).stat().st_size == 0:
+            continue
+        # best.th is another name of a checkpoint's file, and only one of them is damaged
+        DAMAGES[damage](folder / file)
+        code = main("nlpreg", ["train", str(finished / "c.json"), "-s", str(folder), "-r"])
+        shown = "".join(capsys.readouterr())
+        log = (folder / "out.log").read_text(errors="replace") if (folder / "out.log").exists() else ""
+        if code != 0:
+            assert code == 2 and (file.name in shown or str(file.parent) in shown), (file, shown)
+            continue
+        assert same_weights(folder / "best.th", whole / "best.th"), file
+        assert without_clocks(json.loads((folder / "metrics.json").read_text())) == expected, file
+        for name in (f"metrics_epoch_{epoch}.json" for epoch in range(3)):
+            found, right = (json.loads((place / name).read_text()) for place in (folder, whole))
+            assert without_clocks(found) == without_clocks(right), file
+        for path in (whole / "vocabulary").glob("*.txt"):
+            assert (folder / "vocabulary" / path.name).read_bytes() == path.read_bytes(), file
+        assert json.loads((folder / "config.json").read_text()) == json.loads(
+            (whole / "config.json").read_text()
+        )
+        if file.suffix == ".jsonl":
+            assert "metrics.jsonl" in shown + log, file
+        shutil.rmtree(folder)

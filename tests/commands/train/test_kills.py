@@ -12,6 +12,7 @@ import os
 import random
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
@@ -139,6 +140,9 @@ KINDS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "accumulation": changed(num_gradient_accumulation_steps=3),
     "half precision": changed(use_amp=True),
     "workers": with_workers,
+    "stopped early": changed(
+        patience=1, validate_every_num_batches=2, optimizer={"type": "sgd", "lr": 100.0}, moving_average=None
+    ),
     "two ranks": two_ranks,
     "two shards": two_shards,
 }
@@ -157,7 +161,7 @@ def train(config: str, folder: str, recover: bool, moment: Moment | None = None)
     """Train, in a process of its own that leads a group of its own, until a moment when it is killed."""
     os.setsid()
     if moment is not None:
-        kill_at(moment)
+        kill_at(moment, folder)
     log = os.open(f"{folder}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)
@@ -165,9 +169,42 @@ def train(config: str, folder: str, recover: bool, moment: Moment | None = None)
     train_model_from_file(config, folder, recover=recover, force=not recover)
 
 
-def kill_at(moment: Moment) -> None:
+CHANGES_OF_FILES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.truncate", "os.chmod"}
+
+
+def kill_at_change(folder: str, number: int) -> None:
+    """Let this process be killed just before it changes the files of a folder for the n-th time.
+
+    Python reports each of these system calls before it is made. Files are opened, written, synced and renamed; being
+    killed between any two of these leaves what being killed before the next one leaves.
+    """
+    left = number
+
+    def watch(event: str, arguments: tuple[Any, ...]) -> None:
+        nonlocal left
+        if (
+            event in CHANGES_OF_FILES
+            or (event == "open" and (isinstance(arguments[1], str) and set(arguments[1]) & set("wax+")))
+            or event == "tempfile.mkstemp"
+            or event == "tempfile.mkdtemp"
+        ):
+            path = arguments[0]
+        else:
+            return
+        if isinstance(path, str) and path.startswith(folder):
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(watch)
+
+
+def kill_at(moment: Moment, folder: str) -> None:
     """Let this process be killed when it calls a function for the n-th time, before the function does anything."""
     module_name, function_name, calls_left = moment
+    if module_name == "files":
+        kill_at_change(folder, calls_left)
+        return
     owner = importlib.import_module(module_name)
     *path, name = function_name.split(".")
     for step in path:
@@ -330,6 +367,34 @@ def test_killed_in_the_middle_of_something(moment: Moment, whole: Path) -> None:
     assert_same_run(whole, killed)
     assert (killed / "model.tar.gz").exists()
     assert not list(killed.rglob("*.tmp"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(
+    "kind", ["tagger with dropout", "language model with carried state", "stopped early"]
+)
+def test_killed_at_every_change_of_a_file(kind: str, tmp_path: Path) -> None:
+    """The whole folder is that of a run which was left alone, whichever change of a file it was killed before."""
+    config, killed = tmp_path / "config.json", tmp_path / "run"
+    experiment = KINDS[kind](tmp_path)
+    experiment["trainer"].update(num_epochs=2, checkpointer={"save_every_num_batches": 5})
+    config.write_text(json.dumps(experiment))
+    train_in_peace(config, killed)
+    whole = killed.rename(tmp_path / "whole")
+    for number in range(1, 10_000):
+        process = start(config, killed, ("files", "changed", number))
+        wait_for_end(process)
+        if process.exitcode == 0:
+            break
+        assert process.exitcode == -signal.SIGKILL, killed.with_suffix(".log").read_text()
+        train_in_peace(config, killed)
+        assert_same_run(whole, killed)
+        assert sorted(path.name for path in killed.rglob("*")) == sorted(
+            path.name for path in whole.rglob("*")
+        )
+        shutil.rmtree(killed)
+    assert number > 50  # there are as many changes in so short a run
 
 
 @pytest.mark.slow
