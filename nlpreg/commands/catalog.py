@@ -68,6 +68,9 @@ COMMANDS: dict[str, CommandEntry] = {
     "schema": CommandEntry(
         "nlpreg.commands.show.schema", "Schema", "write the JSON Schema of configs, for editors"
     ),
+    "score": CommandEntry(
+        "nlpreg.commands.score", "Score", "measure how probable texts are to an archived language model"
+    ),
     "test-install": CommandEntry("nlpreg.commands.test_install", "TestInstall", "check this installation"),
     "train": CommandEntry("nlpreg.commands.train", "Train", "train a model from a config"),
     "train-tokenizer": CommandEntry(

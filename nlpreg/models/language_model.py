@@ -22,6 +22,7 @@ from nlpreg.nn.initializers import InitializerApplicator
 from nlpreg.nn.regularizers import RegularizerApplicator
 from nlpreg.nn.util import get_text_field_mask
 from nlpreg.training.metrics import Perplexity
+from nlpreg.training.state import fresh_states
 
 _SoftmaxLoss = SoftmaxLoss
 
@@ -65,6 +66,8 @@ class LanguageModel(PeekingCheckedModel):
     """
 
     dimension_chain: ClassVar[tuple[str, ...]] = ("text_field_embedder", "contextualizer")
+
+    default_predictor = "language_model"
 
     def __init__(
         self,
@@ -245,6 +248,43 @@ class LanguageModel(PeekingCheckedModel):
         by_class = softmax.log_probabilities(states)  # (G, V)
         # The padding id is no class, so the last class is no word.
         return nn.functional.pad(by_class[:, :-1], (1, 0), value=-torch.inf), state
+
+    def word_log_probabilities(self, source: TextFieldInput) -> tuple[list[Tensor], Tensor]:
+        """How probable each word of a batch of texts is.
+
+        States that the contextualizer carries from batch to batch are neither used nor changed.
+
+        Args:
+            source: as in `forward`.
+
+        Returns:
+            For each direction natural logarithms of probabilities (B, T), of each word given the words before it, or in
+            the backward direction after it, NaN where a word has none of these and at padding; and which words are
+            unknown, (B, T) bool.
+
+        Raises:
+            ConfigurationError: the softmax has been deleted, or there are no word ids.
+        """
+        softmax = self._existing_softmax()
+        ids = _word_ids(source)
+        if ids is None:
+            raise ConfigurationError("source: expected the word ids of an indexer named `tokens`, got none")
+        with fresh_states(self):
+            contextual = self._contextualizer(self._text_field_embedder(source), get_text_field_mask(source))
+        states = contextual[-1] if isinstance(contextual, list) else contextual  # (B, T, D)
+        left, right = ids[:, :-1], ids[:, 1:]
+        is_pair = (left > 0) & (right > 0)  # (B, T - 1)
+        forward = states.new_full(ids.shape, torch.nan)
+        # The padding id is no class of the softmax, so the word with id 1 is class 0.
+        before = states[:, :-1, : self._forward_dim][is_pair]
+        forward[:, 1:][is_pair] = softmax.target_log_probabilities(before, right[is_pair] - 1)
+        directions = [forward]
+        if self._bidirectional:
+            backward = states.new_full(ids.shape, torch.nan)
+            after = states[:, 1:, self._forward_dim :][is_pair]
+            backward[:, :-1][is_pair] = softmax.target_log_probabilities(after, left[is_pair] - 1)
+            directions.append(backward)
+        return directions, ids == 1
 
     def _existing_softmax(self) -> SoftmaxLoss | SampledSoftmaxLoss:
         if self._softmax_loss is None:

@@ -107,11 +107,7 @@ class MaskedLanguageModel(Model):
                     f"target_ids: expected as many as there are masks, {tuple(positions.shape)}, "
                     f"got {tuple(targets.shape)}"
                 )
-        states = self._text_field_embedder(tokens)
-        if self._contextualizer is not None:
-            states = self._contextualizer(states, get_text_field_mask(tokens))
-        rows = torch.arange(len(positions), device=positions.device).unsqueeze(1)
-        scores = self._language_model_head(self._dropout(states[rows, positions.clamp(min=0)]))  # (B, M, V)
+        scores = self._scores(tokens, positions)  # (B, M, V)
         best = scores.softmax(-1).topk(min(_NUM_BEST, scores.size(-1)))
         output: dict[str, Any] = {
             "probabilities": best.values,
@@ -122,6 +118,34 @@ class MaskedLanguageModel(Model):
             output["loss"] = self._loss(scores, targets, positions >= 0)
             output["batch_weight"] = (positions >= 0).sum()
         return output
+
+    @property
+    def target_namespace(self) -> str:
+        """The vocabulary namespace of the predicted tokens."""
+        return self._target_namespace
+
+    def masked_log_probabilities(
+        self, tokens: TextFieldTensors, mask_positions: Tensor, target_ids: Tensor
+    ) -> Tensor:
+        """How probable tokens are at masked positions, (B, M) natural logarithms.
+
+        Args:
+            tokens: as in `forward`.
+            mask_positions: (B, M, 1), all of them positions.
+            target_ids: the tokens, (B, M).
+        """
+        scores = self._scores(tokens, mask_positions.squeeze(-1))  # (B, M, V)
+        return scores.log_softmax(-1).gather(-1, target_ids.to(scores.device).unsqueeze(-1)).squeeze(-1)
+
+    def _scores(self, tokens: TextFieldTensors, positions: Tensor) -> Tensor:
+        """The scores (B, M, V) of the tokens at positions (B, M); of no meaning at position -1."""
+        states = self._text_field_embedder(tokens)
+        if self._contextualizer is not None:
+            states = self._contextualizer(states, get_text_field_mask(tokens))
+        positions = positions.to(states.device)
+        rows = torch.arange(len(positions), device=positions.device).unsqueeze(1)
+        scores: Tensor = self._language_model_head(self._dropout(states[rows, positions.clamp(min=0)]))
+        return scores
 
     def _loss(self, scores: Tensor, targets: Tensor, exists: Tensor) -> Tensor:
         """The mean over existing masks; scores (B, M, V), targets and `exists` (B, M)."""

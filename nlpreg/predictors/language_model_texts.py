@@ -32,10 +32,10 @@ class LanguageModelTexts:
         self._own_tokenizer = tokenizer_of(dataset_reader)
         self._word_tokenizer: Tokenizer | None = None
         self.namespace: str = getattr(model, "target_namespace", "tokens")
-        self._special = self._special_tokens()
+        self.start_tokens, self.end_tokens = self._special_tokens()
+        """The texts of the tokens that stand before and after every text."""
 
     def _special_tokens(self) -> tuple[list[str], list[str]]:
-        """The texts of the tokens that stand before and after every text."""
         starts = list(getattr(self._reader, "start_tokens", []))
         ends = list(getattr(self._reader, "end_tokens", []))
         # Tokenizers of pretrained transformers have their own.
@@ -54,9 +54,7 @@ class LanguageModelTexts:
             name = "sentence" if "sentence" in parameters else "text"
             instance = reader.text_to_instance(**{name: text})
         elif "tokens" in parameters:
-            if self._word_tokenizer is None:
-                self._word_tokenizer = choose_tokenizer(self._reader, "en_core_web_sm")
-            instance = reader.text_to_instance(self._word_tokenizer.tokenize(text))
+            instance = reader.text_to_instance(self._plain_tokenizer().tokenize(text))
         else:
             instance = reader.text_to_instance(text)
         self._reader.apply_token_indexers(instance)
@@ -76,11 +74,22 @@ class LanguageModelTexts:
             f"{type(self._reader).__name__}: expected instances with a text, got {', '.join(instance.fields) or 'no field'}"
         )
 
+    def tokenize(self, text: str) -> list[Token]:
+        """The tokens of a text as the reader's tokenizer, or one for plain sentences, splits it."""
+        if self._own_tokenizer is not None:
+            return self._own_tokenizer.tokenize(text)
+        return self._plain_tokenizer().tokenize(text)
+
+    def _plain_tokenizer(self) -> Tokenizer:
+        if self._word_tokenizer is None:
+            self._word_tokenizer = choose_tokenizer(self._reader, "en_core_web_sm")
+        return self._word_tokenizer
+
     def tokens_of(self, text: str) -> list[Token]:
         """The tokens of a text that is to be continued: with start tokens, without end tokens."""
         _, field = self.field_of(self.instance_of(text))
         tokens = list(field.tokens)
-        for end in reversed(self._special[1]):
+        for end in reversed(self.end_tokens):
             if tokens and str(tokens[-1]) == end:
                 tokens.pop()
         return tokens
@@ -115,13 +124,32 @@ class LanguageModelTexts:
     def _has_own_ids(self) -> bool:
         return hasattr(self._own_tokenizer, "single_sequence_start_tokens")
 
+    def id_of(self, token: Token) -> int:
+        """The id of a token among those that the model predicts."""
+        if token.text_id is not None:
+            return int(token.text_id)
+        return self._model.vocab.get_token_index(str(token), self.namespace)
+
+    def is_unknown(self, token: Token) -> bool:
+        """Whether a token has no id of its own."""
+        return token.text_id is None and str(token) not in self._model.vocab.get_token_to_index_vocabulary(
+            self.namespace
+        )
+
+    def mask_token(self) -> Token:
+        """The token that stands for a word to be filled in."""
+        pretrained = getattr(self._own_tokenizer, "tokenizer", None)
+        if pretrained is not None and pretrained.mask_token is not None:
+            return Token(pretrained.mask_token, text_id=pretrained.mask_token_id, type_id=0)
+        return Token("[MASK]")
+
     def end_ids(self) -> list[int]:
         """The ids that end a text; none for running text."""
-        return self._known_ids(self._special[1][:1])
+        return self._known_ids(self.end_tokens[:1])
 
     def forbidden_ids(self, allow_unknown: bool = False) -> list[int]:
         """The ids that stand for no word: padding, start tokens and, unless wanted, the unknown word."""
-        starts, ends = self._special
+        starts, ends = self.start_tokens, self.end_tokens
         ids = self._known_ids([name for name in [*starts, *ends[1:]] if name not in ends[:1]])
         if self._model.vocab.is_padded(self.namespace) and not self._has_own_ids:
             ids += [0] if allow_unknown else [0, 1]
@@ -133,7 +161,7 @@ class LanguageModelTexts:
 
     def text_of(self, tokens: Sequence[Token]) -> str:
         """Tokens as a text that a person reads, without start and end tokens."""
-        special = {*self._special[0], *self._special[1]}
+        special = {*self.start_tokens, *self.end_tokens}
         words = [str(token) for token in tokens]
         words = [word for word in words if word not in special]
         return join_words(words) if self._own_tokenizer is None else self._own_tokenizer.detokenize(words)

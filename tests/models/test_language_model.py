@@ -342,9 +342,8 @@ def test_layers_of_the_contextualizer(bidirectional):
     assert layered.num_layers() == 3
 
 
-def test_number_of_layers_may_be_unknown():
-    with pytest.raises(NotImplementedError, match="has no attribute num_layers"):
-        make_model(Identity(WIDTH)).num_layers()
+def test_an_encoder_of_one_layer_need_not_say_so():
+    assert make_model(Identity(WIDTH)).num_layers() == 2
 
 
 def test_dropout_touches_the_loss_only():

@@ -1,0 +1,190 @@
+"""`nlpreg score`: how probable texts are to an archived language model."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from nlpreg.commands.options import (
+    add_archive_options,
+    add_overrides_option,
+    check_archive,
+    check_file,
+    check_folder_of,
+)
+from nlpreg.commands.predict import input_lines, output_lines
+from nlpreg.commands.subcommand import Subcommand
+from nlpreg.common.checks import ConfigurationError
+
+if TYPE_CHECKING:
+    from nlpreg.predictors.scorer import ScoredText
+
+DESCRIPTION = """
+Score the lines of a text with an archived language model (language_model, masked_language_model). The output has one JSON
+object a line, with tokens, log_probabilities (natural logarithms, null for a token that is not predicted), surprisals,
+log_probability, num_targets and perplexity. The perplexity of all lines together, per token and per word, and the bits per
+character are written to standard error at the end. Models of both directions give the mean of both directions, masked
+models the pseudo-log-likelihood.
+"""
+
+EPILOG = """
+examples:
+  nlpreg score out/model.tar.gz test.txt --output-file scores.jsonl
+  nlpreg score out/model.tar.gz test.txt --summary
+  nlpreg score out/model.tar.gz test.txt --format tsv --bits
+  echo "The dog barks ." | nlpreg score out/model.tar.gz - --format tokens
+"""
+
+_COLUMNS = ("number", "num_targets", "num_unknown", "log_probability", "surprisal", "perplexity", "text")
+_TOKEN_COLUMNS = ("number", "position", "token", "log_probability", "surprisal")
+
+
+@Subcommand.register("score")
+class Score(Subcommand):
+    """Scores texts with an archived language model."""
+
+    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+        """Add the command's parser."""
+        subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
+        add_archive_options(subparser)
+        subparser.add_argument(
+            "input_file",
+            metavar="INPUT",
+            help="a text a line, or JSON objects with a text under `sentence`; a path or URL, also compressed; - for "
+            "standard input",
+        )
+        subparser.add_argument("--output-file", metavar="FILE", help="write the scores there")
+        subparser.add_argument(
+            "--format",
+            choices=["json", "tsv", "tokens"],
+            default="json",
+            help="JSON lines, a table with a row for each text, or one with a row for each token",
+        )
+        subparser.add_argument("--bits", action="store_true", help="surprisals in bits rather than nats")
+        subparser.add_argument(
+            "--summary",
+            action="store_true",
+            help="print the scores of all texts together only, as a JSON object",
+        )
+        subparser.add_argument(
+            "--tokens-per-batch",
+            type=int,
+            default=4096,
+            metavar="N",
+            help="tokens, padding included, that the model reads at once",
+        )
+        add_overrides_option(subparser)
+        subparser.set_defaults(func=score_from_args)
+        return subparser
+
+    def validate(self, args: argparse.Namespace) -> None:
+        """Find wrong paths and options before anything slow is imported."""
+        check_archive(args.archive_file, args.weights_file)
+        if args.input_file != "-":
+            check_file(args.input_file, "INPUT")
+        if args.tokens_per_batch < 1:
+            raise ConfigurationError(f"--tokens-per-batch: expected at least 1, got {args.tokens_per_batch}")
+        check_folder_of(args.output_file or "")
+
+
+def score_from_args(args: argparse.Namespace) -> None:
+    """Score as the command line says."""
+    from nlpreg.predictors.scorer import Scorer, ScoreTotals
+
+    scorer = Scorer.from_path(
+        args.archive_file, args.cuda_device, args.overrides, args.weights_file, args.tokens_per_batch
+    )
+    totals = ScoreTotals()
+    with output_lines(None if args.summary else args.output_file) as file:
+        out = sys.stdout if file is None else file
+        if not args.summary and args.format != "json":
+            out.write("\t".join(_COLUMNS if args.format == "tsv" else _TOKEN_COLUMNS) + "\n")
+        for number, text in enumerate(scorer.score_many(_texts(args.input_file)), 1):
+            totals.add(text)
+            if not args.summary:
+                for line in _lines_of(number, text, args.format, 1 / math.log(2) if args.bits else 1.0):
+                    out.write(line + "\n")
+        out.flush()
+    summary = totals.as_dict()
+    if args.summary:
+        print(json.dumps(_finite(summary)))
+    else:
+        shown = [
+            f"{name} {value:,.4f}" if isinstance(value, float) else f"{name} {value}"
+            for name, value in summary.items()
+        ]
+        print("\n".join(shown), file=sys.stderr)
+
+
+def _lines_of(number: int, text: ScoredText, layout: str, unit: float) -> Iterator[str]:
+    """The lines of output for a text; surprisals are multiplied by `unit`."""
+    surprisals = [None if value is None else -value * unit for value in text.log_probabilities]
+    if layout == "json":
+        values = {
+            "text": text.text,
+            "tokens": text.tokens,
+            "log_probabilities": text.log_probabilities,
+            "surprisals": surprisals,
+            "log_probability": text.log_probability,
+            "surprisal": -text.log_probability * unit,
+            "num_targets": text.num_targets,
+            "num_unknown": text.num_unknown,
+            "perplexity": text.perplexity,
+        }
+        yield json.dumps(_finite(values))
+    elif layout == "tsv":
+        total = (text.log_probability, -text.log_probability * unit)
+        cells = [number, text.num_targets, text.num_unknown, *total, text.perplexity, _one_line(text.text)]
+        yield "\t".join(map(_cell, cells))
+    else:
+        columns = zip(text.tokens, text.log_probabilities, surprisals, strict=True)
+        for position, (token, value, surprisal) in enumerate(columns):
+            yield "\t".join(map(_cell, [number, position, _one_line(token), value, surprisal]))
+
+
+def _finite(values: dict[str, Any]) -> dict[str, Any]:
+    """JSON knows no infinity: None stands for it."""
+    return {name: None if value in (math.inf, -math.inf) else value for name, value in values.items()}
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _one_line(text: str) -> str:
+    return text.replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
+
+
+def _texts(input_file: str) -> Iterator[str]:
+    """The texts of a file: its lines, or, if the first line is such an object, what JSON lines have under `sentence`."""
+    name = "standard input" if input_file == "-" else input_file
+    has_objects = None
+    for number, line in input_lines(input_file, name):
+        line = line.rstrip("\r\n")
+        sentence = _sentence_in(line) if has_objects is not False else None
+        if has_objects is None:
+            has_objects = sentence is not None
+        if not has_objects:
+            yield line
+        elif sentence is not None:
+            yield sentence
+        else:
+            raise ConfigurationError(
+                f'{name}, line {number}: expected an object such as {{"sentence": "A text."}}, got {line[:80]!r}'
+            )
+
+
+def _sentence_in(line: str) -> str | None:
+    """What a JSON object has under `sentence`; None if the line is none, or has no such text."""
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return None
+    sentence = value.get("sentence") if isinstance(value, dict) else None
+    return sentence if isinstance(sentence, str) else None
