@@ -8,6 +8,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
+from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.config.untrusted import check_resource
 from nlpreg.common.file_utils import cached_path
 from nlpreg.common.imports import optional
@@ -76,8 +77,27 @@ def get_tokenizer(model_name: str, **kwargs: Any) -> Any:
         check_resource(model_name)
     if key not in _tokenizers:
         transformers = optional("transformers", extra="transformers")
-        _tokenizers[key] = transformers.AutoTokenizer.from_pretrained(model_name, **kwargs)
+        _tokenizers[key] = _from_pretrained(transformers.AutoTokenizer, model_name, kwargs)
     return _tokenizers[key]
+
+
+def _from_pretrained(auto_class: Any, model_name: str, kwargs: dict[str, Any]) -> Any:
+    """Load by the library's own means, and say what to do where there is nothing to load.
+
+    Raises:
+        ConfigurationError: there is no such folder, and no such name that can be reached on the hub.
+    """
+    try:
+        return auto_class.from_pretrained(model_name, **kwargs)
+    except OSError as error:
+        if os.path.exists(model_name):
+            raise
+        reason = str(error).partition("\n")[0]
+        raise ConfigurationError(
+            f"model_name: {model_name!r} is no folder in {os.getcwd()}, and loading it from the hub failed: {reason} "
+            "If the folder has moved, give its new path as model_name, for an archive by --overrides; the same in the "
+            "indexer, the tokenizer and the embedder"
+        ) from error
 
 
 def _as_key(arguments: dict[str, Any]) -> str:
@@ -91,8 +111,8 @@ def _load(
     """Load a model, with its own weights, others, or none."""
     transformers = optional("transformers", extra="transformers")
     if load_weights and weights_file is None:
-        return transformers.AutoModel.from_pretrained(model_name, **kwargs)
-    config = transformers.AutoConfig.from_pretrained(model_name, **kwargs)
+        return _from_pretrained(transformers.AutoModel, model_name, kwargs)
+    config = _from_pretrained(transformers.AutoConfig, model_name, kwargs)
     model = transformers.AutoModel.from_config(config)
     if load_weights and weights_file is not None:
         weights = _read_weights(weights_file, prefix)

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from nlpreg.common import cached_transformers
+from nlpreg.common.checks import ConfigurationError
 
 transformers = pytest.importorskip("transformers")
 
@@ -84,3 +85,21 @@ def test_weights_from_a_file(folder, tmp_path, prefix):
             override_weights_file=str(tmp_path / "weights.th"),
             override_weights_strip_prefix="roberta.",
         )
+
+
+@pytest.mark.parametrize("load_weights", [True, False])
+def test_a_folder_that_has_moved(folder, tmp_path, monkeypatch, load_weights):
+    transformers = pytest.importorskip("transformers")
+
+    def fail(*_, **__):
+        raise OSError("cannot reach the hub.\nFurther lines")
+
+    monkeypatch.setattr(transformers.AutoModel, "from_pretrained", fail)
+    monkeypatch.setattr(transformers.AutoConfig, "from_pretrained", fail)
+    monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", fail)
+    gone = str(tmp_path / "gone")
+    message = "gone' is no folder in .* the hub failed: cannot reach the hub. If the folder has moved, give its new path"
+    with pytest.raises(ConfigurationError, match=message):
+        cached_transformers.get(gone, True, load_weights=load_weights)
+    with pytest.raises(ConfigurationError, match=message):
+        cached_transformers.get_tokenizer(gone)

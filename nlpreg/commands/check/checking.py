@@ -33,6 +33,7 @@ class Checked:
         problems: all that is wrong, in the order of the file.
         file: where the config came from, if from a file.
         around: the resolved keys of the top level that are not part of the experiment.
+        warnings: what is most likely not meant, and trains all the same.
     """
 
     config: dict[str, Any] | None
@@ -40,6 +41,7 @@ class Checked:
     problems: list[Problem] = field(default_factory=list)
     file: ConfigFile | None = None
     around: dict[str, Node] = field(default_factory=dict)
+    warnings: list[Problem] = field(default_factory=list)
 
     def resolved_config(self) -> dict[str, Any]:
         """The whole config with every default filled in that JSON can express."""
@@ -72,6 +74,7 @@ def check_file(
         checked.file = file
     found = [problem for problem in checked.problems if not file.is_due_to_unset(problem)]
     checked.problems = [file.located(problem) for problem in [*file.problems, *found]]
+    checked.warnings = [file.located(warning) for warning in checked.warnings]
     if serialization_dir is not None:
         checked.problems.extend(output_folder_problems(serialization_dir))
     checked.problems.sort(key=_place)
@@ -84,7 +87,7 @@ def check_config(config: Mapping[str, Any]) -> Checked:
     The registries must have been filled before, by `nlpreg.common.plugins.import_plugins`.
     """
     from nlpreg.commands.check.language_model_check import language_model_problems
-    from nlpreg.commands.check.name_check import name_problems
+    from nlpreg.commands.check.name_check import name_problems, name_warnings
     from nlpreg.commands.check.shape_check import shape_problems
     from nlpreg.commands.check.trial_check import trial_problems
     from nlpreg.commands.train.experiment import TrainModel
@@ -104,7 +107,8 @@ def check_config(config: Mapping[str, Any]) -> Checked:
         problems += [p for p in name_problems(node) if p.path.rpartition(".")[2] not in strays]
         problems += [*shape_problems(node), *trial_problems(node, problems)]
         problems += language_model_problems(node)
-    return Checked(dict(config), node, problems, around=around)
+    warnings = list(name_warnings(node)) if isinstance(node, Call) else []
+    return Checked(dict(config), node, problems, around=around, warnings=warnings)
 
 
 def _with_its_place(problem: Problem, experiment: Node) -> Problem:
@@ -158,6 +162,12 @@ def report(path: str, problems: list[Problem]) -> str:
     """The problems as a person reads them: a heading, then the key path, the place, and what to do."""
     count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
     return "\n".join([f"{path}: {count}", *_lines(path, problems)])
+
+
+def report_warnings(path: str, warnings: list[Problem]) -> str:
+    """The warnings in the same form as the problems, see `report`."""
+    count = f"{len(warnings)} warning{'s' if len(warnings) != 1 else ''}"
+    return "\n".join([f"{path}: {count}", *_lines(path, warnings)])
 
 
 def _lines(path: str, problems: list[Problem]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 
 from nlpreg.commands.check.preflight import walk_calls
@@ -39,22 +40,69 @@ def name_problems(experiment: Call) -> Iterator[Problem]:
                     f'{_EMBEDDERS} has no embedder of this name; add one, which may be "empty" if the indexer '
                     "only serves something else, or remove the indexer",
                 )
+        yield from _length_problems(embedders, indexers, path)
         if key == "dataset_reader":
             yield from _namespace_problems(embedders, indexers, path)
+
+
+def name_warnings(experiment: Call) -> Iterator[Problem]:
+    """Character embeddings that leave `vocab_namespace` out, and so take the size of the words' table.
+
+    Such a config trains, with a table of the wrong size, as long as there are no more characters than words; so do
+    AllenNLP's archives, whose tables have that size.
+
+    Args:
+        experiment: the resolved experiment.
+    """
+    embedders = _embedders(experiment.arguments.get("model")) or {}
+    path, indexers = _indexers(experiment.arguments.get("dataset_reader"), "dataset_reader")
+    for name in sorted(embedders.keys() & (indexers or {}).keys()):
+        embedder, indexer = embedders[name], (indexers or {})[name]
+        if not isinstance(embedder, Call) or embedder.type_name != "character_encoding" or indexer is None:
+            continue
+        table = embedder.arguments.get("embedding")
+        if not isinstance(table, Call) or {"vocab_namespace", "num_embeddings"} & table.arguments.keys():
+            continue
+        counted, taken = _value(indexer, "namespace"), _value(table, "vocab_namespace")
+        if counted is not None and counted != taken:
+            yield Problem(
+                f"{_EMBEDDERS}.{name}.embedding.vocab_namespace",
+                f"not given, so the table has the size of {json.dumps(taken)}, and {path}.{name} counts characters in "
+                f"{json.dumps(counted)}: set it to that",
+            )
+
+
+def _length_problems(
+    embedders: Mapping[str, Node], indexers: Mapping[str, Node | None], path: str
+) -> Iterator[Problem]:
+    """Transformers whose indexer cuts texts into segments of another length than the embedder."""
+    for name in sorted(embedders.keys() & indexers.keys()):
+        indexer, embedder = indexers[name], embedders[name]
+        if not isinstance(indexer, Call) or not isinstance(embedder, Call):
+            continue
+        if any("max_length" not in {**call.defaults, **call.arguments} for call in (indexer, embedder)):
+            continue
+        by_indexer, by_embedder = (_value(call, "max_length") for call in (indexer, embedder))
+        if by_indexer != by_embedder:
+            yield Problem(
+                f"{_EMBEDDERS}.{name}.max_length",
+                f"expected that of {path}.{name}, {by_indexer or 'none'}, got {by_embedder or 'none'}: both cut long texts "
+                "into the same segments",
+            )
 
 
 def _namespace_problems(
     embedders: Mapping[str, Node], indexers: Mapping[str, Node | None], path: str
 ) -> Iterator[Problem]:
     """Embeddings for a namespace of the vocabulary into which no indexer counts anything."""
-    filled = {_namespace(indexer, "namespace") for indexer in indexers.values() if indexer is not None}
+    filled = {_value(indexer, "namespace") for indexer in indexers.values() if indexer is not None}
     if None in filled or None in indexers.values():
         return
     for place, call in walk_calls(Container(dict, dict(embedders)), _EMBEDDERS):
         is_table = call.type_name == "embedding" or call.cls.__name__ == "Embedding"
         if not is_table or "vocab_namespace" not in call.arguments or "num_embeddings" in call.arguments:
             continue
-        namespace = _namespace(call, "vocab_namespace")
+        namespace = _value(call, "vocab_namespace")
         if namespace not in filled:
             known = sorted(str(name) for name in filled)
             yield Problem(
@@ -64,8 +112,8 @@ def _namespace_problems(
             )
 
 
-def _namespace(node: Node, argument: str) -> object:
-    """A namespace that a section gives or leaves at its default; None where there is none."""
+def _value(node: Node, argument: str) -> object:
+    """What a section gives for an argument or leaves at its default; None where there is neither."""
     if not isinstance(node, Call):
         return None
     given = node.arguments.get(argument)

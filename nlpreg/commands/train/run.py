@@ -147,6 +147,8 @@ def _train(
 ) -> Model | None:
     """Train what passed the check; nothing is written, deleted or read before that."""
     raise_problems(checked, source)
+    for warning in checked.warnings:
+        logger.warning("%s: %s", warning.path, warning.message)
     assert checked.config is not None
     params = Params(checked.config)
     extra_files = tuple(params.get("include_in_archive", None) or ())

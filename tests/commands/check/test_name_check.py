@@ -111,3 +111,56 @@ def test_nothing_is_known_of_a_plugins_reader() -> None:
             super().__init__()
 
     assert problems(["a"], {"type": "planted_reader", "token_indexers": {"b": "single_id"}}) == {}
+
+
+def checked(indexer: dict[str, Any], embedder: dict[str, Any]) -> Any:
+    import_builtin_parts()
+    return check_config(
+        {
+            "dataset_reader": {"type": "sequence_tagging", "token_indexers": {"c": indexer}},
+            "train_data_path": {"not": "looked at"},
+            "model": {
+                "type": "simple_tagger",
+                "text_field_embedder": {"token_embedders": {"c": embedder}},
+                "encoder": {"type": "lstm", "input_size": 3, "hidden_size": 2},
+            },
+            "data_loader": {"batch_size": 1},
+            "trainer": {},
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("indexer", "embedding", "warns"),
+    [
+        ({}, {}, True),
+        ({"namespace": "own"}, {}, True),
+        ({"namespace": "tokens"}, {}, False),
+        ({}, {"vocab_namespace": "token_characters"}, False),
+        ({}, {"num_embeddings": 99}, False),
+    ],
+)
+def test_characters_in_the_table_of_words(
+    indexer: dict[str, Any], embedding: dict[str, Any], warns: bool
+) -> None:
+    encoder = {"type": "cnn", "embedding_dim": 2, "num_filters": 3, "ngram_filter_sizes": [2]}
+    embedder = {
+        "type": "character_encoding",
+        "embedding": {"embedding_dim": 2, **embedding},
+        "encoder": encoder,
+    }
+    found = checked({"type": "characters", "min_padding_length": 2, **indexer}, embedder).warnings
+    assert [warning.path for warning in found] == [f"{EMBEDDERS}.c.embedding.vocab_namespace"] * warns
+    if warns:
+        namespace = indexer.get("namespace", "token_characters")
+        assert f'counts characters in "{namespace}": set it to that' in found[0].message
+
+
+@pytest.mark.parametrize(("by_indexer", "by_embedder"), [(20, None), (None, 20), (20, 16), (20, 20)])
+def test_lengths_of_segments(by_indexer: int | None, by_embedder: int | None) -> None:
+    kind = {"type": "pretrained_transformer_mismatched", "model_name": "not-there"}
+    found = checked({**kind, "max_length": by_indexer}, {**kind, "max_length": by_embedder}).problems
+    path = f"{EMBEDDERS}.c.max_length"
+    messages = [problem.message for problem in found if problem.path == path]
+    assert len(messages) == (by_indexer != by_embedder)
+    assert all("dataset_reader.token_indexers.c" in message for message in messages)
