@@ -8,9 +8,12 @@ from torch import nn
 from torch.nn import functional
 
 from nlpreg.common.checks import ConfigurationError, argument_ranges
-from nlpreg.common.embeddings_file import (
-    parse_embeddings_file_uri,
-)
+
+# AllenNLP has these here.
+from nlpreg.common.embeddings_file import EmbeddingsFileURI as EmbeddingsFileURI
+from nlpreg.common.embeddings_file import EmbeddingsTextFile as EmbeddingsTextFile
+from nlpreg.common.embeddings_file import format_embeddings_file_uri as format_embeddings_file_uri
+from nlpreg.common.embeddings_file import parse_embeddings_file_uri as parse_embeddings_file_uri
 from nlpreg.common.file_utils import is_url_or_existing_file
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.modules.token_embedders.pretrained_embeddings import (
