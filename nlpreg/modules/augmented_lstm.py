@@ -92,6 +92,7 @@ def _step(projected_input: Tensor, states: LstmState, weight: Tensor, bias: Tens
     size = h.size(1)
     has_highway = weight.size(0) > 4 * size
     gates = projected_input[:, : 5 * size] if has_highway else projected_input
+    # (n, 5H or 4H)
     gates = gates + functional.linear(h, weight, bias)
     input_gate, forget_gate, candidate, output_gate, *highway = torch.split(gates, size, dim=1)
     c = input_gate.sigmoid() * candidate.tanh() + forget_gate.sigmoid() * c
@@ -110,6 +111,7 @@ def _step_with_dropout(
     def step(projected_input: Tensor, states: LstmState) -> LstmState:
         h, c = states
         if dropout_mask is not None:
+            # the longest n rows come first
             h = h * dropout_mask[: h.size(0)]
         return _step(projected_input, (h, c), weight, bias)
 

@@ -107,6 +107,7 @@ class BiMpmMatching(torch.nn.Module, FromParams):
         self, words: Tensor, mask: Tensor, others: Tensor, other_mask: Tensor, cosines: Tensor, weights: str
     ) -> list[Tensor]:
         """The match vectors of one sentence with the other; `cosines` is (B, L, L of the other)."""
+        # (B, 1, L of the other)
         columns = other_mask.unsqueeze(1)
         vectors = [
             masked_max(cosines, columns, dim=2, keepdim=True),
@@ -116,12 +117,14 @@ class BiMpmMatching(torch.nn.Module, FromParams):
         for pattern in self._patterns:
             weight: Tensor = getattr(self, f"{pattern}_{weights}")
             if pattern == "maxpool_match":
+                # (B, L, L of the other, P)
                 pairs = multi_perspective_match_pairwise(words, others, weight)
                 vectors.append(masked_max(pairs, columns.unsqueeze(-1), dim=2))
                 vectors.append(masked_mean(pairs, columns.unsqueeze(-1), dim=2))
                 continue
             if pattern == "full_match":
                 final = get_final_encoder_states(others, other_mask) if self.is_forward else others[:, 0]
+                # (B, L, D)
                 partner = final.unsqueeze(1).expand_as(words)
             elif pattern == "attentive_match":
                 partner = masked_softmax(attended.sum(dim=2), mask.unsqueeze(-1))
@@ -160,6 +163,7 @@ def multi_perspective_match_pairwise(vector1: Tensor, vector2: Tensor, weight: T
     Returns:
         (B, L1, L2, P).
     """
+    # (1, P, 1, D)
     perspectives = weight.view(1, weight.size(0), 1, -1)
     unit_first = functional.normalize(vector1.unsqueeze(1) * perspectives, dim=-1)  # (B, P, L1, D)
     unit_second = functional.normalize(vector2.unsqueeze(1) * perspectives, dim=-1)  # (B, P, L2, D)

@@ -88,6 +88,7 @@ class _ElmoCharacterEncoder(nn.Module):
         characters, mask = add_sentence_boundary_token_ids(
             inputs, is_word, self._beginning_of_sentence_characters, self._end_of_sentence_characters
         )  # (B, T + 2, 50), (B, T + 2)
+        # (U, 50), (B * (T + 2),)
         words, places = run_uncompiled(distinct_rows, characters.flatten(0, 1))
         encoded = self._encode(words).index_select(0, places)
         return {"mask": mask, "token_embedding": encoded.view(*mask.shape, -1)}
@@ -117,6 +118,7 @@ class _ElmoCharacterEncoder(nn.Module):
                     f"got {tuple(stored.shape)}"
                 )
             convolution = nn.Conv1d(dim, number, kernel_size=width)
+            # (out, in, width)
             convolution.weight.data.copy_(stored.squeeze(0).permute(2, 1, 0))
             _copy(convolution.bias, file["CNN"][f"b_cnn_{index}"])
             self.add_module(f"char_conv_{index}", convolution)

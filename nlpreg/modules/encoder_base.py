@@ -55,6 +55,7 @@ class _EncoderBase(nn.Module):
             ValueError: every row is all padding.
         """
         batch_size = mask.size(0)
+        # (B,); packing wants them there
         lengths = mask.bool().sum(-1).cpu()
         sorted_lengths, order = lengths.sort(descending=True, stable=True)
         num_valid = int((lengths > 0).sum())
@@ -89,6 +90,7 @@ class _EncoderBase(nn.Module):
         num_rows = self._states[0].size(1)
         if mask.numel() != num_rows:
             raise ValueError(f"reset_states: expected a mask of {num_rows} rows, got {mask.numel()}")
+        # repeated for all layers
         done = mask.bool().view(1, num_rows, 1)
         self._states = tuple(state.masked_fill(done, 0) for state in self._states)
 
@@ -118,6 +120,7 @@ class _EncoderBase(nn.Module):
             old = torch.zeros_like(final) if before is None else before[i]
             new = torch.where(used, final.detach(), old)
             if self._states is not None:
+                # Rows beyond this batch wait for a batch that has as many.
                 new = torch.cat([new, self._states[i][:, is_used.numel() :]], dim=1)
             states.append(new)
         self._states = tuple(states)

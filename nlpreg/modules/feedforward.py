@@ -72,5 +72,6 @@ class FeedForward(torch.nn.Module, FromParams):
         for layer, activation, dropout in zip(
             self._linear_layers, self._activations, self._dropout, strict=True
         ):
+            # (..., width of the layer)
             output = dropout(activation(layer(output)))
         return output

@@ -44,5 +44,6 @@ class GatedSum(torch.nn.Module):
             )
         if input_a.size(-1) != self.input_dim:
             raise ValueError(f"the inputs must have the width {self.input_dim}, got {input_a.size(-1)}")
+        # (..., 1), one number for all features of a vector
         gate: Tensor = self._activation(self._gate(torch.cat([input_a, input_b], dim=-1)))
         return gate * input_a + (1 - gate) * input_b

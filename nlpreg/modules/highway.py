@@ -42,7 +42,9 @@ class Highway(torch.nn.Module):
         """Apply the layers to the last dimension of `inputs`."""
         current = inputs
         for layer in self._layers:
+            # (..., D) each
             nonlinear, gate = layer(current).chunk(2, dim=-1)
             proposed = self._activation(nonlinear)
+            # a gate of 1 keeps the input
             current = proposed + torch.sigmoid(gate) * (current - proposed)
         return current

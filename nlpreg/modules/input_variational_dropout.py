@@ -24,6 +24,7 @@ class InputVariationalDropout(torch.nn.Dropout):
 
     def forward(self, input_tensor: Tensor) -> Tensor | None:  # type: ignore[override]
         """Zero some features of each sequence."""
+        # (B, 1, D), repeated for all timesteps by the product
         ones = input_tensor.new_ones(input_tensor.size(0), 1, input_tensor.size(-1))
         mask = torch.nn.functional.dropout(ones, self.p, self.training)
         if self.inplace:

@@ -35,11 +35,13 @@ def _step_with_dropout(
 
     def step(projected_input: Tensor, state: LstmState) -> LstmState:
         h, c = state
+        # (n, 4C)
         gates = projected_input + functional.linear(h, weight, bias)
         input_gate, forget_gate, candidate, output_gate = gates.chunk(4, dim=1)
         c = input_gate.sigmoid() * candidate.tanh() + forget_gate.sigmoid() * c
         if memory_clip is not None:
             c = c.clamp(-memory_clip, memory_clip)
+        # (n, H)
         h = functional.linear(output_gate.sigmoid() * c.tanh(), projection)
         if state_clip is not None:
             h = h.clamp(-state_clip, state_clip)
@@ -137,6 +139,7 @@ class LstmCellWithProjection(nn.Module):
             return self._run_padded(inputs, initial_state)
         batch_sizes = inputs.batch_sizes.tolist()
         initial = self._initial(inputs.data, batch_sizes[0], initial_state)
+        # (n, 4C) for each step
         projected = self.input_linearity(inputs.data).split(batch_sizes)
         step = _step_with_dropout(*self._weights(), *self._clips(), self._dropout_mask(initial[0]))
         outputs, (h, c) = run_recurrence(step, projected, initial, self.go_forward)

@@ -40,8 +40,11 @@ def masked_moments(tensor: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         tensor (B, T, D), mask (B, T) -> two scalars.
     """
     mask = mask.bool()
+    # (B, T, 1)
     is_padding = ~mask.unsqueeze(-1)
+    # entries of all words
     count = (mask.sum() * tensor.size(-1)).clamp(min=1)
     mean = tensor.masked_fill(is_padding, 0.0).sum() / count
+    # Padding is set to zero after the mean was taken off, so that it adds nothing.
     variance = (tensor - mean).masked_fill(is_padding, 0.0).square().sum() / count
     return mean, variance

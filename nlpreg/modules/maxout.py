@@ -77,5 +77,6 @@ class Maxout(torch.nn.Module, FromParams):
         for layer, width, pool, dropout in zip(
             self._linear_layers, self._output_dims, self._pool_sizes, self._dropout, strict=True
         ):
+            # (..., width, pool) -> (..., width)
             output = dropout(layer(output).unflatten(-1, (width, pool)).amax(dim=-1))
         return output

@@ -59,6 +59,7 @@ def run_direction(
     has_biases = len(weights) == 4
     num_rows, num_steps = inputs.size(0), inputs.size(1)
     if is_backward:
+        # The first word of a reversed row is its last one, and its padding stays behind.
         inputs = rows.reverse(inputs)
     outputs, ended = [], []
     for start, end, num_active in rows.spans:
@@ -143,6 +144,7 @@ def _in_one_chunk(weights: Sequence[Tensor]) -> Sequence[Tensor]:
     """On a GPU, the weights side by side in memory: cuDNN would copy them so, and complain."""
     if not weights[0].is_cuda:
         return weights
+    # one piece of memory
     flat = torch.cat([weight.flatten() for weight in weights])
     parts = torch.split(flat, [weight.numel() for weight in weights])
     return [part.view(weight.shape) for part, weight in zip(parts, weights, strict=True)]
@@ -282,6 +284,7 @@ def _initial_state(module: nn.RNNBase, inputs: Tensor, state: States | None, ind
     """(1, B, H) each, for one layer and direction."""
     if state is not None:
         return tuple(part[index : index + 1] for part in state)
+    # (1, B, H)
     zeros = inputs.new_zeros(1, inputs.size(0), module.hidden_size)
     return (zeros, zeros) if module.mode == "LSTM" else (zeros,)
 

@@ -121,6 +121,7 @@ class UnsortedRows:
 def reversed_positions(lengths: Tensor, num_steps: int) -> Tensor:
     """Where each of the B * T positions goes when the words of every row are reversed; padding stays: (B * T,)."""
     steps = torch.arange(num_steps, device=lengths.device)
+    # (B, 1)
     last = lengths.unsqueeze(1) - 1
     turned = torch.where(steps <= last, last - steps, steps)  # (B, T)
     starts = num_steps * torch.arange(len(lengths), device=lengths.device)
@@ -206,6 +207,7 @@ def run_recurrence(
     """
     outputs: list[Tensor] = []
     if not go_forward:
+        # Backward, the longest row begins alone, and shorter ones join where their last word is.
         state = _first_rows(initial, 0)
         for x in reversed(inputs):
             state = _append_rows(state, initial, x.size(0))
@@ -267,6 +269,7 @@ def run_padded_recurrence(
         to. They share no memory with the arguments.
     """
     rows = SortedRows(lengths, inputs.size(1), span_cost=0.0)
+    # (B, longest, D)
     words = rows.sort(inputs)
     steps = [words[:num_active, t] for start, end, num_active in rows.spans for t in range(start, end)]
     h, c = (part.squeeze(0) for part in rows.sort_states([part.unsqueeze(0) for part in initial]))
@@ -275,6 +278,7 @@ def run_padded_recurrence(
     outputs, final = run_recurrence(make_step(dropout_mask), steps, (h, c), go_forward)
     if outputs:
         padded = [functional.pad(output, (0, 0, 0, len(lengths) - len(output))) for output in outputs]
+        # (B, T, H)
         hidden = rows.restore(torch.stack(padded, dim=1))
     else:
         hidden = inputs.new_zeros(*inputs.shape[:2], h.size(1))

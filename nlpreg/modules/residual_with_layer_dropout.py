@@ -47,6 +47,7 @@ class ResidualWithLayerDropout(torch.nn.Module):
         if layer_index is not None and total_layers is not None:
             probability *= layer_index / total_layers
         if not self.training:
+            # The expectation of what training does.
             return (1 - probability) * layer_output + layer_input
         if torch.rand(()) < probability:
             return layer_input

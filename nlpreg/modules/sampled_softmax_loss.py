@@ -197,7 +197,9 @@ class SampledSoftmaxLoss(WordDistribution):
         if embeddings.size(0) == 0:
             return torch.tensor(0.0, device=embeddings.device)
         num_targets = targets.size(0)
+        # the correction for sampling, (N + S,)
         biases = biases - sample.log_counts
+        # (N,)
         target_logits = (vectors[:num_targets] * embeddings).sum(dim=1) + biases[:num_targets]
         return linear_softmax_nll(
             embeddings,
@@ -211,6 +213,7 @@ class SampledSoftmaxLoss(WordDistribution):
 
     def _accidental_hits(self, targets: Tensor, sampled: Tensor) -> Tensor:
         """For each target its place among the samples, or -1: (N,)."""
+        # (V,)
         place = torch.full((self._num_words,), -1, dtype=torch.long, device=targets.device)
         place[sampled] = torch.arange(sampled.size(0), device=targets.device)
         return place[targets]

@@ -61,6 +61,7 @@ class ScalarMix(torch.nn.Module):
             if mask is None:
                 raise ConfigurationError("ScalarMix: layer normalisation needs a mask")
             tensors = [_normalise(tensor, mask) for tensor in tensors]
+        # 0-d each, they sum to one
         weights = torch.softmax(torch.cat(list(self.scalar_parameters)), dim=0).unbind()
         mixed = weights[0] * tensors[0]
         for weight, tensor in zip(weights[1:], tensors[1:], strict=True):

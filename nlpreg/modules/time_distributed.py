@@ -55,6 +55,7 @@ class TimeDistributed(torch.nn.Module):
         if example is None:
             raise RuntimeError("TimeDistributed needs at least one tensor whose time can be folded, got none")
 
+        # (B, T)
         leading = example.shape[:2]
         outputs = self._module(*folded_inputs, **folded_kwargs)
         if isinstance(outputs, Tensor):
@@ -67,4 +68,5 @@ def _fold(tensor: Tensor) -> Tensor:
         raise RuntimeError(
             f"expected a batch of sequences with 3 or more dimensions, got {tuple(tensor.shape)}"
         )
+    # (B, T, ...) -> (B * T, ...)
     return tensor.flatten(0, 1)

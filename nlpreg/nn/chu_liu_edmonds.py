@@ -34,6 +34,7 @@ def decode_mst(energy: Array, length: int, has_labels: bool = True) -> tuple[Arr
         raise ConfigurationError(
             f"energy must have {expected} dimensions {'with' if has_labels else 'without'} labels, got {energy.ndim}"
         )
+    # Double precision, since the scores of cycles are subtracted from each other.
     scores = energy[..., :length, :length].astype(numpy.float64)
     labels = scores.argmax(axis=0) if has_labels else None
     if has_labels:

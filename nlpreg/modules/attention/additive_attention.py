@@ -40,5 +40,7 @@ class AdditiveAttention(Attention):
         torch.nn.init.xavier_uniform_(self._v_vector)
 
     def _forward_internal(self, vector: Tensor, matrix: Tensor) -> Tensor:
+        # (B, R, vector_dim)
         hidden = torch.tanh((vector @ self._w_matrix).unsqueeze(1) + matrix @ self._u_matrix)
+        # (B, R)
         return (hidden @ self._v_vector).squeeze(-1)

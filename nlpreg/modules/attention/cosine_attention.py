@@ -17,4 +17,5 @@ class CosineAttention(Attention):
     """
 
     def _forward_internal(self, vector: Tensor, matrix: Tensor) -> Tensor:
+        # (B, R, D) @ (B, D, 1) -> (B, R)
         return unit_vectors(matrix).bmm(unit_vectors(vector).unsqueeze(-1)).squeeze(-1)

@@ -16,4 +16,5 @@ class DotProductAttention(Attention):
     """
 
     def _forward_internal(self, vector: Tensor, matrix: Tensor) -> Tensor:
+        # (B, R)
         return matrix.bmm(vector.unsqueeze(-1)).squeeze(-1)

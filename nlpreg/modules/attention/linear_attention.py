@@ -52,6 +52,7 @@ class LinearSimilarity(torch.nn.Module):
 
     def _similarities(self, x: Tensor, y: Tensor) -> Tensor:
         """(..., tensor_1_dim) and (..., tensor_2_dim), broadcast -> (...)."""
+        # The combination itself, which would be as wide as all its pieces, is never built.
         combined = combine_tensors_and_multiply(self._combination, [x, y], self._weight_vector)
         similarities: Tensor = self._activation(combined + self._bias)
         return similarities
@@ -88,4 +89,5 @@ class LinearAttention(LinearSimilarity, Attention):
         super().__init__(tensor_1_dim, tensor_2_dim, combination, activation, normalize=normalize)
 
     def _forward_internal(self, vector: Tensor, matrix: Tensor) -> Tensor:
+        # (B, 1, D1) and (B, R, D2) -> (B, R)
         return self._similarities(vector.unsqueeze(1), matrix)

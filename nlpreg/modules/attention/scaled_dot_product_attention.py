@@ -32,4 +32,5 @@ class ScaledDotProductAttention(Attention):
 
     def _forward_internal(self, vector: Tensor, matrix: Tensor) -> Tensor:
         scale = math.sqrt(self.scaling_factor or matrix.size(-1))
+        # (B, R)
         return matrix.bmm(vector.unsqueeze(-1)).squeeze(-1) / scale

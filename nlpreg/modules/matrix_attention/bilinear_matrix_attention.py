@@ -58,7 +58,9 @@ class BilinearMatrixAttention(MatrixAttention):
             matrix_1 = torch.nn.functional.pad(matrix_1, (0, 1), value=1.0)
             matrix_2 = torch.nn.functional.pad(matrix_2, (0, 1), value=1.0)
         if self._weight_matrix.dim() == 3:
+            # (B, 1, R, D), for L labels
             matrix_1, matrix_2 = matrix_1.unsqueeze(1), matrix_2.unsqueeze(1)
+        # (B, R1, R2), or (B, L, R1, R2)
         products = matrix_1 @ self._weight_matrix @ matrix_2.transpose(-1, -2)
         similarities: Tensor = self._activation(products + self._bias)
         return similarities

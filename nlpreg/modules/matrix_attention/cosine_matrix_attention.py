@@ -18,4 +18,5 @@ class CosineMatrixAttention(MatrixAttention):
 
     def forward(self, matrix_1: Tensor, matrix_2: Tensor) -> Tensor:
         """Compare all pairs of rows."""
+        # (B, R1, R2)
         return unit_vectors(matrix_1).bmm(unit_vectors(matrix_2).transpose(2, 1))

@@ -17,4 +17,5 @@ class DotProductMatrixAttention(MatrixAttention):
 
     def forward(self, matrix_1: Tensor, matrix_2: Tensor) -> Tensor:
         """Compare all pairs of rows."""
+        # (B, R1, R2)
         return matrix_1.bmm(matrix_2.transpose(2, 1))

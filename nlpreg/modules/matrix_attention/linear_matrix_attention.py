@@ -40,4 +40,5 @@ class LinearMatrixAttention(LinearSimilarity, MatrixAttention):
 
     def forward(self, matrix_1: Tensor, matrix_2: Tensor) -> Tensor:
         """Compare all pairs of rows."""
+        # (B, R1, 1, D1) and (B, 1, R2, D2) -> (B, R1, R2)
         return self._similarities(matrix_1.unsqueeze(2), matrix_2.unsqueeze(1))

@@ -146,6 +146,7 @@ class BidirectionalLanguageModelTransformer(Seq2SeqEncoder):
         Returns:
             forward (B, T, T) bool, and backward, which is its transpose.
         """
+        # (B, T, T)
         forward = mask.unsqueeze(2) & subsequent_mask(mask.size(1), mask.device)
         return forward, forward.transpose(1, 2)
 
@@ -153,6 +154,7 @@ class BidirectionalLanguageModelTransformer(Seq2SeqEncoder):
         """Encode a batch."""
         mask = mask.bool()
         words = Words.of(mask)
+        # (N, D)
         inputs = words.take(self._position(token_embeddings))
         if self._dropout is not None:
             inputs = self._dropout(inputs)

@@ -35,5 +35,6 @@ class FeedForwardEncoder(Seq2SeqEncoder):
 
     def forward(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         """Encode a batch."""
+        # (B, T, output_dim)
         outputs: Tensor = self._feedforward(inputs)
         return outputs if mask is None else outputs.masked_fill(~mask.bool().unsqueeze(-1), 0)

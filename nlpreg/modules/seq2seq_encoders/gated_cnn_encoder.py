@@ -191,6 +191,7 @@ class _GatedConvolution(nn.Module):
         """Convolve over the positions up to each one, or from each one on."""
         padded = functional.pad(x, (self.reach, 0) if is_forward else (0, self.reach))
         if self.has_weight_norm:
+            # (2 * out_channels, in_channels, width)
             weight = self.weight_v * (self.weight_g / self.weight_v.norm(dim=(1, 2), keepdim=True))
         else:
             weight = self.weight

@@ -121,6 +121,7 @@ class PytorchSeq2SeqWrapper(RecurrentWrapper, Seq2SeqEncoder):
 
     def _run_padded(self, inputs: Tensor, mask: Tensor, hidden_state: RnnState | None) -> list[Tensor]:
         """Run one of torch's own modules or, in a compiled model, of ours, see `_run_packed`."""
+        # (B,)
         lengths = mask.sum(-1)
         if self.stateful:
             state = self._initial_states(inputs.size(0))

@@ -121,6 +121,7 @@ class PytorchTransformer(Seq2SeqEncoder):
         is_later = hidden = None
         if self._causal:
             # Padding comes last, so no word sees it.
+            # (T, T), true where a row must not attend to a column
             is_later = torch.ones(num_steps, num_steps, dtype=torch.bool, device=inputs.device).triu(1)
         elif mask is not None:
             # A row of nothing but padding may look at all of it: looking at nothing makes NaN.

@@ -44,6 +44,7 @@ class BagOfEmbeddingsEncoder(Seq2VecEncoder):
         if mask is not None:
             mask = mask.bool()
             tokens = tokens.masked_fill(~mask.unsqueeze(-1), 0)
+        # (B, embedding_dim)
         summed = tokens.sum(1)
         if not self._averaged:
             return summed

@@ -45,5 +45,6 @@ class ClsPooler(Seq2VecEncoder):
         elif mask is None:
             raise ValueError("cls_pooler: a mask is needed to find the last token")
         else:
+            # (B, embedding_dim)
             pooled = get_final_encoder_states(tokens, mask)
         return pooled if mask is None else pooled.masked_fill(~mask.bool().any(dim=1, keepdim=True), 0)

@@ -111,6 +111,7 @@ class CnnHighwayEncoder(Seq2VecEncoder):
         vector: Tensor = torch.cat(responses, dim=-1)  # (B, number of filters)
         if self._projection_location == "after_cnn":
             vector = self._projection(vector)
+        # A projection before the highway makes it narrower, one after it keeps it as wide as there are filters.
         vector = self._highways(vector)
         if self._projection_location == "after_highway":
             vector = self._projection(vector)

@@ -53,6 +53,7 @@ class PytorchSeq2VecWrapper(RecurrentWrapper, Seq2VecEncoder):
             return output[:, -1, :]
         mask = mask.bool()
         if can_run_padded(self._module):
+            # (B,)
             lengths = mask.sum(-1)
             state = (hidden_state,) if isinstance(hidden_state, Tensor) else hidden_state
             is_own = not isinstance(self._module, nn.RNNBase)
@@ -68,6 +69,7 @@ class PytorchSeq2VecWrapper(RecurrentWrapper, Seq2VecEncoder):
         if not mask.any():
             return inputs.new_zeros(inputs.size(0), self.get_output_dim())
         _, final, restoration = self.sort_and_run_forward(self._module, inputs, mask, hidden_state)
+        # Of an LSTM, the memory cells are left out.
         hidden = (final if isinstance(final, Tensor) else final[0],)
         (restored,) = restore_rows(hidden, restoration)  # (layers times directions, B, H)
         return self._last_layer(restored)

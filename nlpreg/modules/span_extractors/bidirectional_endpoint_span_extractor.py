@@ -86,9 +86,12 @@ class BidirectionalEndpointSpanExtractor(SpanExtractorWithSpanWidthEmbedding):
                 f"a span lies outside its sequence: the first indices are {starts.tolist()}, the last ones "
                 f"{ends.tolist()}, and the lengths {lengths.squeeze(1).tolist()}"
             )
+        # (B, T, D / 2) each
         forward_half, backward_half = sequence_tensor.chunk(2, dim=-1)
+        # (B, S, 1)
         is_first = (starts == 0).unsqueeze(-1)
         is_last = (ends + 1 >= lengths).unsqueeze(-1)
+        # (B, S, D / 2)
         before = batched_index_select(forward_half, (starts - 1).clamp(min=0))
         after = batched_index_select(backward_half, (ends + 1).clamp(max=sequence_tensor.size(1) - 1))
         before = torch.where(is_first, self._outside("_start_sentinel", before), before)

@@ -55,13 +55,16 @@ class EndpointSpanExtractor(SpanExtractorWithSpanWidthEmbedding):
         sequence_mask: Tensor | None,
         span_indices_mask: Tensor | None,
     ) -> Tensor:
+        # (B, S) each
         starts, ends = split_spans(span_indices, span_indices_mask)
         if bool((starts < 0).any()):
             raise ValueError("a span begins before the sequence; its first index must be 0 or more")
+        # (B, S, D)
         end_vectors = batched_index_select(sequence_tensor, ends)
         if not self._use_exclusive_start_indices:
             start_vectors = batched_index_select(sequence_tensor, starts)
         else:
+            # (B, S, 1)
             is_first = (starts == 0).unsqueeze(-1)
             before = batched_index_select(sequence_tensor, (starts - 1).clamp(min=0))
             start_vectors = torch.where(is_first, self._start_sentinel, before)

@@ -45,6 +45,7 @@ class MaxPoolingSpanExtractor(SpanExtractorWithSpanWidthEmbedding):
             if bool(is_masked.any()):
                 raise IndexError(f"a span consists of masked timesteps only: {span_indices.tolist()}")
             ends = torch.minimum(ends, last.clamp(min=0))
+        # (B, S, widest span, D), (B, S, widest span)
         selected, mask = batched_span_select(sequence_tensor, torch.stack([starts, ends], dim=-1))
         # A masked span may be empty after its end was cut; it is zeroed later and only must stay finite.
         return masked_max(selected, mask.unsqueeze(-1), dim=-2)

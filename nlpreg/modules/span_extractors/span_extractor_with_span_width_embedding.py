@@ -74,12 +74,14 @@ class SpanExtractorWithSpanWidthEmbedding(SpanExtractor):
             span_indices_mask = span_indices_mask.bool()
         spans = self._embed_spans(sequence_tensor, span_indices, sequence_mask, span_indices_mask)
         if self._span_width_embedding is not None:
+            # (B, S), one less than the number of words
             widths = span_indices[..., 1] - span_indices[..., 0]
             if self._bucket_widths:
                 assert self._num_width_embeddings is not None
                 widths = bucket_values(widths, num_total_buckets=self._num_width_embeddings)
             spans = torch.cat([spans, self._span_width_embedding(widths)], dim=-1)
         if span_indices_mask is not None:
+            # (B, S, output_dim)
             return spans * span_indices_mask.unsqueeze(-1)
         return spans
 

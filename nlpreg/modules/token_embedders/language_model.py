@@ -134,7 +134,9 @@ class LanguageModelTokenEmbedder(TokenEmbedder):
         if self._boundaries is not None:
             tokens = self._add_boundaries(tokens, self._boundaries)
         result = self._lm({self._token_name: tokens})
+        # As wide as the layers, which hold both directions: (B, T, D).
         own = torch.cat([result["noncontextual_token_embeddings"]] * self._num_repetitions, dim=-1)
+        # (B, T, D), with the boundaries
         mixed: Tensor = self._scalar_mix([own, *result["lm_embeddings"]])
         if self._remove_bos_eos:
             mixed, _ = remove_sentence_boundaries(mixed, result["mask"])

@@ -78,6 +78,7 @@ class TokenCharactersEncoder(TokenEmbedder):
             # influence, so that a word's vector does not depend on how long the others are.
             lengths, order = _lengths(words).sort(descending=True)
             places = order.argsort().index_select(0, places)
+            # (U, num_characters + reach)
             rows = functional.pad(words.index_select(0, order), (0, reach))
             encoded = torch.cat(
                 [

@@ -194,6 +194,7 @@ class _Search:
         last_predictions = self.predictions[-1].reshape(-1)  # (G,)
         log_probs, self.state = self.step(last_predictions, self.state, timestep)  # (G, C)
         log_probs = self._restrict(log_probs, num_predicted=timestep)
+        # (1, C): a finished beam can only end again
         after_end = torch.full_like(log_probs[:1], -torch.inf)
         after_end[:, self.end_index] = 0.0
         is_finished = (last_predictions == self.end_index).unsqueeze(-1)
@@ -201,10 +202,12 @@ class _Search:
         node_log_probs, node_classes, self.sampler_state = settings.sampler.sample_nodes(
             log_probs, num_nodes, self.sampler_state
         )
+        # (B, beams, nodes), of whole sequences
         summed = node_log_probs.view(self.batch_size, num_beams, num_nodes) + scores.unsqueeze(-1)
         scores, chosen, self.sampler_state = settings.sampler.sample_beams(
             summed.flatten(1), num_beams, self.sampler_state
         )
+        # (B, beams), which beam each one continues
         parents = chosen // num_nodes
         self._record(node_classes.view(self.batch_size, -1).gather(1, chosen), parents)
         self.backpointers.append(parents)
@@ -243,6 +246,7 @@ class _Search:
 
     def _reorder_state(self, parents: Tensor) -> None:
         """Give each new beam the model's state of its parent."""
+        # The first row of each sentence: (B, 1).
         starts = torch.arange(self.batch_size, device=parents.device).unsqueeze(1) * self.settings.beam_size
         rows = (starts + parents).reshape(-1)  # (G,)
         for name, tensor in self.state.items():
@@ -251,6 +255,7 @@ class _Search:
 
     def _trace_back(self) -> Tensor:
         """Follow the back pointers from the last step: (B, beams, steps)."""
+        # (B, beams) each
         steps = [self.predictions[-1]]
         if self.backpointers:
             slots = self.backpointers[-1]

@@ -90,6 +90,7 @@ class MultinomialSampler(Sampler):
     ) -> tuple[Tensor, Tensor, StateType]:
         """Draw classes, see `Sampler.sample_nodes`."""
         probabilities = torch.softmax(log_probs / self.temperature, dim=-1)
+        # (G, nodes)
         classes = torch.multinomial(probabilities, per_node_beam_size, replacement=self.with_replacement)
         return log_probs.gather(1, classes), classes, state
 
@@ -125,8 +126,10 @@ class TopKSampler(Sampler):
                 f"k must lie between the per-node beam size {per_node_beam_size} and the number of classes "
                 f"{num_classes}, got {self.k}"
             )
+        # (G, k)
         best = log_probs.topk(self.k, dim=-1)
         probabilities = torch.softmax(best.values / self.temperature, dim=-1)
+        # Places among the k best, (G, nodes).
         drawn = torch.multinomial(probabilities, per_node_beam_size, replacement=self.with_replacement)
         return best.values.gather(1, drawn), best.indices.gather(1, drawn), state
 

@@ -62,6 +62,7 @@ def best_paths(
     prefixes = _best_prefixes(emissions, transitions, start)
     to_next = transitions.t().contiguous()  # (K to, K from)
 
+    # Only one slot is in use at first: the empty path.
     scores = emissions.new_full((batch_size, num_paths), -torch.inf)
     scores[:, 0] = 0.0
     tags = torch.zeros(batch_size, num_paths, dtype=torch.long, device=device)
@@ -72,7 +73,9 @@ def best_paths(
         is_last = (lengths == t + 1).view(-1, 1, 1)
         has_begun = (lengths > t).unsqueeze(1)
         following = torch.where(is_last, end, to_next[tags])  # (B, N, K)
+        # (B, N, K)
         suffixes = scores.unsqueeze(2) + (following + emissions[t].unsqueeze(1))
+        # (B, N * K)
         whole = (suffixes + prefixes[t].unsqueeze(1)).flatten(1)
         best = whole.argmax(1, keepdim=True) if num_paths == 1 else whole.topk(num_paths).indices  # (B, N)
         scores = torch.where(has_begun, suffixes.flatten(1).gather(1, best), scores)
@@ -197,6 +200,7 @@ def viterbi_decode(
 
 def _keep_observed(tag_sequence: Tensor, transition_matrix: Tensor, observations: Sequence[int]) -> Tensor:
     """The emissions with only the observed tag possible, at score zero, where there is one."""
+    # (T,)
     observed = torch.tensor(observations, device=tag_sequence.device)
     pairs = [(a, b) for a, b in pairwise(observations) if a >= 0 and b >= 0]
     for previous, following in pairs:
@@ -207,6 +211,7 @@ def _keep_observed(tag_sequence: Tensor, transition_matrix: Tensor, observations
                 following,
             )
     is_other = torch.arange(tag_sequence.size(1), device=tag_sequence.device) != observed.unsqueeze(1)
+    # (T, 1)
     is_observed = (observed >= 0).unsqueeze(1)
     return tag_sequence.masked_fill(is_observed, 0.0).masked_fill(is_observed & is_other, -torch.inf)
 

@@ -41,6 +41,7 @@ def flatten_and_batch_shift_indices(indices: Tensor, sequence_length: int) -> Te
             raise ConfigurationError(
                 f"indices must lie in [0, {sequence_length}), got values from {low} to {high}"
             )
+    # (B,), of each sequence
     starts = torch.arange(indices.size(0), device=indices.device) * sequence_length
     return (indices + starts.view(-1, *[1] * (indices.dim() - 1))).reshape(-1)
 
@@ -61,6 +62,7 @@ def batched_index_select(target: Tensor, indices: Tensor, flattened_indices: Ten
     """
     if flattened_indices is None:
         flattened_indices = flatten_and_batch_shift_indices(indices, target.size(1))
+    # (indices, D)
     selected = target.reshape(-1, target.size(-1)).index_select(0, flattened_indices)
     return selected.view(*indices.shape, target.size(-1))
 
@@ -88,6 +90,7 @@ def masked_index_replace(target: Tensor, indices: Tensor, mask: Tensor, replace:
 
 
 def _scatter_mask(size: int, indices: Tensor, mask: Tensor) -> Tensor:
+    # One column more, into which the masked indices fall: (B, size + 1).
     is_hit = torch.zeros(indices.size(0), size + 1, dtype=torch.bool, device=indices.device)
     return is_hit.scatter(1, indices.masked_fill(~mask.bool(), size), True)[:, :-1]
 
@@ -123,6 +126,7 @@ def flattened_index_select(target: Tensor, indices: Tensor) -> Tensor:
     """
     if indices.dim() != 2:
         raise ConfigurationError(f"expected indices with 2 dimensions, got shape {tuple(indices.shape)}")
+    # (B, S * K, D)
     selected = target.index_select(1, indices.reshape(-1))
     return selected.view(target.size(0), *indices.shape, target.size(-1))
 
@@ -136,6 +140,7 @@ def bucket_values(distances: Tensor, num_identity_buckets: int = 4, num_total_bu
     Shape:
         distances of any shape, not negative -> int64 of the same shape, from 0 to `num_total_buckets - 1`.
     """
+    # The small number saves powers of two from being rounded down.
     log_buckets = (distances.clamp(min=1).double().log() / math.log(2) + 1e-9).floor().long()
     buckets = torch.where(
         distances <= num_identity_buckets, distances.long(), log_buckets + (num_identity_buckets - 1)
@@ -162,7 +167,9 @@ def distinct_rows(ids: Tensor) -> tuple[Tensor, Tensor]:
         The U distinct rows (U, K), in no particular order, and for each row of `ids` its place among them (N,).
     """
     hashes = (ids * _multipliers(ids.size(1), ids.device)).sum(dim=1)  # (N,), modulo 2^64
+    # (U,), (N,)
     distinct, places = torch.unique(hashes, return_inverse=True)
+    # Of the rows with one hash, any may stand for the others.
     examples = torch.empty_like(distinct).scatter_(0, places, torch.arange(len(ids), device=ids.device))
     rows = ids.index_select(0, examples)
     is_same = rows.index_select(0, places) == ids

@@ -50,10 +50,12 @@ def sequence_cross_entropy_with_logits(
         raise ValueError(f'average must be None, "token" or "batch", got {average!r}')
     weights = weights.to(logits.dtype)
     sequence_weights = weights.sum(dim=1)  # (B,)
+    # (B, T, C)
     log_probs = torch.log_softmax(logits, dim=-1)
     target_log_probs = log_probs.gather(-1, targets.unsqueeze(-1)).squeeze(-1)  # (B, T)
 
     if label_smoothing:
+        # (B, T)
         nll = -(1 - label_smoothing) * target_log_probs - label_smoothing * log_probs.mean(dim=-1)
     else:
         nll = -target_log_probs
@@ -66,6 +68,7 @@ def sequence_cross_entropy_with_logits(
     totals = (nll * weights).sum(dim=1)  # (B,)
     if average == "token":
         return totals.sum() / (sequence_weights.sum() + tiny)
+    # (B,)
     means = totals / (sequence_weights + tiny)
     if average is None:
         return means
@@ -242,6 +245,7 @@ def _chunk(
         inputs.to(layer.weight.dtype), layer.weight, layer.bias, shape_returns=is_regular
     )  # (rows, V)
     scores = scores.to(_sum_dtype(scores))
+    # (rows, 1)
     index = columns.clamp(min=0).unsqueeze(1)
     if target_logits is None:
         targets = scores.gather(1, index).squeeze(1)
@@ -251,7 +255,9 @@ def _chunk(
         is_removed = (columns >= 0).unsqueeze(1)
         scores.scatter_(1, index, torch.where(is_removed, _REMOVED, scores.gather(1, index)))
         top = torch.maximum(scores.amax(dim=1), targets)
+    # In place: the logits of a chunk are the largest tensor here.
     scores.sub_(top.unsqueeze(1)).exp_()
+    # (rows,)
     total = scores.sum(dim=1)
     if target_logits is not None:
         total += (targets - top).exp()

@@ -153,6 +153,7 @@ def masked_softmax(
     mask = _insert_dims(mask, vector.dim()).bool()
     if memory_efficient:
         return torch.softmax(vector.masked_fill(~mask, min_value_of_dtype(vector.dtype)), dim=dim)
+    # Masked logits become 0 first, so that none of them is the largest by far, and their weights 0 afterwards.
     weights = torch.softmax(vector * mask, dim=dim) * mask
     return weights / (weights.sum(dim=dim, keepdim=True) + tiny_value_of_dtype(weights.dtype))
 
@@ -167,6 +168,7 @@ def masked_log_softmax(vector: Tensor, mask: Tensor | None, dim: int = -1) -> Te
     """
     if mask is not None:
         mask = _insert_dims(mask, vector.dim()).to(vector.dtype)
+        # The log of a very small number instead of minus infinity: a row of padding alone gives no NaN.
         vector = vector + (mask + tiny_value_of_dtype(vector.dtype)).log()
     return torch.log_softmax(vector, dim=dim)
 
@@ -239,6 +241,7 @@ def masked_topk(
     may_be_chosen = mask.bool().movedim(dim, -1)
     scores = scores.masked_fill(~may_be_chosen, min_value_of_dtype(scores.dtype))
     best = scores.topk(max_k, dim=-1).indices  # (..., max_k), best first
+    # (..., max_k)
     is_surplus = torch.arange(max_k, device=input_.device) >= counts.unsqueeze(-1)
     if max_k:
         # Surplus slots take the largest index of the row's best, so that sorting keeps them behind the chosen ones.

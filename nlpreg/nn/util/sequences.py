@@ -138,6 +138,7 @@ def get_final_encoder_states(encoder_outputs: Tensor, mask: Tensor, bidirectiona
     final = encoder_outputs[rows, last]
     if not bidirectional:
         return final
+    # the backward direction ends at the first timestep
     half = encoder_outputs.size(-1) // 2
     return torch.cat([final[:, :half], encoder_outputs[:, 0, half:]], dim=-1)
 
@@ -228,6 +229,7 @@ def sinusoidal_positions(
     rates = min_timescale * torch.exp(
         -step * torch.arange(num_timescales, device=device, dtype=torch.float32)
     )
+    # (num_steps, num_timescales)
     angles = torch.arange(num_steps, device=device, dtype=torch.float32).unsqueeze(1) * rates
     signal = torch.cat([angles.sin(), angles.cos()], dim=1)
     return torch.nn.functional.pad(signal, (0, num_features - 2 * num_timescales))
