@@ -1,12 +1,19 @@
-"""The folder of a run: made, emptied, or checked against the config of the run that is to be resumed in it."""
+"""The folder of a run: made, locked, emptied, or checked against the config of the run that is to be resumed in it."""
 
 from __future__ import annotations
 
+import contextlib
+import fnmatch
+import glob
 import json
 import logging
 import os
 import re
 import shutil
+import socket
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from nlpreg.common import Params
 from nlpreg.common.checks import ConfigurationError
@@ -14,6 +21,7 @@ from nlpreg.common.checks import ConfigurationError
 logger = logging.getLogger(__name__)
 
 CONFIG_NAME = "config.json"
+LOCK_NAME = ".nlpreg.lock"
 
 _MAY_CHANGE = re.compile(
     r"(trainer\.(num_epochs|max_steps|patience|checkpointer|callbacks|enable_default_callbacks|run_confidence_checks"
@@ -22,12 +30,43 @@ _MAY_CHANGE = re.compile(
 )
 """What may differ in a run that is resumed: what changes neither the data nor the weights and the optimizer's state."""
 
-_FIRST_FILES = ("config.json", "config.resolved.json", "meta.json", "out.log", "err.log", ".lock")
+_FIRST_FILES = ("config.json", "config.resolved.json", "meta.json", "out.log", "err.log", LOCK_NAME)
 """What a process writes before anything that would be worth resuming."""
 
 
+WRITTEN_BY_A_RUN = (
+    "config.json",
+    "config.resolved.json",
+    "meta.json",
+    "metrics*.json",
+    "metrics.jsonl",
+    "profile.json",
+    "trace.json",
+    "vocabulary",
+    "log",
+    "*.log",
+    "best.th",
+    "weights.th",
+    "*.sha256",
+    "digests.json",
+    "model.tar.gz",
+    "model_state_*",
+    "training_state_*",
+    "checkpoint_*",
+    "lr-losses.*",
+    ".*.tmp",
+    LOCK_NAME,
+)
+"""Patterns of what nlpreg, or AllenNLP, writes into the folder of a run; `--force` deletes nothing else."""
+NAMES_OF_PATHS = re.compile(r"(^|_)(path|paths|file|files|dir|directory|archive)$")
+
+
 def create_serialization_dir(
-    params: Params, serialization_dir: str | os.PathLike[str], recover: bool, force: bool
+    params: Params,
+    serialization_dir: str | os.PathLike[str],
+    recover: bool,
+    force: bool,
+    config_file: str | os.PathLike[str] | None = None,
 ) -> None:
     """Get the folder of a run ready.
 
@@ -36,11 +75,13 @@ def create_serialization_dir(
         serialization_dir: the folder.
         recover: resume the interrupted run in the folder; its config may differ in what changes neither the data nor
             the weights: the number of epochs, patience, checkpoints, callbacks.
-        force: delete what is in the folder.
+        force: delete what an earlier run wrote into the folder, and nothing else.
+        config_file: where the config came from, which `force` must not delete.
 
     Raises:
         ConfigurationError: the folder is in use; or it cannot be recovered from, because it is missing or empty, or
-            holds no config or another one; or both flags are given.
+            holds no config or another one; or `force` would delete something that is not a run, or that the run needs;
+            or both flags are given.
     """
     folder = os.fspath(serialization_dir)
     if recover and force:
@@ -53,8 +94,9 @@ def create_serialization_dir(
         _check_recoverable(params, folder)
         return
     if force and os.path.isdir(folder):
-        shutil.rmtree(folder)
-    if os.path.isdir(folder) and not _has_only_first_files(folder):
+        check_deletable(params, folder, config_file)
+        _delete_run(folder)
+    elif os.path.isdir(folder) and not _has_only_first_files(folder):
         raise ConfigurationError(
             f"{folder}: the folder is not empty; give another one, or --recover to resume the run in it, or "
             "--force to delete it"
@@ -63,6 +105,145 @@ def create_serialization_dir(
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
         raise ConfigurationError(f"{folder}: cannot make the folder of the run ({error.strerror})") from error
+
+
+def check_deletable(params: Params, folder: str, config_file: str | os.PathLike[str] | None = None) -> None:
+    """Make sure that nothing is lost but an earlier run when what is in a folder is deleted.
+
+    Args:
+        params: the config of the run that is to replace what is in the folder.
+        folder: the folder.
+        config_file: where the config came from.
+
+    Raises:
+        ConfigurationError: the folder is the working folder or one above it, holds the config or anything else that
+            the config names, or is no run.
+    """
+    real = os.path.realpath(folder)
+    if _is_below(os.getcwd(), real):
+        raise ConfigurationError(
+            f"{folder}: --force does not delete the working folder, nor one above it; give another folder for the run"
+        )
+    needed = [] if config_file is None else [("the config", os.fspath(config_file))]
+    for key, path in [*needed, *_paths_in(params.as_dict(quiet=True))]:
+        if _is_below(path, real):
+            raise ConfigurationError(
+                f"{folder}: --force would delete {path}, which this run needs ({key}); give another folder for the run"
+            )
+    if not _has_only_first_files(folder) and not os.path.isfile(os.path.join(folder, CONFIG_NAME)):
+        raise ConfigurationError(
+            f"{folder}: --force deletes runs only, and this folder is not empty but holds no {CONFIG_NAME}; give another "
+            "folder, or delete this one yourself"
+        )
+
+
+@contextlib.contextmanager
+def locked(serialization_dir: str | os.PathLike[str]) -> Iterator[None]:
+    """Hold the lock on the folder of a run for the length of a block; the system releases it if the process dies.
+
+    Args:
+        serialization_dir: the folder, which is made if it is not there.
+
+    Raises:
+        ConfigurationError: another process holds the lock; the message says which.
+    """
+    folder = os.fspath(serialization_dir)
+    try:
+        import fcntl
+    except ImportError:  # not on Windows
+        yield
+        return
+    try:
+        os.makedirs(folder, exist_ok=True)
+        descriptor = _opened_lock(os.path.join(folder, LOCK_NAME))
+    except OSError:  # reported, with its reason, when the folder is prepared
+        yield
+        return
+    path = os.path.join(folder, LOCK_NAME)
+    try:
+        try:
+            # Unlike `flock`, this lock belongs to the process alone: workers that it forks do not hold it any longer.
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            raise ConfigurationError(
+                f"{folder}: another run is using this folder: {_holder(path)}; wait until it ends, or end it, or give "
+                "another folder"
+            ) from None
+        except OSError as error:  # a file system without locks
+            logger.warning(
+                "%s: cannot be locked (%s); see to it that one run uses it", folder, error.strerror
+            )
+        os.ftruncate(descriptor, 0)
+        note = {
+            "process": os.getpid(),
+            "host": socket.gethostname(),
+            "since": time.strftime("%Y-%m-%d %H:%M"),
+        }
+        os.pwrite(descriptor, json.dumps(note).encode(), 0)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+    finally:
+        os.close(descriptor)
+
+
+def _opened_lock(path: str) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
+
+
+def _holder(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as file:
+            note = json.load(file)
+        return f"process {note['process']} on {note['host']}, since {note['since']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "a process that has just started"
+
+
+def _is_below(path: str, folder: str) -> bool:
+    """Whether a path is a folder, given without links, or lies below it."""
+    real = os.path.realpath(path)
+    return real == folder or real.startswith(folder.rstrip(os.sep) + os.sep)
+
+
+def _paths_in(config: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """The key and the path of every existing file or folder that a config names."""
+    if isinstance(config, dict):
+        items: Iterable[tuple[Any, Any]] = config.items()
+    elif isinstance(config, list):
+        items = enumerate(config)
+    else:
+        is_path = any(NAMES_OF_PATHS.search(step) for step in key.split("."))
+        if isinstance(config, str) and config and is_path:
+            name = os.path.expanduser(config.split("!")[0])
+            for path in [name, *glob.glob(name)]:
+                if os.path.exists(path):
+                    yield key, path
+        return
+    for name, value in items:
+        yield from _paths_in(value, f"{key}.{name}" if key else str(name))
+
+
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
+
+
+def _delete_run(folder: str) -> None:
+    """Delete what a run wrote; the config last, so that a folder half deleted still looks like a run."""
+    names = sorted(os.listdir(folder), key=lambda name: name == CONFIG_NAME)
+    left = [name for name in names if not _matches(name, WRITTEN_BY_A_RUN)]
+    for name in names:
+        path = os.path.join(folder, name)
+        if name in left or name == LOCK_NAME:  # which the run that deletes may hold
+            continue
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path)
+        else:
+            os.unlink(path)
+    if left:
+        logger.warning("%s: left in place, since no run of nlpreg writes them: %s", folder, ", ".join(left))
 
 
 def _has_only_first_files(folder: str) -> bool:

@@ -1,9 +1,12 @@
 import json
+import multiprocessing
+import sys
 
 import pytest
 
 from nlpreg.common import Params
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.training.serialization_dir import LOCK_NAME, locked
 from nlpreg.training.util import create_serialization_dir
 
 CONFIG = {"model": {"type": "m", "size": 3}, "trainer": {"num_epochs": 2}}
@@ -111,3 +114,86 @@ def test_a_file_in_the_way(tmp_path):
         create(tmp_path / "file")
     with pytest.raises(ConfigurationError, match="cannot make the folder of the run"):
         create(tmp_path / "file" / "below")
+
+
+def test_force_leaves_what_no_run_writes(used, caplog):
+    (used / "thesis.txt").write_text("of three years")
+    (used / "vocabulary").mkdir()
+    create(used, force=True)
+    assert [path.name for path in used.iterdir()] == ["thesis.txt"]
+    assert "left in place, since no run of nlpreg writes them: thesis.txt" in caplog.text
+
+
+def test_force_works_through_a_link(used, tmp_path):
+    (tmp_path / "link").symlink_to(used)
+    create(tmp_path / "link", force=True)
+    assert (tmp_path / "link").is_symlink() and list(used.iterdir()) == []
+
+
+def test_force_refuses_what_is_no_run(tmp_path):
+    (tmp_path / "thesis.txt").write_text("of three years")
+    with pytest.raises(
+        ConfigurationError, match="--force deletes runs only, and this folder is not empty but"
+    ):
+        create(tmp_path, force=True)
+    assert (tmp_path / "thesis.txt").exists()
+
+
+def test_force_refuses_the_working_folder_and_those_above_it(used, monkeypatch):
+    (used / "deep").mkdir()
+    monkeypatch.chdir(used / "deep")
+    for folder in (".", "..", used):
+        with pytest.raises(ConfigurationError, match="does not delete the working folder"):
+            create(folder, force=True)
+    assert (used / "best.th").exists()
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"train_data_path": "{}/data.txt"},
+        {"train_data_path": {"de": ["{}/data.txt"]}},
+        {"validation_data_path": "{}/d*.txt"},
+        {"model": {"embedder": {"pretrained_file": "{}/data.txt"}}},
+        {"model": {"type": "from_archive", "archive_file": "{}/data.txt!inside"}},
+        {"vocabulary": {"directory": "{}"}},
+    ],
+)
+def test_force_refuses_a_folder_that_holds_what_the_run_needs(used, config):
+    (used / "data.txt").write_text("1")
+    config = json.loads(json.dumps(config).replace("{}", str(used)))
+    with pytest.raises(ConfigurationError, match="--force would delete .*, which this run needs"):
+        create(used, force=True, config=config)
+    assert (used / "best.th").exists()
+
+
+def test_force_refuses_a_folder_that_holds_the_config(used):
+    with pytest.raises(ConfigurationError, match="config.json, which this run needs .the config."):
+        create_serialization_dir(Params(CONFIG), used, False, True, used / "config.json")
+
+
+def hold(folder, ready, release):
+    with locked(folder):
+        ready.set()
+        release.wait(60)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks")
+def test_one_process_at_a_time_and_the_lock_goes_with_it(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    ready, release = context.Event(), context.Event()
+    holder = context.Process(target=hold, args=(str(tmp_path / "run"), ready, release))
+    holder.start()
+    assert ready.wait(60)
+    with (
+        pytest.raises(
+            ConfigurationError, match=f"another run is using this folder: process {holder.pid} on "
+        ),
+        locked(tmp_path / "run"),
+    ):
+        pass
+    holder.kill()
+    holder.join()
+    with locked(tmp_path / "run"):
+        assert (tmp_path / "run" / LOCK_NAME).exists()
+    assert not (tmp_path / "run" / LOCK_NAME).exists()

@@ -42,6 +42,7 @@ class RunOptions:
         include_in_archive: globs of more files for the archive.
         file_friendly_logging: whether progress is written as whole lines.
         detect_anomaly: whether to stop at the operation that made a gradient NaN.
+        config_file: where the config came from, if from a file.
     """
 
     serialization_dir: str
@@ -52,6 +53,7 @@ class RunOptions:
     include_in_archive: tuple[str, ...] = ()
     file_friendly_logging: bool = False
     detect_anomaly: bool = False
+    config_file: str | None = None
 
 
 def prepare_folder(params: Params, options: RunOptions, resolved: dict[str, Any] | None) -> None:
@@ -66,7 +68,7 @@ def prepare_folder(params: Params, options: RunOptions, resolved: dict[str, Any]
         ConfigurationError: the folder is in use, or holds no run, or that of another config, to go on with.
     """
     folder = options.serialization_dir
-    create_serialization_dir(params, folder, options.recover, options.force)
+    create_serialization_dir(params, folder, options.recover, options.force, options.config_file)
     params.to_file(os.path.join(folder, CONFIG_NAME))
     if resolved is not None:
         Params(resolved).to_file(os.path.join(folder, RESOLVED_CONFIG_NAME))

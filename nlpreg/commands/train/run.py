@@ -6,6 +6,7 @@ import argparse
 import logging
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -26,6 +27,7 @@ from nlpreg.common.logging import release_global_logging
 from nlpreg.common.params import Params
 from nlpreg.models.archival import load_archive, verify_include_in_archive
 from nlpreg.models.model import Model
+from nlpreg.training.serialization_dir import locked
 
 logger = logging.getLogger(__name__)
 
@@ -87,6 +89,7 @@ def train_model_from_file(
         (),
         file_friendly_logging,
         detect_anomaly,
+        os.fspath(parameter_filename),
     )
     return _train(
         check_file(parameter_filename, overrides),
@@ -157,23 +160,30 @@ def _train(
     common_logging.FILE_FRIENDLY_LOGGING = options.file_friendly_logging
     resolved = checked.resolved_config()
     rank = distributed.rank_under_torchrun(params)
+    is_first = (node_rank if rank is None else rank.rank) == 0
     train_loop: TrainModel | None = None
-    if rank is not None:
-        train_loop = distributed.run_rank(params, options, rank, resolved)
-    elif params.get("distributed", None) is not None:
-        distributed.launch(params, options, node_rank, resolved)
-    else:
-        prepare_folder(params, options, resolved)
-        prepare_run_logging(options.serialization_dir)
-        take_command_keys(params)
-        train_loop = run_process(params, options)
-    if options.dry_run:
-        logger.info("dry run: everything could be built; nothing was trained")
-    elif (node_rank if rank is None else rank.rank) == 0:
-        pack_and_report(options)
+    with locked(options.serialization_dir) if _is_to_be_locked(options, is_first) else nullcontext():
+        if rank is not None:
+            train_loop = distributed.run_rank(params, options, rank, resolved)
+        elif params.get("distributed", None) is not None:
+            distributed.launch(params, options, node_rank, resolved)
+        else:
+            prepare_folder(params, options, resolved)
+            prepare_run_logging(options.serialization_dir)
+            take_command_keys(params)
+            train_loop = run_process(params, options)
+        if options.dry_run:
+            logger.info("dry run: everything could be built; nothing was trained")
+        elif is_first:
+            pack_and_report(options)
     release_global_logging()  # after an error it stays, so that the log can have the traceback
     if options.dry_run or return_model is False:
         return None
     if train_loop is not None:
         return train_loop.model
     return load_archive(options.serialization_dir, trusted=True).model if return_model else None
+
+
+def _is_to_be_locked(options: RunOptions, is_first: bool) -> bool:
+    """Whether this process is to hold the lock on the run's folder: one does, for all processes of a run."""
+    return is_first and (not options.recover or os.path.isdir(options.serialization_dir))

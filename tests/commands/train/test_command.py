@@ -177,11 +177,12 @@ def test_mistakes_are_explained(
 
 def test_nothing_is_deleted_for_a_wrong_config(tagger: Config, train: Any) -> None:
     folder = train(tagger, "--dry-run")
-    (folder / "precious").write_text("")
+    (folder / "best.th").write_text("")
+    (folder / "thesis.txt").write_text("")
     train(changed(tagger, model__type="nothing"), "-f", status=2)
-    assert (folder / "precious").exists()
+    assert (folder / "best.th").exists()
     train(tagger, "-f", "--dry-run")
-    assert not (folder / "precious").exists()
+    assert not (folder / "best.th").exists() and (folder / "thesis.txt").exists()
 
 
 @pytest.mark.parametrize(
@@ -271,8 +272,8 @@ def test_recover_goes_on(tagger: Config, train: Any) -> None:
 
 def test_recover_with_another_config(tagger: Config, train: Any, capsys: pytest.CaptureFixture[str]) -> None:
     train(tagger, "--dry-run")
-    train(changed(tagger, trainer__num_epochs=7), "-r", status=2)
-    assert "trainer.num_epochs" in capsys.readouterr().err
+    train(changed(tagger, random_seed=7), "-r", status=2)
+    assert "random_seed" in capsys.readouterr().err
 
 
 def test_recover_with_other_data_changes_nothing(
