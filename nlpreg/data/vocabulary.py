@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import Any, TypeVar
 
 from nlpreg.common import cached_transformers
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import ConfigurationError, ConfigurationValueError
 from nlpreg.common.embeddings_file import EmbeddingsTextFile
 from nlpreg.common.registrable import Registrable
 from nlpreg.common.runtime.memory import seldom_garbage_collection
@@ -252,6 +252,16 @@ class Vocabulary(Registrable):
             tokens_to_add,
             min_pretrained_embeddings,
         )
+
+    @staticmethod
+    def check_arguments(max_vocab_size: int | dict[str, int] | None = None) -> None:
+        """Make sure that the arguments make sense; `nlpreg check` does so too."""
+        limits = max_vocab_size if isinstance(max_vocab_size, dict) else {"all namespaces": max_vocab_size}
+        for namespace, limit in limits.items():
+            if limit is not None and limit < 0:
+                raise ConfigurationValueError(
+                    f"max_vocab_size: expected a number of entries, or null or 0 for all, got {limit} for {namespace}"
+                )
 
     @_with_arguments_of(__init__)
     def from_instances(cls: Any, instances: Iterable[Instance], **kwargs: Any) -> Vocabulary:
@@ -533,6 +543,7 @@ class Vocabulary(Registrable):
         min_pretrained_embeddings: Mapping[str, int] | None = None,
     ) -> None:
         """Add what was counted, within the limits, and what is asked for; the arguments are those of the class."""
+        self.check_arguments(max_vocab_size)
         min_count, tokens_to_add = min_count or {}, tokens_to_add or {}
         counts = counter or {}
         check_min_count(min_count, counter)

@@ -18,6 +18,7 @@ NAMESPACE_PADDING_FILE = "non_padded_namespaces.txt"
 
 _LINE_END = re.compile(r"\r?\n")
 _NEWLINE = "@@NEWLINE@@"
+_BYTE_ORDER_MARK = "\ufeff"
 # Not in AllenNLP's format, which loses such a token: at the end of a line it reads as part of the line end.
 _CARRIAGE_RETURN = "@@CARRIAGERETURN@@"
 
@@ -75,11 +76,26 @@ def namespace_files(directory: str | os.PathLike[str]) -> dict[str, Path]:
 
 
 def read_tokens(path: str | os.PathLike[str]) -> list[str]:
-    """The tokens of a namespace file, in the order of its lines."""
-    return [
+    """The tokens of a namespace file, in the order of its lines.
+
+    Raises:
+        ConfigurationError: a line stands there twice, so that its ids would contradict each other.
+    """
+    tokens = [
         line.replace(_NEWLINE, "\n").replace(_CARRIAGE_RETURN, "\r") if "@@" in line else line
         for line in read_lines(path)
     ]
+    line_of: dict[str, int] = {}
+    for number, token in enumerate(tokens, start=1):
+        first = line_of.setdefault(token, number)
+        if first != number:
+            what = repr(token) if token else "a blank line"
+            raise ConfigurationError(
+                f"{path}, line {number}: expected every token once, got {what}, as in line {first}; remove one of the two"
+            )
+    if "" in line_of:
+        logger.warning("%s, line %d: a blank line, which stands for the empty token", path, line_of[""])
+    return tokens
 
 
 def find_vocabulary_folder(directory: str | os.PathLike[str]) -> str:
@@ -99,8 +115,11 @@ def find_vocabulary_folder(directory: str | os.PathLike[str]) -> str:
 
 
 def read_lines(path: str | os.PathLike[str]) -> list[str]:
-    """The lines of a UTF-8 file; nothing but LF and CRLF ends a line, and the last may lack it."""
-    with open(path, encoding="utf-8", newline="") as file:
+    """The lines of a UTF-8 file, which may begin with a byte-order mark.
+
+    Nothing but LF and CRLF ends a line, and the last may lack it.
+    """
+    with open(path, encoding="utf-8-sig", newline="") as file:
         lines = _LINE_END.split(file.read())
     if lines[-1] == "":
         lines.pop()
@@ -115,4 +134,10 @@ def _escape(token: str) -> str:
 
 def _write_lines(path: str, lines: Iterable[str]) -> None:
     with atomic_write(path, "w", newline="\n") as file:
+        lines = iter(lines)
+        first = next(lines, None)
+        if first is not None:
+            # a token that begins with a byte-order mark would lose it when the file is read
+            mark = _BYTE_ORDER_MARK if first.startswith(_BYTE_ORDER_MARK) else ""
+            file.write(f"{mark}{first}\n")
         file.writelines(f"{line}\n" for line in lines)

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.data import Vocabulary
 from nlpreg.data.vocabulary_files import (
     find_vocabulary_folder,
     namespace_files,
@@ -104,3 +105,37 @@ def test_archives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         archive.add(folder, "vocabulary")
     found = find_vocabulary_folder(tmp_path / "model.tar.gz")
     assert read_patterns(found) == ["*tags"]
+
+
+def test_a_word_twice_and_blank_lines_are_named(tmp_path, caplog):
+    folder = tmp_path / "v"
+    Vocabulary({"tokens": {"a": 2, "b": 1}}).save_to_files(str(folder))
+    path = folder / "tokens.txt"
+    path.write_text("@@UNKNOWN@@\na\nb\na\n")
+    with pytest.raises(
+        ConfigurationError, match=r"tokens.txt, line 4: expected every token once, got 'a', as in line 2"
+    ):
+        Vocabulary.from_files(folder)
+    path.write_text("@@UNKNOWN@@\n\nb\n\n")
+    with pytest.raises(ConfigurationError, match=r"tokens.txt, line 4: .* got a blank line, as in line 2"):
+        Vocabulary.from_files(folder)
+    path.write_text("@@UNKNOWN@@\n\nb\n")
+    assert Vocabulary.from_files(folder).get_token_index("b") == 3
+    assert "tokens.txt, line 2: a blank line" in caplog.text
+
+
+@pytest.mark.parametrize("first", ["a", "\ufeffa", "\ufeff"])
+def test_byte_order_marks(tmp_path, first):
+    vocab = Vocabulary(non_padded_namespaces=["x"], tokens_to_add={"x": [first, "b"]})
+    vocab.save_to_files(str(tmp_path / "v"))
+    assert Vocabulary.from_files(tmp_path / "v") == vocab
+    if first == "a":
+        for path in (tmp_path / "v").glob("*.txt"):
+            path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+        assert Vocabulary.from_files(tmp_path / "v") == vocab
+
+
+def test_a_size_below_zero():
+    for size in (-1, {"tokens": -1}):
+        with pytest.raises(ConfigurationError, match="max_vocab_size: expected a number of entries"):
+            Vocabulary({"tokens": {"a": 1}}, max_vocab_size=size)

@@ -1,6 +1,6 @@
 """Data loaders: batches of tensors, epoch by epoch."""
 
-from nlpreg.data.data_loaders.data_collator import nlpreg_collate
+from nlpreg.data.data_loaders.data_collator import allennlp_collate, nlpreg_collate
 from nlpreg.data.data_loaders.data_loader import DataLoader, TensorDict
 from nlpreg.data.data_loaders.multiprocess_data_loader import MultiProcessDataLoader
 from nlpreg.data.data_loaders.multitask_data_loader import MultiTaskDataLoader
@@ -18,5 +18,6 @@ __all__ = [
     "TensorDict",
     "TextLinesDataLoader",
     "WorkerError",
+    "allennlp_collate",
     "nlpreg_collate",
 ]

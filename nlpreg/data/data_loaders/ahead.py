@@ -8,7 +8,6 @@ import logging
 import math
 import os
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
@@ -19,7 +18,7 @@ from typing import TypeVar
 from nlpreg.common.util import lazy_groups_of
 from nlpreg.data.data_loaders.data_loader import TensorDict
 from nlpreg.data.data_loaders.stream import BatchStream, InstanceStream, StreamPosition
-from nlpreg.data.data_loaders.worker_pool import WorkerError, WorkerPool
+from nlpreg.data.data_loaders.worker_pool import WorkerError, WorkerPool, as_worker_error
 from nlpreg.data.fields.list_field import ListField
 from nlpreg.data.fields.text_field import TextField
 from nlpreg.data.instance import Instance
@@ -132,7 +131,7 @@ def _with_worker_errors(items: Iterator[T]) -> Generator[T, None, None]:
     try:
         yield from items
     except Exception as error:
-        raise WorkerError(repr(error), traceback.format_exc()) from error
+        raise as_worker_error(error) from error
 
 
 def _num_cores() -> int:
@@ -179,7 +178,7 @@ def read_with_workers(stream: InstanceStream, start_method: str) -> Iterator[Ins
     except WorkerError:
         raise
     except Exception as error:
-        raise WorkerError(repr(error), traceback.format_exc()) from error
+        raise as_worker_error(error) from error
     finally:
         stream.reader._set_worker_info(None)
 

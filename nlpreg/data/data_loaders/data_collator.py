@@ -18,6 +18,10 @@ def nlpreg_collate(instances: list[Instance]) -> TensorDict:
     return Batch(instances).as_tensor_dict()
 
 
+allennlp_collate = nlpreg_collate
+"""Its name for code that moves over."""
+
+
 class DataCollator(Registrable):
     """Makes the tensors of a batch, and whatever should be done to them before the model gets them."""
 

@@ -26,6 +26,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.runtime.environment import run_seed, set_run_seed
 from nlpreg.common.tqdm import Tqdm
 from nlpreg.data.columns import smallest
@@ -49,6 +50,28 @@ class WorkerError(Exception):
 
     def __reduce__(self) -> tuple[type[WorkerError], tuple[str, str | Sequence[str]]]:
         return type(self), (self.original_err_repr, self.traceback)
+
+
+class WorkerConfigurationError(WorkerError, ConfigurationError):
+    """A worker found a mistake in the config or the data, such as a line that cannot be read.
+
+    The message is that of the worker's error alone, as it would be without a worker.
+
+    Args:
+        original_err_repr: the message.
+        traceback: see `WorkerError`.
+    """
+
+    def __str__(self) -> str:
+        return self.original_err_repr
+
+
+def as_worker_error(error: BaseException) -> WorkerError:
+    """What to raise in the main process for an error of a worker, or of what is done in a worker's place."""
+    trace = "".join(traceback.format_exception(error))
+    if isinstance(error, ConfigurationError):
+        return WorkerConfigurationError(str(error), trace)
+    return WorkerError(_shown(error), trace)
 
 
 # Tensors of fewer elements are sent as they are.
@@ -317,7 +340,7 @@ class WorkerPool:
             raise self._death_of(worker) from None
         kind, content = message[:1], memoryview(message)[1:]
         if kind == _ERROR:
-            raise WorkerError(*from_bytes(content))
+            raise from_bytes(content)
         return (True, from_bytes(content)) if kind == _ITEM else (False, None)
 
     def _wait_for(self, worker: int) -> None:
@@ -427,7 +450,7 @@ def _run_worker(
         except NobodyListens:
             raise
         except BaseException as error:  # whatever it is, it belongs in the parent
-            outbox.put(_ERROR, to_bytes((_shown(error), traceback.format_exc())))
+            outbox.put(_ERROR, to_bytes(as_worker_error(error)))
         outbox.flush()
     except (EOFError, NobodyListens):  # the parent has closed the pipe
         os._exit(0)

@@ -18,7 +18,8 @@ from nlpreg.data.token_indexers.token_indexer import TokenIndexer
 
 DERIVATION_START = "(<"
 LEAF_START = "(<L "
-LEAF = re.compile(r"\(<L (\S+) (\S+) (\S+) (\S+) (\S+)>\)")
+# behind the category of a predicate there may be notes, such as those of PropBank: {publish.01:rel} [ARG0]
+LEAF = re.compile(r"\(<L (\S+) (\S+) (\S+) (\S+) (\S+?)(?: [^<>]*)?>\)")
 LABELS = ("ccg", "modified_pos", "original_pos", "predicate_arg")
 
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data.dataset_readers.dataset_utils.span_utils import InvalidTagSequence, to_bioul
-from nlpreg.data.dataset_readers.dataset_utils.text_files import DataFile, bad_line, excerpt
+from nlpreg.data.dataset_readers.dataset_utils.text_files import DataFile, bad_line, columns_of, excerpt
 from nlpreg.data.dataset_readers.dataset_utils.tokenizing import check_choice, tagged_instance
 from nlpreg.data.dataset_readers.text_file_reader import TextFileReader
 from nlpreg.data.instance import Instance
@@ -17,7 +17,7 @@ from nlpreg.data.tokenizers.token_class import Token
 
 
 class ConllReader(TextFileReader):
-    """Reads a word and its tags a line, in columns separated by white space, with blank lines between sentences.
+    """Reads a word and its tags a line, in columns separated by tabs or else by blanks, with blank lines between sentences.
 
     A subclass says which columns there are. Arguments are documented there.
     """
@@ -83,8 +83,8 @@ class ConllReader(TextFileReader):
             yield number + block.count("\n") + 1 - len(sentence), "\n".join(sentence)
 
     def _instance_of(self, unit: str, file: str, line: int) -> Instance:
-        rows = [text.split() for text in unit.split("\n")]
         num_columns = len(self.columns) + 1
+        rows = [columns_of(text, num_columns) for text in unit.split("\n")]
         if any(len(row) != num_columns for row in rows):
             offset = next(i for i, row in enumerate(rows) if len(row) != num_columns)
             raise bad_line(

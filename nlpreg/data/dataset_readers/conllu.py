@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -13,10 +14,15 @@ from nlpreg.data.instance import Instance
 from nlpreg.data.token_indexers.token_indexer import TokenIndexer
 from nlpreg.data.tokenizers.token_class import Token
 
+logger = logging.getLogger(__name__)
+
 NUM_COLUMNS = 10
 FORM = 1
 _NUMBERS = [str(number) for number in range(1, 1000)]
 TAG_COLUMNS = {"lemma": 2, "upos": 3, "xpos": 4, "feats": 5, "deprel": 7}
+UNSPECIFIED = "_"
+# In the other columns a word may have no value.
+_NEVER_EMPTY = (TAG_COLUMNS["upos"], TAG_COLUMNS["xpos"], TAG_COLUMNS["deprel"])
 
 
 @DatasetReader.register("conllu")
@@ -26,7 +32,9 @@ class ConlluDatasetReader(TextFileReader):
     The words are the syntactic words, numbered 1, 2, 3, ...: lines of multiword tokens (`1-2`) and of empty nodes (`1.1`)
     are left out, comments too.
 
-    Fields: `tokens`; `tags` (namespace "labels"); `metadata`, whose "words" are the words.
+    Fields: `tokens`; `tags` (namespace "labels"); `metadata`, whose "words" are the words. A file whose first sentence has
+    `_` in the column of every word is to be tagged: its sentences of this kind have no `tags`. (A word may lack features or
+    a lemma, so for those columns `_` is a tag like others.)
 
     Args:
         tag_column: which column the tags are.
@@ -47,20 +55,48 @@ class ConlluDatasetReader(TextFileReader):
         super().__init__(token_indexers=token_indexers, **kwargs)
         check_choice("conllu", "tag_column", tag_column, tuple(TAG_COLUMNS))
         self._tag_column = TAG_COLUMNS[tag_column]
+        # files whose first sentence has no tags, and whether a word without one has been met elsewhere
+        self._untagged_files: set[str] = set()
+        self._has_warned = False
 
     def text_to_instance(self, tokens: list[Token] | list[str], tags: list[str] | None = None) -> Instance:
         """A sentence, tagged or not."""
         return tagged_instance(tokens, tags)
 
     def _units(self, file: DataFile) -> Iterator[tuple[int, str]]:
-        return file.blocks()
+        blocks = file.blocks()
+        first = next(blocks, None)
+        if first is None:
+            return
+        if self._tag_column in _NEVER_EMPTY and self._lacks_tags(first[1]):
+            self._untagged_files.add(file.name)
+        yield first
+        yield from blocks
+
+    def _lacks_tags(self, unit: str) -> bool:
+        rows = [text.split("\t") for text in unit.split("\n") if text and text[0] != "#"]
+        words = [row for row in rows if row[0].isdecimal() and len(row) == NUM_COLUMNS]
+        return bool(words) and all(row[self._tag_column] == UNSPECIFIED for row in words)
 
     def _instance_of(self, unit: str, file: str, line: int) -> Instance | None:
         cells = _cells(unit)
         if cells is not None:
             forms, tags = cells[FORM::NUM_COLUMNS], cells[self._tag_column :: NUM_COLUMNS]
-            return self.text_to_instance(self._as_tokens(forms), tags)
+            return self._tagged(forms, tags, file, line)
         return self._instance_of_odd(unit, file, line)
+
+    def _tagged(self, forms: list[str], tags: list[str], file: str, line: int) -> Instance:
+        """The instance of a sentence; of a file without tags, without."""
+        if file in self._untagged_files and set(tags) == {UNSPECIFIED}:
+            return self.text_to_instance(self._as_tokens(forms))
+        if UNSPECIFIED in tags and self._tag_column in _NEVER_EMPTY and not self._has_warned:
+            self._has_warned = True
+            logger.warning(
+                "%s, line %d: a sentence with a word whose tag is _, unspecified; here it counts as a tag like others",
+                file,
+                line,
+            )
+        return self.text_to_instance(self._as_tokens(forms), tags)
 
     def _instance_of_odd(self, unit: str, file: str, line: int) -> Instance | None:
         """The instance of a sentence with lines that are no words, or with faults."""
@@ -84,7 +120,7 @@ class ConlluDatasetReader(TextFileReader):
         except IndexError:
             _check(unit, file, line)
             raise
-        return self.text_to_instance(self._as_tokens(forms), tags)
+        return self._tagged(forms, tags, file, line)
 
 
 def _cells(unit: str) -> list[str] | None:

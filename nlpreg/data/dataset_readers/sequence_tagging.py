@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
-from nlpreg.data.dataset_readers.dataset_utils.text_files import bad_line, excerpt
+from nlpreg.data.dataset_readers.dataset_utils.text_files import bad_line, excerpt, split_at_blanks
 from nlpreg.data.dataset_readers.dataset_utils.tokenizing import tagged_instance
 from nlpreg.data.dataset_readers.text_file_reader import TextFileReader
 from nlpreg.data.instance import Instance
@@ -23,7 +23,7 @@ class SequenceTaggingDatasetReader(TextFileReader):
 
     Args:
         word_tag_delimiter: stands between a word and its tag; the last one in an item counts.
-        token_delimiter: stands between items; white space unless given.
+        token_delimiter: stands between items; spaces and tabs unless given.
         token_indexers: the indexers of `tokens`; single ids under the name "tokens" unless given.
         **kwargs: arguments of `TextFileReader`.
     """
@@ -46,7 +46,7 @@ class SequenceTaggingDatasetReader(TextFileReader):
         return tagged_instance(tokens, tags)
 
     def _instance_of(self, unit: str, file: str, line: int) -> Instance:
-        items = unit.split(self._token_delimiter)
+        items = split_at_blanks(unit) if self._token_delimiter is None else unit.split(self._token_delimiter)
         pairs = [item.rsplit(self._word_tag_delimiter, 1) for item in items]
         try:
             words = [word for word, _ in pairs]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import itertools
 import logging
 import os
 from collections.abc import Iterable, Iterator
@@ -30,7 +31,7 @@ class ShardedDatasetReader(DatasetReader):
     The data path is a pattern (`data/part-*.txt`), a folder, or an archive; files are taken in the order of their names.
 
     Args:
-        base_reader: reads one file; its own sharing is switched off, and its `max_instances` does not count.
+        base_reader: reads one file; its own sharing is switched off, and its `max_instances` holds for each file.
         max_instances: read at most this many instances, counted over all processes together.
         serialization_dir: folder of the training run.
 
@@ -65,7 +66,7 @@ class ShardedDatasetReader(DatasetReader):
     def _read(self, glob_path: PathOrStr) -> Iterator[Instance]:
         for shard in self._shards(glob_path):
             logger.info("reading instances from %s", shard)
-            yield from self.reader._read(shard)
+            yield from itertools.islice(self.reader._read(shard), self.reader.max_instances)
 
     def _shards(self, glob_path: PathOrStr) -> list[str]:
         """The files of this process."""

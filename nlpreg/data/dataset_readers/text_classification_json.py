@@ -77,9 +77,17 @@ class TextClassificationJsonReader(TextFileReader):
         return Instance(fields)
 
     def _text_field(self, text: str) -> TextField:
-        return text_field_of(words_or_tokens(self._tokenizer, text)[: self._max_sequence_length])
+        return text_field_of(self._truncate(words_or_tokens(self._tokenizer, text)))
+
+    def _truncate(self, tokens: Any) -> Any:
+        """The first tokens of a text, as many as it may have; for subclasses to override."""
+        return tokens[: self._max_sequence_length]
 
     def _label_field(self, label: str | int) -> LabelField:
+        if isinstance(label, (list, dict)):
+            raise ValueError(
+                f"expected a text or a number as the label, got {label!r}; a text with several labels needs another reader"
+            )
         if not self._skip_label_indexing:
             return LabelField(str(label))
         try:

@@ -105,11 +105,12 @@ class AdjacencyField(Field[torch.Tensor]):
         empty: Any = self.sequence_field.empty_field()
         return AdjacencyField([], empty, padding_value=self._padding_value)
 
-    def human_readable_repr(self) -> list[Any]:
-        """The pairs, with their labels if they have any."""
-        if self.labels is None:
-            return list(self.indices)
-        return list(zip(self.labels, self.indices, strict=True))
+    def human_readable_repr(self) -> dict[str, list[Any]]:
+        """The pairs under "indices", and their labels, if they have any, under "labels"."""
+        shown: dict[str, list[Any]] = {"indices": self.indices}
+        if self.labels is not None:
+            shown["labels"] = self.labels
+        return shown
 
     def __len__(self) -> int:
         return len(self.sequence_field)

@@ -127,7 +127,9 @@ class TextField(SequenceField[TextFieldTensors]):
                 indexer.count_vocab_items(token, counter)
 
     def index(self, vocab: Vocabulary) -> None:
-        """Let every indexer index the tokens."""
+        """Let every indexer index the tokens; without indexers there are no ids until it has some."""
+        if self._token_indexers is None:
+            return
         self._indexed_tokens = {
             name: indexer.tokens_to_indices(self.tokens, vocab)
             for name, indexer in _checked(self.token_indexers).items()
@@ -188,6 +190,8 @@ class TextField(SequenceField[TextFieldTensors]):
     @classmethod
     def index_many(cls, fields: Sequence[Self], vocab: Vocabulary) -> None:
         """Let every indexer that can index distinct words, the others text by text."""
+        if fields[0]._token_indexers is None:  # as group_key has it, so have the others
+            return
         column: WordColumn | None = None
         names, all_indexed = [], []
         for name, indexer in _checked(fields[0].token_indexers).items():
@@ -254,6 +258,7 @@ class TextField(SequenceField[TextFieldTensors]):
     def _indexed(self) -> dict[str, IndexedTokenList]:
         """The ids of each indexer, which must be there by now."""
         if self._indexed_tokens is None:
+            _ = self.token_indexers  # if there are none, this says so
             raise ConfigurationError(
                 "this TextField is not indexed: call index(vocab) on it, or index_with(vocab) on the data loader, before "
                 "asking for lengths or tensors"

@@ -34,6 +34,7 @@ class BucketBatchSampler(BatchSampler):
         drop_last: whether to leave out the last batch where it is smaller.
         shuffle: whether to shuffle the batches. Without it there is no noise either, and the order is always
             the same.
+        max_instances_in_memory: accepted for old configs, and without effect.
 
     Raises:
         ConfigurationError: a number is too small; or, when called, a sorting key is no field of an instance.
@@ -47,7 +48,12 @@ class BucketBatchSampler(BatchSampler):
         padding_noise: float = 0.1,
         drop_last: bool = False,
         shuffle: bool = True,
+        max_instances_in_memory: int | None = None,
     ) -> None:
+        if max_instances_in_memory is not None:
+            logger.warning(
+                "batch_sampler.max_instances_in_memory has no effect; it is an argument of the data loader"
+            )
         self.check_arguments(batch_size, padding_noise)
         self.sorting_keys = sorting_keys
         self.padding_noise = padding_noise if shuffle else 0.0
@@ -87,9 +93,9 @@ class BucketBatchSampler(BatchSampler):
         if not instances:
             return [], np.zeros((len(self.sorting_keys or [""]), 0), np.int64)
         if not self.sorting_keys:
-            self.sorting_keys = [self._longest_field(instances)]
-            logger.info("sorting by the length of the field %r, which is the longest", self.sorting_keys[0])
-        lengths = np.array([self._lengths(instances, key) for key in self.sorting_keys])
+            self._guess_sorting_keys(instances)
+            logger.info("sorting by the lengths of %s, which is the longest field", self.sorting_keys)
+        lengths = np.array([self._lengths(instances, key) for key in self.sorting_keys or ()])
         noisy = lengths.astype(np.float64)
         if self.padding_noise:
             noisy *= 1 + self.generator.uniform(-self.padding_noise, self.padding_noise, lengths.shape)
@@ -114,11 +120,12 @@ class BucketBatchSampler(BatchSampler):
                 f"sorting_keys: expected names of fields, got {key!r}, but an instance has only {fields}"
             ) from None
 
-    @staticmethod
-    def _longest_field(instances: Sequence[Instance]) -> str:
-        """The field that is longest among the first instances."""
+    def _guess_sorting_keys(
+        self, instances: Sequence[Instance], num_instances: int = _INSTANCES_TO_LOOK_AT
+    ) -> None:
+        """Sort from now on by the field that is longest among the first instances; for subclasses to override."""
         longest_name, longest = "", 0
-        for instance in instances[:_INSTANCES_TO_LOOK_AT]:
+        for instance in instances[:num_instances]:
             for name, field in instance.fields.items():
                 length = _length_or_zero(field)
                 if length > longest:
@@ -127,7 +134,7 @@ class BucketBatchSampler(BatchSampler):
             "BucketBatchSampler: no field of the first instances has a length above 0, so there is nothing to sort by; "
             "give sorting_keys, or a batch_size to the data loader in place of this sampler"
         )
-        return longest_name
+        self.sorting_keys = [longest_name]
 
 
 def _length_or_zero(field: object) -> int:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
 
 from nlpreg.common.checks import check_at_least
 from nlpreg.data.instance import Instance
 from nlpreg.data.samplers.batch_sampler import BatchSampler
 from nlpreg.data.samplers.bucket_batch_sampler import BucketBatchSampler
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -50,11 +53,18 @@ class MaxTokensBatchSampler(BucketBatchSampler):
         """The batches in the order of length."""
         order, lengths = self._argsort_by_padding(instances)
         sizes = lengths.max(axis=0).tolist()
-        batches: list[list[int]] = []
-        batch: list[int] = []
+        return list(self._lazy_groups_of_max_size(order, [sizes[index] for index in order]))
+
+    def _lazy_groups_of_max_size(self, iterable: Iterable[T], sizes: Iterable[int]) -> Iterator[list[T]]:
+        """Items in groups of at most `max_tokens`: the size of the largest, times their number. For subclasses to override.
+
+        Args:
+            iterable: the items.
+            sizes: the size of each.
+        """
+        group: list[T] = []
         longest = 0
-        for index in order:
-            size = sizes[index]
+        for item, size in zip(iterable, sizes, strict=False):
             if size > self.max_tokens:
                 logger.warning(
                     "an instance of length %d is longer than max_tokens (%d) and makes a batch of its own",
@@ -62,8 +72,9 @@ class MaxTokensBatchSampler(BucketBatchSampler):
                     self.max_tokens,
                 )
             longest = max(longest, size)
-            if batch and longest * (len(batch) + 1) > self.max_tokens:
-                batches.append(batch)
-                batch, longest = [], size
-            batch.append(index)
-        return [*batches, batch] if batch else batches
+            if group and longest * (len(group) + 1) > self.max_tokens:
+                yield group
+                group, longest = [], size
+            group.append(item)
+        if group:
+            yield group

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from nlpreg.common.checks import ConfigurationError
 from nlpreg.data import DatasetReader, Instance
 from nlpreg.data.data_loaders import MultiProcessDataLoader, WorkerError
 from nlpreg.data.data_loaders.data_collator import DataCollator
@@ -150,3 +151,23 @@ def test_a_loader_that_is_forgotten_in_the_middle_of_a_pass_leaves_no_worker(mak
     del loader
     gc.collect()
     assert not multiprocessing.active_children()
+
+
+class Strict(Failing):
+    def _read(self, file_path: str) -> Iterable[Instance]:
+        try:
+            yield from super()._read(file_path)
+        except ValueError as error:
+            raise ConfigurationError(str(error)) from error
+
+
+@pytest.mark.usefixtures("workers_at_once")
+@pytest.mark.parametrize("limit", [None, 5])
+@pytest.mark.parametrize("num_workers", [0, 1, 2])
+def test_a_mistake_in_the_data_is_told_alike_by_workers(
+    make: Make, limit: int | None, num_workers: int
+) -> None:
+    with pytest.raises(ConfigurationError, match="bad") as raised:
+        list(make(reader=Strict(13), max_instances_in_memory=limit, num_workers=num_workers))
+    assert str(raised.value) == "data.txt, line 13: bad"
+    assert isinstance(raised.value, WorkerError) == (num_workers > 0)

@@ -51,3 +51,11 @@ def test_errors(read):
 def test_bad_derivations_are_left_out_and_counted(read, caplog):
     assert len(read(CcgBankDatasetReader(skip_bad_lines=True), TEXT + "(<T S 0 1> )\n(<L N NN>)\n")) == 2
     assert "left out 2 bad lines" in caplog.text
+
+
+def test_leaves_with_notes_of_propbank(tmp_path):
+    notes = "(<L N/N VBG VBG publishing N_1/N_1 {publish.01:rel} [ARG0]>)"
+    (tmp_path / "f").write_text(f"(<T N 1 2> {notes} (<L N NN NN group N>) )\n")
+    (instance,) = CcgBankDatasetReader(feature_labels=["predicate_arg"]).read(str(tmp_path / "f"))
+    assert instance["tokens"].words == ["publishing", "group"]
+    assert instance["predicate_arg_tags"].labels == ["N_1/N_1", "N"]

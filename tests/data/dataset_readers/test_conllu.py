@@ -120,3 +120,26 @@ def test_a_real_treebank_is_read_as_another_library_reads_it():
         )
     ]
     assert found == expected
+
+
+def sentence(words, tag="_"):
+    rows = [
+        [str(number), one, "_", tag, "_", "_", "0", "root", "_", "_"]
+        for number, one in enumerate(words, start=1)
+    ]
+    return "\n".join("\t".join(row) for row in rows) + "\n\n"
+
+
+def test_a_file_to_be_tagged_has_no_tags(tmp_path, caplog):
+    (tmp_path / "blank").write_text(sentence(["a", "b"]) + sentence(["c"]))
+    (tmp_path / "tagged").write_text(sentence(["a"], "X") + sentence(["b"]))
+    for instance in ConlluDatasetReader().read(str(tmp_path / "blank")):
+        assert set(instance.fields) == {"tokens", "metadata"}
+    assert not caplog.text
+    # elsewhere it is a tag like others, since sentences with and without tags make no batch; it is said
+    tags = [instance["tags"].labels for instance in ConlluDatasetReader().read(str(tmp_path / "tagged"))]
+    assert tags == [["X"], ["_"]]
+    assert "tagged, line 3: a sentence with a word whose tag is _" in caplog.text
+    # words without features are an ordinary thing
+    feats = ConlluDatasetReader("feats").read(str(tmp_path / "blank"))
+    assert [instance["tags"].labels for instance in feats] == [["_", "_"], ["_"]]

@@ -1,5 +1,6 @@
 import pytest
 
+from nlpreg.data import Vocabulary
 from nlpreg.data.dataset_readers import NextTokenLMReader
 from nlpreg.data.tokenizers import CharacterTokenizer, Token
 
@@ -28,3 +29,10 @@ def test_the_last_word_of_a_line_is_the_target(read):
     (instance,) = read(NextTokenLMReader(), "one\nthe cat sat\n")
     assert instance["tokens"].human_readable_repr() == ["the", "cat"]
     assert instance["target_ids"].human_readable_repr() == ["sat"]
+
+
+def test_indexing_without_indexers_waits_until_tensors_are_asked_for():
+    instance = NextTokenLMReader().text_to_instance(sentence="This is a", target="This")
+    instance.index_fields(Vocabulary())
+    with pytest.raises(ValueError, match="this TextField has no token indexers"):
+        instance.as_tensor_dict()

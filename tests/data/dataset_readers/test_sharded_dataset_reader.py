@@ -23,7 +23,7 @@ def words(instances):
 
 
 def test_patterns_folders_and_archives(folder, tmp_path):
-    config = {"type": "sharded", "base_reader": {"type": "sequence_tagging", "max_instances": 1}}
+    config = {"type": "sharded", "base_reader": {"type": "sequence_tagging"}}
     reader = DatasetReader.from_params(Params(config))
     everything = ["a0", "a1", "b0", "b1", "c0", "c1"]
     with tarfile.open(tmp_path / "x.tar.gz", "w:gz") as archive:
@@ -35,6 +35,11 @@ def test_patterns_folders_and_archives(folder, tmp_path):
     instance = reader.text_to_instance(["w"], ["T"])
     reader.apply_token_indexers(instance)
     assert set(instance["tokens"].token_indexers) == {"tokens"}
+
+
+def test_a_limit_of_the_base_reader_holds_for_each_file(folder):
+    reader = ShardedDatasetReader(SequenceTaggingDatasetReader(max_instances=1))
+    assert words(reader.read(folder)) == ["a0", "b0", "c0"]
 
 
 def test_whole_files_are_shared_out(folder):

@@ -94,3 +94,19 @@ def test_labels_that_should_be_ids(read):
         ValueError, match="expected a whole number since skip_label_indexing is set, got 'pos'"
     ):
         reader(skip_label_indexing=True).text_to_instance("a", "pos")
+
+
+@pytest.mark.parametrize("label", ['["x"]', '{"a": 1}'])
+def test_labels_are_texts_or_numbers(tmp_path, label):
+    (tmp_path / "data").write_text('{"text": "a", "label": "x"}\n{"text": "b", "label": ' + label + "}\n")
+    with pytest.raises(DataError, match="data, line 2: expected a text or a number as the label, got"):
+        list(TextClassificationJsonReader(tokenizer=WhitespaceTokenizer()).read(str(tmp_path / "data")))
+
+
+def test_a_subclass_may_truncate_otherwise():
+    class Tail(TextClassificationJsonReader):
+        def _truncate(self, tokens):
+            return tokens[-2:]
+
+    instance = Tail(tokenizer=WhitespaceTokenizer(), max_sequence_length=2).text_to_instance("a b c d")
+    assert instance["tokens"].words == ["c", "d"]

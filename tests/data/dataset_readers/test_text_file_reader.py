@@ -1,5 +1,6 @@
 """What holds for every reader of text files, and how they share work among ranks and workers."""
 
+import gzip
 import importlib.util
 import itertools
 import json
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from nlpreg.common.checks import ConfigurationError
 from nlpreg.data.dataset_readers import (
     BabiReader,
     BoolQDatasetReader,
@@ -15,6 +17,7 @@ from nlpreg.data.dataset_readers import (
     Conll2000DatasetReader,
     Conll2003DatasetReader,
     ConlluDatasetReader,
+    DatasetReader,
     InterleavingDatasetReader,
     MultiTaskDatasetReader,
     NextTokenLMReader,
@@ -197,3 +200,82 @@ def test_a_subclass_must_say_what_an_instance_is(tmp_path):
     (tmp_path / "f").write_text("a\n")
     with pytest.raises(NotImplementedError, match="TextFileReader has no _instance_of"):
         list(TextFileReader().read(str(tmp_path / "f")))
+
+
+def read_words_of(name, path, **arguments):
+    return [word(instance) for instance in READERS[name][0](**arguments).read(str(path))]
+
+
+# Those that read nothing by themselves, or not text files, and one that is another view of "conllu".
+OTHERS = {
+    "conllu_language_modeling",
+    "huggingface_datasets",
+    "interleaving",
+    "masked_language_modeling",
+    "multitask",
+    "multitask_shim",
+    "ontonotes_ner",
+    "sharded",
+}
+
+
+def test_no_reader_is_left_out_here():
+    ours = {
+        name
+        for name in DatasetReader.list_available()
+        if DatasetReader.by_name(name).__module__.startswith("nlpreg.")
+    }
+    assert ours == set(READERS) | OTHERS
+
+
+@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_line_ends_and_byte_order_marks_are_no_part_of_the_text(name, end, mark, tmp_path):
+    content = mark + "".join(READERS[name][1].format(one) for one in WORDS)
+    (tmp_path / "data").write_bytes(content.replace("\n", end).encode("utf-8"))
+    assert read_words_of(name, tmp_path / "data") == WORDS
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_compressed_file_that_is_cut_off_is_named(name, tmp_path):
+    lines = "".join(READERS[name][1].format(f"{one}{i}") for i in range(2000) for one in WORDS)
+    whole = gzip.compress(lines.encode())
+    (tmp_path / "data.gz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match=r"data\.gz: the compressed file is damaged or cut off"):
+        read_words_of(name, tmp_path / "data.gz")
+
+
+@pytest.mark.parametrize("name", ["text_classification_json", "boolq"])
+def test_half_a_surrogate_pair_is_a_bad_line(name, tmp_path):
+    pattern = READERS[name][1]
+    lines = [pattern.format("good"), pattern.format("\\ud83d"), pattern.format("\\ud83d\\ude00")]
+    (tmp_path / "data").write_text("".join(lines))
+    with pytest.raises(
+        DataError, match="data, line 2: expected characters of Unicode, got half of a surrogate pair"
+    ):
+        read_words_of(name, tmp_path / "data")
+    assert read_words_of(name, tmp_path / "data", skip_bad_lines=True) == ["good", "😀"]
+
+
+@pytest.mark.parametrize("name", ["conll2003", "conll2000", "sequence_tagging", "conllu"])
+@pytest.mark.parametrize("odd", ["10\u00a0000", "a\u3000b", "x\u0085y", "n\u2009n"])
+def test_only_spaces_and_tabs_separate(name, odd, tmp_path):
+    (tmp_path / "data").write_text(READERS[name][1].format(odd), encoding="utf-8")
+    assert read_words_of(name, tmp_path / "data") == [odd]
+
+
+@pytest.mark.parametrize("name", ["conll2003", "conll2000"])
+def test_where_there_are_tabs_they_separate(name, tmp_path):
+    line = READERS[name][1].format("New York").rstrip("\n").replace("York ", "York\t")
+    head, tail = line.split("\t")
+    (tmp_path / "data").write_text(head + "\t" + tail.replace(" ", "\t") + "\n\n")
+    assert read_words_of(name, tmp_path / "data") == ["New York"]
+    # tabs among blanks are blanks
+    (tmp_path / "data").write_text(READERS[name][1].format("York").replace(" ", "\t", 1))
+    assert read_words_of(name, tmp_path / "data") == ["York"]
+
+
+def test_a_bool_is_no_number_of_instances():
+    with pytest.raises(ConfigurationError, match="readers have no argument `lazy` any more"):
+        DatasetReader(False)

@@ -45,7 +45,8 @@ def test_wrong_arguments(indices: list, labels: list | None, message: str) -> No
 
 def test_other_views() -> None:
     assert AdjacencyField([], TEXT).empty_field().as_tensor({"num_tokens": 1}).tolist() == [[-1]]
-    assert AdjacencyField([(0, 1)], TEXT).human_readable_repr() == [(0, 1)]
-    assert AdjacencyField([(0, 1)], TEXT, ["x"]).human_readable_repr() == [("x", (0, 1))]
+    assert AdjacencyField([(0, 1)], TEXT).human_readable_repr() == {"indices": [(0, 1)]}
+    labelled = AdjacencyField([(0, 1)], TEXT, ["x"])
+    assert labelled.human_readable_repr() == {"indices": [(0, 1)], "labels": ["x"]}
     assert len(AdjacencyField([], TEXT)) == 3
     assert "length 3" in str(AdjacencyField([], TEXT))

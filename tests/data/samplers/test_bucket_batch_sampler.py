@@ -106,3 +106,8 @@ def test_no_instances() -> None:
     assert list(sampler.get_batch_indices([])) == []
     assert sampler.get_num_batches([]) == 0
     assert sampler.get_batch_size() == 2
+
+
+def test_the_limit_of_older_configs_is_accepted_and_said(caplog: pytest.LogCaptureFixture) -> None:
+    assert BucketBatchSampler(2, max_instances_in_memory=5).batch_size == 2
+    assert "has no effect; it is an argument of the data loader" in caplog.text

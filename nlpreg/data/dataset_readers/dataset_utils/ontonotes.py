@@ -10,7 +10,13 @@ from typing import Any
 from nlpreg.common.file_utils import cached_path
 from nlpreg.common.imports import optional
 from nlpreg.data.dataset_readers.dataset_utils.span_utils import TypedSpan
-from nlpreg.data.dataset_readers.dataset_utils.text_files import DataFile, bad_line, excerpt, find_files
+from nlpreg.data.dataset_readers.dataset_utils.text_files import (
+    DataFile,
+    bad_line,
+    excerpt,
+    find_files,
+    split_at_blanks,
+)
 
 __all__ = ["Ontonotes", "OntonotesSentence", "labels_of_brackets", "rows_of"]
 
@@ -140,7 +146,7 @@ def rows_of(text: str, file: str, line: int) -> list[list[str]]:
     Raises:
         DataError: a line has too few columns, or another number than its neighbours.
     """
-    rows = [row.split() for row in text.split("\n")]
+    rows = [split_at_blanks(row) for row in text.split("\n")]
     for offset, row in enumerate(rows):
         if len(row) < MIN_COLUMNS or len(row) != len(rows[0]):
             expected = (

@@ -50,6 +50,22 @@ def bad_line(file: str, line: int, expected: str, found: str, advice: str = "") 
     )
 
 
+def split_at_blanks(text: str) -> list[str]:
+    """What stands between spaces and tabs. Other white space of Unicode, such as no-break spaces, is part of a word."""
+    if text.isascii():
+        return text.split()
+    return [part for part in text.replace("\t", " ").split(" ") if part]
+
+
+def columns_of(text: str, num_columns: int) -> list[str]:
+    """The columns of a line: at tabs, so that a word may hold spaces, where that gives the number wanted; else at blanks."""
+    if "\t" in text:
+        columns = [column.strip(" ") for column in text.split("\t")]
+        if len(columns) == num_columns and all(columns):
+            return columns
+    return split_at_blanks(text)
+
+
 class BadLines:
     """What a reader does with lines that it cannot read: stop at the first, or leave them out and say how many.
 
@@ -277,7 +293,19 @@ def json_object(text: str, file: str, line: int, required: Sequence[str] = ()) -
         ) from error
     if not isinstance(item, dict):
         raise bad_line(file, line, "a JSON object", excerpt(text))
+    # Python reads the escape of half a character, of which no text may consist; "\\ud800" without its other half
+    if "\\ud" in text.lower() and not _is_text(item):
+        raise bad_line(file, line, "characters of Unicode", f"half of a surrogate pair: {excerpt(text)}")
     for key in required:
         if key not in item:
             raise bad_line(file, line, f'the key "{key}"', "the keys " + (", ".join(item) or "none"))
     return item
+
+
+def _is_text(value: Any) -> bool:
+    """Whether all strings of a JSON value can be written down."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
