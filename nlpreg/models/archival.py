@@ -153,6 +153,7 @@ def archive_model(
     for needed in (weights_file, config_file):
         if not os.path.exists(needed):
             raise ArchiveError(f"{needed}: missing, so there is nothing to make an archive of")
+    standalone = _without_parent(config_file)
     members = {WEIGHTS_NAME: weights_file, CONFIG_NAME: config_file}
     meta_file = os.path.join(folder, META_NAME)
     if os.path.exists(meta_file):
@@ -167,8 +168,36 @@ def archive_model(
     archive = os.fspath(archive_path) if archive_path is not None else os.path.join(folder, ARCHIVE_NAME)
     if os.path.isdir(archive):
         archive = os.path.join(archive, ARCHIVE_NAME)
-    pack(archive, [(path, name) for name, path in members.items()])
+    with tempfile.TemporaryDirectory(prefix="nlpreg-archive-") as temporary:
+        if standalone is not None:
+            members[CONFIG_NAME] = os.path.join(temporary, CONFIG_NAME)
+            with open(members[CONFIG_NAME], "w", encoding="utf-8") as file:
+                json.dump(standalone, file, indent=4)
+        pack(archive, [(path, name) for name, path in members.items()])
     return archive
+
+
+def _without_parent(config_file: str) -> dict[str, Any] | None:
+    """The config of a model of type `from_archive` with the model that it was made of in its place.
+
+    The archive of a fine-tuned model has all its weights and its whole vocabulary, so it needs its parent for nothing
+    else. None for any other model, and where the parent cannot be read any more.
+    """
+    with open(config_file, encoding="utf-8") as file:
+        config: dict[str, Any] = json.load(file)
+    model = config.get("model")
+    for _ in range(MAX_DEPTH):
+        if not (isinstance(model, dict) and model.get("type") == "from_archive"):
+            return None if model is config.get("model") else {**config, "model": model}
+        try:
+            parent = cached_path(model["archive_file"])
+            with contextlib.ExitStack() as stack:
+                folder = parent if os.path.isdir(parent) else stack.enter_context(extracted_archive(parent))
+                model = _read_config(folder, str(model["archive_file"]), "")[0].as_dict(quiet=True)["model"]
+        except (KeyError, OSError, ConfigurationError) as error:
+            logger.warning("the archive will need its parent whenever it is loaded: %s", error)
+            return None
+    return None
 
 
 def verify_include_in_archive(include_in_archive: Sequence[str] | None = None) -> None:

@@ -12,6 +12,7 @@ from nlpreg.common.checks import check_at_least, check_share
 from nlpreg.data.fields.text_field import TextFieldTensors
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.models.model import Model
+from nlpreg.models.tagging import without_padding
 from nlpreg.modules.feedforward import FeedForward
 from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
 from nlpreg.modules.seq2vec_encoders import Seq2VecEncoder
@@ -48,6 +49,8 @@ class BasicClassifier(Model):
     )
 
     default_predictor = "text_classifier"
+    label_namespaces = ("_label_namespace",)
+    per_token_outputs: ClassVar[dict[str, str]] = {"token_ids": "_mask"}
 
     def __init__(
         self,
@@ -114,7 +117,8 @@ class BasicClassifier(Model):
         output = {
             "logits": logits,
             "probs": torch.softmax(logits, dim=-1),
-            "token_ids": get_token_ids_from_text_field_tensors(tokens),
+            "token_ids": get_token_ids_from_text_field_tensors(tokens),  # (B, T)
+            "_mask": mask,
         }
         if label is not None:
             gold = label.long().view(-1)
@@ -128,9 +132,12 @@ class BasicClassifier(Model):
         labels = self.vocab.get_index_to_token_vocabulary(self._label_namespace)
         best = output_dict["probs"].argmax(-1).tolist()
         output_dict["label"] = [labels.get(label_id, str(label_id)) for label_id in best]
+        texts = output_dict["token_ids"].tolist()
+        if "_mask" in output_dict:
+            texts = without_padding(texts, output_dict["_mask"])
         output_dict["tokens"] = [
             [self.vocab.get_token_from_index(token_id, self._namespace) for token_id in text]
-            for text in output_dict["token_ids"].tolist()
+            for text in texts
         ]
         return output_dict
 

@@ -59,6 +59,7 @@ class BiattentiveClassificationNetwork(Model):
     dimension_chain: ClassVar[tuple[str, ...]] = ("pre_encode_feedforward", "encoder")
 
     default_predictor = "text_classifier"
+    label_namespaces = ("_label_namespace",)
 
     def __init__(
         self,
@@ -82,6 +83,7 @@ class BiattentiveClassificationNetwork(Model):
         self._elmo = elmo
         self._use_input_elmo = use_input_elmo
         self._use_integrator_output_elmo = use_integrator_output_elmo
+        self._label_namespace = "labels"
         self._num_classes = vocab.get_vocab_size("labels")
         self._embedding_dropout = nn.Dropout(embedding_dropout)
         self._pre_encode_feedforward = pre_encode_feedforward
@@ -169,7 +171,7 @@ class BiattentiveClassificationNetwork(Model):
         return torch.cat(parts, dim=-1), for_integrator
 
     def _pool(self, vectors: Tensor, mask: Tensor) -> Tensor:
-        """The highest, lowest, mean and most attended values of a text: (B, T, D) -> (B, 4 D)."""
+        """The highest, lowest, mean and most attended values of a text: (B, T, D) -> (B, 4 D); zeros of an empty one."""
         real = mask.unsqueeze(-1)
         weights = masked_softmax(self._self_attentive_pooling_projection(vectors).squeeze(-1), mask)
         pools = [
@@ -178,7 +180,7 @@ class BiattentiveClassificationNetwork(Model):
             masked_mean(vectors, real, dim=1),
             weighted_sum(vectors, weights),
         ]
-        return torch.cat(pools, dim=-1)
+        return torch.cat(pools, dim=-1) * mask.any(1, keepdim=True)
 
     def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
         """Add `label`, the name of the best label."""

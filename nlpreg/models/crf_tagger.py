@@ -90,6 +90,8 @@ class CrfTagger(Model):
     dimension_chain: ClassVar[tuple[str, ...]] = ("text_field_embedder", "encoder", "feedforward")
 
     default_predictor = "sentence_tagger"
+    label_namespaces = ("label_namespace",)
+    per_token_outputs: ClassVar[dict[str, str]] = {"logits": "mask", "mask": "mask"}
     loss_is_sum = True
     """The losses of several batches of an update add up."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ from nlpreg.models.tagging import (
     span_f1,
     tag_names,
     tagging_metrics,
+    without_padding,
 )
 from nlpreg.nn.initializers import InitializerApplicator
 from nlpreg.nn.util import get_text_field_mask, get_token_ids_from_text_field_tensors
@@ -54,6 +55,8 @@ class HmmTagger(Model):
     """
 
     default_predictor = "sentence_tagger"
+    label_namespaces = ("label_namespace",)
+    per_token_outputs: ClassVar[dict[str, str]] = {"tags": "mask", "mask": "mask"}
 
     def __init__(
         self,
@@ -167,10 +170,18 @@ class HmmTagger(Model):
 
     def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
         """Turn `tags` into names: for each sentence as many as it has words."""
-        lengths = output_dict["mask"].sum(1).tolist()
-        paths = [path[:length] for path, length in zip(output_dict["tags"].tolist(), lengths, strict=True)]
+        paths = without_padding(output_dict["tags"].tolist(), output_dict["mask"])
         output_dict["tags"] = tag_names(paths, self.vocab, self.label_namespace)
         return output_dict
+
+    def load_smaller_weights(self, smaller: Model) -> None:
+        """Take over the weights of a model with fewer tags; the end of a sentence stays the last column."""
+        super().load_smaller_weights(smaller)
+        assert isinstance(smaller, HmmTagger)
+        old, new = smaller.transition_scores, self.transition_scores
+        with torch.no_grad():
+            new[: smaller.num_tags, smaller.num_tags : -1] = 0.0  # as the scores of new tags at the start
+            new[: smaller.num_tags, -1] = old[:, -1]
 
     def get_metrics(self, reset: bool = False) -> dict[str, float]:
         """`accuracy` and, with a label encoding, precision, recall and F1 of spans."""

@@ -66,6 +66,11 @@ class LanguageModel(PeekingCheckedModel):
     """
 
     dimension_chain: ClassVar[tuple[str, ...]] = ("text_field_embedder", "contextualizer")
+    per_token_outputs: ClassVar[dict[str, str]] = {
+        "lm_embeddings": "mask",
+        "noncontextual_token_embeddings": "mask",
+        "mask": "mask",
+    }
 
     default_predictor = "language_model"
 

@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 from nlpreg.data.fields.text_field import TextFieldTensors
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.models.model import Model
-from nlpreg.models.tagging import check_widths, tag_names
+from nlpreg.models.tagging import check_widths, tag_names, without_padding
 from nlpreg.modules.language_model_heads import LanguageModelHead
 from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
 from nlpreg.modules.text_field_embedders import TextFieldEmbedder
@@ -51,6 +51,12 @@ class MaskedLanguageModel(Model):
     )
 
     default_predictor = "masked_language_model"
+    label_namespaces = ("_target_namespace",)
+    per_token_outputs: ClassVar[dict[str, str]] = {
+        "token_ids": "_mask",
+        "probabilities": "_gaps",
+        "top_indices": "_gaps",
+    }
 
     def __init__(
         self,
@@ -113,6 +119,8 @@ class MaskedLanguageModel(Model):
             "probabilities": best.values,
             "top_indices": best.indices,
             "token_ids": get_token_ids_from_text_field_tensors(tokens),
+            "_mask": get_text_field_mask(tokens),  # (B, T)
+            "_gaps": positions >= 0,  # (B, M)
         }
         if targets is not None:
             output["loss"] = self._loss(scores, targets, positions >= 0)
@@ -157,14 +165,15 @@ class MaskedLanguageModel(Model):
         return loss
 
     def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
-        """Add `words` (B x M x k strings) and `tokens` (B x T strings)."""
-        output_dict["words"] = [
-            tag_names(text, self.vocab, self._target_namespace)
-            for text in output_dict["top_indices"].tolist()
-        ]
-        output_dict["tokens"] = tag_names(
-            output_dict["token_ids"].tolist(), self.vocab, self._target_namespace
-        )
+        """Add `words`, k strings for each gap of each text, and `tokens`, the text."""
+        top, texts = output_dict["top_indices"].tolist(), output_dict["token_ids"].tolist()
+        if "_mask" in output_dict:
+            top, texts = (
+                without_padding(top, output_dict["_gaps"]),
+                without_padding(texts, output_dict["_mask"]),
+            )
+        output_dict["words"] = [tag_names(text, self.vocab, self._target_namespace) for text in top]
+        output_dict["tokens"] = tag_names(texts, self.vocab, self._target_namespace)
         return output_dict
 
     def get_metrics(self, reset: bool = False) -> dict[str, float]:

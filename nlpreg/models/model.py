@@ -23,6 +23,7 @@ from nlpreg.nn import util
 from nlpreg.nn.module import Module, PenalizedActivations
 from nlpreg.nn.parallel import DdpAccelerator
 from nlpreg.nn.regularizers import RegularizerApplicator
+from nlpreg.training.state import fresh_states
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +54,14 @@ class Model(Module, Registrable):
     default_predictor: ClassVar[str | None] = None
     """Registered name of the predictor that `nlpreg predict` uses unless told otherwise."""
 
+    per_token_outputs: ClassVar[Mapping[str, str]] = {}
+    """Outputs of `forward` (B, T, ...) that go on over the padding of shorter texts: name -> name of the output (B, T)
+    that is true for the tokens of each text. `split_outputs` cuts them off. An output whose name begins with `_` only
+    serves for that, and is not handed on."""
+
+    label_namespaces: ClassVar[tuple[str, ...]] = ()
+    """Attributes whose value is the namespace of the vocabulary that the size of the output layer comes from."""
+
     forward: Callable[..., dict[str, Any]] = _forward_not_written
 
     _warned_about_outputs: ClassVar[set[str]] = set()
@@ -66,6 +75,7 @@ class Model(Module, Registrable):
     ) -> None:
         super().__init__()
         self.vocab = vocab
+        self._sizes_when_built = {name: vocab.get_vocab_size(name) for name in vocab.get_namespaces()}
         self._regularizer = regularizer
         self.serialization_dir = serialization_dir
         self.ddp_accelerator = ddp_accelerator
@@ -109,28 +119,47 @@ class Model(Module, Registrable):
     def forward_on_instances(self, instances: Sequence[Instance]) -> list[dict[str, Any]]:
         """Run the model on instances as one batch and hand each instance its share of the outputs.
 
-        Computes no gradients, but leaves the mode (training or evaluation) as it is.
+        Computes no gradients, but leaves the mode (training or evaluation) as it is. Encoders that carry their state
+        from batch to batch start anew, and resume the text they were in afterwards.
 
         Returns:
-            For each instance the outputs, after `make_output_human_readable`: tensors as numpy arrays without the
-            batch dimension. An output that cannot be split by instance is left out, with one warning per key.
+            For each instance the outputs, after `make_output_human_readable`: see `split_outputs`.
         """
         if not instances:
             return []
-        with torch.no_grad():
+        with torch.no_grad(), fresh_states(self):
             batch = Batch(list(instances))
             batch.index_instances(self.vocab)
             device = int_to_device(self._get_prediction_device())
             inputs = util.move_to_device(batch.as_tensor_dict(), device)
             outputs = self.make_output_human_readable(self(**inputs))
-        shares: list[dict[str, Any]] = [{} for _ in instances]
+        return self.split_outputs(outputs, len(instances))
+
+    def split_outputs(self, outputs: Mapping[str, Any], num_instances: int) -> list[dict[str, Any]]:
+        """The share of each instance in the outputs for a batch, without the padding of the batch.
+
+        Args:
+            outputs: of `forward`, also after `make_output_human_readable`.
+            num_instances: number of instances in the batch, B.
+
+        Returns:
+            For each instance the outputs: tensors as numpy arrays without the batch dimension, and without padding
+            where `per_token_outputs` names them. An output that cannot be split by instance is left out, with one
+            warning per key.
+        """
+        shares: list[dict[str, Any]] = [{} for _ in range(num_instances)]
         for name, values in outputs.items():
-            if values is None or name.endswith("batch_weight"):  # which is of the batch as a whole
+            # weights are of the batch as a whole, and what begins with "_" serves for nothing but this
+            if values is None or name.startswith("_") or name.endswith("batch_weight"):
                 continue
             rows = _rows(values)
-            if rows is None or len(rows) != len(instances):
-                self._warn_about_output(name)
+            if rows is None or len(rows) != num_instances:
+                if name != "loss":  # which everybody knows to be of the whole batch
+                    self._warn_about_output(name)
                 continue
+            mask = outputs.get(self.per_token_outputs.get(name, ""))
+            if isinstance(mask, torch.Tensor) and isinstance(values, torch.Tensor):
+                rows = [row[:length] for row, length in zip(rows, _lengths(mask), strict=True)]
             for share, row in zip(shares, rows, strict=True):
                 share[name] = row
         return shares
@@ -160,6 +189,26 @@ class Model(Module, Registrable):
             extend = getattr(module, "extend_vocab", None)
             if extend is not None:
                 extend(self.vocab, extension_pretrained_file=sources.get(path), model_path=path)
+        self._refuse_new_labels()
+
+    def _refuse_new_labels(self) -> None:
+        """Raise if the vocabulary has labels that the output layer, made for a smaller one, cannot give.
+
+        Raises:
+            ConfigurationError: it has; the message names them.
+        """
+        for namespace in {getattr(self, attribute) for attribute in self.label_namespaces}:
+            before = self._sizes_when_built.get(namespace, 0)
+            size = self.vocab.get_vocab_size(namespace)
+            if 0 < before < size:
+                new = [self.vocab.get_token_from_index(index, namespace) for index in range(before, size)]
+                raise ConfigurationError(
+                    f"the model was made for {before} entries of the namespace {namespace!r}, and the extended "
+                    f"vocabulary has {size}: new are {', '.join(map(repr, new[:10]))}"
+                    + (f" and {len(new) - 10} more" if len(new) > 10 else "")
+                    + '. To train it on them, give the model "extend_labels": true beside "archive_file"; or map or '
+                    "leave out the data that have them"
+                )
 
     @classmethod
     def load(
@@ -220,20 +269,66 @@ class Model(Module, Registrable):
         return model
 
     @classmethod
-    def from_archive(cls, archive_file: str, vocab: Vocabulary | None = None) -> Model:
+    def from_archive(
+        cls, archive_file: str, vocab: Vocabulary | None = None, extend_labels: bool = False
+    ) -> Model:
         """The trained model of an archive, registered as the model type `from_archive` to train it further.
 
         Args:
             archive_file: path or URL of a `model.tar.gz`, or the folder of a run.
             vocab: vocabulary of the new data; the model's own is extended by it, and so are the embeddings.
+            extend_labels: whether the output layer is extended too; what belongs to new labels gets new weights.
+
+        Raises:
+            ConfigurationError: the new data have labels that the model cannot give, and `extend_labels` is false.
         """
         from nlpreg.models.archival import load_archive  # archival loads models, so it imports this module
 
-        model = load_archive(archive_file).model
-        if vocab is not None:
-            model.vocab.extend_from_vocab(vocab)
+        archive = load_archive(archive_file)
+        model = archive.model
+        if vocab is None:
+            return model
+        model.vocab.extend_from_vocab(vocab)
+        if not extend_labels:
             model.extend_embedder_vocab()
-        return model
+            return model
+        # Built anew for the larger vocabulary, it is as large as it has to be everywhere.
+        params = archive.config.duplicate()["model"]
+        if isinstance(params, str):
+            params = Params({"type": params}, "model.")
+        remove_weights_related_keys_from_params(params)
+        larger = Model.from_params(params=params, vocab=model.vocab)
+        larger.extend_embedder_vocab()
+        larger.load_smaller_weights(model)
+        return larger
+
+    def load_smaller_weights(self, smaller: Model) -> None:
+        """Take over the weights of the same model for a vocabulary that this model's extends.
+
+        Weights of entries that the smaller model does not have stay as they are. Override it where new entries are not
+        at the end of a dimension.
+
+        Args:
+            smaller: of the same config.
+
+        Raises:
+            ConfigurationError: it is not the same model: weights have other names or dimensions.
+        """
+        own, theirs = self.state_dict(keep_vars=True), smaller.state_dict()
+        for name, weights in own.items():
+            given = theirs.get(name)
+            if given is None or given.dim() != weights.dim():
+                raise ConfigurationError(
+                    f"extend_labels: the archived model has no weights {name} of this form"
+                )
+            if given.shape != weights.shape and not weights.requires_grad:
+                continue  # computed from the vocabulary, as which transitions of tags are allowed
+            if any(old > new for old, new in zip(given.shape, weights.shape, strict=True)):
+                raise ConfigurationError(
+                    f"extend_labels: {name} of the archived model is larger than it was built"
+                )
+            with torch.no_grad():
+                weights[tuple(slice(size) for size in given.shape)] = given.to(weights.device)
 
     def prediction_device(self) -> int:
         """Number of the GPU that predictions are made on, -1 for the CPU."""
@@ -275,6 +370,12 @@ def remove_weights_related_keys_from_params(
 def remove_pretrained_embedding_params(params: Params) -> None:
     """Delete every `pretrained_file`; the older name of `remove_weights_related_keys_from_params`."""
     remove_keys_from_params(params, ["pretrained_file"])
+
+
+def _lengths(mask: torch.Tensor) -> list[int]:
+    """Number of positions up to the last true one of each row (B, T)."""
+    positions = torch.arange(1, mask.size(1) + 1, device=mask.device)
+    return (positions * mask).amax(1).tolist() if mask.size(1) else [0] * mask.size(0)
 
 
 def _rows(values: Any) -> Sequence[Any] | numpy.ndarray[Any, Any] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -43,6 +43,11 @@ class MultiTaskModel(Model):
     """
 
     default_predictor = "multitask"
+    per_token_outputs: ClassVar[dict[str, str]] = {
+        "encoded_text": "encoded_text_mask",
+        "encoded_text_mask": "encoded_text_mask",
+        "token_ids": "encoded_text_mask",
+    }
 
     def __init__(
         self,

@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 from nlpreg.data.fields.text_field import TextFieldTensors
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.models.model import Model
-from nlpreg.models.tagging import check_widths, tag_names
+from nlpreg.models.tagging import check_widths, tag_names, without_padding
 from nlpreg.modules.incremental_reading import last_words, read_next
 from nlpreg.modules.language_model_heads import LanguageModelHead
 from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
@@ -55,6 +55,8 @@ class NextTokenLM(Model):
     )
 
     default_predictor = "next_token_lm"
+    label_namespaces = ("_target_namespace",)
+    per_token_outputs: ClassVar[dict[str, str]] = {"token_ids": "_mask"}
 
     def __init__(
         self,
@@ -102,7 +104,10 @@ class NextTokenLM(Model):
             ValueError: more than one target dimension beside the batch.
         """
         scores = self._next_token_scores(tokens)  # (B, V)
-        output: dict[str, Any] = {"token_ids": get_token_ids_from_text_field_tensors(tokens)}
+        output: dict[str, Any] = {
+            "token_ids": get_token_ids_from_text_field_tensors(tokens),
+            "_mask": get_text_field_mask(tokens),
+        }
         if target_ids is not None:
             targets = _first_targets(get_token_ids_from_text_field_tensors(target_ids))
             output["loss"] = cross_entropy(scores, targets)
@@ -156,8 +161,10 @@ class NextTokenLM(Model):
         states = self._text_field_embedder(tokens)
         if self._contextualizer is not None:
             states = self._contextualizer(states, mask)
-        positions = torch.arange(mask.size(1), device=mask.device)
-        last = (positions * mask).amax(1)  # (B,)
+        # A text without tokens continues from a state of zeros, alone as in a batch.
+        states = nn.functional.pad(states, (0, 0, 1, 0))  # (B, 1 + T, D)
+        numbers = torch.arange(1, mask.size(1) + 1, device=mask.device)
+        last = nn.functional.pad(numbers * mask, (1, 0)).amax(1)  # (B,), 0 where there are no tokens
         final = states[torch.arange(len(last), device=mask.device), last]  # (B, D)
         scores: Tensor = self._language_model_head(self._dropout(final))
         return scores
@@ -180,9 +187,10 @@ class NextTokenLM(Model):
             tag_names(text, self.vocab, self._target_namespace)
             for text in output_dict["top_indices"].tolist()
         ]
-        output_dict["tokens"] = tag_names(
-            output_dict["token_ids"].tolist(), self.vocab, self._target_namespace
-        )
+        texts = output_dict["token_ids"].tolist()
+        if "_mask" in output_dict:
+            texts = without_padding(texts, output_dict["_mask"])
+        output_dict["tokens"] = tag_names(texts, self.vocab, self._target_namespace)
         return output_dict
 
     def get_metrics(self, reset: bool = False) -> dict[str, float]:

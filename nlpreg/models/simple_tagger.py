@@ -20,6 +20,7 @@ from nlpreg.models.tagging import (
     tag_names,
     tagging_metrics,
     without_outside_tags,
+    without_padding,
 )
 from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
 from nlpreg.modules.text_field_embedders import TextFieldEmbedder
@@ -50,6 +51,8 @@ class SimpleTagger(Model):
     dimension_chain: ClassVar[tuple[str, ...]] = ("text_field_embedder", "encoder")
 
     default_predictor = "sentence_tagger"
+    label_namespaces = ("label_namespace",)
+    per_token_outputs: ClassVar[dict[str, str]] = {"logits": "_mask", "class_probabilities": "_mask"}
 
     def __init__(
         self,
@@ -107,7 +110,11 @@ class SimpleTagger(Model):
         mask = get_text_field_mask(tokens)
         encoded = self.encoder(self.text_field_embedder(tokens), mask)
         logits = self.tag_projection_layer(encoded)
-        output: dict[str, Any] = {"logits": logits, "class_probabilities": torch.softmax(logits, dim=-1)}
+        output: dict[str, Any] = {
+            "logits": logits,  # (B, T, C)
+            "class_probabilities": torch.softmax(logits, dim=-1),
+            "_mask": mask,
+        }
         if tags is not None:
             counted = mask
             if ignore_loss_on_o_tags:
@@ -122,8 +129,10 @@ class SimpleTagger(Model):
         return output
 
     def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
-        """Add `tags`: for each sentence the best tag at each of the T positions, padding included."""
-        best = output_dict["class_probabilities"].argmax(-1).tolist()
+        """Add `tags`: for each sentence the best tag of each of its words."""
+        best = output_dict["class_probabilities"].argmax(-1).tolist()  # B times T
+        if "_mask" in output_dict:
+            best = without_padding(best, output_dict["_mask"])
         output_dict["tags"] = tag_names(best, self.vocab, self.label_namespace)
         return output_dict
 

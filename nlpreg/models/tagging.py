@@ -77,6 +77,14 @@ def tag_names(tag_ids: Sequence[Sequence[int]], vocab: Vocabulary, label_namespa
     return [[names[tag_id] for tag_id in sentence] for sentence in tag_ids]
 
 
+def without_padding(rows: Sequence[list[Any]], mask: Tensor) -> list[list[Any]]:
+    """The items of each row (B, T) that belong to a word: those where `mask` (B, T) is true."""
+    return [
+        [item for item, is_word in zip(row, words, strict=True) if is_word]
+        for row, words in zip(rows, mask.tolist(), strict=True)
+    ]
+
+
 def check_widths(left: str, left_width: int, right: str, right_width: int) -> None:
     """Raise unless the output of one part is as wide as the input of the next.
 

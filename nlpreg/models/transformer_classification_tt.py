@@ -29,6 +29,8 @@ class TransformerClassificationTT(Model):
         **kwargs: arguments of `Model`.
     """
 
+    label_namespaces = ("_label_namespace",)
+
     def __init__(
         self,
         vocab: Vocabulary,
@@ -43,6 +45,7 @@ class TransformerClassificationTT(Model):
             transformer_model, override_weights_file=override_weights_file
         )
         self.pooler = BertPooler(transformer_model, override_weights_file=override_weights_file)
+        self._label_namespace = label_namespace
         self.label_tokens = vocab.get_index_to_token_vocabulary(label_namespace)
         self.linear_layer = nn.Linear(self.pooler.get_output_dim(), num_labels or len(self.label_tokens))
         nn.init.normal_(self.linear_layer.weight, std=0.02)

@@ -275,6 +275,16 @@ def sentence_of(json_dict: JsonDict, key: str = "sentence") -> str:
     """
     value = json_dict.get(key) if isinstance(json_dict, dict) else None
     if not isinstance(value, str):
+        others = (
+            [name for name, text in json_dict.items() if isinstance(text, str)]
+            if isinstance(json_dict, dict)
+            else []
+        )
+        if others:
+            raise ConfigurationError(
+                f'input: has the text under "{others[0]}", but this predictor reads "{key}"; rename the key, or let the '
+                "dataset reader read the file, with --use-dataset-reader"
+            )
         raise ConfigurationError(
             f'input: expected an object such as {{"{key}": "A text."}}, got {json.dumps(json_dict)[:200]}'
         )

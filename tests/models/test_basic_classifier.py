@@ -69,7 +69,7 @@ def test_readable_outputs(vocab, tokens):
         classifier._classification_layer.bias.copy_(torch.tensor([0.0, 0.0, 1.0, 0.0]))
     output = classifier.make_output_human_readable(classifier(tokens))
     assert output["label"] == ["großartig"] * 3
-    assert output["tokens"][1] == ["everybody", "read", "@@PADDING@@", "@@PADDING@@"]
+    assert output["tokens"][1] == ["everybody", "read"]
     with torch.no_grad():
         classifier._classification_layer.bias[3] = 2.0
     assert classifier.make_output_human_readable(classifier(tokens))["label"] == ["3"] * 3

@@ -56,7 +56,7 @@ def test_the_choice_of_the_tokenizer(
     assert caplog.text == ""
 
 
-@pytest.mark.parametrize("value", [{}, {"text": "a"}, {"sentence": 3}, [1], "a"])
+@pytest.mark.parametrize("value", [{}, {"sentence": 3}, [1], "a"])
 def test_input_without_a_sentence(value: Any, tagger: SimpleTagger, tagging_reader: DatasetReader) -> None:
     with pytest.raises(ConfigurationError, match='expected an object such as {"sentence": "A text."}'):
         SentenceTaggerPredictor(tagger, tagging_reader).predict_json(value)
@@ -94,3 +94,10 @@ def test_other_tags_have_no_entities(tagger: SimpleTagger, tagging_reader: Datas
     predictor = SentenceTaggerPredictor(tagger, tagging_reader)
     with pytest.raises(ConfigurationError, match="expected BIOUL tags, such as O or B-PER, got 'VERB'"):
         predictor.predictions_to_labeled_instances(instance, {"tags": ["VERB"]})  # type: ignore[dict-item]
+
+
+def test_a_text_under_another_key_is_named(tagger: SimpleTagger, tagging_reader: DatasetReader) -> None:
+    with pytest.raises(
+        ConfigurationError, match='has the text under "text", but this predictor reads "sentence"'
+    ):
+        SentenceTaggerPredictor(tagger, tagging_reader).predict_json({"text": "a"})

@@ -34,6 +34,7 @@ class ClassifierHead(Head):
     """
 
     default_predictor = "text_classifier"
+    label_namespaces = ("_label_namespace",)
     dimension_chain: ClassVar[tuple[str, ...]] = ("seq2vec_encoder", "feedforward")
 
     def __init__(

@@ -175,7 +175,11 @@ def masked_log_softmax(vector: Tensor, mask: Tensor | None, dim: int = -1) -> Te
 
 def masked_max(vector: Tensor, mask: Tensor, dim: int, keepdim: bool = False) -> Tensor:
     """The largest unmasked value along `dim`; the most negative finite value where all are masked."""
-    return vector.masked_fill(~mask.bool(), min_value_of_dtype(vector.dtype)).amax(dim=dim, keepdim=keepdim)
+    filled = vector.masked_fill(~mask.bool(), min_value_of_dtype(vector.dtype))
+    if filled.size(dim) == 0:  # as if there was one masked value, for `amax` knows no empty dimension
+        shape = [1 if d == dim % filled.dim() else size for d, size in enumerate(filled.shape)]
+        filled = filled.new_full(shape, min_value_of_dtype(vector.dtype))
+    return filled.amax(dim=dim, keepdim=keepdim)
 
 
 def masked_mean(vector: Tensor, mask: Tensor, dim: int, keepdim: bool = False) -> Tensor:
