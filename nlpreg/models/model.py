@@ -154,8 +154,7 @@ class Model(Module, Registrable):
                 continue
             rows = _rows(values)
             if rows is None or len(rows) != num_instances:
-                if name != "loss":  # which everybody knows to be of the whole batch
-                    self._warn_about_output(name)
+                self._warn_about_output(name)
                 continue
             mask = outputs.get(self.per_token_outputs.get(name, ""))
             if isinstance(mask, torch.Tensor) and isinstance(values, torch.Tensor):
