@@ -52,8 +52,8 @@ class Words:
             return cls(mask, None, num_words)
         return cls(mask, torch.cat([places, places[:1].expand(num_more)]), num_words)
 
-    def turned(self, mask: Tensor) -> Words:
-        """The same words with every row turned around, padding still at its end."""
+    def reversed(self, mask: Tensor) -> Words:
+        """The same words with every row reversed, padding still at its end."""
         places = reversed_positions(mask.sum(dim=1), mask.size(1))
         if self._places is not None:
             places = places.index_select(0, self._places)
@@ -71,6 +71,13 @@ class Words:
             places, words = self._places[: self._num_words], words[: self._num_words]
             words = words.new_zeros(num_places, words.size(1)).index_copy(0, places, words)
         return words.view(*self._shape, words.size(1))
+
+    def put_padded(self, words: Tensor, mask: Tensor) -> Tensor:
+        """The same, with zeros at all padding of the mask (B, T)."""
+        padded = self.put(words)
+        if mask.device.type == "cpu" and not torch.compiler.is_compiling():
+            return padded  # padding was not among the words
+        return padded.masked_fill(~mask.unsqueeze(2), 0)
 
 
 @Seq2SeqEncoder.register("bidirectional_language_model_transformer")
@@ -161,14 +168,10 @@ class BidirectionalLanguageModelTransformer(Seq2SeqEncoder):
         # Padding comes last, and comes last in rows that are reversed too, so that in both directions nothing has to
         # be kept from attending to anything but what is later.
         ahead = self._forward_transformer(inputs, words)
-        back = self._backward_transformer(inputs, words.turned(mask))
-        is_padding = ~mask.unsqueeze(2)  # (B, T, 1)
+        back = self._backward_transformer(inputs, words.reversed(mask))
         if self._return_all_layers:
-            return [
-                words.put(torch.cat(pair, dim=-1)).masked_fill(is_padding, 0)
-                for pair in zip(ahead, back, strict=True)
-            ]
-        return words.put(torch.cat([ahead, back], dim=-1)).masked_fill(is_padding, 0)
+            return [words.put_padded(torch.cat(pair, dim=-1), mask) for pair in zip(ahead, back, strict=True)]
+        return words.put_padded(torch.cat([ahead, back], dim=-1), mask)
 
 
 class PositionalEncoding(nn.Module):
