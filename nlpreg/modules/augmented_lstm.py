@@ -19,6 +19,7 @@ from nlpreg.modules.recurrence import (
     run_padded_recurrence,
     run_recurrence,
     shapes_of_recurrence,
+    with_data,
 )
 from nlpreg.nn.operators import define_operator, for_autocast
 from nlpreg.nn.util import get_dropout_mask
@@ -203,7 +204,7 @@ class AugmentedLstm(nn.Module):
         outputs, (h, c) = run_recurrence(step, projected, initial, self.go_forward)
         if inputs.unsorted_indices is not None:
             h, c = h[inputs.unsorted_indices], c[inputs.unsorted_indices]
-        packed = inputs._replace(data=torch.cat(outputs))
+        packed = with_data(inputs, torch.cat(outputs))
         return packed, (h.unsqueeze(0), c.unsqueeze(0))
 
     def run_layers(self, inputs: Rows, states: LstmState | None = None) -> tuple[list[Rows], LstmState]:
@@ -323,5 +324,5 @@ class BiAugmentedLstm(nn.Module):
                 output, final = layers[layer](inputs, initial)
                 outputs.append(output.data)
                 finals.append(final)
-            inputs = inputs._replace(data=torch.cat(outputs, dim=-1))
+            inputs = with_data(inputs, torch.cat(outputs, dim=-1))
         return inputs, (torch.cat([h for h, _ in finals]), torch.cat([c for _, c in finals]))

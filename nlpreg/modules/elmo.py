@@ -90,11 +90,11 @@ class _ElmoCharacterEncoder(nn.Module):
         )  # (B, T + 2, 50), (B, T + 2)
         # (U, 50), (B * (T + 2),)
         words, places = run_uncompiled(distinct_rows, characters.flatten(0, 1))
-        encoded = self._encode(words).index_select(0, places)
+        encoded = self.encode_words(words).index_select(0, places)
         return {"mask": mask, "token_embedding": encoded.view(*mask.shape, -1)}
 
-    def _encode(self, words: Tensor) -> Tensor:
-        """(U, 50) ids -> (U, P)."""
+    def encode_words(self, words: Tensor) -> Tensor:
+        """The vectors of words, without boundaries: (U, 50) ids of characters -> (U, P)."""
         embedded = functional.embedding(words, self._char_embedding_weights).transpose(1, 2)  # (U, dim, 50)
         responses = [
             self._activation(getattr(self, f"char_conv_{index}")(embedded).max(dim=-1).values)
@@ -126,7 +126,7 @@ class _ElmoCharacterEncoder(nn.Module):
     def _load_highway(self, file: Any) -> None:
         num_filters = sum(number for _, number in self._options["filters"])
         self._highways = Highway(num_filters, self._options["n_highway"], activation=functional.relu)
-        for index, layer in enumerate(self._highways._layers):
+        for index, layer in enumerate(self._highways.layers):
             assert isinstance(layer, nn.Linear)
             stored = file[f"CNN_high_{index}"]
             # The file's carry gate says how much of the new value to take, ours how much of the old.
@@ -225,9 +225,9 @@ class _ElmoBiLm(nn.Module):
         mapper = ELMoCharacterMapper()
         words = [mapper.bos_token, mapper.eos_token, *tokens]
         ids = torch.tensor([mapper.convert_word_to_char_ids(word) for word in words])
-        ids = ids.to(self._token_embedder._char_embedding_weights.device)
+        ids = ids.to(next(self._token_embedder.parameters()).device)
         with torch.no_grad():
-            vectors = torch.cat([self._token_embedder._encode(part) for part in torch.split(ids, 1024)])
+            vectors = torch.cat([self._token_embedder.encode_words(part) for part in torch.split(ids, 1024)])
         self.register_buffer("_bos_embedding", vectors[0], persistent=False)
         self.register_buffer("_eos_embedding", vectors[1], persistent=False)
         table = vectors[2:].clone()

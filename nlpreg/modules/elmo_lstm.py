@@ -93,7 +93,7 @@ class ElmoLstm(_EncoderBase):
     def _run_packed(self, inputs: PackedSequence, initial: LstmState | None) -> tuple[Tensor, LstmState]:
         """Run over packed rows: see `_run_layers`, but (L, B, longest, 2 * hidden_size)."""
         joined, states = self._run_layers(inputs, initial)
-        padded, _ = pad_packed_sequence(inputs._replace(data=joined.transpose(0, 1)), batch_first=True)
+        padded, _ = pad_packed_sequence(with_data(inputs, joined.transpose(0, 1)), batch_first=True)
         return padded.permute(2, 0, 1, 3), states
 
     def _run_layers(

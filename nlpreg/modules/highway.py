@@ -38,6 +38,11 @@ class Highway(torch.nn.Module):
             # A positive bias lets the input through at first.
             torch.nn.init.ones_(layer.bias[input_dim:])  # type: ignore[index]
 
+    @property
+    def layers(self) -> torch.nn.ModuleList:
+        """The linear layers, each of the proposed values and, in the second half of its rows, of the gate."""
+        return self._layers
+
     def forward(self, inputs: Tensor) -> Tensor:
         """Apply the layers to the last dimension of `inputs`."""
         current = inputs

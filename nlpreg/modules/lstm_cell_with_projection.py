@@ -18,6 +18,7 @@ from nlpreg.modules.recurrence import (
     run_padded_recurrence,
     run_recurrence,
     shapes_of_recurrence,
+    with_data,
 )
 from nlpreg.nn.operators import define_operator, for_autocast
 from nlpreg.nn.util import get_dropout_mask
@@ -143,7 +144,7 @@ class LstmCellWithProjection(nn.Module):
         projected = self.input_linearity(inputs.data).split(batch_sizes)
         step = _step_with_dropout(*self._weights(), *self._clips(), self._dropout_mask(initial[0]))
         outputs, (h, c) = run_recurrence(step, projected, initial, self.go_forward)
-        return inputs._replace(data=torch.cat(outputs)), (h.unsqueeze(0), c.unsqueeze(0))
+        return with_data(inputs, torch.cat(outputs)), (h.unsqueeze(0), c.unsqueeze(0))
 
     def _run_padded(
         self, inputs: PaddedRows, initial_state: LstmState | None

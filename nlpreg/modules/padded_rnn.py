@@ -24,12 +24,12 @@ from nlpreg.nn.operators import define_operator, for_autocast
 
 # B rows, T steps, D and H feature sizes
 
-# By torch.nn's own way to them.
+# What torch.nn calls for these kinds of modules.
 _KERNELS: dict[str, Callable[..., tuple[Tensor, ...]]] = {
-    "LSTM": torch._VF.lstm,
-    "GRU": torch._VF.gru,
-    "RNN_TANH": torch._VF.rnn_tanh,
-    "RNN_RELU": torch._VF.rnn_relu,
+    "LSTM": torch.lstm,
+    "GRU": torch.gru,
+    "RNN_TANH": torch.rnn_tanh,
+    "RNN_RELU": torch.rnn_relu,
 }
 
 

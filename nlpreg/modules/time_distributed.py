@@ -24,6 +24,11 @@ class TimeDistributed(torch.nn.Module):
         super().__init__()
         self._module = module
 
+    @property
+    def module(self) -> torch.nn.Module:
+        """The module that is applied at every time step."""
+        return self._module
+
     def forward(self, *inputs: Any, pass_through: list[str] | None = None, **kwargs: Any) -> Any:
         """Call the module.
 

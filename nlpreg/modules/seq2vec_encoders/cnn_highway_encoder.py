@@ -76,7 +76,7 @@ class CnnHighwayEncoder(Seq2VecEncoder):
         self.output_dim = projection_dim if projection_location else num_filters
         highway_dim = projection_dim if projection_location == "after_cnn" else num_filters
         self._highways = Highway(highway_dim, num_highway, activation=functional.relu)
-        for layer in self._highways._layers:
+        for layer in self._highways.layers:
             assert isinstance(layer, nn.Linear)
             nn.init.normal_(layer.weight, 0.0, math.sqrt(1.0 / highway_dim))
             nn.init.constant_(layer.bias[:highway_dim], 0.0)

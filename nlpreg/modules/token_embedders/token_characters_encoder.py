@@ -52,7 +52,7 @@ class TokenCharactersEncoder(TokenEmbedder):
 
     def get_output_dim(self) -> int:
         """Width of the vector of each token."""
-        encoder: Any = self._encoder._module
+        encoder: Any = self._encoder.module
         return int(encoder.get_output_dim())
 
     def forward(self, token_characters: Tensor) -> Tensor:
@@ -62,10 +62,10 @@ class TokenCharactersEncoder(TokenEmbedder):
 
     def _encode_tokens(self, token_characters: Tensor) -> Tensor:
         """Encode each distinct word once; compiled, convolutions would be compiled anew for other lengths of words."""
-        encoder: Any = self._encoder._module
+        encoder: Any = self._encoder.module
         if not token_characters.numel():
             if not token_characters.shape[:-1].numel():
-                weight: Any = self._embedding._module.weight
+                weight: Any = self._embedding.module.weight
                 no_tokens: Tensor = weight.new_zeros(*token_characters.shape[:-1], encoder.get_output_dim())
                 return no_tokens
             token_characters = functional.pad(token_characters, (0, 1))  # words without a character
@@ -90,8 +90,8 @@ class TokenCharactersEncoder(TokenEmbedder):
 
     def _encode(self, words: Tensor) -> Tensor:
         """Ids of characters (n, num_characters) -> (n, output_dim)."""
-        embedding: Any = self._embedding._module
-        encoder: Any = self._encoder._module
+        embedding: Any = self._embedding.module
+        encoder: Any = self._encoder.module
         encoded: Tensor = encoder(embedding(words), words != 0)
         return encoded
 
