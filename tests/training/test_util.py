@@ -4,7 +4,9 @@ import torch
 from nlpreg.training.util import (
     enable_gradient_clipping,
     get_batch_size,
+    get_valid_tokens_mask,
     move_optimizer_to_cuda,
+    ngrams,
     rescale_gradients,
     str_to_time,
     time_to_str,
@@ -64,3 +66,18 @@ def test_the_state_of_an_optimizer_follows_its_parameters():
     move_optimizer_to_cuda(optimizer)
     assert optimizer.state[parameter]["exp_avg"].device.type == "meta"
     assert optimizer.state[parameter]["step"] == 3
+
+
+def test_ngrams():
+    ids = torch.tensor([1, 2, 1, 2, 0])
+    assert ngrams(ids, 1, {0}) == {(1,): 2, (2,): 2}
+    assert ngrams(ids, 2, {0}) == {(1, 2): 2, (2, 1): 1}
+    assert ngrams(ids, 2, set()) == {(1, 2): 2, (2, 1): 1, (2, 0): 1}
+    assert ngrams(ids, 6, set()) == {}
+    assert ngrams(torch.zeros(0, dtype=torch.long), 1, set()) == {}
+
+
+def test_valid_tokens():
+    ids = torch.tensor([[1, 0], [5, 2]])
+    assert get_valid_tokens_mask(ids, {0, 5}).tolist() == [[True, False], [False, True]]
+    assert get_valid_tokens_mask(ids, set()).all()

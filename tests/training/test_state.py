@@ -1,16 +1,93 @@
+import collections
+import enum
 import json
+import random
+from pathlib import Path
 
+import numpy
 import pytest
 import torch
 from torch import nn
 
 from nlpreg.common import Params
+from nlpreg.common.checks import ConfigurationError
 from nlpreg.data import DataLoader, Vocabulary
 from nlpreg.data.dataset_readers import SimpleLanguageModelingDatasetReader
 from nlpreg.data.tokenizers import WhitespaceTokenizer
 from nlpreg.training import Trainer
-from nlpreg.training.state import begins_pass, fresh_states, reset_states
+from nlpreg.training.metrics import Average
+from nlpreg.training.state import (
+    ModelMemory,
+    RandomGenerators,
+    begins_pass,
+    fresh_states,
+    plain_state,
+    reset_states,
+)
 from nlpreg.training.util import evaluate
+
+
+class Encoder(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self._states = None
+
+
+class OwnState(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def carried_state_dict(self):
+        return {"count": self.count}
+
+    def load_carried_state_dict(self, state_dict):
+        self.count = state_dict["count"]
+
+
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.encoder, self.own, self.metrics = Encoder(), OwnState(), {"loss": Average()}
+
+
+def test_metrics_and_hidden_states_come_back(tmp_path):
+    model = Model()
+    empty = ModelMemory.of(model)
+    model.metrics["loss"](2.0)
+    model.encoder._states = (torch.ones(1, 2, 3), torch.zeros(1, 2, 3))
+    model.own.count = 7
+    memory = ModelMemory.of(model)
+    torch.save(memory.state_dict(), tmp_path / "memory.th")
+    model.metrics["loss"](100.0)
+    model.encoder._states[0].fill_(9.0)
+    model.own.count = 8
+
+    ModelMemory(**torch.load(tmp_path / "memory.th", weights_only=True)).put_back(model)
+    assert model.metrics["loss"].get_metric() == 2.0
+    assert model.encoder._states[0].unique().tolist() == [1.0]
+    assert model.own.count == 7
+
+    empty.put_back(model)
+    assert model.encoder._states is None
+    assert model.metrics["loss"].get_metric() == 0.0
+
+
+def test_a_model_may_have_a_way_of_its_own():
+    class Counting(Model):
+        seen = 3
+
+        def metrics_state_dict(self):
+            return {"seen": self.seen}
+
+        def load_metrics_state_dict(self, state):
+            self.seen = state["seen"]
+
+    model = Counting()
+    memory = ModelMemory.of(model)
+    model.seen = 5
+    memory.put_back(model)
+    assert model.seen == 3
 
 
 def stateful_lstm():
@@ -134,3 +211,79 @@ def test_an_epoch_in_the_middle_of_the_text_keeps_the_state(run):
     training = [is_new for is_training, is_new in begun if is_training]
     assert len(training) == 18
     assert [index for index, is_new in enumerate(training) if is_new] == [0, num_batches, 2 * num_batches]
+
+
+def draw():
+    return [
+        random.random(),
+        random.gauss(0, 1),
+        numpy.random.rand(),
+        numpy.random.randn(),
+        torch.rand(1).item(),
+        torch.randn(1).item(),
+    ]
+
+
+def test_every_generator_goes_back(tmp_path):
+    draw()  # numbers from a normal distribution come in pairs, so that one is waiting
+    torch.save(RandomGenerators().state_dict(), tmp_path / "state.th")
+    expected = [draw() for _ in range(3)]
+    random.seed(0)
+    numpy.random.seed(0)
+    torch.manual_seed(0)
+    generators = RandomGenerators()
+    generators.load_state_dict(torch.load(tmp_path / "state.th", weights_only=True))
+    assert [draw() for _ in range(3)] != expected  # not before it is asked for
+    generators.restore()
+    assert [draw() for _ in range(3)] == expected
+
+
+def test_other_gpus_are_left_alone():
+    generators = RandomGenerators()
+    state = generators.state_dict()
+    state["cuda"] = [torch.zeros(16, dtype=torch.uint8)] * 7
+    generators.load_state_dict(state)
+    generators.restore()
+
+
+class Kind(str, enum.Enum):
+    GOOD = "good"
+
+
+def test_what_becomes_plain(tmp_path):
+    parameter = torch.nn.Parameter(torch.ones(2))
+    state = plain_state(
+        {
+            "tensor": parameter,
+            "counter": collections.Counter("aab"),
+            "ordered": collections.OrderedDict(x=(1, [2.5, None])),
+            "array": numpy.array([1, 2]),
+            "scalar": numpy.float32(0.5),
+            "path": Path("a/b"),
+            "kind": Kind.GOOD,
+            "set": {1, 2},
+            3: True,
+        }
+    )
+    torch.save(state, tmp_path / "state.th")
+    loaded = torch.load(tmp_path / "state.th", weights_only=True)
+    assert loaded.pop("tensor").tolist() == [1.0, 1.0]
+    assert loaded.pop("array").tolist() == [1, 2]
+    assert loaded == {
+        "counter": {"a": 2, "b": 1},
+        "ordered": {"x": (1, [2.5, None])},
+        "scalar": 0.5,
+        "path": "a/b",
+        "kind": "good",
+        "set": {1, 2},
+        3: True,
+    }
+    assert type(loaded["kind"]) is str
+
+
+@pytest.mark.parametrize("value", [object(), lambda: None, 1j, numpy.array([object()]), open])
+def test_what_cannot_be_saved_is_named(value):
+    with pytest.raises(
+        ConfigurationError, match=r"state.a.1.b: a checkpoint holds tensors and plain values only"
+    ):
+        plain_state({"a": [0, {"b": value}]}, "state")
