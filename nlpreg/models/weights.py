@@ -65,9 +65,6 @@ def read_weights(path: str, device: torch.device | str = "cpu") -> dict[str, tor
                 f"{path}: expected a dictionary of tensors, but {name!r} is a {type(value).__name__}; "
                 "a training state is no weights file"
             )
-    not_finite = [name for name, value in state.items() if not _is_finite(value)]
-    if not_finite:
-        logger.warning("%s: NaN or infinite weights: %s", path, _some(not_finite))
     return state
 
 
@@ -114,6 +111,10 @@ def load_weights(model: torch.nn.Module, path: str, device: torch.device | str =
             f"{path}: the weights do not fit the model: {'; '.join(parts)}. "
             "Use the config that the weights were trained with"
         )
+    # only now, when shapes are known to be those of the model: a few bytes in a file can stand for any number of values
+    not_finite = [name for name, value in state.items() if not _is_finite(value)]
+    if not_finite:
+        logger.warning("%s: NaN or infinite weights: %s", path, _some(not_finite))
 
 
 def _is_authorized(model: torch.nn.Module, name: str) -> bool:

@@ -171,7 +171,7 @@ class Checkpointer(Registrable):
         if num_batches == 0 and self._save_completed_epochs:
             return True
         if num_batches < self._last_save_num_batches:
-            self._last_save_num_batches = 0  # a new epoch
+            self._last_save_num_batches = 0  # a new epoch, which counts its batches from 0
         every_seconds, every_batches = self._save_every_num_seconds, self._save_every_num_batches
         if every_seconds is not None and time.monotonic() - self._last_save_time >= every_seconds:
             return True
@@ -205,7 +205,7 @@ class Checkpointer(Registrable):
         return None, None
 
     def _load_together(self) -> tuple[CheckpointFiles | None, TrainerCheckpoint | None]:
-        """The newest that the primary finds, in all processes."""
+        """The newest whole checkpoint that the first process finds, in all processes."""
         communicator = make_communicator(True)
         files, checkpoint = self._load_newest() if is_global_primary() else (None, None)
         place = communicator.broadcast(None if files is None else (files.epochs, files.batches))

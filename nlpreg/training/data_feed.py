@@ -20,10 +20,10 @@ logger = logging.getLogger(__name__)
 
 
 class DataFeed:
-    """Gives the batches of a loader, and knows the position of the batch that was handed out last.
+    """The batches of a loader on the device of the model, with the position of the last batch that was used.
 
-    For a GPU one batch is fetched ahead, pinned and copied on a stream of its own while the model is busy with the
-    one before; meanwhile the loader itself makes batches on the CPU.
+    For a GPU one batch is prefetched: pinned and copied on a stream of its own while the model computes the previous
+    one. The loader has then already moved on, so the position is remembered for each batch.
 
     Args:
         loader: where the batches come from; None where there is no data.
@@ -82,7 +82,7 @@ class DataFeed:
         return {} if state_dict is None else dict(state_dict())
 
     def hold(self, position: dict[str, Any]) -> None:
-        """Give this position from now on, because the batches after it were drawn but not used."""
+        """Report this position from now on, because the batches after it were drawn but not used."""
         self._position = position
 
     def state_dict(self) -> dict[str, Any]:
@@ -140,7 +140,7 @@ class DataFeed:
         load({**position, **starts, "epoch": epoch})
 
     def draw_again(self, epochs: int, batches: int) -> None:
-        """Bring a loader that could not tell its position to where a run was, by drawing what it gave before.
+        """Advance a loader that has no state to where the run was, by drawing again what it gave before.
 
         Args:
             epochs: number of finished epochs.
@@ -148,8 +148,11 @@ class DataFeed:
         """
         if self.loader is None or self._is_positioned or not (epochs or batches):
             return
-        logger.warning("the data loader cannot tell its position, so what it gave before is drawn once more")
+        logger.warning(
+            "the data loader has no state_dict, so what it gave before the checkpoint is drawn once more"
+        )
         self._is_positioned = True
+        # Whole epochs are drawn now; batches of the present one later, by the iterator that also gives the rest.
         for _ in range(epochs):
             for _ in self.loader:
                 pass

@@ -1,4 +1,4 @@
-"""The data of a config without its model: loaders and vocabulary."""
+"""Data loaders and vocabulary of a config, built without its model."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def data_loaders_from_params(
     test: bool = True,
     serialization_dir: str | os.PathLike[str] | None = None,
 ) -> dict[str, DataLoader]:
-    """The loaders of the data sets that a config names; the keys they are made from are used up.
+    """The loaders of the data sets that a config names; the keys used are removed from `params`.
 
     Args:
         params: the whole config.
@@ -59,6 +59,7 @@ def data_loaders_from_params(
     loaders: dict[str, DataLoader] = {}
     for name, path in paths.items():
         section = loader_params if name == "train" else other_loader_params or loader_params
+        # `from_params` removes the keys it reads, and validation and test data share a section
         section = section.duplicate() if isinstance(section, Params) else section
         chosen = reader if name == "train" else other_reader
         loaders[name] = DataLoader.from_params(section, reader=chosen, data_path=path)
@@ -71,7 +72,7 @@ def make_vocab_from_params(
     """Build the vocabulary of a config and save it in the folder of the run.
 
     Args:
-        params: the whole config; the keys of data and vocabulary are used up.
+        params: the whole config; its keys for data and vocabulary are removed.
         serialization_dir: the vocabulary goes into its sub-folder `vocabulary`.
         print_statistics: whether to print what the data and the vocabulary hold.
 

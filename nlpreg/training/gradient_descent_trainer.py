@@ -134,11 +134,11 @@ class _OfRun:
 
 
 class GradientDescentTrainer(Trainer):
-    """Trains a model by gradient descent on one device, alone or beside others that do the same.
+    """Trains a model by gradient descent on one device, alone or together with other processes.
 
     A run is: epochs: { updates, validation, `metrics_epoch_*.json`, schedulers, callbacks, checkpoint, best weights }
-    until `num_epochs` are done or patience is at its end; then the best weights are put into the model. A run that
-    finds a checkpoint in its folder resumes from there, to the same bits as if it had never stopped.
+    until `num_epochs` are done or patience is exhausted; then the best weights are loaded into the model. A run that
+    finds a checkpoint in its folder resumes from it and ends with the same bits as a run that was never interrupted.
 
     All state is in `run`, a `TrainingRun`; the trainer has its options, AllenNLP's names, and the methods that a
     subclass may override: `batch_outputs`, `rescale_gradients`, `clip_gradient`, `_try_train`, `_train_epoch` and
@@ -148,36 +148,36 @@ class GradientDescentTrainer(Trainer):
         model: the model; its forward pass returns a dictionary with `loss`.
         optimizer: updates the parameters.
         data_loader: training data.
-        patience: number of validations in a row without a new best after which to stop; None for never.
-        validation_metric: the metric that says what is best, with a leading `+` (higher is better) or `-`; or a list
-            of such, which are added up.
+        patience: number of consecutive validations without improvement after which training stops; None for never.
+        validation_metric: the metric that decides which weights are best, with a leading `+` (higher is better) or `-`
+            (lower is better); or a list of such metrics, whose sum decides.
         validation_data_loader: validation data.
         num_epochs: number of epochs.
         serialization_dir: folder for everything the run writes.
         checkpointer: saves the state of the run; None for no checkpoints.
         cuda_device: number of a GPU, or -1 for the CPU; by default GPU 0 if there is one.
         grad_norm: gradients are scaled down to this norm, a number; true to measure their norm only.
-        grad_clipping: each element of a gradient is brought into [-grad_clipping, grad_clipping].
-        learning_rate_scheduler: changes the learning rate over the run.
-        momentum_scheduler: changes the momentum over the run.
+        grad_clipping: each element of each gradient is clipped to [-grad_clipping, grad_clipping].
+        learning_rate_scheduler: sets the learning rate in the course of the run.
+        momentum_scheduler: sets the momentum in the course of the run.
         moving_average: averages the weights; the averages are what is validated and kept as the best.
         callbacks: hooks into the run.
-        distributed: whether other processes train the same model.
+        distributed: whether several processes train this model together.
         local_rank: number of this process on its machine.
         world_size: number of processes.
-        num_gradient_accumulation_steps: number of batches that make one update.
+        num_gradient_accumulation_steps: number of batches whose gradients are accumulated for one update.
         use_amp: whether to compute in half precision where that is safe.
         enable_default_callbacks: whether to add `DEFAULT_CALLBACKS`.
-        run_confidence_checks: whether to look at the first batch for likely mistakes in the model.
-        grad_scaling: whether to scale the loss against underflow, with float16.
+        run_confidence_checks: whether to check the model for likely mistakes on the first batch.
+        grad_scaling: whether to scale the loss so that float16 gradients do not underflow.
         ddp_wrapped_model: the model as wrapped for a distributed run.
         run_sanity_checks: the older name of `run_confidence_checks`.
         amp_dtype: the half precision; by default float16 on GPUs and bfloat16 on CPUs.
         validate_every_num_batches: validate, and test whether to stop, also after every so many updates; patience
             counts these validations too.
         metrics_interval: number of updates between two lines of `metrics.jsonl`.
-        detect_anomaly: whether to find out which operation made a gradient NaN; slow.
-        compile: whether to compile the forward pass by `torch.compile`, for batches of all lengths at once.
+        detect_anomaly: whether to report the operation that made a gradient NaN; slow.
+        compile: whether to compile the forward pass with `torch.compile`, once for batches of all lengths.
         max_steps: number of updates after which the run ends, however many epochs these are; `num_epochs` is ignored then.
         keep_metrics_of_epochs: number of latest epochs whose `metrics_epoch_*.json` stay in the folder; null for all. All
             metrics are in `metrics.jsonl`, too.
@@ -466,7 +466,7 @@ class GradientDescentTrainer(Trainer):
         self.run.precision.backward(self.run.accumulation.weigh(batch_outputs))
 
     def rescale_gradients(self) -> GradientNorm:
-        """Measure the norm of the gradients, and scale them down where `grad_norm` says so.
+        """Compute the norm of the gradients, and scale them down to `grad_norm` if that is a number.
 
         Returns:
             The norm before, as a 0-d tensor; None with `grad_norm` false.
@@ -482,13 +482,13 @@ class GradientDescentTrainer(Trainer):
         return clip_gradient_norm(self.run.parameters, self._grad_norm)
 
     def clip_gradient(self) -> None:
-        """Clip each element of the gradients, where `grad_clipping` says so."""
+        """Clip each element of the gradients to [-grad_clipping, grad_clipping], if that is set."""
         if self._grad_clipping is not None:
             self.run.precision.unscale(self.optimizer)
             clip_gradient_values(self.run.parameters, self._grad_clipping)
 
     def get_checkpoint_state(self) -> TrainerCheckpoint | None:
-        """The state of the run; None in a process that leaves the saving to the primary."""
+        """The state of the run; None in every process but the first, which saves it."""
         return self.run.checkpoint()
 
     def get_best_weights_path(self) -> str | None:

@@ -83,6 +83,7 @@ def _dense_parts(parameters: Iterable[nn.Parameter]) -> list[Tensor]:
         if gradient is None:
             continue
         if gradient.is_sparse:
+            # the same row may occur several times, so the values are elements of the gradient only after this
             gradient = parameter.grad = gradient.coalesce()
             gradient = gradient._values()
         parts.append(local_part(gradient.detach()))
@@ -111,7 +112,7 @@ def clip_gradient_norm(parameters: Iterable[nn.Parameter], max_norm: float) -> T
     """
     parts = _dense_parts(parameters)
     norm = _total_norm(parts)
-    if norm.device.type == "cpu":
+    if norm.device.type == "cpu":  # reading the norm is free here, and saves scaling by 1
         factor = max_norm / (float(norm) + 1e-6)
         if not factor >= 1.0:  # nor is NaN
             torch._foreach_mul_(parts, factor)
@@ -147,6 +148,7 @@ def scale_all(tensors: list[Tensor], factor: Tensor) -> None:
 def _total_norm(parts: list[Tensor]) -> Tensor:
     if not parts:
         return torch.zeros(())
+    # the norm of the norms is the norm of all elements, and needs no copy of the gradients
     norms = torch.stack([norm.to(parts[0]) for norm in torch._foreach_norm(parts)])
     total: Tensor = torch.linalg.vector_norm(norms)
     return total

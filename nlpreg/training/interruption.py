@@ -1,4 +1,4 @@
-"""Ending a run in order when it is asked to end: at the next step, with a checkpoint."""
+"""Ending a run cleanly on SIGTERM or Ctrl-C: after the present update, with a checkpoint."""
 
 from __future__ import annotations
 
@@ -67,6 +67,7 @@ class InterruptionGuard:
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.requested is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
+        # Only noted: between two updates the loop asks for it, when the state is one that can be saved.
         self.requested = number
         if number == signal.SIGINT:
             # written to the system's own standard error: the interrupted code may hold the lock of a log or a stream

@@ -31,7 +31,7 @@ ValidationLoss = Callable[[int], "tuple[float, float | None, float]"]
 
 
 class TrainingLoop:
-    """Moves a run on: epochs: { updates, validation, metrics, schedulers, callbacks, checkpoint, best weights }.
+    """Runs the epochs: { updates, validation, metrics, schedulers, callbacks, checkpoint, best weights }.
 
     Args:
         trainer: of the run; its methods run the model and change gradients.
@@ -87,9 +87,11 @@ class TrainingLoop:
                 scheduler.step(score)
         for callback in self._callbacks:
             callback.on_epoch(self._trainer, metrics=metrics, epoch=epoch, is_primary=run.is_primary)
+        # Counted as finished before it is saved, so that a checkpoint between two epochs is named after the next one.
         run.begin_next_epoch()
         self._save_checkpoint_if_due()
         run.communicator.barrier()
+        # After the checkpoint: best.th is then a second name of its file, not another copy of the weights.
         if run.weights_are_best():
             run.save_best_weights()
         run.communicator.barrier()
@@ -194,10 +196,12 @@ class TrainingLoop:
         last = len(group) - 1
         outputs = [self._forward_backward(batch, index == last) for index, batch in enumerate(group)]
         with phase("gradients"):
+            # Before clipping: until the division by the sum of the weights the gradients are not those of the mean loss.
             run.loss.add(*run.accumulation.finish(run.parameters))
             norm = self._trainer.rescale_gradients()
             self._trainer.clip_gradient()
         with phase("update"):
+            # The schedulers set the values of this update, so they come before the optimizer's step.
             number = run.progress.total_batches_completed + 1
             for scheduler in (run.learning_rate_scheduler, run.momentum_scheduler):
                 if scheduler is not None:
@@ -212,6 +216,7 @@ class TrainingLoop:
 
     def _forward_backward(self, batch: TensorDict, is_last: bool) -> ModelOutputs:
         run, phase = self._run, self._run.timer.phase
+        # DDP averages gradients in the backward pass; the accumulated ones need it only once, in the last
         with self._gradients_synchronized(is_last):
             with phase("forward"), run.precision.autocast():
                 outputs = self._trainer.batch_outputs(batch, for_training=True)
@@ -281,7 +286,7 @@ class TrainingLoop:
         return run.tracker.combined_score(run.metrics.validation)
 
     def _validate_within_epoch(self) -> bool:
-        """Validate between two updates, if that is due; the training metrics of the epoch go on afterwards.
+        """Validate between two updates, if that is due; the training metrics of the epoch continue afterwards.
 
         Returns:
             Whether it was, and the present weights are the best so far.
@@ -294,7 +299,7 @@ class TrainingLoop:
             return False
         model = cast(nn.Module, run.model)
         memory = ModelMemory.of(model)
-        with local_metrics():
+        with local_metrics():  # nobody reads these, so no other process has to be asked for its share
             metrics_of(run.model, reset=True)
         is_best = self._validate(memory)
         memory.put_back(model)
@@ -307,7 +312,7 @@ class TrainingLoop:
         return Validation(self._trainer, self._callbacks).run()
 
     def _validate(self, memory: ModelMemory) -> bool:
-        """Validate, and let the metric tracker judge; when interrupted, go back to `memory` and save that.
+        """Validate and update the metric tracker; when interrupted, restore `memory` and save a checkpoint of that.
 
         Returns:
             Whether the present weights are the best so far.

@@ -39,7 +39,7 @@ def get_metrics(
         batch_loss: the latest loss, if it is to be among the metrics.
         batch_reg_loss: the latest penalty, likewise.
         num_batches: number of losses in the sums, or the sum of their weights.
-        reset: whether the model shall start anew.
+        reset: whether to reset the model's metrics.
 
     Returns:
         The model's metrics, then `batch_loss`, `loss`, `batch_reg_loss` and `reg_loss` as far as they exist.
@@ -87,7 +87,7 @@ class ProgressBar:
     """A bar with the metrics of the epoch so far.
 
     Args:
-        total: number of steps, if it is known.
+        total: number of steps; None if it is unknown.
         done: number of steps done before, in a resumed epoch.
         name: what the steps are, as in "training".
         is_shown: whether this process shows a bar at all.

@@ -1,4 +1,4 @@
-"""`MetricTracker`: which validation was the best, and how long ago."""
+"""`MetricTracker`: which validation was the best, and when to stop early."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from nlpreg.common.checks import ConfigurationError
 
 
 class MetricTracker:
-    """Follows one validation metric, or the sum of several, and says when to stop.
+    """Tracks one validation metric, or the sum of several, and decides when to stop.
 
     Args:
         metric_name: a metric with a leading `+` (higher is better) or `-` (lower is better), or several of them.
-        patience: number of validations in a row without a new best after which to stop; None for never.
+        patience: number of consecutive validations without improvement after which to stop; None for never.
 
     Raises:
         ConfigurationError: a metric has no leading sign.
@@ -46,7 +46,7 @@ class MetricTracker:
         self.best_epoch_metrics = {}
 
     def combined_score(self, metrics: dict[str, float]) -> float:
-        """The metrics that are to rise minus those that are to fall; higher is better.
+        """The sum of the `+` metrics minus that of the `-` metrics; higher is better.
 
         Args:
             metrics: those of a validation, by name without `validation_`.
@@ -63,7 +63,7 @@ class MetricTracker:
         return sum(sign * metrics[name] for sign, name in self.tracked_metrics)
 
     def add_metrics(self, metrics: dict[str, float], epoch: int | None = None) -> None:
-        """Take in a validation: a new best if its score is the first number, or higher than the best.
+        """Add a validation: it is the new best if its score is the first number, or higher than the best.
 
         Args:
             metrics: those of the validation, by name without `validation_`.
@@ -71,6 +71,7 @@ class MetricTracker:
         """
         score = self.combined_score(metrics)
         best = self._best_so_far
+        # NaN as the first score is only kept until there is a number: every comparison with NaN is false
         self._is_best_so_far = best is None or score > best or (math.isnan(best) and not math.isnan(score))
         if self._is_best_so_far:
             self._best_so_far = score
@@ -85,11 +86,11 @@ class MetricTracker:
         return self._is_best_so_far
 
     def should_stop_early(self) -> bool:
-        """Whether `patience` validations in a row brought no new best."""
+        """Whether the last `patience` validations brought no improvement."""
         return self._patience is not None and self._epochs_with_no_improvement >= self._patience
 
     def state_dict(self) -> dict[str, Any]:
-        """All that was followed so far."""
+        """The best score, and the counters of validations."""
         return {
             "best_so_far": self._best_so_far,
             "epochs_with_no_improvement": self._epochs_with_no_improvement,
@@ -100,7 +101,7 @@ class MetricTracker:
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a `state_dict`."""
+        """Resume from a `state_dict`."""
         self._best_so_far = state_dict["best_so_far"]
         self._epochs_with_no_improvement = state_dict["epochs_with_no_improvement"]
         self._is_best_so_far = state_dict["is_best_so_far"]

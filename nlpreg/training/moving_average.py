@@ -39,6 +39,7 @@ class MovingAverage(Registrable):
     @torch.no_grad()
     def assign_average_value(self) -> None:
         """Back up the present values and put the averages in their place."""
+        # In place: DDP, optimizers and compiled code hold on to the parameters themselves.
         for name, parameter in self._parameters:
             self._backups[name].copy_(parameter)
             parameter.copy_(self._shadows[name])
@@ -74,11 +75,11 @@ class MovingAverage(Registrable):
 class ExponentialMovingAverage(MovingAverage):
     """The average `shadow = d * shadow + (1 - d) * value`, with `d` the lesser of `decay` and a rising fraction.
 
-    After n updates that fraction is `(numerator + n) / (denominator + n)`, so that early values soon count little.
+    After n updates that fraction is `(numerator + n) / (denominator + n)`, so that early values soon have little weight.
 
     Args:
         parameters: pairs of name and parameter; given by the trainer.
-        decay: the highest share, from 0 to 1, of the old average that is kept at each update.
+        decay: the largest weight of the old average at each update, from 0 to 1.
         numerator: see above.
         denominator: see above.
     """

@@ -20,7 +20,7 @@ class ModelWithVocabulary(TrainableModel, Protocol):
 
 @Trainer.register("no_op")
 class NoOpTrainer(Trainer):
-    """Saves a model as it is, so that it can be archived.
+    """Saves a model without training it, so that it can be archived.
 
     Args:
         serialization_dir: folder for the vocabulary and the weights; given by the command.

@@ -32,8 +32,8 @@ class TrainableModel(Protocol):
 
     `forward` takes the fields of a batch by keyword and returns `ModelOutputs`. Its `loss` is the mean over the
     targets of the batch; a model that also returns `batch_weight`, the number of these targets as a 0-d tensor, has
-    its batches weighted by it when several make one update. Where `loss` is a sum over the batch instead, a class attribute
-    `loss_is_sum = True` says so, and the losses of several batches are added up.
+    its losses weighted by it wherever losses are averaged. Where `loss` is a sum over the batch instead, a class attribute
+    `loss_is_sum = True` says so, and losses add up instead.
     """
 
     training: bool

@@ -218,7 +218,7 @@ class TrainingRun:
         return RunningLoss(f"epoch {self.progress.epochs_completed}", loss_is_sum=self.loss_is_sum)
 
     def begin_next_epoch(self) -> None:
-        """Count the present epoch as finished."""
+        """Mark the present epoch as finished, and start counting the next one."""
         self.progress.epochs_completed += 1
         self.progress.batches_in_epoch_completed = 0
         self.metrics.epoch = None
@@ -275,7 +275,7 @@ class TrainingRun:
             NonFiniteLossError: the loss or a weight is NaN or infinite, so that this state must not replace a good one.
             ConfigurationError: a callback's state holds something that a checkpoint cannot.
         """
-        self.loss.read()
+        self.loss.read()  # raises if one is not finite, while the last good checkpoint is still there
         self.check_finite()
         own = {name: part.state_dict() for name, part in self._own_parts().items()}
         own["model"] = ModelMemory.of(cast(nn.Module, self.model)).state_dict()
@@ -293,7 +293,7 @@ class TrainingRun:
         }
         if self.is_sharded:
             state = gather_shards(state, keep=self.communicator.rank == 0)
-        weights = self._whole_weights()
+        weights = self._whole_weights()  # by all processes, since sharded ones are gathered
         if processes is None:
             return None
         return TrainerCheckpoint(weights, plain_state(state, "state"))
@@ -312,6 +312,7 @@ class TrainingRun:
             optimizer_state = shard_optimizer_state(self.optimizer, optimizer_state)
         self.optimizer.load_state_dict(optimizer_state)
         self.progress.load_state_dict(state)
+        # by position, as in AllenNLP; a resumed run may have more callbacks than before
         for callback, callback_state in zip(self.callbacks, state["callbacks"], strict=False):
             callback.load_state_dict(callback_state)
         for name, part in self._shared_parts().items():
@@ -531,6 +532,7 @@ def steps_per_epoch(loader: BatchLoader, num_gradient_accumulation_steps: int) -
 
 def link_file(source: str, path: str) -> bool:
     """Make `path` another name of the file `source`, in one step; false where the file system has no such names."""
+    # `os.link` does not replace a file, so the new name is made in a folder of its own and moved over the old one
     folder = tempfile.mkdtemp(dir=os.path.dirname(path), prefix=".best_", suffix=".tmp")
     temporary = os.path.join(folder, os.path.basename(path))
     try:

@@ -115,6 +115,7 @@ class RandomGenerators:
         if state is None:
             return
         python, legacy = state["python"], state["numpy"]
+        # the legacy generator of numpy is the global one, which `numpy.random.seed` seeds and readers draw from
         random.setstate((python["version"], tuple(python["words"].tolist()), python["next_gauss"]))
         keys = legacy["keys"].numpy().astype(numpy.uint32)
         numpy.random.set_state(

@@ -1,4 +1,5 @@
 import json
+import math
 import os
 import re
 import shutil
@@ -394,6 +395,26 @@ def test_weights_of_another_kind(run: Path) -> None:
         torch.save({**state, first: tensor}, run / "best.th")
         with pytest.raises(ArchiveError, match=r"model\.tar\.gz!weights\.th: .*" + message):
             load_archive(archive_model(run))
+
+
+def test_weights_that_are_not_finite_are_named(run: Path, caplog: pytest.LogCaptureFixture) -> None:
+    state = torch.load(run / "best.th", weights_only=True)
+    name = next(iter(state))
+    torch.save({**state, name: torch.full_like(state[name], math.nan)}, run / "best.th")
+    load_archive(archive_model(run))
+    assert f"NaN or infinite weights: {name}" in caplog.text
+
+
+@pytest.mark.parametrize("place", ["folder", "archive"])
+def test_one_bit_of_the_weights(run: Path, place: str) -> None:
+    path = run / "best.th"
+    content = bytearray(path.read_bytes())
+    first = next(iter(torch.load(path, weights_only=True).values()))
+    content[content.index(first.numpy().tobytes()) + 2] ^= 1
+    path.write_bytes(content)
+    assert torch.load(path, weights_only=True)  # torch takes it
+    with pytest.raises(ArchiveError, match=r"\.th: the weights are not what was written, .*checksum of"):
+        load_archive(archive_model(run) if place == "archive" else run)
 
 
 def test_a_script_in_place_of_weights(run: Path) -> None:
