@@ -65,6 +65,9 @@ COMMANDS: dict[str, CommandEntry] = {
     "push-to-hf": CommandEntry(
         "nlpreg.commands.push_to_hf", "PushToHf", "publish a model on the Hugging Face hub"
     ),
+    "report": CommandEntry(
+        "nlpreg.commands.report.report", "Report", "write an HTML page about a run, or compare several"
+    ),
     "schema": CommandEntry(
         "nlpreg.commands.show.schema", "Schema", "write the JSON Schema of configs, for editors"
     ),

@@ -1,0 +1,198 @@
+"""What a trained tagger or classifier gets wrong on labelled data."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nlpreg.data import Instance
+    from nlpreg.models import Model
+
+BATCH_SIZE = 32
+NUM_EXAMPLES = 2
+"""Sentences shown for each confusion."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """A labelled text with what the model made of it.
+
+    Args:
+        words: its words.
+        gold: a label for each word, or one for the text.
+        predicted: likewise.
+    """
+
+    words: list[str]
+    gold: list[str]
+    predicted: list[str]
+
+    @property
+    def num_errors(self) -> int:
+        """How many labels are wrong."""
+        return sum(gold != predicted for gold, predicted in zip(self.gold, self.predicted, strict=True))
+
+    @property
+    def is_tagged(self) -> bool:
+        """Whether each word has a label of its own."""
+        return len(self.gold) == len(self.words) and len(self.gold) != 1
+
+
+@dataclass(frozen=True)
+class LabelScore:
+    """Precision, recall and F1 of a label.
+
+    Args:
+        label: the label.
+        precision: share of its predictions that are right, from 0 to 1; 0.0 if it is never predicted.
+        recall: share of its gold occurrences that are found, from 0 to 1; 0.0 if it has none.
+        f1: their harmonic mean.
+        count: number of gold occurrences.
+    """
+
+    label: str
+    precision: float
+    recall: float
+    f1: float
+    count: int
+
+
+@dataclass
+class Analysis:
+    """How a model labels data.
+
+    Args:
+        data: what was analysed, as the user or the config names it.
+        examples: every text with its labels.
+        known_words: words that the vocabulary has; None where that makes no sense.
+    """
+
+    data: str
+    examples: list[Example]
+    known_words: set[str] | None = None
+    confusion: Counter[tuple[str, str]] = field(init=False)
+    """(gold, predicted) -> how often."""
+
+    def __post_init__(self) -> None:
+        self.confusion = Counter(
+            pair for example in self.examples for pair in zip(example.gold, example.predicted, strict=True)
+        )
+
+    @property
+    def labels(self) -> list[str]:
+        """All labels, the most frequent gold ones first."""
+        counts: Counter[str] = Counter()
+        for (gold, predicted), count in self.confusion.items():
+            counts[gold] += count
+            counts[predicted] += 0
+        return [label for label, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
+
+    @property
+    def accuracy(self) -> float:
+        """Share of labels that are right; 0.0 without any."""
+        total = sum(self.confusion.values())
+        return sum(count for (gold, predicted), count in self.confusion.items() if gold == predicted) / max(
+            1, total
+        )
+
+    def scores(self) -> list[LabelScore]:
+        """The score of each label."""
+        gold_counts: Counter[str] = Counter()
+        predicted_counts: Counter[str] = Counter()
+        for (gold, predicted), count in self.confusion.items():
+            gold_counts[gold] += count
+            predicted_counts[predicted] += count
+        found = []
+        for label in self.labels:
+            right = self.confusion[label, label]
+            precision = right / predicted_counts[label] if predicted_counts[label] else 0.0
+            recall = right / gold_counts[label] if gold_counts[label] else 0.0
+            f1 = 2 * precision * recall / (precision + recall) if right else 0.0
+            found.append(LabelScore(label, precision, recall, f1, gold_counts[label]))
+        return found
+
+    def accuracy_by_knowledge(self) -> dict[str, tuple[float, int]]:
+        """Accuracy and number of words that the vocabulary has ("known"), and of those it has not ("unknown")."""
+        if self.known_words is None:
+            return {}
+        right: Counter[str] = Counter()
+        total: Counter[str] = Counter()
+        for example in self.examples:
+            for word, gold, predicted in zip(example.words, example.gold, example.predicted, strict=True):
+                kind = "known" if word in self.known_words or word.lower() in self.known_words else "unknown"
+                total[kind] += 1
+                right[kind] += gold == predicted
+        return {
+            kind: (right[kind] / total[kind], total[kind]) for kind in ("known", "unknown") if total[kind]
+        }
+
+    def confusions(self, number: int = 10) -> list[tuple[str, str, int, list[tuple[Example, int]]]]:
+        """The most frequent mistakes: gold label, predicted label, how often, and examples with the place in each."""
+        examples: defaultdict[tuple[str, str], list[tuple[Example, int]]] = defaultdict(list)
+        for example in self.examples:
+            for place, pair in enumerate(zip(example.gold, example.predicted, strict=True)):
+                if pair[0] != pair[1] and len(examples[pair]) < NUM_EXAMPLES:
+                    examples[pair].append((example, place))
+        wrong = Counter({pair: count for pair, count in self.confusion.items() if pair[0] != pair[1]})
+        return [(*pair, count, examples[pair]) for pair, count in wrong.most_common(number)]
+
+    def worst(self, number: int = 10) -> list[Example]:
+        """The texts with the most wrong labels."""
+        wrong = [example for example in self.examples if example.num_errors]
+        return sorted(wrong, key=lambda example: -example.num_errors)[:number]
+
+
+def analyse(archive_file: str, data: Any, max_instances: int, cuda_device: int = -1) -> Analysis | None:
+    """Let an archived model label data.
+
+    Args:
+        archive_file: path of the archive.
+        data: what the validation reader of the archive reads.
+        max_instances: number of instances to look at.
+        cuda_device: number of a GPU, or -1 for the CPU.
+
+    Returns:
+        The analysis; None for a model that gives no labels.
+    """
+    from nlpreg.models import load_archive
+
+    archive = load_archive(archive_file, cuda_device)
+    archive.model.eval()
+    instances = itertools.islice(archive.validation_dataset_reader.read(data), max_instances)
+    examples = list(_examples(archive.model, instances))
+    if not examples:
+        return None
+    known = archive.model.vocab.get_token_to_index_vocabulary("tokens") if examples[0].is_tagged else {}
+    return Analysis(str(data), examples, set(known) or None)
+
+
+def _examples(model: Model, instances: Iterable[Instance]) -> Iterator[Example]:
+    instances = iter(instances)
+    while batch := list(itertools.islice(instances, BATCH_SIZE)):
+        outputs = model.forward_on_instances(batch)
+        for instance, output in zip(batch, outputs, strict=True):
+            example = _example(instance, output)
+            if example is None:
+                return
+            yield example
+
+
+def _example(instance: Instance, output: dict[str, Any]) -> Example | None:
+    """An instance with gold labels, beside what the model gives; None where either has none."""
+    from nlpreg.data.fields import LabelField, SequenceLabelField, TextField
+
+    text = next((field for field in instance.fields.values() if isinstance(field, TextField)), None)
+    words = [str(token) for token in text.tokens] if text is not None else []
+    tags = next((field for field in instance.fields.values() if isinstance(field, SequenceLabelField)), None)
+    if tags is not None and "tags" in output:
+        gold = [str(label) for label in tags.labels]
+        predicted = [str(label) for label in output["tags"]]
+        return Example(words, gold, predicted) if len(gold) == len(predicted) else None
+    label = next((field for field in instance.fields.values() if isinstance(field, LabelField)), None)
+    if label is not None and "label" in output:
+        return Example(words, [str(label.label)], [str(output["label"])])
+    return None

@@ -1,0 +1,454 @@
+"""The HTML page of `nlpreg report`: one file with its style and drawings, without a script or a link to the network."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import Any
+
+from nlpreg.commands.report.analysis import Analysis, Example
+from nlpreg.commands.report.run_record import Curve, RunRecord
+from nlpreg.commands.run_diff import MISSING, config_differences
+
+_WIDTH, _HEIGHT = 520, 240
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 12, 30  # margins of a chart, in its own units
+_NUM_TICKS = 4
+_MOST_LABELS = 25
+"""Labels shown in a confusion matrix; the rarer ones would make it unreadable."""
+
+_STYLE = """
+:root { color-scheme: light dark; --ink: #1d2330; --soft: #5d6677; --paper: #ffffff; --panel: #f5f6f9; --line: #dde1e9;
+  --c0: #2f6fde; --c1: #e07a1f; --c2: #1f9d6b; --c3: #b14cc9; --c4: #c83f4d; --c5: #7a7f2a;
+  --good: #1f9d6b; --bad: #c83f4d; --heat: 47, 111, 222; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e7eaf0; --soft: #9aa4b5; --paper: #14171d; --panel: #1c2028; --line: #2e3440;
+    --c0: #6ea3ff; --c1: #ffab5e; --c2: #54cf9c; --c3: #d68aea; --c4: #ff7f8a; --c5: #c9cf6a;
+    --good: #54cf9c; --bad: #ff7f8a; --heat: 110, 163, 255; } }
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--paper); color: var(--ink);
+  font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; }
+main { max-width: 1180px; margin: 0 auto; padding: 24px 20px 60px; }
+h1 { font-size: 1.6rem; margin: 0 0 2px; overflow-wrap: anywhere; }
+h2 { font-size: 1.15rem; margin: 36px 0 12px; padding-bottom: 4px; border-bottom: 1px solid var(--line); }
+h3 { font-size: .95rem; margin: 0 0 8px; font-weight: 600; }
+p.soft, .soft { color: var(--soft); }
+.tiles { display: grid; gap: 12px; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); margin: 18px 0 0; }
+.tile { background: var(--panel); border-radius: 10px; padding: 12px 14px; min-width: 0; }
+.tile b { display: block; font-size: 1.35rem; font-weight: 600; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
+.tile span { color: var(--soft); font-size: .82rem; overflow-wrap: anywhere; }
+.grid { display: grid; gap: 16px; grid-template-columns: repeat(auto-fill, minmax(min(100%, 350px), 1fr)); }
+.card { background: var(--panel); border-radius: 10px; padding: 14px; min-width: 0; }
+svg { width: 100%; height: auto; display: block; }
+svg text { fill: var(--soft); font-size: 12px; }
+.legend { display: flex; flex-wrap: wrap; gap: 4px 14px; font-size: .82rem; color: var(--soft); margin-top: 6px; }
+.legend i { display: inline-block; width: 12px; height: 3px; border-radius: 2px; margin-right: 5px; vertical-align: middle; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .88rem; }
+th, td { padding: 4px 10px; text-align: left; border-bottom: 1px solid var(--line); vertical-align: top; }
+th { font-weight: 600; color: var(--soft); } td.n, th.n { text-align: right; white-space: nowrap; }
+table.matrix td, table.matrix th { text-align: center; padding: 3px 6px; border: 1px solid var(--line); }
+td.path { overflow-wrap: anywhere; } code, pre { font: .84rem/1.5 ui-monospace, "Cascadia Code", Menlo, monospace; }
+pre { overflow-x: auto; margin: 0; } .changed { color: var(--c0); font-weight: 600; }
+details { background: var(--panel); border-radius: 10px; padding: 10px 14px; margin-top: 10px; }
+summary { cursor: pointer; font-weight: 600; }
+.words { display: flex; flex-wrap: wrap; gap: 4px 10px; margin: 6px 0 12px; }
+.words span { display: inline-block; text-align: center; line-height: 1.25; overflow-wrap: anywhere; max-width: 100%; }
+.words small { display: block; color: var(--soft); font-size: .72rem; }
+.words .wrong { border-bottom: 2px solid var(--bad); } .words .here { background: rgba(var(--heat), .18); border-radius: 4px; }
+.gold { color: var(--good); } .predicted { color: var(--bad); }
+"""
+
+
+def run_page(record: RunRecord, analysis: Analysis | None = None) -> str:
+    """The page about one run.
+
+    Args:
+        record: the run.
+        analysis: what its model gets wrong, if that was looked at.
+    """
+    parts = [_title(record), _tiles(record, analysis), _curves([record])]
+    if analysis is not None:
+        parts += [_quality(analysis), _mistakes(analysis)]
+    parts += [_time(record), _vocabulary(record), _config(record), _environment(record)]
+    return _page(f"{record.name} - nlpreg", parts)
+
+
+def comparison_page(records: Sequence[RunRecord]) -> str:
+    """The page that compares runs."""
+    names = ", ".join(record.name for record in records)
+    parts = [
+        f"<h1>{len(records)} runs</h1><p class='soft'>{escape(names)}</p>",
+        _metrics_table(records),
+        _curves(records),
+        _config_differences(records),
+    ]
+    return _page(f"{names} - nlpreg", parts)
+
+
+def _page(title: str, parts: Iterable[str]) -> str:
+    body = "\n".join(part for part in parts if part)
+    return (
+        f"<!doctype html>\n<html lang='en'><head><meta charset='utf-8'><title>{escape(title)}</title>"
+        "<meta name='viewport' content='width=device-width, initial-scale=1'>"
+        f"<style>{_STYLE}</style></head><body><main>\n{body}\n</main></body></html>\n"
+    )
+
+
+def _section(title: str, content: str) -> str:
+    return f"<section><h2>{escape(title)}</h2>{content}</section>" if content else ""
+
+
+def _number(value: Any) -> str:
+    """A number with four digits that count; anything else as JSON has it."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, int):
+        return f"{value:,}"
+    if not math.isfinite(value):
+        return str(value)
+    return f"{value:.4f}" if 0.001 <= abs(value) < 1000 or value == 0 else f"{value:.4g}"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
+
+
+def _table(
+    header: Sequence[str], rows: Iterable[Sequence[str]], numeric: frozenset[int] = frozenset()
+) -> str:
+    """A table of cells that are HTML already; `numeric` has the numbers of the columns to align to the right."""
+
+    def line(tag: str, cells: Sequence[str]) -> str:
+        classes = [" class='n'" if column in numeric else "" for column in range(len(cells))]
+        return "".join(f"<{tag}{css}>{cell}</{tag}>" for css, cell in zip(classes, cells, strict=True))
+
+    body = "".join(f"<tr>{line('td', row)}</tr>" for row in rows)
+    return f"<div class='scroll'><table><tr>{line('th', header)}</tr>{body}</table></div>"
+
+
+# The parts of a page
+
+
+def _title(record: RunRecord) -> str:
+    model = record.config.get("model", {})
+    kind = model.get("type", "") if isinstance(model, dict) else ""
+    started = str(record.meta.get("start_time", "")).replace("T", " ")[:16]
+    facts = [
+        str(kind),
+        f"started {started}" if started else "",
+        f"nlpreg {record.meta.get('version', '')}".strip(),
+    ]
+    if not record.metrics:
+        facts.append("not finished")
+    return f"<h1>{escape(record.name)}</h1><p class='soft'>{escape(' · '.join(filter(None, facts)))}</p>"
+
+
+def _tiles(record: RunRecord, analysis: Analysis | None) -> str:
+    tiles = [
+        (name.removeprefix("best_").replace("_", " "), _number(value))
+        for name, value in record.metrics.items()
+        if name.startswith(("best_validation_", "test_")) and isinstance(value, (int, float))
+    ]
+    if record.best_epoch is not None:
+        tiles.append(("best epoch", str(record.best_epoch + 1)))
+    if analysis is not None:
+        tiles.append((f"accuracy on {analysis.data}", _number(analysis.accuracy)))
+    cells = "".join(f"<div class='tile'><b>{escape(v)}</b><span>{escape(k)}</span></div>" for k, v in tiles)
+    return f"<div class='tiles'>{cells}</div>" if cells else ""
+
+
+def _curves(records: Sequence[RunRecord]) -> str:
+    """A chart of each metric and of the learning rate."""
+    by_metric: dict[str, dict[str, Curve]] = {}
+    alone = len(records) == 1
+    for record in records:
+        for metric, series in record.curves().items():
+            for kind, curve in series.items():
+                label = kind if alone else f"{record.name}: {kind}"
+                if alone or kind == "validation" or "validation" not in series:
+                    by_metric.setdefault(metric, {})[label] = curve
+    best = records[0].best_epoch if alone else None
+    cards = [
+        _card(metric, _chart(series, "epoch", None if best is None else best + 1), list(series))
+        for metric, series in sorted(by_metric.items(), key=lambda item: (item[0] != "loss", item[0]))
+    ]
+    rates = {("learning rate" if alone else record.name): record.learning_rate() for record in records}
+    rates = {name: curve for name, curve in rates.items() if curve}
+    if rates:
+        cards.append(_card("learning rate", _chart(rates, "update"), [] if alone else list(rates)))
+    return _section("Curves", f"<div class='grid'>{''.join(cards)}</div>" if cards else "")
+
+
+def _card(title: str, content: str, legend: Sequence[str] = ()) -> str:
+    entries = "".join(
+        f"<span><i style='background:var(--c{number % 6})'></i>{escape(name)}</span>"
+        for number, name in enumerate(legend)
+    )
+    keys = f"<div class='legend'>{entries}</div>" if entries else ""
+    return f"<div class='card'><h3>{escape(title)}</h3>{content}{keys}</div>"
+
+
+def _chart(series: dict[str, Curve], x_name: str, marked: int | None = None) -> str:
+    """Curves as SVG; `marked` is an x at which a dashed line stands (the best epoch)."""
+    points = [point for curve in series.values() for point in curve if math.isfinite(point[1])]
+    if not points:
+        return "<p class='soft'>no finite values</p>"
+    x_low, x_high = _range([x for x, _ in points], padding=0.0)
+    y_low, y_high = _range([y for _, y in points], padding=0.05)
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        across = (x - x_low) / (x_high - x_low) * (_WIDTH - _LEFT - _RIGHT)
+        up = (y - y_low) / (y_high - y_low) * (_HEIGHT - _TOP - _BOTTOM)
+        return round(_LEFT + across, 1), round(_HEIGHT - _BOTTOM - up, 1)
+
+    drawn = [f"<svg viewBox='0 0 {_WIDTH} {_HEIGHT}' role='img'>"]
+    for step in range(_NUM_TICKS + 1):
+        value = y_low + (y_high - y_low) * step / _NUM_TICKS
+        _, y = place(x_low, value)
+        drawn.append(f"<line x1='{_LEFT}' x2='{_WIDTH - _RIGHT}' y1='{y}' y2='{y}' stroke='var(--line)'/>")
+        drawn.append(f"<text x='{_LEFT - 6}' y='{y + 4}' text-anchor='end'>{value:.3g}</text>")
+    for value in sorted(
+        {x_low, (x_low + x_high) // 2, x_high} & {float(x) for x, _ in points} | {x_low, x_high}
+    ):
+        x, _ = place(value, y_low)
+        drawn.append(f"<text x='{x}' y='{_HEIGHT - 10}' text-anchor='middle'>{value:g}</text>")
+    drawn.append(
+        f"<text x='{_WIDTH - _RIGHT}' y='{_HEIGHT - 1}' text-anchor='end' opacity='.8'>{escape(x_name)}</text>"
+    )
+    if marked is not None and x_low <= marked <= x_high:
+        x, _ = place(marked, y_low)
+        drawn.append(
+            f"<line x1='{x}' x2='{x}' y1='{_TOP}' y2='{_HEIGHT - _BOTTOM}' stroke='var(--soft)' stroke-dasharray='4 4'>"
+            f"<title>best epoch: {marked}</title></line>"
+        )
+    for number, (name, curve) in enumerate(series.items()):
+        colour = f"var(--c{number % 6})"
+        placed = [(place(x, y), x, y) for x, y in curve if math.isfinite(y)]
+        path = " ".join(f"{x},{y}" for (x, y), _, _ in placed)
+        drawn.append(
+            f"<polyline points='{path}' fill='none' stroke='{colour}' stroke-width='2' stroke-linejoin='round'/>"
+        )
+        if len(placed) <= 60:  # with more, the dots would hide the line
+            drawn += [
+                f"<circle cx='{px}' cy='{py}' r='2.6' fill='{colour}'><title>{escape(name)}, {escape(x_name)} {x:g}: {y:.5g}"
+                "</title></circle>"
+                for (px, py), x, y in placed
+            ]
+    return "".join(drawn) + "</svg>"
+
+
+def _range(values: Sequence[float], padding: float) -> tuple[float, float]:
+    """The lowest and highest value, further apart by a share of their distance; never the same."""
+    low, high = min(values), max(values)
+    if low == high:
+        return low - (abs(low) or 1) * 0.5, high + (abs(high) or 1) * 0.5
+    return low - (high - low) * padding, high + (high - low) * padding
+
+
+def _quality(analysis: Analysis) -> str:
+    """Scores of each label, known and unknown words, the confusion matrix."""
+    scores = analysis.scores()
+    rows = [
+        [
+            escape(score.label),
+            *(_number(value) for value in (score.precision, score.recall, score.f1)),
+            f"{score.count:,}",
+        ]
+        for score in scores
+    ]
+    parts = [_table(["label", "precision", "recall", "F1", "count"], rows, frozenset(range(1, 5)))]
+    knowledge = analysis.accuracy_by_knowledge()
+    if knowledge:
+        rows = [
+            [f"{kind} words", _number(accuracy), f"{count:,}"]
+            for kind, (accuracy, count) in knowledge.items()
+        ]
+        parts.append(
+            "<h3 style='margin-top:18px'>Accuracy on words in the vocabulary, and on others</h3>"
+            + _table(["", "accuracy", "count"], rows, frozenset({1, 2}))
+        )
+    cards = "".join(f"<div class='card'>{part}</div>" for part in ("".join(parts), _matrix(analysis)))
+    about = f"<p class='soft'>{len(analysis.examples):,} instances of {escape(analysis.data)}</p>"
+    return _section("Labels", f"{about}<div class='grid'>{cards}</div>")
+
+
+def _matrix(analysis: Analysis) -> str:
+    """Gold labels down, predicted ones across; a cell is the darker, the larger its share of the row."""
+    labels = analysis.labels
+    shown = labels[:_MOST_LABELS]
+    header = "".join(f"<th>{escape(label)}</th>" for label in shown)
+    rows = []
+    for gold in shown:
+        total = sum(analysis.confusion[gold, other] for other in labels) or 1
+        cells = []
+        for predicted in shown:
+            count = analysis.confusion[gold, predicted]
+            shade = f" style='background:rgba(var(--heat),{0.08 + 0.6 * count / total:.2f})'" if count else ""
+            title = f"{escape(gold)} as {escape(predicted)}: {count:,}, {count / total:.1%}"
+            cells.append(f"<td{shade} title='{title}'>{f'{count:,}' if count else ''}</td>")
+        rows.append(f"<tr><th>{escape(gold)}</th>{''.join(cells)}</tr>")
+    rarer = (
+        f"<p class='soft'>the {_MOST_LABELS} most frequent of {len(labels)} labels</p>"
+        if len(labels) > len(shown)
+        else ""
+    )
+    return (
+        "<h3>Gold (rows) and predicted (columns)</h3><div class='scroll'><table class='matrix'>"
+        f"<tr><th></th>{header}</tr>{''.join(rows)}</table></div>{rarer}"
+    )
+
+
+def _mistakes(analysis: Analysis) -> str:
+    """The most frequent confusions and the worst texts."""
+    blocks = []
+    for gold, predicted, count, examples in analysis.confusions():
+        shown = "".join(_words(example, place) for example, place in examples)
+        blocks.append(
+            f"<details><summary><span class='gold'>{escape(gold)}</span> predicted as <span class='predicted'>"
+            f"{escape(predicted)}</span>, {count:,} times</summary>{shown}</details>"
+        )
+    worst = "".join(_words(example) for example in analysis.worst())
+    if worst:
+        blocks.append(f"<details><summary>the texts with the most mistakes</summary>{worst}</details>")
+    return _section("Mistakes", "".join(blocks) or "<p>There are none.</p>")
+
+
+def _words(example: Example, place: int | None = None) -> str:
+    """A text, its gold labels, and where they differ what was predicted; the word at `place` stands out."""
+    if not example.is_tagged:
+        text = escape(" ".join(example.words)) or "<i>empty</i>"
+        verdict = (
+            f"gold <span class='gold'>{escape(example.gold[0])}</span>, predicted " if example.gold else ""
+        )
+        return f"<p>{text}<br><small>{verdict}<span class='predicted'>{escape(example.predicted[0])}</span></small></p>"
+    cells = []
+    for number, (word, gold, predicted) in enumerate(
+        zip(example.words, example.gold, example.predicted, strict=True)
+    ):
+        classes = " ".join(
+            filter(None, ["wrong" if gold != predicted else "", "here" if number == place else ""])
+        )
+        label = (
+            f"<small>{escape(gold)}</small>"
+            if gold == predicted
+            else f"<small class='gold'>{escape(gold)}</small><small class='predicted'>{escape(predicted)}</small>"
+        )
+        cells.append(f"<span class='{classes}'>{escape(word)}{label}</span>")
+    return f"<div class='words'>{''.join(cells)}</div>"
+
+
+def _time(record: RunRecord) -> str:
+    seconds = record.seconds_by_epoch()
+    parts = []
+    if seconds:
+        curve = {"seconds": [(float(epoch), value) for epoch, value in enumerate(seconds, start=1)]}
+        total = f"{_duration(sum(seconds))} in {len(seconds)} epochs"
+        parts.append(_card(f"seconds of each epoch, with its validation: {total}", _chart(curve, "epoch")))
+    phases = record.phases()
+    if phases:
+        whole = sum(phases.values()) or 1.0
+        rows = [[escape(name), f"{value:.2f} ms", f"{value / whole:.1%}"] for name, value in phases.items()]
+        parts.append(
+            _card("phases of a training step", _table(["phase", "time", "share"], rows, frozenset({1, 2})))
+        )
+    return _section("Time", f"<div class='grid'>{''.join(parts)}</div>" if parts else "")
+
+
+def _vocabulary(record: RunRecord) -> str:
+    rows = [[escape(name), f"{size:,}"] for name, size in record.vocabulary.items()]
+    return _section("Vocabulary", _table(["namespace", "entries"], rows, frozenset({1})) if rows else "")
+
+
+def _config(record: RunRecord) -> str:
+    """The config; and with every default, where what the config says stands out."""
+    given = {path for path, _ in _flat(record.config)}
+    parts = [f"<pre>{escape(json.dumps(record.config, indent=2, ensure_ascii=False))}</pre>"]
+    content = f"<details open><summary>as written</summary>{parts[0]}</details>"
+    if record.resolved:
+        rows = [
+            [
+                f"<code class='{'changed' if path in given else 'default'}'>{escape(path)}</code>",
+                f"<code>{escape(json.dumps(value, ensure_ascii=False))}</code>",
+            ]
+            for path, value in _flat(record.resolved)
+        ]
+        content += (
+            "<details><summary>with every default filled in</summary><p class='soft'>Keys that the config sets are in "
+            f"colour.</p>{_table(['key', 'value'], rows)}</details>"
+        )
+    return _section("Config", content)
+
+
+def _flat(value: Any, path: str = "") -> Iterable[tuple[str, Any]]:
+    if isinstance(value, dict) and value:
+        for key, inner in value.items():
+            yield from _flat(inner, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list) and any(isinstance(item, (dict, list)) for item in value):
+        for number, inner in enumerate(value):
+            yield from _flat(inner, f"{path}.{number}")
+    else:
+        yield path, value
+
+
+def _environment(record: RunRecord) -> str:
+    rows = [
+        [
+            escape(name),
+            f"<code>{escape(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))}</code>",
+        ]
+        for name, value in _flat(
+            {k: " ".join(v) if k == "command" and isinstance(v, list) else v for k, v in record.meta.items()}
+        )
+    ]
+    return _section("Environment", _table(["", ""], rows) if rows else "")
+
+
+def _metrics_table(records: Sequence[RunRecord]) -> str:
+    """The final metrics of several runs, a column each."""
+    names = dict.fromkeys(
+        name
+        for record in records
+        for name, value in record.metrics.items()
+        if isinstance(value, (int, float)) and name.startswith(("best_", "test_", "validation_", "training_"))
+    )
+    rows = [
+        [
+            escape(name),
+            *(_number(record.metrics[name]) if name in record.metrics else "" for record in records),
+        ]
+        for name in names
+        if not name.endswith("_memory_MB")
+    ]
+    header = ["metric", *(escape(record.name) for record in records)]
+    return _section("Metrics", _table(header, rows, frozenset(range(1, len(header)))))
+
+
+def _config_differences(records: Sequence[RunRecord]) -> str:
+    """The keys in which the configs of several runs differ from the first one's, a column for each run."""
+    first, *others = records
+    paths = dict.fromkeys(
+        path for other in others for path, _, _ in config_differences(first.config, other.config)
+    )
+    flat = [dict(_flat(record.config)) for record in records]
+
+    def shown(values: dict[str, Any], path: str) -> str:
+        value = values.get(path, MISSING)
+        inside = [key for key in values if key.startswith(path + ".")]
+        text = (
+            ""
+            if value is MISSING and not inside
+            else "..."
+            if value is MISSING
+            else json.dumps(value, ensure_ascii=False)
+        )
+        return f"<code>{escape(text)}</code>"
+
+    rows = [[f"<code>{escape(path)}</code>", *(shown(values, path) for values in flat)] for path in paths]
+    header = ["key", *(escape(record.name) for record in records)]
+    return _section("Config", _table(header, rows) if rows else "<p>The configs are the same.</p>")

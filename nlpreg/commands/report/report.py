@@ -1,0 +1,101 @@
+"""The command `nlpreg report`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Any
+
+from nlpreg.commands.subcommand import Subcommand
+from nlpreg.common.checks import ConfigurationError
+
+DESCRIPTION = """
+Write an HTML page about a run: curves of its metrics, config, environment, and what the model gets wrong on the
+validation data. The page holds everything it shows and needs no network. With several runs, compare them.
+"""
+
+EPILOG = """
+examples:
+  nlpreg report out/                             writes out/report.html
+  nlpreg report out/ --data test.conllu          analyses the errors on other data
+  nlpreg report a/ b/ c/ -o comparison.html
+"""
+
+DEFAULT_NAME = "report.html"
+DEFAULT_NUM_INSTANCES = 2000
+
+
+@Subcommand.register("report")
+class Report(Subcommand):
+    """Writes a page about runs."""
+
+    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+        """Add the command's parser."""
+        subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
+        subparser.add_argument("folders", metavar="RUN", nargs="+", help="the folder of a run")
+        subparser.add_argument(
+            "-o",
+            "--output-file",
+            metavar="FILE",
+            help="the page (default: report.html in the first run's folder)",
+        )
+        subparser.add_argument(
+            "--data",
+            metavar="PATH",
+            help="data for the analysis of errors (default: the validation data of the run)",
+        )
+        subparser.add_argument(
+            "--max-instances",
+            type=int,
+            default=DEFAULT_NUM_INSTANCES,
+            metavar="N",
+            help=f"analyse the first N instances (default {DEFAULT_NUM_INSTANCES}); 0 for no analysis",
+        )
+        subparser.add_argument(
+            "--cuda-device", type=int, default=-1, metavar="N", help="number of a GPU, -1 for the CPU"
+        )
+        subparser.set_defaults(func=report_from_args)
+        return subparser
+
+    def validate(self, args: argparse.Namespace) -> None:
+        """Make sure that the folders are those of runs."""
+        for folder in args.folders:
+            if not os.path.isfile(os.path.join(folder, "config.json")):
+                raise ConfigurationError(
+                    f"RUN: {folder}: expected the folder of a run, found no config.json in it"
+                )
+        if args.max_instances < 0:
+            raise ConfigurationError(f"--max-instances: expected 0 or more, got {args.max_instances}")
+
+
+def report_from_args(args: argparse.Namespace) -> str:
+    """Write the page that the command line asks for, and print its path.
+
+    Returns:
+        The path.
+    """
+    from nlpreg.commands.report.page import comparison_page, run_page
+    from nlpreg.commands.report.run_record import RunRecord
+    from nlpreg.common.files import atomic_write
+
+    records = [RunRecord.read(folder) for folder in args.folders]
+    if len(records) == 1:
+        page = run_page(records[0], _analysis(args, records[0]))
+    else:
+        page = comparison_page(records)
+    path = str(args.output_file or os.path.join(args.folders[0], DEFAULT_NAME))
+    with atomic_write(path) as file:
+        file.write(page.encode("utf-8"))
+    print(path)
+    return path
+
+
+def _analysis(args: argparse.Namespace, record: Any) -> Any:
+    """What the model of a run does on data; None where there is no archive or no data."""
+    archive = os.path.join(record.folder, "model.tar.gz")
+    data = args.data or record.config.get("validation_data_path")
+    if args.max_instances == 0 or not os.path.isfile(archive) or not data:
+        return None
+    from nlpreg.commands.report.analysis import analyse
+
+    return analyse(archive, data, args.max_instances, args.cuda_device)
