@@ -171,28 +171,41 @@ def analyse(archive_file: str, data: Any, max_instances: int, cuda_device: int =
 
 
 def _examples(model: Model, instances: Iterable[Instance]) -> Iterator[Example]:
+    from nlpreg.data import Instance
+
     instances = iter(instances)
     while batch := list(itertools.islice(instances, BATCH_SIZE)):
-        outputs = model.forward_on_instances(batch)
-        for instance, output in zip(batch, outputs, strict=True):
-            example = _example(instance, output)
+        gold_fields = [_gold_field(instance) for instance in batch]
+        # The model sees what it sees when it is used: texts without their labels.
+        unlabelled = [
+            Instance({name: field for name, field in instance.fields.items() if name != gold})
+            for instance, gold in zip(batch, gold_fields, strict=True)
+        ]
+        outputs = model.forward_on_instances(unlabelled)
+        for instance, gold, output in zip(batch, gold_fields, outputs, strict=True):
+            example = None if gold is None else _example(instance, gold, output)
             if example is None:
                 return
             yield example
 
 
-def _example(instance: Instance, output: dict[str, Any]) -> Example | None:
-    """An instance with gold labels, beside what the model gives; None where either has none."""
+def _gold_field(instance: Instance) -> str | None:
+    """The name of the field with the labels; None without one."""
+    from nlpreg.data.fields import LabelField, SequenceLabelField
+
+    names = [name for name in ("tags", "label", "labels") if name in instance.fields] or list(instance.fields)
+    return next((n for n in names if isinstance(instance.fields[n], (LabelField, SequenceLabelField))), None)
+
+
+def _example(instance: Instance, gold_name: str, output: dict[str, Any]) -> Example | None:
+    """An instance with gold labels, beside what the model gives; None where it gives no labels."""
     from nlpreg.data.fields import LabelField, SequenceLabelField, TextField
 
     text = next((field for field in instance.fields.values() if isinstance(field, TextField)), None)
     words = [str(token) for token in text.tokens] if text is not None else []
-    tags = next((field for field in instance.fields.values() if isinstance(field, SequenceLabelField)), None)
-    if tags is not None and "tags" in output:
-        gold = [str(label) for label in tags.labels]
-        predicted = [str(label) for label in output["tags"]]
-        return Example(words, gold, predicted) if len(gold) == len(predicted) else None
-    label = next((field for field in instance.fields.values() if isinstance(field, LabelField)), None)
-    if label is not None and "label" in output:
-        return Example(words, [str(label.label)], [str(output["label"])])
+    gold = instance.fields[gold_name]
+    if isinstance(gold, SequenceLabelField) and "tags" in output:
+        return Example(words, [str(label) for label in gold.labels], [str(label) for label in output["tags"]])
+    if isinstance(gold, LabelField) and "label" in output:
+        return Example(words, [str(gold.label)], [str(output["label"])])
     return None

@@ -218,9 +218,8 @@ def _chart(series: dict[str, Curve], x_name: str, marked: int | None = None) -> 
     ):
         x, _ = place(value, y_low)
         drawn.append(f"<text x='{x}' y='{_HEIGHT - 10}' text-anchor='middle'>{value:g}</text>")
-    drawn.append(
-        f"<text x='{_WIDTH - _RIGHT}' y='{_HEIGHT - 1}' text-anchor='end' opacity='.8'>{escape(x_name)}</text>"
-    )
+    middle = (_LEFT + _WIDTH - _RIGHT) / 2
+    drawn.append(f"<text x='{middle}' y='{_HEIGHT - 2}' text-anchor='middle'>{escape(x_name)}</text>")
     if marked is not None and x_low <= marked <= x_high:
         x, _ = place(marked, y_low)
         drawn.append(
@@ -415,7 +414,8 @@ def _metrics_table(records: Sequence[RunRecord]) -> str:
         name
         for record in records
         for name, value in record.metrics.items()
-        if isinstance(value, (int, float)) and name.startswith(("best_", "test_", "validation_", "training_"))
+        if isinstance(value, (int, float))
+        and name.startswith(("best_validation_", "test_", "validation_", "training_"))
     )
     rows = [
         [
@@ -425,6 +425,7 @@ def _metrics_table(records: Sequence[RunRecord]) -> str:
         for name in names
         if not name.endswith("_memory_MB")
     ]
+    rows.append(["best epoch", *("" if r.best_epoch is None else str(r.best_epoch + 1) for r in records)])
     header = ["metric", *(escape(record.name) for record in records)]
     return _section("Metrics", _table(header, rows, frozenset(range(1, len(header)))))
 

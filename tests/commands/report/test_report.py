@@ -1,0 +1,73 @@
+"""`nlpreg report` as a command, and in a browser."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from nlpreg.commands import main
+from nlpreg.commands.report.page import run_page
+from nlpreg.commands.report.run_record import RunRecord
+
+
+def make_run(folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "config.json").write_text('{"model": {"type": "simple_tagger"}}')
+    (folder / "metrics.json").write_text('{"best_epoch": 0, "best_validation_loss": 0.5}')
+    return folder
+
+
+def test_the_page_is_written_into_the_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = make_run(tmp_path / "a")
+    main(argv=["report", str(run)])
+    assert capsys.readouterr().out.strip() == str(run / "report.html")
+    assert "best" in (run / "report.html").read_text(encoding="utf-8")
+
+
+def test_several_runs_and_another_path(tmp_path: Path) -> None:
+    runs = [make_run(tmp_path / name) for name in "ab"]
+    main(argv=["report", *map(str, runs), "-o", str(tmp_path / "both.html")])
+    assert "2 runs" in (tmp_path / "both.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_browser_shows_it_without_scrolling_sideways(width: int, tmp_path: Path) -> None:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("there is no chromium")
+    run = make_run(tmp_path / ("a_rather_long_name_of_a_run" * 3))
+    probe = (
+        "<script>document.title = document.documentElement.scrollWidth + ' of ' + window.innerWidth</script>"
+    )
+    page = run_page(RunRecord.read(str(run))).replace("</body>", f"{probe}</body>")
+    # A browser window cannot be narrower than about 500 pixels; a frame can.
+    (tmp_path / "page.html").write_text(page, encoding="utf-8")
+    frame = (
+        f"<iframe id='f' src='page.html' width='{width}' height='900'></iframe><p id='out'></p><script>"
+        "f.onload = () => { out.textContent = f.contentDocument.title }</script>"
+    )
+    (tmp_path / "frame.html").write_text(frame, encoding="utf-8")
+    options = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--disable-sync",
+    ]
+    options += [
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-component-update",
+        "--allow-file-access-from-files",
+    ]
+    options += [f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=2000", "--dump-dom"]
+    result = subprocess.run(
+        [chromium, *options, (tmp_path / "frame.html").as_uri()],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    needed, _, there = result.stdout.partition('<p id="out">')[2].partition("</p>")[0].partition(" of ")
+    assert int(needed) <= int(there) == width
