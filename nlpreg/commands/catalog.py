@@ -32,6 +32,9 @@ COMMANDS: dict[str, CommandEntry] = {
         "CheckList",
         "say how to write behavioural tests (no suites are built in)",
     ),
+    "compare": CommandEntry(
+        "nlpreg.commands.compare", "Compare", "test whether two models differ on the same data"
+    ),
     "count-instances": CommandEntry(
         "nlpreg.commands.count_instances", "CountInstances", "count the training instances of a config"
     ),

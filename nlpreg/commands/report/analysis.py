@@ -146,13 +146,15 @@ class Analysis:
         return sorted(wrong, key=lambda example: -example.num_errors)[:number]
 
 
-def analyse(archive_file: str, data: Any, max_instances: int, cuda_device: int = -1) -> Analysis | None:
+def analyse(
+    archive_file: str, data: Any, max_instances: int | None, cuda_device: int = -1
+) -> Analysis | None:
     """Let an archived model label data.
 
     Args:
         archive_file: path of the archive.
         data: what the validation reader of the archive reads.
-        max_instances: number of instances to look at.
+        max_instances: number of instances to look at; None for all.
         cuda_device: number of a GPU, or -1 for the CPU.
 
     Returns:

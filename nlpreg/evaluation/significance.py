@@ -1,0 +1,119 @@
+"""Whether two systems differ on the same data by more than chance.
+
+Letters in shapes: N instances, C counts of each instance.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Counts = NDArray[np.float64]
+Score = Callable[[Counts], NDArray[np.float64]]
+"""From summed counts (..., C) to a figure (...)."""
+
+
+@dataclass(frozen=True)
+class BootstrapResult:
+    """The difference of two systems in a figure, second minus first.
+
+    Args:
+        first: the figure of the first system on all instances.
+        second: that of the second.
+        low: lower end of the confidence interval of the difference.
+        high: its upper end.
+        p_value: two-sided: how often a resampled difference lies on the other side of 0, from 0 to 1.
+    """
+
+    first: float
+    second: float
+    low: float
+    high: float
+    p_value: float
+
+    @property
+    def difference(self) -> float:
+        """Second minus first."""
+        return self.second - self.first
+
+
+def paired_bootstrap(
+    first: Counts,
+    second: Counts,
+    score: Score,
+    num_samples: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> BootstrapResult:
+    """Resample the instances with replacement, the same ones for both systems, and look at the difference each time.
+
+    Args:
+        first: counts of each instance (N, C) of the first system, such as right and all labels.
+        second: those of the second (N, C), over the same instances in the same order.
+        score: from summed counts (S, C) to figures (S,).
+        num_samples: number of resamples.
+        confidence: of the interval, from 0 to 1.
+        seed: makes the result repeatable.
+
+    Raises:
+        ValueError: the two have no instances, or not equally many.
+
+    Source: Efron and Tibshirani (1993), An Introduction to the Bootstrap; for NLP, Koehn (2004),
+        https://aclanthology.org/W04-3250
+    """
+    if len(first) != len(second) or len(first) == 0:
+        raise ValueError(
+            f"expected as many instances for both, and at least one, got {len(first)} and {len(second)}"
+        )
+    generator = np.random.default_rng(seed)
+    size = len(first)
+    differences = np.empty(num_samples)
+    for sample in range(num_samples):
+        # how often each instance is drawn, instead of the instances themselves
+        weights = np.bincount(generator.integers(0, size, size), minlength=size).astype(np.float64)  # (N,)
+        figures = score(np.stack([weights @ first, weights @ second]))  # (2,)
+        differences[sample] = figures[1] - figures[0]
+    whole = score(np.stack([first.sum(0), second.sum(0)]))
+    tail = 100 * (1 - confidence) / 2
+    low, high = np.percentile(differences, [tail, 100 - tail])
+    sides = min(float((differences <= 0).mean()), float((differences >= 0).mean()))
+    return BootstrapResult(float(whole[0]), float(whole[1]), float(low), float(high), min(1.0, 2 * sides))
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """The p-value of McNemar's exact test: how likely so uneven a split is if both systems are equally good.
+
+    Args:
+        only_first: number of items that only the first system gets right.
+        only_second: number that only the second does.
+
+    Returns:
+        The two-sided p-value of a binomial distribution with probability 1/2, from 0 to 1.
+
+    Source: McNemar (1947), https://doi.org/10.1007/BF02295996
+    """
+    total = only_first + only_second
+    if total == 0:
+        return 1.0
+    # log of C(total, k) / 2^total, since the binomial coefficients themselves would overflow
+    terms = [
+        math.lgamma(total + 1) - math.lgamma(k + 1) - math.lgamma(total - k + 1) - total * math.log(2)
+        for k in range(min(only_first, only_second) + 1)
+    ]
+    largest = max(terms)
+    return min(1.0, 2 * math.exp(largest) * sum(math.exp(term - largest) for term in terms))
+
+
+def ratio(counts: Counts) -> NDArray[np.float64]:
+    """The first count divided by the second, such as accuracy; 0.0 where the second is 0."""
+    return np.divide(
+        counts[..., 0], counts[..., 1], out=np.zeros(counts.shape[:-1]), where=counts[..., 1] > 0
+    )
+
+
+def f1(counts: Counts) -> NDArray[np.float64]:
+    """F1 from numbers of right, predicted and gold items (..., 3); 0.0 where there are none."""
+    both = counts[..., 1] + counts[..., 2]
+    return np.divide(2 * counts[..., 0], both, out=np.zeros(counts.shape[:-1]), where=both > 0)
