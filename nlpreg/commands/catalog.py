@@ -35,6 +35,9 @@ COMMANDS: dict[str, CommandEntry] = {
     "compare": CommandEntry(
         "nlpreg.commands.compare", "Compare", "test whether two models differ on the same data"
     ),
+    "completion": CommandEntry(
+        "nlpreg.commands.completion", "Completion", "print a script that completes command lines in a shell"
+    ),
     "count-instances": CommandEntry(
         "nlpreg.commands.count_instances", "CountInstances", "count the training instances of a config"
     ),

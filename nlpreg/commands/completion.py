@@ -1,0 +1,184 @@
+"""`nlpreg completion`: completion of commands, options, registered names and config keys in a shell."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from nlpreg.commands.subcommand import Subcommand
+from nlpreg.version import VERSION
+
+DESCRIPTION = """
+Print a script that teaches a shell to complete the command line of nlpreg: commands, options, registered names, and the
+keys of a config after -o.
+"""
+
+EPILOG = """
+examples:
+  source <(nlpreg completion bash)                               bash, for this session; or put the line into ~/.bashrc
+  source <(nlpreg completion zsh)                                zsh, likewise
+  nlpreg completion fish > ~/.config/fish/completions/nlpreg.fish
+"""
+
+# Each script passes the words of the command line up to the cursor, and falls back to file names.
+_SCRIPTS = {
+    "bash": """\
+_nlpreg() {
+    local IFS=$'\\n'
+    local cur="${COMP_WORDS[COMP_CWORD]}"
+    local colon_prefix=""
+    # bash splits words at ":" and "=": put them together again for nlpreg, and take the prefix off its answers.
+    local line="${COMP_LINE:0:COMP_POINT}"
+    local last="${line##*[[:space:]]}"
+    colon_prefix="${last%"$cur"}"
+    [[ "$cur" == ":" || "$cur" == "=" ]] && { colon_prefix="$last"; }
+    local candidates
+    candidates=($(nlpreg completion --line "$line" 2>/dev/null))
+    COMPREPLY=()
+    local candidate
+    for candidate in "${candidates[@]}"; do
+        COMPREPLY+=("${candidate#"$colon_prefix"}")
+    done
+    [[ ${#COMPREPLY[@]} == 1 && "${COMPREPLY[0]}" == *= ]] && compopt -o nospace
+}
+complete -o default -F _nlpreg nlpreg
+""",
+    "zsh": """\
+_nlpreg() {
+    local -a candidates
+    candidates=(${(f)"$(nlpreg completion --line "${(j: :)words[1,CURRENT]}" 2>/dev/null)"})
+    if (( ${#candidates} )); then
+        compadd -- $candidates
+    else
+        _files
+    fi
+}
+compdef _nlpreg nlpreg
+""",
+    "fish": """\
+complete -c nlpreg -a '(nlpreg completion --line (commandline -cp) 2>/dev/null)'
+""",
+}
+
+
+@Subcommand.register("completion")
+class Completion(Subcommand):
+    """Completes command lines."""
+
+    requires_plugins: ClassVar[bool] = False
+
+    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+        """Add the command's parser."""
+        subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
+        group = subparser.add_mutually_exclusive_group(required=True)
+        group.add_argument("shell", nargs="?", choices=sorted(_SCRIPTS), help="which shell")
+        # what the scripts ask
+        group.add_argument("--line", help=argparse.SUPPRESS)
+        subparser.set_defaults(func=completion_from_args)
+        return subparser
+
+
+def completion_from_args(args: argparse.Namespace) -> None:
+    """Print a script, or the candidates for a command line."""
+    if args.line is not None:
+        print("\n".join(candidates(args.line)))
+    else:
+        print(_SCRIPTS[args.shell], end="")
+
+
+def candidates(line: str) -> list[str]:
+    """What may stand in place of the last word of a command line; nothing where that is a file.
+
+    Args:
+        line: the command line up to the cursor, with the program's name; a space at its end begins a new word.
+    """
+    words = line.split()[1:]
+    if not words or line[-1].isspace():
+        words.append("")
+    *before, last = words
+    return sorted({word for word in _words(before, last) if word.startswith(last)})
+
+
+def _words(before: Sequence[str], last: str) -> Iterator[str]:
+    """All words that may follow others; those that do not begin like `last` are left out later."""
+    from nlpreg.commands.catalog import COMMANDS
+
+    if not before:
+        yield from COMMANDS
+        yield from ("--help", "--version")
+    elif before[0] not in COMMANDS:
+        return
+    elif last.startswith("-"):
+        yield from _options(before[0])
+    elif before[-1] in ("-o", "--overrides"):
+        yield from _config_keys(before)
+    elif before[0] in ("list", "describe", "init") and len(before) == 1:
+        yield from _registered_names(before[0])
+
+
+def _options(command: str) -> Iterator[str]:
+    """The options that the help of a command lists."""
+    from nlpreg.commands.command_line import parse_args
+
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
+        parse_args("nlpreg", [command, "--help"])
+    yield from re.findall(r"(?<![\w-])--[a-z][\w-]*", text.getvalue())
+
+
+def _config_keys(before: Sequence[str]) -> Iterator[str]:
+    """`key=` for each value of the first config among the words."""
+    from nlpreg.commands.configs import read_config
+    from nlpreg.common.checks import ConfigurationError
+
+    path = next(
+        (word for word in before if word.endswith((".jsonnet", ".json")) and os.path.isfile(word)), None
+    )
+    if path is None:
+        return
+    try:
+        config = read_config(path)
+    except ConfigurationError:
+        return  # a config that cannot be read has no keys to offer; `nlpreg check` says why
+    for key in config.as_flat_dict():
+        yield f"{key}="
+
+
+def _registered_names(command: str) -> Iterator[str]:
+    """Registries, `registry:name`, or models, as the command takes them; kept in a file, since finding them takes seconds."""
+    registries = _registries()
+    if command == "init":
+        yield from registries.get("model", [])
+    else:
+        yield from registries
+        if command == "describe":
+            yield from (f"{registry}:{name}" for registry, names in registries.items() for name in names)
+
+
+def _registries() -> dict[str, list[str]]:
+    from nlpreg.common.file_utils import CACHE_ROOT
+    from nlpreg.common.files import atomic_write
+
+    # Only parts of this package are kept: what plugins register may change with every edit of theirs.
+    path = Path(CACHE_ROOT) / f"completion-{VERSION}.json"
+    try:
+        found: dict[str, list[str]] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        from nlpreg.common.introspection import registries
+        from nlpreg.common.plugins import import_builtin_parts
+        from nlpreg.common.registry import REGISTRY
+
+        import_builtin_parts()
+        found = {name: sorted(REGISTRY[base]) for name, base in registries().items()}
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_write(path, "w") as file:
+                json.dump(found, file)
+    return found
