@@ -131,7 +131,7 @@ def compare(
     from nlpreg.commands.report.analysis import analyse
     from nlpreg.evaluation.significance import mcnemar, paired_bootstrap
 
-    labelled = []
+    labelled: list[list[Example]] = []
     for name, archive in (("FIRST", first), ("SECOND", second)):
         analysis = analyse(archive, data, None, cuda_device)
         if analysis is None:
@@ -139,13 +139,14 @@ def compare(
                 f"{name}: {archive}: expected a tagger or classifier and labelled data, got a model or data without labels"
             )
         labelled.append(analysis.examples)
-    _check_same_labels(*labelled, data=data)
+    one, other = labelled
+    _check_same_labels(one, other, data)
     figures = {
-        name: paired_bootstrap(count(labelled[0]), count(labelled[1]), score, num_samples, seed=seed)
-        for name, (count, score) in _figures(labelled[0]).items()
+        name: paired_bootstrap(count(one), count(other), score, num_samples, seed=seed)
+        for name, (count, score) in _figures(one).items()
     }
-    only_first, only_second = _discordant(*labelled)
-    return Comparison(*labelled, figures, only_first, only_second, mcnemar(only_first, only_second))
+    only_first, only_second = _discordant(one, other)
+    return Comparison(one, other, figures, only_first, only_second, mcnemar(only_first, only_second))
 
 
 def summary_lines(comparison: Comparison) -> list[str]:

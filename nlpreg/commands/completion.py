@@ -171,9 +171,9 @@ def _registries() -> dict[str, list[str]]:
     try:
         found: dict[str, list[str]] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        from nlpreg.common.introspection import registries
+        from nlpreg.common.config.describe import registries
+        from nlpreg.common.config.registry import REGISTRY
         from nlpreg.common.plugins import import_builtin_parts
-        from nlpreg.common.registry import REGISTRY
 
         import_builtin_parts()
         found = {name: sorted(REGISTRY[base]) for name, base in registries().items()}

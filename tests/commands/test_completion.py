@@ -28,7 +28,7 @@ def known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("nlpreg tr", ["train"]),
+        ("nlpreg eva", ["evaluate"]),
         ("nlpreg --v", ["--version"]),
         ("nlpreg train c.jsonnet --reco", ["--recover"]),
         ("nlpreg train c.jsonnet -o model.", ["model.dropout=", "model.type="]),
@@ -56,7 +56,7 @@ def test_all_commands_are_offered_at_the_beginning() -> None:
 
 @pytest.mark.parametrize(
     ("line", "word", "expected"),
-    [("nlpreg tr", "tr", "train"), ("nlpreg train c.jsonnet --recov", "--recov", "--recover")],
+    [("nlpreg eva", "eva", "evaluate"), ("nlpreg train c.jsonnet --recov", "--recov", "--recover")],
 )
 def test_in_bash(line: str, word: str, expected: str, tmp_path: Path) -> None:
     bash = shutil.which("bash")

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
+from nlpreg.commands.diff import MISSING, config_differences
 from nlpreg.commands.report.analysis import Analysis, Example
 from nlpreg.commands.report.run_record import Curve, RunRecord
-from nlpreg.commands.run_diff import MISSING, config_differences
 
 _WIDTH, _HEIGHT = 520, 240
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 12, 30  # margins of a chart, in its own units
