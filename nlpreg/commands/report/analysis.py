@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nlpreg.data import Instance
     from nlpreg.models import Model
+    from nlpreg.models.archival import Archive
 
 BATCH_SIZE = 32
 NUM_EXAMPLES = 2
@@ -162,7 +163,11 @@ def analyse(
     """
     from nlpreg.models import load_archive
 
-    archive = load_archive(archive_file, cuda_device)
+    return analyse_labels(load_archive(archive_file, cuda_device), data, max_instances)
+
+
+def analyse_labels(archive: Archive, data: Any, max_instances: int | None) -> Analysis | None:
+    """As `analyse`, for an archive that was loaded."""
     archive.model.eval()
     instances = itertools.islice(archive.validation_dataset_reader.read(data), max_instances)
     examples = list(_examples(archive.model, instances))

@@ -6,11 +6,15 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nlpreg.commands.diff import MISSING, config_differences
 from nlpreg.commands.report.analysis import Analysis, Example
+from nlpreg.commands.report.language import Band, LanguageAnalysis
 from nlpreg.commands.report.run_record import Curve, RunRecord
+
+if TYPE_CHECKING:
+    from nlpreg.predictors.scorer import ScoredText
 
 _WIDTH, _HEIGHT = 520, 240
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 12, 30  # margins of a chart, in its own units
@@ -61,16 +65,18 @@ summary { cursor: pointer; font-weight: 600; }
 """
 
 
-def run_page(record: RunRecord, analysis: Analysis | None = None) -> str:
+def run_page(record: RunRecord, analysis: Analysis | LanguageAnalysis | None = None) -> str:
     """The page about one run.
 
     Args:
         record: the run.
-        analysis: what its model gets wrong, if that was looked at.
+        analysis: what its model does on data, if that was looked at.
     """
     parts = [_title(record), _tiles(record, analysis), _curves([record])]
-    if analysis is not None:
+    if isinstance(analysis, Analysis):
         parts += [_quality(analysis), _mistakes(analysis)]
+    elif analysis is not None:
+        parts.append(_language(analysis))
     parts += [_time(record), _vocabulary(record), _config(record), _environment(record)]
     return _page(f"{record.name} - nlpreg", parts)
 
@@ -149,7 +155,7 @@ def _title(record: RunRecord) -> str:
     return f"<h1>{escape(record.name)}</h1><p class='soft'>{escape(' · '.join(filter(None, facts)))}</p>"
 
 
-def _tiles(record: RunRecord, analysis: Analysis | None) -> str:
+def _tiles(record: RunRecord, analysis: Analysis | LanguageAnalysis | None) -> str:
     tiles = [
         (name.removeprefix("best_").replace("_", " "), _number(value))
         for name, value in record.metrics.items()
@@ -157,7 +163,7 @@ def _tiles(record: RunRecord, analysis: Analysis | None) -> str:
     ]
     if record.best_epoch is not None:
         tiles.append(("best epoch", str(record.best_epoch + 1)))
-    if analysis is not None:
+    if isinstance(analysis, Analysis):
         tiles.append((f"accuracy on {analysis.data}", _number(analysis.accuracy)))
     cells = "".join(f"<div class='tile'><b>{escape(v)}</b><span>{escape(k)}</span></div>" for k, v in tiles)
     return f"<div class='tiles'>{cells}</div>" if cells else ""
@@ -340,6 +346,41 @@ def _words(example: Example, place: int | None = None) -> str:
         )
         cells.append(f"<span class='{classes}'>{escape(word)}{label}</span>")
     return f"<div class='words'>{''.join(cells)}</div>"
+
+
+def _language(analysis: LanguageAnalysis) -> str:
+    """Perplexity by frequency and position, the texts predicted worst, and texts that the model wrote."""
+
+    def bands(title: str, rows: Sequence[Band]) -> str:
+        cells = [[escape(band.name), _number(band.perplexity), f"{band.count:,}"] for band in rows]
+        return _card(title, _table(["", "perplexity", "tokens"], cells, frozenset({1, 2})))
+
+    tables = bands("by rank in the vocabulary", analysis.by_frequency())
+    tables += bands("by position in the text", analysis.by_position())
+    blocks = [
+        f"<p class='soft'>{len(analysis.texts):,} texts of {escape(analysis.data)}</p><div class='grid'>{tables}</div>"
+    ]
+    worst = "".join(_surprisals(text) for text in analysis.worst())
+    blocks.append(
+        "<details><summary>the texts with the highest perplexity</summary><p class='soft'>Below each token its surprisal "
+        f"in bits; the darker, the less expected.</p>{worst}</details>"
+    )
+    if analysis.samples:
+        written = "".join(f"<p>{escape(sample)}</p>" for sample in analysis.samples)
+        blocks.append(f"<details open><summary>texts that the model wrote</summary>{written}</details>")
+    return _section("Predictions", "".join(blocks))
+
+
+def _surprisals(text: ScoredText) -> str:
+    cells = []
+    for token, value in zip(text.tokens, text.log_probabilities, strict=True):
+        bits = None if value is None else -value / math.log(2)
+        shade = 0.0 if bits is None else min(0.6, bits / 30)
+        label = "" if bits is None else f"<small>{bits:.1f}</small>"
+        cells.append(f"<span style='background:rgba(var(--heat),{shade:.2f})'>{escape(token)}{label}</span>")
+    return (
+        f"<p class='soft'>perplexity {_number(text.perplexity)}</p><div class='words'>{''.join(cells)}</div>"
+    )
 
 
 def _time(record: RunRecord) -> str:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
+
+if TYPE_CHECKING:
+    from nlpreg.commands.report.analysis import Analysis
+    from nlpreg.commands.report.language import LanguageAnalysis
+    from nlpreg.commands.report.run_record import RunRecord
 
 DESCRIPTION = """
 Write an HTML page about a run: curves of its metrics, config, environment, and what the model gets wrong on the
@@ -90,12 +95,16 @@ def report_from_args(args: argparse.Namespace) -> str:
     return path
 
 
-def _analysis(args: argparse.Namespace, record: Any) -> Any:
-    """What the model of a run does on data; None where there is no archive or no data."""
-    archive = os.path.join(record.folder, "model.tar.gz")
+def _analysis(args: argparse.Namespace, record: RunRecord) -> Analysis | LanguageAnalysis | None:
+    """What the model of a run does on data; None where there is no archive or no data, or it gives nothing to look at."""
+    archive_file = os.path.join(record.folder, "model.tar.gz")
     data = args.data or record.config.get("validation_data_path")
-    if args.max_instances == 0 or not os.path.isfile(archive) or not data:
+    if args.max_instances == 0 or not os.path.isfile(archive_file) or not data:
         return None
-    from nlpreg.commands.report.analysis import analyse
+    from nlpreg.commands.report.analysis import analyse_labels
+    from nlpreg.commands.report.language import analyse_language_model
+    from nlpreg.models import load_archive
 
-    return analyse(archive, data, args.max_instances, args.cuda_device)
+    archive = load_archive(archive_file, args.cuda_device)
+    language = analyse_language_model(archive, data, args.max_instances)
+    return language or analyse_labels(archive, data, args.max_instances)
