@@ -219,9 +219,7 @@ def _chart(series: dict[str, Curve], x_name: str, marked: int | None = None) -> 
         _, y = place(x_low, value)
         drawn.append(f"<line x1='{_LEFT}' x2='{_WIDTH - _RIGHT}' y1='{y}' y2='{y}' stroke='var(--line)'/>")
         drawn.append(f"<text x='{_LEFT - 6}' y='{y + 4}' text-anchor='end'>{value:.3g}</text>")
-    for value in sorted(
-        {x_low, (x_low + x_high) // 2, x_high} & {float(x) for x, _ in points} | {x_low, x_high}
-    ):
+    for value in (x_low, x_high):
         x, _ = place(value, y_low)
         drawn.append(f"<text x='{x}' y='{_HEIGHT - 10}' text-anchor='middle'>{value:g}</text>")
     middle = (_LEFT + _WIDTH - _RIGHT) / 2
