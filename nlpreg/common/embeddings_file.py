@@ -14,6 +14,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from typing import IO, Any, NamedTuple
 
+from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.file_utils import cached_path, get_file_extension
 
 logger = logging.getLogger(__name__)
@@ -21,6 +22,7 @@ logger = logging.getLogger(__name__)
 _ARCHIVE_MEMBER = re.compile(r"\((?P<archive>.+)\)#(?P<member>.+)", re.DOTALL)
 _OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 _PLAIN = {".txt", ".vec"}
+_NOT_DECODED = re.compile("[\udc80-\udcff]")
 
 
 class EmbeddingsFileURI(NamedTuple):
@@ -56,6 +58,8 @@ class EmbeddingsTextFile(Iterator[str]):
     larger integer is the number of words. Zip and tar archives are known by their content, `.gz`, `.bz2` and `.xz` by
     their extension; whatever else is read as plain text.
 
+    `line_number` is the number, from 1, of the line that was read last.
+
     Args:
         file_uri: path or URL, or `(ARCHIVE)#MEMBER` for one file of an archive that holds several.
         encoding: of the text.
@@ -65,6 +69,7 @@ class EmbeddingsTextFile(Iterator[str]):
         ValueError: an archive of several files and no member named, or a member named where there is no archive.
         FileNotFoundError: no such file.
         KeyError: no such member.
+        ConfigurationError: (when reading) a line is not in this encoding; the message says which.
     """
 
     DEFAULT_ENCODING = "utf-8"
@@ -73,12 +78,14 @@ class EmbeddingsTextFile(Iterator[str]):
         self, file_uri: str, encoding: str = DEFAULT_ENCODING, cache_dir: str | os.PathLike[str] | None = None
     ) -> None:
         self.uri = file_uri
-        self._encoding = encoding
+        # a byte-order mark is no part of the first word
+        self._encoding = "utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding
+        self.line_number = 0
         self._archive: zipfile.ZipFile | tarfile.TarFile | None = None
         main_file, member = parse_embeddings_file_uri(file_uri)
         path = cached_path(main_file, cache_dir=cache_dir)
         self._handle = self._open(path, main_file, member)
-        first = self._handle.readline()
+        first = self._next_line()
         self.num_tokens = _count_in_header(first)
         self._pending: str | None = first if self.num_tokens is None else None
         if self.num_tokens is not None:
@@ -107,11 +114,11 @@ class EmbeddingsTextFile(Iterator[str]):
             return self._as_text(_OPENERS[extension](path, "rb"))
         if extension not in _PLAIN:
             logger.warning("%s: unknown extension %r, reading it as plain text", self.uri, extension)
-        return open(path, encoding=self._encoding, newline="\n")
+        return open(path, encoding=self._encoding, errors="surrogateescape", newline="\n")
 
     def _as_text(self, content: IO[bytes]) -> IO[str]:
         """Decode a binary stream; only a line feed ends a line, since words may hold other separators."""
-        return io.TextIOWrapper(content, encoding=self._encoding, newline="\n")
+        return io.TextIOWrapper(content, encoding=self._encoding, errors="surrogateescape", newline="\n")
 
     def _choose_member(self, files: list[str], member: str | None) -> str:
         """The file of an archive to read."""
@@ -138,7 +145,18 @@ class EmbeddingsTextFile(Iterator[str]):
         if self._pending is not None:
             pending, self._pending = self._pending, None
             return pending
-        return self._handle.readline()
+        return self._next_line()
+
+    def _next_line(self) -> str:
+        line = self._handle.readline()
+        self.line_number += bool(line)
+        # bytes that are no text have become these characters, which no text holds
+        if not line.isascii() and (wrong := _NOT_DECODED.search(line)):
+            raise ConfigurationError(
+                f"{self.uri}, line {self.line_number}: expected text in UTF-8, got the byte 0x{ord(wrong[0]) - 0xDC00:02x}; "
+                "convert the file, for example by `iconv -f LATIN1 -t UTF-8`"
+            )
+        return line
 
     def close(self) -> None:
         """Close the file and its archive."""

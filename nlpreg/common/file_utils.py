@@ -19,9 +19,13 @@ from nlpreg.common.caching import (
     text_lines_from_file,
 )
 
+DATASET_CACHE = CACHE_DIRECTORY
+"""An older name of the folder of downloads."""
+
 __all__ = [
     "CACHE_DIRECTORY",
     "CACHE_ROOT",
+    "DATASET_CACHE",
     "FileLock",
     "LocalCacheResource",
     "TensorCache",

@@ -138,6 +138,8 @@ def read_pretrained_words(file_uri: str) -> list[str]:
     with EmbeddingsTextFile(file_uri) as lines:
         for number, line in enumerate(lines, start=1):
             word, space, _ = line.partition(" ")
+            if not space:  # some files are separated by tabs
+                word, space, _ = line.partition("\t")
             if space:
                 words[word] = None
             else:

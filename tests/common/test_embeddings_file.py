@@ -9,6 +9,7 @@ import zipfile
 
 import pytest
 
+from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.embeddings_file import (
     EmbeddingsTextFile,
     format_embeddings_file_uri,
@@ -123,3 +124,17 @@ def test_other_encodings(tmp_path):
 def test_uris(uri, parts):
     assert parse_embeddings_file_uri(uri) == parts
     assert format_embeddings_file_uri(*parts) == uri
+
+
+@pytest.mark.parametrize("name", ["v.txt", "v.txt.gz"])
+def test_a_byte_order_mark_and_bytes_that_are_no_text(tmp_path, name):
+    opener = gzip.open if name.endswith("gz") else open
+    with opener(tmp_path / name, "wb") as file:
+        file.write(b"\xef\xbb\xbfthe 1 2\nna\xc3\xafve 3 4\ncaf\xe9 5 6\n")
+    with EmbeddingsTextFile(str(tmp_path / name)) as lines:
+        assert [next(lines), next(lines)] == ["the 1 2\n", "naïve 3 4\n"]
+        assert lines.line_number == 2
+        with pytest.raises(
+            ConfigurationError, match=rf"{name}, line 3: expected text in UTF-8, got the byte 0xe9"
+        ):
+            next(lines)

@@ -45,8 +45,10 @@ def open_by_suffix(
     """
     if "b" in mode:
         encoding = None
-    elif "t" not in mode:
-        mode += "t"
+    else:
+        mode = mode if "t" in mode else mode + "t"
+        if "r" in mode and (encoding or "").lower() in ("utf-8", "utf8"):
+            encoding = "utf-8-sig"  # a byte-order mark is no part of the text
     openers: dict[str, Callable[..., IO[Any]]] = {
         ".gz": gzip.open,
         ".bz2": bz2.open,
@@ -114,5 +116,5 @@ def json_lines_from_file(filename: str | os.PathLike[str]) -> Iterator[list[Any]
 
 def read_set_from_file(filename: str | os.PathLike[str]) -> set[str]:
     """The distinct lines of a text file, without the white space at their ends."""
-    with open(filename, encoding="UTF-8") as file:
+    with open(filename, encoding="utf-8-sig") as file:
         return {line.rstrip() for line in file}

@@ -180,7 +180,7 @@ def read_with_workers(stream: InstanceStream, start_method: str) -> Iterator[Ins
     except Exception as error:
         raise as_worker_error(error) from error
     finally:
-        stream.reader._set_worker_info(None)
+        stream.reader.set_worker_info(None)
 
 
 def _read_as_only_worker(stream: InstanceStream) -> Iterator[Instance]:
@@ -191,7 +191,7 @@ def _read_as_only_worker(stream: InstanceStream) -> Iterator[Instance]:
 def _read_in_workers(stream: InstanceStream, start_method: str) -> Iterator[Instance]:
     """All instances, one of each worker in turn, which is the order that they were divided in."""
     # the reader itself may have to be sent, and must not think that it is the only worker
-    stream.reader._set_worker_info(None)
+    stream.reader.set_worker_info(None)
     make_messages = functools.partial(_messages, stream)
     with WorkerPool(make_messages, stream.num_workers, start_method) as pool:
         waiting: dict[int, deque[Instance]] = {worker: deque() for worker in range(stream.num_workers)}

@@ -148,11 +148,11 @@ class InstanceStream:
     def has_any(self) -> bool:
         """Whether there are any instances at all, if only in the shares of other processes."""
         info = self.reader.get_distributed_info()
-        self.reader._set_distributed_info(None)
+        self.reader.set_distributed_info(None)
         try:
             return any(True for _ in self.reader.read(self.data_path))
         finally:
-            self.reader._set_distributed_info(info)
+            self.reader.set_distributed_info(info)
 
     def items(self, worker: int | None, first: int) -> Iterator[Any]:
         """What `instances_of` makes instances of, from a number on: the instances themselves, unless their reader can defer.
@@ -181,7 +181,7 @@ class InstanceStream:
 
     def _set_worker(self, worker: int | None) -> None:
         if worker is not None:
-            self.reader._set_worker_info(WorkerInfo(self.num_workers, worker))
+            self.reader.set_worker_info(WorkerInfo(self.num_workers, worker))
 
 
 @dataclass(frozen=True)

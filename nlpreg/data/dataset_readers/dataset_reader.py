@@ -155,6 +155,10 @@ class DatasetReader(Registrable):
         """Say which loader worker this process is; None for none."""
         self._set_worker_info(info)  # which readers of other readers override, to pass it on
 
+    def set_distributed_info(self, info: DistributedInfo | None) -> None:
+        """Say which training process this is; None for the only one."""
+        self._set_distributed_info(info)
+
     # Any: a subclass names its own kind of path (a str, a mapping of names to paths).
     def _read(self, file_path: Any) -> Iterable[Instance]:
         """Every instance of a file; a subclass must write this."""

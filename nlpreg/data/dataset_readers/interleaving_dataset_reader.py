@@ -69,12 +69,12 @@ class InterleavingDatasetReader(DatasetReader):
     def _set_worker_info(self, info: WorkerInfo | None) -> None:
         super()._set_worker_info(info)
         for reader in self._readers.values():
-            reader._set_worker_info(info)
+            reader.set_worker_info(info)
 
     def _set_distributed_info(self, info: DistributedInfo | None) -> None:
         super()._set_distributed_info(info)
         for reader in self._readers.values():
-            reader._set_distributed_info(info)
+            reader.set_distributed_info(info)
 
     def _read(self, file_path: str | Mapping[str, Any]) -> Iterator[Instance]:
         paths = self._paths(file_path)

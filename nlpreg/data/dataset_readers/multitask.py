@@ -57,11 +57,11 @@ class MultiTaskReaderShim(DatasetReader):
 
     def _set_worker_info(self, info: WorkerInfo | None) -> None:
         super()._set_worker_info(info)
-        self.inner._set_worker_info(info)
+        self.inner.set_worker_info(info)
 
     def _set_distributed_info(self, info: DistributedInfo | None) -> None:
         super()._set_distributed_info(info)
-        self.inner._set_distributed_info(info)
+        self.inner.set_distributed_info(info)
 
 
 @DatasetReader.register("multitask")
@@ -110,9 +110,9 @@ class MultiTaskDatasetReader(DatasetReader):
     def _set_worker_info(self, info: WorkerInfo | None) -> None:
         super()._set_worker_info(info)
         for reader in self.readers.values():
-            reader._set_worker_info(info)
+            reader.set_worker_info(info)
 
     def _set_distributed_info(self, info: DistributedInfo | None) -> None:
         super()._set_distributed_info(info)
         for reader in self.readers.values():
-            reader._set_distributed_info(info)
+            reader.set_distributed_info(info)

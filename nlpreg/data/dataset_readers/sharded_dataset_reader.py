@@ -52,8 +52,8 @@ class ShardedDatasetReader(DatasetReader):
             serialization_dir=serialization_dir,
         )
         self.reader = base_reader
-        self.reader._set_worker_info(None)
-        self.reader._set_distributed_info(None)
+        self.reader.set_worker_info(None)
+        self.reader.set_distributed_info(None)
 
     def text_to_instance(self, *args: Any, **kwargs: Any) -> Instance:
         """An instance made by the base reader."""

@@ -62,12 +62,14 @@ def _read_text(
     wrong = 0
     with EmbeddingsTextFile(file_uri) as file:
         for line in Tqdm.tqdm(file, desc="reading word vectors"):
-            word, _, numbers = line.partition(" ")
+            word, space, numbers = line.partition(" ")
+            if not space:  # some files are separated by tabs
+                word, _, numbers = line.partition("\t")
             if word not in index_of:
                 continue
-            fields = numbers.rstrip().split(" ")
+            fields = numbers.rstrip().split("\t" if "\t" in numbers else " ")
             if len(fields) == embedding_dim and fields[0]:
-                vectors[word] = np.array(fields, dtype=np.float32)
+                vectors[word] = _parse(fields, f"{file_uri}, line {file.line_number}")
             else:
                 wrong += 1
                 if wrong == 1:
@@ -85,3 +87,26 @@ def _read_text(
     rows = torch.tensor([index_of[word] for word in vectors])
     matrix[rows] = torch.from_numpy(found)
     return matrix
+
+
+def _parse(fields: list[str], where: str) -> np.ndarray:
+    """The numbers of one line.
+
+    Raises:
+        ConfigurationError: one of them is no number, or not finite.
+    """
+    try:
+        vector = np.array(fields, dtype=np.float32)
+    except ValueError:
+        vector = np.array([_float_or_nan(field) for field in fields], dtype=np.float32)
+    if not np.isfinite(vector).all():
+        wrong = fields[int(np.flatnonzero(~np.isfinite(vector))[0])]
+        raise ConfigurationError(f"{where}: expected a number, got {wrong}; correct the file of word vectors")
+    return vector
+
+
+def _float_or_nan(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")

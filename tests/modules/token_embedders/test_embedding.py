@@ -170,3 +170,20 @@ class TestExtending:
     def test_a_smaller_vocabulary_is_refused(self, vocab, larger):
         with pytest.raises(ConfigurationError, match="at least 8 entries in the namespace 'tokens', got 6"):
             Embedding(3, vocab=larger).extend_vocab(vocab)
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong"), [("a 0,1 0,2", "0,1"), ("a nan 0.2", "nan"), ("a 0.1 inf", "inf"), ("a x 1", "x")]
+)
+def test_a_bad_number_is_named_with_its_line(tmp_path, line, wrong):
+    (tmp_path / "vec.txt").write_text(f"zz 1 2\n{line}\n")
+    vocab = Vocabulary(tokens_to_add={"tokens": ["a"]})
+    with pytest.raises(ConfigurationError, match=rf"vec.txt, line 2: expected a number, got {wrong};"):
+        Embedding(embedding_dim=2, vocab=vocab, pretrained_file=str(tmp_path / "vec.txt"))
+
+
+def test_a_file_separated_by_tabs(tmp_path):
+    (tmp_path / "vec.txt").write_text("a\t0.1\t0.2\n")
+    vocab = Vocabulary(tokens_to_add={"tokens": ["a"]})
+    embedding = Embedding(embedding_dim=2, vocab=vocab, pretrained_file=str(tmp_path / "vec.txt"))
+    torch.testing.assert_close(embedding.weight[2].detach(), torch.tensor([0.1, 0.2]))
