@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 
 from nlpreg.commands.console import console, log_to_files
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.logging import printable
 from nlpreg.common.runtime.process import SigTermReceived, install_sigterm_handler
 
 FAILURE = 1
@@ -156,7 +157,7 @@ def _continuation(error: BaseException) -> str:
 
 
 def _print(message: str) -> None:
-    print(f"nlpreg: {message}", file=sys.stderr, flush=True)
+    print(printable(f"nlpreg: {message}"), file=sys.stderr, flush=True)
 
 
 def _discard_output() -> None:

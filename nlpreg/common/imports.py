@@ -7,12 +7,26 @@ import logging
 import os
 import pkgutil
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
 logger = logging.getLogger(__name__)
+
+_PACKAGE_FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
+
+
+def import_failure(error: BaseException) -> str:
+    """Why an import failed, with the file and line whose code raised the error."""
+    text = f"{type(error).__name__}: {error}"
+    if isinstance(error, SyntaxError):
+        return f"SyntaxError: {error.msg} ({error.filename}:{error.lineno})"
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if "importlib" not in frame.filename and frame.filename != __file__]
+    own = [frame for frame in own if not frame.filename.startswith(_PACKAGE_FOLDER)] or own
+    return f"{text} ({own[-1].filename}:{own[-1].lineno})" if own else text
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 from logging import Filter, Formatter, Handler, Logger, LogRecord
 from pathlib import Path
@@ -72,6 +73,14 @@ def get_logger(name: str) -> NlpregLogger:
     return logger
 
 
+def printable(text: str) -> str:
+    """Text for a terminal: control characters, which a file may hold to move its cursor or recolour it, are escaped."""
+    return _CONTROL.sub(lambda match: match.group().encode("unicode_escape").decode("ascii"), text)
+
+
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
 class ErrorFilter(Filter):
     """Lets records below ERROR pass."""
 
@@ -93,7 +102,7 @@ class ConsoleFormatter(Formatter):
 
     def format(self, record: LogRecord) -> str:
         """One record as a console line."""
-        text = super().format(record)
+        text = printable(super().format(record))
         return f"{record.levelname.lower()}: {text}" if record.levelno >= logging.WARNING else text
 
 

@@ -12,7 +12,13 @@ from collections.abc import Iterator, MutableMapping
 from typing import Any
 
 from nlpreg.common.checks import ConfigurationError, did_you_mean
-from nlpreg.common.config.jsonnet import evaluate_jsonnet, external_variables, parse_overrides, with_overrides
+from nlpreg.common.config.jsonnet import (
+    check_depth,
+    evaluate_jsonnet,
+    external_variables,
+    parse_overrides,
+    with_overrides,
+)
 from nlpreg.common.config.untrusted import Origin, current_origin
 from nlpreg.common.files import atomic_write
 
@@ -240,7 +246,9 @@ class Params(MutableMapping[str, Any]):
             raise ConfigurationError(f"{path}: expected an object, got {json.dumps(value)[:60]}")
         if isinstance(params_overrides, str):
             params_overrides = parse_overrides(params_overrides, ext_vars)
-        return cls(with_overrides(value, params_overrides))
+        config = with_overrides(value, params_overrides)
+        check_depth(config)
+        return cls(config)
 
     def to_file(self, params_file: str, preference_orders: list[list[str]] | None = None) -> None:
         """Write JSON with keys in a readable order; see `as_ordered_dict`."""
@@ -279,7 +287,7 @@ def read_config_text(path: str) -> str:
         ConfigurationError: it is a folder, or not UTF-8.
     """
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:
             return file.read()
     except IsADirectoryError as error:
         raise ConfigurationError(f"{path}: expected a config file, got a folder") from error

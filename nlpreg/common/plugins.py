@@ -18,13 +18,13 @@ from pathlib import Path
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.config.registry import REGISTRY
-from nlpreg.common.imports import import_module_and_submodules, push_python_path
+from nlpreg.common.imports import import_failure, import_module_and_submodules, push_python_path
 
 logger = logging.getLogger(__name__)
 
 ENTRY_POINT_GROUP = "nlpreg.plugins"
 LOCAL_PLUGINS_FILENAME = ".nlpreg_plugins"
-GLOBAL_PLUGINS_FILENAME = str(Path.home() / ".nlpreg" / "plugins")
+GLOBAL_PLUGINS_FILENAME = os.path.join(os.path.expanduser("~"), ".nlpreg", "plugins")
 DEFAULT_PLUGINS: tuple[str, ...] = ()
 """Packages tried without being declared; the parts of AllenNLP's companion package are built in, so there are none."""
 
@@ -64,10 +64,14 @@ def import_builtin_parts() -> None:
 
 def discover_file_plugins(plugins_filename: str = LOCAL_PLUGINS_FILENAME) -> Iterable[str]:
     """The module names in a plugins file, one a line, blank lines skipped; none where there is no such file."""
-    path = Path(plugins_filename)
-    if not path.is_file():
+    try:
+        text = Path(plugins_filename).read_text(encoding="utf-8-sig")
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         return
-    for line in path.read_text(encoding="utf-8").splitlines():
+    except (OSError, UnicodeDecodeError) as error:
+        logger.warning("%s: left out, since it cannot be read (%s)", plugins_filename, error)
+        return
+    for line in text.splitlines():
         if line.strip():
             yield line.strip()
 
@@ -132,7 +136,7 @@ def import_packages(names: Iterable[str]) -> None:
     for name in names:
         try:
             import_module_and_submodules(name)
-        except (ImportError, TypeError) as error:
+        except Exception as error:  # whatever the package's own code raises
             raise ConfigurationError(f"--include-package {name}: {_reason(name, error)}") from error
 
 
@@ -142,7 +146,7 @@ def _reason(name: str, error: Exception) -> str:
         return "expected the name of a module, such as my_project.parts, found a path"
     if isinstance(error, ModuleNotFoundError) and error.name == name.split(".")[0]:
         return "there is no such module, neither in the working folder nor among what is installed"
-    return f"{type(error).__name__}: {error}"
+    return import_failure(error)
 
 
 def import_plugins() -> None:

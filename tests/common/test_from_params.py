@@ -121,7 +121,7 @@ def test_a_fully_qualified_name_is_imported(tmp_path: Path, monkeypatch: pytest.
         (Tuple[int, ...], [1, 2, 3], (1, 2, 3)),
         (Set[int], [1, 1, 2], {1, 2}),
         (Dict[str, int], {"a": 1}, {"a": 1}),
-        (Dict[int, int], {"1": 1}, {"1": 1}),
+        (Dict[int, int], {"1": 1}, {1: 1}),
         (Mapping[str, List[int]], {"a": [1]}, {"a": [1]}),
         (Dict[str, Any], {"a": {"b": [1, {"c": 2}]}}, {"a": {"b": [1, {"c": 2}]}}),
         (List[Tuple[str, Dict[str, float]]], [["a", {"b": 1}]], [("a", {"b": 1})]),
@@ -135,8 +135,11 @@ def test_a_fully_qualified_name_is_imported(tmp_path: Path, monkeypatch: pytest.
         (TypeVar("Bound", bound=int), 3, 3),
         (Any, {"a": 1}, {"a": 1}),
         (list, [{"a": 1}], [{"a": 1}]),
-        (Path, "x/y", "x/y"),
-        (int, None, None),
+        (Path, "x/y", Path("x/y")),
+        (bool, 1, True),
+        (bool | int, 1, 1),
+        (Path | str, "x/y", Path("x/y")),
+        (str | Path, "x/y", "x/y"),
     ],
 )
 def test_values_that_fit(annotation: Any, value: Any, expected: Any) -> None:
@@ -153,7 +156,9 @@ def test_values_that_fit(annotation: Any, value: Any, expected: Any) -> None:
         (int, 3.5, "expected a whole number, found 3.5"),
         (float, "x", 'expected a number, found "x"'),
         (float, False, "expected a number, found false"),
-        (bool, 1, "expected true or false, found 1"),
+        (bool, 2, "expected true or false, found 2"),
+        (int, None, "expected a whole number, found null"),
+        (dict[int, int], {"a": 1}, "expected keys that are whole numbers"),
         (bool, "true", "write it without quotes"),
         (str, 3, r"expected a string, found 3 \(a number\)"),
         (

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,8 @@ def test_a_broken_plugin_does_not_take_the_others_down(
         "from nlpreg.common import Registrable\nclass Fish(Registrable): pass\nFish.register('cod')(Fish)\n"
     )
     found = {plugin.module: plugin for plugin in load_plugins()}
-    assert found["plugin_broken"].error == "ZeroDivisionError: division by zero"
+    reason = f"ZeroDivisionError: division by zero ({os.getcwd()}/plugin_broken.py:1)"
+    assert found["plugin_broken"].error == reason
     assert "there is no such module" in (found["plugin_missing"].error or "")
     assert (found["../good.py"].error or "").endswith("such as my_project.parts, found a path")
     assert found["plugin_good"].error is None

@@ -44,11 +44,12 @@ class Check(Subcommand):
 def _run(args: argparse.Namespace) -> None:
     from nlpreg.commands.check.checking import check_file as check_config_file
     from nlpreg.commands.check.checking import report, report_warnings
+    from nlpreg.common.logging import printable
     from nlpreg.common.params import Params
 
     checked = check_config_file(args.param_path, args.overrides, args.serialization_dir)
     if checked.problems:
-        print(report(args.param_path, checked.problems))
+        print(printable(report(args.param_path, checked.problems)))
         if checked.warnings:
             print(report_warnings(args.param_path, checked.warnings))
         sys.exit(2)

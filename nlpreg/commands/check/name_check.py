@@ -117,7 +117,9 @@ def _value(node: Node, argument: str) -> object:
     if not isinstance(node, Call):
         return None
     given = node.arguments.get(argument)
-    return node.defaults.get(argument) if given is None else given.as_config()
+    value = node.defaults.get(argument) if given is None else given.as_config()
+    # an object or a list is reported as a wrong type, and could not be looked up among names
+    return None if isinstance(value, (dict, list)) else value
 
 
 def _embedders(model: Node | None) -> dict[str, Node] | None:

@@ -91,6 +91,7 @@ def _file_problems(node: Node) -> Iterator[Problem]:
 
 def _missing(path: Any) -> str | None:
     """Why a local path cannot be opened; None where it can, or where that cannot be known from here."""
+    path = os.fspath(path) if isinstance(path, os.PathLike) else path
     if not isinstance(path, str) or UNSET_VARIABLE in path or "://" in path:
         return None
     if path.startswith("(") and ")#" in path:

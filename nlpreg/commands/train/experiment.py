@@ -6,12 +6,13 @@ import filecmp
 import logging
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 
 from nlpreg.common.checks import ConfigurationError, did_you_mean
+from nlpreg.common.config.problems import found
 from nlpreg.common.lazy import Lazy
 from nlpreg.common.registrable import Registrable
 from nlpreg.common.util import dump_metrics, is_distributed, is_global_primary
@@ -137,7 +138,11 @@ class TrainModel(Registrable):
             ConfigurationError: a data set is empty, or `datasets_for_vocab_creation` names one that is not there.
         """
         cls.check_arguments(
-            datasets_for_vocab_creation, validation_data_path, test_data_path, evaluate_on_test
+            datasets_for_vocab_creation,
+            validation_data_path,
+            test_data_path,
+            evaluate_on_test,
+            train_data_path,
         )
         loaders = _data_loaders(
             {"train": train_data_path, "validation": validation_data_path, "test": test_data_path},
@@ -182,8 +187,21 @@ class TrainModel(Registrable):
         validation_data_path: Any,
         test_data_path: Any,
         evaluate_on_test: bool,
+        train_data_path: Any,
+        serialization_dir: str | None = None,
     ) -> None:
         """Make sure that the data are there which are to be used; `nlpreg check` does so too."""
+        if serialization_dir is not None:
+            raise ConfigurationError(
+                "serialization_dir: expected no such key: the option -s names the folder; leave it out"
+            )
+        for key, path in {
+            "train_data_path": train_data_path,
+            "validation_data_path": validation_data_path,
+            "test_data_path": test_data_path,
+        }.items():
+            if key == "train_data_path" or path is not None:
+                _check_data_path(key, path)
         if evaluate_on_test and test_data_path is None:
             raise ConfigurationError(
                 "evaluate_on_test: expected test_data_path beside it; give it, or leave this out"
@@ -200,6 +218,17 @@ class TrainModel(Registrable):
 
 
 TrainModel.register("default", constructor="from_partial_objects")(TrainModel)
+
+
+def _check_data_path(key: str, path: Any, depth: int = 0) -> None:
+    """Refuse what no reader takes: paths are strings, lists of such, or objects that name one for each task."""
+    if isinstance(path, (str, os.PathLike)) and os.fspath(path):
+        return
+    items = path.items() if isinstance(path, Mapping) else enumerate(path) if isinstance(path, list) else ()
+    if not items or depth > 2 or any(name == "" for name, _ in items):
+        raise ConfigurationError(f"{key}: expected the path of the data, found {found(path)}")
+    for _, item in path.items() if isinstance(path, Mapping) else enumerate(path):
+        _check_data_path(key, item, depth + 1)
 
 
 def _data_loaders(

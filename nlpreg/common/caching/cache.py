@@ -20,7 +20,7 @@ from nlpreg.common.files import FileLock, atomic_write
 
 logger = logging.getLogger(__name__)
 
-CACHE_ROOT = Path(os.environ.get("NLPREG_CACHE_ROOT") or Path.home() / ".nlpreg")
+CACHE_ROOT = Path(os.environ.get("NLPREG_CACHE_ROOT") or os.path.join(os.path.expanduser("~"), ".nlpreg"))
 CACHE_DIRECTORY = str(CACHE_ROOT / "cache")
 
 CHECKSUM_PREFIX = "sha256="

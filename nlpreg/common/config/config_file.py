@@ -8,8 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from nlpreg.common.checks import did_you_mean
-from nlpreg.common.config.jsonnet import evaluate_jsonnet, external_variables, parse_overrides, with_overrides
+from nlpreg.common.checks import ConfigurationError, did_you_mean
+from nlpreg.common.config.jsonnet import (
+    check_depth,
+    evaluate_jsonnet,
+    external_variables,
+    parse_overrides,
+    with_overrides,
+)
 from nlpreg.common.config.jsonnet_places import JsonnetSource
 from nlpreg.common.config.problems import Problem
 from nlpreg.common.params import read_config_text
@@ -78,6 +84,11 @@ class ConfigFile:
                 file.config = with_overrides(file.config, changes)
             except ValueError as error:
                 file.problems.append(Problem("", str(error)))
+        try:
+            check_depth(file.config)
+        except ConfigurationError as error:
+            file.config = None  # nothing could walk it
+            file.problems.append(Problem("", str(error)))
         return file
 
     @staticmethod

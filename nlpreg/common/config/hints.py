@@ -135,6 +135,20 @@ def _call_of_parent(constructor: Callable[..., Any]) -> ast.Call | None:
     return calls[0] if uses == len(calls) == 1 else None
 
 
+def resolve_annotations(function: Any) -> None:
+    """Put real objects in the place of a function's annotations that are strings, for whoever inspects it.
+
+    Those that name something that is not there yet, or only for type checkers, stay strings.
+    """
+    function = inspect.unwrap(getattr(function, "__func__", function))
+    annotations = getattr(function, "__annotations__", None)
+    if not isinstance(annotations, dict):
+        return
+    for name, annotation in annotations.items():
+        if isinstance(annotation, str):
+            annotations[name] = _resolved(annotation, function)
+
+
 def takes_arg(obj: Any, arg: str) -> bool:
     """Whether a class's constructor, or a function, has a parameter named `arg`.
 

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import os
 import re
+import signal
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from nlpreg.common.checks import ConfigurationError
 
 ImportCallback = Callable[[str, str], "tuple[str, bytes]"]
+
+BYTE_ORDER_MARK = "\ufeff"
+
+MAX_SECONDS = 20
+"""CPU time that the evaluation of a config may take."""
+
+MAX_BYTES = 2**31
+"""Memory that the evaluation of a config may take."""
+
+MAX_DEPTH = 100
+TOO_DEEP = f"nested too deep: expected at most {MAX_DEPTH} levels of objects and arrays"
 
 _BARE_KEY = re.compile(
     r"(?!(?:assert|else|error|false|for|function|if|import|importstr|importbin|in|local|null|tailstrict|then|self"
@@ -50,14 +64,149 @@ def evaluate_jsonnet(
         RuntimeError: the text is not valid, or fails while it is evaluated; the message says where.
         ConfigurationError: the package jsonnet is missing and the text is not plain JSON.
     """
+    text = text.removeprefix(BYTE_ORDER_MARK)
+    try:
+        return _strict_json(text)
+    except (ValueError, RecursionError):
+        pass  # it is Jsonnet, or Jsonnet is to say what is wrong
     try:
         import _jsonnet
     except ModuleNotFoundError:
         return _plain_json(name, text)
-    options: dict[str, Any] = {"ext_vars": dict(ext_vars)}
-    if import_callback is not None:
-        options["import_callback"] = import_callback
-    return json.loads(_jsonnet.evaluate_snippet(name, text, **options))
+    options = {"ext_vars": dict(ext_vars), "import_callback": import_callback or _imported_file}
+    evaluated = _in_a_process(lambda: str(_jsonnet.evaluate_snippet(name, text, **options)))
+    try:
+        return json.loads(evaluated)
+    except RecursionError as error:
+        raise RuntimeError(f"RUNTIME ERROR: {TOO_DEEP}") from error
+
+
+def check_depth(value: Any) -> None:
+    """Make sure that a config is not nested so deep that walking it would exhaust Python's stack.
+
+    Raises:
+        ConfigurationError: it has more than `MAX_DEPTH` levels.
+    """
+    level = [value] if isinstance(value, (dict, list)) else []
+    for _ in range(MAX_DEPTH + 1):
+        if not level:
+            return
+        items = (item.values() if isinstance(item, dict) else item for item in level)
+        level = [inner for item in items for inner in item if isinstance(inner, (dict, list))]
+    raise ConfigurationError(f"the config is {TOO_DEEP}")
+
+
+def _strict_json(text: str) -> Any:
+    """The value of plain JSON, exactly as Jsonnet would give it.
+
+    Raises:
+        ValueError: it is not plain JSON, or Jsonnet would refuse it or read it otherwise.
+    """
+    if "\\ud" in text.lower():  # a surrogate; Jsonnet refuses lone ones
+        raise ValueError("surrogates")
+    return json.loads(
+        text,
+        object_pairs_hook=_sorted_object,
+        parse_constant=_refuse,
+        parse_int=lambda digits: _number(float(digits)),
+        parse_float=lambda digits: _number(float(digits)),
+    )
+
+
+def _sorted_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Jsonnet sorts the keys of objects, and refuses a key that stands twice."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise ValueError("a key stands twice")
+    return {key: values[key] for key in sorted(values)}
+
+
+def _number(value: float) -> int | float:
+    """Jsonnet knows floating-point numbers only, and writes whole ones without a fraction."""
+    if not abs(value) < 2**53:
+        raise ValueError("a large number")
+    return int(value) if value == int(value) else value
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(constant)
+
+
+def _imported_file(folder: str, relative: str) -> tuple[str, bytes]:
+    """What `import` reads: a file beside the importing one, a byte-order mark left out."""
+    path = os.path.join(folder, relative)
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            return path, file.read().encode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise RuntimeError(f"couldn't open import {relative!r}: {path}: {reason}") from error
+
+
+def _in_a_process(evaluate: Callable[[], str]) -> str:
+    """The result of an evaluation in a forked process, since Jsonnet's own loop can be neither interrupted nor limited.
+
+    Args:
+        evaluate: gives the result, or raises what says why there is none.
+
+    Raises:
+        RuntimeError: the evaluation failed, or was ended because it took too long or too much memory.
+    """
+    if not hasattr(os, "fork"):
+        return evaluate()
+    reading, writing = os.pipe()
+    with warnings.catch_warnings():
+        # the child runs nothing but Jsonnet, which takes none of the locks that other threads may hold
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        _evaluate_and_exit(evaluate, reading, writing)
+    os.close(writing)
+    try:
+        with open(reading, "rb") as pipe:
+            reply = pipe.read()
+    except BaseException:  # Ctrl-C
+        os.kill(child, signal.SIGKILL)
+        raise
+    finally:
+        _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status) or not reply:
+        number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+        reason = (
+            f"took more than {MAX_SECONDS} seconds"
+            if number in (signal.SIGXCPU, signal.SIGKILL)
+            else f"needed more than {MAX_BYTES // 2**30} GiB of memory"
+        )
+        raise RuntimeError(
+            f"RUNTIME ERROR: the evaluation {reason}; is there an endless recursion or a huge array?"
+        )
+    text = reply[1:].decode("utf-8", errors="surrogateescape")
+    if reply[:1] == b"-":
+        raise RuntimeError(text)
+    return text
+
+
+def _evaluate_and_exit(evaluate: Callable[[], str], reading: int, writing: int) -> None:
+    """What the forked process does: evaluate within limits, write the reply, and end without any clean-up of Python's."""
+    try:
+        import resource
+
+        os.close(reading)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # C++ announces there that memory is exhausted
+        used, _ = resource.getrusage(resource.RUSAGE_SELF)[:2]
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_CPU, (int(used) + MAX_SECONDS, int(used) + MAX_SECONDS + 1))
+        with contextlib.suppress(OSError, ValueError), open("/proc/self/statm") as file:
+            size = int(file.read().split()[0]) * resource.getpagesize()
+            resource.setrlimit(resource.RLIMIT_AS, (size + MAX_BYTES, size + MAX_BYTES))
+        try:
+            reply = b"+" + evaluate().encode("utf-8", errors="surrogateescape")
+        except Exception as error:
+            reply = b"-" + str(error).encode("utf-8", errors="surrogateescape")
+        with open(writing, "wb") as pipe:
+            pipe.write(reply)
+    finally:
+        os._exit(0)
 
 
 def _plain_json(name: str, text: str) -> Any:
@@ -128,7 +277,7 @@ def parse_overrides(serialized_overrides: str, ext_vars: dict[str, Any] | None =
     Raises:
         ConfigurationError: the text is no Jsonnet object.
     """
-    if not serialized_overrides.strip():
+    if not serialized_overrides.strip(BYTE_ORDER_MARK + " \t\r\n"):
         return {}
     try:
         overrides = evaluate_jsonnet("overrides", serialized_overrides, external_variables(ext_vars))

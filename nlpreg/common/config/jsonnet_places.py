@@ -425,7 +425,7 @@ class JsonnetSource:
         """
         text = (texts or {}).get(path) if text is None else text
         if text is None:
-            with open(path, encoding="utf-8") as file:
+            with open(path, encoding="utf-8-sig") as file:
                 text = file.read()
         source = cls(path, text)
         parser = ObjectParser()

@@ -11,6 +11,7 @@ import logging
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Any
 
 from nlpreg.common.checks import ConfigurationError
@@ -51,7 +52,7 @@ class Literal(Node):
         """The value; a member of an enumeration by what stands for it in a config."""
         if isinstance(self.value, enum.Enum):
             return self.value.value if is_json(self.value.value) else self.value.name
-        return self.value
+        return str(self.value) if isinstance(self.value, PurePath) else self.value
 
 
 @dataclass

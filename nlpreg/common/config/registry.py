@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import importlib
 import logging
+import re
 import sys
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
 from nlpreg.common.checks import ConfigurationError, did_you_mean
+from nlpreg.common.config.hints import resolve_annotations
 from nlpreg.common.config.untrusted import current_origin
+from nlpreg.common.imports import import_failure
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +37,8 @@ def add_to_registry(base: type, name: str, cls: Any, constructor: str | None, ex
             )
         logger.info("%s replaces %s as %s %r", _full_name(cls), _full_name(present), base.__name__, name)
     names[name] = (cls, constructor)
+    if isinstance(cls, type):
+        resolve_annotations(getattr(cls, constructor or "__init__"))
 
 
 def names_of(base: type, default: str | None) -> list[str]:
@@ -64,7 +69,7 @@ def find_registered(base: type, name: str) -> tuple[Any, str | None]:
     names = REGISTRY[base]
     if name in names:
         return names[name]
-    if "." in name:
+    if _FULL_NAME.fullmatch(name):
         return (_imported(base, name) if current_origin() is None else _loaded(base, name)), None
     alike = [known for known in names if known.replace("-", "_") == name.replace("-", "_")]
     if len(alike) == 1:
@@ -80,23 +85,34 @@ def find_registered(base: type, name: str) -> tuple[Any, str | None]:
     )
 
 
+_FULL_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
+
+
 def _imported(base: type, name: str) -> Any:
     module_name, attribute = name.rsplit(".", 1)
     try:
         module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not (module_name + ".").startswith(error.name + "."):
-            raise
+    except Exception as error:  # whatever the module's own code raises
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        if missing is not None and (module_name + ".").startswith(missing + "."):
+            raise ConfigurationError(
+                f'"{name}" is no registered {base.__name__}, and there is no module {missing!r} to import; '
+                "check the spelling, and that it can be imported from here"
+            ) from error
         raise ConfigurationError(
-            f'"{name}" is no registered {base.__name__}, and there is no module {error.name!r} to import; '
-            "check the spelling, and that it can be imported from here"
+            f"{module_name!r}, imported for {name!r}, failed: {import_failure(error)}"
         ) from error
     if not hasattr(module, attribute):
         raise ConfigurationError(
             f"{module_name!r} was imported for {name!r}, but has no {attribute!r}"
             + did_you_mean(attribute, vars(module))
         )
-    return getattr(module, attribute)
+    found = getattr(module, attribute)
+    if not callable(found):
+        raise ConfigurationError(
+            f"{name!r} is a {type(found).__name__}; expected a class that is a {base.__name__}"
+        )
+    return found
 
 
 def _loaded(base: type, name: str) -> type:

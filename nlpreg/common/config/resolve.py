@@ -8,9 +8,11 @@ from __future__ import annotations
 import dataclasses
 import enum
 import inspect
+import json
+import logging
 import typing
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from nlpreg.common.checks import ConfigurationError, did_you_mean, nearest
@@ -44,6 +46,8 @@ from nlpreg.common.config.old_names import advice_on_key, advice_on_name, renewe
 from nlpreg.common.config.problems import Problem, found, refusal
 from nlpreg.common.config.registry import REGISTRY, SPECIAL_KEYS, SPECIAL_SECTIONS, find_registered, names_of
 from nlpreg.common.params import Params
+
+logger = logging.getLogger(__name__)
 
 EXTRAS_OF: dict[str, frozenset[str]] = {
     "Checkpointer": frozenset(["serialization_dir"]),
@@ -332,7 +336,7 @@ class Resolver:
             owner: the class whose constructor it is.
         """
         if value is None:
-            self._check_null(parameter, path, owner)
+            self._check_null(parameter, path)
             return Literal(None)
         value = plain(value)
         if isinstance(value, dict):
@@ -342,16 +346,21 @@ class Resolver:
                     return Special(get, value, key, parameter.annotation, path)
         return self.resolve(parameter.annotation, value, path, owner)
 
-    def _check_null(self, parameter: inspect.Parameter, path: str, owner: Any) -> None:
-        """`null` fits every argument, but for required ones and numbers of nlpreg's own classes, annotated exactly."""
+    def _check_null(self, parameter: inspect.Parameter, path: str) -> None:
+        """`null` fits where the annotation allows it, where it is the default, and where nothing is known of the type."""
         annotation = unwrapped(parameter.annotation)
-        is_ours = str(getattr(owner, "__module__", "")).startswith("nlpreg.")
         allows_none = is_union(annotation) and type(None) in typing.get_args(annotation)
         words = expected(annotation)
-        is_required = parameter.default is inspect.Parameter.empty
-        if is_ours and (is_required or annotation in (int, float)) and not allows_none and words:
-            hint = "" if is_required else f"; leave it out for the default, {parameter.default}"
-            self.report(path, f"expected {words}, found null{hint}")
+        if allows_none or not words or parameter.default is None or isinstance(annotation, str):
+            return
+        if parameter.default is inspect.Parameter.empty:
+            hint = ""
+        else:
+            is_plain = is_json(parameter.default)
+            hint = "; leave it out for the default" + (
+                f", {json.dumps(parameter.default)}" if is_plain else ""
+            )
+        self.report(path, f"expected {words}, found null{hint}")
 
     def _check_special(self, key: str, section: Any, path: str) -> None:
         """Report what is wrong with what stands under a special key."""
@@ -390,12 +399,28 @@ class Resolver:
                 return self.call(annotation, None, value, path)
         return Literal(value)
 
+    def _key(self, annotation: Any, key: Any, path: str) -> Any:
+        """A key of a mapping, which JSON can only write as a string, as what its annotation says."""
+        annotation = unwrapped(annotation)
+        if annotation not in (int, float) or not isinstance(key, str):
+            return key
+        try:
+            return annotation(key)
+        except ValueError:
+            self.report(
+                path, f"expected keys that are {_WORDS_OF_KEYS[annotation]}, found {found(key)}", is_type=True
+            )
+            return key
+
     def _scalar(self, annotation: Any, value: Any, path: str) -> Node:
         if isinstance(value, Path) and annotation is str:
             return Literal(str(value))
         fits = isinstance(value, _SCALARS[annotation])
         if isinstance(value, bool) and annotation is not bool:
             fits = False
+        if annotation is bool and not fits and isinstance(value, (int, float)) and value in (0, 1):
+            logger.warning("%s: %s is read as %s; write that instead", path, value, json.dumps(bool(value)))
+            return Literal(bool(value))
         if not fits:
             hint = _number_in_string(annotation, value)
             self.report(
@@ -404,11 +429,14 @@ class Resolver:
         return Literal(value)
 
     def _path_or_device(self, annotation: Any, value: Any, path: str) -> Node:
-        """A string, which the constructor itself makes a path or a device of; or, for a device, its number."""
+        """A path; or, for a device, its number or its name, which the constructor itself makes a device of."""
         fits = is_device(annotation) and isinstance(value, int) and not isinstance(value, bool)
         if not fits and isinstance(value, (bool, int, float, list, dict)):
             words = "a device: its number, or a string" if is_device(annotation) else "a path"
             self.report(path, f"expected {words}, found {found(value)}", is_type=True)
+        if is_path(annotation) and isinstance(value, str):
+            is_class = isinstance(annotation, type) and issubclass(annotation, PurePath)
+            return Literal((annotation if is_class else Path)(value))
         return Literal(value)
 
     def _choice(self, choices: tuple[Any, ...], value: Any, path: str) -> Node:
@@ -436,6 +464,16 @@ class Resolver:
             return Literal(None)
         members = union_members(annotation)
         json_members = [member for member in members if not is_tensor(member)] or list(members)
+        if isinstance(value, (int, float)) and {int, float} & set(json_members):
+            # 0 and 1 are read as truth values only where no number is expected
+            json_members = [
+                member for member in json_members if member is not bool or isinstance(value, bool)
+            ]
+        if isinstance(value, str):
+            texts = [member for member in json_members if member is str or is_path(member)]
+            json_members = [
+                member for member in json_members if member not in texts[1:]
+            ]  # the first one is meant
         fitting: list[Node] = []
         attempts: list[list[Problem]] = []
         for member in json_members:
@@ -471,7 +509,8 @@ class Resolver:
                 self.report(path, f"expected an object, found {found(value)}", is_type=True)
                 return Literal(value)
             items = {
-                key: self.resolve(arguments[-1], item, f"{path}.{key}", owner) for key, item in value.items()
+                self._key(arguments[0], key, path): self.resolve(arguments[-1], item, f"{path}.{key}", owner)
+                for key, item in value.items()
             }
             return Container(dict, items)
         if isinstance(value, (str, Mapping)) or not isinstance(value, Iterable):
@@ -566,6 +605,7 @@ def _name(cls: Any) -> str:
 
 
 _SCALARS: dict[Any, tuple[type, ...]] = {bool: (bool,), int: (int,), float: (int, float), str: (str,)}
+_WORDS_OF_KEYS = {int: "whole numbers", float: "numbers"}
 _SCALAR_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a string"}
 
 
