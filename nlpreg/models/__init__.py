@@ -4,6 +4,7 @@ from nlpreg.models.archival import Archive, archive_model, load_archive
 from nlpreg.models.basic_classifier import BasicClassifier
 from nlpreg.models.biattentive_classification_network import BiattentiveClassificationNetwork
 from nlpreg.models.bidirectional_lm import BidirectionalLanguageModel
+from nlpreg.models.causal_language_model import CausalLanguageModel
 from nlpreg.models.crf_tagger import CrfTagger
 from nlpreg.models.heads import ClassifierHead, Head
 from nlpreg.models.hmm_tagger import HmmTagger
@@ -20,6 +21,7 @@ __all__ = [
     "BasicClassifier",
     "BiattentiveClassificationNetwork",
     "BidirectionalLanguageModel",
+    "CausalLanguageModel",
     "ClassifierHead",
     "CrfTagger",
     "Head",

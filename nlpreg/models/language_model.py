@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 import torch
@@ -15,7 +16,7 @@ from nlpreg.modules.incremental_reading import last_words, read_next
 from nlpreg.modules.sampled_softmax_loss import SampledSoftmaxLoss
 from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
 from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import StepState
-from nlpreg.modules.softmax_loss import SoftmaxLoss
+from nlpreg.modules.softmax_loss import SoftmaxLoss, WordDistribution
 from nlpreg.modules.text_field_embedders import TextFieldEmbedder
 from nlpreg.nn.dropout import Dropout
 from nlpreg.nn.initializers import InitializerApplicator
@@ -98,20 +99,11 @@ class LanguageModel(PeekingCheckedModel):
         self._bidirectional = bidirectional
         width = contextualizer.get_output_dim()
         self._forward_dim = width // 2 if bidirectional else width
-        self._softmax_loss: SoftmaxLoss | SampledSoftmaxLoss | None
-        num_words = vocab.get_vocab_size()
-        if num_samples is None:
-            self._softmax_loss = SoftmaxLoss(num_words=num_words, embedding_dim=self._forward_dim)
-        else:
-            self._softmax_loss = SampledSoftmaxLoss(
-                num_words=num_words,
-                embedding_dim=self._forward_dim,
-                num_samples=num_samples,
-                sparse=sparse_embeddings,
-            )
+        self._softmax_loss: WordDistribution | None = self._make_softmax(num_samples, sparse_embeddings)
         # unused; archives of AllenNLP have it
         self.register_buffer("_last_average_loss", torch.zeros(1))
         self._perplexity = Perplexity()
+        self._sampled_perplexity = Perplexity()
         self._dropout: nn.Module = Dropout(dropout) if dropout else nn.Identity()
         if initializer is not None:
             initializer(self)
@@ -121,6 +113,15 @@ class LanguageModel(PeekingCheckedModel):
         """For `nlpreg check`: what the constructor refuses, whatever the data."""
         check_share(dropout=dropout)
         check_at_least(1, num_samples=num_samples)
+
+    def _make_softmax(self, num_samples: int | None, sparse: bool) -> WordDistribution:
+        """The layer that predicts words from states; a subclass may make another one."""
+        num_words = self.vocab.get_vocab_size()
+        if num_samples is None:
+            return SoftmaxLoss(num_words=num_words, embedding_dim=self._forward_dim)
+        return SampledSoftmaxLoss(
+            num_words=num_words, embedding_dim=self._forward_dim, num_samples=num_samples, sparse=sparse
+        )
 
     def contextualizer_to_check(self) -> tuple[nn.Module, int]:
         """See `PeekingCheckedModel.contextualizer_to_check`."""
@@ -146,9 +147,9 @@ class LanguageModel(PeekingCheckedModel):
         """
         mask = get_text_field_mask(source)
         embeddings = self._text_field_embedder(source)
-        contextual = self._contextualizer(embeddings, mask)
+        contextual = self._encode(embeddings, mask, source)
         output: dict[str, Any] = {}
-        ids = _word_ids(source)
+        ids = word_ids(source)
         if ids is not None and self._softmax_loss is not None:
             top_layer = contextual[-1] if isinstance(contextual, list) else contextual
             targets = None if target is None else self._checked_targets(target, ids)
@@ -157,6 +158,11 @@ class LanguageModel(PeekingCheckedModel):
         output["noncontextual_token_embeddings"] = embeddings
         output["mask"] = mask
         return output
+
+    def _encode(self, embeddings: Tensor, mask: Tensor, source: TextFieldInput) -> Tensor | list[Tensor]:
+        """The states (B, T, D) of embedded words (B, T, E), or those of all layers."""
+        states: Tensor | list[Tensor] = self._contextualizer(embeddings, mask)
+        return states
 
     def _losses(self, states: Tensor, ids: Tensor, targets: Tensor | None) -> dict[str, Tensor | None]:
         """The losses of states (B, T, D) for word ids (B, T), and the number of predicted words."""
@@ -178,7 +184,7 @@ class LanguageModel(PeekingCheckedModel):
             backward_loss = others[0]
             loss = 0.5 * (forward_loss + backward_loss)
         weight = num_targets.to(loss.dtype)
-        self._perplexity(loss, weight)
+        (self._sampled_perplexity if self._samples_words() else self._perplexity)(loss, weight)
         return {
             "loss": loss,
             "forward_loss": forward_loss,
@@ -197,7 +203,7 @@ class LanguageModel(PeekingCheckedModel):
                 "model.bidirectional: a model of both directions predicts the words of each batch from one another; leave "
                 "out `targets` of the data loader"
             )
-        targets = _word_ids(target)
+        targets = word_ids(target)
         if targets is None:
             raise ConfigurationError("target: expected the word ids of an indexer named `tokens`, got none")
         missing = ids.size(1) - targets.size(1)  # at the end of the text there is no word after the last
@@ -271,11 +277,11 @@ class LanguageModel(PeekingCheckedModel):
             ConfigurationError: the softmax has been deleted, or there are no word ids.
         """
         softmax = self._existing_softmax()
-        ids = _word_ids(source)
+        ids = word_ids(source)
         if ids is None:
             raise ConfigurationError("source: expected the word ids of an indexer named `tokens`, got none")
         with fresh_states(self):
-            contextual = self._contextualizer(self._text_field_embedder(source), get_text_field_mask(source))
+            contextual = self._encode(self._text_field_embedder(source), get_text_field_mask(source), source)
         states = contextual[-1] if isinstance(contextual, list) else contextual  # (B, T, D)
         left, right = ids[:, :-1], ids[:, 1:]
         is_pair = (left > 0) & (right > 0)  # (B, T - 1)
@@ -291,16 +297,28 @@ class LanguageModel(PeekingCheckedModel):
             directions.append(backward)
         return directions, ids == 1
 
-    def _existing_softmax(self) -> SoftmaxLoss | SampledSoftmaxLoss:
+    def _existing_softmax(self) -> WordDistribution:
         if self._softmax_loss is None:
             raise ConfigurationError(
                 f"{type(self).__name__}: its softmax has been deleted, so it gives states and no probabilities"
             )
         return self._softmax_loss
 
+    def _samples_words(self) -> bool:
+        """Whether losses come from a sample of the words, as in training with `num_samples`."""
+        return self.training and isinstance(self._softmax_loss, SampledSoftmaxLoss)
+
     def get_metrics(self, reset: bool = False) -> dict[str, float]:
-        """`perplexity` of the words predicted since the last reset."""
-        return {"perplexity": self._perplexity.get_metric(reset=reset)}
+        """`perplexity` of the words predicted since the last reset.
+
+        In training with sampled words it is called `sampled_perplexity`: the choice is among fewer words, so it is much
+        lower than the perplexity, and not to be compared with that of validation. NaN where no word was predicted.
+        """
+        is_sampled = self._samples_words()
+        metric = self._sampled_perplexity if is_sampled else self._perplexity
+        # 0.0 stands for a mean of nothing; it must not be taken for the best perplexity of all.
+        value = metric.get_metric(reset=reset) or math.nan
+        return {"sampled_perplexity" if is_sampled else "perplexity": value}
 
     def delete_softmax(self) -> None:
         """Remove the softmax, whose weights are large and of no use to whoever only wants the states."""
@@ -329,7 +347,7 @@ def _rows_with_class(states: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
     return states.index_select(0, rows), classes.index_select(0, rows)
 
 
-def _word_ids(source: TextFieldInput) -> Tensor | None:
+def word_ids(source: TextFieldInput) -> Tensor | None:
     """The ids under `tokens` (B, T), if there are any.
 
     Raises:

@@ -116,7 +116,7 @@ def test_reference_values_in_one_direction():
     assert nothing["batch_weight"].item() == 0.0
     # by words, so a batch without any changes nothing
     assert model.get_metrics(reset=True) == {"perplexity": pytest.approx(4.604130, abs=1e-4)}
-    assert model.get_metrics() == {"perplexity": 0.0}
+    assert math.isnan(model.get_metrics()["perplexity"])  # of no word; 0.0 would be the best of all
 
 
 def test_reference_values_in_both_directions():
@@ -455,3 +455,13 @@ def test_the_constructor_has_the_documented_parameters_in_their_order():
         "regularizer",
         "kwargs",
     ]
+
+
+def test_in_training_with_sampled_words_the_perplexity_has_another_name():
+    model = make_model(num_samples=3)
+    source = nested([[2, 3, 4, 5, 6, 7]])
+    loss = model(source)["loss"].item()
+    assert model.get_metrics(reset=True) == {"sampled_perplexity": pytest.approx(math.exp(loss))}
+    model.eval()
+    loss = model(source)["loss"].item()
+    assert model.get_metrics(reset=True) == {"perplexity": pytest.approx(math.exp(loss))}

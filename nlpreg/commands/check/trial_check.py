@@ -58,6 +58,8 @@ def _problems_of_parts(trainer: Call, folder: str, known: set[str]) -> Iterator[
         "parameters": parameters,
         "serialization_dir": folder,
         "num_steps_per_epoch": 1000,
+        # A number that no rise of a learning rate reaches, unless the run says how long it is.
+        "num_training_steps": _value(trainer, "max_steps") or 1_000_000,
         **{name: _value(trainer, name) for name in ("num_epochs", "validation_metric")},
     }
     if "optimizer" not in trainer.arguments:

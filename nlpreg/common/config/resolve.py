@@ -75,10 +75,12 @@ EXTRAS_OF: dict[str, frozenset[str]] = {
     "TrainModel": frozenset(["ddp_accelerator", "local_rank", "serialization_dir"]),
     "TrainerCallback": frozenset(["serialization_dir"]),
     "Vocabulary": frozenset(["instances"]),
+    "WordDistribution": frozenset(["embedding", "embedding_dim", "num_words"]),
 }
 """What they hand to a `Lazy` of each of these classes, by the name of the class; before a dot, who does so."""
 
-PASSED_EXTRAS = frozenset[str]().union(*EXTRAS_OF.values())
+# A model hands its softmax what every other class must be given.
+PASSED_EXTRAS = frozenset[str]().union(*EXTRAS_OF.values()) - EXTRAS_OF["WordDistribution"]
 """Arguments that a config need not give in some place or other, since nlpreg passes them."""
 
 KNOWN_EXTRAS = PASSED_EXTRAS | {"batch_size", "distributed"}

@@ -25,7 +25,7 @@ from nlpreg.common.config.kinds import (
 )
 from nlpreg.common.config.nodes import is_json
 from nlpreg.common.config.registry import REGISTRY, SPECIAL_SECTIONS
-from nlpreg.common.config.resolve import PASSED_EXTRAS, is_registry_base, overrides_from_params
+from nlpreg.common.config.resolve import EXTRAS_OF, PASSED_EXTRAS, is_registry_base, overrides_from_params
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -187,7 +187,7 @@ class SchemaWriter:
         """A registered class: its name, whether the name alone is enough, and a reference to its definition."""
         description = describe_class(base, registered)
         is_default = base.default_implementation == registered
-        schema = self._object(description, extras)
+        schema = self._object(description, extras | EXTRAS_OF.get(getattr(base, "__name__", ""), frozenset()))
         schema["properties"] = {"type": _name_schema(registered), **schema["properties"], **more_properties}
         suffices = not schema["required"]
         if not is_default:

@@ -13,6 +13,7 @@ from nlpreg.data.dataset_readers.masked_language_model import MaskedLanguageMode
 from nlpreg.data.dataset_readers.multitask import MultiTaskDatasetReader, MultiTaskReaderShim
 from nlpreg.data.dataset_readers.next_token_lm import NextTokenLMReader
 from nlpreg.data.dataset_readers.ontonotes_ner import OntonotesNamedEntityRecognition
+from nlpreg.data.dataset_readers.plain_text_language_modeling import PlainTextLanguageModelingReader
 from nlpreg.data.dataset_readers.sequence_tagging import SequenceTaggingDatasetReader
 from nlpreg.data.dataset_readers.sharded_dataset_reader import ShardedDatasetReader
 from nlpreg.data.dataset_readers.simple_language_modeling import SimpleLanguageModelingDatasetReader
@@ -37,6 +38,7 @@ __all__ = [
     "MultiTaskReaderShim",
     "NextTokenLMReader",
     "OntonotesNamedEntityRecognition",
+    "PlainTextLanguageModelingReader",
     "SequenceTaggingDatasetReader",
     "ShardedDatasetReader",
     "SimpleLanguageModelingDatasetReader",

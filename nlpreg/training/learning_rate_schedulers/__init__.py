@@ -17,6 +17,11 @@ from nlpreg.training.learning_rate_schedulers.pytorch_lr_schedulers import (
     StepLearningRateScheduler,
 )
 from nlpreg.training.learning_rate_schedulers.slanted_triangular import SlantedTriangular
+from nlpreg.training.learning_rate_schedulers.warmup_schedules import (
+    WarmupCosine,
+    WarmupSchedule,
+    WarmupStableDecay,
+)
 
 __all__ = [
     "CombinedLearningRateScheduler",
@@ -34,4 +39,7 @@ __all__ = [
     "ReduceOnPlateauLearningRateScheduler",
     "SlantedTriangular",
     "StepLearningRateScheduler",
+    "WarmupCosine",
+    "WarmupSchedule",
+    "WarmupStableDecay",
 ]
