@@ -126,15 +126,14 @@ class LanguageModelTexts:
 
     def id_of(self, token: Token) -> int:
         """The id of a token among those that the model predicts."""
-        if token.text_id is not None:
+        if self._has_own_ids and token.text_id is not None:
             return int(token.text_id)
         return self._model.vocab.get_token_index(str(token), self.namespace)
 
     def is_unknown(self, token: Token) -> bool:
         """Whether a token has no id of its own."""
-        return token.text_id is None and str(token) not in self._model.vocab.get_token_to_index_vocabulary(
-            self.namespace
-        )
+        known = self._model.vocab.get_token_to_index_vocabulary(self.namespace)
+        return not self._has_own_ids and str(token) not in known
 
     def mask_token(self) -> Token:
         """The token that stands for a word to be filled in."""

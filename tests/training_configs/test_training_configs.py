@@ -38,7 +38,7 @@ def data(tmp_path, monkeypatch):
     texts = [{"text": " ".join(words), "label": f"l{len(words) % 2}"} for words in sentences]
     for name in ("train.jsonl", "dev.jsonl"):
         (tmp_path / name).write_text("".join(json.dumps(text) + "\n" for text in texts))
-    for name in ("CONLL2000", "CONLL2003", "TEXTS"):
+    for name in ("CONLL2000", "CONLL2003", "TEXTS", "TEXT", "SHAKESPEARE"):
         monkeypatch.setenv(name, str(tmp_path))
     (tmp_path / "vectors.txt").write_text("".join(f"{word}{' 0.1' * 100}\n" for word in WORDS[:5]))
     monkeypatch.setenv("VECTORS", str(tmp_path / "vectors.txt"))
@@ -83,6 +83,39 @@ def transformer(tmp_path, monkeypatch):
     monkeypatch.setenv("TRANSFORMER_WIDTH", "8")
 
 
+@pytest.fixture
+def tokenizer(tmp_path, monkeypatch):
+    """A tokenizer of few subwords, under the name that `lm_transformer_124m.jsonnet` asks for."""
+    tokenizers = pytest.importorskip("tokenizers")
+    subwords = tokenizers.Tokenizer(tokenizers.models.BPE())
+    trainer = tokenizers.trainers.BpeTrainer(vocab_size=60, show_progress=False)
+    subwords.train_from_iterator([" ".join(WORDS)], trainer)
+    subwords.save(str(tmp_path / "tokenizer.json"))
+    monkeypatch.setenv("TOKENIZER", str(tmp_path / "tokenizer.json"))
+
+
+FEW_UPDATES = {"trainer.max_steps": 2, "trainer.learning_rate_scheduler.warmup_steps": 1}
+FEW_WORDS = {
+    loader: {"type": "running_text", "batch_size": 2, "bptt": 4, "targets": True}
+    for loader in ("data_loader", "validation_data_loader")
+}
+SMALL = {
+    "model.text_field_embedder.token_embedders.tokens.embedding_dim": 8,
+    "model.contextualizer.input_dim": 8,
+    "model.contextualizer.num_layers": 1,
+    "model.contextualizer.num_attention_heads": 2,
+    "trainer.compile": False,
+    "trainer.num_gradient_accumulation_steps": 1,
+}
+OVERRIDES = {
+    "lm_shakespeare_cpu.jsonnet": {**FEW_UPDATES, **FEW_WORDS},
+    "lm_shakespeare_gpu.jsonnet": {**FEW_UPDATES, **FEW_WORDS, **SMALL},
+    "lm_transformer_124m.jsonnet": {**FEW_UPDATES, **FEW_WORDS, **SMALL},
+    "lm_bidirectional_transformer.jsonnet": {"model.num_samples": 3},
+}
+"""Changes to configs whose runs go by updates, or are too large for a test."""
+
+
 def test_there_are_configs():
     assert len(CONFIGS) > 4
 
@@ -92,9 +125,15 @@ def test_two_steps_of(name, data, request):
     path = FOLDER / name
     if "transformer_tagger" in name:
         request.getfixturevalue("transformer")
+    if "124m" in name:
+        request.getfixturevalue("tokenizer")
     raise_problems(check_file(path), str(path))
-    overrides = json.dumps({"trainer.num_epochs": 1, "data_loader.batches_per_epoch": 2})
-    train_model_from_file(path, data / "out", overrides=overrides)
+    overrides = {**OVERRIDES.get(name, {}), "trainer.num_epochs": 1}
+    if "data_loader" in overrides:
+        overrides["data_loader"] = {**overrides["data_loader"], "batches_per_epoch": 2}
+    else:
+        overrides["data_loader.batches_per_epoch"] = 2
+    train_model_from_file(path, data / "out", overrides=json.dumps(overrides))
     metrics = json.loads((data / "out" / "metrics.json").read_text())
     assert math.isfinite(metrics["training_loss"])
     assert metrics["epoch"] == 0
