@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from nlpreg.common.checks import check_at_least, check_share
 from nlpreg.data.fields.text_field import TextFieldTensors
@@ -78,6 +77,9 @@ class BasicClassifier(Model):
         self._num_labels = num_labels or vocab.get_vocab_size(label_namespace)
         self._classification_layer = nn.Linear(width, self._num_labels)
         self._accuracy = CategoricalAccuracy()
+        self._loss: nn.Module = (
+            nn.CrossEntropyLoss()
+        )  # subclasses of AllenNLP's class put another one in its place
         if initializer is not None:
             initializer(self)
 
@@ -122,7 +124,7 @@ class BasicClassifier(Model):
         }
         if label is not None:
             gold = label.long().view(-1)
-            output["loss"] = cross_entropy(logits, gold)
+            output["loss"] = self._loss(logits, gold)
             output["batch_weight"] = torch.full((), gold.numel(), device=logits.device)
             self._accuracy(logits, gold)
         return output

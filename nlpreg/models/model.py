@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 VOCABULARY_FOLDER = "vocabulary"
 DEFAULT_WEIGHTS = "best.th"
+_DEFAULT_WEIGHTS = DEFAULT_WEIGHTS  # the name that code written for AllenNLP imports
 
 
 def _forward_not_written(self: Model, *args: Any, **fields: Any) -> dict[str, Any]:

@@ -52,9 +52,9 @@ def migrate_path(path: str, log: MigrationLog) -> dict[str, str | None]:
             changed[file] = _migrate_notebook(text, file, log)
         elif os.path.basename(file) == _PLUGINS:
             changed[file] = None
-            changed[os.path.join(os.path.dirname(file), ".nlpreg_plugins")] = _migrate_plugins(
-                text, file, log
-            )
+            plugins = _migrate_plugins(text, file, log)
+            if plugins.strip():  # else the file had nothing but what is built in
+                changed[os.path.join(os.path.dirname(file), ".nlpreg_plugins")] = plugins
         elif file.endswith(_CONFIG_SUFFIXES) or (file == path and file.endswith(".libsonnet")):
             if file == path or _EXPERIMENT_KEY.search(text):
                 so_far = {name: new for name, new in changed.items() if new is not None}

@@ -511,6 +511,7 @@ _TOKEN_EMBEDDERS = frozenset(
         "embedding",
         "character_encoding",
         "elmo_token_embedder",
+        "empty",
         "pass_through",
         "bert-pretrained",
         "pretrained_transformer",

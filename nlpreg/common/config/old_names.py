@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import nlpreg
 from nlpreg.common.config.registry import REGISTRY
 from nlpreg.common.config.untrusted import current_origin
 
@@ -383,7 +384,7 @@ MOVED_NOTES: dict[str, str] = {
 }
 """What differs about some of them."""
 
-_ROOT = Path(__file__).parents[1]
+_ROOT = Path(nlpreg.__file__).parent
 
 
 def new_module_name(old: str) -> tuple[str, bool]:

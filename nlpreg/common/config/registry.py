@@ -21,8 +21,27 @@ REGISTRY: defaultdict[type, dict[str, tuple[Any, str | None]]] = defaultdict(dic
 """For each base on which `register` was called: name -> (class or function, name of a constructor or None)."""
 
 
+GIVES_WAY: dict[str, frozenset[str]] = {
+    base: frozenset(names.split())
+    for base, names in {
+        "Model": """bcn bidirectional-language-model crf_tagger hmm_tagger language_model masked_language_model next_token_lm
+            transformer_classification_tt""",
+        "DatasetReader": """boolq ccgbank conll2000 conll2003 masked_language_modeling next_token_lm ontonotes_ner
+            simple_language_modeling sst_tokens""",
+        "Predictor": "language_model masked_language_model next_token_lm",
+        "Seq2SeqEncoder": "awd_lstm bidirectional_language_model_transformer transformer_lm",
+        "TokenEmbedder": "bidirectional_lm_token_embedder language_model_token_embedder",
+        "LanguageModelHead": "bert gpt2 linear",
+    }.items()
+}
+"""Base -> built-in names that AllenNLP itself did not have: its companion package's, and ours. A plugin that was written
+for AllenNLP may have a class of its own under such a name, which is the one that its configs mean."""
+
+
 def add_to_registry(base: type, name: str, cls: Any, constructor: str | None, exist_ok: bool) -> None:
     """Enter a class under a name.
+
+    A plugin's class wins over a built-in one under the names of `GIVES_WAY`, whichever comes first.
 
     Raises:
         ConfigurationError: the name is taken and `exist_ok` is false.
@@ -30,6 +49,18 @@ def add_to_registry(base: type, name: str, cls: Any, constructor: str | None, ex
     names = REGISTRY[base]
     if name in names:
         present = names[name][0]
+        if name in GIVES_WAY.get(base.__name__, ()) and _is_built_in(cls) != _is_built_in(present):
+            own, other = (present, cls) if _is_built_in(cls) else (cls, present)
+            logger.info(
+                "%s %r is %s, a plugin's, not the built-in %s",
+                base.__name__,
+                name,
+                _full_name(own),
+                _full_name(other),
+            )
+            if own is cls:
+                names[name] = (cls, constructor)
+            return
         if not exist_ok:
             raise ConfigurationError(
                 f"cannot register {_full_name(cls)} as {base.__name__} {name!r}: the name is taken by "
@@ -39,6 +70,10 @@ def add_to_registry(base: type, name: str, cls: Any, constructor: str | None, ex
     names[name] = (cls, constructor)
     if isinstance(cls, type):
         resolve_annotations(getattr(cls, constructor or "__init__"))
+
+
+def _is_built_in(cls: Any) -> bool:
+    return str(getattr(cls, "__module__", "")).partition(".")[0] == "nlpreg"
 
 
 def names_of(base: type, default: str | None) -> list[str]:

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from nlpreg.common import FromParams, Params
+from nlpreg.common import FromParams, Params, Registrable
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.config.registry import SPECIAL_KEYS, SPECIAL_SECTIONS
 
@@ -48,3 +48,26 @@ def test_the_handler_gives_the_object() -> None:
 def test_its_section_is_checked(section: Any, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         build(section)
+
+
+@pytest.mark.parametrize("plugin_first", [True, False])
+def test_a_plugin_wins_over_what_came_from_the_companion_package(
+    plugin_first: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Model(Registrable):
+        pass
+
+    class BuiltIn(Model):
+        pass
+
+    class Mine(Model):
+        pass
+
+    BuiltIn.__module__ = "nlpreg.models.somewhere"
+    with caplog.at_level("INFO"):
+        for cls in (Mine, BuiltIn) if plugin_first else (BuiltIn, Mine):
+            Model.register("crf_tagger")(cls)
+    assert Model.by_name("crf_tagger") is Mine
+    assert "a plugin's, not the built-in" in caplog.text
+    with pytest.raises(ConfigurationError, match="the name is taken"):
+        Model.register("crf_tagger")(type("Other", (Model,), {}))
