@@ -1,9 +1,9 @@
 // Universal parts of speech on English-EWT from a pretrained transformer (extra `transformers`).
-// TRANSFORMER is a name on the Hugging Face hub, such as roberta-base, or a local folder; TRANSFORMER_WIDTH is the width of
-// its vectors, 768 for models of the base size.
+// TRANSFORMER is a name on the Hugging Face hub, such as roberta-base, or a local folder.
 // UD_ENGLISH_EWT names the folder with train.conllu, dev.conllu and test.conllu.
 local data = std.extVar('UD_ENGLISH_EWT');
 local transformer = std.extVar('TRANSFORMER');
+local width = 768;  // of its vectors: 768 for models of the base size, 1024 for large ones
 local part = { type: 'pretrained_transformer_mismatched', model_name: transformer, max_length: 512 };
 {
   dataset_reader: { type: 'conllu', token_indexers: { tokens: part } },
@@ -14,7 +14,7 @@ local part = { type: 'pretrained_transformer_mismatched', model_name: transforme
   model: {
     type: 'simple_tagger',
     text_field_embedder: { token_embedders: { tokens: part } },
-    encoder: { type: 'pass_through', input_dim: std.parseInt(std.extVar('TRANSFORMER_WIDTH')) },
+    encoder: { type: 'pass_through', input_dim: width },
   },
   data_loader: { batch_sampler: { type: 'bucket', batch_size: 32 } },
   trainer: {

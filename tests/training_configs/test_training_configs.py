@@ -69,7 +69,7 @@ def transformer(tmp_path, monkeypatch):
     folder = tmp_path / "bert"
     config = transformers.BertConfig(
         vocab_size=40,
-        hidden_size=8,
+        hidden_size=768,
         num_hidden_layers=1,
         num_attention_heads=2,
         intermediate_size=8,
@@ -80,7 +80,6 @@ def transformer(tmp_path, monkeypatch):
     (folder / "vocab.txt").write_text("".join(f"{piece}\n" for piece in pieces))
     transformers.BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
     monkeypatch.setenv("TRANSFORMER", str(folder))
-    monkeypatch.setenv("TRANSFORMER_WIDTH", "8")
 
 
 @pytest.fixture
