@@ -1,12 +1,10 @@
 """`nlpreg` on the command line, also as `python -m nlpreg`."""
 
 import os
+import signal
 import sys
 
-from nlpreg.commands import main
-from nlpreg.common.runtime.process import end_process, is_under_torchrun
-
-__all__ = ["run"]
+from nlpreg.common.runtime.process import end_process, install_sigterm_handler, is_under_torchrun
 
 
 def run() -> None:
@@ -14,10 +12,27 @@ def run() -> None:
     # Read by the OpenMP runtime when torch loads it. Its threads otherwise spin while they wait for work, which makes
     # two threads beside another busy process many times slower than one.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    status = main(prog="nlpreg")
+    status = _status()
+    # The outcome stands; an interruption from here on would only print a traceback of the interpreter's end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     if is_under_torchrun():
         end_process(status)
     sys.exit(status)
+
+
+def _status() -> int:
+    from nlpreg.common.runtime.process import SigTermReceived
+
+    try:
+        # SIGTERM means the same during the imports, which take a second, as later.
+        install_sigterm_handler()
+        from nlpreg.commands.command_line import exit_status
+
+        return exit_status(prog="nlpreg")
+    except (KeyboardInterrupt, SigTermReceived) as error:  # outside of the command itself
+        from nlpreg.commands.failures import report_interruption
+
+        return report_interruption(error)
 
 
 if __name__ == "__main__":

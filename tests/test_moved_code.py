@@ -349,7 +349,7 @@ def test_everything_from_a_config(plugin: ModuleType, tmp_path: Path) -> None:
 def test_from_the_command_line(
     plugin: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from nlpreg.commands import main
+    from nlpreg.commands.command_line import exit_status as main
 
     (tmp_path / "c.json").write_text(json.dumps(config_of()))
     included = ["--include-package", "moved_plugin"]

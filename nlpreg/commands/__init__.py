@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from nlpreg.commands.test_install import TestInstall
     from nlpreg.commands.train import Train
     from nlpreg.commands.train_tokenizer import TrainTokenizer
+    from nlpreg.common.plugins import import_plugins
 
 __all__ = [
     "ArgumentParserWithDefaults",
@@ -54,12 +55,14 @@ __all__ = [
     "TestInstall",
     "Train",
     "TrainTokenizer",
+    "import_plugins",
     "main",
     "parse_args",
 ]
 
 _HOMES = {entry.class_name: entry.module for entry in _COMMANDS.values()}
 _HOMES["Subcommand"] = "nlpreg.commands.subcommand"
+_HOMES["import_plugins"] = "nlpreg.common.plugins"
 
 
 def __getattr__(name: str) -> Any:

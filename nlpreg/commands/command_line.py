@@ -39,18 +39,44 @@ class ArgumentParserWithDefaults(argparse.ArgumentParser):
 
 
 def main(prog: str | None = None, argv: Sequence[str] | None = None) -> int:
-    """Run the command that a command line names.
+    """Run the command that a command line names; for a program that calls it, errors are raised.
 
     Args:
         prog: name of the program in its help.
         argv: the command line without the program's name; that of this process by default.
 
     Returns:
-        The exit status: 0; 1 after a failure; 2 after a mistake of the user's; 130 after Ctrl-C; 75 after SIGTERM in
-        a run that can be resumed.
+        0, since everything else is raised.
 
     Raises:
-        SystemExit: the command line itself is wrong (2), or asked for help or the version (0).
+        Exception: whatever the command raises, such as a `ConfigurationError`.
+        SystemExit: the command line itself is wrong (2), or asked for help or the version (0); or the command reports by
+            its exit status, as `check` does.
+    """
+    parser, args = parse_args(prog, argv)
+    if getattr(args, "func", None) is None:
+        parser.print_help()
+        return 0
+    from nlpreg.commands.console import console
+
+    with console(args):
+        _run(args)
+    return 0
+
+
+def exit_status(prog: str | None = None, argv: Sequence[str] | None = None) -> int:
+    """Run a command as `main` does, and report errors in a sentence on standard error.
+
+    Args:
+        prog: as in `main`.
+        argv: as in `main`.
+
+    Returns:
+        The exit status: 0; 1 after a failure; 2 after a mistake of the user's; 130 after Ctrl-C; 143 after SIGTERM, and
+        75 where the run can be resumed.
+
+    Raises:
+        SystemExit: as in `main`.
     """
     parser, args = parse_args(prog, argv)
     if getattr(args, "func", None) is None:
@@ -82,7 +108,8 @@ def parse_args(
         title="commands", metavar="COMMAND", parser_class=ArgumentParserWithDefaults
     )
     if words and words[0] in COMMANDS:
-        _add_command(subparsers, _built_in(words[0]))
+        # a plugin may replace a built-in command
+        _add_command(subparsers, _commands_of_plugins().get(words[0]) or _built_in(words[0]))
     elif words[:1] != ["--version"]:
         plugins = _commands_of_plugins()
         for name in sorted({*COMMANDS, *plugins}):
@@ -116,7 +143,10 @@ def _commands_of_plugins() -> dict[str, Subcommand]:
 
     load_plugins()
 
-    return {name: Subcommand.by_name(name)() for name in Subcommand.list_available() if name not in COMMANDS}
+    commands = {name: Subcommand.by_name(name) for name in Subcommand.list_available()}
+    return {
+        name: cls() for name, cls in commands.items() if not cls.__module__.startswith("nlpreg.commands.")
+    }
 
 
 def has_plugins() -> bool:

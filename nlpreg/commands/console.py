@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, TextIO
 
 from nlpreg.commands.options import environment_of
+from nlpreg.common import logging as common_logging
 from nlpreg.common.logging import (
     ConsoleFormatter,
     ConsoleHandler,
@@ -58,6 +59,10 @@ def console(args: argparse.Namespace) -> Iterator[None]:
     root.addHandler(handler)
     root.setLevel(min(logging.INFO, _console_level))
     warnings.showwarning = _log_warning
+    raises, is_without_bars = logging.raiseExceptions, common_logging.WITHOUT_BARS
+    # A log that cannot be written, on a full disk or into a pipe that nobody reads, is no reason for a traceback.
+    logging.raiseExceptions = bool(getattr(args, "debug", False))
+    common_logging.WITHOUT_BARS = is_quiet()
     try:
         with environment_of(args):
             yield
@@ -66,6 +71,7 @@ def console(args: argparse.Namespace) -> Iterator[None]:
         root.handlers[:] = handlers
         root.setLevel(level)
         warnings.showwarning, sys.excepthook = show, hook
+        logging.raiseExceptions, common_logging.WITHOUT_BARS = raises, is_without_bars
         _console_level, _is_verbose = before
 
 
@@ -92,6 +98,7 @@ def set_verbosity(level: int, is_verbose: bool) -> None:
     """Take over what `verbosity` said in the process that started this one."""
     global _console_level, _is_verbose
     _console_level, _is_verbose = level, is_verbose
+    common_logging.WITHOUT_BARS = is_quiet()
 
 
 def is_quiet() -> bool:

@@ -192,7 +192,7 @@ def evaluate_from_archive(
     results: dict[str, Any] = {}
     prefixes = _prefixes(inputs)
     for number, data in enumerate(inputs):
-        loader = _data_loader(archive, data, batch_size)
+        loader = _data_loader(archive, data, batch_size, in_order=predictions_files[number] is not None)
         if extend_vocab:
             archive.model.vocab.extend_from_instances(loader.iter_instances())
             archive.model.extend_embedder_vocab(
@@ -220,7 +220,16 @@ def parse_inputs(text: str) -> list[Any]:
     return values
 
 
-def _data_loader(archive: Archive, data: Any, batch_size: int | None) -> DataLoader:
+def _data_loader(archive: Archive, data: Any, batch_size: int | None, in_order: bool) -> DataLoader:
+    """A loader of the data as the archive's config has it.
+
+    Args:
+        archive: the model, and its readers.
+        data: as the reader takes it.
+        batch_size: instead of that of the config.
+        in_order: whether the instances must come in the order of the input.
+    """
+    from nlpreg.common.params import Params
     from nlpreg.data.data_loaders import DataLoader
 
     config = archive.config.duplicate()
@@ -228,6 +237,14 @@ def _data_loader(archive: Archive, data: Any, batch_size: int | None) -> DataLoa
     params = config.pop(key)
     if "shuffle" in params:
         params["shuffle"] = False  # so that predictions come in the order of the input
+    if in_order:
+        # A sampler sorts by length, and workers take turns.
+        sampler = params.pop("batch_sampler", None)
+        if sampler is not None:
+            size = sampler.get("batch_size", 32) if isinstance(sampler, Params) else 32
+            params["batch_size"] = params.get("batch_size", None) or size
+        if "num_workers" in params:
+            params["num_workers"] = 0
     if batch_size is not None:
         owner = next((params[key] for key in ("batch_sampler", "scheduler") if key in params), params)
         owner["batch_size"] = batch_size

@@ -70,15 +70,22 @@ def run_reporting_failures(args: argparse.Namespace, action: Callable[[], None])
         except BrokenPipeError:  # the reader of our output, such as `head`, has had enough
             _discard_output()
             return BROKEN_PIPE
-        except KeyboardInterrupt as error:
-            _print(f"interrupted{_continuation(error)}")
-            return INTERRUPTED
+        except (KeyboardInterrupt, SigTermReceived) as error:
+            return report_interruption(error)
         except Exception as error:
-            if isinstance(error, SigTermReceived) or hasattr(error, "how_to_continue"):
-                hint = _continuation(error)
-                _print(f"ended on request{hint}")
-                return RESUME_ME if hint else TERMINATED
+            if _is_about_output(error):  # Python would try once more when it ends
+                _discard_output()
             return _report(error, args)
+
+
+def report_interruption(error: KeyboardInterrupt | SigTermReceived) -> int:
+    """Say that the command was ended from outside, and how to resume if it can be; the exit status for it."""
+    hint = getattr(error, "how_to_continue", "")
+    is_request = isinstance(error, SigTermReceived)
+    _print(("ended on request" if is_request else "interrupted") + (f"; {hint}" if hint else ""))
+    if is_request:
+        return RESUME_ME if hint else TERMINATED
+    return INTERRUPTED
 
 
 def describe(error: BaseException) -> tuple[str, int]:
@@ -101,6 +108,10 @@ def describe(error: BaseException) -> tuple[str, int]:
         return f"a file is not {error.encoding.upper()}: {error}; convert it first", USER_MISTAKE
     if isinstance(error, ImportError) and "pip install" in str(error):
         return str(error), USER_MISTAKE
+    if isinstance(error, RecursionError):
+        return "something is nested too deeply, a config or JSON data most likely", FAILURE
+    if isinstance(error, ValueError) and str(error).startswith("embedded null"):
+        return "a path holds a NUL character, which no file name can", USER_MISTAKE
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         reason = f": {str(error).splitlines()[0]}" if str(error) else ""
         return f"out of memory{reason}; a smaller batch, or shorter sequences, need less", FAILURE
@@ -150,14 +161,20 @@ def _path_message(error: OSError) -> str:
     return f"{path}: {reason}"
 
 
-def _continuation(error: BaseException) -> str:
-    """How to go on after an interruption, if the command said so."""
-    hint = getattr(error, "how_to_continue", "")
-    return f"; {hint}" if hint else ""
-
-
 def _print(message: str) -> None:
-    print(printable(f"nlpreg: {message}"), file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # nobody reads it, or the disk it goes to is full
+        print(printable(f"nlpreg: {message}"), file=sys.stderr, flush=True)
+
+
+def _is_about_output(error: BaseException) -> bool:
+    """Whether standard output could not be written, as when it goes to a full disk."""
+    if not isinstance(error, OSError):
+        return False
+    try:
+        sys.stdout.flush()
+    except OSError:
+        return True
+    return False
 
 
 def _discard_output() -> None:

@@ -125,12 +125,10 @@ def find_learning_rate_model(
     """
     from nlpreg.commands.train.experiment import TrainModel
     from nlpreg.commands.train.process import RunOptions, take_command_keys
-    from nlpreg.common.imports import optional
     from nlpreg.common.runtime.environment import prepare_environment
     from nlpreg.training.gradient_descent_trainer import GradientDescentTrainer
     from nlpreg.training.util import create_serialization_dir
 
-    optional("matplotlib", extra="plot")  # before the work, not after it
     _check_steps(num_batches, start_lr, end_lr, linear_steps)
     if params.get("distributed", None):
         raise _IsDistributed(
@@ -157,9 +155,34 @@ def find_learning_rate_model(
             [{"lr": r, "loss": x, "smoothed": y} for r, x, y in zip(rates, losses, smoothed, strict=True)],
             file,
         )
-    plot = os.path.join(options.serialization_dir, "lr-losses.png")
-    _save_plot(rates, smoothed, plot)
-    logger.info("losses at %d learning rates: %s", len(rates), plot)
+    try:
+        plot = os.path.join(options.serialization_dir, "lr-losses.png")
+        _save_plot(rates, smoothed, plot)
+        logger.info("losses at %d learning rates: %s", len(rates), plot)
+    except ImportError as error:
+        logger.info("losses at %d learning rates: %s (no plot: %s)", len(rates), file.name, error)
+    suggestion = suggested_rate(rates, smoothed)
+    if suggestion is None:
+        logger.info("no learning rate to suggest: the loss falls at none of them")
+    else:
+        logger.info("suggested learning rate: %.2g, where the loss falls fastest", suggestion)
+
+
+def suggested_rate(rates: list[float], losses: list[float]) -> float | None:
+    """The learning rate at which the loss falls fastest over the logarithm of the rate; None if it never falls.
+
+    Args:
+        rates: that grow.
+        losses: one for each, smoothed.
+    """
+    lowest = min(range(len(losses)), key=losses.__getitem__, default=0)
+    slopes = {
+        index: (losses[index + 1] - losses[index - 1]) / math.log(rates[index + 1] / rates[index - 1])
+        for index in range(1, lowest)
+        if rates[index - 1] > 0
+    }
+    steepest = min(slopes, key=slopes.__getitem__, default=None)
+    return None if steepest is None or not slopes[steepest] < 0 else rates[steepest]
 
 
 def search_learning_rate(

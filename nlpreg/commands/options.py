@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
+import re
 from collections.abc import Iterator
+from typing import Any
 
 from nlpreg.common.checks import ConfigurationError
 
@@ -46,10 +49,43 @@ def add_overrides_option(parser: argparse.ArgumentParser) -> None:
         "-o",
         "--overrides",
         default="",
-        metavar="JSON",
-        help="""changes to the config, such as '{"trainer.num_epochs": 3}'; a dotted key changes one value, """
-        "a key without dots replaces a whole section",
+        action=_Overrides,
+        metavar="CHANGE",
+        help="""changes to the config, as KEY=VALUE, such as trainer.num_epochs=3, or as JSON, such as """
+        """'{"trainer.num_epochs": 3}'; a dotted key changes one value, a key without dots replaces a whole section; """
+        "may be repeated",
     )
+
+
+class _Overrides(argparse.Action):
+    """Joins several overrides, each `KEY=VALUE` or a Jsonnet object, to one Jsonnet expression."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        earlier = getattr(namespace, self.dest, "")
+        text = override_text(values)
+        setattr(namespace, self.dest, f"({earlier}) + ({text})" if earlier.strip() else text)
+
+
+def override_text(change: str) -> str:
+    """An override as a Jsonnet object.
+
+    Args:
+        change: `KEY=VALUE`, where a value that is no JSON is a string; or a Jsonnet object, which stays as it is.
+    """
+    key, equals, value = change.partition("=")
+    if not equals or not re.fullmatch(r"[\w.\-]+", key.strip()) or value.startswith("="):
+        return change
+    try:
+        parsed = json.loads(value)
+    except ValueError:
+        parsed = value
+    return json.dumps({key.strip(): parsed})
 
 
 def add_file_friendly_option(parser: argparse.ArgumentParser) -> None:

@@ -120,7 +120,8 @@ def predict_from_args(args: argparse.Namespace) -> None:
 
     common_logging.FILE_FRIENDLY_LOGGING = args.file_friendly_logging
     archive = load_archive(args.archive_file, args.cuda_device, args.overrides, args.weights_file)
-    if args.predictor is None and archive.model.default_predictor is None:
+    # with a dataset reader the base class does, which needs to know nothing of the input
+    if args.predictor is None and archive.model.default_predictor is None and not args.use_dataset_reader:
         raise ConfigurationError(
             f"--predictor: the model {type(archive.model).__name__} has no predictor of its own; choose one of "
             + ", ".join(sorted(Predictor.list_available()))

@@ -15,6 +15,8 @@ from nlpreg.common.runtime.process import SigTermReceived
 
 FILE_FRIENDLY_LOGGING: bool = False
 """Whether progress bars write whole lines; set by `--file-friendly-logging`, read each time a bar is made."""
+WITHOUT_BARS = False
+"""Whether progress bars are left out of the console, as `--quiet` asks; the log has them all the same."""
 
 CHATTY_LOGGERS = ("nlpreg.common.params", "nlpreg.nn.initializers", "nlpreg.common.from_params", "tqdm")
 """Loggers whose INFO lines are for the log file: on the console they appear with `--verbose` only."""

@@ -41,7 +41,9 @@ class Tqdm:
             "mininterval": SECONDS_BETWEEN_REFRESHES[place],
             "delay": SECONDS_BEFORE_FIRST[place],
         }
-        if place == "terminal":
+        if common_logging.WITHOUT_BARS:
+            defaults.update(file=_Nowhere(), delay=0.0)
+        elif place == "terminal":
             defaults.update(dynamic_ncols=True, leave=False)
         else:
             # tqdm would otherwise look for a place to refresh from a second thread, between our lines
@@ -101,6 +103,18 @@ class _LinePerRefresh:
 
     def flush(self) -> None:
         self._stream.flush()
+
+
+class _Nowhere:
+    """A stream for a bar that only the log is to have."""
+
+    encoding = "utf-8"
+
+    def write(self, text: str) -> None:
+        pass
+
+    def flush(self) -> None:
+        pass
 
 
 def _is_terminal(stream: TextIO | None) -> bool:

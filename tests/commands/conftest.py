@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nlpreg.commands import main
+from nlpreg.commands.command_line import exit_status as main
 
 TRAINING = """the###DET dog###NOUN ate###VERB the###DET apple###NOUN
 everybody###PRON read###VERB that###DET book###NOUN

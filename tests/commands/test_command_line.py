@@ -1,13 +1,19 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import nlpreg.commands
-from nlpreg.commands import catalog, main, parse_args
+from nlpreg.commands import catalog, parse_args
+from nlpreg.commands import main as raising_main
 from nlpreg.commands.catalog import COMMANDS
+from nlpreg.commands.command_line import exit_status as main
 from nlpreg.commands.subcommand import Subcommand
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.config.jsonnet import parse_overrides
 from nlpreg.version import VERSION
 
 
@@ -30,17 +36,17 @@ HEAVY = {"torch", "numpy", "_jsonnet", "tqdm", "nlpreg.common"}
 
 @pytest.mark.parametrize("words", [[], ["--help"], ["--version"]])
 def test_help_and_version_import_next_to_nothing(words: list[str], tmp_path: Path) -> None:
-    code = f"from nlpreg.commands import main\ntry:\n    main('nlpreg', {words!r})\nexcept SystemExit as e:\n    assert not e.code"
+    code = f"from nlpreg.commands.command_line import exit_status as main\ntry:\n    main('nlpreg', {words!r})\nexcept SystemExit as e:\n    assert not e.code"
     assert not HEAVY & loaded_modules(code, tmp_path)
 
 
 def test_help_of_a_command_imports_no_torch(tmp_path: Path) -> None:
-    code = "from nlpreg.commands import main\ntry:\n    main('nlpreg', ['train', '-h'])\nexcept SystemExit:\n    pass"
+    code = "from nlpreg.commands.command_line import exit_status as main\ntry:\n    main('nlpreg', ['train', '-h'])\nexcept SystemExit:\n    pass"
     assert "torch" not in loaded_modules(code, tmp_path)
 
 
 def test_a_wrong_path_is_found_before_torch_is_imported(tmp_path: Path) -> None:
-    code = "from nlpreg.commands import main\nassert main('nlpreg', ['train', 'nothing.jsonnet', '-s', 'out']) == 2"
+    code = "from nlpreg.commands.command_line import exit_status as main\nassert main('nlpreg', ['train', 'nothing.jsonnet', '-s', 'out']) == 2"
     assert "torch" not in loaded_modules(code, tmp_path)
 
 
@@ -148,3 +154,51 @@ def test_python_dash_m(tmp_path: Path) -> None:
     result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert result.returncode == 2
     assert result.stderr == f"nlpreg: error: FOLDER: {tmp_path / 'nowhere'}: there is no such folder\n"
+
+
+def test_main_raises_for_a_program_that_calls_it(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"nothing.jsonnet: there is no such file"):
+        raising_main(argv=["train", str(tmp_path / "nothing.jsonnet"), "-s", str(tmp_path / "out")])
+    assert raising_main(argv=["list", "model"]) == 0
+
+
+def test_a_plugin_replaces_a_command(tmp_path: Path) -> None:
+    (tmp_path / ".nlpreg_plugins").write_text("my_commands\n")
+    (tmp_path / "my_commands.py").write_text(
+        "from nlpreg.commands import Subcommand\n"
+        "@Subcommand.register('evaluate', exist_ok=True)\n"
+        "class Mine(Subcommand):\n"
+        "    requires_plugins = False\n"
+        "    def add_subparser(self, parser):\n"
+        "        mine = self.new_parser(parser, 'Mine.')\n"
+        "        mine.set_defaults(func=lambda args: print('my own'))\n"
+        "        return mine\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-m", "nlpreg", "evaluate"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert (result.returncode, result.stdout) == (0, "my own\n"), result.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["trainer.num_epochs=3"], {"trainer.num_epochs": 3}),
+        (["a.b=x", "c=[1, 2]", "d=1e-3", "e="], {"a.b": "x", "c": [1, 2], "d": 1e-3, "e": ""}),
+        (['{"a.b": 1, c: 2}', "a.b=2"], {"a.b": 2, "c": 2}),
+        (["a.b=2", '{"a.b": 1}'], {"a.b": 1}),
+        (["a.b=x=y"], {"a.b": "x=y"}),
+    ],
+)
+def test_overrides_as_json_and_as_pairs(given: list[str], expected: dict[str, Any]) -> None:
+    words = ["train", "config.jsonnet", "-s", "out"]
+    for change in given:
+        words += ["-o", change]
+    _, args = parse_args("nlpreg", words)
+    assert parse_overrides(args.overrides) == expected

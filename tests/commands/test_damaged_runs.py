@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from nlpreg.commands import main
+from nlpreg.commands.command_line import exit_status as main
 
 PICKLED_CALL = b"\x80\x04cos\nsystem\n(S'touch EVIL'\ntR."
 
@@ -135,7 +135,7 @@ def test_a_disk_that_is_full_in_the_middle(finished: Path, tmp_path: Path) -> No
         "import resource, signal, sys\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (12_000, 12_000))\n"
-        "from nlpreg.commands import main\n"
+        "from nlpreg.commands.command_line import exit_status as main\n"
         "sys.exit(main('nlpreg', sys.argv[1:]))\n"
     )
     arguments = ["train", str(finished / "c.json"), "-s", str(tmp_path / "out")]

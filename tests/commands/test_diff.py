@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nlpreg.commands import main
+from nlpreg.commands.command_line import exit_status as main
 from nlpreg.commands.diff import (
     MISSING,
     Insert,

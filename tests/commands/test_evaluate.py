@@ -1,10 +1,11 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from nlpreg.commands import main
+from nlpreg.commands.command_line import exit_status as main
 from nlpreg.commands.evaluate import evaluate_from_archive, parse_inputs
 
 
@@ -129,7 +130,7 @@ MISTAKES = {
     ),
     "unknown weight": (
         ["{run}", "{valid}", "--batch-weight-key", "wieght"],
-        "expected an output of the model (logits, class_probabilities, loss, words), got 'wieght'",
+        "expected an output of the model (logits, class_probabilities, loss, batch_weight, words), got 'wieght'",
     ),
     "no archive": (["{valid}", "{valid}"], "no tar archive"),
 }
@@ -145,3 +146,29 @@ def test_mistakes(case: str, trained: Path, tmp_path: Path, capsys: pytest.Captu
     evaluate(*(word if word.startswith('{"') else word.format(**places) for word in words), status=2)
     shown = capsys.readouterr()
     assert message in shown.err and "Traceback" not in shown.err
+
+
+@pytest.mark.parametrize(
+    "loader",
+    [
+        {"batch_sampler": {"type": "bucket", "batch_size": 2}},
+        {"batch_size": 2, "max_instances_in_memory": 2, "num_workers": 2},
+        {"batch_sampler": {"type": "max_tokens_sampler", "max_tokens": 6}},
+    ],
+    ids=lambda loader: "-".join(loader),
+)
+def test_predictions_come_in_the_order_of_the_input(
+    loader: dict[str, Any], trained: Path, tmp_path: Path
+) -> None:
+    sentences = [["dogs"] * length for length in (3, 1, 4, 1, 2)]
+    lines = [" ".join(f"{word}###NOUN" for word in words) for words in sentences]
+    (tmp_path / "long.txt").write_text("\n".join(lines) + "\n")
+    change = json.dumps({"data_loader": loader, "validation_data_loader": loader})
+    evaluate(trained, tmp_path / "long.txt", "--predictions-output-file", tmp_path / "p.json", "-o", change)
+    given = [json.loads(line) for line in (tmp_path / "p.json").read_text().splitlines()]
+    words = [
+        row
+        for batch in given
+        for row in (batch["words"] if isinstance(batch["words"][0], list) else [batch["words"]])
+    ]
+    assert words == sentences

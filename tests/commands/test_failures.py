@@ -13,6 +13,7 @@ from nlpreg.commands.failures import WorkerFailure, describe, run_reporting_fail
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.imports import optional
 from nlpreg.common.runtime.process import SigTermReceived
+from nlpreg.data.data_loaders.worker_pool import as_worker_error
 
 
 def outcome(error: BaseException | None, **options: object) -> int:
@@ -150,3 +151,14 @@ def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
 def test_exits_of_the_command_itself_pass() -> None:
     with pytest.raises(SystemExit, match="3"):
         outcome(SystemExit(3))
+
+
+def test_what_a_worker_of_a_loader_finds_reads_as_in_the_main_process() -> None:
+    error = as_worker_error(ConfigurationError("train.txt, line 3: no tag"))
+    assert describe(error) == ("train.txt, line 3: no tag", 2)
+    message, status = describe(as_worker_error(KeyError("x")))
+    assert status == 1 and "raised KeyError('x')" in message
+
+
+def test_a_request_to_end_is_no_ordinary_exception() -> None:
+    assert not issubclass(SigTermReceived, Exception)

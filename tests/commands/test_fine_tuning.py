@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from nlpreg.commands import main
+from nlpreg.commands.command_line import exit_status as main
 from nlpreg.models import load_archive
 from nlpreg.predictors import Predictor, SentenceTaggerPredictor
 

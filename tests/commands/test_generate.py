@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nlpreg.commands import main
+from nlpreg.commands.command_line import exit_status as main
 from nlpreg.predictors.generator import Generator
 from tests.commands.conftest import language_model_config, run_train
 

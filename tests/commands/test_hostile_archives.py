@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from nlpreg.commands import main
+from nlpreg.commands.command_line import exit_status as main
 from nlpreg.commands.train.experiment import TrainModel
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.config.hints import signature_of

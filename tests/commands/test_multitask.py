@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from nlpreg.commands import main
+from nlpreg.commands.command_line import exit_status as main
 from nlpreg.commands.evaluate import evaluate_from_archive
 from nlpreg.data import Vocabulary
 from nlpreg.models import Head, load_archive

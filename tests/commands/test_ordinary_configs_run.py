@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from nlpreg.commands import main
+from nlpreg.commands.command_line import exit_status as main
 
 Run = Callable[..., dict[str, Any]]
 

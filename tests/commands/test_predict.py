@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from nlpreg.commands import main
+from nlpreg.commands.command_line import exit_status as main
 from nlpreg.common.util import JsonDict
+from nlpreg.models import SimpleTagger
 from nlpreg.predictors import Predictor, SentenceTaggerPredictor
 
 SENTENCE = {"sentence": "the dog ate the apple"}
@@ -183,12 +184,15 @@ def test_mistakes(case: str, trained: Path, tmp_path: Path, capsys: pytest.Captu
 
 
 def test_more_mistakes(
-    trained: Path, trained_language_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     predict(trained, "-", "--use-dataset-reader", status=2)
     assert "cannot read standard input" in capsys.readouterr().err
     predict(trained, tmp_path / "nothing.jsonl", status=2)
     assert "nothing.jsonl: there is no such file" in capsys.readouterr().err
     (tmp_path / "in.jsonl").write_text("")
-    predict(trained_language_model, tmp_path / "in.jsonl", status=2)
-    assert "has no predictor of its own; choose one of language_model" in capsys.readouterr().err
+    monkeypatch.setattr(SimpleTagger, "default_predictor", None)
+    predict(trained, tmp_path / "in.jsonl", status=2)
+    assert "has no predictor of its own; choose one of " in capsys.readouterr().err
+    predict(trained, trained.parent.parent / "valid.txt", "--use-dataset-reader")  # the base class does
+    assert "prediction: " in capsys.readouterr().out

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nlpreg.commands import main
+from nlpreg.commands.command_line import exit_status as main
 from nlpreg.commands.push_to_hf import push_to_hf
 
 

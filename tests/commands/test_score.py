@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nlpreg.commands import main
+from nlpreg.commands.command_line import exit_status as main
 from nlpreg.predictors.scorer import Scorer
 
 TEXT = "the dog ate the apple\n\na cat\ndogs\n"

@@ -9,8 +9,13 @@ from typing import Any
 import pytest
 import torch
 
-from nlpreg.commands import main
-from nlpreg.commands.find_learning_rate import _smooth, find_learning_rate_model, search_learning_rate
+from nlpreg.commands.command_line import exit_status as main
+from nlpreg.commands.find_learning_rate import (
+    _smooth,
+    find_learning_rate_model,
+    search_learning_rate,
+    suggested_rate,
+)
 from nlpreg.commands.train import TrainModel
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.params import Params
@@ -56,6 +61,20 @@ def test_count_instances(config_file: str, capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr().out == "3\n"
 
 
+class NoBatches(list[Any]):
+    def set_target_device(self, device: torch.device) -> None:
+        pass
+
+
+def test_suggested_rates() -> None:
+    rates = [10.0**exponent for exponent in range(-5, 2)]
+    assert suggested_rate(rates, [3.0, 2.9, 2.7, 1.5, 1.0, 4.0, 9.0]) == pytest.approx(
+        1e-2
+    )  # from 2.7 to 1.0
+    assert suggested_rate(rates, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]) is None
+    assert suggested_rate([], []) is None
+
+
 def test_learning_rates_grow(tagger: Config, tmp_path: Path) -> None:
     def trainer() -> Any:
         torch.manual_seed(0)
@@ -75,7 +94,7 @@ def test_learning_rates_grow(tagger: Config, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="expected more than 10, got 10"):
         search_learning_rate(trainer(), num_batches=10)
     empty = trainer()
-    empty.data_loader = []
+    empty.data_loader = NoBatches()
     with pytest.raises(ConfigurationError, match="not one batch of training data"):
         search_learning_rate(empty)
     tagger["trainer"].update(use_amp=True, grad_norm=0.1)

@@ -13,8 +13,8 @@ from types import FrameType
 from typing import NoReturn
 
 
-class SigTermReceived(Exception):
-    """The process was asked to end."""
+class SigTermReceived(BaseException):
+    """The process was asked to end. Like `KeyboardInterrupt`, no `except Exception` takes it for an error."""
 
 
 def _raise_sigterm(signal_number: int, frame: FrameType | None) -> None:

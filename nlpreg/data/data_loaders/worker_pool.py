@@ -7,6 +7,7 @@ import gc
 import io
 import logging
 import multiprocessing
+import multiprocessing.util
 import os
 import pickle
 import select
@@ -285,6 +286,7 @@ class WorkerPool:
         self._owner = os.getpid()
         self._processes: list[BaseProcess] = []
         self._connections: list[Connection] = []
+        self._finalizers: list[multiprocessing.util.Finalize] = []
 
     def __enter__(self) -> WorkerPool:
         # What is given to a process of another start method goes into a pipe that is never seen to break, so
@@ -315,6 +317,8 @@ class WorkerPool:
             process.start()
         # So that the pipe breaks when the worker dies, and that workers started later do not keep it open.
         there.close()
+        # A worker ignores the SIGTERM by which `multiprocessing` would end it when this process ends.
+        self._finalizers.append(multiprocessing.util.Finalize(None, process.kill, exitpriority=1))
         self._processes.append(process)
         self._connections.append(here)
         _OPEN.add(here)
@@ -409,6 +413,9 @@ class WorkerPool:
         for connection in self._connections:
             connection.close()
         _OPEN.difference_update(self._connections)
+        for finalizer in self._finalizers:
+            finalizer.cancel()
+        self._finalizers = []
         for process in self._processes:
             process.kill()
         for process in self._processes:
@@ -432,7 +439,7 @@ def _run_worker(
     # Ctrl-C goes to every process of the terminal; the parent decides what it means and ends the workers
     # itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # `timeout` sends it to the whole group, too
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, WAITING_SIGNALS)
     threading.Thread(target=_die_with_parent, daemon=True).start()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nlpreg.commands import main
+from nlpreg.commands.command_line import exit_status as main
 from tests.commands.conftest import language_model_config, run_train, tagger_config
 
 

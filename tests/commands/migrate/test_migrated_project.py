@@ -312,7 +312,7 @@ class TestClassifier(ModelTestCase):
 PROGRAM = """
 import runpy, sys
 import pytest
-from nlpreg.commands import main
+from nlpreg.commands.command_line import exit_status as main
 
 for words in COMMANDS:
     assert main("nlpreg", [*words, "--include-package", "weather"]) == 0

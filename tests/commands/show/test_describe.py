@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from nlpreg.commands import main
+from nlpreg.commands.command_line import exit_status as main
 from nlpreg.commands.show.describe import description_text
 from nlpreg.common.config.describe import describe_class, registries
 from nlpreg.common.config.registry import REGISTRY

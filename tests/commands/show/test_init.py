@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from nlpreg.commands import main
 from nlpreg.commands.check.checking import check_file
+from nlpreg.commands.command_line import exit_status as main
 from nlpreg.commands.show.init import skeleton_config
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.plugins import import_builtin_parts

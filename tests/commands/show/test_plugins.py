@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from nlpreg.commands import main
+from nlpreg.commands.command_line import exit_status as main
 from nlpreg.common import plugins
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from nlpreg.commands import main
 from nlpreg.commands.check.checking import check_file
+from nlpreg.commands.command_line import exit_status as main
 from nlpreg.commands.show.schema import whole_schema
 from nlpreg.common.plugins import import_builtin_parts
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from nlpreg.commands import main
+from nlpreg.commands.command_line import exit_status as main
 from nlpreg.commands.train import TrainModel, train_model, train_model_from_args, train_model_from_file
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.params import Params
