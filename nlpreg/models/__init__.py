@@ -14,6 +14,7 @@ from nlpreg.models.model import Model
 from nlpreg.models.multitask import MultiTaskModel
 from nlpreg.models.next_token_lm import NextTokenLM
 from nlpreg.models.simple_tagger import SimpleTagger
+from nlpreg.models.tnt_tagger import TntTagger
 from nlpreg.models.transformer_classification_tt import TransformerClassificationTT
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "MultiTaskModel",
     "NextTokenLM",
     "SimpleTagger",
+    "TntTagger",
     "TransformerClassificationTT",
     "archive_model",
     "load_archive",

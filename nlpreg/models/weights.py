@@ -77,12 +77,16 @@ def load_weights(model: torch.nn.Module, path: str, device: torch.device | str =
     """Load a file's weights into `model`, all of them and nothing else.
 
     A parameter that the file lacks is forgiven if the module that owns it, or one above, matches its name by a regex
-    of the class attribute `authorized_missing_keys`.
+    of the class attribute `authorized_missing_keys`. A model whose state may have any size, such as one that counts, has
+    a method `make_room_for(state)`, which is called first.
 
     Raises:
         ArchiveError: names or shapes differ; the message lists them.
     """
     state = read_weights(path, device)
+    make_room_for = getattr(model, "make_room_for", None)
+    if make_room_for is not None:
+        make_room_for(state)
     own = model.state_dict()
     shapes = [
         f"{name} is {tuple(state[name].shape)} in the file and {tuple(tensor.shape)} in the model"

@@ -2,8 +2,16 @@
 
 from nlpreg.training.callbacks import TrainerCallback
 from nlpreg.training.checkpointer import Checkpointer
+from nlpreg.training.counting_trainer import CountingTrainer
 from nlpreg.training.gradient_descent_trainer import GradientDescentTrainer
 from nlpreg.training.no_op_trainer import NoOpTrainer
 from nlpreg.training.trainer import Trainer
 
-__all__ = ["Checkpointer", "GradientDescentTrainer", "NoOpTrainer", "Trainer", "TrainerCallback"]
+__all__ = [
+    "Checkpointer",
+    "CountingTrainer",
+    "GradientDescentTrainer",
+    "NoOpTrainer",
+    "Trainer",
+    "TrainerCallback",
+]

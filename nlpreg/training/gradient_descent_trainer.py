@@ -533,7 +533,8 @@ def parameters_to_train(module: nn.Module, no_grad: Iterable[str] | None) -> Nam
         raise ConfigurationError(
             f"trainer.no_grad: expected some parameters to train, got none; {patterns} freezes all of them"
             if named
-            else "model: expected parameters to train, got a model without any; use the trainer `no_op`"
+            else "model: expected parameters to train, got a model without any; use the trainer `counting` for a "
+            "model that counts, such as tnt_tagger, or `no_op`"
         )
     frozen = [name for name, parameter in named if not parameter.requires_grad]
     logger.info("The following parameters are frozen: %s", ", ".join(frozen) or "none")
