@@ -16,6 +16,7 @@ from nlpreg.data.id_corpus import corpus_cache
 
 FOLDER = Path(__file__).parents[2] / "training_configs"
 CONFIGS = sorted(path.name for path in FOLDER.glob("*.jsonnet"))
+COUNTED = {"tnt_tagger_ewt.jsonnet", "tutorial_hmm.jsonnet"}  # they have no epochs
 WORDS = "the dog barks and a cat sleeps while it rains all day on every roof".split()  # noqa: SIM905
 
 
@@ -127,6 +128,10 @@ def test_two_steps_of(name, data, request):
     if "124m" in name:
         request.getfixturevalue("tokenizer")
     raise_problems(check_file(path), str(path))
+    if name in COUNTED:
+        train_model_from_file(path, data / "out")
+        assert (data / "out" / "model.tar.gz").is_file()
+        return
     overrides = {**OVERRIDES.get(name, {}), "trainer.num_epochs": 1}
     if "data_loader" in overrides:
         overrides["data_loader"] = {**overrides["data_loader"], "batches_per_epoch": 2}
