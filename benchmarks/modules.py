@@ -23,8 +23,9 @@ from nlpreg.modules.seq2seq_encoders import LstmSeq2SeqEncoder
 from nlpreg.modules.seq2vec_encoders import CnnEncoder
 from nlpreg.modules.softmax_loss import SoftmaxLoss
 from nlpreg.modules.token_embedders import Embedding, TokenCharactersEncoder
+from nlpreg.nn.linear import Linear
 
-SECTIONS = ("lstm", "crf", "sampled", "chunked", "characters")
+SECTIONS = ("lstm", "crf", "sampled", "chunked", "characters", "linear")
 
 
 def _training_step(module: nn.Module, loss: Callable[[], Tensor]) -> Callable[[], object]:
@@ -201,6 +202,31 @@ def _batch_of_characters(num_rows: int, num_steps: int, lexicon: int) -> Tensor:
     return batch
 
 
+def linear_section(options: argparse.Namespace) -> str:
+    """Products of matrices by the library that `nlpreg.nn.linear` chooses, against torch's choice."""
+    sizes = [(64, 8, 16)] if options.quick else [(640, 200, 800), (1600, 512, 2048), (256, 512, 16384)]
+    rows = []
+    for num_rows, width, outputs in sizes:
+        torch.manual_seed(0)
+        inputs = torch.randn(num_rows, width, device=options.device)
+        plain, chosen = nn.Linear(width, outputs), Linear(width, outputs)
+        works = {
+            name: _training_step(layer, lambda layer=layer, inputs=inputs: layer(inputs).sum())
+            for name, layer in (("plain", plain.to(options.device)), ("chosen", chosen.to(options.device)))
+        }
+        seconds = seconds_in_turn(works, options.repeats, options.device)
+        rows.append(
+            [
+                f"{num_rows} x {width} x {outputs}",
+                milliseconds(seconds["chosen"]),
+                milliseconds(seconds["plain"]),
+                times(seconds["plain"] / seconds["chosen"]),
+            ]
+        )
+    headings = ["rows x inputs x outputs", "`nlpreg.nn.linear`", "`torch.nn.Linear`", "times as fast"]
+    return f"## Linear layer, forward + backward, float32\n\n{table(headings, rows)}"
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run what the command line says."""
     options_parser = parser(__doc__)
@@ -216,6 +242,7 @@ def main(arguments: list[str] | None = None) -> None:
         "sampled": lambda: sampled_section(options),
         "chunked": lambda: chunked_section(options),
         "characters": lambda: characters_section(options),
+        "linear": lambda: linear_section(options),
     }
     publish("Modules", [make[name]() for name in options.sections], options)
 

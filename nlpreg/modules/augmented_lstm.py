@@ -180,7 +180,7 @@ class AugmentedLstm(nn.Module):
         self.cell = AugmentedLSTMCell(input_size, hidden_size, use_highway, use_input_projection_bias)
 
     def reset_parameters(self) -> None:
-        """Draw the weights anew."""
+        """Initialise the weights again."""
         self.cell.reset_parameters()
 
     def forward(self, inputs: Rows, states: LstmState | None = None) -> tuple[Rows, LstmState]:

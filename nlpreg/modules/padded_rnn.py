@@ -193,7 +193,7 @@ def run_padded(
 
     Args:
         module: see `can_run_padded`.
-        inputs: (B, T, D); what stands at padding has no influence, NaN included.
+        inputs: (B, T, D); values at padding have no influence, not even NaN.
         lengths: (B,) number of words of each row, from 0 to T.
         state: initial states, (L, B, H) each; None for zeros.
         needs_final_state: whether the states after the last word of each row are wanted.
@@ -207,7 +207,7 @@ def run_padded(
         initial = None if state is None else (state[0], state[1])
         layers, own_final = module.run_layers(PaddedRows(inputs, lengths), initial)
         return [layer.data for layer in (layers if all_layers else layers[-1:])], own_final
-    # A rectifier does not bound the state, which could grow beyond all limits where nobody looks.
+    # A rectifier does not bound the state, which could overflow while it runs over padding.
     is_exact = needs_final_state or module.mode == "RNN_RELU"
     final: States | None
     if torch.compiler.is_compiling():

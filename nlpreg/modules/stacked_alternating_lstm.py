@@ -1,4 +1,4 @@
-"""LSTM layers that run left to right and right to left by turns."""
+"""LSTM layers that alternate between left to right and right to left."""
 
 from __future__ import annotations
 

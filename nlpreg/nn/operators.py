@@ -13,7 +13,7 @@ from torch.utils import _pytree
 def define_operator(
     name: str, signature: str, function: Callable[..., list[Tensor]], shapes: Callable[..., list[Tensor]]
 ) -> Callable[..., list[Tensor]]:
-    """Make an operator of a function whose loops the compiler would unroll anew for every length.
+    """Make an operator of a function whose loops the compiler would unroll again for every length.
 
     The price is that the backward pass calls the function again, to differentiate it.
 
@@ -101,7 +101,7 @@ R = TypeVar("R")
 def run_uncompiled(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Call a function; within a compiled model, by one break of the graph and as plain Python.
 
-    For functions whose shapes depend on data, or whose loops the compiler would unroll anew for every length.
+    For functions whose shapes depend on data, or whose loops the compiler would unroll again for every length.
     (`torch.compiler.disable` as a decorator would load the compiler whenever nlpreg is imported.)
 
     Args:

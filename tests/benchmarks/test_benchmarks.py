@@ -53,7 +53,7 @@ def test_modules_run(benchmark: Any, tmp_path: Path, capsys: pytest.CaptureFixtu
     text = output.read_text(encoding="utf-8")
     assert capsys.readouterr().out.strip() == text.strip()
     assert f"torch {torch.__version__}" in text
-    assert text.count("\n## ") == 5
+    assert text.count("\n## ") == 6
     assert text.count("| 5 best paths |") == 4
 
 

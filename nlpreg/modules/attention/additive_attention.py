@@ -34,7 +34,7 @@ class AdditiveAttention(Attention):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw new weights."""
+        """Initialise the weights."""
         torch.nn.init.xavier_uniform_(self._w_matrix)
         torch.nn.init.xavier_uniform_(self._u_matrix)
         torch.nn.init.xavier_uniform_(self._v_vector)

@@ -45,7 +45,7 @@ class LinearSimilarity(torch.nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw new weights."""
+        """Initialise the weights."""
         bound = math.sqrt(6 / (self._weight_vector.size(0) + 1))
         torch.nn.init.uniform_(self._weight_vector, -bound, bound)
         torch.nn.init.zeros_(self._bias)

@@ -48,7 +48,7 @@ class BilinearMatrixAttention(MatrixAttention):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw new weights."""
+        """Initialise the weights."""
         torch.nn.init.xavier_uniform_(self._weight_matrix)
         torch.nn.init.zeros_(self._bias)
 

@@ -127,7 +127,7 @@ class AwdLstmEncoder(Seq2SeqEncoder, PenalizedActivations):
         Args:
             inputs: (B, T, input_size).
             lengths: (B,) number of words of each row.
-            states: hidden state and memory cell of each layer by turns, (1, B, H) each; None for zeros.
+            states: hidden state and memory cell of each layer, alternating, (1, B, H) each; None for zeros.
             needs_final_state: whether the states after the last word of each row are wanted.
 
         Returns:

@@ -21,18 +21,18 @@ from nlpreg.nn.util import min_value_of_dtype
 # B rows, T steps, N words of all rows, D width of the vectors, F width inside the feed-forward parts
 
 _MANY = 256
-"""From this number of words on, the first one is repeated until their number is regular, see `nlpreg.nn.linear`."""
+"""From this number of words on, the first one is repeated until their number is a multiple of 64, see `nlpreg.nn.linear`."""
 
 
 class Words:
-    """Where the words of a padded batch lie, so that layers need not compute anything at padding.
+    """The positions of the words of a padded batch, so that layers compute nothing at padding.
 
-    On a GPU, where finding that out would make the host wait, and under `torch.compile`, padding counts as words.
+    On a GPU, where finding them would make the host wait, and under `torch.compile`, padding counts as words.
 
     Args:
         mask: (B, T) bool, true for words, which come first in each row.
-        places: (N,) of each word among the B * T positions; None for all of them, in order.
-        num_words: how many of the places count; the others repeat one of them.
+        places: (N,) position of each word among the B * T; None for all of them, in order.
+        num_words: how many of the positions are words; the others repeat one of them.
     """
 
     def __init__(self, mask: Tensor, places: Tensor | None, num_words: int) -> None:
@@ -175,7 +175,7 @@ class BidirectionalLanguageModelTransformer(Seq2SeqEncoder):
 
 
 class PositionalEncoding(nn.Module):
-    """Adds sines and cosines of the position, by turns, of wavelengths from 2 pi to 20000 pi.
+    """Adds alternating sines and cosines of the position, of wavelengths from 2 pi to 20000 pi.
 
     Args:
         input_dim: width D of the vectors, even.
@@ -272,7 +272,7 @@ class MultiHeadedAttention(nn.Module):
             return functional.scaled_dot_product_attention(
                 query, key, value, dropout_p=dropout_p, is_causal=True
             )
-        # torch has no fused kernel for this case, and its other way draws slowly and looks for rows that see nothing.
+        # torch has no fused kernel for this case, and its fallback has a slow dropout and a check for rows that attend to nothing.
         num_steps = query.size(2)
         hidden = query.new_full((num_steps, num_steps), min_value_of_dtype(query.dtype)).triu(1)
         scores = torch.baddbmm(

@@ -256,7 +256,7 @@ class AugmentedLstmSeq2SeqEncoder(AugmentedLstmWrapper, PytorchSeq2SeqWrapper):
 
 @Seq2SeqEncoder.register("alternating_lstm")
 class StackedAlternatingLstmSeq2SeqEncoder(AlternatingLstmWrapper, PytorchSeq2SeqWrapper):
-    """Layers of `AugmentedLstm` that run left to right and right to left by turns.
+    """Layers of `AugmentedLstm` that alternate between left to right and right to left.
 
     Shape:
         inputs (B, T, input_size), mask (B, T) -> (B, T, hidden_size).

@@ -120,11 +120,11 @@ class PytorchTransformer(Seq2SeqEncoder):
             inputs = inputs + self._positional_embedding.weight[:num_steps]
         is_later = hidden = None
         if self._causal:
-            # Padding comes last, so no word sees it.
+            # Padding comes last, so no word attends to it.
             # (T, T), true where a row must not attend to a column
             is_later = torch.ones(num_steps, num_steps, dtype=torch.bool, device=inputs.device).triu(1)
         elif mask is not None:
-            # A row of nothing but padding may look at all of it: looking at nothing makes NaN.
+            # A row of padding alone attends to all of it: attending to nothing would give NaN.
             hidden = ~mask & mask.any(dim=1, keepdim=True)  # (B, T)
         layers: list[Tensor] = []
         if self.return_all_layers:

@@ -81,7 +81,7 @@ class CnnHighwayEncoder(Seq2VecEncoder):
             nn.init.normal_(layer.weight, 0.0, math.sqrt(1.0 / highway_dim))
             nn.init.constant_(layer.bias[:highway_dim], 0.0)
             nn.init.constant_(layer.bias[highway_dim:], 2.0)
-        # There even when it is not used, since its weights are part of every archive.
+        # Created even when it is not used, since every archive has its weights.
         self._projection = nn.Linear(num_filters, projection_dim)
         nn.init.normal_(self._projection.weight, 0.0, math.sqrt(1.0 / num_filters))
         nn.init.zeros_(self._projection.bias)

@@ -127,7 +127,7 @@ class AugmentedLstmSeq2VecEncoder(AugmentedLstmWrapper, PytorchSeq2VecWrapper):
 
 @Seq2VecEncoder.register("alternating_lstm")
 class StackedAlternatingLstmSeq2VecEncoder(AlternatingLstmWrapper, PytorchSeq2VecWrapper):
-    """The final state of layers of `AugmentedLstm` that run left to right and right to left by turns.
+    """The final state of layers of `AugmentedLstm` that alternate between left to right and right to left.
 
     Shape:
         inputs (B, T, input_size), mask (B, T) -> (B, hidden_size).

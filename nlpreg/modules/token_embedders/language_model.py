@@ -156,7 +156,7 @@ class LanguageModelTokenEmbedder(TokenEmbedder):
 
 def _only_embedded_key(text_field_embedder: object, archive_file: str) -> str:
     """The key of the one embedder that is not empty."""
-    # Known by its attribute: its class lies in a package that imports this one.
+    # Recognised by its attribute: its class is in a package that imports this one.
     embedders: dict[str, TokenEmbedder] | None = getattr(text_field_embedder, "_token_embedders", None)
     if embedders is None:
         raise ConfigurationError(

@@ -34,7 +34,7 @@ class PretrainedTransformerEmbedder(TokenEmbedder):
         last_layer_only: whether to take the last layer; otherwise a learned mix of all.
         override_weights_file: path or URL of a state dict to load instead of the pretrained weights.
         override_weights_strip_prefix: prefix of the names in that file.
-        reinit_modules: what to draw anew: the last n layers, the layers of these indices, or the modules whose names one
+        reinit_modules: what to initialise again: the last n layers, the layers of these indices, or the modules whose names one
             of these regular expressions finds.
         load_weights: whether to load weights at all; false when those of an archive follow.
         gradient_checkpointing: whether to compute activations again in the backward pass rather than keep them; None to

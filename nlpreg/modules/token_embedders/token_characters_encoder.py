@@ -45,7 +45,7 @@ class TokenCharactersEncoder(TokenEmbedder):
 
     def __init__(self, embedding: Embedding, encoder: Seq2VecEncoder, dropout: float = 0.0) -> None:
         super().__init__()
-        # The wrappers only give the weights their names: words are encoded below without regard to time.
+        # The wrappers only determine the names of the weights; words are encoded below without the time dimension.
         self._embedding = TimeDistributed(embedding)
         self._encoder = TimeDistributed(encoder)
         self._dropout = Dropout(dropout) if dropout > 0 else None
@@ -61,7 +61,7 @@ class TokenCharactersEncoder(TokenEmbedder):
         return tokens if self._dropout is None else self._dropout(tokens)
 
     def _encode_tokens(self, token_characters: Tensor) -> Tensor:
-        """Encode each distinct word once; compiled, convolutions would be compiled anew for other lengths of words."""
+        """Encode each distinct word once; compiled, convolutions would be compiled again for every length of words."""
         encoder: Any = self._encoder.module
         if not token_characters.numel():
             if not token_characters.shape[:-1].numel():
@@ -74,7 +74,7 @@ class TokenCharactersEncoder(TokenEmbedder):
         if reach is None or words.device.type != "cpu":
             encoded = self._encode(functional.pad(words, (0, reach or 0)))  # (U, output_dim)
         else:
-            # One long word must not make all the others as long. As much padding is left, or appended, as has an
+            # Short words are not padded to the longest one. As much padding is left, or appended, as has an
             # influence, so that a word's vector does not depend on how long the others are.
             lengths, order = _lengths(words).sort(descending=True)
             places = order.argsort().index_select(0, places)

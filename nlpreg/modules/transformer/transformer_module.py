@@ -126,7 +126,7 @@ def apply_mask(values: Tensor, mask: Tensor) -> Tensor:
 
     Args:
         values: scores, (B, heads, T, S).
-        mask: true for what may be seen, (B, S), or anything that broadcasts against the scores; 0/1 numbers will do.
+        mask: true for what may be seen, (B, S), or anything that broadcasts against the scores; numbers 0 and 1 are taken too.
     """
     if mask.dim() == 2:
         mask = mask[:, None, None, :]

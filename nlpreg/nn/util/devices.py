@@ -18,7 +18,7 @@ Number = TypeVar("Number", int, float, Tensor)
 def move_to_device(obj: T, device: torch.device | int) -> T:
     """Move every tensor inside a structure to a device.
 
-    Dicts and lists are changed in place, tuples and named tuples are made anew, anything else stays as it is.
+    Dicts and lists are changed in place, tuples and named tuples are copied, anything else is left unchanged.
 
     Args:
         obj: the structure.

@@ -156,9 +156,9 @@ _FINISHER = 0xBF58476D1CE4E5B9  # of SplitMix64
 def distinct_rows(ids: Tensor) -> tuple[Tensor, Tensor]:
     """Find the distinct rows of a matrix of ids, much faster than `torch.unique(dim=0)`.
 
-    Rows are compared by a 64-bit hash first. Whether any two different rows share one is checked; then, which should not
-    happen within the age of this code, the slow way is taken, or on a GPU the program ends. There one waits once, for
-    the number of distinct rows.
+    Rows are compared by a 64-bit hash first. Whether any two different rows share one is checked; then, which is
+    practically impossible, the slow way is taken on the CPU, and a GPU raises an error. A GPU is waited for once, for the
+    number of distinct rows.
 
     Args:
         ids: (N, K) int64.
@@ -174,7 +174,7 @@ def distinct_rows(ids: Tensor) -> tuple[Tensor, Tensor]:
     rows = ids.index_select(0, examples)
     is_same = rows.index_select(0, places) == ids
     if ids.is_cuda:
-        torch._assert_async(is_same.all())  # what would never happen is not worth another wait
+        torch._assert_async(is_same.all())  # not worth another wait for the device
         return rows, places
     if is_same.all():
         return rows, places

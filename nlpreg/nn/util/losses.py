@@ -30,7 +30,7 @@ def sequence_cross_entropy_with_logits(
     Args:
         logits: unnormalised scores.
         targets: the right classes.
-        weights: the weight of each timestep; a mask will do. Sums of weights are taken before `gamma` and `alpha`.
+        weights: the weight of each timestep, or a mask. Sums of weights are taken before `gamma` and `alpha`.
         average: "batch" is the mean over sequences (those with any weight) of each sequence's weighted mean,
             "token" the weighted mean over all timesteps, None each sequence's weighted mean.
         label_smoothing: probability mass, from 0 to 1, spread evenly over all classes.

@@ -28,7 +28,7 @@ def sample_without_replacement(
     The draws are seen as events of a Poisson process of rate one, so that class k first occurs at an exponential
     time of rate P(k), independent of the other classes. The distinct classes in order of occurrence are those with
     the earliest times. Until the time of the last of them, repetitions of each are a Poisson process too, so their
-    number is one Poisson draw. This has the law of drawing one by one and takes the same few tensor operations
+    number is one Poisson draw. This has the distribution of drawing one by one and takes the same few tensor operations
     whatever the number of rejected draws.
 
     Args:

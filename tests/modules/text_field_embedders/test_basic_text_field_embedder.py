@@ -133,3 +133,15 @@ def test_a_table_too_small_for_the_ids_is_named():
         match=r"token_embedders.words: .* ids from 0 to 4, .*num_embeddings, .* got 5; raise num_embeddings to 6",
     ):
         embedder({"chars": {"token_characters": letters}, "words": {"tokens": words + 1}})
+
+
+def test_the_order_is_a_seam_for_subclasses():
+    class Reversed(BasicTextFieldEmbedder):
+        def __init__(self, token_embedders):
+            super().__init__(token_embedders)
+            self._ordered_embedder_keys.reverse()
+
+    embedders = {name: PassThroughTokenEmbedder(1) for name in ("a", "b")}
+    inputs = {"a": {"x": torch.tensor([[[1.0]]])}, "b": {"x": torch.tensor([[[2.0]]])}}
+    assert BasicTextFieldEmbedder(embedders)(inputs).tolist() == [[[1.0, 2.0]]]
+    assert Reversed(embedders)(inputs).tolist() == [[[2.0, 1.0]]]

@@ -125,3 +125,32 @@ def test_the_table_of_pieces_follows_the_tokenizer(tiny_transformer, tmp_path):
     tokenizer.save_pretrained(tmp_path)
     embedder = PretrainedTransformerEmbedder(str(tmp_path))
     assert embedder.transformer_model.get_input_embeddings().num_embeddings == 14
+
+
+def test_seams_for_subclasses(tiny_transformer):
+    class Counting(PretrainedTransformerEmbedder):
+        folded, unfolded = 0, 0
+
+        def _number_of_token_type_embeddings(self):
+            return super()._number_of_token_type_embeddings() - 1
+
+        def _fold_long_sequences(self, token_ids, mask, type_ids=None):
+            self.folded += 1
+            return super()._fold_long_sequences(token_ids, mask, type_ids)
+
+        def _unfold_long_sequences(self, embeddings, mask, batch_size, num_segment_concat_wordpieces):
+            self.unfolded += 1
+            return super()._unfold_long_sequences(embeddings, mask, batch_size, num_segment_concat_wordpieces)
+
+    embedder = Counting(tiny_transformer, max_length=4).eval()
+    # Two segments of two special tokens and two pieces each.
+    ids = torch.tensor([[2, 5, 6, 3, 2, 7, 3, 0]])
+    folded, mask, types = embedder._fold_long_sequences(ids, ids > 0, torch.ones_like(ids))
+    assert folded.tolist() == [[2, 5, 6, 3], [2, 7, 3, 0]] and mask.tolist() == (folded > 0).tolist()
+    assert types.shape == (2, 4)
+    vectors = torch.arange(8.0).view(2, 4, 1)
+    assert embedder._unfold_long_sequences(vectors, mask, 1, 8).flatten().tolist() == [0, 1, 2, 5, 6, 0]
+    embedder(ids, torch.ones(1, 5).bool(), segment_concat_mask=ids > 0)
+    assert (embedder.folded, embedder.unfolded) == (2, 2)
+    with pytest.raises(ValueError, match="expected ids below 1"):
+        embedder(ids[:, :4], torch.ones(1, 4).bool(), type_ids=torch.ones(1, 4, dtype=torch.long))
