@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
@@ -121,6 +121,52 @@ class ConlluDatasetReader(TextFileReader):
             _check(unit, file, line)
             raise
         return self._tagged(forms, tags, file, line)
+
+
+def conllu_with_column(sentence: str, values: Sequence[str], column: str = "upos") -> str:
+    """A sentence in the CoNLL-U format with other values in one column of its words.
+
+    Comments, multiword tokens, empty nodes and all other columns stay as they are.
+
+    Args:
+        sentence: its lines, without the blank line behind them.
+        values: one for each word.
+        column: a name from `TAG_COLUMNS`, such as "upos".
+
+    Raises:
+        ValueError: another number of values than of words.
+    """
+    lines = sentence.split("\n")
+    rows = [text.split("\t") for text in lines]
+    # of comments, multiword tokens and empty nodes none has a whole number in front
+    words = [number for number, row in enumerate(rows) if row[0].isdecimal() and len(row) == NUM_COLUMNS]
+    if len(words) != len(values):
+        raise ValueError(
+            f"expected a value for each of {len(words)} words, got {len(values)}: {sentence[:80]!r}"
+        )
+    for number, value in zip(words, values, strict=True):
+        rows[number][TAG_COLUMNS[column]] = value
+        lines[number] = "\t".join(rows[number])
+    return "\n".join(lines)
+
+
+def conllu_of(
+    words: Sequence[str], values: Sequence[str], column: str = "upos", text: str | None = None
+) -> str:
+    """A tagged sentence in the CoNLL-U format; what is not known is `_`.
+
+    Args:
+        words: the words.
+        values: the value of one column for each.
+        column: a name from `TAG_COLUMNS`.
+        text: the sentence as it was written, for a comment.
+    """
+    rows = [
+        "\t".join([str(number), word, *["_"] * (NUM_COLUMNS - 2)])
+        for number, word in enumerate(words, start=1)
+    ]
+    comments = [] if text is None else ["# text = " + text.replace("\n", " ")]
+    return conllu_with_column("\n".join([*comments, *rows]), values, column)
 
 
 def _cells(unit: str) -> list[str] | None:

@@ -1,6 +1,7 @@
 """Tokenizers: from text to tokens."""
 
 from nlpreg.data.tokenizers.character_tokenizer import CharacterTokenizer
+from nlpreg.data.tokenizers.english_tokenizer import EnglishSentenceSplitter, EnglishTokenizer
 from nlpreg.data.tokenizers.letters_digits_tokenizer import LettersDigitsTokenizer
 from nlpreg.data.tokenizers.pretrained_transformer_tokenizer import PretrainedTransformerTokenizer
 from nlpreg.data.tokenizers.sentence_splitter import SentenceSplitter, SpacySentenceSplitter
@@ -12,6 +13,8 @@ from nlpreg.data.tokenizers.whitespace_tokenizer import WhitespaceTokenizer
 
 __all__ = [
     "CharacterTokenizer",
+    "EnglishSentenceSplitter",
+    "EnglishTokenizer",
     "LettersDigitsTokenizer",
     "PretrainedTransformerTokenizer",
     "SentenceSplitter",

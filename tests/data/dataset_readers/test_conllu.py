@@ -6,6 +6,7 @@ import pytest
 from nlpreg.common import Params
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data.dataset_readers import ConlluDatasetReader, DatasetReader
+from nlpreg.data.dataset_readers.conllu import conllu_of, conllu_with_column
 from nlpreg.data.dataset_readers.dataset_utils.text_files import DataError
 
 TEXT = """# newdoc id = a
@@ -143,3 +144,35 @@ def test_a_file_to_be_tagged_has_no_tags(tmp_path, caplog):
     # words without features are an ordinary thing
     feats = ConlluDatasetReader("feats").read(str(tmp_path / "blank"))
     assert [instance["tags"].labels for instance in feats] == [["_", "_"], ["_"]]
+
+
+def test_another_column_and_everything_else_as_it_was():
+    rows = [
+        "# text = don't go",
+        "1-2\tdon't\t_\t_\t_\t_\t_\t_\t_\t_",
+        "1\tdo\tdo\tAUX\tVB\t_\t3\taux\t_\t_",
+        "2\tn't\tnot\tPART\tRB\t_\t3\tadvmod\t_\tSpaceAfter=No",
+        "2.1\tplease\t_\t_\t_\t_\t_\t_\t_\t_",
+        "3\tgo\tgo\tVERB\tVB\t_\t0\troot\t_\t_",
+    ]
+    found = conllu_with_column("\n".join(rows), ["A", "B", "C"]).split("\n")
+    expected = [*rows]
+    for number, (old, new) in {2: ("AUX", "A"), 3: ("PART", "B"), 5: ("VERB", "C")}.items():
+        expected[number] = rows[number].replace(old, new)
+    assert found == expected
+    with pytest.raises(ValueError, match="expected a value for each of 3 words, got 1"):
+        conllu_with_column("\n".join(rows), ["A"])
+
+
+def test_a_sentence_that_was_text(tmp_path):
+    conllu = pytest.importorskip("conllu")
+    text = conllu_of(["do", "n't"], ["VB", "RB"], "xpos", text="don't") + "\n\n"
+    (sentence,) = conllu.parse(text)
+    assert sentence.metadata == {"text": "don't"}
+    assert [(token["form"], token["xpos"], token["upos"]) for token in sentence] == [
+        ("do", "VB", "_"),
+        ("n't", "RB", "_"),
+    ]
+    (tmp_path / "f").write_text(text)
+    (instance,) = ConlluDatasetReader("xpos").read(str(tmp_path / "f"))
+    assert instance["tags"].labels == ["VB", "RB"]

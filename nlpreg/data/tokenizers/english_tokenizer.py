@@ -1,0 +1,271 @@
+"""English words and sentences by rules, without a model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from nlpreg.data.tokenizers.sentence_splitter import SentenceSplitter
+from nlpreg.data.tokenizers.token_class import Token
+from nlpreg.data.tokenizers.tokenizer import Tokenizer
+
+# Abbreviations that keep their full stop; a single letter before one is taken for an initial.
+_ABBREVIATIONS = [
+    "mr",
+    "mrs",
+    "ms",
+    "dr",
+    "prof",
+    "rev",
+    "gen",
+    "col",
+    "capt",
+    "lt",
+    "sgt",
+    "sen",
+    "rep",
+    "gov",
+    "hon",
+    "pres",
+    "supt",
+    "st",
+    "mt",
+    "ft",
+    "jr",
+    "sr",
+    "inc",
+    "ltd",
+    "co",
+    "corp",
+    "bros",
+    "dept",
+    "dist",
+    "est",
+    "univ",
+    "assn",
+    "assoc",
+    "jan",
+    "feb",
+    "mar",
+    "apr",
+    "jun",
+    "jul",
+    "aug",
+    "sept",
+    "sep",
+    "oct",
+    "nov",
+    "dec",
+    "etc",
+    "vs",
+    "viz",
+    "cf",
+    "al",
+    "approx",
+    "appt",
+    "apt",
+    "ave",
+    "blvd",
+    "rd",
+    "ext",
+    "fig",
+    "no",
+    "nos",
+    "vol",
+    "pp",
+    "ed",
+    "eds",
+]
+
+# What follows them goes on with the sentence, if it is not the end of the text.
+_TITLES = frozenset(
+    [
+        "mr",
+        "mrs",
+        "ms",
+        "dr",
+        "prof",
+        "rev",
+        "gen",
+        "col",
+        "capt",
+        "lt",
+        "sgt",
+        "sen",
+        "rep",
+        "gov",
+        "hon",
+        "pres",
+        "st",
+        "mt",
+        "ft",
+        "vs",
+        "no",
+        "nos",
+        "vol",
+    ]
+)
+
+# Prefixes that stay with their word, and words that are written with hyphens as one.
+_PREFIXES = "e|re|co|non|pre|un|ex|de|anti|semi|sub|multi|mis|bi|pro|uh|x"
+
+_CLITIC = r"n['’]t|['’](?:s|re|ve|ll|d|m)"
+
+# Words that are two words without saying so, by where they part.
+_JOINED = {
+    "cannot": 3, "gonna": 3, "gotta": 3, "wanna": 3, "lemme": 3, "gimme": 3, "dunno": 2,
+    "dont": 2, "doesnt": 4, "didnt": 3, "cant": 2, "couldnt": 5, "wouldnt": 5, "shouldnt": 6, "isnt": 2, "wasnt": 3,
+    "arent": 3, "werent": 4, "havent": 4, "hasnt": 3, "hadnt": 3, "wont": 2, "im": 1, "ive": 1, "thats": 4, "whats": 4,
+    "youre": 3, "theyre": 4, "hes": 2, "shes": 3, "theres": 5,
+}  # fmt: skip
+
+_TOKEN = re.compile(
+    rf"""
+      (?:https?://|ftp://|www\.)[^\s<>"“”]*[^\s<>"“”.,;:!?'’)\]}}]          # addresses of the web
+    | [\w.+-]+@[\w-]+(?:\.[\w-]+)+                                          # of mail
+    | (?:[\w-]+\.)+(?:com|org|net|edu|gov|htm|html|co\.uk|doc|pdf|xls|txt|jpg|info|us|uk)(?:/[\w/.~-]*\w/?)?(?!\w)
+    | [<>]?[:;=8][-o*']?[)\](\[dDpP/|\\](?![\w)])|<3(?!\d)|\^[_.]?\^|:-?D(?!\w) # faces
+    | (?:[^\W\d_]\.){{2,}}(?:[^\W\d_](?![\w]))?                             # U.S., e.g., a.m.
+    | (?:{"|".join(_ABBREVIATIONS)})\.(?=\S|\s)(?!\.)                       # Mr., Inc., but not at the end of a text
+    | [^\W\d_]\.(?=\s+[A-Z])                                                # initials
+    | (?<![\w-])(?:\d{{3}}-)?\d{{3}}-\d{{4}}(?![\w-])                         # telephone numbers
+    | [#$£€]?(?=\d)\d+(?:[.,:/]\d+)*(?:(?:st|nd|rd|th|s)(?!\w))?            # numbers, dates, times, 1st, 90s
+    | \.\d+
+    | (?:(?:{_PREFIXES})-)?[^\W\d_]\w*(?:&[^\W\d_]+)*(?:['’][^\W\d_]+)*     # words, with what follows an apostrophe
+    | ['’](?:em|tis|twas|til|cause|[stdm]|re|ve|ll|n)(?!\w)                 # contractions that stand alone
+    | ['’]\d{{2}}s?(?!\w)                                                   # '90s
+    | [.?!]+(?<=..)|-{{2,}}|[*]+|=+|_+|~+|<+|>+|``|''|‘’|’’|,{{2,}}|/{{2,}}
+    | \S
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_WITH_CLITIC = re.compile(rf"(.+?)({_CLITIC})$", re.IGNORECASE)
+_AMOUNT = re.compile(r"([#$£€])(\d.*)")
+_UNIT = re.compile(
+    r"(?<![\w.])(\d+(?:[.,:]\d+)*)(am|pm|a\.m\.|p\.m\.|km|kg|lbs?|mg|mm|cm|ft|mph|hrs?|mins?|yrs?|k)(?!\w)",
+    re.IGNORECASE,
+)
+
+
+@Tokenizer.register("english")
+class EnglishTokenizer(Tokenizer):
+    """Splits English text into words by rules, as the English Web Treebank of Universal Dependencies does.
+
+    Punctuation marks, currencies and the parts of hyphenated words stand alone; contractions are two words (do n't, it 's);
+    addresses of the web and of mail, numbers, times, abbreviations and faces are one.
+
+    Source: https://universaldependencies.org/en/tokenization.html
+    """
+
+    def tokenize(self, text: str) -> list[Token]:
+        """Tokens with their text and the offsets of their characters."""
+        return [Token(text[start:end], start, end) for start, end in _spans(text)]
+
+    def split_words(self, text: str) -> list[str]:
+        """The texts of the tokens."""
+        return [text[start:end] for start, end in _spans(text)]
+
+
+def _spans(text: str) -> Iterator[tuple[int, int]]:
+    """Where each word of a text begins and ends."""
+    for match in _TOKEN.finditer(text):
+        start = match.start()
+        for length in _parts(match.group()):
+            yield start, start + length
+            start += length
+
+
+def _parts(match: str) -> list[int]:
+    """How long the words are that make up a match."""
+    if found := _AMOUNT.match(match) or _UNIT.match(match):
+        return [len(found[1]), len(found[2])]
+    if cut := _JOINED.get(match.lower(), 0):
+        return [cut, len(match) - cut]
+    clitics: list[int] = []
+    while found := _WITH_CLITIC.match(match):  # there may be several: I 'd 've
+        clitics.insert(0, len(found[2]))
+        match = found[1]
+    return [len(match), *clitics]
+
+
+_PARAGRAPH_END = re.compile(r"\n\s*\n")
+_SENTENCE_END = re.compile(r"[.?!…]+")
+_CLOSING = re.compile(r"""["'”’)\]]+|''""")
+
+# Behind an abbreviation that is no title, such a word begins a sentence.
+_STARTERS = frozenset(
+    [
+        "the",
+        "a",
+        "an",
+        "this",
+        "that",
+        "these",
+        "those",
+        "he",
+        "she",
+        "it",
+        "we",
+        "you",
+        "they",
+        "i",
+        "in",
+        "on",
+        "at",
+        "if",
+        "but",
+        "and",
+        "so",
+        "there",
+        "when",
+        "what",
+        "who",
+        "how",
+    ]
+)
+
+
+@SentenceSplitter.register("english")
+class EnglishSentenceSplitter(SentenceSplitter):
+    """Splits English text into sentences by rules: behind full stops, question and exclamation marks, and at blank lines.
+
+    A full stop of an abbreviation or an initial ends a sentence only where the word behind it is one that begins many.
+    """
+
+    def split_sentences(self, text: str) -> list[str]:
+        """The sentences, without white space around them."""
+        sentences: list[str] = []
+        for paragraph in _PARAGRAPH_END.split(text):
+            start = 0
+            for end in _sentence_ends(paragraph):
+                sentences.append(paragraph[start:end])
+                start = end
+            sentences.append(paragraph[start:])
+        return [sentence.strip() for sentence in sentences if not sentence.isspace() and sentence]
+
+
+def _sentence_ends(text: str) -> Iterator[int]:
+    """Where sentences of a paragraph end, the last one excepted."""
+    spans = list(_spans(text))
+    words = [text[start:end] for start, end in spans]
+    index = 0
+    while index < len(words) - 1:
+        word = words[index]
+        is_mark = bool(_SENTENCE_END.fullmatch(word))
+        is_abbreviation = not is_mark and word.endswith(".") and len(word) > 1
+        index += 1
+        if not is_mark and not is_abbreviation:
+            continue
+        # quotation marks and brackets that close belong to the sentence
+        while (
+            index < len(words) and _CLOSING.fullmatch(words[index]) and spans[index - 1][1] == spans[index][0]
+        ):
+            index += 1
+        if index == len(words):
+            return
+        end, following = spans[index - 1][1], words[index]
+        if end == spans[index][0] or following[0].islower():
+            continue  # no space behind it, or the sentence continues
+        if is_abbreviation and (word[:-1].lower() in _TITLES or following.lower() not in _STARTERS):
+            continue
+        yield end
