@@ -73,6 +73,7 @@ class Checkpointer(Registrable):
         self._save_every_num_batches = save_every_num_batches
         self._keep_by_count = keep_most_recent_by_count
         self._keep_by_age = keep_most_recent_by_age
+        self._position: tuple[int, int] | None = None
         self._last_save_time = time.monotonic()
         self._last_save_num_batches = 0
         self._damaged: set[CheckpointFiles] = set()
@@ -100,32 +101,25 @@ class Checkpointer(Registrable):
         """
         if not self._is_due(num_batches_in_epoch_completed):
             return False
-        self.save_checkpoint(trainer, num_epochs_completed, num_batches_in_epoch_completed)
+        # Not passed on as an argument: subclasses override `save_checkpoint(trainer)`, as in AllenNLP.
+        self._position = (num_epochs_completed, num_batches_in_epoch_completed)
+        self.save_checkpoint(trainer)
         return True
 
-    def save_checkpoint(
-        self,
-        trainer: HasCheckpointState,
-        num_epochs_completed: int | None = None,
-        num_batches_in_epoch_completed: int | None = None,
-    ) -> None:
+    def save_checkpoint(self, trainer: HasCheckpointState) -> None:
         """Save now, and delete what need not be kept.
 
         Args:
-            trainer: whose state to save.
-            num_epochs_completed: number of finished epochs; by default what the state says.
-            num_batches_in_epoch_completed: number of updates done in the next one; likewise.
+            trainer: whose state to save. Outside of `maybe_save_checkpoint`, the numbers of epochs and updates are those in
+                its training state, `epochs_completed` and `batches_in_epoch_completed`.
 
         Raises:
             ConfigurationError: the folder is read-only or the disk is full.
         """
         checkpoint = trainer.get_checkpoint_state()  # in a distributed run, every process takes part
         state = {} if checkpoint is None else checkpoint.trainer_state
-        if num_epochs_completed is None:
-            num_epochs_completed = int(state.get("epochs_completed", 0))
-        if num_batches_in_epoch_completed is None:
-            num_batches_in_epoch_completed = int(state.get("batches_in_epoch_completed", 0))
-        place = (num_epochs_completed, num_batches_in_epoch_completed)
+        in_state = (int(state.get("epochs_completed", 0)), int(state.get("batches_in_epoch_completed", 0)))
+        place, self._position = self._position or in_state, None
         self._last_save_time = time.monotonic()
         self._last_save_num_batches = place[1]
         if checkpoint is not None and self.last_saved != place:

@@ -49,8 +49,13 @@ class DataFeed:
     @loader.setter
     def loader(self, loader: BatchLoader | None) -> None:
         self._loader = loader
-        if loader is not None:
-            loader.set_target_device(self._device)
+        self._let_loader_put_batches_on(self._device)
+
+    def _let_loader_put_batches_on(self, device: torch.device) -> None:
+        # a list of batches will do as a loader, if they are where the model is
+        set_target_device: Callable[[Any], None] | None = getattr(self._loader, "set_target_device", None)
+        if set_target_device is not None:
+            set_target_device(device)
 
     def __iter__(self) -> Iterator[TensorDict]:
         """The batches that are left of the epoch."""
@@ -58,7 +63,7 @@ class DataFeed:
             return
         self._position = None
         if self._fetches_ahead:
-            self.loader.set_target_device(torch.device("cpu"))
+            self._let_loader_put_batches_on(torch.device("cpu"))
         try:
             batches = iter(self.loader)
             for _ in islice(batches, self._num_to_skip):
@@ -67,7 +72,7 @@ class DataFeed:
             yield from self._fetched_ahead(batches) if self._fetches_ahead else batches
         finally:
             if self._fetches_ahead:
-                self.loader.set_target_device(self._device)
+                self._let_loader_put_batches_on(self._device)
 
     def start_epoch(self) -> None:
         """Note that the next batches are those of a new epoch."""

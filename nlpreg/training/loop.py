@@ -361,7 +361,7 @@ class TrainingLoop:
         place = (run.progress.epochs_completed, run.progress.batches_in_epoch_completed)
         is_saved = run.checkpointer is not None and run.checkpointer.keeps_checkpoints
         if run.checkpointer is not None:
-            run.checkpointer.save_checkpoint(self._trainer, *place)
+            run.checkpointer.save_checkpoint(self._trainer)
         run.interruption.raise_request(*place, is_saved)
 
 

@@ -170,7 +170,7 @@ class RunningLoss:
         if loss.device.type == "cpu" or len(self._pending) >= _MOST_PENDING:
             self.read()
 
-    def read(self) -> RunningLoss:
+    def read(self) -> None:
         """Read what is pending; waits for the device.
 
         Raises:
@@ -192,7 +192,6 @@ class RunningLoss:
             self._add("loss", loss, weight)
             if item.penalty is not None:
                 self._add("reg_loss", next(penalties), weight)
-        return self
 
     def _add(self, name: str, value: float, weight: float) -> None:
         # a batch without targets has no loss worth the name, perhaps NaN
@@ -202,12 +201,14 @@ class RunningLoss:
     @property
     def total(self) -> float:
         """Weighted sum of the losses."""
-        return self.read()._sums["loss"]
+        self.read()
+        return self._sums["loss"]
 
     @property
     def total_penalty(self) -> float | None:
         """Weighted sum of the penalties; None if there never was one."""
-        return self.read()._sums["reg_loss"] if "reg_loss" in self._last else None
+        self.read()
+        return self._sums["reg_loss"] if "reg_loss" in self._last else None
 
     @property
     def weight(self) -> float:
@@ -218,12 +219,14 @@ class RunningLoss:
     @property
     def last(self) -> float | None:
         """The latest loss."""
-        return self.read()._last.get("loss")
+        self.read()
+        return self._last.get("loss")
 
     @property
     def last_penalty(self) -> float | None:
         """The latest penalty; None if there never was one."""
-        return self.read()._last.get("reg_loss")
+        self.read()
+        return self._last.get("reg_loss")
 
     def over_ranks(self, device: torch.device) -> tuple[float, float, float, int]:
         """The sum of the losses, of the penalties, their weight, and the number of losses, over all processes.

@@ -219,3 +219,17 @@ def test_what_a_kill_kept_from_being_deleted_is_deleted_on_resuming(make, traine
     assert places_in(tmp_path) == [(3, 0), (4, 0)]
     assert len(os.listdir(tmp_path)) == 6
     assert not caplog.text
+
+
+def test_a_subclass_may_override_saving_as_in_allennlp(make, trainer, tmp_path):
+    class Own(Checkpointer):
+        calls = 0
+
+        def save_checkpoint(self, trainer):
+            self.calls += 1
+            super().save_checkpoint(trainer)
+
+    checkpointer = Own(str(tmp_path))
+    assert offer(checkpointer, trainer, [(1, 0), (2, 0)]) == [(1, 0), (2, 0)]
+    assert checkpointer.calls == 2
+    assert places_in(tmp_path) == [(1, 0), (2, 0)]

@@ -278,7 +278,7 @@ class ModelTestCase(NlpregTestCase):
         """Make sure that an instance alone gives what it gives in a batch.
 
         Args:
-            keys_to_ignore: outputs that are not looked at; those with "loss" in their name never are.
+            keys_to_ignore: outputs that are not looked at; those with "loss" in their name and `batch_weight` never are.
         """
         self.model.eval()
         with torch.no_grad():
@@ -288,7 +288,13 @@ class ModelTestCase(NlpregTestCase):
                 single_batch.index_instances(self.vocab)
                 alone = self.model(**single_batch.as_tensor_dict())
                 for key, value in alone.items():
-                    if key in keys_to_ignore or "loss" in key or value is None:
+                    # losses and their weights are of the batch as a whole
+                    if (
+                        key in keys_to_ignore
+                        or "loss" in key
+                        or key.endswith("batch_weight")
+                        or value is None
+                    ):
                         continue
                     one, other = value[0], together[key][i]
                     if isinstance(one, torch.Tensor):

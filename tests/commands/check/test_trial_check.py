@@ -53,9 +53,9 @@ def problems(**trainer: Any) -> dict[str, str]:
             "use an optimizer that has it",
         ),
         (
-            {"checkpointer": {"keep_most_recent_by_count": 0}},
+            {"checkpointer": {"keep_most_recent_by_count": -1}},
             "checkpointer.keep_most_recent_by_count",
-            "expected a number above 0",
+            "expected 0 or more",
         ),
         (
             {
