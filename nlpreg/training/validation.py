@@ -248,8 +248,9 @@ def _no_batches(data: str, key: str) -> ConfigurationError:
 
 def _checked_weight(outputs: ModelOutputs, key: str | None) -> torch.Tensor | float | None:
     if key and outputs.get(key) is None:
+        known = [name for name in outputs if not name.startswith("_")]
         raise ConfigurationError(
-            f"batch_weight_key: expected an output of the model ({', '.join(outputs)}), got {key!r}"
+            f"batch_weight_key: expected an output of the model ({', '.join(known)}), got {key!r}"
         )
     return weight_of(outputs, key or "batch_weight")
 
