@@ -242,6 +242,9 @@ class PredictManager:
             ) from error
 
 
+_PredictManager = PredictManager  # the name that code written for AllenNLP subclasses
+
+
 def _reader_for_head(reader: DatasetReader, head: str | None) -> DatasetReader:
     """The reader itself, or that of a head if it is a reader for several tasks."""
     readers: dict[str, DatasetReader] | None = getattr(reader, "readers", None)

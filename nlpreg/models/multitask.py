@@ -68,7 +68,7 @@ class MultiTaskModel(Model):
         self._arg_name_mapping = arg_name_mapping or {}
         parts: dict[str, nn.Module] = {_BACKBONE: backbone, **heads}
         self._allowed_arguments = allowed_arguments or {
-            name: set(inspect.signature(part.forward).parameters) for name, part in parts.items()
+            name: get_forward_arguments(part) for name, part in parts.items()
         }
         self._heads_called = _HeadsCalled(list(heads))
         if initializer is not None:
@@ -160,6 +160,11 @@ class MultiTaskModel(Model):
         for name, head in self._heads.items():
             assert isinstance(head, Head)
             yield name, head
+
+
+def get_forward_arguments(module: nn.Module) -> set[str]:
+    """The names of the parameters of a module's `forward`."""
+    return set(inspect.signature(module.forward).parameters)
 
 
 class _HeadsCalled(Metric):
