@@ -6,6 +6,7 @@ from nlpreg.training.callbacks.confidence_checks import ConfidenceCheckError, Co
 from nlpreg.training.callbacks.console_logger import ConsoleLoggerCallback
 from nlpreg.training.callbacks.log_writer import LogWriterCallback
 from nlpreg.training.callbacks.profile import ProfileCallback
+from nlpreg.training.callbacks.services import MlflowCallback, TrackioCallback
 from nlpreg.training.callbacks.should_validate import ShouldValidateCallback
 from nlpreg.training.callbacks.tensorboard import TensorBoardCallback
 from nlpreg.training.callbacks.track_epoch import TrackEpochCallback
@@ -17,11 +18,13 @@ __all__ = [
     "ConsoleLoggerCallback",
     "LogWriterCallback",
     "MixedPrecisionBackwardCallback",
+    "MlflowCallback",
     "OnBackwardException",
     "ProfileCallback",
     "ShouldValidateCallback",
     "TensorBoardCallback",
     "TrackEpochCallback",
+    "TrackioCallback",
     "TrainerCallback",
     "WandBCallback",
 ]

@@ -11,6 +11,7 @@ from torch import Tensor
 from nlpreg.common.imports import optional
 from nlpreg.training.callbacks.callback import TrainerCallback
 from nlpreg.training.callbacks.log_writer import LogWriterCallback
+from nlpreg.training.callbacks.services import check_package
 
 if TYPE_CHECKING:
     from nlpreg.training.run import RunningTrainer
@@ -50,6 +51,11 @@ class TensorBoardCallback(LogWriterCallback):
         )
         optional("tensorboard", extra="tensorboard")  # said now rather than after the data is read
         self._writers: dict[str, Any] = {}
+
+    @staticmethod
+    def check_arguments() -> None:
+        """Say that the package is missing; `nlpreg check` does so too."""
+        check_package("tensorboard", extra="tensorboard")
 
     def on_start(self, trainer: RunningTrainer, is_primary: bool = True, **kwargs: Any) -> None:
         """Open the event files."""

@@ -7,23 +7,18 @@ import logging
 import os
 import uuid
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor
 
-from nlpreg.common import Params
-from nlpreg.common.imports import optional
 from nlpreg.training.callbacks.callback import TrainerCallback
-from nlpreg.training.callbacks.log_writer import LogWriterCallback
-
-if TYPE_CHECKING:
-    from nlpreg.training.run import RunningTrainer
+from nlpreg.training.callbacks.services import ServiceCallback, check_package
 
 logger = logging.getLogger(__name__)
 
 
 @TrainerCallback.register("wandb")
-class WandBCallback(LogWriterCallback):
+class WandBCallback(ServiceCallback):
     """Sends the numbers of a run to Weights & Biases; a resumed run goes on in the same run there.
 
     Needs the extra `wandb`.
@@ -46,6 +41,8 @@ class WandBCallback(LogWriterCallback):
         wandb_kwargs: more arguments of `wandb.init`. A subclass finds all of them in `_wandb_kwargs`.
     """
 
+    package = "wandb"
+
     def __init__(
         self,
         serialization_dir: str | os.PathLike[str],
@@ -66,11 +63,11 @@ class WandBCallback(LogWriterCallback):
     ) -> None:
         super().__init__(
             serialization_dir,
-            summary_interval,
-            distribution_interval,
-            batch_size_interval,
-            should_log_parameter_statistics,
-            should_log_learning_rate,
+            summary_interval=summary_interval,
+            distribution_interval=distribution_interval,
+            batch_size_interval=batch_size_interval,
+            should_log_parameter_statistics=should_log_parameter_statistics,
+            should_log_learning_rate=should_log_learning_rate,
         )
         mode = (wandb_kwargs or {}).get("mode") or os.environ.get("WANDB_MODE")
         if "WANDB_API_KEY" not in os.environ and mode not in ("offline", "disabled"):
@@ -87,68 +84,52 @@ class WandBCallback(LogWriterCallback):
         }
         self._watch_model = watch_model
         self._files_to_save = files_to_save
-        self._run_id: str | None = None
-        self._wandb: Any = None
 
-    def on_start(self, trainer: RunningTrainer, is_primary: bool = True, **kwargs: Any) -> None:
-        """Start a run there, or go on with the one of the checkpoint."""
-        super().on_start(trainer, is_primary, **kwargs)
-        if not is_primary:
-            return
-        self._wandb = optional("wandb", extra="wandb")
+    @staticmethod
+    def check_arguments() -> None:
+        """Say that the package is missing; `nlpreg check` does so too."""
+        check_package("wandb", extra="wandb")
+
+    def open(self, config: dict[str, Any]) -> str:
+        """Start a run there, or resume the one of the checkpoint."""
+        assert self.trainer is not None
         options = dict(self._wandb_kwargs)
-        if _takes_anonymous_runs(self._wandb.init):
+        if _takes_anonymous_runs(self.service.init):
             options.setdefault("anonymous", "allow")
-        if self._run_id is not None:
+        if self.run_id is not None:
             options["resume"] = "auto"
-        options["id"] = self._run_id = self._run_id or uuid.uuid4().hex[:8]
-        config_file = os.path.join(self.serialization_dir, "config.json")
-        if os.path.isfile(config_file):
-            options["config"] = Params.from_file(config_file).as_dict()
-        self._wandb.init(**options)
+        options["id"] = run_id = self.run_id or uuid.uuid4().hex[:8]
+        if config:
+            options["config"] = config
+        self.service.init(**options)
         for name in self._files_to_save:
             path = os.path.join(self.serialization_dir, name)
-            self._wandb.save(path, base_path=self.serialization_dir, policy="live")
+            self.service.save(path, base_path=self.serialization_dir, policy="live")
         if self._watch_model:
-            self._wandb.watch(trainer.model)
+            self.service.watch(self.trainer.model)
+        return run_id
 
-    def log_scalars(
-        self, scalars: Mapping[str, float | Tensor], log_prefix: str = "", epoch: int | None = None
-    ) -> None:
-        """Send numbers, as in the base class."""
-        self._send({name: float(value) for name, value in scalars.items()}, log_prefix, epoch)
+    def send(self, numbers: dict[str, Any], step: int) -> None:
+        """Send numbers, or histograms."""
+        self.service.log(numbers, step=step)
 
     def log_tensors(
         self, tensors: Mapping[str, Tensor], log_prefix: str = "", epoch: int | None = None
     ) -> None:
         """Send histograms, as in the base class."""
         histograms = {
-            name: self._wandb.Histogram(
+            f"{log_prefix}/{name}" if log_prefix else name: self.service.Histogram(
                 (tensor.coalesce().values() if tensor.is_sparse else tensor).cpu().reshape(-1).numpy()
             )
             for name, tensor in tensors.items()
         }
-        self._send(histograms, log_prefix, epoch)
+        assert self.trainer is not None
+        self.send(histograms, self.trainer.run.progress.total_batches_completed)
 
     def close(self) -> None:
         """End the run there."""
-        if self._wandb is not None:
-            self._wandb.finish()
-
-    def state_dict(self) -> dict[str, Any]:
-        """The name that the service knows the run by."""
-        return {"run_id": self._run_id}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on with that run."""
-        self._run_id = state_dict.get("run_id")
-
-    def _send(self, values: dict[str, Any], log_prefix: str, epoch: int | None) -> None:
-        assert self.trainer is not None
-        record = {f"{log_prefix}/{name}" if log_prefix else name: value for name, value in values.items()}
-        if epoch is not None:
-            record["epoch"] = epoch
-        self._wandb.log(record, step=self.trainer.run.progress.total_batches_completed)
+        if self.service is not None:
+            self.service.finish()
 
 
 def _takes_anonymous_runs(init: Callable[..., Any]) -> bool:

@@ -5,6 +5,7 @@ import types
 
 import pytest
 
+from nlpreg.common.checks import ConfigurationError
 from nlpreg.training.callbacks import WandBCallback
 
 
@@ -92,5 +93,7 @@ def test_versions_without_anonymous_runs_are_not_asked_for_them(default, make_tr
 
 def test_without_the_package_the_error_names_the_extra(monkeypatch, make_trainer):
     monkeypatch.setitem(sys.modules, "wandb", None)
-    with pytest.raises(ImportError, match=r"pip install 'nlpreg\[wandb\]'"):
+    with pytest.raises(
+        ConfigurationError, match=r"callbacks\.0: the package 'wandb' .*pip install 'nlpreg\[wandb\]'"
+    ):
         make_trainer({"callbacks": ["wandb"]}).train()
