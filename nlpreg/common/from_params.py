@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.config.hints import remove_optional as remove_optional
@@ -15,8 +15,9 @@ from nlpreg.common.config.hints import takes_kwargs as takes_kwargs
 from nlpreg.common.config.nodes import Call
 from nlpreg.common.config.problems import problems_error
 from nlpreg.common.config.registry import REGISTRY
-from nlpreg.common.config.resolve import Resolver, make_lazy, plain
+from nlpreg.common.config.resolve import Resolver, accepted_by, plain
 from nlpreg.common.config.untrusted import Origin, guarded
+from nlpreg.common.lazy import Lazy
 from nlpreg.common.params import Params
 
 T = TypeVar("T", bound="FromParams")
@@ -24,6 +25,13 @@ T = TypeVar("T", bound="FromParams")
 
 class FromParams:
     """Mixed into a class, gives it `from_params`: its constructor's annotations say how to read the config."""
+
+    constructor_extras: ClassVar[frozenset[str] | None] = None
+    """Names of the arguments that nlpreg passes itself to whatever a `Lazy` of this class builds; a config need not give
+    them. None where nothing is declared."""
+
+    shares_extras: ClassVar[bool] = True
+    """Whether objects inside one of this class are given these arguments too, where their constructors name them."""
 
     @classmethod
     def from_params(
@@ -107,7 +115,7 @@ def can_construct_from_params(type_: Any) -> bool:
     if type_ in (str, int, float, bool):
         return True
     origin = typing.get_origin(type_)
-    if getattr(origin, "__name__", "") == "Lazy":
+    if origin is Lazy:
         return True
     if origin is not None:
         arguments = [argument for argument in typing.get_args(type_) if argument is not ...]
@@ -144,7 +152,7 @@ def infer_method_params(cls: type, method: Callable[..., Any]) -> dict[str, insp
 
 def create_extras(cls: Any, extras: Mapping[str, Any]) -> dict[str, Any]:
     """Those of the extras that a class's `from_params` (or, without one, the class) accepts."""
-    return cast("dict[str, Any]", make_lazy(cls, None, extras)._constructor_extras)
+    return accepted_by(cls, extras)
 
 
 def create_kwargs(

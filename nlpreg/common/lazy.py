@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from nlpreg.common.config.untrusted import guarded
 from nlpreg.common.params import Params
+
+if TYPE_CHECKING:
+    from nlpreg.common.config.nodes import Node
 
 T = TypeVar("T")
 
@@ -35,11 +38,46 @@ class Lazy(Generic[T]):
         self._constructor = constructor
         self._params = Params({}) if params is None else params
         self._constructor_extras = {**(constructor_extras or {}), **kwargs}
+        self._node: Node | None = None
+        self._known: frozenset[str] = frozenset()
+        self._resolved_params: Any = None
+
+    @classmethod
+    def resolved(
+        cls,
+        constructor: type[T] | Callable[..., T],
+        params: Params,
+        constructor_extras: dict[str, Any],
+        node: Node | None,
+        known: frozenset[str],
+    ) -> Lazy[T]:
+        """One whose section has been checked already, so that `construct` need not read it once more.
+
+        Args:
+            constructor: as in the class.
+            params: as in the class.
+            constructor_extras: as in the class.
+            node: the resolved section; None where it could not be resolved.
+            known: names of the extras that it was resolved for.
+        """
+        lazy = cls(constructor, params, constructor_extras)
+        lazy._node, lazy._known, lazy._resolved_params = node, known, copy.deepcopy(params.params)
+        return lazy
 
     @property
     def constructor(self) -> type[T] | Callable[..., T]:
         """The class to build, or the function to call."""
         return self._constructor
+
+    @property
+    def params(self) -> Params:
+        """The section of the config."""
+        return self._params
+
+    @property
+    def constructor_extras(self) -> dict[str, Any]:
+        """Arguments known already."""
+        return self._constructor_extras
 
     def construct(self, **kwargs: Any) -> T:
         """Build the object; can be called again for another one.
@@ -54,6 +92,11 @@ class Lazy(Generic[T]):
         arguments = {**self._constructor_extras, **kwargs}
         if isinstance(self._constructor, type):
             build = cast("Any", self._constructor).from_params
-            with guarded(self._params.origin):  # also where a class has a `from_params` of its own
+            origin = self._params.origin
+            with guarded(origin):  # also where a class has a `from_params` of its own
+                # what was resolved holds for the same section and for the extras that were expected
+                node = self._node if origin is None and self._params.params == self._resolved_params else None
+                if node is not None and node.needed_extras() <= arguments.keys() <= self._known:
+                    return cast("T", node.build(arguments))
                 return cast("T", build(params=copy.deepcopy(self._params), **arguments))
         return self._constructor(**arguments)

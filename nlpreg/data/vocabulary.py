@@ -219,6 +219,8 @@ class Vocabulary(Registrable):
         ConfigurationError: `min_count` names a namespace that does not occur.
     """
 
+    constructor_extras = frozenset(["instances"])
+
     default_implementation = "from_instances"
 
     def __init__(

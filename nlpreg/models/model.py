@@ -52,6 +52,8 @@ class Model(Module, Registrable):
         ddp_accelerator: wraps sub-modules in a distributed run; None otherwise.
     """
 
+    constructor_extras = frozenset(["ddp_accelerator", "serialization_dir", "vocab"])
+
     default_predictor: ClassVar[str | None] = None
     """Registered name of the predictor that `nlpreg predict` uses unless told otherwise."""
 

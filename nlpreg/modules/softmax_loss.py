@@ -25,6 +25,9 @@ class WordDistribution(torch.nn.Module, Registrable):
         -> scalar, the negative log-likelihood of the targets, a sum over the N.
     """
 
+    constructor_extras = frozenset(["embedding", "embedding_dim", "num_words"])
+    shares_extras = False
+
     tie_embeddings: bool
 
     def log_probabilities(self, embeddings: Tensor) -> Tensor:

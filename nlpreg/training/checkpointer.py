@@ -36,6 +36,8 @@ class Checkpointer(Registrable):
         ValueError: `save_every_num_seconds` in a distributed run, whose processes have to save together.
     """
 
+    constructor_extras = frozenset(["serialization_dir"])
+
     default_implementation = "default"
 
     def __init__(

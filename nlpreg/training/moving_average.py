@@ -21,6 +21,8 @@ class MovingAverage(Registrable):
         parameters: pairs of name and parameter; given by the trainer.
     """
 
+    constructor_extras = frozenset(["parameters"])
+
     default_implementation = "exponential"
 
     def __init__(self, parameters: Iterable[NamedParameter]) -> None:

@@ -47,6 +47,17 @@ class Trainer(Registrable):
         ConfigurationError: the device does not exist or is a list, or `distributed` comes with a single process.
     """
 
+    constructor_extras = frozenset(
+        [
+            "data_loader",
+            "ddp_accelerator",
+            "local_rank",
+            "model",
+            "serialization_dir",
+            "validation_data_loader",
+        ]
+    )
+
     default_implementation = "gradient_descent"
 
     def __init__(

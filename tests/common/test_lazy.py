@@ -1,9 +1,10 @@
-from typing import List, Optional
+from typing import Any, List, Optional
 
 import pytest
 
-from nlpreg.common import FromParams, Lazy, Params
+from nlpreg.common import FromParams, Lazy, Params, Registrable
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.config.resolve import Resolver
 
 
 class Thing(FromParams):
@@ -46,3 +47,32 @@ def test_a_function_or_class_given_in_code() -> None:
 def test_a_class_without_from_params_cannot_be_built_later() -> None:
     with pytest.raises(AttributeError, match="from_params"):
         Lazy(int).construct()
+
+
+def test_a_section_is_resolved_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was checked with the whole config is built as it is, and read again only where something has changed."""
+
+    class Wheel(Registrable):
+        def __init__(self, width: int, car: str = "none", vocab: Any = None) -> None:
+            self.width, self.car, self.vocab = width, car, vocab
+
+    Wheel.register("plain")(Wheel)
+
+    class Cart(FromParams):
+        def __init__(self, wheel: Lazy[Wheel]) -> None:
+            self.wheel = wheel
+
+    cart = Cart.from_params(Params({"wheel": {"type": "plain", "width": 3}}), vocab="words")
+    resolutions = []
+    original = Resolver.object
+    monkeypatch.setattr(
+        Resolver,
+        "object",
+        lambda self, *args, **kwargs: resolutions.append(args) or original(self, *args, **kwargs),
+    )
+    first, second = cart.wheel.construct(), cart.wheel.construct()
+    assert (first.width, first.vocab, first is second, resolutions) == (3, "words", False, [])
+    assert cart.wheel.construct(car="red").car == "red"  # nobody could know of it
+    assert len(resolutions) == 1
+    cart.wheel.params["width"] = 4
+    assert cart.wheel.construct().width == 4

@@ -13,11 +13,8 @@ from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.config.config_file import ConfigFile
 from nlpreg.common.config.nodes import Call, Literal, Node
 from nlpreg.common.config.problems import ConfigurationProblems, Problem
-from nlpreg.common.config.resolve import EXTRAS_OF, Resolver
+from nlpreg.common.config.resolve import Resolver, extras_of
 from nlpreg.common.runtime.environment import SEED_DEFAULTS
-
-TRAIN_EXTRAS = EXTRAS_OF["TrainModel"]
-"""What the command train passes to the experiment itself."""
 
 MOST_HOMES = 3
 """A key that more sections take was hardly meant for one of them."""
@@ -93,7 +90,7 @@ def check_config(config: Mapping[str, Any]) -> Checked:
     from nlpreg.commands.train.experiment import TrainModel
 
     sections = dict(config)
-    resolver = Resolver(TRAIN_EXTRAS)
+    resolver = Resolver(extras_of(TrainModel))
     around = {
         key: _resolved_aside(resolver, annotation, sections.pop(key), key)
         for key, annotation in keys_around_the_experiment().items()

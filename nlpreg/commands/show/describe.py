@@ -52,7 +52,6 @@ def _lines(description: Description) -> Iterator[str]:
     from nlpreg.commands.show.init import example_section
     from nlpreg.common.config.describe import snake_case
     from nlpreg.common.config.jsonnet import jsonnet_text
-    from nlpreg.common.config.resolve import EXTRAS_OF
 
     cls, base = description.cls, description.base
     yield f"{snake_case(base.__name__)}:{description.name}" if base is not None else description.name
@@ -60,7 +59,7 @@ def _lines(description: Description) -> Iterator[str]:
     if description.text:
         yield ""
         yield description.text
-    extras = EXTRAS_OF.get(getattr(base, "__name__", ""), frozenset()) | {"vocab", "serialization_dir"}
+    extras = (getattr(base, "constructor_extras", None) or frozenset()) | {"vocab", "serialization_dir"}
     passed = [argument.name for argument in description.arguments if argument.name in extras]
     given = [argument for argument in description.arguments if argument.name not in extras]
     for title, arguments in (

@@ -27,7 +27,7 @@ from nlpreg.common.config.kinds import (
 )
 from nlpreg.common.config.nodes import is_json
 from nlpreg.common.config.registry import REGISTRY
-from nlpreg.common.config.resolve import EXTRAS_OF, PASSED_EXTRAS
+from nlpreg.common.config.resolve import extras_of, passed_extras
 
 DESCRIPTION = """
 Write a config for a model: its required parts filled in with sensible values, what else may be set as comments with
@@ -222,7 +222,7 @@ def _model_lines(base: Any, model: str) -> list[str]:
         if argument.name in section:
             lines += _comment(argument.doc, 4)
             lines.append(f"    {jsonnet_key(argument.name)}: {jsonnet_text(section[argument.name], 4)},")
-    optional = [a for a in arguments if a.name not in section and a.name not in EXTRAS_OF["Model"]]
+    optional = [a for a in arguments if a.name not in section and a.name not in extras_of(base)]
     if optional:
         lines.append("")
     for argument in optional:
@@ -349,7 +349,7 @@ def example_section(base: Any, name: str, depth: int = 0) -> dict[str, Any]:
     for argument in describe_class(base, name).arguments:
         if argument.name in special:
             section[argument.name] = special[argument.name]
-        elif _is_needed(argument, EXTRAS_OF.get(getattr(base, "__name__", ""), PASSED_EXTRAS)):
+        elif _is_needed(argument, extras_of(base)):
             section[argument.name] = example_value(argument.annotation, argument.name, depth + 1)
     return section
 
@@ -406,8 +406,8 @@ def _value_of_class(cls: type, name: str, depth: int) -> Any:
     return chosen if set(section) == {"type"} else section
 
 
-def _is_needed(argument: Argument, extras: frozenset[str] = PASSED_EXTRAS) -> bool:
-    return argument.is_required and argument.name not in extras
+def _is_needed(argument: Argument, extras: frozenset[str] | None = None) -> bool:
+    return argument.is_required and argument.name not in (passed_extras() if extras is None else extras)
 
 
 def _chosen_name(base: Any) -> str:

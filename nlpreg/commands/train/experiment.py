@@ -43,6 +43,8 @@ class TrainModel(Registrable):
             weights.
     """
 
+    constructor_extras = frozenset(["ddp_accelerator", "local_rank", "serialization_dir"])
+
     default_implementation = "default"
 
     def __init__(

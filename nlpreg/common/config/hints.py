@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from typing import Any, Union, cast
 
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.lazy import Lazy
 
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
@@ -205,7 +206,7 @@ def type_name(annotation: Any) -> str:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Literal:
         return " or ".join(repr(argument) for argument in arguments)
-    if origin is typing.Annotated or (arguments and getattr(origin, "__name__", "") == "Lazy"):
+    if origin is typing.Annotated or (arguments and origin is Lazy):
         return type_name(arguments[0])
     if origin is not None and arguments:
         inside = ", ".join("..." if argument is ... else type_name(argument) for argument in arguments)

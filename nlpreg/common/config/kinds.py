@@ -19,6 +19,7 @@ from pathlib import PurePath
 from typing import Any
 
 from nlpreg.common.config.hints import is_union, type_name
+from nlpreg.common.lazy import Lazy
 
 LIST_TYPES: dict[Any, Callable[..., Any]] = dict.fromkeys(
     (list, Sequence, MutableSequence, Iterable, Collection), list
@@ -41,8 +42,8 @@ def unwrapped(annotation: Any) -> Any:
 
 
 def is_lazy_type(annotation: Any) -> bool:
-    """Whether this is `Lazy` or `Lazy[...]`; known by its name, since `Lazy` is built on what is here."""
-    return getattr(typing.get_origin(annotation) or annotation, "__name__", "") == "Lazy"
+    """Whether this is `Lazy` or `Lazy[...]`."""
+    return (typing.get_origin(annotation) or annotation) is Lazy
 
 
 def is_tensor(annotation: Any) -> bool:

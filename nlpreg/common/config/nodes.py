@@ -15,6 +15,7 @@ from pathlib import PurePath
 from typing import Any
 
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.lazy import Lazy
 from nlpreg.common.params import Params
 
 logger = logging.getLogger(__name__)
@@ -32,6 +33,10 @@ class Node:
             extras: objects that no config holds (`vocab`, ...), handed to the constructors that name them.
         """
         raise NotImplementedError
+
+    def needed_extras(self) -> set[str]:
+        """Names of the extras that constructors in this part are given; a `Lazy` in it takes its own later."""
+        return set()
 
     def as_config(self) -> Any:
         """The config of this part, with every default filled in that JSON can express."""
@@ -68,6 +73,11 @@ class Container(Node):
             return {key: item.build(extras) for key, item in self.items.items()}
         return self.kind(item.build(extras) for item in self.items)
 
+    def needed_extras(self) -> set[str]:
+        """Those of the items."""
+        items = self.items.values() if isinstance(self.items, dict) else self.items
+        return set().union(*(item.needed_extras() for item in items))
+
     def as_config(self) -> Any:
         """A list or an object."""
         if isinstance(self.items, dict):
@@ -85,6 +95,7 @@ class Call(Node):
         path: key path in the config.
         arguments: those that the config gives.
         from_extras: names of arguments that are taken from the extras.
+        missing: names of required arguments that neither the config nor the known extras give.
         defaults: values of the arguments that nobody gives; the constructor fills them in itself.
         default_sections: for defaults that are no plain values, the sections that would build the same.
         type_name: the registered name it was chosen by, if any.
@@ -96,6 +107,7 @@ class Call(Node):
     path: str
     arguments: dict[str, Node] = field(default_factory=dict)
     from_extras: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
     defaults: dict[str, Any] = field(default_factory=dict)
     default_sections: dict[str, Node] = field(default_factory=dict)
     type_name: str | None = None
@@ -130,6 +142,12 @@ class Call(Node):
             if not hasattr(error, "config_path"):
                 error.config_path = self.path  # type: ignore[attr-defined]
             raise
+
+    def needed_extras(self) -> set[str]:
+        """The constructor's own, and those of its arguments."""
+        return {*self.from_extras, *self.missing}.union(
+            *(node.needed_extras() for node in self.arguments.values())
+        )
 
     def as_config(self) -> dict[str, Any]:
         """The section of the config that would build the same, defaults filled in."""
@@ -198,22 +216,25 @@ class LazyCall(Node):
         cls: the class to build.
         value: its section of the config.
         path: key path in the config.
-        make: makes the `Lazy`, from (class, Params, extras).
+        accepts: which of the extras its `from_params` takes; None for all.
         inner: the section, resolved; None where it could not be.
+        known: names of the extras that it was resolved for.
     """
 
     cls: Any
     value: Any
     path: str
-    make: Callable[..., Any]
+    accepts: frozenset[str] | None = None
     inner: Node | None = None
+    known: frozenset[str] = frozenset()
 
     def build(self, extras: Extras) -> Any:
         """The `Lazy` object."""
         value = copy.deepcopy(self.value)
         history = self.path + "." if self.path else ""
         params = Params({"type": value} if isinstance(value, str) else value, history)
-        return self.make(self.cls, params, extras)
+        kept = {name: given for name, given in extras.items() if self.accepts is None or name in self.accepts}
+        return Lazy.resolved(self.cls, params, kept, self.inner, self.known)
 
     def as_config(self) -> Any:
         """The resolved section where there is one."""
@@ -248,6 +269,10 @@ class UnionOf(Node):
         raise ConfigurationError(
             f"{self.path}: no member of {self.expected} can be built; the last one said: {last}"
         ) from last
+
+    def needed_extras(self) -> set[str]:
+        """Those of all members."""
+        return set().union(*(member.needed_extras() for member in self.members))
 
     def as_config(self) -> Any:
         """The config of the first member."""

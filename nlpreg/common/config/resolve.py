@@ -45,46 +45,22 @@ from nlpreg.common.config.nodes import (
 from nlpreg.common.config.old_names import advice_on_key, advice_on_name, renewed, renewed_name
 from nlpreg.common.config.problems import Problem, found, refusal
 from nlpreg.common.config.registry import REGISTRY, SPECIAL_KEYS, SPECIAL_SECTIONS, find_registered, names_of
+from nlpreg.common.lazy import Lazy
 from nlpreg.common.params import Params
 
 logger = logging.getLogger(__name__)
 
-EXTRAS_OF: dict[str, frozenset[str]] = {
-    "Checkpointer": frozenset(["serialization_dir"]),
-    "Constraint": frozenset(["vocab"]),
-    "DataLoader": frozenset(["data_path", "reader"]),
-    "DdpAccelerator": frozenset(["cuda_device", "local_rank", "world_size"]),
-    "LearningRateScheduler": frozenset(
-        ["num_epochs", "num_steps_per_epoch", "num_training_steps", "optimizer", "validation_metric"]
-    ),
-    "Model": frozenset(["ddp_accelerator", "serialization_dir", "vocab"]),
-    "MomentumScheduler": frozenset(["optimizer"]),
-    "MovingAverage": frozenset(["parameters"]),
-    "MultiOptimizer.Optimizer": frozenset(["model_parameters", "parameter_groups"]),
-    "Optimizer": frozenset(["model_parameters"]),
-    "Trainer": frozenset(
-        [
-            "data_loader",
-            "ddp_accelerator",
-            "local_rank",
-            "model",
-            "serialization_dir",
-            "validation_data_loader",
-        ]
-    ),
-    "TrainModel": frozenset(["ddp_accelerator", "local_rank", "serialization_dir"]),
-    "TrainerCallback": frozenset(["serialization_dir"]),
-    "Vocabulary": frozenset(["instances"]),
-    "WordDistribution": frozenset(["embedding", "embedding_dim", "num_words"]),
-}
-"""What they hand to a `Lazy` of each of these classes, by the name of the class; before a dot, who does so."""
 
-# A model hands its softmax what every other class must be given.
-PASSED_EXTRAS = frozenset[str]().union(*EXTRAS_OF.values()) - EXTRAS_OF["WordDistribution"]
-"""Arguments that a config need not give in some place or other, since nlpreg passes them."""
+def passed_extras() -> frozenset[str]:
+    """Arguments that a config need not give in some place or other, since nlpreg passes them."""
+    families = [base for base in list(REGISTRY) if getattr(base, "shares_extras", False)]
+    return frozenset[str]().union(*(base.constructor_extras or () for base in families))  # type: ignore[attr-defined]
 
-KNOWN_EXTRAS = PASSED_EXTRAS | {"batch_size", "distributed"}
-"""What a class of somebody else may hand to its `Lazy` arguments."""
+
+def extras_of(cls: Any) -> frozenset[str]:
+    """What nlpreg passes to a class itself: what the class declares, else all that is passed to any."""
+    declared: frozenset[str] | None = getattr(cls, "constructor_extras", None)
+    return passed_extras() if declared is None else declared
 
 
 class Resolver:
@@ -256,7 +232,9 @@ class Resolver:
             node.raw = config
         else:
             self._report_unknown(node, signature, config, missing)
-        if not self.lenient:
+        if self.lenient:
+            node.missing = missing  # whoever builds it has to bring them
+        else:
             for name in missing:
                 path = f"{node.path}.{name}" if node.path else name
                 meaning = _meaning(node, signature.parameters[name])
@@ -265,13 +243,13 @@ class Resolver:
     def _default_section(self, parameter: inspect.Parameter, path: str, owner: Any) -> Node | None:
         """The section that would build what a default `Lazy(...)` builds; None where there is none."""
         default = parameter.default
-        if type(default).__name__ != "Lazy" or not is_json(default._constructor_extras):
+        if not isinstance(default, Lazy) or not is_json(default.constructor_extras):
             return None
         arguments = [typing.get_args(member) for member in union_members(parameter.annotation)]
         base = next((found[0] for found in arguments if found and hasattr(found[0], "from_params")), None)
         if base is None:
             return None
-        config = {**default._constructor_extras, **plain(default._params)}
+        config = {**default.constructor_extras, **plain(default.params)}
         built = default.constructor
         if built is not base and built is not getattr(base, "default", None):  # `Optimizer.default`
             names = [
@@ -318,13 +296,14 @@ class Resolver:
         if not isinstance(value, Mapping):
             self.report(path, f"expected {_object_of(cls)}, found {found(value)}")
             return Literal(value)
-        node = LazyCall(cls, value, path, make_lazy)
+        node = LazyCall(cls, value, path, _accepted_extras(cls))
         if hasattr(cls, "from_params"):
             ours = str(getattr(owner, "__module__", "")).startswith("nlpreg.")
-            usual = EXTRAS_OF.get(_name(cls), KNOWN_EXTRAS)
-            extras = EXTRAS_OF.get(f"{_name(owner)}.{_name(cls)}", usual) if ours else KNOWN_EXTRAS
+            # a class of somebody else may hand anything to its `Lazy` arguments
+            extras = extras_of(cls) if ours else passed_extras() | {"batch_size", "distributed"}
             later = Resolver(self.available | extras, lenient=self.lenient or not ours)
             node.inner = later.object(cls, value, path)
+            node.known = later.available
             self.problems.extend(later.problems)
         return node
 
@@ -381,7 +360,7 @@ class Resolver:
             return self._union(annotation, value, path, owner)
         origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
         if is_lazy_type(annotation):
-            if type(value).__name__ == "Lazy" or not arguments:
+            if isinstance(value, Lazy) or not arguments:
                 return Literal(value)
             return self.lazy(unwrapped(arguments[0]), value, path, owner)
         if origin is typing.Literal:
@@ -546,13 +525,10 @@ class Resolver:
         )
 
 
-def make_lazy(cls: Any, params: Any, extras: Mapping[str, Any]) -> Any:
-    """The `Lazy` of a class, holding those extras that the class accepts."""
-    from nlpreg.common.lazy import Lazy
-
+def accepted_by(cls: Any, extras: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the extras that a class's `from_params` (or, without one, the class) accepts."""
     accepted = _accepted_extras(cls)
-    kept = {name: value for name, value in extras.items() if accepted is None or name in accepted}
-    return Lazy(cls, params=params, constructor_extras=kept)
+    return {name: value for name, value in extras.items() if accepted is None or name in accepted}
 
 
 def _has_own_check(node: Call) -> bool:

@@ -25,7 +25,7 @@ from nlpreg.common.config.kinds import (
 )
 from nlpreg.common.config.nodes import is_json
 from nlpreg.common.config.registry import REGISTRY, SPECIAL_SECTIONS
-from nlpreg.common.config.resolve import EXTRAS_OF, PASSED_EXTRAS, is_registry_base, overrides_from_params
+from nlpreg.common.config.resolve import is_registry_base, overrides_from_params, passed_extras
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -156,15 +156,16 @@ class SchemaWriter:
         self,
         base: Any,
         more_properties: Mapping[str, Schema] | None = None,
-        extras: frozenset[str] = PASSED_EXTRAS,
+        extras: frozenset[str] | None = None,
     ) -> Schema:
         """A reference to the definition of everything that a registry's base can be built from.
 
         Args:
             base: the base.
             more_properties: keys that every class of this registry gets beside its own.
-            extras: arguments that need not be given.
+            extras: arguments that need not be given; those that nlpreg passes itself by default.
         """
+        extras = passed_extras() if extras is None else extras
         name, is_new = self._name(base, base.__name__)
         if is_new:
             self.definitions[name] = {}  # it may lead back to itself
@@ -187,7 +188,9 @@ class SchemaWriter:
         """A registered class: its name, whether the name alone is enough, and a reference to its definition."""
         description = describe_class(base, registered)
         is_default = base.default_implementation == registered
-        schema = self._object(description, extras | EXTRAS_OF.get(getattr(base, "__name__", ""), frozenset()))
+        schema = self._object(
+            description, extras | (getattr(base, "constructor_extras", None) or frozenset())
+        )
         schema["properties"] = {"type": _name_schema(registered), **schema["properties"], **more_properties}
         suffices = not schema["required"]
         if not is_default:
@@ -201,7 +204,7 @@ class SchemaWriter:
         name, is_new = self._name(cls, cls.__name__)
         if is_new:
             self.definitions[name] = {}
-            schema = self._object(describe(cls), PASSED_EXTRAS)
+            schema = self._object(describe(cls), passed_extras())
             if hasattr(cls, "from_params") and overrides_from_params(cls):
                 schema = {"description": schema["description"], "type": ["object", "string"]}
             self.definitions[name] = schema
@@ -256,7 +259,7 @@ class SchemaWriter:
         section = SPECIAL_SECTIONS[key]
         name, is_new = self._name(section, key)
         if is_new:
-            self.definitions[name] = self._object(describe(section), PASSED_EXTRAS)
+            self.definitions[name] = self._object(describe(section), passed_extras())
         return {"type": "object", "properties": {key: _reference(name)}, "required": [key]}
 
     def _name(self, thing: Any, wanted: str) -> tuple[str, bool]:

@@ -22,6 +22,8 @@ class DataLoader(Registrable):
     `data_path`: those come from elsewhere in the config.
     """
 
+    constructor_extras = frozenset(["data_path", "reader"])
+
     default_implementation = "multiprocess"
 
     def __len__(self) -> int:

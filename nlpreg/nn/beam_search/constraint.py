@@ -54,6 +54,8 @@ class Constraint(Registrable):
         vocab: the vocabulary of the classes, for constraints that look at tokens.
     """
 
+    constructor_extras = frozenset(["vocab"])
+
     def __init__(self, vocab: VocabularyProtocol | None = None) -> None:
         self.vocab = vocab
 

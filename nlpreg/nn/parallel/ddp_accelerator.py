@@ -86,6 +86,8 @@ class DdpAccelerator(Registrable):
         cuda_device: where this process's model goes; a negative number is the CPU.
     """
 
+    constructor_extras = frozenset(["cuda_device", "local_rank", "world_size"])
+
     default_implementation = "torch"
 
     def __init__(

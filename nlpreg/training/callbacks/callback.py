@@ -21,6 +21,8 @@ class TrainerCallback(Registrable):
         serialization_dir: folder of the run; given by the trainer.
     """
 
+    constructor_extras = frozenset(["serialization_dir"])
+
     reads_batch_outputs: ClassVar[bool] = True
     """Whether `on_batch` looks at `batch_outputs`. Where no callback does, they are empty, and the memory of what the
     model returned is free before the next batch of the same update is computed."""

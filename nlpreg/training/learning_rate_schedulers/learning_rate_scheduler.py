@@ -16,6 +16,10 @@ class LearningRateScheduler(Scheduler, Registrable):
         last_epoch: -1 to start.
     """
 
+    constructor_extras = frozenset(
+        ["num_epochs", "num_steps_per_epoch", "num_training_steps", "optimizer", "validation_metric"]
+    )
+
     def __init__(self, optimizer: torch.optim.Optimizer, last_epoch: int = -1) -> None:
         super().__init__(optimizer, "lr", last_epoch)
 

@@ -19,6 +19,8 @@ class MomentumScheduler(Scheduler, Registrable):
         KeyError: the optimizer has no momentum.
     """
 
+    constructor_extras = frozenset(["optimizer"])
+
     def __init__(self, optimizer: torch.optim.Optimizer, last_epoch: int = -1) -> None:
         super().__init__(optimizer, "momentum", last_epoch)
 

@@ -30,6 +30,8 @@ class Optimizer(torch.optim.Optimizer, Registrable):
     `parameter_groups` (see `make_parameter_groups`), then its own options.
     """
 
+    constructor_extras = frozenset(["model_parameters", "parameter_groups"])
+
     default_implementation = "adam"
 
     @staticmethod

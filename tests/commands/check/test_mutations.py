@@ -196,10 +196,10 @@ def _beside(reported: str, path: str) -> bool:
 
 def _of_the_annotations(config: dict[str, Any]) -> list[str]:
     """Only those problems that the constructors' annotations tell of, as the schema does."""
-    from nlpreg.commands.check.checking import TRAIN_EXTRAS, keys_around_the_experiment
+    from nlpreg.commands.check.checking import keys_around_the_experiment
     from nlpreg.commands.train.experiment import TrainModel
 
-    resolver = Resolver(TRAIN_EXTRAS)
+    resolver = Resolver(TrainModel.constructor_extras)
     rest = dict(config)
     for key, annotation in keys_around_the_experiment().items():
         if rest.get(key) is not None:
