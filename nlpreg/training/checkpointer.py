@@ -121,15 +121,15 @@ class Checkpointer(Registrable):
         checkpoint = trainer.get_checkpoint_state()  # in a distributed run, every process takes part
         state = {} if checkpoint is None else checkpoint.trainer_state
         in_state = (int(state.get("epochs_completed", 0)), int(state.get("batches_in_epoch_completed", 0)))
-        place, self._position = self._position or in_state, None
+        position, self._position = self._position or in_state, None
         self._last_save_time = time.monotonic()
-        self._last_save_num_batches = place[1]
-        if checkpoint is not None and self.last_saved != place:
-            files = CheckpointFiles(self._serialization_dir, *place)
+        self._last_save_num_batches = position[1]
+        if checkpoint is not None and self.last_saved != position:
+            files = CheckpointFiles(self._serialization_dir, *position)
             files.save(checkpoint)
             self._damaged.discard(files)
             self.remove_old_checkpoints()
-        self.last_saved = place
+        self.last_saved = position
 
     def find_latest_checkpoint(self) -> tuple[str, str] | None:
         """Paths of the weights and of the training state of the newest whole checkpoint, or None."""
@@ -204,10 +204,10 @@ class Checkpointer(Registrable):
         """The newest whole checkpoint that the first process finds, in all processes."""
         communicator = make_communicator(True)
         files, checkpoint = self._load_newest() if is_global_primary() else (None, None)
-        place = communicator.broadcast(None if files is None else (files.epochs, files.batches))
-        if place is None:
+        position = communicator.broadcast(None if files is None else (files.epochs, files.batches))
+        if position is None:
             return None, None
-        files = CheckpointFiles(self._serialization_dir, *place)
+        files = CheckpointFiles(self._serialization_dir, *position)
         try:
             checkpoint = checkpoint or files.load()
         except DamagedCheckpointError:

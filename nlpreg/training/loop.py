@@ -358,11 +358,11 @@ class TrainingLoop:
             KeyboardInterrupt: it got Ctrl-C.
         """
         run = self._run
-        place = (run.progress.epochs_completed, run.progress.batches_in_epoch_completed)
+        position = (run.progress.epochs_completed, run.progress.batches_in_epoch_completed)
         is_saved = run.checkpointer is not None and run.checkpointer.keeps_checkpoints
         if run.checkpointer is not None:
             run.checkpointer.save_checkpoint(self._trainer)
-        run.interruption.raise_request(*place, is_saved)
+        run.interruption.raise_request(*position, is_saved)
 
 
 def _overriding(callbacks: Sequence[TrainerCallback], hook: str) -> list[TrainerCallback]:

@@ -439,10 +439,10 @@ class TrainingRun:
 
     def _checkpoint_of_present_weights(self) -> str | None:
         progress, checkpointer = self.progress, self.checkpointer
-        place = (progress.epochs_completed, progress.batches_in_epoch_completed)
-        if checkpointer is None or checkpointer.last_saved != place:
+        position = (progress.epochs_completed, progress.batches_in_epoch_completed)
+        if checkpointer is None or checkpointer.last_saved != position:
             return None
-        path = CheckpointFiles(self.serialization_dir, *place).model_path
+        path = CheckpointFiles(self.serialization_dir, *position).model_path
         return path if os.path.isfile(path) else None
 
     def load_best_weights(self) -> None:

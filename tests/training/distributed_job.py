@@ -19,6 +19,7 @@ import torch
 from torch import distributed as dist
 
 from nlpreg.common import Params
+from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.runtime.process import SigTermReceived, end_process, stay_on_this_machine
 from nlpreg.nn.parallel import DdpAccelerator
 from nlpreg.training import Trainer
@@ -68,7 +69,9 @@ def run(orders, rank, size, folder):
     torch.manual_seed(3)
     model = parts.TinyModel(dropout=orders.get("dropout", 0.0), reports_weight=True)
     model.scale = torch.nn.Parameter(torch.ones(1))  # parameters without a dimension cannot be sharded
-    if orders.get("uneven"):
+    if orders.get("few"):  # fewer batches than processes
+        loader, validation = parts.TinyLoader(1 - rank), parts.TinyLoader(2, seed=7)
+    elif orders.get("uneven"):
         loader, validation = (
             parts.TinyLoader(5 - 2 * rank, seed=rank),
             parts.TinyLoader(2 + rank, seed=7 + rank),
@@ -95,6 +98,8 @@ def run(orders, rank, size, folder):
         result["metrics"] = trainer.train()
     except SigTermReceived as error:
         result["ended"] = str(error)
+    except ConfigurationError as error:
+        result["refused"] = str(error)
     wrapped = trainer.run.wrapped_model
     weights = model.state_dict() if wrapped is None else wrapped.state_dict()
     result["weights"] = {

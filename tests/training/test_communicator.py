@@ -36,6 +36,7 @@ ORDERS = {
     "plain": {"folder": "plain"},
     "accumulation": {"folder": "accumulation", "trainer": ACCUMULATION},
     "uneven": {"folder": "uneven", "uneven": True},
+    "few": {"folder": "few", "few": True},
     **interrupted("torch"),
 }
 CAN_SHARD = hasattr(torch.cpu.Stream, "record_event")  # the first torch releases with FSDP2 cannot on the CPU
@@ -119,6 +120,13 @@ def test_processes_with_unequal_data_end_an_epoch_together(two):
     metrics = [repeatable(result["metrics"]) for result in results["uneven"]]
     assert metrics[0] == metrics[1]
     assert "another process has run out of training data" in (folder / "log_0.txt").read_text()
+
+
+def test_fewer_batches_than_processes(two):
+    for result in two[1]["few"]:
+        assert "not a single batch came out of the training data" in result["refused"]
+        assert "in the processes [1] of 2" in result["refused"]
+        assert "Are there fewer instances, or batches, than processes?" in result["refused"]
 
 
 @pytest.mark.parametrize("accelerator", ["torch", pytest.param("fsdp2", marks=needs_sharding)])

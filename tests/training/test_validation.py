@@ -25,6 +25,8 @@ def test_losses_are_weighted(tiny_model, tiny_loader):
     with torch.no_grad():
         losses = [model(**loader.batch(0, index))["loss"].item() for index in range(2)]
     assert metrics["loss"] == pytest.approx((losses[0] + 5 * losses[1]) / 6)
+    again = evaluate(model, tiny_loader(2, sizes=(1, 5)))  # the same without being asked for
+    assert again["loss"] == pytest.approx(metrics["loss"])
 
 
 def test_predictions_are_written_batch_by_batch(tiny_model, tiny_loader, tmp_path):
