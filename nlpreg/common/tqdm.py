@@ -18,6 +18,8 @@ logger.propagate = False
 
 SECONDS_BETWEEN_LOG_LINES = 10.0
 SECONDS_BETWEEN_REFRESHES = {"terminal": 0.1, "file-friendly": 2.0, "file": 10.0}
+LEAST_OF_BAR, MOST_OF_BAR = 8, 24
+"""Columns of the bar itself, where there is room for one."""
 SECONDS_BEFORE_FIRST = {"terminal": 0.3, "file-friendly": 0.0, "file": 10.0}
 """What is over before then needs no bar."""
 
@@ -67,6 +69,50 @@ class _LoggingBar(_tqdm):  # type: ignore[misc]  # tqdm has no annotations
     # tqdm's own lock is shared with forked processes: one that is killed while it holds it stops all others for ever
     _lock = threading.RLock()
     _logged_at = 0.0
+
+    @staticmethod
+    def format_meter(
+        n: float,
+        total: float | None,
+        elapsed: float,
+        ncols: int | None = None,
+        prefix: str = "",
+        ascii: bool | str = False,
+        unit: str = "it",
+        unit_scale: bool | float = False,
+        rate: float | None = None,
+        bar_format: str | None = None,
+        postfix: str | None = None,
+        **others: Any,
+    ) -> str:
+        """The text of a bar, such as `training: 45% 120/266, 31.2 batch/s, 00:05 left, loss 0.5120`.
+
+        What is counted comes first and is never cut off at 60 columns and more; of the items of `postfix`, joined by
+        commas, those are shown that fit; where there is room left, a bar is drawn.
+        """
+        if bar_format is not None or unit_scale:
+            text: str = _tqdm.format_meter(
+                n, total, elapsed, ncols, prefix, ascii, unit, unit_scale, rate, bar_format, postfix, **others
+            )
+            return text
+        speed = rate or (n / elapsed if elapsed else 0.0)
+        name = prefix.removesuffix(": ")
+        head = [f"{name}: " if name else "", f"{n / total:.0%} {n}/{total}" if total else f"{n}"]
+        pieces = [f", {speed:.1f} {unit}/s" if speed >= 1 or not speed else f", {1 / speed:.1f} s/{unit}"]
+        if total:
+            pieces.append(f", {_tqdm.format_interval((total - n) / speed) if speed else '?'} left")
+        else:
+            pieces.append(f", {_tqdm.format_interval(elapsed)}")
+        line = "".join(head + pieces)
+        for item in (postfix or "").split(", "):
+            if item and (ncols is None or len(line) + len(item) + 2 <= ncols):
+                line += f", {item}"
+        room = min(MOST_OF_BAR, (ncols or 0) - len(line) - 4)
+        if total and room >= LEAST_OF_BAR:
+            full = round(room * min(n / total, 1.0))
+            signs = "#-" if ascii else "█░"
+            line += f"  |{signs[0] * full}{signs[1] * (room - full)}|"
+        return line[:ncols] if ncols else line
 
     def display(self, msg: str | None = None, pos: int | None = None) -> bool:
         shown = super().display(msg, pos)

@@ -118,14 +118,21 @@ class ProgressBar:
             return
         now = time.monotonic()
         if now >= self._next:
-            self._bar.set_description(description_from_metrics(metrics()), refresh=False)
+            self._show(metrics())
             self._next = time.monotonic() + self._interval
         self._bar.update()
 
     def finish(self, metrics: MetricValues) -> None:
         """Show the metrics of the whole epoch."""
         if self._is_shown:
-            self._bar.set_description(description_from_metrics(metrics), refresh=False)  # closing it shows it
+            self._show(metrics)  # closing the bar shows it
+
+    def _show(self, metrics: MetricValues) -> None:
+        """The loss first, since a narrow terminal has room for one or two only."""
+        names = sorted(
+            (name for name in metrics if not name.startswith("_")), key=lambda name: name != "loss"
+        )
+        self._bar.set_postfix_str(", ".join(f"{name} {metrics[name]:.4f}" for name in names), refresh=False)
 
 
 class PhaseTimer(Protocol):

@@ -36,6 +36,11 @@ class MetricTracker:
                 )
         self.tracked_metrics = [(1.0 if name[0] == "+" else -1.0, name[1:]) for name in names]
 
+    @property
+    def patience(self) -> int | None:
+        """Number of validations without improvement after which training stops; None for any number."""
+        return self._patience
+
     def clear(self) -> None:
         """Forget all validations."""
         self._best_so_far = None

@@ -150,3 +150,41 @@ def test_another_lock_may_be_set(monkeypatch):
     monkeypatch.setattr("nlpreg.common.tqdm._LoggingBar._lock", None)
     Tqdm.set_lock(lock)
     assert Tqdm.get_lock() is lock
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        (60, "training: 45% 120/266, 31.2 batch/s, 00:04 left, loss 0.5120"),
+        (80, "training: 45% 120/266, 31.2 batch/s, 00:04 left, loss 0.5120, accuracy 0.8300"),
+        (
+            120,
+            "training: 45% 120/266, 31.2 batch/s, 00:04 left, loss 0.5120, accuracy 0.8300, accuracy3 0.9100"
+            "  |" + "█" * 9 + "░" * 10 + "|",
+        ),
+    ],
+)
+def test_a_bar_shows_what_counts_at_every_width(columns: int, expected: str) -> None:
+    bar = Tqdm.tqdm(total=266, disable=False, file=io.StringIO(), desc="training", unit="batch")
+    bar.close()
+    text = bar.format_meter(
+        n=120,
+        total=266,
+        elapsed=4.0,
+        ncols=columns,
+        prefix="training: ",
+        unit="batch",
+        rate=31.2,
+        postfix="loss 0.5120, accuracy 0.8300, accuracy3 0.9100",
+    )
+    assert text == expected
+    assert len(text) <= columns
+
+
+def test_no_bar_where_the_console_is_to_be_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(common_logging, "WITHOUT_BARS", True)
+    stderr = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stderr)
+    for _ in Tqdm.tqdm(range(3), mininterval=0):
+        pass
+    assert stderr.getvalue() == ""

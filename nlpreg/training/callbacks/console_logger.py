@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
@@ -12,6 +13,7 @@ from torch import Tensor
 from nlpreg.training.callbacks.callback import TrainerCallback
 from nlpreg.training.metric_reports import get_train_and_validation_metrics
 from nlpreg.training.protocols import GradientNorm, MetricValues, ModelOutputs, TensorDict
+from nlpreg.training.util import get_batch_size
 
 if TYPE_CHECKING:
     from nlpreg.training.run import RunningTrainer
@@ -22,12 +24,13 @@ console = logging.getLogger("nlpreg.console")
 
 _LONGEST_STRING = 20
 _SHOWN_NUMBERS = 6
-_METRICS_IN_A_LINE = 4
+_WIDTH_OF_METRIC = 10
+_LONGEST_HEADING = 16
 
 
 @TrainerCallback.register("console_logger")
 class ConsoleLoggerCallback(TrainerCallback):
-    """Logs the first inputs of a run, and a table of the metrics after each epoch.
+    """Logs the first inputs of a run, a row of an aligned table after each epoch, and all metrics for `--verbose`.
 
     Args:
         serialization_dir: folder of the run; given by the trainer.
@@ -39,6 +42,20 @@ class ConsoleLoggerCallback(TrainerCallback):
     def __init__(self, serialization_dir: str | os.PathLike[str], should_log_inputs: bool = True) -> None:
         super().__init__(serialization_dir)
         self._should_log_inputs = should_log_inputs
+        self._headings: list[str] = []
+        self._instances = 0
+        self._epoch_began = self._last_update = time.monotonic()
+
+    def on_start(self, trainer: RunningTrainer, is_primary: bool = True, **kwargs: Any) -> None:
+        """Say where a resumed run stands."""
+        self._epoch_began = time.monotonic()
+        progress = trainer.run.progress
+        if is_primary and progress.total_batches_completed:
+            console.info(
+                "resuming in epoch %d after %d batches",
+                progress.epochs_completed + 1,
+                progress.batches_in_epoch_completed,
+            )
 
     def on_batch(
         self,
@@ -53,7 +70,10 @@ class ConsoleLoggerCallback(TrainerCallback):
         batch_grad_norm: GradientNorm = None,
         **kwargs: Any,
     ) -> None:
-        """Log the fields of the very first batch."""
+        """Count the instances; log the fields of the very first batch."""
+        if is_training:
+            self._instances += sum(get_batch_size(batch) for batch in batch_inputs)
+            self._last_update = time.monotonic()
         if epoch != 0 or batch_number != 1 or not is_primary or not self._should_log_inputs:
             return
         logger.info("First batch of %s:", "training" if is_training else "validation")
@@ -73,11 +93,56 @@ class ConsoleLoggerCallback(TrainerCallback):
         if is_primary:
             for line in metrics_table(metrics):
                 logger.info("%s", line)
-            console.info("epoch %d/%d: %s", epoch, trainer.run.num_epochs - 1, epoch_line(metrics))
+            for line in self._rows(trainer, metrics, epoch):
+                console.info("%s", line)
+        self._instances, self._epoch_began = 0, time.monotonic()
+
+    def on_end(
+        self,
+        trainer: RunningTrainer,
+        metrics: MetricValues | None = None,
+        epoch: int | None = None,
+        is_primary: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        """Say why the run has ended before its last epoch."""
+        run = trainer.run
+        if is_primary and run.tracker.should_stop_early() and run.progress.epochs_completed < run.num_epochs:
+            best = run.tracker.best_epoch
+            console.info(
+                "stopped early: no better %s for %d validations%s",
+                " ".join(("+" if sign > 0 else "-") + name for sign, name in run.tracker.tracked_metrics),
+                run.tracker.patience,
+                "" if best is None else f", the best was in epoch {best + 1}",
+            )
+
+    def _rows(self, trainer: RunningTrainer, metrics: MetricValues, epoch: int) -> Iterator[str]:
+        """The line of an epoch, at most 80 columns wide; before the first one that of the headings."""
+        run = trainer.run
+        total = "" if run.max_steps is not None else f"/{run.num_epochs}"
+        values = _columns(metrics, [name for _, name in run.tracker.tracked_metrics])
+        seconds = time.monotonic() - self._epoch_began
+        training_seconds = self._last_update - self._epoch_began
+        cells = {name[:_LONGEST_HEADING]: _short(value) for name, value in values.items()}
+        cells["lr"] = f"{run.optimizer.param_groups[0]['lr']:.2g}"
+        cells["inst/s"] = f"{self._instances / training_seconds:.0f}" if training_seconds > 0 else "-"
+        cells["time"] = f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+        widths = [max(len(name), _WIDTH_OF_METRIC if name in values else 7) for name in cells]
+        if list(cells) != self._headings:
+            self._headings = list(cells)
+            yield _row("epoch", list(cells), widths)
+        is_best = run.has_validation and run.tracker.is_best_so_far()
+        yield _row(f"{epoch + 1}{total}", list(cells.values()), widths) + (" *" if is_best else "")
 
     def wants_batch_metrics(self, trainer: RunningTrainer, is_training: bool) -> bool:
         """Never."""
         return False
+
+
+def _row(first: str, cells: list[str], widths: list[int]) -> str:
+    return "  ".join(
+        [f"{first:<7}", *(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))]
+    )
 
 
 def metrics_table(metrics: MetricValues) -> list[str]:
@@ -92,22 +157,29 @@ def metrics_table(metrics: MetricValues) -> list[str]:
     return lines
 
 
-def epoch_line(metrics: MetricValues) -> str:
-    """The metrics of an epoch in a line: the first few of training and of validation, and the losses."""
-    parts = []
-    for name, values in zip(
-        ("training", "validation"), get_train_and_validation_metrics(metrics), strict=True
-    ):
-        shown = {
-            key: value
-            for key, value in values.items()
-            if isinstance(value, (int, float)) and not key.startswith("_") and not key.endswith("_memory_MB")
-        }
-        loss = {"loss": shown.pop("loss")} if "loss" in shown else {}
-        few = {**dict(list(shown.items())[:_METRICS_IN_A_LINE]), **loss}
-        if few:
-            parts.append(f"{name} " + ", ".join(f"{key} {_short(value)}" for key, value in few.items()))
-    return "; ".join(parts)
+def _columns(metrics: MetricValues, tracked: Sequence[str]) -> dict[str, float]:
+    """The losses, and the metric that the run follows or else the first one, by the heading of their column.
+
+    Args:
+        metrics: of the epoch, with `training_` or `validation_` before their names.
+        tracked: names of the metrics that the run follows, without these.
+    """
+    training, validation = (
+        {name: value for name, value in values.items() if _is_shown(name, value)}
+        for values in get_train_and_validation_metrics(metrics)
+    )
+    columns = {"loss": training["loss"]} if "loss" in training else {}
+    if "loss" in validation:
+        columns["val loss"] = validation["loss"]
+    source = validation or training
+    others = [name for name in (*tracked, *source) if name != "loss" and name in source]
+    if others:
+        columns[others[0]] = source[others[0]]
+    return columns
+
+
+def _is_shown(name: str, value: Any) -> bool:
+    return isinstance(value, (int, float)) and not name.startswith("_") and not name.endswith("_memory_MB")
 
 
 def _short(value: float) -> str:

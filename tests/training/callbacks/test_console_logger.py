@@ -1,8 +1,9 @@
 import logging
 
+import pytest
 import torch
 
-from nlpreg.training.callbacks.console_logger import ConsoleLoggerCallback, epoch_line, metrics_table
+from nlpreg.training.callbacks.console_logger import ConsoleLoggerCallback, _columns, metrics_table
 
 
 def test_a_table_of_metrics():
@@ -61,14 +62,44 @@ def test_a_run_logs_a_table_after_each_epoch(make_trainer, caplog):
     assert "First batch" not in caplog.text
 
 
-def test_an_epoch_in_a_line():
+@pytest.mark.parametrize("with_validation", [True, False])
+def test_a_row_for_each_epoch_fits_80_columns(make_trainer, caplog, with_validation):
+    with caplog.at_level(logging.INFO, logger="nlpreg.console"):
+        make_trainer({"callbacks": ["console_logger"]}, validation=with_validation).train()
+    lines = [record.message for record in caplog.records if record.name == "nlpreg.console"]
+    assert lines[0].split()[0] == "epoch" and [line.split()[0] for line in lines[1:3]] == ["1/2", "2/2"]
+    assert {"loss", "lr", "inst/s", "time"} <= set(lines[0].split())
+    assert ("val loss" in lines[0]) is with_validation
+    assert lines[1].endswith(" *") is with_validation  # the first validation is the best so far
+    assert all(len(line) <= 80 for line in lines[:3])
+    # the columns are aligned to the right
+    assert lines[0].index("loss") + 4 == len(lines[1][: lines[0].index("loss") + 4].rstrip())
+
+
+def test_metrics_of_an_epoch_for_its_row():
     metrics = {
         "training_loss": 0.5,
         "training_accuracy": 0.75,
         "training__hidden": 1.0,
         "training_worker_0_memory_MB": 3.0,
         "validation_accuracy": 0.5,
+        "validation_f1": 0.4,
         "validation_note": "text",
     }
-    assert epoch_line(metrics) == "training accuracy 0.7500, loss 0.5000; validation accuracy 0.5000"
-    assert epoch_line({}) == ""
+    assert _columns(metrics, ["f1"]) == {"loss": 0.5, "f1": 0.4}
+    assert _columns(metrics, ["loss"]) == {"loss": 0.5, "accuracy": 0.5}
+    assert _columns({}, ["loss"]) == {}
+
+
+def test_why_a_run_ended_early(make_trainer, caplog):
+    with caplog.at_level(logging.INFO, logger="nlpreg.console"):
+        trainer = make_trainer(
+            {
+                "num_epochs": 50,
+                "patience": 1,
+                "optimizer": {"type": "sgd", "lr": 0.0},
+                "callbacks": ["console_logger"],
+            }
+        )
+        trainer.train()
+    assert "stopped early: no better -loss for 1 validations, the best was in epoch 1" in caplog.messages
