@@ -160,7 +160,7 @@ def test_another_lock_may_be_set(monkeypatch):
         (
             120,
             "training: 45% 120/266, 31.2 batch/s, 00:04 left, loss 0.5120, accuracy 0.8300, accuracy3 0.9100"
-            "  |" + "█" * 9 + "░" * 10 + "|",
+            "  |" + "█" * 9 + "░" * 12 + "|",
         ),
     ],
 )

@@ -158,7 +158,7 @@ def _summary(metrics: dict[str, Any]) -> str:
                 sets[heading][short] = value
     title = "metrics"
     if sets["validation"] and isinstance(metrics.get("best_epoch"), int):
-        title += f" (validation and the archived weights: epoch {metrics['best_epoch']}, the best one)"
+        title += f" (validation and the archived weights: epoch {metrics['best_epoch'] + 1}, the best one)"
     return metrics_block(title, sets)
 
 
