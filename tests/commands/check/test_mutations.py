@@ -38,7 +38,7 @@ CONFIG: dict[str, Any] = {
         "dropout": 0.3,
         "text_field_embedder": {
             "token_embedders": {
-                "tokens": {"type": "embedding", "embedding_dim": 8, "sparse": True},
+                "tokens": {"type": "embedding", "embedding_dim": 8, "sparse": False},
                 "token_characters": {
                     "type": "character_encoding",
                     "embedding": {"embedding_dim": 4},
