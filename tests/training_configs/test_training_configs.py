@@ -112,6 +112,7 @@ OVERRIDES = {
     "lm_shakespeare_gpu.jsonnet": {**FEW_UPDATES, **FEW_WORDS, **SMALL},
     "lm_transformer_124m.jsonnet": {**FEW_UPDATES, **FEW_WORDS, **SMALL},
     "lm_bidirectional_transformer.jsonnet": {"model.num_samples": 3},
+    "lm_awd_lstm.jsonnet": {"model.contextualizer.hidden_size": 8},
 }
 """Changes to configs whose runs go by updates, or are too large for a test."""
 
