@@ -79,6 +79,18 @@ class SimpleEvaluator(Evaluator):
             RuntimeError: the model computed a loss for some batches only.
         """
         readable = getattr(model, self.postprocessor_fn_name, None) if self.postprocessor_fn_name else None
+        # What nlpreg's models offer beyond the protocol: gold labels by name, and no padding.
+        without_padding = getattr(model, "without_padding", None)
+        gold_labels = getattr(model, "gold_labels", None)
+
+        def line(batch: dict[str, Any], outputs: dict[str, Any]) -> str:
+            def as_shown(values: dict[str, Any]) -> dict[str, Any]:
+                gold = {} if gold_labels is None else gold_labels(batch, values)
+                values = values if readable is None else readable(values)
+                return {**gold, **(values if without_padding is None else without_padding(values))}
+
+            return self.batch_serializer(batch, outputs, data_loader, output_postprocess_function=as_shown)
+
         return evaluate(
             model,
             data_loader,
@@ -86,7 +98,5 @@ class SimpleEvaluator(Evaluator):
             batch_weight_key,
             metrics_output_file,
             predictions_output_file,
-            prediction_line=lambda batch, outputs: self.batch_serializer(
-                batch, outputs, data_loader, output_postprocess_function=readable
-            ),
+            prediction_line=line,
         )

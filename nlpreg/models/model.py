@@ -151,20 +151,53 @@ class Model(Module, Registrable):
             warning per key.
         """
         shares: list[dict[str, Any]] = [{} for _ in range(num_instances)]
-        for name, values in outputs.items():
-            # weights are of the batch as a whole, and what begins with "_" serves for nothing but this
-            if values is None or name.startswith("_") or name.endswith("batch_weight"):
+        for name, values in self.without_padding(outputs).items():
+            if values is None or name.endswith("batch_weight"):  # which is of the batch as a whole
                 continue
-            rows = _rows(values)
+            rows = [_rows(row) for row in values] if name in self.per_token_outputs else _rows(values)
             if rows is None or len(rows) != num_instances:
                 self._warn_about_output(name)
                 continue
-            mask = outputs.get(self.per_token_outputs.get(name, ""))
-            if isinstance(mask, torch.Tensor) and isinstance(values, torch.Tensor):
-                rows = [row[:length] for row, length in zip(rows, _lengths(mask), strict=True)]
             for share, row in zip(shares, rows, strict=True):
                 share[name] = row
         return shares
+
+    def without_padding(self, outputs: Mapping[str, Any]) -> dict[str, Any]:
+        """The outputs for a batch, where `per_token_outputs` names them as lists of rows (tokens, ...) without padding."""
+        kept: dict[str, Any] = {}
+        for name, values in outputs.items():
+            mask = outputs.get(self.per_token_outputs.get(name, ""))
+            if name.startswith("_"):
+                continue
+            if isinstance(mask, torch.Tensor) and isinstance(values, torch.Tensor):
+                kept[name] = [row[:length] for row, length in zip(values, _lengths(mask), strict=True)]
+            else:
+                kept[name] = values
+        return kept
+
+    def gold_labels(self, fields: Mapping[str, Any], outputs: Mapping[str, Any]) -> dict[str, Any]:
+        """The names of the gold labels in a batch, under `gold_` and the name of their field.
+
+        Args:
+            fields: of the batch; looked at are `tags`, `labels` and `label`, ids (B,) or (B, T).
+            outputs: of `forward` for the batch.
+        """
+        found: dict[str, Any] = {}
+        mask = next((outputs[name] for name in ("_mask", "mask") if name in outputs), None)
+        for namespace in {getattr(self, attribute) for attribute in self.label_namespaces}:
+            names = self.vocab.get_index_to_token_vocabulary(namespace)
+            for field in ("tags", "labels", "label"):
+                ids = fields.get(field)
+                if not isinstance(ids, torch.Tensor) or ids.is_floating_point():
+                    continue
+                if ids.dim() == 1:
+                    found[f"gold_{field}"] = [names.get(index, str(index)) for index in ids.tolist()]
+                elif ids.dim() == 2 and mask is not None:
+                    found[f"gold_{field}"] = [
+                        [names.get(index, str(index)) for index in row[:length]]
+                        for row, length in zip(ids.tolist(), _lengths(mask), strict=True)
+                    ]
+        return found
 
     def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
         """Add what a person wants to read, such as label names, to the outputs of `forward`; changes the dict itself."""

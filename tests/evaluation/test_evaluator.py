@@ -5,7 +5,9 @@ import torch
 from torch import nn
 
 from nlpreg.common.params import Params
+from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.evaluation import Evaluator, Serializer, SimpleEvaluator
+from nlpreg.models import Model
 from nlpreg.training.metrics import Average
 from nlpreg.training.util import evaluate
 
@@ -101,3 +103,27 @@ def test_own_serializer_from_a_config(tmp_path):
     path = tmp_path / "predictions.txt"
     evaluator(Doubling(), Loader(batches(None, None)), predictions_output_file=path)
     assert path.read_text() == "2.0\n4.0\n"
+
+
+def test_predictions_hold_gold_labels_by_name_and_no_padding(tmp_path):
+    vocab = Vocabulary()
+    for word in ("the", "dog"):
+        vocab.add_token_to_namespace(word)
+    for tag in ("X", "Y"):
+        vocab.add_token_to_namespace(tag, "labels")
+    torch.manual_seed(0)
+    embedder = {"token_embedders": {"tokens": {"type": "embedding", "embedding_dim": 3}}}
+    encoder = {"type": "pass_through", "input_dim": 3}
+    config = {"type": "simple_tagger", "text_field_embedder": embedder, "encoder": encoder}
+    model = Model.from_params(Params(config), vocab=vocab)
+    batch = {
+        "tokens": {"tokens": {"tokens": torch.tensor([[2, 3], [3, 0]])}},
+        "tags": torch.tensor([[0, 1], [1, 0]]),
+        "metadata": [{"words": ["the", "dog"]}, {"words": ["dog"]}],
+    }
+    SimpleEvaluator()(model, Loader([batch]), predictions_output_file=tmp_path / "p.jsonl")
+    line = json.loads((tmp_path / "p.jsonl").read_text())
+    assert line["gold_tags"] == [["X", "Y"], ["Y"]]
+    assert [len(tags) for tags in line["tags"]] == [2, 1]
+    assert [len(row) for row in line["logits"]] == [len(row) for row in line["class_probabilities"]] == [2, 1]
+    assert "_mask" not in line
