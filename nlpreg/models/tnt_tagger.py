@@ -6,7 +6,7 @@ B sentences, T words, K tags, V words of the vocabulary, C candidate tags of a w
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -170,6 +170,7 @@ class TntTagger(Model):
     """
 
     default_predictor = "sentence_tagger"
+    per_token_outputs: ClassVar[dict[str, str]] = {"tags": "mask", "confidences": "mask", "mask": "mask"}
 
     counts: Tensor
 
