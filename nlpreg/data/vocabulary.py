@@ -246,7 +246,7 @@ class Vocabulary(Registrable):
             self._non_padded_namespaces, {0: self._padding_token, 1: self._oov_token}
         )
         self._retained_counter: dict[str, dict[str, int]] | None = None
-        self._extend(
+        self.extend_from_counts(
             counter,
             self._non_padded_namespaces,
             min_count,
@@ -298,12 +298,11 @@ class Vocabulary(Registrable):
         folder = find_vocabulary_folder(directory)
         logger.info("loading the vocabulary in %s", folder)
         with lock_of(folder):
-            vocab = cls(
-                non_padded_namespaces=read_patterns(folder), padding_token=padding_token, oov_token=oov_token
-            )
+            patterns = read_patterns(folder)
+            vocab = cls(non_padded_namespaces=patterns, padding_token=padding_token, oov_token=oov_token)
+            unknown = DEFAULT_OOV_TOKEN if oov_token is None else oov_token
             for namespace, path in namespace_files(folder).items():
-                is_padded = is_padded_by(vocab._non_padded_namespaces, namespace)
-                vocab.set_from_file(str(path), is_padded, vocab._oov_token, namespace)
+                vocab.set_from_file(str(path), is_padded_by(patterns, namespace), unknown, namespace)
         return vocab
 
     @_with_arguments_of(__init__, first=("padding_token", "oov_token"))
@@ -317,7 +316,7 @@ class Vocabulary(Registrable):
             directory: folder or archive of the saved vocabulary; the other arguments are those of the class.
         """
         vocab: Vocabulary = cls.from_files(directory, kwargs.pop("padding_token"), kwargs.pop("oov_token"))
-        vocab._extend(_count(instances), **kwargs)
+        vocab.extend_from_counts(_count(instances), **kwargs)
         return vocab
 
     @classmethod
@@ -432,6 +431,11 @@ class Vocabulary(Registrable):
         """How many entries a namespace has, padding and unknown included."""
         return len(self._token_to_index.peek(namespace))
 
+    @property
+    def non_padded_namespaces(self) -> set[str]:
+        """The names, or `*suffix`, of namespaces without padding and unknown entries."""
+        return set(self._non_padded_namespaces)
+
     def get_namespaces(self) -> set[str]:
         """The namespaces that have entries."""
         return set(self._index_to_token)
@@ -507,12 +511,12 @@ class Vocabulary(Registrable):
 
     def extend_from_instances(self, instances: Iterable[Instance]) -> None:
         """Add everything that occurs in these instances; existing ids stay as they are."""
-        self._extend(_count(instances), self._non_padded_namespaces)
+        self.extend_from_counts(_count(instances), self._non_padded_namespaces)
 
     def extend_from_vocab(self, vocab: Vocabulary) -> None:
         """Add every token of another vocabulary, in the order of its ids, and its non-padded namespaces."""
-        self._non_padded_namespaces |= vocab._non_padded_namespaces
-        for namespace in vocab._index_to_token:
+        self._non_padded_namespaces |= vocab.non_padded_namespaces
+        for namespace in sorted(vocab.get_namespaces()):
             tokens = vocab.get_index_to_token_vocabulary(namespace)
             self.add_tokens_to_namespace([tokens[index] for index in sorted(tokens)], namespace)
 
@@ -535,7 +539,7 @@ class Vocabulary(Registrable):
                     print(f"\t\t{item!r}\t\tlength: {len(item)}\tcount: {counts[item]}")
 
     @seldom_garbage_collection()
-    def _extend(
+    def extend_from_counts(
         self,
         counter: dict[str, dict[str, int]] | None,
         non_padded_namespaces: Iterable[str],
@@ -590,7 +594,7 @@ class Vocabulary(Registrable):
         return (
             self._token_to_index == other._token_to_index
             and self._index_to_token == other._index_to_token
-            and self._non_padded_namespaces == other._non_padded_namespaces
+            and self._non_padded_namespaces == other.non_padded_namespaces
         )
 
     __hash__ = None  # type: ignore[assignment]  # equal by value, and open to change

@@ -220,7 +220,7 @@ def _without_indexers(instance: Instance) -> Instance:
     for name, field in instance.fields.items():
         while isinstance(field, ListField):
             field = field.field_list[0]
-        if isinstance(field, TextField) and field._token_indexers is not None:
+        if isinstance(field, TextField) and field.has_token_indexers:
             raise ValueError(
                 f"the text field {name!r} has token indexers already, which must not be sent from worker to worker with every "
                 "instance; make it without them in text_to_instance, and set them in apply_token_indexers"

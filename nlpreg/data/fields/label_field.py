@@ -69,7 +69,7 @@ class LabelField(Field[torch.Tensor]):
 
     def as_tensor(self, padding_lengths: dict[str, int]) -> torch.Tensor:
         """The id."""
-        return torch.tensor(self._id(), dtype=torch.int64)
+        return torch.tensor(self.label_id, dtype=torch.int64)
 
     def empty_field(self) -> LabelField:
         """The label -1."""
@@ -82,32 +82,45 @@ class LabelField(Field[torch.Tensor]):
     @classmethod
     def count_many(cls, fields: Sequence[Self], counter: VocabCounter) -> None:
         """Count all labels."""
-        if not fields[0]._skip_indexing:
-            add_counts(Counter(str(field.label) for field in fields), counter[fields[0]._label_namespace])
+        if not fields[0].holds_id:
+            add_counts(Counter(str(field.label) for field in fields), counter[fields[0].label_namespace])
 
     @classmethod
     def index_many(cls, fields: Sequence[Self], vocab: Vocabulary) -> None:
         """Look each distinct label up once."""
-        if fields[0]._skip_indexing:
+        if fields[0].holds_id:
             return
         distinct = list(dict.fromkeys(str(field.label) for field in fields))
-        id_of = dict(
-            zip(distinct, vocab.get_token_indices(distinct, fields[0]._label_namespace), strict=True)
-        )
+        id_of = dict(zip(distinct, vocab.get_token_indices(distinct, fields[0].label_namespace), strict=True))
         for field in fields:
             field._label_id = id_of[str(field.label)]
 
     @classmethod
     def as_tensor_of_many(cls, fields: Sequence[Self], padding_lengths: Mapping[str, int]) -> torch.Tensor:
         """The ids of all fields."""
-        return torch.tensor([field._id() for field in fields], dtype=torch.int64)
+        return torch.tensor([field.label_id for field in fields], dtype=torch.int64)
 
     def human_readable_repr(self) -> str | int:
         """The label."""
         return self.label
 
-    def _id(self) -> int:
-        """The id, which must be there by now."""
+    @property
+    def label_namespace(self) -> str:
+        """The namespace of the label."""
+        return self._label_namespace
+
+    @property
+    def holds_id(self) -> bool:
+        """Whether the label is an id already, so that it is neither counted nor looked up."""
+        return self._skip_indexing
+
+    @property
+    def label_id(self) -> int:
+        """The id of the label.
+
+        Raises:
+            ConfigurationError: it is not indexed yet.
+        """
         if self._label_id is None:
             raise ConfigurationError(
                 f"LabelField: the label {self.label!r} is not indexed yet; call index(vocab) before asking for the tensor"

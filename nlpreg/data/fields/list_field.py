@@ -70,7 +70,7 @@ class ListField(SequenceField[DataArray]):
     def as_tensor(self, padding_lengths: dict[str, int]) -> DataArray:
         """The tensors of the fields, stacked."""
         lengths = _child_lengths(padding_lengths)
-        tensors = [field.as_tensor(lengths) for field in self._padded(padding_lengths["num_fields"])]
+        tensors = [field.as_tensor(lengths) for field in self.padded_fields(padding_lengths["num_fields"])]
         merged: DataArray = self.field_list[0].batch_tensors(tensors)
         return merged
 
@@ -112,11 +112,11 @@ class ListField(SequenceField[DataArray]):
         num_fields = padding_lengths["num_fields"]
         if num_fields == 0 or not _merge_row_by_row(_children(fields)):
             return super().as_tensor_of_many(fields, padding_lengths)
-        padded = [child for field in fields for child in field._padded(num_fields)]
+        padded = [child for field in fields for child in field.padded_fields(num_fields)]
         parts: DataArray = _cut(batch_fields(padded, _child_lengths(padding_lengths)), num_fields)
         return parts
 
-    def _padded(self, num_fields: int) -> list[Field[Any]]:
+    def padded_fields(self, num_fields: int) -> list[Field[Any]]:
         """So many fields: the first ones, or all of them and empty ones."""
         missing = num_fields - len(self.field_list)
         if missing <= 0:

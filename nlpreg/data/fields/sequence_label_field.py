@@ -90,7 +90,7 @@ class SequenceLabelField(Field[torch.Tensor]):
 
     def as_tensor(self, padding_lengths: dict[str, int]) -> torch.Tensor:
         """The ids, padded with 0."""
-        return torch.from_numpy(pad_rows([self._ids()], padding_lengths["num_tokens"])[0]).long()
+        return torch.from_numpy(pad_rows([self.label_ids], padding_lengths["num_tokens"])[0]).long()
 
     def empty_field(self) -> SequenceLabelField:
         """No labels, of an empty sequence."""
@@ -104,21 +104,21 @@ class SequenceLabelField(Field[torch.Tensor]):
     @classmethod
     def count_many(cls, fields: Sequence[Self], counter: VocabCounter) -> None:
         """Count all labels."""
-        if not fields[0]._skip_indexing:
+        if not fields[0].holds_ids:
             labels: Counter[Any] = Counter(itertools.chain.from_iterable(field.labels for field in fields))
-            add_counts(labels, counter[fields[0]._label_namespace])
+            add_counts(labels, counter[fields[0].label_namespace])
 
     @classmethod
     def index_many(cls, fields: Sequence[Self], vocab: Vocabulary) -> None:
         """Look each distinct label up once; every field gets an array of ids."""
-        if fields[0]._skip_indexing:
+        if fields[0].holds_ids:
             return
         labels: list[Any] = [field.labels for field in fields]
         column = WordColumn(labels)
-        ids = vocab.get_token_indices(column.words, fields[0]._label_namespace)
+        ids = vocab.get_token_indices(column.words, fields[0].label_namespace)
         rows = split_rows(np.array(ids, np.int32)[column.numbers], column.lengths)
         for field, row in zip(fields, rows, strict=True):
-            field._indexed_labels = row
+            field.label_ids = row
 
     @classmethod
     def padding_lengths_of_many(cls, fields: Sequence[Self]) -> dict[str, int]:
@@ -128,21 +128,40 @@ class SequenceLabelField(Field[torch.Tensor]):
     @classmethod
     def as_tensor_of_many(cls, fields: Sequence[Self], padding_lengths: Mapping[str, int]) -> torch.Tensor:
         """The ids of all fields: `(num_fields, num_tokens)`."""
-        rows = [field._ids() for field in fields]
+        rows = [field.label_ids for field in fields]
         return torch.from_numpy(pad_rows(rows, padding_lengths["num_tokens"])).long()
 
     def human_readable_repr(self) -> list[str] | list[int]:
         """The labels."""
         return self.labels
 
-    def _ids(self) -> Any:
-        """The ids, which must be there by now."""
+    @property
+    def label_namespace(self) -> str:
+        """The namespace of the labels."""
+        return self._label_namespace
+
+    @property
+    def holds_ids(self) -> bool:
+        """Whether the labels are ids already, so that they are neither counted nor looked up."""
+        return self._skip_indexing
+
+    @property
+    def label_ids(self) -> Any:
+        """The ids of the labels: a list of ints, or an array of them.
+
+        Raises:
+            ConfigurationError: they are not indexed yet.
+        """
         if self._indexed_labels is None:
             raise ConfigurationError(
                 f"SequenceLabelField: the labels {self.labels!r} are not indexed yet; call index(vocab) before asking for "
                 "the tensor"
             )
         return self._indexed_labels
+
+    @label_ids.setter
+    def label_ids(self, ids: Any) -> None:
+        self._indexed_labels = ids
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -162,7 +181,7 @@ class SequenceLabelField(Field[torch.Tensor]):
             return NotImplemented
         return (
             self.labels == other.labels
-            and self._label_namespace == other._label_namespace
+            and self._label_namespace == other.label_namespace
             and self.sequence_field == other.sequence_field
             and _as_list(self._indexed_labels) == _as_list(other._indexed_labels)
         )

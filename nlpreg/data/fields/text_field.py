@@ -73,7 +73,7 @@ class TextField(SequenceField[TextFieldTensors]):
     def from_words(cls, words: list[str], token_indexers: dict[str, TokenIndexer] | None = None) -> Self:
         """A field whose tokens have these texts and nothing else; the cheap way to make one."""
         field = cls([], token_indexers)
-        field._words, field._tokens = words, None
+        field.words = words
         return field
 
     @classmethod
@@ -106,6 +106,39 @@ class TextField(SequenceField[TextFieldTensors]):
             return self._words
         return [token.text for token in self.tokens]  # type: ignore[misc]  # whoever needs text checks for None
 
+    @words.setter
+    def words(self, words: list[str]) -> None:
+        self._tokens, self._words = None, words
+
+    @property
+    def holds_only_words(self) -> bool:
+        """Whether nothing is known of the tokens but their texts."""
+        return self._words is not None
+
+    @property
+    def has_token_indexers(self) -> bool:
+        """Whether `token_indexers` can be asked for."""
+        return self._token_indexers is not None
+
+    @property
+    def indexed_tokens(self) -> dict[str, IndexedTokenList]:
+        """What each indexer made of the tokens.
+
+        Raises:
+            ConfigurationError: they are not indexed yet.
+        """
+        if self._indexed_tokens is None:
+            _ = self.token_indexers  # if there are none, this says so
+            raise ConfigurationError(
+                "this TextField is not indexed: call index(vocab) on it, or index_with(vocab) on the data loader, before "
+                "asking for lengths or tensors"
+            )
+        return self._indexed_tokens
+
+    @indexed_tokens.setter
+    def indexed_tokens(self, indexed: dict[str, IndexedTokenList]) -> None:
+        self._indexed_tokens = indexed
+
     @property
     def token_indexers(self) -> dict[str, TokenIndexer]:
         """The indexers by name."""
@@ -137,7 +170,7 @@ class TextField(SequenceField[TextFieldTensors]):
 
     def get_padding_lengths(self) -> dict[str, int]:
         """The lengths that each indexer gives, under `indexer___key`."""
-        indexed = self._indexed()
+        indexed = self.indexed_tokens
         return {
             f"{name}{_SEPARATOR}{key}": length
             for name, indexer in self.token_indexers.items()
@@ -146,7 +179,7 @@ class TextField(SequenceField[TextFieldTensors]):
 
     def as_tensor(self, padding_lengths: dict[str, int]) -> TextFieldTensors:
         """The padded tensors of every indexer."""
-        indexed, lengths = self._indexed(), _lengths_by_indexer(padding_lengths)
+        indexed, lengths = self.indexed_tokens, _lengths_by_indexer(padding_lengths)
         return {
             name: indexer.as_padded_tensor_dict(indexed[name], lengths[name])
             for name, indexer in self.token_indexers.items()
@@ -162,7 +195,7 @@ class TextField(SequenceField[TextFieldTensors]):
     def empty_field(self) -> TextField:
         """A text without tokens, for which every indexer gives its empty list."""
         field = TextField([], self._token_indexers)
-        field._indexed_tokens = {
+        field.indexed_tokens = {
             name: indexer.get_empty_token_list() for name, indexer in (self._token_indexers or {}).items()
         }
         return field
@@ -190,7 +223,7 @@ class TextField(SequenceField[TextFieldTensors]):
     @classmethod
     def index_many(cls, fields: Sequence[Self], vocab: Vocabulary) -> None:
         """Let every indexer that can index distinct words, the others text by text."""
-        if fields[0]._token_indexers is None:  # as group_key has it, so have the others
+        if not fields[0].has_token_indexers:  # as group_key has it, so have the others
             return
         column: WordColumn | None = None
         names, all_indexed = [], []
@@ -203,7 +236,7 @@ class TextField(SequenceField[TextFieldTensors]):
                     continue
             all_indexed.append([indexer.tokens_to_indices(field.tokens, vocab) for field in fields])
         for field, *indexed in zip(fields, *all_indexed, strict=True):
-            field._indexed_tokens = dict(zip(names, indexed, strict=True))
+            field.indexed_tokens = dict(zip(names, indexed, strict=True))
 
     @classmethod
     def padding_lengths_of_many(cls, fields: Sequence[Self]) -> dict[str, int]:
@@ -250,20 +283,13 @@ class TextField(SequenceField[TextFieldTensors]):
     def duplicate(self) -> Self:
         """A copy with tokens and ids of its own, but the same indexers, which may be large."""
         copied = type(self)([], self._token_indexers)
-        copied._words = None if self._words is None else list(self._words)
-        copied._tokens = None if self._tokens is None else copy.deepcopy(self._tokens)
-        copied._indexed_tokens = copy.deepcopy(self._indexed_tokens)
+        if self._words is not None:
+            copied.words = list(self._words)
+        else:
+            copied.tokens = copy.deepcopy(self.tokens)
+        if self._indexed_tokens is not None:
+            copied.indexed_tokens = copy.deepcopy(self._indexed_tokens)
         return copied
-
-    def _indexed(self) -> dict[str, IndexedTokenList]:
-        """The ids of each indexer, which must be there by now."""
-        if self._indexed_tokens is None:
-            _ = self.token_indexers  # if there are none, this says so
-            raise ConfigurationError(
-                "this TextField is not indexed: call index(vocab) on it, or index_with(vocab) on the data loader, before "
-                "asking for lengths or tensors"
-            )
-        return self._indexed_tokens
 
     def __len__(self) -> int:
         return len(self.tokens if self._words is None else self._words)
@@ -281,8 +307,8 @@ class TextField(SequenceField[TextFieldTensors]):
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
             return NotImplemented
-        if self._words is not None and other._words is not None:
-            same = self._words == other._words
+        if self.holds_only_words and other.holds_only_words:
+            same = self.words == other.words
         else:
             same = self.tokens == other.tokens
         return (
@@ -314,16 +340,13 @@ def _checked(indexers: dict[str, TokenIndexer]) -> dict[str, TokenIndexer]:
 
 def _share_indexers(fields: Sequence[TextField]) -> bool:
     """Whether all fields have the very same indexers."""
-    first = fields[0]._token_indexers
-    return all(field._token_indexers is first for field in fields)
+    first = fields[0].group_key()
+    return all(field.group_key() == first for field in fields)
 
 
 def _indexed_texts(fields: Sequence[TextField], name: str) -> list[IndexedTokenList]:
     """What an indexer made of each text."""
-    try:
-        return [field._indexed_tokens[name] for field in fields]  # type: ignore[index]  # see below
-    except TypeError:
-        return [field._indexed()[name] for field in fields]  # which says that it is not there yet
+    return [field.indexed_tokens[name] for field in fields]
 
 
 def _lengths_by_indexer(padding_lengths: Mapping[str, int]) -> dict[str, dict[str, int]]:

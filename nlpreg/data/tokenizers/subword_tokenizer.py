@@ -45,12 +45,12 @@ class SubwordTokenizer(Tokenizer):
 
     def __init__(self, model_path: str, serialization_dir: str | None = None) -> None:
         self.model_path = model_path
-        self._json = read_subwords(model_path, serialization_dir)
+        self.json = read_subwords(model_path, serialization_dir)
 
     @property
     def tokenizer(self) -> Any:
         """The `tokenizers.Tokenizer`, which is loaded once a process."""
-        return subwords_from_json(self._json)
+        return subwords_from_json(self.json)
 
     def tokenize(self, text: str) -> list[Token]:
         """Tokens with their text, their id in the tokenizer as `text_id`, and the offsets of the characters they stand for."""
@@ -74,7 +74,7 @@ class SubwordTokenizer(Tokenizer):
         return text
 
     def __eq__(self, other: object) -> bool:
-        return self._json == other._json if isinstance(other, SubwordTokenizer) else NotImplemented
+        return self.json == other.json if isinstance(other, SubwordTokenizer) else NotImplemented
 
     __hash__ = None  # type: ignore[assignment]  # equal by value, and open to change
 
