@@ -52,6 +52,7 @@ class Batch(Iterable[Instance]):
                     f"{sorted(fields)} in another"
                 )
         for name in names:
+            # column-wise, since whole columns become tensors
             self._columns[name] = column = [fields[name] for fields in all_fields]
             if len(set(map(type, column))) > 1:
                 found = sorted({type(field).__name__ for field in column})
@@ -77,6 +78,7 @@ class Batch(Iterable[Instance]):
         lengths = self.get_padding_lengths()
         for name, given in (padding_lengths or {}).items():
             if name in lengths:
+                # given lengths may also cut
                 lengths[name].update(given)
         if verbose:
             logger.info("batch of %d, padded to %s", len(self.instances), lengths)
@@ -122,6 +124,7 @@ def index_instances(instances: Sequence[Instance], vocab: Vocabulary) -> None:
     for instance in instances:
         if type(instance).index_fields is not Instance.index_fields:
             instance.index_fields(vocab)
+        # an instance that is part of two data sets is indexed once
         elif not instance.indexed:
             together.append(instance)
             fields.extend(instance.fields.values())

@@ -54,10 +54,12 @@ class CharacterColumn:
 
     def __init__(self, words: Sequence[str]) -> None:
         self.lengths = lengths_of(words)
+        # one code point of four bytes for each character, so that array operations see characters
         codes = np.frombuffer("".join(words).encode("utf-32-le", "surrogatepass"), "<u4")
         first_place = np.full(int(codes.max(initial=0)) + 1, -1)
         # of several values for one code the last one stays
-        first_place[codes[::-1]] = np.arange(len(codes))[::-1]
+        first_place[codes[::-1]] = np.arange(len(codes))[::-1]  # (largest code + 1,)
+        # places of first appearance in order give the characters in order
         distinct = codes[np.sort(first_place[first_place >= 0])]
         number_of = np.zeros(len(first_place), np.int32)
         number_of[distinct] = np.arange(len(distinct))
@@ -89,6 +91,7 @@ def with_ends(
     if not before and not after:
         return values, lengths
     new_lengths = lengths + (len(before) + len(after))
+    # where the wider rows start and end in the one row of all
     row_ends = np.cumsum(new_lengths)
     row_starts = row_ends - new_lengths
     wider = np.empty(new_lengths.sum(), values.dtype)
@@ -122,6 +125,7 @@ def pad_rows(rows: Sequence[Sequence[Any] | NDArray[Any]], width: int, fill: int
     is_bool = bool(filled) and isinstance(filled[0][0], (bool, np.bool_))
     padded = np.full((len(rows), width), fill, np.bool_ if is_bool else np.int64)
     if filled:
+        # a mask takes values in the order of rows, which is that of the concatenation
         padded[padding_mask(lengths, width)] = np.concatenate(filled)
     return padded
 
@@ -168,6 +172,7 @@ class RowTable:
         """
         mask = padding_mask(lengths, length)
         if width <= self.heads.shape[1]:
+            # the number behind the last row is that of an empty one, which is what padding looks up
             padded_numbers = np.full(mask.shape, len(self.lengths))
             padded_numbers[mask] = numbers
             return self.heads[padded_numbers, :width].astype(np.int64)
@@ -181,6 +186,7 @@ class RowTable:
         if self._heads is None:
             num_rows = len(self.lengths)
             width = min(int(self.lengths.max(initial=0)), _MOST_IDS_OF_HEADS // (num_rows + 1), _LONGEST_HEAD)
+            # the place of each id within its own row, compared with the width
             is_head = np.arange(self.lengths.sum()) - np.repeat(self.starts, self.lengths) < width
             self._heads = np.zeros((num_rows + 1, width), self.values.dtype)
             self._heads[:-1][padding_mask(self.lengths, width)] = self.values[: len(is_head)][is_head]
@@ -190,7 +196,7 @@ class RowTable:
         """The first `width` ids of these rows, 0 behind the end of a row: `(len(numbers), width)`."""
         offsets = np.arange(width)
         reachable = min(width, len(self.values))
-        at = self.starts[numbers][:, None] + offsets[:reachable]
+        at = self.starts[numbers][:, None] + offsets[:reachable]  # (numbers, width)
         # only a window wider than every row can reach past the end
         np.minimum(at, len(self.values) - 1, out=at)
         windows = np.zeros((len(numbers), width), np.int64)

@@ -376,6 +376,7 @@ class Vocabulary(Registrable):
 
     def add_tokens_to_namespace(self, tokens: list[str], namespace: str = "tokens") -> list[int]:
         """The ids of tokens, new ones for those that have none yet."""
+        # one by one where a token is refused, or a subclass overrides the method for one
         if set(map(type, tokens)) != {str} or not speaks_for(
             type(self), "add_tokens_to_namespace", "add_token_to_namespace"
         ):
@@ -396,6 +397,7 @@ class Vocabulary(Registrable):
         ids = self._token_to_index.peek(namespace)
         index = ids.get(token)
         if index is None:
+            # non-padded namespaces have no such entry
             index = ids.get(self._oov_token)
         if index is None:
             raise self._unknown(token, namespace)
@@ -553,8 +555,10 @@ class Vocabulary(Registrable):
         """Add what was counted, within the limits, and what is asked for; the arguments are those of the class."""
         self.check_arguments(max_vocab_size)
         min_count, tokens_to_add = min_count or {}, tokens_to_add or {}
+        # items come counted; the limits apply in the order of the documentation: size, frequency, vectors
         counts = counter or {}
         check_min_count(min_count, counter)
+        # a namespace must not change sides: its ids would shift by two
         patterns = set(non_padded_namespaces)
         extended = self.get_namespaces() & {*counts, *tokens_to_add}
         check_padding_unchanged(extended, self._non_padded_namespaces, patterns)
@@ -572,6 +576,7 @@ class Vocabulary(Registrable):
                 set(words) if file_uri else None,
                 only_include_pretrained_words,
             )
+            # the file is in order of frequency, as a rule, so its first words are the most useful ones
             wanted = (min_pretrained_embeddings or {}).get(namespace, 0)
             self.add_tokens_to_namespace(kept, namespace)
             self.add_tokens_to_namespace(list(words if wanted < 0 else words[:wanted]), namespace)

@@ -62,6 +62,7 @@ def write_namespace(
             "file's name; choose another"
         )
     ids = range(first_id, max(tokens, default=-1) + 1)
+    # ids may have gaps where they come from a transformer
     lines = (_escape(tokens.get(index, f"@@UNUSED{index}@@")) for index in ids)
     _write_lines(os.path.join(directory, f"{namespace}.txt"), lines)
 
@@ -110,6 +111,7 @@ def find_vocabulary_folder(directory: str | os.PathLike[str]) -> str:
         raise ConfigurationError(
             f"{directory}: expected the folder of a vocabulary, or an archive of one, got a plain file"
         )
+    # the archive of a model holds it one level deeper
     inner = os.path.join(folder, "vocabulary")
     return inner if os.path.isdir(inner) else folder
 

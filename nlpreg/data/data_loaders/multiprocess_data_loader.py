@@ -156,6 +156,7 @@ class MultiProcessDataLoader(ResumableDataLoader):
             raise ConfigurationError(
                 f"{self.data_path}: {type(self.reader).__name__} found no instances there"
             )
+        # a fixed number of batches cannot be made of nothing
         self.batches_per_epoch = None
 
     def _read(self) -> Iterator[Instance]:
@@ -203,6 +204,7 @@ class MultiProcessDataLoader(ResumableDataLoader):
                 return make(number)
 
         # the default draws no random numbers, and its batches cost little more than seeding the generators
+        # numbers drawn while a batch is made follow from its number alone, in whichever process that is
         make_here = make if type(self.collate_fn) is DefaultDataCollator else make_with_own_numbers
         numbers = range(start, len(indices))
         return made_ahead(make_here, make_with_own_numbers, numbers, self.num_workers)
@@ -240,6 +242,7 @@ class MultiProcessDataLoader(ResumableDataLoader):
         )
         position = self._position
         places = position.places or (StreamPosition(),) * max(1, self.num_workers)
+        # a state of a loader that kept no positions says only how many batches were given
         leave_out = start - sum(place.batches for place in places)  # of a state without places
         # A reader of somebody else may draw random numbers: what it draws must not depend on when a worker takes over.
         takes_over = self.num_workers == 1 and self._stream.can_defer

@@ -68,6 +68,7 @@ class ResumableDataLoader(DataLoader):
 
     def _begin_epoch(self) -> None:
         """Go to where the next iteration starts."""
+        # an iteration that ran to its end has set the number back to 0
         abandoned = self._position.batches > 0
         if self._is_resuming:
             self._close_pass()
@@ -102,6 +103,7 @@ class ResumableDataLoader(DataLoader):
     def _end_pass(self, position: Position) -> None:
         """Go on to the next pass."""
         self._close_pass()
+        # else this loop would go round for ever
         if self.batches_per_epoch is not None and position.pass_batches == 0:
             raise ConfigurationError(
                 f"batches_per_epoch: {self.batches_per_epoch} batches were asked for, but the data do not make a single one"

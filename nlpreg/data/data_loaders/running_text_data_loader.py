@@ -126,7 +126,7 @@ class RunningTextDataLoader(IdCorpusDataLoader):
                 yield {self.text_field: lexicon.tensors(rows)}  # type: ignore[dict-item]  # a text nests one level deeper
                 continue
             texts = [row[:length] for row, length in zip(rows, lengths, strict=True)]
-            following = lexicon.tensors([row[1:] for row in rows], names)
+            following = lexicon.tensors([row[1:] for row in rows], names)  # (batch, length)
             yield {self.text_field: lexicon.tensors(texts), TARGET_FIELD: following}  # type: ignore[dict-item]  # likewise
 
     def _windows(
@@ -156,6 +156,7 @@ class RunningTextDataLoader(IdCorpusDataLoader):
             offset = int(order_generator(data_pass, 0, rank=0).integers(self.bptt))
         rank, world_size = rank_and_world_size()
         num_streams = self.batch_size * world_size
+        # the words that are left over make the first streams one word longer
         length, num_longer = divmod(max(0, self.corpus.num_words - offset), num_streams)
         if length == 0:
             raise ConfigurationError(
@@ -202,6 +203,7 @@ class _Layout:
 
     def bounds(self, stream: int, first: int, last: int) -> NDArray[np.int64]:
         """Where the pieces from number `first` up to `last` of a stream begin, and behind them the end, in the text."""
+        # each longer stream before this one moves it by a word
         start = self.offset + stream * self.length + min(stream, self.num_longer)
         bounds = np.append(0 if first == 0 else self.ends[first - 1], self.ends[first:last]) + start
         if last == len(self.ends) and stream < self.num_longer:

@@ -78,8 +78,10 @@ def shuffled_stream(
     Yields:
         An item, and how many items have been read by then.
     """
+    # drawn first, so that the order of the rest does not depend on how many places were used
     end_generator = np.random.default_rng(int(generator.integers(2**63)))
     places = _places(pool_size, generator)
+    # the numbers that stood in the pool when the position was taken, without reading any item
     replaced = max(0, read - pool_size)
     numbers = np.arange(min(read, pool_size))
     # of items at the same place the last one stays
@@ -326,6 +328,7 @@ class BatchStream:
         while group := self._next(instances, size):
             self._index([instance for instance, _, _ in group], worker)
             yield from group
+            # few at first, so that the first batch comes soon
             size = min(most, 2 * size)
 
     def _sampled_groups(
@@ -336,6 +339,7 @@ class BatchStream:
             # it may have chosen by the first instances what to sort by
             first = self._drawn(StreamPosition(), worker)
             few = min(_INSTANCES_TO_LEARN_FROM, self.max_instances_in_memory)
+            # its result is of no interest
             for _ in sampler.get_batch_indices([instance for instance, _, _ in islice(first, few)]):
                 pass
         number, chunk, skipped, before = place.batches, place.chunk, place.chunk_batches, place.drawn

@@ -126,6 +126,7 @@ class TextLinesDataLoader(IdCorpusDataLoader):
         windows = self._windows_of_share()
         if self.shuffle:
             order = order_generator(data_pass).permutation(len(windows)).tolist()
+            # the order of windows, then that within each: nothing but one window is held
             windows = [windows[number] for number in order]
         for first, last in windows:
             num_batches = self._num_batches(first, last, data_pass) if start else 0
@@ -164,6 +165,7 @@ class TextLinesDataLoader(IdCorpusDataLoader):
         generator = order_generator(data_pass, 1, first)
         order = generator.permutation(len(lengths)) if self.shuffle else np.arange(len(lengths))
         if self.bucket:
+            # so that texts of like length do not always share a batch
             noise = generator.uniform(1 - self.padding_noise, 1 + self.padding_noise, len(lengths))
             order = order[np.argsort(lengths[order] * noise, kind="stable")]
         batches = self._cut(order, lengths)

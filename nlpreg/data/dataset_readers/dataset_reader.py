@@ -213,6 +213,7 @@ class DatasetReader(Registrable):
                 UserWarning,
                 stacklevel=3,
             )
+        # first by training process, then by worker, as shard_iterable does it
         kept = self._every_nth(
             instances,
             for_ranks=not self.manual_distributed_sharding,

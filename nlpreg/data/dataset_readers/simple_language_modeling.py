@@ -25,6 +25,7 @@ from nlpreg.data.tokenizers.spacy_tokenizer import SpacyTokenizer
 from nlpreg.data.tokenizers.token_class import Token
 from nlpreg.data.tokenizers.tokenizer import Tokenizer
 from nlpreg.data.tokenizers.whitespace_tokenizer import WhitespaceTokenizer
+from nlpreg.data.whole_list import speaks_for
 from nlpreg.data.word_numbers import WordNumbers, numbered
 
 logger = logging.getLogger(__name__)
@@ -93,7 +94,10 @@ class SimpleLanguageModelingDatasetReader(TextFileReader):
             For some texts at a time, the numbers of their words in one row, and the length of each text.
         """
         # where words are what white space separates, lines are split many at a time
-        if type(self._tokenizer) is WhitespaceTokenizer and self.max_instances is None:
+        is_plain = speaks_for(
+            type(self), "_numbered_lines", "_units", "_tokens_of", "_with_ends", "_is_too_long"
+        )
+        if is_plain and type(self._tokenizer) is WhitespaceTokenizer and self.max_instances is None:
             yield from self._numbered_lines(self._find_files(file_path), numbers)
             self._report(str(file_path), BadLines(skip=False))
         else:
@@ -105,6 +109,7 @@ class SimpleLanguageModelingDatasetReader(TextFileReader):
     ) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int64]]]:
         ends: tuple[NDArray[np.int32], NDArray[np.int32]] | None = None
         num_ends = len(self._start_tokens) + len(self._end_tokens)
+        # start and end tokens count
         longest = None if self._max_sequence_length is None else self._max_sequence_length - num_ends
         any_lines = False
         for file in files:

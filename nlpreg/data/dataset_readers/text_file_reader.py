@@ -132,6 +132,7 @@ class TextFileReader(DatasetReader):
         what: str,
         is_whole: bool = True,
     ) -> Iterator[T]:
+        # counted anew in each pass
         bad_lines = BadLines(self._skip_bad_lines)
         num_instances = 0
         try:

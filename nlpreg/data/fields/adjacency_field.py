@@ -94,8 +94,9 @@ class AdjacencyField(Field[torch.Tensor]):
             )
         else:
             values = self._indexed_labels
-        matrix = torch.full((size, size), float(self._padding_value))
+        matrix = torch.full((size, size), float(self._padding_value))  # (num_tokens, num_tokens)
         for (row, column), value in zip(self.indices, values, strict=True):
+            # the lengths may be shorter than the sequence, as those of a truncated batch are
             if row < size and column < size:
                 matrix[row, column] = value
         return matrix

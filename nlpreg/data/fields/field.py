@@ -98,6 +98,7 @@ class Field(Generic[DataArray]):
     @classmethod
     def count_many(cls, fields: Sequence[Self], counter: VocabCounter) -> None:
         """`count_vocab_items` of each field; items must come in the order of one field after the other."""
+        # the default counts nothing, so there is nothing to call
         if cls.count_vocab_items is not Field.count_vocab_items:
             for field in fields:
                 field.count_vocab_items(counter)
@@ -138,6 +139,7 @@ def count_fields(fields: Sequence[AnyField], counter: VocabCounter) -> None:
     """`count_vocab_items` of each field, group by group, with the same result as field by field."""
     counts: list[VocabCounter] = []
     for members in _groups(fields):
+        # groups are counted apart and added afterwards, if that keeps the order of first appearance
         counts.append(new_counter())
         cls = type(members[0])
         if speaks_for(cls, "count_many", "count_vocab_items"):

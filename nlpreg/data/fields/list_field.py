@@ -103,6 +103,7 @@ class ListField(SequenceField[DataArray]):
         children = padding_lengths_of_fields(_children(fields))
         return {
             "num_fields": max(len(field) for field in fields),
+            # a length of 0 would make a tensor without elements, which encoders cannot take
             **{_CHILD + key: max(1, length) for key, length in children.items()},
         }
 
@@ -112,6 +113,7 @@ class ListField(SequenceField[DataArray]):
         num_fields = padding_lengths["num_fields"]
         if num_fields == 0 or not _merge_row_by_row(_children(fields)):
             return super().as_tensor_of_many(fields, padding_lengths)
+        # all children as one batch of num_lists * num_fields rows
         padded = [child for field in fields for child in field.padded_fields(num_fields)]
         parts: DataArray = _cut(batch_fields(padded, _child_lengths(padding_lengths)), num_fields)
         return parts

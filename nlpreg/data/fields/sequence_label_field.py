@@ -63,6 +63,7 @@ class SequenceLabelField(Field[torch.Tensor]):
                 f"{len(labels)}: {labels!r} for {sequence_field}"
             )
         types = set(map(type, labels))
+        # a look at the types is cheaper than one at every label
         if types == _STRINGS:  # which is nearly always so
             return
         if all(issubclass(one, int) for one in types):
@@ -115,7 +116,7 @@ class SequenceLabelField(Field[torch.Tensor]):
             return
         labels: list[Any] = [field.labels for field in fields]
         column = WordColumn(labels)
-        ids = vocab.get_token_indices(column.words, fields[0].label_namespace)
+        ids = vocab.get_token_indices(column.words, fields[0].label_namespace)  # (distinct labels,)
         rows = split_rows(np.array(ids, np.int32)[column.numbers], column.lengths)
         for field, row in zip(fields, rows, strict=True):
             field.label_ids = row

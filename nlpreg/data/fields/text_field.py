@@ -64,6 +64,7 @@ class TextField(SequenceField[TextFieldTensors]):
                     f"TextField: expected tokens, got {token!r} ({type(token).__name__}); tokenize the text first, or "
                     "make the field by TextField.from_words"
                 )
+        # Words and tokens are two forms of the same text; tokens are made when somebody asks for them.
         self._words: list[str] | None = None  # set while `_tokens` is None, and the other way round
         self._tokens: list[Token] | None = tokens
         self._token_indexers = token_indexers
@@ -207,6 +208,7 @@ class TextField(SequenceField[TextFieldTensors]):
     @classmethod
     def count_many(cls, fields: Sequence[Self], counter: VocabCounter) -> None:
         """Let every indexer that can count distinct words, the others token by token."""
+        # each distinct word is counted once, with its frequency
         words = Counter(itertools.chain.from_iterable(field.words for field in fields))
         counts = []
         for indexer in fields[0].token_indexers.values():
@@ -216,6 +218,7 @@ class TextField(SequenceField[TextFieldTensors]):
             else:
                 for token in itertools.chain.from_iterable(field.tokens for field in fields):
                     indexer.count_vocab_items(token, counts[-1])
+        # two indexers of one namespace: only token by token is the order of first appearance right
         if not merge_counts(counts, counter):
             for field in fields:
                 field.count_vocab_items(counter)
@@ -230,6 +233,7 @@ class TextField(SequenceField[TextFieldTensors]):
         for name, indexer in _checked(fields[0].token_indexers).items():
             names.append(name)
             if can_index_words(indexer):
+                # made once for all indexers
                 column = column or WordColumn([field.words for field in fields])
                 if None not in column.words:
                     all_indexed.append(indexer.index_words(column, vocab))
@@ -259,6 +263,7 @@ class TextField(SequenceField[TextFieldTensors]):
         cls, fields: Sequence[Self], padding_lengths: Mapping[str, int]
     ) -> TextFieldTensors:
         """The padded tensors of every indexer, a row for each field."""
+        # a reader of a plugin may give each text indexers of its own
         if not _share_indexers(fields):
             return super().as_tensor_of_many(fields, padding_lengths)
         lengths = _lengths_by_indexer(padding_lengths)

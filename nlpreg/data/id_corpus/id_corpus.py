@@ -62,6 +62,7 @@ class IdFile:
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """A copy of the numbers from `start` up to `stop`, as far as there are any."""
         numbers: NDArray[Any] = self._numbers[start:stop].copy()
+        # what was read, and what the system is likely to have mapped around it
         self._bytes_read += numbers.nbytes + PAGES_AROUND
         if self._bytes_read > BYTES_TO_KEEP:
             self._give_back()
@@ -225,6 +226,7 @@ def write_numbered(
         for ids, lengths in texts:
             ids_file.write(ids.astype(_FIRST_TYPE).data)
             ends_file.write((num_words + np.cumsum(lengths)).astype("<i8").data)
+            # new words have made the row of counts longer
             found = np.bincount(ids, minlength=len(counts))
             found[: len(counts)] += counts
             counts = found

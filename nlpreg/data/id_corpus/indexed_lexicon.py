@@ -74,6 +74,7 @@ class IndexedLexicon:
             rows: the texts, at least one, as numbers of words.
             names: of the indexers whose tensors are wanted; all unless given.
         """
+        # all texts in one row: a selection from the table of words, and then cut again
         numbers, lengths = np.concatenate(rows), lengths_of(rows)
         batch: TextFieldTensors = {}
         for name, indexer in self._indexers.items():

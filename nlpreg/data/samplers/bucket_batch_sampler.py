@@ -95,7 +95,9 @@ class BucketBatchSampler(BatchSampler):
         if not self.sorting_keys:
             self._guess_sorting_keys(instances)
             logger.info("sorting by the lengths of %s, which is the longest field", self.sorting_keys)
-        lengths = np.array([self._lengths(instances, key) for key in self.sorting_keys or ()])
+        lengths = np.array(
+            [self._lengths(instances, key) for key in self.sorting_keys or ()]
+        )  # (keys, instances)
         noisy = lengths.astype(np.float64)
         if self.padding_noise:
             noisy *= 1 + self.generator.uniform(-self.padding_noise, self.padding_noise, lengths.shape)

@@ -52,9 +52,11 @@ class ELMoCharacterMapper:
         elif word == self.eos_token:
             middle = [self.end_of_sentence_character]
         else:
+            # two of the fifty places are for the marks of the beginning and the end
             middle = word.encode("utf-8", "ignore")[: self.max_word_length - 2]
         ids = [self.beginning_of_word_character, *middle, self.end_of_word_character]
         ids += [self.padding_character] * (self.max_word_length - len(ids))
+        # 0 is padding of the sequence
         return [character + 1 for character in ids]
 
     def __eq__(self, other: object) -> bool:

@@ -69,6 +69,7 @@ class PretrainedTransformerIndexer(TokenIndexer):
             raise ValueError(
                 f"max_length: expected more than the {num_added} special tokens of {model_name}, got {max_length}"
             )
+        # what is left of a piece beside its special tokens
         self._effective_max_length = None if max_length is None else max_length - num_added
 
     def count_vocab_items(self, token: Token, counter: VocabCounter) -> None:
@@ -109,6 +110,7 @@ class PretrainedTransformerIndexer(TokenIndexer):
         """The same for many texts."""
         tensors = {}
         for key in texts[0]:
+            # masks and segments are padded with 0 whatever the model pads its ids with
             fill = self._tokenizer.pad_token_id if key == "token_ids" else None
             padded = pad_rows([text[key] for text in texts], padding_lengths[key], fill or 0)
             tensors[key] = torch.from_numpy(padded.astype(bool) if key.endswith("mask") else padded)
@@ -137,6 +139,7 @@ class PretrainedTransformerIndexer(TokenIndexer):
         if size is None:
             return output
         ids, type_ids = output["token_ids"], output["type_ids"]
+        # the special tokens around the whole text go; each piece gets its own
         first, last = self._num_added_start_tokens, len(ids) - self._num_added_end_tokens
         start, end = (
             self._nlpreg_tokenizer.single_sequence_start_tokens,
@@ -144,6 +147,7 @@ class PretrainedTransformerIndexer(TokenIndexer):
         )
         folded_ids: list[int] = []
         folded_type_ids: list[int] = []
+        # an empty text still makes one piece, of special tokens alone
         for cut in range(first, max(last, first + 1), size):
             stop = min(cut + size, last)
             folded_ids += [
@@ -157,6 +161,7 @@ class PretrainedTransformerIndexer(TokenIndexer):
                 *(token.type_id or 0 for token in end),
             ]
         return {
+            # "mask" keeps the length of the text: the embedder gives a vector for each of its tokens
             **output,
             "token_ids": folded_ids,
             "type_ids": folded_type_ids,

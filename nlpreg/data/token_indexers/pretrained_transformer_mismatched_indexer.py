@@ -67,6 +67,7 @@ class PretrainedTransformerMismatchedIndexer(TokenIndexer):
         return self._matched_indexer._postprocess_output(
             {
                 "token_ids": [piece.text_id for piece in pieces],
+                # of words, while "wordpiece_mask" is of pieces
                 "mask": [True] * len(words),
                 "type_ids": [piece.type_id for piece in pieces],
                 "offsets": [span or _NO_PIECES for span in offsets],

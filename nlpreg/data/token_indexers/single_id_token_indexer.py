@@ -112,11 +112,12 @@ class SingleIdTokenIndexer(TokenIndexer):
         """An array of ids for each text."""
         assert self.namespace is not None  # see indexes_words
         words = [word.lower() for word in column.words] if self.lowercase_tokens else column.words
-        ids = np.array(vocabulary.get_token_indices(words, self.namespace), np.int32)
+        ids = np.array(vocabulary.get_token_indices(words, self.namespace), np.int32)  # (distinct words,)
         start, end = (
             vocabulary.get_token_indices(map(self._text_of, tokens), self.namespace)
             for tokens in (self._start_tokens, self._end_tokens)
         )
+        # distinct words are looked up once; the text is then a selection of their ids
         rows = split_rows(*with_ends(ids[column.numbers], column.lengths, start, end))
         return [{"tokens": row} for row in rows]
 

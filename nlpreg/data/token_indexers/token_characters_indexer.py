@@ -109,6 +109,7 @@ class TokenCharactersIndexer(TokenIndexer):
         """Count the characters of distinct words."""
         column = self._column(list(counts))
         of_words = np.fromiter(counts.values(), np.int64, len(counts))
+        # each character counts as often as the word that it is in
         totals = np.bincount(column.numbers, np.repeat(of_words, column.lengths), len(column.words))
         for symbol, total in zip(column.words, totals.astype(np.int64).tolist(), strict=True):
             if isinstance(symbol, str):
@@ -119,6 +120,7 @@ class TokenCharactersIndexer(TokenIndexer):
         start, end = (
             [token.ensure_text() for token in tokens] for tokens in (self._start_tokens, self._end_tokens)
         )
+        # the start and end words are rows of the table behind those of the text
         table = self._table([*column.words, *start, *end], vocabulary)
         first_end = len(column.words) + len(start)
         numbers, lengths = with_ends(
@@ -186,6 +188,7 @@ class TokenCharactersIndexer(TokenIndexer):
         """The symbols of words."""
         tokenizer = self._character_tokenizer
         plain = None
+        # quick, unless a subclass of the tokenizer takes words apart in a way of its own
         if speaks_for(type(tokenizer), "plain_words", "symbols", "tokenize", "_body"):
             plain = tokenizer.plain_words(words)
         if plain is not None:

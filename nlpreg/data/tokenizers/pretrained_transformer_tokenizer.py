@@ -186,6 +186,7 @@ class PretrainedTransformerTokenizer(Tokenizer):
         tokens = []
         columns = zip(pieces, ids, type_ids, encoded["special_tokens_mask"], offsets, strict=True)
         for piece, index, type_id, is_special, span in columns:
+            # special tokens have an empty span, or one of zeros
             has_place = span is not None and span[0] < span[1] and not is_special
             start, end = span if span is not None and has_place else (None, None)
             tokens.append(Token(piece, start, end, text_id=index, type_id=type_id))
@@ -249,6 +250,7 @@ class PretrainedTransformerTokenizer(Tokenizer):
         """The pieces of each word without special tokens, and where they are."""
         if not words:
             return [], []
+        # each distinct word is split once
         distinct = list(dict.fromkeys(words))
         encoded = self.tokenizer(distinct, add_special_tokens=False, return_attention_mask=False)
         ids_of = dict(zip(distinct, encoded["input_ids"], strict=True))

@@ -215,6 +215,7 @@ OTHERS = {
     "multitask",
     "multitask_shim",
     "ontonotes_ner",
+    "plain_text_language_modeling",
     "sharded",
 }
 

@@ -156,6 +156,7 @@ class DataFile:
                 waiting.append(data)
                 if b"\n" not in data and b"\r" not in data:  # in the middle of a very long line
                     continue
+                # joined once a line end has come, since a line may be as long as the file
                 data = b"".join(waiting)
                 end = _end_of_lines(data)
                 if end:
@@ -246,6 +247,7 @@ def find_files(path: object) -> list[DataFile]:
         return [_data_file(name, os.path.expanduser(name))]
     archive, separator, member = name.rpartition("!")
     if separator and glob.has_magic(member):
+        # members are matched in the folder that the archive was unpacked to
         folder = cached_path(archive, extract_archive=True)
         return _matching(name, os.path.join(glob.escape(folder), member), prefix=(folder, archive + "!"))
     if "://" not in name and glob.has_magic(name):
