@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import errno
+import linecache
+import logging
 import os
 import signal
 import sys
@@ -140,10 +142,74 @@ def _report(error: Exception, args: argparse.Namespace) -> int:
     if getattr(args, "debug", False) or os.environ.get("NLPREG_DEBUG"):
         traceback.print_exception(error, file=sys.stderr)
         print(getattr(error, "trace", ""), end="", file=sys.stderr)
-    elif status == FAILURE:
-        message += "\n(--debug shows where this comes from)"
+    else:
+        if is_programs_error(error):
+            message += "".join(f"\n  {line}" for line in place_in_users_code(error))
+        if status == FAILURE:
+            log = _run_log()
+            where = (
+                "--debug shows where this comes from"
+                if log is None
+                else f"whole traceback: {log}, or --debug"
+            )
+            message += f"\n({where})"
     _print(f"error: {message}")
     return status
+
+
+def is_programs_error(error: BaseException) -> bool:
+    """Whether an error came out of code, and was not raised to tell a user about a config, a file or the disk."""
+    return not isinstance(
+        error, (ConfigurationError, OSError, UnicodeDecodeError, ImportError, WorkerFailure)
+    )
+
+
+def place_in_users_code(error: BaseException) -> list[str]:
+    """The innermost place of an error's traceback in code that is neither nlpreg's nor torch's nor Python's own.
+
+    Returns:
+        A line such as `my_parts.py:31, in forward: return self.proj(x)`, and one with the shapes of the tensors that
+        the function holds; nothing where all of the code is ours.
+    """
+    not_theirs = tuple(
+        os.path.join(os.path.dirname(str(module.__file__)), "")
+        for module in (sys.modules.get("nlpreg"), sys.modules.get("torch"), sys.modules.get("numpy"), os)
+        if module is not None
+    )
+    packages = f"{os.sep}site-packages{os.sep}"
+    found = None
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        file = frame.f_code.co_filename
+        # Python's own folder holds site-packages, where plugins may be installed
+        is_ours = any(
+            file.startswith(folder) and (packages in folder or packages not in file) for folder in not_theirs
+        )
+        if not is_ours and not file.startswith("<"):
+            found = frame, line
+    if found is None:
+        return []
+    frame, line = found
+    file = frame.f_code.co_filename
+    source = linecache.getline(file, line).strip()
+    lines = [
+        f"{os.path.basename(file)}:{line}, in {frame.f_code.co_name}" + (f": {source}" if source else "")
+    ]
+    shapes = [
+        f"{name} {tuple(value.shape)}"
+        for name, value in frame.f_locals.items()
+        if type(value).__module__.startswith("torch") and hasattr(value, "shape")
+    ]
+    if shapes:
+        lines.append(f"tensors there: {', '.join(shapes)}")
+    return lines
+
+
+def _run_log() -> str | None:
+    """The path of the run's `out.log`, if there is one; as short as it can be written from here."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.FileHandler) and os.path.basename(handler.baseFilename) == "out.log":
+            return min(handler.baseFilename, os.path.relpath(handler.baseFilename), key=len)
+    return None
 
 
 def _path_message(error: OSError) -> str:

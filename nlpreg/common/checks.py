@@ -81,7 +81,7 @@ def check_at_least(least: float, **values: float | None) -> None:
 
 
 def check_share(**values: float | None) -> None:
-    """Refuse numbers that are not from 0 to 1.
+    """Refuse numbers outside the interval from 0 to 1.
 
     Args:
         **values: numbers by the names of their arguments; None stands for one that is not given.
@@ -129,13 +129,13 @@ def _numbers(value: Any) -> Iterator[float]:
 
 
 def check_patterns(**patterns: Iterable[str] | None) -> None:
-    """Refuse regular expressions that are none.
+    """Refuse strings that are not valid regular expressions.
 
     Args:
         **patterns: regular expressions by the names of their arguments; None stands for one that is not given.
 
     Raises:
-        ConfigurationError: one is none; it is a `ValueError` too.
+        ConfigurationError: one is not valid; it is a `ValueError` too.
     """
     for name, values in patterns.items():
         for pattern in values or ():
@@ -209,7 +209,7 @@ def check_for_gpu(device: int | torch.device | Iterable[int | torch.device] | No
         index = device.index or 0
     else:
         index = device
-    if index < 0:
+    if index < 0:  # the CPU
         return
     available = torch.cuda.device_count()
     if available == 0:

@@ -48,7 +48,7 @@ def parse_embeddings_file_uri(uri: str) -> EmbeddingsFileURI:
 
 
 class _UnknownLength(AttributeError, TypeError):
-    """Both kinds, since tqdm goes on without a length after the first and `list` after the second."""
+    """Both types, since tqdm continues without a length after an AttributeError, and `list` after a TypeError."""
 
 
 class EmbeddingsTextFile(Iterator[str]):

@@ -45,7 +45,7 @@ def atomic_write(
         with open(path, mode, encoding=encoding, newline=newline) as file:
             yield file
         return
-    path = os.path.realpath(path)  # a link goes on pointing to the file
+    path = os.path.realpath(path)  # a symbolic link keeps pointing to the file
     descriptor, temporary = tempfile.mkstemp(
         dir=os.path.dirname(path), prefix=f".{os.path.basename(path)}.", suffix=".tmp"
     )

@@ -58,7 +58,7 @@ class FromParams:
         """
         if params is None:
             return cast("T", None)
-        if isinstance(params, str):
+        if isinstance(params, str):  # a bare name, the short form of {"type": name}
             params = Params({"type": params})
         if not isinstance(params, Params):
             raise ConfigurationError(
@@ -81,7 +81,7 @@ class FromParams:
             if resolver.problems:
                 raise problems_error(resolver.problems)
             result = node.build(extras)
-        params.params.clear()
+        params.params.clear()  # as AllenNLP does: code that moved over asserts that nothing is left
         return cast("T", result)
 
     def _to_params(self) -> dict[str, Any]:
@@ -138,7 +138,7 @@ def is_base_registrable(cls: type) -> bool:
 def infer_constructor_params(
     cls: type, constructor: Callable[..., Any] | None = None
 ) -> dict[str, inspect.Parameter]:
-    """The parameters of a class's constructor, with those that its `**kwargs` hand on to its parents."""
+    """The parameters of a class's constructor, with those that its `**kwargs` pass on to its parents."""
     return dict(signature_of(cls, constructor).parameters)
 
 

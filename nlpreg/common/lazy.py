@@ -89,7 +89,7 @@ class Lazy(Generic[T]):
         Raises:
             ConfigurationError: the section of the config is wrong.
         """
-        arguments = {**self._constructor_extras, **kwargs}
+        arguments = {**self._constructor_extras, **kwargs}  # what is passed now wins over what was known
         if isinstance(self._constructor, type):
             build = cast("Any", self._constructor).from_params
             origin = self._params.origin

@@ -95,7 +95,7 @@ class ChattyFilter(Filter):
     """Keeps the INFO lines of `CHATTY_LOGGERS` away from people."""
 
     def filter(self, record: LogRecord) -> bool:
-        """Whether `record` is a warning, or comes from a logger that seldom speaks."""
+        """Whether `record` is a warning, or comes from another logger."""
         return record.levelno > logging.INFO or record.name not in CHATTY_LOGGERS
 
 

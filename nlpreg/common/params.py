@@ -52,6 +52,7 @@ class Params(MutableMapping[str, Any]):
     def __init__(self, params: dict[str, Any], history: str = "", origin: Origin | None = None) -> None:
         self.params: dict[str, Any] = _none_strings_replaced(params)
         self.history = history
+        # whatever an untrusted config's constructors make of it is untrusted too
         self.origin = origin or current_origin()
 
     def pop(self, key: str, default: Any = DEFAULT, keep_as_dict: bool = False) -> Any:
@@ -105,7 +106,7 @@ class Params(MutableMapping[str, Any]):
         value = self.pop(key, default)
         if value is None or isinstance(value, bool):
             return value
-        if value in ("true", "false"):
+        if value in ("true", "false"):  # what `std.extVar` gives of an environment variable
             return bool(value == "true")
         raise ValueError(f"{self.history}{key}: expected true or false, got {value!r}")
 
@@ -307,7 +308,7 @@ def _none_strings_replaced(value: Any) -> Any:
     """In place, so that nobody sees the old value in a dict that they still hold."""
     if isinstance(value, dict):
         for key, item in value.items():
-            value[key] = _none_strings_replaced(item)
+            value[key] = _none_strings_replaced(item)  # no key is added, so the iteration may go on
     elif isinstance(value, list):
         value[:] = [_none_strings_replaced(item) for item in value]
     elif isinstance(value, str) and value == "None":

@@ -1,4 +1,4 @@
-"""The progress bar: one line on a terminal, seldom lines in a file, and now and then a line in the log."""
+"""The progress bar: one line on a terminal, whole lines at long intervals in a file, and a line every ten seconds in the log."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SECONDS_BETWEEN_REFRESHES = {"terminal": 0.1, "file-friendly": 2.0, "file": 10.0
 LEAST_OF_BAR, MOST_OF_BAR = 8, 24
 """Columns of the bar itself, where there is room for one."""
 SECONDS_BEFORE_FIRST = {"terminal": 0.3, "file-friendly": 0.0, "file": 10.0}
-"""What is over before then needs no bar."""
+"""Seconds before a bar appears: shorter work shows none."""
 
 
 class Tqdm:

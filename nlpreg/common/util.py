@@ -136,6 +136,7 @@ def nan_safe_tensor_divide(numerator: torch.Tensor, denominator: torch.Tensor) -
     import torch
 
     zero = denominator == 0
+    # dividing by 1 first keeps NaN out of the gradient, which masking the quotient alone would not
     quotient = numerator / torch.where(zero, torch.ones_like(denominator), denominator)
     return quotient.masked_fill(zero, 0.0)
 

@@ -162,3 +162,31 @@ def test_what_a_worker_of_a_loader_finds_reads_as_in_the_main_process() -> None:
 
 def test_a_request_to_end_is_no_ordinary_exception() -> None:
     assert not issubclass(SigTermReceived, Exception)
+
+
+def test_a_failure_in_users_code_names_its_innermost_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "my_failing_parts.py").write_text(
+        "import torch\n"
+        "class Tagger(torch.nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.proj = torch.nn.Linear(4, 3)\n"
+        "    def forward(self, x):\n"
+        "        return self.proj(x)\n"
+    )
+    import torch
+    from my_failing_parts import Tagger  # type: ignore[import-not-found]
+
+    def action() -> None:
+        Tagger()(torch.zeros(2, 5))
+
+    assert run_reporting_failures(argparse.Namespace(), action) == 1
+    said = capsys.readouterr().err
+    assert "nlpreg: error: RuntimeError: mat1 and mat2 shapes cannot be multiplied" in said
+    assert "my_failing_parts.py:7, in forward: return self.proj(x)" in said
+    assert "tensors there: x (2, 5)" in said
+    assert "--debug shows where this comes from" in said
+    sys.modules.pop("my_failing_parts")

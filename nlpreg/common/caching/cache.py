@@ -90,13 +90,13 @@ def cached_path(
     if extract_archive and "!" in text and not _exists(text):
         archive, member = text.rsplit("!", 1)
         return _member_path(archive, member, folder, force_extract)
-    check_resource(text)
+    check_resource(text)  # nothing of an archive's choice is fetched or read
     if scheme_of(text) in REMOTE_SCHEMES:
         path = _fetch(text, folder)
         key = os.path.basename(path)
     else:
         path = _existing(text)
-        stamp = f"{os.path.abspath(path)}-{os.path.getmtime(path)}"
+        stamp = f"{os.path.abspath(path)}-{os.path.getmtime(path)}"  # a changed archive is unpacked anew
         key = _digest(stamp)
     if extract_archive and is_archive(path):
         return _extract(path, text, folder, key, force_extract)
@@ -192,7 +192,7 @@ def _download(source: RemoteSource, url: str, version: str | None, path: str, ch
         raise ValueError(f"{url}: expected the sha256 {checksum}, got {found}; the download was thrown away")
     entry = CacheEntry(url, path, time.time(), os.path.getsize(partial), etag=version, sha256=found)
     os.replace(partial, path)
-    entry.save()
+    entry.save()  # last: a download without its entry counts as incomplete
 
 
 def _is_whole(path: str) -> bool:

@@ -34,7 +34,7 @@ class Signature:
 
 @lru_cache(maxsize=4096)
 def signature_of(cls: Any, constructor: Callable[..., Any] | None = None) -> Signature:
-    """The parameters of a class's constructor, with those that its `**kwargs` hand on to its parents.
+    """The parameters of a class's constructor, with those that its `**kwargs` pass on to its parents.
 
     Where the constructor has `**kwargs`, the parameters of the next class in the method resolution order that is
     built from a config (has `from_params`) are added, and so on while each has `**kwargs`. The result is open only
@@ -45,7 +45,7 @@ def signature_of(cls: Any, constructor: Callable[..., Any] | None = None) -> Sig
         constructor: the method to look at; by default `cls.__init__`, or the function itself.
     """
     constructor = constructor or (_init_of(cls) if isinstance(cls, type) else cls)
-    if constructor is object.__init__:
+    if constructor is object.__init__:  # its signature says (*args, **kwargs), but it takes nothing
         return Signature({}, open=False)
     own = _own_parameters(constructor)
     named = {name: p for name, p in own.items() if p.kind not in _VARIADIC}
@@ -101,6 +101,7 @@ def _resolved(annotation: Any, function: Any) -> Any:
     """An annotation with its strings evaluated; left as it is where a name cannot be found."""
     if annotation is inspect.Parameter.empty:
         return annotation
+    # one annotation at a time: a name that cannot be resolved must not hide the others
     holder = SimpleNamespace(__annotations__={"it": annotation})
     try:
         return typing.get_type_hints(

@@ -469,7 +469,7 @@ class JsonnetSource:
     def path_of(self, wanted: Key) -> str:
         """The key path at which a key of any of the files is first met, walking from the top; else its bare name."""
         pending = [("", self._resolve([(self, self.root)] if self.root else []))]
-        for _ in range(10_000):  # a file that imports itself would go on for ever
+        for _ in range(10_000):  # a file that imports itself would never end
             if not pending:
                 break
             prefix, targets = pending.pop(0)

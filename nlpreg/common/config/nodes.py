@@ -51,6 +51,7 @@ class Literal(Node):
 
     def build(self, extras: Extras) -> Any:
         """The value, a copy where it could be changed."""
+        # a copy, since a `Lazy` may build the same node more than once
         return copy.deepcopy(self.value) if isinstance(self.value, (dict, list)) else self.value
 
     def as_config(self) -> Any:
@@ -125,7 +126,7 @@ class Call(Node):
                 )
             arguments[name] = node.build(extras)
         for name in self.from_extras:
-            if name in extras:
+            if name in extras:  # else the constructor's default holds
                 arguments[name] = extras[name]
         for name, value in self.raw.items():
             arguments[name] = (
@@ -139,7 +140,7 @@ class Call(Node):
         try:
             return self.constructor(**arguments)
         except Exception as error:
-            if not hasattr(error, "config_path"):
+            if not hasattr(error, "config_path"):  # the innermost section is the one to name
                 error.config_path = self.path  # type: ignore[attr-defined]
             raise
 
@@ -196,7 +197,7 @@ class OpaqueCall(Node):
             if self.accepts is None or name in self.accepts
         }
         history = self.path + "." if self.path else ""
-        params = copy.deepcopy(self.params)
+        params = copy.deepcopy(self.params)  # a `from_params` of AllenNLP's kind pops its keys
         return self.cls.from_params(
             params=Params(params, history) if isinstance(params, dict) else params, **passed
         )
@@ -261,6 +262,7 @@ class UnionOf(Node):
         for member in self.members:
             try:
                 return member.build(extras)
+            # what constructors raise for arguments they do not take; anything else is no reason to try the next member
             except (ValueError, TypeError, ConfigurationError, AttributeError) as error:
                 error.__cause__ = error.__cause__ or last
                 last = error
@@ -305,5 +307,5 @@ def is_json(value: Any) -> bool:
     if isinstance(value, dict):
         return all(isinstance(key, str) and is_json(item) for key, item in value.items())
     if isinstance(value, float):
-        return math.isfinite(value)
+        return math.isfinite(value)  # JSON has no NaN and no infinities
     return value is None or (isinstance(value, (bool, int, str)) and not isinstance(value, enum.Enum))

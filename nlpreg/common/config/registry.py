@@ -69,6 +69,7 @@ def add_to_registry(base: type, name: str, cls: Any, constructor: str | None, ex
         logger.info("%s replaces %s as %s %r", _full_name(cls), _full_name(present), base.__name__, name)
     names[name] = (cls, constructor)
     if isinstance(cls, type):
+        # for tools that call `inspect.signature` without evaluating strings
         resolve_annotations(getattr(cls, constructor or "__init__"))
 
 
@@ -104,8 +105,10 @@ def find_registered(base: type, name: str) -> tuple[Any, str | None]:
     names = REGISTRY[base]
     if name in names:
         return names[name]
+    # a dot: the full name of a class that need not be registered
     if _FULL_NAME.fullmatch(name):
         return (_imported(base, name) if current_origin() is None else _loaded(base, name)), None
+    # AllenNLP mixes both: `gated-cnn-encoder`, `cnn_highway`
     alike = [known for known in names if known.replace("-", "_") == name.replace("-", "_")]
     if len(alike) == 1:
         return names[alike[0]]

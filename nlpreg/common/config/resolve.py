@@ -100,6 +100,7 @@ class Resolver:
                 return Literal(value)
             self.report(path, f"expected {_object_of(cls)}, found {found(value)}{self._hint(cls, value)}")
             return Literal(value)
+        # a class that reads its section in its own way can only be asked to do so
         if not entry and overrides_from_params(cls):
             return OpaqueCall(cls, value, path, accepts=_accepted_extras(cls))
         if REGISTRY.get(cls):
@@ -170,7 +171,7 @@ class Resolver:
             path: its key path.
         """
         node = Call(cls, constructor or cls, path)
-        number = len(self.problems)
+        number = len(self.problems)  # `check_arguments` is only asked about arguments that fit
         signature = signature_of(cls, constructor)
         config = dict(value)
         self.arguments(
@@ -228,7 +229,7 @@ class Resolver:
                 section = self._default_section(parameter, path, node.cls)
                 if section is not None:
                     node.default_sections[name] = section
-        if signature.open:
+        if signature.open:  # `**kwargs` may take any key
             node.raw = config
         else:
             self._report_unknown(node, signature, config, missing)
@@ -301,6 +302,7 @@ class Resolver:
             ours = str(getattr(owner, "__module__", "")).startswith("nlpreg.")
             # a class of somebody else may hand anything to its `Lazy` arguments
             extras = extras_of(cls) if ours else passed_extras() | {"batch_size", "distributed"}
+            # lenient for others: their own code may add what the section lacks
             later = Resolver(self.available | extras, lenient=self.lenient or not ours)
             node.inner = later.object(cls, value, path)
             node.known = later.available
@@ -397,7 +399,7 @@ class Resolver:
         if isinstance(value, Path) and annotation is str:
             return Literal(str(value))
         fits = isinstance(value, _SCALARS[annotation])
-        if isinstance(value, bool) and annotation is not bool:
+        if isinstance(value, bool) and annotation is not bool:  # bool is a subclass of int
             fits = False
         if annotation is bool and not fits and isinstance(value, (int, float)) and value in (0, 1):
             logger.warning("%s: %s is read as %s; write that instead", path, value, json.dumps(bool(value)))
@@ -421,6 +423,7 @@ class Resolver:
         return Literal(value)
 
     def _choice(self, choices: tuple[Any, ...], value: Any, path: str) -> Node:
+        # the types are compared as well, since 1 == True == 1.0
         if not any(type(value) is type(choice) and value == choice for choice in choices):
             expected = ", ".join(repr(choice) for choice in choices)
             self.report(
@@ -458,7 +461,7 @@ class Resolver:
         fitting: list[Node] = []
         attempts: list[list[Problem]] = []
         for member in json_members:
-            attempt = self.child()
+            attempt = self.child()  # its problems count only if no other member fits
             node = attempt.resolve(member, value, path, owner)
             if attempt.problems:
                 attempts.append(attempt.problems)

@@ -94,9 +94,11 @@ def check_resource(path: str | os.PathLike[str]) -> None:
     if origin is None or is_remote_allowed():
         return
     text = os.fspath(path)
+    # URLs that the user gave are compared as they stand
     if text in origin.allowed:
         return
     if "://" not in text:
+        # links are followed, so that a link inside the archive leads to no file outside
         local = os.path.realpath(os.path.expanduser(text))
         if _is_below(local, origin.folder) or any(_covers(allowed, local) for allowed in origin.allowed):
             return

@@ -39,20 +39,21 @@ MANY_OBJECTS = 50_000
 
 @contextmanager
 def seldom_garbage_collection() -> Iterator[None]:
-    """Look for garbage seldom, while very many objects are made that all stay.
+    """Run the garbage collector rarely while many long-lived objects are made.
 
-    Python looks for reference cycles after every few hundred new objects, and now and then through everything there is: a
-    large part of the time of reading a data set into memory. If that was much, it counts as old when the block ends.
+    Python searches for reference cycles after every few hundred new objects, and from time to time through all objects,
+    which takes a large part of the time of reading a data set into memory. Where many objects were made, they are moved
+    to the oldest generation when the block ends.
     """
     thresholds = gc.get_threshold()
-    if thresholds[0] == 0:  # never, and so it should stay
+    if thresholds[0] == 0:  # collection is switched off, and stays so
         yield
         return
     gc.set_threshold(max(thresholds[0], OBJECTS_BETWEEN_COLLECTIONS), *thresholds[1:])
     try:
         yield
     finally:
-        # the first question is quick, the second one counts all that is frozen, which would thaw
+        # `unfreeze` would thaw objects that somebody else has frozen, so only where there are none
         if gc.get_count()[0] > MANY_OBJECTS and gc.get_freeze_count() == 0:
             gc.freeze()
             gc.unfreeze()
