@@ -24,7 +24,7 @@ class LanguageModelPredictor(Predictor):
     """Scores sentences: `{"sentence": "The dog ate the apple"}`.
 
     A prediction has `tokens`, `num_targets`, `loss` (mean over the targets of minus the natural logarithm of their
-    probability), `forward_loss`, `backward_loss` and `perplexity`, which is None where it is too large for a number. The
+    probability), `forward_loss`, `backward_loss` and `perplexity`, the string "Infinity" where it is too large. The
     reader's tokenizer splits the sentence; for a reader of files that are split already, spaCy's if its model is installed,
     else one that splits words, numbers and punctuation marks. `nlpreg score` is quicker for many sentences.
 
@@ -72,7 +72,8 @@ class LanguageModelPredictor(Predictor):
                 scores[name] = float(outputs[name])
         if "loss" in scores:
             perplexity = perplexity_of(-scores["loss"], 1)
-            scores["perplexity"] = perplexity if perplexity != math.inf else None
+            # JSON has no infinity; metrics.json writes it in the same way
+            scores["perplexity"] = "Infinity" if perplexity == math.inf else perplexity
         if self._include_embeddings:
             scores.update({name: outputs[name] for name in EMBEDDINGS if name in outputs})
         result: JsonDict = sanitize(scores)

@@ -1,3 +1,4 @@
+import json
 import math
 
 import numpy
@@ -53,3 +54,12 @@ def test_embeddings_on_request(predictor: LanguageModelPredictor) -> None:
     result = more.predict("the dog")
     assert numpy.array(result["lm_embeddings"]).shape == (2, 3)
     assert numpy.array(result["noncontextual_token_embeddings"]).shape == (2, 4)
+
+
+def test_a_perplexity_too_large_for_a_number_is_infinity(predictor: LanguageModelPredictor) -> None:
+    with torch.no_grad():
+        predictor._model._softmax_loss.softmax_b[0] = 1e5  # type: ignore[union-attr,operator]
+    result = predictor.predict("dog dog ate")  # whose words are any but the one with that bias
+    assert result["loss"] > 1e4
+    assert result["perplexity"] == "Infinity"
+    json.loads(json.dumps(result, allow_nan=False))
