@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from nlpreg.common import Params
+from nlpreg.common.checks import ConfigurationError
 from nlpreg.nn import RegularizerApplicator
 from nlpreg.nn.regularizers import L1Regularizer, L2Regularizer, Regularizer
 
@@ -33,7 +34,11 @@ def test_first_matching_pattern_decides_for_each_parameter() -> None:
 
 
 def test_nothing_to_penalise() -> None:
-    penalty = RegularizerApplicator([("no_such_name", L2Regularizer())])(module())
+    penalty = RegularizerApplicator()(module())
     assert isinstance(penalty, float)
     assert penalty == 0.0
-    assert RegularizerApplicator()(module()) == 0.0
+
+
+def test_a_pattern_that_finds_nothing_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="'no_such_name' matches no parameter; .* 0.bias"):
+        RegularizerApplicator([("no_such_name", L2Regularizer())])(module())
