@@ -40,8 +40,8 @@ class TokenCharactersIndexer(TokenIndexer):
             and are neither counted nor looked up.
         start_tokens: words put before every sequence; they are not counted.
         end_tokens: the same after every sequence.
-        min_padding_length: pad every token to this many characters at least. Set it to the widest filter of a
-            convolution over the characters, which fails on a batch of shorter words.
+        min_padding_length: pad every token to this many characters at least, for encoders that cannot take shorter
+            words. The encoders of nlpreg can.
         token_min_padding_length: pad to this many tokens at least.
 
     Shape:
@@ -64,7 +64,7 @@ class TokenCharactersIndexer(TokenIndexer):
         if min_padding_length == 0:
             warnings.warn(
                 "characters: min_padding_length is 0, so a batch of short words may be narrower than the widest filter "
-                "of a CNN over their characters; set it to that width",
+                "of a CNN over their characters; nlpreg's CNNs take such words, one of your own may need that width",
                 UserWarning,
                 stacklevel=2,
             )
