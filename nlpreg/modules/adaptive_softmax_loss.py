@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from nlpreg.common.checks import ConfigurationError, argument_ranges
 from nlpreg.modules.softmax_loss import WordDistribution
+from nlpreg.nn.operators import for_autocast
 
 
 @WordDistribution.register("adaptive_softmax")
@@ -74,7 +75,7 @@ class AdaptiveSoftmaxLoss(WordDistribution):
 
     def log_probabilities(self, embeddings: Tensor) -> Tensor:
         """See `WordDistribution.log_probabilities`."""
-        log_probabilities: Tensor = self.softmax.log_prob(embeddings)
+        log_probabilities: Tensor = self.softmax.log_prob(*for_autocast(embeddings))
         return log_probabilities
 
     @torch.no_grad()
@@ -87,5 +88,7 @@ class AdaptiveSoftmaxLoss(WordDistribution):
         counts = targets >= 0
         if not len(targets):
             return embeddings.sum(dim=1)
-        found: Tensor = self.softmax(embeddings, targets.clamp(min=0)).output
-        return found * counts
+        # torch's layer does not cast its input itself under autocast.
+        found: Tensor = self.softmax(*for_autocast(embeddings), targets.clamp(min=0)).output
+        # Sums over a batch need more digits than half precision has.
+        return found.to(torch.promote_types(found.dtype, torch.float32)) * counts

@@ -16,13 +16,19 @@ from nlpreg.nn.util.state_dicts import (
 
 
 class PenalizedActivations:
-    """Marks a module whose activations are penalised: `Model.get_regularization_penalty` adds `activation_penalty`.
+    """The first base of a module whose activations are penalised: `Model.get_regularization_penalty` adds `activation_penalty`.
 
     Attributes:
         activation_penalty: the penalty of the last forward pass in training, a 0-d tensor; None for none.
     """
 
     activation_penalty: torch.Tensor | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        inherited = getattr(super(), "__getstate__", None)  # objects have it from Python 3.11 on
+        state: dict[str, Any] = self.__dict__ if inherited is None else inherited()
+        # A copy has had no forward pass yet, and torch does not copy tensors within a graph.
+        return {**state, "activation_penalty": None}
 
 
 class Module(torch.nn.Module):

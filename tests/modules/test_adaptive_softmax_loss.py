@@ -59,3 +59,13 @@ def test_too_narrow_for_its_clusters():
     with pytest.raises(ConfigurationError, match="div_value: .* no dimension to cluster 2"):
         AdaptiveSoftmaxLoss(30, 8, cutoffs=[5, 12])
     assert AdaptiveSoftmaxLoss(30, 8).softmax.cutoffs == [3, 30]
+
+
+def test_sums_are_taken_in_single_precision():
+    torch.manual_seed(0)
+    head = AdaptiveSoftmaxLoss(30, 8)
+    states, targets = torch.randn(2000, 8), torch.randint(0, 30, (2000,))
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = head(states, targets)
+    assert loss.dtype == torch.float32
+    torch.testing.assert_close(loss, head(states, targets), rtol=2e-3, atol=0.0)

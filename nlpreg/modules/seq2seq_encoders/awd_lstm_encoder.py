@@ -20,7 +20,7 @@ from nlpreg.nn.util import get_dropout_mask
 
 
 @Seq2SeqEncoder.register("awd_lstm")
-class AwdLstmEncoder(Seq2SeqEncoder, PenalizedActivations):
+class AwdLstmEncoder(PenalizedActivations, Seq2SeqEncoder):
     """Layers of LSTMs in one direction, regularised as in AWD language models.
 
     In training, the weights between the states of successive steps are dropped (DropConnect), with one mask for a batch;
@@ -159,6 +159,8 @@ class AwdLstmEncoder(Seq2SeqEncoder, PenalizedActivations):
     def _penalty(self, outputs: Tensor, raw: Tensor, mask: Tensor) -> Tensor | None:
         """The weighted penalties on the outputs (B, T, H), 0-d; None if there are none."""
         penalty: Tensor | None = None
+        # Sums over a batch need more digits than half precision has.
+        outputs, raw = outputs.float(), raw.float()
         if self.activation_penalty_weight:
             count = mask.sum().clamp(min=1) * outputs.size(2)  # outputs at padding are zeros
             penalty = self.activation_penalty_weight * outputs.square().sum() / count

@@ -1,5 +1,7 @@
 """AWD's LSTM, against torch's layers with the same weights and masks read off."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -117,3 +119,15 @@ def test_the_penalty_reaches_the_loss_of_a_model():
     encoder(torch.randn(3, 4, 4), MASK)
     assert torch.equal(model.get_regularization_penalty(), encoder.activation_penalty)
     assert isinstance(encoder.layers[0], nn.LSTM)
+
+
+def test_copies_after_training_and_half_precision():
+    encoder = AwdLstmEncoder(**SIZES, activation_penalty_weight=2.0, temporal_penalty_weight=1.0)
+    with torch.autocast("cpu", torch.bfloat16):
+        outputs = encoder(torch.randn(3, 4, 4), MASK)
+    assert outputs.dtype == torch.bfloat16 and encoder.activation_penalty.dtype == torch.float32
+    twin = copy.deepcopy(encoder)
+    assert twin.activation_penalty is None and encoder.activation_penalty is not None
+    twin.eval(), encoder.eval()
+    inputs = torch.randn(3, 4, 4)
+    assert torch.equal(twin(inputs, MASK), encoder(inputs, MASK))
