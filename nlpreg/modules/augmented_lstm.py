@@ -99,8 +99,8 @@ def _step(projected_input: Tensor, states: LstmState, weight: Tensor, bias: Tens
     c = input_gate.sigmoid() * candidate.tanh() + forget_gate.sigmoid() * c
     h = output_gate.sigmoid() * c.tanh()
     if highway:
-        # r h + (1 - r) w
-        h = torch.lerp(projected_input[:, 5 * size :], h, highway[0].sigmoid())
+        # r h + (1 - r) w; under autocast the state has more digits than the products
+        h = torch.lerp(projected_input[:, 5 * size :].to(h.dtype), h, highway[0].sigmoid().to(h.dtype))
     return h, c
 
 

@@ -323,3 +323,19 @@ def test_words_are_dropped_together() -> None:
     torch.testing.assert_close(embedded[0][~is_dropped[0]], 2 * embedder.weight[~is_dropped[0]])
     embedder.eval()
     assert torch.equal(embedder(ids)[0], embedder.weight)
+
+
+@pytest.mark.parametrize(
+    ("base", "name"),
+    [(Seq2SeqEncoder, name) for name in SEQ2SEQ] + [(Seq2VecEncoder, name) for name in SEQ2VEC],
+)
+def test_half_precision_by_autocast(base: Any, name: str) -> None:
+    encoder = build(base, name, (SEQ2SEQ if base is Seq2SeqEncoder else SEQ2VEC)[name])
+    inputs, mask = batch()
+    inputs = inputs.masked_fill(~mask.unsqueeze(2), 0).requires_grad_()
+    expected = encoder(inputs, mask)
+    with torch.autocast("cpu", torch.bfloat16):
+        outputs = encoder(inputs, mask)
+    torch.testing.assert_close(outputs.float(), expected, atol=0.1, rtol=0.1)
+    outputs.float().sum().backward()
+    assert inputs.grad is not None and inputs.grad.isfinite().all()
