@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -74,6 +75,8 @@ class CrfTagger(Model):
         verbose_metrics: whether to report each span label too; without the measure of spans, each tag.
         initializer: sets the initial values of parameters, after everything is built.
         top_k: how many of the best sequences to find.
+        confidences: whether to give the probability of each word's tag, and of each of the best sequences, from 0 to 1.
+            They are marginals among the sequences that decoding allows.
         ignore_loss_on_o_tags: whether words whose gold tag is `O` are left out of the loss (not of the metrics).
         label_weights: how much the tags of these names count in the loss; 1.0 for all others.
         weight_strategy: where the weights enter: at the `emission` scores (the default), at `emission_transition`
@@ -113,6 +116,7 @@ class CrfTagger(Model):
         ignore_loss_on_o_tags: bool = False,
         label_weights: dict[str, float] | None = None,
         weight_strategy: WeightStrategy | None = None,
+        confidences: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(vocab, **kwargs)
@@ -141,6 +145,7 @@ class CrfTagger(Model):
         self.crf = _make_crf(
             self.num_tags, constraints, include_start_end_transitions, self.label_weights, weight_strategy
         )
+        self._confidences = confidences
         self._label_encoding = label_encoding
         self._num_gold_checks_left = _NUM_GOLD_CHECKS if constraints is not None else 0
         self.metrics = accuracy_metrics()
@@ -184,7 +189,8 @@ class CrfTagger(Model):
 
         Returns:
             `logits` (B, T, C); `mask` (B, T); `tags`, for each sentence the ids of its tags, as many as it has words;
-            with `top_k` above 1 `top_k_tags`, for each sentence pairs of such tags and their score; with gold tags
+            with `top_k` above 1 `top_k_tags`, for each sentence pairs of such tags and their score; with `confidences`
+            the probabilities of the tags (B, T), and with `top_k` also `top_k_probabilities`; with gold tags
             `loss`, the negative log-likelihood summed over the batch, 0-d; with metadata `words`.
         """
         mask = get_text_field_mask(tokens)
@@ -197,7 +203,9 @@ class CrfTagger(Model):
             if ignore_loss_on_o_tags:
                 counted = without_outside_tags(mask, tags, self.vocab, self.label_namespace)
             output["loss"] = -self.crf(logits, tags, counted)
-            if self._num_gold_checks_left and not torch.compiler.is_compiling():
+            # A training step on a device does not wait for an answer; there the validation looks.
+            can_look = tags.device.type == "cpu" or not self.training
+            if self._num_gold_checks_left and can_look and not torch.compiler.is_compiling():
                 self._check_gold(tags, mask, metadata)
         if torch.compiler.is_compiling():
             # A compiled model ends here: whatever follows lists of numbers would be compiled anew for each.
@@ -230,12 +238,26 @@ class CrfTagger(Model):
     def _decode(self, output: dict[str, Any], tags: Tensor | None) -> dict[str, Any]:
         """Add the best paths to the output; with gold tags the metrics are measured."""
         mask = output["mask"]
-        best_paths = self.crf.viterbi_tags(output["logits"], mask, top_k=self.top_k)
+        logits = output["logits"]
+        best_paths = self.crf.viterbi_tags(logits, mask, top_k=self.top_k)
         output["tags"] = [paths[0][0] for paths in best_paths]
         if self.top_k > 1:
             output["top_k_tags"] = best_paths
+        found = self._as_tensor(output["tags"], mask)
+        marginals = None
+        if self._confidences or (tags is not None and not self.training):
+            marginals = self.crf.marginals(logits, mask, constrained=True)  # (B, T, C)
+        if self._confidences and marginals is not None:
+            output["confidences"] = marginals.gather(2, found.unsqueeze(2)).squeeze(2)  # (B, T)
+            if self.top_k > 1:
+                totals = self.crf.log_partition(logits, mask, constrained=True).tolist()
+                output["top_k_probabilities"] = [
+                    [math.exp(float(score) - total) for _, score in paths]
+                    for paths, total in zip(best_paths, totals, strict=True)
+                ]
         if tags is not None:
-            self._measure(output["tags"], tags, mask)
+            # Marginals cost as much as the loss, so in training the tags behind the best are ranked by their emissions.
+            self._measure(found, logits.softmax(-1) if marginals is None else marginals, tags, mask)
         return output
 
     def _logits(self, tokens: TextFieldTensors, mask: Tensor) -> Tensor:
@@ -251,21 +273,31 @@ class CrfTagger(Model):
         logits: Tensor = self.tag_projection_layer(vectors)
         return logits
 
-    def _measure(self, predicted: list[list[int]], tags: Tensor, mask: Tensor) -> None:
-        """Show the metrics the tags found, as certain choices (B, T, C)."""
-        num_steps = tags.size(1)
-        padded = torch.tensor([path + [0] * (num_steps - len(path)) for path in predicted], dtype=tags.dtype)
+    @staticmethod
+    def _as_tensor(paths: list[list[int]], mask: Tensor) -> Tensor:
+        """The tags found, at the places of their words (B, T); arbitrary at padding."""
+        num_steps = mask.size(1)
+        padded = torch.tensor([path + [0] * (num_steps - len(path)) for path in paths], dtype=torch.long)
         # Paths leave masked words out: their tags belong to the unmasked ones, in order.
         places = mask.sort(dim=1, descending=True, stable=True).indices
-        found = torch.empty_like(tags).scatter_(1, places, padded.to(tags.device))
+        return torch.empty_like(places).scatter_(1, places, padded.view(places.shape).to(places.device))
+
+    def _measure(self, found: Tensor, probabilities: Tensor, tags: Tensor, mask: Tensor) -> None:
+        """Show the metrics the tags found (B, T), before all others, which are ranked by probabilities (B, T, C)."""
         choices = one_hot(found, self.num_tags)
-        for metric in (*self.metrics.values(), self._f1_metric, self._tag_metric):
-            if metric is not None:
-                metric(choices, tags, mask)
+        ranking = probabilities.detach() + choices
+        for metric in self.metrics.values():
+            metric(ranking, tags, mask)
+        for of_choices in (self._f1_metric, self._tag_metric):
+            if of_choices is not None:
+                of_choices(choices, tags, mask)
 
     def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
-        """Turn `tags` and `top_k_tags` into names; each of the best becomes a dict of `tags` and `score`."""
+        """Turn `tags` and `top_k_tags` into names; each of the best becomes a dict of `tags`, `score` and `probability`."""
         output_dict["tags"] = tag_names(output_dict["tags"], self.vocab, self.label_namespace)
+        if "confidences" in output_dict:
+            rows = zip(output_dict["confidences"], output_dict["mask"], strict=True)
+            output_dict["confidences"] = [row[mask].tolist() for row, mask in rows]
         if "top_k_tags" in output_dict:
             output_dict["top_k_tags"] = [
                 [
@@ -274,6 +306,11 @@ class CrfTagger(Model):
                 ]
                 for paths in output_dict["top_k_tags"]
             ]
+        for entries, probabilities in zip(
+            output_dict.get("top_k_tags", ()), output_dict.pop("top_k_probabilities", ()), strict=False
+        ):
+            for entry, probability in zip(entries, probabilities, strict=True):
+                entry["probability"] = probability
         return output_dict
 
     def get_metrics(self, reset: bool = False) -> dict[str, float]:

@@ -145,6 +145,44 @@ def test_metrics_show_the_paths_found(tag_vocab, tokens, tags):
     assert "O-precision" not in metrics
 
 
+@pytest.mark.parametrize("encoding", [None, "BIO"])
+def test_confidences_against_all_paths(tag_vocab, tokens, encoding):
+    tagger = make_tagger(tag_vocab, top_k=3, confidences=True, label_encoding=encoding).eval()
+    output = tagger(tokens)
+    logits = output["logits"]
+    readable = tagger.make_output_human_readable(output)
+    assert "top_k_probabilities" not in readable
+    names = tag_vocab.get_token_to_index_vocabulary("labels")
+    for row, length in enumerate(LENGTHS):
+        paths, scores = all_scores(tagger, logits[row, :length])
+        allowed = tagger.crf.allows(torch.tensor(paths))
+        probabilities = scores.masked_fill(~allowed, -torch.inf).softmax(0)
+        best = [names[tag] for tag in readable["tags"][row]]
+        expected = [
+            sum(
+                p for p, path in zip(probabilities, paths, strict=True) if path[position] == best[position]
+            ).item()
+            for position in range(length)
+        ]
+        assert readable["confidences"][row] == pytest.approx(expected, abs=1e-5)
+        for entry in readable["top_k_tags"][row]:
+            index = paths.index(tuple(names[tag] for tag in entry["tags"]))
+            assert entry["probability"] == pytest.approx(probabilities[index].item(), abs=1e-5)
+
+
+def test_the_three_best_tags_are_those_of_the_marginals(tag_vocab, tokens, tags):
+    tagger = make_tagger(tag_vocab).eval()
+    output = tagger(tokens, tags)
+    marginals = tagger.crf.marginals(output["logits"], output["mask"])
+    right = 0
+    for row, length in enumerate(LENGTHS):
+        for position in range(length):
+            others = marginals[row, position].clone()
+            others[output["tags"][row][position]] = 2.0  # the tag that was found comes first
+            right += int(tags[row, position] in others.topk(3).indices)
+    assert tagger.get_metrics(reset=True)["accuracy3"] == pytest.approx(right / sum(LENGTHS))
+
+
 def test_verbose_metrics_of_tags_without_spans(tag_vocab, tokens, tags):
     tagger = make_tagger(tag_vocab, verbose_metrics=True)
     tagger(tokens, tags)

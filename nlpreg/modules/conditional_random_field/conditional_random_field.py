@@ -322,6 +322,27 @@ class ConditionalRandomField(torch.nn.Module):
         places = order.unsqueeze(2).expand_as(probabilities)
         return torch.zeros_like(probabilities).scatter(1, places, probabilities) * mask.unsqueeze(2)
 
+    @torch.no_grad()
+    def log_partition(self, logits: Tensor, mask: Tensor | None = None, constrained: bool = False) -> Tensor:
+        """The log-sum of the scores of all sequences of tags; masked words are dropped first. Without gradient.
+
+        The score of a path from `viterbi_tags`, less this, is the log of the path's probability.
+
+        Args:
+            logits: score of each tag for each word.
+            mask: true at words that count; all of them by default.
+            constrained: apply the constraints, which the likelihood does not.
+
+        Shape:
+            logits (B, T, C), mask (B, T) -> (B,), 0 for a sentence without words.
+        """
+        logits, mask = self._prepare(logits, mask)
+        packed, _ = _drop_masked(logits, mask)
+        transitions, start, end = self._constrained() if constrained else self._unconstrained()
+        is_real = torch.arange(mask.size(1), device=mask.device) < mask.sum(dim=1, keepdim=True)
+        scores = forward_scores(packed.transpose(0, 1), is_real.t(), transitions, start)
+        return torch.logsumexp(scores[-1] + end, dim=1).masked_fill(~mask.any(dim=1), 0.0)
+
     def _unconstrained(self) -> tuple[Tensor, Tensor, Tensor]:
         return (self.transitions, *self._start_and_end())
 
