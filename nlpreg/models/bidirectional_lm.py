@@ -21,7 +21,7 @@ class BidirectionalLanguageModel(LanguageModel):
         vocab: its namespace `tokens` has the words to predict.
         text_field_embedder: embeds the text.
         contextualizer: turns embeddings into states of both directions.
-        dropout: chance, from 0 to 1, that a value of the states is zeroed before the prediction.
+        dropout: dropout probability of the states before the prediction, from 0 to 1.
         num_samples: number of words to sample for the softmax in training; None for the softmax over all words.
         sparse_embeddings: whether the weights of the sampled softmax get sparse gradients.
         initializer: sets the initial values of parameters, after everything is built.

@@ -50,7 +50,7 @@ class LanguageModel(PeekingCheckedModel):
         vocab: its namespace `tokens` has the words to predict.
         text_field_embedder: embeds the text.
         contextualizer: turns embeddings into states; may return a list of layers, of which the last predicts.
-        dropout: chance, from 0 to 1, that a value of the states is zeroed before the prediction.
+        dropout: dropout probability of the states before the prediction, from 0 to 1.
         num_samples: number of words to sample for the softmax in training; None for the softmax over all words.
         sparse_embeddings: whether the weights of the sampled softmax get sparse gradients; no effect without sampling.
         bidirectional: whether to predict in both directions, with one softmax for both.
@@ -123,6 +123,16 @@ class LanguageModel(PeekingCheckedModel):
             num_words=num_words, embedding_dim=self._forward_dim, num_samples=num_samples, sparse=sparse
         )
 
+    @property
+    def text_field_embedder(self) -> TextFieldEmbedder:
+        """What embeds the text."""
+        return self._text_field_embedder
+
+    @property
+    def contextualizer(self) -> Seq2SeqEncoder:
+        """What turns embeddings into states."""
+        return self._contextualizer
+
     def contextualizer_to_check(self) -> tuple[nn.Module, int]:
         """See `PeekingCheckedModel.contextualizer_to_check`."""
         return self._contextualizer, self._text_field_embedder.get_output_dim()
@@ -132,7 +142,7 @@ class LanguageModel(PeekingCheckedModel):
 
         Args:
             source: the tensors of a text field, nested or flat; it is not changed.
-            target: likewise of the word after each word, for texts that go on in the next batch (`running_text` with
+            target: likewise of the word after each word, for texts that continue in the next batch (`running_text` with
                 `targets`); without it the words of `source` are predicted from each other. In one direction only.
 
         Returns:

@@ -36,7 +36,7 @@ class MaskedLanguageModel(Model):
         language_model_head: turns states into scores of the tokens.
         contextualizer: encodes the embedded text, if given.
         target_namespace: the namespace of the tokens to predict.
-        dropout: chance, from 0 to 1, that a value of a state is zeroed.
+        dropout: dropout probability of the states, from 0 to 1.
         initializer: sets the initial values of parameters, after everything is built.
         **kwargs: arguments of `Model`.
 

@@ -38,7 +38,7 @@ class NextTokenLM(Model):
         language_model_head: turns the last state into scores of the tokens.
         contextualizer: encodes the embedded text, if given.
         target_namespace: the namespace of the tokens to predict.
-        dropout: chance, from 0 to 1, that a value of the last state is zeroed.
+        dropout: dropout probability of the last state, from 0 to 1.
         initializer: sets the initial values of parameters, after everything is built.
         n_best: number of tokens to return, the best ones.
         beam_search_generator: finds continuations of several tokens instead.

@@ -57,6 +57,13 @@ def test_modules_run(benchmark: Any, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert text.count("| 5 best paths |") == 4
 
 
+def test_language_models_run(benchmark: Any, tmp_path: Path) -> None:
+    output = tmp_path / "lm.md"
+    benchmark("lm").main(["--quick", "--output", str(output)])
+    text = output.read_text(encoding="utf-8")
+    assert text.count("\n## ") == 3 and text.count("| transformer_lm |") == 3
+
+
 def test_configs_run(benchmark: Any, tmp_path: Path) -> None:
     (tmp_path / "tagger.jsonnet").write_text(CONFIG, encoding="utf-8")
     (tmp_path / "prep_data.py").write_text(PREPARATION, encoding="utf-8")

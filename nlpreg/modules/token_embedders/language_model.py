@@ -89,11 +89,11 @@ class LanguageModelTokenEmbedder(TokenEmbedder):
         archive = load_archive(archive_file, overrides={"model.contextualizer.return_all_layers": True})
         self._lm = archive.model
         # A running-text model carries its state from batch to batch; the texts embedded here are independent.
-        self._lm._contextualizer.stateful = False
+        self._lm.contextualizer.stateful = False
         self._lm.delete_softmax()
         for parameter in self._lm.parameters():
             parameter.requires_grad = requires_grad
-        text_field_embedder = self._lm._text_field_embedder
+        text_field_embedder = self._lm.text_field_embedder
         self._token_name = _only_embedded_key(text_field_embedder, archive_file)
 
         self._remove_bos_eos = remove_bos_eos
@@ -103,7 +103,7 @@ class LanguageModelTokenEmbedder(TokenEmbedder):
             indexer = TokenIndexer.from_params(_as_params(indexers[self._token_name]))
             self._boundaries = [self._index(indexer, token) for token in bos_eos_tokens]
 
-        width, own_width = self._lm._contextualizer.get_output_dim(), text_field_embedder.get_output_dim()
+        width, own_width = self._lm.contextualizer.get_output_dim(), text_field_embedder.get_output_dim()
         if width % own_width:
             raise ConfigurationError(
                 f"{archive_file}: expected the contextualizer's output, {width} wide, to be a multiple of the text field "
