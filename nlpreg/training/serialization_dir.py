@@ -43,6 +43,7 @@ WRITTEN_BY_A_RUN = (
     "profile.json",
     "trace.json",
     "vocabulary",
+    "subwords",
     "log",
     "*.log",
     "best.th",

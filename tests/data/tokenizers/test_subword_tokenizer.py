@@ -3,10 +3,12 @@ from pathlib import Path
 
 import pytest
 
+from nlpreg.common import Params
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.fingerprint import fingerprint
 from nlpreg.data.tokenizers import SubwordTokenizer
 from nlpreg.data.tokenizers.subword_tokenizer import train_subwords
+from nlpreg.training.serialization_dir import create_serialization_dir
 
 pytest.importorskip("tokenizers")
 
@@ -85,3 +87,13 @@ def test_another_content_is_another_fingerprint(tmp_path):
         found.add(fingerprint(SubwordTokenizer(str(tmp_path / "t.json"))))
     assert len(found) == 2
     assert Path(tmp_path / "t.json").is_file()
+
+
+def test_a_run_that_starts_anew_reads_the_source_again(path, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    SubwordTokenizer(str(path), serialization_dir=str(run))
+    train_subwords(LINES, 30).save(str(path))
+    (run / "config.json").write_text("{}")
+    create_serialization_dir(Params({}), run, recover=False, force=True)
+    assert SubwordTokenizer(str(path), serialization_dir=str(run)) == SubwordTokenizer(str(path))
