@@ -85,8 +85,12 @@ def test_fully_qualified_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         Animal.by_name("zoo_one.Zebr")
     with pytest.raises(ConfigurationError, match="there is no module 'zoo_three'"):
         Animal.by_name("zoo_three.Zebra")
-    with pytest.raises(ModuleNotFoundError, match="surely_missing_module"):
+    reason = "'zoo_two', imported for 'zoo_two.Zebra', failed: ModuleNotFoundError: .*surely_missing_module.*zoo_two.py:1"
+    with pytest.raises(ConfigurationError, match=reason):
         Animal.by_name("zoo_two.Zebra")
+    for name in ("../../etc/passwd", "a..b", ".a", "os.path"):
+        with pytest.raises(ConfigurationError, match="is no registered Animal|is a module; expected a class"):
+            Animal.by_name(name)
 
 
 def test_the_fallback_of_to_params_guesses(caplog: pytest.LogCaptureFixture) -> None:
