@@ -71,7 +71,7 @@ class CrfTagger(Model):
         constrain_crf_decoding: whether decoding keeps to what the encoding allows (the loss never does); by default
             if `label_encoding` is given.
         calculate_span_f1: whether to measure spans as well; by default if `label_encoding` is given.
-        dropout: chance, from 0 to 1, that a value is zeroed after embedding and after encoding.
+        dropout: dropout probability after the embedder and after the encoder, from 0 to 1.
         verbose_metrics: whether to report each span label too; without the measure of spans, each tag.
         initializer: sets the initial values of parameters, after everything is built.
         top_k: how many of the best sequences to find.

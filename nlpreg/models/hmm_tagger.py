@@ -33,14 +33,14 @@ class HmmTagger(Model):
     P(words, tags) = P(first tag) * product of P(tag | tag before) * product of P(word | tag) * P(end | last tag)
 
     Training minimizes -log P(words, tags), whose minimum are the relative frequencies; the parameters are scores
-    whose softmax are the probabilities, so any optimizer will do (`adam` with a learning rate of 0.1 and a few epochs).
+    whose softmax are the probabilities, so any optimizer works (`adam` with a learning rate of 0.1 and a few epochs).
     Decoding finds the sequence of tags with the highest probability.
 
     Args:
         vocab: has the words and the tags.
         token_namespace: the namespace of the words.
         label_namespace: the namespace of the tags.
-        unknown_word_chance: chance, from 0 to 1, that a word is taken for an unknown one in training; without it the
+        unknown_word_chance: probability, from 0 to 1, of replacing a word by the unknown word in training; without it the
             model cannot learn which tags unknown words have.
         calculate_span_f1: whether to measure spans as well; by default if `label_encoding` is given.
         label_encoding: how tags encode spans.

@@ -118,7 +118,7 @@ class ServiceCallback(LogWriterCallback):
 
 @TrainerCallback.register("mlflow")
 class MlflowCallback(ServiceCallback):
-    """Sends the numbers of a run to MLflow; a resumed run goes on in the same run there.
+    """Sends the numbers of a run to MLflow; a resumed run continues the same run there.
 
     Needs the extra `mlflow`. The entries of the config become the run's parameters.
 
@@ -184,7 +184,7 @@ def _allowed(name: str) -> str:
 
 @TrainerCallback.register("trackio")
 class TrackioCallback(ServiceCallback):
-    """Sends the numbers of a run to Trackio; a resumed run goes on in the same run there.
+    """Sends the numbers of a run to Trackio; a resumed run continues the same run there.
 
     Needs the extra `trackio`.
 

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 @TrainerCallback.register("wandb")
 class WandBCallback(ServiceCallback):
-    """Sends the numbers of a run to Weights & Biases; a resumed run goes on in the same run there.
+    """Sends the numbers of a run to Weights & Biases; a resumed run continues the same run there.
 
     Needs the extra `wandb`.
 
@@ -38,7 +38,7 @@ class WandBCallback(ServiceCallback):
         tags: labels of the run.
         watch_model: whether to let the service look at the model's gradients.
         files_to_save: files in the folder of the run to be sent, as they change.
-        wandb_kwargs: more arguments of `wandb.init`. A subclass finds all of them in `_wandb_kwargs`.
+        wandb_kwargs: further arguments of `wandb.init`. A subclass finds all of them in `_wandb_kwargs`.
     """
 
     package = "wandb"

@@ -165,7 +165,7 @@ def metrics_state_dict(model: nn.Module) -> dict[str, dict[str, Any]]:
 
 
 def load_metrics_state_dict(model: nn.Module, state: dict[str, dict[str, Any]]) -> None:
-    """Let the metrics of a model go on from `state`.
+    """Resume the metrics of a model from `state`.
 
     Raises:
         ValueError: `state` is of a model with other metrics.

@@ -28,7 +28,7 @@ class DenseSparseAdam(Optimizer):
         model_parameters: pairs of name and parameter; given by the trainer.
         parameter_groups: groups with options of their own, see `make_parameter_groups`.
         lr: learning rate.
-        betas: shares, from 0 to 1, of the old mean and of the old mean square that are kept at each step.
+        betas: decay rates, from 0 to 1, of the running means of the gradient and of its square.
         eps: added to the denominator.
 
     Raises:

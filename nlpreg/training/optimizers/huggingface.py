@@ -27,9 +27,9 @@ class HuggingfaceAdamWOptimizer(Optimizer):
         model_parameters: pairs of name and parameter; given by the trainer.
         parameter_groups: groups with options of their own, see `make_parameter_groups`.
         lr: learning rate.
-        betas: shares, from 0 to 1, of the old mean and of the old mean square that are kept at each step.
+        betas: decay rates, from 0 to 1, of the running means of the gradient and of its square.
         eps: added to the denominator.
-        weight_decay: a weight loses this share of itself, times the learning rate, after each step.
+        weight_decay: decoupled weight decay: after each step the weight is multiplied by 1 - lr * weight_decay.
         correct_bias: whether to correct for moments that start at zero.
 
     Source: Loshchilov and Hutter (2019), https://arxiv.org/abs/1711.05101
@@ -107,9 +107,9 @@ class HuggingfaceAdafactor(Optimizer):
         lr: learning rate; None with `relative_step`.
         eps: added to squared gradients, and the least scale of a parameter.
         clip_threshold: the root mean square that an update may have at most.
-        decay_rate: power, negative, of the step by which the share of new squares falls.
-        beta1: share, from 0 to 1, of the old mean of updates that is kept; None for no such mean.
-        weight_decay: a weight loses this share of itself, times the learning rate, at each step.
+        decay_rate: exponent, negative: the decay rate of the squares is 1 - step ** decay_rate.
+        beta1: decay rate, from 0 to 1, of the running mean of updates; None for no momentum.
+        weight_decay: decoupled weight decay: at each step the weight is multiplied by 1 - lr * weight_decay.
         scale_parameter: whether the learning rate is multiplied by the root mean square of the parameter.
         relative_step: whether the learning rate falls with the root of the step instead of being given.
         warmup_init: whether that rate starts small.

@@ -97,6 +97,55 @@ def test_against_seqeval():
     assert measured["f1-measure-overall"] == pytest.approx(report["micro avg"]["f1-score"])
 
 
+LETTERS_OF_SEQEVAL = {"BIOUL": {"L": "E", "U": "S"}, "BMES": {"M": "I"}}
+
+
+def _random_spans(chance, encoding, length):
+    """A well-formed sequence of tags."""
+    single, first, middle, last = {
+        "BIO": "BBII",
+        "IOB1": "IIII",
+        "BIOUL": "UBIL",
+        "BMES": "SBME",
+    }[encoding]
+    tags, before = [], None
+    while len(tags) < length:
+        name, size = chance.choice([None, *TYPES]), chance.randrange(1, 4)
+        if name is None or len(tags) + size > length:
+            tags.append("O")
+            before = None
+            continue
+        span = [single] if size == 1 else [first, *[middle] * (size - 2), last]
+        if encoding == "IOB1" and name == before:
+            span[0] = "B"
+        tags += [f"{letter}-{name}" for letter in span]
+        before = name
+    return tags
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("encoding", ["BIO", "IOB1", "BIOUL", "BMES"])
+def test_every_encoding_against_the_rules_of_conlleval(encoding):
+    seqeval = pytest.importorskip("seqeval.metrics")
+    chance = random.Random(3)
+    vocabulary = _vocabulary(_tags_of(encoding))
+    measure = SpanBasedF1Measure(vocabulary, "tags", label_encoding=encoding)
+    all_predicted, all_gold = [], []
+    for _ in range(60):
+        gold = _random_spans(chance, encoding, chance.randrange(1, 12))
+        predicted = gold if chance.random() < 0.5 else _random_spans(chance, encoding, len(gold))
+        measure(*_tensors(vocabulary, [predicted], [gold]))
+        letters = LETTERS_OF_SEQEVAL.get(encoding, {})
+        for tags, side in ((predicted, all_predicted), (gold, all_gold)):
+            side.append([letters.get(tag[0], tag[0]) + tag[1:] for tag in tags])
+    measured = measure.get_metric()
+    report = seqeval.classification_report(all_gold, all_predicted, output_dict=True)
+    for name, of_report in [*((name, name) for name in TYPES), ("overall", "micro avg")]:
+        assert measured[f"precision-{name}"] == pytest.approx(report[of_report]["precision"])
+        assert measured[f"recall-{name}"] == pytest.approx(report[of_report]["recall"])
+        assert measured[f"f1-measure-{name}"] == pytest.approx(report[of_report]["f1-score"])
+
+
 @pytest.mark.parametrize("ignored", [None, ["LOC"]])
 def test_own_function_gives_the_same(ignored):
     chance = random.Random(2)
