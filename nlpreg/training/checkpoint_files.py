@@ -140,6 +140,7 @@ class CheckpointFiles(NamedTuple):
         Raises:
             DamagedCheckpointError: one is missing, or is not what was written.
         """
+        # the parts of an old sharded checkpoint are known from its record only
         needed = [] if self._num_parts() else [self.model_path, self.training_path]
         for path in needed:
             if not os.path.isfile(path):
@@ -247,7 +248,7 @@ def save_state(path: str, state: dict[str, Any]) -> dict[str, int]:
         ConfigurationError: the folder is read-only or the disk is full.
     """
     with _clear_errors(path), atomic_write(path) as file:
-        counted = _Counted(file)
+        counted = _Counted(file)  # so that the file need not be read again for its checksum
         torch.save(state, counted)  # type: ignore[arg-type]  # it asks for `write` and `flush` only
         return {"size": counted.size, "crc32": counted.checksum}
 

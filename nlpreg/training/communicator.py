@@ -50,6 +50,7 @@ class SeveralProcesses:
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
         is_nccl = dist.get_backend() == "nccl"
         self.device = torch.device("cuda", torch.cuda.current_device()) if is_nccl else torch.device("cpu")
+        # Pickled objects travel through gloo; through NCCL each of them would pass the GPU.
         self._group = dist.new_group(backend="gloo") if dist.get_backend() != "gloo" else None
 
     def agree(self, num_batches: int, wants_stop: bool) -> tuple[int, bool]:
@@ -62,6 +63,7 @@ class SeveralProcesses:
         Returns:
             How many every process has, and whether any was asked to end.
         """
+        # The minimum of the negated wish is -1 if any process has it, so one call settles both.
         message = torch.tensor([num_batches, -int(wants_stop)])
         dist.all_reduce(message, op=dist.ReduceOp.MIN, group=self._group)
         least, stop = message.tolist()

@@ -300,6 +300,7 @@ class GradientDescentTrainer(Trainer):
         )
         if compile:
             compile_forward(self.run.module)
+        # The hooks are passed as bound methods, so that those of a subclass are called.
         self._loop = TrainingLoop(self, self._callbacks, self._train_epoch, self._validation_loss)
 
     @classmethod

@@ -102,7 +102,7 @@ class Accumulation:
             return UpdateLoss(sums[0], penalty, reported)
         total = sums[1].clamp(min=torch.finfo(sums.dtype).tiny)
         if self.needs_scaling:
-            # the backward pass took the mean over processes
+            # DDP divided the sum over the processes by their number in the backward pass
             scale_gradients(parameters, self._world_size / total)
         return UpdateLoss(sums[0] / total, penalty, reported)
 
@@ -121,7 +121,7 @@ class Accumulation:
 
 def weight_of(outputs: ModelOutputs, key: str = "batch_weight") -> Tensor | float | None:
     """The number of targets that the loss of a batch is a mean over, as reported by the model; None if it is not."""
-    weight = outputs.get(key)
+    weight = outputs.get(key)  # some models give a number, some a tensor of one element
     return weight.detach().reshape(()) if isinstance(weight, Tensor) else weight
 
 
@@ -177,6 +177,7 @@ class RunningLoss:
             NonFiniteLossError: a loss is NaN or infinite.
         """
         pending, self._pending = self._pending, []
+        # one transfer from the device for all losses, not one for each
         losses = _numbers([item.loss for item in pending])
         penalties = iter(_numbers([item.penalty for item in pending if item.penalty is not None]))
         weights = iter(_numbers([item.weight for item in pending if item.weight is not None]))

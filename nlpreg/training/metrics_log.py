@@ -55,7 +55,7 @@ class RunMetrics:
         metrics: dict[str, Any] = {"best_epoch": tracker.best_epoch}
         for name, value in training.items():
             if name.endswith("_memory_MB"):
-                peak = f"peak_{name}"
+                peak = f"peak_{name}"  # over all epochs; that of `run` is over those before
                 metrics[peak] = max(value, self.run.get(peak, 0.0))
         metrics["training_duration"] = str(timedelta(seconds=seconds))
         metrics["epoch"] = epoch
@@ -220,6 +220,7 @@ class MetricsLog:
         """
         if self._path is None or not (self._lines or self._is_new):
             return
+        # Appended, so not atomic: what a kill leaves half written is cut off on resuming, by the number of lines.
         text = "".join(self._lines)
         try:
             with open(self._path, "w" if self._is_new else "a", encoding="utf-8", newline="\n") as file:

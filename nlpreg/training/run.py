@@ -469,6 +469,7 @@ class TrainingRun:
         stateful = self.wrapped_model or self.model
         if self.is_sharded or self.is_primary:  # a sharded model takes them from the first process
             stateful.load_state_dict(weights)
+        # every process has to end with the same weights, whatever it had at the end of training
         if not self.is_sharded and self.communicator.size > 1:  # another machine may not see the file
             for value in stateful.state_dict().values():
                 if isinstance(value, torch.Tensor):

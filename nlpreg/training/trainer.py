@@ -73,6 +73,7 @@ class Trainer(Registrable):
         self.cuda_device = resolve_device(cuda_device)
         self._distributed = distributed
         self._rank = local_rank
+        # of all machines: in AllenNLP the first process of each machine writes, over the files of the others
         self._primary = local_rank == 0 and is_global_primary()
         self._world_size = world_size
         check_world_size(distributed, world_size)

@@ -75,6 +75,7 @@ class Validation:
         if average is not None:
             average.assign_average_value()
         try:
+            # stateful encoders must not continue the training text here, nor the validation text in training
             with torch.no_grad(), fresh_states(run.model), self._progress_bar() as bar:
                 for batch in self._batches():
                     self._step(batch)
@@ -121,6 +122,8 @@ class Validation:
     def _has_to_keep_step(self) -> bool:
         if self._run.is_sharded:
             return True
+        # Metrics of nlpreg exchange their counts in `get_metric` only; others may do so at every call, and would wait
+        # for a process that has no batch left.
         metrics = named_metrics(cast(nn.Module, self._run.model))
         return any(not type(metric).__module__.startswith("nlpreg.") for _, metric in metrics)
 
