@@ -445,9 +445,9 @@ class GradientDescentTrainer(Trainer):
         Raises:
             RuntimeError: the loss is missing.
         """
-        is_alone = not (
-            for_training or self.run.is_sharded
-        )  # outside training the processes need not keep step
+        # The wrapped module exchanges gradients or gathers shards; outside training only the latter is needed, and
+        # the processes need not keep step.
+        is_alone = not (for_training or self.run.is_sharded)
         outputs: ModelOutputs = self.model(**batch) if is_alone else self._pytorch_model(**batch)
         if not for_training:
             return outputs
