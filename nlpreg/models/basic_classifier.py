@@ -106,16 +106,16 @@ class BasicClassifier(Model):
             `logits` and `probs` (B, C), `token_ids` (B, T); with gold labels `loss`, the mean over texts, 0-d, and
             their number, `batch_weight`, 0-d.
         """
-        mask = get_text_field_mask(tokens)
-        encoded = self._text_field_embedder(tokens)
+        mask = get_text_field_mask(tokens)  # (B, T)
+        encoded = self._text_field_embedder(tokens)  # (B, T, E)
         if self._seq2seq_encoder is not None:
-            encoded = self._seq2seq_encoder(encoded, mask=mask)
+            encoded = self._seq2seq_encoder(encoded, mask=mask)  # (B, T, H)
         vector = self._seq2vec_encoder(encoded, mask=mask)  # (B, D)
         if self._dropout is not None:
             vector = self._dropout(vector)
         if self._feedforward is not None:
             vector = self._feedforward(vector)
-        logits = self._classification_layer(vector)
+        logits = self._classification_layer(vector)  # (B, C)
         output = {
             "logits": logits,
             "probs": torch.softmax(logits, dim=-1),

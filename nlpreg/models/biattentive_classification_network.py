@@ -131,7 +131,7 @@ class BiattentiveClassificationNetwork(Model):
         Raises:
             ConfigurationError: the model has ELMo and the text has no characters for it.
         """
-        mask = get_text_field_mask(tokens)
+        mask = get_text_field_mask(tokens)  # (B, T)
         embedded, elmo_for_integrator = self._embed(tokens)
         encoded = self._encoder(self._pre_encode_feedforward(self._embedding_dropout(embedded)), mask)
         attention = masked_softmax(encoded @ encoded.transpose(1, 2), mask)  # (B, T, T)

@@ -108,7 +108,7 @@ class HmmTagger(Model):
             these tags; `mask` (B, T); with gold tags `loss`, the mean over words of -log P(words, tags), in nats,
             0-d, and `batch_weight`, the number of words, 0-d; with metadata `words`.
         """
-        mask = get_text_field_mask(tokens)
+        mask = get_text_field_mask(tokens)  # (B, T)
         words = get_token_ids_from_text_field_tensors(tokens)
         output: dict[str, Any] = {"mask": mask}
         if tags is not None:

@@ -107,9 +107,9 @@ class SimpleTagger(Model):
             `logits` and `class_probabilities` (B, T, C); with gold tags `loss`, the mean over sentences, 0-d,
             and their number, `batch_weight`, 0-d; with metadata `words`.
         """
-        mask = get_text_field_mask(tokens)
-        encoded = self.encoder(self.text_field_embedder(tokens), mask)
-        logits = self.tag_projection_layer(encoded)
+        mask = get_text_field_mask(tokens)  # (B, T)
+        encoded = self.encoder(self.text_field_embedder(tokens), mask)  # (B, T, H)
+        logits = self.tag_projection_layer(encoded)  # (B, T, C)
         output: dict[str, Any] = {
             "logits": logits,  # (B, T, C)
             "class_probabilities": torch.softmax(logits, dim=-1),

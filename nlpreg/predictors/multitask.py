@@ -41,7 +41,7 @@ class MultiTaskPredictor(Predictor):
             if head.default_predictor is not None and name in self._readers:
                 maker: Any = Predictor.by_name(head.default_predictor)
                 self.predictors[name] = maker(model, self._readers[name])
-        model.train(not frozen)
+        model.train(not frozen)  # each head's predictor has put the model into evaluation mode
 
     def predict_instance(self, instance: Instance) -> JsonDict:
         """The prediction for one instance, which says its task in its field `task`."""
@@ -56,6 +56,7 @@ class MultiTaskPredictor(Predictor):
             self._reader_of(instance).apply_token_indexers(instance)
             positions.setdefault(_task_of(instance), []).append(position)
         outputs: dict[int, JsonDict] = {}
+        # A reader of one task need not give the fields of another, so tasks cannot share a batch.
         for group in positions.values():
             results = self._model.forward_on_instances([instances[position] for position in group])
             outputs.update(zip(group, sanitize(results), strict=True))

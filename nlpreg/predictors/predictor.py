@@ -99,7 +99,9 @@ class Predictor(Registrable):
     def json_to_labeled_instances(self, inputs: JsonDict) -> list[Instance]:
         """Instances with the model's own predictions as labels."""
         instance = self._json_to_instance(inputs)
-        self._dataset_reader.apply_token_indexers(instance)
+        self._dataset_reader.apply_token_indexers(
+            instance
+        )  # many readers leave that to whoever needs tensors
         outputs = self._model.forward_on_instance(instance)
         return self.predictions_to_labeled_instances(instance, outputs)
 
@@ -240,7 +242,7 @@ class Predictor(Registrable):
         is_validation = dataset_reader_to_load == "validation"
         reader = archive.validation_dataset_reader if is_validation else archive.dataset_reader
         predictor: P = maker(archive.model, reader, **_built_arguments(maker, extra_args or {}))
-        archive.model.train(not frozen)
+        archive.model.train(not frozen)  # the constructor of a plugin's predictor may know no `frozen`
         return predictor
 
 

@@ -73,6 +73,7 @@ class SentenceTaggerPredictor(Predictor):
             raise ConfigurationError(f"tokens: expected a text field, got {type(text).__name__}")
         namespace = getattr(self._model, "label_namespace", "labels")
         labelled = []
+        # One instance an entity, so that the gradient of its loss is about that entity alone.
         for start, end in _entities(tags[: text.sequence_length()]):
             only = ["O"] * text.sequence_length()
             only[start : end + 1] = tags[start : end + 1]

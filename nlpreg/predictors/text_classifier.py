@@ -47,6 +47,7 @@ class TextClassifierPredictor(Predictor):
 
     def _json_to_instance(self, json_dict: JsonDict) -> Instance:
         sentence = sentence_of(json_dict)
+        # The reader may do more with a text than split it: truncate it, or segment it into sentences.
         if tokenizer_of(self._dataset_reader) is not None:
             return self._dataset_reader.text_to_instance(sentence)
         if self._tokenizer is None:

@@ -76,7 +76,7 @@ class ClassifierHead(Head):
             vector = self._dropout(vector)
         if self._feedforward is not None:
             vector = self._feedforward(vector)
-        logits = self._classification_layer(vector)
+        logits = self._classification_layer(vector)  # (B, C)
         output = {"logits": logits, "probs": torch.softmax(logits, dim=-1)}
         if label is not None:
             gold = label.long().view(-1)
