@@ -70,7 +70,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str | None]] = {
     "crf_tagger, constrained": (tagger("crf_tagger", label_encoding="BIOUL"), TAGGING, None),
     "hmm_tagger": ({"type": "hmm_tagger"}, TAGGING, None),
     "tnt_tagger": ({"type": "tnt_tagger", "confidences": True}, TAGGING, None),
-    "causal_language_model": (
+    "causal_language_model, transformer": (
         {
             "type": "causal_language_model",
             "text_field_embedder": EMBEDDER,
