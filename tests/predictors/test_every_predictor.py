@@ -143,6 +143,11 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str | None]] = {
         RUNNING,
         "language_model",
     ),
+    "causal_language_model, recurrent": (
+        {"type": "causal_language_model", "text_field_embedder": EMBEDDER, "contextualizer": LSTM},
+        RUNNING,
+        "language_model",
+    ),
     "next_token_lm": (
         {
             "type": "next_token_lm",
