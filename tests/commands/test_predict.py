@@ -149,7 +149,7 @@ MISTAKES = {
     "no sentence": (
         '{"sentence": "a"}\n{"text": "b"}\n',
         [],
-        'in.jsonl, line 2: input: expected an object such as {"sentence"',
+        'in.jsonl, line 2: input: has the text under "text", but this predictor reads "sentence"',
     ),
     "no sentence in a batch": (
         '{"sentence": "a"}\n{"text": "b"}\n',
