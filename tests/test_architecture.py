@@ -142,3 +142,75 @@ def test_errors_are_expected_by_their_message() -> None:
             ):
                 bare.append(f"{path.relative_to(ROOT)}:{node.lineno}")
     assert not bare
+
+
+def private_reaches(path: Path) -> Iterator[str]:
+    """Places where a file uses a private name of another object or module: `x._name`, `from m import _name`."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("nlpreg"):
+            for alias in node.names:
+                if alias.name.startswith("_") and not alias.name.startswith("__"):
+                    yield f"{path.relative_to(ROOT)}:{node.lineno}: {alias.name}"
+        elif isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.startswith("__"):
+            owner = ast.unparse(node.value)
+            if owner not in ("self", "cls", "super()", "type(self)", "type(cls)"):
+                yield f"{path.relative_to(ROOT)}:{node.lineno}: {owner}.{node.attr}"
+
+
+# What is left: other objects of the same class, torch's own, and seams that AllenNLP's plugins use by these names.
+MOST_PRIVATE_REACHES = 120
+
+
+def test_private_names_are_used_where_they_belong() -> None:
+    found = [reach for path in sources() for reach in private_reaches(path)]
+    assert len(found) <= MOST_PRIVATE_REACHES, "\n".join(found)
+
+
+def imports_between_modules() -> dict[str, set[str]]:
+    """Module -> the modules of nlpreg that it imports at its top level, for type checking too."""
+    modules = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in sources()
+    }
+    graph: dict[str, set[str]] = {name: set() for name in modules}
+    for name, path in modules.items():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        statements = [
+            *tree.body,
+            *(inner for node in tree.body if isinstance(node, ast.If) for inner in node.body),
+        ]
+        for node in statements:
+            if isinstance(node, ast.ImportFrom) and node.module:
+                for alias in node.names:
+                    target = f"{node.module}.{alias.name}"
+                    graph[name].add(target if target in modules else node.module)
+        graph[name] &= set(modules)
+    return graph
+
+
+def circles(graph: dict[str, set[str]]) -> list[set[str]]:
+    """Sets of modules each of which reaches all others of its set."""
+
+    def reached(start: str) -> set[str]:
+        seen: set[str] = set()
+        waiting = [start]
+        while waiting:
+            for target in graph[waiting.pop()] - seen:
+                seen.add(target)
+                waiting.append(target)
+        return seen
+
+    reach = {name: reached(name) for name in graph}
+    found: list[set[str]] = []
+    for name in graph:
+        circle = {other for other in reach[name] if name in reach[other]}
+        if circle and circle not in found:
+            found.append(circle)
+    return found
+
+
+def test_modules_import_each_other_one_way_only() -> None:
+    # A field, an instance of fields and the vocabulary that counts them know each other's types.
+    trio = {"nlpreg.data.fields.field", "nlpreg.data.instance", "nlpreg.data.vocabulary"}
+    found = [circle for circle in circles(imports_between_modules()) if len(circle) > 2 and circle != trio]
+    assert not found
