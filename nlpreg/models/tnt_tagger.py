@@ -285,14 +285,14 @@ class TntTagger(Model):
         self._guesses = {}
 
     def make_room_for(self, state: Mapping[str, Any]) -> None:
-        """Give the counts the size that they have in a `state_dict`."""
-        self.counts = self.counts.new_empty(state["counts"].shape)
-        self._forget_tables()
+        """Give the counts the size that they have in a `state_dict`; one without counts is left to be refused."""
+        if "counts" in state:
+            self.counts = self.counts.new_empty(state["counts"].shape)
+            self._forget_tables()
 
     def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
         """Take over the counts, of which there may be any number."""
-        if "counts" in state_dict:
-            self.make_room_for(state_dict)
+        self.make_room_for(state_dict)
         return super().load_state_dict(state_dict, *args, **kwargs)
 
     # -- tables --------------------------------------------------------------------------------------------------
