@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from nlpreg.commands.catalog import COMMANDS as _COMMANDS
 from nlpreg.commands.command_line import ArgumentParserWithDefaults, main, parse_args
-from nlpreg.common.plugins import import_plugins
 
 if TYPE_CHECKING:
     from nlpreg.commands.build_vocab import BuildVocab
