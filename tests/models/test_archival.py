@@ -280,13 +280,26 @@ def test_from_archive(run: Path) -> None:
     assert Model.from_archive(str(run)).vocab.get_vocab_size("labels") == 1
 
 
-def test_an_archive_of_a_model_from_an_archive(run: Path, tmp_path: Path) -> None:
-    config = {**CONFIG, "model": {"type": "from_archive", "archive_file": archive_model(run)}}
-    second = make_run(tmp_path / "second", config)
+def test_an_archive_of_a_model_from_an_archive_stands_alone(run: Path, tmp_path: Path) -> None:
+    parent = archive_model(run)
+    second = make_run(
+        tmp_path / "second", {**CONFIG, "model": {"type": "from_archive", "archive_file": parent}}
+    )
+    archive = archive_model(second)
+    Path(parent).unlink()
+    assert isinstance(load_archive(archive).model, Small)
+
+
+def test_a_config_that_asks_for_another_archive_is_refused(run: Path, tmp_path: Path) -> None:
+    parent = archive_model(run)
+    other = archive_model(make_run(tmp_path / "second", CONFIG))
+    # as an archive of AllenNLP, or of an attacker, may have it
+    asking = {**CONFIG, "model": {"type": "from_archive", "archive_file": parent}}
+    changed = with_config(other, asking)
     with pytest.raises(ConfigurationError, match="run/model.tar.gz: refused, .*add --allow-remote"):
-        load_archive(archive_model(second))
-    assert isinstance(load_archive(archive_model(second), allow_remote=True).model, Small)
-    assert isinstance(load_archive(archive_model(second), trusted=True).model, Small)
+        load_archive(changed)
+    assert isinstance(load_archive(changed, allow_remote=True).model, Small)
+    assert isinstance(load_archive(changed, trusted=True).model, Small)
 
 
 HOSTILE_CONFIGS: dict[str, tuple[Any, str]] = {

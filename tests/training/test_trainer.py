@@ -9,7 +9,7 @@ from nlpreg.training.trainer import resolve_device
 
 
 def test_the_registered_names():
-    assert Trainer.list_available() == ["gradient_descent", "no_op"]
+    assert Trainer.list_available() == ["gradient_descent", "counting", "no_op"]
 
 
 @pytest.mark.parametrize("device", [-1, torch.device("cpu")])
