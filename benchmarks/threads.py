@@ -102,7 +102,7 @@ def main(arguments: list[str] | None = None) -> None:
     header = ["machine", "threads", "waiting threads", "processor time", "wall time"]
     publish(
         "Threads",
-        [f"`tagger`, {batches} batches, median of {rounds} runs in turn", table(header, rows)],
+        [f"`tagger`, {batches} batches, median of {rounds} runs of each, in turn", table(header, rows)],
         options,
     )
 
