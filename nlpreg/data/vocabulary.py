@@ -433,6 +433,15 @@ class Vocabulary(Registrable):
         """How many entries a namespace has, padding and unknown included."""
         return len(self._token_to_index.peek(namespace))
 
+    def get_counts(self, namespace: str = "tokens") -> Mapping[str, int]:
+        """How often each item of a namespace was counted last; empty where the vocabulary was not made from instances."""
+        return (self._retained_counter or {}).get(namespace, {})
+
+    @property
+    def oov_token(self) -> str:
+        """The entry for unknown tokens in padded namespaces."""
+        return self._oov_token
+
     @property
     def non_padded_namespaces(self) -> set[str]:
         """The names, or `*suffix`, of namespaces without padding and unknown entries."""

@@ -78,7 +78,7 @@ class HmmTagger(Model):
         self.label_namespace = label_namespace
         self.num_tags = vocab.get_vocab_size(label_namespace)
         self._unknown_word_chance = unknown_word_chance
-        self._unknown_id = vocab.get_token_index(vocab._oov_token, token_namespace)
+        self._unknown_id = vocab.get_token_index(vocab.oov_token, token_namespace)
         self._verbose_metrics = verbose_metrics
         self.start_scores = nn.Parameter(torch.zeros(self.num_tags))
         # the last column is the end of the sentence

@@ -210,7 +210,7 @@ class TntTagger(Model):
         self._num_candidates = min(beam_size, self.num_tags)
         self._confidences = confidences
         self._verbose_metrics = verbose_metrics
-        self._unknown_id = vocab.get_token_index(vocab._oov_token, token_namespace)
+        self._unknown_id = vocab.get_token_index(vocab.oov_token, token_namespace)
         # Rows of word, tag before, tag, tag after, and how often they were seen together, (n, 5). This is the whole
         # state of the model; everything else is made from it.
         self.register_buffer("counts", torch.zeros((0, 5), dtype=torch.long))

@@ -338,7 +338,7 @@ def make_vocabulary(params: Params, options: RunOptions) -> None:
         "type": "from_files",
         "directory": folder,
         "padding_token": vocab._padding_token,
-        "oov_token": vocab._oov_token,
+        "oov_token": vocab.oov_token,
     }
 
 

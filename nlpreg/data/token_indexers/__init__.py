@@ -10,15 +10,25 @@ from nlpreg.data.token_indexers.spacy_indexer import SpacyTokenIndexer
 from nlpreg.data.token_indexers.subword_indexer import SubwordIndexer
 from nlpreg.data.token_indexers.token_characters_indexer import TokenCharactersIndexer
 from nlpreg.data.token_indexers.token_indexer import IndexedTokenList, TokenIndexer
+from nlpreg.data.token_indexers.word_form_indexers import (
+    AffixIndexer,
+    CasingIndexer,
+    ShapeIndexer,
+    WordFormIndexer,
+)
 
 __all__ = [
+    "AffixIndexer",
+    "CasingIndexer",
     "ELMoTokenCharactersIndexer",
     "IndexedTokenList",
     "PretrainedTransformerIndexer",
     "PretrainedTransformerMismatchedIndexer",
+    "ShapeIndexer",
     "SingleIdTokenIndexer",
     "SpacyTokenIndexer",
     "SubwordIndexer",
     "TokenCharactersIndexer",
     "TokenIndexer",
+    "WordFormIndexer",
 ]

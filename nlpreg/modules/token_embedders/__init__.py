@@ -3,7 +3,11 @@
 from nlpreg.modules.token_embedders.bag_of_word_counts_token_embedder import BagOfWordCountsTokenEmbedder
 from nlpreg.modules.token_embedders.bidirectional_lm import BidirectionalLanguageModelTokenEmbedder
 from nlpreg.modules.token_embedders.elmo_token_embedder import ElmoTokenEmbedder
-from nlpreg.modules.token_embedders.embedding import DropoutEmbedding, Embedding
+from nlpreg.modules.token_embedders.embedding import (
+    DropoutEmbedding,
+    Embedding,
+    UnknownDropoutEmbedding,
+)
 from nlpreg.modules.token_embedders.empty_embedder import EmptyEmbedder
 from nlpreg.modules.token_embedders.language_model import LanguageModelTokenEmbedder
 from nlpreg.modules.token_embedders.pass_through_token_embedder import PassThroughTokenEmbedder
@@ -27,4 +31,5 @@ __all__ = [
     "PretrainedTransformerMismatchedEmbedder",
     "TokenCharactersEncoder",
     "TokenEmbedder",
+    "UnknownDropoutEmbedding",
 ]

@@ -36,7 +36,7 @@ class BagOfWordCountsTokenEmbedder(TokenEmbedder):
     ) -> None:
         super().__init__()
         self.vocab_size = vocab.get_vocab_size(vocab_namespace)
-        oov_index = vocab.get_token_to_index_vocabulary(vocab_namespace).get(vocab._oov_token)
+        oov_index = vocab.get_token_to_index_vocabulary(vocab_namespace).get(vocab.oov_token)
         if oov_index is None:
             raise ConfigurationError(
                 f"bag_of_word_counts: expected the namespace {vocab_namespace!r} to have an entry for unknown words, "

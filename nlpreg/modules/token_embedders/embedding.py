@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from nlpreg.common.checks import ConfigurationError, argument_ranges
+from nlpreg.common.checks import ConfigurationError, argument_ranges, check_at_least
 
 # AllenNLP has these here.
 from nlpreg.common.embeddings_file import EmbeddingsFileURI as EmbeddingsFileURI
@@ -251,3 +251,87 @@ class DropoutEmbedding(Embedding):
         # One number for each row of the table, so that a word is either there or not.
         kept = functional.dropout(self.weight.new_ones(self.num_embeddings), self.word_dropout)
         return embedded * kept[tokens].unsqueeze(-1)
+
+
+@TokenEmbedder.register("unknown_dropout_embedding")
+class UnknownDropoutEmbedding(Embedding):
+    """An embedding that, in training, takes the vector of the unknown word for some words, the rarer the more often.
+
+    A word that occurs n times in the training data is replaced with the probability `alpha / (n + alpha)`, drawn for each
+    of its places. So every word may have a vector, those that occur once too, and the vector of the unknown word is
+    trained in the contexts of rare words, which are those in which unknown words stand.
+
+    Args:
+        alpha: how often words are replaced: with the default, a word that occurs once in a fifth of its places.
+        vocab: handed over by the config machinery. It has the counts of words where it is made from the training data;
+            where it is read from files, the probabilities are those that are saved with the weights, else zero.
+        vocab_namespace: the part of the vocabulary whose ids are looked up.
+        **kwargs: arguments of `Embedding`.
+
+    Shape:
+        as in `Embedding`.
+
+    Raises:
+        ConfigurationError: `alpha` below 0, or a namespace without the unknown word.
+
+    Source: Kiperwasser and Goldberg (2016), https://arxiv.org/abs/1603.04351, section 4
+    """
+
+    unknown_probabilities: torch.Tensor
+
+    def __init__(
+        self,
+        vocab: Vocabulary,
+        alpha: float = 0.25,
+        vocab_namespace: str = "tokens",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(vocab=vocab, vocab_namespace=vocab_namespace, **kwargs)
+        check_at_least(0, alpha=alpha)
+        ids = vocab.get_token_to_index_vocabulary(vocab_namespace)
+        unknown = vocab.oov_token
+        if unknown not in ids:
+            raise ConfigurationError(
+                f"unknown_dropout_embedding: expected the unknown word {unknown!r} in the namespace {vocab_namespace!r}, "
+                "which has no such entry; use a namespace with padding"
+            )
+        self._alpha = alpha
+        self._is_checked = False
+        self._unknown_id = ids[unknown]
+        self.register_buffer("unknown_probabilities", self._probabilities(vocab, vocab_namespace))
+
+    def extend_vocab(
+        self,
+        extended_vocab: Vocabulary,
+        vocab_namespace: str | None = None,
+        extension_pretrained_file: str | None = None,
+        model_path: str | None = None,
+    ) -> None:
+        """Add rows for the entries that a vocabulary has gained, see `Embedding`; old words keep their probabilities."""
+        super().extend_vocab(extended_vocab, vocab_namespace, extension_pretrained_file, model_path)
+        namespace = vocab_namespace or self._vocab_namespace
+        known = self.unknown_probabilities
+        if namespace and self.num_embeddings > len(known):
+            new = self._probabilities(extended_vocab, namespace)[len(known) :]
+            self.unknown_probabilities = torch.cat([known, new.to(known)])
+
+    def _probabilities(self, vocab: Vocabulary, namespace: str) -> torch.Tensor:
+        """The probability for each word of the namespace (num_embeddings,), 0 for those that are not counted."""
+        counts = vocab.get_counts(namespace)
+        names = vocab.get_index_to_token_vocabulary(namespace)
+        numbers = [counts.get(names.get(index, ""), 0) for index in range(self.num_embeddings)]
+        probabilities = [self._alpha / (number + self._alpha) if number else 0.0 for number in numbers]
+        return torch.tensor(probabilities)
+
+    def _look_up(self, tokens: torch.Tensor) -> torch.Tensor:
+        if self.training and self._alpha > 0:
+            if not self._is_checked and not torch.compiler.is_compiling():
+                self._is_checked = True
+                if not bool(self.unknown_probabilities.any()):
+                    logger.warning(
+                        "unknown_dropout_embedding: the vocabulary was read from files, which hold no counts of words, so no "
+                        "word is replaced by the unknown one; make the vocabulary from the training data"
+                    )
+            replaced = torch.rand(tokens.shape, device=tokens.device) < self.unknown_probabilities[tokens]
+            tokens = tokens.masked_fill(replaced, self._unknown_id)
+        return super()._look_up(tokens)

@@ -9,7 +9,7 @@ import torch
 from nlpreg.common import Params
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data.vocabulary import Vocabulary
-from nlpreg.modules.token_embedders import Embedding, TokenEmbedder
+from nlpreg.modules.token_embedders import Embedding, TokenEmbedder, UnknownDropoutEmbedding
 
 
 def test_look_up_with_any_number_of_dimensions():
@@ -187,3 +187,63 @@ def test_a_file_separated_by_tabs(tmp_path):
     vocab = Vocabulary(tokens_to_add={"tokens": ["a"]})
     embedding = Embedding(embedding_dim=2, vocab=vocab, pretrained_file=str(tmp_path / "vec.txt"))
     torch.testing.assert_close(embedding.weight[2].detach(), torch.tensor([0.1, 0.2]))
+
+
+class TestUnknownDropoutEmbedding:
+    def vocab(self) -> Vocabulary:
+        return Vocabulary(counter={"tokens": {"the": 99, "dog": 1, "cat": 3}})
+
+    def test_replaces_words_as_often_as_their_frequency_says(self):
+        torch.manual_seed(0)
+        vocab = self.vocab()
+        embedder = UnknownDropoutEmbedding(vocab, alpha=1.0, embedding_dim=1)
+        embedder.weight.data = torch.arange(5.0).unsqueeze(1)  # the vector of a word is its id
+        unknown = vocab.get_token_index("never seen")
+        for word, count in {"the": 99, "cat": 3, "dog": 1}.items():
+            index = vocab.get_token_index(word)
+            found = embedder(torch.full((40, 500), index)).squeeze(-1)
+            assert set(found.unique().tolist()) == {float(unknown), float(index)}
+            share = (found == unknown).float().mean().item()
+            probability = 1 / (count + 1)
+            # five standard deviations of the mean of 20,000 draws
+            assert abs(share - probability) < 5 * (probability * (1 - probability) / 20000) ** 0.5
+
+    def test_replaces_nothing_in_evaluation_nor_padding(self):
+        embedder = UnknownDropoutEmbedding(self.vocab(), alpha=1e9, embedding_dim=3)
+        ids = torch.tensor([[2, 3, 4, 1, 0]])
+        trained = embedder(ids)
+        assert torch.equal(trained[0, :3], embedder.weight[[1, 1, 1]])
+        assert torch.equal(trained[0, 4], embedder.weight[0])
+        assert torch.equal(embedder.eval()(ids)[0], embedder.weight[[2, 3, 4, 1, 0]])
+
+    def test_saved_probabilities_replace_missing_counts(self, tmp_path, caplog):
+        embedder = UnknownDropoutEmbedding(self.vocab(), embedding_dim=2)
+        self.vocab().save_to_files(str(tmp_path))
+        read = Vocabulary.from_files(str(tmp_path))
+        other = UnknownDropoutEmbedding(read, embedding_dim=2)
+        other(torch.tensor([[2]]))
+        assert "no word is replaced by the unknown one" in caplog.text
+        other.load_state_dict(embedder.state_dict())
+        assert torch.equal(other.unknown_probabilities, embedder.unknown_probabilities)
+        assert other.unknown_probabilities.tolist() == pytest.approx(
+            [0, 0, 0.25 / 99.25, 0.25 / 3.25, 0.25 / 1.25]
+        )
+
+    def test_grows_with_the_vocabulary(self):
+        vocab = self.vocab()
+        embedder = UnknownDropoutEmbedding(vocab, embedding_dim=2)
+        before = embedder.unknown_probabilities
+        vocab.add_token_to_namespace("elk")
+        embedder.extend_vocab(vocab)
+        assert torch.equal(embedder.unknown_probabilities[:5], before)
+        assert embedder.unknown_probabilities.tolist()[5:] == [0.0]
+        embedder(torch.tensor([[5]]))
+
+    def test_needs_an_unknown_word(self):
+        vocab = Vocabulary(counter={"labels": {"x": 1}})
+        with pytest.raises(
+            ConfigurationError, match="expected the unknown word '@@UNKNOWN@@' in the namespace 'labels'"
+        ):
+            UnknownDropoutEmbedding(vocab, vocab_namespace="labels", embedding_dim=2)
+        with pytest.raises(ConfigurationError, match="alpha: expected 0 or more"):
+            UnknownDropoutEmbedding(self.vocab(), alpha=-1.0, embedding_dim=2)

@@ -24,7 +24,7 @@ def test_registered_names():
     assert set(TokenEmbedder.list_available()) == {
         "embedding", "character_encoding", "bag_of_word_counts", "pass_through", "empty", "elmo_token_embedder",
         "pretrained_transformer", "pretrained_transformer_mismatched", "language_model_token_embedder",
-        "bidirectional_lm_token_embedder", "dropout_embedding",
+        "bidirectional_lm_token_embedder", "dropout_embedding", "unknown_dropout_embedding",
     }  # fmt: skip
 
 

@@ -1,0 +1,209 @@
+"""Features of how a word is written: its beginning and end, its case, its shape."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from nlpreg.common.checks import ConfigurationError, argument_ranges, check_at_least
+from nlpreg.data.columns import WordColumn, split_rows
+from nlpreg.data.token_indexers.token_indexer import IndexedTokenList, TokenIndexer, VocabCounter
+from nlpreg.data.tokenizers.token_class import Token
+
+if TYPE_CHECKING:
+    from nlpreg.data.vocabulary import Vocabulary
+
+
+class WordFormIndexer(TokenIndexer):
+    """Gives each token the id of a feature that is computed from its text; the base of `affix`, `casing` and `shape`.
+
+    A subclass writes `feature_of`. The features are entries of the vocabulary, so a feature that is rare in the training
+    data can be left out by the vocabulary's `min_count`.
+
+    Args:
+        namespace: namespace of the vocabulary that holds the features.
+        token_min_padding_length: pad to this many tokens at least.
+
+    Shape:
+        `{"tokens": (num_tokens,)}`.
+
+    Raises:
+        ValueError: when counting or indexing, a token without text.
+    """
+
+    def __init__(self, namespace: str, token_min_padding_length: int = 0) -> None:
+        super().__init__(token_min_padding_length)
+        self.namespace = namespace
+
+    def feature_of(self, word: str) -> str:
+        """The feature of a word."""
+        raise NotImplementedError(f"{type(self).__name__} has no feature_of")
+
+    def count_vocab_items(self, token: Token, counter: VocabCounter) -> None:
+        """Count the feature of a token."""
+        counter[self.namespace][self.feature_of(token.ensure_text())] += 1
+
+    def tokens_to_indices(self, tokens: list[Token], vocabulary: Vocabulary) -> IndexedTokenList:
+        """An id for each token, under "tokens"."""
+        features = [self.feature_of(token.ensure_text()) for token in tokens]
+        return {"tokens": vocabulary.get_token_indices(features, self.namespace)}
+
+    def get_empty_token_list(self) -> IndexedTokenList:
+        """No ids."""
+        return {"tokens": []}
+
+    def indexes_words(self) -> bool:
+        """True: no attribute of a token but its text is looked at."""
+        return True
+
+    def count_words(self, counts: Mapping[str, int], counter: VocabCounter) -> None:
+        """Count the features of distinct words."""
+        totals = counter[self.namespace]
+        for word, count in counts.items():
+            totals[self.feature_of(word)] += count
+
+    def index_words(self, column: WordColumn, vocabulary: Vocabulary) -> list[dict[str, Any]]:
+        """An array of ids for each text; the feature of each distinct word is computed once."""
+        features = [self.feature_of(word) for word in column.words]
+        ids = np.array(vocabulary.get_token_indices(features, self.namespace), np.int32)  # (distinct words,)
+        return [{"tokens": row} for row in split_rows(ids[column.numbers], column.lengths)]
+
+
+@TokenIndexer.register("affix")
+class AffixIndexer(WordFormIndexer):
+    """Gives each token the id of its first or last characters: its prefix or suffix of a fixed length.
+
+    A word that is shorter than the affix is its own affix. Several lengths are several indexers, each with an embedder of
+    its own.
+
+    Args:
+        side: which end of the word, "prefix" or "suffix".
+        length: number of characters.
+        lowercase_tokens: take the affix of the lower-cased word.
+        namespace: namespace of the vocabulary that holds the affixes; by default `<side>_<length>`.
+        token_min_padding_length: pad to this many tokens at least.
+
+    Shape:
+        `{"tokens": (num_tokens,)}`.
+
+    Raises:
+        ConfigurationError: another `side`, or a `length` below 1.
+    """
+
+    check_arguments = argument_ranges(sizes=("length",))
+
+    def __init__(
+        self,
+        side: Literal["prefix", "suffix"] = "suffix",
+        length: int = 3,
+        lowercase_tokens: bool = True,
+        namespace: str | None = None,
+        token_min_padding_length: int = 0,
+    ) -> None:
+        if side not in ("prefix", "suffix"):
+            raise ConfigurationError(f"affix: side must be 'prefix' or 'suffix', got {side!r}")
+        check_at_least(1, length=length)
+        super().__init__(namespace or f"{side}_{length}", token_min_padding_length)
+        self.side = side
+        self.length = length
+        self.lowercase_tokens = lowercase_tokens
+
+    def feature_of(self, word: str) -> str:
+        """The affix of a word."""
+        if self.lowercase_tokens:
+            word = word.lower()
+        return word[: self.length] if self.side == "prefix" else word[-self.length :]
+
+
+@TokenIndexer.register("casing")
+class CasingIndexer(WordFormIndexer):
+    """Gives each token the id of its capitalisation, one of eight classes.
+
+    The classes are `lower`, `upper` (two cased characters or more), `initial` (the first character alone is upper case),
+    `mixed`, `numeric` (digits, with `.,:/-` between them), `with_digit` (any other word with a digit), `punctuation` (no
+    letter and no digit) and `other` (letters without case).
+
+    Args:
+        namespace: namespace of the vocabulary that holds the classes.
+        token_min_padding_length: pad to this many tokens at least.
+
+    Shape:
+        `{"tokens": (num_tokens,)}`.
+    """
+
+    def __init__(self, namespace: str = "casing", token_min_padding_length: int = 0) -> None:
+        super().__init__(namespace, token_min_padding_length)
+
+    def feature_of(self, word: str) -> str:
+        """The class of a word."""
+        if _NUMBER.fullmatch(word):
+            return "numeric"
+        if any(character.isdigit() for character in word):
+            return "with_digit"
+        if not any(character.isalpha() for character in word):
+            return "punctuation"
+        if word.islower():
+            return "lower"
+        # One capital, as in "I" and "A.", is as often the start of a sentence as an abbreviation.
+        if word.isupper():
+            return "upper" if sum(character.isupper() for character in word) > 1 else "initial"
+        if word[0].isupper() and word[1:].islower():
+            return "initial"
+        return "mixed" if any(character.isupper() for character in word) else "other"
+
+
+_NUMBER = re.compile(r"\d+(?:[.,:/-]\d+)*")
+
+
+@TokenIndexer.register("shape")
+class ShapeIndexer(WordFormIndexer):
+    """Gives each token the id of its shape: `McDonald's` is `XxXxx'x`, and `F-16` is `X-dd`.
+
+    An upper-case letter becomes `X`, another letter `x`, a digit `d`; every other character stays. Of a run of equal
+    symbols at most `max_run` are kept, so that words of different lengths share a shape.
+
+    Args:
+        max_run: number of equal symbols kept in a row.
+        max_length: number of symbols kept altogether.
+        namespace: namespace of the vocabulary that holds the shapes.
+        token_min_padding_length: pad to this many tokens at least.
+
+    Shape:
+        `{"tokens": (num_tokens,)}`.
+
+    Raises:
+        ConfigurationError: `max_run` or `max_length` below 1.
+    """
+
+    check_arguments = argument_ranges(sizes=("max_run", "max_length"))
+
+    def __init__(
+        self,
+        max_run: int = 2,
+        max_length: int = 8,
+        namespace: str = "shape",
+        token_min_padding_length: int = 0,
+    ) -> None:
+        check_at_least(1, max_run=max_run, max_length=max_length)
+        super().__init__(namespace, token_min_padding_length)
+        self.max_run = max_run
+        self.max_length = max_length
+
+    def feature_of(self, word: str) -> str:
+        """The shape of a word."""
+        symbols: list[str] = []
+        for symbol in map(_symbol, word):
+            if symbols[-self.max_run :] != [symbol] * self.max_run:
+                symbols.append(symbol)
+        return "".join(symbols[: self.max_length])
+
+
+def _symbol(character: str) -> str:
+    if character.isupper():
+        return "X"
+    if character.isalpha():
+        return "x"
+    return "d" if character.isdigit() else character
