@@ -1,5 +1,11 @@
-"""All metadata is in setup.cfg; this file exists for tools that look for it."""
+"""All metadata is in setup.cfg; this file adds the shipped configs, which lie outside the folder of the package."""
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
-setup()
+CONFIGS = "nlpreg.training_configs"
+
+setup(
+    packages=[*find_packages(include=["nlpreg", "nlpreg.*", "nlpreg_models"]), CONFIGS],
+    package_dir={CONFIGS: "training_configs"},
+    package_data={"nlpreg": ["py.typed"], CONFIGS: ["*.jsonnet", "*.libsonnet", "data/*"]},
+)

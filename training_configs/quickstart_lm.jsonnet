@@ -1,5 +1,6 @@
 // A small language model on the sentences of the treebank in data/.
-// Run it from the folder above this one: nlpreg train training_configs/quickstart_lm.jsonnet -s out_lm
+// Run it by its name: nlpreg train quickstart_lm -s out_lm/
+local data = std.join('/', std.split(std.thisFile, '/')[:-1] + ['data/']);  // the folder beside this file
 {
   dataset_reader: {
     type: 'conllu_language_modeling',
@@ -7,8 +8,8 @@
     start_tokens: ['<S>'],
     end_tokens: ['</S>'],
   },
-  train_data_path: 'training_configs/data/train.conllu',
-  validation_data_path: 'training_configs/data/dev.conllu',
+  train_data_path: data + 'train.conllu',
+  validation_data_path: data + 'dev.conllu',
   vocabulary: { min_count: { tokens: 2 } },
   model: {
     type: 'language_model',

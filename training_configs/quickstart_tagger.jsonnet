@@ -1,5 +1,6 @@
 // Tags English words with their Universal parts of speech; trains on the treebank in data/ within a minute.
-// Run it from the folder above this one: nlpreg train training_configs/quickstart_tagger.jsonnet -s out
+// Run it by its name: nlpreg train quickstart_tagger -s out/
+local data = std.join('/', std.split(std.thisFile, '/')[:-1] + ['data/']);  // the folder beside this file
 {
   dataset_reader: {
     type: 'conllu',
@@ -8,8 +9,8 @@
       token_characters: { type: 'characters', min_padding_length: 3 },
     },
   },
-  train_data_path: 'training_configs/data/train.conllu',
-  validation_data_path: 'training_configs/data/dev.conllu',
+  train_data_path: data + 'train.conllu',
+  validation_data_path: data + 'dev.conllu',
   vocabulary: { min_count: { tokens: 2 } },  // words seen once teach the tagger what to do with unknown ones
   model: {
     type: 'simple_tagger',

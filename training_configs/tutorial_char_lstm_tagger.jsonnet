@@ -1,4 +1,5 @@
 // The exercise of PyTorch's tutorial: the last state of an LSTM over the characters joins the embedding of the word.
+local data = std.join('/', std.split(std.thisFile, '/')[:-1] + ['data/']);  // the folder beside this file
 {
   dataset_reader: {
     type: 'sequence_tagging',
@@ -7,7 +8,7 @@
       token_characters: { type: 'characters', min_padding_length: 3 },
     },
   },
-  train_data_path: 'training_configs/data/tutorial.txt',
+  train_data_path: data + 'tutorial.txt',
   model: {
     type: 'simple_tagger',
     text_field_embedder: {

@@ -1,7 +1,8 @@
 // A hidden Markov model of the tutorial's two sentences: its probabilities are relative frequencies.
+local data = std.join('/', std.split(std.thisFile, '/')[:-1] + ['data/']);  // the folder beside this file
 {
   dataset_reader: { type: 'sequence_tagging' },
-  train_data_path: 'training_configs/data/tutorial.txt',
+  train_data_path: data + 'tutorial.txt',
   model: { type: 'tnt_tagger' },
   data_loader: { batch_size: 1 },
   trainer: { type: 'counting' },

@@ -1,7 +1,8 @@
 // The LSTM tagger of PyTorch's tutorial on sequence models: two sentences, an embedding and a state of width 6.
+local data = std.join('/', std.split(std.thisFile, '/')[:-1] + ['data/']);  // the folder beside this file
 {
   dataset_reader: { type: 'sequence_tagging' },
-  train_data_path: 'training_configs/data/tutorial.txt',
+  train_data_path: data + 'tutorial.txt',
   model: {
     type: 'simple_tagger',
     text_field_embedder: { token_embedders: { tokens: { type: 'embedding', embedding_dim: 6 } } },

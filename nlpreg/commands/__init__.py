@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nlpreg.commands.predict import Predict
     from nlpreg.commands.print_results import PrintResults
     from nlpreg.commands.push_to_hf import PushToHf
+    from nlpreg.commands.shipped import Configs
     from nlpreg.commands.show.describe import Describe
     from nlpreg.commands.show.init import Init
     from nlpreg.commands.show.listing import ListRegistries, Plugins
@@ -38,6 +39,7 @@ __all__ = [
     "CachedPath",
     "Check",
     "CheckList",
+    "Configs",
     "CountInstances",
     "Describe",
     "Diff",

@@ -38,6 +38,9 @@ COMMANDS: dict[str, CommandEntry] = {
     "completion": CommandEntry(
         "nlpreg.commands.completion", "Completion", "print a script that completes command lines in a shell"
     ),
+    "configs": CommandEntry(
+        "nlpreg.commands.shipped", "Configs", "list, print or copy the configs that come with nlpreg"
+    ),
     "count-instances": CommandEntry(
         "nlpreg.commands.count_instances", "CountInstances", "count the training instances of a config"
     ),

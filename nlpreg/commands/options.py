@@ -10,12 +10,18 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.commands.shipped import config_path, shipped_configs
+from nlpreg.common.checks import ConfigurationError, did_you_mean
 
 
 def add_config_argument(parser: argparse.ArgumentParser) -> None:
     """Add the argument CONFIG."""
-    parser.add_argument("param_path", metavar="CONFIG", help="the config, Jsonnet or JSON; a path or URL")
+    parser.add_argument(
+        "param_path",
+        metavar="CONFIG",
+        type=config_path,
+        help="the config, Jsonnet or JSON: a path or URL, or the name of one that `nlpreg configs` lists",
+    )
     add_allow_remote_option(parser)
 
 
@@ -120,7 +126,13 @@ def check_file(path: str, what: str) -> None:
         return
     local = os.path.expanduser(path)
     if not os.path.exists(local):
-        raise ConfigurationError(f"{what}: {path}: there is no such file (looked in {os.getcwd()})")
+        shipped = list(shipped_configs()) if what == "CONFIG" and path.isidentifier() else []
+        advice = (
+            f"{did_you_mean(path, shipped)}; `nlpreg configs` lists the names of shipped ones"
+            if shipped
+            else ""
+        )
+        raise ConfigurationError(f"{what}: {path}: there is no such file (looked in {os.getcwd()}){advice}")
     if os.path.isdir(local):
         raise ConfigurationError(f"{what}: {path}: this is a folder, expected a file")
 
