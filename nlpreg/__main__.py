@@ -1,10 +1,16 @@
 """`nlpreg` on the command line, also as `python -m nlpreg`."""
 
+import atexit
 import os
 import signal
 import sys
 
-from nlpreg.common.runtime.process import end_process, install_sigterm_handler, is_under_torchrun
+from nlpreg.common.runtime.process import (
+    end_process,
+    install_sigterm_handler,
+    is_under_torchrun,
+    remove_unused_compiler_cache,
+)
 
 
 def run() -> None:
@@ -12,6 +18,7 @@ def run() -> None:
     # Read by the OpenMP runtime when torch loads it. Its threads otherwise spin while they wait for work, which makes
     # two threads beside another busy process many times slower than one.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    atexit.register(remove_unused_compiler_cache)
     status = _status()
     # The outcome stands; an interruption from here on would only print a traceback of the interpreter's end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -65,15 +65,17 @@ def run_reporting_failures(args: argparse.Namespace, action: Callable[[], None])
         SystemExit: the command ended the process itself.
     """
     with console(args), _sigterm_as_exception():
+        is_done = False
         try:
             action()
+            is_done = True
             sys.stdout.flush()
             return 0
         except BrokenPipeError:  # the reader of our output, such as `head`, has had enough
             _discard_output()
             return BROKEN_PIPE
         except (KeyboardInterrupt, SigTermReceived) as error:
-            return report_interruption(error)
+            return 0 if is_done else report_interruption(error)  # what is done cannot be interrupted any more
         except Exception as error:
             if _is_about_output(error):  # Python would try once more when it ends
                 _discard_output()

@@ -127,7 +127,7 @@ def find_learning_rate_model(
     from nlpreg.commands.train.process import RunOptions, take_command_keys
     from nlpreg.common.runtime.environment import prepare_environment
     from nlpreg.training.gradient_descent_trainer import GradientDescentTrainer
-    from nlpreg.training.util import create_serialization_dir
+    from nlpreg.training.serialization_dir import CONFIG_NAME, create_serialization_dir
 
     _check_steps(num_batches, start_lr, end_lr, linear_steps)
     if params.get("distributed", None):
@@ -137,6 +137,7 @@ def find_learning_rate_model(
         )
     options = RunOptions(os.fspath(serialization_dir), force=force)
     create_serialization_dir(params, options.serialization_dir, recover=False, force=force)
+    params.to_file(os.path.join(options.serialization_dir, CONFIG_NAME))
     take_command_keys(params)
     prepare_environment(params)
     trainer = TrainModel.from_params(
@@ -262,7 +263,10 @@ def _endless(loader: BatchLoader) -> Iterator[TensorDict]:
         for batch in loader:
             yield batch
         if batch is None:
-            raise ConfigurationError("data_loader: there is not one batch of training data")
+            raise ConfigurationError(
+                "train_data_path: not a single batch came out of the training data, so there is nothing to train on. Is the "
+                "file empty, or shorter than one batch of a loader that drops the last one?"
+            )
 
 
 def _smooth(values: list[float], beta: float) -> list[float]:

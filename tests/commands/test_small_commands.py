@@ -96,7 +96,7 @@ def test_learning_rates_grow(tagger: Config, tmp_path: Path) -> None:
         search_learning_rate(trainer(), num_batches=10)
     empty = trainer()
     empty.data_loader = NoBatches()
-    with pytest.raises(ConfigurationError, match="not one batch of training data"):
+    with pytest.raises(ConfigurationError, match="not a single batch came out of the training data"):
         search_learning_rate(empty)
     tagger["trainer"].update(use_amp=True, grad_norm=0.1)
     assert len(search_learning_rate(trainer(), num_batches=11)[1]) == 12
@@ -127,6 +127,16 @@ def test_find_lr_works_without_matplotlib(
     run("find-lr", config_file, "-s", tmp_path / "lr", "--num-batches", 20)
     assert "learning rate" in capsys.readouterr().err
     assert not list((tmp_path / "lr").glob("*.png"))
+    run("find-lr", config_file, "-s", tmp_path / "lr", "--num-batches", 11, "-f")
+
+
+def test_find_lr_over_no_batches(
+    config_file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loader = {"batch_size": 9, "drop_last": True, "max_instances_in_memory": 9}
+    overrides = json.dumps({"data_loader": loader})
+    run("find-lr", config_file, "-s", tmp_path / "lr", "-o", overrides, status=2)
+    assert "not a single batch came out of the training data" in capsys.readouterr().err
 
 
 def test_find_lr_mistakes(

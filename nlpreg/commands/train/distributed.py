@@ -26,6 +26,7 @@ from nlpreg.commands.train.launcher import Interrupted, Machines, is_consequence
 from nlpreg.commands.train.process import (
     RunOptions,
     prepare_folder,
+    resumable,
     run_process,
     take_command_keys,
     trainer_section,
@@ -247,7 +248,8 @@ def _worker(
     rank = rank_under_torchrun(params)
     assert rank is not None
     try:
-        run_rank(params, options, rank, resolved)
+        with resumable(options):
+            run_rank(params, options, rank, resolved)
     except TrainingInterrupted as error:
         # All processes have agreed on it, so none has to be ended by force.
         return Interrupted(getattr(error, "how_to_continue", ""))

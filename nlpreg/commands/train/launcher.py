@@ -33,6 +33,7 @@ from nlpreg.common.runtime.process import (
     end_process,
     find_open_port,
     install_sigterm_handler,
+    remove_unused_compiler_cache,
 )
 
 PR_SET_PDEATHSIG = 1
@@ -317,8 +318,10 @@ def _worker(function: Callable[..., Any], arguments: tuple[Any, ...], settings: 
             os.remove(note)  # the number is free for another process from here on
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
+        remove_unused_compiler_cache()
         # At once: an orderly end may wait for ever for processes that wait for this one.
         os._exit(1)
+    atexit.register(remove_unused_compiler_cache)
     if settings["start_method"] == "spawn":  # a forked one is gone when this function returns
         atexit.register(_leave)
     return value

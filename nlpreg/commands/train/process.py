@@ -125,9 +125,9 @@ def run_process(
     )
     if options.dry_run:
         return train_loop
-    with _kept_when_interrupted(options, is_primary):
+    with _packed_when_interrupted(options, is_primary):
         metrics = train_loop.run()
-    train_loop.test()  # by every process
+        train_loop.test()  # by every process
     if is_primary:
         train_loop.finish(metrics)
     return train_loop
@@ -163,17 +163,33 @@ def _summary(metrics: dict[str, Any]) -> str:
 
 
 @contextlib.contextmanager
-def _kept_when_interrupted(options: RunOptions, is_primary: bool) -> Iterator[None]:
-    """After Ctrl-C or SIGTERM, pack the best weights so far, and say how to go on."""
+def resumable(options: RunOptions) -> Iterator[None]:
+    """Add to the Ctrl-C or SIGTERM that ends the block how to resume the run, if it can be resumed."""
     try:
         yield
     except (KeyboardInterrupt, SigTermReceived, TrainingInterrupted) as error:
+        if not getattr(error, "how_to_continue", ""):
+            error.how_to_continue = _how_to_continue(options, error)  # type: ignore[union-attr]  # read by nlpreg.commands.failures
+        raise
+
+
+def _how_to_continue(options: RunOptions, error: BaseException) -> str:
+    folder = options.serialization_dir
+    is_saved = getattr(error, "is_saved", False)  # perhaps on another machine
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    if not is_saved and not any(name.startswith("training_state_") for name in names):
+        return ""
+    config = shlex.quote(os.path.join(folder, CONFIG_NAME))
+    return f"go on with: nlpreg train {config} -s {shlex.quote(folder)} -r"
+
+
+@contextlib.contextmanager
+def _packed_when_interrupted(options: RunOptions, is_primary: bool) -> Iterator[None]:
+    """After Ctrl-C or SIGTERM, pack the best weights so far."""
+    try:
+        yield
+    except (KeyboardInterrupt, SigTermReceived, TrainingInterrupted):
         folder = options.serialization_dir
         if is_primary and os.path.exists(os.path.join(folder, DEFAULT_WEIGHTS)):
             archive_model(folder, include_in_archive=options.include_in_archive)
-        is_saved = getattr(error, "is_saved", False)  # perhaps on another machine
-        can_continue = is_saved or any(name.startswith("training_state_") for name in os.listdir(folder))
-        config = shlex.quote(os.path.join(folder, CONFIG_NAME))
-        hint = f"go on with: nlpreg train {config} -s {shlex.quote(folder)} -r" if can_continue else ""
-        error.how_to_continue = hint  # type: ignore[union-attr]  # read by nlpreg.commands.failures
         raise

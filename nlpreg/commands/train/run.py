@@ -18,6 +18,7 @@ from nlpreg.commands.train.process import (
     RunOptions,
     pack_and_report,
     prepare_folder,
+    resumable,
     run_process,
     take_command_keys,
 )
@@ -162,7 +163,8 @@ def _train(
     rank = distributed.rank_under_torchrun(params)
     is_first = (node_rank if rank is None else rank.rank) == 0
     train_loop: TrainModel | None = None
-    with locked(options.serialization_dir) if _is_to_be_locked(options, is_first) else nullcontext():
+    lock = locked(options.serialization_dir) if _is_to_be_locked(options, is_first) else nullcontext()
+    with lock, resumable(options):
         if rank is not None:
             train_loop = distributed.run_rank(params, options, rank, resolved)
         elif params.get("distributed", None) is not None:
@@ -176,7 +178,7 @@ def _train(
             logger.info("dry run: everything could be built; nothing was trained")
         elif is_first:
             pack_and_report(options)
-    release_global_logging()  # after an error it stays, so that the log can have the traceback
+        release_global_logging()  # after an error it stays, so that the log can have the traceback
     if options.dry_run or return_model is False:
         return None
     if train_loop is not None:

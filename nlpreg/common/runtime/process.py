@@ -47,6 +47,17 @@ def end_process(status: int) -> NoReturn:
     os._exit(status)
 
 
+def remove_unused_compiler_cache() -> None:
+    """Remove the folder of torch's compiler if nothing was compiled.
+
+    Building an optimizer loads the compiler, which then makes `torchinductor_<user>` in the temporary folder.
+    """
+    folder = os.environ.get("TORCHINDUCTOR_CACHE_DIR")  # set by torch when it makes the folder
+    if folder and "torch._dynamo" in sys.modules:
+        with contextlib.suppress(OSError):  # it is in use, and so not empty
+            os.rmdir(folder)
+
+
 def is_distributed() -> bool:
     """Whether a torch process group is up."""
     # where the module is not loaded, nobody can have started a group: no need to load it to find out

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -40,17 +42,11 @@ class MeanAbsoluteError(Metric):
         self._total_count = add(self._total_count, total)
 
     def get_metric(self, reset: bool = False) -> dict[str, float]:
-        """`mae`.
-
-        Raises:
-            ZeroDivisionError: there was no number.
-        """
+        """`mae`; NaN over no numbers, which is never the best of a run."""
         error, total = (float(part) for part in sum_over_ranks(self._absolute_error, self._total_count))
-        if total == 0:
-            raise ZeroDivisionError("mean_absolute_error was asked for its value before it saw a number")
         if reset:
             self.reset()
-        return {"mae": error / total}
+        return {"mae": error / total if total else math.nan}
 
     def reset(self) -> None:
         """Clear what was gathered."""

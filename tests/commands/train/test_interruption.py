@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import pydoc
 import signal
 import subprocess
 import sys
@@ -13,6 +14,9 @@ from typing import Any
 
 import pytest
 import torch
+
+from nlpreg.commands.command_line import exit_status as main
+from nlpreg.models.archival import load_archive
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
 
@@ -84,6 +88,60 @@ def test_a_run_that_is_asked_to_end(
     assert not list(folder.rglob("*.tmp"))
 
 
+END_OF_A_RUN = [
+    ("nlpreg.training.run.TrainingRun.load_best_weights", 1),
+    ("nlpreg.commands.train.experiment.TrainModel.test", 1),
+    ("nlpreg.commands.train.experiment.TrainModel.finish", 1),
+    ("nlpreg.commands.train.experiment.dump_metrics", 1),
+    ("nlpreg.commands.train.process.archive_model", 1),
+    ("tarfile.TarFile.addfile", 1),
+    ("tarfile.TarFile.addfile", 3),
+    ("nlpreg.commands.train.process.metrics_block", 1),
+    ("nlpreg.commands.train.run.release_global_logging", 1),
+]
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 75)])
+@pytest.mark.parametrize(("function", "call"), END_OF_A_RUN)
+def test_a_run_that_is_asked_to_end_when_it_is_almost_done(
+    function: str,
+    call: int,
+    number: signal.Signals,
+    status: int,
+    tagger: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It ends with 0 and a whole archive, or says how to resume it, and can be resumed."""
+    calls = 0
+    original = pydoc.locate(function)
+
+    def interrupted(*args: Any, **kwargs: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == call:
+            signal.raise_signal(number)
+        return original(*args, **kwargs)  # type: ignore[operator]
+
+    folder = tmp_path / "out"
+    (tmp_path / "c.json").write_text(
+        json.dumps({**tagger, "test_data_path": tagger["train_data_path"], "evaluate_on_test": True})
+    )
+    arguments = ["train", str(tmp_path / "c.json"), "-s", str(folder), "-q"]
+    with monkeypatch.context() as patch:
+        patch.setattr(function, interrupted)
+        code = main("nlpreg", arguments)
+    assert calls >= call
+    if code != 0:
+        assert code == status
+        assert f"go on with: nlpreg train {folder}/config.json -s {folder} -r" in capsys.readouterr().err
+        assert main("nlpreg", [*arguments, "-r"]) == 0
+    assert json.loads((folder / "metrics.json").read_text())["test_accuracy"] >= 0
+    assert load_archive(folder / "model.tar.gz").model.vocab.get_vocab_size() > 2
+    assert not list(folder.rglob("*.tmp"))
+
+
 @pytest.mark.slow
 def test_processes_that_are_asked_to_end(tagger: dict[str, Any], tmp_path: Path, start: Start) -> None:
     process = start(long_run(tagger, distributed={"cuda_devices": [-1, -1]}))
@@ -99,7 +157,10 @@ def test_a_process_that_is_killed_ends_the_run(tagger: dict[str, Any], tmp_path:
     os.kill(int(children[-1]), signal.SIGKILL)
     code, errors = outcome(process)
     assert code == 1
-    assert "was ended by SIGKILL" in errors and "Traceback" not in errors
+    *_, error, hint = (
+        errors.splitlines()
+    )  # nothing comes after the error, such as warnings of resource trackers
+    assert "was ended by SIGKILL" in error and hint.startswith("(--debug") and "Traceback" not in errors
 
 
 def test_two_processes(tagger: dict[str, Any], tmp_path: Path, start: Start) -> None:

@@ -12,8 +12,21 @@ from nlpreg.common.runtime.process import (
     install_sigterm_handler,
     is_distributed,
     is_global_primary,
+    remove_unused_compiler_cache,
     stay_on_this_machine,
 )
+
+
+@pytest.mark.parametrize("is_used", [True, False])
+def test_an_unused_folder_of_the_compiler_is_removed(is_used, tmp_path, monkeypatch):
+    pytest.importorskip("torch._dynamo")
+    folder = tmp_path / "torchinductor_me"
+    folder.mkdir()
+    if is_used:
+        (folder / "kernel").touch()
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(folder))
+    remove_unused_compiler_cache()
+    assert folder.exists() == is_used
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no such signal")
