@@ -23,7 +23,7 @@ from nlpreg.modules.seq2seq_encoders import LstmSeq2SeqEncoder
 from nlpreg.modules.seq2vec_encoders import CnnEncoder
 from nlpreg.modules.softmax_loss import SoftmaxLoss
 from nlpreg.modules.token_embedders import Embedding, TokenCharactersEncoder
-from nlpreg.nn.linear import Linear
+from nlpreg.nn.cpu_layers import Linear
 
 SECTIONS = ("lstm", "crf", "sampled", "chunked", "characters", "linear")
 
@@ -203,7 +203,7 @@ def _batch_of_characters(num_rows: int, num_steps: int, lexicon: int) -> Tensor:
 
 
 def linear_section(options: argparse.Namespace) -> str:
-    """Products of matrices by the library that `nlpreg.nn.linear` chooses, against torch's choice."""
+    """Products of matrices by the library that `nlpreg.nn.cpu_layers` chooses, against torch's choice."""
     sizes = [(64, 8, 16)] if options.quick else [(640, 200, 800), (1600, 512, 2048), (256, 512, 16384)]
     rows = []
     for num_rows, width, outputs in sizes:
@@ -223,7 +223,7 @@ def linear_section(options: argparse.Namespace) -> str:
                 times(seconds["plain"] / seconds["chosen"]),
             ]
         )
-    headings = ["rows x inputs x outputs", "`nlpreg.nn.linear`", "`torch.nn.Linear`", "times as fast"]
+    headings = ["rows x inputs x outputs", "`nlpreg.nn.cpu_layers`", "`torch.nn.Linear`", "times as fast"]
     return f"## Linear layer, forward + backward, float32\n\n{table(headings, rows)}"
 
 

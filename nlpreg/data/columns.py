@@ -300,3 +300,35 @@ def _shared_table(sequences: Sequence[Sequence[Any]]) -> RowTable | None:
 def _all_numbers(sequences: Sequence[Sequence[Any]]) -> IntArray:
     """The row numbers of all sequences of one table, in one row."""
     return np.concatenate([rows.numbers for rows in sequences if type(rows) is TableRows])
+
+
+_known: dict[tuple[type, str, tuple[str, ...]], bool] = {}
+
+
+def speaks_for(cls: type, whole: str, *single: str) -> bool:
+    """Whether the whole-list method of `cls` may be called in place of its single ones.
+
+    Args:
+        cls: any class.
+        whole: name of the whole-list method.
+        single: names of the methods that it does the work of.
+
+    Returns:
+        False if `cls` has no such whole-list method, or inherits it from a class above one that overrides a
+        single method.
+    """
+    key = cls, whole, single
+    if key not in _known:
+        owner = _depth_of_definition(cls, whole)
+        _known[key] = owner < len(cls.__mro__) and all(
+            owner <= _depth_of_definition(cls, name) for name in single
+        )
+    return _known[key]
+
+
+def _depth_of_definition(cls: type, name: str) -> int:
+    """How many steps up the method resolution order `name` is defined; the length of that order if nowhere."""
+    for depth, base in enumerate(cls.__mro__):
+        if name in vars(base):
+            return depth
+    return len(cls.__mro__)

@@ -36,7 +36,7 @@ from nlpreg.modules.feedforward import FeedForward
 from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
 from nlpreg.modules.text_field_embedders import TextFieldEmbedder
 from nlpreg.modules.time_distributed import TimeDistributed
-from nlpreg.nn.dropout import Dropout
+from nlpreg.nn.cpu_layers import Dropout
 from nlpreg.nn.initializers import InitializerApplicator
 from nlpreg.nn.operators import run_uncompiled
 from nlpreg.nn.util import get_text_field_mask

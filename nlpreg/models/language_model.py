@@ -18,7 +18,7 @@ from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
 from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import StepState
 from nlpreg.modules.softmax_loss import SoftmaxLoss, WordDistribution
 from nlpreg.modules.text_field_embedders import TextFieldEmbedder
-from nlpreg.nn.dropout import Dropout
+from nlpreg.nn.cpu_layers import Dropout
 from nlpreg.nn.initializers import InitializerApplicator
 from nlpreg.nn.regularizers import RegularizerApplicator
 from nlpreg.nn.util import get_text_field_mask

@@ -15,7 +15,7 @@ from nlpreg.models.tagging import check_widths, tag_names, without_padding
 from nlpreg.modules.language_model_heads import LanguageModelHead
 from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
 from nlpreg.modules.text_field_embedders import TextFieldEmbedder
-from nlpreg.nn.dropout import Dropout
+from nlpreg.nn.cpu_layers import Dropout
 from nlpreg.nn.initializers import InitializerApplicator
 from nlpreg.nn.util import get_text_field_mask, get_token_ids_from_text_field_tensors
 from nlpreg.training.metrics import Perplexity

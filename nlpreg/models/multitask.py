@@ -15,7 +15,7 @@ from nlpreg.models.model import Model
 from nlpreg.modules.backbones import Backbone
 from nlpreg.nn.initializers import InitializerApplicator
 from nlpreg.training.metrics import Metric
-from nlpreg.training.metrics.ranks import sum_over_ranks
+from nlpreg.training.metrics.metric import sum_over_ranks
 
 _BACKBONE = "backbone"
 

@@ -18,7 +18,7 @@ from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
 from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import StepState
 from nlpreg.modules.text_field_embedders import TextFieldEmbedder
 from nlpreg.nn.beam_search_generators import BeamSearchGenerator
-from nlpreg.nn.dropout import Dropout
+from nlpreg.nn.cpu_layers import Dropout
 from nlpreg.nn.initializers import InitializerApplicator
 from nlpreg.nn.util import get_text_field_mask, get_token_ids_from_text_field_tensors
 from nlpreg.training.metrics import Perplexity

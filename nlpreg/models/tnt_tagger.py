@@ -26,7 +26,7 @@ from nlpreg.models.tagging import (
 )
 from nlpreg.nn.util import get_text_field_mask, get_token_ids_from_text_field_tensors
 from nlpreg.training.metrics import CategoricalAccuracy
-from nlpreg.training.metrics.ranks import sum_over_ranks
+from nlpreg.training.metrics.metric import sum_over_ranks
 
 _TINY = 1e-12
 _IMPOSSIBLE = -1e30

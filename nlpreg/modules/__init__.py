@@ -1,6 +1,5 @@
 """The building blocks of models; each family of registered classes has a package of its own."""
 
-from nlpreg.modules.adaptive_softmax_loss import AdaptiveSoftmaxLoss
 from nlpreg.modules.attention import Attention
 from nlpreg.modules.bimpm_matching import BiMpmMatching
 from nlpreg.modules.conditional_random_field import ConditionalRandomField
@@ -17,7 +16,7 @@ from nlpreg.modules.sampled_softmax_loss import SampledSoftmaxLoss
 from nlpreg.modules.scalar_mix import ScalarMix
 from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
 from nlpreg.modules.seq2vec_encoders import Seq2VecEncoder
-from nlpreg.modules.softmax_loss import SoftmaxLoss, WordDistribution
+from nlpreg.modules.softmax_loss import AdaptiveSoftmaxLoss, SoftmaxLoss, WordDistribution
 from nlpreg.modules.text_field_embedders import TextFieldEmbedder
 from nlpreg.modules.tied_softmax_loss import TiedSampledSoftmaxLoss, TiedSoftmaxLoss
 from nlpreg.modules.time_distributed import TimeDistributed

@@ -19,7 +19,7 @@ from nlpreg.modules.augmented_lstm import AugmentedLstm
 from nlpreg.modules.recurrence import PaddedRows, SortedRows, UnsortedRows, is_word
 from nlpreg.modules.stacked_alternating_lstm import StackedAlternatingLstm
 from nlpreg.modules.stacked_bidirectional_lstm import StackedBidirectionalLstm
-from nlpreg.nn.dropout import dropout
+from nlpreg.nn.cpu_layers import dropout
 from nlpreg.nn.operators import define_operator, for_autocast
 
 # B rows, T steps, D and H feature sizes

@@ -1,12 +1,15 @@
-"""The full softmax over a vocabulary, as a loss."""
+"""Softmax losses over a vocabulary: the full one, and one that groups rare words into clusters."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nlpreg.common import Registrable
-from nlpreg.common.checks import argument_ranges
+from nlpreg.common.checks import ConfigurationError, argument_ranges
+from nlpreg.nn.operators import for_autocast
 from nlpreg.nn.util.losses import linear_softmax_nll
 
 # The log probabilities of a chunk of states are at most so many numbers.
@@ -98,3 +101,85 @@ class SoftmaxLoss(WordDistribution):
     def log_probabilities(self, embeddings: Tensor) -> Tensor:
         """See `WordDistribution.log_probabilities`."""
         return torch.addmm(self.softmax_b, embeddings, self.softmax_w).log_softmax(dim=-1)
+
+
+@WordDistribution.register("adaptive_softmax")
+class AdaptiveSoftmaxLoss(WordDistribution):
+    """The summed negative log-likelihood under a softmax in clusters: frequent words first, rare words in clusters of
+    fewer dimensions.
+
+    Exact, and cheap in time and memory as long as most targets are frequent. Words are to be ordered by falling frequency,
+    as the vocabulary orders them.
+
+    Args:
+        num_words: number of classes.
+        embedding_dim: width of the states.
+        cutoffs: where the clusters end: with [2000, 10000], words 0 to 1999 belong to the head, those up to 9999 to the first
+            cluster, all others to the second. None for clusters of a tenth and of a third of the words.
+        div_value: the vectors of each cluster are narrower than those of the one before by this factor.
+        head_bias: whether the head adds a bias to each logit.
+
+    Shape:
+        embeddings (N, embedding_dim), targets (N,) from 0 to num_words - 1, or -1 for states that do not count
+        -> scalar, a sum over the N.
+
+    Raises:
+        ConfigurationError: cutoffs that do not rise, or do not lie between 0 and `num_words`; a cluster without a
+            dimension.
+
+    Source: Grave et al. (2017), https://arxiv.org/abs/1609.04309
+    """
+
+    check_arguments = argument_ranges(sizes=("num_words", "embedding_dim", "cutoffs"))
+
+    def __init__(
+        self,
+        num_words: int,
+        embedding_dim: int,
+        cutoffs: Sequence[int] | None = None,
+        div_value: float = 4.0,
+        head_bias: bool = False,
+    ) -> None:
+        super().__init__()
+        self.tie_embeddings = False
+        if cutoffs is None:
+            cutoffs = sorted({max(1, num_words // 10), max(1, num_words // 3)})
+            while len(cutoffs) > 1 and embedding_dim < div_value ** len(cutoffs):
+                cutoffs.pop()
+        cutoffs = list(cutoffs)
+        if not cutoffs or cutoffs != sorted(set(cutoffs)) or not 0 < cutoffs[0] <= cutoffs[-1] < num_words:
+            raise ConfigurationError(
+                f"cutoffs: expected rising numbers between 0 and the number of words, {num_words}, got {cutoffs}"
+            )
+        if embedding_dim < div_value ** len(cutoffs):
+            raise ConfigurationError(
+                f"div_value: vectors {embedding_dim} wide leave no dimension to cluster {len(cutoffs)}, with a factor of "
+                f"{div_value} for each; use a smaller factor or fewer cutoffs"
+            )
+        self.softmax = nn.AdaptiveLogSoftmaxWithLoss(
+            embedding_dim, num_words, cutoffs, div_value=div_value, head_bias=head_bias
+        )
+
+    def forward(self, embeddings: Tensor, targets: Tensor) -> Tensor:
+        """The loss of the targets, summed."""
+        return -self._of_targets(embeddings, targets).sum()
+
+    def log_probabilities(self, embeddings: Tensor) -> Tensor:
+        """See `WordDistribution.log_probabilities`."""
+        log_probabilities: Tensor = self.softmax.log_prob(*for_autocast(embeddings))
+        return log_probabilities
+
+    @torch.no_grad()
+    def target_log_probabilities(self, embeddings: Tensor, targets: Tensor) -> Tensor:
+        """See `WordDistribution.target_log_probabilities`; only the clusters of the targets are computed."""
+        return self._of_targets(embeddings, targets)
+
+    def _of_targets(self, embeddings: Tensor, targets: Tensor) -> Tensor:
+        """Log probabilities (N,), zeros where no target is."""
+        counts = targets >= 0
+        if not len(targets):
+            return embeddings.sum(dim=1)
+        # torch's layer does not cast its input itself under autocast.
+        found: Tensor = self.softmax(*for_autocast(embeddings), targets.clamp(min=0)).output
+        # Sums over a batch need more digits than half precision has.
+        return found.to(torch.promote_types(found.dtype, torch.float32)) * counts

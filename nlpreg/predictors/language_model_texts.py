@@ -13,7 +13,7 @@ from nlpreg.data.fields import TextField
 from nlpreg.data.fields.text_field import TextFieldTensors
 from nlpreg.data.instance import Instance
 from nlpreg.data.tokenizers import Token, Tokenizer
-from nlpreg.data.tokenizers.detokenizing import join_words
+from nlpreg.data.tokenizers.tokenizer import join_words
 from nlpreg.models.model import Model
 from nlpreg.predictors.predictor import choose_tokenizer, tokenizer_of
 

@@ -12,7 +12,7 @@ from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.tqdm import Tqdm
 from nlpreg.data.data_loaders import DataLoader
 from nlpreg.data.vocabulary import Vocabulary
-from nlpreg.training.checkpoint_files import CheckpointFiles, save_state
+from nlpreg.training.checkpointer import CheckpointFiles, save_state
 from nlpreg.training.protocols import ReadableModel
 from nlpreg.training.run import BEST_NAME
 from nlpreg.training.trainer import Trainer, TrainerCheckpoint

@@ -16,9 +16,8 @@ from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.util import format_timedelta
 from nlpreg.training.callbacks.callback import TrainerCallback
 from nlpreg.training.losses import Accumulation
-from nlpreg.training.metric_reports import ProgressBar, get_metrics
-from nlpreg.training.metrics.ranks import local_metrics
-from nlpreg.training.metrics_log import memory_metrics, repeatable_metrics
+from nlpreg.training.metrics.metric import local_metrics
+from nlpreg.training.metrics_log import ProgressBar, get_metrics, memory_metrics, repeatable_metrics
 from nlpreg.training.protocols import GradientNorm, MetricValues, ModelOutputs, TensorDict, metrics_of
 from nlpreg.training.run import RunningTrainer
 from nlpreg.training.state import ModelMemory, begins_pass, reset_states

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from nlpreg.common import Registrable
-from nlpreg.nn.parallel.sharded_states import shard_like
+from nlpreg.nn.parallel.torch_fsdp_accelerator import shard_like
 
 NamedParameter = tuple[str, Tensor]
 

@@ -6,7 +6,7 @@ import os
 from typing import Any, Protocol
 
 from nlpreg.data.vocabulary import Vocabulary
-from nlpreg.training.checkpoint_files import CheckpointFiles, save_state
+from nlpreg.training.checkpointer import CheckpointFiles, save_state
 from nlpreg.training.protocols import TrainableModel
 from nlpreg.training.run import BEST_NAME
 from nlpreg.training.trainer import Trainer, TrainerCheckpoint

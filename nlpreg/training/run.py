@@ -16,24 +16,23 @@ from torch import nn
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.nn.parallel import DdpWrappedModel
-from nlpreg.nn.parallel.sharded_states import gather_shards, shard_optimizer_state
-from nlpreg.training.checkpoint_files import (
+from nlpreg.nn.parallel.torch_fsdp_accelerator import gather_shards, shard_optimizer_state
+from nlpreg.training.checkpointer import (
+    Checkpointer,
     CheckpointFiles,
     DamagedCheckpointError,
     load_state,
     remove_left_overs,
     save_state,
 )
-from nlpreg.training.checkpointer import Checkpointer
 from nlpreg.training.communicator import Communicator
 from nlpreg.training.data_feed import DataFeed
 from nlpreg.training.gradients import Precision, local_part
 from nlpreg.training.interruption import InterruptionGuard
 from nlpreg.training.learning_rate_schedulers import LearningRateScheduler
 from nlpreg.training.losses import Accumulation, NonFiniteLossError, RunningLoss
-from nlpreg.training.metric_reports import NoTimer, PhaseTimer
 from nlpreg.training.metric_tracker import MetricTracker
-from nlpreg.training.metrics_log import MetricsLog, RunMetrics
+from nlpreg.training.metrics_log import MetricsLog, NoTimer, PhaseTimer, RunMetrics
 from nlpreg.training.momentum_schedulers import MomentumScheduler
 from nlpreg.training.moving_average import MovingAverage
 from nlpreg.training.protocols import (

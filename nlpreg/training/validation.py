@@ -19,9 +19,8 @@ from nlpreg.data.data_loaders.data_loader import DataLoader
 from nlpreg.training.callbacks.callback import TrainerCallback
 from nlpreg.training.communicator import make_communicator
 from nlpreg.training.losses import RunningLoss, weight_of
-from nlpreg.training.metric_reports import ProgressBar, get_metrics
-from nlpreg.training.metrics.metric import named_metrics
-from nlpreg.training.metrics.ranks import local_metrics
+from nlpreg.training.metrics.metric import local_metrics, named_metrics
+from nlpreg.training.metrics_log import ProgressBar, get_metrics
 from nlpreg.training.protocols import (
     ModelOutputs,
     ReadableModel,

@@ -17,6 +17,7 @@ from nlpreg.data.columns import (
     pad_rows,
     padding_mask,
     smallest,
+    speaks_for,
     split_rows,
     with_ends,
 )
@@ -185,3 +186,46 @@ def test_pad_rows_keeps_large_ids() -> None:
 
 def test_lengths_of() -> None:
     assert lengths_of([[1], [], "abc"]).tolist() == [1, 0, 3]
+
+
+class Base:
+    def one(self) -> int:
+        return 1
+
+    def many(self) -> int:
+        return 1
+
+
+class OneOverridden(Base):
+    def one(self) -> int:
+        return 2
+
+
+class BothOverridden(OneOverridden):
+    def many(self) -> int:
+        return 2
+
+
+class Grandchild(BothOverridden):
+    pass
+
+
+class Without:
+    def one(self) -> int:
+        return 1
+
+
+def test_the_whole_list_method_counts_where_nobody_below_it_overrides_the_single_one() -> None:
+    assert speaks_for(Base, "many", "one")
+    assert not speaks_for(OneOverridden, "many", "one")
+    assert speaks_for(BothOverridden, "many", "one")
+    assert speaks_for(Grandchild, "many", "one")
+
+
+def test_a_class_without_the_method() -> None:
+    assert not speaks_for(Without, "many", "one")
+
+
+def test_every_single_method_counts() -> None:
+    assert not speaks_for(OneOverridden, "many", "other", "one")
+    assert speaks_for(OneOverridden, "many", "other")

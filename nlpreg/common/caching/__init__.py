@@ -5,9 +5,12 @@ from nlpreg.common.caching.cache import (
     CACHE_DIRECTORY,
     CACHE_ROOT,
     CacheEntry,
+    LocalCacheResource,
     cached_path,
     filename_to_url,
+    inspect_cache,
     is_url_or_existing_file,
+    remove_cache_entries,
 )
 from nlpreg.common.caching.compressed import (
     get_file_extension,
@@ -17,7 +20,6 @@ from nlpreg.common.caching.compressed import (
     read_set_from_file,
     text_lines_from_file,
 )
-from nlpreg.common.caching.listing import LocalCacheResource, inspect_cache, remove_cache_entries
 from nlpreg.common.caching.tensor_cache import TensorCache
 from nlpreg.common.files import FileLock, hardlink_or_copy
 

@@ -6,9 +6,15 @@ from nlpreg.common.testing.comparisons import (
     global_distributed_metric,
 )
 from nlpreg.common.testing.distributed_test import init_process, run_distributed_test
-from nlpreg.common.testing.marks import cpu_or_gpu, multi_device, requires_gpu, requires_multi_gpu
 from nlpreg.common.testing.model_test_case import ModelTestCase
-from nlpreg.common.testing.test_case import AllenNlpTestCase, NlpregTestCase
+from nlpreg.common.testing.test_case import (
+    AllenNlpTestCase,
+    NlpregTestCase,
+    cpu_or_gpu,
+    multi_device,
+    requires_gpu,
+    requires_multi_gpu,
+)
 
 __all__ = [
     "AllenNlpTestCase",

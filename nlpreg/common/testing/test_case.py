@@ -1,4 +1,4 @@
-"""`NlpregTestCase`: a base for test classes, with a temporary folder and the paths of a project."""
+"""`NlpregTestCase`, a base for test classes, and decorators for tests that need a GPU."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ import logging
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+import torch
 
 __all__ = ["AllenNlpTestCase", "NlpregTestCase"]
 
@@ -44,3 +49,33 @@ class NlpregTestCase:
 
 AllenNlpTestCase = NlpregTestCase
 """The old name, for test suites that moved over by renaming the import."""
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def multi_device(test_method: F) -> F:
+    """Run a test with the argument `device` set to "cuda:0" where there is a GPU, else to "cpu"."""
+    device = "cuda:0" if torch.cuda.is_available() else "cpu"
+    marked: F = pytest.mark.parametrize("device", [device])(pytest.mark.gpu(test_method))
+    return marked
+
+
+def requires_gpu(test_method: F) -> F:
+    """Skip a test where there is no GPU."""
+    skip = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+    marked: F = skip(pytest.mark.gpu(test_method))
+    return marked
+
+
+def requires_multi_gpu(test_method: F) -> F:
+    """Skip a test where there are fewer than two GPUs."""
+    skip = pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+    marked: F = skip(pytest.mark.gpu(test_method))
+    return marked
+
+
+def cpu_or_gpu(test_method: F) -> F:
+    """Mark a test that makes use of a GPU and does without."""
+    marked: F = pytest.mark.gpu(test_method)
+    return marked

@@ -1,15 +1,19 @@
-"""The base class of data loaders."""
+"""`DataLoader`, the base class of data loaders, and `ResumableDataLoader`, the base of those that
+can start from any batch."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Dict, Union  # noqa: UP035 - an alias that plugins import
 
 import torch
 
+from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.registrable import Registrable
 from nlpreg.data.instance import Instance
 from nlpreg.data.vocabulary import Vocabulary
+from nlpreg.nn.util import move_to_device
 
 TensorDict = Dict[str, Union[torch.Tensor, Dict[str, torch.Tensor]]]  # noqa: UP006
 
@@ -55,3 +59,129 @@ class DataLoader(Registrable):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Let the next iteration start where `state_dict` was taken."""
+
+
+@dataclass
+class Position:
+    """A place in the sequence of all batches of a training.
+
+    Args:
+        epoch: number of epochs that are over.
+        batches: number of batches given since.
+        data_pass: number of passes over the data that are over; differs from `epoch` where an epoch has a
+            fixed number of batches.
+        pass_batches: number of batches of the present pass that have been given.
+        places: the same by other measures, for a loader that needs them.
+    """
+
+    epoch: int = 0
+    batches: int = 0
+    data_pass: int = 0
+    pass_batches: int = 0
+    places: tuple[Any, ...] = ()
+
+
+class ResumableDataLoader(DataLoader):
+    """A loader whose batches follow from the run's seed and its position.
+
+    One iteration gives one epoch: a pass over the data or, with `batches_per_epoch`, so many batches, with as
+    many passes as it takes and the rest of the last one left for the next epoch. After `load_state_dict` the
+    next iteration gives the rest of the epoch. An iteration that is abandoned leaves the position where it
+    was; the next one starts that epoch again.
+
+    Args:
+        batches_per_epoch: see above; None for one pass.
+
+    Raises:
+        ValueError: `batches_per_epoch` below 1.
+    """
+
+    def __init__(self, batches_per_epoch: int | None = None) -> None:
+        if batches_per_epoch is not None and batches_per_epoch < 1:
+            raise ValueError(f"batches_per_epoch: expected 1 or more, got {batches_per_epoch}")
+        self.batches_per_epoch = batches_per_epoch
+        self.cuda_device: torch.device | None = None
+        self._position = Position()
+        self._epoch_start = Position()
+        self._is_resuming = False
+        self._open_pass: Iterator[TensorDict] | None = None
+
+    def _batches_of_pass(self, data_pass: int, start: int) -> Iterator[TensorDict]:
+        """The batches of one pass over the data from number `start` on; a subclass must write this."""
+        raise NotImplementedError(f"{type(self).__name__} has no _batches_of_pass")
+
+    def __iter__(self) -> Iterator[TensorDict]:
+        self._begin_epoch()
+        return self._rest_of_epoch()
+
+    def _begin_epoch(self) -> None:
+        """Go to where the next iteration starts."""
+        # an iteration that ran to its end has set the number back to 0
+        abandoned = self._position.batches > 0
+        if self._is_resuming:
+            self._close_pass()
+            self._is_resuming = False
+        elif abandoned:
+            self._close_pass()
+            self._position = replace(self._epoch_start)
+        else:
+            self._epoch_start = replace(self._position)
+
+    def _rest_of_epoch(self) -> Iterator[TensorDict]:
+        position = self._position
+        try:
+            while self.batches_per_epoch is None or position.batches < self.batches_per_epoch:
+                if self._open_pass is None:
+                    self._open_pass = self._batches_of_pass(position.data_pass, position.pass_batches)
+                batch = next(self._open_pass, None)
+                if batch is None:
+                    self._end_pass(position)
+                    if self.batches_per_epoch is None:
+                        break
+                    continue
+                position.batches += 1
+                position.pass_batches += 1
+                yield batch if self.cuda_device is None else move_to_device(batch, self.cuda_device)
+        except BaseException:  # also GeneratorExit: whoever iterated has stopped
+            self._close_pass()
+            raise
+        position.epoch += 1
+        position.batches = 0
+
+    def _end_pass(self, position: Position) -> None:
+        """Go on to the next pass."""
+        self._close_pass()
+        # else this loop would go round for ever
+        if self.batches_per_epoch is not None and position.pass_batches == 0:
+            raise ConfigurationError(
+                f"batches_per_epoch: {self.batches_per_epoch} batches were asked for, but the data do not make a single one"
+            )
+        position.data_pass += 1
+        position.pass_batches, position.places = 0, ()
+
+    def _close_pass(self) -> None:
+        """Give up what is left of the present pass."""
+        close = getattr(self._open_pass, "close", None)
+        self._open_pass = None
+        if close is not None:
+            close()
+
+    def set_target_device(self, device: torch.device) -> None:
+        """Put batches on this device from now on."""
+        self.cuda_device = device
+
+    def state_dict(self) -> dict[str, Any]:
+        """Epoch, batches given in it, and the same for passes over the data."""
+        position = self._position
+        return {name: getattr(position, name) for name in ("epoch", "batches", "data_pass", "pass_batches")}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Let the next iteration give what was left of the epoch when the state was taken."""
+        self._position = Position(
+            int(state["epoch"]),
+            int(state["batches"]),
+            # a state without passes is that of a loader whose epochs are passes
+            int(state.get("data_pass", state["epoch"])),
+            int(state.get("pass_batches", state["batches"])),
+        )
+        self._is_resuming = True

@@ -12,7 +12,7 @@ import torch.distributed as dist
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.util import int_to_device, is_distributed
-from nlpreg.data.data_loaders.resumable_data_loader import ResumableDataLoader
+from nlpreg.data.data_loaders.data_loader import ResumableDataLoader
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DatasetReaderInput
 from nlpreg.data.id_corpus.corpus_cache import id_corpus_of, text_field_of_reader
 from nlpreg.data.id_corpus.id_corpus import IdCorpus

@@ -12,11 +12,10 @@ from nlpreg.common.checks import ConfigurationError, ConfigurationValueError, ch
 from nlpreg.common.util import int_to_device
 from nlpreg.data.batch import index_instances
 from nlpreg.data.data_loaders.data_collator import nlpreg_collate
-from nlpreg.data.data_loaders.data_loader import DataLoader, TensorDict
+from nlpreg.data.data_loaders.data_loader import DataLoader, ResumableDataLoader, TensorDict
 from nlpreg.data.data_loaders.multiprocess_data_loader import MultiProcessDataLoader
 from nlpreg.data.data_loaders.multitask_epoch_sampler import MultiTaskEpochSampler
 from nlpreg.data.data_loaders.multitask_scheduler import MultiTaskScheduler
-from nlpreg.data.data_loaders.resumable_data_loader import ResumableDataLoader
 from nlpreg.data.data_loaders.stream import pick, shuffled_stream
 from nlpreg.data.dataset_readers.multitask import MultiTaskDatasetReader
 from nlpreg.data.instance import Instance

@@ -10,8 +10,7 @@ from nlpreg.common.runtime.memory import seldom_garbage_collection
 from nlpreg.common.tqdm import Tqdm
 from nlpreg.data.batch import index_instances
 from nlpreg.data.data_loaders.data_collator import nlpreg_collate
-from nlpreg.data.data_loaders.data_loader import DataLoader, TensorDict
-from nlpreg.data.data_loaders.resumable_data_loader import ResumableDataLoader
+from nlpreg.data.data_loaders.data_loader import DataLoader, ResumableDataLoader, TensorDict
 from nlpreg.data.data_loaders.stream import batch_indices, pick
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.instance import Instance

@@ -13,10 +13,12 @@ from nlpreg.data.dataset_readers.masked_language_model import MaskedLanguageMode
 from nlpreg.data.dataset_readers.multitask import MultiTaskDatasetReader, MultiTaskReaderShim
 from nlpreg.data.dataset_readers.next_token_lm import NextTokenLMReader
 from nlpreg.data.dataset_readers.ontonotes_ner import OntonotesNamedEntityRecognition
-from nlpreg.data.dataset_readers.plain_text_language_modeling import PlainTextLanguageModelingReader
 from nlpreg.data.dataset_readers.sequence_tagging import SequenceTaggingDatasetReader
 from nlpreg.data.dataset_readers.sharded_dataset_reader import ShardedDatasetReader
-from nlpreg.data.dataset_readers.simple_language_modeling import SimpleLanguageModelingDatasetReader
+from nlpreg.data.dataset_readers.simple_language_modeling import (
+    PlainTextLanguageModelingReader,
+    SimpleLanguageModelingDatasetReader,
+)
 from nlpreg.data.dataset_readers.stanford_sentiment_tree_bank import StanfordSentimentTreeBankDatasetReader
 from nlpreg.data.dataset_readers.text_classification_json import TextClassificationJsonReader
 from nlpreg.data.dataset_readers.text_file_reader import TextFileReader

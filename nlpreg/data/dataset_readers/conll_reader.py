@@ -9,8 +9,7 @@ from typing import Any, ClassVar
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data.dataset_readers.dataset_utils.span_utils import InvalidTagSequence, to_bioul
 from nlpreg.data.dataset_readers.dataset_utils.text_files import DataFile, bad_line, columns_of, excerpt
-from nlpreg.data.dataset_readers.dataset_utils.tokenizing import check_choice, tagged_instance
-from nlpreg.data.dataset_readers.text_file_reader import TextFileReader
+from nlpreg.data.dataset_readers.text_file_reader import TextFileReader, check_choice, tagged_instance
 from nlpreg.data.instance import Instance
 from nlpreg.data.token_indexers.token_indexer import TokenIndexer
 from nlpreg.data.tokenizers.token_class import Token

@@ -8,8 +8,12 @@ from typing import Any, Literal
 
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.dataset_readers.dataset_utils.text_files import DataError, DataFile, bad_line, excerpt
-from nlpreg.data.dataset_readers.dataset_utils.tokenizing import check_choice, tagged_instance, text_field_of
-from nlpreg.data.dataset_readers.text_file_reader import TextFileReader
+from nlpreg.data.dataset_readers.text_file_reader import (
+    TextFileReader,
+    check_choice,
+    tagged_instance,
+    text_field_of,
+)
 from nlpreg.data.instance import Instance
 from nlpreg.data.token_indexers.token_indexer import TokenIndexer
 from nlpreg.data.tokenizers.token_class import Token

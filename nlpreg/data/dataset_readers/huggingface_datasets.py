@@ -11,8 +11,7 @@ from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.imports import optional
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.dataset_readers.dataset_utils.text_files import BadLines, DataError, excerpt
-from nlpreg.data.dataset_readers.dataset_utils.tokenizing import text_field_of, words_or_tokens
-from nlpreg.data.dataset_readers.text_file_reader import set_token_indexers
+from nlpreg.data.dataset_readers.text_file_reader import set_token_indexers, text_field_of, words_or_tokens
 from nlpreg.data.fields.field import Field
 from nlpreg.data.fields.label_field import LabelField
 from nlpreg.data.fields.metadata_field import MetadataField

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DistributedInfo, WorkerInfo
-from nlpreg.data.dataset_readers.dataset_utils.tokenizing import check_choice
+from nlpreg.data.dataset_readers.text_file_reader import check_choice
 from nlpreg.data.fields.metadata_field import MetadataField
 from nlpreg.data.instance import Instance
 

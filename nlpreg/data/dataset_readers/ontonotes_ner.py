@@ -11,8 +11,7 @@ from nlpreg.data.dataset_readers.dataset_utils import ontonotes
 from nlpreg.data.dataset_readers.dataset_utils.ontonotes import Ontonotes
 from nlpreg.data.dataset_readers.dataset_utils.span_utils import to_bioul
 from nlpreg.data.dataset_readers.dataset_utils.text_files import DataFile, find_files
-from nlpreg.data.dataset_readers.dataset_utils.tokenizing import check_choice, tagged_instance
-from nlpreg.data.dataset_readers.text_file_reader import TextFileReader
+from nlpreg.data.dataset_readers.text_file_reader import TextFileReader, check_choice, tagged_instance
 from nlpreg.data.instance import Instance
 from nlpreg.data.token_indexers.token_indexer import TokenIndexer
 from nlpreg.data.tokenizers.token_class import Token

@@ -6,8 +6,7 @@ from typing import Any
 
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.dataset_readers.dataset_utils.text_files import bad_line, excerpt, split_at_blanks
-from nlpreg.data.dataset_readers.dataset_utils.tokenizing import tagged_instance
-from nlpreg.data.dataset_readers.text_file_reader import TextFileReader
+from nlpreg.data.dataset_readers.text_file_reader import TextFileReader, tagged_instance
 from nlpreg.data.instance import Instance
 from nlpreg.data.token_indexers.token_indexer import TokenIndexer
 from nlpreg.data.tokenizers.token_class import Token

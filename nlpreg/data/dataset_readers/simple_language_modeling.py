@@ -1,4 +1,4 @@
-"""A sentence a line, for language models."""
+"""Texts for language models: a sentence a line, or running text with its line ends."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nlpreg.data.columns import with_ends
+from nlpreg.data.columns import speaks_for, with_ends
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.dataset_readers.dataset_utils.text_files import BadLines, DataFile
-from nlpreg.data.dataset_readers.dataset_utils.tokenizing import (
+from nlpreg.data.dataset_readers.text_file_reader import (
+    TextFileReader,
     Words,
     text_field_of,
     words_or_tokens,
 )
-from nlpreg.data.dataset_readers.text_file_reader import TextFileReader
 from nlpreg.data.instance import Instance
 from nlpreg.data.token_indexers.token_indexer import TokenIndexer
+from nlpreg.data.tokenizers.character_tokenizer import CharacterTokenizer
 from nlpreg.data.tokenizers.spacy_tokenizer import SpacyTokenizer
 from nlpreg.data.tokenizers.token_class import Token
 from nlpreg.data.tokenizers.tokenizer import Tokenizer
 from nlpreg.data.tokenizers.whitespace_tokenizer import WhitespaceTokenizer
-from nlpreg.data.whole_list import speaks_for
 from nlpreg.data.word_numbers import WordNumbers, numbered
 
 logger = logging.getLogger(__name__)
@@ -181,3 +181,28 @@ class SimpleLanguageModelingDatasetReader(TextFileReader):
 def _as_words(texts: Iterable[Words]) -> Iterator[list[str]]:
     for tokens in texts:
         yield tokens if isinstance(tokens[0], str) else text_field_of(tokens).words
+
+
+@DatasetReader.register("plain_text_language_modeling")
+class PlainTextLanguageModelingReader(SimpleLanguageModelingDatasetReader):
+    """Reads lines of text with their ends, blank lines too, so that every character of the text counts.
+
+    Field: `source`, a line. For running text, whose loader puts the lines one after another again.
+
+    Args:
+        tokenizer: splits a line; into characters unless given. One that drops line ends drops blank lines with them.
+        token_indexers: the indexers of `source`; single ids under the name "tokens" unless given.
+        **kwargs: other arguments of `SimpleLanguageModelingDatasetReader`.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer | None = None,
+        token_indexers: dict[str, TokenIndexer] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(tokenizer or CharacterTokenizer(), token_indexers, **kwargs)
+
+    def _units(self, file: DataFile) -> Iterator[tuple[int, str]]:
+        for number, line in file.lines():
+            yield number, line + "\n"

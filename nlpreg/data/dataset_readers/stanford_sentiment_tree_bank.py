@@ -9,8 +9,12 @@ from typing import Any
 
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.dataset_readers.dataset_utils.text_files import DataFile, bad_line, excerpt
-from nlpreg.data.dataset_readers.dataset_utils.tokenizing import check_choice, text_field_of, words_or_tokens
-from nlpreg.data.dataset_readers.text_file_reader import TextFileReader
+from nlpreg.data.dataset_readers.text_file_reader import (
+    TextFileReader,
+    check_choice,
+    text_field_of,
+    words_or_tokens,
+)
 from nlpreg.data.fields.field import Field
 from nlpreg.data.fields.label_field import LabelField
 from nlpreg.data.instance import Instance

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Dict, Generic, TypeVar  # noqa: UP035 - a
 
 import torch
 
-from nlpreg.data.whole_list import speaks_for
+from nlpreg.data.columns import speaks_for
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import torch
 
+from nlpreg.data.columns import speaks_for
 from nlpreg.data.fields.field import (
     DataArray,
     Field,
@@ -17,7 +18,6 @@ from nlpreg.data.fields.field import (
     padding_lengths_of_fields,
 )
 from nlpreg.data.fields.sequence_field import SequenceField
-from nlpreg.data.whole_list import speaks_for
 
 if TYPE_CHECKING:
     from typing_extensions import Self

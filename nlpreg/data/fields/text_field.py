@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Dict, overload  # noqa: UP035 - an alias that 
 import torch
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.data.columns import WordColumn
+from nlpreg.data.columns import WordColumn, speaks_for
 from nlpreg.data.fields.field import VocabCounter, merge_counts, new_counter
 from nlpreg.data.fields.sequence_field import SequenceField
 from nlpreg.data.token_indexers.token_indexer import (
@@ -23,7 +23,6 @@ from nlpreg.data.token_indexers.token_indexer import (
 )
 from nlpreg.data.tokenizers.token_class import Token
 from nlpreg.data.tokenizers.tokenizer import Tokenizer
-from nlpreg.data.whole_list import speaks_for
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -21,13 +21,13 @@ from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.file_utils import CACHE_ROOT, FileLock
 from nlpreg.common.fingerprint import NoFingerprintError, fingerprint, fingerprint_of_file
 from nlpreg.common.tqdm import Tqdm
+from nlpreg.data.columns import speaks_for
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.dataset_readers.dataset_utils.text_files import DataFile, find_files
 from nlpreg.data.fields.metadata_field import MetadataField
 from nlpreg.data.fields.text_field import TextField
 from nlpreg.data.id_corpus.id_corpus import FORMAT, IdCorpus, write_numbered
 from nlpreg.data.instance import Instance
-from nlpreg.data.whole_list import speaks_for
 from nlpreg.data.word_numbers import WordNumbers, numbered
 from nlpreg.version import VERSION
 

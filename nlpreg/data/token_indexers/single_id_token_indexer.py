@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.data.columns import WordColumn, split_rows, with_ends
+from nlpreg.data.columns import WordColumn, speaks_for, split_rows, with_ends
 from nlpreg.data.token_indexers.token_indexer import IndexedTokenList, TokenIndexer, VocabCounter
 from nlpreg.data.tokenizers.token_class import Token, show_token
-from nlpreg.data.whole_list import speaks_for
 
 if TYPE_CHECKING:
     from nlpreg.data.vocabulary import Vocabulary

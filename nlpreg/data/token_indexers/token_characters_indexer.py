@@ -18,13 +18,13 @@ from nlpreg.data.columns import (
     WordColumn,
     lengths_of_elements,
     pad_elements,
+    speaks_for,
     split_rows,
     with_ends,
 )
 from nlpreg.data.token_indexers.token_indexer import IndexedTokenList, TokenIndexer, VocabCounter
 from nlpreg.data.tokenizers.character_tokenizer import CharacterTokenizer
 from nlpreg.data.tokenizers.token_class import Token, show_token
-from nlpreg.data.whole_list import speaks_for
 
 if TYPE_CHECKING:
     from nlpreg.data.vocabulary import Vocabulary

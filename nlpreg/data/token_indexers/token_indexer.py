@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, Dict, List  # noqa: UP035 - an alias that
 import torch
 
 from nlpreg.common.registrable import Registrable
-from nlpreg.data.columns import WordColumn, pad_rows
+from nlpreg.data.columns import WordColumn, pad_rows, speaks_for
 from nlpreg.data.tokenizers.token_class import Token
-from nlpreg.data.whole_list import speaks_for
 
 if TYPE_CHECKING:
     from nlpreg.data.vocabulary import Vocabulary

@@ -12,7 +12,7 @@ from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.models.heads.head import Head
 from nlpreg.modules.feedforward import FeedForward
 from nlpreg.modules.seq2vec_encoders import Seq2VecEncoder
-from nlpreg.nn.dropout import Dropout
+from nlpreg.nn.cpu_layers import Dropout
 from nlpreg.training.metrics import CategoricalAccuracy
 
 

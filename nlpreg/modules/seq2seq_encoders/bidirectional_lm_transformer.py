@@ -14,14 +14,13 @@ from nlpreg.modules.layer_norm import LayerNorm
 from nlpreg.modules.recurrence import reversed_positions
 from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import Seq2SeqEncoder
 from nlpreg.modules.util import replicate_layers
-from nlpreg.nn.dropout import Dropout, dropout
-from nlpreg.nn.linear import Linear, linear, regular_number
+from nlpreg.nn.cpu_layers import Dropout, Linear, dropout, linear, regular_number
 from nlpreg.nn.util import min_value_of_dtype
 
 # B rows, T steps, N words of all rows, D width of the vectors, F width inside the feed-forward parts
 
 _MANY = 256
-"""From this number of words on, the first one is repeated until their number is a multiple of 64, see `nlpreg.nn.linear`."""
+"""From this number of words on, the first one is repeated until their number is a multiple of 64, see `nlpreg.nn.cpu_layers`."""
 
 
 class Words:

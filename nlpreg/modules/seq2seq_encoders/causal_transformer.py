@@ -13,7 +13,7 @@ from torch.nn import functional
 from nlpreg.common.checks import ConfigurationError, check_at_least, check_share
 from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import Seq2SeqEncoder, StepState
 from nlpreg.nn.checkpoint import CheckpointWrapper
-from nlpreg.nn.dropout import Dropout
+from nlpreg.nn.cpu_layers import Dropout
 from nlpreg.nn.parallel import DdpAccelerator
 
 # The cache grows by doubling from this number of positions, so that a step copies it only now and then.

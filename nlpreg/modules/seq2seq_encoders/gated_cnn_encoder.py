@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from nlpreg.common.checks import ConfigurationError, argument_ranges
 from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import Seq2SeqEncoder
-from nlpreg.nn.dropout import Dropout
+from nlpreg.nn.cpu_layers import Dropout
 
 # B rows, T steps, D width of the vectors
 

@@ -16,7 +16,7 @@ from nlpreg.data.tokenizers.token_class import Token
 from nlpreg.modules.scalar_mix import ScalarMix
 from nlpreg.modules.token_embedders.empty_embedder import EmptyEmbedder
 from nlpreg.modules.token_embedders.token_embedder import TokenEmbedder
-from nlpreg.nn.dropout import Dropout
+from nlpreg.nn.cpu_layers import Dropout
 from nlpreg.nn.util import add_sentence_boundary_token_ids, get_text_field_mask, remove_sentence_boundaries
 
 _loader: Callable[..., Any] | None = None

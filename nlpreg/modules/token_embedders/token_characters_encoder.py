@@ -12,7 +12,7 @@ from nlpreg.modules.seq2vec_encoders.seq2vec_encoder import Seq2VecEncoder
 from nlpreg.modules.time_distributed import TimeDistributed
 from nlpreg.modules.token_embedders.embedding import Embedding
 from nlpreg.modules.token_embedders.token_embedder import TokenEmbedder
-from nlpreg.nn.dropout import Dropout
+from nlpreg.nn.cpu_layers import Dropout
 from nlpreg.nn.operators import run_uncompiled
 from nlpreg.nn.util.indexing import distinct_rows
 

@@ -1,21 +1,19 @@
 """Search for the most likely sequences of a step-by-step model: beams, samplers, scorers, constraints."""
 
-from nlpreg.nn.beam_search.beam_search import BeamSearch
-from nlpreg.nn.beam_search.constraint import (
+from nlpreg.nn.beam_search.beam_search import (
+    BeamSearch,
     Constraint,
     ConstraintStateType,
+    FinalSequenceScorer,
+    LengthNormalizedSequenceLogProbabilityScorer,
     RepeatedNGramBlockingConstraint,
     RepetitionPenaltyConstraint,
+    SequenceLogProbabilityScorer,
     StateType,
     StepFunctionType,
     StepFunctionTypeNoTimestep,
     StepFunctionTypeWithTimestep,
     VocabularyProtocol,
-)
-from nlpreg.nn.beam_search.final_sequence_scorer import (
-    FinalSequenceScorer,
-    LengthNormalizedSequenceLogProbabilityScorer,
-    SequenceLogProbabilityScorer,
 )
 from nlpreg.nn.beam_search.sampler import (
     DeterministicSampler,

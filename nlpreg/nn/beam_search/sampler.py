@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from nlpreg.common import Registrable
-from nlpreg.nn.beam_search.constraint import StateType
+from nlpreg.nn.beam_search.beam_search import StateType
 from nlpreg.nn.util.masks import min_value_of_dtype
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from nlpreg.nn.linear import add_matrix_product, matrix_product
+from nlpreg.nn.cpu_layers import add_matrix_product, matrix_product
 from nlpreg.nn.util.masks import tiny_value_of_dtype
 
 

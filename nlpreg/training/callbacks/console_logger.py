@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from nlpreg.training.callbacks.callback import TrainerCallback
-from nlpreg.training.metric_reports import get_train_and_validation_metrics
+from nlpreg.training.metrics_log import get_train_and_validation_metrics
 from nlpreg.training.protocols import GradientNorm, MetricValues, ModelOutputs, TensorDict
 from nlpreg.training.util import get_batch_size
 

@@ -14,7 +14,7 @@ import torch
 
 from nlpreg.common.files import atomic_write
 from nlpreg.training.callbacks.callback import TrainerCallback
-from nlpreg.training.metric_reports import NoTimer
+from nlpreg.training.metrics_log import NoTimer
 from nlpreg.training.protocols import GradientNorm, MetricValues, ModelOutputs, TensorDict
 
 if TYPE_CHECKING:

@@ -15,13 +15,11 @@ from nlpreg.training.learning_rate_schedulers.pytorch_lr_schedulers import (
     MultiStepLearningRateScheduler,
     ReduceOnPlateauLearningRateScheduler,
     StepLearningRateScheduler,
-)
-from nlpreg.training.learning_rate_schedulers.slanted_triangular import SlantedTriangular
-from nlpreg.training.learning_rate_schedulers.warmup_schedules import (
     WarmupCosine,
     WarmupSchedule,
     WarmupStableDecay,
 )
+from nlpreg.training.learning_rate_schedulers.slanted_triangular import SlantedTriangular
 
 __all__ = [
     "CombinedLearningRateScheduler",

@@ -14,10 +14,9 @@ from nlpreg.training.metrics.fbeta_measure import FBetaMeasure
 from nlpreg.training.metrics.fbeta_multi_label_measure import F1MultiLabelMeasure, FBetaMultiLabelMeasure
 from nlpreg.training.metrics.fbeta_verbose_measure import FBetaVerboseMeasure
 from nlpreg.training.metrics.mean_absolute_error import MeanAbsoluteError
-from nlpreg.training.metrics.metric import Metric, load_metrics_state_dict, metrics_state_dict
+from nlpreg.training.metrics.metric import Metric, load_metrics_state_dict, local_metrics, metrics_state_dict
 from nlpreg.training.metrics.pearson_correlation import PearsonCorrelation
 from nlpreg.training.metrics.perplexity import Perplexity
-from nlpreg.training.metrics.ranks import local_metrics
 from nlpreg.training.metrics.rouge import ROUGE
 from nlpreg.training.metrics.sequence_accuracy import SequenceAccuracy
 from nlpreg.training.metrics.span_based_f1_measure import SpanBasedF1Measure

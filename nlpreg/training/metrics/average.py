@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nlpreg.training.metrics.metric import Metric, add, widest
-from nlpreg.training.metrics.ranks import sum_over_ranks
+from nlpreg.training.metrics.metric import Metric, add, sum_over_ranks, widest
 
 
 @Metric.register("average")

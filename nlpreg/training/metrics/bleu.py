@@ -9,8 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 import torch
 from torch import Tensor
 
-from nlpreg.training.metrics.metric import Metric, add
-from nlpreg.training.metrics.ranks import sum_over_ranks
+from nlpreg.training.metrics.metric import Metric, add, sum_over_ranks
 
 _TINY = 1e-13
 

@@ -7,8 +7,7 @@ from functools import reduce
 import torch
 from torch import Tensor
 
-from nlpreg.training.metrics.metric import Metric, widest
-from nlpreg.training.metrics.ranks import gather_over_ranks
+from nlpreg.training.metrics.metric import Metric, gather_over_ranks, widest
 
 
 @Metric.register("covariance")

@@ -12,8 +12,7 @@ from typing import Protocol
 import torch
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.training.metrics.metric import Metric
-from nlpreg.training.metrics.ranks import sum_over_ranks
+from nlpreg.training.metrics.metric import Metric, sum_over_ranks
 
 logger = logging.getLogger(__name__)
 

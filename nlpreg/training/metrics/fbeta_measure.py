@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.training.metrics.metric import Metric, add
-from nlpreg.training.metrics.ranks import gather_over_ranks
+from nlpreg.training.metrics.metric import Metric, add, gather_over_ranks
 
 AVERAGES = ("micro", "macro", "weighted")
 

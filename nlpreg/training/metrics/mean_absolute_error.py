@@ -7,8 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from nlpreg.training.metrics.metric import Metric, add, full, widest
-from nlpreg.training.metrics.ranks import sum_over_ranks
+from nlpreg.training.metrics.metric import Metric, add, full, sum_over_ranks, widest
 
 
 @Metric.register("mean_absolute_error")

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from nlpreg.training.metrics.bleu import count_matches, count_ngrams, longest_common_subsequence
-from nlpreg.training.metrics.metric import Metric, add
-from nlpreg.training.metrics.ranks import sum_over_ranks
+from nlpreg.training.metrics.metric import Metric, add, sum_over_ranks
 
 
 @Metric.register("rouge")

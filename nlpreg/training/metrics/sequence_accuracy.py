@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.training.metrics.metric import Metric, add, full
-from nlpreg.training.metrics.ranks import sum_over_ranks
+from nlpreg.training.metrics.metric import Metric, add, full, sum_over_ranks
 
 
 @Metric.register("sequence_accuracy")

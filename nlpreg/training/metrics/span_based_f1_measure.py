@@ -17,8 +17,7 @@ from torch import Tensor
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data.dataset_readers.dataset_utils.span_utils import InvalidTagSequence
 from nlpreg.data.vocabulary import Vocabulary
-from nlpreg.training.metrics.metric import Metric
-from nlpreg.training.metrics.ranks import gather_over_ranks
+from nlpreg.training.metrics.metric import Metric, gather_over_ranks
 
 TypedStringSpan = tuple[str, tuple[int, int]]
 TagsToSpans = Callable[[list[str], list[str] | None], Iterable[TypedStringSpan]]

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from nlpreg.training.metrics.covariance import moments_of
-from nlpreg.training.metrics.metric import Metric, widest
-from nlpreg.training.metrics.ranks import gather_over_ranks
+from nlpreg.training.metrics.metric import Metric, gather_over_ranks, widest
 
 
 class StoredPairs(Metric):

@@ -7,8 +7,7 @@ import sys
 import torch
 from torch import Tensor
 
-from nlpreg.training.metrics.metric import Metric, add, full
-from nlpreg.training.metrics.ranks import sum_over_ranks
+from nlpreg.training.metrics.metric import Metric, add, full, sum_over_ranks
 
 
 @Metric.register("unigram_recall")

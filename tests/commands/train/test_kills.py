@@ -336,7 +336,7 @@ MOMENTS: list[Moment] = [
     ("nlpreg.training.validation", "Validation._step", 4),
     ("nlpreg.training.run", "save_state", 1),
     ("nlpreg.training.metrics_log", "write_metrics_of_epoch", 2),
-    ("nlpreg.training.checkpoint_files", "CheckpointFiles._write_record", 9),
+    ("nlpreg.training.checkpointer", "CheckpointFiles._write_record", 9),
     ("nlpreg.training.run", "TrainingRun.load_best_weights", 1),
     ("tarfile", "TarFile.addfile", 1),
     ("tarfile", "TarFile.addfile", 3),

@@ -1,11 +1,16 @@
 import logging
 import sys
+from pathlib import Path
 
 import pytest
 
 from nlpreg.common import Params
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.data.dataset_readers import DatasetReader, SimpleLanguageModelingDatasetReader
+from nlpreg.data.dataset_readers import (
+    DatasetReader,
+    PlainTextLanguageModelingReader,
+    SimpleLanguageModelingDatasetReader,
+)
 from nlpreg.data.dataset_readers.dataset_utils.text_files import DataError
 from nlpreg.data.tokenizers import (
     LettersDigitsTokenizer,
@@ -87,3 +92,27 @@ def test_without_spacy_the_error_names_the_way_out(read, monkeypatch):
     monkeypatch.setattr("nlpreg.common.runtime.environment.LOADED_SPACY_MODELS", {})
     with pytest.raises(ConfigurationError, match='"tokenizer": "whitespace"'):
         read(SimpleLanguageModelingDatasetReader(), "a b\n")
+
+
+SCENE = "ROMEO:\nAy me!\n\n  Sad hours\tseem long.\n\n\n"
+
+
+@pytest.mark.parametrize("text", [SCENE, SCENE.replace("\n", "\r\n"), "\ufeff" + SCENE])
+def test_every_character_is_kept(text: str, tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_bytes(text.encode())
+    reader = PlainTextLanguageModelingReader()
+    read = [
+        token.text for instance in reader.read(tmp_path / "text.txt") for token in instance["source"].tokens
+    ]
+    assert "".join(read) == SCENE
+
+
+def test_a_tokenizer_that_drops_line_ends_drops_blank_lines(tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text(SCENE)
+    reader = PlainTextLanguageModelingReader(tokenizer=WhitespaceTokenizer())
+    assert len(list(reader.read(tmp_path / "text.txt"))) == 3
+
+
+def test_a_prompt_gets_no_line_end() -> None:
+    instance = PlainTextLanguageModelingReader().text_to_instance("ab")
+    assert [token.text for token in instance["source"].tokens] == ["a", "b"]

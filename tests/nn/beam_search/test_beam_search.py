@@ -9,7 +9,7 @@ from torch import Tensor
 from nlpreg.common import Lazy, Params
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.nn.beam_search import BeamSearch, Constraint, FinalSequenceScorer, StateType
-from nlpreg.nn.beam_search.constraint import ConstraintStateType
+from nlpreg.nn.beam_search.beam_search import ConstraintStateType
 
 END = 4
 # Row: last class. The end can follow anything; rows are probabilities.

@@ -22,7 +22,7 @@ from nlpreg.nn.parallel import (
     TorchFsdpAccelerator,
     TorchFsdpWrappedModel,
 )
-from nlpreg.nn.parallel.sharded_states import gather_shards, shard_optimizer_state, whole_state
+from nlpreg.nn.parallel.torch_fsdp_accelerator import gather_shards, shard_optimizer_state, whole_state
 from nlpreg.nn.util import dist_reduce, dist_reduce_sum, distributed_device, load_state_dict_distributed
 
 can_shard = pytest.mark.skipif(

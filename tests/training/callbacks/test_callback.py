@@ -89,7 +89,7 @@ def test_metrics_are_computed_only_for_who_wants_them(make_trainer, tiny_model, 
     model, calls = tiny_model(), []
     get_metrics = model.get_metrics
     model.get_metrics = lambda reset=False: calls.append(reset) or get_metrics(reset)
-    monkeypatch.setattr("nlpreg.training.metric_reports._SECONDS_BETWEEN_METRICS", 1000.0)
+    monkeypatch.setattr("nlpreg.training.metrics_log._SECONDS_BETWEEN_METRICS", 1000.0)
     make_trainer({"num_epochs": 1}, model).train()
     assert calls == [True, True]  # once after training, once after validation
 

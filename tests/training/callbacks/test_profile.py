@@ -4,7 +4,7 @@ import logging
 import torch
 
 from nlpreg.training.callbacks.profile import _Stopwatch
-from nlpreg.training.metric_reports import NoTimer
+from nlpreg.training.metrics_log import NoTimer
 
 
 def test_the_phases_of_a_step(make_trainer, tmp_path, caplog):
