@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nlpreg.nn import linear as matrix_products
+from nlpreg.nn import cpu_layers as matrix_products
 from nlpreg.nn.cpu_layers import (
     Dropout,
     Linear,

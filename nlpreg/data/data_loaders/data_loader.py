@@ -1,5 +1,4 @@
-"""`DataLoader`, the base class of data loaders, and `ResumableDataLoader`, the base of those that
-can start from any batch."""
+"""`DataLoader`, the base class of data loaders, and `ResumableDataLoader`, the base of those that can start from any batch."""
 
 from __future__ import annotations
 

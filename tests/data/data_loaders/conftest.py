@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from nlpreg.data import DatasetReader, Instance, Vocabulary
-from nlpreg.data.data_loaders import MultiProcessDataLoader, ahead
+from nlpreg.data.data_loaders import MultiProcessDataLoader, multiprocess_data_loader
 from nlpreg.data.dataset_readers import SequenceTaggingDatasetReader
 from nlpreg.data.fields import MetadataField, TextField
 from nlpreg.data.token_indexers import SingleIdTokenIndexer
@@ -82,7 +82,7 @@ def make(reader: Any, number_vocab: Vocabulary) -> Callable[..., MultiProcessDat
 @pytest.fixture
 def workers_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the worker of a stream make all batches but the first, however few there are."""
-    monkeypatch.setattr(ahead, "_SECONDS_TO_MAKE_HERE", 0.0)
-    monkeypatch.setattr(ahead, "_is_worth_a_worker", lambda making, using: True)
-    monkeypatch.setattr(ahead, "_SECONDS_TO_START", {})
-    monkeypatch.setattr(ahead, "_SECONDS_TO_START_ANEW", 0.0)
+    monkeypatch.setattr(multiprocess_data_loader, "_SECONDS_TO_MAKE_HERE", 0.0)
+    monkeypatch.setattr(multiprocess_data_loader, "_is_worth_a_worker", lambda making, using: True)
+    monkeypatch.setattr(multiprocess_data_loader, "_SECONDS_TO_START", {})
+    monkeypatch.setattr(multiprocess_data_loader, "_SECONDS_TO_START_ANEW", 0.0)

@@ -219,7 +219,9 @@ def test_no_worker_where_there_is_little_to_do(stream: MakeStream, clock: Clock)
 
 
 @pytest.mark.parametrize("bad", [1, 70])
-def test_errors_in_a_stream_are_the_same_wherever_they_happen(stream: MakeStream, clock: Clock, bad: int) -> None:
+def test_errors_in_a_stream_are_the_same_wherever_they_happen(
+    stream: MakeStream, clock: Clock, bad: int
+) -> None:
     whole = stream(120, 0.004)
 
     def collate(instances: list[Any]) -> Any:
