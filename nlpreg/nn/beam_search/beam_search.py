@@ -16,11 +16,8 @@ from torch import Tensor
 
 from nlpreg.common import Lazy, Registrable
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.nn.beam_search.sampler import DeterministicSampler, Sampler
+from nlpreg.nn.beam_search.sampler import DeterministicSampler, Sampler, StateType
 from nlpreg.nn.util.masks import min_value_of_dtype
-
-StateType = dict[str, Tensor]
-"""Tensors (G, ...) that the step function reads and renews; a value may be None."""
 
 StepFunctionTypeWithTimestep = Callable[[Tensor, StateType, int], tuple[Tensor, StateType]]
 """(last predictions (G,), state, timestep from 0) -> (log probabilities (G, C), state)."""

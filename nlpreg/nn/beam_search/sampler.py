@@ -6,8 +6,10 @@ import torch
 from torch import Tensor
 
 from nlpreg.common import Registrable
-from nlpreg.nn.beam_search.beam_search import StateType
 from nlpreg.nn.util.masks import min_value_of_dtype
+
+StateType = dict[str, Tensor]
+"""Tensors (G, ...) that the step function reads and renews; a value may be None."""
 
 
 class Sampler(Registrable):
