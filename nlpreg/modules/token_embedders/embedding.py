@@ -23,7 +23,7 @@ from nlpreg.modules.token_embedders.token_embedder import TokenEmbedder
 logger = logging.getLogger(__name__)
 
 
-def read_pretrained_embeddings_file(
+def _read_pretrained_embeddings_file(
     file_uri: str, embedding_dim: int, vocab: Vocabulary, namespace: str = "tokens"
 ) -> torch.Tensor:
     """The matrix of word vectors for a vocabulary, from a text or HDF5 file.
@@ -197,7 +197,7 @@ class Embedding(TokenEmbedder):
                 raise ConfigurationError(
                     f"embedding: reading pretrained_file {pretrained_file} needs a vocabulary"
                 )
-            weight = read_pretrained_embeddings_file(pretrained_file, embedding_dim, vocab, vocab_namespace)
+            weight = _read_pretrained_embeddings_file(pretrained_file, embedding_dim, vocab, vocab_namespace)
         elif weight is None:
             weight = nn.init.xavier_uniform_(torch.empty(num_embeddings, embedding_dim))
         if weight.shape != (num_embeddings, embedding_dim):
@@ -291,7 +291,7 @@ class Embedding(TokenEmbedder):
         if file is None:
             rows = nn.init.xavier_uniform_(torch.empty(num_new, embedding_dim))
         else:
-            rows = read_pretrained_embeddings_file(file, embedding_dim, extended_vocab, namespace)[-num_new:]
+            rows = _read_pretrained_embeddings_file(file, embedding_dim, extended_vocab, namespace)[-num_new:]
         extended = torch.cat([self.weight.data, rows.to(self.weight)])
         self.weight = nn.Parameter(extended, requires_grad=self.weight.requires_grad)
         self.num_embeddings += num_new
