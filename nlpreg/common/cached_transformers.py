@@ -9,7 +9,14 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.config.untrusted import check_resource
+from nlpreg.common.config.untrusted import (
+    check_arguments,
+    check_resource,
+    current_origin,
+    hub_offline_unless_allowed,
+    is_restricted,
+    refusal,
+)
 from nlpreg.common.file_utils import cached_path
 from nlpreg.common.imports import optional
 
@@ -46,6 +53,7 @@ def get(
     Raises:
         ValueError: no name in the weights file has the prefix, or there is no such layer.
     """
+    model_name = _located(model_name)
     reinit = tuple(reinit_modules) if isinstance(reinit_modules, list) else reinit_modules
     key = (
         model_name,
@@ -55,8 +63,6 @@ def get(
         load_weights,
         _as_key(kwargs),
     )
-    if os.path.exists(model_name):
-        check_resource(model_name)
     if key not in _models:
         model = _load(model_name, override_weights_file, override_weights_strip_prefix, load_weights, kwargs)
         if reinit is not None:
@@ -72,32 +78,67 @@ def get_tokenizer(model_name: str, **kwargs: Any) -> Any:
         model_name: name on the hub, or folder.
         kwargs: handed to `from_pretrained`.
     """
+    model_name = _located(model_name)
     key = (model_name, _as_key(kwargs))
-    if os.path.exists(model_name):
-        check_resource(model_name)
     if key not in _tokenizers:
-        transformers = optional("transformers", extra="transformers")
-        _tokenizers[key] = _from_pretrained(transformers.AutoTokenizer, model_name, kwargs)
+        _tokenizers[key] = load_pretrained("AutoTokenizer", model_name, **kwargs)
     return _tokenizers[key]
 
 
-def _from_pretrained(auto_class: Any, model_name: str, kwargs: dict[str, Any]) -> Any:
+def load_pretrained(auto_class: str, model_name: str, **kwargs: Any) -> Any:
     """Load by the library's own means, and say what to do where there is nothing to load.
 
+    For the config of an archive, only what the library has cached already and files of the archive are loaded.
+
+    Args:
+        auto_class: the library's class, such as `AutoModel`.
+        model_name: name on the hub, or folder.
+        kwargs: handed to `from_pretrained`.
+
     Raises:
-        ConfigurationError: there is no such folder, and no such name that can be reached on the hub.
+        ConfigurationError: there is no such folder, and no such name that can be reached on the hub; or the config of an
+            archive asks for what it may not have.
     """
+    transformers = optional("transformers", extra="transformers")
+    model_name = _located(model_name)
+    restricted = is_restricted()
+    if restricted:
+        check_arguments(kwargs)
+        # Without the last one the library asks at the terminal whether it may run code that came with a model.
+        kwargs = {**kwargs, "local_files_only": True, "trust_remote_code": False}
     try:
-        return auto_class.from_pretrained(model_name, **kwargs)
-    except OSError as error:
-        if os.path.exists(model_name):
-            raise
+        with hub_offline_unless_allowed("huggingface_hub.constants"):
+            return getattr(transformers, auto_class).from_pretrained(model_name, **kwargs)
+    except (OSError, ValueError) as error:
         reason = str(error).partition("\n")[0]
+        if restricted and not os.path.exists(model_name):
+            raise refusal(
+                f"model_name: {model_name!r}",
+                f"the files of that model are not in the cache of transformers ({reason})",
+            ) from error
+        if os.path.exists(model_name) or isinstance(error, ValueError):
+            raise
         raise ConfigurationError(
             f"model_name: {model_name!r} is no folder in {os.getcwd()}, and loading it from the hub failed: {reason} "
             "If the folder has moved, give its new path as model_name, for an archive by --overrides; the same in the "
             "indexer, the tokenizer and the embedder"
         ) from error
+
+
+def _located(model_name: str) -> str:
+    """The folder of this name in the archive whose config is being built, if there is one; else the name itself.
+
+    Raises:
+        ConfigurationError: it is a path or URL that this config may not have.
+    """
+    origin = current_origin()
+    if origin is not None:
+        inside = os.path.join(origin.folder, model_name)
+        if os.path.isdir(inside):
+            model_name = inside
+        if os.path.exists(model_name) or "://" in model_name:
+            check_resource(model_name)
+    return model_name
 
 
 def _as_key(arguments: dict[str, Any]) -> str:
@@ -109,10 +150,10 @@ def _load(
     model_name: str, weights_file: str | None, prefix: str | None, load_weights: bool, kwargs: dict[str, Any]
 ) -> Any:
     """Load a model, with its own weights, others, or none."""
-    transformers = optional("transformers", extra="transformers")
     if load_weights and weights_file is None:
-        return _from_pretrained(transformers.AutoModel, model_name, kwargs)
-    config = _from_pretrained(transformers.AutoConfig, model_name, kwargs)
+        return load_pretrained("AutoModel", model_name, **kwargs)
+    config = load_pretrained("AutoConfig", model_name, **kwargs)
+    transformers = optional("transformers", extra="transformers")
     model = transformers.AutoModel.from_config(config)
     if load_weights and weights_file is not None:
         weights = _read_weights(weights_file, prefix)

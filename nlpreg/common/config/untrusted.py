@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
+import importlib
 import os
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
@@ -84,6 +85,11 @@ def is_remote_allowed() -> bool:
     return os.environ.get(ALLOW_REMOTE_VARIABLE) == "1" or (origin is not None and origin.allow_remote)
 
 
+def is_restricted() -> bool:
+    """Whether the config being built came with an archive, and may name nothing but what is in it."""
+    return _origin.get() is not None and not is_remote_allowed()
+
+
 def check_resource(path: str | os.PathLike[str]) -> None:
     """Make sure that the config being built may read a file, folder or URL.
 
@@ -102,10 +108,57 @@ def check_resource(path: str | os.PathLike[str]) -> None:
         local = os.path.realpath(os.path.expanduser(text))
         if _is_below(local, origin.folder) or any(_covers(allowed, local) for allowed in origin.allowed):
             return
-    raise ConfigurationError(
-        f"{text}: refused, because the config of the archive {origin.name} asks for it, and it is not in that archive; "
-        f"if you trust the archive, add --allow-remote (in Python: load_archive(..., allow_remote=True))"
+    raise refusal(text, "it is not in that archive")
+
+
+def refusal(what: str, reason: str) -> ConfigurationError:
+    """The error about something that the config being built may not have.
+
+    Args:
+        what: the path, URL or name that the config asks for.
+        reason: why it may not have it, as the second half of a sentence.
+    """
+    origin = _origin.get()
+    archive = origin.name if origin is not None else ""
+    return ConfigurationError(
+        f"{what}: refused, because the config of the archive {archive} asks for it, and {reason}; "
+        "if you trust the archive, add --allow-remote (in Python: load_archive(..., allow_remote=True))"
     )
+
+
+def check_arguments(arguments: Any) -> None:
+    """Check what an untrusted config hands on to another library, which may read or fetch what its arguments name.
+
+    Paths, URLs and names of repositories have a slash, or exist; any other text passes.
+
+    Raises:
+        ConfigurationError: as `check_resource`.
+    """
+    if not is_restricted():
+        return
+    for text in _strings(arguments):
+        if "/" in text or os.sep in text or os.path.exists(text):
+            check_resource(text)
+
+
+@contextlib.contextmanager
+def hub_offline_unless_allowed(*modules: str) -> Iterator[None]:
+    """Keep libraries of the Hugging Face hub off the network, where the config being built may fetch nothing.
+
+    What they have in their own cache serves nevertheless.
+
+    Args:
+        modules: the modules whose flag `HF_HUB_OFFLINE` the libraries look at before each request.
+    """
+    if not is_restricted():
+        yield
+        return
+    with contextlib.ExitStack() as stack:
+        for name in modules:
+            module = importlib.import_module(name)
+            stack.callback(setattr, module, "HF_HUB_OFFLINE", getattr(module, "HF_HUB_OFFLINE", False))
+            module.HF_HUB_OFFLINE = True  # type: ignore[attr-defined]
+        yield
 
 
 def _covers(allowed: str, local: str) -> bool:

@@ -11,6 +11,7 @@ import torch
 import torch.distributed as dist
 
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.config.untrusted import check_resource
 from nlpreg.common.util import int_to_device, is_distributed
 from nlpreg.data.data_loaders.data_loader import ResumableDataLoader
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DatasetReaderInput
@@ -61,6 +62,8 @@ class IdCorpusDataLoader(ResumableDataLoader):
         self.reader = reader
         self.data_path = data_path
         self.cache = cache
+        if cache_dir is not None:
+            check_resource(cache_dir)  # files are written there
         self.cache_dir = cache_dir
         if cuda_device is not None:
             self.cuda_device = (

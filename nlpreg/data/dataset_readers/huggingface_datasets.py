@@ -8,6 +8,15 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.config.untrusted import (
+    check_arguments,
+    check_resource,
+    current_origin,
+    guarded,
+    hub_offline_unless_allowed,
+    is_restricted,
+    refusal,
+)
 from nlpreg.common.imports import optional
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.dataset_readers.dataset_utils.text_files import BadLines, DataError, excerpt
@@ -93,6 +102,8 @@ class HuggingfaceDatasetsReader(DatasetReader):
         self._token_indexers = token_indexers or {"tokens": SingleIdTokenIndexer()}
         self._load_arguments = load_arguments or {}
         self._skip_bad_lines = skip_bad_lines
+        # kept for the time of reading, when the config that named the data set is long built
+        self._origin = current_origin()
 
     def text_to_instance(self, inputs: Mapping[str, Any] | str | list[Any]) -> Instance:
         """A row as an instance.
@@ -162,18 +173,30 @@ class HuggingfaceDatasetsReader(DatasetReader):
 
     def _load(self, file_path: Any) -> Any:
         datasets = optional("datasets", extra="datasets")
-        if self._dataset in FILE_FORMATS:
-            files = _files(file_path)
-            return datasets.load_dataset(
-                self._dataset, data_files=files, split="train", **self._load_arguments
-            )
-        if os.path.exists(os.path.join(self._dataset, "dataset_dict.json")):
-            return datasets.load_from_disk(self._dataset)[str(file_path)]
-        if os.path.exists(os.path.join(self._dataset, "dataset_info.json")):
-            return datasets.load_from_disk(self._dataset)
-        return datasets.load_dataset(
-            self._dataset, self._config_name, split=str(file_path), **self._load_arguments
-        )
+        origin = self._origin and self._origin.allowing(file_path)
+        with guarded(origin), hub_offline_unless_allowed("huggingface_hub.constants", "datasets.config"):
+            check_arguments(self._load_arguments)
+            if self._dataset in FILE_FORMATS:
+                files = _files(file_path)
+                return datasets.load_dataset(
+                    self._dataset, data_files=files, split="train", **self._load_arguments
+                )
+            if os.path.exists(self._dataset):
+                check_resource(self._dataset)
+            if os.path.exists(os.path.join(self._dataset, "dataset_dict.json")):
+                return datasets.load_from_disk(self._dataset)[str(file_path)]
+            if os.path.exists(os.path.join(self._dataset, "dataset_info.json")):
+                return datasets.load_from_disk(self._dataset)
+            try:
+                return datasets.load_dataset(
+                    self._dataset, self._config_name, split=str(file_path), **self._load_arguments
+                )
+            except (OSError, ValueError) as error:
+                if is_restricted():
+                    raise refusal(
+                        f"dataset: {self._dataset!r}", "it is not in the cache of datasets"
+                    ) from error
+                raise
 
     def _rows(self, table: Any) -> Iterator[tuple[int, dict[str, Any]]]:
         """The rows that belong to this process, each with its number, from 0."""

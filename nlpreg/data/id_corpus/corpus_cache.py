@@ -39,7 +39,7 @@ NO_CACHE_VARIABLE = "NLPREG_NO_CACHE"
 """Environment variable: if it is set to anything, nothing that was read is kept for later runs, or looked for."""
 
 # Attributes of readers that have no say in what is read.
-_NOT_OF_INTEREST = ("_token_indexers", "_worker_info", "_distributed_info", "serialization_dir")
+_NOT_OF_INTEREST = ("_token_indexers", "_worker_info", "_distributed_info", "_origin", "serialization_dir")
 
 # Packages that tokenizers rely on.
 _TOKENIZER_PACKAGES = ("spacy", "tokenizers", "transformers")

@@ -106,7 +106,8 @@ def read_subwords(model_path: str, serialization_dir: str | None = None) -> str:
 
 def _read_source(model_path: str) -> str:
     """The JSON of a tokenizer file, or of a tokenizer on the hub."""
-    check_resource(model_path)
+    if "://" in model_path or os.path.exists(os.path.expanduser(model_path)):
+        check_resource(model_path)
     if "://" in model_path or os.path.isfile(os.path.expanduser(model_path)):
         return Path(cached_path(model_path)).read_text(encoding="utf-8-sig")
     if os.path.isdir(os.path.expanduser(model_path)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from nlpreg.common.imports import optional
+from nlpreg.common import cached_transformers
 from nlpreg.modules.language_model_heads.language_model_head import LanguageModelHead
 
 
@@ -21,8 +21,7 @@ class Gpt2LanguageModelHead(LanguageModelHead):
 
     def __init__(self, model_name: str) -> None:
         super().__init__()
-        transformers = optional("transformers", extra="transformers")
-        model = transformers.AutoModelForCausalLM.from_pretrained(model_name)
+        model = cached_transformers.load_pretrained("AutoModelForCausalLM", model_name)
         self.input_dim = model.config.hidden_size
         self.output_dim = model.config.vocab_size
         self.gpt2_lm_head = model.lm_head

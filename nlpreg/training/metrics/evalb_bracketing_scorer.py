@@ -12,6 +12,7 @@ from typing import Protocol
 import torch
 
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.config.untrusted import check_resource
 from nlpreg.training.metrics.metric import Metric, sum_over_ranks
 
 logger = logging.getLogger(__name__)
@@ -52,6 +53,8 @@ class EvalbBracketingScorer(Metric):
         evalb_param_filename: str = "COLLINS.prm",
         evalb_num_errors_to_kill: int = 10,
     ) -> None:
+        if evalb_directory_path != DEFAULT_EVALB_DIR:
+            check_resource(evalb_directory_path)  # the program in it is run
         self._evalb_directory_path = evalb_directory_path
         self._evalb_program_path = os.path.join(os.path.abspath(evalb_directory_path), "evalb")
         self._evalb_param_path = os.path.join(os.path.abspath(evalb_directory_path), evalb_param_filename)
