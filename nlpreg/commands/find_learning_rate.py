@@ -10,7 +10,6 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from nlpreg.commands.configs import read_config
 from nlpreg.commands.options import (
     add_config_argument,
     add_file_friendly_option,
@@ -83,11 +82,17 @@ class FindLearningRate(Subcommand):
 
 def find_learning_rate_from_args(args: argparse.Namespace) -> None:
     """Try learning rates as the command line says."""
+    from nlpreg.commands.check.checking import check_file as check_config_file
+    from nlpreg.commands.check.checking import raise_problems
     from nlpreg.common import logging as common_logging
+    from nlpreg.common.params import Params
 
     common_logging.FILE_FRIENDLY_LOGGING = args.file_friendly_logging
+    checked = check_config_file(args.param_path, args.overrides)
+    raise_problems(checked, args.param_path)
+    assert checked.config is not None
     find_learning_rate_model(
-        read_config(args.param_path, args.overrides),
+        Params(checked.config),
         args.serialization_dir,
         start_lr=args.start_lr,
         end_lr=args.end_lr,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -84,9 +84,30 @@ def check_config(config: Mapping[str, Any]) -> Checked:
     The registries must have been filled before, by `nlpreg.common.plugins.import_plugins`.
     """
     from nlpreg.commands.check.language_model_check import language_model_problems
-    from nlpreg.commands.check.name_check import name_problems, name_warnings
+    from nlpreg.commands.check.name_check import missing_namespaces, name_problems
     from nlpreg.commands.check.shape_check import shape_problems
     from nlpreg.commands.check.trial_check import trial_problems
+
+    resolver, around, node = _resolved(config)
+    warnings = []
+    if isinstance(node, Call):
+        for path, namespace, warning in missing_namespaces(node):
+            config = _with_value(config, path, namespace)
+            warnings.append(warning)
+        if warnings:
+            resolver, around, node = _resolved(config)
+    problems = [_with_its_place(problem, node) for problem in resolver.problems]
+    problems += preflight_problems(config, node)
+    if isinstance(node, Call):
+        strays = {problem.path.rpartition(".")[2] for problem in problems if problem.stray_key}
+        problems += [p for p in name_problems(node) if p.path.rpartition(".")[2] not in strays]
+        problems += [*shape_problems(node), *trial_problems(node, problems)]
+        problems += language_model_problems(node)
+    return Checked(dict(config), node, problems, around=around, warnings=warnings)
+
+
+def _resolved(config: Mapping[str, Any]) -> tuple[Resolver, dict[str, Node], Node]:
+    """The resolver with what it found, the keys around the experiment, and the experiment."""
     from nlpreg.commands.train.experiment import TrainModel
 
     sections = dict(config)
@@ -96,16 +117,15 @@ def check_config(config: Mapping[str, Any]) -> Checked:
         for key, annotation in keys_around_the_experiment().items()
         if key in sections
     }
-    node = resolver.object(TrainModel, sections, "")
-    problems = [_with_its_place(problem, node) for problem in resolver.problems]
-    problems += preflight_problems(config, node)
-    if isinstance(node, Call):
-        strays = {problem.path.rpartition(".")[2] for problem in problems if problem.stray_key}
-        problems += [p for p in name_problems(node) if p.path.rpartition(".")[2] not in strays]
-        problems += [*shape_problems(node), *trial_problems(node, problems)]
-        problems += language_model_problems(node)
-    warnings = list(name_warnings(node)) if isinstance(node, Call) else []
-    return Checked(dict(config), node, problems, around=around, warnings=warnings)
+    return resolver, around, resolver.object(TrainModel, sections, "")
+
+
+def _with_value(config: Any, path: Sequence[str], value: Any) -> Any:
+    """A copy of a config with a value at a path."""
+    if not path:
+        return value
+    inner = config.get(path[0]) if isinstance(config, Mapping) else None
+    return {**config, path[0]: _with_value({} if inner is None else inner, path[1:], value)}
 
 
 def _with_its_place(problem: Problem, experiment: Node) -> Problem:

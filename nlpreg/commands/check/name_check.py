@@ -45,31 +45,53 @@ def name_problems(experiment: Call) -> Iterator[Problem]:
             yield from _namespace_problems(embedders, indexers, path)
 
 
-def name_warnings(experiment: Call) -> Iterator[Problem]:
-    """Character embeddings that leave `vocab_namespace` out, and so take the size of the words' table.
+def missing_namespaces(experiment: Call) -> Iterator[tuple[list[str], str, Problem]]:
+    """The namespaces of character embeddings that leave `vocab_namespace` out: those of their indexers.
 
-    Such a config trains, with a table of the wrong size, as long as there are no more characters than words; so do
-    AllenNLP's archives, whose tables have that size.
+    The constructor's default is the namespace of the words, whose size has nothing to do with the characters. It stays
+    as it is, since archives, AllenNLP's too, hold tables of that size; what is trained gets the right one, which its
+    config records.
 
     Args:
         experiment: the resolved experiment.
+
+    Yields:
+        The key path of the missing value, the value, and a warning that says so.
     """
-    embedders = _embedders(experiment.arguments.get("model")) or {}
-    path, indexers = _indexers(experiment.arguments.get("dataset_reader"), "dataset_reader")
-    for name in sorted(embedders.keys() & (indexers or {}).keys()):
-        embedder, indexer = embedders[name], (indexers or {})[name]
-        if not isinstance(embedder, Call) or embedder.type_name != "character_encoding" or indexer is None:
+    path, indexers = _indexers(experiment.arguments.get("dataset_reader"), "dataset_reader", of_plugins=True)
+    for name, place, embedder in _token_embedders(experiment.arguments.get("model")):
+        indexer = (indexers or {}).get(name)
+        if embedder.type_name != "character_encoding" or indexer is None:
             continue
         table = embedder.arguments.get("embedding")
         if not isinstance(table, Call) or {"vocab_namespace", "num_embeddings"} & table.arguments.keys():
             continue
-        counted, taken = _value(indexer, "namespace"), _value(table, "vocab_namespace")
-        if counted is not None and counted != taken:
-            yield Problem(
-                f"{_EMBEDDERS}.{name}.embedding.vocab_namespace",
-                f"not given, so the table has the size of {json.dumps(taken)}, and {path}.{name} counts characters in "
-                f"{json.dumps(counted)}: set it to that",
+        counted, default = _value(indexer, "namespace"), table.defaults.get("vocab_namespace")
+        if isinstance(counted, str) and default is not None and counted != default:
+            warning = Problem(
+                ".".join([*place, "embedding", "vocab_namespace"]),
+                f"not given, so it is that of {path}.{name}, {json.dumps(counted)} (AllenNLP would take "
+                f"{json.dumps(default)}, whose size is that of another table): write it down",
             )
+            yield [*place, "embedding", "vocab_namespace"], counted, warning
+
+
+def _token_embedders(node: Node | None, path: tuple[str, ...] = ()) -> Iterator[tuple[str, list[str], Call]]:
+    """The token embedders of all text field embedders in a model: name, key path and section."""
+    path = path or ("model",)
+    if isinstance(node, LazyCall):
+        node = node.inner
+    if isinstance(node, Call):
+        for name, argument in node.arguments.items():
+            if name == "token_embedders":
+                for key, embedder in (_items(argument) or {}).items():
+                    if isinstance(embedder, Call):
+                        yield key, [*path, name, key], embedder
+            else:
+                yield from _token_embedders(argument, (*path, name))
+    elif isinstance(node, Container) and isinstance(node.items, dict):
+        for name, item in node.items.items():
+            yield from _token_embedders(item, (*path, name))
 
 
 def _length_problems(
@@ -134,15 +156,17 @@ def _embedders(model: Node | None) -> dict[str, Node] | None:
     return _items(embedder.arguments.get("token_embedders"))
 
 
-def _indexers(reader: Node | None, path: str) -> tuple[str, Mapping[str, Node | None] | None]:
+def _indexers(
+    reader: Node | None, path: str, of_plugins: bool = False
+) -> tuple[str, Mapping[str, Node | None] | None]:
     """Where a reader's indexers stand, and what they are; None where they are not known."""
     while (
         isinstance(reader, Call)
-        and _is_ours(reader)
+        and (of_plugins or _is_ours(reader))
         and isinstance(reader.arguments.get("base_reader"), Call)
     ):
         reader, path = reader.arguments["base_reader"], f"{path}.base_reader"
-    if not (isinstance(reader, Call) and _is_ours(reader)):
+    if not (isinstance(reader, Call) and (of_plugins or _is_ours(reader))):
         return path, None
     path = f"{path}.token_indexers"
     indexers = reader.arguments.get("token_indexers")

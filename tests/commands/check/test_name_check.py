@@ -1,11 +1,18 @@
 """Indexers and embedders of one name belong together."""
 
+import json
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from nlpreg.commands.check.checking import check_config
+from nlpreg.commands.train import train_model
+from nlpreg.common.params import Params
 from nlpreg.common.plugins import import_builtin_parts
+from nlpreg.models.archival import extracted_archive, load_archive
 
 
 def problems(embedders: Any, reader: dict[str, Any], **more: Any) -> dict[str, str]:
@@ -149,11 +156,65 @@ def test_characters_in_the_table_of_words(
         "embedding": {"embedding_dim": 2, **embedding},
         "encoder": encoder,
     }
-    found = checked({"type": "characters", "min_padding_length": 2, **indexer}, embedder).warnings
-    assert [warning.path for warning in found] == [f"{EMBEDDERS}.c.embedding.vocab_namespace"] * warns
+    found = checked({"type": "characters", "min_padding_length": 2, **indexer}, embedder)
+    assert found.problems == []
+    assert [warning.path for warning in found.warnings] == [
+        f"{EMBEDDERS}.c.embedding.vocab_namespace"
+    ] * warns
+    table = found.config["model"]["text_field_embedder"]["token_embedders"]["c"]["embedding"]
+    resolved = found.resolved_config()["model"]["text_field_embedder"]["token_embedders"]["c"]["embedding"]
     if warns:
         namespace = indexer.get("namespace", "token_characters")
-        assert f'counts characters in "{namespace}": set it to that' in found[0].message
+        assert (
+            f'not given, so it is that of dataset_reader.token_indexers.c, "{namespace}"'
+            in found.warnings[0].message
+        )
+        assert table["vocab_namespace"] == resolved["vocab_namespace"] == namespace
+    else:
+        assert table == {"embedding_dim": 2, **embedding}
+    assert "vocab_namespace" not in embedder["embedding"] or not warns  # the user's config is left alone
+
+
+def test_the_archive_records_the_namespace_of_the_characters(tmp_path: Path) -> None:
+    """What is trained has a table for the characters; archives whose config says nothing keep that of the words."""
+    (tmp_path / "train.txt").write_text("a###X bcdefg###Y\n")
+    config: dict[str, Any] = {
+        "dataset_reader": {
+            "type": "sequence_tagging",
+            "token_indexers": {"c": {"type": "characters", "min_padding_length": 1}},
+        },
+        "train_data_path": str(tmp_path / "train.txt"),
+        "model": {
+            "type": "simple_tagger",
+            "text_field_embedder": {
+                "token_embedders": {
+                    "c": {
+                        "type": "character_encoding",
+                        "embedding": {"embedding_dim": 2},
+                        "encoder": {"type": "boe", "embedding_dim": 2},
+                    }
+                }
+            },
+            "encoder": {"type": "lstm", "input_size": 2, "hidden_size": 2},
+        },
+        "data_loader": {"batch_size": 1},
+        "trainer": {"num_epochs": 1, "cuda_device": -1},
+    }
+    train_model(Params(config), tmp_path / "out")
+    archive = load_archive(tmp_path / "out" / "model.tar.gz")
+    name = "text_field_embedder.token_embedder_c._embedding._module.weight"
+    weights = archive.model.state_dict()
+    assert weights[name].shape == (9, 2)  # padding, unknown, and the letters from a to g
+    path = "model.text_field_embedder.token_embedders.c.embedding.vocab_namespace"
+    assert archive.config.as_flat_dict()[path] == "token_characters"
+    # as AllenNLP made it: nothing in the config, and a table of the size of the words
+    folder = tmp_path / "old"
+    with extracted_archive(tmp_path / "out" / "model.tar.gz") as unpacked:
+        shutil.copytree(unpacked, folder)
+    (folder / "config.json").write_text(json.dumps(config))
+    torch.save({**weights, name: weights[name][:2]}, folder / "weights.th")
+    (folder / "vocabulary" / "tokens.txt").write_text("@@UNKNOWN@@\n")
+    assert load_archive(folder).model.state_dict()[name].shape == (2, 2)
 
 
 @pytest.mark.parametrize(("by_indexer", "by_embedder"), [(20, None), (None, 20), (20, 16), (20, 20)])
