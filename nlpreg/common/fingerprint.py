@@ -95,7 +95,9 @@ def _of_object(value: Any, above: tuple[int, ...], leave_out: Collection[str]) -
     cls = type(value)
     classes = [_of_class(base) for base in cls.__mro__ if base.__module__ != "builtins"]
     to_params = getattr(cls, "_to_params", None)
-    if to_params not in (None, Registrable._to_params, FromParams._to_params):
+    by_attributes = (None, FromParams._to_params, Registrable._to_params, Registrable.all_arguments)
+    # a subclass with another constructor may keep more than an inherited `_to_params` says
+    if to_params not in by_attributes and _owner(cls, "_to_params") <= _owner(cls, "__init__"):
         return ["params", classes, _describe(value._to_params(), above)]
     has_slots = any("__slots__" in vars(base) for base in cls.__mro__ if base.__module__ != "builtins")
     if cls.__module__ == "builtins" or not (has_slots or hasattr(value, "__dict__")):
@@ -105,6 +107,11 @@ def _of_object(value: Any, above: tuple[int, ...], leave_out: Collection[str]) -
         name: getattr(value, name) for name in names if name not in leave_out and hasattr(value, name)
     }
     return ["object", classes, _describe(attributes, above)]
+
+
+def _owner(cls: type, name: str) -> int:
+    """The place in the method resolution order of the class that defines an attribute."""
+    return next(i for i, base in enumerate(cls.__mro__) if name in vars(base))
 
 
 def _slots(cls: type) -> tuple[str, ...]:

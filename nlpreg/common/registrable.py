@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar, cast
 
 from nlpreg.common.config.hints import signature_of
-from nlpreg.common.config.registry import REGISTRY, add_to_registry, find_registered, names_of
+from nlpreg.common.config.registry import (
+    REGISTRY,
+    add_to_registry,
+    find_registered,
+    names_of,
+    registered_names,
+)
 from nlpreg.common.from_params import FromParams
 
 logger = logging.getLogger(__name__)
@@ -78,25 +85,37 @@ class Registrable(FromParams):
     def _to_params(self) -> dict[str, Any]:
         """A guess for classes that do not say better: the name, and every required argument found as an attribute."""
         logger.warning("%s does not define _to_params; its config is a guess", type(self).__name__)
-        name = next(
-            (
-                name
-                for base in type(self).__mro__[1:]
-                for name, (registered, _) in REGISTRY.get(base, {}).items()
-                if registered is type(self)
-            ),
-            None,
-        )
-        if name is None:
-            raise KeyError(f"{type(self).__name__} is not registered")
-        params: dict[str, Any] = {"type": name}
-        for parameter in signature_of(cast(Any, type(self))).parameters.values():
-            if parameter.default is not parameter.empty:
+        return self._as_section(lambda parameter: parameter.default is parameter.empty)
+
+    def all_arguments(self) -> dict[str, Any]:
+        """The registered name, and every argument of the constructor found as the attribute of its name.
+
+        A family whose classes keep what they were given sets `_to_params = Registrable.all_arguments`. Arguments that
+        nlpreg passes itself, such as `serialization_dir`, are left out.
+
+        Raises:
+            KeyError: the class is not registered.
+        """
+        return self._as_section(lambda parameter: parameter.name not in ("serialization_dir", "vocab"))
+
+    def _as_section(self, is_wanted: Callable[[inspect.Parameter], bool]) -> dict[str, Any]:
+        """The section of the config with those arguments that are wanted and found."""
+        cls: Any = type(self)
+        names = registered_names(cls)
+        if not names:
+            raise KeyError(f"{cls.__name__} is not registered")
+        name, constructor = next(iter(names.items()))
+        section: dict[str, Any] = {"type": name}
+        for parameter in signature_of(
+            cls, getattr(cls, constructor) if constructor else None
+        ).parameters.values():
+            if not is_wanted(parameter):
                 continue
             for attribute in (parameter.name, f"_{parameter.name}"):
                 if hasattr(self, attribute):
-                    params[parameter.name] = getattr(self, attribute)
+                    section[parameter.name] = getattr(self, attribute)
                     break
             else:
-                logger.warning("%s: no attribute holds the argument %r", type(self).__name__, parameter.name)
-        return params
+                if parameter.default is parameter.empty:
+                    logger.warning("%s: no attribute holds the argument %r", cls.__name__, parameter.name)
+        return section

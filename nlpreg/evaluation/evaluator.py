@@ -24,6 +24,7 @@ class Evaluator(Registrable):
     """
 
     default_implementation = "simple"
+    _to_params = Registrable.all_arguments
 
     def __init__(
         self,

@@ -43,6 +43,12 @@ class Telling(Registrable):
         return {"size": self.size}
 
 
+class Keeping(Telling):
+    def __init__(self, size, more):
+        super().__init__(size)
+        self.model, self.more = None, more
+
+
 def function():
     pass
 
@@ -83,6 +89,8 @@ DIFFERENT = [
     Slotted(2),
     Telling(1),
     Telling(2),
+    Keeping(1, "a"),  # a `_to_params` that is inherited does not say everything
+    Keeping(1, "b"),
 ]
 
 

@@ -362,6 +362,16 @@ def test_a_concrete_class_takes_no_type() -> None:
         Const.from_params(Params({"type": "const"}))
 
 
+def test_an_argument_of_a_concrete_class_may_name_that_class() -> None:
+    class Holder(FromParams):
+        def __init__(self, const: Const) -> None:
+            self.const = const
+
+    assert isinstance(Holder.from_params(Params({"const": {"type": "const", "value": 2}})).const, Const)
+    with pytest.raises(ConfigurationError, match="const.type: unknown key"):
+        Holder.from_params(Params({"const": {"type": "sum"}}))
+
+
 def test_only_params_and_strings_can_be_built_from() -> None:
     assert Scorer.from_params(None) is None
     with pytest.raises(ConfigurationError, match="expected Params or a string, got dict"):

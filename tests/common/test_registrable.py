@@ -102,6 +102,8 @@ def test_the_fallback_of_to_params_guesses(caplog: pytest.LogCaptureFixture) -> 
     assert Bird(2, "la").to_params().as_dict() == {"type": "bird", "wings": 2}
     assert "'song'" in caplog.text
 
+    assert Bird(2, "la").all_arguments() == {"type": "bird", "wings": 2}
+
     class Unknown(Animal):
         pass
 

@@ -93,6 +93,16 @@ def names_of(base: type, default: str | None) -> list[str]:
     return [default, *(name for name in names if name != default)]
 
 
+def registered_names(cls: Any) -> dict[str, str | None]:
+    """The names under which a class itself is registered, in the order of registration: name -> its constructor or None."""
+    return {
+        name: constructor
+        for base in getattr(cls, "__mro__", ())
+        for name, (known, constructor) in REGISTRY.get(base, {}).items()
+        if known is cls
+    }
+
+
 def find_registered(base: type, name: str) -> tuple[Any, str | None]:
     """The class and the constructor name behind a registered or fully qualified name.
 

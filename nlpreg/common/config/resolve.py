@@ -44,7 +44,14 @@ from nlpreg.common.config.nodes import (
 )
 from nlpreg.common.config.old_names import advice_on_key, advice_on_name, renewed, renewed_name
 from nlpreg.common.config.problems import Problem, found, refusal
-from nlpreg.common.config.registry import REGISTRY, SPECIAL_KEYS, SPECIAL_SECTIONS, find_registered, names_of
+from nlpreg.common.config.registry import (
+    REGISTRY,
+    SPECIAL_KEYS,
+    SPECIAL_SECTIONS,
+    find_registered,
+    names_of,
+    registered_names,
+)
 from nlpreg.common.lazy import Lazy
 from nlpreg.common.params import Params
 
@@ -112,6 +119,13 @@ class Resolver:
                 "(--include-package NAME, or a line in .nlpreg_plugins)",
             )
             return Literal(value)
+        if not entry and "type" in value and "type" not in signature_of(cls).parameters:
+            name, names = value["type"], registered_names(cls)
+            if name in names:  # that of the class itself, as `to_params` writes it
+                constructor = getattr(cls, names[name] or "", None)
+                node = self.call(cls, constructor, {k: v for k, v in value.items() if k != "type"}, path)
+                node.type_name = name
+                return node
         return self.call(cls, None, value, path)
 
     def _hint(self, cls: Any, value: Any) -> str:

@@ -24,7 +24,7 @@ from nlpreg.common.config.kinds import (
     unwrapped,
 )
 from nlpreg.common.config.nodes import is_json
-from nlpreg.common.config.registry import REGISTRY, SPECIAL_SECTIONS
+from nlpreg.common.config.registry import REGISTRY, SPECIAL_SECTIONS, registered_names
 from nlpreg.common.config.resolve import is_registry_base, overrides_from_params, passed_extras
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -205,6 +205,8 @@ class SchemaWriter:
         if is_new:
             self.definitions[name] = {}
             schema = self._object(describe(cls), passed_extras())
+            if names := registered_names(cls):
+                schema["properties"] = {"type": {"enum": list(names)}, **schema["properties"]}
             if hasattr(cls, "from_params") and overrides_from_params(cls):
                 schema = {"description": schema["description"], "type": ["object", "string"]}
             self.definitions[name] = schema

@@ -26,6 +26,7 @@ class DataCollator(Registrable):
     """Makes the tensors of a batch, and whatever should be done to them before the model gets them."""
 
     default_implementation = "nlpreg"
+    _to_params = Registrable.all_arguments
 
     def __call__(self, instances: list[Instance]) -> TensorDict:
         """The tensors of indexed instances; a subclass must write this."""
@@ -69,9 +70,11 @@ class LanguageModelingDataCollator(DataCollator):
         filed_name: str = "source",
         namespace: str = "tokens",
     ) -> None:
-
         transformers = optional("transformers", extra="transformers")
-        self._field_name = filed_name
+        self._model_name = model_name
+        self._mlm = mlm
+        self._mlm_probability = mlm_probability
+        self._filed_name = filed_name
         self._namespace = namespace
         self.tokenizer = cached_transformers.get_tokenizer(model_name)
         self._collator = transformers.DataCollatorForLanguageModeling(
@@ -82,11 +85,11 @@ class LanguageModelingDataCollator(DataCollator):
         """The tensors of indexed instances, with pieces hidden."""
         batch: dict[str, Any] = dict(nlpreg_collate(instances))
         try:
-            tensors = batch[self._field_name][self._namespace]
+            tensors = batch[self._filed_name][self._namespace]
             ids = tensors["token_ids"]
         except (KeyError, TypeError):
             raise ConfigurationError(
-                f"language_model collator: expected batches with {self._field_name!r}, {self._namespace!r}, 'token_ids', got "
+                f"language_model collator: expected batches with {self._filed_name!r}, {self._namespace!r}, 'token_ids', got "
                 f"fields {sorted(batch)}; set filed_name and namespace to your field and its pretrained_transformer indexer"
             ) from None
         hidden = self._collator([{"input_ids": row} for row in ids])

@@ -58,7 +58,8 @@ class ConlluDatasetReader(TextFileReader):
     ) -> None:
         super().__init__(token_indexers=token_indexers, **kwargs)
         check_choice("conllu", "tag_column", tag_column, tuple(TAG_COLUMNS))
-        self._tag_column = TAG_COLUMNS[tag_column]
+        self._tag_column = tag_column
+        self._tag_index = TAG_COLUMNS[tag_column]
         # files whose first sentence has no tags, and whether a word without one has been met elsewhere
         self._untagged_files: set[str] = set()
         self._has_warned = False
@@ -72,7 +73,7 @@ class ConlluDatasetReader(TextFileReader):
         first = next(blocks, None)
         if first is None:
             return
-        if self._tag_column in _NEVER_EMPTY and self._lacks_tags(first[1]):
+        if self._tag_index in _NEVER_EMPTY and self._lacks_tags(first[1]):
             self._untagged_files.add(file.name)
         yield first
         yield from blocks
@@ -80,12 +81,12 @@ class ConlluDatasetReader(TextFileReader):
     def _lacks_tags(self, unit: str) -> bool:
         rows = [text.split("\t") for text in unit.split("\n") if text and text[0] != "#"]
         words = [row for row in rows if row[0].isdecimal() and len(row) == NUM_COLUMNS]
-        return bool(words) and all(row[self._tag_column] == UNSPECIFIED for row in words)
+        return bool(words) and all(row[self._tag_index] == UNSPECIFIED for row in words)
 
     def _instance_of(self, unit: str, file: str, line: int) -> Instance | None:
         cells = _cells(unit)
         if cells is not None:
-            forms, tags = cells[FORM::NUM_COLUMNS], cells[self._tag_column :: NUM_COLUMNS]
+            forms, tags = cells[FORM::NUM_COLUMNS], cells[self._tag_index :: NUM_COLUMNS]
             return self._tagged(forms, tags, file, line)
         return self._instance_of_odd(unit, file, line)
 
@@ -93,7 +94,7 @@ class ConlluDatasetReader(TextFileReader):
         """The instance of a sentence; of a file without tags, without."""
         if file in self._untagged_files and set(tags) == {UNSPECIFIED}:
             return self.text_to_instance(self._as_tokens(forms))
-        if UNSPECIFIED in tags and self._tag_column in _NEVER_EMPTY and not self._has_warned:
+        if UNSPECIFIED in tags and self._tag_index in _NEVER_EMPTY and not self._has_warned:
             self._has_warned = True
             logger.warning(
                 "%s, line %d: a sentence with a word whose tag is _, unspecified; here it counts as a tag like others",
@@ -107,7 +108,7 @@ class ConlluDatasetReader(TextFileReader):
         lines = [text for text in unit.split("\n") if text and text[0] != "#"]
         if not lines:
             return None  # comments alone
-        last = self._tag_column
+        last = self._tag_index
         rows = [text.split("\t", last + 1) for text in lines]
         words = [columns for columns in rows if columns[0].isdecimal()]
         num_tabs = (NUM_COLUMNS - 1) * len(lines)

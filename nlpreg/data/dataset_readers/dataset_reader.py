@@ -98,6 +98,8 @@ class DatasetReader(Registrable):
         ConfigurationError: `max_instances` is a bool, as where `lazy`, AllenNLP 1's first argument, is passed on.
     """
 
+    _to_params = Registrable.all_arguments
+
     def __init__(
         self,
         max_instances: int | None = None,

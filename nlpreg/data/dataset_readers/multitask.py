@@ -78,6 +78,12 @@ class MultiTaskDatasetReader(DatasetReader):
             task: MultiTaskReaderShim(reader, task) for task, reader in readers.items()
         }
 
+    def _to_params(self) -> dict[str, Any]:
+        return {
+            **self.all_arguments(),
+            "readers": {task: shim.inner for task, shim in self.readers.items()},
+        }
+
     def read(  # type: ignore[override]  # a path for each task, and a task to choose
         self, file_paths: Mapping[str, DatasetReaderInput], *, force_task: str | None = None
     ) -> Iterator[Instance]:

@@ -55,6 +55,9 @@ class ShardedDatasetReader(DatasetReader):
         self.reader.set_worker_info(None)
         self.reader.set_distributed_info(None)
 
+    def _to_params(self) -> dict[str, Any]:
+        return {**self.all_arguments(), "base_reader": self.reader}
+
     def text_to_instance(self, *args: Any, **kwargs: Any) -> Instance:
         """An instance made by the base reader."""
         return self.reader.text_to_instance(*args, **kwargs)

@@ -19,6 +19,7 @@ class BatchSampler(Registrable):
     """
 
     _generator: np.random.Generator | None = None
+    _to_params = Registrable.all_arguments
 
     @property
     def generator(self) -> np.random.Generator:

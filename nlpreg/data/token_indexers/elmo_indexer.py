@@ -93,6 +93,9 @@ class ELMoTokenCharactersIndexer(TokenIndexer):
         self._namespace = namespace
         self._mapper = ELMoCharacterMapper(tokens_to_add)
 
+    def _to_params(self) -> dict[str, Any]:
+        return {**self.all_arguments(), "tokens_to_add": self._mapper.tokens_to_add}
+
     def count_vocab_items(self, token: Token, counter: VocabCounter) -> None:
         """Count nothing."""
 

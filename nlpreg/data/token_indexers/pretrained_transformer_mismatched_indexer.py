@@ -56,6 +56,9 @@ class PretrainedTransformerMismatchedIndexer(TokenIndexer):
         self._nlpreg_tokenizer = self._matched_indexer._nlpreg_tokenizer
         self._tokenizer = self._matched_indexer._tokenizer
 
+    def _to_params(self) -> dict[str, Any]:
+        return {**self._matched_indexer.all_arguments(), **self.all_arguments()}
+
     def count_vocab_items(self, token: Token, counter: VocabCounter) -> None:
         """Count nothing."""
 

@@ -122,14 +122,10 @@ class SingleIdTokenIndexer(TokenIndexer):
 
     def _to_params(self) -> dict[str, Any]:
         return {
-            "type": "single_id",
-            "namespace": self.namespace,
-            "lowercase_tokens": self.lowercase_tokens,
+            **self.all_arguments(),
             "start_tokens": [token.text for token in self._start_tokens],
             "end_tokens": [token.text for token in self._end_tokens],
-            "feature_name": self.feature_name,
             "default_value": _NO_DEFAULT if self.default_value is None else self.default_value,
-            "token_min_padding_length": self._token_min_padding_length,
         }
 
     def _text_of(self, token: Token) -> str:

@@ -34,6 +34,7 @@ class TokenIndexer(Registrable):
     """
 
     default_implementation = "single_id"
+    _to_params = Registrable.all_arguments
 
     def __init__(self, token_min_padding_length: int = 0) -> None:
         self._token_min_padding_length = token_min_padding_length

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from nlpreg.data.tokenizers.token_class import Token
 from nlpreg.data.tokenizers.tokenizer import Tokenizer
@@ -68,15 +67,6 @@ class CharacterTokenizer(Tokenizer):
         if self._byte_encoding is None:
             return list(text)
         return [byte + 1 for byte in text.encode(self._byte_encoding)]
-
-    def _to_params(self) -> dict[str, Any]:
-        return {
-            "type": "character",
-            "byte_encoding": self._byte_encoding,
-            "lowercase_characters": self._lowercase_characters,
-            "start_tokens": self._start_tokens,
-            "end_tokens": self._end_tokens,
-        }
 
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):

@@ -13,6 +13,7 @@ class SentenceSplitter(Registrable):
     """Splits a text into its sentences."""
 
     default_implementation = "spacy"
+    _to_params = Registrable.all_arguments
 
     def split_sentences(self, text: str) -> list[str]:
         """The sentences of one text; a subclass must write this."""

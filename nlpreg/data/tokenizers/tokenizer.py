@@ -65,6 +65,7 @@ class Tokenizer(Registrable):
     """Splits a text into tokens: words, pieces of words, or characters."""
 
     default_implementation = "spacy"
+    _to_params = Registrable.all_arguments
 
     def tokenize(self, text: str) -> list[Token]:
         """The tokens of one text; a subclass must write this."""

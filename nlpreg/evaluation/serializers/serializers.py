@@ -15,6 +15,7 @@ class Serializer(Registrable):
     """Turns a batch and a model's outputs for it into one line of text."""
 
     default_implementation = "simple"
+    _to_params = Registrable.all_arguments
 
     def __call__(
         self,
