@@ -2,9 +2,8 @@
 
 from nlpreg.training.callbacks import TrainerCallback
 from nlpreg.training.checkpointer import Checkpointer
-from nlpreg.training.counting_trainer import CountingTrainer
 from nlpreg.training.gradient_descent_trainer import GradientDescentTrainer
-from nlpreg.training.no_op_trainer import NoOpTrainer
+from nlpreg.training.no_op_trainer import CountingTrainer, NoOpTrainer
 from nlpreg.training.trainer import Trainer
 
 __all__ = [

@@ -1,12 +1,12 @@
 """What test suites of models and plugins stand on; needs pytest, and nothing in nlpreg imports it."""
 
-from nlpreg.common.testing.comparisons import (
+from nlpreg.common.testing.distributed_test import init_process, run_distributed_test
+from nlpreg.common.testing.model_test_case import (
+    ModelTestCase,
     assert_equal_parameters,
     assert_metrics_values,
     global_distributed_metric,
 )
-from nlpreg.common.testing.distributed_test import init_process, run_distributed_test
-from nlpreg.common.testing.model_test_case import ModelTestCase
 from nlpreg.common.testing.test_case import (
     AllenNlpTestCase,
     NlpregTestCase,

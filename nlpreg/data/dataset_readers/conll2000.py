@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from nlpreg.data.dataset_readers.conll_reader import ConllReader
+from nlpreg.data.dataset_readers.conll2003 import ConllReader
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.instance import Instance
 from nlpreg.data.token_indexers.token_indexer import TokenIndexer

@@ -1,4 +1,4 @@
-"""`LearningRateScheduler`, the base class of the learning rate schedulers."""
+"""`LearningRateScheduler`, the base class of the learning rate schedulers, and the base of those that go by updates."""
 
 from __future__ import annotations
 
@@ -26,3 +26,27 @@ class LearningRateScheduler(Scheduler, Registrable):
     def get_values(self) -> list[float]:
         """The learning rates of the parameter groups at the present point of the run."""
         raise NotImplementedError
+
+
+class UpdateScheduler(LearningRateScheduler):
+    """A scheduler whose learning rates are a function of the number of the update; subclasses write `get_values`.
+
+    Args:
+        optimizer: its `lr` values are changed; given by the trainer, never in a config.
+        last_epoch: -1 to start.
+
+    Attributes:
+        steps: number of the present update, from 1; 0 before the first.
+    """
+
+    def __init__(self, optimizer: torch.optim.Optimizer, last_epoch: int = -1) -> None:
+        super().__init__(optimizer, last_epoch)
+        self.steps = 0
+
+    def step(self, metric: float | None = None) -> None:
+        """Do nothing: the end of an epoch does not change the rates."""
+
+    def step_batch(self, batch_num_total: int | None = None) -> None:
+        """Set the rates of update number `batch_num_total`, or of the next one."""
+        self.steps = self.steps + 1 if batch_num_total is None else batch_num_total
+        self._set_values()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import torch
 
-from nlpreg.training.learning_rate_schedulers.learning_rate_scheduler import LearningRateScheduler
+from nlpreg.training.learning_rate_schedulers.learning_rate_scheduler import (
+    LearningRateScheduler,
+    UpdateScheduler,
+)
 
 
 @LearningRateScheduler.register("noam")
-class NoamLR(LearningRateScheduler):
+class NoamLR(UpdateScheduler):
     """Rises linearly for `warmup_steps` updates, then falls with the inverse square root of the update's number.
 
     Every parameter group gets the same rate; the rate of the optimizer's own settings has no effect.
@@ -35,19 +38,10 @@ class NoamLR(LearningRateScheduler):
         self.model_size = model_size
         self.warmup_steps = warmup_steps
         self.factor = factor
-        self._steps_done = 0
-
-    def step(self, metric: float | None = None) -> None:
-        """Nothing: the rates go by updates."""
-
-    def step_batch(self, batch_num_total: int | None = None) -> None:
-        """Set the rates of update number `batch_num_total`, or of the next one."""
-        self._steps_done = self._steps_done + 1 if batch_num_total is None else batch_num_total
-        self._set_values()
 
     def get_values(self) -> list[float]:
         """The same rate for every group."""
-        step = max(self._steps_done, 1)
+        step = max(self.steps, 1)
         rate: float = (
             self.factor * self.model_size**-0.5 * min(step**-0.5, step * max(self.warmup_steps, 1) ** -1.5)
         )

@@ -5,11 +5,14 @@ from __future__ import annotations
 import torch
 
 from nlpreg.common.checks import ConfigurationError, check_at_least
-from nlpreg.training.learning_rate_schedulers.learning_rate_scheduler import LearningRateScheduler
+from nlpreg.training.learning_rate_schedulers.learning_rate_scheduler import (
+    LearningRateScheduler,
+    UpdateScheduler,
+)
 
 
 @LearningRateScheduler.register("polynomial_decay")
-class PolynomialDecay(LearningRateScheduler):
+class PolynomialDecay(UpdateScheduler):
     """Rises linearly from 0 for `warmup_steps` updates, then falls to `end_learning_rate` at the end of the run.
 
     Args:
@@ -46,15 +49,6 @@ class PolynomialDecay(LearningRateScheduler):
         self.warmup_steps = warmup_steps
         self.total_steps = num_epochs * num_steps_per_epoch
         self.end_learning_rate = end_learning_rate
-        self.steps = 0
-        self._set_values()
-
-    def step(self, metric: float | None = None) -> None:
-        """Nothing: the rates go by updates."""
-
-    def step_batch(self, batch_num_total: int | None = None) -> None:
-        """Set the rates of update number `batch_num_total`, or of the next one."""
-        self.steps = self.steps + 1 if batch_num_total is None else batch_num_total
         self._set_values()
 
     def get_values(self) -> list[float]:

@@ -18,7 +18,10 @@ from torch.optim import lr_scheduler as torch_schedulers
 from nlpreg.common.checks import ConfigurationError, ConfigurationValueError, check_at_least, check_share
 from nlpreg.common.config.describe import snake_case
 from nlpreg.nn.torch_parts import TorchPart, set_constructor
-from nlpreg.training.learning_rate_schedulers.learning_rate_scheduler import LearningRateScheduler
+from nlpreg.training.learning_rate_schedulers.learning_rate_scheduler import (
+    LearningRateScheduler,
+    UpdateScheduler,
+)
 
 TorchScheduler = Union[torch_schedulers.LRScheduler, torch_schedulers.ReduceLROnPlateau]
 Interval = Literal["epoch", "batch"]
@@ -362,7 +365,7 @@ def _register_others() -> None:
 _register_others()
 
 
-class WarmupSchedule(LearningRateScheduler):
+class WarmupSchedule(UpdateScheduler):
     """A schedule by updates that begins with a linear rise; subclasses write `factor_after_warmup`.
 
     Args:
@@ -403,20 +406,11 @@ class WarmupSchedule(LearningRateScheduler):
         self.warmup_steps = warmup_steps
         self.total_steps = total
         self.min_factor = min_factor
-        self.steps = 0
         self._set_values()
 
     def factor_after_warmup(self, step: int) -> float:
         """The share of the optimizer's learning rate at an update from `warmup_steps` to `total_steps`."""
         raise NotImplementedError
-
-    def step(self, metric: float | None = None) -> None:
-        """Nothing: the rates go by updates."""
-
-    def step_batch(self, batch_num_total: int | None = None) -> None:
-        """Set the rates of update number `batch_num_total`, or of the next one."""
-        self.steps = self.steps + 1 if batch_num_total is None else batch_num_total
-        self._set_values()
 
     def get_values(self) -> list[float]:
         """The rates at the present update."""
