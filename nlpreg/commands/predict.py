@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import json
 import logging
+import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 
 from nlpreg.commands.configs import parse_json_option
@@ -20,27 +23,37 @@ from nlpreg.commands.options import (
     check_folder_of,
 )
 from nlpreg.commands.subcommand import Subcommand
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import ConfigurationError, did_you_mean
 
 if TYPE_CHECKING:
     from nlpreg.common.util import JsonDict
     from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
     from nlpreg.data.instance import Instance
+    from nlpreg.data.tokenizers.sentence_splitter import SentenceSplitter
+    from nlpreg.models.archival import Archive
     from nlpreg.predictors.predictor import Predictor
 
 logger = logging.getLogger(__name__)
 
 DESCRIPTION = """
-Predict with an archived model. The input has one JSON object a line, such as {"sentence": "The dog ate the apple"};
-blank lines are skipped.
+Predict with an archived model, and print a JSON object a line, in the order of the input. The input has one JSON object a
+line, such as {"sentence": "The dog ate the apple"}; blank lines are skipped. Logits, probabilities and masks are left out
+unless --all-outputs is given. With --input text, each line is a text, which is split into sentences for a tagger; with
+--output conllu a tagger writes CoNLL-U.
 """
 
 EPILOG = """
 examples:
   nlpreg predict out/model.tar.gz input.jsonl --output-file predictions.jsonl
   echo '{"sentence": "The dog ate the apple"}' | nlpreg predict out/model.tar.gz -
-  nlpreg predict out/model.tar.gz test.conllu --use-dataset-reader --batch-size 32
+  nlpreg predict out/model.tar.gz text.txt --input text --output conllu --output-file tagged.conllu
+  nlpreg predict out/model.tar.gz test.conllu --input conllu --output conllu
+  nlpreg predict out/model.tar.gz test.conllu --use-dataset-reader
 """
+
+DEFAULT_BATCH_SIZE = 32
+BATCHES_TO_SORT = 16
+"""Inputs of so many batches are sorted by length before they are batched, since padding costs time; the answers are not."""
 
 
 @Subcommand.register("predict")
@@ -54,29 +67,45 @@ class Predict(Subcommand):
         subparser.add_argument(
             "input_file",
             metavar="INPUT",
-            help="JSON lines, a path or URL, also compressed; - for standard input",
+            help="a file (path or URL, also compressed); - for standard input",
         )
         subparser.add_argument(
-            "--output-file", metavar="FILE", help="write the predictions there, a line for each"
+            "--input",
+            dest="input_format",
+            choices=["json", "text", "conllu"],
+            default="json",
+            help="what INPUT is: JSON lines, plain text, or sentences of words in the CoNLL-U format",
         )
         subparser.add_argument(
-            "--batch-size", type=int, default=1, metavar="N", help="inputs for each call of the model"
+            "--output",
+            dest="output_format",
+            choices=["json", "conllu"],
+            default="json",
+            help="what is written: JSON lines, or CoNLL-U with the tags in one column and all else as in the input",
         )
-        subparser.add_argument("--silent", action="store_true", help="print nothing")
         subparser.add_argument(
-            "--use-dataset-reader",
+            "--output-file", metavar="FILE", help="write the predictions there, and print none"
+        )
+        subparser.add_argument(
+            "--all-outputs",
             action="store_true",
-            help="read INPUT with the archive's dataset reader instead of as JSON lines",
+            help="write everything that the model puts out, logits and probabilities too",
         )
         subparser.add_argument(
-            "--dataset-reader-choice",
-            choices=["train", "validation"],
-            default="validation",
-            help="which of the archive's dataset readers to use",
+            "--skip-bad-lines",
+            action="store_true",
+            help='write {"error": ...} for an input that cannot be predicted, and continue with the next one',
         )
         subparser.add_argument(
-            "--multitask-head", metavar="HEAD", help="whose data it is, for a multitask reader"
+            "--batch-size",
+            type=int,
+            metavar="N",
+            help=f"inputs for each call of the model ({DEFAULT_BATCH_SIZE}; 1 for a predictor that has methods of its own "
+            "for single inputs only)",
         )
+        subparser.add_argument("--silent", action="store_true", help="print nothing, and show no progress")
+        _add_word_options(subparser.add_argument_group("words and sentences"))
+        _add_reader_options(subparser.add_argument_group("reading with the archive's dataset reader"))
         add_overrides_option(subparser)
         subparser.add_argument("--predictor", metavar="NAME", help="a predictor other than the model's own")
         subparser.add_argument(
@@ -99,10 +128,71 @@ class Predict(Subcommand):
                 )
         elif not args.use_dataset_reader:
             check_file(args.input_file, "INPUT")
-        if args.batch_size < 1:
+        if args.use_dataset_reader:
+            _refuse_with_a_reader(args)
+        if args.splitter is not None and args.input_format != "text":
+            raise ConfigurationError("--splitter: only together with --input text")
+        if args.column is not None and args.output_format != "conllu":
+            raise ConfigurationError("--column: only together with --output conllu")
+        if args.batch_size is not None and args.batch_size < 1:
             raise ConfigurationError(f"--batch-size: expected at least 1, got {args.batch_size}")
         check_folder_of(args.output_file or "")
         parse_json_option("--predictor-args", args.predictor_args)
+
+
+def _add_word_options(group: argparse._ArgumentGroup) -> None:
+    """Add the options that say how text becomes words."""
+    group.add_argument(
+        "--tokenizer",
+        metavar="NAME",
+        help="splits sentences into words: a registered name, such as english, spacy or whitespace, or JSON with its "
+        "arguments; by default the dataset reader's, then for text `english`",
+    )
+    group.add_argument(
+        "--splitter",
+        metavar="NAME",
+        help="splits the lines of a text into sentences: a registered name (english, spacy), JSON with its arguments, "
+        "or `none`; by default `english` for taggers, and `none` for other models",
+    )
+    group.add_argument(
+        "--column",
+        metavar="NAME",
+        help="column of CoNLL-U for the tags: upos, xpos, feats, lemma or deprel; by default the one that the dataset "
+        "reader of the archive reads, else upos",
+    )
+
+
+def _add_reader_options(group: argparse._ArgumentGroup) -> None:
+    """Add the options of reading with a dataset reader."""
+    group.add_argument(
+        "--use-dataset-reader",
+        action="store_true",
+        help="read INPUT with the archive's dataset reader instead of as JSON lines",
+    )
+    group.add_argument(
+        "--dataset-reader-choice",
+        choices=["train", "validation"],
+        default="validation",
+        help="which of the archive's dataset readers to use",
+    )
+    group.add_argument("--multitask-head", metavar="HEAD", help="whose data it is, for a multitask reader")
+
+
+def _refuse_with_a_reader(args: argparse.Namespace) -> None:
+    """Raise where an option says how to read the input, which is up to a dataset reader."""
+    if args.input_format != "json":
+        raise ConfigurationError(
+            f"--input {args.input_format}: not together with --use-dataset-reader, which reads INPUT in its own way"
+        )
+    if args.output_format == "conllu":
+        raise ConfigurationError(
+            "--output conllu: not together with --use-dataset-reader; use --input conllu for a file in that format"
+        )
+    if args.skip_bad_lines:
+        raise ConfigurationError(
+            "--skip-bad-lines: not together with --use-dataset-reader; many readers have an option for this: "
+            "-o dataset_reader.skip_bad_lines=true"
+        )
 
 
 def predict_from_args(args: argparse.Namespace) -> None:
@@ -116,45 +206,134 @@ def predict_from_args(args: argparse.Namespace) -> None:
 
     from nlpreg.common import logging as common_logging
     from nlpreg.models.archival import load_archive
-    from nlpreg.predictors.predictor import Predictor
+    from nlpreg.predictors.predictor import reader_of
 
     common_logging.FILE_FRIENDLY_LOGGING = args.file_friendly_logging
     archive = load_archive(args.archive_file, args.cuda_device, args.overrides, args.weights_file)
+    predictor = _predictor_from_args(archive, args)
+    _check_column(args.column)
+    column = args.column or getattr(reader_of(predictor), "tag_column", "upos")
+    manager = PredictManager(
+        predictor,
+        args.input_file,
+        args.output_file,
+        args.batch_size,
+        not args.silent and not args.output_file,
+        args.use_dataset_reader,
+        args.multitask_head,
+        input_format=args.input_format,
+        output_format=args.output_format,
+        all_outputs=args.all_outputs,
+        skip_bad_lines=args.skip_bad_lines,
+        splitter=_splitter(args.splitter, predictor) if args.input_format == "text" else None,
+        column=column,
+        show_progress=not args.silent,
+    )
+    manager.run()
+
+
+def _predictor_from_args(archive: Archive, args: argparse.Namespace) -> Predictor:
+    """The predictor that the options ask for, or the model's own."""
+    from nlpreg.predictors.predictor import Predictor, reader_of, tokenizer_of
+    from nlpreg.predictors.sentence_tagger import SentenceTaggerPredictor
+
     # with a dataset reader the base class does, which needs to know nothing of the input
     if args.predictor is None and archive.model.default_predictor is None and not args.use_dataset_reader:
         raise ConfigurationError(
             f"--predictor: the model {type(archive.model).__name__} has no predictor of its own; choose one of "
             + ", ".join(sorted(Predictor.list_available()))
         )
-    predictor = Predictor.from_archive(
-        archive,
-        args.predictor,
-        dataset_reader_to_load=args.dataset_reader_choice,
-        extra_args=parse_json_option("--predictor-args", args.predictor_args),
+    given: dict[str, Any] = parse_json_option("--predictor-args", args.predictor_args)
+    if args.tokenizer is not None:
+        given = {**given, "tokenizer": _name_or_json("--tokenizer", args.tokenizer)}
+
+    def made(arguments: dict[str, Any]) -> Predictor:
+        return Predictor.from_archive(
+            archive,
+            args.predictor,
+            dataset_reader_to_load=args.dataset_reader_choice,
+            extra_args=arguments,
+        )
+
+    predictor = made(given)
+    if (
+        args.input_format == "text"
+        and "tokenizer" not in given
+        and isinstance(predictor, SentenceTaggerPredictor)
+        and tokenizer_of(reader_of(predictor)) is None
+    ):
+        return made({**given, "tokenizer": "english"})
+    return predictor
+
+
+def _check_column(column: str | None) -> None:
+    """Raise unless CoNLL-U has a column of this name for tags."""
+    from nlpreg.data.dataset_readers.conllu import TAG_COLUMNS
+
+    if column is not None and column not in TAG_COLUMNS:
+        raise ConfigurationError(
+            f"--column: expected one of {', '.join(TAG_COLUMNS)}, got {column!r}{did_you_mean(column, TAG_COLUMNS)}"
+        )
+
+
+def _splitter(text: str | None, predictor: Predictor) -> SentenceSplitter | None:
+    """The splitter that `--splitter` names; None if every line is one sentence."""
+    from nlpreg.common.from_params import construct_arg
+    from nlpreg.data.tokenizers import SentenceSplitter
+    from nlpreg.predictors.sentence_tagger import SentenceTaggerPredictor
+
+    if text is None:
+        text = "english" if isinstance(predictor, SentenceTaggerPredictor) else "none"
+    if text == "none":
+        return None
+    splitter: SentenceSplitter = construct_arg(
+        "predict", "--splitter", _name_or_json("--splitter", text), SentenceSplitter, None
     )
-    manager = PredictManager(
-        predictor,
-        args.input_file,
-        args.output_file,
-        args.batch_size,
-        not args.silent,
-        args.use_dataset_reader,
-        args.multitask_head,
-    )
-    manager.run()
+    return splitter
+
+
+def _name_or_json(option: str, text: str) -> Any:
+    """A registered name, or the JSON object that an option holds."""
+    return parse_json_option(option, text) if text.lstrip().startswith("{") else text
+
+
+@dataclass
+class Item:
+    """One input on its way to a prediction.
+
+    Args:
+        place: where it comes from, such as `input.jsonl, line 3`.
+        source: what the predictor takes; the error, for an input that cannot be read; None where there is nothing to
+            predict.
+        text: the input as it is written: a line, a sentence, or a block of CoNLL-U.
+        answer: the prediction, or the error.
+    """
+
+    place: str
+    source: JsonDict | Instance | Exception | None
+    text: str = ""
+    answer: JsonDict | Exception | None = field(default=None)
 
 
 class PredictManager:
-    """Takes input in batches to a predictor and its predictions to a file and the console.
+    """Takes input in batches to a predictor and its predictions to a file or to standard output.
 
     Args:
         predictor: makes the predictions.
         input_file: a path or URL, or - for standard input.
         output_file: file for the predictions, if any.
-        batch_size: inputs for each call of the predictor.
-        print_to_console: whether to print inputs and predictions.
+        batch_size: inputs for each call of the predictor; by default 32, or 1 for a predictor or a model that has a
+            method of its own for single inputs, and none for batches.
+        print_to_console: whether to print predictions.
         has_dataset_reader: whether the predictor's dataset reader reads the input.
         multitask_head: whose data it is, if that is a reader for several tasks.
+        input_format: "json", "text" or "conllu".
+        output_format: "json" or "conllu".
+        all_outputs: whether to write all outputs rather than `Predictor.brief`.
+        skip_bad_lines: whether an input that cannot be predicted gives `{"error": ...}` instead of ending the run.
+        splitter: splits each line of a text into sentences.
+        column: the column of CoNLL-U for the tags.
+        show_progress: whether to show a progress bar on standard error.
 
     Raises:
         ConfigurationError: a head is needed and not given, or given and not needed.
@@ -165,81 +344,230 @@ class PredictManager:
         predictor: Predictor,
         input_file: str,
         output_file: str | None = None,
-        batch_size: int = 1,
+        batch_size: int | None = None,
         print_to_console: bool = True,
         has_dataset_reader: bool = False,
         multitask_head: str | None = None,
+        *,
+        input_format: str = "json",
+        output_format: str = "json",
+        all_outputs: bool = False,
+        skip_bad_lines: bool = False,
+        splitter: SentenceSplitter | None = None,
+        column: str = "upos",
+        show_progress: bool = False,
     ) -> None:
         self._predictor = predictor
         self._input_file = input_file
+        self._name = "standard input" if input_file == "-" else input_file
         self._output_file = output_file
-        self._batch_size = batch_size
+        self._batch_size = batch_size or (DEFAULT_BATCH_SIZE if predictor.takes_batches() else 1)
         self._print_to_console = print_to_console
         self._multitask_head = multitask_head
+        self._input_format = input_format
+        self._output_format = output_format
+        self._all_outputs = all_outputs
+        self._skip_bad_lines = skip_bad_lines
+        self._splitter = splitter
+        self._column = column
+        self._show_progress = show_progress
+        self._num_bad = 0
         self._reader: DatasetReader | None = None
         if has_dataset_reader:
-            self._reader = _reader_for_head(predictor._dataset_reader, multitask_head)
+            from nlpreg.predictors.predictor import reader_of
+
+            self._reader = _reader_for_head(reader_of(predictor), multitask_head)
         elif multitask_head is not None:
             raise ConfigurationError("--multitask-head: only together with --use-dataset-reader")
 
     def run(self) -> None:
-        """Predict for the whole input."""
+        """Predict for the whole input.
+
+        Raises:
+            ConfigurationError: an input cannot be predicted; says which line it is.
+        """
         with output_lines(self._output_file) as output:
-            index = 0
-            for inputs, predictions in self._instances() if self._reader is not None else self._json():
-                for shown, prediction in zip(inputs, predictions, strict=True):
-                    line = self._predictor.dump_line(prediction)
+            for group in self._groups():
+                self._predict(group)
+                for item in group:
+                    line = self._line_of(item)
                     if self._print_to_console:
-                        print(f"input {index}: ", shown)
-                        # whoever writes input line by line waits for each answer
-                        print("prediction: ", line, flush=self._input_file == "-")
+                        sys.stdout.write(line)
                     if output is not None:
                         output.write(line)
-                    index += 1
-            sys.stdout.flush()
+                if self._print_to_console:
+                    sys.stdout.flush()  # whoever writes input line by line waits for each answer
+        if self._num_bad:
+            logger.warning(
+                "%s: %d inputs could not be predicted; their answers say why under `error`",
+                self._name,
+                self._num_bad,
+            )
 
-    def _json(self) -> Iterator[tuple[Sequence[str], Sequence[JsonDict]]]:
-        """Batches of inputs, as JSON, and their predictions."""
+    def _groups(self) -> Iterator[list[Item]]:
+        """The inputs, in groups whose answers are written together."""
         from nlpreg.common.util import lazy_groups_of
 
-        name = "standard input" if self._input_file == "-" else self._input_file
-        for group in lazy_groups_of(input_lines(self._input_file, name), self._batch_size):
-            inputs = [self._parsed(f"{name}, line {number}", line) for number, line in group]
-            try:
-                if len(inputs) == 1:
-                    predictions = [self._predictor.predict_json(inputs[0])]
+        most = self._batch_size * BATCHES_TO_SORT if self._batch_size > 1 else 1
+        if self._reader is not None:
+            with self._bar("instance") as advance:
+                for instances in lazy_groups_of(self._instances(self._reader), most):
+                    yield instances
+                    advance(len(instances))
+            return
+        with self._bar("line") as advance:
+            lines = line_groups(self._input_file, self._name, most)
+            if self._input_format == "conllu":
+                lines = _whole_blocks(lines)
+            for group in lines:
+                yield list(self._items(group))
+                advance(len(group))
+
+    @contextlib.contextmanager
+    def _bar(self, unit: str) -> Iterator[Callable[[int], object]]:
+        """A progress bar, unless it would stand among the predictions or somebody types the input."""
+        on_terminal = self._print_to_console and sys.stdout.isatty()
+        if not self._show_progress or on_terminal or self._input_file == "-":
+            yield lambda number: None
+            return
+        from nlpreg.common.tqdm import Tqdm
+
+        total = _num_lines(self._input_file) if unit == "line" else None
+        with Tqdm.tqdm(desc="predicting", total=total, unit=unit) as bar:
+            yield bar.update
+
+    def _items(self, lines: Iterable[tuple[int, str | ConfigurationError]]) -> Iterator[Item]:
+        """The inputs in some lines."""
+        if self._input_format == "conllu":
+            yield from self._sentences(lines)
+            return
+        for number, line in lines:
+            place = f"{self._name}, line {number}"
+            if isinstance(line, ConfigurationError):
+                yield Item(place, line)
+            elif self._input_format == "json":
+                if line.strip():
+                    yield Item(place, self._parsed(place, line), line)
+            elif self._splitter is None:  # each line has its answer, an empty one too
+                yield Item(place, {"sentence": line.strip()}, line.strip())
+            else:
+                for sentence in self._splitter.split_sentences(line):
+                    yield Item(place, {"sentence": sentence}, sentence)
+
+    def _sentences(self, lines: Iterable[tuple[int, str | ConfigurationError]]) -> Iterator[Item]:
+        """The sentences of whole blocks in the CoNLL-U format."""
+        from nlpreg.data.dataset_readers.conllu import conllu_words
+        from nlpreg.data.dataset_readers.dataset_utils.text_files import DataError
+
+        for first, block in _blocks(lines):
+            place = f"{self._name}, line {first}"
+            if isinstance(block, ConfigurationError):
+                yield Item(place, block)
+            elif all(line.startswith("#") for line in block.split("\n")):
+                yield Item(place, None, block)
+            else:
+                try:
+                    words = conllu_words(block, self._name, first)
+                except DataError as error:
+                    yield Item(place, error, block)
                 else:
-                    predictions = self._predictor.predict_batch_json(inputs)
-            except ConfigurationError as error:
-                first, last = group[0][0], group[-1][0]
-                place = f"line {first}" + (f" to {last}" if last != first else "")
-                raise ConfigurationError(f"{name}, {place}: {error}") from error
-            yield [json.dumps(value) for value in inputs], predictions
+                    yield Item(place, {"words": words}, block)
 
-    def _instances(self) -> Iterator[tuple[Sequence[str], Sequence[JsonDict]]]:
-        """Batches of inputs, as text, and their predictions."""
-        from nlpreg.common.util import lazy_groups_of
+    def _instances(self, reader: DatasetReader) -> Iterator[Item]:
+        """What the archive's dataset reader makes of the input."""
         from nlpreg.data.fields import MetadataField
 
-        assert self._reader is not None
-        for group in lazy_groups_of(self._reader.read(self._input_file), self._batch_size):
-            instances: list[Instance] = list(group)
-            for instance in instances:
-                if self._multitask_head is not None and "task" not in instance.fields:
-                    instance.add_field("task", MetadataField(self._multitask_head))
-            if len(instances) == 1:
-                predictions = [self._predictor.predict_instance(instances[0])]
-            else:
-                predictions = self._predictor.predict_batch_instance(instances)
-            yield [str(instance) for instance in instances], predictions
+        for number, instance in enumerate(reader.read(self._input_file), start=1):
+            if self._multitask_head is not None and "task" not in instance.fields:
+                instance.add_field("task", MetadataField(self._multitask_head))
+            yield Item(f"{self._name}, instance {number}", instance)
 
-    def _parsed(self, place: str, line: str) -> JsonDict:
+    def _parsed(self, place: str, line: str) -> JsonDict | ConfigurationError:
         try:
             return self._predictor.load_line(line)
         except ValueError as error:
-            raise ConfigurationError(
+            return ConfigurationError(
                 f'{place}: expected JSON, such as {{"sentence": "A text."}}, got {line[:80]!r} ({error})'
-            ) from error
+            )
+
+    def _predict(self, items: list[Item]) -> None:
+        """Give each input its answer, or the error that stands in its way."""
+        from nlpreg.common.util import lazy_groups_of
+
+        for item in items:
+            if isinstance(item.source, Exception):
+                item.answer = item.source
+        waiting = [item for item in items if item.answer is None and item.source is not None]
+        if self._reader is None:  # sorted: the longer the line, the longer the text
+            waiting.sort(key=lambda item: len(item.text))
+        for batch in lazy_groups_of(waiting, self._batch_size):
+            if len(batch) > 1:
+                try:
+                    answers = self._predict_batch([item.source for item in batch])
+                except Exception as error:  # which of them it is shows when each is predicted alone
+                    if not self._skip_bad_lines and not isinstance(error, ConfigurationError):
+                        raise
+                else:
+                    for item, answer in zip(batch, answers, strict=True):
+                        item.answer = answer
+                    continue
+            for item in batch:
+                self._predict_one(item)
+
+    def _predict_batch(self, sources: list[Any]) -> Sequence[JsonDict]:
+        if self._reader is not None:
+            return self._predictor.predict_batch_instance(sources)
+        return self._predictor.predict_batch_json(sources)
+
+    def _predict_one(self, item: Item) -> None:
+        source: Any = item.source
+        try:
+            if self._reader is not None:
+                item.answer = self._predictor.predict_instance(source)
+            else:
+                item.answer = self._predictor.predict_json(source)
+        except ConfigurationError as error:
+            item.answer = ConfigurationError(f"{item.place}: {error}")
+        except Exception as error:
+            if not self._skip_bad_lines:
+                raise
+            item.answer = ConfigurationError(f"{item.place}: {type(error).__name__}: {error}")
+
+    def _line_of(self, item: Item) -> str:
+        """What is written for an input, with the end of its line."""
+        answer = item.answer
+        if isinstance(answer, Exception):
+            if not self._skip_bad_lines:
+                raise answer
+            self._num_bad += 1
+            if self._output_format == "conllu":
+                return f"# error = {' '.join(str(answer).split())}\n{item.text}\n\n"
+            return json.dumps({"error": str(answer)}) + "\n"
+        if self._output_format == "conllu":
+            return self._as_conllu(item, answer)
+        if answer is None:
+            return ""
+        brief = self._predictor.brief(answer)
+        return self._predictor.dump_line({**brief, **answer} if self._all_outputs else brief)
+
+    def _as_conllu(self, item: Item, answer: JsonDict | None) -> str:
+        """A sentence in the CoNLL-U format, with the blank line behind it."""
+        from nlpreg.data.dataset_readers.conllu import conllu_of, conllu_with_column
+
+        if answer is None:
+            return item.text + "\n\n"
+        words, tags = answer.get("words"), answer.get("tags")
+        if not isinstance(words, list) or not isinstance(tags, list):
+            raise ConfigurationError(
+                f"--output conllu: expected predictions with `words` and `tags`, those of {type(self._predictor).__name__} "
+                f"have {', '.join(answer)}"
+            )
+        if self._input_format == "conllu":
+            return conllu_with_column(item.text, tags, self._column) + "\n\n"
+        text = None
+        if isinstance(item.source, dict) and isinstance(item.source.get("sentence"), str):
+            text = item.source["sentence"]
+        return conllu_of(words, tags, self._column, text) + "\n\n"
 
 
 _PredictManager = PredictManager  # the name that code written for AllenNLP subclasses
@@ -262,25 +590,123 @@ def _reader_for_head(reader: DatasetReader, head: str | None) -> DatasetReader:
 
 
 def input_lines(input_file: str, name: str) -> Iterator[tuple[int, str]]:
-    """(number, line) for the lines of a file or of standard input that are not blank."""
-    with contextlib.ExitStack() as stack:
-        if input_file == "-":
-            if sys.stdin.isatty():
-                logger.info("reading JSON lines from the keyboard; Ctrl-D on a line of its own ends them")
-            file: Any = getattr(sys.stdin, "buffer", sys.stdin)
-        else:
-            from nlpreg.common.file_utils import open_compressed
+    """(number, line) for the lines of a file or of standard input that are not blank.
 
-            file = stack.enter_context(open_compressed(input_file, "rb"))
-        for number, raw in enumerate(file, 1):
-            try:
-                line = raw if isinstance(raw, str) else raw.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError as error:
-                raise ConfigurationError(
-                    f"{name}, line {number}: this is not UTF-8 ({error}); convert the file first"
-                ) from error
+    Raises:
+        ConfigurationError: a line is not UTF-8.
+    """
+    for group in line_groups(input_file, name, 1):
+        for number, line in group:
+            if isinstance(line, ConfigurationError):
+                raise line
             if line.strip():
                 yield number, line
+
+
+def line_groups(
+    input_file: str, name: str, most: int
+) -> Iterator[list[tuple[int, str | ConfigurationError]]]:
+    """The lines of a file or of standard input, numbered from 1, in groups.
+
+    Of standard input a group has the lines that are there already, so that nobody waits for an answer in vain.
+
+    Args:
+        input_file: a path or URL, also compressed, or - for standard input.
+        name: what the file is called in messages.
+        most: lines in a group.
+
+    Returns:
+        (number, line with its end); a line that is not UTF-8 is replaced by the error that says so.
+    """
+    number = 0
+    for group in _raw_groups(input_file, most):
+        decoded = []
+        for raw in group:
+            number += 1
+            decoded.append((number, _decoded(raw, name, number)))
+        yield decoded
+
+
+def _decoded(raw: bytes | str, name: str, number: int) -> str | ConfigurationError:
+    try:
+        return raw if isinstance(raw, str) else raw.decode("utf-8-sig" if number == 1 else "utf-8")
+    except UnicodeDecodeError as error:
+        return ConfigurationError(
+            f"{name}, line {number}: this is not UTF-8 ({error}); convert the file first"
+        )
+
+
+def _raw_groups(input_file: str, most: int) -> Iterator[Sequence[bytes | str]]:
+    """The lines, undecoded, in groups of at most so many."""
+    from nlpreg.common.util import lazy_groups_of
+
+    if input_file != "-":
+        from nlpreg.common.file_utils import open_compressed
+
+        with open_compressed(input_file, "rb") as file:
+            yield from lazy_groups_of(file, most)
+        return
+    if sys.stdin.isatty():
+        logger.info("reading from the keyboard; Ctrl-D on a line of its own ends the input")
+    stream: Any = getattr(sys.stdin, "buffer", sys.stdin)
+    try:
+        descriptor = stream.fileno()
+    except (
+        AttributeError,
+        io.UnsupportedOperation,
+    ):  # something that stands for a file, in a test or a notebook
+        yield from lazy_groups_of(stream, 1)
+        return
+    rest = b""
+    while data := os.read(descriptor, 1 << 16):  # as much as there is; waits only if there is nothing
+        *lines, rest = (rest + data).split(b"\n")
+        yield from lazy_groups_of([line + b"\n" for line in lines], most)
+    if rest:
+        yield [rest]
+
+
+def _whole_blocks(
+    groups: Iterable[list[tuple[int, str | ConfigurationError]]],
+) -> Iterator[list[tuple[int, str | ConfigurationError]]]:
+    """The same lines in groups that end with a blank line, or with the input."""
+    kept: list[tuple[int, str | ConfigurationError]] = []
+    for group in groups:
+        kept.extend(group)
+        end = next((at for at in range(len(kept), 0, -1) if _is_blank(kept[at - 1][1])), 0)
+        if end:
+            yield kept[:end]
+            kept = kept[end:]
+    if kept:
+        yield kept
+
+
+def _is_blank(line: str | ConfigurationError) -> bool:
+    return isinstance(line, str) and not line.strip()
+
+
+def _blocks(
+    lines: Iterable[tuple[int, str | ConfigurationError]],
+) -> Iterator[tuple[int, str | ConfigurationError]]:
+    """(number of the first line, text) of what stands between blank lines; the error, for a block with a bad line."""
+    first, block = 0, list[str | ConfigurationError]()
+    for number, line in [*lines, (0, "")]:
+        if not _is_blank(line):
+            first = number if not block else first
+            block.append(line if isinstance(line, ConfigurationError) else line.rstrip("\r\n"))
+        elif block:
+            errors = [line for line in block if isinstance(line, ConfigurationError)]
+            yield first, errors[0] if errors else "\n".join(map(str, block))
+            block = []
+
+
+def _num_lines(path: str) -> int | None:
+    """Number of lines of a plain local file; None for others."""
+    from nlpreg.common.file_utils import get_file_extension
+
+    if not os.path.isfile(path) or get_file_extension(path) in (".gz", ".bz2", ".xz", ".lzma", ".zst"):
+        return None
+    with open(path, "rb") as file:
+        return sum(piece.count(b"\n") for piece in iter(lambda: file.read(1 << 20), b"")) or None
 
 
 @contextlib.contextmanager

@@ -52,6 +52,7 @@ class MaskedLanguageModel(Model):
 
     default_predictor = "masked_language_model"
     label_namespaces = ("_target_namespace",)
+    raw_outputs = (*Model.raw_outputs, "top_indices")
     per_token_outputs: ClassVar[dict[str, str]] = {
         "token_ids": "_mask",
         "probabilities": "_gaps",

@@ -62,6 +62,10 @@ class Model(Module, Registrable):
     that is true for the tokens of each text. `split_outputs` cuts them off. An output whose name begins with `_` only
     serves for that, and is not handed on."""
 
+    raw_outputs: ClassVar[tuple[str, ...]] = ("logits", "class_probabilities", "probs", "mask", "token_ids")
+    """Outputs for further computation rather than for people. `nlpreg predict` leaves them out unless `--all-outputs` is
+    given, also where the name of a head and `_` come before the name."""
+
     label_namespaces: ClassVar[tuple[str, ...]] = ()
     """Attributes whose value is the namespace of the vocabulary that the size of the output layer comes from."""
 

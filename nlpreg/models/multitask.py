@@ -43,6 +43,7 @@ class MultiTaskModel(Model):
     """
 
     default_predictor = "multitask"
+    raw_outputs = (*Model.raw_outputs, "encoded_text")
     per_token_outputs: ClassVar[dict[str, str]] = {
         "encoded_text": "encoded_text_mask",
         "encoded_text_mask": "encoded_text_mask",

@@ -56,6 +56,7 @@ class NextTokenLM(Model):
 
     default_predictor = "next_token_lm"
     label_namespaces = ("_target_namespace",)
+    raw_outputs = (*Model.raw_outputs, "top_indices")
     per_token_outputs: ClassVar[dict[str, str]] = {"token_ids": "_mask"}
 
     def __init__(

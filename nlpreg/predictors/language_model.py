@@ -50,6 +50,10 @@ class LanguageModelPredictor(Predictor):
         """Scores of one sentence."""
         return self.predict_json({"sentence": sentence})
 
+    def brief(self, outputs: JsonDict) -> JsonDict:
+        """The whole prediction, which holds embeddings only where they were asked for."""
+        return outputs
+
     def predict_instance(self, instance: Instance) -> JsonDict:
         """Scores of one sentence.
 

@@ -20,9 +20,10 @@ from nlpreg.common.from_params import construct_arg
 from nlpreg.common.plugins import import_plugins as import_all_plugins
 from nlpreg.common.registrable import Registrable
 from nlpreg.common.util import JsonDict, sanitize
+from nlpreg.data.columns import speaks_for
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.instance import Instance
-from nlpreg.data.tokenizers import LettersDigitsTokenizer, SpacyTokenizer, Tokenizer
+from nlpreg.data.tokenizers import EnglishTokenizer, LettersDigitsTokenizer, SpacyTokenizer, Tokenizer
 from nlpreg.models.archival import Archive, load_archive
 from nlpreg.models.interpretation import (
     captured_outputs,
@@ -66,6 +67,20 @@ class Predictor(Registrable):
         """One prediction as a line of output with its newline; override it for other formats."""
         return json.dumps(outputs) + "\n"
 
+    def brief(self, outputs: JsonDict) -> JsonDict:
+        """The part of a prediction that is meant for people, without the model's `raw_outputs`; override it to choose.
+
+        Args:
+            outputs: a prediction, as `predict_json` returns it.
+        """
+        raw = self._model.raw_outputs
+        with_prefix = tuple(f"_{name}" for name in raw)
+        return {
+            name: value
+            for name, value in outputs.items()
+            if name not in raw and not name.endswith(with_prefix)
+        }
+
     def predict_json(self, inputs: JsonDict) -> JsonDict:
         """The prediction for one JSON object."""
         return self.predict_instance(self._json_to_instance(inputs))
@@ -86,6 +101,15 @@ class Predictor(Registrable):
             self._dataset_reader.apply_token_indexers(instance)
         outputs: list[JsonDict] = sanitize(self._model.forward_on_instances(instances))
         return outputs
+
+    def takes_batches(self) -> bool:
+        """Whether batches give what single inputs give: no subclass overrides a method for single inputs alone."""
+        kind = type(self)
+        return (
+            speaks_for(kind, "predict_batch_json", "predict_json")
+            and speaks_for(kind, "predict_batch_instance", "predict_instance")
+            and speaks_for(type(self._model), "forward_on_instances", "forward_on_instance")
+        )
 
     def _json_to_instance(self, json_dict: JsonDict) -> Instance:
         """The instance that a JSON object describes."""
@@ -293,6 +317,11 @@ def sentence_of(json_dict: JsonDict, key: str = "sentence") -> str:
     return value
 
 
+def reader_of(predictor: Predictor) -> DatasetReader:
+    """The dataset reader of a predictor. (A property could clash with an attribute of a subclass.)"""
+    return predictor._dataset_reader
+
+
 def tokenizer_of(reader: DatasetReader) -> Tokenizer | None:
     """The tokenizer of a reader, or of one that it wraps; None if it has none."""
     tokenizer: Tokenizer | None = getattr(reader, "tokenizer", None) or getattr(reader, "_tokenizer", None)
@@ -303,7 +332,7 @@ def tokenizer_of(reader: DatasetReader) -> Tokenizer | None:
 
 
 def choose_tokenizer(reader: DatasetReader, language: str) -> Tokenizer:
-    """The tokenizer for plain sentences: the reader's own, else spaCy's, else a simple one, which is said once.
+    """The tokenizer for plain sentences: the reader's own, else spaCy's, else one by rules, which is logged once.
 
     Args:
         reader: of the archive.
@@ -314,14 +343,16 @@ def choose_tokenizer(reader: DatasetReader, language: str) -> Tokenizer:
         return own
     if _has_spacy_model(language):
         return SpacyTokenizer(language=language)
+    is_english = language.startswith("en")
     if language not in _told:
         _told.add(language)
         logger.warning(
-            "the archive names no tokenizer and the spaCy model %s is not installed: sentences are split into words, "
-            'numbers and punctuation marks; to choose, use --predictor-args \'{"tokenizer": {"type": "whitespace"}}\'',
+            "the archive names no tokenizer and the spaCy model %s is not installed: sentences are split into words by "
+            "the rules of the tokenizer %r; to choose another one, use --tokenizer, such as --tokenizer whitespace",
             language,
+            "english" if is_english else "letters_digits",
         )
-    return LettersDigitsTokenizer()
+    return EnglishTokenizer() if is_english else LettersDigitsTokenizer()
 
 
 def _has_spacy_model(language: str) -> bool:

@@ -11,17 +11,18 @@ from nlpreg.common.util import JsonDict
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.fields import FlagField, SequenceLabelField, TextField
 from nlpreg.data.instance import Instance
-from nlpreg.data.tokenizers import Tokenizer
+from nlpreg.data.tokenizers import Token, Tokenizer
 from nlpreg.models.model import Model
 from nlpreg.predictors.predictor import Predictor, choose_tokenizer, sentence_of
 
 
 @Predictor.register("sentence_tagger")
 class SentenceTaggerPredictor(Predictor):
-    """Tags sentences: `{"sentence": "The dog ate the apple"}`.
+    """Tags sentences: `{"sentence": "The dog ate the apple"}`, or `{"words": ["The", "dog", ...]}`.
 
-    The reader's `text_to_instance` gets the words. They come from the tokenizer given here, else the reader's own, else
-    spaCy's if its model is installed, else one that splits words, numbers and punctuation marks.
+    The reader's `text_to_instance` gets the words. The tokenizer that splits a sentence is the one given here, else the
+    reader's own, else spaCy's if its model is installed, else one by rules: `english`, or `letters_digits` where
+    `language` is another one.
 
     Args:
         model: a tagger.
@@ -54,8 +55,18 @@ class SentenceTaggerPredictor(Predictor):
         """Tags of one sentence."""
         return self.predict_json({"sentence": sentence})
 
+    def brief(self, outputs: JsonDict) -> JsonDict:
+        """Words and tags first, then what else the model puts out for people."""
+        first: JsonDict = {name: outputs[name] for name in ("words", "tags") if name in outputs}
+        return {**first, **super().brief(outputs)}
+
     def _json_to_instance(self, json_dict: JsonDict) -> Instance:
-        return self._dataset_reader.text_to_instance(self._tokenizer.tokenize(sentence_of(json_dict)))
+        words = json_dict.get("words") if isinstance(json_dict, dict) else None
+        if words is None:
+            return self._dataset_reader.text_to_instance(self._tokenizer.tokenize(sentence_of(json_dict)))
+        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+            raise ConfigurationError(f'input: expected "words" to be a list of words, got {words!r:.80}')
+        return self._dataset_reader.text_to_instance([Token(word) for word in words])
 
     def predictions_to_labeled_instances(
         self, instance: Instance, outputs: dict[str, numpy.ndarray[Any, Any]]

@@ -54,6 +54,14 @@ class TextClassifierPredictor(Predictor):
             self._tokenizer = choose_tokenizer(self._dataset_reader, self._language)
         return self._dataset_reader.text_to_instance(self._tokenizer.tokenize(sentence))
 
+    def brief(self, outputs: JsonDict) -> JsonDict:
+        """The label and its probability; with the tokens, where the model gives them."""
+        probabilities = outputs.get("probs", outputs.get("class_probabilities"))
+        if "label" not in outputs or not isinstance(probabilities, list):
+            return super().brief(outputs)
+        best = {"label": outputs["label"], "probability": max(probabilities)}
+        return {**best, **super().brief(outputs)}
+
     def predictions_to_labeled_instances(
         self, instance: Instance, outputs: dict[str, numpy.ndarray[Any, Any]]
     ) -> list[Instance]:

@@ -1,8 +1,11 @@
 import io
 import json
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import pytest
 
@@ -38,11 +41,10 @@ def test_a_sentence_from_standard_input(
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
     predict(trained, "-")
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == f"input 0:  {json.dumps(SENTENCE)}"
-    assert lines[1].startswith("prediction:  {") and tags(lines[1][13:]) == EXPECTED
-    assert lines[2] == ""
-    assert lines[3] == 'input 1:  {"sentence": "a cat slept"}'
-    assert len(lines) == 6
+    assert [json.loads(line) for line in lines] == [
+        {"words": SENTENCE["sentence"].split(), "tags": EXPECTED},
+        {"words": ["a", "cat", "slept"], "tags": ["DET", "NOUN", "VERB"]},
+    ]
 
 
 def test_each_answer_comes_before_the_next_line_is_read(
@@ -58,7 +60,7 @@ def test_each_answer_comes_before_the_next_line_is_read(
             for text in ("a cat slept", "dogs bark"):
                 yield json.dumps({"sentence": text}) + "\n"
                 shown = capsys.readouterr()
-                assert text in shown.out and "prediction: " in shown.out
+                assert json.loads(shown.out)["words"] == text.split()
 
     monkeypatch.setattr(sys, "stdin", Conversation())
     predict(trained, "-")
@@ -73,15 +75,19 @@ def test_the_fallback_tokenizer_is_announced_once(
     predict(trained, tmp_path / "in.jsonl")
     shown = capsys.readouterr()
     assert shown.err.count("sentences are split into words") == 1
-    assert len(tags(shown.out.splitlines()[1][13:])) == 4
+    assert len(tags(shown.out.splitlines()[0])) == 4
 
 
 def test_another_tokenizer(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "in.jsonl").write_text(json.dumps({"sentence": "the dog ate!"}))
     predict(trained, tmp_path / "in.jsonl", "--predictor-args", '{"tokenizer": "whitespace"}')
     shown = capsys.readouterr()
-    assert len(tags(shown.out.splitlines()[1][13:])) == 3
+    assert len(tags(shown.out)) == 3
     assert shown.err == ""
+    predict(trained, tmp_path / "in.jsonl", "--tokenizer", "letters_digits")
+    assert len(tags(capsys.readouterr().out)) == 4
+    predict(trained, tmp_path / "in.jsonl", "--tokenizer", '{"type": "character"}')
+    assert len(tags(capsys.readouterr().out)) == 12
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 7])
@@ -99,8 +105,7 @@ def test_batches_give_the_same(batch_size: int, trained: Path, tmp_path: Path) -
 def test_with_the_dataset_reader(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     predict(trained, trained.parents[1] / "train.txt", "--use-dataset-reader", "--batch-size", 2)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("input 0:  Instance with fields:")
-    assert sum(line.startswith("prediction:  ") for line in lines) == 5
+    assert [len(tags(line)) for line in lines] == [5, 4, 3, 2, 5]
 
 
 def test_silence(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -131,7 +136,7 @@ def test_another_predictor(trained: Path, tmp_path: Path, capsys: pytest.Capture
     Predictor.register("test_lines")(Lines)
     (tmp_path / "in.txt").write_text("the dog ate the apple\n")
     predict(trained, tmp_path / "in.txt", "--predictor", "test_lines")
-    assert f"prediction:  {' '.join(EXPECTED)}\n" in capsys.readouterr().out
+    assert capsys.readouterr().out == f"{' '.join(EXPECTED)}\n"
 
 
 def test_a_language_model_scores(
@@ -139,7 +144,7 @@ def test_a_language_model_scores(
 ) -> None:
     (tmp_path / "in.jsonl").write_text(json.dumps(SENTENCE))
     predict(trained_language_model, tmp_path / "in.jsonl", "--predictor", "language_model")
-    result = json.loads(capsys.readouterr().out.splitlines()[1][13:])
+    result = json.loads(capsys.readouterr().out)
     assert result["tokens"] == SENTENCE["sentence"].split()
     assert result["num_targets"] == 4 and result["perplexity"] > 1
 
@@ -153,11 +158,41 @@ MISTAKES = {
     ),
     "no sentence in a batch": (
         '{"sentence": "a"}\n{"text": "b"}\n',
-        ["--batch-size", "2"],
-        "in.jsonl, line 1 to 2: input",
+        ["--batch-size", "1"],
+        "in.jsonl, line 2: input",
     ),
     "no object": ("[1]\n", [], "expected an object"),
     "not UTF-8": (b'{"sentence": "caf\xe9"}', [], "line 1: this is not UTF-8"),
+    "words that are no list": (
+        '{"words": "a b"}\n',
+        [],
+        "expected \"words\" to be a list of words, got 'a b'",
+    ),
+    "splitter without text": ("", ["--splitter", "none"], "--splitter: only together with --input text"),
+    "column without CoNLL-U": ("", ["--column", "xpos"], "--column: only together with --output conllu"),
+    "unknown column": (
+        '{"sentence": "a"}',
+        ["--output", "conllu", "--column", "upso"],
+        "--column: expected one of lemma, upos, xpos, feats, deprel, got 'upso'",
+    ),
+    "text and a reader": ("", ["--input", "text", "--use-dataset-reader"], "--input text: not together with"),
+    "CoNLL-U and a reader": (
+        "",
+        ["--output", "conllu", "--use-dataset-reader"],
+        "use --input conllu for a file",
+    ),
+    "bad lines and a reader": (
+        "",
+        ["--skip-bad-lines", "--use-dataset-reader"],
+        "-o dataset_reader.skip_bad_lines",
+    ),
+    "unknown tokenizer": ("", ["--tokenizer", "whitespce"], 'did you mean "whitespace"'),
+    "unknown splitter": ("", ["--input", "text", "--splitter", "englsh"], 'did you mean "english"'),
+    "not CoNLL-U": (
+        "1\tthe\n",
+        ["--input", "conllu"],
+        "in.jsonl, line 1: expected 10 columns separated by tabs, got 2",
+    ),
     "unknown predictor": ("", ["--predictor", "sentence_taggr"], "sentence_tagger"),
     "arguments that are no JSON": ("", ["--predictor-args", "x"], "--predictor-args"),
     "unknown argument": ("", ["--predictor-args", '{"langage": "de"}'], 'did you mean "language"'),
@@ -195,4 +230,245 @@ def test_more_mistakes(
     predict(trained, tmp_path / "in.jsonl", status=2)
     assert "has no predictor of its own; choose one of " in capsys.readouterr().err
     predict(trained, trained.parent.parent / "valid.txt", "--use-dataset-reader")  # the base class does
-    assert "prediction: " in capsys.readouterr().out
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_everything_that_the_model_puts_out(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in.jsonl").write_text(json.dumps(SENTENCE))
+    predict(trained, tmp_path / "in.jsonl", "--all-outputs")
+    answer = json.loads(capsys.readouterr().out)
+    assert list(answer)[:2] == ["words", "tags"] and {"logits", "class_probabilities"} < set(answer)
+    full = Predictor.from_path(trained).predict_json(SENTENCE)
+    assert full.keys() == answer.keys()
+
+
+def test_bad_lines_are_answered_by_errors_and_the_rest_goes_on(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [
+        b'{"sentence": "dogs bark"}',
+        b"{nonsense",
+        b'{"text": "a"}',
+        b'{"sentence": ""}',
+        b"\xff",
+        b"",
+        b'{"words": ["a"]}',
+    ]
+    (tmp_path / "in.jsonl").write_bytes(b"\n".join(lines))
+    for batch_size in (1, 3, 32):
+        predict(trained, tmp_path / "in.jsonl", "--skip-bad-lines", "--batch-size", batch_size)
+        shown = capsys.readouterr()
+        answers = [json.loads(line) for line in shown.out.splitlines()]
+        assert [answer.get("words") for answer in answers] == [["dogs", "bark"], None, None, [], None, ["a"]]
+        assert answers[3] == {"words": [], "tags": []}
+        errors = [answer["error"] for answer in answers if "error" in answer]
+        assert [error.split(": ")[0] for error in errors] == [
+            f"{tmp_path}/in.jsonl, line {number}" for number in (2, 3, 5)
+        ]
+        assert "3 inputs could not be predicted" in shown.err
+
+
+def test_a_failure_of_the_model_is_the_answer_for_its_line_alone(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Fragile(SentenceTaggerPredictor):
+        def _json_to_instance(self, json_dict: JsonDict) -> Any:
+            if json_dict["sentence"] == "bad":
+                raise RuntimeError("cannot do this one")
+            return super()._json_to_instance(json_dict)
+
+    Predictor.register("test_fragile", exist_ok=True)(Fragile)
+    (tmp_path / "in.jsonl").write_text(
+        "\n".join(json.dumps({"sentence": text}) for text in ("a cat", "bad", "a"))
+    )
+    predict(trained, tmp_path / "in.jsonl", "--skip-bad-lines", "--predictor", "test_fragile")
+    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [len(answer.get("words", "")) for answer in answers] == [2, 0, 1]
+    assert answers[1]["error"].endswith("in.jsonl, line 2: RuntimeError: cannot do this one")
+
+
+def test_nothing_but_the_file_with_an_output_file(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in.jsonl").write_text(json.dumps(SENTENCE))
+    predict(
+        trained, tmp_path / "in.jsonl", "--output-file", tmp_path / "out.jsonl", "--tokenizer", "whitespace"
+    )
+    assert capsys.readouterr() == ("", "")
+    assert tags((tmp_path / "out.jsonl").read_text()) == EXPECTED
+
+
+def test_a_bar_shows_how_much_of_a_file_is_done(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nlpreg.common.tqdm.SECONDS_BEFORE_FIRST", {"file": 0.0, "file-friendly": 0.0})
+    (tmp_path / "in.jsonl").write_text(json.dumps(SENTENCE) + "\n" + json.dumps(SENTENCE) + "\n")
+    predict(trained, tmp_path / "in.jsonl", "--tokenizer", "whitespace")
+    shown = capsys.readouterr()
+    assert "predicting: 100% 2/2" in shown.err
+    assert len(shown.out.splitlines()) == 2
+    for quiet in ("-q", "--silent"):
+        predict(
+            trained,
+            tmp_path / "in.jsonl",
+            "--tokenizer",
+            "whitespace",
+            quiet,
+            "--output-file",
+            tmp_path / "out",
+        )
+        assert capsys.readouterr().err == ""
+
+
+def test_answers_come_in_the_order_of_the_input_whatever_the_lengths(trained: Path, tmp_path: Path) -> None:
+    random = Random(1)
+    words = ["the", "dog", "ate", "a", "cat", "book", "everybody"]
+    sentences = [" ".join(random.choices(words, k=random.randrange(12))) for _ in range(300)]
+    (tmp_path / "in.jsonl").write_text("\n".join(json.dumps({"sentence": text}) for text in sentences))
+    for number, options in enumerate((["--batch-size", 1], ["--batch-size", 4], [])):
+        predict(trained, tmp_path / "in.jsonl", "--output-file", tmp_path / str(number), *options)
+    one, *others = [(tmp_path / str(number)).read_text() for number in range(3)]
+    assert [json.loads(line)["words"] for line in one.splitlines()] == [text.split() for text in sentences]
+    assert others == [one, one]
+
+
+def test_a_predictor_with_a_method_for_single_inputs_alone_gets_single_inputs(trained: Path) -> None:
+    class Shouting(SentenceTaggerPredictor):
+        def predict_instance(self, instance: Any) -> JsonDict:
+            return {"tags": [tag.lower() for tag in super().predict_instance(instance)["tags"]]}
+
+    class ShoutingInBatches(Shouting):
+        def predict_batch_instance(self, instances: list[Any]) -> list[JsonDict]:
+            return [self.predict_instance(instance) for instance in instances]
+
+    plain = Predictor.from_path(trained)
+    assert plain.takes_batches()
+    model, reader = plain._model, plain._dataset_reader
+    assert not Shouting(model, reader).takes_batches()
+    assert ShoutingInBatches(model, reader).takes_batches()
+
+
+TEXT = "The dog didn't bark. Everybody slept!\n\nA cat ate.\n"
+
+
+def test_text_is_split_into_sentences_and_words(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in.txt").write_text(TEXT)
+    predict(trained, tmp_path / "in.txt", "--input", "text")
+    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [" ".join(answer["words"]) for answer in answers] == [
+        "The dog did n't bark .",
+        "Everybody slept !",
+        "A cat ate .",
+    ]
+    predict(
+        trained, tmp_path / "in.txt", "--input", "text", "--splitter", "none", "--tokenizer", "whitespace"
+    )
+    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [len(answer["words"]) for answer in answers] == [6, 0, 3]
+
+
+def test_text_becomes_conllu(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    conllu = pytest.importorskip("conllu")
+    (tmp_path / "in.txt").write_text(TEXT)
+    predict(trained, tmp_path / "in.txt", "--input", "text", "--output", "conllu", "--column", "xpos")
+    sentences = conllu.parse(capsys.readouterr().out)
+    assert [sentence.metadata["text"] for sentence in sentences] == [
+        "The dog didn't bark.",
+        "Everybody slept!",
+        "A cat ate.",
+    ]
+    assert [token["form"] for token in sentences[0]] == ["The", "dog", "did", "n't", "bark", "."]
+    # only the tagger's column has values, and the text can be put together again
+    assert all(token["xpos"] and token["upos"] == token["lemma"] == "_" for s in sentences for token in s)
+    assert [
+        "".join(token["form"] + ("" if token["misc"] else " ") for token in sentence).strip()
+        for sentence in sentences
+    ] == [sentence.metadata["text"] for sentence in sentences]
+
+
+CONLLU = """# newdoc id = a
+# text = the dog's apple
+1\tthe\tthe\t_\tDT\t_\t2\tdet\t_\t_
+2-3\tdog's\t_\t_\t_\t_\t_\t_\t_\t_
+2\tdog\tdog\tX\tNN\tNumber=Sing\t4\tnmod\t_\t_
+3\t's\t's\t_\tPOS\t_\t2\tcase\t_\t_
+3.1\tbig\tbig\tADJ\t_\t_\t_\t_\t4:amod\t_
+4\tapple\tapple\t_\tNN\t_\t0\troot\t_\tSpaceAfter=No
+
+# a comment alone
+
+1\tdogs\tdog\t_\tNNS\t_\t2\tnsubj\t_\t_
+2\tbark\tbark\t_\tVBP\t_\t0\troot\t_\t_
+"""
+
+
+@pytest.mark.parametrize("is_piped", [False, True])
+def test_conllu_keeps_all_but_its_tags(
+    is_piped: bool,
+    trained: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "in.conllu").write_text(CONLLU)
+    file = tmp_path / "in.conllu"
+    with file.open() as stream:
+        monkeypatch.setattr(sys, "stdin", stream)
+        predict(trained, "-" if is_piped else file, "--input", "conllu", "--output", "conllu")
+    shown = capsys.readouterr().out
+    assert shown.endswith("\n\n") and not shown.endswith("\n\n\n")
+    before, after = CONLLU.split("\n"), shown.split("\n")
+    changed = [(a.split("\t"), b.split("\t")) for a, b in zip(before, after, strict=False) if a != b]
+    assert len(after) == len(before) + 1
+    assert [new[1] for _, new in changed] == ["the", "dog", "'s", "apple", "dogs", "bark"]
+    assert all(old[:3] + old[4:] == new[:3] + new[4:] for old, new in changed)
+    assert changed[0][1][3] == "DET" and changed[-1][1][3] == "VERB"
+
+
+def test_a_bad_sentence_of_conllu_stays_as_it_is(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = "1\tthe\n\n"
+    (tmp_path / "in.conllu").write_text(bad + CONLLU)
+    predict(trained, tmp_path / "in.conllu", "--input", "conllu", "--output", "conllu", "--skip-bad-lines")
+    first, rest = capsys.readouterr().out.split("\n", 1)
+    assert "in.conllu, line 1: expected 10 columns" in first and first.startswith("# error = ")
+    assert rest.startswith(bad + "# newdoc id = a")
+    predict(trained, tmp_path / "in.conllu", "--input", "conllu", "--skip-bad-lines")
+    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert "error" in answers[0] and [len(answer["words"]) for answer in answers[1:]] == [4, 2]
+
+
+def test_no_conllu_from_a_language_model(
+    trained_language_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in.jsonl").write_text(json.dumps(SENTENCE))
+    predict(trained_language_model, tmp_path / "in.jsonl", "--output", "conllu", status=2)
+    assert (
+        "expected predictions with `words` and `tags`, those of LanguageModelPredictor"
+        in capsys.readouterr().err
+    )
+
+
+def test_a_program_that_waits_for_each_answer_gets_it(trained: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "nlpreg", "predict", str(trained), "-", "--tokenizer", "whitespace"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        for text in ("dogs bark", "a cat slept"):
+            process.stdin.write(json.dumps({"sentence": text}) + "\n")
+            process.stdin.flush()
+            assert json.loads(process.stdout.readline())["words"] == text.split()
+        # several lines at once, the last one without its end
+        process.stdin.write("\n".join(json.dumps({"sentence": text}) for text in ("a", "a cat", "dogs")))
+        process.stdin.close()
+        assert [len(json.loads(line)["words"]) for line in process.stdout] == [1, 2, 1]
+        assert process.wait() == 0

@@ -6,7 +6,13 @@ import pytest
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data import DatasetReader
-from nlpreg.data.tokenizers import LettersDigitsTokenizer, Token, Tokenizer, WhitespaceTokenizer
+from nlpreg.data.tokenizers import (
+    EnglishTokenizer,
+    LettersDigitsTokenizer,
+    Token,
+    Tokenizer,
+    WhitespaceTokenizer,
+)
 from nlpreg.models import SimpleTagger
 from nlpreg.predictors import SentenceTaggerPredictor
 from nlpreg.predictors import predictor as predictor_module
@@ -35,8 +41,10 @@ def test_the_choice_of_the_tokenizer(
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
             predictor = SentenceTaggerPredictor(tagger, tagging_reader)
-            assert isinstance(predictor._tokenizer, LettersDigitsTokenizer)
-    assert caplog.text.count("sentences are split into words") == 1
+            assert isinstance(predictor._tokenizer, EnglishTokenizer)
+        predictor = SentenceTaggerPredictor(tagger, tagging_reader, "fr_core_news_sm")
+        assert isinstance(predictor._tokenizer, LettersDigitsTokenizer)
+    assert caplog.text.count("by the rules of the tokenizer 'english'") == 1
     caplog.clear()
     given = WhitespaceTokenizer()
     assert SentenceTaggerPredictor(tagger, tagging_reader, tokenizer=given)._tokenizer is given

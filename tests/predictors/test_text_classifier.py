@@ -8,7 +8,7 @@ from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.fields import TextField
 from nlpreg.data.instance import Instance
 from nlpreg.data.token_indexers import SingleIdTokenIndexer
-from nlpreg.data.tokenizers import LettersDigitsTokenizer, Token, WhitespaceTokenizer
+from nlpreg.data.tokenizers import EnglishTokenizer, Token, WhitespaceTokenizer
 from nlpreg.models import BasicClassifier
 from nlpreg.modules.seq2vec_encoders import BagOfEmbeddingsEncoder
 from nlpreg.modules.text_field_embedders import BasicTextFieldEmbedder
@@ -43,6 +43,9 @@ def test_a_reader_with_a_tokenizer_gets_the_text(classifier: BasicClassifier) ->
     assert result["label"] in ("pos", "neg")
     assert sum(result["probs"]) == pytest.approx(1)
     assert result["tokens"][:2] == ["a", "good"] and len(result["tokens"]) == 3
+    brief = TextClassifierPredictor(classifier, reader).brief(result)
+    assert list(brief) == ["label", "probability", "tokens"]
+    assert brief["probability"] == max(result["probs"])
 
 
 def test_a_reader_without_one_gets_words(
@@ -51,7 +54,7 @@ def test_a_reader_without_one_gets_words(
     monkeypatch.setattr(predictor_module, "_has_spacy_model", lambda language: False)
     predictor = TextClassifierPredictor(classifier, WordReader())
     assert len(predictor.predict("a good film!")["tokens"]) == 4
-    assert isinstance(predictor._tokenizer, LettersDigitsTokenizer)
+    assert isinstance(predictor._tokenizer, EnglishTokenizer)
     predictor = TextClassifierPredictor(classifier, WordReader(), tokenizer=WhitespaceTokenizer())
     assert len(predictor.predict("a good film!")["tokens"]) == 3
 

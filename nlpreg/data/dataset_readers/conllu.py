@@ -58,7 +58,7 @@ class ConlluDatasetReader(TextFileReader):
     ) -> None:
         super().__init__(token_indexers=token_indexers, **kwargs)
         check_choice("conllu", "tag_column", tag_column, tuple(TAG_COLUMNS))
-        self._tag_column = tag_column
+        self.tag_column = tag_column
         self._tag_index = TAG_COLUMNS[tag_column]
         # files whose first sentence has no tags, and whether a word without one has been met elsewhere
         self._untagged_files: set[str] = set()
@@ -128,6 +128,22 @@ class ConlluDatasetReader(TextFileReader):
         return self._tagged(forms, tags, file, line)
 
 
+def conllu_words(sentence: str, file: str, line: int) -> list[str]:
+    """The words of a sentence in the CoNLL-U format.
+
+    Args:
+        sentence: its lines, without the blank line behind them.
+        file: name of its file, for the error.
+        line: number of its first line, from 1.
+
+    Raises:
+        DataError: something is wrong with the sentence; says in which line.
+    """
+    _check(sentence, file, line)
+    rows = [text.split("\t") for text in sentence.split("\n") if text and text[0] != "#"]
+    return [row[FORM] for row in rows if row[0].isdecimal()]
+
+
 def conllu_with_column(sentence: str, values: Sequence[str], column: str = "upos") -> str:
     """A sentence in the CoNLL-U format with other values in one column of its words.
 
@@ -164,14 +180,30 @@ def conllu_of(
         words: the words.
         values: the value of one column for each.
         column: a name from `TAG_COLUMNS`.
-        text: the sentence as it was written, for a comment.
+        text: the sentence as it was written, for a comment and for `SpaceAfter=No`.
     """
+    glued = _glued_words(words, text)
     rows = [
-        "\t".join([str(number), word, *["_"] * (NUM_COLUMNS - 2)])
-        for number, word in enumerate(words, start=1)
+        "\t".join([str(number), word, *["_"] * (NUM_COLUMNS - 3), "SpaceAfter=No" if is_glued else "_"])
+        for number, (word, is_glued) in enumerate(zip(words, glued, strict=True), start=1)
     ]
     comments = [] if text is None else ["# text = " + text.replace("\n", " ")]
     return conllu_with_column("\n".join([*comments, *rows]), values, column)
+
+
+def _glued_words(words: Sequence[str], text: str | None) -> list[bool]:
+    """For each word whether the next one follows without a space in the text; False where that cannot be known."""
+    if text is None:
+        return [False] * len(words)
+    glued, position = [], 0
+    for word in words:
+        start = text.find(word, position)
+        if start < 0:  # the tokenizer changed the word
+            glued.append(False)
+            continue
+        position = start + len(word)
+        glued.append(position < len(text) and not text[position].isspace())
+    return glued
 
 
 def _cells(unit: str) -> list[str] | None:

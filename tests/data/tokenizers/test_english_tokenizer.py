@@ -1,14 +1,8 @@
-"""Words of English against the tokenization of Universal Dependencies; sentences by cases that people meet."""
-
-import difflib
-from pathlib import Path
+"""Words and sentences of English by cases that people meet; tests/benchmarks/test_raw_text.py looks at treebanks."""
 
 import pytest
 
-import nlpreg
 from nlpreg.data.tokenizers import EnglishSentenceSplitter, EnglishTokenizer, SentenceSplitter, Tokenizer
-
-TREEBANKS = sorted(Path(nlpreg.__file__).parents[1].glob("training_configs/**/*.conllu"))
 
 
 @pytest.mark.parametrize(
@@ -41,63 +35,6 @@ def test_words(text, words):
 )
 def test_odd_texts_lose_nothing(text):
     assert "".join(EnglishTokenizer().split_words(text)) == "".join(text.split())
-
-
-def units(lines):
-    """For each token of a sentence: where it begins and ends among the characters that are no spaces, and its words."""
-    rows = [
-        line.split("\t")[:2] for line in lines if line and line[0] != "#" and "." not in line.split("\t")[0]
-    ]
-    at = index = 0
-    found = []
-    while index < len(rows):
-        number, form = rows[index]
-        index += 1
-        words = [form]
-        if "-" in number:
-            first, last = map(int, number.split("-"))
-            words = [row[1] for row in rows[index : index + last - first + 1]]
-            index += len(words)
-        length = len(form.replace(" ", ""))
-        found.append((at, at + length, words))
-        at += length
-    return found
-
-
-def word_f1(path):
-    """F1 of words as the CoNLL 2018 shared task defines it: by position or, in a multiword token, by common subsequence."""
-    num_gold = num_found = num_right = 0
-    for block in path.read_text(encoding="utf-8").strip().split("\n\n"):
-        lines = block.split("\n")
-        (text,) = [line.removeprefix("# text = ") for line in lines if line.startswith("# text = ")]
-        place = {}
-        for index, character in enumerate(text):
-            if not character.isspace():
-                place[index] = len(place)
-        tokens = EnglishTokenizer().tokenize(text)
-        spans = [(place[token.idx], place[token.idx_end - 1] + 1) for token in tokens]
-        for start, end, words in units(lines):
-            num_gold += len(words)
-            if len(words) == 1:
-                num_right += (start, end) in spans
-                continue
-            inside = [
-                token.text.lower()
-                for token, span in zip(tokens, spans, strict=True)
-                if start <= span[0] and span[1] <= end
-            ]
-            forms = [word.lower() for word in words]
-            blocks = difflib.SequenceMatcher(None, forms, inside, autojunk=False).get_matching_blocks()
-            num_right += sum(one.size for one in blocks)
-        num_found += len(tokens)
-    return 2 * num_right / (num_gold + num_found)
-
-
-def test_words_of_a_treebank():
-    paths = [path for path in TREEBANKS if "# text = " in path.read_text(encoding="utf-8")]
-    if not paths:
-        pytest.skip("the treebank that comes along has no raw text")
-    assert min(map(word_f1, paths)) > 0.98
 
 
 @pytest.mark.parametrize(
