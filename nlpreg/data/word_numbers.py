@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+import hashlib
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -20,15 +20,17 @@ _FIRST_SLOTS = 1 << 12
 
 TEXTS_AT_ONCE = 4096
 
-# A word b0 b1 b2 ... hashes to the sum of b_i * FACTOR^i modulo 2^64. The factor is odd, so it has an inverse, by which the
-# hash of a word anywhere in a text follows from sums up to its start and its end.
-_FACTOR = 0x9E3779B97F4A7C15
-_INVERSE = pow(_FACTOR, -1, 1 << 64)
+# A word is hashed eight bytes at a time. Of the last ones, those behind the word's end are taken for zeros.
+_FIRST_BYTES = np.array([(1 << 8 * number) - 1 for number in range(9)], np.uint64)
 _MIXER = np.uint64(0xD6E8FEB86659FD93)
+_LENGTH_MIXER = np.uint64(0x9E3779B97F4A7C15)
+_HALF = np.uint64(32)
+# Longer words, which are rare, are hashed one by one.
+_LONGEST_IN_ARRAYS = 128
 
 # What `str.split` splits at: all of ASCII's, and the rest, which are rare.
-_IS_BLANK = np.zeros(256, bool)
-_IS_BLANK[[9, 10, 11, 12, 13, 28, 29, 30, 31, 32]] = True
+_BLANKS = frozenset([9, 10, 11, 12, 13, 28, 29, 30, 31, 32])
+_IS_BLANK = bytes(code in _BLANKS for code in range(256))
 _OTHER_BLANKS = "\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
 
 
@@ -64,39 +66,17 @@ class WordNumbers:
             encoded = [len(word.encode("utf-8", "surrogatepass")) for word in words]
             lengths = np.array(encoded, np.int64)
         ends = np.cumsum(lengths)
-        return self._look_up(data, ends - lengths, ends)
+        return self._look_up(_HashedWords(data, ends - lengths, ends))
 
-    def of_lines(self, text: str, longest: int | None = None) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        """The numbers of the words of lines, split at white space, and how many words each line has.
+    def of_lines(self, lines: HashedLines) -> NDArray[np.int32]:
+        """The numbers of the words of lines, in one row; new words get the next numbers."""
+        return self._look_up(lines.words)
 
-        Args:
-            text: the lines, each but perhaps the last with a line feed at its end.
-            longest: number no words of lines that have more than this.
-
-        Returns:
-            The numbers in one row, and the lengths of all lines, those without words or with too many included.
-        """
-        if not text.isascii() and any(blank in text for blank in _OTHER_BLANKS):
-            text = "\n".join(" ".join(line.split()) for line in text.split("\n"))
-        data = text.encode("utf-8")
-        codes = np.frombuffer(data + b"\n", np.uint8)
-        blank = np.concatenate([[True], _IS_BLANK[codes]])
-        # words start behind a blank and end before one: the changes alternate
-        changes = np.flatnonzero(blank[1:] != blank[:-1])
-        starts, ends = changes[::2], changes[1::2]
-        line_ends = np.flatnonzero(codes == ord("\n"))
-        lengths = np.diff(np.searchsorted(starts, line_ends), prepend=0)
-        if longest is not None and lengths.max() > longest:
-            wanted = np.repeat(lengths <= longest, lengths)
-            starts, ends = starts[wanted], ends[wanted]
-        return self._look_up(data, starts, ends), lengths
-
-    def _look_up(self, data: bytes, starts: IntArray, ends: IntArray) -> NDArray[np.int32]:
-        """The numbers of the words between these bounds."""
-        found = np.empty(len(starts), np.int32)
-        for first in range(0, len(starts), _WORDS_AT_ONCE):
+    def _look_up(self, words: _HashedWords) -> NDArray[np.int32]:
+        found = np.empty(len(words.starts), np.int32)
+        for first in range(0, len(found), _WORDS_AT_ONCE):
             part = slice(first, first + _WORDS_AT_ONCE)
-            hashes = _hashes_of(data, starts[part], ends[part])
+            hashes = words.hashes[part]
             numbers = self._find(hashes)
             new = np.flatnonzero(numbers < 0)
             if len(new):
@@ -107,8 +87,8 @@ class WordNumbers:
                 numbers[new] = len(self._words) + rank[which]
                 at = new[where[in_order]]
                 self._insert(hashes[at])
-                bounds = zip(starts[part][at].tolist(), ends[part][at].tolist(), strict=True)
-                self._words += [data[start:end] for start, end in bounds]
+                bounds = zip(words.starts[part][at].tolist(), words.ends[part][at].tolist(), strict=True)
+                self._words += [words.data[start:end] for start, end in bounds]
             found[part] = numbers
         return found
 
@@ -164,28 +144,88 @@ def numbered(
         yield numbers.of_words(list(itertools.chain.from_iterable(group))), lengths_of(group)
 
 
-def _hashes_of(data: bytes, starts: IntArray, ends: IntArray) -> HashArray:
-    """The hashes of the words between these bounds, which do not overlap and are in order."""
-    if not len(starts):
-        return np.zeros(0, np.uint64)
-    first, stop = int(starts[0]), int(ends[-1])
-    codes = np.frombuffer(data, np.uint8, stop - first, first)
-    num_bits = max(20, len(codes).bit_length())
-    sums = np.zeros(len(codes) + 1, np.uint64)
-    np.cumsum(_powers(_FACTOR, num_bits)[: len(codes)] * codes, out=sums[1:])
-    hashes: HashArray = sums[ends - first] - sums[starts - first]
-    hashes *= _powers(_INVERSE, num_bits)[starts - first]
-    # the low bits, which choose the slot, shall depend on all bits; and zeros at the end of a word on its length
-    hashes ^= (ends - starts).astype(np.uint64)
-    hashes ^= hashes >> np.uint64(32)
-    hashes *= _MIXER
-    hashes ^= hashes >> np.uint64(32)
+class _HashedWords:
+    """Words, and a hash of each.
+
+    Args:
+        data: holds the words, in UTF-8.
+        starts: where each word starts, in order.
+        ends: where it ends.
+    """
+
+    def __init__(self, data: bytes, starts: IntArray, ends: IntArray) -> None:
+        self.data = data
+        self.starts = starts
+        self.ends = ends
+        self.hashes: HashArray = np.empty(len(starts), np.uint64)
+        # So that eight bytes can be read from the start of any word.
+        padded = data + bytes(8)
+        # The number that the eight bytes from any place on make; unaligned and overlapping, but a view all the same.
+        eights = np.ndarray(len(data) + 1, "<u8", padded, strides=(1,))
+        for first in range(0, len(starts), _WORDS_AT_ONCE):
+            part = slice(first, first + _WORDS_AT_ONCE)
+            self.hashes[part] = _hashes_of(data, eights, starts[part], ends[part])
+
+
+class HashedLines:
+    """The words of lines, split at white space, ready to be numbered.
+
+    This is most of the work of numbering and needs no `WordNumbers`, so it can be done ahead in a thread: numpy lets other
+    threads run meanwhile.
+
+    Args:
+        text: the lines, each but perhaps the last with a line feed at its end.
+        longest: leave out the words of lines that have more than this.
+
+    Attributes:
+        lengths: number of words of each line, lines without words or with too many included.
+    """
+
+    def __init__(self, text: str, longest: int | None = None) -> None:
+        if not text.isascii() and any(blank in text for blank in _OTHER_BLANKS):
+            text = "\n".join(" ".join(line.split()) for line in text.split("\n"))
+        data = text.encode("utf-8")
+        blank = np.frombuffer(b"\1" + data.translate(_IS_BLANK) + b"\1", bool)
+        # Words start behind a blank and end before one: the changes alternate.
+        changes = np.flatnonzero(blank[1:] != blank[:-1])
+        starts, ends = changes[::2], changes[1::2]
+        line_ends = np.flatnonzero(np.frombuffer(data + b"\n", np.uint8) == ord("\n"))
+        self.lengths = np.diff(np.searchsorted(starts, line_ends), prepend=0)
+        if longest is not None and self.lengths.max() > longest:
+            wanted = np.repeat(self.lengths <= longest, self.lengths)
+            starts, ends = starts[wanted], ends[wanted]
+        self.words = _HashedWords(data, starts, ends)
+
+
+def _hashes_of(data: bytes, eights: HashArray, starts: IntArray, ends: IntArray) -> HashArray:
+    """The hashes of the words between these bounds; `eights` is the number made of eight bytes at each place of `data`."""
+    lengths = ends - starts
+    hashes = eights[starts]
+    hashes &= _FIRST_BYTES[np.minimum(lengths, 8)]
+    # Words that differ only in the number of zero bytes at their end shall differ.
+    hashes ^= lengths.astype(np.uint64) * _LENGTH_MIXER
+    _mix(hashes)
+    rest = np.flatnonzero(lengths > 8)
+    for first in range(8, _LONGEST_IN_ARRAYS, 8):
+        if not len(rest):
+            break
+        more = eights[starts[rest] + first]
+        more &= _FIRST_BYTES[np.minimum(lengths[rest] - first, 8)]
+        more ^= hashes[rest]
+        _mix(more)
+        hashes[rest] = more
+        rest = rest[lengths[rest] > first + 8]
+    for number in rest.tolist():
+        digest = hashlib.blake2b(data[starts[number] : ends[number]], digest_size=8).digest()
+        hashes[number] = int.from_bytes(digest, "little")
     return hashes
 
 
-@functools.cache
-def _powers(factor: int, num_bits: int) -> HashArray:
-    """The powers of a factor with exponents below `2 ** num_bits`."""
-    factors = np.full(1 << num_bits, factor, np.uint64)
-    factors[0] = 1
-    return np.multiply.accumulate(factors)
+def _mix(hashes: HashArray) -> None:
+    """Let every bit depend on every other, in place; different values stay different."""
+    hashes ^= hashes >> _HALF
+    hashes *= _MIXER
+    hashes ^= hashes >> _HALF
+    hashes *= _MIXER
+    # The low bits, which choose the slot, are the worst of a product.
+    hashes ^= hashes >> _HALF

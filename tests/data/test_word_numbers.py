@@ -6,7 +6,7 @@ from nlpreg.data import word_numbers
 from nlpreg.data.dataset_readers import SimpleLanguageModelingDatasetReader
 from nlpreg.data.tokenizers import WhitespaceTokenizer
 from nlpreg.data.tokenizers.tokenizer import Tokenizer
-from nlpreg.data.word_numbers import WordNumbers
+from nlpreg.data.word_numbers import HashedLines, WordNumbers
 
 
 def expected_numbers(words):
@@ -58,7 +58,8 @@ LINES = [
 @pytest.mark.parametrize("longest", [None, 2])
 def test_lines_are_split_as_python_splits_them(text, longest):
     numbers = WordNumbers()
-    ids, lengths = numbers.of_lines(text, longest)
+    lines = HashedLines(text, longest)
+    ids, lengths = numbers.of_lines(lines), lines.lengths
     rows = [line.split() for line in text.split("\n")]
     assert lengths.tolist() == [len(row) for row in rows]
     kept = [word for row in rows if longest is None or len(row) <= longest for word in row]

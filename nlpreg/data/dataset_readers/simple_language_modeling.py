@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import Any
 
@@ -26,9 +28,12 @@ from nlpreg.data.tokenizers.spacy_tokenizer import SpacyTokenizer
 from nlpreg.data.tokenizers.token_class import Token
 from nlpreg.data.tokenizers.tokenizer import Tokenizer
 from nlpreg.data.tokenizers.whitespace_tokenizer import WhitespaceTokenizer
-from nlpreg.data.word_numbers import WordNumbers, numbered
+from nlpreg.data.word_numbers import HashedLines, WordNumbers, numbered
 
 logger = logging.getLogger(__name__)
+
+# Of about a megabyte each.
+_PIECES_AHEAD = 4
 
 
 @DatasetReader.register("simple_language_modeling")
@@ -112,27 +117,24 @@ class SimpleLanguageModelingDatasetReader(TextFileReader):
         # start and end tokens count
         longest = None if self._max_sequence_length is None else self._max_sequence_length - num_ends
         any_lines = False
-        for file in files:
-            for text in file.chunks():
-                any_lines = any_lines or not text.isspace()
-                if ends is None:
-                    # numbers go by first appearance: start tokens, the words of the first text, end tokens
-                    rows = (line.split() for line in text.split("\n"))
-                    first = next(
-                        (row for row in rows if row and (longest is None or len(row) <= longest)), None
-                    )
-                    if first is not None:
-                        start = numbers.of_words(self._start_tokens)
-                        numbers.of_words(first)
-                        ends = start, numbers.of_words(self._end_tokens)
-                ids, lengths = numbers.of_lines(text, longest)
-                lengths = lengths[lengths > 0]
-                if longest is not None:
-                    self._num_too_long += int((lengths > longest).sum())
-                    lengths = lengths[lengths <= longest]
-                if len(lengths):
-                    assert ends is not None  # known since the first text
-                    yield with_ends(ids, lengths, *ends)
+        for text, lines in _hashed_ahead((text for file in files for text in file.chunks()), longest):
+            any_lines = any_lines or not text.isspace()
+            if ends is None:
+                # numbers go by first appearance: start tokens, the words of the first text, end tokens
+                rows = (line.split() for line in text.split("\n"))
+                first = next((row for row in rows if row and (longest is None or len(row) <= longest)), None)
+                if first is not None:
+                    start = numbers.of_words(self._start_tokens)
+                    numbers.of_words(first)
+                    ends = start, numbers.of_words(self._end_tokens)
+            ids = numbers.of_lines(lines)
+            lengths = lines.lengths[lines.lengths > 0]
+            if longest is not None:
+                self._num_too_long += int((lengths > longest).sum())
+                lengths = lengths[lengths <= longest]
+            if len(lengths):
+                assert ends is not None  # known since the first text
+                yield with_ends(ids, lengths, *ends)
         if not any_lines:
             raise self._nothing_in(files)
 
@@ -176,6 +178,24 @@ class SimpleLanguageModelingDatasetReader(TextFileReader):
                 self._max_sequence_length,
             )
         self._num_too_long = 0
+
+
+def _hashed_ahead(texts: Iterable[str], longest: int | None) -> Iterator[tuple[str, HashedLines]]:
+    """Pieces of text and their words, of which the next few are hashed by a thread meanwhile.
+
+    Args:
+        texts: the pieces, of whole lines.
+        longest: see `HashedLines`.
+    """
+    waiting: deque[tuple[str, Future[HashedLines]]] = deque()
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        for text in texts:
+            waiting.append((text, thread.submit(HashedLines, text, longest)))
+            if len(waiting) > _PIECES_AHEAD:
+                first, lines = waiting.popleft()
+                yield first, lines.result()
+        for last, lines in waiting:
+            yield last, lines.result()
 
 
 def _as_words(texts: Iterable[Words]) -> Iterator[list[str]]:

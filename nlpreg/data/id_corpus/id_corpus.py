@@ -222,16 +222,19 @@ def write_numbered(
     target = Path(folder)
     num_texts = num_words = 0
     counts = np.zeros(0, np.int64)
+    uncounted: list[NDArray[np.int32]] = []
     with open(target / IDS_FILE, "wb") as ids_file, open(target / ENDS_FILE, "wb") as ends_file:
         for ids, lengths in texts:
             ids_file.write(ids.astype(_FIRST_TYPE).data)
             ends_file.write((num_words + np.cumsum(lengths)).astype("<i8").data)
-            # new words have made the row of counts longer
-            found = np.bincount(ids, minlength=len(counts))
-            found[: len(counts)] += counts
-            counts = found
+            # Many at a time: counting takes as long as there are distinct words, however few there are to count.
+            uncounted.append(ids)
+            if sum(map(len, uncounted)) >= NUMBERS_AT_ONCE:
+                counts = _counted(counts, uncounted)
+                uncounted.clear()
             num_texts += len(lengths)
             num_words += len(ids)
+        counts = _counted(counts, uncounted)
         ends_file.flush()
         os.fsync(ends_file.fileno())
     dtype = _type_for(len(numbers))
@@ -243,6 +246,14 @@ def write_numbered(
     meta = CorpusMeta(dtype.str, num_words, num_texts, len(numbers), digest, counts_digest)
     _write(target / META_FILE, meta.to_json().encode("ascii"))
     return meta
+
+
+def _counted(counts: NDArray[np.int64], ids: Sequence[NDArray[np.int32]]) -> NDArray[np.int64]:
+    """How often each number occurs, once those of `ids` are added."""
+    # New words make the row of counts longer.
+    found = np.bincount(np.concatenate([np.zeros(0, np.int32), *ids]), minlength=len(counts))
+    found[: len(counts)] += counts
+    return found
 
 
 def _type_for(num_distinct_words: int) -> np.dtype[Any]:
