@@ -84,6 +84,8 @@ class TrainingLoop:
         for scheduler in (run.learning_rate_scheduler, run.momentum_scheduler):
             if scheduler is not None:
                 scheduler.step(score)
+        if run.moving_average is not None:
+            run.moving_average.end_epoch(score)
         for callback in self._callbacks:
             callback.on_epoch(self._trainer, metrics=metrics, epoch=epoch, is_primary=run.is_primary)
         # Counted as finished before it is saved, so that a checkpoint between two epochs is named after the next one.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,7 +10,10 @@ import torch
 from torch import Tensor
 
 from nlpreg.common import Registrable
+from nlpreg.common.checks import ConfigurationError, check_at_least
 from nlpreg.nn.parallel.torch_fsdp_accelerator import shard_like
+
+logger = logging.getLogger(__name__)
 
 NamedParameter = tuple[str, Tensor]
 
@@ -37,6 +41,13 @@ class MovingAverage(Registrable):
             num_updates: number of updates of the run so far.
         """
         raise NotImplementedError(f"{type(self).__name__} does not say how to average")
+
+    def end_epoch(self, score: float | None) -> None:
+        """Called after the validation of each epoch; does nothing unless a subclass averages by it.
+
+        Args:
+            score: score of the validation, higher is better; None without validation.
+        """
 
     @torch.no_grad()
     def assign_average_value(self) -> None:
@@ -106,3 +117,75 @@ class ExponentialMovingAverage(MovingAverage):
             decay = min(decay, (self._numerator + num_updates) / (self._denominator + num_updates))
         for name, parameter in self._parameters:
             self._shadows[name].lerp_(parameter, 1 - decay)
+
+
+@MovingAverage.register("non_monotonic")
+class NonMonotonicallyTriggeredAverage(MovingAverage):
+    """The mean of the weights of all updates since validation stopped improving.
+
+    Averaging starts after the first validation that is worse than the best one of more than `patience` validations ago.
+    Until then the averages are the weights themselves. With plain `sgd` at a constant learning rate, this is NT-ASGD, which
+    trains AWD language models.
+
+    Args:
+        parameters: pairs of name and parameter; given by the trainer.
+        patience: number of the latest validations that a score is not compared with (the non-monotone interval).
+
+    Raises:
+        ConfigurationError: `patience` is below 1; the run has no validation.
+
+    Source: Merity, Keskar and Socher (2018), algorithm 1, https://arxiv.org/abs/1708.02182
+    """
+
+    def __init__(self, parameters: Iterable[NamedParameter], patience: int = 5) -> None:
+        check_at_least(1, patience=patience)
+        super().__init__(parameters)
+        self._patience = patience
+        self._scores: list[float] = []
+        # None until averaging starts.
+        self._num_averaged: int | None = None
+
+    @property
+    def is_triggered(self) -> bool:
+        """Whether averaging has started."""
+        return self._num_averaged is not None
+
+    @torch.no_grad()
+    def apply(self, num_updates: int | None = None) -> None:
+        """Include the present values in the mean, once averaging has started."""
+        if self._num_averaged is None:
+            return
+        self._num_averaged += 1
+        for name, parameter in self._parameters:
+            self._shadows[name].lerp_(parameter, 1 / self._num_averaged)
+
+    def end_epoch(self, score: float | None) -> None:
+        """Start averaging if the score of the validation is due to it."""
+        if score is None:
+            raise ConfigurationError(
+                "trainer.moving_average: non_monotonic starts to average by the validation, and the run has none; add "
+                "validation_data_path, or use exponential"
+            )
+        older = self._scores[: -self._patience]
+        self._scores.append(score)
+        if self._num_averaged is None and older and score < max(older):
+            self._num_averaged = 0
+            logger.info("The validation has stopped improving: averaging the weights from here on")
+
+    @torch.no_grad()
+    def assign_average_value(self) -> None:
+        """Back up the present values and put the averages in their place."""
+        if not self._num_averaged:
+            for name, parameter in self._parameters:
+                self._shadows[name].copy_(parameter)
+        super().assign_average_value()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Shadows, backups, the scores so far and the number of updates in the mean."""
+        return {**super().state_dict(), "scores": list(self._scores), "num_averaged": self._num_averaged}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """See `MovingAverage.load_state_dict`."""
+        super().load_state_dict(state_dict)
+        self._scores = list(state_dict["scores"])
+        self._num_averaged = state_dict["num_averaged"]

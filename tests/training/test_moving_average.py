@@ -2,7 +2,12 @@ import pytest
 import torch
 
 from nlpreg.common import Params
-from nlpreg.training.moving_average import ExponentialMovingAverage, MovingAverage
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.training.moving_average import (
+    ExponentialMovingAverage,
+    MovingAverage,
+    NonMonotonicallyTriggeredAverage,
+)
 
 
 @pytest.fixture
@@ -58,3 +63,68 @@ def test_a_state_of_another_model(parameter):
 def test_the_base_has_no_formula(parameter):
     with pytest.raises(NotImplementedError, match="MovingAverage does not say how to average"):
         MovingAverage([("p", parameter)]).apply()
+
+
+SCORES = [-9.0, -7.0, -6.0, -6.5, -6.4, -6.3, -8.0]
+"""Scores of validations: the sixth is the first that is worse than the best of more than two validations ago."""
+
+
+def test_averaging_starts_when_validation_stops_improving(parameter):
+    average = NonMonotonicallyTriggeredAverage([("p", parameter)], patience=2)
+    triggered = []
+    for score in SCORES:
+        average.apply()
+        average.end_epoch(score)
+        triggered.append(average.is_triggered)
+    # by hand: before each, the scores that are compared are SCORES[:-2] of those before it
+    expected = [
+        any(
+            score < max(SCORES[: n - 2], default=-10.0) for n, score in enumerate(SCORES[: last + 1]) if n > 2
+        )
+        for last in range(len(SCORES))
+    ]
+    assert triggered == expected == [False] * 5 + [True] * 2
+
+
+def test_the_mean_is_that_of_the_updates_since(parameter):
+    average = NonMonotonicallyTriggeredAverage([("p", parameter)], patience=1)
+    for score in (3.0, 2.0, 1.0):
+        change(parameter, score)
+        average.apply()
+        average.assign_average_value()
+        assert parameter.tolist() == [score, score]  # the weights themselves
+        average.restore()
+        average.end_epoch(score)
+    assert average.is_triggered
+    average.assign_average_value()
+    assert parameter.tolist() == [1.0, 1.0]  # before the first update
+    average.restore()
+    for value in (10.0, 20.0, 60.0):
+        change(parameter, value)
+        average.apply()
+    average.assign_average_value()
+    assert parameter.tolist() == [30.0, 30.0]
+    average.restore()
+    assert parameter.tolist() == [60.0, 60.0]
+
+
+def test_a_triggered_average_resumes(parameter):
+    average = NonMonotonicallyTriggeredAverage([("p", parameter)], patience=1)
+    for score in (3.0, 2.0, 1.0):
+        average.end_epoch(score)
+    change(parameter, 4.0)
+    average.apply()
+    resumed = NonMonotonicallyTriggeredAverage([("p", parameter)], patience=1)
+    resumed.load_state_dict(average.state_dict())
+    change(parameter, 8.0)
+    resumed.apply()
+    resumed.assign_average_value()
+    assert parameter.tolist() == [6.0, 6.0]
+
+
+def test_a_trigger_needs_a_validation(parameter):
+    with pytest.raises(ConfigurationError, match="patience: expected 1 or more, got 0"):
+        NonMonotonicallyTriggeredAverage([("p", parameter)], patience=0)
+    average = MovingAverage.from_params(Params({"type": "non_monotonic"}), parameters=[("p", parameter)])
+    with pytest.raises(ConfigurationError, match="the run has none; add validation_data_path"):
+        average.end_epoch(None)
