@@ -4,7 +4,6 @@
 local data = std.extVar('SHAKESPEARE');
 local width = 128;
 local block = 64;
-local loader = { type: 'running_text', batch_size: 12, bptt: block, targets: true };
 {
   dataset_reader: { type: 'plain_text_language_modeling', tokenizer: 'character' },
   train_data_path: data + '/train.txt',
@@ -27,8 +26,8 @@ local loader = { type: 'running_text', batch_size: 12, bptt: block, targets: tru
     softmax: 'tied_softmax',
     initializer: { regexes: [['.*token_embedder_tokens.weight', { type: 'normal', mean: 0, std: 0.02 }]] },
   },
-  data_loader: loader { shuffle: true },
-  validation_data_loader: loader { batch_size: 64 },
+  data_loader: { type: 'text_blocks', batch_size: 12, block_size: block },
+  validation_data_loader: { type: 'running_text', batch_size: 64, bptt: block, targets: true },
   trainer: {
     max_steps: 2000,
     optimizer: {

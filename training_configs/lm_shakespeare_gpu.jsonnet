@@ -2,7 +2,6 @@
 // SHAKESPEARE names the folder with train.txt and valid.txt.
 local width = 384;
 local block = 256;
-local loader = { batch_size: 64, bptt: block };
 (import 'lm_shakespeare_cpu.jsonnet') + {
   model+: {
     text_field_embedder: {
@@ -16,8 +15,8 @@ local loader = { batch_size: 64, bptt: block };
       dropout: 0.2,
     },
   },
-  data_loader+: loader,
-  validation_data_loader+: loader,
+  data_loader+: { batch_size: 64, block_size: block },
+  validation_data_loader+: { bptt: block },
   trainer+: {
     max_steps: 5000,
     validate_every_num_batches: 250,

@@ -13,6 +13,8 @@ from nlpreg.common.config.nodes import Call, LazyCall, Literal, Node
 from nlpreg.common.config.problems import Problem
 
 _LOADERS = ("data_loader", "validation_data_loader")
+# Loaders that cut a text into pieces, and the key for the number of words of a piece.
+_KEYS_OF_WIDTH = {"running_text": "bptt", "text_blocks": "block_size"}
 # Contextualizers of more values are tested at the start of the training only.
 _MOST_VALUES = 50_000_000
 
@@ -74,20 +76,21 @@ def _length_problems(path: str, call: Call, experiment: Call) -> Iterator[Proble
         return
     for name in _LOADERS:
         loader = _call_in(experiment.arguments.get(name))
-        bptt = _value(loader, "bptt") if loader is not None and loader.type_name == "running_text" else None
-        if isinstance(bptt, int) and loader is not None:
-            # A batch begins with the last word of the one before, unless targets are given.
-            width = bptt + (0 if _value(loader, "targets") else 1)
+        size_key = _KEYS_OF_WIDTH.get(str(loader.type_name)) if loader is not None else None
+        width = _value(loader, size_key) if loader is not None and size_key else None
+        if isinstance(width, int) and loader is not None:
+            # A batch of running text begins with the last word of the one before, unless targets are given.
+            width += 1 if size_key == "bptt" and not _value(loader, "targets") else 0
             if width > limit:
                 yield Problem(
                     f"{path}.contextualizer.{key}",
                     f"there are {limit} positions, but batches of {name} have {width} words a row; raise it, or lower "
-                    f"{name}.bptt",
+                    f"{name}.{size_key}",
                 )
     reader = _call_in(experiment.arguments.get("dataset_reader"))
     longest = _value(reader, "max_sequence_length") if reader is not None else None
     loader = _call_in(experiment.arguments.get("data_loader"))
-    is_running = loader is not None and loader.type_name == "running_text"
+    is_running = loader is not None and loader.type_name in _KEYS_OF_WIDTH
     if isinstance(longest, int) and longest > limit and not is_running:
         yield Problem(
             f"{path}.contextualizer.{key}",
@@ -103,15 +106,21 @@ def _running_text_problems(experiment: Call) -> Iterator[Problem]:
         return
     for name in _LOADERS:
         loader = _call_in(experiment.arguments.get(name))
-        if loader is None or loader.type_name != "running_text":
+        if loader is None or loader.type_name not in _KEYS_OF_WIDTH:
             continue
         if not _is_language_model(model):
             yield Problem(
                 name,
-                "running_text cuts the text into pieces that have nothing but its words, for language models; "
+                f"{loader.type_name} cuts the text into pieces that have nothing but its words, for language models; "
                 f"{model.type_name or model.cls.__name__} needs whole instances: take another loader, such as the default",
             )
-        elif _value(loader, "targets") and _is_bidirectional(model):
+        elif _is_bidirectional(model) and loader.type_name == "text_blocks":
+            yield Problem(
+                name,
+                "text_blocks gives the word after each word, and a language model of both directions predicts the words of "
+                "each batch from one another; take running_text without targets",
+            )
+        elif _is_bidirectional(model) and _value(loader, "targets"):
             yield Problem(
                 f"{name}.targets",
                 "a language model of both directions predicts the words of each batch from one another; leave this out",

@@ -6,6 +6,7 @@ from nlpreg.data.data_loaders.multiprocess_data_loader import MultiProcessDataLo
 from nlpreg.data.data_loaders.multitask_data_loader import MultiTaskDataLoader
 from nlpreg.data.data_loaders.running_text_data_loader import RunningTextDataLoader
 from nlpreg.data.data_loaders.simple_data_loader import SimpleDataLoader
+from nlpreg.data.data_loaders.text_blocks_data_loader import TextBlocksDataLoader
 from nlpreg.data.data_loaders.text_lines_data_loader import TextLinesDataLoader
 from nlpreg.data.data_loaders.worker_pool import WorkerError
 
@@ -16,6 +17,7 @@ __all__ = [
     "RunningTextDataLoader",
     "SimpleDataLoader",
     "TensorDict",
+    "TextBlocksDataLoader",
     "TextLinesDataLoader",
     "WorkerError",
     "allennlp_collate",

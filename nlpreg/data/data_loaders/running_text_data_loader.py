@@ -15,6 +15,7 @@ from nlpreg.common.checks import ConfigurationError, ConfigurationValueError, ch
 from nlpreg.data.data_loaders.data_loader import DataLoader, TensorDict
 from nlpreg.data.data_loaders.id_corpus_data_loader import IdCorpusDataLoader, rank_and_world_size
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DatasetReaderInput
+from nlpreg.data.id_corpus.indexed_lexicon import IndexedLexicon
 from nlpreg.data.order import order_generator
 
 TARGET_FIELD = "target"
@@ -25,6 +26,21 @@ WINDOWS_AT_ONCE = 64
 CHANCE_OF_HALF = 0.05
 STANDARD_DEVIATION = 5.0
 SHORTEST = 5
+
+
+def names_of_targets(lexicon: IndexedLexicon) -> list[str]:
+    """The names of the indexers whose ids a language model can predict.
+
+    Raises:
+        ConfigurationError: there are none.
+    """
+    names = lexicon.names_of_single_ids
+    if not names:
+        raise ConfigurationError(
+            "targets: expected a token indexer that gives an id for each word, such as single_id, got none; add one to "
+            "token_indexers"
+        )
+    return names
 
 
 @DataLoader.register("running_text")
@@ -114,12 +130,7 @@ class RunningTextDataLoader(IdCorpusDataLoader):
 
     def _batches_of_pass(self, data_pass: int, start: int) -> Iterator[TensorDict]:
         lexicon = self.lexicon
-        names = lexicon.names_of_single_ids
-        if self.targets and not names:
-            raise ConfigurationError(
-                "targets: expected a token indexer that gives an id for each word, such as single_id, got none; add one to "
-                "token_indexers"
-            )
+        names = names_of_targets(lexicon) if self.targets else []
         num_after = 1 if self.targets else self.overlap
         for rows, lengths in self._windows(self._layout(data_pass), start, num_after):
             if not self.targets:

@@ -77,11 +77,14 @@ def test_sparse_softmax_weights_count_when_words_are_sampled(
     assert "model.sparse_embeddings makes" in problems(config, tmp_path, capsys)
 
 
-def test_running_text_for_a_tagger(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("loader", "key"), [("running_text", "bptt"), ("text_blocks", "block_size")])
+def test_running_text_for_a_tagger(
+    loader: str, key: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     config = tagger_config(tmp_path)
-    config["data_loader"] = {"type": "running_text", "batch_size": 2, "bptt": 4}
+    config["data_loader"] = {"type": loader, "batch_size": 2, key: 4}
     said = problems(config, tmp_path, capsys)
-    assert "data_loader" in said and "simple_tagger needs whole instances" in said
+    assert f"{loader} cuts the text into pieces" in said and "simple_tagger needs whole instances" in said
 
 
 @pytest.mark.parametrize("name", ["language_model", "bidirectional-language-model"])
@@ -97,6 +100,8 @@ def test_targets_for_a_model_of_both_directions(
     assert "data_loader.targets" in said and "leave this out" in said
     config["data_loader"]["targets"] = False
     assert problems(config, tmp_path, capsys) == ""
+    config["data_loader"] = {"type": "text_blocks", "batch_size": 2, "block_size": 4}
+    assert "take running_text without targets" in problems(config, tmp_path, capsys)
 
 
 TRANSFORMER = {"type": "transformer_lm", "input_dim": 4, "num_layers": 1, "num_attention_heads": 1}
@@ -133,6 +138,8 @@ def test_fewer_positions_than_words(
     del config["dataset_reader"]["max_sequence_length"]
     config["data_loader"] = {"type": "running_text", "batch_size": 2, "bptt": 5}
     assert "batches of data_loader have 6 words a row" in problems(config, tmp_path, capsys)
-    config["data_loader"]["targets"] = True
+    config["data_loader"] = {"type": "text_blocks", "batch_size": 2, "block_size": 7}
+    assert "raise it, or lower data_loader.block_size" in problems(config, tmp_path, capsys)
+    config["data_loader"]["block_size"] = 5
     config["validation_data_loader"] = {"type": "running_text", "batch_size": 2, "bptt": 9, "targets": True}
     assert "batches of validation_data_loader have 9 words a row" in problems(config, tmp_path, capsys)

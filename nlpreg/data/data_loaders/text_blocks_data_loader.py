@@ -1,0 +1,110 @@
+"""Blocks of running text in random order, for language models that keep no state between batches."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import torch
+
+from nlpreg.common.checks import ConfigurationError, check_at_least
+from nlpreg.data.data_loaders.data_loader import DataLoader, TensorDict
+from nlpreg.data.data_loaders.id_corpus_data_loader import IdCorpusDataLoader, rank_and_world_size
+from nlpreg.data.data_loaders.running_text_data_loader import TARGET_FIELD, names_of_targets
+from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DatasetReaderInput
+from nlpreg.data.order import order_generator
+
+
+@DataLoader.register("text_blocks")
+class TextBlocksDataLoader(IdCorpusDataLoader):
+    """Cuts the text into blocks of equal length and gives them in random order, each once in a pass over the data.
+
+    The text is what the reader finds, all sentences one after another. Every pass cuts it at other places. The rows of a
+    batch come from anywhere in the text, so a batch says more about the text than the neighbouring batches of
+    `running_text`, whose rows continue from batch to batch. Encoders that are `stateful` need `running_text`; for others,
+    transformers above all, blocks in random order train better.
+
+    The field `target` has for each word the word after it, also for the last word of a block. Every batch is full: what is
+    left over at the end of a pass, less than a batch, is left out. For validation, take `running_text`, which leaves out
+    nothing.
+
+    Args:
+        reader: reads the text.
+        data_path: what it reads.
+        batch_size: number of blocks in a batch, for each process of a distributed training.
+        block_size: number of words in a block.
+        batches_per_epoch: number of batches of an epoch, in place of one pass over the data.
+        cache: whether to look for the file of an earlier run, and keep this one.
+        cache_dir: folder for such files; a sub-folder of `~/.nlpreg` unless given.
+        cuda_device: device to put batches on.
+
+    Raises:
+        ValueError: a number is too small.
+        ConfigurationError: (with the first batch) the text has fewer blocks than a batch, or there is no indexer that gives
+            an id for each word; and as for `IdCorpusDataLoader`.
+    """
+
+    settings_of_order = ("batch_size", "block_size")
+
+    def __init__(
+        self,
+        reader: DatasetReader,
+        data_path: DatasetReaderInput,
+        *,
+        batch_size: int,
+        block_size: int,
+        batches_per_epoch: int | None = None,
+        cache: bool = True,
+        cache_dir: str | os.PathLike[str] | None = None,
+        cuda_device: int | str | torch.device | None = None,
+    ) -> None:
+        self.check_arguments(batch_size, block_size)
+        super().__init__(reader, data_path, batches_per_epoch, cache, cache_dir, cuda_device)
+        self.batch_size = batch_size
+        self.block_size = block_size
+
+    @staticmethod
+    def check_arguments(batch_size: int, block_size: int, batches_per_epoch: int | None = None) -> None:
+        """For `nlpreg check`: what the constructor refuses, whatever the data."""
+        check_at_least(1, batch_size=batch_size, block_size=block_size, batches_per_epoch=batches_per_epoch)
+
+    def __len__(self) -> int:
+        """The number of batches of an epoch; of the present pass, unless `batches_per_epoch` is given."""
+        return self.batches_per_epoch or self._num_batches(self._offset(self._position.data_pass))
+
+    def _batches_of_pass(self, data_pass: int, start: int) -> Iterator[TensorDict]:
+        names = names_of_targets(self.lexicon)
+        offset = self._offset(data_pass)
+        num_batches = self._num_batches(offset)
+        rank, world_size = rank_and_world_size()
+        # The order is that of all ranks together; each takes its own rows of every batch.
+        order = order_generator(data_pass, 1, rank=0).permutation(self._num_blocks(offset))
+        for batch in range(start, num_batches):
+            first = (batch * world_size + rank) * self.batch_size
+            starts = order[first : first + self.batch_size] * self.block_size + offset
+            rows = [self.corpus.numbers(at, at + self.block_size + 1) for at in starts.tolist()]
+            source = self.lexicon.tensors([row[:-1] for row in rows])
+            target = self.lexicon.tensors([row[1:] for row in rows], names)
+            yield {self.text_field: source, TARGET_FIELD: target}  # type: ignore[dict-item]  # a text nests one level deeper
+
+    def _offset(self, data_pass: int) -> int:
+        """Number of words at the beginning of the text that a pass leaves out, fewer than a block.
+
+        Raises:
+            ConfigurationError: the text is too short for a batch.
+        """
+        num_blocks = self.batch_size * rank_and_world_size()[1]
+        # The last word of the last block needs a word after it.
+        num_to_spare = self.corpus.num_words - 1 - num_blocks * self.block_size
+        if num_to_spare < 0:
+            raise ConfigurationError(
+                f"{self.data_path}: expected at least {num_blocks * self.block_size + 1} words, for a batch of {num_blocks} "
+                f"blocks of {self.block_size}, got {self.corpus.num_words}; make batch_size or block_size smaller"
+            )
+        return int(order_generator(data_pass, 0, rank=0).integers(min(self.block_size, num_to_spare + 1)))
+
+    def _num_blocks(self, offset: int) -> int:
+        return (self.corpus.num_words - 1 - offset) // self.block_size
+
+    def _num_batches(self, offset: int) -> int:
+        return self._num_blocks(offset) // (self.batch_size * rank_and_world_size()[1])
