@@ -109,6 +109,7 @@ SMALL = {
 }
 OVERRIDES = {
     "lm_shakespeare_cpu.jsonnet": {**FEW_UPDATES, **FEW_WORDS},
+    "lm_shakespeare_cpu_modern.jsonnet": {**FEW_UPDATES, **FEW_WORDS},
     "lm_shakespeare_gpu.jsonnet": {**FEW_UPDATES, **FEW_WORDS, **SMALL},
     "lm_transformer_124m.jsonnet": {**FEW_UPDATES, **FEW_WORDS, **SMALL},
     "lm_bidirectional_transformer.jsonnet": {"model.num_samples": 3},
