@@ -1,4 +1,5 @@
-// A transformer of characters, small enough for a CPU: nanoGPT's recipe for the works of Shakespeare.
+// A transformer of characters, small enough for a CPU: nanoGPT's recipe for the works of Shakespeare, with twice its learning
+// rate.
 // SHAKESPEARE names a folder with train.txt and valid.txt, the first 90 % and the last 10 % of the text:
 //   head -c 1003854 input.txt > train.txt; tail -c +1003855 input.txt > valid.txt
 local data = std.extVar('SHAKESPEARE');
@@ -32,7 +33,7 @@ local block = 64;
     max_steps: 2000,
     optimizer: {
       type: 'adamw',
-      lr: 1e-3,
+      lr: 2e-3,
       betas: [0.9, 0.99],
       weight_decay: 0.1,
       // neither norms and biases nor embeddings, which are the softmax too, are pulled to zero
