@@ -25,6 +25,8 @@ examples:
   nlpreg train config.jsonnet -s out/
   nlpreg train config.jsonnet -s out/ -f -o '{"trainer.num_epochs": 3}'
   nlpreg train config.jsonnet -s out/ -r          go on after an interruption
+  nlpreg train config.jsonnet -s out/ --seeds 3
+  nlpreg train config.jsonnet -s out/ --sweep model.dropout=0.1,0.3 --sweep trainer.optimizer.lr=1e-3,3e-3 --parallel 2
 """
 
 
@@ -65,6 +67,7 @@ class Train(Subcommand):
             action="store_true",
             help="stop at the operation that made a gradient NaN, and show it; slow",
         )
+        _add_group_options(subparser)
         add_no_cache_option(subparser)
         add_file_friendly_option(subparser)
         subparser.set_defaults(func=_run)
@@ -77,9 +80,67 @@ class Train(Subcommand):
                 "--recover goes on with a run and --force deletes it; give only one of them"
             )
         check_file(args.param_path, "CONFIG")
+        _check_group_options(args)
+
+
+def is_group(args: argparse.Namespace) -> bool:
+    """Whether a command line asks for several runs."""
+    return bool(args.sweep or args.seeds or args.folds is not None)
+
+
+def _add_group_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "several runs",
+        "each in a folder of its own below DIR; a table, and DIR/runs.csv, compare them at the end",
+    )
+    group.add_argument(
+        "--sweep",
+        action="append",
+        default=[],
+        metavar="KEY=A,B",
+        help="train with each of these values of a key of the config; given more than once, with each combination",
+    )
+    group.add_argument(
+        "--seeds",
+        metavar="N",
+        help="train with the seeds 1 to N, or with those given, as in 7,13; show mean and spread",
+    )
+    group.add_argument(
+        "--folds",
+        type=int,
+        metavar="N",
+        help="cross-validate: split the training data into N parts, and validate on each",
+    )
+    group.add_argument(
+        "--parallel", type=int, default=1, metavar="N", help="number of runs to train at a time"
+    )
+
+
+def _check_group_options(args: argparse.Namespace) -> None:
+    if args.parallel < 1:
+        raise ConfigurationError(f"--parallel: expected at least 1, got {args.parallel}")
+    if not is_group(args):
+        if args.parallel > 1:
+            raise ConfigurationError(
+                "--parallel: expected --sweep, --seeds or --folds beside it; one run is one process"
+            )
+        return
+    if args.seeds and args.folds is not None:
+        raise ConfigurationError(
+            "--seeds and --folds: expected one of them; for folds with another seed, use -o random_seed=N"
+        )
+    if args.dry_run or args.node_rank:
+        raise ConfigurationError(
+            "--dry-run and --node-rank are for single runs, not for --sweep, --seeds or --folds"
+        )
 
 
 def _run(args: argparse.Namespace) -> None:
+    if is_group(args):
+        from nlpreg.commands.runs.training import train_group_from_args
+
+        train_group_from_args(args)
+        return
     from nlpreg.commands.train.run import train_model_from_args
 
     train_model_from_args(args)

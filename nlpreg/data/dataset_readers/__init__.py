@@ -7,6 +7,7 @@ from nlpreg.data.dataset_readers.conll2000 import Conll2000DatasetReader
 from nlpreg.data.dataset_readers.conll2003 import Conll2003DatasetReader
 from nlpreg.data.dataset_readers.conllu import ConlluDatasetReader, ConlluLanguageModelingReader
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DatasetReaderInput, WorkerInfo
+from nlpreg.data.dataset_readers.fold import FoldDatasetReader
 from nlpreg.data.dataset_readers.huggingface_datasets import HuggingfaceDatasetsReader
 from nlpreg.data.dataset_readers.interleaving_dataset_reader import InterleavingDatasetReader
 from nlpreg.data.dataset_readers.masked_language_model import MaskedLanguageModelingReader
@@ -33,6 +34,7 @@ __all__ = [
     "ConlluLanguageModelingReader",
     "DatasetReader",
     "DatasetReaderInput",
+    "FoldDatasetReader",
     "HuggingfaceDatasetsReader",
     "InterleavingDatasetReader",
     "MaskedLanguageModelingReader",

@@ -1,0 +1,200 @@
+"""Which runs a command line asks for: the points of a grid, and the seeds or folds of each."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from nlpreg.commands.runs.group import SubRun
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.config.jsonnet import with_overrides
+from nlpreg.common.runtime.environment import SEED_DEFAULTS
+
+LONGEST_VALUE = 30
+"""Characters of a value in the name of a folder."""
+
+
+class PlannedRun(NamedTuple):
+    """A run that is to be trained.
+
+    Args:
+        run: its record.
+        config: its whole config.
+    """
+
+    run: SubRun
+    config: dict[str, Any]
+
+
+def sweep_axis(text: str) -> tuple[str, list[Any]]:
+    """The key and the values of an option `--sweep KEY=VALUE,VALUE`.
+
+    Args:
+        text: of the option. A value that is no JSON is a string. Values that hold commas themselves are given as a JSON
+            array: `KEY=[[1, 2], [3]]` has two.
+
+    Raises:
+        ConfigurationError: there is no key, or a value is missing or stands twice.
+    """
+    key, equals, values = text.partition("=")
+    key = key.strip()
+    if not equals or not re.fullmatch(r"[\w.\-]+", key):
+        raise ConfigurationError(
+            f"--sweep: expected KEY=VALUE,VALUE,..., such as model.dropout=0.1,0.3, got {text!r}"
+        )
+    parsed = _json_or_text(values)
+    items = parsed if isinstance(parsed, list) else [_json_or_text(value) for value in values.split(",")]
+    if not items or "" in items:
+        raise ConfigurationError(
+            f"--sweep: {key}: expected at least one value, and none empty, got {values!r}"
+        )
+    if len({json.dumps(item) for item in items}) < len(items):
+        raise ConfigurationError(
+            f"--sweep: {key}: expected different values, got one of them twice: {values!r}"
+        )
+    return key, items
+
+
+def seeds_of(text: str) -> list[int]:
+    """The seeds of an option `--seeds`: `3` stands for 1, 2 and 3, and `7,13` for these two.
+
+    Raises:
+        ConfigurationError: this is neither.
+    """
+    if not re.fullmatch(r"\d+(,\d+)*", text) or text == "0":
+        raise ConfigurationError(
+            f"--seeds: expected a number of runs, or seeds separated by commas, got {text!r}"
+        )
+    seeds = [int(part) for part in text.split(",")]
+    if "," not in text:
+        return list(range(1, seeds[0] + 1))
+    if len(set(seeds)) < len(seeds):
+        raise ConfigurationError(f"--seeds: expected different seeds, got one of them twice: {text!r}")
+    return seeds
+
+
+def planned_runs(
+    config: Mapping[str, Any],
+    axes: Sequence[tuple[str, list[Any]]] = (),
+    seeds: Sequence[int] = (),
+    num_folds: int = 0,
+) -> list[PlannedRun]:
+    """Every run: each combination of values, with each seed or fold.
+
+    Args:
+        config: what they all change.
+        axes: key and values of each dimension of the grid; a name of a folder such as `dropout=0.1,lr=0.001` comes of it.
+        seeds: of the runs; each is the value of all three seeds of a config.
+        num_folds: number of folds of a cross-validation; 0 for none. Not with `seeds`.
+
+    Raises:
+        ConfigurationError: two dimensions have the same key, a key leads nowhere, or the training data cannot be split.
+    """
+    keys = [key for key, _ in axes]
+    if len(set(keys)) < len(keys):
+        raise ConfigurationError(f"--sweep: expected a key once, got {', '.join(keys)}")
+    planned = []
+    for name, changes in _points(axes):
+        changed = _changed(config, changes)
+        if num_folds:
+            repetitions = [
+                (f"fold_{fold}", {"fold": fold}, fold_changes(changed, fold, num_folds))
+                for fold in range(num_folds)
+            ]
+        else:
+            repetitions = [
+                (f"seed_{seed}", {"seed": seed}, dict.fromkeys(SEED_DEFAULTS, seed)) for seed in seeds
+            ]
+        if not repetitions:
+            planned.append(PlannedRun(SubRun(name, changes), changed))
+        for repetition, shown, further in repetitions:
+            run = SubRun(f"{name}/{repetition}".lstrip("/"), {**changes, **shown}, is_repetition=True)
+            planned.append(PlannedRun(run, _changed(changed, further)))
+    return planned
+
+
+def fold_changes(config: Mapping[str, Any], fold: int, num_folds: int) -> dict[str, Any]:
+    """The changes that make a config train on all folds but one of its training data, and validate on that.
+
+    Raises:
+        ConfigurationError: the training data are not one data set, or not one of separate instances.
+    """
+    path = config.get("train_data_path")
+    if not isinstance(path, str):
+        raise ConfigurationError(
+            f"--folds: expected a single path as train_data_path, to be split, got {path!r}"
+        )
+    if num_folds < 2:
+        raise ConfigurationError(f"--folds: expected at least 2, got {num_folds}")
+    for key in ("data_loader", "validation_data_loader"):
+        loader = config.get(key)
+        if isinstance(loader, Mapping) and loader.get("type") in ("running_text", "running-text"):
+            raise ConfigurationError(
+                f"--folds: {key}.type: running_text reads a text as a whole, which cannot be split into folds; use --seeds"
+            )
+    half = {
+        "type": "fold",
+        "reader": config.get("dataset_reader"),
+        "path": path,
+        "fold": fold,
+        "num_folds": num_folds,
+    }
+    return {
+        "dataset_reader": half,
+        "validation_dataset_reader": {**half, "held_out": True},
+        "validation_data_path": path,
+    }
+
+
+def _changed(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A config with some values replaced.
+
+    Raises:
+        ConfigurationError: a key leads nowhere.
+    """
+    try:
+        changed: dict[str, Any] = with_overrides(config, changes)
+    except ValueError as error:
+        raise ConfigurationError(f"--sweep: {error}") from error
+    return changed
+
+
+def _points(axes: Sequence[tuple[str, list[Any]]]) -> Iterable[tuple[str, dict[str, Any]]]:
+    """Name and changes of each combination of values; one without name and changes where there are no axes."""
+    keys = [key for key, _ in axes]
+    names = _short_names(keys)
+    taken: dict[str, int] = {}
+    for values in itertools.product(*(items for _, items in axes)):
+        name = ",".join(f"{short}={_value_name(value)}" for short, value in zip(names, values, strict=True))
+        taken[name] = taken.get(name, 0) + 1
+        if taken[name] > 1:  # long values may begin alike
+            name = f"{name},{taken[name]}"
+        yield name, dict(zip(keys, values, strict=True))
+
+
+def _short_names(keys: Sequence[str]) -> list[str]:
+    """The shortest ends of dotted keys that tell them apart, at whole steps."""
+    names = []
+    for key in keys:
+        steps = key.split(".")
+        for length in range(1, len(steps) + 1):
+            name = ".".join(steps[-length:])
+            if sum(f".{other}".endswith(f".{name}") for other in keys) == 1:
+                break
+        names.append(name)
+    return names
+
+
+def _value_name(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return re.sub(r"[^\w.+-]+", "-", text).strip("-")[:LONGEST_VALUE] or "empty"
+
+
+def _json_or_text(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text.strip()

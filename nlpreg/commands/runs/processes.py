@@ -1,0 +1,196 @@
+"""Processes that train the runs of a group, several at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+try:
+    import fcntl
+except ImportError:  # not on Windows, where nothing hinders two processes from training one run
+    fcntl = None  # type: ignore[assignment]
+
+FOLDER = ".running"
+"""Folder, in that of a group, with two files for each run under way: its config, and what its process writes to standard
+error, which is the lock on the run too."""
+
+POLL_SECONDS = 0.1
+LAST_BYTES = 4000
+SECONDS_TO_END = 120.0
+"""How long a process that was asked to end may take to save a checkpoint."""
+
+
+@dataclass
+class Ended:
+    """A process that has ended.
+
+    Args:
+        name: of the run.
+        status: exit status; negative for the number of a signal.
+        error: what it said last on standard error.
+        seconds: how long it took.
+    """
+
+    name: str
+    status: int
+    error: str
+    seconds: float
+
+
+@dataclass
+class _Running:
+    process: subprocess.Popen[bytes]
+    file: IO[bytes]
+    started: float
+
+
+class Processes:
+    """Starts processes, one for each run, and tells which have ended.
+
+    A run is trained by one process at a time, even where several groups of processes work in one folder, or where the
+    process that started the others was killed: each holds a lock that lives as long as itself.
+
+    Args:
+        folder: of the group.
+        limit: number of processes at a time.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], limit: int = 1) -> None:
+        self._group = Path(folder)
+        self._folder = self._group / FOLDER
+        self._limit = limit
+        self._running: dict[str, _Running] = {}
+
+    def __enter__(self) -> Processes:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.end()
+        with contextlib.suppress(OSError):
+            self._folder.rmdir()  # unless another process still has files there
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many processes run as may."""
+        return len(self._running) >= self._limit
+
+    def start(self, name: str, config: Mapping[str, Any], options: Sequence[str] = ()) -> bool:
+        """Start a run, or go on with it where an earlier process has left something in its folder.
+
+        Args:
+            name: of the run, and of its folder below that of the group.
+            config: its config.
+            options: more words for the command line of `nlpreg train`.
+
+        Returns:
+            False if another process is training it.
+        """
+        file = self._locked(name)
+        if file is None:
+            return False
+        run = self._group / name
+        is_begun = run.is_dir() and any(run.iterdir())
+        words = [
+            "train",
+            str(self._config(name)),
+            "-s",
+            str(run),
+            "-q",
+            *options,
+            *(["-r"] if is_begun else []),
+        ]
+        environment = dict(os.environ)
+        if self._limit > 1:  # otherwise each process would use a thread for each core
+            environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // self._limit)))
+        try:
+            self._config(name).write_text(json.dumps(config, indent=1), encoding="utf-8")
+            process = subprocess.Popen(
+                [sys.executable, "-m", "nlpreg", *words],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=file,
+                env=environment,
+                # With the descriptor, the lock: it is free only when both this process and the new one have let go.
+                pass_fds=[file.fileno()],
+            )
+        except BaseException:
+            self._release(name, file)
+            raise
+        self._running[name] = _Running(process, file, time.monotonic())
+        return True
+
+    def ended(self) -> Iterator[Ended]:
+        """The processes that have ended since the last call."""
+        for name, running in list(self._running.items()):
+            status = running.process.poll()
+            if status is not None:
+                del self._running[name]
+                running.file.seek(max(0, running.file.seek(0, os.SEEK_END) - LAST_BYTES))
+                error = running.file.read().decode(errors="replace").strip()
+                self._release(name, running.file)
+                yield Ended(name, status, error, time.monotonic() - running.started)
+
+    def end(self) -> None:
+        """Ask all processes to end, and wait until they have; those that do not are killed."""
+        for running in self._running.values():
+            # The group of processes of a terminal gets Ctrl-C by itself, but not what ends this process alone.
+            running.process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + SECONDS_TO_END
+        for name, running in self._running.items():
+            try:
+                running.process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                running.process.kill()
+                running.process.wait()
+            self._release(name, running.file)
+        self._running = {}
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{name.replace('/', '__')}.log"
+
+    def _config(self, name: str) -> Path:
+        return self._path(name).with_suffix(".json")
+
+    def _locked(self, name: str) -> IO[bytes] | None:
+        """The file of a run, empty and locked; None if somebody else has it."""
+        while True:
+            file = open(self._path(name), "a+b")  # noqa: SIM115 (kept open as long as the process runs)
+            if fcntl is None:
+                return file
+            try:
+                # Unlike `lockf`, this lock belongs to the open file, and so to every process that has inherited it.
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                file.close()
+                return None
+            if _is_same(file, self._path(name)):
+                file.truncate(0)
+                return file
+            file.close()  # deleted by its holder between the two calls
+
+    def _release(self, name: str, file: IO[bytes]) -> None:
+        for path in (self._config(name), self._path(name)):
+            with contextlib.suppress(OSError):
+                path.unlink()
+        file.close()
+
+
+def _is_same(file: IO[Any], path: Path) -> bool:
+    """Whether an open file is the one that a path leads to."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+    except OSError:
+        return False

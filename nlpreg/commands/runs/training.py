@@ -1,0 +1,246 @@
+"""What `nlpreg train` does with `--sweep`, `--seeds` or `--folds`: it trains a group of runs and prints their table."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import logging
+import os
+import shlex
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nlpreg.commands.check.checking import check_config, check_file, raise_problems
+from nlpreg.commands.runs.group import (
+    DONE,
+    FAILED,
+    GROUP_NAME,
+    TABLE_NAME,
+    WAITING,
+    RunGroup,
+    SubRun,
+    read_group,
+)
+from nlpreg.commands.runs.plan import PlannedRun, planned_runs, seeds_of, sweep_axis
+from nlpreg.commands.runs.processes import POLL_SECONDS, Ended, Processes
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.config.resolve import plain
+from nlpreg.common.params import Params
+from nlpreg.training.serialization_dir import check_deletable, create_serialization_dir, locked
+
+logger = logging.getLogger(__name__)
+
+METRICS_NAME = "metrics.json"
+LONGEST_ERROR = 400
+
+
+def train_group_from_args(args: argparse.Namespace) -> None:
+    """Train the runs that a command line asks for, and print their table.
+
+    Raises:
+        ConfigurationError: an option or the config is wrong, or the folder is in use; nothing was changed then.
+        SystemExit: some runs failed (1).
+    """
+    folder = args.serialization_dir
+    checked = check_file(args.param_path, args.overrides)
+    raise_problems(checked, args.param_path)
+    config = plain(Params(checked.config or {}))
+    planned = planned_runs(
+        config,
+        [sweep_axis(text) for text in args.sweep],
+        seeds_of(args.seeds) if args.seeds else (),
+        args.folds or 0,
+    )
+    for plan in planned:
+        raise_problems(check_config(plan.config), f"{args.param_path}, run {plan.run.name}")
+    group = RunGroup(validation_metric(checked.resolved_config()), config, [plan.run for plan in planned])
+    options = [word for package in args.include_package for word in ("--include-package", package)]
+    options += ["--no-cache"] if args.no_cache else []
+    options += ["--detect-anomaly"] if args.detect_anomaly else []
+    options += ["--allow-remote"] if args.allow_remote else []
+    with locked(folder):
+        group = prepare_group(group, folder, args.recover, args.force, args.param_path)
+        try:
+            train_group(group, planned, folder, options, args.parallel)
+        except BaseException as error:
+            error.how_to_continue = f"go on with: {_resuming(sys.argv)}"  # type: ignore[attr-defined]  # see failures
+            raise
+    print("\n".join(group.lines()))
+    print(f"\nall metrics: {os.path.join(folder, TABLE_NAME)}")
+    failed = [run for run in group.runs if run.status == FAILED]
+    if failed:
+        print(
+            f"nlpreg: {len(failed)} of {len(group.runs)} runs failed; to try them once more: {_resuming(sys.argv)}",
+            file=sys.stderr,
+        )
+        raise SystemExit(1)
+
+
+def validation_metric(resolved: Mapping[str, Any]) -> str:
+    """The metric that the trainer of a config with all defaults chooses by, with `+` or `-` before it."""
+    trainer = resolved.get("trainer")
+    metric = trainer.get("validation_metric", "-loss") if isinstance(trainer, Mapping) else "-loss"
+    if isinstance(metric, list):
+        metric = metric[0] if metric else "-loss"
+    return str(metric)
+
+
+def prepare_group(
+    group: RunGroup, folder: str, recover: bool, force: bool, config_file: str | None = None
+) -> RunGroup:
+    """Get the folder of a group ready, and add to the group what an earlier process has done of it.
+
+    Args:
+        group: that is to be trained.
+        folder: of the group.
+        recover: go on with the group in the folder. Runs may be added to it.
+        force: delete the runs in the folder first.
+        config_file: where the config came from, which `force` must not delete.
+
+    Returns:
+        The group with the outcomes of the runs that are done.
+
+    Raises:
+        ConfigurationError: the folder holds something else, or a group of another config.
+    """
+    earlier = read_group(folder)
+    if recover:
+        if earlier is None:
+            raise ConfigurationError(
+                f"{folder}: --recover expects a group of runs in this folder, but there is no {GROUP_NAME}"
+            )
+        return _joined(group, earlier, folder)
+    if earlier is not None and not force:
+        raise ConfigurationError(
+            f"{folder}: holds a group of runs already; give another folder, or --recover to go on with it, or --force to "
+            "delete it"
+        )
+    names = [run.name for run in (earlier.runs if earlier else [])]
+    if earlier is None:
+        create_serialization_dir(Params(dict(group.config)), folder, False, force, config_file)
+        names = [run.name for run in group.runs if os.path.isdir(os.path.join(folder, run.name))]
+    paths = [path for path in (os.path.join(folder, name) for name in names) if os.path.isdir(path)]
+    params = Params(dict(group.config))
+    for path in paths:
+        check_deletable(params, path, config_file)
+    for path in paths:
+        create_serialization_dir(params, path, recover=False, force=force, config_file=config_file)
+        for emptied in (path, os.path.dirname(path)):
+            with contextlib.suppress(OSError):  # something is left in it, which no run wrote
+                if not os.path.samefile(emptied, folder):
+                    os.rmdir(emptied)
+    os.makedirs(folder, exist_ok=True)
+    group.write(folder)
+    return group
+
+
+def train_group(
+    group: RunGroup, planned: Sequence[PlannedRun], folder: str, options: Sequence[str], parallel: int = 1
+) -> None:
+    """Train the runs of a group that are not done, each in a process; a failure does not end the others.
+
+    Args:
+        group: whose runs get their outcomes, written into its folder after each.
+        planned: the configs of the runs.
+        folder: of the group.
+        options: for the command line of each run.
+        parallel: number of processes at a time.
+    """
+    records = {run.name: run for run in group.runs}
+    configs = {plan.run.name: plan.config for plan in planned}
+    waiting = [name for name in configs if records[name].status != DONE]
+    for name in waiting:
+        records[name].status = WAITING
+    with Processes(folder, parallel) as processes:
+        while waiting or len(processes):
+            for name in list(waiting):
+                if processes.is_full:
+                    break
+                if processes.start(name, configs[name], options):
+                    waiting.remove(name)
+                    logger.info("%s: started", name)
+            time.sleep(POLL_SECONDS)
+            for ended in processes.ended():
+                record_end(records[ended.name], ended, os.path.join(folder, ended.name))
+                group.write(folder)
+                _report(group, records[ended.name])
+
+
+def record_end(run: SubRun, ended: Ended, folder: str) -> None:
+    """Write the outcome of a process into the record of its run.
+
+    Args:
+        run: the record.
+        ended: what is known of the process.
+        folder: of the run.
+    """
+    run.seconds = round((run.seconds or 0.0) + ended.seconds, 1)
+    try:
+        with open(os.path.join(folder, METRICS_NAME), encoding="utf-8") as file:
+            metrics = json.load(file)
+    except (OSError, ValueError) as error:
+        metrics = None
+        reason = f"{os.path.join(folder, METRICS_NAME)}: cannot be read ({error})"
+    if ended.status == 0 and isinstance(metrics, dict):
+        run.status, run.metrics, run.error = DONE, metrics, ""
+        return
+    if ended.status < 0:
+        reason = f"its process was killed by signal {-ended.status}"
+    elif ended.status:
+        reason = (
+            ended.error.rpartition("nlpreg: error: ")[2]
+            or f"its process ended with exit status {ended.status}"
+        )
+    run.status, run.error = FAILED, " ".join(reason.split())[:LONGEST_ERROR]
+
+
+def _joined(group: RunGroup, earlier: RunGroup, folder: str) -> RunGroup:
+    """A group, with the outcomes of an earlier process and the runs that only that one had."""
+    old, new = Params(earlier.config).as_flat_dict(), Params(dict(group.config)).as_flat_dict()
+    for key in sorted(old.keys() | new.keys()):
+        if old.get(key) != new.get(key):
+            raise ConfigurationError(
+                f"{folder}: --recover expects the config of the runs in this folder, but they differ at {key}: "
+                f"{old.get(key, '(absent)')!r} in the folder, {new.get(key, '(absent)')!r} now; put it back, or start anew in "
+                "another folder"
+            )
+    outcomes = {run.name: run for run in earlier.runs}
+    for run in group.runs:
+        past = outcomes.pop(run.name, None)
+        if past is not None and past.changes != run.changes:
+            raise ConfigurationError(
+                f"{folder}: {run.name} was planned with {past.changes} and now is with {run.changes}; start anew in another "
+                "folder"
+            )
+        if past is not None:
+            run.status, run.metrics, run.seconds, run.error = (
+                past.status,
+                past.metrics,
+                past.seconds,
+                past.error,
+            )
+    # Those of an earlier command line stay in the table; only what is planned now is trained.
+    group.runs += [run for run in outcomes.values() if run.status == DONE]
+    return group
+
+
+def _report(group: RunGroup, run: SubRun) -> None:
+    done = sum(other.status == DONE for other in group.runs)
+    value = run.metrics.get(group.key)
+    outcome = f"{group.key} {value:.4f}" if isinstance(value, float) else run.status
+    minutes, seconds = divmod(round(run.seconds or 0), 60)
+    if run.status == FAILED:
+        logger.error("%s: failed after %d:%02d: %s", run.name, minutes, seconds, run.error)
+    else:
+        logger.info(
+            "%s: %s in %d:%02d (%d of %d done)", run.name, outcome, minutes, seconds, done, len(group.runs)
+        )
+
+
+def _resuming(words: Sequence[str]) -> str:
+    """The command line that goes on with the group of the given one."""
+    kept = [word for word in words[1:] if word not in ("-f", "--force", "-r", "--recover")]
+    return f"nlpreg {shlex.join(kept)} -r"

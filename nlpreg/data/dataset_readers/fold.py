@@ -1,0 +1,88 @@
+"""One fold of a cross-validation: a data set of which every k-th instance is held out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from nlpreg.common.checks import ConfigurationValueError
+from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DistributedInfo, PathOrStr, WorkerInfo
+from nlpreg.data.instance import Instance
+
+
+@DatasetReader.register("fold")
+class FoldDatasetReader(DatasetReader):
+    """Reads a part of one data set with another reader, and every other data set whole.
+
+    Of the data set at `path`, instance *i* belongs to fold *i* modulo `num_folds`. The reader gives the instances of all
+    folds but `fold`, or with `held_out` those of `fold`, so that two of these readers split the data set for training and
+    validation. `nlpreg train --folds` makes such pairs.
+
+    Args:
+        reader: reads the data; its `max_instances` holds before the split.
+        path: the data set to be split.
+        fold: number of the fold that is held out, from 0.
+        num_folds: number of folds, at least 2.
+        held_out: whether to give the instances that are held out, rather than the others.
+        max_instances: read at most this many of the instances that are given.
+        serialization_dir: folder of the training run.
+
+    Raises:
+        ConfigurationError: `num_folds` is below 2, or `fold` is not below it.
+    """
+
+    def __init__(
+        self,
+        reader: DatasetReader,
+        path: str,
+        fold: int,
+        num_folds: int,
+        held_out: bool = False,
+        max_instances: int | None = None,
+        serialization_dir: str | None = None,
+    ) -> None:
+        super().__init__(
+            max_instances=max_instances,
+            manual_distributed_sharding=True,
+            manual_multiprocess_sharding=True,
+            serialization_dir=serialization_dir,
+        )
+        if num_folds < 2:
+            raise ConfigurationValueError(f"num_folds: expected at least 2, got {num_folds}")
+        if not 0 <= fold < num_folds:
+            raise ConfigurationValueError(f"fold: expected a number from 0 to {num_folds - 1}, got {fold}")
+        self.reader = reader
+        self.path = path
+        self.fold = fold
+        self.num_folds = num_folds
+        self.held_out = held_out
+        self.reader.set_worker_info(None)
+        self.reader.set_distributed_info(None)
+
+    def text_to_instance(self, *args: Any, **kwargs: Any) -> Instance:
+        """An instance made by the other reader."""
+        return self.reader.text_to_instance(*args, **kwargs)
+
+    def apply_token_indexers(self, instance: Instance) -> None:
+        """Let the other reader do it."""
+        self.reader.apply_token_indexers(instance)
+
+    def _read(self, file_path: PathOrStr) -> Iterator[Instance]:
+        instances: Iterable[Instance] = self.reader.read(file_path)
+        if os.fspath(file_path) == self.path:
+            # Numbered before they are shared among processes, so that a fold is the same for any number of them.
+            instances = (
+                instance
+                for number, instance in enumerate(instances)
+                if (number % self.num_folds == self.fold) == self.held_out
+            )
+        yield from self.shard_iterable(instances)
+
+    def _set_worker_info(self, info: WorkerInfo | None) -> None:
+        self._worker_info = info
+        # The other reader reads everything, since the instances are shared out here.
+        self.reader.set_worker_info(None if info is None else WorkerInfo(num_workers=1, id=0))
+
+    def _set_distributed_info(self, info: DistributedInfo | None) -> None:
+        self._distributed_info = info
