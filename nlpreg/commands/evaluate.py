@@ -63,7 +63,7 @@ class Evaluate(Subcommand):
         subparser.add_argument(
             "--predictions-output-file",
             metavar="FILE",
-            help="write inputs and outputs as JSON, a line for each batch; one file for each input",
+            help="write fields, gold labels and outputs as JSON, a line for each instance; one file for each input",
         )
         add_overrides_option(subparser)
         subparser.add_argument(

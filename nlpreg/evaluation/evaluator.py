@@ -51,7 +51,8 @@ class Evaluator(Registrable):
             data_loader: the data.
             batch_weight_key: the output that says how much a batch counts in the mean loss; 1 each without.
             metrics_output_file: the metrics are written here, as JSON.
-            predictions_output_file: the predictions are written here, one line for each batch.
+            predictions_output_file: the predictions are written here, one line for each instance, or what the batch
+                serializer makes of each batch.
         """
         raise NotImplementedError
 

@@ -59,8 +59,10 @@ def test_several_inputs(trained: Path, tmp_path: Path, capsys: pytest.CaptureFix
     ]
     assert set(json.loads((tmp_path / "1.json").read_text())) == {"accuracy", "accuracy3", "loss"}
     lines = (tmp_path / "1.pred").read_text().splitlines()
-    assert len(lines) == 3  # a line for each batch of 2
-    assert json.loads(lines[0])["words"][0] == ["the", "dog", "ate", "the", "apple"]
+    assert len(lines) == 5  # a line for each instance
+    first = json.loads(lines[0])
+    assert first["words"] == ["the", "dog", "ate", "the", "apple"]
+    assert first["gold_tags"] == first["tags"] == ["DET", "NOUN", "VERB", "DET", "NOUN"]
 
 
 def test_inputs_of_one_name_are_told_apart(trained: Path, tmp_path: Path) -> None:

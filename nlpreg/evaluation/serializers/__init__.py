@@ -1,4 +1,4 @@
-"""Serializers: a batch and what a model made of it, as one line of text."""
+"""Serializers: a batch and what a model made of it, as text."""
 
 from nlpreg.evaluation.serializers.serializers import Serializer, SimpleSerializer
 

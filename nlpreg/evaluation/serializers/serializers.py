@@ -1,18 +1,23 @@
-"""The base of serializers, and the one that writes JSON."""
+"""The base of serializers, and the one that writes JSON lines."""
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import torch
+
 from nlpreg.common import Registrable
+from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.util import sanitize
 from nlpreg.data.data_loaders import DataLoader
+from nlpreg.nn.util import get_text_field_mask
 
 
 class Serializer(Registrable):
-    """Turns a batch and a model's outputs for it into one line of text."""
+    """Turns a batch and a model's outputs for it into text: a line, or several."""
 
     default_implementation = "simple"
     _to_params = Registrable.all_arguments
@@ -37,9 +42,10 @@ class Serializer(Registrable):
 
 @Serializer.register("simple")
 class SimpleSerializer(Serializer):
-    """One JSON object: the fields of the batch, and the outputs under their names.
+    """A JSON object a line for each instance: its fields without padding, and the outputs under their names.
 
-    An output takes the place of a field of the same name.
+    An output takes the place of a field of the same name. Outputs for the batch as a whole, such as its loss, are left out.
+    A batch whose instances cannot be told apart, because no field has a batch dimension, is one line.
     """
 
     def __call__(
@@ -49,7 +55,7 @@ class SimpleSerializer(Serializer):
         data_loader: DataLoader,
         output_postprocess_function: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
     ) -> str:
-        """The line, without its end.
+        """The lines, without the end of the last one.
 
         Raises:
             ValueError: there is no batch, or no output.
@@ -59,4 +65,65 @@ class SimpleSerializer(Serializer):
             raise ValueError(f"{missing}: expected a dict to write down, got None")
         if output_postprocess_function is not None:
             output_dict = output_postprocess_function(output_dict)
-        return json.dumps({**sanitize(batch), **sanitize(output_dict)})
+        size = _batch_size(batch)
+        if size is None:
+            return json.dumps({**sanitize(batch), **sanitize(output_dict)})
+        lines = _fields_of_instances(batch, size)
+        for name, values in output_dict.items():
+            for row, value in _rows_of(name, values, batch, size):
+                lines[row][name] = sanitize(value)
+        return "\n".join(map(json.dumps, lines))
+
+
+def _batch_size(batch: Mapping[str, Any]) -> int | None:
+    """Number of instances; None if no field has a batch dimension."""
+    for value in batch.values():
+        if isinstance(value, Mapping):
+            size = _batch_size(value)
+            if size is not None:
+                return size
+        elif isinstance(value, torch.Tensor):
+            if value.dim():
+                return value.size(0)
+        elif isinstance(value, (list, tuple)):
+            return len(value)
+    return None
+
+
+def _fields_of_instances(batch: Mapping[str, Any], size: int) -> list[dict[str, Any]]:
+    """The fields of each instance, cut to the length of its text."""
+    lengths: dict[int, list[int]] = {}  # padded length -> length of each text
+    for value in batch.values():
+        if isinstance(value, Mapping):
+            with contextlib.suppress(ValueError, ConfigurationError):  # not a text field of one dimension
+                mask = get_text_field_mask(value)  # (B, T)
+                if mask.dim() == 2:
+                    positions = torch.arange(1, mask.size(1) + 1, device=mask.device)
+                    ends = (positions * mask).amax(1).tolist() if mask.size(1) else [0] * size
+                    lengths.setdefault(mask.size(1), ends)
+
+    def row_of(value: Any, row: int) -> Any:
+        if isinstance(value, Mapping):
+            return {name: row_of(inner, row) for name, inner in value.items()}
+        if not isinstance(value, (torch.Tensor, list, tuple)) or (
+            isinstance(value, torch.Tensor) and not value.dim()
+        ):
+            return sanitize(value)
+        own = value[row]
+        if isinstance(value, torch.Tensor) and value.dim() > 1 and value.size(1) in lengths:
+            own = own[: lengths[value.size(1)][row]]
+        return sanitize(own)
+
+    return [{name: row_of(value, row) for name, value in batch.items()} for row in range(size)]
+
+
+def _rows_of(name: str, values: Any, batch: Mapping[str, Any], size: int) -> Iterator[tuple[int, Any]]:
+    """(number of the instance, its share) for an output with a row for each instance, or for each of a head's task."""
+    if (isinstance(values, torch.Tensor) and not values.dim()) or not hasattr(values, "__len__"):
+        return
+    rows = list(range(size))
+    tasks = batch.get("task")
+    if isinstance(tasks, list) and len(values) != size:
+        rows = [row for row, task in enumerate(tasks) if name.startswith(f"{task}_")]
+    if len(values) == len(rows) and not isinstance(values, (str, Mapping)):
+        yield from zip(rows, values, strict=True)

@@ -7,19 +7,48 @@ from nlpreg.evaluation import Serializer
 from nlpreg.evaluation.serializers import SimpleSerializer
 
 
-def test_outputs_beside_the_fields_of_the_batch():
-    line = SimpleSerializer()(
+def lines_of(batch, outputs):
+    return [json.loads(line) for line in SimpleSerializer()(batch, outputs, None).split("\n")]
+
+
+def test_a_line_for_each_instance_with_fields_and_outputs():
+    assert lines_of(
         {"label": torch.tensor([1, 0]), "words": [["é"], ["b"]]},
-        {"label": ["good", "bad"], "logits": torch.tensor([[0.5], [1.0]]), "backward_loss": None},
-        data_loader=None,
-    )
-    assert "\n" not in line
-    assert json.loads(line) == {
-        "label": ["good", "bad"],
-        "words": [["é"], ["b"]],
-        "logits": [[0.5], [1.0]],
-        "backward_loss": "None",
+        {
+            "label": ["good", "bad"],
+            "logits": torch.tensor([[0.5], [1.0]]),
+            "loss": torch.tensor(2.0),
+            "backward_loss": None,
+            "weights": torch.ones(3),
+        },
+    ) == [
+        {"label": "good", "words": ["é"], "logits": [0.5]},
+        {"label": "bad", "words": ["b"], "logits": [1.0]},
+    ]
+
+
+def test_fields_have_no_padding():
+    text = {
+        "tokens": {"tokens": torch.tensor([[5, 6, 7], [8, 0, 0]])},
+        "chars": {"token_characters": torch.ones(2, 3, 4)},
     }
+    one, other = lines_of(
+        {"source": text, "tags": torch.tensor([[1, 2, 1], [2, 0, 0]]), "weight": [0.5, 1]}, {}
+    )
+    assert one["source"]["tokens"] == {"tokens": [5, 6, 7]} and other["source"]["tokens"] == {"tokens": [8]}
+    assert (one["tags"], other["tags"]) == ([1, 2, 1], [2])
+    assert (one["weight"], other["weight"]) == (0.5, 1)
+    assert [len(line["source"]["chars"]["token_characters"]) for line in (one, other)] == [3, 1]
+
+
+def test_outputs_of_a_head_belong_to_the_instances_of_its_task():
+    batch = {"task": ["mood", "topic", "mood"], "number": torch.tensor([1, 2, 3])}
+    outputs = {"mood_label": ["a", "b"], "topic_label": ["c"], "topic_other": ["x", "y"]}
+    assert lines_of(batch, outputs) == [
+        {"task": "mood", "number": 1, "mood_label": "a"},
+        {"task": "topic", "number": 2, "topic_label": "c"},
+        {"task": "mood", "number": 3, "mood_label": "b"},
+    ]
 
 
 def test_outputs_are_made_readable_first():
