@@ -5,17 +5,29 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import math
 import os
-from collections.abc import Iterator
+import re
+import statistics
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
+from nlpreg.commands.console import format_value, table
 from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError, did_you_mean
 
 logger = logging.getLogger(__name__)
 
 DESCRIPTION = """
-Print metrics of all runs below a folder as CSV, a line for each run. Without -k, all best validation and test metrics.
+Print metrics of all runs below a folder as a table with a row for each run. Without -k, all best validation and test metrics.
+Runs of one config with several seeds or folds (folders seed_N, fold_N) get a row above them, with mean and standard
+deviation.
+"""
+
+EPILOG = """
+examples:
+  nlpreg print-results runs/
+  nlpreg print-results runs/ -k best_epoch best_validation_accuracy --csv > results.csv
 """
 
 
@@ -27,7 +39,7 @@ class PrintResults(Subcommand):
 
     def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
         """Add the command's parser."""
-        subparser = self.new_parser(parser, DESCRIPTION)
+        subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
         subparser.add_argument("path", metavar="FOLDER", help="where to look for runs, at any depth")
         subparser.add_argument(
             "-k",
@@ -44,6 +56,11 @@ class PrintResults(Subcommand):
             default="metrics.json",
             metavar="NAME",
             help="name of the files with metrics",
+        )
+        subparser.add_argument(
+            "--csv",
+            action="store_true",
+            help="print comma-separated values with all digits, a line for each file of metrics, for other programs",
         )
         subparser.set_defaults(func=print_results_from_args)
         return subparser
@@ -66,9 +83,53 @@ def print_results_from_args(args: argparse.Namespace) -> None:
             logger.warning("no run has %s%s", key, did_you_mean(key, list(found)))
     if keys is None:
         keys = [key for key in found if key.startswith(("best_validation_", "test_"))] or list(found)
-    print(", ".join(["model_run", *keys]))
-    for path, metrics in results.items():
-        print(", ".join([path, *(str(metrics.get(key, "N/A")) for key in keys)]))
+    if args.csv:
+        print(", ".join(["model_run", *keys]))
+        for path, metrics in results.items():
+            print(", ".join([path, *(str(metrics.get(key, "N/A")) for key in keys)]))
+    elif results:
+        runs = {os.path.dirname(path): metrics for path, metrics in results.items()}
+        print("\n".join(table(_rows(runs, keys), ["run", *keys])))
+
+
+def _rows(runs: dict[str, dict[str, Any]], keys: list[str]) -> list[list[str]]:
+    """A row for each run, and one above those of several seeds or folds."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for folder in runs:
+        member = _MEMBER.fullmatch(os.path.basename(folder))
+        if member:
+            groups.setdefault((os.path.dirname(folder), member[1]), []).append(folder)
+    rows = []
+    for folder, metrics in runs.items():
+        for (parent, kind), members in groups.items():
+            if members[0] == folder and len(members) > 1:
+                values = [[runs[one].get(key) for one in members] for key in keys]
+                rows.append([f"{parent} ({len(members)} {kind}s)", *map(mean_and_spread, values)])
+        rows.append([folder, *(format_value(metrics[key]) if key in metrics else "N/A" for key in keys)])
+    return rows
+
+
+# The runs of one config with several seeds or folds have a folder each.
+_MEMBER = re.compile(r"(seed|fold)_\w+")
+
+
+def mean_and_spread(values: Sequence[Any]) -> str:
+    """Mean and sample standard deviation of a metric, such as `0.9433 ± 0.0021`.
+
+    Args:
+        values: one of each run; anything but a finite number is left out, and how many are left is said.
+    """
+    numbers = [
+        float(value)
+        for value in values
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    ]
+    if not numbers:
+        return "N/A"
+    text = format_value(statistics.fmean(numbers))
+    if len(numbers) > 1:
+        text += f" ± {format_value(statistics.stdev(numbers))}"
+    return text if len(numbers) == len(values) else f"{text} (of {len(numbers)})"
 
 
 def _read_metrics(folder: str, name: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -135,7 +135,7 @@ def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
     for number in range(2000):
         (tmp_path / str(number)).mkdir()
         (tmp_path / str(number) / "metrics.json").write_text('{"a": 1}')
-    command = f"{sys.executable} -m nlpreg print-results {tmp_path} -k a"
+    command = f"{sys.executable} -m nlpreg print-results {tmp_path} -k a --csv"
     result = subprocess.run(
         ["bash", "-c", f"set -o pipefail; {command} | head -1"],
         capture_output=True,
