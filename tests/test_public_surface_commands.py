@@ -207,7 +207,7 @@ OPTIONS = {
     "evaluate": "archive_file input_file --output-file=None --predictions-output-file=None --weights-file=None "
     "--cuda-device=-1 -o/--overrides='' --batch-size=None --batch-weight-key='' --extend-vocab=False "
     "--embedding-sources-mapping='' --auto-names='NONE' --file-friendly-logging=False --include-package=[]",
-    "predict": "archive_file input_file --output-file=None --weights-file=None --batch-size=1 --silent=False "
+    "predict": "archive_file input_file --output-file=None --weights-file=None --batch-size=None --silent=False "
     "--cuda-device=-1 --use-dataset-reader=False --dataset-reader-choice='validation' --multitask-head=None "
     "-o/--overrides='' --predictor=None --predictor-args='' --file-friendly-logging=False --include-package=[]",
     "build-vocab": "param_path output_path -f/--force=False -o/--overrides='' --include-package=[]",
