@@ -14,16 +14,17 @@ from contextlib import contextmanager, suppress
 from typing import IO, Any, NamedTuple
 
 import torch
+import torch.distributed as dist
 
 from nlpreg.common import Registrable
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.files import atomic_write, damage_in_zip
 from nlpreg.common.util import is_distributed, is_global_primary
-from nlpreg.nn.parallel.torch_fsdp_accelerator import whole_state
+from nlpreg.nn.parallel.torch_fsdp_accelerator import whole_state, write_shards
 from nlpreg.training.communicator import make_communicator
 from nlpreg.training.trainer import HasCheckpointState, TrainerCheckpoint
 
-_FILE = re.compile(r"^(model_state|training_state|checkpoint)_e(\d+)_b(\d+)(?:_w(\d+))?\.(?:th|json)$")
+_FILE = re.compile(r"^(model_state|training_state|checkpoint)_e(\d+)_b(\d+)(?:_w(\d+))?\.(?:th|dcp|json)$")
 _LEFT_OVER = re.compile(r"^\..+[._][a-z0-9_]{8}\.tmp$")  # of `atomic_write`, and of other names for `best.th`
 _CHUNK = 1 << 20
 
@@ -54,6 +55,16 @@ class CheckpointFiles(NamedTuple):
         return self._path("model_state", ".th")
 
     @property
+    def shards_path(self) -> str:
+        """Folder of torch's distributed checkpoint, in place of the file of the weights, where shards are not gathered."""
+        return self._path("model_state", ".dcp")
+
+    @property
+    def is_sharded(self) -> bool:
+        """Whether weights and the optimizer's state were written as shards."""
+        return os.path.isdir(self.shards_path)
+
+    @property
     def training_path(self) -> str:
         """File of everything else."""
         return self._path("training_state", ".th")
@@ -67,21 +78,49 @@ class CheckpointFiles(NamedTuple):
         return os.path.join(self.folder, f"{kind}_e{self.epochs}_b{self.batches}{suffix}")
 
     def save(self, checkpoint: TrainerCheckpoint) -> None:
-        """Write the files.
+        """Write the files; of a sharded checkpoint, all processes call this.
 
         Raises:
             ConfigurationError: the folder is read-only or the disk is full; no file is left half written.
         """
+        if checkpoint.trainer_state.get("is_sharded"):
+            self._save_shards(checkpoint)
+            return
         # An older pair of this name must not mix with this one. Without its training state it is no checkpoint.
-        self.remove(self.record_path, self.training_path)
+        self.remove(self.record_path, self.training_path, self.shards_path)
         record = {
             os.path.basename(path): save_state(path, state)
             for path, state in zip((self.model_path, self.training_path), checkpoint, strict=True)
         }
         self._write_record(record)
 
+    def _save_shards(self, checkpoint: TrainerCheckpoint) -> None:
+        rank = dist.get_rank()
+        if rank == 0:
+            self.remove()
+        dist.barrier()
+        with _clear_errors(self.shards_path):
+            write_shards(checkpoint.model_state, self.shards_path)
+        # each process sums up the files that it wrote, `__<rank>_<number>.distcp`; the first one also the index
+        own: Record = {}
+        for name in os.listdir(self.shards_path):
+            if name.startswith(f"__{rank}_") or (rank == 0 and name == ".metadata"):
+                path = os.path.join(self.shards_path, name)
+                key = f"{os.path.basename(self.shards_path)}/{name}"
+                own[key] = {"size": os.path.getsize(path), "crc32": _checksum_of(path)}
+        records: list[Any] | None = [None] * dist.get_world_size() if rank == 0 else None
+        dist.gather_object(own, records, dst=0)
+        if records is not None:
+            record = {name: entry for part in records for name, entry in part.items()}
+            record[os.path.basename(self.training_path)] = save_state(
+                self.training_path, checkpoint.trainer_state
+            )
+            self._write_record(record)
+
     def complete(self) -> None:
         """Write the record of a pair that loaded without one: its process was killed just before."""
+        if self.is_sharded:
+            return
         if not os.path.isfile(self.record_path) and not self._num_parts():
             self._write_record(
                 {
@@ -102,11 +141,13 @@ class CheckpointFiles(NamedTuple):
         """
         if num_parts := self._num_parts():
             return self._load_parts(num_parts)
+        if self.is_sharded:  # the run reads its shards, into tensors that are sharded over its own processes
+            return TrainerCheckpoint({}, {**load_state(self.training_path), "shards": self.shards_path})
         return TrainerCheckpoint(load_state(self.model_path), load_state(self.training_path))
 
     def _num_parts(self) -> int:
         """The number of processes that saved a part of a sharded model each, as versions before 2 did; otherwise 0."""
-        if os.path.exists(self.model_path):
+        if os.path.exists(self.model_path) or self.is_sharded:
             return 0
         num_parts = 0
         while os.path.exists(self._path("training_state", f"_w{num_parts}.th")):
@@ -130,7 +171,7 @@ class CheckpointFiles(NamedTuple):
 
     def is_complete(self) -> bool:
         """Whether both files are there, or all parts of a checkpoint of a sharded model."""
-        if self._num_parts():
+        if self._num_parts() or self.is_sharded:
             return os.path.isfile(self.record_path)
         return os.path.isfile(self.model_path) and os.path.isfile(self.training_path)
 
@@ -140,8 +181,8 @@ class CheckpointFiles(NamedTuple):
         Raises:
             DamagedCheckpointError: one is missing, or is not what was written.
         """
-        # the parts of an old sharded checkpoint are known from its record only
-        needed = [] if self._num_parts() else [self.model_path, self.training_path]
+        # the files of a sharded checkpoint are known from its record only
+        needed = [] if self._num_parts() or self.is_sharded else [self.model_path, self.training_path]
         for path in needed:
             if not os.path.isfile(path):
                 raise DamagedCheckpointError(f"{path} is missing")
@@ -165,7 +206,10 @@ class CheckpointFiles(NamedTuple):
         )  # a half that a kill leaves is no checkpoint
         for path in paths or sorted(self._present(), key=lambda p: in_order.index(_kind_of(p))):
             with suppress(FileNotFoundError), _clear_errors(path):
-                os.remove(path)
+                if os.path.isdir(path):
+                    shutil.rmtree(path)
+                else:
+                    os.remove(path)
 
     def newest_change(self) -> float:
         """When the newest of the files was written, in seconds since the epoch of the clock."""
@@ -228,7 +272,8 @@ def verify_files(folder: str, record: Record) -> None:
         DamagedCheckpointError: one is missing, or is not what was written.
     """
     for name, entry in record.items():
-        path = os.path.join(folder, os.path.basename(name))
+        # the name of a file, or of one in a folder of shards; never a path that leads out of the run's folder
+        path = os.path.join(folder, *(part for part in name.split("/")[-2:] if part not in ("", ".", "..")))
         if not os.path.isfile(path):
             raise DamagedCheckpointError(f"{path} is missing")
         found = os.path.getsize(path)
@@ -337,9 +382,13 @@ class Checkpointer(Registrable):
         save_every_num_batches: save in the middle of an epoch, too, after so many updates.
         keep_most_recent_by_count: number of checkpoints to keep; 0 for none, which leaves nothing to resume from.
         keep_most_recent_by_age: also keep those that are at most so many seconds old. With neither, keep all.
+        save_sharded: let each process of a sharded model (`ddp_accelerator: fsdp2`) write its own shards with torch's
+            distributed checkpoint, for models whose weights and optimizer state are too large to gather. All machines have
+            to share the folder of the run. No effect on other models.
 
     Attributes:
         last_saved: numbers of epochs and of updates in the next one at the last checkpoint; None before any.
+        state_is_sharded: whether shards of a sharded model are written by their processes, not gathered.
 
     Raises:
         ConfigurationError: a number is too low.
@@ -358,6 +407,7 @@ class Checkpointer(Registrable):
         save_every_num_batches: int | None = None,
         keep_most_recent_by_count: int | None = 2,
         keep_most_recent_by_age: int | None = None,
+        save_sharded: bool = False,
     ) -> None:
         if save_every_num_seconds is not None and is_distributed():
             raise ValueError(
@@ -377,7 +427,7 @@ class Checkpointer(Registrable):
         ):
             if number is not None and number < 0:
                 raise ConfigurationError(f"checkpointer.{name}: expected 0 or more, or null, got {number}")
-        self.state_is_sharded = False  # AllenNLP's trainer sets it; here checkpoints are whole
+        self.state_is_sharded = save_sharded
         self.last_saved: tuple[int, int] | None = None
         self._serialization_dir = os.fspath(serialization_dir)
         self._save_completed_epochs = save_completed_epochs
@@ -444,7 +494,9 @@ class Checkpointer(Registrable):
     def find_latest_checkpoint(self) -> tuple[str, str] | None:
         """Paths of the weights and of the training state of the newest whole checkpoint, or None."""
         files = next(self._whole(), None)
-        return None if files is None else (files.model_path, files.training_path)
+        if files is None:
+            return None
+        return files.shards_path if files.is_sharded else files.model_path, files.training_path
 
     def load_checkpoint(self) -> TrainerCheckpoint | None:
         """The newest whole checkpoint, on the CPU; None if there is none.

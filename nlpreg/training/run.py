@@ -16,7 +16,12 @@ from torch import nn
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.nn.parallel import DdpWrappedModel
-from nlpreg.nn.parallel.torch_fsdp_accelerator import gather_shards, shard_optimizer_state
+from nlpreg.nn.parallel.torch_fsdp_accelerator import (
+    gather_shards,
+    join_shards,
+    shard_optimizer_state,
+    split_shards,
+)
 from nlpreg.training.checkpointer import (
     Checkpointer,
     CheckpointFiles,
@@ -268,7 +273,8 @@ class TrainingRun:
 
         In a distributed run all processes call this, since each has generators, data and metrics of its own. The
         parts of a sharded model and of its optimizer are gathered, so that a checkpoint has one layout whatever
-        the processes are, and any number of processes can resume from it.
+        the processes are, and any number of processes can resume from it. If the checkpointer is told to save shards,
+        every process gets a checkpoint instead: its shards in place of the weights, and everything else as the rest.
 
         Raises:
             NonFiniteLossError: the loss or a weight is NaN or infinite, so that this state must not replace a good one.
@@ -290,6 +296,10 @@ class TrainingRun:
             "processes": processes,
             "num_processes": self.communicator.size,
         }
+        if self.is_sharded and self.checkpointer is not None and self.checkpointer.state_is_sharded:
+            state["weights"] = dict((self.wrapped_model or self.model).state_dict())
+            shared, shards = split_shards(plain_state(state, "state"))
+            return TrainerCheckpoint(shards, {**shared, "is_sharded": True})
         if self.is_sharded:
             state = gather_shards(state, keep=self.communicator.rank == 0)
         weights = self._whole_weights()  # by all processes, since sharded ones are gathered
@@ -304,8 +314,13 @@ class TrainingRun:
             ValueError: the checkpoint is of a version that is not known.
             RuntimeError: it does not fit the model or the optimizer.
         """
-        state = _of_present_version(checkpoint.trainer_state)
-        (self.wrapped_model or self.model).load_state_dict(checkpoint.model_state)
+        weights, state = checkpoint
+        if "shards" in state:
+            parameter = next((p for p in self.parameters if hasattr(p, "device_mesh")), None)
+            state = join_shards(state, state["shards"], parameter)
+            weights = state["weights"]
+        state = _of_present_version(state)
+        (self.wrapped_model or self.model).load_state_dict(weights)
         optimizer_state = state["optimizer"]
         if self.is_sharded:
             optimizer_state = shard_optimizer_state(self.optimizer, optimizer_state)

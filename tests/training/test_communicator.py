@@ -2,6 +2,9 @@
 
 import importlib.util
 import json
+import os
+import pickle
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from nlpreg.nn.parallel.torch_fsdp_accelerator import join_shards
+from nlpreg.training.checkpointer import Checkpointer
 from nlpreg.training.communicator import SingleProcess, make_communicator
 
 JOB = Path(__file__).with_name("distributed_job.py")
@@ -23,13 +28,21 @@ ACCUMULATION = {
 ASKING = {"callbacks": [{"type": "ask_to_end", "rank": 1, "after": 8}]}
 
 
-def interrupted(accelerator):
+def interrupted(accelerator, name=None, trainer=None):
+    name, trainer = name or accelerator, trainer or {}
     orders = {"dropout": 0.3, "accelerator": accelerator}
     return {
-        f"{accelerator} whole": {"folder": f"{accelerator}_whole", **orders},
-        f"{accelerator} ended": {"folder": f"{accelerator}_parts", "trainer": ASKING, **orders},
-        f"{accelerator} resumed": {"folder": f"{accelerator}_parts", "trainer": ASKING, **orders},
+        f"{name} whole": {"folder": f"{name}_whole", "trainer": trainer, **orders},
+        f"{name} ended": {"folder": f"{name}_parts", "trainer": {**trainer, **ASKING}, **orders},
+        f"{name} resumed": {"folder": f"{name}_parts", "trainer": {**trainer, **ASKING}, **orders},
     }
+
+
+SAVING_SHARDS = {
+    "checkpointer": {"save_sharded": True},
+    "optimizer": {"type": "adam", "lr": 0.01},
+    "moving_average": {"type": "exponential"},
+}
 
 
 ORDERS = {
@@ -43,6 +56,7 @@ CAN_SHARD = hasattr(torch.cpu.Stream, "record_event")  # the first torch release
 if CAN_SHARD:
     ORDERS["sharded"] = {"folder": "sharded", "accelerator": "fsdp2", "trainer": {"grad_norm": 0.5}}
     ORDERS.update(interrupted("fsdp2"))
+    ORDERS.update(interrupted("fsdp2", "shards", SAVING_SHARDS))
 needs_sharding = pytest.mark.skipif(not CAN_SHARD, reason="this torch cannot shard on the CPU")
 
 
@@ -129,7 +143,14 @@ def test_fewer_batches_than_processes(two):
         assert "Are there fewer instances, or batches, than processes?" in result["refused"]
 
 
-@pytest.mark.parametrize("accelerator", ["torch", pytest.param("fsdp2", marks=needs_sharding)])
+@pytest.mark.parametrize(
+    "accelerator",
+    [
+        "torch",
+        pytest.param("fsdp2", marks=needs_sharding),
+        pytest.param("shards", marks=needs_sharding),
+    ],
+)
 def test_when_one_is_asked_to_end_all_do_and_go_on_later(two, accelerator):
     _, results = two
     for ended in results[f"{accelerator} ended"]:
@@ -138,3 +159,63 @@ def test_when_one_is_asked_to_end_all_do_and_go_on_later(two, accelerator):
         assert result["weights"] == whole["weights"]
         assert repeatable(result["metrics"]) == repeatable(whole["metrics"])
         assert result["given"] == [[1, index] for index in range(2, 6)]
+
+
+def folder_with_shards(two, tmp_path):
+    """A copy of the folder of a run of two processes that each saved its shards."""
+    copied = tmp_path / "shards"
+    shutil.copytree(two[0] / "shards_whole", copied)
+    (shards,) = copied.glob("model_state_e2_b0.*")
+    return shards
+
+
+@needs_sharding
+def test_processes_write_their_own_shards(two, tmp_path):
+    shards = folder_with_shards(two, tmp_path)
+    assert shards.suffix == ".dcp"
+    assert {path.name for path in shards.iterdir()} == {".metadata", "__0_0.distcp", "__1_0.distcp"}
+    record = json.loads((shards.parent / "checkpoint_e2_b0.json").read_text())
+    expected = {f"{shards.name}/{path.name}" for path in shards.iterdir()} | {"training_state_e2_b0.th"}
+    assert record.keys() == expected
+
+
+@needs_sharding
+def test_one_process_resumes_from_the_shards_of_two(two, tmp_path, alone):
+    shards = folder_with_shards(two, tmp_path)
+    best = torch.load(shards.parent / "best.th")
+    ORDERS["alone"] = {"folder": "shards", "trainer": {**SAVING_SHARDS, "num_epochs": 2}}
+    result = alone("alone")
+    assert result["given"] == []  # nothing is left to train
+    assert result["weights"] == {name: value.tolist() for name, value in best.items()}
+    ORDERS["alone"]["trainer"]["num_epochs"] = 3
+    assert {epoch for epoch, _ in alone("alone")["given"]} == {2}
+
+
+@needs_sharding
+@pytest.mark.parametrize("name", ["__1_0.distcp", ".metadata"])
+def test_damaged_shards_are_passed_over(two, tmp_path, name, caplog):
+    shards = folder_with_shards(two, tmp_path)
+    contents = bytearray((shards / name).read_bytes())
+    contents[len(contents) // 2] ^= 1
+    (shards / name).write_bytes(contents)
+    found = Checkpointer(shards.parent).find_latest_checkpoint()
+    assert found == tuple(
+        str(shards.parent / f"{kind}_e1_b0.{suffix}")
+        for kind, suffix in (("model_state", "dcp"), ("training_state", "th"))
+    )
+    assert f"{name} is not what was written" in caplog.text
+
+
+class Hostile:
+    def __reduce__(self):
+        return os.mkdir, ("made_by_hostile_index",)
+
+
+@needs_sharding
+def test_the_index_of_shards_runs_no_code(two, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shards = folder_with_shards(two, tmp_path)
+    (shards / ".metadata").write_bytes(pickle.dumps(Hostile()))
+    with pytest.raises(RuntimeError, match="mkdir does not belong in it"):
+        join_shards({}, str(shards), None)
+    assert not Path("made_by_hostile_index").exists()

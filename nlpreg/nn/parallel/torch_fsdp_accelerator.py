@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import pickle
+import re
+import warnings
 from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import Any
@@ -17,6 +21,13 @@ from nlpreg.nn.util.state_dicts import StateDictType
 # torch's modules for sharding take half a second to import, so they are imported by the functions that need them.
 
 _MARK = "__spread__"  # in files of version 1: stands for a sharded tensor
+_SHARD = "__shard__"  # in the state that belongs to a distributed checkpoint: the name of a tensor in that
+
+# What the index of a distributed checkpoint of tensors is made of. torch reads the index with pickle, which could call
+# any function that a manipulated file names.
+_SAFE_IN_INDEX = re.compile(
+    r"torch\.distributed\.checkpoint\.(metadata|filesystem)|torch(\.serialization)?|pathlib|collections"
+)
 
 
 def gather_shards(state: Any, keep: bool) -> Any:
@@ -103,8 +114,113 @@ def whole_state(parts: Sequence[dict[str, Any]]) -> Any:
     return _map_leaves(parts[0]["state"], put_in)
 
 
+def split_shards(state: Any) -> tuple[Any, dict[str, Tensor]]:
+    """Take the sharded tensors out of a state, so that each process can write its own shards of them.
+
+    Args:
+        state: dicts, lists and tuples of plain values and tensors, some of them `DTensor`s; the same structure in all
+            processes.
+
+    Returns:
+        The state with a description in place of each sharded tensor, and these tensors by the names in the descriptions.
+    """
+    from torch.distributed.tensor import DTensor, Shard
+
+    shards: dict[str, Tensor] = {}
+
+    def take_out(value: Any) -> Any:
+        if not isinstance(value, DTensor):
+            return value
+        name = str(len(shards))
+        shards[name] = value
+        (placement,) = value.placements
+        dim = placement.dim if isinstance(placement, Shard) else None
+        return {_SHARD: name, "size": list(value.size()), "dtype": value.dtype, "dim": dim}
+
+    return _map_leaves(state, take_out), shards
+
+
+def write_shards(shards: dict[str, Tensor], folder: str) -> None:
+    """Write sharded tensors with torch's distributed checkpoint; all processes call this, each writes its own shards."""
+    from torch.distributed.checkpoint.filesystem import FileSystemWriter
+    from torch.distributed.checkpoint.state_dict_saver import save
+
+    save(shards, storage_writer=FileSystemWriter(folder))
+
+
+def join_shards(state: Any, folder: str, parameter: Tensor | None) -> Any:
+    """Undo `split_shards`: read the tensors back and put them in their places. All processes call this.
+
+    Args:
+        state: as `split_shards` returned it, in this run or one of any number of processes.
+        folder: what `write_shards` wrote.
+        parameter: a sharded parameter of the model; the tensors are sharded over the same processes. Without one they
+            are read whole.
+
+    Raises:
+        RuntimeError: the folder cannot be read, or its index holds anything else than the places of tensors.
+    """
+    from torch.distributed.checkpoint.api import CheckpointException
+    from torch.distributed.checkpoint.filesystem import FileSystemReader
+    from torch.distributed.checkpoint.state_dict_loader import load
+    from torch.distributed.tensor import Replicate, Shard, empty
+
+    _check_index(folder)
+    tensors: dict[str, Tensor] = {}
+
+    def make(value: Any) -> Any:
+        if not _is_mark(value):
+            return value
+        size, dtype = value["size"], value["dtype"]
+        if parameter is None:
+            tensor = torch.empty(size, dtype=dtype)
+        else:
+            placements = [Replicate() if value["dim"] is None else Shard(value["dim"])]
+            mesh = parameter.device_mesh  # type: ignore[attr-defined]  # of a DTensor
+            tensor = empty(size, dtype=dtype, device_mesh=mesh, placements=placements)
+        tensors[value[_SHARD]] = tensor
+        return tensor
+
+    joined = _map_leaves(state, make)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings(
+                "ignore", "torch.distributed is .* uninitialized"
+            )  # right in a single process
+            load(tensors, storage_reader=FileSystemReader(folder))  # in place
+    except CheckpointException as error:  # a BaseException
+        raise RuntimeError(f"{folder} cannot be read ({error})") from error
+    return joined
+
+
+class _IndexUnpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        found = super().find_class(module, name) if _SAFE_IN_INDEX.fullmatch(module) else None
+        if not isinstance(found, (type, torch.dtype)) and (module, name) != (
+            "torch.serialization",
+            "_get_layout",
+        ):
+            raise pickle.UnpicklingError(f"{module}.{name} does not belong in it")
+        return found
+
+
+def _check_index(folder: str) -> None:
+    path = os.path.join(folder, ".metadata")
+    try:
+        with open(path, "rb") as file:
+            index = _IndexUnpickler(file).load()
+        # anything but a tensor would be read with pickle as well
+        kinds = {type(entry).__name__ for entry in index.state_dict_metadata.values()} - {
+            "TensorStorageMetadata"
+        }
+    except Exception as error:
+        raise RuntimeError(f"{path} cannot be read ({error})") from error
+    if kinds:
+        raise RuntimeError(f"{path}: expected tensors only, found {', '.join(sorted(kinds))}")
+
+
 def _is_mark(value: Any) -> bool:
-    return isinstance(value, dict) and _MARK in value
+    return isinstance(value, dict) and (_MARK in value or _SHARD in value)
 
 
 def _map_leaves(value: Any, change: Callable[[Any], Any]) -> Any:
@@ -114,9 +230,6 @@ def _map_leaves(value: Any, change: Callable[[Any], Any]) -> Any:
     if isinstance(value, (list, tuple)):
         return type(value)(_map_leaves(item, change) for item in value)
     return change(value)
-
-
-# torch's modules for sharding take half a second to import, so they are imported by the functions that need them.
 
 
 class TorchFsdpWrappedModel(DdpWrappedModel):
