@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
+import re
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -133,11 +134,19 @@ def format_value(value: Any) -> str:
 def metrics_block(title: str, columns: Mapping[str, Mapping[str, Any]]) -> str:
     """Metrics as a table, a row for each name and a column for each set.
 
+    Precision, recall and F1 of single labels, as `verbose_metrics` of taggers gives them, make a table of their own for
+    each set, with a row for each label.
+
     Args:
         title: line above the table.
         columns: heading -> metric name -> value; a name that a set lacks is left blank.
     """
     columns = {heading: values for heading, values in columns.items() if values}
+    by_label = {heading: _scores_by_label(values) for heading, values in columns.items()}
+    columns = {
+        heading: {name: value for name, value in values.items() if name not in by_label[heading][1]}
+        for heading, values in columns.items()
+    }
     names = list(dict.fromkeys(name for values in columns.values() for name in values))
     headings = list(columns)
     rows = [
@@ -145,7 +154,38 @@ def metrics_block(title: str, columns: Mapping[str, Mapping[str, Any]]) -> str:
         for name in names
     ]
     header = ["", *headings] if headings != [""] else None
-    return "\n".join([title, *(f"  {line}" for line in table(rows, header))])
+    lines = [title, *(f"  {line}" for line in table(rows, header))]
+    for heading, (scores, _) in by_label.items():
+        if scores:
+            lines.append(f"by label, {heading}" if heading else "by label")
+            cells = [[label, *map(format_value, values)] for label, values in scores.items()]
+            lines += [f"  {line}" for line in table(cells, ["", "precision", "recall", "F1"])]
+    return "\n".join(lines)
+
+
+_SCORE_OF_LABEL = re.compile(r"(precision|recall|f1-measure)-(.+)|(.+)-(precision|recall|fscore)", re.DOTALL)
+
+
+def _scores_by_label(metrics: Mapping[str, Any]) -> tuple[dict[str, list[float]], set[str]]:
+    """For each label precision, recall and F1; and the names of these metrics. Empty if there are not all three."""
+    scores: dict[str, dict[str, tuple[str, float]]] = {}
+    for name, value in metrics.items():
+        match = _SCORE_OF_LABEL.fullmatch(name)
+        if match is not None and isinstance(value, (int, float)):
+            label = match[2] or match[3]
+            kind = {"f1-measure": "f1", "fscore": "f1"}.get(match[1] or match[4], match[1] or match[4])
+            scores.setdefault(label, {})[kind] = name, value
+    scores.pop("overall", None)
+    whole = {
+        label: [found[kind] for kind in _KINDS]
+        for label, found in scores.items()
+        if len(found) == len(_KINDS)
+    }
+    names = {name for found in whole.values() for name, _ in found}
+    return {label: [value for _, value in found] for label, found in whole.items()}, names
+
+
+_KINDS = ("precision", "recall", "f1")
 
 
 def table(rows: Sequence[Sequence[str]], header: Sequence[str] | None = None) -> list[str]:

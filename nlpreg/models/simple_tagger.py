@@ -27,6 +27,7 @@ from nlpreg.modules.text_field_embedders import TextFieldEmbedder
 from nlpreg.modules.time_distributed import TimeDistributed
 from nlpreg.nn.initializers import InitializerApplicator
 from nlpreg.nn.util import get_text_field_mask, sequence_cross_entropy_with_logits
+from nlpreg.training.metrics import FBetaVerboseMeasure
 
 
 @Model.register("simple_tagger")
@@ -40,7 +41,8 @@ class SimpleTagger(Model):
         calculate_span_f1: whether to measure spans as well; by default if `label_encoding` is given.
         label_encoding: how tags encode spans.
         label_namespace: the namespace of the tags.
-        verbose_metrics: whether to report precision, recall and F1 for each span label too.
+        verbose_metrics: whether to report precision, recall and F1 for each span label too; without the measure of spans,
+            for each tag.
         initializer: sets the initial values of parameters, after everything is built.
         **kwargs: arguments of `Model`.
 
@@ -80,6 +82,9 @@ class SimpleTagger(Model):
         self.metrics = accuracy_metrics()
         self.calculate_span_f1 = given_encoding(calculate_span_f1, label_encoding, "calculate_span_f1")
         self._f1_metric = span_f1(vocab, label_namespace, label_encoding) if self.calculate_span_f1 else None
+        names = vocab.get_index_to_token_vocabulary(label_namespace)
+        by_tag = verbose_metrics and not self.calculate_span_f1
+        self._tag_metric = FBetaVerboseMeasure(index_to_label=names) if by_tag else None
         if initializer is not None:
             initializer(self)
 
@@ -123,8 +128,9 @@ class SimpleTagger(Model):
             output["batch_weight"] = counted.any(dim=1).sum()
             for metric in self.metrics.values():
                 metric(logits, tags, mask)
-            if self._f1_metric is not None:
-                self._f1_metric(logits, tags, mask)
+            for of_choices in (self._f1_metric, self._tag_metric):
+                if of_choices is not None:
+                    of_choices(logits, tags, mask)
         add_words(output, metadata)
         return output
 
@@ -137,5 +143,8 @@ class SimpleTagger(Model):
         return output_dict
 
     def get_metrics(self, reset: bool = False) -> dict[str, float]:
-        """`accuracy`, `accuracy3` and, with a label encoding, precision, recall and F1 of spans."""
-        return tagging_metrics(self.metrics, self._f1_metric, self._verbose_metrics, reset)
+        """`accuracy`, `accuracy3`; with a label encoding, precision, recall and F1 of spans; else of tags if verbose."""
+        metrics = tagging_metrics(self.metrics, self._f1_metric, self._verbose_metrics, reset)
+        if self._tag_metric is not None:
+            metrics.update(self._tag_metric.get_metric(reset))
+        return metrics

@@ -92,3 +92,29 @@ def test_metrics_block() -> None:
 def test_tables() -> None:
     assert table([]) == []
     assert table([["a", "1"], ["long", "22"]]) == ["a      1", "long  22"]
+
+
+def test_scores_of_labels_make_a_table_of_their_own() -> None:
+    spans = {
+        f"{kind}-{label}": 0.5 for label in ("PER", "B-C") for kind in ("precision", "recall", "f1-measure")
+    }
+    overall = {"accuracy": 1.0, "f1-measure-overall": 0.25, "precision-overall": 0.5, "recall-overall": 0.5}
+    tags = {f"NOUN-{kind}": value for kind, value in (("precision", 0.1), ("recall", 0.2), ("fscore", 0.3))}
+    odd = {"average-precision": 0.9}  # which has no recall beside it
+    assert metrics_block("metrics", {"": {**overall, **spans, **odd}}).splitlines() == [
+        "metrics",
+        "  accuracy            1.0000",
+        "  f1-measure-overall  0.2500",
+        "  precision-overall   0.5000",
+        "  recall-overall      0.5000",
+        "  average-precision   0.9000",
+        "by label",
+        "       precision  recall      F1",
+        "  PER     0.5000  0.5000  0.5000",
+        "  B-C     0.5000  0.5000  0.5000",
+    ]
+    assert metrics_block("metrics", {"training": overall, "validation": tags}).splitlines()[-3:] == [
+        "by label, validation",
+        "        precision  recall      F1",
+        "  NOUN     0.1000  0.2000  0.3000",
+    ]

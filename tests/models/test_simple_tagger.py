@@ -89,6 +89,22 @@ def test_span_metrics(tag_vocab, tokens, tags, verbose):
     )
 
 
+def test_metrics_of_each_tag(tag_vocab, tokens, tags):
+    tagger = make_tagger(tag_vocab, verbose_metrics=True)
+    found = tagger(tokens, tags)["logits"].argmax(-1)
+    metrics = tagger.get_metrics(reset=True)
+    mask = tokens["tokens"]["tokens"] > 0
+    for index, name in tag_vocab.get_index_to_token_vocabulary("labels").items():
+        right = ((found == index) & (tags == index) & mask).sum().item()
+        num_found, num_gold = ((values == index) & mask for values in (found, tags))
+        precision = right / max(num_found.sum().item(), 1)
+        recall = right / max(num_gold.sum().item(), 1)
+        assert metrics[f"{name}-precision"] == pytest.approx(precision)
+        assert metrics[f"{name}-recall"] == pytest.approx(recall)
+        both = precision + recall
+        assert metrics[f"{name}-fscore"] == pytest.approx(2 * precision * recall / both if both else 0.0)
+
+
 def test_encoding_without_span_metrics(tag_vocab, tokens, tags):
     tagger = make_tagger(tag_vocab, label_encoding="BIO", calculate_span_f1=False)
     tagger(tokens, tags)
