@@ -26,7 +26,8 @@ class CausalLanguageModel(LanguageModel):
         text_field_embedder: embeds the text.
         contextualizer: turns embeddings into states.
         softmax: predicts words from states: `softmax`, `sampled_softmax`, `tied_softmax` and `tied_sampled_softmax`, which
-            share the vectors of the embedder `tokens`, or `adaptive_softmax`; `softmax` if None.
+            share the vectors of the embedder `tokens`, `tied_character_softmax` and `tied_character_sampled_softmax`, which
+            share the embedder of characters, or `adaptive_softmax`; `softmax` if None.
         document_end: the word that ends a document, where a row holds several documents one after another: no word then
             attends to another document. The contextualizer must be able to keep documents apart, as `transformer_lm` is.
         **kwargs: other arguments of `LanguageModel` but `num_samples`, `sparse_embeddings` and `bidirectional`.
@@ -69,10 +70,15 @@ class CausalLanguageModel(LanguageModel):
         (embedding,) = self._embedding_to_share
         if self._softmax_choice is None:
             return SoftmaxLoss(num_words, self._forward_dim)
-        sizes: dict[str, Any] = {"num_words": num_words, "embedding_dim": self._forward_dim}
-        if embedding is None:
-            return self._softmax_choice.construct(**sizes)
-        return self._softmax_choice.construct(**sizes, embedding=embedding)
+        known: dict[str, Any] = {
+            "num_words": num_words,
+            "embedding_dim": self._forward_dim,
+            "text_field_embedder": self.text_field_embedder,
+            "vocab": self.vocab,
+        }
+        if embedding is not None:
+            known["embedding"] = embedding
+        return self._softmax_choice.construct(**known)
 
     def _encode(self, embeddings: Tensor, mask: Tensor, source: TextFieldInput) -> Tensor | list[Tensor]:
         ids = word_ids(source)

@@ -179,6 +179,10 @@ class SampledSoftmaxLoss(WordDistribution):
         """The vectors of the words, (V, D)."""
         return self.softmax_w.weight if isinstance(self.softmax_w, torch.nn.Embedding) else self.softmax_w
 
+    def vectors_of(self, words: Tensor) -> Tensor:
+        """The vectors of some words, (n,) -> (n, D)."""
+        return functional.embedding(words, self.word_vectors(), sparse=self.sparse)
+
     def word_biases(self) -> Tensor:
         """One number for each word, (V,)."""
         if isinstance(self.softmax_b, torch.nn.Embedding):
@@ -215,7 +219,7 @@ class SampledSoftmaxLoss(WordDistribution):
         sampled = [self._sample(targets) for _, targets in groups]
         words = torch.cat([part.words for part in sampled])
         sizes = [part.words.size(0) for part in sampled]
-        vectors = functional.embedding(words, self.word_vectors(), sparse=self.sparse)
+        vectors = self.vectors_of(words)
         if self.sparse:
             assert isinstance(self.softmax_b, torch.nn.Embedding)
             biases = self.softmax_b(words).squeeze(1)  # (all groups' N + S,)

@@ -20,15 +20,18 @@ class WordDistribution(torch.nn.Module, Registrable):
     """A layer that makes a distribution over a vocabulary of each state of a language model.
 
     Besides the loss in training, which each class computes in its own way, it gives exact log probabilities, which
-    generation and scoring need. A model that lets its config choose one passes `num_words` and `embedding_dim`, and to
-    those that share the vectors of its input words (`tie_embeddings`), the `embedding`.
+    generation and scoring need. A model that lets its config choose one passes `num_words` and `embedding_dim`, and for
+    those that share the vectors of its input words (`tie_embeddings`), the `embedding`, or `text_field_embedder` and
+    `vocab`.
 
     Shape:
         embeddings (N, embedding_dim), targets (N,) from 0 to num_words - 1, or -1 for states that do not count
         -> scalar, the negative log-likelihood of the targets, a sum over the N.
     """
 
-    constructor_extras = frozenset(["embedding", "embedding_dim", "num_words"])
+    constructor_extras = frozenset(
+        ["embedding", "embedding_dim", "num_words", "text_field_embedder", "vocab"]
+    )
     shares_extras = False
 
     tie_embeddings: bool

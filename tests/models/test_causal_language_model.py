@@ -1,12 +1,17 @@
 """Softmaxes and documents chosen by the config; losses against those of the plain model."""
 
+import json
+
 import pytest
 import torch
 
+from nlpreg.commands.train import train_model
 from nlpreg.common import Params
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data import Vocabulary
 from nlpreg.models import LanguageModel, Model
+from nlpreg.models.generation import GenerationOptions
+from nlpreg.predictors.generator import Generator
 
 NUM_WORDS = 40
 IDS = torch.tensor([[2, 3, 4, 39, 6], [7, 8, 9, 0, 0], [20, 30, 1, 0, 0]])
@@ -97,6 +102,46 @@ def test_a_tied_softmax_has_the_vectors_of_the_embedding():
     by_input, by_output = torch.autograd.grad(expected, [table, plain._softmax_loss.softmax_w])
     torch.testing.assert_close(gradient, by_input + by_output.t().roll(1, 0))
     assert len(list(model.parameters())) < len(list(plain.parameters()))
+
+
+@pytest.mark.parametrize("sampling", [{}, {"type": "tied_character_sampled_softmax", "num_samples": 3}])
+def test_a_softmax_tied_to_characters_is_trained_from_a_config(sampling, tmp_path):
+    (tmp_path / "text.txt").write_text("the cat sat\nthe dog sat on the cat\n" * 4)
+    indexer = {"type": "characters", "min_padding_length": 2}
+    encoder = {"type": "cnn", "embedding_dim": 3, "num_filters": 4, "ngram_filter_sizes": [1, 2]}
+    characters = {"embedding_dim": 3, "vocab_namespace": "token_characters"}
+    config = {
+        "dataset_reader": {
+            "type": "simple_language_modeling",
+            "tokenizer": "whitespace",
+            "token_indexers": {"tokens": {"type": "single_id"}, "token_characters": indexer},
+        },
+        "train_data_path": str(tmp_path / "text.txt"),
+        "validation_data_path": str(tmp_path / "text.txt"),
+        "model": {
+            "type": "causal_language_model",
+            "text_field_embedder": {
+                "token_embedders": {
+                    "tokens": {"type": "empty"},
+                    "token_characters": {
+                        "type": "character_encoding",
+                        "embedding": characters,
+                        "encoder": encoder,
+                    },
+                }
+            },
+            "contextualizer": {"type": "lstm", "input_size": 8, "hidden_size": 6},
+            "softmax": {"type": "tied_character_softmax", "indexer": indexer, **sampling},
+        },
+        "data_loader": {"batch_size": 2},
+        "trainer": {"num_epochs": 3, "optimizer": {"type": "adam", "lr": 0.05}, "cuda_device": -1},
+    }
+    train_model(Params(config), str(tmp_path / "out"))
+    generator = Generator.from_path(str(tmp_path / "out" / "model.tar.gz"))
+    (generation,) = generator.generate("the", GenerationOptions(max_tokens=3, temperature=0))
+    assert set(generation.text.split()) <= {"the", "cat", "sat", "dog", "on"}
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert metrics["validation_perplexity"] < 8  # of a uniform choice among the words
 
 
 def test_documents_of_a_row_are_independent():

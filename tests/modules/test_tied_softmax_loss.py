@@ -6,8 +6,14 @@ import pytest
 import torch
 from torch import nn
 
+from nlpreg.common import Params
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.data import Vocabulary
+from nlpreg.data.token_indexers import TokenCharactersIndexer
+from nlpreg.data.tokenizers import Token
 from nlpreg.modules import SampledSoftmaxLoss, SoftmaxLoss, TiedSampledSoftmaxLoss, TiedSoftmaxLoss
+from nlpreg.modules.text_field_embedders import TextFieldEmbedder
+from nlpreg.modules.tied_softmax_loss import TiedCharacterSampledSoftmaxLoss, TiedCharacterSoftmaxLoss
 from nlpreg.modules.token_embedders import Embedding
 
 
@@ -96,3 +102,99 @@ def test_tables_that_do_not_fit():
         TiedSoftmaxLoss(12, 4, Embedding(4, 10))
     with pytest.raises(ConfigurationError, match=r"embedding\.sparse: .* dense gradients"):
         TiedSoftmaxLoss(9, 4, Embedding(4, 10, sparse=True))
+
+
+WORDS = ["the", "cat", "cats", "sat", "a", "antidisestablishment"]
+
+
+@pytest.fixture
+def spelling():
+    """An embedder of characters, its indexer, the vocabulary, and the tensor of all words by class."""
+    torch.manual_seed(0)
+    vocab = Vocabulary()
+    vocab.add_tokens_to_namespace(WORDS, "tokens")
+    vocab.add_tokens_to_namespace(list("abcehinstm"), "token_characters")
+    encoder = {"type": "cnn", "embedding_dim": 3, "num_filters": 2, "ngram_filter_sizes": [1, 2]}
+    characters = {"type": "character_encoding", "embedding": {"embedding_dim": 3}, "encoder": encoder}
+    config = {"token_embedders": {"token_characters": characters}}
+    config["token_embedders"]["token_characters"]["embedding"]["vocab_namespace"] = "token_characters"
+    embedder = TextFieldEmbedder.from_params(Params(config), vocab=vocab)
+    indexer = TokenCharactersIndexer(min_padding_length=2)
+    words = [Token(vocab.get_token_from_index((k + 1) % 8)) for k in range(8)]
+    indexed = indexer.tokens_to_indices(words, vocab)
+    ids = indexer.as_padded_tensor_dict(indexed, indexer.get_padding_lengths(indexed))["token_characters"]
+    return embedder, indexer, vocab, ids
+
+
+def vectors(embedder, ids):
+    return embedder({"token_characters": {"token_characters": ids.unsqueeze(0)}}).squeeze(0)
+
+
+@pytest.mark.parametrize("width", [4, 6])
+@pytest.mark.parametrize("at_once", [3, 8192])
+def test_the_vectors_of_characters_are_those_of_the_input(spelling, width, at_once, monkeypatch):
+    monkeypatch.setattr("nlpreg.modules.tied_softmax_loss._SPELLED_AT_ONCE", at_once)
+    embedder, indexer, vocab, ids = spelling
+    tied = TiedCharacterSoftmaxLoss(8, width, embedder, vocab, indexer)
+    nn.init.normal_(tied.shared.bias)
+    plain = SoftmaxLoss(8, 4)
+    with torch.no_grad():
+        plain.softmax_w.copy_(vectors(embedder, ids).t())
+        plain.softmax_b.copy_(tied.shared.bias)
+    states, targets = torch.randn(5, width), torch.tensor([0, 6, 3, -1, 3])
+    loss, expected = tied(states, targets), plain(tied.shared.project(states), targets)
+    torch.testing.assert_close(loss, expected)
+    (by_vectors,) = torch.autograd.grad(expected, [plain.softmax_w])
+    parameters = list(embedder.parameters())
+    found = torch.autograd.grad(loss, parameters)
+    chained = torch.autograd.grad((vectors(embedder, ids) * by_vectors.t()).sum(), parameters)
+    for gradient, by_hand in zip(found, chained, strict=True):
+        torch.testing.assert_close(gradient, by_hand)
+    torch.testing.assert_close(
+        tied.log_probabilities(states), plain.log_probabilities(tied.shared.project(states))
+    )
+    # The embedder is saved with the model, and not a second time with the softmax.
+    assert set(tied.state_dict()) == {"shared.bias"} | ({"shared.projection.weight"} if width == 6 else set())
+
+
+def test_the_sampled_softmax_spells_the_sampled_words_only(spelling):
+    embedder, indexer, vocab, ids = spelling
+    tied = TiedCharacterSampledSoftmaxLoss(8, 6, 3, embedder, vocab, indexer)
+    plain = SampledSoftmaxLoss(8, 4, num_samples=3)
+    tied.choice_func = plain.choice_func = choose
+    with torch.no_grad():
+        plain.softmax_w.copy_(vectors(embedder, ids))
+    states, targets = torch.randn(5, 6), torch.tensor([0, 6, 3, -1, 3])
+    for training in (True, False):
+        tied.train(training), plain.train(training)
+        torch.testing.assert_close(tied(states, targets), plain(tied.shared.project(states), targets))
+    seen = []
+    hook = embedder.token_embedder_token_characters.register_forward_hook(
+        lambda _, inputs, __: seen.append(inputs[0].size(1))
+    )
+    tied.train()(states, targets).backward()
+    assert seen == [5 + 3]
+    hook.remove()
+
+
+def test_vectors_of_characters_are_computed_once_in_evaluation(spelling):
+    embedder, indexer, vocab, ids = spelling
+    tied = TiedCharacterSoftmaxLoss(8, 4, embedder, vocab, indexer).eval()
+    table = embedder.token_embedder_token_characters._embedding.module.weight
+    with torch.no_grad():
+        before = tied.shared.weight()
+        assert tied.shared.weight() is before
+        table.add_(1.0)
+        tied.train().eval()
+        torch.testing.assert_close(tied.shared.weight(), vectors(embedder, ids))
+        table.add_(1.0)
+        tied.load_state_dict(tied.state_dict())
+        torch.testing.assert_close(tied.shared.weight(), vectors(embedder, ids))
+
+
+def test_characters_that_do_not_fit(spelling):
+    embedder, indexer, vocab, _ = spelling
+    with pytest.raises(
+        ConfigurationError, match=r"a token embedder of the model \(token_characters\), got 'chars'"
+    ):
+        TiedCharacterSoftmaxLoss(8, 4, embedder, vocab, indexer, embedder="chars")

@@ -114,6 +114,11 @@ OVERRIDES = {
     "lm_transformer_124m.jsonnet": {**FEW_UPDATES, **FEW_WORDS, **SMALL},
     "lm_bidirectional_transformer.jsonnet": {"model.num_samples": 3},
     "lm_awd_lstm.jsonnet": {"model.contextualizer.hidden_size": 8},
+    "lm_zaremba.jsonnet": {
+        "model.contextualizer.hidden_size": 8,
+        "model.contextualizer.input_size": 8,
+        "model.text_field_embedder.token_embedders.tokens.embedding_dim": 8,
+    },
 }
 """Changes to configs whose runs go by updates, or are too large for a test."""
 

@@ -19,6 +19,7 @@ from nlpreg.common.imports import optional
 from nlpreg.common.tqdm import Tqdm
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.modules.token_embedders.token_embedder import TokenEmbedder
+from nlpreg.nn.cpu_layers import Dropout
 
 logger = logging.getLogger(__name__)
 
@@ -322,33 +323,37 @@ def _main_file(uri: str) -> str:
 
 @TokenEmbedder.register("dropout_embedding")
 class DropoutEmbedding(Embedding):
-    """An embedding that, in training, drops whole words: all occurrences of a word in a batch together.
+    """An embedding with dropout: of whole words, all occurrences in a batch together, and of single values.
 
     Args:
         word_dropout: dropout probability of a word's vector, from 0 to 1.
+        dropout: dropout probability of each value of a vector, from 0 to 1.
         **kwargs: arguments of `Embedding`.
 
     Shape:
         as in `Embedding`.
 
-    Source: Gal and Ghahramani (2016), https://arxiv.org/abs/1512.05287
+    Source: Gal and Ghahramani (2016), https://arxiv.org/abs/1512.05287 (words); Zaremba et al. (2014),
+    https://arxiv.org/abs/1409.2329 (values)
     """
 
     check_arguments = argument_ranges(
-        sizes=("embedding_dim", "num_embeddings", "projection_dim"), shares=("word_dropout",)
+        sizes=("embedding_dim", "num_embeddings", "projection_dim"), shares=("word_dropout", "dropout")
     )
 
-    def __init__(self, word_dropout: float = 0.1, **kwargs: Any) -> None:
+    def __init__(self, word_dropout: float = 0.1, dropout: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.word_dropout = word_dropout
+        self.dropout = Dropout(dropout)
 
     def _look_up(self, tokens: torch.Tensor) -> torch.Tensor:
         embedded = super()._look_up(tokens)
-        if not self.training or self.word_dropout == 0.0:
-            return embedded
-        # One number for each row of the table, so that a word is either there or not.
-        kept = functional.dropout(self.weight.new_ones(self.num_embeddings), self.word_dropout)
-        return embedded * kept[tokens].unsqueeze(-1)
+        if self.training and self.word_dropout > 0.0:
+            # One number for each row of the table, so that a word is either there or not.
+            kept = functional.dropout(self.weight.new_ones(self.num_embeddings), self.word_dropout)
+            embedded = embedded * kept[tokens].unsqueeze(-1)
+        dropped: torch.Tensor = self.dropout(embedded)
+        return dropped
 
 
 @TokenEmbedder.register("unknown_dropout_embedding")

@@ -9,7 +9,7 @@ import torch
 from nlpreg.common import Params
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data.vocabulary import Vocabulary
-from nlpreg.modules.token_embedders import Embedding, TokenEmbedder, UnknownDropoutEmbedding
+from nlpreg.modules.token_embedders import DropoutEmbedding, Embedding, TokenEmbedder, UnknownDropoutEmbedding
 
 
 def test_look_up_with_any_number_of_dimensions():
@@ -187,6 +187,22 @@ def test_a_file_separated_by_tabs(tmp_path):
     vocab = Vocabulary(tokens_to_add={"tokens": ["a"]})
     embedding = Embedding(embedding_dim=2, vocab=vocab, pretrained_file=str(tmp_path / "vec.txt"))
     torch.testing.assert_close(embedding.weight[2].detach(), torch.tensor([0.1, 0.2]))
+
+
+class TestDropoutEmbedding:
+    def test_words_are_dropped_whole_and_values_singly(self):
+        tokens = torch.arange(1, 400).repeat(2, 1)
+        words = DropoutEmbedding(word_dropout=0.5, embedding_dim=8, num_embeddings=400)
+        embedded = words(tokens)
+        is_there = embedded.ne(0).all(-1)
+        assert torch.equal(is_there, embedded.ne(0).any(-1)) and torch.equal(is_there[0], is_there[1])
+        assert 100 < is_there[0].sum() < 300
+        torch.testing.assert_close(embedded[is_there], 2 * words.weight[tokens[is_there]])
+        values = DropoutEmbedding(word_dropout=0.0, dropout=0.5, embedding_dim=8, num_embeddings=400)
+        kept = values(tokens).ne(0)
+        assert 0.4 < kept.float().mean() < 0.6 and not torch.equal(kept[0], kept[1])
+        for embedder in (words, values):
+            torch.testing.assert_close(embedder.eval()(tokens), embedder.weight[tokens])
 
 
 class TestUnknownDropoutEmbedding:

@@ -1,0 +1,51 @@
+// The medium LSTM of Zaremba et al. (2014), https://arxiv.org/abs/1409.2329, with dropout where values go from layer to layer and
+// not from step to step.
+// WIKITEXT2 names the folder with test.txt, on which this trains, and valid.txt.
+local data = std.extVar('WIKITEXT2');
+local width = 650;  // 1500 in the large model
+local dropout = 0.5;  // 0.65
+local range = 0.05;  // 0.04
+local bptt = 35;
+local loader = { type: 'running_text', batch_size: 20, bptt: bptt, targets: true };
+{
+  dataset_reader: {
+    type: 'simple_language_modeling',
+    tokenizer: 'just_spaces',
+    token_indexers: { tokens: { type: 'single_id' } },
+    end_tokens: ['</S>'],  // where a paragraph ends
+  },
+  train_data_path: data + '/test.txt',
+  validation_data_path: data + '/valid.txt',
+  vocabulary: { min_count: { tokens: 2 } },
+  model: {
+    type: 'language_model',
+    text_field_embedder: {
+      token_embedders: {
+        tokens: { type: 'dropout_embedding', embedding_dim: width, word_dropout: 0.0, dropout: dropout },
+      },
+    },
+    contextualizer: {
+      type: 'lstm',
+      input_size: width,
+      hidden_size: width,
+      num_layers: 2,
+      dropout: dropout,
+      stateful: true,
+    },
+    dropout: dropout,
+    initializer: { regexes: [['.*', { type: 'uniform', a: -range, b: range }]] },
+  },
+  data_loader: loader,
+  validation_data_loader: loader,
+  trainer: {
+    num_epochs: 39,  // 55
+    // The paper adds up the losses of the steps, and this is their mean: so the rate is 1, and the limit of the gradient 5.
+    optimizer: { type: 'sgd', lr: 1.0 * bptt },
+    grad_norm: 5.0 / bptt,
+    learning_rate_scheduler: {
+      type: 'combined',
+      // 14 epochs, a factor of 1.15 and a limit of 10 in the large model
+      schedulers: [[6, { type: 'constant' }], [33, { type: 'exponential', gamma: 1 / 1.2 }]],
+    },
+  },
+}
