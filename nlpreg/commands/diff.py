@@ -15,6 +15,7 @@ from nlpreg.commands.configs import read_config
 from nlpreg.commands.console import format_value, table
 from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.digests import warn_if_changed
 from nlpreg.common.file_utils import cached_path
 
 if TYPE_CHECKING:
@@ -173,6 +174,7 @@ def _metrics_of(path: str) -> dict[str, Any]:
     file_name = os.path.join(path, "metrics.json")
     if not os.path.isfile(file_name):
         return {}
+    warn_if_changed(path, "config.json", "metrics.json")
     with open(file_name, encoding="utf-8") as file:
         metrics: dict[str, Any] = json.load(file)
     return metrics

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from nlpreg.commands.console import format_value, table
 from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError, did_you_mean
+from nlpreg.common.digests import warn_if_changed
 
 logger = logging.getLogger(__name__)
 
@@ -142,6 +143,7 @@ def _read_metrics(folder: str, name: str) -> Iterator[tuple[str, dict[str, Any]]
         if name not in names:
             continue
         path = os.path.join(parent, name)
+        warn_if_changed(parent, name)
         try:
             with open(path, encoding="utf-8") as file:
                 metrics = json.load(file)

@@ -17,6 +17,8 @@ import filelock
 logger = logging.getLogger(__name__)
 
 SECONDS_WITHOUT_A_WORD = 10.0
+_IS_FOLDER = 0x10
+"""Bit of the attributes of a member of a zip file."""
 
 
 @contextlib.contextmanager
@@ -76,8 +78,11 @@ def damage_in_zip(path: str | os.PathLike[str]) -> str | None:
             return None
         with zipfile.ZipFile(path) as file:
             damaged = file.testzip()
+            folders = [info.filename for info in file.infolist() if info.external_attr & _IS_FOLDER]
     except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, RuntimeError) as error:
         return str(error) or type(error).__name__
+    if folders:  # torch reads no byte of such a member, and takes whatever stood in memory
+        return f"{folders[0]} is marked as a folder"
     return None if damaged is None else f"the checksum of {damaged} differs"
 
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from nlpreg.common import cached_transformers
 from nlpreg.common.checks import ConfigurationError, ConfigurationValueError
+from nlpreg.common.digests import check_digests, forget_digests, record_digests
 from nlpreg.common.embeddings_file import EmbeddingsTextFile
 from nlpreg.common.file_utils import FileLock, cached_path
 from nlpreg.common.files import atomic_write
@@ -41,9 +42,10 @@ def lock_of(directory: str | os.PathLike[str]) -> FileLock:
     return FileLock(os.path.join(directory, ".lock"), read_only_ok=True)
 
 
-def write_patterns(directory: str | os.PathLike[str], patterns: Iterable[str]) -> None:
-    """Write the patterns of the non-padded namespaces."""
+def write_patterns(directory: str | os.PathLike[str], patterns: Iterable[str]) -> str:
+    """Write the patterns of the non-padded namespaces; returns the name of the file."""
     _write_lines(os.path.join(directory, NAMESPACE_PADDING_FILE), sorted(patterns))
+    return NAMESPACE_PADDING_FILE
 
 
 def read_patterns(directory: str | os.PathLike[str]) -> list[str]:
@@ -62,8 +64,11 @@ def read_patterns(directory: str | os.PathLike[str]) -> list[str]:
 
 def write_namespace(
     directory: str | os.PathLike[str], namespace: str, tokens: Mapping[int, str], first_id: int
-) -> None:
+) -> str:
     """Write the tokens with ids from `first_id` on; ids that no token has get a line all the same.
+
+    Returns:
+        The name of the file.
 
     Raises:
         ConfigurationError: the namespace's name cannot be that of a file in the folder.
@@ -77,7 +82,9 @@ def write_namespace(
     ids = range(first_id, max(tokens, default=-1) + 1)
     # ids may have gaps where they come from a transformer
     lines = (_escape(tokens.get(index, f"@@UNUSED{index}@@")) for index in ids)
-    _write_lines(os.path.join(directory, f"{namespace}.txt"), lines)
+    name = f"{namespace}.txt"
+    _write_lines(os.path.join(directory, name), lines)
+    return name
 
 
 def namespace_files(directory: str | os.PathLike[str]) -> dict[str, Path]:
@@ -418,11 +425,12 @@ class Vocabulary(Registrable):
 
         Raises:
             FileNotFoundError: there is nothing at that path.
-            ConfigurationError: it holds no vocabulary.
+            ConfigurationError: it holds no vocabulary, or a damaged one.
         """
         folder = find_vocabulary_folder(directory)
         logger.info("loading the vocabulary in %s", folder)
         with lock_of(folder):
+            check_digests(folder)
             patterns = read_patterns(folder)
             vocab = cls(non_padded_namespaces=patterns, padding_token=padding_token, oov_token=oov_token)
             unknown = DEFAULT_OOV_TOKEN if oov_token is None else oov_token
@@ -634,16 +642,21 @@ class Vocabulary(Registrable):
         )
 
     def save_to_files(self, directory: str) -> None:
-        """Save everything but counts into a folder, made if need be; `from_files` is the way back."""
+        """Save everything but counts into a folder, made if need be; `from_files` is the way back.
+
+        Beside the files stand their digests, by which `from_files` notices damage.
+        """
         os.makedirs(directory, exist_ok=True)
         if os.listdir(directory):
             logger.warning(
                 "the folder %s of the vocabulary is not empty; files in it are overwritten", directory
             )
         with lock_of(directory):
-            write_patterns(directory, self._non_padded_namespaces)
+            forget_digests(directory, "*")
+            names = [write_patterns(directory, self._non_padded_namespaces)]
             for namespace, tokens in self._index_to_token.items():
-                write_namespace(directory, namespace, tokens, int(self.is_padded(namespace)))
+                names.append(write_namespace(directory, namespace, tokens, int(self.is_padded(namespace))))
+            record_digests(directory, names)
 
     def extend_from_instances(self, instances: Iterable[Instance]) -> None:
         """Add everything that occurs in these instances; existing ids stay as they are."""

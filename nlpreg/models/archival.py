@@ -20,7 +20,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import PurePath, PurePosixPath
 from typing import IO, Any, NamedTuple, cast
 
 import torch
@@ -32,6 +32,7 @@ from nlpreg.common.config.old_configs import migrated_part
 from nlpreg.common.config.old_names import new_module_name
 from nlpreg.common.config.registry import SPECIAL_KEYS, SPECIAL_SECTIONS
 from nlpreg.common.config.untrusted import Origin, guarded, is_remote_allowed
+from nlpreg.common.digests import DIGESTS_NAME, check_digests, digest_of, warn_if_changed, write_digests
 from nlpreg.common.file_utils import cached_path
 from nlpreg.common.files import atomic_write
 from nlpreg.common.meta import META_NAME, Meta
@@ -39,7 +40,7 @@ from nlpreg.common.params import Params
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.tokenizers.subword_tokenizer import SUBWORDS_FOLDER
 from nlpreg.models.model import DEFAULT_WEIGHTS, VOCABULARY_FOLDER, Model
-from nlpreg.models.weights import ArchiveError
+from nlpreg.models.weights import ArchiveError, verify_weights
 from nlpreg.modules.token_embedders.language_model import set_archive_loader
 from nlpreg.version import VERSION
 
@@ -143,8 +144,9 @@ def archive_model(
         The archive's path.
 
     Raises:
-        ArchiveError: the weights or the config are missing.
-        ConfigurationError: `include_in_archive` names a file that the archive has already.
+        ArchiveError: the weights or the config are missing, or the weights are damaged.
+        DamagedFileError: a file of the vocabulary, or a tokenizer, is damaged.
+        ConfigurationError: `include_in_archive` names a file that the archive has already, or one outside the folder.
     """
     verify_include_in_archive(include_in_archive)
     folder = os.fspath(serialization_dir)
@@ -153,6 +155,9 @@ def archive_model(
     for needed in (weights_file, config_file):
         if not os.path.exists(needed):
             raise ArchiveError(f"{needed}: missing, so there is nothing to make an archive of")
+    verify_weights(weights_file)
+    check_digests(os.path.join(folder, VOCABULARY_FOLDER))
+    warn_if_changed(folder, CONFIG_NAME, META_NAME)
     standalone = _without_parent(config_file)
     members = {WEIGHTS_NAME: weights_file, CONFIG_NAME: config_file}
     meta_file = os.path.join(folder, META_NAME)
@@ -161,7 +166,9 @@ def archive_model(
     else:
         logger.warning("%s: missing, so the archive will not say which version made it", meta_file)
     members.update(_files_below(folder, VOCABULARY_FOLDER))
-    members.update(_files_below(folder, SUBWORDS_FOLDER))
+    subwords = _files_below(folder, SUBWORDS_FOLDER)
+    check_digests(folder, subwords)
+    members.update(subwords)
     for pattern in include_in_archive or ():
         for path in glob.glob(os.path.join(glob.escape(folder), pattern), recursive=True):
             members.update(_files_below(folder, os.path.relpath(path, folder)))
@@ -173,6 +180,13 @@ def archive_model(
             members[CONFIG_NAME] = os.path.join(temporary, CONFIG_NAME)
             with open(members[CONFIG_NAME], "w", encoding="utf-8") as file:
                 json.dump(standalone, file, indent=4)
+        digests = {
+            name: digest_of(path)
+            for name, path in members.items()
+            if not name.startswith(f"{VOCABULARY_FOLDER}/")  # which has a record of its own
+        }
+        write_digests(temporary, digests)
+        members[DIGESTS_NAME] = os.path.join(temporary, DIGESTS_NAME)
         pack(archive, [(path, name) for name, path in members.items()])
     return archive
 
@@ -201,14 +215,20 @@ def _without_parent(config_file: str) -> dict[str, Any] | None:
 
 
 def verify_include_in_archive(include_in_archive: Sequence[str] | None = None) -> None:
-    """Make sure that extra files do not take the place of what every archive holds.
+    """Make sure that extra files can be in an archive, and do not take the place of what every archive holds.
 
     Raises:
-        ConfigurationError: an entry is the name of such a file.
+        ConfigurationError: an entry is the name of such a file, or leads out of the run's folder.
     """
     reserved = {CONFIG_NAME, WEIGHTS_NAME, DEFAULT_WEIGHTS, META_NAME, VOCABULARY_FOLDER, SUBWORDS_FOLDER}
     for entry in include_in_archive or ():
-        if entry in reserved:
+        path = PurePath(entry)
+        if path.is_absolute() or ".." in path.parts:
+            raise ConfigurationError(
+                f"include_in_archive: expected names or patterns of files in the run's folder, got {entry!r}, which leads "
+                "out of it; copy the file into the folder, by a callback for example, and give its name there"
+            )
+        if os.path.normpath(entry) in {*reserved, DIGESTS_NAME}:
             raise ConfigurationError(
                 f"include_in_archive: {entry!r} is a name that every archive uses itself; leave it out, or rename the file"
             )
@@ -249,6 +269,7 @@ def load_archive(
         stack.enter_context(
             _errors_that_name(os.fspath(archive_file), folder if folder != resolved else None)
         )
+        warn_if_changed(folder, CONFIG_NAME, META_NAME)
         if not trusted:
             origin = Origin(os.fspath(archive_file), folder, frozenset(), allow_remote or is_remote_allowed())
             stack.enter_context(guarded(origin.allowing([_overrides_of(overrides), weights_file])))

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.digests import DamagedFileError, check_digests, read_digests
 from nlpreg.common.files import damage_in_zip
 
 logger = logging.getLogger(__name__)
@@ -37,10 +38,7 @@ def read_weights(path: str, device: torch.device | str = "cpu") -> dict[str, tor
     if not os.path.isfile(path):
         raise ArchiveError(f"{path}: there is no such weights file")
     _refuse_compressed_members(path)
-    if (damage := damage_in_zip(path)) is not None:
-        raise ArchiveError(
-            f"{path}: the weights are not what was written, so the file is damaged ({damage}); copy or train it again"
-        )
+    verify_weights(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about formats; what cannot be read is an error below
@@ -66,6 +64,27 @@ def read_weights(path: str, device: torch.device | str = "cpu") -> dict[str, tor
                 "a training state is no weights file"
             )
     return state
+
+
+def verify_weights(path: str) -> None:
+    """Make sure that weights are what was written.
+
+    By the digest recorded beside it; else by the checksums that a zip file holds, which is what torch writes since 1.6.
+
+    Raises:
+        ArchiveError: they are not.
+    """
+    folder, name = os.path.split(path)
+    try:
+        if name in read_digests(folder):
+            check_digests(folder, [name])
+            return
+    except DamagedFileError as error:
+        raise ArchiveError(f"the weights are not what was written: {error}") from error
+    if (damage := damage_in_zip(path)) is not None:
+        raise ArchiveError(
+            f"{path}: the weights are not what was written, so the file is damaged ({damage}); copy or train it again"
+        )
 
 
 def _is_finite(value: torch.Tensor) -> bool:

@@ -18,6 +18,7 @@ import torch.distributed as dist
 
 from nlpreg.common import Registrable
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.digests import DamagedFileError, Digest, damage_of, digest_of, read_record
 from nlpreg.common.files import atomic_write, damage_in_zip
 from nlpreg.common.util import is_distributed, is_global_primary
 from nlpreg.nn.parallel.torch_fsdp_accelerator import whole_state, write_shards
@@ -26,10 +27,6 @@ from nlpreg.training.trainer import HasCheckpointState, TrainerCheckpoint
 
 _FILE = re.compile(r"^(model_state|training_state|checkpoint)_e(\d+)_b(\d+)(?:_w(\d+))?\.(?:th|dcp|json)$")
 _LEFT_OVER = re.compile(r"^\..+[._][a-z0-9_]{8}\.tmp$")  # of `atomic_write`, and of other names for `best.th`
-_CHUNK = 1 << 20
-
-Record = dict[str, dict[str, int]]
-"""For each name of a file its `size` in bytes and its checksum, `crc32`."""
 
 
 class DamagedCheckpointError(Exception):
@@ -102,12 +99,12 @@ class CheckpointFiles(NamedTuple):
         with _clear_errors(self.shards_path):
             write_shards(checkpoint.model_state, self.shards_path)
         # each process sums up the files that it wrote, `__<rank>_<number>.distcp`; the first one also the index
-        own: Record = {}
+        own: dict[str, Digest] = {}
         for name in os.listdir(self.shards_path):
             if name.startswith(f"__{rank}_") or (rank == 0 and name == ".metadata"):
                 path = os.path.join(self.shards_path, name)
                 key = f"{os.path.basename(self.shards_path)}/{name}"
-                own[key] = {"size": os.path.getsize(path), "crc32": _checksum_of(path)}
+                own[key] = digest_of(path)
         records: list[Any] | None = [None] * dist.get_world_size() if rank == 0 else None
         dist.gather_object(own, records, dst=0)
         if records is not None:
@@ -123,15 +120,19 @@ class CheckpointFiles(NamedTuple):
             return
         if not os.path.isfile(self.record_path) and not self._num_parts():
             self._write_record(
-                {
-                    os.path.basename(path): {"size": os.path.getsize(path), "crc32": _checksum_of(path)}
-                    for path in (self.model_path, self.training_path)
-                }
+                {os.path.basename(path): digest_of(path) for path in (self.model_path, self.training_path)}
             )
 
-    def _write_record(self, record: Record) -> None:
+    def _write_record(self, record: dict[str, Digest]) -> None:
         with _clear_errors(self.record_path), atomic_write(self.record_path, "w") as file:
             json.dump(record, file, indent=2)
+
+    def digest_of_model(self) -> Digest:
+        """The digest of the file of the weights, as recorded when it was written."""
+        try:
+            return read_record(self.record_path)[os.path.basename(self.model_path)]
+        except (DamagedFileError, KeyError):
+            return digest_of(self.model_path)
 
     def load(self) -> TrainerCheckpoint:
         """Read the files back, onto the CPU; call `verify` first.
@@ -187,13 +188,21 @@ class CheckpointFiles(NamedTuple):
             if not os.path.isfile(path):
                 raise DamagedCheckpointError(f"{path} is missing")
         if os.path.isfile(self.record_path):
-            record = read_record(self.record_path)
+            try:
+                record = read_record(self.record_path)
+            except DamagedFileError as error:
+                raise DamagedCheckpointError(str(error)) from error
             for path in needed:
                 if os.path.basename(path) not in record:
                     raise DamagedCheckpointError(
                         f"{self.record_path} cannot be read (it says nothing of {path})"
                     )
-            verify_files(self.folder, record)
+            for name, digest in record.items():
+                # the name of a file, or of one in a folder of shards; never a path out of the run's folder
+                steps = [step for step in name.split("/")[-2:] if step not in ("", ".", "..")]
+                path = os.path.join(self.folder, *steps)
+                if (damage := damage_of(path, digest)) is not None:
+                    raise DamagedCheckpointError(f"{path} {damage}")
         elif not needed:
             raise DamagedCheckpointError(f"{self.record_path} is missing")
 
@@ -249,45 +258,11 @@ def remove_left_overs(folder: str) -> None:
             shutil.rmtree(os.path.join(place, name), ignore_errors=True)
 
 
-def read_record(path: str) -> Record:
-    """The sizes and checksums of files.
-
-    Raises:
-        DamagedCheckpointError: it cannot be read.
-    """
-    try:
-        with open(path, encoding="utf-8") as file:
-            record: Record = json.load(file)
-        for entry in record.values():
-            int(entry["size"]), int(entry["crc32"])
-        return record
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DamagedCheckpointError(f"{path} cannot be read ({error})") from error
-
-
-def verify_files(folder: str, record: Record) -> None:
-    """Compare files with their record.
-
-    Raises:
-        DamagedCheckpointError: one is missing, or is not what was written.
-    """
-    for name, entry in record.items():
-        # the name of a file, or of one in a folder of shards; never a path that leads out of the run's folder
-        path = os.path.join(folder, *(part for part in name.split("/")[-2:] if part not in ("", ".", "..")))
-        if not os.path.isfile(path):
-            raise DamagedCheckpointError(f"{path} is missing")
-        found = os.path.getsize(path)
-        if found != entry["size"]:
-            raise DamagedCheckpointError(f"{path} has {found} bytes instead of {entry['size']}")
-        if _checksum_of(path) != entry["crc32"]:
-            raise DamagedCheckpointError(f"{path} is not what was written: its checksum differs")
-
-
-def save_state(path: str, state: dict[str, Any]) -> dict[str, int]:
+def save_state(path: str, state: dict[str, Any]) -> Digest:
     """Write a state; the file appears under its name only when it is whole.
 
     Returns:
-        Its size in bytes and its CRC-32, by the names `size` and `crc32`.
+        Its size and checksum.
 
     Raises:
         ConfigurationError: the folder is read-only or the disk is full.
@@ -359,14 +334,6 @@ class _Counted:
     def flush(self) -> None:
         """Hand what is buffered to the system."""
         self._file.flush()
-
-
-def _checksum_of(path: str) -> int:
-    checksum = 0
-    with open(path, "rb") as file:
-        while chunk := file.read(_CHUNK):
-            checksum = zlib.crc32(chunk, checksum)
-    return checksum
 
 
 logger = logging.getLogger(__name__)

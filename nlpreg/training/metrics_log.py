@@ -161,7 +161,7 @@ class NoTimer:
         return self._nothing
 
 
-FILE_NAME = "metrics.jsonl"
+METRICS_LOG_NAME = "metrics.jsonl"
 _LINES_BEFORE_WRITING = 50
 _MEBIBYTE = 1024 * 1024
 
@@ -333,7 +333,7 @@ class MetricsLog:
     """
 
     def __init__(self, folder: str | None, interval: int = 100) -> None:
-        self._path = None if folder is None else os.path.join(folder, FILE_NAME)
+        self._path = None if folder is None else os.path.join(folder, METRICS_LOG_NAME)
         self._interval = interval
         self._lines: list[str] = []
         self._is_new = True

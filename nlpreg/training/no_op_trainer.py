@@ -9,6 +9,7 @@ from typing import Any, Protocol, cast
 import torch
 
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.digests import record_digests
 from nlpreg.common.tqdm import Tqdm
 from nlpreg.data.data_loaders import DataLoader
 from nlpreg.data.vocabulary import Vocabulary
@@ -51,7 +52,8 @@ class _GradientFreeTrainer(Trainer):
         checkpoint = self.get_checkpoint_state()
         CheckpointFiles(self._serialization_dir, 0, 0).save(checkpoint)
         path = os.path.abspath(os.path.join(self._serialization_dir, BEST_NAME))
-        save_state(path, checkpoint.model_state)
+        digest = save_state(path, checkpoint.model_state)
+        record_digests(self._serialization_dir, known={BEST_NAME: digest})
         self._best_model_filename = path
 
     def get_checkpoint_state(self) -> TrainerCheckpoint:

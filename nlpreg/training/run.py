@@ -15,6 +15,7 @@ from torch import distributed as dist
 from torch import nn
 
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.digests import DIGESTS_NAME, DamagedFileError, damages_in, forget_digests, record_digests
 from nlpreg.nn.parallel import DdpWrappedModel
 from nlpreg.nn.parallel.torch_fsdp_accelerator import (
     gather_shards,
@@ -445,19 +446,35 @@ class TrainingRun:
             weights = self._whole_weights()  # by all processes
             if self.is_primary:
                 saved = None if average is not None else self._checkpoint_of_present_weights()
-                if saved is None or not link_file(saved, path):
-                    save_state(path, weights)
+                forget_digests(self.serialization_dir, BEST_NAME)
+                if saved is not None and link_file(saved.model_path, path):
+                    digest = saved.digest_of_model()
+                else:
+                    digest = save_state(path, weights)
+                record_digests(self.serialization_dir, known={BEST_NAME: digest})
         finally:
             if average is not None:
                 average.restore()
 
-    def _checkpoint_of_present_weights(self) -> str | None:
+    def _checkpoint_of_present_weights(self) -> CheckpointFiles | None:
         progress, checkpointer = self.progress, self.checkpointer
         position = (progress.epochs_completed, progress.batches_in_epoch_completed)
         if checkpointer is None or checkpointer.last_saved != position:
             return None
-        path = CheckpointFiles(self.serialization_dir, *position).model_path
-        return path if os.path.isfile(path) else None
+        files = CheckpointFiles(self.serialization_dir, *position)
+        return files if os.path.isfile(files.model_path) else None
+
+    def _read_best_weights(self, path: str) -> dict[str, Any]:
+        try:
+            for damage in damages_in(os.path.dirname(path), [os.path.basename(path)]):
+                raise DamagedCheckpointError(damage)
+            return load_state(path)
+        except (DamagedFileError, DamagedCheckpointError) as error:
+            raise ConfigurationError(
+                f"{error}; these were the weights of the best epoch, {self.tracker.best_epoch}. Put a copy of them back; or "
+                f"one of the model_state files of this folder in their place, and remove {DIGESTS_NAME} beside it; then "
+                "resume with `--recover`"
+            ) from error
 
     def load_best_weights(self) -> None:
         """Put the best weights into the model, if the present ones are not the best.
@@ -473,13 +490,7 @@ class TrainingRun:
         self.communicator.barrier()
         weights: dict[str, Any] = {}
         if self.is_primary:
-            try:
-                weights = load_state(path)
-            except DamagedCheckpointError as error:
-                raise ConfigurationError(
-                    f"{error}; these were the weights of the best epoch, {self.tracker.best_epoch}. Put a copy of them "
-                    "back, or one of the model_state files of this folder in their place, and resume with `--recover`"
-                ) from error
+            weights = self._read_best_weights(path)
         stateful = self.wrapped_model or self.model
         if self.is_sharded or self.is_primary:  # a sharded model takes them from the first process
             stateful.load_state_dict(weights)

@@ -17,6 +17,7 @@ from typing import Any
 
 from nlpreg.common import Params
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.digests import DIGESTS_NAME
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +31,15 @@ _MAY_CHANGE = re.compile(
 )
 """What may differ in a run that is resumed: what changes neither the data nor the weights and the optimizer's state."""
 
-_FIRST_FILES = ("config.json", "config.resolved.json", "meta.json", "out.log", "err.log", LOCK_NAME)
+_FIRST_FILES = (
+    "config.json",
+    "config.resolved.json",
+    "meta.json",
+    "out.log",
+    "err.log",
+    DIGESTS_NAME,
+    LOCK_NAME,
+)
 """What a process writes before anything that would be worth resuming."""
 
 
@@ -48,8 +57,7 @@ WRITTEN_BY_A_RUN = (
     "*.log",
     "best.th",
     "weights.th",
-    "*.sha256",
-    "digests.json",
+    DIGESTS_NAME,
     "model.tar.gz",
     "model_state_*",
     "training_state_*",

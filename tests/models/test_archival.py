@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.digests import DamagedFileError, record_digests
 from nlpreg.common.lazy import Lazy
 from nlpreg.common.params import Params
 from nlpreg.common.registrable import Registrable
@@ -133,9 +134,11 @@ def test_members_lie_at_the_top(run: Path) -> None:
     path = archive_model(run, include_in_archive=["notes/*.txt", "nothing*"])
     with tarfile.open(path) as tar:
         assert tar.getnames() == [
+            ".digests.json",
             "config.json",
             "meta.json",
             "notes/a.txt",
+            "vocabulary/.digests.json",
             "vocabulary/labels.txt",
             "vocabulary/non_padded_namespaces.txt",
             "weights.th",
@@ -179,6 +182,67 @@ def test_reserved_names(name: str, run: Path) -> None:
         archive_model(run, include_in_archive=[name])
 
 
+@pytest.mark.parametrize("name", ["/etc/hosts", "../x", "a/../../x", "*/../../x"])
+def test_files_outside_the_folder_cannot_be_included(name: str, run: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"include_in_archive: .*which leads out of it"):
+        archive_model(run, include_in_archive=[name])
+    assert not (run / "model.tar.gz").exists()
+
+
+def test_nothing_damaged_is_packed(run: Path) -> None:
+    tokens = run / "vocabulary" / "labels.txt"
+    whole = tokens.read_bytes()
+    tokens.write_bytes(b"yet\n")
+    with pytest.raises(DamagedFileError, match="labels.txt is not what was written"):
+        archive_model(run)
+    tokens.write_bytes(whole)
+    weights = run / "best.th"
+    state = torch.load(weights)
+    whole = weights.read_bytes()
+    at = whole.index(state["part.linear.weight"].numpy().tobytes())
+    weights.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+    with pytest.raises(ArchiveError, match="the weights are not what was written"):
+        archive_model(run)
+    assert not (run / "model.tar.gz").exists()
+
+
+def test_weights_from_before_there_were_checksums(run: Path) -> None:
+    state = torch.load(run / "best.th")
+    torch.save(state, run / "best.th", _use_new_zipfile_serialization=False)
+    whole = (run / "best.th").read_bytes()
+    at = whole.rindex(state["part.linear.weight"].numpy().tobytes())
+    damaged = whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
+    with extracted_archive(archive_model(run)) as unpacked:
+        weights = Path(unpacked, "weights.th")
+        assert weights.read_bytes() == whole
+        load_archive(unpacked)
+        weights.write_bytes(damaged)
+        with pytest.raises(ArchiveError, match="the weights are not what was written: .*weights.th"):
+            load_archive(unpacked)
+    (run / "best.th").write_bytes(damaged)
+    load_archive(run)  # nothing was recorded when it was written
+    record_digests(run, ["best.th"])
+    (run / "best.th").write_bytes(whole)
+    with pytest.raises(ArchiveError, match="the weights are not what was written: .*best.th"):
+        load_archive(run)
+
+
+@pytest.mark.parametrize("is_packed", [True, False])
+def test_a_changed_config_is_said(is_packed: bool, run: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = archive_model(run)
+    load_archive(path)
+    assert "not what was written" not in caplog.text
+    config = {**CONFIG, "dataset_reader": {"type": "test_reader", "note": "another"}}
+    if is_packed:
+        path = with_config(path, config)
+    else:
+        record_digests(run, ["config.json"])
+        (run / "config.json").write_text(json.dumps(config))
+        path = str(run)
+    load_archive(path)
+    assert "config.json has" in caplog.text
+
+
 def test_a_folder_is_used_in_place(run: Path) -> None:
     assert isinstance(load_archive(run).model, Small)
     assert get_weights_path(run) == str(run / "best.th")
@@ -206,7 +270,7 @@ def test_temporary_folders_are_removed(run: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
     path = archive_model(run)
     load_archive(path)
-    with pytest.raises(ArchiveError, match="damaged"):
+    with pytest.raises(ArchiveError, match="not what was written"):
         load_archive(repacked(path, weights_th=b"rubbish"))
     assert list((tmp_path / "tmp").iterdir()) == []
     with extracted_archive(path, cleanup=False) as kept:
@@ -380,6 +444,7 @@ def test_an_archive_that_names_itself(run: Path) -> None:
     ],
 )
 def test_damaged_vocabularies(name: str, content: bytes | None, message: str, run: Path) -> None:
+    (run / "vocabulary" / ".digests.json").unlink()  # as in an archive of AllenNLP
     if content is None:
         (run / "vocabulary" / name).unlink()
     else:

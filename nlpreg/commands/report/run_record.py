@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.digests import warn_if_changed
 
 Curve = list[tuple[float, float]]
 """Points (x, y) in order of x."""
@@ -46,6 +47,7 @@ class RunRecord:
         Raises:
             ConfigurationError: a file in it is not what it should be.
         """
+        warn_if_changed(folder, "config.json", "metrics.json", "metrics.jsonl")
         return cls(
             folder,
             config=_read_object(folder, "config.json"),

@@ -13,6 +13,7 @@ import torch
 
 from nlpreg.common.checks import ConfigurationError, did_you_mean
 from nlpreg.common.config.problems import found
+from nlpreg.common.digests import DamagedFileError, forget_digests, read_digests, record_digests
 from nlpreg.common.lazy import Lazy
 from nlpreg.common.registrable import Registrable
 from nlpreg.common.util import dump_metrics, is_distributed, is_global_primary
@@ -22,6 +23,7 @@ from nlpreg.data.instance import Instance
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.models.model import VOCABULARY_FOLDER, Model
 from nlpreg.nn.parallel import DdpAccelerator
+from nlpreg.training.metrics_log import METRICS_LOG_NAME
 from nlpreg.training.trainer import Trainer
 from nlpreg.training.util import evaluate
 
@@ -94,6 +96,7 @@ class TrainModel(Registrable):
         """Add the metrics on the test data to `metrics`, and write all to `metrics.json`."""
         metrics.update(self.test())
         dump_metrics(os.path.join(self.serialization_dir, METRICS_NAME), metrics)
+        record_digests(self.serialization_dir, [METRICS_NAME, METRICS_LOG_NAME])
 
     @classmethod
     def from_partial_objects(
@@ -308,14 +311,35 @@ def _save_vocabulary(vocab: Vocabulary, serialization_dir: str) -> None:
 
 
 def _is_saved_in(vocab: Vocabulary, folder: str) -> bool:
-    """Whether a folder, of a run that this one goes on with or of its launcher, holds just this vocabulary."""
+    """Whether a folder, of a run that this one resumes or of its launcher, holds just this vocabulary.
+
+    Files that held it before they were damaged, by the digests beside them, are written again.
+    """
     if not os.path.isdir(folder):
         return False
     with tempfile.TemporaryDirectory() as fresh:
         vocab.save_to_files(fresh)
-        names = os.listdir(fresh)
-        _, differing, missing = filecmp.cmpfiles(fresh, folder, names, shallow=False)
-        return not differing and not missing
+        names = [name for name in os.listdir(fresh) if not name.startswith(".")]
+        same, differing, missing = filecmp.cmpfiles(fresh, folder, names, shallow=False)
+        try:
+            is_as_recorded = read_digests(folder) == read_digests(fresh)
+        except DamagedFileError as error:
+            logger.warning("%s", error)
+            is_as_recorded = False
+        if not differing and not missing:
+            if not is_as_recorded:  # a folder of an earlier version, or a damaged record
+                forget_digests(folder, "*")
+                record_digests(folder, same)
+            return True
+        if not is_as_recorded:
+            return False
+    logger.warning(
+        "%s: damaged or missing, and written again from the data: %s",
+        folder,
+        ", ".join(sorted(differing + missing)),
+    )
+    vocab.save_to_files(folder)
+    return True
 
 
 def _describe(model: Model) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from nlpreg.commands.console import metrics_block
 from nlpreg.commands.train.experiment import METRICS_NAME, TrainModel
+from nlpreg.common.digests import forget_digests, record_digests
 from nlpreg.common.meta import META_NAME, record_run
 from nlpreg.common.params import Params
 from nlpreg.common.runtime.environment import SEED_DEFAULTS
@@ -22,6 +23,7 @@ from nlpreg.models.archival import CONFIG_NAME, archive_model
 from nlpreg.models.model import DEFAULT_WEIGHTS
 from nlpreg.nn.parallel import DdpAccelerator
 from nlpreg.training.interruption import TrainingInterrupted
+from nlpreg.training.metrics_log import METRICS_LOG_NAME
 from nlpreg.training.util import create_serialization_dir
 
 logger = logging.getLogger(__name__)
@@ -69,13 +71,17 @@ def prepare_folder(params: Params, options: RunOptions, resolved: dict[str, Any]
     """
     folder = options.serialization_dir
     create_serialization_dir(params, folder, options.recover, options.force, options.config_file)
+    forget_digests(folder, CONFIG_NAME, RESOLVED_CONFIG_NAME)
     params.to_file(os.path.join(folder, CONFIG_NAME))
     if resolved is not None:
         Params(resolved).to_file(os.path.join(folder, RESOLVED_CONFIG_NAME))
     meta_file = os.path.join(folder, META_NAME)
     if not (options.recover and os.path.exists(meta_file)):
         seeds = {name: params.get(name, default) for name, default in SEED_DEFAULTS.items()}
+        forget_digests(folder, META_NAME)
         record_run(seeds=seeds).to_file(meta_file)
+        record_digests(folder, [META_NAME])
+    record_digests(folder, [CONFIG_NAME, RESOLVED_CONFIG_NAME])
 
 
 def take_command_keys(params: Params) -> Params | None:
@@ -125,6 +131,8 @@ def run_process(
     )
     if options.dry_run:
         return train_loop
+    if is_primary:
+        forget_digests(options.serialization_dir, METRICS_NAME, METRICS_LOG_NAME)  # which grow from here on
     with _packed_when_interrupted(options, is_primary):
         metrics = train_loop.run()
         train_loop.test()  # by every process

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from nlpreg.common import cached_transformers
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.config.untrusted import check_resource
+from nlpreg.common.digests import check_digests, record_digests
 from nlpreg.common.file_utils import cached_path
 from nlpreg.common.files import atomic_write
 from nlpreg.common.imports import optional
@@ -95,12 +96,14 @@ def read_subwords(model_path: str, serialization_dir: str | None = None) -> str:
         digest = hashlib.blake2b(model_path.encode("utf-8"), digest_size=6).hexdigest()
         kept = Path(serialization_dir, SUBWORDS_FOLDER, f"{digest}.json")
         if kept.is_file():
+            check_digests(os.fspath(serialization_dir), [f"{SUBWORDS_FOLDER}/{kept.name}"])
             return _checked(kept.read_text(encoding="utf-8"), str(kept))
     content = _checked(_read_source(model_path), model_path)
     if kept is not None and os.path.isdir(os.fspath(serialization_dir or "")):
         kept.parent.mkdir(exist_ok=True)
         with atomic_write(kept, "w") as file:
             file.write(content)
+        record_digests(os.fspath(serialization_dir or ""), [f"{SUBWORDS_FOLDER}/{kept.name}"])
     return content
 
 
