@@ -27,9 +27,10 @@ class MultiTaskModel(Model):
     The instances of a batch say in their field `task` which head is theirs. A head gets the rows of its task, of those
     outputs of the backbone and fields of the batch that its `forward` names.
 
-    Where several batches make one update, each counts the same (there is no `batch_weight`): the loss of a batch adds up
-    means over targets of different kinds, words and texts say, and their common number would let the task with the most
-    targets outweigh what `loss_weights` says.
+    Where several batches make one update, each counts the same (in training there is no `batch_weight`): the loss of a
+    batch adds up means over targets of different kinds, words and texts say, and their common number would let the task
+    with the most targets outweigh what `loss_weights` says. In evaluation the loss is weighted by the number of targets, so
+    that it does not depend on the batches.
 
     Args:
         vocab: the vocabulary of all tasks.
@@ -83,7 +84,8 @@ class MultiTaskModel(Model):
 
         Returns:
             The outputs of the backbone; those of each head, with `<head>_` before their names; and, if a head has one,
-            `loss`, the weighted sum of the heads' losses, 0-d.
+            `loss`, the weighted sum of the heads' losses, 0-d, and in evaluation mode `batch_weight`, the number of
+            targets that these losses are means over, 0-d.
 
         Raises:
             ValueError: there is no `task`, or two inputs go to one parameter.
@@ -99,6 +101,7 @@ class MultiTaskModel(Model):
         outputs: dict[str, Any] = dict(self._backbone(**self._arguments_of(_BACKBONE, kwargs)))
         available = {**outputs, **kwargs}
         loss: Tensor | None = None
+        weights: list[Tensor | None] = []
         for name, head in self._named_heads():
             if name not in rows:
                 continue
@@ -109,8 +112,12 @@ class MultiTaskModel(Model):
                 self._heads_called(name)
                 weighted = self._loss_weights[name] * head_outputs["loss"]
                 loss = weighted if loss is None else loss + weighted
+                weights.append(head_outputs.get("batch_weight"))
         if loss is not None:
             outputs["loss"] = loss
+        known = [weight for weight in weights if weight is not None]
+        if not self.training and known and len(known) == len(weights):
+            outputs["batch_weight"] = torch.stack([weight.double() for weight in known]).sum()
         return outputs
 
     def _arguments_of(self, part: str, available: Mapping[str, Any]) -> dict[str, Any]:

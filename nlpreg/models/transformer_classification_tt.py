@@ -29,6 +29,7 @@ class TransformerClassificationTT(Model):
         **kwargs: arguments of `Model`.
     """
 
+    default_predictor = "text_classifier"
     label_namespaces = ("_label_namespace",)
 
     def __init__(
@@ -53,18 +54,32 @@ class TransformerClassificationTT(Model):
         self.acc = CategoricalAccuracy()
         self.f1 = FBetaMeasure()
 
-    def forward(self, text: TextFieldTensors, label: Tensor | None = None) -> dict[str, Any]:
+    def forward(
+        self,
+        text: TextFieldTensors | None = None,
+        label: Tensor | None = None,
+        tokens: TextFieldTensors | None = None,
+    ) -> dict[str, Any]:
         """Score the labels of each text.
 
         Args:
             text: the tensors of a text field with a pretrained transformer's indexer under `tokens`.
             label: gold label ids (B,).
+            tokens: the same as `text`, for readers that call it so.
 
         Returns:
             `logits` (B, C); `answers`, the names of the best labels; with gold labels `loss`, the mean over texts, 0-d, and
             their number, `batch_weight`, 0-d.
+
+        Raises:
+            ValueError: there is neither `text` nor `tokens`.
         """
-        encoded = self.embedder(**text["tokens"])
+        given = tokens if text is None else text
+        if given is None:
+            raise ValueError(
+                "TransformerClassificationTT: expected a field `text` or `tokens` in each instance, got neither"
+            )
+        encoded = self.embedder(**given["tokens"])
         logits = self.linear_layer(self.pooler(encoded))
         best = logits.argmax(-1).tolist()
         output: dict[str, Any] = {

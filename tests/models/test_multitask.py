@@ -127,3 +127,5 @@ def test_batches_of_one_update_count_the_same(vocab, tokens):
         "sentiment_batch_weight": 2,
         "topic_batch_weight": 1,
     }
+    output = model.eval()(**batch(tokens, mood=torch.tensor([1, 9, 0]), subject=torch.tensor([9, 2, 9])))
+    assert float(output["batch_weight"]) == 3

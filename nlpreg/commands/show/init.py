@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import enum
 import inspect
 import os
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 from nlpreg.commands.options import check_folder_of
 from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.config.describe import Argument, argument_type, describe, describe_class
+from nlpreg.common.config.describe import Argument, argument_type, describe, describe_class, summary
 from nlpreg.common.config.hints import union_members
 from nlpreg.common.config.jsonnet import jsonnet_key, jsonnet_text
 from nlpreg.common.config.kinds import (
@@ -83,20 +84,21 @@ def _run(args: argparse.Namespace) -> None:
 _INDEXERS = {"tokens": {"type": "single_id"}}
 
 
+TRANSFORMER = "bert-base-uncased"
 _LOADER = {"batch_sampler": {"type": "bucket", "batch_size": 32}}
 
 
 class _Data(NamedTuple):
-    """What goes with a model whose `forward` takes a field of some name.
+    """Data that models can be trained on.
 
     Args:
-        field: the name.
-        reader: section of a reader whose instances have it.
+        fields: what its instances have.
+        reader: section of the reader.
         path: of the data; `{part}` stands for `train`, `validation` or `test`.
         loader: section of the data loader.
     """
 
-    field: str
+    fields: frozenset[str]
     reader: dict[str, Any]
     path: Any = "data/{part}.txt"
     loader: dict[str, Any] = _LOADER
@@ -116,21 +118,83 @@ _LANGUAGE_MODELING = {
     "end_tokens": ["</S>"],
 }
 _TAGGING = {"type": "sequence_tagging", "token_indexers": _INDEXERS}
+_TAGGED = _Data(frozenset(["tokens", "tags", "metadata"]), _TAGGING)
 
 _DATA = (
-    _Data("source", _LANGUAGE_MODELING),
-    _Data("mask_positions", _text_reader("masked_language_modeling")),
-    _Data("target_ids", _text_reader("next_token_lm")),
-    _Data("tags", _TAGGING),
-    _Data("label", _CLASSIFICATION, "data/{part}.jsonl"),
+    _Data(frozenset(["source"]), _LANGUAGE_MODELING),
+    _Data(frozenset(["tokens", "mask_positions", "target_ids"]), _text_reader("masked_language_modeling")),
+    _Data(frozenset(["tokens", "target_ids"]), _text_reader("next_token_lm")),
+    _TAGGED,
+    _Data(frozenset(["tokens", "label"]), _CLASSIFICATION, "data/{part}.jsonl"),
 )
-_OTHER_DATA = _Data("", _TAGGING)
-_TASKS = _Data(
-    "",
-    {"type": "multitask", "readers": {"topic": _CLASSIFICATION}},
-    {"topic": "data/topic_{part}.jsonl"},
-    {"type": "multitask", "scheduler": {"batch_size": 32}},
-)
+_DATA_OF_MODELS = {
+    "multitask": _Data(
+        frozenset(),
+        {"type": "multitask", "readers": {"topic": _CLASSIFICATION}},
+        {"topic": "data/topic_{part}.jsonl"},
+        {"type": "multitask", "scheduler": {"batch_size": 32}},
+    ),
+    "from_archive": _TAGGED,
+    "tnt_tagger": _TAGGED._replace(loader={"batch_size": 32}),
+    "transformer_classification_tt": _Data(
+        frozenset(["tokens", "label"]),
+        {
+            "type": "text_classification_json",
+            "tokenizer": {"type": "pretrained_transformer", "model_name": TRANSFORMER},
+            "token_indexers": {"tokens": {"type": "pretrained_transformer", "model_name": TRANSFORMER}},
+        },
+        "data/{part}.jsonl",
+    ),
+}
+_TRAINERS = {"tnt_tagger": {"type": "counting"}}
+
+_SENTENCES = ["the dog barks", "a cat sleeps"]
+SAMPLES: dict[str, tuple[str, list[str]]] = {
+    "boolq": (
+        "Each line is a JSON object with a passage, a question about it, and the answer:",
+        [
+            '{"passage": "the dog barks", "question": "does it bark", "label": true}',
+            '{"passage": "a cat sleeps", "question": "does it bark", "label": false}',
+        ],
+    ),
+    "ccgbank": (
+        "Each line is a derivation of CCGbank, whose leaves have categories and words; other lines are skipped:",
+        ["(<T S[dcl] 1 2> (<L NP NNS NNS dogs NP_1>) (<L S[dcl]\\NP VBP VBP bark S[dcl]\\NP_1>))"],
+    ),
+    "conll2000": (
+        "Each line has a word, its part of speech and its chunk; a blank line ends a sentence:",
+        ["the DT B-NP", "dog NN I-NP", "barks VBZ B-VP", "", "it PRP B-NP", "sleeps VBZ B-VP"],
+    ),
+    "conll2003": (
+        "Each line has a word, its part of speech, its chunk and its entity; a blank line ends a sentence:",
+        ["Rex NNP I-NP I-PER", "barks VBZ I-VP O", "", "it PRP I-NP O", "sleeps VBZ I-VP O"],
+    ),
+    "conllu": (
+        "Each line has the ten columns of CoNLL-U for a word, separated by tabs; a blank line ends a sentence:",
+        [
+            "1\tdogs\tdog\tNOUN\tNNS\t_\t2\tnsubj\t_\t_",
+            "2\tbark\tbark\tVERB\tVBP\t_\t0\troot\t_\t_",
+        ],
+    ),
+    "masked_language_modeling": ("Each line is a sentence, whose first word is masked:", _SENTENCES),
+    "next_token_lm": ("Each line is a sentence, whose last word is to be predicted:", _SENTENCES),
+    "plain_text_language_modeling": ("Plain text; the ends of lines count as well:", _SENTENCES),
+    "sequence_tagging": (
+        "Each line is a sentence; ### stands between a word and its tag:",
+        ["the###DET dog###NOUN barks###VERB", "a###DET cat###NOUN sleeps###VERB"],
+    ),
+    "simple_language_modeling": ("Each line is a sentence:", _SENTENCES),
+    "sst_tokens": (
+        "Each line is a tree with sentiments from 0 to 4 at its nodes:",
+        ["(3 (2 It) (4 (2 's) (4 good)))", "(1 (2 It) (0 (2 's) (0 bad)))"],
+    ),
+    "text_classification_json": (
+        "Each line is a JSON object with a text and its label:",
+        ['{"text": "the dog barks", "label": "loud"}', '{"text": "a cat sleeps", "label": "quiet"}'],
+    ),
+}
+"""For readers what their data look like: a sentence about it, and a few lines."""
+SAMPLES["conllu_language_modeling"] = SAMPLES["conllu"]
 
 
 def skeleton_config(model: str, reader: str | None = None) -> str:
@@ -148,10 +212,10 @@ def skeleton_config(model: str, reader: str | None = None) -> str:
     from nlpreg.models.model import Model
 
     cls, _ = Model.resolve_class_name(model)
-    data = _TASKS if model == "multitask" else _data_for(cls)
+    data, is_known = (_DATA_OF_MODELS[model], True) if model in _DATA_OF_MODELS else _data_for(cls)
     if reader is not None:
         data = data._replace(reader=_reader_section(DatasetReader, reader))
-    trainer = {
+    trainer: dict[str, Any] = _TRAINERS.get(model) or {
         "num_epochs": 20,
         "patience": 3,
         "validation_metric": "-loss",
@@ -164,6 +228,8 @@ def skeleton_config(model: str, reader: str | None = None) -> str:
         "// `nlpreg list` names all parts, `nlpreg describe seq2seq_encoder:lstm` says what one of them takes.",
         "{",
         *_comment(_fields(cls), 2),
+        *([] if is_known or reader else _comment(_NO_READER, 2)),
+        *_sample_lines(data.reader),
         f"  dataset_reader: {jsonnet_text(data.reader, 2)},",
         f"  train_data_path: {_path(data, 'train')},",
         f"  validation_data_path: {_path(data, 'validation')},",
@@ -179,9 +245,54 @@ def skeleton_config(model: str, reader: str | None = None) -> str:
     return "\n".join(parts) + "\n"
 
 
-def _data_for(cls: Any) -> _Data:
-    fields = _parameters_of_forward(cls)
-    return next((data for data in _DATA if data.field in fields), _OTHER_DATA)
+_NO_READER = (
+    "No reader is known whose instances have these fields. Put the name of one in place of this one, or write one: see "
+    "the page 'Write a dataset reader' of the documentation."
+)
+
+
+def _data_for(cls: Any) -> tuple[_Data, bool]:
+    """Data for a model, and whether they have the fields that its `forward` needs."""
+    names = set(_parameters_of_forward(cls))
+    needed = set(_parameters_of_forward(cls, only_needed=True))
+    own = _reader_beside(cls, needed)
+    if own is not None:
+        return _Data(frozenset(needed), own), True
+    fitting = [data for data in _DATA if needed <= data.fields and names & data.fields]
+    if fitting:
+        # the one that gives most of what the model can take, and least of what it cannot
+        return max(fitting, key=lambda data: (len(names & data.fields), -len(data.fields - names))), True
+    return _TAGGED, not needed
+
+
+def _reader_beside(cls: Any, needed: set[str]) -> dict[str, Any] | None:
+    """Section of a reader of the same package, other than nlpreg, whose code names the fields that a model needs."""
+    from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
+
+    package = cls.__module__.partition(".")[0]
+    if package == "nlpreg":
+        return None
+    for name, (reader, _) in REGISTRY[DatasetReader].items():
+        if reader.__module__.partition(".")[0] != package:
+            continue
+        with contextlib.suppress(OSError, TypeError):  # code that was typed in has no source
+            source = inspect.getsource(reader)
+            if all(f'"{field}"' in source or f"'{field}'" in source for field in needed):
+                return _reader_section(DatasetReader, name)
+    return None
+
+
+def _sample_lines(reader: dict[str, Any]) -> list[str]:
+    """Comments that show what the data of a reader look like."""
+    from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
+
+    if "readers" in reader:
+        return [line for section in reader["readers"].values() for line in _sample_lines(section)]
+    if reader["type"] in SAMPLES:
+        explanation, lines = SAMPLES[reader["type"]]
+        return [*_comment(explanation, 2), *(f"  //     {line}".rstrip() for line in lines)]
+    says = summary(DatasetReader.resolve_class_name(reader["type"])[0])
+    return _comment(f"The data: {says}", 2) if says else []
 
 
 def _path(data: _Data, part: str) -> str:
@@ -190,10 +301,14 @@ def _path(data: _Data, part: str) -> str:
     return jsonnet_text(data.path.format(part=part))
 
 
-def _parameters_of_forward(cls: Any) -> list[str]:
+def _parameters_of_forward(cls: Any, only_needed: bool = False) -> list[str]:
     parameters = inspect.signature(cls.forward).parameters.values() if hasattr(cls, "forward") else []
     variadic = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
-    return [parameter.name for parameter in parameters if parameter.kind not in variadic][1:]
+    return [
+        parameter.name
+        for parameter in list(parameters)[1:]
+        if parameter.kind not in variadic and not (only_needed and parameter.default is not parameter.empty)
+    ]
 
 
 def _fields(cls: Any) -> str:
@@ -221,6 +336,7 @@ def _model_lines(base: Any, model: str) -> list[str]:
     for argument in arguments:
         if argument.name in section:
             lines += _comment(argument.doc, 4)
+            lines += _comment(_ADVICE.get((model, argument.name), ""), 4)
             lines.append(f"    {jsonnet_key(argument.name)}: {jsonnet_text(section[argument.name], 4)},")
     optional = [a for a in arguments if a.name not in section and a.name not in extras_of(base)]
     if optional:
@@ -229,6 +345,12 @@ def _model_lines(base: Any, model: str) -> list[str]:
         lines += _comment(_described(argument), 4)
         lines.append(f"    // {jsonnet_key(argument.name)}: {_default(argument)},")
     return [*lines, "  },"]
+
+
+_ADVICE = {
+    ("bcn", "output_layer"): "The last of hidden_dims is the number of labels: set it to that of your data.",
+    ("from_archive", "archive_file"): "The reader must be one that the archived model can work with.",
+}
 
 
 def _described(argument: Argument) -> str:
@@ -297,7 +419,16 @@ _SECTIONS: dict[tuple[str, str], dict[str, Any]] = {
             "bidirectional": True,
         }
     },
-    ("Model", "masked_language_model"): {"target_namespace": "tokens"},
+    ("Model", "masked_language_model"): {
+        # which sees the words on both sides of a gap
+        "contextualizer": {
+            "type": "lstm",
+            "input_size": WIDTH,
+            "hidden_size": WIDTH // 2,
+            "bidirectional": True,
+        },
+        "target_namespace": "tokens",
+    },
     ("Model", "multitask"): {
         "backbone": {
             "type": "text",
@@ -314,7 +445,11 @@ _SECTIONS: dict[tuple[str, str], dict[str, Any]] = {
         },
         "arg_name_mapping": {"backbone": {"tokens": "text"}},
     },
-    ("Model", "next_token_lm"): {"target_namespace": "tokens"},
+    ("Model", "next_token_lm"): {
+        "contextualizer": {"type": "lstm", "input_size": WIDTH, "hidden_size": WIDTH},
+        "target_namespace": "tokens",
+    },
+    ("Model", "transformer_classification_tt"): {"transformer_model": TRANSFORMER},
     ("Model", "from_archive"): {"archive_file": "out/model.tar.gz"},
 }
 """Arguments of single classes for which the general rules would give values that do not go together."""
@@ -328,9 +463,9 @@ _NUMBERS = {
     "ngram_size": 2,
 }
 _STRINGS = {
-    "model_name": "bert-base-uncased",
-    "transformer_model": "bert-base-uncased",
-    "pretrained_model": "bert-base-uncased",
+    "model_name": TRANSFORMER,
+    "transformer_model": TRANSFORMER,
+    "pretrained_model": TRANSFORMER,
     "vocab_namespace": "tokens",
     "namespace": "tokens",
 }

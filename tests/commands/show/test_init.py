@@ -1,21 +1,22 @@
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nlpreg.commands.check.checking import check_file
 from nlpreg.commands.command_line import exit_status as main
-from nlpreg.commands.show.init import skeleton_config
+from nlpreg.commands.evaluate import evaluate_from_archive
+from nlpreg.commands.show.init import SAMPLES, skeleton_config
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.plugins import import_builtin_parts
+from nlpreg.data import DatasetReader
 from nlpreg.models import Model
+from nlpreg.predictors import Predictor
 
 import_builtin_parts()
 MODELS = Model.list_available()
-
-SENTENCES = "the dog barks\na cat sleeps\n" * 3
-TAGGED = "the###D dog###N barks###V\na###D cat###N sleeps###V\n" * 3
-LABELLED = "".join(json.dumps({"text": "the dog barks", "label": str(i % 2)}) + "\n" for i in range(6))
 
 
 @pytest.fixture
@@ -50,24 +51,157 @@ def test_what_is_commented_out_can_be_set(model: str, folder: Path) -> None:
     assert with_all.resolved_config() == plain.resolved_config()
 
 
-@pytest.mark.parametrize(
-    ("model", "data", "suffix"),
-    [
-        ("simple_tagger", TAGGED, "txt"),
-        ("language_model", SENTENCES, "txt"),
-        ("basic_classifier", LABELLED, "jsonl"),
-    ],
-)
-def test_the_config_trains(model: str, data: str, suffix: str, folder: Path) -> None:
-    Path("c.jsonnet").write_text(skeleton_config(model))
-    for part in ("train", "validation"):
-        (folder / "data" / f"{part}.{suffix}").write_text(data)
-    overrides = '{"trainer.num_epochs": 1, "trainer.cuda_device": -1}'
-    assert main("nlpreg", ["train", "c.jsonnet", "-s", "out", "-o", overrides, "-q"]) == 0
-    assert (folder / "out" / "model.tar.gz").is_file()
-    resolved = json.loads((folder / "out" / "config.resolved.json").read_text())
-    assert resolved["trainer"]["num_epochs"] == 1
-    assert resolved["trainer"]["type"] == "gradient_descent"
+def shown_data(config: str) -> str:
+    """The lines of data that the comments of a config show."""
+    lines = [
+        line.removeprefix("  //").removeprefix("     ")
+        for line in config.splitlines()
+        if line.startswith("  //     ") or line == "  //"
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def write_data(config: str) -> None:
+    """Write data of the format shown where the config expects them; long enough for a batch or two."""
+    data = shown_data(config)
+    assert data.strip(), "the config shows no data"
+    for path in set(re.findall(r"'(data/\w+\.\w+)'", config)):
+        separator = "" if "conll" not in config and "\t" not in config else "\n"
+        Path(path).write_text(separator.join([data] * 3))
+
+
+def train(config: str, *options: str) -> dict[str, Any]:
+    """Train a config for an epoch; returns the metrics."""
+    Path("c.jsonnet").write_text(config)
+    write_data(config)
+    epochs = [] if "type: 'counting'" in config else ["-o", "trainer.num_epochs=1"]
+    assert main("nlpreg", ["train", "c.jsonnet", "-s", "out", *epochs, *options, "-q"]) == 0
+    metrics: dict[str, Any] = json.loads(Path("out/metrics.json").read_text())
+    return metrics
+
+
+def check_use(config: str, metrics: dict[str, Any]) -> None:
+    """`evaluate` gives the figures of the validation whatever the batches, and the predictor takes a plain sentence."""
+    path: Any = (
+        "data/topic_validation.jsonl"
+        if "topic_" in config
+        else re.findall(r"'(data/validation\.\w+)'", config)[0]
+    )
+    data = json.dumps({"topic": path}) if "topic_" in config else path
+    for batch_size in (1, 5):
+        found = evaluate_from_archive("out/model.tar.gz", data, batch_size=batch_size)
+        expected = {
+            name: metrics[f"best_validation_{name}"] for name in found if f"best_validation_{name}" in metrics
+        }
+        assert "loss" in expected or "type: 'counting'" in config
+        assert found == pytest.approx(expected, rel=1e-4, abs=1e-6)
+    predictor = Predictor.from_path("out/model.tar.gz")
+    sentence = "the [MASK] barks" if "masked" in config else "the dog barks"
+    given = {"sentence": sentence} | ({"task": "topic"} if "topic_" in config else {})
+    answer = predictor.predict_json(given)
+    brief = predictor.brief(answer)
+    for words in ("words", "tokens"):
+        if isinstance(brief.get(words), list) and "masked" not in config:
+            shown = [word for word in brief[words] if word not in ("<S>", "</S>", "@start@", "@end@")]
+            assert len(shown) == 3, "the predictor does not split the sentence as the reader does"
+    assert brief and not {"logits", "mask"} & set(brief)
+
+
+NEEDS_MORE = {"from_archive", "transformer_classification_tt"}
+
+
+@pytest.mark.parametrize("model", sorted(set(MODELS) - NEEDS_MORE))
+def test_the_config_of_every_model_trains_and_serves(model: str, folder: Path) -> None:
+    config = skeleton_config(model)
+    check_use(config, train(config))
+
+
+def test_the_config_of_a_transformer_trains(folder: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "dog", "barks", "a", "cat", "sleeps"]
+    (folder / "tiny").mkdir()
+    (folder / "tiny" / "vocab.txt").write_text("\n".join(words))
+    transformers.BertTokenizer(str(folder / "tiny" / "vocab.txt")).save_pretrained("tiny")
+    shape = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
+    transformers.BertModel(transformers.BertConfig(vocab_size=len(words), **shape)).save_pretrained("tiny")
+    config = skeleton_config("transformer_classification_tt").replace("bert-base-uncased", "tiny")
+    metrics = train(config)
+    assert metrics["best_validation_loss"] > 0
+
+
+def test_the_config_of_an_archived_model_trains(folder: Path) -> None:
+    train(skeleton_config("simple_tagger"))
+    (folder / "first").mkdir()
+    (folder / "out" / "model.tar.gz").rename("first/model.tar.gz")
+    config = skeleton_config("from_archive").replace("out/model.tar.gz", "first/model.tar.gz")
+    metrics = train(config, "-f")
+    assert metrics["best_validation_loss"] > 0
+
+
+READERS = {
+    "boolq": "basic_classifier",
+    "ccgbank": "simple_tagger",
+    "conll2000": "crf_tagger",
+    "conll2003": "crf_tagger",
+    "conllu": "tnt_tagger",
+    "conllu_language_modeling": "language_model",
+    "masked_language_modeling": "masked_language_model",
+    "next_token_lm": "next_token_lm",
+    "plain_text_language_modeling": "language_model",
+    "sequence_tagging": "hmm_tagger",
+    "simple_language_modeling": "causal_language_model",
+    "sst_tokens": "basic_classifier",
+    "text_classification_json": "basic_classifier",
+}
+
+
+def test_every_reader_that_has_a_sample_is_tried() -> None:
+    assert set(READERS) == set(SAMPLES)
+    assert set(READERS) <= set(DatasetReader.list_available())
+
+
+# A question about a passage is no plain sentence.
+@pytest.mark.parametrize("reader", sorted(set(READERS) - {"boolq"}))
+def test_every_reader_with_a_model_and_its_predictor(reader: str, folder: Path) -> None:
+    config = skeleton_config(READERS[reader], reader)
+    check_use(config, train(config))
+
+
+def test_a_reader_beside_the_model_of_a_plugin(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "my_plugin.py").write_text(
+        """
+from nlpreg.data import DatasetReader
+from nlpreg.data import DatasetReader
+from nlpreg.models import Model
+from nlpreg.predictors import Predictor
+
+
+@DatasetReader.register("numbers")
+class Numbers(DatasetReader):
+    \"\"\"Reads numbers, one a line.\"\"\"
+
+    def text_to_instance(self, number: int):
+        return Instance({"number": number})
+
+
+@Model.register("counter")
+class Counter(Model):
+    def forward(self, number):
+        return {}
+
+
+@Model.register("juggler")
+class Juggler(Model):
+    def forward(self, balls):
+        return {}
+"""
+    )
+    monkeypatch.syspath_prepend(str(folder))
+    __import__("my_plugin")
+    config = skeleton_config("counter")
+    assert "type: 'numbers'" in config and "// The data: Reads numbers, one a line." in config
+    assert "No reader is known whose instances have these fields" in skeleton_config("juggler")
+    assert "No reader is known" not in config
 
 
 def test_another_reader(folder: Path) -> None:
