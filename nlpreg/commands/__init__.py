@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from nlpreg.commands.test_install import TestInstall
     from nlpreg.commands.train import Train
     from nlpreg.commands.train_tokenizer import TrainTokenizer
+    from nlpreg.commands.tune import Tune
     from nlpreg.common.plugins import import_plugins
 
 __all__ = [
@@ -57,6 +58,7 @@ __all__ = [
     "TestInstall",
     "Train",
     "TrainTokenizer",
+    "Tune",
     "import_plugins",
     "main",
     "parse_args",

@@ -88,4 +88,5 @@ COMMANDS: dict[str, CommandEntry] = {
     "train-tokenizer": CommandEntry(
         "nlpreg.commands.train_tokenizer", "TrainTokenizer", "learn subwords from text"
     ),
+    "tune": CommandEntry("nlpreg.commands.tune", "Tune", "search for good values of some keys of a config"),
 }

@@ -69,7 +69,7 @@ class TorchPart:
         for name, parameter in signature_of(target).parameters.items():
             if name in skip or name in _FOR_CODE_ONLY:
                 continue
-            annotation = plain_annotation(_evaluated(parameter.annotation))
+            annotation = plain_annotation(_evaluated(_annotation_of(parameter)))
             default = defaults.get(name, parameter.default)
             if name in required:
                 default = parameter.empty
@@ -140,6 +140,13 @@ def set_constructor(
     init.__qualname__ = f"{made.__qualname__}.__init__"
     init.__signature__ = signature  # type: ignore[attr-defined]
     made.__init__ = init  # type: ignore[misc]
+
+
+def _annotation_of(parameter: inspect.Parameter) -> Any:
+    """The annotation of a parameter; torch before 2.7 leaves some out, all of them of numbers or plain defaults."""
+    if parameter.annotation is not parameter.empty:
+        return parameter.annotation
+    return float if parameter.default is parameter.empty else type(parameter.default)
 
 
 def _evaluated(annotation: Any) -> Any:

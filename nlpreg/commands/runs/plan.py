@@ -98,7 +98,7 @@ def planned_runs(
         raise ConfigurationError(f"--sweep: expected a key once, got {', '.join(keys)}")
     planned = []
     for name, changes in _points(axes):
-        changed = _changed(config, changes)
+        changed = with_changes(config, changes)
         if num_folds:
             repetitions = [
                 (f"fold_{fold}", {"fold": fold}, fold_changes(changed, fold, num_folds))
@@ -112,7 +112,7 @@ def planned_runs(
             planned.append(PlannedRun(SubRun(name, changes), changed))
         for repetition, shown, further in repetitions:
             run = SubRun(f"{name}/{repetition}".lstrip("/"), {**changes, **shown}, is_repetition=True)
-            planned.append(PlannedRun(run, _changed(changed, further)))
+            planned.append(PlannedRun(run, with_changes(changed, further)))
     return planned
 
 
@@ -149,8 +149,15 @@ def fold_changes(config: Mapping[str, Any], fold: int, num_folds: int) -> dict[s
     }
 
 
-def _changed(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def with_changes(
+    config: Mapping[str, Any], changes: Mapping[str, Any], source: str = "--sweep"
+) -> dict[str, Any]:
     """A config with some values replaced.
+
+    Args:
+        config: the config, which stays as it is.
+        changes: dotted key -> value.
+        source: where the changes come from, for messages.
 
     Raises:
         ConfigurationError: a key leads nowhere.
@@ -158,7 +165,7 @@ def _changed(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str,
     try:
         changed: dict[str, Any] = with_overrides(config, changes)
     except ValueError as error:
-        raise ConfigurationError(f"--sweep: {error}") from error
+        raise ConfigurationError(f"{source}: {error}") from error
     return changed
 
 

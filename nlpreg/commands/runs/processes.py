@@ -133,15 +133,17 @@ class Processes:
         return True
 
     def ended(self) -> Iterator[Ended]:
-        """The processes that have ended since the last call."""
+        """The processes that have ended since the last call; each holds its lock until the next is asked for."""
         for name, running in list(self._running.items()):
             status = running.process.poll()
             if status is not None:
                 del self._running[name]
                 running.file.seek(max(0, running.file.seek(0, os.SEEK_END) - LAST_BYTES))
                 error = running.file.read().decode(errors="replace").strip()
-                self._release(name, running.file)
-                yield Ended(name, status, error, time.monotonic() - running.started)
+                try:
+                    yield Ended(name, status, error, time.monotonic() - running.started)
+                finally:
+                    self._release(name, running.file)
 
     def end(self) -> None:
         """Ask all processes to end, and wait until they have; those that do not are killed."""

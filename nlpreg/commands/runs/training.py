@@ -61,6 +61,7 @@ def train_group_from_args(args: argparse.Namespace) -> None:
     options += ["--no-cache"] if args.no_cache else []
     options += ["--detect-anomaly"] if args.detect_anomaly else []
     options += ["--allow-remote"] if args.allow_remote else []
+    options += [word for callback in args.callback for word in ("--callback", callback)]
     with locked(folder):
         group = prepare_group(group, folder, args.recover, args.force, args.param_path)
         try:

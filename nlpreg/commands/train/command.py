@@ -67,6 +67,13 @@ class Train(Subcommand):
             action="store_true",
             help="stop at the operation that made a gradient NaN, and show it; slow",
         )
+        subparser.add_argument(
+            "--callback",
+            action="append",
+            default=[],
+            metavar="CALLBACK",
+            help="add a callback to the trainer, by its name or as JSON, such as wandb; not kept in the config of the run",
+        )
         _add_group_options(subparser)
         add_no_cache_option(subparser)
         add_file_friendly_option(subparser)

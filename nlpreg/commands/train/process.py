@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +45,7 @@ class RunOptions:
         file_friendly_logging: whether progress is written as whole lines.
         detect_anomaly: whether to stop at the operation that made a gradient NaN.
         config_file: where the config came from, if from a file.
+        callbacks: callbacks of the trainer beside those of the config, as in a config.
     """
 
     serialization_dir: str
@@ -56,6 +57,7 @@ class RunOptions:
     file_friendly_logging: bool = False
     detect_anomaly: bool = False
     config_file: str | None = None
+    callbacks: tuple[Any, ...] = ()
 
 
 def prepare_folder(params: Params, options: RunOptions, resolved: dict[str, Any] | None) -> None:
@@ -105,6 +107,12 @@ def trainer_section(params: Params) -> dict[str, Any]:
     return section
 
 
+def add_callbacks(params: Params, callbacks: Sequence[Any]) -> None:
+    """Add callbacks, each as it would stand there, to those of the trainer of a config."""
+    section = trainer_section(params)
+    section["callbacks"] = [*(section.get("callbacks") or []), *callbacks]
+
+
 def run_process(
     params: Params, options: RunOptions, local_rank: int = 0, ddp_accelerator: DdpAccelerator | None = None
 ) -> TrainModel:
@@ -123,6 +131,8 @@ def run_process(
     prepare_environment(params)
     if options.detect_anomaly:  # not by an override: a run that failed can be gone on with in this way
         trainer_section(params)["detect_anomaly"] = True
+    if options.callbacks:  # likewise: the config that is kept does not depend on how the run was watched
+        add_callbacks(params, options.callbacks)
     train_loop = TrainModel.from_params(
         params=params,
         serialization_dir=options.serialization_dir,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import logging
 import os
 from collections.abc import Sequence
@@ -11,11 +12,13 @@ from dataclasses import replace
 from typing import Any
 
 from nlpreg.commands.check.checking import Checked, check_config, check_file, raise_problems
+from nlpreg.commands.configs import parse_json_option
 from nlpreg.commands.console import prepare_run_logging
 from nlpreg.commands.train import distributed
 from nlpreg.commands.train.experiment import TrainModel
 from nlpreg.commands.train.process import (
     RunOptions,
+    add_callbacks,
     pack_and_report,
     prepare_folder,
     resumable,
@@ -47,6 +50,7 @@ def train_model_from_args(args: argparse.Namespace) -> None:
         file_friendly_logging=args.file_friendly_logging,
         return_model=False,
         detect_anomaly=getattr(args, "detect_anomaly", False),
+        callbacks=[_callback_of(text) for text in getattr(args, "callback", ())],
     )
 
 
@@ -62,6 +66,7 @@ def train_model_from_file(
     file_friendly_logging: bool = False,
     return_model: bool | None = None,
     detect_anomaly: bool = False,
+    callbacks: Sequence[str | dict[str, Any]] = (),
 ) -> Model | None:
     """Read a config and train; the other arguments, and what is returned, are those of `train_model`.
 
@@ -77,6 +82,8 @@ def train_model_from_file(
         file_friendly_logging: see `train_model`.
         return_model: see `train_model`.
         detect_anomaly: see `train_model`.
+        callbacks: callbacks of the trainer beside those of the config, each as it would stand there; they do not become
+            part of the config that is kept.
 
     Raises:
         ConfigurationError: the config, or an override, is wrong.
@@ -91,9 +98,15 @@ def train_model_from_file(
         file_friendly_logging,
         detect_anomaly,
         os.fspath(parameter_filename),
+        tuple(callbacks),
     )
+    checked = check_file(parameter_filename, overrides)
+    if callbacks and checked.config is not None and not checked.problems:
+        params = Params(copy.deepcopy(checked.config))
+        add_callbacks(params, callbacks)
+        raise_problems(check_config(plain(params)), "--callback")
     return _train(
-        check_file(parameter_filename, overrides),
+        checked,
         os.fspath(parameter_filename),
         options,
         node_rank,
@@ -144,6 +157,11 @@ def train_model(
         detect_anomaly,
     )
     return _train(check_config(plain(params)), "the config", options, node_rank, return_model)
+
+
+def _callback_of(text: str) -> str | dict[str, Any]:
+    """What an option `--callback` stands for: the name of a callback, or its section of a config."""
+    return parse_json_option("--callback", text) if text.lstrip().startswith("{") else text
 
 
 def _train(

@@ -6,6 +6,7 @@ from nlpreg.training.callbacks.confidence_checks import ConfidenceCheckError, Co
 from nlpreg.training.callbacks.console_logger import ConsoleLoggerCallback
 from nlpreg.training.callbacks.log_writer import LogWriterCallback
 from nlpreg.training.callbacks.profile import ProfileCallback
+from nlpreg.training.callbacks.pruning import OptunaPruningCallback, TrialPruned
 from nlpreg.training.callbacks.services import MlflowCallback, TrackioCallback
 from nlpreg.training.callbacks.should_validate import ShouldValidateCallback
 from nlpreg.training.callbacks.tensorboard import TensorBoardCallback
@@ -20,11 +21,13 @@ __all__ = [
     "MixedPrecisionBackwardCallback",
     "MlflowCallback",
     "OnBackwardException",
+    "OptunaPruningCallback",
     "ProfileCallback",
     "ShouldValidateCallback",
     "TensorBoardCallback",
     "TrackEpochCallback",
     "TrackioCallback",
     "TrainerCallback",
+    "TrialPruned",
     "WandBCallback",
 ]

@@ -1,0 +1,131 @@
+"""The space that `nlpreg tune` searches: for keys of the config, the values that they may have."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeGuard
+
+from nlpreg.commands.configs import read_config
+from nlpreg.common.checks import ConfigurationError, did_you_mean
+from nlpreg.common.imports import optional
+
+_KEYS = {
+    "float": {"type", "low", "high", "log", "step"},
+    "int": {"type", "low", "high", "log", "step"},
+    "categorical": {"type", "choices"},
+}
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """A key of the config and the values that it may have.
+
+    Args:
+        key: dotted, as in an override.
+        kind: "float", "int" or "categorical".
+        low: least value of a number.
+        high: greatest value.
+        log: whether the logarithm is drawn evenly, for what spans powers of ten.
+        step: distance of the values from each other, from `low` on.
+        choices: the values of a categorical key, of any kind.
+    """
+
+    key: str
+    kind: str
+    low: float = 0
+    high: float = 0
+    log: bool = False
+    step: float | None = None
+    choices: tuple[Any, ...] = ()
+
+    def distribution(self) -> Any:
+        """The distribution in Optuna. It holds values that are no scalars as JSON."""
+        distributions = optional("optuna", extra="optuna").distributions
+        if self.kind == "categorical":
+            return distributions.CategoricalDistribution([_scalar(choice) for choice in self.choices])
+        if self.kind == "int":
+            step = 1 if self.step is None else int(self.step)
+            return distributions.IntDistribution(int(self.low), int(self.high), self.log, step)
+        return distributions.FloatDistribution(self.low, self.high, self.log, self.step)
+
+    def value(self, drawn: Any) -> Any:
+        """The value for the config of what Optuna has drawn."""
+        if self.kind != "categorical":
+            return drawn
+        return next(choice for choice in self.choices if _same(_scalar(choice), drawn))
+
+    def ends(self) -> list[Any]:
+        """Values at the edges of the dimension, to check the config with."""
+        return list(self.choices) if self.kind == "categorical" else [self.low, self.high]
+
+
+def read_space(path: str | os.PathLike[str]) -> list[Dimension]:
+    """The dimensions of a space in Jsonnet.
+
+    Args:
+        path: of a file with an object: dotted key -> `{type: 'float', low, high, log, step}`, the same with `int`,
+            `{type: 'categorical', choices: [...]}`, or just the list of choices.
+
+    Raises:
+        ConfigurationError: the file is no such object.
+    """
+    name = os.fspath(path)
+    entries = read_config(name).as_dict(quiet=True)
+    if not entries:
+        raise ConfigurationError(
+            f"{name}: expected at least one key of the config with its values, got an empty object"
+        )
+    return [_dimension(name, key, entry) for key, entry in entries.items()]
+
+
+def _dimension(file: str, key: str, entry: Any) -> Dimension:
+    place = f"{file}: {key}"
+    if isinstance(entry, list):
+        entry = {"type": "categorical", "choices": entry}
+    if not isinstance(entry, Mapping) or entry.get("type") not in _KEYS:
+        raise ConfigurationError(
+            f"{place}: expected a list of values, or an object with the type float, int or categorical, got {entry!r}"
+        )
+    kind = entry["type"]
+    unknown = sorted(set(entry) - _KEYS[kind])
+    if unknown:
+        raise ConfigurationError(
+            f"{place}: unknown key {unknown[0]!r}{did_you_mean(unknown[0], sorted(_KEYS[kind]))}"
+        )
+    if kind == "categorical":
+        choices = entry.get("choices")
+        if not isinstance(choices, list) or not choices:
+            raise ConfigurationError(
+                f"{place}: expected choices, a list of at least one value, got {choices!r}"
+            )
+        return Dimension(key, kind, choices=tuple(choices))
+    low, high, step, log = (entry.get(name) for name in ("low", "high", "step", "log"))
+    if not (_is_number(low, kind) and _is_number(high, kind)) or not low <= high:
+        what = "whole numbers" if kind == "int" else "numbers"
+        raise ConfigurationError(
+            f"{place}: expected low and high, two {what} in this order, got {low!r} and {high!r}"
+        )
+    if step is not None and not (_is_number(step, kind) and step > 0):
+        raise ConfigurationError(f"{place}: expected a step above 0, got {step!r}")
+    if log and (low <= 0 or step is not None):
+        raise ConfigurationError(
+            f"{place}: with log, expected low above 0 and no step, got {low!r} and {step!r}"
+        )
+    return Dimension(key, kind, low, high, bool(log), step)
+
+
+def _is_number(value: Any, kind: str) -> TypeGuard[float]:
+    kinds = (int,) if kind == "int" else (int, float)
+    return isinstance(value, kinds) and not isinstance(value, bool)
+
+
+def _scalar(choice: Any) -> Any:
+    return choice if choice is None or isinstance(choice, (bool, int, float, str)) else json.dumps(choice)
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two values are equal and of one kind; 1 and true are not."""
+    return type(one) is type(other) and bool(one == other)

@@ -1,0 +1,329 @@
+"""`nlpreg tune`: a search for good values of some keys of a config, with Optuna."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import logging
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import filelock
+
+from nlpreg.commands.check.checking import Checked, check_config, check_file, raise_problems
+from nlpreg.commands.runs.group import DONE, FAILED, PRUNED, TABLE_NAME, WAITING, RunGroup, SubRun
+from nlpreg.commands.runs.plan import with_changes
+from nlpreg.commands.runs.processes import FOLDER, POLL_SECONDS, Ended, Processes
+from nlpreg.commands.runs.space import Dimension, read_space
+from nlpreg.commands.runs.training import METRICS_NAME, record_end, validation_metric
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.config.resolve import plain
+from nlpreg.common.imports import optional
+from nlpreg.common.params import Params
+from nlpreg.training.callbacks.pruning import PRUNED_AT
+
+logger = logging.getLogger(__name__)
+
+STUDY_FILE = "study.db"
+STUDY_NAME = "nlpreg"
+PLACE, CONFIG, SPACE, METRIC = "nlpreg_place", "nlpreg_config", "nlpreg_space", "nlpreg_metric"
+"""Attributes of a study or a trial: where the trial is trained, and what every process of the study has to share."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is searched, and how.
+
+    Args:
+        config: that the trials change.
+        space: what they change in it.
+        metric: of the validation, with `+` or `-` before it.
+        folder: of the trials of this machine.
+        storage: URL of the study.
+        study: its name.
+        pruner: name of a class in `optuna.pruners`; None to prune no trial.
+        seed: of the sampler.
+    """
+
+    config: dict[str, Any]
+    space: list[Dimension]
+    metric: str
+    folder: str
+    storage: str
+    study: str = STUDY_NAME
+    pruner: str | None = "MedianPruner"
+    seed: int = 0
+
+    @property
+    def place(self) -> str:
+        """Where trials of this folder are trained."""
+        return f"{socket.gethostname()}:{os.path.abspath(self.folder)}"
+
+
+def tune_from_args(args: argparse.Namespace) -> None:
+    """Search as the command line says, and print the table of the trials."""
+    checked = check_file(args.param_path, args.overrides)
+    raise_problems(checked, args.param_path)
+    config = plain(Params(checked.config or {}))
+    space = read_space(args.space)
+    _check_space(config, space, args.space)
+    folder = args.serialization_dir
+    os.makedirs(folder, exist_ok=True)
+    storage = args.storage or f"sqlite:///{os.path.join(os.path.abspath(folder), STUDY_FILE)}"
+    metric = args.metric or validation_metric(checked.resolved_config())
+    if metric[:1] not in "+-":
+        raise ConfigurationError(
+            f"--metric: expected + or - before the name, to say which way is better, got {metric!r}"
+        )
+    pruner = None if args.no_pruning or not _takes_callbacks(checked) else "MedianPruner"
+    search = Search(config, space, metric, folder, storage, args.study, pruner, args.seed)
+    options = [word for package in args.include_package for word in ("--include-package", package)]
+    options += ["--no-cache"] if args.no_cache else []
+    options += ["--allow-remote"] if args.allow_remote else []
+    try:
+        group = tune(search, args.trials, args.parallel, options)
+    except BaseException as error:
+        # read where the end of the command is reported
+        error.how_to_continue = "the same command goes on with the study"  # type: ignore[attr-defined]
+        raise
+    print("\n".join(group.lines()))
+    print(f"\nall trials: {os.path.join(folder, TABLE_NAME)}")
+    best = next((point.runs[0] for point in group.points() if point.runs[0].status == DONE), None)
+    if best is None:
+        print("nlpreg: no trial has come to its end; their logs are in the folders above", file=sys.stderr)
+        raise SystemExit(1)
+    print(f"best: {os.path.join(folder, best.name)}, with {json.dumps(best.changes)}")
+
+
+def tune(search: Search, num_trials: int, parallel: int = 1, options: Sequence[str] = ()) -> RunGroup:
+    """Train trials until a study has enough of them.
+
+    Several processes, on one machine or more, may work on one study. A trial whose processes were killed is gone on with.
+
+    Args:
+        search: what is searched.
+        num_trials: number of trials of the study, those of earlier processes included.
+        parallel: number of trials that this process trains at a time.
+        options: for the command line of each run.
+
+    Returns:
+        The trials of the study.
+
+    Raises:
+        ConfigurationError: the study is one of another config or space.
+    """
+    optuna = optional("optuna", extra="optuna")
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    # Held while a study or a trial is made, which two processes must not do at once.
+    lock = filelock.FileLock(os.path.join(search.folder, f"{FOLDER}.lock"))
+    with lock:
+        study = _study(optuna, search)
+    mine: dict[str, int] = {}
+    seconds: dict[int, float] = {}
+    with Processes(search.folder, parallel) as processes:
+        while True:
+            while not processes.is_full:
+                with lock:
+                    number = _next_trial(
+                        optuna, study, search, num_trials, processes, options, set(mine.values())
+                    )
+                if number is None:
+                    break
+                mine[f"trial_{number}"] = number
+            if not len(processes) and not _is_waited_for(optuna, study, search):
+                break
+            time.sleep(POLL_SECONDS)
+            with lock:  # so that no other process takes a trial for one that was left
+                for ended in processes.ended():
+                    number = mine.pop(ended.name)
+                    seconds[number] = ended.seconds
+                    _tell(optuna, study, search, number, ended)
+                    group_of(optuna, study, search, seconds).write(search.folder)
+    group = group_of(optuna, study, search, seconds)
+    group.write(search.folder)
+    return group
+
+
+def group_of(optuna: Any, study: Any, search: Search, seconds: Mapping[int, float] | None = None) -> RunGroup:
+    """The trials of a study as a group of runs."""
+    states = optuna.trial.TrialState
+    statuses = {states.COMPLETE: DONE, states.PRUNED: PRUNED, states.FAIL: FAILED}
+    runs = []
+    key = f"best_validation_{search.metric[1:]}"
+    for trial in study.get_trials(deepcopy=False):
+        run = SubRun(
+            f"trial_{trial.number}", _changes(search.space, trial), status=statuses.get(trial.state, WAITING)
+        )
+        if run.status == DONE:
+            # of another machine, only the value that it has told is known
+            run.metrics = _metrics(os.path.join(search.folder, run.name)) or {key: trial.value}
+        elif run.status == PRUNED and trial.intermediate_values:
+            run.metrics = {key: trial.intermediate_values[max(trial.intermediate_values)]}
+        run.error = str(trial.user_attrs.get("error", ""))
+        if trial.duration is not None:
+            run.seconds = round((seconds or {}).get(trial.number, trial.duration.total_seconds()), 1)
+        runs.append(run)
+    return RunGroup(search.metric, search.config, runs)
+
+
+def _study(optuna: Any, search: Search) -> Any:
+    """The study, made if it is not there.
+
+    Raises:
+        ConfigurationError: it is one of another config, space or metric, or the storage cannot be used.
+    """
+    try:
+        study = optuna.create_study(
+            study_name=search.study,
+            storage=search.storage,
+            direction="maximize" if search.metric.startswith("+") else "minimize",
+            pruner=getattr(optuna.pruners, search.pruner)() if search.pruner else optuna.pruners.NopPruner(),
+            load_if_exists=True,
+        )
+    except Exception as error:  # of whichever database the URL leads to
+        raise ConfigurationError(f"--storage: {search.storage}: cannot be used ({error})") from error
+    shared = {
+        CONFIG: json.dumps(search.config, sort_keys=True),
+        SPACE: repr(search.space),
+        METRIC: search.metric,
+    }
+    known = study.user_attrs
+    for name, value in shared.items():
+        if name not in known:
+            study.set_user_attr(name, value)
+        elif known[name] != value:
+            what = {CONFIG: "config", SPACE: "space", METRIC: "metric"}[name]
+            raise ConfigurationError(
+                f"{search.storage}: the study {search.study!r} is one of another {what}; put it back to go on with it, or give "
+                "another folder, or another name with --study"
+            )
+    return study
+
+
+def _next_trial(
+    optuna: Any,
+    study: Any,
+    search: Search,
+    num_trials: int,
+    processes: Processes,
+    options: Sequence[str],
+    mine: set[int],
+) -> int | None:
+    """Start a trial that a killed process has left, or else a new one; None if there is none to start."""
+    for trial in _left(optuna, study, search):
+        if trial.number not in mine and _started(search, trial, processes, options):
+            logger.info("trial_%d: goes on", trial.number)
+            return int(trial.number)
+    existing = len(study.get_trials(deepcopy=False))
+    if existing >= num_trials:
+        return None
+    # A sampler of its own for each trial: what is drawn depends on the trials before it and on the seed, and not on how
+    # often the search was interrupted.
+    study.sampler = optuna.samplers.TPESampler(seed=search.seed + existing)
+    trial = study.ask({dimension.key: dimension.distribution() for dimension in search.space})
+    trial.set_user_attr(PLACE, search.place)
+    _started(search, trial, processes, options)
+    logger.info("trial_%d: started with %s", trial.number, json.dumps(_changes(search.space, trial)))
+    return int(trial.number)
+
+
+def _left(optuna: Any, study: Any, search: Search) -> list[Any]:
+    """The trials of this folder that are under way, or were when their process was killed."""
+    states = (optuna.trial.TrialState.RUNNING,)
+    trials = study.get_trials(deepcopy=False, states=states)
+    return [trial for trial in trials if trial.user_attrs.get(PLACE, search.place) == search.place]
+
+
+def _is_waited_for(optuna: Any, study: Any, search: Search) -> bool:
+    """Whether a trial of this folder is under way that this process may still have to go on with."""
+    return bool(_left(optuna, study, search))
+
+
+def _started(search: Search, trial: Any, processes: Processes, options: Sequence[str]) -> bool:
+    name = f"trial_{trial.number}"
+    config = with_changes(search.config, _changes(search.space, trial), "the space")
+    callback = {
+        "type": "optuna_pruning",
+        "storage": search.storage,
+        "study": search.study,
+        "trial": trial.number,
+        "metric": f"validation_{search.metric[1:]}",
+        "pruner": search.pruner,
+    }
+    pruning = ["--callback", json.dumps(callback)] if search.pruner else []
+    return processes.start(name, config, [*options, *pruning])
+
+
+def _tell(optuna: Any, study: Any, search: Search, number: int, ended: Ended) -> None:
+    """Tell the study what came of a trial."""
+    states = optuna.trial.TrialState
+    run = SubRun(ended.name)
+    record_end(run, ended, os.path.join(search.folder, ended.name))
+    trial = next(trial for trial in study.get_trials(deepcopy=False) if trial.number == number)
+    value = run.metrics.get(f"best_validation_{search.metric[1:]}")
+    if run.status == DONE and isinstance(value, (int, float)):
+        study.tell(number, float(value))
+        logger.info("%s: %s %.4f", run.name, search.metric[1:], value)
+    elif run.status != DONE and PRUNED_AT in trial.user_attrs:
+        study.tell(number, state=states.PRUNED)
+        logger.info("%s: pruned after epoch %d", run.name, trial.user_attrs[PRUNED_AT])
+    else:
+        error = run.error or f"its metrics have no best_validation_{search.metric[1:]}"
+        with contextlib.suppress(NotImplementedError):
+            optuna.trial.Trial(study, _identifier(optuna, search, number)).set_user_attr("error", error)
+        study.tell(number, state=states.FAIL)
+        logger.error("%s: failed: %s", run.name, error)
+
+
+def _identifier(optuna: Any, search: Search, number: int) -> int:
+    """The number by which the storage knows a trial."""
+    storage = optuna.storages.get_storage(search.storage)
+    study = storage.get_study_id_from_name(search.study)
+    return int(storage.get_trial_id_from_study_id_trial_number(study, number))
+
+
+def _changes(space: Sequence[Dimension], trial: Any) -> dict[str, Any]:
+    """What a trial changes in the config."""
+    return {d.key: d.value(trial.params[d.key]) for d in space if d.key in trial.params}
+
+
+def _metrics(folder: str) -> dict[str, Any]:
+    try:
+        with open(os.path.join(folder, METRICS_NAME), encoding="utf-8") as file:
+            metrics: dict[str, Any] = json.load(file)
+    except (OSError, ValueError):
+        return {}
+    return metrics
+
+
+def _check_space(config: Mapping[str, Any], space: Sequence[Dimension], file: str) -> None:
+    """Make sure that the config takes the values at the edges of the space.
+
+    Raises:
+        ConfigurationError: it does not.
+    """
+    for changes in _edges(space):
+        raise_problems(
+            check_config(with_changes(config, changes, file)), f"{file}, with {json.dumps(changes)}"
+        )
+
+
+def _edges(space: Sequence[Dimension]) -> Iterator[dict[str, Any]]:
+    """The first value of every dimension, then for each dimension its other ends beside these."""
+    first = {dimension.key: dimension.ends()[0] for dimension in space}
+    yield first
+    for dimension in space:
+        for value in dimension.ends()[1:]:
+            yield {**first, dimension.key: value}
+
+
+def _takes_callbacks(checked: Checked) -> bool:
+    """Whether the trainer of a config has epochs after which it can be told to end."""
+    trainer = checked.resolved_config().get("trainer")
+    return isinstance(trainer, Mapping) and "callbacks" in trainer

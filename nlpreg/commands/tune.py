@@ -1,0 +1,94 @@
+"""`nlpreg tune`: a search for good values of some keys of a config."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from nlpreg.commands.options import add_config_argument, add_no_cache_option, add_overrides_option, check_file
+from nlpreg.commands.subcommand import Subcommand
+from nlpreg.common.checks import ConfigurationError
+
+DESCRIPTION = """
+Search for values of some keys of a config that make the validation best. Each trial is a run in a folder below DIR; one that
+does worse than the others is ended early. The same command goes on with a search that was interrupted; started several
+times, it searches in several processes. Needs the package optuna.
+"""
+
+EPILOG = """
+examples:
+  nlpreg tune config.jsonnet space.jsonnet -s out/ --trials 20
+  nlpreg tune config.jsonnet space.jsonnet -s out/ --trials 20 --parallel 2 --storage postgresql://user@host/studies
+
+space.jsonnet:
+  {
+    'model.dropout': { type: 'float', low: 0, high: 0.5 },
+    'trainer.optimizer.lr': { type: 'float', low: 1e-4, high: 1e-2, log: true },
+    'model.encoder.num_layers': { type: 'int', low: 1, high: 3 },
+    'model.encoder.type': ['lstm', 'gru'],
+  }
+"""
+
+
+@Subcommand.register("tune")
+class Tune(Subcommand):
+    """Searches for good values of a config."""
+
+    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+        """Add the command's parser."""
+        subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
+        add_config_argument(subparser)
+        subparser.add_argument(
+            "space", metavar="SPACE", help="what to search, Jsonnet: dotted key -> its values"
+        )
+        subparser.add_argument(
+            "-s",
+            "--serialization-dir",
+            required=True,
+            metavar="DIR",
+            help="folder for the trials and their table",
+        )
+        subparser.add_argument(
+            "-n",
+            "--trials",
+            type=int,
+            default=20,
+            metavar="N",
+            help="number of trials in all, earlier ones included",
+        )
+        subparser.add_argument(
+            "--parallel", type=int, default=1, metavar="N", help="number of trials to train at a time"
+        )
+        subparser.add_argument(
+            "--metric",
+            metavar="METRIC",
+            help="what is to be best, such as +accuracy; the trainer's validation_metric if left out",
+        )
+        subparser.add_argument("--no-pruning", action="store_true", help="train every trial to its end")
+        subparser.add_argument(
+            "--storage",
+            metavar="URL",
+            help="where Optuna keeps the study; DIR/study.db, in SQLite, if left out",
+        )
+        subparser.add_argument(
+            "--study", default="nlpreg", metavar="NAME", help="name of the study in the storage"
+        )
+        subparser.add_argument("--seed", type=int, default=0, metavar="N", help="what the search draws from")
+        add_overrides_option(subparser)
+        add_no_cache_option(subparser)
+        subparser.set_defaults(func=_run)
+        return subparser
+
+    def validate(self, args: argparse.Namespace) -> None:
+        """Find wrong paths and numbers before anything slow is imported."""
+        check_file(args.param_path, "CONFIG")
+        check_file(args.space, "SPACE")
+        for option in ("trials", "parallel"):
+            if getattr(args, option) < 1:
+                raise ConfigurationError(f"--{option}: expected at least 1, got {getattr(args, option)}")
+
+
+def _run(args: argparse.Namespace) -> None:
+    from nlpreg.commands.runs.tuning import tune_from_args
+
+    tune_from_args(args)
