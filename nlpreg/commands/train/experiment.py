@@ -263,11 +263,15 @@ def _check_not_empty(loader: DataLoader, name: str, path: Any) -> None:
     except TypeError:  # read anew in each epoch
         logger.info("%s data: %s, read as it is needed", name, path)
         return
-    if batches == 0:
-        raise ConfigurationError(
-            f"{name}_data_path: {path}: no batch of instances comes out of this; is the file empty, or in another "
-            "format than the dataset reader expects?"
-        )
+    # a process without validation data has nothing to add; one without training data cannot take part in an update
+    if batches == 0 and (name == "train" or not is_distributed()):
+        reason = "is the file empty, or in another format than the dataset reader expects?"
+        if is_distributed():
+            reason = (
+                "this process has no share of it. Are there fewer instances, or batches, than processes? "
+                "Train with fewer processes, or give more data"
+            )
+        raise ConfigurationError(f"{name}_data_path: {path}: no batch of instances comes out of this; {reason}")
     instances = getattr(loader, "_instances", None)  # a loader that keeps them all
     count = f"{len(instances):,} instances, " if isinstance(instances, list) else ""
     logger.info("%s data: %s: %s%s batches", name, path, count, f"{batches:,}")

@@ -239,3 +239,27 @@ def test_shards_go_on_in_more_processes(tagger: dict[str, Any], tmp_path: Path) 
         assert 2 * size in sizes
     assert "saved by 2 processes and is resumed by 3" in (folder / "out_worker0.log").read_text()
     assert torch.load(folder / "best.th", weights_only=True)["encoder._module.weight_ih_l0"].shape == (16, 4)
+
+
+@pytest.mark.parametrize(
+    "loader",
+    [
+        pytest.param({}, id="in memory"),
+        pytest.param({"max_instances_in_memory": 2}, id="streamed", marks=pytest.mark.slow),
+    ],
+)
+def test_fewer_instances_than_processes(
+    tagger: dict[str, Any], tmp_path: Path, start: Start, loader: dict[str, int]
+) -> None:
+    """Of validation data each process takes what there is; without training data a process cannot take part."""
+    del tagger["trainer"]["cuda_device"]
+    tagger["data_loader"] = {"batch_size": 2, **loader}
+    one = tmp_path / "one.txt"
+    one.write_text("the###D dog###N\n")
+    few = {**tagger, "validation_data_path": str(one), "distributed": {"cuda_devices": [-1, -1]}}
+    assert outcome(start(few)) == (0, "")
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert 0 <= metrics["best_validation_accuracy"] <= 1
+    code, errors = outcome(start({**few, "train_data_path": str(one)}, "-f"))
+    assert code == 2
+    assert "train_data_path" in errors and "fewer instances, or batches, than processes" in errors
