@@ -271,7 +271,9 @@ def _check_not_empty(loader: DataLoader, name: str, path: Any) -> None:
                 "this process has no share of it. Are there fewer instances, or batches, than processes? "
                 "Train with fewer processes, or give more data"
             )
-        raise ConfigurationError(f"{name}_data_path: {path}: no batch of instances comes out of this; {reason}")
+        raise ConfigurationError(
+            f"{name}_data_path: {path}: no batch of instances comes out of this; {reason}"
+        )
     instances = getattr(loader, "_instances", None)  # a loader that keeps them all
     count = f"{len(instances):,} instances, " if isinstance(instances, list) else ""
     logger.info("%s data: %s: %s%s batches", name, path, count, f"{batches:,}")
