@@ -209,9 +209,23 @@ def place_in_users_code(error: BaseException) -> list[str]:
 def _run_log() -> str | None:
     """The path of the run's `out.log`, if there is one; as short as it can be written from here."""
     for handler in logging.getLogger().handlers:
-        if isinstance(handler, logging.FileHandler) and os.path.basename(handler.baseFilename) == "out.log":
+        if (
+            isinstance(handler, logging.FileHandler)
+            and os.path.basename(handler.baseFilename) == "out.log"
+            and _is_still_there(handler)
+        ):
             return min(handler.baseFilename, os.path.relpath(handler.baseFilename), key=len)
     return None
+
+
+def _is_still_there(handler: logging.FileHandler) -> bool:
+    """Whether a log is the file of its name; that of a run that replaced another one in vain is gone."""
+    if handler.stream is None:  # nothing was written to it
+        return False
+    try:
+        return os.path.samestat(os.stat(handler.baseFilename), os.fstat(handler.stream.fileno()))
+    except OSError:
+        return False
 
 
 def _path_message(error: OSError) -> str:

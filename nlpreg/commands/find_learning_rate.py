@@ -128,11 +128,18 @@ def find_learning_rate_model(
     Raises:
         ConfigurationError: the trainer is not `gradient_descent`, there are too few batches, or `distributed` is set.
     """
+    from nlpreg.commands.check.first_batch import try_first_batches
     from nlpreg.commands.train.experiment import TrainModel
     from nlpreg.commands.train.process import RunOptions, take_command_keys
+    from nlpreg.common.config.problems import problems_error
     from nlpreg.common.runtime.environment import prepare_environment
     from nlpreg.training.gradient_descent_trainer import GradientDescentTrainer
-    from nlpreg.training.serialization_dir import CONFIG_NAME, create_serialization_dir
+    from nlpreg.training.serialization_dir import (
+        CONFIG_NAME,
+        create_serialization_dir,
+        discard_replaced,
+        replacing_run,
+    )
 
     _check_steps(num_batches, start_lr, end_lr, linear_steps)
     if params.get("distributed", None):
@@ -141,17 +148,24 @@ def find_learning_rate_model(
             """by -o '{"distributed": null}'"""
         )
     options = RunOptions(os.fspath(serialization_dir), force=force)
-    create_serialization_dir(params, options.serialization_dir, recover=False, force=force)
-    params.to_file(os.path.join(options.serialization_dir, CONFIG_NAME))
-    take_command_keys(params)
-    prepare_environment(params)
-    trainer = TrainModel.from_params(
-        params=params, serialization_dir=options.serialization_dir, local_rank=0, ddp_accelerator=None
-    ).trainer
-    if not isinstance(trainer, GradientDescentTrainer):
-        raise ConfigurationError(
-            f"trainer.type: find-lr needs 'gradient_descent', got {type(trainer).__name__}"
+    with replacing_run(options.serialization_dir):
+        create_serialization_dir(
+            params, options.serialization_dir, recover=False, force=force, sets_aside=True
         )
+        params.to_file(os.path.join(options.serialization_dir, CONFIG_NAME))
+        take_command_keys(params)
+        prepare_environment(params)
+        experiment = TrainModel.from_params(
+            params=params, serialization_dir=options.serialization_dir, local_rank=0, ddp_accelerator=None
+        )
+        trainer = experiment.trainer
+        if not isinstance(trainer, GradientDescentTrainer):
+            raise ConfigurationError(
+                f"trainer.type: find-lr needs 'gradient_descent', got {type(trainer).__name__}"
+            )
+        if problems := try_first_batches(experiment).problems:
+            raise problems_error(problems)
+        discard_replaced(options.serialization_dir)
     rates, losses = search_learning_rate(
         trainer, start_lr, end_lr, num_batches, linear_steps, stopping_factor
     )

@@ -584,6 +584,10 @@ class Vocabulary(Registrable):
         """The namespaces that have entries."""
         return set(self._index_to_token)
 
+    def namespace_sizes(self) -> dict[str, int]:
+        """How many entries each namespace has."""
+        return {name: len(self._token_to_index.peek(name)) for name in self.get_namespaces()}
+
     def get_index_to_token_vocabulary(self, namespace: str = "tokens") -> dict[int, str]:
         """The table from ids to tokens itself, not a copy."""
         return self._index_to_token[namespace]

@@ -82,7 +82,7 @@ class Model(Module, Registrable):
     ) -> None:
         super().__init__()
         self.vocab = vocab
-        self._sizes_when_built = {name: vocab.get_vocab_size(name) for name in vocab.get_namespaces()}
+        self._sizes_when_built = vocab.namespace_sizes()
         self._regularizer = regularizer
         self.serialization_dir = serialization_dir
         self.ddp_accelerator = ddp_accelerator

@@ -76,6 +76,7 @@ def create_serialization_dir(
     recover: bool,
     force: bool,
     config_file: str | os.PathLike[str] | None = None,
+    sets_aside: bool = False,
 ) -> None:
     """Get the folder of a run ready.
 
@@ -86,6 +87,7 @@ def create_serialization_dir(
             the weights: the number of epochs, patience, checkpoints, callbacks.
         force: delete what an earlier run wrote into the folder, and nothing else.
         config_file: where the config came from, which `force` must not delete.
+        sets_aside: do not delete the earlier run yet, but set it aside until `discard_replaced`, see `replacing_run`.
 
     Raises:
         ConfigurationError: the folder is in use; or it cannot be recovered from, because it is missing or empty, or
@@ -104,7 +106,9 @@ def create_serialization_dir(
         return
     if force and os.path.isdir(folder):
         check_deletable(params, folder, config_file)
-        _delete_run(folder)
+        _set_aside(folder)
+        if not sets_aside:
+            discard_replaced(folder)
     elif os.path.isdir(folder) and not _has_only_first_files(folder):
         raise ConfigurationError(
             f"{folder}: the folder is not empty; give another one, or --recover to resume the run in it, or "
@@ -239,20 +243,76 @@ def _matches(name: str, patterns: Iterable[str]) -> bool:
     return any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
 
 
-def _delete_run(folder: str) -> None:
-    """Delete what a run wrote; the config last, so that a folder half deleted still looks like a run."""
-    names = sorted(os.listdir(folder), key=lambda name: name == CONFIG_NAME)
-    left = [name for name in names if not _matches(name, WRITTEN_BY_A_RUN)]
-    for name in names:
-        path = os.path.join(folder, name)
-        if name in left or name == LOCK_NAME:  # which the run that deletes may hold
-            continue
-        if os.path.isdir(path) and not os.path.islink(path):
-            shutil.rmtree(path)
-        else:
-            os.unlink(path)
+# Three steps replace a run by another one: its files are moved into REPLACED, which is called MOVING while they are on the
+# way; the new run begins; and when it has proved to be one, REPLACED becomes DISCARDED and is deleted. Each step is a
+# renaming, so that after any interruption the names tell what is left to do.
+REPLACED, MOVING, DISCARDED = ".nlpreg-replaced", ".nlpreg-moving", ".nlpreg-discarded"
+
+
+@contextlib.contextmanager
+def replacing_run(folder: str) -> Iterator[None]:
+    """Put an earlier run that was set aside back if the block fails before `discard_replaced`.
+
+    So a run that proves to be impossible costs no other one. What an interrupted process left is put in order first.
+    """
+    put_back_replaced(folder)
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(
+            OSError
+        ):  # the next start does it, and the error of the block is the one to show
+            put_back_replaced(folder)
+        raise
+
+
+def discard_replaced(folder: str) -> None:
+    """Delete the earlier run that was set aside in a folder, if there is one."""
+    discarded = os.path.join(folder, DISCARDED)
+    with contextlib.suppress(FileNotFoundError):
+        os.rename(os.path.join(folder, REPLACED), discarded)
+    if os.path.isdir(discarded):
+        shutil.rmtree(discarded)
+
+
+def put_back_replaced(folder: str) -> None:
+    """Put back what was set aside in a folder and not discarded; what a run wrote since then is deleted."""
+    replaced, moving = os.path.join(folder, REPLACED), os.path.join(folder, MOVING)
+    if os.path.isdir(os.path.join(folder, DISCARDED)):
+        discard_replaced(folder)
+    if os.path.isdir(replaced):
+        for name in _names_of_run(folder):
+            _delete(os.path.join(folder, name))
+        os.rename(replaced, moving)
+    if os.path.isdir(moving):
+        for name in os.listdir(moving):
+            os.rename(os.path.join(moving, name), os.path.join(folder, name))
+        os.rmdir(moving)
+        logger.warning("%s: the earlier run is back in its place", folder)
+
+
+def _set_aside(folder: str) -> None:
+    """Move what a run wrote out of the way; the config last, so that a folder half emptied still looks like a run."""
+    moving = os.path.join(folder, MOVING)
+    os.makedirs(moving, exist_ok=True)
+    for name in sorted(_names_of_run(folder), key=lambda name: name == CONFIG_NAME):
+        os.rename(os.path.join(folder, name), os.path.join(moving, name))
+    os.rename(moving, os.path.join(folder, REPLACED))
+    left = sorted(set(os.listdir(folder)) - {LOCK_NAME, REPLACED})
     if left:
         logger.warning("%s: left in place, since no run of nlpreg writes them: %s", folder, ", ".join(left))
+
+
+def _names_of_run(folder: str) -> list[str]:
+    """What a run wrote, without the lock, which the run that asks may hold."""
+    return [name for name in os.listdir(folder) if _matches(name, WRITTEN_BY_A_RUN) and name != LOCK_NAME]
+
+
+def _delete(path: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    else:
+        os.unlink(path)
 
 
 def _has_only_first_files(folder: str) -> bool:

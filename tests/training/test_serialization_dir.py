@@ -1,12 +1,21 @@
+import functools
 import json
 import multiprocessing
+import os
+import shutil
 import sys
 
 import pytest
 
 from nlpreg.common import Params
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.training.serialization_dir import LOCK_NAME, locked
+from nlpreg.training.serialization_dir import (
+    LOCK_NAME,
+    discard_replaced,
+    locked,
+    put_back_replaced,
+    replacing_run,
+)
 from nlpreg.training.util import create_serialization_dir
 
 CONFIG = {"model": {"type": "m", "size": 3}, "trainer": {"num_epochs": 2}}
@@ -47,6 +56,83 @@ def test_a_folder_in_use_is_refused(used):
 def test_force_deletes(used):
     create(used, force=True)
     assert list(used.iterdir()) == []
+
+
+def begun(folder):
+    """Replace a run as far as `discard_replaced`, which comes when the new one has proved to be one."""
+    create_serialization_dir(Params(CONFIG), str(folder), recover=False, force=True, sets_aside=True)
+    (folder / "config.json").write_text("{}")
+    (folder / "vocabulary").mkdir()
+
+
+def content(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_run_that_is_replaced_goes_when_the_new_one_works(used):
+    with replacing_run(str(used)):
+        begun(used)
+        assert (used / ".nlpreg-replaced" / "best.th").exists()
+        discard_replaced(str(used))
+    assert sorted(path.name for path in used.iterdir()) == ["config.json", "vocabulary"]
+
+
+@pytest.mark.parametrize("error", [ConfigurationError("no"), KeyboardInterrupt("stop")])
+def test_a_run_that_is_replaced_in_vain_comes_back(used, error, caplog):
+    (used / "notes.txt").write_text("mine")
+    before = content(used)
+    with pytest.raises(type(error), match=str(error)), replacing_run(str(used)):
+        begun(used)
+        raise error
+    assert content(used) == before
+    assert "the earlier run is back in its place" in caplog.text
+
+
+class Killed(BaseException):
+    pass
+
+
+def test_killed_at_any_renaming_of_a_replacement(used, monkeypatch):
+    """The next start finds the earlier run whole, or the new one."""
+    before = content(used)
+    rename, unlink, rmtree = os.rename, os.unlink, shutil.rmtree
+    for number in range(1, 100):
+        left = number
+
+        def dies(function, *arguments, **options):
+            nonlocal left
+            left -= 1
+            if left <= 0:
+                raise Killed
+            return function(*arguments, **options)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "rename", functools.partial(dies, rename))
+            patch.setattr(os, "unlink", functools.partial(dies, unlink))
+            patch.setattr(shutil, "rmtree", functools.partial(dies, rmtree))
+            is_new = False
+            try:
+                begun(used)
+                is_new = number % 2 == 0
+                if is_new:
+                    discard_replaced(str(used))
+                else:
+                    put_back_replaced(str(used))
+            except Killed:
+                pass
+        is_over = left > 0
+        with replacing_run(str(used)):
+            pass
+        after = content(used)
+        assert after == before or (is_new and after == {"config.json": b"{}"}), number
+        assert not [path for path in used.iterdir() if path.name.startswith(".nlpreg-")]
+        if is_over and number % 2 == 0:
+            break
+        shutil.rmtree(used)
+        used.mkdir()
+        for name, data in before.items():
+            (used / name).write_bytes(data)
+    assert number > 6
 
 
 def test_recovering(used):

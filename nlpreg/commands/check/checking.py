@@ -8,7 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from nlpreg.commands.check.preflight import output_folder_problems, preflight_problems, walk_calls
+from nlpreg.commands.check.preflight import (
+    output_folder_problems,
+    preflight_problems,
+    validation_warnings,
+    walk_calls,
+)
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.config.config_file import ConfigFile
 from nlpreg.common.config.nodes import Call, Literal, Node
@@ -96,6 +101,7 @@ def check_config(config: Mapping[str, Any]) -> Checked:
             warnings.append(warning)
         if warnings:
             resolver, around, node = _resolved(config)
+    warnings += validation_warnings(config)
     problems = [_with_its_place(problem, node) for problem in resolver.problems]
     problems += preflight_problems(config, node)
     if isinstance(node, Call):

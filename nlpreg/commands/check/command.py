@@ -5,16 +5,19 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nlpreg.commands.options import add_config_argument, add_overrides_option, check_file
 from nlpreg.commands.subcommand import Subcommand
 
+if TYPE_CHECKING:
+    from nlpreg.commands.check.checking import Checked
+
 DESCRIPTION = """
 Read a config beside the constructors that it names and print everything that is wrong with it: unknown keys and
 names, wrong types, missing arguments, sizes that do not agree, files that do not exist, devices that are not there,
-environment variables that are not set, and what constructors refuse. No data is read. The exit status is 0 if all is
-well, else 2.
+environment variables that are not set, and what constructors refuse. No data is read without --data. The exit status
+is 0 if all is well, else 2.
 """
 
 
@@ -32,6 +35,11 @@ class Check(Subcommand):
         subparser.add_argument(
             "--resolved", action="store_true", help="print the config with every default filled in, as JSON"
         )
+        subparser.add_argument(
+            "--data",
+            action="store_true",
+            help="also read a few instances of each data set, and run a training and a validation batch",
+        )
         add_overrides_option(subparser)
         subparser.set_defaults(func=_run)
         return subparser
@@ -48,6 +56,8 @@ def _run(args: argparse.Namespace) -> None:
     from nlpreg.common.params import Params
 
     checked = check_config_file(args.param_path, args.overrides, args.serialization_dir)
+    if args.data and not checked.problems:
+        _add_data(checked)
     if checked.problems:
         print(printable(report(args.param_path, checked.problems)))
         if checked.warnings:
@@ -60,3 +70,13 @@ def _run(args: argparse.Namespace) -> None:
         if checked.warnings:
             print(report_warnings(args.param_path, checked.warnings))
         print(f"{args.param_path}: no problems found")
+
+
+def _add_data(checked: Checked) -> None:
+    """Add what the first batches show."""
+    from nlpreg.commands.check.data_check import data_findings
+
+    findings = data_findings(checked)
+    assert checked.file is not None
+    checked.problems += map(checked.file.located, findings.problems)
+    checked.warnings += map(checked.file.located, findings.warnings)

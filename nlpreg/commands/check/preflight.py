@@ -27,6 +27,26 @@ def preflight_problems(config: Mapping[str, Any], node: Node) -> list[Problem]:
     return [*_data_problems(config, node), *_file_problems(node), *_device_problems(config)]
 
 
+def validation_warnings(config: Mapping[str, Any]) -> Iterator[Problem]:
+    """Options of the trainer that do nothing without validation data.
+
+    Args:
+        config: the whole config.
+    """
+    trainer = config.get("trainer")
+    if config.get("validation_data_path") is not None or not isinstance(trainer, Mapping):
+        return
+    for key, effect in (
+        ("patience", "training never stops early"),
+        ("validation_metric", "no epoch is the best"),
+    ):
+        if trainer.get(key) is not None:
+            yield Problem(
+                f"trainer.{key}",
+                f"there is no validation_data_path, so {effect}; give validation data, or leave this out",
+            )
+
+
 def output_folder_problems(folder: str) -> list[Problem]:
     """Why nothing could be written to an output folder."""
     existing = os.path.abspath(folder)

@@ -251,6 +251,12 @@ _NO_READER = (
 )
 
 
+def fitting_reader(cls: Any) -> str | None:
+    """The dataset reader whose instances have the fields that a model's `forward` needs; None where none is known."""
+    data, fits = _data_for(cls)
+    return data.reader["type"] if fits else None
+
+
 def _data_for(cls: Any) -> tuple[_Data, bool]:
     """Data for a model, and whether they have the fields that its `forward` needs."""
     names = set(_parameters_of_forward(cls))

@@ -48,7 +48,12 @@ class Train(Subcommand):
         subparser.add_argument(
             "-r", "--recover", action="store_true", help="go on with the run in DIR from its last checkpoint"
         )
-        subparser.add_argument("-f", "--force", action="store_true", help="delete DIR first if it exists")
+        subparser.add_argument(
+            "-f",
+            "--force",
+            action="store_true",
+            help="replace the run in DIR, once the first batch of this one works",
+        )
         add_overrides_option(subparser)
         subparser.add_argument(
             "--node-rank",
@@ -60,7 +65,7 @@ class Train(Subcommand):
         subparser.add_argument(
             "--dry-run",
             action="store_true",
-            help="read the data, build vocabulary and model, save the vocabulary, and stop before training",
+            help="read the data, build vocabulary and model, try a first batch, save the vocabulary, and stop before training",
         )
         subparser.add_argument(
             "--detect-anomaly",

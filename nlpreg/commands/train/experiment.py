@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import filecmp
+import inspect
 import logging
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -64,6 +66,10 @@ class TrainModel(Registrable):
         self.evaluation_data_loader = evaluation_data_loader
         self.evaluate_on_test = evaluate_on_test
         self.batch_weight_key = batch_weight_key
+        self.data_loaders: dict[str, DataLoader] = {}
+        """The loaders of the data sets that there are, by `train`, `validation` and `test`; none in a run built by hand."""
+        self.used_namespaces: set[str] | None = None
+        """The namespaces of the vocabulary that the model asked for when it was built; None where that is not known."""
         self._test_metrics: dict[str, Any] | None = None
 
     def run(self) -> dict[str, Any]:
@@ -159,9 +165,15 @@ class TrainModel(Registrable):
         vocab = vocabulary.construct(
             instances=_instances_for_vocabulary(loaders, datasets_for_vocab_creation)
         )
-        built_model = model.construct(
-            vocab=vocab, serialization_dir=serialization_dir, ddp_accelerator=ddp_accelerator
-        )
+        with noted_namespaces(vocab) as used_namespaces:
+            try:
+                built_model = model.construct(
+                    vocab=vocab, serialization_dir=serialization_dir, ddp_accelerator=ddp_accelerator
+                )
+            except (ArithmeticError, LookupError, RuntimeError, ValueError) as error:
+                if not isinstance(error, ConfigurationError):
+                    _check_namespaces(vocab, used_namespaces, error)
+                raise
         # embeddings out of another archive may have been made for less than this vocabulary
         built_model.extend_embedder_vocab()
         built_model.check_before_training()
@@ -177,7 +189,7 @@ class TrainModel(Registrable):
             local_rank=local_rank,
             ddp_accelerator=ddp_accelerator,
         )
-        return cls(
+        experiment = cls(
             serialization_dir=serialization_dir,
             model=built_model,
             trainer=built_trainer,
@@ -185,6 +197,9 @@ class TrainModel(Registrable):
             evaluate_on_test=evaluate_on_test,
             batch_weight_key=batch_weight_key,
         )
+        experiment.data_loaders = loaders
+        experiment.used_namespaces = used_namespaces
+        return experiment
 
     @staticmethod
     def check_arguments(
@@ -223,6 +238,59 @@ class TrainModel(Registrable):
 
 
 TrainModel.register("default", constructor="from_partial_objects")(TrainModel)
+
+
+@contextlib.contextmanager
+def noted_namespaces(vocab: Vocabulary) -> Iterator[set[str]]:
+    """Within the block, note which namespaces of a vocabulary anybody asks for."""
+    asked: set[str] = set()
+    names = (
+        "get_vocab_size",
+        "get_token_index",
+        "get_token_from_index",
+        "get_index_to_token_vocabulary",
+        "get_token_to_index_vocabulary",
+    )
+
+    def noting(method: Callable[..., Any]) -> Callable[..., Any]:
+        signature = inspect.signature(method)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            bound = signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            asked.add(bound.arguments["namespace"])
+            return method(*args, **kwargs)
+
+        return call
+
+    before = dict(vars(vocab))
+    for name in names:
+        setattr(vocab, name, noting(getattr(vocab, name)))
+    try:
+        yield asked
+    finally:
+        for name in names:
+            delattr(vocab, name)
+            if name in before:
+                setattr(vocab, name, before[name])
+
+
+def _check_namespaces(vocab: Vocabulary, asked: set[str], error: Exception) -> None:
+    """Blame an error of the model's constructor on a namespace that nothing fills, if it asked for one.
+
+    Raises:
+        ConfigurationError: it did.
+    """
+    sizes = vocab.namespace_sizes()
+    empty = sorted(name for name in asked if not sizes.get(name))
+    if empty:
+        there = ", ".join(f"{name} ({size})" for name, size in sorted(sizes.items()) if size)
+        blamed = ConfigurationError(
+            f"it asks for the namespace {', '.join(map(repr, empty))} of the vocabulary, which nothing fills; there are: "
+            f"{there}. Does one of its namespaces have another name? ({type(error).__name__}: {error})"
+        )
+        blamed.config_path = "model"  # type: ignore[attr-defined]  # as errors of constructors have it
+        raise blamed from error
 
 
 def _check_data_path(key: str, path: Any, depth: int = 0) -> None:

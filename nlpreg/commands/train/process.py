@@ -11,8 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nlpreg.commands.check.checking import report
+from nlpreg.commands.check.first_batch import try_first_batches
 from nlpreg.commands.console import metrics_block
 from nlpreg.commands.train.experiment import METRICS_NAME, TrainModel
+from nlpreg.common.config.problems import ConfigurationProblems
 from nlpreg.common.digests import forget_digests, record_digests
 from nlpreg.common.meta import META_NAME, record_run
 from nlpreg.common.params import Params
@@ -24,7 +27,7 @@ from nlpreg.models.model import DEFAULT_WEIGHTS
 from nlpreg.nn.parallel import DdpAccelerator
 from nlpreg.training.interruption import TrainingInterrupted
 from nlpreg.training.metrics_log import METRICS_LOG_NAME
-from nlpreg.training.util import create_serialization_dir
+from nlpreg.training.serialization_dir import create_serialization_dir, discard_replaced
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +75,9 @@ def prepare_folder(params: Params, options: RunOptions, resolved: dict[str, Any]
         ConfigurationError: the folder is in use, or holds no run, or that of another config, to go on with.
     """
     folder = options.serialization_dir
-    create_serialization_dir(params, folder, options.recover, options.force, options.config_file)
+    create_serialization_dir(
+        params, folder, options.recover, options.force, options.config_file, sets_aside=True
+    )
     forget_digests(folder, CONFIG_NAME, RESOLVED_CONFIG_NAME)
     params.to_file(os.path.join(folder, CONFIG_NAME))
     if resolved is not None:
@@ -133,12 +138,18 @@ def run_process(
         trainer_section(params)["detect_anomaly"] = True
     if options.callbacks:  # likewise: the config that is kept does not depend on how the run was watched
         add_callbacks(params, options.callbacks)
+    model_section = params.params.get("model")
+    label_encoding = model_section.get("label_encoding") if isinstance(model_section, dict) else None
     train_loop = TrainModel.from_params(
         params=params,
         serialization_dir=options.serialization_dir,
         local_rank=local_rank,
         ddp_accelerator=ddp_accelerator,
     )
+    if not options.recover:  # a run that is resumed had its first batch
+        _try_first_batches(train_loop, label_encoding, options)
+    if is_primary:
+        discard_replaced(options.serialization_dir)
     if options.dry_run:
         return train_loop
     if is_primary:
@@ -149,6 +160,20 @@ def run_process(
     if is_primary:
         train_loop.finish(metrics)
     return train_loop
+
+
+def _try_first_batches(train_loop: TrainModel, label_encoding: Any, options: RunOptions) -> None:
+    """Stop a run here that would fail at its first batch, or whose outcome would be worth nothing.
+
+    Raises:
+        ConfigurationProblems: data, model and trainer do not fit each other.
+    """
+    findings = try_first_batches(train_loop, label_encoding)
+    for warning in findings.warnings:
+        logger.warning("%s: %s", warning.path, warning.message)
+    if findings.problems:
+        source = options.config_file or "the config"
+        raise ConfigurationProblems(findings.problems, report(source, findings.problems))
 
 
 def pack_and_report(options: RunOptions) -> None:

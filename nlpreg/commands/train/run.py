@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import copy
 import logging
 import os
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from nlpreg.commands.check.checking import Checked, check_config, check_file, raise_problems
+from nlpreg.commands.check.checking import Checked, check_config, check_file, raise_problems, report
 from nlpreg.commands.configs import parse_json_option
 from nlpreg.commands.console import prepare_run_logging
 from nlpreg.commands.train import distributed
@@ -26,12 +26,13 @@ from nlpreg.commands.train.process import (
     take_command_keys,
 )
 from nlpreg.common import logging as common_logging
+from nlpreg.common.config.problems import ConfigurationProblems
 from nlpreg.common.config.resolve import plain
 from nlpreg.common.logging import release_global_logging
 from nlpreg.common.params import Params
 from nlpreg.models.archival import load_archive, verify_include_in_archive
 from nlpreg.models.model import Model
-from nlpreg.training.serialization_dir import locked
+from nlpreg.training.serialization_dir import locked, replacing_run
 
 logger = logging.getLogger(__name__)
 
@@ -181,8 +182,11 @@ def _train(
     rank = distributed.rank_under_torchrun(params)
     is_first = (node_rank if rank is None else rank.rank) == 0
     train_loop: TrainModel | None = None
-    lock = locked(options.serialization_dir) if _is_to_be_locked(options, is_first) else nullcontext()
-    with lock, resumable(options):
+    lock = (
+        locked(options.serialization_dir) if _is_to_be_locked(options, is_first) else contextlib.nullcontext()
+    )
+    replacing = replacing_run(options.serialization_dir) if is_first else contextlib.nullcontext()
+    with lock, resumable(options), replacing, _located(checked, source):
         if rank is not None:
             train_loop = distributed.run_rank(params, options, rank, resolved)
         elif params.get("distributed", None) is not None:
@@ -202,6 +206,18 @@ def _train(
     if train_loop is not None:
         return train_loop.model
     return load_archive(options.serialization_dir, trusted=True).model if return_model else None
+
+
+@contextlib.contextmanager
+def _located(checked: Checked, source: str) -> Iterator[None]:
+    """Within the block, problems that show when the config is put to use are reported with their place in its file."""
+    try:
+        yield
+    except ConfigurationProblems as error:
+        if checked.file is None:
+            raise
+        problems = [checked.file.located(problem) for problem in error.problems]
+        raise ConfigurationProblems(problems, report(source, problems)) from error
 
 
 def _is_to_be_locked(options: RunOptions, is_first: bool) -> bool:

@@ -14,6 +14,9 @@ from nlpreg.data.instance import Instance
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.nn.util import move_to_device
 
+SAMPLE_SIZE = 8
+"""Number of instances in the batch that `sample_batch` gives, unless the loader's batches are smaller."""
+
 TensorDict = Dict[str, Union[torch.Tensor, Dict[str, torch.Tensor]]]  # noqa: UP006
 
 
@@ -43,6 +46,21 @@ class DataLoader(Registrable):
     def iter_instances(self) -> Iterator[Instance]:
         """The instances one by one; before `index_with`, not indexed."""
         raise NotImplementedError(f"{type(self).__name__} has no iter_instances")
+
+    def sample_instances(self, number: int) -> list[Instance]:
+        """Up to so many of the first instances; the position in the data stays where it is.
+
+        A loader that cannot do that gives none.
+        """
+        return []
+
+    def sample_batch(self) -> TensorDict | None:
+        """A small batch, made as those of an epoch are; the position in the data stays where it is.
+
+        Returns:
+            The batch, on the CPU; None from a loader that cannot do that, or without data.
+        """
+        return None
 
     def index_with(self, vocab: Vocabulary) -> None:
         """Index the instances with this vocabulary, now or as they are read."""

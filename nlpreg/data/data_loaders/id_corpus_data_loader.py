@@ -13,7 +13,7 @@ import torch.distributed as dist
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.config.untrusted import check_resource
 from nlpreg.common.util import int_to_device, is_distributed
-from nlpreg.data.data_loaders.data_loader import ResumableDataLoader
+from nlpreg.data.data_loaders.data_loader import ResumableDataLoader, TensorDict
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DatasetReaderInput
 from nlpreg.data.id_corpus.corpus_cache import id_corpus_of, text_field_of_reader
 from nlpreg.data.id_corpus.id_corpus import IdCorpus
@@ -96,6 +96,14 @@ class IdCorpusDataLoader(ResumableDataLoader):
         """One instance that stands for all of the data: it counts every word as often as it occurs, for the vocabulary."""
         counts = dict(zip(self.corpus.words, self.corpus.counts.tolist(), strict=True))
         yield Instance({self.text_field: CountedWordsField(counts, self._token_indexers)})
+
+    def sample_instances(self, number: int) -> list[Instance]:
+        """The instance that stands for all of the data."""
+        return list(self.iter_instances())
+
+    def sample_batch(self) -> TensorDict | None:
+        """The first batch of a pass."""
+        return None if self._lexicon is None else next(self._batches_of_pass(0, 0), None)
 
     def state_dict(self) -> dict[str, Any]:
         """Epoch, batches given in it, the same for passes over the data, and what these numbers depend on."""

@@ -23,7 +23,7 @@ from nlpreg.common.tqdm import Tqdm
 from nlpreg.common.util import int_to_device, lazy_groups_of
 from nlpreg.data.batch import index_instances
 from nlpreg.data.data_loaders.data_collator import DataCollator, DefaultDataCollator
-from nlpreg.data.data_loaders.data_loader import DataLoader, ResumableDataLoader, TensorDict
+from nlpreg.data.data_loaders.data_loader import SAMPLE_SIZE, DataLoader, ResumableDataLoader, TensorDict
 from nlpreg.data.data_loaders.stream import BatchStream, InstanceStream, StreamPosition, batch_indices, pick
 from nlpreg.data.data_loaders.worker_pool import WorkerError, WorkerPool, as_worker_error
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DatasetReaderInput
@@ -521,6 +521,20 @@ class MultiProcessDataLoader(ResumableDataLoader):
     def iter_instances(self) -> Iterator[Instance]:
         """The instances in reading order; streamed, they are read for this."""
         return iter(self._instances) if self._instances is not None else self._read()
+
+    def sample_instances(self, number: int) -> list[Instance]:
+        """The first instances in reading order; streamed, so many are read for this."""
+        if self._instances is not None:
+            return self._instances[:number]
+        return list(itertools.islice(self.reader.read(self.data_path), number))
+
+    def sample_batch(self) -> TensorDict | None:
+        """A batch of the first instances, made in this process."""
+        instances = self.sample_instances(min(self.batch_size or SAMPLE_SIZE, SAMPLE_SIZE))
+        if not instances or self._vocab is None:
+            return None
+        index_instances(instances, self._vocab)
+        return self.collate_fn(instances)
 
     def index_with(self, vocab: Vocabulary) -> None:
         """Index the instances in memory now, streamed ones as they are read."""

@@ -12,7 +12,12 @@ from nlpreg.common.checks import ConfigurationError, ConfigurationValueError, ch
 from nlpreg.common.util import int_to_device
 from nlpreg.data.batch import index_instances
 from nlpreg.data.data_loaders.data_collator import nlpreg_collate
-from nlpreg.data.data_loaders.data_loader import DataLoader, ResumableDataLoader, TensorDict
+from nlpreg.data.data_loaders.data_loader import (
+    SAMPLE_SIZE,
+    DataLoader,
+    ResumableDataLoader,
+    TensorDict,
+)
 from nlpreg.data.data_loaders.multiprocess_data_loader import MultiProcessDataLoader
 from nlpreg.data.data_loaders.multitask_epoch_sampler import MultiTaskEpochSampler
 from nlpreg.data.data_loaders.multitask_scheduler import MultiTaskScheduler
@@ -176,6 +181,20 @@ class MultiTaskDataLoader(ResumableDataLoader):
         """The instances of one task after the other."""
         for loader in self._loaders.values():
             yield from loader.iter_instances()
+
+    def sample_instances(self, number: int) -> list[Instance]:
+        """The first instances of each task."""
+        return [instance for loader in self._loaders.values() for instance in loader.sample_instances(number)]
+
+    def sample_batch(self) -> TensorDict | None:
+        """The batch that the scheduler makes first of a few instances of each task."""
+        instances: dict[str, Iterable[Instance]]
+        instances = {task: loader.sample_instances(SAMPLE_SIZE) for task, loader in self._loaders.items()}
+        batch = next(iter(self.scheduler.batch_instances(instances)), None)
+        if not batch or self._vocab is None:
+            return None
+        index_instances(batch, self._vocab)
+        return nlpreg_collate(batch)
 
     def index_with(self, vocab: Vocabulary) -> None:
         """Index the instances in memory now, others as they are read."""

@@ -10,7 +10,7 @@ from nlpreg.common.runtime.memory import seldom_garbage_collection
 from nlpreg.common.tqdm import Tqdm
 from nlpreg.data.batch import index_instances
 from nlpreg.data.data_loaders.data_collator import nlpreg_collate
-from nlpreg.data.data_loaders.data_loader import DataLoader, ResumableDataLoader, TensorDict
+from nlpreg.data.data_loaders.data_loader import SAMPLE_SIZE, DataLoader, ResumableDataLoader, TensorDict
 from nlpreg.data.data_loaders.stream import batch_indices, pick
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.instance import Instance
@@ -90,6 +90,15 @@ class SimpleDataLoader(ResumableDataLoader):
     def iter_instances(self) -> Iterator[Instance]:
         """The instances in their own order."""
         yield from self.instances
+
+    def sample_instances(self, number: int) -> list[Instance]:
+        """The first instances."""
+        return self.instances[:number]
+
+    def sample_batch(self) -> TensorDict | None:
+        """A batch of the first instances."""
+        instances = self.sample_instances(min(self.batch_size, SAMPLE_SIZE))
+        return self.collate_fn(instances) if instances else None
 
     def index_with(self, vocab: Vocabulary) -> None:
         """Index the instances."""

@@ -210,6 +210,11 @@ class Embedding(TokenEmbedder):
             self.weight.data[padding_index].zero_()
         self._projection = nn.Linear(embedding_dim, projection_dim) if projection_dim else None
 
+    @property
+    def follows_vocabulary(self) -> bool:
+        """Whether the table has a row for each entry of a namespace of the vocabulary."""
+        return self._vocab_namespace is not None
+
     def get_output_dim(self) -> int:
         """Width of the vector of each token."""
         return self.output_dim

@@ -185,6 +185,28 @@ def test_nothing_is_deleted_for_a_wrong_config(tagger: Config, train: Any) -> No
     assert not (folder / "best.th").exists() and (folder / "thesis.txt").exists()
 
 
+FIRST_BATCH = {
+    "trainer": {"validation_metric": "+f1"},
+    "model": {"label_namespace": "tags"},
+    "data_loader": {"batch_size": 9, "drop_last": True},
+}
+
+
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+@pytest.mark.parametrize("section", FIRST_BATCH)
+def test_nothing_is_deleted_for_what_a_first_batch_shows(
+    section: str, tagger: Config, train: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = train(tagger, "-q")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    tagger[section].update(FIRST_BATCH[section])
+    train(tagger, "-f", status=2)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    assert "out.log" not in capsys.readouterr().err
+    train(tagger, "-f", "--dry-run", status=2)
+    assert (folder / "model.tar.gz").read_bytes() == before[folder / "model.tar.gz"]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -1,0 +1,86 @@
+"""`nlpreg check --data`: an experiment built on a few instances, and its first batches tried."""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from nlpreg.commands.check.checking import Checked
+from nlpreg.commands.check.first_batch import Findings, quiet, try_first_batches
+from nlpreg.commands.failures import describe, place_in_users_code
+from nlpreg.commands.train.experiment import TrainModel
+from nlpreg.commands.train.process import take_command_keys
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.config.nodes import Call
+from nlpreg.common.config.problems import ConfigurationProblems, Problem
+from nlpreg.common.params import Params
+from nlpreg.common.runtime.environment import prepare_environment
+
+NUM_INSTANCES = 100
+"""Number of instances that are read of each data set."""
+
+
+def data_findings(checked: Checked) -> Findings:
+    """Read a few instances of each data set, build the experiment for them, and try its first batches.
+
+    The vocabulary is made of these instances alone, unless the config reads it from files, so that a model which needs
+    some entry of it may fail here and work in the run.
+
+    Args:
+        checked: the outcome of the check of a config, without problems.
+    """
+    assert checked.config is not None
+    config = _on_few_instances(checked)
+    model = config.get("model")
+    label_encoding = model.get("label_encoding") if isinstance(model, Mapping) else None
+    params = Params(config)
+    take_command_keys(params)
+    prepare_environment(params)
+    try:
+        with tempfile.TemporaryDirectory() as folder, quiet():
+            experiment = TrainModel.from_params(
+                params=params, serialization_dir=folder, local_rank=0, ddp_accelerator=None
+            )
+            return try_first_batches(experiment, label_encoding)
+    except ConfigurationProblems as error:
+        return Findings(error.problems)
+    except ConfigurationError as error:
+        place = getattr(error, "config_path", "")
+        is_about_data = place.endswith("data_loader")  # the message names file and line
+        return Findings([Problem("" if is_about_data else place, str(error))])
+    except Exception as error:
+        lines = [describe(error)[0], *place_in_users_code(error)]
+        return Findings([Problem("", "\n      ".join(lines))])
+
+
+def _on_few_instances(checked: Checked) -> dict[str, Any]:
+    """The config with readers that stop after a few instances, as far as they can, and a vocabulary of all data sets."""
+    config = copy.deepcopy(checked.config)
+    assert config is not None and isinstance(checked.node, Call)
+    for key in ("dataset_reader", "validation_dataset_reader"):
+        for section in _sections(config.get(key), checked.node.arguments.get(key)):
+            given = section.get("max_instances")
+            section["max_instances"] = min(given, NUM_INSTANCES) if isinstance(given, int) else NUM_INSTANCES
+    config.pop("datasets_for_vocab_creation", None)  # a label may be missing in a part of the training data
+    return config
+
+
+def _sections(section: Any, node: Any) -> Iterator[dict[str, Any]]:
+    """The sections of a reader, and of those in it, that take `max_instances`."""
+    if not isinstance(section, dict) or not isinstance(node, Call):
+        return
+    inner = [(section.get(name), argument) for name, argument in node.arguments.items()]
+    if any(isinstance(argument, Call) and _is_reader(argument) for _, argument in inner):
+        for value, argument in inner:
+            if isinstance(argument, Call) and _is_reader(argument):
+                yield from _sections(value, argument)
+    elif "max_instances" in {**node.arguments, **node.defaults}:
+        yield section
+
+
+def _is_reader(call: Call) -> bool:
+    from nlpreg.data.dataset_readers import DatasetReader
+
+    return isinstance(call.cls, type) and issubclass(call.cls, DatasetReader)

@@ -1,0 +1,440 @@
+"""What only a first batch shows: whether data, model and trainer of an experiment fit each other."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import itertools
+import logging
+import math
+import numbers
+import warnings
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from nlpreg.commands.show.init import fitting_reader
+from nlpreg.commands.train.experiment import noted_namespaces
+from nlpreg.common.checks import ConfigurationError, did_you_mean
+from nlpreg.common.config.problems import Problem, refusal
+from nlpreg.common.config.registry import REGISTRY
+from nlpreg.data.data_loaders import MultiTaskDataLoader
+from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DeferringReader
+from nlpreg.data.fields import SequenceLabelField
+from nlpreg.data.instance import Instance
+from nlpreg.models.model import Model
+from nlpreg.modules.conditional_random_field import allowed_transitions
+from nlpreg.modules.token_embedders import Embedding
+from nlpreg.nn.util import move_to_device
+from nlpreg.training.gradient_descent_trainer import GradientDescentTrainer
+from nlpreg.training.metrics import local_metrics
+from nlpreg.training.state import ModelMemory, RandomGenerators
+
+if TYPE_CHECKING:
+    from nlpreg.commands.train.experiment import TrainModel
+
+logger = logging.getLogger(__name__)
+
+_NUM_COUNTED = 50
+"""Number of instances of each data set that are asked for the namespaces which they fill."""
+_NUM_TAGGED = 1000
+"""Number of instances whose tags are compared with the label encoding."""
+_MOST_LABELS = 1000
+_MOST_NAMES = 5
+
+
+@dataclass
+class Findings:
+    """What a first batch showed.
+
+    Args:
+        problems: what the run would fail at, or what makes its outcome worthless.
+        warnings: what is most likely not meant, and trains all the same.
+    """
+
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
+
+
+def try_first_batches(experiment: TrainModel, label_encoding: Any = None) -> Findings:
+    """Run a training batch forward and backward, and a validation batch forward, and look at what comes out.
+
+    Neither the weights nor the position in the data change, and the random numbers of the run are those that they would
+    be without this. Only what nlpreg's loaders, and trainers that run the model as `gradient_descent` does, would do
+    themselves is tried. What the code of the model raises is raised here as it would be in the run.
+
+    Args:
+        experiment: built, and not yet run.
+        label_encoding: the model's encoding of spans in the config, if it has one.
+    """
+    findings = Findings()
+    model, trainer = experiment.model, experiment.trainer
+    loaders = {name: loader for name, loader in experiment.data_loaders.items() if _is_ours(loader)}
+    if not loaders or not _can_be_tried(model, trainer):
+        return findings
+    labels = _labels(model)
+    generators = RandomGenerators()
+    generators.load_state_dict(generators.state_dict())
+    try:
+        with (
+            _left_as_it_was(model),
+            local_metrics(),
+            quiet(),
+            noted_namespaces(model.vocab) as used,
+        ):
+            used |= experiment.used_namespaces or set()
+            try:
+                for name in ("train", "validation", "test"):
+                    is_used = name in loaders and (name != "test" or experiment.evaluate_on_test)
+                    if is_used and not findings.problems:
+                        _try_batch(name, loaders[name], model, trainer, labels, findings)
+            except (IndexError, RuntimeError, ValueError) as error:
+                # a table or an output layer for a namespace that is empty has no place for any id
+                unused = list(_namespace_warnings(loaders, model, used))
+                if not unused:
+                    raise
+                findings.problems += [replace(p, message=f"{p.message} ({error})") for p in unused]
+            if not findings.problems and experiment.used_namespaces is not None:
+                findings.warnings += _namespace_warnings(loaders, model, used)
+        if isinstance(label_encoding, str) and "train" in loaders and not findings.problems:
+            findings.warnings += _encoding_warnings(loaders["train"], model, label_encoding)
+    finally:
+        generators.restore()
+    return findings
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Leave warnings, which the run itself will give, and lines of the log to the run."""
+    before = logging.root.manager.disable
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logging.disable(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            logging.disable(before)
+
+
+def _is_ours(loader: Any) -> bool:
+    """Whether the batches of an epoch are made by nlpreg's code, and so are like a sample."""
+    return str(type(loader).__iter__.__module__).startswith("nlpreg.")
+
+
+def _can_be_tried(model: Model, trainer: Any) -> bool:
+    """Whether the trainer runs the model itself, whole, and as `gradient_descent` does."""
+    is_lazy = any(nn.parameter.is_lazy(parameter) for parameter in model.parameters())
+    return (
+        isinstance(trainer, GradientDescentTrainer)
+        and type(trainer).batch_outputs is GradientDescentTrainer.batch_outputs
+        and not trainer.run.is_sharded
+        and not is_lazy  # its first batch decides its sizes
+    )
+
+
+@contextlib.contextmanager
+def _left_as_it_was(model: nn.Module) -> Iterator[None]:
+    """Give a model back after the block what batches change: buffers, attributes, metrics and gradients."""
+    memory = ModelMemory.of(model)
+    tables = ("_parameters", "_buffers", "_modules")
+    attributes = [
+        (module, dict(vars(module)), {name: dict(vars(module)[name]) for name in tables})
+        for module in model.modules()
+    ]
+    containers = [
+        (value, type(value)(value))
+        for _, values, _ in attributes
+        for name, value in values.items()
+        if type(value) in (list, dict, set) and name not in tables
+    ]
+    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    try:
+        yield
+    finally:
+        for value, content in containers:
+            value.clear()
+            value.extend(content) if isinstance(value, list) else value.update(content)
+        for module, values, contents in attributes:
+            vars(module).clear()
+            vars(module).update(values)
+            for name, content in contents.items():
+                vars(module)[name].clear()
+                vars(module)[name].update(content)
+        with torch.no_grad():
+            for buffer, value in buffers:
+                buffer.copy_(value)
+        for parameter in model.parameters():
+            parameter.grad = None
+        memory.put_back(model)
+
+
+def _try_batch(
+    name: str, loader: Any, model: Model, trainer: Any, labels: set[str], findings: Findings
+) -> None:
+    """Run a sample of a data set, unless its fields do not fit the model."""
+    batch = loader.sample_batch()
+    if batch is None:
+        return
+    problem = _field_problem(model, batch, getattr(loader, "reader", None))
+    if problem is not None:
+        findings.problems.append(Problem("model", problem))
+        return
+    is_training = name == "train"
+    model.train(is_training)
+    batch = move_to_device(batch, trainer.cuda_device)
+    # a compiled model would be compiled for this batch
+    forward = model.forward if getattr(model, "_compiled_call_impl", None) is not None else model
+    try:
+        with torch.set_grad_enabled(is_training), trainer.run.precision.autocast():
+            outputs = forward(**batch)
+    except ConfigurationError as error:
+        findings.problems.append(refusal("model", inspect.signature(type(model)).parameters, error))
+        return
+    if not isinstance(outputs, Mapping):
+        findings.problems.append(
+            Problem(
+                "model",
+                f'{_name(model)}.forward: expected a dictionary of outputs, with the loss as "loss", got '
+                f'{_kind(outputs)}; return {{"loss": ...}}',
+            )
+        )
+        return
+    if is_training:
+        findings.problems += _loss_problems(model, outputs, trainer)
+        if not findings.problems and not isinstance(loader, MultiTaskDataLoader):
+            findings.warnings += _gradient_warnings(model, outputs["loss"])
+    metrics = model.get_metrics(reset=True)
+    problems = list(_metric_problems(model, metrics))
+    if name == "validation" and not problems:
+        losses = ["loss"] if "loss" in outputs else []
+        _look_for_followed_metrics(trainer, [*metrics, *losses], labels, findings)
+    findings.problems += [found for found in problems if found not in findings.problems]
+
+
+def _field_problem(model: Model, batch: Mapping[str, Any], reader: Any) -> str | None:
+    """Fields that `forward` does not take, or arguments that no field is for."""
+    required, optional, takes_all = _arguments(type(model))
+    missing = [name for name in required if name not in batch]
+    unknown = [name for name in batch if name not in {*required, *optional} and not takes_all]
+    if not missing and not unknown:
+        return None
+    arguments = ", ".join([*required, *(f"{name} (optional)" for name in optional)]) or "none"
+    parts = [
+        f"{_name(model)}.forward takes other arguments than {'the reader' if reader is None else type(reader).__name__} "
+        f"gives: it takes {arguments}; the fields are {', '.join(batch)}"
+    ]
+    if missing:
+        parts.append(f"; missing: {', '.join(missing)}")
+    if unknown:
+        parts.append(f"; not taken: {', '.join(unknown)}")
+    advice = []
+    if reader_name := fitting_reader(type(model)):
+        advice.append(f'the dataset reader "{reader_name}" fits this model')
+    if models := _models_for(list(batch)):
+        advice.append(f"models for these fields: {', '.join(models)}")
+    return "".join(parts) + "".join(f"; {text}" for text in advice)
+
+
+def _arguments(cls: Any) -> tuple[list[str], list[str], bool]:
+    """The required and the optional arguments of a model's `forward`, and whether it takes any others."""
+    parameters = list(inspect.signature(cls.forward).parameters.values())[1:]
+    named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    required = [p.name for p in named if p.default is p.empty]
+    return (
+        required,
+        [p.name for p in named if p.default is not p.empty],
+        any(p.kind is p.VAR_KEYWORD for p in parameters),
+    )
+
+
+def _models_for(fields: list[str]) -> list[str]:
+    """Registered models whose `forward` takes fields of these names, nothing less and nothing more."""
+    found: dict[Any, str] = {}
+    for name, (cls, _) in REGISTRY[Model].items():
+        if not isinstance(cls, type) or "." in name or cls in found:
+            continue
+        required, optional, takes_all = _arguments(cls)
+        known = {*required, *optional}
+        fits = set(required) <= set(fields) and (takes_all or set(fields) <= known)
+        # an argument that is only swallowed does not make a model one for this field
+        if fits and required and len(known & set(fields)) > 1:
+            found[cls] = name
+    return sorted(found.values())[:_MOST_NAMES]
+
+
+def _loss_problems(model: Model, outputs: Mapping[str, Any], trainer: Any) -> Iterator[Problem]:
+    where = f"{_name(model)}.forward"
+    if "loss" not in outputs:
+        yield Problem(
+            "model",
+            f'{where}: expected a key "loss" in training, got {", ".join(map(str, outputs)) or "nothing"}; are the labels '
+            "missing in the data?",
+        )
+        return
+    loss = outputs["loss"]
+    if not isinstance(loss, Tensor):
+        yield Problem("model", f'{where}: expected a tensor as "loss", got {_kind(loss)}')
+    elif loss.numel() != 1:
+        yield Problem(
+            "model",
+            f'{where}: expected a scalar as "loss", got a tensor of the shape {tuple(loss.shape)}; take its mean',
+        )
+    elif not loss.requires_grad:
+        yield Problem(
+            "model",
+            f"{where}: no gradient flows from the loss to the parameters; it is computed within torch.no_grad, from "
+            "detached tensors, or from numbers (.item())",
+        )
+    elif not math.isfinite(float(loss.detach())) and trainer.run.precision.scaler is None:
+        yield Problem(
+            "model",
+            f"{where}: the loss of a first batch is {float(loss.detach())}; it may divide by 0 or take the logarithm of 0, and "
+            "--detect-anomaly finds where",
+        )
+
+
+def _gradient_warnings(model: Model, loss: Tensor) -> Iterator[Problem]:
+    loss.backward()  # type: ignore[no-untyped-call]  # torch has no annotations here
+    idle = [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None]
+    if idle:
+        yield Problem(
+            "model",
+            f"{len(idle)} of its parameters get no gradient from a first batch, so they are not trained: {_listed(idle)}; "
+            "does forward use them?",
+        )
+
+
+def _metric_problems(model: Model, metrics: Any) -> Iterator[Problem]:
+    where = f"{_name(model)}.get_metrics"
+    if not isinstance(metrics, Mapping):
+        yield Problem("model", f"{where}: expected a dictionary of numbers, got {_kind(metrics)}")
+        return
+    for name, value in metrics.items():
+        is_number = isinstance(value, numbers.Real) or (hasattr(value, "ndim") and value.ndim == 0)
+        if not is_number:
+            yield Problem(
+                "model",
+                f"{where}: expected a number as {name!r}, got {_kind(value)}; give each number a name",
+            )
+
+
+def _look_for_followed_metrics(
+    trainer: GradientDescentTrainer, names: list[str], labels: set[str], findings: Findings
+) -> None:
+    """The validation metric has to be among those of the model."""
+    for _, wanted in trainer.run.tracker.tracked_metrics:
+        if wanted in names:
+            continue
+        problem = Problem(
+            "trainer.validation_metric",
+            f"the model has no metric {wanted!r}{did_you_mean(wanted, names)} (there are: {', '.join(sorted(names))})",
+        )
+        # that of a label, such as f1-measure-PER, is there only where the label is
+        is_of_label = any(wanted.endswith(f"-{label.rpartition('-')[2]}") for label in labels)
+        (findings.warnings if is_of_label else findings.problems).append(problem)
+
+
+def _labels(model: Model) -> set[str]:
+    """The entries of all namespaces that are small enough to be those of labels."""
+    return {
+        label
+        for name, size in model.vocab.namespace_sizes().items()
+        if size < _MOST_LABELS
+        for label in model.vocab.get_index_to_token_vocabulary(name).values()
+    }
+
+
+def _namespace_warnings(loaders: Mapping[str, Any], model: Model, used: set[str]) -> Iterator[Problem]:
+    """Namespaces that the training data fill and the model never asks for."""
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for instance in loaders["train"].sample_instances(_NUM_COUNTED) if "train" in loaders else ():
+        instance.count_vocab_items(counts)
+    has_fixed_tables = any(
+        isinstance(module, Embedding) and module.follows_vocabulary is False for module in model.modules()
+    )
+    if has_fixed_tables:  # it may serve any namespace
+        return
+    sizes = model.vocab.namespace_sizes()
+    empty = sorted(name for name in used if sizes.get(name, 0) <= 2 and name not in counts)
+    for name in sorted(counts.keys() - used):
+        hint = f"; it asks for {', '.join(map(repr, empty))}, which nothing fills" if empty else ""
+        yield Problem(
+            "model",
+            f"it never uses the namespace {name!r} of the vocabulary, which the dataset reader fills{hint}; does one of its "
+            "namespaces have another name?",
+        )
+
+
+def _encoding_warnings(loader: Any, model: Model, encoding: str) -> Iterator[Problem]:
+    """The first sentence of the training data whose tags the label encoding does not allow."""
+    num_wrong = num_sentences = 0
+    first = ""
+    reader, path = getattr(loader, "reader", None), getattr(loader, "data_path", None)
+    if not isinstance(reader, DatasetReader):
+        return
+    allowed: set[tuple[str, str]] | None = None
+    for instance, place in itertools.islice(_with_places(reader, path), _NUM_TAGGED):
+        tags = next((f.labels for f in instance.fields.values() if isinstance(f, SequenceLabelField)), None)
+        if tags is None or not all(isinstance(tag, str) for tag in tags):
+            return
+        if allowed is None:
+            allowed = _allowed_pairs(model, encoding)
+        num_sentences += 1
+        steps = itertools.pairwise(["<start>", *map(str, tags), "<end>"])
+        if tags and not all(step in allowed for step in steps):
+            num_wrong += 1
+            first = first or f"{place}{' '.join(map(str, tags))}"
+    if num_wrong:
+        yield Problem(
+            "model.label_encoding",
+            f"{encoding} does not allow the tags of {num_wrong} of the first {num_sentences} sentences, such as {first}; set it to "
+            "the encoding of the data, or let the dataset reader convert the tags",
+        )
+
+
+def _allowed_pairs(model: Model, encoding: str) -> set[tuple[str, str]]:
+    namespace = getattr(model, "label_namespace", "labels")
+    names = dict(model.vocab.get_index_to_token_vocabulary(namespace))
+    ends = {len(names): "<start>", len(names) + 1: "<end>"}
+    return {({**names, **ends}[a], {**names, **ends}[b]) for a, b in allowed_transitions(encoding, names)}
+
+
+def _with_places(reader: DatasetReader, path: Any) -> Iterator[tuple[Instance, str]]:
+    """The instances of a file, and where each stands where the reader knows: `train.txt, line 17: `."""
+    limit, reader.max_instances = reader.max_instances, None  # a reader with a limit cannot defer
+    try:
+        if not (isinstance(reader, DeferringReader) and reader.can_defer()):
+            for instance in reader.read(path):
+                yield instance, ""
+            return
+        place = ""
+
+        def noted(units: Iterable[Any]) -> Iterator[Any]:
+            nonlocal place
+            for unit in units:
+                place = f"{unit[0]}, line {unit[1]}: "
+                yield unit
+
+        for instance in reader.instances_of(noted(reader.units(path)), path):
+            yield instance, place
+    finally:
+        reader.max_instances = limit
+
+
+def _name(model: Model) -> str:
+    return type(model).__name__
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return f"a tensor of the shape {tuple(value.shape)}"
+    return "None" if value is None else f"{type(value).__name__} {value!r:.60}"
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
