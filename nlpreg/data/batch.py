@@ -22,10 +22,10 @@ logger = logging.getLogger(__name__)
 
 
 class Batch(Iterable[Instance]):
-    """Instances with the same fields, and the tensors they make together.
+    """Instances with the same fields, which become tensors together.
 
     Args:
-        instances: the instances; they stay where they are, unchanged.
+        instances: the instances; they are not changed.
 
     Raises:
         ConfigurationError: an instance has other fields than the rest, or a field of another class.
@@ -40,7 +40,7 @@ class Batch(Iterable[Instance]):
         self._check_types()
 
     def _check_types(self) -> None:
-        """Sort the fields by name, and make sure that those of one name go together."""
+        """Sort the fields by name, and make sure that all fields of a name are of one class."""
         all_fields = [instance.fields for instance in self.instances]
         if not all_fields:
             return

@@ -1,4 +1,4 @@
-"""Many short sequences held as few arrays, and padded by few operations on arrays."""
+"""Many short sequences stored in a few arrays, and padded by a few array operations."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class WordColumn:
 
     def __init__(self, texts: Sequence[Sequence[str]]) -> None:
         self.lengths = lengths_of(texts)
-        # a word that is not there yet gets the number of those that are
+        # a new word gets the number of words before it
         number_of: defaultdict[str, int] = defaultdict()
         number_of.default_factory = number_of.__len__
         numbers = map(number_of.__getitem__, itertools.chain.from_iterable(texts))
@@ -57,9 +57,9 @@ class CharacterColumn:
         # one code point of four bytes for each character, so that array operations see characters
         codes = np.frombuffer("".join(words).encode("utf-32-le", "surrogatepass"), "<u4")
         first_place = np.full(int(codes.max(initial=0)) + 1, -1)
-        # of several values for one code the last one stays
+        # where a code occurs several times, the last value assigned stays
         first_place[codes[::-1]] = np.arange(len(codes))[::-1]  # (largest code + 1,)
-        # places of first appearance in order give the characters in order
+        # sorting by the position of first appearance puts the characters in order
         distinct = codes[np.sort(first_place[first_place >= 0])]
         number_of = np.zeros(len(first_place), np.int32)
         number_of[distinct] = np.arange(len(distinct))
@@ -107,7 +107,7 @@ def with_ends(
 
 
 def padding_mask(lengths: IntArray, width: int) -> NDArray[np.bool_]:
-    """Which positions of padded rows hold something: `(len(lengths), width)`."""
+    """True where a padded row holds an element: `(len(lengths), width)`."""
     return np.arange(width) < lengths[:, None]
 
 
@@ -130,7 +130,7 @@ def pad_rows(rows: Sequence[Sequence[Any] | NDArray[Any]], width: int, fill: int
     return padded
 
 
-# Of no row more ids are kept in a padded table, and no more ids altogether.
+# Limits of the padded table: number of ids of a row, and of all rows together.
 _LONGEST_HEAD = 128
 _MOST_IDS_OF_HEADS = 1 << 26
 
@@ -172,7 +172,7 @@ class RowTable:
         """
         mask = padding_mask(lengths, length)
         if width <= self.heads.shape[1]:
-            # the number behind the last row is that of an empty one, which is what padding looks up
+            # padding looks up the number after the last row, which is that of an empty row
             padded_numbers = np.full(mask.shape, len(self.lengths))
             padded_numbers[mask] = numbers
             return self.heads[padded_numbers, :width].astype(np.int64)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Instance(Mapping[str, Field[Any]]):
-    """The fields of one example, by the names under which the model takes them.
+    """The fields of one example, by the names of the model's arguments.
 
     Args:
         fields: the fields by name.
@@ -59,7 +59,7 @@ class Instance(Mapping[str, Field[Any]]):
         return copied
 
     def human_readable_dict(self) -> JsonDict:
-        """What every field shows, as plain values that JSON can hold."""
+        """The readable form of every field, as plain values for JSON."""
         return {name: field.human_readable_repr() for name, field in self.fields.items()}
 
     def __getitem__(self, key: str) -> Field[Any]:

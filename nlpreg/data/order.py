@@ -1,4 +1,4 @@
-"""The random numbers that data order, and whatever workers draw, follows from."""
+"""Generators of the random numbers that determine the order of data, and what workers draw."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def order_generator(epoch: int, *stream: int, rank: int | None = None) -> np.ran
 
     Args:
         epoch: which pass over the data, from 0.
-        stream: numbers that tell apart what needs numbers of its own within an epoch, such as a worker or a
-            chunk.
+        stream: numbers that identify an independent stream of random numbers within an epoch, such as that of a worker
+            or a chunk.
         rank: number of the training process; by default that of this one.
     """
     rank = current_rank() if rank is None else rank
@@ -32,7 +32,7 @@ def order_generator(epoch: int, *stream: int, rank: int | None = None) -> np.ran
 
 
 def seed_global_generators(generator: np.random.Generator) -> None:
-    """Let the global generators of Python, numpy and torch (CPU) follow from `generator`."""
+    """Seed the global generators of Python, numpy and torch (CPU) from `generator`."""
     seed = int(generator.integers(2**32))
     random.seed(seed)
     np.random.seed(seed)
@@ -41,10 +41,10 @@ def seed_global_generators(generator: np.random.Generator) -> None:
 
 @contextmanager
 def global_generators_from(generator: np.random.Generator) -> Iterator[None]:
-    """The same for the length of a block.
+    """Do the same within a block, and restore the generators after it.
 
-    Whoever draws from them there gets the same numbers in whichever process it happens, and takes none away
-    from dropout.
+    Code in the block draws the same numbers whatever process it runs in, and does not change those that dropout draws
+    later.
     """
     python, numpy, torch_cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()
     seed_global_generators(generator)

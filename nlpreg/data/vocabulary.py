@@ -65,7 +65,7 @@ def read_patterns(directory: str | os.PathLike[str]) -> list[str]:
 def write_namespace(
     directory: str | os.PathLike[str], namespace: str, tokens: Mapping[int, str], first_id: int
 ) -> str:
-    """Write the tokens with ids from `first_id` on; ids that no token has get a line all the same.
+    """Write the tokens with ids from `first_id` on; ids without a token get a line, too.
 
     Returns:
         The name of the file.
@@ -100,7 +100,7 @@ def read_tokens(path: str | os.PathLike[str]) -> list[str]:
     """The tokens of a namespace file, in the order of its lines.
 
     Raises:
-        ConfigurationError: a line stands there twice, so that its ids would contradict each other.
+        ConfigurationError: a token occurs twice, so that its id is ambiguous.
     """
     tokens = [
         line.replace(_NEWLINE, "\n").replace(_CARRIAGE_RETURN, "\r") if "@@" in line else line
@@ -190,7 +190,7 @@ class NamespaceTables(dict[str, dict[K, V]]):
         return table
 
     def peek(self, namespace: str) -> dict[K, V]:
-        """The table of a namespace; if there is none, what it would start with."""
+        """The table of a namespace; if there is none, what a new one would contain."""
         if namespace in self:
             return self[namespace]
         return dict(self.first_entries) if is_padded_by(self.patterns, namespace) else {}
@@ -244,11 +244,11 @@ def items_to_keep(
 
     Args:
         counts: how often each item was seen.
-        max_size: keep no more than so many, whatever the other limits then drop; None or 0 for all.
+        max_size: consider only this many of the most frequent items, whatever the other limits then drop; None or 0 for all.
         min_count: items seen more rarely are dropped.
         pretrained: words of which there are vectors.
-        only_pretrained: whether to drop items without a vector. Otherwise having one saves an item that is
-            too rare.
+        only_pretrained: whether to drop items without a vector. Otherwise an item that is too rare is kept if it has
+            one.
     """
     ranked = sorted(counts.items(), key=itemgetter(1), reverse=True)
     if max_size:
@@ -287,13 +287,13 @@ DEFAULT_OOV_TOKEN = "@@UNKNOWN@@"
 
 
 class UnknownTokenError(ConfigurationError, KeyError):
-    """A token without an id where nothing stands for unknown ones: as a rule a label not seen before."""
+    """A token without an id in a namespace without an entry for unknown tokens, usually a label not seen before."""
 
 
 def _with_arguments_of(init: Any, first: Sequence[str] = ()) -> Callable[[Any], Any]:
     """Make a classmethod whose `**kwargs` are the arguments of a constructor, `counter` excepted, with their defaults.
 
-    So they are written once, and a call, a config and the documentation find them in every such classmethod.
+    So the arguments are written once, and still appear in the signature and the documentation of every such classmethod.
 
     Args:
         init: the constructor.
@@ -329,21 +329,21 @@ class Vocabulary(Registrable):
     non-padded one, such as labels, ids start from 0 and nothing is unknown. Ids grow in the order of addition
     and never change.
 
-    As a rule a vocabulary is made from data by `from_instances`, which the arguments here serve as well.
+    A vocabulary is usually made from data by `from_instances`, which takes the same arguments.
 
     Args:
         counter: how often each item occurs, by namespace. The most frequent item gets the first id; items
             that occur equally often keep the order in which they were first seen.
         min_count: by namespace, leave out items that occur less often.
-        max_vocab_size: by namespace, or one number for all: consider only so many of the most frequent items.
-            The padding and unknown entries come on top.
+        max_vocab_size: by namespace, or one number for all: consider only this many of the most frequent items, padding
+            and unknown entries not counted.
         non_padded_namespaces: names, or `*suffix`, of namespaces without padding and unknown entries.
         pretrained_files: by namespace, a file of word vectors (`EmbeddingsTextFile`). An item that has a
             vector is kept even if it is rare.
         only_include_pretrained_words: leave out items without a vector, where there is a file.
         tokens_to_add: by namespace, tokens that get an id whether they occur or not, after all others.
-        min_pretrained_embeddings: by namespace, add so many of the first words of the file of vectors,
-            whether they occur or not; -1 for all.
+        min_pretrained_embeddings: by namespace, number of the first words of the file of vectors to add, whether they
+            occur or not; -1 for all.
         padding_token: the entry with id 0 of padded namespaces.
         oov_token: the entry for everything unknown.
 
@@ -509,7 +509,7 @@ class Vocabulary(Registrable):
 
     def add_tokens_to_namespace(self, tokens: list[str], namespace: str = "tokens") -> list[int]:
         """The ids of tokens, new ones for those that have none yet."""
-        # one by one where a token is refused, or a subclass overrides the method for one
+        # one by one if a token is invalid, or if a subclass overrides the method for a single token
         if set(map(type, tokens)) != {str} or not speaks_for(
             type(self), "add_tokens_to_namespace", "add_token_to_namespace"
         ):
@@ -567,7 +567,7 @@ class Vocabulary(Registrable):
         return len(self._token_to_index.peek(namespace))
 
     def get_counts(self, namespace: str = "tokens") -> Mapping[str, int]:
-        """How often each item of a namespace was counted last; empty where the vocabulary was not made from instances."""
+        """The counts of the items of a namespace from the last counting; empty if the vocabulary was not made from instances."""
         return (self._retained_counter or {}).get(namespace, {})
 
     @property
@@ -602,7 +602,7 @@ class Vocabulary(Registrable):
 
     # Any: a tokenizer of the optional transformers package
     def add_transformer_vocab(self, tokenizer: Any, namespace: str = "tokens") -> None:
-        """Take over the entries of a transformers tokenizer and their ids; the namespace is not padded."""
+        """Add the entries of a transformers tokenizer with their ids; the namespace is not padded."""
         try:
             entries = tokenizer.get_vocab()
         except NotImplementedError:
@@ -646,9 +646,9 @@ class Vocabulary(Registrable):
         )
 
     def save_to_files(self, directory: str) -> None:
-        """Save everything but counts into a folder, made if need be; `from_files` is the way back.
+        """Save everything except counts to a folder, created if necessary; `from_files` is the inverse.
 
-        Beside the files stand their digests, by which `from_files` notices damage.
+        The digests of the files are saved with them, so that `from_files` notices damage.
         """
         os.makedirs(directory, exist_ok=True)
         if os.listdir(directory):
@@ -703,13 +703,13 @@ class Vocabulary(Registrable):
         tokens_to_add: Mapping[str, list[str]] | None = None,
         min_pretrained_embeddings: Mapping[str, int] | None = None,
     ) -> None:
-        """Add what was counted, within the limits, and what is asked for; the arguments are those of the class."""
+        """Add the counted items within the limits, and the requested tokens; the arguments are those of the class."""
         self.check_arguments(max_vocab_size)
         min_count, tokens_to_add = min_count or {}, tokens_to_add or {}
         # items come counted; the limits apply in the order of the documentation: size, frequency, vectors
         counts = counter or {}
         check_min_count(min_count, counter)
-        # a namespace must not change sides: its ids would shift by two
+        # a namespace must stay padded or not padded: otherwise its ids would shift by two
         patterns = set(non_padded_namespaces)
         extended = self.get_namespaces() & {*counts, *tokens_to_add}
         check_padding_unchanged(extended, self._non_padded_namespaces, patterns)
@@ -727,7 +727,7 @@ class Vocabulary(Registrable):
                 set(words) if file_uri else None,
                 only_include_pretrained_words,
             )
-            # the file is in order of frequency, as a rule, so its first words are the most useful ones
+            # such files are usually sorted by frequency, so the first words are the most useful ones
             wanted = (min_pretrained_embeddings or {}).get(namespace, 0)
             self.add_tokens_to_namespace(kept, namespace)
             self.add_tokens_to_namespace(list(words if wanted < 0 else words[:wanted]), namespace)

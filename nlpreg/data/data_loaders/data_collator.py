@@ -1,4 +1,4 @@
-"""From the instances of a batch to its tensors."""
+"""Collators: they turn the instances of a batch into tensors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ allennlp_collate = nlpreg_collate
 
 
 class DataCollator(Registrable):
-    """Makes the tensors of a batch, and whatever should be done to them before the model gets them."""
+    """Turns the instances of a batch into the tensors that the model gets."""
 
     default_implementation = "nlpreg"
     _to_params = Registrable.all_arguments
@@ -45,15 +45,14 @@ class DefaultDataCollator(DataCollator):
 
 @DataCollator.register("language_model")
 class LanguageModelingDataCollator(DataCollator):
-    """Hides random word pieces of each batch, for training a transformers language model to find them.
+    """Masks random word pieces of each batch, as for training a masked language model of transformers.
 
-    The ids with pieces hidden take the place of the real ones; `labels` beside them holds the real ids of the
-    hidden pieces and -100 elsewhere.
+    `token_ids` holds the ids after masking; `labels` holds the original ids of the masked pieces and -100 elsewhere.
 
     Args:
         model_name: name or folder of the model, for its tokenizer.
-        mlm: whether to hide pieces. Without, nothing is hidden and the labels are all ids but padding.
-        mlm_probability: chance, from 0 to 1, that a piece is hidden.
+        mlm: whether to mask pieces. If false, the labels are the ids themselves, and -100 for padding.
+        mlm_probability: probability, from 0 to 1, that a piece is masked.
         filed_name: name of the text field (spelt as in AllenNLP).
         namespace: name of its indexer.
 
@@ -82,7 +81,7 @@ class LanguageModelingDataCollator(DataCollator):
         )
 
     def __call__(self, instances: list[Instance]) -> TensorDict:
-        """The tensors of indexed instances, with pieces hidden."""
+        """The tensors of indexed instances, with pieces masked."""
         batch: dict[str, Any] = dict(nlpreg_collate(instances))
         try:
             tensors = batch[self._filed_name][self._namespace]

@@ -23,7 +23,7 @@ TensorDict = Dict[str, Union[torch.Tensor, Dict[str, torch.Tensor]]]  # noqa: UP
 class DataLoader(Registrable):
     """Gives batches of tensors, epoch by epoch.
 
-    Its life: construct, `iter_instances` for the vocabulary, `index_with` that vocabulary,
+    A loader is used in this order: the constructor, `iter_instances` for the vocabulary, `index_with` that vocabulary,
     `set_target_device`, then iterate once for each epoch. In a config it is given neither `reader` nor
     `data_path`: those come from elsewhere in the config.
     """
@@ -71,7 +71,7 @@ class DataLoader(Registrable):
         raise NotImplementedError(f"{type(self).__name__} has no set_target_device")
 
     def state_dict(self) -> dict[str, Any]:
-        """Where in the data the loader is, as plain values; nothing for a loader that does not know."""
+        """The position in the data, as plain values; empty for a loader that does not track it."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -80,15 +80,15 @@ class DataLoader(Registrable):
 
 @dataclass
 class Position:
-    """A place in the sequence of all batches of a training.
+    """A position in the sequence of all batches of a run.
 
     Args:
-        epoch: number of epochs that are over.
-        batches: number of batches given since.
-        data_pass: number of passes over the data that are over; differs from `epoch` where an epoch has a
-            fixed number of batches.
-        pass_batches: number of batches of the present pass that have been given.
-        places: the same by other measures, for a loader that needs them.
+        epoch: number of finished epochs.
+        batches: number of batches yielded in the present epoch.
+        data_pass: number of finished passes over the data; differs from `epoch` where an epoch has a fixed number of
+            batches.
+        pass_batches: number of batches yielded in the present pass.
+        places: further measures of the position, for loaders that need them.
     """
 
     epoch: int = 0
@@ -101,10 +101,10 @@ class Position:
 class ResumableDataLoader(DataLoader):
     """A loader whose batches follow from the run's seed and its position.
 
-    One iteration gives one epoch: a pass over the data or, with `batches_per_epoch`, so many batches, with as
-    many passes as it takes and the rest of the last one left for the next epoch. After `load_state_dict` the
-    next iteration gives the rest of the epoch. An iteration that is abandoned leaves the position where it
-    was; the next one starts that epoch again.
+    One iteration yields one epoch: a pass over the data or, with `batches_per_epoch`, that many batches, which may
+    take several passes; what is left of the last one belongs to the next epoch. After `load_state_dict` the next
+    iteration yields the rest of the epoch. If an iteration is abandoned, the position does not change, and the next
+    one starts that epoch again.
 
     Args:
         batches_per_epoch: see above; None for one pass.
@@ -132,7 +132,7 @@ class ResumableDataLoader(DataLoader):
         return self._rest_of_epoch()
 
     def _begin_epoch(self) -> None:
-        """Go to where the next iteration starts."""
+        """Move to where the next iteration starts."""
         # an iteration that ran to its end has set the number back to 0
         abandoned = self._position.batches > 0
         if self._is_resuming:
@@ -159,16 +159,16 @@ class ResumableDataLoader(DataLoader):
                 position.batches += 1
                 position.pass_batches += 1
                 yield batch if self.cuda_device is None else move_to_device(batch, self.cuda_device)
-        except BaseException:  # also GeneratorExit: whoever iterated has stopped
+        except BaseException:  # also GeneratorExit: the caller has stopped iterating
             self._close_pass()
             raise
         position.epoch += 1
         position.batches = 0
 
     def _end_pass(self, position: Position) -> None:
-        """Go on to the next pass."""
+        """Move to the next pass."""
         self._close_pass()
-        # else this loop would go round for ever
+        # otherwise this loop would never end
         if self.batches_per_epoch is not None and position.pass_batches == 0:
             raise ConfigurationError(
                 f"batches_per_epoch: {self.batches_per_epoch} batches were asked for, but the data do not make a single one"
@@ -177,7 +177,7 @@ class ResumableDataLoader(DataLoader):
         position.pass_batches, position.places = 0, ()
 
     def _close_pass(self) -> None:
-        """Give up what is left of the present pass."""
+        """Drop what is left of the present pass."""
         close = getattr(self._open_pass, "close", None)
         self._open_pass = None
         if close is not None:
@@ -193,7 +193,7 @@ class ResumableDataLoader(DataLoader):
         return {name: getattr(position, name) for name in ("epoch", "batches", "data_pass", "pass_batches")}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Let the next iteration give what was left of the epoch when the state was taken."""
+        """Continue the epoch in the next iteration where the state was taken."""
         self._position = Position(
             int(state["epoch"]),
             int(state["batches"]),

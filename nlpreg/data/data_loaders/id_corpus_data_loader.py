@@ -1,4 +1,4 @@
-"""What the loaders of corpora on disk have in common."""
+"""The base class of loaders of corpora on disk."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ from nlpreg.data.vocabulary import Vocabulary
 
 
 def rank_and_world_size() -> tuple[int, int]:
-    """The number of this training process, and how many there are."""
+    """The rank of this process and the number of processes of the run."""
     return current_rank(), dist.get_world_size() if is_distributed() else 1
 
 
 class IdCorpusDataLoader(ResumableDataLoader):
     """Reads the words of a data set once, numbers them in a file, and makes batches from the file.
 
-    The file is kept for later runs. Distinct words apart, memory does not grow with the data. The words are those of the one
-    text field that the reader's instances have; batches have that field and no other.
+    The file is kept for later runs. Memory grows with the number of distinct words only, not with the data. The
+    instances of the reader must have exactly one text field; batches have that field and no other.
 
     Args:
         reader: reads the texts.
         data_path: what it reads.
         batches_per_epoch: number of batches of an epoch, in place of one pass over the data.
-        cache: whether to look for the file of an earlier run, and keep this one.
+        cache: whether to reuse the file of an earlier run and to keep this one.
         cache_dir: folder for such files; a sub-folder of `~/.nlpreg` unless given.
         cuda_device: device to put batches on.
 
@@ -93,7 +93,7 @@ class IdCorpusDataLoader(ResumableDataLoader):
         return self._lexicon
 
     def iter_instances(self) -> Iterator[Instance]:
-        """One instance that stands for all of the data: it counts every word as often as it occurs, for the vocabulary."""
+        """A single instance that represents all of the data: it counts every word as often as it occurs, for the vocabulary."""
         counts = dict(zip(self.corpus.words, self.corpus.counts.tolist(), strict=True))
         yield Instance({self.text_field: CountedWordsField(counts, self._token_indexers)})
 
@@ -110,7 +110,7 @@ class IdCorpusDataLoader(ResumableDataLoader):
         return {**super().state_dict(), **self._basis}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Let the next iteration give what was left of the epoch when the state was taken.
+        """Continue the epoch in the next iteration where the state was taken.
 
         Raises:
             ConfigurationError: in the middle of a pass, text, settings or number of processes are not those of the state.
@@ -126,7 +126,7 @@ class IdCorpusDataLoader(ResumableDataLoader):
 
     @functools.cached_property
     def _basis(self) -> dict[str, Any]:
-        """What decides which batch a position stands for, beside the seed."""
+        """Everything beside the seed that determines which batch a position refers to."""
         settings = {name: getattr(self, name) for name in self.settings_of_order}
         return {"text": self.corpus.meta.digest, "world_size": rank_and_world_size()[1], **settings}
 

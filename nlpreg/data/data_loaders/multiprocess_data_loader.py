@@ -39,14 +39,14 @@ T = TypeVar("T")
 BATCHES_AHEAD = 32
 """How many batches each worker makes before the first of them is sent, beside what is in the pipe."""
 
-# The first batches are made here, to see how long one takes.
+# The first batches are made in this process, to measure how long one takes.
 _BATCHES_TO_TIME = 4
 # Receiving a batch from a worker takes about a tenth of this.
 _SECONDS_WORTH_A_WORKER = 1e-3
 
-# Of a stream, batches are made here until they have taken so long: data that are over by then need no worker.
+# The batches of a stream are made in this process for this many seconds: data that end sooner need no worker.
 _SECONDS_TO_MAKE_HERE = 0.05
-# What sending and receiving a batch cost at least, and in proportion to making it.
+# The cost of sending and receiving a batch: at least so many seconds, and a share of the time to make it.
 _SECONDS_ON_THE_WAY = 100e-6
 _SHARE_ON_THE_WAY = 0.15
 # About how long it takes until a worker has its first batch.
@@ -60,9 +60,9 @@ def made_ahead(
     numbers: Sequence[int],
     num_workers: int,
 ) -> Iterator[TensorDict]:
-    """The batches of these numbers, in order, made by workers if that is quicker than making them here.
+    """The batches of these numbers, in order; workers make them if that is faster than making them in this process.
 
-    Workers start as copies of this process, so that nothing is sent to them.
+    Workers are forked, so that nothing has to be sent to them.
 
     Args:
         make_here: makes the batch of a number in this process.
@@ -93,16 +93,16 @@ def made_ahead(
 def streamed_ahead(
     stream: BatchStream, place: StreamPosition, leave_out: int, start_method: str
 ) -> Iterator[tuple[TensorDict, StreamPosition]]:
-    """The batches of a stream behind a place, made by one worker as soon as that helps.
+    """The batches of a stream from a position on; one worker makes them as soon as that saves time.
 
-    The first ones are made here. A worker starts when it is clear that there are many, and that both making one and what
-    is done with it take longer than the way from the worker: otherwise the two would do no more at a time than one. Until it
-    has its first batch, more are made here.
+    The first batches are made in this process. A worker starts once there are evidently many of them, and both making a
+    batch and using it take longer than sending it: otherwise two processes would be no faster than one. Until the
+    worker has its first batch, this process makes more.
 
     Args:
         stream: the stream.
         place: where to start.
-        leave_out: make no tensors of so many batches.
+        leave_out: number of batches to skip, without making their tensors.
         start_method: how to start the worker.
 
     Raises:
@@ -132,13 +132,13 @@ def streamed_ahead(
 
 
 def _is_worth_a_worker(making: float, using: float) -> bool:
-    """Whether a worker saves time, given the seconds that making a batch, and what is done with it, take."""
+    """Whether a worker saves time, given the seconds that it takes to make a batch and to use it."""
     way = max(_SECONDS_ON_THE_WAY, _SHARE_ON_THE_WAY * making)
     return min(making, using) > way and _num_cores() > 1
 
 
 def _with_worker_errors(items: Iterator[T]) -> Generator[T, None, None]:
-    """The same items; what is raised on the way comes as it would from a worker."""
+    """The same items; errors are raised in the form in which a worker reports them."""
     try:
         yield from items
     except Exception as error:
@@ -152,11 +152,11 @@ def _num_cores() -> int:
 
 logger = logging.getLogger(__name__)
 
-# The first instances are read here, to see how long one takes; the very first ones may wait for a model to
-# load.
+# The first instances are read in this process, to measure how long one takes; the very first may include the loading of
+# a model.
 _INSTANCES_TO_WARM_UP = 8
 _INSTANCES_TO_TIME = 56
-# Reading that is quicker than this takes no longer than receiving what a worker has read.
+# Reading that takes less than this is as fast as receiving what a worker has read.
 _SECONDS_OF_READING_WORTH_A_WORKER = 300e-6
 
 _INSTANCES_PER_MESSAGE = 256
@@ -165,8 +165,8 @@ _INSTANCES_PER_MESSAGE = 256
 def read_with_workers(stream: InstanceStream, start_method: str) -> Iterator[Instance]:
     """The instances of a stream, with token indexers, in the order in which one process would read them.
 
-    Workers do not always help: what they read must be sent here. So they are started only where there are
-    several, the reader divides its work, and reading the first instances here turns out to be slow.
+    What workers read has to be sent to this process, so they do not always save time. They are started only if there
+    are several, the reader divides its work between them, and reading the first instances proves slow.
 
     Raises:
         WorkerError: reading raised, in a worker or here.
@@ -195,13 +195,13 @@ def read_with_workers(stream: InstanceStream, start_method: str) -> Iterator[Ins
 
 
 def _read_as_only_worker(stream: InstanceStream) -> Iterator[Instance]:
-    """All instances, read here in the way a worker reads them: without token indexers."""
+    """All instances, read in this process but as a worker reads them: without token indexers."""
     return map(_without_indexers, replace(stream, num_workers=1).read(worker=0))
 
 
 def _read_in_workers(stream: InstanceStream, start_method: str) -> Iterator[Instance]:
-    """All instances, one of each worker in turn, which is the order that they were divided in."""
-    # the reader itself may have to be sent, and must not think that it is the only worker
+    """All instances, one from each worker in turn, which restores the order of the data."""
+    # the reader itself may have to be sent, and must not assume that it is the only worker
     stream.reader.set_worker_info(None)
     make_messages = functools.partial(_messages, stream)
     with WorkerPool(make_messages, stream.num_workers, start_method) as pool:
@@ -223,7 +223,7 @@ def _messages(stream: InstanceStream, worker: int) -> Iterator[list[Instance]]:
 
 
 def _without_indexers(instance: Instance) -> Instance:
-    """The same instance, once it is known that no indexers would be sent along with it.
+    """The same instance, after checking that no token indexers would be sent with it.
 
     Raises:
         ValueError: they would.
@@ -244,33 +244,32 @@ __all__ = ["MultiProcessDataLoader", "WorkerError"]
 
 @DataLoader.register("multiprocess")
 class MultiProcessDataLoader(ResumableDataLoader):
-    """Batches of what a reader finds, in memory or streamed.
+    """Batches of the instances of a reader, in memory or streamed.
 
-    In memory (`max_instances_in_memory` is None), everything is read once, in the constructor. Resuming costs
-    nothing. Workers share the reading, and make batches ahead of time, each where it takes long enough for
-    workers to help.
+    In memory (`max_instances_in_memory` is None), everything is read once, in the constructor, and resuming costs
+    nothing. Workers share the reading and make batches ahead of time, both only where that is slow enough for workers
+    to save time.
 
-    Streamed, the data are read again on each pass, and no more than `max_instances_in_memory` instances are
-    held (by each worker). Batches are made in the workers if there are any, and come from them in turn, so
-    that the order is always the same. A single worker gives the batches that none would, and starts only
-    where it saves time. Resuming in the middle of a pass takes as many workers as before. The files are read
-    again up to the position; a reader of text files (`TextFileReader`) parses nothing on the way but what is
-    still needed, which is what waits in the pool or, with a sampler, the present chunk. Other readers parse
-    all of it, without indexing anything or making tensors.
+    Streamed, the data are read again on each pass, and at most `max_instances_in_memory` instances are held (by each
+    worker). Batches are made in the workers, if there are any, and taken from them in turn, so that the order is
+    always the same. A single worker yields the same batches as none, and starts only where it saves time. Resuming in
+    the middle of a pass takes as many workers as before. The files are read again up to the position; a reader of text
+    files (`TextFileReader`) parses only what is still needed: the instances in the pool or, with a sampler, those of
+    the present chunk. Other readers parse everything, but nothing is indexed and no tensors are made.
 
-    Order follows from the run's seed, the pass over the data and the rank. A batch sampler that draws random
-    numbers must take them from its `generator` for that to hold. A collator may use the global generators:
-    with workers, they follow from the same and from the number of the batch.
+    The order is a function of the run's seed, the pass over the data and the rank. A batch sampler that draws random
+    numbers must take them from its `generator` for that to hold. A collator may use the global generators; with
+    workers, these are seeded from the same values and the number of the batch.
 
     Args:
         reader: reads the data.
         data_path: what it reads.
         batch_size: number of instances in a batch.
-        drop_last: whether to leave out the last batch where it is smaller.
-        shuffle: whether the order is random: over everything, or streamed, within a pool of
+        drop_last: whether to drop the last batch if it is smaller.
+        shuffle: whether the order is random: over everything or, streamed, within a pool of
             `max_instances_in_memory`.
-        batch_sampler: makes the batches, in place of the three above: of everything, or streamed, of one
-            chunk of `max_instances_in_memory` after the other.
+        batch_sampler: makes the batches, in place of the three above: of all data or, streamed, of one chunk of
+            `max_instances_in_memory` instances after another.
         batches_per_epoch: number of batches of an epoch, in place of one pass over the data.
         num_workers: number of worker processes. Readers that divide their work by `shard_iterable` gain most.
         max_instances_in_memory: see above.
@@ -281,9 +280,9 @@ class MultiProcessDataLoader(ResumableDataLoader):
         collate_fn: makes the tensors of a batch.
 
     Raises:
-        ValueError: arguments that contradict each other; or an iteration is started before `index_with`.
+        ValueError: arguments contradict each other, or an iteration starts before `index_with`.
         ConfigurationError: there are no instances. (If only this rank has none, it has no batches.)
-        WorkerError: with workers, something raised while reading or, in a worker, while making batches.
+        WorkerError: with workers, reading failed or, in a worker, making a batch did.
     """
 
     def __init__(
@@ -360,7 +359,7 @@ class MultiProcessDataLoader(ResumableDataLoader):
             )
 
     def _check_that_others_have_some(self) -> None:
-        """Make sure that only this process has no instances; it then has no batches either, and the others go on.
+        """Make sure that other processes have instances; this one then has no batches, and they continue.
 
         Raises:
             ConfigurationError: there are none in the whole data set.
@@ -417,7 +416,7 @@ class MultiProcessDataLoader(ResumableDataLoader):
                 return make(number)
 
         # the default draws no random numbers, and its batches cost little more than seeding the generators
-        # numbers drawn while a batch is made follow from its number alone, in whichever process that is
+        # numbers drawn while a batch is made depend on its number alone, whatever process makes it
         make_here = make if type(self.collate_fn) is DefaultDataCollator else make_with_own_numbers
         numbers = range(start, len(indices))
         return made_ahead(make_here, make_with_own_numbers, numbers, self.num_workers)
@@ -457,7 +456,7 @@ class MultiProcessDataLoader(ResumableDataLoader):
         places = position.places or (StreamPosition(),) * max(1, self.num_workers)
         # a state of a loader that kept no positions says only how many batches were given
         leave_out = start - sum(place.batches for place in places)  # of a state without places
-        # A reader of somebody else may draw random numbers: what it draws must not depend on when a worker takes over.
+        # The reader of a plugin may draw random numbers; what it draws must not depend on when a worker takes over.
         takes_over = self.num_workers == 1 and self._stream.can_defer
         if self.num_workers == 0 or takes_over:
             if takes_over:
@@ -480,7 +479,7 @@ class MultiProcessDataLoader(ResumableDataLoader):
                 yield batch
 
     def state_dict(self) -> dict[str, Any]:
-        """The position; in the middle of a streamed pass also where in the data each worker has come to."""
+        """The position; within a streamed pass, also the position of each worker in the data."""
         state = super().state_dict()
         if self._position.places:
             state["stream"] = {
@@ -490,7 +489,7 @@ class MultiProcessDataLoader(ResumableDataLoader):
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Let the next iteration give what was left of the epoch when the state was taken.
+        """Continue the epoch in the next iteration where the state was taken.
 
         Raises:
             ConfigurationError: the state was taken in the middle of a pass over the data that had other settings.
@@ -508,7 +507,7 @@ class MultiProcessDataLoader(ResumableDataLoader):
         self._position.places = tuple(map(StreamPosition.from_list, stream["places"]))
 
     def _settings_of_stream(self) -> dict[str, Any]:
-        """What the places in a stream depend on."""
+        """The settings that positions in a stream depend on."""
         info = self.reader.get_distributed_info()
         return {
             "number of processes": 1 if info is None else info.world_size,

@@ -30,11 +30,10 @@ from nlpreg.data.vocabulary import Vocabulary
 
 @DataLoader.register("multitask")
 class MultiTaskDataLoader(ResumableDataLoader):
-    """Batches from the data sets of several tasks, which a scheduler arranges.
+    """Batches from the data sets of several tasks, in an order given by a scheduler.
 
-    An epoch is everything that all tasks have or, with `instances_per_epoch`, so many instances, divided
-    between the tasks by a sampler; each task then goes on in the next epoch where it stopped, and starts anew
-    when its data are used up.
+    An epoch is all data of all tasks or, with `instances_per_epoch`, that many instances, divided between the tasks by
+    a sampler; each task then continues in the next epoch where it stopped, and starts over when its data are used up.
 
     Args:
         reader: holds a reader for each task.
@@ -45,7 +44,7 @@ class MultiTaskDataLoader(ResumableDataLoader):
         num_workers: by task, as in the multiprocess loader.
         max_instances_in_memory: by task, as there.
         start_method: by task, as there.
-        instance_queue_size: accepted for old configs, and without effect.
+        instance_queue_size: accepted for old configs; it has no effect.
         instance_chunk_size: the same.
         shuffle: whether the instances of each task come in random order.
         cuda_device: device to put batches on, by default the CPU.
@@ -97,8 +96,8 @@ class MultiTaskDataLoader(ResumableDataLoader):
             )
             for task, path in data_path.items()
         }
-        # By task: how many passes over its data are over, and how many instances of the present one have been
-        # given. This is the state at the start of the epoch.
+        # By task: number of finished passes over its data, and of instances yielded in the present one. This is the
+        # state at the start of the epoch.
         self._starts = dict.fromkeys(data_path, (0, 0))
         self._shares: dict[str, int] | None = None
 
@@ -143,7 +142,7 @@ class MultiTaskDataLoader(ResumableDataLoader):
         return {task: int(share * self.instances_per_epoch) for task, share in proportions.items()}
 
     def _instances_of_epoch(self, task: str, ends: dict[str, tuple[int, int]]) -> Iterable[Instance]:
-        """The instances of a task in this epoch; how far they come is noted in `ends`."""
+        """The instances of a task in this epoch; where they end is recorded in `ends`."""
         if self._shares is None:
             yield from self._instances_of_pass(task, self._starts[task][0])
             return
@@ -152,7 +151,7 @@ class MultiTaskDataLoader(ResumableDataLoader):
             yield instance
 
     def _endless(self, task: str) -> Iterator[tuple[int, int, Instance]]:
-        """Pass, place in it, and instance, from where the epoch starts, for ever."""
+        """Pass, position in it, and instance, from where the epoch starts, without end."""
         first_pass, first_place = self._starts[task]
         for data_pass in count(first_pass):
             place = -1
@@ -203,7 +202,7 @@ class MultiTaskDataLoader(ResumableDataLoader):
             loader.index_with(vocab)
 
     def state_dict(self) -> dict[str, Any]:
-        """Position, where each task stood when the epoch began, and its share of the epoch."""
+        """The position, that of each task when the epoch began, and the share of each in the epoch."""
         return {
             **super().state_dict(),
             "starts": {task: list(start) for task, start in self._starts.items()},
@@ -211,7 +210,7 @@ class MultiTaskDataLoader(ResumableDataLoader):
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Let the next iteration give what was left of the epoch when the state was taken."""
+        """Continue the epoch in the next iteration where the state was taken."""
         super().load_state_dict(state)
         self._starts = {task: (start[0], start[1]) for task, start in state["starts"].items()}
         self._shares = None if state["shares"] is None else dict(state["shares"])

@@ -11,14 +11,14 @@ from nlpreg.data.data_loaders.data_loader import DataLoader
 
 
 class MultiTaskEpochSampler(Registrable):
-    """Decides which share of an epoch's instances each task gets."""
+    """Decides what share of an epoch's instances each task gets."""
 
     def get_task_proportions(self, data_loaders: Mapping[str, DataLoader]) -> dict[str, float]:
         """The share of each task, from 0 to 1; a subclass must write this."""
         raise NotImplementedError(f"{type(self).__name__} has no get_task_proportions")
 
     def update_from_epoch_metrics(self, epoch_metrics: dict[str, Any]) -> None:
-        """Take notice of the metrics of the epoch that is over; nothing unless overridden."""
+        """Use the metrics of the epoch that has ended; does nothing unless overridden."""
 
 
 @MultiTaskEpochSampler.register("uniform")
@@ -32,10 +32,10 @@ class UniformSampler(MultiTaskEpochSampler):
 
 @MultiTaskEpochSampler.register("weighted")
 class WeightedSampler(MultiTaskEpochSampler):
-    """Shares in fixed proportions.
+    """Gives each task a fixed share.
 
     Args:
-        weights: by task, numbers of any sum.
+        weights: the weight of each task; they need not sum to 1.
 
     Raises:
         ConfigurationError: a weight is negative; or, when an epoch starts, a task has none, or all are 0.
@@ -59,7 +59,7 @@ class WeightedSampler(MultiTaskEpochSampler):
 
 @MultiTaskEpochSampler.register("proportional")
 class ProportionalSampler(MultiTaskEpochSampler):
-    """To every task a share that goes with the length of its loader."""
+    """Gives each task a share proportional to the length of its loader."""
 
     def get_task_proportions(self, data_loaders: Mapping[str, DataLoader]) -> dict[str, float]:
         """The lengths, over their sum.

@@ -1,4 +1,4 @@
-"""In which order the instances of several tasks come, and which make a batch together."""
+"""The order of the instances of several tasks, and how they are batched."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class MultiTaskScheduler(Registrable):
-    """Makes batches of the instances that each task has for an epoch."""
+    """Batches the instances that each task has for an epoch."""
 
     default_implementation = "homogeneous_roundrobin"
 
@@ -28,20 +28,20 @@ class MultiTaskScheduler(Registrable):
         raise NotImplementedError(f"{type(self).__name__} has no batch_instances")
 
     def count_batches(self, dataset_counts: dict[str, int]) -> int:
-        """How many batches so many instances of each task make; a subclass must write this."""
+        """The number of batches, given the number of instances of each task; a subclass must write this."""
         raise NotImplementedError(f"{type(self).__name__} has no count_batches")
 
     def update_from_epoch_metrics(self, epoch_metrics: dict[str, Any]) -> None:
-        """Take notice of the metrics of the epoch that is over; nothing unless overridden."""
+        """Use the metrics of the epoch that has ended; does nothing unless overridden."""
 
 
 @MultiTaskScheduler.register("roundrobin")
 class RoundRobinScheduler(MultiTaskScheduler):
-    """Takes an instance of each task in turn, until all are used up; a batch holds several tasks.
+    """Takes an instance of each task in turn until all are used up; batches mix the tasks.
 
     Args:
         batch_size: number of instances in a batch.
-        drop_last: whether to leave out the last batch where it is smaller.
+        drop_last: whether to drop the last batch if it is smaller.
     """
 
     def __init__(self, batch_size: int, drop_last: bool = False) -> None:
@@ -59,11 +59,11 @@ class RoundRobinScheduler(MultiTaskScheduler):
 
 @MultiTaskScheduler.register("homogeneous_roundrobin")
 class HomogeneousRoundRobinScheduler(MultiTaskScheduler):
-    """Takes a batch of each task in turn, until all are used up; a batch holds one task.
+    """Takes a batch of each task in turn until all are used up; each batch is of one task.
 
     Args:
         batch_size: number of instances in a batch, for all tasks or by task.
-        drop_last: whether to leave out the last batch of each task where it is smaller.
+        drop_last: whether to drop the last batch of each task if it is smaller.
     """
 
     def __init__(self, batch_size: int | dict[str, int], drop_last: bool = False) -> None:
@@ -88,7 +88,7 @@ class HomogeneousRoundRobinScheduler(MultiTaskScheduler):
 
 
 def in_turn(iterables: Iterable[Iterable[T]]) -> Iterator[T]:
-    """An item of each iterable in turn; those that are used up drop out."""
+    """An item of each iterable in turn; exhausted iterables drop out."""
     waiting = [iter(items) for items in iterables]
     while waiting:
         left = []

@@ -20,16 +20,16 @@ from nlpreg.data.vocabulary import Vocabulary
 
 @DataLoader.register("simple", constructor="from_dataset_reader")
 class SimpleDataLoader(ResumableDataLoader):
-    """Batches of instances that are there already; in a config, of all that a reader gives.
+    """Batches of a list of instances; in a config, of all instances of a reader.
 
     It does not check whether the instances are indexed.
 
     Args:
         instances: the instances.
-        batch_size: number of instances in a batch; the last batch may have less.
-        shuffle: whether each epoch has an order of its own, which follows from the run's seed.
+        batch_size: number of instances in a batch; the last batch may have fewer.
+        shuffle: whether to shuffle the instances anew in each epoch, by the run's seed.
         batches_per_epoch: number of batches of an epoch, in place of one pass over the data.
-        vocab: if given, the instances are indexed with it at once.
+        vocab: if given, the instances are indexed with it right away.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class SimpleDataLoader(ResumableDataLoader):
         batches_per_epoch: int | None = None,
         quiet: bool = False,
     ) -> SimpleDataLoader:
-        """A loader of everything that a reader finds at a path.
+        """A loader of all instances that a reader finds at a path.
 
         Args:
             reader: the reader.

@@ -1,4 +1,4 @@
-"""Reading instances and making batches of them, as far as it can be done in any process."""
+"""Streams of instances and of batches, as the main process and workers read them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def batch_indices(
         num_instances: how many instances there are.
         batch_size: how many go into a batch.
         generator: draws the order; None to keep it.
-        drop_last: whether to leave out the last batch where it is smaller.
+        drop_last: whether to drop the last batch if it is smaller.
     """
     order: list[int] = (
         list(range(num_instances)) if generator is None else generator.permutation(num_instances).tolist()
@@ -63,16 +63,16 @@ def shuffled_stream(
     drawn: int = 0,
     read: int = 0,
 ) -> Iterator[tuple[T, int]]:
-    """Items in an order that is random within a moving pool of `pool_size` of them.
+    """Items, shuffled within a moving pool of `pool_size` of them.
 
-    Each item takes a random place in the pool; the one that was there comes next. When there are no more, the
-    rest of the pool comes in random order. Which numbers are in the pool thus follows from how many were read.
+    Each item takes a random place in the pool, and the one that it replaces is yielded. When there are no more, the
+    rest of the pool follows in random order. So what the pool holds is a function of the number of items read.
 
     Args:
-        items_from: gives the items from a number on.
+        items_from: yields the items from a number on.
         pool_size: how many are held.
         generator: draws the order.
-        drawn: leave out so many of the result, and hold only those before that are still needed.
+        drawn: number of items of the result to skip, holding only those that are still needed.
         read: how many items had been read for them.
 
     Yields:
@@ -81,7 +81,7 @@ def shuffled_stream(
     # drawn first, so that the order of the rest does not depend on how many places were used
     end_generator = np.random.default_rng(int(generator.integers(2**63)))
     places = _places(pool_size, generator)
-    # the numbers that stood in the pool when the position was taken, without reading any item
+    # the numbers that were in the pool when the position was taken, found without reading any item
     replaced = max(0, read - pool_size)
     numbers = np.arange(min(read, pool_size))
     # of items at the same place the last one stays
@@ -103,7 +103,7 @@ def shuffled_stream(
 
 
 def _places(pool_size: int, generator: np.random.Generator) -> Iterator[int]:
-    """Random places in a pool, for ever."""
+    """Random places in a pool, without end."""
     while True:
         yield from generator.integers(pool_size, size=_PLACES_AT_ONCE).tolist()
 
@@ -113,8 +113,8 @@ def pick(instances: Sequence[T], indices: Sequence[int]) -> list[T]:
     return [instances[index] for index in indices]
 
 
-# Indexed together while instances are not sampled by chunks: few at first, so that the first batch is there
-# soon, and then more and more. Beyond this they would only take more memory.
+# Number of instances indexed together, where they are not sampled by chunks: few at first, so that the first batch is
+# ready soon, then more and more. More than this would only take more memory.
 _FIRST_INSTANCES_AT_ONCE = 64
 _INSTANCES_AT_ONCE = 1024
 
@@ -130,7 +130,7 @@ _INSTANCES_TO_LEARN_FROM = 10
 
 @dataclass(frozen=True)
 class InstanceStream:
-    """The instances that a reader finds, read anew whenever they are asked for.
+    """The instances of a reader, read again at each iteration.
 
     Args:
         reader: the reader.
@@ -148,7 +148,7 @@ class InstanceStream:
         return self.reader.read(self.data_path)
 
     def has_any(self) -> bool:
-        """Whether there are any instances at all, if only in the shares of other processes."""
+        """Whether there are any instances at all, even if only in the shares of other processes."""
         info = self.reader.get_distributed_info()
         self.reader.set_distributed_info(None)
         try:
@@ -157,11 +157,11 @@ class InstanceStream:
             self.reader.set_distributed_info(info)
 
     def items(self, worker: int | None, first: int) -> Iterator[Any]:
-        """What `instances_of` makes instances of, from a number on: the instances themselves, unless their reader can defer.
+        """The items behind the instances, from a number on: the instances themselves, unless their reader can defer parsing.
 
         Args:
             worker: as for `read`.
-            first: leave out so many.
+            first: number of items to skip.
         """
         if self._deferring is None:
             return islice(self.read(worker), first, None)
@@ -188,14 +188,15 @@ class InstanceStream:
 
 @dataclass(frozen=True)
 class StreamPosition:
-    """How far one worker's share of a stream has been given.
+    """The position in one worker's share of a stream.
 
     Args:
-        batches: number of batches given.
-        drawn: number of items (see `InstanceStream.items`) that they took; with a sampler, those before the present chunk.
-        read: number of items that had been read for that.
+        batches: number of batches yielded.
+        drawn: number of items (see `InstanceStream.items`) that they were made of; with a sampler, those before the
+            present chunk.
+        read: number of items read by then.
         chunk: with a sampler, number of chunks before the present one.
-        chunk_batches: with a sampler, number of batches given of the present chunk.
+        chunk_batches: with a sampler, number of batches yielded of the present chunk.
     """
 
     batches: int = 0
@@ -210,18 +211,18 @@ class StreamPosition:
 
     @classmethod
     def from_list(cls, values: Sequence[Any]) -> StreamPosition:
-        """The position that `as_list` was called on."""
+        """The inverse of `as_list`."""
         # checkpoints of version 1 also held byte offsets behind the five numbers
         return cls(*values[:5])
 
 
 @dataclass(frozen=True)
 class BatchStream:
-    """Batches of a stream of instances, of which a limited number is in memory at a time.
+    """Batches of a stream of instances, with a limited number of them in memory at a time.
 
     Args:
         instances: the stream.
-        max_instances_in_memory: how many instances are sampled from at a time.
+        max_instances_in_memory: number of instances that are shuffled or sampled together.
         batch_size: number of instances in a batch; None with a sampler.
         drop_last: whether to leave out the last batch where it is smaller.
         shuffle: whether to shuffle within a moving pool.
@@ -246,11 +247,11 @@ class BatchStream:
     def batches(
         self, place: StreamPosition, worker: int | None = None, leave_out: int = 0
     ) -> Iterator[tuple[TensorDict, StreamPosition]]:
-        """The batches behind a place, each with the place that it ends at.
+        """The batches from a position on, each with the position after it.
 
         Args:
             place: where to start: `StreamPosition()`, or one that was given with a batch.
-            worker: whose share; None for everything, which is the share of an only worker.
+            worker: whose share; None for everything, which is the share of a single worker.
             leave_out: make no tensors of so many batches.
         """
         for group, end in islice(self._groups(place, worker), leave_out, None):
@@ -259,19 +260,19 @@ class BatchStream:
     def batches_of_worker(
         self, places: Sequence[StreamPosition], leave_out: int, worker: int
     ) -> Iterator[tuple[TensorDict, StreamPosition]]:
-        """The same of one worker's share, in its process.
+        """The batches of one worker's share, in its process.
 
         Args:
             places: where each worker starts.
             leave_out: see `batches`.
             worker: number of this one.
         """
-        # a reader that draws random numbers shall not draw the same ones in each worker and pass
+        # a reader that draws random numbers must not draw the same ones in every worker and pass
         seed_global_generators(order_generator(self.data_pass, worker, _READING, rank=self.rank))
         return self.batches(places[worker], worker, leave_out)
 
     def _collated(self, group: list[Instance], worker: int | None, number: int) -> TensorDict:
-        """The tensors of a batch; with workers, what a collator draws follows from the place of the batch."""
+        """The tensors of a batch; with workers, what a collator draws depends on the position of the batch."""
         if (
             self.instances.num_workers == 0 or type(self.collate_fn) is DefaultDataCollator
         ):  # which draws nothing
@@ -284,7 +285,7 @@ class BatchStream:
     def _groups(
         self, place: StreamPosition, worker: int | None
     ) -> Iterator[tuple[list[Instance], StreamPosition]]:
-        """The instances of each batch behind a place."""
+        """The instances of each batch from a position on."""
         if self.batch_sampler is not None:
             yield from self._sampled_groups(self.batch_sampler, place, worker)
             return
@@ -334,12 +335,12 @@ class BatchStream:
     def _sampled_groups(
         self, sampler: BatchSampler, place: StreamPosition, worker: int | None
     ) -> Iterator[tuple[list[Instance], StreamPosition]]:
-        """The instances of each batch behind a place, as a sampler arranges one chunk after the other."""
+        """The instances of each batch from a position on, as a sampler batches one chunk after another."""
         if place.chunk:
-            # it may have chosen by the first instances what to sort by
+            # it may have chosen its sorting keys by the first instances
             first = self._drawn(StreamPosition(), worker)
             few = min(_INSTANCES_TO_LEARN_FROM, self.max_instances_in_memory)
-            # its result is of no interest
+            # only this side effect is needed
             for _ in sampler.get_batch_indices([instance for instance, _, _ in islice(first, few)]):
                 pass
         number, chunk, skipped, before = place.batches, place.chunk, place.chunk_batches, place.drawn

@@ -23,24 +23,24 @@ DEFAULT_WINDOW = 65536
 class TextLinesDataLoader(IdCorpusDataLoader):
     """Batches of single texts, shuffled and sorted by length within windows of the corpus.
 
-    Each process of a distributed training has a contiguous share of the texts, and reads no other. A share is cut into windows;
-    the order of the windows, and the order within each, follow from the run's seed, the pass over the data and the rank. An
-    epoch in the middle goes on without reading anything again.
+    Each process of a distributed training has a contiguous share of the texts, and reads no other. A share is cut into
+    windows; the order of the windows, and the order within each, follow from the run's seed, the pass over the data
+    and the rank. An epoch resumes without reading anything again.
 
     Args:
         reader: reads the texts.
         data_path: what it reads.
         batch_size: number of texts in a batch.
-        max_tokens: in place of it, the most positions of a batch: its number of texts times the length of the longest. A longer
-            text has a batch of its own.
+        max_tokens: in place of `batch_size`, the largest size of a batch: its number of texts times the length of the
+            longest. A longer text becomes a batch of its own.
         shuffle: whether the order is random.
-        bucket: whether texts of like length share a batch.
+        bucket: whether to batch texts of similar length together.
         padding_noise: with `bucket`, the share of its length, up or down, by which a text may be moved in the sorting, from 0 to
             1; none without `shuffle`.
         window_size: number of texts that are shuffled and sorted together.
-        drop_last: whether to leave out the last batch where it is smaller than `batch_size`.
+        drop_last: whether to drop the last batch if it is smaller than `batch_size`.
         batches_per_epoch: number of batches of an epoch, in place of one pass over the data.
-        cache: whether to look for the file of an earlier run, and keep this one.
+        cache: whether to reuse the file of an earlier run and to keep this one.
         cache_dir: folder for such files; a sub-folder of `~/.nlpreg` unless given.
         cuda_device: device to put batches on.
 
@@ -126,7 +126,7 @@ class TextLinesDataLoader(IdCorpusDataLoader):
         windows = self._windows_of_share()
         if self.shuffle:
             order = order_generator(data_pass).permutation(len(windows)).tolist()
-            # the order of windows, then that within each: nothing but one window is held
+            # the order of the windows, then that within each: only one window is in memory
             windows = [windows[number] for number in order]
         for first, last in windows:
             num_batches = self._num_batches(first, last, data_pass) if start else 0
@@ -140,7 +140,7 @@ class TextLinesDataLoader(IdCorpusDataLoader):
             start = 0
 
     def _windows_of_share(self) -> list[tuple[int, int]]:
-        """The first text, and the one behind the last, of each window of this process."""
+        """The first text, and the one after the last, of each window of this process."""
         (rank, world_size), num_texts = rank_and_world_size(), self.corpus.num_texts
         start, stop = num_texts * rank // world_size, num_texts * (rank + 1) // world_size
         return [
@@ -165,7 +165,7 @@ class TextLinesDataLoader(IdCorpusDataLoader):
         generator = order_generator(data_pass, 1, first)
         order = generator.permutation(len(lengths)) if self.shuffle else np.arange(len(lengths))
         if self.bucket:
-            # so that texts of like length do not always share a batch
+            # so that texts of similar length are not always in the same batch
             noise = generator.uniform(1 - self.padding_noise, 1 + self.padding_noise, len(lengths))
             order = order[np.argsort(lengths[order] * noise, kind="stable")]
         batches = self._cut(order, lengths)

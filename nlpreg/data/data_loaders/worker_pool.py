@@ -1,4 +1,4 @@
-"""Processes that make things ahead of time and send them here."""
+"""Worker processes that make items ahead of time and send them to the process that uses them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from nlpreg.data.columns import smallest
 
 
 class WorkerError(Exception):
-    """Something went wrong in a worker of a data loader.
+    """An error in a worker of a data loader.
 
     Args:
         original_err_repr: the error as `repr` shows it.
@@ -68,7 +68,7 @@ class WorkerConfigurationError(WorkerError, ConfigurationError):
 
 
 def as_worker_error(error: BaseException) -> WorkerError:
-    """What to raise in the main process for an error of a worker, or of what is done in a worker's place."""
+    """The error to raise in the main process for one in a worker, or in what is done in place of a worker."""
     trace = "".join(traceback.format_exception(error))
     if isinstance(error, ConfigurationError):
         return WorkerConfigurationError(str(error), trace)
@@ -96,7 +96,7 @@ class _Pickler(pickle.Pickler):
     """Sends tensors as bytes: torch's way, a shared-memory file for each, costs more than a small copy."""
 
     def reducer_override(self, obj: Any) -> Any:
-        """How to send a tensor; anything else goes the usual way."""
+        """How to pickle a tensor; anything else is pickled as usual."""
         if (
             type(obj) is torch.Tensor
             and obj.dtype in _PLAIN_TYPES
@@ -111,7 +111,7 @@ class _Pickler(pickle.Pickler):
 
 
 def _small(values: NDArray[Any]) -> NDArray[Any]:
-    """The same values; ids in the smallest type that holds them, since fewer bytes are sent sooner."""
+    """The same values; ids in the smallest type that holds them, since fewer bytes are sent faster."""
     if values.dtype != np.int64 or values.size < _SMALL_ENOUGH or values.min() < 0:
         return values
     return smallest(values)
@@ -135,24 +135,24 @@ def from_bytes(data: bytes | memoryview) -> Any:
     return pickle.loads(data)
 
 
-# What Linux lets any process ask for.
+# The capacity that Linux lets any process set.
 _PIPE_BYTES = 1 << 20
 
 _LONGEST_SHORT = 0x7FFFFFFF
 
 
 class NobodyListens(Exception):
-    """The process at the other end has closed it, or is gone."""
+    """The process at the other end has closed the pipe or has ended."""
 
 
 class Outbox:
-    """Messages on their way into a pipe, in the form that `Connection.recv_bytes` expects.
+    """Messages waiting to be written to a pipe, in the form that `Connection.recv_bytes` expects.
 
-    A message goes into the pipe at once as far as there is room, and the rest when the next one comes. So a process is
-    ahead of its reader without a second thread, which would have to wait for Python's lock again and again.
+    A message is written to the pipe right away as far as there is room, and the rest with the next one. So a process
+    works ahead of its reader without a second thread, which would compete for Python's global lock.
 
     Args:
-        connection: where to send, and nobody else sends.
+        connection: where to send; nothing else writes to it.
         size: how many messages may wait.
 
     Raises:
@@ -176,7 +176,7 @@ class Outbox:
             fcntl.fcntl(connection, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
     def put(self, *parts: bytes) -> None:
-        """Send the parts of a message soon; waits only if too many messages do."""
+        """Send the parts of a message as soon as possible; block only if too many messages are waiting."""
         message = b"".join(parts)
         if os.name == "nt":
             self._connection.send_bytes(message)
@@ -222,14 +222,14 @@ WAITING_SIGNALS = {signal.SIGINT, signal.SIGTERM}
 
 @contextlib.contextmanager
 def good_moment() -> Iterator[None]:
-    """Fork in this block, so that the new process gets no signal and no file in the middle of something.
+    """Block signals and hold the locks of logs and progress bars in this block, so that it is safe to fork.
 
-    A file that another thread is writing to while we fork is locked in the new process for ever. So nobody logs or draws a
-    progress bar meanwhile. Signals to this thread, which is all there is of the new process, wait until that lets them through.
+    A lock that another thread holds during the fork is never released in the new process. Signals to this thread, the
+    only one that the new process has, wait until it unblocks them.
     """
     with contextlib.ExitStack() as stack:
         for lock in [Tqdm.get_lock(), *(getattr(handler, "lock", None) for handler in _handlers())]:
-            # not for ever, since whoever writes may hold one of them and want another
+            # with a time limit, since a writing thread may hold one of them and wait for another
             if isinstance(lock, _KINDS_OF_LOCKS) and lock.acquire(timeout=_SECONDS_FOR_A_LOCK):
                 stack.callback(lock.release)
         if hasattr(signal, "pthread_sigmask"):
@@ -252,7 +252,8 @@ _SECONDS_TO_END = 5.0
 _SECONDS_BETWEEN_LOOKS = 5.0
 _LOOKS_AT_THE_IDLE = 120
 
-# Held here, since the collector of a forgotten pass may close connections before the pool: the pool would close them again.
+# Keeps open connections alive: when an abandoned iterator is garbage-collected, its connections may be finalized before
+# the pool, which would then close them twice.
 _OPEN: set[Connection] = set()
 
 
@@ -260,15 +261,15 @@ class WorkerPool:
     """Worker processes, each making a sequence of items; used as a context manager.
 
     Each worker has a pipe of its own, and no lock is shared with it. It stays a limited number of items ahead
-    of what has been received. A worker that raises, dies, or waits for ever does not hang this process: the next
-    item asked of it raises `WorkerError`. Workers end with the block, and when this process dies.
+    of what has been received. A worker that raises, dies or hangs does not block this process: the next `receive` from
+    it raises `WorkerError`. Workers end with the block, and when this process dies.
 
     Args:
-        make_items: called in worker number `i` with `i` and gives its items; must pickle unless the start
+        make_items: called in worker number `i` with `i`; returns its items; must pickle unless the start
             method is "fork".
         num_workers: how many workers.
         start_method: "fork", "spawn" or "forkserver".
-        items_ahead: how many items a worker makes that have not been sent.
+        items_ahead: number of items that a worker may have made but not sent.
     """
 
     def __init__(
@@ -289,8 +290,8 @@ class WorkerPool:
         self._finalizers: list[multiprocessing.util.Finalize] = []
 
     def __enter__(self) -> WorkerPool:
-        # What is given to a process of another start method goes into a pipe that is never seen to break, so
-        # the work, which may be large, is sent when the process runs.
+        # With the other start methods, arguments are written to a pipe whose breaking is not noticed. So the work,
+        # which may be large, is sent when the process runs.
         work = b"" if self._forks else to_bytes(self._make_items)
         try:
             for worker in range(self._num_workers):
@@ -317,7 +318,7 @@ class WorkerPool:
             process.start()
         # So that the pipe breaks when the worker dies, and that workers started later do not keep it open.
         there.close()
-        # A worker ignores the SIGTERM by which `multiprocessing` would end it when this process ends.
+        # Workers ignore SIGTERM, so `multiprocessing` must not try to end them by it when this process ends.
         self._finalizers.append(multiprocessing.util.Finalize(None, process.kill, exitpriority=1))
         self._processes.append(process)
         self._connections.append(here)
@@ -330,10 +331,10 @@ class WorkerPool:
             raise self._death_of(worker) from None
 
     def receive(self, worker: int) -> tuple[bool, Any]:
-        """Whether a worker has another item, and that item; waits until it is known.
+        """Receive the next item of a worker; blocks until there is one, or none will come.
 
         Raises:
-            WorkerError: the worker raised, or died, or waits for ever.
+            WorkerError: the worker raised, died or hangs.
         """
         connection = self._connections[worker]
         try:
@@ -351,8 +352,8 @@ class WorkerPool:
         """Wait for a message of a worker.
 
         Raises:
-            EOFError: there will be none, for the worker has died.
-            WorkerError: it seems that there never will be any, for the worker does nothing.
+            EOFError: the worker has died.
+            WorkerError: the worker hangs.
         """
         connection, process = self._connections[worker], self._processes[worker]
         idle_looks, before = 0, None
@@ -373,7 +374,7 @@ class WorkerPool:
         )
 
     def receive_in_turn(self, given: list[int]) -> Iterator[tuple[int, Any]]:
-        """The items of all workers, one of each in turn for as long as it has any, whichever is quicker.
+        """The items of all workers, one of each in turn as long as it has any, whichever worker is faster.
 
         Args:
             given: how many items each worker had given before, which decides whose turn it is.
@@ -392,7 +393,7 @@ class WorkerPool:
                 del counts[worker]
 
     def _death_of(self, worker: int) -> WorkerError:
-        """What to raise when a worker has gone without a word."""
+        """The error to raise when a worker has ended without reporting one."""
         process = self._processes[worker]
         process.join(_SECONDS_TO_END)
         code = process.exitcode
@@ -408,7 +409,7 @@ class WorkerPool:
 
     def close(self) -> None:
         """End all workers."""
-        if os.getpid() != self._owner:  # a copy in a forked process; the workers are not its own
+        if os.getpid() != self._owner:  # a copy in a forked process, which does not own the workers
             return
         for connection in self._connections:
             connection.close()
@@ -439,12 +440,13 @@ def _run_worker(
     # Ctrl-C goes to every process of the terminal; the parent decides what it means and ends the workers
     # itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # `timeout` sends it to the whole group, too
+    # the command `timeout` sends SIGTERM to the whole process group as well
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, WAITING_SIGNALS)
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    gc.freeze()  # looking for garbage among what the parent has made would copy all of it, page by page
-    # more are of no use here, and after a fork may wait for threads that only the parent has
+    gc.freeze()  # garbage collection would touch, and so copy, every page that is shared with the parent
+    # more threads do not help, and after a fork they may wait for threads that only the parent has
     torch.set_num_threads(1)
     set_run_seed(seed)
     try:
@@ -456,7 +458,7 @@ def _run_worker(
             outbox.put(_END)
         except NobodyListens:
             raise
-        except BaseException as error:  # whatever it is, it belongs in the parent
+        except BaseException as error:  # any error is passed to the parent
             outbox.put(_ERROR, to_bytes(as_worker_error(error)))
         outbox.flush()
     except (EOFError, NobodyListens):  # the parent has closed the pipe
@@ -466,12 +468,12 @@ def _run_worker(
 def _shown(error: BaseException) -> str:
     try:
         return repr(error)
-    except Exception:  # a class of somebody else
+    except Exception:  # of an exception class whose `repr` fails
         return type(error).__name__
 
 
 def _time_asleep_at(process_id: int | None) -> tuple[str, ...] | None:
-    """The processor time that a process has used, if it sleeps just now; None if it does not, or the system does not tell."""
+    """The CPU time that a process has used, if it is sleeping; None if it is not, or if the system does not tell."""
     try:
         with open(f"/proc/{process_id}/stat") as file:
             fields = file.read().rpartition(")")[2].split()
@@ -483,7 +485,7 @@ def _time_asleep_at(process_id: int | None) -> tuple[str, ...] | None:
 def _die_with_parent() -> None:
     """End this process when its parent has ended, however that happened."""
     parent, started_by = multiprocessing.parent_process(), os.getppid()
-    # other processes that the parent has started may hold the pipe open that tells of its end
+    # the pipe does not break as long as other processes that the parent started hold it open
     while parent is not None and os.getppid() == started_by:
         if wait([parent.sentinel], _SECONDS_BETWEEN_LOOKS):
             break

@@ -12,7 +12,7 @@ from nlpreg.data.order import order_generator
 
 
 class BatchSampler(Registrable):
-    """Decides which instances go into a batch together, and in which order the batches come.
+    """Decides which instances form a batch, and the order of the batches.
 
     A sampler that draws random numbers takes them from `self.generator`, which the data loader sets before
     each pass over the data, so that the order follows from the run's seed and the epoch.
@@ -23,7 +23,7 @@ class BatchSampler(Registrable):
 
     @property
     def generator(self) -> np.random.Generator:
-        """Where random numbers come from."""
+        """The generator of random numbers."""
         if self._generator is None:
             self._generator = order_generator(0)
         return self._generator
@@ -37,9 +37,9 @@ class BatchSampler(Registrable):
         raise NotImplementedError(f"{type(self).__name__} has no get_batch_indices")
 
     def get_num_batches(self, instances: Sequence[Instance]) -> int:
-        """How many batches these instances make; a subclass must write this."""
+        """The number of batches of these instances; a subclass must write this."""
         raise NotImplementedError(f"{type(self).__name__} has no get_num_batches")
 
     def get_batch_size(self) -> int | None:
-        """How many instances a batch has, or None where that varies."""
+        """The number of instances in a batch; None if it varies."""
         return None

@@ -23,18 +23,18 @@ _INSTANCES_TO_LOOK_AT = 10
 class BucketBatchSampler(BatchSampler):
     """Makes batches of instances of similar length, so that little of a batch is padding.
 
-    The instances are sorted by length, the row is cut into batches, and those are shuffled.
+    The instances are sorted by length and cut into batches, and the batches are shuffled.
 
     Args:
         batch_size: number of instances in a batch.
-        sorting_keys: names of the fields whose length counts, the most important first. By default the field
-            that is longest among the first instances, which is noted here when it is known.
-        padding_noise: how much, from 0 to 1, of its length an instance's length is shifted by at most, at
-            random, so that batches differ between epochs.
-        drop_last: whether to leave out the last batch where it is smaller.
+        sorting_keys: names of the fields whose length counts, the most important first. By default the field that is
+            longest among the first instances; the choice is then stored here.
+        padding_noise: the share of its length, from 0 to 1, by which an instance's length is randomly changed at most
+            for sorting, so that batches differ between epochs.
+        drop_last: whether to drop the last batch if it is smaller.
         shuffle: whether to shuffle the batches. Without it there is no noise either, and the order is always
             the same.
-        max_instances_in_memory: accepted for old configs, and without effect.
+        max_instances_in_memory: accepted for old configs; it has no effect.
 
     Raises:
         ConfigurationError: a number is too small; or, when called, a sorting key is no field of an instance.
@@ -125,7 +125,7 @@ class BucketBatchSampler(BatchSampler):
     def _guess_sorting_keys(
         self, instances: Sequence[Instance], num_instances: int = _INSTANCES_TO_LOOK_AT
     ) -> None:
-        """Sort from now on by the field that is longest among the first instances; for subclasses to override."""
+        """Choose the field that is longest among the first instances as the sorting key; subclasses may override this."""
         longest_name, longest = "", 0
         for instance in instances[:num_instances]:
             for name, field in instance.fields.items():

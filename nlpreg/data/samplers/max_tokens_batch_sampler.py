@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 @BatchSampler.register("max_tokens_sampler")
 class MaxTokensBatchSampler(BucketBatchSampler):
-    """Makes batches of instances of similar length, as many as fit into a number of tokens.
+    """Makes batches of instances of similar length, each of a limited number of tokens.
 
     Batches of short instances are then larger, and all cost about as much memory. The batches come in random
     order.
