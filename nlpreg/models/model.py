@@ -220,13 +220,21 @@ class Model(Module, Registrable):
     def extend_embedder_vocab(self, embedding_sources_mapping: Mapping[str, str] | None = None) -> None:
         """Make every embedding as large as the vocabulary, which may have grown since it was built.
 
+        The embeddings of another model inside this one, such as a language model whose states are features, are left alone
+        where that model has a vocabulary of its own.
+
         Args:
             embedding_sources_mapping: dotted path of a module -> file of pretrained vectors for its new words.
         """
         sources = embedding_sources_mapping or {}
+        others = tuple(
+            f"{path}."
+            for path, module in self.named_modules()
+            if isinstance(module, Model) and module.vocab is not self.vocab
+        )
         for path, module in self.named_modules():
             extend = getattr(module, "extend_vocab", None)
-            if extend is not None:
+            if extend is not None and not path.startswith(others):
                 extend(self.vocab, extension_pretrained_file=sources.get(path), model_path=path)
         self._refuse_new_labels()
 

@@ -1,3 +1,4 @@
+import copy
 import logging
 from pathlib import Path
 from typing import Any
@@ -156,6 +157,16 @@ class Growing(torch.nn.Module):
 
     def extend_vocab(self, vocab: Vocabulary, **options: Any) -> None:
         self.calls.append((vocab, options))
+
+
+def test_embeddings_of_a_model_with_its_own_vocabulary_are_left_alone(model: Classifier) -> None:
+    own, shared = Classifier(copy.deepcopy(model.vocab)), Classifier(model.vocab)
+    for inner in (own, shared):
+        inner.words = torch.nn.Sequential(Growing())
+    model.features = torch.nn.ModuleList([own, shared])
+    model.extend_embedder_vocab()
+    assert own.words[0].calls == []
+    assert len(shared.words[0].calls) == 1
 
 
 def test_embeddings_are_extended_with_their_sources(model: Classifier) -> None:

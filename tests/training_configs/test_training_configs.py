@@ -94,6 +94,14 @@ def tokenizer(tmp_path, monkeypatch):
     monkeypatch.setenv("TOKENIZER", str(tmp_path / "tokenizer.json"))
 
 
+@pytest.fixture
+def character_lm(data, monkeypatch):
+    """A language model of characters that is hardly trained, for `pos_tagger_ewt_character_lm.jsonnet`."""
+    overrides = json.dumps({"trainer.num_epochs": 1, "data_loader.batches_per_epoch": 2})
+    train_model_from_file(FOLDER / "lm_characters_ewt.jsonnet", data / "characters", overrides=overrides)
+    monkeypatch.setenv("CHARACTER_LM", str(data / "characters" / "model.tar.gz"))
+
+
 FEW_UPDATES = {"trainer.max_steps": 2, "trainer.learning_rate_scheduler.warmup_steps": 1}
 FEW_WORDS = {
     loader: {"type": "running_text", "batch_size": 2, "bptt": 4, "targets": True}
@@ -134,6 +142,8 @@ def test_two_steps_of(name, data, request):
         request.getfixturevalue("transformer")
     if "124m" in name:
         request.getfixturevalue("tokenizer")
+    if "character_lm" in name:
+        request.getfixturevalue("character_lm")
     raise_problems(check_file(path), str(path))
     if name in COUNTED:
         train_model_from_file(path, data / "out")

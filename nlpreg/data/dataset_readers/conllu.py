@@ -262,7 +262,7 @@ def _check(unit: str, file: str, first_line: int) -> None:
 class ConlluLanguageModelingReader(ConlluDatasetReader):
     """Reads the words of files in the CoNLL-U format, and nothing else of them.
 
-    Field: `source`, the words of a sentence with start and end tokens around them.
+    Field: `source`, the words of a sentence with start and end tokens around them; or their characters.
 
     Args:
         token_indexers: the indexers of `source`; single ids under the name "tokens" unless given.
@@ -272,6 +272,7 @@ class ConlluLanguageModelingReader(ConlluDatasetReader):
             run.
         max_instances: read at most this many sentences, counted over all processes together; None for all.
         serialization_dir: folder of the training run.
+        characters: whether the tokens are the characters of the words, with a space between two words.
     """
 
     text_field_names = ("source",)
@@ -284,6 +285,7 @@ class ConlluLanguageModelingReader(ConlluDatasetReader):
         skip_bad_lines: bool = False,
         max_instances: int | None = None,
         serialization_dir: str | None = None,
+        characters: bool = False,
     ) -> None:
         super().__init__(
             token_indexers=token_indexers,
@@ -291,6 +293,7 @@ class ConlluLanguageModelingReader(ConlluDatasetReader):
             max_instances=max_instances,
             serialization_dir=serialization_dir,
         )
+        self._characters = characters
         self._start_tokens = list(start_tokens or [])
         self._end_tokens = list(end_tokens or [])
         self._takes_words = type(self).text_to_instance is ConlluLanguageModelingReader.text_to_instance
@@ -308,4 +311,6 @@ class ConlluLanguageModelingReader(ConlluDatasetReader):
     def text_to_instance(self, tokens: list[Token] | list[str], tags: Any = None) -> Instance:
         """A sentence, whose tags are of no interest here."""
         words = [token if isinstance(token, str) else token.text or "" for token in tokens]
+        if self._characters:
+            words = list(" ".join(words))
         return Instance({"source": text_field_of([*self._start_tokens, *words, *self._end_tokens])})

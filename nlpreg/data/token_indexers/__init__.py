@@ -1,5 +1,6 @@
 """Token indexers: from tokens to ids and tensors."""
 
+from nlpreg.data.token_indexers.code_points_indexer import CodePointsIndexer
 from nlpreg.data.token_indexers.elmo_indexer import ELMoTokenCharactersIndexer
 from nlpreg.data.token_indexers.pretrained_transformer_indexer import PretrainedTransformerIndexer
 from nlpreg.data.token_indexers.pretrained_transformer_mismatched_indexer import (
@@ -20,6 +21,7 @@ from nlpreg.data.token_indexers.word_form_indexers import (
 __all__ = [
     "AffixIndexer",
     "CasingIndexer",
+    "CodePointsIndexer",
     "ELMoTokenCharactersIndexer",
     "IndexedTokenList",
     "PretrainedTransformerIndexer",

@@ -2,6 +2,7 @@
 
 from nlpreg.modules.token_embedders.bag_of_word_counts_token_embedder import BagOfWordCountsTokenEmbedder
 from nlpreg.modules.token_embedders.bidirectional_lm import BidirectionalLanguageModelTokenEmbedder
+from nlpreg.modules.token_embedders.character_language_model import CharacterLanguageModelEmbedder
 from nlpreg.modules.token_embedders.elmo_token_embedder import ElmoTokenEmbedder
 from nlpreg.modules.token_embedders.embedding import (
     DropoutEmbedding,
@@ -21,6 +22,7 @@ from nlpreg.modules.token_embedders.token_embedder import TokenEmbedder
 __all__ = [
     "BagOfWordCountsTokenEmbedder",
     "BidirectionalLanguageModelTokenEmbedder",
+    "CharacterLanguageModelEmbedder",
     "DropoutEmbedding",
     "ElmoTokenEmbedder",
     "Embedding",

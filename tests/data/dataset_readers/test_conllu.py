@@ -176,3 +176,17 @@ def test_a_sentence_that_was_text(tmp_path):
     (tmp_path / "f").write_text(text)
     (instance,) = ConlluDatasetReader("xpos").read(str(tmp_path / "f"))
     assert instance["tags"].labels == ["VB", "RB"]
+
+
+def test_a_language_model_reads_the_characters_of_words(tmp_path):
+    (tmp_path / "text.conllu").write_text(
+        "1\tThe\t_\tDET\t_\t_\t0\t_\t_\t_\n2\tcats\t_\tNOUN\t_\t_\t0\t_\t_\t_\n\n"
+    )
+    params = {
+        "type": "conllu_language_modeling",
+        "characters": True,
+        "start_tokens": ["\n"],
+        "end_tokens": ["$"],
+    }
+    (instance,) = DatasetReader.from_params(Params(params)).read(tmp_path / "text.conllu")
+    assert instance["source"].words == list("\nThe cats$")
