@@ -1,4 +1,4 @@
-"""The models of the four benchmark configs as one would write them by hand in PyTorch.
+"""The models of the benchmark configs as one would write them by hand in PyTorch; those of `lm.py` are in a file of their own.
 
 Each comes in two styles. The `plain` one is what most people write: packed sequences, every token's characters encoded,
 torch's default optimizer. The `best` one leaves out what costs time: it runs LSTMs over padding (so that its backward
@@ -14,13 +14,14 @@ import math
 from typing import Any, Literal
 
 import torch
+from reference_language_models import NAMES, language_model
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 Style = Literal["plain", "best"]
 Batch = dict[str, Tensor]
-"""`words` (B, T), and as the model needs them `characters` (B, T, C) and `tags` (B, T)."""
+"""`words` (B, T), and as the model needs them `characters` (B, T, C), `tags` (B, T) and `targets` (B, T)."""
 
 
 def ready_tensors(batch: dict[str, Any]) -> Batch:
@@ -31,6 +32,8 @@ def ready_tensors(batch: dict[str, Any]) -> Batch:
         tensors["characters"] = text["token_characters"]["token_characters"]
     if "tags" in batch:
         tensors["tags"] = batch["tags"]
+    if "target" in batch:
+        tensors["targets"] = batch["target"]["tokens"]["tokens"]
     return tensors
 
 
@@ -200,6 +203,8 @@ def reference_model(config: str, sizes: dict[str, int], style: Style) -> nn.Modu
     Raises:
         ValueError: there is no such model.
     """
+    if config in NAMES:
+        return language_model(config, sizes["tokens"], style == "plain")
     if config == "lm_uni":
         return WordLanguageModel(sizes, style)
     if config == "lm_bi_sampled":

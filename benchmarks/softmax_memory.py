@@ -1,6 +1,6 @@
 """Time and peak memory of one softmax loss with its gradients, in a process of its own.
 
-    python benchmarks/softmax_memory.py chunked|plain INPUTS CLASSES WIDTH [--device cuda] [--threads 2]
+    python benchmarks/softmax_memory.py chunked|plain|adaptive INPUTS CLASSES WIDTH [--device cuda] [--threads 2]
 
 Prints JSON: `seconds`, and `mebibytes` at the peak over what there was before (of inputs, weights and libraries).
 """
@@ -8,6 +8,7 @@ Prints JSON: `seconds`, and `mebibytes` at the peak over what there was before (
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import subprocess
 import sys
@@ -18,9 +19,10 @@ import torch
 from reporting import synchronize
 from torch.nn import functional
 
+from nlpreg.modules import AdaptiveSoftmaxLoss
 from nlpreg.nn.util.losses import linear_softmax_nll
 
-KINDS = ("chunked", "plain")
+KINDS = ("chunked", "plain", "adaptive")
 
 
 def measure_in_process(
@@ -43,11 +45,18 @@ def measure_in_process(
 def _run(
     kind: str, inputs: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, targets: torch.Tensor
 ) -> None:
-    if kind == "chunked":
+    if kind == "adaptive":
+        loss = _made_adaptive(*weight.shape, weight.device)(inputs, targets)
+    elif kind == "chunked":
         loss = linear_softmax_nll(inputs, weight, bias, targets)
     else:
         loss = functional.cross_entropy(torch.addmm(bias, inputs, weight), targets, reduction="sum")
     torch.autograd.backward(loss)
+
+
+@functools.cache
+def _made_adaptive(width: int, num_classes: int, device: torch.device) -> AdaptiveSoftmaxLoss:
+    return AdaptiveSoftmaxLoss(num_classes, width).to(device)
 
 
 def _memory(device: torch.device, at_peak: bool) -> float:
@@ -81,6 +90,8 @@ def main() -> None:
     )
     bias = torch.zeros(given.classes, device=given.device, requires_grad=True)
     targets = torch.randint(0, given.classes, (given.inputs,), device=given.device)
+    if given.kind == "adaptive":  # has weights of its own, which count no more than those of the others
+        _made_adaptive(given.width, given.classes, given.device)
     # Libraries load parts of themselves at the first use.
     _run(given.kind, inputs[:8], weight[:, :8].contiguous(), bias[:8], targets[:8] % 8)
     inputs.grad = None

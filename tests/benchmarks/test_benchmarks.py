@@ -61,7 +61,9 @@ def test_language_models_run(benchmark: Any, tmp_path: Path) -> None:
     output = tmp_path / "lm.md"
     benchmark("lm").main(["--quick", "--output", str(output)])
     text = output.read_text(encoding="utf-8")
-    assert text.count("\n## ") == 3 and text.count("| transformer_lm |") == 3
+    assert text.count("\n## ") == 6 and text.count("| transformer_lm |") == 3
+    rows = [line for line in text.splitlines() if line.startswith(("| `lm_", "| `transformer_lm`"))]
+    assert len(rows) == 2
 
 
 def test_configs_run(benchmark: Any, tmp_path: Path) -> None:
@@ -161,6 +163,19 @@ def test_reference_models_learn(benchmark: Any, config: str, style: str) -> None
     loop = reference_models.ReferenceLoop(config, sizes, style, torch.device("cpu"))
     first = loop.run([batch])
     assert loop.run([batch] * 15) < 0.9 * first
+
+
+@pytest.mark.parametrize("style", ["plain", "best"])
+def test_reference_language_models_learn(benchmark: Any, style: str) -> None:
+    words = torch.tensor([[1, 2, 3, 4, 5], [2, 6, 7, 0, 0], [9, 8, 0, 0, 0]])
+    for name in benchmark("reference_language_models").NAMES:
+        torch.manual_seed(0)
+        batch = {"words": words}
+        if name == "transformer_lm":
+            batch = {"words": words[:1, :4], "targets": words[:1, 1:]}
+        loop = benchmark("reference_models").ReferenceLoop(name, {"tokens": 10}, style, torch.device("cpu"))
+        first = loop.run([batch])
+        assert loop.run([batch] * 40) < 0.9 * first
 
 
 def test_distinct_words_are_encoded_as_every_word(benchmark: Any) -> None:

@@ -25,6 +25,7 @@ def test_registered_names():
         "embedding", "character_encoding", "bag_of_word_counts", "pass_through", "empty", "elmo_token_embedder",
         "pretrained_transformer", "pretrained_transformer_mismatched", "language_model_token_embedder",
         "bidirectional_lm_token_embedder", "dropout_embedding", "unknown_dropout_embedding",
+            "character_language_model",
     }  # fmt: skip
 
 
