@@ -34,12 +34,12 @@ class DamagedCheckpointError(Exception):
 
 
 class CheckpointFiles(NamedTuple):
-    """Where the files of one checkpoint are.
+    """The files of one checkpoint.
 
     Attributes:
         folder: the folder of the run.
         epochs: number of finished epochs.
-        batches: number of updates done in the next one.
+        batches: number of updates done in the present epoch.
     """
 
     folder: str
@@ -115,7 +115,7 @@ class CheckpointFiles(NamedTuple):
             self._write_record(record)
 
     def complete(self) -> None:
-        """Write the record of a pair that loaded without one: its process was killed just before."""
+        """Write the record of a checkpoint that was loaded without one, because its process was killed just before."""
         if self.is_sharded:
             return
         if not os.path.isfile(self.record_path) and not self._num_parts():
@@ -138,7 +138,7 @@ class CheckpointFiles(NamedTuple):
         """Read the files back, onto the CPU; call `verify` first.
 
         Raises:
-            DamagedCheckpointError: one is missing or cannot be read.
+            DamagedCheckpointError: a file is missing or cannot be read.
         """
         if num_parts := self._num_parts():
             return self._load_parts(num_parts)
@@ -212,7 +212,7 @@ class CheckpointFiles(NamedTuple):
             "checkpoint",
             "training_state",
             "model_state",
-        )  # a half that a kill leaves is no checkpoint
+        )  # the weights last: what a kill leaves is never taken for a checkpoint
         for path in paths or sorted(self._present(), key=lambda p: in_order.index(_kind_of(p))):
             with suppress(FileNotFoundError), _clear_errors(path):
                 if os.path.isdir(path):
@@ -221,7 +221,7 @@ class CheckpointFiles(NamedTuple):
                     os.remove(path)
 
     def newest_change(self) -> float:
-        """When the newest of the files was written, in seconds since the epoch of the clock."""
+        """Time of the last change of a file, in seconds since the Unix epoch."""
         return max(map(os.path.getmtime, self._present()), default=0.0)
 
     def _present(self) -> list[str]:
@@ -248,7 +248,7 @@ def find_checkpoints(folder: str) -> list[CheckpointFiles]:
 
 
 def remove_left_overs(folder: str) -> None:
-    """Delete temporary files and folders that a killed process left behind, in a folder and in those inside it."""
+    """Delete temporary files and folders of killed processes in a folder and its subfolders."""
     for place, folders, names in os.walk(folder):
         for name in filter(_LEFT_OVER.match, names):
             with suppress(FileNotFoundError):
@@ -278,7 +278,7 @@ def load_state(path: str, lazily: bool = False) -> dict[str, Any]:
 
     Args:
         path: of the file.
-        lazily: read each tensor only when its values are asked for.
+        lazily: map the file into memory and read each tensor when it is used.
 
     Raises:
         DamagedCheckpointError: it is missing, damaged, or holds anything else.
@@ -289,7 +289,7 @@ def load_state(path: str, lazily: bool = False) -> dict[str, Any]:
         raise DamagedCheckpointError(f"{path} is not what was written: {damage}")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=lazily)
-    except Exception as error:  # a file that is not what it should be can break the reader in any way
+    except Exception as error:  # torch raises errors of many kinds for a damaged file
         reason = str(error).strip().partition("\n")[0].partition(". ")[0] or type(error).__name__
         raise DamagedCheckpointError(f"{path} cannot be read ({reason})") from error
     if not isinstance(state, dict):
@@ -299,7 +299,7 @@ def load_state(path: str, lazily: bool = False) -> dict[str, Any]:
 
 @contextmanager
 def _clear_errors(path: str) -> Iterator[None]:
-    """Turn the errors of a full disk or a read-only folder into one that says what to do."""
+    """Turn errors of a full disk or a read-only folder into one that tells what to do."""
     try:
         yield
     except FileNotFoundError as error:
@@ -308,7 +308,7 @@ def _clear_errors(path: str) -> Iterator[None]:
         raise ConfigurationError(f"{path}: cannot be written, its folder is gone") from error
     except (OSError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "inline_container" not in str(error):
-            raise  # no complaint of torch's writer
+            raise  # not an error of torch's writer
         reason = getattr(error, "strerror", None) or "the disk may be full"
         raise ConfigurationError(
             f"{path}: cannot be written ({reason}); earlier checkpoints are untouched. Make room or give write "
@@ -317,7 +317,7 @@ def _clear_errors(path: str) -> Iterator[None]:
 
 
 class _Counted:
-    """A file that counts and sums up what is written to it."""
+    """A file that counts the bytes written to it and computes their checksum."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -332,7 +332,7 @@ class _Counted:
         return len(data)
 
     def flush(self) -> None:
-        """Hand what is buffered to the system."""
+        """Flush the buffer to the operating system."""
         self._file.flush()
 
 
@@ -340,21 +340,22 @@ logger = logging.getLogger(__name__)
 
 
 class Checkpointer(Registrable):
-    """Saves the state of a run at intervals, and finds the newest one that is whole.
+    """Saves the state of a run at intervals, and finds the newest intact checkpoint.
 
     Args:
         serialization_dir: folder of the run; given by the trainer.
         save_completed_epochs: whether to save after each epoch.
-        save_every_num_seconds: save in the middle of an epoch, too, when so many seconds passed since the last time.
-        save_every_num_batches: save in the middle of an epoch, too, after so many updates.
-        keep_most_recent_by_count: number of checkpoints to keep; 0 for none, which leaves nothing to resume from.
-        keep_most_recent_by_age: also keep those that are at most so many seconds old. With neither, keep all.
+        save_every_num_seconds: also save within an epoch, this many seconds after the last checkpoint.
+        save_every_num_batches: also save within an epoch, after every this many updates.
+        keep_most_recent_by_count: number of checkpoints to keep; with 0, none is kept and the run cannot be resumed.
+        keep_most_recent_by_age: also keep checkpoints that are at most this many seconds old. If both are None, all
+            are kept.
         save_sharded: let each process of a sharded model (`ddp_accelerator: fsdp2`) write its own shards with torch's
             distributed checkpoint, for models whose weights and optimizer state are too large to gather. All machines have
             to share the folder of the run. No effect on other models.
 
     Attributes:
-        last_saved: numbers of epochs and of updates in the next one at the last checkpoint; None before any.
+        last_saved: number of finished epochs, and of updates in the present one, at the last checkpoint; None before any.
         state_is_sharded: whether shards of a sharded model are written by their processes, not gathered.
 
     Raises:
@@ -409,7 +410,7 @@ class Checkpointer(Registrable):
 
     @property
     def keeps_checkpoints(self) -> bool:
-        """Whether anything is left to resume from after a checkpoint was saved."""
+        """Whether checkpoints are kept, so that the run can be resumed."""
         return self._keep_by_count != 0 or self._keep_by_age is not None
 
     def maybe_save_checkpoint(
@@ -418,7 +419,7 @@ class Checkpointer(Registrable):
         num_epochs_completed: int,
         num_batches_in_epoch_completed: int,
     ) -> bool:
-        """Save if it is time to.
+        """Save a checkpoint if one is due.
 
         Args:
             trainer: whose state to save.
@@ -426,7 +427,7 @@ class Checkpointer(Registrable):
             num_batches_in_epoch_completed: number of updates done in the next one; 0 at the end of an epoch.
 
         Returns:
-            Whether it was time.
+            Whether a checkpoint was due.
         """
         if not self._is_due(num_batches_in_epoch_completed):
             return False
@@ -436,10 +437,10 @@ class Checkpointer(Registrable):
         return True
 
     def save_checkpoint(self, trainer: HasCheckpointState) -> None:
-        """Save now, and delete what need not be kept.
+        """Save a checkpoint now, and delete those that are no longer kept.
 
         Args:
-            trainer: whose state to save. Outside of `maybe_save_checkpoint`, the numbers of epochs and updates are those in
+            trainer: its state is saved. Outside of `maybe_save_checkpoint`, the numbers of epochs and updates are those in
                 its training state, `epochs_completed` and `batches_in_epoch_completed`.
 
         Raises:
@@ -459,27 +460,27 @@ class Checkpointer(Registrable):
         self.last_saved = position
 
     def find_latest_checkpoint(self) -> tuple[str, str] | None:
-        """Paths of the weights and of the training state of the newest whole checkpoint, or None."""
+        """Paths of the weights and of the training state of the newest intact checkpoint, or None."""
         files = next(self._whole(), None)
         if files is None:
             return None
         return files.shards_path if files.is_sharded else files.model_path, files.training_path
 
     def load_checkpoint(self) -> TrainerCheckpoint | None:
-        """The newest whole checkpoint, on the CPU; None if there is none.
+        """The newest intact checkpoint, on the CPU; None if there is none.
 
-        A damaged one is passed over with a warning. In a distributed run all processes load the same one; a machine
-        that does not see the folder of the first one gets it from there.
+        Damaged checkpoints are skipped with a warning. In a distributed run all processes load the same checkpoint; a
+        machine that cannot read the folder of the first process receives it from there.
         """
         files, checkpoint = self._load_together() if is_distributed() else self._load_newest()
         if files is not None:
             self.last_saved = (files.epochs, files.batches)
             self._last_save_num_batches = files.batches
-            self.remove_old_checkpoints()  # a process that was killed may have left more than are kept, and halves
+            self.remove_old_checkpoints()  # a killed process may have left incomplete checkpoints, or more than are kept
         return checkpoint
 
     def remove_old_checkpoints(self) -> None:
-        """Delete the checkpoints that need not be kept, damaged ones among them; the first process does it for all."""
+        """Delete the checkpoints that are no longer kept, and damaged ones; only the first process does so."""
         if not is_global_primary() or (self._keep_by_count is None and self._keep_by_age is None):
             return
         found = find_checkpoints(self._serialization_dir)
@@ -503,7 +504,7 @@ class Checkpointer(Registrable):
         return every_batches is not None and num_batches - self._last_save_num_batches >= every_batches
 
     def _whole(self) -> Iterator[CheckpointFiles]:
-        """The checkpoints that are whole, newest first."""
+        """The intact checkpoints, newest first."""
         if not os.path.isdir(self._serialization_dir):
             return
         for files in reversed(find_checkpoints(self._serialization_dir)):
@@ -530,7 +531,7 @@ class Checkpointer(Registrable):
         return None, None
 
     def _load_together(self) -> tuple[CheckpointFiles | None, TrainerCheckpoint | None]:
-        """The newest whole checkpoint that the first process finds, in all processes."""
+        """The newest intact checkpoint that the first process finds, loaded by all processes."""
         communicator = make_communicator(True)
         files, checkpoint = self._load_newest() if is_global_primary() else (None, None)
         position = communicator.broadcast(None if files is None else (files.epochs, files.batches))

@@ -1,4 +1,4 @@
-"""How the processes of a run agree: they end an epoch together, stop together and share what one of them has."""
+"""Communication between the processes of a run: agreeing to end an epoch or to stop, gathering and broadcasting."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from torch import distributed as dist
 
 
 class SingleProcess:
-    """The communicator of a run in one process, which agrees with itself."""
+    """The communicator of a run in a single process."""
 
     rank = 0
     size = 1
     device = torch.device("cpu")
 
     def agree(self, num_batches: int, wants_stop: bool) -> tuple[int, bool]:
-        """What this process says itself."""
+        """Return the arguments."""
         return num_batches, wants_stop
 
     def barrier(self) -> None:
-        """Nothing to wait for."""
+        """Do nothing."""
 
     def gather(self, state: Any) -> list[Any] | None:
-        """The one state there is."""
+        """The state of this process, in a list."""
         return [state]
 
     def gather_everywhere(self, value: Any) -> list[Any]:
-        """The one value there is."""
+        """The value of this process, in a list."""
         return [value]
 
     def broadcast(self, value: Any) -> Any:
-        """The value itself."""
+        """Return the value."""
         return value
 
 
 class SeveralProcesses:
     """The communicator of several processes.
 
-    Where the group of the run is one of GPUs, a gloo group of its own is used, so that agreeing never waits for a GPU.
+    If the process group of the run uses NCCL, an additional gloo group is created, so that agreeing never waits for a GPU.
 
     Attributes:
         rank: number of this process among all.
@@ -50,18 +50,18 @@ class SeveralProcesses:
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
         is_nccl = dist.get_backend() == "nccl"
         self.device = torch.device("cuda", torch.cuda.current_device()) if is_nccl else torch.device("cpu")
-        # Pickled objects travel through gloo; through NCCL each of them would pass the GPU.
+        # Pickled objects are sent through gloo; with NCCL each of them would be copied to the GPU.
         self._group = dist.new_group(backend="gloo") if dist.get_backend() != "gloo" else None
 
     def agree(self, num_batches: int, wants_stop: bool) -> tuple[int, bool]:
-        """Settle how many batches the next step has, and whether to stop.
+        """Agree on the number of batches of the next update, and on whether to stop.
 
         Args:
             num_batches: how many this process has.
             wants_stop: whether this process was asked to end.
 
         Returns:
-            How many every process has, and whether any was asked to end.
+            The smallest number of any process, and whether any was asked to end.
         """
         # The minimum of the negated wish is -1 if any process has it, so one call settles both.
         message = torch.tensor([num_batches, -int(wants_stop)])
@@ -74,7 +74,7 @@ class SeveralProcesses:
         dist.barrier(group=self._group)
 
     def gather(self, state: Any) -> list[Any] | None:
-        """The states of all processes in the order of ranks, in the first; None in the others."""
+        """The states of all processes in the order of ranks, in the first process; None in the others."""
         states: list[Any] | None = [None] * self.size if self.rank == 0 else None
         dist.gather_object(state, states, dst=0, group=self._group)
         return states

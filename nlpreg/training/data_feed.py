@@ -1,4 +1,4 @@
-"""The batches of a run on the device of the model, and where in the data it is."""
+"""The batches of a run on the device of the model, and the position in the data."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class DataFeed:
 
     Args:
         loader: where the batches come from; None where there is no data.
-        device: where they shall be.
+        device: the device of the model.
     """
 
     def __init__(self, loader: BatchLoader | None, device: torch.device) -> None:
@@ -43,7 +43,7 @@ class DataFeed:
 
     @property
     def loader(self) -> BatchLoader | None:
-        """Where the batches come from; a callback may put another one in its place between two epochs."""
+        """The source of the batches; a callback may replace it between two epochs."""
         return self._loader
 
     @loader.setter
@@ -52,13 +52,13 @@ class DataFeed:
         self._let_loader_put_batches_on(self._device)
 
     def _let_loader_put_batches_on(self, device: torch.device) -> None:
-        # a list of batches will do as a loader, if they are where the model is
+        # a plain list of batches can serve as a loader if they are on the device of the model
         set_target_device: Callable[[Any], None] | None = getattr(self._loader, "set_target_device", None)
         if set_target_device is not None:
             set_target_device(device)
 
     def __iter__(self) -> Iterator[TensorDict]:
-        """The batches that are left of the epoch."""
+        """The remaining batches of the epoch."""
         if self.loader is None or self.is_exhausted:
             return
         self._position = None
@@ -87,11 +87,11 @@ class DataFeed:
         return {} if state_dict is None else dict(state_dict())
 
     def hold(self, position: dict[str, Any]) -> None:
-        """Report this position from now on, because the batches after it were drawn but not used."""
+        """Report this position until the next batch, because the batches after it were fetched but not used."""
         self._position = position
 
     def state_dict(self) -> dict[str, Any]:
-        """Where in the data the run is, and a digest of the data."""
+        """The position in the data, and a digest of the data."""
         if self._digest is None:
             self._digest = digest_of_data(self._data_path())
         return {"position": self.position(), "is_exhausted": self.is_exhausted, "digest": self._digest}
@@ -100,7 +100,7 @@ class DataFeed:
         return getattr(self.loader, "data_path", None)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Resume from a `state_dict`; warns if the data are others than when it was saved."""
+        """Resume from a `state_dict`; warn if the data have changed since it was saved."""
         saved, found = state.get("digest"), digest_of_data(self._data_path())
         if saved and found and saved != found:
             logger.warning(
@@ -115,9 +115,9 @@ class DataFeed:
             load(state["position"])
 
     def load_pass_of(self, state: dict[str, Any]) -> None:
-        """Resume from a `state_dict`, but at the beginning of a pass, as every validation begins.
+        """Resume from a `state_dict`, but at the beginning of a pass, where every validation begins.
 
-        The state may stand elsewhere if it was saved of a loader that gave training and validation data in turn.
+        The saved position may be elsewhere if one loader yields training and validation data in turn.
         """
         if state["position"].get("batches"):
             self.start_anew(state)
@@ -125,10 +125,10 @@ class DataFeed:
             self.load_state_dict(state)
 
     def start_anew(self, state: dict[str, Any], epoch: int | None = None) -> None:
-        """Start an epoch from its beginning, where the position of a `state_dict` is that among other processes.
+        """Start an epoch from its beginning, for a `state_dict` that was saved with another number of processes.
 
         Args:
-            state: whose number of passes over the data is kept.
+            state: its number of passes over the data is kept.
             epoch: number of the epoch; that of the state by default.
         """
         self.start_epoch()
@@ -145,7 +145,7 @@ class DataFeed:
         load({**position, **starts, "epoch": epoch})
 
     def draw_again(self, epochs: int, batches: int) -> None:
-        """Advance a loader that has no state to where the run was, by drawing again what it gave before.
+        """Advance a loader without state to the position of the run, by iterating over its batches again.
 
         Args:
             epochs: number of finished epochs.
@@ -157,7 +157,7 @@ class DataFeed:
             "the data loader has no state_dict, so what it gave before the checkpoint is drawn once more"
         )
         self._is_positioned = True
-        # Whole epochs are drawn now; batches of the present one later, by the iterator that also gives the rest.
+        # Whole epochs are skipped now; batches of the present one later, by the iterator that also yields the rest.
         for _ in range(epochs):
             for _ in self.loader:
                 pass
@@ -195,7 +195,7 @@ class DataFeed:
         return tensor.to(self._device, non_blocking=True)
 
     def _keep_for_current_stream(self, tensor: Tensor) -> Tensor:
-        # so that its memory is not given to another tensor while the model still reads it
+        # keeps the allocator from reusing its memory while the model still reads it
         tensor.record_stream(torch.cuda.current_stream(self._device))
         return tensor
 
@@ -205,7 +205,7 @@ _BLOCK = 1 << 20
 
 
 def digest_of_data(path: Any) -> str | None:
-    """A digest of the contents of data files, wherever they are; of a large file, of 64 blocks of it and its size.
+    """A digest of the contents of data files, independent of their paths; of a large file, only 64 blocks and the size count.
 
     Args:
         path: as in a config: a file, a folder, a glob pattern, or lists and dicts of them.
@@ -224,7 +224,7 @@ def digest_of_data(path: Any) -> str | None:
             for offset in range(0, size, step):
                 contents.seek(offset)
                 digest.update(contents.read(min(step, _BLOCK)))
-        digest.update(str(size).encode())  # the end of one file is not the beginning of the next
+        digest.update(str(size).encode())  # so that moving text from one file to the next changes the digest
     return digest.hexdigest()
 
 

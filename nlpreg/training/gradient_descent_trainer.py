@@ -56,7 +56,7 @@ from nlpreg.training.trainer import Trainer, TrainerCheckpoint, check_world_size
 logger = logging.getLogger(__name__)
 
 DEFAULT_CALLBACKS: tuple[type[TrainerCallback], ...] = (ConsoleLoggerCallback,)
-"""What every run gets unless it has one of its own, or sets `enable_default_callbacks` to false."""
+"""Added to every run, unless it has a callback of the same class or sets `enable_default_callbacks` to false."""
 
 _DDP_PREFIX = "module."
 
@@ -77,7 +77,7 @@ def check_options(
     max_steps: int | None = None,
     keep_metrics_of_epochs: int | None = None,
 ) -> None:
-    """Refuse options of the trainer that make no sense; `nlpreg check` does so too.
+    """Refuse invalid options of the trainer; also called by `nlpreg check`.
 
     Args:
         patience: as in the trainer, like the others.
@@ -87,7 +87,7 @@ def check_options(
         keep_metrics_of_epochs: as in the trainer.
 
     Raises:
-        ConfigurationError: one makes no sense.
+        ConfigurationError: an option is invalid.
     """
     if patience is not None and (type(patience) is not int or patience <= 0):
         raise ConfigurationError(
@@ -115,12 +115,12 @@ def check_options(
 
 
 class _OfRun:
-    """An attribute of the trainer, under the name it has in AllenNLP, that is kept in the trainer's run.
+    """An attribute of the trainer, under its name in AllenNLP, that is stored in the trainer's run.
 
     Callbacks and trainers of plugins read and set these names although they begin with an underscore.
 
     Args:
-        path: where it is, from the run: `progress.epochs_completed`.
+        path: its path from the run, such as `progress.epochs_completed`.
     """
 
     def __init__(self, path: str) -> None:
@@ -158,8 +158,8 @@ class GradientDescentTrainer(Trainer):
         cuda_device: number of a GPU, or -1 for the CPU; by default GPU 0 if there is one.
         grad_norm: gradients are scaled down to this norm, a number; true to measure their norm only.
         grad_clipping: each element of each gradient is clipped to [-grad_clipping, grad_clipping].
-        learning_rate_scheduler: sets the learning rate in the course of the run.
-        momentum_scheduler: sets the momentum in the course of the run.
+        learning_rate_scheduler: changes the learning rate during the run.
+        momentum_scheduler: changes the momentum during the run.
         moving_average: averages the weights; the averages are what is validated and kept as the best.
         callbacks: hooks into the run.
         distributed: whether several processes train this model together.
@@ -173,20 +173,20 @@ class GradientDescentTrainer(Trainer):
         ddp_wrapped_model: the model as wrapped for a distributed run.
         run_sanity_checks: the older name of `run_confidence_checks`.
         amp_dtype: the half precision; by default float16 on GPUs and bfloat16 on CPUs.
-        validate_every_num_batches: validate, and test whether to stop, also after every so many updates; patience
-            counts these validations too.
+        validate_every_num_batches: also validate, and decide whether to stop, after every this many updates; these
+            validations count towards patience.
         metrics_interval: number of updates between two lines of `metrics.jsonl`.
         detect_anomaly: whether to report the operation that made a gradient NaN; slow.
         compile: whether to compile the forward pass with `torch.compile`, once for batches of all lengths.
-        max_steps: number of updates after which the run ends, however many epochs these are; `num_epochs` is ignored then.
-        keep_metrics_of_epochs: number of latest epochs whose `metrics_epoch_*.json` stay in the folder; null for all. All
-            metrics are in `metrics.jsonl`, too.
+        max_steps: number of updates after which the run ends; if given, `num_epochs` is ignored.
+        keep_metrics_of_epochs: number of most recent epochs whose `metrics_epoch_*.json` are kept; null for all.
+            `metrics.jsonl` keeps the metrics of all epochs.
 
     Attributes:
         run: the parts of the run and how far it has come.
 
     Raises:
-        ConfigurationError: an option makes no sense.
+        ConfigurationError: an option is invalid.
         ValueError: `distributed` without `ddp_wrapped_model`.
     """
 
@@ -343,7 +343,7 @@ class GradientDescentTrainer(Trainer):
     ) -> GradientDescentTrainer:
         """Build a trainer from the `trainer` section of a config.
 
-        The parts that need the model's parameters or each other are built here, in the right order.
+        Parts that need the model's parameters, or each other, are built here in the right order.
 
         Args:
             no_grad: regular expressions; the parameters whose names match one are frozen.
@@ -406,7 +406,7 @@ class GradientDescentTrainer(Trainer):
             run.restore()
             for callback in self._callbacks:
                 callback.on_start(self, is_primary=self._primary)
-            run.generators.restore()  # after everything that may have drawn from them
+            run.generators.restore()  # last, because building the parts may have drawn random numbers
             try:
                 metrics, epoch = self._try_train()
             finally:
@@ -445,8 +445,8 @@ class GradientDescentTrainer(Trainer):
         Raises:
             RuntimeError: the loss is missing.
         """
-        # The wrapped module exchanges gradients or gathers shards; outside training only the latter is needed, and
-        # the processes need not keep step.
+        # The wrapped module synchronizes gradients or gathers shards. Outside training only the latter is needed, so
+        # the processes need not run in step.
         is_alone = not (for_training or self.run.is_sharded)
         outputs: ModelOutputs = self.model(**batch) if is_alone else self._pytorch_model(**batch)
         if not for_training:
@@ -565,7 +565,7 @@ def _make_precision(
     grad_scaling: bool,
     wrapped: DdpWrappedModel | None,
 ) -> Precision:
-    """The number formats of a step, with a scaler for float16."""
+    """The precision of the forward and backward pass, with a gradient scaler for float16."""
     scaler = None
     if use_amp and grad_scaling and half_dtype(device, dtype) == torch.float16:
         scaler = torch.amp.GradScaler(device.type) if wrapped is None else wrapped.init_grad_scaler()
@@ -573,16 +573,17 @@ def _make_precision(
 
 
 def compile_forward(module: nn.Module, backend: str = "inductor") -> None:
-    """Let `torch.compile` compile a module when it is first run, once for batches of all lengths.
+    """Compile a module with `torch.compile` when it is first run, once for batches of all lengths.
 
     Args:
         module: what to compile.
-        backend: what makes code of the graphs, as in `torch.compile`.
+        backend: the compiler backend, as in `torch.compile`.
     """
     compiler_options: Any = importlib.import_module("torch._dynamo.config")
     if hasattr(compiler_options, "allow_rnn"):
-        # Recurrent encoders are one operator to the compiler, but by default it does not look at anything that holds
-        # torch's LSTM; it would break off there and compile how each batch is sorted by length, for each batch anew.
+        # Recurrent encoders are single operators to the compiler, but by default it skips every module that holds
+        # torch's LSTM; the graph would break there, and sorting each batch by length would be compiled for each batch
+        # again.
         compiler_options.allow_rnn = True
     module.compile(dynamic=True, backend=backend)
 

@@ -13,7 +13,7 @@ HalfDtype = Literal["bfloat16", "float16"]
 
 
 class Precision:
-    """Runs the forward pass in half precision where that is asked for, and scales float16 losses against underflow.
+    """Runs the forward pass in half precision if requested, and scales float16 losses against underflow.
 
     Args:
         device: where the model is.
@@ -76,14 +76,14 @@ def gradients_of(parameters: Iterable[nn.Parameter]) -> list[Tensor]:
 
 
 def _dense_parts(parameters: Iterable[nn.Parameter]) -> list[Tensor]:
-    """The gradients, of sparse ones their values; changing these changes the gradients."""
+    """The gradients, and the values of sparse ones; changing these in place changes the gradients."""
     parts = []
     for parameter in parameters:
         gradient = parameter.grad
         if gradient is None:
             continue
         if gradient.is_sparse:
-            # the same row may occur several times, so the values are elements of the gradient only after this
+            # a row may occur several times, so that only after coalescing each value is an element of the gradient
             gradient = parameter.grad = gradient.coalesce()
             gradient = gradient._values()
         parts.append(local_part(gradient.detach()))
@@ -91,8 +91,8 @@ def _dense_parts(parameters: Iterable[nn.Parameter]) -> list[Tensor]:
 
 
 def local_part(tensor: Tensor) -> Tensor:
-    """The tensor itself; of one that is spread over processes, the part that is here, which shares its memory."""
-    # asked by name, because the class of such tensors takes long to import
+    """The tensor itself or, of a sharded tensor, the local shard, which shares its memory."""
+    # checked by attribute, because importing `DTensor` takes half a second
     to_local: Callable[[], Tensor] | None = getattr(tensor, "to_local", None)
     return tensor if to_local is None else to_local()
 
@@ -112,18 +112,18 @@ def clip_gradient_norm(parameters: Iterable[nn.Parameter], max_norm: float) -> T
     """
     parts = _dense_parts(parameters)
     norm = _total_norm(parts)
-    if norm.device.type == "cpu":  # reading the norm is free here, and saves scaling by 1
+    if norm.device.type == "cpu":  # reading the norm costs nothing here, and saves a multiplication by 1
         factor = max_norm / (float(norm) + 1e-6)
-        if not factor >= 1.0:  # nor is NaN
+        if not factor >= 1.0:  # also true if the norm is NaN
             torch._foreach_mul_(parts, factor)
-    else:  # asking whether gradients are small enough would wait for the device
+    else:  # comparing with `max_norm` would synchronize with the device
         scale_all(parts, (max_norm / (norm + 1e-6)).clamp(max=1.0))
     return norm
 
 
 @torch.no_grad()
 def clip_gradient_values(parameters: Iterable[nn.Parameter], limit: float) -> None:
-    """Bring each element of each gradient into [-limit, limit]."""
+    """Clip each element of each gradient to [-limit, limit]."""
     parts = _dense_parts(parameters)
     if parts:
         torch._foreach_clamp_min_(parts, -limit)

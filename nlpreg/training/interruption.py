@@ -1,4 +1,4 @@
-"""Ending a run cleanly on SIGTERM or Ctrl-C: after the present update, with a checkpoint."""
+"""Ending a run cleanly on SIGTERM or Ctrl-C: after the current update, with a checkpoint."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class InterruptionGuard:
     """Inside its context, SIGTERM and Ctrl-C are noted instead of ending the process in the middle of a step.
 
     A second Ctrl-C raises `KeyboardInterrupt` at once. Signals reach the main thread only; elsewhere this does
-    nothing. The handlers of before come back at the end.
+    nothing. The previous handlers are restored at the end.
     """
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ class InterruptionGuard:
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.requested is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
-        # Only noted: between two updates the loop asks for it, when the state is one that can be saved.
+        # Only recorded: the loop acts on it between two updates, where the state can be saved.
         self.requested = number
         if number == signal.SIGINT:
             # written to the system's own standard error: the interrupted code may hold the lock of a log or a stream

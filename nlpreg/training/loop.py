@@ -1,4 +1,4 @@
-"""The training loop: epochs of updates, with validations, checkpoints and lines of the log between them."""
+"""The training loop: epochs of updates, with validation, checkpoints and logging between them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from nlpreg.training.validation import Validation, ValidationInterrupted
 logger = logging.getLogger(__name__)
 
 ValidationLoss = Callable[[int], "tuple[float, float | None, float]"]
-"""Goes through the validation data of an epoch; returns the sum of the losses, of the penalties, and of the weights."""
+"""Validates the model in an epoch; returns the sums of the losses, of the penalties and of the weights."""
 
 
 class TrainingLoop:
@@ -56,7 +56,7 @@ class TrainingLoop:
         self._keeps_outputs = any(callback.reads_batch_outputs for callback in self._on_batch)
 
     def run_epochs(self) -> int | None:
-        """Train until all epochs are done or patience is at its end; then put the best weights into the model.
+        """Train until all epochs are done or patience is exhausted, then load the best weights into the model.
 
         Returns:
             The number of the last epoch; None if nothing was left to do.
@@ -72,7 +72,9 @@ class TrainingLoop:
         run = self._run
         logger.info("Epoch %d/%s", epoch, "?" if run.max_steps is not None else run.num_epochs - 1)
         started = time.monotonic()
-        if run.metrics.epoch is None:  # otherwise it was interrupted in the validation after the updates
+        if (
+            run.metrics.epoch is None
+        ):  # otherwise the run was interrupted in the validation after these updates
             memory = memory_metrics()
             run.metrics.epoch = {**self._train_epoch(epoch), **memory}
             run.communicator.barrier()
@@ -88,7 +90,7 @@ class TrainingLoop:
             run.moving_average.end_epoch(score)
         for callback in self._callbacks:
             callback.on_epoch(self._trainer, metrics=metrics, epoch=epoch, is_primary=run.is_primary)
-        # Counted as finished before it is saved, so that a checkpoint between two epochs is named after the next one.
+        # The epoch is counted as finished before saving, so that a checkpoint between two epochs is named after the next one.
         run.begin_next_epoch()
         self._save_checkpoint_if_due()
         run.communicator.barrier()
@@ -114,7 +116,7 @@ class TrainingLoop:
     # --- the updates of an epoch
 
     def train_epoch(self, epoch: int) -> MetricValues:
-        """The updates of one epoch; in a resumed run, those that are left.
+        """Run the updates of one epoch; in a resumed run, the remaining ones.
 
         update: { forward, backward for each batch; clip; schedulers; step; callbacks; validation and checkpoint if due }
 
@@ -133,7 +135,7 @@ class TrainingLoop:
         run.module.train()
         done = run.progress.batches_in_epoch_completed
         with ProgressBar(run.steps_per_epoch, done, "training", run.is_primary) as bar:
-            self._validate_within_epoch()  # left over, where validation was interrupted
+            self._validate_within_epoch()  # due if the run was interrupted in a validation
             for group in self._groups():
                 self._step(group, epoch)
                 bar.advance(self._metrics)
@@ -152,7 +154,7 @@ class TrainingLoop:
         data = run.training_data
         batches = iter(data)
         after = data.position()
-        # Asked before a batch is drawn, so that a run that is resumed here finds the data where this one leaves them.
+        # Checked before batches are fetched, so that a run resumed here continues with the same batches.
         while not run.should_stop:
             before = after
             with run.timer.phase("data"):
@@ -160,13 +162,13 @@ class TrainingLoop:
             asked_to_stop = run.interruption.requested is not None
             num_batches, stop = run.communicator.agree(len(group), asked_to_stop)
             if stop:
-                data.hold(before)  # what was drawn just now comes again
+                data.hold(before)  # the batches just fetched are used after resuming
                 self._stop_on_request()
-            # a short group means that the loader has come to its end and stands at the next epoch
+            # a short group means that the loader is exhausted and positioned at the next epoch
             data.is_exhausted = len(group) < run.num_gradient_accumulation_steps
             if num_batches < len(group):
                 logger.warning("another process has run out of training data; the epoch ends here for all")
-                for _ in batches:  # so that the next epoch starts at the start
+                for _ in batches:  # exhaust the loader, so that the next epoch starts at its beginning
                     pass
             if num_batches == 0:
                 self._check_not_empty(len(group))
@@ -177,7 +179,7 @@ class TrainingLoop:
             yield group[:num_batches]
 
     def _check_not_empty(self, num_batches: int) -> None:
-        """An epoch without any update would look like one that was trained."""
+        """Raise an error if the epoch had no update at all, which would otherwise go unnoticed."""
         if self._run.progress.batches_in_epoch_completed > 0:
             return
         given = self._run.communicator.gather_everywhere(num_batches)
@@ -217,7 +219,7 @@ class TrainingLoop:
 
     def _forward_backward(self, batch: TensorDict, is_last: bool) -> ModelOutputs:
         run, phase = self._run, self._run.timer.phase
-        # DDP averages gradients in the backward pass; the accumulated ones need it only once, in the last
+        # DDP averages gradients in the backward pass; with accumulation, only the last one needs it
         with self._gradients_synchronized(is_last):
             with phase("forward"), run.precision.autocast():
                 outputs = self._trainer.batch_outputs(batch, for_training=True)
@@ -228,7 +230,7 @@ class TrainingLoop:
                     was_called |= bool(callback.on_backward(self._trainer, outputs, was_called))
                 if not was_called:
                     self._trainer.backward(outputs)
-        # dropped unless somebody reads them, so that their memory is free before the next batch
+        # dropped unless a callback reads them, so that their memory is free for the next batch
         return outputs if self._keeps_outputs else {}
 
     def _gradients_synchronized(self, is_last: bool) -> AbstractContextManager[Any]:
@@ -256,7 +258,7 @@ class TrainingLoop:
             )
 
     def _metrics(self, reset: bool = False) -> dict[str, float]:
-        """The metrics of the epoch so far: of this process, or in the end of all."""
+        """The metrics of the epoch so far: those of this process or, at the end, of all processes."""
         model, loss = self._run.model, self._run.loss
         if reset:
             return get_metrics(model, loss.total, loss.total_penalty, None, None, loss.weight, True)
@@ -273,7 +275,7 @@ class TrainingLoop:
     # --- validation, checkpoints and requests between updates
 
     def _validate_after_epoch(self) -> float | None:
-        """Validate the weights of the end of an epoch, unless that was done already.
+        """Validate the weights at the end of an epoch, unless that was done already.
 
         Returns:
             Their score; None without validation.
@@ -287,10 +289,10 @@ class TrainingLoop:
         return run.tracker.combined_score(run.metrics.validation)
 
     def _validate_within_epoch(self) -> bool:
-        """Validate between two updates, if that is due; the training metrics of the epoch continue afterwards.
+        """Validate between two updates, if that is due; the training metrics of the epoch are kept.
 
         Returns:
-            Whether it was, and the present weights are the best so far.
+            Whether it was due and the present weights are the best so far.
         """
         run = self._run
         every, total = run.validate_every_num_batches, run.progress.total_batches_completed
@@ -300,7 +302,7 @@ class TrainingLoop:
             return False
         model = cast(nn.Module, run.model)
         memory = ModelMemory.of(model)
-        with local_metrics():  # nobody reads these, so no other process has to be asked for its share
+        with local_metrics():  # these values are not used, so they need not be gathered from other processes
             metrics_of(run.model, reset=True)
         is_best = self._validate(memory)
         memory.put_back(model)
@@ -323,7 +325,7 @@ class TrainingLoop:
         """
         run = self._run
         epoch = run.progress.epochs_completed
-        # Validation may draw random numbers and data; the interrupted one has to draw the same when it is repeated.
+        # An interrupted validation has to draw the same random numbers and data when it is repeated.
         generators = run.generators.state_dict()
         position = run.validation_data.position()
         try:

@@ -1,8 +1,9 @@
-"""Losses of batches: how they are weighted in one update, and how they add up to the loss of an epoch.
+"""Losses of batches: their weights in one update, and their sum over an epoch.
 
-There is one rule of weights. A loss is a mean over `batch_weight` targets, where the model reports that number, and is
-weighted by it wherever losses are averaged: over the batches of an update, the updates of an epoch, the batches of a
-validation or evaluation, and the processes of a distributed run. So a loss does not depend on how the data are batched.
+One rule of weights applies everywhere. A loss is a mean over `batch_weight` targets, where the model reports that
+number, and is weighted by it wherever losses are averaged: over the batches of an update, the updates of an epoch, the
+batches of a validation or evaluation, and the processes of a distributed run. So a loss does not depend on how the
+data are batched.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class Accumulation:
         self.needs_scaling = False
 
     def weigh(self, outputs: ModelOutputs) -> Tensor:
-        """The loss to run backward: times its weight, where that matters."""
+        """The loss to run the backward pass of, multiplied by its weight where necessary."""
         self.needs_scaling = not self._is_trivial
         loss: Tensor = outputs["loss"]
         if self._is_trivial:
@@ -107,7 +108,7 @@ class Accumulation:
         return UpdateLoss(sums[0] / total, penalty, reported)
 
     def _without_surplus(self, loss: Tensor, outputs: ModelOutputs) -> Tensor:
-        """A loss with its share of the penalty: each was given the whole."""
+        """A loss with only its share of the penalty; the model added the whole penalty to each."""
         penalty = outputs.get("reg_loss")
         return loss if penalty is None else loss - penalty * (1 - 1 / self._num_losses)
 
@@ -126,10 +127,10 @@ def weight_of(outputs: ModelOutputs, key: str = "batch_weight") -> Tensor | floa
 
 
 class RunningLoss:
-    """The loss over an epoch, from the losses of its updates or batches, which are read only when somebody asks.
+    """The loss over an epoch, from the losses of its updates or batches, which are read only on demand.
 
-    The losses stay on their device, so that it can run ahead. On a CPU reading costs nothing, so every loss is read,
-    and checked, as it comes; on other devices after at most a thousand.
+    The losses stay on their device, so that reading them does not stall it. On a CPU every loss is read and checked
+    right away; on other devices after at most a thousand losses.
 
     Args:
         where: what the losses are of, for messages, as in "epoch 3".
@@ -195,7 +196,7 @@ class RunningLoss:
                 self._add("reg_loss", next(penalties), weight)
 
     def _add(self, name: str, value: float, weight: float) -> None:
-        # a batch without targets has no loss worth the name, perhaps NaN
+        # the loss of a batch without targets is meaningless and may be NaN
         self._sums[name] += value * weight if weight > 0 else 0.0
         self._last[name] = value
 

@@ -1,4 +1,4 @@
-"""`MetricTracker`: which validation was the best, and when to stop early."""
+"""`MetricTracker`: finds the best validation and decides when to stop early."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class MetricTracker:
         """
         score = self.combined_score(metrics)
         best = self._best_so_far
-        # NaN as the first score is only kept until there is a number: every comparison with NaN is false
+        # a NaN is replaced by the first number: every comparison with NaN is false
         self._is_best_so_far = best is None or score > best or (math.isnan(best) and not math.isnan(score))
         if self._is_best_so_far:
             self._best_so_far = score

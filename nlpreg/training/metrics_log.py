@@ -97,13 +97,13 @@ class ProgressBar:
     Args:
         total: number of steps; None if it is unknown.
         done: number of steps done before, in a resumed epoch.
-        name: what the steps are, as in "training".
-        is_shown: whether this process shows a bar at all.
+        name: what the bar shows, such as "training".
+        is_shown: whether this process shows the bar.
     """
 
     def __init__(self, total: int | None, done: int, name: str, is_shown: bool) -> None:
         self._bar = Tqdm.tqdm(total=total, initial=done, disable=not is_shown, unit="batch", desc=name)
-        # nobody sees metrics that are computed more often than the bar is drawn
+        # computing metrics more often than the bar is drawn would be wasted
         self._interval = max(_SECONDS_BETWEEN_METRICS, getattr(self._bar, "mininterval", 0.0))
         self._next = time.monotonic() + self._interval
         self._is_shown = is_shown
@@ -117,10 +117,10 @@ class ProgressBar:
         self._bar.close()
 
     def advance(self, metrics: Callable[[], MetricValues]) -> None:
-        """One step further.
+        """Advance the bar by one step.
 
         Args:
-            metrics: computes the metrics of the epoch so far; called when they are due.
+            metrics: computes the metrics of the epoch so far; called only when the bar is refreshed.
         """
         if not self._is_shown:
             return
@@ -136,7 +136,7 @@ class ProgressBar:
             self._show(metrics)  # closing the bar shows it
 
     def _show(self, metrics: MetricValues) -> None:
-        """The loss first, since a narrow terminal has room for one or two only."""
+        """Show the metrics, the loss first, since a narrow terminal has room for one or two only."""
         names = sorted(
             (name for name in metrics if not name.startswith("_")), key=lambda name: name != "loss"
         )
@@ -144,7 +144,7 @@ class ProgressBar:
 
 
 class PhaseTimer(Protocol):
-    """Is told when a phase of a step begins and ends."""
+    """Gets notified when a phase of a step begins and ends."""
 
     def phase(self, name: str) -> AbstractContextManager[Any]:
         """The context of one phase: `data`, `forward`, `backward`, `gradients`, `update`, `callbacks`, ..."""
@@ -152,7 +152,7 @@ class PhaseTimer(Protocol):
 
 
 class NoTimer:
-    """Measures nothing, so that the phases of a step cost nothing."""
+    """A timer that measures nothing and costs nothing."""
 
     _nothing: AbstractContextManager[Any] = nullcontext()
 
@@ -173,10 +173,10 @@ class RunMetrics:
         run: all metrics after the last finished epoch: what `metrics_epoch_*.json` holds and `train` returns.
         epoch: the training metrics of an epoch between its last update and its end; None at any other time.
         validation: those of the last validation, without prefix.
-        history: `run` as it was after each epoch, from which damaged files are written again.
+        history: `run` after each epoch, from which damaged files are restored.
 
     Args:
-        keep_files: number of latest epochs whose `metrics_epoch_*.json` stay in the folder; None for all.
+        keep_files: number of most recent epochs whose `metrics_epoch_*.json` are kept; None for all.
     """
 
     def __init__(self, keep_files: int | None = None) -> None:
@@ -187,18 +187,18 @@ class RunMetrics:
         self.validation: MetricValues = {}
 
     def finish_epoch(self, epoch: int, tracker: MetricTracker, seconds: float) -> MetricValues:
-        """Take the metrics of the present epoch and of the last validation into those of the run.
+        """Merge the metrics of the present epoch and of the last validation into those of the run.
 
         Args:
             epoch: number of the epoch, from 0.
-            tracker: knows the best validation.
+            tracker: holds the best validation.
             seconds: how long the run has taken so far.
         """
         training = self.epoch or {}
         metrics: dict[str, Any] = {"best_epoch": tracker.best_epoch}
         for name, value in training.items():
             if name.endswith("_memory_MB"):
-                peak = f"peak_{name}"  # over all epochs; that of `run` is over those before
+                peak = f"peak_{name}"  # over all epochs; the value in `run` is over the previous ones
                 metrics[peak] = max(value, self.run.get(peak, 0.0))
         metrics["training_duration"] = str(timedelta(seconds=seconds))
         metrics["epoch"] = epoch
@@ -213,7 +213,7 @@ class RunMetrics:
         return metrics
 
     def write_file(self, folder: str) -> None:
-        """Write `metrics_epoch_{n}.json` of the epoch that was finished, and delete the one that need not be kept.
+        """Write `metrics_epoch_{n}.json` of the finished epoch, and delete the one that is no longer kept.
 
         Raises:
             ConfigurationError: the folder is read-only or the disk is full.
@@ -226,7 +226,7 @@ class RunMetrics:
                 os.remove(epoch_metrics_path(folder, epoch - self._keep_files))
 
     def restore_files(self, folder: str) -> None:
-        """Write the files of earlier epochs again where they are damaged or missing, and delete those of no concern.
+        """Restore the files of earlier epochs that are damaged or missing, and delete those that are no longer kept.
 
         Raises:
             ConfigurationError: the folder is read-only or the disk is full.
@@ -282,7 +282,7 @@ def metrics_without_epoch(tracker: MetricTracker) -> dict[str, Any]:
 
 
 def repeatable_metrics(metrics: MetricValues) -> MetricValues:
-    """Those metrics of an epoch that are the same whenever and wherever it is run."""
+    """The metrics of an epoch that are the same in every run, without times and memory."""
     prefixes = ("training_", "validation_", "best_validation_")
     return {
         name: value
@@ -323,9 +323,9 @@ class MetricsLog:
     """Appends lines to `metrics.jsonl`, several at a time.
 
     Each line has `event` (`step`, `validation` or `epoch`), `epoch`, `batch` (number of the update in the epoch),
-    `step` (number of the update in the run) and `seconds` (how long the run has taken), and then the metrics, with the
-    learning rate among them. A run that is resumed cuts off the lines after its checkpoint, so that the file is that
-    of an unbroken run.
+    `step` (number of the update in the run) and `seconds` (since the start of the run), followed by the metrics and the
+    learning rate. A resumed run truncates the lines after its checkpoint, so that the file is that of an uninterrupted
+    run.
 
     Args:
         folder: folder of the run; None in a process that writes nothing.
@@ -347,7 +347,7 @@ class MetricsLog:
     def add(
         self, event: str, epoch: int, batch: int, step: int, metrics: MetricValues, seconds: float = 0.0
     ) -> None:
-        """Note one line."""
+        """Add one line."""
         if self._path is None:
             return
         place = {"event": event, "epoch": epoch, "batch": batch, "step": step, "seconds": round(seconds, 3)}
@@ -356,14 +356,14 @@ class MetricsLog:
             self.write()
 
     def write(self) -> None:
-        """Write what is noted.
+        """Write the lines added since the last call.
 
         Raises:
             ConfigurationError: the folder is read-only or the disk is full.
         """
         if self._path is None or not (self._lines or self._is_new):
             return
-        # Appended, so not atomic: what a kill leaves half written is cut off on resuming, by the number of lines.
+        # Appended, so not atomic: a line that a kill left half written is truncated on resuming, by the number of lines.
         text = "".join(self._lines)
         try:
             with open(self._path, "w" if self._is_new else "a", encoding="utf-8", newline="\n") as file:
@@ -378,12 +378,12 @@ class MetricsLog:
         self._is_new = False
 
     def state_dict(self) -> dict[str, Any]:
-        """How long the file is, and the CRC-32 of its contents."""
+        """The number of lines of the file, and the CRC-32 of its contents."""
         self.write()
         return {"lines": self._num_written, "crc32": self._checksum}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Cut off what was written after the checkpoint, and make sure that the rest is what was written before it."""
+        """Truncate what was written after the checkpoint, and verify what was written before it."""
         if self._path is None:
             return
         try:

@@ -19,7 +19,7 @@ NamedParameter = tuple[str, Tensor]
 
 
 class MovingAverage(Registrable):
-    """Keeps a shadow of each parameter, and a backup of it while the shadow takes its place.
+    """Keeps an average (shadow) of each parameter, and a backup of the parameter while the average replaces it.
 
     Args:
         parameters: pairs of name and parameter; given by the trainer.
@@ -52,14 +52,14 @@ class MovingAverage(Registrable):
     @torch.no_grad()
     def assign_average_value(self) -> None:
         """Back up the present values and put the averages in their place."""
-        # In place: DDP, optimizers and compiled code hold on to the parameters themselves.
+        # In place: DDP, optimizers and compiled code refer to the parameters themselves.
         for name, parameter in self._parameters:
             self._backups[name].copy_(parameter)
             parameter.copy_(self._shadows[name])
 
     @torch.no_grad()
     def restore(self) -> None:
-        """Put back the values of before `assign_average_value`."""
+        """Restore the values from before `assign_average_value`."""
         for name, parameter in self._parameters:
             parameter.copy_(self._backups[name])
 

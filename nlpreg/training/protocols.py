@@ -1,4 +1,4 @@
-"""What the trainer asks of a model, of a source of batches and of anything with state.
+"""Protocols: what the trainer needs of a model, of a source of batches and of anything with state.
 
 The trainer is typed against these instead of `nlpreg.models.Model`, so that any torch module whose `forward` returns
 a dictionary with a `loss` can be trained, and so that this package does not depend on the models.
@@ -15,7 +15,7 @@ TensorDict = dict[str, Any]
 """A batch: tensors, or nested dictionaries of tensors, by field name."""
 
 ModelOutputs = dict[str, Any]
-"""What `forward` returns: `loss` (0-d tensor), perhaps `batch_weight`, and whatever the model likes to add."""
+"""What `forward` returns: `loss` (0-d tensor), optionally `batch_weight`, and any other outputs."""
 
 NamedParameters = list[tuple[str, nn.Parameter]]
 """The parameters to train with their names, in the order of the model."""
@@ -48,7 +48,7 @@ class TrainableModel(Protocol):
         ...
 
     def get_regularization_penalty(self) -> Tensor | None:
-        """What to add to the loss in training, or None."""
+        """The penalty to add to the loss in training, or None."""
         ...
 
     def parameters(self) -> Iterator[nn.Parameter]:
@@ -60,7 +60,7 @@ class TrainableModel(Protocol):
         ...
 
     def named_modules(self) -> Iterator[tuple[str, nn.Module]]:
-        """The module itself and all in it, with their paths."""
+        """The module itself and all modules in it, with their paths."""
         ...
 
     def train(self, mode: bool = True) -> Any:
@@ -76,15 +76,15 @@ class TrainableModel(Protocol):
         ...
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> Any:
-        """Put weights in place."""
+        """Load weights."""
         ...
 
 
 class ReadableModel(TrainableModel, Protocol):
-    """A model whose outputs can be made readable."""
+    """A model that can convert its outputs to a readable form."""
 
     def make_output_human_readable(self, output_dict: ModelOutputs) -> ModelOutputs:
-        """Add what a person wants to read to the outputs of `forward`."""
+        """Add a readable form of the predictions to the outputs of `forward`."""
         ...
 
 
@@ -94,13 +94,13 @@ class BatchLoader(Protocol):
     def __iter__(self) -> Iterator[TensorDict]: ...
 
     def set_target_device(self, device: Any) -> None:
-        """Where the tensors of the batches shall be."""
+        """Set the device of the batches."""
         ...
 
 
 @runtime_checkable
 class Stateful(Protocol):
-    """Anything that a checkpoint has to remember."""
+    """Anything whose state belongs in a checkpoint."""
 
     def state_dict(self) -> dict[str, Any]:
         """The state, as tensors and plain values."""
@@ -113,9 +113,9 @@ class Stateful(Protocol):
 
 @runtime_checkable
 class CarriesState(Protocol):
-    """A module whose hidden state lives on from one batch to the next, such as a stateful encoder.
+    """A module that carries hidden state from one batch to the next, such as a stateful encoder.
 
-    That state is no weight, so it is not in `state_dict`; a checkpoint in the middle of an epoch needs it all the same.
+    This state is not part of `state_dict`, but a checkpoint within an epoch needs it.
     """
 
     def carried_state_dict(self) -> dict[str, Any]:
@@ -130,7 +130,7 @@ class CarriesState(Protocol):
 def loader_length(loader: BatchLoader) -> int | None:
     """Number of batches of one epoch, or None where the loader cannot know."""
     try:
-        return len(loader)  # type: ignore[arg-type]  # a loader without length raises TypeError, which is the answer
+        return len(loader)  # type: ignore[arg-type]  # a loader without length raises TypeError
     except (TypeError, NotImplementedError):
         return None
 
@@ -140,7 +140,7 @@ def metrics_of(model: Any, reset: bool = False) -> dict[str, Any]:
 
     Args:
         model: the model.
-        reset: also forget the batches that they are of.
+        reset: whether to reset the metrics afterwards.
     """
     get_metrics = getattr(model, "get_metrics", None)
     metrics: dict[str, Any] = {} if get_metrics is None else get_metrics(reset=reset)
@@ -148,7 +148,7 @@ def metrics_of(model: Any, reset: bool = False) -> dict[str, Any]:
 
 
 def penalty_of(model: Any) -> Tensor | None:
-    """What a model adds to the loss in training, a 0-d tensor; None if it has no `get_regularization_penalty`."""
+    """The penalty that a model adds to the loss in training, a 0-d tensor; None if it has no `get_regularization_penalty`."""
     get_penalty = getattr(model, "get_regularization_penalty", None)
     penalty: Tensor | None = None if get_penalty is None else get_penalty()
     return penalty

@@ -1,4 +1,4 @@
-"""`TrainingRun`: everything that a training run consists of and how far it has come, saved and restored as a whole."""
+"""`TrainingRun`: all parts of a training run and its progress, saved and restored as a whole."""
 
 from __future__ import annotations
 
@@ -56,17 +56,17 @@ from nlpreg.training.trainer import TrainerCheckpoint
 logger = logging.getLogger(__name__)
 
 VERSION = 2
-"""Of the training state. Version 1 is that of AllenNLP and of earlier checkpoints of nlpreg; a run can be resumed from it, too."""
+"""Version of the training state. Runs also resume from version 1, which AllenNLP and earlier releases of nlpreg wrote."""
 
 BEST_NAME = "best.th"
 
 
 @dataclass
 class Progress:
-    """How far a run has come; the names are those of a checkpoint.
+    """The progress of a run; the names are those in a checkpoint.
 
     Args:
-        epochs_completed: number of finished epochs, which is also the number of the present one, from 0.
+        epochs_completed: number of finished epochs; equals the number of the present one, from 0.
         batches_in_epoch_completed: number of updates done in the present epoch.
         total_batches_completed: number of updates done in the run.
         last_validation: number of updates that had been done at the last validation; None before any.
@@ -88,14 +88,14 @@ class Progress:
 
 
 class RunClock:
-    """Counts the seconds of a run over all its parts, interruptions left out."""
+    """Measures the duration of a run in seconds, without the time between an interruption and resuming."""
 
     def __init__(self) -> None:
         self._before = 0.0
         self.start()
 
     def start(self) -> None:
-        """Count from now on."""
+        """Start the clock."""
         self._started = time.monotonic()
 
     def seconds(self) -> float:
@@ -107,28 +107,28 @@ class RunClock:
         return {"seconds": self.seconds()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Count on from a `state_dict`."""
+        """Continue from a `state_dict`."""
         self._before = state_dict["seconds"]
         self.start()
 
 
 @dataclass(eq=False)
 class TrainingRun:
-    """The parts of a run: each has a name and, if a checkpoint has to remember it, a `state_dict`.
+    """The parts of a run: each has a name and, if it belongs in a checkpoint, a `state_dict`.
 
-    A checkpoint is the dictionary of these states. Whoever takes part in a run (the loop, the validation, callbacks,
-    the checkpointer) reads and changes it here; the trainer has AllenNLP's names for the same things.
+    A checkpoint is the dictionary of these states. The loop, the validation, callbacks and the checkpointer read and
+    change the parts here; the trainer offers the same parts under AllenNLP's names.
 
     Args:
         model: the model.
         optimizer: updates the parameters.
-        training_data: the training batches, with the position in them.
+        training_data: the training batches and the position in them.
         validation_data: the validation batches; its `loader` is None where there are none.
-        tracker: says which validation was the best, and when patience is at its end.
+        tracker: finds the best validation and decides when patience is exhausted.
         metrics_log: writes `metrics.jsonl`.
         precision: full or mixed precision, with the scaler of the loss.
         serialization_dir: folder of the run.
-        communicator: the other processes.
+        communicator: communicates with the other processes.
         is_primary: whether this process writes files and shows progress.
         wrapped_model: the model as wrapped for several processes.
         learning_rate_scheduler: changes the learning rate.
@@ -183,7 +183,7 @@ class TrainingRun:
 
     @property
     def module(self) -> nn.Module:
-        """The module to run in training: the wrapped one of a distributed run, or the model."""
+        """The module to run in training: the wrapped module of a distributed run, or the model."""
         return cast(nn.Module, self.model if self.wrapped_model is None else self.wrapped_model.model)
 
     @property
@@ -204,7 +204,7 @@ class TrainingRun:
 
     @property
     def should_stop(self) -> bool:
-        """Whether no further update is to be made: patience is at its end, or `max_steps` are done."""
+        """Whether to stop before the next update: patience is exhausted, or `max_steps` are done."""
         is_long_enough = (
             self.max_steps is not None and self.progress.total_batches_completed >= self.max_steps
         )
@@ -212,7 +212,7 @@ class TrainingRun:
 
     @property
     def is_over(self) -> bool:
-        """Whether no epoch is left to train or to finish; an epoch that was begun is always finished."""
+        """Whether no epoch is left to train or to finish; an epoch that has begun is always finished."""
         if self.progress.batches_in_epoch_completed > 0:
             return False
         all_done = self.max_steps is None and self.progress.epochs_completed >= self.num_epochs
@@ -245,7 +245,7 @@ class TrainingRun:
     # --- checkpoints
 
     def _shared_parts(self) -> dict[str, Stateful]:
-        """What is the same in all processes, or kept by the first one only; saved once."""
+        """The parts that are the same in all processes, or kept by the first one only; saved once."""
         parts: dict[str, Stateful | None] = {
             "metric_tracker": self.tracker,
             "metrics": self.metrics,
@@ -259,7 +259,7 @@ class TrainingRun:
         return {name: part for name, part in parts.items() if part is not None}
 
     def _own_parts(self) -> dict[str, Stateful]:
-        """What each process has of its own; saved for each."""
+        """The parts that differ between processes; saved for each process."""
         parts: dict[str, Stateful] = {
             "random": self.generators,
             "data": self.training_data,
@@ -270,7 +270,7 @@ class TrainingRun:
         return parts
 
     def checkpoint(self) -> TrainerCheckpoint | None:
-        """The state of the run; None in a process that leaves the saving to the first one.
+        """The state of the run; None in processes that do not write it.
 
         In a distributed run all processes call this, since each has generators, data and metrics of its own. The
         parts of a sharded model and of its optimizer are gathered, so that a checkpoint has one layout whatever
@@ -281,7 +281,7 @@ class TrainingRun:
             NonFiniteLossError: the loss or a weight is NaN or infinite, so that this state must not replace a good one.
             ConfigurationError: a callback's state holds something that a checkpoint cannot.
         """
-        self.loss.read()  # raises if one is not finite, while the last good checkpoint is still there
+        self.loss.read()  # raises if a loss is not finite, while the last good checkpoint is still there
         self.check_finite()
         own = {name: part.state_dict() for name, part in self._own_parts().items()}
         own["model"] = ModelMemory.of(cast(nn.Module, self.model)).state_dict()
@@ -334,7 +334,7 @@ class TrainingRun:
             if name in state:
                 part.load_state_dict(state[name])
         path = state["best_model_filename"]
-        if path is not None:  # in the folder of this run, which may have been moved since
+        if path is not None:  # the folder of the run may have been moved since
             self.best_weights_path = os.path.abspath(
                 os.path.join(self.serialization_dir, os.path.basename(path))
             )
@@ -368,7 +368,7 @@ class TrainingRun:
             ModelMemory(**own["model"]).put_back(cast(nn.Module, self.model))
 
     def restore(self) -> None:
-        """Resume from the newest whole checkpoint in the folder, if there is one.
+        """Resume from the newest intact checkpoint in the folder, if there is one.
 
         Raises:
             ConfigurationError: it does not fit the model or the optimizer.
@@ -391,10 +391,10 @@ class TrainingRun:
         if self.is_primary:
             self.metrics.restore_files(self.serialization_dir)
         if self.weights_are_best():
-            self.save_best_weights()  # the run may have been killed between the checkpoint and this
+            self.save_best_weights()  # the run may have been killed after the checkpoint, before the best weights were saved
 
     def check_finite(self) -> None:
-        """Make sure that the weights are worth keeping.
+        """Make sure that all weights are finite.
 
         Raises:
             NonFiniteLossError: one is NaN or infinite.
@@ -420,7 +420,7 @@ class TrainingRun:
     # --- best weights
 
     def weights_are_best(self) -> bool:
-        """Whether the present weights are those of the best validation; without validation, those after an epoch are."""
+        """Whether the present weights are those of the best validation; without validation, those after every epoch are."""
         progress = self.progress
         if self.validation_data.loader is None:
             return progress.batches_in_epoch_completed == 0 and progress.epochs_completed > 0
@@ -430,7 +430,7 @@ class TrainingRun:
     def save_best_weights(self) -> None:
         """Keep the present weights as the best ones; with a moving average, the averaged ones.
 
-        Where a checkpoint with these weights was written just now, `best.th` becomes another name of its file.
+        If a checkpoint with these weights was just written, `best.th` becomes a hard link to its file.
 
         Raises:
             NonFiniteLossError: a weight is NaN or infinite.
@@ -477,7 +477,7 @@ class TrainingRun:
             ) from error
 
     def load_best_weights(self) -> None:
-        """Put the best weights into the model, if the present ones are not the best.
+        """Load the best weights into the model, unless the present ones are the best.
 
         Raises:
             ConfigurationError: their file is missing or damaged.
@@ -494,17 +494,19 @@ class TrainingRun:
         stateful = self.wrapped_model or self.model
         if self.is_sharded or self.is_primary:  # a sharded model takes them from the first process
             stateful.load_state_dict(weights)
-        # every process has to end with the same weights, whatever it had at the end of training
-        if not self.is_sharded and self.communicator.size > 1:  # another machine may not see the file
+        # every process has to end with the same weights
+        if (
+            not self.is_sharded and self.communicator.size > 1
+        ):  # another machine may not be able to read the file
             for value in stateful.state_dict().values():
                 if isinstance(value, torch.Tensor):
                     dist.broadcast(value, src=0)
 
 
 class RunningTrainer(Protocol):
-    """What the loop and the callbacks know of the trainer: its run, and the methods that a subclass may override.
+    """The trainer as the loop and the callbacks use it: its run, and the methods that a subclass may override.
 
-    It stands here for `GradientDescentTrainer`, which imports all of these.
+    A protocol, because `GradientDescentTrainer` itself imports these modules.
     """
 
     run: TrainingRun
@@ -538,11 +540,11 @@ class RunningTrainer(Protocol):
         ...
 
     def rescale_gradients(self) -> GradientNorm:
-        """Measure the norm of the gradients, and scale them down where that is asked for."""
+        """Measure the norm of the gradients, and scale them down if requested."""
         ...
 
     def clip_gradient(self) -> None:
-        """Clip each element of the gradients, where that is asked for."""
+        """Clip each element of the gradients, if requested."""
         ...
 
     def get_checkpoint_state(self) -> TrainerCheckpoint | None:
@@ -557,8 +559,8 @@ def steps_per_epoch(loader: BatchLoader, num_gradient_accumulation_steps: int) -
 
 
 def link_file(source: str, path: str) -> bool:
-    """Make `path` another name of the file `source`, in one step; false where the file system has no such names."""
-    # `os.link` does not replace a file, so the new name is made in a folder of its own and moved over the old one
+    """Atomically make `path` a hard link to the file `source`; false if the file system does not support hard links."""
+    # `os.link` does not replace a file, so the link is made in a temporary folder and moved over the old file
     folder = tempfile.mkdtemp(dir=os.path.dirname(path), prefix=".best_", suffix=".tmp")
     temporary = os.path.join(folder, os.path.basename(path))
     try:
@@ -575,7 +577,7 @@ def link_file(source: str, path: str) -> bool:
 
 
 def _of_present_version(state: dict[str, Any]) -> dict[str, Any]:
-    """A training state of any known version in the form of the present one."""
+    """A training state of any known version, converted to the present version."""
     version = state.get("version")
     if version == VERSION:
         return state

@@ -8,11 +8,11 @@ import torch
 
 from nlpreg.common.checks import ConfigurationError
 
-_LENGTHS = ("num_epochs", "total_steps")  # attributes of schedulers that follow from the length of the run
+_LENGTHS = ("num_epochs", "total_steps")  # attributes of schedulers that depend on the length of the run
 
 
 class MissingFieldError(ConfigurationError, KeyError):
-    """An optimizer lacks the field that a scheduler sets; caught as `KeyError` too."""
+    """An optimizer lacks the field that a scheduler sets; also a `KeyError`."""
 
 
 class Scheduler:
@@ -55,7 +55,7 @@ class Scheduler:
         return {name: value for name, value in vars(self).items() if name != "optimizer"}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Resume from a `state_dict`; the length of the run stays that of now, which may be longer than before."""
+        """Resume from a `state_dict`; the length of the run is the present one, which may differ from the saved one."""
         vars(self).update({name: value for name, value in state_dict.items() if name not in _LENGTHS})
 
     def get_values(self) -> list[Any]:
@@ -63,7 +63,7 @@ class Scheduler:
         raise NotImplementedError
 
     def step(self, metric: float | None = None) -> None:
-        """Note that an epoch is over and set the values of the next one.
+        """End an epoch: set the values of the next one.
 
         Args:
             metric: the validation score, higher is better; None without validation.
@@ -73,7 +73,7 @@ class Scheduler:
         self._set_values()
 
     def step_batch(self, batch_num_total: int | None = None) -> None:
-        """Set the values of the coming update; nothing for schedulers that go by epochs.
+        """Set the values of the next update; does nothing for schedulers that go by epochs.
 
         Args:
             batch_num_total: number of that update, from 1, over the whole run.

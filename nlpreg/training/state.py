@@ -1,4 +1,4 @@
-"""The state of a run beside weights and counters: random generators, metrics, hidden states; and what a file may hold.
+"""State of a run beside weights and counters: random generators, metrics, hidden states; and plain values for files.
 
 Everything here is made of plain values and tensors, so that a checkpoint loads without running any code.
 """
@@ -31,10 +31,10 @@ def plain_state(value: Any, path: str = "") -> Any:
 
     Args:
         value: the state.
-        path: where it belongs, for messages.
+        path: its path, for error messages.
 
     Raises:
-        ConfigurationError: there is something else in it.
+        ConfigurationError: it contains anything else.
     """
     if isinstance(value, torch.Tensor):
         return value.detach()
@@ -63,7 +63,7 @@ def plain_state(value: Any, path: str = "") -> Any:
 
 
 def map_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    """The same nested containers with every tensor replaced by `change` of it."""
+    """A copy of nested containers with `change` applied to every tensor."""
     if isinstance(value, Tensor):
         return change(value)
     if isinstance(value, dict):
@@ -78,7 +78,8 @@ def map_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
 class RandomGenerators:
     """The generators of random numbers of this process: those of Python, numpy and torch, GPUs included.
 
-    A loaded state takes effect in `restore`, which is called after everything that may draw while a run is set up.
+    A loaded state takes effect in `restore`, which is called once the run is set up, since setting it up may draw
+    random numbers.
     """
 
     def __init__(self) -> None:
@@ -103,13 +104,13 @@ class RandomGenerators:
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Keep a state for `restore`."""
+        """Store a state for `restore`."""
         self._loaded = state_dict
 
     def restore(self) -> None:
-        """Set the generators to the state that was loaded, once; without one, leave them alone.
+        """Set the generators to the loaded state, once; without one, do nothing.
 
-        The state of the GPUs is left alone where their number is another one.
+        The generators of the GPUs are not changed if the number of GPUs differs.
         """
         state, self._loaded = self._loaded, None
         if state is None:
@@ -128,10 +129,10 @@ class RandomGenerators:
 
 @dataclass(frozen=True)
 class ModelMemory:
-    """What a model remembers from batch to batch beside its weights, at one moment.
+    """A snapshot of what a model keeps from batch to batch beside its weights.
 
     Args:
-        metrics: what its metrics have accumulated: from the model's own `metrics_state_dict`, or of each `Metric` in it.
+        metrics: the state of its metrics: from the model's own `metrics_state_dict`, or of each `Metric` in it.
         carried: the hidden states that its modules carry over to the next batch, by path.
     """
 
@@ -140,13 +141,13 @@ class ModelMemory:
 
     @classmethod
     def of(cls, model: nn.Module) -> ModelMemory:
-        """The memory that a model has now; later batches do not change it."""
+        """Take a snapshot; later batches do not change it."""
         own = getattr(model, "metrics_state_dict", None)
         metrics = metrics_state_dict(model) if own is None else own()
         return cls(copy.deepcopy(metrics), copy.deepcopy(_carried_states(model)))
 
     def put_back(self, model: nn.Module) -> None:
-        """Give the model this memory again."""
+        """Restore the snapshot in the model."""
         own = getattr(model, "load_metrics_state_dict", None)
         metrics = copy.deepcopy(self.metrics)
         if own is None:
@@ -156,7 +157,7 @@ class ModelMemory:
         _load_carried_states(model, self.carried)
 
     def state_dict(self) -> dict[str, Any]:
-        """The memory as plain containers."""
+        """The snapshot as plain containers."""
         return asdict(self)
 
 
@@ -168,10 +169,10 @@ def reset_states(model: Any) -> None:
 
 @contextmanager
 def fresh_states(model: Any) -> Iterator[None]:
-    """Within the block, stateful encoders read a text of its own; afterwards they resume the one before.
+    """Reset stateful encoders within the block, and restore their hidden states afterwards.
 
     Args:
-        model: anything else than a module has no states.
+        model: a module; anything else is ignored.
     """
     encoders = _stateful_encoders(model)
     before = [getattr(encoder, _STATES) for encoder in encoders]
@@ -185,16 +186,16 @@ def fresh_states(model: Any) -> Iterator[None]:
 
 
 def begins_pass(before: Mapping[str, Any], after: Mapping[str, Any], is_epoch_start: bool) -> bool:
-    """Whether batches that were drawn from a loader belong to another pass over the data than those before.
+    """Whether the last batches of a loader begin a new pass over the data.
 
     Args:
-        before: the state of the loader before they were drawn.
-        after: and afterwards; a loader that does not distinguish passes has one in each epoch.
-        is_epoch_start: whether they are the first of their epoch.
+        before: the state of the loader before these batches.
+        after: the state after them; for a loader that does not track passes, each epoch is a pass.
+        is_epoch_start: whether these batches are the first of their epoch.
     """
     if "pass_batches" not in before:
         return is_epoch_start
-    # after the last batch of all, the loader stands at the start of a pass of which nothing was drawn
+    # after the last batch, the loader is at the start of a pass from which nothing was read yet
     is_next = before.get("data_pass") != after.get("data_pass") and after["pass_batches"] > 0
     return bool(before["pass_batches"] == 0 or is_next)
 

@@ -14,7 +14,7 @@ from nlpreg.common.util import int_to_device, is_global_primary
 
 
 class TrainerCheckpoint(NamedTuple):
-    """All that is needed to resume training.
+    """Everything needed to resume training.
 
     Attributes:
         model_state: the weights.
@@ -73,7 +73,7 @@ class Trainer(Registrable):
         self.cuda_device = resolve_device(cuda_device)
         self._distributed = distributed
         self._rank = local_rank
-        # of all machines: in AllenNLP the first process of each machine writes, over the files of the others
+        # the first of all machines: in AllenNLP the first process of each machine writes, overwriting the files of others
         self._primary = local_rank == 0 and is_global_primary()
         self._world_size = world_size
         check_world_size(distributed, world_size)
@@ -109,10 +109,10 @@ def resolve_device(cuda_device: Union[int, torch.device, list[int], None]) -> to
 
 
 def check_world_size(distributed: bool, world_size: int) -> None:
-    """Make sure that a distributed run has several processes.
+    """Check that a distributed run has several processes.
 
     Raises:
-        ConfigurationError: it has not.
+        ConfigurationError: it has only one.
     """
     if distributed and world_size <= 1:
         raise ConfigurationError(
@@ -122,10 +122,10 @@ def check_world_size(distributed: bool, world_size: int) -> None:
 
 
 def make_folder(path: str) -> None:
-    """Make a folder unless it is there.
+    """Create a folder if it does not exist.
 
     Raises:
-        ConfigurationError: it cannot be made.
+        ConfigurationError: it cannot be created.
     """
     try:
         os.makedirs(path, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Passes over data that do not train: the validation of a run, and the evaluation of a model."""
+"""Validation in a run, and evaluation of a model."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class ValidationInterrupted(Exception):
 
 
 class Validation:
-    """Measures the model on the validation data, without changing it.
+    """Evaluates the model on the validation data.
 
-    In a distributed run each process goes through all of its own batches, however many it has. Only a sharded model,
-    or a metric that talks to the other processes whenever it is called, makes them end with the shortest.
+    In a distributed run each process evaluates all of its own batches, even if it has more than others. Only with a
+    sharded model, or a metric that communicates whenever it is called, all stop when one process runs out of batches.
 
     Args:
         trainer: of the run.
@@ -58,7 +58,7 @@ class Validation:
         self._num_batches = 0
 
     def run(self) -> tuple[float, float | None, float]:
-        """Go through the data; afterwards the model's metrics are those of the validation.
+        """Evaluate all batches; afterwards the model's metrics are those of the validation.
 
         Returns:
             The weighted sum of the losses over all processes, that of the penalties (None for a model without one),
@@ -86,7 +86,7 @@ class Validation:
         return sums
 
     def _sums(self) -> tuple[float, float | None, float]:
-        """The loss over all processes; it is an error if none of them had any data."""
+        """The loss over all processes; raises an error if none of them had any data."""
         num_batches = sum(self._run.communicator.gather_everywhere(self._num_batches))
         if num_batches == 0:
             raise _no_batches("the validation data", "validation_data_path")
@@ -112,7 +112,7 @@ class Validation:
                 return
             if batch is None:
                 return
-            # Several processes do not agree on a batch to stop at, so they finish the validation.
+            # Several processes would have to agree on a batch to stop at, so they finish the validation.
             if not is_distributed_run and run.interruption.requested is not None:
                 raise ValidationInterrupted
             self._num_batches += 1
@@ -121,8 +121,8 @@ class Validation:
     def _has_to_keep_step(self) -> bool:
         if self._run.is_sharded:
             return True
-        # Metrics of nlpreg exchange their counts in `get_metric` only; others may do so at every call, and would wait
-        # for a process that has no batch left.
+        # Metrics of nlpreg communicate in `get_metric` only; others may do so at every call, and would wait for a
+        # process that has no batch left.
         metrics = named_metrics(cast(nn.Module, self._run.model))
         return any(not type(metric).__module__.startswith("nlpreg.") for _, metric in metrics)
 
@@ -160,7 +160,7 @@ class Validation:
             )
 
     def _penalty_total(self, total: float | None) -> float | None:
-        """The sum of penalties, for models that have some in training; none are added in validation."""
+        """The sum of penalties, or None for models without a penalty; no penalties are added in validation."""
         return (total or 0.0) if self._has_penalty else None
 
 
@@ -182,11 +182,11 @@ def evaluate(
         model: the model, already on the device.
         data_loader: the data.
         cuda_device: the device.
-        batch_weight_key: the output that says what a batch counts in the mean loss; by default `batch_weight`, or 1 each
-            where the model does not report that.
+        batch_weight_key: name of the output with the weight of a batch in the mean loss; by default `batch_weight`, or
+            1 if the model does not report it.
         output_file: the metrics are written here, as JSON.
         predictions_output_file: the readable outputs are written here, one line of JSON for each batch.
-        prediction_line: makes that line, without its end, from a batch and the model's outputs for it.
+        prediction_line: makes that line, without a newline, from a batch and the model's outputs for it.
 
     Returns:
         The model's metrics, and `loss` if the model computed any.
@@ -219,7 +219,7 @@ def evaluate(
                 file.write(line + "\n")
             if _is_refreshed(bar):
                 bar.set_description(_description(model, loss), refresh=False)
-        # inside the block, so that no file of predictions appears after an error
+        # inside the block, so that no file of predictions is written after an error
         if 0 < loss.count < num_batches:
             raise RuntimeError(
                 f"evaluation: expected a loss for every batch or for none, got {loss.count} for {num_batches} batches; "
@@ -258,7 +258,7 @@ def _checked_weight(outputs: ModelOutputs, key: str | None) -> torch.Tensor | fl
 
 
 def _is_refreshed(bar: Any) -> bool:
-    """Whether the bar is about to be drawn, so that it is worth computing what it shows."""
+    """Whether the bar is about to be drawn, so that its metrics are needed."""
     return not bar.disable and bool(bar.n - bar.last_print_n >= bar.miniters)
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class OnBackwardException(Exception):
-    """A callback was to run the backward pass after another one had.
+    """A callback tried to run the backward pass after another one had run it.
 
     Args:
         message: what happened.

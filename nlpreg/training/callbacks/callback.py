@@ -1,4 +1,4 @@
-"""`TrainerCallback`: what can be hooked into a training run."""
+"""`TrainerCallback`, the base class of callbacks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class TrainerCallback(Registrable):
         self.trainer: RunningTrainer | None = None
 
     def on_start(self, trainer: RunningTrainer, is_primary: bool = True, **kwargs: Any) -> None:
-        """Called once, before the first epoch; in a resumed run after its state is back."""
+        """Called once, before the first epoch; in a resumed run, after its state is restored."""
         self.trainer = trainer
 
     def on_backward(
@@ -106,18 +106,18 @@ class TrainerCallback(Registrable):
         is_primary: bool = True,
         **kwargs: Any,
     ) -> None:
-        """Called once at the end, after an error too; `metrics` and `epoch` are None then."""
+        """Called once at the end, also after an error; `metrics` and `epoch` are None then."""
 
     def wants_batch_metrics(self, trainer: RunningTrainer, is_training: bool) -> bool:
-        """Whether `on_batch` is going to read `batch_metrics` this time; computing them takes a while."""
+        """Whether `on_batch` will read `batch_metrics` this time; they are computed only if a callback does."""
         return type(self).on_batch is not TrainerCallback.on_batch
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint has to remember, as tensors and plain values."""
+        """The state for a checkpoint, as tensors and plain values."""
         return {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a `state_dict`."""
+        """Resume from a `state_dict`."""
 
 
 TrainerCallback.register("null")(TrainerCallback)

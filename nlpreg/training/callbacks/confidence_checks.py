@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class ConfidenceCheckError(Exception):
-    """A check found something in the model that is most likely a mistake.
+    """A check found something in the model that is probably a mistake.
 
     Args:
         message: what it found.
@@ -29,7 +29,7 @@ class ConfidenceCheckError(Exception):
 @TrainerCallback.register("sanity_checks")
 @TrainerCallback.register("confidence_checks")
 class ConfidenceChecksCallback(TrainerCallback):
-    """Looks, during the first training batch of a run, for biases that a normalisation right after them undoes.
+    """Checks in the first training batch of a run for biases that have no effect because a normalization follows.
 
     Args:
         serialization_dir: folder of the run; given by the trainer.
@@ -42,7 +42,7 @@ class ConfidenceChecksCallback(TrainerCallback):
         self._verification: NormalizationBiasVerification | None = None
 
     def on_start(self, trainer: RunningTrainer, is_primary: bool = True, **kwargs: Any) -> None:
-        """Start to watch the modules, at the beginning of a run."""
+        """Start to watch the modules."""
         super().on_start(trainer, is_primary, **kwargs)
         if is_primary and trainer.run.progress.total_batches_completed == 0:
             self._verification = NormalizationBiasVerification(cast(nn.Module, trainer.model))
@@ -61,7 +61,7 @@ class ConfidenceChecksCallback(TrainerCallback):
         batch_grad_norm: GradientNorm = None,
         **kwargs: Any,
     ) -> None:
-        """Report what was seen in the first batch.
+        """Report what was found in the first batch.
 
         Raises:
             ConfidenceCheckError: a bias is undone by a normalisation.

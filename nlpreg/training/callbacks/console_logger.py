@@ -1,4 +1,4 @@
-"""What a person at the console wants to know of a run."""
+"""The table of epochs on the console, and the first inputs and metrics in the log."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class ConsoleLoggerCallback(TrainerCallback):
         self._epoch_began = self._last_update = time.monotonic()
 
     def on_start(self, trainer: RunningTrainer, is_primary: bool = True, **kwargs: Any) -> None:
-        """Say where a resumed run stands."""
+        """Log the position of a resumed run."""
         self._epoch_began = time.monotonic()
         progress = trainer.run.progress
         if is_primary and progress.total_batches_completed:
@@ -105,7 +105,7 @@ class ConsoleLoggerCallback(TrainerCallback):
         is_primary: bool = True,
         **kwargs: Any,
     ) -> None:
-        """Say why the run has ended before its last epoch."""
+        """Log why the run ended before its last epoch."""
         run = trainer.run
         if is_primary and run.tracker.should_stop_early() and run.progress.epochs_completed < run.num_epochs:
             best = run.tracker.best_epoch

@@ -69,7 +69,7 @@ def activations_by_name(module: nn.Module, outputs: Any) -> dict[str, Tensor]:
 
 
 class LogWriterCallback(TrainerCallback):
-    """Collects what is worth plotting of a run; subclasses write it somewhere.
+    """Collects the values of a run that are plotted; subclasses write them to a service or a file.
 
     Only the primary process writes, and only training batches and whole epochs are written.
 
@@ -80,7 +80,7 @@ class LogWriterCallback(TrainerCallback):
         batch_size_interval: number of updates between two writings of the batch size; None for never.
         should_log_parameter_statistics: whether to write mean and deviation of each parameter and its gradient.
         should_log_learning_rate: whether to write the learning rate of each parameter.
-        batch_loss_moving_average_count: number of written losses that their moving average spans.
+        batch_loss_moving_average_count: number of logged losses over which their moving average is taken.
     """
 
     reads_batch_outputs = False
@@ -135,7 +135,7 @@ class LogWriterCallback(TrainerCallback):
         """Called at the end of the run."""
 
     def on_start(self, trainer: RunningTrainer, is_primary: bool = True, **kwargs: Any) -> None:
-        """Begin to look at the activations of modules that ask for it."""
+        """Start to record the activations of modules that ask for it."""
         super().on_start(trainer, is_primary, **kwargs)
         if not is_primary or self._distribution_interval is None:
             return
@@ -156,7 +156,7 @@ class LogWriterCallback(TrainerCallback):
         batch_grad_norm: GradientNorm = None,
         **kwargs: Any,
     ) -> None:
-        """Write what is due after an update."""
+        """Write the values that are due after an update."""
         if not is_training or not is_primary:
             return
         if batch_number == 1:
@@ -212,7 +212,7 @@ class LogWriterCallback(TrainerCallback):
             batch_grad_norm: norm of the gradient, if it was computed.
             metrics: of the epoch so far.
             batch_group: the batches of the update.
-            param_updates: what the update added to each parameter; None unless histograms are due.
+            param_updates: the change of each parameter in the update; None unless histograms are due.
             batch_number: number of the update in the epoch, from 1.
         """
         assert self.trainer is not None
@@ -274,7 +274,7 @@ class LogWriterCallback(TrainerCallback):
             self._activations = {}
 
     def _is_due(self, interval: int | None, ahead: int) -> bool:
-        """Whether something is to be written after the present update, or after that many more."""
+        """Whether an interval ends with the present update, or with one that many updates later."""
         assert self.trainer is not None
         return (
             interval is not None

@@ -1,4 +1,4 @@
-"""Where the time of a step goes."""
+"""Time measurements of the phases of a training step."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class ProfileCallback(TrainerCallback):
     """Measures how long the phases of a training step take; writes `profile.json`, and a table at the end of the run.
 
     The phases are `data` (waiting for batches), `forward`, `backward`, `gradients` (norm and clipping), `update`
-    (optimizer and schedulers), `callbacks`, and `other`, the rest of a step; validation and what else is done between
-    epochs do not count. Times are in milliseconds a step. On a GPU the device is waited for after each phase, so that
-    the numbers are true and the run is slower.
+    (optimizer and schedulers), `callbacks`, and `other`, the rest of a step; validation and everything else between
+    epochs is not counted. Times are in milliseconds per step. On a GPU each phase waits for the device, so that the
+    numbers are right, which makes the run slower.
 
     Args:
         serialization_dir: folder of the run; given by the trainer.
-        warmup_steps: number of first updates that do not count.
-        trace_steps: number of updates after those of which torch's profiler records every operation, into
+        warmup_steps: number of first updates that are not measured.
+        trace_steps: number of updates after the warm-up in which torch's profiler records every operation, to
             `trace.json`, for chrome://tracing or https://ui.perfetto.dev; 0 for none.
     """
 
@@ -113,7 +113,7 @@ class ProfileCallback(TrainerCallback):
         is_primary: bool = True,
         **kwargs: Any,
     ) -> None:
-        """Stop measuring, and show where the time went."""
+        """Stop measuring, and show the table."""
         trainer.run.timer = NoTimer()
         if self._timer is not None and self._timer.steps:
             report = self._timer.report()
@@ -134,7 +134,7 @@ class ProfileCallback(TrainerCallback):
 
 
 class _Stopwatch:
-    """Adds up the time between the beginnings and ends of phases, and that between phases.
+    """Adds up the time in phases and the time between them.
 
     Args:
         device: where the work is done.
@@ -147,7 +147,7 @@ class _Stopwatch:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all times; a step begins now."""
+        """Clear all times and begin a step."""
         self.steps = 0
         self._seconds: dict[str, float] = {}
         self._since = time.perf_counter()

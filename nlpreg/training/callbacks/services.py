@@ -1,4 +1,4 @@
-"""Plots in services that keep the numbers of many runs side by side: MLflow and Trackio; the base of all of them."""
+"""Callbacks for services that track experiments: their base class, MLflow and Trackio."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def check_package(module: str, extra: str) -> None:
         extra: the extra of nlpreg that brings it.
 
     Raises:
-        ConfigurationError: it is not.
+        ConfigurationError: it is not installed.
     """
     if module in sys.modules:
         is_installed = sys.modules[module] is not None

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @TrainerCallback.register("should_validate_callback")
 class ShouldValidateCallback(TrainerCallback):
-    """Lets the trainer validate from some epoch on, and then only in every so many.
+    """Validates only from a certain epoch on, and then only in every n-th epoch.
 
     Args:
         serialization_dir: folder of the run; given by the trainer.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class TensorBoardCallback(LogWriterCallback):
     """Writes event files for TensorBoard into `log/train` and `log/validation` in the folder of the run.
 
-    Needs the extra `tensorboard`. A resumed run leaves out of the plots what was written after its checkpoint.
+    Needs the extra `tensorboard`. A resumed run discards what was written after its checkpoint.
 
     Args:
         serialization_dir: folder of the run; given by the trainer.
@@ -49,7 +49,7 @@ class TensorBoardCallback(LogWriterCallback):
             should_log_parameter_statistics,
             should_log_learning_rate,
         )
-        optional("tensorboard", extra="tensorboard")  # said now rather than after the data is read
+        optional("tensorboard", extra="tensorboard")  # checked now, before the data are read
         self._writers: dict[str, Any] = {}
 
     @staticmethod

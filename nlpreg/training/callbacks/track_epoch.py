@@ -1,4 +1,4 @@
-"""The number of the epoch, for models that want to know."""
+"""The number of the epoch as an attribute of the model."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ class WandBCallback(ServiceCallback):
 
 
 def _takes_anonymous_runs(init: Callable[..., Any]) -> bool:
-    """Whether the service knows runs without an account; where it does no more, the argument is warned of."""
+    """Whether this version of wandb supports anonymous runs; newer ones warn about the argument."""
     parameters = inspect.signature(init).parameters
     if "anonymous" in parameters:
         return parameters["anonymous"].default is None

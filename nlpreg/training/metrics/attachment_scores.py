@@ -33,7 +33,7 @@ class AttachmentScores(Metric):
         gold_labels: Tensor,
         mask: Tensor | None = None,
     ) -> None:
-        """Take in one batch.
+        """Add one batch.
 
         Args:
             predicted_indices: positions of the heads (B, L).
@@ -67,5 +67,5 @@ class AttachmentScores(Metric):
         }
 
     def reset(self) -> None:
-        """Clear what was gathered."""
+        """Reset the metric."""
         self._counts = torch.zeros(6)

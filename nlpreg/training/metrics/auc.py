@@ -27,7 +27,7 @@ class Auc(StoredPairs):
         self._positive_label = positive_label
 
     def __call__(self, predictions: Tensor, gold_labels: Tensor, mask: Tensor | None = None) -> None:
-        """Take in one batch.
+        """Add one batch.
 
         Args:
             predictions: scores (B,).

@@ -21,7 +21,7 @@ class Average(Metric):
         self.reset()
 
     def __call__(self, value: float | Tensor, weight: float | Tensor = 1.0) -> None:
-        """Take in one number.
+        """Add one number.
 
         Args:
             value: a number, or a tensor of one element.

@@ -42,7 +42,7 @@ class BLEU(Metric):
         self.reset()
 
     def __call__(self, predictions: Tensor, gold_targets: Tensor, mask: Tensor | None = None) -> None:
-        """Take in one batch.
+        """Add one batch.
 
         Args:
             predictions: ids (B, L).
@@ -80,7 +80,7 @@ class BLEU(Metric):
         return {"BLEU": _brevity_penalty(predicted, reference) * math.exp(math.fsum(logs))}
 
     def reset(self) -> None:
-        """Clear what was gathered."""
+        """Reset the metric."""
         self._counts = torch.zeros(2 + 2 * len(self._ngram_weights), dtype=torch.long)
 
 

@@ -26,7 +26,7 @@ class BooleanAccuracy(Metric):
         self.reset()
 
     def __call__(self, predictions: Tensor, gold_labels: Tensor, mask: Tensor | None = None) -> None:
-        """Take in one batch.
+        """Add one batch.
 
         Args:
             predictions: (B, ...).
@@ -62,6 +62,6 @@ class BooleanAccuracy(Metric):
         return correct / total if total else 0.0
 
     def reset(self) -> None:
-        """Clear what was gathered."""
+        """Reset the metric."""
         self._correct_count = torch.zeros(())
         self._total_count = torch.zeros(())

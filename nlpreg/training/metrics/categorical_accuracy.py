@@ -37,7 +37,7 @@ class CategoricalAccuracy(Metric):
         self.reset()
 
     def __call__(self, predictions: Tensor, gold_labels: Tensor, mask: Tensor | None = None) -> None:
-        """Take in one batch.
+        """Add one batch.
 
         Args:
             predictions: scores (..., C).
@@ -88,6 +88,6 @@ class CategoricalAccuracy(Metric):
         return correct / total if total else 0.0
 
     def reset(self) -> None:
-        """Clear what was gathered."""
+        """Reset the metric."""
         self.correct_count = torch.zeros(())
         self.total_count = torch.zeros(())

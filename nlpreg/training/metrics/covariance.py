@@ -26,7 +26,7 @@ class Covariance(Metric):
         self.reset()
 
     def __call__(self, predictions: Tensor, gold_labels: Tensor, mask: Tensor | None = None) -> None:
-        """Take in one batch.
+        """Add one batch.
 
         Args:
             predictions: numbers, of any shape.
@@ -51,7 +51,7 @@ class Covariance(Metric):
         return xy / (n - 1) if n > 1 else 0.0
 
     def reset(self) -> None:
-        """Clear what was gathered."""
+        """Reset the metric."""
         self._moments = torch.zeros(6)
 
 

@@ -20,7 +20,7 @@ class Entropy(Metric):
         self._mean = Average()
 
     def __call__(self, logits: Tensor, mask: Tensor | None = None) -> None:
-        """Take in one batch.
+        """Add one batch.
 
         Args:
             logits: unnormalised scores (..., C).
@@ -38,5 +38,5 @@ class Entropy(Metric):
         return {"entropy": self._mean.get_metric(reset)}
 
     def reset(self) -> None:
-        """Clear what was gathered."""
+        """Reset the metric."""
         self._mean.reset()

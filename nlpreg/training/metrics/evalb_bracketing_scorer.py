@@ -62,7 +62,7 @@ class EvalbBracketingScorer(Metric):
         self.reset()
 
     def __call__(self, predicted_trees: list[BracketedTree], gold_trees: list[BracketedTree]) -> None:
-        """Take in one batch.
+        """Add one batch.
 
         Args:
             predicted_trees: one tree a sentence.
@@ -101,7 +101,7 @@ class EvalbBracketingScorer(Metric):
         return {"evalb_recall": recall, "evalb_precision": precision, "evalb_f1_measure": f1}
 
     def reset(self) -> None:
-        """Clear what was gathered."""
+        """Reset the metric."""
         self._correct_brackets = 0
         self._gold_brackets = 0
         self._predicted_brackets = 0

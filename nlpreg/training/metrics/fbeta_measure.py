@@ -73,7 +73,7 @@ class FBetaMeasure(Metric):
         self.reset()
 
     def __call__(self, predictions: Tensor, gold_labels: Tensor, mask: Tensor | None = None) -> None:
-        """Take in one batch.
+        """Add one batch.
 
         Args:
             predictions: scores (..., C).
@@ -149,7 +149,7 @@ class FBetaMeasure(Metric):
         return {name: score.tolist() for name, score in scores._asdict().items()}
 
     def reset(self) -> None:
-        """Clear what was gathered."""
+        """Reset the metric."""
         self._true_positive_sum = self._true_sum = self._pred_sum = self._total_sum = None
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -34,7 +34,7 @@ class FBetaMultiLabelMeasure(FBetaMeasure):
         self._threshold = threshold
 
     def __call__(self, predictions: Tensor, gold_labels: Tensor, mask: Tensor | None = None) -> None:
-        """Take in one batch.
+        """Add one batch.
 
         Args:
             predictions: scores (..., C).

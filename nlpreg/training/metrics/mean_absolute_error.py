@@ -23,7 +23,7 @@ class MeanAbsoluteError(Metric):
         self.reset()
 
     def __call__(self, predictions: Tensor, gold_labels: Tensor, mask: Tensor | None = None) -> None:
-        """Take in one batch.
+        """Add one batch.
 
         Args:
             predictions: numbers, of any shape.
@@ -48,6 +48,6 @@ class MeanAbsoluteError(Metric):
         return {"mae": error / total if total else math.nan}
 
     def reset(self) -> None:
-        """Clear what was gathered."""
+        """Reset the metric."""
         self._absolute_error = torch.zeros(())
         self._total_count = torch.zeros(())

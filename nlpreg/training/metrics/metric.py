@@ -19,10 +19,10 @@ _local_only: ContextVar[bool] = ContextVar("metrics_of_this_rank_only", default=
 
 @contextmanager
 def local_metrics() -> Iterator[None]:
-    """Inside this context `get_metric` reads this rank's share alone and talks to no other rank.
+    """Inside this context `get_metric` returns the value of this rank alone, without communication.
 
-    `get_metric` is otherwise a collective call of a distributed run: all ranks have to make it. A progress bar that
-    only one rank draws reads its numbers in here.
+    Outside of it, `get_metric` is a collective call in a distributed run: all ranks have to make it. A progress bar,
+    which only one rank draws, reads its metrics inside this context.
     """
     token = _local_only.set(True)
     try:
@@ -32,7 +32,7 @@ def local_metrics() -> Iterator[None]:
 
 
 def several_ranks() -> bool:
-    """Whether the numbers of other ranks have to be asked for."""
+    """Whether the values of other ranks have to be gathered."""
     if _local_only.get() or not (dist.is_available() and dist.is_initialized()):
         return False
     return dist.get_world_size() > 1
@@ -71,7 +71,7 @@ def gather_over_ranks(part: Tensor) -> list[Tensor]:
         part: numbers, or bytes on all ranks; its size may differ from rank to rank in the first dimension only.
     """
     part = part.detach()
-    # a rank that saw no batch may hold its numbers in another type
+    # a rank without batches may hold its values in another data type
     dtype = part.dtype if part.dtype == torch.uint8 else torch.float64
     if not several_ranks():
         return [part.cpu().to(dtype)]
@@ -91,15 +91,14 @@ _PLAIN = (bool, int, float, str, Tensor, type(None))
 
 
 class Metric(Registrable):
-    """A number, or several, gathered over the batches of an epoch.
+    """One or more values, accumulated over the batches of an epoch.
 
-    Calling a metric takes in one batch and returns nothing; `get_metric` says what all batches since the last `reset`
-    come to. What was gathered stays in tensors on the device of the batches until `get_metric` reads it, so that a
-    training step never waits for the device.
+    Calling a metric adds one batch and returns nothing; `get_metric` returns the value over all batches since the last
+    `reset`. Counts are kept in tensors on the device of the batches until `get_metric` reads them, so that a training
+    step never waits for the device.
 
-    In a distributed run each rank gathers from its own batches, however many it has, and `get_metric` gives every
-    rank the value over all of them. It is then a collective call: every rank makes it, or it is made inside
-    `nlpreg.training.metrics.local_metrics()`, which looks at one rank only.
+    In a distributed run each rank accumulates its own batches, and `get_metric` returns the value over all ranks. It is
+    then a collective call, which every rank has to make, except inside `nlpreg.training.metrics.local_metrics()`.
 
     Masks are boolean, true where an item counts.
     """
@@ -111,9 +110,9 @@ class Metric(Registrable):
     attributes with plain values."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> None:
-        """Take in one batch.
+        """Add one batch.
 
-        Most metrics take `(predictions, gold_labels, mask=None)`; each class says what it takes.
+        Most metrics take `(predictions, gold_labels, mask=None)`; each class documents its arguments.
         """
         raise NotImplementedError
 
@@ -121,16 +120,16 @@ class Metric(Registrable):
         """The value over all batches since the last `reset`.
 
         Args:
-            reset: also clear what was gathered.
+            reset: whether to reset the metric afterwards.
         """
         raise NotImplementedError
 
     def reset(self) -> None:
-        """Clear what was gathered."""
+        """Reset the metric."""
         raise NotImplementedError
 
     def state_dict(self) -> dict[str, Any]:
-        """What was gathered since the last `reset`, as tensors and plain values."""
+        """The state since the last `reset`, as tensors and plain values."""
         if self.accumulators is not None:
             return {name: _state_of(getattr(self, name)) for name in self.accumulators}
         return {name: _copy(value) for name, value in vars(self).items() if _is_plain(value)}
@@ -170,7 +169,7 @@ class Metric(Registrable):
         open_claims[str(error)] = (holds if earlier is None else holds & earlier[0], error)
 
     def _settle(self) -> None:
-        """Raise the errors that `_require` put off."""
+        """Raise the errors that `_require` deferred."""
         open_claims: dict[str, tuple[Tensor, Exception]] = self.__dict__.pop("_open_claims", {})
         for holds, error in open_claims.values():
             if not bool(holds):
@@ -213,10 +212,10 @@ def add(held: Tensor, amount: Tensor) -> Tensor:
 
 
 def named_metrics(model: nn.Module) -> Iterator[tuple[str, Metric]]:
-    """Every metric that a model or one of its sub-modules holds, with its path.
+    """Every metric of a model and its submodules, with its path.
 
-    Attributes are looked at, and the values of those that are dicts, lists or tuples: `encoder._accuracy`,
-    `metrics.accuracy3`. A metric held in two places comes twice.
+    Metrics are found in attributes, and in attributes that are dicts, lists or tuples: `encoder._accuracy`,
+    `metrics.accuracy3`. A metric with two paths occurs twice.
     """
     for module_path, module in model.named_modules():
         prefix = f"{module_path}." if module_path else ""
@@ -236,7 +235,7 @@ def _metrics_in(path: str, value: object) -> Iterator[tuple[str, Metric]]:
 
 
 def metrics_state_dict(model: nn.Module) -> dict[str, dict[str, Any]]:
-    """What each metric of a model has gathered so far, by path; tensors and plain values."""
+    """The state of each metric of a model by path, as tensors and plain values."""
     return {path: metric.state_dict() for path, metric in named_metrics(model)}
 
 
@@ -244,7 +243,7 @@ def load_metrics_state_dict(model: nn.Module, state: dict[str, dict[str, Any]]) 
     """Resume the metrics of a model from `state`.
 
     Raises:
-        ValueError: `state` is of a model with other metrics.
+        ValueError: `state` belongs to a model with other metrics.
     """
     metrics = dict(named_metrics(model))
     if metrics.keys() != state.keys():

@@ -32,7 +32,7 @@ class ROUGE(Metric):
         self.reset()
 
     def __call__(self, predictions: Tensor, gold_targets: Tensor) -> None:
-        """Take in one batch.
+        """Add one batch.
 
         Args:
             predictions: ids (B, L).
@@ -71,7 +71,7 @@ class ROUGE(Metric):
         return dict(zip([*names, "ROUGE-L"], means.tolist(), strict=True))
 
     def reset(self) -> None:
-        """Clear what was gathered."""
+        """Reset the metric."""
         self._sums = torch.zeros(3 * self._ngram_size + 1, dtype=torch.float64)
         self._num_sequences = 0
 

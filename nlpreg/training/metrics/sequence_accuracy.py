@@ -22,7 +22,7 @@ class SequenceAccuracy(Metric):
         self.reset()
 
     def __call__(self, predictions: Tensor, gold_labels: Tensor, mask: Tensor | None = None) -> None:
-        """Take in one batch.
+        """Add one batch.
 
         Args:
             predictions: ids (B, k, L).
@@ -57,6 +57,6 @@ class SequenceAccuracy(Metric):
         return {"accuracy": correct / total if total else 0.0}
 
     def reset(self) -> None:
-        """Clear what was gathered."""
+        """Reset the metric."""
         self.correct_count = torch.zeros(())
         self.total_count = torch.zeros(())

@@ -111,7 +111,7 @@ class SpanBasedF1Measure(Metric):
         mask: Tensor | None = None,
         prediction_map: Tensor | None = None,
     ) -> None:
-        """Take in one batch.
+        """Add one batch.
 
         Args:
             predictions: scores of the tags (B, L, C).
@@ -322,7 +322,7 @@ class SpanBasedF1Measure(Metric):
             held.update(column)
 
     def reset(self) -> None:
-        """Clear what was gathered."""
+        """Reset the metric."""
         self._labels = []
         self._counts = torch.zeros((0, 3), dtype=torch.long)
         self._columns: tuple[defaultdict[str, int], ...] = tuple(defaultdict(int) for _ in range(3))

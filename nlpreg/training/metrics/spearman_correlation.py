@@ -35,7 +35,7 @@ class StoredPairs(Metric):
         return pairs[:, 0], pairs[:, 1]
 
     def reset(self) -> None:
-        """Clear what was gathered."""
+        """Reset the metric."""
         self._pairs: list[Tensor] = []
 
 
@@ -55,7 +55,7 @@ class SpearmanCorrelation(StoredPairs):
     """
 
     def __call__(self, predictions: Tensor, gold_labels: Tensor, mask: Tensor | None = None) -> None:
-        """Take in one batch.
+        """Add one batch.
 
         Args:
             predictions: numbers, of any shape.

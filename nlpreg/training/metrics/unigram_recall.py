@@ -30,7 +30,7 @@ class UnigramRecall(Metric):
         mask: Tensor | None = None,
         end_index: int = sys.maxsize,
     ) -> None:
-        """Take in one batch.
+        """Add one batch.
 
         Args:
             predictions: ids (B, k, L).
@@ -55,6 +55,6 @@ class UnigramRecall(Metric):
         return {"unigram_recall": recall / total if total else 0.0}
 
     def reset(self) -> None:
-        """Clear what was gathered."""
+        """Reset the metric."""
         self.correct_count = torch.zeros(())
         self.total_count = torch.zeros(())
