@@ -85,6 +85,7 @@ PER_CLASS: dict[tuple[str, str], Any] = {
     ("conll2003", "feature_labels"): ["pos"],
     ("conll2003", "tag_label"): "pos",
     ("bucket", "shuffle"): True,
+    ("fold", "fold"): 1,
     ("ontonotes_ner", "coding_scheme"): "BIOUL",
 }
 

@@ -137,7 +137,7 @@ def fold_changes(config: Mapping[str, Any], fold: int, num_folds: int) -> dict[s
             )
     half = {
         "type": "fold",
-        "reader": config.get("dataset_reader"),
+        "base_reader": config.get("dataset_reader"),
         "path": path,
         "fold": fold,
         "num_folds": num_folds,

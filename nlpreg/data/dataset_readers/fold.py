@@ -20,7 +20,7 @@ class FoldDatasetReader(DatasetReader):
     validation. `nlpreg train --folds` makes such pairs.
 
     Args:
-        reader: reads the data; its `max_instances` holds before the split.
+        base_reader: reads the data; its `max_instances` holds before the split.
         path: the data set to be split.
         fold: number of the fold that is held out, from 0.
         num_folds: number of folds, at least 2.
@@ -34,7 +34,7 @@ class FoldDatasetReader(DatasetReader):
 
     def __init__(
         self,
-        reader: DatasetReader,
+        base_reader: DatasetReader,
         path: str,
         fold: int,
         num_folds: int,
@@ -52,7 +52,7 @@ class FoldDatasetReader(DatasetReader):
             raise ConfigurationValueError(f"num_folds: expected at least 2, got {num_folds}")
         if not 0 <= fold < num_folds:
             raise ConfigurationValueError(f"fold: expected a number from 0 to {num_folds - 1}, got {fold}")
-        self.reader = reader
+        self.reader = base_reader
         self.path = path
         self.fold = fold
         self.num_folds = num_folds

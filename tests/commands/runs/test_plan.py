@@ -91,7 +91,7 @@ def test_folds_wrap_the_reader_of_the_point() -> None:
     planned = planned_runs(config, [("dataset_reader.max_instances", [5])], num_folds=3)
     assert [plan.run.name for plan in planned] == [f"max_instances=5/fold_{fold}" for fold in range(3)]
     changed = planned[1].config
-    assert changed["dataset_reader"]["reader"]["max_instances"] == 5
+    assert changed["dataset_reader"]["base_reader"]["max_instances"] == 5
     assert changed["validation_data_path"] == "train.txt"
     assert changed["validation_dataset_reader"] == {**changed["dataset_reader"], "held_out": True}
 

@@ -209,6 +209,7 @@ def read_words_of(name, path, **arguments):
 # Those that read nothing by themselves, or not text files, and one that is another view of "conllu".
 OTHERS = {
     "conllu_language_modeling",
+    "fold",
     "huggingface_datasets",
     "interleaving",
     "masked_language_modeling",
