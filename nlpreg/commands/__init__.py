@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nlpreg.commands.evaluate import Evaluate
     from nlpreg.commands.find_learning_rate import FindLearningRate
     from nlpreg.commands.migrate import Migrate
+    from nlpreg.commands.package import Package
     from nlpreg.commands.predict import Predict
     from nlpreg.commands.print_results import PrintResults
     from nlpreg.commands.push_to_hf import PushToHf
@@ -49,6 +50,7 @@ __all__ = [
     "Init",
     "ListRegistries",
     "Migrate",
+    "Package",
     "Plugins",
     "Predict",
     "PrintResults",

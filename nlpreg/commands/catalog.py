@@ -64,6 +64,11 @@ COMMANDS: dict[str, CommandEntry] = {
     "migrate": CommandEntry(
         "nlpreg.commands.migrate", "Migrate", "rewrite configs and code of AllenNLP for nlpreg"
     ),
+    "package": CommandEntry(
+        "nlpreg.commands.package",
+        "Package",
+        "make a Python package of a trained model, to be installed by pip",
+    ),
     "plugins": CommandEntry(
         "nlpreg.commands.show.listing", "Plugins", "list the plugins that were found and what they register"
     ),

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any, ClassVar
 
+from nlpreg.commands.model_card import ModelCard, read_json
 from nlpreg.commands.options import check_archive, check_file
 from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
@@ -189,32 +188,14 @@ def _lay_out(
     card = os.path.join(folder, CARD)
     if not os.path.exists(card):
         with open(card, "w", encoding="utf-8") as file:
-            file.write(_model_card(repo_name, _json(folder, "config.json"), _json(folder, "metrics.json")))
+            file.write(_card(repo_name, folder).text())
 
 
-def _model_card(repo_name: str, config: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
-    """The text of the page that the hub shows."""
-    model = config.get("model", {})
-    kind = str(model if isinstance(model, str) else model.get("type", "model"))
-    lines = ["---", "library_name: nlpreg", "tags:", "- nlpreg", f"- {json.dumps(kind)}", "---", ""]
-    lines += [f"# {repo_name}", "", f"A model of type `{kind}`, trained with nlpreg.", ""]
-    lines += ["    nlpreg predict hf://OWNER/" + f"{repo_name}/{ARCHIVE} input.jsonl", ""]
-    shown = {
-        key: value
-        for key, value in metrics.items()
-        if key.startswith(("best_validation_", "test_")) and isinstance(value, (int, float))
+def _card(repo_name: str, folder: str) -> ModelCard:
+    """The model card of the files in a folder."""
+    config, metrics, meta = (read_json(folder, name) for name in ("config.json", "metrics.json", "meta.json"))
+    use = {
+        "bash": [f"nlpreg predict hf://OWNER/{repo_name}/{ARCHIVE} input.jsonl"],
+        "python": ["import nlpreg", "", f'predictor = nlpreg.load("hf://OWNER/{repo_name}")'],
     }
-    if shown:
-        lines += ["| metric | value |", "|---|---|"]
-        lines += [f"| {key} | {value:.4f} |" for key, value in shown.items()]
-    return "\n".join(lines).rstrip() + "\n"
-
-
-def _json(folder: str, name: str) -> dict[str, Any]:
-    """A JSON object from a file, empty without the file."""
-    path = os.path.join(folder, name)
-    if not os.path.isfile(path):
-        return {}
-    with open(path, encoding="utf-8") as file:
-        value = json.load(file)
-    return value if isinstance(value, dict) else {}
+    return ModelCard(repo_name, config, metrics, meta, use=use)

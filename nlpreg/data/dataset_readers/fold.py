@@ -60,6 +60,9 @@ class FoldDatasetReader(DatasetReader):
         self.reader.set_worker_info(None)
         self.reader.set_distributed_info(None)
 
+    def _to_params(self) -> dict[str, Any]:
+        return {**self.all_arguments(), "base_reader": self.reader}
+
     def text_to_instance(self, *args: Any, **kwargs: Any) -> Instance:
         """An instance made by the other reader."""
         return self.reader.text_to_instance(*args, **kwargs)

@@ -1,0 +1,88 @@
+"""The model card: a page about a trained model, for the hub and for packages."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+SHOWN_METRICS = ("best_validation_", "test_")
+DATA_KEYS = {"train_data_path": "training", "validation_data_path": "validation", "test_data_path": "test"}
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What is known of a trained model.
+
+    Args:
+        name: of the model.
+        config: its config.
+        metrics: of its run; empty if they are not known.
+        meta: the record of the run.
+        license: name of the license of the model, such as `apache-2.0`; unknown if left out.
+        use: lines that show how to use it, by language of the block.
+        description: a paragraph about the model.
+    """
+
+    name: str
+    config: Mapping[str, Any]
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    license: str | None = None
+    use: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    description: str = ""
+
+    @property
+    def kind(self) -> str:
+        """Registered name of the model."""
+        model = self.config.get("model", {})
+        return str(model if isinstance(model, str) else model.get("type", "model"))
+
+    def text(self) -> str:
+        """The page in Markdown, with the header that the Hugging Face hub reads."""
+        header = ["---", "library_name: nlpreg"]
+        header += [f"license: {self.license}"] if self.license else []
+        header += ["tags:", "- nlpreg", f"- {json.dumps(self.kind)}", "---", ""]
+        lines = [*header, f"# {self.name}", "", f"A model of type `{self.kind}`, trained with nlpreg.", ""]
+        lines += [self.description, ""] if self.description else []
+        for language, block in self.use.items():
+            lines += [f"```{language}", *block, "```", ""]
+        lines += [*self._metrics(), *self._data(), *self._making()]
+        config = json.dumps(self.config, indent=2)
+        lines += ["## Config", "", "```json", config, "```"]
+        return "\n".join(lines).rstrip() + "\n"
+
+    def _metrics(self) -> list[str]:
+        shown = {
+            key: value
+            for key, value in self.metrics.items()
+            if key.startswith(SHOWN_METRICS) and isinstance(value, (int, float))
+        }
+        if not shown:
+            return []
+        rows = [f"| {key} | {value:.4f} |" for key, value in shown.items()]
+        return ["## Metrics", "", "| metric | value |", "|---|---|", *rows, ""]
+
+    def _data(self) -> list[str]:
+        # file names only: the folders of whoever trained it are nobody's business
+        named = [(what, self.config.get(key)) for key, what in DATA_KEYS.items()]
+        rows = [f"- {what}: `{os.path.basename(path)}`" for what, path in named if isinstance(path, str)]
+        return ["## Data", "", *rows, ""] if rows else []
+
+    def _making(self) -> list[str]:
+        names = {"version": "nlpreg", "torch_version": "torch", "python_version": "Python"}
+        made = [f"{name} {self.meta[key]}" for key, name in names.items() if self.meta.get(key)]
+        license = f"License: {self.license}." if self.license else "License: not stated."
+        return [f"Made with {', '.join(made)}. {license}" if made else license, ""]
+
+
+def read_json(folder: str | os.PathLike[str], name: str) -> dict[str, Any]:
+    """A JSON object from a file, empty without the file."""
+    path = os.path.join(folder, name)
+    if not os.path.isfile(path):
+        return {}
+    with open(path, encoding="utf-8") as file:
+        value = json.load(file)
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,219 @@
+"""`nlpreg package`: a trained model as a Python package that `pip install` takes."""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import os
+import re
+import zipfile
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
+
+from nlpreg.commands.model_card import ModelCard, read_json
+from nlpreg.commands.options import check_archive
+from nlpreg.commands.subcommand import Subcommand
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.version import VERSION
+
+DESCRIPTION = """
+Write a wheel with an archive, a model card and a function `load`. Whoever installs it has the model: import NAME, then
+NAME.load() gives its predictor. nlpreg is installed with it.
+"""
+
+EPILOG = """
+examples:
+  nlpreg package out/ --name my_tagger --license apache-2.0
+  pip install my_tagger-0.1.0-py3-none-any.whl
+  python -c "import my_tagger; print(my_tagger.load().predict('The dog ate the apple')['tags'])"
+"""
+
+ARCHIVE = "model.tar.gz"
+CARD = "README.md"
+_VERSION = re.compile(r"\d+(\.\d+)*((a|b|rc)\d+)?(\.post\d+)?(\.dev\d+)?")
+# The same time in every file, so that equal models give equal wheels.
+_TIME = (1980, 1, 1, 0, 0, 0)
+
+_MODULE = '''"""{title}: a model trained with nlpreg.
+
+    import {name}
+    predictor = {name}.load()
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nlpreg.predictors import Predictor
+
+__version__ = "{version}"
+
+ARCHIVE = Path(__file__).parent / "{archive}"
+
+
+def load(**options: Any) -> "Predictor":
+    """The predictor of the model; options are those of `nlpreg.load`, such as `cuda_device=0`."""
+    import nlpreg
+
+    return nlpreg.load(ARCHIVE, **options)
+'''
+
+
+@Subcommand.register("package")
+class Package(Subcommand):
+    """Makes a Python package of a model."""
+
+    requires_plugins: ClassVar[bool] = False
+
+    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+        """Add the command's parser."""
+        subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
+        subparser.add_argument(
+            "archive_file",
+            metavar="ARCHIVE",
+            help="a model.tar.gz (path or URL), or the folder of a run that has ended",
+        )
+        subparser.add_argument(
+            "-n", "--name", required=True, metavar="NAME", help="of the package, as in import NAME"
+        )
+        subparser.add_argument("--version", default="0.1.0", metavar="VERSION", help="of the package")
+        subparser.add_argument("-o", "--output-dir", default=".", metavar="DIR", help="folder for the wheel")
+        subparser.add_argument("--license", metavar="NAME", help="license of the model, such as apache-2.0")
+        subparser.add_argument("--description", default="", metavar="TEXT", help="a sentence about the model")
+        subparser.add_argument(
+            "--requires",
+            action="append",
+            default=[],
+            metavar="REQUIREMENT",
+            help="another package that the model needs, such as a plugin or 'nlpreg[transformers]'; may be repeated",
+        )
+        subparser.set_defaults(func=package_from_args)
+        return subparser
+
+    def validate(self, args: argparse.Namespace) -> None:
+        """Find wrong names and paths before anything slow is imported."""
+        _check_names(args.name, args.version)
+        check_archive(args.archive_file)
+
+
+def package_from_args(args: argparse.Namespace) -> None:
+    """Write the wheel that the command line asks for, and print its path."""
+    print(
+        package_model(
+            args.archive_file,
+            args.name,
+            args.version,
+            args.output_dir,
+            args.license,
+            args.description,
+            args.requires,
+        )
+    )
+
+
+def package_model(
+    archive: str | os.PathLike[str],
+    name: str,
+    version: str = "0.1.0",
+    output_dir: str | os.PathLike[str] = ".",
+    license: str | None = None,
+    description: str = "",
+    requires: Sequence[str] = (),
+) -> str:
+    """Write a wheel of a trained model.
+
+    Args:
+        archive: a `model.tar.gz`, or the folder of a run, whose metrics go into the model card.
+        name: of the package and its module.
+        version: of the package.
+        output_dir: folder for the wheel, made if there is none.
+        license: of the model.
+        description: a sentence about the model.
+        requires: further packages that the model needs.
+
+    Returns:
+        The path of the wheel.
+
+    Raises:
+        ConfigurationError: the name or the version is none, or the run has not come to its end.
+        ArchiveError: the archive is damaged.
+    """
+    from nlpreg.common.file_utils import cached_path
+    from nlpreg.common.files import atomic_write
+    from nlpreg.models.archival import extracted_archive
+
+    _check_names(name, version)
+    path = cached_path(archive)
+    run = path if os.path.isdir(path) else None
+    if run is not None:
+        path = os.path.join(run, ARCHIVE)
+        if not os.path.isfile(path):
+            raise ConfigurationError(f"{run}: no {ARCHIVE} in it, so its run has not come to its end")
+    with extracted_archive(path) as unpacked:  # which also tells a damaged one
+        config, meta = read_json(unpacked, "config.json"), read_json(unpacked, "meta.json")
+        metrics = read_json(run or unpacked, "metrics.json")
+    use = {
+        "bash": [f"pip install {name}-{version}-py3-none-any.whl"],
+        "python": [f"import {name}", "", f"predictor = {name}.load()"],
+    }
+    card = ModelCard(name, config, metrics, meta, license, use, description).text()
+    os.makedirs(output_dir, exist_ok=True)
+    wheel = os.path.join(output_dir, f"{name}-{version}-py3-none-any.whl")
+    files = _contents(name, version, card, license, description, requires)
+    with atomic_write(wheel) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
+        record = []
+        with open(path, "rb") as model:
+            content = model.read()
+        for member, text in [(f"{name}/{ARCHIVE}", content), *files]:
+            # an archive is packed already
+            kind = zipfile.ZIP_STORED if member.endswith(ARCHIVE) else zipfile.ZIP_DEFLATED
+            _add(packed, member, text, kind)
+            digest = base64.urlsafe_b64encode(hashlib.sha256(text).digest()).rstrip(b"=").decode()
+            record.append(f"{member},sha256={digest},{len(text)}\n")
+        member = f"{name}-{version}.dist-info/RECORD"
+        _add(packed, member, "".join([*record, f"{member},,\n"]).encode(), zipfile.ZIP_DEFLATED)
+    return wheel
+
+
+def _contents(
+    name: str, version: str, card: str, license: str | None, description: str, requires: Sequence[str]
+) -> Iterator[tuple[str, bytes]]:
+    """Name and content of each file of the wheel but the archive and the record of all."""
+    module = _MODULE.format(title=name, name=name, version=version, archive=ARCHIVE)
+    summary = " ".join(description.split()) or f"{name}, a model trained with nlpreg"
+    metadata = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", f"Summary: {summary}"]
+    metadata += [f"License: {license}"] if license else []
+    metadata += ["Requires-Python: >=3.10", f"Requires-Dist: nlpreg (>={VERSION})"]
+    metadata += [f"Requires-Dist: {requirement}" for requirement in requires]
+    metadata += ["Description-Content-Type: text/markdown", "", card]
+    info = f"{name}-{version}.dist-info"
+    yield f"{name}/__init__.py", module.encode()
+    yield f"{name}/{CARD}", card.encode()
+    yield f"{info}/METADATA", "\n".join(metadata).encode()
+    yield (
+        f"{info}/WHEEL",
+        b"Wheel-Version: 1.0\nGenerator: nlpreg\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    )
+    yield f"{info}/top_level.txt", f"{name}\n".encode()
+
+
+def _add(packed: zipfile.ZipFile, member: str, content: bytes, kind: int) -> None:
+    entry = zipfile.ZipInfo(member, _TIME)
+    entry.external_attr = 0o644 << 16
+    packed.writestr(entry, content, kind)
+
+
+def _check_names(name: str, version: str) -> None:
+    """Refuse what is no name of a module or no version.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    # what pip writes in other ways, such as capitals, would not match the name of the file
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or "__" in name or name.endswith("_") or name == "nlpreg":
+        raise ConfigurationError(
+            f"--name: expected a name that can be imported, of small letters, digits and single underscores, got {name!r}"
+        )
+    if not _VERSION.fullmatch(version):
+        raise ConfigurationError(f"--version: expected a version such as 1.0.2, got {version!r}")

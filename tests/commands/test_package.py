@@ -1,0 +1,138 @@
+"""A trained model as a wheel: what is in it, and that it tags a sentence where it is installed."""
+
+import base64
+import hashlib
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from nlpreg.commands.command_line import exit_status as main
+from nlpreg.commands.package import package_model
+
+ROOT = Path(__file__).parents[2]
+THREE_LINES = """
+import my_tagger
+tagger = my_tagger.load()
+print(tagger.predict("the dog ate the apple")["tags"])
+"""
+
+
+@pytest.fixture
+def wheel(trained_tagger: Path, tmp_path: Path) -> Path:
+    return Path(package_model(trained_tagger, "my_tagger", "1.2.0", tmp_path / "dist", "mit", "Tags words."))
+
+
+def test_what_a_wheel_holds(wheel: Path, trained_tagger: Path) -> None:
+    assert wheel.name == "my_tagger-1.2.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel) as packed:
+        contents = {name: packed.read(name) for name in packed.namelist()}
+    assert contents["my_tagger/model.tar.gz"] == (trained_tagger / "model.tar.gz").read_bytes()
+    compile(contents["my_tagger/__init__.py"], "__init__.py", "exec")
+    metadata = contents["my_tagger-1.2.0.dist-info/METADATA"].decode()
+    for line in (
+        "Name: my_tagger",
+        "Version: 1.2.0",
+        "License: mit",
+        "Summary: Tags words.",
+        "Requires-Dist: nlpreg (>=",
+    ):
+        assert line in metadata
+    card = contents["my_tagger/README.md"].decode()
+    assert "license: mit" in card and "best_validation_accuracy" in card and "`train.txt`" in card
+    assert str(trained_tagger.parent) not in card.partition("## Config")[0]
+    # the record names every file with its digest, as pip checks it
+    rows = dict(
+        line.split(",", 1) for line in contents["my_tagger-1.2.0.dist-info/RECORD"].decode().splitlines()
+    )
+    assert set(rows) == set(contents)
+    for name, row in rows.items():
+        if not name.endswith("RECORD"):
+            digest = base64.urlsafe_b64encode(hashlib.sha256(contents[name]).digest()).rstrip(b"=").decode()
+            assert row == f"sha256={digest},{len(contents[name])}"
+
+
+def test_equal_models_give_equal_wheels(wheel: Path, trained_tagger: Path, tmp_path: Path) -> None:
+    again = package_model(trained_tagger, "my_tagger", "1.2.0", tmp_path / "again", "mit", "Tags words.")
+    assert Path(again).read_bytes() == wheel.read_bytes()
+
+
+def test_an_unpacked_wheel_tags_a_sentence(wheel: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(wheel) as packed:
+        packed.extractall(tmp_path / "site")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path / "site"), str(ROOT)])}
+    code = THREE_LINES + "import nlpreg\nprint(nlpreg.load('my_tagger').predict('a cat slept')['tags'])"
+    shown = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=240,
+    ).stdout.splitlines()
+    assert shown == ["['DET', 'NOUN', 'VERB', 'DET', 'NOUN']", "['DET', 'NOUN', 'VERB']"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_an_installed_wheel_tags_a_sentence(wheel: Path, tmp_path: Path) -> None:
+    """In a fresh environment that sees the packages of this one, but not the checkout."""
+
+    def run(*words: str) -> str:
+        # a checkout on the path would hide what is missing in the wheel
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        result = subprocess.run(
+            words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout
+
+    copy = tmp_path / "nlpreg_source"
+    subprocess.run(["git", "clone", "-q", str(ROOT), str(copy)], check=True)
+    run(
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "-q",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        str(tmp_path),
+        str(copy),
+    )
+    run(sys.executable, "-m", "venv", str(tmp_path / "fresh"))
+    python = str(tmp_path / "fresh" / "bin" / "python")
+    site = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
+    import torch
+
+    (site / "packages_of_the_tests.pth").write_text(str(Path(torch.__file__).parents[1]) + "\n")
+    [nlpreg_wheel] = tmp_path.glob("nlpreg-*.whl")
+    run(python, "-m", "pip", "install", "-q", "--no-index", "--no-deps", str(nlpreg_wheel), str(wheel))
+    assert str(site) in run(python, "-c", "import nlpreg; print(nlpreg.__file__)")
+    assert run(python, "-c", THREE_LINES).strip() == "['DET', 'NOUN', 'VERB', 'DET', 'NOUN']"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["-n", "My-Tagger"], "--name: expected a name that can be imported"),
+        (["-n", "nlpreg"], "--name: expected"),
+        (["-n", "x", "--version", "one"], "--version: expected a version"),
+    ],
+)
+def test_mistakes(
+    options: list[str], message: str, trained_tagger: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main("nlpreg", ["package", str(trained_tagger), *options]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_run_that_has_not_ended_is_not_packaged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    assert main("nlpreg", ["package", str(tmp_path), "-n", "x"]) == 2
+    assert "its run has not come to its end" in capsys.readouterr().err
