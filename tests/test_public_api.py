@@ -84,6 +84,10 @@ def test_the_annotations_of_a_registered_constructor_say_what_a_config_may_hold(
     # An annotation that stays a string names something that its module does not know at run time.
     parameters = signature_of(*PARTS[part]).parameters.values()
     assert [p.name for p in parameters if p.annotation is p.empty or isinstance(p.annotation, str)] == []
+    # and tools that do not evaluate strings see the same
+    cls, constructor = PARTS[part]
+    seen = inspect.signature(constructor or cls).parameters.values()
+    assert [p.name for p in seen if isinstance(p.annotation, str)] == []
 
 
 @pytest.mark.parametrize("part", PARTS)

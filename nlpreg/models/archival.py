@@ -31,7 +31,7 @@ from nlpreg.common.config.jsonnet import parse_overrides, with_overrides
 from nlpreg.common.config.old_configs import migrated_part
 from nlpreg.common.config.old_names import new_module_name
 from nlpreg.common.config.registry import SPECIAL_KEYS, SPECIAL_SECTIONS
-from nlpreg.common.config.untrusted import Origin, guarded, is_remote_allowed
+from nlpreg.common.config.untrusted import Origin, current_origin, guarded, is_remote_allowed
 from nlpreg.common.digests import DIGESTS_NAME, check_digests, digest_of, warn_if_changed, write_digests
 from nlpreg.common.file_utils import cached_path
 from nlpreg.common.files import atomic_write
@@ -49,6 +49,8 @@ logger = logging.getLogger(__name__)
 ARCHIVE_NAME = "model.tar.gz"
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "weights.th"
+PARENTS_FOLDER = "parents"
+"""Folder in an archive with the archives of its pretrained parts."""
 MAX_CONFIG_BYTES = 2**26
 MAX_DEPTH = 10
 """A fine-tuned model's archive may name the one that it was made of, and so on; not more often than this."""
@@ -158,7 +160,6 @@ def archive_model(
     verify_weights(weights_file)
     check_digests(os.path.join(folder, VOCABULARY_FOLDER))
     warn_if_changed(folder, CONFIG_NAME, META_NAME)
-    standalone = _without_parent(config_file)
     members = {WEIGHTS_NAME: weights_file, CONFIG_NAME: config_file}
     meta_file = os.path.join(folder, META_NAME)
     if os.path.exists(meta_file):
@@ -175,11 +176,14 @@ def archive_model(
     archive = os.fspath(archive_path) if archive_path is not None else os.path.join(folder, ARCHIVE_NAME)
     if os.path.isdir(archive):
         archive = os.path.join(archive, ARCHIVE_NAME)
-    with tempfile.TemporaryDirectory(prefix="nlpreg-archive-") as temporary:
+    with contextlib.ExitStack() as stack:
+        temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix="nlpreg-archive-"))
+        standalone, parents = _without_parents(config_file, stack)
         if standalone is not None:
             members[CONFIG_NAME] = os.path.join(temporary, CONFIG_NAME)
             with open(members[CONFIG_NAME], "w", encoding="utf-8") as file:
                 json.dump(standalone, file, indent=4)
+        members.update(parents)
         digests = {
             name: digest_of(path)
             for name, path in members.items()
@@ -191,27 +195,76 @@ def archive_model(
     return archive
 
 
-def _without_parent(config_file: str) -> dict[str, Any] | None:
-    """The config of a model of type `from_archive` with the model that it was made of in its place.
+def _without_parents(
+    config_file: str, stack: contextlib.ExitStack
+) -> tuple[dict[str, Any] | None, dict[str, str]]:
+    """The config of a model that was made of trained ones, so that its archive needs none of them.
 
-    The archive of a fine-tuned model has all its weights and its whole vocabulary, so it needs its parent for nothing
-    else. None for any other model, and where the parent cannot be read any more.
+    A model of type `from_archive` has all its weights and its whole vocabulary, so the config of its parent takes its place.
+    Archives that other sections name, for pretrained parts, go into the new one.
+
+    Args:
+        config_file: the config of the run.
+        stack: keeps unpacked archives until the new one is written.
+
+    Returns:
+        The config, or None where it needs no change or a parent cannot be read any more; and the archives to take along, by
+        their names in the new one.
     """
     with open(config_file, encoding="utf-8") as file:
         config: dict[str, Any] = json.load(file)
-    model = config.get("model")
-    for _ in range(MAX_DEPTH):
-        if not (isinstance(model, dict) and model.get("type") == "from_archive"):
-            return None if model is config.get("model") else {**config, "model": model}
-        try:
-            parent = cached_path(model["archive_file"])
-            with contextlib.ExitStack() as stack:
-                folder = parent if os.path.isdir(parent) else stack.enter_context(extracted_archive(parent))
-                model = _read_config(folder, str(model["archive_file"]), "")[0].as_dict(quiet=True)["model"]
-        except (KeyError, OSError, ConfigurationError) as error:
-            logger.warning("the archive will need its parent whenever it is loaded: %s", error)
-            return None
-    return None
+    before = json.dumps(config)
+    parents: dict[str, str] = {}
+    folder = ""  # of the archive that the present `model` comes from
+    try:
+        for _ in range(MAX_DEPTH):
+            model = config.get("model")
+            if not (isinstance(model, dict) and model.get("type") == "from_archive"):
+                break
+            folder, parent = _unpacked(model["archive_file"], folder, stack)
+            config["model"] = parent["model"]
+        else:
+            return None, {}
+        # what only the training used is not built when the archive is loaded
+        parts = [config.get(key) for key in ("model", "dataset_reader", "validation_dataset_reader")]
+        for section in _sections_with_archives(parts):
+            path = _parent_in(folder, section["archive_file"]) or cached_path(section["archive_file"])
+            if os.path.isdir(path):
+                packed = stack.enter_context(tempfile.TemporaryDirectory(prefix="nlpreg-archive-"))
+                path = archive_model(path, archive_path=packed)
+            name = f"{PARENTS_FOLDER}/{digest_of(path)}.tar.gz"
+            parents[name] = path
+            section["archive_file"] = name
+    except (KeyError, OSError, ConfigurationError) as error:
+        logger.warning("the archive will need its parent whenever it is loaded: %s", error)
+        return None, {}
+    return (None if json.dumps(config) == before else config), parents
+
+
+def _unpacked(archive_file: str, around: str, stack: contextlib.ExitStack) -> tuple[str, dict[str, Any]]:
+    """The folder and the config of an archive, which may be in another one that was unpacked to the folder `around`."""
+    path = _parent_in(around, archive_file) or cached_path(archive_file)
+    folder = path if os.path.isdir(path) else stack.enter_context(extracted_archive(path))
+    return folder, _read_config(folder, archive_file, "")[0].as_dict(quiet=True)
+
+
+def _parent_in(folder: str, archive_file: str) -> str | None:
+    """The path of an archive that another one, unpacked to `folder`, has with it; None for any other archive."""
+    path = os.path.join(folder, archive_file)
+    is_there = folder and archive_file.startswith(f"{PARENTS_FOLDER}/") and os.path.isfile(path)
+    return path if is_there else None
+
+
+def _sections_with_archives(value: Any) -> Iterator[dict[str, Any]]:
+    """The sections with an `archive_file` in a part of a config, such as those under `_pretrained`."""
+    if isinstance(value, dict):
+        if isinstance(value.get("archive_file"), str):
+            yield value
+        for item in value.values():
+            yield from _sections_with_archives(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _sections_with_archives(item)
 
 
 def verify_include_in_archive(include_in_archive: Sequence[str] | None = None) -> None:
@@ -220,7 +273,15 @@ def verify_include_in_archive(include_in_archive: Sequence[str] | None = None) -
     Raises:
         ConfigurationError: an entry is the name of such a file, or leads out of the run's folder.
     """
-    reserved = {CONFIG_NAME, WEIGHTS_NAME, DEFAULT_WEIGHTS, META_NAME, VOCABULARY_FOLDER, SUBWORDS_FOLDER}
+    reserved = {
+        CONFIG_NAME,
+        WEIGHTS_NAME,
+        DEFAULT_WEIGHTS,
+        META_NAME,
+        VOCABULARY_FOLDER,
+        SUBWORDS_FOLDER,
+        PARENTS_FOLDER,
+    }
     for entry in include_in_archive or ():
         path = PurePath(entry)
         if path.is_absolute() or ".." in path.parts:
@@ -262,6 +323,9 @@ def load_archive(
         ConfigurationError: there is no such GPU.
     """
     check_for_gpu(cuda_device)
+    outer = current_origin()
+    if outer is not None:  # a part of what is being loaded, whose archive may be inside
+        archive_file = _parent_in(outer.folder, os.fspath(archive_file)) or archive_file
     resolved = cached_path(archive_file)
     with contextlib.ExitStack() as stack:
         stack.enter_context(_nested_once_more(os.fspath(archive_file)))

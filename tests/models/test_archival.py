@@ -354,6 +354,28 @@ def test_an_archive_of_a_model_from_an_archive_stands_alone(run: Path, tmp_path:
     assert isinstance(load_archive(archive).model, Small)
 
 
+@pytest.mark.parametrize("of_folder", [False, True])
+def test_an_archive_with_pretrained_parts_stands_alone(of_folder: bool, run: Path, tmp_path: Path) -> None:
+    parent = str(run) if of_folder else archive_model(run)
+
+    def with_part(archive_file: str) -> Any:
+        section = {"_pretrained": {"archive_file": archive_file, "module_path": "part"}}
+        return {**CONFIG, "model": {"type": "test_small", "part": section}}
+
+    first = archive_model(make_run(tmp_path / "first", with_part(parent)))
+    # a part of a model that has such a part itself, and a model made of that one
+    second = archive_model(make_run(tmp_path / "second", with_part(first)))
+    config = {**CONFIG, "model": {"type": "from_archive", "archive_file": second}}
+    third = archive_model(make_run(tmp_path / "third", config))
+    shutil.rmtree(run)
+    Path(first).unlink()
+    assert isinstance(load_archive(second).model, Small)
+    Path(second).unlink()
+    assert isinstance(load_archive(third).model, Small)
+    with tarfile.open(third) as archive:
+        assert sum(name.startswith("parents/") for name in archive.getnames()) == 1
+
+
 def test_a_config_that_asks_for_another_archive_is_refused(run: Path, tmp_path: Path) -> None:
     parent = archive_model(run)
     other = archive_model(make_run(tmp_path / "second", CONFIG))

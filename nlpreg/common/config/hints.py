@@ -142,7 +142,15 @@ def resolve_annotations(function: Any) -> None:
 
     Those that name something that is not there yet, or only for type checkers, stay strings.
     """
-    function = inspect.unwrap(getattr(function, "__func__", function))
+    function = getattr(function, "__func__", function)
+    signature, outer = getattr(function, "__signature__", None), function
+    function = inspect.unwrap(function)
+    if isinstance(signature, inspect.Signature):  # what `inspect.signature` reads instead of the annotations
+        parameters = [
+            parameter.replace(annotation=_resolved(parameter.annotation, function))
+            for parameter in signature.parameters.values()
+        ]
+        outer.__signature__ = signature.replace(parameters=parameters)
     annotations = getattr(function, "__annotations__", None)
     if not isinstance(annotations, dict):
         return

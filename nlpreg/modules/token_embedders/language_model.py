@@ -61,8 +61,7 @@ class LanguageModelTokenEmbedder(TokenEmbedder):
     be a basic one with one embedder that is not empty.
 
     Args:
-        archive_file: path or URL of the language model's archive. It is needed again whenever a model with this embedder
-            is loaded.
+        archive_file: path or URL of the language model's archive. The archive of a model with this embedder includes it.
         dropout: dropout probability of the mix, from 0 to 1; None for no dropout.
         bos_eos_tokens: the words that were put around each text when the model was trained; null if the reader adds them.
         remove_bos_eos: whether to leave the first and the last token's vectors out of the result.
