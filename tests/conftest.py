@@ -78,6 +78,9 @@ def shared_data() -> Path:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """How often the slow test of killed runs kills each kind of run."""
+    parser.addoption(
+        "--every", type=int, default=1, help="kill before each n-th change of a file only (default: 1)"
+    )
     parser.addoption("--kills", type=int, default=5, help="kills of each kind of run (default: 5)")
 
 

@@ -1,10 +1,13 @@
 """Runs that are killed at random moments, again and again, end with the same bits as runs that were left alone.
 
-pytest tests/commands/test_kills.py -m slow              five kills of each kind of run, thirty in all
-pytest tests/commands/test_kills.py -m slow --kills 50   more
+pytest tests/commands/train/test_kills.py -m slow              each kind of run is killed before each change of a file, and
+                                                               five times at random
+pytest tests/commands/train/test_kills.py -m slow --kills 50   more often at random
+pytest tests/commands/train/test_kills.py -m slow --every 5    before each fifth change of a file
 """
 
 import contextlib
+import functools
 import importlib
 import json
 import multiprocessing
@@ -22,7 +25,8 @@ from typing import Any
 import pytest
 import torch
 
-from nlpreg.commands.train import train_model_from_file
+from nlpreg.commands.train import distributed, train_model_from_file
+from nlpreg.commands.train.launcher import launch_processes
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
@@ -121,6 +125,31 @@ def with_workers(folder: Path) -> dict[str, Any]:
     return config
 
 
+def streamed(folder: Path) -> dict[str, Any]:
+    config = tagger(folder)
+    config["data_loader"] = {"batch_size": 4, "shuffle": True, "max_instances_in_memory": 6}
+    return config
+
+
+def transformer(folder: Path) -> dict[str, Any]:
+    config = language_model(folder)
+    config["model"]["contextualizer"] = {
+        "type": "transformer_lm",
+        "input_dim": 8,
+        "num_layers": 1,
+        "num_attention_heads": 2,
+    }
+    config["data_loader"] = {"batch_size": 4, "shuffle": True}
+    return config
+
+
+def counting(folder: Path) -> dict[str, Any]:
+    config = tagger(folder)
+    config["model"] = {"type": "tnt_tagger"}
+    config["trainer"] = {"type": "counting"}
+    return config
+
+
 def two_ranks(folder: Path, accelerator: str = "torch") -> dict[str, Any]:
     config = tagger(folder)
     del config["trainer"]["cuda_device"]
@@ -140,6 +169,8 @@ KINDS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "accumulation": changed(num_gradient_accumulation_steps=3),
     "half precision": changed(use_amp=True),
     "workers": with_workers,
+    "streamed": streamed,
+    "transformer": transformer,
     "stopped early": changed(
         patience=1, validate_every_num_batches=2, optimizer={"type": "sgd", "lr": 100.0}, moving_average=None
     ),
@@ -160,6 +191,8 @@ Moment = tuple[str, str, int]
 def train(config: str, folder: str, recover: bool, moment: Moment | None = None) -> None:
     """Train, in a process of its own that leads a group of its own, until a moment when it is killed."""
     os.setsid()
+    # several processes are forked from this one, too, which spares each the import of torch
+    distributed.launch_processes = functools.partial(launch_processes, start_method="fork")  # type: ignore[assignment]
     if moment is not None:
         kill_at(moment, folder)
     log = os.open(f"{folder}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -194,7 +227,7 @@ def kill_at_change(folder: str, number: int) -> None:
         if isinstance(path, str) and path.startswith(folder):
             left -= 1
             if left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+                os.killpg(0, signal.SIGKILL)
 
     sys.addaudithook(watch)
 
@@ -221,10 +254,13 @@ def kill_at(moment: Moment, folder: str) -> None:
     setattr(owner, name, count_down)
 
 
-def start(config: Path, folder: Path, moment: Moment | None = None) -> BaseProcess:
-    """Start a run, or one that goes on where an earlier one got a start."""
+def start(
+    config: Path, folder: Path, moment: Moment | None = None, recover: bool | None = None
+) -> BaseProcess:
+    """Start a run, or one that resumes where an earlier one got a start, unless `recover` says otherwise."""
     PROCESSES.set_forkserver_preload(["nlpreg.commands.train.run", "pytest"])
-    recover = (folder / "config.json").exists()
+    if recover is None:
+        recover = (folder / "config.json").exists()
     process = PROCESSES.Process(target=train, args=(str(config), str(folder), recover, moment))
     process.start()
     return process
@@ -247,10 +283,10 @@ def wait_for_end(process: BaseProcess) -> None:
         pytest.fail(f"a run had not ended after {SECONDS:.0f} s")
 
 
-def train_in_peace(config: Path, folder: Path) -> float:
+def train_in_peace(config: Path, folder: Path, recover: bool | None = None) -> float:
     """Train to the end; returns the seconds that it took."""
     started = time.monotonic()
-    process = start(config, folder)
+    process = start(config, folder, recover=recover)
     wait_for_end(process)
     assert process.exitcode == 0, folder.with_suffix(".log").read_text()
     return time.monotonic() - started
@@ -370,31 +406,49 @@ def test_killed_in_the_middle_of_something(moment: Moment, whole: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3600)
-@pytest.mark.parametrize(
-    "kind", ["tagger with dropout", "language model with carried state", "stopped early"]
-)
-def test_killed_at_every_change_of_a_file(kind: str, tmp_path: Path) -> None:
-    """The whole folder is that of a run which was left alone, whichever change of a file it was killed before."""
-    config, killed = tmp_path / "config.json", tmp_path / "run"
-    experiment = KINDS[kind](tmp_path)
-    experiment["trainer"].update(num_epochs=2, checkpointer={"save_every_num_batches": 5})
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("kind", [*KINDS, "counting", "replaced"])
+def test_killed_at_every_change_of_a_file(
+    kind: str, tmp_path: Path, pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole folder is that of a run which was left alone, whichever change of a file it was killed before.
+
+    A run with `--force` in the place of another one ("replaced") is started in the same way again.
+    """
+    monkeypatch.setattr(sys.modules[__name__], "sentences", few_sentences)
+    config, killed, earlier = tmp_path / "config.json", tmp_path / "run", tmp_path / "earlier"
+    experiment = counting(tmp_path) if kind == "counting" else KINDS.get(kind, tagger)(tmp_path)
+    if kind != "counting":
+        experiment["trainer"].update(num_epochs=2, checkpointer={"save_every_num_batches": 2})
     config.write_text(json.dumps(experiment))
+    recover = False if kind == "replaced" else None
     train_in_peace(config, killed)
     whole = killed.rename(tmp_path / "whole")
-    for number in range(1, 10_000):
-        process = start(config, killed, ("files", "changed", number))
+    if kind == "replaced":
+        shutil.copytree(whole, earlier)
+        (earlier / "best.th").write_text("of the earlier run")
+    every = pytestconfig.getoption("--every")
+    for number in range(1, 10_000, every):
+        if kind == "replaced":
+            shutil.copytree(earlier, killed)
+        process = start(config, killed, ("files", "changed", number), recover)
         wait_for_end(process)
         if process.exitcode == 0:
             break
         assert process.exitcode == -signal.SIGKILL, killed.with_suffix(".log").read_text()
-        train_in_peace(config, killed)
+        train_in_peace(config, killed, recover)
         assert_same_run(whole, killed)
         assert sorted(path.name for path in killed.rglob("*")) == sorted(
             path.name for path in whole.rglob("*")
-        )
+        ), number
         shutil.rmtree(killed)
-    assert number > 50  # there are as many changes in so short a run
+    assert number > (5 if kind == "counting" else 40)  # there are as many changes in so short a run
+
+
+def few_sentences(count: int, seed: int) -> list[list[str]]:
+    """A fifth of the sentences."""
+    generator = random.Random(seed)
+    return [generator.choices(list(TAGS), k=generator.randint(1, 9)) for _ in range(count // 5)]
 
 
 @pytest.mark.slow
