@@ -75,6 +75,15 @@ def test_configs_run(benchmark: Any, tmp_path: Path) -> None:
     assert len(rows) == 2
 
 
+def test_first_batch_runs(benchmark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BENCH_DATA", "")  # to be put back
+    (tmp_path / "tagger.jsonnet").write_text(CONFIG, encoding="utf-8")
+    (tmp_path / "prep_data.py").write_text(PREPARATION, encoding="utf-8")
+    output = tmp_path / "first_batch.md"
+    benchmark("first_batch").main([str(tmp_path), "--quick", "--output", str(output), "--configs", "tagger"])
+    assert "| `tagger` |" in output.read_text(encoding="utf-8")
+
+
 @pytest.mark.slow
 def test_threads_run(benchmark: Any, tmp_path: Path) -> None:
     (tmp_path / "tagger.jsonnet").write_text(CONFIG, encoding="utf-8")
