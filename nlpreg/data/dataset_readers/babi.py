@@ -21,7 +21,7 @@ Question = tuple[list[tuple[int, str]], str]
 
 @DatasetReader.register("babi")
 class BabiReader(TextFileReader):
-    """Reads numbered lines; the number 1 begins a story, and a line with `?` asks about what the story told so far.
+    """Reads numbered lines; the number 1 begins a story, and a line with `?` is a question about the story so far.
 
     A question line is `number question?<tab>answer<tab>numbers of the supporting lines`.
 
@@ -100,7 +100,7 @@ class BabiReader(TextFileReader):
             raise bad_line(file, line, expected, excerpt(text))
         question, answer, supports = parts
         try:
-            # numbers count question lines too, the sentences of the context do not
+            # line numbers include question lines, the sentences of the context do not
             supporting = [sentence_of_number[int(number)] for number in supports.split()]
         except (KeyError, ValueError) as error:
             known = ", ".join(map(str, sentence_of_number)) or "none"

@@ -37,7 +37,7 @@ class CcgBankDatasetReader(TextFileReader):
         **kwargs: arguments of `TextFileReader`.
 
     Raises:
-        ConfigurationError: an argument has none of its values, or a feature that is asked for is missing.
+        ConfigurationError: an argument has an invalid value, or a requested feature is missing.
 
     Source: Hockenmaier and Steedman (2007), https://aclanthology.org/J07-3004
     """

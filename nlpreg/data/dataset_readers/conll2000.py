@@ -29,7 +29,7 @@ class Conll2000DatasetReader(ConllReader):
         **kwargs: arguments of `TextFileReader`.
 
     Raises:
-        ConfigurationError: an argument has none of its values, or a feature that is asked for is missing.
+        ConfigurationError: an argument has an invalid value, or a requested feature is missing.
 
     Source: Tjong Kim Sang and Buchholz (2000), https://aclanthology.org/W00-0726
     """

@@ -19,7 +19,7 @@ from nlpreg.data.tokenizers.token_class import Token
 class ConllReader(TextFileReader):
     """Reads a word and its tags a line, in columns separated by tabs or else by blanks, with blank lines between sentences.
 
-    A subclass says which columns there are. Arguments are documented there.
+    A subclass defines the columns and documents the arguments.
     """
 
     unit_name = "sentence"
@@ -145,7 +145,7 @@ class Conll2003DatasetReader(ConllReader):
         **kwargs: arguments of `TextFileReader`.
 
     Raises:
-        ConfigurationError: an argument has none of its values, or a feature that is asked for is missing.
+        ConfigurationError: an argument has an invalid value, or a requested feature is missing.
 
     Source: Tjong Kim Sang and De Meulder (2003), https://aclanthology.org/W03-0419
     """

@@ -1,4 +1,4 @@
-"""The base class of readers, and the rules by which processes share their work."""
+"""`DatasetReader`, the base class of readers, and how processes share the work of reading."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class DeferringReader(Protocol):
     """A reader whose units can be skipped, or shuffled, before they are parsed."""
 
     def can_defer(self) -> bool:
-        """Whether `instances_of` all `units` are what `read` gives, but for token indexers."""
+        """Whether `instances_of` of all `units` equals `read`, except for token indexers."""
 
     def units(self, file_path: Any) -> Iterator[Unit]:
         """This process's share of the units, of which instances can be made later."""
@@ -82,9 +82,9 @@ class DatasetReader(Registrable):
     uses the instances. `TextField.from_words` is the cheap way to make a text field when only the words
     matter.
 
-    When several processes train or read, every instance must be seen by one of them. `read` sees to it by
-    handing on every n-th instance, so that each process still makes all of them; a reader that sets both
-    `manual_*` flags and wraps what it loops over in `shard_iterable` does only its own share.
+    When several processes train or read, every instance must be seen by one of them. By default `read` yields every
+    n-th instance, so that each process still makes all of them; a reader that sets both `manual_*` flags and wraps its
+    loop in `shard_iterable` makes only its own share.
 
     Args:
         max_instances: read at most this many instances, counted over all processes together; None for all.
@@ -143,7 +143,7 @@ class DatasetReader(Registrable):
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """Let the reader read everything for the length of a block, and not its share."""
+        """Within a block, read all data instead of the share of this process."""
         worker, distributed = self.get_worker_info(), self.get_distributed_info()
         self._set_worker_info(None)
         self._set_distributed_info(None)
@@ -154,11 +154,11 @@ class DatasetReader(Registrable):
             self._set_distributed_info(distributed)
 
     def set_worker_info(self, info: WorkerInfo | None) -> None:
-        """Say which loader worker this process is; None for none."""
+        """Set which loader worker this process is; None for the main process."""
         self._set_worker_info(info)  # which readers of other readers override, to pass it on
 
     def set_distributed_info(self, info: DistributedInfo | None) -> None:
-        """Say which training process this is; None for the only one."""
+        """Set which training process this is; None for a single process."""
         self._set_distributed_info(info)
 
     # Any: a subclass names its own kind of path (a str, a mapping of names to paths).
@@ -172,7 +172,7 @@ class DatasetReader(Registrable):
         raise NotImplementedError(f"{type(self).__name__} has no text_to_instance")
 
     def apply_token_indexers(self, instance: Instance) -> None:
-        """Give the text fields of an instance their indexers; it may be called on it more than once."""
+        """Set the token indexers of the text fields of an instance; may be called more than once for an instance."""
 
     def get_worker_info(self) -> WorkerInfo | None:
         """Which loader worker this is, or None in the main process."""
@@ -183,11 +183,11 @@ class DatasetReader(Registrable):
         return self._distributed_info
 
     def _set_worker_info(self, info: WorkerInfo | None) -> None:
-        """Say which worker this is; a reader that wraps others passes it on."""
+        """Set which worker this is; a reader that wraps others passes it on."""
         self._worker_info = info
 
     def _set_distributed_info(self, info: DistributedInfo | None) -> None:
-        """Say which training process this is; a reader that wraps others passes it on."""
+        """Set which training process this is; a reader that wraps others passes it on."""
         self._distributed_info = info
 
     def shard_iterable(self, iterable: Iterable[T]) -> Iterator[T]:
@@ -206,7 +206,7 @@ class DatasetReader(Registrable):
         return itertools.islice(items, self._share_of_max_instances())
 
     def _share(self, instances: Iterable[Instance]) -> Iterator[Instance]:
-        """What `read` keeps of the instances of `_read`."""
+        """The instances of `_read` that belong to this process."""
         is_one_of_many = self._worker_info is not None and self._worker_info.num_workers > 1
         if is_one_of_many and not self.manual_multiprocess_sharding:
             warnings.warn(

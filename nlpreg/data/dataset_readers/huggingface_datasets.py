@@ -42,7 +42,7 @@ class HuggingfaceDatasetsReader(DatasetReader):
 
     With the name of a data set, the data path is a split, such as `train` or `validation[:10%]`; with the name of a file
     format, it is a file, a pattern or a list of files. Each mapping below goes from the name of a field to that of a
-    column. Classes that the data set keeps as numbers with names become their names; a class of -1 is left out.
+    column. Class labels that the data set stores as numbers are converted to their names; a label of -1 is left out.
 
     Args:
         dataset: name of a data set on the hub, a folder written by `save_to_disk`, or a format of local files: "arrow",
@@ -52,8 +52,8 @@ class HuggingfaceDatasetsReader(DatasetReader):
         words: columns that hold lists of words.
         labels: columns that hold a class.
         tags: columns that hold a tag for each word of the first field of `words`.
-        metadata: columns that should travel along as they are.
-        config_name: which of its configurations, if the data set has several.
+        metadata: columns that are kept as metadata, unchanged.
+        config_name: the configuration of the data set, if it has several.
         tokenizer: splits `texts`; spaCy's unless given, so name one ("whitespace") where spaCy is not wanted.
         token_indexers: the indexers of all texts; single ids under the name "tokens" unless given.
         load_arguments: further arguments of `datasets.load_dataset`, such as `streaming` or `revision`.
@@ -102,7 +102,7 @@ class HuggingfaceDatasetsReader(DatasetReader):
         self._token_indexers = token_indexers or {"tokens": SingleIdTokenIndexer()}
         self._load_arguments = load_arguments or {}
         self._skip_bad_lines = skip_bad_lines
-        # kept for the time of reading, when the config that named the data set is long built
+        # stored now, because the data set is read only after the config has been built
         self._origin = current_origin()
 
     def text_to_instance(self, inputs: Mapping[str, Any] | str | list[Any]) -> Instance:
@@ -168,7 +168,7 @@ class HuggingfaceDatasetsReader(DatasetReader):
                     bad_rows.add(DataError(f"{what}, row {number}: {error}"))
                     continue
                 yield instance
-        finally:  # whoever has enough instances stops asking for more
+        finally:  # the caller stops after `max_instances`
             bad_rows.report(what)
 
     def _load(self, file_path: Any) -> Any:
@@ -243,7 +243,7 @@ def _same(value: Any) -> Any:
 
 
 def _names(feature: Any) -> Callable[[Any], Any]:
-    """What turns the values of a column into what instances hold: numbers of named classes into the names."""
+    """A function that converts the values of a column: numbers of class labels to their names."""
     inner = getattr(feature, "feature", feature[0] if isinstance(feature, list) else None)
     names = getattr(feature, "names", None)
     if names is not None:

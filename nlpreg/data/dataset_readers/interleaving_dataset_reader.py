@@ -17,15 +17,15 @@ from nlpreg.data.instance import Instance
 class InterleavingDatasetReader(DatasetReader):
     """Reads several data sets, each with its own reader, and mixes their instances.
 
-    With several processes each of the readers does its own share of its own data set.
+    With several processes, each of the readers divides its own data set.
 
     Fields: those of the readers, and one with the name of the reader.
 
     Args:
         readers: the readers by name. The data path is then a mapping (or JSON text of one) from the same names to paths.
         dataset_field_name: name of the metadata field that says which reader an instance is from.
-        scheme: "round_robin" takes an instance from each in turn, those that are through left out; "all_at_once" reads one
-            data set after the other.
+        scheme: "round_robin" takes an instance from each in turn, without exhausted data sets; "all_at_once" reads one
+            data set after another.
         max_instances: read at most this many instances, counted over all data sets and processes together.
         serialization_dir: folder of the training run.
 
@@ -43,7 +43,7 @@ class InterleavingDatasetReader(DatasetReader):
         max_instances: int | None = None,
         serialization_dir: str | None = None,
     ) -> None:
-        # the readers inside do the sharing
+        # the inner readers divide the data
         super().__init__(
             max_instances=max_instances,
             manual_distributed_sharding=True,

@@ -1,4 +1,4 @@
-"""The base class of fields, and the work on many fields at once by the whole-list methods of their classes."""
+"""`Field`, the base class of fields, and functions that count, index and batch many fields at once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _seen: set[str] = set()
 
 
 def check_label_namespace(namespace: str) -> None:
-    """Warn, once for each namespace, where labels go to one that is probably padded."""
+    """Warn once for each namespace of labels that is probably padded."""
     if namespace in _seen:
         return
     _seen.add(namespace)
@@ -43,22 +43,21 @@ VocabCounter = Dict[str, Dict[str, int]]  # noqa: UP006
 class Field(Generic[DataArray]):
     """One named part of an instance: it counts and indexes its items, and becomes a tensor.
 
-    A subclass writes the abstract methods below and whichever of the others it needs. The methods with `many`
-    in their name are the same work for many fields of one class at once. Nobody needs to write them; a class
-    that does makes its corpora faster, and a subclass that overrides a method for one field has its override
-    called all the same.
+    A subclass implements the abstract methods below, and overrides others as needed. The methods with `many` in their
+    name do the same work for many fields of one class at once. They are optional and make a class faster; if a subclass
+    overrides a method for a single field, its override is called.
     """
 
     __slots__ = ()
 
     def count_vocab_items(self, counter: VocabCounter) -> None:
-        """Add what the vocabulary should know: `counter[namespace][item] += 1`."""
+        """Count the items for the vocabulary: `counter[namespace][item] += 1`."""
 
     def index(self, vocab: Vocabulary) -> None:
         """Turn strings into ids, in place."""
 
     def get_padding_lengths(self) -> dict[str, int]:
-        """The lengths of this field that padding must make equal within a batch; called after `index`."""
+        """The lengths that have to be padded to the same value within a batch; called after `index`."""
         raise NotImplementedError(f"{type(self).__name__} has no get_padding_lengths")
 
     def as_tensor(self, padding_lengths: dict[str, int]) -> DataArray:
@@ -66,15 +65,15 @@ class Field(Generic[DataArray]):
         raise NotImplementedError(f"{type(self).__name__} has no as_tensor")
 
     def empty_field(self) -> Field[Any]:
-        """A field, indexed already, that pads lists of fields like this one."""
+        """An indexed field that serves as padding in a list of fields like this one."""
         raise NotImplementedError(f"{type(self).__name__} has no empty_field")
 
     def batch_tensors(self, tensor_list: list[DataArray]) -> DataArray:
-        """What `as_tensor` gave for each instance of a batch, as one: stacked, unless overridden."""
+        """Merge the results of `as_tensor` for the instances of a batch; they are stacked unless overridden."""
         return torch.stack(tensor_list)  # type: ignore[return-value, arg-type]  # fields of other kinds override it
 
     def human_readable_repr(self) -> Any:
-        """The content of this field as plain values that JSON can hold."""
+        """The content of this field as plain values for JSON."""
         raise NotImplementedError(f"{type(self).__name__} has no human_readable_repr")
 
     def duplicate(self) -> Self:
@@ -98,7 +97,7 @@ class Field(Generic[DataArray]):
     @classmethod
     def count_many(cls, fields: Sequence[Self], counter: VocabCounter) -> None:
         """`count_vocab_items` of each field; items must come in the order of one field after the other."""
-        # the default counts nothing, so there is nothing to call
+        # the default counts nothing
         if cls.count_vocab_items is not Field.count_vocab_items:
             for field in fields:
                 field.count_vocab_items(counter)
@@ -139,7 +138,7 @@ def count_fields(fields: Sequence[AnyField], counter: VocabCounter) -> None:
     """`count_vocab_items` of each field, group by group, with the same result as field by field."""
     counts: list[VocabCounter] = []
     for members in _groups(fields):
-        # groups are counted apart and added afterwards, if that keeps the order of first appearance
+        # groups are counted separately and then merged, if that keeps the order of first appearance
         counts.append(new_counter())
         cls = type(members[0])
         if speaks_for(cls, "count_many", "count_vocab_items"):
@@ -187,8 +186,8 @@ def new_counter() -> VocabCounter:
 def merge_counts(counts: Sequence[VocabCounter], counter: VocabCounter) -> bool:
     """Add counts to a counter, unless two of them share a namespace.
 
-    In a shared namespace, the order in which items first appear is lost when they are counted apart, and with
-    it the order of the ids of items that occur equally often.
+    In a shared namespace, counting groups separately would lose the order in which items first appear, which determines
+    the ids of items that occur equally often.
 
     Returns:
         Whether they were added.

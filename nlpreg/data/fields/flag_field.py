@@ -1,4 +1,4 @@
-"""A value that all instances of a batch agree on."""
+"""A value that is the same for all instances of a batch."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from nlpreg.data.fields.field import Field
 
 
 class FlagField(Field[Any]):
-    """A value for the whole batch, passed to the model as it is; it says what to do with the batch.
+    """A value for the whole batch, passed to the model unchanged, such as a flag for what to compute.
 
     Args:
         flag_value: any value that can be compared.
 
     Raises:
-        ValueError: when batching, instances with different values.
+        ValueError: instances of one batch have different values.
     """
 
     __slots__ = ("flag_value",)

@@ -1,4 +1,4 @@
-"""A class of the whole instance."""
+"""A label of the whole instance."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class LabelField(Field[torch.Tensor]):
     Args:
         label: a str to be looked up, or with `skip_indexing` an int that is the id.
         label_namespace: namespace of the vocabulary that holds the labels.
-        skip_indexing: whether the label is an id already; the vocabulary then plays no part.
+        skip_indexing: whether the label is an id already and is not looked up in the vocabulary.
 
     Shape:
         `()`, int64.
@@ -76,7 +76,7 @@ class LabelField(Field[torch.Tensor]):
         return LabelField(-1, self._label_namespace, skip_indexing=True)
 
     def group_key(self) -> Hashable:
-        """Labels of one namespace go together."""
+        """The namespace: labels of one namespace are counted and indexed together."""
         return self._label_namespace, self._skip_indexing
 
     @classmethod

@@ -30,8 +30,8 @@ _CHILD = "list_"
 class ListField(SequenceField[DataArray]):
     """Fields of one class in a list: the sentences of a document, the spans of a sentence, other lists.
 
-    Shorter lists of a batch are padded with the empty field of their first element. A list must not be empty;
-    where there may be nothing, give it one `empty_field()`.
+    Shorter lists of a batch are padded with the empty field of their first element. A list must not be empty; use one
+    `empty_field()` for an empty list.
 
     Args:
         field_list: the fields.
@@ -79,12 +79,12 @@ class ListField(SequenceField[DataArray]):
         return ListField([self.field_list[0].empty_field()])
 
     def batch_tensors(self, tensor_list: list[DataArray]) -> DataArray:
-        """Merge as the fields do."""
+        """Merge tensors as the fields do."""
         merged: DataArray = self.field_list[0].batch_tensors(tensor_list)
         return merged
 
     def group_key(self) -> Hashable:
-        """Lists of fields that go together, go together."""
+        """The group key of the fields: lists of such fields are counted and indexed together."""
         return type(self.field_list[0]), self.field_list[0].group_key()
 
     @classmethod
@@ -119,7 +119,7 @@ class ListField(SequenceField[DataArray]):
         return parts
 
     def padded_fields(self, num_fields: int) -> list[Field[Any]]:
-        """So many fields: the first ones, or all of them and empty ones."""
+        """The first `num_fields` fields, padded with empty ones."""
         missing = num_fields - len(self.field_list)
         if missing <= 0:
             return self.field_list[:num_fields]
@@ -130,7 +130,7 @@ class ListField(SequenceField[DataArray]):
         return len(self.field_list)
 
     def human_readable_repr(self) -> list[Any]:
-        """What each field shows."""
+        """The readable form of each field."""
         return [field.human_readable_repr() for field in self.field_list]
 
     def __len__(self) -> int:
@@ -157,7 +157,7 @@ def _children(fields: Sequence[ListField[Any]]) -> list[Field[Any]]:
 
 
 def _merge_row_by_row(fields: list[Field[Any]]) -> bool:
-    """Whether fields become one large batch whose rows can be handed out to the lists that they are from."""
+    """Whether fields can be batched together and their rows then divided between the lists."""
     classes = set(map(type, fields))
     if len(classes) > 1 or not speaks_for(classes.pop(), "as_tensor_of_many", "batch_tensors"):
         return False
@@ -166,7 +166,7 @@ def _merge_row_by_row(fields: list[Field[Any]]) -> bool:
 
 
 def _child_lengths(padding_lengths: Mapping[str, int]) -> dict[str, int]:
-    """The lengths that concern the fields of a list, under their own keys."""
+    """The padding lengths of the fields of a list, under the keys of the fields."""
     return {key[len(_CHILD) :]: length for key, length in padding_lengths.items() if key.startswith(_CHILD)}
 
 

@@ -1,4 +1,4 @@
-"""Whatever should travel with an instance without becoming a tensor."""
+"""Data that accompany an instance without becoming a tensor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A class of each element of a sequence."""
+"""A label of each element of a sequence."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ class SequenceLabelField(Field[torch.Tensor]):
                 f"{len(labels)}: {labels!r} for {sequence_field}"
             )
         types = set(map(type, labels))
-        # a look at the types is cheaper than one at every label
-        if types == _STRINGS:  # which is nearly always so
+        # comparing the types is cheaper than checking every label
+        if types == _STRINGS:  # the usual case
             return
         if all(issubclass(one, int) for one in types):
             self._indexed_labels = labels
@@ -99,7 +99,7 @@ class SequenceLabelField(Field[torch.Tensor]):
         return SequenceLabelField([], empty, self._label_namespace)
 
     def group_key(self) -> Hashable:
-        """Labels of one namespace go together."""
+        """The namespace: labels of one namespace are counted and indexed together."""
         return self._label_namespace, self._skip_indexing
 
     @classmethod

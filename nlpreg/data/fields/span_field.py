@@ -1,4 +1,4 @@
-"""A stretch of a sequence."""
+"""A span of a sequence."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class SpanField(Field[torch.Tensor]):
-    """The first and the last element of a stretch of a sequence.
+    """The first and the last element of a span of a sequence.
 
     Args:
         span_start: index of the first element, from 0.

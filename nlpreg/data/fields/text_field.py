@@ -38,8 +38,7 @@ _SEPARATOR = "___"
 class TextField(SequenceField[TextFieldTensors]):
     """A text, and the indexers that turn its tokens into tensors.
 
-    A text of which only the words are known is made by `from_words`: it keeps the plain strings, and `Token`
-    objects are made when somebody asks for `tokens`.
+    `from_words` makes a field of plain strings: `Token` objects are created only when `tokens` is accessed.
 
     Args:
         tokens: the tokens, of nlpreg or of spaCy.
@@ -63,7 +62,7 @@ class TextField(SequenceField[TextFieldTensors]):
                     f"TextField: expected tokens, got {token!r} ({type(token).__name__}); tokenize the text first, or "
                     "make the field by TextField.from_words"
                 )
-        # Words and tokens are two forms of the same text; tokens are made when somebody asks for them.
+        # Words and tokens are two forms of the same text; tokens are created on first access.
         self._words: list[str] | None = None  # set while `_tokens` is None, and the other way round
         self._tokens: list[Token] | None = tokens
         self._token_indexers = token_indexers
@@ -71,7 +70,7 @@ class TextField(SequenceField[TextFieldTensors]):
 
     @classmethod
     def from_words(cls, words: list[str], token_indexers: dict[str, TokenIndexer] | None = None) -> Self:
-        """A field whose tokens have these texts and nothing else; the cheap way to make one."""
+        """A field of tokens that have only a text; cheaper than making `Token` objects."""
         field = cls([], token_indexers)
         field.words = words
         return field
@@ -80,7 +79,7 @@ class TextField(SequenceField[TextFieldTensors]):
     def from_text(
         cls, text: str, tokenizer: Tokenizer, token_indexers: dict[str, TokenIndexer] | None = None
     ) -> Self:
-        """A field of the tokens of a text, made the cheap way where the tokenizer gives nothing but words."""
+        """A field of the tokens of a text, by `from_words` if the tokens have only a text."""
         words = None
         if speaks_for(type(tokenizer), "split_words", "tokenize"):
             words = tokenizer.split_words(text)
@@ -90,7 +89,7 @@ class TextField(SequenceField[TextFieldTensors]):
 
     @property
     def tokens(self) -> list[Token]:
-        """The tokens; from the first time they are asked for, changes to this list are changes to the field."""
+        """The tokens; after the first access, changes to this list change the field."""
         if self._tokens is None:
             self._tokens, self._words = [Token(word) for word in self._words or []], None
         return self._tokens
@@ -112,23 +111,23 @@ class TextField(SequenceField[TextFieldTensors]):
 
     @property
     def holds_only_words(self) -> bool:
-        """Whether nothing is known of the tokens but their texts."""
+        """Whether the tokens have only a text."""
         return self._words is not None
 
     @property
     def has_token_indexers(self) -> bool:
-        """Whether `token_indexers` can be asked for."""
+        """Whether the token indexers are set."""
         return self._token_indexers is not None
 
     @property
     def indexed_tokens(self) -> dict[str, IndexedTokenList]:
-        """What each indexer made of the tokens.
+        """The output of each indexer for the tokens.
 
         Raises:
             ConfigurationError: they are not indexed yet.
         """
         if self._indexed_tokens is None:
-            _ = self.token_indexers  # if there are none, this says so
+            _ = self.token_indexers  # raises an error if there are no token indexers
             raise ConfigurationError(
                 "this TextField is not indexed: call index(vocab) on it, or index_with(vocab) on the data loader, before "
                 "asking for lengths or tensors"
@@ -160,7 +159,7 @@ class TextField(SequenceField[TextFieldTensors]):
                 indexer.count_vocab_items(token, counter)
 
     def index(self, vocab: Vocabulary) -> None:
-        """Let every indexer index the tokens; without indexers there are no ids until it has some."""
+        """Let every indexer index the tokens; without indexers the field stays unindexed."""
         if self._token_indexers is None:
             return
         self._indexed_tokens = {
@@ -217,7 +216,7 @@ class TextField(SequenceField[TextFieldTensors]):
             else:
                 for token in itertools.chain.from_iterable(field.tokens for field in fields):
                     indexer.count_vocab_items(token, counts[-1])
-        # two indexers of one namespace: only token by token is the order of first appearance right
+        # two indexers share a namespace: only counting token by token keeps the order of first appearance
         if not merge_counts(counts, counter):
             for field in fields:
                 field.count_vocab_items(counter)
@@ -225,7 +224,7 @@ class TextField(SequenceField[TextFieldTensors]):
     @classmethod
     def index_many(cls, fields: Sequence[Self], vocab: Vocabulary) -> None:
         """Let every indexer that can index distinct words, the others text by text."""
-        if not fields[0].has_token_indexers:  # as group_key has it, so have the others
+        if not fields[0].has_token_indexers:  # all fields of a group have the same indexers
             return
         column: WordColumn | None = None
         names, all_indexed = [], []
@@ -277,7 +276,7 @@ class TextField(SequenceField[TextFieldTensors]):
         return batch
 
     def sequence_length(self) -> int:
-        """How many tokens there are; what an indexer puts around them does not count."""
+        """The number of tokens, without the start and end tokens of indexers."""
         return len(self)
 
     def human_readable_repr(self) -> list[str]:
@@ -333,7 +332,7 @@ def _is_spacy_token(token: object) -> bool:
 
 
 def _checked(indexers: dict[str, TokenIndexer]) -> dict[str, TokenIndexer]:
-    """The same indexers, none of whose names would be mistaken for a padding key."""
+    """The indexers, after checking that their names cannot be confused with padding keys."""
     for name in indexers:
         if _SEPARATOR in name:
             raise ConfigurationError(
@@ -363,7 +362,7 @@ def _lengths_by_indexer(padding_lengths: Mapping[str, int]) -> dict[str, dict[st
 
 
 def _as_lists(indexed: dict[str, IndexedTokenList] | None) -> dict[str, IndexedTokenList] | None:
-    """Ids as plain lists, however they are held."""
+    """Ids as plain lists."""
     if indexed is None:
         return None
     return {name: {key: list(ids) for key, ids in ids_by_key.items()} for name, ids_by_key in indexed.items()}

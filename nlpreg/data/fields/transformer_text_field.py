@@ -1,4 +1,4 @@
-"""A text that a transformers tokenizer has turned into ids already."""
+"""A text that a transformers tokenizer has already converted to ids."""
 
 from __future__ import annotations
 
@@ -77,11 +77,11 @@ class TransformerTextField(Field[Dict[str, torch.Tensor]]):  # noqa: UP006
         }
 
     def human_readable_repr(self) -> Any:
-        """The ids and what else was given."""
+        """The ids and the other given tensors."""
         return {name: tensor.tolist() for name, tensor in self._given().items()}
 
     def _given(self) -> dict[str, torch.Tensor]:
-        """The tensors that there are."""
+        """The given tensors."""
         tensors = {name: getattr(self, name) for name in _NAMES}
         return {name: tensor for name, tensor in tensors.items() if tensor is not None}
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class ELMoCharacterMapper:
-    """Words as the 50 ids that ELMo reads: UTF-8 bytes between marks, then filling, all plus 1.
+    """Converts words to the 50 ids that ELMo reads: UTF-8 bytes between boundary marks, then padding, all plus 1.
 
     Args:
         tokens_to_add: words that get a middle value of their own instead of bytes, such as `{"[MASK]": 261}`.
@@ -52,7 +52,7 @@ class ELMoCharacterMapper:
         elif word == self.eos_token:
             middle = [self.end_of_sentence_character]
         else:
-            # two of the fifty places are for the marks of the beginning and the end
+            # two of the fifty positions are for the marks of the beginning and the end
             middle = word.encode("utf-8", "ignore")[: self.max_word_length - 2]
         ids = [self.beginning_of_word_character, *middle, self.end_of_word_character]
         ids += [self.padding_character] * (self.max_word_length - len(ids))
@@ -72,7 +72,7 @@ class ELMoTokenCharactersIndexer(TokenIndexer):
     """Gives each token the 50 character ids of `ELMoCharacterMapper`; there is nothing to count.
 
     Args:
-        namespace: kept for configs that name it; nothing is looked up.
+        namespace: accepted for old configs; nothing is looked up.
         tokens_to_add: as in `ELMoCharacterMapper`.
         token_min_padding_length: pad to this many tokens at least.
 
@@ -115,7 +115,7 @@ class ELMoTokenCharactersIndexer(TokenIndexer):
         return {key: padded[0] for key, padded in self.pad_many([tokens], padding_lengths).items()}
 
     def indexes_words(self) -> bool:
-        """True: no attribute of a token but its text is looked at."""
+        """True: only the text of a token is used."""
         return True
 
     def count_words(self, counts: Mapping[str, int], counter: VocabCounter) -> None:

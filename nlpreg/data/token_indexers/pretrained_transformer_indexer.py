@@ -23,15 +23,14 @@ logger = logging.getLogger(__name__)
 class PretrainedTransformerIndexer(TokenIndexer):
     """Gives the ids that a pretrained transformer reads, for tokens of its own tokenizer.
 
-    Nothing is counted. The model's table of pieces is copied to the vocabulary when the first text is
-    indexed, so that ids can be turned back into pieces.
+    Nothing is counted. The model's word pieces are copied to the vocabulary when the first text is indexed, so that ids
+    can be converted back to pieces.
 
     Args:
         model_name: name of the model on the hub, or a folder.
         namespace: namespace of the vocabulary for the model's table; one that is not padded.
-        max_length: fold longer texts: cut them into pieces of this length, special tokens included, one after
-            the other; the embedder with the same `max_length` runs each for itself and puts the vectors
-            together again.
+        max_length: fold longer texts into segments of this length, special tokens included; the embedder with the same
+            `max_length` encodes each segment separately and concatenates the vectors.
         tokenizer_kwargs: further arguments for loading the tokenizer.
         token_min_padding_length: pad to this many tokens at least.
 
@@ -69,7 +68,7 @@ class PretrainedTransformerIndexer(TokenIndexer):
             raise ValueError(
                 f"max_length: expected more than the {num_added} special tokens of {model_name}, got {max_length}"
             )
-        # what is left of a piece beside its special tokens
+        # length of a segment without its special tokens
         self._effective_max_length = None if max_length is None else max_length - num_added
 
     def count_vocab_items(self, token: Token, counter: VocabCounter) -> None:
@@ -107,7 +106,7 @@ class PretrainedTransformerIndexer(TokenIndexer):
     def pad_many(
         self, texts: Sequence[IndexedTokenList], padding_lengths: Mapping[str, int]
     ) -> dict[str, torch.Tensor]:
-        """The same for many texts."""
+        """`as_padded_tensor_dict` of many texts, stacked."""
         tensors = {}
         for key in texts[0]:
             # masks and segments are padded with 0 whatever the model pads its ids with
@@ -117,7 +116,7 @@ class PretrainedTransformerIndexer(TokenIndexer):
         return tensors
 
     def _id_of(self, token: Token) -> int:
-        """The id that a token has or, if it has none, the model gives its text."""
+        """The id of a token or, if it has none, the model's id of its text."""
         index: int | None = getattr(token, "text_id", None)
         if index is None:
             index = self._tokenizer.convert_tokens_to_ids(token.text)
@@ -139,7 +138,7 @@ class PretrainedTransformerIndexer(TokenIndexer):
         if size is None:
             return output
         ids, type_ids = output["token_ids"], output["type_ids"]
-        # the special tokens around the whole text go; each piece gets its own
+        # the special tokens around the whole text are removed; each segment gets its own
         first, last = self._num_added_start_tokens, len(ids) - self._num_added_end_tokens
         start, end = (
             self._nlpreg_tokenizer.single_sequence_start_tokens,
@@ -147,7 +146,7 @@ class PretrainedTransformerIndexer(TokenIndexer):
         )
         folded_ids: list[int] = []
         folded_type_ids: list[int] = []
-        # an empty text still makes one piece, of special tokens alone
+        # an empty text still makes one segment, of special tokens only
         for cut in range(first, max(last, first + 1), size):
             stop = min(cut + size, last)
             folded_ids += [
@@ -171,7 +170,7 @@ class PretrainedTransformerIndexer(TokenIndexer):
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
             return NotImplemented
-        # tokenizers of transformers have no equality of their own
+        # tokenizers of transformers do not define equality
         names = ("_model_name", "_namespace", "_max_length", "_tokenizer_kwargs", "_token_min_padding_length")
         return all(getattr(self, name) == getattr(other, name) for name in names)
 

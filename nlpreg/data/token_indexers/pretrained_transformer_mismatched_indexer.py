@@ -20,7 +20,7 @@ _NO_PIECES = (-1, -1)
 
 @TokenIndexer.register("pretrained_transformer_mismatched")
 class PretrainedTransformerMismatchedIndexer(TokenIndexer):
-    """Splits words into the pieces of a pretrained transformer, and says which pieces belong to which word.
+    """Splits words into the pieces of a pretrained transformer, and records which pieces belong to which word.
 
     The matching embedder then gives one vector for each word.
 

@@ -1,4 +1,4 @@
-"""One id a token."""
+"""One id for each token."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nlpreg.data.tokenizers.token_class import Token, show_token
 if TYPE_CHECKING:
     from nlpreg.data.vocabulary import Vocabulary
 
-# what no token attribute can be: tells "no default" from a default that the user chose
+# a value that no token attribute has: distinguishes "no default" from a default chosen by the user
 _NO_DEFAULT = "THIS IS A REALLY UNLIKELY VALUE THAT HAS TO BE A STRING"
 
 
@@ -31,7 +31,7 @@ class SingleIdTokenIndexer(TokenIndexer):
             unknown words unless the vocabulary has them from somewhere else.
         end_tokens: the same after every sequence.
         feature_name: which attribute of a token to take: "text", "pos_", "text_id", ...
-        default_value: taken where a token lacks that attribute; without it, that is an error.
+        default_value: used if a token lacks that attribute; without it, that is an error.
         token_min_padding_length: pad to this many tokens at least.
 
     Shape:

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 @TokenIndexer.register("spacy")
 class SpacyTokenIndexer(TokenIndexer):
-    """Takes the vector of each spaCy token as it is; for the `pass_through` embedder.
+    """Gives the vector of each spaCy token unchanged, for the `pass_through` embedder.
 
-    It goes with a spaCy tokenizer that has `keep_spacy_tokens`.
+    Needs a spaCy tokenizer with `keep_spacy_tokens`.
 
     Args:
         hidden_dim: width of the vectors of the spaCy model.

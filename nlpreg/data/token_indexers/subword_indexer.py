@@ -1,4 +1,4 @@
-"""Ids for subwords, all of which the vocabulary has."""
+"""Ids of subwords, all of which are in the vocabulary."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nlpreg.data.tokenizers.token_class import Token
 class SubwordIndexer(SingleIdTokenIndexer):
     """Gives each token of a `subword` tokenizer one id, and adds every subword to the vocabulary, whether it occurs or not.
 
-    With `single_id` in its place, subwords that the training data lack are unknown.
+    With `single_id` instead, subwords that do not occur in the training data would be unknown.
 
     Args:
         model_path: that of the tokenizer.

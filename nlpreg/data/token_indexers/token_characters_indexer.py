@@ -36,8 +36,8 @@ class TokenCharactersIndexer(TokenIndexer):
 
     Args:
         namespace: namespace of the vocabulary that holds the characters.
-        character_tokenizer: how a token is taken apart. Characters that come with a `text_id` (bytes) keep it
-            and are neither counted nor looked up.
+        character_tokenizer: splits tokens into characters. Characters with a `text_id` (bytes) keep it and are neither
+            counted nor looked up.
         start_tokens: words put before every sequence; they are not counted.
         end_tokens: the same after every sequence.
         min_padding_length: pad every token to this many characters at least, for encoders that cannot take shorter
@@ -109,7 +109,7 @@ class TokenCharactersIndexer(TokenIndexer):
         return {key: padded[0] for key, padded in self.pad_many([tokens], padding_lengths).items()}
 
     def indexes_words(self) -> bool:
-        """True: no attribute of a token but its text is looked at."""
+        """True: only the text of a token is used."""
         return speaks_for(type(self), "index_words", "_text_of")
 
     def count_words(self, counts: Mapping[str, int], counter: VocabCounter) -> None:
@@ -195,7 +195,7 @@ class TokenCharactersIndexer(TokenIndexer):
         """The symbols of words."""
         tokenizer = self._character_tokenizer
         plain = None
-        # quick, unless a subclass of the tokenizer takes words apart in a way of its own
+        # the fast way, unless a subclass of the tokenizer splits words differently
         if speaks_for(type(tokenizer), "plain_words", "symbols", "tokenize", "_body"):
             plain = tokenizer.plain_words(words)
         if plain is not None:

@@ -19,7 +19,7 @@ VocabCounter = Dict[str, Dict[str, int]]  # noqa: UP006
 
 
 class TokenIndexer(Registrable):
-    """Turns the tokens of a text into ids, and those into tensors, one for each argument of its embedder.
+    """Converts the tokens of a text to ids, and the ids to tensors, one for each argument of the matching embedder.
 
     A subclass writes `count_vocab_items`, `tokens_to_indices` and `get_empty_token_list`, and where its ids
     are more than flat lists also `get_padding_lengths` and `as_padded_tensor_dict`.
@@ -40,7 +40,7 @@ class TokenIndexer(Registrable):
         self._token_min_padding_length = token_min_padding_length
 
     def count_vocab_items(self, token: Token, counter: VocabCounter) -> None:
-        """Add what the vocabulary should know of a token: `counter[namespace][item] += 1`."""
+        """Count a token for the vocabulary: `counter[namespace][item] += 1`."""
         raise NotImplementedError(f"{type(self).__name__} has no count_vocab_items")
 
     def tokens_to_indices(self, tokens: list[Token], vocabulary: Vocabulary) -> IndexedTokenList:
@@ -48,15 +48,15 @@ class TokenIndexer(Registrable):
         raise NotImplementedError(f"{type(self).__name__} has no tokens_to_indices")
 
     def indices_to_tokens(self, indexed_tokens: IndexedTokenList, vocabulary: Vocabulary) -> list[Token]:
-        """The way back from ids to tokens; not every indexer has one."""
+        """The inverse of `tokens_to_indices`; not every indexer supports it."""
         raise NotImplementedError(f"{type(self).__name__} has no indices_to_tokens")
 
     def get_empty_token_list(self) -> IndexedTokenList:
-        """What `tokens_to_indices` gives for no tokens, which pads lists of texts."""
+        """The result of `tokens_to_indices` for no tokens, which pads lists of texts."""
         raise NotImplementedError(f"{type(self).__name__} has no get_empty_token_list")
 
     def get_padding_lengths(self, indexed_tokens: IndexedTokenList) -> dict[str, int]:
-        """How long each entry is, once padded to the least length that was asked for."""
+        """The length of each entry, at least the minimum padding length."""
         least = self._token_min_padding_length
         return {key: max(len(ids), least) for key, ids in indexed_tokens.items()}
 
@@ -69,7 +69,7 @@ class TokenIndexer(Registrable):
         }
 
     def indexes_words(self) -> bool:
-        """Whether `count_words` and `index_words` may be called: what counts of a token is its text alone."""
+        """Whether `count_words` and `index_words` may be called, because only the texts of tokens matter."""
         return False
 
     def count_words(self, counts: Mapping[str, int], counter: VocabCounter) -> None:
@@ -82,7 +82,7 @@ class TokenIndexer(Registrable):
         raise NotImplementedError(f"{type(self).__name__} has no count_words")
 
     def index_words(self, column: WordColumn, vocabulary: Vocabulary) -> list[dict[str, Any]]:
-        """Index many texts at once; arrays may stand for the lists that `tokens_to_indices` gives."""
+        """Index many texts at once; the result may hold arrays in place of the lists of `tokens_to_indices`."""
         raise NotImplementedError(f"{type(self).__name__} has no index_words")
 
     def padding_lengths_of_many(self, texts: Sequence[IndexedTokenList]) -> dict[str, int]:

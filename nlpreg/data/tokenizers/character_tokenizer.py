@@ -10,7 +10,7 @@ from nlpreg.data.tokenizers.tokenizer import Tokenizer
 
 @Tokenizer.register("character")
 class CharacterTokenizer(Tokenizer):
-    """Takes each character, or each byte, as a token.
+    """Splits a text into its characters or bytes.
 
     Args:
         byte_encoding: take the bytes of the text in this encoding ("utf-8") instead of its characters. The
@@ -51,13 +51,13 @@ class CharacterTokenizer(Tokenizer):
         return "".join(tokens)
 
     def plain_words(self, words: Sequence[str]) -> Sequence[str] | None:
-        """The same words, if each of their characters, and nothing else, is a symbol to be looked up."""
+        """The words, lower-cased if necessary, if their symbols are just their characters; otherwise None."""
         if self._byte_encoding is not None or self._start_tokens or self._end_tokens:
             return None
         return [word.lower() for word in words] if self._lowercase_characters else words
 
     def symbols(self, text: str) -> list[str | int]:
-        """What the tokens of `text` stand for: a str to be looked up, or an int that is an id already."""
+        """The symbol of each token of `text`: a str to be looked up, or an int that is an id already."""
         return [*self._start_tokens, *self._body(text), *self._end_tokens]
 
     def _body(self, text: str) -> Sequence[str | int]:

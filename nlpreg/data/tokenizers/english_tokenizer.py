@@ -9,7 +9,7 @@ from nlpreg.data.tokenizers.sentence_splitter import SentenceSplitter
 from nlpreg.data.tokenizers.token_class import Token
 from nlpreg.data.tokenizers.tokenizer import Tokenizer
 
-# Abbreviations that keep their full stop; a single letter before one is taken for an initial.
+# Abbreviations that keep their full stop; a single letter with a full stop is treated as an initial.
 _ABBREVIATIONS = [
     "mr",
     "mrs",
@@ -77,7 +77,7 @@ _ABBREVIATIONS = [
     "eds",
 ]
 
-# What follows them goes on with the sentence, if it is not the end of the text.
+# The sentence continues after these, unless the text ends.
 _TITLES = frozenset(
     [
         "mr",
@@ -111,7 +111,7 @@ _PREFIXES = "e|re|co|non|pre|un|ex|de|anti|semi|sub|multi|mis|bi|pro|uh|x"
 
 _CLITIC = r"n['’]t|['’](?:s|re|ve|ll|d|m)"
 
-# Words that are two words without saying so, by where they part.
+# Words that are split into two, and the position of the split.
 _JOINED = {
     "cannot": 3, "gonna": 3, "gotta": 3, "wanna": 3, "lemme": 3, "gimme": 3, "dunno": 2,
     "dont": 2, "doesnt": 4, "didnt": 3, "cant": 2, "couldnt": 5, "wouldnt": 5, "shouldnt": 6, "isnt": 2, "wasnt": 3,
@@ -176,7 +176,7 @@ def _spans(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _parts(match: str) -> list[int]:
-    """How long the words are that make up a match."""
+    """The lengths of the words in a match."""
     if found := _AMOUNT.match(match) or _UNIT.match(match):
         return [len(found[1]), len(found[2])]
     if cut := _JOINED.get(match.lower(), 0):
@@ -192,7 +192,7 @@ _PARAGRAPH_END = re.compile(r"\n\s*\n")
 _SENTENCE_END = re.compile(r"[.?!…]+")
 _CLOSING = re.compile(r"""["'”’)\]]+|''""")
 
-# Behind an abbreviation that is no title, such a word begins a sentence.
+# After an abbreviation that is not a title, such a word begins a sentence.
 _STARTERS = frozenset(
     [
         "the",

@@ -13,7 +13,7 @@ _TOKEN = re.compile(r"[^\W\d_]+|\d+|\S")
 
 @Tokenizer.register("letters_digits")
 class LettersDigitsTokenizer(Tokenizer):
-    """Splits off every change between letters, digits and the rest, so that "in2words_!" gives in 2 words _ !"""
+    """Splits between letters, digits and other characters: "in2words_!" becomes in 2 words _ !"""
 
     def tokenize(self, text: str) -> list[Token]:
         """Tokens with their text and the offset of their first character."""

@@ -40,14 +40,14 @@ class SpecialTokens:
 
 # Any: a tokenizer of the optional transformers package
 def find_special_tokens(tokenizer: Any, verification_tokens: tuple[str, str] | None) -> SpecialTokens:
-    """Find the special tokens by looking at what is put around two short texts.
+    """Find the special tokens by encoding two short texts.
 
     Args:
         tokenizer: of the transformers package.
         verification_tokens: two texts that are one piece each; a few are tried by default.
 
     Raises:
-        ValueError: the texts cannot be found again in what the tokenizer makes of them.
+        ValueError: the texts cannot be identified in the encoded result.
     """
     pairs = [verification_tokens] if verification_tokens else [("a", "b"), ("1", "2")]
     problems = []
@@ -112,7 +112,7 @@ def _position(tokens: list[Token], text_id: int) -> int:
     return positions[0]
 
 
-# How many characters of the text an estimate of offsets may pass over in search of the next piece.
+# How many characters an estimate of offsets may skip in search of the next piece.
 _LONGEST_GAP = 30
 
 Offsets = list[tuple[int, int] | None]
@@ -128,10 +128,9 @@ class PretrainedTransformerTokenizer(Tokenizer):
     Args:
         model_name: name of the model on the hub, or a folder.
         add_special_tokens: whether `tokenize` puts special tokens around the text.
-        max_length: cut texts to so many tokens, special tokens included if they are added.
+        max_length: truncate texts to this many tokens, special tokens included if they are added.
         tokenizer_kwargs: further arguments for loading the tokenizer.
-        verification_tokens: two texts that are one piece each, for a tokenizer to which "a", "b", "1", "2"
-            are not.
+        verification_tokens: two texts that are one piece each, for a tokenizer where "a", "b", "1" and "2" are not.
 
     Raises:
         ImportError: transformers is not installed.
@@ -165,7 +164,7 @@ class PretrainedTransformerTokenizer(Tokenizer):
 
     @staticmethod
     def tokenizer_lowercases(tokenizer: Any) -> bool:
-        """Whether a transformers tokenizer turns capitals into small letters, found by trying."""
+        """Whether a transformers tokenizer lower-cases texts, found by trying."""
         return "a" in " ".join(tokenizer.tokenize("A"))
 
     def tokenize(self, text: str) -> list[Token]:
@@ -238,7 +237,7 @@ class PretrainedTransformerTokenizer(Tokenizer):
     def intra_word_tokenize_sentence_pair(
         self, string_tokens_a: list[str], string_tokens_b: list[str]
     ) -> tuple[list[Token], Offsets, Offsets]:
-        """The same for two texts that go together; offsets are those in the common sequence."""
+        """`intra_word_tokenize` for a pair of texts; offsets refer to the joint sequence."""
         tokens_a, offsets_a = self._pieces_of_words(string_tokens_a)
         tokens_b, offsets_b = self._pieces_of_words(string_tokens_b)
         with_ends = self.add_special_tokens(tokens_a, tokens_b)
@@ -264,10 +263,9 @@ class PretrainedTransformerTokenizer(Tokenizer):
         return tokens, offsets
 
     def _estimate_offsets(self, text: str, pieces: list[str]) -> Offsets:
-        """Where the pieces are likely to be in the text, None for those that are not found.
+        """The probable offsets of the pieces in the text, None for those that are not found.
 
-        Each is looked for a little way behind the one before; special tokens and normalized characters are
-        not found.
+        Each piece is searched shortly after the previous one; special tokens and normalized characters are not found.
         """
         if self._lowercases:
             text = text.lower()

@@ -20,7 +20,7 @@ class SentenceSplitter(Registrable):
         raise NotImplementedError(f"{type(self).__name__} has no split_sentences")
 
     def batch_split_sentences(self, texts: Sequence[str]) -> list[list[str]]:
-        """The sentences of each text; worth overriding where many texts at once are cheaper."""
+        """The sentences of each text; override it if many texts at once are faster."""
         return [self.split_sentences(text) for text in texts]
 
 
@@ -30,7 +30,7 @@ class SpacySentenceSplitter(SentenceSplitter):
 
     Args:
         language: name of the spaCy model, or a folder.
-        rule_based: whether to split at punctuation alone, which is much quicker, in place of parsing.
+        rule_based: whether to split at punctuation only, which is much faster than parsing.
 
     Raises:
         ConfigurationError: spaCy or the model is not installed.
@@ -40,7 +40,7 @@ class SpacySentenceSplitter(SentenceSplitter):
         self._language = language
         self._rule_based = rule_based
         self.spacy = get_spacy_model(language, pos_tags=not rule_based, parse=not rule_based)
-        # a pipe of our own: the model is shared with others, whose sentences it must not change
+        # a separate pipe, because the spaCy model is shared and must not change for other users
         self._sentencizer: Any = self.spacy.create_pipe("sentencizer") if rule_based else None
 
     def split_sentences(self, text: str) -> list[str]:
@@ -55,7 +55,7 @@ class SpacySentenceSplitter(SentenceSplitter):
         else:
             documents = self.spacy.pipe(texts)
         sentences = [[sentence.text.strip() for sentence in document.sents] for document in documents]
-        # trailing white space can be a sentence to spaCy
+        # spaCy may return trailing white space as a sentence
         return [[sentence for sentence in one if sentence] for one in sentences]
 
     def _to_params(self) -> dict[str, Any]:

@@ -22,7 +22,7 @@ class SpacyTokenizer(Tokenizer):
         ner: whether to find entities.
         keep_spacy_tokens: whether to return spaCy's own tokens, which hold its whole document, in place of
             `Token`s.
-        split_on_spaces: whether to split at single blanks only, and let spaCy do no more than tag.
+        split_on_spaces: whether to split at single spaces only, and use spaCy just for tagging.
         start_tokens: texts of tokens put before every text, with `idx` 0.
         end_tokens: texts of tokens put after every text, with `idx` -1.
 
@@ -56,16 +56,16 @@ class SpacyTokenizer(Tokenizer):
         return self._with_ends(self.spacy(self._as_input(text)))
 
     def batch_tokenize(self, texts: Sequence[str]) -> list[list[Token]]:
-        """The tokens of each text; spaCy is quicker with many at once."""
+        """The tokens of each text; spaCy is faster with many texts at once."""
         documents = self.spacy.pipe(map(self._as_input, texts))
         return [self._with_ends(document) for document in documents]
 
     def _as_input(self, text: str) -> Any:
-        """What spaCy gets: the text, or a document that is split already."""
+        """The input of spaCy: the text, or a document that is already split."""
         if not self._split_on_spaces:
             return text
         *words, last = text.split(" ")
-        # a further blank is a token of its own, as it is for spaCy, so that offsets are those of the text
+        # every further space is a token, as in spaCy, so that offsets match the text
         pairs = [(word or " ", bool(word)) for word in words] + ([(last, False)] if last else [])
         doc = optional("spacy.tokens", extra="spacy").Doc
         return doc(self.spacy.vocab, [word for word, _ in pairs], [has_blank for _, has_blank in pairs])
@@ -93,7 +93,7 @@ class SpacyTokenizer(Tokenizer):
 
 
 def _as_token(token: Any) -> Token:
-    """What we keep of a spaCy token."""
+    """A spaCy token as a `Token`."""
     return Token(
         token.text,
         token.idx,

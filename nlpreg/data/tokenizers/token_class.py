@@ -7,9 +7,9 @@ from dataclasses import dataclass, fields
 
 @dataclass(init=False, repr=False, slots=True)
 class Token:
-    """One token of a text and what is known about it; whatever is not known is None.
+    """One token of a text with its annotations; unknown ones are None.
 
-    A spaCy token has attributes of the same names and may stand wherever a `Token` is expected. Two tokens
+    A spaCy token has attributes of the same names and can be used wherever a `Token` is expected. Two tokens
     are equal if all of their fields are; tokens are not hashable, since they can be changed.
 
     Args:
@@ -21,8 +21,8 @@ class Token:
         tag_: its part of speech in the scheme of the language or the tagger.
         dep_: its dependency relation to its head.
         ent_type_: the type of the entity that it belongs to.
-        text_id: its ready-made id, for indexers that then look nothing up.
-        type_id: which segment of the input it belongs to, for models that tell segments apart.
+        text_id: its id, for indexers that do not use the vocabulary.
+        type_id: the segment that it belongs to, for models with several segments.
 
     Raises:
         AssertionError: `text` is neither a string nor None.
@@ -52,7 +52,7 @@ class Token:
         text_id: int | None = None,
         type_id: int | None = None,
     ) -> None:
-        # written out, and not left to `__post_init__`, because tokens are made by the million
+        # written out instead of using `__post_init__`, because millions of tokens are made
         assert text is None or isinstance(text, str), (
             f"Token: expected text to be a str or None, got {text!r}"
         )
@@ -88,6 +88,6 @@ class Token:
 
 
 def show_token(token: Token) -> str:
-    """Everything known about a token, in one line."""
+    """All known attributes of a token, on one line."""
     details = ", ".join(f"{field.name}={getattr(token, field.name, None)!r}" for field in fields(Token)[1:])
     return f"{token.text} ({details})"

@@ -16,9 +16,9 @@ _NO_SPACE_BEFORE = frozenset(
     ]
 )
 _NO_SPACE_AFTER = frozenset(["(", "[", "{", "“", "‘", "«", "$", "£", "€", "#"])
-# What is left of a contraction where every apostrophe is a token: don ' t
+# The rest of a contraction after an apostrophe that is a token: don ' t
 _AFTER_APOSTROPHE = frozenset(["t", "s", "re", "ve", "ll", "d", "m"])
-# The Penn treebank's way to write brackets and quotation marks.
+# Brackets and quotation marks as the Penn Treebank writes them.
 _REPLACED = {
     "-LRB-": "(",
     "-RRB-": ")",
@@ -29,15 +29,15 @@ _REPLACED = {
     "``": "“",
     "''": "”",
 }
-# WikiText's way to write marks inside words and numbers: 1 @,@ 000
+# Marks inside words and numbers as WikiText writes them: 1 @,@ 000
 _INSIDE = {"@-@": "-", "@,@": ",", "@.@": "."}
 
 
 def join_words(words: Sequence[str]) -> str:
     """Words and punctuation marks as a text, with spaces where English has them.
 
-    The text of the first words does not depend on those that follow, so a text can be shown while it grows. It need not be
-    the text that the words came from: where that is lost, the usual spacing is assumed.
+    The text of the first words does not depend on the following ones, so a text can be shown while it grows. It may
+    differ from the original text: where spacing is lost, the usual one is assumed.
     """
     parts: list[str] = []
     has_space = False  # whether a space comes before the next word, as far as the words before it say
@@ -72,27 +72,27 @@ class Tokenizer(Registrable):
         raise NotImplementedError(f"{type(self).__name__} has no tokenize")
 
     def batch_tokenize(self, texts: Sequence[str]) -> list[list[Token]]:
-        """The tokens of each text; worth overriding where many texts at once are cheaper."""
+        """The tokens of each text; override it if many texts at once are faster."""
         return [self.tokenize(text) for text in texts]
 
     def split_words(self, text: str) -> list[str] | None:
-        """The texts of the tokens where that is all they hold, else None; then ask `tokenize`.
+        """The texts of the tokens if these have nothing else; otherwise None, and `tokenize` is to be used.
 
-        Nobody needs to write this. A tokenizer whose tokens have a text and nothing else may, and saves the
-        making of a `Token` for each word where only words are asked for; see `TextField.from_text`.
+        Optional: a tokenizer whose tokens have only a text can override it, which saves making a `Token` for each word;
+        see `TextField.from_text`.
         """
         return None
 
     def detokenize(self, tokens: Sequence[str]) -> str:
         """A text that reads as one from the texts of its tokens, such as a language model generates.
 
-        It need not be the text that was split, where the tokens do not say. By default words are put together by the
-        usual spacing of English; worth overriding for tokens that are no words.
+        It may differ from the original text where the tokens do not determine it. By default words are joined with the
+        usual spacing of English; override it for tokens that are not words.
         """
         return join_words(tokens)
 
     def add_special_tokens(self, tokens1: list[Token], tokens2: list[Token] | None = None) -> list[Token]:
-        """One or two sequences as one, with the special tokens that a model wants around them; here none."""
+        """Join one or two sequences and add the special tokens of a model; none by default."""
         return tokens1 + (tokens2 or [])
 
     def num_special_tokens_for_sequence(self) -> int:

@@ -9,7 +9,7 @@ from nlpreg.data.tokenizers.tokenizer import Tokenizer
 @Tokenizer.register("whitespace")
 @Tokenizer.register("just_spaces")
 class WhitespaceTokenizer(Tokenizer):
-    """Takes what stands between runs of white space, of any kind that Unicode knows, as the tokens."""
+    """Splits a text at white space, including Unicode white space."""
 
     def tokenize(self, text: str) -> list[Token]:
         """One token, with nothing but its text, for each run of other characters."""

@@ -27,7 +27,7 @@ NOTHING = "-"
 
 
 class OntonotesSentence:
-    """What the corpus says about one sentence; lists have an item for each word.
+    """The annotations of one sentence; lists have an item for each word.
 
     Args:
         document_id: name of the document.
@@ -39,7 +39,7 @@ class OntonotesSentence:
         predicate_lemmas: the lemma of each word that is a predicate.
         predicate_framenet_ids: the PropBank frameset of each predicate.
         word_senses: the sense of each word that has one.
-        speakers: who says the word.
+        speakers: the speaker of each word.
         named_entities: the entities as BIO tags.
         srl_frames: for each verbal predicate, the word and BIO tags of its arguments.
         coref_spans: (number of the cluster, (first word, last word)) of each mention.

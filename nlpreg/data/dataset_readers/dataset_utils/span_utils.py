@@ -1,4 +1,4 @@
-"""Spans of a sentence, and the tag schemes that write them down word by word (BIO, IOB1, BIOUL, BMES)."""
+"""Spans of a sentence, and the tag schemes that encode them word by word (BIO, IOB1, BIOUL, BMES)."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def enumerate_spans(
 def bio_tags_to_spans(
     tag_sequence: list[str], classes_to_ignore: list[str] | None = None
 ) -> list[TypedStringSpan]:
-    """The spans that BIO tags write down; an `I` that follows nothing of its type begins a span too.
+    """The spans encoded by BIO tags; an `I` that does not continue a span of its type also begins one.
 
     Args:
         tag_sequence: `O`, or `B-` or `I-` and a type (`B` and `I` alone have the type "").
@@ -106,7 +106,7 @@ def bio_tags_to_spans(
 def iob1_tags_to_spans(
     tag_sequence: list[str], classes_to_ignore: list[str] | None = None
 ) -> list[TypedStringSpan]:
-    """The spans that IOB1 tags write down: `I` for every word, `B` only between two neighbours of one type.
+    """The spans encoded by IOB1 tags: `I` for every word, `B` only between two neighbours of one type.
 
     Arguments, result and errors are those of `bio_tags_to_spans`, whose lenient reading covers this scheme.
     """
@@ -116,7 +116,7 @@ def iob1_tags_to_spans(
 def bioul_tags_to_spans(
     tag_sequence: list[str], classes_to_ignore: list[str] | None = None
 ) -> list[TypedStringSpan]:
-    """The spans that BIOUL tags write down: `B` first, `I` inner and `L` last word of a span, `U` a span of one word.
+    """The spans encoded by BIOUL tags: `B` first, `I` inner and `L` last word of a span, `U` a span of one word.
 
     Args:
         tag_sequence: `O`, or a letter, `-` and a type.
@@ -153,7 +153,7 @@ def bioul_tags_to_spans(
 def bmes_tags_to_spans(
     tag_sequence: list[str], classes_to_ignore: list[str] | None = None
 ) -> list[TypedStringSpan]:
-    """The spans that BMES tags write down: `B` first, `M` inner and `E` last word of a span, `S` a span of one word.
+    """The spans encoded by BMES tags: `B` first, `M` inner and `E` last word of a span, `S` a span of one word.
 
     A tag that continues nothing begins a span; `O` is outside of all.
 
@@ -182,7 +182,7 @@ def bmes_tags_to_spans(
 
 
 def to_bioul(tag_sequence: list[str], encoding: str = "IOB1") -> list[str]:
-    """The same spans, written down in BIOUL.
+    """Convert tags to BIOUL.
 
     Args:
         tag_sequence: tags in IOB1 or BIO.

@@ -1,4 +1,4 @@
-"""The text files that a data path stands for, their lines, and errors that say where in them something is wrong."""
+"""Text files of a data path: finding them, reading their lines, and errors with file and line."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _BLANK_LINES = (b"\n\n", b"\n\r\n")
 
 
 class DataError(ConfigurationError):
-    """Something in a data file is not what its reader expects."""
+    """A data file has content that its reader does not expect."""
 
 
 def excerpt(text: str) -> str:
@@ -51,7 +51,7 @@ def bad_line(file: str, line: int, expected: str, found: str, advice: str = "") 
 
 
 def split_at_blanks(text: str) -> list[str]:
-    """What stands between spaces and tabs. Other white space of Unicode, such as no-break spaces, is part of a word."""
+    """Split at spaces and tabs. Other white space of Unicode, such as no-break spaces, is part of a word."""
     if text.isascii():
         return text.split()
     return [part for part in text.replace("\t", " ").split(" ") if part]
@@ -67,10 +67,10 @@ def columns_of(text: str, num_columns: int) -> list[str]:
 
 
 class BadLines:
-    """What a reader does with lines that it cannot read: stop at the first, or leave them out and say how many.
+    """Handles lines that a reader cannot read: it stops at the first, or skips and counts them.
 
     Args:
-        skip: whether to leave them out.
+        skip: whether to skip them.
     """
 
     NUM_SHOWN = 3
@@ -83,7 +83,7 @@ class BadLines:
         """Raise the error of a bad line, or count it.
 
         Raises:
-            DataError: bad lines are not to be left out.
+            DataError: bad lines are not skipped.
         """
         if not self._skip:
             raise DataError(f"{error} (or set skip_bad_lines to leave such lines out)") from error
@@ -106,9 +106,9 @@ class DataFile:
     """One text file, plain or compressed.
 
     Args:
-        name: what the user calls it, for messages.
+        name: its name in the config, for messages.
         path: where it is on this machine.
-        suffix: its extension (`.gz`, ...), which says how it is compressed; a download's path has lost it.
+        suffix: its extension (`.gz`, ...), which determines the compression; the path of a download lacks it.
     """
 
     name: str
@@ -116,7 +116,7 @@ class DataFile:
     suffix: str
 
     def open(self, mode: str = "rt", **kwargs: Any) -> IO[Any]:
-        """Open the file, unpacked on the way; as UTF-8 if as text.
+        """Open the file, decompressed; text is decoded as UTF-8.
 
         Args:
             mode: "rt" or "rb".
@@ -141,7 +141,7 @@ class DataFile:
         except UnicodeDecodeError:
             self._raise_where_not_utf8()
         except (EOFError, lzma.LZMAError, zlib.error, OSError) as error:
-            # an error of the system has a number and speaks for itself; those of gzip and bz2 have none
+            # errors of the operating system have an errno and a clear message; those of gzip and bz2 have neither
             if isinstance(error, OSError) and error.errno is not None:
                 raise
             raise DataError(
@@ -156,7 +156,7 @@ class DataFile:
                 waiting.append(data)
                 if b"\n" not in data and b"\r" not in data:  # in the middle of a very long line
                     continue
-                # joined once a line end has come, since a line may be as long as the file
+                # joined only at a line end, since a line may be as long as the file
                 data = b"".join(waiting)
                 end = _end_of_lines(data)
                 if end:
@@ -178,7 +178,7 @@ class DataFile:
             number += len(lines)
 
     def blocks(self) -> Iterator[tuple[int, str]]:
-        """What stands between blank lines, each with the number of its first line.
+        """The blocks between blank lines, each with the number of its first line.
 
         Raises:
             DataError: as for `chunks`.
@@ -188,7 +188,7 @@ class DataFile:
         number, rest = 0, "\n"
         for chunk in itertools.chain(self.chunks(), ["\n\n"]):
             text = rest + chunk
-            if "\n " in text or "\n\t" in text:  # seldom so, and quicker to find out than by the pattern
+            if "\n " in text or "\n\t" in text:  # rare, and this test is faster than the pattern
                 text = _BLANK_BUT_NOT_EMPTY.sub("", text)
             # a block ends at an empty line; the last one may continue in the next chunk
             *whole, rest = text.split("\n\n")
@@ -256,7 +256,7 @@ def find_files(path: object) -> list[DataFile]:
 
 
 def _matching(name: str, pattern: str, prefix: tuple[str, str] = ("", "")) -> list[DataFile]:
-    """The files that match a pattern; in their names, the first part of `prefix` gives way to the second."""
+    """The files that match a pattern; in their names, the first item of `prefix` is replaced by the second."""
     inside, shown = prefix
     paths = sorted(path for path in glob.glob(pattern, recursive=True) if os.path.isfile(path))
     if not paths:
@@ -276,7 +276,7 @@ def _data_file(name: str, path: str) -> DataFile:
 
 
 def json_object(text: str, file: str, line: int, required: Sequence[str] = ()) -> dict[str, Any]:
-    """The object that a line holds.
+    """Parse a line as a JSON object.
 
     Args:
         text: the line.
@@ -295,7 +295,7 @@ def json_object(text: str, file: str, line: int, required: Sequence[str] = ()) -
         ) from error
     if not isinstance(item, dict):
         raise bad_line(file, line, "a JSON object", excerpt(text))
-    # Python reads the escape of half a character, of which no text may consist; "\\ud800" without its other half
+    # Python accepts the escape of a lone surrogate, such as "\\ud800", which cannot be encoded as UTF-8
     if "\\ud" in text.lower() and not _is_text(item):
         raise bad_line(file, line, "characters of Unicode", f"half of a surrogate pair: {excerpt(text)}")
     for key in required:
@@ -305,7 +305,7 @@ def json_object(text: str, file: str, line: int, required: Sequence[str] = ()) -
 
 
 def _is_text(value: Any) -> bool:
-    """Whether all strings of a JSON value can be written down."""
+    """Whether all strings of a JSON value can be encoded."""
     try:
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:
