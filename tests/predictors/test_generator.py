@@ -1,5 +1,7 @@
 """Generated texts against a model that reads everything again for each token."""
 
+import math
+
 import pytest
 import torch
 
@@ -118,6 +120,20 @@ def test_a_batch_gives_what_each_prompt_gives_alone(encoder, options):
         for one, other in zip(alone, together[number], strict=True):
             assert (one.text, one.tokens, one.finished) == (other.text, other.tokens, other.finished)
             assert one.log_probability == pytest.approx(other.log_probability, abs=1e-5)
+
+
+@pytest.mark.parametrize("encoder", ["lstm", "stateful", "rotary", "learned", "convolutional"])
+def test_a_prompt_of_ten_thousand_words_and_one_of_one(encoder):
+    model = make_model(encoder)
+    generator = Generator(model, make_reader())
+    for prompt in ("the dog ate an apple . " * 1700, "dog"):
+        (text,) = generator.generate(prompt, GenerationOptions(temperature=0, max_tokens=2))
+        if encoder == "learned":  # has 40 positions, and reads the end of the prompt
+            assert text.tokens and math.isfinite(text.log_probability)
+        else:
+            words, total, finished = expected_words(model, prompt, 2)
+            assert (text.tokens, text.finished) == (words, finished)
+            assert text.log_probability == pytest.approx(total, abs=1e-4)
 
 
 def test_many_prompts_in_batches_of_any_size():

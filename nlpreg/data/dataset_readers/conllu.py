@@ -16,6 +16,7 @@ from nlpreg.data.dataset_readers.text_file_reader import (
 )
 from nlpreg.data.instance import Instance
 from nlpreg.data.token_indexers.token_indexer import TokenIndexer
+from nlpreg.data.tokenizers.character_tokenizer import CharacterTokenizer
 from nlpreg.data.tokenizers.token_class import Token
 
 logger = logging.getLogger(__name__)
@@ -293,7 +294,8 @@ class ConlluLanguageModelingReader(ConlluDatasetReader):
             max_instances=max_instances,
             serialization_dir=serialization_dir,
         )
-        self._characters = characters
+        # Of plain text, when the language model continues or scores it.
+        self._tokenizer = CharacterTokenizer() if characters else None
         self._start_tokens = list(start_tokens or [])
         self._end_tokens = list(end_tokens or [])
         self._takes_words = type(self).text_to_instance is ConlluLanguageModelingReader.text_to_instance
@@ -308,9 +310,10 @@ class ConlluLanguageModelingReader(ConlluDatasetReader):
         """The tokens after every text."""
         return list(self._end_tokens)
 
+    def _as_tokens(self, words: list[str]) -> list[str] | list[Token]:
+        return super()._as_tokens(words if self._tokenizer is None else list(" ".join(words)))
+
     def text_to_instance(self, tokens: list[Token] | list[str], tags: Any = None) -> Instance:
-        """A sentence, whose tags are of no interest here."""
+        """A sentence as its words, or as its characters if the reader reads these; tags are of no interest here."""
         words = [token if isinstance(token, str) else token.text or "" for token in tokens]
-        if self._characters:
-            words = list(" ".join(words))
         return Instance({"source": text_field_of([*self._start_tokens, *words, *self._end_tokens])})

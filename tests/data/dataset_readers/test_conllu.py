@@ -5,9 +5,13 @@ import pytest
 
 from nlpreg.common import Params
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.data import Vocabulary
 from nlpreg.data.dataset_readers import ConlluDatasetReader, DatasetReader
 from nlpreg.data.dataset_readers.conllu import conllu_of, conllu_with_column
 from nlpreg.data.dataset_readers.dataset_utils.text_files import DataError
+from nlpreg.data.tokenizers import Token
+from nlpreg.models import Model
+from nlpreg.predictors.language_model_texts import LanguageModelTexts
 
 TEXT = """# newdoc id = a
 # text = Vámonos al mar
@@ -188,5 +192,10 @@ def test_a_language_model_reads_the_characters_of_words(tmp_path):
         "start_tokens": ["\n"],
         "end_tokens": ["$"],
     }
-    (instance,) = DatasetReader.from_params(Params(params)).read(tmp_path / "text.conllu")
+    (instance,) = DatasetReader.from_params(Params(dict(params))).read(tmp_path / "text.conllu")
     assert instance["source"].words == list("\nThe cats$")
+    reader = DatasetReader.from_params(Params(params))
+    # text that a person types
+    texts = LanguageModelTexts(Model(Vocabulary()), reader)
+    assert [token.text for token in texts.tokens_of("I a")] == ["\n", "I", " ", "a"]
+    assert texts.text_of([Token(character) for character in "\nI a$"]) == "I a"
