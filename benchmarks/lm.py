@@ -245,11 +245,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options_parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=list(SECTIONS))
     options_parser.add_argument("--repeats", type=int, help="rounds of each measurement (default 5)")
     options_parser.add_argument(
-        "--blocks", type=int, help="blocks of 10 updates to measure in turn (default 8)"
+        "--blocks", type=int, help="blocks of 10 updates to measure in turn (default 6)"
     )
     options = options_parser.parse_args(arguments)
     options.repeats = options.repeats or (1 if options.quick else 5)
-    options.blocks = options.blocks or (1 if options.quick else 8)
+    options.blocks = options.blocks or (1 if options.quick else 6)
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     make = {

@@ -19,6 +19,7 @@ local block = 256;
   validation_data_loader+: { bptt: block },
   trainer+: {
     max_steps: 5000,
+    optimizer+: { lr: 1e-3 },
     validate_every_num_batches: 250,
     use_amp: true,
     amp_dtype: 'bfloat16',
