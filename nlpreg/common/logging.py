@@ -83,6 +83,20 @@ def printable(text: str) -> str:
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
+def tell(logger: Logger, message: str, *args: object) -> None:
+    """Log a line for people at INFO; where no logging is set up, in a script or a notebook, write it to standard error.
+
+    Args:
+        logger: logs the line.
+        message: as in `Logger.info`.
+        *args: as in `Logger.info`.
+    """
+    if logger.hasHandlers():
+        logger.info(message, *args)
+    elif not WITHOUT_BARS and logger.getEffectiveLevel() <= logging.WARNING:
+        print(message % args if args else message, file=sys.stderr)
+
+
 class ErrorFilter(Filter):
     """Lets records below ERROR pass."""
 

@@ -28,8 +28,8 @@ class Tqdm:
     """Makes progress bars that suit where standard error goes.
 
     On a terminal the bar stays on one line, and is gone when it is done. With `--file-friendly-logging`, or where standard error is a file or a
-    pipe, each refresh is a line of its own, and refreshes are rarer. Every ten seconds and at the end the bar's text
-    also goes to the logger "tqdm", which only log files listen to.
+    pipe, each refresh is a line of its own, and refreshes are rarer. In a notebook it is a widget of `tqdm.auto`. Every ten
+    seconds and at the end the bar's text also goes to the logger "tqdm", which only log files listen to.
     """
 
     @staticmethod
@@ -37,6 +37,10 @@ class Tqdm:
         """A bar with tqdm's own arguments; those that this class sets itself may be overridden by keyword."""
         if common_logging.FILE_FRIENDLY_LOGGING:
             place = "file-friendly"
+        elif _is_notebook() and not common_logging.WITHOUT_BARS:
+            from tqdm.auto import tqdm
+
+            return tqdm(*args, **{"leave": False, "dynamic_ncols": True, **kwargs})
         else:
             place = "terminal" if _is_terminal(sys.stderr) else "file"
         defaults: dict[str, Any] = {
@@ -161,6 +165,12 @@ class _Nowhere:
 
     def flush(self) -> None:
         pass
+
+
+def _is_notebook() -> bool:
+    """Whether the process is the kernel of a notebook, where bars are widgets."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return shell is not None and "IPKernelApp" in getattr(shell, "config", {})
 
 
 def _is_terminal(stream: TextIO | None) -> bool:

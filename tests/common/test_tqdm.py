@@ -5,7 +5,9 @@ import signal
 import sys
 import threading
 import time
+import types
 import warnings
+from typing import ClassVar
 
 import pytest
 
@@ -188,3 +190,18 @@ def test_no_bar_where_the_console_is_to_be_quiet(monkeypatch: pytest.MonkeyPatch
     for _ in Tqdm.tqdm(range(3), mininterval=0):
         pass
     assert stderr.getvalue() == ""
+
+
+def test_in_a_notebook_a_bar_is_a_widget(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Shell:
+        config: ClassVar = {"IPKernelApp": {}}
+
+    module = types.ModuleType("IPython")
+    module.get_ipython = Shell  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "IPython", module)
+    made = []
+    monkeypatch.setattr("tqdm.auto.tqdm", lambda *args, **kwargs: made.append((args, kwargs)))
+    Tqdm.tqdm([1, 2], desc="training")
+    assert made == [(([1, 2],), {"desc": "training", "leave": False, "dynamic_ncols": True})]
+    monkeypatch.setattr(common_logging, "WITHOUT_BARS", True)
+    assert list(Tqdm.tqdm([1, 2])) == [1, 2]

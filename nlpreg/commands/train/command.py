@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from typing import Any
 
 from nlpreg.commands.options import (
@@ -14,6 +15,8 @@ from nlpreg.commands.options import (
 )
 from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
+
+logger = logging.getLogger(__name__)
 
 DESCRIPTION = """
 Train the model that a config describes, and pack it as model.tar.gz with its vocabulary and config.
@@ -153,6 +156,7 @@ def _run(args: argparse.Namespace) -> None:
 
         train_group_from_args(args)
         return
+    logger.info("checking %s", args.param_path)  # importing torch takes seconds
     from nlpreg.commands.train.run import train_model_from_args
 
     train_model_from_args(args)

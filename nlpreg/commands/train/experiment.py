@@ -310,6 +310,7 @@ def _data_loaders(
     loaders: tuple[Lazy[DataLoader], Lazy[DataLoader]],
 ) -> dict[str, DataLoader]:
     """A loader for each data set that has a path; the first reader and loader of each pair is for training."""
+    logger.info("reading the data")
     built: dict[str, DataLoader] = {}
     for name, path in paths.items():
         if name != "train" and path is None:

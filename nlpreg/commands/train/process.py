@@ -9,6 +9,7 @@ import os
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from nlpreg.commands.check.checking import report
@@ -176,14 +177,25 @@ def _try_first_batches(train_loop: TrainModel, label_encoding: Any, options: Run
         raise ConfigurationProblems(findings.problems, report(source, findings.problems))
 
 
-def pack_and_report(options: RunOptions) -> None:
-    """Make the archive, and show the metrics."""
+def pack_and_report(options: RunOptions, seconds: float) -> None:
+    """Make the archive, and show the metrics and where everything is.
+
+    Args:
+        options: of the run.
+        seconds: what the whole run has taken.
+    """
     archive = archive_model(options.serialization_dir, include_in_archive=options.include_in_archive)
     metrics_file = os.path.join(options.serialization_dir, METRICS_NAME)
     if os.path.exists(metrics_file):
         with open(metrics_file, encoding="utf-8") as file:
             logger.info("\n%s\n", _summary(json.load(file)))
     logger.info("model: %s", archive)
+    logger.info(
+        "time %s; metrics, log and checkpoints: %s%s",
+        timedelta(seconds=round(seconds)),
+        os.path.normpath(options.serialization_dir),
+        os.sep,
+    )
 
 
 def _summary(metrics: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ import contextlib
 import copy
 import logging
 import os
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -169,6 +170,7 @@ def _train(
     checked: Checked, source: str, options: RunOptions, node_rank: int, return_model: bool | None
 ) -> Model | None:
     """Train what passed the check; nothing is written, deleted or read before that."""
+    began = time.monotonic()
     raise_problems(checked, source)
     for warning in checked.warnings:
         logger.warning("%s: %s", warning.path, warning.message)
@@ -199,7 +201,7 @@ def _train(
         if options.dry_run:
             logger.info("dry run: everything could be built; nothing was trained")
         elif is_first:
-            pack_and_report(options)
+            pack_and_report(options, time.monotonic() - began)
         release_global_logging()  # after an error it stays, so that the log can have the traceback
     if options.dry_run or return_model is False:
         return None

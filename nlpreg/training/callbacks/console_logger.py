@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from nlpreg.common.logging import tell
 from nlpreg.training.callbacks.callback import TrainerCallback
 from nlpreg.training.metrics_log import get_train_and_validation_metrics
 from nlpreg.training.protocols import GradientNorm, MetricValues, ModelOutputs, TensorDict
@@ -51,7 +53,8 @@ class ConsoleLoggerCallback(TrainerCallback):
         self._epoch_began = time.monotonic()
         progress = trainer.run.progress
         if is_primary and progress.total_batches_completed:
-            console.info(
+            tell(
+                console,
                 "resuming in epoch %d after %d batches",
                 progress.epochs_completed + 1,
                 progress.batches_in_epoch_completed,
@@ -94,7 +97,7 @@ class ConsoleLoggerCallback(TrainerCallback):
             for line in metrics_table(metrics):
                 logger.info("%s", line)
             for line in self._rows(trainer, metrics, epoch):
-                console.info("%s", line)
+                tell(console, "%s", line)
         self._instances, self._epoch_began = 0, time.monotonic()
 
     def on_end(
@@ -109,7 +112,8 @@ class ConsoleLoggerCallback(TrainerCallback):
         run = trainer.run
         if is_primary and run.tracker.should_stop_early() and run.progress.epochs_completed < run.num_epochs:
             best = run.tracker.best_epoch
-            console.info(
+            tell(
+                console,
                 "stopped early: no better %s for %d validations%s",
                 " ".join(("+" if sign > 0 else "-") + name for sign, name in run.tracker.tracked_metrics),
                 run.tracker.patience,
@@ -117,7 +121,7 @@ class ConsoleLoggerCallback(TrainerCallback):
             )
 
     def _rows(self, trainer: RunningTrainer, metrics: MetricValues, epoch: int) -> Iterator[str]:
-        """The line of an epoch, at most 80 columns wide; before the first one that of the headings."""
+        """The line of an epoch, at most 80 columns wide or as wide as the terminal; before the first the headings."""
         run = trainer.run
         total = "" if run.max_steps is not None else f"/{run.num_epochs}"
         values = _columns(metrics, [name for _, name in run.tracker.tracked_metrics])
@@ -127,6 +131,9 @@ class ConsoleLoggerCallback(TrainerCallback):
         cells["lr"] = f"{run.optimizer.param_groups[0]['lr']:.2g}"
         cells["inst/s"] = f"{self._instances / training_seconds:.0f}" if training_seconds > 0 else "-"
         cells["time"] = f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+        for name in _FIRST_TO_GO:
+            if _width(cells, values) > shutil.get_terminal_size().columns:
+                cells.pop(name, None)
         widths = [max(len(name), _WIDTH_OF_METRIC if name in values else 7) for name in cells]
         if list(cells) != self._headings:
             self._headings = list(cells)
@@ -137,6 +144,16 @@ class ConsoleLoggerCallback(TrainerCallback):
     def wants_batch_metrics(self, trainer: RunningTrainer, is_training: bool) -> bool:
         """Never."""
         return False
+
+
+# Columns that a narrow terminal does without, in this order.
+_FIRST_TO_GO = ("inst/s", "lr", "val loss")
+
+
+def _width(cells: dict[str, str], metrics: dict[str, float]) -> int:
+    """Columns of the terminal that a row with these cells needs, the mark of a new best included."""
+    widths = [max(len(name), _WIDTH_OF_METRIC if name in metrics else 7) for name in cells]
+    return 7 + sum(width + 2 for width in widths) + len(" *")
 
 
 def _row(first: str, cells: list[str], widths: list[int]) -> str:

@@ -1,6 +1,7 @@
 import argparse
 import copy
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -60,14 +61,16 @@ def test_what_a_run_leaves(tagger: Config, train: Any, capsys: pytest.CaptureFix
     assert metrics["epoch"] == 1 and "best_validation_accuracy" in metrics
     shown = capsys.readouterr()
     lines = shown.out.splitlines()
-    assert lines[0].startswith("train data:") and "5 instances, 3 batches" in lines[0]
+    assert lines[0] == "reading the data"
+    assert lines[1].startswith("train data:") and "5 instances, 3 batches" in lines[1]
     assert "vocabulary: labels 4, tokens 15" in lines
     assert any(line.startswith("model: SimpleTagger, ") for line in lines)
     assert any(line.split()[0:1] == ["2/2"] for line in lines)
     assert any(line.split()[:1] == ["accuracy"] for line in lines)
-    assert lines[-1] == f"model: {folder}/model.tar.gz"
+    assert lines[-2] == f"model: {folder}/model.tar.gz"
+    assert re.fullmatch(rf"time 0:\d\d:\d\d; metrics, log and checkpoints: {folder}/", lines[-1])
     assert not any("trainer.num_epochs = " in line for line in lines)  # only in the log
-    assert shown.err == ""
+    assert shown.err == f"checking {folder.with_suffix('.json')}\n"
 
 
 def test_quiet(tagger: Config, train: Any, capsys: pytest.CaptureFixture[str]) -> None:

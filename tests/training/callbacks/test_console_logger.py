@@ -1,4 +1,6 @@
 import logging
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -103,3 +105,18 @@ def test_why_a_run_ended_early(make_trainer, caplog):
         )
         trainer.train()
     assert "stopped early: no better -loss for 1 validations, the best was in epoch 1" in caplog.messages
+
+
+SCRIPT = """
+import sys, torch
+from nlpreg.common.logging import tell
+import logging
+tell(logging.getLogger("nlpreg.console"), "1/%d loss", 2)
+logging.basicConfig(level=logging.WARNING)
+tell(logging.getLogger("nlpreg.console"), "not shown")
+"""
+
+
+def test_without_logging_the_rows_go_to_standard_error():
+    result = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True)
+    assert (result.stdout, result.stderr) == ("", "1/2 loss\n")
