@@ -121,7 +121,8 @@ def describe(error: BaseException) -> tuple[str, int]:
         return f"out of memory{reason}; a smaller batch, or shorter sequences, need less", FAILURE
     if place and isinstance(error, (ValueError, TypeError, AssertionError)):
         return f"{place}: {error or type(error).__name__}", USER_MISTAKE
-    return f"{type(error).__name__}: {str(error).strip() or 'no message'}", FAILURE
+    text = f"{type(error).__name__}: {str(error).strip() or 'no message'}"
+    return f"{place}: {text}" if place and place not in text else text, FAILURE
 
 
 @contextlib.contextmanager
@@ -147,6 +148,10 @@ def _report(error: Exception, args: argparse.Namespace) -> int:
     else:
         if is_programs_error(error):
             message += "".join(f"\n  {line}" for line in place_in_users_code(error))
+            if hasattr(error, "while_reading"):
+                message += f"\n  while reading {error.while_reading}"
+        if hasattr(error, "hint"):
+            message += f"\n  {error.hint}"
         if status == FAILURE:
             log = _run_log()
             where = (

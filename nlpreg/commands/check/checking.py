@@ -16,8 +16,10 @@ from nlpreg.commands.check.preflight import (
 )
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.config.config_file import ConfigFile
+from nlpreg.common.config.hints import signature_of
 from nlpreg.common.config.nodes import Call, Literal, Node
 from nlpreg.common.config.problems import ConfigurationProblems, Problem
+from nlpreg.common.config.registry import REGISTRY
 from nlpreg.common.config.resolve import Resolver, extras_of
 from nlpreg.common.runtime.environment import SEED_DEFAULTS
 
@@ -141,9 +143,32 @@ def _with_its_place(problem: Problem, experiment: Node) -> Problem:
     if not key or not 1 <= len(homes) <= MOST_HOMES:
         return problem
     homes = [home or "the top level" for home in homes]
+    parent = problem.path.rpartition(".")[0]
+    call = next((call for path, call in walk_calls(experiment) if path == parent), None)
+    relative = None if call is None else _relative_that_takes(call, key)
+    if call is not None and relative is not None:
+        mine = (
+            f"{' and '.join(homes)} takes one of its own"
+            if len(homes) == 1
+            else f"{' and '.join(homes)} take their own"
+        )
+        return replace(
+            problem,
+            message=f'unknown key: {call.type_name or call.cls.__name__} takes no "{key}" (as {relative} does); {mine}, '
+            "which may mean something else",
+        )
     return replace(
         problem, message=f'unknown key; "{key}" is a key of {" and of ".join(homes)}: move it there'
     )
+
+
+def _relative_that_takes(call: Call, key: str) -> str | None:
+    """The registered name of another class of the same family that takes a key; such a key is no stray of elsewhere."""
+    for base in getattr(call.cls, "__mro__", ()):
+        for name, (cls, _) in REGISTRY.get(base, {}).items():
+            if cls is not call.cls and key in signature_of(cls, None).parameters:
+                return name
+    return None
 
 
 def keys_around_the_experiment() -> dict[str, Any]:

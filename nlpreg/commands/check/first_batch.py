@@ -95,7 +95,8 @@ def try_first_batches(experiment: TrainModel, label_encoding: Any = None) -> Fin
             except (IndexError, RuntimeError, ValueError) as error:
                 # a table or an output layer for a namespace that is empty has no place for any id
                 unused = list(_namespace_warnings(loaders, model, used))
-                if not unused:
+                sizes = model.vocab.namespace_sizes()
+                if not unused or all(sizes.get(name, 0) > 2 for name in used):
                     raise
                 findings.problems += [replace(p, message=f"{p.message} ({error})") for p in unused]
             if not findings.problems and experiment.used_namespaces is not None:

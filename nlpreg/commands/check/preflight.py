@@ -124,8 +124,12 @@ def _missing(path: Any) -> str | None:
     folder = os.path.dirname(os.path.abspath(local))
     if not os.path.isdir(folder):
         return f"there is no file {path}: the folder {folder} does not exist"
-    names = {os.path.splitext(name)[0]: name for name in os.listdir(folder)}
-    beside = names.get(nearest(os.path.splitext(os.path.basename(local))[0], names) or "")
+    files = sorted(os.listdir(folder))
+    stems = {os.path.splitext(name)[0]: name for name in files}
+    # with its extension first: train.txt, not train.jsonl, is what trian.txt means
+    beside = nearest(os.path.basename(local), files)
+    if beside is None or os.path.splitext(beside)[1] != os.path.splitext(local)[1]:
+        beside = stems.get(nearest(os.path.splitext(os.path.basename(local))[0], stems) or "")
     return f"there is no file {path}" + (f"; did you mean {beside!r}, in the same folder?" if beside else "")
 
 

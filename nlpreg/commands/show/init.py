@@ -1,4 +1,4 @@
-"""`nlpreg init`: a first config for a model, with comments."""
+"""`nlpreg init`: a first config for a model, with comments; or a package for parts of one's own."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ examples:
   nlpreg init simple_tagger > tagger.jsonnet
   nlpreg init language_model -o lm.jsonnet
   nlpreg init crf_tagger --reader conllu -o ner.jsonnet
+  nlpreg init --plugin my-parts
 """
 
 
@@ -51,7 +52,13 @@ class Init(Subcommand):
         """Add the command's parser."""
         subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
         subparser.add_argument(
-            "model", metavar="MODEL", help="registered name; `nlpreg list model` shows them"
+            "model", metavar="MODEL", nargs="?", help="registered name; `nlpreg list model` shows them"
+        )
+        subparser.add_argument(
+            "--plugin",
+            metavar="FOLDER",
+            help="write a package for parts of your own there instead: a part, its test, and the entry point that "
+            "registers it",
         )
         subparser.add_argument(
             "--reader", metavar="NAME", help="dataset reader; by default one that fits the model"
@@ -63,6 +70,8 @@ class Init(Subcommand):
 
     def validate(self, args: argparse.Namespace) -> None:
         """Refuse to overwrite a file before anything slow is imported."""
+        if (args.model is None) == (args.plugin is None):
+            raise ConfigurationError("expected either MODEL, for a config, or --plugin FOLDER, for a package")
         if args.output:
             check_folder_of(args.output)
             if os.path.exists(args.output) and not args.force:
@@ -70,6 +79,13 @@ class Init(Subcommand):
 
 
 def _run(args: argparse.Namespace) -> None:
+    if args.plugin is not None:
+        from nlpreg.commands.show.plugin_template import write_plugin
+
+        for path in write_plugin(args.plugin):
+            print(path)
+        print(f"install it with: pip install -e {args.plugin}; test it there with: python -m pytest")
+        return
     from nlpreg.common.files import atomic_write
 
     text = skeleton_config(args.model, args.reader)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from nlpreg.common.checks import ConfigurationError, did_you_mean
+from nlpreg.common.checks import ConfigurationError, did_you_mean, nearest
 from nlpreg.common.config.hints import signature_of, type_name
 from nlpreg.common.config.registry import REGISTRY
 
@@ -77,9 +77,22 @@ def find_base(name: str) -> type:
     for base_name, base in known.items():
         if wanted in (base_name, base_name.replace("_", "")):
             return base
+    meant = nearest_registry(name)
     raise ConfigurationError(
-        f'there is no registry "{name}"' + did_you_mean(name, known) + f" (known: {', '.join(known)})"
+        f'there is no registry "{name}"'
+        + (f'; did you mean "{meant}"?' if meant else f" (known: {', '.join(known)})")
     )
+
+
+def nearest_registry(name: str) -> str | None:
+    """The registry that a name most likely means: without a plural, by the last of its words, or by spelling."""
+    known = registries()
+    wanted = snake_case(name).replace("-", "_").lower()
+    for form in (wanted, wanted.removesuffix("s")):
+        endings = [registry for registry in known if registry == form or registry.endswith(f"_{form}")]
+        if endings:
+            return min(endings, key=len)
+    return nearest(wanted, known)
 
 
 def find_class(name: str) -> tuple[type | None, str]:
@@ -101,7 +114,15 @@ def find_class(name: str) -> tuple[type | None, str]:
         raise ConfigurationError(f'several registries have a "{name}"; say which one: {choices}')
     if "." in name:
         return None, name
+    registry = nearest_registry(name)
     names = {known for names in REGISTRY.values() for known in names}
+    if registry is not None and nearest(name, names) is None:
+        is_one = registry == name.replace("-", "_").lower()
+        raise ConfigurationError(
+            f'nothing is registered as "{name}"'
+            + (", which is a registry" if is_one else f'; did you mean the registry "{registry}"?')
+            + f": `nlpreg list {registry}` shows its names, `nlpreg describe {registry}:NAME` describes one"
+        )
     raise ConfigurationError(
         f'nothing is registered as "{name}"' + did_you_mean(name, names) + " (`nlpreg list` shows everything)"
     )

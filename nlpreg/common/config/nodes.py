@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import enum
+import inspect
 import logging
 import math
 from collections.abc import Callable, Mapping
@@ -142,7 +144,28 @@ class Call(Node):
         except Exception as error:
             if not hasattr(error, "config_path"):  # the innermost section is the one to name
                 error.config_path = self.path  # type: ignore[attr-defined]
+                hint = self._hint_on_annotations(arguments)
+                if hint:
+                    error.hint = hint  # type: ignore[attr-defined]
             raise
+
+    def _hint_on_annotations(self, arguments: Mapping[str, Any]) -> str:
+        """Advice for a constructor that got sections of the config as they stand, because it does not say what they are."""
+        with contextlib.suppress(TypeError, ValueError):  # a constructor without a signature
+            parameters = inspect.signature(self.constructor).parameters
+            bare = [
+                name
+                for name, value in arguments.items()
+                if isinstance(value, (dict, Params))
+                and name in parameters
+                and parameters[name].annotation is inspect.Parameter.empty
+            ]
+            if bare:
+                return (
+                    f"{', '.join(bare)} of {getattr(self.cls, '__name__', self.cls)} got the section of the config as it stands, "
+                    f"since the constructor has no annotation for it; write what it is, such as {bare[0]}: Seq2SeqEncoder"
+                )
+        return ""
 
     def needed_extras(self) -> set[str]:
         """The constructor's own, and those of its arguments."""

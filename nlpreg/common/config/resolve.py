@@ -301,6 +301,8 @@ class Resolver:
                 elif meant in node.arguments:
                     message = f'unknown key; did you mean "{meant}"? It is given too: remove one of them'
                 elif meant in node.from_extras:
+                    # num_steps is rather num_steps_per_epoch than num_epochs
+                    meant = next((name for name in node.from_extras if name.startswith(key)), meant)
                     message = f'unknown key; did you mean "{meant}"? nlpreg passes that itself: leave it out'
             self.report(path, message, stray_key=key if advice is None and meant is None else "")
 

@@ -21,7 +21,7 @@ from typing import (  # noqa: UP035 - aliases that plugins import and inspect
 
 import torch.distributed as dist
 
-from nlpreg.common.checks import ConfigurationValueError
+from nlpreg.common.checks import ConfigurationError, ConfigurationValueError
 from nlpreg.common.registrable import Registrable
 from nlpreg.data.instance import Instance
 
@@ -133,7 +133,7 @@ class DatasetReader(Registrable):
         """
         if isinstance(file_path, os.PathLike):
             file_path = os.fspath(file_path)
-        instances = self._share(self._read(file_path))
+        instances = self._share(self._located(file_path))
         if self._worker_info is not None:
             yield from instances
         else:
@@ -160,6 +160,27 @@ class DatasetReader(Registrable):
     def set_distributed_info(self, info: DistributedInfo | None) -> None:
         """Set which training process this is; None for a single process."""
         self._set_distributed_info(info)
+
+    def _located(self, file_path: Any) -> Iterator[Instance]:
+        """What `_read` gives; an error on the way carries, as its attribute `while_reading`, which instance it is.
+
+        Raises:
+            ConfigurationError: it gives None in place of an instance.
+        """
+        number = 1
+        try:
+            for number, instance in enumerate(self._read(file_path), start=1):
+                if instance is None:
+                    raise ConfigurationError(
+                        f"{file_path}: {type(self).__name__}._read: expected instances, got None as number {number}; does "
+                        "text_to_instance return its instance?"
+                    )
+                yield instance
+                number += 1
+        except Exception as error:
+            if not hasattr(error, "while_reading"):
+                error.while_reading = f"instance {number} of {file_path}"  # type: ignore[attr-defined]
+            raise
 
     # Any: a subclass names its own kind of path (a str, a mapping of names to paths).
     def _read(self, file_path: Any) -> Iterable[Instance]:

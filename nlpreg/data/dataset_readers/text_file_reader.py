@@ -264,6 +264,9 @@ def _read_at(read_unit: Callable[[Any, str, int], T], unit: Any, file: str, line
         raise
     except ValueError as error:
         raise DataError(f"{file}, line {line}: {error}") from error
+    except Exception as error:
+        error.while_reading = f"{file}, line {line}"  # type: ignore[attr-defined]  # for the message
+        raise
 
 
 def set_token_indexers(field: object, token_indexers: dict[str, TokenIndexer]) -> None:

@@ -121,6 +121,11 @@ def register_torch(
 
     def construct(self: Any, options: dict[str, Any]) -> None:
         parameters = list(options.pop("model_parameters"))  # may be an iterator
+        if not parameters:
+            raise ConfigurationValueError(
+                f"optimizer {name}: got no parameters; is the model without any, or is this an iterator, such as "
+                "model.named_parameters(), that has been used up? Then pass list(model.named_parameters())"
+            )
         groups = make_parameter_groups(parameters, options.pop("parameter_groups"))
         try:
             super(made, self).__init__(params=groups, **options)
