@@ -1,6 +1,7 @@
 """Rules that hold everywhere, so that nobody has to remember them."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -142,6 +143,15 @@ def test_errors_are_expected_by_their_message() -> None:
             ):
                 bare.append(f"{path.relative_to(ROOT)}:{node.lineno}")
     assert not bare
+
+
+def test_the_map_names_files_that_exist() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:[a-z_0-9]+/)+(?:[a-z_0-9]+\.py)?)`", text))
+    assert len(named) > 10
+    assert [
+        path for path in sorted(named) if not (PACKAGE / path).exists() and not (ROOT / path).exists()
+    ] == []
 
 
 def private_reaches(path: Path) -> Iterator[str]:

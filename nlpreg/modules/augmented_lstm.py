@@ -78,7 +78,7 @@ class AugmentedLSTMCell(nn.Module):
         return self.step(self.input_linearity(x), states)
 
     def step(self, projected_input: Tensor, states: LstmState) -> LstmState:
-        """Take one step from an input that is projected already.
+        """Take one step from an input that is already projected.
 
         Args:
             projected_input: (n, 6 or 4 times lstm_dim).
@@ -99,7 +99,7 @@ def _step(projected_input: Tensor, states: LstmState, weight: Tensor, bias: Tens
     c = input_gate.sigmoid() * candidate.tanh() + forget_gate.sigmoid() * c
     h = output_gate.sigmoid() * c.tanh()
     if highway:
-        # r h + (1 - r) w; under autocast the state has more digits than the products
+        # r h + (1 - r) w; under autocast the state has a higher precision than the products
         h = torch.lerp(projected_input[:, 5 * size :].to(h.dtype), h, highway[0].sigmoid().to(h.dtype))
     return h, c
 
@@ -208,12 +208,12 @@ class AugmentedLstm(nn.Module):
         return packed, (h.unsqueeze(0), c.unsqueeze(0))
 
     def run_layers(self, inputs: Rows, states: LstmState | None = None) -> tuple[list[Rows], LstmState]:
-        """The same, but return a list of the only layer's rows."""
+        """`forward`, with the rows of the single layer in a list."""
         rows, final = self(inputs, states)
         return [rows], final
 
     def _run_padded(self, inputs: PaddedRows, states: LstmState | None) -> tuple[PaddedRows, LstmState]:
-        """The same over padded rows, for compiled models."""
+        """`forward` over padded rows, for compiled models."""
         if states is None:
             h, c = self._zeros(inputs.data, inputs.data.size(0))
         else:
@@ -251,7 +251,7 @@ class BiAugmentedLstm(nn.Module):
         bias: whether the projections of the inputs have biases.
         recurrent_dropout_probability: dropout probability of the state, from 0 to 1; a row keeps its mask at all steps.
         bidirectional: whether there is a backward direction too.
-        padding_value: no longer has an effect, since nothing is unpacked between layers.
+        padding_value: accepted for old configs; it has no effect, since nothing is unpacked between layers.
         use_highway: whether a gate lets the input of a layer pass by.
 
     Shape:

@@ -105,7 +105,7 @@ class _ElmoCharacterEncoder(nn.Module):
 
     def _load_char_embedding(self, file: Any) -> None:
         stored = torch.from_numpy(file["char_embed"][...]).float()
-        # Ids are one higher than in the file, to make room for padding.
+        # Ids are one higher than in the file, because 0 is padding.
         self._char_embedding_weights = nn.Parameter(functional.pad(stored, (0, 0, 1, 0)))
 
     def _load_convolutions(self, file: Any, weight_file: str) -> None:
@@ -129,7 +129,7 @@ class _ElmoCharacterEncoder(nn.Module):
         for index, layer in enumerate(self._highways.layers):
             assert isinstance(layer, nn.Linear)
             stored = file[f"CNN_high_{index}"]
-            # The file's carry gate says how much of the new value to take, ours how much of the old.
+            # The carry gate of the file weights the new value, ours weights the old one.
             _copy(layer.weight[:num_filters], stored["W_transform"], transpose=True)
             _copy(layer.weight[num_filters:], stored["W_carry"], transpose=True, sign=-1.0)
             _copy(layer.bias[:num_filters], stored["b_transform"])

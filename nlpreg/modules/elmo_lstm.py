@@ -1,4 +1,4 @@
-"""The bidirectional LSTM of ELMo, whose directions never meet."""
+"""The bidirectional LSTM of ELMo, whose directions are independent."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ class ElmoLstm(_EncoderBase):
                 f"got {(tuple(kernel.shape), tuple(projection.shape))}"
             )
         kernel, bias = _reorder_gates(kernel), _reorder_gates(bias)
-        # The published models add one to the forget gate outside of its bias.
+        # The published models add 1 to the forget gate separately from its bias.
         bias[size : 2 * size] += 1
         layer.input_linearity.weight.data.copy_(kernel[:, : layer.input_size])
         layer.state_linearity.weight.data.copy_(kernel[:, layer.input_size :])

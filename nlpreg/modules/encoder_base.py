@@ -1,4 +1,4 @@
-"""What sequence encoders share: running a recurrent module over padded rows, and carrying its state between batches."""
+"""The base class of sequence encoders: running a recurrent module over padded rows, and carrying its state between batches."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class _EncoderBase(nn.Module):
         return output, final, order.argsort()
 
     def reset_states(self, mask: Tensor | None = None) -> None:
-        """Forget the state of all rows, or set that of some to zero.
+        """Clear the state of all rows, or set the state of some rows to zero.
 
         Args:
             mask: (B,) bool, true for the rows to reset; None for all.
@@ -107,7 +107,7 @@ class _EncoderBase(nn.Module):
         return tuple(state[:, :batch_size] for state in self._states)
 
     def _store_states(self, final_states: RnnStateStorage, is_used: Tensor) -> None:
-        """Keep the states after a batch, cut off from its graph.
+        """Store the states after a batch, detached from its graph.
 
         Args:
             final_states: one (L, B, H) for each part of the state, in the order of the batch.
@@ -120,7 +120,7 @@ class _EncoderBase(nn.Module):
             old = torch.zeros_like(final) if before is None else before[i]
             new = torch.where(used, final.detach(), old)
             if self._states is not None:
-                # Rows beyond this batch wait for a batch that has as many.
+                # Rows beyond this batch keep their states for a later, larger batch.
                 new = torch.cat([new, self._states[i][:, is_used.numel() :]], dim=1)
             states.append(new)
         self._states = tuple(states)
@@ -156,5 +156,5 @@ def restore_rows(states: RnnStateStorage, restoration_indices: Tensor) -> RnnSta
 
 
 def _as_rnn_state(states: RnnStateStorage) -> RnnState:
-    """The form that a module takes: a bare tensor unless there are two."""
+    """The states in the form that a module expects: a single tensor, or a tuple of two."""
     return states[0] if len(states) == 1 else (states[0], states[1])

@@ -26,7 +26,7 @@ class FeedForward(torch.nn.Module, FromParams):
         (..., input_dim) -> (..., output_dim), the width of the last layer.
 
     Raises:
-        ConfigurationError: a list has not one entry for each layer.
+        ConfigurationError: a list does not have one entry for each layer.
     """
 
     check_arguments = argument_ranges(sizes=("input_dim", "num_layers", "hidden_dims"), shares=("dropout",))

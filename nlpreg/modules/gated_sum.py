@@ -13,7 +13,7 @@ class GatedSum(torch.nn.Module):
 
     Args:
         input_dim: width of the vectors.
-        activation: what makes the gate out of a number; a sigmoid keeps it between 0 and 1.
+        activation: the activation of the gate; a sigmoid keeps it between 0 and 1.
 
     Shape:
         input_a and input_b (..., input_dim) -> (..., input_dim).

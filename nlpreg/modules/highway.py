@@ -35,7 +35,7 @@ class Highway(torch.nn.Module):
             torch.nn.Linear(input_dim, 2 * input_dim) for _ in range(num_layers)
         )
         for layer in self._layers:
-            # A positive bias lets the input through at first.
+            # A positive bias passes the input through at the start of training.
             torch.nn.init.ones_(layer.bias[input_dim:])  # type: ignore[index]
 
     @property

@@ -65,7 +65,7 @@ def read_next(
 
 
 def embeds_word_by_word(embedder: TextFieldEmbedder) -> bool:
-    """Whether the vector of a word is known not to depend on the words around it."""
+    """Whether the vector of a word certainly does not depend on the words around it."""
     if not isinstance(embedder, BasicTextFieldEmbedder):
         return False
     return all(isinstance(part, _WORD_BY_WORD) for part in embedder.children())
@@ -104,7 +104,7 @@ def _with_next_words(
 
 def _joined(before: Tensor, following: Tensor, places: Tensor) -> Tensor:
     """Write the next words (G, T, ...) at their places behind the words before (G, S, ...)."""
-    if before.dim() > 2:  # characters: the longest word decides
+    if before.dim() > 2:  # characters are padded to the longest word
         width = max(before.size(2), following.size(2))
         before = functional.pad(before, (0, width - before.size(2)))
         following = functional.pad(following, (0, width - following.size(2)))

@@ -29,7 +29,7 @@ class LayerNorm(torch.nn.Module):
 
     def forward(self, tensor: Tensor) -> Tensor:
         """Normalise every vector."""
-        # A variance plus the small number's square has the deviation plus the small number for its root, to the last
-        # digit wherever the two are of different size; and this is torch's fused kernel.
+        # sqrt(variance + tiny ** 2) equals deviation + tiny, up to rounding, wherever one of the two is much larger
+        # than the other; so torch's fused kernel can be used.
         epsilon = tiny_value_of_dtype(tensor.dtype) ** 2
         return torch.nn.functional.layer_norm(tensor, self.gamma.shape, self.gamma, self.beta, epsilon)

@@ -45,6 +45,6 @@ def masked_moments(tensor: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     # entries of all words
     count = (mask.sum() * tensor.size(-1)).clamp(min=1)
     mean = tensor.masked_fill(is_padding, 0.0).sum() / count
-    # Padding is set to zero after the mean was taken off, so that it adds nothing.
+    # Padding is set to zero after the mean is subtracted, so that it does not contribute.
     variance = (tensor - mean).masked_fill(is_padding, 0.0).square().sum() / count
     return mean, variance

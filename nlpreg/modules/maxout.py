@@ -19,14 +19,14 @@ class Maxout(torch.nn.Module, FromParams):
         input_dim: width of the input.
         num_layers: number of layers.
         output_dims: width of each layer's output, or one for all.
-        pool_sizes: how many linear maps each output is the maximum of, for each layer, or one for all.
+        pool_sizes: number of linear maps over which each output is the maximum, for each layer, or one for all.
         dropout: dropout probability after each layer, from 0 to 1, or one for all.
 
     Shape:
         (..., input_dim) -> (..., output_dim), the width of the last layer.
 
     Raises:
-        ConfigurationError: a list has not one entry for each layer.
+        ConfigurationError: a list does not have one entry for each layer.
 
     Source: Goodfellow et al. (2013), https://arxiv.org/abs/1302.4389
     """

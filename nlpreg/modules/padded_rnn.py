@@ -2,8 +2,8 @@
 
 On the CPU the rows are sorted by length and the steps cut into a few spans. Each span runs torch's fused kernel over the
 rows that are still active, so little is computed at padding. The backward direction is the forward one over rows that
-were reversed within their lengths. On a GPU, every row runs over all steps, so that nothing has to wait for the lengths,
-except where final states are wanted: there rows are packed."""
+were reversed within their lengths. On a GPU, every row runs over all steps, which needs no synchronization for the
+lengths; only if final states are needed, rows are packed."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def run_direction(
     has_biases = len(weights) == 4
     num_rows, num_steps = inputs.size(0), inputs.size(1)
     if is_backward:
-        # The first word of a reversed row is its last one, and its padding stays behind.
+        # The first word of a reversed row is its last word, and its padding stays at the end.
         inputs = rows.reverse(inputs)
     outputs, ended = [], []
     for start, end, num_active in rows.spans:
@@ -80,7 +80,7 @@ def run_direction(
 
 
 def cost_of_span(weights: Sequence[Tensor]) -> float:
-    """What a call of a kernel costs beyond its computations, in steps of one row.
+    """The overhead of a kernel call, measured in steps of one row.
 
     A call takes about as long as 6 million multiplications, and as 60 steps of a row to read its weights and to add up
     their gradients (as measured with oneDNN's LSTM, forward and backward).
@@ -100,10 +100,10 @@ def run_direction_as_operator(
     is_backward: bool,
     is_exact: bool,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """The same over rows in any order, as an operator that `torch.compile` does not look into.
+    """`run_direction` over rows in any order, as an operator that is opaque to `torch.compile`.
 
-    Looking into it, the compiler would unroll every step of every length. The price is that the backward pass runs the
-    forward one again.
+    Otherwise the compiler would unroll every step for every length. The cost is that the backward pass repeats the
+    forward pass.
 
     Args:
         mode: the kind of module, as in `nn.RNNBase.mode`.
@@ -141,7 +141,7 @@ def _run_unsorted(
 
 
 def _in_one_chunk(weights: Sequence[Tensor]) -> Sequence[Tensor]:
-    """On a GPU, the weights side by side in memory: cuDNN would copy them so, and complain."""
+    """On a GPU, the weights in one contiguous chunk of memory; otherwise cuDNN copies them and warns."""
     if not weights[0].is_cuda:
         return weights
     # one piece of memory
@@ -207,7 +207,7 @@ def run_padded(
         initial = None if state is None else (state[0], state[1])
         layers, own_final = module.run_layers(PaddedRows(inputs, lengths), initial)
         return [layer.data for layer in (layers if all_layers else layers[-1:])], own_final
-    # A rectifier does not bound the state, which could overflow while it runs over padding.
+    # With ReLU the state is unbounded and could overflow while running over padding.
     is_exact = needs_final_state or module.mode == "RNN_RELU"
     final: States | None
     if torch.compiler.is_compiling():
@@ -229,7 +229,7 @@ def run_padded(
 def rows_of(
     inputs: Tensor, lengths: Tensor, weights: Sequence[Tensor], is_exact: bool
 ) -> SortedRows | UnsortedRows:
-    """Sort the rows of a batch and cut their steps into spans, unless a device would have to be waited for.
+    """Sort the rows of a batch and cut their steps into spans, unless that would synchronize with a device.
 
     Args:
         inputs: (B, T, D).
@@ -290,7 +290,7 @@ def _initial_state(module: nn.RNNBase, inputs: Tensor, state: States | None, ind
 
 
 def _run_whole(module: nn.RNNBase, inputs: Tensor, lengths: Tensor, state: States | None) -> Tensor:
-    """One direction over the padded batch: what follows a word does not reach it."""
+    """One direction over the padded batch: a word is not affected by what follows it."""
     at_word = is_word(lengths, inputs.size(1))
     output: Tensor = module(inputs.masked_fill(~at_word, 0), _as_argument(state))[0]
     return output.masked_fill(~at_word, 0)
@@ -299,7 +299,7 @@ def _run_whole(module: nn.RNNBase, inputs: Tensor, lengths: Tensor, state: State
 def _run_packed(
     module: nn.RNNBase, inputs: Tensor, lengths: Tensor, state: States | None
 ) -> tuple[Tensor, States]:
-    """By packing, which costs a wait for the device: the lengths are needed on the CPU."""
+    """One direction over packed rows; synchronizes with the device, because the lengths are needed on the CPU."""
     packed = pack_padded_sequence(inputs, lengths.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False)
     output, final = module(packed, _as_argument(state))
     padded, _ = pad_packed_sequence(output, batch_first=True, total_length=inputs.size(1))
@@ -313,5 +313,5 @@ def _run_packed(
 
 
 def _as_argument(state: States | None) -> Tensor | States | None:
-    """A state as modules take it: a bare tensor unless it has two parts."""
+    """A state in the form that modules expect: a single tensor, or a tuple of two."""
     return state[0] if state is not None and len(state) == 1 else state

@@ -1,4 +1,4 @@
-"""What encoders around a recurrent module share: the module, its sizes, and the arguments that it is made from."""
+"""Base classes of encoders around a recurrent module: its sizes, and the arguments that it is built from."""
 
 from typing import Any, ClassVar
 

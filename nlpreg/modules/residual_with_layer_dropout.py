@@ -10,8 +10,8 @@ class ResidualWithLayerDropout(torch.nn.Module):
     """Adds a layer's output to its input, or, in training, randomly leaves the layer out.
 
     Args:
-        undecayed_dropout_prob: probability, from 0 to 1, of leaving out the last layer; earlier ones are left out less often
-            if the number of layers is given with the call.
+        undecayed_dropout_prob: probability, from 0 to 1, of skipping the last layer; earlier layers are skipped less
+            often if the number of layers is given in the call.
 
     Shape:
         layer_input and layer_output of the same shape -> that shape.
@@ -38,8 +38,8 @@ class ResidualWithLayerDropout(torch.nn.Module):
         """Connect a layer.
 
         Args:
-            layer_input: what the layer was given.
-            layer_output: what it made of it.
+            layer_input: the input of the layer.
+            layer_output: its output.
             layer_index: number of the layer, counted from 1.
             total_layers: number of layers; with `layer_index` it scales the probability.
         """
@@ -47,7 +47,7 @@ class ResidualWithLayerDropout(torch.nn.Module):
         if layer_index is not None and total_layers is not None:
             probability *= layer_index / total_layers
         if not self.training:
-            # The expectation of what training does.
+            # The expected value of the output in training.
             return (1 - probability) * layer_output + layer_input
         if torch.rand(()) < probability:
             return layer_input

@@ -36,7 +36,7 @@ def log_uniform_probabilities(num_classes: int, device: torch.device | None = No
 def sample_without_replacement(
     probabilities: Tensor, num_samples: int, generator: torch.Generator | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Draw until `num_samples` distinct classes were seen, and count the draws.
+    """Draw until `num_samples` distinct classes have occurred, and count the draws.
 
     The draws are seen as events of a Poisson process of rate one, so that class k first occurs at an exponential
     time of rate P(k), independent of the other classes. The distinct classes in order of occurrence are those with
@@ -47,7 +47,7 @@ def sample_without_replacement(
     Args:
         probabilities: (C,), sums to one, no zeros.
         num_samples: how many distinct classes, at most C.
-        generator: where the randomness comes from; torch's own of that device if None.
+        generator: generator of random numbers; torch's default generator of the device if None.
 
     Returns:
         The classes, int64 (num_samples,), in order of first occurrence; the number of draws, float 0-d.
@@ -83,7 +83,7 @@ def _choice(num_words: int, num_samples: int) -> tuple[NDArray[Any], int]:
 
 @dataclass
 class _Sample:
-    """What was drawn for a group of targets.
+    """The sample of a group of targets.
 
     Args:
         words: the targets and then the samples, (N + S,).
@@ -109,8 +109,8 @@ class SampledSoftmaxLoss(WordDistribution):
         embedding_dim: width of the embeddings.
         num_samples: how many words to sample, less than `num_words`.
         sparse: gradients of the weights are sparse tensors; the optimizer must support them.
-        unk_id: kept as an attribute.
-        use_character_inputs: kept as an attribute.
+        unk_id: stored as an attribute.
+        use_character_inputs: stored as an attribute.
         use_fast_sampler: not available; the sampler is fast without it.
         chunk_size: how many embeddings to treat at a time, see `linear_softmax_nll`.
 
@@ -167,7 +167,7 @@ class SampledSoftmaxLoss(WordDistribution):
         self._set_num_words(num_words, weight.device)
 
     def initialize_num_words(self) -> None:
-        """Read the number of words off the weights; to be called after they were replaced."""
+        """Set the number of words from the weights; to be called after these were replaced."""
         weight = self.word_vectors()
         self._set_num_words(weight.size(0), weight.device)
 
@@ -190,7 +190,7 @@ class SampledSoftmaxLoss(WordDistribution):
         return self.softmax_b
 
     def log_probabilities(self, embeddings: Tensor) -> Tensor:
-        """Those of the full softmax, in training too, see `WordDistribution.log_probabilities`."""
+        """Log probabilities of the full softmax, also in training, see `WordDistribution.log_probabilities`."""
         return torch.addmm(self.word_biases(), embeddings, self.word_vectors().t()).log_softmax(dim=-1)
 
     def forward(
@@ -206,7 +206,7 @@ class SampledSoftmaxLoss(WordDistribution):
         return self.losses([(embeddings, targets)])[0]
 
     def losses(self, groups: Sequence[tuple[Tensor, Tensor]]) -> list[Tensor]:
-        """The same for several groups of embeddings and targets, each with samples of its own.
+        """The losses of several groups of embeddings and targets, each with its own samples.
 
         The weights are looked up for all groups at once, so their gradient, as large as all of them, is made only once.
         """
@@ -254,7 +254,7 @@ class SampledSoftmaxLoss(WordDistribution):
             vectors[num_targets:].t(),
             biases[num_targets:],
             sample.hits,
-            # Where the target is certain, neither loss nor gradients are left.
+            # Where the target is certain, loss and gradients are zero.
             target_logits.masked_fill(targets < 0, _CERTAIN),
             self.chunk_size,
         )

@@ -23,7 +23,7 @@ class BeamSearchGenerator(Registrable):
         self._beam_search = beam_search
 
     def validate_text_field_embedder(self, text_field_embedder: torch.nn.Module) -> None:
-        """Complain if the generator does not work with a text field embedder."""
+        """Raise an error if the generator does not work with a text field embedder."""
         raise NotImplementedError
 
     def get_step_state(self, inputs: Mapping[str, StateType]) -> StateType:
@@ -52,7 +52,7 @@ class BeamSearchGenerator(Registrable):
 
 @BeamSearchGenerator.register("transformer")
 class TransformerBeamSearchGenerator(BeamSearchGenerator):
-    """Puts each prediction behind the last word piece.
+    """Appends each prediction after the last word piece.
 
     Args:
         beam_search: the search.

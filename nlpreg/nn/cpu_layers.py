@@ -17,15 +17,15 @@ def matrix_product(
 ) -> Tensor:
     """`left @ right`, plus `bias`, without automatic differentiation.
 
-    For matrices of float32 torch calls MKL, which on processors that are not Intel's does not use all they have; oneDNN,
-    by which torch multiplies in half precision, does, and is about twice as fast there.
+    For float32 torch calls MKL, which does not use all vector instructions of processors other than Intel's; oneDNN,
+    which torch uses in half precision, does, and is about twice as fast there.
 
     Args:
         left: the left matrix.
         right: the right one.
         bias: added to every row.
-        shape_returns: whether matrices of these sizes come again and again. oneDNN keeps what it has prepared for each
-            of the last thousand shapes, which is a lot of memory for shapes that do not.
+        shape_returns: whether matrices of these sizes recur. oneDNN caches its kernels for the last thousand shapes,
+            which takes much memory if shapes do not recur.
 
     Shape:
         left (N, D), right (D, V), bias (V,) -> (N, V).
@@ -45,7 +45,7 @@ def add_matrix_product(total: Tensor, left: Tensor, right: Tensor, *, shape_retu
 
 
 def _suits_onednn(left: Tensor, right: Tensor) -> bool:
-    """Whether oneDNN is there and the faster one. Matrices that are cut out of wider ones take it very long."""
+    """Whether oneDNN is available and faster. It is very slow with non-contiguous matrices."""
     return (
         left.device.type == "cpu"
         and left.dtype == torch.float32
@@ -63,7 +63,7 @@ def _is_dense(matrix: Tensor) -> bool:
 
 
 def regular_number(number: int) -> int:
-    """The next multiple of 64: so many rows, and there are few different shapes of matrices.
+    """The next multiple of 64: with such numbers of rows, few different shapes of matrices occur.
 
     Args:
         number: of rows that are needed.

@@ -16,7 +16,7 @@ from nlpreg.nn.util.state_dicts import (
 
 
 class PenalizedActivations:
-    """The first base of a module whose activations are penalised: `Model.get_regularization_penalty` adds `activation_penalty`.
+    """A base class of modules whose activations are penalised: `Model.get_regularization_penalty` adds `activation_penalty`.
 
     Attributes:
         activation_penalty: the penalty of the last forward pass in training, a 0-d tensor; None for none.
@@ -32,7 +32,7 @@ class PenalizedActivations:
 
 
 class Module(torch.nn.Module):
-    """A torch module that lets a subclass say which missing or unexpected weights are all right.
+    """A torch module whose subclasses can accept certain missing or unexpected weights.
 
     After weights are loaded, `_post_load_state_dict` sees the keys that did not fit and returns those that count.
     """

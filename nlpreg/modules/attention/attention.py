@@ -1,4 +1,4 @@
-"""The base of attentions of one vector over the rows of a matrix."""
+"""`Attention`, the base class of attention of one vector over the rows of a matrix."""
 
 from __future__ import annotations
 

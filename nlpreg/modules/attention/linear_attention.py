@@ -1,4 +1,4 @@
-"""Linear attention over combinations of features, and what it shares with the matrix form."""
+"""Attention by a linear layer over combinations of features, and the base class that it shares with the matrix form."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class LinearSimilarity(torch.nn.Module):
         tensor_2_dim: width of y.
         combination: which features, such as "x,y,x*y", see `combine_tensors`.
         activation: applied to each similarity; none by default.
-        options: for the other base.
+        options: arguments of the other base class.
 
     Raises:
         ConfigurationError: the combination cannot be read, or the widths do not fit it.

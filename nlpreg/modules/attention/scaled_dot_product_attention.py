@@ -15,7 +15,7 @@ class ScaledDotProductAttention(Attention):
     """The dot product of the vector with each row, divided by the square root of a scale.
 
     Args:
-        scaling_factor: what the root is taken of; the width of the vectors if None.
+        scaling_factor: the scale; the width of the vectors if None.
         normalize: turn the similarities into weights that sum to one.
 
     Shape:

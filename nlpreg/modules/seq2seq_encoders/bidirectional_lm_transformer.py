@@ -1,4 +1,4 @@
-"""Two transformers of one direction each, as a bidirectional language model needs them."""
+"""Two transformers, one for each direction, as the encoder of a bidirectional language model."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Words:
 
     @classmethod
     def of(cls, mask: Tensor) -> Words:
-        """The words where they are."""
+        """The words of a batch in their order."""
         if mask.device.type != "cpu" or torch.compiler.is_compiling():
             return cls(mask, None, mask.numel())
         places = mask.flatten().nonzero().squeeze(1)
@@ -52,7 +52,7 @@ class Words:
         return cls(mask, torch.cat([places, places[:1].expand(num_more)]), num_words)
 
     def reversed(self, mask: Tensor) -> Words:
-        """The same words with every row reversed, padding still at its end."""
+        """The words with every row reversed; padding stays at the end."""
         places = reversed_positions(mask.sum(dim=1), mask.size(1))
         if self._places is not None:
             places = places.index_select(0, self._places)
@@ -72,7 +72,7 @@ class Words:
         return words.view(*self._shape, words.size(1))
 
     def put_padded(self, words: Tensor, mask: Tensor) -> Tensor:
-        """The same, with zeros at all padding of the mask (B, T)."""
+        """`put`, with zeros at all padding of the mask (B, T)."""
         padded = self.put(words)
         if mask.device.type == "cpu" and not torch.compiler.is_compiling():
             return padded  # padding was not among the words
@@ -140,7 +140,7 @@ class BidirectionalLanguageModelTransformer(Seq2SeqEncoder):
         return True
 
     def get_regularization_penalty(self) -> float:
-        """Zero: nothing here is penalised."""
+        """Return zero: nothing is penalised."""
         return 0.0
 
     def get_attention_masks(self, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -164,8 +164,7 @@ class BidirectionalLanguageModelTransformer(Seq2SeqEncoder):
         inputs = words.take(self._position(token_embeddings))
         if self._dropout is not None:
             inputs = self._dropout(inputs)
-        # Padding comes last, and comes last in rows that are reversed too, so that in both directions nothing has to
-        # be kept from attending to anything but what is later.
+        # Padding comes last, also in reversed rows, so that a causal mask suffices in both directions.
         ahead = self._forward_transformer(inputs, words)
         back = self._backward_transformer(inputs, words.reversed(mask))
         if self._return_all_layers:

@@ -16,7 +16,7 @@ from nlpreg.nn.checkpoint import CheckpointWrapper
 from nlpreg.nn.cpu_layers import Dropout
 from nlpreg.nn.parallel import DdpAccelerator
 
-# The cache grows by doubling from this number of positions, so that a step copies it only now and then.
+# The cache doubles in size from this number of positions on, so that few steps copy it.
 _FIRST_CAPACITY = 64
 
 
@@ -216,7 +216,7 @@ class CausalTransformer(Seq2SeqEncoder):
         positions = before.unsqueeze(1) + torch.arange(num_steps, device=inputs.device)  # (B, T)
         num_needed = int(before.max()) + num_steps if len(before) else num_steps
         self._check_length(num_needed)
-        # What stands at padding is written behind a row's words, where the row's next words replace it.
+        # Values at padding are written after a row's words, where the row's next words overwrite them.
         is_visible = torch.arange(num_needed, device=inputs.device) <= positions.unsqueeze(2)  # (B, T, S)
         hidden = self._embedded(inputs, positions)
         rotation = self._rotation(positions, inputs)
@@ -246,7 +246,7 @@ class CausalTransformer(Seq2SeqEncoder):
     def _embedded(self, inputs: Tensor, positions: Tensor) -> Tensor:
         """Inputs (B, T, D) with dropout, and with their positions (B or 1, T) if these have vectors."""
         if self.position_embedding is not None:
-            # Positions of padding may lie behind the last one.
+            # Positions of padding may exceed the last one.
             last = self.position_embedding.num_embeddings - 1
             inputs = inputs + self.position_embedding(positions.clamp(max=last))
         embedded: Tensor = self.dropout(inputs)

@@ -142,7 +142,7 @@ class ResidualBlock(nn.Module):
         out: Tensor = self.dropout(x)
         for index, convolution in enumerate(self._convolutions):
             if index > 0 and is_padding is not None:
-                # The biases of the convolution before have made something of padding.
+                # The biases of the previous convolution have made padding nonzero.
                 out = out.masked_fill(is_padding, 0)
             out = convolution(out, self._direction == "forward")
         return (out + x) * math.sqrt(0.5)

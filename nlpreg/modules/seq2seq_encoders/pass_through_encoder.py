@@ -1,4 +1,4 @@
-"""No encoding at all."""
+"""An encoder that returns its inputs."""
 
 from torch import Tensor
 

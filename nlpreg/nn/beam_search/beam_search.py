@@ -81,7 +81,7 @@ class Constraint(Registrable):
     def update_state(
         self, state: ConstraintStateType, last_prediction: Tensor, last_backpointer: Tensor | None = None
     ) -> ConstraintStateType:
-        """Carry the state over to new beams.
+        """Update the state for the new beams.
 
         Args:
             state: what is remembered for each old beam.

@@ -13,7 +13,7 @@ from nlpreg.common import Registrable
 
 
 class CheckpointWrapper(Registrable):
-    """Makes modules forget their activations, and compute them again in the backward pass."""
+    """Makes modules discard their activations and recompute them in the backward pass."""
 
     default_implementation = "torch"
 

@@ -163,6 +163,12 @@ def two_shards(folder: Path) -> dict[str, Any]:
     return two_ranks(folder, "fsdp2")
 
 
+def two_saved_shards(folder: Path) -> dict[str, Any]:
+    config = two_shards(folder)
+    config["trainer"]["checkpointer"] = {**config["trainer"].get("checkpointer", {}), "save_sharded": True}
+    return config
+
+
 KINDS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "language model with carried state": language_model,
     "tagger with dropout": tagger,
@@ -176,6 +182,7 @@ KINDS: dict[str, Callable[[Path], dict[str, Any]]] = {
     ),
     "two ranks": two_ranks,
     "two shards": two_shards,
+    "shards saved by their processes": two_saved_shards,
 }
 
 
