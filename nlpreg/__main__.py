@@ -7,7 +7,7 @@ import sys
 
 from nlpreg.common.runtime.process import (
     end_process,
-    install_sigterm_handler,
+    install_signal_handlers,
     is_under_torchrun,
     remove_unused_compiler_cache,
 )
@@ -22,6 +22,7 @@ def run() -> None:
     status = _status()
     # The outcome stands; an interruption from here on would only print a traceback of the interpreter's end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if is_under_torchrun():
         end_process(status)
     sys.exit(status)
@@ -32,7 +33,7 @@ def _status() -> int:
 
     try:
         # SIGTERM means the same during the imports, which take a second, as later.
-        install_sigterm_handler()
+        install_signal_handlers()
         from nlpreg.commands.command_line import exit_status
 
         return exit_status(prog="nlpreg")

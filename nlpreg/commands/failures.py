@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 
 from nlpreg.commands.console import console, log_to_files
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.logging import printable
+from nlpreg.common.logging import printable, take_output_error
 from nlpreg.common.runtime.process import SigTermReceived, install_sigterm_handler
 
 FAILURE = 1
@@ -67,9 +67,12 @@ def run_reporting_failures(args: argparse.Namespace, action: Callable[[], None])
     with console(args), _sigterm_as_exception():
         is_done = False
         try:
+            take_output_error()
             action()
             is_done = True
             sys.stdout.flush()
+            if (lost := take_output_error()) is not None:
+                raise lost
             return 0
         except BrokenPipeError:  # the reader of our output, such as `head`, has had enough
             _discard_output()
@@ -105,7 +108,7 @@ def describe(error: BaseException) -> tuple[str, int]:
         return _path_message(error), USER_MISTAKE
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return (
-            f"{error.filename or 'the output'}: no space left on the disk; free some and run again",
+            f"{error.filename or 'standard output'}: no space left on the disk; free some and run again",
             FAILURE,
         )
     if isinstance(error, UnicodeDecodeError):

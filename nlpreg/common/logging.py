@@ -138,6 +138,28 @@ class ConsoleHandler(_TextHandler):
         with tqdm.external_write_mode(file=self.stream):
             super().emit(record)
 
+    def handleError(self, record: LogRecord) -> None:
+        """Remember that standard output cannot be written; a pipe that nobody reads any more does not count."""
+        global _output_error
+        error = sys.exc_info()[1]
+        if (
+            isinstance(error, OSError)
+            and not isinstance(error, BrokenPipeError)
+            and self.stream is sys.stdout
+        ):
+            _output_error = error
+        super().handleError(record)
+
+
+_output_error: OSError | None = None
+
+
+def take_output_error() -> OSError | None:
+    """The latest error in writing log lines to standard output since this was asked, such as that of a full disk."""
+    global _output_error
+    error, _output_error = _output_error, None
+    return error
+
 
 def prepare_global_logging(
     serialization_dir: str | os.PathLike[str],
@@ -196,7 +218,11 @@ def release_global_logging() -> None:
     for handler in _installed:
         root.removeHandler(handler)
         bars.removeHandler(handler)
-        handler.close()
+        try:
+            handler.close()
+        except OSError as error:  # what was still to be written does not fit on the disk
+            name = getattr(handler, "baseFilename", "the log")
+            logging.getLogger(__name__).warning("%s: the end of the log is lost (%s)", name, error.strerror)
     _installed.clear()
     if sys.excepthook is _log_uncaught:
         sys.excepthook = sys.__excepthook__

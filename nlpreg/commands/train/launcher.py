@@ -37,6 +37,8 @@ from nlpreg.common.runtime.process import (
 )
 
 PR_SET_PDEATHSIG = 1
+SECONDS_TO_BEGIN = 2.0
+"""For a thread that was just being started when a signal came."""
 SECONDS_FOR_CAUSES = 2.0
 """How long a worker that lost touch with another one keeps its error back: that of the other one is the cause."""
 SECONDS_TO_END = 5.0
@@ -85,9 +87,10 @@ class _Agent(threading.Thread):
         self.values: dict[int, Any] = {}
         self.error: BaseException | None = None
         # `join` takes the thread for ended, in Python 3.11, when a signal handler raises in the middle of it
-        self.has_ended = threading.Event()
+        self.has_begun, self.has_ended = threading.Event(), threading.Event()
 
     def run(self) -> None:
+        self.has_begun.set()
         try:
             self.values = self._launch()
         except BaseException as error:
@@ -125,15 +128,16 @@ def launch_processes(
     _quiet_trackers()
     with tempfile.TemporaryDirectory(prefix="nlpreg-") as folder, _quiet_torch():
         agent = _Agent(_launch_of(function, arguments, num_processes, machines, start_method, folder))
-        agent.start()
         try:
+            agent.start()
             _watch(agent, folder, timeout)
         except (KeyboardInterrupt, SigTermReceived) as error:
-            _end_politely(agent, folder)
+            if agent.has_begun.wait(SECONDS_TO_BEGIN):
+                _end_politely(agent, folder)
             error.how_to_continue = _continuation(agent, folder)  # type: ignore[union-attr]  # for `failures`
             raise
         finally:
-            if not agent.has_ended.is_set():
+            if agent.has_begun.is_set() and not agent.has_ended.is_set():
                 _signal_workers(folder, signal.SIGKILL)
                 agent.has_ended.wait(SECONDS_TO_END)
         _raise_outcome(agent, folder, machines)
@@ -321,6 +325,9 @@ def _worker(function: Callable[..., Any], arguments: tuple[Any, ...], settings: 
         remove_unused_compiler_cache()
         # At once: an orderly end may wait for ever for processes that wait for this one.
         os._exit(1)
+    signal.signal(
+        signal.SIGTERM, signal.SIG_IGN
+    )  # it is ending, and its exit handlers are not to be broken off
     atexit.register(remove_unused_compiler_cache)
     if settings["start_method"] == "spawn":  # a forked one is gone when this function returns
         atexit.register(_leave)

@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from types import FrameType
 from typing import NoReturn
 
@@ -17,13 +18,57 @@ class SigTermReceived(BaseException):
     """The process was asked to end. Like `KeyboardInterrupt`, no `except Exception` takes it for an error."""
 
 
-def _raise_sigterm(signal_number: int, frame: FrameType | None) -> None:
+_SECONDS_BETWEEN_LOOKS = 0.05
+_SECONDS_FOR_IMPORTS = 30.0
+_SECONDS_OF_ONE_REQUEST = 1.0
+_first_deferred: dict[int, float] = {}
+_last_raised: dict[int, float] = {}
+
+
+def _raise_when_safe(number: int, frame: FrameType | None) -> None:
+    """Raise what a signal means, or, while something is imported, send the signal again a moment later.
+
+    Torch runs Python code from C++ code while it is imported, and aborts the process when that raises.
+    """
+    now = time.monotonic()
+    if _is_importing(frame) and now - _first_deferred.setdefault(number, now) < _SECONDS_FOR_IMPORTS:
+        again = threading.Timer(_SECONDS_BETWEEN_LOOKS, os.kill, (os.getpid(), number))
+        again.daemon = True
+        again.start()
+        return
+    _first_deferred.pop(number, None)
+    # `timeout` sends SIGTERM to its command and then to the whole group, and people press Ctrl-C twice: the second must
+    # not break off what the first began.
+    if now - _last_raised.get(number, -_SECONDS_OF_ONE_REQUEST) < _SECONDS_OF_ONE_REQUEST:
+        return
+    _last_raised[number] = now
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
     raise SigTermReceived("asked to end by SIGTERM")
 
 
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
+
+
 def install_sigterm_handler() -> None:
-    """From now on SIGTERM raises `SigTermReceived` in the main thread."""
-    signal.signal(signal.SIGTERM, _raise_sigterm)
+    """From now on SIGTERM raises `SigTermReceived` in the main thread, after the import that may be going on."""
+    _last_raised.clear()
+    signal.signal(signal.SIGTERM, _raise_when_safe)
+
+
+def install_signal_handlers() -> None:
+    """From now on SIGTERM raises `SigTermReceived`, and Ctrl-C `KeyboardInterrupt`, but not in the middle of an import.
+
+    Ctrl-C stays switched off where it is, as in a process that a shell has started in the background.
+    """
+    install_sigterm_handler()
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _raise_when_safe)
 
 
 def end_process(status: int) -> NoReturn:

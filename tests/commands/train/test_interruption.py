@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pydoc
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 import torch
 
 from nlpreg.commands.command_line import exit_status as main
+from nlpreg.common.digests import digest_of
 from nlpreg.models.archival import load_archive
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
@@ -263,3 +265,131 @@ def test_fewer_instances_than_processes(
     code, errors = outcome(start({**few, "train_data_path": str(one)}, "-f"))
     assert code == 2
     assert "train_data_path" in errors and "fewer instances, or batches, than processes" in errors
+
+
+def seconds_to_first_checkpoint(config: dict[str, Any], start: Start) -> float:
+    """How long a run takes from the start of its process to its first checkpoint."""
+    began = time.monotonic()
+    process = start(config, folder="timed")
+    seconds = time.monotonic() - began
+    os.killpg(process.pid, signal.SIGKILL)
+    return seconds
+
+
+def ask_at(
+    seconds: float, config: dict[str, Any], folder: Path, send: Callable[[int, int], None]
+) -> tuple[int, str]:
+    """Start a run, send SIGTERM after some seconds, and wait for its end.
+
+    Returns:
+        Its exit status as a shell shows it, and what it wrote to standard error.
+    """
+    file = folder.with_suffix(".json")
+    file.write_text(json.dumps(config))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nlpreg", "train", str(file), "-s", str(folder), "-q"],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        time.sleep(seconds)
+        send(process.pid, signal.SIGTERM)
+        _, errors = process.communicate(timeout=SECONDS)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    return process.returncode if process.returncode >= 0 else 128 - process.returncode, errors
+
+
+def assert_ended_well(code: int, errors: str, folder: Path, seconds: float) -> None:
+    """Expect 143 where nothing is to be resumed, and 75 where a checkpoint holds everything."""
+    assert code in (75, 143), (seconds, code, errors)
+    assert "Traceback" not in errors, (seconds, errors)
+    assert (f"go on with: nlpreg train {folder}/config.json" in errors) == (code == 75), (seconds, errors)
+    if code == 75:
+        newest = max(folder.glob("checkpoint_*.json"), key=lambda path: path.stat().st_mtime)
+        for name, digest in json.loads(newest.read_text()).items():
+            assert digest_of(folder / name) == digest, (seconds, name)
+    assert not list(folder.rglob("*.tmp"))
+
+
+WITH_WORKERS = {"data_loader": {"batch_size": 2, "shuffle": True, "num_workers": 2}}
+
+
+def in_two_processes(tagger: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return long_run(tagger, distributed={"cuda_devices": [-1, -1]}, **more)
+
+
+@pytest.mark.parametrize("part", [0.1, 0.6])
+def test_sigterm_during_start_up(part: float, tagger: dict[str, Any], tmp_path: Path) -> None:
+    seconds = part * 5
+    code, errors = ask_at(seconds, long_run(tagger), tmp_path / "out", os.kill)
+    assert_ended_well(code, errors, tmp_path / "out", seconds)
+
+
+def test_sigterm_to_the_group_with_workers(tagger: dict[str, Any], tmp_path: Path, start: Start) -> None:
+    process = start({**long_run(tagger), **WITH_WORKERS})
+    os.killpg(process.pid, signal.SIGTERM)
+    code, errors = outcome(process)
+    assert_ended_well(code, errors, tmp_path / "out", 0)
+    assert code == 75
+
+
+@pytest.mark.slow
+def test_ten_sigterms_during_start_up(tagger: dict[str, Any], tmp_path: Path, start: Start) -> None:
+    config = long_run(tagger)
+    whole = seconds_to_first_checkpoint(config, start)
+    for number in range(10):
+        seconds = whole * (number + 0.5) / 10
+        folder = tmp_path / f"out{number}"
+        code, errors = ask_at(seconds, config, folder, os.kill)
+        assert_ended_well(code, errors, folder, seconds)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("numbers", [range(5), range(5, 10)], ids=["starting", "training"])
+@pytest.mark.parametrize("kind", ["workers", "ranks", "workers of ranks"])
+def test_ten_sigterms_to_the_group(
+    kind: str, numbers: range, tagger: dict[str, Any], tmp_path: Path, start: Start
+) -> None:
+    config = in_two_processes(tagger) if "ranks" in kind else long_run(tagger)
+    if "workers" in kind:
+        config |= WITH_WORKERS
+    whole = seconds_to_first_checkpoint(config, start)
+    for number in numbers:
+        seconds = whole * (number + 1) / 5
+        folder = tmp_path / f"out{number}"
+        code, errors = ask_at(seconds, config, folder, os.killpg)
+        assert_ended_well(code, errors, folder, seconds)
+
+
+@pytest.mark.skipif(shutil.which("timeout") is None, reason="needs GNU timeout")
+def test_under_timeout(tagger: dict[str, Any], tmp_path: Path) -> None:
+    """`timeout` sends SIGTERM to its process group, when it is the leader of one, and ends with the status of the command."""
+    (tmp_path / "c.json").write_text(json.dumps({**long_run(tagger), **WITH_WORKERS}))
+    folder = tmp_path / "out"
+    # enough for a checkpoint on a busy machine; --preserve-status: otherwise it ends with 124
+    done = subprocess.run(
+        [
+            "timeout",
+            "--preserve-status",
+            "20",
+            sys.executable,
+            "-m",
+            "nlpreg",
+            "train",
+            str(tmp_path / "c.json"),
+            "-s",
+            str(folder),
+        ],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=SECONDS,
+        start_new_session=True,
+    )
+    assert_ended_well(done.returncode, done.stderr, folder, 20)

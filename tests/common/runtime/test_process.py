@@ -1,14 +1,19 @@
+import importlib
 import os
 import signal
 import socket
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from nlpreg.common.runtime.process import (
     SigTermReceived,
     find_open_port,
+    install_signal_handlers,
     install_sigterm_handler,
     is_distributed,
     is_global_primary,
@@ -98,3 +103,44 @@ def test_the_loopback_interface_is_used_unless_somebody_chose_another(monkeypatc
     monkeypatch.setattr(socket, "if_nameindex", lambda: [(2, "eth0")])
     stay_on_this_machine()
     assert "GLOO_SOCKET_IFNAME" not in os.environ
+
+
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """The handlers of the command line, put back afterwards."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    install_signal_handlers()
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize(
+    ("number", "error"), [(signal.SIGTERM, SigTermReceived), (signal.SIGINT, KeyboardInterrupt)]
+)
+def test_signals_wait_for_the_end_of_an_import(
+    number: int, error: type[BaseException], handlers: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "slow_module.py").write_text(
+        f"import os, time\nos.kill(os.getpid(), {int(number)})\ntime.sleep(0.1)\nis_done = True\n"
+    )
+    seen = []
+    with pytest.raises(error, match="^$|asked to end"):  # the signal comes a moment after the import
+        seen.append(importlib.import_module("slow_module").is_done)
+        time.sleep(10)
+    assert seen == [True]
+    sys.modules.pop("slow_module")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_second_of_two_quick_signals_breaks_nothing_off(number: int, handlers: None) -> None:
+    cleared = []
+    with pytest.raises((SigTermReceived, KeyboardInterrupt), match="^$|asked to end"):
+        try:
+            os.kill(os.getpid(), number)
+        finally:
+            os.kill(os.getpid(), number)
+            cleared.append(True)
+    assert cleared

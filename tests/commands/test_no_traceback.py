@@ -1,0 +1,231 @@
+"""What goes wrong outside of nlpreg's code ends in one sentence and an exit status, never in a traceback or in silence."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nlpreg.commands.command_line import exit_status as main
+
+NUL = "a\0b"
+DEEP = b"[" * 100_000
+BROKEN = {
+    "binary": bytes(range(256)),
+    "cut": b'{"model": {"type": "x"',
+    "empty": b"",
+    "zeros": bytes(50),
+    "list": b"[1]",
+    "null": b"null",
+    "text": b'"x"',
+    "deep": DEEP,
+    "utf16": '{"model": {}}'.encode("utf-16"),
+}
+needs_dev_full = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs Linux's /dev/full")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a config, its data, and the finished run `out`."""
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "data.txt").write_text("a###X b###Y\nb###Y\na###X a###X\nc###Z b###Y a###X\n")
+    config: dict[str, Any] = {
+        "dataset_reader": {"type": "sequence_tagging"},
+        "train_data_path": str(folder / "data.txt"),
+        "validation_data_path": str(folder / "data.txt"),
+        "model": {
+            "type": "simple_tagger",
+            "text_field_embedder": {"token_embedders": {"tokens": {"type": "embedding", "embedding_dim": 3}}},
+            "encoder": {"type": "lstm", "input_size": 3, "hidden_size": 3},
+        },
+        "data_loader": {"batch_size": 2, "shuffle": True},
+        "trainer": {"num_epochs": 1, "cuda_device": -1},
+    }
+    (folder / "c.json").write_text(json.dumps(config))
+    assert main("nlpreg", ["train", str(folder / "c.json"), "-s", str(folder / "out"), "-q"]) == 0
+    return folder
+
+
+@pytest.fixture
+def here(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of that folder, to work in."""
+    folder = Path(shutil.copytree(finished, tmp_path / "work"))
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def said(capsys: pytest.CaptureFixture[str], *words: str, status: int = 2) -> str:
+    """What a command says that ends as expected."""
+    try:
+        code: Any = main("nlpreg", list(words))
+    except SystemExit as error:
+        code = error.code
+    shown = "".join(capsys.readouterr())
+    assert code == status, (words, code, shown)
+    assert "Traceback" not in shown, (words, shown)
+    return shown
+
+
+def nlpreg(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a command in a process of its own, buffered as usual."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return subprocess.run(
+        [sys.executable, "-m", "nlpreg", *words],
+        env={**environment, "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=100,
+        **options,
+    )
+
+
+NULS = [
+    ["train", NUL, "-s", "x"],
+    ["train", "c.json", "-s", NUL],
+    ["train", "c.json", "-s", "x", "-o", json.dumps({"train_data_path": NUL})],
+    ["evaluate", NUL, "data.txt"],
+    ["evaluate", "out", NUL],
+    ["predict", "out", NUL],
+    ["predict", "out", "data.txt", "--use-dataset-reader", "--output-file", NUL],
+    ["diff", NUL, "c.json"],
+    ["check", NUL],
+    ["report", NUL],
+    ["print-results", NUL],
+    ["compare", "out", NUL, "data.txt"],
+    ["build-vocab", "c.json", f"{NUL}.tar.gz"],
+    ["cached-path", NUL],
+    ["find-lr", "c.json", "-s", NUL],
+    ["migrate", NUL],
+    ["push-to-hf", "-n", "x", "-a", NUL],
+    ["count-instances", NUL],
+    ["train-tokenizer", NUL, NUL],
+]
+
+
+def test_a_nul_in_a_path(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words in NULS:
+        shown = said(capsys, *words)
+        assert r"a\x00b" in shown or "a path holds a NUL character" in shown, (words, shown)
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_broken_file(kind: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "broken.json").write_bytes(BROKEN[kind])
+    for words in (
+        ["diff", "broken.json", "c.json"],
+        ["diff", "c.json", "broken.json"],
+        ["check", "broken.json"],
+    ):
+        assert "broken.json" in said(capsys, *words)
+    assert "cannot be unpacked" in said(capsys, "evaluate", "broken.json", "data.txt")
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_damaged_config_in_the_folder_of_a_run(
+    kind: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = here / "out" / "config.json"
+    for words in (
+        ["train", "c.json", "-s", "out", "-r"],
+        ["train", "out/config.json", "-s", "out", "-r"],
+        ["predict", "out", "data.txt"],
+        ["evaluate", "out", "data.txt"],
+        ["report", "out"],
+        ["diff", "out", "c.json"],
+    ):
+        config.write_bytes(BROKEN[kind])
+        assert "config.json" in said(capsys, *words)
+        assert config.read_bytes() == BROKEN[kind]
+
+
+def test_deep_json_in_an_archive(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = here / "out" / "config.json"
+    config.write_text(config.read_text().strip()[:-1] + ', "x": ' + "[" * 100_000 + "]" * 100_000 + "}")
+    for words in (["predict", "out", "data.txt"], ["evaluate", "out", "data.txt"]):
+        assert "config.json is not valid JSON (maximum recursion depth" in said(capsys, *words)
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_a_bad_line(num_workers: int, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "bad.txt").write_text("a###X b###Y\nbroken\n")
+    overrides = {"train_data_path": "bad.txt", "data_loader.num_workers": num_workers}
+    shown = said(capsys, "train", "c.json", "-s", "new", "-o", json.dumps(overrides))
+    assert "nlpreg: error: bad.txt, line 2: expected items such as word###TAG, got 'broken'" in shown
+
+
+@needs_dev_full
+def test_no_room_for_the_log(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "new").mkdir()
+    (here / "new" / "out.log").symlink_to("/dev/full")
+    shown = said(capsys, "train", "c.json", "-s", "new", status=0)
+    assert "out.log: the end of the log is lost (No space left on device)" in shown
+    assert (here / "new" / "model.tar.gz").is_file()
+
+
+@needs_dev_full
+@pytest.mark.parametrize("words", [["train", "c.json", "-s", "new"], ["list", "Model"]])
+def test_no_room_for_the_output(words: list[str], here: Path) -> None:
+    with open("/dev/full", "w") as full:
+        done = nlpreg(*words, stdout=full)
+    assert done.returncode == 1
+    assert done.stderr.startswith("nlpreg: error: standard output: no space left on the disk")
+    assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
+
+
+def test_a_reader_that_has_had_enough(here: Path) -> None:
+    """A run goes on, and its results are in its folder; the status may say that nobody read on."""
+    receiver, sender = os.pipe()
+    os.close(receiver)
+    done = nlpreg("train", "c.json", "-s", "new", stdout=sender)
+    os.close(sender)
+    assert done.returncode in (0, 141) and done.stderr == ""
+    assert (here / "new" / "model.tar.gz").is_file()
+
+
+@pytest.mark.parametrize("moment", ["imports", "training"])
+def test_two_quick_interruptions(moment: str, here: Path) -> None:
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        pytest.skip("the tests were started with Ctrl-C switched off, which processes inherit")
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "nlpreg",
+            "train",
+            "c.json",
+            "-s",
+            "new",
+            "-q",
+            "-o",
+            '{"trainer.num_epochs": 99999}',
+        ],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        if moment == "imports":
+            time.sleep(1)
+        else:
+            deadline = time.monotonic() + 100
+            while not list(here.glob("new/training_state_*")) and process.poll() is None:
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+        for _ in range(2):
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGINT)
+            time.sleep(0.02)
+        _, errors = process.communicate(timeout=100)
+    finally:
+        process.kill()
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors and "interrupted" in errors
