@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nlpreg.commands.count_instances import CountInstances
     from nlpreg.commands.diff import Diff
     from nlpreg.commands.evaluate import Evaluate
+    from nlpreg.commands.export import Export
     from nlpreg.commands.find_learning_rate import FindLearningRate
     from nlpreg.commands.migrate import Migrate
     from nlpreg.commands.package import Package
@@ -46,6 +47,7 @@ __all__ = [
     "Describe",
     "Diff",
     "Evaluate",
+    "Export",
     "FindLearningRate",
     "Init",
     "ListRegistries",

@@ -51,6 +51,9 @@ COMMANDS: dict[str, CommandEntry] = {
         "nlpreg.commands.diff", "Diff", "compare two configs, two runs or two sets of weights"
     ),
     "evaluate": CommandEntry("nlpreg.commands.evaluate", "Evaluate", "measure an archived model on data"),
+    "export": CommandEntry(
+        "nlpreg.commands.export", "Export", "write a trained model for torch.export, ONNX or safetensors"
+    ),
     "find-lr": CommandEntry(
         "nlpreg.commands.find_learning_rate", "FindLearningRate", "try learning rates and plot the loss"
     ),

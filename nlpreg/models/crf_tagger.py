@@ -38,7 +38,7 @@ from nlpreg.modules.text_field_embedders import TextFieldEmbedder
 from nlpreg.modules.time_distributed import TimeDistributed
 from nlpreg.nn.cpu_layers import Dropout
 from nlpreg.nn.initializers import InitializerApplicator
-from nlpreg.nn.operators import run_uncompiled
+from nlpreg.nn.operators import is_exporting, run_uncompiled
 from nlpreg.nn.util import get_text_field_mask
 from nlpreg.training.metrics import FBetaVerboseMeasure
 
@@ -207,6 +207,8 @@ class CrfTagger(Model):
             can_look = tags.device.type == "cpu" or not self.training
             if self._num_gold_checks_left and can_look and not torch.compiler.is_compiling():
                 self._check_gold(tags, mask, metadata)
+        if is_exporting():
+            return output  # decoded outside of the program, by a loop over the words
         if torch.compiler.is_compiling():
             # A compiled model ends here: whatever follows lists of numbers would be compiled anew for each.
             return run_uncompiled(self._decode, output, tags)

@@ -20,6 +20,7 @@ from nlpreg.modules.softmax_loss import SoftmaxLoss, WordDistribution
 from nlpreg.modules.text_field_embedders import TextFieldEmbedder
 from nlpreg.nn.cpu_layers import Dropout
 from nlpreg.nn.initializers import InitializerApplicator
+from nlpreg.nn.operators import is_exporting
 from nlpreg.nn.regularizers import RegularizerApplicator
 from nlpreg.nn.util import get_text_field_mask
 from nlpreg.training.metrics import Perplexity
@@ -160,7 +161,8 @@ class LanguageModel(PeekingCheckedModel):
         contextual = self._encode(embeddings, mask, source)
         output: dict[str, Any] = {}
         ids = word_ids(source)
-        if ids is not None and self._softmax_loss is not None:
+        # an exported program computes states; the words of a batch to predict are not of a fixed number
+        if ids is not None and self._softmax_loss is not None and not is_exporting():
             top_layer = contextual[-1] if isinstance(contextual, list) else contextual
             targets = None if target is None else self._checked_targets(target, ids)
             output = self._losses(self._dropout(top_layer), ids, targets)

@@ -97,7 +97,7 @@ class UnsortedRows:
     """
 
     def __init__(self, lengths: Tensor, num_steps: int) -> None:
-        self.spans = [(0, num_steps, len(lengths))]
+        self.spans = [(0, num_steps, lengths.size(0))]
         self._is_padding = ~is_word(lengths, num_steps)
         self._reversed = reversed_positions(lengths, num_steps)
 
@@ -124,7 +124,7 @@ def reversed_positions(lengths: Tensor, num_steps: int) -> Tensor:
     # (B, 1)
     last = lengths.unsqueeze(1) - 1
     turned = torch.where(steps <= last, last - steps, steps)  # (B, T)
-    starts = num_steps * torch.arange(len(lengths), device=lengths.device)
+    starts = num_steps * torch.arange(lengths.size(0), device=lengths.device)
     return (turned + starts.unsqueeze(1)).view(-1)
 
 

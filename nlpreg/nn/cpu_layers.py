@@ -165,9 +165,12 @@ def dropout(values: Tensor, p: float, training: bool = True) -> Tensor:
         p: dropout probability, from 0 to 1.
         training: whether to do anything at all.
     """
+    # before the number of values is looked at, which would tie a graph to sizes
+    if not training or torch.compiler.is_compiling():
+        return functional.dropout(values, p, training)
     num_dropped = round(p * _LEVELS)
     is_ordinary = 0 < num_dropped < _LEVELS and values.numel() >= _FEW and values.device.type == "cpu"
-    if not (training and is_ordinary) or torch.compiler.is_compiling():
+    if not is_ordinary:
         return functional.dropout(values, p, training)
     count = values.numel()
     draws = torch.empty((count + 3) // 4, dtype=torch.int64, device=values.device).random_(-(2**63), None)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any, ParamSpec, TypeVar
 
 import torch
@@ -94,6 +96,27 @@ def _backward_by(derivative: Callable[..., list[Tensor]]) -> Callable[..., tuple
     return backward
 
 
+_exporting: ContextVar[bool] = ContextVar("a model is being exported", default=False)
+
+
+def is_exporting() -> bool:
+    """Whether a model is being turned into a program that runs without nlpreg.
+
+    Modules then take a way of plain tensor operations whose number does not depend on the data, if a slower one.
+    """
+    return _exporting.get()
+
+
+@contextlib.contextmanager
+def exporting() -> Iterator[None]:
+    """Let `is_exporting` be true for the length of a block."""
+    token = _exporting.set(True)
+    try:
+        yield
+    finally:
+        _exporting.reset(token)
+
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -109,7 +132,7 @@ def run_uncompiled(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) 
         args: its arguments.
         kwargs: its named arguments.
     """
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() and not is_exporting():
         uncompiled: Callable[P, R] = torch.compiler.disable(function)  # type: ignore[no-untyped-call]
         return uncompiled(*args, **kwargs)
     return function(*args, **kwargs)

@@ -248,6 +248,13 @@ class ConditionalRandomField(torch.nn.Module):
             end.masked_fill(~allowed[:num_tags, num_tags + 1], _DISALLOWED),
         )
 
+    def decoding_scores(self) -> tuple[Tensor, Tensor, Tensor]:
+        """What decoding adds to the scores of words: transitions (C from, C to), first tags (C,) and last tags (C,).
+
+        They are very low wherever the constraints say no.
+        """
+        return self._constrained()
+
     @overload
     def viterbi_tags(
         self, logits: Tensor, mask: Tensor | None = ..., top_k: None = ...

@@ -13,7 +13,7 @@ from nlpreg.modules.time_distributed import TimeDistributed
 from nlpreg.modules.token_embedders.embedding import Embedding
 from nlpreg.modules.token_embedders.token_embedder import TokenEmbedder
 from nlpreg.nn.cpu_layers import Dropout
-from nlpreg.nn.operators import run_uncompiled
+from nlpreg.nn.operators import is_exporting, run_uncompiled
 from nlpreg.nn.util.indexing import distinct_rows
 
 # B texts, T tokens, U distinct tokens
@@ -63,6 +63,10 @@ class TokenCharactersEncoder(TokenEmbedder):
     def _encode_tokens(self, token_characters: Tensor) -> Tensor:
         """Encode each distinct word once; compiled, convolutions would be compiled again for every length of words."""
         encoder: Any = self._encoder.module
+        if is_exporting():  # every word, since the number of distinct ones depends on the data
+            words = functional.pad(token_characters.flatten(0, -2), (0, encoder.padding_reach() or 0))
+            every_word = self._encode(words)
+            return every_word.view(*token_characters.shape[:-1], every_word.size(1))
         if not token_characters.numel():
             if not token_characters.shape[:-1].numel():
                 weight: Any = self._embedding.module.weight

@@ -1,0 +1,71 @@
+"""`nlpreg export`: a trained model as a program for torch or ONNX, or as weights alone."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Any
+
+from nlpreg.commands.options import add_archive_options, add_no_cache_option, check_archive
+from nlpreg.commands.subcommand import Subcommand
+from nlpreg.common.checks import ConfigurationError
+
+DESCRIPTION = """
+Write a trained model as a program that runs without its config: for torch (torch.export), for ONNX (needs the packages onnx,
+onnxscript and onnxruntime), or as weights alone (safetensors). Batches and sentences may have any size. Before anything is
+written to DIR, the outputs of the program are compared with those of the model on batches of data.
+"""
+
+EPILOG = """
+examples:
+  nlpreg export out/model.tar.gz --to onnx -o exported/ --data dev.conllu
+  python exported/example.py
+"""
+
+FORMATS = ("torch", "onnx", "safetensors")
+
+
+@Subcommand.register("export")
+class Export(Subcommand):
+    """Exports a trained model."""
+
+    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+        """Add the command's parser."""
+        subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
+        add_archive_options(subparser)
+        subparser.add_argument("--to", required=True, choices=FORMATS, help="what to write")
+        subparser.add_argument(
+            "-o", "--output-dir", required=True, metavar="DIR", help="folder for the program; new or empty"
+        )
+        subparser.add_argument(
+            "--data",
+            metavar="FILE",
+            help="data to compare on; with --allow-remote, by default the validation or training data that the config names",
+        )
+        add_no_cache_option(subparser)
+        subparser.set_defaults(func=_run)
+        return subparser
+
+    def validate(self, args: argparse.Namespace) -> None:
+        """Find wrong paths before anything slow is imported."""
+        check_archive(args.archive_file, args.weights_file)
+        folder = args.output_dir
+        if os.path.exists(folder) and (not os.path.isdir(folder) or os.listdir(folder)):
+            raise ConfigurationError(f"--output-dir: {folder}: expected a new or an empty folder")
+
+
+def _run(args: argparse.Namespace) -> None:
+    from nlpreg.commands.export.exporting import export_archive
+
+    report = export_archive(
+        args.archive_file,
+        args.to,
+        args.output_dir,
+        args.data,
+        weights_file=args.weights_file,
+        allow_remote=args.allow_remote,
+    )
+    for name, difference in report["largest_differences"].items():
+        print(f"{name}: equal to the model's, the largest difference {difference:.1e}")
+    print(f"sizes compared: {', '.join(' x '.join(map(str, size)) for size in report['sizes'])}")
+    print(os.path.join(args.output_dir, report["program"]))

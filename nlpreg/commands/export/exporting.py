@@ -1,0 +1,288 @@
+"""From an archive to a folder with a program, the vocabulary, an example, and a record of what was compared."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy
+import torch
+from torch import Tensor
+
+from nlpreg.commands.export import crf_decoder
+from nlpreg.commands.export.onnx_operators import translations
+from nlpreg.commands.export.program import Program, exported, tensors_of
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.config.untrusted import check_resource, guarded
+from nlpreg.common.imports import optional
+from nlpreg.data.fields import TextField
+from nlpreg.data.instance import Instance
+from nlpreg.models.archival import Archive, load_archive
+from nlpreg.models.crf_tagger import CrfTagger
+from nlpreg.models.model import VOCABULARY_FOLDER, Model
+from nlpreg.version import VERSION
+
+TOLERANCE = 1e-5
+MOST_INSTANCES = 12
+RECORD_NAME, INPUTS_NAME, CRF_NAME = "export.json", "example_inputs.npz", "crf.npz"
+PROGRAM_NAMES = {"torch": "model.pt2", "onnx": "model.onnx", "safetensors": "model.safetensors"}
+Runner = Callable[[Sequence[Tensor]], Sequence[Any]]
+
+_EXAMPLE = {
+    "torch": """import nlpreg.modules.padded_rnn  # defines the operator of recurrent layers
+import torch
+
+program = torch.export.load(str(FOLDER / "model.pt2")).module()
+with torch.no_grad():
+    outputs = [tensor.numpy() for tensor in program(*map(torch.from_numpy, inputs))]
+""",
+    "onnx": """import onnxruntime
+
+session = onnxruntime.InferenceSession(str(FOLDER / "model.onnx"))
+names = [entry.name for entry in session.get_inputs()]
+outputs = session.run(None, dict(zip(names, inputs)))
+""",
+}
+_EXAMPLE_START = '''"""Runs the exported model on the batch in example_inputs.npz, as a start for a program of your own."""
+
+import json
+from pathlib import Path
+
+import numpy
+
+FOLDER = Path(__file__).parent
+record = json.loads((FOLDER / "export.json").read_text())
+# ids of words and their parts, as the vocabulary numbers them, in the order of the program's arguments
+with numpy.load(FOLDER / "example_inputs.npz") as file:
+    inputs = [file[name] for name in record["inputs"]]
+
+'''
+_EXAMPLE_END = """
+for name, output in zip(record["outputs"], outputs):
+    print(name, output.shape)
+"""
+_EXAMPLE_CRF = """
+from crf_decoder import decode
+
+found = dict(zip(record["outputs"], outputs))
+with numpy.load(FOLDER / "crf.npz") as scores:
+    tags = decode(found["logits"], found["mask"], scores["transitions"], scores["start"], scores["end"])
+print("tags", tags)
+"""
+
+
+def export_archive(
+    archive_file: str | os.PathLike[str],
+    to: str,
+    output_dir: str | os.PathLike[str],
+    data: str | None = None,
+    weights_file: str | None = None,
+    allow_remote: bool = False,
+) -> dict[str, Any]:
+    """Export a trained model.
+
+    Args:
+        archive_file: path or URL of the archive, or the folder of a run.
+        to: "torch", "onnx" or "safetensors".
+        output_dir: folder for what is written; it gets nothing unless the program's outputs equal the model's.
+        data: to compare on; by default the validation or training data that the config names.
+        weights_file: other weights than the archive's.
+        allow_remote: whether the config of the archive may name files outside of it.
+
+    Returns:
+        What was written and compared, as in `export.json`.
+
+    Raises:
+        ConfigurationError: the model cannot be exported, or there are no data to compare on.
+        ValueError: the program computes something else than the model.
+    """
+    if to == "safetensors":
+        optional("safetensors", extra="safetensors")
+    elif to == "onnx":
+        optional("onnxscript", extra="onnx")
+    archive = load_archive(archive_file, weights_file=weights_file, allow_remote=allow_remote)
+    model = archive.model.eval()
+    instances = [] if to == "safetensors" else _instances(archive, data)
+    with tempfile.TemporaryDirectory(prefix="nlpreg-export-") as temporary:
+        folder = Path(temporary)
+        if to == "safetensors":
+            record = _write_weights(model, folder)
+        else:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of torch about its own functions
+                record = _write_program(model, to, instances, folder)
+        model.vocab.save_to_files(str(folder / VOCABULARY_FOLDER))
+        archive.config.to_file(str(folder / "config.json"))
+        record = {"nlpreg": VERSION, "torch": str(torch.__version__), "program": PROGRAM_NAMES[to], **record}
+        (folder / RECORD_NAME).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        shutil.copytree(folder, output_dir, dirs_exist_ok=True)
+    return record
+
+
+def _instances(archive: Archive, data: str | None) -> list[Instance]:
+    """Some instances to compare on.
+
+    Raises:
+        ConfigurationError: there are none, or the archive's config names files outside of it.
+    """
+    config = archive.config
+    path = data or config.get("validation_data_path", None) or config.get("train_data_path", None)
+    if not isinstance(path, str):
+        raise ConfigurationError("--data: expected a file to compare on, since the config names none")
+    try:
+        # what the user gives may be read, what the archive names only with --allow-remote
+        with guarded(None if data else config.origin):
+            check_resource(path)
+            found = []
+            for instance in archive.validation_dataset_reader.read(path):
+                found.append(instance)
+                if len(found) == MOST_INSTANCES:
+                    break
+    except (OSError, ConfigurationError) as error:
+        raise ConfigurationError(
+            f"{path}: cannot be read to compare on ({error}); name data with --data"
+        ) from error
+    if len(found) < 2:
+        raise ConfigurationError(f"{path}: expected at least 2 instances to compare on, got {len(found)}")
+    return found
+
+
+def _write_weights(model: Model, folder: Path) -> dict[str, Any]:
+    safetensors = optional("safetensors.torch", extra="safetensors")
+    # tensors that share memory are written once each
+    weights = {name: tensor.detach().clone().contiguous() for name, tensor in model.state_dict().items()}
+    path = str(folder / PROGRAM_NAMES["safetensors"])
+    safetensors.save_file(weights, path)
+    read = safetensors.load_file(path)
+    for name, tensor in weights.items():
+        if not torch.equal(read[name], tensor):
+            raise ValueError(f"{name}: was not written as it is")
+    return {"weights": len(weights), "sizes": [], "largest_differences": {}}
+
+
+def _write_program(model: Model, to: str, instances: Sequence[Instance], folder: Path) -> dict[str, Any]:
+    """Write a program, and compare it with the model on batches of other sizes than the one it was made with."""
+    batches = [tensors_of(model, batch) for batch in _batches(instances)]
+    example = batches[0]
+    program = Program(model, example)
+    inputs = program.inputs_of(example)
+    graph = exported(program, inputs)
+    path = folder / PROGRAM_NAMES[to]
+    if to == "torch":
+        torch.export.save(graph, path)
+        loaded = torch.export.load(path).module()
+        run: Runner = lambda tensors: loaded(*tensors)  # noqa: E731
+    else:
+        run = _write_onnx(graph, path)
+    record: dict[str, Any] = {"inputs": program.input_names, "outputs": program.output_names, "sizes": []}
+    differences = dict.fromkeys(program.output_names, 0.0)
+    transitions = _crf_scores(model, folder)
+    for tensors in batches:
+        given = program.inputs_of(tensors)
+        with torch.no_grad():
+            expected = model(**{name: tensors[name] for name in program.fields})
+            found = [torch.as_tensor(output) for output in run(given)]
+        _compare(expected, dict(zip(program.output_names, found, strict=True)), differences)
+        if transitions is not None:
+            _compare_tags(expected, dict(zip(program.output_names, found, strict=True)), transitions)
+        record["sizes"].append(list(given[0].shape))
+    record["largest_differences"] = differences
+    arrays = {name: tensor.numpy() for name, tensor in zip(program.input_names, inputs, strict=True)}
+    _save(folder / INPUTS_NAME, arrays)
+    end = _EXAMPLE_END + (_EXAMPLE_CRF if transitions is not None else "")
+    (folder / "example.py").write_text(_EXAMPLE_START + _EXAMPLE[to] + end, encoding="utf-8")
+    return record
+
+
+def _batches(instances: Sequence[Instance]) -> Iterator[Sequence[Instance]]:
+    """The batch to export with, of more than one sentence, then others of other sizes."""
+    by_length = sorted(instances, key=lambda instance: -_length(instance))
+    yield by_length[: max(2, len(by_length) // 3)]  # the longest: sizes of 0 and 1 are special to torch
+    yield by_length
+    yield by_length[-1:]
+    yield by_length[-2:]
+
+
+def _length(instance: Instance) -> int:
+    lengths = [field.sequence_length() for field in instance.fields.values() if isinstance(field, TextField)]
+    return max(lengths, default=0)
+
+
+def _write_onnx(graph: torch.export.ExportedProgram, path: Path) -> Runner:
+    """Write a graph as ONNX.
+
+    Returns:
+        What runs the file, by onnxruntime.
+    """
+    runtime = optional("onnxruntime", extra="onnx")
+    optional("onnx", extra="onnx")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch about its own functions
+        written = torch.onnx.export(
+            graph, dynamo=True, custom_translation_table=translations(), verbose=False
+        )
+        assert written is not None
+        written.save(str(path))
+    session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    names = [entry.name for entry in session.get_inputs()]
+
+    def run(inputs: Sequence[Tensor]) -> Sequence[Any]:
+        arrays = [tensor.numpy() for tensor in inputs]
+        outputs: Sequence[Any] = session.run(None, dict(zip(names, arrays, strict=True)))
+        return outputs
+
+    return run
+
+
+def _crf_scores(model: Model, folder: Path) -> tuple[Any, ...] | None:
+    """Write the scores and the decoder of a conditional random field beside the program, whose loop is not in it."""
+    if not isinstance(model, CrfTagger):
+        return None
+    scores = tuple(tensor.detach().numpy() for tensor in model.crf.decoding_scores())
+    _save(folder / CRF_NAME, dict(zip(("transitions", "start", "end"), scores, strict=True)))
+    shutil.copyfile(crf_decoder.__file__, folder / "crf_decoder.py")
+    return scores
+
+
+def _save(path: Path, arrays: dict[str, Any]) -> None:
+    numpy.savez(path, **arrays)
+
+
+def _compare(expected: dict[str, Any], found: dict[str, Tensor], differences: dict[str, float]) -> None:
+    """Keep the largest difference of each output.
+
+    Raises:
+        ValueError: it is larger than rounding explains.
+    """
+    by_name = {key.lstrip("_"): value for key, value in expected.items()}
+    for name, tensor in found.items():
+        wanted = by_name[name]
+        if wanted.shape != tensor.shape:
+            raise ValueError(
+                f"{name}: the program gives the shape {tuple(tensor.shape)}, the model {tuple(wanted.shape)}"
+            )
+        if not wanted.numel():
+            continue
+        difference = (wanted.double() - tensor.double()).abs()
+        if bool((difference > TOLERANCE * (1 + wanted.double().abs())).any()):
+            raise ValueError(
+                f"{name}: the program's values differ from the model's by up to {difference.max():.2e}"
+            )
+        differences[name] = max(differences[name], float(difference.max()))
+
+
+def _compare_tags(expected: dict[str, Any], found: dict[str, Tensor], scores: tuple[Any, ...]) -> None:
+    """Make sure that the decoder beside the program finds the model's tags.
+
+    Raises:
+        ValueError: it does not.
+    """
+    tags = crf_decoder.decode(found["logits"].numpy(), found["mask"].numpy(), *scores)
+    if tags != expected["tags"]:
+        raise ValueError("tags: those of the decoder beside the program are not those of the model")
