@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+
+from nlpreg.common.checks import ConfigurationError
 
 HalfDtype = Literal["bfloat16", "float16"]
 
@@ -36,10 +38,33 @@ class Precision:
         self._is_unscaled = False
 
     def autocast(self) -> AbstractContextManager[Any]:
-        """The context of a forward pass."""
+        """The context of a forward pass.
+
+        Raises:
+            ConfigurationError: at the end of the block, this processor cannot compute a layer in this format.
+        """
         if not self.use_amp:
             return nullcontext()
-        return torch.autocast(self.device_type, dtype=self.dtype)
+        return self._half_precision()
+
+    @contextmanager
+    def _half_precision(self) -> Iterator[None]:
+        try:
+            with torch.autocast(self.device_type, dtype=self.dtype):
+                yield
+        except RuntimeError as error:
+            # what oneDNN says of layers, recurrent ones for example, that the processor has no instructions for
+            if self.device_type != "cpu" or "could not create a primitive" not in str(error):
+                raise
+            name = str(self.dtype).removeprefix("torch.")
+            raise ConfigurationError(
+                f"trainer.amp_dtype: this processor cannot compute all layers of the model in {name}; set it to "
+                + (
+                    '"bfloat16", or leave use_amp out'
+                    if self.dtype == torch.float16
+                    else "null, or leave use_amp out"
+                )
+            ) from error
 
     def backward(self, loss: Tensor) -> None:
         """Compute gradients, scaled if there is a scaler."""

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from nlpreg.common.checks import ConfigurationError
 from nlpreg.training.gradients import (
     Precision,
     clip_gradient_norm,
@@ -127,3 +128,14 @@ def test_full_precision():
         assert torch.mm(torch.ones(1, 1), torch.ones(1, 1)).dtype == torch.float32
     with Precision(CPU, True).autocast():
         assert torch.mm(torch.ones(1, 1), torch.ones(1, 1)).dtype == torch.bfloat16
+
+
+def test_a_layer_that_the_processor_cannot_compute_in_half_precision():
+    message = "could not create a primitive descriptor for the LSTM forward propagation primitive"
+    with (
+        pytest.raises(ConfigurationError, match='amp_dtype: this processor .* float16; set it to "bfloat16"'),
+        Precision(CPU, True, "float16").autocast(),
+    ):
+        raise RuntimeError(message)
+    with pytest.raises(RuntimeError, match="another"), Precision(CPU, True, "float16").autocast():
+        raise RuntimeError("another error")

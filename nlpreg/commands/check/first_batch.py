@@ -193,7 +193,11 @@ def _try_batch(
         with torch.set_grad_enabled(is_training), trainer.run.precision.autocast():
             outputs = forward(**batch)
     except ConfigurationError as error:
-        findings.problems.append(refusal("model", inspect.signature(type(model)).parameters, error))
+        place, _, rest = str(error).partition(": ")
+        if place.startswith(("model.", "trainer.")) and " " not in place:
+            findings.problems.append(Problem(place, rest))
+        else:
+            findings.problems.append(refusal("model", inspect.signature(type(model)).parameters, error))
         return
     if not isinstance(outputs, Mapping):
         findings.problems.append(

@@ -8,8 +8,9 @@ dimensions, so a plugin's encoder is checked like a built-in one. A class says w
 from __future__ import annotations
 
 import itertools
+import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -73,8 +74,11 @@ def _chain_problems(path: str, call: Call, links: list[str]) -> Iterator[Problem
             failed = next(
                 (inner for _, inner in walk_calls(call.arguments[name]) if inner.path == place), None
             )
-            if _is_about_arguments(error, failed):
+            if "overflow" in str(error) and isinstance(error, RuntimeError):
+                yield Problem(place, "its weights are larger than any memory; make it smaller")
+            elif _is_about_arguments(error, failed):
                 yield refusal(place, failed.arguments if failed else (), error)
+    yield from _memory_problems(path, modules)
     for before, after in itertools.pairwise(links):
         given = dimension_of(modules.get(before), "get_output_dim")
         wanted = dimension_of(modules.get(after), "get_input_dim")
@@ -90,6 +94,27 @@ def _chain_problems(path: str, call: Call, links: list[str]) -> Iterator[Problem
             f"{after} takes vectors of {wanted}, but {before} gives {_sum(call.arguments[before], given)}; "
             f"set {argument or 'its input size'} to {given}",
         )
+
+
+def _memory_problems(path: str, modules: Mapping[str, Any]) -> Iterator[Problem]:
+    """Parts whose weights alone are larger than the memory of this machine."""
+    memory = _bytes_of_memory()
+    for name, module in modules.items():
+        size = sum(weights.numel() * weights.element_size() for weights in module.parameters())
+        if memory is not None and size > memory:
+            yield Problem(
+                _joined(path, name),
+                f"its weights take {size / 2**30:,.0f} GiB, and this machine has {memory / 2**30:,.0f} GiB of memory; make it "
+                "smaller",
+            )
+
+
+def _bytes_of_memory() -> int | None:
+    """The memory of this machine; None where the system does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
 
 
 def _is_about_arguments(error: Exception, failed: Call | None) -> bool:

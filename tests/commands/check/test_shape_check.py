@@ -1,5 +1,6 @@
 """Sizes that do not agree are found before a run, and only those."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -240,6 +241,20 @@ def test_a_fault_inside_an_embedder() -> None:
 )
 def test_no_false_alarms(model: dict[str, Any]) -> None:
     assert problems(model) == []
+
+
+@pytest.mark.parametrize(
+    ("hidden_size", "message"),
+    [(1_000_000, r"its weights take 14,\d\d\d GiB, and this machine has"), (10**9, "larger than any memory")],
+)
+def test_sizes_that_no_memory_holds(hidden_size: int, message: str) -> None:
+    model = {
+        "type": "simple_tagger",
+        "text_field_embedder": embedder(tokens=10),
+        "encoder": {"type": "lstm", "input_size": 10, "hidden_size": hidden_size},
+    }
+    (problem,) = problems(model)
+    assert problem.path == "model.encoder" and re.search(message, problem.message)
 
 
 def test_a_class_of_a_plugin_can_say_its_chain(tmp_path: Path) -> None:

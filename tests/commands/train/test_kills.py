@@ -128,6 +128,7 @@ def with_workers(folder: Path) -> dict[str, Any]:
 def streamed(folder: Path) -> dict[str, Any]:
     config = tagger(folder)
     config["data_loader"] = {"batch_size": 4, "shuffle": True, "max_instances_in_memory": 6}
+    del config["trainer"]["learning_rate_scheduler"]  # it asks for the number of steps
     return config
 
 
