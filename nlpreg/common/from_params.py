@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import typing
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar, cast
 
@@ -12,12 +11,13 @@ from nlpreg.common.config.hints import remove_optional as remove_optional
 from nlpreg.common.config.hints import signature_of
 from nlpreg.common.config.hints import takes_arg as takes_arg
 from nlpreg.common.config.hints import takes_kwargs as takes_kwargs
+from nlpreg.common.config.kinds import AnyOf, Built, Later, ListOf, MappingOf, Null, Scalar, TupleOf, kind_of
 from nlpreg.common.config.nodes import Call
 from nlpreg.common.config.problems import problems_error
 from nlpreg.common.config.registry import REGISTRY
 from nlpreg.common.config.resolve import Resolver, accepted_by, plain
 from nlpreg.common.config.untrusted import Origin, guarded
-from nlpreg.common.lazy import Lazy
+from nlpreg.common.lazy import Lazy as Lazy
 from nlpreg.common.params import Params
 
 T = TypeVar("T", bound="FromParams")
@@ -112,17 +112,16 @@ class FromParams:
 def can_construct_from_params(type_: Any) -> bool:
     """Whether values of this annotation are built from a config: scalars, `Lazy`, classes with `from_params`, and
     containers of such."""
-    if type_ in (str, int, float, bool):
-        return True
-    origin = typing.get_origin(type_)
-    if origin is Lazy:
-        return True
-    if origin is not None:
-        arguments = [argument for argument in typing.get_args(type_) if argument is not ...]
-        return bool(arguments) and all(
-            argument is type(None) or can_construct_from_params(argument) for argument in arguments
-        )
-    return hasattr(type_, "from_params")
+    match kind_of(type_):
+        case Scalar() | Later() | Built():
+            return True
+        case AnyOf(members=members) | TupleOf(items=members):
+            return all(can_construct_from_params(m.annotation) for m in members if not isinstance(m, Null))
+        case ListOf(item=item):
+            return can_construct_from_params(item.annotation)
+        case MappingOf(key=key, value=value):
+            return all(can_construct_from_params(part.annotation) for part in (key, value))
+    return False
 
 
 def is_base_registrable(cls: type) -> bool:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 from nlpreg.common.config.untrusted import guarded
 from nlpreg.common.params import Params
 
-if TYPE_CHECKING:
-    from nlpreg.common.config.nodes import Node
-
 T = TypeVar("T")
+
+
+class ResolvedSection(Protocol):
+    """A section of the config that has been checked: a `nlpreg.common.config.nodes.Node`, which may hold a `Lazy` itself."""
+
+    def needed_extras(self) -> set[str]:
+        """Names of the arguments without which it cannot be built."""
+
+    def build(self, extras: dict[str, Any]) -> Any:
+        """Construct what it stands for."""
 
 
 class Lazy(Generic[T]):
@@ -38,7 +45,7 @@ class Lazy(Generic[T]):
         self._constructor = constructor
         self._params = Params({}) if params is None else params
         self._constructor_extras = {**(constructor_extras or {}), **kwargs}
-        self._node: Node | None = None
+        self._node: ResolvedSection | None = None
         self._known: frozenset[str] = frozenset()
         self._resolved_params: Any = None
 
@@ -48,7 +55,7 @@ class Lazy(Generic[T]):
         constructor: type[T] | Callable[..., T],
         params: Params,
         constructor_extras: dict[str, Any],
-        node: Node | None,
+        node: ResolvedSection | None,
         known: frozenset[str],
     ) -> Lazy[T]:
         """One whose section has been checked already, so that `construct` need not read it once more.

@@ -26,8 +26,8 @@ from typing import IO, Any, NamedTuple, cast
 import torch
 
 from nlpreg.common.checks import ConfigurationError, check_for_gpu
-from nlpreg.common.config.hints import union_members
 from nlpreg.common.config.jsonnet import parse_overrides, with_overrides
+from nlpreg.common.config.kinds import kind_of, members_of
 from nlpreg.common.config.old_configs import migrated_part
 from nlpreg.common.config.old_names import new_module_name
 from nlpreg.common.config.registry import SPECIAL_KEYS, SPECIAL_SECTIONS
@@ -800,7 +800,8 @@ def _pretrained_module(value: Any, annotation: Any, path: str) -> torch.nn.Modul
         module = load_archive(archive_file).extract_module(module_path, freeze)
     except ConfigurationError as error:
         raise ConfigurationError(f"{path}._pretrained: {error}") from error
-    wanted = [member for member in union_members(annotation) if isinstance(member, type)]
+    members = [member.annotation for member in members_of(kind_of(annotation))]
+    wanted = [member for member in members if isinstance(member, type)]
     if wanted and not isinstance(module, tuple(wanted)):
         names = " or ".join(member.__name__ for member in wanted)
         raise ConfigurationError(

@@ -17,6 +17,7 @@ from nlpreg.commands.check.preflight import (
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.config.config_file import ConfigFile
 from nlpreg.common.config.hints import signature_of
+from nlpreg.common.config.kinds import kind_of
 from nlpreg.common.config.nodes import Call, Literal, Node
 from nlpreg.common.config.problems import ConfigurationProblems, Problem
 from nlpreg.common.config.registry import REGISTRY
@@ -189,7 +190,7 @@ def _resolved_aside(resolver: Resolver, annotation: Any, value: Any, key: str) -
     if value is None:
         return Literal(None)
     attempt = resolver.child()
-    node = attempt.resolve(annotation, value, key)
+    node = attempt.resolve(kind_of(annotation), value, key)
     if key == "distributed" and not attempt.problems:  # it holds numbers only, and knows which go together
         try:
             node.build({})

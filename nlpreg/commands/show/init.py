@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import enum
 import inspect
 import os
 import sys
 import textwrap
-import typing
 from typing import Any, NamedTuple
 
 from nlpreg.commands.options import check_folder_of
 from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.config.describe import Argument, argument_type, describe, describe_class, summary
-from nlpreg.common.config.hints import union_members
 from nlpreg.common.config.jsonnet import jsonnet_key, jsonnet_text
 from nlpreg.common.config.kinds import (
-    LIST_TYPES,
-    MAPPING_TYPES,
-    SET_TYPES,
-    is_lazy_type,
-    is_tensor,
-    unwrapped,
+    Built,
+    Choice,
+    Enumeration,
+    Kind,
+    Later,
+    ListOf,
+    MappingOf,
+    Scalar,
+    TupleOf,
+    kind_of,
+    members_of,
 )
 from nlpreg.common.config.nodes import is_json
 from nlpreg.common.config.registry import REGISTRY
@@ -515,42 +517,43 @@ def example_value(annotation: Any, name: str, depth: int = 0) -> Any:
     """A value that could stand for an argument.
 
     Args:
-        annotation: its type.
+        annotation: its type, or the kind of that.
         name: its name.
         depth: how many sections it lies inside.
     """
-    members = [member for member in union_members(unwrapped(annotation)) if not is_tensor(member)]
-    annotation = unwrapped(members[0]) if members else Any
-    arguments = typing.get_args(annotation)
-    if is_lazy_type(annotation) and arguments:
-        return example_value(arguments[0], name, depth)
-    origin = typing.get_origin(annotation)
-    if origin is typing.Literal:
-        return arguments[0]
-    if arguments and origin in MAPPING_TYPES:
-        return {"tokens": example_value(arguments[-1], name, depth)}
-    if arguments and (origin in LIST_TYPES or origin in SET_TYPES):
-        return [example_value(arguments[0], name, depth)]
-    if arguments and origin is tuple:
-        return [example_value(argument, name, depth) for argument in arguments if argument is not ...]
-    if isinstance(annotation, type) and annotation is not Any:
-        return _value_of_class(annotation, name, depth)
+    kind = annotation if isinstance(annotation, Kind) else kind_of(annotation)
+    kind = next(iter(members_of(kind)), kind)  # of a union the first member
+    match kind:
+        case Later() if kind.inner:
+            return example_value(kind.inner, name, depth)
+        case Choice():
+            return kind.values[0]
+        case MappingOf():
+            return {"tokens": example_value(kind.value, name, depth)}
+        case ListOf():
+            return [example_value(kind.item, name, depth)]
+        case TupleOf():
+            return [example_value(item, name, depth) for item in kind.items]
+        case Enumeration():
+            return next(iter(kind.annotation)).name
+        case Scalar():
+            return _example_scalar(kind.annotation, name)
+        case Built() if depth <= _DEEPEST:
+            return _example_object(kind.annotation, name, depth)
     return "data/train.txt" if name == "train_data_path" else None
 
 
-def _value_of_class(cls: type, name: str, depth: int) -> Any:
-    if issubclass(cls, enum.Enum):
-        return next(iter(cls)).name
+def _example_scalar(cls: type, name: str) -> Any:
     if cls is bool:
         return False
     if cls is int:
         return _NUMBERS.get(name, 1 if name.startswith("num_") and name != "num_filters" else WIDTH)
     if cls is float:
         return 0.001 if name in ("lr", "alpha") else 0.1
-    if cls is str:
-        return _STRINGS.get(name, "...")
-    if depth > _DEEPEST or not hasattr(cls, "from_params"):
-        return None
+    return _STRINGS.get(name, "...")
+
+
+def _example_object(cls: Any, name: str, depth: int) -> Any:
     if not REGISTRY.get(cls):
         needed = [argument for argument in describe(cls).arguments if _is_needed(argument)]
         return {

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from nlpreg.common.checks import ConfigurationError, did_you_mean, nearest
-from nlpreg.common.config.hints import signature_of, type_name
+from nlpreg.common.config.hints import signature_of
+from nlpreg.common.config.kinds import type_name
 from nlpreg.common.config.registry import REGISTRY
 
 

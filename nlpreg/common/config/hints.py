@@ -14,7 +14,6 @@ from types import SimpleNamespace
 from typing import Any, Union, cast
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.lazy import Lazy
 
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
@@ -202,24 +201,3 @@ def remove_optional(annotation: Any) -> Any:
     """The annotation without `None`, if it is a union."""
     members = union_members(annotation)
     return Union[members] if members else annotation
-
-
-def type_name(annotation: Any) -> str:
-    """An annotation as a person writes it: `list[int]`, `Seq2SeqEncoder`, `float or None`; `Lazy[X]` is `X`."""
-    if annotation is inspect.Parameter.empty:
-        return "anything"
-    if annotation is type(None):
-        return "None"
-    if is_union(annotation):
-        return " or ".join(type_name(member) for member in typing.get_args(annotation))
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is typing.Literal:
-        return " or ".join(repr(argument) for argument in arguments)
-    if origin is typing.Annotated or (arguments and origin is Lazy):
-        return type_name(arguments[0])
-    if origin is not None and arguments:
-        inside = ", ".join("..." if argument is ... else type_name(argument) for argument in arguments)
-        return f"{getattr(origin, '__name__', origin)}[{inside}]"
-    if isinstance(annotation, list):
-        return "[" + ", ".join(type_name(item) for item in annotation) + "]"
-    return str(getattr(annotation, "__name__", annotation)).replace("typing.", "")

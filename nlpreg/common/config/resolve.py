@@ -5,29 +5,36 @@ Nothing is constructed here and no data is read.
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import inspect
 import json
 import logging
-import typing
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
 from nlpreg.common.checks import ConfigurationError, did_you_mean, nearest
 from nlpreg.common.config.describe import describe
-from nlpreg.common.config.hints import Signature, is_union, signature_of, type_name, union_members
+from nlpreg.common.config.hints import Signature, signature_of
 from nlpreg.common.config.kinds import (
-    LIST_TYPES,
-    MAPPING_TYPES,
-    SET_TYPES,
+    AnyOf,
+    Built,
+    Choice,
+    Device,
+    Enumeration,
+    FilePath,
+    Kind,
+    Later,
+    ListOf,
+    MappingOf,
+    Null,
+    Record,
+    Scalar,
+    TupleOf,
     expected,
-    is_device,
-    is_lazy_type,
-    is_path,
-    is_tensor,
-    unwrapped,
+    kind_of,
+    members_of,
+    type_name,
     with_article,
 )
 from nlpreg.common.config.nodes import (
@@ -134,7 +141,7 @@ class Resolver:
         if first is None or not isinstance(value, list):
             return ""
         attempt = self.child()
-        attempt.resolve(first.annotation, value, "")
+        attempt.resolve(kind_of(first.annotation), value, "")
         return "" if attempt.problems else f'; write {{"{first.name}": [...]}}'
 
     def _registered(self, base: Any, config: dict[str, Any], path: str) -> Node:
@@ -260,8 +267,8 @@ class Resolver:
         default = parameter.default
         if not isinstance(default, Lazy) or not is_json(default.constructor_extras):
             return None
-        arguments = [typing.get_args(member) for member in union_members(parameter.annotation)]
-        base = next((found[0] for found in arguments if found and hasattr(found[0], "from_params")), None)
+        built_later = (m.inner for m in members_of(kind_of(parameter.annotation)) if isinstance(m, Later))
+        base: Any = next((inner.annotation for inner in built_later if isinstance(inner, Built)), None)
         if base is None:
             return None
         config = {**default.constructor_extras, **plain(default.params)}
@@ -343,14 +350,14 @@ class Resolver:
                 if key in value:
                     self._check_special(key, value[key], f"{path}.{key}")
                     return Special(get, value, key, parameter.annotation, path)
-        return self.resolve(parameter.annotation, value, path, owner)
+        return self.resolve(kind_of(parameter.annotation), value, path, owner)
 
     def _check_null(self, parameter: inspect.Parameter, path: str) -> None:
         """`null` fits where the annotation allows it, where it is the default, and where nothing is known of the type."""
-        annotation = unwrapped(parameter.annotation)
-        allows_none = is_union(annotation) and type(None) in typing.get_args(annotation)
-        words = expected(annotation)
-        if allows_none or not words or parameter.default is None or isinstance(annotation, str):
+        kind = kind_of(parameter.annotation)
+        allows_null = isinstance(kind, AnyOf) and kind.allows_null
+        words = expected(kind)
+        if allows_null or not words or parameter.default is None or isinstance(kind.annotation, str):
             return
         if parameter.default is inspect.Parameter.empty:
             hint = ""
@@ -371,43 +378,46 @@ class Resolver:
         else:
             self.report(path, f"expected an object, found {found(section)}")
 
-    def resolve(self, annotation: Any, value: Any, path: str, owner: Any = None) -> Node:
-        """Resolve a value beside an annotation."""
-        annotation = unwrapped(annotation)
-        if is_union(annotation):
-            return self._union(annotation, value, path, owner)
-        origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-        if is_lazy_type(annotation):
-            if isinstance(value, Lazy) or not arguments:
+    def resolve(self, kind: Kind, value: Any, path: str, owner: Any = None) -> Node:
+        """Resolve a value of some kind."""
+        match kind:
+            case AnyOf():
+                return self._union(kind, value, path, owner)
+            case Later():
+                if isinstance(value, Lazy) or kind.inner is None:
+                    return Literal(value)
+                return self.lazy(kind.inner.annotation, value, path, owner)
+            case Choice():
+                return self._choice(kind.values, value, path)
+            case Scalar():
+                return self._scalar(kind.annotation, value, path)
+            case MappingOf():
+                return self._mapping(kind, value, path, owner)
+            case ListOf() | TupleOf():
+                return self._list(kind, value, path, owner)
+            case Built():
+                return self.object(kind.annotation, value, path)
+            case FilePath():
+                return self._path(kind.annotation, value, path)
+            case Device():
+                return self._device(value, path)
+            case Enumeration():
+                return self._enum(kind.annotation, value, path)
+            case Record() if isinstance(value, dict):
+                return self.call(kind.annotation, None, value, path)
+            case _:
                 return Literal(value)
-            return self.lazy(unwrapped(arguments[0]), value, path, owner)
-        if origin is typing.Literal:
-            return self._choice(arguments, value, path)
-        if annotation in _SCALARS:
-            return self._scalar(annotation, value, path)
-        if origin in LIST_TYPES or origin in SET_TYPES or origin is tuple or origin in MAPPING_TYPES:
-            return self._container(origin, arguments, annotation, value, path, owner)
-        if hasattr(annotation, "from_params"):
-            return self.object(annotation, value, path)
-        if is_path(annotation) or is_device(annotation):
-            return self._path_or_device(annotation, value, path)
-        if isinstance(annotation, type):
-            if issubclass(annotation, enum.Enum):
-                return self._enum(annotation, value, path)
-            if dataclasses.is_dataclass(annotation) and isinstance(value, dict):
-                return self.call(annotation, None, value, path)
-        return Literal(value)
 
-    def _key(self, annotation: Any, key: Any, path: str) -> Any:
-        """A key of a mapping, which JSON can only write as a string, as what its annotation says."""
-        annotation = unwrapped(annotation)
-        if annotation not in (int, float) or not isinstance(key, str):
+    def _key(self, kind: Kind, key: Any, path: str) -> Any:
+        """A key of a mapping, which JSON can only write as a string, as what its kind says."""
+        number = kind.annotation
+        if number not in (int, float) or not isinstance(key, str):
             return key
         try:
-            return annotation(key)
+            return number(key)
         except ValueError:
             self.report(
-                path, f"expected keys that are {_WORDS_OF_KEYS[annotation]}, found {found(key)}", is_type=True
+                path, f"expected keys that are {_WORDS_OF_KEYS[number]}, found {found(key)}", is_type=True
             )
             return key
 
@@ -427,15 +437,21 @@ class Resolver:
             )
         return Literal(value)
 
-    def _path_or_device(self, annotation: Any, value: Any, path: str) -> Node:
-        """A path; or, for a device, its number or its name, which the constructor itself makes a device of."""
-        fits = is_device(annotation) and isinstance(value, int) and not isinstance(value, bool)
-        if not fits and isinstance(value, (bool, int, float, list, dict)):
-            words = "a device: its number, or a string" if is_device(annotation) else "a path"
-            self.report(path, f"expected {words}, found {found(value)}", is_type=True)
-        if is_path(annotation) and isinstance(value, str):
+    def _path(self, annotation: Any, value: Any, path: str) -> Node:
+        if isinstance(value, str):
+            # `os.PathLike` and its generic form stand for no class that can be made
             is_class = isinstance(annotation, type) and issubclass(annotation, PurePath)
             return Literal((annotation if is_class else Path)(value))
+        if isinstance(value, _NO_TEXTS):
+            self.report(path, f"expected a path, found {found(value)}", is_type=True)
+        return Literal(value)
+
+    def _device(self, value: Any, path: str) -> Node:
+        """A number or a name, which the constructor itself makes a device of."""
+        is_number = isinstance(value, int) and not isinstance(value, bool)
+        if isinstance(value, _NO_TEXTS) and not is_number:
+            message = f"expected a device: its number, or a string, found {found(value)}"
+            self.report(path, message, is_type=True)
         return Literal(value)
 
     def _choice(self, choices: tuple[Any, ...], value: Any, path: str) -> Node:
@@ -459,24 +475,21 @@ class Resolver:
         )
         return Literal(value)
 
-    def _union(self, annotation: Any, value: Any, path: str, owner: Any) -> Node:
-        if value is None and type(None) in typing.get_args(annotation):
+    def _union(self, kind: AnyOf, value: Any, path: str, owner: Any) -> Node:
+        if value is None and kind.allows_null:
             return Literal(None)
-        members = union_members(annotation)
-        json_members = [member for member in members if not is_tensor(member)] or list(members)
-        if isinstance(value, (int, float)) and {int, float} & set(json_members):
+        # a union of tensors alone can still be given what is no tensor
+        members = members_of(kind) or tuple(m for m in kind.members if not isinstance(m, Null))
+        if isinstance(value, (int, float)) and any(m.annotation in (int, float) for m in members):
             # 0 and 1 are read as truth values only where no number is expected
-            json_members = [
-                member for member in json_members if member is not bool or isinstance(value, bool)
-            ]
+            members = tuple(m for m in members if m.annotation is not bool or isinstance(value, bool))
         if isinstance(value, str):
-            texts = [member for member in json_members if member is str or is_path(member)]
-            json_members = [
-                member for member in json_members if member not in texts[1:]
-            ]  # the first one is meant
+            # of `str` and `Path` the first one is meant
+            texts = [m for m in members if m.annotation is str or isinstance(m, FilePath)]
+            members = tuple(m for m in members if not any(m is other for other in texts[1:]))
         fitting: list[Node] = []
         attempts: list[list[Problem]] = []
-        for member in json_members:
+        for member in members:
             attempt = self.child()  # its problems count only if no other member fits
             node = attempt.resolve(member, value, path, owner)
             if attempt.problems:
@@ -488,7 +501,7 @@ class Resolver:
         if fitting and all(isinstance(node, Literal) and node.value is value for node in fitting):
             return fitting[0]  # it is what it is, whichever member is meant
         if fitting:
-            return UnionOf(fitting, path, type_name(annotation))
+            return UnionOf(fitting, path, type_name(kind))
         if len(attempts) == 1:
             self.problems.extend(attempts[0])
             return Literal(value)
@@ -496,52 +509,39 @@ class Resolver:
         if len(inside) == 1:  # one member has the right shape, so its problems are the user's
             self.problems.extend(inside[0])
         else:
-            self.report(
-                path, f"expected {expected(annotation)}, found {found(value)}{_reasons(attempts, path)}"
-            )
+            self.report(path, f"expected {expected(kind)}, found {found(value)}{_reasons(attempts, path)}")
         return Literal(value)
 
-    def _container(
-        self, origin: Any, arguments: tuple[Any, ...], annotation: Any, value: Any, path: str, owner: Any
-    ) -> Node:
-        if origin in MAPPING_TYPES:
-            if not isinstance(value, Mapping):
-                self.report(path, f"expected an object, found {found(value)}", is_type=True)
-                return Literal(value)
-            items = {
-                self._key(arguments[0], key, path): self.resolve(arguments[-1], item, f"{path}.{key}", owner)
-                for key, item in value.items()
-            }
-            return Container(dict, items)
+    def _mapping(self, kind: MappingOf, value: Any, path: str, owner: Any) -> Node:
+        if not isinstance(value, Mapping):
+            self.report(path, f"expected an object, found {found(value)}", is_type=True)
+            return Literal(value)
+        items = {
+            self._key(kind.key, key, path): self.resolve(kind.value, item, f"{path}.{key}", owner)
+            for key, item in value.items()
+        }
+        return Container(dict, items)
+
+    def _list(self, kind: ListOf | TupleOf, value: Any, path: str, owner: Any) -> Node:
         if isinstance(value, (str, Mapping)) or not isinstance(value, Iterable):
-            one = self.child()
-            one.resolve(arguments[0], value, path, owner)
-            fits = not one.problems and (origin is not tuple or arguments[1:] == (...,))
-            hint = f"; for a list of one, write [{found(value, kind=False)}]" if fits else ""
-            self.report(path, f"expected {expected(annotation)}, found {found(value)}{hint}", is_type=True)
+            hint = ""
+            if isinstance(kind, ListOf):
+                one = self.child()
+                one.resolve(kind.item, value, path, owner)
+                hint = "" if one.problems else f"; for a list of one, write [{found(value, kind=False)}]"
+            self.report(path, f"expected {expected(kind)}, found {found(value)}{hint}", is_type=True)
             return Literal(value)
         values = list(value)
-        if origin is not tuple or (len(arguments) == 2 and arguments[1] is ...):
-            kind: Callable[..., Any] = (
-                tuple if origin is tuple else LIST_TYPES.get(origin) or SET_TYPES[origin]
-            )
-            types = [arguments[0]] * len(values)
+        if isinstance(kind, ListOf):
+            make, kinds = kind.make, (kind.item,) * len(values)
         else:
-            kind, types = tuple, list(arguments)
-            if len(types) != len(values):
-                self.report(
-                    path,
-                    f"expected {expected(annotation)}, found {len(values)} of them: {found(values)}",
-                    is_type=True,
-                )
-                return Literal(value)
-        return Container(
-            kind,
-            [
-                self.resolve(t, v, f"{path}.{i}", owner)
-                for i, (t, v) in enumerate(zip(types, values, strict=True))
-            ],
-        )
+            make, kinds = tuple, kind.items
+        if len(kinds) != len(values):
+            message = f"expected {expected(kind)}, found {len(values)} of them: {found(values)}"
+            self.report(path, message, is_type=True)
+            return Literal(value)
+        pairs = enumerate(zip(kinds, values, strict=True))
+        return Container(make, [self.resolve(k, v, f"{path}.{i}", owner) for i, (k, v) in pairs])
 
 
 def accepted_by(cls: Any, extras: Mapping[str, Any]) -> dict[str, Any]:
@@ -602,6 +602,7 @@ def _name(cls: Any) -> str:
 
 
 _SCALARS: dict[Any, tuple[type, ...]] = {bool: (bool,), int: (int,), float: (int, float), str: (str,)}
+_NO_TEXTS = (bool, int, float, list, dict)
 _WORDS_OF_KEYS = {int: "whole numbers", float: "numbers"}
 _SCALAR_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a string"}
 

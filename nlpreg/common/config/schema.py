@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-import dataclasses
-import enum
 import inspect
 import json
 import re
-import typing
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nlpreg.common.config.describe import Argument, Description, describe, describe_class, summary
-from nlpreg.common.config.hints import is_union
 from nlpreg.common.config.kinds import (
-    LIST_TYPES,
-    MAPPING_TYPES,
-    SET_TYPES,
-    is_device,
-    is_lazy_type,
-    is_path,
-    is_tensor,
-    unwrapped,
+    AnyOf,
+    Built,
+    Choice,
+    Device,
+    Enumeration,
+    FilePath,
+    Kind,
+    Later,
+    ListOf,
+    MappingOf,
+    Null,
+    Record,
+    Scalar,
+    Tensor,
+    TupleOf,
+    kind_of,
+    members_of,
 )
 from nlpreg.common.config.nodes import is_json
 from nlpreg.common.config.registry import REGISTRY, SPECIAL_SECTIONS, registered_names
@@ -31,13 +36,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 Schema = dict[str, Any]
 
-_SCALARS: dict[Any, str] = {
-    bool: "boolean",
-    int: "integer",
-    float: "number",
-    str: "string",
-    type(None): "null",
-}
+_SCALARS: dict[Any, str] = {bool: "boolean", int: "integer", float: "number", str: "string"}
 _HARDLY_EVER_GIVEN = frozenset(
     [
         "data_loader",
@@ -114,43 +113,48 @@ class SchemaWriter:
 
     def annotation(self, annotation: Any) -> Schema:
         """The schema of a value beside an annotation."""
-        annotation = unwrapped(annotation)
-        if is_union(annotation):
-            members = typing.get_args(annotation)
-            return any_of(*(self.annotation(member) for member in members if not is_tensor(member)))
-        arguments = typing.get_args(annotation)
-        if is_lazy_type(annotation):
-            return self.annotation(arguments[0]) if arguments else {}
-        if typing.get_origin(annotation) is typing.Literal:
-            return {"enum": list(arguments)}
-        if annotation in _SCALARS:
-            return {"type": _SCALARS[annotation]}
-        if is_path(annotation) or is_device(annotation):
-            return {"type": "string"} if is_path(annotation) else {"type": ["integer", "string"]}
-        if arguments:
-            return self._container(typing.get_origin(annotation), arguments)
-        if not isinstance(annotation, type):
-            return {}
-        if hasattr(annotation, "from_params"):
-            if is_registry_base(annotation) and not REGISTRY.get(annotation):
-                return {"description": f"Nothing is registered as {annotation.__name__}.", "not": {}}
-            return self.registry(annotation) if REGISTRY.get(annotation) else self._class(annotation)
-        if issubclass(annotation, enum.Enum):
-            values = [spelling for member in annotation for spelling in (member.name, member.value)]
-            return {"enum": list(dict.fromkeys(value for value in values if is_json(value)))}
-        if dataclasses.is_dataclass(annotation):
-            return self._class(annotation)
-        return {}
+        return self.kind(kind_of(annotation))
 
-    def _container(self, origin: Any, arguments: tuple[Any, ...]) -> Schema:
-        if origin in MAPPING_TYPES:
-            return {"type": "object", "additionalProperties": self.annotation(arguments[-1])}
-        if origin in LIST_TYPES or origin in SET_TYPES or (origin is tuple and arguments[1:] == (...,)):
-            return {"type": "array", "items": self.annotation(arguments[0])}
-        if origin is tuple:
-            items = [self.annotation(argument) for argument in arguments]
-            return {"type": "array", "prefixItems": items, "items": False, "minItems": len(items)}
-        return {}
+    def kind(self, kind: Kind) -> Schema:
+        """The schema of a value of some kind."""
+        match kind:
+            case AnyOf():
+                return any_of(*(self.kind(m) for m in kind.members if not isinstance(m, Tensor)))
+            case Later():
+                return self.kind(kind.inner) if kind.inner else {}
+            case Choice():
+                return {"enum": list(kind.values)}
+            case Scalar():
+                return {"type": _SCALARS[kind.annotation]}
+            case Null():
+                return {"type": "null"}
+            case FilePath():
+                return {"type": "string"}
+            case Device():
+                return {"type": ["integer", "string"]}
+            case MappingOf():
+                return {"type": "object", "additionalProperties": self.kind(kind.value)}
+            case ListOf():
+                return {"type": "array", "items": self.kind(kind.item)}
+            case TupleOf():
+                items = [self.kind(item) for item in kind.items]
+                return {"type": "array", "prefixItems": items, "items": False, "minItems": len(items)}
+            case Built():
+                return self._built(kind.annotation)
+            case Enumeration():
+                values = [spelling for member in kind.annotation for spelling in (member.name, member.value)]
+                return {"enum": list(dict.fromkeys(value for value in values if is_json(value)))}
+            case Record():
+                return self._class(kind.annotation)
+            case _:
+                return {}
+
+    def _built(self, cls: Any) -> Schema:
+        if REGISTRY.get(cls):
+            return self.registry(cls)
+        if is_registry_base(cls):
+            return {"description": f"Nothing is registered as {cls.__name__}.", "not": {}}
+        return self._class(cls) if isinstance(cls, type) else {}
 
     def registry(
         self,
@@ -238,12 +242,10 @@ class SchemaWriter:
     def _property(self, argument: Argument, owner: Any, is_foreign: bool, extras: frozenset[str]) -> Schema:
         schema: Schema = {} if is_foreign else self.annotation(argument.annotation)
         if not is_foreign:
-            members = [unwrapped(argument.annotation)]
-            if is_union(members[0]):
-                members = [unwrapped(member) for member in typing.get_args(members[0])]
-            if any(is_lazy_type(member) for member in members) and not _is_ours(owner):
+            members = members_of(kind_of(argument.annotation))
+            if any(isinstance(member, Later) for member in members) and not _is_ours(owner):
                 schema = any_of(schema, {"type": "object"})  # the plugin's own code may add what is missing
-            if any(_is_module(member) for member in members):
+            if any(_is_module(member.annotation) for member in members):
                 schema = any_of(schema, *(self._special(key) for key in SPECIAL_SECTIONS))
         if argument.default is None:
             schema = any_of(schema, {"type": "null"})

@@ -1,9 +1,7 @@
-from typing import Any, Dict, List, Literal, Optional, Union
-
-import pytest
+from typing import Any, List
 
 from nlpreg.common import FromParams
-from nlpreg.common.config.hints import signature_of, type_name
+from nlpreg.common.config.hints import signature_of
 
 
 class Grandparent(FromParams):
@@ -62,18 +60,3 @@ def test_a_name_that_cannot_be_resolved_is_left_as_text() -> None:
     parameters = signature_of(Odd).parameters
     assert parameters["x"].annotation == "Nobody"
     assert parameters["y"].annotation is int
-
-
-@pytest.mark.parametrize(
-    ("annotation", "text"),
-    [
-        (Optional[int], "int or None"),
-        (int | str, "int or str"),
-        (Union[List[int], Dict[str, Any]], "list[int] or dict[str, Any]"),
-        (Literal["a", 1], "'a' or 1"),
-        (Grandparent, "Grandparent"),
-        (tuple[int, ...], "tuple[int, ...]"),
-    ],
-)
-def test_types_in_words(annotation: Any, text: str) -> None:
-    assert type_name(annotation) == text
