@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.runtime.memory import seldom_garbage_collection
+from nlpreg.common.runtime.memory import reduced_garbage_collection
 from nlpreg.common.util import ensure_list
 from nlpreg.data.fields.field import Field, batch_fields, index_fields, padding_lengths_of_fields
 from nlpreg.data.instance import Instance
@@ -128,7 +128,7 @@ def index_instances(instances: Sequence[Instance], vocab: Vocabulary) -> None:
         elif not instance.indexed:
             together.append(instance)
             fields.extend(instance.fields.values())
-    with seldom_garbage_collection():
+    with reduced_garbage_collection():
         index_fields(fields, vocab)
     for instance in together:
         instance.indexed = True

@@ -19,7 +19,7 @@ from nlpreg.common.embeddings_file import EmbeddingsTextFile
 from nlpreg.common.file_utils import FileLock, cached_path
 from nlpreg.common.files import atomic_write
 from nlpreg.common.registrable import Registrable
-from nlpreg.common.runtime.memory import seldom_garbage_collection
+from nlpreg.common.runtime.memory import reduced_garbage_collection
 from nlpreg.common.tqdm import Tqdm
 from nlpreg.common.util import lazy_groups_of, namespace_match
 from nlpreg.data.columns import speaks_for
@@ -391,7 +391,7 @@ class Vocabulary(Registrable):
 
     @staticmethod
     def check_arguments(max_vocab_size: int | dict[str, int] | None = None) -> None:
-        """Make sure that the arguments make sense; `nlpreg check` does so too."""
+        """Check the arguments; also called by `nlpreg check`."""
         limits = max_vocab_size if isinstance(max_vocab_size, dict) else {"all namespaces": max_vocab_size}
         for namespace, limit in limits.items():
             if limit is not None and limit < 0:
@@ -691,7 +691,7 @@ class Vocabulary(Registrable):
                 for item in items:
                     print(f"\t\t{item!r}\t\tlength: {len(item)}\tcount: {counts[item]}")
 
-    @seldom_garbage_collection()
+    @reduced_garbage_collection()
     def extend_from_counts(
         self,
         counter: dict[str, dict[str, int]] | None,
@@ -773,7 +773,7 @@ def count_instances(instances: Iterable[Instance]) -> dict[str, dict[str, int]]:
     counter = new_counter()
     for group in lazy_groups_of(instances, _INSTANCES_AT_ONCE):
         if all(type(instance).count_vocab_items is Instance.count_vocab_items for instance in group):
-            with seldom_garbage_collection():
+            with reduced_garbage_collection():
                 count_fields([field for instance in group for field in instance.fields.values()], counter)
         else:
             for instance in group:

@@ -1,4 +1,4 @@
-"""Whether two systems differ on the same data by more than chance.
+"""Tests of whether two systems differ significantly on the same data.
 
 Letters in shapes: N instances, C counts of each instance.
 """
@@ -17,7 +17,7 @@ Score = Callable[[Counts], NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class BootstrapResult:
-    """The difference of two systems in a figure, second minus first.
+    """The difference between two systems in one score, second minus first.
 
     Args:
         first: the figure of the first system on all instances.

@@ -32,7 +32,7 @@ class BasicClassifier(Model):
         seq2vec_encoder: turns the sequence of vectors into one.
         seq2seq_encoder: encodes the sequence first, if given.
         feedforward: comes between the vector of the text and the scores, if given.
-        dropout: chance, from 0 to 1, that a value of the text's vector is zeroed.
+        dropout: dropout probability of the text's vector, from 0 to 1.
         num_labels: number of labels; by default the size of `label_namespace`.
         label_namespace: the namespace of the labels.
         namespace: the namespace of the tokens, to show them.
@@ -85,7 +85,7 @@ class BasicClassifier(Model):
 
     @staticmethod
     def check_arguments(dropout: float | None, num_labels: int | None) -> None:
-        """For `nlpreg check`: what the constructor refuses, whatever the data."""
+        """Check the arguments; also called by `nlpreg check`."""
         check_share(dropout=dropout)
         check_at_least(1, num_labels=num_labels)
 

@@ -32,16 +32,16 @@ _ELMO = "elmo"
 
 @Model.register("bcn")
 class BiattentiveClassificationNetwork(Model):
-    """Classifies a text by an encoding of each word together with what the text says to it.
+    """Classifies a text by encoding each word together with the words of the text that it attends to.
 
     Args:
         vocab: has the labels.
         text_field_embedder: embeds the words.
-        embedding_dropout: chance, from 0 to 1, that a value of the embeddings is zeroed.
+        embedding_dropout: dropout probability of the embeddings, from 0 to 1.
         pre_encode_feedforward: comes between embeddings and encoder.
         encoder: encodes the text.
         integrator: encodes the words again, each with its difference from and product with what it attends to.
-        integrator_dropout: chance, from 0 to 1, that a value of the pooled text is zeroed.
+        integrator_dropout: dropout probability of the pooled text, from 0 to 1.
         output_layer: turns the pooled text into scores of the labels.
         elmo: embeds the characters under the key `elmo` of the text, if given.
         use_input_elmo: whether ELMo vectors are joined to the embeddings.

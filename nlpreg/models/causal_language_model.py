@@ -1,4 +1,4 @@
-"""Language models in one direction with the options of today: shared and clustered softmaxes, packed documents."""
+"""Causal language models with shared or adaptive softmaxes and packed documents."""
 
 from __future__ import annotations
 

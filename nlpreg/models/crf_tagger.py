@@ -164,7 +164,7 @@ class CrfTagger(Model):
         dropout: float | None,
         top_k: int,
     ) -> None:
-        """For `nlpreg check`: what the constructor refuses, whatever the data."""
+        """Check the arguments; also called by `nlpreg check`."""
         given_encoding(constrain_crf_decoding, label_encoding, "constrain_crf_decoding")
         given_encoding(calculate_span_f1, label_encoding, "calculate_span_f1")
         check_share(dropout=dropout)
@@ -210,7 +210,7 @@ class CrfTagger(Model):
         if is_exporting():
             return output  # decoded outside of the program, by a loop over the words
         if torch.compiler.is_compiling():
-            # A compiled model ends here: whatever follows lists of numbers would be compiled anew for each.
+            # A compiled graph ends here: code that uses lists of numbers would be recompiled for each list.
             return run_uncompiled(self._decode, output, tags)
         self._decode(output, tags)
         add_words(output, metadata)

@@ -49,7 +49,7 @@ class HmmTagger(Model):
         **kwargs: arguments of `Model`.
 
     Raises:
-        ConfigurationError: a chance that is none, or `calculate_span_f1` without an encoding.
+        ConfigurationError: a probability is outside [0, 1], or `calculate_span_f1` is set without an encoding.
 
     Source: Rabiner (1989), A tutorial on hidden Markov models, sections II and III.B.
     """

@@ -81,7 +81,7 @@ def input_gradients(
             outputs = model.make_output_human_readable(model(**inputs))
             outputs["loss"].backward()
         gradients = [tensor.grad for tensor in embeddings if tensor.grad is not None]
-    finally:  # the model is somebody's, who may train it further
+    finally:  # leave the model as it was: the caller may train it further
         for hook in hooks:
             hook.remove()
         for parameter, (is_trainable, gradient) in before.items():

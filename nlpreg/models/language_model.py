@@ -111,7 +111,7 @@ class LanguageModel(PeekingCheckedModel):
 
     @staticmethod
     def check_arguments(dropout: float | None, num_samples: int | None) -> None:
-        """For `nlpreg check`: what the constructor refuses, whatever the data."""
+        """Check the arguments; also called by `nlpreg check`."""
         check_share(dropout=dropout)
         check_at_least(1, num_samples=num_samples)
 
@@ -333,7 +333,7 @@ class LanguageModel(PeekingCheckedModel):
         return {"sampled_perplexity" if is_sampled else "perplexity": value}
 
     def delete_softmax(self) -> None:
-        """Remove the softmax, whose weights are large and of no use to whoever only wants the states."""
+        """Remove the softmax, whose large weights are not needed if only the states are used."""
         self._softmax_loss = None
 
     def num_layers(self) -> int:

@@ -127,7 +127,7 @@ class Model(Module, Registrable):
         """Run the model on instances as one batch and hand each instance its share of the outputs.
 
         Computes no gradients, but leaves the mode (training or evaluation) as it is. Encoders that carry their state
-        from batch to batch start anew, and resume the text they were in afterwards.
+        from batch to batch are reset, and restored afterwards.
 
         Returns:
             For each instance the outputs, after `make_output_human_readable`: see `split_outputs`.

@@ -22,7 +22,7 @@ _BACKBONE = "backbone"
 
 @Model.register("multitask")
 class MultiTaskModel(Model):
-    """A backbone that encodes each input, and for each task a head that goes on from there.
+    """A backbone that encodes each input, and a head for each task.
 
     The instances of a batch say in their field `task` which head is theirs. A head gets the rows of its task, of those
     outputs of the backbone and fields of the batch that its `forward` names.

@@ -90,7 +90,7 @@ class SimpleTagger(Model):
 
     @staticmethod
     def check_arguments(label_encoding: LabelEncoding | None, calculate_span_f1: bool | None) -> None:
-        """For `nlpreg check`: what the constructor refuses, whatever the data."""
+        """Check the arguments; also called by `nlpreg check`."""
         given_encoding(calculate_span_f1, label_encoding, "calculate_span_f1")
 
     def forward(

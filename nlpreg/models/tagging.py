@@ -65,7 +65,7 @@ def without_outside_tags(mask: Tensor, tags: Tensor, vocab: Vocabulary, label_na
 def add_words(output: dict[str, Any], metadata: Sequence[Mapping[str, Any]] | None) -> None:
     """Add the `words` that a reader put into the metadata of each instance to the outputs of a model.
 
-    A compiled model leaves them out: it would have to be compiled anew for other words.
+    A compiled model omits them: it would be recompiled for other words.
     """
     if not torch.compiler.is_compiling() and metadata is not None:
         output["words"] = [instance["words"] for instance in metadata]

@@ -1,4 +1,4 @@
-"""Texts that a language model continues."""
+"""Continues texts with a language model."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Generator:
         stop: Sequence[str] = (),
         first_number: int = 0,
     ) -> list[list[GeneratedText]]:
-        """Continue several prompts at once; none has an influence on another.
+        """Continue several prompts at once; they do not influence each other.
 
         Args:
             prompts: the texts to continue.
@@ -134,7 +134,7 @@ class Generator:
     def stream(
         self, prompt: str, options: GenerationOptions | None = None, stop: Sequence[str] = ()
     ) -> Iterator[str]:
-        """Continue one prompt, and give each piece of the continuation as soon as it is certain.
+        """Continue one prompt, and yield each piece of the continuation as soon as it is final.
 
         Raises:
             ConfigurationError: more than one continuation is wanted, or a beam search, which knows its text at the end.

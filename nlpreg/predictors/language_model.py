@@ -1,4 +1,4 @@
-"""How probable a sentence is to a language model."""
+"""Scores sentences with a language model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Between plain text and a language model: tokens, tensors, and text again."""
+"""Conversion between plain text and the tokens and tensors of a language model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nlpreg.predictors.predictor import choose_tokenizer, tokenizer_of
 
 
 class LanguageModelTexts:
-    """Reads texts in the way that the reader of a language model's archive does.
+    """Converts texts as the reader of a language model's archive does.
 
     Args:
         model: the language model; its vocabulary indexes the texts.

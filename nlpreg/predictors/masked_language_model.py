@@ -1,4 +1,4 @@
-"""Words for the gaps of a text."""
+"""Predicts the masked words of a text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a text goes on."""
+"""Predicts how a text continues."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`Predictor`: a model behind JSON, for the command line, for services and for looking inside."""
+"""`Predictor`: predictions from JSON input, for the command line, for services and for interpretation."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ class Predictor(Registrable):
         instance = self._json_to_instance(inputs)
         self._dataset_reader.apply_token_indexers(
             instance
-        )  # many readers leave that to whoever needs tensors
+        )  # many readers leave that to the user of the tensors
         outputs = self._model.forward_on_instance(instance)
         return self.predictions_to_labeled_instances(instance, outputs)
 

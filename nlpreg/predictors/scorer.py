@@ -1,4 +1,4 @@
-"""How probable texts are to a language model, token by token."""
+"""Probabilities of texts under a language model, token by token."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nlpreg.models.archival import load_archive
 from nlpreg.models.model import Model
 from nlpreg.predictors.language_model_texts import LanguageModelTexts
 
-# So many texts are sorted by length at a time.
+# Number of texts that are sorted by length together.
 _CHUNK_TEXTS = 2048
 
 

@@ -1,4 +1,4 @@
-"""Tags for the words of a plain sentence."""
+"""Tags the words of a sentence."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class SentenceTaggerPredictor(Predictor):
         return self.predict_json({"sentence": sentence})
 
     def brief(self, outputs: JsonDict) -> JsonDict:
-        """Words and tags first, then what else the model puts out for people."""
+        """Words and tags, then the other readable outputs of the model."""
         first: JsonDict = {name: outputs[name] for name in ("words", "tags") if name in outputs}
         return {**first, **super().brief(outputs)}
 

@@ -1,4 +1,4 @@
-"""The label of a text."""
+"""Classifies texts."""
 
 from __future__ import annotations
 

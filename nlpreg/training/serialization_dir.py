@@ -1,4 +1,4 @@
-"""The folder of a run: made, locked, emptied, or checked against the config of the run that is to be resumed in it."""
+"""The folder of a run: creating, locking and clearing it, and checking that a run can be resumed in it."""
 
 from __future__ import annotations
 
@@ -319,7 +319,7 @@ def _has_only_first_files(folder: str) -> bool:
     """Whether a folder is empty, or holds only what a process wrote that was killed right at its start.
 
     Such a run has neither a vocabulary nor a checkpoint, and can be neither resumed nor of any worth. A folder with a
-    config that can be read is left alone, though: somebody may have put it there.
+    readable config is not touched, because it may be the user's.
     """
     names = os.listdir(folder)
     left_over = [name for name in names if name.startswith(".") and name.endswith(".tmp")]

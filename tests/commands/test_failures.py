@@ -118,8 +118,10 @@ def test_the_traceback_is_in_the_log_of_the_run(tmp_path: Path, capsys: pytest.C
 def test_interruptions(capsys: pytest.CaptureFixture[str]) -> None:
     assert outcome(KeyboardInterrupt()) == 130
     assert capsys.readouterr().err == "nlpreg: interrupted\n"
-    assert outcome(with_attributes(KeyboardInterrupt(), how_to_continue="go on with: nlpreg train -r")) == 130
-    assert capsys.readouterr().err == "nlpreg: interrupted; go on with: nlpreg train -r\n"
+    assert (
+        outcome(with_attributes(KeyboardInterrupt(), how_to_continue="resume with: nlpreg train -r")) == 130
+    )
+    assert capsys.readouterr().err == "nlpreg: interrupted; resume with: nlpreg train -r\n"
     assert outcome(with_attributes(SigTermReceived(), how_to_continue="go on")) == 75
     assert capsys.readouterr().err == "nlpreg: ended on request; go on\n"
     assert outcome(SigTermReceived()) == 143

@@ -67,7 +67,7 @@ def train_group_from_args(args: argparse.Namespace) -> None:
         try:
             train_group(group, planned, folder, options, args.parallel)
         except BaseException as error:
-            error.how_to_continue = f"go on with: {_resuming(sys.argv)}"  # type: ignore[attr-defined]  # see failures
+            error.how_to_continue = f"resume with: {_resuming(sys.argv)}"  # type: ignore[attr-defined]  # see failures
             raise
     print("\n".join(group.lines()))
     print(f"\nall metrics: {os.path.join(folder, TABLE_NAME)}")

@@ -27,7 +27,7 @@ EPILOG = """
 examples:
   nlpreg train config.jsonnet -s out/
   nlpreg train config.jsonnet -s out/ -f -o '{"trainer.num_epochs": 3}'
-  nlpreg train config.jsonnet -s out/ -r          go on after an interruption
+  nlpreg train config.jsonnet -s out/ -r          resume an interrupted run
   nlpreg train config.jsonnet -s out/ --seeds 3
   nlpreg train config.jsonnet -s out/ --sweep model.dropout=0.1,0.3 --sweep trainer.optimizer.lr=1e-3,3e-3 --parallel 2
 """
@@ -49,7 +49,7 @@ class Train(Subcommand):
             help="folder for everything the run writes",
         )
         subparser.add_argument(
-            "-r", "--recover", action="store_true", help="go on with the run in DIR from its last checkpoint"
+            "-r", "--recover", action="store_true", help="resume the run in DIR from its last checkpoint"
         )
         subparser.add_argument(
             "-f",
@@ -91,9 +91,7 @@ class Train(Subcommand):
     def validate(self, args: argparse.Namespace) -> None:
         """Find a wrong path or contradicting options before anything slow is imported."""
         if args.recover and args.force:
-            raise ConfigurationError(
-                "--recover goes on with a run and --force deletes it; give only one of them"
-            )
+            raise ConfigurationError("--recover resumes a run and --force deletes it; give only one of them")
         check_file(args.param_path, "CONFIG")
         _check_group_options(args)
 

@@ -235,7 +235,7 @@ def _how_to_continue(options: RunOptions, error: BaseException) -> str:
     if not is_saved and not any(name.startswith("training_state_") for name in names):
         return ""
     config = shlex.quote(os.path.join(folder, CONFIG_NAME))
-    return f"go on with: nlpreg train {config} -s {shlex.quote(folder)} -r"
+    return f"resume with: nlpreg train {config} -s {shlex.quote(folder)} -r"
 
 
 @contextlib.contextmanager

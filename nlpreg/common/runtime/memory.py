@@ -38,7 +38,7 @@ MANY_OBJECTS = 50_000
 
 
 @contextmanager
-def seldom_garbage_collection() -> Iterator[None]:
+def reduced_garbage_collection() -> Iterator[None]:
     """Run the garbage collector rarely while many long-lived objects are made.
 
     Python searches for reference cycles after every few hundred new objects, and from time to time through all objects,
@@ -53,7 +53,7 @@ def seldom_garbage_collection() -> Iterator[None]:
     try:
         yield
     finally:
-        # `unfreeze` would thaw objects that somebody else has frozen, so only where there are none
+        # `unfreeze` would also unfreeze the objects of others, so only where there are none
         if gc.get_count()[0] > MANY_OBJECTS and gc.get_freeze_count() == 0:
             gc.freeze()
             gc.unfreeze()

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import torch
 
 from nlpreg.common.checks import ConfigurationError, ConfigurationValueError, check_at_least
-from nlpreg.common.runtime.memory import seldom_garbage_collection
+from nlpreg.common.runtime.memory import reduced_garbage_collection
 from nlpreg.common.tqdm import Tqdm
 from nlpreg.common.util import int_to_device, lazy_groups_of
 from nlpreg.data.batch import index_instances
@@ -325,7 +325,7 @@ class MultiProcessDataLoader(ResumableDataLoader):
         self._vocab: Vocabulary | None = None
         self._instances: list[Instance] | None = None
         if max_instances_in_memory is None:
-            with seldom_garbage_collection():
+            with reduced_garbage_collection():
                 self._instances = list(self._read())
             if not self._instances:
                 self._check_that_others_have_some()
@@ -340,7 +340,7 @@ class MultiProcessDataLoader(ResumableDataLoader):
         max_instances_in_memory: int | None,
         batches_per_epoch: int | None = None,
     ) -> None:
-        """Make sure that the arguments agree; `nlpreg check` does so too."""
+        """Check the arguments; also called by `nlpreg check`."""
         check_at_least(0, num_workers=num_workers)
         check_at_least(1, batch_size=batch_size, batches_per_epoch=batches_per_epoch)
         if batch_sampler is None and batch_size is None:

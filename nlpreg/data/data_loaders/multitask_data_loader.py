@@ -103,7 +103,7 @@ class MultiTaskDataLoader(ResumableDataLoader):
 
     @staticmethod
     def check_arguments(sampler: object, instances_per_epoch: int | None) -> None:
-        """Make sure that the arguments agree; `nlpreg check` does so too."""
+        """Check the arguments; also called by `nlpreg check`."""
         check_at_least(1, instances_per_epoch=instances_per_epoch)
         if instances_per_epoch is not None and sampler is None:
             raise ConfigurationValueError(

@@ -1,4 +1,4 @@
-"""Running text for language models: streams of words that go on from batch to batch."""
+"""Running text for language models: streams of words that continue from batch to batch."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ class RunningTextDataLoader(IdCorpusDataLoader):
     - by default a batch begins with the word that the one before ended with, so that every word stands behind another one in
       some batch: right for encoders that remember nothing;
     - with `targets`, a second field has for each word the one after it, and no word is in the text of two batches: right for
-      encoders with `stateful`, which go on where they stopped.
+      encoders with `stateful`, which continue where they stopped.
 
-    Order is that of the text. An epoch in the middle goes on without reading anything again.
+    The order is that of the text. A run resumes within an epoch without reading the text again.
 
     Args:
         reader: reads the text.
@@ -118,7 +118,7 @@ class RunningTextDataLoader(IdCorpusDataLoader):
         targets: bool,
         batches_per_epoch: int | None = None,
     ) -> None:
-        """Make sure that the arguments agree; `nlpreg check` does so too."""
+        """Check the arguments; also called by `nlpreg check`."""
         check_at_least(1, batch_size=batch_size, bptt=bptt, batches_per_epoch=batches_per_epoch)
         check_at_least(0, overlap=overlap)
         if targets and overlap:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 
 from nlpreg.common.checks import check_at_least
-from nlpreg.common.runtime.memory import seldom_garbage_collection
+from nlpreg.common.runtime.memory import reduced_garbage_collection
 from nlpreg.common.tqdm import Tqdm
 from nlpreg.data.batch import index_instances
 from nlpreg.data.data_loaders.data_collator import nlpreg_collate
@@ -53,7 +53,7 @@ class SimpleDataLoader(ResumableDataLoader):
 
     @staticmethod
     def check_arguments(batch_size: int, batches_per_epoch: int | None = None) -> None:
-        """Make sure that the arguments make sense; `nlpreg check` does so too."""
+        """Check the arguments; also called by `nlpreg check`."""
         check_at_least(1, batch_size=batch_size, batches_per_epoch=batches_per_epoch)
 
     @classmethod
@@ -73,7 +73,7 @@ class SimpleDataLoader(ResumableDataLoader):
             data_path: what it reads.
             quiet: whether to hide the progress bar; the others are those of the class.
         """
-        with seldom_garbage_collection():
+        with reduced_garbage_collection():
             instances = list(Tqdm.tqdm(reader.read(data_path), desc="loading instances", disable=quiet))
         return cls(instances, batch_size, shuffle=shuffle, batches_per_epoch=batches_per_epoch)
 

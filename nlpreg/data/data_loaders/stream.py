@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from nlpreg.common.runtime.memory import seldom_garbage_collection
+from nlpreg.common.runtime.memory import reduced_garbage_collection
 from nlpreg.common.util import lazy_groups_of
 from nlpreg.data.batch import index_instances
 from nlpreg.data.data_loaders.data_collator import DataCollator, DefaultDataCollator
@@ -360,7 +360,7 @@ class BatchStream:
         self, instances: Iterator[tuple[Instance, int, int]], size: int
     ) -> list[tuple[Instance, int, int]]:
         """The next instances, as many as asked for if there are."""
-        with seldom_garbage_collection():
+        with reduced_garbage_collection():
             return list(islice(instances, size))
 
     def _index(self, instances: list[Instance], worker: int | None) -> None:

@@ -65,7 +65,7 @@ class TextBlocksDataLoader(IdCorpusDataLoader):
 
     @staticmethod
     def check_arguments(batch_size: int, block_size: int, batches_per_epoch: int | None = None) -> None:
-        """For `nlpreg check`: what the constructor refuses, whatever the data."""
+        """Check the arguments; also called by `nlpreg check`."""
         check_at_least(1, batch_size=batch_size, block_size=block_size, batches_per_epoch=batches_per_epoch)
 
     def __len__(self) -> int:

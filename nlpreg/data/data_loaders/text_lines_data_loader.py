@@ -97,7 +97,7 @@ class TextLinesDataLoader(IdCorpusDataLoader):
         window_size: int,
         batches_per_epoch: int | None = None,
     ) -> None:
-        """Make sure that the arguments agree; `nlpreg check` does so too."""
+        """Check the arguments; also called by `nlpreg check`."""
         if (batch_size is None) == (max_tokens is None):
             given = "neither" if batch_size is None else "both"
             raise ConfigurationValueError(

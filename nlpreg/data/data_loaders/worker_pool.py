@@ -141,7 +141,7 @@ _PIPE_BYTES = 1 << 20
 _LONGEST_SHORT = 0x7FFFFFFF
 
 
-class NobodyListens(Exception):
+class BrokenWorkerPipe(Exception):
     """The process at the other end has closed the pipe or has ended."""
 
 
@@ -156,7 +156,7 @@ class Outbox:
         size: how many messages may wait.
 
     Raises:
-        NobodyListens: (when sending) as it says.
+        BrokenWorkerPipe: (when sending) the process at the other end is gone.
     """
 
     def __init__(self, connection: Connection, size: int) -> None:
@@ -198,7 +198,7 @@ class Outbox:
                 self._poll.poll()
                 continue
             except (BrokenPipeError, ConnectionResetError) as error:
-                raise NobodyListens(str(error)) from error
+                raise BrokenWorkerPipe(str(error)) from error
             rest = self._waiting[0][sent:]
             if rest:
                 self._waiting[0] = rest
@@ -456,12 +456,12 @@ def _run_worker(
             for item in (make_items or from_bytes(work or b""))(worker):
                 outbox.put(_ITEM, to_bytes(item))
             outbox.put(_END)
-        except NobodyListens:
+        except BrokenWorkerPipe:
             raise
         except BaseException as error:  # any error is passed to the parent
             outbox.put(_ERROR, to_bytes(as_worker_error(error)))
         outbox.flush()
-    except (EOFError, NobodyListens):  # the parent has closed the pipe
+    except (EOFError, BrokenWorkerPipe):  # the parent has closed the pipe
         os._exit(0)
 
 

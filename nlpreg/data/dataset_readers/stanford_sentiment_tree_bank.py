@@ -94,7 +94,7 @@ class StanfordSentimentTreeBankDatasetReader(TextFileReader):
 
     Args:
         token_indexers: the indexers of `tokens`; single ids under the name "tokens" unless given.
-        tokenizer: splits the words of a phrase, joined by spaces, anew; they stay as they are unless given.
+        tokenizer: splits a phrase, its words joined by spaces; by default the words are kept.
         use_subtrees: whether every phrase is an instance, and not the sentences alone.
         granularity: "5-class"; "3-class" (negative, neutral, positive); "2-class" (without the neutral ones).
         **kwargs: arguments of `TextFileReader`.

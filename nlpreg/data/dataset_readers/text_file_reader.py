@@ -87,7 +87,7 @@ def check_choice(reader: str, argument: str, value: object, choices: Sequence[ob
     """Make sure that an argument has one of its possible values.
 
     Raises:
-        ConfigurationError: it has not.
+        ConfigurationError: it has another value.
     """
     if value not in choices:
         known = ", ".join("null" if choice is None else repr(choice) for choice in choices)
@@ -220,7 +220,7 @@ class TextFileReader(DatasetReader):
                 if instance is not None:
                     num_instances += 1
                     yield instance
-        finally:  # whoever has enough instances stops asking for more
+        finally:  # the caller may stop after `max_instances`
             self._report(what, bad_lines)
         if is_whole:
             self._check_not_empty(what, num_instances, bad_lines)

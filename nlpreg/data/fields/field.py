@@ -163,7 +163,7 @@ def index_fields(fields: Sequence[AnyField], vocab: Vocabulary) -> None:
 
 
 def padding_lengths_of_fields(fields: Sequence[AnyField]) -> dict[str, int]:
-    """The greatest padding lengths of fields, as a rule of one class."""
+    """The greatest padding lengths of fields, usually of one class."""
     cls = type(fields[0])
     if len(set(map(type, fields))) == 1 and speaks_for(cls, "padding_lengths_of_many", "get_padding_lengths"):
         return cls.padding_lengths_of_many(fields)

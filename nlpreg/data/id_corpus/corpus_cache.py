@@ -61,7 +61,7 @@ def id_corpus_of(
     same next time, it is made in a temporary folder, and removed with this process.
 
     Args:
-        reader: reads the texts; processes and workers are of no interest here.
+        reader: reads the texts; it reads all of them, whatever its process and worker.
         data_path: what it reads.
         text_field: name of the field that holds the text.
         use_cache: whether to look for an earlier one, and keep this one.
@@ -179,7 +179,7 @@ def _files(data_path: Any) -> list[DataFile]:
 
 
 def _key(reader: DatasetReader, data_path: Any, text_field: str, files: Sequence[DataFile]) -> str | None:
-    """The name of a corpus, or None if nobody could tell whether it is still the same next time."""
+    """The name of a corpus, or None if it cannot be recognized as unchanged by a later run."""
     try:
         if not files:
             raise NoFingerprintError("its data path does not name files")
@@ -214,7 +214,7 @@ def key_of_data(reader: DatasetReader, files: Sequence[DataFile], *more: Any) ->
         more: further plain values.
 
     Raises:
-        NoFingerprintError: the reader holds something of which nobody can tell whether it is the same next time.
+        NoFingerprintError: the reader holds an object that a later run cannot compare.
         OSError: a file cannot be read.
     """
     content = [(fingerprint_of_file(file.path), file.suffix) for file in files]

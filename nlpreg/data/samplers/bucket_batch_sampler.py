@@ -63,7 +63,7 @@ class BucketBatchSampler(BatchSampler):
 
     @staticmethod
     def check_arguments(batch_size: int, padding_noise: float) -> None:
-        """Make sure that the arguments make sense; `nlpreg check` does so too."""
+        """Check the arguments; also called by `nlpreg check`."""
         check_at_least(1, batch_size=batch_size)
         check_at_least(0, padding_noise=padding_noise)
 

@@ -25,12 +25,12 @@ class ClassifierHead(Head):
         seq2vec_encoder: turns the sequence of vectors into one.
         feedforward: comes between the vector of the text and the scores, if given.
         input_dim: width of the text's vector, for a `seq2vec_encoder` that does not know it.
-        dropout: chance, from 0 to 1, that a value of the text's vector is zeroed.
+        dropout: dropout probability of the text's vector, from 0 to 1.
         num_labels: number of labels; by default the size of `label_namespace`.
         label_namespace: the namespace of the labels.
 
     Raises:
-        ValueError: nothing says how wide the text's vector is.
+        ValueError: the width of the text's vector is unknown.
     """
 
     default_predictor = "text_classifier"

@@ -136,7 +136,7 @@ class CausalTransformer(Seq2SeqEncoder):
         feedforward_hidden_dim: int | None,
         max_length: int | None,
     ) -> None:
-        """For `nlpreg check`: what the constructor refuses, whatever the data."""
+        """Check the arguments; also called by `nlpreg check`."""
         check_share(dropout=dropout)
         check_at_least(
             1,

@@ -85,7 +85,7 @@ def test_a_run_that_is_asked_to_end(
     assert code == status
     folder = tmp_path / "out"
     errors = errors.replace("\nending after this step; Ctrl-C again ends at once\n", "")
-    assert errors == f"nlpreg: {word}; go on with: nlpreg train {folder}/config.json -s {folder} -r\n"
+    assert errors == f"nlpreg: {word}; resume with: nlpreg train {folder}/config.json -s {folder} -r\n"
     assert (folder / "model.tar.gz").exists()
     assert not list(folder.rglob("*.tmp"))
 
@@ -137,7 +137,7 @@ def test_a_run_that_is_asked_to_end_when_it_is_almost_done(
     assert calls >= call
     if code != 0:
         assert code == status
-        assert f"go on with: nlpreg train {folder}/config.json -s {folder} -r" in capsys.readouterr().err
+        assert f"resume with: nlpreg train {folder}/config.json -s {folder} -r" in capsys.readouterr().err
         assert main("nlpreg", [*arguments, "-r"]) == 0
     assert json.loads((folder / "metrics.json").read_text())["test_accuracy"] >= 0
     assert load_archive(folder / "model.tar.gz").model.vocab.get_vocab_size() > 2
@@ -149,7 +149,7 @@ def test_processes_that_are_asked_to_end(tagger: dict[str, Any], tmp_path: Path,
     process = start(long_run(tagger, distributed={"cuda_devices": [-1, -1]}))
     process.send_signal(signal.SIGTERM)
     code, errors = outcome(process)
-    assert (code, errors.startswith("nlpreg: ended on request; go on with: nlpreg train")) == (75, True)
+    assert (code, errors.startswith("nlpreg: ended on request; resume with: nlpreg train")) == (75, True)
 
 
 @pytest.mark.slow

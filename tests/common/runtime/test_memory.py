@@ -7,15 +7,15 @@ from nlpreg.common.runtime.memory import (
     format_size,
     peak_cpu_memory,
     peak_gpu_memory,
-    seldom_garbage_collection,
+    reduced_garbage_collection,
 )
 
 
 def test_garbage_is_looked_for_seldom_and_then_as_before():
     before = gc.get_threshold()
-    with pytest.raises(RuntimeError, match="stop"), seldom_garbage_collection():
+    with pytest.raises(RuntimeError, match="stop"), reduced_garbage_collection():
         assert gc.get_threshold()[0] > before[0]
-        with seldom_garbage_collection():
+        with reduced_garbage_collection():
             pass
         assert gc.get_threshold()[0] > before[0]
         raise RuntimeError("stop")
@@ -23,13 +23,13 @@ def test_garbage_is_looked_for_seldom_and_then_as_before():
 
 
 def test_what_was_made_meanwhile_is_old_and_what_was_frozen_stays_so():
-    with seldom_garbage_collection():
+    with reduced_garbage_collection():
         made = [[] for _ in range(60_000)]
     assert any(one is made for one in gc.get_objects(generation=2))
     gc.freeze()
     try:
         frozen = gc.get_freeze_count()
-        with seldom_garbage_collection():
+        with reduced_garbage_collection():
             pass
         assert gc.get_freeze_count() == frozen > 0
     finally:
@@ -40,7 +40,7 @@ def test_who_wants_no_collection_gets_none():
     before = gc.get_threshold()
     gc.set_threshold(0)
     try:
-        with seldom_garbage_collection():
+        with reduced_garbage_collection():
             assert gc.get_threshold()[0] == 0
     finally:
         gc.set_threshold(*before)

@@ -23,7 +23,7 @@ import torch
 from nlpreg.common.runtime.environment import run_seed, set_run_seed
 from nlpreg.data.data_loaders import WorkerError, worker_pool
 from nlpreg.data.data_loaders.worker_pool import (
-    NobodyListens,
+    BrokenWorkerPipe,
     Outbox,
     WorkerPool,
     from_bytes,
@@ -121,7 +121,7 @@ def test_nobody_listens(ends: tuple[Connection, Connection]) -> None:
     receiver, sender = ends
     outbox = Outbox(sender, 3)
     receiver.close()
-    with pytest.raises(NobodyListens, match=r"(?i)pipe|reset"):
+    with pytest.raises(BrokenWorkerPipe, match=r"(?i)pipe|reset"):
         outbox.put(b"x")
 
 
