@@ -103,6 +103,15 @@ def _file_problems(node: Node) -> Iterator[Problem]:
                 problem = _missing(argument.value)
                 if problem:
                     yield Problem(f"{path}.{name}", problem)
+            if (
+                name == "archive_files"
+                and isinstance(argument, Container)
+                and isinstance(argument.items, list)
+            ):
+                for number, item in enumerate(argument.items):
+                    problem = _missing(item.value) if isinstance(item, Literal) else None
+                    if problem:
+                        yield Problem(f"{path}.{name}.{number}", problem)
             if isinstance(argument, Special) and isinstance(argument.value.get(argument.key), Mapping):
                 problem = _missing(argument.value[argument.key].get("archive_file"))
                 if problem:

@@ -112,6 +112,22 @@ def test_an_archive_to_take_a_part_from(folder: Path) -> None:
     assert "module_path" in problems(model=model)["model.encoder._pretrained.modul_path"]
 
 
+def test_archives_of_character_language_models(folder: Path) -> None:
+    (folder / "characters.tar.gz").touch()
+    features = {
+        "type": "character_language_model",
+        "archive_files": ["characters.tar.gz", "character.tar.gz"],
+    }
+    model = {
+        "type": "simple_tagger",
+        "text_field_embedder": {"token_embedders": {"tokens": features}},
+        "encoder": {"type": "pass_through", "input_dim": 3},
+    }
+    found = problems(model=model)
+    path = "model.text_field_embedder.token_embedders.tokens.archive_files.1"
+    assert path in found and "did you mean 'characters.tar.gz'" in found[path]
+
+
 def test_devices(folder: Path) -> None:
     found = problems(trainer={"cuda_device": 97}, distributed={"cuda_devices": [-1, 98]})
     assert set(found) == {"trainer.cuda_device", "distributed.cuda_devices.1"}
