@@ -77,7 +77,7 @@ def test_a_folder_that_is_loaded(finished: Path, tmp_path: Path, caplog: pytest.
         return state_of(folder), record.metrics, record.lines
 
     expected = look()
-    assert caplog.text == ""
+    assert "Bring back a copy" not in caplog.text
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     names = {path.relative_to(folder).as_posix() for path in files}
     assert {"config.json", "best.th", "vocabulary/tokens.txt", "metrics.json", "metrics.jsonl"} <= names
@@ -108,7 +108,7 @@ def test_a_folder_that_is_resumed(finished: Path, tmp_path: Path, capsys: pytest
         for _ in flips(folder / name, 1):
             code = main("nlpreg", ["train", config, "-s", str(folder), "-r"])
             said = "".join(capsys.readouterr())
-            assert code == 0 or (code == 2 and name.name in said), (name, said)
+            assert code == 0 or (code == 2 and (name.name in said or str(folder) in said)), (name, said)
             if code == 0:
                 assert state_of(folder / "model.tar.gz") == expected, name
                 check_digests(folder / "vocabulary")

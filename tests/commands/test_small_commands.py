@@ -39,7 +39,8 @@ def test_build_vocab(config_file: str, tmp_path: Path, capsys: pytest.CaptureFix
     output = tmp_path / "vocabulary.tar.gz"
     run("build-vocab", config_file, output)
     with tarfile.open(output) as tar:
-        assert set(tar.getnames()) == {"tokens.txt", "labels.txt", "non_padded_namespaces.txt"}
+        names = {"tokens.txt", "labels.txt", "non_padded_namespaces.txt", ".digests.json"}
+        assert set(tar.getnames()) == names
     shown = capsys.readouterr().out
     section = json.loads("{" + shown.split("\n", 2)[2] + "}")["vocabulary"]
     assert section == {"type": "from_files", "directory": str(output)}

@@ -17,7 +17,7 @@ from nlpreg.commands.check.first_batch import try_first_batches
 from nlpreg.commands.console import metrics_block
 from nlpreg.commands.train.experiment import METRICS_NAME, TrainModel
 from nlpreg.common.config.problems import ConfigurationProblems
-from nlpreg.common.digests import forget_digests, record_digests
+from nlpreg.common.digests import damages_in, forget_digests, record_digests
 from nlpreg.common.meta import META_NAME, record_run
 from nlpreg.common.params import Params
 from nlpreg.common.runtime.environment import SEED_DEFAULTS
@@ -84,7 +84,10 @@ def prepare_folder(params: Params, options: RunOptions, resolved: dict[str, Any]
     if resolved is not None:
         Params(resolved).to_file(os.path.join(folder, RESOLVED_CONFIG_NAME))
     meta_file = os.path.join(folder, META_NAME)
-    if not (options.recover and os.path.exists(meta_file)):
+    damages = damages_in(folder, [META_NAME])
+    if damages:
+        logger.warning("%s; it is written anew, about this process", damages[0])
+    if damages or not (options.recover and os.path.exists(meta_file)):
         seeds = {name: params.get(name, default) for name, default in SEED_DEFAULTS.items()}
         forget_digests(folder, META_NAME)
         record_run(seeds=seeds).to_file(meta_file)
