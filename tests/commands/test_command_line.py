@@ -105,7 +105,7 @@ def test_defaults_are_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main("nlpreg", ["predict", "--help"])
     shown = " ".join(capsys.readouterr().out.split())
-    assert "inputs for each call of the model (default: 1)" in shown
+    assert "number of a GPU, -1 for the CPU (default: -1)" in shown
     assert "(default: None)" not in shown and "(default: False)" not in shown
 
 
