@@ -101,7 +101,7 @@ class Predict(Subcommand):
             type=int,
             metavar="N",
             help=f"inputs for each call of the model ({DEFAULT_BATCH_SIZE}; 1 for a predictor that has methods of its own "
-            "for single inputs only)",
+            "for single inputs only, and for a model of your own without per_token_outputs)",
         )
         subparser.add_argument("--silent", action="store_true", help="print nothing, and show no progress")
         _add_word_options(subparser.add_argument_group("words and sentences"))

@@ -101,7 +101,7 @@ class MultiTaskModel(Model):
         outputs: dict[str, Any] = dict(self._backbone(**self._arguments_of(_BACKBONE, kwargs)))
         available = {**outputs, **kwargs}
         loss: Tensor | None = None
-        weights: list[Tensor | None] = []
+        weights: list[Tensor] = []
         for name, head in self._named_heads():
             if name not in rows:
                 continue
@@ -112,12 +112,15 @@ class MultiTaskModel(Model):
                 self._heads_called(name)
                 weighted = self._loss_weights[name] * head_outputs["loss"]
                 loss = weighted if loss is None else loss + weighted
-                weights.append(head_outputs.get("batch_weight"))
+                # a head that does not say what its loss is a mean over counts by its inputs
+                weight = head_outputs.get("batch_weight")
+                weights.append(
+                    weighted.new_tensor(len(rows[name])) if weight is None else weight.to(weighted)
+                )
         if loss is not None:
             outputs["loss"] = loss
-        known = [weight for weight in weights if weight is not None]
-        if not self.training and known and len(known) == len(weights):
-            outputs["batch_weight"] = torch.stack([weight.double() for weight in known]).sum()
+        if not self.training and weights:
+            outputs["batch_weight"] = torch.stack(weights).sum()
         return outputs
 
     def _arguments_of(self, part: str, available: Mapping[str, Any]) -> dict[str, Any]:

@@ -103,8 +103,15 @@ class Predictor(Registrable):
         return outputs
 
     def takes_batches(self) -> bool:
-        """Whether batches give what single inputs give: no subclass overrides a method for single inputs alone."""
+        """Whether batches give what single inputs give.
+
+        They do unless a subclass overrides a method for single inputs alone, or the model, or a head of it, is none of
+        nlpreg's and does not say which of its outputs have padding (`Model.per_token_outputs`).
+        """
         kind = type(self)
+        models = [type(part) for part in self._model.modules() if isinstance(part, Model)]
+        if any(not one.__module__.startswith("nlpreg.") and not one.per_token_outputs for one in models):
+            return False
         return (
             speaks_for(kind, "predict_batch_json", "predict_json")
             and speaks_for(kind, "predict_batch_instance", "predict_instance")

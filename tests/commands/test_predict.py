@@ -349,6 +349,12 @@ def test_a_predictor_with_a_method_for_single_inputs_alone_gets_single_inputs(tr
     assert not Shouting(model, reader).takes_batches()
     assert ShoutingInBatches(model, reader).takes_batches()
 
+    class Padding(SimpleTagger):
+        per_token_outputs = {}
+
+    model.__class__ = Padding  # a model of one's own, whose outputs may have padding
+    assert not SentenceTaggerPredictor(model, reader).takes_batches()
+
 
 TEXT = "The dog didn't bark. Everybody slept!\n\nA cat ate.\n"
 

@@ -214,7 +214,8 @@ def _try_batch(
             findings.warnings += _gradient_warnings(model, outputs["loss"])
     metrics = model.get_metrics(reset=True)
     problems = list(_metric_problems(model, metrics))
-    if name == "validation" and not problems:
+    # a batch of one task shows neither the metrics nor the gradients of the other heads
+    if name == "validation" and not problems and not isinstance(loader, MultiTaskDataLoader):
         losses = ["loss"] if "loss" in outputs else []
         _look_for_followed_metrics(trainer, [*metrics, *losses], labels, findings)
     findings.problems += [found for found in problems if found not in findings.problems]
