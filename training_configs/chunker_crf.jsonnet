@@ -1,12 +1,19 @@
-// Chunks of CoNLL-2000: the model of ner_crf.jsonnet, with parts of speech left out.
+// Chunks of CoNLL-2000, from words and how they are written, with parts of speech left out.
 // CONLL2000 names the folder with train.txt and test.txt; the set has no development part, so the test set validates.
 local data = std.extVar('CONLL2000');
 local widths = [2, 3, 4];
+local feature_dim = 16;
+// one indexer and one embedder for each feature of how a word is written
+local features = {
+  ['suffix_' + length]: { type: 'affix', side: 'suffix', length: length }
+  for length in [1, 2, 3, 4]
+} + { shape: { type: 'shape' } };
+local names = std.objectFields(features);
 {
   dataset_reader: {
     type: 'conll2000',
     convert_to_coding_scheme: 'BIOUL',
-    token_indexers: {
+    token_indexers: features {
       tokens: { type: 'single_id', lowercase_tokens: true },
       token_characters: { type: 'characters', min_padding_length: 4 },
     },
@@ -14,24 +21,24 @@ local widths = [2, 3, 4];
   train_data_path: data + '/train.txt',
   validation_data_path: data + '/test.txt',
   datasets_for_vocab_creation: ['train'],
-  vocabulary: { min_count: { tokens: 2 } },
+  vocabulary: { min_count: { [name]: 3 for name in names } },
   model: {
     type: 'crf_tagger',
     label_encoding: 'BIOUL',
     dropout: 0.4,
     text_field_embedder: {
       token_embedders: {
-        tokens: { type: 'embedding', embedding_dim: 100 },
+        tokens: { type: 'unknown_dropout_embedding', embedding_dim: 100 },
         token_characters: {
           type: 'character_encoding',
           embedding: { embedding_dim: 32, vocab_namespace: 'token_characters' },
           encoder: { type: 'cnn', embedding_dim: 32, num_filters: 64, ngram_filter_sizes: widths },
         },
-      },
+      } + { [name]: { embedding_dim: feature_dim, vocab_namespace: name } for name in names },
     },
     encoder: {
       type: 'lstm',
-      input_size: 100 + 64 * std.length(widths),
+      input_size: 100 + 64 * std.length(widths) + feature_dim * std.length(names),
       hidden_size: 200,
       num_layers: 2,
       dropout: 0.4,

@@ -4,6 +4,9 @@
 local data = std.extVar('UD_ENGLISH_EWT');
 local transformer = std.extVar('TRANSFORMER');
 local width = 768;  // of its vectors: 768 for models of the base size, 1024 for large ones
+local layers = 12;  // of the transformer: 12 for models of the base size, 24 for large ones
+local rate = 3e-5;  // of the topmost layer; each layer below learns a little more slowly
+local decay = 0.9;
 local part = { type: 'pretrained_transformer_mismatched', model_name: transformer, max_length: 512 };
 {
   dataset_reader: { type: 'conllu', token_indexers: { tokens: part } },
@@ -24,7 +27,10 @@ local part = { type: 'pretrained_transformer_mismatched', model_name: transforme
       type: 'huggingface_adamw',
       lr: 1e-3,
       weight_decay: 0.01,
-      parameter_groups: [[['text_field_embedder'], { lr: 3e-5 }]],
+      parameter_groups: [
+        [['text_field_embedder.*\\.layer\\.%d\\.' % number], { lr: rate * std.pow(decay, layers - 1 - number) }]
+        for number in std.range(0, layers - 1)
+      ] + [[['text_field_embedder(?!.*\\.layer\\.\\d)'], { lr: rate * std.pow(decay, layers) }]],
     },
     learning_rate_scheduler: { type: 'linear_with_warmup', warmup_steps: 100 },
     grad_norm: 1.0,

@@ -44,11 +44,19 @@ COMMANDS: dict[str, CommandEntry] = {
     "count-instances": CommandEntry(
         "nlpreg.commands.count_instances", "CountInstances", "count the training instances of a config"
     ),
+    "debug-data": CommandEntry(
+        "nlpreg.commands.debug_data",
+        "DebugData",
+        "say what the data of a config hold, and what is wrong with them",
+    ),
     "describe": CommandEntry(
         "nlpreg.commands.show.describe", "Describe", "say what a registered class is and takes"
     ),
     "diff": CommandEntry(
         "nlpreg.commands.diff", "Diff", "compare two configs, two runs or two sets of weights"
+    ),
+    "ensemble": CommandEntry(
+        "nlpreg.commands.ensemble", "Ensemble", "pack archived taggers into one that averages them"
     ),
     "evaluate": CommandEntry("nlpreg.commands.evaluate", "Evaluate", "measure an archived model on data"),
     "export": CommandEntry(

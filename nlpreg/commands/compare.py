@@ -143,7 +143,7 @@ def compare(
     _check_same_labels(one, other, data)
     figures = {
         name: paired_bootstrap(count(one), count(other), score, num_samples, seed=seed)
-        for name, (count, score) in _figures(one).items()
+        for name, (count, score) in figures_of(one).items()
     }
     only_first, only_second = _discordant(one, other)
     return Comparison(one, other, figures, only_first, only_second, mcnemar(only_first, only_second))
@@ -207,7 +207,7 @@ def _check_same_labels(first: Sequence[Example], second: Sequence[Example], data
             )
 
 
-def _figures(examples: Sequence[Example]) -> dict[str, tuple[Callable[[Sequence[Example]], Counts], Score]]:
+def figures_of(examples: Sequence[Example]) -> dict[str, tuple[Callable[[Sequence[Example]], Counts], Score]]:
     """Which figures make sense for these labels: name -> counts of each example, and the figure of summed counts."""
     from nlpreg.evaluation.significance import f1, ratio
 

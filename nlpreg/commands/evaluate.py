@@ -32,6 +32,7 @@ EPILOG = """
 examples:
   nlpreg evaluate out/model.tar.gz test.txt
   nlpreg evaluate out/model.tar.gz dev.txt,test.txt --output-file dev.json,test.json
+  nlpreg evaluate out/model.tar.gz test.conllu --details --errors errors.conllu
 """
 
 AUTO_NAMES = ("NONE", "METRICS", "PREDS", "ALL")
@@ -92,6 +93,7 @@ class Evaluate(Subcommand):
             default="NONE",
             help="name the outputs after each input, beside it: <stem>.outputs for metrics, <stem>.preds for predictions",
         )
+        _add_detail_options(subparser)
         add_no_cache_option(subparser)
         add_file_friendly_option(subparser)
         subparser.set_defaults(func=evaluate_from_args)
@@ -108,7 +110,26 @@ class Evaluate(Subcommand):
             check_folder_of(name)
             if files.count(name) > 1:
                 raise ConfigurationError(f"{name}: named twice as an output; each needs a file of its own")
+        check_folder_of(args.errors or "")
+        if args.errors and len(parse_inputs(args.input_file)) > 1:
+            raise ConfigurationError("--errors: only for one INPUT, got several")
         parse_json_option("--embedding-sources-mapping", args.embedding_sources_mapping)
+
+
+def _add_detail_options(subparser: argparse.ArgumentParser) -> None:
+    """Add the options that say what else is told of a model that gives labels."""
+    group = subparser.add_argument_group("taggers and classifiers")
+    group.add_argument(
+        "--details",
+        action="store_true",
+        help="for taggers and classifiers: also print intervals by bootstrap, accuracy on known and unknown words, scores "
+        "of each label, the most frequent mistakes, the calibration error and the speed",
+    )
+    group.add_argument(
+        "--errors",
+        metavar="FILE",
+        help="for taggers: write the sentences with a wrong tag in the CoNLL-U format, with both tags",
+    )
 
 
 def evaluate_from_args(args: argparse.Namespace) -> dict[str, Any]:
@@ -129,7 +150,32 @@ def evaluate_from_args(args: argparse.Namespace) -> dict[str, Any]:
         auto_names=args.auto_names,
     )
     print(metrics_block("metrics", {"": metrics}))
+    if args.details or args.errors:
+        _print_details(args)
     return metrics
+
+
+def _print_details(args: argparse.Namespace) -> None:
+    """Print the details of each input, and write its errors, as the command line says."""
+    from nlpreg.commands.report.analysis import analyse_labels
+    from nlpreg.commands.report.details import detail_lines, errors_in_conllu
+    from nlpreg.common.files import atomic_write
+    from nlpreg.models.archival import load_archive
+
+    archive = load_archive(args.archive_file, args.cuda_device, args.overrides, args.weights_file)
+    for data in parse_inputs(args.input_file):
+        analysis = analyse_labels(archive, data, None)
+        if analysis is None:
+            option = "--details" if args.details else "--errors"
+            raise ConfigurationError(
+                f"{option}: {data}: expected a tagger or classifier and labelled data, got a model or data without labels"
+            )
+        if args.details:
+            print(f"\n{data}\n" + "\n".join(detail_lines(analysis)))
+        if args.errors:
+            column = getattr(archive.validation_dataset_reader, "tag_column", "upos")
+            with atomic_write(args.errors, "w") as file:
+                file.writelines(errors_in_conllu(analysis.examples, column))
 
 
 def evaluate_from_archive(

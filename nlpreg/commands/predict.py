@@ -104,8 +104,9 @@ class Predict(Subcommand):
             "for single inputs only, and for a model of your own without per_token_outputs)",
         )
         subparser.add_argument("--silent", action="store_true", help="print nothing, and show no progress")
-        _add_word_options(subparser.add_argument_group("words and sentences"))
-        _add_reader_options(subparser.add_argument_group("reading with the archive's dataset reader"))
+        _add_confidence_options(subparser)
+        _add_word_options(subparser)
+        _add_reader_options(subparser)
         add_overrides_option(subparser)
         subparser.add_argument("--predictor", metavar="NAME", help="a predictor other than the model's own")
         subparser.add_argument(
@@ -134,14 +135,35 @@ class Predict(Subcommand):
             raise ConfigurationError("--splitter: only together with --input text")
         if args.column is not None and args.output_format != "conllu":
             raise ConfigurationError("--column: only together with --output conllu")
+        if args.threshold is not None and not args.confidences:
+            raise ConfigurationError("--threshold: only together with --confidences")
+        if args.threshold is not None and not 0 <= args.threshold <= 1:
+            raise ConfigurationError(f"--threshold: expected a probability from 0 to 1, got {args.threshold}")
         if args.batch_size is not None and args.batch_size < 1:
             raise ConfigurationError(f"--batch-size: expected at least 1, got {args.batch_size}")
         check_folder_of(args.output_file or "")
         parse_json_option("--predictor-args", args.predictor_args)
 
 
-def _add_word_options(group: argparse._ArgumentGroup) -> None:
+def _add_confidence_options(subparser: argparse.ArgumentParser) -> None:
+    """Add the options that say whether a tagger tells how sure it is."""
+    group = subparser.add_argument_group("probabilities of taggers")
+    group.add_argument(
+        "--confidences",
+        action="store_true",
+        help="add the probability of each tag, and of each span of a tagger with a label_encoding",
+    )
+    group.add_argument(
+        "--threshold",
+        type=float,
+        metavar="P",
+        help="with --confidences: list words whose tag is less probable as `uncertain`, and leave such spans out",
+    )
+
+
+def _add_word_options(subparser: argparse.ArgumentParser) -> None:
     """Add the options that say how text becomes words."""
+    group = subparser.add_argument_group("words and sentences")
     group.add_argument(
         "--tokenizer",
         metavar="NAME",
@@ -162,8 +184,9 @@ def _add_word_options(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _add_reader_options(group: argparse._ArgumentGroup) -> None:
+def _add_reader_options(subparser: argparse.ArgumentParser) -> None:
     """Add the options of reading with a dataset reader."""
+    group = subparser.add_argument_group("reading with the archive's dataset reader")
     group.add_argument(
         "--use-dataset-reader",
         action="store_true",
@@ -210,6 +233,8 @@ def predict_from_args(args: argparse.Namespace) -> None:
 
     common_logging.FILE_FRIENDLY_LOGGING = args.file_friendly_logging
     archive = load_archive(args.archive_file, args.cuda_device, args.overrides, args.weights_file)
+    if args.confidences:
+        _ask_for_confidences(archive, args.threshold)
     predictor = _predictor_from_args(archive, args)
     _check_column(args.column)
     column = args.column or getattr(reader_of(predictor), "tag_column", "upos")
@@ -230,6 +255,19 @@ def predict_from_args(args: argparse.Namespace) -> None:
         show_progress=not args.silent,
     )
     manager.run()
+
+
+def _ask_for_confidences(archive: Archive, threshold: float | None) -> None:
+    """Make a tagger give the probabilities of its tags."""
+    model: Any = archive.model
+    if not hasattr(model, "confidences"):
+        raise ConfigurationError(
+            f"--confidences: the model {type(model).__name__} gives no probabilities of tags; the taggers "
+            "simple_tagger, crf_tagger, multi_tagger, tnt_tagger and tagger_ensemble do"
+        )
+    model.confidences = True
+    if threshold is not None:
+        model.confidence_threshold = threshold
 
 
 def _predictor_from_args(archive: Archive, args: argparse.Namespace) -> Predictor:
@@ -419,9 +457,16 @@ class PredictManager:
             lines = line_groups(self._input_file, self._name, most)
             if self._input_format == "conllu":
                 lines = _whole_blocks(lines)
+            waiting: list[Item] = []
             for group in lines:
-                yield list(self._items(group))
+                waiting += self._items(group)
                 advance(len(group))
+                # A sentence has several lines, so a group of lines alone would make few and small batches. Whoever
+                # writes to standard input waits for the answers to what is there.
+                if len(waiting) >= most or self._input_file == "-":
+                    yield waiting
+                    waiting = []
+            yield waiting
 
     @contextlib.contextmanager
     def _bar(self, unit: str) -> Iterator[Callable[[int], object]]:
@@ -552,7 +597,12 @@ class PredictManager:
 
     def _as_conllu(self, item: Item, answer: JsonDict | None) -> str:
         """A sentence in the CoNLL-U format, with the blank line behind it."""
-        from nlpreg.data.dataset_readers.conllu import conllu_of, conllu_with_column
+        from nlpreg.data.dataset_readers.conllu import (
+            TAG_COLUMNS,
+            conllu_of,
+            conllu_with_column,
+            field_of_column,
+        )
 
         if answer is None:
             return item.text + "\n\n"
@@ -563,11 +613,17 @@ class PredictManager:
                 f"have {', '.join(answer)}"
             )
         if self._input_format == "conllu":
-            return conllu_with_column(item.text, tags, self._column) + "\n\n"
-        text = None
-        if isinstance(item.source, dict) and isinstance(item.source.get("sentence"), str):
-            text = item.source["sentence"]
-        return conllu_of(words, tags, self._column, text) + "\n\n"
+            sentence = conllu_with_column(item.text, tags, self._column)
+        else:
+            text = None
+            if isinstance(item.source, dict) and isinstance(item.source.get("sentence"), str):
+                text = item.source["sentence"]
+            sentence = conllu_of(words, tags, self._column, text)
+        for column in TAG_COLUMNS:  # of a tagger with several heads
+            values = answer.get(field_of_column(column))
+            if isinstance(values, list) and column != self._column:
+                sentence = conllu_with_column(sentence, values, column)
+        return sentence + "\n\n"
 
 
 _PredictManager = PredictManager  # the name that code written for AllenNLP subclasses

@@ -30,7 +30,8 @@ def sanitize(x: Any) -> Any:
     if isinstance(x, dict):
         return {key: sanitize(value) for key, value in x.items()}
     if isinstance(x, (list, tuple, set, frozenset)):
-        return [sanitize(item) for item in x]
+        # Most items are words and tags, which are not worth a call each.
+        return [item if type(item) is str else sanitize(item) for item in x]
     # neither library is imported for this: where it is not loaded, `x` cannot be one of its objects
     torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")
     if torch is not None and isinstance(x, torch.Tensor):

@@ -82,6 +82,34 @@ def paired_bootstrap(
     return BootstrapResult(float(whole[0]), float(whole[1]), float(low), float(high), min(1.0, 2 * sides))
 
 
+def bootstrap_interval(
+    counts: Counts, score: Score, num_samples: int = 1000, confidence: float = 0.95, seed: int = 0
+) -> tuple[float, float]:
+    """The confidence interval of a figure of one system: its percentiles over resamples of the instances.
+
+    Args:
+        counts: counts of each instance (N, C), such as right and all labels.
+        score: from summed counts (S, C) to figures (S,).
+        num_samples: number of resamples.
+        confidence: of the interval, from 0 to 1.
+        seed: makes the result repeatable.
+
+    Raises:
+        ValueError: there are no instances.
+
+    Source: Efron and Tibshirani (1993), An Introduction to the Bootstrap, chapter 13
+    """
+    size = len(counts)
+    if size == 0:
+        raise ValueError("expected at least one instance, got none")
+    generator = np.random.default_rng(seed)
+    weights = [np.bincount(generator.integers(0, size, size), minlength=size) for _ in range(num_samples)]
+    figures = score(np.stack(weights).astype(np.float64) @ counts)  # (num_samples,)
+    tail = 100 * (1 - confidence) / 2
+    low, high = np.percentile(figures, [tail, 100 - tail])
+    return float(low), float(high)
+
+
 def mcnemar(only_first: int, only_second: int) -> float:
     """The p-value of McNemar's exact test: how likely so uneven a split is if both systems are equally good.
 

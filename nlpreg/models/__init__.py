@@ -11,9 +11,11 @@ from nlpreg.models.hmm_tagger import HmmTagger
 from nlpreg.models.language_model import LanguageModel
 from nlpreg.models.masked_language_model import MaskedLanguageModel
 from nlpreg.models.model import Model
+from nlpreg.models.multi_tagger import MultiTagger, TaggingHead
 from nlpreg.models.multitask import MultiTaskModel
 from nlpreg.models.next_token_lm import NextTokenLM
 from nlpreg.models.simple_tagger import SimpleTagger
+from nlpreg.models.tagger_ensemble import TaggerEnsemble
 from nlpreg.models.tnt_tagger import TntTagger
 from nlpreg.models.transformer_classification_tt import TransformerClassificationTT
 
@@ -30,9 +32,12 @@ __all__ = [
     "LanguageModel",
     "MaskedLanguageModel",
     "Model",
+    "MultiTagger",
     "MultiTaskModel",
     "NextTokenLM",
     "SimpleTagger",
+    "TaggerEnsemble",
+    "TaggingHead",
     "TntTagger",
     "TransformerClassificationTT",
     "archive_model",

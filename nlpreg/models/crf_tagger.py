@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -16,13 +17,20 @@ from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.models.model import Model
 from nlpreg.models.tagging import (
     LabelEncoding,
+    ProbabilisticTagger,
     accuracy_metrics,
     add_words,
     check_widths,
+    described_spans,
     given_encoding,
+    labelled_sentences,
+    labelled_words,
     span_f1,
+    spans_of,
     tag_names,
     tagging_metrics,
+    tags_of_span,
+    uncertain_words,
     without_outside_tags,
 )
 from nlpreg.modules.conditional_random_field import (
@@ -57,7 +65,7 @@ _NUM_GOLD_CHECKS = 100
 
 
 @Model.register("crf_tagger")
-class CrfTagger(Model):
+class CrfTagger(ProbabilisticTagger):
     """Embeds and encodes a sentence and finds the best sequence of tags with a conditional random field.
 
     Args:
@@ -75,8 +83,12 @@ class CrfTagger(Model):
         verbose_metrics: whether to report each span label too; without the measure of spans, each tag.
         initializer: sets the initial values of parameters, after everything is built.
         top_k: how many of the best sequences to find.
-        confidences: whether to give the probability of each word's tag, and of each of the best sequences, from 0 to 1.
-            They are marginals among the sequences that decoding allows.
+        confidences: whether to give the probability of each word's tag, of each of the best sequences and, with a label
+            encoding, of each span, from 0 to 1. They are marginals among the sequences that decoding allows.
+        confidence_threshold: words whose tag has a lower probability are listed as `uncertain`, and spans are left out;
+            from 0 to 1.
+        partial_labels: whether some gold tags may be unknown (see the readers' `unknown_tag`). The loss is then the negative
+            logarithm of the summed probability of all sequences that have the known tags.
         ignore_loss_on_o_tags: whether words whose gold tag is `O` are left out of the loss (not of the metrics).
         label_weights: how much the tags of these names count in the loss; 1.0 for all others.
         weight_strategy: where the weights enter: at the `emission` scores (the default), at `emission_transition`
@@ -117,6 +129,8 @@ class CrfTagger(Model):
         label_weights: dict[str, float] | None = None,
         weight_strategy: WeightStrategy | None = None,
         confidences: bool = False,
+        confidence_threshold: float = 0.0,
+        partial_labels: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(vocab, **kwargs)
@@ -138,6 +152,17 @@ class CrfTagger(Model):
         self._feedforward = feedforward
         self.tag_projection_layer = TimeDistributed(nn.Linear(width, self.num_tags))
         self.include_start_end_transitions = include_start_end_transitions
+        if partial_labels:
+            self.check_arguments(
+                label_encoding,
+                constrain_crf_decoding,
+                calculate_span_f1,
+                dropout,
+                top_k,
+                confidence_threshold,
+                partial_labels,
+                label_weights,
+            )
         self.label_weights = _weights_by_id(label_weights, vocab, label_namespace)
         constrained = given_encoding(constrain_crf_decoding, label_encoding, "constrain_crf_decoding")
         names = vocab.get_index_to_token_vocabulary(label_namespace)
@@ -145,9 +170,11 @@ class CrfTagger(Model):
         self.crf = _make_crf(
             self.num_tags, constraints, include_start_end_transitions, self.label_weights, weight_strategy
         )
-        self._confidences = confidences
+        self.confidences = confidences
+        self.confidence_threshold = confidence_threshold
+        self.partial_labels = partial_labels
         self._label_encoding = label_encoding
-        self._num_gold_checks_left = _NUM_GOLD_CHECKS if constraints is not None else 0
+        self._num_gold_checks_left = _NUM_GOLD_CHECKS if constraints is not None and not partial_labels else 0
         self.metrics = accuracy_metrics()
         self.calculate_span_f1 = given_encoding(calculate_span_f1, label_encoding, "calculate_span_f1")
         self._f1_metric = span_f1(vocab, label_namespace, label_encoding) if self.calculate_span_f1 else None
@@ -163,8 +190,16 @@ class CrfTagger(Model):
         calculate_span_f1: bool | None,
         dropout: float | None,
         top_k: int,
+        confidence_threshold: float,
+        partial_labels: bool,
+        label_weights: dict[str, float] | None,
     ) -> None:
         """Check the arguments; also called by `nlpreg check`."""
+        check_share(confidence_threshold=confidence_threshold)
+        if partial_labels and label_weights is not None:
+            raise ConfigurationError(
+                "model.partial_labels: not together with label_weights, which are for words whose tag is known"
+            )
         given_encoding(constrain_crf_decoding, label_encoding, "constrain_crf_decoding")
         given_encoding(calculate_span_f1, label_encoding, "calculate_span_f1")
         check_share(dropout=dropout)
@@ -182,7 +217,7 @@ class CrfTagger(Model):
 
         Args:
             tokens: the tensors of a text field, T words in the longest of B sentences.
-            tags: gold tag ids (B, T).
+            tags: gold tag ids (B, T); with `partial_labels`, -1 for a word whose tag is not known.
             metadata: for each sentence a dict with its `words`.
             ignore_loss_on_o_tags: overrides the constructor's argument.
             kwargs: other fields of the instances; not used.
@@ -190,7 +225,8 @@ class CrfTagger(Model):
         Returns:
             `logits` (B, T, C); `mask` (B, T); `tags`, for each sentence the ids of its tags, as many as it has words;
             with `top_k` above 1 `top_k_tags`, for each sentence pairs of such tags and their score; with `confidences`
-            the probabilities of the tags (B, T), and with `top_k` also `top_k_probabilities`; with gold tags
+            the probabilities of the tags (B, T), with `top_k` also `top_k_probabilities`, and in evaluation with a label
+            encoding `spans`; with gold tags
             `loss`, the negative log-likelihood summed over the batch, 0-d; with metadata `words`.
         """
         mask = get_text_field_mask(tokens)
@@ -202,7 +238,7 @@ class CrfTagger(Model):
             counted = mask
             if ignore_loss_on_o_tags:
                 counted = without_outside_tags(mask, tags, self.vocab, self.label_namespace)
-            output["loss"] = -self.crf(logits, tags, counted)
+            output["loss"] = self._loss(logits, tags, counted)
             # A training step on a device does not wait for an answer; there the validation looks.
             can_look = tags.device.type == "cpu" or not self.training
             if self._num_gold_checks_left and can_look and not torch.compiler.is_compiling():
@@ -215,6 +251,19 @@ class CrfTagger(Model):
         self._decode(output, tags)
         add_words(output, metadata)
         return output
+
+    def _loss(self, logits: Tensor, tags: Tensor, counted: Tensor) -> Tensor:
+        """The negative log-likelihood of the gold tags, summed over the batch: 0-d."""
+        if self.partial_labels:
+            allowed = one_hot(tags.clamp(min=0), self.num_tags).bool() | (tags < 0).unsqueeze(2)  # (B, T, C)
+            return -self.crf.log_probability_of_sets(logits, allowed, counted).sum()
+        if tags.device.type == "cpu" and not torch.compiler.is_compiling() and bool((tags < 0).any()):
+            raise ConfigurationError(
+                'model.partial_labels: the gold tags of some words are not known (the reader has "unknown_tag"); set it to '
+                "true, so that the loss sums over the tags that they may have"
+            )
+        loss: Tensor = -self.crf(logits, tags, counted)
+        return loss
 
     def _check_gold(self, tags: Tensor, mask: Tensor, metadata: list[dict[str, Any]] | None) -> None:
         """Warn, once, of gold tags that decoding can never give, because the label encoding does not allow them."""
@@ -247,9 +296,9 @@ class CrfTagger(Model):
             output["top_k_tags"] = best_paths
         found = self._as_tensor(output["tags"], mask)
         marginals = None
-        if self._confidences or (tags is not None and not self.training):
+        if self.confidences or (tags is not None and not self.training):
             marginals = self.crf.marginals(logits, mask, constrained=True)  # (B, T, C)
-        if self._confidences and marginals is not None:
+        if self.confidences and marginals is not None:
             output["confidences"] = marginals.gather(2, found.unsqueeze(2)).squeeze(2)  # (B, T)
             if self.top_k > 1:
                 totals = self.crf.log_partition(logits, mask, constrained=True).tolist()
@@ -257,10 +306,35 @@ class CrfTagger(Model):
                     [math.exp(float(score) - total) for _, score in paths]
                     for paths, total in zip(best_paths, totals, strict=True)
                 ]
+            if self._label_encoding is not None and not self.training:
+                output["spans"] = self._described_spans(output["tags"], logits, mask)
         if tags is not None:
             # Marginals cost as much as the loss, so in training the tags behind the best are ranked by their emissions.
             self._measure(found, logits.softmax(-1) if marginals is None else marginals, tags, mask)
         return output
+
+    def tag_probabilities(self, output: Mapping[str, Any]) -> dict[str, Tensor]:
+        """The marginals among the sequences that decoding allows."""
+        return {"tags": self.crf.marginals(output["logits"], output["mask"], constrained=True)}
+
+    def choose(
+        self, output: Mapping[str, Any], probabilities: Mapping[str, Tensor], gold: Mapping[str, Tensor]
+    ) -> dict[str, Any]:
+        """The outputs for other marginals, see `ProbabilisticTagger`.
+
+        The tags are those with the greatest product of marginals among the sequences that decoding allows; there is no more
+        than one sequence, and there are no spans, since the marginals alone do not say how probable these are.
+        """
+        marginals, mask = probabilities["tags"], output["mask"]
+        tags = self.crf.tags_of_marginals(marginals, mask)
+        found = self._as_tensor(tags, mask)  # (B, T)
+        chosen = {name: value for name, value in output.items() if not name.startswith(("top_k", "spans"))}
+        chosen.update(tags=tags, logits=marginals.clamp(min=torch.finfo(marginals.dtype).tiny).log())
+        if self.confidences:
+            chosen["confidences"] = marginals.gather(2, found.unsqueeze(2)).squeeze(2)
+        if "tags" in gold:
+            self._measure(found, marginals, gold["tags"], mask)
+        return chosen
 
     def _logits(self, tokens: TextFieldTensors, mask: Tensor) -> Tensor:
         """The scores of the tags of each word (B, T, C)."""
@@ -289,10 +363,42 @@ class CrfTagger(Model):
         choices = one_hot(found, self.num_tags)
         ranking = probabilities.detach() + choices
         for metric in self.metrics.values():
-            metric(ranking, tags, mask)
-        for of_choices in (self._f1_metric, self._tag_metric):
-            if of_choices is not None:
-                of_choices(choices, tags, mask)
+            metric(ranking, tags, labelled_words(mask, tags))
+        known = tags.clamp(min=0)
+        if self._f1_metric is not None:
+            self._f1_metric(choices, known, labelled_sentences(mask, tags))
+        if self._tag_metric is not None:
+            self._tag_metric(choices, known, labelled_words(mask, tags))
+
+    def _described_spans(
+        self, tags: list[list[int]], logits: Tensor, mask: Tensor
+    ) -> list[list[dict[str, Any]]]:
+        """The spans of each sentence, with the probability that just this span is there."""
+        encoding = self._label_encoding
+        assert encoding is not None
+        names = self.vocab.get_index_to_token_vocabulary(self.label_namespace)
+        sentences = tag_names(tags, self.vocab, self.label_namespace)
+        found = [spans_of(sentence, encoding) for sentence in sentences]
+        sets, rows = [], []
+        for row, spans in enumerate(found):
+            is_word = mask[row].cpu()
+            for span in spans:
+                alternatives = tags_of_span(span, len(sentences[row]), encoding, names)  # (A, words, C)
+                sets.append(torch.ones(len(alternatives), *logits.shape[1:], dtype=torch.bool))
+                sets[-1][:, is_word] = alternatives
+                rows += [row] * len(alternatives)
+        confidences: list[float] = []
+        if rows:
+            # In double precision: the probability is a difference of sums over whole sentences.
+            of_sets = self.crf.log_probability_of_sets(
+                logits[rows].double(), torch.cat(sets).to(logits.device), mask[rows], constrained=True
+            )
+            of_spans = torch.split(of_sets.exp(), [len(alternatives) for alternatives in sets])
+            confidences = torch.stack([part.sum() for part in of_spans]).clamp(max=1.0).tolist()
+        left = iter(confidences)
+        return [
+            described_spans(spans, [next(left) for _ in spans], self.confidence_threshold) for spans in found
+        ]
 
     def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
         """Turn `tags` and `top_k_tags` into names; each of the best becomes a dict of `tags`, `score` and `probability`."""
@@ -300,6 +406,10 @@ class CrfTagger(Model):
         if "confidences" in output_dict:
             rows = zip(output_dict["confidences"], output_dict["mask"], strict=True)
             output_dict["confidences"] = [row[mask].tolist() for row, mask in rows]
+            if self.confidence_threshold > 0:
+                output_dict["uncertain"] = [
+                    uncertain_words(row, self.confidence_threshold) for row in output_dict["confidences"]
+                ]
         if "top_k_tags" in output_dict:
             output_dict["top_k_tags"] = [
                 [

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from nlpreg.common.checks import check_share
 from nlpreg.data.fields.text_field import TextFieldTensors
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.models.model import Model
 from nlpreg.models.tagging import (
     LabelEncoding,
+    ProbabilisticTagger,
     accuracy_metrics,
     add_words,
     check_widths,
+    described_spans,
     given_encoding,
+    labelled_sentences,
+    labelled_words,
     span_f1,
+    spans_of,
     tag_names,
     tagging_metrics,
+    tags_of_span,
+    uncertain_words,
     without_outside_tags,
     without_padding,
 )
@@ -31,7 +40,7 @@ from nlpreg.training.metrics import FBetaVerboseMeasure
 
 
 @Model.register("simple_tagger")
-class SimpleTagger(Model):
+class SimpleTagger(ProbabilisticTagger):
     """Embeds and encodes a sentence and gives each word the tag with the highest score.
 
     Args:
@@ -44,6 +53,10 @@ class SimpleTagger(Model):
         verbose_metrics: whether to report precision, recall and F1 for each span label too; without the measure of spans,
             for each tag.
         initializer: sets the initial values of parameters, after everything is built.
+        confidences: whether predictions come with the probability of each word's tag, and with a label encoding of each
+            span, from 0 to 1.
+        confidence_threshold: words whose tag has a lower probability are listed as `uncertain`, and spans are left out;
+            from 0 to 1.
         **kwargs: arguments of `Model`.
 
     Raises:
@@ -66,6 +79,8 @@ class SimpleTagger(Model):
         label_namespace: str = "labels",
         verbose_metrics: bool = False,
         initializer: InitializerApplicator | None = None,
+        confidences: bool = False,
+        confidence_threshold: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(vocab, **kwargs)
@@ -77,6 +92,9 @@ class SimpleTagger(Model):
         self.label_namespace = label_namespace
         self.num_classes = vocab.get_vocab_size(label_namespace)
         self._verbose_metrics = verbose_metrics
+        self._label_encoding = label_encoding
+        self.confidences = confidences
+        self.confidence_threshold = confidence_threshold
         projection = nn.Linear(encoder.get_output_dim(), self.num_classes)
         self.tag_projection_layer = TimeDistributed(projection)
         self.metrics = accuracy_metrics()
@@ -89,8 +107,11 @@ class SimpleTagger(Model):
             initializer(self)
 
     @staticmethod
-    def check_arguments(label_encoding: LabelEncoding | None, calculate_span_f1: bool | None) -> None:
+    def check_arguments(
+        label_encoding: LabelEncoding | None, calculate_span_f1: bool | None, confidence_threshold: float
+    ) -> None:
         """Check the arguments; also called by `nlpreg check`."""
+        check_share(confidence_threshold=confidence_threshold)
         given_encoding(calculate_span_f1, label_encoding, "calculate_span_f1")
 
     def forward(
@@ -104,7 +125,7 @@ class SimpleTagger(Model):
 
         Args:
             tokens: the tensors of a text field, T words in the longest of B sentences.
-            tags: gold tag ids (B, T).
+            tags: gold tag ids (B, T); -1 for a word whose tag is not known, which loss and metrics leave out.
             metadata: for each sentence a dict with its `words`.
             ignore_loss_on_o_tags: whether words whose gold tag is `O` are left out of the loss (not of the metrics).
 
@@ -121,18 +142,36 @@ class SimpleTagger(Model):
             "_mask": mask,
         }
         if tags is not None:
-            counted = mask
+            counted = labelled_words(mask, tags)
             if ignore_loss_on_o_tags:
-                counted = without_outside_tags(mask, tags, self.vocab, self.label_namespace)
-            output["loss"] = sequence_cross_entropy_with_logits(logits, tags, counted)
+                counted = without_outside_tags(counted, tags, self.vocab, self.label_namespace)
+            output["loss"] = sequence_cross_entropy_with_logits(logits, tags.clamp(min=0), counted)
             output["batch_weight"] = counted.any(dim=1).sum()
-            for metric in self.metrics.values():
-                metric(logits, tags, mask)
-            for of_choices in (self._f1_metric, self._tag_metric):
-                if of_choices is not None:
-                    of_choices(logits, tags, mask)
+            self._measure(logits, tags, mask)
         add_words(output, metadata)
         return output
+
+    def tag_probabilities(self, output: Mapping[str, Any]) -> dict[str, Tensor]:
+        """The softmax of the logits."""
+        return {"tags": output["class_probabilities"]}
+
+    def choose(
+        self, output: Mapping[str, Any], probabilities: Mapping[str, Tensor], gold: Mapping[str, Tensor]
+    ) -> dict[str, Any]:
+        """The outputs for other probabilities, see `ProbabilisticTagger`; their logarithms are the logits."""
+        found = probabilities["tags"]
+        if "tags" in gold:
+            self._measure(found, gold["tags"], output["_mask"])
+        return {**output, "class_probabilities": found, "logits": found.log()}
+
+    def _measure(self, scores: Tensor, tags: Tensor, mask: Tensor) -> None:
+        """Show all metrics a batch: scores (B, T, C), gold tags and mask (B, T)."""
+        for metric in self.metrics.values():
+            metric(scores, tags, labelled_words(mask, tags))
+        if self._f1_metric is not None:
+            self._f1_metric(scores, tags.clamp(min=0), labelled_sentences(mask, tags))
+        if self._tag_metric is not None:
+            self._tag_metric(scores, tags.clamp(min=0), labelled_words(mask, tags))
 
     def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
         """Add `tags`: for each sentence the best tag of each of its words."""
@@ -140,7 +179,33 @@ class SimpleTagger(Model):
         if "_mask" in output_dict:
             best = without_padding(best, output_dict["_mask"])
         output_dict["tags"] = tag_names(best, self.vocab, self.label_namespace)
+        if self.confidences and "_mask" in output_dict:
+            self._add_confidences(output_dict)
         return output_dict
+
+    def _add_confidences(self, output: dict[str, Any]) -> None:
+        """Add the probability of each word's tag, and with a label encoding those of spans: products of their words'."""
+        names = self.vocab.get_index_to_token_vocabulary(self.label_namespace)
+        probabilities, mask = output["class_probabilities"].detach().cpu(), output["_mask"].cpu()
+        output["confidences"] = without_padding(probabilities.amax(-1).tolist(), mask)
+        if self.confidence_threshold > 0:
+            output["uncertain"] = [
+                uncertain_words(sentence, self.confidence_threshold) for sentence in output["confidences"]
+            ]
+        encoding = self._label_encoding
+        if encoding is None:
+            return
+        output["spans"] = []
+        for of_sentence, is_word, tags in zip(probabilities.double(), mask, output["tags"], strict=True):
+            spans = spans_of(tags, encoding)
+            of_words = of_sentence[is_word]  # (words, C)
+            confidences = [
+                # words are independent: a product over them, summed over the alternatives
+                (of_words * tags_of_span(span, len(tags), encoding, names)).sum(-1).prod(-1).sum().item()
+                for span in spans
+            ]
+            confidences = [min(1.0, confidence) for confidence in confidences]
+            output["spans"].append(described_spans(spans, confidences, self.confidence_threshold))
 
     def get_metrics(self, reset: bool = False) -> dict[str, float]:
         """`accuracy`, `accuracy3`; with a label encoding, precision, recall and F1 of spans; else of tags if verbose."""

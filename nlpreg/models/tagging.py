@@ -9,10 +9,50 @@ import torch
 from torch import Tensor
 
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.data.dataset_readers.dataset_utils.span_utils import bio_tags_to_spans, bmes_tags_to_spans
 from nlpreg.data.vocabulary import Vocabulary
+from nlpreg.models.model import Model
 from nlpreg.training.metrics import CategoricalAccuracy, SpanBasedF1Measure
 
 LabelEncoding = Literal["BIO", "IOB1", "BIOUL", "BMES"]
+
+
+class ProbabilisticTagger(Model):
+    """A tagger that chooses labels by their probabilities, so that those of several taggers can be averaged.
+
+    A subclass writes `tag_probabilities` and `choose`.
+    """
+
+    confidences: bool = False
+    """Whether predictions come with their probabilities; may be set at any time."""
+
+    confidence_threshold: float = 0.0
+    """Predictions of a lower probability are marked as uncertain, and spans are left out."""
+
+    @property
+    def gold_fields(self) -> tuple[str, ...]:
+        """Names of the fields of a batch that hold gold labels."""
+        return ("tags",)
+
+    def tag_probabilities(self, output: Mapping[str, Any]) -> dict[str, Tensor]:
+        """The probability of each label of each word, from an output of `forward`.
+
+        Returns:
+            Probabilities (B, T, C), by the name of the field with such labels.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no tag_probabilities")
+
+    def choose(
+        self, output: Mapping[str, Any], probabilities: Mapping[str, Tensor], gold: Mapping[str, Tensor]
+    ) -> dict[str, Any]:
+        """The outputs that `forward` would give if it had found other probabilities; metrics are measured on them.
+
+        Args:
+            output: of `forward`, without gold labels.
+            probabilities: see `tag_probabilities`.
+            gold: the fields with gold labels, none for a batch that is not measured.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no choose")
 
 
 def given_encoding(wanted: bool | None, label_encoding: str | None, argument: str) -> bool:
@@ -60,6 +100,98 @@ def tagging_metrics(
 def without_outside_tags(mask: Tensor, tags: Tensor, vocab: Vocabulary, label_namespace: str) -> Tensor:
     """The mask (B, T) without the positions whose gold tag is `O`."""
     return mask & (tags != vocab.get_token_index("O", label_namespace))
+
+
+def labelled_words(mask: Tensor, tags: Tensor) -> Tensor:
+    """The mask (B, T) without the words whose gold tag is not known."""
+    return mask & (tags >= 0)
+
+
+def labelled_sentences(mask: Tensor, tags: Tensor) -> Tensor:
+    """The mask (B, T) without the sentences that have a word whose gold tag is not known."""
+    return mask & ((tags >= 0) | ~mask).all(dim=1, keepdim=True)
+
+
+Span = tuple[str, int, int]
+"""Label, first word and last word."""
+
+
+def spans_of(tags: Sequence[str], label_encoding: LabelEncoding) -> list[Span]:
+    """The spans that a sequence of tags stands for; under BIOUL those that are well-formed."""
+    if label_encoding == "BIOUL":
+        return _well_formed_spans(tags)
+    find = bmes_tags_to_spans if label_encoding == "BMES" else bio_tags_to_spans
+    return [(label, first, last) for label, (first, last) in find(list(tags))]
+
+
+def _well_formed_spans(tags: Sequence[str]) -> list[Span]:
+    found: list[Span] = []
+    begun: tuple[str, int] | None = None  # label and first word
+    for position, tag in enumerate(tags):
+        kind, label = tag[:1], tag[2:]
+        if kind == "U":
+            found.append((label, position, position))
+        elif kind == "L" and begun is not None and begun[0] == label:
+            found.append((label, begun[1], position))
+        if kind == "B":
+            begun = (label, position)
+        elif kind != "I" or (begun is not None and begun[0] != label):
+            begun = None
+    return found
+
+
+def tags_of_span(
+    span: Span, num_words: int, label_encoding: LabelEncoding, names: Mapping[int, str]
+) -> Tensor:
+    """The tags that each word of a sentence may have if a span is to be there, with just these words.
+
+    Under BIO and IOB1 a span may begin with a tag B, or with I if the word before does not belong to it; both exclude each
+    other. The word behind may have any tag but I of the same label. Under BIOUL and BMES the tags of the span say it all.
+
+    Args:
+        span: label, first and last word.
+        num_words: number of words of the sentence.
+        label_encoding: how tags encode spans.
+        names: the name of each tag by its id.
+
+    Returns:
+        For each of the alternatives (A, 1 or 2) true for the tags that a word may have: (A, words, C).
+    """
+    label, first, last = span
+    letters = {"BIOUL": "UBIL", "BMES": "SBME"}.get(label_encoding)
+    one_of = {
+        letter: torch.tensor([name == f"{letter}-{label}" for name in names.values()])
+        for letter in letters or "BI"
+    }
+    allowed = torch.ones(2 if letters is None else 1, num_words, len(names), dtype=torch.bool)
+    if letters is not None:
+        single, begin, inside, end = tuple(letters)
+        allowed[:, first : last + 1] = one_of[inside]
+        allowed[:, first] = one_of[begin if last > first else single]
+        allowed[:, last] = one_of[end if last > first else single]
+        return allowed
+    allowed[:, first : last + 1] = one_of["I"]
+    allowed[0, first] = one_of["B"]
+    allowed[:, last + 1 : last + 2] &= ~one_of["I"]
+    if first > 0:
+        allowed[1, first - 1] &= ~(one_of["B"] | one_of["I"])
+    return allowed
+
+
+def uncertain_words(confidences: Sequence[float], threshold: float) -> list[int]:
+    """The places of the words whose confidence is below a threshold."""
+    return [place for place, confidence in enumerate(confidences) if confidence < threshold]
+
+
+def described_spans(
+    spans: Sequence[Span], confidences: Sequence[float], threshold: float
+) -> list[dict[str, Any]]:
+    """Spans as JSON objects with their confidences; without those below a threshold."""
+    return [
+        {"label": label, "start": first, "end": last, "confidence": confidence}
+        for (label, first, last), confidence in zip(spans, confidences, strict=True)
+        if confidence >= threshold
+    ]
 
 
 def add_words(output: dict[str, Any], metadata: Sequence[Mapping[str, Any]] | None) -> None:

@@ -23,6 +23,7 @@ from nlpreg.models.tagging import (
     span_f1,
     tag_names,
     tagging_metrics,
+    uncertain_words,
 )
 from nlpreg.nn.util import get_text_field_mask, get_token_ids_from_text_field_tensors
 from nlpreg.training.metrics import CategoricalAccuracy
@@ -208,7 +209,8 @@ class TntTagger(Model):
         self._before_count = before_count
         self._after_count = after_count
         self._num_candidates = min(beam_size, self.num_tags)
-        self._confidences = confidences
+        self.confidences = confidences
+        self.confidence_threshold = 0.0  # words whose tag is less probable are listed as `uncertain`
         self._verbose_metrics = verbose_metrics
         self._unknown_id = vocab.get_token_index(vocab.oov_token, token_namespace)
         # Rows of word, tag before, tag, tag after, and how often they were seen together, (n, 5). This is the whole
@@ -466,9 +468,9 @@ class TntTagger(Model):
         paths, scores = best_paths_in(lattice, lengths, self.top_k)  # (B, N, T), (B, N)
         best = paths[:, 0] * mask
         output: dict[str, Any] = {"tags": best, "mask": mask}
-        if self._confidences or self.top_k > 1:
+        if self.confidences or self.top_k > 1:
             marginals, log_partition = marginals_in(lattice, lengths)  # (B, T, C), (B,)
-            if self._confidences:
+            if self.confidences:
                 is_best = lattice.tags == best.unsqueeze(2)
                 output["confidences"] = (marginals * is_best).sum(2)
             if self.top_k > 1:
@@ -544,6 +546,11 @@ class TntTagger(Model):
             output_dict["confidences"] = [
                 row[:length] for row, length in zip(output_dict["confidences"].tolist(), lengths, strict=True)
             ]
+            if self.confidence_threshold > 0:
+                output_dict["uncertain"] = [
+                    uncertain_words(sentence, self.confidence_threshold)
+                    for sentence in output_dict["confidences"]
+                ]
         if "top_k_tags" in output_dict:
             output_dict["top_k_tags"] = [
                 [

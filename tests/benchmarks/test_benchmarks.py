@@ -66,6 +66,14 @@ def test_language_models_run(benchmark: Any, tmp_path: Path) -> None:
     assert len(rows) == 2
 
 
+def test_taggers_run(benchmark: Any, tmp_path: Path) -> None:
+    output = tmp_path / "tagging.md"
+    benchmark("tagging").main(["--quick", "--output", str(output)])
+    text = output.read_text(encoding="utf-8")
+    assert text.count("\n## ") == 3
+    assert text.count("| simple_tagger |") == text.count("| crf_tagger |") == 2
+
+
 def test_configs_run(benchmark: Any, tmp_path: Path) -> None:
     (tmp_path / "tagger.jsonnet").write_text(CONFIG, encoding="utf-8")
     (tmp_path / "prep_data.py").write_text(PREPARATION, encoding="utf-8")

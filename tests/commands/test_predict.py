@@ -169,6 +169,12 @@ MISTAKES = {
         "expected \"words\" to be a list of words, got 'a b'",
     ),
     "splitter without text": ("", ["--splitter", "none"], "--splitter: only together with --input text"),
+    "threshold alone": ("", ["--threshold", "0.5"], "--threshold: only together with --confidences"),
+    "threshold above 1": (
+        "",
+        ["--confidences", "--threshold", "2"],
+        "--threshold: expected a probability from 0",
+    ),
     "column without CoNLL-U": ("", ["--column", "xpos"], "--column: only together with --output conllu"),
     "unknown column": (
         '{"sentence": "a"}',
@@ -478,3 +484,22 @@ def test_a_program_that_waits_for_each_answer_gets_it(trained: Path) -> None:
         process.stdin.close()
         assert [len(json.loads(line)["words"]) for line in process.stdout] == [1, 2, 1]
         assert process.wait() == 0
+
+
+def test_confidences(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "in.jsonl").write_text(json.dumps(SENTENCE))
+    predict(trained, tmp_path / "in.jsonl", "--confidences")
+    first = json.loads(capsys.readouterr().out)
+    assert len(first["confidences"]) == 5 and all(0 < value <= 1 for value in first["confidences"])
+    assert "uncertain" not in first
+    predict(trained, tmp_path / "in.jsonl", "--confidences", "--threshold", "1")
+    second = json.loads(capsys.readouterr().out)
+    assert second["uncertain"] == [place for place, value in enumerate(first["confidences"]) if value < 1]
+
+
+def test_a_model_without_confidences(
+    trained_language_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in.jsonl").write_text(json.dumps(SENTENCE))
+    predict(trained_language_model, tmp_path / "in.jsonl", "--confidences", status=2)
+    assert "--confidences: the model LanguageModel gives no probabilities of tags" in capsys.readouterr().err

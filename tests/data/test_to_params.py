@@ -62,6 +62,7 @@ SECTIONS: dict[str, Any] = {
     "tokens_to_add": {"<x>": 261},
     "padding_noise": 0.25,
     "feature_labels": ["modified_pos"],
+    "further_columns": ["xpos"],
     "tag_label": "modified_pos",
     "convert_to_coding_scheme": "BIOUL",
     "scheme": "all_at_once",

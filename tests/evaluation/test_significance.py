@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nlpreg.evaluation.significance import f1, mcnemar, paired_bootstrap, ratio
+from nlpreg.evaluation.significance import bootstrap_interval, f1, mcnemar, paired_bootstrap, ratio
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,14 @@ def test_it_is_repeatable_and_checks_its_input() -> None:
     assert paired_bootstrap(counts, other, ratio) == paired_bootstrap(counts, other, ratio)
     with pytest.raises(ValueError, match="as many instances for both, and at least one, got 30 and 29"):
         paired_bootstrap(counts, other[1:], ratio)
+
+
+def test_interval_of_one_system() -> None:
+    counts = np.array([[1.0, 1.0]] * 60 + [[0.0, 1.0]] * 40)
+    low, high = bootstrap_interval(counts, ratio, 4000)
+    # of 100 independent labels the share has the standard deviation sqrt(0.6 * 0.4 / 100)
+    assert (low, high) == pytest.approx((0.6 - 1.96 * 0.049, 0.6 + 1.96 * 0.049), abs=0.015)
+    assert bootstrap_interval(counts, ratio, 50, seed=3) == bootstrap_interval(counts, ratio, 50, seed=3)
+    assert bootstrap_interval(counts[:60], ratio, 50) == (1.0, 1.0)
+    with pytest.raises(ValueError, match="expected at least one instance"):
+        bootstrap_interval(counts[:0], ratio)

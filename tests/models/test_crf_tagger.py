@@ -1,4 +1,5 @@
 import itertools
+import math
 
 import pytest
 import torch
@@ -6,6 +7,7 @@ import torch
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.params import Params
 from nlpreg.models.model import Model
+from nlpreg.models.tagging import spans_of
 from nlpreg.modules.conditional_random_field import (
     ConditionalRandomFieldWeightEmission,
     ConditionalRandomFieldWeightLannoy,
@@ -263,3 +265,98 @@ def test_it_learns(tag_vocab, tokens, tags):
         optimizer.step()
     found = tagger.eval()(tokens)["tags"]
     assert found == [tags[row, :length].tolist() for row, length in enumerate(LENGTHS)]
+
+
+def all_paths(tagger, logits):
+    """The probability of every sequence of tags that decoding allows, by the score of each written out."""
+    crf, num_tags = tagger.crf, tagger.num_tags
+    allowed = crf._constraint_mask.bool()
+    scores = {}
+    for path in itertools.product(range(num_tags), repeat=len(logits)):
+        steps = [(num_tags, path[0]), *itertools.pairwise(path), (path[-1], num_tags + 1)]
+        if all(allowed[step] for step in steps):
+            scores[path] = float(path_score(tagger, logits, path))
+    total = sum(math.exp(score) for score in scores.values())
+    return {path: math.exp(score) / total for path, score in scores.items()}
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("constrained", [True, False])
+@pytest.mark.parametrize("encoding", ["BIO", "IOB1"])
+@pytest.mark.parametrize("seed", range(4))
+def test_confidence_of_a_span_is_the_share_of_the_sequences_that_have_it(
+    tag_vocab, tokens, encoding, constrained, seed
+):
+    tagger = make_tagger(
+        tag_vocab, label_encoding=encoding, confidences=True, constrain_crf_decoding=constrained
+    )
+    torch.manual_seed(seed)
+    for parameter in tagger.parameters():
+        if parameter.requires_grad:
+            torch.nn.init.normal_(parameter)
+    tagger.eval()
+    output = tagger(tokens)
+    names = tag_vocab.get_index_to_token_vocabulary("labels")
+    for row, length in enumerate((4, 2, 1)):
+        paths = all_paths(tagger, output["logits"][row, :length])
+        found = spans_of([names[tag] for tag in output["tags"][row]], encoding)
+        assert len(found) == len(output["spans"][row])
+        for span, described in zip(found, output["spans"][row], strict=True):
+            assert (described["label"], described["start"], described["end"]) == span
+            having = [
+                probability
+                for path, probability in paths.items()
+                if span in spans_of([names[tag] for tag in path], encoding)
+            ]
+            assert described["confidence"] == pytest.approx(sum(having), abs=1e-5)
+
+
+def test_threshold_leaves_out_spans_and_marks_words(tag_vocab, tokens):
+    tagger = make_tagger(tag_vocab, label_encoding="BIO", confidences=True).eval()
+    every = tagger.make_output_human_readable(tagger(tokens))
+    assert "uncertain" not in every
+    confidences = [span["confidence"] for spans in every["spans"] for span in spans]
+    tagger.confidence_threshold = 1.0
+    none = tagger.make_output_human_readable(tagger(tokens))
+    assert confidences and max(confidences) < 1 and not any(none["spans"])
+    assert none["uncertain"] == [[0, 1, 2, 3], [0, 1], [0]]
+    tagger.training = True
+    assert "spans" not in tagger(tokens)
+
+
+@torch.no_grad()
+def test_partial_labels_sum_over_unknown_tags(tag_vocab, tokens, tags):
+    tagger = make_tagger(tag_vocab, partial_labels=True)
+    partly = tags.clone()
+    partly[0, 1], partly[0, 3], partly[1, 0], partly[2, 0] = -1, -1, -1, -1
+    output = tagger(tokens, partly)
+    expected = 0.0
+    for row, length in enumerate((4, 2, 1)):
+        known = {t: int(partly[row, t]) for t in range(length) if partly[row, t] >= 0}
+        paths = all_paths(tagger, output["logits"][row, :length])
+        agreeing = sum(p for path, p in paths.items() if all(path[t] == tag for t, tag in known.items()))
+        expected -= math.log(agreeing)
+    assert output["loss"].item() == pytest.approx(expected, abs=1e-4)
+    # accuracy looks at the three words whose tag is known
+    right = sum(output["tags"][row][t] == tags[row, t] for row, t in ((0, 0), (0, 2), (1, 1)))
+    assert tagger.get_metrics()["accuracy"] == pytest.approx(int(right) / 3)
+    plain = make_tagger(tag_vocab)
+    torch.testing.assert_close(tagger(tokens, tags)["loss"], plain(tokens, tags)["loss"])
+    with pytest.raises(
+        ConfigurationError, match="model.partial_labels: the gold tags of some words are not known"
+    ):
+        plain(tokens, partly)
+    with pytest.raises(ConfigurationError, match="partial_labels: not together with label_weights"):
+        make_tagger(tag_vocab, partial_labels=True, label_weights={"O": 0.5})
+
+
+def test_spans_with_an_unknown_tag_are_not_measured(tag_vocab, tokens, tags):
+    tagger = make_tagger(tag_vocab, partial_labels=True, label_encoding="BIO", constrain_crf_decoding=False)
+    tagger(tokens, torch.full_like(tags, -1))
+    metrics = tagger.get_metrics(reset=True)
+    assert metrics["f1-measure-overall"] == metrics["accuracy"] == 0.0
+    gold = torch.tensor([[1, 2, 0, 3], [-1, -1, 0, 0], [3, 0, 0, 0]])
+    tagger(tokens, gold)
+    counts = tagger._f1_metric
+    true, missed = sum(counts._true_positives.values()), sum(counts._false_negatives.values())
+    assert true + missed == 3  # spans of the first and the third sentence

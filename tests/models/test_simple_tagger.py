@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch.nn.functional import one_hot
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.params import Params
@@ -187,3 +188,54 @@ def test_it_learns_the_sentences_of_the_tutorial(tmp_path, characters):
     assert outputs[0]["tags"] == ["DET", "NN", "V", "DET", "NN"]
     assert outputs[1]["tags"][:4] == ["NN", "V", "DET", "NN"]
     assert outputs[1]["words"] == ["Everybody", "read", "that", "book"]
+
+
+@pytest.mark.parametrize("encoding", ["BIO", "BIOUL"])
+def test_confidence_of_a_span_is_a_product(tokens, encoding):
+    vocab = Vocabulary()
+    vocab.add_tokens_to_namespace(["the", "dog", "ate", "apple", "everybody", "read", "that", "book"])
+    names = {"BIO": ["O", "B-X", "I-X"], "BIOUL": ["O", "B-X", "I-X", "L-X", "U-X"]}[encoding]
+    vocab.add_tokens_to_namespace(names, "labels")
+    tagger = make_tagger(vocab, label_encoding=encoding, confidences=True).eval()
+    spans = {
+        "BIO": (["B-X", "I-X", "O", "I-X"], [("X", 0, 1), ("X", 3, 3)]),
+        "BIOUL": (["B-X", "L-X", "U-X", "I-X"], [("X", 0, 1), ("X", 2, 2)]),
+    }
+    tags, expected = spans[encoding]
+    output = tagger(tokens)
+    wanted = torch.tensor([[names.index(tag) for tag in tags]] * 3)
+    output["class_probabilities"] = 0.5 * output["class_probabilities"] + 0.5 * one_hot(wanted, len(names))
+    p = output["class_probabilities"][0].double()
+    found = tagger.make_output_human_readable(output)
+    assert found["tags"][0] == tags
+    assert [(span["label"], span["start"], span["end"]) for span in found["spans"][0]] == expected
+    first, second = (span["confidence"] for span in found["spans"][0])
+    if encoding == "BIO":
+        inside, begin = names.index("I-X"), names.index("B-X")
+        # the first word may have B or I; the last one I if it does not continue a span, or B
+        starts = p[0, begin] + p[0, inside]
+        assert first == pytest.approx((starts * p[1, inside] * (1 - p[2, inside])).item())
+        continues = p[2, inside] + p[2, begin]
+        assert second == pytest.approx((p[3, begin] + p[3, inside] * (1 - continues)).item())
+    else:
+        assert first == pytest.approx((p[0, 1] * p[1, 3]).item())
+        assert second == pytest.approx(p[2, 4].item())
+    assert found["confidences"][0] == pytest.approx(p.max(-1).values.tolist())
+    assert [len(row) for row in found["confidences"]] == [4, 2, 1]
+
+
+def test_unknown_tags_are_left_out(tag_vocab, tokens, tags):
+    tagger = make_tagger(tag_vocab)
+    partly = tags.clone()
+    partly[0, 1], partly[2, 0] = -1, -1
+    output = tagger(tokens, partly)
+    log_probabilities = output["logits"].log_softmax(-1)
+    by_sentence = [
+        -sum(log_probabilities[row, t, tags[row, t]] for t in places) / len(places)
+        for row, places in ((0, (0, 2, 3)), (1, (0, 1)))
+    ]
+    torch.testing.assert_close(output["loss"], sum(by_sentence) / 2)
+    assert output["batch_weight"] == 2
+    right = output["logits"].argmax(-1) == tags
+    known = torch.tensor([[1, 0, 1, 1], [1, 1, 0, 0], [0, 0, 0, 0]]).bool()
+    assert tagger.get_metrics()["accuracy"] == pytest.approx(right[known].double().mean().item())

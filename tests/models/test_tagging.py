@@ -2,7 +2,17 @@ import pytest
 import torch
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.models.tagging import add_words, check_widths, given_encoding, tag_names, without_outside_tags
+from nlpreg.models.tagging import (
+    add_words,
+    check_widths,
+    given_encoding,
+    labelled_sentences,
+    labelled_words,
+    spans_of,
+    tag_names,
+    tags_of_span,
+    without_outside_tags,
+)
 
 
 @pytest.mark.parametrize(
@@ -45,3 +55,46 @@ def test_names_and_words(tag_vocab):
     assert output == {}
     add_words(output, [{"words": ["é"]}, {"words": []}])
     assert output == {"words": [["é"], []]}
+
+
+def test_words_and_sentences_with_known_tags():
+    mask = torch.tensor([[True, True], [True, False], [True, True]])
+    tags = torch.tensor([[1, -1], [0, -1], [2, 2]])
+    assert labelled_words(mask, tags).tolist() == [[True, False], [True, False], [True, True]]
+    assert labelled_sentences(mask, tags).tolist() == [[False, False], [True, False], [True, True]]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "tags", "spans"),
+    [
+        ("BIO", "B-X I-X I-Y O B-X", [("X", 0, 1), ("Y", 2, 2), ("X", 4, 4)]),
+        ("IOB1", "I-X I-X B-X O I-Y", [("X", 0, 1), ("X", 2, 2), ("Y", 4, 4)]),
+        ("BIOUL", "B-X I-X L-X U-Y L-X O B-X L-Y", [("X", 0, 2), ("Y", 3, 3)]),
+        ("BIOUL", "B-X I-Y L-X B-X B-X L-X", [("X", 4, 5)]),
+        ("BMES", "B-X E-X S-Y", [("X", 0, 1), ("Y", 2, 2)]),
+        ("BIO", "", []),
+    ],
+)
+def test_spans(encoding, tags, spans):
+    assert sorted(spans_of(tags.split(), encoding), key=lambda span: span[1]) == spans
+
+
+def test_tags_of_a_span():
+    def allowed(encoding, span, names):
+        tags = dict(enumerate(names.split()))
+        return [
+            [" ".join(tags[index] for index in row.nonzero().flatten().tolist()) for row in alternative]
+            for alternative in tags_of_span(span, 4, encoding, tags)
+        ]
+
+    bio = "O B-X I-X B-Y"
+    assert allowed("BIO", ("X", 1, 2), bio) == [
+        [bio, "B-X", "I-X", "O B-X B-Y"],
+        ["O B-Y", "I-X", "I-X", "O B-X B-Y"],
+    ]
+    assert allowed("IOB1", ("X", 0, 3), bio) == [["B-X", *["I-X"] * 3], ["I-X"] * 4]
+    bioul = "O B-X I-X L-X U-X"
+    assert allowed("BIOUL", ("X", 0, 2), bioul) == [["B-X", "I-X", "L-X", bioul]]
+    assert allowed("BIOUL", ("X", 1, 1), bioul) == [[bioul, "U-X", bioul, bioul]]
+    bmes = "B-X M-X E-X S-X"
+    assert allowed("BMES", ("X", 2, 3), bmes) == [[bmes, bmes, "B-X", "E-X"]]

@@ -27,7 +27,10 @@ def data(tmp_path, monkeypatch):
     sentences = [WORDS[start : start + 2 + start % 5] for start in range(len(WORDS) - 7)] * 4
     text = "".join(" ".join(words) + "\n" for words in sentences)
     rows = [
-        "".join(f"{n}\t{word}\t_\tX{len(word) % 4}\t_\t_\t0\t_\t_\t_\n" for n, word in enumerate(words, 1))
+        "".join(
+            f"{n}\t{word}\t_\tX{len(word) % 4}\tT{len(word) % 3}\tLength={len(word) % 2}\t0\t_\t_\t_\n"
+            for n, word in enumerate(words, 1)
+        )
         for words in sentences
     ]
     for name in ("train", "dev", "test"):

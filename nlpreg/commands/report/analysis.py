@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -26,11 +27,14 @@ class Example:
         words: its words.
         gold: a label for each word, or one for the text.
         predicted: likewise.
+        confidences: the probability that the model gives each predicted label, from 0 to 1; none where it gives no
+            probabilities.
     """
 
     words: list[str]
     gold: list[str]
     predicted: list[str]
+    confidences: list[float] = field(default_factory=list)
 
     @property
     def num_errors(self) -> int:
@@ -62,6 +66,21 @@ class LabelScore:
     count: int
 
 
+@dataclass(frozen=True)
+class Bin:
+    """Predictions of like confidence.
+
+    Args:
+        confidence: mean probability of the predicted labels, from 0 to 1.
+        accuracy: share of these labels that are right, from 0 to 1.
+        count: number of labels.
+    """
+
+    confidence: float
+    accuracy: float
+    count: int
+
+
 @dataclass
 class Analysis:
     """How a model labels data.
@@ -70,11 +89,13 @@ class Analysis:
         data: what was analysed, as the user or the config names it.
         examples: every text with its labels.
         known_words: words that the vocabulary has; None where that makes no sense.
+        seconds: how long the model took for all of them, reading left out.
     """
 
     data: str
     examples: list[Example]
     known_words: set[str] | None = None
+    seconds: float = 0.0
     confusion: Counter[tuple[str, str]] = field(init=False)
     """(gold, predicted) -> how often."""
 
@@ -131,6 +152,39 @@ class Analysis:
             kind: (right[kind] / total[kind], total[kind]) for kind in ("known", "unknown") if total[kind]
         }
 
+    def calibration(self, num_bins: int = 10) -> list[Bin]:
+        """Predictions by their confidence, in intervals of equal width, without the empty ones; the least sure first."""
+        total: Counter[int] = Counter()
+        right: Counter[int] = Counter()
+        confidence: defaultdict[int, float] = defaultdict(float)
+        for example in self.examples:
+            if not example.confidences:
+                continue
+            for gold, predicted, sure in zip(
+                example.gold, example.predicted, example.confidences, strict=True
+            ):
+                place = min(int(sure * num_bins), num_bins - 1)
+                total[place] += 1
+                right[place] += gold == predicted
+                confidence[place] += sure
+        return [
+            Bin(confidence[place] / count, right[place] / count, count)
+            for place, count in sorted(total.items())
+        ]
+
+    def calibration_error(self, num_bins: int = 10) -> float | None:
+        """The expected calibration error: how far confidence and accuracy are apart, on average over the labels.
+
+        None for a model that gives no probabilities.
+
+        Source: Naeini, Cooper and Hauskrecht (2015); Guo et al. (2017), https://arxiv.org/abs/1706.04599
+        """
+        bins = self.calibration(num_bins)
+        if not bins:
+            return None
+        total = sum(one.count for one in bins)
+        return sum(one.count * abs(one.confidence - one.accuracy) for one in bins) / total
+
     def confusions(self, number: int = 10) -> list[tuple[str, str, int, list[tuple[Example, int]]]]:
         """The most frequent mistakes: gold label, predicted label, how often, and examples with the place in each."""
         examples: defaultdict[tuple[str, str], list[tuple[Example, int]]] = defaultdict(list)
@@ -168,16 +222,25 @@ def analyse(
 
 def analyse_labels(archive: Archive, data: Any, max_instances: int | None) -> Analysis | None:
     """As `analyse`, for an archive that was loaded."""
-    archive.model.eval()
+    model: Any = archive.model
+    model.eval()
+    if hasattr(model, "confidences"):
+        model.confidences = True
     instances = itertools.islice(archive.validation_dataset_reader.read(data), max_instances)
-    examples = list(_examples(archive.model, instances))
+    clock = _Clock()
+    examples = list(_examples(model, instances, clock))
     if not examples:
         return None
-    known = archive.model.vocab.get_token_to_index_vocabulary("tokens") if examples[0].is_tagged else {}
-    return Analysis(str(data), examples, set(known) or None)
+    known = model.vocab.get_token_to_index_vocabulary("tokens") if examples[0].is_tagged else {}
+    return Analysis(str(data), examples, set(known) or None, clock.seconds)
 
 
-def _examples(model: Model, instances: Iterable[Instance]) -> Iterator[Example]:
+@dataclass
+class _Clock:
+    seconds: float = 0.0
+
+
+def _examples(model: Model, instances: Iterable[Instance], clock: _Clock) -> Iterator[Example]:
     from nlpreg.data import Instance
 
     instances = iter(instances)
@@ -188,7 +251,9 @@ def _examples(model: Model, instances: Iterable[Instance]) -> Iterator[Example]:
             Instance({name: field for name, field in instance.fields.items() if name != gold})
             for instance, gold in zip(batch, gold_fields, strict=True)
         ]
+        start = time.perf_counter()
         outputs = model.forward_on_instances(unlabelled)
+        clock.seconds += time.perf_counter() - start
         for instance, gold, output in zip(batch, gold_fields, outputs, strict=True):
             example = None if gold is None else _example(instance, gold, output)
             if example is None:
@@ -212,7 +277,14 @@ def _example(instance: Instance, gold_name: str, output: dict[str, Any]) -> Exam
     words = [str(token) for token in text.tokens] if text is not None else []
     gold = instance.fields[gold_name]
     if isinstance(gold, SequenceLabelField) and "tags" in output:
-        return Example(words, [str(label) for label in gold.labels], [str(label) for label in output["tags"]])
+        confidences = [float(confidence) for confidence in output.get("confidences", ())]
+        return Example(
+            words,
+            [str(label) for label in gold.labels],
+            [str(label) for label in output["tags"]],
+            confidences,
+        )
     if isinstance(gold, LabelField) and "label" in output:
-        return Example(words, [str(gold.label)], [str(output["label"])])
+        confidences = [float(max(output["probs"]))] if "probs" in output else []
+        return Example(words, [str(gold.label)], [str(output["label"])], confidences)
     return None

@@ -276,9 +276,29 @@ def _quality(analysis: Analysis) -> str:
             "<h3 style='margin-top:18px'>Accuracy on words in the vocabulary, and on others</h3>"
             + _table(["", "accuracy", "count"], rows, frozenset({1, 2}))
         )
-    cards = "".join(f"<div class='card'>{part}</div>" for part in ("".join(parts), _matrix(analysis)))
+    contents = ["".join(parts), _matrix(analysis), _reliability(analysis)]
+    cards = "".join(f"<div class='card'>{part}</div>" for part in contents if part)
     about = f"<p class='soft'>{len(analysis.examples):,} instances of {escape(analysis.data)}</p>"
     return _section("Labels", f"{about}<div class='grid'>{cards}</div>")
+
+
+def _reliability(analysis: Analysis) -> str:
+    """How often labels of like confidence are right: the reliability diagram, and the calibration error."""
+    error = analysis.calibration_error()
+    if error is None:
+        return ""
+    bins = analysis.calibration()
+    series: dict[str, Curve] = {
+        "this model": [(one.confidence, one.accuracy) for one in bins],
+        "as sure as right": [(0.0, 0.0), (1.0, 1.0)],
+    }
+    rows = [[_number(one.confidence), _number(one.accuracy), f"{one.count:,}"] for one in bins]
+    return _card(
+        f"Accuracy by confidence (expected calibration error {error:.4f})",
+        _chart(series, "mean confidence")
+        + _table(["confidence", "accuracy", "count"], rows, frozenset(range(3))),
+        list(series),
+    )
 
 
 def _matrix(analysis: Analysis) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Literal
 
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
@@ -14,6 +15,7 @@ from nlpreg.data.dataset_readers.text_file_reader import (
     tagged_instance,
     text_field_of,
 )
+from nlpreg.data.fields.sequence_multilabel_field import SequenceMultiLabelField
 from nlpreg.data.instance import Instance
 from nlpreg.data.token_indexers.token_indexer import TokenIndexer
 from nlpreg.data.tokenizers.character_tokenizer import CharacterTokenizer
@@ -24,7 +26,8 @@ logger = logging.getLogger(__name__)
 NUM_COLUMNS = 10
 FORM = 1
 _NUMBERS = [str(number) for number in range(1, 1000)]
-TAG_COLUMNS = {"lemma": 2, "upos": 3, "xpos": 4, "feats": 5, "deprel": 7}
+Column = Literal["upos", "xpos", "deprel", "feats", "lemma"]
+TAG_COLUMNS: dict[str, int] = {"lemma": 2, "upos": 3, "xpos": 4, "feats": 5, "deprel": 7}
 UNSPECIFIED = "_"
 # In the other columns a word may have no value.
 _NEVER_EMPTY = (TAG_COLUMNS["upos"], TAG_COLUMNS["xpos"], TAG_COLUMNS["deprel"])
@@ -37,12 +40,18 @@ class ConlluDatasetReader(TextFileReader):
     The words are the syntactic words, numbered 1, 2, 3, ...: lines of multiword tokens (`1-2`) and of empty nodes (`1.1`)
     are left out, comments too.
 
-    Fields: `tokens`; `tags` (namespace "labels"); `metadata`, whose "words" are the words. A file whose first sentence has
+    Fields: `tokens`; `tags` (namespace "labels"); `metadata`, whose "words" are the words; and for each of
+    `further_columns` one more. That of "feats" is `feats`, with all morphological features of each word, such as
+    "Case=Nom" (a `SequenceMultiLabelField`, namespace "feats"); that of any other column is named after it, such as
+    `xpos_tags` (namespace "xpos_tags"). A file whose first sentence has
     `_` in the column of every word is to be tagged: its sentences of this kind have no `tags`. (A word may lack features or
     a lemma, so for those columns `_` is a tag like others.)
 
     Args:
         tag_column: which column the tags are.
+        further_columns: columns that become fields of their own, for taggers with several heads.
+        unknown_tag: the tag of words whose tag is not known, such as "?" or "_"; None where every word is tagged. Losses and
+            metrics leave these words out; a `crf_tagger` with `partial_labels` sums over all tags that they may have.
         token_indexers: the indexers of `tokens`; single ids under the name "tokens" unless given.
         **kwargs: arguments of `TextFileReader`.
 
@@ -53,21 +62,52 @@ class ConlluDatasetReader(TextFileReader):
 
     def __init__(
         self,
-        tag_column: Literal["upos", "xpos", "deprel", "feats", "lemma"] = "upos",
+        tag_column: Column = "upos",
         token_indexers: dict[str, TokenIndexer] | None = None,
+        further_columns: Sequence[Column] = (),
+        unknown_tag: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(token_indexers=token_indexers, **kwargs)
         check_choice("conllu", "tag_column", tag_column, tuple(TAG_COLUMNS))
+        for name in further_columns:
+            check_choice("conllu", "further_columns", name, tuple(TAG_COLUMNS))
         self.tag_column = tag_column
+        self.further_columns = tuple(further_columns)
+        self.unknown_tag = unknown_tag
         self._tag_index = TAG_COLUMNS[tag_column]
+        self._further_indices: dict[str, int] = {name: TAG_COLUMNS[name] for name in further_columns}
         # files whose first sentence has no tags, and whether a word without one has been met elsewhere
         self._untagged_files: set[str] = set()
         self._has_warned = False
 
-    def text_to_instance(self, tokens: list[Token] | list[str], tags: list[str] | None = None) -> Instance:
-        """A sentence, tagged or not."""
-        return tagged_instance(tokens, tags)
+    def text_to_instance(
+        self,
+        tokens: list[Token] | list[str],
+        tags: list[str] | None = None,
+        further: Mapping[str, list[str]] | None = None,
+    ) -> Instance:
+        """A sentence, tagged or not.
+
+        Args:
+            tokens: its tokens, or its words.
+            tags: a tag for each.
+            further: the values of each of the further columns, such as {"feats": ["Case=Nom|Number=Sing", "_"]}.
+        """
+        columns = dict(further or {})
+        features = columns.pop("feats", None)
+        instance = tagged_instance(
+            tokens,
+            tags,
+            features={field_of_column(name): values for name, values in columns.items()},
+            unknown_tag=self.unknown_tag,
+        )
+        if features is not None:
+            text: Any = instance["tokens"]
+            labels = [split_features(value) for value in features]
+            field = field_of_column("feats")
+            instance.add_field(field, SequenceMultiLabelField(labels, text, field))
+        return instance
 
     def _units(self, file: DataFile) -> Iterator[tuple[int, str]]:
         blocks = file.blocks()
@@ -88,20 +128,27 @@ class ConlluDatasetReader(TextFileReader):
         cells = _cells(unit)
         if cells is not None:
             forms, tags = cells[FORM::NUM_COLUMNS], cells[self._tag_index :: NUM_COLUMNS]
-            return self._tagged(forms, tags, file, line)
+            further = {name: cells[at::NUM_COLUMNS] for name, at in self._further_indices.items()}
+            return self._tagged(forms, tags, further, file, line)
         return self._instance_of_odd(unit, file, line)
 
-    def _tagged(self, forms: list[str], tags: list[str], file: str, line: int) -> Instance:
+    def _tagged(
+        self, forms: list[str], tags: list[str], further: dict[str, list[str]], file: str, line: int
+    ) -> Instance:
         """The instance of a sentence; of a file without tags, without."""
         if file in self._untagged_files and set(tags) == {UNSPECIFIED}:
             return self.text_to_instance(self._as_tokens(forms))
-        if UNSPECIFIED in tags and self._tag_index in _NEVER_EMPTY and not self._has_warned:
+        is_unexpected = UNSPECIFIED in tags and self._tag_index in _NEVER_EMPTY
+        if is_unexpected and self.unknown_tag != UNSPECIFIED and not self._has_warned:
             self._has_warned = True
             logger.warning(
                 "%s, line %d: a sentence with a word whose tag is _, unspecified; here it counts as a tag like others",
                 file,
                 line,
             )
+        if further:
+            return self.text_to_instance(self._as_tokens(forms), tags, further)
+        # a subclass need not know of other columns
         return self.text_to_instance(self._as_tokens(forms), tags)
 
     def _instance_of_odd(self, unit: str, file: str, line: int) -> Instance | None:
@@ -109,7 +156,7 @@ class ConlluDatasetReader(TextFileReader):
         lines = [text for text in unit.split("\n") if text and text[0] != "#"]
         if not lines:
             return None  # comments alone
-        last = self._tag_index
+        last = max(self._tag_index, *self._further_indices.values(), FORM)
         rows = [text.split("\t", last + 1) for text in lines]
         words = [columns for columns in rows if columns[0].isdecimal()]
         num_tabs = (NUM_COLUMNS - 1) * len(lines)
@@ -122,11 +169,23 @@ class ConlluDatasetReader(TextFileReader):
             _check(unit, file, line)  # there may be no fault, but a tab in a comment
         try:
             forms = [columns[FORM] for columns in words]
-            tags = [columns[last] for columns in words]
+            tags = [columns[self._tag_index] for columns in words]
+            further = {name: [columns[at] for columns in words] for name, at in self._further_indices.items()}
         except IndexError:
             _check(unit, file, line)
             raise
-        return self._tagged(forms, tags, file, line)
+        return self._tagged(forms, tags, further, file, line)
+
+
+def field_of_column(name: str) -> str:
+    """The name of the field that a further column becomes, which is that of a head for it: `feats`, `xpos_tags`, ..."""
+    return name if name == "feats" else f"{name}_tags"
+
+
+@lru_cache(maxsize=1 << 12)
+def split_features(value: str) -> tuple[str, ...]:
+    """The features in a value of the column "feats", such as ("Case=Nom", "Number=Sing"); none for `_`."""
+    return () if value == UNSPECIFIED else tuple(value.split("|"))
 
 
 def conllu_words(sentence: str, file: str, line: int) -> list[str]:
@@ -313,7 +372,9 @@ class ConlluLanguageModelingReader(ConlluDatasetReader):
     def _as_tokens(self, words: list[str]) -> list[str] | list[Token]:
         return super()._as_tokens(words if self._tokenizer is None else list(" ".join(words)))
 
-    def text_to_instance(self, tokens: list[Token] | list[str], tags: Any = None) -> Instance:
+    def text_to_instance(
+        self, tokens: list[Token] | list[str], tags: Any = None, further: Any = None
+    ) -> Instance:
         """A sentence as its words, or as its characters if the reader reads these; tags are of no interest here."""
         words = [token if isinstance(token, str) else token.text or "" for token in tokens]
         return Instance({"source": text_field_of([*self._start_tokens, *words, *self._end_tokens])})

@@ -24,6 +24,8 @@ class SequenceTaggingDatasetReader(TextFileReader):
         word_tag_delimiter: stands between a word and its tag; the last one in an item counts.
         token_delimiter: stands between items; spaces and tabs unless given.
         token_indexers: the indexers of `tokens`; single ids under the name "tokens" unless given.
+        unknown_tag: the tag of words whose tag is not known, such as "?" or "_"; None where every word is tagged. Losses and
+            metrics leave these words out; a `crf_tagger` with `partial_labels` sums over all tags that they may have.
         **kwargs: arguments of `TextFileReader`.
     """
 
@@ -34,15 +36,17 @@ class SequenceTaggingDatasetReader(TextFileReader):
         word_tag_delimiter: str = DEFAULT_WORD_TAG_DELIMITER,
         token_delimiter: str | None = None,
         token_indexers: dict[str, TokenIndexer] | None = None,
+        unknown_tag: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(token_indexers=token_indexers, **kwargs)
         self._word_tag_delimiter = word_tag_delimiter
         self._token_delimiter = token_delimiter
+        self.unknown_tag = unknown_tag
 
     def text_to_instance(self, tokens: list[Token] | list[str], tags: list[str] | None = None) -> Instance:
         """A sentence, tagged or not."""
-        return tagged_instance(tokens, tags)
+        return tagged_instance(tokens, tags, unknown_tag=self.unknown_tag)
 
     def _instance_of(self, unit: str, file: str, line: int) -> Instance:
         items = split_at_blanks(unit) if self._token_delimiter is None else unit.split(self._token_delimiter)

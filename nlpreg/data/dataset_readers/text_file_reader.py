@@ -56,6 +56,7 @@ def tagged_instance(
     tags: list[str] | None,
     label_namespace: str = "labels",
     features: Mapping[str, list[str]] | None = None,
+    unknown_tag: str | None = None,
 ) -> Instance:
     """One sentence as an instance with the fields `tokens`, `metadata` (its words under "words") and `tags`.
 
@@ -64,13 +65,14 @@ def tagged_instance(
         tags: a tag for each, or None for a sentence that is not tagged.
         label_namespace: namespace of the tags.
         features: further tags; each name is that of the field and of its namespace.
+        unknown_tag: stands for a tag that is not known, see `SequenceLabelField`.
     """
     text = text_field_of(_shared(tokens))
     fields: dict[str, Field[Any]] = {"tokens": text, "metadata": MetadataField({"words": text.words})}
     if tags is not None:
-        fields["tags"] = SequenceLabelField(_shared(tags), text, label_namespace)
+        fields["tags"] = SequenceLabelField(_shared(tags), text, label_namespace, unknown_tag)
     for name, values in (features or {}).items():
-        fields[name] = SequenceLabelField(_shared(values), text, name)
+        fields[name] = SequenceLabelField(_shared(values), text, name, unknown_tag)
     return Instance(fields)
 
 

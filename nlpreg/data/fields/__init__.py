@@ -12,6 +12,7 @@ from nlpreg.data.fields.multilabel_field import MultiLabelField
 from nlpreg.data.fields.namespace_swapping_field import NamespaceSwappingField
 from nlpreg.data.fields.sequence_field import SequenceField
 from nlpreg.data.fields.sequence_label_field import SequenceLabelField
+from nlpreg.data.fields.sequence_multilabel_field import SequenceMultiLabelField
 from nlpreg.data.fields.span_field import SpanField
 from nlpreg.data.fields.tensor_field import TensorField
 from nlpreg.data.fields.text_field import TextField
@@ -30,6 +31,7 @@ __all__ = [
     "NamespaceSwappingField",
     "SequenceField",
     "SequenceLabelField",
+    "SequenceMultiLabelField",
     "SpanField",
     "TensorField",
     "TextField",

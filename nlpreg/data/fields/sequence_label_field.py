@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 _STRINGS = {str}
 
+UNKNOWN_LABEL_ID = -1
+"""The id of elements whose label is not known."""
+
 
 class SequenceLabelField(Field[torch.Tensor]):
     """A label for each element of a sequence, such as the part of speech of each word.
@@ -33,6 +36,8 @@ class SequenceLabelField(Field[torch.Tensor]):
         labels: all of them str, to be looked up, or all int, which then are the ids.
         sequence_field: what the labels belong to.
         label_namespace: namespace of the vocabulary that holds the labels.
+        unknown_label: the label of elements whose class is not known, of a sequence that is labelled in part. It is no entry
+            of the vocabulary; its id is -1, which losses and metrics leave out.
 
     Shape:
         `(num_tokens,)`, int64.
@@ -42,14 +47,23 @@ class SequenceLabelField(Field[torch.Tensor]):
             asked for before `index`.
     """
 
-    __slots__ = ("_indexed_labels", "_label_namespace", "_skip_indexing", "labels", "sequence_field")
+    __slots__ = (
+        "_indexed_labels",
+        "_label_namespace",
+        "_skip_indexing",
+        "labels",
+        "sequence_field",
+        "unknown_label",
+    )
 
     def __init__(
         self,
         labels: list[str] | list[int],
         sequence_field: SequenceField[Any],
         label_namespace: str = "labels",
+        unknown_label: str | None = None,
     ) -> None:
+        self.unknown_label = unknown_label
         self.labels = labels
         self.sequence_field = sequence_field
         self._label_namespace = label_namespace
@@ -78,12 +92,15 @@ class SequenceLabelField(Field[torch.Tensor]):
         """Count the labels."""
         if not self._skip_indexing:
             for label in self.labels:
-                counter[self._label_namespace][str(label)] += 1
+                if label != self.unknown_label:
+                    counter[self._label_namespace][str(label)] += 1
 
     def index(self, vocab: Vocabulary) -> None:
         """Look the labels up."""
         if not self._skip_indexing:
-            self._indexed_labels = vocab.get_token_indices(map(str, self.labels), self._label_namespace)
+            self._indexed_labels = _ids_of(
+                list(map(str, self.labels)), vocab, self._label_namespace, self.unknown_label
+            )
 
     def get_padding_lengths(self) -> dict[str, int]:
         """The number of elements."""
@@ -96,17 +113,18 @@ class SequenceLabelField(Field[torch.Tensor]):
     def empty_field(self) -> SequenceLabelField:
         """No labels, of an empty sequence."""
         empty: Any = self.sequence_field.empty_field()
-        return SequenceLabelField([], empty, self._label_namespace)
+        return SequenceLabelField([], empty, self._label_namespace, self.unknown_label)
 
     def group_key(self) -> Hashable:
         """The namespace: labels of one namespace are counted and indexed together."""
-        return self._label_namespace, self._skip_indexing
+        return self._label_namespace, self._skip_indexing, self.unknown_label
 
     @classmethod
     def count_many(cls, fields: Sequence[Self], counter: VocabCounter) -> None:
         """Count all labels."""
         if not fields[0].holds_ids:
             labels: Counter[Any] = Counter(itertools.chain.from_iterable(field.labels for field in fields))
+            labels.pop(fields[0].unknown_label, None)
             add_counts(labels, counter[fields[0].label_namespace])
 
     @classmethod
@@ -116,7 +134,9 @@ class SequenceLabelField(Field[torch.Tensor]):
             return
         labels: list[Any] = [field.labels for field in fields]
         column = WordColumn(labels)
-        ids = vocab.get_token_indices(column.words, fields[0].label_namespace)  # (distinct labels,)
+        ids = _ids_of(
+            column.words, vocab, fields[0].label_namespace, fields[0].unknown_label
+        )  # (distinct labels,)
         rows = split_rows(np.array(ids, np.int32)[column.numbers], column.lengths)
         for field, row in zip(fields, rows, strict=True):
             field.label_ids = row
@@ -183,6 +203,7 @@ class SequenceLabelField(Field[torch.Tensor]):
         return (
             self.labels == other.labels
             and self._label_namespace == other.label_namespace
+            and self.unknown_label == other.unknown_label
             and self.sequence_field == other.sequence_field
             and _as_list(self._indexed_labels) == _as_list(other._indexed_labels)
         )
@@ -199,3 +220,12 @@ class SequenceLabelField(Field[torch.Tensor]):
 def _as_list(ids: Any) -> list[int] | None:
     """Ids as a plain list, however they are held."""
     return None if ids is None else list(ids)
+
+
+def _ids_of(labels: Sequence[str], vocab: Vocabulary, namespace: str, unknown_label: str | None) -> list[int]:
+    """The ids of labels, -1 for the unknown one."""
+    if unknown_label not in labels:
+        return vocab.get_token_indices(labels, namespace)
+    known = [label for label in labels if label != unknown_label]
+    ids = dict(zip(known, vocab.get_token_indices(known, namespace), strict=True))
+    return [ids.get(label, UNKNOWN_LABEL_ID) for label in labels]

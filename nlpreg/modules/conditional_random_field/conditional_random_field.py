@@ -16,6 +16,9 @@ from nlpreg.modules.conditional_random_field.forward_scores import forward_score
 from nlpreg.nn.util.decoding import best_paths
 
 _DISALLOWED = -10000.0  # score of a transition that the constraints rule out
+_IMPOSSIBLE = (
+    -100.0
+)  # log of a probability of zero, so that the sum over a sentence stays above a disallowed transition
 
 ScoredPath = tuple[list[int], float]
 
@@ -329,6 +332,35 @@ class ConditionalRandomField(torch.nn.Module):
         places = order.unsqueeze(2).expand_as(probabilities)
         return torch.zeros_like(probabilities).scatter(1, places, probabilities) * mask.unsqueeze(2)
 
+    def tags_of_marginals(self, marginals: Tensor, mask: Tensor | None = None) -> list[list[int]]:
+        """The tags of each sentence with the greatest product of marginals under the constraints.
+
+        Without constraints they are the most probable tag of each word. With marginals that are averages over several
+        fields, this is how the fields decide together.
+
+        Args:
+            marginals: the probability of each tag for each word.
+            mask: true at words that count; all of them by default.
+
+        Shape:
+            marginals (B, T, C), mask (B, T).
+        """
+        marginals, mask = self._prepare(marginals.detach(), mask)
+        packed, _ = _drop_masked(marginals.log().clamp(min=_IMPOSSIBLE), mask)
+        allowed = self._constraint_mask.bool()
+        zeros = torch.zeros_like(self._constraint_mask)
+        scores = zeros.masked_fill(~allowed, _DISALLOWED)  # (C + 2, C + 2)
+        num_tags = self.num_tags
+        lengths = mask.sum(dim=1)
+        found, _ = best_paths(
+            packed,
+            lengths,
+            scores[:num_tags, :num_tags],
+            scores[num_tags, :num_tags],
+            scores[:num_tags, num_tags + 1],
+        )
+        return [path[:length] for (path, *_), length in zip(found.tolist(), lengths.tolist(), strict=True)]
+
     @torch.no_grad()
     def log_partition(self, logits: Tensor, mask: Tensor | None = None, constrained: bool = False) -> Tensor:
         """The log-sum of the scores of all sequences of tags; masked words are dropped first. Without gradient.
@@ -349,6 +381,36 @@ class ConditionalRandomField(torch.nn.Module):
         is_real = torch.arange(mask.size(1), device=mask.device) < mask.sum(dim=1, keepdim=True)
         scores = forward_scores(packed.transpose(0, 1), is_real.t(), transitions, start)
         return torch.logsumexp(scores[-1] + end, dim=1).masked_fill(~mask.any(dim=1), 0.0)
+
+    def log_probability_of_sets(
+        self, logits: Tensor, allowed: Tensor, mask: Tensor | None = None, constrained: bool = False
+    ) -> Tensor:
+        """The log-probability that the tag of each word is one of a set: the sum over all such sequences.
+
+        With the gold tag alone in the sets of some words, and all tags in those of others, this is the likelihood of a
+        partly labelled sentence; with the tags of a span in its words' sets, it is the probability of the span.
+
+        Args:
+            logits: score of each tag for each word.
+            allowed: true for the tags in the set of each word.
+            mask: true at words that count; all of them by default.
+            constrained: apply the constraints, which the likelihood does not.
+
+        Shape:
+            logits and allowed (B, T, C), mask (B, T) -> (B,), 0 for a sentence without words.
+        """
+        logits, mask = self._prepare(logits, mask)
+        transitions, start, end = self._constrained() if constrained else self._unconstrained()
+        within = logits.masked_fill(~allowed, _DISALLOWED)
+        totals = [
+            torch.logsumexp(
+                forward_scores(scores.transpose(0, 1), mask.t(), transitions, start.to(scores.dtype))[-1]
+                + end,
+                dim=1,
+            )
+            for scores in (within, logits)
+        ]
+        return (totals[0] - totals[1]).masked_fill(~mask.any(dim=1), 0.0)
 
     def _unconstrained(self) -> tuple[Tensor, Tensor, Tensor]:
         return (self.transitions, *self._start_and_end())

@@ -64,13 +64,52 @@ def _is_close(logits: Tensor, transitions: Tensor, start: Tensor) -> bool:
 
 
 def _logarithmic_forward(logits: Tensor, counts: Tensor, transitions: Tensor, start: Tensor) -> Tensor:
-    scores = start + logits[0]  # (B, K)
-    history = [scores]
-    for logit, counted in zip(logits[1:], counts[1:].unsqueeze(2), strict=True):
-        longer = torch.logsumexp(scores.unsqueeze(2) + transitions, dim=1) + logit
-        scores = torch.where(counted, longer, scores)
-        history.append(scores)
-    return torch.stack(history)
+    scores: Tensor = _LogarithmicForward.apply(logits, counts, transitions, start)  # type: ignore[no-untyped-call]
+    return scores
+
+
+class _LogarithmicForward(torch.autograd.Function):
+    """The recursion on logarithms, which cannot run out of range.
+
+    Left to itself, autograd would keep a table of all pairs of tags (B, K, K) for each word. Here the scores alone are
+    kept, so memory grows with T * K and not with T * K * K; each table is made again on the way back.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, counts: Tensor, transitions: Tensor, start: Tensor) -> Tensor:
+        scores = start + logits[0]  # (B, K)
+        history = [scores]
+        for logit, counted in zip(logits[1:], counts[1:].unsqueeze(2), strict=True):
+            longer = torch.logsumexp(scores.unsqueeze(2) + transitions, dim=1) + logit
+            scores = torch.where(counted, longer, scores)
+            history.append(scores)
+        stacked = torch.stack(history)  # (T, B, K)
+        ctx.save_for_backward(stacked, logits, counts, transitions)
+        ctx.dtypes = (logits.dtype, transitions.dtype, start.dtype)
+        return stacked
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_scores: Tensor) -> tuple[Tensor | None, ...]:
+        scores, logits, counts, transitions = ctx.saved_tensors
+        by_logits = torch.zeros_like(scores)
+        by_transitions = torch.zeros_like(transitions, dtype=scores.dtype)
+        grad = grad_scores[-1]  # the derivative by the scores at a word, with all that follows
+        for t in range(len(scores) - 1, 0, -1):
+            counted = counts[t].unsqueeze(1)  # (B, 1)
+            reached = grad.masked_fill(~counted, 0.0)
+            # how much of a tag's score comes from each tag before it: (B, K from, K to)
+            rest = (logits[t] - scores[t]).nan_to_num(
+                posinf=0.0
+            )  # of tags that nothing leads to, nothing is to divide
+            pairs = scores[t - 1].unsqueeze(2) + transitions + rest.unsqueeze(1)
+            shares = pairs.exp_().masked_fill_(~counted.unsqueeze(2), 0.0) * reached.unsqueeze(1)
+            by_logits[t] = reached
+            by_transitions += shares.sum(0)
+            grad = grad_scores[t - 1] + torch.where(counted, shares.sum(2), grad)
+        by_logits[0] = grad
+        of_logits, of_transitions, of_start = ctx.dtypes
+        return by_logits.to(of_logits), None, by_transitions.to(of_transitions), grad.sum(0).to(of_start)
 
 
 class _ScaledForward(torch.autograd.Function):

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from nlpreg.common import cached_transformers
 from nlpreg.common.checks import ConfigurationError, argument_ranges
+from nlpreg.common.imports import optional
 from nlpreg.data.tokenizers.pretrained_transformer_tokenizer import PretrainedTransformerTokenizer
 from nlpreg.modules.scalar_mix import ScalarMix
 from nlpreg.modules.token_embedders.token_embedder import TokenEmbedder
@@ -41,6 +42,8 @@ class PretrainedTransformerEmbedder(TokenEmbedder):
             leave it as the model has it.
         tokenizer_kwargs: further arguments for loading the tokenizer.
         transformer_kwargs: further arguments for loading the transformer.
+        lora: trains low-rank adapters instead of the transformer's own weights, which stay as they are: arguments of `peft`'s
+            `LoraConfig`, such as {"r": 8, "lora_alpha": 16, "target_modules": ["query", "value"]} (extra `lora`).
 
     Shape:
         token_ids (B, S) ids, mask (B, W) bool, type_ids (B, S) or None, segment_concat_mask (B, S) bool or None
@@ -49,7 +52,9 @@ class PretrainedTransformerEmbedder(TokenEmbedder):
     Raises:
         ConfigurationError: in `forward`, for a text, or a segment, longer than the model takes.
         ValueError: in `forward`, for a type id that the model does not have, and for a text of several segments whose
-            padding is not at its end.
+            padding is not at its end. With `lora`, for modules that the transformer does not have.
+
+    Source: LoRA: Hu et al. (2022), https://arxiv.org/abs/2106.09685
     """
 
     check_arguments = argument_ranges(sizes=("max_length",))
@@ -73,6 +78,7 @@ class PretrainedTransformerEmbedder(TokenEmbedder):
         gradient_checkpointing: bool | None = None,
         tokenizer_kwargs: dict[str, Any] | None = None,
         transformer_kwargs: dict[str, Any] | None = None,
+        lora: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.transformer_model = cached_transformers.get(
@@ -105,9 +111,16 @@ class PretrainedTransformerEmbedder(TokenEmbedder):
         if not train_parameters:
             for parameter in self.transformer_model.parameters():
                 parameter.requires_grad = False
+        if lora is not None:
+            self._add_adapters(lora)
         self.eval_mode = eval_mode
         if eval_mode:
             self.transformer_model.eval()
+
+    def _add_adapters(self, lora: dict[str, Any]) -> None:
+        """Put low-rank adapters into the transformer and freeze everything else."""
+        peft = optional("peft", extra="lora")
+        peft.inject_adapter_in_model(peft.LoraConfig(**lora), self.transformer_model)
 
     def _fit_to_tokenizer(self, num_tokens: int, model_name: str) -> None:
         """Make the table of word pieces as long as the tokenizer's."""

@@ -33,6 +33,7 @@ class PretrainedTransformerMismatchedEmbedder(TokenEmbedder):
         tokenizer_kwargs: further arguments for loading the tokenizer.
         transformer_kwargs: further arguments for loading the transformer.
         sub_token_mode: `avg` for the mean of a word's pieces, `first` for the first one.
+        lora: arguments of low-rank adapters, see `PretrainedTransformerEmbedder`.
 
     Shape:
         token_ids (B, S) ids, mask (B, T) bool of the words, offsets (B, T, 2) first and last piece of each word,
@@ -59,6 +60,7 @@ class PretrainedTransformerMismatchedEmbedder(TokenEmbedder):
         tokenizer_kwargs: dict[str, Any] | None = None,
         transformer_kwargs: dict[str, Any] | None = None,
         sub_token_mode: str | None = "avg",
+        lora: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self._matched_embedder = PretrainedTransformerEmbedder(
@@ -73,6 +75,7 @@ class PretrainedTransformerMismatchedEmbedder(TokenEmbedder):
             gradient_checkpointing=gradient_checkpointing,
             tokenizer_kwargs=tokenizer_kwargs,
             transformer_kwargs=transformer_kwargs,
+            lora=lora,
         )
         self.sub_token_mode = sub_token_mode
 

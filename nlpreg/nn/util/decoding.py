@@ -60,6 +60,8 @@ def best_paths(
     emissions = emissions.clamp(min=_FORBIDDEN_TAG).transpose(0, 1).contiguous()  # (T, B, K)
     transitions = transitions.clamp(min=_FORBIDDEN).contiguous()
     prefixes = _best_prefixes(emissions, transitions, start)
+    if num_paths == 1:
+        return _best_path(prefixes + emissions, lengths, transitions, end)
     to_next = transitions.t().contiguous()  # (K to, K from)
 
     # Only one slot is in use at first: the empty path.
@@ -77,7 +79,7 @@ def best_paths(
         suffixes = scores.unsqueeze(2) + (following + emissions[t].unsqueeze(1))
         # (B, N * K)
         whole = (suffixes + prefixes[t].unsqueeze(1)).flatten(1)
-        best = whole.argmax(1, keepdim=True) if num_paths == 1 else whole.topk(num_paths).indices  # (B, N)
+        best = whole.topk(num_paths).indices  # (B, N)
         scores = torch.where(has_begun, suffixes.flatten(1).gather(1, best), scores)
         tags = torch.where(has_begun, best % num_tags, tags)
         chosen.append(tags)
@@ -85,6 +87,35 @@ def best_paths(
     paths = _trace(chosen[::-1], came_from[::-1], own_slot)
     scores = torch.where((lengths > 0).unsqueeze(1), scores + start[tags], scores)
     return paths, scores.masked_fill(scores < _FORBIDDEN / 2, -torch.inf)
+
+
+def _best_path(totals: Tensor, lengths: Tensor, transitions: Tensor, end: Tensor) -> tuple[Tensor, Tensor]:
+    """The best path alone, with half the work for each word.
+
+    Args:
+        totals: the best score of any path into each tag at each word, the word's own emission included (T, B, K).
+        lengths: number of words of each sentence (B,).
+        transitions: score of a tag (column) after a tag (row).
+        end: score of each tag as the last.
+
+    Returns:
+        As `best_paths`: paths (B, 1, T) and scores (B, 1).
+    """
+    num_steps, batch_size, num_tags = totals.shape
+    # The end counts as one more tag, K, so that the last word is treated as every other.
+    to_next = torch.cat([transitions.t(), end.unsqueeze(0)])  # (K + 1 to, K from)
+    tags = torch.full((batch_size,), num_tags, device=totals.device)
+    paths = tags.repeat(num_steps, 1)  # (T, B)
+    has_begun = torch.arange(num_steps, device=totals.device).unsqueeze(1) < lengths  # (T, B)
+    for t in range(num_steps - 1, -1, -1):
+        best = (totals[t] + to_next[tags]).argmax(1)  # (B,)
+        tags = torch.where(has_begun[t], best, tags, out=paths[t])
+    if not num_steps:
+        return paths.t().unsqueeze(1), totals.new_zeros(batch_size, 1)
+    last = (lengths - 1).clamp(min=0).view(1, -1, 1).expand(1, batch_size, num_tags)
+    scores = (totals.gather(0, last).squeeze(0) + end).amax(1, keepdim=True)  # (B, 1)
+    scores = scores.masked_fill((lengths == 0).unsqueeze(1), 0.0)
+    return paths.t().unsqueeze(1), scores.masked_fill(scores < _FORBIDDEN / 2, -torch.inf)
 
 
 def _best_prefixes(emissions: Tensor, transitions: Tensor, start: Tensor) -> Tensor:

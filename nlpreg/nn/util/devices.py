@@ -36,7 +36,7 @@ def move_to_device(obj: T, device: torch.device | int) -> T:
                 value[key] = move(item)
             return value
         if isinstance(value, list):
-            value[:] = [move(item) for item in value]
+            value[:] = [item if type(item) is str else move(item) for item in value]  # most are words
             return value
         if isinstance(value, tuple):
             items = [move(item) for item in value]

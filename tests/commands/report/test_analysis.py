@@ -48,6 +48,22 @@ def test_confusions_come_with_examples() -> None:
     assert [example.num_errors for example in Analysis("", EXAMPLES).worst()] == [1, 1]
 
 
+def test_calibration_of_bins() -> None:
+    examples = [
+        Example(["a", "b", "c"], ["X", "X", "Y"], ["X", "Y", "Y"], [0.95, 0.55, 0.91]),
+        Example(["d"], ["X"], ["Y"], [1.0]),
+        Example(["e"], ["X"], ["Y"]),  # without a probability
+    ]
+    analysis = Analysis("", examples)
+    low, high = analysis.calibration()
+    assert (low.confidence, low.accuracy, low.count) == (0.55, 0.0, 1)
+    assert high.confidence == pytest.approx((0.95 + 0.91 + 1.0) / 3)
+    assert (high.accuracy, high.count) == (pytest.approx(2 / 3), 3)
+    error = (0.55 + 3 * ((0.95 + 0.91 + 1.0) / 3 - 2 / 3)) / 4
+    assert analysis.calibration_error() == pytest.approx(error)
+    assert Analysis("", EXAMPLES).calibration_error() is None
+
+
 CONFIG = """{
   dataset_reader: { type: 'sequence_tagging' },
   train_data_path: 'train.txt', validation_data_path: 'train.txt',

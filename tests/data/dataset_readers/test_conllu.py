@@ -7,7 +7,7 @@ from nlpreg.common import Params
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data import Vocabulary
 from nlpreg.data.dataset_readers import ConlluDatasetReader, DatasetReader
-from nlpreg.data.dataset_readers.conllu import conllu_of, conllu_with_column
+from nlpreg.data.dataset_readers.conllu import conllu_of, conllu_with_column, split_features
 from nlpreg.data.dataset_readers.dataset_utils.text_files import DataError
 from nlpreg.data.tokenizers import Token
 from nlpreg.models import Model
@@ -199,3 +199,36 @@ def test_a_language_model_reads_the_characters_of_words(tmp_path):
     texts = LanguageModelTexts(Model(Vocabulary()), reader)
     assert [token.text for token in texts.tokens_of("I a")] == ["\n", "I", " ", "a"]
     assert texts.text_of([Token(character) for character in "\nI a$"]) == "I a"
+
+
+@pytest.mark.parametrize("text", [TEXT, line(1) + line(2)], ids=["with_other_lines", "plain"])
+def test_further_columns_are_fields_of_their_own(read, text):
+    reader = ConlluDatasetReader(further_columns=["xpos", "feats", "lemma"])
+    rows = [
+        [row.split("\t") for row in block.split("\n") if row.split("\t")[0].isdecimal()]
+        for block in text.strip().split("\n\n")
+    ]
+    for instance, words in zip(read(reader, text), rows, strict=True):
+        assert instance["tags"].labels == [row[3] for row in words]
+        assert instance["xpos_tags"].labels == [row[4] for row in words]
+        assert instance["lemma_tags"].labels == [row[2] for row in words]
+        assert [list(labels) for labels in instance["feats"].labels] == [
+            [] if row[5] == "_" else row[5].split("|") for row in words
+        ]
+
+
+def test_an_unknown_further_column_is_refused():
+    with pytest.raises(ConfigurationError, match="further_columns must be one of .*'feats'.*, got 'head'"):
+        ConlluDatasetReader(further_columns=["head"])  # type: ignore[list-item]
+
+
+def test_features_are_split():
+    assert split_features("Case=Nom|Number=Sing") == ("Case=Nom", "Number=Sing")
+    assert split_features("_") == ()
+
+
+def test_unspecified_tags_can_be_unknown(read, caplog):
+    reader = ConlluDatasetReader(unknown_tag="_", further_columns=["xpos"])
+    (instance,) = read(reader, line(1) + line(2, "_"))
+    assert instance["tags"].unknown_label == instance["xpos_tags"].unknown_label == "_"
+    assert "counts as a tag like others" not in caplog.text

@@ -80,3 +80,12 @@ def test_an_overridden_text_to_instance_is_called_with_tokens(read):
             return super().text_to_instance([Token(token.text.upper()) for token in tokens], tags)
 
     assert read(Upper(), "a###X b###Y\n")[0]["tokens"].human_readable_repr() == ["A", "B"]
+
+
+def test_unknown_tags(read):
+    reader = SequenceTaggingDatasetReader(unknown_tag="?")
+    (instance,) = read(reader, "The###DET dog###? barks###VERB\n")
+    vocab = Vocabulary.from_instances([instance])
+    assert set(vocab.get_token_to_index_vocabulary("labels")) == {"DET", "VERB"}
+    instance.index_fields(vocab)
+    assert instance["tags"].label_ids[1] == -1

@@ -83,3 +83,25 @@ def test_as_a_sequence() -> None:
     assert field != field_of(["A", "B"], "tags")
     assert field != 3
     assert "length 2" in str(field)
+
+
+def test_unknown_labels_have_no_entry_and_the_id_minus_one():
+    fields = [
+        SequenceLabelField(labels, TextField.from_words(["w"] * len(labels)), "tags", unknown_label="?")
+        for labels in (["A", "?", "B"], ["?"], [])
+    ]
+    alone, together = new_counter(), new_counter()
+    for field in fields:
+        field.count_vocab_items(alone)
+    SequenceLabelField.count_many(fields, together)
+    assert alone["tags"] == together["tags"] == {"A": 1, "B": 1}
+    vocab = Vocabulary(counter=together)
+    a, b = (vocab.get_token_index(label, "tags") for label in "AB")
+    index_fields(fields, vocab)
+    tensor = batch_fields(fields, padding_lengths_of_fields(fields))
+    assert tensor.tolist() == [[a, -1, b], [-1, 0, 0], [0, 0, 0]]
+    for field, row in zip(fields, tensor, strict=True):
+        field.index(vocab)
+        assert field.as_tensor({"num_tokens": 3}).tolist() == row.tolist()
+    assert fields[0].empty_field().unknown_label == "?"
+    assert fields[1] != SequenceLabelField(["?"], TextField.from_words(["w"]), "tags")

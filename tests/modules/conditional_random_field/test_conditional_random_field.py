@@ -332,3 +332,34 @@ def test_parts_of_the_likelihood_are_there_for_subclasses() -> None:
     joint = plain._joint_likelihood(logits, plain.transitions, tags, mask)
     total = plain._input_likelihood(logits, plain.transitions, mask)
     torch.testing.assert_close((joint - total).sum(), plain(logits, tags))
+
+
+@pytest.mark.parametrize("constrained", [False, True])
+def test_probability_of_sets_equals_enumeration(constrained: bool) -> None:
+    labels = dict(enumerate(ENCODINGS["BIO"]))
+    logits, _, mask = batch(len(labels))
+    crf = ConditionalRandomField(len(labels), allowed_transitions("BIO", labels))
+    allowed = torch.rand(logits.shape) < 0.6
+    allowed[..., 0] = True  # the first tag may stand anywhere
+    found = crf.log_probability_of_sets(logits.double(), allowed, mask, constrained)
+    for row, length in enumerate(mask.sum(1).tolist()):
+        scored = all_paths(crf, logits[row, :length], constrained)
+        inside = [score for score, path in scored if all(allowed[row, t, tag] for t, tag in enumerate(path))]
+        assert found[row].item() == pytest.approx(
+            log_sum(inside) - log_sum([score for score, _ in scored]), abs=1e-6
+        )
+
+
+def test_probability_of_sets_at_its_ends() -> None:
+    logits, tags, mask = batch(3)
+    crf = ConditionalRandomField(3)
+    everything = torch.ones_like(logits, dtype=torch.bool)
+    torch.testing.assert_close(crf.log_probability_of_sets(logits, everything, mask), torch.zeros(4))
+    gold = torch.nn.functional.one_hot(tags, 3).bool()
+    torch.testing.assert_close(crf.log_probability_of_sets(logits, gold, mask).sum(), crf(logits, tags, mask))
+    nothing = torch.zeros_like(mask)
+    assert not crf.log_probability_of_sets(logits, gold, nothing).any()
+    logits.requires_grad_()
+    partly = gold | (torch.arange(4) % 2 == 0).view(1, 4, 1)
+    crf.log_probability_of_sets(logits, partly, mask).sum().backward()
+    assert logits.grad is not None and logits.grad.isfinite().all() and not logits.grad[~mask].any()

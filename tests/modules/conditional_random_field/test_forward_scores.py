@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -84,3 +86,43 @@ def test_padding_may_hold_anything() -> None:
     counts[0] = True
     spoiled = logits.detach().masked_fill(~counts.unsqueeze(2), torch.nan)
     torch.testing.assert_close(forward_scores(spoiled, mask, transitions, start), expected)
+
+
+@pytest.mark.parametrize("num_steps", [1, 2, 5])
+def test_gradient_of_logarithms(num_steps: int) -> None:
+    logits, mask, transitions, start = chain()
+    counts = mask[:num_steps].clone()
+    counts[0] = True
+    logits = logits.detach()[:num_steps].requires_grad_()
+    assert torch.autograd.gradcheck(
+        lambda a, b, c: _logarithmic_forward(a, counts, b, c), (logits, transitions, start)
+    )
+
+
+def test_gradient_past_impossible_transitions() -> None:
+    logits, mask, transitions, start = chain()
+    with torch.no_grad():
+        transitions[:, 2] = -torch.inf  # no tag may be followed by the third
+    scores = _logarithmic_forward(logits, torch.ones_like(mask), transitions, start)
+    torch.logsumexp(scores[-1], -1).sum().backward()
+    assert logits.grad is not None and logits.grad.isfinite().all()
+    assert not logits.grad[1:, :, 2].any()
+
+
+@pytest.mark.parametrize("form", [scaled, _logarithmic_forward])
+def test_memory_grows_with_words_times_tags(form: Any) -> None:
+    num_steps, batch_size, num_tags = 30, 2, 50
+    saved = 0
+
+    def count(tensor: Tensor) -> Tensor:
+        nonlocal saved
+        saved += tensor.numel()
+        return tensor
+
+    logits = torch.randn(num_steps, batch_size, num_tags, requires_grad=True)
+    transitions = torch.randn(num_tags, num_tags, requires_grad=True)
+    counts = torch.ones(num_steps, batch_size, dtype=torch.bool)
+    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+        form(logits, counts, transitions, torch.zeros(num_tags))
+    # pairs of tags for each word would be 150,000 numbers
+    assert saved < 4 * num_steps * batch_size * num_tags + 2 * num_tags**2

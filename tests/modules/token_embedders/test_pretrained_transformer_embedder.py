@@ -154,3 +154,37 @@ def test_seams_for_subclasses(tiny_transformer):
     assert (embedder.folded, embedder.unfolded) == (2, 2)
     with pytest.raises(ValueError, match="expected ids below 1"):
         embedder(ids[:, :4], torch.ones(1, 4).bool(), type_ids=torch.ones(1, 4, dtype=torch.long))
+
+
+LORA = {"r": 2, "lora_alpha": 4, "target_modules": ["query", "value"]}
+
+
+def test_adapters_alone_are_trained(tiny_transformer, model):
+    pytest.importorskip("peft")
+    torch.manual_seed(0)
+    embedder = build(tiny_transformer, lora=LORA)
+    # An adapter adds nothing before it is trained.
+    expected = model(IDS, attention_mask=MASK.long()).last_hidden_state
+    torch.testing.assert_close(embedder(IDS, MASK), expected)
+    trained = {name for name, parameter in embedder.named_parameters() if parameter.requires_grad}
+    assert len(trained) == 2 * 2 * 2  # two layers, query and value, two matrices each
+    assert all(".lora_A." in name or ".lora_B." in name for name in trained)
+    before = {name: parameter.clone() for name, parameter in embedder.named_parameters()}
+    optimizer = torch.optim.SGD([p for p in embedder.parameters() if p.requires_grad], lr=1.0)
+    for _ in range(2):  # in the first step only one of the two matrices has a gradient
+        optimizer.zero_grad()
+        embedder(IDS, MASK)[MASK].square().mean(1)[0].backward()
+        optimizer.step()
+    changed = {
+        name for name, parameter in embedder.named_parameters() if not torch.equal(parameter, before[name])
+    }
+    assert changed and changed <= trained
+    other = build(tiny_transformer, lora=LORA, load_weights=False)
+    other.load_state_dict(embedder.state_dict())
+    torch.testing.assert_close(other(IDS, MASK), embedder(IDS, MASK))
+
+
+def test_adapters_of_modules_that_are_not_there(tiny_transformer):
+    pytest.importorskip("peft")
+    with pytest.raises(ValueError, match="Target modules .*nothing.* not found"):
+        build(tiny_transformer, lora={"target_modules": ["nothing"]})

@@ -3,8 +3,12 @@
 import pytest
 import torch
 
+from nlpreg.common import Params
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.modules.token_embedders import PretrainedTransformerMismatchedEmbedder
+from nlpreg.data import Batch, DatasetReader, Vocabulary
+from nlpreg.models import Model
+from nlpreg.modules.token_embedders import PretrainedTransformerMismatchedEmbedder, TokenEmbedder
+from nlpreg.training.optimizers import HuggingfaceAdamWOptimizer
 
 pytest.importorskip("transformers")
 
@@ -42,3 +46,56 @@ def test_first_pieces(tiny_transformer):
 def test_other_modes_are_refused(tiny_transformer):
     with pytest.raises(ConfigurationError, match="expected 'avg' or 'first', got 'last'"):
         build(tiny_transformer, sub_token_mode="last")(IDS, WORDS, OFFSETS, PIECES)
+
+
+def test_a_tagger_labels_every_word_of_a_long_document(tiny_transformer):
+    """The transformer sees segments of eight word pieces, and loss, metrics and predictions have all words."""
+    part = {"type": "pretrained_transformer_mismatched", "model_name": tiny_transformer, "max_length": 8}
+    reader = DatasetReader.from_params(
+        Params({"type": "sequence_tagging", "token_indexers": {"tokens": dict(part)}})
+    )
+    words, tags = ["the", "dogs", "a", "cat"] * 12, ["X", "Y", "X", "Y"] * 12
+    instances = [reader.text_to_instance(words, tags), reader.text_to_instance(words[:3], tags[:3])]
+    for instance in instances:
+        reader.apply_token_indexers(instance)
+    vocab = Vocabulary.from_instances(instances)
+    config = {
+        "type": "simple_tagger",
+        "text_field_embedder": {"token_embedders": {"tokens": dict(part)}},
+        "encoder": {"type": "pass_through", "input_dim": 8},
+    }
+    tagger = Model.from_params(Params(config), vocab=vocab).eval()
+    batch = Batch(instances)
+    batch.index_instances(vocab)
+    fields = batch.as_tensor_dict()
+    output = tagger(**fields)
+    log_probabilities = output["logits"].log_softmax(-1)
+    by_sentence = [
+        -log_probabilities[row, range(length), fields["tags"][row, :length]].mean()
+        for row, length in enumerate((48, 3))
+    ]
+    torch.testing.assert_close(output["loss"], sum(by_sentence) / 2)
+    assert [len(row) for row in tagger.make_output_human_readable(output)["tags"]] == [48, 3]
+    # A word's label depends on its own segment alone, so the last word's does on what is there, not on padding.
+    assert output["logits"][0].std(0).gt(0).all()
+
+
+def test_every_layer_has_its_learning_rate(tiny_transformer):
+    embedder = TokenEmbedder.from_params(
+        Params({"type": "pretrained_transformer_mismatched", "model_name": tiny_transformer})
+    )
+    model = torch.nn.ModuleDict(
+        {"text_field_embedder": embedder, "tag_projection_layer": torch.nn.Linear(8, 2)}
+    )
+    groups = [
+        ([rf"text_field_embedder.*\.layer\.{number}\."], {"lr": 0.01 * 0.5 ** (1 - number)})
+        for number in (0, 1)
+    ]
+    groups.append(([r"text_field_embedder(?!.*\.layer\.\d)"], {"lr": 0.01 * 0.5**2}))
+    optimizer = HuggingfaceAdamWOptimizer(list(model.named_parameters()), groups, lr=1.0)
+    rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    for name, parameter in model.named_parameters():
+        expected = 1.0
+        if name.startswith("text_field_embedder"):
+            expected = 0.01 if ".layer.1." in name else 0.005 if ".layer.0." in name else 0.0025
+        assert rates[id(parameter)] == expected, name

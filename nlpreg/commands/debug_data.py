@@ -1,0 +1,305 @@
+"""`nlpreg debug-data`: what the data of a config look like, and what is wrong with them."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice, pairwise
+from typing import TYPE_CHECKING, Any
+
+from nlpreg.commands.configs import read_config
+from nlpreg.commands.options import add_config_argument, add_overrides_option, check_file
+from nlpreg.commands.subcommand import Subcommand
+from nlpreg.common.checks import ConfigurationError
+
+if TYPE_CHECKING:
+    from nlpreg.data import Instance
+
+DESCRIPTION = """
+Read the data of a config, without training, and print what they hold: labels, the longest texts, texts that occur twice, words
+and texts shared between training and other data, labels that the training data lack, and tag sequences that the model's
+label_encoding does not allow.
+"""
+
+EPILOG = """
+examples:
+  nlpreg debug-data tagger.jsonnet
+  nlpreg debug-data tagger.jsonnet --limit 10000 --top 50
+"""
+
+_SPLITS = ("train", "validation", "test")
+
+
+@Subcommand.register("debug-data")
+class DebugData(Subcommand):
+    """Looks at the data of a config."""
+
+    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+        """Add the command's parser."""
+        subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
+        add_config_argument(subparser)
+        add_overrides_option(subparser)
+        subparser.add_argument(
+            "--limit", type=int, metavar="N", help="read at most N instances of each data set"
+        )
+        subparser.add_argument(
+            "--top",
+            type=int,
+            default=20,
+            metavar="N",
+            help="labels to list of each field, the most frequent ones",
+        )
+        subparser.set_defaults(func=debug_data_from_args)
+        return subparser
+
+    def validate(self, args: argparse.Namespace) -> None:
+        """Find wrong options before anything slow is imported."""
+        check_file(args.param_path, "CONFIG")
+        for option, value in (("--limit", args.limit), ("--top", args.top)):
+            if value is not None and value < 1:
+                raise ConfigurationError(f"{option}: expected 1 or more, got {value}")
+
+
+@dataclass
+class Split:
+    """What was found in one data set.
+
+    Args:
+        name: "train", "validation" or "test".
+    """
+
+    name: str
+    texts: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    """How often each text occurs, as its words."""
+    first_place: dict[tuple[str, ...], int] = field(default_factory=dict)
+    """The number of the first instance with each text, from 1."""
+    words: Counter[str] = field(default_factory=Counter)
+    labels: dict[str, Counter[str]] = field(default_factory=dict)
+    """For each field with labels how often each occurs."""
+    conflicts: dict[tuple[str, ...], set[tuple[str, ...]]] = field(default_factory=dict)
+    """The labellings of each text, to find equal texts with different ones."""
+    illegal: list[tuple[int, list[str]]] = field(default_factory=list)
+    """Number and tags of the instances that the label encoding does not allow."""
+
+    @property
+    def num_instances(self) -> int:
+        """Number of instances."""
+        return sum(self.texts.values())
+
+    def add(self, number: int, instance: Instance, allows: Allowed | None) -> None:
+        """Take in an instance.
+
+        Args:
+            number: its number, from 1.
+            instance: the instance.
+            allows: says whether the label encoding allows tags.
+        """
+        words = tuple(_words_of(instance))
+        self.texts[words] += 1
+        self.first_place.setdefault(words, number)
+        self.words.update(words)
+        for name, labels in _labels_of(instance):
+            self.labels.setdefault(name, Counter()).update(labels)
+            if name in ("tags", "label", "labels"):
+                self.conflicts.setdefault(words, set()).add(tuple(labels))
+            if name == "tags" and allows is not None and not allows(labels):
+                self.illegal.append((number, labels))
+
+
+class Allowed:
+    """Whether a label encoding allows a sequence of tags.
+
+    Args:
+        label_encoding: "BIO", "IOB1", "BIOUL" or "BMES".
+    """
+
+    def __init__(self, label_encoding: str) -> None:
+        self.label_encoding = label_encoding
+
+    def __call__(self, tags: Sequence[str]) -> bool:
+        """Whether these tags may stand in this order, from the start of a sentence to its end."""
+        from nlpreg.modules.conditional_random_field import is_transition_allowed
+
+        parts = [("START", ""), *((tag[:1], tag[1:]) for tag in tags), ("END", "")]
+        return not tags or all(
+            is_transition_allowed(self.label_encoding, *before, *after) for before, after in pairwise(parts)
+        )
+
+
+def debug_data_from_args(args: argparse.Namespace) -> list[Split]:
+    """Look at the data of the config that the command line names, and print what was found."""
+    from nlpreg.training.util import data_loaders_from_params
+
+    params = read_config(args.param_path, args.overrides)
+    encoding = params.as_dict(quiet=True).get("model")
+    encoding = encoding.get("label_encoding") if isinstance(encoding, dict) else None
+    allows = Allowed(encoding) if encoding is not None else None
+    splits = []
+    for name, loader in data_loaders_from_params(params).items():
+        split = Split(name)
+        for number, instance in enumerate(islice(loader.iter_instances(), args.limit), start=1):
+            split.add(number, instance, allows)
+        splits.append(split)
+    for line in report_lines(splits, args.top, encoding):
+        print(line)
+    return splits
+
+
+def report_lines(splits: Sequence[Split], top: int = 20, label_encoding: str | None = None) -> Iterator[str]:
+    """What was found in all data sets, as text.
+
+    Args:
+        splits: the data sets, the training data first.
+        top: number of labels to list of each field.
+        label_encoding: that of the model, if it has one.
+    """
+    header = ["", *(split.name for split in splits)]
+    rows = [
+        ["instances", *(f"{split.num_instances:,}" for split in splits)],
+        ["words", *(f"{sum(split.words.values()):,}" for split in splits)],
+        ["distinct words", *(f"{len(split.words):,}" for split in splits)],
+        ["words that occur once", *(f"{_num_single(split.words):,}" for split in splits)],
+        ["longest text", *(f"{max(map(len, split.texts), default=0):,}" for split in splits)],
+        ["texts without words", *(f"{split.texts[()]:,}" for split in splits)],
+        ["texts that occur again", *(f"{split.num_instances - len(split.texts):,}" for split in splits)],
+    ]
+    training = splits[0]
+    if len(splits) > 1:
+        for title, share in (
+            ("unknown words", unknown_words),
+            ("unknown, in lower case", unknown_words_in_lower_case),
+            ("texts also in train", shared_texts),
+        ):
+            rows.append([title, "", *(f"{share(training, split):.2%}" for split in splits[1:])])
+    yield from _table(header, rows)
+    for name in dict.fromkeys(name for split in splits for name in split.labels):
+        yield ""
+        yield from _label_lines(name, splits, top)
+    yield from _problem_lines(splits, label_encoding)
+
+
+def unknown_words(training: Split, other: Split) -> float:
+    """Share of the words of another data set that the training data lack, from 0 to 1."""
+    return _share(other.words, lambda word: word not in training.words)
+
+
+def unknown_words_in_lower_case(training: Split, other: Split) -> float:
+    """The same, where upper and lower case are one."""
+    known = {word.lower() for word in training.words}
+    return _share(other.words, lambda word: word.lower() not in known)
+
+
+def shared_texts(training: Split, other: Split) -> float:
+    """Share of the texts of another data set that occur in the training data too, from 0 to 1."""
+    return _share(other.texts, lambda text: text in training.texts)
+
+
+def _share(counts: Mapping[Any, int], is_counted: Any) -> float:
+    total = sum(counts.values())
+    return sum(count for item, count in counts.items() if is_counted(item)) / total if total else 0.0
+
+
+def _num_single(words: Counter[str]) -> int:
+    return sum(count == 1 for count in words.values())
+
+
+def _label_lines(name: str, splits: Sequence[Split], top: int) -> Iterator[str]:
+    """The most frequent labels of a field, with their share of each data set."""
+    counts = [split.labels.get(name, Counter()) for split in splits]
+    everything: Counter[str] = sum(counts, Counter())
+    totals = [sum(count.values()) or 1 for count in counts]
+    rows = [
+        [
+            label,
+            *(
+                f"{count[label]:,} ({count[label] / total:.1%})"
+                for count, total in zip(counts, totals, strict=True)
+            ),
+        ]
+        for label, _ in everything.most_common(top)
+    ]
+    title = f"{name}: {len(everything)} labels"
+    if len(everything) > top:
+        title += f", the {top} most frequent"
+    yield title
+    yield from _table(["", *(split.name for split in splits)], rows)
+
+
+def _problem_lines(splits: Sequence[Split], label_encoding: str | None) -> Iterator[str]:
+    """What is likely to be wrong."""
+    found = list(_problems(splits, label_encoding))
+    yield ""
+    yield f"{len(found)} things to look at" if found else "nothing to look at"
+    for problem in found:
+        yield f"  {problem}"
+
+
+def _problems(splits: Sequence[Split], label_encoding: str | None) -> Iterator[str]:
+    training = splits[0]
+    for split in splits:
+        if split.illegal:
+            number, tags = split.illegal[0]
+            yield (
+                f"{split.name}: {label_encoding} does not allow the tags of {len(split.illegal):,} instances, the first is "
+                f"number {number}: {_excerpt(tags)}; set model.label_encoding to that of the data, or let the reader convert"
+            )
+        ambiguous = [words for words, labellings in split.conflicts.items() if len(labellings) > 1]
+        if ambiguous:
+            yield (
+                f"{split.name}: {len(ambiguous):,} texts occur with different labels, such as number "
+                f"{split.first_place[ambiguous[0]]}: {_excerpt(ambiguous[0])}"
+            )
+    for split in splits[1:]:
+        for name, counts in split.labels.items():
+            new = counts.keys() - training.labels.get(name, Counter()).keys()
+            if new:
+                yield f"{split.name}: labels of {name!r} that train lacks: {_excerpt(sorted(new))}"
+        shared = [text for text in split.texts if text in training.texts and len(text) > 5]
+        if shared:
+            yield (
+                f"{split.name}: {len(shared):,} distinct texts of more than five words occur in train too, such as number "
+                f"{split.first_place[shared[0]]}: {_excerpt(shared[0])}"
+            )
+    for split in splits:
+        if split.texts[()]:
+            yield f"{split.name}: instance {split.first_place[()]} has no words"
+
+
+def _excerpt(words: Sequence[str]) -> str:
+    text = " ".join(words)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Columns, the first one to the left and all others to the right."""
+    lines = [list(header), *map(list, rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    return [
+        "  ".join(
+            [line[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True))]
+        )
+        for line in lines
+    ]
+
+
+def _words_of(instance: Instance) -> list[str]:
+    """The words of the first text field."""
+    from nlpreg.data.fields import TextField
+
+    text = next((one for one in instance.fields.values() if isinstance(one, TextField)), None)
+    return [] if text is None else list(text.words)
+
+
+def _labels_of(instance: Instance) -> Iterator[tuple[str, list[str]]]:
+    """Name and labels of each field that has some."""
+    from nlpreg.data.fields import LabelField, MultiLabelField, SequenceLabelField, SequenceMultiLabelField
+
+    for name, one in instance.fields.items():
+        if isinstance(one, (SequenceLabelField, MultiLabelField)):
+            yield name, [str(label) for label in one.labels]
+        elif isinstance(one, SequenceMultiLabelField):
+            yield name, [label for labels in one.labels for label in labels]
+        elif isinstance(one, LabelField):
+            yield name, [str(one.label)]

@@ -1,0 +1,117 @@
+"""`nlpreg ensemble`: several archived taggers as one archive."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+from nlpreg.commands.options import check_archive, check_folder_of
+from nlpreg.commands.subcommand import Subcommand
+from nlpreg.common.checks import ConfigurationError
+
+if TYPE_CHECKING:
+    from nlpreg.models.archival import Archive
+
+DESCRIPTION = """
+Pack archived taggers, such as those of runs with several seeds, into one archive whose model averages their probabilities.
+The taggers need equal vocabularies and dataset readers; the rest of their configs may differ.
+"""
+
+EPILOG = """
+examples:
+  nlpreg ensemble ensemble.tar.gz out/seed_*/model.tar.gz
+  nlpreg evaluate ensemble.tar.gz test.conllu
+"""
+
+
+@Subcommand.register("ensemble")
+class Ensemble(Subcommand):
+    """Packs taggers into one archive."""
+
+    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+        """Add the command's parser."""
+        subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
+        subparser.add_argument(
+            "output_path", metavar="OUTPUT", help="the archive to write, ending in .tar.gz"
+        )
+        subparser.add_argument(
+            "archives", metavar="ARCHIVE", nargs="+", help="archives of taggers, or folders of runs"
+        )
+        subparser.add_argument("-f", "--force", action="store_true", help="replace OUTPUT if it exists")
+        subparser.set_defaults(func=ensemble_from_args)
+        return subparser
+
+    def validate(self, args: argparse.Namespace) -> None:
+        """Find wrong paths before anything slow is imported."""
+        _check_output(args.output_path, args.force)
+        check_folder_of(args.output_path)
+        for archive in args.archives:
+            check_archive(archive)
+
+
+def ensemble_from_args(args: argparse.Namespace) -> None:
+    """Pack the taggers that the command line names."""
+    _check_output(args.output_path, args.force)
+    make_ensemble(args.archives, args.output_path)
+    print(f"{args.output_path}: an ensemble of {len(args.archives)} taggers")
+
+
+def make_ensemble(archive_files: list[str], output_path: str) -> None:
+    """Pack archived taggers into one archive, whose model is a `tagger_ensemble`.
+
+    Args:
+        archive_files: the archives of the members, or folders of runs.
+        output_path: the archive to write.
+
+    Raises:
+        ConfigurationError: the members have other vocabularies or dataset readers than the first, or are no taggers.
+    """
+    import torch
+
+    from nlpreg.common.files import atomic_write
+    from nlpreg.common.meta import META_NAME, Meta
+    from nlpreg.common.params import Params
+    from nlpreg.models.archival import archive_model, load_archive
+    from nlpreg.models.model import DEFAULT_WEIGHTS, VOCABULARY_FOLDER
+    from nlpreg.models.tagger_ensemble import TaggerEnsemble
+
+    archives = [load_archive(file) for file in archive_files]
+    for name, archive in zip(archive_files[1:], archives[1:], strict=True):
+        _check_same(archive_files[0], archives[0], name, archive)
+    vocab = archives[0].model.vocab
+    model = TaggerEnsemble(vocab, [archive.model for archive in archives])
+    config = archives[0].config.as_dict(quiet=True)
+    members = [archive.config.as_dict(quiet=True)["model"] for archive in archives]
+    config["model"] = {"type": "tagger_ensemble", "members": members}
+    with tempfile.TemporaryDirectory(prefix="nlpreg-ensemble-") as folder:
+        Params(config).to_file(os.path.join(folder, "config.json"))
+        vocab.save_to_files(os.path.join(folder, VOCABULARY_FOLDER))
+        with atomic_write(os.path.join(folder, DEFAULT_WEIGHTS)) as file:
+            torch.save(model.state_dict(), file)
+        Meta.new().to_file(os.path.join(folder, META_NAME))
+        archive_model(folder, archive_path=output_path)
+
+
+def _check_same(first_file: str, first: Archive, file: str, archive: Archive) -> None:
+    """Raise unless two archives read data and number words and labels alike."""
+    if archive.model.vocab != first.model.vocab:
+        raise ConfigurationError(
+            f"{file}: expected the vocabulary of {first_file}, got another one; train the members on the same data, or "
+            'give them the vocabulary of the first ("vocabulary": {"type": "from_files", "directory": ...})'
+        )
+    for section in ("dataset_reader", "validation_dataset_reader"):
+        if archive.config.get(section) != first.config.get(section):
+            raise ConfigurationError(
+                f"{file}: expected the {section} of {first_file}, got another one; the members of an ensemble share their "
+                "instances"
+            )
+
+
+def _check_output(output_path: str, force: bool) -> None:
+    """Raise unless the archive can be written."""
+    if not output_path.endswith(".tar.gz"):
+        raise ConfigurationError(f"OUTPUT: expected a name ending in .tar.gz, got {output_path!r}")
+    if os.path.exists(output_path) and not force:
+        raise ConfigurationError(f"{output_path}: exists; use --force to replace it")

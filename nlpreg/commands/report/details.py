@@ -1,0 +1,78 @@
+"""What `nlpreg evaluate` says about a tagger or classifier beside its metrics, and its errors in the CoNLL-U format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nlpreg.commands.report.analysis import Analysis, Example
+
+NUM_CONFUSIONS = 10
+
+
+def detail_lines(analysis: Analysis, num_samples: int = 1000, seed: int = 0) -> list[str]:
+    """Figures with their intervals, known and unknown words, each label, the most frequent mistakes, calibration, speed.
+
+    Args:
+        analysis: how the model labels the data.
+        num_samples: resamples of the bootstrap.
+        seed: of the bootstrap.
+    """
+    from nlpreg.commands.compare import figures_of
+    from nlpreg.evaluation.significance import bootstrap_interval
+
+    lines = [f"{'':<16}{'value':>8}   95 % interval (bootstrap over {len(analysis.examples):,} texts)"]
+    for name, (count, score) in figures_of(analysis.examples).items():
+        counts = count(analysis.examples)
+        low, high = bootstrap_interval(counts, score, num_samples, seed=seed)
+        lines.append(f"{name:<16}{float(score(counts.sum(0)[None])[0]):>8.4f}   [{low:.4f}, {high:.4f}]")
+    for kind, (accuracy, number) in analysis.accuracy_by_knowledge().items():
+        lines.append(f"{kind + ' words':<16}{accuracy:>8.4f}   accuracy on {number:,}")
+    error = analysis.calibration_error()
+    if error is not None:
+        lines.append(f"{'calibration':<16}{error:>8.4f}   expected calibration error")
+    if analysis.seconds > 0:
+        lines.append(f"{'speed':<16}{len(analysis.examples) / analysis.seconds:>8,.0f}   texts a second")
+    width = max(5, *(len(label) for label in analysis.labels))
+    lines += ["", f"{'label':<{width}}{'precision':>11}{'recall':>9}{'F1':>9}{'count':>9}"]
+    lines += [
+        f"{one.label:<{width}}{one.precision:>11.4f}{one.recall:>9.4f}{one.f1:>9.4f}{one.count:>9,}"
+        for one in analysis.scores()
+    ]
+    confusions = analysis.confusions(NUM_CONFUSIONS)
+    if confusions:
+        lines += ["", f"{'gold':<{width}}  {'predicted':<{max(width, 9)}}{'count':>9}"]
+        lines += [
+            f"{gold:<{width}}  {predicted:<{max(width, 9)}}{count:>9,}"
+            for gold, predicted, count, _ in confusions
+        ]
+    return lines
+
+
+def errors_in_conllu(examples: Sequence[Example], column: str) -> Iterator[str]:
+    """The sentences with a wrong tag in the CoNLL-U format: gold tags in their column, wrong ones behind in MISC.
+
+    Args:
+        examples: tagged sentences.
+        column: the column of the tags, such as "upos".
+
+    Yields:
+        For each such sentence its lines, with the blank line behind them.
+    """
+    from nlpreg.data.dataset_readers.conllu import conllu_of
+
+    for number, example in enumerate(examples, start=1):
+        if not example.num_errors or len(example.gold) != len(example.words):
+            continue
+        rows = conllu_of(example.words, example.gold, column).split("\n")
+        for place, (gold, predicted) in enumerate(zip(example.gold, example.predicted, strict=True)):
+            if gold != predicted:
+                *others, _ = rows[place].split("\t")
+                rows[place] = "\t".join([*others, f"Predicted={predicted}"])
+        comments = [
+            f"# sentence = {number}",
+            f"# errors = {example.num_errors}",
+            f"# text = {' '.join(example.words)}",
+        ]
+        yield "\n".join([*comments, *rows]) + "\n\n"

@@ -1,0 +1,115 @@
+"""Several taggers that decide together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.data.vocabulary import Vocabulary
+from nlpreg.models.model import Model
+from nlpreg.models.tagging import ProbabilisticTagger
+
+
+@Model.register("tagger_ensemble")
+class TaggerEnsemble(Model):
+    """Taggers of one kind whose probabilities are averaged, such as those of runs that differ in their seed only.
+
+    The average is that of the members' probabilities of each label of each word: of a `crf_tagger`'s marginals, of the
+    softmax of others. Labels are chosen, and metrics measured, as the first member would if it had found the average; the
+    outputs are its own. There is no loss: the members are trained one by one, and `nlpreg ensemble` packs their archives
+    into one.
+
+    Args:
+        vocab: the vocabulary of all members.
+        members: the taggers.
+        **kwargs: arguments of `Model`.
+
+    Raises:
+        ConfigurationError: there is no member, one is no tagger that gives probabilities, or they are of several classes.
+    """
+
+    default_predictor = "sentence_tagger"
+
+    def __init__(self, vocab: Vocabulary, members: list[Model], **kwargs: Any) -> None:
+        super().__init__(vocab, **kwargs)
+        for number, member in enumerate(members):
+            if not isinstance(member, ProbabilisticTagger) or type(member) is not type(members[0]):
+                raise ConfigurationError(
+                    f"model.members.{number}: expected taggers of one class that give probabilities (simple_tagger, "
+                    f"crf_tagger, multi_tagger), got {type(member).__name__} beside {type(members[0]).__name__}"
+                )
+        self.check_arguments(members)
+        self.members = nn.ModuleList(members)
+        self._first: ProbabilisticTagger = members[0]  # type: ignore[assignment]  # see above
+        # `Model` looks at these attributes to cut off padding and to find labels.
+        self.per_token_outputs = self._first.per_token_outputs  # type: ignore[misc]
+        self.label_namespaces = ()  # type: ignore[misc]  # the members look after theirs
+
+    @property
+    def confidences(self) -> bool:
+        """Whether predictions come with their probabilities."""
+        return self._first.confidences
+
+    @confidences.setter
+    def confidences(self, wanted: bool) -> None:
+        self._first.confidences = wanted
+
+    @property
+    def confidence_threshold(self) -> float:
+        """Predictions of a lower probability are marked as uncertain."""
+        return self._first.confidence_threshold
+
+    @confidence_threshold.setter
+    def confidence_threshold(self, threshold: float) -> None:
+        self._first.confidence_threshold = threshold
+
+    @staticmethod
+    def check_arguments(members: list[Any]) -> None:
+        """Check the arguments; also called by `nlpreg check`."""
+        if not members:
+            raise ConfigurationError("model.members: expected at least one tagger, got none")
+
+    def check_before_training(self) -> None:
+        """Refuse to be trained.
+
+        Raises:
+            ConfigurationError: always.
+        """
+        raise ConfigurationError(
+            "tagger_ensemble: an ensemble is not trained; train its members, then pack them with `nlpreg ensemble`"
+        )
+
+    def forward(self, **fields: Any) -> dict[str, Any]:
+        """Choose the labels of each word by the average of the members' probabilities.
+
+        Args:
+            fields: those of the members, with or without gold labels.
+
+        Returns:
+            The outputs of the first member, without a loss.
+        """
+        gold = {name: fields[name] for name in self._first.gold_fields if name in fields}
+        others = {name: value for name, value in fields.items() if name not in gold}
+        outputs = [member(**others) for member in self.members]
+        found = [
+            member.tag_probabilities(output)  # type: ignore[operator]  # a ModuleList has modules of any kind
+            for member, output in zip(self.members, outputs, strict=True)
+        ]
+        averages = {name: torch.stack([one[name] for one in found]).mean(0) for name in found[0]}
+        return self._first.choose(outputs[0], averages, gold)
+
+    def gold_labels(self, fields: Mapping[str, Any], outputs: Mapping[str, Any]) -> dict[str, Any]:
+        """The names of the gold labels in a batch, see `Model`."""
+        return self._first.gold_labels(fields, outputs)
+
+    def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
+        """Add the names of labels, as the first member does."""
+        return self._first.make_output_human_readable(output_dict)
+
+    def get_metrics(self, reset: bool = False) -> dict[str, float]:
+        """The metrics of the first member, measured on the averages."""
+        return self._first.get_metrics(reset)

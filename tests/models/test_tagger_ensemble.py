@@ -1,0 +1,144 @@
+import copy
+import itertools
+
+import pytest
+import torch
+
+from nlpreg.common import Params
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.data import Batch, Vocabulary
+from nlpreg.data.dataset_readers import ConlluDatasetReader
+from nlpreg.models import Model, TaggerEnsemble
+from nlpreg.models.tagging import ProbabilisticTagger
+from nlpreg.modules import ConditionalRandomField
+from nlpreg.modules.conditional_random_field import allowed_transitions
+
+READER = ConlluDatasetReader(further_columns=["feats"])
+SENTENCES = [
+    (["the", "dog", "Rex", "barks"], ["O", "B-X", "I-X", "O"], ["_", "Number=Sing", "_", "Tense=Pres"]),
+    (["cats"], ["B-X"], ["Number=Plur"]),
+]
+PARTS = {
+    "text_field_embedder": {"token_embedders": {"tokens": {"embedding_dim": 4}}},
+    "encoder": {"type": "lstm", "input_size": 4, "hidden_size": 3},
+}
+TAGGERS = {
+    "simple_tagger": {"type": "simple_tagger", **PARTS},
+    "crf_tagger": {"type": "crf_tagger", **PARTS},
+    "crf_with_encoding": {
+        "type": "crf_tagger",
+        "label_encoding": "BIO",
+        "confidences": True,
+        "top_k": 2,
+        **PARTS,
+    },
+    "multi_tagger": {"type": "multi_tagger", "heads": {"tags": {}, "feats": {"type": "features"}}, **PARTS},
+}
+
+
+def instances(name):
+    made = [
+        READER.text_to_instance(words, tags, {"feats": feats} if name == "multi_tagger" else None)
+        for words, tags, feats in SENTENCES
+    ]
+    for instance in made:
+        READER.apply_token_indexers(instance)
+    return made
+
+
+def members_of(name, vocab, number=3):
+    members = []
+    for seed in range(number):
+        torch.manual_seed(seed)
+        members.append(Model.from_params(Params(copy.deepcopy(TAGGERS[name])), vocab=vocab).eval())
+        for parameter in members[-1].parameters():  # further apart than initial values are
+            if parameter.requires_grad:
+                torch.nn.init.normal_(parameter)
+    return members
+
+
+@pytest.mark.parametrize("name", TAGGERS)
+def test_probabilities_are_the_mean_of_the_members(name):
+    vocab = Vocabulary.from_instances(instances(name))
+    members = members_of(name, vocab)
+    ensemble = TaggerEnsemble(vocab, members)
+    batch = Batch(instances(name))
+    batch.index_instances(vocab)
+    fields = batch.as_tensor_dict()
+    words = {"tokens": fields["tokens"], "metadata": fields["metadata"]}
+    outputs = [member(**words) for member in members]
+    expected = {
+        field: sum(
+            member.tag_probabilities(output)[field] for member, output in zip(members, outputs, strict=True)
+        )
+        / 3
+        for field in members[0].tag_probabilities(outputs[0])
+    }
+    found = ensemble(**fields)
+    assert "loss" not in found
+    mask = fields["tokens"]["tokens"]["tokens"] > 0
+    if name == "multi_tagger":
+        for field in expected:
+            torch.testing.assert_close(found["_probabilities"][field], expected[field])
+    else:
+        probabilities = found["logits"].exp() * mask.unsqueeze(2)
+        torch.testing.assert_close(probabilities, expected["tags"] * mask.unsqueeze(2))
+    if name != "crf_with_encoding":  # whose constraints may rule the most probable tags out
+        names = vocab.get_index_to_token_vocabulary("labels")
+        best = expected["tags"].argmax(-1)
+        tags = ensemble.make_output_human_readable(found)["tags"]
+        assert tags == [
+            [names[i] for i in row[:length]] for row, length in zip(best.tolist(), (4, 1), strict=True)
+        ]
+        right = (best == fields["tags"])[mask].double().mean().item()
+        metrics = ensemble.get_metrics(reset=True)
+        assert metrics["tags_accuracy" if name == "multi_tagger" else "accuracy"] == pytest.approx(right)
+
+
+@pytest.mark.parametrize("name", TAGGERS)
+def test_one_member_is_itself(name):
+    vocab = Vocabulary.from_instances(instances(name))
+    (member,) = members_of(name, vocab, 1)
+    alone = member.forward_on_instances(instances(name))
+    member.get_metrics(reset=True)
+    ensemble = TaggerEnsemble(vocab, [member]).eval()
+    for one, other in zip(alone, ensemble.forward_on_instances(instances(name)), strict=True):
+        assert one.keys() - {"top_k_tags", "top_k_probabilities", "spans"} == other.keys()
+        if not name.startswith("crf"):  # the best sequence need not be that of the most probable tags
+            assert one["tags"] == other["tags"]
+        assert one.get("feats") == other.get("feats")
+
+
+def test_tags_of_marginals_keep_to_the_constraints():
+    torch.manual_seed(1)
+    labels = {0: "O", 1: "B-X", 2: "I-X", 3: "B-Y", 4: "I-Y"}
+    allowed = allowed_transitions("BIO", labels)
+    crf = ConditionalRandomField(5, allowed)
+    marginals = torch.rand(6, 4, 5).softmax(-1)
+    lengths = [4, 3, 2, 1, 4, 0]
+    mask = torch.arange(4) < torch.tensor(lengths).unsqueeze(1)
+    for row, (found, length) in enumerate(zip(crf.tags_of_marginals(marginals, mask), lengths, strict=True)):
+        paths = [
+            path
+            for path in itertools.product(range(5), repeat=length)
+            if set(itertools.pairwise((5, *path, 6))) <= set(allowed) or not length
+        ]
+        best = max(paths, key=lambda path: sum(marginals[row, t, tag].log() for t, tag in enumerate(path)))
+        assert tuple(found) == best
+
+
+def test_wrong_members():
+    vocab = Vocabulary.from_instances(instances("simple_tagger"))
+    (simple,), (crf,) = members_of("simple_tagger", vocab, 1), members_of("crf_tagger", vocab, 1)
+    with pytest.raises(
+        ConfigurationError, match="members.1: expected taggers of one class.*CrfTagger beside SimpleTagger"
+    ):
+        TaggerEnsemble(vocab, [simple, crf])
+    with pytest.raises(ConfigurationError, match="expected at least one tagger"):
+        TaggerEnsemble(vocab, [])
+    with pytest.raises(ConfigurationError, match="train its members, then pack them with `nlpreg ensemble`"):
+        TaggerEnsemble(vocab, [simple]).check_before_training()
+    with pytest.raises(NotImplementedError, match="has no tag_probabilities"):
+        ProbabilisticTagger(vocab).tag_probabilities({})
+    with pytest.raises(NotImplementedError, match="has no choose"):
+        ProbabilisticTagger(vocab).choose({}, {}, {})
