@@ -9,7 +9,11 @@ import torch
 from torch import Tensor
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.data.dataset_readers.dataset_utils.span_utils import bio_tags_to_spans, bmes_tags_to_spans
+from nlpreg.data.dataset_readers.dataset_utils.span_utils import (
+    bio_tags_to_spans,
+    bmes_tags_to_spans,
+    well_formed_spans,
+)
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.models.model import Model
 from nlpreg.training.metrics import CategoricalAccuracy, SpanBasedF1Measure
@@ -119,25 +123,10 @@ Span = tuple[str, int, int]
 def spans_of(tags: Sequence[str], label_encoding: LabelEncoding) -> list[Span]:
     """The spans that a sequence of tags stands for; under BIOUL those that are well-formed."""
     if label_encoding == "BIOUL":
-        return _well_formed_spans(tags)
-    find = bmes_tags_to_spans if label_encoding == "BMES" else bio_tags_to_spans
-    return [(label, first, last) for label, (first, last) in find(list(tags))]
-
-
-def _well_formed_spans(tags: Sequence[str]) -> list[Span]:
-    found: list[Span] = []
-    begun: tuple[str, int] | None = None  # label and first word
-    for position, tag in enumerate(tags):
-        kind, label = tag[:1], tag[2:]
-        if kind == "U":
-            found.append((label, position, position))
-        elif kind == "L" and begun is not None and begun[0] == label:
-            found.append((label, begun[1], position))
-        if kind == "B":
-            begun = (label, position)
-        elif kind != "I" or (begun is not None and begun[0] != label):
-            begun = None
-    return found
+        found = well_formed_spans(tags, label_encoding)
+    else:
+        found = (bmes_tags_to_spans if label_encoding == "BMES" else bio_tags_to_spans)(list(tags))
+    return [(label, first, last) for label, (first, last) in found]
 
 
 def tags_of_span(

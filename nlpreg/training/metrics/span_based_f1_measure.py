@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.data.dataset_readers.dataset_utils.span_utils import InvalidTagSequence
+from nlpreg.data.dataset_readers.dataset_utils.span_utils import InvalidTagSequence, well_formed_spans
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.training.metrics.metric import Metric, gather_over_ranks
 
@@ -71,9 +71,11 @@ class SpanBasedF1Measure(Metric):
         label_encoding: how tags encode spans: `BIO`, `IOB1`, `BIOUL` or `BMES`; None with `tags_to_spans_function`.
         tags_to_spans_function: finds the spans of a list of tags in another encoding; called with the tags and
             `ignore_classes`, gives `(label, (first, last))` for each span.
+        strict: whether only spans count whose tags are just those that the encoding has for them, gold and predicted, as
+            in `seqeval`'s strict mode; otherwise, as by the rules of `conlleval`, `O I-X` under BIO is a span.
 
     Raises:
-        ConfigurationError: an unknown encoding, or not exactly one of encoding and function.
+        ConfigurationError: an unknown encoding, not exactly one of encoding and function, or `strict` with a function.
     """
 
     supports_distributed = True
@@ -88,6 +90,7 @@ class SpanBasedF1Measure(Metric):
         ignore_classes: list[str] | None = None,
         label_encoding: str | None = "BIO",
         tags_to_spans_function: TagsToSpans | None = None,
+        strict: bool = False,
     ) -> None:
         if (label_encoding is None) == (tags_to_spans_function is None):
             raise ConfigurationError(
@@ -96,6 +99,11 @@ class SpanBasedF1Measure(Metric):
             )
         if label_encoding is not None and label_encoding not in ENCODINGS:
             raise ConfigurationError(f"label_encoding: expected one of {ENCODINGS}, got {label_encoding!r}")
+        if strict and label_encoding is None:
+            raise ConfigurationError("span_f1: strict needs a label_encoding, got a tags_to_spans_function")
+        if strict and label_encoding is not None:
+            encoding = label_encoding
+            tags_to_spans_function = lambda tags, ignored: well_formed_spans(tags, encoding, ignored)  # noqa: E731
         self._label_encoding = label_encoding
         self._tags_to_spans_function = tags_to_spans_function
         self._label_vocabulary = vocabulary.get_index_to_token_vocabulary(tag_namespace)

@@ -146,6 +146,51 @@ def test_every_encoding_against_the_rules_of_conlleval(encoding):
         assert measured[f"f1-measure-{name}"] == pytest.approx(report[of_report]["f1-score"])
 
 
+@pytest.mark.oracle
+@pytest.mark.parametrize("encoding", ["BIO", "IOB1", "BIOUL", "BMES"])
+def test_strict_against_seqeval(encoding):
+    seqeval = pytest.importorskip("seqeval.metrics")
+    schemes = pytest.importorskip("seqeval.scheme")
+    chance = random.Random(5)
+    tags = _tags_of(encoding)
+    vocabulary = _vocabulary(tags)
+    measure = SpanBasedF1Measure(vocabulary, "tags", label_encoding=encoding, strict=True)
+    all_predicted, all_gold = [], []
+    for _ in range(80):
+        gold = _random_spans(chance, encoding, chance.randrange(1, 12))
+        predicted = [tag if chance.random() < 0.8 else chance.choice(tags) for tag in gold]
+        if (
+            encoding == "IOB1"
+        ):  # seqeval has no rule for B behind a B of another type, where IOB1 has no tag B at all
+            for place in range(1, len(predicted)):
+                if (
+                    predicted[place - 1][0] == predicted[place][0] == "B"
+                    and predicted[place - 1] != predicted[place]
+                ):
+                    predicted[place] = "O"
+        measure(*_tensors(vocabulary, [predicted], [gold]))
+        letters = {"M": "I"} if encoding == "BMES" else {}
+        for sequence, side in ((predicted, all_predicted), (gold, all_gold)):
+            side.append([letters.get(tag[0], tag[0]) + tag[1:] for tag in sequence])
+    scheme = {"BIO": "IOB2", "IOB1": "IOB1", "BIOUL": "BILOU", "BMES": "IOBES"}[encoding]
+    measured = measure.get_metric()
+    report = seqeval.classification_report(
+        all_gold,
+        all_predicted,
+        output_dict=True,
+        mode="strict",
+        scheme=getattr(schemes, scheme),
+        zero_division=0,
+    )
+    for name, of_report in [*((name, name) for name in TYPES), ("overall", "micro avg")]:
+        assert measured[f"precision-{name}"] == pytest.approx(report[of_report]["precision"])
+        assert measured[f"recall-{name}"] == pytest.approx(report[of_report]["recall"])
+    with pytest.raises(ConfigurationError, match="strict needs a label_encoding"):
+        SpanBasedF1Measure(
+            vocabulary, "tags", label_encoding=None, tags_to_spans_function=bio_tags_to_spans, strict=True
+        )
+
+
 @pytest.mark.parametrize("ignored", [None, ["LOC"]])
 def test_own_function_gives_the_same(ignored):
     chance = random.Random(2)

@@ -181,6 +181,53 @@ def bmes_tags_to_spans(
     return _without(classes_to_ignore, spans)
 
 
+_LETTERS = {"BIOUL": "UBIL", "BMES": "SBME"}
+"""The letters of a span of one word, of the first, of inner words and of the last one."""
+
+
+def well_formed_spans(
+    tag_sequence: Sequence[str], label_encoding: str, classes_to_ignore: list[str] | None = None
+) -> list[TypedStringSpan]:
+    """The spans whose tags are just those that the encoding has for them; any other tag is in no span.
+
+    The functions for each encoding are lenient: they read `O I-X` under BIO as a span, and this one does not.
+
+    Args:
+        tag_sequence: tags such as `B-PER`.
+        label_encoding: "BIO", "IOB1", "BIOUL" or "BMES".
+        classes_to_ignore: types to leave out.
+
+    Returns:
+        The type, first and last word of each span.
+    """
+    single, begin, inside, last = _LETTERS.get(label_encoding, "?BI?")
+    found: list[tuple[str, int, int]] = []
+    opened: tuple[str, int] | None = None  # type and first word
+    ends_by_itself = label_encoding in _LETTERS
+    before = ""
+    for position, tag in enumerate([*tag_sequence, "O"]):
+        letter, label = tag[:1], tag[2:]
+        continues = opened is not None and opened[0] == label and letter in (inside, last)
+        if opened is not None and not continues and not ends_by_itself:
+            found.append((opened[0], opened[1], position - 1))
+        if ends_by_itself:
+            if letter == single:
+                found.append((label, position, position))
+            elif letter == last and continues and opened is not None:
+                found.append((label, opened[1], position))
+        starts = letter == begin
+        if label_encoding == "IOB1":
+            # B only separates a span from one of the same type before it; any other begins with I
+            follows_same = before[:1] in ("B", "I") and before[2:] == label
+            starts = (letter == "I" and not continues) or (letter == "B" and follows_same)
+        if starts and not (continues and letter == inside):
+            opened = (label, position)
+        elif not continues or letter == last:
+            opened = None
+        before = tag
+    return _without(classes_to_ignore, found)
+
+
 def to_bioul(tag_sequence: list[str], encoding: str = "IOB1") -> list[str]:
     """Convert tags to BIOUL.
 
