@@ -25,6 +25,7 @@ from nlpreg.models.tagging import (
     given_encoding,
     labelled_sentences,
     labelled_words,
+    refuse_unknown_tags,
     span_f1,
     spans_of,
     tag_names,
@@ -257,11 +258,9 @@ class CrfTagger(ProbabilisticTagger):
         if self.partial_labels:
             allowed = one_hot(tags.clamp(min=0), self.num_tags).bool() | (tags < 0).unsqueeze(2)  # (B, T, C)
             return -self.crf.log_probability_of_sets(logits, allowed, counted).sum()
-        if tags.device.type == "cpu" and not torch.compiler.is_compiling() and bool((tags < 0).any()):
-            raise ConfigurationError(
-                'model.partial_labels: the gold tags of some words are not known (the reader has "unknown_tag"); set it to '
-                "true, so that the loss sums over the tags that they may have"
-            )
+        refuse_unknown_tags(
+            tags, "set model.partial_labels to true, so that the loss sums over the tags that they may have"
+        )
         loss: Tensor = -self.crf(logits, tags, counted)
         return loss
 

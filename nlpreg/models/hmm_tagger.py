@@ -12,9 +12,11 @@ from nlpreg.data.fields.text_field import TextFieldTensors
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.models.model import Model
 from nlpreg.models.tagging import (
+    NEEDS_TAGS,
     LabelEncoding,
     add_words,
     given_encoding,
+    refuse_unknown_tags,
     span_f1,
     tag_names,
     tagging_metrics,
@@ -112,6 +114,7 @@ class HmmTagger(Model):
         words = get_token_ids_from_text_field_tensors(tokens)
         output: dict[str, Any] = {"mask": mask}
         if tags is not None:
+            refuse_unknown_tags(tags, NEEDS_TAGS)
             num_words = mask.sum()
             log_likelihood = self.joint_log_probability(self._with_unknown(words), tags, mask).sum()
             output["loss"] = -log_likelihood / num_words.clamp(min=1)

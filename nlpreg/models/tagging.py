@@ -106,6 +106,25 @@ def without_outside_tags(mask: Tensor, tags: Tensor, vocab: Vocabulary, label_na
     return mask & (tags != vocab.get_token_index("O", label_namespace))
 
 
+NEEDS_TAGS = "this model needs the tag of every word: use a crf_tagger with partial_labels"
+
+
+def refuse_unknown_tags(tags: Tensor, advice: str) -> None:
+    """Raise, on the CPU, where the gold tags (B, T) of some words are not known and a model needs them all.
+
+    Args:
+        tags: gold tag ids, -1 for unknown ones.
+        advice: what to do.
+
+    Raises:
+        ConfigurationError: there is such a tag.
+    """
+    if tags.device.type == "cpu" and not torch.compiler.is_compiling() and bool((tags < 0).any()):
+        raise ConfigurationError(
+            f'the gold tags of some words are not known (the reader has "unknown_tag"); {advice}'
+        )
+
+
 def labelled_words(mask: Tensor, tags: Tensor) -> Tensor:
     """The mask (B, T) without the words whose gold tag is not known."""
     return mask & (tags >= 0)

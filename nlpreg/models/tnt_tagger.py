@@ -17,9 +17,11 @@ from nlpreg.data.fields.text_field import TextFieldTensors
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.models.model import Model
 from nlpreg.models.tagging import (
+    NEEDS_TAGS,
     LabelEncoding,
     add_words,
     given_encoding,
+    refuse_unknown_tags,
     span_f1,
     tag_names,
     tagging_metrics,
@@ -261,6 +263,7 @@ class TntTagger(Model):
             tags: gold tag ids (B, T).
             metadata: not used.
         """
+        refuse_unknown_tags(tags, NEEDS_TAGS)
         mask = get_text_field_mask(tokens)
         words = get_token_ids_from_text_field_tensors(tokens)
         outside = self.num_tags  # START before the first word, END after the last
@@ -460,6 +463,8 @@ class TntTagger(Model):
             each sentence pairs of tags and the log of their probability; with `confidences` those of the best tags
             (B, T); with metadata `words`.
         """
+        if tags is not None:
+            refuse_unknown_tags(tags, NEEDS_TAGS)
         mask = get_text_field_mask(tokens)
         words = get_token_ids_from_text_field_tensors(tokens)
         emissions = self._emissions(words, mask, metadata)

@@ -1,7 +1,9 @@
 import pytest
 import torch
 
+from nlpreg.common import Params
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.models.model import Model
 from nlpreg.models.tagging import (
     add_words,
     check_widths,
@@ -98,3 +100,11 @@ def test_tags_of_a_span():
     assert allowed("BIOUL", ("X", 1, 1), bioul) == [[bioul, "U-X", bioul, bioul]]
     bmes = "B-X M-X E-X S-X"
     assert allowed("BMES", ("X", 2, 3), bmes) == [[bmes, bmes, "B-X", "E-X"]]
+
+
+@pytest.mark.parametrize("model", ["hmm_tagger", "tnt_tagger"])
+def test_models_of_counts_need_every_tag(model, tag_vocab, tokens, tags):
+    tagger = Model.from_params(Params({"type": model}), vocab=tag_vocab)
+    metadata = [{"words": ["w"] * length} for length in (4, 2, 1)]
+    with pytest.raises(ConfigurationError, match="tags of some words are not known.*use a crf_tagger"):
+        tagger(tokens, tags.masked_fill(tags == 3, -1), metadata)

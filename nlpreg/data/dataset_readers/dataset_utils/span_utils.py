@@ -200,7 +200,7 @@ def well_formed_spans(
     Returns:
         The type, first and last word of each span.
     """
-    single, begin, inside, last = _LETTERS.get(label_encoding, "?BI?")
+    single, begin, inside, last = tuple(_LETTERS.get(label_encoding, "?BI?"))
     found: list[tuple[str, int, int]] = []
     opened: tuple[str, int] | None = None  # type and first word
     ends_by_itself = label_encoding in _LETTERS
