@@ -227,7 +227,7 @@ def _run_log() -> str | None:
 
 
 def _is_still_there(handler: logging.FileHandler) -> bool:
-    """Whether a log is the file of its name; that of a run that replaced another one in vain is gone."""
+    """Whether a log is the file of its name; that of a run that failed to replace another one is gone."""
     if handler.stream is None:  # nothing was written to it
         return False
     try:

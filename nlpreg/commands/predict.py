@@ -664,7 +664,7 @@ def line_groups(
 ) -> Iterator[list[tuple[int, str | ConfigurationError]]]:
     """The lines of a file or of standard input, numbered from 1, in groups.
 
-    Of standard input a group has the lines that are there already, so that nobody waits for an answer in vain.
+    Of standard input a group has the lines that are there already, so that a program that waits for each answer gets it.
 
     Args:
         input_file: a path or URL, also compressed, or - for standard input.

@@ -11,7 +11,7 @@ from nlpreg.common.checks import ConfigurationError
 
 DESCRIPTION = """
 Search for values of some keys of a config that make the validation best. Each trial is a run in a folder below DIR; one that
-does worse than the others is ended early. The same command goes on with a search that was interrupted; started several
+does worse than the others is ended early. The same command resumes a search that was interrupted; started several
 times, it searches in several processes. Needs the package optuna.
 """
 

@@ -27,7 +27,7 @@ class RunRecord:
         config: the evaluated config.
         resolved: the config with every default filled in; empty for runs that have none.
         meta: versions, seeds, command and machine.
-        metrics: the final metrics; empty while the run goes on.
+        metrics: the final metrics; empty while the run is in progress.
         lines: the lines of `metrics.jsonl`.
         vocabulary: number of entries of each namespace.
     """

@@ -88,7 +88,7 @@ class Processes:
         return len(self._running) >= self._limit
 
     def start(self, name: str, config: Mapping[str, Any], options: Sequence[str] = ()) -> bool:
-        """Start a run, or go on with it where an earlier process has left something in its folder.
+        """Start a run, or resume it where an earlier process has left something in its folder.
 
         Args:
             name: of the run, and of its folder below that of the group.

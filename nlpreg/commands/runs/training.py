@@ -97,7 +97,7 @@ def prepare_group(
     Args:
         group: that is to be trained.
         folder: of the group.
-        recover: go on with the group in the folder. Runs may be added to it.
+        recover: resume the group in the folder. Runs may be added to it.
         force: delete the runs in the folder first.
         config_file: where the config came from, which `force` must not delete.
 
@@ -242,6 +242,6 @@ def _report(group: RunGroup, run: SubRun) -> None:
 
 
 def _resuming(words: Sequence[str]) -> str:
-    """The command line that goes on with the group of the given one."""
+    """The command line that resumes the group of the given one."""
     kept = [word for word in words[1:] if word not in ("-f", "--force", "-r", "--recover")]
     return f"nlpreg {shlex.join(kept)} -r"

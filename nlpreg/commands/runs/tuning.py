@@ -218,7 +218,7 @@ def _next_trial(
     """Start a trial that a killed process has left, or else a new one; None if there is none to start."""
     for trial in _left(optuna, study, search):
         if trial.number not in mine and _started(search, trial, processes, options):
-            logger.info("trial_%d: goes on", trial.number)
+            logger.info("trial_%d: resumes", trial.number)
             return int(trial.number)
     existing = len(study.get_trials(deepcopy=False))
     if existing >= num_trials:

@@ -323,7 +323,7 @@ def make_vocabulary(params: Params, options: RunOptions) -> None:
 
     Args:
         params: the config, which is changed.
-        options: of the run; one that goes on keeps its vocabulary.
+        options: of the run; one that is resumed keeps its vocabulary.
     """
     folder = os.path.join(options.serialization_dir, VOCABULARY_FOLDER)
     section = params.params.get("vocabulary") or {}

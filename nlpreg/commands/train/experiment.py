@@ -370,7 +370,7 @@ def _save_vocabulary(vocab: Vocabulary, serialization_dir: str) -> None:
     """Save the vocabulary, which the model may have extended, once all processes have read theirs.
 
     Raises:
-        ConfigurationError: the run goes on from a checkpoint, whose weights belong to another vocabulary.
+        ConfigurationError: the run is resumed from a checkpoint whose weights belong to another vocabulary.
     """
     if is_distributed():
         torch.distributed.barrier()

@@ -41,7 +41,7 @@ class RunOptions:
 
     Args:
         serialization_dir: the run's folder.
-        recover: whether this goes on with an earlier run.
+        recover: whether this resumes an earlier run.
         force: whether to delete the folder first.
         dry_run: whether to stop before training.
         include_package: packages to import, so that what they register is known.
@@ -73,7 +73,7 @@ def prepare_folder(params: Params, options: RunOptions, resolved: dict[str, Any]
         resolved: the config with every default filled in, where it could be.
 
     Raises:
-        ConfigurationError: the folder is in use, or holds no run, or that of another config, to go on with.
+        ConfigurationError: the folder is in use, or holds no run to resume, or that of another config.
     """
     folder = options.serialization_dir
     create_serialization_dir(

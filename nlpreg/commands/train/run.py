@@ -133,7 +133,7 @@ def train_model(
     Args:
         params: the whole config; its keys are used up.
         serialization_dir: folder for everything the run writes.
-        recover: go on with the run in that folder.
+        recover: resume the run in that folder.
         force: delete the folder first.
         node_rank: number of this machine in a run on several.
         include_package: packages that the processes of a distributed run import.
