@@ -34,7 +34,7 @@ examples:
   nlpreg diff out/first/model.tar.gz out/second/model.tar.gz
 """
 
-WEIGHTS_SUFFIXES = (".th", ".pt", ".bin", ".tar.gz")
+_WEIGHTS_SUFFIXES = (".th", ".pt", ".bin", ".tar.gz")
 
 
 @Subcommand.register("diff")
@@ -86,12 +86,12 @@ class Diff(Subcommand):
 
 
 def _are_weights(path: str) -> bool:
-    return path.endswith(WEIGHTS_SUFFIXES) or "!" in path
+    return path.endswith(_WEIGHTS_SUFFIXES) or "!" in path
 
 
 def _run(args: argparse.Namespace) -> None:
     if not _are_weights(args.checkpoint1):
-        print(diff_runs(args.checkpoint1, args.checkpoint2))
+        print(_diff_runs(args.checkpoint1, args.checkpoint2))
         return
     steps = checkpoint_diff(
         read_checkpoint(args.checkpoint1, args.strip_prefix_1),
@@ -108,7 +108,7 @@ MISSING = object()
 LONGEST_VALUE = 60
 
 
-def diff_runs(first: str, second: str) -> str:
+def _diff_runs(first: str, second: str) -> str:
     """What differs between two configs or runs, as text.
 
     Args:

@@ -31,8 +31,8 @@ Train for some batches while the learning rate grows from --start-lr to --end-lr
 (lr-losses.png, and the figures in lr-losses.json). A good rate is where the loss falls fastest.
 """
 
-SMOOTHING = 0.98
-STEPS_BEFORE_BEST = 10
+_SMOOTHING = 0.98
+_STEPS_BEFORE_BEST = 10
 """The first losses, from an untrained model, say nothing about what is reachable."""
 
 
@@ -169,7 +169,7 @@ def find_learning_rate_model(
     rates, losses = search_learning_rate(
         trainer, start_lr, end_lr, num_batches, linear_steps, stopping_factor
     )
-    smoothed = _smooth(losses, SMOOTHING)
+    smoothed = _smooth(losses, _SMOOTHING)
     with open(os.path.join(options.serialization_dir, "lr-losses.json"), "w", encoding="utf-8") as file:
         json.dump(
             [{"lr": r, "loss": x, "smoothed": y} for r, x, y in zip(rates, losses, smoothed, strict=True)],
@@ -256,7 +256,7 @@ def search_learning_rate(
         trainer.run.precision.step(trainer.optimizer)
         rates.append(rate)
         losses.append(value)
-        if step > STEPS_BEFORE_BEST:
+        if step > _STEPS_BEFORE_BEST:
             best = min(best, value)
     return rates, losses
 

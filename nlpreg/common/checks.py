@@ -164,7 +164,7 @@ def check_patterns_match(key: str, patterns: Iterable[str], names: Iterable[str]
         if not any(re.search(pattern, name) for name in names):
             raise ConfigurationError(
                 f"{key}: {pattern!r} matches no parameter; the names most like it are "
-                + (", ".join(names_like(pattern, names)) or "none, since there are no parameters")
+                + (", ".join(_names_like(pattern, names)) or "none, since there are no parameters")
             )
 
 
@@ -256,7 +256,7 @@ def did_you_mean(name: Any, known: Iterable[Any]) -> str:
     return f'; did you mean "{found}"?' if found is not None else ""
 
 
-def names_like(pattern: str, names: Iterable[str], count: int = 3) -> list[str]:
+def _names_like(pattern: str, names: Iterable[str], count: int = 3) -> list[str]:
     """The dotted names that a regular expression, which matches none of them, may have been meant for.
 
     Args:

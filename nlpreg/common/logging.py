@@ -18,7 +18,7 @@ FILE_FRIENDLY_LOGGING: bool = False
 WITHOUT_BARS = False
 """Whether progress bars are left out of the console, as `--quiet` asks; the log has them all the same."""
 
-CHATTY_LOGGERS = ("nlpreg.common.params", "nlpreg.nn.initializers", "nlpreg.common.from_params", "tqdm")
+_CHATTY_LOGGERS = ("nlpreg.common.params", "nlpreg.nn.initializers", "nlpreg.common.from_params", "tqdm")
 """Loggers whose INFO lines are for the log file: on the console they appear with `--verbose` only."""
 
 _installed: list[Handler] = []
@@ -106,11 +106,11 @@ class ErrorFilter(Filter):
 
 
 class ChattyFilter(Filter):
-    """Keeps the INFO lines of `CHATTY_LOGGERS` away from people."""
+    """Keeps the INFO lines of `_CHATTY_LOGGERS` away from people."""
 
     def filter(self, record: LogRecord) -> bool:
         """Whether `record` is a warning, or comes from another logger."""
-        return record.levelno > logging.INFO or record.name not in CHATTY_LOGGERS
+        return record.levelno > logging.INFO or record.name not in _CHATTY_LOGGERS
 
 
 class ConsoleFormatter(Formatter):

@@ -6,7 +6,7 @@ import math
 import sys
 from typing import Any
 
-PTB_SYMBOLS = {
+_PTB_SYMBOLS = {
     "``": '"', "''": '"', "-lrb-": "(", "-rrb-": ")", "-lsb-": "[", "-rsb-": "]", "-lcb-": "{", "-rcb-": "}",
     "<s>": "", "</s>": "",
 }  # fmt: skip
@@ -90,7 +90,7 @@ def sanitize_ptb_tokenized_string(text: str) -> str:
     glue_next = True  # nothing before the first word
     quote_is_open = False
     for token in text.split(" "):
-        word = PTB_SYMBOLS.get(token.lower(), token)
+        word = _PTB_SYMBOLS.get(token.lower(), token)
         if not word:
             continue
         if word == '"':

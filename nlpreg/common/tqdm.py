@@ -16,8 +16,8 @@ from nlpreg.common import logging as common_logging
 logger = logging.getLogger("tqdm")
 logger.propagate = False
 
-SECONDS_BETWEEN_LOG_LINES = 10.0
-SECONDS_BETWEEN_REFRESHES = {"terminal": 0.1, "file-friendly": 2.0, "file": 10.0}
+_SECONDS_BETWEEN_LOG_LINES = 10.0
+_SECONDS_BETWEEN_REFRESHES = {"terminal": 0.1, "file-friendly": 2.0, "file": 10.0}
 LEAST_OF_BAR, MOST_OF_BAR = 8, 24
 """Columns of the bar itself, where there is room for one."""
 SECONDS_BEFORE_FIRST = {"terminal": 0.3, "file-friendly": 0.0, "file": 10.0}
@@ -44,7 +44,7 @@ class Tqdm:
         else:
             place = "terminal" if _is_terminal(sys.stderr) else "file"
         defaults: dict[str, Any] = {
-            "mininterval": SECONDS_BETWEEN_REFRESHES[place],
+            "mininterval": _SECONDS_BETWEEN_REFRESHES[place],
             "delay": SECONDS_BEFORE_FIRST[place],
         }
         if common_logging.WITHOUT_BARS:
@@ -122,7 +122,7 @@ class _LoggingBar(_tqdm):  # type: ignore[misc]  # tqdm has no annotations
         shown = super().display(msg, pos)
         now = time.monotonic()
         done = self.total is not None and self.n >= self.total
-        if self.n and (done or now - self._logged_at >= SECONDS_BETWEEN_LOG_LINES) and logger.handlers:
+        if self.n and (done or now - self._logged_at >= _SECONDS_BETWEEN_LOG_LINES) and logger.handlers:
             self._logged_at = now
             logger.info(msg or str(self))
         return bool(shown)

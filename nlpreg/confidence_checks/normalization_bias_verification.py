@@ -11,7 +11,7 @@ from torch.utils.hooks import RemovableHandle
 
 logger = logging.getLogger(__name__)
 
-NORMALIZATION_LAYERS: tuple[type[nn.Module], ...] = (
+_NORMALIZATION_LAYERS: tuple[type[nn.Module], ...] = (
     nn.BatchNorm1d,
     nn.BatchNorm2d,
     nn.BatchNorm3d,
@@ -74,7 +74,7 @@ class NormalizationBiasVerification:
             bias = getattr(module, "bias", None)
             if not isinstance(bias, nn.Parameter) or not bias.requires_grad:
                 continue
-            if isinstance(next_module, NORMALIZATION_LAYERS) and next_module.training:
+            if isinstance(next_module, _NORMALIZATION_LAYERS) and next_module.training:
                 pairs[name, next_name] = None
         return list(pairs)
 

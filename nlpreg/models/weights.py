@@ -18,7 +18,7 @@ from nlpreg.common.files import damage_in_zip
 
 logger = logging.getLogger(__name__)
 
-MAX_NAMES_SHOWN = 8
+_MAX_NAMES_SHOWN = 8
 
 
 class ArchiveError(ConfigurationError, RuntimeError):
@@ -171,8 +171,8 @@ def _refuse_compressed_members(path: str) -> None:
 
 
 def _some(items: list[str]) -> str:
-    rest = len(items) - MAX_NAMES_SHOWN
-    return ", ".join(items[:MAX_NAMES_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+    rest = len(items) - _MAX_NAMES_SHOWN
+    return ", ".join(items[:_MAX_NAMES_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _first_sentence(error: BaseException) -> str:

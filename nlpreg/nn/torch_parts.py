@@ -69,7 +69,7 @@ class TorchPart:
         for name, parameter in signature_of(target).parameters.items():
             if name in skip or name in _FOR_CODE_ONLY:
                 continue
-            annotation = plain_annotation(_evaluated(_annotation_of(parameter)))
+            annotation = _plain_annotation(_evaluated(_annotation_of(parameter)))
             default = defaults.get(name, parameter.default)
             if name in required:
                 default = parameter.empty
@@ -159,7 +159,7 @@ def _evaluated(annotation: Any) -> Any:
     return annotation
 
 
-def plain_annotation(annotation: Any) -> Any:
+def _plain_annotation(annotation: Any) -> Any:
     """An annotation of torch's without what JSON cannot hold: `float | Tensor` is `float`.
 
     Args:
@@ -174,10 +174,10 @@ def plain_annotation(annotation: Any) -> Any:
     if origin is Literal:
         return annotation
     if is_union(annotation):
-        members = [plain_annotation(member) for member in arguments]
+        members = [_plain_annotation(member) for member in arguments]
         members = [member for member in members if member is not None]
         return None if set(members) <= {types.NoneType} else Union[tuple(members)]
-    items = [argument if argument is ... else plain_annotation(argument) for argument in arguments]
+    items = [argument if argument is ... else _plain_annotation(argument) for argument in arguments]
     if not items or None in items:
         return None
     if origin in _ITERABLES:

@@ -95,7 +95,7 @@ def half_dtype(device: torch.device, dtype: HalfDtype | None) -> torch.dtype:
     return torch.bfloat16 if dtype == "bfloat16" else torch.float16
 
 
-def gradients_of(parameters: Iterable[nn.Parameter]) -> list[Tensor]:
+def _gradients_of(parameters: Iterable[nn.Parameter]) -> list[Tensor]:
     """The gradients that exist."""
     return [p.grad for p in parameters if p.grad is not None]
 
@@ -142,7 +142,7 @@ def clip_gradient_norm(parameters: Iterable[nn.Parameter], max_norm: float) -> T
         if not factor >= 1.0:  # also true if the norm is NaN
             torch._foreach_mul_(parts, factor)
     else:  # comparing with `max_norm` would synchronize with the device
-        scale_all(parts, (max_norm / (norm + 1e-6)).clamp(max=1.0))
+        _scale_all(parts, (max_norm / (norm + 1e-6)).clamp(max=1.0))
     return norm
 
 
@@ -158,10 +158,10 @@ def clip_gradient_values(parameters: Iterable[nn.Parameter], limit: float) -> No
 @torch.no_grad()
 def scale_gradients(parameters: Iterable[nn.Parameter], factor: Tensor) -> None:
     """Multiply all gradients by a 0-d tensor."""
-    scale_all([g._values() if g.is_sparse else local_part(g) for g in gradients_of(parameters)], factor)
+    _scale_all([g._values() if g.is_sparse else local_part(g) for g in _gradients_of(parameters)], factor)
 
 
-def scale_all(tensors: list[Tensor], factor: Tensor) -> None:
+def _scale_all(tensors: list[Tensor], factor: Tensor) -> None:
     """Multiply tensors in place by a 0-d tensor."""
     by_place: dict[tuple[torch.device, torch.dtype], list[Tensor]] = {}
     for tensor in tensors:

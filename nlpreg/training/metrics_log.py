@@ -223,7 +223,7 @@ class RunMetrics:
             write_metrics_of_epoch(folder, self.run)
         if self._keep_files:
             with suppress(FileNotFoundError):
-                os.remove(epoch_metrics_path(folder, epoch - self._keep_files))
+                os.remove(_epoch_metrics_path(folder, epoch - self._keep_files))
 
     def restore_files(self, folder: str) -> None:
         """Restore the files of earlier epochs that are damaged or missing, and delete those that are no longer kept.
@@ -237,11 +237,11 @@ class RunMetrics:
             else self.history[max(len(self.history) - self._keep_files, 0) :]
         )
         for metrics in kept:
-            path = epoch_metrics_path(folder, metrics["epoch"])
+            path = _epoch_metrics_path(folder, metrics["epoch"])
             if _read_json(path) != json_numbers(metrics):
                 logger.warning("%s is damaged or missing; it is written again from the checkpoint", path)
                 write_metrics_of_epoch(folder, metrics)
-        names = {os.path.basename(epoch_metrics_path(folder, metrics["epoch"])) for metrics in kept}
+        names = {os.path.basename(_epoch_metrics_path(folder, metrics["epoch"])) for metrics in kept}
         dropped = {f"metrics_epoch_{metrics['epoch']}.json" for metrics in self.history} - names
         for name in dropped & set(os.listdir(folder)):
             os.remove(os.path.join(folder, name))
@@ -292,7 +292,7 @@ def repeatable_metrics(metrics: MetricValues) -> MetricValues:
     }
 
 
-def epoch_metrics_path(folder: str, epoch: int) -> str:
+def _epoch_metrics_path(folder: str, epoch: int) -> str:
     """Path of the metrics after an epoch."""
     return os.path.join(folder, f"metrics_epoch_{epoch}.json")
 
@@ -303,7 +303,7 @@ def write_metrics_of_epoch(folder: str, metrics: MetricValues) -> None:
     Raises:
         ConfigurationError: the folder is read-only or the disk is full.
     """
-    path = epoch_metrics_path(folder, metrics["epoch"])
+    path = _epoch_metrics_path(folder, metrics["epoch"])
     try:
         dump_metrics(path, metrics)
     except OSError as error:

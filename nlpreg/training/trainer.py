@@ -69,7 +69,7 @@ class Trainer(Registrable):
         world_size: int = 1,
     ) -> None:
         self._serialization_dir = os.fspath(serialization_dir or tempfile.mkdtemp(prefix="nlpreg_"))
-        make_folder(self._serialization_dir)
+        _make_folder(self._serialization_dir)
         self.cuda_device = resolve_device(cuda_device)
         self._distributed = distributed
         self._rank = local_rank
@@ -121,7 +121,7 @@ def check_world_size(distributed: bool, world_size: int) -> None:
         )
 
 
-def make_folder(path: str) -> None:
+def _make_folder(path: str) -> None:
     """Create a folder if it does not exist.
 
     Raises:

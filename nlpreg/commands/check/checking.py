@@ -24,7 +24,7 @@ from nlpreg.common.config.registry import REGISTRY
 from nlpreg.common.config.resolve import Resolver, extras_of
 from nlpreg.common.runtime.environment import SEED_DEFAULTS
 
-MOST_HOMES = 3
+_MOST_HOMES = 3
 """A key that more sections take was hardly meant for one of them."""
 
 
@@ -141,7 +141,7 @@ def _with_its_place(problem: Problem, experiment: Node) -> Problem:
     """The problem with a key that nothing takes where it stands, with the sections that would take it."""
     key = problem.stray_key
     homes = [path for path, call in walk_calls(experiment) if key in call.arguments or key in call.defaults]
-    if not key or not 1 <= len(homes) <= MOST_HOMES:
+    if not key or not 1 <= len(homes) <= _MOST_HOMES:
         return problem
     homes = [home or "the top level" for home in homes]
     parent = problem.path.rpartition(".")[0]

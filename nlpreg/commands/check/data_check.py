@@ -18,7 +18,7 @@ from nlpreg.common.config.problems import ConfigurationProblems, Problem
 from nlpreg.common.params import Params
 from nlpreg.common.runtime.environment import prepare_environment
 
-NUM_INSTANCES = 100
+_NUM_INSTANCES = 100
 """Number of instances that are read of each data set."""
 
 
@@ -62,7 +62,9 @@ def _on_few_instances(checked: Checked) -> dict[str, Any]:
     for key in ("dataset_reader", "validation_dataset_reader"):
         for section in _sections(config.get(key), checked.node.arguments.get(key)):
             given = section.get("max_instances")
-            section["max_instances"] = min(given, NUM_INSTANCES) if isinstance(given, int) else NUM_INSTANCES
+            section["max_instances"] = (
+                min(given, _NUM_INSTANCES) if isinstance(given, int) else _NUM_INSTANCES
+            )
     config.pop("datasets_for_vocab_creation", None)  # a label may be missing in a part of the training data
     return config
 

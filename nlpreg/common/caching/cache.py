@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 CACHE_ROOT = Path(os.environ.get("NLPREG_CACHE_ROOT") or os.path.join(os.path.expanduser("~"), ".nlpreg"))
 CACHE_DIRECTORY = str(CACHE_ROOT / "cache")
 
-CHECKSUM_PREFIX = "sha256="
+_CHECKSUM_PREFIX = "sha256="
 
 
 @dataclass
@@ -164,9 +164,9 @@ def _digest(text: str) -> str:
 def _fetch(url: str, folder: Path) -> str:
     """Path of the download of `url`, made now if it is not there or no longer the present version."""
     address, fragment = urldefrag(url)
-    if not fragment.startswith(CHECKSUM_PREFIX):
+    if not fragment.startswith(_CHECKSUM_PREFIX):
         address, fragment = url, ""
-    checksum = fragment[len(CHECKSUM_PREFIX) :].lower() or None
+    checksum = fragment[len(_CHECKSUM_PREFIX) :].lower() or None
     folder.mkdir(parents=True, exist_ok=True)
     source = source_for(scheme_of(address))
     try:

@@ -91,7 +91,7 @@ def source_for(scheme: str) -> RemoteSource:
 
 logger = logging.getLogger(__name__)
 
-TIMEOUT_SECONDS = 30.0
+_TIMEOUT_SECONDS = 30.0
 TRIES = 6
 FIRST_PAUSE_SECONDS = 0.5
 CHUNK_BYTES = 1024 * 1024
@@ -111,7 +111,7 @@ class HttpSource:
     """
 
     def __init__(
-        self, tries: int = TRIES, first_pause: float = FIRST_PAUSE_SECONDS, timeout: float = TIMEOUT_SECONDS
+        self, tries: int = TRIES, first_pause: float = FIRST_PAUSE_SECONDS, timeout: float = _TIMEOUT_SECONDS
     ) -> None:
         self._tries = tries
         self._first_pause = first_pause

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-SECONDS_TO_WAIT_FOR_OTHERS = 60.0
+_SECONDS_TO_WAIT_FOR_OTHERS = 60.0
 
 
 class TensorCache(MutableMapping[str, "Tensor"]):
@@ -102,7 +102,7 @@ class TensorCache(MutableMapping[str, "Tensor"]):
             self._connection = sqlite3.connect(
                 f"file:{os.path.abspath(self.filename)}?mode={mode}",
                 uri=True,
-                timeout=SECONDS_TO_WAIT_FOR_OTHERS,
+                timeout=_SECONDS_TO_WAIT_FOR_OTHERS,
             )
             self._connection.execute(f"PRAGMA max_page_count = {max(1, self._map_size // 4096)}")
             self._owner = os.getpid()

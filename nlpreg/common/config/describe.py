@@ -78,14 +78,14 @@ def find_base(name: str) -> type:
     for base_name, base in known.items():
         if wanted in (base_name, base_name.replace("_", "")):
             return base
-    meant = nearest_registry(name)
+    meant = _nearest_registry(name)
     raise ConfigurationError(
         f'there is no registry "{name}"'
         + (f'; did you mean "{meant}"?' if meant else f" (known: {', '.join(known)})")
     )
 
 
-def nearest_registry(name: str) -> str | None:
+def _nearest_registry(name: str) -> str | None:
     """The registry that a name most likely means: without a plural, by the last of its words, or by spelling."""
     known = registries()
     wanted = snake_case(name).replace("-", "_").lower()
@@ -115,7 +115,7 @@ def find_class(name: str) -> tuple[type | None, str]:
         raise ConfigurationError(f'several registries have a "{name}"; say which one: {choices}')
     if "." in name:
         return None, name
-    registry = nearest_registry(name)
+    registry = _nearest_registry(name)
     names = {known for names in REGISTRY.values() for known in names}
     if registry is not None and nearest(name, names) is None:
         is_one = registry == name.replace("-", "_").lower()

@@ -190,7 +190,7 @@ def is_union(annotation: Any) -> bool:
     return typing.get_origin(annotation) in (Union, types.UnionType)
 
 
-def union_members(annotation: Any) -> tuple[Any, ...]:
+def _union_members(annotation: Any) -> tuple[Any, ...]:
     """The members of a union, in written order, without `None`; of anything else, itself."""
     if not is_union(annotation):
         return (annotation,)
@@ -199,5 +199,5 @@ def union_members(annotation: Any) -> tuple[Any, ...]:
 
 def remove_optional(annotation: Any) -> Any:
     """The annotation without `None`, if it is a union."""
-    members = union_members(annotation)
+    members = _union_members(annotation)
     return Union[members] if members else annotation

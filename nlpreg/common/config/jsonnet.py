@@ -16,7 +16,7 @@ from nlpreg.common.checks import ConfigurationError
 
 ImportCallback = Callable[[str, str], "tuple[str, bytes]"]
 
-BYTE_ORDER_MARK = "\ufeff"
+_BYTE_ORDER_MARK = "\ufeff"
 
 MAX_SECONDS = 20
 """CPU time that the evaluation of a config may take."""
@@ -25,7 +25,7 @@ MAX_BYTES = 2**31
 """Memory that the evaluation of a config may take."""
 
 MAX_DEPTH = 100
-TOO_DEEP = f"nested too deep: expected at most {MAX_DEPTH} levels of objects and arrays"
+_TOO_DEEP = f"nested too deep: expected at most {MAX_DEPTH} levels of objects and arrays"
 
 _BARE_KEY = re.compile(
     r"(?!(?:assert|else|error|false|for|function|if|import|importstr|importbin|in|local|null|tailstrict|then|self"
@@ -64,7 +64,7 @@ def evaluate_jsonnet(
         RuntimeError: the text is not valid, or fails while it is evaluated; the message says where.
         ConfigurationError: the package jsonnet is missing and the text is not plain JSON.
     """
-    text = text.removeprefix(BYTE_ORDER_MARK)
+    text = text.removeprefix(_BYTE_ORDER_MARK)
     try:
         return _strict_json(text)
     except (ValueError, RecursionError):
@@ -78,7 +78,7 @@ def evaluate_jsonnet(
     try:
         return json.loads(evaluated)
     except RecursionError as error:
-        raise RuntimeError(f"RUNTIME ERROR: {TOO_DEEP}") from error
+        raise RuntimeError(f"RUNTIME ERROR: {_TOO_DEEP}") from error
 
 
 def check_depth(value: Any) -> None:
@@ -93,7 +93,7 @@ def check_depth(value: Any) -> None:
             return
         items = (item.values() if isinstance(item, dict) else item for item in level)
         level = [inner for item in items for inner in item if isinstance(inner, (dict, list))]
-    raise ConfigurationError(f"the config is {TOO_DEEP}")
+    raise ConfigurationError(f"the config is {_TOO_DEEP}")
 
 
 def _strict_json(text: str) -> Any:
@@ -277,7 +277,7 @@ def parse_overrides(serialized_overrides: str, ext_vars: dict[str, Any] | None =
     Raises:
         ConfigurationError: the text is no Jsonnet object.
     """
-    if not serialized_overrides.strip(BYTE_ORDER_MARK + " \t\r\n"):
+    if not serialized_overrides.strip(_BYTE_ORDER_MARK + " \t\r\n"):
         return {}
     try:
         overrides = evaluate_jsonnet("overrides", serialized_overrides, external_variables(ext_vars))

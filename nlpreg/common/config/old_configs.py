@@ -74,7 +74,7 @@ def migrate_config(
     if not config.is_understood:
         log.leave(path, "this is no Jsonnet that can be read here; nothing in it was changed")
         return {}
-    _apply(config, log, RULES)
+    _apply(config, log, _RULES)
     after = ConfigFile.read(config.path, texts=config.texts)
     if after.config is None and ConfigFile.read(config.path, texts=texts).config is not None:
         reasons = "; ".join(problem.message for problem in after.problems)
@@ -96,7 +96,7 @@ def migrated_part(config: dict[str, Any]) -> dict[str, Any]:
     name = "config.json"
     text = ConfigText(name, {name: json.dumps(config)})
     if text.is_understood:
-        _apply(text, MigrationLog(), STRUCTURE_RULES)
+        _apply(text, MigrationLog(), _STRUCTURE_RULES)
     result: dict[str, Any] = json.loads(text.texts[name])
     return result
 
@@ -182,7 +182,7 @@ def _rename(config: ConfigText, section: Section, old: Old, log: MigrationLog) -
         log.did(place, f"{path} is now {_path(section, old.new)}")
 
 
-def iterator_to_loader(config: ConfigText, log: MigrationLog) -> bool:
+def _iterator_to_loader(config: ConfigText, log: MigrationLog) -> bool:
     """`iterator` -> `data_loader`."""
     for top in config.at(""):
         for old, new in (("iterator", "data_loader"), ("validation_iterator", "validation_data_loader")):
@@ -272,7 +272,7 @@ def _ratio(section: Section, name: str, divisor: str) -> str:
     return f"std.ceil(({section.source(name)}) / ({divisor}))"
 
 
-def trainer_keys(config: ConfigText, log: MigrationLog) -> bool:
+def _trainer_keys(config: ConfigText, log: MigrationLog) -> bool:
     """Keys of `trainer` whose place or form is another one now."""
     return any(
         rule(config, trainer, log)
@@ -372,7 +372,7 @@ def sorting_keys(config: ConfigText, log: MigrationLog) -> bool:
     return False
 
 
-def lazy_reading(config: ConfigText, log: MigrationLog) -> bool:
+def _lazy_reading(config: ConfigText, log: MigrationLog) -> bool:
     """Lazy reading is decided by the loader."""
     for section in config.all_sections():
         if "dataset_reader" in section.path.split(".")[0] and "lazy" in section:
@@ -448,7 +448,7 @@ def _tokenizer(config: ConfigText, section: Section, log: MigrationLog) -> str:
     return members["type"] if len(members) == 1 else config.object_text(members, section)
 
 
-def spacy_indexers(config: ConfigText, log: MigrationLog) -> bool:
+def _spacy_indexers(config: ConfigText, log: MigrationLog) -> bool:
     """Indexers of spaCy's annotations are `single_id` with a `feature_name`."""
     for section in config.all_sections():
         kind = section.value("type")
@@ -611,7 +611,7 @@ def vocabulary(config: ConfigText, log: MigrationLog) -> bool:
     return False
 
 
-def class_names(config: ConfigText, log: MigrationLog) -> bool:
+def _class_names(config: ConfigText, log: MigrationLog) -> bool:
     """Full names of classes of the old packages."""
     for section in config.all_sections():
         kind = section.value("type")
@@ -640,28 +640,28 @@ def _with(config: ConfigText, path: str, name: str) -> Section:
     return next(section for section in reversed(config.at(path)) if name in section)
 
 
-STRUCTURE_RULES: tuple[Rule, ...] = (
-    iterator_to_loader,
+_STRUCTURE_RULES: tuple[Rule, ...] = (
+    _iterator_to_loader,
     tokenizers,
-    spacy_indexers,
+    _spacy_indexers,
     embedders,
     initializers,
     vocabulary,
 )
 """Those that the config of a trained model needs: each makes one change and says whether it did."""
 
-RULES: tuple[Rule, ...] = (
+_RULES: tuple[Rule, ...] = (
     duplicates,
-    iterator_to_loader,
-    trainer_keys,
+    _iterator_to_loader,
+    _trainer_keys,
     sorting_keys,
-    lazy_reading,
+    _lazy_reading,
     tokenizers,
-    spacy_indexers,
+    _spacy_indexers,
     embedders,
     initializers,
     vocabulary,
-    class_names,
+    _class_names,
     table,
 )
 """All of them."""

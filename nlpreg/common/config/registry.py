@@ -21,7 +21,7 @@ REGISTRY: defaultdict[type, dict[str, tuple[Any, str | None]]] = defaultdict(dic
 """For each base on which `register` was called: name -> (class or function, name of a constructor or None)."""
 
 
-GIVES_WAY: dict[str, frozenset[str]] = {
+_GIVES_WAY: dict[str, frozenset[str]] = {
     base: frozenset(names.split())
     for base, names in {
         "Model": """bcn bidirectional-language-model crf_tagger hmm_tagger language_model masked_language_model next_token_lm
@@ -41,7 +41,7 @@ for AllenNLP may have a class of its own under such a name, which is the one tha
 def add_to_registry(base: type, name: str, cls: Any, constructor: str | None, exist_ok: bool) -> None:
     """Enter a class under a name.
 
-    A plugin's class wins over a built-in one under the names of `GIVES_WAY`, whichever comes first.
+    A plugin's class wins over a built-in one under the names of `_GIVES_WAY`, whichever comes first.
 
     Raises:
         ConfigurationError: the name is taken and `exist_ok` is false.
@@ -49,7 +49,7 @@ def add_to_registry(base: type, name: str, cls: Any, constructor: str | None, ex
     names = REGISTRY[base]
     if name in names:
         present = names[name][0]
-        if name in GIVES_WAY.get(base.__name__, ()) and _is_built_in(cls) != _is_built_in(present):
+        if name in _GIVES_WAY.get(base.__name__, ()) and _is_built_in(cls) != _is_built_in(present):
             own, other = (present, cls) if _is_built_in(cls) else (cls, present)
             logger.info(
                 "%s %r is %s, a plugin's, not the built-in %s",

@@ -66,7 +66,7 @@ def experiment_schema(
         registries: bases that get a definition even if nothing in an experiment leads to them.
     """
     writer = SchemaWriter()
-    around = {key: any_of(writer.annotation(hint), {"type": "null"}) for key, hint in more_keys.items()}
+    around = {key: _any_of(writer.annotation(hint), {"type": "null"}) for key, hint in more_keys.items()}
     top = writer.registry(base, around, frozenset(extras))
     for other in registries:
         writer.registry(other)
@@ -87,7 +87,7 @@ def registry_schema(base: Any) -> Schema:
     return {"$schema": DIALECT, **top, "$defs": dict(sorted(writer.definitions.items()))}
 
 
-def any_of(*schemas: Schema) -> Schema:
+def _any_of(*schemas: Schema) -> Schema:
     """A value that fits one of `schemas`."""
     flat: list[Schema] = []
     for schema in schemas:
@@ -119,7 +119,7 @@ class SchemaWriter:
         """The schema of a value of some kind."""
         match kind:
             case AnyOf():
-                return any_of(*(self.kind(m) for m in kind.members if not isinstance(m, Tensor)))
+                return _any_of(*(self.kind(m) for m in kind.members if not isinstance(m, Tensor)))
             case Later():
                 return self.kind(kind.inner) if kind.inner else {}
             case Choice():
@@ -244,11 +244,11 @@ class SchemaWriter:
         if not is_foreign:
             members = members_of(kind_of(argument.annotation))
             if any(isinstance(member, Later) for member in members) and not _is_ours(owner):
-                schema = any_of(schema, {"type": "object"})  # the plugin's own code may add what is missing
+                schema = _any_of(schema, {"type": "object"})  # the plugin's own code may add what is missing
             if any(_is_module(member.annotation) for member in members):
-                schema = any_of(schema, *(self._special(key) for key in SPECIAL_SECTIONS))
+                schema = _any_of(schema, *(self._special(key) for key in SPECIAL_SECTIONS))
         if argument.default is None:
-            schema = any_of(schema, {"type": "null"})
+            schema = _any_of(schema, {"type": "null"})
         schema = dict(schema)
         if argument.doc:
             schema["description"] = argument.doc

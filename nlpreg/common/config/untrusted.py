@@ -18,7 +18,7 @@ from typing import Any
 
 from nlpreg.common.checks import ConfigurationError
 
-ALLOW_REMOTE_VARIABLE = "NLPREG_ALLOW_REMOTE"
+_ALLOW_REMOTE_VARIABLE = "NLPREG_ALLOW_REMOTE"
 """Set to 1 by `--allow-remote`; an environment variable, so that worker processes have it too."""
 
 
@@ -67,22 +67,22 @@ def guarded(origin: Origin | None) -> Iterator[None]:
 @contextlib.contextmanager
 def remote_allowed(is_allowed: bool = True) -> Iterator[None]:
     """Let archives that are loaded within the block, here or in worker processes, name URLs and any local path."""
-    before = os.environ.get(ALLOW_REMOTE_VARIABLE)
+    before = os.environ.get(_ALLOW_REMOTE_VARIABLE)
     if is_allowed:
-        os.environ[ALLOW_REMOTE_VARIABLE] = "1"
+        os.environ[_ALLOW_REMOTE_VARIABLE] = "1"
     try:
         yield
     finally:
         if is_allowed and before is None:
-            os.environ.pop(ALLOW_REMOTE_VARIABLE, None)
+            os.environ.pop(_ALLOW_REMOTE_VARIABLE, None)
         elif is_allowed and before is not None:
-            os.environ[ALLOW_REMOTE_VARIABLE] = before
+            os.environ[_ALLOW_REMOTE_VARIABLE] = before
 
 
 def is_remote_allowed() -> bool:
     """Whether archives that are loaded now may name URLs and any local path."""
     origin = _origin.get()
-    return os.environ.get(ALLOW_REMOTE_VARIABLE) == "1" or (origin is not None and origin.allow_remote)
+    return os.environ.get(_ALLOW_REMOTE_VARIABLE) == "1" or (origin is not None and origin.allow_remote)
 
 
 def is_restricted() -> bool:

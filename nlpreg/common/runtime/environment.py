@@ -91,9 +91,9 @@ def _load_spacy_model(name: str, disable: list[str]) -> Any:
         ) from error
 
 
-DEFAULT_SEED = 13370
+_DEFAULT_SEED = 13370
 
-_run_seed = DEFAULT_SEED
+_run_seed = _DEFAULT_SEED
 
 
 def set_run_seed(seed: int) -> None:

@@ -16,8 +16,8 @@ from nlpreg.data.token_indexers.token_indexer import TokenIndexer
 from nlpreg.data.tokenizers.tokenizer import Tokenizer
 from nlpreg.data.tokenizers.whitespace_tokenizer import WhitespaceTokenizer
 
-MAX_PASSAGE_TOKENS = 448
-MAX_QUESTION_TOKENS = 60
+_MAX_PASSAGE_TOKENS = 448
+_MAX_QUESTION_TOKENS = 60
 
 
 @DatasetReader.register("boolq")
@@ -46,8 +46,8 @@ class BoolQDatasetReader(TextFileReader):
 
     def text_to_instance(self, passage: str, question: str, label: bool | None = None) -> Instance:
         """A question about a passage, with its answer if that is known."""
-        passage_tokens = self._tokenizer.tokenize(passage)[:MAX_PASSAGE_TOKENS]
-        question_tokens = self._tokenizer.tokenize(question)[:MAX_QUESTION_TOKENS]
+        passage_tokens = self._tokenizer.tokenize(passage)[:_MAX_PASSAGE_TOKENS]
+        question_tokens = self._tokenizer.tokenize(question)[:_MAX_QUESTION_TOKENS]
         tokens = self._tokenizer.add_special_tokens(passage_tokens, question_tokens)
         fields: dict[str, Field[Any]] = {"tokens": TextField(tokens)}
         if label is not None:

@@ -15,10 +15,10 @@ from nlpreg.data.fields.sequence_label_field import SequenceLabelField
 from nlpreg.data.instance import Instance
 from nlpreg.data.token_indexers.token_indexer import TokenIndexer
 
-DERIVATION_START = "(<"
-LEAF_START = "(<L "
+_DERIVATION_START = "(<"
+_LEAF_START = "(<L "
 # behind the category of a predicate there may be notes, such as those of PropBank: {publish.01:rel} [ARG0]
-LEAF = re.compile(r"\(<L (\S+) (\S+) (\S+) (\S+) (\S+?)(?: [^<>]*)?>\)")
+_LEAF = re.compile(r"\(<L (\S+) (\S+) (\S+) (\S+) (\S+?)(?: [^<>]*)?>\)")
 LABELS = ("ccg", "modified_pos", "original_pos", "predicate_arg")
 
 
@@ -89,12 +89,12 @@ class CcgBankDatasetReader(TextFileReader):
 
     def _units(self, file: DataFile) -> Iterator[tuple[int, str]]:
         for number, line in file.lines():
-            if line.startswith(DERIVATION_START):
+            if line.startswith(_DERIVATION_START):
                 yield number, line
 
     def _instance_of(self, unit: str, file: str, line: int) -> Instance:
-        leaves = LEAF.findall(unit)
-        if not leaves or len(leaves) != unit.count(LEAF_START):
+        leaves = _LEAF.findall(unit)
+        if not leaves or len(leaves) != unit.count(_LEAF_START):
             raise bad_line(
                 file,
                 line,
@@ -106,8 +106,8 @@ class CcgBankDatasetReader(TextFileReader):
 
 
 def _first_bad_leaf(line: str) -> str:
-    for piece in line.split(LEAF_START)[1:]:
-        leaf = LEAF_START + piece.partition(")")[0] + ")"
-        if not LEAF.match(LEAF_START + piece):
+    for piece in line.split(_LEAF_START)[1:]:
+        leaf = _LEAF_START + piece.partition(")")[0] + ")"
+        if not _LEAF.match(_LEAF_START + piece):
             return leaf
     return line

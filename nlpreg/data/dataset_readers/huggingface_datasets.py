@@ -32,8 +32,8 @@ from nlpreg.data.token_indexers.token_indexer import TokenIndexer
 from nlpreg.data.tokenizers.spacy_tokenizer import SpacyTokenizer
 from nlpreg.data.tokenizers.tokenizer import Tokenizer
 
-FILE_FORMATS = ("arrow", "csv", "json", "parquet", "text")
-ROWS_AT_ONCE = 1000
+_FILE_FORMATS = ("arrow", "csv", "json", "parquet", "text")
+_ROWS_AT_ONCE = 1000
 
 
 @DatasetReader.register("huggingface_datasets")
@@ -176,7 +176,7 @@ class HuggingfaceDatasetsReader(DatasetReader):
         origin = self._origin and self._origin.allowing(file_path)
         with guarded(origin), hub_offline_unless_allowed("huggingface_hub.constants", "datasets.config"):
             check_arguments(self._load_arguments)
-            if self._dataset in FILE_FORMATS:
+            if self._dataset in _FILE_FORMATS:
                 files = _files(file_path)
                 return datasets.load_dataset(
                     self._dataset, data_files=files, split="train", **self._load_arguments
@@ -205,7 +205,7 @@ class HuggingfaceDatasetsReader(DatasetReader):
             return
         mine = list(self._every_nth(range(len(table)), for_ranks=True, for_workers=True))
         numbers = iter(mine)
-        for batch in table.select(mine).iter(ROWS_AT_ONCE):
+        for batch in table.select(mine).iter(_ROWS_AT_ONCE):
             for values in zip(*batch.values(), strict=True):
                 yield next(numbers), dict(zip(batch, values, strict=True))
 

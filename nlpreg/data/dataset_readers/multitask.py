@@ -14,7 +14,7 @@ from nlpreg.data.dataset_readers.dataset_reader import (
 from nlpreg.data.fields.metadata_field import MetadataField
 from nlpreg.data.instance import Instance
 
-TASK_FIELD = "task"
+_TASK_FIELD = "task"
 
 
 @DatasetReader.register("multitask_shim")
@@ -52,7 +52,7 @@ class MultiTaskReaderShim(DatasetReader):
         self.inner.apply_token_indexers(instance)
 
     def _marked(self, instance: Instance) -> Instance:
-        instance.add_field(TASK_FIELD, MetadataField(self.head))
+        instance.add_field(_TASK_FIELD, MetadataField(self.head))
         return instance
 
     def _set_worker_info(self, info: WorkerInfo | None) -> None:
@@ -109,7 +109,7 @@ class MultiTaskDatasetReader(DatasetReader):
 
     def apply_token_indexers(self, instance: Instance) -> None:
         """Let the reader of the instance's task do it."""
-        task = instance.fields[TASK_FIELD]
+        task = instance.fields[_TASK_FIELD]
         assert isinstance(task, MetadataField)
         self.readers[task.metadata].apply_token_indexers(instance)
 

@@ -16,7 +16,7 @@ from nlpreg.data.tokenizers.tokenizer import Tokenizer
 from nlpreg.data.tokenizers.whitespace_tokenizer import WhitespaceTokenizer
 
 
-def target_token(tokenizer: Tokenizer, target: str) -> Token:
+def _target_token(tokenizer: Tokenizer, target: str) -> Token:
     """A token with a whole target word as its text, and the ids of its first piece.
 
     Args:
@@ -72,7 +72,7 @@ class TargetWordsReader(TextFileReader):
 
     def _targets(self, words: list[str]) -> TextField:
         """The field of the words to predict."""
-        return TextField([target_token(self._tokenizer, word) for word in words])
+        return TextField([_target_token(self._tokenizer, word) for word in words])
 
 
 @DatasetReader.register("next_token_lm")

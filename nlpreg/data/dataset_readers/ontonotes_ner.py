@@ -16,7 +16,7 @@ from nlpreg.data.instance import Instance
 from nlpreg.data.token_indexers.token_indexer import TokenIndexer
 from nlpreg.data.tokenizers.token_class import Token
 
-NEW_TESTAMENT = "pt"  # this genre has no entities
+_NEW_TESTAMENT = "pt"  # this genre has no entities
 
 
 @DatasetReader.register("ontonotes_ner")
@@ -46,7 +46,7 @@ class OntonotesNamedEntityRecognition(TextFileReader):
     ) -> None:
         super().__init__(token_indexers=token_indexers, **kwargs)
         check_choice("ontonotes_ner", "coding_scheme", coding_scheme, ("BIO", "BIOUL"))
-        if domain_identifier == NEW_TESTAMENT:
+        if domain_identifier == _NEW_TESTAMENT:
             raise ConfigurationError(
                 'ontonotes_ner: domain_identifier "pt" (the New Testament) has no annotated entities; choose another'
             )
@@ -66,7 +66,7 @@ class OntonotesNamedEntityRecognition(TextFileReader):
         files = [
             file
             for path in Ontonotes.dataset_path_iterator(file_path)
-            if f"/{NEW_TESTAMENT}/" not in path and (wanted is None or wanted in path)
+            if f"/{_NEW_TESTAMENT}/" not in path and (wanted is None or wanted in path)
             for file in find_files(path)
         ]
         if not files:

@@ -208,7 +208,7 @@ def remove_sentence_boundaries(tensor: Tensor, mask: Tensor) -> tuple[Tensor, Te
     return tensor[:, 1:-1] * new_mask.unsqueeze(-1).to(tensor.dtype), new_mask
 
 
-def sinusoidal_positions(
+def _sinusoidal_positions(
     num_steps: int,
     num_features: int,
     min_timescale: float = 1.0,
@@ -238,11 +238,11 @@ def sinusoidal_positions(
 def add_positional_features(
     tensor: Tensor, min_timescale: float = 1.0, max_timescale: float = 1.0e4
 ) -> Tensor:
-    """Add sinusoidal positions to a sequence, see `sinusoidal_positions`.
+    """Add sinusoidal positions to a sequence, see `_sinusoidal_positions`.
 
     Shape:
         tensor (B, T, D) -> (B, T, D).
     """
     _, num_steps, num_features = tensor.shape
-    signal = sinusoidal_positions(num_steps, num_features, min_timescale, max_timescale, tensor.device)
+    signal = _sinusoidal_positions(num_steps, num_features, min_timescale, max_timescale, tensor.device)
     return tensor + signal.to(tensor.dtype)

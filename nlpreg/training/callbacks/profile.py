@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 console = logging.getLogger("nlpreg.console")
 
-FILE_NAME = "profile.json"
+_FILE_NAME = "profile.json"
 
 
 @TrainerCallback.register("profile")
@@ -101,7 +101,7 @@ class ProfileCallback(TrainerCallback):
         if self._timer is None:
             return
         if self._timer.steps:
-            with atomic_write(os.path.join(self.serialization_dir, FILE_NAME), "w") as file:
+            with atomic_write(os.path.join(self.serialization_dir, _FILE_NAME), "w") as file:
                 json.dump(self._timer.report(), file, indent=2)
         self._timer.skip_to_next_data = True
 

@@ -44,7 +44,7 @@ def check_package(module: str, extra: str) -> None:
         )
 
 
-def config_of_run(serialization_dir: str) -> dict[str, Any]:
+def _config_of_run(serialization_dir: str) -> dict[str, Any]:
     """The config of the run in a folder; empty where there is none."""
     path = os.path.join(serialization_dir, _CONFIG_NAME)
     return Params.from_file(path).as_dict() if os.path.isfile(path) else {}
@@ -88,7 +88,7 @@ class ServiceCallback(LogWriterCallback):
         super().on_start(trainer, is_primary, **kwargs)
         if is_primary:
             self.service = optional(self.package, extra=self.package)
-            self.run_id = self.open(config_of_run(self.serialization_dir))
+            self.run_id = self.open(_config_of_run(self.serialization_dir))
 
     def log_scalars(
         self, scalars: Mapping[str, float | Tensor], log_prefix: str = "", epoch: int | None = None

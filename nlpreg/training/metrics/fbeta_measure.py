@@ -10,7 +10,7 @@ from torch import Tensor
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.training.metrics.metric import Metric, add, gather_over_ranks
 
-AVERAGES = ("micro", "macro", "weighted")
+_AVERAGES = ("micro", "macro", "weighted")
 
 
 class Scores(NamedTuple):
@@ -59,8 +59,8 @@ class FBetaMeasure(Metric):
     def __init__(
         self, beta: float = 1.0, average: str | None = None, labels: list[int] | None = None
     ) -> None:
-        if average is not None and average not in AVERAGES:
-            raise ConfigurationError(f"average: expected None or one of {AVERAGES}, got {average!r}")
+        if average is not None and average not in _AVERAGES:
+            raise ConfigurationError(f"average: expected None or one of {_AVERAGES}, got {average!r}")
         if beta <= 0:
             raise ConfigurationError(f"beta: expected a number above 0, got {beta}")
         if labels is not None and len(labels) == 0:
@@ -93,9 +93,9 @@ class FBetaMeasure(Metric):
         kept = torch.ones_like(gold, dtype=torch.bool) if mask is None else mask.reshape(-1).bool()
         predicts = kept & (predictions.sum(-1).reshape(-1) != 0)
         self._take_in(
-            count_classes(gold, predicts & (gold == predicted), num_classes),
-            count_classes(gold, kept, num_classes),
-            count_classes(predicted, predicts, num_classes),
+            _count_classes(gold, predicts & (gold == predicted), num_classes),
+            _count_classes(gold, kept, num_classes),
+            _count_classes(predicted, predicts, num_classes),
             kept.sum().repeat(num_classes),
         )
 
@@ -163,7 +163,7 @@ class FBetaMeasure(Metric):
         super().load_state_dict(state_dict)
 
 
-def count_classes(classes: Tensor, counted: Tensor, num_classes: int) -> Tensor:
+def _count_classes(classes: Tensor, counted: Tensor, num_classes: int) -> Tensor:
     """How often each class occurs in `classes` (n,) where `counted` (n,) is true: int64 (num_classes,)."""
     counts = torch.zeros(num_classes, dtype=torch.long, device=classes.device)
     # ids outside of the range are reported by the caller's check; here they must not break the device's kernel

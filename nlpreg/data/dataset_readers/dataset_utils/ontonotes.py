@@ -21,9 +21,9 @@ from nlpreg.data.dataset_readers.dataset_utils.text_files import (
 __all__ = ["Ontonotes", "OntonotesSentence", "labels_of_brackets", "rows_of"]
 
 DOCUMENT, PART, INDEX, WORD, POS, PARSE, LEMMA, FRAMESET, SENSE, SPEAKER, ENTITY, FIRST_ARGUMENT = range(12)
-MIN_COLUMNS = 12
-FILE_SUFFIX = "gold_conll"
-NOTHING = "-"
+_MIN_COLUMNS = 12
+_FILE_SUFFIX = "gold_conll"
+_NOTHING = "-"
 
 
 class OntonotesSentence:
@@ -104,12 +104,12 @@ class Ontonotes:
         for folder, subfolders, files in os.walk(cached_path(file_path, extract_archive=True)):
             subfolders.sort()
             for name in sorted(files):
-                if name.endswith(FILE_SUFFIX):
+                if name.endswith(_FILE_SUFFIX):
                     found = True
                     yield os.path.join(folder, name)
         if not found:
             raise FileNotFoundError(
-                f"{file_path}: expected a folder with files that end in {FILE_SUFFIX}, found none"
+                f"{file_path}: expected a folder with files that end in {_FILE_SUFFIX}, found none"
             )
 
     def dataset_document_iterator(self, file_path: str) -> Iterator[list[OntonotesSentence]]:
@@ -148,9 +148,11 @@ def rows_of(text: str, file: str, line: int) -> list[list[str]]:
     """
     rows = [split_at_blanks(row) for row in text.split("\n")]
     for offset, row in enumerate(rows):
-        if len(row) < MIN_COLUMNS or len(row) != len(rows[0]):
+        if len(row) < _MIN_COLUMNS or len(row) != len(rows[0]):
             expected = (
-                f"{len(rows[0])} columns" if len(rows[0]) >= MIN_COLUMNS else f"{MIN_COLUMNS} columns or more"
+                f"{len(rows[0])} columns"
+                if len(rows[0]) >= _MIN_COLUMNS
+                else f"{_MIN_COLUMNS} columns or more"
             )
             raise bad_line(file, line + offset, expected, f"{len(row)}: {excerpt(' '.join(row))}")
     return rows
@@ -200,7 +202,7 @@ def _sentence(rows: list[list[str]]) -> OntonotesSentence:
         parse_tree=_brackets(words, columns[POS], columns[PARSE]),
         predicate_lemmas=[_or_none(value) for value in columns[LEMMA]],
         predicate_framenet_ids=[_or_none(value) for value in columns[FRAMESET]],
-        word_senses=[None if value == NOTHING else float(value) for value in columns[SENSE]],
+        word_senses=[None if value == _NOTHING else float(value) for value in columns[SENSE]],
         speakers=[_or_none(value) for value in columns[SPEAKER]],
         named_entities=labels_of_brackets(columns[ENTITY]),
         srl_frames=list(zip(predicates, map(labels_of_brackets, argument_columns), strict=False)),
@@ -209,12 +211,12 @@ def _sentence(rows: list[list[str]]) -> OntonotesSentence:
 
 
 def _or_none(value: str) -> str | None:
-    return None if value == NOTHING else value
+    return None if value == _NOTHING else value
 
 
 def _brackets(words: list[str], pos_tags: list[str], pieces: list[str]) -> str | None:
     """The tree as text: each piece has a star where the word belongs."""
-    if NOTHING in pieces:
+    if _NOTHING in pieces:
         return None
     tree = []
     for word, tag, piece in zip(words, pos_tags, pieces, strict=True):
@@ -230,7 +232,7 @@ def _mentions(column: list[str]) -> set[TypedSpan]:
     spans: set[TypedSpan] = set()
     open_starts: defaultdict[int, list[int]] = defaultdict(list)
     for index, annotation in enumerate(column):
-        if annotation == NOTHING:
+        if annotation == _NOTHING:
             continue
         for mark in annotation.split("|"):
             cluster = int(mark.strip("()"))

@@ -21,7 +21,7 @@ from nlpreg.common.file_utils import cached_path, get_file_extension
 logger = logging.getLogger(__name__)
 
 CHUNK_BYTES = 1 << 20
-LONGEST_EXCERPT = 60
+_LONGEST_EXCERPT = 60
 _BLANK_BUT_NOT_EMPTY = re.compile(r"(?<=\n)[ \t]+(?=\n)")
 _BLANK_LINES = (b"\n\n", b"\n\r\n")
 
@@ -32,7 +32,7 @@ class DataError(ConfigurationError):
 
 def excerpt(text: str) -> str:
     """A text in quotes, shortened, for messages."""
-    return repr(text if len(text) <= LONGEST_EXCERPT else text[: LONGEST_EXCERPT - 1] + "…")
+    return repr(text if len(text) <= _LONGEST_EXCERPT else text[: _LONGEST_EXCERPT - 1] + "…")
 
 
 def bad_line(file: str, line: int, expected: str, found: str, advice: str = "") -> DataError:
