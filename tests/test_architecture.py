@@ -224,3 +224,14 @@ def test_modules_import_each_other_one_way_only() -> None:
     trio = {"nlpreg.data.fields.field", "nlpreg.data.instance", "nlpreg.data.vocabulary"}
     found = [circle for circle in circles(imports_between_modules()) if len(circle) > 2 and circle != trio]
     assert not found
+
+
+def test_annotations_are_parsed_in_one_place() -> None:
+    """`hints` evaluates them, `kinds` parses them; the table of torch's parts reads those of another library."""
+    allowed = {"common/config/hints.py", "common/config/kinds.py", "nn/torch_parts.py"}
+    readers = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        if re.search(r"\b(get_origin|get_args)\(", path.read_text(encoding="utf-8"))
+    }
+    assert readers <= allowed

@@ -73,6 +73,7 @@ class FromParams:
             config = {key: value for key, value in config.items() if key not in extras}
             origin = origin.allowing(extras)
         with guarded(origin):
+            # `entry`: an override of this method that called it must not be called again
             if constructor_to_call is None:
                 node = resolver.object(cls, config, path, entry=True)
             else:

@@ -85,6 +85,7 @@ def shuffle_iterable(i: Iterable[T], pool_size: int = 1024, rng: random.Random |
     generator = rng or random
     items = iter(i)
     pool = list(islice(items, pool_size))
+    # each new item takes the place of the one that is drawn
     for item in items:
         at = generator.randrange(len(pool))
         yield pool[at]
@@ -127,6 +128,7 @@ class ShuffledSequence(Sequence[T]):
             order = list(range(len(inner_sequence)))
             random.shuffle(order)
             indices = order
+        # may be a `range`, so that a slice of a long sequence costs nothing
         self.indices = indices
 
     def __len__(self) -> int:
@@ -186,6 +188,7 @@ class ConcatenatedSequence(Sequence[T]):
         position = i + len(self) if i < 0 else i
         if not 0 <= position < len(self):
             raise IndexError(f"index {i} is outside a sequence of {len(self)} items")
+        # the first part that ends behind the position; parts without items are passed over
         part = bisect_right(self._ends, position)
         start = self._ends[part - 1] if part else 0
         return self.sequences[part][position - start]

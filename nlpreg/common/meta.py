@@ -65,6 +65,7 @@ class Meta:
             raise ValueError(
                 f'{path}: expected a JSON object with the key "version", got {str(values)[:80]!r}'
             )
+        # a later version may have recorded more
         known = {field.name for field in fields(cls)}
         return cls(**{key: value for key, value in values.items() if key in known})
 

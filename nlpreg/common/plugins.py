@@ -111,6 +111,7 @@ def load_plugins() -> list[Plugin]:
     """
     _append_working_folder()
     plugins = []
+    # a generator: the working folder stays on `sys.path` while the plugins of its file are imported
     for plugin in _discovered():
         before = {(base, name) for base, names in REGISTRY.items() for name in names}
         try:
@@ -119,8 +120,10 @@ def load_plugins() -> list[Plugin]:
             plugin.error = _reason(plugin.module, error)
             logger.error("the plugin %s (%s) was left out: %s", plugin.module, plugin.source, plugin.error)
             logger.debug("%s", traceback.format_exc())
+        # a list, since asking a base for its names may add it to the registry
         after = ((base, name) for base, names in list(REGISTRY.items()) for name in names)
         plugin.registered = [(base.__name__, name) for base, name in after if (base, name) not in before]
+        # imported by another plugin, or by the user's own code, before its turn
         if not plugin.registered and plugin.error is None:
             plugin.registered = _registered_by(plugin.module)
         plugins.append(plugin)

@@ -105,6 +105,7 @@ class Registrable(FromParams):
         if not names:
             raise KeyError(f"{cls.__name__} is not registered")
         name, constructor = next(iter(names.items()))
+        # by the constructor that the name stands for, which need not be `__init__`
         section: dict[str, Any] = {"type": name}
         for parameter in signature_of(
             cls, getattr(cls, constructor) if constructor else None

@@ -118,6 +118,7 @@ def _namespace_problems(
 ) -> Iterator[Problem]:
     """Embeddings for a namespace of the vocabulary into which no indexer counts anything."""
     filled = {_value(indexer, "namespace") for indexer in indexers.values() if indexer is not None}
+    # an indexer that is not known may count into any namespace
     if None in filled or None in indexers.values():
         return
     for place, call in walk_calls(Container(dict, dict(embedders)), _EMBEDDERS):
@@ -160,6 +161,7 @@ def _indexers(
     reader: Node | None, path: str, of_plugins: bool = False
 ) -> tuple[str, Mapping[str, Node | None] | None]:
     """Where a reader's indexers stand, and what they are; None where they are not known."""
+    # `sharded` and `fold` hand on what their base reader indexes
     while (
         isinstance(reader, Call)
         and (of_plugins or _is_ours(reader))

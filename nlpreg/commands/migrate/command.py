@@ -55,6 +55,7 @@ def _run(args: argparse.Namespace) -> None:
     changed: dict[str, str | None] = {}
     for path in args.paths:
         changed.update(migrate_path(path, log))
+    # before anything is written: what is left to do is known even where the files are only shown
     _check(args.paths, changed, log)
     for path, text in changed.items():
         if not args.write:
@@ -92,6 +93,7 @@ def _check(paths: list[str], changed: dict[str, str | None], log: MigrationLog) 
     for file in experiments:
         assert file.config is not None
         for problem in check_config(file.config).problems:
+            # the project's own parts are not imported here: its code may have side effects
             if any(f'"{name}" is no registered' in problem.message for name in own) or file.is_due_to_unset(
                 problem
             ):

@@ -56,7 +56,9 @@ def migrate_path(path: str, log: MigrationLog) -> dict[str, str | None]:
             if plugins.strip():  # else the file had nothing but what is built in
                 changed[os.path.join(os.path.dirname(file), ".nlpreg_plugins")] = plugins
         elif file.endswith(_CONFIG_SUFFIXES) or (file == path and file.endswith(".libsonnet")):
+            # a folder has JSON of other kinds too; a file that the user names is meant
             if file == path or _EXPERIMENT_KEY.search(text):
+                # a library that two configs import has been rewritten with the first one
                 so_far = {name: new for name, new in changed.items() if new is not None}
                 texts = migrate_config(file, log, so_far, own)
                 changed.update({name: _like_before(name, new) for name, new in texts.items()})
@@ -126,6 +128,7 @@ def _migrate_notebook(text: str, file: str, log: MigrationLog) -> str:
         # Magic commands are no Python: they are comments while the rest is looked at.
         hidden = re.sub(r"^([!%])", "#", code, flags=re.MULTILINE)
         new = migrate_code(hidden, f"{file}, code cell {number}", log)
+        # commands get their marks back in order; real comments keep theirs
         marks = iter(re.findall(r"^[!%#]", code, flags=re.MULTILINE))
         new = re.sub(r"^#", lambda _, marks=marks: next(marks), new, flags=re.MULTILINE)  # type: ignore[misc]
         new = _migrate_text(new, f"{file}, code cell {number}", log)

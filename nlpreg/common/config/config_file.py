@@ -134,6 +134,7 @@ class ConfigFile:
             source = sources.get(os.path.realpath(target))
             return target, _without_duplicates(source or JsonnetSource.read(target)).encode("utf-8")
 
+        # Jsonnet stops at its first error: what it misses is put in, and it is asked again, until nothing is left to put in
         while True:
             try:
                 value = evaluate_jsonnet(
@@ -181,6 +182,7 @@ class ConfigFile:
 def _without_duplicates(source: JsonnetSource) -> str:
     """The text with every repeated key renamed, so that Jsonnet accepts it."""
     text = source.text
+    # from the end to the beginning, so that the places of those before stay right
     tokens = sorted((second.token for _, second in source.duplicates if second.token), key=lambda t: -t.start)
     for number, token in enumerate(tokens):
         end = token.start + len(token.text)
@@ -193,6 +195,7 @@ def _dropped(value: Any) -> Any:
         return {key: _dropped(item) for key, item in value.items() if not key.startswith(_DUPLICATE)}
     if isinstance(value, list):
         return [_dropped(item) for item in value]
+    # as `Params` does: AllenNLP's configs may write null so
     return None if value == "None" else value
 
 

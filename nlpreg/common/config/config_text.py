@@ -107,6 +107,7 @@ class ConfigText:
         """ "path:line" of a section, or of a key in it, in the file as it was before any edit."""
         key = section.key(name) if name in section else None
         offset = section.shape.start if key is None else key.start if key.token is None else key.token.start
+        # undo the edits, the last one first, until the offset is one in the original text
         for start, old_length, new_length in reversed(self._edits.get(section.file, [])):
             if offset >= start + new_length:
                 offset += old_length - new_length
@@ -116,6 +117,7 @@ class ConfigText:
 
     def all_sections(self) -> Iterator[Section]:
         """Every section, outer ones first, each once."""
+        # breadth first; a local that is used twice leads to one section by two paths
         pending, seen = [""], set()
         for _ in range(_MAX_SECTIONS):
             if not pending:
@@ -158,10 +160,11 @@ class ConfigText:
         comma = re.match(r"\s*,", text[end:])
         if comma:
             end += comma.end()
-        else:
+        else:  # the last one of its object: the comma before it goes
             before = re.search(r",\s*$", text[:start])
             start = before.start() if before else start
         line_start = text.rfind("\n", 0, start) + 1
+        # a comment behind the value, on the same line, is about the key and goes with it
         rest = re.match(r"[ \t]*(?://[^\n]*|#[^\n]*)?(?=\n|$)", text[end:])
         if not text[line_start:start].strip() and rest and line_start:
             self._edit(section.file, line_start - 1, end + rest.end(), "")
@@ -193,6 +196,7 @@ class ConfigText:
         comma = re.match(r"\s*,", text[last.end : shape.end])
         end = last.end + (comma.end() if comma else 0)
         if "\n" in text[shape.start : shape.end]:
+            # a line of its own, as deep as the first key
             first = shape.keys[0]
             start = first.start if first.token is None else first.token.start
             line = text[text.rfind("\n", 0, start) + 1 : start]

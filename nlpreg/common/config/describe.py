@@ -161,6 +161,7 @@ def describe(
     if constructor is not None:
         own_text, own_docs = parse_docstring(inspect.getdoc(constructor) or "")
         docs, text = {**docs, **own_docs}, own_text if cls is base else text or own_text
+    # what a parent says of an argument holds where the class itself says nothing
     for parent in getattr(cls, "__mro__", ())[1:]:
         docs = {**parse_docstring(_own_docstring(parent))[1], **docs}
     arguments = [
@@ -215,6 +216,7 @@ def parse_docstring(docstring: str) -> tuple[str, dict[str, str]]:
     headings = [match for heading in _HEADINGS if (match := heading.search(docstring))]
     if not headings:
         return docstring.strip(), {}
+    # several styles may match: the first heading in the text is that of the arguments
     heading = min(headings, key=lambda match: match.start())
     text, rest = docstring[: heading.start()].strip(), docstring[heading.end() :]
     if heading.group().strip().endswith(":"):

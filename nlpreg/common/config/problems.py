@@ -47,6 +47,7 @@ class ConfigurationProblems(ConfigurationError):
         self.problems = list(problems)
         super().__init__(message or "\n".join(str(problem) for problem in self.problems))
 
+    # an exception is pickled by `args`, which is the message alone; workers send theirs to the main process
     def __reduce__(self) -> tuple[Any, ...]:
         return (type(self), (self.problems, self.message))
 
@@ -78,6 +79,7 @@ def refusal(path: str, names: Iterable[str], error: Exception) -> Problem:
     """
     text = str(error.args[0]) if error.args else type(error).__name__
     first, _, rest = text.partition(" ")
+    # "dropout: expected ..." and "trainer.dropout: expected ..." are both about `dropout`
     name = first.rstrip(":").rpartition(".")[2]
     if name not in names:
         return Problem(path, text, is_refusal=True)
