@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import ConfigurationError, argument_ranges
 from nlpreg.data.fields.text_field import TextFieldTensors
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.models.model import Model
@@ -60,6 +60,8 @@ class BiattentiveClassificationNetwork(Model):
 
     default_predictor = "text_classifier"
     label_namespaces = ("_label_namespace",)
+
+    check_arguments = argument_ranges(shares=("embedding_dropout", "integrator_dropout"))
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from nlpreg.common.checks import argument_ranges
 from nlpreg.data.fields.text_field import TextFieldTensors
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.models.model import Model
@@ -58,6 +59,8 @@ class MaskedLanguageModel(Model):
         "probabilities": "_gaps",
         "top_indices": "_gaps",
     }
+
+    check_arguments = argument_ranges(shares=("dropout",))
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from nlpreg.common.checks import argument_ranges
 from nlpreg.data.fields.text_field import TextFieldTensors
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.models.model import Model
@@ -58,6 +59,8 @@ class NextTokenLM(Model):
     label_namespaces = ("_target_namespace",)
     raw_outputs = (*Model.raw_outputs, "top_indices")
     per_token_outputs: ClassVar[dict[str, str]] = {"token_ids": "_mask"}
+
+    check_arguments = argument_ranges(shares=("dropout",))
 
     def __init__(
         self,

@@ -110,7 +110,7 @@ def check_config(config: Mapping[str, Any]) -> Checked:
     if isinstance(node, Call):
         strays = {problem.path.rpartition(".")[2] for problem in problems if problem.stray_key}
         problems += [p for p in name_problems(node) if p.path.rpartition(".")[2] not in strays]
-        problems += [*shape_problems(node), *trial_problems(node, problems)]
+        problems += [*shape_problems(node, warnings), *trial_problems(node, problems)]
         problems += language_model_problems(node)
     return Checked(dict(config), node, problems, around=around, warnings=warnings)
 

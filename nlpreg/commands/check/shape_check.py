@@ -7,12 +7,16 @@ dimensions, so a plugin's encoder is checked like a built-in one. A class says w
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
+import signal
+import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from types import FrameType
+from typing import Any, NoReturn
 
 from nlpreg.commands.check.preflight import walk_calls
 from nlpreg.common.checks import ConfigurationError
@@ -30,25 +34,43 @@ _NEEDS_FILES = (
 )
 
 
-def shape_problems(experiment: Call) -> Iterator[Problem]:
+SECONDS_FOR_A_TRIAL = 5.0
+"""A module of a few hundred layers is built without memory in less than a second."""
+
+
+class TrialTooLongError(Exception):
+    """A module was not built on trial within the time for it."""
+
+
+class _TimeIsUp(BaseException):
+    """Ends the building of a module; no `except Exception` of the module takes it for an error."""
+
+
+def shape_problems(experiment: Call, not_checked: list[Problem]) -> Iterator[Problem]:
     """Sizes that do not agree.
 
     Args:
         experiment: the resolved experiment.
+        not_checked: a list that gets what took too long to be looked at.
     """
     seen: set[tuple[str, str]] = set()
-    for problem in _all_problems(experiment):
+    for problem in _all_problems(experiment, not_checked):
         if (problem.path, problem.message) not in seen:  # a module inside another one is made twice
             seen.add((problem.path, problem.message))
             yield problem
 
 
-def _all_problems(experiment: Call) -> Iterator[Problem]:
+def _all_problems(experiment: Call, not_checked: list[Problem]) -> Iterator[Problem]:
     for path, call in walk_calls(experiment):
         links = [name for name in getattr(call.cls, "dimension_chain", ()) if _is_given(call, name)]
         if links:
-            yield from _chain_problems(path, call, links)
-        if "bidirectional" in call.arguments and "contextualizer" in links:
+            yield from _chain_problems(path, call, links, not_checked)
+        too_long = {problem.path for problem in not_checked}
+        if (
+            "bidirectional" in call.arguments
+            and "contextualizer" in links
+            and _joined(path, "contextualizer") not in too_long
+        ):
             yield from _direction_problems(path, call)
 
 
@@ -60,13 +82,21 @@ def _is_given(call: Call, name: str) -> bool:
     return not (isinstance(argument, Literal) and argument.value is None)
 
 
-def _chain_problems(path: str, call: Call, links: list[str]) -> Iterator[Problem]:
+def _chain_problems(path: str, call: Call, links: list[str], not_checked: list[Problem]) -> Iterator[Problem]:
     modules = {}
     for name in links:
         if not isinstance(call.arguments.get(name), Call):  # from an archive, or made in some other way
             continue
         try:
             modules[name] = build_on_trial(call.arguments[name])
+        except TrialTooLongError:
+            not_checked.append(
+                Problem(
+                    _joined(path, name),
+                    f"not checked: it was not built within {SECONDS_FOR_A_TRIAL:.0f} seconds, though on trial no memory is "
+                    "used; is it meant to be that large?",
+                )
+            )
         except (
             Exception
         ) as error:  # a module that cannot be made without memory or data is simply not checked
@@ -84,8 +114,9 @@ def _chain_problems(path: str, call: Call, links: list[str]) -> Iterator[Problem
         wanted = dimension_of(modules.get(after), "get_input_dim")
         if given is None or wanted is None or given == wanted:
             continue
-        if given != dimension_of(build_on_trial(call.arguments[before], 1001), "get_output_dim"):
-            continue  # it depends on the vocabulary
+        with contextlib.suppress(TrialTooLongError):
+            if given != dimension_of(build_on_trial(call.arguments[before], 1001), "get_output_dim"):
+                continue  # it depends on the vocabulary
         receiver = call.arguments[after]
         assert isinstance(receiver, Call)
         argument = next((name for name in _INPUT_ARGUMENTS if name in receiver.arguments), None)
@@ -143,16 +174,50 @@ def _direction_problems(path: str, call: Call) -> Iterator[Problem]:
 
 def build_on_trial(node: Node, vocabulary_size: int = 1000, device: str = "meta") -> Any:
     """The module of a resolved section, without memory unless another device is given, and with a vocabulary that is all
-    size."""
+    size.
+
+    Raises:
+        TrialTooLongError: it took too long.
+    """
     import torch
 
     from nlpreg.data import Vocabulary
 
     vocab = Vocabulary()
     vocab.get_vocab_size = lambda namespace="tokens": vocabulary_size  # type: ignore[method-assign]
-    with torch.device(device), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+    with (
+        _time_limit(SECONDS_FOR_A_TRIAL),
+        torch.device(device),
+        torch.random.fork_rng(devices=[]),
+        warnings.catch_warnings(),
+    ):
         warnings.simplefilter("ignore")  # the run itself will say it
         return _stripped(node).build({"vocab": vocab})
+
+
+@contextlib.contextmanager
+def _time_limit(seconds: float) -> Iterator[None]:
+    """End a block that takes too long, where the system has timers and this is the main thread.
+
+    Raises:
+        TrialTooLongError: it took too long.
+    """
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, frame: FrameType | None) -> NoReturn:
+        raise _TimeIsUp
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    except _TimeIsUp:
+        raise TrialTooLongError(f"more than {seconds} s") from None
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before if before is not None else signal.SIG_DFL)
 
 
 def _stripped(node: Node) -> Node:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from nlpreg.common.checks import argument_ranges
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.models.heads.head import Head
 from nlpreg.modules.feedforward import FeedForward
@@ -36,6 +37,8 @@ class ClassifierHead(Head):
     default_predictor = "text_classifier"
     label_namespaces = ("_label_namespace",)
     dimension_chain: ClassVar[tuple[str, ...]] = ("seq2vec_encoder", "feedforward")
+
+    check_arguments = argument_ranges(sizes=("input_dim", "num_labels"), shares=("dropout",))
 
     def __init__(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from nlpreg.common.checks import argument_ranges
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.modules.language_model_heads.language_model_head import LanguageModelHead
 
@@ -24,6 +25,8 @@ class LinearLanguageModelHead(LanguageModelHead):
     Raises:
         ValueError: the namespace is empty.
     """
+
+    check_arguments = argument_ranges(sizes=("input_dim",))
 
     def __init__(self, vocab: Vocabulary, input_dim: int, vocab_namespace: str) -> None:
         super().__init__()

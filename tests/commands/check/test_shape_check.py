@@ -1,6 +1,7 @@
 """Sizes that do not agree are found before a run, and only those."""
 
 import re
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -273,3 +274,36 @@ def test_a_class_of_a_plugin_can_say_its_chain(tmp_path: Path) -> None:
     assert [str(problem) for problem in found] == [
         "model.second.input_dim: second takes vectors of 3, but first gives 4; set input_dim to 4"
     ]
+
+
+ENORMOUS = [
+    {"type": "lstm", "input_size": 10, "hidden_size": 6, "num_layers": 1_000_000},
+    {"type": "stacked_bidirectional_lstm", "input_size": 10, "hidden_size": 6, "num_layers": 1_000_000},
+    {
+        "type": "feedforward",
+        "feedforward": {"input_dim": 10, "num_layers": 1_000_000, "hidden_dims": 4, "activations": "relu"},
+    },
+    {
+        "type": "pytorch_transformer",
+        "input_dim": 10,
+        "feedforward_hidden_dim": 4,
+        "num_attention_heads": 2,
+        "num_layers": 1_000_000,
+    },
+]
+
+
+@pytest.mark.parametrize("encoder", ENORMOUS, ids=[str(encoder["type"]) for encoder in ENORMOUS])
+def test_what_takes_too_long_is_not_checked(encoder: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nlpreg.commands.check.shape_check.SECONDS_FOR_A_TRIAL", 0.2)
+    config = {
+        "dataset_reader": {"type": "sequence_tagging"},
+        "train_data_path": {"not": "looked at"},
+        "model": {"type": "simple_tagger", "text_field_embedder": embedder(tokens=10), "encoder": encoder},
+        "data_loader": {"batch_size": 1},
+        "trainer": {},
+    }
+    warnings = check_config(config).warnings
+    assert [warning.path for warning in warnings if "not checked" in warning.message] == ["model.encoder"]
+    assert signal.getsignal(signal.SIGALRM) == signal.SIG_DFL
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
