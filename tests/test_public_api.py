@@ -22,7 +22,7 @@ MODULES = sorted(
     if not module.name.endswith("__main__")
 )
 # Folders whose modules are imported one by one.
-BARE_PACKAGES = {"nlpreg.common.config", "nlpreg.common.runtime"}
+BARE_PACKAGES = {"nlpreg.commands.runs", "nlpreg.common.config", "nlpreg.common.runtime"}
 PACKAGES = [
     "nlpreg",
     *(
