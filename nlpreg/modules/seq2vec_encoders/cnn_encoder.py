@@ -7,6 +7,7 @@ from torch.nn import functional
 from nlpreg.common.checks import argument_ranges
 from nlpreg.modules.seq2vec_encoders.seq2vec_encoder import Seq2VecEncoder
 from nlpreg.nn.activations import Activation
+from nlpreg.nn.operators import is_exporting
 from nlpreg.nn.util import min_value_of_dtype
 
 
@@ -74,7 +75,9 @@ class CnnEncoder(Seq2VecEncoder):
             tokens = tokens.masked_fill(~mask.unsqueeze(-1), 0)
             lengths = mask.sum(1, keepdim=True)
         inputs = tokens.transpose(1, 2)  # (B, embedding_dim, T)
-        missing = max(self._ngram_filter_sizes, default=1) - inputs.size(2)
+        largest_size = max(self._ngram_filter_sizes, default=1)
+        # an exported program takes texts of every length by one way: what is too much has no influence
+        missing = largest_size - 1 if is_exporting() else largest_size - inputs.size(2)
         if missing > 0:  # a convolution takes no input that is narrower than its filters
             inputs = functional.pad(inputs, (0, missing))
         responses = []
