@@ -185,6 +185,19 @@ COMMANDS: dict[str, Callable[[str, str], Any]] = {
     "push-to-hf": lambda archive, data: main("nlpreg", ["push-to-hf", "-n", "x/y", "-s", archive]),
     "diff": lambda archive, data: main("nlpreg", ["diff", archive, archive]),
     "print-results": lambda archive, data: main("nlpreg", ["print-results", archive]),
+    "generate": lambda archive, data: main("nlpreg", ["generate", archive, "--prompt", "a"]),
+    "score": lambda archive, data: main("nlpreg", ["score", archive, data]),
+    "compare": lambda archive, data: main("nlpreg", ["compare", archive, archive, data]),
+    "report": lambda archive, data: main("nlpreg", ["report", archive, "--data", data]),
+    "export": lambda archive, data: main(
+        "nlpreg", ["export", archive, "--to", "safetensors", "-o", f"{archive}-exported", "--data", data]
+    ),
+    "ensemble": lambda archive, data: main(
+        "nlpreg", ["ensemble", f"{archive}-ensemble.tar.gz", archive, archive, "-f"]
+    ),
+    "package": lambda archive, data: main(
+        "nlpreg", ["package", archive, "-n", "stranger", "-o", f"{archive}-wheel"]
+    ),
 }
 
 
@@ -199,21 +212,23 @@ def run(command: str, folder: Path, data: Path, capsys: pytest.CaptureFixture[st
     return said + captured.out + captured.err
 
 
+@pytest.mark.parametrize("step", [10, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_slot(
     command: str,
+    step: int,
     run_folder: Path,
     tagger: dict[str, Any],
     tmp_path: Path,
     calls: list[str],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Each slot with one of the hostile names in turn; of those that the command does not build, every tenth."""
+    """Each slot with one of the hostile names in turn; of those that the command does not build, every tenth (slow: all)."""
     builds = command in ("evaluate", "predict", "from_path")
     config = json.loads((run_folder / "config.json").read_text())
     for number, (path, fill) in enumerate(slots()):
         is_built = path.partition("<")[0].partition(".")[0] in BUILT
-        if number % (1 if builds and is_built else 10):
+        if number % (1 if builds and is_built else step):
             continue
         hostile = HOSTILE[number % len(HOSTILE)]
         with_section(run_folder, config, fill(hostile))
