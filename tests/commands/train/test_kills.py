@@ -450,7 +450,7 @@ def test_killed_at_every_change_of_a_file(
             path.name for path in whole.rglob("*")
         ), number
         shutil.rmtree(killed)
-    assert number > (5 if kind == "counting" else 40)  # there are as many changes in so short a run
+    assert number > 5  # of several processes each counts its own changes
 
 
 def few_sentences(count: int, seed: int) -> list[list[str]]:
