@@ -188,6 +188,14 @@ def test_nothing_is_deleted_for_a_wrong_config(tagger: Config, train: Any) -> No
     assert not (folder / "best.th").exists() and (folder / "thesis.txt").exists()
 
 
+def test_what_a_killed_process_left_is_removed(tagger: Config, train: Any, tmp_path: Path) -> None:
+    """By runs of every trainer, also of those that have no checkpoints."""
+    tagger.update(model={"type": "tnt_tagger"}, trainer={"type": "counting"})
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".best.th.abcd1234.tmp").write_text("half a file")
+    assert not list(train(tagger, "-q").glob(".*.tmp"))
+
+
 FIRST_BATCH = {
     "trainer": {"validation_metric": "+f1"},
     "model": {"label_namespace": "tags"},
