@@ -121,12 +121,14 @@ class SingleIdTokenIndexer(TokenIndexer):
         return [{"tokens": row} for row in rows]
 
     def _to_params(self) -> dict[str, Any]:
-        return {
-            **self.all_arguments(),
+        written = {
             "start_tokens": [token.text for token in self._start_tokens],
             "end_tokens": [token.text for token in self._end_tokens],
             "default_value": _NO_DEFAULT if self.default_value is None else self.default_value,
         }
+        section = self.all_arguments()
+        # a subclass need not have these arguments
+        return {**section, **{key: value for key, value in written.items() if key in section}}
 
     def _text_of(self, token: Token) -> str:
         """What is looked up for a token."""
