@@ -68,6 +68,12 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str | None]] = {
     ),
     "crf_tagger": (tagger("crf_tagger", top_k=2), TAGGING, None),
     "crf_tagger, constrained": (tagger("crf_tagger", label_encoding="BIOUL"), TAGGING, None),
+    "multi_tagger": (tagger("multi_tagger", heads={"tags": {}}), TAGGING, None),
+    "tagger_ensemble": (
+        {"type": "tagger_ensemble", "members": [tagger("simple_tagger"), tagger("simple_tagger")]},
+        TAGGING,
+        None,
+    ),
     "hmm_tagger": ({"type": "hmm_tagger"}, TAGGING, None),
     "tnt_tagger": ({"type": "tnt_tagger", "confidences": True}, TAGGING, None),
     "causal_language_model, transformer": (
