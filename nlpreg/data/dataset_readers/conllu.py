@@ -353,8 +353,8 @@ class ConlluLanguageModelingReader(ConlluDatasetReader):
             max_instances=max_instances,
             serialization_dir=serialization_dir,
         )
-        # Of plain text, when the language model continues or scores it.
         self._characters = characters
+        # Of plain text, when the language model continues or scores it.
         self._tokenizer = CharacterTokenizer() if characters else None
         self._start_tokens = list(start_tokens or [])
         self._end_tokens = list(end_tokens or [])
