@@ -409,6 +409,19 @@ CONFIG_OF_VERSION_1 = {
 }
 
 
+def draws_as_the_torch_of_the_checkpoints():
+    """Whether dropout draws the same numbers from a seed as the torch that made the checkpoints (2.6 does not)."""
+    state = torch.get_rng_state()
+    torch.manual_seed(0)
+    kept = torch.nn.functional.dropout(torch.ones(12), 0.3) > 0
+    torch.set_rng_state(state)
+    return kept.tolist() == [n not in (0, 1, 3, 5) for n in range(12)]
+
+
+@pytest.mark.skipif(
+    not draws_as_the_torch_of_the_checkpoints(),
+    reason="dropout of this torch draws other numbers from a seed",
+)
 def test_a_checkpoint_of_version_1_of_one_process(make_trainer, noisy_model, tmp_path):
     whole = make_trainer(CONFIG_OF_VERSION_1, noisy_model(), folder="whole")
     expected = whole.train()
