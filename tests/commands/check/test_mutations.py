@@ -198,11 +198,12 @@ def _of_the_annotations(config: dict[str, Any]) -> list[str]:
     """Only those problems that the constructors' annotations tell of, as the schema does."""
     from nlpreg.commands.check.checking import keys_around_the_experiment
     from nlpreg.commands.train.experiment import TrainModel
+    from nlpreg.common.config.kinds import kind_of
 
     resolver = Resolver(TrainModel.constructor_extras)
     rest = dict(config)
     for key, annotation in keys_around_the_experiment().items():
         if rest.get(key) is not None:
-            resolver.resolve(annotation, rest.pop(key), key)
+            resolver.resolve(kind_of(annotation), rest.pop(key), key)
     resolver.object(TrainModel, rest, "")
     return [str(problem) for problem in resolver.problems if not problem.is_refusal]

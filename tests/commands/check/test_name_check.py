@@ -112,12 +112,12 @@ def test_the_other_reader_is_looked_at_too() -> None:
 def test_nothing_is_known_of_a_plugins_reader() -> None:
     from nlpreg.data import DatasetReader
 
-    @DatasetReader.register("planted_reader")
+    @DatasetReader.register("unknown_reader")
     class Planted(DatasetReader):
         def __init__(self, token_indexers: dict[str, Any] | None = None) -> None:
             super().__init__()
 
-    assert problems(["a"], {"type": "planted_reader", "token_indexers": {"b": "single_id"}}) == {}
+    assert problems(["a"], {"type": "unknown_reader", "token_indexers": {"b": "single_id"}}) == {}
 
 
 def checked(indexer: dict[str, Any], embedder: dict[str, Any]) -> Any:
