@@ -188,6 +188,7 @@ def test_the_extras_are_those_that_nlpreg_passes() -> None:
         "loader": "data_loader",
         "loaders": "data_loader",
         "callback": "trainer_callback",
+        "head": "tagging_head",
     }
     for owner, keywords in passed.items():
         family = names.get(owner, owner)
