@@ -308,7 +308,7 @@ def assert_ended_well(code: int, errors: str, folder: Path, seconds: float) -> N
     """Expect 143 where nothing is to be resumed, and 75 where a checkpoint holds everything."""
     assert code in (75, 143), (seconds, code, errors)
     assert "Traceback" not in errors, (seconds, errors)
-    assert (f"go on with: nlpreg train {folder}/config.json" in errors) == (code == 75), (seconds, errors)
+    assert (f"resume with: nlpreg train {folder}/config.json" in errors) == (code == 75), (seconds, errors)
     if code == 75:
         newest = max(folder.glob("checkpoint_*.json"), key=lambda path: path.stat().st_mtime)
         for name, digest in json.loads(newest.read_text()).items():
