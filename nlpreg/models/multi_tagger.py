@@ -50,6 +50,8 @@ class TaggingHead(nn.Module, Registrable):
     """
 
     constructor_extras = frozenset(["input_dim", "name", "vocab"])
+    # only heads get them: elsewhere an `input_dim` that is missing is a mistake
+    shares_extras = False
     default_implementation = "softmax"
 
     def __init__(

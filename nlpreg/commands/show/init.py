@@ -165,6 +165,11 @@ _DATA_OF_MODELS = {
     ),
 }
 _TRAINERS = {"tnt_tagger": {"type": "counting"}}
+_MADE_OTHERWISE = {
+    "tagger_ensemble": "an ensemble is not trained; train its members (`nlpreg init simple_tagger` writes a config for one), "
+    "then pack them with `nlpreg ensemble`",
+}
+"""Models that no config trains, and how one gets them instead."""
 
 _SENTENCES = ["the dog barks", "a cat sleeps"]
 SAMPLES: dict[str, tuple[str, list[str]]] = {
@@ -224,12 +229,14 @@ def skeleton_config(model: str, reader: str | None = None) -> str:
             model's `forward` takes.
 
     Raises:
-        ConfigurationError: there is no such model or reader.
+        ConfigurationError: there is no such model or reader, or the model is not trained by a config.
     """
     from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
     from nlpreg.models.model import Model
 
     cls, _ = Model.resolve_class_name(model)
+    if model in _MADE_OTHERWISE:
+        raise ConfigurationError(f"{model}: {_MADE_OTHERWISE[model]}")
     data, is_known = (_DATA_OF_MODELS[model], True) if model in _DATA_OF_MODELS else _data_for(cls)
     if reader is not None:
         data = data._replace(reader=_reader_section(DatasetReader, reader))
@@ -372,6 +379,7 @@ def _model_lines(base: Any, model: str) -> list[str]:
 
 
 _ADVICE = {
+    ("multi_tagger", "heads"): "The reader conllu gives further fields with labels: see its further_columns.",
     ("bcn", "output_layer"): "The last of hidden_dims is the number of labels: set it to that of your data.",
     ("from_archive", "archive_file"): "The reader must be one that the archived model can work with.",
 }
@@ -453,6 +461,7 @@ _SECTIONS: dict[tuple[str, str], dict[str, Any]] = {
         },
         "target_namespace": "tokens",
     },
+    ("Model", "multi_tagger"): {"heads": {"tags": {"type": "softmax"}}},
     ("Model", "multitask"): {
         "backbone": {
             "type": "text",
