@@ -38,7 +38,7 @@ def test_a_quickstart_prints_the_expected_lines_only(name: str, tmp_path: Path) 
         check=False,
         timeout=300,
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0, f"checking training_configs/{name}.jsonnet\n")
     lines = done.stdout.splitlines()
     unexpected = [line for line in lines if not any(re.fullmatch(pattern, line) for pattern in EXPECTED)]
     assert unexpected == []
