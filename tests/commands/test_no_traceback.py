@@ -230,3 +230,30 @@ def test_two_quick_interruptions(moment: str, here: Path) -> None:
         process.kill()
     assert process.returncode == 130, errors
     assert "Traceback" not in errors and "interrupted" in errors
+
+
+HOLD = """
+import sys
+from nlpreg.training.serialization_dir import locked
+with locked(sys.argv[1]):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("option", ["-r", "-f"])
+def test_a_folder_that_another_run_uses(option: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither resumed nor deleted, and it is said who uses it; afterwards it is free."""
+    before = {path.name: path.read_bytes() for path in (here / "out").iterdir() if path.is_file()}
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, "out"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert holder.stdout is not None and holder.stdout.readline() == "held\n"
+        shown = said(capsys, "train", "c.json", "-s", "out", option)
+        assert f"out: another run is using this folder: process {holder.pid} on " in shown
+        after = {name: (here / "out" / name).read_bytes() for name in before}
+        assert after == before
+    finally:
+        holder.communicate("")
+    said(capsys, "train", "c.json", "-s", "out", option, status=0)

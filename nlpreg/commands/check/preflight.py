@@ -28,12 +28,14 @@ def preflight_problems(config: Mapping[str, Any], node: Node) -> list[Problem]:
 
 
 def validation_warnings(config: Mapping[str, Any]) -> Iterator[Problem]:
-    """Options of the trainer that do nothing without validation data.
+    """Options of the trainer that do nothing: those for validation without validation data, and no epochs at all.
 
     Args:
         config: the whole config.
     """
     trainer = config.get("trainer")
+    if isinstance(trainer, Mapping) and trainer.get("num_epochs") == 0 and not trainer.get("max_steps"):
+        yield Problem("trainer.num_epochs", "with 0 epochs nothing is trained; give 1 or more")
     if config.get("validation_data_path") is not None or not isinstance(trainer, Mapping):
         return
     for key, effect in (
