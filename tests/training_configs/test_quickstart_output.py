@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 EXPECTED = [
+    r"reading the data",
     r"(train|validation) data: training_configs/data/(train|dev)\.conllu: [\d,]+ instances, [\d,]+ batches",
     r"vocabulary: \w+ [\d,]+(, \w+ [\d,]+)*",
     r"model: \w+, [\d,]+ parameters",
@@ -22,6 +23,7 @@ EXPECTED = [
     r" +training +validation",
     r"  \w+ +\d+\.\d{4} +\d+\.\d{4}",
     r"model: .*/out/model\.tar\.gz",
+    r"time \d+:\d\d:\d\d; metrics, log and checkpoints: .*/out/",
 ]
 
 
