@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from nlpreg.common.checks import ConfigurationValueError
-from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DistributedInfo, PathOrStr, WorkerInfo
+from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, PathOrStr, WorkerInfo
+from nlpreg.data.dataset_readers.sharded_dataset_reader import DelegatingDatasetReader
 from nlpreg.data.instance import Instance
 
 
 @DatasetReader.register("fold")
-class FoldDatasetReader(DatasetReader):
+class FoldDatasetReader(DelegatingDatasetReader):
     """Reads a part of one data set with another reader, and every other data set whole.
 
     Of the data set at `path`, instance *i* belongs to fold *i* modulo `num_folds`. The reader gives the instances of all
@@ -42,34 +42,15 @@ class FoldDatasetReader(DatasetReader):
         max_instances: int | None = None,
         serialization_dir: str | None = None,
     ) -> None:
-        super().__init__(
-            max_instances=max_instances,
-            manual_distributed_sharding=True,
-            manual_multiprocess_sharding=True,
-            serialization_dir=serialization_dir,
-        )
+        super().__init__(base_reader, max_instances, serialization_dir)
         if num_folds < 2:
             raise ConfigurationValueError(f"num_folds: expected at least 2, got {num_folds}")
         if not 0 <= fold < num_folds:
             raise ConfigurationValueError(f"fold: expected a number from 0 to {num_folds - 1}, got {fold}")
-        self.reader = base_reader
         self.path = path
         self.fold = fold
         self.num_folds = num_folds
         self.held_out = held_out
-        self.reader.set_worker_info(None)
-        self.reader.set_distributed_info(None)
-
-    def _to_params(self) -> dict[str, Any]:
-        return {**self.all_arguments(), "base_reader": self.reader}
-
-    def text_to_instance(self, *args: Any, **kwargs: Any) -> Instance:
-        """An instance made by the other reader."""
-        return self.reader.text_to_instance(*args, **kwargs)
-
-    def apply_token_indexers(self, instance: Instance) -> None:
-        """Let the other reader do it."""
-        self.reader.apply_token_indexers(instance)
 
     def _read(self, file_path: PathOrStr) -> Iterator[Instance]:
         instances: Iterable[Instance] = self.reader.read(file_path)
@@ -83,9 +64,6 @@ class FoldDatasetReader(DatasetReader):
         yield from self.shard_iterable(instances)
 
     def _set_worker_info(self, info: WorkerInfo | None) -> None:
-        self._worker_info = info
+        super()._set_worker_info(info)
         # The other reader reads everything, since the instances are shared out here.
         self.reader.set_worker_info(None if info is None else WorkerInfo(num_workers=1, id=0))
-
-    def _set_distributed_info(self, info: DistributedInfo | None) -> None:
-        self._distributed_info = info

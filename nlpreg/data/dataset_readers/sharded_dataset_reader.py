@@ -24,19 +24,13 @@ from nlpreg.data.instance import Instance
 logger = logging.getLogger(__name__)
 
 
-@DatasetReader.register("sharded")
-class ShardedDatasetReader(DatasetReader):
-    """Shares out whole files among the processes, and reads each with another reader.
-
-    The data path is a pattern (`data/part-*.txt`), a folder, or an archive; files are taken in the order of their names.
+class DelegatingDatasetReader(DatasetReader):
+    """Gives the instances of another reader, and shares them out among the processes itself.
 
     Args:
-        base_reader: reads one file; its own sharing is switched off, and its `max_instances` holds for each file.
+        base_reader: makes the instances.
         max_instances: read at most this many instances, counted over all processes together.
         serialization_dir: folder of the training run.
-
-    Raises:
-        ConfigurationError: (when reading) the path is a single file, or there are no files.
     """
 
     def __init__(
@@ -65,6 +59,28 @@ class ShardedDatasetReader(DatasetReader):
     def apply_token_indexers(self, instance: Instance) -> None:
         """Let the base reader do it."""
         self.reader.apply_token_indexers(instance)
+
+    def _set_worker_info(self, info: WorkerInfo | None) -> None:
+        self._worker_info = info  # and not that of the base reader
+
+    def _set_distributed_info(self, info: DistributedInfo | None) -> None:
+        self._distributed_info = info
+
+
+@DatasetReader.register("sharded")
+class ShardedDatasetReader(DelegatingDatasetReader):
+    """Shares out whole files among the processes, and reads each with another reader.
+
+    The data path is a pattern (`data/part-*.txt`), a folder, or an archive; files are taken in the order of their names.
+
+    Args:
+        base_reader: reads one file; its own sharing is switched off, and its `max_instances` holds for each file.
+        max_instances: read at most this many instances, counted over all processes together.
+        serialization_dir: folder of the training run.
+
+    Raises:
+        ConfigurationError: (when reading) the path is a single file, or there are no files.
+    """
 
     def _read(self, glob_path: PathOrStr) -> Iterator[Instance]:
         for shard in self._shards(glob_path):
@@ -100,12 +116,6 @@ class ShardedDatasetReader(DatasetReader):
         """The instances of some units."""
         assert isinstance(self.reader, DeferringReader)
         return self.reader.instances_of(units, file_path)
-
-    def _set_worker_info(self, info: WorkerInfo | None) -> None:
-        self._worker_info = info  # and not that of the base reader
-
-    def _set_distributed_info(self, info: DistributedInfo | None) -> None:
-        self._distributed_info = info
 
 
 def _files(path: str) -> list[str]:
