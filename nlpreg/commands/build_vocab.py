@@ -6,11 +6,10 @@ import argparse
 import json
 import os
 import tempfile
-from typing import Any
 
 from nlpreg.commands.configs import read_config
 from nlpreg.commands.options import add_config_argument, add_overrides_option, check_file, check_folder_of
-from nlpreg.commands.subcommand import Subcommand
+from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.checks import ConfigurationError
 
 DESCRIPTION = """
@@ -23,7 +22,7 @@ other configs can name.
 class BuildVocab(Subcommand):
     """Builds a vocabulary."""
 
-    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add the command's parser."""
         subparser = self.new_parser(parser, DESCRIPTION)
         add_config_argument(subparser)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from nlpreg.commands.subcommand import Subcommand
+from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.checks import ConfigurationError
 
 DESCRIPTION = """
@@ -30,7 +30,7 @@ class CachedPath(Subcommand):
 
     requires_plugins: ClassVar[bool] = False
 
-    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add the command's parser."""
         subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
         subparser.add_argument(

@@ -13,7 +13,7 @@ from nlpreg.commands.catalog import COMMANDS
 from nlpreg.version import VERSION
 
 if TYPE_CHECKING:
-    from nlpreg.commands.subcommand import Subcommand
+    from nlpreg.commands.subcommand import Subcommand, SubParsers
 
 DESCRIPTION = "Train, evaluate and use NLP models, each described by one Jsonnet file."
 
@@ -168,7 +168,7 @@ def has_plugins() -> bool:
     return False
 
 
-def _add_command(subparsers: argparse._SubParsersAction[Any], command: Subcommand) -> None:
+def _add_command(subparsers: SubParsers, command: Subcommand) -> None:
     parser = command.add_subparser(subparsers)
     parser.set_defaults(subcommand=command)
     if command.requires_plugins:

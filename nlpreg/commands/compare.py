@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nlpreg.commands.options import add_allow_remote_option, check_archive
-from nlpreg.commands.subcommand import Subcommand
+from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.checks import ConfigurationError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _NUM_SHOWN = 5
 class Compare(Subcommand):
     """Compares two models."""
 
-    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add the command's parser."""
         subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
         subparser.add_argument("first", metavar="FIRST", help="a model.tar.gz, or the folder of a run")

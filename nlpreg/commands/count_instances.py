@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from nlpreg.commands.configs import read_config
 from nlpreg.commands.options import add_config_argument, add_overrides_option, check_file
-from nlpreg.commands.subcommand import Subcommand
+from nlpreg.commands.subcommand import Subcommand, SubParsers
 
 DESCRIPTION = "Print the number of training instances of one epoch."
 
@@ -16,7 +15,7 @@ DESCRIPTION = "Print the number of training instances of one epoch."
 class CountInstances(Subcommand):
     """Counts training instances."""
 
-    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add the command's parser."""
         subparser = self.new_parser(parser, DESCRIPTION)
         add_config_argument(subparser)

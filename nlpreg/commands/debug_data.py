@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nlpreg.commands.configs import read_config
 from nlpreg.commands.options import add_config_argument, add_overrides_option, check_file
-from nlpreg.commands.subcommand import Subcommand
+from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.checks import ConfigurationError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _SPLITS = ("train", "validation", "test")
 class DebugData(Subcommand):
     """Looks at the data of a config."""
 
-    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add the command's parser."""
         subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
         add_config_argument(subparser)

@@ -17,7 +17,7 @@ from nlpreg.commands.options import (
     check_archive,
     check_folder_of,
 )
-from nlpreg.commands.subcommand import Subcommand
+from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.checks import ConfigurationError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class OutputsMismatchError(ConfigurationError, AssertionError):
 class Evaluate(Subcommand):
     """Evaluates an archived model."""
 
-    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add the command's parser."""
         subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
         add_archive_options(subparser)

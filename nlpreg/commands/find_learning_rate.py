@@ -8,7 +8,7 @@ import logging
 import math
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nlpreg.commands.options import (
     add_config_argument,
@@ -16,7 +16,7 @@ from nlpreg.commands.options import (
     add_overrides_option,
     check_file,
 )
-from nlpreg.commands.subcommand import Subcommand
+from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.checks import ConfigurationError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ _STEPS_BEFORE_BEST = 10
 class FindLearningRate(Subcommand):
     """Tries learning rates."""
 
-    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add the command's parser."""
         subparser = self.new_parser(parser, DESCRIPTION)
         add_config_argument(subparser)

@@ -7,7 +7,7 @@ import dataclasses
 import json
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nlpreg.commands.options import (
     add_archive_options,
@@ -17,7 +17,7 @@ from nlpreg.commands.options import (
     check_folder_of,
 )
 from nlpreg.commands.predict import input_lines, output_lines
-from nlpreg.commands.subcommand import Subcommand
+from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.checks import ConfigurationError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ examples:
 class Generate(Subcommand):
     """Continues texts with an archived language model."""
 
-    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add the command's parser."""
         subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
         add_archive_options(subparser)

@@ -9,11 +9,11 @@ import os
 import re
 import zipfile
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from nlpreg.commands.model_card import ModelCard, read_json
 from nlpreg.commands.options import check_archive
-from nlpreg.commands.subcommand import Subcommand
+from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.version import VERSION
 
@@ -66,7 +66,7 @@ class Package(Subcommand):
 
     requires_plugins: ClassVar[bool] = False
 
-    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add the command's parser."""
         subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
         subparser.add_argument(

@@ -22,7 +22,7 @@ from nlpreg.commands.options import (
     check_file,
     check_folder_of,
 )
-from nlpreg.commands.subcommand import Subcommand
+from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.checks import ConfigurationError, did_you_mean
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ BATCHES_TO_SORT = 16
 class Predict(Subcommand):
     """Predicts with an archived model."""
 
-    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add the command's parser."""
         subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
         add_archive_options(subparser)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 from nlpreg.commands.console import format_value, table
-from nlpreg.commands.subcommand import Subcommand
+from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.checks import ConfigurationError, did_you_mean
 from nlpreg.common.digests import warn_if_changed
 
@@ -38,7 +38,7 @@ class PrintResults(Subcommand):
 
     requires_plugins: ClassVar[bool] = False
 
-    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add the command's parser."""
         subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
         subparser.add_argument("path", metavar="FOLDER", help="where to look for runs, at any depth")

@@ -8,11 +8,11 @@ import re
 import shutil
 import tempfile
 from contextlib import ExitStack
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from nlpreg.commands.model_card import ModelCard, read_json
 from nlpreg.commands.options import check_archive, check_file
-from nlpreg.commands.subcommand import Subcommand
+from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.checks import ConfigurationError
 
 DESCRIPTION = """
@@ -41,7 +41,7 @@ class PushToHf(Subcommand):
 
     requires_plugins: ClassVar[bool] = False
 
-    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add the command's parser."""
         subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
         subparser.add_argument(

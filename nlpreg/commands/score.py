@@ -17,7 +17,7 @@ from nlpreg.commands.options import (
     check_folder_of,
 )
 from nlpreg.commands.predict import input_lines, output_lines
-from nlpreg.commands.subcommand import Subcommand
+from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.checks import ConfigurationError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ _TOKEN_COLUMNS = ("number", "position", "token", "log_probability", "surprisal")
 class Score(Subcommand):
     """Scores texts with an archived language model."""
 
-    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add the command's parser."""
         subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
         add_archive_options(subparser)

@@ -8,9 +8,9 @@ import re
 import shutil
 import textwrap
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from nlpreg.commands.subcommand import Subcommand
+from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.checks import ConfigurationError, did_you_mean
 
 DESCRIPTION = """
@@ -65,7 +65,7 @@ class Configs(Subcommand):
 
     requires_plugins: ClassVar[bool] = False
 
-    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add the command's parser."""
         subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
         subparser.add_argument(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeAlias, TypeVar
 
 from nlpreg.commands.catalog import COMMANDS
 from nlpreg.common.registrable import Registrable
 
 C = TypeVar("C")
+SubParsers: TypeAlias = "argparse._SubParsersAction[Any]"  # argparse gives it no public name
+"""What `add_subparsers` of a parser returns, to which commands add theirs."""
 
 
 class Subcommand(Registrable):
@@ -37,7 +39,7 @@ class Subcommand(Registrable):
             return entry.summary
         return (type(self).__doc__ or "").strip().partition("\n")[0]
 
-    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add this command's parser with its arguments, and set its default `func`.
 
         Args:
@@ -49,7 +51,7 @@ class Subcommand(Registrable):
         raise NotImplementedError
 
     def new_parser(
-        self, parser: argparse._SubParsersAction[Any], description: str, epilog: str | None = None
+        self, parser: SubParsers, description: str, epilog: str | None = None
     ) -> argparse.ArgumentParser:
         """An empty parser for this command.
 

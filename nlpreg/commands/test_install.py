@@ -7,9 +7,8 @@ import importlib
 import importlib.util
 import os
 import platform
-from typing import Any
 
-from nlpreg.commands.subcommand import Subcommand
+from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.version import VERSION
 
 DESCRIPTION = "Import every part of nlpreg, and print versions, the number of GPUs and which optional packages there are."
@@ -34,7 +33,7 @@ class TestInstall(Subcommand):
 
     __test__ = False  # no test case, whatever pytest thinks of the name
 
-    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add the command's parser."""
         subparser = self.new_parser(parser, DESCRIPTION)
         subparser.set_defaults(func=test_install_from_args)

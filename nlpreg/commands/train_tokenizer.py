@@ -6,10 +6,9 @@ import argparse
 import json
 import os
 from collections.abc import Iterator
-from typing import Any
 
 from nlpreg.commands.options import check_folder_of
-from nlpreg.commands.subcommand import Subcommand
+from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.checks import ConfigurationError
 
 DESCRIPTION = """
@@ -24,7 +23,7 @@ MODELS = ("bpe", "unigram", "byte-level")
 class TrainTokenizer(Subcommand):
     """Learns subwords."""
 
-    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add the command's parser."""
         subparser = self.new_parser(parser, DESCRIPTION)
         subparser.add_argument(

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from nlpreg.commands.options import add_config_argument, add_no_cache_option, add_overrides_option, check_file
-from nlpreg.commands.subcommand import Subcommand
+from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.checks import ConfigurationError
 
 DESCRIPTION = """
@@ -34,7 +33,7 @@ space.jsonnet:
 class Tune(Subcommand):
     """Searches for good values of a config."""
 
-    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add the command's parser."""
         subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
         add_config_argument(subparser)

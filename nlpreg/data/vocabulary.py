@@ -571,6 +571,11 @@ class Vocabulary(Registrable):
         return (self._retained_counter or {}).get(namespace, {})
 
     @property
+    def padding_token(self) -> str:
+        """The entry for padding in padded namespaces."""
+        return self._padding_token
+
+    @property
     def oov_token(self) -> str:
         """The entry for unknown tokens in padded namespaces."""
         return self._oov_token

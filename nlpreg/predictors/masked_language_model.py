@@ -39,5 +39,5 @@ class MaskedLanguageModelPredictor(Predictor):
         assert isinstance(text, TextField)
         best = [Token(str(words[0])) for words in outputs["words"]]
         copy = instance.duplicate()
-        copy.add_field("target_ids", TextField(best, text._token_indexers), self._model.vocab)
+        copy.add_field("target_ids", TextField(best, text.token_indexers), self._model.vocab)
         return [copy]

@@ -34,5 +34,5 @@ class NextTokenLMPredictor(Predictor):
         assert isinstance(text, TextField)
         best = str(outputs["top_tokens"][0][0])
         copy = instance.duplicate()
-        copy.add_field("target_ids", TextField([Token(best)], text._token_indexers), self._model.vocab)
+        copy.add_field("target_ids", TextField([Token(best)], text.token_indexers), self._model.vocab)
         return [copy]

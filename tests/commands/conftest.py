@@ -102,3 +102,23 @@ def trained_language_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("language_model") / "out"
     assert run_train(language_model_config(folder.parent), folder, "-q") == 0
     return folder
+
+
+def finished_run(folder: Path, **trainer: Any) -> Path:
+    """The folder, with `c.json`, its data, and the run `out` of that config; options are the trainer's."""
+    (folder / "data.txt").write_text("a###X b###Y\nb###Y\na###X a###X\nc###Z b###Y a###X\n")
+    config: dict[str, Any] = {
+        "dataset_reader": {"type": "sequence_tagging"},
+        "train_data_path": str(folder / "data.txt"),
+        "validation_data_path": str(folder / "data.txt"),
+        "model": {
+            "type": "simple_tagger",
+            "text_field_embedder": {"token_embedders": {"tokens": {"type": "embedding", "embedding_dim": 3}}},
+            "encoder": {"type": "lstm", "input_size": 3, "hidden_size": 3},
+        },
+        "data_loader": {"batch_size": 2, "shuffle": True},
+        "trainer": {"cuda_device": -1, **trainer},
+    }
+    (folder / "c.json").write_text(json.dumps(config))
+    assert main("nlpreg", ["train", str(folder / "c.json"), "-s", str(folder / "out"), "-q"]) == 0
+    return folder

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from nlpreg.commands.command_line import exit_status as main
+from tests.commands.conftest import finished_run
 
 PICKLED_CALL = b"\x80\x04cos\nsystem\n(S'touch EVIL'\ntR."
 
@@ -40,23 +41,7 @@ def flipped(data: bytes) -> bytes:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run of three epochs, the first of which is the best; its config is beside it."""
-    folder = tmp_path_factory.mktemp("finished")
-    (folder / "data.txt").write_text("a###X b###Y\nb###Y\na###X a###X\nc###Z b###Y a###X\n")
-    config: dict[str, Any] = {
-        "dataset_reader": {"type": "sequence_tagging"},
-        "train_data_path": str(folder / "data.txt"),
-        "validation_data_path": str(folder / "data.txt"),
-        "model": {
-            "type": "simple_tagger",
-            "text_field_embedder": {"token_embedders": {"tokens": {"type": "embedding", "embedding_dim": 3}}},
-            "encoder": {"type": "lstm", "input_size": 3, "hidden_size": 3},
-        },
-        "data_loader": {"batch_size": 2, "shuffle": True},
-        "trainer": {"num_epochs": 3, "cuda_device": -1, "validation_metric": "+loss"},
-    }
-    (folder / "c.json").write_text(json.dumps(config))
-    assert main("nlpreg", ["train", str(folder / "c.json"), "-s", str(folder / "out"), "-q"]) == 0
-    return folder
+    return finished_run(tmp_path_factory.mktemp("finished"), num_epochs=3, validation_metric="+loss")
 
 
 @pytest.fixture

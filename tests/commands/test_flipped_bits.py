@@ -1,6 +1,5 @@
 """One flipped bit in any file of a run's folder, of an archive or of the corpus cache: named, repaired, or without effect."""
 
-import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from nlpreg.data.dataset_readers import SimpleLanguageModelingDatasetReader
 from nlpreg.data.id_corpus import id_corpus_of
 from nlpreg.data.tokenizers import WhitespaceTokenizer
 from nlpreg.models import load_archive
+from tests.commands.conftest import finished_run
 
 NOT_READ = ("out.log", "model.tar.gz")
 """Logs are for people, and the archive in a run's folder is tested for itself."""
@@ -26,23 +26,7 @@ ONLY_RESUMED = ("model_state_", "training_state_", "checkpoint_", "metrics_epoch
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run; its config is beside it."""
-    folder = tmp_path_factory.mktemp("finished")
-    (folder / "data.txt").write_text("a###X b###Y\nb###Y\na###X a###X\nc###Z b###Y a###X\n")
-    config: dict[str, Any] = {
-        "dataset_reader": {"type": "sequence_tagging"},
-        "train_data_path": str(folder / "data.txt"),
-        "validation_data_path": str(folder / "data.txt"),
-        "model": {
-            "type": "simple_tagger",
-            "text_field_embedder": {"token_embedders": {"tokens": {"type": "embedding", "embedding_dim": 3}}},
-            "encoder": {"type": "lstm", "input_size": 3, "hidden_size": 3},
-        },
-        "data_loader": {"batch_size": 2, "shuffle": True},
-        "trainer": {"num_epochs": 2, "cuda_device": -1},
-    }
-    (folder / "c.json").write_text(json.dumps(config))
-    assert main("nlpreg", ["train", str(folder / "c.json"), "-s", str(folder / "out"), "-q"]) == 0
-    return folder
+    return finished_run(tmp_path_factory.mktemp("finished"), num_epochs=2)
 
 
 def flips(path: Path, number: int) -> Iterator[int]:

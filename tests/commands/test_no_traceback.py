@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from nlpreg.commands.command_line import exit_status as main
+from tests.commands.conftest import finished_run
 
 NUL = "a\0b"
 DEEP = b"[" * 100_000
@@ -34,23 +35,7 @@ needs_dev_full = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="nee
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a config, its data, and the finished run `out`."""
-    folder = tmp_path_factory.mktemp("finished")
-    (folder / "data.txt").write_text("a###X b###Y\nb###Y\na###X a###X\nc###Z b###Y a###X\n")
-    config: dict[str, Any] = {
-        "dataset_reader": {"type": "sequence_tagging"},
-        "train_data_path": str(folder / "data.txt"),
-        "validation_data_path": str(folder / "data.txt"),
-        "model": {
-            "type": "simple_tagger",
-            "text_field_embedder": {"token_embedders": {"tokens": {"type": "embedding", "embedding_dim": 3}}},
-            "encoder": {"type": "lstm", "input_size": 3, "hidden_size": 3},
-        },
-        "data_loader": {"batch_size": 2, "shuffle": True},
-        "trainer": {"num_epochs": 1, "cuda_device": -1},
-    }
-    (folder / "c.json").write_text(json.dumps(config))
-    assert main("nlpreg", ["train", str(folder / "c.json"), "-s", str(folder / "out"), "-q"]) == 0
-    return folder
+    return finished_run(tmp_path_factory.mktemp("finished"), num_epochs=1)
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nlpreg.commands.options import add_config_argument, add_overrides_option, check_file
-from nlpreg.commands.subcommand import Subcommand
+from nlpreg.commands.subcommand import Subcommand, SubParsers
 
 if TYPE_CHECKING:
     from nlpreg.commands.check.checking import Checked
@@ -25,7 +25,7 @@ is 0 if all is well, else 2.
 class Check(Subcommand):
     """Checks a config."""
 
-    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add the command's parser."""
         subparser = self.new_parser(parser, DESCRIPTION)
         add_config_argument(subparser)

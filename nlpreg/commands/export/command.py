@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
-from typing import Any
 
 from nlpreg.commands.options import add_archive_options, add_no_cache_option, check_archive
-from nlpreg.commands.subcommand import Subcommand
+from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.checks import ConfigurationError
 
 DESCRIPTION = """
@@ -29,7 +28,7 @@ FORMATS = ("torch", "onnx", "safetensors")
 class Export(Subcommand):
     """Exports a trained model."""
 
-    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add the command's parser."""
         subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
         add_archive_options(subparser)

@@ -6,10 +6,10 @@ import argparse
 import difflib
 import os
 import sys
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from nlpreg.commands.migrate.project import migrate_path, names_registered_in
-from nlpreg.commands.subcommand import Subcommand
+from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.config.config_file import ConfigFile
 from nlpreg.common.config.old_configs import MigrationLog
@@ -33,7 +33,7 @@ class Migrate(Subcommand):
 
     requires_plugins: ClassVar[bool] = False
 
-    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add the command's parser."""
         subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
         subparser.add_argument(

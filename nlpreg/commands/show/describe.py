@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
-from nlpreg.commands.subcommand import Subcommand
+from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.config.describe import Argument, Description
 
 DESCRIPTION = """
@@ -29,7 +29,7 @@ _WIDTH = 100
 class Describe(Subcommand):
     """Describes a registered class."""
 
-    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add the command's parser."""
         subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
         subparser.add_argument("name", metavar="REGISTRY:NAME", help="such as seq2seq_encoder:lstm")

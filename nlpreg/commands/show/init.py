@@ -11,7 +11,7 @@ import textwrap
 from typing import Any, NamedTuple
 
 from nlpreg.commands.options import check_folder_of
-from nlpreg.commands.subcommand import Subcommand
+from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.config.describe import Argument, argument_type, describe, describe_class, summary
 from nlpreg.common.config.jsonnet import jsonnet_key, jsonnet_text
@@ -50,7 +50,7 @@ examples:
 class Init(Subcommand):
     """Writes a first config."""
 
-    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add the command's parser."""
         subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
         subparser.add_argument(

@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 import logging
 from collections import defaultdict
-from typing import Any
 
-from nlpreg.commands.subcommand import Subcommand
+from nlpreg.commands.subcommand import Subcommand, SubParsers
 
 DESCRIPTION = """
 Without an argument, list the registries: the kinds of parts that a config is made of. With the name of one, list
@@ -19,7 +18,7 @@ what is registered there, with a line on each. `nlpreg describe REGISTRY:NAME` s
 class ListRegistries(Subcommand):
     """Lists registries."""
 
-    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add the command's parser."""
         subparser = self.new_parser(parser, DESCRIPTION)
         subparser.add_argument("registry", nargs="?", help="such as model, seq2seq_encoder or Tokenizer")
@@ -56,7 +55,7 @@ class Plugins(Subcommand):
 
     requires_plugins = False
 
-    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add the command's parser."""
         subparser = self.new_parser(parser, PLUGINS_DESCRIPTION)
         subparser.set_defaults(func=_run_plugins)

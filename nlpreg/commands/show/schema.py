@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from nlpreg.commands.options import check_folder_of
-from nlpreg.commands.subcommand import Subcommand
+from nlpreg.commands.subcommand import Subcommand, SubParsers
 
 DESCRIPTION = """
 Write the JSON Schema (draft 2020-12) of everything that a config may hold, plugins included. Editors read it to
@@ -26,7 +26,7 @@ examples:
 class Schema(Subcommand):
     """Writes a JSON Schema."""
 
-    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add the command's parser."""
         subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
         subparser.add_argument(

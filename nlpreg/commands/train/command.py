@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-from typing import Any
 
 from nlpreg.commands.options import (
     add_config_argument,
@@ -13,7 +12,7 @@ from nlpreg.commands.options import (
     add_overrides_option,
     check_file,
 )
-from nlpreg.commands.subcommand import Subcommand
+from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.checks import ConfigurationError
 
 logger = logging.getLogger(__name__)
@@ -37,7 +36,7 @@ examples:
 class Train(Subcommand):
     """Trains a model from a config."""
 
-    def add_subparser(self, parser: argparse._SubParsersAction[Any]) -> argparse.ArgumentParser:
+    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add the command's parser."""
         subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
         add_config_argument(subparser)

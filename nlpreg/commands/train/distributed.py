@@ -339,7 +339,7 @@ def make_vocabulary(params: Params, options: RunOptions) -> None:
     params.params["vocabulary"] = {
         "type": "from_files",
         "directory": folder,
-        "padding_token": vocab._padding_token,
+        "padding_token": vocab.padding_token,
         "oov_token": vocab.oov_token,
     }
 
