@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar, cast
 
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.config.hints import WholeSignature, signature_of
 from nlpreg.common.config.hints import remove_optional as remove_optional
-from nlpreg.common.config.hints import signature_of
 from nlpreg.common.config.hints import takes_arg as takes_arg
 from nlpreg.common.config.hints import takes_kwargs as takes_kwargs
 from nlpreg.common.config.kinds import AnyOf, Built, Later, ListOf, MappingOf, Null, Scalar, TupleOf, kind_of
@@ -32,6 +32,8 @@ class FromParams:
 
     shares_extras: ClassVar[bool] = True
     """Whether objects inside one of this class are given these arguments too, where their constructors name them."""
+
+    __signature__ = WholeSignature()
 
     @classmethod
     def from_params(

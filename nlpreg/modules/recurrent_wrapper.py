@@ -66,8 +66,11 @@ class GatedWrapper(RecurrentWrapper):
         bias: bool = True,
         dropout: float = 0.0,
         bidirectional: bool = False,
+        *args: Any,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(self._kind(input_size, hidden_size, num_layers, bias, True, dropout, bidirectional))
+        module = self._kind(input_size, hidden_size, num_layers, bias, True, dropout, bidirectional)
+        super().__init__(module, *args, **kwargs)
 
 
 class RnnWrapper(RecurrentWrapper):
@@ -94,10 +97,11 @@ class RnnWrapper(RecurrentWrapper):
         bias: bool = True,
         dropout: float = 0.0,
         bidirectional: bool = False,
+        *args: Any,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(
-            nn.RNN(input_size, hidden_size, num_layers, nonlinearity, bias, True, dropout, bidirectional)
-        )
+        options = (nonlinearity, bias, True, dropout, bidirectional)
+        super().__init__(nn.RNN(input_size, hidden_size, num_layers, *options), *args, **kwargs)
 
 
 class AugmentedLstmWrapper(RecurrentWrapper):
@@ -124,9 +128,11 @@ class AugmentedLstmWrapper(RecurrentWrapper):
         recurrent_dropout_probability: float = 0.0,
         use_highway: bool = True,
         use_input_projection_bias: bool = True,
+        *args: Any,
+        **kwargs: Any,
     ) -> None:
         options = (recurrent_dropout_probability, use_highway, use_input_projection_bias)
-        super().__init__(AugmentedLstm(input_size, hidden_size, go_forward, *options))
+        super().__init__(AugmentedLstm(input_size, hidden_size, go_forward, *options), *args, **kwargs)
 
 
 class AlternatingLstmWrapper(RecurrentWrapper):
@@ -153,9 +159,13 @@ class AlternatingLstmWrapper(RecurrentWrapper):
         recurrent_dropout_probability: float = 0.0,
         use_highway: bool = True,
         use_input_projection_bias: bool = True,
+        *args: Any,
+        **kwargs: Any,
     ) -> None:
         options = (recurrent_dropout_probability, use_highway, use_input_projection_bias)
-        super().__init__(StackedAlternatingLstm(input_size, hidden_size, num_layers, *options))
+        super().__init__(
+            StackedAlternatingLstm(input_size, hidden_size, num_layers, *options), *args, **kwargs
+        )
 
 
 class StackedBidirectionalLstmWrapper(RecurrentWrapper):
@@ -183,6 +193,10 @@ class StackedBidirectionalLstmWrapper(RecurrentWrapper):
         recurrent_dropout_probability: float = 0.0,
         layer_dropout_probability: float = 0.0,
         use_highway: bool = True,
+        *args: Any,
+        **kwargs: Any,
     ) -> None:
         options = (recurrent_dropout_probability, layer_dropout_probability, use_highway)
-        super().__init__(StackedBidirectionalLstm(input_size, hidden_size, num_layers, *options))
+        super().__init__(
+            StackedBidirectionalLstm(input_size, hidden_size, num_layers, *options), *args, **kwargs
+        )

@@ -61,7 +61,8 @@ def signature_of(cls: Any, constructor: Callable[..., Any] | None = None) -> Sig
     call = _call_of_parent(constructor)
     # What the constructor itself gives to the parent is no argument of a config: `super().__init__(size=3, **kwargs)`.
     given = set() if call is None else {keyword.arg for keyword in call.keywords}
-    given.update(list(inherited.parameters)[: 0 if call is None else len(call.args)])
+    positional = [] if call is None else [value for value in call.args if not isinstance(value, ast.Starred)]
+    given.update(list(inherited.parameters)[: len(positional)])
     return Signature(
         {
             **named,
@@ -69,6 +70,21 @@ def signature_of(cls: Any, constructor: Callable[..., Any] | None = None) -> Sig
         },
         open=inherited.open or call is None,
     )
+
+
+class WholeSignature:
+    """What `inspect.signature`, and so `help`, says of a class whose constructor hands on `*args` and `**kwargs`.
+
+    These include the parameters of the parents that they go to.
+    """
+
+    def __get__(self, instance: Any, owner: type) -> inspect.Signature | None:
+        constructor = _init_of(owner)
+        if instance is not None or constructor is object.__init__:
+            return None  # read in the usual way
+        kinds = {parameter.kind for parameter in inspect.signature(constructor).parameters.values()}
+        found = signature_of(owner) if kinds.issuperset(_VARIADIC) else None
+        return None if found is None or found.open else inspect.Signature(list(found.parameters.values()))
 
 
 def _init_of(cls: type) -> Callable[..., Any]:

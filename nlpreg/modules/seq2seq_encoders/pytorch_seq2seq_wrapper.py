@@ -4,7 +4,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
-from nlpreg.common.checks import argument_ranges
 from nlpreg.modules.encoder_base import RnnState, RnnStateStorage, restore_rows
 from nlpreg.modules.padded_rnn import can_run_padded, run_padded
 from nlpreg.modules.recurrent_wrapper import (
@@ -25,9 +24,9 @@ class PytorchSeq2SeqWrapper(RecurrentWrapper, Seq2SeqEncoder):
     `torch.compile` runs over torch's own LSTM, GRU and RNN (once `torch._dynamo.config.allow_rnn` is set) and nlpreg's
     without a break of the graph; over other modules with one.
 
-    Its arguments are those of `RecurrentWrapper`; registered encoders take one more.
-
     Args:
+        module: as of `RecurrentWrapper`.
+        stateful: whether the state after a batch is the initial state of the next.
         return_all_layers: whether to return a list of the outputs of every layer rather than those of the last, before the
             dropout between them.
 
@@ -39,7 +38,9 @@ class PytorchSeq2SeqWrapper(RecurrentWrapper, Seq2SeqEncoder):
         ConfigurationError: `module` is not batch first.
     """
 
-    return_all_layers = False
+    def __init__(self, module: nn.Module, stateful: bool = False, return_all_layers: bool = False) -> None:
+        super().__init__(module, stateful)
+        self.return_all_layers = return_all_layers
 
     def is_bidirectional(self) -> bool:
         """Whether the outputs hold both directions, the forward one first."""
@@ -143,29 +144,8 @@ def _restored(packed: PackedSequence, restoration: Tensor, num_steps: int) -> Te
     return nn.functional.pad(output, (0, 0, 0, 0, 0, missing)).index_select(0, restoration)
 
 
-class _GatedSeq2SeqEncoder(GatedWrapper, PytorchSeq2SeqWrapper):
-    """What the two gated encoders have in common: their constructor."""
-
-    check_arguments = argument_ranges(sizes=("input_size", "hidden_size", "num_layers"), shares=("dropout",))
-
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
-        bias: bool = True,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
-        stateful: bool = False,
-        return_all_layers: bool = False,
-    ) -> None:
-        super().__init__(input_size, hidden_size, num_layers, bias, dropout, bidirectional)
-        self.stateful = stateful
-        self.return_all_layers = return_all_layers
-
-
 @Seq2SeqEncoder.register("gru")
-class GruSeq2SeqEncoder(_GatedSeq2SeqEncoder):
+class GruSeq2SeqEncoder(GatedWrapper, PytorchSeq2SeqWrapper):
     """Gated recurrent units, in one direction or both.
 
     Shape:
@@ -178,7 +158,7 @@ class GruSeq2SeqEncoder(_GatedSeq2SeqEncoder):
 
 
 @Seq2SeqEncoder.register("lstm")
-class LstmSeq2SeqEncoder(_GatedSeq2SeqEncoder):
+class LstmSeq2SeqEncoder(GatedWrapper, PytorchSeq2SeqWrapper):
     """A long short-term memory, in one direction or both.
 
     Shape:
@@ -200,24 +180,6 @@ class RnnSeq2SeqEncoder(RnnWrapper, PytorchSeq2SeqWrapper):
     Source: Elman (1990), https://doi.org/10.1207/s15516709cog1402_1
     """
 
-    check_arguments = argument_ranges(sizes=("input_size", "hidden_size", "num_layers"), shares=("dropout",))
-
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
-        nonlinearity: str = "tanh",
-        bias: bool = True,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
-        stateful: bool = False,
-        return_all_layers: bool = False,
-    ) -> None:
-        super().__init__(input_size, hidden_size, num_layers, nonlinearity, bias, dropout, bidirectional)
-        self.stateful = stateful
-        self.return_all_layers = return_all_layers
-
 
 @Seq2SeqEncoder.register("augmented_lstm")
 class AugmentedLstmSeq2SeqEncoder(AugmentedLstmWrapper, PytorchSeq2SeqWrapper):
@@ -226,32 +188,6 @@ class AugmentedLstmSeq2SeqEncoder(AugmentedLstmWrapper, PytorchSeq2SeqWrapper):
     Shape:
         inputs (B, T, input_size), mask (B, T) -> (B, T, hidden_size).
     """
-
-    check_arguments = argument_ranges(
-        sizes=("input_size", "hidden_size"), shares=("recurrent_dropout_probability",)
-    )
-
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        go_forward: bool = True,
-        recurrent_dropout_probability: float = 0.0,
-        use_highway: bool = True,
-        use_input_projection_bias: bool = True,
-        stateful: bool = False,
-        return_all_layers: bool = False,
-    ) -> None:
-        super().__init__(
-            input_size,
-            hidden_size,
-            go_forward,
-            recurrent_dropout_probability,
-            use_highway,
-            use_input_projection_bias,
-        )
-        self.stateful = stateful
-        self.return_all_layers = return_all_layers
 
 
 @Seq2SeqEncoder.register("alternating_lstm")
@@ -262,32 +198,6 @@ class StackedAlternatingLstmSeq2SeqEncoder(AlternatingLstmWrapper, PytorchSeq2Se
         inputs (B, T, input_size), mask (B, T) -> (B, T, hidden_size).
     """
 
-    check_arguments = argument_ranges(
-        sizes=("input_size", "hidden_size", "num_layers"), shares=("recurrent_dropout_probability",)
-    )
-
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int,
-        recurrent_dropout_probability: float = 0.0,
-        use_highway: bool = True,
-        use_input_projection_bias: bool = True,
-        stateful: bool = False,
-        return_all_layers: bool = False,
-    ) -> None:
-        super().__init__(
-            input_size,
-            hidden_size,
-            num_layers,
-            recurrent_dropout_probability,
-            use_highway,
-            use_input_projection_bias,
-        )
-        self.stateful = stateful
-        self.return_all_layers = return_all_layers
-
 
 @Seq2SeqEncoder.register("stacked_bidirectional_lstm")
 class StackedBidirectionalLstmSeq2SeqEncoder(StackedBidirectionalLstmWrapper, PytorchSeq2SeqWrapper):
@@ -296,30 +206,3 @@ class StackedBidirectionalLstmSeq2SeqEncoder(StackedBidirectionalLstmWrapper, Py
     Shape:
         inputs (B, T, input_size), mask (B, T) -> (B, T, 2 * hidden_size).
     """
-
-    check_arguments = argument_ranges(
-        sizes=("input_size", "hidden_size", "num_layers"),
-        shares=("recurrent_dropout_probability", "layer_dropout_probability"),
-    )
-
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int,
-        recurrent_dropout_probability: float = 0.0,
-        layer_dropout_probability: float = 0.0,
-        use_highway: bool = True,
-        stateful: bool = False,
-        return_all_layers: bool = False,
-    ) -> None:
-        super().__init__(
-            input_size,
-            hidden_size,
-            num_layers,
-            recurrent_dropout_probability,
-            layer_dropout_probability,
-            use_highway,
-        )
-        self.stateful = stateful
-        self.return_all_layers = return_all_layers
