@@ -68,7 +68,7 @@ __all__ = [
     "parse_args",
 ]
 
-_HOMES = {entry.class_name: entry.module for entry in _COMMANDS.values()}
+_HOMES = {entry.class_name: f"nlpreg.commands.{entry.module}" for entry in _COMMANDS.values()}
 _HOMES["Subcommand"] = "nlpreg.commands.subcommand"
 _HOMES["import_plugins"] = "nlpreg.common.plugins"
 

@@ -7,7 +7,7 @@ class CommandEntry(NamedTuple):
     """Where a command is, and what it does.
 
     Args:
-        module: the module of its class.
+        module: the module of its class, below `nlpreg.commands`.
         class_name: its class.
         summary: one line for the list of commands.
     """
@@ -18,91 +18,51 @@ class CommandEntry(NamedTuple):
 
 
 COMMANDS: dict[str, CommandEntry] = {
-    "build-vocab": CommandEntry(
-        "nlpreg.commands.build_vocab", "BuildVocab", "build the vocabulary of a config and pack it"
-    ),
-    "cached-path": CommandEntry(
-        "nlpreg.commands.cached_path", "CachedPath", "fetch, list or remove files of the cache"
-    ),
-    "check": CommandEntry(
-        "nlpreg.commands.check", "Check", "say everything that is wrong with a config, without running it"
-    ),
+    "build-vocab": CommandEntry("build_vocab", "BuildVocab", "build the vocabulary of a config and pack it"),
+    "cached-path": CommandEntry("cached_path", "CachedPath", "fetch, list or remove files of the cache"),
+    "check": CommandEntry("check", "Check", "say everything that is wrong with a config, without running it"),
     "checklist": CommandEntry(
-        "nlpreg.commands.checklist",
-        "CheckList",
-        "say how to write behavioural tests (no suites are built in)",
+        "checklist", "CheckList", "say how to write behavioural tests (no suites are built in)"
     ),
-    "compare": CommandEntry(
-        "nlpreg.commands.compare", "Compare", "test whether two models differ on the same data"
-    ),
+    "compare": CommandEntry("compare", "Compare", "test whether two models differ on the same data"),
     "completion": CommandEntry(
-        "nlpreg.commands.completion", "Completion", "print a script that completes command lines in a shell"
+        "completion", "Completion", "print a script that completes command lines in a shell"
     ),
-    "configs": CommandEntry(
-        "nlpreg.commands.shipped", "Configs", "list, print or copy the configs that come with nlpreg"
-    ),
+    "configs": CommandEntry("shipped", "Configs", "list, print or copy the configs that come with nlpreg"),
     "count-instances": CommandEntry(
-        "nlpreg.commands.count_instances", "CountInstances", "count the training instances of a config"
+        "count_instances", "CountInstances", "count the training instances of a config"
     ),
     "debug-data": CommandEntry(
-        "nlpreg.commands.debug_data",
-        "DebugData",
-        "say what the data of a config hold, and what is wrong with them",
+        "debug_data", "DebugData", "say what the data of a config hold, and what is wrong with them"
     ),
-    "describe": CommandEntry(
-        "nlpreg.commands.show.describe", "Describe", "say what a registered class is and takes"
-    ),
-    "diff": CommandEntry(
-        "nlpreg.commands.diff", "Diff", "compare two configs, two runs or two sets of weights"
-    ),
-    "ensemble": CommandEntry(
-        "nlpreg.commands.ensemble", "Ensemble", "pack archived taggers into one that averages them"
-    ),
-    "evaluate": CommandEntry("nlpreg.commands.evaluate", "Evaluate", "measure an archived model on data"),
-    "export": CommandEntry(
-        "nlpreg.commands.export", "Export", "write a trained model for torch.export, ONNX or safetensors"
-    ),
-    "find-lr": CommandEntry(
-        "nlpreg.commands.find_learning_rate", "FindLearningRate", "try learning rates and plot the loss"
-    ),
-    "generate": CommandEntry(
-        "nlpreg.commands.generate", "Generate", "continue texts with an archived language model"
-    ),
-    "init": CommandEntry("nlpreg.commands.show.init", "Init", "write a first config for a model"),
+    "describe": CommandEntry("show.describe", "Describe", "say what a registered class is and takes"),
+    "diff": CommandEntry("diff", "Diff", "compare two configs, two runs or two sets of weights"),
+    "ensemble": CommandEntry("ensemble", "Ensemble", "pack archived taggers into one that averages them"),
+    "evaluate": CommandEntry("evaluate", "Evaluate", "measure an archived model on data"),
+    "export": CommandEntry("export", "Export", "write a trained model for torch.export, ONNX or safetensors"),
+    "find-lr": CommandEntry("find_learning_rate", "FindLearningRate", "try learning rates and plot the loss"),
+    "generate": CommandEntry("generate", "Generate", "continue texts with an archived language model"),
+    "init": CommandEntry("show.init", "Init", "write a first config for a model"),
     "list": CommandEntry(
-        "nlpreg.commands.show.listing", "ListRegistries", "list the registries, or what is registered in one"
+        "show.listing", "ListRegistries", "list the registries, or what is registered in one"
     ),
-    "migrate": CommandEntry(
-        "nlpreg.commands.migrate", "Migrate", "rewrite configs and code of AllenNLP for nlpreg"
-    ),
+    "migrate": CommandEntry("migrate", "Migrate", "rewrite configs and code of AllenNLP for nlpreg"),
     "package": CommandEntry(
-        "nlpreg.commands.package",
-        "Package",
-        "make a Python package of a trained model, to be installed by pip",
+        "package", "Package", "make a Python package of a trained model, to be installed by pip"
     ),
     "plugins": CommandEntry(
-        "nlpreg.commands.show.listing", "Plugins", "list the plugins that were found and what they register"
+        "show.listing", "Plugins", "list the plugins that were found and what they register"
     ),
-    "predict": CommandEntry("nlpreg.commands.predict", "Predict", "predict with an archived model"),
+    "predict": CommandEntry("predict", "Predict", "predict with an archived model"),
     "print-results": CommandEntry(
-        "nlpreg.commands.print_results", "PrintResults", "table of the metrics of all runs below a folder"
+        "print_results", "PrintResults", "table of the metrics of all runs below a folder"
     ),
-    "push-to-hf": CommandEntry(
-        "nlpreg.commands.push_to_hf", "PushToHf", "publish a model on the Hugging Face hub"
-    ),
-    "report": CommandEntry(
-        "nlpreg.commands.report.report", "Report", "write an HTML page about a run, or compare several"
-    ),
-    "schema": CommandEntry(
-        "nlpreg.commands.show.schema", "Schema", "write the JSON Schema of configs, for editors"
-    ),
-    "score": CommandEntry(
-        "nlpreg.commands.score", "Score", "measure how probable texts are to an archived language model"
-    ),
-    "test-install": CommandEntry("nlpreg.commands.test_install", "TestInstall", "check this installation"),
-    "train": CommandEntry("nlpreg.commands.train", "Train", "train a model from a config"),
-    "train-tokenizer": CommandEntry(
-        "nlpreg.commands.train_tokenizer", "TrainTokenizer", "learn subwords from text"
-    ),
-    "tune": CommandEntry("nlpreg.commands.tune", "Tune", "search for good values of some keys of a config"),
+    "push-to-hf": CommandEntry("push_to_hf", "PushToHf", "publish a model on the Hugging Face hub"),
+    "report": CommandEntry("report.report", "Report", "write an HTML page about a run, or compare several"),
+    "schema": CommandEntry("show.schema", "Schema", "write the JSON Schema of configs, for editors"),
+    "score": CommandEntry("score", "Score", "measure how probable texts are to an archived language model"),
+    "test-install": CommandEntry("test_install", "TestInstall", "check this installation"),
+    "train": CommandEntry("train", "Train", "train a model from a config"),
+    "train-tokenizer": CommandEntry("train_tokenizer", "TrainTokenizer", "learn subwords from text"),
+    "tune": CommandEntry("tune", "Tune", "search for good values of some keys of a config"),
 }

@@ -130,7 +130,9 @@ def _unknown_command(word: str, names: Sequence[str]) -> str:
 
 def _built_in(name: str) -> Subcommand:
     entry = COMMANDS[name]
-    command: Subcommand = getattr(importlib.import_module(entry.module), entry.class_name)()
+    command: Subcommand = getattr(
+        importlib.import_module(f"nlpreg.commands.{entry.module}"), entry.class_name
+    )()
     return command
 
 

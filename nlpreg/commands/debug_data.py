@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any
 
 from nlpreg.commands.configs import read_config
+from nlpreg.commands.console import table
 from nlpreg.commands.options import add_config_argument, add_overrides_option, check_file
 from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.checks import ConfigurationError
@@ -173,7 +174,7 @@ def report_lines(splits: Sequence[Split], top: int = 20, label_encoding: str | N
             ("texts also in train", shared_texts),
         ):
             rows.append([title, "", *(f"{share(training, split):.2%}" for split in splits[1:])])
-    yield from _table(header, rows)
+    yield from table(rows, header)
     for name in dict.fromkeys(name for split in splits for name in split.labels):
         yield ""
         yield from _label_lines(name, splits, top)
@@ -224,7 +225,7 @@ def _label_lines(name: str, splits: Sequence[Split], top: int) -> Iterator[str]:
     if len(everything) > top:
         title += f", the {top} most frequent"
     yield title
-    yield from _table(["", *(split.name for split in splits)], rows)
+    yield from table(rows, ["", *(split.name for split in splits)])
 
 
 def _problem_lines(splits: Sequence[Split], label_encoding: str | None) -> Iterator[str]:
@@ -270,18 +271,6 @@ def _problems(splits: Sequence[Split], label_encoding: str | None) -> Iterator[s
 def _excerpt(words: Sequence[str]) -> str:
     text = " ".join(words)
     return text if len(text) <= 80 else text[:77] + "..."
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Columns, the first one to the left and all others to the right."""
-    lines = [list(header), *map(list, rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    return [
-        "  ".join(
-            [line[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True))]
-        )
-        for line in lines
-    ]
 
 
 def _words_of(instance: Instance) -> list[str]:

@@ -7,7 +7,7 @@ import os
 import tempfile
 from typing import TYPE_CHECKING
 
-from nlpreg.commands.options import check_archive, check_folder_of
+from nlpreg.commands.options import add_output_arguments, check_archive, check_output
 from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.checks import ConfigurationError
 
@@ -33,27 +33,23 @@ class Ensemble(Subcommand):
     def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add the command's parser."""
         subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
-        subparser.add_argument(
-            "output_path", metavar="OUTPUT", help="the archive to write, ending in .tar.gz"
-        )
+        add_output_arguments(subparser)
         subparser.add_argument(
             "archives", metavar="ARCHIVE", nargs="+", help="archives of taggers, or folders of runs"
         )
-        subparser.add_argument("-f", "--force", action="store_true", help="replace OUTPUT if it exists")
         subparser.set_defaults(func=ensemble_from_args)
         return subparser
 
     def validate(self, args: argparse.Namespace) -> None:
         """Find wrong paths before anything slow is imported."""
-        _check_output(args.output_path, args.force)
-        check_folder_of(args.output_path)
+        check_output(args)
         for archive in args.archives:
             check_archive(archive)
 
 
 def ensemble_from_args(args: argparse.Namespace) -> None:
     """Pack the taggers that the command line names."""
-    _check_output(args.output_path, args.force)
+    check_output(args)
     make_ensemble(args.archives, args.output_path)
     print(f"{args.output_path}: an ensemble of {len(args.archives)} taggers")
 
@@ -107,11 +103,3 @@ def _check_same(first_file: str, first: Archive, file: str, archive: Archive) ->
                 f"{file}: expected the {section} of {first_file}, got another one; the members of an ensemble share their "
                 "instances"
             )
-
-
-def _check_output(output_path: str, force: bool) -> None:
-    """Raise unless the archive can be written."""
-    if not output_path.endswith(".tar.gz"):
-        raise ConfigurationError(f"OUTPUT: expected a name ending in .tar.gz, got {output_path!r}")
-    if os.path.exists(output_path) and not force:
-        raise ConfigurationError(f"{output_path}: exists; use --force to replace it")

@@ -94,6 +94,12 @@ def override_text(change: str) -> str:
     return json.dumps({key.strip(): parsed})
 
 
+def add_output_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the argument OUTPUT, an archive, and `-f/--force`."""
+    parser.add_argument("output_path", metavar="OUTPUT", help="the archive to write, ending in .tar.gz")
+    parser.add_argument("-f", "--force", action="store_true", help="replace OUTPUT if it exists")
+
+
 def add_file_friendly_option(parser: argparse.ArgumentParser) -> None:
     """Add `--file-friendly-logging`."""
     parser.add_argument(
@@ -166,6 +172,29 @@ def check_folder_of(path: str) -> None:
         raise ConfigurationError(
             f"{path}: cannot be written, since there is no folder {folder}; make it first"
         )
+
+
+class _WrongOutputName(ConfigurationError, ValueError):
+    """The output does not end in .tar.gz."""
+
+
+class _OutputExists(ConfigurationError, RuntimeError):
+    """There is such a file already."""
+
+
+def check_output(args: argparse.Namespace) -> None:
+    """Make sure that the arguments of `add_output_arguments` name an archive that can be written.
+
+    Raises:
+        ConfigurationError: the output does not end in .tar.gz (a `ValueError` too), its folder does not exist, or it
+            exists itself and there is no `--force` (a `RuntimeError` too).
+    """
+    path: str = args.output_path
+    if not path.endswith(".tar.gz"):
+        raise _WrongOutputName(f"OUTPUT: expected a name ending in .tar.gz, got {path!r}")
+    if os.path.exists(path) and not args.force:
+        raise _OutputExists(f"OUTPUT: {path}: exists; use --force to replace it, or give another name")
+    check_folder_of(path)
 
 
 def _is_remote(path: str) -> bool:
