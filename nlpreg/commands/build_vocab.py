@@ -1,7 +1,5 @@
 """`nlpreg build-vocab`: the vocabulary of a config, as an archive that other configs can use."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

@@ -1,7 +1,5 @@
 """`nlpreg cached-path`: the cache of downloaded and unpacked files."""
 
-from __future__ import annotations
-
 import argparse
 from typing import ClassVar
 

@@ -1,7 +1,5 @@
 """`nlpreg checklist`: says why there are no behavioural test suites, and what to use in their place."""
 
-from __future__ import annotations
-
 import argparse
 from typing import ClassVar
 

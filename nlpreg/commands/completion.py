@@ -1,7 +1,5 @@
 """`nlpreg completion`: completion of commands, options, registered names and config keys in a shell."""
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import io

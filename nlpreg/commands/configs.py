@@ -1,7 +1,5 @@
 """Reading the config that a command is given, with errors that say what to change."""
 
-from __future__ import annotations
-
 import os
 from typing import Any
 

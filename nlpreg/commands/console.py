@@ -1,7 +1,5 @@
 """What a person sees of a command: few lines, results in readable blocks, and the rest only when asked for."""
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import logging

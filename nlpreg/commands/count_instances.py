@@ -1,7 +1,5 @@
 """`nlpreg count-instances`: how much training data a config has."""
 
-from __future__ import annotations
-
 import argparse
 
 from nlpreg.commands.configs import read_config

@@ -1,7 +1,5 @@
 """`nlpreg ensemble`: several archived taggers as one archive."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import tempfile
@@ -90,7 +88,7 @@ def make_ensemble(archive_files: list[str], output_path: str) -> None:
         archive_model(folder, archive_path=output_path)
 
 
-def _check_same(first_file: str, first: Archive, file: str, archive: Archive) -> None:
+def _check_same(first_file: str, first: "Archive", file: str, archive: "Archive") -> None:
     """Raise unless two archives read data and number words and labels alike."""
     if archive.model.vocab != first.model.vocab:
         raise ConfigurationError(

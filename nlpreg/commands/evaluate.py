@@ -1,7 +1,5 @@
 """`nlpreg evaluate`: the metrics of an archived model on data."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import os
@@ -266,7 +264,7 @@ def parse_inputs(text: str) -> list[Any]:
     return values
 
 
-def _data_loader(archive: Archive, data: Any, batch_size: int | None, in_order: bool) -> DataLoader:
+def _data_loader(archive: "Archive", data: Any, batch_size: int | None, in_order: bool) -> "DataLoader":
     """A loader of the data as the archive's config has it.
 
     Args:

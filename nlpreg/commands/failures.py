@@ -1,7 +1,5 @@
 """Errors as a person reads them: one paragraph, an exit status, and a traceback only for who wants it."""
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import errno

@@ -1,7 +1,5 @@
 """`nlpreg generate`: texts that an archived language model continues."""
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 import json
@@ -133,7 +131,7 @@ def _add_choice_options(subparser: argparse.ArgumentParser) -> None:
     choice.add_argument("--seed", type=int, metavar="N", help="draw the same texts every time")
 
 
-def options_from_args(args: argparse.Namespace) -> GenerationOptions:
+def options_from_args(args: argparse.Namespace) -> "GenerationOptions":
     """How tokens are chosen, as the command line says."""
     from nlpreg.models.generation import GenerationOptions
 
@@ -182,7 +180,7 @@ def generate_from_args(args: argparse.Namespace) -> None:
         _show(generator, prompt, options, args.stop)
 
 
-def _show(generator: Generator, prompt: str, options: GenerationOptions, stop: list[str]) -> None:
+def _show(generator: "Generator", prompt: str, options: "GenerationOptions", stop: list[str]) -> None:
     """Print a prompt and its continuations; a single one while it grows."""
     if options.num > 1 or options.num_beams is not None:
         for text in generator.generate(prompt, options, stop):

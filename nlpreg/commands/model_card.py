@@ -1,7 +1,5 @@
 """The model card: a page about a trained model, for the hub and for packages."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Mapping, Sequence

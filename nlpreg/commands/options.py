@@ -1,7 +1,5 @@
 """Options that several commands share, and checks of paths that need nothing slow."""
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import json

@@ -1,7 +1,5 @@
 """`nlpreg package`: a trained model as a Python package that `pip install` takes."""
 
-from __future__ import annotations
-
 import argparse
 import base64
 import hashlib

@@ -1,7 +1,5 @@
 """`nlpreg print-results`: the metrics of many runs side by side."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import logging

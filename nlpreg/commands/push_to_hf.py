@@ -1,7 +1,5 @@
 """`nlpreg push-to-hf`: a trained model as a repository on the Hugging Face hub."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import re

@@ -1,7 +1,5 @@
 """`nlpreg score`: how probable texts are to an archived language model."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import math
@@ -120,7 +118,7 @@ def score_from_args(args: argparse.Namespace) -> None:
         print("\n".join(shown), file=sys.stderr)
 
 
-def _lines_of(number: int, text: ScoredText, layout: str, unit: float) -> Iterator[str]:
+def _lines_of(number: int, text: "ScoredText", layout: str, unit: float) -> Iterator[str]:
     """The lines of output for a text; surprisals are multiplied by `unit`."""
     surprisals = [None if value is None else -value * unit for value in text.log_probabilities]
     if layout == "json":

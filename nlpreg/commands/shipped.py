@@ -1,7 +1,5 @@
 """`nlpreg configs`: the configs that come with nlpreg, which every command takes by their names."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import re

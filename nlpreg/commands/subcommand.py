@@ -1,7 +1,5 @@
 """`Subcommand`: what a command of the command line, built in or a plugin's, must offer."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeAlias, TypeVar

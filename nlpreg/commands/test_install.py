@@ -1,7 +1,5 @@
 """`nlpreg test-install`: whether everything can be imported, and what is there."""
 
-from __future__ import annotations
-
 import argparse
 import importlib
 import importlib.util

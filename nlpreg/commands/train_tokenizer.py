@@ -1,7 +1,5 @@
 """`nlpreg train-tokenizer`: learn subwords from text."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

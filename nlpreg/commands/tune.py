@@ -1,7 +1,5 @@
 """`nlpreg tune`: a search for good values of some keys of a config."""
 
-from __future__ import annotations
-
 import argparse
 
 from nlpreg.commands.options import add_config_argument, add_no_cache_option, add_overrides_option, check_file

@@ -1,7 +1,5 @@
 """Pretrained transformers and their tokenizers, loaded once per process."""
 
-from __future__ import annotations
-
 import copy
 import logging
 import os
@@ -166,7 +164,7 @@ def _load(
     return model
 
 
-def _read_weights(weights_file: str, prefix: str | None) -> dict[str, torch.Tensor]:
+def _read_weights(weights_file: str, prefix: str | None) -> "dict[str, torch.Tensor]":
     """A state dict, without the prefix of its names."""
     import torch
 

@@ -1,7 +1,5 @@
 """Digests of the files in a folder, kept beside them in `.digests.json`, so that damage is noticed when they are read."""
 
-from __future__ import annotations
-
 import contextlib
 import fnmatch
 import json

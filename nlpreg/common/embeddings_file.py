@@ -1,7 +1,5 @@
 """Text files of pretrained word vectors: plain, compressed, or inside an archive."""
 
-from __future__ import annotations
-
 import bz2
 import gzip
 import io
@@ -167,13 +165,13 @@ class EmbeddingsTextFile(Iterator[str]):
         if self._archive is not None:
             self._archive.close()
 
-    def __enter__(self) -> EmbeddingsTextFile:
+    def __enter__(self) -> "EmbeddingsTextFile":
         return self
 
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def __iter__(self) -> EmbeddingsTextFile:
+    def __iter__(self) -> "EmbeddingsTextFile":
         return self
 
     def __next__(self) -> str:

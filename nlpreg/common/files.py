@@ -1,7 +1,5 @@
 """Files that appear under their final name only when they are whole, links, and locks between processes."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import logging
@@ -144,7 +142,7 @@ class FileLock:
         """Whether this object holds the lock."""
         return self._lock.is_locked
 
-    def acquire(self, timeout: float | None = None) -> FileLock:
+    def acquire(self, timeout: float | None = None) -> "FileLock":
         """Wait for the lock and take it; after 10 seconds a warning says what is waited for.
 
         Args:
@@ -171,7 +169,7 @@ class FileLock:
         """Release the lock, once for each `acquire`."""
         self._lock.release()
 
-    def __enter__(self) -> FileLock:
+    def __enter__(self) -> "FileLock":
         return self.acquire()
 
     def __exit__(self, *error: object) -> None:

@@ -1,7 +1,5 @@
 """A digest of what an object would do: a key for caches that outlive the process."""
 
-from __future__ import annotations
-
 import enum
 import functools
 import hashlib

@@ -1,7 +1,5 @@
 """`FromParams`: objects built from a section of the config by their constructor's type hints."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar, cast

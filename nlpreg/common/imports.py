@@ -1,7 +1,5 @@
 """Importing: optional packages, packages whole, and where modules and files are looked for."""
 
-from __future__ import annotations
-
 import importlib
 import logging
 import os

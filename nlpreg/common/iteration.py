@@ -1,7 +1,5 @@
 """Iterators, lists and sequences: grouping, padding, shuffling, and sequences made on demand."""
 
-from __future__ import annotations
-
 import hashlib
 import pickle
 import random
@@ -137,8 +135,8 @@ class ShuffledSequence(Sequence[T]):
     @overload
     def __getitem__(self, i: int) -> T: ...
     @overload
-    def __getitem__(self, i: slice) -> ShuffledSequence[T]: ...
-    def __getitem__(self, i: int | slice) -> T | ShuffledSequence[T]:
+    def __getitem__(self, i: slice) -> "ShuffledSequence[T]": ...
+    def __getitem__(self, i: int | slice) -> "T | ShuffledSequence[T]":
         if isinstance(i, slice):
             return ShuffledSequence(self.inner, self.indices[i])
         return self.inner[self.indices[i]]

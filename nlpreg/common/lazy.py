@@ -1,7 +1,5 @@
 """`Lazy[T]`: checked now, built when what it needs is ready."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar, cast
@@ -57,7 +55,7 @@ class Lazy(Generic[T]):
         constructor_extras: dict[str, Any],
         node: ResolvedSection | None,
         known: frozenset[str],
-    ) -> Lazy[T]:
+    ) -> "Lazy[T]":
         """One whose section has been checked already, so that `construct` need not read it once more.
 
         Args:

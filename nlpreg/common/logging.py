@@ -1,7 +1,5 @@
 """Set-up of logs: a full `out.log` beside the results, and short lines for people on the console."""
 
-from __future__ import annotations
-
 import logging
 import os
 import re

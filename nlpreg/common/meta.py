@@ -1,7 +1,5 @@
 """What a run was made with: the record `meta.json` beside its weights."""
 
-from __future__ import annotations
-
 import json
 import os
 import platform
@@ -48,12 +46,12 @@ class Meta:
     start_time: str | None = None
 
     @classmethod
-    def new(cls) -> Meta:
+    def new(cls) -> "Meta":
         """A record with this package's version and nothing else."""
         return cls(version=VERSION)
 
     @classmethod
-    def from_path(cls, path: str | os.PathLike[str]) -> Meta:
+    def from_path(cls, path: str | os.PathLike[str]) -> "Meta":
         """Read a record; keys that this version does not know are left out.
 
         Raises:

@@ -1,7 +1,5 @@
 """`Params`: the config, as the classes that are built from it see it."""
 
-from __future__ import annotations
-
 import copy
 import json
 import logging
@@ -172,7 +170,7 @@ class Params(MutableMapping[str, Any]):
         collect(self.params, "")
         return flat
 
-    def duplicate(self) -> Params:
+    def duplicate(self) -> "Params":
         """A deep copy."""
         return copy.deepcopy(self)
 
@@ -224,7 +222,7 @@ class Params(MutableMapping[str, Any]):
         params_file: str | os.PathLike[str],
         params_overrides: str | dict[str, Any] = "",
         ext_vars: dict[str, str] | None = None,
-    ) -> Params:
+    ) -> "Params":
         """Read a Jsonnet or JSON file.
 
         Args:

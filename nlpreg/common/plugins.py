@@ -4,8 +4,6 @@ Three ways in: entry points of the group `nlpreg.plugins`, the files `.nlpreg_pl
 `~/.nlpreg/plugins` with a module name a line, and `--include-package`.
 """
 
-from __future__ import annotations
-
 import importlib
 import importlib.metadata
 import logging

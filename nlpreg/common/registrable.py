@@ -1,7 +1,5 @@
 """`Registrable`: a family of classes, each chosen in a config by its registered name."""
 
-from __future__ import annotations
-
 import inspect
 import logging
 from collections import defaultdict

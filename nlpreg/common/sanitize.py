@@ -1,7 +1,5 @@
 """Turning what models and fields hold into plain JSON values, and tokens back into text."""
 
-from __future__ import annotations
-
 import math
 import sys
 from typing import Any

@@ -1,7 +1,5 @@
 """The progress bar: one line on a terminal, whole lines at long intervals in a file, and a line every ten seconds in the log."""
 
-from __future__ import annotations
-
 import logging
 import os
 import sys

@@ -1,7 +1,5 @@
 """A check for biases that do nothing because a normalisation layer comes right after them."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """A batch: instances that become tensors together."""
 
-from __future__ import annotations
-
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -84,7 +82,7 @@ class Batch(Iterable[Instance]):
             logger.info("batch of %d, padded to %s", len(self.instances), lengths)
         return {name: batch_fields(column, lengths[name]) for name, column in self._columns.items()}
 
-    def index_instances(self, vocab: Vocabulary) -> None:
+    def index_instances(self, vocab: "Vocabulary") -> None:
         """Index the instances."""
         index_instances(self.instances, vocab)
 
@@ -117,7 +115,7 @@ class Batch(Iterable[Instance]):
         return len(self.instances)
 
 
-def index_instances(instances: Sequence[Instance], vocab: Vocabulary) -> None:
+def index_instances(instances: Sequence[Instance], vocab: "Vocabulary") -> None:
     """Index the instances that are not indexed yet; the same as `index_fields` of each, but quicker."""
     fields: list[Field[Any]] = []
     together: list[Instance] = []

@@ -1,7 +1,5 @@
 """Many short sequences stored in a few arrays, and padded by a few array operations."""
 
-from __future__ import annotations
-
 import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence

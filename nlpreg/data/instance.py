@@ -1,7 +1,5 @@
 """An instance: one example of a data set, as named fields."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +23,7 @@ class Instance(Mapping[str, Field[Any]]):
         self.fields = fields
         self.indexed = False
 
-    def add_field(self, field_name: str, field: Field[Any], vocab: Vocabulary | None = None) -> None:
+    def add_field(self, field_name: str, field: Field[Any], vocab: "Vocabulary | None" = None) -> None:
         """Add a field; if the instance is indexed and a vocabulary is given, the field is indexed too."""
         self.fields[field_name] = field
         if self.indexed and vocab is not None:
@@ -36,7 +34,7 @@ class Instance(Mapping[str, Field[Any]]):
         for field in self.fields.values():
             field.count_vocab_items(counter)
 
-    def index_fields(self, vocab: Vocabulary) -> None:
+    def index_fields(self, vocab: "Vocabulary") -> None:
         """Index every field, the first time only."""
         if not self.indexed:
             for field in self.fields.values():
@@ -52,7 +50,7 @@ class Instance(Mapping[str, Field[Any]]):
         lengths = padding_lengths or self.get_padding_lengths()
         return {name: field.as_tensor(lengths[name]) for name, field in self.fields.items()}
 
-    def duplicate(self) -> Instance:
+    def duplicate(self) -> "Instance":
         """A copy with fields of its own, indexed if this one is."""
         copied = Instance({name: field.duplicate() for name, field in self.fields.items()})
         copied.indexed = self.indexed

@@ -1,7 +1,5 @@
 """Generators of the random numbers that determine the order of data, and what workers draw."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager

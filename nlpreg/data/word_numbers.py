@@ -1,7 +1,5 @@
 """Numbering the distinct words of a text, millions of words a second."""
 
-from __future__ import annotations
-
 import hashlib
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
@@ -68,11 +66,11 @@ class WordNumbers:
         ends = np.cumsum(lengths)
         return self._look_up(_HashedWords(data, ends - lengths, ends))
 
-    def of_lines(self, lines: HashedLines) -> NDArray[np.int32]:
+    def of_lines(self, lines: "HashedLines") -> NDArray[np.int32]:
         """The numbers of the words of lines, in one row; new words get the next numbers."""
         return self._look_up(lines.words)
 
-    def _look_up(self, words: _HashedWords) -> NDArray[np.int32]:
+    def _look_up(self, words: "_HashedWords") -> NDArray[np.int32]:
         found = np.empty(len(words.starts), np.int32)
         for first in range(0, len(found), _WORDS_AT_ONCE):
             part = slice(first, first + _WORDS_AT_ONCE)

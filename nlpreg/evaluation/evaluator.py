@@ -1,7 +1,5 @@
 """The base of evaluators, and the one that goes through the data once."""
 
-from __future__ import annotations
-
 import os
 from typing import Any
 

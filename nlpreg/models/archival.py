@@ -1,7 +1,5 @@
 """A trained model as one file: `model.tar.gz`, with config, weights and vocabulary."""
 
-from __future__ import annotations
-
 import contextlib
 import glob
 import gzip

@@ -1,7 +1,5 @@
 """A classifier of texts."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 import torch

@@ -1,7 +1,5 @@
 """The biattentive classification network, for one text."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar, Union
 
 import torch

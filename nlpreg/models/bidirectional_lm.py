@@ -1,7 +1,5 @@
 """A language model of both directions under a name of its own."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from nlpreg.data.vocabulary import Vocabulary

@@ -1,7 +1,5 @@
 """Causal language models with shared or adaptive softmaxes and packed documents."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from torch import Tensor

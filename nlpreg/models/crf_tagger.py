@@ -1,7 +1,5 @@
 """A tagger that chooses the tags of a sentence together."""
 
-from __future__ import annotations
-
 import logging
 import math
 from collections.abc import Mapping

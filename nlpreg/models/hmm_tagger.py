@@ -1,7 +1,5 @@
 """A hidden Markov model that tags words."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 import torch

@@ -1,7 +1,5 @@
 """Looking inside a model: gradients with respect to its word embeddings, and what its parts put out."""
 
-from __future__ import annotations
-
 import contextlib
 import re
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """Language models that predict each word from the words before it, after it, or both."""
 
-from __future__ import annotations
-
 import math
 from typing import Any, ClassVar
 

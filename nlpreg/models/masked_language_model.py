@@ -1,7 +1,5 @@
 """A model that fills the gaps of a text."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 import torch

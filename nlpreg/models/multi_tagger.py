@@ -1,7 +1,5 @@
 """A tagger with several heads over one encoder: parts of speech, morphological features and others at once."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 

@@ -1,7 +1,5 @@
 """One model for several tasks."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar

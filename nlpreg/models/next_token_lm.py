@@ -1,7 +1,5 @@
 """A model that continues a text by one token, or by several found by beam search."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 import torch

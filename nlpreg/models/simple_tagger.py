@@ -1,7 +1,5 @@
 """A tagger that chooses the tag of each word by itself."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, ClassVar
 

@@ -1,7 +1,5 @@
 """Several taggers that decide together."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What the models that tag words have in common: metrics, and tags as strings."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 

@@ -3,8 +3,6 @@
 B sentences, T words, K tags, V words of the vocabulary, C candidate tags of a word, N paths.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
@@ -505,7 +503,7 @@ class TntTagger(Model):
                 scores[unknown[:, 0], unknown[:, 1]] = torch.stack([self._guesses[key] for key in keys])
         return scores
 
-    def _lattice(self, words: Tensor, emissions: Tensor) -> Lattice:
+    def _lattice(self, words: Tensor, emissions: Tensor) -> "Lattice":
         """The best tags of each word by themselves, and the scores of their sequences."""
         tables = self.tables()
         batch_size, num_steps = words.shape

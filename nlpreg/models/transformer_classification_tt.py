@@ -1,7 +1,5 @@
 """A classifier on top of a pretrained transformer."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

@@ -1,7 +1,5 @@
 """Weights from a file into a model: tensors only, never code, and every mismatch said."""
 
-from __future__ import annotations
-
 import logging
 import os
 import pickle

@@ -1,7 +1,5 @@
 """An LSTM with dropout of its state and a highway gate, in one direction or both."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 

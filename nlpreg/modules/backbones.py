@@ -1,7 +1,5 @@
 """Backbones: encoders that the heads of a multitask model share."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 from torch import nn

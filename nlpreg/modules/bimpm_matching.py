@@ -3,8 +3,6 @@
 Letters in shapes: B pairs, L1 and L2 words of the two sentences, D features, P perspectives.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.nn import functional

@@ -1,7 +1,5 @@
 """ELMo: word vectors from the layers of a bidirectional language model over characters."""
 
-from __future__ import annotations
-
 import json
 import logging
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The bidirectional LSTM of ELMo, whose directions are independent."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

@@ -1,7 +1,5 @@
 """The base class of sequence encoders: running a recurrent module over padded rows, and carrying its state between batches."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

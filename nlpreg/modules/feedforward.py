@@ -1,7 +1,5 @@
 """A stack of linear layers with activations and dropout."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import torch

@@ -1,7 +1,5 @@
 """A learned balance between two tensors."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """Layers that pass part of their input through."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

@@ -1,7 +1,5 @@
 """Dropout that zeroes the same features at every timestep."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """Normalisation of each vector to zero mean and unit deviation."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

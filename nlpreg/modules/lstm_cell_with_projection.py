@@ -1,7 +1,5 @@
 """An LSTM whose state is projected and clipped, as ELMo's is."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 

@@ -1,7 +1,5 @@
 """Normalisation by the mean and deviation of a whole batch, without its padding."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """Layers whose output is the largest of several linear maps."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import pairwise
 

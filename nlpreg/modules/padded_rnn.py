@@ -5,8 +5,6 @@ rows that are still active, so little is computed at padding. The backward direc
 were reversed within their lengths. On a GPU, every row runs over all steps, which needs no synchronization for the
 lengths; only if final states are needed, rows are packed."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any, TypeGuard
 

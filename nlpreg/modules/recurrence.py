@@ -1,7 +1,5 @@
 """Right-padded rows sorted by length, and the loop over time that our own recurrent layers run over them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar

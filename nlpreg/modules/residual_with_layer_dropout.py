@@ -1,7 +1,5 @@
 """A residual connection that drops whole layers during training."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -3,8 +3,6 @@
 Letters in shapes: N targets, D features, S samples, V words.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

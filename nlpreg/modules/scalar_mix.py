@@ -1,7 +1,5 @@
 """A learned weighted mean of tensors."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """Softmax losses over a vocabulary: the full one, and one that groups rare words into clusters."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

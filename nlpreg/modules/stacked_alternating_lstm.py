@@ -1,7 +1,5 @@
 """LSTM layers that alternate between left to right and right to left."""
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 

@@ -1,7 +1,5 @@
 """LSTM layers in both directions, with the same dropout at every step."""
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence

@@ -1,7 +1,5 @@
 """Softmaxes over a vocabulary whose word vectors are those of the input: from its embedding, or from the characters of words."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch
@@ -148,7 +146,7 @@ class SpelledWordVectors(WordVectors):
         self._known: Tensor | None
         self.register_load_state_dict_post_hook(SpelledWordVectors._forget)  # type: ignore[no-untyped-call]
 
-    def train(self, mode: bool = True) -> SpelledWordVectors:
+    def train(self, mode: bool = True) -> "SpelledWordVectors":
         """Switch to training or evaluation, and forget the vectors."""
         self._forget()
         super().train(mode)

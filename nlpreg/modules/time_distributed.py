@@ -1,7 +1,5 @@
 """A module applied to every timestep, by folding time into the batch."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

@@ -1,7 +1,5 @@
 """Copies of layers."""
 
-from __future__ import annotations
-
 import torch
 
 from nlpreg.nn.util.modules import clone

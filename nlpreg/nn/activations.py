@@ -1,7 +1,5 @@
 """Activation functions by name: torch's own, and a few more."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """Text generation: how a beam search feeds its predictions back to a model."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import torch

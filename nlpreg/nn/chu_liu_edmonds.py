@@ -1,7 +1,5 @@
 """Maximum spanning trees of directed graphs."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy

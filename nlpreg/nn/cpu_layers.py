@@ -1,7 +1,5 @@
 """Matrix products, linear layers and dropout that are faster on the CPU than torch's own."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

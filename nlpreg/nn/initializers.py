@@ -3,8 +3,6 @@
 An initializer changes a tensor in place. Most are torch's own functions under a name, by table.
 """
 
-from __future__ import annotations
-
 import logging
 import math
 import re

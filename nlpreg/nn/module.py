@@ -1,7 +1,5 @@
 """The base of models: a torch module whose loading of weights can be adjusted."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Functions that `torch.compile` does not look into."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar

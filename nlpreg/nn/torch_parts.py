@@ -5,8 +5,6 @@ one line in a table. Here is what the three share: torch's signature without wha
 docstring in the form that `nlpreg describe` reads.
 """
 
-from __future__ import annotations
-
 import collections.abc
 import inspect
 import re
@@ -49,7 +47,7 @@ class TorchPart:
         defaults: Mapping[str, Any] | None = None,
         required: Sequence[str] = (),
         renamed: Mapping[str, str] | None = None,
-    ) -> TorchPart | None:
+    ) -> "TorchPart | None":
         """Read the signature and the docstring of a class or function.
 
         Args:

@@ -1,7 +1,5 @@
 """Continues texts with a language model."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -70,7 +68,7 @@ class Generator:
         overrides: str | dict[str, Any] = "",
         weights_file: str | None = None,
         allow_unknown: bool = False,
-    ) -> Generator:
+    ) -> "Generator":
         """The generator of an archive.
 
         Args:

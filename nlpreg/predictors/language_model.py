@@ -1,7 +1,5 @@
 """Scores sentences with a language model."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

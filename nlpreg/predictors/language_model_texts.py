@@ -1,7 +1,5 @@
 """Conversion between plain text and the tokens and tensors of a language model."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Sequence
 from typing import Any

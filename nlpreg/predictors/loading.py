@@ -1,7 +1,5 @@
 """`nlpreg.load`: a predictor from a path, an installed package or the Hugging Face hub."""
 
-from __future__ import annotations
-
 import importlib.util
 import os
 from typing import Any

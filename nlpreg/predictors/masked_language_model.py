@@ -1,7 +1,5 @@
 """Predicts the masked words of a text."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy

@@ -1,7 +1,5 @@
 """One model, several tasks: each input goes to the predictor of its task."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from nlpreg.common.checks import ConfigurationError

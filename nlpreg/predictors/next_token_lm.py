@@ -1,7 +1,5 @@
 """Predicts how a text continues."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy

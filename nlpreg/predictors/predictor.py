@@ -1,7 +1,5 @@
 """`Predictor`: predictions from JSON input, for the command line, for services and for interpretation."""
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import logging

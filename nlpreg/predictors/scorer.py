@@ -1,7 +1,5 @@
 """Probabilities of texts under a language model, token by token."""
 
-from __future__ import annotations
-
 import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -170,7 +168,7 @@ class Scorer:
         overrides: str | dict[str, Any] = "",
         weights_file: str | None = None,
         tokens_per_batch: int = 4096,
-    ) -> Scorer:
+    ) -> "Scorer":
         """The scorer of an archive.
 
         Args:

@@ -1,7 +1,5 @@
 """Tags the words of a sentence."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy

@@ -1,7 +1,5 @@
 """Classifies texts."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy

@@ -1,7 +1,5 @@
 """Checkpoints: when they are written and which are kept, and their files, written atomically and checked for damage."""
 
-from __future__ import annotations
-
 import json
 import logging
 import os

@@ -1,7 +1,5 @@
 """Communication between the processes of a run: agreeing to end an epoch or to stop, gathering and broadcasting."""
 
-from __future__ import annotations
-
 from typing import Any, Union
 
 import torch

@@ -1,7 +1,5 @@
 """The batches of a run on the device of the model, and the position in the data."""
 
-from __future__ import annotations
-
 import glob
 import hashlib
 import logging

@@ -1,7 +1,5 @@
 """`GradientDescentTrainer`: epochs of updates by gradient descent, with validation and checkpoints between them."""
 
-from __future__ import annotations
-
 import importlib
 import logging
 import os
@@ -340,7 +338,7 @@ class GradientDescentTrainer(Trainer):
         compile: bool = False,
         max_steps: int | None = None,
         keep_metrics_of_epochs: int | None = 50,
-    ) -> GradientDescentTrainer:
+    ) -> "GradientDescentTrainer":
         """Build a trainer from the `trainer` section of a config.
 
         Parts that need the model's parameters, or each other, are built here in the right order.

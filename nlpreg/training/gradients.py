@@ -1,7 +1,5 @@
 """Gradients: computed in full or in mixed precision, measured and clipped; dense, sparse and sharded ones."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Literal

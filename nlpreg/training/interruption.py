@@ -1,7 +1,5 @@
 """Ending a run cleanly on SIGTERM or Ctrl-C: after the current update, with a checkpoint."""
 
-from __future__ import annotations
-
 import os
 import signal
 import threading
@@ -51,7 +49,7 @@ class InterruptionGuard:
         self.requested: int | None = None
         self._earlier: dict[int, Any] = {}
 
-    def __enter__(self) -> InterruptionGuard:
+    def __enter__(self) -> "InterruptionGuard":
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGINT):
                 if signal.getsignal(number) != signal.SIG_IGN:  # a worker leaves Ctrl-C to its launcher

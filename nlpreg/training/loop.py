@@ -1,7 +1,5 @@
 """The training loop: epochs of updates, with validation, checkpoints and logging between them."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence

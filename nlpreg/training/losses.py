@@ -6,8 +6,6 @@ batches of a validation or evaluation, and the processes of a distributed run. S
 data are batched.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """`MetricTracker`: finds the best validation and decides when to stop early."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

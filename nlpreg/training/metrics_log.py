@@ -1,7 +1,5 @@
 """Metrics of a run: as dictionaries and text, on the progress bar, after each epoch, and over time (`metrics.jsonl`)."""
 
-from __future__ import annotations
-
 import json
 import logging
 import os
@@ -108,7 +106,7 @@ class ProgressBar:
         self._next = time.monotonic() + self._interval
         self._is_shown = is_shown
 
-    def __enter__(self) -> ProgressBar:
+    def __enter__(self) -> "ProgressBar":
         return self
 
     def __exit__(

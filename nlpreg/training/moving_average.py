@@ -1,7 +1,5 @@
 """Moving averages of the weights, often better than the last weights themselves."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterable
 from typing import Any

@@ -1,7 +1,5 @@
 """Trainers for models without gradients: one that saves the model as it is, and one that shows it all data once."""
 
-from __future__ import annotations
-
 import logging
 import os
 from typing import Any, Protocol, cast

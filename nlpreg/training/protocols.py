@@ -4,8 +4,6 @@ The trainer is typed against these instead of `nlpreg.models.Model`, so that any
 a dictionary with a `loss` can be trained, and so that this package does not depend on the models.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol, Union, runtime_checkable
 

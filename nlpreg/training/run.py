@@ -1,7 +1,5 @@
 """`TrainingRun`: all parts of a training run and its progress, saved and restored as a whole."""
 
-from __future__ import annotations
-
 import logging
 import os
 import tempfile

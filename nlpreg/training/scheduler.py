@@ -1,7 +1,5 @@
 """`Scheduler`: a value of the optimizer's parameter groups that changes over a run."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

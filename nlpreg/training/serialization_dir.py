@@ -1,7 +1,5 @@
 """The folder of a run: creating, locking and clearing it, and checking that a run can be resumed in it."""
 
-from __future__ import annotations
-
 import contextlib
 import fnmatch
 import glob

@@ -3,8 +3,6 @@
 Everything here is made of plain values and tensors, so that a checkpoint loads without running any code.
 """
 
-from __future__ import annotations
-
 import copy
 import os
 import random
@@ -140,7 +138,7 @@ class ModelMemory:
     carried: dict[str, Any]
 
     @classmethod
-    def of(cls, model: nn.Module) -> ModelMemory:
+    def of(cls, model: nn.Module) -> "ModelMemory":
         """Take a snapshot; later batches do not change it."""
         own = getattr(model, "metrics_state_dict", None)
         metrics = metrics_state_dict(model) if own is None else own()

@@ -1,7 +1,5 @@
 """`Trainer`, the base class of everything that turns a model and data into a trained model."""
 
-from __future__ import annotations
-
 import os
 import tempfile
 from typing import Any, NamedTuple, Protocol, Union

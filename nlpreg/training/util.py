@@ -1,7 +1,5 @@
 """Functions of training under the names that AllenNLP gives them: data loaders and a vocabulary from a config, metrics as text, evaluation."""
 
-from __future__ import annotations
-
 import logging
 import os
 from collections import Counter

@@ -1,7 +1,5 @@
 """Validation in a run, and evaluation of a model."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence

@@ -1,7 +1,5 @@
 """Everything that can be known to be wrong with an experiment before it reads a byte of data."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence

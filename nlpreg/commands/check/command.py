@@ -1,7 +1,5 @@
 """`nlpreg check`: all that is wrong with a config, without running it."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys
@@ -72,7 +70,7 @@ def _run(args: argparse.Namespace) -> None:
         print(f"{args.param_path}: no problems found")
 
 
-def _add_data(checked: Checked) -> None:
+def _add_data(checked: "Checked") -> None:
     """Add what the first batches show."""
     from nlpreg.commands.check.data_check import data_findings
 

@@ -1,7 +1,5 @@
 """`nlpreg check --data`: an experiment built on a few instances, and its first batches tried."""
 
-from __future__ import annotations
-
 import copy
 import tempfile
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,5 @@
 """What only a first batch shows: whether data, model and trainer of an experiment fit each other."""
 
-from __future__ import annotations
-
 import contextlib
 import inspect
 import itertools
@@ -60,7 +58,7 @@ class Findings:
     warnings: list[Problem] = field(default_factory=list)
 
 
-def try_first_batches(experiment: TrainModel, label_encoding: Any = None) -> Findings:
+def try_first_batches(experiment: "TrainModel", label_encoding: Any = None) -> Findings:
     """Run a training batch forward and backward, and a validation batch forward, and look at what comes out.
 
     Neither the weights nor the position in the data change, and the random numbers of the run are those that they would

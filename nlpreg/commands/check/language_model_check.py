@@ -1,7 +1,5 @@
 """Mistakes in configs of language models that train without a word and give figures that mean nothing."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Iterator
 from typing import Any

@@ -1,7 +1,5 @@
 """Names that two sections must share, compared before the run: indexers, embedders, and namespaces of the vocabulary."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping
 

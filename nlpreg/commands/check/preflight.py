@@ -1,7 +1,5 @@
 """Checks of the world around an experiment: do its files exist, is its output folder usable, are its devices there?"""
 
-from __future__ import annotations
-
 import glob
 import os
 from collections.abc import Iterator, Mapping

@@ -5,8 +5,6 @@ dimensions, so a plugin's encoder is checked like a built-in one. A class says w
 `dimension_chain`, a tuple of argument names in the order of the data.
 """
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 import os

@@ -4,8 +4,6 @@ So what only their constructors know is known before data is read: a learning ra
 without momentum, a package that is not installed.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import tempfile

@@ -1,7 +1,5 @@
 """`nlpreg export`: a trained model as a program for torch or ONNX, or as weights alone."""
 
-from __future__ import annotations
-
 import argparse
 import os
 

@@ -1,7 +1,5 @@
 """From an archive to a folder with a program, the vocabulary, an example, and a record of what was compared."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """The recurrent layers of exported models as operators of ONNX."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

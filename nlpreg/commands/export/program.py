@@ -1,7 +1,5 @@
 """The part of a model that can be exported: from the ids of its text fields to the tensors that it computes of them."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any

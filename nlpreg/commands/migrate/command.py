@@ -1,7 +1,5 @@
 """`nlpreg migrate`: configs and code written for AllenNLP become nlpreg's."""
 
-from __future__ import annotations
-
 import argparse
 import difflib
 import os

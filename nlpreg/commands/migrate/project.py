@@ -1,7 +1,5 @@
 """A project to migrate: its configs, Python files, notebooks, plugin lists, scripts and pages, and what each becomes."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """Python code written for AllenNLP: imports, module paths and three idioms rewritten; the rest stays, to the byte."""
 
-from __future__ import annotations
-
 import ast
 import functools
 import io

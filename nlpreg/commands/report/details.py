@@ -1,7 +1,5 @@
 """What `nlpreg evaluate` says about a tagger or classifier beside its metrics, and its errors in the CoNLL-U format."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -11,7 +9,7 @@ if TYPE_CHECKING:
 NUM_CONFUSIONS = 10
 
 
-def detail_lines(analysis: Analysis, num_samples: int = 1000, seed: int = 0) -> list[str]:
+def detail_lines(analysis: "Analysis", num_samples: int = 1000, seed: int = 0) -> list[str]:
     """Figures with their intervals, known and unknown words, each label, the most frequent mistakes, calibration, speed.
 
     Args:
@@ -50,7 +48,7 @@ def detail_lines(analysis: Analysis, num_samples: int = 1000, seed: int = 0) -> 
     return lines
 
 
-def errors_in_conllu(examples: Sequence[Example], column: str) -> Iterator[str]:
+def errors_in_conllu(examples: "Sequence[Example]", column: str) -> Iterator[str]:
     """The sentences with a wrong tag in the CoNLL-U format: gold tags in their column, wrong ones behind in MISC.
 
     Args:

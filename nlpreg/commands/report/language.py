@@ -1,7 +1,5 @@
 """How well a language model predicts data: by frequency, by position, and text by text."""
 
-from __future__ import annotations
-
 import bisect
 import itertools
 import math
@@ -46,7 +44,7 @@ class LanguageAnalysis:
     """
 
     data: str
-    texts: list[ScoredText]
+    texts: "list[ScoredText]"
     ranks: dict[str, int] = field(default_factory=dict)
     samples: list[str] = field(default_factory=list)
 
@@ -75,7 +73,7 @@ class LanguageAnalysis:
         """By the position in the text, the first token being 1."""
         return self._bands(lambda _, position: _interval(position + 1, POSITION_LIMITS))
 
-    def worst(self, number: int = 10) -> list[ScoredText]:
+    def worst(self, number: int = 10) -> "list[ScoredText]":
         """The texts with the highest perplexity."""
         scored = [text for text in self.texts if text.perplexity is not None]
         return sorted(scored, key=lambda text: -(text.perplexity or 0.0))[:number]
@@ -97,7 +95,7 @@ def _exp(value: float) -> float:
         return math.inf
 
 
-def analyse_language_model(archive: Archive, data: Any, max_instances: int) -> LanguageAnalysis | None:
+def analyse_language_model(archive: "Archive", data: Any, max_instances: int) -> LanguageAnalysis | None:
     """Score data with an archived language model, and let it write.
 
     Args:

@@ -1,7 +1,5 @@
 """The HTML page of `nlpreg report`: one file with its style and drawings, without a script or a link to the network."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Iterable, Sequence
@@ -389,7 +387,7 @@ def _language(analysis: LanguageAnalysis) -> str:
     return _section("Predictions", "".join(blocks))
 
 
-def _surprisals(text: ScoredText) -> str:
+def _surprisals(text: "ScoredText") -> str:
     cells = []
     for token, value in zip(text.tokens, text.log_probabilities, strict=True):
         bits = None if value is None else -value / math.log(2)

@@ -1,7 +1,5 @@
 """The command `nlpreg report`."""
 
-from __future__ import annotations
-
 import argparse
 import os
 from typing import TYPE_CHECKING
@@ -95,7 +93,7 @@ def report_from_args(args: argparse.Namespace) -> str:
     return path
 
 
-def _analysis(args: argparse.Namespace, record: RunRecord) -> Analysis | LanguageAnalysis | None:
+def _analysis(args: argparse.Namespace, record: "RunRecord") -> "Analysis | LanguageAnalysis | None":
     """What the model of a run does on data; None where there is no archive or no data, or it gives nothing to look at."""
     archive_file = os.path.join(record.folder, "model.tar.gz")
     data = args.data or record.config.get("validation_data_path")

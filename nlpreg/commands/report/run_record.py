@@ -1,7 +1,5 @@
 """What the folder of a run says about it: metrics over time, config, environment, vocabulary."""
 
-from __future__ import annotations
-
 import json
 import os
 from dataclasses import dataclass, field
@@ -41,7 +39,7 @@ class RunRecord:
     vocabulary: dict[str, int] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, folder: str) -> RunRecord:
+    def read(cls, folder: str) -> "RunRecord":
         """Read a folder.
 
         Raises:

@@ -1,7 +1,5 @@
 """`RunGroup`: the runs that belong together in one folder, and the table of what came of them."""
 
-from __future__ import annotations
-
 import csv
 import json
 import math

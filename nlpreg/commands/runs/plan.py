@@ -1,7 +1,5 @@
 """Which runs a command line asks for: the points of a grid, and the seeds or folds of each."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import re

@@ -1,7 +1,5 @@
 """Processes that train the runs of a group, several at a time."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os
@@ -70,7 +68,7 @@ class Processes:
         self._limit = limit
         self._running: dict[str, _Running] = {}
 
-    def __enter__(self) -> Processes:
+    def __enter__(self) -> "Processes":
         self._folder.mkdir(parents=True, exist_ok=True)
         return self
 

@@ -1,7 +1,5 @@
 """The space that `nlpreg tune` searches: for keys of the config, the values that they may have."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """What `nlpreg train` does with `--sweep`, `--seeds` or `--folds`: it trains a group of runs and prints their table."""
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import json

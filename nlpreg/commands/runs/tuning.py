@@ -1,7 +1,5 @@
 """`nlpreg tune`: a search for good values of some keys of a config, with Optuna."""
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import json

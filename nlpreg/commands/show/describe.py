@@ -1,7 +1,5 @@
 """`nlpreg describe`: what a registered class is and what its section of a config may hold."""
 
-from __future__ import annotations
-
 import argparse
 import inspect
 import textwrap

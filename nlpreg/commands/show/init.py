@@ -1,7 +1,5 @@
 """`nlpreg init`: a first config for a model, with comments; or a package for parts of one's own."""
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import inspect

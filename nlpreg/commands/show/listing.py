@@ -1,7 +1,5 @@
 """`nlpreg list`: the registries and what is in them."""
 
-from __future__ import annotations
-
 import argparse
 import logging
 from collections import defaultdict

@@ -1,7 +1,5 @@
 """The package that `nlpreg init --plugin NAME` writes: a part, its test, and the entry point that registers it."""
 
-from __future__ import annotations
-
 import os
 import re
 

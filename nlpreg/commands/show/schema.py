@@ -1,7 +1,5 @@
 """`nlpreg schema`: the JSON Schema of configs, for completion and checking in editors."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys

@@ -1,7 +1,5 @@
 """`nlpreg train`: from a config to a trained model."""
 
-from __future__ import annotations
-
 import argparse
 import logging
 

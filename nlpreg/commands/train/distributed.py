@@ -3,8 +3,6 @@
 The processes are started by `nlpreg train` itself or by torchrun, and do the same from there on.
 """
 
-from __future__ import annotations
-
 import contextlib
 import datetime
 import json

@@ -1,7 +1,5 @@
 """`TrainModel`: everything that a training config describes, built and ready to run."""
 
-from __future__ import annotations
-
 import contextlib
 import filecmp
 import inspect
@@ -123,7 +121,7 @@ class TrainModel(Registrable):
         evaluate_on_test: bool = False,
         batch_weight_key: str = "",
         ddp_accelerator: DdpAccelerator | None = None,
-    ) -> TrainModel:
+    ) -> "TrainModel":
         """Build a run from the top level of a config; these parameters are its keys.
 
         Args:

@@ -4,8 +4,6 @@ Every worker finds its rank, and the store through which the processes meet, in 
 one fails, the others are ended within seconds, and its error is the outcome.
 """
 
-from __future__ import annotations
-
 import atexit
 import contextlib
 import ctypes

@@ -1,7 +1,5 @@
 """One process of a training run: it builds what the config describes, trains it, and keeps what came of it."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import logging

@@ -1,7 +1,5 @@
 """What `nlpreg train` does: check the config, prepare the folder, train in one process or several, pack the outcome."""
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import copy

@@ -1,7 +1,5 @@
 """Unpacking of zip and tar archives that need not be trusted."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import tarfile

@@ -1,7 +1,5 @@
 """Files that are somewhere else, as local paths: downloads and unpacked archives, each made once and kept."""
 
-from __future__ import annotations
-
 import fnmatch
 import hashlib
 import json
@@ -57,7 +55,7 @@ class CacheEntry:
     extraction_dir: bool = False
 
     @classmethod
-    def from_path(cls, path: str | os.PathLike[str]) -> CacheEntry:
+    def from_path(cls, path: str | os.PathLike[str]) -> "CacheEntry":
         """Read a `.json` file of the cache."""
         with open(path, encoding="utf-8") as file:
             return cls(**json.load(file))
@@ -346,7 +344,7 @@ class LocalCacheResource:
         with open(self.path, mode, encoding=None if "b" in mode else "utf-8") as file:
             yield file
 
-    def __enter__(self) -> LocalCacheResource:
+    def __enter__(self) -> "LocalCacheResource":
         self._lock.acquire()
         return self
 

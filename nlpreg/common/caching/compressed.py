@@ -1,7 +1,5 @@
 """Text files, compressed or not, read and written alike."""
 
-from __future__ import annotations
-
 import bz2
 import gzip
 import io

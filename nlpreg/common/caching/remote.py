@@ -1,7 +1,5 @@
 """Where URLs lead: HTTP, S3, Google Storage and the Hugging Face hub."""
 
-from __future__ import annotations
-
 import errno
 import http.client
 import logging

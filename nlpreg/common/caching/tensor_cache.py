@@ -1,7 +1,5 @@
 """Tensors by name in one file that many processes may use."""
 
-from __future__ import annotations
-
 import io
 import logging
 import os
@@ -46,7 +44,7 @@ class TensorCache(MutableMapping[str, "Tensor"]):
         if not read_only:
             self._connect().execute("CREATE TABLE IF NOT EXISTS tensors (name TEXT PRIMARY KEY, data BLOB)")
 
-    def __getitem__(self, key: str) -> Tensor:
+    def __getitem__(self, key: str) -> "Tensor":
         import torch
 
         row = self._connect().execute("SELECT data FROM tensors WHERE name = ?", (key,)).fetchone()
@@ -55,7 +53,7 @@ class TensorCache(MutableMapping[str, "Tensor"]):
         tensor: Tensor = torch.load(io.BytesIO(row[0]), map_location="cpu", weights_only=True)
         return tensor
 
-    def __setitem__(self, key: str, tensor: Tensor) -> None:
+    def __setitem__(self, key: str, tensor: "Tensor") -> None:
         import torch
 
         self._check_writable()

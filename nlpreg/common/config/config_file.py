@@ -1,7 +1,5 @@
 """A config file read for checking: evaluated as far as possible in spite of its faults, all of which are kept."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Mapping
@@ -58,7 +56,7 @@ class ConfigFile:
         path: str | os.PathLike[str],
         overrides: str | Mapping[str, Any] = "",
         texts: Mapping[str, str] | None = None,
-    ) -> ConfigFile:
+    ) -> "ConfigFile":
         """Read and evaluate a file.
 
         Args:

@@ -1,7 +1,5 @@
 """A config as text that can be edited: what is not edited keeps its comments, its variables and its layout."""
 
-from __future__ import annotations
-
 import contextlib
 import copy
 import functools

@@ -1,7 +1,5 @@
 """What a registered class is and takes, from its signature and docstring: for messages, schemas and `nlpreg describe`."""
 
-from __future__ import annotations
-
 import dataclasses
 import inspect
 import re

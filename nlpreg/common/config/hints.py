@@ -1,7 +1,5 @@
 """A constructor's parameters as data: names, types with string annotations resolved, defaults."""
 
-from __future__ import annotations
-
 import ast
 import inspect
 import textwrap

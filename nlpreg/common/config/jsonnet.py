@@ -1,7 +1,5 @@
 """Jsonnet and JSON texts as Python values, values as Jsonnet, and the changes that `--overrides` makes to them."""
 
-from __future__ import annotations
-
 import contextlib
 import copy
 import json

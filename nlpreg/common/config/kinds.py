@@ -4,8 +4,6 @@
 example) walks its tree. Trees are not cached by annotation: `Union[int, str] == Union[str, int]`, but the order counts.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import enum
 import inspect

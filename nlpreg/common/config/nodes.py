@@ -3,8 +3,6 @@
 `nlpreg.common.config.resolve` makes it from a config and type hints; `build` here walks it and constructs.
 """
 
-from __future__ import annotations
-
 import contextlib
 import copy
 import enum

@@ -1,7 +1,5 @@
 """Configs of AllenNLP 0.x and 1.x rewritten as text: renames by the table, and a function for each change of structure."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import math

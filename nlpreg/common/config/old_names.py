@@ -1,7 +1,5 @@
 """Keys and registered names of AllenNLP 0.x and 1.x, and what each is now: one table for check, loading and migrate."""
 
-from __future__ import annotations
-
 import ast
 import functools
 import logging

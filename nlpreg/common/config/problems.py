@@ -1,7 +1,5 @@
 """What is wrong with a config: every fault with its place, what was expected, what was found, what to do."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

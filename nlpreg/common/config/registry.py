@@ -1,7 +1,5 @@
 """Tables of names and classes; the standard library is all it needs."""
 
-from __future__ import annotations
-
 import importlib
 import logging
 import re

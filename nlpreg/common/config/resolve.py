@@ -3,8 +3,6 @@
 Nothing is constructed here and no data is read.
 """
 
-from __future__ import annotations
-
 import enum
 import inspect
 import json
@@ -90,7 +88,7 @@ class Resolver:
         self.available = frozenset(available)
         self.lenient = lenient
 
-    def child(self) -> Resolver:
+    def child(self) -> "Resolver":
         """A resolver in the same situation with a list of problems of its own."""
         return Resolver(self.available, self.lenient)
 

@@ -1,7 +1,5 @@
 """JSON Schema (draft 2020-12) of what a config may hold, for editors: another reading of the constructors' annotations."""
 
-from __future__ import annotations
-
 import inspect
 import json
 import re

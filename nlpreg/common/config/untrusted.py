@@ -5,8 +5,6 @@ Whoever makes an archive writes its config, so such a config must not run code o
 built under `guarded(origin)`, and whatever `Params` come into being meanwhile are untrusted too.
 """
 
-from __future__ import annotations
-
 import contextlib
 import fnmatch
 import importlib
@@ -38,7 +36,7 @@ class Origin:
     allowed: frozenset[str] = frozenset()
     allow_remote: bool = False
 
-    def allowing(self, values: Any) -> Origin:
+    def allowing(self, values: Any) -> "Origin":
         """The same origin, where in addition the strings in `values`, at any depth, may be read."""
         return replace(self, allowed=self.allowed | frozenset(_strings(values)))
 

@@ -1,7 +1,5 @@
 """What a run is set up with: seeds, generators of random numbers, and spaCy models."""
 
-from __future__ import annotations
-
 import logging
 import random
 from typing import TYPE_CHECKING, Any
@@ -21,7 +19,7 @@ SEED_DEFAULTS = {"random_seed": 13370, "numpy_seed": 1337, "pytorch_seed": 133}
 LOADED_SPACY_MODELS: dict[tuple[str, bool, bool, bool], Any] = {}
 
 
-def prepare_environment(params: Params) -> None:
+def prepare_environment(params: "Params") -> None:
     """Seed every generator of random numbers from the config.
 
     `random_seed` (13370), `numpy_seed` (1337) and `pytorch_seed` (133) are taken out of `params`; the first one also

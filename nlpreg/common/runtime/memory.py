@@ -1,7 +1,5 @@
 """How much memory was used at most, here and on the other ranks; and not looking for garbage where none is made."""
 
-from __future__ import annotations
-
 import gc
 import sys
 from collections.abc import Iterator

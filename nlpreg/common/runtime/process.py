@@ -1,7 +1,5 @@
 """This process: how it takes signals and ends, and which of several it is."""
 
-from __future__ import annotations
-
 import atexit
 import contextlib
 import os

@@ -1,7 +1,5 @@
 """Tests that run in several processes at once."""
 
-from __future__ import annotations
-
 import os
 import warnings
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """`ModelTestCase`: tests that a model trains, saves, loads and treats a batch like its instances; comparisons of metrics and parameters."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """`NlpregTestCase`, a base for test classes, and decorators for tests that need a GPU."""
 
-from __future__ import annotations
-
 import logging
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Collators: they turn the instances of a batch into tensors."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from nlpreg.common import cached_transformers

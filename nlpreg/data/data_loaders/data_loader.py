@@ -1,7 +1,5 @@
 """`DataLoader`, the base class of data loaders, and `ResumableDataLoader`, the base of those that can start from any batch."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Dict, Union  # noqa: UP035 - an alias that plugins import

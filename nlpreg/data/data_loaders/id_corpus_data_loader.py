@@ -1,7 +1,5 @@
 """The base class of loaders of corpora on disk."""
 
-from __future__ import annotations
-
 import functools
 import os
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,5 @@
 """The default data loader: from a reader, in memory or as a stream, with or without worker processes."""
 
-from __future__ import annotations
-
 import functools
 import itertools
 import logging

@@ -1,7 +1,5 @@
 """A loader over the data sets of several tasks."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import count, islice
 from typing import Any

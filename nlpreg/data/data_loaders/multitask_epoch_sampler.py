@@ -1,7 +1,5 @@
 """How an epoch is divided between several tasks."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

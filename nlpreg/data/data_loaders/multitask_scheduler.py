@@ -1,7 +1,5 @@
 """The order of the instances of several tasks, and how they are batched."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice

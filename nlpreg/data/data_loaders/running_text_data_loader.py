@@ -1,7 +1,5 @@
 """Running text for language models: streams of words that continue from batch to batch."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -141,7 +139,7 @@ class RunningTextDataLoader(IdCorpusDataLoader):
             yield {self.text_field: lexicon.tensors(texts), TARGET_FIELD: following}  # type: ignore[dict-item]  # likewise
 
     def _windows(
-        self, layout: _Layout, start: int, num_after: int
+        self, layout: "_Layout", start: int, num_after: int
     ) -> Iterator[tuple[list[NDArray[Any]], list[int]]]:
         """The numbers of the words of each batch from number `start` on, and of some words after them, a row for each stream.
 
@@ -160,7 +158,7 @@ class RunningTextDataLoader(IdCorpusDataLoader):
                 rows = [numbers[at[window] : at[window + 1] + num_after] for numbers, at in pieces]
                 yield rows, [at[window + 1] - at[window] for _, at in pieces]
 
-    def _layout(self, data_pass: int) -> _Layout:
+    def _layout(self, data_pass: int) -> "_Layout":
         """Where the streams of a pass are, and where it cuts them; the same on every rank."""
         offset = 0
         if self.shuffle and self.bptt > 1:

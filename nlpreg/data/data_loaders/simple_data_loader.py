@@ -1,7 +1,5 @@
 """A loader over instances in memory, without processes."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator
 
@@ -65,7 +63,7 @@ class SimpleDataLoader(ResumableDataLoader):
         shuffle: bool = False,
         batches_per_epoch: int | None = None,
         quiet: bool = False,
-    ) -> SimpleDataLoader:
+    ) -> "SimpleDataLoader":
         """A loader of all instances that a reader finds at a path.
 
         Args:

@@ -1,7 +1,5 @@
 """Streams of instances and of batches, as the main process and workers read them."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -210,7 +208,7 @@ class StreamPosition:
         return [self.batches, self.drawn, self.read, self.chunk, self.chunk_batches]
 
     @classmethod
-    def from_list(cls, values: Sequence[Any]) -> StreamPosition:
+    def from_list(cls, values: Sequence[Any]) -> "StreamPosition":
         """The inverse of `as_list`."""
         # checkpoints of version 1 also held byte offsets behind the five numbers
         return cls(*values[:5])

@@ -1,7 +1,5 @@
 """Blocks of running text in random order, for language models that keep no state between batches."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 

@@ -1,7 +1,5 @@
 """Sentences for language models, from corpora that need not fit into memory."""
 
-from __future__ import annotations
-
 import math
 import os
 from collections.abc import Iterator

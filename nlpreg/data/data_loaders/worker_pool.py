@@ -1,7 +1,5 @@
 """Worker processes that make items ahead of time and send them to the process that uses them."""
 
-from __future__ import annotations
-
 import contextlib
 import gc
 import io
@@ -49,7 +47,7 @@ class WorkerError(Exception):
         self.original_err_repr = original_err_repr
         self.traceback = traceback
 
-    def __reduce__(self) -> tuple[type[WorkerError], tuple[str, str | Sequence[str]]]:
+    def __reduce__(self) -> "tuple[type[WorkerError], tuple[str, str | Sequence[str]]]":
         return type(self), (self.original_err_repr, self.traceback)
 
 
@@ -289,7 +287,7 @@ class WorkerPool:
         self._connections: list[Connection] = []
         self._finalizers: list[multiprocessing.util.Finalize] = []
 
-    def __enter__(self) -> WorkerPool:
+    def __enter__(self) -> "WorkerPool":
         # With the other start methods, arguments are written to a pipe whose breaking is not noticed. So the work,
         # which may be large, is sent when the process runs.
         work = b"" if self._forks else to_bytes(self._make_items)

@@ -1,7 +1,5 @@
 """Stories with questions, as in the bAbI tasks."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Questions that a passage answers by yes or no."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

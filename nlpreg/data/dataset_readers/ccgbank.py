@@ -1,7 +1,5 @@
 """Supertags of the CCGbank."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any

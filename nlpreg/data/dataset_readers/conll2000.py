@@ -1,7 +1,5 @@
 """Chunks, as in the shared task of CoNLL 2000."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """`ConllReader`, the base class of readers of CoNLL shared tasks, and the reader of CoNLL 2003: named entities."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Literal

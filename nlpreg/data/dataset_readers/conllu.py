@@ -1,7 +1,5 @@
 """Treebanks of Universal Dependencies."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache

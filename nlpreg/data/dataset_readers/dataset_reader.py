@@ -1,7 +1,5 @@
 """`DatasetReader`, the base class of readers, and how processes share the work of reading."""
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 import os

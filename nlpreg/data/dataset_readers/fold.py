@@ -1,7 +1,5 @@
 """One fold of a cross-validation: a data set of which every k-th instance is held out."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Iterator
 

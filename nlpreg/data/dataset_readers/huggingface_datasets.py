@@ -1,7 +1,5 @@
 """Data sets of the Hugging Face hub, and local parquet, arrow, JSON and CSV files."""
 
-from __future__ import annotations
-
 import glob
 import os
 from collections.abc import Callable, Iterator, Mapping

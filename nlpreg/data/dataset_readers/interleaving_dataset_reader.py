@@ -1,7 +1,5 @@
 """Several data sets read as one."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar

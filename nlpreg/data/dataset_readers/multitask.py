@@ -1,7 +1,5 @@
 """Data sets of several tasks, kept apart."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 

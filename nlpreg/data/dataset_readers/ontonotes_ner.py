@@ -1,7 +1,5 @@
 """Named entities of the OntoNotes corpus."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

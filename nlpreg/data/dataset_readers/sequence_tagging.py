@@ -1,7 +1,5 @@
 """A tagged sentence a line."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader

@@ -1,7 +1,5 @@
 """A data set in many files, each read by one process."""
 
-from __future__ import annotations
-
 import glob
 import itertools
 import logging

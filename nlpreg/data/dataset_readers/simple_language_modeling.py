@@ -1,7 +1,5 @@
 """Texts for language models: a sentence a line, or running text with its line ends."""
 
-from __future__ import annotations
-
 import logging
 from collections import deque
 from collections.abc import Iterable, Iterator

@@ -1,7 +1,5 @@
 """Sentiment of phrases, as in the Stanford Sentiment Treebank."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -36,9 +34,9 @@ class SentimentTree:
 
     label: str
     words: list[str] = field(default_factory=list)
-    children: list[SentimentTree] = field(default_factory=list)
+    children: "list[SentimentTree]" = field(default_factory=list)
 
-    def subtrees(self) -> Iterator[SentimentTree]:
+    def subtrees(self) -> "Iterator[SentimentTree]":
         """This node and all below it, each before those below it."""
         waiting = [self]
         while waiting:

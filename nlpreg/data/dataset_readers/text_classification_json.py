@@ -1,7 +1,5 @@
 """A text with its class a line, as JSON."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

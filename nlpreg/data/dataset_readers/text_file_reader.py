@@ -1,7 +1,5 @@
 """Readers of text files: their lines, and texts and tagged sentences as fields and instances."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar, Union
 

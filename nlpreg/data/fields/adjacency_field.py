@@ -1,7 +1,5 @@
 """Relations between the elements of a sequence."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -73,7 +71,7 @@ class AdjacencyField(Field[torch.Tensor]):
         for label in self.labels or []:
             counter[self._label_namespace][label] += 1
 
-    def index(self, vocab: Vocabulary) -> None:
+    def index(self, vocab: "Vocabulary") -> None:
         """Look the labels up."""
         if self.labels is not None:
             self._indexed_labels = vocab.get_token_indices(self.labels, self._label_namespace)
@@ -101,7 +99,7 @@ class AdjacencyField(Field[torch.Tensor]):
                 matrix[row, column] = value
         return matrix
 
-    def empty_field(self) -> AdjacencyField:
+    def empty_field(self) -> "AdjacencyField":
         """No pairs, of an empty sequence."""
         empty: Any = self.sequence_field.empty_field()
         return AdjacencyField([], empty, padding_value=self._padding_value)

@@ -1,7 +1,5 @@
 """A value that is the same for all instances of a batch."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from nlpreg.data.fields.field import Field
@@ -30,7 +28,7 @@ class FlagField(Field[Any]):
         """The value."""
         return self.flag_value
 
-    def empty_field(self) -> FlagField:
+    def empty_field(self) -> "FlagField":
         """The same value."""
         return FlagField(self.flag_value)
 

@@ -1,7 +1,5 @@
 """A position in a sequence."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -45,12 +43,12 @@ class IndexField(Field[torch.Tensor]):
         """The index."""
         return torch.tensor([self.sequence_index], dtype=torch.int64)
 
-    def empty_field(self) -> IndexField:
+    def empty_field(self) -> "IndexField":
         """The index -1."""
         return IndexField(-1, self.sequence_field)
 
     @classmethod
-    def as_tensor_of_many(cls, fields: Sequence[Self], padding_lengths: Mapping[str, int]) -> torch.Tensor:
+    def as_tensor_of_many(cls, fields: "Sequence[Self]", padding_lengths: Mapping[str, int]) -> torch.Tensor:
         """The indices of all fields: `(num_fields, 1)`."""
         return torch.tensor([[field.sequence_index] for field in fields], dtype=torch.int64)
 

@@ -1,7 +1,5 @@
 """Data that accompany an instance without becoming a tensor."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +50,7 @@ class MetadataField(Field[Any], Mapping[str, Any]):
         """The object."""
         return self.metadata
 
-    def empty_field(self) -> MetadataField:
+    def empty_field(self) -> "MetadataField":
         """None."""
         return MetadataField(None)
 
@@ -61,7 +59,7 @@ class MetadataField(Field[Any], Mapping[str, Any]):
         return tensor_list
 
     @classmethod
-    def padding_lengths_of_many(cls, fields: Sequence[Self]) -> dict[str, int]:
+    def padding_lengths_of_many(cls, fields: "Sequence[Self]") -> dict[str, int]:
         """Nothing to pad."""
         return {}
 

@@ -1,7 +1,5 @@
 """Several classes of the whole instance."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -70,7 +68,7 @@ class MultiLabelField(Field[torch.Tensor]):
             for label in self.labels:
                 counter[self._label_namespace][str(label)] += 1
 
-    def index(self, vocab: Vocabulary) -> None:
+    def index(self, vocab: "Vocabulary") -> None:
         """Look every label up."""
         if not self._skip_indexing:
             self._label_ids = vocab.get_token_indices(map(str, self.labels), self._label_namespace)
@@ -92,7 +90,7 @@ class MultiLabelField(Field[torch.Tensor]):
         tensor[self._label_ids] = 1
         return tensor
 
-    def empty_field(self) -> MultiLabelField:
+    def empty_field(self) -> "MultiLabelField":
         """No labels: all zeros."""
         return MultiLabelField([], self._label_namespace, skip_indexing=True, num_labels=self._num_labels)
 

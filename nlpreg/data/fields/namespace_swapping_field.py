@@ -1,7 +1,5 @@
 """The ids of a source text in the namespace of its target."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 import torch
@@ -36,7 +34,7 @@ class NamespaceSwappingField(Field[torch.Tensor]):
         self._target_namespace = target_namespace
         self._mapping_array: list[int] | None = None
 
-    def index(self, vocab: Vocabulary) -> None:
+    def index(self, vocab: "Vocabulary") -> None:
         """Look the texts of the tokens up."""
         texts = [token.ensure_text() for token in self._source_tokens]
         self._mapping_array = vocab.get_token_indices(texts, self._target_namespace)
@@ -53,7 +51,7 @@ class NamespaceSwappingField(Field[torch.Tensor]):
             )
         return torch.from_numpy(pad_rows([self._mapping_array], padding_lengths["num_tokens"])[0])
 
-    def empty_field(self) -> NamespaceSwappingField:
+    def empty_field(self) -> "NamespaceSwappingField":
         """No tokens."""
         field = NamespaceSwappingField([], self._target_namespace)
         field._mapping_array = []

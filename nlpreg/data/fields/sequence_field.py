@@ -1,7 +1,5 @@
 """Fields that are sequences."""
 
-from __future__ import annotations
-
 from nlpreg.data.fields.field import DataArray, Field
 
 

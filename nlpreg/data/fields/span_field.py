@@ -1,7 +1,5 @@
 """A span of a sequence."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -56,12 +54,12 @@ class SpanField(Field[torch.Tensor]):
         """Start and end."""
         return torch.tensor([self.span_start, self.span_end], dtype=torch.int64)
 
-    def empty_field(self) -> SpanField:
+    def empty_field(self) -> "SpanField":
         """The span (-1, -1)."""
         return SpanField(-1, -1, self.sequence_field)
 
     @classmethod
-    def as_tensor_of_many(cls, fields: Sequence[Self], padding_lengths: Mapping[str, int]) -> torch.Tensor:
+    def as_tensor_of_many(cls, fields: "Sequence[Self]", padding_lengths: Mapping[str, int]) -> torch.Tensor:
         """The spans of all fields: `(num_fields, 2)`."""
         return torch.tensor([[field.span_start, field.span_end] for field in fields], dtype=torch.int64)
 

@@ -1,7 +1,5 @@
 """A tensor as it is."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
@@ -59,7 +57,7 @@ class TensorField(Field[torch.Tensor]):
         padded[kept] = tensor[kept]
         return padded
 
-    def empty_field(self) -> TensorField:
+    def empty_field(self) -> "TensorField":
         """A tensor without elements."""
         return TensorField(torch.empty(0, dtype=self.tensor.dtype), self.padding_value)
 

@@ -1,7 +1,5 @@
 """A text that a transformers tokenizer has already converted to ids."""
 
-from __future__ import annotations
-
 from typing import Any, Dict  # noqa: UP035
 
 import torch
@@ -65,7 +63,7 @@ class TransformerTextField(Field[Dict[str, torch.Tensor]]):  # noqa: UP006
             tensors["attention_mask"] = torch.arange(padding_lengths["input_ids"]) < len(self.input_ids)
         return tensors
 
-    def empty_field(self) -> TransformerTextField:
+    def empty_field(self) -> "TransformerTextField":
         """No pieces."""
         return TransformerTextField(torch.empty(0, dtype=torch.int64), padding_token_id=self.padding_token_id)
 

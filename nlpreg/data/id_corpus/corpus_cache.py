@@ -1,7 +1,5 @@
 """Corpora of ids that are made once and found again by later runs."""
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import logging

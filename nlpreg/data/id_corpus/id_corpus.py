@@ -1,7 +1,5 @@
 """A corpus on disk as the numbers of its words."""
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """The distinct words of a corpus: counted for the vocabulary, and indexed as the tensors of texts."""
 
-from __future__ import annotations
-
 import functools
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence

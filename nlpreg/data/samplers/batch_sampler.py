@@ -1,7 +1,5 @@
 """The base class of batch samplers."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Batches of instances of similar length."""
 
-from __future__ import annotations
-
 import logging
 import math
 from collections.abc import Iterable, Sequence

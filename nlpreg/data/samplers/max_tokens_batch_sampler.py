@@ -1,7 +1,5 @@
 """Batches of a limited number of tokens."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar

@@ -1,7 +1,5 @@
 """Characters by their numbers in Unicode, which need no vocabulary."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from nlpreg.data.token_indexers.token_characters_indexer import TokenCharactersIndexer

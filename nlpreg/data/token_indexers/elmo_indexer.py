@@ -1,7 +1,5 @@
 """The fixed character ids that ELMo models read."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -99,7 +97,7 @@ class ELMoTokenCharactersIndexer(TokenIndexer):
     def count_vocab_items(self, token: Token, counter: VocabCounter) -> None:
         """Count nothing."""
 
-    def tokens_to_indices(self, tokens: list[Token], vocabulary: Vocabulary) -> IndexedTokenList:
+    def tokens_to_indices(self, tokens: list[Token], vocabulary: "Vocabulary") -> IndexedTokenList:
         """50 ids for each token, under "elmo_tokens"."""
         convert = self._mapper.convert_word_to_char_ids
         return {"elmo_tokens": [convert(token.ensure_text()) for token in tokens]}
@@ -121,7 +119,7 @@ class ELMoTokenCharactersIndexer(TokenIndexer):
     def count_words(self, counts: Mapping[str, int], counter: VocabCounter) -> None:
         """Count nothing."""
 
-    def index_words(self, column: WordColumn, vocabulary: Vocabulary) -> list[dict[str, Any]]:
+    def index_words(self, column: WordColumn, vocabulary: "Vocabulary") -> list[dict[str, Any]]:
         """For each text, rows of a table that holds each distinct word once."""
         rows = [self._mapper.convert_word_to_char_ids(word) for word in column.words]
         ids = np.fromiter(itertools.chain.from_iterable(rows), np.int64)

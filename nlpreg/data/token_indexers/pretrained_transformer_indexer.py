@@ -1,7 +1,5 @@
 """The ids of the word pieces of a pretrained transformer."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -74,14 +72,14 @@ class PretrainedTransformerIndexer(TokenIndexer):
     def count_vocab_items(self, token: Token, counter: VocabCounter) -> None:
         """Count nothing."""
 
-    def tokens_to_indices(self, tokens: list[Token], vocabulary: Vocabulary) -> IndexedTokenList:
+    def tokens_to_indices(self, tokens: list[Token], vocabulary: "Vocabulary") -> IndexedTokenList:
         """The ids, the mask and the segment ids of a text, folded if it is too long."""
         self._add_encoding_to_vocabulary_if_needed(vocabulary)
         ids = [self._id_of(token) for token in tokens]
         type_ids = [getattr(token, "type_id", None) or 0 for token in tokens]
         return self._postprocess_output({"token_ids": ids, "mask": [True] * len(ids), "type_ids": type_ids})
 
-    def indices_to_tokens(self, indexed_tokens: IndexedTokenList, vocabulary: Vocabulary) -> list[Token]:
+    def indices_to_tokens(self, indexed_tokens: IndexedTokenList, vocabulary: "Vocabulary") -> list[Token]:
         """The pieces of the ids."""
         self._add_encoding_to_vocabulary_if_needed(vocabulary)
         type_ids = indexed_tokens.get("type_ids") or [0] * len(indexed_tokens["token_ids"])
@@ -127,7 +125,7 @@ class PretrainedTransformerIndexer(TokenIndexer):
             )
         return index
 
-    def _add_encoding_to_vocabulary_if_needed(self, vocabulary: Vocabulary) -> None:
+    def _add_encoding_to_vocabulary_if_needed(self, vocabulary: "Vocabulary") -> None:
         """Copy the model's table of pieces to the vocabulary, unless it is there."""
         if self._namespace not in vocabulary.get_namespaces():
             vocabulary.add_transformer_vocab(self._tokenizer, self._namespace)

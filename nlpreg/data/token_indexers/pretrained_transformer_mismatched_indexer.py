@@ -1,7 +1,5 @@
 """The ids of the word pieces of a pretrained transformer, for texts split into words."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -62,7 +60,7 @@ class PretrainedTransformerMismatchedIndexer(TokenIndexer):
     def count_vocab_items(self, token: Token, counter: VocabCounter) -> None:
         """Count nothing."""
 
-    def tokens_to_indices(self, tokens: list[Token], vocabulary: Vocabulary) -> IndexedTokenList:
+    def tokens_to_indices(self, tokens: list[Token], vocabulary: "Vocabulary") -> IndexedTokenList:
         """The pieces of all words, and where those of each word are."""
         self._matched_indexer._add_encoding_to_vocabulary_if_needed(vocabulary)
         words = [token.ensure_text() if isinstance(token, Token) else str(token) for token in tokens]

@@ -1,7 +1,5 @@
 """One id for each token."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -64,14 +62,14 @@ class SingleIdTokenIndexer(TokenIndexer):
         if self.namespace is not None:
             counter[self.namespace][self._text_of(token)] += 1
 
-    def tokens_to_indices(self, tokens: list[Token], vocabulary: Vocabulary) -> IndexedTokenList:
+    def tokens_to_indices(self, tokens: list[Token], vocabulary: "Vocabulary") -> IndexedTokenList:
         """An id for each token, under "tokens"."""
         everything = [*self._start_tokens, *tokens, *self._end_tokens]
         if self.namespace is None:
             return {"tokens": [self._get_feature_value(token) for token in everything]}
         return {"tokens": vocabulary.get_token_indices(map(self._text_of, everything), self.namespace)}
 
-    def indices_to_tokens(self, indexed_tokens: IndexedTokenList, vocabulary: Vocabulary) -> list[Token]:
+    def indices_to_tokens(self, indexed_tokens: IndexedTokenList, vocabulary: "Vocabulary") -> list[Token]:
         """Tokens with the texts of the ids; lower case and unknown words cannot be undone.
 
         Raises:
@@ -107,7 +105,7 @@ class SingleIdTokenIndexer(TokenIndexer):
                 word = word.lower()
             totals[word] += count
 
-    def index_words(self, column: WordColumn, vocabulary: Vocabulary) -> list[dict[str, Any]]:
+    def index_words(self, column: WordColumn, vocabulary: "Vocabulary") -> list[dict[str, Any]]:
         """An array of ids for each text."""
         assert self.namespace is not None  # see indexes_words
         words = [word.lower() for word in column.words] if self.lowercase_tokens else column.words

@@ -1,7 +1,5 @@
 """The vectors that spaCy gives to its tokens."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,7 +38,7 @@ class SpacyTokenIndexer(TokenIndexer):
     def count_vocab_items(self, token: Token, counter: VocabCounter) -> None:
         """Count nothing."""
 
-    def tokens_to_indices(self, tokens: list[Token], vocabulary: Vocabulary) -> IndexedTokenList:
+    def tokens_to_indices(self, tokens: list[Token], vocabulary: "Vocabulary") -> IndexedTokenList:
         """A vector for each token, under "tokens"."""
         vectors: list[Any] = []
         for token in tokens:

@@ -1,7 +1,5 @@
 """Ids of subwords, all of which are in the vocabulary."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The base class of token indexers."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Dict, List  # noqa: UP035 - an alias that plugins import
 
@@ -43,11 +41,11 @@ class TokenIndexer(Registrable):
         """Count a token for the vocabulary: `counter[namespace][item] += 1`."""
         raise NotImplementedError(f"{type(self).__name__} has no count_vocab_items")
 
-    def tokens_to_indices(self, tokens: list[Token], vocabulary: Vocabulary) -> IndexedTokenList:
+    def tokens_to_indices(self, tokens: list[Token], vocabulary: "Vocabulary") -> IndexedTokenList:
         """The ids of a text, under the name of each argument of the matching embedder."""
         raise NotImplementedError(f"{type(self).__name__} has no tokens_to_indices")
 
-    def indices_to_tokens(self, indexed_tokens: IndexedTokenList, vocabulary: Vocabulary) -> list[Token]:
+    def indices_to_tokens(self, indexed_tokens: IndexedTokenList, vocabulary: "Vocabulary") -> list[Token]:
         """The inverse of `tokens_to_indices`; not every indexer supports it."""
         raise NotImplementedError(f"{type(self).__name__} has no indices_to_tokens")
 
@@ -81,7 +79,7 @@ class TokenIndexer(Registrable):
         """
         raise NotImplementedError(f"{type(self).__name__} has no count_words")
 
-    def index_words(self, column: WordColumn, vocabulary: Vocabulary) -> list[dict[str, Any]]:
+    def index_words(self, column: WordColumn, vocabulary: "Vocabulary") -> list[dict[str, Any]]:
         """Index many texts at once; the result may hold arrays in place of the lists of `tokens_to_indices`."""
         raise NotImplementedError(f"{type(self).__name__} has no index_words")
 

@@ -1,7 +1,5 @@
 """Features of how a word is written: its beginning and end, its case, its shape."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
@@ -46,7 +44,7 @@ class WordFormIndexer(TokenIndexer):
         """Count the feature of a token."""
         counter[self.namespace][self.feature_of(token.ensure_text())] += 1
 
-    def tokens_to_indices(self, tokens: list[Token], vocabulary: Vocabulary) -> IndexedTokenList:
+    def tokens_to_indices(self, tokens: list[Token], vocabulary: "Vocabulary") -> IndexedTokenList:
         """An id for each token, under "tokens"."""
         features = [self.feature_of(token.ensure_text()) for token in tokens]
         return {"tokens": vocabulary.get_token_indices(features, self.namespace)}
@@ -65,7 +63,7 @@ class WordFormIndexer(TokenIndexer):
         for word, count in counts.items():
             totals[self.feature_of(word)] += count
 
-    def index_words(self, column: WordColumn, vocabulary: Vocabulary) -> list[dict[str, Any]]:
+    def index_words(self, column: WordColumn, vocabulary: "Vocabulary") -> list[dict[str, Any]]:
         """An array of ids for each text; the feature of each distinct word is computed once."""
         features = [self.feature_of(word) for word in column.words]
         ids = np.array(vocabulary.get_token_indices(features, self.namespace), np.int32)  # (distinct words,)

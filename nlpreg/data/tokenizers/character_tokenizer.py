@@ -1,7 +1,5 @@
 """Splitting into characters or bytes."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from nlpreg.data.tokenizers.token_class import Token

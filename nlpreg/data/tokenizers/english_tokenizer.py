@@ -1,7 +1,5 @@
 """English words and sentences by rules, without a model."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 

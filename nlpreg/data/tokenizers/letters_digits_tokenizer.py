@@ -1,7 +1,5 @@
 """Splitting into runs of letters, runs of digits, and single other characters."""
 
-from __future__ import annotations
-
 import re
 
 from nlpreg.data.tokenizers.token_class import Token

@@ -1,7 +1,5 @@
 """Tokenizing into the word pieces of a pretrained transformer."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Splitting texts into sentences."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Splitting into subwords that were learnt from a text, and learning them."""
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import os

@@ -1,7 +1,5 @@
 """A token of a text."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, fields
 
 

@@ -1,7 +1,5 @@
 """`Tokenizer`, the base class of tokenizers, and the joining of words into a readable text."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from nlpreg.common.registrable import Registrable

@@ -1,7 +1,5 @@
 """Splitting at white space."""
 
-from __future__ import annotations
-
 from nlpreg.data.tokenizers.token_class import Token
 from nlpreg.data.tokenizers.tokenizer import Tokenizer
 

@@ -1,7 +1,5 @@
 """The base of serializers, and the one that writes JSON lines."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping

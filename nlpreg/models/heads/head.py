@@ -1,7 +1,5 @@
 """The base of models over text that something else has encoded."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from nlpreg.models.model import Model

@@ -1,7 +1,5 @@
 """Attention by a layer with a tanh."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """`Attention`, the base class of attention of one vector over the rows of a matrix."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 import torch

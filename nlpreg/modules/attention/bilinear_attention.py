@@ -1,7 +1,5 @@
 """Attention by a learned bilinear form."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

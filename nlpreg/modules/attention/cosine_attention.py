@@ -1,7 +1,5 @@
 """Attention by cosine."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from nlpreg.modules.attention.attention import Attention

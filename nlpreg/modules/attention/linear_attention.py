@@ -1,7 +1,5 @@
 """Attention by a linear layer over combinations of features, and the base class that it shares with the matrix form."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Attention by dot product, divided by a scale."""
 
-from __future__ import annotations
-
 import math
 
 from torch import Tensor

@@ -3,8 +3,6 @@
 Letters in shapes: B sentences, T words, C tags, N paths.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import overload
 

@@ -1,7 +1,5 @@
 """A conditional random field that weights labels in a cost-sensitive likelihood."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """A conditional random field that weights labels through their emissions and transitions."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from nlpreg.modules.conditional_random_field.conditional_random_field import (

@@ -3,8 +3,6 @@
 Letters in shapes: B sentences, T words, K tags. Time comes first, so that a step is one block of memory.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

@@ -1,7 +1,5 @@
 """The head of a pretrained GPT-2."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from nlpreg.common import cached_transformers

@@ -1,7 +1,5 @@
 """The base of language model heads."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 import torch

@@ -1,7 +1,5 @@
 """Scores of words by a linear layer."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """Similarity by dot product."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from nlpreg.modules.matrix_attention.matrix_attention import MatrixAttention

@@ -1,7 +1,5 @@
 """Similarity by a learned weighting of combined features."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from nlpreg.common.checks import argument_ranges

@@ -1,7 +1,5 @@
 """The base of similarities between the rows of two matrices."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 import torch

@@ -1,7 +1,5 @@
 """Similarity by dot product, divided by a scale."""
 
-from __future__ import annotations
-
 import math
 
 from torch import Tensor

@@ -1,7 +1,5 @@
 """The LSTM of AWD language models: dropout of its weights, the same dropout at all steps, penalties on its states."""
 
-from __future__ import annotations
-
 import itertools
 from typing import Any
 

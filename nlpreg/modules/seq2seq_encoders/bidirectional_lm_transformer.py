@@ -1,7 +1,5 @@
 """Two transformers, one for each direction, as the encoder of a bidirectional language model."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 
@@ -40,7 +38,7 @@ class Words:
         self._num_words = num_words
 
     @classmethod
-    def of(cls, mask: Tensor) -> Words:
+    def of(cls, mask: Tensor) -> "Words":
         """The words of a batch in their order."""
         if mask.device.type != "cpu" or torch.compiler.is_compiling():
             return cls(mask, None, mask.numel())
@@ -51,7 +49,7 @@ class Words:
             return cls(mask, None, num_words)
         return cls(mask, torch.cat([places, places[:1].expand(num_more)]), num_words)
 
-    def reversed(self, mask: Tensor) -> Words:
+    def reversed(self, mask: Tensor) -> "Words":
         """The words with every row reversed; padding stays at the end."""
         places = reversed_positions(mask.sum(dim=1), mask.size(1))
         if self._places is not None:

@@ -1,7 +1,5 @@
 """Spans from the states of a bidirectional encoder at their ends."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """Spans as a combination of their first and last vectors."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

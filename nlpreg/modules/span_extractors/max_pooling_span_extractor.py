@@ -1,7 +1,5 @@
 """Spans as the maximum of their vectors."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

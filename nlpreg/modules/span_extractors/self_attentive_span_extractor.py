@@ -1,7 +1,5 @@
 """Spans as an attention-weighted sum of their vectors."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """The base of span extractors."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 import torch

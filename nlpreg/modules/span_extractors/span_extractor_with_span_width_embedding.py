@@ -1,7 +1,5 @@
 """The part of span extractors that deals with widths and masks."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

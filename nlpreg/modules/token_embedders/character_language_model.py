@@ -1,7 +1,5 @@
 """The states of character language models at the ends of words, as embeddings of the words."""
 
-from __future__ import annotations
-
 from collections import OrderedDict
 from typing import Any
 
@@ -80,7 +78,7 @@ class CharacterLanguageModelEmbedder(TokenEmbedder):
         """Width of the vector of each word."""
         return sum(reader.output_dim for reader in self.language_models)  # type: ignore[misc]  # of each _Reader
 
-    def train(self, mode: bool = True) -> CharacterLanguageModelEmbedder:
+    def train(self, mode: bool = True) -> "CharacterLanguageModelEmbedder":
         """Switch to training or evaluation; language models that are not trained stay in evaluation."""
         super().train(mode)
         if not self._requires_grad:

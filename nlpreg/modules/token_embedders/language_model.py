@@ -1,7 +1,5 @@
 """A trained language model as an embedder of tokens."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

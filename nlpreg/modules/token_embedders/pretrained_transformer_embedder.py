@@ -1,7 +1,5 @@
 """The word pieces of a pretrained transformer."""
 
-from __future__ import annotations
-
 import logging
 from typing import Any
 
@@ -132,7 +130,7 @@ class PretrainedTransformerEmbedder(TokenEmbedder):
                 "%s: could not fit its table of word pieces to the tokenizer's %d", model_name, num_tokens
             )
 
-    def train(self, mode: bool = True) -> PretrainedTransformerEmbedder:
+    def train(self, mode: bool = True) -> "PretrainedTransformerEmbedder":
         """Switch to training or evaluation, but for a transformer that stays in evaluation mode."""
         super().train(mode)
         if self.eval_mode:

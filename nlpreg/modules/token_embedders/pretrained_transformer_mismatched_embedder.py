@@ -1,7 +1,5 @@
 """Words of several word pieces, embedded by a pretrained transformer."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

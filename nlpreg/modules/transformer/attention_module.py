@@ -1,7 +1,5 @@
 """Attention by several heads, of a sequence to itself or to another one."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -85,7 +83,7 @@ class SelfAttention(TransformerModule, FromParams):
         self.dropout = nn.Dropout(dropout)
 
     @classmethod
-    def _from_config(cls, config: Any, **kwargs: Any) -> SelfAttention:
+    def _from_config(cls, config: Any, **kwargs: Any) -> "SelfAttention":
         sizes = {
             "hidden_size": config.hidden_size,
             "num_attention_heads": config.num_attention_heads,

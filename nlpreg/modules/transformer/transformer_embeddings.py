@@ -1,7 +1,5 @@
 """What goes into a transformer: sums of embeddings of words, positions and segments."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 import torch
@@ -121,7 +119,7 @@ class TransformerEmbeddings(Embeddings):
         self.linear_transform = nn.Linear(embedding_size, output_size) if output_size else None
 
     @classmethod
-    def _from_config(cls, config: Any, **kwargs: Any) -> TransformerEmbeddings:
+    def _from_config(cls, config: Any, **kwargs: Any) -> "TransformerEmbeddings":
         width = getattr(config, "embedding_size", config.hidden_size)
         sizes = {
             "vocab_size": config.vocab_size,

@@ -1,7 +1,5 @@
 """A layer of a transformer: attention and a feed-forward part, each normalised after its residual connection."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -113,7 +111,7 @@ class AttentionLayer(TransformerModule, FromParams):
         self.output = OutputLayer(hidden_size, hidden_size, hidden_dropout)
 
     @classmethod
-    def _from_config(cls, config: Any, **kwargs: Any) -> AttentionLayer:
+    def _from_config(cls, config: Any, **kwargs: Any) -> "AttentionLayer":
         sizes = {
             "hidden_size": config.hidden_size,
             "num_attention_heads": config.num_attention_heads,
@@ -198,7 +196,7 @@ class TransformerLayer(TransformerModule, FromParams):
         self.output = OutputLayer(intermediate_size, hidden_size, hidden_dropout)
 
     @classmethod
-    def _from_config(cls, config: Any, **kwargs: Any) -> TransformerLayer:
+    def _from_config(cls, config: Any, **kwargs: Any) -> "TransformerLayer":
         return cls(**{**layer_sizes(config), **kwargs})
 
     def forward(

@@ -1,7 +1,5 @@
 """The base of the parts of transformers: it takes the weights of the same part of a pretrained model."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, TypeVar

@@ -1,7 +1,5 @@
 """The layers of a transformer one after the other, and the pooling of their output."""
 
-from __future__ import annotations
-
 import copy
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -92,7 +90,7 @@ class TransformerStack(TransformerModule, FromParams):
         self.layers = nn.ModuleList([layer, *(copy.deepcopy(layer) for _ in range(num_hidden_layers - 1))])
 
     @classmethod
-    def _from_config(cls, config: Any, **kwargs: Any) -> TransformerStack:
+    def _from_config(cls, config: Any, **kwargs: Any) -> "TransformerStack":
         return cls(**{"num_hidden_layers": config.num_hidden_layers, **layer_sizes(config), **kwargs})
 
     def forward(
@@ -144,7 +142,7 @@ class TransformerPooler(ActivationLayer):
         super().__init__(hidden_size, intermediate_size, activation, pool=True)
 
     @classmethod
-    def _from_config(cls, config: Any, **kwargs: Any) -> TransformerPooler:
+    def _from_config(cls, config: Any, **kwargs: Any) -> "TransformerPooler":
         sizes = {
             "hidden_size": config.hidden_size,
             "intermediate_size": config.hidden_size,

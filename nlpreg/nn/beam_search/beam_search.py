@@ -3,8 +3,6 @@
 Letters in shapes: B sentences, C classes, G rows of the model: B in the first step, then B * beams.
 """
 
-from __future__ import annotations
-
 import copy
 import inspect
 import warnings

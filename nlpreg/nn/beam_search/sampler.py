@@ -1,7 +1,5 @@
 """How a beam search chooses among classes: the best ones, or draws of several kinds."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

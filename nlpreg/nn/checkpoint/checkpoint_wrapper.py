@@ -1,7 +1,5 @@
 """Activation checkpointing: activations are recomputed in the backward pass."""
 
-from __future__ import annotations
-
 from functools import partial
 from types import MethodType
 from typing import Any

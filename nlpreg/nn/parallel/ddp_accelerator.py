@@ -1,7 +1,5 @@
 """Distributed data parallel training: what wraps a model, and the model that is wrapped."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any, cast

@@ -1,7 +1,5 @@
 """A mark for wrapper modules that hold only a part of the weights."""
 
-from __future__ import annotations
-
 import torch
 
 

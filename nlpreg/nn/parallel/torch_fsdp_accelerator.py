@@ -1,7 +1,5 @@
 """Models whose weights are sharded over the processes, and their state as whole tensors for checkpoints."""
 
-from __future__ import annotations
-
 import os
 import pickle
 import re

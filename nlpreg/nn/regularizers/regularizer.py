@@ -1,7 +1,5 @@
 """The base of penalties."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from nlpreg.common import Registrable

@@ -1,7 +1,5 @@
 """Penalties chosen by the names of parameters."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """The two usual penalties: small, and always read together."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from nlpreg.nn.regularizers.regularizer import Regularizer

@@ -4,8 +4,6 @@ A combination is a comma-separated list of pieces: `1` (or `x`) is the first ten
 on; `1*2`, `1+2`, `1-2` and `1/2` are elementwise results. `"1,2,1*2"` concatenates x, y and their product.
 """
 
-from __future__ import annotations
-
 import operator
 from collections.abc import Callable, Sequence
 

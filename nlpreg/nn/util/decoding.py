@@ -1,7 +1,5 @@
 """Best paths through a chain of tags, for one sentence or a batch."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Sequence
 from itertools import pairwise

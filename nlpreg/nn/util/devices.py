@@ -1,7 +1,5 @@
 """Moving nested structures between devices, and sums over the processes of a distributed run."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, TypeVar
 

@@ -3,8 +3,6 @@
 Letters in shapes: B sequences, T timesteps, D features, N indices, S spans, W widest span.
 """
 
-from __future__ import annotations
-
 import math
 from functools import lru_cache
 

@@ -1,7 +1,5 @@
 """Cross entropy: of sequences of logits, and of a large softmax layer in chunks."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -225,7 +223,7 @@ class _Layer:
     weight_for_grads: Tensor
 
     @classmethod
-    def of(cls, weight: Tensor, bias: Tensor, dtype: torch.dtype) -> _Layer:
+    def of(cls, weight: Tensor, bias: Tensor, dtype: torch.dtype) -> "_Layer":
         # Probabilities are often below the range of float16, and nothing has scaled the loss here.
         grad_dtype = torch.bfloat16 if dtype == torch.float16 else dtype
         return cls(weight.to(dtype), bias.to(dtype), weight.to(grad_dtype))

@@ -1,7 +1,5 @@
 """Masked operations on tensors, and the numbers of a data type that they need."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

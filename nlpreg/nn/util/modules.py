@@ -1,7 +1,5 @@
 """Copying, describing, searching and enlarging modules."""
 
-from __future__ import annotations
-
 import copy
 import json
 from typing import Any

@@ -1,7 +1,5 @@
 """Padded sequences and the tensors of text fields: masks, reversal, boundaries, positions."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Union

@@ -1,7 +1,5 @@
 """Reading state dicts, checking their keys, and loading them in a distributed run."""
 
-from __future__ import annotations
-
 import io
 import re
 import tarfile

@@ -1,7 +1,5 @@
 """A backward pass run by a callback."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Any
 
 from nlpreg.training.callbacks.callback import TrainerCallback
@@ -32,7 +30,7 @@ class MixedPrecisionBackwardCallback(TrainerCallback):
 
     def on_backward(
         self,
-        trainer: RunningTrainer,
+        trainer: "RunningTrainer",
         batch_outputs: ModelOutputs,
         backward_called: bool,
         **kwargs: Any,

@@ -1,7 +1,5 @@
 """Ending a trial of a search early: the validation is reported to an Optuna study, whose pruner decides."""
 
-from __future__ import annotations
-
 import os
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -63,7 +61,7 @@ class OptunaPruningCallback(TrainerCallback):
 
     def on_epoch(
         self,
-        trainer: RunningTrainer,
+        trainer: "RunningTrainer",
         metrics: MetricValues,
         epoch: int,
         is_primary: bool = True,

@@ -1,7 +1,5 @@
 """Callbacks for services that track experiments: their base class, MLflow and Trackio."""
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import re
@@ -83,7 +81,7 @@ class ServiceCallback(LogWriterCallback):
         """
         raise NotImplementedError(f"{type(self).__name__} does not say how to send numbers")
 
-    def on_start(self, trainer: RunningTrainer, is_primary: bool = True, **kwargs: Any) -> None:
+    def on_start(self, trainer: "RunningTrainer", is_primary: bool = True, **kwargs: Any) -> None:
         """Start a run there, or resume the one of the checkpoint."""
         super().on_start(trainer, is_primary, **kwargs)
         if is_primary:

@@ -1,7 +1,5 @@
 """Validation in some epochs only."""
 
-from __future__ import annotations
-
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -40,14 +38,14 @@ class ShouldValidateCallback(TrainerCallback):
         self._validation_start = validation_start
         self._validation_interval = validation_interval
 
-    def on_start(self, trainer: RunningTrainer, is_primary: bool = True, **kwargs: Any) -> None:
+    def on_start(self, trainer: "RunningTrainer", is_primary: bool = True, **kwargs: Any) -> None:
         """Decide for the first epoch."""
         super().on_start(trainer, is_primary, **kwargs)
         trainer.run.should_validate_this_epoch = self._should_validate(trainer.run.progress.epochs_completed)
 
     def on_epoch(
         self,
-        trainer: RunningTrainer,
+        trainer: "RunningTrainer",
         metrics: MetricValues,
         epoch: int,
         is_primary: bool = True,

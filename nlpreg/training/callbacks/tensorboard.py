@@ -1,7 +1,5 @@
 """Plots in TensorBoard."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -57,7 +55,7 @@ class TensorBoardCallback(LogWriterCallback):
         """Say that the package is missing; `nlpreg check` does so too."""
         check_package("tensorboard", extra="tensorboard")
 
-    def on_start(self, trainer: RunningTrainer, is_primary: bool = True, **kwargs: Any) -> None:
+    def on_start(self, trainer: "RunningTrainer", is_primary: bool = True, **kwargs: Any) -> None:
         """Open the event files."""
         super().on_start(trainer, is_primary, **kwargs)
         if not is_primary:

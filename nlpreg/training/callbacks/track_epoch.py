@@ -1,7 +1,5 @@
 """The number of the epoch as an attribute of the model."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Any
 
 from nlpreg.training.callbacks.callback import TrainerCallback
@@ -19,14 +17,14 @@ class TrackEpochCallback(TrainerCallback):
         serialization_dir: folder of the run; given by the trainer.
     """
 
-    def on_start(self, trainer: RunningTrainer, is_primary: bool = True, **kwargs: Any) -> None:
+    def on_start(self, trainer: "RunningTrainer", is_primary: bool = True, **kwargs: Any) -> None:
         """Set the number for the first epoch."""
         super().on_start(trainer, is_primary, **kwargs)
         _set_epoch(trainer, trainer.run.progress.epochs_completed)
 
     def on_epoch(
         self,
-        trainer: RunningTrainer,
+        trainer: "RunningTrainer",
         metrics: MetricValues,
         epoch: int,
         is_primary: bool = True,
@@ -36,5 +34,5 @@ class TrackEpochCallback(TrainerCallback):
         _set_epoch(trainer, epoch + 1)
 
 
-def _set_epoch(trainer: RunningTrainer, epoch: int) -> None:
+def _set_epoch(trainer: "RunningTrainer", epoch: int) -> None:
     trainer.model.epoch = epoch  # type: ignore[attr-defined]  # an attribute of this callback's making

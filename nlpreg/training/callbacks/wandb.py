@@ -1,7 +1,5 @@
 """Plots in Weights & Biases."""
 
-from __future__ import annotations
-
 import inspect
 import logging
 import os

@@ -1,7 +1,5 @@
 """Several learning rate schedulers, one after another."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

@@ -1,7 +1,5 @@
 """Cosine annealing with warm restarts."""
 
-from __future__ import annotations
-
 import logging
 import math
 

@@ -1,7 +1,5 @@
 """`LearningRateScheduler`, the base class of the learning rate schedulers, and the base of those that go by updates."""
 
-from __future__ import annotations
-
 import torch
 
 from nlpreg.common import Registrable

@@ -1,7 +1,5 @@
 """A straight fall of the learning rate after a linear rise."""
 
-from __future__ import annotations
-
 import torch
 
 from nlpreg.training.learning_rate_schedulers.learning_rate_scheduler import LearningRateScheduler

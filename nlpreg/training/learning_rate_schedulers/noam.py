@@ -1,7 +1,5 @@
 """The schedule of the first transformer."""
 
-from __future__ import annotations
-
 import torch
 
 from nlpreg.training.learning_rate_schedulers.learning_rate_scheduler import (

@@ -1,7 +1,5 @@
 """A polynomial fall of the learning rate after a linear rise."""
 
-from __future__ import annotations
-
 import torch
 
 from nlpreg.common.checks import ConfigurationError, check_at_least

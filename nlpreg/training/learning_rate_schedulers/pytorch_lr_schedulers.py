@@ -4,8 +4,6 @@ The trainer calls most of them once after each epoch, so that what torch or tran
 epochs. With `"interval": "batch"` they are updates.
 """
 
-from __future__ import annotations
-
 import inspect
 import math
 from collections import Counter

@@ -1,7 +1,5 @@
 """The slanted triangle of ULMFiT, with gradual unfreezing and discriminative fine-tuning."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

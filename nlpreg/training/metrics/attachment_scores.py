@@ -1,7 +1,5 @@
 """Attachment scores of dependency parsers."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """Area under the ROC curve."""
 
-from __future__ import annotations
-
 import math
 
 from torch import Tensor

@@ -1,7 +1,5 @@
 """The mean of numbers."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """BLEU of generated sequences, and the counting of n-grams."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence

@@ -1,7 +1,5 @@
 """Accuracy of whole rows."""
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -1,7 +1,5 @@
 """Accuracy of a choice of one class out of several."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

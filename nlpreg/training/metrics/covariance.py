@@ -1,7 +1,5 @@
 """Covariance of two streams of numbers."""
 
-from __future__ import annotations
-
 from functools import reduce
 
 import torch

@@ -1,7 +1,5 @@
 """Entropy of predicted distributions."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

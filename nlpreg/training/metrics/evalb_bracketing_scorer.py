@@ -1,7 +1,5 @@
 """Bracketing scores of constituency parsers, by the external program EVALB."""
 
-from __future__ import annotations
-
 import logging
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """Precision, recall and F1 of one class."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from nlpreg.training.metrics.fbeta_measure import FBetaMeasure

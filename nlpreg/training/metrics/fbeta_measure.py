@@ -1,7 +1,5 @@
 """Precision, recall and F-score of a choice of one class out of several."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import torch
@@ -20,7 +18,7 @@ class Scores(NamedTuple):
     recall: Tensor
     fscore: Tensor
 
-    def mean(self, weights: Tensor | None = None) -> Scores:
+    def mean(self, weights: Tensor | None = None) -> "Scores":
         """The mean over classes, plain or weighted; 0 where all weights are 0."""
         if weights is None:
             return Scores(*(score.mean() for score in self))

@@ -1,7 +1,5 @@
 """Precision, recall and F-score where an item may have any number of classes."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """Precision, recall and F-score with all averages at once."""
 
-from __future__ import annotations
-
 from nlpreg.training.metrics.fbeta_measure import FBetaMeasure, Scores
 from nlpreg.training.metrics.metric import Metric
 

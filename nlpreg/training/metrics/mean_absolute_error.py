@@ -1,7 +1,5 @@
 """Mean absolute error of predicted numbers."""
 
-from __future__ import annotations
-
 import math
 
 import torch

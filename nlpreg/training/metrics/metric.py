@@ -1,7 +1,5 @@
 """`Metric`, the base class of the metrics, and their sums over the processes of a distributed run."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar

@@ -1,7 +1,5 @@
 """Pearson's correlation of two streams of numbers."""
 
-from __future__ import annotations
-
 import math
 
 from nlpreg.training.metrics.covariance import Covariance

@@ -1,7 +1,5 @@
 """Perplexity of a language model."""
 
-from __future__ import annotations
-
 import math
 
 from nlpreg.training.metrics.average import Average

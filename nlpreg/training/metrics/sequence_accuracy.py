@@ -1,7 +1,5 @@
 """Accuracy of generated sequences."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -3,8 +3,6 @@
 B sentences, L words, C tags, S span labels.
 """
 
-from __future__ import annotations
-
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
@@ -227,7 +225,7 @@ class SpanBasedF1Measure(Metric):
         self._table = tag_table(self._label_vocabulary, self._label_encoding, ids)
         self._table_size = len(self._label_vocabulary)
 
-    def _table_on(self, device: torch.device) -> TagTable:
+    def _table_on(self, device: torch.device) -> "TagTable":
         self._refresh_table()
         assert self._table is not None
         if self._table.roles.device != device:

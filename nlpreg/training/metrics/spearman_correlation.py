@@ -1,7 +1,5 @@
 """Spearman's rank correlation, and what it shares with other metrics of ranks: stored pairs and ties."""
 
-from __future__ import annotations
-
 import math
 
 import torch

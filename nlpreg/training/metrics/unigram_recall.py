@@ -1,7 +1,5 @@
 """Recall of the words of generated sequences."""
 
-from __future__ import annotations
-
 import sys
 
 import torch

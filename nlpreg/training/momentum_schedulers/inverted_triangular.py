@@ -1,7 +1,5 @@
 """A fall of the momentum and a rise back."""
 
-from __future__ import annotations
-
 import torch
 
 from nlpreg.training.momentum_schedulers.momentum_scheduler import MomentumScheduler

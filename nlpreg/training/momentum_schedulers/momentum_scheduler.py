@@ -1,7 +1,5 @@
 """`MomentumScheduler`, the base class of the momentum schedulers."""
 
-from __future__ import annotations
-
 import torch
 
 from nlpreg.common import Registrable

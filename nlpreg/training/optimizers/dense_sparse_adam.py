@@ -1,7 +1,5 @@
 """Adam that takes dense and sparse gradients side by side."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

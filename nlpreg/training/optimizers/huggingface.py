@@ -1,7 +1,5 @@
 """AdamW and Adafactor as the transformers library defines them; torch's differ in details of the update."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Several optimizers, each for some of the parameters."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

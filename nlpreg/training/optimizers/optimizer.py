@@ -1,7 +1,5 @@
 """`Optimizer`, the base class of the optimizers, and groups of parameters with options of their own."""
 
-from __future__ import annotations
-
 import logging
 import re
 from collections.abc import Callable, Iterable
@@ -35,7 +33,7 @@ class Optimizer(torch.optim.Optimizer, Registrable):
     default_implementation = "adam"
 
     @staticmethod
-    def default(model_parameters: NamedParameters) -> Optimizer:
+    def default(model_parameters: NamedParameters) -> "Optimizer":
         """The default optimizer with its default options.
 
         Args:

@@ -1,7 +1,5 @@
 """The optimizers of torch, by table: each takes the options of torch's class, with torch's defaults."""
 
-from __future__ import annotations
-
 import inspect
 import re
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """The OntoNotes 5.0 corpus in the column format of the CoNLL 2011 and 2012 shared tasks."""
 
-from __future__ import annotations
-
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """Spans of a sentence, and the tag schemes that encode them word by word (BIO, IOB1, BIOUL, BMES)."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable, Sequence
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """Text files of a data path: finding them, reading their lines, and errors with file and line."""
 
-from __future__ import annotations
-
 import glob
 import itertools
 import json
