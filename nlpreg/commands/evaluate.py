@@ -13,7 +13,7 @@ from nlpreg.commands.options import (
     add_no_cache_option,
     add_overrides_option,
     check_archive,
-    check_folder_of,
+    check_output_file,
 )
 from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.checks import ConfigurationError
@@ -102,13 +102,14 @@ class Evaluate(Subcommand):
         check_archive(args.archive_file, args.weights_file)
         if not args.input_file.strip(" ,"):
             raise ConfigurationError("INPUT: expected data to evaluate on, got an empty text")
-        outputs = [args.output_file, args.predictions_output_file]
+        inputs = [data for data in parse_inputs(args.input_file) if isinstance(data, str)]
+        read = [args.archive_file, args.weights_file, *inputs]
+        outputs = [args.output_file, args.predictions_output_file, args.errors]
         files = [name.strip() for names in outputs if names for name in names.split(",")]
         for name in files:
-            check_folder_of(name)
+            check_output_file(name, *read)
             if files.count(name) > 1:
                 raise ConfigurationError(f"{name}: named twice as an output; each needs a file of its own")
-        check_folder_of(args.errors or "")
         if args.errors and len(parse_inputs(args.input_file)) > 1:
             raise ConfigurationError("--errors: only for one INPUT, got several")
         parse_json_option("--embedding-sources-mapping", args.embedding_sources_mapping)

@@ -12,7 +12,7 @@ from nlpreg.commands.options import (
     add_overrides_option,
     check_archive,
     check_file,
-    check_folder_of,
+    check_output_file,
 )
 from nlpreg.commands.predict import input_lines, output_lines
 from nlpreg.commands.subcommand import Subcommand, SubParsers
@@ -89,7 +89,7 @@ class Generate(Subcommand):
             raise ConfigurationError(
                 "--greedy: the most likely token is taken whatever the --temperature; leave out one"
             )
-        check_folder_of(args.output_file or "")
+        check_output_file(args.output_file, args.archive_file, args.weights_file, args.prompts)
 
 
 def _add_choice_options(subparser: argparse.ArgumentParser) -> None:

@@ -159,17 +159,49 @@ def check_archive(path: str, weights_file: str | None = None) -> None:
         check_file(weights_file, "--weights-file")
 
 
-def check_folder_of(path: str) -> None:
-    """Make sure that the folder of an output file exists.
+def check_output_file(path: str | None, *inputs: str | None) -> None:
+    """Make sure that a command may write a file.
+
+    Args:
+        path: the file, if one is asked for.
+        inputs: what the command reads, of which any may be missing; URLs and folders are not looked at.
 
     Raises:
-        ConfigurationError: it does not.
+        ConfigurationError: its folder does not exist, it is a folder itself, or writing it would replace an input, an
+            archive, weights, or another file of a run.
     """
+    if not path:
+        return
     folder = os.path.dirname(os.path.abspath(path))
-    if path and not os.path.isdir(folder):
+    if not os.path.isdir(folder):
         raise ConfigurationError(
             f"{path}: cannot be written, since there is no folder {folder}; make it first"
         )
+    if os.path.isdir(path):
+        raise ConfigurationError(
+            f"{path}: cannot be written, since this is a folder; give the name of a file"
+        )
+    if not os.path.exists(path):
+        return
+    for name in inputs:
+        if name and os.path.exists(name) and os.path.samefile(path, name):
+            raise ConfigurationError(
+                f"{path}: cannot be written, since the command reads it; give the output another name"
+            )
+    if path.endswith((".tar.gz", ".th")) or _is_of_a_run(path):
+        raise ConfigurationError(
+            f"{path}: cannot be written, since a run has written it; give the output another name"
+        )
+
+
+def _is_of_a_run(path: str) -> bool:
+    folder, name = os.path.split(os.path.abspath(path))
+    if not os.path.isfile(os.path.join(folder, "config.json")):
+        return False
+    # imported for the rare output that lies in such a folder: it takes a second
+    from nlpreg.training.serialization_dir import is_written_by_a_run
+
+    return is_written_by_a_run(name)
 
 
 class _WrongOutputName(ConfigurationError, ValueError):
@@ -190,9 +222,10 @@ def check_output(args: argparse.Namespace) -> None:
     path: str = args.output_path
     if not path.endswith(".tar.gz"):
         raise _WrongOutputName(f"OUTPUT: expected a name ending in .tar.gz, got {path!r}")
-    if os.path.exists(path) and not args.force:
+    if not os.path.exists(path):
+        check_output_file(path)
+    elif not args.force:
         raise _OutputExists(f"OUTPUT: {path}: exists; use --force to replace it, or give another name")
-    check_folder_of(path)
 
 
 def _is_remote(path: str) -> bool:

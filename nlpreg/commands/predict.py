@@ -20,7 +20,7 @@ from nlpreg.commands.options import (
     add_overrides_option,
     check_archive,
     check_file,
-    check_folder_of,
+    check_output_file,
 )
 from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.checks import ConfigurationError, did_you_mean
@@ -141,7 +141,7 @@ class Predict(Subcommand):
             raise ConfigurationError(f"--threshold: expected a probability from 0 to 1, got {args.threshold}")
         if args.batch_size is not None and args.batch_size < 1:
             raise ConfigurationError(f"--batch-size: expected at least 1, got {args.batch_size}")
-        check_folder_of(args.output_file or "")
+        check_output_file(args.output_file, args.archive_file, args.weights_file, args.input_file)
         parse_json_option("--predictor-args", args.predictor_args)
 
 

@@ -12,7 +12,7 @@ from nlpreg.commands.options import (
     add_overrides_option,
     check_archive,
     check_file,
-    check_folder_of,
+    check_output_file,
 )
 from nlpreg.commands.predict import input_lines, output_lines
 from nlpreg.commands.subcommand import Subcommand, SubParsers
@@ -86,7 +86,7 @@ class Score(Subcommand):
             check_file(args.input_file, "INPUT")
         if args.tokens_per_batch < 1:
             raise ConfigurationError(f"--tokens-per-batch: expected at least 1, got {args.tokens_per_batch}")
-        check_folder_of(args.output_file or "")
+        check_output_file(args.output_file, args.archive_file, args.weights_file, args.input_file)
 
 
 def score_from_args(args: argparse.Namespace) -> None:

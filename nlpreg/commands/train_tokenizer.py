@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Iterator
 
-from nlpreg.commands.options import check_folder_of
+from nlpreg.commands.options import check_output_file
 from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.checks import ConfigurationError
 
@@ -48,7 +48,7 @@ class TrainTokenizer(Subcommand):
 
     def validate(self, args: argparse.Namespace) -> None:
         """Find wrong paths before anything slow is imported."""
-        check_folder_of(args.output)
+        check_output_file(args.output, *args.data)
         if os.path.exists(args.output) and not args.force:
             raise ConfigurationError(f"{args.output}: exists already; choose another file or add --force")
         if args.vocab_size < 1:

@@ -237,8 +237,9 @@ def _paths_in(config: Any, key: str = "") -> Iterator[tuple[str, str]]:
         yield from _paths_in(value, f"{key}.{name}" if key else str(name))
 
 
-def _matches(name: str, patterns: Iterable[str]) -> bool:
-    return any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
+def is_written_by_a_run(name: str) -> bool:
+    """Whether a file or folder of this name in the folder of a run is one of those that `--force` deletes."""
+    return any(fnmatch.fnmatch(name, pattern) for pattern in WRITTEN_BY_A_RUN)
 
 
 # Three steps replace a run by another one: its files are moved into REPLACED, which is called MOVING while they are on the
@@ -303,7 +304,7 @@ def _set_aside(folder: str) -> None:
 
 def _names_of_run(folder: str) -> list[str]:
     """What a run wrote, without the lock, which the run that asks may hold."""
-    return [name for name in os.listdir(folder) if _matches(name, WRITTEN_BY_A_RUN) and name != LOCK_NAME]
+    return [name for name in os.listdir(folder) if is_written_by_a_run(name) and name != LOCK_NAME]
 
 
 def _delete(path: str) -> None:

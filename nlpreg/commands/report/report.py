@@ -4,6 +4,7 @@ import argparse
 import os
 from typing import TYPE_CHECKING
 
+from nlpreg.commands.options import check_output_file
 from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.checks import ConfigurationError
 
@@ -67,6 +68,7 @@ class Report(Subcommand):
                 raise ConfigurationError(
                     f"RUN: {folder}: expected the folder of a run, found no config.json in it"
                 )
+        check_output_file(args.output_file, args.data)
         if args.max_instances < 0:
             raise ConfigurationError(f"--max-instances: expected 0 or more, got {args.max_instances}")
 

@@ -8,7 +8,7 @@ import sys
 import textwrap
 from typing import Any, NamedTuple
 
-from nlpreg.commands.options import check_folder_of
+from nlpreg.commands.options import check_output_file
 from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.config.describe import Argument, argument_type, describe, describe_class, summary
@@ -73,7 +73,7 @@ class Init(Subcommand):
         if (args.model is None) == (args.plugin is None):
             raise ConfigurationError("expected either MODEL, for a config, or --plugin FOLDER, for a package")
         if args.output:
-            check_folder_of(args.output)
+            check_output_file(args.output)
             if os.path.exists(args.output) and not args.force:
                 raise ConfigurationError(f"{args.output}: this exists already; -f replaces it")
 

@@ -5,7 +5,7 @@ import json
 import sys
 from typing import Any
 
-from nlpreg.commands.options import check_folder_of
+from nlpreg.commands.options import check_output_file
 from nlpreg.commands.subcommand import Subcommand, SubParsers
 
 DESCRIPTION = """
@@ -36,8 +36,7 @@ class Schema(Subcommand):
 
     def validate(self, args: argparse.Namespace) -> None:
         """Find a wrong path before anything slow is imported."""
-        if args.output:
-            check_folder_of(args.output)
+        check_output_file(args.output)
 
 
 def _run(args: argparse.Namespace) -> None:
