@@ -2,26 +2,21 @@
 
 import math
 
-import torch
 from torch import Tensor
 
-from nlpreg.training.metrics.metric import Metric, add, full, sum_over_ranks
+from nlpreg.training.metrics.metric import Metric, RatioMetric, full
 
 
 @Metric.register("boolean_accuracy")
-class BooleanAccuracy(Metric):
+class BooleanAccuracy(RatioMetric):
     """The share of rows that equal the gold row wherever the mask is true.
 
     A row whose mask is nowhere true is not counted.
     """
 
-    supports_distributed = True
     accumulators = ("_correct_count", "_total_count")
     _correct_count: Tensor
     _total_count: Tensor
-
-    def __init__(self) -> None:
-        self.reset()
 
     def __call__(self, predictions: Tensor, gold_labels: Tensor, mask: Tensor | None = None) -> None:
         """Add one batch.
@@ -49,17 +44,8 @@ class BooleanAccuracy(Metric):
             compared = mask.reshape(batch_size, width).bool()
             has_any = compared.any(-1)
             correct, counted = (same | ~compared).all(-1) & has_any, has_any.sum()
-        self._correct_count = add(self._correct_count, correct.sum())
-        self._total_count = add(self._total_count, counted)
+        self._add(correct.sum(), counted)
 
     def get_metric(self, reset: bool = False) -> float:
         """The accuracy, from 0 to 1; 0.0 when no row was counted."""
-        correct, total = (float(part) for part in sum_over_ranks(self._correct_count, self._total_count))
-        if reset:
-            self.reset()
-        return correct / total if total else 0.0
-
-    def reset(self) -> None:
-        """Reset the metric."""
-        self._correct_count = torch.zeros(())
-        self._total_count = torch.zeros(())
+        return self._ratio(reset)

@@ -1,14 +1,13 @@
 """Accuracy of a choice of one class out of several."""
 
-import torch
 from torch import Tensor
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.training.metrics.metric import Metric, add, full, sum_over_ranks
+from nlpreg.training.metrics.metric import Metric, RatioMetric, full
 
 
 @Metric.register("categorical_accuracy")
-class CategoricalAccuracy(Metric):
+class CategoricalAccuracy(RatioMetric):
     """The share of items whose gold class is among the `top_k` classes with the highest scores.
 
     Args:
@@ -20,7 +19,6 @@ class CategoricalAccuracy(Metric):
         ConfigurationError: `top_k` below 1, or `tie_break` with a larger `top_k` than 1.
     """
 
-    supports_distributed = True
     accumulators = ("correct_count", "total_count")
     correct_count: Tensor
     total_count: Tensor
@@ -62,8 +60,7 @@ class CategoricalAccuracy(Metric):
             kept = mask.reshape(-1).bool()
             correct = correct * kept
             total = kept.sum()
-        self.correct_count = add(self.correct_count, correct.sum())
-        self.total_count = add(self.total_count, total)
+        self._add(correct.sum(), total)
 
     def _within_top_k(self, predictions: Tensor, gold: Tensor) -> Tensor:
         if self._top_k == 1:
@@ -79,13 +76,4 @@ class CategoricalAccuracy(Metric):
 
     def get_metric(self, reset: bool = False) -> float:
         """The accuracy, from 0 to 1; 0.0 when there was no item."""
-        self._settle()
-        correct, total = (float(part) for part in sum_over_ranks(self.correct_count, self.total_count))
-        if reset:
-            self.reset()
-        return correct / total if total else 0.0
-
-    def reset(self) -> None:
-        """Reset the metric."""
-        self.correct_count = torch.zeros(())
-        self.total_count = torch.zeros(())
+        return self._ratio(reset)

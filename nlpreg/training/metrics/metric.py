@@ -174,6 +174,41 @@ class Metric(Registrable):
                 raise error
 
 
+class RatioMetric(Metric):
+    """A sum divided by a count, each over all batches and ranks.
+
+    The two are scalars of this rank, in the attributes that `accumulators` names.
+    """
+
+    supports_distributed = True
+    accumulators: ClassVar[tuple[str, ...]]
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def _add(self, amount: Tensor, count: Tensor) -> None:
+        """Add the sum and the count of a batch, tensors of one element."""
+        for name, value in zip(self.accumulators, (amount, count), strict=True):
+            setattr(self, name, add(getattr(self, name), value))
+
+    def _ratio(self, reset: bool, of_nothing: float = 0.0) -> float:
+        self._settle()
+        parts = sum_over_ranks(*(getattr(self, name) for name in self.accumulators))
+        total, count = map(float, parts)
+        if reset:
+            self.reset()
+        return total / count if count else of_nothing
+
+    def get_metric(self, reset: bool = False) -> Any:
+        """The ratio; 0.0 where the count is 0."""
+        return self._ratio(reset)
+
+    def reset(self) -> None:
+        """Set both to zero."""
+        for name in self.accumulators:
+            setattr(self, name, torch.zeros(()))
+
+
 def _is_plain(value: object) -> bool:
     if isinstance(value, dict):
         return all(isinstance(key, (str, int)) and _is_plain(item) for key, item in value.items())

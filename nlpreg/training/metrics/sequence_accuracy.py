@@ -1,23 +1,18 @@
 """Accuracy of generated sequences."""
 
-import torch
 from torch import Tensor
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.training.metrics.metric import Metric, add, full, sum_over_ranks
+from nlpreg.training.metrics.metric import Metric, RatioMetric, full
 
 
 @Metric.register("sequence_accuracy")
-class SequenceAccuracy(Metric):
+class SequenceAccuracy(RatioMetric):
     """The share of rows of which one of the k predicted sequences equals the gold one wherever the mask is true."""
 
-    supports_distributed = True
     accumulators = ("correct_count", "total_count")
     correct_count: Tensor
     total_count: Tensor
-
-    def __init__(self) -> None:
-        self.reset()
 
     def __call__(self, predictions: Tensor, gold_labels: Tensor, mask: Tensor | None = None) -> None:
         """Add one batch.
@@ -44,17 +39,8 @@ class SequenceAccuracy(Metric):
         if mask is not None:
             same = same | ~mask.bool().unsqueeze(1)
         correct = same.all(-1).any(-1)  # (B,)
-        self.correct_count = add(self.correct_count, correct.sum())
-        self.total_count = add(self.total_count, full(correct.numel(), correct.device))
+        self._add(correct.sum(), full(correct.numel(), correct.device))
 
     def get_metric(self, reset: bool = False) -> dict[str, float]:
         """`accuracy`, from 0 to 1; 0.0 when there was no row."""
-        correct, total = (float(part) for part in sum_over_ranks(self.correct_count, self.total_count))
-        if reset:
-            self.reset()
-        return {"accuracy": correct / total if total else 0.0}
-
-    def reset(self) -> None:
-        """Reset the metric."""
-        self.correct_count = torch.zeros(())
-        self.total_count = torch.zeros(())
+        return {"accuracy": self._ratio(reset)}

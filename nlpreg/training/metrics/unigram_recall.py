@@ -2,24 +2,19 @@
 
 import sys
 
-import torch
 from torch import Tensor
 
-from nlpreg.training.metrics.metric import Metric, add, full, sum_over_ranks
+from nlpreg.training.metrics.metric import Metric, RatioMetric, full
 
 
 @Metric.register("unigram_recall")
-class UnigramRecall(Metric):
+class UnigramRecall(RatioMetric):
     """The mean over rows of the share of gold ids that occur in any of the k predicted sequences."""
 
-    supports_distributed = True
     accumulators = ("correct_count", "total_count")
     correct_count: Tensor
     """The recalls of all rows of this rank, added up."""
     total_count: Tensor
-
-    def __init__(self) -> None:
-        self.reset()
 
     def __call__(
         self,
@@ -42,17 +37,8 @@ class UnigramRecall(Metric):
             wanted = wanted & mask.bool()
         seen = (gold_labels.unsqueeze(2) == predictions.flatten(1).unsqueeze(1)).any(-1)  # (B, M)
         recall = (seen & wanted).sum(-1).double() / wanted.sum(-1).clamp(min=1)  # (B,)
-        self.correct_count = add(self.correct_count, recall.sum())
-        self.total_count = add(self.total_count, full(len(recall), recall.device))
+        self._add(recall.sum(), full(len(recall), recall.device))
 
     def get_metric(self, reset: bool = False) -> dict[str, float]:
         """`unigram_recall`, from 0 to 1; 0.0 when there was no row."""
-        recall, total = (float(part) for part in sum_over_ranks(self.correct_count, self.total_count))
-        if reset:
-            self.reset()
-        return {"unigram_recall": recall / total if total else 0.0}
-
-    def reset(self) -> None:
-        """Reset the metric."""
-        self.correct_count = torch.zeros(())
-        self.total_count = torch.zeros(())
+        return {"unigram_recall": self._ratio(reset)}
