@@ -30,8 +30,6 @@ examples:
   nlpreg debug-data tagger.jsonnet --limit 10000 --top 50
 """
 
-_SPLITS = ("train", "validation", "test")
-
 
 @Subcommand.register("debug-data")
 class DebugData(Subcommand):

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from nlpreg.common.checks import check_at_least, check_share
+from nlpreg.common.checks import argument_ranges
 from nlpreg.data.fields.text_field import TextFieldTensors
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.models.model import Model
@@ -49,6 +49,8 @@ class BasicClassifier(Model):
     label_namespaces = ("_label_namespace",)
     per_token_outputs: ClassVar[dict[str, str]] = {"token_ids": "_mask"}
 
+    check_arguments = argument_ranges(sizes=("num_labels",), shares=("dropout",))
+
     def __init__(
         self,
         vocab: Vocabulary,
@@ -80,12 +82,6 @@ class BasicClassifier(Model):
         )  # subclasses of AllenNLP's class put another one in its place
         if initializer is not None:
             initializer(self)
-
-    @staticmethod
-    def check_arguments(dropout: float | None, num_labels: int | None) -> None:
-        """Check the arguments; also called by `nlpreg check`."""
-        check_share(dropout=dropout)
-        check_at_least(1, num_labels=num_labels)
 
     def forward(
         self,

@@ -37,12 +37,10 @@ class NextTokenModel(Protocol):
     @property
     def target_namespace(self) -> str:
         """The vocabulary namespace of the tokens that are predicted."""
-        ...
 
     @property
     def max_context(self) -> int | None:
         """The largest number of tokens that can be read; None for no limit."""
-        ...
 
     def next_token_log_probabilities(
         self, tokens: TextFieldTensors, state: StepState | None = None
@@ -56,7 +54,6 @@ class NextTokenModel(Protocol):
         Returns:
             Natural logarithms of probabilities (G, V) by the ids of `target_namespace`, and the new state.
         """
-        ...
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from nlpreg.common.checks import ConfigurationError, check_at_least, check_share
+from nlpreg.common.checks import ConfigurationError, argument_ranges
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.models.model import Model
 from nlpreg.models.peeking import PeekingCheckedModel
@@ -74,6 +74,8 @@ class LanguageModel(PeekingCheckedModel):
 
     default_predictor = "language_model"
 
+    check_arguments = argument_ranges(sizes=("num_samples",), shares=("dropout",))
+
     def __init__(
         self,
         vocab: Vocabulary,
@@ -106,12 +108,6 @@ class LanguageModel(PeekingCheckedModel):
         self._dropout: nn.Module = Dropout(dropout) if dropout else nn.Identity()
         if initializer is not None:
             initializer(self)
-
-    @staticmethod
-    def check_arguments(dropout: float | None, num_samples: int | None) -> None:
-        """Check the arguments; also called by `nlpreg check`."""
-        check_share(dropout=dropout)
-        check_at_least(1, num_samples=num_samples)
 
     def _make_softmax(self, num_samples: int | None, sparse: bool) -> WordDistribution:
         """The layer that predicts words from states; a subclass may make another one."""

@@ -146,7 +146,6 @@ class PhaseTimer(Protocol):
 
     def phase(self, name: str) -> AbstractContextManager[Any]:
         """The context of one phase: `data`, `forward`, `backward`, `gradients`, `update`, `callbacks`, ..."""
-        ...
 
 
 class NoTimer:

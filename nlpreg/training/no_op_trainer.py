@@ -33,11 +33,9 @@ class CountedModel(ReadableModel, Protocol):
 
     def count(self, **batch: Any) -> None:
         """Add a batch, given as the fields of its instances by name, to the counts."""
-        ...
 
     def finish_counting(self) -> None:
         """Compute the state of the model from the counts; called once, after the last batch."""
-        ...
 
 
 class _GradientFreeTrainer(Trainer):

@@ -39,43 +39,33 @@ class TrainableModel(Protocol):
 
     def __call__(self, **inputs: Any) -> ModelOutputs:
         """Run `forward`, and the hooks around it."""
-        ...
 
     def get_metrics(self, reset: bool = False) -> dict[str, float]:
         """Metrics over the batches since the last reset."""
-        ...
 
     def get_regularization_penalty(self) -> Tensor | None:
         """The penalty to add to the loss in training, or None."""
-        ...
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """All parameters."""
-        ...
 
     def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
         """All parameters with their names."""
-        ...
 
     def named_modules(self) -> Iterator[tuple[str, nn.Module]]:
         """The module itself and all modules in it, with their paths."""
-        ...
 
     def train(self, mode: bool = True) -> Any:
         """Switch to training mode."""
-        ...
 
     def eval(self) -> Any:
         """Switch to evaluation mode."""
-        ...
 
     def state_dict(self) -> dict[str, Any]:
         """The weights."""
-        ...
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> Any:
         """Load weights."""
-        ...
 
 
 class ReadableModel(TrainableModel, Protocol):
@@ -83,7 +73,6 @@ class ReadableModel(TrainableModel, Protocol):
 
     def make_output_human_readable(self, output_dict: ModelOutputs) -> ModelOutputs:
         """Add a readable form of the predictions to the outputs of `forward`."""
-        ...
 
 
 class BatchLoader(Protocol):
@@ -93,7 +82,6 @@ class BatchLoader(Protocol):
 
     def set_target_device(self, device: Any) -> None:
         """Set the device of the batches."""
-        ...
 
 
 @runtime_checkable
@@ -102,11 +90,9 @@ class Stateful(Protocol):
 
     def state_dict(self) -> dict[str, Any]:
         """The state, as tensors and plain values."""
-        ...
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> Any:
         """Go on from such a state."""
-        ...
 
 
 @runtime_checkable
@@ -118,11 +104,9 @@ class CarriesState(Protocol):
 
     def carried_state_dict(self) -> dict[str, Any]:
         """The state carried over to the next batch, as tensors and plain values."""
-        ...
 
     def load_carried_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from such a state."""
-        ...
 
 
 def loader_length(loader: BatchLoader) -> int | None:

@@ -512,42 +512,33 @@ class RunningTrainer(Protocol):
     @property
     def model(self) -> TrainableModel:
         """The model."""
-        ...
 
     @property
     def optimizer(self) -> torch.optim.Optimizer:
         """Updates the parameters."""
-        ...
 
     @property
     def data_loader(self) -> BatchLoader:
         """Training data."""
-        ...
 
     @property
     def cuda_device(self) -> torch.device:
         """Where the model is."""
-        ...
 
     def batch_outputs(self, batch: TensorDict, for_training: bool) -> ModelOutputs:
         """Run the model on a batch."""
-        ...
 
     def backward(self, batch_outputs: ModelOutputs) -> None:
         """Run the backward pass of one of the batches of an update."""
-        ...
 
     def rescale_gradients(self) -> GradientNorm:
         """Measure the norm of the gradients, and scale them down if requested."""
-        ...
 
     def clip_gradient(self) -> None:
         """Clip each element of the gradients, if requested."""
-        ...
 
     def get_checkpoint_state(self) -> TrainerCheckpoint | None:
         """The state of the run."""
-        ...
 
 
 def steps_per_epoch(loader: BatchLoader, num_gradient_accumulation_steps: int) -> int | None:

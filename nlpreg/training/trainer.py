@@ -28,7 +28,6 @@ class HasCheckpointState(Protocol):
 
     def get_checkpoint_state(self) -> TrainerCheckpoint | None:
         """The state to save, or None in a process that has nothing to save."""
-        ...
 
 
 class Trainer(Registrable):

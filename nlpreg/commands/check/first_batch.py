@@ -35,7 +35,6 @@ from nlpreg.training.state import ModelMemory, RandomGenerators
 if TYPE_CHECKING:
     from nlpreg.commands.train.experiment import TrainModel
 
-logger = logging.getLogger(__name__)
 
 _NUM_COUNTED = 50
 """Number of instances of each data set that are asked for the namespaces which they fill."""

@@ -1,12 +1,10 @@
 """Running text for language models: streams of words that continue from batch to batch."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from nlpreg.common.checks import ConfigurationError, ConfigurationValueError, check_at_least
@@ -70,10 +68,6 @@ class RunningTextDataLoader(IdCorpusDataLoader):
         targets: whether there is a field `target` (the word after each word; at the end of the text there is none), with the
             tensors of those indexers that give an id for each word.
         shuffle: whether each pass cuts the text at other places: it leaves out some of the first words, fewer than `bptt`.
-        batches_per_epoch: number of batches of an epoch, in place of one pass over the data.
-        cache: whether to look for the file of an earlier run, and keep this one.
-        cache_dir: folder for such files; a sub-folder of `~/.nlpreg` unless given.
-        cuda_device: device to put batches on.
 
     Raises:
         ValueError: a number is too small, or `targets` with an overlap.
@@ -94,13 +88,10 @@ class RunningTextDataLoader(IdCorpusDataLoader):
         overlap: int | None = None,
         targets: bool = False,
         shuffle: bool = False,
-        batches_per_epoch: int | None = None,
-        cache: bool = True,
-        cache_dir: str | os.PathLike[str] | None = None,
-        cuda_device: int | str | torch.device | None = None,
+        **kwargs: Any,
     ) -> None:
         self.check_arguments(batch_size, bptt, overlap, targets)
-        super().__init__(reader, data_path, batches_per_epoch, cache, cache_dir, cuda_device)
+        super().__init__(reader, data_path, **kwargs)
         self.batch_size = batch_size
         self.bptt = bptt
         self.variable_bptt = variable_bptt

@@ -1,11 +1,9 @@
 """Blocks of running text in random order, for language models that keep no state between batches."""
 
-import os
 from collections.abc import Iterator
+from typing import Any
 
-import torch
-
-from nlpreg.common.checks import ConfigurationError, check_at_least
+from nlpreg.common.checks import ConfigurationError, argument_ranges, check_at_least
 from nlpreg.data.data_loaders.data_loader import DataLoader, TensorDict
 from nlpreg.data.data_loaders.id_corpus_data_loader import IdCorpusDataLoader, rank_and_world_size
 from nlpreg.data.data_loaders.running_text_data_loader import TARGET_FIELD, names_of_targets
@@ -31,10 +29,6 @@ class TextBlocksDataLoader(IdCorpusDataLoader):
         data_path: what it reads.
         batch_size: number of blocks in a batch, for each process of a distributed training.
         block_size: number of words in a block.
-        batches_per_epoch: number of batches of an epoch, in place of one pass over the data.
-        cache: whether to look for the file of an earlier run, and keep this one.
-        cache_dir: folder for such files; a sub-folder of `~/.nlpreg` unless given.
-        cuda_device: device to put batches on.
 
     Raises:
         ValueError: a number is too small.
@@ -44,6 +38,8 @@ class TextBlocksDataLoader(IdCorpusDataLoader):
 
     settings_of_order = ("batch_size", "block_size")
 
+    check_arguments = argument_ranges(sizes=("batch_size", "block_size", "batches_per_epoch"))
+
     def __init__(
         self,
         reader: DatasetReader,
@@ -51,20 +47,12 @@ class TextBlocksDataLoader(IdCorpusDataLoader):
         *,
         batch_size: int,
         block_size: int,
-        batches_per_epoch: int | None = None,
-        cache: bool = True,
-        cache_dir: str | os.PathLike[str] | None = None,
-        cuda_device: int | str | torch.device | None = None,
+        **kwargs: Any,
     ) -> None:
-        self.check_arguments(batch_size, block_size)
-        super().__init__(reader, data_path, batches_per_epoch, cache, cache_dir, cuda_device)
+        check_at_least(1, batch_size=batch_size, block_size=block_size)
+        super().__init__(reader, data_path, **kwargs)
         self.batch_size = batch_size
         self.block_size = block_size
-
-    @staticmethod
-    def check_arguments(batch_size: int, block_size: int, batches_per_epoch: int | None = None) -> None:
-        """Check the arguments; also called by `nlpreg check`."""
-        check_at_least(1, batch_size=batch_size, block_size=block_size, batches_per_epoch=batches_per_epoch)
 
     def __len__(self) -> int:
         """The number of batches of an epoch; of the present pass, unless `batches_per_epoch` is given."""

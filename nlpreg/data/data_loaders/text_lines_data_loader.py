@@ -1,11 +1,10 @@
 """Sentences for language models, from corpora that need not fit into memory."""
 
 import math
-import os
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from nlpreg.common.checks import ConfigurationValueError, check_at_least
@@ -37,10 +36,6 @@ class TextLinesDataLoader(IdCorpusDataLoader):
             1; none without `shuffle`.
         window_size: number of texts that are shuffled and sorted together.
         drop_last: whether to drop the last batch if it is smaller than `batch_size`.
-        batches_per_epoch: number of batches of an epoch, in place of one pass over the data.
-        cache: whether to reuse the file of an earlier run and to keep this one.
-        cache_dir: folder for such files; a sub-folder of `~/.nlpreg` unless given.
-        cuda_device: device to put batches on.
 
     Raises:
         ValueError: neither or both of `batch_size` and `max_tokens`, or a number is too small.
@@ -69,13 +64,10 @@ class TextLinesDataLoader(IdCorpusDataLoader):
         padding_noise: float = 0.1,
         window_size: int = DEFAULT_WINDOW,
         drop_last: bool = False,
-        batches_per_epoch: int | None = None,
-        cache: bool = True,
-        cache_dir: str | os.PathLike[str] | None = None,
-        cuda_device: int | str | torch.device | None = None,
+        **kwargs: Any,
     ) -> None:
         self.check_arguments(batch_size, max_tokens, window_size)
-        super().__init__(reader, data_path, batches_per_epoch, cache, cache_dir, cuda_device)
+        super().__init__(reader, data_path, **kwargs)
         self.batch_size = batch_size
         self.max_tokens = max_tokens
         self.shuffle = shuffle

@@ -1,6 +1,5 @@
 """The ids of the word pieces of a pretrained transformer."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +12,6 @@ from nlpreg.data.tokenizers.token_class import Token
 
 if TYPE_CHECKING:
     from nlpreg.data.vocabulary import Vocabulary
-
-logger = logging.getLogger(__name__)
 
 
 @TokenIndexer.register("pretrained_transformer")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nlpreg.common.checks import ConfigurationError, check_at_least, check_share
+from nlpreg.common.checks import ConfigurationError, argument_ranges
 from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import Seq2SeqEncoder, StepState
 from nlpreg.nn.checkpoint import CheckpointWrapper
 from nlpreg.nn.cpu_layers import Dropout
@@ -65,6 +65,17 @@ class CausalTransformer(Seq2SeqEncoder):
     https://arxiv.org/abs/1910.07467 (RMSNorm); Ainslie et al. (2023), https://arxiv.org/abs/2305.13245 (grouped queries).
     """
 
+    check_arguments = argument_ranges(
+        sizes=(
+            "input_dim",
+            "num_layers",
+            "num_attention_heads",
+            "num_key_value_heads",
+            "feedforward_hidden_dim",
+            "max_length",
+        ),
+        shares=("dropout",),
+    )
     takes_documents = True
     """Whether `forward` accepts the argument `documents`."""
 
@@ -125,28 +136,6 @@ class CausalTransformer(Seq2SeqEncoder):
             self.layers.append(layer)
         self.final_norm = norm()
         self._initialize(initializer_range)
-
-    @staticmethod
-    def check_arguments(
-        dropout: float | None,
-        input_dim: int | None,
-        num_layers: int | None,
-        num_attention_heads: int | None,
-        num_key_value_heads: int | None,
-        feedforward_hidden_dim: int | None,
-        max_length: int | None,
-    ) -> None:
-        """Check the arguments; also called by `nlpreg check`."""
-        check_share(dropout=dropout)
-        check_at_least(
-            1,
-            input_dim=input_dim,
-            num_layers=num_layers,
-            num_attention_heads=num_attention_heads,
-            num_key_value_heads=num_key_value_heads,
-            feedforward_hidden_dim=feedforward_hidden_dim,
-            max_length=max_length,
-        )
 
     def _initialize(self, std: float) -> None:
         for module in self.modules():

@@ -34,15 +34,12 @@ class VocabularyProtocol(Protocol):
 
     def get_token_index(self, token: str, namespace: str = "tokens") -> int:
         """The index of a token."""
-        ...
 
     def get_token_from_index(self, index: int, namespace: str = "tokens") -> str:
         """The token of an index."""
-        ...
 
     def get_vocab_size(self, namespace: str = "tokens") -> int:
         """The number of tokens."""
-        ...
 
 
 class Constraint(Registrable):

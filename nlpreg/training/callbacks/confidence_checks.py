@@ -74,14 +74,7 @@ class ConfidenceChecksCallback(TrainerCallback):
             listing = ", ".join(f"{first} and then {second}" for first, second in pairs)
             raise ConfidenceCheckError(f"a bias is undone by the normalisation after it: {listing}")
 
-    def on_end(
-        self,
-        trainer: RunningTrainer,
-        metrics: MetricValues | None = None,
-        epoch: int | None = None,
-        is_primary: bool = True,
-        **kwargs: Any,
-    ) -> None:
+    def on_end(self, trainer: RunningTrainer, *args: Any, **kwargs: Any) -> None:
         """Stop watching."""
         if self._verification is not None:
             self._verification.destroy_hooks()

@@ -89,14 +89,7 @@ class ProfileCallback(TrainerCallback):
         elif self._profiler is not None and self._seen == self._warmup_steps + self._trace_steps:
             self._end_trace()
 
-    def on_epoch(
-        self,
-        trainer: RunningTrainer,
-        metrics: MetricValues,
-        epoch: int,
-        is_primary: bool = True,
-        **kwargs: Any,
-    ) -> None:
+    def on_epoch(self, trainer: RunningTrainer, *args: Any, **kwargs: Any) -> None:
         """Write the times so far."""
         if self._timer is None:
             return
@@ -105,14 +98,7 @@ class ProfileCallback(TrainerCallback):
                 json.dump(self._timer.report(), file, indent=2)
         self._timer.skip_to_next_data = True
 
-    def on_end(
-        self,
-        trainer: RunningTrainer,
-        metrics: MetricValues | None = None,
-        epoch: int | None = None,
-        is_primary: bool = True,
-        **kwargs: Any,
-    ) -> None:
+    def on_end(self, trainer: RunningTrainer, *args: Any, **kwargs: Any) -> None:
         """Stop measuring, and show the table."""
         trainer.run.timer = NoTimer()
         if self._timer is not None and self._timer.steps:
