@@ -25,10 +25,26 @@ class _EncoderBase(nn.Module):
             starts the additional ones from zero, and a row that is all padding keeps its state.
     """
 
+    # What constructors of subclasses set, unless they write the methods themselves.
+    _input_dim: int | None = None
+    _output_dim: int | None = None
+
     def __init__(self, stateful: bool = False) -> None:
         super().__init__()
         self.stateful = stateful
         self._states: RnnStateStorage | None = None
+
+    def get_input_dim(self) -> int:
+        """Width of each input vector."""
+        if self._input_dim is None:
+            raise NotImplementedError(f"{type(self).__name__} has no get_input_dim")
+        return self._input_dim
+
+    def get_output_dim(self) -> int:
+        """Width of each output vector, both directions together."""
+        if self._output_dim is None:
+            raise NotImplementedError(f"{type(self).__name__} has no get_output_dim")
+        return self._output_dim
 
     def sort_and_run_forward(
         self,

@@ -31,7 +31,7 @@ class RecurrentWrapper(_EncoderBase):
             )
         self._module: Any = module
         self.num_layers = int(getattr(module, "num_layers", 1))
-        self._is_bidirectional = bool(getattr(module, "bidirectional", False))
+        self._is_bidirectional: bool | None = bool(getattr(module, "bidirectional", False))
 
     def get_input_dim(self) -> int:
         """Width of each input vector."""

@@ -49,6 +49,7 @@ class AwdLstmEncoder(PenalizedActivations, Seq2SeqEncoder):
     https://arxiv.org/abs/1708.01009 (penalties)
     """
 
+    _is_bidirectional = False
     check_arguments = argument_ranges(
         sizes=("input_size", "hidden_size", "num_layers", "output_size"),
         shares=("input_dropout", "hidden_dropout", "output_dropout", "weight_dropout"),
@@ -74,8 +75,7 @@ class AwdLstmEncoder(PenalizedActivations, Seq2SeqEncoder):
         self.layers = nn.ModuleList(
             nn.LSTM(width, next_width, batch_first=True) for width, next_width in itertools.pairwise(widths)
         )
-        self.input_size = input_size
-        self.output_size = widths[-1]
+        self._input_dim, self._output_dim = input_size, widths[-1]
         self.num_layers = num_layers
         self.return_all_layers = return_all_layers
         self.input_dropout = input_dropout
@@ -84,18 +84,6 @@ class AwdLstmEncoder(PenalizedActivations, Seq2SeqEncoder):
         self.weight_dropout = weight_dropout
         self.activation_penalty_weight = activation_penalty_weight
         self.temporal_penalty_weight = temporal_penalty_weight
-
-    def get_input_dim(self) -> int:
-        """Width of each input vector."""
-        return self.input_size
-
-    def get_output_dim(self) -> int:
-        """Width of each output vector."""
-        return self.output_size
-
-    def is_bidirectional(self) -> bool:
-        """False."""
-        return False
 
     def forward(self, inputs: Tensor, mask: Tensor) -> Tensor | list[Tensor]:
         """Encode a batch."""

@@ -97,6 +97,7 @@ class BidirectionalLanguageModelTransformer(Seq2SeqEncoder):
     Source: Peters et al. (2018), https://arxiv.org/abs/1808.08949
     """
 
+    _is_bidirectional = True
     check_arguments = argument_ranges(
         sizes=("input_dim", "hidden_dim", "num_layers"), shares=("dropout", "input_dropout")
     )
@@ -114,8 +115,8 @@ class BidirectionalLanguageModelTransformer(Seq2SeqEncoder):
         self._return_all_layers = return_all_layers
         self.transformer_layers = num_layers
         self.num_layers = num_layers
-        self.input_dim = input_dim
-        self.output_dim = 2 * input_dim
+        self.input_dim = self._input_dim = input_dim
+        self.output_dim = self._output_dim = 2 * input_dim
         self._dropout = Dropout(input_dropout) if input_dropout else None
         self._position = PositionalEncoding(input_dim)
         self._forward_transformer, self._backward_transformer = (
@@ -124,18 +125,6 @@ class BidirectionalLanguageModelTransformer(Seq2SeqEncoder):
             )
             for _ in range(2)
         )
-
-    def get_input_dim(self) -> int:
-        """Width of each input vector."""
-        return self.input_dim
-
-    def get_output_dim(self) -> int:
-        """Width of each output vector, both directions together."""
-        return self.output_dim
-
-    def is_bidirectional(self) -> bool:
-        """True."""
-        return True
 
     def get_regularization_penalty(self) -> float:
         """Return zero: nothing is penalised."""

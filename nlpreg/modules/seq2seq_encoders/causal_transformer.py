@@ -65,6 +65,7 @@ class CausalTransformer(Seq2SeqEncoder):
     https://arxiv.org/abs/1910.07467 (RMSNorm); Ainslie et al. (2023), https://arxiv.org/abs/2305.13245 (grouped queries).
     """
 
+    _is_bidirectional = False
     check_arguments = argument_ranges(
         sizes=(
             "input_dim",
@@ -103,7 +104,7 @@ class CausalTransformer(Seq2SeqEncoder):
         _check_heads(input_dim, num_attention_heads, num_key_value_heads, positions)
         if positions == "learned" and max_length is None:
             raise ConfigurationError("max_length: required with learned positions, got none")
-        self._input_dim = input_dim
+        self._input_dim = self._output_dim = input_dim
         self.num_layers = num_layers
         self.max_length = max_length
         self._num_key_value_heads = num_key_value_heads
@@ -145,18 +146,6 @@ class CausalTransformer(Seq2SeqEncoder):
                 nn.init.normal_(module.weight, std=std / math.sqrt(2 * self.num_layers) if writes else std)
             if isinstance(module, nn.Linear) and module.bias is not None:
                 nn.init.zeros_(module.bias)
-
-    def get_input_dim(self) -> int:
-        """Width of each input vector."""
-        return self._input_dim
-
-    def get_output_dim(self) -> int:
-        """Width of each output vector."""
-        return self._input_dim
-
-    def is_bidirectional(self) -> bool:
-        """False."""
-        return False
 
     def forward(
         self, inputs: Tensor, mask: Tensor | None, documents: Tensor | None = None

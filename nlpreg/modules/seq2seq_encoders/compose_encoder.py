@@ -38,24 +38,14 @@ class ComposeEncoder(Seq2SeqEncoder):
         if len(set(directions)) > 1:
             raise ValueError(f"compose: expected all encoders to be bidirectional or none, got {directions}")
         self.encoders = encoders
+        self._input_dim, self._output_dim = encoders[0].get_input_dim(), encoders[-1].get_output_dim()
+        self._is_bidirectional = directions[-1]
         self.num_layers = sum(
             encoder.num_layers if getattr(encoder, "return_all_layers", False) else 1 for encoder in encoders
         )
         self.return_all_layers = return_all_layers
         for index, encoder in enumerate(encoders):
             self.add_module(f"encoder{index}", encoder)
-
-    def get_input_dim(self) -> int:
-        """Width of the inputs of the first encoder."""
-        return self.encoders[0].get_input_dim()
-
-    def get_output_dim(self) -> int:
-        """Width of the outputs of the last encoder."""
-        return self.encoders[-1].get_output_dim()
-
-    def is_bidirectional(self) -> bool:
-        """Whether the encoders are."""
-        return self.encoders[-1].is_bidirectional()
 
     def forward(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor | list[Tensor]:
         """Encode a batch."""

@@ -17,21 +17,12 @@ class FeedForwardEncoder(Seq2SeqEncoder):
         inputs (B, T, input_dim), mask (B, T) bool or None -> (B, T, output_dim), zeros at padding.
     """
 
+    _is_bidirectional = False
+
     def __init__(self, feedforward: FeedForward) -> None:
         super().__init__()
         self._feedforward = feedforward
-
-    def get_input_dim(self) -> int:
-        """Width of each input vector."""
-        return self._feedforward.get_input_dim()
-
-    def get_output_dim(self) -> int:
-        """Width of each output vector."""
-        return self._feedforward.get_output_dim()
-
-    def is_bidirectional(self) -> bool:
-        """False."""
-        return False
+        self._input_dim, self._output_dim = feedforward.get_input_dim(), feedforward.get_output_dim()
 
     def forward(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         """Encode a batch."""

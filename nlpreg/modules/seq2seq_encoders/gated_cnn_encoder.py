@@ -32,6 +32,7 @@ class GatedCnnEncoder(Seq2SeqEncoder):
     Source: Dauphin et al. (2017), https://arxiv.org/abs/1612.08083
     """
 
+    _is_bidirectional = True
     check_arguments = argument_ranges(sizes=("input_dim", "layers"), shares=("dropout",))
 
     def __init__(
@@ -48,21 +49,9 @@ class GatedCnnEncoder(Seq2SeqEncoder):
         self._backward_residual_blocks = nn.ModuleList(
             ResidualBlock(input_dim, layer, "backward", dropout=dropout) for layer in layers
         )
-        self._input_dim = input_dim
+        self._input_dim, self._output_dim = input_dim, 2 * input_dim
         self._return_all_layers = return_all_layers
         self.num_layers = len(layers)
-
-    def get_input_dim(self) -> int:
-        """Width of each input vector."""
-        return self._input_dim
-
-    def get_output_dim(self) -> int:
-        """Width of each output vector, both directions together."""
-        return 2 * self._input_dim
-
-    def is_bidirectional(self) -> bool:
-        """True."""
-        return True
 
     def forward(self, inputs: Tensor, mask: Tensor) -> Tensor | list[Tensor]:
         """Encode a batch."""

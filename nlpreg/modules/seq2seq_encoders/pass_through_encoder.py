@@ -17,23 +17,12 @@ class PassThroughEncoder(Seq2SeqEncoder):
         inputs (B, T, input_dim), mask (B, T) bool or None -> the inputs, zeros at padding.
     """
 
+    _is_bidirectional = False
     check_arguments = argument_ranges(sizes=("input_dim",))
 
     def __init__(self, input_dim: int) -> None:
         super().__init__()
-        self._input_dim = input_dim
-
-    def get_input_dim(self) -> int:
-        """Width of each input vector."""
-        return self._input_dim
-
-    def get_output_dim(self) -> int:
-        """Width of each output vector."""
-        return self._input_dim
-
-    def is_bidirectional(self) -> bool:
-        """False."""
-        return False
+        self._input_dim = self._output_dim = input_dim
 
     def forward(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the inputs."""

@@ -42,10 +42,6 @@ class PytorchSeq2SeqWrapper(RecurrentWrapper, Seq2SeqEncoder):
         super().__init__(module, stateful)
         self.return_all_layers = return_all_layers
 
-    def is_bidirectional(self) -> bool:
-        """Whether the outputs hold both directions, the forward one first."""
-        return self._is_bidirectional
-
     def forward(
         self, inputs: Tensor, mask: Tensor | None, hidden_state: RnnState | None = None
     ) -> Tensor | list[Tensor]:

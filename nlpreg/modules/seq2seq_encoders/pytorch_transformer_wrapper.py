@@ -35,6 +35,7 @@ class PytorchTransformer(Seq2SeqEncoder):
     Source: Vaswani et al. (2017), https://arxiv.org/abs/1706.03762
     """
 
+    _is_bidirectional = False
     check_arguments = argument_ranges(
         sizes=(
             "input_dim",
@@ -68,7 +69,7 @@ class PytorchTransformer(Seq2SeqEncoder):
             raise ConfigurationValueError(
                 f"num_attention_heads: expected a divisor of input_dim, {input_dim}, got {num_attention_heads}"
             )
-        self._input_dim = input_dim
+        self._input_dim = self._output_dim = input_dim
         self._causal = causal
         self.num_layers = num_layers
         self.return_all_layers = return_all_layers
@@ -89,18 +90,6 @@ class PytorchTransformer(Seq2SeqEncoder):
         self._positional_embedding = (
             nn.Embedding(positional_embedding_size, input_dim) if positional_encoding == "embedding" else None
         )
-
-    def get_input_dim(self) -> int:
-        """Width of each input vector."""
-        return self._input_dim
-
-    def get_output_dim(self) -> int:
-        """Width of each output vector."""
-        return self._input_dim
-
-    def is_bidirectional(self) -> bool:
-        """False: the outputs have no halves of one direction each, whatever a position sees."""
-        return False
 
     def forward(self, inputs: Tensor, mask: Tensor | None) -> Tensor | list[Tensor]:
         """Encode a batch."""

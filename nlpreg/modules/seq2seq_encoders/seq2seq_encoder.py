@@ -20,20 +20,16 @@ class Seq2SeqEncoder(_EncoderBase, Registrable):
         inputs (B, T, input_dim), mask (B, T) bool, true for words -> (B, T, output_dim).
     """
 
+    _is_bidirectional: bool | None = None
+
     num_layers: int = 1
     """Number of layers. Encoders that take `return_all_layers` return a list of their outputs, the last layer's last."""
 
-    def get_input_dim(self) -> int:
-        """Width of each input vector."""
-        raise NotImplementedError
-
-    def get_output_dim(self) -> int:
-        """Width of each output vector, both directions together."""
-        raise NotImplementedError
-
     def is_bidirectional(self) -> bool:
         """Whether the first half of each output belongs to the forward direction and the second to the backward one."""
-        raise NotImplementedError
+        if self._is_bidirectional is None:
+            raise NotImplementedError(f"{type(self).__name__} has no is_bidirectional")
+        return self._is_bidirectional
 
     def step(self, inputs: Tensor, mask: Tensor, state: StepState | None = None) -> tuple[Tensor, StepState]:
         """Encode the next words of texts that are read piece by piece, as generation does.

@@ -63,15 +63,7 @@ class BertPooler(Seq2VecEncoder):
         self.pooler = copy.deepcopy(pooler)
         for parameter in self.pooler.parameters():
             parameter.requires_grad = requires_grad
-        self._embedding_dim = int(self.pooler.dense.out_features)
-
-    def get_input_dim(self) -> int:
-        """Width of each input vector."""
-        return self._embedding_dim
-
-    def get_output_dim(self) -> int:
-        """Width of the output vector."""
-        return self._embedding_dim
+        self._input_dim = self._output_dim = int(self.pooler.dense.out_features)
 
     def forward(
         self, tokens: torch.Tensor, mask: torch.Tensor | None = None, num_wrapping_dims: int = 0
@@ -84,7 +76,7 @@ class BertPooler(Seq2VecEncoder):
             num_wrapping_dims: number of dimensions between the batch and the tokens.
         """
         if not tokens.numel():
-            return tokens.new_zeros(*tokens.shape[:-2], self._embedding_dim)
+            return tokens.new_zeros(*tokens.shape[:-2], self.get_output_dim())
         pooler = self.pooler
         for _ in range(num_wrapping_dims):
             pooler = TimeDistributed(pooler)

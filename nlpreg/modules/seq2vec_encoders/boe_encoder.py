@@ -24,16 +24,8 @@ class BagOfEmbeddingsEncoder(Seq2VecEncoder):
 
     def __init__(self, embedding_dim: int, averaged: bool = False) -> None:
         super().__init__()
-        self._embedding_dim = embedding_dim
+        self._input_dim = self._output_dim = embedding_dim
         self._averaged = averaged
-
-    def get_input_dim(self) -> int:
-        """Width of each input vector."""
-        return self._embedding_dim
-
-    def get_output_dim(self) -> int:
-        """Width of the output vector."""
-        return self._embedding_dim
 
     def padding_reach(self) -> int | None:
         """Zero."""

@@ -27,16 +27,8 @@ class ClsPooler(Seq2VecEncoder):
 
     def __init__(self, embedding_dim: int, cls_is_last_token: bool = False) -> None:
         super().__init__()
-        self._embedding_dim = embedding_dim
+        self._input_dim = self._output_dim = embedding_dim
         self._cls_is_last_token = cls_is_last_token
-
-    def get_input_dim(self) -> int:
-        """Width of each input vector."""
-        return self._embedding_dim
-
-    def get_output_dim(self) -> int:
-        """Width of the output vector."""
-        return self._embedding_dim
 
     def forward(self, tokens: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """Pick the vectors of a batch."""

@@ -44,7 +44,7 @@ class CnnEncoder(Seq2VecEncoder):
         output_dim: int | None = None,
     ) -> None:
         super().__init__()
-        self._embedding_dim = embedding_dim
+        self._input_dim = embedding_dim
         self._num_filters = num_filters
         self._ngram_filter_sizes = tuple(ngram_filter_sizes)
         self._activation = conv_layer_activation or Activation.by_name("relu")()
@@ -53,14 +53,6 @@ class CnnEncoder(Seq2VecEncoder):
         num_responses = num_filters * len(self._ngram_filter_sizes)
         self.projection_layer = nn.Linear(num_responses, output_dim) if output_dim else None
         self._output_dim = output_dim or num_responses
-
-    def get_input_dim(self) -> int:
-        """Width of each input vector."""
-        return self._embedding_dim
-
-    def get_output_dim(self) -> int:
-        """Width of the output vector."""
-        return self._output_dim
 
     def padding_reach(self) -> int | None:
         """Zero."""

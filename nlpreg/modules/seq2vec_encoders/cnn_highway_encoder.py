@@ -60,7 +60,7 @@ class CnnHighwayEncoder(Seq2VecEncoder):
             raise ConfigurationError(
                 f"activation: expected one of {sorted(_ACTIVATIONS)}, got {activation!r}"
             )
-        self.input_dim = embedding_dim
+        self.input_dim = self._input_dim = embedding_dim
         self._activation = _ACTIVATIONS[activation]
         self._projection_location = projection_location
 
@@ -73,7 +73,7 @@ class CnnHighwayEncoder(Seq2VecEncoder):
             self.add_module(f"char_conv_{index}", convolution)
 
         num_filters = sum(number for _, number in filters)
-        self.output_dim = projection_dim if projection_location else num_filters
+        self.output_dim = self._output_dim = projection_dim if projection_location else num_filters
         highway_dim = projection_dim if projection_location == "after_cnn" else num_filters
         self._highways = Highway(highway_dim, num_highway, activation=functional.relu)
         for layer in self._highways.layers:
@@ -86,14 +86,6 @@ class CnnHighwayEncoder(Seq2VecEncoder):
         nn.init.normal_(self._projection.weight, 0.0, math.sqrt(1.0 / num_filters))
         nn.init.zeros_(self._projection.bias)
         self._layer_norm = LayerNorm(self.output_dim) if do_layer_norm else None
-
-    def get_input_dim(self) -> int:
-        """Width of each input vector."""
-        return self.input_dim
-
-    def get_output_dim(self) -> int:
-        """Width of the output vector."""
-        return self.output_dim
 
     def padding_reach(self) -> int | None:
         """The width of the widest filter: with as much padding after a sequence, more of it changes nothing."""

@@ -61,7 +61,7 @@ class PytorchSeq2VecWrapper(RecurrentWrapper, Seq2VecEncoder):
             if is_own and final is not None:
                 return self._last_layer(final[0]).masked_fill((lengths == 0).unsqueeze(1), 0)
             # Outputs at padding are zero, and so are those of rows that are all padding.
-            return get_final_encoder_states(output, mask, self._is_bidirectional)
+            return get_final_encoder_states(output, mask, bool(self._is_bidirectional))
         return run_uncompiled(self._run_packed, inputs, mask, hidden_state)
 
     def _run_packed(self, inputs: Tensor, mask: Tensor, hidden_state: RnnState | None) -> Tensor:

@@ -14,14 +14,6 @@ class Seq2VecEncoder(_EncoderBase, Registrable):
         tokens (B, T, input_dim), mask (B, T) bool, true for words -> (B, output_dim).
     """
 
-    def get_input_dim(self) -> int:
-        """Width of each input vector."""
-        raise NotImplementedError
-
-    def get_output_dim(self) -> int:
-        """Width of the output vector."""
-        raise NotImplementedError
-
     def padding_reach(self) -> int | None:
         """How many steps of padding after a sequence, all alike, influence its vector; further ones change nothing.
 

@@ -44,7 +44,7 @@ class ShouldValidateCallback(TrainerCallback):
         trainer.run.should_validate_this_epoch = self._should_validate(trainer.run.progress.epochs_completed)
 
     def on_epoch(
-        self, trainer: RunningTrainer, metrics: MetricValues, epoch: int, *args: Any, **kwargs: Any
+        self, trainer: "RunningTrainer", metrics: MetricValues, epoch: int, *args: Any, **kwargs: Any
     ) -> None:
         """Decide for the next epoch."""
         trainer.run.should_validate_this_epoch = self._should_validate(epoch + 1)

@@ -23,7 +23,7 @@ class TrackEpochCallback(TrainerCallback):
         _set_epoch(trainer, trainer.run.progress.epochs_completed)
 
     def on_epoch(
-        self, trainer: RunningTrainer, metrics: MetricValues, epoch: int, *args: Any, **kwargs: Any
+        self, trainer: "RunningTrainer", metrics: MetricValues, epoch: int, *args: Any, **kwargs: Any
     ) -> None:
         """Set the number for the next epoch."""
         _set_epoch(trainer, epoch + 1)
