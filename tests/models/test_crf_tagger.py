@@ -6,6 +6,7 @@ import torch
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.params import Params
+from nlpreg.data import Batch, DatasetReader, Vocabulary
 from nlpreg.models.model import Model
 from nlpreg.models.tagging import spans_of
 from nlpreg.modules.conditional_random_field import (
@@ -348,6 +349,40 @@ def test_partial_labels_sum_over_unknown_tags(tag_vocab, tokens, tags):
         plain(tokens, partly)
     with pytest.raises(ConfigurationError, match="partial_labels: not together with label_weights"):
         make_tagger(tag_vocab, partial_labels=True, label_weights={"O": 0.5})
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    ("reader", "text"),
+    [
+        ({"type": "sequence_tagging"}, "a###B-X b###? c###O d###?\n"),
+        ({"type": "conllu", "tag_column": "xpos"}, None),
+        ({"type": "conll2000"}, "a P B-X\nb P ?\nc P O\nd P ?\n"),
+        ({"type": "conll2003"}, "a P C B-X\nb P C ?\nc P C O\nd P C ?\n"),
+        ({"type": "conll2000", "convert_to_coding_scheme": "BIOUL"}, "a P B-X\nb P I-X\nc P O\nd P ?\n"),
+    ],
+)
+def test_partial_labels_of_a_file_sum_over_unknown_tags(tmp_path, reader, text):
+    if text is None:
+        rows = zip("1234", "abcd", ["B-X", "?", "O", "?"], strict=True)
+        text = "".join("\t".join([n, word, "_", "_", tag, *"_____"]) + "\n" for n, word, tag in rows) + "\n"
+    path = tmp_path / "data.txt"
+    path.write_text(text)
+    made = DatasetReader.from_params(Params({**reader, "unknown_tag": "?"}))
+    instances = list(made.read(str(path)))
+    for instance in instances:
+        made.apply_token_indexers(instance)
+    vocab = Vocabulary.from_instances(instances)
+    batch = Batch(instances)
+    batch.index_instances(vocab)
+    tensors = batch.as_tensor_dict()
+    tagger = make_tagger(vocab, partial_labels=True)
+    output = tagger(**tensors)
+    known = {t: int(tag) for t, tag in enumerate(tensors["tags"][0]) if tag >= 0}
+    assert 2 <= len(known) < 4
+    paths = all_paths(tagger, output["logits"][0])
+    agreeing = sum(p for path, p in paths.items() if all(path[t] == tag for t, tag in known.items()))
+    assert output["loss"].item() == pytest.approx(-math.log(agreeing), abs=1e-4)
 
 
 def test_spans_with_an_unknown_tag_are_not_measured(tag_vocab, tokens, tags):

@@ -24,6 +24,9 @@ class Conll2000DatasetReader(ConllReader):
         convert_to_coding_scheme: "BIOUL" to convert chunks from BIO, the scheme of the files; None to leave them.
         label_namespace: namespace of `tags`.
         coding_scheme: old form of `convert_to_coding_scheme`, "BIO" or "BIOUL".
+        unknown_tag: the tag of words whose tag is not known, such as "?" or "_"; None where every word is tagged. Losses and
+            metrics leave these words out; a `crf_tagger` with `partial_labels` sums over all tags that they may have. With
+            `convert_to_coding_scheme`, a tag whose letter depends on such a neighbour is not known either.
         **kwargs: arguments of `TextFileReader`.
 
     Raises:
@@ -43,6 +46,7 @@ class Conll2000DatasetReader(ConllReader):
         convert_to_coding_scheme: str | None = None,
         label_namespace: str = "labels",
         coding_scheme: str | None = None,
+        unknown_tag: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -52,6 +56,7 @@ class Conll2000DatasetReader(ConllReader):
             label_namespace,
             coding_scheme,
             token_indexers,
+            unknown_tag,
             **kwargs,
         )
 

@@ -39,6 +39,7 @@ class ConllReader(TextFileReader):
         label_namespace: str,
         coding_scheme: str | None,
         token_indexers: dict[str, TokenIndexer] | None,
+        unknown_tag: str | None,
         **kwargs: Any,
     ) -> None:
         super().__init__(token_indexers=token_indexers, **kwargs)
@@ -59,6 +60,7 @@ class ConllReader(TextFileReader):
         self.feature_labels = tuple(feature_labels)
         self.convert_to_coding_scheme = convert_to_coding_scheme
         self.label_namespace = label_namespace
+        self.unknown_tag = unknown_tag
 
     def _units(self, file: DataFile) -> Iterator[tuple[int, str]]:
         for number, block in file.blocks():
@@ -117,12 +119,12 @@ class ConllReader(TextFileReader):
                 )
         features = {f"{label}_tags": tags[label] for label in self.feature_labels}
         labels = tags.get(self.tag_label) if self.tag_label is not None else None
-        return tagged_instance(tokens, labels, self.label_namespace, features)
+        return tagged_instance(tokens, labels, self.label_namespace, features, self.unknown_tag)
 
     def _converted(self, name: str, tags: list[str]) -> list[str]:
         if name == "pos" or self.convert_to_coding_scheme is None:
             return tags
-        return to_bioul(tags, encoding=self.encoding)
+        return to_bioul(tags, self.encoding, self.unknown_tag)
 
 
 @DatasetReader.register("conll2003")
@@ -140,6 +142,9 @@ class Conll2003DatasetReader(ConllReader):
             them.
         label_namespace: namespace of `tags`.
         coding_scheme: old form of `convert_to_coding_scheme`, "IOB1" or "BIOUL".
+        unknown_tag: the tag of words whose tag is not known, such as "?" or "_"; None where every word is tagged. Losses and
+            metrics leave these words out; a `crf_tagger` with `partial_labels` sums over all tags that they may have. With
+            `convert_to_coding_scheme`, a tag whose letter depends on such a neighbour is not known either.
         **kwargs: arguments of `TextFileReader`.
 
     Raises:
@@ -160,6 +165,7 @@ class Conll2003DatasetReader(ConllReader):
         convert_to_coding_scheme: Literal["BIOUL"] | None = None,
         label_namespace: str = "labels",
         coding_scheme: Literal["IOB1", "BIOUL"] | None = None,
+        unknown_tag: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -169,6 +175,7 @@ class Conll2003DatasetReader(ConllReader):
             label_namespace,
             coding_scheme,
             token_indexers,
+            unknown_tag,
             **kwargs,
         )
 

@@ -111,3 +111,19 @@ def test_a_feature_that_is_missing_is_an_error():
 def test_a_file_of_dividers_alone_is_empty(read):
     with pytest.raises(DataError, match="expected at least one sentence, got none"):
         read(Conll2003DatasetReader(), "-DOCSTART- -X- O O\n\n-DOCSTART- -X- O O\n")
+
+
+@pytest.mark.parametrize(("name", "tag"), [("conll2000", "B-NP"), ("conll2003", "I-NP")])
+def test_unknown_tags(read, name, tag):
+    last = " O" if name == "conll2003" else ""
+    text = f"the DT {tag}{last}\ndog NN ?{last}\n. ? O{last}\n"
+    for scheme, labels in ((None, [tag, "?", "O"]), ("BIOUL", ["?", "?", "O"])):
+        config = {"type": name, "tag_label": "chunk", "feature_labels": ["pos"], "unknown_tag": "?"}
+        reader = DatasetReader.from_params(Params({**config, "convert_to_coding_scheme": scheme}))
+        (instance,) = read(reader, text)
+        assert instance["tags"].labels == labels
+        vocab = Vocabulary.from_instances([instance])
+        assert "?" not in vocab.get_token_to_index_vocabulary("labels")
+        assert set(vocab.get_token_to_index_vocabulary("pos_tags")) == {"DT", "NN"}
+        instance.index_fields(vocab)
+        assert (instance["tags"].label_ids[1], instance["pos_tags"].label_ids[2]) == (-1, -1)

@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from typing import TypeVar
 
 from nlpreg.common.checks import ConfigurationError
@@ -226,12 +225,14 @@ def well_formed_spans(
     return _without(classes_to_ignore, found)
 
 
-def to_bioul(tag_sequence: list[str], encoding: str = "IOB1") -> list[str]:
+def to_bioul(tag_sequence: list[str], encoding: str = "IOB1", unknown_tag: str | None = None) -> list[str]:
     """Convert tags to BIOUL.
 
     Args:
         tag_sequence: tags in IOB1 or BIO.
         encoding: which of the two.
+        unknown_tag: the tag of words whose tag is not known, which stays as it is. A known tag becomes unknown too where its
+            letter in BIOUL depends on an unknown neighbour: `B-NP ?` may begin with `B-NP` or with `U-NP`.
 
     Raises:
         ConfigurationError: another encoding.
@@ -240,17 +241,31 @@ def to_bioul(tag_sequence: list[str], encoding: str = "IOB1") -> list[str]:
     """
     if encoding not in ("IOB1", "BIO"):
         raise ConfigurationError(f"expected the encoding IOB1 or BIO, got {encoding!r}")
-    if encoding == "BIO":
-        for previous, tag in pairwise(["O", *tag_sequence]):
-            if tag[:1] == "I" and (previous[:1] == "O" or previous[1:] != tag[1:]):
+    bioul = []
+    neighbours = ["O", *tag_sequence, "O"]
+    for previous, tag, following in zip(neighbours, tag_sequence, neighbours[2:], strict=False):
+        if tag == unknown_tag:
+            bioul.append(tag)
+            continue
+        letter = tag.partition("-")[0]
+        if letter not in ("B", "I", "O"):
+            raise InvalidTagSequence(tag_sequence)
+        if letter == "O":
+            bioul.append("O")
+            continue
+        suffix = tag[1:]  # with its hyphen, if it has one
+        continues = letter == "I" and previous in ("B" + suffix, "I" + suffix)
+        if letter == "I" and encoding == "BIO" and not continues:
+            if previous != unknown_tag:
                 raise InvalidTagSequence(tag_sequence)
-    bioul = ["O"] * len(tag_sequence)
-    for _, (first, last) in bio_tags_to_spans(tag_sequence):
-        suffix = tag_sequence[first][1:]  # with its hyphen, if it has one
-        if first == last:
-            bioul[first] = "U" + suffix
+            continues = True  # whatever the tag before is, BIO has an `I` inside a span only
+        ends = following != "I" + suffix
+        if following == unknown_tag or (previous == unknown_tag and letter == "I" and encoding == "IOB1"):
+            bioul.append(following if following == unknown_tag else previous)
+        elif continues:
+            bioul.append(("L" if ends else "I") + suffix)
         else:
-            bioul[first : last + 1] = ["B" + suffix, *["I" + suffix] * (last - first - 1), "L" + suffix]
+            bioul.append(("U" if ends else "B") + suffix)
     return bioul
 
 

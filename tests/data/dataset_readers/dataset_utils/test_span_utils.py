@@ -1,4 +1,5 @@
 import itertools
+import re
 
 import pytest
 
@@ -65,6 +66,34 @@ def test_conversion_keeps_the_spans(encoding):
     for spans in all_spans(4):
         tags = write_down(spans, 4, encoding)
         assert to_bioul(tags, encoding) == write_down(spans, 4, "UBIL"), tags
+
+
+@pytest.mark.parametrize("encoding", ["BIO", "IOB1"])
+def test_conversion_of_partly_known_tags_keeps_what_every_completion_has(encoding):
+    known = ["O", "B-X", "I-X", "B-Y", "I-Y"]
+    for tags in itertools.product([*known, "?"], repeat=4):
+        converted = []
+        for filling in itertools.product(known, repeat=tags.count("?")):
+            rest = iter(filling)
+            try:
+                converted.append(to_bioul([next(rest) if tag == "?" else tag for tag in tags], encoding))
+            except InvalidTagSequence:  # no completion
+                continue
+        if not converted:
+            with pytest.raises(InvalidTagSequence, match="I-"):
+                to_bioul(list(tags), encoding, unknown_tag="?")
+            continue
+        possible = map(set, zip(*converted, strict=True))
+        expected = [
+            "?" if tag == "?" or len(found) > 1 else found.pop()
+            for tag, found in zip(tags, possible, strict=True)
+        ]
+        result = to_bioul(list(tags), encoding, unknown_tag="?")
+        # an unknown BIO tag between two spans is narrowed down by both, and only one neighbour is looked at
+        if encoding == "BIO" and re.search(r"[XYO]\?I", "".join(tags)):
+            assert all(one in ("?", sure) for one, sure in zip(result, expected, strict=True)), tags
+        else:
+            assert result == expected, tags
 
 
 def test_same_spans_as_seqeval():
