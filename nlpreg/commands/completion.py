@@ -25,45 +25,10 @@ examples:
   nlpreg completion fish > ~/.config/fish/completions/nlpreg.fish
 """
 
-# Each script passes the words of the command line up to the cursor, and falls back to file names.
-_SCRIPTS = {
-    "bash": """\
-_nlpreg() {
-    local IFS=$'\\n'
-    local cur="${COMP_WORDS[COMP_CWORD]}"
-    local colon_prefix=""
-    # bash splits words at ":" and "=": put them together again for nlpreg, and take the prefix off its answers.
-    local line="${COMP_LINE:0:COMP_POINT}"
-    local last="${line##*[[:space:]]}"
-    colon_prefix="${last%"$cur"}"
-    [[ "$cur" == ":" || "$cur" == "=" ]] && { colon_prefix="$last"; }
-    local candidates
-    candidates=($(nlpreg completion --line "$line" 2>/dev/null))
-    COMPREPLY=()
-    local candidate
-    for candidate in "${candidates[@]}"; do
-        COMPREPLY+=("${candidate#"$colon_prefix"}")
-    done
-    [[ ${#COMPREPLY[@]} == 1 && "${COMPREPLY[0]}" == *= ]] && compopt -o nospace
-}
-complete -o default -F _nlpreg nlpreg
-""",
-    "zsh": """\
-_nlpreg() {
-    local -a candidates
-    candidates=(${(f)"$(nlpreg completion --line "${(j: :)words[1,CURRENT]}" 2>/dev/null)"})
-    if (( ${#candidates} )); then
-        compadd -- $candidates
-    else
-        _files
-    fi
-}
-compdef _nlpreg nlpreg
-""",
-    "fish": """\
-complete -c nlpreg -a '(nlpreg completion --line (commandline -cp) 2>/dev/null)'
-""",
-}
+_SCRIPTS = Path(__file__).parent / "completions"
+"""Each script passes the words of the command line up to the cursor, and falls back to file names."""
+
+_SHELLS = ("bash", "fish", "zsh")
 
 
 @Subcommand.register("completion")
@@ -76,7 +41,7 @@ class Completion(Subcommand):
         """Add the command's parser."""
         subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
         group = subparser.add_mutually_exclusive_group(required=True)
-        group.add_argument("shell", nargs="?", choices=sorted(_SCRIPTS), help="which shell")
+        group.add_argument("shell", nargs="?", choices=_SHELLS, help="which shell")
         # what the scripts ask
         group.add_argument("--line", help=argparse.SUPPRESS)
         subparser.set_defaults(func=completion_from_args)
@@ -88,7 +53,7 @@ def completion_from_args(args: argparse.Namespace) -> None:
     if args.line is not None:
         print("\n".join(candidates(args.line)))
     else:
-        print(_SCRIPTS[args.shell], end="")
+        print((_SCRIPTS / f"nlpreg.{args.shell}").read_text(encoding="utf-8"), end="")
 
 
 def candidates(line: str) -> list[str]:

@@ -7,6 +7,7 @@ import os
 import re
 import zipfile
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import ClassVar
 
 from nlpreg.commands.model_card import ModelCard, read_json
@@ -32,30 +33,6 @@ CARD = "README.md"
 _VERSION = re.compile(r"\d+(\.\d+)*((a|b|rc)\d+)?(\.post\d+)?(\.dev\d+)?")
 # The same time in every file, so that equal models give equal wheels.
 _TIME = (1980, 1, 1, 0, 0, 0)
-
-_MODULE = '''"""{title}: a model trained with nlpreg.
-
-    import {name}
-    predictor = {name}.load()
-"""
-
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from nlpreg.predictors import Predictor
-
-__version__ = "{version}"
-
-ARCHIVE = Path(__file__).parent / "{archive}"
-
-
-def load(**options: Any) -> "Predictor":
-    """The predictor of the model; options are those of `nlpreg.load`, such as `cuda_device=0`."""
-    import nlpreg
-
-    return nlpreg.load(ARCHIVE, **options)
-'''
 
 
 @Subcommand.register("package")
@@ -178,7 +155,8 @@ def _contents(
     name: str, version: str, card: str, license: str | None, description: str, requires: Sequence[str]
 ) -> Iterator[tuple[str, bytes]]:
     """Name and content of each file of the wheel but the archive and the record of all."""
-    module = _MODULE.format(title=name, name=name, version=version, archive=ARCHIVE)
+    template = (Path(__file__).parent / "packaged_model.py.txt").read_text(encoding="utf-8")
+    module = template.format(title=name, name=name, version=version, archive=ARCHIVE)
     summary = " ".join(description.split()) or f"{name}, a model trained with nlpreg"
     metadata = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", f"Summary: {summary}"]
     metadata += [f"License: {license}"] if license else []

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nlpreg.commands.diff import MISSING, config_differences
@@ -19,48 +20,6 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 12, 30  # margins of a chart, in its own 
 _NUM_TICKS = 4
 _MOST_LABELS = 25
 """Labels shown in a confusion matrix; the rarer ones would make it unreadable."""
-
-_STYLE = """
-:root { color-scheme: light dark; --ink: #1d2330; --soft: #5d6677; --paper: #ffffff; --panel: #f5f6f9; --line: #dde1e9;
-  --c0: #2f6fde; --c1: #e07a1f; --c2: #1f9d6b; --c3: #b14cc9; --c4: #c83f4d; --c5: #7a7f2a;
-  --good: #1f9d6b; --bad: #c83f4d; --heat: 47, 111, 222; }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e7eaf0; --soft: #9aa4b5; --paper: #14171d; --panel: #1c2028; --line: #2e3440;
-    --c0: #6ea3ff; --c1: #ffab5e; --c2: #54cf9c; --c3: #d68aea; --c4: #ff7f8a; --c5: #c9cf6a;
-    --good: #54cf9c; --bad: #ff7f8a; --heat: 110, 163, 255; } }
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--paper); color: var(--ink);
-  font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; }
-main { max-width: 1180px; margin: 0 auto; padding: 24px 20px 60px; }
-h1 { font-size: 1.6rem; margin: 0 0 2px; overflow-wrap: anywhere; }
-h2 { font-size: 1.15rem; margin: 36px 0 12px; padding-bottom: 4px; border-bottom: 1px solid var(--line); }
-h3 { font-size: .95rem; margin: 0 0 8px; font-weight: 600; }
-p.soft, .soft { color: var(--soft); }
-.tiles { display: grid; gap: 12px; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); margin: 18px 0 0; }
-.tile { background: var(--panel); border-radius: 10px; padding: 12px 14px; min-width: 0; }
-.tile b { display: block; font-size: 1.35rem; font-weight: 600; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
-.tile span { color: var(--soft); font-size: .82rem; overflow-wrap: anywhere; }
-.grid { display: grid; gap: 16px; grid-template-columns: repeat(auto-fill, minmax(min(100%, 350px), 1fr)); }
-.card { background: var(--panel); border-radius: 10px; padding: 14px; min-width: 0; }
-svg { width: 100%; height: auto; display: block; }
-svg text { fill: var(--soft); font-size: 12px; }
-.legend { display: flex; flex-wrap: wrap; gap: 4px 14px; font-size: .82rem; color: var(--soft); margin-top: 6px; }
-.legend i { display: inline-block; width: 12px; height: 3px; border-radius: 2px; margin-right: 5px; vertical-align: middle; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .88rem; }
-th, td { padding: 4px 10px; text-align: left; border-bottom: 1px solid var(--line); vertical-align: top; }
-th { font-weight: 600; color: var(--soft); } td.n, th.n { text-align: right; white-space: nowrap; }
-table.matrix td, table.matrix th { text-align: center; padding: 3px 6px; border: 1px solid var(--line); }
-td.path { overflow-wrap: anywhere; } code, pre { font: .84rem/1.5 ui-monospace, "Cascadia Code", Menlo, monospace; }
-pre { overflow-x: auto; margin: 0; } .changed { color: var(--c0); font-weight: 600; }
-details { background: var(--panel); border-radius: 10px; padding: 10px 14px; margin-top: 10px; }
-summary { cursor: pointer; font-weight: 600; }
-.words { display: flex; flex-wrap: wrap; gap: 4px 10px; margin: 6px 0 12px; }
-.words span { display: inline-block; text-align: center; line-height: 1.25; overflow-wrap: anywhere; max-width: 100%; }
-.words small { display: block; color: var(--soft); font-size: .72rem; }
-.words .wrong { border-bottom: 2px solid var(--bad); } .words .here { background: rgba(var(--heat), .18); border-radius: 4px; }
-.gold { color: var(--good); } .predicted { color: var(--bad); }
-"""
 
 
 def run_page(record: RunRecord, analysis: Analysis | LanguageAnalysis | None = None) -> str:
@@ -93,10 +52,11 @@ def comparison_page(records: Sequence[RunRecord]) -> str:
 
 def _page(title: str, parts: Iterable[str]) -> str:
     body = "\n".join(part for part in parts if part)
+    style = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
     return (
         f"<!doctype html>\n<html lang='en'><head><meta charset='utf-8'><title>{escape(title)}</title>"
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
-        f"<style>{_STYLE}</style></head><body><main>\n{body}\n</main></body></html>\n"
+        f"<style>\n{style}</style></head><body><main>\n{body}\n</main></body></html>\n"
     )
 
 

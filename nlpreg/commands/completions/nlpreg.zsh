@@ -1,0 +1,10 @@
+_nlpreg() {
+    local -a candidates
+    candidates=(${(f)"$(nlpreg completion --line "${(j: :)words[1,CURRENT]}" 2>/dev/null)"})
+    if (( ${#candidates} )); then
+        compadd -- $candidates
+    else
+        _files
+    fi
+}
+compdef _nlpreg nlpreg
