@@ -6,14 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from nlpreg.common.checks import argument_ranges
-from nlpreg.data.fields.text_field import TextFieldTensors
-from nlpreg.data.vocabulary import Vocabulary
+from nlpreg.data import TextFieldTensors, Vocabulary
 from nlpreg.models.model import Model
 from nlpreg.models.tagging import without_padding
-from nlpreg.modules.feedforward import FeedForward
-from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
-from nlpreg.modules.seq2vec_encoders import Seq2VecEncoder
-from nlpreg.modules.text_field_embedders import TextFieldEmbedder
+from nlpreg.modules import FeedForward, Seq2SeqEncoder, Seq2VecEncoder, TextFieldEmbedder
 from nlpreg.nn.cpu_layers import Dropout
 from nlpreg.nn.initializers import InitializerApplicator
 from nlpreg.nn.util import get_text_field_mask, get_token_ids_from_text_field_tensors

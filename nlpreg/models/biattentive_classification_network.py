@@ -7,23 +7,12 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from nlpreg.common.checks import ConfigurationError, argument_ranges
-from nlpreg.data.fields.text_field import TextFieldTensors
-from nlpreg.data.vocabulary import Vocabulary
+from nlpreg.data import TextFieldTensors, Vocabulary
 from nlpreg.models.model import Model
 from nlpreg.models.tagging import accuracy_metrics, check_widths
-from nlpreg.modules.elmo import Elmo
-from nlpreg.modules.feedforward import FeedForward
-from nlpreg.modules.maxout import Maxout
-from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
-from nlpreg.modules.text_field_embedders import TextFieldEmbedder
+from nlpreg.modules import Elmo, FeedForward, Maxout, Seq2SeqEncoder, TextFieldEmbedder
 from nlpreg.nn.initializers import InitializerApplicator
-from nlpreg.nn.util import (
-    get_text_field_mask,
-    masked_max,
-    masked_mean,
-    masked_softmax,
-    weighted_sum,
-)
+from nlpreg.nn.util import get_text_field_mask, masked_max, masked_mean, masked_softmax, weighted_sum
 
 _ELMO = "elmo"
 

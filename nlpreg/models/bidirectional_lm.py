@@ -5,10 +5,8 @@ from typing import Any
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.models.language_model import LanguageModel
 from nlpreg.models.model import Model
-from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
-from nlpreg.modules.text_field_embedders import TextFieldEmbedder
-from nlpreg.nn.initializers import InitializerApplicator
-from nlpreg.nn.regularizers import RegularizerApplicator
+from nlpreg.modules import Seq2SeqEncoder, TextFieldEmbedder
+from nlpreg.nn import InitializerApplicator, RegularizerApplicator
 
 
 @Model.register("bidirectional-language-model")

@@ -9,10 +9,7 @@ from nlpreg.common.checks import ConfigurationError
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.models.language_model import LanguageModel, TextFieldInput, word_ids
 from nlpreg.models.model import Model
-from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
-from nlpreg.modules.softmax_loss import SoftmaxLoss, WordDistribution
-from nlpreg.modules.text_field_embedders import TextFieldEmbedder
-from nlpreg.modules.token_embedders import Embedding
+from nlpreg.modules import Embedding, Seq2SeqEncoder, SoftmaxLoss, TextFieldEmbedder, WordDistribution
 
 
 @Model.register("causal_language_model")

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from nlpreg.common.checks import ConfigurationError, check_at_least, check_share
-from nlpreg.data.fields.text_field import TextFieldTensors
-from nlpreg.data.vocabulary import Vocabulary
+from nlpreg.data import TextFieldTensors, Vocabulary
 from nlpreg.models.model import Model
 from nlpreg.models.tagging import (
     LabelEncoding,
@@ -32,6 +31,7 @@ from nlpreg.models.tagging import (
     uncertain_words,
     without_outside_tags,
 )
+from nlpreg.modules import FeedForward, Seq2SeqEncoder, TextFieldEmbedder, TimeDistributed
 from nlpreg.modules.conditional_random_field import (
     ConditionalRandomField,
     ConditionalRandomFieldWeightEmission,
@@ -39,10 +39,6 @@ from nlpreg.modules.conditional_random_field import (
     ConditionalRandomFieldWeightTrans,
     allowed_transitions,
 )
-from nlpreg.modules.feedforward import FeedForward
-from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
-from nlpreg.modules.text_field_embedders import TextFieldEmbedder
-from nlpreg.modules.time_distributed import TimeDistributed
 from nlpreg.nn.cpu_layers import Dropout
 from nlpreg.nn.initializers import InitializerApplicator
 from nlpreg.nn.operators import is_exporting, run_uncompiled

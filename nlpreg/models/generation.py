@@ -11,9 +11,7 @@ import torch
 from torch import Tensor
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.data.fields.text_field import TextFieldTensors
-from nlpreg.data.tokenizers import Token
-from nlpreg.data.vocabulary import Vocabulary
+from nlpreg.data import TextFieldTensors, Token, Vocabulary
 from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import StepState
 from nlpreg.nn.beam_search import (
     BeamSearch,

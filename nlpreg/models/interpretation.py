@@ -9,8 +9,7 @@ import torch
 
 from nlpreg.common.sanitize import sanitize
 from nlpreg.common.util import int_to_device
-from nlpreg.data.batch import Batch
-from nlpreg.data.instance import Instance
+from nlpreg.data import Batch, Instance
 from nlpreg.models.model import Model
 from nlpreg.nn import util
 

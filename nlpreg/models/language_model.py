@@ -10,16 +10,18 @@ from nlpreg.common.checks import ConfigurationError, argument_ranges
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.models.model import Model
 from nlpreg.models.peeking import PeekingCheckedModel
+from nlpreg.modules import (
+    SampledSoftmaxLoss,
+    Seq2SeqEncoder,
+    SoftmaxLoss,
+    TextFieldEmbedder,
+    WordDistribution,
+)
 from nlpreg.modules.incremental_reading import last_words, read_next
-from nlpreg.modules.sampled_softmax_loss import SampledSoftmaxLoss
-from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
 from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import StepState
-from nlpreg.modules.softmax_loss import SoftmaxLoss, WordDistribution
-from nlpreg.modules.text_field_embedders import TextFieldEmbedder
+from nlpreg.nn import InitializerApplicator, RegularizerApplicator
 from nlpreg.nn.cpu_layers import Dropout
-from nlpreg.nn.initializers import InitializerApplicator
 from nlpreg.nn.operators import is_exporting
-from nlpreg.nn.regularizers import RegularizerApplicator
 from nlpreg.nn.util import get_text_field_mask
 from nlpreg.training.metrics import Perplexity
 from nlpreg.training.state import fresh_states

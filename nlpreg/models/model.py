@@ -15,14 +15,11 @@ from nlpreg.common.config.untrusted import guarded
 from nlpreg.common.params import Params, remove_keys_from_params
 from nlpreg.common.registrable import Registrable
 from nlpreg.common.util import int_to_device
-from nlpreg.data.batch import Batch
-from nlpreg.data.instance import Instance
-from nlpreg.data.vocabulary import Vocabulary
+from nlpreg.data import Batch, Instance, Vocabulary
 from nlpreg.models.weights import load_weights
-from nlpreg.nn import util
-from nlpreg.nn.module import Module, PenalizedActivations
+from nlpreg.nn import Module, RegularizerApplicator, util
+from nlpreg.nn.module import PenalizedActivations
 from nlpreg.nn.parallel import DdpAccelerator
-from nlpreg.nn.regularizers import RegularizerApplicator
 from nlpreg.training.state import fresh_states
 
 logger = logging.getLogger(__name__)

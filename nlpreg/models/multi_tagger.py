@@ -10,8 +10,7 @@ from torch.nn import functional
 from nlpreg.common.checks import ConfigurationError, check_at_least, check_share
 from nlpreg.common.lazy import Lazy
 from nlpreg.common.registrable import Registrable
-from nlpreg.data.fields.text_field import TextFieldTensors
-from nlpreg.data.vocabulary import Vocabulary
+from nlpreg.data import TextFieldTensors, Vocabulary
 from nlpreg.models.model import Model
 from nlpreg.models.tagging import (
     ProbabilisticTagger,
@@ -22,9 +21,7 @@ from nlpreg.models.tagging import (
     uncertain_words,
     without_padding,
 )
-from nlpreg.modules.input_variational_dropout import InputVariationalDropout
-from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
-from nlpreg.modules.text_field_embedders import TextFieldEmbedder
+from nlpreg.modules import InputVariationalDropout, Seq2SeqEncoder, TextFieldEmbedder
 from nlpreg.nn.initializers import InitializerApplicator
 from nlpreg.nn.util import get_text_field_mask
 from nlpreg.training.metrics import CategoricalAccuracy

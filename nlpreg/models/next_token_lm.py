@@ -7,15 +7,13 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from nlpreg.common.checks import argument_ranges
-from nlpreg.data.fields.text_field import TextFieldTensors
-from nlpreg.data.vocabulary import Vocabulary
+from nlpreg.data import TextFieldTensors, Vocabulary
 from nlpreg.models.model import Model
 from nlpreg.models.tagging import check_widths, tag_names, without_padding
+from nlpreg.modules import Seq2SeqEncoder, TextFieldEmbedder
 from nlpreg.modules.incremental_reading import last_words, read_next
 from nlpreg.modules.language_model_heads import LanguageModelHead
-from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
 from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import StepState
-from nlpreg.modules.text_field_embedders import TextFieldEmbedder
 from nlpreg.nn.beam_search_generators import BeamSearchGenerator
 from nlpreg.nn.cpu_layers import Dropout
 from nlpreg.nn.initializers import InitializerApplicator

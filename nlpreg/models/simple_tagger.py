@@ -7,8 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from nlpreg.common.checks import check_share
-from nlpreg.data.fields.text_field import TextFieldTensors
-from nlpreg.data.vocabulary import Vocabulary
+from nlpreg.data import TextFieldTensors, Vocabulary
 from nlpreg.models.model import Model
 from nlpreg.models.tagging import (
     LabelEncoding,
@@ -29,9 +28,7 @@ from nlpreg.models.tagging import (
     without_outside_tags,
     without_padding,
 )
-from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
-from nlpreg.modules.text_field_embedders import TextFieldEmbedder
-from nlpreg.modules.time_distributed import TimeDistributed
+from nlpreg.modules import Seq2SeqEncoder, TextFieldEmbedder, TimeDistributed
 from nlpreg.nn.initializers import InitializerApplicator
 from nlpreg.nn.util import get_text_field_mask, sequence_cross_entropy_with_logits
 from nlpreg.training.metrics import FBetaVerboseMeasure

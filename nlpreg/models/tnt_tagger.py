@@ -11,8 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from nlpreg.common.checks import ConfigurationError, check_at_least
-from nlpreg.data.fields.text_field import TextFieldTensors
-from nlpreg.data.vocabulary import Vocabulary
+from nlpreg.data import TextFieldTensors, Vocabulary
 from nlpreg.models.model import Model
 from nlpreg.models.tagging import (
     NEEDS_TAGS,

@@ -5,8 +5,7 @@ from typing import Any, ClassVar
 from torch import nn
 
 from nlpreg.common import Registrable
-from nlpreg.data.fields.text_field import TextFieldTensors
-from nlpreg.data.vocabulary import Vocabulary
+from nlpreg.data import TextFieldTensors, Vocabulary
 from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
 from nlpreg.modules.text_field_embedders import TextFieldEmbedder
 from nlpreg.modules.token_embedders import PretrainedTransformerEmbedder

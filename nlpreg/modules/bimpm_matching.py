@@ -9,8 +9,7 @@ from torch.nn import functional
 
 from nlpreg.common import FromParams
 from nlpreg.common.checks import ConfigurationError, argument_ranges
-from nlpreg.nn.util.masks import masked_max, masked_mean, masked_softmax
-from nlpreg.nn.util.sequences import get_final_encoder_states
+from nlpreg.nn.util import get_final_encoder_states, masked_max, masked_mean, masked_softmax
 
 _PATTERNS = ("full_match", "maxpool_match", "attentive_match", "max_attentive_match")
 

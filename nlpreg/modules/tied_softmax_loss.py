@@ -6,9 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from nlpreg.common.checks import ConfigurationError, argument_ranges
-from nlpreg.data.token_indexers import TokenIndexer
-from nlpreg.data.tokenizers import Token
-from nlpreg.data.vocabulary import Vocabulary
+from nlpreg.data import Token, TokenIndexer, Vocabulary
 from nlpreg.modules.sampled_softmax_loss import SampledSoftmaxLoss
 from nlpreg.modules.softmax_loss import WordDistribution
 from nlpreg.modules.text_field_embedders import TextFieldEmbedder

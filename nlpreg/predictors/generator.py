@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
-from nlpreg.data.tokenizers import Token
-from nlpreg.models.archival import load_archive
+from nlpreg.data import DatasetReader, Token
+from nlpreg.models import Model, load_archive
 from nlpreg.models.generation import Decoding, GenerationOptions, search_beams
-from nlpreg.models.model import Model
 from nlpreg.predictors.language_model_texts import LanguageModelTexts
 
 

@@ -5,9 +5,8 @@ from typing import Any
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.util import JsonDict, sanitize
-from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
+from nlpreg.data import DatasetReader, Instance
 from nlpreg.data.fields import TextField
-from nlpreg.data.instance import Instance
 from nlpreg.models.model import Model
 from nlpreg.predictors.language_model_texts import LanguageModelTexts
 from nlpreg.predictors.predictor import Predictor, sentence_of

@@ -5,12 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.data.batch import Batch
-from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
+from nlpreg.data import Batch, DatasetReader, Instance, TextFieldTensors, Token, Tokenizer
 from nlpreg.data.fields import TextField
-from nlpreg.data.fields.text_field import TextFieldTensors
-from nlpreg.data.instance import Instance
-from nlpreg.data.tokenizers import Token, Tokenizer
 from nlpreg.data.tokenizers.tokenizer import join_words
 from nlpreg.models.model import Model
 from nlpreg.predictors.predictor import choose_tokenizer, tokenizer_of

@@ -5,9 +5,8 @@ from typing import Any
 import numpy
 
 from nlpreg.common.util import JsonDict
+from nlpreg.data import Instance, Token
 from nlpreg.data.fields import TextField
-from nlpreg.data.instance import Instance
-from nlpreg.data.tokenizers import Token
 from nlpreg.predictors.predictor import Predictor, sentence_of
 
 

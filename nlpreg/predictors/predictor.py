@@ -18,18 +18,16 @@ from nlpreg.common.from_params import construct_arg
 from nlpreg.common.plugins import import_plugins as import_all_plugins
 from nlpreg.common.registrable import Registrable
 from nlpreg.common.util import JsonDict, sanitize
+from nlpreg.data import DatasetReader, Instance
 from nlpreg.data.columns import speaks_for
-from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
-from nlpreg.data.instance import Instance
 from nlpreg.data.tokenizers import EnglishTokenizer, LettersDigitsTokenizer, SpacyTokenizer, Tokenizer
-from nlpreg.models.archival import Archive, load_archive
+from nlpreg.models import Archive, Model, load_archive
 from nlpreg.models.interpretation import (
     captured_outputs,
     embedding_layer,
     input_gradients,
     text_field_embedder,
 )
-from nlpreg.models.model import Model
 
 P = TypeVar("P", bound="Predictor")
 

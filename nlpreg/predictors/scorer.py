@@ -10,10 +10,8 @@ from typing import Any
 import torch
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
-from nlpreg.data.tokenizers import Token
-from nlpreg.models.archival import load_archive
-from nlpreg.models.model import Model
+from nlpreg.data import DatasetReader, Token
+from nlpreg.models import Model, load_archive
 from nlpreg.predictors.language_model_texts import LanguageModelTexts
 
 # Number of texts that are sorted by length together.

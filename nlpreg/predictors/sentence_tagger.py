@@ -6,10 +6,8 @@ import numpy
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.util import JsonDict
-from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
+from nlpreg.data import DatasetReader, Instance, Token, Tokenizer
 from nlpreg.data.fields import FlagField, SequenceLabelField, TextField
-from nlpreg.data.instance import Instance
-from nlpreg.data.tokenizers import Token, Tokenizer
 from nlpreg.models.model import Model
 from nlpreg.predictors.predictor import Predictor, choose_tokenizer, sentence_of
 

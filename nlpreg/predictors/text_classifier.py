@@ -5,10 +5,8 @@ from typing import Any
 import numpy
 
 from nlpreg.common.util import JsonDict
-from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
+from nlpreg.data import DatasetReader, Instance, Tokenizer
 from nlpreg.data.fields import LabelField
-from nlpreg.data.instance import Instance
-from nlpreg.data.tokenizers import Tokenizer
 from nlpreg.models.model import Model
 from nlpreg.predictors.predictor import Predictor, choose_tokenizer, sentence_of, tokenizer_of
 

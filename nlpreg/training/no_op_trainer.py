@@ -9,8 +9,7 @@ import torch
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.digests import record_digests
 from nlpreg.common.tqdm import Tqdm
-from nlpreg.data.data_loaders import DataLoader
-from nlpreg.data.vocabulary import Vocabulary
+from nlpreg.data import DataLoader, Vocabulary
 from nlpreg.training.checkpointer import CheckpointFiles, save_state
 from nlpreg.training.protocols import ReadableModel, TrainableModel
 from nlpreg.training.run import BEST_NAME

@@ -13,10 +13,7 @@ from torch import Tensor
 
 from nlpreg.common import Params
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.data.data_loaders.data_loader import DataLoader
-from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
-from nlpreg.data.instance import Instance
-from nlpreg.data.vocabulary import Vocabulary
+from nlpreg.data import DataLoader, DatasetReader, Instance, Vocabulary
 from nlpreg.training.gradients import clip_gradient_norm
 from nlpreg.training.metrics.bleu import count_ngrams
 from nlpreg.training.metrics_log import (

@@ -21,9 +21,8 @@ from nlpreg.common.config.untrusted import check_resource, guarded
 from nlpreg.common.imports import optional
 from nlpreg.data.fields import TextField
 from nlpreg.data.instance import Instance
-from nlpreg.models.archival import Archive, load_archive
-from nlpreg.models.crf_tagger import CrfTagger
-from nlpreg.models.model import VOCABULARY_FOLDER, Model
+from nlpreg.models import Archive, CrfTagger, Model, load_archive
+from nlpreg.models.model import VOCABULARY_FOLDER
 from nlpreg.version import VERSION
 
 TOLERANCE = 1e-5

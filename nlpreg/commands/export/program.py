@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.data.batch import Batch
-from nlpreg.data.instance import Instance
+from nlpreg.data import Batch, Instance
 from nlpreg.models.model import Model
 from nlpreg.nn.operators import exporting
 

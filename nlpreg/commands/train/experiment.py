@@ -17,10 +17,7 @@ from nlpreg.common.digests import DamagedFileError, forget_digests, read_digests
 from nlpreg.common.lazy import Lazy
 from nlpreg.common.registrable import Registrable
 from nlpreg.common.util import dump_metrics, is_distributed, is_global_primary
-from nlpreg.data.data_loaders.data_loader import DataLoader
-from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
-from nlpreg.data.instance import Instance
-from nlpreg.data.vocabulary import Vocabulary
+from nlpreg.data import DataLoader, DatasetReader, Instance, Vocabulary
 from nlpreg.models.model import VOCABULARY_FOLDER, Model
 from nlpreg.nn.parallel import DdpAccelerator
 from nlpreg.training.metrics_log import METRICS_LOG_NAME

@@ -10,12 +10,7 @@ from nlpreg.common.checks import ConfigurationError, ConfigurationValueError, ch
 from nlpreg.common.util import int_to_device
 from nlpreg.data.batch import index_instances
 from nlpreg.data.data_loaders.data_collator import nlpreg_collate
-from nlpreg.data.data_loaders.data_loader import (
-    SAMPLE_SIZE,
-    DataLoader,
-    ResumableDataLoader,
-    TensorDict,
-)
+from nlpreg.data.data_loaders.data_loader import SAMPLE_SIZE, DataLoader, ResumableDataLoader, TensorDict
 from nlpreg.data.data_loaders.multiprocess_data_loader import MultiProcessDataLoader
 from nlpreg.data.data_loaders.multitask_epoch_sampler import MultiTaskEpochSampler
 from nlpreg.data.data_loaders.multitask_scheduler import MultiTaskScheduler

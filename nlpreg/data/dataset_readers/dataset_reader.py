@@ -6,16 +6,7 @@ import os
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import (  # noqa: UP035 - aliases that plugins import and inspect
-    Any,
-    Dict,
-    List,
-    Protocol,
-    Tuple,
-    TypeVar,
-    Union,
-    runtime_checkable,
-)
+from typing import Any, Dict, List, Protocol, Tuple, TypeVar, Union, runtime_checkable  # noqa: UP035 - aliases that plugins import and inspect
 
 import torch.distributed as dist
 

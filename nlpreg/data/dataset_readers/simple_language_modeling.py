@@ -13,12 +13,7 @@ from numpy.typing import NDArray
 from nlpreg.data.columns import speaks_for, with_ends
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.dataset_readers.dataset_utils.text_files import BadLines, DataFile
-from nlpreg.data.dataset_readers.text_file_reader import (
-    TextFileReader,
-    Words,
-    text_field_of,
-    words_or_tokens,
-)
+from nlpreg.data.dataset_readers.text_file_reader import TextFileReader, Words, text_field_of, words_or_tokens
 from nlpreg.data.instance import Instance
 from nlpreg.data.token_indexers.token_indexer import TokenIndexer
 from nlpreg.data.tokenizers.character_tokenizer import CharacterTokenizer

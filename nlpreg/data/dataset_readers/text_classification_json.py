@@ -5,11 +5,7 @@ from typing import Any
 
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.dataset_readers.dataset_utils.text_files import bad_line, excerpt, json_object
-from nlpreg.data.dataset_readers.text_file_reader import (
-    TextFileReader,
-    text_field_of,
-    words_or_tokens,
-)
+from nlpreg.data.dataset_readers.text_file_reader import TextFileReader, text_field_of, words_or_tokens
 from nlpreg.data.fields.field import Field
 from nlpreg.data.fields.label_field import LabelField
 from nlpreg.data.fields.list_field import ListField

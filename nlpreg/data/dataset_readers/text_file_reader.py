@@ -6,12 +6,7 @@ from typing import Any, ClassVar, TypeVar, Union
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data.columns import speaks_for
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, Unit
-from nlpreg.data.dataset_readers.dataset_utils.text_files import (
-    BadLines,
-    DataError,
-    DataFile,
-    find_files,
-)
+from nlpreg.data.dataset_readers.dataset_utils.text_files import BadLines, DataError, DataFile, find_files
 from nlpreg.data.fields.field import Field
 from nlpreg.data.fields.list_field import ListField
 from nlpreg.data.fields.metadata_field import MetadataField

@@ -9,8 +9,7 @@ from torch.nn.functional import cross_entropy
 from nlpreg.common.checks import argument_ranges
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.models.heads.head import Head
-from nlpreg.modules.feedforward import FeedForward
-from nlpreg.modules.seq2vec_encoders import Seq2VecEncoder
+from nlpreg.modules import FeedForward, Seq2VecEncoder
 from nlpreg.nn.cpu_layers import Dropout
 from nlpreg.training.metrics import CategoricalAccuracy
 

@@ -3,9 +3,7 @@
 import torch
 from torch import Tensor
 
-from nlpreg.modules.conditional_random_field.conditional_random_field import (
-    WeightedConditionalRandomField,
-)
+from nlpreg.modules.conditional_random_field.conditional_random_field import WeightedConditionalRandomField
 from nlpreg.modules.conditional_random_field.forward_scores import forward_scores
 
 

@@ -2,9 +2,7 @@
 
 from torch import Tensor
 
-from nlpreg.modules.conditional_random_field.conditional_random_field import (
-    WeightedConditionalRandomField,
-)
+from nlpreg.modules.conditional_random_field.conditional_random_field import WeightedConditionalRandomField
 
 
 class ConditionalRandomFieldWeightTrans(WeightedConditionalRandomField):

@@ -9,8 +9,7 @@ from nlpreg.modules.span_extractors.span_extractor_with_span_width_embedding imp
     SpanExtractorWithSpanWidthEmbedding,
     split_spans,
 )
-from nlpreg.nn.util.combination import combine_tensors, get_combined_dim
-from nlpreg.nn.util.indexing import batched_index_select
+from nlpreg.nn.util import batched_index_select, combine_tensors, get_combined_dim
 
 
 @SpanExtractor.register("bidirectional_endpoint")

@@ -8,8 +8,7 @@ from nlpreg.modules.span_extractors.span_extractor_with_span_width_embedding imp
     SpanExtractorWithSpanWidthEmbedding,
     split_spans,
 )
-from nlpreg.nn.util.indexing import batched_span_select
-from nlpreg.nn.util.masks import masked_max
+from nlpreg.nn.util import batched_span_select, masked_max
 
 
 @SpanExtractor.register("max_pooling")

@@ -10,9 +10,7 @@ from nlpreg.modules.span_extractors.span_extractor_with_span_width_embedding imp
     split_spans,
 )
 from nlpreg.modules.time_distributed import TimeDistributed
-from nlpreg.nn.util.combination import weighted_sum
-from nlpreg.nn.util.indexing import batched_span_select
-from nlpreg.nn.util.masks import masked_softmax
+from nlpreg.nn.util import batched_span_select, masked_softmax, weighted_sum
 
 
 @SpanExtractor.register("self_attentive")

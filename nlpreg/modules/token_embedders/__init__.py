@@ -4,11 +4,7 @@ from nlpreg.modules.token_embedders.bag_of_word_counts_token_embedder import Bag
 from nlpreg.modules.token_embedders.bidirectional_lm import BidirectionalLanguageModelTokenEmbedder
 from nlpreg.modules.token_embedders.character_language_model import CharacterLanguageModelEmbedder
 from nlpreg.modules.token_embedders.elmo_token_embedder import ElmoTokenEmbedder
-from nlpreg.modules.token_embedders.embedding import (
-    DropoutEmbedding,
-    Embedding,
-    UnknownDropoutEmbedding,
-)
+from nlpreg.modules.token_embedders.embedding import DropoutEmbedding, Embedding, UnknownDropoutEmbedding
 from nlpreg.modules.token_embedders.empty_embedder import EmptyEmbedder
 from nlpreg.modules.token_embedders.language_model import LanguageModelTokenEmbedder
 from nlpreg.modules.token_embedders.pass_through_token_embedder import PassThroughTokenEmbedder

@@ -9,8 +9,7 @@ from torch.nn import functional
 
 from nlpreg.common import Params
 from nlpreg.common.checks import ConfigurationError, argument_ranges
-from nlpreg.data.token_indexers.token_indexer import TokenIndexer
-from nlpreg.data.tokenizers.token_class import Token
+from nlpreg.data import Token, TokenIndexer
 from nlpreg.modules.scalar_mix import ScalarMix
 from nlpreg.modules.token_embedders.empty_embedder import EmptyEmbedder
 from nlpreg.modules.token_embedders.token_embedder import TokenEmbedder

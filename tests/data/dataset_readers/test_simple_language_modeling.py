@@ -12,11 +12,7 @@ from nlpreg.data.dataset_readers import (
     SimpleLanguageModelingDatasetReader,
 )
 from nlpreg.data.dataset_readers.dataset_utils.text_files import DataError
-from nlpreg.data.tokenizers import (
-    LettersDigitsTokenizer,
-    Token,
-    WhitespaceTokenizer,
-)
+from nlpreg.data.tokenizers import LettersDigitsTokenizer, Token, WhitespaceTokenizer
 
 TEXT = "Ein Satz .\n\n  \t \n漢字 und  ü\nlast one"
 

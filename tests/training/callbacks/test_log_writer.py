@@ -2,11 +2,7 @@ import pytest
 import torch
 
 from nlpreg.training.callbacks import LogWriterCallback, TrainerCallback
-from nlpreg.training.callbacks.log_writer import (
-    activations_by_name,
-    learning_rates,
-    parameter_statistics,
-)
+from nlpreg.training.callbacks.log_writer import activations_by_name, learning_rates, parameter_statistics
 
 
 def test_parameters_and_gradients():
