@@ -306,6 +306,10 @@ class CrfTagger(ProbabilisticTagger):
             self._measure(found, logits.softmax(-1) if marginals is None else marginals, tags, mask)
         return output
 
+    def decoding_scores(self) -> tuple[Tensor, Tensor, Tensor]:
+        """What the best tags of a sentence are found by, beside `logits`: see `ConditionalRandomField.decoding_scores`."""
+        return self.crf.decoding_scores()
+
     def tag_probabilities(self, output: Mapping[str, Any]) -> dict[str, Tensor]:
         """The marginals among the sequences that decoding allows."""
         return {"tags": self.crf.marginals(output["logits"], output["mask"], constrained=True)}

@@ -20,6 +20,7 @@ from nlpreg.models.tagging import (
     without_padding,
 )
 from nlpreg.nn.initializers import InitializerApplicator
+from nlpreg.nn.operators import is_exporting
 from nlpreg.nn.util import get_text_field_mask, get_token_ids_from_text_field_tensors
 from nlpreg.nn.util.decoding import best_paths
 from nlpreg.training.metrics import CategoricalAccuracy
@@ -116,6 +117,9 @@ class HmmTagger(Model):
             log_likelihood = self.joint_log_probability(self._with_unknown(words), tags, mask).sum()
             output["loss"] = -log_likelihood / num_words.clamp(min=1)
             output["batch_weight"] = num_words.to(log_likelihood.dtype)
+        if is_exporting():  # the search is a loop over the words, outside of the program
+            output["logits"] = self._word_scores(words)
+            return output
         output["tags"], output["log_probability"] = self.decode(words, mask)
         if tags is not None:
             choices = nn.functional.one_hot(output["tags"], self.num_tags)
@@ -163,10 +167,23 @@ class HmmTagger(Model):
             words (B, T), mask (B, T) with the words first -> tags (B, T), 0 at padding, and their joint
             log-probabilities (B,), in nats.
         """
-        start, transitions, end, emissions = self._log_probabilities()
-        scores = nn.functional.embedding(words, emissions.t())  # (B, T, K)
+        start, transitions, end, _ = self._log_probabilities()
+        scores = self._word_scores(words)
         paths, log_probabilities = best_paths(scores, mask.sum(1), transitions, start, end)
         return paths[:, 0] * mask, log_probabilities[:, 0]
+
+    def decoding_scores(self) -> tuple[Tensor, Tensor, Tensor]:
+        """What the best tags of a sentence are found by, beside log P(word | tag): natural logarithms of probabilities.
+
+        Returns:
+            Of tags (columns) after tags (rows) (K, K), of first tags (K,), of the end after tags (K,).
+        """
+        start, transitions, end, _ = self._log_probabilities()
+        return transitions, start, end
+
+    def _word_scores(self, words: Tensor) -> Tensor:
+        """log P(word | tag) for words (B, T): (B, T, K)."""
+        return nn.functional.embedding(words, self.emission_scores.log_softmax(-1).t())
 
     def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
         """Turn `tags` into names: for each sentence as many as it has words."""

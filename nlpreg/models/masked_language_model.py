@@ -151,7 +151,7 @@ class MaskedLanguageModel(Model):
         if self._contextualizer is not None:
             states = self._contextualizer(states, get_text_field_mask(tokens))
         positions = positions.to(states.device)
-        rows = torch.arange(len(positions), device=positions.device).unsqueeze(1)
+        rows = torch.arange(positions.size(0), device=positions.device).unsqueeze(1)  # (B, 1)
         scores: Tensor = self._language_model_head(self._dropout(states[rows, positions.clamp(min=0)]))
         return scores
 

@@ -116,6 +116,10 @@ class Model(Module, Registrable):
             ConfigurationError: there is such a thing.
         """
 
+    def why_not_exported(self) -> str | None:
+        """Why `nlpreg export` cannot make a program of this model, as half a sentence; None if nothing is known to prevent it."""
+        return None
+
     def forward_on_instance(self, instance: Instance) -> dict[str, Any]:
         """Readable outputs for one instance, see `forward_on_instances`."""
         return self.forward_on_instances([instance])[0]

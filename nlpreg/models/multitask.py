@@ -121,6 +121,10 @@ class MultiTaskModel(Model):
             outputs["batch_weight"] = torch.stack(weights).sum()
         return outputs
 
+    def why_not_exported(self) -> str | None:
+        """Heads are chosen by names."""
+        return "its heads are chosen by the name of each instance's task, which is no tensor"
+
     def _arguments_of(self, part: str, available: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments that a part takes out of what there is.
 

@@ -126,6 +126,12 @@ class NextTokenLM(Model):
             output["probabilities"], output["top_indices"] = best.values, best.indices.unsqueeze(-1)
         return output
 
+    def why_not_exported(self) -> str | None:
+        """A beam search is a loop that no program holds."""
+        if self._beam_search_generator is None:
+            return None
+        return "its beam search runs the model again for each token; leave beam_search_generator out to export one step"
+
     @property
     def target_namespace(self) -> str:
         """The vocabulary namespace of the predicted tokens."""
@@ -165,7 +171,8 @@ class NextTokenLM(Model):
         states = nn.functional.pad(states, (0, 0, 1, 0))  # (B, 1 + T, D)
         numbers = torch.arange(1, mask.size(1) + 1, device=mask.device)
         last = nn.functional.pad(numbers * mask, (1, 0)).amax(1)  # (B,), 0 where there are no tokens
-        final = states[torch.arange(len(last), device=mask.device), last]  # (B, D)
+        places = last.view(-1, 1, 1).expand(-1, 1, states.size(2))
+        final = states.gather(1, places).squeeze(1)  # (B, D)
         scores: Tensor = self._language_model_head(self._dropout(final))
         return scores
 

@@ -8,6 +8,7 @@ from torch import nn
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data.vocabulary import Vocabulary
+from nlpreg.models.crf_tagger import CrfTagger
 from nlpreg.models.model import Model
 from nlpreg.models.tagging import ProbabilisticTagger
 
@@ -42,10 +43,15 @@ class TaggerEnsemble(Model):
                 )
         self.check_arguments(members)
         self.members = nn.ModuleList(members)
-        self._first: ProbabilisticTagger = members[0]  # type: ignore[assignment]  # see above
         # `Model` looks at these attributes to cut off padding and to find labels.
         self.per_token_outputs = self._first.per_token_outputs  # type: ignore[misc]
         self.label_namespaces = ()  # type: ignore[misc]  # the members look after theirs
+
+    @property
+    def _first(self) -> ProbabilisticTagger:
+        """The first member; no attribute, which would make its weights those of a second module."""
+        first: Any = self.members[0]
+        return first  # type: ignore[no-any-return]  # a ModuleList has modules of any kind
 
     @property
     def confidences(self) -> bool:
@@ -80,6 +86,12 @@ class TaggerEnsemble(Model):
         raise ConfigurationError(
             "tagger_ensemble: an ensemble is not trained; train its members, then pack them with `nlpreg ensemble`"
         )
+
+    def why_not_exported(self) -> str | None:
+        """Marginals are sums over sequences, by a loop over the words."""
+        if isinstance(self._first, CrfTagger):
+            return "it averages the marginals of its crf_taggers, found by a loop over the words; export its members"
+        return self._first.why_not_exported()
 
     def forward(self, **fields: Any) -> dict[str, Any]:
         """Choose the labels of each word by the average of the members' probabilities.

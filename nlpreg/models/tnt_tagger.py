@@ -297,6 +297,10 @@ class TntTagger(Model):
         self.make_room_for(state_dict)
         return super().load_state_dict(state_dict, *args, **kwargs)
 
+    def why_not_exported(self) -> str | None:
+        """Unknown words are guessed from their letters."""
+        return "it guesses the tags of unknown words from their letters, which a program of word ids does not see"
+
     # -- tables --------------------------------------------------------------------------------------------------
 
     def tables(self) -> _Tables:

@@ -10,6 +10,7 @@ from nlpreg.data import TextFieldTensors, Vocabulary
 from nlpreg.models.model import Model
 from nlpreg.modules.seq2vec_encoders import BertPooler
 from nlpreg.modules.token_embedders import PretrainedTransformerEmbedder
+from nlpreg.nn.operators import is_exporting
 from nlpreg.training.metrics import CategoricalAccuracy, FBetaMeasure
 
 
@@ -78,11 +79,10 @@ class TransformerClassificationTT(Model):
             )
         encoded = self.embedder(**given["tokens"])
         logits = self.linear_layer(self.pooler(encoded))
-        best = logits.argmax(-1).tolist()
-        output: dict[str, Any] = {
-            "logits": logits,
-            "answers": [self.label_tokens.get(label_id, str(label_id)) for label_id in best],
-        }
+        output: dict[str, Any] = {"logits": logits}
+        if not is_exporting():  # names are nothing that a program computes
+            best = logits.argmax(-1).tolist()
+            output["answers"] = [self.label_tokens.get(label_id, str(label_id)) for label_id in best]
         if label is not None:
             output["loss"] = cross_entropy(logits, label)
             output["batch_weight"] = torch.full((), label.numel(), device=logits.device)

@@ -21,7 +21,7 @@ from nlpreg.common.config.untrusted import check_resource, guarded
 from nlpreg.common.imports import optional
 from nlpreg.data.fields import TextField
 from nlpreg.data.instance import Instance
-from nlpreg.models import Archive, CrfTagger, Model, load_archive
+from nlpreg.models import Archive, CrfTagger, HmmTagger, Model, load_archive
 from nlpreg.models.model import VOCABULARY_FOLDER
 from nlpreg.version import VERSION
 
@@ -113,7 +113,7 @@ def export_archive(
         else:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of torch about its own functions
-                record = _write_program(model, to, instances, folder)
+                record = write_program(model, to, instances, folder)
         model.vocab.save_to_files(str(folder / VOCABULARY_FOLDER))
         archive.config.to_file(str(folder / "config.json"))
         record = {"nlpreg": VERSION, "torch": str(torch.__version__), "program": PROGRAM_NAMES[to], **record}
@@ -163,8 +163,22 @@ def _write_weights(model: Model, folder: Path) -> dict[str, Any]:
     return {"weights": len(weights), "sizes": [], "largest_differences": {}}
 
 
-def _write_program(model: Model, to: str, instances: Sequence[Instance], folder: Path) -> dict[str, Any]:
-    """Write a program, and compare it with the model on batches of other sizes than the one it was made with."""
+def write_program(model: Model, to: str, instances: Sequence[Instance], folder: Path) -> dict[str, Any]:
+    """Write a program, and compare it with the model on batches of other sizes than the one it was made with.
+
+    Args:
+        model: in evaluation mode.
+        to: "torch" or "onnx".
+        instances: at least two, to compare on.
+        folder: gets the program, an example and what both need.
+
+    Returns:
+        Names of inputs and outputs, the sizes compared, and the largest difference of each output.
+
+    Raises:
+        ConfigurationError: the model cannot be exported.
+        ValueError: the program computes something else than the model.
+    """
     batches = [tensors_of(model, batch) for batch in _batches(instances)]
     example = batches[0]
     program = Program(model, example)
@@ -183,7 +197,7 @@ def _write_program(model: Model, to: str, instances: Sequence[Instance], folder:
     for tensors in batches:
         given = program.inputs_of(tensors)
         with torch.no_grad():
-            expected = model(**{name: tensors[name] for name in program.fields})
+            expected = program.expected(tensors)
             found = [torch.as_tensor(output) for output in run(given)]
         _compare(expected, dict(zip(program.output_names, found, strict=True)), differences)
         if transitions is not None:
@@ -238,10 +252,10 @@ def _write_onnx(graph: torch.export.ExportedProgram, path: Path) -> Runner:
 
 
 def _crf_scores(model: Model, folder: Path) -> tuple[Any, ...] | None:
-    """Write the scores and the decoder of a conditional random field beside the program, whose loop is not in it."""
-    if not isinstance(model, CrfTagger):
+    """Write what finds the best sequence of tags beside the program, whose loop over the words is not in it."""
+    if not isinstance(model, (CrfTagger, HmmTagger)):
         return None
-    scores = tuple(tensor.detach().numpy() for tensor in model.crf.decoding_scores())
+    scores = tuple(tensor.detach().numpy() for tensor in model.decoding_scores())
     _save(folder / CRF_NAME, dict(zip(("transitions", "start", "end"), scores, strict=True)))
     shutil.copyfile(crf_decoder.__file__, folder / "crf_decoder.py")
     return scores
@@ -257,9 +271,8 @@ def _compare(expected: dict[str, Any], found: dict[str, Tensor], differences: di
     Raises:
         ValueError: it is larger than rounding explains.
     """
-    by_name = {key.lstrip("_"): value for key, value in expected.items()}
     for name, tensor in found.items():
-        wanted = by_name[name]
+        wanted = expected[name]
         if wanted.shape != tensor.shape:
             raise ValueError(
                 f"{name}: the program gives the shape {tuple(tensor.shape)}, the model {tuple(wanted.shape)}"
@@ -281,5 +294,8 @@ def _compare_tags(expected: dict[str, Any], found: dict[str, Tensor], scores: tu
         ValueError: it does not.
     """
     tags = crf_decoder.decode(found["logits"].numpy(), found["mask"].numpy(), *scores)
-    if tags != expected["tags"]:
+    wanted = expected["tags"]
+    if isinstance(wanted, Tensor):  # with padding
+        wanted = [row[words].tolist() for row, words in zip(wanted, found["mask"].bool(), strict=True)]
+    if tags != wanted:
         raise ValueError("tags: those of the decoder beside the program are not those of the model")

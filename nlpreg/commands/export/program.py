@@ -14,22 +14,25 @@ from nlpreg.nn.operators import exporting
 
 
 class Program(nn.Module):
-    """A model whose arguments are the tensors of its text fields, and whose outputs are tensors.
+    """A model whose arguments are the tensors of its text fields and other inputs, and whose outputs are tensors.
 
     Args:
         model: the model, in evaluation mode.
         example: the tensors of a batch, from which the names of the arguments are taken.
 
     Raises:
-        ConfigurationError: the model takes no text field.
+        ConfigurationError: the model takes no text field, or cannot be a program for another reason.
     """
 
     def __init__(self, model: Model, example: Mapping[str, Any]) -> None:
         super().__init__()
+        if (reason := _reason_against(model)) is not None:
+            raise ConfigurationError(
+                f"model: {type(model).__name__} cannot be exported as a program: {reason}; its weights can: --to safetensors"
+            )
         self.model = model
-        parameters = inspect.signature(model.forward).parameters
-        self.fields = [name for name in example if name in parameters and isinstance(example[name], Mapping)]
-        if not self.fields:
+        self.fields = [name for name, value in example.items() if _is_taken(model, name, value)]
+        if not any(isinstance(example[name], Mapping) for name in self.fields):
             raise ConfigurationError(
                 f"model: {type(model).__name__} takes no text field, so there is nothing that a program could take"
             )
@@ -52,6 +55,20 @@ class Program(nn.Module):
         outputs = self._outputs(inputs)
         return tuple(outputs[name] for name in self.output_names)
 
+    def expected(self, tensors: Mapping[str, Any]) -> dict[str, Any]:
+        """All outputs of the model for the tensors of a batch, in the usual way of computing them.
+
+        What only a program gives, such as scores for a search that is outside of it, is computed as in the program.
+        """
+        usual = self.model(**{name: tensors[name] for name in self.fields})
+        with exporting():
+            found: dict[str, Any] = self._outputs(self.inputs_of(tensors))
+        return {
+            **found,
+            **{key: value for key, value in usual.items() if not key.startswith("_")},
+            **_tensors_in(usual),
+        }
+
     def _outputs(self, inputs: Sequence[Tensor]) -> dict[str, Tensor]:
         fields: dict[str, Any] = {}
         for name, tensor in zip(self.input_names, inputs, strict=True):
@@ -60,13 +77,35 @@ class Program(nn.Module):
             for step in steps:
                 section = section.setdefault(step, {})
             section[last] = tensor
-        outputs = self.model(**fields)
-        # a single number, such as a loss, is about the whole batch
-        return {
-            key.lstrip("_"): value
-            for key, value in outputs.items()
-            if isinstance(value, Tensor) and value.dim()
-        }
+        return _tensors_in(self.model(**fields))
+
+
+def _tensors_in(outputs: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The tensors among the outputs of a model and in dicts of them, but single numbers, which are about the whole batch."""
+    found = {}
+    for key, value in outputs.items():
+        if isinstance(value, Mapping):
+            found.update({f"{key.lstrip('_')}.{name}": tensor for name, tensor in _tensors_in(value).items()})
+        elif isinstance(value, Tensor) and value.dim():
+            found[key.lstrip("_")] = value
+    return found
+
+
+def _is_taken(model: Model, name: str, value: Any) -> bool:
+    """Whether a field is an argument of the program: text, and what the model cannot do without."""
+    parameters = inspect.signature(model.forward).parameters
+    if name not in parameters:  # of a model that hands its fields on
+        return isinstance(value, Mapping) and all(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    is_needed = parameters[name].default is inspect.Parameter.empty
+    return isinstance(value, Mapping) or (isinstance(value, Tensor) and is_needed)
+
+
+def _reason_against(model: Model) -> str | None:
+    """Why a model cannot be a program, as half a sentence."""
+    for name, module in model.named_modules():
+        if getattr(module, "stateful", False):
+            return f"{name} is stateful: what it gives depends on the batches before"
+    return model.why_not_exported()
 
 
 def tensors_of(model: Model, instances: Sequence[Instance]) -> dict[str, Any]:
@@ -101,9 +140,8 @@ def exported(program: Program, inputs: Sequence[Tensor]) -> torch.export.Exporte
         ) from error
 
 
-def _paths(section: Mapping[str, Any], prefix: tuple[str, ...]) -> list[tuple[str, ...]]:
-    found = []
-    for name, value in section.items():
-        path = (*prefix, name)
-        found += _paths(value, path) if isinstance(value, Mapping) else [path]
-    return found
+def _paths(value: Any, prefix: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """The keys that lead to each tensor in a tensor or in nested dicts of them."""
+    if not isinstance(value, Mapping):
+        return [prefix]
+    return [path for name, part in value.items() for path in _paths(part, (*prefix, name))]
