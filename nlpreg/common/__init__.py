@@ -1,6 +1,6 @@
-"""What every other part of nlpreg stands on: the registry, construction from a config, and small helpers.
+"""The base of every other package: the registry, construction from a config, and small helpers.
 
-Each name is imported when it is asked for, so that the command line starts quickly.
+Names are imported on first access, so that the command line starts quickly.
 """
 
 import importlib

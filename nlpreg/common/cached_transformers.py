@@ -36,17 +36,17 @@ def get(
     load_weights: bool = True,
     **kwargs: Any,
 ) -> Any:
-    """A model of the `transformers` library, from this process's cache if it is there.
+    """Load a model of the `transformers` library, or return it from the cache of this process.
 
     Args:
         model_name: name on the hub, or folder.
-        make_copy: whether to return a deep copy, which one must have to change or train it.
+        make_copy: whether to return a deep copy; required if the model will be changed or trained.
         override_weights_file: path or URL of a state dict to load instead of the pretrained weights.
-        override_weights_strip_prefix: prefix of the names in that file; names without it are left out.
-        reinit_modules: what to draw anew: the last n layers, the layers of these indices, or the modules whose names one
-            of these regular expressions finds.
-        load_weights: whether to load weights at all; false to build the model from its configuration only.
-        kwargs: handed to `from_pretrained`.
+        override_weights_strip_prefix: prefix of the names in that file; names without it are skipped.
+        reinit_modules: what to reinitialize: the last n layers, the layers with these indices, or the modules whose names match
+            one of these regular expressions.
+        load_weights: whether to load weights; if false, the model is built from its configuration only.
+        kwargs: passed to `from_pretrained`.
 
     Raises:
         ValueError: no name in the weights file has the prefix, or there is no such layer.
@@ -70,11 +70,11 @@ def get(
 
 
 def get_tokenizer(model_name: str, **kwargs: Any) -> Any:
-    """The tokenizer of a transformer, from this process's cache if it is there.
+    """Load the tokenizer of a transformer, or return it from the cache of this process.
 
     Args:
         model_name: name on the hub, or folder.
-        kwargs: handed to `from_pretrained`.
+        kwargs: passed to `from_pretrained`.
     """
     model_name = _located(model_name)
     key = (model_name, _as_key(kwargs))
@@ -84,25 +84,26 @@ def get_tokenizer(model_name: str, **kwargs: Any) -> Any:
 
 
 def load_pretrained(auto_class: str, model_name: str, **kwargs: Any) -> Any:
-    """Load by the library's own means, and say what to do where there is nothing to load.
+    """Call `auto_class.from_pretrained` and turn its errors into one that says what to do.
 
-    For the config of an archive, only what the library has cached already and files of the archive are loaded.
+    While the config of an archive is being built, only files of the archive and files that the library has already cached are
+    loaded.
 
     Args:
         auto_class: the library's class, such as `AutoModel`.
         model_name: name on the hub, or folder.
-        kwargs: handed to `from_pretrained`.
+        kwargs: passed to `from_pretrained`.
 
     Raises:
-        ConfigurationError: there is no such folder, and no such name that can be reached on the hub; or the config of an
-            archive asks for what it may not have.
+        ConfigurationError: the name is neither a folder nor a model that can be reached on the hub; or the config of an archive
+            names something that it may not access.
     """
     transformers = optional("transformers", extra="transformers")
     model_name = _located(model_name)
     restricted = is_restricted()
     if restricted:
         check_arguments(kwargs)
-        # Without the last one the library asks at the terminal whether it may run code that came with a model.
+        # Without `trust_remote_code` the library asks at the terminal whether it may run code that came with a model.
         kwargs = {**kwargs, "local_files_only": True, "trust_remote_code": False}
     try:
         with hub_offline_unless_allowed("huggingface_hub.constants"):
@@ -117,17 +118,17 @@ def load_pretrained(auto_class: str, model_name: str, **kwargs: Any) -> Any:
         if os.path.exists(model_name) or isinstance(error, ValueError):
             raise
         raise ConfigurationError(
-            f"model_name: {model_name!r} is no folder in {os.getcwd()}, and loading it from the hub failed: {reason} "
+            f"model_name: {model_name!r} is not a folder in {os.getcwd()}, and loading it from the hub failed: {reason} "
             "If the folder has moved, give its new path as model_name, for an archive by --overrides; the same in the "
             "indexer, the tokenizer and the embedder"
         ) from error
 
 
 def _located(model_name: str) -> str:
-    """The folder of this name in the archive whose config is being built, if there is one; else the name itself.
+    """The folder of this name in the archive whose config is being built, if it exists; else the name itself.
 
     Raises:
-        ConfigurationError: it is a path or URL that this config may not have.
+        ConfigurationError: it is a path or URL that this config may not access.
     """
     origin = current_origin()
     if origin is not None:
@@ -140,7 +141,7 @@ def _located(model_name: str) -> str:
 
 
 def _as_key(arguments: dict[str, Any]) -> str:
-    """Arguments as part of a key; they may hold lists and dictionaries."""
+    """The arguments as a hashable cache key; they may hold lists and dictionaries."""
     return repr(sorted(arguments.items()))
 
 
@@ -165,7 +166,7 @@ def _load(
 
 
 def _read_weights(weights_file: str, prefix: str | None) -> "dict[str, torch.Tensor]":
-    """A state dict, without the prefix of its names."""
+    """Read a state dict and strip the prefix from its names."""
     import torch
 
     weights: dict[str, torch.Tensor] = torch.load(
@@ -182,7 +183,7 @@ def _read_weights(weights_file: str, prefix: str | None) -> "dict[str, torch.Ten
 
 
 def _reinitialize(model: Any, which: int | tuple[int, ...] | tuple[str, ...]) -> None:
-    """Draw the weights of some parts of a model anew."""
+    """Reinitialize the weights of some parts of a model."""
     if isinstance(which, int):
         if which == 0:
             return
@@ -200,7 +201,7 @@ def _reinitialize(model: Any, which: int | tuple[int, ...] | tuple[str, ...]) ->
             modules.append(layers[item])
     for module in modules:
         for part in (*module.modules(), *module.parameters(), *module.buffers()):
-            # The library marks what it has loaded, and leaves that alone.
+            # The library flags the modules that it has loaded, and does not initialize them again.
             if hasattr(part, "_is_hf_initialized"):
                 part._is_hf_initialized = False
         module.apply(model._init_weights)

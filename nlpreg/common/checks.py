@@ -1,4 +1,4 @@
-"""The error of a wrong configuration, the name that was probably meant, and small checks of values and devices."""
+"""`ConfigurationError`, suggestions for misspelt names, and small checks of values and devices."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 class ConfigurationError(Exception):
-    """A configuration, or data that contradicts it, is wrong: the user can put it right.
+    """The configuration is wrong, or the data contradicts it; the user can correct it.
 
     Args:
         message: where, what was expected, what was found, what to do; `str(error)` is exactly this.
@@ -34,15 +34,15 @@ class ConfigurationError(Exception):
 
 
 class ConfigurationTypeError(ConfigurationError, TypeError):
-    """A configuration value has the wrong type; caught as `TypeError` too."""
+    """A configuration value has the wrong type; also a `TypeError`."""
 
 
 class ConfigurationValueError(ConfigurationError, ValueError):
-    """A configuration value is out of range, or contradicts another one; caught as `ValueError` too."""
+    """A configuration value is out of range or contradicts another one; also a `ValueError`."""
 
 
 class ExperimentalFeatureWarning(RuntimeWarning):
-    """Something whose interface may still change is in use."""
+    """Issued when a feature is used whose interface may still change."""
 
 
 def log_pytorch_version_info() -> None:
@@ -53,7 +53,7 @@ def log_pytorch_version_info() -> None:
 
 
 def check_dimensions_match(dimension_1: int, dimension_2: int, dim_1_name: str, dim_2_name: str) -> None:
-    """Compare two sizes that must agree.
+    """Raise an error unless two sizes agree.
 
     Raises:
         ConfigurationError: they differ; the message names both and gives their values.
@@ -66,14 +66,14 @@ def check_dimensions_match(dimension_1: int, dimension_2: int, dim_1_name: str, 
 
 
 def check_at_least(least: float, **values: float | None) -> None:
-    """Refuse numbers that are too small.
+    """Reject numbers that are too small.
 
     Args:
-        least: the smallest that will do.
-        **values: numbers by the names of their arguments; None stands for one that is not given.
+        least: the smallest allowed value.
+        **values: argument name -> value; None if the argument was not given.
 
     Raises:
-        ConfigurationError: one is smaller, or not a number; it is a `ValueError` too.
+        ConfigurationError: a value is smaller, or not a number; also a `ValueError`.
     """
     for name, value in values.items():
         if value is not None and not value >= least:
@@ -81,30 +81,30 @@ def check_at_least(least: float, **values: float | None) -> None:
 
 
 def check_share(**values: float | None) -> None:
-    """Refuse numbers outside the interval from 0 to 1.
+    """Reject numbers outside the interval from 0 to 1.
 
     Args:
-        **values: numbers by the names of their arguments; None stands for one that is not given.
+        **values: argument name -> value; None if the argument was not given.
 
     Raises:
-        ConfigurationError: one is not; it is a `ValueError` too.
+        ConfigurationError: a value is outside the interval; also a `ValueError`.
     """
     for name, value in values.items():
         if value is not None and not 0 <= value <= 1:
-            raise ConfigurationValueError(f"{name}: expected a share from 0 to 1, got {value}")
+            raise ConfigurationValueError(f"{name}: expected a number from 0 to 1, got {value}")
 
 
 def argument_ranges(*, sizes: Sequence[str] = (), shares: Sequence[str] = ()) -> staticmethod[..., None]:
-    """A `check_arguments` of a class whose arguments only need to lie in the usual ranges.
+    """Make a `check_arguments` method for a class whose arguments only need to lie in the usual ranges.
 
     Args:
-        sizes: names of arguments that are 1 or more: sizes, numbers of layers. Lists are looked into; None stands for one
-            that is not given.
-        shares: names of arguments from 0 to 1: dropout probabilities.
+        sizes: names of arguments that must be at least 1, such as sizes and numbers of layers. Lists are checked item by item;
+            None means not given.
+        shares: names of arguments that must be from 0 to 1, such as dropout probabilities.
     """
 
     def check_arguments(**values: Any) -> None:
-        """Refuse sizes below 1 and shares outside of 0 to 1."""
+        """Reject sizes below 1, and fractions outside of 0 to 1."""
         for name in sizes:
             for number in _numbers(values.get(name)):
                 check_at_least(1, **{name: number})
@@ -120,7 +120,7 @@ def argument_ranges(*, sizes: Sequence[str] = (), shares: Sequence[str] = ()) ->
 
 
 def _numbers(value: Any) -> Iterator[float]:
-    """The numbers in a value, in lists of lists too."""
+    """Iterate over the numbers in a value and in lists nested in it."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         yield value
     elif isinstance(value, (list, tuple)):
@@ -129,13 +129,13 @@ def _numbers(value: Any) -> Iterator[float]:
 
 
 def check_patterns(**patterns: Iterable[str] | None) -> None:
-    """Refuse strings that are not valid regular expressions.
+    """Reject strings that are not valid regular expressions.
 
     Args:
-        **patterns: regular expressions by the names of their arguments; None stands for one that is not given.
+        **patterns: argument name -> regular expression; None if the argument was not given.
 
     Raises:
-        ConfigurationError: one is not valid; it is a `ValueError` too.
+        ConfigurationError: an expression is not valid; also a `ValueError`.
     """
     for name, values in patterns.items():
         for pattern in values or ():
@@ -144,20 +144,20 @@ def check_patterns(**patterns: Iterable[str] | None) -> None:
             except re.error as error:
                 hint = '; for any text write ".*"' if str(error).startswith("nothing to repeat") else ""
                 raise ConfigurationValueError(
-                    f"{name}: {pattern!r} is no regular expression: {error}{hint}"
+                    f"{name}: {pattern!r} is not a valid regular expression: {error}{hint}"
                 ) from error
 
 
 def check_patterns_match(key: str, patterns: Iterable[str], names: Iterable[str]) -> None:
-    """Make sure that each regular expression is found in some parameter's name; a typing error would do nothing.
+    """Check that each regular expression matches a parameter name; a misspelt one would silently have no effect.
 
     Args:
-        key: where the expressions come from, as in `trainer.no_grad`.
+        key: config key of the expressions, such as `trainer.no_grad`.
         patterns: the regular expressions.
         names: the names of all parameters.
 
     Raises:
-        ConfigurationError: one is found in no name; the message lists names that it may have been meant for.
+        ConfigurationError: an expression matches no name; the message lists similar names.
     """
     names = list(names)
     for pattern in patterns:
@@ -169,10 +169,10 @@ def check_patterns_match(key: str, patterns: Iterable[str], names: Iterable[str]
 
 
 def parse_cuda_device(cuda_device: str | int | list[int]) -> int:
-    """One device number from the forms that a command line or a config may have.
+    """Parse the number of one device from a command-line option or a config value.
 
     Args:
-        cuda_device: a number, a text such as "0" or "0,1", or a list of numbers; negative is the CPU.
+        cuda_device: a number, a string such as "0" or "0,1", or a list of numbers; a negative number is the CPU.
 
     Raises:
         ConfigurationError: more than one device.
@@ -190,10 +190,10 @@ def parse_cuda_device(cuda_device: str | int | list[int]) -> int:
 
 
 def check_for_gpu(device: int | torch.device | Iterable[int | torch.device] | None) -> None:
-    """Make sure that every device asked for is there.
+    """Check that every requested device is available.
 
     Raises:
-        ConfigurationError: a GPU is asked for and none, or not that many, can be used.
+        ConfigurationError: a GPU is requested that is not available.
     """
     import torch
 
@@ -214,17 +214,17 @@ def check_for_gpu(device: int | torch.device | Iterable[int | torch.device] | No
     available = torch.cuda.device_count()
     if available == 0:
         raise ConfigurationError(
-            f"GPU {index} was asked for, but PyTorch finds no GPU here (torch.cuda.device_count() is 0); "
+            f"GPU {index} was requested, but PyTorch finds no GPU here (torch.cuda.device_count() is 0); "
             "write -1 in its place to run on the CPU"
         )
     if index >= available:
         raise ConfigurationError(
-            f"GPU {index} was asked for, but there are only {available}, numbered from 0 to {available - 1}"
+            f"GPU {index} was requested, but there are only {available}, numbered from 0 to {available - 1}"
         )
 
 
 def check_for_java() -> bool:
-    """Whether a Java runtime answers on this machine."""
+    """Whether a Java runtime is installed on this machine."""
     java = shutil.which("java")
     if java is None:
         return False
@@ -236,7 +236,7 @@ def check_for_java() -> bool:
 
 
 def nearest(name: Any, known: Iterable[Any]) -> str | None:
-    """The known name most like `name`, or None if none is; `_`, `-` and case count for nothing, initials for the whole."""
+    """The known name most similar to `name`, or None. Case, `_` and `-` are ignored; initials match the whole name."""
     if not isinstance(name, str):
         return None
     candidates = [item for item in known if isinstance(item, str)]
@@ -244,30 +244,30 @@ def nearest(name: Any, known: Iterable[Any]) -> str | None:
     for candidate in candidates:
         if plain[candidate] == _plain(name) or candidate == _initials(name):
             return candidate
-    import difflib  # only where something is wrong
+    import difflib  # imported here, since it is only needed for error messages
 
     close = difflib.get_close_matches(_plain(name), plain.values(), n=1, cutoff=0.65)
     return next((candidate for candidate in candidates if plain[candidate] in close), None)
 
 
 def did_you_mean(name: Any, known: Iterable[Any]) -> str:
-    """`; did you mean "x"?`, or nothing where no known name is like `name`."""
+    """`; did you mean "x"?`, or an empty string if no known name is similar to `name`."""
     found = nearest(name, known)
     return f'; did you mean "{found}"?' if found is not None else ""
 
 
 def _names_like(pattern: str, names: Iterable[str], count: int = 3) -> list[str]:
-    """The dotted names that a regular expression, which matches none of them, may have been meant for.
+    """The dotted names most similar to a regular expression that matches none of them.
 
     Args:
         pattern: the regular expression.
         names: names of parameters, such as `encoder.weight`.
-        count: how many to return at most.
+        count: maximum number of names to return.
     """
     wanted = re.sub(r"[^\w.]", "", pattern.replace("\\", "")).strip(".")
 
     def likeness(name: str) -> float:
-        # a pattern usually names the first modules of the path only, or the last ones
+        # a pattern usually names only the first or the last modules of the path
         parts, length = name.split("."), wanted.count(".") + 1
         candidates = {name, ".".join(parts[:length]), ".".join(parts[-length:])}
         return max(SequenceMatcher(None, wanted, candidate).ratio() for candidate in candidates)

@@ -89,7 +89,7 @@ def check_options(
     """
     if patience is not None and (type(patience) is not int or patience <= 0):
         raise ConfigurationError(
-            f"trainer.patience: expected a whole number above 0 or null, got {patience!r}; null never stops early"
+            f"trainer.patience: expected an integer above 0 or null, got {patience!r}; null never stops early"
         )
     if patience is None and has_validation:
         logger.info("trainer.patience is not set, so training does not stop early")

@@ -125,7 +125,7 @@ MISTAKES = {
         "several inputs would write to one file",
     ),
     "no input": (["{run}", " ,"], "INPUT: expected data"),
-    "no such GPU": (["{run}", "{valid}", "--cuda-device", "97"], "GPU 97 was asked for"),
+    "no such GPU": (["{run}", "{valid}", "--cuda-device", "97"], "GPU 97 was requested"),
     "one file for two outputs": (
         ["{run}", "{valid}", "--output-file", "m", "--predictions-output-file", "m"],
         "m: named twice",

@@ -210,7 +210,7 @@ MISTAKES = {
         ["--predictor", "language_model"],
         'text field "source"',
     ),
-    "no such GPU": ("", ["--cuda-device", "97"], "GPU 97 was asked for"),
+    "no such GPU": ("", ["--cuda-device", "97"], "GPU 97 was requested"),
     "no folder": ("", ["--output-file", "/nowhere/x"], "no folder /nowhere"),
 }
 

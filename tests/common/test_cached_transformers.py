@@ -98,7 +98,7 @@ def test_a_folder_that_has_moved(folder, tmp_path, monkeypatch, load_weights):
     monkeypatch.setattr(transformers.AutoConfig, "from_pretrained", fail)
     monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", fail)
     gone = str(tmp_path / "gone")
-    message = "gone' is no folder in .* the hub failed: cannot reach the hub. If the folder has moved, give its new path"
+    message = "gone' is not a folder in .* the hub failed: cannot reach the hub. If the folder has moved, give its new path"
     with pytest.raises(ConfigurationError, match=message):
         cached_transformers.get(gone, True, load_weights=load_weights)
     with pytest.raises(ConfigurationError, match=message):

@@ -26,16 +26,16 @@ def test_numbers_that_are_too_small(value: float) -> None:
 
 @pytest.mark.parametrize("value", [-0.1, 1.5, float("nan")])
 def test_numbers_that_are_no_share(value: float) -> None:
-    with pytest.raises(ValueError, match=f"dropout: expected a share from 0 to 1, got {value}"):
+    with pytest.raises(ValueError, match=f"dropout: expected a number from 0 to 1, got {value}"):
         check_share(dropout=value)
 
 
 def test_patterns_that_are_none() -> None:
     with pytest.raises(
-        ConfigurationError, match=r"no_grad: '\*x' is no .*nothing to repeat.*for any text write"
+        ConfigurationError, match=r"no_grad: '\*x' is not a valid .*nothing to repeat.*for any text write"
     ):
         check_patterns(no_grad=["fine", "*x"])
-    with pytest.raises(ValueError, match=r"regexes: '\(x' is no regular expression: missing \)"):
+    with pytest.raises(ValueError, match=r"regexes: '\(x' is not a valid regular expression: missing \)"):
         check_patterns(regexes=["(x"])
 
 

@@ -151,20 +151,20 @@ def test_values_that_fit(annotation: Any, value: Any, expected: Any) -> None:
 @pytest.mark.parametrize(
     ("annotation", "value", "message"),
     [
-        (int, "3", r'it: expected a whole number, found "3" \(a string\); write 3 without quotes'),
-        (int, True, "expected a whole number, found true"),
-        (int, 3.5, "expected a whole number, found 3.5"),
+        (int, "3", r'it: expected an integer, found "3" \(a string\); write 3 without quotes'),
+        (int, True, "expected an integer, found true"),
+        (int, 3.5, "expected an integer, found 3.5"),
         (float, "x", 'expected a number, found "x"'),
         (float, False, "expected a number, found false"),
         (bool, 2, "expected true or false, found 2"),
-        (int, None, "expected a whole number, found null"),
-        (dict[int, int], {"a": 1}, "expected keys that are whole numbers"),
+        (int, None, "expected an integer, found null"),
+        (dict[int, int], {"a": 1}, "expected keys that are integers"),
         (bool, "true", "write it without quotes"),
         (str, 3, r"expected a string, found 3 \(a number\)"),
         (
             List[int],
             3,
-            r"expected a list of whole numbers, found 3 \(a number\); for a list of one, write \[3\]",
+            r"expected a list of integers, found 3 \(a number\); for a list of one, write \[3\]",
         ),
         (List[str], 3, r"expected a list of strings, found 3 \(a number\)$"),
         (
@@ -172,20 +172,20 @@ def test_values_that_fit(annotation: Any, value: Any, expected: Any) -> None:
             "abc",
             r"expected a list of strings, found \"abc\" \(a string\); for a list of one, write \[\"abc\"\]",
         ),
-        (List[int], [1, "a"], "it.1: expected a whole number"),
+        (List[int], [1, "a"], "it.1: expected an integer"),
         (Dict[str, int], [1], "expected an object, found"),
-        (Dict[str, int], {"a": "b"}, "it.a: expected a whole number"),
+        (Dict[str, int], {"a": "b"}, "it.a: expected an integer"),
         (Tuple[int, int], [1, 2, 3], "expected a list of 2 items"),
         (Tuple[int, int], [1], r"expected a list of 2 items .*, found 1"),
         (Literal["BIO", "BIOUL"], "BIOU", "expected one of 'BIO', 'BIOUL'.*did you mean \"BIO"),
         (Literal[1], True, "expected one of 1, found true"),
         (Colour, "green", "expected one of RED, BLUE"),
-        (Union[int, bool], "x", "it: expected a whole number or true or false, found"),
-        (int | None, "x", "expected a whole number"),
-        (Point, {"x": "a"}, "it.x: expected a whole number"),
+        (Union[int, bool], "x", "it: expected an integer or true or false, found"),
+        (int | None, "x", "expected an integer"),
+        (Point, {"x": "a"}, "it.x: expected an integer"),
         (Scorer, 3, "expected a Scorer: an object, or a registered name, found 3"),
         (List[Scorer], [None], "it.0: expected a Scorer"),
-        (Union[int, Dict[str, int]], {"a": "b"}, "it.a: expected a whole number"),
+        (Union[int, Dict[str, int]], {"a": "b"}, "it.a: expected an integer"),
     ],
 )
 def test_values_that_do_not_fit(annotation: Any, value: Any, message: str) -> None:
@@ -194,7 +194,7 @@ def test_values_that_do_not_fit(annotation: Any, value: Any, message: str) -> No
 
 
 def test_a_wrong_scalar_is_a_type_error_too() -> None:
-    with pytest.raises(TypeError, match="expected a whole number"):
+    with pytest.raises(TypeError, match="expected an integer"):
         build(int, "3")
 
 
@@ -262,7 +262,7 @@ class Looks(Base):
 def test_kwargs_take_the_parents_parameters() -> None:
     built = HandsOn.from_params(Params({"x": 1, "name": "a", "size": 4}))
     assert (built.x, built.name, built.size) == (1, "a", 4)
-    with pytest.raises(ConfigurationError, match="size: expected a whole number"):
+    with pytest.raises(ConfigurationError, match="size: expected an integer"):
         HandsOn.from_params(Params({"x": 1, "name": "a", "size": "4"}))
 
 
@@ -325,7 +325,7 @@ def test_string_annotations_are_resolved() -> None:
             self.scorer, self.sizes = scorer, sizes
 
     assert isinstance(Postponed.from_params(Params({"scorer": "const"})).scorer, Const)
-    with pytest.raises(ConfigurationError, match=r"sizes\.0: expected a whole number"):
+    with pytest.raises(ConfigurationError, match=r"sizes\.0: expected an integer"):
         Postponed.from_params(Params({"scorer": "const", "sizes": ["1"]}))
 
 

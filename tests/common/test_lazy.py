@@ -30,7 +30,7 @@ def test_extras_are_kept_and_the_config_wins() -> None:
 
 
 def test_the_section_is_checked_at_once_except_for_what_comes_later() -> None:
-    with pytest.raises(ConfigurationError, match=r"thing\.size: expected a whole number"):
+    with pytest.raises(ConfigurationError, match=r"thing\.size: expected an integer"):
         Owner.from_params(Params({"thing": {"size": "3"}}))
     owner = Owner.from_params(Params({"thing": {}}))  # somebody may still pass a size
     assert owner.thing.construct(size=2).size == 2

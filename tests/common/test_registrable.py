@@ -89,7 +89,9 @@ def test_fully_qualified_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(ConfigurationError, match=reason):
         Animal.by_name("zoo_two.Zebra")
     for name in ("../../etc/passwd", "a..b", ".a", "os.path"):
-        with pytest.raises(ConfigurationError, match="is no registered Animal|is a module; expected a class"):
+        with pytest.raises(
+            ConfigurationError, match="is not a registered Animal|is a module; expected a class"
+        ):
             Animal.by_name(name)
 
 

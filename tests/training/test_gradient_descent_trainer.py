@@ -116,7 +116,7 @@ def test_patience_counts_validations_without_a_new_best(make_trainer):
 def test_a_patience_that_makes_no_sense(make_trainer, tiny_model, tiny_loader, patience):
     model = tiny_model()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    with pytest.raises(ConfigurationError, match="patience: expected a whole number above 0"):
+    with pytest.raises(ConfigurationError, match="patience: expected an integer above 0"):
         GradientDescentTrainer(model, optimizer, tiny_loader(), patience=patience, cuda_device=-1)
 
 
@@ -635,7 +635,7 @@ def test_a_loader_without_length(tiny_loader):
 
 @pytest.mark.parametrize("patience", [0, -1, 1.5, True])
 def test_options_that_make_no_sense(patience):
-    with pytest.raises(ConfigurationError, match="patience: expected a whole number above 0 or null"):
+    with pytest.raises(ConfigurationError, match="patience: expected an integer above 0 or null"):
         check_options(patience)
 
 

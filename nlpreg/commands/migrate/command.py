@@ -92,9 +92,9 @@ def _check(paths: list[str], changed: dict[str, str | None], log: MigrationLog) 
         assert file.config is not None
         for problem in check_config(file.config).problems:
             # the project's own parts are not imported here: its code may have side effects
-            if any(f'"{name}" is no registered' in problem.message for name in own) or file.is_due_to_unset(
-                problem
-            ):
+            if any(
+                f'"{name}" is not a registered' in problem.message for name in own
+            ) or file.is_due_to_unset(problem):
                 continue
             problem = file.located(problem)
             log.leave(problem.location or file.path, f"{problem.path}: {problem.message}")

@@ -102,7 +102,7 @@ def _dimension(file: str, key: str, entry: Any) -> Dimension:
         return Dimension(key, kind, choices=tuple(choices))
     low, high, step, log = (entry.get(name) for name in ("low", "high", "step", "log"))
     if not (_is_number(low, kind) and _is_number(high, kind)) or not low <= high:
-        what = "whole numbers" if kind == "int" else "numbers"
+        what = "integers" if kind == "int" else "numbers"
         raise ConfigurationError(
             f"{place}: expected low and high, two {what} in this order, got {low!r} and {high!r}"
         )

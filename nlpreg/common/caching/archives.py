@@ -1,4 +1,4 @@
-"""Unpacking of zip and tar archives that need not be trusted."""
+"""Extraction of zip and tar archives that are not trusted."""
 
 import os
 import shutil
@@ -9,32 +9,32 @@ from pathlib import Path
 from typing import IO
 
 LARGEST_HARMLESS_SIZE = 1024**3
-"""Archives that unpack to no more bytes than this are never taken for bombs."""
+"""Archives that unpack to at most this many bytes are never treated as decompression bombs."""
 
 LARGEST_RATIO = 1100
-"""deflate cannot shrink anything more than about 1030 times; whatever claims to is made to fill a disk."""
+"""deflate compresses at most about 1030 to 1; an archive that claims more is made to fill a disk."""
 
 CHUNK_BYTES = 1024 * 1024
 
 
 def is_archive(path: str | os.PathLike[str]) -> bool:
-    """Whether a file is a zip or tar archive, compressed or not, by its content."""
+    """Whether a file is a zip or tar archive, compressed or not, judged by its content."""
     return os.path.isfile(path) and (zipfile.is_zipfile(path) or _is_tar(path))
 
 
 def extract_archive(path: str | os.PathLike[str], folder: str | os.PathLike[str]) -> None:
     """Unpack a zip or tar archive.
 
-    Only files, folders and links come out, all of them inside `folder`, with plain permissions and the present user
-    as owner: the rules of tarfile's `data` filter, on every version of Python.
+    Only files, folders and links are extracted, all of them inside `folder`, with plain permissions and the current user as
+    owner: the rules of tarfile's `data` filter, on every version of Python.
 
     Args:
         path: the archive.
-        folder: an existing folder, best an empty one; on an error it holds what was unpacked so far.
+        folder: an existing folder, preferably empty; after an error it holds what was unpacked so far.
 
     Raises:
-        ValueError: not an archive; a damaged one; a member that is no file, folder or link, or that would land (or
-            link) outside `folder`; more bytes than the disk has room for, or than an honest archive can hold.
+        ValueError: the file is not an archive or is damaged; a member is not a file, folder or link, or lies (or links) outside
+            `folder`; the content needs more bytes than the disk has free, or than an archive of this size can plausibly hold.
     """
     target = Path(folder).resolve()
     try:
@@ -94,31 +94,31 @@ def _extract_tar(path: str | os.PathLike[str], folder: Path) -> None:
             else:
                 raise ValueError(
                     f"{path}: member {member.name!r} is neither a file, a folder nor a link (tar type "
-                    f"{member.type!r}); such an archive is not unpacked"
+                    f"{member.type!r}); the archive is not unpacked"
                 )
 
 
 def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """The members in the order of the file, read once: a compressed archive need not be unpacked twice."""
+    """Iterate over the members in file order, in one pass: a compressed archive is not unpacked twice."""
     while (member := archive.next()) is not None:
         yield member
-    # to the very end of a compressed stream, where its checksum stands
+    # read to the end of a compressed stream, where its checksum is
     assert archive.fileobj is not None
     while archive.fileobj.read(CHUNK_BYTES):
         pass
 
 
 def _inside(folder: Path, name: str, archive: str | os.PathLike[str]) -> Path:
-    """Where a member belongs, links on the way followed; outside `folder` is an error."""
+    """The path to extract a member to, with links in its parents resolved; a path outside `folder` is an error."""
     place = folder / (name.replace("\\", "/") if os.name == "nt" else name)
     if place == folder:  # the member "./"
         return folder
-    # the member's own name is not followed in the answer: it may be a link that this member replaces
+    # the last component is not resolved: it may be a link that this member replaces
     parent = Path(os.path.realpath(place.parent))
     for real in (parent, Path(os.path.realpath(place))):
         if os.path.commonpath([folder, real]) != str(folder):
             raise ValueError(
-                f"{archive}: member {name!r} leads out of the folder; such an archive is not unpacked"
+                f"{archive}: member {name!r} leads out of the folder; the archive is not unpacked"
             )
     return parent / place.name
 
@@ -142,7 +142,7 @@ def _write_link(source: Path, place: Path) -> None:
 
 
 def _make_room(place: Path) -> None:
-    """Make the folder of a file, and take away what has its name, so that no link is written through."""
+    """Create the parent folder of a file and remove what has its name, so that nothing is written through a link."""
     place.parent.mkdir(parents=True, exist_ok=True)
     if place.is_symlink() or place.is_file():
         place.unlink()
@@ -154,7 +154,7 @@ def _check_size(path: str | os.PathLike[str], unpacked: int, folder: Path) -> No
     packed = os.path.getsize(path)
     if unpacked > packed * LARGEST_RATIO:
         raise ValueError(
-            f"{path}: {packed} bytes claim to unpack to {unpacked} or more, which no honest archive does; it is left alone"
+            f"{path}: {packed} bytes claim to unpack to {unpacked} or more, as in a decompression bomb; it is not unpacked"
         )
     if unpacked > packed + shutil.disk_usage(folder).free:
         raise ValueError(f"{path}: unpacks to {unpacked} bytes or more, and {folder} has no room for them")

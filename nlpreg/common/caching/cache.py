@@ -1,4 +1,4 @@
-"""Files that are somewhere else, as local paths: downloads and unpacked archives, each made once and kept."""
+"""`cached_path`: local paths for remote files and for archives, downloaded and unpacked once."""
 
 import fnmatch
 import hashlib
@@ -34,14 +34,14 @@ _CHECKSUM_PREFIX = "sha256="
 
 @dataclass
 class CacheEntry:
-    """What the `.json` file beside a cached file or folder says about it.
+    """The metadata of a cached file or folder, from the `.json` file next to it.
 
     Args:
-        resource: the URL or path that it was made from.
-        cached_path: where it is.
+        resource: the URL or path of the original.
+        cached_path: path of the cached copy.
         creation_time: seconds since 1970.
         size: bytes.
-        etag: the version of the resource; None for local archives and where the server gives none.
+        etag: the version of the resource; None for local archives and where the server sends none.
         sha256: checksum of a download, in hexadecimal; None for unpacked archives.
         extraction_dir: whether it is an unpacked archive.
     """
@@ -72,37 +72,36 @@ def cached_path(
     extract_archive: bool = False,
     force_extract: bool = False,
 ) -> str:
-    """A local path for a path or URL; what is remote is downloaded once and kept.
+    """Return a local path for a path or URL; remote files are downloaded once and kept.
 
-    A URL may end in `#sha256=<checksum>`: then a download with another checksum is refused.
+    A URL may end in `#sha256=<checksum>`; a download with a different checksum is then rejected.
 
     Args:
         url_or_filename: a local path (`~` is the home folder); a URL of scheme http, https, s3, gs or hf; with
             `extract_archive` also `archive!member`, for a file or folder inside either.
-        cache_dir: folder for downloads and unpacked archives; made if absent. `CACHE_DIRECTORY` unless given.
-        extract_archive: whether a zip or tar archive is unpacked; then the answer is the folder (or member) that comes
-            out. Anything else comes as it is.
-        force_extract: whether to unpack again what was unpacked before.
+        cache_dir: folder for downloads and unpacked archives, created if missing; defaults to `CACHE_DIRECTORY`.
+        extract_archive: whether to unpack a zip or tar archive and return the path of the resulting folder (or member). Other
+            files are returned unchanged.
+        force_extract: whether to unpack again what is already unpacked.
 
     Raises:
-        FileNotFoundError: no such file, resource or member.
-        ValueError: a scheme that is not known; a `member` of something that is no archive; an archive that is damaged
-            or not safe to unpack; a wrong checksum.
-        ConfigurationError: the config of an archive asks for it, see `nlpreg.common.config.untrusted.check_resource`.
-        ConnectionError: the server cannot be reached, and there is no earlier download.
+        FileNotFoundError: no such file, resource or member. ValueError: unknown URL scheme; a `member` of a file that is not an
+            archive; an archive that is damaged or unsafe to unpack; a wrong checksum.
+        ConfigurationError: the config of an archive may not access it, see `nlpreg.common.config.untrusted.check_resource`.
+        ConnectionError: the server cannot be reached, and the file has not been downloaded before.
     """
     folder = Path(cache_dir or CACHE_DIRECTORY).expanduser()
     text = str(url_or_filename)
     if extract_archive and "!" in text and not _exists(text):
         archive, member = text.rsplit("!", 1)
         return _member_path(archive, member, folder, force_extract)
-    check_resource(text)  # nothing of an archive's choice is fetched or read
+    check_resource(text)  # the config of an archive may not choose what is fetched or read
     if scheme_of(text) in REMOTE_SCHEMES:
         path = _fetch(text, folder)
         key = os.path.basename(path)
     else:
         path = _existing(text)
-        stamp = f"{os.path.abspath(path)}-{os.path.getmtime(path)}"  # a changed archive is unpacked anew
+        stamp = f"{os.path.abspath(path)}-{os.path.getmtime(path)}"  # a changed archive is unpacked again
         key = _digest(stamp)
     if extract_archive and is_archive(path):
         return _extract(path, text, folder, key, force_extract)
@@ -121,7 +120,7 @@ def filename_to_url(filename: str, cache_dir: str | os.PathLike[str] | None = No
     """The URL and ETag that a file in the cache came from.
 
     Raises:
-        FileNotFoundError: the cache holds no such file.
+        FileNotFoundError: the file is not in the cache.
     """
     path = Path(cache_dir or CACHE_DIRECTORY) / filename
     if not path.exists():
@@ -160,7 +159,7 @@ def _digest(text: str) -> str:
 
 
 def _fetch(url: str, folder: Path) -> str:
-    """Path of the download of `url`, made now if it is not there or no longer the present version."""
+    """Return the path of the downloaded `url`, after downloading it if it is missing or outdated."""
     address, fragment = urldefrag(url)
     if not fragment.startswith(_CHECKSUM_PREFIX):
         address, fragment = url, ""
@@ -173,17 +172,17 @@ def _fetch(url: str, folder: Path) -> str:
         newest = _newest_version(address, folder)
         if newest is None:
             raise
-        logger.warning("%s cannot be reached; using the download of an earlier time", address)
+        logger.warning("%s cannot be reached; using the earlier download", address)
         return newest
     name = _digest(address) + (f".{_digest(version)}" if version else "")
     path = str(folder / name)
     if not _is_whole(path):
         with FileLock(path + ".lock", read_only_ok=True):
-            if not _is_whole(path):  # another process may have been faster
+            if not _is_whole(path):  # another process may have downloaded it meanwhile
                 _download(source, address, version, path, checksum)
     if checksum is not None and CacheEntry.from_path(path + ".json").sha256 != checksum:
         raise ValueError(
-            f"{address}: the file in the cache ({path}) has another sha256 than the {checksum} asked for; "
+            f"{address}: the file in the cache ({path}) does not have the requested sha256 {checksum}; "
             "correct the checksum, or remove the file"
         )
     return path
@@ -195,14 +194,14 @@ def _download(source: RemoteSource, url: str, version: str | None, path: str, ch
     found = _sha256_of(partial)
     if checksum is not None and found != checksum:
         os.unlink(partial)
-        raise ValueError(f"{url}: expected the sha256 {checksum}, got {found}; the download was thrown away")
+        raise ValueError(f"{url}: expected the sha256 {checksum}, got {found}; the download was discarded")
     entry = CacheEntry(url, path, time.time(), os.path.getsize(partial), etag=version, sha256=found)
     os.replace(partial, path)
     entry.save()  # last: a download without its entry counts as incomplete
 
 
 def _is_whole(path: str) -> bool:
-    """Whether a download is there and has the size that it had when it was complete."""
+    """Whether a download exists and has the size that was recorded when it was complete."""
     try:
         return CacheEntry.from_path(path + ".json").size == os.path.getsize(path)
     except FileNotFoundError:
@@ -224,7 +223,7 @@ def _newest_version(url: str, folder: Path) -> str | None:
 
 
 def _extract(path: str, resource: str, folder: Path, key: str, force: bool) -> str:
-    """Path of the folder that the archive `path` was unpacked to, now or earlier."""
+    """Return the folder of the unpacked archive, after unpacking it if necessary."""
     target = str(folder / f"{key}-extracted")
     if not force and _is_filled(target):
         return target
@@ -234,7 +233,7 @@ def _extract(path: str, resource: str, folder: Path, key: str, force: bool) -> s
             return target
         logger.info("unpacking %s to %s", resource, target)
         temporary = target + ".tmp"
-        shutil.rmtree(temporary, ignore_errors=True)  # of a process that was killed
+        shutil.rmtree(temporary, ignore_errors=True)  # left behind by a process that was killed
         os.mkdir(temporary)
         try:
             unpack(path, temporary)
@@ -258,7 +257,7 @@ def remove_cache_entries(patterns: list[str], cache_dir: str | os.PathLike[str] 
     """Remove downloads and unpacked archives whose URL or path matches one of the patterns (`*` and `?` as in a shell).
 
     Returns:
-        The number of bytes that this freed.
+        The number of bytes freed.
     """
     freed = 0
     for entry in _entries(patterns, cache_dir):
@@ -274,7 +273,7 @@ def remove_cache_entries(patterns: list[str], cache_dir: str | os.PathLike[str] 
 
 
 def inspect_cache(patterns: list[str] | None = None, cache_dir: str | os.PathLike[str] | None = None) -> None:
-    """Print what the cache holds, the newest first, and how much room it takes."""
+    """Print the entries of the cache, newest first, and its total size."""
     entries = _entries(patterns, cache_dir)
     for entry in entries:
         kind = "unpacked" if entry.extraction_dir else "download"
@@ -285,7 +284,7 @@ def inspect_cache(patterns: list[str] | None = None, cache_dir: str | os.PathLik
 
 
 def _entries(patterns: list[str] | None, cache_dir: str | os.PathLike[str] | None) -> list[CacheEntry]:
-    """What is there and matches, the newest first."""
+    """The matching entries, newest first."""
     found = []
     for path in Path(cache_dir or CACHE_DIRECTORY).glob("*.json"):
         entry = CacheEntry.from_path(path)
@@ -296,11 +295,11 @@ def _entries(patterns: list[str] | None, cache_dir: str | os.PathLike[str] | Non
 
 
 class LocalCacheResource:
-    """A file in the cache that is written once, under a lock, and read afterwards.
+    """A file in the cache that is written once, under a lock, and then only read.
 
     Args:
-        resource_name: what it is.
-        version: which version of it; another version is another file.
+        resource_name: name of the resource.
+        version: its version; each version is a separate file.
         cache_dir: folder of the cache.
     """
 
@@ -318,10 +317,10 @@ class LocalCacheResource:
 
     @contextmanager
     def writer(self, mode: str = "w") -> Iterator[IO[Any]]:
-        """Open the resource for writing; it is there once the block ends without an error.
+        """Open the resource for writing; it appears in the cache when the block ends without an error.
 
         Raises:
-            ValueError: it was written already.
+            ValueError: it is already in the cache.
         """
         if self.cached():
             raise ValueError(
@@ -337,7 +336,7 @@ class LocalCacheResource:
         """Open the resource for reading.
 
         Raises:
-            ValueError: it was not written yet.
+            ValueError: it is not in the cache.
         """
         if not self.cached():
             raise ValueError(f"{self.resource_name} {self.version}: not in the cache, so it cannot be read")

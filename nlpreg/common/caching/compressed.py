@@ -1,4 +1,4 @@
-"""Text files, compressed or not, read and written alike."""
+"""Reading and writing of text files, compressed or not."""
 
 import bz2
 import gzip
@@ -17,12 +17,12 @@ from nlpreg.common.imports import optional
 def open_compressed(
     filename: str | os.PathLike[str], mode: str = "rt", encoding: str | None = "UTF-8", **kwargs: Any
 ) -> IO[Any]:
-    """Open a local or remote file; `.gz`, `.bz2`, `.xz` and `.zst` are unpacked on the way.
+    """Open a local or remote file; `.gz`, `.bz2`, `.xz` and `.zst` are decompressed transparently.
 
     Args:
         filename: a path or a URL.
         mode: as in `open`, text or binary. Remote files can only be read.
-        encoding: of text; has no meaning for binary modes.
+        encoding: of text; ignored in binary modes.
         **kwargs: further arguments of `open`, such as `errors` or `newline`.
     """
     local = cached_path(filename) if "r" in mode else str(filename)
@@ -32,7 +32,7 @@ def open_compressed(
 def open_by_suffix(
     path: str, suffix: str, mode: str = "rt", encoding: str | None = "UTF-8", **kwargs: Any
 ) -> IO[Any]:
-    """Open a local file that is compressed as `suffix` says: downloads have lost their own suffix.
+    """Open a local file whose compression is given by `suffix`, since a download has lost its own suffix.
 
     Args:
         path: an existing file, or one to write.
@@ -46,7 +46,7 @@ def open_by_suffix(
     else:
         mode = mode if "t" in mode else mode + "t"
         if "r" in mode and (encoding or "").lower() in ("utf-8", "utf8"):
-            encoding = "utf-8-sig"  # a byte-order mark is no part of the text
+            encoding = "utf-8-sig"  # a byte-order mark is not part of the text
     openers: dict[str, Callable[..., IO[Any]]] = {
         ".gz": gzip.open,
         ".bz2": bz2.open,
@@ -62,7 +62,7 @@ def _open_zstandard(path: str, mode: str, encoding: str | None, **kwargs: Any) -
     raw = open(path, mode.replace("t", "").replace("b", "") + "b")  # noqa: SIM115 (closed with the stream)
     stream: Any
     if "r" in mode:
-        # a file may be made of several frames, as parallel compressors write it
+        # parallel compressors write files of several frames
         unpacker = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True, closefd=True)
         stream = io.BufferedReader(unpacker)
     else:
@@ -75,10 +75,10 @@ def get_file_extension(path: str, dot: bool = True, lower: bool = True) -> str:
 
     Args:
         path: the path.
-        dot: whether the dot is part of the answer.
-        lower: whether the answer is in lower case.
+        dot: whether the result includes the dot.
+        lower: whether the result is lowercased.
     """
-    if "://" in path:  # a member of an archive, or what stands before `?...` and `#sha256=...`
+    if "://" in path:  # the member of an archive, or the part before `?...` and `#sha256=...`
         path = path.rpartition("!")[2] if "!" in path else re.split("[?#]", path)[0]
     extension = os.path.splitext(path)[1]
     extension = extension if dot else extension[1:]
@@ -86,11 +86,11 @@ def get_file_extension(path: str, dot: bool = True, lower: bool = True) -> str:
 
 
 def text_lines_from_file(filename: str | os.PathLike[str], strip_lines: bool = True) -> Iterator[str]:
-    """The lines of a text file, one at a time; bytes that are not UTF-8 become replacement characters.
+    """Iterate over the lines of a text file; bytes that are not UTF-8 become replacement characters.
 
     Args:
         filename: a path or a URL, compressed or not.
-        strip_lines: whether lines lose the white space around them, the line end included.
+        strip_lines: whether to strip whitespace, including the line end, from both ends of each line.
     """
     with open_compressed(filename, "rt", encoding="UTF-8", errors="replace") as file:
         for line in file:
@@ -98,10 +98,10 @@ def text_lines_from_file(filename: str | os.PathLike[str], strip_lines: bool = T
 
 
 def json_lines_from_file(filename: str | os.PathLike[str]) -> Iterator[list[Any] | dict[str, Any]]:
-    """The values of a file with one JSON value a line, one at a time.
+    """Iterate over the values of a JSON Lines file.
 
     Raises:
-        ValueError: a line is not JSON; the message names file and line.
+        ValueError: a line is not JSON; the message names the file and the line.
     """
     for number, line in enumerate(text_lines_from_file(filename), start=1):
         try:
@@ -113,6 +113,6 @@ def json_lines_from_file(filename: str | os.PathLike[str]) -> Iterator[list[Any]
 
 
 def read_set_from_file(filename: str | os.PathLike[str]) -> set[str]:
-    """The distinct lines of a text file, without the white space at their ends."""
+    """The distinct lines of a text file, stripped of trailing whitespace."""
     with open(filename, encoding="utf-8-sig") as file:
         return {line.rstrip() for line in file}

@@ -1,4 +1,4 @@
-"""Where URLs lead: HTTP, S3, Google Storage and the Hugging Face hub."""
+"""Sources of remote files: HTTP, S3, Google Storage and the Hugging Face hub."""
 
 import errno
 import http.client
@@ -22,23 +22,23 @@ REMOTE_SCHEMES = ("http", "https", "s3", "gs", "hf")
 
 
 class RemoteSource(Protocol):
-    """Something that files can be fetched from."""
+    """A source from which files can be downloaded."""
 
     def version(self, url: str) -> str | None:
-        """A text that changes when the content changes; None where there is none to be had."""
+        """A string that changes whenever the content changes; None if the source provides none."""
 
     def download(self, url: str, path: str, version: str | None) -> None:
-        """Write the content of `url` to `path`, which may hold the beginning of this version."""
+        """Write the content of `url` to `path`, which may already hold the first bytes of this version."""
 
 
 class FsspecSource:
-    """Where `s3://`, `gs://` and `hf://` URLs come from: the fsspec package and what it needs for each."""
+    """The source of `s3://`, `gs://` and `hf://` URLs, by means of the fsspec package."""
 
     def version(self, url: str) -> str | None:
-        """The storage's mark of the present content.
+        """The checksum or version that the storage reports for the current content.
 
         Raises:
-            FileNotFoundError: there is no such file.
+            FileNotFoundError: the file does not exist.
             ConnectionError: the storage cannot be reached.
         """
         filesystem, path = self._locate(url)
@@ -46,7 +46,7 @@ class FsspecSource:
             info = filesystem.info(path)
         except (FileNotFoundError, PermissionError):
             raise
-        except Exception as error:  # each storage has errors of its own
+        except Exception as error:  # every storage library raises its own errors
             raise ConnectionError(f"{url}: its storage cannot be reached ({error})") from error
         for key in ("ETag", "etag", "md5Hash", "blob_id", "oid"):
             if info.get(key):
@@ -54,17 +54,17 @@ class FsspecSource:
         return str(filesystem.ukey(path))
 
     def download(self, url: str, path: str, version: str | None) -> None:
-        """Write the content to `path`, going on where an earlier call for the same version has stopped.
+        """Write the content to `path`, resuming where an earlier call for the same version stopped.
 
         Raises:
-            FileNotFoundError: there is no such file.
+            FileNotFoundError: the file does not exist.
         """
         filesystem, remote_path = self._locate(url)
         with (
             open(path, "wb" if version is None else "ab") as file,
             filesystem.open(remote_path, "rb") as remote,
         ):
-            if file.tell() > filesystem.info(remote_path)["size"]:  # not the beginning of this version
+            if file.tell() > filesystem.info(remote_path)["size"]:  # it belongs to another version
                 file.seek(0)
                 file.truncate()
             remote.seek(file.tell())
@@ -77,13 +77,13 @@ class FsspecSource:
 
 
 def scheme_of(text: str) -> str:
-    """The scheme of a URL, in lower case; empty for a path."""
+    """The scheme of a URL, in lower case; an empty string for a path."""
     # a Windows drive letter would look like a scheme
     return urlparse(text).scheme.lower() if "://" in text else ""
 
 
 def source_for(scheme: str) -> RemoteSource:
-    """Where URLs of one of `REMOTE_SCHEMES` come from."""
+    """The source for URLs of one of `REMOTE_SCHEMES`."""
     return HttpSource() if scheme in ("http", "https") else FsspecSource()
 
 
@@ -100,12 +100,12 @@ _WORTH_ANOTHER_TRY = (408, 425, 429, 500, 502, 503, 504)
 
 
 class HttpSource:
-    """Where `http://` and `https://` URLs come from.
+    """The source of `http://` and `https://` URLs.
 
     Args:
-        tries: how often a request is made in a row without any byte of progress.
-        first_pause: seconds between the first two tries; each further pause is twice as long.
-        timeout: seconds without a byte after which a connection counts as dropped.
+        tries: maximum number of consecutive requests that bring no new byte.
+        first_pause: seconds between the first two requests; doubled for each further one.
+        timeout: seconds without a byte after which the connection is considered lost.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class HttpSource:
         self._timeout = timeout
 
     def version(self, url: str) -> str | None:
-        """The server's mark (ETag) of the present content; None if it gives none.
+        """The ETag of the current content; None if the server sends none.
 
         Raises:
             FileNotFoundError: there is no such resource.
@@ -128,19 +128,19 @@ class HttpSource:
                     return response.headers.get("ETag")
             except urllib.error.HTTPError as error:
                 if error.code in _METHODS_REFUSED:
-                    return None  # signed links often allow GET alone
+                    return None  # signed links often allow GET only
                 self._give_up_unless_temporary(url, error, pause)
             except (OSError, http.client.HTTPException) as error:
                 self._give_up_unless_temporary(url, error, pause)
         raise AssertionError("the last pause is None")
 
     def download(self, url: str, path: str, version: str | None) -> None:
-        """Write the content to `path`, going on where an earlier try for the same version has stopped.
+        """Write the content to `path`, resuming where an earlier download of the same version stopped.
 
         Args:
             url: what to fetch.
-            path: where to; what it already holds must be the beginning of this version.
-            version: the ETag that the content must have; without one, a new call starts anew.
+            path: the file to write; its content, if any, must be the first bytes of this version.
+            version: the ETag that the content must have; without one, each call starts from the first byte.
 
         Raises:
             FileNotFoundError, ConnectionError: as for `version`.
@@ -159,11 +159,11 @@ class HttpSource:
                         raise
                     if file.tell() > furthest:
                         furthest = file.tell()
-                        pauses = self._pauses()  # further than ever: the count of tries begins anew
+                        pauses = self._pauses()  # progress was made, so the count of attempts starts over
                     self._give_up_unless_temporary(url, error, next(pauses))
 
     def _fetch_rest(self, url: str, file: IO[bytes], version: str | None) -> None:
-        """One request for what is missing, written to the end of `file`."""
+        """Request the missing bytes once and append them to `file`."""
         have = file.tell()
         headers = {}
         if have and version is not None and not version.startswith("W/"):
@@ -171,7 +171,7 @@ class HttpSource:
         try:
             with self._open(url, headers=headers) as response:
                 if response.status != 206:
-                    have = 0  # the whole content, since it changed or the server knows no ranges
+                    have = 0  # the full content, because it changed or the server does not support ranges
                     _empty(file)
                 self._copy(url, response, file, have)
         except urllib.error.HTTPError as error:
@@ -179,7 +179,9 @@ class HttpSource:
                 return  # everything was there already
             if error.code == 416:
                 _empty(file)
-                raise ConnectionResetError(f"{url}: more bytes here than there; starting anew") from error
+                raise ConnectionResetError(
+                    f"{url}: the partial download is longer than the file; starting over"
+                ) from error
             raise
 
     def _copy(self, url: str, response: HTTPResponse, file: IO[bytes], have: int) -> None:
@@ -189,7 +191,7 @@ class HttpSource:
         with Tqdm.tqdm(
             total=total, initial=have, unit="B", unit_scale=True, desc=f"downloading {name}"
         ) as bar:
-            # read1 hands over what has come before a connection breaks; read would throw it away
+            # read1 returns what arrived before the connection broke; read would discard it
             while chunk := response.read1(CHUNK_BYTES):
                 file.write(chunk)
                 bar.update(len(chunk))
@@ -201,7 +203,7 @@ class HttpSource:
     def _open(
         self, url: str, method: str = "GET", headers: dict[str, str] | None = None
     ) -> Iterator[HTTPResponse]:
-        # packed content would not fit the byte counts that resuming relies on
+        # resuming relies on byte counts of uncompressed content
         standard = {"User-Agent": f"nlpreg/{VERSION}", "Accept-Encoding": "identity"}
         request = urllib.request.Request(url, method=method, headers={**standard, **(headers or {})})
         with urllib.request.urlopen(request, timeout=self._timeout) as response:
@@ -224,7 +226,7 @@ class HttpSource:
                 raise ConnectionError(f"{url}: the server answered {error.code} {error.reason}") from error
         if pause is None:
             raise ConnectionError(
-                f"{url}: gave up after {self._tries} tries without progress ({error})"
+                f"{url}: gave up after {self._tries} attempts without progress ({error})"
             ) from error
         logger.warning("%s: %s; trying again in %.1f s", url, error, pause)
         time.sleep(pause)
@@ -236,6 +238,6 @@ def _empty(file: IO[bytes]) -> None:
 
 
 def _total_of_range(content_range: str | None) -> int | None:
-    """The size of the whole in a header such as `bytes */1234`."""
+    """The total size in a `Content-Range` header such as `bytes */1234`."""
     size = (content_range or "").rpartition("/")[2]
     return int(size) if size.isdigit() else None

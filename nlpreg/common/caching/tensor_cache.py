@@ -1,4 +1,4 @@
-"""Tensors by name in one file that many processes may use."""
+"""`TensorCache`: named tensors in one file that several processes can use."""
 
 import io
 import logging
@@ -16,12 +16,12 @@ _SECONDS_TO_WAIT_FOR_OTHERS = 60.0
 
 
 class TensorCache(MutableMapping[str, "Tensor"]):
-    """A mapping from names to tensors, kept on disk (SQLite); what is read comes on the CPU.
+    """A mapping from names to tensors, stored on disk (SQLite); tensors are returned on the CPU.
 
     Args:
-        filename: the file; made if absent.
-        map_size: largest size in bytes.
-        read_only: whether writing is refused. A file without write permission is opened so, with a warning.
+        filename: the file; created if missing.
+        map_size: maximum size in bytes.
+        read_only: whether to refuse writing. A file without write permission is opened read-only, with a warning.
 
     Raises:
         ValueError: `filename` is a folder.
@@ -37,7 +37,7 @@ class TensorCache(MutableMapping[str, "Tensor"]):
         if os.path.isdir(self.filename):
             raise ValueError(f"{self.filename}: expected a file, got a folder")
         if not read_only and os.path.exists(self.filename) and not os.access(self.filename, os.W_OK):
-            logger.warning("%s may not be written to; it is opened for reading", self.filename)
+            logger.warning("%s is not writable; it is opened for reading only", self.filename)
             read_only = True
         self.read_only = read_only
         self._map_size = map_size
@@ -58,7 +58,7 @@ class TensorCache(MutableMapping[str, "Tensor"]):
 
         self._check_writable()
         buffer = io.BytesIO()
-        # cloned: a view would be saved with all of the storage behind it
+        # cloned, because a view would be saved with its whole storage
         torch.save(tensor.detach().cpu().clone(), buffer)
         with self._connect() as connection:
             connection.execute("INSERT OR REPLACE INTO tensors VALUES (?, ?)", (key, buffer.getvalue()))

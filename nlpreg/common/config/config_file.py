@@ -111,7 +111,7 @@ class ConfigFile:
                 self.problems.append(
                     Problem(
                         self.source.path_of(second),
-                        f"the key stands twice in one object, first in line {first.line}; remove one of them",
+                        f"duplicate key; it is also defined in line {first.line}; remove one of them",
                         location=f"{source.path}:{second.line}",
                     )
                 )

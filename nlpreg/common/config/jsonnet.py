@@ -23,7 +23,7 @@ MAX_BYTES = 2**31
 """Memory that the evaluation of a config may take."""
 
 MAX_DEPTH = 100
-_TOO_DEEP = f"nested too deep: expected at most {MAX_DEPTH} levels of objects and arrays"
+_TOO_DEEP = f"nested too deeply: expected at most {MAX_DEPTH} levels of objects and arrays"
 
 _BARE_KEY = re.compile(
     r"(?!(?:assert|else|error|false|for|function|if|import|importstr|importbin|in|local|null|tailstrict|then|self"

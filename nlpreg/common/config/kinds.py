@@ -203,7 +203,7 @@ def members_of(kind: Kind) -> tuple[Kind, ...]:
 
 _WORDS: dict[Any, tuple[str, str]] = {
     bool: ("true or false", "truth values"),
-    int: ("a whole number", "whole numbers"),
+    int: ("an integer", "integers"),
     float: ("a number", "numbers"),
     str: ("a string", "strings"),
 }

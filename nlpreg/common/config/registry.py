@@ -124,7 +124,7 @@ def find_registered(base: type, name: str) -> tuple[Any, str | None]:
     elsewhere = f": it is a {' and a '.join(others)}" if others else ""
     suggestion = "" if others else did_you_mean(name, names)
     raise ConfigurationError(
-        f'"{name}" is no registered {base.__name__}{elsewhere}'
+        f'"{name}" is not a registered {base.__name__}{elsewhere}'
         + (suggestion or f" (known: {', '.join(sorted(names)) or 'none'}).")
         + " For a class of your own, name its module with --include-package or in the file .nlpreg_plugins, "
         "or write its full name, such as my_package.my_module.MyClass"
@@ -142,7 +142,7 @@ def _imported(base: type, name: str) -> Any:
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         if missing is not None and (module_name + ".").startswith(missing + "."):
             raise ConfigurationError(
-                f'"{name}" is no registered {base.__name__}, and there is no module {missing!r} to import; '
+                f'"{name}" is not a registered {base.__name__}, and there is no module {missing!r} to import; '
                 "check the spelling, and that it can be imported from here"
             ) from error
         raise ConfigurationError(

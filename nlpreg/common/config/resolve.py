@@ -601,8 +601,8 @@ def _name(cls: Any) -> str:
 
 _SCALARS: dict[Any, tuple[type, ...]] = {bool: (bool,), int: (int,), float: (int, float), str: (str,)}
 _NO_TEXTS = (bool, int, float, list, dict)
-_WORDS_OF_KEYS = {int: "whole numbers", float: "numbers"}
-_SCALAR_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a string"}
+_WORDS_OF_KEYS = {int: "integers", float: "numbers"}
+_SCALAR_NAMES = {bool: "true or false", int: "an integer", float: "a number", str: "a string"}
 
 
 def _reasons(attempts: list[list[Problem]], path: str) -> str:

@@ -217,7 +217,7 @@ def conllu_with_column(sentence: str, values: Sequence[str], column: str = "upos
     """
     lines = sentence.split("\n")
     rows = [text.split("\t") for text in lines]
-    # of comments, multiword tokens and empty nodes none has a whole number in front
+    # of comments, multiword tokens and empty nodes none has an integer in front
     words = [number for number, row in enumerate(rows) if row[0].isdecimal() and len(row) == NUM_COLUMNS]
     if len(words) != len(values):
         raise ValueError(

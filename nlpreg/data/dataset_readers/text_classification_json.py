@@ -88,7 +88,7 @@ class TextClassificationJsonReader(TextFileReader):
             return LabelField(int(label), skip_indexing=True)
         except ValueError as error:
             raise ValueError(
-                f"label: expected a whole number since skip_label_indexing is set, got {label!r}"
+                f"label: expected an integer since skip_label_indexing is set, got {label!r}"
             ) from error
 
     def _instance_of(self, unit: str, file: str, line: int) -> Instance | None:
@@ -98,7 +98,7 @@ class TextClassificationJsonReader(TextFileReader):
             raise bad_line(file, line, f'a text under the key "{self._text_key}"', excerpt(json.dumps(text)))
         if self._skip_label_indexing and label is not None and not _is_whole_number(label):
             raise bad_line(
-                file, line, f'a whole number under the key "{self._label_key}"', excerpt(json.dumps(label))
+                file, line, f'an integer under the key "{self._label_key}"', excerpt(json.dumps(label))
             )
         return self.text_to_instance(text=text, label=label)
 

@@ -35,7 +35,7 @@ BYTES_TO_KEEP = 1 << 25
 
 
 class IdFile:
-    """A long row of whole numbers on disk.
+    """A long row of integers on disk.
 
     What is read comes as a copy. The pages behind it are given back to the system now and then, so that reading through a
     file of any size takes a bounded amount of memory; the system's own cache keeps the file at hand all the same.

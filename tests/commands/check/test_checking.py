@@ -79,7 +79,7 @@ EXPECTED = {
     "dataset_reader.max_instances": ("c.jsonnet:9", "write 100 without quotes"),
     "train_data_path": ("c.jsonnet:11", "there is no file train.txt"),
     "std.extVar('NLPREG_TEST_NOT_SET')": ("c.jsonnet:12", "is not set"),
-    "vocabulary.min_count.tokens": ("c.jsonnet:13", 'expected a whole number, found "two"'),
+    "vocabulary.min_count.tokens": ("c.jsonnet:13", 'expected an integer, found "two"'),
     "model.text_field_embedder.token_embedders.token_characters.encoder.embedding_dim": (
         "lib.libsonnet:5",
         "encoder takes vectors of 6, but embedding gives 5; set embedding_dim to 5",
@@ -87,7 +87,7 @@ EXPECTED = {
     "model.encoder.depht": ("c.jsonnet:22", 'did you mean "depth"'),
     "model.label_encoding": ("c.jsonnet:23", "expected one of 'BIO', 'IOB1', 'BIOUL', 'BMES'"),
     "model.initializer.regexes.0.1.type": ("c.jsonnet:24", 'did you mean "xavier_uniform"'),
-    "model.dropout": ("c.jsonnet:26", "the key stands twice in one object, first in line 25"),
+    "model.dropout": ("c.jsonnet:26", "duplicate key; it is also defined in line 25"),
     "data_loader.batch_sampler.batch_size": ("c.jsonnet:28", 'key "batch_size" is required'),
     "trainer.optimizer.betas": (
         "c.jsonnet:32",
@@ -95,7 +95,7 @@ EXPECTED = {
     ),
     "trainer.optimizer.parameter_groups.1": ("c.jsonnet:33", "expected a list of 2 items"),
     "trainer.callbacks.0.summary_intervall": ("c.jsonnet:35", 'did you mean "summary_interval"'),
-    "trainer.patience": ("c.jsonnet:36", "expected a whole number, found 2.5"),
+    "trainer.patience": ("c.jsonnet:36", "expected an integer, found 2.5"),
 }
 
 
@@ -166,12 +166,12 @@ def small_config(tmp_path: Path) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("random_seed", "3", "random_seed: expected a whole number"),
+        ("random_seed", "3", "random_seed: expected an integer"),
         ("random_seed", None, ""),
         ("numpy_seed", 3, ""),
         ("include_in_archive", "a*", "include_in_archive: expected a list of strings"),
         ("include_in_archive", ["a*"], ""),
-        ("evaluation", {"type": "simpel"}, 'evaluation.type: "simpel" is no registered Evaluator'),
+        ("evaluation", {"type": "simpel"}, 'evaluation.type: "simpel" is not a registered Evaluator'),
         ("evaluation", {"type": "simple"}, ""),
         ("distributed", {"cuda_devices": [-1, -1]}, ""),
         (
@@ -180,7 +180,7 @@ def small_config(tmp_path: Path) -> dict[str, Any]:
             'distributed.num_node: unknown key; did you mean "num_nodes"',
         ),
         ("distributed", {"cuda_devices": [-1]}, "distributed.cuda_devices: .*leave the section"),
-        ("distributed", {"cuda_devices": [-1, "1"]}, "distributed.cuda_devices.1: expected a whole number"),
+        ("distributed", {"cuda_devices": [-1, "1"]}, "distributed.cuda_devices.1: expected an integer"),
         ("type", "default", ""),
         ("trainer", None, "trainer: expected a Trainer, found null"),
         ("validation_data_path", None, ""),

@@ -37,7 +37,7 @@ def problems(**trainer: Any) -> dict[str, str]:
         (
             {"optimizer": {"type": "adam", "parameter_groups": [[["*bias"], {}]]}},
             "optimizer.parameter_groups",
-            "'*bias' is no regular expression",
+            "'*bias' is not a valid regular expression",
         ),
         (
             {"learning_rate_scheduler": {"type": "linear_with_warmup", "warmup_steps": -1}},
@@ -67,9 +67,9 @@ def problems(**trainer: Any) -> dict[str, str]:
             "callbacks.1.validation_interval",
             "expected at least 1, got 0",
         ),
-        ({"patience": 0}, "patience", "expected a whole number above 0 or null, got 0"),
+        ({"patience": 0}, "patience", "expected an integer above 0 or null, got 0"),
         ({"validation_metric": "accuracy"}, "validation_metric", "expected a leading +"),
-        ({"no_grad": ["(x"]}, "no_grad", "'(x' is no regular expression"),
+        ({"no_grad": ["(x"]}, "no_grad", "'(x' is not a valid regular expression"),
     ],
 )
 def test_what_a_part_refuses(trainer: dict[str, Any], path: str, message: str) -> None:

@@ -48,7 +48,7 @@ def test_values_come_back_as_they_were_given(tmp_path: Path) -> None:
         ("{ a: { type: 'flot', low: 0, high: 1 } }", "with the type float, int or categorical"),
         ("{ a: { type: 'float', low: 0, hihg: 1 } }", "unknown key 'hihg'; did you mean \"high\""),
         ("{ a: { type: 'float', low: 2, high: 1 } }", "in this order, got 2 and 1"),
-        ("{ a: { type: 'int', low: 0.5, high: 1 } }", "two whole numbers"),
+        ("{ a: { type: 'int', low: 0.5, high: 1 } }", "two integers"),
         ("{ a: { type: 'float', low: 0, high: 1, log: true } }", "with log, expected low above 0"),
         ("{ a: { type: 'float', low: 0, high: 1, step: 0 } }", "a step above 0"),
         ("{ a: [] }", "a list of at least one value"),

@@ -167,7 +167,7 @@ def test_it_ends_even_if_every_connection_breaks_at_another_place(server, tmp_pa
         answer(request, body)
 
     server.answer = breaking
-    with pytest.raises(ConnectionError, match="gave up after 6 tries"):
+    with pytest.raises(ConnectionError, match="gave up after 6 attempts"):
         download(server, tmp_path / "f")
     assert len(server.gets()) == 6
 
@@ -201,7 +201,7 @@ def test_an_empty_file(server, tmp_path):
 def test_a_server_that_never_gives_a_byte_is_given_up(server, tmp_path):
     server.files["/file"] = CONTENT
     server.drop_after = 0
-    with pytest.raises(ConnectionError, match="gave up after 6 tries"):
+    with pytest.raises(ConnectionError, match="gave up after 6 attempts"):
         download(server, tmp_path / "f")
     assert len(server.gets()) == 6
 

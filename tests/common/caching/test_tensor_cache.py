@@ -45,7 +45,7 @@ def test_reading_only(tmp_path, monkeypatch, caplog):
     assert cache["a"].item() == 1
     monkeypatch.setattr(os, "access", lambda *args: False)
     assert TensorCache(tmp_path / "t").read_only
-    assert "may not be written to" in caplog.text
+    assert "is not writable" in caplog.text
 
 
 def test_a_forgotten_cache_is_closed(tmp_path):

@@ -119,7 +119,7 @@ def test_a_config_nested_too_deep(tmp_path: Path) -> None:
     with pytest.raises((ConfigurationError, RuntimeError), match="nested too deep|max"):
         Params.from_file(tmp_path / "a.json")
     assert ConfigFile.read(tmp_path / "a.json").problems
-    with pytest.raises(ConfigurationError, match="nested too deep: expected at most 100 levels"):
+    with pytest.raises(ConfigurationError, match="nested too deeply: expected at most 100 levels"):
         check_depth(nested(101))
     check_depth(nested(100))
 

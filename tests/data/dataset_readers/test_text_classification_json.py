@@ -84,15 +84,11 @@ def test_broken_lines_are_located(read, line, message):
 
 
 def test_labels_that_should_be_ids(read):
-    with pytest.raises(
-        DataError, match=r'line 1: expected a whole number under the key "label", got \'"pos"\''
-    ):
+    with pytest.raises(DataError, match=r'line 1: expected an integer under the key "label", got \'"pos"\''):
         read(reader(skip_label_indexing=True), json_lines({"text": "a", "label": "pos"}))
-    with pytest.raises(DataError, match="line 1: expected a whole number .*, got '1.5'"):
+    with pytest.raises(DataError, match="line 1: expected an integer .*, got '1.5'"):
         read(reader(skip_label_indexing=True), json_lines({"text": "a", "label": 1.5}))
-    with pytest.raises(
-        ValueError, match="expected a whole number since skip_label_indexing is set, got 'pos'"
-    ):
+    with pytest.raises(ValueError, match="expected an integer since skip_label_indexing is set, got 'pos'"):
         reader(skip_label_indexing=True).text_to_instance("a", "pos")
 
 
