@@ -1,4 +1,4 @@
-"""Models: what is trained, and how a trained one is kept."""
+"""Models and the archives of trained models."""
 
 from nlpreg.models.archival import Archive, archive_model, load_archive
 from nlpreg.models.basic_classifier import BasicClassifier

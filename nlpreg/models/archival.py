@@ -51,17 +51,17 @@ PARENTS_FOLDER = "parents"
 """Folder in an archive with the archives of its pretrained parts."""
 MAX_CONFIG_BYTES = 2**26
 MAX_DEPTH = 10
-"""A fine-tuned model's archive may name the one that it was made of, and so on; not more often than this."""
+"""Maximum depth of archives that name other archives, as that of a fine-tuned model names its parent."""
 
 MAX_MEMBERS = 100_000
 MAX_PATH_BYTES = 3000
 MAX_FOLDERS = 100
 HARMLESS_BYTES = 2**30
-"""Archives that unpack to less than this are never taken for a decompression bomb."""
+"""Archives that unpack to less than this are never treated as decompression bombs."""
 MAX_EXPANSION = 100
 """Weights and vocabularies shrink by a factor of 1.1 to 5; gzip can reach 1000 on a file made for it."""
 MAX_SINGLE_READ = 2**24
-"""Tar reads headers in one piece; a header of more bytes than this is an attack on memory."""
+"""Tar reads a header in one piece; a larger header than this would exhaust memory."""
 CHUNK_BYTES = 2**20
 _GZIP_MARK = b"\x1f\x8b"
 
@@ -88,13 +88,13 @@ _depth: ContextVar[int] = ContextVar("archives that are being loaded", default=0
 
 
 class Archive(NamedTuple):
-    """What an archive holds, built.
+    """The contents of a loaded archive.
 
     Args:
-        model: the trained model, in the mode it was built in; callers that predict call `eval()`.
-        config: the whole config, nothing taken out.
+        model: the trained model, in training mode unless it was changed; call `eval()` before predicting.
+        config: the complete config.
         dataset_reader: the reader of the training data.
-        validation_dataset_reader: a second reader, for other data.
+        validation_dataset_reader: the reader of validation and test data.
         meta: how the archive was made; None in old archives.
     """
 
@@ -105,11 +105,11 @@ class Archive(NamedTuple):
     meta: Meta | None
 
     def extract_module(self, path: str, freeze: bool = True) -> torch.nn.Module:
-        """The part of the model at a dotted path.
+        """Return the submodule at a dotted path.
 
         Args:
             path: for example `_text_field_embedder.token_embedder_tokens`; empty for the whole model.
-            freeze: whether its parameters are kept from training.
+            freeze: whether to freeze its parameters.
 
         Raises:
             ConfigurationError: there is no module at that path.
@@ -132,13 +132,13 @@ def archive_model(
     archive_path: str | os.PathLike[str] | None = None,
     include_in_archive: Sequence[str] | None = None,
 ) -> str:
-    """Pack the outcome of a run into an archive; equal contents give an equal file, byte for byte.
+    """Pack the result of a run into an archive; equal contents give identical files, byte for byte.
 
     Args:
         serialization_dir: the run's folder.
         weights: the weights file, absolute or relative to that folder.
         archive_path: the archive to write, or a folder for `model.tar.gz`; the run's folder by default.
-        include_in_archive: globs, relative to the run's folder, of more files to take along.
+        include_in_archive: glob patterns, relative to the run's folder, of additional files to include.
 
     Returns:
         The archive's path.
@@ -185,7 +185,7 @@ def archive_model(
         digests = {
             name: digest_of(path)
             for name, path in members.items()
-            if not name.startswith(f"{VOCABULARY_FOLDER}/")  # which has a record of its own
+            if not name.startswith(f"{VOCABULARY_FOLDER}/")  # the vocabulary has its own record of digests
         }
         write_digests(temporary, digests)
         members[DIGESTS_NAME] = os.path.join(temporary, DIGESTS_NAME)
@@ -196,24 +196,24 @@ def archive_model(
 def _without_parents(
     config_file: str, stack: contextlib.ExitStack
 ) -> tuple[dict[str, Any] | None, dict[str, str]]:
-    """The config of a model that was made of trained ones, so that its archive needs none of them.
+    """Make the config of a model that was built from other archives independent of them.
 
     A model of type `from_archive` has all its weights and its whole vocabulary, so the config of its parent takes its place.
     Archives that other sections name, for pretrained parts, go into the new one.
 
     Args:
         config_file: the config of the run.
-        stack: keeps unpacked archives until the new one is written.
+        stack: exit stack that keeps unpacked archives until the new one is written.
 
     Returns:
-        The config, or None where it needs no change or a parent cannot be read any more; and the archives to take along, by
-        their names in the new one.
+        The config, or None if it needs no change or a parent can no longer be read; and the archives to include, by their names
+        in the new archive.
     """
     with open(config_file, encoding="utf-8") as file:
         config: dict[str, Any] = json.load(file)
     before = json.dumps(config)
     parents: dict[str, str] = {}
-    folder = ""  # of the archive that the present `model` comes from
+    folder = ""  # the archive that the current `model` comes from
     try:
         for _ in range(MAX_DEPTH):
             model = config.get("model")
@@ -223,7 +223,7 @@ def _without_parents(
             config["model"] = parent["model"]
         else:
             return None, {}
-        # what only the training used is not built when the archive is loaded
+        # what only training used is not built when the archive is loaded
         parts = [config.get(key) for key in ("model", "dataset_reader", "validation_dataset_reader")]
         for section in _sections_with_archives(parts):
             path = _parent_in(folder, section["archive_file"]) or cached_path(section["archive_file"])
@@ -247,7 +247,7 @@ def _unpacked(archive_file: str, around: str, stack: contextlib.ExitStack) -> tu
 
 
 def _parent_in(folder: str, archive_file: str) -> str | None:
-    """The path of an archive that another one, unpacked to `folder`, has with it; None for any other archive."""
+    """The path of an archive that is included in another one, unpacked to `folder`; None if it is not included."""
     path = os.path.join(folder, archive_file)
     is_there = folder and archive_file.startswith(f"{PARENTS_FOLDER}/") and os.path.isfile(path)
     return path if is_there else None
@@ -266,10 +266,10 @@ def _sections_with_archives(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def verify_include_in_archive(include_in_archive: Sequence[str] | None = None) -> None:
-    """Make sure that extra files can be in an archive, and do not take the place of what every archive holds.
+    """Check that additional files lie in the run's folder and do not replace the standard contents of an archive.
 
     Raises:
-        ConfigurationError: an entry is the name of such a file, or leads out of the run's folder.
+        ConfigurationError: an entry has the name of a standard file, or lies outside the run's folder.
     """
     reserved = {
         CONFIG_NAME,
@@ -301,28 +301,28 @@ def load_archive(
     allow_remote: bool = False,
     trusted: bool = False,
 ) -> Archive:
-    """Rebuild what an archive holds, without running anything that came with it.
+    """Load the model and the readers of an archive, without running any code that came with it.
 
-    The archive's config is untrusted, and so is whatever is built from the returned `config` later: it may name only
-    classes that are registered (or loaded already) for the place where they stand, and read only files of the archive.
+    The archive's config is untrusted, and so is whatever is built from the returned `config` later: it may name only registered
+    (or already imported) classes of the expected type, and read only files of the archive.
 
     Args:
         archive_file: path or URL of a `model.tar.gz`, or the folder of a run.
         cuda_device: number of the GPU for the model, or -1 for the CPU.
-        overrides: changes to the archived config: a Jsonnet text, or dotted path -> value.
-        weights_file: other weights than the archive's.
+        overrides: changes to the archived config: a Jsonnet string, or dotted path -> value.
+        weights_file: weights to load instead of the archive's.
         allow_remote: whether the archive's config may name URLs and paths outside the archive, such as the archive
             that it was fine-tuned from. The environment variable NLPREG_ALLOW_REMOTE=1 means the same.
-        trusted: whether the config is the caller's own, as that of a run just made: then nothing is refused.
+        trusted: whether to lift all restrictions, because the config is the caller's own, as in a run that has just ended.
 
     Raises:
         FileNotFoundError: there is no such archive.
-        ArchiveError: it is damaged, hostile, or its weights do not fit its config.
-        ConfigurationError: there is no such GPU.
+        ArchiveError: it is damaged or malicious, or its weights do not fit its config.
+        ConfigurationError: the GPU is not available.
     """
     check_for_gpu(cuda_device)
     outer = current_origin()
-    if outer is not None:  # a part of what is being loaded, whose archive may be inside
+    if outer is not None:  # the archive of a pretrained part may be included in the one being loaded
         archive_file = _parent_in(outer.folder, os.fspath(archive_file)) or archive_file
     resolved = cached_path(archive_file)
     with contextlib.ExitStack() as stack:
@@ -347,7 +347,7 @@ def load_archive(
 
 
 def get_weights_path(serialization_dir: str | os.PathLike[str]) -> str:
-    """The weights in an unpacked archive or a run's folder: `weights.th`, else `best.th`."""
+    """The path of the weights in an unpacked archive or a run's folder: `weights.th` if it exists, else `best.th`."""
     for name in (WEIGHTS_NAME, DEFAULT_WEIGHTS):
         path = os.path.join(serialization_dir, name)
         if os.path.exists(path):
@@ -357,14 +357,14 @@ def get_weights_path(serialization_dir: str | os.PathLike[str]) -> str:
 
 @contextlib.contextmanager
 def extracted_archive(resolved_archive_file: str | os.PathLike[str], cleanup: bool = True) -> Iterator[str]:
-    """Unpack an archive into a temporary folder, which is removed afterwards.
+    """Context manager that unpacks an archive into a temporary folder and removes the folder at the end.
 
     Args:
         resolved_archive_file: path of the archive on this machine.
-        cleanup: whether to remove the folder at the end; after an error in unpacking it is always removed.
+        cleanup: whether to remove the folder at the end; it is always removed after an error in unpacking.
 
     Raises:
-        ArchiveError: it is damaged or not to be trusted.
+        ArchiveError: it is damaged or malicious.
     """
     folder = tempfile.mkdtemp(prefix="nlpreg-archive-")
     try:
@@ -381,7 +381,7 @@ def extracted_archive(resolved_archive_file: str | os.PathLike[str], cleanup: bo
 
 @contextlib.contextmanager
 def _nested_once_more(archive_file: str) -> Iterator[None]:
-    """Count archives whose configs name archives; one that names itself would be loaded without end."""
+    """Limit the depth of archives that name archives, since an archive that names itself would recurse forever."""
     depth = _depth.get()
     if depth >= MAX_DEPTH:
         raise ArchiveError(
@@ -396,7 +396,7 @@ def _nested_once_more(archive_file: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _errors_that_name(archive_file: str, unpacked: str | None) -> Iterator[None]:
-    """Let errors about files in an archive name the archive, not the folder that it is unpacked to for a moment."""
+    """Make errors about files in an archive name the archive instead of its temporary folder."""
     try:
         yield
     except (AssertionError, ConfigurationError, OSError, UnicodeError) as error:
@@ -412,7 +412,7 @@ def _errors_that_name(archive_file: str, unpacked: str | None) -> Iterator[None]
 
 @contextlib.contextmanager
 def _errors_that_advise_to_migrate() -> Iterator[None]:
-    """Say of an archive of AllenNLP 0.x that cannot be built what its owner can do."""
+    """Add advice to the error when an archive of AllenNLP 0.x cannot be built."""
     try:
         yield
     except ConfigurationError as error:
@@ -423,7 +423,7 @@ def _errors_that_advise_to_migrate() -> Iterator[None]:
 
 
 def _read_config(folder: str, archive_file: str, overrides: str | dict[str, Any]) -> tuple[Params, bool]:
-    """The archived config, with what AllenNLP named or structured in another way as it is today.
+    """Read the archived config and translate AllenNLP's names and structure to the current ones.
 
     Returns:
         The config, and whether it is one of AllenNLP 0.x.
@@ -460,7 +460,7 @@ def _read_config(folder: str, archive_file: str, overrides: str | dict[str, Any]
 
 
 def _parsed(text: str, archive_file: str) -> Any:
-    """The value of a config's text: JSON, or Jsonnet that is evaluated where it can neither read nor exhaust anything.
+    """Parse a config: JSON, or Jsonnet evaluated in a process with limits and without access to files.
 
     Raises:
         ValueError: it is neither, or imports other files.
@@ -476,7 +476,9 @@ def _parsed(text: str, archive_file: str) -> Any:
                 text=True,
                 encoding="utf-8",
                 timeout=_EVALUATION_SECONDS,
-                env={"PATH": os.environ.get("PATH", "")},  # so that std.extVar and the like tell nothing
+                env={
+                    "PATH": os.environ.get("PATH", "")
+                },  # an empty environment, so that std.extVar reveals nothing
                 check=False,
             )
         except subprocess.TimeoutExpired:
@@ -489,7 +491,7 @@ def _parsed(text: str, archive_file: str) -> Any:
 
 
 def _overrides_of(overrides: str | dict[str, Any]) -> dict[str, Any]:
-    """Changes to a config, parsed where they are given as text."""
+    """Parse overrides that are given as a string."""
     return parse_overrides(overrides) if isinstance(overrides, str) else overrides
 
 
@@ -521,14 +523,14 @@ def _load_dataset_readers(config: Params, folder: str) -> tuple[DatasetReader, D
 
 
 def _files_below(folder: str, entry: str) -> dict[str, str]:
-    """Archive path -> path on disk, of a file or of all files in a folder."""
+    """Map path in the archive -> path on disk, for a file or for all files in a folder."""
     path = os.path.join(folder, entry)
     if os.path.isfile(path):
         return {entry: path}
     found = {}
     for parent, _, names in os.walk(path):
         for name in names:
-            if name == ".lock":  # of whoever wrote the folder
+            if name == ".lock":  # a link, which whoever wrote the folder may point anywhere
                 continue
             file = os.path.join(parent, name)
             found[os.path.relpath(file, folder)] = file
@@ -538,8 +540,8 @@ def _files_below(folder: str, entry: str) -> dict[str, str]:
 def translate_names(config: Any) -> Any:
     """A copy of a config in which full class names of AllenNLP are those of nlpreg.
 
-    Full class names stand under `type`; any other value that looks like one, such as the bare form of a `type`, is
-    translated if its last part is capitalized as classes are.
+    Values of `type` are translated if they are full class names; other strings only if their last part is also capitalized like
+    a class name.
     """
     if isinstance(config, Mapping):
         return {key: _translated(value, key == "type") for key, value in config.items()}
@@ -575,7 +577,7 @@ def refuse_remote_code(config: Any, archive: str) -> None:
 
 
 def check_provenance(meta: Meta | None, archive: str) -> None:
-    """Warn about an archive of a newer nlpreg; those of AllenNLP pass, whatever version they name."""
+    """Warn about an archive of a newer nlpreg; archives of AllenNLP are accepted whatever their version."""
     if meta is None or not _is_ours(meta):
         return
     theirs, ours = _version(meta.version), _version(VERSION)
@@ -588,12 +590,12 @@ def check_provenance(meta: Meta | None, archive: str) -> None:
 
 
 def _is_ours(meta: Meta) -> bool:
-    """Only our meta files say which Python they were made with."""
+    """Whether nlpreg wrote the metadata: only its files record the Python version."""
     return meta.python_version is not None
 
 
 def _version(text: str) -> tuple[int, ...]:
-    """The leading numbers of a version, comparable as numbers."""
+    """The leading numbers of a version as a tuple, for comparison."""
     match = re.match(r"\d{1,9}(\.\d{1,9})*", str(text))
     return tuple(int(part) for part in match.group().split(".")) if match else ()
 
@@ -608,8 +610,8 @@ def unpack(archive: str, folder: str) -> None:
         folder: an existing folder.
 
     Raises:
-        ArchiveError: the archive is cut off, damaged or no tar file at all; holds links, devices or paths that lead
-            outside; or unpacks to far more than its own size. What was unpacked so far stays in `folder`.
+        ArchiveError: the archive is truncated, damaged or not a tar file; contains links, devices or paths outside the folder;
+            or unpacks to far more than its own size. What was unpacked so far stays in `folder`.
     """
     limit = max(HARMLESS_BYTES, MAX_EXPANSION * os.path.getsize(archive))
     try:
@@ -617,21 +619,21 @@ def unpack(archive: str, folder: str) -> None:
             stream = _CountingReader(plain, limit, archive)
             with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r:") as tar:
                 _extract_members(tar, archive, folder)
-            while stream.read(CHUNK_BYTES):  # to the end, where gzip keeps its checksum
+            while stream.read(CHUNK_BYTES):  # read to the end, where gzip has its checksum
                 pass
     except (tarfile.TarError, EOFError, zlib.error) as error:
         raise ArchiveError(
             f"{archive}: cannot be unpacked, so it is damaged, cut off or no tar archive ({error}); "
             "copy or make it again"
         ) from error
-    except (ValueError, UnicodeError, OverflowError) as error:  # header fields made to confuse
+    except (ValueError, UnicodeError, OverflowError) as error:  # malformed header fields
         raise ArchiveError(f"{archive}: refused, a member's header is not valid ({error})") from error
 
 
 def pack(archive: str, members: Iterable[tuple[str, str]]) -> None:
-    """Write a gzipped tar file that depends on nothing but the members' paths and contents.
+    """Write a gzipped tar file that depends only on the paths and contents of its members.
 
-    The file appears under its name only when it is whole.
+    The file appears under its final name only when it is complete.
 
     Args:
         archive: path of the file to write.
@@ -639,7 +641,7 @@ def pack(archive: str, members: Iterable[tuple[str, str]]) -> None:
     """
     with (
         atomic_write(archive) as raw,
-        # Weights hardly shrink: a higher level costs minutes and saves a few percent.
+        # Weights hardly compress: a higher level costs minutes and saves a few percent.
         gzip.GzipFile(filename="", mode="wb", compresslevel=1, fileobj=raw, mtime=0) as compressed,
         tarfile.open(fileobj=cast(IO[bytes], compressed), mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
@@ -658,7 +660,7 @@ def _decompressed(raw: IO[bytes]) -> IO[bytes]:
 
 
 class _Gunzipped(io.RawIOBase):
-    """What a gzip file unpacks to. Bytes behind it that are no gzip are ignored, as `gzip` does.
+    """The decompressed stream of a gzip file. Trailing bytes that are not gzip data are ignored, as in `gzip`.
 
     Args:
         raw: the file, at its start.
@@ -666,7 +668,7 @@ class _Gunzipped(io.RawIOBase):
 
     def __init__(self, raw: IO[bytes]) -> None:
         self._raw = raw
-        self._inflater = zlib.decompressobj(zlib.MAX_WBITS | 16)  # 16: with gzip's header and checksum
+        self._inflater = zlib.decompressobj(zlib.MAX_WBITS | 16)  # 16: expect gzip's header and checksum
         self._pending = b""
 
     def readable(self) -> bool:
@@ -720,7 +722,7 @@ def _extract_members(tar: tarfile.TarFile, archive: str, folder: str) -> None:
 
 
 def _checked_path(member: tarfile.TarInfo, archive: str) -> str:
-    """The member's path in normal form, once it is known to be a plain file or folder inside the archive."""
+    """Normalize the path of a member, after checking that it is a plain file or folder inside the archive."""
     name = member.name
     if not (member.isreg() or member.isdir()) or member.issparse():
         raise ArchiveError(
@@ -742,11 +744,11 @@ def _checked_path(member: tarfile.TarInfo, archive: str) -> str:
 
 
 class _CountingReader:
-    """A reader, seekable forward, that stops at a number of bytes, whatever the headers say.
+    """A forward-seekable reader that stops after a number of bytes, whatever the headers say.
 
     Args:
-        inner: what is read from.
-        limit: most bytes that may be read from it.
+        inner: the stream to read from.
+        limit: maximum number of bytes to read from it.
         archive: name of the archive, for messages.
     """
 
@@ -768,7 +770,7 @@ class _CountingReader:
     def seek(self, position: int, whence: int = os.SEEK_SET) -> int:
         if position > self._limit:
             self._refuse()
-        while self._position < position:  # the archive is read from start to end only
+        while self._position < position:  # the archive is only read from start to end
             if not self.read(min(CHUNK_BYTES, position - self._position)):
                 break
         if position < self._position or whence != os.SEEK_SET:
@@ -786,7 +788,7 @@ class _CountingReader:
 
 
 def _pretrained_module(value: Any, annotation: Any, path: str) -> torch.nn.Module:
-    """The object that `{"_pretrained": {"archive_file": ..., "module_path": ..., "freeze": true}}` stands for."""
+    """Build the object described by `{"_pretrained": {"archive_file": ..., "module_path": ..., "freeze": true}}`."""
     params = Params(dict(value), f"{path}._pretrained.") if isinstance(value, (dict, Params)) else None
     if params is None:
         raise ConfigurationError(f'{path}._pretrained: expected an object with "archive_file", got {value!r}')
@@ -810,12 +812,12 @@ def _pretrained_module(value: Any, annotation: Any, path: str) -> torch.nn.Modul
 
 @dataclass
 class PretrainedSection:
-    """A part of a trained model, used in place of a new one.
+    """A part of a trained model, used instead of a new module.
 
     Args:
         archive_file: `model.tar.gz` of the trained model; a path or URL.
-        module_path: attributes that lead to the part, such as `text_field_embedder`; empty for the model itself.
-        freeze: whether its weights stay as they are.
+        module_path: dotted path of the part, such as `text_field_embedder`; empty for the model itself.
+        freeze: whether to freeze its weights.
     """
 
     archive_file: str

@@ -1,4 +1,4 @@
-"""A classifier of texts."""
+"""`BasicClassifier`: text classification."""
 
 from typing import Any, ClassVar
 
@@ -21,15 +21,14 @@ class BasicClassifier(Model):
     """Embeds a text, encodes it as one vector and chooses the label with the highest score.
 
     Args:
-        vocab: has the labels and the tokens.
-        text_field_embedder: embeds the text.
-        seq2vec_encoder: turns the sequence of vectors into one.
-        seq2seq_encoder: encodes the sequence first, if given.
-        feedforward: comes between the vector of the text and the scores, if given.
+        vocab: vocabulary with the labels and the tokens.
+        text_field_embedder: embeds the text. seq2vec_encoder: pools the sequence of vectors into one vector.
+        seq2seq_encoder: encodes the sequence before pooling, if given.
+        feedforward: applied to the text vector before the classification layer, if given.
         dropout: dropout probability of the text's vector, from 0 to 1.
         num_labels: number of labels; by default the size of `label_namespace`.
         label_namespace: the namespace of the labels.
-        namespace: the namespace of the tokens, to show them.
+        namespace: vocabulary namespace of the tokens, used to print them.
         initializer: sets the initial values of parameters, after everything is built.
         **kwargs: arguments of `Model`.
     """
@@ -75,7 +74,7 @@ class BasicClassifier(Model):
         self._accuracy = CategoricalAccuracy()
         self._loss: nn.Module = (
             nn.CrossEntropyLoss()
-        )  # subclasses of AllenNLP's class put another one in its place
+        )  # an attribute, because subclasses written for AllenNLP replace it
         if initializer is not None:
             initializer(self)
 

@@ -1,4 +1,4 @@
-"""The biattentive classification network, for one text."""
+"""`BiattentiveClassificationNetwork`: text classification with self-attention."""
 
 from typing import Any, ClassVar, Union
 
@@ -19,7 +19,7 @@ _ELMO = "elmo"
 
 @Model.register("bcn")
 class BiattentiveClassificationNetwork(Model):
-    """Classifies a text by encoding each word together with the words of the text that it attends to.
+    """Classifies a text from its words, each encoded together with the words that it attends to.
 
     Args:
         vocab: has the labels.
@@ -37,8 +37,8 @@ class BiattentiveClassificationNetwork(Model):
         **kwargs: arguments of `Model`.
 
     Raises:
-        ConfigurationError: the widths of neighbouring parts differ; ELMo inside of the embedder; ELMo without a use or
-            a use without ELMo; ELMo with another number of outputs than there are uses.
+        ConfigurationError: the dimensions of consecutive layers do not match; the embedder has an ELMo of its own; ELMo is
+            given but not used, or used but not given; its number of output representations differs from the number of uses.
 
     Source: McCann et al. (2017), https://arxiv.org/abs/1708.00107, section 5, with a single text.
     """
@@ -160,7 +160,7 @@ class BiattentiveClassificationNetwork(Model):
         return torch.cat(parts, dim=-1), for_integrator
 
     def _pool(self, vectors: Tensor, mask: Tensor) -> Tensor:
-        """The highest, lowest, mean and most attended values of a text: (B, T, D) -> (B, 4 D); zeros of an empty one."""
+        """Concatenate max, min, mean and self-attentive pooling over a text: (B, T, D) -> (B, 4 D); zeros for an empty text."""
         real = mask.unsqueeze(-1)
         weights = masked_softmax(self._self_attentive_pooling_projection(vectors).squeeze(-1), mask)
         pools = [
@@ -183,7 +183,7 @@ class BiattentiveClassificationNetwork(Model):
 
 
 def _check_elmo(text_field_embedder: TextFieldEmbedder, elmo: Elmo | None, num_uses: int) -> None:
-    """Raise unless there are as many outputs of ELMo as uses for it.
+    """Check that ELMo has one output representation for each use.
 
     Raises:
         ConfigurationError: they differ, or the embedder has an embedder `elmo` of its own.

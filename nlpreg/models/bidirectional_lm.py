@@ -1,4 +1,4 @@
-"""A language model of both directions under a name of its own."""
+"""`BidirectionalLanguageModel`: a language model of both directions."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ class BidirectionalLanguageModel(LanguageModel):
     Args:
         vocab: its namespace `tokens` has the words to predict.
         text_field_embedder: embeds the text.
-        contextualizer: turns embeddings into states of both directions.
+        contextualizer: computes the hidden states of both directions from the embeddings.
         dropout: dropout probability of the states before the prediction, from 0 to 1.
         num_samples: number of words to sample for the softmax in training; None for the softmax over all words.
         sparse_embeddings: whether the weights of the sampled softmax get sparse gradients.
@@ -25,7 +25,7 @@ class BidirectionalLanguageModel(LanguageModel):
         **kwargs: arguments of `Model`.
 
     Raises:
-        ConfigurationError: the contextualizer has one direction only.
+        ConfigurationError: the contextualizer is not bidirectional.
     """
 
     def __init__(

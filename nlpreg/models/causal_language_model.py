@@ -1,4 +1,4 @@
-"""Causal language models with shared or adaptive softmaxes and packed documents."""
+"""Causal language models with tied or adaptive softmaxes and packed documents."""
 
 from typing import Any
 
@@ -19,20 +19,20 @@ class CausalLanguageModel(LanguageModel):
     Args:
         vocab: its namespace `tokens` has the words to predict.
         text_field_embedder: embeds the text.
-        contextualizer: turns embeddings into states.
+        contextualizer: computes hidden states from the embeddings.
         softmax: predicts words from states: `softmax`, `sampled_softmax`, `tied_softmax` and `tied_sampled_softmax`, which
             share the vectors of the embedder `tokens`, `tied_character_softmax` and `tied_character_sampled_softmax`, which
             share the embedder of characters, or `adaptive_softmax`; `softmax` if None.
-        document_end: the word that ends a document, where a row holds several documents one after another: no word then
-            attends to another document. The contextualizer must be able to keep documents apart, as `transformer_lm` is.
+        document_end: the end-of-document token, if a row packs several documents one after another: no word then attends to
+            another document. The contextualizer must support such a document mask, as `transformer_lm` does.
         **kwargs: other arguments of `LanguageModel` but `num_samples`, `sparse_embeddings` and `bidirectional`.
 
     Shape:
         as in `LanguageModel`.
 
     Raises:
-        ConfigurationError: a softmax that shares vectors beside an embedder that has none, or `document_end` with a
-            contextualizer that cannot keep documents apart.
+        ConfigurationError: a tied softmax with an embedder that has no embedding to share, or `document_end` with a
+            contextualizer that cannot mask other documents.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class CausalLanguageModel(LanguageModel):
                 f"model.document_end: {type(contextualizer).__name__} cannot keep the documents of a row apart; use "
                 "transformer_lm, or leave it out"
             )
-        # Needed by the base class's constructor, which makes the softmax.
+        # set before `super().__init__`, which calls `_make_softmax`
         self._softmax_choice = softmax
         self._embedding_to_share = _embedding_of_words(text_field_embedder)
         super().__init__(vocab, text_field_embedder, contextualizer, **kwargs)

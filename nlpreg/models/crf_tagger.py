@@ -1,4 +1,4 @@
-"""A tagger that chooses the tags of a sentence together."""
+"""`CrfTagger`: sequence tagging with a conditional random field."""
 
 import logging
 import math
@@ -55,44 +55,44 @@ _WEIGHTED_CRFS = {
     "lannoy": ConditionalRandomFieldWeightLannoy,
 }
 
-# Batches whose gold tags are looked at: enough to meet the usual tags, and nothing to a run.
+# Number of batches whose gold tags are checked: enough to see the common tags, at no noticeable cost.
 _NUM_GOLD_CHECKS = 100
 
 
 @Model.register("crf_tagger")
 class CrfTagger(ProbabilisticTagger):
-    """Embeds and encodes a sentence and finds the best sequence of tags with a conditional random field.
+    """Embeds and encodes a sentence and decodes the best tag sequence with a conditional random field.
 
     Args:
         vocab: has the tags.
         text_field_embedder: embeds the words.
         encoder: encodes the sentence.
         label_namespace: the namespace of the tags.
-        feedforward: comes between the encoder and the scores, if given.
-        label_encoding: how tags encode spans.
-        include_start_end_transitions: whether the first and the last tag of a sentence have scores of their own.
-        constrain_crf_decoding: whether decoding keeps to what the encoding allows (the loss never does); by default
-            if `label_encoding` is given.
-        calculate_span_f1: whether to measure spans as well; by default if `label_encoding` is given.
+        feedforward: applied to the encoder's output before the emission scores, if given.
+        label_encoding: how tags encode spans. include_start_end_transitions: whether to learn transition scores from the start
+            of a sentence and to its end.
+        constrain_crf_decoding: whether decoding is restricted to transitions that the encoding allows (the loss is not); by
+            default if `label_encoding` is given.
+        calculate_span_f1: whether to compute precision, recall and F1 of spans; by default if `label_encoding` is given.
         dropout: dropout probability after the embedder and after the encoder, from 0 to 1.
-        verbose_metrics: whether to report each span label too; without the measure of spans, each tag.
+        verbose_metrics: whether to report the metrics of each span label too; without span F1, those of each tag.
         initializer: sets the initial values of parameters, after everything is built.
-        top_k: how many of the best sequences to find.
+        top_k: number of best tag sequences to decode.
         confidences: whether to give the probability of each word's tag, of each of the best sequences and, with a label
-            encoding, of each span, from 0 to 1. They are marginals among the sequences that decoding allows.
-        confidence_threshold: words whose tag has a lower probability are listed as `uncertain`, and spans are left out;
-            from 0 to 1.
+            encoding, of each span, from 0 to 1. They are marginals over the sequences that decoding allows.
+        confidence_threshold: words whose tag has a lower probability are listed as `uncertain`, and spans of lower probability
+            are dropped; from 0 to 1.
         partial_labels: whether some gold tags may be unknown (see the readers' `unknown_tag`). The loss is then the negative
             logarithm of the summed probability of all sequences that have the known tags.
-        ignore_loss_on_o_tags: whether words whose gold tag is `O` are left out of the loss (not of the metrics).
-        label_weights: how much the tags of these names count in the loss; 1.0 for all others.
-        weight_strategy: where the weights enter: at the `emission` scores (the default), at `emission_transition`
-            scores, or as in `lannoy`'s paper.
+        ignore_loss_on_o_tags: whether to exclude words whose gold tag is `O` from the loss (not from the metrics).
+            label_weights: tag -> its weight in the loss; 1.0 for all others.
+        weight_strategy: what the weights are applied to: the `emission` scores (the default), both emission and transition
+            scores (`emission_transition`), or as in Lannoy et al. (`lannoy`).
         **kwargs: arguments of `Model`.
 
     Raises:
-        ConfigurationError: widths of neighbouring parts differ; what needs an encoding is asked for without one; a
-            weight for an unknown tag; or a strategy without weights.
+        ConfigurationError: the dimensions of consecutive layers do not match; an option needs a label encoding and none is
+            given; a weight for an unknown tag; or a strategy without weights.
 
     Source: Lample et al. (2016), https://arxiv.org/abs/1603.01360, section 2; weights: Lannoy et al. (2019).
     """
@@ -103,7 +103,7 @@ class CrfTagger(ProbabilisticTagger):
     label_namespaces = ("label_namespace",)
     per_token_outputs: ClassVar[dict[str, str]] = {"logits": "mask", "mask": "mask"}
     loss_is_sum = True
-    """The losses of several batches of an update add up."""
+    """With gradient accumulation, the losses of the batches of an update are summed, not averaged."""
 
     def __init__(
         self,
@@ -234,14 +234,14 @@ class CrfTagger(ProbabilisticTagger):
             if ignore_loss_on_o_tags:
                 counted = without_outside_tags(mask, tags, self.vocab, self.label_namespace)
             output["loss"] = self._loss(logits, tags, counted)
-            # A training step on a device does not wait for an answer; there the validation looks.
+            # Training on an accelerator must not wait for a result; there only validation checks.
             can_look = tags.device.type == "cpu" or not self.training
             if self._num_gold_checks_left and can_look and not torch.compiler.is_compiling():
                 self._check_gold(tags, mask, metadata)
         if is_exporting():
-            return output  # decoded outside of the program, by a loop over the words
+            return output  # an exported program is decoded outside of it, by a loop over the words
         if torch.compiler.is_compiling():
-            # A compiled graph ends here: code that uses lists of numbers would be recompiled for each list.
+            # A graph break: code that uses Python lists of numbers would be recompiled for each list.
             return run_uncompiled(self._decode, output, tags)
         self._decode(output, tags)
         add_words(output, metadata)
@@ -259,7 +259,7 @@ class CrfTagger(ProbabilisticTagger):
         return loss
 
     def _check_gold(self, tags: Tensor, mask: Tensor, metadata: list[dict[str, Any]] | None) -> None:
-        """Warn, once, of gold tags that decoding can never give, because the label encoding does not allow them."""
+        """Warn once about gold tags that decoding can never predict, because the label encoding does not allow them."""
         self._num_gold_checks_left -= 1
         allowed = self.crf.allows(tags, mask)
         if bool(allowed.all()):
@@ -280,7 +280,7 @@ class CrfTagger(ProbabilisticTagger):
         )
 
     def _decode(self, output: dict[str, Any], tags: Tensor | None) -> dict[str, Any]:
-        """Add the best paths to the output; with gold tags the metrics are measured."""
+        """Add the best paths to the output and, with gold tags, update the metrics."""
         mask = output["mask"]
         logits = output["logits"]
         best_paths = self.crf.viterbi_tags(logits, mask, top_k=self.top_k)
@@ -302,7 +302,7 @@ class CrfTagger(ProbabilisticTagger):
             if self._label_encoding is not None and not self.training:
                 output["spans"] = self._described_spans(output["tags"], logits, mask)
         if tags is not None:
-            # Marginals cost as much as the loss, so in training the tags behind the best are ranked by their emissions.
+            # Marginals cost as much as the loss, so in training tags other than the best are ranked by their emissions.
             self._measure(found, logits.softmax(-1) if marginals is None else marginals, tags, mask)
         return output
 
@@ -311,7 +311,7 @@ class CrfTagger(ProbabilisticTagger):
         return self.crf.decoding_scores()
 
     def tag_probabilities(self, output: Mapping[str, Any]) -> dict[str, Tensor]:
-        """The marginals among the sequences that decoding allows."""
+        """The marginals over the sequences that decoding allows."""
         return {"tags": self.crf.marginals(output["logits"], output["mask"], constrained=True)}
 
     def choose(
@@ -348,15 +348,15 @@ class CrfTagger(ProbabilisticTagger):
 
     @staticmethod
     def _as_tensor(paths: list[list[int]], mask: Tensor) -> Tensor:
-        """The tags found, at the places of their words (B, T); arbitrary at padding."""
+        """The predicted tags as a tensor (B, T); arbitrary at padding."""
         num_steps = mask.size(1)
         padded = torch.tensor([path + [0] * (num_steps - len(path)) for path in paths], dtype=torch.long)
-        # Paths leave masked words out: their tags belong to the unmasked ones, in order.
+        # Paths skip masked words: their tags belong to the unmasked ones, in order.
         places = mask.sort(dim=1, descending=True, stable=True).indices
         return torch.empty_like(places).scatter_(1, places, padded.view(places.shape).to(places.device))
 
     def _measure(self, found: Tensor, probabilities: Tensor, tags: Tensor, mask: Tensor) -> None:
-        """Show the metrics the tags found (B, T), before all others, which are ranked by probabilities (B, T, C)."""
+        """Update the metrics: the decoded tags (B, T) rank first, all others by their probabilities (B, T, C)."""
         choices = one_hot(found, self.num_tags)
         ranking = probabilities.detach() + choices
         for metric in self.metrics.values():
@@ -370,7 +370,7 @@ class CrfTagger(ProbabilisticTagger):
     def _described_spans(
         self, tags: list[list[int]], logits: Tensor, mask: Tensor
     ) -> list[list[dict[str, Any]]]:
-        """The spans of each sentence, with the probability that just this span is there."""
+        """The spans of each sentence, each with its probability."""
         encoding = self._label_encoding
         assert encoding is not None
         names = self.vocab.get_index_to_token_vocabulary(self.label_namespace)
@@ -433,7 +433,7 @@ class CrfTagger(ProbabilisticTagger):
 def _weights_by_id(
     label_weights: dict[str, float] | None, vocab: Vocabulary, label_namespace: str
 ) -> list[float] | None:
-    """The weight of each tag id, 1.0 where none is given.
+    """The weight of each tag id; 1.0 by default.
 
     Raises:
         ConfigurationError: a weight for a tag that the vocabulary does not have.
@@ -459,7 +459,7 @@ def _make_crf(
     label_weights: list[float] | None,
     weight_strategy: str | None,
 ) -> ConditionalRandomField:
-    """The plain random field, or the one that a strategy of weights asks for.
+    """Make the plain CRF, or the weighted one for a weighting strategy.
 
     Raises:
         ConfigurationError: an unknown strategy, or a strategy without weights.

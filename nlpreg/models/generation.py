@@ -1,4 +1,4 @@
-"""Generating tokens from a model that gives the distribution of the next one.
+"""Text generation with a model of the next token.
 
 Letters in shapes: G rows (a prompt times the number of texts wanted for it), T tokens, V size of the vocabulary.
 """
@@ -28,7 +28,7 @@ from nlpreg.nn.beam_search import (
 
 
 class NextTokenModel(Protocol):
-    """What a model must offer so that text can be generated from it; `LanguageModel` and `NextTokenLM` do."""
+    """The interface that generation needs from a model; `LanguageModel` and `NextTokenLM` implement it."""
 
     vocab: Vocabulary
 
@@ -47,7 +47,7 @@ class NextTokenModel(Protocol):
 
         Args:
             tokens: tensors of the next tokens of each row (G, T, ...), padding last.
-            state: what the call before returned; None at the start. It must not be used again.
+            state: the state that the previous call returned; None at the start. It must not be reused.
 
         Returns:
             Natural logarithms of probabilities (G, V) by the ids of `target_namespace`, and the new state.
@@ -56,22 +56,22 @@ class NextTokenModel(Protocol):
 
 @dataclass(frozen=True)
 class GenerationOptions:
-    """How tokens are chosen, and how many.
+    """Options of decoding: how tokens are selected, and how many.
 
     Args:
-        max_tokens: largest number of tokens of a continuation.
-        min_tokens: smallest number of tokens before an end token.
+        max_tokens: maximum number of tokens of a continuation.
+        min_tokens: minimum number of tokens before an end token.
         num: number of continuations of each prompt.
-        temperature: above 1 flattens the distribution that tokens are drawn from, below 1 sharpens it; 0 always takes the
-            most likely token (greedy).
-        top_k: draw from this many of the most likely tokens only.
-        top_p: draw from the fewest likely tokens only whose probabilities add up to this or more.
-        min_p: draw from tokens only with at least this share of the most likely token's probability.
-        repetition_penalty: factor, 1 or more, on the log probabilities of tokens that the continuation has already.
-        no_repeat_ngram_size: no sequence of so many tokens occurs twice in a continuation.
-        num_beams: look for the most likely continuation with so many beams instead of drawing token by token.
-        seed: makes draws repeatable; a prompt's continuations depend on the seed and its number among the prompts, not on
-            the batch. None for other draws each time.
+        temperature: sampling temperature; above 1 flattens the distribution, below 1 sharpens it, 0 is greedy decoding.
+        top_k: sample from this many of the most likely tokens only.
+        top_p: sample from the smallest set of most likely tokens whose probabilities sum to at least this (nucleus sampling).
+        min_p: sample only from tokens with at least this fraction of the most likely token's probability.
+        repetition_penalty: factor, at least 1, applied to the log probabilities of tokens that the continuation already
+            contains.
+        no_repeat_ngram_size: size of n-grams that may occur only once in a continuation.
+        num_beams: use beam search with this many beams instead of sampling.
+        seed: random seed; the continuations of a prompt depend on the seed and the index of the prompt, not on the batch. None
+            for a different result each time.
 
     Raises:
         ConfigurationError: a number is out of its range, or two options exclude each other.
@@ -120,7 +120,7 @@ class GenerationOptions:
             )
 
     def sampler(self, num_tokens: int) -> Sampler:
-        """What chooses each token.
+        """The sampler for these options.
 
         Args:
             num_tokens: size of the vocabulary.
@@ -138,7 +138,7 @@ class GenerationOptions:
         return TruncatedSampler(top_k, self.top_p, self.min_p, self.temperature)
 
     def constraints(self) -> list[Constraint]:
-        """What the choice is restricted by."""
+        """The constraints for these options."""
         constraints: list[Constraint] = []
         if self.repetition_penalty > 1:
             constraints.append(RepetitionPenaltyConstraint(self.repetition_penalty))
@@ -149,7 +149,7 @@ class GenerationOptions:
 
 @dataclass(frozen=True)
 class NextToken:
-    """A token that a row of a `Decoding` has got.
+    """A token generated for a row of a `Decoding`.
 
     Args:
         row: number of the row: prompt times `num` plus the number of the continuation.
@@ -167,18 +167,16 @@ class NextToken:
 class Decoding:
     """Token-by-token generation for several prompts at once.
 
-    Rows that have ended are no longer computed. The model reads each token once, unless the text outgrows its positions:
-    then it reads the last half of them again.
+    Finished rows are no longer computed. The model reads each token once; when a text exceeds its maximum context, it reads the
+    last half of the window again.
 
     Args:
-        model: gives the distributions.
+        model: predicts the next token.
         tensors_of: makes text field tensors of several token sequences.
         token_of: the token of an id, as the model reads it.
-        prompts: the tokens that each text starts with, at least one.
-        options: how tokens are chosen.
-        end_ids: tokens that end a text.
-        forbidden_ids: tokens that are never chosen.
-        first_number: the number of the first prompt among all, for the seed.
+        prompts: the tokens of each prompt, at least one.
+        options: how tokens are selected. end_ids: tokens that end a text.
+        forbidden_ids: tokens that are never generated. first_number: index of the first prompt among all prompts, for the seed.
     """
 
     def __init__(
@@ -201,14 +199,14 @@ class Decoding:
         self._texts = [list(prompt) for prompt in prompts for _ in range(options.num)]
         self._num_prompt_tokens = [len(text) for text in self._texts]
         self.active = list(range(len(self._texts)))
-        """The rows that are still being lengthened."""
+        """The active rows, which have not ended yet."""
         self._random_states = None if options.seed is None else self._initial_random_states(first_number)
         with torch.inference_mode():
             self._log_probabilities, self._state = self._read(
                 [_window(prompt, model.max_context) for prompt in prompts]
             )
             self._select(torch.arange(len(prompts)).repeat_interleave(options.num))
-        # What the model has read of each row; less than the text once a window has moved.
+        # What the model has read of each row; less than the text once the window has moved.
         self._num_read = [len(_window(text, model.max_context)) for text in self._texts]
         self._sampler = options.sampler(self._log_probabilities.size(1))
         self._constraints = options.constraints()
@@ -221,13 +219,13 @@ class Decoding:
         for row in range(len(self._texts)):
             prompt, number = divmod(row, self._options.num)
             generator = torch.Generator()
-            # Prompts get seeds far apart, so that the texts of one prompt never share those of the next.
+            # The seeds of two prompts are far apart, so that their continuations never share one.
             generator.manual_seed((self._options.seed or 0) + ((first_number + prompt) << 20) + number)
             states.append(generator.get_state())
         return states
 
     def step(self) -> list[NextToken]:
-        """Lengthen every active row by a token; rows that end become inactive."""
+        """Append a token to every active row; rows that end become inactive."""
         if not self.active:
             return []
         with torch.inference_mode():
@@ -252,7 +250,7 @@ class Decoding:
         return len(self._texts[row]) - self._num_prompt_tokens[row]
 
     def stop(self, rows: Sequence[int]) -> None:
-        """Lengthen these rows no more."""
+        """Stop generating for these rows."""
         kept = [i for i, row in enumerate(self.active) if row not in rows]
         if len(kept) == len(self.active):
             return
@@ -290,7 +288,7 @@ class Decoding:
         return self._model.next_token_log_probabilities(self._tensors_of(texts), state)
 
     def _restricted(self, log_probabilities: Tensor) -> Tensor:
-        """Forbid what must not follow, (G, V)."""
+        """Mask the tokens that must not follow, (G, V)."""
         restricted = log_probabilities.clone()
         restricted[:, self._forbidden_ids] = -torch.inf
         for i, row in enumerate(self.active):
@@ -306,7 +304,7 @@ class Decoding:
         """One token for each row, (G, V) -> (G,)."""
         if self._random_states is None or isinstance(self._sampler, DeterministicSampler):
             return self._sampler.sample_nodes(log_probabilities, 1, {})[1].squeeze(1)
-        # Each row draws from a generator of its own, so that it does not matter which rows are beside it.
+        # Each row has its own generator, so that its result does not depend on the other rows of the batch.
         chosen = []
         with torch.random.fork_rng(devices=[]):
             for i, row in enumerate(self.active):
@@ -325,7 +323,7 @@ def search_beams(
     end_ids: Sequence[int] = (),
     forbidden_ids: Sequence[int] = (),
 ) -> list[list[tuple[list[int], float, bool]]]:
-    """The most likely continuations of each prompt by a beam search; the arguments are those of `Decoding`.
+    """Find the most likely continuations of each prompt by beam search; the arguments are those of `Decoding`.
 
     Returns:
         For each prompt `options.num` continuations, best first: the ids without the end token, the natural logarithm of
@@ -377,7 +375,7 @@ def search_beams(
 
 
 def _window(tokens: Sequence[Token], limit: int | None) -> Sequence[Token]:
-    """All tokens if there is room for one more, else the last half of what the model can read."""
+    """All tokens if one more fits into the context of the model, else the last `limit // 2` of them."""
     if limit is None or len(tokens) <= limit:
         return tokens
     return tokens[-max(1, limit // 2) :]

@@ -1,4 +1,4 @@
-"""A hidden Markov model that tags words."""
+"""`HmmTagger`: a hidden Markov model for sequence tagging."""
 
 from typing import Any, ClassVar
 
@@ -32,16 +32,16 @@ class HmmTagger(Model):
 
     P(words, tags) = P(first tag) * product of P(tag | tag before) * product of P(word | tag) * P(end | last tag)
 
-    Training minimizes -log P(words, tags), whose minimum are the relative frequencies; the parameters are scores
-    whose softmax are the probabilities, so any optimizer works (`adam` with a learning rate of 0.1 and a few epochs).
-    Decoding finds the sequence of tags with the highest probability.
+    Training minimizes -log P(words, tags), whose optimum is given by the relative frequencies; the parameters are logits of the
+    probabilities, so any optimizer works (`adam` with a learning rate of 0.1 and a few epochs). Decoding finds the sequence of
+    tags with the highest probability.
 
     Args:
         vocab: has the words and the tags.
         token_namespace: the namespace of the words.
         label_namespace: the namespace of the tags.
-        unknown_word_chance: probability, from 0 to 1, of replacing a word by the unknown word in training; without it the
-            model cannot learn which tags unknown words have.
+        unknown_word_chance: probability, from 0 to 1, of replacing a word by the unknown token in training, from which the
+            model learns the tags of unknown words.
         calculate_span_f1: whether to measure spans as well; by default if `label_encoding` is given.
         label_encoding: how tags encode spans.
         verbose_metrics: whether to report precision, recall and F1 for each span label too.
@@ -192,7 +192,7 @@ class HmmTagger(Model):
         return output_dict
 
     def load_smaller_weights(self, smaller: Model) -> None:
-        """Take over the weights of a model with fewer tags; the end of a sentence stays the last column."""
+        """Copy the weights of a model with fewer tags; the end of a sentence stays the last column."""
         super().load_smaller_weights(smaller)
         assert isinstance(smaller, HmmTagger)
         old, new = smaller.transition_scores, self.transition_scores

@@ -1,4 +1,4 @@
-"""Looking inside a model: gradients with respect to its word embeddings, and what its parts put out."""
+"""Model interpretation: gradients with respect to word embeddings, and outputs of submodules."""
 
 import contextlib
 import re
@@ -18,7 +18,7 @@ def embedding_layer(model: Model) -> torch.nn.Module:
     """The word embedding of a model.
 
     Raises:
-        RuntimeError: there is none of the usual kind.
+        RuntimeError: the model has no embedding layer of a known type.
     """
     layer: torch.nn.Module = util.find_embedding_layer(model)
     return layer
@@ -40,10 +40,10 @@ def text_field_embedder(model: Model) -> torch.nn.Module:
 def input_gradients(
     model: Model, instances: list[Instance], layer: torch.nn.Module, embedder: torch.nn.Module
 ) -> tuple[list[torch.Tensor], dict[str, Any]]:
-    """Gradients of the loss with respect to what an embedding layer puts out.
+    """Gradients of the loss with respect to the output of an embedding layer.
 
     Args:
-        model: left as it was: neither gradients nor their flags change.
+        model: the model; its gradients and `requires_grad` flags are not changed.
         instances: B of them, with labels.
         layer: the embedding layer, part of the model.
         embedder: the text field embedder, which knows which pieces make up a word.
@@ -73,12 +73,12 @@ def input_gradients(
         batch = Batch(instances)
         batch.index_instances(model.vocab)
         inputs = util.move_to_device(batch.as_tensor_dict(), int_to_device(model.prediction_device()))
-        # cuDNN cannot go backwards through a recurrent network in evaluation mode.
+        # cuDNN has no backward pass for recurrent networks in evaluation mode.
         with torch.backends.cudnn.flags(enabled=False), torch.enable_grad():
             outputs = model.make_output_human_readable(model(**inputs))
             outputs["loss"].backward()
         gradients = [tensor.grad for tensor in embeddings if tensor.grad is not None]
-    finally:  # leave the model as it was: the caller may train it further
+    finally:  # restore the model: the caller may continue to train it
         for hook in hooks:
             hook.remove()
         for parameter, (is_trainable, gradient) in before.items():
@@ -91,14 +91,14 @@ def input_gradients(
 
 @contextlib.contextmanager
 def captured_outputs(model: Model, pattern: str) -> Iterator[dict[int, dict[str, Any]]]:
-    """Keep what parts of a model put out within the block.
+    """Context manager that records the outputs of submodules.
 
     Args:
-        model: whose parts.
-        pattern: a regex that must match the whole dotted name of a part.
+        model: the model.
+        pattern: regular expression that must match the full dotted name of a submodule.
 
     Returns:
-        A dictionary that fills up: number -> {"name": the module as text, "output": its last output as JSON}.
+        A dictionary, filled while the block runs: index -> {"name": the module as a string, "output": its last output as JSON}.
     """
     results: dict[int, dict[str, Any]] = {}
 

@@ -1,4 +1,4 @@
-"""Heads: models over text that something else has encoded."""
+"""Heads of multi-task models."""
 
 from nlpreg.models.heads.classifier_head import ClassifierHead
 from nlpreg.models.heads.head import Head

@@ -1,4 +1,4 @@
-"""A classifier of encoded texts."""
+"""`ClassifierHead`: a classification head."""
 
 from typing import Any, ClassVar
 
@@ -16,12 +16,12 @@ from nlpreg.training.metrics import CategoricalAccuracy
 
 @Head.register("classifier")
 class ClassifierHead(Head):
-    """Turns an encoded text into one vector and chooses the label with the highest score.
+    """Pools an encoded text into one vector and classifies it.
 
     Args:
         vocab: has the labels.
-        seq2vec_encoder: turns the sequence of vectors into one.
-        feedforward: comes between the vector of the text and the scores, if given.
+        seq2vec_encoder: pools the sequence of vectors into one vector.
+        feedforward: applied to the text vector before the classification layer, if given.
         input_dim: width of the text's vector, for a `seq2vec_encoder` that does not know it.
         dropout: dropout probability of the text's vector, from 0 to 1.
         num_labels: number of labels; by default the size of `label_namespace`.
@@ -64,7 +64,7 @@ class ClassifierHead(Head):
 
         Args:
             encoded_text: vectors (B, T, D).
-            encoded_text_mask: where there is text (B, T).
+            encoded_text_mask: padding mask (B, T), true for tokens.
             label: gold label ids (B,).
 
         Returns:

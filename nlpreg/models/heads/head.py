@@ -1,4 +1,4 @@
-"""The base of models over text that something else has encoded."""
+"""`Head`: base class of the heads of multi-task models."""
 
 from typing import Any
 
@@ -6,10 +6,10 @@ from nlpreg.models.model import Model
 
 
 class Head(Model):
-    """The last part of a model for one task, whose input a backbone has encoded.
+    """The part of a multi-task model that is specific to one task; its input is the output of a backbone.
 
-    A head is a model with a registry of its own. The names of its `forward` parameters say which outputs of the
-    backbone and which fields of the batch it gets.
+    Heads are models with their own registry. The parameter names of `forward` select the outputs of the backbone and the fields
+    of the batch that a head receives.
     """
 
     def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
