@@ -91,7 +91,7 @@ class Archive(NamedTuple):
     """The contents of a loaded archive.
 
     Args:
-        model: the trained model, in training mode unless it was changed; call `eval()` before predicting.
+        model: the trained model, in training mode as it was built; call `eval()` before predicting.
         config: the complete config.
         dataset_reader: the reader of the training data.
         validation_dataset_reader: the reader of validation and test data.
@@ -530,7 +530,7 @@ def _files_below(folder: str, entry: str) -> dict[str, str]:
     found = {}
     for parent, _, names in os.walk(path):
         for name in names:
-            if name == ".lock":  # a link, which whoever wrote the folder may point anywhere
+            if name == ".lock":  # the lock of the process that wrote the folder
                 continue
             file = os.path.join(parent, name)
             found[os.path.relpath(file, folder)] = file

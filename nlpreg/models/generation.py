@@ -375,7 +375,7 @@ def search_beams(
 
 
 def _window(tokens: Sequence[Token], limit: int | None) -> Sequence[Token]:
-    """All tokens if one more fits into the context of the model, else the last `limit // 2` of them."""
+    """All tokens if they fit into the context of the model, else the last `limit // 2` of them."""
     if limit is None or len(tokens) <= limit:
         return tokens
     return tokens[-max(1, limit // 2) :]

@@ -1,4 +1,4 @@
-"""Right-padded rows sorted by length, and the loop over time that our own recurrent layers run over them."""
+"""The loop over time of nlpreg's own recurrent layers, over right-padded rows sorted by length."""
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -15,13 +15,13 @@ from nlpreg.nn.initializers import block_orthogonal
 
 
 class SortedRows:
-    """How a batch is sorted by length and cut into spans of steps, so that little is computed at padding.
+    """A batch sorted by length and split into spans of time steps, so that little is computed at padding.
 
     Args:
         lengths: (B,) number of words of each row, in the order of the batch.
         num_steps: T of the batch.
-        span_cost: what a span costs beyond its computations, in steps of one row. With 0, every row ends with a span, so
-            that its state after that span is its final state.
+        span_cost: overhead of a span, in units of one step of one row. With 0, every row ends at the end of a span, so that its
+            state there is its final state.
     """
 
     def __init__(self, lengths: Tensor, num_steps: int, span_cost: float) -> None:
@@ -87,7 +87,7 @@ class SortedRows:
 
 
 class UnsortedRows:
-    """The same for rows on a device that should not be waited for: all of them run over all steps.
+    """Replaces `SortedRows` on accelerators, to avoid a synchronization: all rows run over all steps.
 
     Args:
         lengths: (B,) number of words of each row.
@@ -100,13 +100,13 @@ class UnsortedRows:
         self._reversed = reversed_positions(lengths, num_steps)
 
     def sort(self, tensor: Tensor) -> Tensor:
-        """Put zeros at padding: (B, T, D) -> the same shape."""
+        """Set padding to zero: (B, T, D) -> the same shape."""
         return tensor.masked_fill(self._is_padding, 0)
 
     restore = sort
 
     def sort_states(self, states: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """The states as they are."""
+        """The states, unchanged."""
         return tuple(states)
 
     restore_states = sort_states
@@ -117,7 +117,7 @@ class UnsortedRows:
 
 
 def reversed_positions(lengths: Tensor, num_steps: int) -> Tensor:
-    """Where each of the B * T positions goes when the words of every row are reversed; padding stays: (B * T,)."""
+    """Flat index (B * T,) that reverses the words of every row and leaves padding in place."""
     steps = torch.arange(num_steps, device=lengths.device)
     # (B, 1)
     last = lengths.unsqueeze(1) - 1
@@ -132,14 +132,13 @@ def is_word(lengths: Tensor, num_steps: int) -> Tensor:
 
 
 def _spans(lengths: Sequence[int], span_cost: float) -> list[tuple[int, int, int]]:
-    """Cut the steps into spans, each over the rows that are still active at its start, at the least cost.
+    """Split the steps into spans, each over the rows that are still active at its start, at minimal cost.
 
     Args:
-        lengths: longest first.
-        span_cost: what a span costs beyond its computations, in steps of one row.
+        lengths: in descending order. span_cost: overhead of a span, in units of one step of one row.
 
     Returns:
-        (first step, last step + 1, number of rows) of each span; all rows take part in a single one.
+        (first step, last step + 1, number of rows) of each span.
     """
     longest = lengths[0] if lengths else 0
     if longest == 0:
@@ -148,7 +147,8 @@ def _spans(lengths: Sequence[int], span_cost: float) -> list[tuple[int, int, int
         return [(0, longest, len(lengths))]
     ends = sorted({0, *lengths})
     num_active = [sum(length > end for length in lengths) for end in ends]
-    # From the last end back: the least cost of all that follows an end, and where the span that starts there stops.
+    # Dynamic programming from the last end backwards: the minimal cost of everything after an end, and the end of the
+    # span that starts there.
     costs, stops = [0.0] * len(ends), [0] * len(ends)
     for i in range(len(ends) - 2, -1, -1):
         costs[i], stops[i] = min(
@@ -166,7 +166,7 @@ LstmState = tuple[Tensor, Tensor]
 
 
 class PaddedRows(NamedTuple):
-    """What our layers take in compiled models in place of a `PackedSequence`.
+    """The input of nlpreg's recurrent layers in compiled models, instead of a `PackedSequence`.
 
     Args:
         data: (B, T, D).
@@ -181,8 +181,8 @@ Rows = TypeVar("Rows", PackedSequence, PaddedRows)
 
 
 def with_data(rows: Rows, data: Tensor) -> Rows:
-    """The same rows with other data."""
-    # The compiler of torch 2.6 does not look into `_replace`.
+    """A copy of the rows with different data."""
+    # torch.compile of torch 2.6 cannot trace `_replace`.
     return PaddedRows(data, rows.lengths) if isinstance(rows, PaddedRows) else rows._replace(data=data)
 
 
@@ -192,20 +192,20 @@ def run_recurrence(
     initial: LstmState,
     go_forward: bool = True,
 ) -> tuple[list[Tensor], LstmState]:
-    """Run one direction over rows sorted by length, longest first, computing nothing at padding.
+    """Run one direction over rows sorted by length in descending order, without computing anything at padding.
 
     Args:
-        step: takes the inputs and the states of the first n rows, gives their next states.
-        inputs: for each step, those of the n rows that are at least so long, (n, D); n never grows.
-        initial: the states before the first word of each row, or after its last word when running backward.
+        step: maps the inputs and the states of the first n rows to their next states.
+        inputs: for each step t, the inputs (n, D) of the n rows longer than t; n does not increase.
+        initial: the initial states of each row.
         go_forward: whether to run from left to right.
 
     Returns:
-        For each step the hidden states (n, H), and the states of all rows after the last word that they came to.
+        For each step the hidden states (n, H), and the final states of all rows.
     """
     outputs: list[Tensor] = []
     if not go_forward:
-        # Backward, the longest row begins alone, and shorter ones join where their last word is.
+        # Backward, the longest row starts alone, and shorter rows join at their last word.
         state = _first_rows(initial, 0)
         for x in reversed(inputs):
             state = _append_rows(state, initial, x.size(0))
@@ -232,7 +232,7 @@ def _first_rows(state: LstmState, num_rows: int) -> LstmState:
 
 
 def _append_rows(state: LstmState, initial: LstmState, num_rows: int) -> LstmState:
-    """Let further rows join, from their initial states, until there are `num_rows`."""
+    """Append further rows in their initial states, up to `num_rows`."""
     joined = state[0].size(0)
     if joined == num_rows:
         return state
@@ -255,7 +255,7 @@ def run_padded_recurrence(
     """Run one direction over right-padded rows in any order.
 
     Args:
-        make_step: gives the step of `run_recurrence` for the mask of sorted rows.
+        make_step: makes the `step` of `run_recurrence` from the dropout mask of the sorted rows.
         inputs: (B, T, D).
         lengths: (B,) number of words of each row, from 0 to T.
         initial: as in `run_recurrence`.
@@ -263,8 +263,8 @@ def run_padded_recurrence(
         go_forward: whether to run from left to right.
 
     Returns:
-        The hidden states (B, T, H), zeros at padding, and the two states of all rows after the last word that they came
-        to. They share no memory with the arguments.
+        The hidden states (B, T, H), zeros at padding, and the two final states of all rows. They share no memory with the
+        arguments.
     """
     rows = SortedRows(lengths, inputs.size(1), span_cost=0.0)
     # (B, longest, D)
@@ -287,13 +287,13 @@ def run_padded_recurrence(
 def shapes_of_recurrence(
     inputs: Tensor, lengths: Tensor, hidden: Tensor, memory: Tensor, *_: Any
 ) -> list[Tensor]:
-    """Empty tensors like the results of an operator that runs a recurrence over such arguments."""
+    """The fake kernel of an operator that runs a recurrence: empty tensors of the shapes of its results."""
     output = hidden.new_empty(inputs.size(0), inputs.size(1), hidden.size(1))
     return [output, torch.empty_like(hidden), torch.empty_like(memory)]
 
 
 def reset_gates(input_linearity: nn.Linear, state_linearity: nn.Linear, size: int) -> None:
-    """Make each gate's weights orthogonal, and the state's biases zero but that of the forget gate, which is one.
+    """Initialize the weights of each gate orthogonally, the bias of the forget gate to one and other state biases to zero.
 
     Args:
         input_linearity: the projection of the input to all gates.

@@ -1,4 +1,4 @@
-"""Functions that `torch.compile` does not look into."""
+"""Functions that `torch.compile` does not trace."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -13,25 +13,25 @@ from torch.utils import _pytree
 def define_operator(
     name: str, signature: str, function: Callable[..., list[Tensor]], shapes: Callable[..., list[Tensor]]
 ) -> Callable[..., list[Tensor]]:
-    """Make an operator of a function whose loops the compiler would unroll again for every length.
+    """Register a function as a custom operator, because the compiler would unroll its loops for every length.
 
-    The price is that the backward pass calls the function again, to differentiate it.
+    The backward pass calls the function again in order to differentiate it.
 
     Args:
-        name: unique, as `namespace::name`.
+        name: unique name, `namespace::name`.
         signature: names and types of the arguments, in torch's schema language.
-        function: of these arguments, without side effects or random numbers; its results share no memory with them.
-        shapes: of the same arguments, gives empty tensors of the shapes and types of the results.
+        function: the implementation, without side effects or random numbers; its results share no memory with its arguments.
+        shapes: the fake kernel: called with the same arguments, returns empty tensors of the shapes and types of the results.
 
     Returns:
-        The operator, called with positional arguments. Only first derivatives can be taken.
+        The operator, called with positional arguments. It supports first derivatives only.
     """
     operator = torch.library.custom_op(name, function, mutates_args=(), schema=f"({signature}) -> Tensor[]")
     operator.register_fake(shapes)
 
     def differentiate(*arguments: Any) -> list[Tensor]:
         leaves, structure = _pytree.tree_flatten(list(arguments[:-1]))
-        # Operators run with automatic differentiation switched off.
+        # Operators run with autograd disabled.
         recording = torch._C._SetExcludeDispatchKeyGuard(torch._C.DispatchKey.AutogradFunctionality, False)
         with recording, torch.enable_grad():
             leaves = [leaf.detach().requires_grad_() if _is_real(leaf) else leaf for leaf in leaves]
@@ -58,7 +58,7 @@ def define_operator(
 
 
 def for_autocast(*tensors: Tensor) -> list[Tensor]:
-    """Tensors of real numbers in the precision of autocast, if that is on: operators do not follow it."""
+    """Cast floating-point tensors to the dtype of autocast if it is enabled, because custom operators ignore it."""
     device_type = tensors[0].device.type
     if not torch.is_autocast_enabled(device_type):
         return list(tensors)
@@ -67,12 +67,12 @@ def for_autocast(*tensors: Tensor) -> list[Tensor]:
 
 
 def _is_real(leaf: object) -> bool:
-    """Whether it is a tensor that can have a gradient."""
+    """Whether the value is a floating-point tensor."""
     return isinstance(leaf, Tensor) and leaf.is_floating_point()
 
 
 def _keep_for_backward(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
-    """Keep the arguments: all else is computed again."""
+    """Save the arguments for the backward pass, which recomputes everything else."""
     leaves, ctx.structure = _pytree.tree_flatten(list(inputs))
     ctx.others = [None if isinstance(leaf, Tensor) else (leaf,) for leaf in leaves]
     ctx.save_for_backward(*(leaf for leaf in leaves if isinstance(leaf, Tensor)), *output)
@@ -98,16 +98,16 @@ _exporting: ContextVar[bool] = ContextVar("a model is being exported", default=F
 
 
 def is_exporting() -> bool:
-    """Whether a model is being turned into a program that runs without nlpreg.
+    """Whether a model is being exported to a program that runs without nlpreg.
 
-    Modules then take a way of plain tensor operations whose number does not depend on the data, if a slower one.
+    Modules then use plain tensor operations whose number does not depend on the data, even if they are slower.
     """
     return _exporting.get()
 
 
 @contextlib.contextmanager
 def exporting() -> Iterator[None]:
-    """Let `is_exporting` be true for the length of a block."""
+    """Context manager in which `is_exporting` returns true."""
     token = _exporting.set(True)
     try:
         yield
@@ -120,9 +120,9 @@ R = TypeVar("R")
 
 
 def run_uncompiled(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Call a function; within a compiled model, by one break of the graph and as plain Python.
+    """Call a function; in a compiled model, as plain Python code after a graph break.
 
-    For functions whose shapes depend on data, or whose loops the compiler would unroll again for every length.
+    Used for functions whose shapes depend on the data, or whose loops the compiler would unroll for every length.
     (`torch.compiler.disable` as a decorator would load the compiler whenever nlpreg is imported.)
 
     Args:

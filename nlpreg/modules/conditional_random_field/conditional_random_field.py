@@ -13,10 +13,9 @@ from nlpreg.common.checks import ConfigurationError
 from nlpreg.modules.conditional_random_field.forward_scores import forward_scores
 from nlpreg.nn.util.decoding import best_paths
 
-_DISALLOWED = -10000.0  # score of a transition that the constraints rule out
-_IMPOSSIBLE = (
-    -100.0
-)  # log of a probability of zero, so that the sum over a sentence stays above a disallowed transition
+_DISALLOWED = -10000.0  # score of a transition that the constraints forbid
+# Replaces log 0; not lower, so that its sum over a sentence stays above the score of a forbidden transition.
+_IMPOSSIBLE = -100.0
 
 ScoredPath = tuple[list[int], float]
 
@@ -26,13 +25,13 @@ _END = "END"
 
 @dataclass(frozen=True)
 class _Encoding:
-    """The rules of an encoding; every string is a set of one-letter tags.
+    """The allowed transitions of a label encoding; every string is a set of one-letter tags.
 
     Attributes:
         first: tags that may begin a sentence.
-        last: tags that may end one.
-        free: pairs of sets; any of the first may be followed by any of the second.
-        same_entity: likewise, if both belong to the same kind of entity.
+        last: tags that may end a sentence.
+        free: pairs of sets (from, to): each tag of the first may be followed by each tag of the second.
+        same_entity: like `free`, but only between labels of the same entity type.
     """
 
     first: str
@@ -62,7 +61,7 @@ def is_transition_allowed(
         to_entity: the rest of the label.
 
     Raises:
-        ConfigurationError: there is no such constraint type.
+        ConfigurationError: the constraint type is unknown.
     """
     encoding = _ENCODINGS.get(constraint_type)
     if encoding is None:
@@ -83,7 +82,7 @@ def is_transition_allowed(
 
 
 def allowed_transitions(constraint_type: str, labels: dict[int, str]) -> list[tuple[int, int]]:
-    """All pairs of labels, as indices, of which the second may follow the first.
+    """All pairs of label indices (from, to) such that the second label may follow the first.
 
     Args:
         constraint_type: "BIO", "IOB1", "BIOUL" or "BMES".
@@ -93,7 +92,7 @@ def allowed_transitions(constraint_type: str, labels: dict[int, str]) -> list[tu
         Pairs of indices; `len(labels)` stands for the start of a sentence and `len(labels) + 1` for its end.
 
     Raises:
-        ConfigurationError: there is no such constraint type.
+        ConfigurationError: the constraint type is unknown.
     """
     parts = [(index, label[:1], label[1:]) for index, label in labels.items()]
     parts += [(len(labels), _START, ""), (len(labels) + 1, _END, "")]
@@ -106,16 +105,14 @@ def allowed_transitions(constraint_type: str, labels: dict[int, str]) -> list[tu
 
 
 class ConditionalRandomField(torch.nn.Module):
-    """Scores sequences of tags by their emissions and by the transitions between neighbours.
+    """A linear-chain CRF: scores tag sequences by emission scores and learned transition scores.
 
     Args:
         num_tags: number of tags.
-        constraints: pairs of tags of which the second may follow the first; `num_tags` stands for the start and
-            `num_tags + 1` for the end. They bind decoding, not the likelihood. None allows everything.
-        include_start_end_transitions: learn scores for the first and the last tag too.
-
-    Shape:
-        inputs (B, T, num_tags), tags (B, T), mask (B, T) -> scalar.
+        constraints: allowed transitions (from tag, to tag), where `num_tags` is the start and `num_tags + 1` the end of a
+            sentence. They apply to decoding, not to the likelihood. None allows all transitions.
+        include_start_end_transitions: whether to learn start and end transition scores too.  Shape: inputs (B, T, num_tags),
+            tags (B, T), mask (B, T) -> scalar.
 
     Source: Lafferty, McCallum and Pereira (2001).
     """
@@ -140,7 +137,7 @@ class ConditionalRandomField(torch.nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw new transitions."""
+        """Initialize the transition scores from their random distribution."""
         torch.nn.init.xavier_normal_(self.transitions)
         if self.include_start_end_transitions:
             torch.nn.init.normal_(self.start_transitions)
@@ -150,9 +147,8 @@ class ConditionalRandomField(torch.nn.Module):
         """The log-likelihood of the tags given the inputs, summed over the batch.
 
         Args:
-            inputs: score of each tag for each word.
-            tags: the right tags.
-            mask: true at words that count; all of them by default. A sentence without any contributes nothing.
+            inputs: emission scores. tags: the gold tags.
+            mask: true for words that are scored; all by default. A sentence without any contributes nothing.
         """
         inputs, mask = self._prepare(inputs, mask)
         return self._log_likelihood(inputs, tags, mask, self.transitions)
@@ -165,20 +161,20 @@ class ConditionalRandomField(torch.nn.Module):
     @staticmethod
     def _prepare(inputs: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         if inputs.dtype in (torch.float16, torch.bfloat16):
-            inputs = inputs.float()  # sums over a sentence need more digits
+            inputs = inputs.float()  # half precision is not sufficient for sums over a sentence
         if mask is None:
             mask = torch.ones(inputs.shape[:2], dtype=torch.bool, device=inputs.device)
         return inputs, mask.bool()
 
     def _start_and_end(self) -> tuple[Tensor, Tensor]:
-        """The scores of first and last tags, zeros if they are not learned: each (C,)."""
+        """The start and end transition scores, (C,) each; zeros if they are not learned."""
         if self.include_start_end_transitions:
             return self.start_transitions, self.end_transitions
         zeros = self.transitions.new_zeros(self.num_tags)
         return zeros, zeros
 
     def _input_likelihood(self, logits: Tensor, transitions: Tensor, mask: Tensor) -> Tensor:
-        """The log-sum of the scores of all sequences: (B,). Subclasses may override it."""
+        """The log-partition function: log-sum-exp of the scores of all tag sequences, (B,). Subclasses may override it."""
         start, end = self._start_and_end()
         scores = forward_scores(logits.transpose(0, 1), mask.t(), transitions, start.to(logits.dtype))
         return torch.logsumexp(scores[-1] + end, dim=1)
@@ -191,7 +187,7 @@ class ConditionalRandomField(torch.nn.Module):
         mask: Tensor,
         label_weights: Tensor | None = None,
     ) -> Tensor:
-        """The score of the given tags: (B,). Subclasses may override it.
+        """The unnormalized score of the given tags, (B,). Subclasses may override it.
 
         A word adds its emission, and the transition into it, if it is unmasked. The first tag starts the sequence
         whether or not it is masked.
@@ -207,7 +203,7 @@ class ConditionalRandomField(torch.nn.Module):
         weights = mask.to(logits.dtype)
         last = (mask.sum(dim=1, keepdim=True) - 1).clamp(min=0)
         last_tags = tags.gather(1, last)  # (B, 1)
-        # The last column counts for the sequence's last tag, which differs from its own where the mask has gaps.
+        # The last column scores the sequence's last tag, which differs from tags[:, -1] if the mask has gaps.
         emitted = torch.cat([tags[:, :-1], last_tags], dim=1)
         emissions = logits.gather(2, emitted.unsqueeze(2)).squeeze(2)
         moves = transitions.view(-1)[tags[:, :-1] * self.num_tags + tags[:, 1:]]  # (B, T - 1)
@@ -218,7 +214,7 @@ class ConditionalRandomField(torch.nn.Module):
         return score + start[tags[:, 0]] + end[last_tags.squeeze(1)]
 
     def allows(self, tags: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Whether the constraints allow the given tags of each sentence; without constraints they always do.
+        """Whether the constraints allow the given tags of each sentence; always true without constraints.
 
         Args:
             tags: tags of each word; masked words are dropped first.
@@ -239,7 +235,7 @@ class ConditionalRandomField(torch.nn.Module):
         return (allowed | (before == end) | (lengths == 0)).all(dim=1)
 
     def _constrained(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Transitions, start and end scores with a low score wherever the constraints say no."""
+        """Transition, start and end scores, with a very low score for each forbidden transition."""
         num_tags = self.num_tags
         allowed = self._constraint_mask.bool()
         start, end = self._start_and_end()
@@ -250,9 +246,9 @@ class ConditionalRandomField(torch.nn.Module):
         )
 
     def decoding_scores(self) -> tuple[Tensor, Tensor, Tensor]:
-        """What decoding adds to the scores of words: transitions (C from, C to), first tags (C,) and last tags (C,).
+        """The scores that decoding adds to the emissions: transitions (C from, C to), start (C,) and end (C,).
 
-        They are very low wherever the constraints say no.
+        Forbidden transitions have a very low score.
         """
         return self._constrained()
 
@@ -270,16 +266,16 @@ class ConditionalRandomField(torch.nn.Module):
     def viterbi_tags(
         self, logits: Tensor, mask: Tensor | None = None, top_k: int | None = None
     ) -> list[ScoredPath] | list[list[ScoredPath]]:
-        """The best tags of each sentence under the constraints; masked words are dropped first.
+        """Viterbi decoding: the best tag sequences of each sentence under the constraints. Masked words are dropped first.
 
         Args:
             logits: score of each tag for each word.
             mask: true at words that count; all of them by default.
-            top_k: how many sequences to find for each sentence; None for the best, not in a list.
+            top_k: number of sequences for each sentence; None for the best one, not in a list.
 
         Returns:
-            For each sentence a pair of tags, one for each unmasked word, and score. With `top_k` a list of such
-            pairs, best first and no more than there are.
+            For each sentence a pair (tags of the unmasked words, score). With `top_k` a list of at most `top_k` such pairs,
+            best first.
 
         Raises:
             ValueError: `top_k` is less than 1.
@@ -306,12 +302,12 @@ class ConditionalRandomField(torch.nn.Module):
         return best if top_k is not None else [paths[0] for paths in best]
 
     def marginals(self, logits: Tensor, mask: Tensor | None = None, constrained: bool = False) -> Tensor:
-        """The probability of each tag for each word; masked words are dropped first. Without gradient.
+        """The marginal probability of each tag of each word; masked words are dropped first. No gradient.
 
         Args:
             logits: score of each tag for each word.
             mask: true at words that count; all of them by default.
-            constrained: apply the constraints, which the likelihood does not.
+            constrained: whether to apply the constraints, which the likelihood ignores.
 
         Shape:
             logits (B, T, C), mask (B, T) -> (B, T, C), zeros at masked words.
@@ -331,10 +327,10 @@ class ConditionalRandomField(torch.nn.Module):
         return torch.zeros_like(probabilities).scatter(1, places, probabilities) * mask.unsqueeze(2)
 
     def tags_of_marginals(self, marginals: Tensor, mask: Tensor | None = None) -> list[list[int]]:
-        """The tags of each sentence with the greatest product of marginals under the constraints.
+        """The allowed tag sequence with the highest product of marginals, for each sentence.
 
-        Without constraints they are the most probable tag of each word. With marginals that are averages over several
-        fields, this is how the fields decide together.
+        Without constraints they are the most probable tag of each word. With marginals averaged over several CRFs, this decodes
+        their ensemble.
 
         Args:
             marginals: the probability of each tag for each word.
@@ -361,14 +357,15 @@ class ConditionalRandomField(torch.nn.Module):
 
     @torch.no_grad()
     def log_partition(self, logits: Tensor, mask: Tensor | None = None, constrained: bool = False) -> Tensor:
-        """The log-sum of the scores of all sequences of tags; masked words are dropped first. Without gradient.
+        """The log-partition function: log-sum-exp of the scores of all tag sequences. Masked words are dropped first. No
+        gradient.
 
-        The score of a path from `viterbi_tags`, less this, is the log of the path's probability.
+        The score of a path from `viterbi_tags` minus this is the log-probability of the path.
 
         Args:
             logits: score of each tag for each word.
             mask: true at words that count; all of them by default.
-            constrained: apply the constraints, which the likelihood does not.
+            constrained: whether to apply the constraints, which the likelihood ignores.
 
         Shape:
             logits (B, T, C), mask (B, T) -> (B,), 0 for a sentence without words.
@@ -383,16 +380,16 @@ class ConditionalRandomField(torch.nn.Module):
     def log_probability_of_sets(
         self, logits: Tensor, allowed: Tensor, mask: Tensor | None = None, constrained: bool = False
     ) -> Tensor:
-        """The log-probability that the tag of each word is one of a set: the sum over all such sequences.
+        """The log of the total probability of all sequences in which the tag of each word is in a given set.
 
-        With the gold tag alone in the sets of some words, and all tags in those of others, this is the likelihood of a
-        partly labelled sentence; with the tags of a span in its words' sets, it is the probability of the span.
+        If the sets contain only the gold tag for labelled words and all tags for the others, this is the log-likelihood of a
+        partially labelled sentence; if they contain the tags of a span, it is the log-probability of the span.
 
         Args:
             logits: score of each tag for each word.
-            allowed: true for the tags in the set of each word.
+            allowed: true for the tags in the set of the word.
             mask: true at words that count; all of them by default.
-            constrained: apply the constraints, which the likelihood does not.
+            constrained: whether to apply the constraints, which the likelihood ignores.
 
         Shape:
             logits and allowed (B, T, C), mask (B, T) -> (B,), 0 for a sentence without words.
@@ -415,7 +412,7 @@ class ConditionalRandomField(torch.nn.Module):
 
 
 class WeightedConditionalRandomField(ConditionalRandomField):
-    """A conditional random field that keeps a weight for each tag; subclasses use them in the likelihood only.
+    """Base class of CRFs with a weight for each tag; subclasses use the weights in the likelihood only.
 
     Args:
         num_tags: number of tags.
@@ -427,7 +424,7 @@ class WeightedConditionalRandomField(ConditionalRandomField):
         as in `ConditionalRandomField`.
 
     Raises:
-        ConfigurationError: there is not one weight for each tag.
+        ConfigurationError: the number of weights is not `num_tags`.
     """
 
     label_weights: Tensor
@@ -450,13 +447,13 @@ class WeightedConditionalRandomField(ConditionalRandomField):
 
 
 def _drop_masked(logits: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """The logits with unmasked words first, in their order, and the old place of each word (B, T)."""
+    """The logits with unmasked words first, in their order, and the original position of each word (B, T)."""
     order = mask.sort(dim=1, descending=True, stable=True).indices
     return logits.gather(1, order.unsqueeze(2).expand_as(logits)), order
 
 
 def _on_cpu(paths: Tensor, scores: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Copies of paths (B, N, T), scores (B, N) and lengths (B,) by which a device is waited for only once."""
+    """Copy paths (B, N, T), scores (B, N) and lengths (B,) to the CPU with a single synchronization."""
     parts = [paths.flatten(1), scores, lengths.unsqueeze(1)]
     copied = torch.cat([part.double() for part in parts], dim=1).cpu()
     flat_paths, copied_scores, copied_lengths = torch.split(copied, [part.size(1) for part in parts], dim=1)

@@ -8,10 +8,10 @@ from nlpreg.modules.conditional_random_field.forward_scores import forward_score
 
 
 class ConditionalRandomFieldWeightLannoy(WeightedConditionalRandomField):
-    """Weights each word's share of the log-likelihood by the weight of its right tag.
+    """Weights the contribution of each word to the log-likelihood by the weight of its gold tag.
 
-    Emissions, and transitions from a tag, count by the tag's weight; so does the growth of the log-partition at each
-    word. Only the likelihood changes.
+    The emission of a tag and the transitions from it are multiplied by the weight of the tag, and so is the increase of the
+    log-partition at each word. Only the likelihood is affected.
 
     Source: Lannoy et al. (2019), "Weighted Conditional Random Fields for Supervised Interpatient Heartbeat
     Classification".

@@ -1,4 +1,4 @@
-"""The forward recursion of a linear chain: the log-sum of all prefixes that end in each tag.
+"""The forward algorithm of a linear chain: the log-sum-exp of the scores of all prefixes that end in each tag.
 
 Letters in shapes: B sentences, T words, K tags. Time comes first, so that a step is one block of memory.
 """
@@ -16,13 +16,13 @@ _MAX_SPREAD = 600.0
 
 
 def forward_scores(logits: Tensor, mask: Tensor, transitions: Tensor, start: Tensor) -> Tensor:
-    """For each word and tag, the log of the summed exponentiated scores of all prefixes that end there.
+    """The forward scores: for each word and tag, the log-sum-exp of the scores of all prefixes that end there.
 
-    The first word always counts; a word that is masked later on repeats the scores before it.
+    The first word is always used; a masked later word repeats the scores of the word before it.
 
-    On the CPU probabilities are multiplied instead of adding logarithms, which turns a step into one matrix
-    product. They cannot run out of range as long as the scores of a step lie less than 600 apart, which is
-    looked at first. Otherwise, and on other devices, where that look would mean waiting, logarithms are added.
+    On the CPU the recursion multiplies scaled probabilities, so that a step is one matrix product. This cannot underflow if the
+    scores of a step differ by less than 600, which is checked first. Otherwise, and on other devices, where the check would
+    require a synchronization, the recursion runs in log space.
 
     Args:
         logits: score of each tag for each word.
@@ -67,10 +67,10 @@ def _logarithmic_forward(logits: Tensor, counts: Tensor, transitions: Tensor, st
 
 
 class _LogarithmicForward(torch.autograd.Function):
-    """The recursion on logarithms, which cannot run out of range.
+    """The recursion in log space, which cannot underflow.
 
-    Left to itself, autograd would keep a table of all pairs of tags (B, K, K) for each word. Here the scores alone are
-    kept, so memory grows with T * K and not with T * K * K; each table is made again on the way back.
+    Plain autograd would save a table of all pairs of tags (B, K, K) for each word. This function saves only the scores, so that
+    memory grows with T * K instead of T * K * K, and recomputes each table in the backward pass.
     """
 
     @staticmethod
@@ -92,14 +92,14 @@ class _LogarithmicForward(torch.autograd.Function):
         scores, logits, counts, transitions = ctx.saved_tensors
         by_logits = torch.zeros_like(scores)
         by_transitions = torch.zeros_like(transitions, dtype=scores.dtype)
-        grad = grad_scores[-1]  # the derivative by the scores at a word, with all that follows
+        grad = grad_scores[-1]  # gradient with respect to the scores at a word, through all later words
         for t in range(len(scores) - 1, 0, -1):
             counted = counts[t].unsqueeze(1)  # (B, 1)
             reached = grad.masked_fill(~counted, 0.0)
-            # how much of a tag's score comes from each tag before it: (B, K from, K to)
+            # contribution of each previous tag to the score of a tag: (B, K from, K to)
             rest = (logits[t] - scores[t]).nan_to_num(
                 posinf=0.0
-            )  # of tags that nothing leads to, nothing is to divide
+            )  # tags that no transition reaches have no contributions
             pairs = scores[t - 1].unsqueeze(2) + transitions + rest.unsqueeze(1)
             shares = pairs.exp_().masked_fill_(~counted.unsqueeze(2), 0.0) * reached.unsqueeze(1)
             by_logits[t] = reached
@@ -111,11 +111,11 @@ class _LogarithmicForward(torch.autograd.Function):
 
 
 class _ScaledForward(torch.autograd.Function):
-    """The recursion on probabilities that sum to one at each word, with its exact derivative.
+    """The recursion on probabilities that are normalized at each word, with its exact gradient.
 
-    With p the normalised prefix sums at a word and M the exponentiated transitions, the sums at the next word are
-    `(p @ M) * exp(logits)` up to scale. Backwards, the derivative d of the scores at that word reaches p's word as
-    `p * ((d / (p @ M)) @ M.T)`.
+    With p the normalised prefix sums at a word and M the exponentiated transitions, the sums at the next word are `(p @ M) *
+    exp(logits)` up to scale. In the backward pass, a gradient d with respect to the scores at that word is propagated to the
+    word before as `p * ((d / (p @ M)) @ M.T)`.
     """
 
     @staticmethod
@@ -128,7 +128,7 @@ class _ScaledForward(torch.autograd.Function):
         matrix = (transitions.double() - top_transition).exp_()
 
         probs = torch.empty(num_steps, batch_size, num_tags, dtype=torch.float64)
-        sums = torch.ones(num_steps, batch_size, num_tags, dtype=torch.float64)  # p @ M of the word before
+        sums = torch.ones(num_steps, batch_size, num_tags, dtype=torch.float64)  # p @ M of the previous word
         scales = torch.ones(num_steps, batch_size, 1, dtype=torch.float64)
         first = start.double() + exact[0]
         torch.softmax(first, dim=1, out=probs[0])
@@ -143,7 +143,7 @@ class _ScaledForward(torch.autograd.Function):
         ctx.save_for_backward(probs, sums, matrix, counts)
         ctx.dtype = logits.dtype
 
-        # The log of the summed exponentiated scores grows by the log of each scale.
+        # The log-sum-exp increases by the log of the scale of each step.
         growth = scales.log() + top_logits + top_transition
         growth[0] = torch.logsumexp(first, dim=1, keepdim=True)
         totals = growth.masked_fill_(~counts.unsqueeze(2), 0.0).cumsum(dim=0)
@@ -160,7 +160,9 @@ class _ScaledForward(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad_scores: Tensor) -> tuple[Tensor | None, ...]:
         probs, sums, matrix, counts = ctx.saved_tensors
-        grads = grad_scores.double()  # becomes the derivative by the scores before masking
+        grads = (
+            grad_scores.double()
+        )  # in place: becomes the gradient with respect to the scores before masking
         num_tags = probs.size(2)
         counted = counts.unsqueeze(2)
         everywhere = bool(counts.all())

@@ -1,4 +1,4 @@
-"""The parts of encoder transformers, which may be built one by one and take the weights of pretrained models."""
+"""Building blocks of encoder transformers, which can load the weights of pretrained models."""
 
 from nlpreg.modules.transformer.attention_module import AttentionOutput, SelfAttention
 from nlpreg.modules.transformer.transformer_embeddings import (

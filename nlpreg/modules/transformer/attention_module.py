@@ -1,4 +1,4 @@
-"""Attention by several heads, of a sequence to itself or to another one."""
+"""Multi-head self-attention and cross-attention."""
 
 import math
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ from nlpreg.common import FromParams
 from nlpreg.common.checks import ConfigurationError, argument_ranges
 from nlpreg.modules.transformer.transformer_module import TransformerModule, apply_mask
 
-# B rows, T steps, S steps of what is attended to, D width of the vectors
+# B batch size, T query length, S key length, D hidden size
 
 
 @dataclass
 class AttentionOutput:
-    """What attention returns.
+    """Output of an attention module.
 
     Args:
         hidden_states: (B, T, D).
-        attention_probs: (B, heads, T, S), after dropout, if asked for.
+        attention_probs: (B, heads, T, S), after dropout; None unless requested.
     """
 
     hidden_states: Tensor
@@ -27,18 +27,17 @@ class AttentionOutput:
 
 
 class SelfAttention(TransformerModule, FromParams):
-    """Scaled dot-product attention by several heads.
+    """Multi-head scaled dot-product attention.
 
     Args:
         hidden_size: width D of the vectors, a multiple of the number of heads.
         num_attention_heads: number of heads.
         dropout: dropout probability of the attention weights, from 0 to 1.
-        output_linear: whether a linear layer follows.
-        is_cross_attention: whether keys and values come from another sequence, as `forward`'s `encoder_hidden_states`.
+        output_linear: whether to apply an output projection.
+        is_cross_attention: whether keys and values are computed from `encoder_hidden_states` instead of `hidden_states`.
 
     Shape:
-        hidden_states (B, T, D), attention_mask (B, T) or what broadcasts against (B, heads, T, S)
-        -> `AttentionOutput`.
+        hidden_states (B, T, D), attention_mask (B, T) or broadcastable to (B, heads, T, S) -> `AttentionOutput`.
 
     Raises:
         ConfigurationError: the number of heads does not divide `hidden_size`.

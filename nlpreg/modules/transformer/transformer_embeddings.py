@@ -1,4 +1,4 @@
-"""What goes into a transformer: sums of embeddings of words, positions and segments."""
+"""Input embeddings of a transformer: token, position and segment embeddings."""
 
 from typing import Any, ClassVar
 
@@ -14,19 +14,19 @@ from nlpreg.nn.util.sequences import add_positional_features
 
 
 class Embeddings(TransformerModule, FromParams):
-    """The sum of several embeddings, normalised and dropped.
+    """The sum of several embeddings, followed by layer normalization and dropout.
 
     Args:
-        embeddings: the tables by name, all of the same width.
-        embedding_size: that width, D.
+        embeddings: name -> embedding table, all of the same dimension.
+        embedding_size: dimension D of all tables.
         dropout: dropout probability, from 0 to 1.
-        layer_norm_eps: added to the variance in the normalisation.
+        layer_norm_eps: epsilon of the layer normalization.
 
     Shape:
         as many tensors (B, T) of ids as there are tables, in their order -> (B, T, D).
 
     Raises:
-        ValueError: the widths differ; in `forward`, another number of inputs, or inputs of different shapes.
+        ValueError: the dimensions differ; in `forward`, a wrong number of inputs, or inputs of different shapes.
     """
 
     _pretrained_mapping: ClassVar[dict[str, str]] = {"LayerNorm": "layer_norm"}
@@ -46,7 +46,7 @@ class Embeddings(TransformerModule, FromParams):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """Add the embeddings up."""
+        """Look up and sum the embeddings."""
         if len(inputs) != len(self.embeddings):
             raise ValueError(f"expected {len(self.embeddings)} inputs, got {len(inputs)}")
         if len({tensor.shape for tensor in inputs}) > 1:
@@ -59,18 +59,17 @@ class Embeddings(TransformerModule, FromParams):
 
 
 class TransformerEmbeddings(Embeddings):
-    """Embeddings of words, positions and segments.
+    """Token, position and segment embeddings.
 
     Args:
-        vocab_size: number of words.
-        embedding_size: width D of the vectors.
+        vocab_size: size of the vocabulary. embedding_size: width D of the vectors.
         pad_token_id: id of padding, whose vector is zero.
         max_position_embeddings: number of positions; 0 for none.
         position_pad_token_id: position of padding, whose vector is zero; None for none.
         type_vocab_size: number of segments; 0 for none.
         dropout: dropout probability, from 0 to 1.
-        layer_norm_eps: added to the variance in the normalisation.
-        output_size: width of a linear layer at the end; None for none.
+        layer_norm_eps: epsilon of the layer normalization.
+        output_size: output dimension of a final linear layer; None for no such layer.
 
     Shape:
         token_ids (B, T), token_type_ids and position_ids (B, T) or None for zeros and 0, 1, 2 ...
@@ -114,7 +113,7 @@ class TransformerEmbeddings(Embeddings):
         if type_vocab_size > 0:
             tables["token_type_embeddings"] = nn.Embedding(type_vocab_size, embedding_size)
         super().__init__(nn.ModuleDict(tables), embedding_size, dropout, layer_norm_eps)
-        # Positions count from behind that of padding, where there is one.
+        # As in RoBERTa, positions start after the position id of padding.
         self._first_position = 0 if position_pad_token_id is None else position_pad_token_id + 1
         self.linear_transform = nn.Linear(embedding_size, output_size) if output_size else None
 
@@ -153,11 +152,11 @@ class TransformerEmbeddings(Embeddings):
 
 
 class SinusoidalPositionalEncoding(nn.Module, FromParams):
-    """Adds sines and cosines of the position, see `nlpreg.nn.util.add_positional_features`.
+    """Adds sinusoidal position encodings, see `nlpreg.nn.util.add_positional_features`.
 
     Args:
         min_timescale: the shortest wavelength is 2 pi times this number of positions.
-        max_timescale: the longest likewise.
+        max_timescale: the longest wavelength is 2 pi times this number of positions.
 
     Shape:
         (B, T, D) -> (B, T, D).

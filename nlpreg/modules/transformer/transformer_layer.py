@@ -1,4 +1,5 @@
-"""A layer of a transformer: attention and a feed-forward part, each normalised after its residual connection."""
+"""A post-norm transformer layer: attention and a feed-forward block, each with a residual connection and layer
+normalization."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -15,9 +16,7 @@ from nlpreg.nn import Activation
 
 
 class ActivationLayer(TransformerModule, FromParams):
-    """A linear layer and an activation.
-
-    Args:
+    """A linear layer followed by an activation. Args:
         hidden_size: width of the inputs.
         intermediate_size: width of the outputs.
         activation: name of an activation, or a module.
@@ -46,7 +45,7 @@ class ActivationLayer(TransformerModule, FromParams):
 
 
 class OutputLayer(TransformerModule, FromParams):
-    """A linear layer and dropout, added to the input of the part that they end, and normalised.
+    """The end of an attention or feed-forward block: linear layer, dropout, residual connection, layer normalization.
 
     Args:
         input_size: width of the inputs.
@@ -74,14 +73,14 @@ class OutputLayer(TransformerModule, FromParams):
 
 
 class AttentionLayer(TransformerModule, FromParams):
-    """Attention with its linear layer, residual connection and normalisation.
+    """Attention with output projection, residual connection and layer normalization.
 
     Args:
         hidden_size: width D of the vectors.
         num_attention_heads: number of heads, which divides `hidden_size`.
         attention_dropout: dropout probability of the attention weights, from 0 to 1.
         hidden_dropout: dropout probability of the output, from 0 to 1.
-        is_cross_attention: whether it attends to another sequence.
+        is_cross_attention: whether to attend to the states of an encoder instead of the input itself.
 
     Shape:
         as in `SelfAttention`.
@@ -138,12 +137,12 @@ class AttentionLayer(TransformerModule, FromParams):
 
 @dataclass
 class TransformerLayerOutput:
-    """What a layer returns.
+    """Output of a transformer layer.
 
     Args:
         hidden_states: (B, T, D).
-        self_attention_probs: (B, heads, T, T), if asked for.
-        cross_attention_probs: (B, heads, T, S), if asked for and there is cross attention.
+        self_attention_probs: (B, heads, T, T); None unless requested.
+        cross_attention_probs: (B, heads, T, S); None unless requested and the layer has cross-attention.
     """
 
     hidden_states: Tensor
@@ -152,16 +151,16 @@ class TransformerLayerOutput:
 
 
 class TransformerLayer(TransformerModule, FromParams):
-    """A layer of an encoder, or of a decoder if it has cross attention.
+    """An encoder layer, or with cross-attention a decoder layer.
 
     Args:
         hidden_size: width D of the vectors.
-        intermediate_size: width inside the feed-forward part.
+        intermediate_size: hidden dimension of the feed-forward block.
         num_attention_heads: number of heads, which divides `hidden_size`.
         attention_dropout: dropout probability of the attention weights, from 0 to 1.
-        hidden_dropout: dropout probability of the output of each part, from 0 to 1.
-        activation: name of an activation, or a module, inside the feed-forward part.
-        add_cross_attention: whether the layer attends to the states of an encoder too.
+        hidden_dropout: dropout probability of the output of each block, from 0 to 1.
+        activation: name of the activation of the feed-forward block, or a module.
+        add_cross_attention: whether the layer also attends to the states of an encoder.
 
     Shape:
         hidden_states (B, T, D), attention_mask (B, T) -> `TransformerLayerOutput`.
@@ -223,7 +222,7 @@ class TransformerLayer(TransformerModule, FromParams):
 
 
 def layer_sizes(config: Any) -> dict[str, Any]:
-    """The constructor arguments of a `TransformerLayer` like those of a pretrained model.
+    """The constructor arguments of a `TransformerLayer` that match the configuration of a pretrained model.
 
     Args:
         config: a `transformers.PretrainedConfig`.

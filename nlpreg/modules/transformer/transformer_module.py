@@ -1,4 +1,4 @@
-"""The base of the parts of transformers: it takes the weights of the same part of a pretrained model."""
+"""Base class of transformer modules that can load the weights of a pretrained model."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -14,24 +14,22 @@ T = TypeVar("T", bound="TransformerModule")
 
 
 class TransformerModule(nn.Module):
-    """A part of a transformer.
-
-    Subclasses implement `_from_config` and say by class attributes where their weights are in models of the `transformers`
-    library.
+    """Base class of transformer modules. Subclasses implement `_from_config` and describe with class attributes where models of
+    the `transformers` library have their weights.
     """
 
     _pretrained_mapping: ClassVar[dict[str, str]] = {}
-    """A component of a weight's name in a pretrained model -> what it is called here; those of all submodules count."""
+    """Component of a parameter name in a pretrained model -> its name here; the mappings of all submodules are combined."""
 
     _pretrained_relevant_module: ClassVar[str | Sequence[str] | None] = None
-    """Path of this part in a pretrained model; the first that is there of several."""
+    """Dotted path of this module in a pretrained model; of several paths, the first that exists."""
 
     _pretrained_ignore: ClassVar[Sequence[str]] = ()
-    """Regular expressions of names in a pretrained model that have no counterpart here."""
+    """Regular expressions for parameter names of a pretrained model that have no counterpart here."""
 
     @classmethod
     def _from_config(cls: type[T], config: Any, **kwargs: Any) -> T:
-        """Build this part in the sizes of a pretrained model's configuration.
+        """Build this module from the configuration of a pretrained model.
 
         Args:
             config: a `transformers.PretrainedConfig`.
@@ -53,22 +51,22 @@ class TransformerModule(nn.Module):
         strict: bool = True,
         **kwargs: Any,
     ) -> T:
-        """Build this part as it is in a pretrained model.
+        """Build this module with the configuration and the weights of a pretrained model.
 
         Args:
             model_name: name on the hub, or folder.
-            load_weights: whether to load its weights; false for the sizes alone.
+            load_weights: whether to load the weights; if false, only the configuration is used.
             weights_path: path or URL of a state dict to load instead of the pretrained weights.
             auto_config_kwargs: further arguments for loading the model.
-            mapping: replaces the class's own; see `_pretrained_mapping`.
-            relevant_module: replaces the class's own path or paths in the model.
-            ignore: replaces the class's own patterns of names to leave out.
-            strict: whether every weight of this part, and no other, has to be there.
+            mapping: overrides the mapping of the class, see `_pretrained_mapping`.
+            relevant_module: overrides the path or paths of the class.
+            ignore: overrides the patterns of ignored names of the class.
+            strict: whether the parameter names must match exactly.
             kwargs: constructor arguments that replace those of the model's configuration.
 
         Raises:
-            ConfigurationError: no path leads to this part.
-            RuntimeError: `strict`, and the names of weights do not fit; or a shape does not.
+            ConfigurationError: the model has none of the paths.
+            RuntimeError: parameter names do not match and `strict` is true, or shapes do not match.
         """
         model = cached_transformers.get(
             model_name,
@@ -101,7 +99,7 @@ class TransformerModule(nn.Module):
 
 
 def _prefix_of(model: nn.Module, paths: Sequence[str], model_name: str) -> str:
-    """What the names of the first part that is there begin with."""
+    """The name prefix of the first path that exists in the model."""
     for path in paths:
         try:
             model.get_submodule(path)
@@ -114,17 +112,17 @@ def _prefix_of(model: nn.Module, paths: Sequence[str], model_name: str) -> str:
 
 
 class LayerNorm(nn.LayerNorm, TransformerModule):
-    """torch's layer normalisation, which also takes weights under the names `gamma` and `beta`."""
+    """`torch.nn.LayerNorm` that also loads weights named `gamma` and `beta`."""
 
     _pretrained_mapping: ClassVar[dict[str, str]] = {"gamma": "weight", "beta": "bias"}
 
 
 def apply_mask(values: Tensor, mask: Tensor) -> Tensor:
-    """Lower the attention scores of positions that are not to be seen to the least finite value.
+    """Set the attention scores of masked positions to the lowest finite value.
 
     Args:
         values: scores, (B, heads, T, S).
-        mask: true for what may be seen, (B, S), or anything that broadcasts against the scores; numbers 0 and 1 are taken too.
+        mask: true for positions that are attended to, (B, S) or broadcastable to the scores; 0 and 1 are accepted too.
     """
     if mask.dim() == 2:
         mask = mask[:, None, None, :]

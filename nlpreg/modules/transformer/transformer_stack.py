@@ -1,4 +1,4 @@
-"""The layers of a transformer one after the other, and the pooling of their output."""
+"""A stack of transformer layers, and the pooler of its output."""
 
 import copy
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from nlpreg.modules.transformer.transformer_module import TransformerModule
 
 @dataclass
 class TransformerStackOutput:
-    """What a stack returns.
+    """Output of a transformer stack.
 
     Args:
         final_hidden_states: (B, T, D).
-        all_hidden_states: the input and the output of each layer, (B, T, D) each, if asked for.
-        all_self_attentions: (B, heads, T, T) of each layer, if asked for.
-        all_cross_attentions: (B, heads, T, S) of each layer, if asked for and there is cross attention.
+        all_hidden_states: the embeddings and the output of each layer, (B, T, D) each; None unless requested.
+        all_self_attentions: (B, heads, T, T) of each layer; None unless requested.
+        all_cross_attentions: (B, heads, T, S) of each layer; None unless requested and the layers have cross-attention.
     """
 
     final_hidden_states: Tensor
@@ -32,18 +32,18 @@ class TransformerStackOutput:
 
 
 class TransformerStack(TransformerModule, FromParams):
-    """Layers one after the other.
+    """A stack of transformer layers.
 
     Args:
         num_hidden_layers: number of layers.
-        layer: the layer, of which each gets a copy; or None, and the sizes that follow.
+        layer: a layer that is copied `num_hidden_layers` times; if None, layers are built from the arguments below.
         hidden_size: width D of the vectors.
-        intermediate_size: width inside the feed-forward parts.
+        intermediate_size: hidden dimension of the feed-forward blocks.
         num_attention_heads: number of heads, which divides `hidden_size`.
         attention_dropout: dropout probability of the attention weights, from 0 to 1.
-        hidden_dropout: dropout probability of the output of each part, from 0 to 1.
-        activation: name of an activation, or a module, inside the feed-forward parts.
-        add_cross_attention: whether the layers attend to the states of an encoder too.
+        hidden_dropout: dropout probability of the output of each block, from 0 to 1.
+        activation: name of the activation of the feed-forward blocks, or a module.
+        add_cross_attention: whether the layers also attend to the states of an encoder.
 
     Shape:
         hidden_states (B, T, D), attention_mask (B, T) -> `TransformerStackOutput`.
@@ -121,7 +121,7 @@ class TransformerStack(TransformerModule, FromParams):
 
 
 class TransformerPooler(ActivationLayer):
-    """A linear layer and an activation over the vector of the first token.
+    """A linear layer and an activation, applied to the state of the first token.
 
     Args:
         hidden_size: width of the inputs.
