@@ -138,7 +138,7 @@ def _built_in(name: str) -> Subcommand:
 
 def _commands_of_plugins() -> dict[str, Subcommand]:
     """The commands that plugins register, by name; plugins are imported only if there are any."""
-    if not has_plugins():
+    if not _has_plugins():
         return {}
     from nlpreg.commands.subcommand import Subcommand
     from nlpreg.common.plugins import load_plugins
@@ -151,7 +151,7 @@ def _commands_of_plugins() -> dict[str, Subcommand]:
     }
 
 
-def has_plugins() -> bool:
+def _has_plugins() -> bool:
     """Whether there may be plugins, found out without importing what a help text does not need."""
     if os.path.exists(".nlpreg_plugins") or os.path.exists(os.path.expanduser("~/.nlpreg/plugins")):
         return True

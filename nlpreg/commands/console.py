@@ -19,20 +19,20 @@ from nlpreg.common.logging import (
     release_global_logging,
 )
 
-SPOKEN_LOGGERS = ("nlpreg.commands", "nlpreg.console")
+_SPOKEN_LOGGERS = ("nlpreg.commands", "nlpreg.console")
 """Loggers whose INFO lines are written for people; those of all others need `--verbose`."""
 
 _console_level = logging.INFO
 _is_verbose = False
 
 
-class SpokenFilter(logging.Filter):
+class _SpokenFilter(logging.Filter):
     """Lets warnings pass, and those INFO lines that are meant for people."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether `record` belongs on the console."""
         return record.levelno >= logging.WARNING or any(
-            record.name == name or record.name.startswith(name + ".") for name in SPOKEN_LOGGERS
+            record.name == name or record.name.startswith(name + ".") for name in _SPOKEN_LOGGERS
         )
 
 
@@ -61,7 +61,7 @@ def console(args: argparse.Namespace) -> Iterator[None]:
     raises, is_without_bars = logging.raiseExceptions, common_logging.WITHOUT_BARS
     # A log that cannot be written, on a full disk or into a pipe that nobody reads, is no reason for a traceback.
     logging.raiseExceptions = bool(getattr(args, "debug", False))
-    common_logging.WITHOUT_BARS = is_quiet()
+    common_logging.WITHOUT_BARS = _is_quiet()
     try:
         with environment_of(args):
             yield
@@ -97,10 +97,10 @@ def set_verbosity(level: int, is_verbose: bool) -> None:
     """Take over what `verbosity` said in the process that started this one."""
     global _console_level, _is_verbose
     _console_level, _is_verbose = level, is_verbose
-    common_logging.WITHOUT_BARS = is_quiet()
+    common_logging.WITHOUT_BARS = _is_quiet()
 
 
-def is_quiet() -> bool:
+def _is_quiet() -> bool:
     """Whether the console is to have results and errors only."""
     return _console_level > logging.INFO
 
@@ -205,7 +205,7 @@ def table(rows: Sequence[Sequence[str]], header: Sequence[str] | None = None) ->
 
 def _add_filter(handler: logging.Handler) -> None:
     if not _is_verbose:
-        handler.addFilter(SpokenFilter())
+        handler.addFilter(_SpokenFilter())
 
 
 def _log_warning(

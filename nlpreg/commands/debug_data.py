@@ -168,7 +168,7 @@ def report_lines(splits: Sequence[Split], top: int = 20, label_encoding: str | N
     if len(splits) > 1:
         for title, share in (
             ("unknown words", unknown_words),
-            ("unknown, in lower case", unknown_words_in_lower_case),
+            ("unknown, in lower case", _unknown_words_in_lower_case),
             ("texts also in train", shared_texts),
         ):
             rows.append([title, "", *(f"{share(training, split):.2%}" for split in splits[1:])])
@@ -184,7 +184,7 @@ def unknown_words(training: Split, other: Split) -> float:
     return _share(other.words, lambda word: word not in training.words)
 
 
-def unknown_words_in_lower_case(training: Split, other: Split) -> float:
+def _unknown_words_in_lower_case(training: Split, other: Split) -> float:
     """The same, where upper and lower case are one."""
     known = {word.lower() for word in training.words}
     return _share(other.words, lambda word: word.lower() not in known)

@@ -48,11 +48,11 @@ class Ensemble(Subcommand):
 def ensemble_from_args(args: argparse.Namespace) -> None:
     """Pack the taggers that the command line names."""
     check_output(args)
-    make_ensemble(args.archives, args.output_path)
+    _make_ensemble(args.archives, args.output_path)
     print(f"{args.output_path}: an ensemble of {len(args.archives)} taggers")
 
 
-def make_ensemble(archive_files: list[str], output_path: str) -> None:
+def _make_ensemble(archive_files: list[str], output_path: str) -> None:
     """Pack archived taggers into one archive, whose model is a `tagger_ensemble`.
 
     Args:

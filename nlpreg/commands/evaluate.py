@@ -33,7 +33,7 @@ examples:
   nlpreg evaluate out/model.tar.gz test.conllu --details --errors errors.conllu
 """
 
-AUTO_NAMES = ("NONE", "METRICS", "PREDS", "ALL")
+_AUTO_NAMES = ("NONE", "METRICS", "PREDS", "ALL")
 
 
 class OutputsMismatchError(ConfigurationError, AssertionError):
@@ -87,7 +87,7 @@ class Evaluate(Subcommand):
         )
         subparser.add_argument(
             "--auto-names",
-            choices=AUTO_NAMES,
+            choices=_AUTO_NAMES,
             default="NONE",
             help="name the outputs after each input, beside it: <stem>.outputs for metrics, <stem>.preds for predictions",
         )
@@ -207,7 +207,7 @@ def evaluate_from_archive(
         weights_file: other weights than the archive's.
         file_friendly_logging: write progress as whole lines.
         batch_weight_key: output of the model that weights its batches in the mean loss.
-        auto_names: one of `AUTO_NAMES`.
+        auto_names: "NONE", "METRICS", "PREDS" or "ALL".
 
     Returns:
         Metrics by name; of several inputs with the stem of the input's file in front, or its number where there is no

@@ -25,7 +25,7 @@ INTERRUPTED = 130
 BROKEN_PIPE = 141
 TERMINATED = 143
 
-PATH_ERRORS = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError, FileExistsError)
+_PATH_ERRORS = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError, FileExistsError)
 
 
 class WorkerFailure(Exception):
@@ -102,7 +102,7 @@ def describe(error: BaseException) -> tuple[str, int]:
         text = str(error)
         is_about_data = place.endswith("data_loader")  # its reader's messages name file and line
         return (text if not place or is_about_data or place in text else f"{place}: {text}"), USER_MISTAKE
-    if isinstance(error, PATH_ERRORS):
+    if isinstance(error, _PATH_ERRORS):
         return _path_message(error), USER_MISTAKE
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return (
@@ -147,7 +147,7 @@ def _report(error: Exception, args: argparse.Namespace) -> int:
         traceback.print_exception(error, file=sys.stderr)
         print(getattr(error, "trace", ""), end="", file=sys.stderr)
     else:
-        if is_programs_error(error):
+        if _is_programs_error(error):
             message += "".join(f"\n  {line}" for line in place_in_users_code(error))
             if hasattr(error, "while_reading"):
                 message += f"\n  while reading {error.while_reading}"
@@ -165,7 +165,7 @@ def _report(error: Exception, args: argparse.Namespace) -> int:
     return status
 
 
-def is_programs_error(error: BaseException) -> bool:
+def _is_programs_error(error: BaseException) -> bool:
     """Whether an error came out of code, and was not raised to tell a user about a config, a file or the disk."""
     return not isinstance(
         error, (ConfigurationError, OSError, UnicodeDecodeError, ImportError, WorkerFailure)

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-SHOWN_METRICS = ("best_validation_", "test_")
-DATA_KEYS = {"train_data_path": "training", "validation_data_path": "validation", "test_data_path": "test"}
+_SHOWN_METRICS = ("best_validation_", "test_")
+_DATA_KEYS = {"train_data_path": "training", "validation_data_path": "validation", "test_data_path": "test"}
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class ModelCard:
         shown = {
             key: value
             for key, value in self.metrics.items()
-            if key.startswith(SHOWN_METRICS) and isinstance(value, (int, float))
+            if key.startswith(_SHOWN_METRICS) and isinstance(value, (int, float))
         }
         if not shown:
             return []
@@ -65,7 +65,7 @@ class ModelCard:
 
     def _data(self) -> list[str]:
         # file names only: the folders of whoever trained it are nobody's business
-        named = [(what, self.config.get(key)) for key, what in DATA_KEYS.items()]
+        named = [(what, self.config.get(key)) for key, what in _DATA_KEYS.items()]
         rows = [f"- {what}: `{os.path.basename(path)}`" for what, path in named if isinstance(path, str)]
         return ["## Data", "", *rows, ""] if rows else []
 

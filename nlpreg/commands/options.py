@@ -72,11 +72,11 @@ class _Overrides(argparse.Action):
         option_string: str | None = None,
     ) -> None:
         earlier = getattr(namespace, self.dest, "")
-        text = override_text(values)
+        text = _override_text(values)
         setattr(namespace, self.dest, f"({earlier}) + ({text})" if earlier.strip() else text)
 
 
-def override_text(change: str) -> str:
+def _override_text(change: str) -> str:
     """An override as a Jsonnet object.
 
     Args:
@@ -232,7 +232,7 @@ def _is_remote(path: str) -> bool:
     return "://" in path or "!" in path
 
 
-VARIABLES = {"debug": "NLPREG_DEBUG", "no_cache": "NLPREG_NO_CACHE"}
+_VARIABLES = {"debug": "NLPREG_DEBUG", "no_cache": "NLPREG_NO_CACHE"}
 """The variable of each option."""
 
 
@@ -243,7 +243,7 @@ def environment_of(args: argparse.Namespace) -> Iterator[None]:
     Args:
         args: options, any of which may be missing.
     """
-    given = [variable for option, variable in VARIABLES.items() if getattr(args, option, False)]
+    given = [variable for option, variable in _VARIABLES.items() if getattr(args, option, False)]
     before = {variable: os.environ.get(variable) for variable in given}
     os.environ.update(dict.fromkeys(given, "1"))
     try:

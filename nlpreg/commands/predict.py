@@ -51,8 +51,8 @@ examples:
   nlpreg predict out/model.tar.gz test.conllu --use-dataset-reader
 """
 
-DEFAULT_BATCH_SIZE = 32
-BATCHES_TO_SORT = 16
+_DEFAULT_BATCH_SIZE = 32
+_BATCHES_TO_SORT = 16
 """Inputs of so many batches are sorted by length before they are batched, since padding costs time; the answers are not."""
 
 
@@ -100,7 +100,7 @@ class Predict(Subcommand):
             "--batch-size",
             type=int,
             metavar="N",
-            help=f"inputs for each call of the model ({DEFAULT_BATCH_SIZE}; 1 for a predictor that has methods of its own "
+            help=f"inputs for each call of the model ({_DEFAULT_BATCH_SIZE}; 1 for a predictor that has methods of its own "
             "for single inputs only, and for a model of your own without per_token_outputs)",
         )
         subparser.add_argument("--silent", action="store_true", help="print nothing, and show no progress")
@@ -399,7 +399,7 @@ class PredictManager:
         self._input_file = input_file
         self._name = "standard input" if input_file == "-" else input_file
         self._output_file = output_file
-        self._batch_size = batch_size or (DEFAULT_BATCH_SIZE if predictor.takes_batches() else 1)
+        self._batch_size = batch_size or (_DEFAULT_BATCH_SIZE if predictor.takes_batches() else 1)
         self._print_to_console = print_to_console
         self._multitask_head = multitask_head
         self._input_format = input_format
@@ -446,7 +446,7 @@ class PredictManager:
         """The inputs, in groups whose answers are written together."""
         from nlpreg.common.util import lazy_groups_of
 
-        most = self._batch_size * BATCHES_TO_SORT if self._batch_size > 1 else 1
+        most = self._batch_size * _BATCHES_TO_SORT if self._batch_size > 1 else 1
         if self._reader is not None:
             with self._bar("instance") as advance:
                 for instances in lazy_groups_of(self._instances(self._reader), most):
@@ -454,7 +454,7 @@ class PredictManager:
                     advance(len(instances))
             return
         with self._bar("line") as advance:
-            lines = line_groups(self._input_file, self._name, most)
+            lines = _line_groups(self._input_file, self._name, most)
             if self._input_format == "conllu":
                 lines = _whole_blocks(lines)
             waiting: list[Item] = []
@@ -651,7 +651,7 @@ def input_lines(input_file: str, name: str) -> Iterator[tuple[int, str]]:
     Raises:
         ConfigurationError: a line is not UTF-8.
     """
-    for group in line_groups(input_file, name, 1):
+    for group in _line_groups(input_file, name, 1):
         for number, line in group:
             if isinstance(line, ConfigurationError):
                 raise line
@@ -659,7 +659,7 @@ def input_lines(input_file: str, name: str) -> Iterator[tuple[int, str]]:
                 yield number, line
 
 
-def line_groups(
+def _line_groups(
     input_file: str, name: str, most: int
 ) -> Iterator[list[tuple[int, str | ConfigurationError]]]:
     """The lines of a file or of standard input, numbered from 1, in groups.

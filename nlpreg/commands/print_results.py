@@ -103,7 +103,7 @@ def _rows(runs: dict[str, dict[str, Any]], keys: list[str]) -> list[list[str]]:
         for (parent, kind), members in groups.items():
             if members[0] == folder and len(members) > 1:
                 values = [[runs[one].get(key) for one in members] for key in keys]
-                rows.append([f"{parent} ({len(members)} {kind}s)", *map(mean_and_spread, values)])
+                rows.append([f"{parent} ({len(members)} {kind}s)", *map(_mean_and_spread, values)])
         rows.append([folder, *(format_value(metrics[key]) if key in metrics else "N/A" for key in keys)])
     return rows
 
@@ -112,7 +112,7 @@ def _rows(runs: dict[str, dict[str, Any]], keys: list[str]) -> list[list[str]]:
 _MEMBER = re.compile(r"(seed|fold)_\w+")
 
 
-def mean_and_spread(values: Sequence[Any]) -> str:
+def _mean_and_spread(values: Sequence[Any]) -> str:
     """Mean and sample standard deviation of a metric, such as `0.9433 ± 0.0021`.
 
     Args:

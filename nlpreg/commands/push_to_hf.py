@@ -29,7 +29,7 @@ then, anywhere:
 
 ARCHIVE = "model.tar.gz"
 CARD = "README.md"
-BESIDE_ARCHIVE = ("config.json", "meta.json", "metrics.json", CARD, "log")
+_BESIDE_ARCHIVE = ("config.json", "meta.json", "metrics.json", CARD, "log")
 _REPOSITORY = re.compile(r"(?!.*(--|\.\.))[A-Za-z0-9_][\w.-]{0,94}[A-Za-z0-9_]|\w", re.ASCII)
 
 
@@ -177,7 +177,7 @@ def _lay_out(
     archive = cached_path(archive)
     shutil.copyfile(archive, os.path.join(folder, ARCHIVE))
     with extracted_archive(archive) as unpacked:  # which also tells a damaged one
-        for name in BESIDE_ARCHIVE:
+        for name in _BESIDE_ARCHIVE:
             source = os.path.join(serialization_dir or unpacked, name)
             if os.path.isdir(source):
                 shutil.copytree(source, os.path.join(folder, name), dirs_exist_ok=True)

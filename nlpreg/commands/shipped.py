@@ -24,8 +24,8 @@ examples:
   nlpreg configs show ner_crf                      print it
 """
 
-SUFFIX = ".jsonnet"
-ALIASES = {"quickstart": "quickstart_tagger"}
+_SUFFIX = ".jsonnet"
+_ALIASES = {"quickstart": "quickstart_tagger"}
 """Second names of shipped configs."""
 
 _PACKAGE = Path(__file__).parents[1]
@@ -39,7 +39,7 @@ def shipped_folder() -> Path:
 
 def shipped_configs() -> dict[str, Path]:
     """The shipped configs: name -> file, sorted by name."""
-    return {path.stem: path for path in sorted(shipped_folder().glob(f"*{SUFFIX}"))}
+    return {path.stem: path for path in sorted(shipped_folder().glob(f"*{_SUFFIX}"))}
 
 
 def config_path(text: str) -> str:
@@ -53,7 +53,7 @@ def config_path(text: str) -> str:
     """
     if not text.isidentifier() or os.path.exists(text):
         return text
-    path = shipped_configs().get(ALIASES.get(text, text))
+    path = shipped_configs().get(_ALIASES.get(text, text))
     return text if path is None else str(path)
 
 
@@ -147,7 +147,7 @@ def _named(name: str) -> Path:
         ConfigurationError: there is none of that name.
     """
     configs = shipped_configs()
-    path = configs.get(ALIASES.get(name, name).removesuffix(SUFFIX))
+    path = configs.get(_ALIASES.get(name, name).removesuffix(_SUFFIX))
     if path is None:
         raise ConfigurationError(
             f"configs: there is no config {name!r}{did_you_mean(name, list(configs))}; `nlpreg configs` lists them"

@@ -12,7 +12,7 @@ from nlpreg.version import VERSION
 DESCRIPTION = "Import every part of nlpreg, and print versions, the number of GPUs and which optional packages there are."
 
 PARTS = ("common", "nn", "data", "modules", "training", "models", "predictors", "evaluation", "commands")
-OPTIONAL = (
+_OPTIONAL = (
     "transformers",
     "spacy",
     "h5py",
@@ -46,7 +46,7 @@ def test_install_from_args(args: argparse.Namespace) -> None:
 
     for part in PARTS:
         importlib.import_module(f"nlpreg.{part}")
-    present = [name for name in OPTIONAL if importlib.util.find_spec(name) is not None]
+    present = [name for name in _OPTIONAL if importlib.util.find_spec(name) is not None]
     print(f"nlpreg {VERSION} in {os.path.dirname(nlpreg.__file__)}")
     print(f"Python {platform.python_version()}, torch {torch.__version__}, GPUs: {torch.cuda.device_count()}")
     print(f"optional packages: {', '.join(present) or 'none'}")

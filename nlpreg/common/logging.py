@@ -103,7 +103,7 @@ class ErrorFilter(Filter):
         return record.levelno < logging.ERROR
 
 
-class ChattyFilter(Filter):
+class _ChattyFilter(Filter):
     """Keeps the INFO lines of `_CHATTY_LOGGERS` away from people."""
 
     def filter(self, record: LogRecord) -> bool:
@@ -194,7 +194,7 @@ def prepare_global_logging(
         below_error.setLevel(shown)
         errors.setLevel(max(shown, logging.ERROR))
         if shown > logging.DEBUG:
-            below_error.addFilter(ChattyFilter())
+            below_error.addFilter(_ChattyFilter())
         for console in (below_error, errors):
             console.setFormatter(ConsoleFormatter())
         handlers += [below_error, errors]

@@ -37,7 +37,7 @@ _BYTE_ORDER_MARK = "\ufeff"
 _CARRIAGE_RETURN = "@@CARRIAGERETURN@@"
 
 
-def lock_of(directory: str | os.PathLike[str]) -> FileLock:
+def _lock_of(directory: str | os.PathLike[str]) -> FileLock:
     """The lock of a vocabulary's folder."""
     return FileLock(os.path.join(directory, ".lock"), read_only_ok=True)
 
@@ -429,7 +429,7 @@ class Vocabulary(Registrable):
         """
         folder = find_vocabulary_folder(directory)
         logger.info("loading the vocabulary in %s", folder)
-        with lock_of(folder):
+        with _lock_of(folder):
             check_digests(folder)
             patterns = read_patterns(folder)
             vocab = cls(non_padded_namespaces=patterns, padding_token=padding_token, oov_token=oov_token)
@@ -660,7 +660,7 @@ class Vocabulary(Registrable):
             logger.warning(
                 "the folder %s of the vocabulary is not empty; files in it are overwritten", directory
             )
-        with lock_of(directory):
+        with _lock_of(directory):
             forget_digests(directory, "*")
             names = [write_patterns(directory, self._non_padded_namespaces)]
             for namespace, tokens in self._index_to_token.items():

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from nlpreg.common.util import lazy_groups_of
 from nlpreg.data.columns import IntArray, lengths_of
 
-HashArray = NDArray[np.uint64]
+_HashArray = NDArray[np.uint64]
 
 # Hashed at a time: the arrays for so many words stay in the processor's cache.
 _WORDS_AT_ONCE = 1 << 16
@@ -43,7 +43,7 @@ class WordNumbers:
     def __init__(self) -> None:
         self._words: list[bytes] = []
         # open addressing: a hash stands in the first free slot from `hash % num_slots` on; a free slot has the number -1
-        self._hashes: HashArray = np.zeros(_FIRST_SLOTS, np.uint64)
+        self._hashes: _HashArray = np.zeros(_FIRST_SLOTS, np.uint64)
         self._numbers: NDArray[np.int32] = np.full(_FIRST_SLOTS, -1, np.int32)
 
     def __len__(self) -> int:
@@ -90,7 +90,7 @@ class WordNumbers:
             found[part] = numbers
         return found
 
-    def _find(self, hashes: HashArray) -> NDArray[np.int32]:
+    def _find(self, hashes: _HashArray) -> NDArray[np.int32]:
         """The numbers of words with these hashes, -1 for those not known."""
         last = len(self._numbers) - 1
         slots = (hashes & np.uint64(last)).astype(np.int64)
@@ -106,7 +106,7 @@ class WordNumbers:
             rest = rest[~same & (there >= 0)]
         return found
 
-    def _insert(self, hashes: HashArray) -> None:
+    def _insert(self, hashes: _HashArray) -> None:
         """Give the next numbers to new hashes, all different."""
         size = len(self._words) + len(hashes)
         if 2 * size > len(self._numbers):
@@ -119,7 +119,7 @@ class WordNumbers:
             self._put(kept, numbers)
         self._put(hashes, np.arange(len(self._words), size, dtype=np.int32))
 
-    def _put(self, hashes: HashArray, numbers: NDArray[np.int32]) -> None:
+    def _put(self, hashes: _HashArray, numbers: NDArray[np.int32]) -> None:
         last = len(self._numbers) - 1
         slots = (hashes & np.uint64(last)).astype(np.int64)
         rest = np.arange(len(hashes))
@@ -155,7 +155,7 @@ class _HashedWords:
         self.data = data
         self.starts = starts
         self.ends = ends
-        self.hashes: HashArray = np.empty(len(starts), np.uint64)
+        self.hashes: _HashArray = np.empty(len(starts), np.uint64)
         # So that eight bytes can be read from the start of any word.
         padded = data + bytes(8)
         # The number that the eight bytes from any place on make; unaligned and overlapping, but a view all the same.
@@ -195,7 +195,7 @@ class HashedLines:
         self.words = _HashedWords(data, starts, ends)
 
 
-def _hashes_of(data: bytes, eights: HashArray, starts: IntArray, ends: IntArray) -> HashArray:
+def _hashes_of(data: bytes, eights: _HashArray, starts: IntArray, ends: IntArray) -> _HashArray:
     """The hashes of the words between these bounds; `eights` is the number made of eight bytes at each place of `data`."""
     lengths = ends - starts
     hashes = eights[starts]
@@ -219,7 +219,7 @@ def _hashes_of(data: bytes, eights: HashArray, starts: IntArray, ends: IntArray)
     return hashes
 
 
-def _mix(hashes: HashArray) -> None:
+def _mix(hashes: _HashArray) -> None:
     """Let every bit depend on every other, in place; different values stay different."""
     hashes ^= hashes >> _HALF
     hashes *= _MIXER

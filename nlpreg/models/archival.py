@@ -47,20 +47,20 @@ logger = logging.getLogger(__name__)
 ARCHIVE_NAME = "model.tar.gz"
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "weights.th"
-PARENTS_FOLDER = "parents"
+_PARENTS_FOLDER = "parents"
 """Folder in an archive with the archives of its pretrained parts."""
-MAX_CONFIG_BYTES = 2**26
+_MAX_CONFIG_BYTES = 2**26
 MAX_DEPTH = 10
 """Maximum depth of archives that name other archives, as that of a fine-tuned model names its parent."""
 
 MAX_MEMBERS = 100_000
-MAX_PATH_BYTES = 3000
-MAX_FOLDERS = 100
+_MAX_PATH_BYTES = 3000
+_MAX_FOLDERS = 100
 HARMLESS_BYTES = 2**30
 """Archives that unpack to less than this are never treated as decompression bombs."""
-MAX_EXPANSION = 100
+_MAX_EXPANSION = 100
 """Weights and vocabularies shrink by a factor of 1.1 to 5; gzip can reach 1000 on a file made for it."""
-MAX_SINGLE_READ = 2**24
+_MAX_SINGLE_READ = 2**24
 """Tar reads a header in one piece; a larger header than this would exhaust memory."""
 CHUNK_BYTES = 2**20
 _GZIP_MARK = b"\x1f\x8b"
@@ -230,7 +230,7 @@ def _without_parents(
             if os.path.isdir(path):
                 packed = stack.enter_context(tempfile.TemporaryDirectory(prefix="nlpreg-archive-"))
                 path = archive_model(path, archive_path=packed)
-            name = f"{PARENTS_FOLDER}/{digest_of(path)}.tar.gz"
+            name = f"{_PARENTS_FOLDER}/{digest_of(path)}.tar.gz"
             parents[name] = path
             section["archive_file"] = name
     except (KeyError, OSError, ConfigurationError) as error:
@@ -249,7 +249,7 @@ def _unpacked(archive_file: str, around: str, stack: contextlib.ExitStack) -> tu
 def _parent_in(folder: str, archive_file: str) -> str | None:
     """The path of an archive that is included in another one, unpacked to `folder`; None if it is not included."""
     path = os.path.join(folder, archive_file)
-    is_there = folder and archive_file.startswith(f"{PARENTS_FOLDER}/") and os.path.isfile(path)
+    is_there = folder and archive_file.startswith(f"{_PARENTS_FOLDER}/") and os.path.isfile(path)
     return path if is_there else None
 
 
@@ -278,7 +278,7 @@ def verify_include_in_archive(include_in_archive: Sequence[str] | None = None) -
         META_NAME,
         VOCABULARY_FOLDER,
         SUBWORDS_FOLDER,
-        PARENTS_FOLDER,
+        _PARENTS_FOLDER,
     }
     for entry in include_in_archive or ():
         path = PurePath(entry)
@@ -339,7 +339,7 @@ def load_archive(
         if is_of_0x:
             stack.enter_context(_errors_that_advise_to_migrate())
         meta = _read_meta(folder, os.fspath(archive_file))
-        check_provenance(meta, os.fspath(archive_file))
+        _check_provenance(meta, os.fspath(archive_file))
         dataset_reader, validation_dataset_reader = _load_dataset_readers(config.duplicate(), folder)
         weights = os.fspath(weights_file) if weights_file is not None else get_weights_path(folder)
         model = Model.load(config.duplicate(), folder, weights, cuda_device)
@@ -431,9 +431,9 @@ def _read_config(folder: str, archive_file: str, overrides: str | dict[str, Any]
     path = os.path.join(folder, CONFIG_NAME)
     if not os.path.isfile(path):
         raise ArchiveError(f"{archive_file}: has no {CONFIG_NAME}, so it is no model archive")
-    if os.path.getsize(path) > MAX_CONFIG_BYTES:
+    if os.path.getsize(path) > _MAX_CONFIG_BYTES:
         raise ArchiveError(
-            f"{archive_file}: refused, its {CONFIG_NAME} has more than {MAX_CONFIG_BYTES:,} bytes"
+            f"{archive_file}: refused, its {CONFIG_NAME} has more than {_MAX_CONFIG_BYTES:,} bytes"
         )
     try:
         with open(path, encoding="utf-8-sig") as file:
@@ -445,7 +445,7 @@ def _read_config(folder: str, archive_file: str, overrides: str | dict[str, Any]
         raise ArchiveError(
             f'{archive_file}: its {CONFIG_NAME} is no experiment: there is no object "model" in it'
         )
-    refuse_remote_code(config, archive_file)
+    _refuse_remote_code(config, archive_file)
     try:
         config = with_overrides(config, _overrides_of(overrides))
     except ValueError as error:
@@ -560,7 +560,7 @@ def _translated(value: Any, is_type: bool) -> Any:
     return new_module_name(value)[0]
 
 
-def refuse_remote_code(config: Any, archive: str) -> None:
+def _refuse_remote_code(config: Any, archive: str) -> None:
     """Refuse an archived config that asks other libraries to run code from the network.
 
     Raises:
@@ -573,10 +573,10 @@ def refuse_remote_code(config: Any, archive: str) -> None:
             "trust it, change the config in a copy of the archive"
         )
     for value in values:
-        refuse_remote_code(value, archive)
+        _refuse_remote_code(value, archive)
 
 
-def check_provenance(meta: Meta | None, archive: str) -> None:
+def _check_provenance(meta: Meta | None, archive: str) -> None:
     """Warn about an archive of a newer nlpreg; archives of AllenNLP are accepted whatever their version."""
     if meta is None or not _is_ours(meta):
         return
@@ -613,7 +613,7 @@ def unpack(archive: str, folder: str) -> None:
         ArchiveError: the archive is truncated, damaged or not a tar file; contains links, devices or paths outside the folder;
             or unpacks to far more than its own size. What was unpacked so far stays in `folder`.
     """
-    limit = max(HARMLESS_BYTES, MAX_EXPANSION * os.path.getsize(archive))
+    limit = max(HARMLESS_BYTES, _MAX_EXPANSION * os.path.getsize(archive))
     try:
         with open(archive, "rb") as raw, _decompressed(raw) as plain:
             stream = _CountingReader(plain, limit, archive)
@@ -734,8 +734,8 @@ def _checked_path(member: tarfile.TarInfo, archive: str) -> str:
         raise ArchiveError(f"{archive}: refused, the path {name!r} leads out of the folder it is unpacked to")
     if (
         any(len(os.fsencode(part)) > 255 for part in path.parts)
-        or len(os.fsencode(name)) > MAX_PATH_BYTES
-        or len(path.parts) > MAX_FOLDERS
+        or len(os.fsencode(name)) > _MAX_PATH_BYTES
+        or len(path.parts) > _MAX_FOLDERS
     ):
         raise ArchiveError(f"{archive}: refused, a member's name has {len(name)} characters")
     if path == PurePosixPath(".") and not member.isdir():
@@ -759,7 +759,7 @@ class _CountingReader:
         self._position = 0
 
     def read(self, size: int = -1) -> bytes:
-        if size > MAX_SINGLE_READ or size < 0:
+        if size > _MAX_SINGLE_READ or size < 0:
             raise ArchiveError(f"{self._archive}: refused, a member's header claims {size} bytes")
         data = self._inner.read(size)
         self._position += len(data)
@@ -811,7 +811,7 @@ def _pretrained_module(value: Any, annotation: Any, path: str) -> torch.nn.Modul
 
 
 @dataclass
-class PretrainedSection:
+class _PretrainedSection:
     """A part of a trained model, used instead of a new module.
 
     Args:
@@ -826,5 +826,5 @@ class PretrainedSection:
 
 
 SPECIAL_KEYS["_pretrained"] = _pretrained_module
-SPECIAL_SECTIONS["_pretrained"] = PretrainedSection
+SPECIAL_SECTIONS["_pretrained"] = _PretrainedSection
 set_archive_loader(load_archive)

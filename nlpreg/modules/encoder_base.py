@@ -85,7 +85,7 @@ class _EncoderBase(nn.Module):
             states = None
         else:
             states = (hidden_state,) if isinstance(hidden_state, Tensor) else hidden_state
-        initial = None if states is None else _as_rnn_state(select_rows(states, order[:num_valid]))
+        initial = None if states is None else _as_rnn_state(_select_rows(states, order[:num_valid]))
         output, final = module(packed, initial)
         return output, final, order.argsort()
 
@@ -153,7 +153,7 @@ class _EncoderBase(nn.Module):
         self._store_states(restored, is_used & restored[0][0].ne(0).any(dim=-1))
 
 
-def select_rows(states: RnnStateStorage, rows: Tensor) -> RnnStateStorage:
+def _select_rows(states: RnnStateStorage, rows: Tensor) -> RnnStateStorage:
     """The states (L, B, H) of some rows of the batch."""
     return tuple(state.index_select(1, rows) for state in states)
 

@@ -77,7 +77,7 @@ def run_direction(
     return rows.reverse(joined) if is_backward else joined, final_states
 
 
-def cost_of_span(weights: Sequence[Tensor]) -> float:
+def _cost_of_span(weights: Sequence[Tensor]) -> float:
     """The overhead of a kernel call, measured in steps of one row.
 
     A call takes about as long as 6 million multiplications, and as 60 steps of a row to read its weights and to add up
@@ -131,7 +131,7 @@ def _run_unsorted(
     is_exact: bool,
 ) -> list[Tensor]:
     """Output and final states of one direction."""
-    rows = SortedRows(lengths, inputs.size(1), 0.0 if is_exact else cost_of_span(weights))
+    rows = SortedRows(lengths, inputs.size(1), 0.0 if is_exact else _cost_of_span(weights))
     output, final = run_direction(
         mode, rows.sort(inputs), rows, rows.sort_states(state), weights, is_backward
     )
@@ -237,7 +237,7 @@ def rows_of(
     """
     if inputs.device.type != "cpu" and not is_exact:
         return UnsortedRows(lengths, inputs.size(1))
-    return SortedRows(lengths, inputs.size(1), 0.0 if is_exact else cost_of_span(weights))
+    return SortedRows(lengths, inputs.size(1), 0.0 if is_exact else _cost_of_span(weights))
 
 
 def _run_layers(

@@ -111,7 +111,7 @@ class _FunctionInitializer(Initializer):
         return {"type": names[0], **self._options}
 
 
-def register_function(
+def _register_function(
     name: str,
     function: Callable[..., Any],
     class_name: str,
@@ -142,31 +142,31 @@ def register_function(
     return made
 
 
-NormalInitializer = register_function("normal", init.normal_, "NormalInitializer", defaults={"std": 0.1})
-UniformInitializer = register_function("uniform", init.uniform_, "UniformInitializer")
-ConstantInitializer = register_function("constant", init.constant_, "ConstantInitializer")
-ZeroInitializer = register_function("zero", zero, "ZeroInitializer")
-EyeInitializer = register_function("eye", init.eye_, "EyeInitializer")
-DiracInitializer = register_function("dirac", init.dirac_, "DiracInitializer")
-XavierUniformInitializer = register_function(
+NormalInitializer = _register_function("normal", init.normal_, "NormalInitializer", defaults={"std": 0.1})
+UniformInitializer = _register_function("uniform", init.uniform_, "UniformInitializer")
+ConstantInitializer = _register_function("constant", init.constant_, "ConstantInitializer")
+ZeroInitializer = _register_function("zero", zero, "ZeroInitializer")
+EyeInitializer = _register_function("eye", init.eye_, "EyeInitializer")
+DiracInitializer = _register_function("dirac", init.dirac_, "DiracInitializer")
+XavierUniformInitializer = _register_function(
     "xavier_uniform", init.xavier_uniform_, "XavierUniformInitializer"
 )
-XavierNormalInitializer = register_function("xavier_normal", init.xavier_normal_, "XavierNormalInitializer")
-KaimingUniformInitializer = register_function(
+XavierNormalInitializer = _register_function("xavier_normal", init.xavier_normal_, "XavierNormalInitializer")
+KaimingUniformInitializer = _register_function(
     "kaiming_uniform", init.kaiming_uniform_, "KaimingUniformInitializer"
 )
-KaimingNormalInitializer = register_function(
+KaimingNormalInitializer = _register_function(
     "kaiming_normal", init.kaiming_normal_, "KaimingNormalInitializer"
 )
-OrthogonalInitializer = register_function("orthogonal", init.orthogonal_, "OrthogonalInitializer")
-SparseInitializer = register_function("sparse", init.sparse_, "SparseInitializer")
-BlockOrthogonalInitializer = register_function(
+OrthogonalInitializer = _register_function("orthogonal", init.orthogonal_, "OrthogonalInitializer")
+SparseInitializer = _register_function("sparse", init.sparse_, "SparseInitializer")
+BlockOrthogonalInitializer = _register_function(
     "block_orthogonal", block_orthogonal, "BlockOrthogonalInitializer"
 )
-UniformUnitScalingInitializer = register_function(
+UniformUnitScalingInitializer = _register_function(
     "uniform_unit_scaling", uniform_unit_scaling, "UniformUnitScalingInitializer"
 )
-LstmHiddenBiasInitializer = register_function(
+LstmHiddenBiasInitializer = _register_function(
     "lstm_hidden_bias", lstm_hidden_bias, "LstmHiddenBiasInitializer"
 )
 
@@ -179,7 +179,7 @@ def _register_others() -> None:
             continue
         if TorchPart.of(function, skip=("tensor",)) is not None:
             class_name = "".join(map(str.capitalize, name.split("_"))) + "Initializer"
-            globals()[class_name] = register_function(name, function, class_name)
+            globals()[class_name] = _register_function(name, function, class_name)
 
 
 @Initializer.register("pretrained")

@@ -353,7 +353,7 @@ class GradientDescentTrainer(Trainer):
         for name in ("cls", "no_grad", "ddp_accelerator"):
             del given[name]
         device = resolve_device(cuda_device)
-        model, wrapped = place_model(model, device, distributed, ddp_accelerator)
+        model, wrapped = _place_model(model, device, distributed, ddp_accelerator)
         module = cast(nn.Module, model if wrapped is None else wrapped.model)
         parameters = parameters_to_train(module, no_grad)
         built_optimizer = optimizer.construct(model_parameters=parameters)
@@ -499,7 +499,7 @@ class GradientDescentTrainer(Trainer):
         return self.run.module
 
 
-def place_model(
+def _place_model(
     model: TrainableModel, device: torch.device, distributed: bool, accelerator: DdpAccelerator | None
 ) -> tuple[TrainableModel, DdpWrappedModel | None]:
     """Move a model to its device; in a distributed run, wrap it for the exchange of gradients.

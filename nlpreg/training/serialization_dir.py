@@ -41,7 +41,7 @@ _FIRST_FILES = (
 """What a process writes before anything that would be worth resuming."""
 
 
-WRITTEN_BY_A_RUN = (
+_WRITTEN_BY_A_RUN = (
     "config.json",
     "config.resolved.json",
     "meta.json",
@@ -65,7 +65,7 @@ WRITTEN_BY_A_RUN = (
     LOCK_NAME,
 )
 """Patterns of what nlpreg, or AllenNLP, writes into the folder of a run; `--force` deletes nothing else."""
-NAMES_OF_PATHS = re.compile(r"(^|_)(path|paths|file|files|dir|directory|archive)$")
+_NAMES_OF_PATHS = re.compile(r"(^|_)(path|paths|file|files|dir|directory|archive)$")
 
 
 def create_serialization_dir(
@@ -226,7 +226,7 @@ def _paths_in(config: Any, key: str = "") -> Iterator[tuple[str, str]]:
     elif isinstance(config, list):
         items = enumerate(config)
     else:
-        is_path = any(NAMES_OF_PATHS.search(step) for step in key.split("."))
+        is_path = any(_NAMES_OF_PATHS.search(step) for step in key.split("."))
         if isinstance(config, str) and config and is_path:
             name = os.path.expanduser(config.split("!")[0])
             for path in [name, *glob.glob(name)]:
@@ -239,7 +239,7 @@ def _paths_in(config: Any, key: str = "") -> Iterator[tuple[str, str]]:
 
 def is_written_by_a_run(name: str) -> bool:
     """Whether a file or folder of this name in the folder of a run is one of those that `--force` deletes."""
-    return any(fnmatch.fnmatch(name, pattern) for pattern in WRITTEN_BY_A_RUN)
+    return any(fnmatch.fnmatch(name, pattern) for pattern in _WRITTEN_BY_A_RUN)
 
 
 # Three steps replace a run by another one: its files are moved into REPLACED, which is called MOVING while they are on the

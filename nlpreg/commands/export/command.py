@@ -19,7 +19,7 @@ examples:
   python exported/example.py
 """
 
-FORMATS = ("torch", "onnx", "safetensors")
+_FORMATS = ("torch", "onnx", "safetensors")
 
 
 @Subcommand.register("export")
@@ -30,7 +30,7 @@ class Export(Subcommand):
         """Add the command's parser."""
         subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
         add_archive_options(subparser)
-        subparser.add_argument("--to", required=True, choices=FORMATS, help="what to write")
+        subparser.add_argument("--to", required=True, choices=_FORMATS, help="what to write")
         subparser.add_argument(
             "-o", "--output-dir", required=True, metavar="DIR", help="folder for the program; new or empty"
         )

@@ -25,11 +25,11 @@ from nlpreg.models import Archive, CrfTagger, HmmTagger, Model, load_archive
 from nlpreg.models.model import VOCABULARY_FOLDER
 from nlpreg.version import VERSION
 
-TOLERANCE = 1e-5
-MOST_INSTANCES = 12
+_TOLERANCE = 1e-5
+_MOST_INSTANCES = 12
 RECORD_NAME, INPUTS_NAME, CRF_NAME = "export.json", "example_inputs.npz", "crf.npz"
-PROGRAM_NAMES = {"torch": "model.pt2", "onnx": "model.onnx", "safetensors": "model.safetensors"}
-Runner = Callable[[Sequence[Tensor]], Sequence[Any]]
+_PROGRAM_NAMES = {"torch": "model.pt2", "onnx": "model.onnx", "safetensors": "model.safetensors"}
+_Runner = Callable[[Sequence[Tensor]], Sequence[Any]]
 
 _EXAMPLE = {
     "torch": """import nlpreg.modules.padded_rnn  # defines the operator of recurrent layers
@@ -116,7 +116,7 @@ def export_archive(
                 record = write_program(model, to, instances, folder)
         model.vocab.save_to_files(str(folder / VOCABULARY_FOLDER))
         archive.config.to_file(str(folder / "config.json"))
-        record = {"nlpreg": VERSION, "torch": str(torch.__version__), "program": PROGRAM_NAMES[to], **record}
+        record = {"nlpreg": VERSION, "torch": str(torch.__version__), "program": _PROGRAM_NAMES[to], **record}
         (folder / RECORD_NAME).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
         shutil.copytree(folder, output_dir, dirs_exist_ok=True)
     return record
@@ -139,7 +139,7 @@ def _instances(archive: Archive, data: str | None) -> list[Instance]:
             found = []
             for instance in archive.validation_dataset_reader.read(path):
                 found.append(instance)
-                if len(found) == MOST_INSTANCES:
+                if len(found) == _MOST_INSTANCES:
                     break
     except (OSError, ConfigurationError) as error:
         raise ConfigurationError(
@@ -154,7 +154,7 @@ def _write_weights(model: Model, folder: Path) -> dict[str, Any]:
     safetensors = optional("safetensors.torch", extra="safetensors")
     # tensors that share memory are written once each
     weights = {name: tensor.detach().clone().contiguous() for name, tensor in model.state_dict().items()}
-    path = str(folder / PROGRAM_NAMES["safetensors"])
+    path = str(folder / _PROGRAM_NAMES["safetensors"])
     safetensors.save_file(weights, path)
     read = safetensors.load_file(path)
     for name, tensor in weights.items():
@@ -184,11 +184,11 @@ def write_program(model: Model, to: str, instances: Sequence[Instance], folder: 
     program = Program(model, example)
     inputs = program.inputs_of(example)
     graph = exported(program, inputs)
-    path = folder / PROGRAM_NAMES[to]
+    path = folder / _PROGRAM_NAMES[to]
     if to == "torch":
         torch.export.save(graph, path)
         loaded = torch.export.load(path).module()
-        run: Runner = lambda tensors: loaded(*tensors)  # noqa: E731
+        run: _Runner = lambda tensors: loaded(*tensors)  # noqa: E731
     else:
         run = _write_onnx(graph, path)
     record: dict[str, Any] = {"inputs": program.input_names, "outputs": program.output_names, "sizes": []}
@@ -225,7 +225,7 @@ def _length(instance: Instance) -> int:
     return max(lengths, default=0)
 
 
-def _write_onnx(graph: torch.export.ExportedProgram, path: Path) -> Runner:
+def _write_onnx(graph: torch.export.ExportedProgram, path: Path) -> _Runner:
     """Write a graph as ONNX.
 
     Returns:
@@ -280,7 +280,7 @@ def _compare(expected: dict[str, Any], found: dict[str, Tensor], differences: di
         if not wanted.numel():
             continue
         difference = (wanted.double() - tensor.double()).abs()
-        if bool((difference > TOLERANCE * (1 + wanted.double().abs())).any()):
+        if bool((difference > _TOLERANCE * (1 + wanted.double().abs())).any()):
             raise ValueError(
                 f"{name}: the program's values differ from the model's by up to {difference.max():.2e}"
             )

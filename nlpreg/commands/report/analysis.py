@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nlpreg.models.archival import Archive
 
 BATCH_SIZE = 32
-NUM_EXAMPLES = 2
+_NUM_EXAMPLES = 2
 """Sentences shown for each confusion."""
 
 
@@ -190,7 +190,7 @@ class Analysis:
         examples: defaultdict[tuple[str, str], list[tuple[Example, int]]] = defaultdict(list)
         for example in self.examples:
             for place, pair in enumerate(zip(example.gold, example.predicted, strict=True)):
-                if pair[0] != pair[1] and len(examples[pair]) < NUM_EXAMPLES:
+                if pair[0] != pair[1] and len(examples[pair]) < _NUM_EXAMPLES:
                     examples[pair].append((example, place))
         wrong = Counter({pair: count for pair, count in self.confusion.items() if pair[0] != pair[1]})
         return [(*pair, count, examples[pair]) for pair, count in wrong.most_common(number)]

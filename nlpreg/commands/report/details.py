@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nlpreg.commands.report.analysis import Analysis, Example
 
-NUM_CONFUSIONS = 10
+_NUM_CONFUSIONS = 10
 
 
 def detail_lines(analysis: "Analysis", num_samples: int = 1000, seed: int = 0) -> list[str]:
@@ -38,7 +38,7 @@ def detail_lines(analysis: "Analysis", num_samples: int = 1000, seed: int = 0) -
         f"{one.label:<{width}}{one.precision:>11.4f}{one.recall:>9.4f}{one.f1:>9.4f}{one.count:>9,}"
         for one in analysis.scores()
     ]
-    confusions = analysis.confusions(NUM_CONFUSIONS)
+    confusions = analysis.confusions(_NUM_CONFUSIONS)
     if confusions:
         lines += ["", f"{'gold':<{width}}  {'predicted':<{max(width, 9)}}{'count':>9}"]
         lines += [

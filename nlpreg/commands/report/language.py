@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from nlpreg.models.archival import Archive
     from nlpreg.predictors.scorer import ScoredText
 
-RANK_LIMITS = (10, 100, 1_000, 10_000)
-POSITION_LIMITS = (1, 2, 3, 5, 10, 20, 50)
+_RANK_LIMITS = (10, 100, 1_000, 10_000)
+_POSITION_LIMITS = (1, 2, 3, 5, 10, 20, 50)
 NUM_SAMPLES = 5
-SAMPLE_TOKENS = 40
+_SAMPLE_TOKENS = 40
 
 
 @dataclass(frozen=True)
@@ -65,13 +65,13 @@ class LanguageAnalysis:
 
         def key(token: str, _: int) -> tuple[int, str]:
             rank = self.ranks.get(token)
-            return (len(RANK_LIMITS) + 1, "unknown") if rank is None else _interval(rank, RANK_LIMITS)
+            return (len(_RANK_LIMITS) + 1, "unknown") if rank is None else _interval(rank, _RANK_LIMITS)
 
         return self._bands(key)
 
     def by_position(self) -> list[Band]:
         """By the position in the text, the first token being 1."""
-        return self._bands(lambda _, position: _interval(position + 1, POSITION_LIMITS))
+        return self._bands(lambda _, position: _interval(position + 1, _POSITION_LIMITS))
 
     def worst(self, number: int = 10) -> "list[ScoredText]":
         """The texts with the highest perplexity."""
@@ -129,7 +129,7 @@ def analyse_language_model(archive: "Archive", data: Any, max_instances: int) ->
         generator = Generator(archive.model, archive.validation_dataset_reader)
     except ConfigurationError:  # a masked model writes nothing
         return LanguageAnalysis(str(data), scored, ranks)
-    options = GenerationOptions(num=NUM_SAMPLES, max_tokens=SAMPLE_TOKENS, seed=0)
+    options = GenerationOptions(num=NUM_SAMPLES, max_tokens=_SAMPLE_TOKENS, seed=0)
     prompt = next((text.text.split()[0] for text in scored if text.text.split()), "")
     samples = [prompt + written.text for written in generator.generate(prompt, options)]
     return LanguageAnalysis(str(data), scored, ranks, samples)

@@ -25,8 +25,8 @@ examples:
   nlpreg report a/ b/ c/ -o comparison.html
 """
 
-DEFAULT_NAME = "report.html"
-DEFAULT_NUM_INSTANCES = 2000
+_DEFAULT_NAME = "report.html"
+_DEFAULT_NUM_INSTANCES = 2000
 
 
 @Subcommand.register("report")
@@ -51,9 +51,9 @@ class Report(Subcommand):
         subparser.add_argument(
             "--max-instances",
             type=int,
-            default=DEFAULT_NUM_INSTANCES,
+            default=_DEFAULT_NUM_INSTANCES,
             metavar="N",
-            help=f"analyse the first N instances (default {DEFAULT_NUM_INSTANCES}); 0 for no analysis",
+            help=f"analyse the first N instances (default {_DEFAULT_NUM_INSTANCES}); 0 for no analysis",
         )
         subparser.add_argument(
             "--cuda-device", type=int, default=-1, metavar="N", help="number of a GPU, -1 for the CPU"
@@ -88,7 +88,7 @@ def report_from_args(args: argparse.Namespace) -> str:
         page = run_page(records[0], _analysis(args, records[0]))
     else:
         page = comparison_page(records)
-    path = str(args.output_file or os.path.join(args.folders[0], DEFAULT_NAME))
+    path = str(args.output_file or os.path.join(args.folders[0], _DEFAULT_NAME))
     with atomic_write(path) as file:
         file.write(page.encode("utf-8"))
     print(path)

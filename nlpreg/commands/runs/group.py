@@ -16,10 +16,10 @@ from nlpreg.common.sanitize import json_numbers
 GROUP_NAME = "runs.json"
 TABLE_NAME = "runs.csv"
 WAITING, DONE, FAILED, PRUNED = "waiting", "done", "failed", "pruned"
-PREFIXES = ("best_validation_", "test_")
+_PREFIXES = ("best_validation_", "test_")
 """Metrics of a finished run that a table shows."""
 
-MOST_COLUMNS = 5
+_MOST_COLUMNS = 5
 _SEPARATOR = "/"
 
 
@@ -144,13 +144,13 @@ class RunGroup:
             key
             for run in self.runs
             for key, value in run.metrics.items()
-            if key.startswith(PREFIXES) and is_number(value)
+            if key.startswith(_PREFIXES) and is_number(value)
         )
         return list(dict.fromkeys([self.key, *found]))
 
     def lines(self) -> list[str]:
         """A table for people: a row for each configuration, and below it for each of its seeds or folds."""
-        columns = self.columns()[:MOST_COLUMNS]
+        columns = self.columns()[:_MOST_COLUMNS]
         rows = []
         for point in self.points():
             if not point.runs[0].is_repetition:

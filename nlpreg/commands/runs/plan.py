@@ -99,7 +99,7 @@ def planned_runs(
         changed = with_changes(config, changes)
         if num_folds:
             repetitions = [
-                (f"fold_{fold}", {"fold": fold}, fold_changes(changed, fold, num_folds))
+                (f"fold_{fold}", {"fold": fold}, _fold_changes(changed, fold, num_folds))
                 for fold in range(num_folds)
             ]
         else:
@@ -114,7 +114,7 @@ def planned_runs(
     return planned
 
 
-def fold_changes(config: Mapping[str, Any], fold: int, num_folds: int) -> dict[str, Any]:
+def _fold_changes(config: Mapping[str, Any], fold: int, num_folds: int) -> dict[str, Any]:
     """The changes that make a config train on all folds but one of its training data, and validate on that.
 
     Raises:

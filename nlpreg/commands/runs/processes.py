@@ -22,7 +22,7 @@ FOLDER = ".running"
 error, which is the lock on the run too."""
 
 POLL_SECONDS = 0.1
-LAST_BYTES = 4000
+_LAST_BYTES = 4000
 SECONDS_TO_END = 120.0
 """How long a process that was asked to end may take to save a checkpoint."""
 
@@ -136,7 +136,7 @@ class Processes:
             status = running.process.poll()
             if status is not None:
                 del self._running[name]
-                running.file.seek(max(0, running.file.seek(0, os.SEEK_END) - LAST_BYTES))
+                running.file.seek(max(0, running.file.seek(0, os.SEEK_END) - _LAST_BYTES))
                 error = running.file.read().decode(errors="replace").strip()
                 try:
                     yield Ended(name, status, error, time.monotonic() - running.started)

@@ -32,7 +32,7 @@ from nlpreg.training.serialization_dir import check_deletable, create_serializat
 logger = logging.getLogger(__name__)
 
 METRICS_NAME = "metrics.json"
-LONGEST_ERROR = 400
+_LONGEST_ERROR = 400
 
 
 def train_group_from_args(args: argparse.Namespace) -> None:
@@ -61,9 +61,9 @@ def train_group_from_args(args: argparse.Namespace) -> None:
     options += ["--allow-remote"] if args.allow_remote else []
     options += [word for callback in args.callback for word in ("--callback", callback)]
     with locked(folder):
-        group = prepare_group(group, folder, args.recover, args.force, args.param_path)
+        group = _prepare_group(group, folder, args.recover, args.force, args.param_path)
         try:
-            train_group(group, planned, folder, options, args.parallel)
+            _train_group(group, planned, folder, options, args.parallel)
         except BaseException as error:
             error.how_to_continue = f"resume with: {_resuming(sys.argv)}"  # type: ignore[attr-defined]  # see failures
             raise
@@ -87,7 +87,7 @@ def validation_metric(resolved: Mapping[str, Any]) -> str:
     return str(metric)
 
 
-def prepare_group(
+def _prepare_group(
     group: RunGroup, folder: str, recover: bool, force: bool, config_file: str | None = None
 ) -> RunGroup:
     """Get the folder of a group ready, and add to the group what an earlier process has done of it.
@@ -136,7 +136,7 @@ def prepare_group(
     return group
 
 
-def train_group(
+def _train_group(
     group: RunGroup, planned: Sequence[PlannedRun], folder: str, options: Sequence[str], parallel: int = 1
 ) -> None:
     """Train the runs of a group that are not done, each in a process; a failure does not end the others.
@@ -193,7 +193,7 @@ def record_end(run: SubRun, ended: Ended, folder: str) -> None:
             ended.error.rpartition("nlpreg: error: ")[2]
             or f"its process ended with exit status {ended.status}"
         )
-    run.status, run.error = FAILED, " ".join(reason.split())[:LONGEST_ERROR]
+    run.status, run.error = FAILED, " ".join(reason.split())[:_LONGEST_ERROR]
 
 
 def _joined(group: RunGroup, earlier: RunGroup, folder: str) -> RunGroup:

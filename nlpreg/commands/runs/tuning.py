@@ -28,8 +28,8 @@ from nlpreg.training.callbacks.pruning import PRUNED_AT
 
 logger = logging.getLogger(__name__)
 
-STUDY_FILE = "study.db"
-STUDY_NAME = "nlpreg"
+_STUDY_FILE = "study.db"
+_STUDY_NAME = "nlpreg"
 PLACE, CONFIG, SPACE, METRIC = "nlpreg_place", "nlpreg_config", "nlpreg_space", "nlpreg_metric"
 """Attributes of a study or a trial: where the trial is trained, and what every process of the study has to share."""
 
@@ -54,7 +54,7 @@ class Search:
     metric: str
     folder: str
     storage: str
-    study: str = STUDY_NAME
+    study: str = _STUDY_NAME
     pruner: str | None = "MedianPruner"
     seed: int = 0
 
@@ -73,7 +73,7 @@ def tune_from_args(args: argparse.Namespace) -> None:
     _check_space(config, space, args.space)
     folder = args.serialization_dir
     os.makedirs(folder, exist_ok=True)
-    storage = args.storage or f"sqlite:///{os.path.join(os.path.abspath(folder), STUDY_FILE)}"
+    storage = args.storage or f"sqlite:///{os.path.join(os.path.abspath(folder), _STUDY_FILE)}"
     metric = args.metric or validation_metric(checked.resolved_config())
     if metric[:1] not in "+-":
         raise ConfigurationError(
@@ -142,13 +142,15 @@ def tune(search: Search, num_trials: int, parallel: int = 1, options: Sequence[s
                     number = mine.pop(ended.name)
                     seconds[number] = ended.seconds
                     _tell(optuna, study, search, number, ended)
-                    group_of(optuna, study, search, seconds).write(search.folder)
-    group = group_of(optuna, study, search, seconds)
+                    _group_of(optuna, study, search, seconds).write(search.folder)
+    group = _group_of(optuna, study, search, seconds)
     group.write(search.folder)
     return group
 
 
-def group_of(optuna: Any, study: Any, search: Search, seconds: Mapping[int, float] | None = None) -> RunGroup:
+def _group_of(
+    optuna: Any, study: Any, search: Search, seconds: Mapping[int, float] | None = None
+) -> RunGroup:
     """The trials of a study as a group of runs."""
     states = optuna.trial.TrialState
     statuses = {states.COMPLETE: DONE, states.PRUNED: PRUNED, states.FAIL: FAILED}

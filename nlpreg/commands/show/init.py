@@ -516,11 +516,11 @@ def example_section(base: Any, name: str, depth: int = 0) -> dict[str, Any]:
         if argument.name in special:
             section[argument.name] = special[argument.name]
         elif _is_needed(argument, extras_of(base)):
-            section[argument.name] = example_value(argument.annotation, argument.name, depth + 1)
+            section[argument.name] = _example_value(argument.annotation, argument.name, depth + 1)
     return section
 
 
-def example_value(annotation: Any, name: str, depth: int = 0) -> Any:
+def _example_value(annotation: Any, name: str, depth: int = 0) -> Any:
     """A value that could stand for an argument.
 
     Args:
@@ -532,15 +532,15 @@ def example_value(annotation: Any, name: str, depth: int = 0) -> Any:
     kind = next(iter(members_of(kind)), kind)  # of a union the first member
     match kind:
         case Later() if kind.inner:
-            return example_value(kind.inner, name, depth)
+            return _example_value(kind.inner, name, depth)
         case Choice():
             return kind.values[0]
         case MappingOf():
-            return {"tokens": example_value(kind.value, name, depth)}
+            return {"tokens": _example_value(kind.value, name, depth)}
         case ListOf():
-            return [example_value(kind.item, name, depth)]
+            return [_example_value(kind.item, name, depth)]
         case TupleOf():
-            return [example_value(item, name, depth) for item in kind.items]
+            return [_example_value(item, name, depth) for item in kind.items]
         case Enumeration():
             return next(iter(kind.annotation)).name
         case Scalar():
@@ -564,7 +564,8 @@ def _example_object(cls: Any, name: str, depth: int) -> Any:
     if not REGISTRY.get(cls):
         needed = [argument for argument in describe(cls).arguments if _is_needed(argument)]
         return {
-            argument.name: example_value(argument.annotation, argument.name, depth + 1) for argument in needed
+            argument.name: _example_value(argument.annotation, argument.name, depth + 1)
+            for argument in needed
         }
     chosen = _chosen_name(cls)
     section = example_section(cls, chosen, depth)

@@ -41,7 +41,7 @@ def _run(args: argparse.Namespace) -> None:
         print(f"{name:<{width}}  {text}".rstrip())
 
 
-PLUGINS_DESCRIPTION = """
+_PLUGINS_DESCRIPTION = """
 List the plugins that were found (entry points of the group nlpreg.plugins, the files .nlpreg_plugins and
 ~/.nlpreg/plugins), where their names were found, and what each registers, or why it could not be imported.
 """
@@ -55,7 +55,7 @@ class Plugins(Subcommand):
 
     def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add the command's parser."""
-        subparser = self.new_parser(parser, PLUGINS_DESCRIPTION)
+        subparser = self.new_parser(parser, _PLUGINS_DESCRIPTION)
         subparser.set_defaults(func=_run_plugins)
         return subparser
 

@@ -93,7 +93,7 @@ class Train(Subcommand):
         _check_group_options(args)
 
 
-def is_group(args: argparse.Namespace) -> bool:
+def _is_group(args: argparse.Namespace) -> bool:
     """Whether a command line asks for several runs."""
     return bool(args.sweep or args.seeds or args.folds is not None)
 
@@ -129,7 +129,7 @@ def _add_group_options(parser: argparse.ArgumentParser) -> None:
 def _check_group_options(args: argparse.Namespace) -> None:
     if args.parallel < 1:
         raise ConfigurationError(f"--parallel: expected at least 1, got {args.parallel}")
-    if not is_group(args):
+    if not _is_group(args):
         if args.parallel > 1:
             raise ConfigurationError(
                 "--parallel: expected --sweep, --seeds or --folds beside it; one run is one process"
@@ -146,7 +146,7 @@ def _check_group_options(args: argparse.Namespace) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    if is_group(args):
+    if _is_group(args):
         from nlpreg.commands.runs.training import train_group_from_args
 
         train_group_from_args(args)

@@ -46,13 +46,13 @@ from nlpreg.training.util import make_vocab_from_params
 
 logger = logging.getLogger(__name__)
 
-TIMEOUT = datetime.timedelta(hours=2)
+_TIMEOUT = datetime.timedelta(hours=2)
 """How long a process waits for the others, which may be reading data; one that dies is noticed at once."""
 SECONDS_FOR_CAUSES = 1.0
 BEGIN, FAILURE = "nlpreg/begin", "nlpreg/failure"
 """Keys of the store: the first process has prepared the run; why a process failed."""
 
-LOCAL_ADDRESSES = ("127.0.0.1", "0.0.0.0", "localhost")
+_LOCAL_ADDRESSES = ("127.0.0.1", "0.0.0.0", "localhost")
 
 
 class DistributedConfig(FromParams):
@@ -101,7 +101,7 @@ class DistributedConfig(FromParams):
                 f'the section "distributed" out, and give the trainer "cuda_device": {device}. '
                 "[-1, -1] stands for two processes on the CPU"
             )
-        if self.port is None and (self.address not in LOCAL_ADDRESSES or num_nodes > 1):
+        if self.port is None and (self.address not in _LOCAL_ADDRESSES or num_nodes > 1):
             raise ConfigurationError(
                 f"distributed.primary_port: required with several machines: a free port of {self.address} that the "
                 "others can reach"
@@ -211,14 +211,14 @@ def run_rank(params: Params, options: RunOptions, rank: Rank, resolved: dict[str
     """
     if rank.world_size == rank.local_world_size:
         stay_on_this_machine()
-    store, *_ = next(iter(rendezvous("env://", timeout=TIMEOUT)))
+    store, *_ = next(iter(rendezvous("env://", timeout=_TIMEOUT)))
     with _told_to_the_others(store, rank):
         if rank.rank == 0:
             # Before the processes form a group: the vocabulary is made from all data, not from a share of it.
             prepare_folder(params, options, resolved)
             prepare_run_logging(options.serialization_dir, rank.rank, rank.world_size)
             distributed = take_command_keys(params)
-            make_vocabulary(params, options)
+            _make_vocabulary(params, options)
             store.set(BEGIN, "")
         else:
             _wait_for_first(store)
@@ -309,14 +309,14 @@ def _process_group(rank: Rank, store: Store) -> Iterator[None]:
         store=store,
         world_size=rank.world_size,
         rank=rank.rank,
-        timeout=TIMEOUT,
+        timeout=_TIMEOUT,
     )
     yield
     # Not after a failure: it would wait for processes that wait for this one. The end of the process is enough then.
     dist.destroy_process_group()
 
 
-def make_vocabulary(params: Params, options: RunOptions) -> None:
+def _make_vocabulary(params: Params, options: RunOptions) -> None:
     """Make the vocabulary once, from all data, and let the config read it.
 
     Args:

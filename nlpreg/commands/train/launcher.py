@@ -34,18 +34,18 @@ from nlpreg.common.runtime.process import (
     remove_unused_compiler_cache,
 )
 
-PR_SET_PDEATHSIG = 1
-SECONDS_TO_BEGIN = 2.0
+_PR_SET_PDEATHSIG = 1
+_SECONDS_TO_BEGIN = 2.0
 """For a thread that was just being started when a signal came."""
 SECONDS_FOR_CAUSES = 2.0
 """How long a worker that lost touch with another one keeps its error back: that of the other one is the cause."""
 SECONDS_TO_END = 5.0
 """How long the other workers have after a failure."""
-SECONDS_TO_CHECKPOINT = 120.0
-SECONDS_TO_MEET = 900
+_SECONDS_TO_CHECKPOINT = 120.0
+_SECONDS_TO_MEET = 900
 """How long machines wait for each other at the start."""
 
-SIGNS_OF_A_CONSEQUENCE = ("gloo", "nccl", "connection", "socket", "broken pipe", "store")
+_SIGNS_OF_A_CONSEQUENCE = ("gloo", "nccl", "connection", "socket", "broken pipe", "store")
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def launch_processes(
             agent.start()
             _watch(agent, folder, timeout)
         except (KeyboardInterrupt, SigTermReceived) as error:
-            if agent.has_begun.wait(SECONDS_TO_BEGIN):
+            if agent.has_begun.wait(_SECONDS_TO_BEGIN):
                 _end_politely(agent, folder)
             error.how_to_continue = _continuation(agent, folder)  # type: ignore[union-attr]  # for `failures`
             raise
@@ -143,7 +143,7 @@ def launch_processes(
 
 def is_consequence(message: str) -> bool:
     """Whether an error looks like that of a process which noticed that another one is gone."""
-    return any(sign in message.lower() for sign in SIGNS_OF_A_CONSEQUENCE)
+    return any(sign in message.lower() for sign in _SIGNS_OF_A_CONSEQUENCE)
 
 
 def _launch_of(
@@ -166,7 +166,7 @@ def _launch_of(
         # Known from the start: who comes, and that nobody is replaced.
         rdzv_backend="static",
         rdzv_endpoint=f"{machines.address}:{port}",
-        rdzv_configs={"rank": machines.rank, "timeout": SECONDS_TO_MEET},
+        rdzv_configs={"rank": machines.rank, "timeout": _SECONDS_TO_MEET},
         local_addr=machines.address,  # otherwise the name of this machine is looked up, which may take long
         max_restarts=0,
         start_method=start_method,
@@ -193,7 +193,7 @@ def _watch(agent: _Agent, folder: str, timeout: float | None) -> None:
 def _end_politely(agent: _Agent, folder: str) -> None:
     """Ask the workers to end, also those that are only starting, and give them time for a checkpoint."""
     asked: set[int] = set()
-    deadline = time.monotonic() + SECONDS_TO_CHECKPOINT
+    deadline = time.monotonic() + _SECONDS_TO_CHECKPOINT
     while not agent.has_ended.wait(0.1) and time.monotonic() < deadline:
         asked |= _signal_workers(folder, signal.SIGTERM, asked)
 
@@ -375,7 +375,7 @@ def _leave() -> None:
 def _end_with_parent() -> None:
     """Ask the system, where it can do so, to send SIGTERM to this process when the one that started it is gone."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         parent = multiprocessing.parent_process()
         if parent is not None and os.getppid() != parent.pid:  # it went before it could be asked
             raise SystemExit(1)

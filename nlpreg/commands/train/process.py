@@ -31,7 +31,7 @@ from nlpreg.training.serialization_dir import create_serialization_dir, discard_
 
 logger = logging.getLogger(__name__)
 
-RESOLVED_CONFIG_NAME = "config.resolved.json"
+_RESOLVED_CONFIG_NAME = "config.resolved.json"
 
 
 @dataclass(frozen=True)
@@ -79,10 +79,10 @@ def prepare_folder(params: Params, options: RunOptions, resolved: dict[str, Any]
         params, folder, options.recover, options.force, options.config_file, sets_aside=True
     )
     remove_left_overs(folder)  # of a killed process; the lock is held, so no other one writes here
-    forget_digests(folder, CONFIG_NAME, RESOLVED_CONFIG_NAME)
+    forget_digests(folder, CONFIG_NAME, _RESOLVED_CONFIG_NAME)
     params.to_file(os.path.join(folder, CONFIG_NAME))
     if resolved is not None:
-        Params(resolved).to_file(os.path.join(folder, RESOLVED_CONFIG_NAME))
+        Params(resolved).to_file(os.path.join(folder, _RESOLVED_CONFIG_NAME))
     meta_file = os.path.join(folder, META_NAME)
     damages = damages_in(folder, [META_NAME])
     if damages:
@@ -92,7 +92,7 @@ def prepare_folder(params: Params, options: RunOptions, resolved: dict[str, Any]
         forget_digests(folder, META_NAME)
         record_run(seeds=seeds).to_file(meta_file)
         record_digests(folder, [META_NAME])
-    record_digests(folder, [CONFIG_NAME, RESOLVED_CONFIG_NAME])
+    record_digests(folder, [CONFIG_NAME, _RESOLVED_CONFIG_NAME])
 
 
 def take_command_keys(params: Params) -> Params | None:

@@ -31,8 +31,8 @@ def peak_gpu_memory() -> dict[int, int]:
     return peaks
 
 
-OBJECTS_BETWEEN_COLLECTIONS = 500_000
-MANY_OBJECTS = 50_000
+_OBJECTS_BETWEEN_COLLECTIONS = 500_000
+_MANY_OBJECTS = 50_000
 
 
 @contextmanager
@@ -47,12 +47,12 @@ def reduced_garbage_collection() -> Iterator[None]:
     if thresholds[0] == 0:  # collection is switched off, and stays so
         yield
         return
-    gc.set_threshold(max(thresholds[0], OBJECTS_BETWEEN_COLLECTIONS), *thresholds[1:])
+    gc.set_threshold(max(thresholds[0], _OBJECTS_BETWEEN_COLLECTIONS), *thresholds[1:])
     try:
         yield
     finally:
         # `unfreeze` would also unfreeze the objects of others, so only where there are none
-        if gc.get_count()[0] > MANY_OBJECTS and gc.get_freeze_count() == 0:
+        if gc.get_count()[0] > _MANY_OBJECTS and gc.get_freeze_count() == 0:
             gc.freeze()
             gc.unfreeze()
         gc.set_threshold(*thresholds)

@@ -34,7 +34,7 @@ from nlpreg.data.vocabulary import Vocabulary
 
 T = TypeVar("T")
 
-BATCHES_AHEAD = 32
+_BATCHES_AHEAD = 32
 """How many batches each worker makes before the first of them is sent, beside what is in the pipe."""
 
 # The first batches are made in this process, to measure how long one takes.
@@ -82,7 +82,7 @@ def made_ahead(
         yield from map(make_here, rest)
         return
     with WorkerPool(
-        lambda worker: map(make_in_worker, rest[worker::num_workers]), num_workers, "fork", BATCHES_AHEAD
+        lambda worker: map(make_in_worker, rest[worker::num_workers]), num_workers, "fork", _BATCHES_AHEAD
     ) as pool:
         for _, batch in pool.receive_in_turn([0] * num_workers):
             yield batch
@@ -122,7 +122,7 @@ def streamed_ahead(
         return
     meanwhile = math.ceil(_SECONDS_TO_START.get(start_method, _SECONDS_TO_START_ANEW) / each)
     make = partial(stream.batches_of_worker, (place,), meanwhile)
-    with WorkerPool(make, 1, start_method, BATCHES_AHEAD) as pool:
+    with WorkerPool(make, 1, start_method, _BATCHES_AHEAD) as pool:
         yield from islice(here, meanwhile)
         here.close()
         for _, made in pool.receive_in_turn([0]):
@@ -466,7 +466,7 @@ class MultiProcessDataLoader(ResumableDataLoader):
                 yield batch
             return
         make = functools.partial(stream.batches_of_worker, places, 0)
-        with WorkerPool(make, self.num_workers, self.start_method, BATCHES_AHEAD) as pool:
+        with WorkerPool(make, self.num_workers, self.start_method, _BATCHES_AHEAD) as pool:
             numbers = [place.batches for place in places]
             for worker, (batch, place) in pool.receive_in_turn(numbers):
                 places = (*places[:worker], place, *places[worker + 1 :])

@@ -19,9 +19,9 @@ TARGET_FIELD = "target"
 WINDOWS_AT_ONCE = 64
 
 # of the lengths of windows, in words: Merity et al. (2017), section 5, https://arxiv.org/abs/1708.02182
-CHANCE_OF_HALF = 0.05
-STANDARD_DEVIATION = 5.0
-SHORTEST = 5
+_CHANCE_OF_HALF = 0.05
+_STANDARD_DEVIATION = 5.0
+_SHORTEST = 5
 
 
 def names_of_targets(lexicon: IndexedLexicon) -> list[str]:
@@ -176,8 +176,8 @@ class RunningTextDataLoader(IdCorpusDataLoader):
         generator = order_generator(data_pass, 1, rank=0)
         pieces = [np.zeros(1, np.int64)]
         while pieces[-1][-1] < length:
-            middle = np.where(generator.random(1024) < CHANCE_OF_HALF, self.bptt / 2, float(self.bptt))
-            sizes = np.maximum(SHORTEST, generator.normal(middle, STANDARD_DEVIATION).astype(np.int64))
+            middle = np.where(generator.random(1024) < _CHANCE_OF_HALF, self.bptt / 2, float(self.bptt))
+            sizes = np.maximum(_SHORTEST, generator.normal(middle, _STANDARD_DEVIATION).astype(np.int64))
             pieces.append(pieces[-1][-1] + np.cumsum(sizes))
         ends = np.concatenate(pieces)[1:]
         return np.append(ends[ends < length], length)

@@ -13,7 +13,7 @@ from nlpreg.data.data_loaders.id_corpus_data_loader import IdCorpusDataLoader, r
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DatasetReaderInput
 from nlpreg.data.order import order_generator
 
-DEFAULT_WINDOW = 65536
+_DEFAULT_WINDOW = 65536
 
 
 @DataLoader.register("text_lines")
@@ -62,7 +62,7 @@ class TextLinesDataLoader(IdCorpusDataLoader):
         shuffle: bool = False,
         bucket: bool = False,
         padding_noise: float = 0.1,
-        window_size: int = DEFAULT_WINDOW,
+        window_size: int = _DEFAULT_WINDOW,
         drop_last: bool = False,
         **kwargs: Any,
     ) -> None:

@@ -214,7 +214,7 @@ def _header(size: int) -> bytes:
 _SECONDS_FOR_A_LOCK = 1.0
 _KINDS_OF_LOCKS = (type(threading.Lock()), type(threading.RLock()))
 
-WAITING_SIGNALS = {signal.SIGINT, signal.SIGTERM}
+_WAITING_SIGNALS = {signal.SIGINT, signal.SIGTERM}
 """Those that a process forked in a `good_moment` must let through again."""
 
 
@@ -231,7 +231,7 @@ def good_moment() -> Iterator[None]:
             if isinstance(lock, _KINDS_OF_LOCKS) and lock.acquire(timeout=_SECONDS_FOR_A_LOCK):
                 stack.callback(lock.release)
         if hasattr(signal, "pthread_sigmask"):
-            before = signal.pthread_sigmask(signal.SIG_BLOCK, WAITING_SIGNALS)
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, _WAITING_SIGNALS)
             stack.callback(signal.pthread_sigmask, signal.SIG_SETMASK, before)
         yield
 
@@ -441,7 +441,7 @@ def _run_worker(
     # the command `timeout` sends SIGTERM to the whole process group as well
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, WAITING_SIGNALS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _WAITING_SIGNALS)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     gc.freeze()  # garbage collection would touch, and so copy, every page that is shared with the parent
     # more threads do not help, and after a fork they may wait for threads that only the parent has

@@ -14,7 +14,7 @@ from nlpreg.data.instance import Instance
 from nlpreg.data.token_indexers.token_indexer import TokenIndexer
 
 # the lines of a story up to a question, each with its line number in the file, and the question
-Question = tuple[list[tuple[int, str]], str]
+_Question = tuple[list[tuple[int, str]], str]
 
 
 @DatasetReader.register("babi")
@@ -68,7 +68,7 @@ class BabiReader(TextFileReader):
         fields["answer"] = TextField.from_words([answer])
         return Instance(fields)
 
-    def _units(self, file: DataFile) -> Iterator[tuple[int, Question]]:
+    def _units(self, file: DataFile) -> Iterator[tuple[int, _Question]]:
         story: list[tuple[int, str]] = []
         for line, text in file.lines():
             if not text or text.isspace():
@@ -80,7 +80,7 @@ class BabiReader(TextFileReader):
             else:
                 story.append((line, text))
 
-    def _instance_of(self, unit: Question, file: str, line: int) -> Instance:
+    def _instance_of(self, unit: _Question, file: str, line: int) -> Instance:
         story, text = unit
         context: list[list[str]] = []
         sentence_of_number: dict[int, int] = {}

@@ -21,12 +21,12 @@ from nlpreg.data.tokenizers.token_class import Token
 
 logger = logging.getLogger(__name__)
 
-NUM_COLUMNS = 10
+_NUM_COLUMNS = 10
 FORM = 1
 _NUMBERS = [str(number) for number in range(1, 1000)]
 Column = Literal["upos", "xpos", "deprel", "feats", "lemma"]
 TAG_COLUMNS: dict[str, int] = {"lemma": 2, "upos": 3, "xpos": 4, "feats": 5, "deprel": 7}
-UNSPECIFIED = "_"
+_UNSPECIFIED = "_"
 # In the other columns a word may have no value.
 _NEVER_EMPTY = (TAG_COLUMNS["upos"], TAG_COLUMNS["xpos"], TAG_COLUMNS["deprel"])
 
@@ -119,14 +119,14 @@ class ConlluDatasetReader(TextFileReader):
 
     def _lacks_tags(self, unit: str) -> bool:
         rows = [text.split("\t") for text in unit.split("\n") if text and text[0] != "#"]
-        words = [row for row in rows if row[0].isdecimal() and len(row) == NUM_COLUMNS]
-        return bool(words) and all(row[self._tag_index] == UNSPECIFIED for row in words)
+        words = [row for row in rows if row[0].isdecimal() and len(row) == _NUM_COLUMNS]
+        return bool(words) and all(row[self._tag_index] == _UNSPECIFIED for row in words)
 
     def _instance_of(self, unit: str, file: str, line: int) -> Instance | None:
         cells = _cells(unit)
         if cells is not None:
-            forms, tags = cells[FORM::NUM_COLUMNS], cells[self._tag_index :: NUM_COLUMNS]
-            further = {name: cells[at::NUM_COLUMNS] for name, at in self._further_indices.items()}
+            forms, tags = cells[FORM::_NUM_COLUMNS], cells[self._tag_index :: _NUM_COLUMNS]
+            further = {name: cells[at::_NUM_COLUMNS] for name, at in self._further_indices.items()}
             return self._tagged(forms, tags, further, file, line)
         return self._instance_of_odd(unit, file, line)
 
@@ -134,10 +134,10 @@ class ConlluDatasetReader(TextFileReader):
         self, forms: list[str], tags: list[str], further: dict[str, list[str]], file: str, line: int
     ) -> Instance:
         """The instance of a sentence; of a file without tags, without."""
-        if file in self._untagged_files and set(tags) == {UNSPECIFIED}:
+        if file in self._untagged_files and set(tags) == {_UNSPECIFIED}:
             return self.text_to_instance(self._as_tokens(forms))
-        is_unexpected = UNSPECIFIED in tags and self._tag_index in _NEVER_EMPTY
-        if is_unexpected and self.unknown_tag != UNSPECIFIED and not self._has_warned:
+        is_unexpected = _UNSPECIFIED in tags and self._tag_index in _NEVER_EMPTY
+        if is_unexpected and self.unknown_tag != _UNSPECIFIED and not self._has_warned:
             self._has_warned = True
             logger.warning(
                 "%s, line %d: a sentence with a word whose tag is _, unspecified; here it counts as a tag like others",
@@ -157,7 +157,7 @@ class ConlluDatasetReader(TextFileReader):
         last = max(self._tag_index, *self._further_indices.values(), FORM)
         rows = [text.split("\t", last + 1) for text in lines]
         words = [columns for columns in rows if columns[0].isdecimal()]
-        num_tabs = (NUM_COLUMNS - 1) * len(lines)
+        num_tabs = (_NUM_COLUMNS - 1) * len(lines)
         if (
             unit.count("\t") != num_tabs
             or not words
@@ -183,7 +183,7 @@ def field_of_column(name: str) -> str:
 @lru_cache(maxsize=1 << 12)
 def split_features(value: str) -> tuple[str, ...]:
     """The features in a value of the column "feats", such as ("Case=Nom", "Number=Sing"); none for `_`."""
-    return () if value == UNSPECIFIED else tuple(value.split("|"))
+    return () if value == _UNSPECIFIED else tuple(value.split("|"))
 
 
 def conllu_words(sentence: str, file: str, line: int) -> list[str]:
@@ -218,7 +218,7 @@ def conllu_with_column(sentence: str, values: Sequence[str], column: str = "upos
     lines = sentence.split("\n")
     rows = [text.split("\t") for text in lines]
     # of comments, multiword tokens and empty nodes none has an integer in front
-    words = [number for number, row in enumerate(rows) if row[0].isdecimal() and len(row) == NUM_COLUMNS]
+    words = [number for number, row in enumerate(rows) if row[0].isdecimal() and len(row) == _NUM_COLUMNS]
     if len(words) != len(values):
         raise ValueError(
             f"expected a value for each of {len(words)} words, got {len(values)}: {sentence[:80]!r}"
@@ -242,7 +242,7 @@ def conllu_of(
     """
     glued = _glued_words(words, text)
     rows = [
-        "\t".join([str(number), word, *["_"] * (NUM_COLUMNS - 3), "SpaceAfter=No" if is_glued else "_"])
+        "\t".join([str(number), word, *["_"] * (_NUM_COLUMNS - 3), "SpaceAfter=No" if is_glued else "_"])
         for number, (word, is_glued) in enumerate(zip(words, glued, strict=True), start=1)
     ]
     comments = [] if text is None else ["# text = " + text.replace("\n", " ")]
@@ -270,9 +270,9 @@ def _cells(unit: str) -> list[str] | None:
     if unit.count("\n", 0, start) != unit.count("\n#", 0, start) + bool(start):
         return None  # something else than comments comes first
     cells = unit[start:].replace("\n", "\t").split("\t")
-    num_words, rest = divmod(len(cells), NUM_COLUMNS)
+    num_words, rest = divmod(len(cells), _NUM_COLUMNS)
     is_plain = (
-        not rest and cells[::NUM_COLUMNS] == _NUMBERS[:num_words] and unit.count("\n", start) < num_words
+        not rest and cells[::_NUM_COLUMNS] == _NUMBERS[:num_words] and unit.count("\n", start) < num_words
     )
     return cells if is_plain else None
 
@@ -295,12 +295,12 @@ def _check(unit: str, file: str, first_line: int) -> None:
         if not text or text[0] == "#":
             continue
         columns = text.split("\t")
-        if len(columns) != NUM_COLUMNS:
+        if len(columns) != _NUM_COLUMNS:
             advice = "the columns must be separated by tabs" if " " in text and len(columns) == 1 else ""
             raise bad_line(
                 file,
                 line,
-                f"{NUM_COLUMNS} columns separated by tabs",
+                f"{_NUM_COLUMNS} columns separated by tabs",
                 f"{len(columns)}: {excerpt(text)}",
                 advice,
             )

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from nlpreg.data.word_numbers import WordNumbers, numbered
 
-IDS_FILE = "ids.bin"
-ENDS_FILE = "ends.bin"
-COUNTS_FILE = "counts.bin"
-WORDS_FILE = "words.json"
-META_FILE = "meta.json"
+_IDS_FILE = "ids.bin"
+_ENDS_FILE = "ends.bin"
+_COUNTS_FILE = "counts.bin"
+_WORDS_FILE = "words.json"
+_META_FILE = "meta.json"
 FORMAT = 3
 
 NUMBERS_AT_ONCE = 1 << 22
@@ -27,7 +27,7 @@ NUMBERS_AT_ONCE = 1 << 22
 # While numbers are written it is not known yet how many there will be.
 _FIRST_TYPE = np.dtype("<i4")
 
-PAGES_AROUND = 1 << 16
+_PAGES_AROUND = 1 << 16
 """Bytes that the system may map around what is read."""
 
 BYTES_TO_KEEP = 1 << 25
@@ -61,7 +61,7 @@ class IdFile:
         """A copy of the numbers from `start` up to `stop`, as far as there are any."""
         numbers: NDArray[Any] = self._numbers[start:stop].copy()
         # what was read, and what the system is likely to have mapped around it
-        self._bytes_read += numbers.nbytes + PAGES_AROUND
+        self._bytes_read += numbers.nbytes + _PAGES_AROUND
         if self._bytes_read > BYTES_TO_KEEP:
             self._give_back()
         return numbers
@@ -114,19 +114,19 @@ class IdCorpus:
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
         self.meta = _read_meta(self.folder)
-        self._ids = IdFile(self.folder / IDS_FILE, self.meta.dtype) if self.meta.num_words else None
-        self._ends = IdFile(self.folder / ENDS_FILE, "<i8") if self.meta.num_texts else None
+        self._ids = IdFile(self.folder / _IDS_FILE, self.meta.dtype) if self.meta.num_words else None
+        self._ends = IdFile(self.folder / _ENDS_FILE, "<i8") if self.meta.num_texts else None
 
     @property
     def words(self) -> list[str]:
         """The distinct words, by number; read anew each time, since they may be most of what fills the memory."""
-        words: list[str] = json.loads((self.folder / WORDS_FILE).read_bytes())
+        words: list[str] = json.loads((self.folder / _WORDS_FILE).read_bytes())
         return words
 
     @functools.cached_property
     def counts(self) -> NDArray[np.int64]:
         """How often each distinct word occurs, by number."""
-        return np.fromfile(self.folder / COUNTS_FILE, "<i8")
+        return np.fromfile(self.folder / _COUNTS_FILE, "<i8")
 
     @property
     def num_words(self) -> int:
@@ -165,8 +165,8 @@ class IdCorpus:
         Raises:
             ValueError: one has.
         """
-        texts = _digest_of_files(self.folder, ENDS_FILE, IDS_FILE, WORDS_FILE)
-        counts = _digest_of_files(self.folder, COUNTS_FILE)
+        texts = _digest_of_files(self.folder, _ENDS_FILE, _IDS_FILE, _WORDS_FILE)
+        counts = _digest_of_files(self.folder, _COUNTS_FILE)
         if (texts, counts) != (self.meta.digest, self.meta.counts_digest):
             raise ValueError(f"{self.folder}: this corpus of ids is damaged; remove the folder")
 
@@ -174,11 +174,11 @@ class IdCorpus:
 def _read_meta(folder: Path) -> CorpusMeta:
     """What the corpus says about itself, once its files turn out to have the sizes that go with it."""
     try:
-        meta = CorpusMeta(**json.loads((folder / META_FILE).read_bytes()))
+        meta = CorpusMeta(**json.loads((folder / _META_FILE).read_bytes()))
         sizes = {
-            IDS_FILE: meta.num_words * np.dtype(meta.dtype).itemsize,
-            ENDS_FILE: meta.num_texts * 8,
-            COUNTS_FILE: meta.num_distinct_words * 8,
+            _IDS_FILE: meta.num_words * np.dtype(meta.dtype).itemsize,
+            _ENDS_FILE: meta.num_texts * 8,
+            _COUNTS_FILE: meta.num_distinct_words * 8,
         }
         whole = (
             meta.format == FORMAT
@@ -221,7 +221,7 @@ def write_numbered(
     num_texts = num_words = 0
     counts = np.zeros(0, np.int64)
     uncounted: list[NDArray[np.int32]] = []
-    with open(target / IDS_FILE, "wb") as ids_file, open(target / ENDS_FILE, "wb") as ends_file:
+    with open(target / _IDS_FILE, "wb") as ids_file, open(target / _ENDS_FILE, "wb") as ends_file:
         for ids, lengths in texts:
             ids_file.write(ids.astype(_FIRST_TYPE).data)
             ends_file.write((num_words + np.cumsum(lengths)).astype("<i8").data)
@@ -236,13 +236,13 @@ def write_numbered(
         ends_file.flush()
         os.fsync(ends_file.fileno())
     dtype = _type_for(len(numbers))
-    _rewrite(target / IDS_FILE, dtype)
-    _write(target / WORDS_FILE, json.dumps(numbers.words).encode("ascii"))
-    _write(target / COUNTS_FILE, counts.astype("<i8").tobytes())
-    digest = _digest_of_files(target, ENDS_FILE, IDS_FILE, WORDS_FILE)
-    counts_digest = _digest_of_files(target, COUNTS_FILE)
+    _rewrite(target / _IDS_FILE, dtype)
+    _write(target / _WORDS_FILE, json.dumps(numbers.words).encode("ascii"))
+    _write(target / _COUNTS_FILE, counts.astype("<i8").tobytes())
+    digest = _digest_of_files(target, _ENDS_FILE, _IDS_FILE, _WORDS_FILE)
+    counts_digest = _digest_of_files(target, _COUNTS_FILE)
     meta = CorpusMeta(dtype.str, num_words, num_texts, len(numbers), digest, counts_digest)
-    _write(target / META_FILE, meta.to_json().encode("ascii"))
+    _write(target / _META_FILE, meta.to_json().encode("ascii"))
     return meta
 
 

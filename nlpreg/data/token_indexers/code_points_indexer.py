@@ -7,7 +7,7 @@ from nlpreg.data.token_indexers.token_indexer import TokenIndexer
 from nlpreg.data.tokenizers.character_tokenizer import CharacterTokenizer
 
 
-class CodePointTokenizer(CharacterTokenizer):
+class _CodePointTokenizer(CharacterTokenizer):
     """Takes a text apart into its characters, each with its code point + 1 as `text_id`, since 0 is padding."""
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class CodePointsIndexer(TokenCharactersIndexer):
 
     def __init__(self, token_min_padding_length: int = 0) -> None:
         super().__init__(
-            character_tokenizer=CodePointTokenizer(),
+            character_tokenizer=_CodePointTokenizer(),
             min_padding_length=1,
             token_min_padding_length=token_min_padding_length,
         )

@@ -35,7 +35,7 @@ _FIRST_DOCS = {
 }
 
 
-class ChoosesFusedStep(torch.optim.Optimizer):
+class _ChoosesFusedStep(torch.optim.Optimizer):
     """Mixed into an optimizer, lets it use torch's fused update, one pass over all parameters, wherever torch can.
 
     The fused updates cannot deal with sparse gradients, and whether gradients are sparse is only seen at the first
@@ -50,7 +50,7 @@ class ChoosesFusedStep(torch.optim.Optimizer):
         """Leave the choice open if `fused` is None; otherwise the config has made it."""
         if fused is None:
             self._fused_is_open = True
-            self.register_step_pre_hook(ChoosesFusedStep._choose)
+            self.register_step_pre_hook(_ChoosesFusedStep._choose)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Resume from a `state_dict`, with the choice that was made then."""
@@ -75,7 +75,7 @@ class ChoosesFusedStep(torch.optim.Optimizer):
 
     @staticmethod
     def _choose(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-        assert isinstance(optimizer, ChoosesFusedStep)
+        assert isinstance(optimizer, _ChoosesFusedStep)
         if not optimizer._fused_is_open:
             return
         optimizer._fused_is_open = False
@@ -110,7 +110,7 @@ def register_torch(
     part = TorchPart.of(cls, skip=("params",), required=required)
     assert part is not None, f"{cls} needs more than a config can give"
     has_fused = any(option.name == "fused" for option in part.options)
-    bases = (Optimizer, ChoosesFusedStep, cls) if has_fused else (Optimizer, cls)
+    bases = (Optimizer, _ChoosesFusedStep, cls) if has_fused else (Optimizer, cls)
     made: type[Optimizer] = type(
         class_name or f"{cls.__name__}Optimizer",
         bases,
