@@ -7,102 +7,23 @@ from nlpreg.data.tokenizers.sentence_splitter import SentenceSplitter
 from nlpreg.data.tokenizers.token_class import Token
 from nlpreg.data.tokenizers.tokenizer import Tokenizer
 
+
+def _words(text: str) -> list[str]:
+    """The words between the spaces of a text."""
+    return text.split()
+
+
 # Abbreviations that keep their full stop; a single letter with a full stop is treated as an initial.
-_ABBREVIATIONS = [
-    "mr",
-    "mrs",
-    "ms",
-    "dr",
-    "prof",
-    "rev",
-    "gen",
-    "col",
-    "capt",
-    "lt",
-    "sgt",
-    "sen",
-    "rep",
-    "gov",
-    "hon",
-    "pres",
-    "supt",
-    "st",
-    "mt",
-    "ft",
-    "jr",
-    "sr",
-    "inc",
-    "ltd",
-    "co",
-    "corp",
-    "bros",
-    "dept",
-    "dist",
-    "est",
-    "univ",
-    "assn",
-    "assoc",
-    "jan",
-    "feb",
-    "mar",
-    "apr",
-    "jun",
-    "jul",
-    "aug",
-    "sept",
-    "sep",
-    "oct",
-    "nov",
-    "dec",
-    "etc",
-    "vs",
-    "viz",
-    "cf",
-    "al",
-    "approx",
-    "appt",
-    "apt",
-    "ave",
-    "blvd",
-    "rd",
-    "ext",
-    "fig",
-    "no",
-    "nos",
-    "vol",
-    "pp",
-    "ed",
-    "eds",
-]
+_ABBREVIATIONS = _words("""
+    mr mrs ms dr prof rev gen col capt lt sgt sen rep gov hon pres supt st mt ft jr sr inc ltd co corp
+    bros dept dist est univ assn assoc jan feb mar apr jun jul aug sept sep oct nov dec etc vs viz cf al
+    approx appt apt ave blvd rd ext fig no nos vol pp ed eds
+""")
 
 # The sentence continues after these, unless the text ends.
-_TITLES = frozenset(
-    [
-        "mr",
-        "mrs",
-        "ms",
-        "dr",
-        "prof",
-        "rev",
-        "gen",
-        "col",
-        "capt",
-        "lt",
-        "sgt",
-        "sen",
-        "rep",
-        "gov",
-        "hon",
-        "pres",
-        "st",
-        "mt",
-        "ft",
-        "vs",
-        "no",
-        "nos",
-        "vol",
-    ]
-)
+_TITLES = _words("""
+    mr mrs ms dr prof rev gen col capt lt sgt sen rep gov hon pres st mt ft vs no nos vol
+""")
 
 # Prefixes that stay with their word, and words that are written with hyphens as one.
 _PREFIXES = "e|re|co|non|pre|un|ex|de|anti|semi|sub|multi|mis|bi|pro|uh|x"
@@ -191,36 +112,10 @@ _SENTENCE_END = re.compile(r"[.?!…]+")
 _CLOSING = re.compile(r"""["'”’)\]]+|''""")
 
 # After an abbreviation that is not a title, such a word begins a sentence.
-_STARTERS = frozenset(
-    [
-        "the",
-        "a",
-        "an",
-        "this",
-        "that",
-        "these",
-        "those",
-        "he",
-        "she",
-        "it",
-        "we",
-        "you",
-        "they",
-        "i",
-        "in",
-        "on",
-        "at",
-        "if",
-        "but",
-        "and",
-        "so",
-        "there",
-        "when",
-        "what",
-        "who",
-        "how",
-    ]
-)
+_STARTERS = _words("""
+    the a an this that these those he she it we you they i in on at if but and so there when what who
+    how
+""")
 
 
 @SentenceSplitter.register("english")
