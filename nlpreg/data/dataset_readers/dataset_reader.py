@@ -144,7 +144,7 @@ class DatasetReader(Registrable):
 
     def set_worker_info(self, info: WorkerInfo | None) -> None:
         """Set which loader worker this process is; None for the main process."""
-        self._set_worker_info(info)  # which readers of other readers override, to pass it on
+        self._set_worker_info(info)
 
     def set_distributed_info(self, info: DistributedInfo | None) -> None:
         """Set which training process this is; None for a single process."""
@@ -192,13 +192,21 @@ class DatasetReader(Registrable):
         """Which process of a distributed training this is, or None when there is only one."""
         return self._distributed_info
 
+    def _inner_readers(self) -> "Iterable[DatasetReader]":
+        """The readers that learn which process this is together with this one."""
+        return ()
+
     def _set_worker_info(self, info: WorkerInfo | None) -> None:
-        """Set which worker this is; a reader that wraps others passes it on."""
+        """Set which worker this is, and pass it on to the inner readers."""
         self._worker_info = info
+        for reader in self._inner_readers():
+            reader.set_worker_info(info)
 
     def _set_distributed_info(self, info: DistributedInfo | None) -> None:
-        """Set which training process this is; a reader that wraps others passes it on."""
+        """Set which training process this is, and pass it on to the inner readers."""
         self._distributed_info = info
+        for reader in self._inner_readers():
+            reader.set_distributed_info(info)
 
     def shard_iterable(self, iterable: Iterable[T]) -> Iterator[T]:
         """The items that belong to this process; for use inside `_read`, with one process or many.

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DistributedInfo, WorkerInfo
+from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.dataset_readers.text_file_reader import check_choice
 from nlpreg.data.fields.metadata_field import MetadataField
 from nlpreg.data.instance import Instance
@@ -64,15 +64,8 @@ class InterleavingDatasetReader(DatasetReader):
         assert isinstance(origin, MetadataField)
         self._readers[origin.metadata].apply_token_indexers(instance)
 
-    def _set_worker_info(self, info: WorkerInfo | None) -> None:
-        super()._set_worker_info(info)
-        for reader in self._readers.values():
-            reader.set_worker_info(info)
-
-    def _set_distributed_info(self, info: DistributedInfo | None) -> None:
-        super()._set_distributed_info(info)
-        for reader in self._readers.values():
-            reader.set_distributed_info(info)
+    def _inner_readers(self) -> Iterable[DatasetReader]:
+        return self._readers.values()
 
     def _read(self, file_path: str | Mapping[str, Any]) -> Iterator[Instance]:
         paths = self._paths(file_path)

@@ -1,14 +1,9 @@
 """Data sets of several tasks, kept apart."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from nlpreg.data.dataset_readers.dataset_reader import (
-    DatasetReader,
-    DatasetReaderInput,
-    DistributedInfo,
-    WorkerInfo,
-)
+from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DatasetReaderInput
 from nlpreg.data.fields.metadata_field import MetadataField
 from nlpreg.data.instance import Instance
 
@@ -53,13 +48,8 @@ class MultiTaskReaderShim(DatasetReader):
         instance.add_field(_TASK_FIELD, MetadataField(self.head))
         return instance
 
-    def _set_worker_info(self, info: WorkerInfo | None) -> None:
-        super()._set_worker_info(info)
-        self.inner.set_worker_info(info)
-
-    def _set_distributed_info(self, info: DistributedInfo | None) -> None:
-        super()._set_distributed_info(info)
-        self.inner.set_distributed_info(info)
+    def _inner_readers(self) -> Iterable[DatasetReader]:
+        return [self.inner]
 
 
 @DatasetReader.register("multitask")
@@ -111,12 +101,5 @@ class MultiTaskDatasetReader(DatasetReader):
         assert isinstance(task, MetadataField)
         self.readers[task.metadata].apply_token_indexers(instance)
 
-    def _set_worker_info(self, info: WorkerInfo | None) -> None:
-        super()._set_worker_info(info)
-        for reader in self.readers.values():
-            reader.set_worker_info(info)
-
-    def _set_distributed_info(self, info: DistributedInfo | None) -> None:
-        super()._set_distributed_info(info)
-        for reader in self.readers.values():
-            reader.set_distributed_info(info)
+    def _inner_readers(self) -> Iterable[DatasetReader]:
+        return self.readers.values()

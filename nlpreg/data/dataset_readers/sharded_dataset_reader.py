@@ -9,14 +9,7 @@ from typing import Any
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.file_utils import cached_path
-from nlpreg.data.dataset_readers.dataset_reader import (
-    DatasetReader,
-    DeferringReader,
-    DistributedInfo,
-    PathOrStr,
-    Unit,
-    WorkerInfo,
-)
+from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DeferringReader, PathOrStr, Unit
 from nlpreg.data.instance import Instance
 
 logger = logging.getLogger(__name__)
@@ -57,12 +50,6 @@ class DelegatingDatasetReader(DatasetReader):
     def apply_token_indexers(self, instance: Instance) -> None:
         """Let the base reader do it."""
         self.reader.apply_token_indexers(instance)
-
-    def _set_worker_info(self, info: WorkerInfo | None) -> None:
-        self._worker_info = info  # and not that of the base reader
-
-    def _set_distributed_info(self, info: DistributedInfo | None) -> None:
-        self._distributed_info = info
 
 
 @DatasetReader.register("sharded")
