@@ -16,7 +16,7 @@ local part = { type: 'pretrained_transformer_mismatched', model_name: transforme
   evaluate_on_test: true,
   model: {
     type: 'simple_tagger',
-    text_field_embedder: { token_embedders: { tokens: part } },
+    text_field_embedder: { token_embedders: { tokens: part { overlap: 128 } } },
     encoder: { type: 'pass_through', input_dim: width },
   },
   data_loader: { batch_sampler: { type: 'bucket', batch_size: 32 } },

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nlpreg.common import cached_transformers
-from nlpreg.common.checks import ConfigurationError, argument_ranges
+from nlpreg.common.checks import ConfigurationError, argument_ranges, check_at_least
 from nlpreg.common.imports import optional
 from nlpreg.data.tokenizers.pretrained_transformer_tokenizer import PretrainedTransformerTokenizer
 from nlpreg.modules.scalar_mix import ScalarMix
@@ -17,7 +17,8 @@ from nlpreg.nn.util import batched_index_select
 
 logger = logging.getLogger(__name__)
 
-# B texts, W word pieces, S word pieces with the special tokens of every segment, L max_length, D width of the vectors
+# B texts, W word pieces, S word pieces with the special tokens of every segment, L max_length, D width of the vectors,
+# K windows of a text
 
 
 @TokenEmbedder.register("pretrained_transformer")
@@ -42,6 +43,9 @@ class PretrainedTransformerEmbedder(TokenEmbedder):
         transformer_kwargs: further arguments for loading the transformer.
         lora: trains low-rank adapters instead of the transformer's own weights, which stay as they are: arguments of `peft`'s
             `LoraConfig`, such as {"r": 8, "lora_alpha": 16, "target_modules": ["query", "value"]} (extra `lora`).
+        overlap: number of word pieces that two neighbouring segments of a long text share. Each piece takes its vector from
+            the segment that shows most of its context: with 128, from at least 64 pieces on both sides. The indexer has no
+            such argument. With 0, a piece at the edge of a segment sees one side only.
 
     Shape:
         token_ids (B, S) ids, mask (B, W) bool, type_ids (B, S) or None, segment_concat_mask (B, S) bool or None
@@ -50,7 +54,8 @@ class PretrainedTransformerEmbedder(TokenEmbedder):
     Raises:
         ConfigurationError: in `forward`, for a text, or a segment, longer than the model takes.
         ValueError: in `forward`, for a type id that the model does not have, and for a text of several segments whose
-            padding is not at its end. With `lora`, for modules that the transformer does not have.
+            padding is not at its end. With `lora`, for modules that the transformer does not have. For an `overlap`
+            without `max_length`, or one that is not shorter than a segment.
 
     Source: LoRA: Hu et al. (2022), https://arxiv.org/abs/2106.09685
     """
@@ -77,8 +82,10 @@ class PretrainedTransformerEmbedder(TokenEmbedder):
         tokenizer_kwargs: dict[str, Any] | None = None,
         transformer_kwargs: dict[str, Any] | None = None,
         lora: dict[str, Any] | None = None,
+        overlap: int = 0,
     ) -> None:
         super().__init__()
+        check_at_least(0, overlap=overlap)
         self.transformer_model = cached_transformers.get(
             model_name,
             True,
@@ -104,6 +111,12 @@ class PretrainedTransformerEmbedder(TokenEmbedder):
         self._num_added_start_tokens = len(tokenizer.single_sequence_start_tokens)
         self._num_added_end_tokens = len(tokenizer.single_sequence_end_tokens)
         self._num_added_tokens = self._num_added_start_tokens + self._num_added_end_tokens
+        if overlap and (max_length is None or overlap >= max_length - self._num_added_tokens):
+            raise ValueError(
+                "overlap: expected fewer word pieces than a segment of max_length has without its "
+                f"{self._num_added_tokens} special tokens, got {overlap} and max_length {max_length}"
+            )
+        self._overlap = overlap
 
         self.train_parameters = train_parameters
         if not train_parameters:
@@ -157,6 +170,8 @@ class PretrainedTransformerEmbedder(TokenEmbedder):
         batch_size, num_pieces = token_ids.shape
         if num_pieces <= self._max_length:
             return self._run(token_ids, attended, type_ids)[:, : mask.size(1)]
+        if self._overlap:
+            return self._run_overlapping(token_ids, attended, type_ids)[:, : mask.size(1)]
         folded_ids, folded_mask, folded_types = self._fold_long_sequences(token_ids, attended, type_ids)
         segments = self._run(folded_ids, folded_mask, folded_types)  # (B * segments, L, D)
         unfolded = self._unfold_long_sequences(segments, folded_mask, batch_size, num_pieces)
@@ -181,6 +196,69 @@ class PretrainedTransformerEmbedder(TokenEmbedder):
         output = self.transformer_model(**arguments, output_hidden_states=True, return_dict=True)
         mixed: Tensor = self._scalar_mix(list(output.hidden_states[1:]))
         return mixed
+
+    def _run_overlapping(self, token_ids: Tensor, mask: Tensor, type_ids: Tensor | None) -> Tensor:
+        """The vectors of long texts, each from the window in whose middle the piece stands.
+
+        Args:
+            token_ids: (B, S), as the indexer folds them: segments that share nothing, each with its special tokens.
+            mask: (B, S) bool.
+            type_ids: (B, S), or None.
+
+        Returns:
+            (B, W, D), W being the length of the longest text with the special tokens of one segment.
+        """
+        assert self._max_length is not None
+        max_length = self._max_length
+        starts, ends = self._num_added_start_tokens, self._num_added_end_tokens
+        content = max_length - self._num_added_tokens  # pieces of a window without its special tokens
+        stride = content - self._overlap
+        device, batch_size = token_ids.device, token_ids.size(0)
+        folded_lengths = _lengths_of(mask)  # (B,)
+        num_segments = (folded_lengths + max_length - 1) // max_length
+        lengths = folded_lengths - num_segments * self._num_added_tokens  # (B,), special tokens left out
+        last = (
+            (lengths - content).clamp(min=0) + stride - 1
+        ) // stride  # (B,), number of each text's last window
+        num_windows = int(last.max()) + 1  # K
+
+        # For each place of each window: where in the folded text its piece stands.
+        windows = torch.arange(num_windows, device=device).unsqueeze(1)  # (K, 1)
+        places = torch.arange(max_length, device=device)  # (L,)
+        pieces = windows * stride + places - starts  # (K, L), places in the text without special tokens
+        in_text = pieces // content * max_length + starts + pieces % content
+        # (B, K, 1), pieces of each window without its special tokens
+        sizes = (lengths.view(-1, 1, 1) - windows * stride).clamp(min=0, max=content)
+        behind = places - starts - sizes  # (B, K, L), 0 at the first end token
+        at_end = folded_lengths.view(-1, 1, 1) - ends + behind
+        sources = torch.where(behind < 0, in_text, at_end)
+        sources = torch.where(places < starts, places, sources)
+        attended = behind < ends
+        # a row of padding alone has no end tokens to point to
+        sources = sources.masked_fill(~attended, 0).clamp(min=0).view(batch_size, -1)  # (B, K * L)
+        used = (windows.squeeze(1) <= last.unsqueeze(1)).flatten()  # (B * K,)
+
+        def cut(tensor: Tensor) -> Tensor:
+            """The windows that have pieces, (windows, L)."""
+            return tensor.gather(1, sources).view(-1, max_length)[used]
+
+        kept = attended.flatten(0, 1)[used]
+        ids = cut(token_ids).masked_fill(~kept, 0)
+        found = self._run(ids, kept, None if type_ids is None else cut(type_ids))  # (windows, L, D)
+        vectors = found.new_zeros(len(used), max_length, found.size(2))
+        vectors = vectors.masked_scatter(used.view(-1, 1, 1), found).view(batch_size, -1, found.size(2))
+
+        # For each place of a text: in which window its piece stands in the middle, and where there.
+        places = torch.arange(int(lengths.max()) + self._num_added_tokens, device=device)  # (W,)
+        pieces = (places - starts).expand(batch_size, -1)  # (B, W)
+        chosen = torch.div(pieces - self._overlap // 2, stride, rounding_mode="floor")
+        chosen = torch.minimum(chosen.clamp(min=0), last.unsqueeze(1))
+        chosen = torch.where(
+            pieces < lengths.unsqueeze(1), chosen, last.unsqueeze(1)
+        )  # end tokens: of the last
+        wanted = chosen * max_length + places - chosen * stride  # (B, W), in K * L
+        is_piece = places < lengths.unsqueeze(1) + self._num_added_tokens
+        return batched_index_select(vectors, wanted.masked_fill(~is_piece, 0))
 
     def _checked_type_ids(self, type_ids: Tensor) -> Tensor | None:
         """The type ids if the model knows them, or None if they say nothing."""
@@ -238,11 +316,7 @@ class PretrainedTransformerEmbedder(TokenEmbedder):
         num_segments, max_length = segments.shape[1:3]
         mask = mask.view(batch_size, -1)  # (B, segments * L)
         num_pieces = num_segment_concat_wordpieces - (num_segments - 1) * self._num_added_tokens
-        lengths = mask.sum(1)  # (B,)
-        if not torch.equal(mask, torch.arange(mask.size(1), device=mask.device) < lengths.unsqueeze(1)):
-            raise ValueError(
-                "segment_concat_mask: texts longer than max_length need all of their padding at the end"
-            )
+        lengths = _lengths_of(mask)
         starts, ends = self._num_added_start_tokens, self._num_added_end_tokens
         pieces = segments.flatten(1, 2)  # (B, segments * L, D)
         content = segments[:, :, starts : max_length - ends].flatten(1, 2)
@@ -258,6 +332,16 @@ class PretrainedTransformerEmbedder(TokenEmbedder):
             ending = batched_index_select(pieces, sources)  # (B, ends, D)
             joined = joined.scatter(1, targets.unsqueeze(2).expand_as(ending), ending)
         return joined[:, :num_pieces]
+
+
+def _lengths_of(mask: Tensor) -> Tensor:
+    """The lengths (B,) of folded texts by their mask (B, S), which has to be of padding at the end."""
+    lengths = mask.sum(1)
+    if not torch.equal(mask, torch.arange(mask.size(1), device=mask.device) < lengths.unsqueeze(1)):
+        raise ValueError(
+            "segment_concat_mask: texts longer than max_length need all of their padding at the end"
+        )
+    return lengths
 
 
 def _num_positions(model: nn.Module) -> int | None:

@@ -32,6 +32,7 @@ class PretrainedTransformerMismatchedEmbedder(TokenEmbedder):
         transformer_kwargs: further arguments for loading the transformer.
         sub_token_mode: `avg` for the mean of a word's pieces, `first` for the first one.
         lora: arguments of low-rank adapters, see `PretrainedTransformerEmbedder`.
+        overlap: number of word pieces that two neighbouring segments of a long text share, see there.
 
     Shape:
         token_ids (B, S) ids, mask (B, T) bool of the words, offsets (B, T, 2) first and last piece of each word,
@@ -59,6 +60,7 @@ class PretrainedTransformerMismatchedEmbedder(TokenEmbedder):
         transformer_kwargs: dict[str, Any] | None = None,
         sub_token_mode: str | None = "avg",
         lora: dict[str, Any] | None = None,
+        overlap: int = 0,
     ) -> None:
         super().__init__()
         self._matched_embedder = PretrainedTransformerEmbedder(
@@ -74,6 +76,7 @@ class PretrainedTransformerMismatchedEmbedder(TokenEmbedder):
             tokenizer_kwargs=tokenizer_kwargs,
             transformer_kwargs=transformer_kwargs,
             lora=lora,
+            overlap=overlap,
         )
         self.sub_token_mode = sub_token_mode
 

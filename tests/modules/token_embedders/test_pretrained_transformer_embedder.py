@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from nlpreg.common import Params
+from nlpreg.common.checks import ConfigurationError
 from nlpreg.modules.token_embedders import PretrainedTransformerEmbedder, TokenEmbedder
 
 transformers = pytest.importorskip("transformers")
@@ -78,11 +79,60 @@ def test_long_texts_are_cut_and_joined(tiny_transformer, sizes):
         torch.testing.assert_close(found[row, : len(one)], expected, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize(("max_length", "overlap"), [(5, 2), (7, 4), (8, 3)])
+@pytest.mark.parametrize("sizes", [[17, 3, 6, 1, 9], [13, 0, 12]])
+def test_pieces_take_their_vector_from_the_middle_of_a_window(tiny_transformer, sizes, max_length, overlap):
+    whole = build(tiny_transformer)
+    embedder = build(tiny_transformer, max_length=max_length, overlap=overlap)
+    texts = [[5 + (position * 3 + size) % 7 for position in range(size)] for size in sizes]
+    rows = [list(itertools.chain(*segments(text, max_length)[0])) for text in texts]
+    longest = max(map(len, rows))
+    # behind the texts a row of padding alone
+    ids = torch.tensor([row + [0] * (longest - len(row)) for row in [*rows, []]])
+    mask = torch.arange(max(sizes) + 2) < torch.tensor([[size + 2] for size in sizes] + [[0]])
+    segment_mask = torch.arange(longest) < torch.tensor([[len(row)] for row in [*rows, []]])
+    found = embedder(ids, mask, segment_concat_mask=segment_mask)
+    assert found.shape == (*mask.shape, 8)
+
+    width, step = max_length - 2, max_length - 2 - overlap
+    for row, text in enumerate(texts):
+        first_pieces = [0]
+        while first_pieces[-1] + width < len(text):
+            first_pieces.append(first_pieces[-1] + step)
+        vectors = []
+        for first in first_pieces:
+            window = torch.tensor([[CLS, *text[first : first + width], SEP]])
+            vectors.append(whole(window, window > 0)[0])
+        torch.testing.assert_close(found[row, 0], vectors[0][0], atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(found[row, len(text) + 1], vectors[-1][-1], atol=1e-5, rtol=1e-4)
+        for place in range(len(text)):
+            inside = {}
+            for k, first in enumerate(first_pieces):
+                if 0 <= place - first < width:
+                    # how far away the nearer edge is that cuts the text off
+                    left = len(text) if k == 0 else place - first
+                    right = len(text) if k == len(first_pieces) - 1 else first + width - 1 - place
+                    inside[k, place - first + 1] = min(left, right)
+            possible = [vectors[k][at] for (k, at), seen in inside.items() if seen == max(inside.values())]
+            assert any(
+                torch.allclose(found[row, place + 1], vector, atol=1e-5, rtol=1e-4) for vector in possible
+            ), (row, place)
+
+
+def test_overlaps_that_cannot_be(tiny_transformer):
+    for options in ({"overlap": 3}, {"overlap": 3, "max_length": 5}):
+        with pytest.raises(ValueError, match="overlap: expected fewer word pieces than a segment"):
+            build(tiny_transformer, **options)
+    with pytest.raises(ConfigurationError, match="overlap"):
+        build(tiny_transformer, overlap=-1, max_length=5)
+
+
 def test_long_texts_need_their_padding_at_the_end(tiny_transformer):
     embedder = build(tiny_transformer, max_length=3)
     mask = torch.tensor([[True, False, True, True]])
-    with pytest.raises(ValueError, match="all of their padding at the end"):
-        embedder(IDS[:1], mask, segment_concat_mask=mask)
+    for one in (embedder, build(tiny_transformer, max_length=4, overlap=1)):
+        with pytest.raises(ValueError, match="all of their padding at the end"):
+            one(IDS[:1].repeat(1, 2), mask.repeat(1, 2), segment_concat_mask=mask.repeat(1, 2))
 
 
 def test_frozen_and_in_evaluation_mode(tiny_transformer):
