@@ -1,4 +1,4 @@
-"""Digests of the files in a folder, kept beside them in `.digests.json`, so that damage is noticed when they are read."""
+"""Digests of the files in a folder, stored in `.digests.json`, by which damage is detected when they are read."""
 
 import contextlib
 import fnmatch
@@ -14,21 +14,21 @@ from nlpreg.common.files import atomic_write
 logger = logging.getLogger(__name__)
 
 DIGESTS_NAME = ".digests.json"
-"""Begins with a dot, so that nobody takes it for one of the files: each other file of a vocabulary is a namespace."""
+"""Hidden, because every other file in the folder of a vocabulary is a namespace."""
 
 Digest = dict[str, int]
-"""What is recorded of a file: its `size` in bytes, and its checksum, `crc32`."""
+"""The record of a file: its `size` in bytes and its checksum, `crc32`."""
 
 _MAX_BYTES = 2**26
 _CHUNK_BYTES = 2**20
 
 
 class DamagedFileError(ConfigurationError):
-    """A file does not hold what was written to it."""
+    """The content of a file is not what was written to it."""
 
 
 def digest_of(path: str | os.PathLike[str]) -> Digest:
-    """Size and checksum of a file as it is now."""
+    """Compute the size and the checksum of a file."""
     size = checksum = 0
     with open(path, "rb") as file:
         while chunk := file.read(_CHUNK_BYTES):
@@ -38,7 +38,7 @@ def digest_of(path: str | os.PathLike[str]) -> Digest:
 
 
 def damage_of(path: str | os.PathLike[str], digest: Digest) -> str | None:
-    """What is wrong with a file, in the words of a sentence about it; None if it is as recorded."""
+    """How a file differs from its record, as a predicate for a message; None if it does not."""
     if not os.path.isfile(path):
         return "is missing"
     found = os.path.getsize(path)
@@ -50,12 +50,12 @@ def damage_of(path: str | os.PathLike[str], digest: Digest) -> str | None:
 def record_digests(
     folder: str | os.PathLike[str], names: Iterable[str] = (), known: Mapping[str, Digest] | None = None
 ) -> None:
-    """Record what files of a folder hold now; what is recorded of other files stays.
+    """Record the digests of files of a folder; the records of other files are kept.
 
     Args:
-        folder: the folder, which gets or has the file `.digests.json`.
-        names: paths relative to the folder; those of no file are skipped.
-        known: digests of further files that were taken while these were written.
+        folder: the folder that contains `.digests.json`.
+        names: paths relative to the folder; missing files are skipped.
+        known: digests of additional files, computed while they were written.
     """
     try:
         digests = read_digests(folder)
@@ -70,13 +70,13 @@ def record_digests(
 
 
 def forget_digests(folder: str | os.PathLike[str], *patterns: str) -> None:
-    """Drop the records of files that are about to change; a process that is killed then leaves no wrong record.
+    """Remove the records of files that are about to change, so that a killed process leaves no wrong record.
 
     Args:
         folder: the folder.
         patterns: names as in the record, or patterns of names.
     """
-    with contextlib.suppress(DamagedFileError):  # written anew below
+    with contextlib.suppress(DamagedFileError):  # rewritten below
         digests = read_digests(folder)
         kept = {
             name: digest
@@ -93,7 +93,7 @@ def forget_digests(folder: str | os.PathLike[str], *patterns: str) -> None:
 
 
 def read_digests(folder: str | os.PathLike[str]) -> dict[str, Digest]:
-    """The recorded digests by the name of the file; empty if there are none.
+    """File name -> recorded digest; empty if nothing is recorded.
 
     Raises:
         DamagedFileError: the record itself cannot be read.
@@ -110,7 +110,7 @@ def read_digests(folder: str | os.PathLike[str]) -> dict[str, Digest]:
 
 
 def read_record(path: str | os.PathLike[str]) -> dict[str, Digest]:
-    """Sizes and checksums of files from a JSON file.
+    """Read sizes and checksums of files from a JSON file.
 
     Raises:
         DamagedFileError: it cannot be read.
@@ -129,17 +129,17 @@ def read_record(path: str | os.PathLike[str]) -> dict[str, Digest]:
 
 
 def damages_in(folder: str | os.PathLike[str], names: Iterable[str] | None = None) -> list[str]:
-    """What is wrong with the files of a folder, each as "path, what"; files of which nothing is recorded pass.
+    """Describe the differences between the files of a folder and their records; files without a record are skipped.
 
     Args:
         folder: the folder.
-        names: as in the record; unless given, all files that lie directly in the folder.
+        names: as in the record; by default all files directly in the folder.
 
     Raises:
         DamagedFileError: the record cannot be read.
     """
     digests = read_digests(folder)
-    # The record may come with an archive of anybody's: its names must not lead out of the folder.
+    # The record may come with an untrusted archive, so its names must not lead out of the folder.
     wanted = [name for name in digests if os.path.basename(name) == name] if names is None else list(names)
     damages = []
     for name in wanted:
@@ -150,7 +150,7 @@ def damages_in(folder: str | os.PathLike[str], names: Iterable[str] | None = Non
 
 
 def check_digests(folder: str | os.PathLike[str], names: Iterable[str] | None = None) -> None:
-    """Compare files with what was recorded of them, as `damages_in`.
+    """Raise an error if files differ from their records, see `damages_in`.
 
     Raises:
         DamagedFileError: a file is missing or differs; the message names the first three.
@@ -165,7 +165,7 @@ def check_digests(folder: str | os.PathLike[str], names: Iterable[str] | None = 
 
 
 def warn_if_changed(folder: str | os.PathLike[str], *names: str) -> None:
-    """Log a warning about files that differ from what was recorded: for those that people may well edit."""
+    """Log a warning if files differ from their records, for files that users may edit."""
     for name in names:
         try:
             check_digests(folder, [name])
@@ -174,6 +174,6 @@ def warn_if_changed(folder: str | os.PathLike[str], *names: str) -> None:
 
 
 def write_digests(folder: str | os.PathLike[str], digests: Mapping[str, Digest]) -> None:
-    """Write the record of a folder anew."""
+    """Overwrite the record of a folder."""
     with atomic_write(os.path.join(folder, DIGESTS_NAME), "w") as file:
         json.dump(dict(sorted(digests.items())), file, indent=1)

@@ -1,4 +1,4 @@
-"""Files that appear under their final name only when they are whole, links, and locks between processes."""
+"""Atomic writes, hard links, and locks between processes."""
 
 import contextlib
 import errno
@@ -25,7 +25,7 @@ def atomic_write(
 ) -> Iterator[IO[Any]]:
     """Open a temporary file beside `path`; on leaving without an error it is flushed, synced and renamed to `path`.
 
-    After an error, a signal or a crash, whatever stood at `path` before still stands there.
+    After an error, a signal or a crash, the previous file at `path` is unchanged.
 
     Args:
         path: the final name; its folder must exist.
@@ -45,7 +45,7 @@ def atomic_write(
         with open(path, mode, encoding=encoding, newline=newline) as file:
             yield file
         return
-    path = os.path.realpath(path)  # a symbolic link keeps pointing to the file
+    path = os.path.realpath(path)  # write to the target, so that a symbolic link is kept
     descriptor, temporary = tempfile.mkstemp(
         dir=os.path.dirname(path), prefix=f".{os.path.basename(path)}.", suffix=".tmp"
     )
@@ -64,9 +64,9 @@ def atomic_write(
 
 
 def damage_in_zip(path: str | os.PathLike[str]) -> str | None:
-    """What is wrong with the contents of a zip file, by the checksum that it holds for each; None if nothing is.
+    """Verify the checksums in a zip file; return a description of the first error, or None.
 
-    `torch.save` writes zip files, but `torch.load` ignores these checksums, so that a flipped bit goes unnoticed.
+    `torch.save` writes zip files, but `torch.load` does not verify the checksums, so a flipped bit would go unnoticed.
 
     Args:
         path: the file; one that is no zip file, such as weights of torch before 1.6, holds no checksums.
@@ -79,20 +79,20 @@ def damage_in_zip(path: str | os.PathLike[str]) -> str | None:
             folders = [info.filename for info in file.infolist() if info.external_attr & _IS_FOLDER]
     except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, RuntimeError) as error:
         return str(error) or type(error).__name__
-    if folders:  # torch reads no byte of such a member, and takes whatever stood in memory
+    if folders:  # torch would read no byte of such a member and use uninitialized memory
         return f"{folders[0]} is marked as a folder"
     return None if damaged is None else f"the checksum of {damaged} differs"
 
 
 def _umask() -> int:
-    """The process's file mode mask; there is no way to read it without setting it."""
+    """The file mode mask of the process, which can only be read by setting it."""
     mask = os.umask(0o022)
     os.umask(mask)
     return mask
 
 
 def _sync_folder(folder: str) -> None:
-    """Make the rename itself durable, where the system can sync folders."""
+    """Sync a folder to disk, which makes a rename durable, if the system supports it."""
     if not hasattr(os, "O_DIRECTORY"):
         return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -114,18 +114,18 @@ def hardlink_or_copy(source: str | os.PathLike[str], dest: str | os.PathLike[str
 
 
 class FileLock:
-    """A lock that several processes share through a file; the operating system releases it when its owner dies.
+    """A file lock between processes; the operating system releases it when its owner exits.
 
-    The same object may be entered again while it is held. The work is done by the package `filelock`.
+    The lock is reentrant. It is implemented with the package `filelock`.
 
     Args:
-        lock_file: path of the lock file; made if absent.
-        timeout: seconds to wait for another owner; negative waits for ever.
-        read_only_ok: whether an existing lock file that may not be written to is only worth a warning: then the block
-            runs without a lock, which is right where nobody could write anyway.
+        lock_file: path of the lock file; created if missing.
+        timeout: seconds to wait for another owner; a negative number waits forever.
+        read_only_ok: whether to log a warning and run the block without a lock if the lock file is read-only, as on a read-only
+            file system.
 
     Raises:
-        TimeoutError: (on entering) another process held the lock all the time.
+        TimeoutError: (on entering) another process held the lock until the timeout.
         OSError: (on entering) the lock file cannot be opened.
     """
 
@@ -143,10 +143,10 @@ class FileLock:
         return self._lock.is_locked
 
     def acquire(self, timeout: float | None = None) -> "FileLock":
-        """Wait for the lock and take it; after 10 seconds a warning says what is waited for.
+        """Acquire the lock; a warning is logged after waiting for 10 seconds.
 
         Args:
-            timeout: seconds, instead of the one given at construction.
+            timeout: seconds; overrides the timeout of the constructor.
         """
         limit = self.timeout if timeout is None else timeout
         try:

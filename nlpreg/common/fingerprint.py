@@ -1,4 +1,4 @@
-"""A digest of what an object would do: a key for caches that outlive the process."""
+"""Fingerprints of objects, used as keys of persistent caches."""
 
 import enum
 import functools
@@ -17,21 +17,21 @@ CHUNK_BYTES = 1024 * 1024
 
 
 class NoFingerprintError(ValueError):
-    """An object holds something of which nobody can tell whether it is the same next time."""
+    """An object contains something that has no reproducible fingerprint."""
 
 
 def fingerprint(value: Any, leave_out: Collection[str] = ()) -> str:
-    """The same text, in every process, for objects that are built alike, and another one otherwise.
+    """A digest that is equal, in every process, for objects with equal configuration and code.
 
-    Objects are taken apart by their `_to_params`, if they define it, or their attributes; their classes, and functions, count
-    with the content of the file that defines them, so that a change of code is a change of the fingerprint.
+    It covers the objects' `_to_params`, if defined, or else their attributes, and the content of the files that define their
+    classes and functions, so that a change of code changes the fingerprint.
 
     Args:
         value: plain values, containers, and objects made of these.
-        leave_out: names of attributes of `value` itself that do not count.
+        leave_out: names of attributes of `value` itself that are ignored.
 
     Raises:
-        NoFingerprintError: something in it is of another kind.
+        NoFingerprintError: it contains a value of another kind.
     """
     described = _of_object(value, (), leave_out) if leave_out else _describe(value, ())
     return hashlib.blake2b(json.dumps(described).encode("utf-8"), digest_size=20).hexdigest()
@@ -52,7 +52,7 @@ def fingerprint_of_file(path: str) -> str:
 
 
 def _describe(value: Any, above: tuple[int, ...]) -> Any:
-    """The value as lists and texts that JSON can hold; `above` are the ids of the objects that it is inside of."""
+    """Convert a value to JSON; `above` has the ids of the enclosing objects, to detect cycles."""
     if isinstance(value, enum.Enum):
         return ["enum", _of_class(type(value)), value.name]
     if value is None or isinstance(value, (bool, int, float, str, bytes, range)):

@@ -1,4 +1,4 @@
-"""`FromParams`: objects built from a section of the config by their constructor's type hints."""
+"""`FromParams`: construction of objects from a section of the config, driven by type hints."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -22,7 +22,7 @@ T = TypeVar("T", bound="FromParams")
 
 
 class FromParams:
-    """Mixed into a class, gives it `from_params`: its constructor's annotations say how to read the config."""
+    """Mixin that adds `from_params`, which builds an object from a config according to its constructor's annotations."""
 
     constructor_extras: ClassVar[frozenset[str] | None] = None
     """Names of the arguments that nlpreg passes itself to whatever a `Lazy` of this class builds; a config need not give
@@ -43,18 +43,17 @@ class FromParams:
     ) -> T:
         """Build an object, and everything inside it.
 
-        The whole section is read beside the constructors' annotations first; only if nothing is wrong with it is
-        anything constructed.
+        The whole section is first checked against the annotations; nothing is constructed unless it is valid.
 
         Args:
-            params: the section of the config; its keys are used up. A string stands for {"type": string}.
+            params: the section of the config; its keys are removed. A string is short for {"type": string}.
             constructor_to_call: what to call instead of the class.
             constructor_to_inspect: whose parameters to read instead of those of the class's `__init__`.
-            **extras: objects that no config holds, handed to every constructor inside that names them.
+            **extras: objects that are not in the config, passed to every nested constructor that has a parameter of that name.
 
         Raises:
-            ConfigurationError: the section is wrong; the message lists everything that is (it is also a
-                `TypeError` where a value has the wrong type).
+            ConfigurationError: the section is invalid; the message lists all problems (also a `TypeError` if a value has the
+                wrong type).
         """
         if params is None:
             return cast("T", None)
@@ -69,7 +68,7 @@ class FromParams:
         config = plain(params)
         origin = params.origin
         if origin is not None:
-            # what the caller passes is the user's choice: an archive's config may not put anything in its place
+            # arguments of the caller are the user's choice; the config of an archive may not replace them
             config = {key: value for key, value in config.items() if key not in extras}
             origin = origin.allowing(extras)
         with guarded(origin):
@@ -82,7 +81,7 @@ class FromParams:
             if resolver.problems:
                 raise problems_error(resolver.problems)
             result = node.build(extras)
-        params.params.clear()  # as AllenNLP does: code that moved over asserts that nothing is left
+        params.params.clear()  # as in AllenNLP, where callers assert that no key is left
         return cast("T", result)
 
     def _to_params(self) -> dict[str, Any]:

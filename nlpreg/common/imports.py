@@ -1,4 +1,4 @@
-"""Importing: optional packages, packages whole, and where modules and files are looked for."""
+"""Imports of optional packages and of whole packages, and changes of the search path and the working folder."""
 
 import importlib
 import logging
@@ -17,7 +17,7 @@ _PACKAGE_FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(_
 
 
 def import_failure(error: BaseException) -> str:
-    """Why an import failed, with the file and line whose code raised the error."""
+    """Describe why an import failed, with the file and line that raised the error."""
     text = f"{type(error).__name__}: {error}"
     if isinstance(error, SyntaxError):
         return f"SyntaxError: {error.msg} ({error.filename}:{error.lineno})"
@@ -29,7 +29,7 @@ def import_failure(error: BaseException) -> str:
 
 @contextmanager
 def pushd(new_dir: os.PathLike[str] | str, verbose: bool = False) -> Iterator[None]:
-    """Work in another folder for the length of a block."""
+    """Context manager that changes the working folder."""
     previous = os.getcwd()
     if verbose:
         logger.info("working in %s", new_dir)
@@ -44,20 +44,20 @@ def pushd(new_dir: os.PathLike[str] | str, verbose: bool = False) -> Iterator[No
 
 @contextmanager
 def push_python_path(path: os.PathLike[str] | str) -> Iterator[None]:
-    """Look for modules in `path` first, for the length of a block."""
+    """Context manager that puts `path` first in the module search path."""
     # resolved now: the block may change the current folder
     entry = str(Path(path).resolve())
     sys.path.insert(0, entry)
     try:
         yield
     finally:
-        # by value: the block may have put other entries in front
+        # by value: the block may have inserted other entries before it
         if entry in sys.path:
             sys.path.remove(entry)
 
 
 def import_module_and_submodules(package_name: str, exclude: set[str] | None = None) -> None:
-    """Import a package and every module in it, so that all of its classes get registered.
+    """Import a package and all its modules, so that all of their classes are registered.
 
     Args:
         package_name: a package or a single module, found in the current folder first.
@@ -77,7 +77,7 @@ def import_module_and_submodules(package_name: str, exclude: set[str] | None = N
 
 
 def optional(module: str, extra: str) -> ModuleType:
-    """Import `module`, or say which extra of nlpreg brings it.
+    """Import an optional module, or raise an error that names the extra to install.
 
     Args:
         module: full name of the module to import.
@@ -90,7 +90,7 @@ def optional(module: str, extra: str) -> ModuleType:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name is None or not (module + ".").startswith(error.name + "."):
-            raise  # installed, but something that it needs itself is missing
+            raise  # it is installed, but one of its own dependencies is missing
         raise ImportError(
             f"the package {module.split('.')[0]!r} is needed here and not installed: pip install 'nlpreg[{extra}]'"
         ) from error

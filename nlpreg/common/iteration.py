@@ -1,4 +1,4 @@
-"""Iterators, lists and sequences: grouping, padding, shuffling, and sequences made on demand."""
+"""Helpers for iterators and sequences: grouping, padding, shuffling, views."""
 
 import hashlib
 import pickle
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def group_by_count(iterable: Iterable[Any], count: int, default_value: Any) -> list[list[Any]]:
-    """Groups of exactly `count` items; the last one is filled with `default_value`."""
+    """Split into groups of exactly `count` items; the last one is padded with `default_value`."""
     groups = list(lazy_groups_of(iterable, count))
     if groups:
         groups[-1] += [default_value] * (count - len(groups[-1]))
@@ -21,7 +21,7 @@ def group_by_count(iterable: Iterable[Any], count: int, default_value: Any) -> l
 
 
 def lazy_groups_of(iterable: Iterable[A], group_size: int) -> Iterator[list[A]]:
-    """Groups of `group_size` items, made as they are asked for; the last one may be shorter."""
+    """Iterate over groups of `group_size` items, made on demand; the last one may be shorter."""
     items = iter(iterable)
     while group := list(islice(items, group_size)):
         yield group
@@ -33,7 +33,7 @@ def pad_sequence_to_length(
     default_value: Callable[[], Any] = lambda: 0,
     padding_on_right: bool = True,
 ) -> list[Any]:
-    """A list of exactly `desired_length` items: `sequence`, padded or cut.
+    """Pad or truncate a sequence to a list of exactly `desired_length` items.
 
     Args:
         sequence: any sequence.
@@ -51,7 +51,7 @@ def pad_sequence_to_length(
 
 
 def add_noise_to_dict_values(dictionary: dict[A, float], noise_param: float) -> dict[A, float]:
-    """Each value shifted by a random share of itself, at most `noise_param` (0.1 = ten per cent) up or down."""
+    """Multiply each value by a random factor between 1 - `noise_param` and 1 + `noise_param`."""
     return {key: value + random.uniform(-1, 1) * value * noise_param for key, value in dictionary.items()}
 
 
@@ -73,17 +73,17 @@ def is_lazy(iterable: Iterable[A]) -> bool:
 
 
 def shuffle_iterable(i: Iterable[T], pool_size: int = 1024, rng: random.Random | None = None) -> Iterator[T]:
-    """The items in an order that is random within a moving pool of `pool_size` of them.
+    """Shuffle a stream approximately, with a buffer of `pool_size` items.
 
     Args:
-        i: the items; no more than the pool is held at a time.
-        pool_size: number of items that the next one is drawn from.
-        rng: draws the numbers; the global generator unless given.
+        i: the items; at most `pool_size` of them are in memory at a time.
+        pool_size: size of the shuffle buffer.
+        rng: random number generator; defaults to the global one.
     """
     generator = rng or random
     items = iter(i)
     pool = list(islice(items, pool_size))
-    # each new item takes the place of the one that is drawn
+    # each new item replaces the one that is drawn
     for item in items:
         at = generator.randrange(len(pool))
         yield pool[at]
@@ -93,10 +93,10 @@ def shuffle_iterable(i: Iterable[T], pool_size: int = 1024, rng: random.Random |
 
 
 def cycle_iterator_function(iterator_function: Callable[[], Iterable[T]]) -> Iterator[T]:
-    """The items of `iterator_function()`, then of a new call of it, and so on for ever; nothing is kept.
+    """Iterate over `iterator_function()` forever, calling it again at the end; nothing is stored.
 
     Raises:
-        ValueError: a call gave no item at all, which would never end.
+        ValueError: a call returned no item, so the loop would never end.
     """
     while True:
         empty = True
@@ -113,11 +113,11 @@ def hash_object(o: Any) -> str:
 
 
 class ShuffledSequence(Sequence[T]):
-    """A sequence seen in another order; the items stay where they are.
+    """A view of a sequence in another order.
 
     Args:
-        inner_sequence: the sequence to look at.
-        indices: position in `inner_sequence` of each item of the view; a random order of all items unless given.
+        inner_sequence: the underlying sequence.
+        indices: index in `inner_sequence` of each item; by default a random permutation.
     """
 
     def __init__(self, inner_sequence: Sequence[T], indices: Sequence[int] | None = None) -> None:
@@ -126,7 +126,7 @@ class ShuffledSequence(Sequence[T]):
             order = list(range(len(inner_sequence)))
             random.shuffle(order)
             indices = order
-        # may be a `range`, so that a slice of a long sequence costs nothing
+        # may be a `range`, so that slicing a long sequence is cheap
         self.indices = indices
 
     def __len__(self) -> int:
@@ -146,11 +146,11 @@ class ShuffledSequence(Sequence[T]):
 
 
 class SlicedSequence(ShuffledSequence[T]):
-    """The part of a sequence that a slice names.
+    """A view of a slice of a sequence.
 
     Args:
-        inner_sequence: the sequence to look at.
-        s: which part of it.
+        inner_sequence: the underlying sequence.
+        s: the slice.
     """
 
     def __init__(self, inner_sequence: Sequence[T], s: slice) -> None:
@@ -158,7 +158,7 @@ class SlicedSequence(ShuffledSequence[T]):
 
 
 class ConcatenatedSequence(Sequence[T]):
-    """Several sequences seen as one.
+    """A view of several sequences as one.
 
     Args:
         sequences: the parts, at least one.
@@ -186,7 +186,7 @@ class ConcatenatedSequence(Sequence[T]):
         position = i + len(self) if i < 0 else i
         if not 0 <= position < len(self):
             raise IndexError(f"index {i} is outside a sequence of {len(self)} items")
-        # the first part that ends behind the position; parts without items are passed over
+        # the first part that ends after the index; empty parts are skipped
         part = bisect_right(self._ends, position)
         start = self._ends[part - 1] if part else 0
         return self.sequences[part][position - start]

@@ -1,4 +1,4 @@
-"""`Lazy[T]`: checked now, built when what it needs is ready."""
+"""`Lazy[T]`: an argument that is checked with the config and constructed later."""
 
 import copy
 from collections.abc import Callable
@@ -11,13 +11,13 @@ T = TypeVar("T")
 
 
 class ResolvedSection(Protocol):
-    """A section of the config that has been checked: a `nlpreg.common.config.nodes.Node`, which may hold a `Lazy` itself."""
+    """Protocol of a checked section of the config, as `nlpreg.common.config.nodes.Node`, which may itself contain a `Lazy`."""
 
     def needed_extras(self) -> set[str]:
-        """Names of the arguments without which it cannot be built."""
+        """Names of the arguments that are needed to build it."""
 
     def build(self, extras: dict[str, Any]) -> Any:
-        """Construct what it stands for."""
+        """Construct the object."""
 
 
 class Lazy(Generic[T]):
@@ -29,8 +29,7 @@ class Lazy(Generic[T]):
     Args:
         constructor: the class to build from a config, or a function to call.
         params: its section of the config; None for all defaults.
-        constructor_extras: arguments known already.
-        **kwargs: more of them.
+        constructor_extras: arguments that are already known. **kwargs: more of them.
     """
 
     def __init__(
@@ -56,7 +55,7 @@ class Lazy(Generic[T]):
         node: ResolvedSection | None,
         known: frozenset[str],
     ) -> "Lazy[T]":
-        """One whose section has been checked already, so that `construct` need not read it once more.
+        """Make a `Lazy` from an already checked section, so that `construct` does not resolve it again.
 
         Args:
             constructor: as in the class.
@@ -85,11 +84,11 @@ class Lazy(Generic[T]):
         return self._constructor_extras
 
     def construct(self, **kwargs: Any) -> T:
-        """Build the object; can be called again for another one.
+        """Construct the object; each call returns a new one.
 
         Args:
-            **kwargs: what was missing. For a class they are extras: a key that the config has too keeps the config's
-                value, and those that no parameter is named after are left out.
+            **kwargs: further arguments. For a class they are extras: values in the config take precedence, and arguments
+                without a parameter of that name are ignored.
 
         Raises:
             ConfigurationError: the section of the config is wrong.

@@ -1,4 +1,4 @@
-"""Set-up of logs: a full `out.log` beside the results, and short lines for people on the console."""
+"""Logging setup: a full `out.log` next to the results, and short lines on the console."""
 
 import logging
 import os
@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any, TextIO
 from nlpreg.common.runtime.process import SigTermReceived
 
 FILE_FRIENDLY_LOGGING: bool = False
-"""Whether progress bars write whole lines; set by `--file-friendly-logging`, read each time a bar is made."""
+"""Whether progress bars write complete lines; set by `--file-friendly-logging`, read whenever a bar is created."""
 WITHOUT_BARS = False
-"""Whether progress bars are left out of the console, as `--quiet` asks; the log has them all the same."""
+"""Whether progress bars are hidden from the console, as with `--quiet`; they are still logged."""
 
 _CHATTY_LOGGERS = ("nlpreg.common.params", "nlpreg.nn.initializers", "nlpreg.common.from_params", "tqdm")
-"""Loggers whose INFO lines are for the log file: on the console they appear with `--verbose` only."""
+"""Loggers whose INFO lines appear on the console only with `--verbose`."""
 
 _installed: list[Handler] = []
 
 
 class NlpregLogger(Logger):
-    """A logger that can say a thing once: `warning_once` and its kin write each message text at most once."""
+    """A logger with `warning_once` and similar methods, which log each message at most once."""
 
     def __init__(self, name: str, level: int = logging.NOTSET) -> None:
         super().__init__(name, level)
@@ -33,7 +33,7 @@ class NlpregLogger(Logger):
         if str(msg) in self._said:
             return
         self._said.add(str(msg))
-        kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 2  # the caller's line, not ours
+        kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 2  # report the caller's line
         self.log(level, msg, *args, **kwargs)
 
     def debug_once(self, msg: object, *args: object, **kwargs: Any) -> None:
@@ -64,7 +64,7 @@ logging.setLoggerClass(NlpregLogger)
 
 
 def get_logger(name: str) -> NlpregLogger:
-    """The logger of that name; one made by other code before this module was imported learns to say things once."""
+    """Return the logger of that name; a logger created before this module was imported gets the `*_once` methods too."""
     logger = logging.getLogger(name)
     if not isinstance(logger, NlpregLogger):
         logger.__class__ = NlpregLogger
@@ -74,7 +74,7 @@ def get_logger(name: str) -> NlpregLogger:
 
 
 def printable(text: str) -> str:
-    """Text for a terminal: control characters, which a file may hold to move its cursor or recolour it, are escaped."""
+    """Escape control characters, with which a file could move the cursor or change the colours of a terminal."""
     return _CONTROL.sub(lambda match: match.group().encode("unicode_escape").decode("ascii"), text)
 
 
@@ -82,11 +82,10 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u20
 
 
 def tell(logger: Logger, message: str, *args: object) -> None:
-    """Log a line for people at INFO; where no logging is set up, in a script or a notebook, write it to standard error.
+    """Log a line at INFO or, if logging is not configured, as in a script or a notebook, write it to standard error.
 
     Args:
-        logger: logs the line.
-        message: as in `Logger.info`.
+        logger: the logger. message: as in `Logger.info`.
         *args: as in `Logger.info`.
     """
     if logger.hasHandlers():
@@ -104,7 +103,7 @@ class ErrorFilter(Filter):
 
 
 class _ChattyFilter(Filter):
-    """Keeps the INFO lines of `_CHATTY_LOGGERS` away from people."""
+    """Drops the INFO lines of `_CHATTY_LOGGERS`."""
 
     def filter(self, record: LogRecord) -> bool:
         """Whether `record` is a warning, or comes from another logger."""
@@ -112,7 +111,7 @@ class _ChattyFilter(Filter):
 
 
 class ConsoleFormatter(Formatter):
-    """The message alone; from WARNING on with its level in front."""
+    """Formats the message alone, prefixed with the level from WARNING on."""
 
     def format(self, record: LogRecord) -> str:
         """One record as a console line."""
@@ -127,7 +126,7 @@ else:
 
 
 class ConsoleHandler(_TextHandler):
-    """Writes to a terminal that may show a progress bar: the bar steps aside for the line and comes back below it."""
+    """Writes to a terminal that may show a progress bar, which is redrawn below the new line."""
 
     def emit(self, record: LogRecord) -> None:
         """Write one record."""
@@ -137,7 +136,7 @@ class ConsoleHandler(_TextHandler):
             super().emit(record)
 
     def handleError(self, record: LogRecord) -> None:
-        """Remember that standard output cannot be written; a pipe that nobody reads any more does not count."""
+        """Record that standard output cannot be written; broken pipes are ignored."""
         global _output_error
         error = sys.exc_info()[1]
         if (
@@ -153,7 +152,7 @@ _output_error: OSError | None = None
 
 
 def take_output_error() -> OSError | None:
-    """The latest error in writing log lines to standard output since this was asked, such as that of a full disk."""
+    """Return and clear the last error in writing log lines to standard output, such as a full disk."""
     global _output_error
     error, _output_error = _output_error, None
     return error
@@ -211,14 +210,14 @@ def prepare_global_logging(
 
 
 def release_global_logging() -> None:
-    """Undo `prepare_global_logging`: its handlers are taken away and its file is closed."""
+    """Undo `prepare_global_logging`: remove its handlers and close its file."""
     root, bars = logging.getLogger(), logging.getLogger("tqdm")
     for handler in _installed:
         root.removeHandler(handler)
         bars.removeHandler(handler)
         try:
             handler.close()
-        except OSError as error:  # what was still to be written does not fit on the disk
+        except OSError as error:  # the disk has no space for the remaining lines
             name = getattr(handler, "baseFilename", "the log")
             logging.getLogger(__name__).warning("%s: the end of the log is lost (%s)", name, error.strerror)
     _installed.clear()

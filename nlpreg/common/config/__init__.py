@@ -1,1 +1,1 @@
-"""Configs: registries, annotations as kinds, resolving and building, schemas, places in Jsonnet, and problems in words."""
+"""Configs: registries, annotations, resolving and building, JSON Schema, locations in Jsonnet files, and error reports."""

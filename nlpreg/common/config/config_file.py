@@ -1,4 +1,4 @@
-"""A config file read for checking: evaluated as far as possible in spite of its faults, all of which are kept."""
+"""A config file read for checking: evaluated as far as possible despite its errors, which are collected."""
 
 import os
 import re
@@ -19,7 +19,7 @@ from nlpreg.common.config.problems import Problem
 from nlpreg.common.params import read_config_text
 
 UNSET_VARIABLE = "@@unset variable "
-"""Begins what stands in for the value of an environment variable that is not set, so that the rest can be checked."""
+"""Prefix of the placeholder for an unset environment variable, which lets the rest of the config be checked."""
 
 _DUPLICATE = "@@duplicate@@"
 _STAND_IN = re.compile(rf"{UNSET_VARIABLE}(.+?)@@")
@@ -28,19 +28,19 @@ _ADVICE = {
     "field does not exist: ext": "; it is written std.extVar",
     "Unknown variable": '; a string needs quotes, an environment variable std.extVar("NAME"), a variable "local"',
 }
-"""What to add to a message of Jsonnet's that begins so."""
+"""Start of a Jsonnet error message -> advice to append to it."""
 _UNDEFINED = re.compile(r"[Uu]ndefined external variable: (\S+)")
 
 
 @dataclass
 class ConfigFile:
-    """A config and where its keys stand.
+    """A config and the locations of its keys.
 
     Args:
         path: the file.
-        source: places of keys.
+        source: the parsed source, which has the locations of keys.
         config: the evaluated config with overrides; None where evaluation failed.
-        problems: what was wrong with the file itself.
+        problems: problems of the file itself.
         overridden: dotted keys that the command line replaced.
     """
 
@@ -62,7 +62,7 @@ class ConfigFile:
         Args:
             path: a local path or a URL.
             overrides: as on the command line.
-            texts: path -> text of files, instead of what is on the disk.
+            texts: path -> content of files that overrides the disk.
 
         Raises:
             FileNotFoundError: there is no such file.
@@ -85,17 +85,17 @@ class ConfigFile:
         try:
             check_depth(file.config)
         except ConfigurationError as error:
-            file.config = None  # nothing could walk it
+            file.config = None  # too deep for any recursive function
             file.problems.append(Problem("", str(error)))
         return file
 
     @staticmethod
     def is_due_to_unset(problem: Problem) -> bool:
-        """Whether a problem says nothing but that a variable is not set, which is reported already."""
+        """Whether a problem is only a consequence of an unset variable, which is already reported."""
         return UNSET_VARIABLE in problem.message and not problem.is_type
 
     def located(self, problem: Problem) -> Problem:
-        """The problem with the place of its key, if that is known."""
+        """The problem with the location of its key, if known."""
         message = _STAND_IN.sub(lambda match: f"${match.group(1)}", problem.message)
         problem = replace(problem, message=message)
         if problem.location:
@@ -117,7 +117,7 @@ class ConfigFile:
                 )
 
     def _evaluate(self) -> None:
-        """Evaluate, with stand-ins for variables that are not set and without the second of two equal keys."""
+        """Evaluate the file with placeholders for unset variables and without duplicate keys."""
         variables = external_variables()
         for source in self.source.all_sources():
             for token in source.variables:
@@ -132,7 +132,7 @@ class ConfigFile:
             source = sources.get(os.path.realpath(target))
             return target, _without_duplicates(source or JsonnetSource.read(target)).encode("utf-8")
 
-        # Jsonnet stops at its first error: what it misses is put in, and it is asked again, until nothing is left to put in
+        # Jsonnet stops at its first error: supply the missing variable and evaluate again until none is missing
         while True:
             try:
                 value = evaluate_jsonnet(
@@ -169,7 +169,7 @@ class ConfigFile:
 
     @staticmethod
     def _made_numbers(variables: dict[str, str], message: str) -> bool:
-        """Where Jsonnet cannot do with a stand-in, which is no number, put one there; whether there was any."""
+        """Replace placeholders by numbers where Jsonnet needs a number; return whether there were any."""
         unset = [name for name, value in variables.items() if UNSET_VARIABLE in value]
         named = [name for name in _STAND_IN.findall(message) if name in unset]
         for name in named or unset:
@@ -178,9 +178,9 @@ class ConfigFile:
 
 
 def _without_duplicates(source: JsonnetSource) -> str:
-    """The text with every repeated key renamed, so that Jsonnet accepts it."""
+    """The text with duplicate keys renamed, so that Jsonnet accepts it."""
     text = source.text
-    # from the end to the beginning, so that the places of those before stay right
+    # from the end to the beginning, so that earlier offsets stay valid
     tokens = sorted((second.token for _, second in source.duplicates if second.token), key=lambda t: -t.start)
     for number, token in enumerate(tokens):
         end = token.start + len(token.text)
@@ -193,12 +193,12 @@ def _dropped(value: Any) -> Any:
         return {key: _dropped(item) for key, item in value.items() if not key.startswith(_DUPLICATE)}
     if isinstance(value, list):
         return [_dropped(item) for item in value]
-    # as `Params` does: AllenNLP's configs may write null so
+    # as in `Params`: AllenNLP's configs may write null as "None"
     return None if value == "None" else value
 
 
 def _place_in(message: str, path: str) -> str:
-    """The "file:line" that a Jsonnet error names first."""
+    """The first "file:line" in a Jsonnet error."""
     found = re.search(r"(\S+?):\(?(\d+)(?::\d+)?", message.replace(os.path.basename(path), "@file@"))
     if found is None:
         return ""
@@ -206,7 +206,7 @@ def _place_in(message: str, path: str) -> str:
 
 
 def _readable(message: str) -> str:
-    """The first line of a Jsonnet error, without its own prefix and place."""
+    """The first line of a Jsonnet error, without its prefix and location."""
     first = message.strip().splitlines()[0]
     first = re.sub(r"^(STATIC|RUNTIME) ERROR: ", "", first)
     first = re.sub(r"^\S+?:\(?[\d:\-()]+\)?:? ", "", first)

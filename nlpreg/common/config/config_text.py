@@ -1,4 +1,4 @@
-"""A config as text that can be edited: what is not edited keeps its comments, its variables and its layout."""
+"""Editing of config files as text: whatever is not edited keeps its comments, variables and layout."""
 
 import contextlib
 import copy
@@ -19,13 +19,10 @@ _UNKNOWN = object()
 
 @dataclass(frozen=True)
 class Section:
-    """An object or array that is written out in a file.
+    """An object or array literal in a file.
 
     Args:
-        path: key path in the whole config.
-        file: the file it stands in.
-        text: of that file.
-        shape: what the parser knows of it.
+        path: key path in the whole config. file: path of the file. text: content of the file. shape: the parsed expression.
     """
 
     path: str
@@ -35,7 +32,7 @@ class Section:
 
     @property
     def keys(self) -> list[str]:
-        """Its keys in order; indices for an array."""
+        """The keys in order; the indices of an array."""
         return [key.name for key in self.shape.keys]
 
     def __contains__(self, name: str) -> bool:
@@ -43,7 +40,7 @@ class Section:
 
     @property
     def _written_out(self) -> list[Key]:
-        """Keys that stand there as such, which alone can be edited; a computed one cannot."""
+        """The literal keys; computed keys cannot be edited."""
         return [key for key in self.shape.keys if key.token is not None or self.shape.kind == "array"]
 
     def key(self, name: str) -> Key:
@@ -56,7 +53,7 @@ class Section:
         return self.text[key.start : key.end]
 
     def value(self, name: str, default: Any = None) -> Any:
-        """A value, if it can be known from its text alone; else `default`."""
+        """A value, if it can be evaluated without the rest of the file; else `default`."""
         value = _evaluated(self.source(name)) if name in self else _UNKNOWN
         return default if value is _UNKNOWN else copy.deepcopy(value)
 
@@ -67,11 +64,11 @@ class Section:
 
 
 class ConfigText:
-    """A config file and those it imports; every edit parses them anew.
+    """A config file and the files it imports; every edit parses them again.
 
     Args:
         path: the file.
-        texts: path -> content of files that differ from what is on the disk.
+        texts: path -> content of files that overrides the disk.
     """
 
     def __init__(self, path: str, texts: dict[str, str] | None = None) -> None:
@@ -84,7 +81,7 @@ class ConfigText:
         self.parse()
 
     def parse(self) -> None:
-        """Read the places of all keys."""
+        """Parse the locations of all keys."""
         self.source = JsonnetSource.read(self.path, texts=self.texts)
         for source in self.source.all_sources():
             self.texts.setdefault(source.path, source.text)
@@ -92,11 +89,11 @@ class ConfigText:
 
     @property
     def is_understood(self) -> bool:
-        """Whether the places of keys could be read."""
+        """Whether the file could be parsed."""
         return self.source.root is not None
 
     def at(self, path: str) -> list[Section]:
-        """The sections that make up the value at a key path; a later one wins over an earlier one."""
+        """The sections that make up the value at a key path; later ones override earlier ones."""
         return [
             Section(path, source.path, source.text, shape) for source, shape in self.source.sections(path)
         ]
@@ -105,7 +102,7 @@ class ConfigText:
         """ "path:line" of a section, or of a key in it, in the file as it was before any edit."""
         key = section.key(name) if name in section else None
         offset = section.shape.start if key is None else key.start if key.token is None else key.token.start
-        # undo the edits, the last one first, until the offset is one in the original text
+        # undo the edits, last first, to map the offset to the original text
         for start, old_length, new_length in reversed(self._edits.get(section.file, [])):
             if offset >= start + new_length:
                 offset += old_length - new_length
@@ -128,26 +125,26 @@ class ConfigText:
                     pending.extend(f"{path}.{key}" if path else key for key in dict.fromkeys(section.keys))
 
     def literal(self, value: Any, section: Section) -> str:
-        """A value in the style of the file that a section stands in."""
+        """A value as a literal in the style of the section's file."""
         return json.dumps(value) if _is_json_style(section) else jsonnet_text(value)
 
     def rename(self, section: Section, old: str, new: str) -> None:
-        """Give a key another name."""
+        """Rename a key."""
         token = section.key(old).token
         assert token is not None
         self._edit(section.file, token.start, token.start + len(token.text), self._key(new, section))
 
     def replace(self, section: Section, name: str, text: str) -> None:
-        """Give a key another value."""
+        """Replace the value of a key."""
         key = section.key(name)
         self._edit(section.file, key.start, key.end, text)
 
     def replace_section(self, section: Section, text: str) -> None:
-        """Put something else in the place of a section."""
+        """Replace the text of a section."""
         self._edit(section.file, section.shape.start, section.shape.end, text)
 
     def remove(self, section: Section, name: str) -> None:
-        """Take out a key with its value, its comma, and its line if nothing else is on it."""
+        """Remove a key with its value, its comma, and its line if nothing else is on it."""
         self.remove_key(section, section.key(name))
 
     def remove_key(self, section: Section, key: Key) -> None:
@@ -158,11 +155,11 @@ class ConfigText:
         comma = re.match(r"\s*,", text[end:])
         if comma:
             end += comma.end()
-        else:  # the last one of its object: the comma before it goes
+        else:  # the last key of its object: remove the comma before it
             before = re.search(r",\s*$", text[:start])
             start = before.start() if before else start
         line_start = text.rfind("\n", 0, start) + 1
-        # a comment behind the value, on the same line, is about the key and goes with it
+        # a comment after the value, on the same line, belongs to the key
         rest = re.match(r"[ \t]*(?://[^\n]*|#[^\n]*)?(?=\n|$)", text[end:])
         if not text[line_start:start].strip() and rest and line_start:
             self._edit(section.file, line_start - 1, end + rest.end(), "")
@@ -194,7 +191,7 @@ class ConfigText:
         comma = re.match(r"\s*,", text[last.end : shape.end])
         end = last.end + (comma.end() if comma else 0)
         if "\n" in text[shape.start : shape.end]:
-            # a line of its own, as deep as the first key
+            # a separate line with the indentation of the first key
             first = shape.keys[0]
             start = first.start if first.token is None else first.token.start
             line = text[text.rfind("\n", 0, start) + 1 : start]

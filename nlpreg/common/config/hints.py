@@ -1,4 +1,4 @@
-"""A constructor's parameters as data: names, types with string annotations resolved, defaults."""
+"""Parameters of constructors: names, defaults, and annotations with strings resolved."""
 
 import ast
 import inspect
@@ -18,11 +18,11 @@ _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 @dataclass(frozen=True)
 class Signature:
-    """What a constructor takes.
+    """The parameters of a constructor.
 
     Args:
         parameters: by name, annotations resolved; without `self`, `*args` and `**kwargs`.
-        open: whether other keyword arguments may be passed too.
+        open: whether it accepts other keyword arguments too.
     """
 
     parameters: dict[str, inspect.Parameter]
@@ -33,16 +33,16 @@ class Signature:
 def signature_of(cls: Any, constructor: Callable[..., Any] | None = None) -> Signature:
     """The parameters of a class's constructor, with those that its `**kwargs` pass on to its parents.
 
-    Where the constructor has `**kwargs`, the parameters of the next class in the method resolution order that is
-    built from a config (has `from_params`) are added, and so on while each has `**kwargs`. The result is open only
-    if the last one has `**kwargs` too, or if a constructor does something with its `kwargs` besides handing them on.
+    Where the constructor has `**kwargs`, the parameters of the next class in the method resolution order that is built from a
+    config (has `from_params`) are added, and so on while each has `**kwargs`. The result is open only if the last one has
+    `**kwargs` too, or if a constructor uses its `kwargs` for anything but passing them on.
 
     Args:
         cls: the class, or a function.
         constructor: the method to look at; by default `cls.__init__`, or the function itself.
     """
     constructor = constructor or (_init_of(cls) if isinstance(cls, type) else cls)
-    if constructor is object.__init__:  # its signature says (*args, **kwargs), but it takes nothing
+    if constructor is object.__init__:  # its signature is (*args, **kwargs), but it accepts no arguments
         return Signature({}, open=False)
     own = _own_parameters(constructor)
     named = {name: p for name, p in own.items() if p.kind not in _VARIADIC}
@@ -57,7 +57,7 @@ def signature_of(cls: Any, constructor: Callable[..., Any] | None = None) -> Sig
         return signature_of(parent)
     inherited = signature_of(parent)
     call = _call_of_parent(constructor)
-    # What the constructor itself gives to the parent is no argument of a config: `super().__init__(size=3, **kwargs)`.
+    # Arguments that the constructor passes to its parent cannot be in a config: `super().__init__(size=3, **kwargs)`.
     given = set() if call is None else {keyword.arg for keyword in call.keywords}
     positional = [] if call is None else [value for value in call.args if not isinstance(value, ast.Starred)]
     given.update(list(inherited.parameters)[: len(positional)])
@@ -90,7 +90,7 @@ def _init_of(cls: type) -> Callable[..., Any]:
 
 
 def _is_built_from_config(base: type) -> bool:
-    """A parent that takes part: it derives from `FromParams`, and is not one of the two mixins themselves."""
+    """Whether a parent class is derived from `FromParams` and is not one of the two mixins themselves."""
     return hasattr(base, "from_params") and base.__name__ not in ("FromParams", "Registrable")
 
 
@@ -114,13 +114,15 @@ def _resolved(annotation: Any, function: Any) -> Any:
     """An annotation with its strings evaluated; left as it is where a name cannot be found."""
     if annotation is inspect.Parameter.empty:
         return annotation
-    # one annotation at a time: a name that cannot be resolved must not hide the others
+    # one annotation at a time: an unresolvable name must not affect the others
     holder = SimpleNamespace(__annotations__={"it": annotation})
     try:
         return typing.get_type_hints(
             holder, globalns=getattr(function, "__globals__", {}), include_extras=True
         ).get("it", annotation)
-    except Exception:  # whatever a third party's annotation may raise, only a config that uses it cares
+    except (
+        Exception
+    ):  # third-party annotations may raise anything; it matters only to a config that uses the parameter
         return annotation
 
 
@@ -151,9 +153,9 @@ def _call_of_parent(constructor: Callable[..., Any]) -> ast.Call | None:
 
 
 def resolve_annotations(function: Any) -> None:
-    """Put real objects in the place of a function's annotations that are strings, for whoever inspects it.
+    """Evaluate the string annotations of a function in place, for callers of `inspect.signature`.
 
-    Those that name something that is not there yet, or only for type checkers, stay strings.
+    Annotations that name something undefined, or defined only for type checkers, stay strings.
     """
     function = getattr(function, "__func__", function)
     signature, outer = getattr(function, "__signature__", None), function

@@ -1,4 +1,4 @@
-"""Jsonnet and JSON texts as Python values, values as Jsonnet, and the changes that `--overrides` makes to them."""
+"""Evaluation and formatting of Jsonnet, and the overrides of `--overrides`."""
 
 import contextlib
 import copy
@@ -17,10 +17,10 @@ ImportCallback = Callable[[str, str], "tuple[str, bytes]"]
 _BYTE_ORDER_MARK = "\ufeff"
 
 MAX_SECONDS = 20
-"""CPU time that the evaluation of a config may take."""
+"""Limit of CPU time, in seconds, for the evaluation of a config."""
 
 MAX_BYTES = 2**31
-"""Memory that the evaluation of a config may take."""
+"""Limit of memory, in bytes, for the evaluation of a config."""
 
 MAX_DEPTH = 100
 _TOO_DEEP = f"nested too deeply: expected at most {MAX_DEPTH} levels of objects and arrays"
@@ -34,7 +34,7 @@ _BARE_KEY = re.compile(
 
 
 def external_variables(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """What `std.extVar` can read: the environment, as far as it is UTF-8, overridden by `extra`."""
+    """The variables that `std.extVar` can read: the environment variables in UTF-8, overridden by `extra`."""
     variables = {}
     for name, value in os.environ.items():
         try:
@@ -49,14 +49,14 @@ def external_variables(extra: Mapping[str, str] | None = None) -> dict[str, str]
 def evaluate_jsonnet(
     name: str, text: str, ext_vars: Mapping[str, str], import_callback: ImportCallback | None = None
 ) -> Any:
-    """Evaluate Jsonnet (of which JSON is a part) to plain Python values.
+    """Evaluate Jsonnet (a superset of JSON) to plain Python values.
 
     Args:
         name: path of the text, for error messages and as the base of relative imports.
         text: the Jsonnet source.
         ext_vars: values of `std.extVar`.
-        import_callback: gets (folder of the importing file, imported path), gives (path found, content);
-            the default reads files.
+        import_callback: called with (folder of the importing file, imported path), returns (path found, content); the default
+            reads files.
 
     Raises:
         RuntimeError: the text is not valid, or fails while it is evaluated; the message says where.
@@ -66,7 +66,7 @@ def evaluate_jsonnet(
     try:
         return _strict_json(text)
     except (ValueError, RecursionError):
-        pass  # it is Jsonnet, or Jsonnet is to say what is wrong
+        pass  # either Jsonnet, or an error that Jsonnet reports better
     try:
         import _jsonnet
     except ModuleNotFoundError:
@@ -80,7 +80,7 @@ def evaluate_jsonnet(
 
 
 def check_depth(value: Any) -> None:
-    """Make sure that a config is not nested so deep that walking it would exhaust Python's stack.
+    """Check that a config is not nested so deeply that recursion would exhaust Python's stack.
 
     Raises:
         ConfigurationError: it has more than `MAX_DEPTH` levels.
@@ -95,12 +95,12 @@ def check_depth(value: Any) -> None:
 
 
 def _strict_json(text: str) -> Any:
-    """The value of plain JSON, exactly as Jsonnet would give it.
+    """Parse plain JSON to exactly the value that Jsonnet would return.
 
     Raises:
-        ValueError: it is not plain JSON, or Jsonnet would refuse it or read it otherwise.
+        ValueError: it is not plain JSON, or Jsonnet would reject it or evaluate it differently.
     """
-    if "\\ud" in text.lower():  # a surrogate; Jsonnet refuses lone ones
+    if "\\ud" in text.lower():  # Jsonnet rejects lone surrogates
         raise ValueError("surrogates")
     return json.loads(
         text,
@@ -112,7 +112,7 @@ def _strict_json(text: str) -> Any:
 
 
 def _sorted_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Jsonnet sorts the keys of objects, and refuses a key that stands twice."""
+    """Sort the keys of an object and reject duplicate keys, as Jsonnet does."""
     values = dict(pairs)
     if len(values) < len(pairs):
         raise ValueError("a key stands twice")
@@ -120,7 +120,7 @@ def _sorted_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _number(value: float) -> int | float:
-    """Jsonnet knows floating-point numbers only, and writes whole ones without a fraction."""
+    """Jsonnet has floating-point numbers only, and writes integers without a fraction."""
     if not abs(value) < 2**53:
         raise ValueError("a large number")
     return int(value) if value == int(value) else value
@@ -131,7 +131,7 @@ def _refuse(constant: str) -> Any:
 
 
 def _imported_file(folder: str, relative: str) -> tuple[str, bytes]:
-    """What `import` reads: a file beside the importing one, a byte-order mark left out."""
+    """Read an imported file, relative to the importing one, without its byte-order mark."""
     path = os.path.join(folder, relative)
     try:
         with open(path, encoding="utf-8-sig") as file:
@@ -142,10 +142,10 @@ def _imported_file(folder: str, relative: str) -> tuple[str, bytes]:
 
 
 def _in_a_process(evaluate: Callable[[], str]) -> str:
-    """The result of an evaluation in a forked process, since Jsonnet's own loop can be neither interrupted nor limited.
+    """Evaluate in a forked process, because Jsonnet's evaluation can be neither interrupted nor limited otherwise.
 
     Args:
-        evaluate: gives the result, or raises what says why there is none.
+        evaluate: returns the result, or raises an exception that explains the failure.
 
     Raises:
         RuntimeError: the evaluation failed, or was ended because it took too long or too much memory.
@@ -154,7 +154,7 @@ def _in_a_process(evaluate: Callable[[], str]) -> str:
         return evaluate()
     reading, writing = os.pipe()
     with warnings.catch_warnings():
-        # the child runs nothing but Jsonnet, which takes none of the locks that other threads may hold
+        # safe, because the child only runs Jsonnet, which takes none of the locks that other threads may hold
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if child == 0:
@@ -185,12 +185,12 @@ def _in_a_process(evaluate: Callable[[], str]) -> str:
 
 
 def _evaluate_and_exit(evaluate: Callable[[], str], reading: int, writing: int) -> None:
-    """What the forked process does: evaluate within limits, write the reply, and end without any clean-up of Python's."""
+    """Body of the forked process: evaluate within limits, write the reply, and exit without Python's clean-up."""
     try:
         import resource
 
         os.close(reading)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # C++ announces there that memory is exhausted
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # C++ prints there that memory is exhausted
         used, _ = resource.getrusage(resource.RUSAGE_SELF)[:2]
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_CPU, (int(used) + MAX_SECONDS, int(used) + MAX_SECONDS + 1))
@@ -218,12 +218,10 @@ def _plain_json(name: str, text: str) -> Any:
 
 
 def jsonnet_text(value: Any, indent: int = 0, width: int = 100) -> str:
-    """A value as Jsonnet.
-
-    Args:
-        value: anything that JSON can express.
-        indent: number of spaces before the line on which the value begins.
-        width: length of a line that is not broken up.
+    """Format a value as Jsonnet. Args:
+    value: any JSON value.
+    indent: indentation of the line on which the value starts.
+    width: maximum length of a line.
     """
     if isinstance(value, str):
         return _string(value)
@@ -258,7 +256,7 @@ def _flat(value: Any) -> str:
 
 
 def _string(text: str) -> str:
-    """In single quotes, as Jsonnet's own formatter writes it."""
+    """A string in single quotes, as `jsonnetfmt` writes it."""
     if "'" in text and '"' not in text:
         return json.dumps(text, ensure_ascii=False)
     escaped = json.dumps(text, ensure_ascii=False)[1:-1].replace('\\"', '"').replace("'", "\\'")
@@ -266,14 +264,12 @@ def _string(text: str) -> str:
 
 
 def parse_overrides(serialized_overrides: str, ext_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Read overrides, themselves a Jsonnet object.
+    """Parse overrides, which are a Jsonnet object.
 
     Args:
         serialized_overrides: for example `{"model.dropout": 0.1}`; empty means none.
-        ext_vars: values of `std.extVar` beside the environment's.
-
-    Raises:
-        ConfigurationError: the text is no Jsonnet object.
+        ext_vars: values of `std.extVar` in addition to the environment. Raises: ConfigurationError: the string is not a Jsonnet
+            object.
     """
     if not serialized_overrides.strip(_BYTE_ORDER_MARK + " \t\r\n"):
         return {}
@@ -294,8 +290,8 @@ def parse_overrides(serialized_overrides: str, ext_vars: dict[str, Any] | None =
 def with_overrides(original: Any, overrides_dict: Mapping[str, Any], prefix: str = "") -> Any:
     """A deep copy of `original` with values replaced or added.
 
-    A key is a path joined by dots, with numbers for list items; without a dot it replaces a whole value. The last
-    step may add a key to an object that exists. A key of `original` that itself holds dots is found first.
+    A key is a path joined by dots, with numbers for list items; without a dot it replaces a whole value. The last step may add
+    a key to an object that exists. A key of `original` that itself contains dots takes precedence.
 
     Args:
         original: dict or list.
@@ -303,7 +299,7 @@ def with_overrides(original: Any, overrides_dict: Mapping[str, Any], prefix: str
         prefix: path of `original` itself, for messages.
 
     Raises:
-        ValueError: a path leads nowhere, or two overrides contradict each other.
+        ValueError: a path does not exist, or two overrides conflict.
     """
     unused = dict(overrides_dict)
     result = _overridden(original, dict(overrides_dict), prefix, unused)

@@ -27,35 +27,36 @@ class Node:
     """A part of the resolved config."""
 
     def build(self, extras: Extras) -> Any:
-        """Construct what this part stands for.
+        """Construct the object.
 
         Args:
-            extras: objects that no config holds (`vocab`, ...), handed to the constructors that name them.
+            extras: objects that are not in the config (`vocab`, ...), passed to the constructors that have parameters of these
+                names.
         """
         raise NotImplementedError
 
     def needed_extras(self) -> set[str]:
-        """Names of the extras that constructors in this part are given; a `Lazy` in it takes its own later."""
+        """Names of the extras that constructors in this part receive; those of a `Lazy` are passed later."""
         return set()
 
     def as_config(self) -> Any:
-        """The config of this part, with every default filled in that JSON can express."""
+        """The config of this part, with all defaults that JSON can express."""
         raise NotImplementedError
 
 
 @dataclass
 class Literal(Node):
-    """A value that is passed on as it is."""
+    """A value that is passed on unchanged."""
 
     value: Any
 
     def build(self, extras: Extras) -> Any:
-        """The value, a copy where it could be changed."""
+        """The value, copied if it is mutable."""
         # a copy, since a `Lazy` may build the same node more than once
         return copy.deepcopy(self.value) if isinstance(self.value, (dict, list)) else self.value
 
     def as_config(self) -> Any:
-        """The value; a member of an enumeration by what stands for it in a config."""
+        """The value as JSON; a member of an enumeration by its name or value."""
         if isinstance(self.value, enum.Enum):
             return self.value.value if is_json(self.value.value) else self.value.name
         return str(self.value) if isinstance(self.value, PurePath) else self.value
@@ -98,9 +99,8 @@ class Call(Node):
         from_extras: names of arguments that are taken from the extras.
         missing: names of required arguments that neither the config nor the known extras give.
         defaults: values of the arguments that nobody gives; the constructor fills them in itself.
-        default_sections: for defaults that are no plain values, the sections that would build the same.
-        type_name: the registered name it was chosen by, if any.
-        raw: further keyword arguments, for `**kwargs`.
+        default_sections: for defaults that are not plain values, equivalent sections of a config.
+        type_name: the registered name in the config, if any. raw: further keyword arguments, for `**kwargs`.
     """
 
     cls: Any
@@ -115,7 +115,7 @@ class Call(Node):
     raw: dict[str, Any] = field(default_factory=dict)
 
     def keyword_arguments(self, extras: Extras) -> dict[str, Any]:
-        """What the constructor is called with."""
+        """The keyword arguments of the constructor."""
         arguments = {}
         for name, node in self.arguments.items():
             if name in extras:
@@ -135,12 +135,12 @@ class Call(Node):
         return arguments
 
     def build(self, extras: Extras) -> Any:
-        """Call the constructor; an error on the way carries the key path as its attribute `config_path`."""
+        """Call the constructor; an exception gets the key path as its attribute `config_path`."""
         arguments = self.keyword_arguments(extras)
         try:
             return self.constructor(**arguments)
         except Exception as error:
-            if not hasattr(error, "config_path"):  # the innermost section is the one to name
+            if not hasattr(error, "config_path"):  # keep the path of the innermost section
                 error.config_path = self.path  # type: ignore[attr-defined]
                 hint = self._hint_on_annotations(arguments)
                 if hint:
@@ -148,7 +148,7 @@ class Call(Node):
             raise
 
     def _hint_on_annotations(self, arguments: Mapping[str, Any]) -> str:
-        """Advice for a constructor that got sections of the config as they stand, because it does not say what they are."""
+        """Advice for a constructor that received plain sections of the config, because its parameters have no annotations."""
         with contextlib.suppress(TypeError, ValueError):  # a constructor without a signature
             parameters = inspect.signature(self.constructor).parameters
             bare = [
@@ -187,12 +187,12 @@ class Call(Node):
 
 @dataclass
 class ForeignCall(Call):
-    """A registered class or function that knows nothing of nlpreg: it gets plain values."""
+    """A registered class or function of another library, called with plain values."""
 
 
 @dataclass
 class OpaqueCall(Node):
-    """A class that builds itself: its own `from_params` gets the config as it is.
+    """A class with its own `from_params`, which receives the section unchanged.
 
     Args:
         cls: the class.
@@ -232,7 +232,7 @@ class OpaqueCall(Node):
 
 @dataclass
 class LazyCall(Node):
-    """An object that somebody else will build, when what it needs is ready.
+    """A `Lazy` argument, built later by the constructor that receives it.
 
     Args:
         cls: the class to build.
@@ -265,7 +265,7 @@ class LazyCall(Node):
 
 @dataclass
 class UnionOf(Node):
-    """A value that fits several members of a union: the first one that can be built wins.
+    """A value that fits several members of a union; the first that can be built is used.
 
     Args:
         members: in written order.
@@ -283,7 +283,7 @@ class UnionOf(Node):
         for member in self.members:
             try:
                 return member.build(extras)
-            # what constructors raise for arguments they do not take; anything else is no reason to try the next member
+            # constructors raise these for unsuitable arguments; other errors are real and end the search
             except (ValueError, TypeError, ConfigurationError, AttributeError) as error:
                 error.__cause__ = error.__cause__ or last
                 last = error
@@ -313,7 +313,7 @@ class Special(Node):
     path: str
 
     def build(self, extras: Extras) -> Any:
-        """Whatever the key's handler gives."""
+        """The result of the handler of the key."""
         return self.get(copy.deepcopy(self.value[self.key]), self.annotation, self.path)
 
     def as_config(self) -> Any:

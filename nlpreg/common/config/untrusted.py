@@ -1,8 +1,8 @@
-"""Configs that came with an archive: what they may name, and what they may read.
+"""Untrusted configs of archives: what they may name, and what they may read.
 
-Whoever makes an archive writes its config, so such a config must not run code or read files of its own choice. Its
-`Params` carry an `Origin`, which every section and every `Lazy` cut from them shares; whatever is built from them is
-built under `guarded(origin)`, and whatever `Params` come into being meanwhile are untrusted too.
+The config of an archive is written by whoever made it, so it must not run code or read files of its choice. Its `Params` carry
+an `Origin`, which all their sections and `Lazy` objects share. Objects are built from them under `guarded(origin)`, and
+`Params` created meanwhile are untrusted too.
 """
 
 import contextlib
@@ -17,18 +17,18 @@ from typing import Any
 from nlpreg.common.checks import ConfigurationError
 
 _ALLOW_REMOTE_VARIABLE = "NLPREG_ALLOW_REMOTE"
-"""Set to 1 by `--allow-remote`; an environment variable, so that worker processes have it too."""
+"""Set to 1 by `--allow-remote`; an environment variable, so that worker processes inherit it."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where an untrusted config came from.
+    """The archive that an untrusted config came from.
 
     Args:
         name: the archive, as the user named it.
         folder: the folder that the archive was unpacked to; files in it may be read.
-        allowed: paths, URLs and patterns that the user gave, which may be read (and what lies below them).
-        allow_remote: whether the user lets the config name URLs and paths outside the archive.
+        allowed: paths, URLs and patterns given by the user; these, and everything below them, may be read.
+        allow_remote: whether the config may name URLs and paths outside the archive.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Origin:
     allow_remote: bool = False
 
     def allowing(self, values: Any) -> "Origin":
-        """The same origin, where in addition the strings in `values`, at any depth, may be read."""
+        """A copy of the origin that also allows the strings in `values`, at any depth."""
         return replace(self, allowed=self.allowed | frozenset(_strings(values)))
 
 
@@ -45,13 +45,13 @@ _origin: ContextVar[Origin | None] = ContextVar("origin of the untrusted config 
 
 
 def current_origin() -> Origin | None:
-    """The origin of the untrusted config that is being read or built now; None outside of such."""
+    """The origin of the untrusted config that is currently being read or built, if any."""
     return _origin.get()
 
 
 @contextlib.contextmanager
 def guarded(origin: Origin | None) -> Iterator[None]:
-    """Build within the block as the origin of a config allows; None leaves the rules as they are."""
+    """Context manager that restricts the building of objects to what `origin` allows; None changes nothing."""
     if origin is None:
         yield
         return
@@ -64,7 +64,7 @@ def guarded(origin: Origin | None) -> Iterator[None]:
 
 @contextlib.contextmanager
 def remote_allowed(is_allowed: bool = True) -> Iterator[None]:
-    """Let archives that are loaded within the block, here or in worker processes, name URLs and any local path."""
+    """Context manager in which archives, here or in worker processes, may name URLs and any local path."""
     before = os.environ.get(_ALLOW_REMOTE_VARIABLE)
     if is_allowed:
         os.environ[_ALLOW_REMOTE_VARIABLE] = "1"
@@ -78,18 +78,18 @@ def remote_allowed(is_allowed: bool = True) -> Iterator[None]:
 
 
 def is_remote_allowed() -> bool:
-    """Whether archives that are loaded now may name URLs and any local path."""
+    """Whether archives may currently name URLs and any local path."""
     origin = _origin.get()
     return os.environ.get(_ALLOW_REMOTE_VARIABLE) == "1" or (origin is not None and origin.allow_remote)
 
 
 def is_restricted() -> bool:
-    """Whether the config being built came with an archive, and may name nothing but what is in it."""
+    """Whether the config being built came with an archive and may only access the contents of that archive."""
     return _origin.get() is not None and not is_remote_allowed()
 
 
 def check_resource(path: str | os.PathLike[str]) -> None:
-    """Make sure that the config being built may read a file, folder or URL.
+    """Check that the config being built may read a file, folder or URL.
 
     Raises:
         ConfigurationError: the config came with an archive, and this is neither in the archive nor named by the user.
@@ -98,11 +98,11 @@ def check_resource(path: str | os.PathLike[str]) -> None:
     if origin is None or is_remote_allowed():
         return
     text = os.fspath(path)
-    # URLs that the user gave are compared as they stand
+    # URLs are compared as strings
     if text in origin.allowed:
         return
     if "://" not in text:
-        # links are followed, so that a link inside the archive leads to no file outside
+        # links are resolved, so that a link in the archive cannot lead to a file outside
         local = os.path.realpath(os.path.expanduser(text))
         if _is_below(local, origin.folder) or any(_covers(allowed, local) for allowed in origin.allowed):
             return
@@ -110,11 +110,11 @@ def check_resource(path: str | os.PathLike[str]) -> None:
 
 
 def refusal(what: str, reason: str) -> ConfigurationError:
-    """The error about something that the config being built may not have.
+    """Make the error about something that the config being built may not access.
 
     Args:
-        what: the path, URL or name that the config asks for.
-        reason: why it may not have it, as the second half of a sentence.
+        what: the path, URL or name in the config.
+        reason: the reason, as a clause.
     """
     origin = _origin.get()
     archive = origin.name if origin is not None else ""
@@ -125,9 +125,9 @@ def refusal(what: str, reason: str) -> ConfigurationError:
 
 
 def check_arguments(arguments: Any) -> None:
-    """Check what an untrusted config hands on to another library, which may read or fetch what its arguments name.
+    """Check arguments that an untrusted config passes to another library, which may read or download what they name.
 
-    Paths, URLs and names of repositories have a slash, or exist; any other text passes.
+    Strings with a slash (paths, URLs, repositories) and names of existing files are checked; others are accepted.
 
     Raises:
         ConfigurationError: as `check_resource`.
@@ -141,12 +141,13 @@ def check_arguments(arguments: Any) -> None:
 
 @contextlib.contextmanager
 def hub_offline_unless_allowed(*modules: str) -> Iterator[None]:
-    """Keep libraries of the Hugging Face hub off the network, where the config being built may fetch nothing.
+    """Context manager that puts the libraries of the Hugging Face hub into offline mode if the config may not download
+    anything.
 
-    What they have in their own cache serves nevertheless.
+    Files in their cache can still be used.
 
     Args:
-        modules: the modules whose flag `HF_HUB_OFFLINE` the libraries look at before each request.
+        modules: the modules whose flag `HF_HUB_OFFLINE` the libraries check before each request.
     """
     if not is_restricted():
         yield
@@ -160,7 +161,7 @@ def hub_offline_unless_allowed(*modules: str) -> Iterator[None]:
 
 
 def _covers(allowed: str, local: str) -> bool:
-    """Whether something that the user named is this path, a folder above it, or a pattern or archive that holds it."""
+    """Whether a path, pattern or archive given by the user is, or contains, this path."""
     if "://" in allowed:
         return False
     candidates = [allowed, allowed.partition("!")[0]]
