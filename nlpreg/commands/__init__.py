@@ -1,6 +1,6 @@
-"""The command line: `nlpreg train`, `nlpreg evaluate`, `nlpreg predict` and the rest.
+"""The command line: `nlpreg train`, `nlpreg evaluate`, `nlpreg predict` and others.
 
-The classes of commands are imported when they are asked for: `nlpreg --help` needs none of them.
+The classes of commands are imported on first access: `nlpreg --help` needs none of them.
 """
 
 import importlib

@@ -35,7 +35,7 @@ class BuildVocab(Subcommand):
         return subparser
 
     def validate(self, args: argparse.Namespace) -> None:
-        """Find wrong paths before anything slow is imported."""
+        """Validate paths before slow modules are imported."""
         check_file(args.param_path, "CONFIG")
         check_output(args)
 

@@ -24,7 +24,7 @@ class _ContradictingOptions(ConfigurationError, RuntimeError):
 
 @Subcommand.register("cached-path")
 class CachedPath(Subcommand):
-    """Looks after the cache."""
+    """Manages the cache."""
 
     requires_plugins: ClassVar[bool] = False
 
@@ -49,7 +49,7 @@ class CachedPath(Subcommand):
 
 
 def cached_path_from_args(args: argparse.Namespace) -> None:
-    """Do with the cache what the command line says.
+    """Run the command with parsed arguments.
 
     Raises:
         RuntimeError: options exclude each other, or --remove comes without patterns.

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class CommandEntry(NamedTuple):
-    """Where a command is, and what it does.
+    """Location and summary of a command.
 
     Args:
         module: the module of its class, below `nlpreg.commands`.
@@ -20,7 +20,7 @@ class CommandEntry(NamedTuple):
 COMMANDS: dict[str, CommandEntry] = {
     "build-vocab": CommandEntry("build_vocab", "BuildVocab", "build the vocabulary of a config and pack it"),
     "cached-path": CommandEntry("cached_path", "CachedPath", "fetch, list or remove files of the cache"),
-    "check": CommandEntry("check", "Check", "say everything that is wrong with a config, without running it"),
+    "check": CommandEntry("check", "Check", "validate a config without running it"),
     "checklist": CommandEntry(
         "checklist", "CheckList", "say how to write behavioural tests (no suites are built in)"
     ),
@@ -33,9 +33,9 @@ COMMANDS: dict[str, CommandEntry] = {
         "count_instances", "CountInstances", "count the training instances of a config"
     ),
     "debug-data": CommandEntry(
-        "debug_data", "DebugData", "say what the data of a config hold, and what is wrong with them"
+        "debug_data", "DebugData", "describe the data of a config and report problems in them"
     ),
-    "describe": CommandEntry("show.describe", "Describe", "say what a registered class is and takes"),
+    "describe": CommandEntry("show.describe", "Describe", "describe a registered class and its arguments"),
     "diff": CommandEntry("diff", "Diff", "compare two configs, two runs or two sets of weights"),
     "ensemble": CommandEntry("ensemble", "Ensemble", "pack archived taggers into one that averages them"),
     "evaluate": CommandEntry("evaluate", "Evaluate", "measure an archived model on data"),

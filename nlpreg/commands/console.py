@@ -1,4 +1,4 @@
-"""What a person sees of a command: few lines, results in readable blocks, and the rest only when asked for."""
+"""Console output of commands: few lines, tables of results, and more on request."""
 
 import argparse
 import contextlib
@@ -20,14 +20,14 @@ from nlpreg.common.logging import (
 )
 
 _SPOKEN_LOGGERS = ("nlpreg.commands", "nlpreg.console")
-"""Loggers whose INFO lines are written for people; those of all others need `--verbose`."""
+"""Loggers whose INFO lines are shown on the console; those of other loggers need `--verbose`."""
 
 _console_level = logging.INFO
 _is_verbose = False
 
 
 class _SpokenFilter(logging.Filter):
-    """Lets warnings pass, and those INFO lines that are meant for people."""
+    """Passes warnings, and INFO lines of the loggers meant for the console."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether `record` belongs on the console."""
@@ -38,7 +38,7 @@ class _SpokenFilter(logging.Filter):
 
 @contextlib.contextmanager
 def console(args: argparse.Namespace) -> Iterator[None]:
-    """Make the console as quiet as the options ask, for the length of a command; everything is put back afterwards.
+    """Context manager that sets up console logging for a command according to its options and restores it at the end.
 
     Lines go to standard error, so that standard output has results only, until `prepare_run_logging` takes over.
 
@@ -89,19 +89,19 @@ def prepare_run_logging(serialization_dir: str, rank: int = 0, world_size: int =
 
 
 def verbosity() -> tuple[int, bool]:
-    """Level of the console and whether it is verbose, to hand on to another process."""
+    """The level of the console and whether it is verbose, to be passed to another process."""
     return _console_level, _is_verbose
 
 
 def set_verbosity(level: int, is_verbose: bool) -> None:
-    """Take over what `verbosity` said in the process that started this one."""
+    """Apply the result of `verbosity` of the parent process."""
     global _console_level, _is_verbose
     _console_level, _is_verbose = level, is_verbose
     common_logging.WITHOUT_BARS = _is_quiet()
 
 
 def _is_quiet() -> bool:
-    """Whether the console is to have results and errors only."""
+    """Whether the console shows only results and errors."""
     return _console_level > logging.INFO
 
 
@@ -119,7 +119,7 @@ def log_to_files(message: str, error: BaseException) -> None:
 
 
 def format_value(value: Any) -> str:
-    """A metric for people: four decimals, four digits for very small and large ones, other things as they are."""
+    """Format a metric: four decimals, or four significant digits for very small and large numbers; other values with `str`."""
     if isinstance(value, bool) or not isinstance(value, float):
         return str(value)
     if value != value or value in (float("inf"), float("-inf")):
@@ -130,7 +130,7 @@ def format_value(value: Any) -> str:
 
 
 def metrics_block(title: str, columns: Mapping[str, Mapping[str, Any]]) -> str:
-    """Metrics as a table, a row for each name and a column for each set.
+    """Format metrics as a table, with a row for each name and a column for each data set.
 
     Precision, recall and F1 of single labels, as `verbose_metrics` of taggers gives them, make a table of their own for
     each set, with a row for each label.
@@ -187,7 +187,7 @@ _KINDS = ("precision", "recall", "f1")
 
 
 def table(rows: Sequence[Sequence[str]], header: Sequence[str] | None = None) -> list[str]:
-    """Lines of a table: the first column to the left, the others to the right."""
+    """Format the lines of a table: the first column left-aligned, the others right-aligned."""
     everything = [list(row) for row in (rows if header is None else [header, *rows])]
     if not everything:
         return []
@@ -216,7 +216,7 @@ def _log_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    """A Python warning as one line, without the line of code it came from."""
+    """Log a Python warning as one line, without its line of code."""
     text = " ".join(str(message).split())
     place = f" ({filename}:{lineno})" if _is_verbose else ""
     logging.getLogger("py.warnings").warning("%s%s", text, place)

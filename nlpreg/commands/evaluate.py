@@ -37,7 +37,7 @@ _AUTO_NAMES = ("NONE", "METRICS", "PREDS", "ALL")
 
 
 class OutputsMismatchError(ConfigurationError, AssertionError):
-    """The number of output files is not that of the inputs."""
+    """The number of output files differs from the number of inputs."""
 
 
 @Subcommand.register("evaluate")
@@ -98,7 +98,7 @@ class Evaluate(Subcommand):
         return subparser
 
     def validate(self, args: argparse.Namespace) -> None:
-        """Find wrong paths and options before anything slow is imported."""
+        """Validate paths and options before slow modules are imported."""
         check_archive(args.archive_file, args.weights_file)
         if not args.input_file.strip(" ,"):
             raise ConfigurationError("INPUT: expected data to evaluate on, got an empty text")
@@ -116,7 +116,7 @@ class Evaluate(Subcommand):
 
 
 def _add_detail_options(subparser: argparse.ArgumentParser) -> None:
-    """Add the options that say what else is told of a model that gives labels."""
+    """Add the options for more details about taggers and classifiers."""
     group = subparser.add_argument_group("taggers and classifiers")
     group.add_argument(
         "--details",
@@ -132,7 +132,7 @@ def _add_detail_options(subparser: argparse.ArgumentParser) -> None:
 
 
 def evaluate_from_args(args: argparse.Namespace) -> dict[str, Any]:
-    """Evaluate as the command line says, and print the metrics."""
+    """Run the command with parsed arguments and print the metrics."""
     metrics = evaluate_from_archive(
         archive_file=args.archive_file,
         input_file=args.input_file,
@@ -155,7 +155,7 @@ def evaluate_from_args(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _print_details(args: argparse.Namespace) -> None:
-    """Print the details of each input, and write its errors, as the command line says."""
+    """Print the details of each input and write its errors, as requested by options."""
     from nlpreg.commands.report.analysis import analyse_labels
     from nlpreg.commands.report.details import detail_lines, errors_in_conllu
     from nlpreg.common.files import atomic_write
@@ -204,14 +204,13 @@ def evaluate_from_archive(
         cuda_device: number of a GPU, or -1 for the CPU.
         embedding_sources_mapping: JSON text, module path -> file of pretrained vectors.
         extend_vocab: whether to extend vocabulary and embeddings by the inputs first.
-        weights_file: other weights than the archive's.
-        file_friendly_logging: write progress as whole lines.
+        weights_file: weights to load instead of the archive's. file_friendly_logging: write progress as complete lines.
         batch_weight_key: output of the model that weights its batches in the mean loss.
         auto_names: "NONE", "METRICS", "PREDS" or "ALL".
 
     Returns:
-        Metrics by name; of several inputs with the stem of the input's file in front, or its number where there is no
-        file or another one has the same stem.
+        Metrics by name; for several inputs, prefixed with the stem of the input's file, or with its number if it is not a file
+        or the stem is not unique.
 
     Raises:
         ConfigurationError: the archive or an option is wrong.
@@ -252,7 +251,7 @@ def evaluate_from_archive(
 
 
 def parse_inputs(text: str) -> list[Any]:
-    """The inputs that the argument of a command names.
+    """Parse the argument INPUT of a command.
 
     Args:
         text: read as the inside of a JSON list if it is that, such as `"a,b.txt", {"path": "c"}`; else as paths joined
@@ -266,7 +265,7 @@ def parse_inputs(text: str) -> list[Any]:
 
 
 def _data_loader(archive: "Archive", data: Any, batch_size: int | None, in_order: bool) -> "DataLoader":
-    """A loader of the data as the archive's config has it.
+    """Make the data loader of the archive's config for other data.
 
     Args:
         archive: the model, and its readers.
@@ -281,9 +280,9 @@ def _data_loader(archive: "Archive", data: Any, batch_size: int | None, in_order
     key = "validation_data_loader" if config.get("validation_data_loader") is not None else "data_loader"
     params = config.pop(key)
     if "shuffle" in params:
-        params["shuffle"] = False  # so that predictions come in the order of the input
+        params["shuffle"] = False  # keeps predictions in the order of the input
     if in_order:
-        # A sampler sorts by length, and workers take turns.
+        # A sampler sorts by length, and workers alternate.
         sampler = params.pop("batch_sampler", None)
         if sampler is not None:
             size = sampler.get("batch_size", 32) if isinstance(sampler, Params) else 32
@@ -306,7 +305,7 @@ def _data_loader(archive: "Archive", data: Any, batch_size: int | None, in_order
 
 
 def _output_files(names: str | None, inputs: list[Any], automatic: bool, suffix: str) -> list[str | None]:
-    """An output file for each input, or None for each."""
+    """The output file of each input, or None."""
     if automatic:
         named = [os.path.splitext(str(data))[0] + suffix for data in inputs]
         if len(set(named)) < len(named):
@@ -325,7 +324,7 @@ def _output_files(names: str | None, inputs: list[Any], automatic: bool, suffix:
 
 
 def _prefixes(inputs: list[Any]) -> list[str]:
-    """What goes before the names of each input's metrics: nothing for one input, else its stem, or its number."""
+    """The prefix of each input's metrics: empty for a single input, else its stem or its number."""
     if len(inputs) == 1:
         return [""]
     stems = [os.path.splitext(os.path.basename(data))[0] if isinstance(data, str) else "" for data in inputs]

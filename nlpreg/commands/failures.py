@@ -1,4 +1,4 @@
-"""Errors as a person reads them: one paragraph, an exit status, and a traceback only for who wants it."""
+"""Error reports: one paragraph and an exit status; a traceback only on request."""
 
 import argparse
 import contextlib
@@ -20,7 +20,7 @@ from nlpreg.common.runtime.process import SigTermReceived, install_sigterm_handl
 FAILURE = 1
 USER_MISTAKE = 2
 RESUME_ME = 75
-"""What sysexits.h calls a temporary failure: try again later, here with `-r`."""
+"""EX_TEMPFAIL of sysexits.h: a temporary failure, here a run that `-r` can resume."""
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 TERMINATED = 143
@@ -33,10 +33,10 @@ class WorkerFailure(Exception):
 
     Args:
         rank: of the process; None if a whole machine failed.
-        reason: what a person is to read.
+        reason: the message for the user.
         status: exit status that the command ends with.
         trace: the traceback in that process, as text; empty if it was killed.
-        machine: number of the machine, if it is another one.
+        machine: number of the machine, if the process ran on another one.
     """
 
     def __init__(
@@ -72,19 +72,20 @@ def run_reporting_failures(args: argparse.Namespace, action: Callable[[], None])
             if (lost := take_output_error()) is not None:
                 raise lost
             return 0
-        except BrokenPipeError:  # the reader of our output, such as `head`, has had enough
+        except BrokenPipeError:  # the reader of the output, such as `head`, has exited
             _discard_output()
             return BROKEN_PIPE
         except (KeyboardInterrupt, SigTermReceived) as error:
-            return 0 if is_done else report_interruption(error)  # what is done cannot be interrupted any more
+            # a command that has ended can no longer be interrupted
+            return 0 if is_done else report_interruption(error)
         except Exception as error:
-            if _is_about_output(error):  # Python would try once more when it ends
+            if _is_about_output(error):  # Python would try to flush again at exit
                 _discard_output()
             return _report(error, args)
 
 
 def report_interruption(error: KeyboardInterrupt | SigTermReceived) -> int:
-    """Say that the command was ended from outside, and how to resume if it can be; the exit status for it."""
+    """Report that the command was interrupted and how to resume it; return the exit status."""
     hint = getattr(error, "how_to_continue", "")
     is_request = isinstance(error, SigTermReceived)
     _print(("ended on request" if is_request else "interrupted") + (f"; {hint}" if hint else ""))
@@ -94,7 +95,7 @@ def report_interruption(error: KeyboardInterrupt | SigTermReceived) -> int:
 
 
 def describe(error: BaseException) -> tuple[str, int]:
-    """What to tell a person about an error, and the exit status it ends in."""
+    """The message and the exit status for an error."""
     if isinstance(error, WorkerFailure):
         return str(error), error.status
     place = getattr(error, "config_path", "")
@@ -166,14 +167,14 @@ def _report(error: Exception, args: argparse.Namespace) -> int:
 
 
 def _is_programs_error(error: BaseException) -> bool:
-    """Whether an error came out of code, and was not raised to tell a user about a config, a file or the disk."""
+    """Whether an error is a bug in code rather than a problem of a config, a file or the disk."""
     return not isinstance(
         error, (ConfigurationError, OSError, UnicodeDecodeError, ImportError, WorkerFailure)
     )
 
 
 def place_in_users_code(error: BaseException) -> list[str]:
-    """The innermost place of an error's traceback in code that is neither nlpreg's nor torch's nor Python's own.
+    """The innermost frame of a traceback in code of the user, that is, not of nlpreg, torch or Python.
 
     Returns:
         A line such as `my_parts.py:31, in forward: return self.proj(x)`, and one with the shapes of the tensors that
@@ -213,7 +214,7 @@ def place_in_users_code(error: BaseException) -> list[str]:
 
 
 def _run_log() -> str | None:
-    """The path of the run's `out.log`, if there is one; as short as it can be written from here."""
+    """The shortest path of the run's `out.log`, if it exists."""
     for handler in logging.getLogger().handlers:
         if (
             isinstance(handler, logging.FileHandler)
@@ -225,7 +226,7 @@ def _run_log() -> str | None:
 
 
 def _is_still_there(handler: logging.FileHandler) -> bool:
-    """Whether a log is the file of its name; that of a run that failed to replace another one is gone."""
+    """Whether the log file still exists; it is deleted if the run failed to replace another one."""
     if handler.stream is None:  # nothing was written to it
         return False
     try:

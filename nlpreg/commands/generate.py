@@ -1,4 +1,4 @@
-"""`nlpreg generate`: texts that an archived language model continues."""
+"""`nlpreg generate`: continue texts with an archived language model."""
 
 import argparse
 import dataclasses
@@ -77,7 +77,7 @@ class Generate(Subcommand):
         return subparser
 
     def validate(self, args: argparse.Namespace) -> None:
-        """Find wrong paths and options before anything slow is imported."""
+        """Validate paths and options before slow modules are imported."""
         check_archive(args.archive_file, args.weights_file)
         if args.prompts is not None and args.prompt is not None:
             raise ConfigurationError("--prompt: give prompts on the command line or in --prompts, not both")
@@ -93,32 +93,34 @@ class Generate(Subcommand):
 
 
 def _add_choice_options(subparser: argparse.ArgumentParser) -> None:
-    """Add the options that say how tokens are chosen, and how many."""
+    """Add the options of decoding."""
     choice = subparser.add_argument_group("choice of tokens")
     choice.add_argument("--max-tokens", type=int, metavar="N", help="largest number of tokens (100)")
     choice.add_argument(
         "--min-tokens", type=int, metavar="N", help="smallest number of tokens before an end (0)"
     )
     choice.add_argument("--num", type=int, metavar="N", help="number of continuations of each prompt (1)")
-    choice.add_argument("--greedy", action="store_true", help="take the most likely token each time")
+    choice.add_argument(
+        "--greedy", action="store_true", help="take the most likely token at every step (greedy decoding)"
+    )
     choice.add_argument(
         "--temperature",
         type=float,
         metavar="X",
         help="above 1 for more surprising texts, below 1 for safer ones (1)",
     )
-    choice.add_argument("--top-k", type=int, metavar="N", help="draw from the N most likely tokens only")
+    choice.add_argument("--top-k", type=int, metavar="N", help="sample from the N most likely tokens only")
     choice.add_argument(
         "--top-p",
         type=float,
         metavar="X",
-        help="draw from the fewest likely tokens that make up X of the probability",
+        help="sample from the smallest set of tokens with total probability X",
     )
     choice.add_argument(
         "--min-p",
         type=float,
         metavar="X",
-        help="draw from tokens at least X times as likely as the most likely one",
+        help="sample from tokens at least X times as likely as the most likely one",
     )
     choice.add_argument(
         "--repetition-penalty",
@@ -126,13 +128,15 @@ def _add_choice_options(subparser: argparse.ArgumentParser) -> None:
         metavar="X",
         help="factor on log probabilities of tokens used before (1)",
     )
-    choice.add_argument("--no-repeat-ngram", type=int, metavar="N", help="no N tokens in a row occur twice")
+    choice.add_argument(
+        "--no-repeat-ngram", type=int, metavar="N", help="n-grams of this size occur only once"
+    )
     choice.add_argument("--beams", type=int, metavar="N", help="search for the most likely text with N beams")
-    choice.add_argument("--seed", type=int, metavar="N", help="draw the same texts every time")
+    choice.add_argument("--seed", type=int, metavar="N", help="random seed, for reproducible texts")
 
 
 def options_from_args(args: argparse.Namespace) -> "GenerationOptions":
-    """How tokens are chosen, as the command line says."""
+    """The options of decoding from parsed arguments."""
     from nlpreg.models.generation import GenerationOptions
 
     given = {
@@ -152,7 +156,7 @@ def options_from_args(args: argparse.Namespace) -> "GenerationOptions":
 
 
 def generate_from_args(args: argparse.Namespace) -> None:
-    """Generate as the command line says."""
+    """Run the command with parsed arguments."""
     from nlpreg.predictors.generator import Generator
 
     options = options_from_args(args)
@@ -170,7 +174,7 @@ def generate_from_args(args: argparse.Namespace) -> None:
                     if file is not None:
                         file.write(line)
                     else:
-                        # One call a line: whoever interrupts finds whole lines.
+                        # One call per line, so that an interrupted command leaves complete lines.
                         sys.stdout.write(line)
                         sys.stdout.flush()
         return
@@ -181,7 +185,7 @@ def generate_from_args(args: argparse.Namespace) -> None:
 
 
 def _show(generator: "Generator", prompt: str, options: "GenerationOptions", stop: list[str]) -> None:
-    """Print a prompt and its continuations; a single one while it grows."""
+    """Print a prompt and its continuations; a single continuation is printed token by token."""
     if options.num > 1 or options.num_beams is not None:
         for text in generator.generate(prompt, options, stop):
             print(prompt + text.text, flush=True)

@@ -1,4 +1,4 @@
-"""`nlpreg check`: all that is wrong with a config, before it is run."""
+"""`nlpreg check`: validation of a config before it is run."""
 
 from nlpreg.commands.check.command import Check
 

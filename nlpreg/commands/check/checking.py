@@ -1,4 +1,4 @@
-"""Everything that can be known to be wrong with an experiment before it reads a byte of data."""
+"""Validation of an experiment before any data is read."""
 
 import os
 import sys
@@ -23,20 +23,20 @@ from nlpreg.common.config.resolve import Resolver, extras_of
 from nlpreg.common.runtime.environment import SEED_DEFAULTS
 
 _MOST_HOMES = 3
-"""A key that more sections take was hardly meant for one of them."""
+"""If more sections than this accept a key, no section is suggested for it."""
 
 
 @dataclass
 class Checked:
-    """The outcome of a check.
+    """The result of a check.
 
     Args:
         config: the evaluated config; None where it could not be evaluated.
-        node: the resolved experiment, to be built or shown.
-        problems: all that is wrong, in the order of the file.
-        file: where the config came from, if from a file.
+        node: the resolved experiment.
+        problems: all problems, in the order of the file.
+        file: the file of the config, if any.
         around: the resolved keys of the top level that are not part of the experiment.
-        warnings: what is most likely not meant, and trains all the same.
+        warnings: probable mistakes that do not prevent training.
     """
 
     config: dict[str, Any] | None
@@ -62,13 +62,13 @@ def check_file(
     """Check the experiment in a file.
 
     Args:
-        path: of the config; a URL will do.
+        path: path or URL of the config.
         overrides: as on the command line.
-        serialization_dir: the output folder, checked to be usable if given.
+        serialization_dir: the output folder; if given, checked to be writable.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ConfigurationError: it is no text that could hold a config, or the overrides are no object.
+        ConfigurationError: the file cannot be a config, or the overrides are not an object.
     """
     file = ConfigFile.read(path, overrides)
     checked = Checked(file.config, file=file)
@@ -85,7 +85,7 @@ def check_file(
 
 
 def check_config(config: Mapping[str, Any]) -> Checked:
-    """Check an evaluated config: every key against what takes it, then paths, devices and shapes.
+    """Check an evaluated config: its keys against the constructors, then paths, devices and shapes.
 
     The registries must have been filled before, by `nlpreg.common.plugins.import_plugins`.
     """
@@ -114,7 +114,7 @@ def check_config(config: Mapping[str, Any]) -> Checked:
 
 
 def _resolved(config: Mapping[str, Any]) -> tuple[Resolver, dict[str, Node], Node]:
-    """The resolver with what it found, the keys around the experiment, and the experiment."""
+    """Resolve a config; return the resolver with its problems, the keys outside of the experiment, and the experiment."""
     from nlpreg.commands.train.experiment import TrainModel
 
     sections = dict(config)
@@ -136,7 +136,7 @@ def _with_value(config: Any, path: Sequence[str], value: Any) -> Any:
 
 
 def _with_its_place(problem: Problem, experiment: Node) -> Problem:
-    """The problem with a key that nothing takes where it stands, with the sections that would take it."""
+    """The problem of an unknown key, extended by the sections that accept this key."""
     key = problem.stray_key
     homes = [path for path, call in walk_calls(experiment) if key in call.arguments or key in call.defaults]
     if not key or not 1 <= len(homes) <= _MOST_HOMES:
@@ -162,7 +162,7 @@ def _with_its_place(problem: Problem, experiment: Node) -> Problem:
 
 
 def _relative_that_takes(call: Call, key: str) -> str | None:
-    """The registered name of another class of the same family that takes a key; such a key is no stray of elsewhere."""
+    """The registered name of another class of the same registry that accepts a key; such a key is not misplaced."""
     for base in getattr(call.cls, "__mro__", ()):
         for name, (cls, _) in REGISTRY.get(base, {}).items():
             if cls is not call.cls and key in signature_of(cls, None).parameters:
@@ -171,7 +171,7 @@ def _relative_that_takes(call: Call, key: str) -> str | None:
 
 
 def keys_around_the_experiment() -> dict[str, Any]:
-    """Top-level keys that the commands use themselves, and their types."""
+    """Top-level keys that are used by the commands, and their types."""
     from nlpreg.commands.train.distributed import DistributedConfig
     from nlpreg.evaluation import Evaluator
 
@@ -189,7 +189,9 @@ def _resolved_aside(resolver: Resolver, annotation: Any, value: Any, key: str) -
         return Literal(None)
     attempt = resolver.child()
     node = attempt.resolve(kind_of(annotation), value, key)
-    if key == "distributed" and not attempt.problems:  # it holds numbers only, and knows which go together
+    if (
+        key == "distributed" and not attempt.problems
+    ):  # it contains only numbers, and checks their combination itself
         try:
             node.build({})
         except ConfigurationError as error:
@@ -206,13 +208,13 @@ def _place(problem: Problem) -> tuple[str, int]:
 
 
 def report(path: str, problems: list[Problem]) -> str:
-    """The problems as a person reads them: a heading, then the key path, the place, and what to do."""
+    """Format problems: a heading, then for each the key path, the location and what to do."""
     count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
     return "\n".join([f"{path}: {count}", *_lines(path, problems)])
 
 
 def report_warnings(path: str, warnings: list[Problem]) -> str:
-    """The warnings in the same form as the problems, see `report`."""
+    """Format warnings like problems, see `report`."""
     count = f"{len(warnings)} warning{'s' if len(warnings) != 1 else ''}"
     return "\n".join([f"{path}: {count}", *_lines(path, warnings)])
 

@@ -1,4 +1,4 @@
-"""`nlpreg check`: all that is wrong with a config, without running it."""
+"""`nlpreg check`: validate a config without running it."""
 
 import argparse
 import json
@@ -43,7 +43,7 @@ class Check(Subcommand):
         return subparser
 
     def validate(self, args: argparse.Namespace) -> None:
-        """Find a wrong path before anything slow is imported."""
+        """Validate the path before slow modules are imported."""
         check_file(args.param_path, "CONFIG")
 
 
@@ -71,7 +71,7 @@ def _run(args: argparse.Namespace) -> None:
 
 
 def _add_data(checked: "Checked") -> None:
-    """Add what the first batches show."""
+    """Add the findings of the first batches."""
     from nlpreg.commands.check.data_check import data_findings
 
     findings = data_findings(checked)

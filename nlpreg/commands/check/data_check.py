@@ -1,4 +1,4 @@
-"""`nlpreg check --data`: an experiment built on a few instances, and its first batches tried."""
+"""`nlpreg check --data`: build an experiment on a few instances and run its first batches."""
 
 import copy
 import tempfile
@@ -17,14 +17,14 @@ from nlpreg.common.params import Params
 from nlpreg.common.runtime.environment import prepare_environment
 
 _NUM_INSTANCES = 100
-"""Number of instances that are read of each data set."""
+"""Number of instances that are read from each data set."""
 
 
 def data_findings(checked: Checked) -> Findings:
     """Read a few instances of each data set, build the experiment for them, and try its first batches.
 
-    The vocabulary is made of these instances alone, unless the config reads it from files, so that a model which needs
-    some entry of it may fail here and work in the run.
+    The vocabulary is built from these instances only, unless the config reads it from files, so a model that needs a certain
+    entry may fail here but work in the run.
 
     Args:
         checked: the outcome of the check of a config, without problems.
@@ -54,7 +54,7 @@ def data_findings(checked: Checked) -> Findings:
 
 
 def _on_few_instances(checked: Checked) -> dict[str, Any]:
-    """The config with readers that stop after a few instances, as far as they can, and a vocabulary of all data sets."""
+    """The config with readers limited to a few instances, if they support it, and a vocabulary of all data sets."""
     config = copy.deepcopy(checked.config)
     assert config is not None and isinstance(checked.node, Call)
     for key in ("dataset_reader", "validation_dataset_reader"):
@@ -63,7 +63,7 @@ def _on_few_instances(checked: Checked) -> dict[str, Any]:
             section["max_instances"] = (
                 min(given, _NUM_INSTANCES) if isinstance(given, int) else _NUM_INSTANCES
             )
-    config.pop("datasets_for_vocab_creation", None)  # a label may be missing in a part of the training data
+    config.pop("datasets_for_vocab_creation", None)  # a few training instances may lack some labels
     return config
 
 

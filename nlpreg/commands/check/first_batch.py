@@ -1,4 +1,4 @@
-"""What only a first batch shows: whether data, model and trainer of an experiment fit each other."""
+"""Check with a first batch that data, model and trainer of an experiment fit together."""
 
 import contextlib
 import inspect
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 _NUM_COUNTED = 50
-"""Number of instances of each data set that are asked for the namespaces which they fill."""
+"""Number of instances of each data set that are examined for the namespaces they use."""
 _NUM_TAGGED = 1000
 """Number of instances whose tags are compared with the label encoding."""
 _MOST_LABELS = 1000
@@ -46,10 +46,10 @@ _MOST_NAMES = 5
 
 @dataclass
 class Findings:
-    """What a first batch showed.
+    """Findings of a first batch.
 
     Args:
-        problems: what the run would fail at, or what makes its outcome worthless.
+        problems: errors that the run would raise, or mistakes that make its result useless.
         warnings: what is most likely not meant, and trains all the same.
     """
 
@@ -58,14 +58,13 @@ class Findings:
 
 
 def try_first_batches(experiment: "TrainModel", label_encoding: Any = None) -> Findings:
-    """Run a training batch forward and backward, and a validation batch forward, and look at what comes out.
+    """Run a training batch forward and backward and a validation batch forward, and check the results.
 
-    Neither the weights nor the position in the data change, and the random numbers of the run are those that they would
-    be without this. Only what nlpreg's loaders, and trainers that run the model as `gradient_descent` does, would do
-    themselves is tried. What the code of the model raises is raised here as it would be in the run.
+    The weights, the position in the data and the states of random number generators do not change. Only nlpreg's own loaders,
+    and trainers that run the model like `gradient_descent`, are tried. Exceptions of the model are propagated, as in the run.
 
     Args:
-        experiment: built, and not yet run.
+        experiment: the experiment, built but not yet run.
         label_encoding: the model's encoding of spans in the config, if it has one.
     """
     findings = Findings()
@@ -90,7 +89,7 @@ def try_first_batches(experiment: "TrainModel", label_encoding: Any = None) -> F
                     if is_used and not findings.problems:
                         _try_batch(name, loaders[name], model, trainer, labels, findings)
             except (IndexError, RuntimeError, ValueError) as error:
-                # a table or an output layer for a namespace that is empty has no place for any id
+                # an embedding or output layer for an empty namespace has no rows
                 unused = list(_namespace_warnings(loaders, model, used))
                 sizes = model.vocab.namespace_sizes()
                 if not unused or all(sizes.get(name, 0) > 2 for name in used):
@@ -107,7 +106,7 @@ def try_first_batches(experiment: "TrainModel", label_encoding: Any = None) -> F
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Leave warnings, which the run itself will give, and lines of the log to the run."""
+    """Context manager that suppresses warnings and log lines, which the run itself will show."""
     before = logging.root.manager.disable
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -119,24 +118,24 @@ def quiet() -> Iterator[None]:
 
 
 def _is_ours(loader: Any) -> bool:
-    """Whether the batches of an epoch are made by nlpreg's code, and so are like a sample."""
+    """Whether the batches of an epoch are made by nlpreg's own code, so that a sample is representative."""
     return str(type(loader).__iter__.__module__).startswith("nlpreg.")
 
 
 def _can_be_tried(model: Model, trainer: Any) -> bool:
-    """Whether the trainer runs the model itself, whole, and as `gradient_descent` does."""
+    """Whether the trainer runs the unwrapped model like `gradient_descent`."""
     is_lazy = any(nn.parameter.is_lazy(parameter) for parameter in model.parameters())
     return (
         isinstance(trainer, GradientDescentTrainer)
         and type(trainer).batch_outputs is GradientDescentTrainer.batch_outputs
         and not trainer.run.is_sharded
-        and not is_lazy  # its first batch decides its sizes
+        and not is_lazy  # a lazy module, whose first batch determines its sizes
     )
 
 
 @contextlib.contextmanager
 def _left_as_it_was(model: nn.Module) -> Iterator[None]:
-    """Give a model back after the block what batches change: buffers, attributes, metrics and gradients."""
+    """Context manager that restores buffers, attributes, metrics and gradients of a model."""
     memory = ModelMemory.of(model)
     tables = ("_parameters", "_buffers", "_modules")
     attributes = [
@@ -184,7 +183,7 @@ def _try_batch(
     is_training = name == "train"
     model.train(is_training)
     batch = move_to_device(batch, trainer.cuda_device)
-    # a compiled model would be compiled for this batch
+    # avoid compilation for this batch
     forward = model.forward if getattr(model, "_compiled_call_impl", None) is not None else model
     try:
         with torch.set_grad_enabled(is_training), trainer.run.precision.autocast():
@@ -211,7 +210,7 @@ def _try_batch(
             findings.warnings += _gradient_warnings(model, outputs["loss"])
     metrics = model.get_metrics(reset=True)
     problems = list(_metric_problems(model, metrics))
-    # a batch of one task shows neither the metrics nor the gradients of the other heads
+    # a batch of one task has no metrics and gradients for the other heads
     if name == "validation" and not problems and not isinstance(loader, MultiTaskDataLoader):
         losses = ["loss"] if "loss" in outputs else []
         _look_for_followed_metrics(trainer, [*metrics, *losses], labels, findings)
@@ -219,7 +218,7 @@ def _try_batch(
 
 
 def _field_problem(model: Model, batch: Mapping[str, Any], reader: Any) -> str | None:
-    """Fields that `forward` does not take, or arguments that no field is for."""
+    """Report fields that `forward` does not accept, and required arguments without a field."""
     required, optional, takes_all = _arguments(type(model))
     missing = [name for name in required if name not in batch]
     unknown = [name for name in batch if name not in {*required, *optional} and not takes_all]
@@ -255,7 +254,7 @@ def _arguments(cls: Any) -> tuple[list[str], list[str], bool]:
 
 
 def _models_for(fields: list[str]) -> list[str]:
-    """Registered models whose `forward` takes fields of these names, nothing less and nothing more."""
+    """Registered models whose `forward` takes exactly the fields of these names."""
     found: dict[Any, str] = {}
     for name, (cls, _) in REGISTRY[Model].items():
         if not isinstance(cls, type) or "." in name or cls in found:
@@ -263,7 +262,7 @@ def _models_for(fields: list[str]) -> list[str]:
         required, optional, takes_all = _arguments(cls)
         known = {*required, *optional}
         fits = set(required) <= set(fields) and (takes_all or set(fields) <= known)
-        # an argument that is only swallowed does not make a model one for this field
+        # `**kwargs` alone does not make a model suitable for a field
         if fits and required and len(known & set(fields)) > 1:
             found[cls] = name
     return sorted(found.values())[:_MOST_NAMES]
@@ -328,7 +327,7 @@ def _metric_problems(model: Model, metrics: Any) -> Iterator[Problem]:
 def _look_for_followed_metrics(
     trainer: GradientDescentTrainer, names: list[str], labels: set[str], findings: Findings
 ) -> None:
-    """The validation metric has to be among those of the model."""
+    """Check that the model has the validation metric."""
     for _, wanted in trainer.run.tracker.tracked_metrics:
         if wanted in names:
             continue
@@ -336,13 +335,13 @@ def _look_for_followed_metrics(
             "trainer.validation_metric",
             f"the model has no metric {wanted!r}{did_you_mean(wanted, names)} (there are: {', '.join(sorted(names))})",
         )
-        # that of a label, such as f1-measure-PER, is there only where the label is
+        # a metric of a label, such as f1-measure-PER, exists only if the batch has the label
         is_of_label = any(wanted.endswith(f"-{label.rpartition('-')[2]}") for label in labels)
         (findings.warnings if is_of_label else findings.problems).append(problem)
 
 
 def _labels(model: Model) -> set[str]:
-    """The entries of all namespaces that are small enough to be those of labels."""
+    """The entries of all namespaces that are small enough to be label namespaces."""
     return {
         label
         for name, size in model.vocab.namespace_sizes().items()
@@ -352,7 +351,7 @@ def _labels(model: Model) -> set[str]:
 
 
 def _namespace_warnings(loaders: Mapping[str, Any], model: Model, used: set[str]) -> Iterator[Problem]:
-    """Namespaces that the training data fill and the model never asks for."""
+    """Warn about namespaces that the training data fill but the model never uses."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for instance in loaders["train"].sample_instances(_NUM_COUNTED) if "train" in loaders else ():
         instance.count_vocab_items(counts)
@@ -373,7 +372,7 @@ def _namespace_warnings(loaders: Mapping[str, Any], model: Model, used: set[str]
 
 
 def _encoding_warnings(loader: Any, model: Model, encoding: str) -> Iterator[Problem]:
-    """The first sentence of the training data whose tags the label encoding does not allow."""
+    """Warn about training sentences whose tags the label encoding does not allow."""
     num_wrong = num_sentences = 0
     first = ""
     reader, path = getattr(loader, "reader", None), getattr(loader, "data_path", None)
@@ -407,7 +406,7 @@ def _allowed_pairs(model: Model, encoding: str) -> set[tuple[str, str]]:
 
 
 def _with_places(reader: DatasetReader, path: Any) -> Iterator[tuple[Instance, str]]:
-    """The instances of a file, and where each stands where the reader knows: `train.txt, line 17: `."""
+    """The instances of a file, each with its location, such as `train.txt, line 17: `, if the reader records it."""
     limit, reader.max_instances = reader.max_instances, None  # a reader with a limit cannot defer
     try:
         if not (isinstance(reader, DeferringReader) and reader.can_defer()):

@@ -1,4 +1,4 @@
-"""Mistakes in configs of language models that train without a word and give figures that mean nothing."""
+"""Mistakes in configs of language models that go unnoticed in training but make its metrics meaningless."""
 
 import warnings
 from collections.abc import Iterator
@@ -11,14 +11,14 @@ from nlpreg.common.config.nodes import Call, LazyCall, Literal, Node
 from nlpreg.common.config.problems import Problem
 
 _LOADERS = ("data_loader", "validation_data_loader")
-# Loaders that cut a text into pieces, and the key for the number of words of a piece.
+# Loaders that split a text into segments, and the key for the number of words of a segment.
 _KEYS_OF_WIDTH = {"running_text": "bptt", "text_blocks": "block_size"}
-# Contextualizers of more values are tested at the start of the training only.
+# Contextualizers with more parameters are only tested at the start of training.
 _MOST_VALUES = 50_000_000
 
 
 def language_model_problems(experiment: Call) -> Iterator[Problem]:
-    """What is wrong with a language model and what surrounds it.
+    """Find problems of a language model together with its reader, loader and optimizer.
 
     Args:
         experiment: the resolved experiment.
@@ -38,7 +38,7 @@ def _is_language_model(call: Call) -> bool:
 
 
 def _peeking_problems(path: str, call: Call) -> Iterator[Problem]:
-    """A contextualizer that sees the words to predict."""
+    """Report a contextualizer that sees the words to predict."""
     from nlpreg.models.peeking import find_peeking
 
     contextualizer = call.arguments.get("contextualizer")
@@ -57,7 +57,7 @@ def _peeking_problems(path: str, call: Call) -> Iterator[Problem]:
 
 
 def _length_problems(path: str, call: Call, experiment: Call) -> Iterator[Problem]:
-    """Texts that may be longer than the contextualizer has positions for."""
+    """Report texts that may exceed the maximum length of the contextualizer."""
     contextualizer = call.arguments.get("contextualizer")
     if not isinstance(contextualizer, Call):
         return
@@ -77,7 +77,7 @@ def _length_problems(path: str, call: Call, experiment: Call) -> Iterator[Proble
         size_key = _KEYS_OF_WIDTH.get(str(loader.type_name)) if loader is not None else None
         width = _value(loader, size_key) if loader is not None and size_key else None
         if isinstance(width, int) and loader is not None:
-            # A batch of running text begins with the last word of the one before, unless targets are given.
+            # A batch of running text starts with the last word of the previous one, unless targets are given.
             width += 1 if size_key == "bptt" and not _value(loader, "targets") else 0
             if width > limit:
                 yield Problem(
@@ -98,7 +98,7 @@ def _length_problems(path: str, call: Call, experiment: Call) -> Iterator[Proble
 
 
 def _running_text_problems(experiment: Call) -> Iterator[Problem]:
-    """A loader of running text for a model that cannot use it."""
+    """Report a loader of running text with a model that cannot use it."""
     model = _call_in(experiment.arguments.get("model"))
     if model is None or not str(getattr(model.cls, "__module__", "")).startswith("nlpreg."):
         return
@@ -133,7 +133,7 @@ def _is_bidirectional(model: Call) -> bool:
 
 
 def _sparse_gradient_problems(experiment: Call) -> Iterator[Problem]:
-    """Sparse gradients, and an optimizer that does not take them."""
+    """Report sparse gradients with an optimizer that does not support them."""
     trainer = _call_in(experiment.arguments.get("trainer"))
     model = experiment.arguments.get("model")
     sparse = [
@@ -157,7 +157,7 @@ def _sparse_gradient_problems(experiment: Call) -> Iterator[Problem]:
 
 
 def _refuses_sparse_gradients(optimizer: Call | None) -> bool:
-    """Whether an optimizer (Adam if None) cannot use a sparse gradient, found out by trying."""
+    """Try whether an optimizer (Adam if None) rejects sparse gradients."""
     import torch
 
     if optimizer is None:
@@ -176,7 +176,7 @@ def _refuses_sparse_gradients(optimizer: Call | None) -> bool:
         built.step()
     except (RuntimeError, ConfigurationError) as error:
         return "sparse" in str(error).lower()
-    except Exception:  # for want of something that only a run has
+    except Exception:  # it needs something that exists only in a run
         return False
     return False
 

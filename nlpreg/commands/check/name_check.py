@@ -1,4 +1,4 @@
-"""Names that two sections must share, compared before the run: indexers, embedders, and namespaces of the vocabulary."""
+"""Check of names that several sections share: indexers, embedders and vocabulary namespaces."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -13,9 +13,9 @@ _DEFAULT_INDEXERS: dict[str, Node | None] = {"tokens": None}
 
 
 def name_problems(experiment: Call) -> Iterator[Problem]:
-    """Token embedders without an indexer of their name, indexers without an embedder, and namespaces nobody fills.
+    """Report token embedders without an indexer, indexers without an embedder, and namespaces that are never filled.
 
-    Only where both the reader and the model come with nlpreg, whose ways are known.
+    Only built-in readers and models are checked, because the behaviour of others is unknown.
 
     Args:
         experiment: the resolved experiment.

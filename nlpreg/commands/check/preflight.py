@@ -1,4 +1,4 @@
-"""Checks of the world around an experiment: do its files exist, is its output folder usable, are its devices there?"""
+"""Checks of the environment of an experiment: its files, its output folder and its devices."""
 
 import glob
 import os
@@ -16,7 +16,7 @@ _READERS_OF_OTHER_THINGS = ("interleaving", "multitask", "multitask_shim", "hugg
 
 
 def preflight_problems(config: Mapping[str, Any], node: Node) -> list[Problem]:
-    """What is missing around an experiment.
+    """Find missing files and devices of an experiment.
 
     Args:
         config: the whole config.
@@ -26,7 +26,7 @@ def preflight_problems(config: Mapping[str, Any], node: Node) -> list[Problem]:
 
 
 def validation_warnings(config: Mapping[str, Any]) -> Iterator[Problem]:
-    """Options of the trainer that do nothing: those for validation without validation data, and no epochs at all.
+    """Warn about trainer options without effect: validation options without validation data, and zero epochs.
 
     Args:
         config: the whole config.
@@ -48,7 +48,7 @@ def validation_warnings(config: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def output_folder_problems(folder: str) -> list[Problem]:
-    """Why nothing could be written to an output folder."""
+    """Check that an output folder can be created and written."""
     existing = os.path.abspath(folder)
     while not os.path.exists(existing):
         existing = os.path.dirname(existing)
@@ -119,7 +119,7 @@ def _file_problems(node: Node) -> Iterator[Problem]:
 
 
 def _missing(path: Any) -> str | None:
-    """Why a local path cannot be opened; None where it can, or where that cannot be known from here."""
+    """Why a local path cannot be opened; None if it can, or if this is unknown."""
     path = os.fspath(path) if isinstance(path, os.PathLike) else path
     if not isinstance(path, str) or UNSET_VARIABLE in path or "://" in path:
         return None

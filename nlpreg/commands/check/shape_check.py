@@ -1,8 +1,8 @@
-"""Sizes that must agree, compared before the run, with the arithmetic shown.
+"""Check of dimensions that must match, before the run; messages show how they are computed.
 
-The modules of a built-in model are constructed without memory (on torch's "meta" device) and asked for their
-dimensions, so a plugin's encoder is checked like a built-in one. A class says which of its arguments feed which by
-`dimension_chain`, a tuple of argument names in the order of the data.
+The modules of a built-in model are constructed on torch's "meta" device, without memory, to get their dimensions, so that
+encoders of plugins are checked too. A class declares the data flow between its arguments by `dimension_chain`, a tuple of
+argument names in the order of the data.
 """
 
 import contextlib
@@ -37,19 +37,17 @@ SECONDS_FOR_A_TRIAL = 5.0
 
 
 class TrialTooLongError(Exception):
-    """A module was not built on trial within the time for it."""
+    """The trial construction of a module exceeded its time limit."""
 
 
 class _TimeIsUp(BaseException):
-    """Ends the building of a module; no `except Exception` of the module takes it for an error."""
+    """Aborts the construction of a module; not an `Exception`, so that the module does not catch it."""
 
 
 def shape_problems(experiment: Call, not_checked: list[Problem]) -> Iterator[Problem]:
-    """Sizes that do not agree.
-
-    Args:
-        experiment: the resolved experiment.
-        not_checked: a list that gets what took too long to be looked at.
+    """Find dimensions that do not match. Args:
+    experiment: the resolved experiment.
+    not_checked: a list to which modules that took too long are added.
     """
     seen: set[tuple[str, str]] = set()
     for problem in _all_problems(experiment, not_checked):
@@ -126,7 +124,7 @@ def _chain_problems(path: str, call: Call, links: list[str], not_checked: list[P
 
 
 def _memory_problems(path: str, modules: Mapping[str, Any]) -> Iterator[Problem]:
-    """Parts whose weights alone are larger than the memory of this machine."""
+    """Report modules whose weights are larger than the memory of this machine."""
     memory = _bytes_of_memory()
     for name, module in modules.items():
         size = sum(weights.numel() * weights.element_size() for weights in module.parameters())

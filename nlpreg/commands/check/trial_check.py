@@ -1,7 +1,7 @@
-"""The parts of a trainer built on trial, with one parameter in place of a model.
+"""Trial construction of the parts of a trainer, with a single parameter instead of a model.
 
-So what only their constructors know is known before data is read: a learning rate below 0, Nesterov's momentum
-without momentum, a package that is not installed.
+It finds errors that only constructors detect before data is read: a negative learning rate, Nesterov momentum without momentum,
+a package that is not installed.
 """
 
 import logging
@@ -28,7 +28,7 @@ _REFUSALS = (ConfigurationError, ValueError, AssertionError, KeyError, ImportErr
 
 
 def trial_problems(experiment: Call, known: Collection[Problem]) -> Iterator[Problem]:
-    """What the parts of a built-in trainer have against their arguments.
+    """Find errors that the constructors of the parts of a built-in trainer raise.
 
     Args:
         experiment: the resolved experiment.

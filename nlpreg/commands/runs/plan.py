@@ -1,4 +1,4 @@
-"""Which runs a command line asks for: the points of a grid, and the seeds or folds of each."""
+"""The runs of `--sweep`, `--seeds` and `--folds`: the points of a grid, and the seeds or folds of each."""
 
 import itertools
 import json
@@ -16,7 +16,7 @@ LONGEST_VALUE = 30
 
 
 class PlannedRun(NamedTuple):
-    """A run that is to be trained.
+    """A planned run.
 
     Args:
         run: its record.
@@ -35,7 +35,7 @@ def sweep_axis(text: str) -> tuple[str, list[Any]]:
             array: `KEY=[[1, 2], [3]]` has two.
 
     Raises:
-        ConfigurationError: there is no key, or a value is missing or stands twice.
+        ConfigurationError: the key is missing, or a value is missing or duplicated.
     """
     key, equals, values = text.partition("=")
     key = key.strip()

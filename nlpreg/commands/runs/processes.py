@@ -1,4 +1,4 @@
-"""Processes that train the runs of a group, several at a time."""
+"""Training processes of the runs of a group, several at a time."""
 
 import contextlib
 import json
@@ -24,7 +24,7 @@ error, which is the lock on the run too."""
 POLL_SECONDS = 0.1
 _LAST_BYTES = 4000
 SECONDS_TO_END = 120.0
-"""How long a process that was asked to end may take to save a checkpoint."""
+"""Seconds that a terminated process has for saving a checkpoint."""
 
 
 @dataclass
@@ -34,8 +34,7 @@ class Ended:
     Args:
         name: of the run.
         status: exit status; negative for the number of a signal.
-        error: what it said last on standard error.
-        seconds: how long it took.
+        error: its last line on standard error. seconds: duration in seconds.
     """
 
     name: str
@@ -52,7 +51,7 @@ class _Running:
 
 
 class Processes:
-    """Starts processes, one for each run, and tells which have ended.
+    """Starts one process per run and reports which have ended.
 
     A run is trained by one process at a time, even where several groups of processes work in one folder, or where the
     process that started the others was killed: each holds a lock that lives as long as itself.
@@ -82,11 +81,11 @@ class Processes:
 
     @property
     def is_full(self) -> bool:
-        """Whether as many processes run as may."""
+        """Whether the limit of processes is reached."""
         return len(self._running) >= self._limit
 
     def start(self, name: str, config: Mapping[str, Any], options: Sequence[str] = ()) -> bool:
-        """Start a run, or resume it where an earlier process has left something in its folder.
+        """Start a run, or resume it if its folder contains the files of an earlier process.
 
         Args:
             name: of the run, and of its folder below that of the group.
@@ -144,7 +143,7 @@ class Processes:
                     self._release(name, running.file)
 
     def end(self) -> None:
-        """Ask all processes to end, and wait until they have; those that do not are killed."""
+        """Terminate all processes and wait for them; those that do not end in time are killed."""
         for running in self._running.values():
             # The group of processes of a terminal gets Ctrl-C by itself, but not what ends this process alone.
             running.process.send_signal(signal.SIGTERM)

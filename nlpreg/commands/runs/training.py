@@ -203,7 +203,7 @@ def _joined(group: RunGroup, earlier: RunGroup, folder: str) -> RunGroup:
         if old.get(key) != new.get(key):
             raise ConfigurationError(
                 f"{folder}: --recover expects the config of the runs in this folder, but they differ at {key}: "
-                f"{old.get(key, '(absent)')!r} in the folder, {new.get(key, '(absent)')!r} now; put it back, or start anew in "
+                f"{old.get(key, '(absent)')!r} in the folder, {new.get(key, '(absent)')!r} now; put it back, or start again in "
                 "another folder"
             )
     outcomes = {run.name: run for run in earlier.runs}

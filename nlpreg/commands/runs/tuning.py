@@ -1,4 +1,4 @@
-"""`nlpreg tune`: a search for good values of some keys of a config, with Optuna."""
+"""`nlpreg tune`: hyperparameter search with Optuna."""
 
 import argparse
 import contextlib
@@ -36,7 +36,7 @@ PLACE, CONFIG, SPACE, METRIC = "nlpreg_place", "nlpreg_config", "nlpreg_space", 
 
 @dataclass(frozen=True)
 class Search:
-    """What is searched, and how.
+    """A hyperparameter search.
 
     Args:
         config: that the trials change.
