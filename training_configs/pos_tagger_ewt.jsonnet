@@ -1,7 +1,7 @@
 // Universal parts of speech on English-EWT, from words and how they are written alone. XPOS and the morphological
 // features are predicted by further heads, which make the encoder better at parts of speech too.
 // UD_ENGLISH_EWT names the folder with train.conllu, dev.conllu and test.conllu. Seeds other than the default's:
-//   nlpreg train training_configs/pos_tagger_ewt.jsonnet -s out/ -o random_seed=1,numpy_seed=1,pytorch_seed=1
+//   nlpreg train training_configs/pos_tagger_ewt.jsonnet -s out/ -o random_seed=1 -o numpy_seed=1 -o pytorch_seed=1
 local data = std.extVar('UD_ENGLISH_EWT');
 local word_dim = 100;
 local character_filters = 64;
@@ -31,7 +31,7 @@ local names = std.objectFields(features);
   vocabulary: { min_count: { token_characters: 2 } + { [name]: 3 for name in names } },
   model: {
     type: 'multi_tagger',
-    dropout: 0.4,
+    dropout: 0.5,
     heads: {
       tags: {},
       xpos_tags: { loss_weight: 0.5 },
@@ -50,7 +50,7 @@ local names = std.objectFields(features);
     encoder: {
       type: 'lstm',
       input_size: word_dim + character_filters * std.length(filter_widths) + feature_dim * std.length(names),
-      hidden_size: 200,
+      hidden_size: 300,
       num_layers: 2,
       dropout: 0.4,
       bidirectional: true,
@@ -59,7 +59,7 @@ local names = std.objectFields(features);
   },
   data_loader: { batch_sampler: { type: 'bucket', batch_size: 32 } },
   trainer: {
-    num_epochs: 12,
+    num_epochs: 16,
     validation_metric: '+tags_accuracy',
     optimizer: { type: 'adam', lr: 0.002, betas: [0.9, 0.99] },
     learning_rate_scheduler: { type: 'linear_with_warmup', warmup_steps: 200 },
