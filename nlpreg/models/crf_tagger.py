@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -15,6 +15,7 @@ from nlpreg.models.model import Model
 from nlpreg.models.tagging import (
     LabelEncoding,
     ProbabilisticTagger,
+    Span,
     accuracy_metrics,
     add_words,
     check_widths,
@@ -319,8 +320,8 @@ class CrfTagger(ProbabilisticTagger):
     ) -> dict[str, Any]:
         """The outputs for other marginals, see `ProbabilisticTagger`.
 
-        The tags are those with the greatest product of marginals among the sequences that decoding allows; there is no more
-        than one sequence, and there are no spans, since the marginals alone do not say how probable these are.
+        The tags are those with the greatest product of marginals among the sequences that decoding allows. Marginals alone
+        do not say how probable spans and whole sequences are: `add_of_members` adds these.
         """
         marginals, mask = probabilities["tags"], output["mask"]
         tags = self.crf.tags_of_marginals(marginals, mask)
@@ -332,6 +333,53 @@ class CrfTagger(ProbabilisticTagger):
         if "tags" in gold:
             self._measure(found, marginals, gold["tags"], mask)
         return chosen
+
+    def add_of_members(
+        self,
+        chosen: dict[str, Any],
+        members: Sequence[ProbabilisticTagger],
+        outputs: Sequence[Mapping[str, Any]],
+    ) -> None:
+        """Add the spans and the best sequences of an ensemble, see `ProbabilisticTagger`.
+
+        The probability of a span or a sequence is the mean of its probabilities by the members. The sequences are the
+        `top_k` most probable ones of all that are among the `top_k` of a member; their score is the logarithm of the
+        probability.
+        """
+        pairs = [
+            (member, output["logits"])
+            for member, output in zip(members, outputs, strict=True)
+            if isinstance(member, CrfTagger)
+        ]
+        mask = chosen["mask"]
+        if self.top_k > 1:
+            candidates: list[list[tuple[int, ...]]] = [
+                list(
+                    dict.fromkeys(tuple(path) for output in outputs for path, _ in output["top_k_tags"][row])
+                )
+                for row in range(len(mask))
+            ]
+            found = _mean([member.path_probabilities(candidates, logits, mask) for member, logits in pairs])
+            # A long list of a member ends with sequences that decoding does not allow.
+            ranked = [
+                sorted(
+                    ((p, path) for p, path in zip(probabilities, paths, strict=True) if p > 0),
+                    key=lambda pair: -pair[0],
+                )[: self.top_k]
+                for probabilities, paths in zip(found, candidates, strict=True)
+            ]
+            chosen["top_k_tags"] = [
+                [(list(path), math.log(probability)) for probability, path in row] for row in ranked
+            ]
+            if self.confidences:
+                chosen["top_k_probabilities"] = [[probability for probability, _ in row] for row in ranked]
+        if self.confidences and self._label_encoding is not None and not self.training:
+            spans = self._spans(chosen["tags"])
+            found = _mean([member.span_probabilities(spans, logits, mask) for member, logits in pairs])
+            chosen["spans"] = [
+                described_spans(row, confidences, self.confidence_threshold)
+                for row, confidences in zip(spans, found, strict=True)
+            ]
 
     def _logits(self, tokens: TextFieldTensors, mask: Tensor) -> Tensor:
         """The scores of the tags of each word (B, T, C)."""
@@ -371,31 +419,84 @@ class CrfTagger(ProbabilisticTagger):
         self, tags: list[list[int]], logits: Tensor, mask: Tensor
     ) -> list[list[dict[str, Any]]]:
         """The spans of each sentence, each with its probability."""
+        spans = self._spans(tags)
+        return [
+            described_spans(found, confidences, self.confidence_threshold)
+            for found, confidences in zip(spans, self.span_probabilities(spans, logits, mask), strict=True)
+        ]
+
+    def _spans(self, tags: list[list[int]]) -> list[list[Span]]:
+        """The spans that the tags of each sentence stand for."""
+        encoding = self._label_encoding
+        assert encoding is not None
+        return [
+            spans_of(sentence, encoding) for sentence in tag_names(tags, self.vocab, self.label_namespace)
+        ]
+
+    def span_probabilities(
+        self, spans: Sequence[Sequence[Span]], logits: Tensor, mask: Tensor
+    ) -> list[list[float]]:
+        """The total probability of all sequences with a span, for some spans of each sentence; needs a label encoding.
+
+        Args:
+            spans: label, first and last word.
+            logits: scores of the tags of each word (B, T, C).
+            mask: true for words (B, T).
+        """
         encoding = self._label_encoding
         assert encoding is not None
         names = self.vocab.get_index_to_token_vocabulary(self.label_namespace)
-        sentences = tag_names(tags, self.vocab, self.label_namespace)
-        found = [spans_of(sentence, encoding) for sentence in sentences]
-        sets, rows = [], []
-        for row, spans in enumerate(found):
+        lengths = mask.sum(1).tolist()
+        return self._probabilities_of_sets(
+            [
+                [tags_of_span(span, length, encoding, names) for span in found]
+                for found, length in zip(spans, lengths, strict=True)
+            ],
+            logits,
+            mask,
+        )
+
+    def path_probabilities(
+        self, paths: Sequence[Sequence[Sequence[int]]], logits: Tensor, mask: Tensor
+    ) -> list[list[float]]:
+        """The probability of some tag sequences of each sentence, given as ids of tags; the rest as above."""
+        sets = [
+            [
+                one_hot(torch.tensor(path, dtype=torch.long), self.num_tags).bool().unsqueeze(0)
+                for path in found
+            ]
+            for found in paths
+        ]
+        return self._probabilities_of_sets(sets, logits, mask)
+
+    def _probabilities_of_sets(
+        self, sets: Sequence[Sequence[Tensor]], logits: Tensor, mask: Tensor
+    ) -> list[list[float]]:
+        """The probability of sets of tag sequences, for each sentence some.
+
+        Args:
+            sets: for each set its alternatives, which exclude each other: the tags that each word may have (A, words, C).
+            logits: (B, T, C).
+            mask: (B, T).
+        """
+        all_allowed, rows = [], []
+        for row, alternatives_of_sets in enumerate(sets):
             is_word = mask[row].cpu()
-            for span in spans:
-                alternatives = tags_of_span(span, len(sentences[row]), encoding, names)  # (A, words, C)
-                sets.append(torch.ones(len(alternatives), *logits.shape[1:], dtype=torch.bool))
-                sets[-1][:, is_word] = alternatives
+            for alternatives in alternatives_of_sets:
+                allowed = torch.ones(len(alternatives), *logits.shape[1:], dtype=torch.bool)
+                allowed[:, is_word] = alternatives
+                all_allowed.append(allowed)
                 rows += [row] * len(alternatives)
-        confidences: list[float] = []
+        probabilities: list[float] = []
         if rows:
             # In double precision: the probability is a difference of sums over whole sentences.
-            of_sets = self.crf.log_probability_of_sets(
-                logits[rows].double(), torch.cat(sets).to(logits.device), mask[rows], constrained=True
+            of_alternatives = self.crf.log_probability_of_sets(
+                logits[rows].double(), torch.cat(all_allowed).to(logits.device), mask[rows], constrained=True
             )
-            of_spans = torch.split(of_sets.exp(), [len(alternatives) for alternatives in sets])
-            confidences = torch.stack([part.sum() for part in of_spans]).clamp(max=1.0).tolist()
-        left = iter(confidences)
-        return [
-            described_spans(spans, [next(left) for _ in spans], self.confidence_threshold) for spans in found
-        ]
+            of_sets = torch.split(of_alternatives.exp(), [len(allowed) for allowed in all_allowed])
+            probabilities = torch.stack([part.sum() for part in of_sets]).clamp(max=1.0).tolist()
+        left = iter(probabilities)
+        return [[next(left) for _ in alternatives_of_sets] for alternatives_of_sets in sets]
 
     def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
         """Turn `tags` and `top_k_tags` into names; each of the best becomes a dict of `tags`, `score` and `probability`."""
@@ -474,3 +575,11 @@ def _make_crf(
         return ConditionalRandomField(num_tags, constraints, include_start_end_transitions)
     weighted = _WEIGHTED_CRFS[weight_strategy or "emission"]
     return weighted(num_tags, label_weights, constraints, include_start_end_transitions)
+
+
+def _mean(tables: Sequence[list[list[float]]]) -> list[list[float]]:
+    """The mean of several lists of rows of numbers, number by number."""
+    return [
+        [sum(numbers) / len(tables) for numbers in zip(*rows, strict=True)]
+        for rows in zip(*tables, strict=True)
+    ]

@@ -18,7 +18,7 @@ class TaggerEnsemble(Model):
     """Taggers of one kind whose probabilities are averaged, such as those of runs that differ in their seed only.
 
     The average is that of the members' probabilities of each label of each word: of a `crf_tagger`'s marginals, of the
-    softmax of others. Labels are chosen, and metrics measured, as the first member would if it had found the average; the
+    softmax of others; so is the probability of a span and of each of the best sequences. Labels are chosen, and metrics measured, as the first member would if it had found the average; the
     outputs are its own. There is no loss: the members are trained one by one, and `nlpreg ensemble` packs their archives
     into one.
 
@@ -110,7 +110,9 @@ class TaggerEnsemble(Model):
             for member, output in zip(self.members, outputs, strict=True)
         ]
         averages = {name: torch.stack([one[name] for one in found]).mean(0) for name in found[0]}
-        return self._first.choose(outputs[0], averages, gold)
+        chosen = self._first.choose(outputs[0], averages, gold)
+        self._first.add_of_members(chosen, list(self.members), outputs)  # type: ignore[arg-type]  # as above
+        return chosen
 
     def gold_labels(self, fields: Mapping[str, Any], outputs: Mapping[str, Any]) -> dict[str, Any]:
         """The names of the gold labels in a batch, see `Model`."""

@@ -56,6 +56,20 @@ class ProbabilisticTagger(Model):
         """
         raise NotImplementedError(f"{type(self).__name__} has no choose")
 
+    def add_of_members(
+        self,
+        chosen: dict[str, Any],
+        members: Sequence["ProbabilisticTagger"],
+        outputs: Sequence[Mapping[str, Any]],
+    ) -> None:
+        """Add to the outputs of an ensemble what does not follow from the probabilities of single labels; nothing here.
+
+        Args:
+            chosen: what `choose` gave for the means of the members' probabilities.
+            members: the members of the ensemble, of this class.
+            outputs: what each of them found.
+        """
+
 
 def given_encoding(wanted: bool | None, label_encoding: str | None, argument: str) -> bool:
     """Whether to do what needs a label encoding: as wanted, and by default if there is one.

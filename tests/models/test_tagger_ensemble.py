@@ -1,5 +1,6 @@
 import copy
 import itertools
+import math
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from nlpreg.common import Params
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data import Batch, Vocabulary
 from nlpreg.data.dataset_readers import ConlluDatasetReader
+from nlpreg.data.dataset_readers.dataset_utils import bio_tags_to_spans
 from nlpreg.models import Model, TaggerEnsemble
 from nlpreg.models.tagging import ProbabilisticTagger
 from nlpreg.modules import ConditionalRandomField
@@ -103,10 +105,55 @@ def test_one_member_is_itself(name):
     member.get_metrics(reset=True)
     ensemble = TaggerEnsemble(vocab, [member]).eval()
     for one, other in zip(alone, ensemble.forward_on_instances(instances(name)), strict=True):
-        assert one.keys() - {"top_k_tags", "top_k_probabilities", "spans"} == other.keys()
+        assert one.keys() == other.keys()
+        for found, expected in zip(other.get("top_k_tags", ()), one.get("top_k_tags", ()), strict=True):
+            assert found["tags"] == expected["tags"]
+            assert found["probability"] == pytest.approx(expected["probability"], abs=1e-5)
         if not name.startswith("crf"):  # the best sequence need not be that of the most probable tags
             assert one["tags"] == other["tags"]
         assert one.get("feats") == other.get("feats")
+
+
+@pytest.mark.parametrize("top_k", [2, 100])
+def test_sequences_and_spans_have_the_mean_of_the_probabilities(monkeypatch, top_k):
+    monkeypatch.setitem(TAGGERS["crf_with_encoding"], "top_k", top_k)
+    vocab = Vocabulary.from_instances(instances("crf_with_encoding"))
+    members = members_of("crf_with_encoding", vocab)
+    ensemble = TaggerEnsemble(vocab, members).eval()
+    batch = Batch(instances("crf_with_encoding"))
+    batch.index_instances(vocab)
+    fields = batch.as_tensor_dict()
+    names = vocab.get_index_to_token_vocabulary("labels")
+    allowed = set(allowed_transitions("BIO", names))
+    logits = [member(fields["tokens"])["logits"].double() for member in members]
+    for row, (length, found) in enumerate(
+        zip((4, 1), ensemble.forward_on_instances(instances("crf_with_encoding")), strict=True)
+    ):
+        means = {}
+        for member, scores in zip(members, logits, strict=True):
+            crf, paths = member.crf, {}
+            for path in itertools.product(range(len(names)), repeat=length):
+                if set(itertools.pairwise((len(names), *path, len(names) + 1))) <= allowed:
+                    score = crf.start_transitions[path[0]] + crf.end_transitions[path[-1]]
+                    score = score + sum(scores[row, t, tag] for t, tag in enumerate(path))
+                    score = score + sum(crf.transitions[a, b] for a, b in itertools.pairwise(path))
+                    paths[tuple(names[tag] for tag in path)] = score.exp().item()
+            total = sum(paths.values())
+            for path, value in paths.items():
+                means[path] = means.get(path, 0.0) + value / total / len(members)
+        best = found["top_k_tags"]
+        assert len(best) == min(top_k, len(means))
+        for entry in best:
+            expected = means[tuple(entry["tags"])]
+            assert entry["probability"] == pytest.approx(expected, rel=1e-4, abs=1e-9)
+            assert entry["score"] == pytest.approx(math.log(expected), rel=1e-3)
+        probabilities = [entry["probability"] for entry in best]
+        assert probabilities == sorted(probabilities, reverse=True)
+        for span in found["spans"]:
+            whole = (span["label"], (span["start"], span["end"]))
+            expected = sum(p for path, p in means.items() if whole in bio_tags_to_spans(list(path)))
+            assert span["confidence"] == pytest.approx(expected, rel=1e-4)
+        assert len(found["spans"]) == len(bio_tags_to_spans(found["tags"]))
 
 
 def test_tags_of_marginals_keep_to_the_constraints():
