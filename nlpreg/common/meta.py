@@ -1,4 +1,4 @@
-"""What a run was made with: the record `meta.json` beside its weights."""
+"""`Meta`: the software versions, seeds and command of a run, stored in `meta.json`."""
 
 import json
 import os
@@ -17,7 +17,7 @@ META_NAME = "meta.json"
 
 @dataclass
 class Meta:
-    """The version that wrote a folder or an archive, and, where it was recorded, how the run came about.
+    """Metadata of a run: the version of nlpreg that wrote it and, if recorded, the environment of the run.
 
     Args:
         version: version of nlpreg.
@@ -47,12 +47,12 @@ class Meta:
 
     @classmethod
     def new(cls) -> "Meta":
-        """A record with this package's version and nothing else."""
+        """Make a record that contains only the version of this package."""
         return cls(version=VERSION)
 
     @classmethod
     def from_path(cls, path: str | os.PathLike[str]) -> "Meta":
-        """Read a record; keys that this version does not know are left out.
+        """Read a record; unknown keys are ignored.
 
         Raises:
             ValueError: the file is not a JSON object with a `version`.
@@ -68,17 +68,17 @@ class Meta:
         return cls(**{key: value for key, value in values.items() if key in known})
 
     def to_file(self, path: str | os.PathLike[str]) -> None:
-        """Write the record as JSON; what was not recorded is left out."""
+        """Write the record as JSON; missing values are omitted."""
         recorded = {key: value for key, value in asdict(self).items() if value is not None}
         with atomic_write(path) as file:
             file.write((json.dumps(recorded, indent=2) + "\n").encode("utf-8"))
 
 
 def record_run(meta: Meta | None = None, seeds: dict[str, int | None] | None = None) -> Meta:
-    """A copy of `meta` with everything filled in that can be found out about the running process.
+    """A copy of `meta`, completed with the environment of the running process.
 
     Args:
-        meta: what is known already; a new record unless given.
+        meta: the record to complete; a new one by default.
         seeds: the random seeds of the run, by the name of their config key.
     """
     commit = _git("rev-parse", "HEAD")
@@ -107,7 +107,7 @@ def _installed_version(package: str) -> str | None:
 
 
 def _git(*arguments: str) -> str | None:
-    """Output of a git command in the current folder; None where there is no git or no repository."""
+    """The output of a git command in the current folder; None without git or a repository."""
     # Without locks: a run that is killed at this moment would leave the repository locked.
     command = ["git", "--no-optional-locks", *arguments]
     try:

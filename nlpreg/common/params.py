@@ -1,4 +1,4 @@
-"""`Params`: the config, as the classes that are built from it see it."""
+"""`Params`: a section of the config."""
 
 import copy
 import json
@@ -35,14 +35,14 @@ _TOP_LEVEL_ORDER = [
 
 
 class Params(MutableMapping[str, Any]):
-    """A mapping whose values are taken out as objects are built, and that knows where in the config it stands.
+    """A mapping whose values are popped as objects are built, and that knows its path in the config.
 
     Every string equal to "None", at any depth, becomes `None`, in `params` itself.
 
     Args:
         params: the values, not copied.
         history: dotted path of this mapping in the whole config, ending in a dot; empty at the top.
-        origin: the archive that an untrusted config came with; by default that of the config being built, if any.
+        origin: the archive of an untrusted config; by default that of the config being built, if any.
     """
 
     DEFAULT = object()
@@ -50,19 +50,18 @@ class Params(MutableMapping[str, Any]):
     def __init__(self, params: dict[str, Any], history: str = "", origin: Origin | None = None) -> None:
         self.params: dict[str, Any] = _none_strings_replaced(params)
         self.history = history
-        # whatever an untrusted config's constructors make of it is untrusted too
+        # `Params` created by constructors of an untrusted config are untrusted too
         self.origin = origin or current_origin()
 
     def pop(self, key: str, default: Any = DEFAULT, keep_as_dict: bool = False) -> Any:
-        """Take out the value of `key`.
+        """Remove `key` and return its value.
 
         Args:
             key: which.
-            default: used where there is no such key.
-            keep_as_dict: give a nested mapping as a plain dict rather than as `Params`.
+            default: returned if the key is missing. keep_as_dict: return a nested mapping as a plain dict instead of `Params`.
 
         Raises:
-            ConfigurationError: there is no such key and no default.
+            ConfigurationError: the key is missing and there is no default.
         """
         if key in self.params:
             value = self.params.pop(key)
@@ -78,25 +77,25 @@ class Params(MutableMapping[str, Any]):
         return self._wrapped(key, value)
 
     def pop_int(self, key: str, default: Any = DEFAULT) -> int | None:
-        """Take out a value as an int; `None` stays.
+        """Pop a value as an int; `None` is kept.
 
         Raises:
-            ValueError: it is no whole number.
+            ValueError: it is not an integer.
         """
         value = self.pop(key, default)
         return None if value is None else int(value)
 
     def pop_float(self, key: str, default: Any = DEFAULT) -> float | None:
-        """Take out a value as a float; `None` stays.
+        """Pop a value as a float; `None` is kept.
 
         Raises:
-            ValueError: it is no number.
+            ValueError: it is not a number.
         """
         value = self.pop(key, default)
         return None if value is None else float(value)
 
     def pop_bool(self, key: str, default: Any = DEFAULT) -> bool | None:
-        """Take out a value as a bool, also from "true" and "false"; `None` stays.
+        """Pop a value as a bool, also from "true" and "false"; `None` is kept.
 
         Raises:
             ValueError: it is neither.
@@ -104,12 +103,12 @@ class Params(MutableMapping[str, Any]):
         value = self.pop(key, default)
         if value is None or isinstance(value, bool):
             return value
-        if value in ("true", "false"):  # what `std.extVar` gives of an environment variable
+        if value in ("true", "false"):  # a string from an environment variable, by `std.extVar`
             return bool(value == "true")
         raise ValueError(f"{self.history}{key}: expected true or false, got {value!r}")
 
     def get(self, key: str, default: Any = DEFAULT) -> Any:
-        """The value of `key`, left in place; `None`, or `default`, where there is none."""
+        """Return the value of `key` without removing it; `default` if it is missing."""
         if key in self.params:
             return self._wrapped(key, self.params[key])
         return None if default is Params.DEFAULT else default
@@ -121,13 +120,13 @@ class Params(MutableMapping[str, Any]):
         default_to_first_choice: bool = False,
         allow_class_names: bool = True,
     ) -> Any:
-        """Take out a value that must be one of `choices`, or a fully qualified class name.
+        """Pop a value that must be one of `choices` or a fully qualified class name.
 
         Args:
             key: which.
             choices: what is allowed.
             default_to_first_choice: whether a missing key means the first choice.
-            allow_class_names: whether anything with a dot passes.
+            allow_class_names: whether to accept any string with a dot.
 
         Raises:
             ConfigurationError: the value is none of them, or missing.
@@ -149,7 +148,7 @@ class Params(MutableMapping[str, Any]):
 
         Args:
             quiet: do not log the values.
-            infer_type_and_cast: give a copy in which strings that look like numbers or booleans are such.
+            infer_type_and_cast: return a copy in which strings that look like numbers or booleans are converted.
         """
         if not quiet:
             for key, value in self.as_flat_dict().items():
@@ -157,7 +156,7 @@ class Params(MutableMapping[str, Any]):
         return infer_and_cast(self.params) if infer_type_and_cast else self.params
 
     def as_flat_dict(self) -> dict[str, Any]:
-        """All values under their dotted paths; lists stay whole."""
+        """Dotted path -> value, for all values; lists are not flattened."""
         flat: dict[str, Any] = {}
 
         def collect(mapping: dict[str, Any], prefix: str) -> None:
@@ -175,7 +174,7 @@ class Params(MutableMapping[str, Any]):
         return copy.deepcopy(self)
 
     def assert_empty(self, class_name: str) -> None:
-        """Make sure that every key was used.
+        """Check that every key was used.
 
         Raises:
             ConfigurationError: some were not.
@@ -228,13 +227,13 @@ class Params(MutableMapping[str, Any]):
         Args:
             params_file: path or URL.
             params_overrides: see `parse_overrides` and `with_overrides`.
-            ext_vars: values of `std.extVar` beside the environment's.
+            ext_vars: values of `std.extVar` in addition to the environment.
 
         Raises:
             FileNotFoundError: no such file.
-            RuntimeError: the Jsonnet is wrong.
+            RuntimeError: the Jsonnet is invalid.
             ConfigurationError: the file is not UTF-8, or holds no object; or the overrides are no object.
-            ValueError: an override leads nowhere.
+            ValueError: the path of an override does not exist.
         """
         from nlpreg.common.file_utils import cached_path
 
@@ -256,7 +255,7 @@ class Params(MutableMapping[str, Any]):
             file.write("\n")
 
     def as_ordered_dict(self, preference_orders: list[list[str]] | None = None) -> OrderedDict[str, Any]:
-        """Sorted at every level by place in each list of `preference_orders` in turn, then by key.
+        """A copy with keys sorted at every level by their index in each list of `preference_orders`, then alphabetically.
 
         Args:
             preference_orders: by default the order of an experiment's sections, then "type" first.
@@ -275,7 +274,7 @@ class Params(MutableMapping[str, Any]):
         return ordered(self.params)
 
     def get_hash(self) -> str:
-        """A short digest, the same in every run for equal values."""
+        """A short digest that is reproducible across runs."""
         return str(zlib.adler32(json.dumps(self.params, sort_keys=True).encode("utf-8")))
 
 
@@ -303,10 +302,12 @@ def _is_dict_free(value: Any) -> bool:
 
 
 def _none_strings_replaced(value: Any) -> Any:
-    """In place, so that nobody sees the old value in a dict that they still hold."""
+    """Replace "None" by `None` in place, so that the caller's dict changes too."""
     if isinstance(value, dict):
         for key, item in value.items():
-            value[key] = _none_strings_replaced(item)  # no key is added, so the iteration may go on
+            value[key] = _none_strings_replaced(
+                item
+            )  # no key is added, so changing values while iterating is safe
     elif isinstance(value, list):
         value[:] = [_none_strings_replaced(item) for item in value]
     elif isinstance(value, str) and value == "None":
@@ -318,7 +319,7 @@ def infer_and_cast(value: Any) -> Any:
     """A copy in which strings that look like booleans or numbers are such.
 
     Raises:
-        ValueError: something that is no JSON value but null.
+        ValueError: a value is not a JSON value, or is null.
     """
     if isinstance(value, (bool, int, float)):
         return value

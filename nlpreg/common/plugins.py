@@ -1,4 +1,4 @@
-"""Plugins: packages of third parties that register their own parts.
+"""Plugins: third-party packages that register classes.
 
 Three ways in: entry points of the group `nlpreg.plugins`, the files `.nlpreg_plugins` (working folder) and
 `~/.nlpreg/plugins` with a module name a line, and `--include-package`.
@@ -24,7 +24,7 @@ ENTRY_POINT_GROUP = "nlpreg.plugins"
 LOCAL_PLUGINS_FILENAME = ".nlpreg_plugins"
 GLOBAL_PLUGINS_FILENAME = os.path.join(os.path.expanduser("~"), ".nlpreg", "plugins")
 DEFAULT_PLUGINS: tuple[str, ...] = ()
-"""Packages tried without being declared; the parts of AllenNLP's companion package are built in, so there are none."""
+"""Packages that are imported without being declared; none, because AllenNLP's companion package is built in."""
 
 _BUILTIN_PARTS = (
     "data",
@@ -42,10 +42,9 @@ class Plugin:
     """A plugin that was found.
 
     Args:
-        module: what is imported.
-        source: where its name was found.
-        error: why it could not be imported; None if it was.
-        registered: (name of the base, registered name) of what it added.
+        module: name of the module. source: where it was declared.
+        error: why the import failed; None if it succeeded.
+        registered: (name of the base, registered name) of each class that it registered.
     """
 
     module: str
@@ -55,13 +54,13 @@ class Plugin:
 
 
 def import_builtin_parts() -> None:
-    """Fill the registries with everything that nlpreg itself brings."""
+    """Import all built-in classes into the registries."""
     for part in _BUILTIN_PARTS:
         importlib.import_module(f"nlpreg.{part}")
 
 
 def discover_file_plugins(plugins_filename: str = LOCAL_PLUGINS_FILENAME) -> Iterable[str]:
-    """The module names in a plugins file, one a line, blank lines skipped; none where there is no such file."""
+    """Iterate over the module names in a plugins file, one per line; nothing if the file does not exist."""
     try:
         text = Path(plugins_filename).read_text(encoding="utf-8-sig")
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
@@ -75,9 +74,9 @@ def discover_file_plugins(plugins_filename: str = LOCAL_PLUGINS_FILENAME) -> Ite
 
 
 def discover_plugins() -> Iterable[str]:
-    """Module names of all plugins: entry points, then the local file, then the global one; each once.
+    """Iterate over the module names of all plugins, without duplicates: entry points, then the local file, then the global one.
 
-    While the local file's are handed out, the working folder is first on `sys.path`.
+    While those of the local file are yielded, the working folder is first on `sys.path`.
     """
     for plugin in _discovered():
         yield plugin.module
@@ -102,10 +101,10 @@ def _discovered() -> Iterator[Plugin]:
 
 
 def load_plugins() -> list[Plugin]:
-    """Import every plugin; one that fails is reported and leaves the others alone.
+    """Import every plugin; a failure is reported and does not affect the others.
 
     Returns:
-        All that were found, each with what it registered or why it failed.
+        All plugins, each with the classes that it registered or the reason why it failed.
     """
     _append_working_folder()
     plugins = []
@@ -114,11 +113,11 @@ def load_plugins() -> list[Plugin]:
         before = {(base, name) for base, names in REGISTRY.items() for name in names}
         try:
             importlib.import_module(plugin.module)
-        except Exception as error:  # a third party's code may raise anything; it must not take nlpreg down
+        except Exception as error:  # third-party code may raise anything; it must not stop nlpreg
             plugin.error = _reason(plugin.module, error)
             logger.error("the plugin %s (%s) was left out: %s", plugin.module, plugin.source, plugin.error)
             logger.debug("%s", traceback.format_exc())
-        # a list, since asking a base for its names may add it to the registry
+        # a list, because asking a base for its names may add it to the registry
         after = ((base, name) for base, names in list(REGISTRY.items()) for name in names)
         plugin.registered = [(base.__name__, name) for base, name in after if (base, name) not in before]
         # imported by another plugin, or by the user's own code, before its turn
@@ -129,7 +128,7 @@ def load_plugins() -> list[Plugin]:
 
 
 def import_packages(names: Iterable[str]) -> None:
-    """Import the packages that the option `--include-package` names, with all of their modules.
+    """Import the packages of the option `--include-package`, with all of their modules.
 
     Raises:
         ConfigurationError: one cannot be imported.
@@ -137,7 +136,7 @@ def import_packages(names: Iterable[str]) -> None:
     for name in names:
         try:
             import_module_and_submodules(name)
-        except Exception as error:  # whatever the package's own code raises
+        except Exception as error:  # the package's own code may raise anything
             raise ConfigurationError(f"--include-package {name}: {_reason(name, error)}") from error
 
 
@@ -151,7 +150,7 @@ def _reason(name: str, error: Exception) -> str:
 
 
 def import_plugins() -> None:
-    """Fill the registries: nlpreg's own parts, then every plugin's."""
+    """Fill the registries with built-in classes, then with those of plugins."""
     import_builtin_parts()
     load_plugins()
 

@@ -1,4 +1,4 @@
-"""`Registrable`: a family of classes, each chosen in a config by its registered name."""
+"""`Registrable`: base classes with a registry of subclasses, which configs select by name."""
 
 import inspect
 import logging
@@ -25,22 +25,22 @@ C = TypeVar("C")
 class Registrable(FromParams):
     """A base class with a registry of named subclasses.
 
-    `class Scorer(Registrable)` starts a family; `@Scorer.register("sum")` adds a class (or a function) to it; a
-    config chooses it by `{"type": "sum", ...}`. Registries belong to the base on which `register` was called.
+    `class Scorer(Registrable)` defines a registry; `@Scorer.register("sum")` adds a class (or a function) to it; a config
+    selects it by `{"type": "sum", ...}`. Registries belong to the base on which `register` was called.
     """
 
     _registry: ClassVar[defaultdict[type, dict[str, tuple[Any, str | None]]]] = REGISTRY
     default_implementation: str | None = None
-    """The name used where a config gives no `type`."""
+    """The name that is used if a config has no `type`."""
 
     @classmethod
     def register(cls, name: str, constructor: str | None = None, exist_ok: bool = False) -> Callable[[C], C]:
-        """A decorator that enters a class in this base's registry.
+        """Decorator that adds a class to the registry of this base.
 
         Args:
             name: the name that configs use.
-            constructor: name of a classmethod to build it with, instead of its `__init__`.
-            exist_ok: whether to replace a class registered under the same name.
+            constructor: name of a classmethod that is called instead of `__init__`.
+            exist_ok: whether to replace a class that is registered under the same name.
 
         Raises:
             ConfigurationError: the name is taken, and `exist_ok` is false.
@@ -54,17 +54,17 @@ class Registrable(FromParams):
 
     @classmethod
     def by_name(cls: type[T], name: str) -> Callable[..., T]:
-        """What builds the class of that name: the class itself, or the constructor it was registered with.
+        """Return the class registered under a name, or the classmethod it was registered with.
 
         Raises:
-            ConfigurationError: there is no such name.
+            ConfigurationError: the name is unknown.
         """
         subclass, constructor = cls.resolve_class_name(name)
         return cast("Callable[..., T]", getattr(subclass, constructor) if constructor else subclass)
 
     @classmethod
     def resolve_class_name(cls: type[T], name: str) -> tuple[type[T], str | None]:
-        """The class of a registered or fully qualified name, and the name of its constructor, if it has one.
+        """Return the class of a registered or fully qualified name, and the name of its constructor classmethod, if any.
 
         Raises:
             ConfigurationError: there is no such name, module or class.
@@ -81,15 +81,15 @@ class Registrable(FromParams):
         return names_of(cls, cls.default_implementation)
 
     def _to_params(self) -> dict[str, Any]:
-        """A guess for classes that do not say better: the name, and every required argument found as an attribute."""
+        """Default implementation, a guess: the registered name, and every required argument that is found as an attribute."""
         logger.warning("%s does not define _to_params; its config is a guess", type(self).__name__)
         return self._as_section(lambda parameter: parameter.default is parameter.empty)
 
     def all_arguments(self) -> dict[str, Any]:
-        """The registered name, and every argument of the constructor found as the attribute of its name.
+        """The registered name and every constructor argument that is found as an attribute of the same name.
 
-        A family whose classes keep what they were given sets `_to_params = Registrable.all_arguments`. Arguments that
-        nlpreg passes itself, such as `serialization_dir`, are left out.
+        A base whose classes store all their arguments sets `_to_params = Registrable.all_arguments`. Arguments that nlpreg
+        passes itself, such as `serialization_dir`, are omitted.
 
         Raises:
             KeyError: the class is not registered.
@@ -103,7 +103,7 @@ class Registrable(FromParams):
         if not names:
             raise KeyError(f"{cls.__name__} is not registered")
         name, constructor = next(iter(names.items()))
-        # by the constructor that the name stands for, which need not be `__init__`
+        # the constructor registered for the name, which may be a classmethod
         section: dict[str, Any] = {"type": name}
         for parameter in signature_of(
             cls, getattr(cls, constructor) if constructor else None

@@ -1,4 +1,4 @@
-"""Turning what models and fields hold into plain JSON values, and tokens back into text."""
+"""Conversion of tensors, fields and tokens to plain JSON values, and of tokens to text."""
 
 import math
 import sys
@@ -13,10 +13,10 @@ _GLUED_TO_PREVIOUS = frozenset([*".,!?:;%)]}'", "n't", "na"])
 
 
 def sanitize(x: Any) -> Any:
-    """`x` as values that JSON can hold.
+    """Convert `x` to JSON values.
 
-    Tensors and arrays become lists, numpy scalars Python ones, tuples and sets lists, tokens their text, `None` the
-    string "None"; an object with `to_json()` becomes what that gives.
+    Tensors and arrays become lists, numpy scalars Python ones, tuples and sets lists, tokens their text, `None` the string
+    "None"; an object with `to_json()` becomes the result of that method.
 
     Raises:
         ValueError: something inside `x` is none of these.
@@ -28,9 +28,9 @@ def sanitize(x: Any) -> Any:
     if isinstance(x, dict):
         return {key: sanitize(value) for key, value in x.items()}
     if isinstance(x, (list, tuple, set, frozenset)):
-        # Most items are words and tags, which are not worth a call each.
+        # A fast path: most items are words and tags.
         return [item if type(item) is str else sanitize(item) for item in x]
-    # neither library is imported for this: where it is not loaded, `x` cannot be one of its objects
+    # the libraries are not imported here: if one is not loaded, `x` cannot be one of its objects
     torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")
     if torch is not None and isinstance(x, torch.Tensor):
         return x.detach().cpu().tolist()
@@ -49,7 +49,7 @@ def sanitize(x: Any) -> Any:
 
 
 def json_numbers(x: Any) -> Any:
-    """Nested dicts and lists with every number that JSON does not have as a string: "NaN", "Infinity", "-Infinity".
+    """Convert the numbers that JSON lacks to strings, at any depth: "NaN", "Infinity", "-Infinity".
 
     Python's `float` reads these strings back, as do most other languages.
     """
@@ -63,19 +63,19 @@ def json_numbers(x: Any) -> Any:
 
 
 def _plain_number(x: Any) -> Any:
-    """numpy's float64 is a float, and its str_ a str; JSON writers take them, but plain values compare and print better."""
+    """Convert subclasses such as numpy's float64 and str_ to plain floats and strings, which print better."""
     return x.item() if type(x).__module__ == "numpy" else x
 
 
 def _is_token(x: Any) -> bool:
-    """Whether `x` is a token of ours or of spaCy's: this package knows neither class."""
+    """Whether `x` is a token of nlpreg or of spaCy, without importing either class."""
     return any(cls.__name__ == "Token" for cls in type(x).__mro__) and isinstance(
         getattr(x, "text", None), str
     )
 
 
 def sanitize_wordpiece(wordpiece: str) -> str:
-    """A word piece without the one mark of its position (`##`, `Ġ` or `▁`) that it may start with."""
+    """Strip the leading position marker (`##`, `Ġ` or `▁`) of a word piece."""
     for mark in ("##", "Ġ", "▁"):
         if wordpiece.startswith(mark):
             return wordpiece[len(mark) :]
@@ -83,7 +83,7 @@ def sanitize_wordpiece(wordpiece: str) -> str:
 
 
 def sanitize_ptb_tokenized_string(text: str) -> str:
-    """Running text from text tokenized as in the Penn Treebank: brackets, quotes, clitics and punctuation put back."""
+    """Detokenize text of the Penn Treebank: restore brackets, quotes, clitics and punctuation."""
     result: list[str] = []
     glue_next = True  # nothing before the first word
     quote_is_open = False

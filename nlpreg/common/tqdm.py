@@ -1,4 +1,5 @@
-"""The progress bar: one line on a terminal, whole lines at long intervals in a file, and a line every ten seconds in the log."""
+"""Progress bars: one updated line on a terminal, complete lines at long intervals in a file, and a line every ten seconds in
+the log."""
 
 import logging
 import os
@@ -17,22 +18,22 @@ logger.propagate = False
 _SECONDS_BETWEEN_LOG_LINES = 10.0
 _SECONDS_BETWEEN_REFRESHES = {"terminal": 0.1, "file-friendly": 2.0, "file": 10.0}
 LEAST_OF_BAR, MOST_OF_BAR = 8, 24
-"""Columns of the bar itself, where there is room for one."""
+"""Width of the bar in columns, if there is space for it."""
 SECONDS_BEFORE_FIRST = {"terminal": 0.3, "file-friendly": 0.0, "file": 10.0}
-"""Seconds before a bar appears: shorter work shows none."""
+"""Delay in seconds before a bar appears."""
 
 
 class Tqdm:
-    """Makes progress bars that suit where standard error goes.
+    """Creates progress bars that suit the destination of standard error.
 
-    On a terminal the bar stays on one line, and is gone when it is done. With `--file-friendly-logging`, or where standard error is a file or a
-    pipe, each refresh is a line of its own, and refreshes are rarer. In a notebook it is a widget of `tqdm.auto`. Every ten
-    seconds and at the end the bar's text also goes to the logger "tqdm", which only log files listen to.
+    On a terminal the bar stays on one line and disappears at the end. With `--file-friendly-logging`, or where standard error
+    is a file or a pipe, each refresh is a line of its own, and refreshes are rarer. In a notebook it is a widget of
+    `tqdm.auto`. Every ten seconds and at the end the bar's text also goes to the logger "tqdm", which only log files listen to.
     """
 
     @staticmethod
     def tqdm(*args: Any, **kwargs: Any) -> Any:
-        """A bar with tqdm's own arguments; those that this class sets itself may be overridden by keyword."""
+        """Create a bar with tqdm's arguments; keyword arguments override the defaults of this class."""
         if common_logging.FILE_FRIENDLY_LOGGING:
             place = "file-friendly"
         elif _is_notebook() and not common_logging.WITHOUT_BARS:
@@ -50,13 +51,13 @@ class Tqdm:
         elif place == "terminal":
             defaults.update(dynamic_ncols=True, leave=False)
         else:
-            # tqdm would otherwise look for a place to refresh from a second thread, between our lines
+            # long enough that tqdm's monitor thread does not refresh bars between log lines
             defaults.update(file=_LinePerRefresh(sys.stderr), maxinterval=max(10.0, defaults["mininterval"]))
         return _LoggingBar(*args, **{**defaults, **kwargs})
 
     @staticmethod
     def set_lock(lock: Any) -> None:
-        """Use `lock` for writing, for several processes that share a terminal."""
+        """Set the lock for writing, for several processes that share a terminal."""
         _LoggingBar.set_lock(lock)
 
     @staticmethod
@@ -66,9 +67,9 @@ class Tqdm:
 
 
 class _LoggingBar(_tqdm):  # type: ignore[misc]  # tqdm has no annotations
-    """A bar that now and then writes its text to the log."""
+    """A bar that periodically writes its text to the log."""
 
-    # tqdm's own lock is shared with forked processes: one that is killed while it holds it stops all others for ever
+    # tqdm's default lock is shared with forked processes: one that is killed while holding it blocks all others forever
     _lock = threading.RLock()
     _logged_at = 0.0
 
@@ -89,8 +90,8 @@ class _LoggingBar(_tqdm):  # type: ignore[misc]  # tqdm has no annotations
     ) -> str:
         """The text of a bar, such as `training: 45% 120/266, 31.2 batch/s, 00:05 left, loss 0.5120`.
 
-        What is counted comes first and is never cut off at 60 columns and more; of the items of `postfix`, joined by
-        commas, those are shown that fit; where there is room left, a bar is drawn.
+        The counts come first and are never truncated at 60 columns or more, then as many items of `postfix` as fit, then a bar
+        if there is space left.
         """
         if bar_format is not None or unit_scale:
             text: str = _tqdm.format_meter(
@@ -127,9 +128,9 @@ class _LoggingBar(_tqdm):  # type: ignore[misc]  # tqdm has no annotations
 
 
 def _free_lock() -> None:
-    """In a new process, take the lock from a thread that only its parent has."""
+    """In a forked process, replace a lock that may be held by a thread of the parent."""
     free = getattr(_LoggingBar.get_lock(), "_at_fork_reinit", None)
-    if free is not None:  # somebody may have set a lock that is meant for several processes
+    if free is not None:  # a lock for several processes may have been set
         free()
 
 
@@ -138,7 +139,7 @@ if hasattr(os, "register_at_fork"):
 
 
 class _LinePerRefresh:
-    """Turns a bar's "back to the start of the line" into new lines."""
+    """A stream that replaces a bar's carriage returns by line feeds."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -154,7 +155,7 @@ class _LinePerRefresh:
 
 
 class _Nowhere:
-    """A stream for a bar that only the log is to have."""
+    """A null stream, for a bar that is only logged."""
 
     encoding = "utf-8"
 
@@ -166,7 +167,7 @@ class _Nowhere:
 
 
 def _is_notebook() -> bool:
-    """Whether the process is the kernel of a notebook, where bars are widgets."""
+    """Whether the process is a notebook kernel, where bars are widgets."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     return shell is not None and "IPKernelApp" in getattr(shell, "config", {})
 

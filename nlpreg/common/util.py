@@ -1,4 +1,4 @@
-"""Helpers of all kinds under one name; each lives in a module of its own theme."""
+"""AllenNLP's `common.util`: helpers, most of them defined in other modules."""
 
 from __future__ import annotations
 
@@ -90,10 +90,9 @@ logger = logging.getLogger(__name__)
 
 
 def dump_metrics(file_path: str | None, metrics: dict[str, Any], log: bool = False) -> None:
-    """Write metrics as JSON to a file, if one is given, and to the log, if asked.
+    """Write metrics as JSON to a file, if given, and optionally to the log.
 
-    The file appears when it is whole, never half-written. It is valid JSON: numbers that are not finite are strings
-    (see `json_numbers`).
+    The file is written atomically. It is valid JSON: non-finite numbers are strings (see `json_numbers`).
     """
     text = json.dumps(json_numbers(metrics), indent=2, allow_nan=False)
     if file_path:
@@ -104,12 +103,12 @@ def dump_metrics(file_path: str | None, metrics: dict[str, Any], log: bool = Fal
 
 
 def flatten_filename(file_path: str) -> str:
-    """A path as one file name: each `/` becomes `_SLASH_`."""
+    """Convert a path to a file name: each `/` becomes `_SLASH_`."""
     return file_path.replace("/", "_SLASH_")
 
 
 def format_timedelta(td: timedelta) -> str:
-    """A span of time for people: in days, else in hours and minutes."""
+    """Format a duration: in days, or else in hours and minutes."""
     if td.days:
         return _count(td.days, "day")
     hours, minutes = divmod(td.seconds // 60, 60)
@@ -123,7 +122,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def int_to_device(device: int | torch.device) -> torch.device:
-    """The GPU of that number, or the CPU for a negative one; a device stays what it is."""
+    """Convert the number of a GPU, negative for the CPU, to a device; devices are returned unchanged."""
     import torch
 
     if isinstance(device, torch.device):
@@ -132,17 +131,17 @@ def int_to_device(device: int | torch.device) -> torch.device:
 
 
 def nan_safe_tensor_divide(numerator: torch.Tensor, denominator: torch.Tensor) -> torch.Tensor:
-    """The quotient, and 0 wherever the denominator is 0."""
+    """Divide, with a result of 0 wherever the denominator is 0."""
     import torch
 
     zero = denominator == 0
-    # dividing by 1 first keeps NaN out of the gradient, which masking the quotient alone would not
+    # dividing by 1 there keeps NaN out of the gradient, which masking only the quotient would not
     quotient = numerator / torch.where(zero, torch.ones_like(denominator), denominator)
     return quotient.masked_fill(zero, 0.0)
 
 
 def get_frozen_and_tunable_parameter_names(model: torch.nn.Module) -> tuple[Iterable[str], Iterable[str]]:
-    """Names of the parameters that training leaves alone, and of those that it changes."""
+    """Names of the frozen and of the trainable parameters."""
     named = list(model.named_parameters())
     frozen = [name for name, parameter in named if not parameter.requires_grad]
     tunable = [name for name, parameter in named if parameter.requires_grad]

@@ -1,4 +1,4 @@
-"""Tables of names and classes; the standard library is all it needs."""
+"""The registries: tables of names and classes. Imports only the standard library."""
 
 import importlib
 import logging
@@ -16,7 +16,7 @@ from nlpreg.common.imports import import_failure
 logger = logging.getLogger(__name__)
 
 REGISTRY: defaultdict[type, dict[str, tuple[Any, str | None]]] = defaultdict(dict)
-"""For each base on which `register` was called: name -> (class or function, name of a constructor or None)."""
+"""Base class -> registered name -> (class or function, name of a constructor classmethod or None)."""
 
 
 _GIVES_WAY: dict[str, frozenset[str]] = {
@@ -37,9 +37,9 @@ for AllenNLP may have a class of its own under such a name, which is the one tha
 
 
 def add_to_registry(base: type, name: str, cls: Any, constructor: str | None, exist_ok: bool) -> None:
-    """Enter a class under a name.
+    """Register a class under a name.
 
-    A plugin's class wins over a built-in one under the names of `_GIVES_WAY`, whichever comes first.
+    For the names in `_GIVES_WAY`, a class of a plugin takes precedence over a built-in one, in any order of registration.
 
     Raises:
         ConfigurationError: the name is taken and `exist_ok` is false.
@@ -76,7 +76,7 @@ def _is_built_in(cls: Any) -> bool:
 
 
 def names_of(base: type, default: str | None) -> list[str]:
-    """Registered names in order of registration, the default first.
+    """The registered names in order of registration, the default first.
 
     Raises:
         ConfigurationError: the default is not registered.
@@ -92,7 +92,7 @@ def names_of(base: type, default: str | None) -> list[str]:
 
 
 def registered_names(cls: Any) -> dict[str, str | None]:
-    """The names under which a class itself is registered, in the order of registration: name -> its constructor or None."""
+    """The names under which a class is registered, in order of registration: name -> constructor classmethod or None."""
     return {
         name: constructor
         for base in getattr(cls, "__mro__", ())
@@ -102,10 +102,10 @@ def registered_names(cls: Any) -> dict[str, str | None]:
 
 
 def find_registered(base: type, name: str) -> tuple[Any, str | None]:
-    """The class and the constructor name behind a registered or fully qualified name.
+    """Find the class, and the name of its constructor, of a registered or fully qualified name.
 
-    `-` and `_` count as the same where that is not ambiguous. The full name of a class is imported, but for a config
-    that came with an archive: there it may only name a subclass of `base` whose module is loaded already.
+    `-` and `_` are equivalent unless that is ambiguous. A fully qualified class is imported, except for the config of an
+    archive, which may only name a subclass of `base` whose module is already loaded.
 
     Raises:
         ConfigurationError: there is no such name, module or class; or an archive's config may not use it.
@@ -113,10 +113,10 @@ def find_registered(base: type, name: str) -> tuple[Any, str | None]:
     names = REGISTRY[base]
     if name in names:
         return names[name]
-    # a dot: the full name of a class that need not be registered
+    # a dot: a fully qualified class name, which need not be registered
     if _FULL_NAME.fullmatch(name):
         return (_imported(base, name) if current_origin() is None else _loaded(base, name)), None
-    # AllenNLP mixes both: `gated-cnn-encoder`, `cnn_highway`
+    # AllenNLP uses both: `gated-cnn-encoder`, `cnn_highway`
     alike = [known for known in names if known.replace("-", "_") == name.replace("-", "_")]
     if len(alike) == 1:
         return names[alike[0]]
@@ -138,7 +138,7 @@ def _imported(base: type, name: str) -> Any:
     module_name, attribute = name.rsplit(".", 1)
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:  # whatever the module's own code raises
+    except Exception as error:  # the module's own code may raise anything
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         if missing is not None and (module_name + ".").startswith(missing + "."):
             raise ConfigurationError(
@@ -162,9 +162,9 @@ def _imported(base: type, name: str) -> Any:
 
 
 def _loaded(base: type, name: str) -> type:
-    """The class behind a full name in an untrusted config, found without running anything."""
+    """Find the class of a full name in an untrusted config without running code."""
     module_name, attribute = name.rsplit(".", 1)
-    # `vars`, since `getattr` would run the `__getattr__` of a module that imports on demand
+    # `vars`, because `getattr` would run the `__getattr__` of a module that imports lazily
     found = vars(sys.modules[module_name]).get(attribute) if module_name in sys.modules else None
     if isinstance(found, type) and issubclass(found, base):
         return found
@@ -190,9 +190,9 @@ def _full_name(cls: Any) -> str:
 
 
 SpecialKey = Callable[[Any, Any, str], Any]
-"""Called with (value under the key, annotation of the argument, key path); returns the object."""
+"""Handler of a special key: called with (value, annotation of the argument, key path), returns the object."""
 
 SPECIAL_KEYS: dict[str, SpecialKey] = {}
 
 SPECIAL_SECTIONS: dict[str, Any] = {}
-"""What may stand under a special key: a class, or a function, whose parameters are the keys allowed there."""
+"""Special key -> a class or function whose parameters are the keys allowed below it."""

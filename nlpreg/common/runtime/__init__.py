@@ -1,1 +1,1 @@
-"""What a run stands on: its process, its environment and its memory."""
+"""The runtime of a command: process, environment and memory."""

@@ -1,4 +1,4 @@
-"""What a run is set up with: seeds, generators of random numbers, and spaCy models."""
+"""Random seeds and spaCy models."""
 
 import logging
 import random
@@ -20,10 +20,10 @@ LOADED_SPACY_MODELS: dict[tuple[str, bool, bool, bool], Any] = {}
 
 
 def prepare_environment(params: "Params") -> None:
-    """Seed every generator of random numbers from the config.
+    """Seed all random number generators from the config.
 
-    `random_seed` (13370), `numpy_seed` (1337) and `pytorch_seed` (133) are taken out of `params`; the first one also
-    decides the order of the data. A seed of `null` leaves its generator as it is.
+    `random_seed` (13370), `numpy_seed` (1337) and `pytorch_seed` (133) are popped from `params`; the first one also determines
+    the order of the data. With `null`, a generator is not seeded.
     """
     seed, numpy_seed, torch_seed = (params.pop_int(key, default) for key, default in SEED_DEFAULTS.items())
     if seed is not None:
@@ -36,16 +36,16 @@ def prepare_environment(params: "Params") -> None:
     if torch_seed is not None:
         import torch
 
-        torch.manual_seed(torch_seed)  # and those of all GPUs, once they are used
+        torch.manual_seed(torch_seed)  # also seeds all GPUs, once they are used
     log_pytorch_version_info()
 
 
 def get_spacy_model(
     spacy_model_name: str, pos_tags: bool = True, parse: bool = False, ner: bool = False
 ) -> Any:
-    """A spaCy model with only the pipes that are asked for, loaded once per process.
+    """Load a spaCy model with only the requested pipes, once per process.
 
-    A model that is not installed is fetched by spaCy's own download, if there is a network.
+    A model that is not installed is downloaded by spaCy.
 
     Args:
         spacy_model_name: name of an installed model, or a folder.
@@ -54,7 +54,7 @@ def get_spacy_model(
         ner: whether to find named entities.
 
     Raises:
-        ConfigurationError: spaCy or the model is not there and cannot be fetched.
+        ConfigurationError: spaCy is not installed, or the model is not installed and cannot be downloaded.
     """
     key = (spacy_model_name, pos_tags, parse, ner)
     if key not in LOADED_SPACY_MODELS:
@@ -73,7 +73,7 @@ def _load_spacy_model(name: str, disable: list[str]) -> Any:
     except ImportError as error:
         raise ConfigurationError(f'spaCy model "{name}": {error}; {advice}') from error
     if current_origin() is not None and name not in spacy.util.get_installed_models():
-        check_resource(name)  # loading it could import, or even install, whatever package it names
+        check_resource(name)  # loading it could import, or even install, any package that it names
     try:
         return spacy.load(name, disable=disable)
     except OSError:
@@ -82,7 +82,7 @@ def _load_spacy_model(name: str, disable: list[str]) -> Any:
     try:
         cli.download(name)
         return spacy.load(name, disable=disable)
-    except (Exception, SystemExit) as error:  # spaCy's download ends the process when it fails
+    except (Exception, SystemExit) as error:  # spaCy's download exits the process on failure
         raise ConfigurationError(
             f'spaCy model "{name}" is not installed and could not be downloaded ({error}): '
             f"install it by `python -m spacy download {name}`, {advice}"

@@ -1,4 +1,4 @@
-"""How much memory was used at most, here and on the other ranks; and not looking for garbage where none is made."""
+"""Peak memory of all ranks, and a context manager for less frequent garbage collection."""
 
 import gc
 import sys
@@ -9,7 +9,7 @@ from nlpreg.common.runtime.process import is_distributed
 
 
 def peak_cpu_memory() -> dict[int, int]:
-    """Peak resident memory in bytes, by rank; 0 where the system does not tell."""
+    """Peak resident memory in bytes, by rank; 0 if the system does not report it."""
     return _by_rank(_own_peak())
 
 
@@ -37,14 +37,14 @@ _MANY_OBJECTS = 50_000
 
 @contextmanager
 def reduced_garbage_collection() -> Iterator[None]:
-    """Run the garbage collector rarely while many long-lived objects are made.
+    """Context manager that runs the garbage collector rarely while many long-lived objects are created.
 
     Python searches for reference cycles after every few hundred new objects, and from time to time through all objects,
     which takes a large part of the time of reading a data set into memory. Where many objects were made, they are moved
     to the oldest generation when the block ends.
     """
     thresholds = gc.get_threshold()
-    if thresholds[0] == 0:  # collection is switched off, and stays so
+    if thresholds[0] == 0:  # collection is already disabled, and stays disabled
         yield
         return
     gc.set_threshold(max(thresholds[0], _OBJECTS_BETWEEN_COLLECTIONS), *thresholds[1:])
@@ -59,7 +59,7 @@ def reduced_garbage_collection() -> Iterator[None]:
 
 
 def format_size(size: int) -> str:
-    """A number of bytes for people: `B`, `K`, `M` or `G`, each 1024 of the one before."""
+    """Format a number of bytes with the unit `B`, `K`, `M` or `G`, in powers of 1024."""
     for unit, letter in ((1024**3, "G"), (1024**2, "M"), (1024, "K")):
         number = size / unit
         if abs(number) >= 1:

@@ -1,4 +1,4 @@
-"""This process: how it takes signals and ends, and which of several it is."""
+"""Signals, exit and rank of the current process."""
 
 import atexit
 import contextlib
@@ -13,7 +13,7 @@ from typing import NoReturn
 
 
 class SigTermReceived(BaseException):
-    """The process was asked to end. Like `KeyboardInterrupt`, no `except Exception` takes it for an error."""
+    """Raised on SIGTERM. Like `KeyboardInterrupt`, it is not an `Exception`, so that it is not handled as an error."""
 
 
 _SECONDS_BETWEEN_LOOKS = 0.05
@@ -24,7 +24,7 @@ _last_raised: dict[int, float] = {}
 
 
 def _raise_when_safe(number: int, frame: FrameType | None) -> None:
-    """Raise what a signal means, or, while something is imported, send the signal again a moment later.
+    """Raise the exception for a signal or, during an import, send the signal again a moment later.
 
     Torch runs Python code from C++ code while it is imported, and aborts the process when that raises.
     """
@@ -54,15 +54,15 @@ def _is_importing(frame: FrameType | None) -> bool:
 
 
 def install_sigterm_handler() -> None:
-    """From now on SIGTERM raises `SigTermReceived` in the main thread, after the import that may be going on."""
+    """Make SIGTERM raise `SigTermReceived` in the main thread, but not during an import."""
     _last_raised.clear()
     signal.signal(signal.SIGTERM, _raise_when_safe)
 
 
 def install_signal_handlers() -> None:
-    """From now on SIGTERM raises `SigTermReceived`, and Ctrl-C `KeyboardInterrupt`, but not in the middle of an import.
+    """Make SIGTERM raise `SigTermReceived`, and Ctrl-C `KeyboardInterrupt`, but not during an import.
 
-    Ctrl-C stays switched off where it is, as in a process that a shell has started in the background.
+    If SIGINT is ignored, as in background processes of a shell, it stays ignored.
     """
     install_sigterm_handler()
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
@@ -72,9 +72,9 @@ def install_signal_handlers() -> None:
 def end_process(status: int) -> NoReturn:
     """End this process with an exit status once its work is complete.
 
-    Threads that an orderly end waits for are waited for, exit handlers run, and what was printed is written. Then the
-    process ends without the interpreter's tear-down: torch's threads for communication may ask for the interpreter's
-    lock just then, and be ended by it in the middle of C++ code, which aborts the process after all its work.
+    Non-daemon threads are joined, exit handlers run, and output is flushed. Then the process ends without the interpreter's
+    tear-down: torch's threads for communication may ask for the interpreter's lock just then, and be ended by it in the middle
+    of C++ code, which aborts the process after all its work.
 
     Args:
         status: the exit status.
@@ -85,13 +85,13 @@ def end_process(status: int) -> NoReturn:
         try:
             if stream is not None and not stream.closed:
                 stream.flush()
-        except OSError:  # a full disk, or a pipe that nobody reads
-            status = status or 120  # as Python itself says then
+        except OSError:  # a full disk or a broken pipe
+            status = status or 120  # Python's own exit status in this case
     os._exit(status)
 
 
 def remove_unused_compiler_cache() -> None:
-    """Remove the folder of torch's compiler if nothing was compiled.
+    """Remove the cache folder of torch's compiler if nothing was compiled.
 
     Building an optimizer loads the compiler, which then makes `torchinductor_<user>` in the temporary folder.
     """
@@ -102,8 +102,8 @@ def remove_unused_compiler_cache() -> None:
 
 
 def is_distributed() -> bool:
-    """Whether a torch process group is up."""
-    # where the module is not loaded, nobody can have started a group: no need to load it to find out
+    """Whether a torch process group is initialized."""
+    # if the module is not loaded, no group can exist, and loading it is not necessary
     dist = sys.modules.get("torch.distributed")
     return dist is not None and dist.is_available() and dist.is_initialized()
 
@@ -123,7 +123,7 @@ def is_under_torchrun() -> bool:
 
 
 def find_open_port() -> int:
-    """A TCP port of this machine that nobody listens on at the moment."""
+    """Find a free TCP port of this machine."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
         sock.bind(("", 0))
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -132,9 +132,9 @@ def find_open_port() -> int:
 
 
 def stay_on_this_machine() -> None:
-    """Let the processes of a group that is all on this machine talk over its loopback interface.
+    """Make a process group on a single machine use the loopback interface.
 
-    By default gloo looks up the name of the machine, which takes long where there is no network, and may lead anywhere.
+    By default gloo resolves the host name, which is slow without a network and may give an unreachable address.
     """
     with contextlib.suppress(OSError):
         loopbacks = [name for _, name in socket.if_nameindex() if name in ("lo", "lo0")]

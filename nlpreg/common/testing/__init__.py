@@ -1,4 +1,4 @@
-"""What test suites of models and plugins stand on; needs pytest, and nothing in nlpreg imports it."""
+"""Test utilities for models and plugins. They need pytest, and nothing in nlpreg imports them."""
 
 from nlpreg.common.testing.distributed_test import init_process, run_distributed_test
 from nlpreg.common.testing.model_test_case import (

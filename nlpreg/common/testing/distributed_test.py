@@ -17,7 +17,7 @@ from nlpreg.common.runtime.process import stay_on_this_machine
 __all__ = ["init_process", "run_distributed_test"]
 
 SECONDS = 100.0
-"""No test waits longer, neither one process for another nor the caller for all."""
+"""Timeout in seconds, for operations of the process group and for the test as a whole."""
 
 
 def init_process(
@@ -39,8 +39,7 @@ def init_process(
         func: called with (rank, world size, device, *func_args, **func_kwargs).
         func_args: further positional arguments.
         func_kwargs: further keyword arguments.
-        primary_addr: where the processes meet.
-        primary_port: on which port.
+        primary_addr: address of the rendezvous. primary_port: port of the rendezvous.
     """
     init_method = f"tcp://{primary_addr}:{primary_port}"
     _run_in_group(
@@ -51,7 +50,7 @@ def init_process(
 def run_distributed_test(
     device_ids: list[int] | None = None, func: Callable[..., Any] | None = None, *args: Any, **kwargs: Any
 ) -> None:
-    """Call a function in several processes that form a group.
+    """Call a function in several processes that form a process group.
 
     Args:
         device_ids: the device of each process; by default two on the CPU.
@@ -60,7 +59,7 @@ def run_distributed_test(
         **kwargs: further keyword arguments; `start_method` ("fork" on the CPU, else "spawn") is taken out.
 
     Raises:
-        ConfigurationError: a GPU that is asked for is not there.
+        ConfigurationError: a requested GPU is not available.
         RuntimeError: `func` raised in one of the processes; the message has its traceback.
         TimeoutError: the processes took longer than 100 s.
     """
@@ -68,7 +67,7 @@ def run_distributed_test(
     check_for_gpu(devices)
     start_method = kwargs.pop("start_method", "spawn" if any(device >= 0 for device in devices) else "fork")
     try:
-        with warnings.catch_warnings():  # Python 3.12 and later warn of any fork beside threads
+        with warnings.catch_warnings():  # Python 3.12 and later warn about forks in multi-threaded processes
             warnings.simplefilter("ignore", DeprecationWarning)
             launch_processes(
                 _run_in_process,
@@ -99,7 +98,7 @@ def _run_in_group(
     if device >= 0:
         torch.cuda.set_device(device)
     else:
-        torch.set_num_threads(1)  # several processes share this machine's cores
+        torch.set_num_threads(1)  # the processes share the cores of this machine
         stay_on_this_machine()
     dist.init_process_group(
         backend="nccl" if device >= 0 else "gloo",

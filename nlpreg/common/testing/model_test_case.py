@@ -22,11 +22,10 @@ from nlpreg.models import Model, load_archive
 def assert_metrics_values(
     metrics: dict[str, Any], desired_values: dict[str, Any], rtol: float = 0.0001, atol: float = 1e-05
 ) -> None:
-    """Compare metrics with what they should be; values may themselves be dicts.
+    """Compare metrics with expected values, which may be nested dicts.
 
     Args:
-        metrics: as a metric gave them.
-        desired_values: what they should be; other keys of `metrics` are not looked at.
+        metrics: the computed metrics. desired_values: the expected values; other keys of `metrics` are ignored.
         rtol: relative tolerance.
         atol: absolute tolerance.
     """
@@ -48,7 +47,7 @@ def global_distributed_metric(
     exact: bool | tuple[float, float] = True,
     number_of_runs: int = 1,
 ) -> None:
-    """Feed a metric this rank's share and compare what it gives with the value over all ranks.
+    """Update a metric with this rank's data and compare its result with the expected value over all ranks.
 
     To be passed as `func` to `run_distributed_test`.
 
@@ -60,7 +59,7 @@ def global_distributed_metric(
         metric_kwargs: argument -> its value for each rank.
         desired_values: a dict of values, or one value.
         exact: True for no tolerance, False for the usual one, or (relative, absolute).
-        number_of_runs: how often the metric is fed.
+        number_of_runs: number of updates of the metric.
     """
     arguments = {name: values[global_rank] for name, values in metric_kwargs.items()}
     for _ in range(number_of_runs):
@@ -78,13 +77,13 @@ def assert_equal_parameters(
     ignore_missing: bool = False,
     mapping: dict[str, str] | None = None,
 ) -> set[str]:
-    """Compare every parameter of a module with the one of the same name in another.
+    """Compare every parameter of a module with the parameter of the same name in another module.
 
     Args:
         old_module: where the values come from.
         new_module: whose parameters are looked at.
         ignore_missing: skip names that the old module does not have.
-        mapping: text in new names -> what stands there in old names.
+        mapping: substring of new names -> its replacement in old names.
 
     Returns:
         The names that only the old module has.
@@ -110,7 +109,7 @@ _Path = str | PathLike[str]
 
 
 class ModelTestCase(NlpregTestCase):
-    """A `NlpregTestCase` with checks that hold for every model."""
+    """A `NlpregTestCase` with checks that apply to every model."""
 
     param_file: _Path
     vocab: Vocabulary
@@ -330,7 +329,7 @@ class ModelTestCase(NlpregTestCase):
         disable_dropout: bool = True,
         which_loss: str = "loss",
     ) -> None:
-        """Make sure that one backward pass gives every trainable parameter a gradient, and no frozen one.
+        """Check that a backward pass computes a gradient for every trainable parameter, and for no frozen one.
 
         Args:
             model: the model.
@@ -359,10 +358,10 @@ class ModelTestCase(NlpregTestCase):
             raise Exception(f"incorrect gradients: {wrong}")
 
     def ensure_batch_predictions_are_consistent(self, keys_to_ignore: Iterable[str] = ()) -> None:
-        """Make sure that an instance alone gives what it gives in a batch.
+        """Check that the outputs for an instance do not depend on its batch.
 
         Args:
-            keys_to_ignore: outputs that are not looked at; those with "loss" in their name and `batch_weight` never are.
+            keys_to_ignore: outputs to ignore, in addition to `batch_weight` and those with "loss" in their name.
         """
         self.model.eval()
         with torch.no_grad():
@@ -390,7 +389,7 @@ class ModelTestCase(NlpregTestCase):
                         assert one == other, f"{key}, instance {i}"
 
     def test_model_batch_norm_verification(self) -> None:
-        """No layer right before a normalisation may carry a bias, which the normalisation would cancel."""
+        """Check that no layer before a normalization layer has a bias, which the normalization would cancel."""
         if hasattr(self, "model"):
             check = NormalizationBiasVerification(self.model)
             assert check.check(inputs=self.dataset.as_tensor_dict()), (
@@ -400,7 +399,7 @@ class ModelTestCase(NlpregTestCase):
 
 @contextmanager
 def _without_dropout(model: torch.nn.Module, disable: bool) -> Iterator[None]:
-    """Every dropout of a model at 0 for a while."""
+    """Context manager that sets every dropout of a model to 0."""
     before: list[tuple[Any, str, Any]] = []
     for module in model.modules() if disable else ():
         attributes = [
