@@ -20,6 +20,7 @@ from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.checks import ConfigurationError
 
 if TYPE_CHECKING:
+    from nlpreg.commands.train.process import RunOptions
     from nlpreg.common.params import Params
     from nlpreg.training.gradient_descent_trainer import GradientDescentTrainer
     from nlpreg.training.protocols import BatchLoader, TensorDict
@@ -128,18 +129,8 @@ def find_learning_rate_model(
     Raises:
         ConfigurationError: the trainer is not `gradient_descent`, there are too few batches, or `distributed` is set.
     """
-    from nlpreg.commands.check.first_batch import try_first_batches
-    from nlpreg.commands.train.experiment import TrainModel
-    from nlpreg.commands.train.process import RunOptions, take_command_keys
-    from nlpreg.common.config.problems import problems_error
-    from nlpreg.common.runtime.environment import prepare_environment
-    from nlpreg.training.gradient_descent_trainer import GradientDescentTrainer
-    from nlpreg.training.serialization_dir import (
-        CONFIG_NAME,
-        create_serialization_dir,
-        discard_replaced,
-        replacing_run,
-    )
+    from nlpreg.commands.train.process import RunOptions
+    from nlpreg.training.serialization_dir import discard_replaced, replacing_run
 
     _check_steps(num_batches, start_lr, end_lr, linear_steps)
     if params.get("distributed", None):
@@ -148,35 +139,54 @@ def find_learning_rate_model(
             """by -o '{"distributed": null}'"""
         )
     options = RunOptions(os.fspath(serialization_dir), force=force)
+    # A run that `force` replaces is put back if the trainer cannot be built.
     with replacing_run(options.serialization_dir):
-        create_serialization_dir(
-            params, options.serialization_dir, recover=False, force=force, sets_aside=True
-        )
-        params.to_file(os.path.join(options.serialization_dir, CONFIG_NAME))
-        take_command_keys(params)
-        prepare_environment(params)
-        experiment = TrainModel.from_params(
-            params=params, serialization_dir=options.serialization_dir, local_rank=0, ddp_accelerator=None
-        )
-        trainer = experiment.trainer
-        if not isinstance(trainer, GradientDescentTrainer):
-            raise ConfigurationError(
-                f"trainer.type: find-lr needs 'gradient_descent', got {type(trainer).__name__}"
-            )
-        if problems := try_first_batches(experiment).problems:
-            raise problems_error(problems)
+        trainer = _build_trainer(params, options)
         discard_replaced(options.serialization_dir)
     rates, losses = search_learning_rate(
         trainer, start_lr, end_lr, num_batches, linear_steps, stopping_factor
     )
+    _report(rates, losses, options.serialization_dir)
+
+
+def _build_trainer(params: Params, options: RunOptions) -> GradientDescentTrainer:
+    """The trainer of a config, after its first batches were tried, in a new folder that holds the config."""
+    from nlpreg.commands.check.first_batch import try_first_batches
+    from nlpreg.commands.train.experiment import TrainModel
+    from nlpreg.commands.train.process import take_command_keys
+    from nlpreg.common.config.problems import problems_error
+    from nlpreg.common.runtime.environment import prepare_environment
+    from nlpreg.training.gradient_descent_trainer import GradientDescentTrainer
+    from nlpreg.training.serialization_dir import CONFIG_NAME, create_serialization_dir
+
+    folder = options.serialization_dir
+    create_serialization_dir(params, folder, recover=False, force=options.force, sets_aside=True)
+    params.to_file(os.path.join(folder, CONFIG_NAME))
+    take_command_keys(params)
+    prepare_environment(params)
+    experiment = TrainModel.from_params(
+        params=params, serialization_dir=folder, local_rank=0, ddp_accelerator=None
+    )
+    trainer = experiment.trainer
+    if not isinstance(trainer, GradientDescentTrainer):
+        raise ConfigurationError(
+            f"trainer.type: find-lr needs 'gradient_descent', got {type(trainer).__name__}"
+        )
+    if problems := try_first_batches(experiment).problems:
+        raise problems_error(problems)
+    return trainer
+
+
+def _report(rates: list[float], losses: list[float], folder: str) -> None:
+    """Write the losses and their plot into `folder`, and log the suggested learning rate."""
     smoothed = _smooth(losses, _SMOOTHING)
-    with open(os.path.join(options.serialization_dir, "lr-losses.json"), "w", encoding="utf-8") as file:
+    with open(os.path.join(folder, "lr-losses.json"), "w", encoding="utf-8") as file:
         json.dump(
             [{"lr": r, "loss": x, "smoothed": y} for r, x, y in zip(rates, losses, smoothed, strict=True)],
             file,
         )
     try:
-        plot = os.path.join(options.serialization_dir, "lr-losses.png")
+        plot = os.path.join(folder, "lr-losses.png")
         _save_plot(rates, smoothed, plot)
         logger.info("losses at %d learning rates: %s", len(rates), plot)
     except ImportError as error:

@@ -1,7 +1,6 @@
 """Ids of subwords, all of which are in the vocabulary."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from nlpreg.data.fields.field import VocabCounter
 from nlpreg.data.token_indexers.single_id_token_indexer import SingleIdTokenIndexer
@@ -57,11 +56,3 @@ class SubwordIndexer(SingleIdTokenIndexer):
         if self._pieces and self._pieces[-1] not in totals:
             for piece in self._pieces:
                 totals[piece] = totals.get(piece, 0) + 1
-
-    def _to_params(self) -> dict[str, Any]:
-        return {
-            "type": "subword",
-            "model_path": self.model_path,
-            "namespace": self.namespace,
-            "token_min_padding_length": self._token_min_padding_length,
-        }

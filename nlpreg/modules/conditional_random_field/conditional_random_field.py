@@ -234,8 +234,11 @@ class ConditionalRandomField(torch.nn.Module):
         allowed = self._constraint_mask.bool()[before, after]
         return (allowed | (before == end) | (lengths == 0)).all(dim=1)
 
-    def _constrained(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Transition, start and end scores, with a very low score for each forbidden transition."""
+    def decoding_scores(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The scores that decoding adds to the emissions: transitions (C from, C to), start (C,) and end (C,).
+
+        Forbidden transitions have a very low score.
+        """
         num_tags = self.num_tags
         allowed = self._constraint_mask.bool()
         start, end = self._start_and_end()
@@ -244,13 +247,6 @@ class ConditionalRandomField(torch.nn.Module):
             start.masked_fill(~allowed[num_tags, :num_tags], _DISALLOWED),
             end.masked_fill(~allowed[:num_tags, num_tags + 1], _DISALLOWED),
         )
-
-    def decoding_scores(self) -> tuple[Tensor, Tensor, Tensor]:
-        """The scores that decoding adds to the emissions: transitions (C from, C to), start (C,) and end (C,).
-
-        Forbidden transitions have a very low score.
-        """
-        return self._constrained()
 
     @overload
     def viterbi_tags(
@@ -284,7 +280,7 @@ class ConditionalRandomField(torch.nn.Module):
             raise ValueError(f"top_k must be at least 1, got {top_k}")
         logits, mask = self._prepare(logits, mask)
         packed, _ = _drop_masked(logits, mask)
-        transitions, start, end = self._constrained()
+        transitions, start, end = self.decoding_scores()
         found, scores = best_paths(packed, mask.sum(dim=1), transitions, start, end, top_k or 1)
         lengths = mask.sum(dim=1)
         if found.device.type != "cpu":
@@ -317,7 +313,8 @@ class ConditionalRandomField(torch.nn.Module):
             packed, order = _drop_masked(logits, mask)
             packed.requires_grad_()
             transitions, start, end = (
-                scores.detach() for scores in (self._constrained() if constrained else self._unconstrained())
+                scores.detach()
+                for scores in (self.decoding_scores() if constrained else self._unconstrained())
             )
             is_real = torch.arange(mask.size(1), device=mask.device) < mask.sum(dim=1, keepdim=True)
             scores = forward_scores(packed.transpose(0, 1), is_real.t(), transitions, start)
@@ -372,7 +369,7 @@ class ConditionalRandomField(torch.nn.Module):
         """
         logits, mask = self._prepare(logits, mask)
         packed, _ = _drop_masked(logits, mask)
-        transitions, start, end = self._constrained() if constrained else self._unconstrained()
+        transitions, start, end = self.decoding_scores() if constrained else self._unconstrained()
         is_real = torch.arange(mask.size(1), device=mask.device) < mask.sum(dim=1, keepdim=True)
         scores = forward_scores(packed.transpose(0, 1), is_real.t(), transitions, start)
         return torch.logsumexp(scores[-1] + end, dim=1).masked_fill(~mask.any(dim=1), 0.0)
@@ -395,7 +392,7 @@ class ConditionalRandomField(torch.nn.Module):
             logits and allowed (B, T, C), mask (B, T) -> (B,), 0 for a sentence without words.
         """
         logits, mask = self._prepare(logits, mask)
-        transitions, start, end = self._constrained() if constrained else self._unconstrained()
+        transitions, start, end = self.decoding_scores() if constrained else self._unconstrained()
         within = logits.masked_fill(~allowed, _DISALLOWED)
         totals = [
             torch.logsumexp(

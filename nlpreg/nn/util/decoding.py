@@ -50,9 +50,7 @@ def best_paths(
     if emissions.dtype in (torch.float16, torch.bfloat16):
         emissions = emissions.float()  # a sum over a sentence needs more digits
     transitions = transitions.to(emissions.dtype)
-    batch_size, num_steps, num_tags = emissions.shape
-    device = emissions.device
-    zeros = emissions.new_zeros(num_tags)
+    zeros = emissions.new_zeros(emissions.size(2))
     end = zeros if end is None else end.clamp(min=_FORBIDDEN)
     start = zeros if start is None else start.clamp(min=_FORBIDDEN)
     emissions = emissions.clamp(min=_FORBIDDEN_TAG).transpose(0, 1).contiguous()  # (T, B, K)
@@ -60,6 +58,34 @@ def best_paths(
     prefixes = _best_prefixes(emissions, transitions, start)
     if num_paths == 1:
         return _best_path(prefixes + emissions, lengths, transitions, end)
+    return _several_paths(emissions, prefixes, lengths, transitions, start, end, num_paths)
+
+
+def _several_paths(
+    emissions: Tensor,
+    prefixes: Tensor,
+    lengths: Tensor,
+    transitions: Tensor,
+    start: Tensor,
+    end: Tensor,
+    num_paths: int,
+) -> tuple[Tensor, Tensor]:
+    """The `num_paths` best paths, grown from the last word to the first.
+
+    Args:
+        emissions: score of each tag for each word (T, B, K).
+        prefixes: the best score of any path into each tag at each word, without the word's own emission (T, B, K).
+        lengths: number of words of each sentence (B,).
+        transitions: score of a tag (column) after a tag (row).
+        start: score of each tag as the first.
+        end: score of each tag as the last.
+        num_paths: how many paths to find.
+
+    Returns:
+        As `best_paths`: paths (B, N, T) and scores (B, N).
+    """
+    _, batch_size, num_tags = emissions.shape
+    device = emissions.device
     to_next = transitions.t().contiguous()  # (K to, K from)
 
     # Only one slot is in use at first: the empty path.
@@ -69,7 +95,7 @@ def best_paths(
     own_slot = torch.arange(num_paths, device=device).expand(batch_size, num_paths)
     chosen: list[Tensor] = []
     came_from: list[Tensor] = []
-    for t in range(num_steps - 1, -1, -1):
+    for t in reversed(range(len(emissions))):
         is_last = (lengths == t + 1).view(-1, 1, 1)
         has_begun = (lengths > t).unsqueeze(1)
         following = torch.where(is_last, end, to_next[tags])  # (B, N, K)
