@@ -35,26 +35,26 @@ TextFieldInput = dict[str, dict[str, Tensor] | Tensor]
 
 @Model.register("language_model")
 class LanguageModel(PeekingCheckedModel):
-    """Predicts each word of a text from the words before it and, when bidirectional, from the words after it.
+    """A language model: predicts each word from the words before it and, if bidirectional, also from the words after it.
 
-    The contextualizer alone decides what a state has seen. For a language model, its output at a word must depend on
-    no later word (and in its second half, for the other direction, on no earlier one): recurrent encoders of one
-    direction, bidirectional ones of one layer, `transformer_lm`, `gated-cnn-encoder` and
-    `bidirectional_language_model_transformer` do so. `nlpreg check` and the start of training test it, unless
-    `check_peeking` is false.
+    The contextualizer determines the context of a prediction. Its output at a word must not depend on later words (and in its
+    second half, for the backward direction, not on earlier ones): recurrent encoders of one direction, bidirectional ones of
+    one layer, `transformer_lm`, `gated-cnn-encoder` and `bidirectional_language_model_transformer` do so. `nlpreg check` and
+    the start of training test it, unless `check_peeking` is false.
 
-    The perplexity is that of the corpus: the mean loss is taken over words, whatever the batches (AllenNLP averaged
-    over batches). Padding changes no loss: the backward direction predicts from words only (AllenNLP also predicted
-    the last word of a sentence from the padding behind it, if there was any).
+    The perplexity is that of the corpus: the loss is averaged over words, independently of batches (AllenNLP averaged over
+    batches). Padding does not affect the loss: the backward direction predicts from words only (AllenNLP also predicted the
+    last word of a sentence from the padding behind it, if there was any).
 
     Args:
         vocab: its namespace `tokens` has the words to predict.
         text_field_embedder: embeds the text.
-        contextualizer: turns embeddings into states; may return a list of layers, of which the last predicts.
+        contextualizer: computes hidden states from the embeddings; may return a list of layers, of which the last is used for
+            prediction.
         dropout: dropout probability of the states before the prediction, from 0 to 1.
         num_samples: number of words to sample for the softmax in training; None for the softmax over all words.
         sparse_embeddings: whether the weights of the sampled softmax get sparse gradients; no effect without sampling.
-        bidirectional: whether to predict in both directions, with one softmax for both.
+        bidirectional: whether to predict in both directions, with a shared softmax.
         initializer: sets the initial values of parameters, after everything is built.
         regularizer: adds a penalty on the parameters to the loss in training.
         **kwargs: arguments of `Model`.
@@ -112,7 +112,7 @@ class LanguageModel(PeekingCheckedModel):
             initializer(self)
 
     def _make_softmax(self, num_samples: int | None, sparse: bool) -> WordDistribution:
-        """The layer that predicts words from states; a subclass may make another one."""
+        """Make the softmax layer; may be overridden."""
         num_words = self.vocab.get_vocab_size()
         if num_samples is None:
             return SoftmaxLoss(num_words=num_words, embedding_dim=self._forward_dim)
@@ -122,12 +122,12 @@ class LanguageModel(PeekingCheckedModel):
 
     @property
     def text_field_embedder(self) -> TextFieldEmbedder:
-        """What embeds the text."""
+        """The text field embedder."""
         return self._text_field_embedder
 
     @property
     def contextualizer(self) -> Seq2SeqEncoder:
-        """What turns embeddings into states."""
+        """The contextualizer."""
         return self._contextualizer
 
     def contextualizer_to_check(self) -> tuple[nn.Module, int]:
@@ -177,7 +177,7 @@ class LanguageModel(PeekingCheckedModel):
         # Words are predicted in pairs of neighbours, the right one from the left and back. What stands beside padding is
         # no pair, so padding changes nothing in either direction.
         left, right = (ids[:, :-1], ids[:, 1:]) if targets is None else (ids, targets)
-        is_pair = (left > 0) & (right > 0)  # (B, T - 1), or (B, T) with targets
+        is_pair = (left > 0) & (right > 0)  # (B, T - 1); (B, T) with targets
         num_targets = is_pair.sum()
         divisor = num_targets.clamp(min=1)
         # The padding id is no class of the softmax, so the word with id 1 is class 0.
@@ -229,7 +229,7 @@ class LanguageModel(PeekingCheckedModel):
             losses = self._softmax_loss.losses(flat)
         else:
             losses = [self._softmax_loss(*group) for group in flat]
-        # Without any target a loss may come as a constant; backward() has to work all the same.
+        # Without any target the loss may be a constant; backward() must work nevertheless.
         return [
             loss + states.sum() * 0.0 if states.requires_grad and not loss.requires_grad else loss
             for loss, (states, _) in zip(losses, groups, strict=True)
@@ -242,7 +242,7 @@ class LanguageModel(PeekingCheckedModel):
 
     @property
     def max_context(self) -> int | None:
-        """The largest number of words that the contextualizer can read; None for no limit that it knows of."""
+        """The maximum number of words that the contextualizer can read; None if unlimited or unknown."""
         limit: int | None = getattr(self._contextualizer, "max_length", None)
         return limit
 
@@ -269,7 +269,7 @@ class LanguageModel(PeekingCheckedModel):
         return nn.functional.pad(by_class[:, :-1], (1, 0), value=-torch.inf), state
 
     def word_log_probabilities(self, source: TextFieldInput) -> tuple[list[Tensor], Tensor]:
-        """How probable each word of a batch of texts is.
+        """The log-probability of each word of a batch of texts.
 
         States that the contextualizer carries from batch to batch are neither used nor changed.
 
@@ -329,7 +329,7 @@ class LanguageModel(PeekingCheckedModel):
         return {"sampled_perplexity" if is_sampled else "perplexity": value}
 
     def delete_softmax(self) -> None:
-        """Remove the softmax, whose large weights are not needed if only the states are used."""
+        """Remove the softmax, whose large weights are not needed if only the hidden states are used."""
         self._softmax_loss = None
 
     def num_layers(self) -> int:

@@ -1,4 +1,4 @@
-"""`Model`: what every model offers to the trainer, the commands and the predictors."""
+"""`Model`: the base class of models."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _forward_not_written(self: Model, *args: Any, **fields: Any) -> dict[str, An
 
 
 class Model(Module, Registrable):
-    """A network that turns a batch into a dictionary with a loss, and its outputs into something readable.
+    """A module that computes a dictionary of outputs, with a loss, from a batch, and makes its outputs readable.
 
     A subclass writes `forward`, whose parameters are named after the fields of its instances; the batch is passed by
     keyword. `forward` returns a dictionary, which holds a scalar `loss` when labels are given.
@@ -45,14 +45,14 @@ class Model(Module, Registrable):
     Args:
         vocab: the vocabulary that indexes the model's instances.
         regularizer: adds a penalty on the parameters to the loss in training.
-        serialization_dir: folder of the run that this model belongs to.
-        ddp_accelerator: wraps sub-modules in a distributed run; None otherwise.
+        serialization_dir: folder of the run.
+        ddp_accelerator: wraps submodules in a distributed run; None otherwise.
     """
 
     constructor_extras = frozenset(["ddp_accelerator", "serialization_dir", "vocab"])
 
     default_predictor: ClassVar[str | None] = None
-    """Registered name of the predictor that `nlpreg predict` uses unless told otherwise."""
+    """Registered name of the default predictor of `nlpreg predict`."""
 
     per_token_outputs: ClassVar[Mapping[str, str]] = {}
     """Outputs of `forward` (B, T, ...) that go on over the padding of shorter texts: name -> name of the output (B, T)
@@ -60,8 +60,8 @@ class Model(Module, Registrable):
     serves for that, and is not handed on."""
 
     raw_outputs: ClassVar[tuple[str, ...]] = ("logits", "class_probabilities", "probs", "mask", "token_ids")
-    """Outputs for further computation rather than for people. `nlpreg predict` leaves them out unless `--all-outputs` is
-    given, also where the name of a head and `_` come before the name."""
+    """Outputs that are not meant to be read, only for further computation. `nlpreg predict` leaves them out unless
+    `--all-outputs` is given, also where the name of a head and `_` come before the name."""
 
     label_namespaces: ClassVar[tuple[str, ...]] = ()
     """Attributes whose value is the namespace of the vocabulary that the size of the output layer comes from."""
@@ -110,10 +110,10 @@ class Model(Module, Registrable):
         )
 
     def check_before_training(self) -> None:
-        """Look once more, before the first epoch, for what would make the training worthless; by default at nothing.
+        """Hook for checks before the first epoch; does nothing by default.
 
         Raises:
-            ConfigurationError: there is such a thing.
+            ConfigurationError: training would be useless.
         """
 
     def why_not_exported(self) -> str | None:
@@ -125,7 +125,7 @@ class Model(Module, Registrable):
         return self.forward_on_instances([instance])[0]
 
     def forward_on_instances(self, instances: Sequence[Instance]) -> list[dict[str, Any]]:
-        """Run the model on instances as one batch and hand each instance its share of the outputs.
+        """Run the model on instances as one batch, and split the outputs by instance.
 
         Computes no gradients, but leaves the mode (training or evaluation) as it is. Encoders that carry their state
         from batch to batch are reset, and restored afterwards.
@@ -144,7 +144,7 @@ class Model(Module, Registrable):
         return self.split_outputs(outputs, len(instances))
 
     def split_outputs(self, outputs: Mapping[str, Any], num_instances: int) -> list[dict[str, Any]]:
-        """The share of each instance in the outputs for a batch, without the padding of the batch.
+        """Split the outputs of a batch by instance and remove padding.
 
         Args:
             outputs: of `forward`, also after `make_output_human_readable`.
@@ -157,7 +157,7 @@ class Model(Module, Registrable):
         """
         shares: list[dict[str, Any]] = [{} for _ in range(num_instances)]
         for name, values in self.without_padding(outputs).items():
-            if values is None or name.endswith("batch_weight"):  # which is of the batch as a whole
+            if values is None or name.endswith("batch_weight"):  # a value of the whole batch
                 continue
             rows = [_rows(row) for row in values] if name in self.per_token_outputs else _rows(values)
             if rows is None or len(rows) != num_instances:
@@ -205,11 +205,11 @@ class Model(Module, Registrable):
         return found
 
     def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
-        """Add what a person wants to read, such as label names, to the outputs of `forward`; changes the dict itself."""
+        """Add readable outputs, such as label names, to the outputs of `forward`; modifies the dict."""
         return output_dict
 
     def get_metrics(self, reset: bool = False) -> dict[str, float]:
-        """Metrics since the last reset; names that begin with `_` are kept in results and hidden from progress bars."""
+        """The metrics since the last reset; names that start with `_` are hidden from progress bars."""
         return {}
 
     def get_parameters_for_histogram_logging(self) -> list[str]:
@@ -219,7 +219,7 @@ class Model(Module, Registrable):
     get_parameters_for_histogram_tensorboard_logging = get_parameters_for_histogram_logging
 
     def extend_embedder_vocab(self, embedding_sources_mapping: Mapping[str, str] | None = None) -> None:
-        """Make every embedding as large as the vocabulary, which may have grown since it was built.
+        """Extend every embedding to the size of the vocabulary, which may have grown.
 
         The embeddings of another model inside this one, such as a language model whose states are features, are left alone
         where that model has a vocabulary of its own.
@@ -240,7 +240,7 @@ class Model(Module, Registrable):
         self._refuse_new_labels()
 
     def _refuse_new_labels(self) -> None:
-        """Raise if the vocabulary has labels that the output layer, made for a smaller one, cannot give.
+        """Raise an error if the vocabulary has labels that the output layer was not built for.
 
         Raises:
             ConfigurationError: it has; the message names them.
@@ -266,7 +266,7 @@ class Model(Module, Registrable):
         weights_file: str | os.PathLike[str] | None = None,
         cuda_device: int = -1,
     ) -> Model:
-        """Rebuild a trained model from its run's folder.
+        """Load a trained model from the folder of its run.
 
         Args:
             config: the whole config of the experiment.
@@ -275,7 +275,7 @@ class Model(Module, Registrable):
             cuda_device: number of a GPU, or -1 for the CPU.
 
         Raises:
-            ConfigurationError: the config names no model type.
+            ConfigurationError: the config has no `model.type`.
             RuntimeError: the weights do not fit the model.
         """
         choice = config["model"]
@@ -299,7 +299,7 @@ class Model(Module, Registrable):
         weights_file: str | os.PathLike[str] | None = None,
         cuda_device: int = -1,
     ) -> Model:
-        """What `load` does once the class is known; override it for a model that is stored differently."""
+        """Implementation of `load` for this class; override it for models that are stored differently."""
         folder = os.fspath(serialization_dir)
         model_params = config["model"]
         if isinstance(model_params, str):
@@ -340,7 +340,7 @@ class Model(Module, Registrable):
         if not extend_labels:
             model.extend_embedder_vocab()
             return model
-        # Built anew for the larger vocabulary, it is as large as it has to be everywhere.
+        # Rebuilding the model for the larger vocabulary gives every layer its new size.
         params = archive.config.duplicate()["model"]
         if isinstance(params, str):
             params = Params({"type": params}, "model.")
@@ -351,16 +351,15 @@ class Model(Module, Registrable):
         return larger
 
     def load_smaller_weights(self, smaller: Model) -> None:
-        """Take over the weights of the same model for a vocabulary that this model's extends.
+        """Copy the weights of the same model built for a smaller vocabulary, which the vocabulary of this model extends.
 
-        Weights of entries that the smaller model does not have stay as they are. Override it where new entries are not
-        at the end of a dimension.
+        The weights of new entries are not changed. Override it if new entries are not at the end of a dimension.
 
         Args:
             smaller: of the same config.
 
         Raises:
-            ConfigurationError: it is not the same model: weights have other names or dimensions.
+            ConfigurationError: the names or dimensions of the weights do not match.
         """
         own, theirs = self.state_dict(keep_vars=True), smaller.state_dict()
         for name, weights in own.items():
@@ -370,7 +369,7 @@ class Model(Module, Registrable):
                     f"extend_labels: the archived model has no weights {name} of this form"
                 )
             if given.shape != weights.shape and not weights.requires_grad:
-                continue  # computed from the vocabulary, as which transitions of tags are allowed
+                continue  # computed from the vocabulary, such as the allowed transitions of tags
             if any(old > new for old, new in zip(given.shape, weights.shape, strict=True)):
                 raise ConfigurationError(
                     f"extend_labels: {name} of the archived model is larger than it was built"
@@ -383,7 +382,7 @@ class Model(Module, Registrable):
         return self._get_prediction_device()
 
     def _get_prediction_device(self) -> int:
-        """A seam for subclasses: number of the GPU that holds the parameters, -1 for the CPU or a model without parameters.
+        """Number of the GPU that holds the parameters, -1 for the CPU or a model without parameters; may be overridden.
 
         Raises:
             ConfigurationError: the parameters are on several devices.
@@ -421,17 +420,17 @@ def remove_pretrained_embedding_params(params: Params) -> None:
 
 
 def _lengths(mask: torch.Tensor) -> list[int]:
-    """Number of positions up to the last true one of each row (B, T)."""
+    """The length of each row (B, T): its last true position plus one."""
     positions = torch.arange(1, mask.size(1) + 1, device=mask.device)
     return (positions * mask).amax(1).tolist() if mask.size(1) else [0] * mask.size(0)
 
 
 def _rows(values: Any) -> Sequence[Any] | numpy.ndarray[Any, Any] | None:
-    """Values as a sequence over instances, or None when they are none."""
+    """Convert an output to a sequence over instances; None if it is not one."""
     if isinstance(values, torch.Tensor):
         values = values.detach().cpu()
         if values.dim() == 0:
-            values = values.unsqueeze(0)  # so that the loss of a batch of one survives
+            values = values.unsqueeze(0)  # so that a 0-d loss is kept for a batch of one
         if values.dtype == torch.bfloat16:
             values = values.float()  # numpy knows no bfloat16
         array: numpy.ndarray[Any, Any] = values.numpy()

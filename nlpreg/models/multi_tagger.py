@@ -1,4 +1,4 @@
-"""A tagger with several heads over one encoder: parts of speech, morphological features and others at once."""
+"""`MultiTagger`: joint tagging, for example of parts of speech and morphological features, with a shared encoder."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -28,14 +28,14 @@ from nlpreg.training.metrics import CategoricalAccuracy
 
 # B sentences, T words, H width of the encoder, C classes of a head, F morphological features, M labels of a word at most
 
-_IGNORED = -100  # what torch's cross entropy leaves out
+_IGNORED = -100  # `ignore_index` of torch's cross entropy
 _NO_VALUE = "_"
 
 
 class TaggingHead(nn.Module, Registrable):
-    """What a `multi_tagger` predicts of each word from the encoder's output; by default one label, see `softmax`.
+    """A head of a `multi_tagger`, which predicts a label of each word from the encoder's output; by default `softmax`.
 
-    A subclass writes the abstract methods. Scores are computed once a batch; everything else is made of them.
+    Subclasses implement the abstract methods. Scores are computed once per batch; everything else is derived from them.
 
     Args:
         name: the head's name, which is that of the field with the gold labels.
@@ -45,7 +45,7 @@ class TaggingHead(nn.Module, Registrable):
     """
 
     constructor_extras = frozenset(["input_dim", "name", "vocab"])
-    # only heads get them: elsewhere an `input_dim` that is missing is a mistake
+    # passed to heads only: elsewhere a missing `input_dim` is an error
     shares_extras = False
     default_implementation = "softmax"
 
@@ -76,7 +76,7 @@ class TaggingHead(nn.Module, Registrable):
         raise NotImplementedError(f"{type(self).__name__} has no probabilities")
 
     def measure(self, probabilities: Tensor, gold: Tensor, mask: Tensor) -> Tensor:
-        """Show the metrics a batch, and say which words are entirely right: (B, T) bool."""
+        """Update the metrics; return which words are entirely correct, (B, T) bool."""
         raise NotImplementedError(f"{type(self).__name__} has no measure")
 
     def labels(self, probabilities: Tensor, mask: Tensor) -> list[list[str]]:
@@ -108,7 +108,7 @@ class SoftmaxTaggingHead(TaggingHead):
         vocab: has the labels.
         loss_weight: factor of the head's loss.
         label_namespace: namespace of the labels; by default "labels" for the head `tags`, and the head's name for others.
-        label_smoothing: share of the probability that the loss wants spread over all labels evenly, from 0 to 1.
+        label_smoothing: label smoothing of the cross entropy, from 0 to 1.
     """
 
     def __init__(
@@ -149,7 +149,7 @@ class SoftmaxTaggingHead(TaggingHead):
         return scores.softmax(-1)
 
     def measure(self, probabilities: Tensor, gold: Tensor, mask: Tensor) -> Tensor:
-        """Show the accuracy a batch."""
+        """Update the accuracy."""
         self._accuracy(probabilities, gold, labelled_words(mask, gold))
         return (probabilities.argmax(-1) == gold) | (gold < 0)
 
@@ -238,7 +238,7 @@ class FeaturesTaggingHead(TaggingHead):
         return torch.cat([part.softmax(-1) for part in torch.split(scores, self._sizes, -1)], -1)
 
     def measure(self, probabilities: Tensor, gold: Tensor, mask: Tensor) -> Tensor:
-        """Show the accuracies a batch."""
+        """Update the accuracies."""
         wanted = self._gold_values(gold)  # (B, T, F + 1)
         parts = torch.split(probabilities, self._sizes, -1)
         for accuracy, part, value in zip(
@@ -332,7 +332,7 @@ def _no_labels(name: str, namespace: str, vocab: Vocabulary) -> ConfigurationErr
 
 @Model.register("multi_tagger")
 class MultiTagger(ProbabilisticTagger):
-    """Embeds and encodes a sentence once and predicts several things of each word, each by a head of its own.
+    """Embeds and encodes a sentence once and predicts several labels of each word, each with its own head.
 
     The loss is the sum of the heads' losses, weighted, as a mean over words. Heads whose labels a batch lacks add nothing.
 

@@ -1,4 +1,4 @@
-"""One model for several tasks."""
+"""`MultiTaskModel`: a shared backbone and a head for each task."""
 
 import inspect
 from collections.abc import Iterator, Mapping
@@ -22,8 +22,8 @@ _BACKBONE = "backbone"
 class MultiTaskModel(Model):
     """A backbone that encodes each input, and a head for each task.
 
-    The instances of a batch say in their field `task` which head is theirs. A head gets the rows of its task, of those
-    outputs of the backbone and fields of the batch that its `forward` names.
+    The field `task` of an instance selects its head. A head gets the rows of its task, of those outputs of the backbone and
+    fields of the batch that its `forward` names.
 
     Where several batches make one update, each counts the same (in training there is no `batch_weight`): the loss of a
     batch adds up means over targets of different kinds, words and texts say, and their common number would let the task
@@ -34,7 +34,7 @@ class MultiTaskModel(Model):
         vocab: the vocabulary of all tasks.
         backbone: encodes the input of all tasks.
         heads: the head of each task.
-        loss_weights: how much the loss of each head counts; 1.0 unless given.
+        loss_weights: weight of the loss of each head; 1.0 by default.
         arg_name_mapping: for a head, or for `backbone`: name of a field or output -> name of its parameter.
         allowed_arguments: for a head, or for `backbone`: the parameters that it gets; by default those of its `forward`.
         initializer: sets the initial values of parameters, after everything is built.
@@ -181,7 +181,7 @@ def get_forward_arguments(module: nn.Module) -> set[str]:
 
 
 class _HeadsCalled(Metric):
-    """Which heads had a loss, on any rank: all ranks then ask the same heads for their metrics."""
+    """The heads that had a loss on any rank, so that all ranks compute the metrics of the same heads."""
 
     supports_distributed = True
     accumulators = ("_counts",)

@@ -1,4 +1,4 @@
-"""Making sure that a language model does not see the words that it predicts."""
+"""Check that a language model does not see the words that it predicts."""
 
 import logging
 from typing import Any
@@ -14,7 +14,7 @@ from nlpreg.training.state import fresh_states
 logger = logging.getLogger(__name__)
 
 _NUM_WORDS = 6
-# Differences below this share of the largest output are the rounding of other batches.
+# Differences below this fraction of the largest output are rounding errors.
 _TOLERANCE = 1e-5
 
 
@@ -50,9 +50,9 @@ class PeekingCheckedModel(Model):
 
 
 def find_peeking(encoder: nn.Module, input_dim: int) -> str | None:
-    """Whether an encoder sees what a language model predicts from its outputs, found out by trying.
+    """Test empirically whether an encoder sees the words that a language model predicts from its outputs.
 
-    Words of a random text are exchanged. No output of the forward direction (all outputs, unless the encoder has both
+    Words of a random text are replaced. No output of the forward direction (all outputs, unless the encoder has both
     directions) may change before the first exchanged word, and none of the backward direction after the last one.
 
     Args:
@@ -60,7 +60,7 @@ def find_peeking(encoder: nn.Module, input_dim: int) -> str | None:
         input_dim: width of its inputs.
 
     Returns:
-        What is wrong and what to do, or None. None too if the encoder cannot be called like this.
+        A description of the problem with advice; None if there is none, or if the encoder cannot be called this way.
     """
     was_training = encoder.training
     encoder.eval()
@@ -70,7 +70,7 @@ def find_peeking(encoder: nn.Module, input_dim: int) -> str | None:
             return _find_peeking(encoder, input_dim)
     except ConfigurationError:
         raise
-    except Exception as error:  # an encoder that wants other inputs is not tested
+    except Exception as error:  # an encoder with other inputs is not tested
         logger.info("the contextualizer cannot be tested for peeking: %s", error)
         return None
     finally:
@@ -79,7 +79,10 @@ def find_peeking(encoder: nn.Module, input_dim: int) -> str | None:
 
 def _find_peeking(encoder: nn.Module, input_dim: int) -> str | None:
     parameter = next(encoder.parameters(), torch.zeros(()))
-    if parameter.dtype not in (torch.float32, torch.float64):  # too coarse to tell rounding from peeking
+    if parameter.dtype not in (
+        torch.float32,
+        torch.float64,
+    ):  # too coarse to distinguish peeking from rounding
         return None
     limit = getattr(encoder, "max_length", None) or _NUM_WORDS
     num_words = min(_NUM_WORDS, limit)

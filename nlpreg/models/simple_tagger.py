@@ -1,4 +1,4 @@
-"""A tagger that chooses the tag of each word by itself."""
+"""`SimpleTagger`: sequence tagging with an independent softmax for each word."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -36,7 +36,7 @@ from nlpreg.training.metrics import FBetaVerboseMeasure
 
 @Model.register("simple_tagger")
 class SimpleTagger(ProbabilisticTagger):
-    """Embeds and encodes a sentence and gives each word the tag with the highest score.
+    """Embeds and encodes a sentence and predicts the tag of each word independently.
 
     Args:
         vocab: has the tags.
@@ -160,7 +160,7 @@ class SimpleTagger(ProbabilisticTagger):
         return {**output, "class_probabilities": found, "logits": found.log()}
 
     def _measure(self, scores: Tensor, tags: Tensor, mask: Tensor) -> None:
-        """Show all metrics a batch: scores (B, T, C), gold tags and mask (B, T)."""
+        """Update all metrics: scores (B, T, C), gold tags and mask (B, T)."""
         for metric in self.metrics.values():
             metric(scores, tags, labelled_words(mask, tags))
         if self._f1_metric is not None:
@@ -195,7 +195,7 @@ class SimpleTagger(ProbabilisticTagger):
             spans = spans_of(tags, encoding)
             of_words = of_sentence[is_word]  # (words, C)
             confidences = [
-                # words are independent: a product over them, summed over the alternatives
+                # words are independent: multiply over words, sum over alternatives
                 (of_words * tags_of_span(span, len(tags), encoding, names)).sum(-1).prod(-1).sum().item()
                 for span in spans
             ]

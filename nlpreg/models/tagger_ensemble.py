@@ -1,4 +1,4 @@
-"""Several taggers that decide together."""
+"""`TaggerEnsemble`: several taggers with averaged probabilities."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -43,7 +43,7 @@ class TaggerEnsemble(Model):
                 )
         self.check_arguments(members)
         self.members = nn.ModuleList(members)
-        # `Model` looks at these attributes to cut off padding and to find labels.
+        # `Model` uses these attributes to remove padding and to find labels.
         self.per_token_outputs = self._first.per_token_outputs  # type: ignore[misc]
         self.label_namespaces = ()  # type: ignore[misc]  # the members look after theirs
 
@@ -78,10 +78,8 @@ class TaggerEnsemble(Model):
             raise ConfigurationError("model.members: expected at least one tagger, got none")
 
     def check_before_training(self) -> None:
-        """Refuse to be trained.
-
-        Raises:
-            ConfigurationError: always.
+        """Raise an error, because an ensemble is not trained. Raises:
+        ConfigurationError: always.
         """
         raise ConfigurationError(
             "tagger_ensemble: an ensemble is not trained; train its members, then pack them with `nlpreg ensemble`"

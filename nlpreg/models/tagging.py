@@ -1,4 +1,4 @@
-"""What the models that tag words have in common: metrics, and tags as strings."""
+"""Helpers for taggers: metrics, label encodings, spans and tag names."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -20,9 +20,9 @@ LabelEncoding = Literal["BIO", "IOB1", "BIOUL", "BMES"]
 
 
 class ProbabilisticTagger(Model):
-    """A tagger that chooses labels by their probabilities, so that those of several taggers can be averaged.
+    """Interface of taggers whose label probabilities can be averaged in an ensemble.
 
-    A subclass writes `tag_probabilities` and `choose`.
+    Subclasses implement `tag_probabilities` and `choose`.
     """
 
     confidences: bool = False
@@ -72,7 +72,7 @@ class ProbabilisticTagger(Model):
 
 
 def given_encoding(wanted: bool | None, label_encoding: str | None, argument: str) -> bool:
-    """Whether to do what needs a label encoding: as wanted, and by default if there is one.
+    """The value of an option that requires a label encoding; by default true if there is one.
 
     Args:
         wanted: the value of the constructor's argument.
@@ -122,7 +122,7 @@ NEEDS_TAGS = "this model needs the tag of every word: use a crf_tagger with part
 
 
 def refuse_unknown_tags(tags: Tensor, advice: str) -> None:
-    """Raise, on the CPU, where the gold tags (B, T) of some words are not known and a model needs them all.
+    """Raise an error, on the CPU only, if gold tags (B, T) are unknown but the model needs them all.
 
     Args:
         tags: gold tag ids, -1 for unknown ones.
@@ -163,7 +163,7 @@ def spans_of(tags: Sequence[str], label_encoding: LabelEncoding) -> list[Span]:
 def tags_of_span(
     span: Span, num_words: int, label_encoding: LabelEncoding, names: Mapping[int, str]
 ) -> Tensor:
-    """The tags that each word of a sentence may have if a span is to be there, with just these words.
+    """The tags that each word of a sentence may have if exactly these words are a span.
 
     Under BIO and IOB1 a span may begin with a tag B, or with I if the word before does not belong to it; both exclude each
     other. The word behind may have any tag but I of the same label. Under BIOUL and BMES the tags of the span say it all.

@@ -1,4 +1,4 @@
-"""Predictors: models behind JSON."""
+"""Predictors: predictions from JSON input."""
 
 from nlpreg.predictors.language_model import LanguageModelPredictor
 from nlpreg.predictors.masked_language_model import MaskedLanguageModelPredictor

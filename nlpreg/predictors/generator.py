@@ -18,10 +18,10 @@ class GeneratedText:
 
     Args:
         prompt: the text that was continued.
-        text: the continuation as text; prompt and continuation can be put together as they are.
+        text: the continuation as text; it can be appended to the prompt unchanged.
         tokens: the tokens of the continuation.
         log_probability: natural logarithm of the continuation's probability given the prompt, its end token included.
-        finished: `end` where an end token came, `stop` where a stop text came, `length` where there were enough tokens.
+        finished: why it ended: `end` at an end token, `stop` at a stop text, `length` at the maximum number of tokens.
     """
 
     prompt: str
@@ -44,7 +44,7 @@ class Generator:
         allow_unknown: whether the unknown word may be generated.
 
     Raises:
-        ConfigurationError: text cannot be generated from the model.
+        ConfigurationError: the model does not predict the next token.
     """
 
     def __init__(self, model: Model, dataset_reader: DatasetReader, allow_unknown: bool = False) -> None:
@@ -96,12 +96,12 @@ class Generator:
 
         Args:
             prompts: the texts to continue.
-            options: how tokens are chosen, and how many.
-            stop: a continuation ends before the first of these texts.
-            first_number: the number of the first prompt among all; `options.seed` and it decide the draws.
+            options: options of decoding.
+            stop: continuations are cut before the first of these texts.
+            first_number: index of the first prompt among all prompts; together with `options.seed` it determines the samples.
 
         Returns:
-            `options.num` continuations of each prompt; of a beam search the most likely first.
+            `options.num` continuations of each prompt; with beam search the most likely first.
 
         Raises:
             ConfigurationError: a prompt has no token and the model no start token, or (for a beam search) prompt and
@@ -133,7 +133,7 @@ class Generator:
         """Continue one prompt, and yield each piece of the continuation as soon as it is final.
 
         Raises:
-            ConfigurationError: more than one continuation is wanted, or a beam search, which knows its text at the end.
+            ConfigurationError: more than one continuation is requested, or beam search, which has no text before its end.
         """
         options = options or GenerationOptions()
         if options.num_beams is not None or options.num != 1:
@@ -176,7 +176,7 @@ class Generator:
         tokens = self._texts.tokens_of(prompt)
         if tokens:
             return tokens
-        if self._end_ids:  # what stands before a text, where texts follow one another
+        if self._end_ids:  # the separator before a text in running text
             return [self._texts.token_of(self._end_ids[0])]
         raise ConfigurationError(
             "prompt: there is no token in it, and the model's texts begin with no start token; give a prompt"
@@ -228,7 +228,7 @@ class Generator:
 
 
 class _Growing:
-    """A continuation while it grows, and its text so far."""
+    """A partial continuation and its text."""
 
     def __init__(
         self, texts: LanguageModelTexts, prompt: str, start: Sequence[Token], stop: Sequence[str]
@@ -239,7 +239,7 @@ class _Growing:
         self._stop = [text for text in stop if text]
         self._start_length = len(texts.text_of(start))
         self._tokens: list[Token] = []
-        self._length: int | None = None  # of the text, where a stop text has cut it
+        self._length: int | None = None  # length of the text, after a stop text has cut it
         self.log_probability = 0.0
         self.finished: str | None = None
 
@@ -262,7 +262,7 @@ class _Growing:
         return self._texts.text_of([*self._start, *self._tokens])[self._start_length :][: self._length]
 
     def certain_text(self) -> str:
-        """The text without what may still change: half a character, or the beginning of a stop text."""
+        """The text without its end that may still change: an incomplete character, or the beginning of a stop text."""
         text = self._text()
         if self.finished is not None:
             return text
@@ -275,7 +275,7 @@ class _Growing:
         return certain
 
     def result(self) -> GeneratedText:
-        """The continuation as it is now."""
+        """The current continuation."""
         return GeneratedText(
             self._prompt,
             self._text(),

@@ -27,7 +27,7 @@ class LanguageModelTexts:
         self._word_tokenizer: Tokenizer | None = None
         self.namespace: str = getattr(model, "target_namespace", "tokens")
         self.start_tokens, self.end_tokens = self._special_tokens()
-        """The texts of the tokens that stand before and after every text."""
+        """The start and end tokens of every text."""
 
     def _special_tokens(self) -> tuple[list[str], list[str]]:
         starts = list(getattr(self._reader, "start_tokens", []))
@@ -40,7 +40,7 @@ class LanguageModelTexts:
     def instance_of(self, text: str) -> Instance:
         """The instance of a text, with start and end tokens.
 
-        A reader that takes words rather than text (one for treebanks) gets those of a tokenizer for plain sentences.
+        A reader of tokenized text, such as a treebank, gets the words of a tokenizer for plain sentences.
         """
         reader: Any = self._reader
         parameters = inspect.signature(reader.text_to_instance).parameters
@@ -56,7 +56,7 @@ class LanguageModelTexts:
         return instance
 
     def field_of(self, instance: Instance) -> tuple[str, TextField]:
-        """The name of the text that the model reads, and the text.
+        """The name and the value of the text field that the model reads.
 
         Raises:
             ConfigurationError: the instance has none.
@@ -110,7 +110,7 @@ class LanguageModelTexts:
         return names[0] if names else self.field_of(self.instance_of(""))[0]
 
     def token_of(self, index: int) -> Token:
-        """The token of an id that the model predicts."""
+        """The token of a predicted id."""
         text = self._model.vocab.get_token_from_index(index, self.namespace)
         return Token(text, text_id=index, type_id=0) if self._has_own_ids else Token(text)
 
@@ -119,18 +119,18 @@ class LanguageModelTexts:
         return hasattr(self._own_tokenizer, "single_sequence_start_tokens")
 
     def id_of(self, token: Token) -> int:
-        """The id of a token among those that the model predicts."""
+        """The id of a token in the model's target namespace."""
         if self._has_own_ids and token.text_id is not None:
             return int(token.text_id)
         return self._model.vocab.get_token_index(str(token), self.namespace)
 
     def is_unknown(self, token: Token) -> bool:
-        """Whether a token has no id of its own."""
+        """Whether a token is out of vocabulary."""
         known = self._model.vocab.get_token_to_index_vocabulary(self.namespace)
         return not self._has_own_ids and str(token) not in known
 
     def mask_token(self) -> Token:
-        """The token that stands for a word to be filled in."""
+        """The mask token."""
         pretrained = getattr(self._own_tokenizer, "tokenizer", None)
         if pretrained is not None and pretrained.mask_token is not None:
             return Token(pretrained.mask_token, text_id=pretrained.mask_token_id, type_id=0)
@@ -141,7 +141,7 @@ class LanguageModelTexts:
         return self._known_ids(self.end_tokens[:1])
 
     def forbidden_ids(self, allow_unknown: bool = False) -> list[int]:
-        """The ids that stand for no word: padding, start tokens and, unless wanted, the unknown word."""
+        """The ids that are never generated: padding, start tokens and, unless allowed, the unknown token."""
         starts, ends = self.start_tokens, self.end_tokens
         ids = self._known_ids([name for name in [*starts, *ends[1:]] if name not in ends[:1]])
         if self._model.vocab.is_padded(self.namespace) and not self._has_own_ids:
@@ -153,7 +153,7 @@ class LanguageModelTexts:
         return [index_of[text] for text in dict.fromkeys(texts) if text in index_of]
 
     def text_of(self, tokens: Sequence[Token]) -> str:
-        """Tokens as a text that a person reads, without start and end tokens."""
+        """Detokenize tokens, without start and end tokens."""
         special = {*self.start_tokens, *self.end_tokens}
         words = [str(token) for token in tokens]
         words = [word for word in words if word not in special]

@@ -1,4 +1,4 @@
-"""One model, several tasks: each input goes to the predictor of its task."""
+"""`MultiTaskPredictor`: dispatches each input to the predictor of its task."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ class MultiTaskPredictor(Predictor):
         frozen: whether to put the model into evaluation mode.
 
     Raises:
-        ConfigurationError: model or reader are not for several tasks.
+        ConfigurationError: the model or the reader is not a multi-task one.
     """
 
     def __init__(self, model: Model, dataset_reader: DatasetReader, frozen: bool = True) -> None:
@@ -41,7 +41,7 @@ class MultiTaskPredictor(Predictor):
         model.train(not frozen)  # each head's predictor has put the model into evaluation mode
 
     def predict_instance(self, instance: Instance) -> JsonDict:
-        """The prediction for one instance, which says its task in its field `task`."""
+        """The prediction for one instance, whose field `task` has the name of its task."""
         self._reader_of(instance).apply_token_indexers(instance)
         outputs: JsonDict = sanitize(self._model.forward_on_instance(instance))
         return outputs

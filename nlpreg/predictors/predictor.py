@@ -39,7 +39,7 @@ _told: set[str] = set()
 class Predictor(Registrable):
     """Turns JSON into instances, instances into predictions, and predictions into JSON.
 
-    Most subclasses write `_json_to_instance` only.
+    Most subclasses only implement `_json_to_instance`.
 
     Args:
         model: a model with at least one parameter.
@@ -55,16 +55,16 @@ class Predictor(Registrable):
         self.cuda_device = model.prediction_device()
 
     def load_line(self, line: str) -> JsonDict:
-        """One line of input as JSON; override it for other formats."""
+        """Parse a line of input; override it for formats other than JSON."""
         value: JsonDict = json.loads(line)
         return value
 
     def dump_line(self, outputs: JsonDict) -> str:
-        """One prediction as a line of output with its newline; override it for other formats."""
+        """Format a prediction as a line of output with a newline; override it for formats other than JSON."""
         return json.dumps(outputs) + "\n"
 
     def brief(self, outputs: JsonDict) -> JsonDict:
-        """The part of a prediction that is meant for people, without the model's `raw_outputs`; override it to choose.
+        """The readable part of a prediction, without the model's `raw_outputs`; override it to select other keys.
 
         Args:
             outputs: a prediction, as `predict_json` returns it.
@@ -99,10 +99,10 @@ class Predictor(Registrable):
         return outputs
 
     def takes_batches(self) -> bool:
-        """Whether batches give what single inputs give.
+        """Whether predictions for a batch equal those for single inputs.
 
-        They do unless a subclass overrides a method for single inputs alone, or the model, or a head of it, is none of
-        nlpreg's and does not say which of its outputs have padding (`Model.per_token_outputs`).
+        False if a subclass overrides a method for single inputs only, or if the model or one of its heads is third-party code
+        that does not declare its padded outputs (`Model.per_token_outputs`).
         """
         kind = type(self)
         models = [type(part) for part in self._model.modules() if isinstance(part, Model)]
@@ -115,7 +115,7 @@ class Predictor(Registrable):
         )
 
     def _json_to_instance(self, json_dict: JsonDict) -> Instance:
-        """The instance that a JSON object describes."""
+        """Convert a JSON object to an instance."""
         raise NotImplementedError(
             f"{type(self).__name__} cannot make instances from JSON; choose a predictor that fits the model"
         )
@@ -128,17 +128,17 @@ class Predictor(Registrable):
         instance = self._json_to_instance(inputs)
         self._dataset_reader.apply_token_indexers(
             instance
-        )  # many readers leave that to the user of the tensors
+        )  # many readers only add indexers when the tensors are needed
         outputs = self._model.forward_on_instance(instance)
         return self.predictions_to_labeled_instances(instance, outputs)
 
     def predictions_to_labeled_instances(
         self, instance: Instance, outputs: dict[str, numpy.ndarray[Any, Any]]
     ) -> list[Instance]:
-        """Copies of an instance labelled with what was predicted for it; for subclasses to write.
+        """Copies of an instance with the predictions as labels; implemented by subclasses.
 
         Raises:
-            RuntimeError: this predictor does not do so.
+            RuntimeError: the predictor does not implement it.
         """
         raise RuntimeError(f"{type(self).__name__} cannot turn predictions into labels")
 
@@ -161,7 +161,7 @@ class Predictor(Registrable):
         return {f"grad_input_{i}": grad.cpu().numpy() for i, grad in enumerate(gradients, 1)}, outputs
 
     def get_interpretable_layer(self) -> torch.nn.Module:
-        """The embedding layer of the model; override it for a model that has none of the usual kind.
+        """The embedding layer of the model; override it for models without a standard one.
 
         Raises:
             RuntimeError: none was found.
@@ -175,7 +175,7 @@ class Predictor(Registrable):
             ) from error
 
     def get_interpretable_text_field_embedder(self) -> torch.nn.Module:
-        """The text field embedder of the model; override it for a model that has none.
+        """The text field embedder of the model; override it for models without one.
 
         Raises:
             RuntimeError: none was found.
@@ -191,13 +191,13 @@ class Predictor(Registrable):
     def capture_model_internals(
         self, module_regex: str = ".*"
     ) -> AbstractContextManager[dict[int, dict[str, Any]]]:
-        """Keep what the model's parts put out while predictions are made within a `with` block.
+        """Context manager that records the outputs of submodules during predictions.
 
         Args:
-            module_regex: must match the whole dotted name of a part.
+            module_regex: regular expression that must match the full dotted name of a submodule.
 
         Returns:
-            Gives a dictionary that fills up: number -> {"name": the module as text, "output": its last output as JSON}.
+            A dictionary, filled by predictions: index -> {"name": the module as a string, "output": its last output as JSON}.
         """
         return captured_outputs(self._model, module_regex)
 
@@ -264,7 +264,7 @@ class Predictor(Registrable):
         if predictor_name is not None:
             maker = Predictor.by_name(predictor_name)
         elif cls is Predictor and archive.model.default_predictor is not None:
-            with guarded(archive.config.origin):  # the model may have it from its config
+            with guarded(archive.config.origin):  # the model may have the vocabulary from its config
                 maker = Predictor.by_name(archive.model.default_predictor)
         is_validation = dataset_reader_to_load == "validation"
         reader = archive.validation_dataset_reader if is_validation else archive.dataset_reader
