@@ -315,15 +315,16 @@ def _delete(path: str) -> None:
 
 
 def _has_only_first_files(folder: str) -> bool:
-    """Whether a folder is empty, or holds only what a process wrote that was killed right at its start.
+    """Whether a folder is empty, or holds only what a process wrote that failed or was killed right at its start.
 
-    Such a run has neither a vocabulary nor a checkpoint, and can be neither resumed nor of any worth. A folder with a
-    readable config is not touched, because it may be the user's.
+    Such a run has neither a vocabulary nor a checkpoint, and is of no worth. A readable config without the record of a
+    process beside it is not touched, because it may be the user's.
     """
     names = os.listdir(folder)
     left_over = [name for name in names if name.startswith(".") and name.endswith(".tmp")]
     known = set(left_over) | set(_FIRST_FILES)
-    return set(names) <= known and not _is_json(os.path.join(folder, CONFIG_NAME))
+    is_of_run = "meta.json" in names or not _is_json(os.path.join(folder, CONFIG_NAME))
+    return set(names) <= known and is_of_run
 
 
 def _is_json(path: str) -> bool:

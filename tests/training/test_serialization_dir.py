@@ -40,6 +40,16 @@ def test_a_missing_folder_is_made(tmp_path, force):
     assert list((tmp_path / "a" / "b").iterdir()) == []
 
 
+def test_a_run_that_failed_before_it_had_data_starts_anew(tmp_path):
+    for name in ("config.json", "config.resolved.json", "meta.json", ".digests.json"):
+        (tmp_path / name).write_text(json.dumps(CONFIG))
+    (tmp_path / "out.log").write_text("error")
+    create(tmp_path, config={**CONFIG, "model": {"type": "other"}})
+    (tmp_path / "best.th").write_text("weights")
+    with pytest.raises(ConfigurationError, match="is not empty"):
+        create(tmp_path)
+
+
 @pytest.mark.parametrize("force", [True, False])
 def test_an_empty_folder_is_used(tmp_path, force):
     (tmp_path / "x").mkdir()

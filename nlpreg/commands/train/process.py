@@ -91,8 +91,8 @@ def prepare_folder(params: Params, options: RunOptions, resolved: dict[str, Any]
         seeds = {name: params.get(name, default) for name, default in SEED_DEFAULTS.items()}
         forget_digests(folder, META_NAME)
         record_run(seeds=seeds).to_file(meta_file)
-        record_digests(folder, [META_NAME])
-    record_digests(folder, [CONFIG_NAME, _RESOLVED_CONFIG_NAME])
+    # that of the record, too: the run that is resumed may have been killed before it had one
+    record_digests(folder, [CONFIG_NAME, _RESOLVED_CONFIG_NAME, META_NAME])
 
 
 def take_command_keys(params: Params) -> Params | None:

@@ -1,9 +1,9 @@
 """Runs that are killed at random moments, again and again, end with the same bits as runs that were left alone.
 
-pytest tests/commands/train/test_kills.py -m slow              each kind of run is killed before each change of a file, and
-                                                               five times at random
+pytest tests/commands/train/test_kills.py -m slow              each kind of run is resumed from the folder before each
+                                                               change of a file, and killed five times at random
 pytest tests/commands/train/test_kills.py -m slow --kills 50   more often at random
-pytest tests/commands/train/test_kills.py -m slow --every 5    before each fifth change of a file
+pytest tests/commands/train/test_kills.py -m slow --every 5    from each fifth of these folders
 """
 
 import contextlib
@@ -15,7 +15,8 @@ import os
 import random
 import shutil
 import signal
-import sys
+import tarfile
+import tempfile
 import time
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
@@ -54,6 +55,7 @@ TAGS = {
     "nobody": "PRON",
     "naïve": "ADJ",
 }
+OWN_OF_A_RUN = ("meta.json", ".nlpreg.lock")
 CLOCKS = ("duration", "memory", "time", "seconds", "tokens_per", "crc32")
 
 
@@ -196,7 +198,9 @@ Moment = tuple[str, str, int]
 """A module, a function in it, and the number of the call."""
 
 
-def train(config: str, folder: str, recover: bool, moment: Moment | None = None) -> None:
+def train(
+    config: str, folder: str, recover: bool, moment: Moment | None = None, force: bool | None = None
+) -> None:
     """Train, in a process of its own that leads a group of its own, until a moment when it is killed."""
     os.setsid()
     # several processes are forked from this one, too, which spares each the import of torch
@@ -207,45 +211,12 @@ def train(config: str, folder: str, recover: bool, moment: Moment | None = None)
     os.dup2(log, 1)
     os.dup2(log, 2)
     torch.set_num_threads(1)
-    train_model_from_file(config, folder, recover=recover, force=not recover)
-
-
-CHANGES_OF_FILES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.truncate", "os.chmod"}
-
-
-def kill_at_change(folder: str, number: int) -> None:
-    """Let this process be killed just before it changes the files of a folder for the n-th time.
-
-    Python reports each of these system calls before it is made. Files are opened, written, synced and renamed; being
-    killed between any two of these leaves what being killed before the next one leaves.
-    """
-    left = number
-
-    def watch(event: str, arguments: tuple[Any, ...]) -> None:
-        nonlocal left
-        if (
-            event in CHANGES_OF_FILES
-            or (event == "open" and (isinstance(arguments[1], str) and set(arguments[1]) & set("wax+")))
-            or event == "tempfile.mkstemp"
-            or event == "tempfile.mkdtemp"
-        ):
-            path = arguments[0]
-        else:
-            return
-        if isinstance(path, str) and path.startswith(folder):
-            left -= 1
-            if left == 0:
-                os.killpg(0, signal.SIGKILL)
-
-    sys.addaudithook(watch)
+    train_model_from_file(config, folder, recover=recover, force=not recover if force is None else force)
 
 
 def kill_at(moment: Moment, folder: str) -> None:
     """Let this process be killed when it calls a function for the n-th time, before the function does anything."""
     module_name, function_name, calls_left = moment
-    if module_name == "files":
-        kill_at_change(folder, calls_left)
-        return
     owner = importlib.import_module(module_name)
     *path, name = function_name.split(".")
     for step in path:
@@ -310,10 +281,6 @@ def without_clocks(value: Any) -> Any:
     return value
 
 
-def state_of(path: Path) -> Any:
-    return torch.load(path, weights_only=True)
-
-
 def assert_same(one: Any, other: Any, name: str) -> None:
     if isinstance(one, torch.Tensor):
         assert torch.equal(one, other), name
@@ -330,23 +297,39 @@ def assert_same(one: Any, other: Any, name: str) -> None:
         assert one == other or (one != one and other != other), f"{name}: {one!r} and {other!r}"
 
 
+def contents(path: Path) -> Any:
+    """What a file of a run holds, without what differs between any two runs: times and sizes."""
+    if path.suffix == ".th":
+        return torch.load(path, weights_only=True)
+    if path.suffix == ".jsonl":
+        return [json.loads(line) for line in path.read_text().splitlines()]
+    if path.name == "model.tar.gz":
+        with tarfile.open(path) as archive, tempfile.TemporaryDirectory() as folder:
+            archive.extractall(folder, filter="data")
+            return {str(name): value for name, value in contents_of_folder(Path(folder)).items()}
+    if path.name == ".digests.json":  # the digests of files with times in them differ
+        return sorted(json.loads(path.read_text()))
+    if path.suffix == ".json":
+        return json.loads(path.read_text())
+    return path.read_bytes()
+
+
+def contents_of_folder(folder: Path) -> dict[Path, Any]:
+    """Every file of a run but its logs and the records of the sizes of its checkpoints."""
+    return {
+        path.relative_to(folder): None if path.is_dir() or path.name in OWN_OF_A_RUN else contents(path)
+        for path in sorted(folder.rglob("*"))
+        if path.suffix != ".log"
+    }
+
+
 def assert_same_run(one: Path, other: Path) -> None:
-    """Weights, states of the last checkpoint, metrics of every epoch and of every step, in their order."""
-    names = {path.name for path in one.iterdir() if path.suffix in (".th", ".json", ".jsonl")}
-    assert {path.name for path in other.iterdir() if path.suffix in (".th", ".json", ".jsonl")} == names
-    for name in sorted(names - {"meta.json", "config.json", "config.resolved.json"}):
-        if name.endswith(".th"):
-            assert_same(state_of(one / name), state_of(other / name), name)
-        elif name.startswith("checkpoint_") or name == ".digests.json":
-            continue  # sizes and digests of the files compared above
-        elif name.endswith(".jsonl"):
-            lines = [
-                [without_clocks(json.loads(line)) for line in (run / name).read_text().splitlines()]
-                for run in (one, other)
-            ]
-            assert_same(lines[0], lines[1], name)
-        else:
-            assert_same(json.loads((one / name).read_text()), json.loads((other / name).read_text()), name)
+    """The same files in both folders, with the same weights, states, metrics of every epoch and step, words and configs."""
+    files, others = contents_of_folder(one), contents_of_folder(other)
+    assert files.keys() == others.keys()
+    for path, value in files.items():
+        if not path.name.startswith("checkpoint_"):
+            assert_same(value, others[path], str(path))
 
 
 def kill_again_and_again(kind: str, kills: int, folder: Path) -> None:
@@ -411,52 +394,6 @@ def test_killed_in_the_middle_of_something(moment: Moment, whole: Path) -> None:
     assert_same_run(whole, killed)
     assert (killed / "model.tar.gz").exists()
     assert not list(killed.rglob("*.tmp"))
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(7200)
-@pytest.mark.parametrize("kind", [*KINDS, "counting", "replaced"])
-def test_killed_at_every_change_of_a_file(
-    kind: str, tmp_path: Path, pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The whole folder is that of a run which was left alone, whichever change of a file it was killed before.
-
-    A run with `--force` in the place of another one ("replaced") is started in the same way again.
-    """
-    monkeypatch.setattr(sys.modules[__name__], "sentences", few_sentences)
-    config, killed, earlier = tmp_path / "config.json", tmp_path / "run", tmp_path / "earlier"
-    experiment = counting(tmp_path) if kind == "counting" else KINDS.get(kind, tagger)(tmp_path)
-    if kind != "counting":
-        experiment["trainer"].update(num_epochs=2, checkpointer={"save_every_num_batches": 2})
-    config.write_text(json.dumps(experiment))
-    recover = False if kind == "replaced" else None
-    train_in_peace(config, killed)
-    whole = killed.rename(tmp_path / "whole")
-    if kind == "replaced":
-        shutil.copytree(whole, earlier)
-        (earlier / "best.th").write_text("of the earlier run")
-    every = pytestconfig.getoption("--every")
-    for number in range(1, 10_000, every):
-        if kind == "replaced":
-            shutil.copytree(earlier, killed)
-        process = start(config, killed, ("files", "changed", number), recover)
-        wait_for_end(process)
-        if process.exitcode == 0:
-            break
-        assert process.exitcode == -signal.SIGKILL, killed.with_suffix(".log").read_text()
-        train_in_peace(config, killed, recover)
-        assert_same_run(whole, killed)
-        assert sorted(path.name for path in killed.rglob("*")) == sorted(
-            path.name for path in whole.rglob("*")
-        ), number
-        shutil.rmtree(killed)
-    assert number > 5  # of several processes each counts its own changes
-
-
-def few_sentences(count: int, seed: int) -> list[list[str]]:
-    """A fifth of the sentences."""
-    generator = random.Random(seed)
-    return [generator.choices(list(TAGS), k=generator.randint(1, 9)) for _ in range(count // 5)]
 
 
 @pytest.mark.slow
