@@ -10,11 +10,10 @@ from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from nlpreg.modules.augmented_lstm import AugmentedLstm
-from nlpreg.modules.recurrence import PaddedRows, SortedRows, UnsortedRows, is_word
+from nlpreg.modules.recurrence import PaddedRows, SortedRows, UnsortedRows, is_word, pad_end
 from nlpreg.modules.stacked_alternating_lstm import StackedAlternatingLstm
 from nlpreg.modules.stacked_bidirectional_lstm import StackedBidirectionalLstm
 from nlpreg.nn.cpu_layers import dropout
@@ -68,7 +67,7 @@ def run_direction(
             inputs[:num_active, start:end], initial, weights, has_biases, 1, 0.0, torch.is_grad_enabled(), False, True
         )  # fmt: skip
         state = tuple(final)
-        outputs.append(functional.pad(output, (0, 0, 0, 0, 0, num_rows - num_active)))
+        outputs.append(pad_end(output, 0, num_rows - num_active))
     ended.append(state)
     final_states = tuple(torch.cat(parts[::-1], dim=1) for parts in zip(*ended, strict=True))
     if not outputs:
@@ -80,13 +79,13 @@ def run_direction(
 def _cost_of_span(weights: Sequence[Tensor]) -> float:
     """The overhead of a kernel call, measured in steps of one row.
 
-    A call takes about as long as 6 million multiplications, and as 60 steps of a row to read its weights and to add up
-    their gradients (as measured with oneDNN's LSTM, forward and backward).
+    A call takes about as long as 6 million multiplications, and as 150 steps of a row to read its weights and to add
+    up their gradients (as measured with oneDNN's LSTM on one thread, forward and backward).
 
     Args:
         weights: of one layer and direction, in the order of `nn.RNNBase`.
     """
-    return 60 + 6e6 / (weights[0].numel() + weights[1].numel())
+    return 150 + 6e6 / (weights[0].numel() + weights[1].numel())
 
 
 def run_direction_as_operator(

@@ -55,17 +55,20 @@ class SortedRows:
             return tensor
         tensor = tensor[:, : self.longest]
         if self.order is not None:
-            tensor = tensor.index_select(0, self.order)
+            # a copy already, so another one would only take time and memory
+            return tensor.index_select(0, self.order).masked_fill_(self._is_padding, 0)
         return tensor.masked_fill(self._is_padding, 0)
 
     def restore(self, tensor: Tensor) -> Tensor:
         """The inverse of `sort`: (B, longest, H) -> (B, T, H), zeros at padding."""
         if self.is_full:
             return tensor
-        tensor = tensor.masked_fill(self._is_padding, 0)
-        if self.order is not None:
-            tensor = tensor.index_select(0, self.inverse)
-        return functional.pad(tensor, (0, 0, 0, self.num_steps - self.longest))
+        if self.order is None:
+            tensor = tensor.masked_fill(self._is_padding, 0)
+        else:
+            is_padding = self._is_padding.index_select(0, self.inverse)  # (B, longest, 1)
+            tensor = tensor.index_select(0, self.inverse).masked_fill_(is_padding, 0)
+        return pad_end(tensor, 1, self.num_steps - self.longest)
 
     def sort_states(self, states: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """(L, B, H) each -> the same, sorted."""
@@ -114,6 +117,16 @@ class UnsortedRows:
     def reverse(self, tensor: Tensor) -> Tensor:
         """Reverse the words of every row, leaving padding where it is: (B, T, D) -> the same shape."""
         return tensor.flatten(0, 1).index_select(0, self._reversed).view_as(tensor)
+
+
+def pad_end(tensor: Tensor, dim: int, count: int) -> Tensor:
+    """Add zeros at the end of dimension 0 or 1 of (B, T, D).
+
+    Without any to add, the tensor itself; torch would copy it.
+    """
+    if not count:
+        return tensor
+    return functional.pad(tensor, (0, 0, 0, 0, 0, count) if dim == 0 else (0, 0, 0, count))
 
 
 def reversed_positions(lengths: Tensor, num_steps: int) -> Tensor:

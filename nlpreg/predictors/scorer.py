@@ -142,12 +142,20 @@ class Scorer:
         model: `language_model` or `masked_language_model`.
         dataset_reader: the reader that the model was trained with.
         tokens_per_batch: number of tokens, padding included, that the model reads at once.
+        masked_context: number of tokens, start and end tokens included, that a masked model reads around a masked one; the
+            time grows with it. A shorter text is read whole.
 
     Raises:
         ConfigurationError: the model gives no probabilities of tokens.
     """
 
-    def __init__(self, model: Model, dataset_reader: DatasetReader, tokens_per_batch: int = 4096) -> None:
+    def __init__(
+        self,
+        model: Model,
+        dataset_reader: DatasetReader,
+        tokens_per_batch: int = 4096,
+        masked_context: int = 512,
+    ) -> None:
         self._is_masked = hasattr(model, "masked_log_probabilities")
         if not self._is_masked and not hasattr(model, "word_log_probabilities"):
             raise ConfigurationError(
@@ -157,6 +165,7 @@ class Scorer:
         self._model: Any = model.eval()
         self._texts = LanguageModelTexts(model, dataset_reader)
         self._tokens_per_batch = tokens_per_batch
+        self._masked_context = masked_context
 
     @classmethod
     def from_path(
@@ -274,23 +283,36 @@ class Scorer:
 
     def _masked_values(self, texts: Sequence[Sequence[Token]]) -> list[_Values]:
         """The log probability of each token where it alone is masked."""
-        mask = self._texts.mask_token()
         special = {*self._texts.start_tokens, *self._texts.end_tokens}
         found = []
         for tokens in texts:
             values: list[float | None] = [None] * len(tokens)
             places = [i for i, token in enumerate(tokens) if str(token) not in special]
-            size = max(1, self._tokens_per_batch // max(1, len(tokens)))
+            size = max(1, self._tokens_per_batch // max(1, min(len(tokens), self._masked_context)))
             for start in range(0, len(places), size):
                 some = places[start : start + size]
-                copies = [[*tokens[:place], mask, *tokens[place + 1 :]] for place in some]
+                copies, positions = zip(*(self._masked(tokens, places, place) for place in some), strict=True)
                 targets = torch.tensor([[self._texts.id_of(tokens[place])] for place in some])
                 tensors = self._texts.tensors_of(copies)
                 scores = self._model.masked_log_probabilities(
-                    tensors, torch.tensor(some).view(-1, 1, 1), targets
+                    tensors, torch.tensor(positions).view(-1, 1, 1), targets
                 )  # (B, 1)
                 for place, value in zip(some, scores.squeeze(1).tolist(), strict=True):
                     values[place] = value
             unknown = sum(self._texts.is_unknown(tokens[place]) for place in places)
             found.append(_Values(values, len(places), unknown))
         return found
+
+    def _masked(self, tokens: Sequence[Token], places: Sequence[int], place: int) -> tuple[list[Token], int]:
+        """A text, or what there is room for of it, with the token at `place` masked, and the position of the mask.
+
+        Args:
+            tokens: of the text.
+            places: which of them are no start or end tokens.
+            place: one of these.
+        """
+        first, end = places[0], places[-1] + 1
+        size = max(1, min(end - first, self._masked_context - first - (len(tokens) - end)))
+        start = min(max(first, place - size // 2), end - size)
+        head = [*tokens[:first], *tokens[start:place]]
+        return [*head, self._texts.mask_token(), *tokens[place + 1 : start + size], *tokens[end:]], len(head)

@@ -1,0 +1,147 @@
+"""Texts of every length and of unknown words, generated from and scored with every kind of language model."""
+
+import math
+
+import pytest
+import torch
+
+from nlpreg.common import Params
+from nlpreg.data.dataset_readers import NextTokenLMReader, SimpleLanguageModelingDatasetReader
+from nlpreg.data.token_indexers import SingleIdTokenIndexer
+from nlpreg.data.tokenizers import CharacterTokenizer, SubwordTokenizer
+from nlpreg.data.tokenizers.subword_tokenizer import train_subwords
+from nlpreg.models import Model, NextTokenLM
+from nlpreg.models.generation import GenerationOptions
+from nlpreg.modules.language_model_heads import LinearLanguageModelHead
+from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
+from nlpreg.modules.text_field_embedders import BasicTextFieldEmbedder
+from nlpreg.modules.token_embedders import Embedding
+from nlpreg.predictors.generator import Generator
+from nlpreg.predictors.scorer import Scorer
+from tests.predictors.test_generator import ENCODERS, make_model, make_reader, make_vocab
+from tests.predictors.test_scorer import make_masked_model
+
+# one token, none, unknown words, and other lengths beside them
+TEXTS = ["dog", "", "zebra unheard-of Ω", "the dog ate an apple , and the dog slept .", "ate the"]
+LONG_TEXT = "the dog ate an apple . " * 1670
+
+
+def words(encoder):
+    return lambda _: (make_model(encoder), make_reader())
+
+
+def with_softmax(softmax):
+    def make(_):
+        torch.manual_seed(4)
+        config = {
+            "type": "causal_language_model",
+            "text_field_embedder": {"token_embedders": {"tokens": {"type": "embedding", "embedding_dim": 8}}},
+            "contextualizer": {"type": "lstm", "input_size": 8, "hidden_size": 8},
+            "softmax": softmax,
+        }
+        return Model.from_params(Params(config), vocab=make_vocab()), make_reader()
+
+    return make
+
+
+def parts(tokenizer, texts):
+    """A transformer over the tokens of a tokenizer."""
+    known = sorted({token for text in texts for token in tokenizer.split_words(text)})
+    reader = SimpleLanguageModelingDatasetReader(
+        tokenizer=tokenizer, start_tokens=["<S>"], end_tokens=["</S>"]
+    )
+    return make_model("rotary", make_vocab(["<S>", "</S>", *known])), reader
+
+
+def characters(_):
+    return parts(CharacterTokenizer(), [LONG_TEXT[:30]])
+
+
+def subwords(folder):
+    pytest.importorskip("tokenizers")
+    path = folder / "subwords.json"
+    train_subwords([LONG_TEXT[:200]] * 20, vocab_size=40).save(str(path))
+    return parts(SubwordTokenizer(str(path)), [LONG_TEXT[:60]])
+
+
+def next_token(_):
+    torch.manual_seed(1)
+    vocab = make_vocab()
+    embedder = BasicTextFieldEmbedder({"tokens": Embedding(embedding_dim=8, vocab=vocab)})
+    encoder = Seq2SeqEncoder.from_params(Params(dict(ENCODERS["rotary"])))
+    head = LinearLanguageModelHead(vocab, 8, "tokens")
+    model = NextTokenLM(vocab, embedder, head, encoder, target_namespace="tokens")
+    return model, NextTokenLMReader(token_indexers={"tokens": SingleIdTokenIndexer()})
+
+
+LEFT_TO_RIGHT = {
+    "words": words("lstm"),
+    "carried state": words("stateful"),
+    "convolutional": words("convolutional"),
+    "transformer": words("learned"),
+    "both directions": words("both_lstm"),
+    "both directions of a transformer": words("both_transformer"),
+    "tied": with_softmax("tied_softmax"),
+    "adaptive": with_softmax({"type": "adaptive_softmax", "cutoffs": [4], "div_value": 2.0}),
+    "sampled": with_softmax({"type": "sampled_softmax", "num_samples": 4}),
+    "characters": characters,
+    "subwords": subwords,
+}
+SCORED = {**LEFT_TO_RIGHT, "masked": lambda _: make_masked_model()}
+GENERATED = {**LEFT_TO_RIGHT, "next token": next_token}
+# reads every word beside every other, which takes gigabytes; and has 5000 positions
+NOT_LONG = {"both directions of a transformer"}
+
+
+def long_text(kind):
+    """Ten thousand tokens and some more."""
+    return LONG_TEXT[:10_050] if kind == "characters" else LONG_TEXT
+
+
+def check_equal_scores(together, alone):
+    assert (together.text, together.tokens) == (alone.text, alone.tokens)
+    for one, other in zip(together.log_probabilities, alone.log_probabilities, strict=True):
+        assert one == (None if other is None else pytest.approx(other, abs=1e-5))
+        assert one is None or -math.inf < one <= 0
+
+
+@pytest.mark.parametrize("kind", SCORED)
+def test_scores(kind, tmp_path):
+    scorer = Scorer(*SCORED[kind](tmp_path))
+    together = list(scorer.score_many(TEXTS))
+    for text, scored in zip(TEXTS, together, strict=True):
+        check_equal_scores(scored, scorer.score(text))
+    assert together[2].num_unknown > 0
+    for one, again in zip(together, scorer.score_many(iter(TEXTS)), strict=True):
+        check_equal_scores(one, again)
+
+
+@pytest.mark.parametrize("kind", sorted(SCORED.keys() - NOT_LONG))
+def test_scores_of_ten_thousand_tokens(kind, tmp_path):
+    model, reader = SCORED[kind](tmp_path)
+    scored = Scorer(model, reader, masked_context=16).score(long_text(kind))
+    assert len(scored.tokens) > 10_000
+    # in both directions the first token is predicted too
+    num_scored = sum(value is not None for value in scored.log_probabilities)
+    assert 10_000 <= scored.num_targets <= num_scored <= scored.num_targets + 1
+    assert math.isfinite(scored.log_probability)
+
+
+@pytest.mark.parametrize("kind", GENERATED)
+def test_generated_texts(kind, tmp_path):
+    generator = Generator(*GENERATED[kind](tmp_path))
+    settings = GenerationOptions(temperature=0, max_tokens=5)
+    prompts = [text for text in TEXTS if text or kind != "next token"]  # its texts have no start token
+    for prompt, (together,) in zip(prompts, generator.generate_batch(prompts, settings), strict=True):
+        (alone,) = generator.generate(prompt, settings)
+        assert (alone.prompt, alone.text, alone.finished) == (prompt, together.text, together.finished)
+        assert alone.log_probability == pytest.approx(together.log_probability, abs=1e-5)
+        assert "".join(generator.stream(prompt, settings)) == alone.text
+
+
+@pytest.mark.parametrize("kind", sorted(GENERATED.keys() - NOT_LONG))
+def test_a_prompt_of_ten_thousand_tokens(kind, tmp_path):
+    generator = Generator(*GENERATED[kind](tmp_path))
+    (text,) = generator.generate(long_text(kind), GenerationOptions(temperature=0, max_tokens=2))
+    assert text.finished in ("end", "length")
+    assert math.isfinite(text.log_probability)
