@@ -124,6 +124,25 @@ def test_every_module_has_a_docstring() -> None:
     ]
 
 
+# Expressions that are translated rather than written in English, and terms that the field names otherwise: "integer",
+# "resume", "again", "forever", "rarely", "is not a number".
+TRANSLATED = re.compile(
+    r"in vain|\b(?:seldom|anew|strangers?|whole numbers?|for ever|nobody|somebody)\b|\bg(?:o|oes|oing|one) on with\b"
+    r"|(?<!here )\bis no (?:file|model|number|object|path|regular|registered|tensor|text|zip)\b",
+    re.IGNORECASE,
+)
+
+
+def test_texts_are_plain_technical_english() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {match.group()}"
+        for path in sources()
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        if (match := TRANSLATED.search(line))
+    ]
+    assert not found
+
+
 def test_errors_are_expected_by_their_message() -> None:
     bare = []
     for path in sorted((ROOT / "tests").rglob("*.py")):

@@ -59,7 +59,7 @@ def console(args: argparse.Namespace) -> Iterator[None]:
     root.setLevel(min(logging.INFO, _console_level))
     warnings.showwarning = _log_warning
     raises, is_without_bars = logging.raiseExceptions, common_logging.WITHOUT_BARS
-    # A log that cannot be written, on a full disk or into a pipe that nobody reads, is no reason for a traceback.
+    # No traceback for a log that cannot be written, because of a full disk or a broken pipe.
     logging.raiseExceptions = bool(getattr(args, "debug", False))
     common_logging.WITHOUT_BARS = _is_quiet()
     try:

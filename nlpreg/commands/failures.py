@@ -251,7 +251,7 @@ def _path_message(error: OSError) -> str:
 
 
 def _print(message: str) -> None:
-    with contextlib.suppress(OSError):  # nobody reads it, or the disk it goes to is full
+    with contextlib.suppress(OSError):  # a broken pipe or a full disk
         print(printable(f"nlpreg: {message}"), file=sys.stderr, flush=True)
 
 
@@ -271,5 +271,5 @@ def _discard_output() -> None:
     try:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, sys.stdout.fileno())
-    except (OSError, ValueError):  # standard output is no real file
+    except (OSError, ValueError):  # standard output has no file descriptor
         pass

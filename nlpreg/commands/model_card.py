@@ -64,7 +64,7 @@ class ModelCard:
         return ["## Metrics", "", "| metric | value |", "|---|---|", *rows, ""]
 
     def _data(self) -> list[str]:
-        # file names only: the folders of whoever trained it are nobody's business
+        # file names only: paths may reveal private information
         named = [(what, self.config.get(key)) for key, what in _DATA_KEYS.items()]
         rows = [f"- {what}: `{os.path.basename(path)}`" for what, path in named if isinstance(path, str)]
         return ["## Data", "", *rows, ""] if rows else []

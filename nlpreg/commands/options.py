@@ -103,7 +103,7 @@ def add_file_friendly_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--file-friendly-logging",
         action="store_true",
-        help="write progress as whole lines, and seldom, for output that goes to a file",
+        help="write progress as complete lines at long intervals, for output to a file",
     )
 
 
@@ -112,7 +112,7 @@ def add_no_cache_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-cache",
         action="store_true",
-        help="read all data anew, in place of what an earlier run has kept of them; and keep nothing",
+        help="read all data again instead of using cached data, and cache nothing",
     )
 
 

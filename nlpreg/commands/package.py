@@ -181,7 +181,7 @@ def _add(packed: zipfile.ZipFile, member: str, content: bytes, kind: int) -> Non
 
 
 def _check_names(name: str, version: str) -> None:
-    """Refuse what is no name of a module or no version.
+    """Reject invalid module names and versions.
 
     Raises:
         ConfigurationError: it is none.

@@ -222,7 +222,7 @@ def predict_from_args(args: argparse.Namespace) -> None:
     """Predict as the command line says."""
     if args.silent and not args.output_file:
         print(
-            "--silent without --output-file: nobody would see the predictions, so none are made",
+            "--silent without --output-file: the predictions would not be written anywhere",
             file=sys.stderr,
         )
         return
@@ -434,7 +434,7 @@ class PredictManager:
                     if output is not None:
                         output.write(line)
                 if self._print_to_console:
-                    sys.stdout.flush()  # whoever writes input line by line waits for each answer
+                    sys.stdout.flush()  # a process that writes its input line by line waits for each answer
         if self._num_bad:
             logger.warning(
                 "%s: %d inputs could not be predicted; their answers say why under `error`",
@@ -470,7 +470,7 @@ class PredictManager:
 
     @contextlib.contextmanager
     def _bar(self, unit: str) -> Iterator[Callable[[int], object]]:
-        """A progress bar, unless it would stand among the predictions or somebody types the input."""
+        """A progress bar, unless it would be mixed with predictions or the input is interactive."""
         on_terminal = self._print_to_console and sys.stdout.isatty()
         if not self._show_progress or on_terminal or self._input_file == "-":
             yield lambda number: None

@@ -104,7 +104,7 @@ def push_to_hf(
         repo_name: name of the repository, without the owner's.
         serialization_dir: folder of a run; either this or the archive.
         archive_path: the archive.
-        organization: the owner; by default whoever is logged in.
+        organization: the owner; by default the logged-in user.
         commit_message: what has changed.
         local_repo_path: folder to lay the files out in, which is kept; by default a temporary one.
 
@@ -112,7 +112,7 @@ def push_to_hf(
         The address of the repository.
 
     Raises:
-        ConfigurationError: there is no archive, nobody is logged in, or the hub refuses.
+        ConfigurationError: there is no archive, no user is logged in, or the hub rejects the request.
     """
     from nlpreg.common.imports import optional
 

@@ -76,7 +76,7 @@ class EmbeddingsTextFile(Iterator[str]):
         self, file_uri: str, encoding: str = DEFAULT_ENCODING, cache_dir: str | os.PathLike[str] | None = None
     ) -> None:
         self.uri = file_uri
-        # a byte-order mark is no part of the first word
+        # a byte-order mark is not a part of the first word
         self._encoding = "utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding
         self.line_number = 0
         self._archive: zipfile.ZipFile | tarfile.TarFile | None = None
@@ -194,7 +194,7 @@ class EmbeddingsTextFile(Iterator[str]):
 
 
 def _count_in_header(line: str) -> int | None:
-    """The number of words that a header declares, or None if the line is no header."""
+    """The number of words that a header declares, or None if the line is not a header."""
     fields = line.split()
     if len(fields) not in (1, 2) or not all(field.isascii() and field.isdigit() for field in fields):
         return None

@@ -69,7 +69,7 @@ def damage_in_zip(path: str | os.PathLike[str]) -> str | None:
     `torch.save` writes zip files, but `torch.load` does not verify the checksums, so a flipped bit would go unnoticed.
 
     Args:
-        path: the file; one that is no zip file, such as weights of torch before 1.6, holds no checksums.
+        path: the file; one that is not a zip file, such as weights of torch before 1.6, holds no checksums.
     """
     try:
         if not zipfile.is_zipfile(path):

@@ -167,9 +167,9 @@ def prepare_global_logging(
 ) -> None:
     """Send the logs of this process to a file in `serialization_dir`, and those of the first rank to the console.
 
-    The file `out.log` (`out_worker<rank>.log` with several processes) has every record in full. On the console records
-    below ERROR go to standard output and the others to standard error, as short lines. The level is DEBUG if
-    `NLPREG_DEBUG` is set, else what `NLPREG_LOG_LEVEL` says, else INFO. Exceptions that nobody catches are logged.
+    The file `out.log` (`out_worker<rank>.log` with several processes) has every record in full. On the console records below
+    ERROR go to standard output and the others to standard error, as short lines. The level is DEBUG if `NLPREG_DEBUG` is set,
+    else what `NLPREG_LOG_LEVEL` says, else INFO. Uncaught exceptions are logged.
 
     Args:
         serialization_dir: an existing folder.

@@ -156,7 +156,7 @@ def import_plugins() -> None:
 
 
 def _append_working_folder() -> None:
-    """Worker processes started anew must be able to import what stands in the working folder."""
+    """Spawned worker processes must be able to import modules in the working folder."""
     folder = os.getcwd()
     if folder not in sys.path:
         sys.path.append(folder)

@@ -493,7 +493,7 @@ class Vocabulary(Registrable):
         """The id of a token, a new one if it has none yet.
 
         Raises:
-            ValueError: the token is no str.
+            ValueError: the token is not a str.
         """
         if not isinstance(token, str):
             raise ValueError(

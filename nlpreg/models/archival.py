@@ -117,7 +117,7 @@ class Archive(NamedTuple):
         modules = dict(self.model.named_modules())
         if path not in modules:
             raise ConfigurationError(
-                f"module_path: {path!r} is no part of the archive's model; it has "
+                f"module_path: {path!r} is not part of the archive's model; it has "
                 + ", ".join(name for name in modules if name and name.count(".") <= path.count("."))
             )
         module: torch.nn.Module = modules[path]
@@ -430,7 +430,7 @@ def _read_config(folder: str, archive_file: str, overrides: str | dict[str, Any]
     """
     path = os.path.join(folder, CONFIG_NAME)
     if not os.path.isfile(path):
-        raise ArchiveError(f"{archive_file}: has no {CONFIG_NAME}, so it is no model archive")
+        raise ArchiveError(f"{archive_file}: has no {CONFIG_NAME}, so it is not a model archive")
     if os.path.getsize(path) > _MAX_CONFIG_BYTES:
         raise ArchiveError(
             f"{archive_file}: refused, its {CONFIG_NAME} has more than {_MAX_CONFIG_BYTES:,} bytes"

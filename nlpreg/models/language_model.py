@@ -174,13 +174,13 @@ class LanguageModel(PeekingCheckedModel):
 
     def _losses(self, states: Tensor, ids: Tensor, targets: Tensor | None) -> dict[str, Tensor | None]:
         """The losses of states (B, T, D) for word ids (B, T), and the number of predicted words."""
-        # Words are predicted in pairs of neighbours, the right one from the left and back. What stands beside padding is
+        # Words are predicted in pairs of neighbours, in both directions. A word next to padding is
         # no pair, so padding changes nothing in either direction.
         left, right = (ids[:, :-1], ids[:, 1:]) if targets is None else (ids, targets)
         is_pair = (left > 0) & (right > 0)  # (B, T - 1); (B, T) with targets
         num_targets = is_pair.sum()
         divisor = num_targets.clamp(min=1)
-        # The padding id is no class of the softmax, so the word with id 1 is class 0.
+        # The padding id is not a class of the softmax, so the word with id 1 is class 0.
         next_words = (right - 1).masked_fill(~is_pair, _NO_CLASS)
         groups = [(states[:, : left.size(1), : self._forward_dim], next_words)]
         if self._bidirectional:
@@ -265,7 +265,7 @@ class LanguageModel(PeekingCheckedModel):
         outputs, mask, state = read_next(self._text_field_embedder, self._contextualizer, tokens, state)
         states = last_words(outputs, mask)[:, : self._forward_dim]
         by_class = softmax.log_probabilities(states)  # (G, V)
-        # The padding id is no class, so the last class is no word.
+        # The padding id is not a class, so the last class is not a word.
         return nn.functional.pad(by_class[:, :-1], (1, 0), value=-torch.inf), state
 
     def word_log_probabilities(self, source: TextFieldInput) -> tuple[list[Tensor], Tensor]:
@@ -294,7 +294,7 @@ class LanguageModel(PeekingCheckedModel):
         left, right = ids[:, :-1], ids[:, 1:]
         is_pair = (left > 0) & (right > 0)  # (B, T - 1)
         forward = states.new_full(ids.shape, torch.nan)
-        # The padding id is no class of the softmax, so the word with id 1 is class 0.
+        # The padding id is not a class of the softmax, so the word with id 1 is class 0.
         before = states[:, :-1, : self._forward_dim][is_pair]
         forward[:, 1:][is_pair] = softmax.target_log_probabilities(before, right[is_pair] - 1)
         directions = [forward]

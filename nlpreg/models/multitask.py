@@ -123,7 +123,7 @@ class MultiTaskModel(Model):
 
     def why_not_exported(self) -> str | None:
         """Heads are chosen by names."""
-        return "its heads are chosen by the name of each instance's task, which is no tensor"
+        return "its heads are chosen by the name of each instance's task, which is not a tensor"
 
     def _arguments_of(self, part: str, available: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments that a part takes out of what there is.
@@ -145,7 +145,7 @@ class MultiTaskModel(Model):
         return arguments
 
     def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
-        """Let the backbone and each head add what a person wants to read; a head's is named `<head>_...`."""
+        """Let the backbone and each head add readable outputs; those of a head are named `<head>_...`."""
         output_dict = self._backbone.make_output_human_readable(output_dict)
         for name, head in self._named_heads():
             prefix = f"{name}_"

@@ -28,7 +28,7 @@ class TaggerEnsemble(Model):
         **kwargs: arguments of `Model`.
 
     Raises:
-        ConfigurationError: there is no member, one is no tagger that gives probabilities, or they are of several classes.
+        ConfigurationError: there is no member, one is not a tagger that gives probabilities, or they are of several classes.
     """
 
     default_predictor = "sentence_tagger"

@@ -59,7 +59,7 @@ def read_weights(path: str, device: torch.device | str = "cpu") -> dict[str, tor
         if not (isinstance(name, str) and isinstance(value, torch.Tensor)):
             raise ArchiveError(
                 f"{path}: expected a dictionary of tensors, but {name!r} is a {type(value).__name__}; "
-                "a training state is no weights file"
+                "a training state is not a weights file"
             )
     return state
 

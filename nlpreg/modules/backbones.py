@@ -20,7 +20,7 @@ class Backbone(nn.Module, Registrable):
     """
 
     def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
-        """Add what a person wants to read to the model's outputs; changes the dict itself."""
+        """Add readable outputs to the model's outputs; modifies the dict."""
         return output_dict
 
 

@@ -51,7 +51,7 @@ class WordVectors(nn.Module):
 class SharedWordVectors(WordVectors):
     """The word vectors of an embedding as the weights of a softmax, which adds a bias of its own.
 
-    The embedding stays a part of the model that it came from: it is no submodule of this one, so its weights are
+    The embedding stays a part of the model that it came from: it is not a submodule of this one, so its weights are
     saved once, under the name that they have there, and are still shared after the embedding was extended.
 
     Args:
@@ -102,7 +102,7 @@ class SpelledWordVectors(WordVectors):
         embedder: name of the token embedder, and of its indexer.
         indexer: gives the characters of words as the data has them.
         vocab: has the words.
-        namespace: that of the words to predict. Class k is the word with the id k + 1, since padding is no word; with as many
+        namespace: that of the words to predict. Class k is the word with the id k + 1, since padding is not a word; with as many
             classes as ids, the last class is padding.
 
     Raises:

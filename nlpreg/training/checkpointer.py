@@ -81,7 +81,7 @@ class CheckpointFiles(NamedTuple):
         if checkpoint.trainer_state.get("is_sharded"):
             self._save_shards(checkpoint)
             return
-        # An older pair of this name must not mix with this one. Without its training state it is no checkpoint.
+        # An older pair of this name must not mix with this one. Without its training state it is not a checkpoint.
         self.remove(self.record_path, self.training_path, self.shards_path)
         record = {
             os.path.basename(path): save_state(path, state)

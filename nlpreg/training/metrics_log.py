@@ -387,7 +387,7 @@ class MetricsLog:
             with open(self._path, "rb") as file:
                 lines = file.readlines()
         except OSError as error:
-            logger.warning("%s: lines of before are lost (%s); it starts anew", self._path, error.strerror)
+            logger.warning("%s: lines of before are lost (%s); it starts over", self._path, error.strerror)
             return
         if "lines" in state_dict:
             kept = lines[: state_dict["lines"]]

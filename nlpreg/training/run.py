@@ -347,7 +347,7 @@ class TrainingRun:
         elif processes:
             logger.warning(
                 "the checkpoint was saved by %d processes and is resumed by %d: the data of the present epoch start "
-                "anew, and generators of random numbers keep their seeds",
+                "from its start, and random number generators keep their seeds",
                 num_processes,
                 self.communicator.size,
             )

@@ -128,7 +128,7 @@ def check_deletable(params: Params, folder: str, config_file: str | os.PathLike[
 
     Raises:
         ConfigurationError: the folder is the working folder or one above it, holds the config or anything else that
-            the config names, or is no run.
+            the config names, or is not a run.
     """
     real = os.path.realpath(folder)
     if _is_below(os.getcwd(), real):
@@ -344,7 +344,7 @@ def _check_recoverable(params: Params, folder: str) -> None:
     path = os.path.join(folder, CONFIG_NAME)
     if not os.path.isfile(path):
         if os.listdir(folder) and _has_only_first_files(folder):
-            logger.warning("%s: the earlier run was ended before it wrote its config; it starts anew", folder)
+            logger.warning("%s: the earlier run was ended before it wrote its config; it starts over", folder)
             return
         raise ConfigurationError(
             f"{folder}: --recover expects a run in this folder, but there is no {CONFIG_NAME}"

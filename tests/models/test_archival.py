@@ -286,7 +286,7 @@ def test_extract_module(run: Path) -> None:
     assert all(
         parameter.requires_grad for parameter in archive.extract_module("part.linear", False).parameters()
     )
-    with pytest.raises(ConfigurationError, match="'prat' is no part of the archive's model; it has part"):
+    with pytest.raises(ConfigurationError, match="'prat' is not part of the archive's model; it has part"):
         archive.extract_module("prat")
 
 

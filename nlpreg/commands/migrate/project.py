@@ -117,7 +117,7 @@ def _migrate_notebook(text: str, file: str, log: MigrationLog) -> str:
         notebook = json.loads(text)
         cells = [cell for cell in notebook["cells"] if cell.get("cell_type") == "code"]
     except (ValueError, KeyError, TypeError):
-        log.leave(file, "this is no notebook that can be read here; nothing in it was changed")
+        log.leave(file, "this notebook cannot be read; nothing in it was changed")
         return text
     is_changed = False
     for number, cell in enumerate(cells, start=1):

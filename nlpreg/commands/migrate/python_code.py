@@ -35,7 +35,7 @@ class _Code:
     Args:
         text: of the file.
         file: its name, for the log.
-        log: gets what was done, and what a person has to look at.
+        log: records changes, and what has to be done by hand.
 
     Raises:
         SyntaxError, tokenize.TokenError: it is no Python that this version of Python reads.
@@ -133,7 +133,7 @@ def _rewrite_from_import(code: _Code, node: ast.ImportFrom) -> None:
     for alias in node.names:
         home, name = _home(node.module, alias.name, code.place(alias), code.log)
         is_renamed |= name != alias.name
-        # Code goes on to use the name that it knows.
+        # The code continues to use the old name.
         homes[home].append((name, alias.asname or (alias.name if name != alias.name else None)))
     start, end = code.span(node)
     if len(homes) == 1 and not is_renamed:

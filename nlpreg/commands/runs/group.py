@@ -149,7 +149,7 @@ class RunGroup:
         return list(dict.fromkeys([self.key, *found]))
 
     def lines(self) -> list[str]:
-        """A table for people: a row for each configuration, and below it for each of its seeds or folds."""
+        """Format a table: a row for each configuration, and below it for each of its seeds or folds."""
         columns = self.columns()[:_MOST_COLUMNS]
         rows = []
         for point in self.points():
@@ -169,7 +169,7 @@ class RunGroup:
         return table(rows, ["run", *(key.removeprefix("best_") for key in columns), "outcome"])
 
     def write(self, folder: str | os.PathLike[str]) -> None:
-        """Write the group into its folder: `runs.json` to go on from, and `runs.csv` with all metrics."""
+        """Write the group into its folder: `runs.json` to resume from, and `runs.csv` with all metrics."""
         content = {"metric": self.metric, "config": self.config, "runs": [asdict(run) for run in self.runs]}
         with atomic_write(os.path.join(folder, GROUP_NAME), "w") as file:
             json.dump(json_numbers(content), file, indent=1)

@@ -14,7 +14,7 @@ from typing import IO, Any
 
 try:
     import fcntl
-except ImportError:  # not on Windows, where nothing hinders two processes from training one run
+except ImportError:  # not on Windows, where two processes can train the same run
     fcntl = None  # type: ignore[assignment]
 
 FOLDER = ".running"
@@ -164,7 +164,7 @@ class Processes:
         return self._path(name).with_suffix(".json")
 
     def _locked(self, name: str) -> IO[bytes] | None:
-        """The file of a run, empty and locked; None if somebody else has it."""
+        """The file of a run, empty and locked; None if another process holds the lock."""
         while True:
             file = open(self._path(name), "a+b")  # noqa: SIM115 (kept open as long as the process runs)
             if fcntl is None:

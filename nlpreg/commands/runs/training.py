@@ -114,7 +114,7 @@ def _prepare_group(
         return _joined(group, earlier, folder)
     if earlier is not None and not force:
         raise ConfigurationError(
-            f"{folder}: holds a group of runs already; give another folder, or --recover to go on with it, or --force to "
+            f"{folder}: holds a group of runs already; give another folder, or --recover to resume it, or --force to "
             "delete it"
         )
     names = [run.name for run in (earlier.runs if earlier else [])]
@@ -211,7 +211,7 @@ def _joined(group: RunGroup, earlier: RunGroup, folder: str) -> RunGroup:
         past = outcomes.pop(run.name, None)
         if past is not None and past.changes != run.changes:
             raise ConfigurationError(
-                f"{folder}: {run.name} was planned with {past.changes} and now is with {run.changes}; start anew in another "
+                f"{folder}: {run.name} was planned with {past.changes} and is now planned with {run.changes}; start again in another "
                 "folder"
             )
         if past is not None:

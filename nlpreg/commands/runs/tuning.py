@@ -102,7 +102,7 @@ def tune_from_args(args: argparse.Namespace) -> None:
 def tune(search: Search, num_trials: int, parallel: int = 1, options: Sequence[str] = ()) -> RunGroup:
     """Train trials until a study has enough of them.
 
-    Several processes, on one machine or more, may work on one study. A trial whose processes were killed is gone on with.
+    Several processes, on one machine or more, may work on one study. A trial whose processes were killed is resumed.
 
     Args:
         search: what is searched.
@@ -200,7 +200,7 @@ def _study(optuna: Any, search: Search) -> Any:
         elif known[name] != value:
             what = {CONFIG: "config", SPACE: "space", METRIC: "metric"}[name]
             raise ConfigurationError(
-                f"{search.storage}: the study {search.study!r} is one of another {what}; put it back to go on with it, or give "
+                f"{search.storage}: the study {search.study!r} is one of another {what}; put it back to resume it, or give "
                 "another folder, or another name with --study"
             )
     return study
@@ -241,7 +241,7 @@ def _left(optuna: Any, study: Any, search: Search) -> list[Any]:
 
 
 def _is_waited_for(optuna: Any, study: Any, search: Search) -> bool:
-    """Whether a trial of this folder is under way that this process may still have to go on with."""
+    """Whether a trial of this folder is unfinished and may have to be resumed by this process."""
     return bool(_left(optuna, study, search))
 
 

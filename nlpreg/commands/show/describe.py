@@ -42,7 +42,7 @@ def _run(args: argparse.Namespace) -> None:
 
 
 def description_text(description: Description) -> str:
-    """A class as a person reads it."""
+    """Format the description of a class."""
     return "\n".join(_lines(description))
 
 

@@ -324,7 +324,7 @@ def _check_not_empty(loader: DataLoader, name: str, path: Any) -> None:
     """
     try:
         batches = len(loader)
-    except TypeError:  # read anew in each epoch
+    except TypeError:  # read again in each epoch
         logger.info("%s data: %s, read as it is needed", name, path)
         return
     # a process without validation data has nothing to add; one without training data cannot take part in an update
@@ -375,7 +375,7 @@ def _save_vocabulary(vocab: Vocabulary, serialization_dir: str) -> None:
     if any(name.startswith("training_state_") for name in os.listdir(serialization_dir)):
         raise ConfigurationError(
             f"{folder}: the data make another vocabulary than this one, to which the weights of the run belong; put the "
-            "data back as they were to go on with it, or start a new run in another folder"
+            "data back as they were to resume it, or start a new run in another folder"
         )
     vocab.save_to_files(folder)
 

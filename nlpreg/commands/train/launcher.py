@@ -70,7 +70,7 @@ class Interrupted:
     """What a worker returns that was asked to end, and did so together with all others.
 
     Args:
-        how_to_continue: what a person can do to resume; empty if nothing was saved.
+        how_to_continue: how to resume the run; empty if nothing was saved.
     """
 
     how_to_continue: str
@@ -163,7 +163,7 @@ def _launch_of(
         max_nodes=machines.count,
         nproc_per_node=num_processes,
         run_id="nlpreg",
-        # Known from the start: who comes, and that nobody is replaced.
+        # The number of machines is fixed, and failed processes are not replaced.
         rdzv_backend="static",
         rdzv_endpoint=f"{machines.address}:{port}",
         rdzv_configs={"rank": machines.rank, "timeout": _SECONDS_TO_MEET},
@@ -321,7 +321,7 @@ def _worker(function: Callable[..., Any], arguments: tuple[Any, ...], settings: 
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
         remove_unused_compiler_cache()
-        # At once: an orderly end may wait for ever for processes that wait for this one.
+        # Immediately: a normal exit could wait forever for processes that wait for this one.
         os._exit(1)
     signal.signal(
         signal.SIGTERM, signal.SIG_IGN

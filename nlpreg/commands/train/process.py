@@ -86,7 +86,7 @@ def prepare_folder(params: Params, options: RunOptions, resolved: dict[str, Any]
     meta_file = os.path.join(folder, META_NAME)
     damages = damages_in(folder, [META_NAME])
     if damages:
-        logger.warning("%s; it is written anew, about this process", damages[0])
+        logger.warning("%s; it is rewritten for this process", damages[0])
     if damages or not (options.recover and os.path.exists(meta_file)):
         seeds = {name: params.get(name, default) for name, default in SEED_DEFAULTS.items()}
         forget_digests(folder, META_NAME)
@@ -138,7 +138,7 @@ def run_process(
     """
     is_primary = is_global_primary()
     prepare_environment(params)
-    if options.detect_anomaly:  # not by an override: a run that failed can be gone on with in this way
+    if options.detect_anomaly:  # not by an override, so that a failed run can be resumed with it
         trainer_section(params)["detect_anomaly"] = True
     if options.callbacks:  # likewise: the config that is kept does not depend on how the run was watched
         add_callbacks(params, options.callbacks)

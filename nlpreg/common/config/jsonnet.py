@@ -30,7 +30,7 @@ _BARE_KEY = re.compile(
     r"|super|true)$)[A-Za-z_]\w*",
     re.ASCII,
 )
-"""A name that is no keyword of Jsonnet."""
+"""A name that is not a keyword of Jsonnet."""
 
 
 def external_variables(extra: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -98,7 +98,7 @@ class Call(Node):
         arguments: those that the config gives.
         from_extras: names of arguments that are taken from the extras.
         missing: names of required arguments that neither the config nor the known extras give.
-        defaults: values of the arguments that nobody gives; the constructor fills them in itself.
+        defaults: values of the arguments that are not given; the constructor fills them in itself.
         default_sections: for defaults that are not plain values, equivalent sections of a config.
         type_name: the registered name in the config, if any. raw: further keyword arguments, for `**kwargs`.
     """

@@ -33,23 +33,23 @@ _TENSORBOARD = {
 
 @dataclass
 class MigrationLog:
-    """What a migration did, and what it leaves to a person: each with its place, `path:line`.
+    """The changes of a migration and what has to be done by hand, each with its location, `path:line`.
 
     Args:
         done: (place, message) of what was rewritten.
-        left: (place, message) of what a person has to look at.
+        left: (place, message) of what has to be done by hand.
     """
 
     done: list[tuple[str, str]] = field(default_factory=list)
     left: list[tuple[str, str]] = field(default_factory=list)
 
     def did(self, place: str, message: str) -> None:
-        """Note something that was rewritten; the same message of the same place is kept once."""
+        """Record a change, without duplicates."""
         if (place, message) not in self.done:
             self.done.append((place, message))
 
     def leave(self, place: str, message: str) -> None:
-        """Note something for a person; the same message of the same place is kept once."""
+        """Record something to be done by hand, without duplicates."""
         if (place, message) not in self.left:
             self.left.append((place, message))
 
@@ -160,7 +160,7 @@ def _rename(config: ConfigText, section: Section, old: Old, log: MigrationLog) -
         return
     value = section.value(name)
     text = section.source(name)
-    with contextlib.suppress(TypeError):  # a list or an object is no key of a table
+    with contextlib.suppress(TypeError):  # a list or an object is not a key of a table
         text = config.literal(old.values[value], section) if value in old.values else text
     target, _, inner = old.new.partition(".")
     homes = config.at(_path(section, target)) if inner else config.at(section.path)

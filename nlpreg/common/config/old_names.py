@@ -268,7 +268,7 @@ def renewed(cls: Any, config: dict[str, Any], taken: Collection[str], path: str)
 
 
 def _put(section: dict[str, Any], key_path: str, value: Any) -> bool:
-    """Set the value at a dotted path unless there is one already, or the section on the way is no object."""
+    """Set the value at a dotted path unless there is one already, or the section on the way is not an object."""
     first, _, rest = key_path.partition(".")
     if not rest:
         if first in section:

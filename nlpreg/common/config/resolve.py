@@ -253,7 +253,7 @@ class Resolver:
         else:
             self._report_unknown(node, signature, config, missing)
         if self.lenient:
-            node.missing = missing  # whoever builds it has to bring them
+            node.missing = missing  # they must be passed when it is built
         else:
             for name in missing:
                 path = f"{node.path}.{name}" if node.path else name
@@ -321,7 +321,7 @@ class Resolver:
         node = LazyCall(cls, value, path, _accepted_extras(cls))
         if hasattr(cls, "from_params"):
             ours = str(getattr(owner, "__module__", "")).startswith("nlpreg.")
-            # a class of somebody else may hand anything to its `Lazy` arguments
+            # a third-party class may pass anything to its `Lazy` arguments
             extras = extras_of(cls) if ours else passed_extras() | {"batch_size", "distributed"}
             # lenient for others: their own code may add what the section lacks
             later = Resolver(self.available | extras, lenient=self.lenient or not ours)
@@ -476,7 +476,7 @@ class Resolver:
     def _union(self, kind: AnyOf, value: Any, path: str, owner: Any) -> Node:
         if value is None and kind.allows_null:
             return Literal(None)
-        # a union of tensors alone can still be given what is no tensor
+        # a union of tensors alone can still be given what is not a tensor
         members = members_of(kind) or tuple(m for m in kind.members if not isinstance(m, Null))
         if isinstance(value, (int, float)) and any(m.annotation in (int, float) for m in members):
             # 0 and 1 are read as truth values only where no number is expected

@@ -25,7 +25,7 @@ class SimpleDataLoader(ResumableDataLoader):
     Args:
         instances: the instances.
         batch_size: number of instances in a batch; the last batch may have fewer.
-        shuffle: whether to shuffle the instances anew in each epoch, by the run's seed.
+        shuffle: whether to shuffle the instances in each epoch, with the run's seed.
         batches_per_epoch: number of batches of an epoch, in place of one pass over the data.
         vocab: if given, the instances are indexed with it right away.
     """

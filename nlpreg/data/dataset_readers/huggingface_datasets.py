@@ -111,7 +111,7 @@ class HuggingfaceDatasetsReader(DatasetReader):
                 `texts`; or the words, or tokens, of the first field of `words`.
 
         Raises:
-            ValueError: a value is no text, or no list, where there should be one.
+            ValueError: a value is not a text, or no list, where there should be one.
             ConfigurationError: there are more or fewer tags than words.
         """
         if isinstance(inputs, str):

@@ -58,7 +58,7 @@ class TextClassificationJsonReader(TextFileReader):
         """A text, with its class if that is known.
 
         Raises:
-            ValueError: the label should be an id and is no whole number.
+            ValueError: the label is not an integer although it should be an id.
         """
         fields: dict[str, Field[Any]] = {}
         if self._sentence_segmenter is not None:

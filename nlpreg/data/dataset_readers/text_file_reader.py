@@ -33,7 +33,7 @@ def words_or_tokens(tokenizer: Tokenizer, text: str) -> Words:
 
 def text_field_of(tokens: Sequence[str] | Sequence[Token]) -> TextField:
     """A text field, without indexers, of tokens or of plain words."""
-    # Any: a sequence of both kinds is nobody's, and a look at every item would cost more than the field
+    # Any: sequences of both kinds do not occur, and checking every item would cost more than the field
     items: list[Any] = tokens if isinstance(tokens, list) else list(tokens)
     if not items or isinstance(items[0], str):
         return TextField.from_words(items)
@@ -110,7 +110,7 @@ class TextFileReader(DatasetReader):
     """
 
     text_field_names: ClassVar[tuple[str, ...]] = ("tokens",)
-    """The fields that `apply_token_indexers` looks after."""
+    """The fields that `apply_token_indexers` handles."""
 
     unit_name: ClassVar[str] = "line"
     """What a unit is called in messages."""
@@ -168,7 +168,7 @@ class TextFileReader(DatasetReader):
         raise NotImplementedError(f"{type(self).__name__} has no _instance_of")
 
     def _as_tokens(self, words: list[str]) -> list[Token] | list[str]:
-        """What to give `text_to_instance` for words: the words, unless it belongs to somebody else."""
+        """The argument of `text_to_instance` for words: the words themselves, unless the method is overridden."""
         return words if self._takes_words else [Token(word) for word in words]
 
     def _read(self, file_path: Any) -> Iterator[Instance]:
@@ -200,7 +200,7 @@ class TextFileReader(DatasetReader):
         what: str,
         is_whole: bool = True,
     ) -> Iterator[T]:
-        # counted anew in each pass
+        # counted again in each pass
         bad_lines = BadLines(self._skip_bad_lines)
         num_instances = 0
         try:
@@ -224,7 +224,7 @@ class TextFileReader(DatasetReader):
         """The units of all files.
 
         Raises:
-            DataError: there is none at all. (It is no error if only this process's share of them is empty.)
+            DataError: there is none at all. (It is not an error if only this process's share of them is empty.)
         """
         any_units = False
         for file in files:

@@ -24,7 +24,7 @@ class IndexField(Field[torch.Tensor]):
         `(1,)`, int64.
 
     Raises:
-        ConfigurationError: the index is no int.
+        ConfigurationError: the index is not an int.
     """
 
     __slots__ = ("sequence_field", "sequence_index")

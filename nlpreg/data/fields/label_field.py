@@ -29,7 +29,7 @@ class LabelField(Field[torch.Tensor]):
         `()`, int64.
 
     Raises:
-        ConfigurationError: the label is no int with `skip_indexing`, or no str without; or the tensor is
+        ConfigurationError: the label is not an int with `skip_indexing`, or no str without; or the tensor is
             asked for before `index`.
     """
 

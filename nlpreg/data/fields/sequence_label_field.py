@@ -36,7 +36,7 @@ class SequenceLabelField(Field[torch.Tensor]):
         labels: all of them str, to be looked up, or all int, which then are the ids.
         sequence_field: what the labels belong to.
         label_namespace: namespace of the vocabulary that holds the labels.
-        unknown_label: the label of elements whose class is not known, of a sequence that is labelled in part. It is no entry
+        unknown_label: the label of elements whose class is not known, of a sequence that is labelled in part. It is not an entry
             of the vocabulary; its id is -1, which losses and metrics leave out.
 
     Shape:

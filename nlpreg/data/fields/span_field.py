@@ -24,7 +24,7 @@ class SpanField(Field[torch.Tensor]):
         `(2,)`, int64; as padding of lists, (-1, -1).
 
     Raises:
-        TypeError: an index is no int.
+        TypeError: an index is not an int.
         ValueError: the span ends before it starts, or behind the sequence.
     """
 

@@ -163,7 +163,7 @@ def text_field_of_reader(reader: DatasetReader, data_path: Any) -> tuple[str, Te
 
 
 def _stamps(files: Sequence[DataFile]) -> list[tuple[int, int]]:
-    """What tells whether somebody writes to files."""
+    """A fingerprint of files that changes when they are written to."""
     found = [os.stat(file.path) for file in files]
     return [(status.st_size, status.st_mtime_ns) for status in found]
 

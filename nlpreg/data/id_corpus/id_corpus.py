@@ -35,7 +35,7 @@ BYTES_TO_KEEP = 1 << 25
 
 
 class IdFile:
-    """A long row of integers on disk.
+    """A long sequence of integers on disk.
 
     What is read comes as a copy. The pages behind it are given back to the system now and then, so that reading through a
     file of any size takes a bounded amount of memory; the system's own cache keeps the file at hand all the same.
@@ -119,7 +119,7 @@ class IdCorpus:
 
     @property
     def words(self) -> list[str]:
-        """The distinct words, by number; read anew each time, since they may be most of what fills the memory."""
+        """The distinct words, by number; read again on each access, because they may take most of the memory."""
         words: list[str] = json.loads((self.folder / _WORDS_FILE).read_bytes())
         return words
 

@@ -35,7 +35,7 @@ class BucketBatchSampler(BatchSampler):
         max_instances_in_memory: accepted for old configs; it has no effect.
 
     Raises:
-        ConfigurationError: a number is too small; or, when called, a sorting key is no field of an instance.
+        ConfigurationError: a number is too small; or, when called, a sorting key is not a field of an instance.
         AssertionError: no sorting keys are given, and no field has a length.
     """
 

@@ -13,7 +13,7 @@ class Head(Model):
     """
 
     def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
-        """Add what a person wants to read to the outputs of `forward`.
+        """Add readable outputs to the outputs of `forward`.
 
         It may be called with the outputs of a batch without instances for this head: keys may be missing.
         """

@@ -66,7 +66,7 @@ def is_transition_allowed(
     encoding = _ENCODINGS.get(constraint_type)
     if encoding is None:
         raise ConfigurationError(
-            f"{constraint_type!r} is no known encoding of spans; choose one of {', '.join(_ENCODINGS)}"
+            f"{constraint_type!r} is not a known encoding of spans; choose one of {', '.join(_ENCODINGS)}"
         )
     if to_tag == _START or from_tag == _END:
         return False

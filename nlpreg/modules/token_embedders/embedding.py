@@ -101,7 +101,7 @@ def _parse(fields: list[str], where: str) -> np.ndarray:
     """The numbers of one line.
 
     Raises:
-        ConfigurationError: one of them is no number, or not finite.
+        ConfigurationError: a component is not a number, or not finite.
     """
     try:
         vector = np.array(fields, dtype=np.float32)

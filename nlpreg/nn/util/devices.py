@@ -23,7 +23,7 @@ def move_to_device(obj: T, device: torch.device | int) -> T:
         device: a device, or the index of a GPU; a negative index is the CPU.
     """
     target = int_to_device(device)
-    # Copies to a GPU may overlap with computation; copies to the CPU must be finished when somebody reads them.
+    # Copies to a GPU may overlap with computation; copies to the CPU must be complete before they are read.
     non_blocking = target.type == "cuda"
 
     def move(value: Any) -> Any:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 console = logging.getLogger("nlpreg.console")
-"""For the few lines that a person sees even without asking for more."""
+"""Logger of the lines that are shown on the console by default."""
 
 _LONGEST_STRING = 20
 _SHOWN_NUMBERS = 6

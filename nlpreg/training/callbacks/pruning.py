@@ -80,7 +80,7 @@ class OptunaPruningCallback(TrainerCallback):
         )
         trial = optuna.trial.Trial(study, identifier)
         with warnings.catch_warnings():
-            # a run that goes on after a kill may report an epoch a second time
+            # a run resumed after a kill may report an epoch twice
             warnings.simplefilter("ignore")
             trial.report(float(value), step=epoch)
         if trial.should_prune():

@@ -30,7 +30,7 @@ class SlantedTriangular(LearningRateScheduler):
         decay_factor: the rate of a group, as a share of that of the group above it.
 
     Raises:
-        ConfigurationError: `cut_frac` is no share, or the parameter groups are not as described.
+        ConfigurationError: `cut_frac` is not a share, or the parameter groups are not as described.
 
     Source: Howard and Ruder (2018), section 3.2, https://arxiv.org/abs/1801.06146
     """

@@ -192,7 +192,7 @@ class SpanBasedF1Measure(Metric):
             except InvalidTagSequence as error:
                 if gold:
                     raise InvalidGoldTags(names, None) from error
-                return set()  # a prediction that is no sequence of spans finds none
+                return set()  # a prediction that is not a sequence of spans finds none
         assert self._label_encoding is not None
         tags = torch.tensor([tag_ids[:length]])
         found = find_spans(tags, torch.tensor([length]), self._table_on(tags.device), self._label_encoding)

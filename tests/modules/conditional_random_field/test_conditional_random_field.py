@@ -296,7 +296,7 @@ def test_entities_may_contain_dashes() -> None:
 
 
 def test_unknown_encoding() -> None:
-    with pytest.raises(ConfigurationError, match="'BOI' is no known encoding"):
+    with pytest.raises(ConfigurationError, match="'BOI' is not a known encoding"):
         allowed_transitions("BOI", {0: "O"})
 
 

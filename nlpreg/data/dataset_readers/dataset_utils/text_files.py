@@ -232,7 +232,7 @@ def find_files(path: object) -> list[DataFile]:
 
     Raises:
         FileNotFoundError: there is no such file, or no file matches.
-        ConfigurationError: a folder, or something that is no path.
+        ConfigurationError: a folder, or something that is not a path.
     """
     if isinstance(path, DataFile):
         return [path]
