@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy
@@ -271,6 +272,39 @@ class Predictor(Registrable):
         predictor: P = maker(archive.model, reader, **_built_arguments(maker, extra_args or {}))
         archive.model.train(not frozen)  # the constructor of a plugin's predictor may know no `frozen`
         return predictor
+
+
+class SentencePredictor(Predictor):
+    """A predictor for plain sentences, `{"sentence": "The dog ate the apple"}`, which it may have to split into words.
+
+    Args:
+        model: makes the predictions.
+        dataset_reader: makes an instance from a sentence.
+        language: the spaCy model.
+        tokenizer: splits sentences into words; None to choose one when the first sentence comes.
+        frozen: whether to put the model into evaluation mode.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        dataset_reader: DatasetReader,
+        language: str = "en_core_web_sm",
+        tokenizer: Tokenizer | None = None,
+        frozen: bool = True,
+    ) -> None:
+        super().__init__(model, dataset_reader, frozen)
+        self._language = language
+        if tokenizer is not None:
+            self._tokenizer = tokenizer
+
+    @cached_property
+    def _tokenizer(self) -> Tokenizer:
+        return choose_tokenizer(self._dataset_reader, self._language)
+
+    def predict(self, sentence: str) -> JsonDict:
+        """The output for one sentence."""
+        return self.predict_json({"sentence": sentence})
 
 
 def _built_arguments(maker: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, Any]:

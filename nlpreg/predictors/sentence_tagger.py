@@ -6,14 +6,13 @@ import numpy
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.util import JsonDict
-from nlpreg.data import DatasetReader, Instance, Token, Tokenizer
+from nlpreg.data import Instance, Token
 from nlpreg.data.fields import FlagField, SequenceLabelField, TextField
-from nlpreg.models.model import Model
-from nlpreg.predictors.predictor import Predictor, choose_tokenizer, sentence_of
+from nlpreg.predictors.predictor import Predictor, SentencePredictor, sentence_of
 
 
 @Predictor.register("sentence_tagger")
-class SentenceTaggerPredictor(Predictor):
+class SentenceTaggerPredictor(SentencePredictor):
     """Tags sentences: `{"sentence": "The dog ate the apple"}`, or `{"words": ["The", "dog", ...]}`.
 
     The reader's `text_to_instance` gets the words. The tokenizer that splits a sentence is the one given here, else the
@@ -27,29 +26,6 @@ class SentenceTaggerPredictor(Predictor):
         tokenizer: splits sentences into words.
         frozen: whether to put the model into evaluation mode.
     """
-
-    def __init__(
-        self,
-        model: Model,
-        dataset_reader: DatasetReader,
-        language: str = "en_core_web_sm",
-        tokenizer: Tokenizer | None = None,
-        frozen: bool = True,
-    ) -> None:
-        super().__init__(model, dataset_reader, frozen)
-        self._language = language
-        self._chosen_tokenizer = tokenizer
-
-    @property
-    def _tokenizer(self) -> Tokenizer:
-        """The tokenizer, looked for when the first plain sentence comes."""
-        if self._chosen_tokenizer is None:
-            self._chosen_tokenizer = choose_tokenizer(self._dataset_reader, self._language)
-        return self._chosen_tokenizer
-
-    def predict(self, sentence: str) -> JsonDict:
-        """Tags of one sentence."""
-        return self.predict_json({"sentence": sentence})
 
     def brief(self, outputs: JsonDict) -> JsonDict:
         """Words and tags, then the other readable outputs of the model."""

@@ -5,14 +5,13 @@ from typing import Any
 import numpy
 
 from nlpreg.common.util import JsonDict
-from nlpreg.data import DatasetReader, Instance, Tokenizer
+from nlpreg.data import Instance
 from nlpreg.data.fields import LabelField
-from nlpreg.models.model import Model
-from nlpreg.predictors.predictor import Predictor, choose_tokenizer, sentence_of, tokenizer_of
+from nlpreg.predictors.predictor import Predictor, SentencePredictor, sentence_of, tokenizer_of
 
 
 @Predictor.register("text_classifier")
-class TextClassifierPredictor(Predictor):
+class TextClassifierPredictor(SentencePredictor):
     """Classifies texts: `{"sentence": "What a film!"}`.
 
     A reader with a tokenizer gets the text as it is, any other gets the words.
@@ -25,29 +24,11 @@ class TextClassifierPredictor(Predictor):
         frozen: whether to put the model into evaluation mode.
     """
 
-    def __init__(
-        self,
-        model: Model,
-        dataset_reader: DatasetReader,
-        language: str = "en_core_web_sm",
-        tokenizer: Tokenizer | None = None,
-        frozen: bool = True,
-    ) -> None:
-        super().__init__(model, dataset_reader, frozen)
-        self._language = language
-        self._tokenizer = tokenizer
-
-    def predict(self, sentence: str) -> JsonDict:
-        """The label of one text."""
-        return self.predict_json({"sentence": sentence})
-
     def _json_to_instance(self, json_dict: JsonDict) -> Instance:
         sentence = sentence_of(json_dict)
         # The reader may do more with a text than split it: truncate it, or segment it into sentences.
         if tokenizer_of(self._dataset_reader) is not None:
             return self._dataset_reader.text_to_instance(sentence)
-        if self._tokenizer is None:
-            self._tokenizer = choose_tokenizer(self._dataset_reader, self._language)
         return self._dataset_reader.text_to_instance(self._tokenizer.tokenize(sentence))
 
     def brief(self, outputs: JsonDict) -> JsonDict:
