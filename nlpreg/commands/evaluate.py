@@ -204,7 +204,8 @@ def evaluate_from_archive(
         cuda_device: number of a GPU, or -1 for the CPU.
         embedding_sources_mapping: JSON text, module path -> file of pretrained vectors.
         extend_vocab: whether to extend vocabulary and embeddings by the inputs first.
-        weights_file: weights to load instead of the archive's. file_friendly_logging: write progress as complete lines.
+        weights_file: weights to load instead of the archive's.
+        file_friendly_logging: write progress as complete lines.
         batch_weight_key: output of the model that weights its batches in the mean loss.
         auto_names: "NONE", "METRICS", "PREDS" or "ALL".
 

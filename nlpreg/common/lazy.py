@@ -29,7 +29,8 @@ class Lazy(Generic[T]):
     Args:
         constructor: the class to build from a config, or a function to call.
         params: its section of the config; None for all defaults.
-        constructor_extras: arguments that are already known. **kwargs: more of them.
+        constructor_extras: arguments that are already known.
+        **kwargs: more of them.
     """
 
     def __init__(

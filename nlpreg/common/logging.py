@@ -85,7 +85,8 @@ def tell(logger: Logger, message: str, *args: object) -> None:
     """Log a line at INFO or, if logging is not configured, as in a script or a notebook, write it to standard error.
 
     Args:
-        logger: the logger. message: as in `Logger.info`.
+        logger: the logger.
+        message: as in `Logger.info`.
         *args: as in `Logger.info`.
     """
     if logger.hasHandlers():

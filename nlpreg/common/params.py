@@ -58,7 +58,8 @@ class Params(MutableMapping[str, Any]):
 
         Args:
             key: which.
-            default: returned if the key is missing. keep_as_dict: return a nested mapping as a plain dict instead of `Params`.
+            default: returned if the key is missing.
+            keep_as_dict: return a nested mapping as a plain dict instead of `Params`.
 
         Raises:
             ConfigurationError: the key is missing and there is no default.

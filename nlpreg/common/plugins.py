@@ -42,7 +42,8 @@ class Plugin:
     """A plugin that was found.
 
     Args:
-        module: name of the module. source: where it was declared.
+        module: name of the module.
+        source: where it was declared.
         error: why the import failed; None if it succeeded.
         registered: (name of the base, registered name) of each class that it registered.
     """

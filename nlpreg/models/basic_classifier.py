@@ -22,7 +22,8 @@ class BasicClassifier(Model):
 
     Args:
         vocab: vocabulary with the labels and the tokens.
-        text_field_embedder: embeds the text. seq2vec_encoder: pools the sequence of vectors into one vector.
+        text_field_embedder: embeds the text.
+        seq2vec_encoder: pools the sequence of vectors into one vector.
         seq2seq_encoder: encodes the sequence before pooling, if given.
         feedforward: applied to the text vector before the classification layer, if given.
         dropout: dropout probability of the text's vector, from 0 to 1.

@@ -70,7 +70,8 @@ class CrfTagger(ProbabilisticTagger):
         encoder: encodes the sentence.
         label_namespace: the namespace of the tags.
         feedforward: applied to the encoder's output before the emission scores, if given.
-        label_encoding: how tags encode spans. include_start_end_transitions: whether to learn transition scores from the start
+        label_encoding: how tags encode spans.
+        include_start_end_transitions: whether to learn transition scores from the start
             of a sentence and to its end.
         constrain_crf_decoding: whether decoding is restricted to transitions that the encoding allows (the loss is not); by
             default if `label_encoding` is given.
@@ -86,7 +87,7 @@ class CrfTagger(ProbabilisticTagger):
         partial_labels: whether some gold tags may be unknown (see the readers' `unknown_tag`). The loss is then the negative
             logarithm of the summed probability of all sequences that have the known tags.
         ignore_loss_on_o_tags: whether to exclude words whose gold tag is `O` from the loss (not from the metrics).
-            label_weights: tag -> its weight in the loss; 1.0 for all others.
+        label_weights: tag -> its weight in the loss; 1.0 for all others.
         weight_strategy: what the weights are applied to: the `emission` scores (the default), both emission and transition
             scores (`emission_transition`), or as in Lannoy et al. (`lannoy`).
         **kwargs: arguments of `Model`.

@@ -175,8 +175,10 @@ class Decoding:
         tensors_of: makes text field tensors of several token sequences.
         token_of: the token of an id, as the model reads it.
         prompts: the tokens of each prompt, at least one.
-        options: how tokens are selected. end_ids: tokens that end a text.
-        forbidden_ids: tokens that are never generated. first_number: index of the first prompt among all prompts, for the seed.
+        options: how tokens are selected.
+        end_ids: tokens that end a text.
+        forbidden_ids: tokens that are never generated.
+        first_number: index of the first prompt among all prompts, for the seed.
     """
 
     def __init__(

@@ -78,8 +78,10 @@ class TaggerEnsemble(Model):
             raise ConfigurationError("model.members: expected at least one tagger, got none")
 
     def check_before_training(self) -> None:
-        """Raise an error, because an ensemble is not trained. Raises:
-        ConfigurationError: always.
+        """Raise an error, because an ensemble is not trained.
+
+        Raises:
+            ConfigurationError: always.
         """
         raise ConfigurationError(
             "tagger_ensemble: an ensemble is not trained; train its members, then pack them with `nlpreg ensemble`"

@@ -148,7 +148,8 @@ def _spans(lengths: Sequence[int], span_cost: float) -> list[tuple[int, int, int
     """Split the steps into spans, each over the rows that are still active at its start, at minimal cost.
 
     Args:
-        lengths: in descending order. span_cost: overhead of a span, in units of one step of one row.
+        lengths: in descending order.
+        span_cost: overhead of a span, in units of one step of one row.
 
     Returns:
         (first step, last step + 1, number of rows) of each span.

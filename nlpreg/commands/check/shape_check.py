@@ -45,9 +45,11 @@ class _TimeIsUp(BaseException):
 
 
 def shape_problems(experiment: Call, not_checked: list[Problem]) -> Iterator[Problem]:
-    """Find dimensions that do not match. Args:
-    experiment: the resolved experiment.
-    not_checked: a list to which modules that took too long are added.
+    """Find dimensions that do not match.
+
+    Args:
+        experiment: the resolved experiment.
+        not_checked: a list to which modules that took too long are added.
     """
     seen: set[tuple[str, str]] = set()
     for problem in _all_problems(experiment, not_checked):

@@ -34,7 +34,8 @@ class Ended:
     Args:
         name: of the run.
         status: exit status; negative for the number of a signal.
-        error: its last line on standard error. seconds: duration in seconds.
+        error: its last line on standard error.
+        seconds: duration in seconds.
     """
 
     name: str

@@ -22,7 +22,10 @@ class Section:
     """An object or array literal in a file.
 
     Args:
-        path: key path in the whole config. file: path of the file. text: content of the file. shape: the parsed expression.
+        path: key path in the whole config.
+        file: path of the file.
+        text: content of the file.
+        shape: the parsed expression.
     """
 
     path: str

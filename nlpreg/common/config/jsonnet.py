@@ -218,10 +218,12 @@ def _plain_json(name: str, text: str) -> Any:
 
 
 def jsonnet_text(value: Any, indent: int = 0, width: int = 100) -> str:
-    """Format a value as Jsonnet. Args:
-    value: any JSON value.
-    indent: indentation of the line on which the value starts.
-    width: maximum length of a line.
+    """Format a value as Jsonnet.
+
+    Args:
+        value: any JSON value.
+        indent: indentation of the line on which the value starts.
+        width: maximum length of a line.
     """
     if isinstance(value, str):
         return _string(value)
@@ -268,8 +270,10 @@ def parse_overrides(serialized_overrides: str, ext_vars: dict[str, Any] | None =
 
     Args:
         serialized_overrides: for example `{"model.dropout": 0.1}`; empty means none.
-        ext_vars: values of `std.extVar` in addition to the environment. Raises: ConfigurationError: the string is not a Jsonnet
-            object.
+        ext_vars: values of `std.extVar` in addition to the environment.
+
+    Raises:
+        ConfigurationError: the string is not a Jsonnet object.
     """
     if not serialized_overrides.strip(_BYTE_ORDER_MARK + " \t\r\n"):
         return {}

@@ -100,7 +100,8 @@ class Call(Node):
         missing: names of required arguments that neither the config nor the known extras give.
         defaults: values of the arguments that are not given; the constructor fills them in itself.
         default_sections: for defaults that are not plain values, equivalent sections of a config.
-        type_name: the registered name in the config, if any. raw: further keyword arguments, for `**kwargs`.
+        type_name: the registered name in the config, if any.
+        raw: further keyword arguments, for `**kwargs`.
     """
 
     cls: Any

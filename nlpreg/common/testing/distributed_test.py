@@ -39,7 +39,8 @@ def init_process(
         func: called with (rank, world size, device, *func_args, **func_kwargs).
         func_args: further positional arguments.
         func_kwargs: further keyword arguments.
-        primary_addr: address of the rendezvous. primary_port: port of the rendezvous.
+        primary_addr: address of the rendezvous.
+        primary_port: port of the rendezvous.
     """
     init_method = f"tcp://{primary_addr}:{primary_port}"
     _run_in_group(

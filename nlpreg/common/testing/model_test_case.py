@@ -25,7 +25,8 @@ def assert_metrics_values(
     """Compare metrics with expected values, which may be nested dicts.
 
     Args:
-        metrics: the computed metrics. desired_values: the expected values; other keys of `metrics` are ignored.
+        metrics: the computed metrics.
+        desired_values: the expected values; other keys of `metrics` are ignored.
         rtol: relative tolerance.
         atol: absolute tolerance.
     """

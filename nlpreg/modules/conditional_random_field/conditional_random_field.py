@@ -147,7 +147,8 @@ class ConditionalRandomField(torch.nn.Module):
         """The log-likelihood of the tags given the inputs, summed over the batch.
 
         Args:
-            inputs: emission scores. tags: the gold tags.
+            inputs: emission scores.
+            tags: the gold tags.
             mask: true for words that are scored; all by default. A sentence without any contributes nothing.
         """
         inputs, mask = self._prepare(inputs, mask)

@@ -62,7 +62,8 @@ class TransformerEmbeddings(Embeddings):
     """Token, position and segment embeddings.
 
     Args:
-        vocab_size: size of the vocabulary. embedding_size: width D of the vectors.
+        vocab_size: size of the vocabulary.
+        embedding_size: width D of the vectors.
         pad_token_id: id of padding, whose vector is zero.
         max_position_embeddings: number of positions; 0 for none.
         position_pad_token_id: position of padding, whose vector is zero; None for none.

@@ -16,7 +16,9 @@ from nlpreg.nn import Activation
 
 
 class ActivationLayer(TransformerModule, FromParams):
-    """A linear layer followed by an activation. Args:
+    """A linear layer followed by an activation.
+
+    Args:
         hidden_size: width of the inputs.
         intermediate_size: width of the outputs.
         activation: name of an activation, or a module.
