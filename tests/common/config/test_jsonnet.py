@@ -73,6 +73,8 @@ def test_ctrl_c_ends_an_evaluation() -> None:
     code = (
         "import os, signal, threading\n"
         "from nlpreg.common.config.jsonnet import evaluate_jsonnet\n"
+        # tests that run in the background of a shell inherit a Ctrl-C that is ignored
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()\n"
         "try:\n"
         "    evaluate_jsonnet('x', 'local f(x) = f(x + 1) tailstrict; { a: f(0) }', {})\n"
