@@ -70,6 +70,15 @@ class Tune(Subcommand):
         subparser.add_argument(
             "--study", default="nlpreg", metavar="NAME", help="name of the study in the storage"
         )
+        subparser.add_argument(
+            "-r",
+            "--recover",
+            action="store_true",
+            help="resume the study, which must be there; without it, one may be",
+        )
+        subparser.add_argument(
+            "-f", "--force", action="store_true", help="delete the study and its trials in DIR first"
+        )
         subparser.add_argument("--seed", type=int, default=0, metavar="N", help="what the search draws from")
         add_overrides_option(subparser)
         add_no_cache_option(subparser)
@@ -78,6 +87,10 @@ class Tune(Subcommand):
 
     def validate(self, args: argparse.Namespace) -> None:
         """Find wrong paths and numbers before anything slow is imported."""
+        if args.recover and args.force:
+            raise ConfigurationError(
+                "--recover resumes a study and --force deletes it; give only one of them"
+            )
         check_file(args.param_path, "CONFIG")
         check_file(args.space, "SPACE")
         for option in ("trials", "parallel"):

@@ -11,6 +11,9 @@ from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.config.jsonnet import with_overrides
 from nlpreg.common.runtime.environment import SEED_DEFAULTS
 
+WHOLE_TEXT_LOADERS = ("running_text", "text_blocks", "text_lines")
+"""Loaders of language models that number the words of a text file themselves."""
+
 LONGEST_VALUE = 30
 """Characters of a value in the name of a folder."""
 
@@ -129,9 +132,16 @@ def _fold_changes(config: Mapping[str, Any], fold: int, num_folds: int) -> dict[
         raise ConfigurationError(f"--folds: expected at least 2, got {num_folds}")
     for key in ("data_loader", "validation_data_loader"):
         loader = config.get(key)
-        if isinstance(loader, Mapping) and loader.get("type") in ("running_text", "running-text"):
+        kind = str(loader.get("type", "")).replace("-", "_") if isinstance(loader, Mapping) else ""
+        if kind in WHOLE_TEXT_LOADERS:
             raise ConfigurationError(
-                f"--folds: {key}.type: running_text reads a text as a whole, which cannot be split into folds; use --seeds"
+                f"--folds: {key}.type: {kind} reads a text as a whole, not instances that could be split into folds; use "
+                "--seeds"
+                + (
+                    ", or a loader of instances (multiprocess) with the same options"
+                    if kind == "text_lines"
+                    else ""
+                )
             )
     half = {
         "type": "fold",

@@ -122,18 +122,37 @@ def _prepare_group(
         create_serialization_dir(Params(dict(group.config)), folder, False, force, config_file)
         names = [run.name for run in group.runs if os.path.isdir(os.path.join(folder, run.name))]
     paths = [path for path in (os.path.join(folder, name) for name in names) if os.path.isdir(path)]
-    params = Params(dict(group.config))
+    if force:
+        delete_runs(paths, folder, group.config, config_file)
+    os.makedirs(folder, exist_ok=True)
+    group.write(folder)
+    return group
+
+
+def delete_runs(
+    paths: Sequence[str], folder: str, config: Mapping[str, Any], config_file: str | None = None
+) -> None:
+    """Delete runs below a folder, and nothing that they did not write.
+
+    Args:
+        paths: the folders of the runs.
+        folder: of the group, which stays.
+        config: that the new runs have.
+        config_file: where the config came from.
+
+    Raises:
+        ConfigurationError: one of them is no run, is in use, or holds what the new runs need. Nothing was deleted if it is
+            no run.
+    """
+    params = Params(dict(config))
     for path in paths:
         check_deletable(params, path, config_file)
     for path in paths:
-        create_serialization_dir(params, path, recover=False, force=force, config_file=config_file)
+        create_serialization_dir(params, path, recover=False, force=True, config_file=config_file)
         for emptied in (path, os.path.dirname(path)):
             with contextlib.suppress(OSError):  # something is left in it, which no run wrote
                 if not os.path.samefile(emptied, folder):
                     os.rmdir(emptied)
-    os.makedirs(folder, exist_ok=True)
-    group.write(folder)
-    return group
 
 
 def _train_group(

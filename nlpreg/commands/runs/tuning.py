@@ -5,6 +5,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 import socket
 import sys
 import time
@@ -15,11 +16,11 @@ from typing import Any
 import filelock
 
 from nlpreg.commands.check.checking import Checked, check_config, check_file, raise_problems
-from nlpreg.commands.runs.group import DONE, FAILED, PRUNED, TABLE_NAME, WAITING, RunGroup, SubRun
+from nlpreg.commands.runs.group import DONE, FAILED, GROUP_NAME, PRUNED, TABLE_NAME, WAITING, RunGroup, SubRun
 from nlpreg.commands.runs.plan import with_changes
 from nlpreg.commands.runs.processes import FOLDER, POLL_SECONDS, Ended, Processes
 from nlpreg.commands.runs.space import Dimension, read_space
-from nlpreg.commands.runs.training import METRICS_NAME, record_end, validation_metric
+from nlpreg.commands.runs.training import METRICS_NAME, delete_runs, record_end, validation_metric
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.config.resolve import plain
 from nlpreg.common.imports import optional
@@ -29,6 +30,7 @@ from nlpreg.training.callbacks.pruning import PRUNED_AT
 logger = logging.getLogger(__name__)
 
 _STUDY_FILE = "study.db"
+_TRIAL = re.compile(r"trial_\d+")
 _STUDY_NAME = "nlpreg"
 PLACE, CONFIG, SPACE, METRIC = "nlpreg_place", "nlpreg_config", "nlpreg_space", "nlpreg_metric"
 """Attributes of a study or a trial: where the trial is trained, and what every process of the study has to share."""
@@ -72,7 +74,6 @@ def tune_from_args(args: argparse.Namespace) -> None:
     space = read_space(args.space)
     _check_space(config, space, args.space)
     folder = args.serialization_dir
-    os.makedirs(folder, exist_ok=True)
     storage = args.storage or f"sqlite:///{os.path.join(os.path.abspath(folder), _STUDY_FILE)}"
     metric = args.metric or validation_metric(checked.resolved_config())
     if metric[:1] not in "+-":
@@ -81,6 +82,7 @@ def tune_from_args(args: argparse.Namespace) -> None:
         )
     pruner = None if args.no_pruning or not _takes_callbacks(checked) else "MedianPruner"
     search = Search(config, space, metric, folder, storage, args.study, pruner, args.seed)
+    _prepare(search, args.recover, args.force, args.param_path)
     options = [word for package in args.include_package for word in ("--include-package", package)]
     options += ["--no-cache"] if args.no_cache else []
     options += ["--allow-remote"] if args.allow_remote else []
@@ -97,6 +99,44 @@ def tune_from_args(args: argparse.Namespace) -> None:
         print("nlpreg: no trial has come to its end; their logs are in the folders above", file=sys.stderr)
         raise SystemExit(1)
     print(f"best: {os.path.join(folder, best.name)}, with {json.dumps(best.changes)}")
+
+
+def _prepare(search: Search, recover: bool, force: bool, config_file: str) -> None:
+    """Get the folder and the storage ready.
+
+    Args:
+        search: what is searched.
+        recover: whether there has to be a study.
+        force: delete the study, and the trials in the folder.
+        config_file: where the config came from, which is not deleted.
+
+    Raises:
+        ConfigurationError: there is no study, or something in the folder is no trial.
+    """
+    os.makedirs(search.folder, exist_ok=True)
+    if not (recover or force):
+        return
+    optuna = optional("optuna", extra="optuna")
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    file = search.storage.removeprefix("sqlite:///")  # optuna would make it
+    try:
+        is_there = (file == search.storage or os.path.isfile(file)) and search.study in (
+            optuna.study.get_all_study_names(search.storage)
+        )
+    except Exception as error:  # of whichever database the URL leads to
+        raise ConfigurationError(f"--storage: {search.storage}: cannot be used ({error})") from error
+    if recover and not is_there:
+        raise ConfigurationError(
+            f"{search.storage}: --recover expects a study {search.study!r}, but there is none; leave --recover out to begin one"
+        )
+    if force:
+        trials = [entry.path for entry in os.scandir(search.folder) if _TRIAL.fullmatch(entry.name)]
+        delete_runs(trials, search.folder, search.config, config_file)
+        if is_there:
+            optuna.delete_study(study_name=search.study, storage=search.storage)
+        for name in (GROUP_NAME, TABLE_NAME):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(search.folder, name))
 
 
 def tune(search: Search, num_trials: int, parallel: int = 1, options: Sequence[str] = ()) -> RunGroup:

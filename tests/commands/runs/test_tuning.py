@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from nlpreg.commands.command_line import exit_status as main
-from nlpreg.commands.runs.group import DONE, FAILED, read_group
+from nlpreg.commands.runs.group import DONE, FAILED, PRUNED, read_group
 from nlpreg.common.checks import ConfigurationError
 
 optuna = pytest.importorskip("optuna")
@@ -88,6 +88,78 @@ def test_several_processes_share_the_trials(tmp_path: Path) -> None:
         else:
             assert status == DONE
             assert metrics["best_validation_accuracy"] == pytest.approx(1 - (changes["rate"] - 0.5) ** 2)
+
+
+def test_force_deletes_the_study_and_its_trials_alone(
+    tagger: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tagger["trainer"] = {"num_epochs": 1, "optimizer": "adam", "validation_metric": "-loss"}
+    tagger["validation_data_path"] = tagger["train_data_path"]
+    (tmp_path / "config.json").write_text(json.dumps(tagger))
+    (tmp_path / "space.jsonnet").write_text("{ 'trainer.num_epochs': [1] }")
+    out = tmp_path / "out"
+    words = [
+        "tune",
+        str(tmp_path / "config.json"),
+        str(tmp_path / "space.jsonnet"),
+        "-s",
+        str(out),
+        "-n",
+        "1",
+    ]
+    assert main("nlpreg", [*words, "-r"]) == 2
+    assert "--recover expects a study 'nlpreg', but there is none" in capsys.readouterr().err
+    assert main("nlpreg", [*words, "-r", "-f"]) == 2
+    assert main("nlpreg", words) == 0
+    (out / "notes.txt").write_text("years of work")
+    trained = (out / "trial_0" / "model.tar.gz").stat().st_mtime_ns
+    assert main("nlpreg", [*words, "-r"]) == 0  # nothing is left to do
+    assert (out / "trial_0" / "model.tar.gz").stat().st_mtime_ns == trained
+    (tmp_path / "space.jsonnet").write_text("{ 'trainer.num_epochs': [1, 2] }")
+    assert main("nlpreg", words) == 2
+    assert main("nlpreg", [*words, "-f"]) == 0
+    assert (out / "trial_0" / "model.tar.gz").stat().st_mtime_ns > trained
+    assert (out / "notes.txt").read_text() == "years of work"
+    assert [name for name, *_ in outcomes(out)] == ["trial_0"]
+    # a folder of that name that no run wrote
+    (out / "trial_1").mkdir()
+    (out / "trial_1" / "thesis.tex").write_text("")
+    assert main("nlpreg", [*words, "-f"]) == 2
+    assert (out / "trial_0" / "model.tar.gz").exists() and (out / "trial_1" / "thesis.tex").exists()
+
+
+def test_a_search_prunes_trials_that_do_worse(tagger: dict[str, Any], tmp_path: Path) -> None:
+    # After five trials that end, one is pruned when it is worse than their median: the same trial six times is not,
+    # and a trial whose learning rate is 0 is.
+    from nlpreg.commands.runs.space import Dimension
+    from nlpreg.commands.runs.tuning import Search, tune
+
+    tagger["trainer"] = {
+        "num_epochs": 2,
+        "optimizer": {"type": "adam", "lr": 0.05},
+        "validation_metric": "-loss",
+    }
+    tagger["validation_data_path"] = tagger["train_data_path"]
+    storage = f"sqlite:///{tmp_path}/study.db"
+    space = [Dimension("trainer.optimizer.lr", "categorical", choices=(0.05, 0.0))]
+    (tmp_path / "out").mkdir()
+    search = Search(tagger, space, "-loss", str(tmp_path / "out"), storage, seed=1)
+    study = optuna.create_study(study_name="nlpreg", storage=storage, direction="minimize")
+    distribution = {"trainer.optimizer.lr": space[0].distribution()}
+    for _ in range(5):  # trials of another machine that did well
+        values = {0: 1e-6, 1: 1e-6}
+        study.add_trial(
+            optuna.trial.create_trial(
+                params={"trainer.optimizer.lr": 0.05},
+                distributions=distribution,
+                value=1e-6,
+                intermediate_values=values,
+            )
+        )
+    group = tune(search, 6)
+    assert [run.status for run in group.runs] == [DONE] * 5 + [PRUNED]
+    log = (tmp_path / "out" / "trial_5" / "out.log").read_text()
+    assert "does worse than the others after epoch" in log
 
 
 def test_a_study_of_another_config_or_space_is_left_alone(tmp_path: Path) -> None:
