@@ -235,9 +235,17 @@ def _write_onnx(graph: torch.export.ExportedProgram, path: Path) -> _Runner:
     optional("onnx", extra="onnx")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch about its own functions
-        written = torch.onnx.export(
-            graph, dynamo=True, custom_translation_table=translations(), verbose=False
-        )
+        try:
+            written = torch.onnx.export(
+                graph, dynamo=True, custom_translation_table=translations(), verbose=False
+            )
+        except torch.onnx.errors.OnnxExporterError as error:
+            cause: BaseException = error
+            while cause.__cause__ is not None:  # the first one names the operator
+                cause = cause.__cause__
+            raise ConfigurationError(
+                f"model: cannot be written as ONNX ({str(cause).splitlines()[0]}); as a program of torch it can: --to torch"
+            ) from error
         assert written is not None
         written.save(str(path))
     session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])

@@ -13,6 +13,7 @@ from nlpreg.common.imports import optional
 from nlpreg.data.tokenizers.pretrained_transformer_tokenizer import PretrainedTransformerTokenizer
 from nlpreg.modules.scalar_mix import ScalarMix
 from nlpreg.modules.token_embedders.token_embedder import TokenEmbedder
+from nlpreg.nn.operators import is_exporting
 from nlpreg.nn.util import batched_index_select
 
 logger = logging.getLogger(__name__)
@@ -262,6 +263,8 @@ class PretrainedTransformerEmbedder(TokenEmbedder):
 
     def _checked_type_ids(self, type_ids: Tensor) -> Tensor | None:
         """The type ids if the model knows them, or None if they say nothing."""
+        if is_exporting():  # a program cannot look at values
+            return type_ids if self._number_of_token_type_embeddings() else None
         largest = int(type_ids.max()) if type_ids.numel() else 0
         if largest == 0:
             return None
