@@ -107,7 +107,10 @@ def test_folds_wrap_the_reader_of_the_point() -> None:
             {"num_folds": 2},
             "expected a single path as train_data_path",
         ),
-        ({**CONFIG, "data_loader": {"type": "running_text"}}, {"num_folds": 2}, "cannot be split into folds"),
+        *(
+            ({**CONFIG, "data_loader": {"type": kind}}, {"num_folds": 2}, "not instances that could be split")
+            for kind in ("running_text", "text_blocks", "text-lines")
+        ),
     ],
 )
 def test_mistakes(config: dict[str, Any], options: dict[str, Any], message: str) -> None:
