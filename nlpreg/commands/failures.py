@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 
 from nlpreg.commands.console import console, log_to_files
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.config.nodes import path_of
 from nlpreg.common.logging import printable, take_output_error
 from nlpreg.common.runtime.process import SigTermReceived, install_sigterm_handler
 
@@ -102,7 +103,8 @@ def describe(error: BaseException) -> tuple[str, int]:
     if isinstance(error, ConfigurationError):
         text = str(error)
         is_about_data = place.endswith("data_loader")  # its reader's messages name file and line
-        return (text if not place or is_about_data or place in text else f"{place}: {text}"), USER_MISTAKE
+        is_said = f"\n{text}".replace("\n  ", "\n").find(f"\n{place}") >= 0
+        return (text if not place or is_about_data or is_said else f"{place}: {text}"), USER_MISTAKE
     if isinstance(error, _PATH_ERRORS):
         return _path_message(error), USER_MISTAKE
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -148,8 +150,10 @@ def _report(error: Exception, args: argparse.Namespace) -> int:
         traceback.print_exception(error, file=sys.stderr)
         print(getattr(error, "trace", ""), end="", file=sys.stderr)
     else:
-        if _is_programs_error(error):
-            message += "".join(f"\n  {line}" for line in place_in_users_code(error))
+        place = getattr(error, "config_path", "data_loader")
+        is_about_call = isinstance(error, ConfigurationError) and not place.endswith("data_loader")
+        if _is_programs_error(error) or is_about_call:  # a constructor may have called ours in a wrong way
+            message = "\n  ".join(lines_about_users_code(error))
             if hasattr(error, "while_reading"):
                 message += f"\n  while reading {error.while_reading}"
         if hasattr(error, "hint"):
@@ -173,35 +177,44 @@ def _is_programs_error(error: BaseException) -> bool:
     )
 
 
-def place_in_users_code(error: BaseException) -> list[str]:
-    """The innermost frame of a traceback in code of the user, that is, not of nlpreg, torch or Python.
+def lines_about_users_code(error: BaseException) -> list[str]:
+    """The message of an error, and the innermost frame in code of the user, that is, not of nlpreg, torch or Python.
 
     Returns:
-        A line such as `my_parts.py:31, in forward: return self.proj(x)`, and one with the shapes of the tensors that
-        the function holds; nothing where all of the code is ours.
+        The message, with the key path of the part of the config whose code it is; a line such as `my_parts.py:31, in
+        forward: return self.proj(x)`, and one with the shapes of the tensors that the function holds. The message alone
+        where all of the code is ours.
     """
+    message, _ = describe(error)
     not_theirs = tuple(
         os.path.join(os.path.dirname(str(module.__file__)), "")
-        for module in (sys.modules.get("nlpreg"), sys.modules.get("torch"), sys.modules.get("numpy"), os)
+        for module in (*map(sys.modules.get, ("nlpreg", "torch", "numpy", "tqdm")), os)
         if module is not None
     )
     packages = f"{os.sep}site-packages{os.sep}"
     found = None
+    part = part_there = ""
     for frame, line in traceback.walk_tb(error.__traceback__):
         file = frame.f_code.co_filename
+        # an object that the config does not name, such as a layer, counts to the part that calls it
+        part = path_of(frame.f_locals.get("self")) or part
         # Python's own folder holds site-packages, where plugins may be installed
         is_ours = any(
             file.startswith(folder) and (packages in folder or packages not in file) for folder in not_theirs
         )
         if not is_ours and not file.startswith("<"):
-            found = frame, line
+            found, part_there = (frame, line), part
     if found is None:
-        return []
+        return [message]
+    if part_there:
+        built = f"{getattr(error, 'config_path', '')}: "  # of the constructor that ran, such as that of the data loader
+        message = f"{part_there}: {message.removeprefix(built)}"
     frame, line = found
     file = frame.f_code.co_filename
     source = linecache.getline(file, line).strip()
     lines = [
-        f"{os.path.basename(file)}:{line}, in {frame.f_code.co_name}" + (f": {source}" if source else "")
+        message,
+        f"{os.path.basename(file)}:{line}, in {frame.f_code.co_name}" + (f": {source}" if source else ""),
     ]
     shapes = [
         f"{name} {tuple(value.shape)}"

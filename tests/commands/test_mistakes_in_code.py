@@ -79,6 +79,23 @@ class Wrapped(Seq2SeqEncoder):
         super().__init__()
         self.width = inner.get_output_dim()
 """
+SCALED = """
+@Seq2SeqEncoder.register("mine")
+class Scaled(Seq2SeqEncoder):
+    def __init__(self, width: int):
+        super().__init__()
+        self.width = width
+        self.layer = torch.nn.Linear(width + 1, width)
+
+    def forward(self, inputs, mask):
+        return self.layer(inputs)
+
+    def get_input_dim(self):
+        return self.width
+
+    def get_output_dim(self):
+        return self.width
+"""
 
 
 def config(path: str = "", value: Any = None) -> dict[str, Any]:
@@ -138,6 +155,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "name twice": (TWICE, CONFIG),
     "wrong shapes": model('{"loss": loss}', size=5),
+    "wrong shapes in an encoder": (SCALED, config("model.encoder", {"type": "mine", "width": 4})),
     "forward returns a tensor": model("loss"),
     "no loss": model('{"scores": scores}'),
     "loss that is no scalar": model('{"loss": scores.sum(-1)}'),

@@ -7,7 +7,7 @@ from typing import Any
 
 from nlpreg.commands.check.checking import Checked
 from nlpreg.commands.check.first_batch import Findings, quiet, try_first_batches
-from nlpreg.commands.failures import describe, place_in_users_code
+from nlpreg.commands.failures import lines_about_users_code
 from nlpreg.commands.train.experiment import TrainModel
 from nlpreg.commands.train.process import take_command_keys
 from nlpreg.common.checks import ConfigurationError
@@ -49,8 +49,7 @@ def data_findings(checked: Checked) -> Findings:
         is_about_data = place.endswith("data_loader")  # the message names file and line
         return Findings([Problem("" if is_about_data else place, str(error))])
     except Exception as error:
-        lines = [describe(error)[0], *place_in_users_code(error)]
-        return Findings([Problem("", "\n      ".join(lines))])
+        return Findings([Problem("", "\n      ".join(lines_about_users_code(error)))])
 
 
 def _on_few_instances(checked: Checked) -> dict[str, Any]:

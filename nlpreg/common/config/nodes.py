@@ -9,6 +9,7 @@ import enum
 import inspect
 import logging
 import math
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePath
@@ -21,6 +22,15 @@ from nlpreg.common.params import Params
 logger = logging.getLogger(__name__)
 
 Extras = Mapping[str, Any]
+
+_paths: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
+
+
+def path_of(part: Any) -> str:
+    """The key path in the config that an object was built from, such as `model.encoder`; empty if it was not."""
+    with contextlib.suppress(TypeError):  # an object without a hash, or one that no weak reference can name
+        return _paths.get(part, "")
+    return ""
 
 
 class Node:
@@ -139,7 +149,7 @@ class Call(Node):
         """Call the constructor; an exception gets the key path as its attribute `config_path`."""
         arguments = self.keyword_arguments(extras)
         try:
-            return self.constructor(**arguments)
+            part = self.constructor(**arguments)
         except Exception as error:
             if not hasattr(error, "config_path"):  # keep the path of the innermost section
                 error.config_path = self.path  # type: ignore[attr-defined]
@@ -147,6 +157,10 @@ class Call(Node):
                 if hint:
                     error.hint = hint  # type: ignore[attr-defined]
             raise
+        if self.path:
+            with contextlib.suppress(TypeError):
+                _paths[part] = self.path
+        return part
 
     def _hint_on_annotations(self, arguments: Mapping[str, Any]) -> str:
         """Advice for a constructor that received plain sections of the config, because its parameters have no annotations."""

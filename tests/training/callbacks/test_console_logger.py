@@ -1,4 +1,6 @@
+import contextlib
 import logging
+import os
 import subprocess
 import sys
 
@@ -120,3 +122,47 @@ tell(logging.getLogger("nlpreg.console"), "not shown")
 def test_without_logging_the_rows_go_to_standard_error():
     result = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True)
     assert (result.stdout, result.stderr) == ("", "1/2 loss\n")
+
+
+SHORT_RUN = """
+from nlpreg.data import Instance, Vocabulary
+from nlpreg.data.data_loaders import SimpleDataLoader
+from nlpreg.data.fields import LabelField, TextField
+from nlpreg.data.token_indexers import SingleIdTokenIndexer
+from nlpreg.data.tokenizers import Token
+from nlpreg.models import BasicClassifier
+from nlpreg.modules.seq2vec_encoders import BagOfEmbeddingsEncoder
+from nlpreg.modules.text_field_embedders import BasicTextFieldEmbedder
+from nlpreg.modules.token_embedders import Embedding
+from nlpreg.training import GradientDescentTrainer
+from nlpreg.training.optimizers import SgdOptimizer
+
+text = TextField([Token("good")], {"tokens": SingleIdTokenIndexer()})
+instances = [Instance({"tokens": text, "label": LabelField("yes")})] * 2
+vocab = Vocabulary.from_instances(instances)
+embedder = BasicTextFieldEmbedder({"tokens": Embedding(embedding_dim=2, vocab=vocab)})
+model = BasicClassifier(vocab, embedder, BagOfEmbeddingsEncoder(2))
+optimizer = SgdOptimizer(list(model.named_parameters()), lr=0.1)
+GradientDescentTrainer(model, optimizer, SimpleDataLoader(instances, 2, vocab=vocab), num_epochs=2).train()
+"""
+
+
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_a_short_run_from_python_shows_its_epochs(is_terminal):
+    command = [sys.executable, "-c", SHORT_RUN]
+    if is_terminal:
+        ours, theirs = os.openpty()
+        subprocess.run(command, stderr=theirs, stdout=theirs, check=True, timeout=120)
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # the other end is closed
+            while piece := os.read(ours, 4096):
+                shown += piece
+        os.close(ours)
+        text = shown.decode()
+    else:
+        text = subprocess.run(command, stderr=subprocess.PIPE, check=True, timeout=120, text=True).stderr
+    heading, first, second = text.replace("\r", "").splitlines()
+    assert heading.split() == ["epoch", "loss", "accuracy", "lr", "inst/s", "time"]
+    assert (first.split()[0], second.split()[0]) == ("1/2", "2/2")
+    assert max(map(len, (heading, first, second))) <= 80
