@@ -369,7 +369,8 @@ def tokenizer_of(reader: DatasetReader) -> Tokenizer | None:
 
 
 def choose_tokenizer(reader: DatasetReader, language: str) -> Tokenizer:
-    """The tokenizer for plain sentences: the reader's own, else spaCy's, else one by rules, which is logged once.
+    """The tokenizer for plain sentences: the reader's own, else spaCy's, else one by rules, which is logged once,
+    as a warning where they are not those of the language.
 
     Args:
         reader: of the archive.
@@ -383,7 +384,9 @@ def choose_tokenizer(reader: DatasetReader, language: str) -> Tokenizer:
     is_english = language.startswith("en")
     if language not in _told:
         _told.add(language)
-        logger.warning(
+        # the answer shows the words, so that for English the log says enough
+        logger.log(
+            logging.INFO if is_english else logging.WARNING,
             "the archive names no tokenizer and the spaCy model %s is not installed: sentences are split into words by "
             "the rules of the tokenizer %r; to choose another one, use --tokenizer, such as --tokenizer whitespace",
             language,
