@@ -66,7 +66,7 @@ def test_each_answer_comes_before_the_next_line_is_read(
     predict(trained, "-")
 
 
-def test_the_fallback_tokenizer_is_announced_once(
+def test_rules_of_another_language_are_announced_once(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nlpreg.predictors.predictor._has_spacy_model", lambda language: False)
@@ -74,7 +74,10 @@ def test_the_fallback_tokenizer_is_announced_once(
     (tmp_path / "in.jsonl").write_text(json.dumps({"sentence": "the dog ate!"}) + "\n" + json.dumps(SENTENCE))
     predict(trained, tmp_path / "in.jsonl")
     shown = capsys.readouterr()
-    assert shown.err.count("sentences are split into words") == 1
+    assert shown.err == "" and len(tags(shown.out.splitlines()[0])) == 4
+    predict(trained, tmp_path / "in.jsonl", "--predictor-args", '{"language": "de_core_news_sm"}')
+    shown = capsys.readouterr()
+    assert shown.err.count("warning: the archive names no tokenizer") == 1
     assert len(tags(shown.out.splitlines()[0])) == 4
 
 

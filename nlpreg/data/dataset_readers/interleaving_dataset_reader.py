@@ -53,8 +53,13 @@ class InterleavingDatasetReader(DatasetReader):
         self._dataset_field_name = dataset_field_name
         self._scheme = scheme
 
-    def text_to_instance(self, dataset_key: str, *args: Any, **kwargs: Any) -> Instance:
-        """An instance made by the reader of that name."""
+    def text_to_instance(self, dataset_key: Any, *args: Any, **kwargs: Any) -> Instance:
+        """An instance made by the reader of that name.
+
+        A predictor knows of no names: a single argument that is none is read by the first reader.
+        """
+        if not (args or kwargs or (isinstance(dataset_key, str) and dataset_key in self._readers)):
+            dataset_key, args = next(iter(self._readers)), (dataset_key,)
         instance = self._readers[dataset_key].text_to_instance(*args, **kwargs)
         return self._marked(instance, dataset_key)
 

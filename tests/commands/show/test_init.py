@@ -132,6 +132,15 @@ def test_the_config_of_a_transformer_trains(folder: Path) -> None:
     config = skeleton_config("transformer_classification_tt").replace("bert-base-uncased", "tiny")
     metrics = train(config)
     assert metrics["best_validation_loss"] > 0
+    data = re.findall(r"'(data/validation\.\w+)'", config)[0]
+    # the archive asks for the folder of the pretrained model
+    command = ["evaluate", "out/model.tar.gz", data, "--allow-remote", "--output-file", "found.json", "-q"]
+    assert main("nlpreg", command) == 0
+    found = json.loads(Path("found.json").read_text())
+    assert found["loss"] == pytest.approx(metrics["best_validation_loss"], rel=1e-4)
+    predictor = Predictor.from_path("out/model.tar.gz", allow_remote=True)
+    answer = predictor.predict_json({"sentence": "the dog barks"})
+    assert predictor.brief(answer) and sum(answer["probs"]) == pytest.approx(1.0, abs=1e-4)
 
 
 def test_the_config_of_an_archived_model_trains(folder: Path) -> None:
@@ -141,6 +150,7 @@ def test_the_config_of_an_archived_model_trains(folder: Path) -> None:
     config = skeleton_config("from_archive").replace("out/model.tar.gz", "first/model.tar.gz")
     metrics = train(config, "-f")
     assert metrics["best_validation_loss"] > 0
+    check_use(config, metrics)
 
 
 READERS = {
@@ -170,6 +180,34 @@ def test_every_reader_that_has_a_sample_is_tried() -> None:
 def test_every_reader_with_a_model_and_its_predictor(reader: str, folder: Path) -> None:
     config = skeleton_config(READERS[reader], reader)
     check_use(config, train(config))
+
+
+INNER = "{ type: 'sequence_tagging', token_indexers: { tokens: { type: 'single_id' } } }"
+BOTH = '\'{"a": "data/NAME.txt", "b": "data/NAME.txt"}\''
+WRAPPERS = {
+    "fold": "{ type: 'fold', base_reader: INNER, path: 'data/train.txt', fold: 0, num_folds: 2 }",
+    "interleaving": "{ type: 'interleaving', readers: { a: INNER, b: INNER } }",
+    "sharded": "{ type: 'sharded', base_reader: INNER }",
+}
+
+
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+def test_a_reader_that_wraps_another_one(wrapper: str, folder: Path) -> None:
+    # the name of the data set that `interleaving` adds is among the further fields of a CRF tagger
+    plain = skeleton_config("crf_tagger", "sequence_tagging")
+    write_data(plain)
+    config = plain.replace(INNER, WRAPPERS[wrapper].replace("INNER", INNER))
+    assert config != plain
+    paths = {name: f"data/{name}.txt" for name in ("train", "validation")}
+    for name, path in paths.items():
+        if wrapper == "interleaving":
+            config = config.replace(f"'{path}'", BOTH.replace("NAME", name))
+        elif wrapper == "sharded":
+            config = config.replace(f"'{path}'", f"'data/{name}*.txt'")
+    Path("c.jsonnet").write_text(config)
+    assert main("nlpreg", ["train", "c.jsonnet", "-s", "out", "-o", "trainer.num_epochs=1", "-q"]) == 0
+    answer = Predictor.from_path("out/model.tar.gz").predict_json({"sentence": "the dog barks"})
+    assert answer["words"] == ["the", "dog", "barks"] and len(answer["tags"]) == 3
 
 
 def test_a_reader_beside_the_model_of_a_plugin(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
