@@ -1,4 +1,4 @@
-"""What a registered class is and takes, from its signature and docstring: for messages, schemas and `nlpreg describe`."""
+"""Descriptions of registered classes from signatures and docstrings, for messages, schemas and `nlpreg describe`."""
 
 import dataclasses
 import inspect
@@ -21,7 +21,7 @@ class Argument:
         name: its key in a config.
         annotation: its type.
         default: its default value; `inspect.Parameter.empty` where it is required.
-        doc: what the docstring says of it, with `null`, as configs write it.
+        doc: its description in the docstring, with `null` instead of `None`.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Argument:
 
     @property
     def is_required(self) -> bool:
-        """Whether a config must give it."""
+        """Whether a config must contain it."""
         return self.default is inspect.Parameter.empty
 
 
@@ -41,11 +41,10 @@ class Description:
 
     Args:
         cls: the class or function.
-        base: the base of its registry; None if it was found by its full name.
+        base: the base of its registry; None for a fully qualified name.
         name: its registered name, or its full name.
         text: its docstring up to the arguments.
-        arguments: of the constructor that the name stands for.
-        open: whether it takes other keys too.
+        arguments: of the constructor registered under the name. open: whether it accepts other keys too.
     """
 
     cls: Any
@@ -57,7 +56,7 @@ class Description:
 
 
 def registries() -> dict[str, type]:
-    """All bases with registered classes that a config can name, by their names in snake case."""
+    """Name in snake case -> base class, for all registries that a config can use."""
     return {
         snake_case(base.__name__): base
         for base in sorted(REGISTRY, key=lambda base: base.__name__)
@@ -66,7 +65,7 @@ def registries() -> dict[str, type]:
 
 
 def find_base(name: str) -> type:
-    """The base of a registry, by its name in snake or camel case.
+    """Find the base of a registry by its name in snake or camel case.
 
     Raises:
         ConfigurationError: there is none.
@@ -84,7 +83,7 @@ def find_base(name: str) -> type:
 
 
 def _nearest_registry(name: str) -> str | None:
-    """The registry that a name most likely means: without a plural, by the last of its words, or by spelling."""
+    """The registry most similar to a name: by its singular, by its last word, or by spelling."""
     known = registries()
     wanted = snake_case(name).replace("-", "_").lower()
     for form in (wanted, wanted.removesuffix("s")):
@@ -95,7 +94,7 @@ def _nearest_registry(name: str) -> str | None:
 
 
 def find_class(name: str) -> tuple[type | None, str]:
-    """The registry and the registered name meant by `registry:name`, or by a name that only one registry has.
+    """Find the registry and the registered name of `registry:name`, or of a name that is unique among all registries.
 
     Raises:
         ConfigurationError: there is none, or there are several.
@@ -128,7 +127,7 @@ def find_class(name: str) -> tuple[type | None, str]:
 
 
 def describe_class(base: type | None, name: str) -> Description:
-    """Everything about a registered class.
+    """Describe a registered class.
 
     Args:
         base: the base of its registry; None if `name` is the full name of a class.
@@ -146,20 +145,19 @@ def describe_class(base: type | None, name: str) -> Description:
 def describe(
     cls: Any, constructor: Callable[..., Any] | None = None, base: type | None = None, name: str = ""
 ) -> Description:
-    """Everything about a class or function.
+    """Describe a class or function.
 
     Args:
         cls: the class or function.
-        constructor: one of its classmethods, if it is built by that.
-        base: the base of the registry that it is found in.
-        name: its registered name; by default the name it is defined by.
+        constructor: the classmethod that builds it, if any. base: the base of its registry. name: its registered name; by
+            default its qualified name.
     """
     signature = signature_of(cls, constructor)
     text, docs = parse_docstring(_own_docstring(cls))
     if constructor is not None:
         own_text, own_docs = parse_docstring(inspect.getdoc(constructor) or "")
         docs, text = {**docs, **own_docs}, own_text if cls is base else text or own_text
-    # what a parent says of an argument holds where the class itself says nothing
+    # the docstrings of parents describe arguments that the class does not
     for parent in getattr(cls, "__mro__", ())[1:]:
         docs = {**parse_docstring(_own_docstring(parent))[1], **docs}
     arguments = [
@@ -172,7 +170,7 @@ def describe(
 
 
 def _own_docstring(cls: Any) -> str:
-    """The docstring written for `cls` itself: neither a parent's, nor the signature that dataclasses write."""
+    """The docstring of `cls` itself: neither inherited nor generated by `dataclass`."""
     if not isinstance(cls, type):
         return inspect.getdoc(cls) or ""
     text = cls.__dict__.get("__doc__") or ""
@@ -186,7 +184,7 @@ def summary(cls: Any) -> str:
 
 
 def argument_type(argument: Argument) -> str:
-    """The type of an argument in words, without `None` where that is just the default."""
+    """The type of an argument in words, without `None` if that is only the default."""
     text = type_name(argument.annotation)
     return text.removesuffix(" or None") if argument.default is None else text
 
@@ -196,19 +194,19 @@ _HEADINGS = (
     re.compile(r"^#+[ ]*Parameters[ ]*$", re.MULTILINE),
     re.compile(r"^Parameters[ ]*\n-{3,}[ ]*$", re.MULTILINE),
 )
-"""How the list of arguments is headed: as here, in AllenNLP, and in numpy."""
+"""Headings of the list of arguments: those of this package, AllenNLP and numpy."""
 
 _INDENTED_ENTRY = re.compile(r"(\*{0,2}\w+(?:, *\*{0,2}\w+)*)(?: \(.*?\))?: *(.*)")
 _TYPED_ENTRY = re.compile(r"(\*{0,2}\w+(?:, *\*{0,2}\w+)*) *:(?: .*)?$")
 
 
 def parse_docstring(docstring: str) -> tuple[str, dict[str, str]]:
-    """The text before the list of arguments, and what the list says of each argument.
+    """Split a docstring into the text before the arguments and the description of each argument.
 
-    Understood are lists headed `Args:`, as in this package, `# Parameters`, as in AllenNLP, and numpy's.
+    It supports lists under `Args:`, as in this package, `# Parameters`, as in AllenNLP, and those of numpy.
 
     Args:
-        docstring: as it stands in the source.
+        docstring: the raw docstring.
     """
     docstring = inspect.cleandoc(docstring)
     headings = [match for heading in _HEADINGS if (match := heading.search(docstring))]
@@ -223,7 +221,7 @@ def parse_docstring(docstring: str) -> tuple[str, dict[str, str]]:
 
 
 def _indented_list(rest: str) -> dict[str, str]:
-    """`    name: text`, further lines indented deeper; ends where the indentation does."""
+    """Parse `    name: text`, with continuation lines indented deeper, up to the end of the indentation."""
     docs: dict[str, str] = {}
     indentation: int | None = None
     current: list[str] = []
@@ -244,7 +242,7 @@ def _indented_list(rest: str) -> dict[str, str]:
 
 
 def _typed_list(rest: str) -> dict[str, str]:
-    """`name : type`, the text indented below it; ends at the next heading."""
+    """Parse `name : type` with the text indented below it, up to the next heading."""
     docs: dict[str, str] = {}
     current: list[str] = []
     for line in rest.splitlines():
@@ -271,5 +269,5 @@ def _continue(docs: dict[str, str], names: list[str], line: str) -> None:
 
 
 def snake_case(name: str) -> str:
-    """A class name as the commands write it: `Seq2SeqEncoder` -> `seq2seq_encoder`."""
+    """Convert a class name to snake case: `Seq2SeqEncoder` -> `seq2seq_encoder`."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower().replace("2_", "2")

@@ -1,4 +1,4 @@
-"""Annotations as a small tree of kinds: what a config may hold in a place.
+"""Annotations parsed into a tree of kinds, which describe the values that a config may have.
 
 `kind_of` is the only reader of annotations. Whatever is done with them (resolving a value, JSON Schema, words for messages, an
 example) walks its tree. Trees are not cached by annotation: `Union[int, str] == Union[str, int]`, but the order counts.
@@ -30,24 +30,24 @@ _LISTS: dict[Any, Callable[..., Any]] = {
     **dict.fromkeys((list, Sequence, MutableSequence, Iterable, Collection), list),
     **{set: set, frozenset: frozenset, Set: set, tuple: tuple},
 }
-"""Origin of an annotation with one kind of items -> what a list in a config becomes."""
+"""Origin of an annotation with items of one kind -> the container that a list in a config is converted to."""
 
 _MAPPINGS = (dict, Mapping, MutableMapping)
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What may stand in one place.
+    """Base class of kinds of config values.
 
     Args:
-        annotation: as it was written, without `Annotated` and the like.
+        annotation: the annotation, without `Annotated` and similar wrappers.
     """
 
     annotation: Any
 
 
 class Anything(Kind):
-    """No annotation, `Any`, or one that says nothing of a config: values are passed on as they are."""
+    """No annotation, `Any`, or an annotation without meaning for configs: values are passed on unchanged."""
 
 
 class Null(Kind):
@@ -60,17 +60,17 @@ class Scalar(Kind):
 
 @dataclass(frozen=True)
 class Choice(Kind):
-    """`Literal[...]`: one of a few values."""
+    """`Literal[...]`."""
 
     values: tuple[Any, ...]
 
 
 class Enumeration(Kind):
-    """A class of an enumeration: a config gives the name or the value of a member."""
+    """An `enum.Enum`: a config has the name or the value of a member."""
 
 
 class FilePath(Kind):
-    """A class of paths, or `os.PathLike[...]`."""
+    """A path class such as `pathlib.Path`, or `os.PathLike[...]`."""
 
 
 class Device(Kind):
@@ -78,7 +78,7 @@ class Device(Kind):
 
 
 class Tensor(Kind):
-    """A tensor, which cannot stand in a config."""
+    """A tensor, which a config cannot contain."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,7 @@ class ListOf(Kind):
     """Any number of values of one kind: a list, set, or tuple.
 
     Args:
-        item: the kind of each.
-        make: makes the container from the values.
+        item: the kind of the items. make: constructs the container from the values.
     """
 
     item: Kind
@@ -96,7 +95,7 @@ class ListOf(Kind):
 
 @dataclass(frozen=True)
 class TupleOf(Kind):
-    """A tuple with a kind for each place."""
+    """A tuple of fixed length, with a kind for each item."""
 
     items: tuple[Kind, ...]
 
@@ -126,7 +125,7 @@ class Later(Kind):
     """`Lazy[...]`.
 
     Args:
-        inner: what will be built; None for `Lazy` alone.
+        inner: the kind of what is built; None for a bare `Lazy`.
     """
 
     inner: Kind | None
@@ -141,7 +140,7 @@ class Record(Kind):
 
 
 def kind_of(annotation: Any) -> Kind:
-    """The tree of an annotation."""
+    """Parse an annotation."""
     annotation = _unwrapped(annotation)
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if is_union(annotation):
@@ -171,7 +170,7 @@ def _kind_of_class(annotation: Any, cls: Any) -> type[Kind]:
         return Anything
     if cls is os.PathLike or issubclass(cls, PurePath):
         return FilePath
-    # by their names: torch is not imported to ask
+    # compared by name, to avoid the import of torch
     if cls.__module__.split(".")[0] == "torch" and cls.__name__ in ("Tensor", "Parameter"):
         return Tensor
     if (cls.__module__, cls.__name__) == ("torch", "device"):
@@ -182,7 +181,7 @@ def _kind_of_class(annotation: Any, cls: Any) -> type[Kind]:
 
 
 def _unwrapped(annotation: Any) -> Any:
-    """The annotation inside `Annotated` and `NewType`; a type variable's bound."""
+    """Unwrap `Annotated` and `NewType`, and replace a type variable by its bound."""
     while True:
         if typing.get_origin(annotation) is typing.Annotated:
             annotation = typing.get_args(annotation)[0]
@@ -195,7 +194,7 @@ def _unwrapped(annotation: Any) -> Any:
 
 
 def members_of(kind: Kind) -> tuple[Kind, ...]:
-    """The members of a union that a config can give, without `None` and tensors; of any other kind, itself."""
+    """The members of a union that a config can contain, without `None` and tensors; other kinds are their only member."""
     if not isinstance(kind, AnyOf):
         return (kind,)
     return tuple(member for member in kind.members if not isinstance(member, (Null, Tensor)))
@@ -210,7 +209,7 @@ _WORDS: dict[Any, tuple[str, str]] = {
 
 
 def expected(annotation: Any) -> str:
-    """What a config may give for an annotation, or its kind, with its article; empty where anything will do."""
+    """The expected config value of an annotation or kind, in words with an article; an empty string for any value."""
     kind = annotation if isinstance(annotation, Kind) else kind_of(annotation)
     match kind:
         case Scalar():
@@ -247,8 +246,8 @@ def _plural(kind: Kind) -> str:
 
 
 def type_name(annotation: Any) -> str:
-    """An annotation, or its kind, as a person writes it: `list[int]`, `Seq2SeqEncoder`, `float or None`; `Lazy[X]` is `X`."""
-    if isinstance(annotation, list):  # the arguments of a `Callable`
+    """Format an annotation or kind: `list[int]`, `Seq2SeqEncoder`, `float or None`; `Lazy[X]` becomes `X`."""
+    if isinstance(annotation, list):  # the argument types of a `Callable`
         return "[" + ", ".join(map(type_name, annotation)) + "]"
     if annotation is ...:
         return "..."

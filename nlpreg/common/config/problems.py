@@ -1,4 +1,4 @@
-"""What is wrong with a config: every fault with its place, what was expected, what was found, what to do."""
+"""Problems in configs: each with its location, what was expected, what was found and what to do."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -10,15 +10,14 @@ from nlpreg.common.checks import ConfigurationError, ConfigurationTypeError, Con
 
 @dataclass(frozen=True)
 class Problem:
-    """One fault in a config.
+    """A problem in a config.
 
     Args:
         path: dotted key path, such as `model.encoder.hidden_size`; empty for the whole config.
         message: what was expected, what was found, and what to do.
-        is_type: whether the value has the wrong type (old code expects a `TypeError` then).
-        location: "file:line" where the key stands, once known.
-        is_refusal: whether the class itself refuses values that fit their annotations.
-        stray_key: the key, where nothing takes it and nothing like it is taken there.
+        is_type: whether the value has the wrong type, which also raises a `TypeError`.
+        location: "file:line" of the key, once known. is_refusal: whether a class rejects values that match their annotations.
+            stray_key: the key, if it is unknown and not similar to a known key.
     """
 
     path: str
@@ -34,32 +33,32 @@ class Problem:
 
 
 class ConfigurationProblems(ConfigurationError):
-    """All the faults that were found, in one error.
+    """An error with all problems that were found.
 
     Args:
         problems: at least one.
-        message: the text; by default one line a problem.
+        message: the text; by default one line per problem.
     """
 
     def __init__(self, problems: Sequence[Problem], message: str | None = None) -> None:
         self.problems = list(problems)
         super().__init__(message or "\n".join(str(problem) for problem in self.problems))
 
-    # an exception is pickled by `args`, which is the message alone; workers send theirs to the main process
+    # exceptions are pickled by `args`, which has only the message; workers send them to the main process
     def __reduce__(self) -> tuple[Any, ...]:
         return (type(self), (self.problems, self.message))
 
 
 class _TypeProblems(ConfigurationProblems, ConfigurationTypeError):
-    """As above where one of them is a wrong type, so that `except TypeError` sees it."""
+    """`ConfigurationProblems` with a wrong type, which `except TypeError` catches too."""
 
 
 class _ValueProblems(ConfigurationProblems, ConfigurationValueError):
-    """As above where a class refuses a value, so that `except ValueError` sees it, as it would see the constructor's."""
+    """`ConfigurationProblems` with a rejected value, which `except ValueError` catches too, like the constructor's error."""
 
 
 def problems_error(problems: Sequence[Problem]) -> ConfigurationProblems:
-    """The error to raise for these problems."""
+    """Make the error for a list of problems."""
     if any(problem.is_type for problem in problems):
         return _TypeProblems(problems)
     return (_ValueProblems if any(problem.is_refusal for problem in problems) else ConfigurationProblems)(
@@ -68,7 +67,8 @@ def problems_error(problems: Sequence[Problem]) -> ConfigurationProblems:
 
 
 def refusal(path: str, names: Iterable[str], error: Exception) -> Problem:
-    """The problem with arguments that a class refuses; it is that of one argument if the message begins with its name.
+    """Make a problem from the error of a class that rejects arguments; it is assigned to an argument if the message starts with
+    its name.
 
     Args:
         path: key path of the class's section.
@@ -85,11 +85,11 @@ def refusal(path: str, names: Iterable[str], error: Exception) -> Problem:
 
 
 def found(value: Any, kind: bool = True) -> str:
-    """A config value as a message shows it: JSON, cut short, with its kind where that helps.
+    """Format a config value for a message: JSON, truncated, with its type if helpful.
 
     Args:
         value: the value.
-        kind: whether to add what kind of value it is.
+        kind: whether to add the type of the value.
     """
     try:
         text = json.dumps(value, ensure_ascii=False, default=str)

@@ -1,6 +1,6 @@
-"""The first step of construction: a config beside type hints gives a tree of calls, or the list of all that is wrong.
+"""The first step of construction: resolve a config against type hints into a tree of calls, or a list of all problems.
 
-Nothing is constructed here and no data is read.
+Nothing is constructed and no data is read.
 """
 
 import enum
@@ -64,23 +64,23 @@ logger = logging.getLogger(__name__)
 
 
 def passed_extras() -> frozenset[str]:
-    """Arguments that a config need not give in some place or other, since nlpreg passes them."""
+    """Names of all arguments that nlpreg passes itself to some class."""
     families = [base for base in list(REGISTRY) if getattr(base, "shares_extras", False)]
     return frozenset[str]().union(*(base.constructor_extras or () for base in families))  # type: ignore[attr-defined]
 
 
 def extras_of(cls: Any) -> frozenset[str]:
-    """What nlpreg passes to a class itself: what the class declares, else all that is passed to any."""
+    """Names of the arguments that nlpreg passes to a class: those that it declares, or else all of them."""
     declared: frozenset[str] | None = getattr(cls, "constructor_extras", None)
     return passed_extras() if declared is None else declared
 
 
 class Resolver:
-    """Walks a config beside type hints; collects every problem in `problems`.
+    """Resolves a config against type hints, and collects all problems in `problems`.
 
     Args:
-        available: names of the extras that will be passed when the tree is built.
-        lenient: whether arguments that are missing may come from somewhere that cannot be seen from here.
+        available: names of the extras that will be passed when the tree is built. lenient: whether missing arguments may be
+            added later by code that is not known here.
     """
 
     def __init__(self, available: Iterable[str] = (), lenient: bool = False) -> None:
@@ -89,7 +89,7 @@ class Resolver:
         self.lenient = lenient
 
     def child(self) -> "Resolver":
-        """A resolver in the same situation with a list of problems of its own."""
+        """A resolver with the same settings and its own list of problems."""
         return Resolver(self.available, self.lenient)
 
     def report(self, path: str, message: str, is_type: bool = False, stray_key: str = "") -> None:
@@ -103,7 +103,7 @@ class Resolver:
             cls: the class, or the base of a registry.
             value: its section of the config, or a registered name.
             path: key path of the section.
-            entry: whether `cls.from_params` itself is asking, so that an override of it is not called again.
+            entry: whether the caller is `cls.from_params` itself, so that an override of it is not called again.
         """
         if isinstance(value, str):
             value = {"type": value}
@@ -112,7 +112,7 @@ class Resolver:
                 return Literal(value)
             self.report(path, f"expected {_object_of(cls)}, found {found(value)}{self._hint(cls, value)}")
             return Literal(value)
-        # a class that reads its section in its own way can only be asked to do so
+        # a class with its own `from_params` must be called
         if not entry and overrides_from_params(cls):
             return OpaqueCall(cls, value, path, accepts=_accepted_extras(cls))
         if REGISTRY.get(cls):
@@ -126,7 +126,7 @@ class Resolver:
             return Literal(value)
         if not entry and "type" in value and "type" not in signature_of(cls).parameters:
             name, names = value["type"], registered_names(cls)
-            if name in names:  # that of the class itself, as `to_params` writes it
+            if name in names:  # the name of the class itself, as written by `to_params`
                 constructor = getattr(cls, names[name] or "", None)
                 node = self.call(cls, constructor, {k: v for k, v in value.items() if k != "type"}, path)
                 node.type_name = name
@@ -134,7 +134,7 @@ class Resolver:
         return self.call(cls, None, value, path)
 
     def _hint(self, cls: Any, value: Any) -> str:
-        """How to write a list where an object belongs whose first argument would take it."""
+        """Advice for a list instead of an object whose first argument is a list."""
         first = next(iter(signature_of(cls).parameters.values()), None)
         if first is None or not isinstance(value, list):
             return ""
@@ -143,7 +143,7 @@ class Resolver:
         return "" if attempt.problems else f'; write {{"{first.name}": [...]}}'
 
     def _registered(self, base: Any, config: dict[str, Any], path: str) -> Node:
-        """Resolve a section whose `type` chooses the class."""
+        """Resolve a section whose `type` selects the class."""
         type_path = f"{path}.type" if path else "type"
         name: Any = None
         try:
@@ -190,7 +190,9 @@ class Resolver:
             path: its key path.
         """
         node = Call(cls, constructor or cls, path)
-        number = len(self.problems)  # `check_arguments` is only asked about arguments that fit
+        number = len(
+            self.problems
+        )  # `check_arguments` is only called with arguments that match their annotations
         signature = signature_of(cls, constructor)
         config = dict(value)
         self.arguments(
@@ -201,7 +203,7 @@ class Resolver:
         return node
 
     def _check_together(self, node: Call) -> None:
-        """Let a class say what is wrong with arguments each of which fits its annotation, by its `check_arguments`."""
+        """Call the `check_arguments` of a class, for constraints beyond the annotations."""
         if not _has_own_check(node):
             return
         values = {
@@ -210,18 +212,18 @@ class Resolver:
         }
         wanted = inspect.signature(node.cls.check_arguments).parameters
         if any(name not in values and p.default is inspect.Parameter.empty for name, p in wanted.items()):
-            return  # some come from elsewhere, later
+            return  # some arguments are passed later
         try:
             node.cls.check_arguments(**{name: values[name] for name in wanted if name in values})
         except (
             ConfigurationError,
             ValueError,
             TypeError,
-        ) as error:  # without annotations, any type comes here
+        ) as error:  # without annotations, a value of any type may occur
             self.problems.append(refusal(node.path, wanted, error))
 
     def foreign(self, cls: Any, config: dict[str, Any], path: str, name: str) -> Call:
-        """Resolve a class or function that knows nothing of nlpreg: names are checked, values passed as they are."""
+        """Resolve a class or function of another library: names are checked, values are passed on unchanged."""
         node = ForeignCall(cls, cls, path, type_name=name)
         signature = signature_of(cls)
         untyped = {
@@ -233,7 +235,7 @@ class Resolver:
         return node
 
     def arguments(self, node: Call, signature: Signature, config: dict[str, Any]) -> None:
-        """Fill in the arguments of `node`; report what is missing and what nothing takes."""
+        """Fill in the arguments of `node`; report missing arguments and unknown keys."""
         missing: list[str] = []
         for name, parameter in signature.parameters.items():
             path = f"{node.path}.{name}" if node.path else name
@@ -248,7 +250,7 @@ class Resolver:
                 section = self._default_section(parameter, path, node.cls)
                 if section is not None:
                     node.default_sections[name] = section
-        if signature.open:  # `**kwargs` may take any key
+        if signature.open:  # `**kwargs` accepts any key
             node.raw = config
         else:
             self._report_unknown(node, signature, config, missing)
@@ -261,7 +263,7 @@ class Resolver:
                 self.report(path, f'key "{name}" is required by {_name(node.cls)}, but missing{meaning}')
 
     def _default_section(self, parameter: inspect.Parameter, path: str, owner: Any) -> Node | None:
-        """The section that would build what a default `Lazy(...)` builds; None where there is none."""
+        """The section that is equivalent to a default `Lazy(...)`, if any."""
         default = parameter.default
         if not isinstance(default, Lazy) or not is_json(default.constructor_extras):
             return None
@@ -285,7 +287,7 @@ class Resolver:
     def _report_unknown(
         self, node: Call, signature: Signature, unknown: dict[str, Any], missing: list[str]
     ) -> None:
-        """One problem for each key that nothing takes; a key that is a misspelt missing one accounts for both."""
+        """Report each unknown key; a misspelt required key is reported only once."""
         is_registered = any(REGISTRY.get(base) for base in getattr(node.cls, "__mro__", ()))
         names = [*signature.parameters, *(["type"] if is_registered else [])]
         settable = [name for name in signature.parameters if name not in node.from_extras]
@@ -323,7 +325,7 @@ class Resolver:
             ours = str(getattr(owner, "__module__", "")).startswith("nlpreg.")
             # a third-party class may pass anything to its `Lazy` arguments
             extras = extras_of(cls) if ours else passed_extras() | {"batch_size", "distributed"}
-            # lenient for others: their own code may add what the section lacks
+            # lenient for third-party classes: their code may add missing arguments
             later = Resolver(self.available | extras, lenient=self.lenient or not ours)
             node.inner = later.object(cls, value, path)
             node.known = later.available
@@ -351,7 +353,7 @@ class Resolver:
         return self.resolve(kind_of(parameter.annotation), value, path, owner)
 
     def _check_null(self, parameter: inspect.Parameter, path: str) -> None:
-        """`null` fits where the annotation allows it, where it is the default, and where nothing is known of the type."""
+        """Report `null` unless the annotation allows it, it is the default, or the type is unknown."""
         kind = kind_of(parameter.annotation)
         allows_null = isinstance(kind, AnyOf) and kind.allows_null
         words = expected(kind)
@@ -367,7 +369,7 @@ class Resolver:
         self.report(path, f"expected {words}, found null{hint}")
 
     def _check_special(self, key: str, section: Any, path: str) -> None:
-        """Report what is wrong with what stands under a special key."""
+        """Report problems of the value of a special key."""
         expected = SPECIAL_SECTIONS.get(key)
         if expected is None:
             return
@@ -407,7 +409,7 @@ class Resolver:
                 return Literal(value)
 
     def _key(self, kind: Kind, key: Any, path: str) -> Any:
-        """A key of a mapping, which JSON can only write as a string, as what its kind says."""
+        """Convert a key of a mapping, which is always a string in JSON, to its kind."""
         number = kind.annotation
         if number not in (int, float) or not isinstance(key, str):
             return key
@@ -437,7 +439,7 @@ class Resolver:
 
     def _path(self, annotation: Any, value: Any, path: str) -> Node:
         if isinstance(value, str):
-            # `os.PathLike` and its generic form stand for no class that can be made
+            # `os.PathLike` and its generic form cannot be instantiated
             is_class = isinstance(annotation, type) and issubclass(annotation, PurePath)
             return Literal((annotation if is_class else Path)(value))
         if isinstance(value, _NO_TEXTS):
@@ -445,7 +447,7 @@ class Resolver:
         return Literal(value)
 
     def _device(self, value: Any, path: str) -> Node:
-        """A number or a name, which the constructor itself makes a device of."""
+        """A number or a name, which the constructor converts to a device."""
         is_number = isinstance(value, int) and not isinstance(value, bool)
         if isinstance(value, _NO_TEXTS) and not is_number:
             message = f"expected a device: its number, or a string, found {found(value)}"
@@ -476,19 +478,19 @@ class Resolver:
     def _union(self, kind: AnyOf, value: Any, path: str, owner: Any) -> Node:
         if value is None and kind.allows_null:
             return Literal(None)
-        # a union of tensors alone can still be given what is not a tensor
+        # a union of tensors may still receive a value that is not a tensor
         members = members_of(kind) or tuple(m for m in kind.members if not isinstance(m, Null))
         if isinstance(value, (int, float)) and any(m.annotation in (int, float) for m in members):
-            # 0 and 1 are read as truth values only where no number is expected
+            # 0 and 1 are read as booleans only if no number is expected
             members = tuple(m for m in members if m.annotation is not bool or isinstance(value, bool))
         if isinstance(value, str):
-            # of `str` and `Path` the first one is meant
+            # of `str` and `Path` the first one is used
             texts = [m for m in members if m.annotation is str or isinstance(m, FilePath)]
             members = tuple(m for m in members if not any(m is other for other in texts[1:]))
         fitting: list[Node] = []
         attempts: list[list[Problem]] = []
         for member in members:
-            attempt = self.child()  # its problems count only if no other member fits
+            attempt = self.child()  # its problems are reported only if no other member fits
             node = attempt.resolve(member, value, path, owner)
             if attempt.problems:
                 attempts.append(attempt.problems)
@@ -497,14 +499,14 @@ class Resolver:
         if len(fitting) == 1 and not attempts:
             return fitting[0]
         if fitting and all(isinstance(node, Literal) and node.value is value for node in fitting):
-            return fitting[0]  # it is what it is, whichever member is meant
+            return fitting[0]  # the value is the same for every member
         if fitting:
             return UnionOf(fitting, path, type_name(kind))
         if len(attempts) == 1:
             self.problems.extend(attempts[0])
             return Literal(value)
         inside = [problems for problems in attempts if all(problem.path != path for problem in problems)]
-        if len(inside) == 1:  # one member has the right shape, so its problems are the user's
+        if len(inside) == 1:  # only one member has the right structure, so its problems are reported
             self.problems.extend(inside[0])
         else:
             self.report(path, f"expected {expected(kind)}, found {found(value)}{_reasons(attempts, path)}")
@@ -549,7 +551,7 @@ def accepted_by(cls: Any, extras: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _has_own_check(node: Call) -> bool:
-    """Whether the class has a `check_arguments`, written for the constructor that is called or for a later one."""
+    """Whether the class has a `check_arguments` that applies to the constructor that is called."""
     families = list(getattr(node.cls, "__mro__", ()))
     name = "__init__" if node.constructor is node.cls else getattr(node.constructor, "__name__", "")
     first = next((cls for cls in families if name in vars(cls) or "check_arguments" in vars(cls)), object)
@@ -557,7 +559,7 @@ def _has_own_check(node: Call) -> bool:
 
 
 def overrides_from_params(cls: Any) -> bool:
-    """Whether a class builds itself by a `from_params` of its own."""
+    """Whether a class overrides `from_params`."""
     method: Callable[..., Any] = cls.from_params
     function = getattr(method, "__func__", method)
     return getattr(function, "__module__", None) != "nlpreg.common.from_params"
@@ -580,13 +582,13 @@ def is_registry_base(cls: Any) -> bool:
 
 
 def _object_of(cls: Any) -> str:
-    """What a config gives for a class."""
+    """The expected config value for a class, in words."""
     text = f"{with_article(type_name(cls))}: an object"
     return f"{text}, or a registered name" if REGISTRY.get(cls) else text
 
 
 def _meaning(node: Call, parameter: inspect.Parameter) -> str:
-    """What a missing argument has to be, and what it is for."""
+    """The type and the description of a missing argument."""
     constructor = node.constructor if node.constructor is not node.cls else None
     arguments = describe(node.cls, constructor).arguments
     doc = next((argument.doc for argument in arguments if argument.name == parameter.name), "").rstrip(".")
@@ -606,7 +608,7 @@ _SCALAR_NAMES = {bool: "true or false", int: "an integer", float: "a number", st
 
 
 def _reasons(attempts: list[list[Problem]], path: str) -> str:
-    """Why a value fits no member of a union, as far as the list of members does not say it."""
+    """Why a value fits no member of a union, in addition to the list of members."""
     if all(problem.path == path for problems in attempts for problem in problems):
         hints = [problem.message.partition("; ")[2] for problems in attempts for problem in problems]
         return "".join(f"; {hint}" for hint in dict.fromkeys(hints) if hint)
@@ -617,7 +619,7 @@ def _reasons(attempts: list[list[Problem]], path: str) -> str:
 
 
 def _number_in_string(annotation: Any, value: Any) -> str:
-    """A hint for the commonest slip: a number, or a truth value, in quotes."""
+    """A hint for a common mistake: a number or boolean in quotes."""
     if not isinstance(value, str) or annotation is str:
         return ""
     if annotation is bool:
@@ -630,7 +632,7 @@ def _number_in_string(annotation: Any, value: Any) -> str:
 
 
 def plain(value: Any) -> Any:
-    """A config value without `Params`: mappings as dicts, at any depth."""
+    """Convert `Params` to plain dicts, at any depth."""
     if isinstance(value, Params):
         return value.params
     if isinstance(value, dict):
