@@ -5,9 +5,11 @@ The processes are started by `nlpreg train` itself or by torchrun, and do the sa
 
 import contextlib
 import datetime
+import fnmatch
 import json
 import logging
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -321,16 +323,18 @@ def _make_vocabulary(params: Params, options: RunOptions) -> None:
 
     Args:
         params: the config, which is changed.
-        options: of the run; one that is resumed keeps its vocabulary.
+        options: of the run; one that is resumed from a checkpoint keeps its vocabulary.
     """
     folder = os.path.join(options.serialization_dir, VOCABULARY_FOLDER)
     section = params.params.get("vocabulary") or {}
     tokens = [
         section.get(key) if isinstance(section, dict) else None for key in ("padding_token", "oov_token")
     ]
-    if options.recover and os.path.isdir(folder):
+    if options.recover and os.path.isdir(folder) and _has_weights(options.serialization_dir):
         vocab = Vocabulary.from_files(folder, *tokens)
     else:
+        if options.recover:  # killed before it had any weights, perhaps while these files were written
+            shutil.rmtree(folder, ignore_errors=True)
         vocab = make_vocab_from_params(
             params.duplicate(), options.serialization_dir, print_statistics=options.dry_run
         )
@@ -340,6 +344,12 @@ def _make_vocabulary(params: Params, options: RunOptions) -> None:
         "padding_token": vocab.padding_token,
         "oov_token": vocab.oov_token,
     }
+
+
+def _has_weights(folder: str) -> bool:
+    """Whether the run in a folder has weights or a checkpoint, which belong to its vocabulary."""
+    patterns = ("training_state_*", "model_state_*", "checkpoint_*", "*.th")
+    return any(fnmatch.fnmatch(name, pattern) for name in os.listdir(folder) for pattern in patterns)
 
 
 def hand_out_vocabulary(params: Params, serialization_dir: str, local_rank: int) -> None:

@@ -38,7 +38,7 @@ SECONDS = 100.0
 
 def few_sentences(count: int, seed: int) -> list[list[str]]:
     generator = random.Random(seed)
-    return [generator.choices(list(test_kills.TAGS), k=generator.randint(1, 9)) for _ in range(count // 8)]
+    return [generator.choices(list(test_kills.TAGS), k=generator.randint(1, 9)) for _ in range(count // 6)]
 
 
 def copy(folder: Path, target: Path) -> None:

@@ -396,6 +396,20 @@ def test_killed_in_the_middle_of_something(moment: Moment, whole: Path) -> None:
     assert not list(killed.rglob("*.tmp"))
 
 
+def test_processes_resume_where_only_half_of_the_vocabulary_was_written(tmp_path: Path) -> None:
+    config, killed = tmp_path / "config.json", tmp_path / "run"
+    experiment = two_ranks(tmp_path)
+    experiment["trainer"]["num_epochs"] = 1
+    config.write_text(json.dumps(experiment))
+    (killed / "vocabulary").mkdir(parents=True)
+    (killed / "config.json").write_text(config.read_text())
+    (killed / "vocabulary" / "tokens.txt").write_text("@@UNKNOWN@@\nthe\n")
+    (killed / "vocabulary" / "non_padded_namespaces.txt").write_text("*tags\n*labels\n")
+    train_in_peace(config, killed, recover=True)
+    assert set((killed / "vocabulary" / "labels.txt").read_text().split()) == set(TAGS.values())
+    assert "dog" in (killed / "vocabulary" / "tokens.txt").read_text().split()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("kind", KINDS)
