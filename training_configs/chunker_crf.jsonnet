@@ -1,5 +1,6 @@
 // Chunks of CoNLL-2000, from words and how they are written, with parts of speech left out.
-// CONLL2000 names the folder with train.txt and test.txt; the set has no development part, so the test set validates.
+// CONLL2000 names the folder with train.txt and test.txt. The set has no development part: every tenth sentence of train.txt
+// validates, the others train.
 local data = std.extVar('CONLL2000');
 local widths = [2, 3, 4];
 local feature_dim = 16;
@@ -9,17 +10,22 @@ local features = {
   for length in [1, 2, 3, 4]
 } + { shape: { type: 'shape' } };
 local names = std.objectFields(features);
-{
-  dataset_reader: {
-    type: 'conll2000',
-    convert_to_coding_scheme: 'BIOUL',
-    token_indexers: features {
-      tokens: { type: 'single_id', lowercase_tokens: true },
-      token_characters: { type: 'characters', min_padding_length: 4 },
-    },
+local reader = {
+  type: 'conll2000',
+  convert_to_coding_scheme: 'BIOUL',
+  token_indexers: features {
+    tokens: { type: 'single_id', lowercase_tokens: true },
+    token_characters: { type: 'characters', min_padding_length: 4 },
   },
+};
+local part = { type: 'fold', base_reader: reader, path: data + '/train.txt', fold: 0, num_folds: 10 };
+{
+  dataset_reader: part,
+  validation_dataset_reader: part { held_out: true },
   train_data_path: data + '/train.txt',
-  validation_data_path: data + '/test.txt',
+  validation_data_path: data + '/train.txt',
+  test_data_path: data + '/test.txt',
+  evaluate_on_test: true,
   datasets_for_vocab_creation: ['train'],
   vocabulary: { min_count: { [name]: 3 for name in names } },
   model: {
