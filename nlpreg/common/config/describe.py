@@ -44,7 +44,8 @@ class Description:
         base: the base of its registry; None for a fully qualified name.
         name: its registered name, or its full name.
         text: its docstring up to the arguments.
-        arguments: of the constructor registered under the name. open: whether it accepts other keys too.
+        arguments: of the constructor registered under the name.
+        open: whether it accepts other keys too.
     """
 
     cls: Any
@@ -149,7 +150,9 @@ def describe(
 
     Args:
         cls: the class or function.
-        constructor: the classmethod that builds it, if any. base: the base of its registry. name: its registered name; by
+        constructor: the classmethod that builds it, if any.
+        base: the base of its registry.
+        name: its registered name; by
             default its qualified name.
     """
     signature = signature_of(cls, constructor)

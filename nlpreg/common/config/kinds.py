@@ -86,7 +86,8 @@ class ListOf(Kind):
     """Any number of values of one kind: a list, set, or tuple.
 
     Args:
-        item: the kind of the items. make: constructs the container from the values.
+        item: the kind of the items.
+        make: constructs the container from the values.
     """
 
     item: Kind

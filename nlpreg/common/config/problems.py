@@ -16,7 +16,8 @@ class Problem:
         path: dotted key path, such as `model.encoder.hidden_size`; empty for the whole config.
         message: what was expected, what was found, and what to do.
         is_type: whether the value has the wrong type, which also raises a `TypeError`.
-        location: "file:line" of the key, once known. is_refusal: whether a class rejects values that match their annotations.
+        location: "file:line" of the key, once known.
+        is_refusal: whether a class rejects values that match their annotations.
             stray_key: the key, if it is unknown and not similar to a known key.
     """
 

@@ -79,7 +79,8 @@ class Resolver:
     """Resolves a config against type hints, and collects all problems in `problems`.
 
     Args:
-        available: names of the extras that will be passed when the tree is built. lenient: whether missing arguments may be
+        available: names of the extras that will be passed when the tree is built.
+        lenient: whether missing arguments may be
             added later by code that is not known here.
     """
 
