@@ -260,7 +260,7 @@ def test_sizes_and_dropouts_out_of_range_are_refused_by_key(
     base: Any, name: str, key: str, value: object
 ) -> None:
     options = {**{Seq2SeqEncoder: SEQ2SEQ, Seq2VecEncoder: SEQ2VEC, Attention: ATTENTIONS}[base][name]}
-    expected = "a share from 0 to 1" if "drop" in key else "1 or more"
+    expected = "a number from 0 to 1" if "drop" in key else "1 or more"
     with pytest.raises(ConfigurationError, match=f"{key}.*expected {expected}"):
         base.from_params(Params({"type": name, **options, key: value}))
 
