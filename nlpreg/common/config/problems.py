@@ -18,7 +18,7 @@ class Problem:
         is_type: whether the value has the wrong type, which also raises a `TypeError`.
         location: "file:line" of the key, once known.
         is_refusal: whether a class rejects values that match their annotations.
-            stray_key: the key, if it is unknown and not similar to a known key.
+        stray_key: the key, if it is unknown and not similar to a known key.
     """
 
     path: str
