@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.nn.operators import is_exporting
 
 
 def get_range_vector(size: int, device: int | torch.device) -> Tensor:
@@ -33,7 +34,7 @@ def flatten_and_batch_shift_indices(indices: Tensor, sequence_length: int) -> Te
     Raises:
         ConfigurationError: an index is outside [0, sequence_length).
     """
-    if indices.numel():
+    if not is_exporting() and indices.numel():  # a program cannot look at values
         low, high = (int(bound) for bound in torch.aminmax(indices))
         if low < 0 or high >= sequence_length:
             raise ConfigurationError(
@@ -106,8 +107,11 @@ def batched_span_select(target: Tensor, spans: Tensor) -> tuple[Tensor, Tensor]:
     """
     starts, ends = spans.unbind(dim=-1)
     widths = ends - starts  # (B, S)
-    max_width = int(widths.max()) + 1 if widths.numel() else 0
-    offsets = torch.arange(max(max_width, 0), device=spans.device)
+    if is_exporting():  # a program's sizes do not depend on values
+        max_width = target.size(1)
+    else:
+        max_width = max(int(widths.max()) + 1, 0) if widths.numel() else 0
+    offsets = torch.arange(max_width, device=spans.device)
     indices = starts.unsqueeze(-1) + offsets  # (B, S, W)
     mask = (offsets <= widths.unsqueeze(-1)) & (indices >= 0) & (indices < target.size(1))
     return batched_index_select(target, indices.masked_fill(~mask, 0)), mask

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 import torch
-from every_model import CASES, EMBEDDER, LSTM, SENTENCES, WITH_GAPS, make_predictor
+from every_model import CASES, EMBEDDER, LSTM, SENTENCES, TAGGING, WITH_GAPS, make_predictor
 
 from nlpreg.commands.export.exporting import write_program
 from nlpreg.commands.export.program import Program, tensors_of
 from nlpreg.common import Params
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.data import Instance
+from nlpreg.data import DatasetReader, Instance, Vocabulary
 from nlpreg.models import Model
 from nlpreg.modules import Seq2SeqEncoder
 
@@ -134,3 +134,61 @@ def test_every_encoder(name: str, to: str, tmp_path: Path) -> None:
             write_program(model.eval(), to, instances, tmp_path)
     else:
         check(model, instances, to, tmp_path)
+
+
+def transformer(folder: Path) -> str:
+    """The folder of a BERT of one layer with random weights, and of its tokenizer."""
+    transformers = pytest.importorskip("transformers")
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "dog", "ate", "##s", "a", "apple", "."]
+    folder.mkdir()
+    (folder / "vocab.txt").write_text("\n".join(pieces), encoding="utf-8")
+    transformers.BertTokenizer(str(folder / "vocab.txt")).save_pretrained(folder)
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
+    transformers.BertModel(transformers.BertConfig(vocab_size=len(pieces), **sizes)).save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("to", ["torch", "onnx"])
+@pytest.mark.parametrize("kind", ["classifier"])  # the others are not verified yet
+def test_pretrained_transformers(kind: str, to: str, tmp_path: Path) -> None:
+    needed(to)
+    name = transformer(tmp_path / "bert")
+    indexer = "pretrained_transformer" + ("_mismatched" if kind == "tagger" else "")
+    indexers = {"tokens": {"type": indexer, "model_name": name}}
+    if kind == "tagger":
+        reader_config = {**TAGGING, "token_indexers": indexers}
+    else:
+        tokenizer = {"type": "pretrained_transformer", "model_name": name}
+        reader_config = {
+            "type": "text_classification_json",
+            "tokenizer": tokenizer,
+            "token_indexers": indexers,
+        }
+    embedder = {"token_embedders": {"tokens": {"type": indexer, "model_name": name}}}
+    config: dict[str, Any] = {
+        "tagger": {
+            "type": "simple_tagger",
+            "text_field_embedder": embedder,
+            "encoder": {"type": "pass_through", "input_dim": 8},
+        },
+        "classifier": {
+            "type": "basic_classifier",
+            "text_field_embedder": embedder,
+            "seq2vec_encoder": {"type": "bert_pooler", "pretrained_model": name},
+        },
+        "transformer_classification_tt": {
+            "type": "transformer_classification_tt",
+            "transformer_model": name,
+        },
+    }[kind]
+    vocab = Vocabulary()
+    vocab.add_tokens_to_namespace(["x", "y"], "labels")
+    reader = DatasetReader.from_params(Params(reader_config))
+    texts = ["the dog ate the apple .", "the dogs ate", "a dog", "apples", "the dog ate the dog ."]
+    instances = [reader.text_to_instance(text.split() if kind == "tagger" else text) for text in texts]
+    for instance in instances:
+        reader.apply_token_indexers(instance)
+    (tmp_path / "out").mkdir()
+    check(Model.from_params(Params(config), vocab=vocab), instances, to, tmp_path / "out")
