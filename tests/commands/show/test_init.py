@@ -250,12 +250,12 @@ class Juggler(Model):
 def test_another_reader(folder: Path) -> None:
     text = skeleton_config("crf_tagger", "conll2003")
     assert "type: 'conll2003'" in text
-    with pytest.raises(ConfigurationError, match='no registered DatasetReader; did you mean "conll2003"'):
+    with pytest.raises(ConfigurationError, match='not a registered DatasetReader; did you mean "conll2003"'):
         skeleton_config("crf_tagger", "conll2033")
 
 
 def test_a_model_that_is_not_there() -> None:
-    with pytest.raises(ConfigurationError, match='no registered Model; did you mean "crf_tagger"'):
+    with pytest.raises(ConfigurationError, match='not a registered Model; did you mean "crf_tagger"'):
         skeleton_config("crf_taggr")
 
 
