@@ -165,10 +165,11 @@ def check_digests(folder: str | os.PathLike[str], names: Iterable[str] | None = 
 
 
 def warn_if_changed(folder: str | os.PathLike[str], *names: str) -> None:
-    """Log a warning if files differ from their records, for files that users may edit."""
-    for name in names:
+    """Log a warning if files differ from their records, for files that users may edit; without names, all of the folder."""
+    groups: list[list[str] | None] = [[name] for name in names]
+    for wanted in groups or [None]:
         try:
-            check_digests(folder, [name])
+            check_digests(folder, wanted)
         except DamagedFileError as error:
             logger.warning("%s", error)
 

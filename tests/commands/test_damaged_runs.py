@@ -183,3 +183,47 @@ def test_damage_to_any_file_is_repaired_or_named(
         if file.suffix == ".jsonl":
             assert "metrics.jsonl" in shown + log, file
         shutil.rmtree(folder)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # each is an answer, too
+@pytest.mark.parametrize("damage", ["one bit", "cut in half", "missing"])
+@pytest.mark.parametrize("command", ["evaluate", "predict", "report", "print-results"])
+def test_commands_that_read_a_damaged_folder(
+    command: str, damage: str, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The answer is that of the untouched run, or the damaged file is named."""
+    sentence = tmp_path / "in.jsonl"
+    sentence.write_text('{"sentence": "a b c"}\n')
+    page = tmp_path / "report.html"
+    folder = tmp_path / "out"
+    arguments = {
+        "evaluate": ["evaluate", str(folder), str(finished / "data.txt")],
+        "predict": ["predict", str(folder), str(sentence)],
+        "report": ["report", str(folder), "-o", str(page)],
+        "print-results": ["print-results", str(tmp_path)],
+    }[command]
+
+    def answer() -> tuple[int, str, str]:
+        page.unlink(missing_ok=True)
+        code = main("nlpreg", arguments)
+        shown = capsys.readouterr()
+        return code, shown.out + (page.read_text() if page.exists() else ""), shown.err
+
+    whole = finished / "out"
+    shutil.copytree(whole, folder)
+    code, expected, _ = answer()
+    assert code == 0, expected
+    wrong = []
+    for path in sorted(path for path in whole.rglob("*") if path.is_file() and path.stat().st_size):
+        shutil.rmtree(folder)
+        shutil.copytree(whole, folder)
+        name = path.relative_to(whole)
+        if (name.name, damage) == ("model.tar.gz", "missing"):
+            continue  # a report tells that there is none
+        DAMAGES[damage](folder / name)
+        code, found, errors = answer()
+        is_named = name.name in found + errors or str(folder) in errors
+        if code not in (0, 2) or (not is_named and (code, found) != (0, expected)):
+            wrong.append((str(name), code, errors, found[:200]))
+    assert not wrong, "\n".join(map(str, wrong))

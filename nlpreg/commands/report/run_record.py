@@ -45,7 +45,10 @@ class RunRecord:
         Raises:
             ConfigurationError: a file in it is not what it should be.
         """
-        warn_if_changed(folder, "config.json", "metrics.json", "metrics.jsonl")
+        warn_if_changed(
+            folder, "config.json", "config.resolved.json", "meta.json", "metrics.json", "metrics.jsonl"
+        )
+        warn_if_changed(os.path.join(folder, "vocabulary"))
         return cls(
             folder,
             config=_read_object(folder, "config.json"),
