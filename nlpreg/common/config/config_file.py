@@ -152,6 +152,11 @@ class ConfigFile:
         if not isinstance(value, dict):
             self.problems.append(Problem("", f"{self.path}: expected an object, got {str(value)[:60]}"))
             return
+        try:
+            check_depth(value)
+        except ConfigurationError as error:
+            self.problems.append(Problem("", str(error)))
+            return
         self.config = _dropped(value)
 
     def _report_unset(self, name: str, place: str, variables: dict[str, str]) -> None:
