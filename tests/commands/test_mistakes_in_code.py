@@ -7,6 +7,7 @@ The texts are in `golden_mistakes/`. After a deliberate change write them anew, 
 import json
 import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -232,12 +233,19 @@ def test_an_iterator_of_parameters_that_is_used_up() -> None:
         "list callbacks",
         "list encoders",
         "list readers",
-        "list nonsense",
     ],
 )
 def test_the_nearest_registry(words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main("nlpreg", words.split()) == 2
     compare_with_golden(words.replace(":", " "), capsys.readouterr().err)
+
+
+def test_a_name_that_is_like_no_registry() -> None:
+    # in a process of its own: other tests make registries, which the message would list as well
+    command = [sys.executable, "-m", "nlpreg", "list", "nonsense"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    compare_with_golden("list nonsense", done.stderr)
 
 
 def test_overrides_by_key_and_value_may_be_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
