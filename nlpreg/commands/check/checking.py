@@ -131,7 +131,9 @@ def _with_value(config: Any, path: Sequence[str], value: Any) -> Any:
     """A copy of a config with a value at a path."""
     if not path:
         return value
-    inner = config.get(path[0]) if isinstance(config, Mapping) else None
+    if not isinstance(config, Mapping):  # not a section, which is a problem of its own
+        return config
+    inner = config.get(path[0])
     return {**config, path[0]: _with_value({} if inner is None else inner, path[1:], value)}
 
 

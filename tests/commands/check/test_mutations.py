@@ -207,3 +207,12 @@ def _of_the_annotations(config: dict[str, Any]) -> list[str]:
             resolver.resolve(kind_of(annotation), rest.pop(key), key)
     resolver.object(TrainModel, rest, "")
     return [str(problem) for problem in resolver.problems if not problem.is_refusal]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=repr)
+def test_a_wrong_value_where_a_namespace_is_filled_in(value: Any) -> None:
+    import_builtin_parts()
+    config = copy.deepcopy(CONFIG)
+    embedders = config["model"]["text_field_embedder"]["token_embedders"]
+    embedders["token_characters"]["embedding"] = value
+    assert check_config(config).problems
