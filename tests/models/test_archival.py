@@ -304,7 +304,7 @@ def test_pretrained_parts_in_a_config(run: Path) -> None:
     ("section", "message"),
     [
         ({"archive_file": "{}", "module_path": "part.linear"}, "expected a Part, but 'part.linear' of"),
-        ({"archive_file": "{}", "module_path": "nothing"}, "no part of the archive's model"),
+        ({"archive_file": "{}", "module_path": "nothing"}, "not part of the archive's model"),
         ({"module_path": "part"}, "archive_file"),
         ({"archive_file": "{}", "module": "part"}, "module"),
         ("{}", "expected an object"),
