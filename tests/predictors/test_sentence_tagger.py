@@ -38,13 +38,17 @@ def test_the_choice_of_the_tokenizer(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.INFO, "nlpreg.predictors"):
         for _ in range(2):
-            predictor = SentenceTaggerPredictor(tagger, tagging_reader)
+            predictor = SentenceTaggerPredictor(tagger, tagging_reader, "en_of_this_test")
             assert isinstance(predictor._tokenizer, EnglishTokenizer)
-        predictor = SentenceTaggerPredictor(tagger, tagging_reader, "fr_core_news_sm")
+        predictor = SentenceTaggerPredictor(tagger, tagging_reader, "fr_of_this_test")
         assert isinstance(predictor._tokenizer, LettersDigitsTokenizer)
-    assert caplog.text.count("by the rules of the tokenizer 'english'") == 1
+    # once for each language; a warning only where the rules are those of another language
+    english, french = caplog.records
+    assert english.levelno == logging.INFO and french.levelno == logging.WARNING
+    assert "by the rules of the tokenizer 'english'" in english.getMessage()
+    assert "by the rules of the tokenizer 'letters_digits'" in french.getMessage()
     caplog.clear()
     given = WhitespaceTokenizer()
     assert SentenceTaggerPredictor(tagger, tagging_reader, tokenizer=given)._tokenizer is given
