@@ -157,9 +157,8 @@ def test_nobody_else_is_in_the_middle_of_writing(logger: logging.Logger, stream:
     def write() -> None:
         while not stop.is_set():
             logger.info("something")
-            time.sleep(
-                0.001
-            )  # a lock is not fair: one that is taken again at once may never be free for others
+            # a lock is not fair: one that is taken again at once may never be free for others
+            time.sleep(0.001)
 
     thread = threading.Thread(target=write, daemon=True)
     thread.start()
