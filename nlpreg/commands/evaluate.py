@@ -102,15 +102,17 @@ class Evaluate(Subcommand):
         check_archive(args.archive_file, args.weights_file)
         if not args.input_file.strip(" ,"):
             raise ConfigurationError("INPUT: expected data to evaluate on, got an empty text")
-        inputs = [data for data in parse_inputs(args.input_file) if isinstance(data, str)]
-        read = [args.archive_file, args.weights_file, *inputs]
-        outputs = [args.output_file, args.predictions_output_file, args.errors]
+        inputs = parse_inputs(args.input_file)
+        read = [args.archive_file, args.weights_file, *(data for data in inputs if isinstance(data, str))]
+        outputs = [args.output_file, args.predictions_output_file]
         files = [name.strip() for names in outputs if names for name in names.split(",")]
+        if args.errors:
+            files.append(args.errors)
         for name in files:
             check_output_file(name, *read)
             if files.count(name) > 1:
                 raise ConfigurationError(f"{name}: named twice as an output; each needs a file of its own")
-        if args.errors and len(parse_inputs(args.input_file)) > 1:
+        if args.errors and len(inputs) > 1:
             raise ConfigurationError("--errors: only for one INPUT, got several")
         parse_json_option("--embedding-sources-mapping", args.embedding_sources_mapping)
 
