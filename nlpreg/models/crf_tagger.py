@@ -79,7 +79,7 @@ class CrfTagger(ProbabilisticTagger):
         dropout: dropout probability after the embedder and after the encoder, from 0 to 1.
         verbose_metrics: whether to report the metrics of each span label too; without span F1, those of each tag.
         initializer: sets the initial values of parameters, after everything is built.
-        top_k: number of best tag sequences to decode.
+        top_k: number of best tag sequences to decode; fewer are given where decoding allows fewer.
         confidences: whether to give the probability of each word's tag, of each of the best sequences and, with a label
             encoding, of each span, from 0 to 1. They are marginals over the sequences that decoding allows.
         confidence_threshold: words whose tag has a lower probability are listed as `uncertain`, and spans of lower probability
@@ -361,7 +361,7 @@ class CrfTagger(ProbabilisticTagger):
                 for row in range(len(mask))
             ]
             found = _mean([member.path_probabilities(candidates, logits, mask) for member, logits in pairs])
-            # A long list of a member ends with sequences that decoding does not allow.
+            # The probability of a sequence that is far behind the best one may be 0, and has no logarithm.
             ranked = [
                 sorted(
                     ((p, path) for p, path in zip(probabilities, paths, strict=True) if p > 0),

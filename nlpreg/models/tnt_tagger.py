@@ -615,9 +615,9 @@ def best_paths_in(lattice: Lattice, lengths: Tensor, num_paths: int = 1) -> tupl
     last = (lengths - 1).clamp(min=0)
     rows = torch.arange(batch_size, device=lengths.device)
     if num_steps == 0:
-        return lattice.tags.new_zeros((batch_size, num_paths, 0)), lattice.scores.new_zeros(
-            (batch_size, num_paths)
-        )
+        scores = lattice.scores.new_full((batch_size, num_paths), -torch.inf)
+        scores[:, 0] = 0.0  # the empty path
+        return lattice.tags.new_zeros((batch_size, num_paths, 0)), scores
     ended = state + lattice.ends[rows, last].unsqueeze(3)  # (B, b, c, N)
     whole = torch.where((lengths > 0).view(-1, 1, 1, 1), ended, state)
     scores, places = whole.flatten(1).topk(min(num_paths, whole[0].numel()), dim=1)  # (B, N)

@@ -148,9 +148,10 @@ def test_metrics_show_the_paths_found(tag_vocab, tokens, tags):
     assert "O-precision" not in metrics
 
 
+@pytest.mark.parametrize("top_k", [3, 1000])
 @pytest.mark.parametrize("encoding", [None, "BIO"])
-def test_confidences_against_all_paths(tag_vocab, tokens, encoding):
-    tagger = make_tagger(tag_vocab, top_k=3, confidences=True, label_encoding=encoding).eval()
+def test_confidences_against_all_paths(tag_vocab, tokens, encoding, top_k):
+    tagger = make_tagger(tag_vocab, top_k=top_k, confidences=True, label_encoding=encoding).eval()
     output = tagger(tokens)
     logits = output["logits"]
     readable = tagger.make_output_human_readable(output)
@@ -171,6 +172,7 @@ def test_confidences_against_all_paths(tag_vocab, tokens, encoding):
         for entry in readable["top_k_tags"][row]:
             index = paths.index(tuple(names[tag] for tag in entry["tags"]))
             assert entry["probability"] == pytest.approx(probabilities[index].item(), abs=1e-5)
+        assert len(readable["top_k_tags"][row]) == min(top_k, int(allowed.sum()))
 
 
 def test_the_three_best_tags_are_those_of_the_marginals(tag_vocab, tokens, tags):

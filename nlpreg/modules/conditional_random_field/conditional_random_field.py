@@ -272,7 +272,7 @@ class ConditionalRandomField(torch.nn.Module):
 
         Returns:
             For each sentence a pair (tags of the unmasked words, score). With `top_k` a list of at most `top_k` such pairs,
-            best first.
+            best first, of all sequences that the constraints allow. Where they allow none, only the best one that they forbid.
 
         Raises:
             ValueError: `top_k` is less than 1.
@@ -282,8 +282,13 @@ class ConditionalRandomField(torch.nn.Module):
         logits, mask = self._prepare(logits, mask)
         packed, _ = _drop_masked(logits, mask)
         transitions, start, end = self.decoding_scores()
-        found, scores = best_paths(packed, mask.sum(dim=1), transitions, start, end, top_k or 1)
         lengths = mask.sum(dim=1)
+        found, scores = best_paths(packed, lengths, transitions, start, end, top_k or 1)
+        if found.size(1) > 1:
+            is_real = torch.arange(mask.size(1), device=mask.device) < lengths.unsqueeze(1)
+            allowed = self.allows(found.flatten(0, 1), is_real.repeat_interleave(found.size(1), dim=0))
+            # The first is kept in any case: each sentence gets tags.
+            scores[:, 1:] = scores[:, 1:].masked_fill(~allowed.view_as(scores)[:, 1:], -torch.inf)
         if found.device.type != "cpu":
             found, scores, lengths = _on_cpu(found, scores, lengths)
         best: list[list[ScoredPath]] = [

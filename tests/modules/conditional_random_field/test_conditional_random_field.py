@@ -108,19 +108,30 @@ def test_likelihood_equals_enumeration(num_tags: int, with_ends: bool) -> None:
     assert crf(logits, tags, mask).item() == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.parametrize("top_k", [2, 4, 1000])
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("with_ends", [True, False])
-def test_best_paths_equal_enumeration(encoding: str, with_ends: bool) -> None:
+def test_best_paths_equal_enumeration(encoding: str, with_ends: bool, top_k: int) -> None:
     labels = dict(enumerate(ENCODINGS[encoding]))
     crf = ConditionalRandomField(len(labels), allowed_transitions(encoding, labels), with_ends)
     logits, _, mask = batch(len(labels))
-    found = crf.viterbi_tags(logits, mask, top_k=4)
+    found = crf.viterbi_tags(logits, mask, top_k=top_k)
     best = crf.viterbi_tags(logits, mask)
     for b, length in enumerate(mask.sum(1).tolist()):
-        expected = all_paths(crf, logits[b, :length], constrained=True)[:4]
+        is_legal = [score > -5000.0 for score, _ in all_paths(crf, logits[b, :length], constrained=True)]
+        expected = all_paths(crf, logits[b, :length], constrained=True)[: min(top_k, sum(is_legal))]
         assert [path for path, _ in found[b]] == [list(path) for _, path in expected]
         assert [score for _, score in found[b]] == pytest.approx([score for score, _ in expected], abs=0.01)
         assert best[b][0] == found[b][0][0]
+
+
+def test_the_best_path_is_found_where_the_constraints_allow_none() -> None:
+    labels = {0: "B-X", 1: "I-X"}
+    crf = ConditionalRandomField(2, allowed_transitions("BIOUL", labels))  # no tag ends a span
+    logits, _, mask = batch(2)
+    found = crf.viterbi_tags(logits, mask, top_k=5)
+    assert [len(paths) for paths in found] == [1, 1, 1, 1]
+    assert [paths[0][0] for paths in found] == [tags for tags, _ in crf.viterbi_tags(logits, mask)]
 
 
 @pytest.mark.parametrize("constrained", [True, False])
