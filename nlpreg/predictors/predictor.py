@@ -68,15 +68,16 @@ class Predictor(Registrable):
         """The readable part of a prediction, without the model's `raw_outputs`; override it to select other keys.
 
         Args:
-            outputs: a prediction, as `predict_json` returns it.
+            outputs: a prediction, as `predict_json` returns it. A model may have nothing but raw outputs: they are all kept.
         """
         raw = self._model.raw_outputs
         with_prefix = tuple(f"_{name}" for name in raw)
-        return {
+        readable = {
             name: value
             for name, value in outputs.items()
             if name not in raw and not name.endswith(with_prefix)
         }
+        return readable or outputs
 
     def predict_json(self, inputs: JsonDict) -> JsonDict:
         """The prediction for one JSON object."""

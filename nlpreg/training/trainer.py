@@ -128,3 +128,16 @@ def _make_folder(path: str) -> None:
         os.makedirs(path, exist_ok=True)
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot make the folder of the run ({error.strerror})") from error
+
+
+def __getattr__(name: str) -> Any:
+    """Names that AllenNLP up to 2.4 had in this module; what defines them now imports this module."""
+    if name == "GradientDescentTrainer":
+        from nlpreg.training.gradient_descent_trainer import GradientDescentTrainer
+
+        return GradientDescentTrainer
+    if name == "TrainerCallback":
+        from nlpreg.training.callbacks import TrainerCallback
+
+        return TrainerCallback
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

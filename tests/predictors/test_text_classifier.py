@@ -48,6 +48,12 @@ def test_a_reader_with_a_tokenizer_gets_the_text(classifier: BasicClassifier) ->
     assert brief["probability"] == max(result["probs"])
 
 
+def test_a_model_with_nothing_but_raw_outputs_shows_them(classifier: BasicClassifier) -> None:
+    """As a user's model does that does not override `make_output_human_readable`."""
+    raw = {"logits": [0.5, 0.1], "probs": [0.6, 0.4]}
+    assert TextClassifierPredictor(classifier, WordReader()).brief(raw) == raw
+
+
 def test_a_reader_without_one_gets_words(
     classifier: BasicClassifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:

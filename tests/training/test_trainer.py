@@ -14,6 +14,16 @@ def test_the_registered_names():
     assert {"gradient_descent", "no_op"} <= set(names)
 
 
+def test_names_that_were_in_this_module_before():
+    """Code for AllenNLP up to 2.4 imports them from here."""
+    from nlpreg.training import GradientDescentTrainer, TrainerCallback, trainer
+
+    assert trainer.GradientDescentTrainer is GradientDescentTrainer
+    assert trainer.TrainerCallback is TrainerCallback
+    with pytest.raises(ImportError, match="EpochCallback"):
+        from nlpreg.training.trainer import EpochCallback  # noqa: F401
+
+
 @pytest.mark.parametrize("device", [-1, torch.device("cpu")])
 def test_the_cpu(device):
     assert resolve_device(device) == torch.device("cpu")
