@@ -1,15 +1,13 @@
 """Conversion between plain text and the tokens and tensors of a language model."""
 
-import inspect
 from collections.abc import Sequence
-from typing import Any
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data import Batch, DatasetReader, Instance, TextFieldTensors, Token, Tokenizer
 from nlpreg.data.fields import TextField
 from nlpreg.data.tokenizers.tokenizer import join_words
 from nlpreg.models.model import Model
-from nlpreg.predictors.predictor import choose_tokenizer, tokenizer_of
+from nlpreg.predictors.predictor import choose_tokenizer, make_instance, reader_arguments, tokenizer_of
 
 
 class LanguageModelTexts:
@@ -42,17 +40,16 @@ class LanguageModelTexts:
 
         A reader of tokenized text, such as a treebank, gets the words of a tokenizer for plain sentences.
         """
-        reader: Any = self._reader
-        parameters = inspect.signature(reader.text_to_instance).parameters
+        parameters = reader_arguments(self._reader)
         if "sentence" in parameters or "text" in parameters:
-            name = "sentence" if "sentence" in parameters else "text"
-            instance = reader.text_to_instance(**{name: text})
+            instance = make_instance(
+                self._reader, **{"sentence" if "sentence" in parameters else "text": text}
+            )
         elif "tokens" in parameters:
-            instance = reader.text_to_instance(self._plain_tokenizer().tokenize(text))
+            instance = make_instance(self._reader, self._plain_tokenizer().tokenize(text))
         else:
-            instance = reader.text_to_instance(text)
+            instance = make_instance(self._reader, text)
         self._reader.apply_token_indexers(instance)
-        assert isinstance(instance, Instance)
         return instance
 
     def field_of(self, instance: Instance) -> tuple[str, TextField]:

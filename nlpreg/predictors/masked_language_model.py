@@ -7,7 +7,7 @@ import numpy
 from nlpreg.common.util import JsonDict
 from nlpreg.data import Instance, Token
 from nlpreg.data.fields import TextField
-from nlpreg.predictors.predictor import Predictor, sentence_of
+from nlpreg.predictors.predictor import Predictor, make_instance, sentence_of
 
 
 @Predictor.register("masked_language_model")
@@ -19,14 +19,10 @@ class MaskedLanguageModelPredictor(Predictor):
         return self.predict_json({"sentence": sentence_with_masks})
 
     def _json_to_instance(self, json_dict: JsonDict) -> Instance:
-        reader: Any = self._dataset_reader
         given = json_dict.get("tokens") if isinstance(json_dict, dict) else None
-        instance: Instance
         if isinstance(given, list):
-            instance = reader.text_to_instance(tokens=[Token(str(text)) for text in given])
-        else:
-            instance = reader.text_to_instance(sentence=sentence_of(json_dict))
-        return instance
+            return make_instance(self._dataset_reader, tokens=[Token(str(text)) for text in given])
+        return make_instance(self._dataset_reader, sentence=sentence_of(json_dict))
 
     def predictions_to_labeled_instances(
         self, instance: Instance, outputs: dict[str, numpy.ndarray[Any, Any]]

@@ -7,7 +7,7 @@ import numpy
 from nlpreg.common.util import JsonDict
 from nlpreg.data import Instance, Token
 from nlpreg.data.fields import TextField
-from nlpreg.predictors.predictor import Predictor, sentence_of
+from nlpreg.predictors.predictor import Predictor, make_instance, sentence_of
 
 
 @Predictor.register("next_token_lm")
@@ -19,9 +19,7 @@ class NextTokenLMPredictor(Predictor):
         return self.predict_json({"sentence": sentence})
 
     def _json_to_instance(self, json_dict: JsonDict) -> Instance:
-        reader: Any = self._dataset_reader
-        instance: Instance = reader.text_to_instance(sentence=sentence_of(json_dict))
-        return instance
+        return make_instance(self._dataset_reader, sentence=sentence_of(json_dict))
 
     def predictions_to_labeled_instances(
         self, instance: Instance, outputs: dict[str, numpy.ndarray[Any, Any]]

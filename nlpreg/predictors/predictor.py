@@ -1,6 +1,7 @@
 """`Predictor`: predictions from JSON input, for the command line, for services and for interpretation."""
 
 import importlib.util
+import inspect
 import json
 import logging
 import os
@@ -363,10 +364,53 @@ def reader_of(predictor: Predictor) -> DatasetReader:
 def tokenizer_of(reader: DatasetReader) -> Tokenizer | None:
     """The tokenizer of a reader, or of one that it wraps; None if it has none."""
     tokenizer: Tokenizer | None = getattr(reader, "tokenizer", None) or getattr(reader, "_tokenizer", None)
+    inner = _wrapped_reader(reader)
+    return tokenizer_of(inner) if tokenizer is None and inner is not None else tokenizer
+
+
+def _wrapped_reader(reader: DatasetReader) -> DatasetReader | None:
     inner = getattr(reader, "inner", None) or getattr(reader, "reader", None)
-    if tokenizer is None and isinstance(inner, DatasetReader):
-        return tokenizer_of(inner)
-    return tokenizer
+    return inner if isinstance(inner, DatasetReader) else None
+
+
+def reader_arguments(reader: DatasetReader) -> dict[str, inspect.Parameter]:
+    """The arguments of a reader's `text_to_instance` by name, or those of the reader that it wraps."""
+    while (inner := _wrapped_reader(reader)) is not None:
+        reader = inner
+    return dict(inspect.signature(reader.text_to_instance).parameters)
+
+
+def make_instance(reader: DatasetReader, *args: Any, **kwargs: Any) -> Instance:
+    """The instance that a reader makes of a sentence.
+
+    Args:
+        reader: of the archive.
+        *args: the sentence, or its words.
+        **kwargs: the same by name.
+
+    Raises:
+        ConfigurationError: the reader takes other arguments, or cannot make an instance of these values.
+    """
+    parameters = reader_arguments(reader)
+    try:
+        bound = inspect.Signature(list(parameters.values())).bind(*args, **kwargs).arguments
+    except TypeError as error:
+        required = [name for name, one in parameters.items() if one.default is one.empty]
+        raise ConfigurationError(
+            f"input: the dataset reader {type(reader).__name__} makes instances from {', '.join(required)}, not from a "
+            "plain sentence; choose a predictor that fits it (--predictor), or let the reader read the file "
+            "(--use-dataset-reader)"
+        ) from error
+    for name, value in bound.items():
+        if parameters[name].annotation in (str, str | None) and not isinstance(value, str):
+            raise ConfigurationError(
+                f"input: the dataset reader {type(reader).__name__} takes a text ({name}), but this predictor gives it "
+                "words; choose a predictor that fits it (--predictor)"
+            )
+    try:
+        return reader.text_to_instance(*args, **kwargs)
+    except ValueError as error:
+        raise ConfigurationError(f"input: {error}") from error
 
 
 def choose_tokenizer(reader: DatasetReader, language: str) -> Tokenizer:

@@ -8,7 +8,7 @@ from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.util import JsonDict
 from nlpreg.data import Instance, Token
 from nlpreg.data.fields import FlagField, SequenceLabelField, TextField
-from nlpreg.predictors.predictor import Predictor, SentencePredictor, sentence_of
+from nlpreg.predictors.predictor import Predictor, SentencePredictor, make_instance, sentence_of
 
 
 @Predictor.register("sentence_tagger")
@@ -32,13 +32,21 @@ class SentenceTaggerPredictor(SentencePredictor):
         first: JsonDict = {name: outputs[name] for name in ("words", "tags") if name in outputs}
         return {**first, **super().brief(outputs)}
 
+    def predict_instance(self, instance: Instance) -> JsonDict:
+        """The tags of a sentence, with its words."""
+        return _with_words(instance, super().predict_instance(instance))
+
+    def predict_batch_instance(self, instances: list[Instance]) -> list[JsonDict]:
+        """The tags of several sentences, with their words."""
+        return list(map(_with_words, instances, super().predict_batch_instance(instances)))
+
     def _json_to_instance(self, json_dict: JsonDict) -> Instance:
         words = json_dict.get("words") if isinstance(json_dict, dict) else None
         if words is None:
-            return self._dataset_reader.text_to_instance(self._tokenizer.tokenize(sentence_of(json_dict)))
+            return make_instance(self._dataset_reader, self._tokenizer.tokenize(sentence_of(json_dict)))
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             raise ConfigurationError(f'input: expected "words" to be a list of words, got {words!r:.80}')
-        return self._dataset_reader.text_to_instance([Token(word) for word in words])
+        return make_instance(self._dataset_reader, [Token(word) for word in words])
 
     def predictions_to_labeled_instances(
         self, instance: Instance, outputs: dict[str, numpy.ndarray[Any, Any]]
@@ -65,6 +73,14 @@ class SentenceTaggerPredictor(SentencePredictor):
             copy.add_field("ignore_loss_on_o_tags", FlagField(True), self._model.vocab)
             labelled.append(copy)
         return labelled
+
+
+def _with_words(instance: Instance, outputs: JsonDict) -> JsonDict:
+    """The outputs with `words`, which the model gives only for readers that keep them in the metadata."""
+    text = instance.fields.get("tokens")
+    if "words" in outputs or not isinstance(text, TextField):
+        return outputs
+    return {**outputs, "words": [str(token) for token in text]}
 
 
 def _entities(tags: list[str]) -> list[tuple[int, int]]:

@@ -7,14 +7,22 @@ import numpy
 from nlpreg.common.util import JsonDict
 from nlpreg.data import Instance
 from nlpreg.data.fields import LabelField
-from nlpreg.predictors.predictor import Predictor, SentencePredictor, sentence_of, tokenizer_of
+from nlpreg.predictors.predictor import (
+    Predictor,
+    SentencePredictor,
+    make_instance,
+    reader_arguments,
+    sentence_of,
+    tokenizer_of,
+)
 
 
 @Predictor.register("text_classifier")
 class TextClassifierPredictor(SentencePredictor):
     """Classifies texts: `{"sentence": "What a film!"}`.
 
-    A reader with a tokenizer gets the text as it is, any other gets the words.
+    A reader with a tokenizer gets the text as it is, any other gets the words. A reader of several texts, such as `boolq`,
+    gets them by their names: `{"passage": "The film is new.", "question": "Is it old?"}`.
 
     Args:
         model: a classifier.
@@ -25,11 +33,15 @@ class TextClassifierPredictor(SentencePredictor):
     """
 
     def _json_to_instance(self, json_dict: JsonDict) -> Instance:
+        reader = self._dataset_reader
+        texts = [name for name, one in reader_arguments(reader).items() if one.annotation is str]
+        if len(texts) > 1:
+            return make_instance(reader, **{name: sentence_of(json_dict, name) for name in texts})
         sentence = sentence_of(json_dict)
         # The reader may do more with a text than split it: truncate it, or segment it into sentences.
-        if tokenizer_of(self._dataset_reader) is not None:
-            return self._dataset_reader.text_to_instance(sentence)
-        return self._dataset_reader.text_to_instance(self._tokenizer.tokenize(sentence))
+        if tokenizer_of(reader) is not None:
+            return make_instance(reader, sentence)
+        return make_instance(reader, self._tokenizer.tokenize(sentence))
 
     def brief(self, outputs: JsonDict) -> JsonDict:
         """The label and its probability; with the tokens, where the model gives them."""

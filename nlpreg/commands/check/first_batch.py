@@ -6,6 +6,7 @@ import itertools
 import logging
 import math
 import numbers
+import re
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -195,6 +196,12 @@ def _try_batch(
         else:
             findings.problems.append(refusal("model", inspect.signature(type(model)).parameters, error))
         return
+    except IndexError as error:
+        label = re.fullmatch(r"Target (\d+) is out of bounds.", str(error))  # of torch's losses
+        if label is None:
+            raise
+        findings.problems.append(_label_problem(model, label[1]))
+        return
     if not isinstance(outputs, Mapping):
         findings.problems.append(
             Problem(
@@ -266,6 +273,15 @@ def _models_for(fields: list[str]) -> list[str]:
         if fits and required and len(known & set(fields)) > 1:
             found[cls] = name
     return sorted(found.values())[:_MOST_NAMES]
+
+
+def _label_problem(model: Model, label: str) -> Problem:
+    namespaces = [getattr(model, name) for name in model.label_namespaces]
+    sizes = [f"the namespace {name!r} has {model.vocab.get_vocab_size(name)} labels" for name in namespaces]
+    message = "; ".join([f"a gold label has the id {label}, but the model has no label with that id", *sizes])
+    if "num_labels" in inspect.signature(type(model)).parameters:
+        return Problem("model.num_labels", f"{message}; set num_labels to the number of classes in the data")
+    return Problem("model", message)
 
 
 def _loss_problems(model: Model, outputs: Mapping[str, Any], trainer: Any) -> Iterator[Problem]:

@@ -216,6 +216,8 @@ SAMPLES: dict[str, tuple[str, list[str]]] = {
 }
 """For readers what their data look like: a sentence about it, and a few lines."""
 SAMPLES["conllu_language_modeling"] = SAMPLES["conllu"]
+_NUM_LABELS = {"boolq": 2}
+"""For readers whose labels are ids already, so that the vocabulary has none."""
 
 
 def skeleton_config(model: str, reader: str | None = None) -> str:
@@ -259,7 +261,7 @@ def skeleton_config(model: str, reader: str | None = None) -> str:
         f"  // test_data_path: {_path(data, 'test')},",
         "  // evaluate_on_test: true,",
         "",
-        *_model_lines(Model, model),
+        *_model_lines(Model, model, _NUM_LABELS.get(data.reader["type"])),
         "",
         f"  data_loader: {jsonnet_text(data.loader, 2)},",
         f"  trainer: {jsonnet_text(trainer, 2, 60)},",
@@ -358,9 +360,11 @@ def _reader_section(base: Any, reader: str) -> dict[str, Any]:
     return section
 
 
-def _model_lines(base: Any, model: str) -> list[str]:
+def _model_lines(base: Any, model: str, num_labels: int | None) -> list[str]:
     section = example_section(base, model)
     arguments = describe_class(base, model).arguments
+    if num_labels is not None and any(argument.name == "num_labels" for argument in arguments):
+        section["num_labels"] = num_labels
     lines = ["  model: {", f"    type: {jsonnet_text(model)},"]
     for argument in arguments:
         if argument.name in section:

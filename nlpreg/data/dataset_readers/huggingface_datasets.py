@@ -112,11 +112,15 @@ class HuggingfaceDatasetsReader(DatasetReader):
 
         Raises:
             ValueError: a value is not a text, or no list, where there should be one.
-            ConfigurationError: there are more or fewer tags than words.
+            ConfigurationError: there are more or fewer tags than words, or words where only texts are read.
         """
         if isinstance(inputs, str):
             inputs = {next(iter((self._texts or {"": "text"}).values())): inputs}
         elif not isinstance(inputs, Mapping):
+            if not self._words:
+                raise ConfigurationError(
+                    f"huggingface_datasets: expected a text, since no column holds words, got {excerpt(repr(inputs))}"
+                )
             inputs = {next(iter(self._words.values())): inputs}
         fields: dict[str, Field[Any]] = {}
         for name, column in (self._texts or {}).items():

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from nlpreg.common.checks import ConfigurationError
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DatasetReaderInput
 from nlpreg.data.fields.metadata_field import MetadataField
 from nlpreg.data.instance import Instance
@@ -92,7 +93,16 @@ class MultiTaskDatasetReader(DatasetReader):
         return self.readers[force_task].read(file_paths[force_task])
 
     def text_to_instance(self, task: str, *args: Any, **kwargs: Any) -> Instance:
-        """An instance of one task."""
+        """An instance of one task.
+
+        Raises:
+            ConfigurationError: there is no such task.
+        """
+        if not isinstance(task, str) or task not in self.readers:
+            raise ConfigurationError(
+                f"multitask: expected the name of a task first, one of {', '.join(self.readers)}, got {task!r:.80}; "
+                "the predictor for it is 'multitask'"
+            )
         return self.readers[task].text_to_instance(*args, **kwargs)
 
     def apply_token_indexers(self, instance: Instance) -> None:

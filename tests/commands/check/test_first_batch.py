@@ -98,6 +98,7 @@ TAGGED = {
     "pos.txt": "the###DET dog###NOUN\na###DET cat###NOUN sat###VERB\n",
     "iob1.txt": "the###O dog###O\nin###O New###I-LOC York###I-LOC\n",
     "words.txt": "good pos\nbad neg\nfine pos\nawful neg\n",
+    "ids.jsonl": '{"text": "good", "label": 1}\n{"text": "bad", "label": 0}\n',
 }
 TAGGER = {
     "type": "crf_tagger",
@@ -144,6 +145,15 @@ TRAINER = {"num_epochs": 2, "cuda_device": -1}
 MISTAKES: dict[str, dict[str, Any]] = {
     **{fault: planted(fault) for fault in FAULTS},
     "fields of another model": experiment(CLASSIFIER),
+    "labels that are ids": experiment(
+        CLASSIFIER,
+        "ids.jsonl",
+        dataset_reader={
+            "type": "text_classification_json",
+            "tokenizer": "whitespace",
+            "skip_label_indexing": True,
+        },
+    ),
     "labels in another namespace": experiment({**TAGGER, "label_namespace": "tags"}),
     "indexer that no embedder reads": experiment(
         {

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from nlpreg.commands.check.checking import check_file
 from nlpreg.commands.command_line import exit_status as main
@@ -12,7 +13,7 @@ from nlpreg.commands.show.init import SAMPLES, skeleton_config
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.plugins import import_builtin_parts
 from nlpreg.data import DatasetReader
-from nlpreg.models import Model
+from nlpreg.models import Model, TransformerClassificationTT
 from nlpreg.predictors import Predictor
 
 import_builtin_parts()
@@ -103,6 +104,8 @@ def check_use(config: str, metrics: dict[str, Any]) -> None:
     predictor = Predictor.from_path("out/model.tar.gz")
     sentence = "the [MASK] barks" if "masked" in config else "the dog barks"
     given = {"sentence": sentence} | ({"task": "topic"} if "topic_" in config else {})
+    if "type: 'boolq'" in config:
+        given = {"passage": "the dog", "question": "barks"}
     answer = predictor.predict_json(given)
     brief = predictor.brief(answer)
     for words in ("words", "tokens"):
@@ -139,8 +142,24 @@ def test_the_config_of_a_transformer_trains(folder: Path) -> None:
     found = json.loads(Path("found.json").read_text())
     assert found["loss"] == pytest.approx(metrics["best_validation_loss"], rel=1e-4)
     predictor = Predictor.from_path("out/model.tar.gz", allow_remote=True)
-    answer = predictor.predict_json({"sentence": "the dog barks"})
-    assert predictor.brief(answer), answer
+    sentences = ["the dog barks", "a cat", ""]
+    answers = [predictor.predict_json({"sentence": sentence}) for sentence in sentences]
+    model = predictor._model
+    assert isinstance(model, TransformerClassificationTT)
+    for sentence, answer in zip(sentences, answers, strict=True):
+        # the same from the ids of the words, of which the tokenizer's file has one a line
+        ids = torch.tensor([[words.index(word) for word in ["[CLS]", *sentence.split(), "[SEP]"]]])
+        tensors = {"token_ids": ids, "mask": ids > 0, "type_ids": torch.zeros_like(ids)}
+        with torch.no_grad():
+            logits = model({"tokens": tensors})["logits"][0]
+        assert answer["logits"] == pytest.approx(logits.tolist(), abs=1e-5)
+        best = model.vocab.get_token_from_index(int(logits.argmax()), "labels")
+        assert predictor.brief(answer) == {"answers": best}
+    for alone, together in zip(
+        answers, predictor.predict_batch_json([{"sentence": sentence} for sentence in sentences]), strict=True
+    ):
+        assert together["answers"] == alone["answers"]
+        assert together["logits"] == pytest.approx(alone["logits"], abs=1e-5)
 
 
 def test_the_config_of_an_archived_model_trains(folder: Path) -> None:
@@ -175,8 +194,7 @@ def test_every_reader_that_has_a_sample_is_tried() -> None:
     assert set(READERS) <= set(DatasetReader.list_available())
 
 
-# A question about a passage is no plain sentence.
-@pytest.mark.parametrize("reader", sorted(set(READERS) - {"boolq"}))
+@pytest.mark.parametrize("reader", sorted(READERS))
 def test_every_reader_with_a_model_and_its_predictor(reader: str, folder: Path) -> None:
     config = skeleton_config(READERS[reader], reader)
     check_use(config, train(config))
