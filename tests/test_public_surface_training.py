@@ -25,7 +25,7 @@ nlpreg.training.gradient_descent_trainer
         num_gradient_accumulation_steps=1, use_amp=False, no_grad=None, optimizer=...,
         learning_rate_scheduler=None, momentum_scheduler=None, moving_average=None, checkpointer=...,
         callbacks=None, enable_default_callbacks=True, run_confidence_checks=True, grad_scaling=True,
-        ddp_accelerator=None)
+        ddp_accelerator=None, **kwargs)
     GradientDescentTrainer.batch_outputs(batch, for_training)
     GradientDescentTrainer.rescale_gradients()
     GradientDescentTrainer.clip_gradient()

@@ -330,14 +330,8 @@ class GradientDescentTrainer(Trainer):
         run_confidence_checks: bool = True,
         grad_scaling: bool = True,
         ddp_accelerator: DdpAccelerator | None = None,
-        run_sanity_checks: bool | None = None,
-        amp_dtype: HalfDtype | None = None,
-        validate_every_num_batches: int | None = None,
-        metrics_interval: int = 100,
-        detect_anomaly: bool = False,
-        compile: bool = False,
         max_steps: int | None = None,
-        keep_metrics_of_epochs: int | None = 50,
+        **kwargs: Any,
     ) -> "GradientDescentTrainer":
         """Build a trainer from the `trainer` section of a config.
 
@@ -347,10 +341,9 @@ class GradientDescentTrainer(Trainer):
             no_grad: regular expressions; the parameters whose names match one are frozen.
             ddp_accelerator: wraps the model in a distributed run; the other arguments are those of the class.
         """
-        given = dict(
-            locals()
-        )  # every option is passed on under its own name; those built here are replaced below
-        for name in ("cls", "no_grad", "ddp_accelerator"):
+        # Every option is passed on under its own name; those built here are replaced below.
+        given = dict(locals())
+        for name in ("cls", "no_grad", "ddp_accelerator", "kwargs"):
             del given[name]
         device = resolve_device(cuda_device)
         model, wrapped = _place_model(model, device, distributed, ddp_accelerator)
@@ -372,7 +365,6 @@ class GradientDescentTrainer(Trainer):
         given.update(
             model=model,
             cuda_device=device,
-            ddp_wrapped_model=wrapped,
             optimizer=built_optimizer,
             moving_average=averaged,
             learning_rate_scheduler=rate_scheduler,
@@ -380,7 +372,7 @@ class GradientDescentTrainer(Trainer):
             checkpointer=checkpointer and checkpointer.construct(serialization_dir=serialization_dir),
             callbacks=[c.construct(serialization_dir=serialization_dir) for c in callbacks or []],
         )
-        return cls(**given)
+        return cls(ddp_wrapped_model=wrapped, **given, **kwargs)
 
     def train(self) -> MetricValues:
         """Train the model, from the newest checkpoint if there is one.

@@ -545,6 +545,32 @@ def test_a_run_of_so_many_updates(make_trainer, tiny_loader, tmp_path):
     assert longer.run.progress.total_batches_completed == 14
 
 
+def test_options_of_a_subclass(tiny_model, tiny_loader, tmp_path):
+    """A subclass built by `from_partial_objects` takes the options of its own constructor; a typo is still an error."""
+
+    class WithRatio(GradientDescentTrainer):
+        def __init__(self, model, optimizer, data_loader, ratio: float = 0.5, **kwargs):
+            super().__init__(model, optimizer, data_loader, **kwargs)
+            self.ratio = ratio
+
+    Trainer.register("with_ratio", constructor="from_partial_objects")(WithRatio)
+
+    def build(**options):
+        params = Params({"type": "with_ratio", "num_epochs": 1, "metrics_interval": 1, **options})
+        return Trainer.from_params(
+            params, model=tiny_model(), data_loader=tiny_loader(2), serialization_dir=str(tmp_path)
+        )
+
+    assert build(ratio=0.1).ratio == 0.1
+    assert build().ratio == 0.5
+    with pytest.raises(ConfigurationError, match=r"did you mean \"ratio\""):
+        build(ratoi=0.1)
+    with pytest.raises(ConfigurationError, match="ratio"):
+        build(ratio="much")
+    with pytest.raises(ConfigurationError, match="ddp_wrapped_model"):
+        build(ddp_wrapped_model=None)
+
+
 def test_hooks_of_subclasses(tiny_model, tiny_loader, tmp_path):
     """Those that AllenNLP's plugins override."""
     calls = []

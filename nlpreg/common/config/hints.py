@@ -31,11 +31,12 @@ class Signature:
 
 @lru_cache(maxsize=4096)
 def signature_of(cls: Any, constructor: Callable[..., Any] | None = None) -> Signature:
-    """The parameters of a class's constructor, with those that its `**kwargs` pass on to its parents.
+    """The parameters of a class's constructor, with those that its `**kwargs` pass on.
 
-    Where the constructor has `**kwargs`, the parameters of the next class in the method resolution order that is built from a
-    config (has `from_params`) are added, and so on while each has `**kwargs`. The result is open only if the last one has
-    `**kwargs` too, or if a constructor uses its `kwargs` for anything but passing them on.
+    Where `__init__` has `**kwargs`, the parameters of the next class in the method resolution order that is built from a
+    config (has `from_params`) are added, and so on while each has `**kwargs`. Where a class method has them and passes them
+    to `cls(...)`, those of `__init__` are added. The result is open only if the last one has `**kwargs` too, or if a
+    constructor uses its `kwargs` for anything but passing them on.
 
     Args:
         cls: the class, or a function.
@@ -50,24 +51,29 @@ def signature_of(cls: Any, constructor: Callable[..., Any] | None = None) -> Sig
         return Signature(named, open=False)
     if not isinstance(cls, type):
         return Signature(named, open=True)
+    if inspect.ismethod(constructor):
+        call = _call_with_kwargs(constructor, _is_call_of_class)
+        return (
+            Signature(named, open=True) if call is None else _with_passed_on(named, signature_of(cls), call)
+        )
     parent = next((base for base in cls.__mro__[1:] if _is_built_from_config(base)), None)
     if parent is None or _init_of(parent) is object.__init__:
         return Signature(named, open=True)
     if _init_of(parent) is constructor:  # inherited: look where the parent looks
         return signature_of(parent)
-    inherited = signature_of(parent)
-    call = _call_of_parent(constructor)
-    # Arguments that the constructor passes to its parent cannot be in a config: `super().__init__(size=3, **kwargs)`.
+    return _with_passed_on(named, signature_of(parent), _call_with_kwargs(constructor, _is_call_of_parent))
+
+
+def _with_passed_on(
+    named: dict[str, inspect.Parameter], inherited: Signature, call: ast.Call | None
+) -> Signature:
+    """The parameters that a constructor names, and those of the one that it passes its `**kwargs` to."""
+    # Arguments that the constructor itself passes on cannot be in a config: `super().__init__(size=3, **kwargs)`.
     given = set() if call is None else {keyword.arg for keyword in call.keywords}
     positional = [] if call is None else [value for value in call.args if not isinstance(value, ast.Starred)]
     given.update(list(inherited.parameters)[: len(positional)])
-    return Signature(
-        {
-            **named,
-            **{name: p for name, p in inherited.parameters.items() if name not in named.keys() | given},
-        },
-        open=inherited.open or call is None,
-    )
+    others = {name: p for name, p in inherited.parameters.items() if name not in named.keys() | given}
+    return Signature({**named, **others}, open=inherited.open or call is None)
 
 
 class WholeSignature:
@@ -126,10 +132,12 @@ def _resolved(annotation: Any, function: Any) -> Any:
         return annotation
 
 
-def _call_of_parent(constructor: Callable[..., Any]) -> ast.Call | None:
-    """The call `super().__init__(..., **kwargs)`, if that is all a constructor does with its `**kwargs`.
+def _call_with_kwargs(
+    constructor: Callable[..., Any], is_meant: Callable[[ast.Call], bool]
+) -> ast.Call | None:
+    """The call that a constructor passes its `**kwargs` to, if it does nothing else with them.
 
-    Then nothing but the parent can take a key that the constructor does not name.
+    Then nothing but what is called can take a key that the constructor does not name.
     """
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(constructor))))
@@ -143,13 +151,21 @@ def _call_of_parent(constructor: Callable[..., Any]) -> ast.Call | None:
     calls = [
         call
         for call in ast.walk(function)
-        if isinstance(call, ast.Call)
-        and isinstance(call.func, ast.Attribute)
-        and call.func.attr == "__init__"
+        if isinstance(call, ast.Call) and is_meant(call)
         for keyword in call.keywords
         if keyword.arg is None and isinstance(keyword.value, ast.Name) and keyword.value.id == name
     ]
     return calls[0] if uses == len(calls) == 1 else None
+
+
+def _is_call_of_parent(call: ast.Call) -> bool:
+    """Whether a call is `super().__init__(...)`, or `Parent.__init__(...)`."""
+    return isinstance(call.func, ast.Attribute) and call.func.attr == "__init__"
+
+
+def _is_call_of_class(call: ast.Call) -> bool:
+    """Whether a call is `cls(...)`."""
+    return isinstance(call.func, ast.Name) and call.func.id == "cls"
 
 
 def resolve_annotations(function: Any) -> None:

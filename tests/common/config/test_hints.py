@@ -45,10 +45,27 @@ def test_what_a_constructor_gives_to_its_parent_is_no_parameter() -> None:
     assert not signature_of(Fixed).open
 
 
-def test_a_classmethod_with_kwargs_may_take_anything() -> None:
+def test_a_classmethod_passes_its_kwargs_to_the_class() -> None:
     signature = signature_of(Parent, Parent.other)
+    # It gives `c` itself.
     assert list(signature.parameters) == ["d", "a", "b"]
     assert signature.parameters["d"].annotation == List[int]
+    assert not signature.open
+    # The constructor that is called is that of the subclass.
+    assert list(signature_of(Override, Override.other).parameters) == ["d", "c", "a"]
+
+
+class Keeping(Parent):
+    @classmethod
+    def kept(cls, d: int, **kwargs: Any) -> "Keeping":
+        made = cls(1.0)
+        made.kept_arguments = kwargs  # type: ignore[attr-defined]
+        return made
+
+
+def test_a_classmethod_that_uses_its_kwargs_otherwise_takes_anything() -> None:
+    signature = signature_of(Keeping, Keeping.kept)
+    assert list(signature.parameters) == ["d"]
     assert signature.open
 
 
