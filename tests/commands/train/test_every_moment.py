@@ -77,7 +77,7 @@ def copy_at_every_change(folder: Path, copies: Path) -> None:
         ):
             return
         path = arguments[0]
-        if isinstance(path, str) and path.startswith(str(folder)) and folder.is_dir():
+        if isinstance(path, (str, Path)) and str(path).startswith(str(folder)) and folder.is_dir():
             is_copying = True
             try:
                 copy(folder, copies / f"{next(numbers):05}_{os.getpid()}")
@@ -105,13 +105,16 @@ def run(target: Callable[..., None], config: Path, folder: Path, *arguments: Any
     assert process.exitcode == 0, folder.with_suffix(".log").read_text()[-6000:]
 
 
-def distinct(copies: Path) -> Iterator[Path]:
+def distinct(copies: Path, resumed: Path | None = None) -> Iterator[Path]:
     """The copies of which each resumes in another way: apart from logs and from what temporary files hold.
 
-    A line of `metrics.jsonl` that is new in a copy makes another one, in which it is only half written.
+    A line of `metrics.jsonl` that is new in a copy makes another one, in which it is only half written. A run that is
+    `resumed` from a folder finds lines that a checkpoint counts already: no kill tears these.
     """
     seen = set()
     lines = 0
+    if resumed is not None and (resumed / "metrics.jsonl").exists():
+        lines = (resumed / "metrics.jsonl").stat().st_size
     for place in sorted(copies.iterdir(), key=lambda place: place.stat().st_mtime_ns):
         files = []
         for path in sorted(place.rglob("*")):
@@ -174,7 +177,7 @@ def explore(kind: str, folder: Path, every: int) -> None:
                 failures.append(f"{state.name}\n{traceback.format_exc()}")
             done += 1
             if kills_again and attempt == 0:
-                state = again.choice(list(distinct(folder / "copies_again")))
+                state = again.choice(list(distinct(folder / "copies_again", resumed=state)))
     total = len(list((folder / "copies").iterdir()))
     report = f"{kind}: {total} moments, {len(states)} states, {done} runs resumed, {len(failures)} wrong"
     (folder / "report").write_text("\n".join([report, *failures]))
