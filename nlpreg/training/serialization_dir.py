@@ -45,21 +45,26 @@ _WRITTEN_BY_A_RUN = (
     "config.json",
     "config.resolved.json",
     "meta.json",
-    "metrics*.json",
+    "metrics.json",
+    "metrics_epoch_*.json",
     "metrics.jsonl",
     "profile.json",
     "trace.json",
     "vocabulary",
     "subwords",
     "log",
-    "*.log",
+    "out.log",
+    "err.log",
+    "out_worker*.log",
+    "err_worker*.log",
     "best.th",
     "weights.th",
     DIGESTS_NAME,
     "model.tar.gz",
-    "model_state_*",
-    "training_state_*",
-    "checkpoint_*",
+    "model_state_e*.th",
+    "model_state_e*.dcp",
+    "training_state_e*.th",
+    "checkpoint_e*.json",
     "lr-losses.*",
     ".*.tmp",
     LOCK_NAME,
@@ -97,6 +102,8 @@ def create_serialization_dir(
         raise ConfigurationError(
             "--recover and --force: expected one of them, got both; they exclude each other"
         )
+    if not folder:
+        raise ConfigurationError("--serialization-dir: expected the path of a folder, got an empty one")
     if os.path.exists(folder) and not os.path.isdir(folder):
         raise ConfigurationError(f"{folder}: expected a folder for the run, found a file")
     if recover:
@@ -336,6 +343,22 @@ def _is_json(path: str) -> bool:
     return True
 
 
+def flat_config_of(folder: str) -> dict[str, Any]:
+    """The config of the run in a folder, dotted path -> value.
+
+    Raises:
+        ConfigurationError: it cannot be read.
+    """
+    path = os.path.join(folder, CONFIG_NAME)
+    try:
+        return Params.from_file(path).as_flat_dict()
+    except (RuntimeError, ValueError, OSError) as error:  # of Jsonnet, of text that is no UTF-8, of the disk
+        raise ConfigurationError(
+            f"{path}: cannot be read ({error}), so that this cannot be compared with the config of the run in the "
+            "folder; put the config of that run in its place"
+        ) from error
+
+
 def _check_recoverable(params: Params, folder: str) -> None:
     if not os.path.isdir(folder):
         raise ConfigurationError(
@@ -349,14 +372,7 @@ def _check_recoverable(params: Params, folder: str) -> None:
         raise ConfigurationError(
             f"{folder}: --recover expects a run in this folder, but there is no {CONFIG_NAME}"
         )
-    try:
-        old = Params.from_file(path).as_flat_dict()
-    except (RuntimeError, ValueError, OSError) as error:  # of Jsonnet, of text that is no UTF-8, of the disk
-        raise ConfigurationError(
-            f"{path}: cannot be read ({error}), so that this cannot be compared with the config of the run in the "
-            "folder; put the config of that run in its place"
-        ) from error
-    new = params.as_flat_dict()
+    old, new = flat_config_of(folder), params.as_flat_dict()
     refused = []
     for key in sorted(old.keys() | new.keys()):
         if (key in old) == (key in new) and old.get(key) == new.get(key):

@@ -212,12 +212,28 @@ def test_a_file_in_the_way(tmp_path):
         create(tmp_path / "file" / "below")
 
 
-def test_force_leaves_what_no_run_writes(used, caplog):
-    (used / "thesis.txt").write_text("of three years")
+def test_an_empty_path():
+    with pytest.raises(ConfigurationError, match="--serialization-dir: expected the path of a folder"):
+        create("")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["thesis.txt", "checkpoint_notes.txt", "model_state_of_the_art.md", "lab.log", "metrics_by_hand.json"],
+)
+def test_force_leaves_what_no_run_writes(name, used, caplog):
+    (used / name).write_text("of three years")
     (used / "vocabulary").mkdir()
+    for written in (
+        "checkpoint_e1_b0.json",
+        "model_state_epoch_3.th",
+        "out_worker1.log",
+        "metrics_epoch_1.json",
+    ):
+        (used / written).touch()
     create(used, force=True)
-    assert [path.name for path in used.iterdir()] == ["thesis.txt"]
-    assert "left in place, since no run of nlpreg writes them: thesis.txt" in caplog.text
+    assert [path.name for path in used.iterdir()] == [name]
+    assert f"left in place, since no run of nlpreg writes them: {name}" in caplog.text
 
 
 def test_force_works_through_a_link(used, tmp_path):

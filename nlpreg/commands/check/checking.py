@@ -36,6 +36,7 @@ class Checked:
         problems: all problems, in the order of the file.
         file: the file of the config, if any.
         around: the resolved keys of the top level that are not part of the experiment.
+        given: the config without the namespaces that were filled in.
         warnings: probable mistakes that do not prevent training.
     """
 
@@ -45,6 +46,7 @@ class Checked:
     file: ConfigFile | None = None
     around: dict[str, Node] = field(default_factory=dict)
     warnings: list[Problem] = field(default_factory=list)
+    given: Mapping[str, Any] = field(default_factory=dict)
 
     def resolved_config(self) -> dict[str, Any]:
         """The whole config with every default filled in that JSON can express."""
@@ -84,19 +86,24 @@ def check_file(
     return checked
 
 
-def check_config(config: Mapping[str, Any]) -> Checked:
+def check_config(config: Mapping[str, Any], fills_namespaces: bool = True) -> Checked:
     """Check an evaluated config: its keys against the constructors, then paths, devices and shapes.
 
     The registries must have been filled before, by `nlpreg.common.plugins.import_plugins`.
+
+    Args:
+        config: the evaluated config.
+        fills_namespaces: whether tables of characters that name no namespace get that of their indexer.
     """
     from nlpreg.commands.check.language_model_check import language_model_problems
     from nlpreg.commands.check.name_check import missing_namespaces, name_problems
     from nlpreg.commands.check.shape_check import shape_problems
     from nlpreg.commands.check.trial_check import trial_problems
 
+    given = config
     resolver, around, node = _resolved(config)
     warnings = []
-    if isinstance(node, Call):
+    if isinstance(node, Call) and fills_namespaces:
         for path, namespace, warning in missing_namespaces(node):
             config = _with_value(config, path, namespace)
             warnings.append(warning)
@@ -110,7 +117,7 @@ def check_config(config: Mapping[str, Any]) -> Checked:
         problems += [p for p in name_problems(node) if p.path.rpartition(".")[2] not in strays]
         problems += [*shape_problems(node, warnings), *trial_problems(node, problems)]
         problems += language_model_problems(node)
-    return Checked(dict(config), node, problems, around=around, warnings=warnings)
+    return Checked(dict(config), node, problems, around=around, warnings=warnings, given=given)
 
 
 def _resolved(config: Mapping[str, Any]) -> tuple[Resolver, dict[str, Node], Node]:

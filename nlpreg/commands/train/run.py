@@ -31,7 +31,7 @@ from nlpreg.common.logging import release_global_logging
 from nlpreg.common.params import Params
 from nlpreg.models.archival import load_archive, verify_include_in_archive
 from nlpreg.models.model import Model
-from nlpreg.training.serialization_dir import locked, replacing_run
+from nlpreg.training.serialization_dir import CONFIG_NAME, flat_config_of, locked, replacing_run
 
 logger = logging.getLogger(__name__)
 
@@ -170,6 +170,8 @@ def _train(
     """Train what passed the check; nothing is written, deleted or read before that."""
     began = time.monotonic()
     raise_problems(checked, source)
+    if options.recover:
+        checked = _as_before(checked, options.serialization_dir)
     for warning in checked.warnings:
         logger.warning("%s: %s", warning.path, warning.message)
     assert checked.config is not None
@@ -218,6 +220,18 @@ def _located(checked: Checked, source: str) -> Iterator[None]:
             raise
         problems = [checked.file.located(problem) for problem in error.problems]
         raise ConfigurationProblems(problems, report(source, problems)) from error
+
+
+def _as_before(checked: Checked, folder: str) -> Checked:
+    """The check for resuming a run: one of before namespaces were filled in keeps the tables that it was made with."""
+    if checked.config == checked.given or not os.path.isfile(os.path.join(folder, CONFIG_NAME)):
+        return checked
+    config, given = (
+        Params(dict(section)).as_flat_dict() for section in (checked.config or {}, checked.given)
+    )
+    if (config.keys() - given.keys()) & flat_config_of(folder).keys():
+        return checked
+    return replace(check_config(checked.given, fills_namespaces=False), file=checked.file)
 
 
 def _is_to_be_locked(options: RunOptions, is_first: bool) -> bool:

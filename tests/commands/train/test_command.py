@@ -12,6 +12,7 @@ from nlpreg.commands.command_line import exit_status as main
 from nlpreg.commands.train import TrainModel, train_model, train_model_from_args, train_model_from_file
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.params import Params
+from nlpreg.data import Vocabulary
 from nlpreg.models import Model, load_archive
 
 Config = dict[str, Any]
@@ -307,6 +308,34 @@ def test_recover_with_another_config(tagger: Config, train: Any, capsys: pytest.
     train(tagger, "--dry-run")
     train(changed(tagger, random_seed=7), "-r", status=2)
     assert "random_seed" in capsys.readouterr().err
+
+
+def test_a_run_of_before_namespaces_were_filled_in_goes_on(tagger: Config, train: Any) -> None:
+    """Its table of characters has the size of the words' namespace, as AllenNLP makes it."""
+    characters = {
+        "type": "character_encoding",
+        "embedding": {"embedding_dim": 3},
+        "encoder": {"type": "boe", "embedding_dim": 3},
+    }
+    indexers = {"tokens": "single_id", "c": {"type": "characters", "min_padding_length": 1}}
+    tagger["dataset_reader"]["token_indexers"] = indexers
+    tagger["model"]["text_field_embedder"]["token_embedders"]["c"] = characters
+    tagger["model"]["encoder"]["input_size"] = 7
+    many_words = " ".join(f"{letter}{other}###NOUN" for letter in "abcde" for other in "abcde")
+    (Path(tagger["train_data_path"])).write_text(many_words + "\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nlpreg.commands.check.name_check.missing_namespaces", lambda experiment: [])
+        folder = train(tagger)
+    for path in [*folder.glob("*_e2_b0*"), folder / "model.tar.gz"]:
+        path.unlink()
+    train(tagger, "-r")
+    assert "vocab_namespace" not in (folder / "config.json").read_text()
+    weights = torch.load(folder / "best.th", weights_only=True)
+    vocab = Vocabulary.from_files(folder / "vocabulary")
+    (table,) = (value for name, value in weights.items() if name.endswith("embedding._module.weight"))
+    assert len(table) == vocab.get_vocab_size("tokens") != vocab.get_vocab_size("token_characters")
+    train(tagger, "-f")
+    assert "vocab_namespace" in (folder / "config.json").read_text()
 
 
 def test_recover_with_other_data_changes_nothing(
