@@ -14,6 +14,7 @@ from typing import IO, Any, NamedTuple
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.file_utils import cached_path, get_file_extension
+from nlpreg.common.files import clear_compression_errors
 
 logger = logging.getLogger(__name__)
 
@@ -136,7 +137,8 @@ class EmbeddingsTextFile(Iterator[str]):
     def read(self) -> str:
         """The rest of the file as one string."""
         pending, self._pending = self._pending or "", None
-        return pending + self._handle.read()
+        with clear_compression_errors(self.uri):
+            return pending + self._handle.read()
 
     def readline(self) -> str:
         """The next line with its line end, empty at the end of the file."""
@@ -146,7 +148,8 @@ class EmbeddingsTextFile(Iterator[str]):
         return self._next_line()
 
     def _next_line(self) -> str:
-        line = self._handle.readline()
+        with clear_compression_errors(self.uri):
+            line = self._handle.readline()
         self.line_number += bool(line)
         # bytes that are no text have become these characters, which no text holds
         if not line.isascii() and (wrong := _NOT_DECODED.search(line)):

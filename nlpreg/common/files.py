@@ -3,14 +3,19 @@
 import contextlib
 import errno
 import logging
+import lzma
 import os
 import shutil
+import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from typing import IO, Any
 
 import filelock
+
+from nlpreg.common.checks import ConfigurationError
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +47,7 @@ def atomic_write(
     if mode == "w":
         encoding = encoding or "utf-8"
     if os.path.exists(path) and not os.path.isfile(path):  # a device or a pipe, such as /dev/stdout
-        with open(path, mode, encoding=encoding, newline=newline) as file:
+        with _named_errors(path), open(path, mode, encoding=encoding, newline=newline) as file:
             yield file
         return
     path = os.path.realpath(path)  # write to the target, so that a symbolic link is kept
@@ -50,7 +55,7 @@ def atomic_write(
         dir=os.path.dirname(path), prefix=f".{os.path.basename(path)}.", suffix=".tmp"
     )
     try:
-        with open(descriptor, mode, encoding=encoding, newline=newline) as file:
+        with _named_errors(path), open(descriptor, mode, encoding=encoding, newline=newline) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -61,6 +66,38 @@ def atomic_write(
             os.unlink(temporary)
         raise
     _sync_folder(os.path.dirname(path))
+
+
+@contextlib.contextmanager
+def _named_errors(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Give errors of a full disk the name of the file: the system reports a name for `open` only, not for writing."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            error.filename = os.fspath(path)
+        raise
+
+
+@contextlib.contextmanager
+def clear_compression_errors(name: str) -> Iterator[None]:
+    """Turn the errors of gzip, bz2, xz and zip about a damaged file into one that names it.
+
+    Args:
+        name: of the file, for the message.
+
+    Raises:
+        ConfigurationError: the file that is read within the block is damaged.
+    """
+    try:
+        yield
+    except (EOFError, lzma.LZMAError, zlib.error, tarfile.TarError, zipfile.BadZipFile, OSError) as error:
+        # errors of the operating system have an errno and a clear message; those of gzip and bz2 have neither
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise ConfigurationError(
+            f"{name}: the compressed file is damaged or cut off ({error}); fetch or make it again"
+        ) from error
 
 
 def damage_in_zip(path: str | os.PathLike[str]) -> str | None:

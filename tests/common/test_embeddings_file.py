@@ -4,8 +4,10 @@ import bz2
 import gzip
 import logging
 import lzma
+import re
 import tarfile
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -105,6 +107,19 @@ def test_an_empty_file(tmp_path):
     (tmp_path / "v.txt").touch()
     with EmbeddingsTextFile(str(tmp_path / "v.txt")) as lines:
         assert list(lines) == [] and lines.read() == "" and lines.readline() == ""
+
+
+@pytest.mark.parametrize("name", ["v.txt.gz", "v.txt.bz2", "v.txt.xz"])
+@pytest.mark.parametrize("damage", ["cut off", "not compressed"])
+def test_a_damaged_file_is_named(tmp_path, name, damage):
+    whole = {".gz": gzip, ".bz2": bz2, ".xz": lzma}[Path(name).suffix].compress(TEXT.encode() * 1000)
+    (tmp_path / name).write_bytes(whole[: len(whole) // 2] if damage == "cut off" else TEXT.encode())
+    message = f"{name}: the compressed file is damaged or cut off"
+    with (
+        pytest.raises(ConfigurationError, match=re.escape(message)),
+        EmbeddingsTextFile(str(tmp_path / name)) as lines,
+    ):
+        list(lines)
 
 
 def test_other_encodings(tmp_path):

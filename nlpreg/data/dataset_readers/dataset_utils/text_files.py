@@ -1,13 +1,12 @@
 """Text files of a data path: finding them, reading their lines, and errors with file and line."""
 
+import codecs
 import glob
 import itertools
 import json
 import logging
-import lzma
 import os
 import re
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, NoReturn
@@ -15,6 +14,7 @@ from typing import IO, Any, NoReturn
 from nlpreg.common.caching import open_by_suffix
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.file_utils import cached_path, get_file_extension
+from nlpreg.common.files import clear_compression_errors
 
 logger = logging.getLogger(__name__)
 
@@ -130,21 +130,15 @@ class DataFile:
         """
         encoding = "utf-8-sig"  # of the first piece, which may begin with a byte-order mark
         try:
-            for data in self._whole_lines():
-                text = data.decode(encoding)
-                encoding = "utf-8"
-                if "\r" in text:
-                    text = text.replace("\r\n", "\n").replace("\r", "\n")
-                yield text
+            with clear_compression_errors(self.name):
+                for data in self._whole_lines():
+                    text = data.decode(encoding)
+                    encoding = "utf-8"
+                    if "\r" in text:
+                        text = text.replace("\r\n", "\n").replace("\r", "\n")
+                    yield text
         except UnicodeDecodeError:
             self._raise_where_not_utf8()
-        except (EOFError, lzma.LZMAError, zlib.error, OSError) as error:
-            # errors of the operating system have an errno and a clear message; those of gzip and bz2 have neither
-            if isinstance(error, OSError) and error.errno is not None:
-                raise
-            raise DataError(
-                f"{self.name}: the compressed file is damaged or cut off ({error}); fetch or make it again"
-            ) from error
 
     def _whole_lines(self) -> Iterator[bytes]:
         """The content in pieces that end where lines end, and at a blank line if they have one."""
@@ -204,10 +198,11 @@ class DataFile:
                 try:
                     line.decode("utf-8")
                 except UnicodeDecodeError as error:
+                    is_utf16 = number == 1 and line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
                     raise DataError(
                         f"{self.name}, line {number}: expected text in UTF-8, got the byte 0x{line[error.start]:02x} at "
                         f"byte {offset + error.start} of the file ({error.reason}); convert the file, for example by "
-                        "`iconv -f LATIN1 -t UTF-8`"
+                        f"`iconv -f {'UTF-16' if is_utf16 else 'LATIN1'} -t UTF-8`"
                     ) from error
                 offset += len(line)
         raise DataError(f"{self.name}: expected text in UTF-8")  # changed while we looked
