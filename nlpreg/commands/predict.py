@@ -529,11 +529,16 @@ class PredictManager:
 
     def _parsed(self, place: str, line: str) -> JsonDict | ConfigurationError:
         try:
-            return self._predictor.load_line(line)
+            inputs = self._predictor.load_line(line)
         except ValueError as error:
             return ConfigurationError(
                 f'{place}: expected JSON, such as {{"sentence": "A text."}}, got {line[:80]!r} ({error})'
             )
+        if inputs is None:  # which stands for a line without an answer
+            return ConfigurationError(
+                f'{place}: expected an object such as {{"sentence": "A text."}}, got null'
+            )
+        return inputs
 
     def _predict(self, items: list[Item]) -> None:
         """Give each input its answer, or the error that stands in its way."""

@@ -3,6 +3,7 @@
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,11 +44,14 @@ class Batch(Iterable[Instance]):
         if not all_fields:
             return
         names = all_fields[0].keys()
-        for fields in all_fields:
-            if fields.keys() != names:
+        for instance in self.instances:
+            if instance.fields.keys() != names:
+                fewer = min(self.instances[0], instance, key=len)
+                lacking = sorted((names | instance.fields.keys()) - fewer.fields.keys())
+                example = shorten(str(fewer.human_readable_dict()), 120, placeholder=" ...")
                 raise ConfigurationError(
                     f"a batch needs the same fields in every instance, got {sorted(names)} in one and "
-                    f"{sorted(fields)} in another"
+                    f"{sorted(instance.fields)} in another: {', '.join(lacking)} is missing in {example}"
                 )
         for name in names:
             # column-wise, since whole columns become tensors

@@ -165,6 +165,7 @@ MISTAKES = {
         "in.jsonl, line 2: input",
     ),
     "no object": ("[1]\n", [], "expected an object"),
+    "null": ('{"sentence": "a"}\nnull\n', [], "in.jsonl, line 2: expected an object such as"),
     "not UTF-8": (b'{"sentence": "caf\xe9"}', [], "line 1: this is not UTF-8"),
     "words that are no list": (
         '{"words": "a b"}\n',

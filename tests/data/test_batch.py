@@ -44,7 +44,9 @@ def test_lengths_are_the_greatest(make_instance: Callable[..., Instance], vocab:
 
 def test_fields_must_be_the_same_everywhere() -> None:
     label, metadata = LabelField("a"), MetadataField("a")
-    with pytest.raises(ConfigurationError, match=r"\['x'\] in one and \['x', 'y'\] in another"):
+    with pytest.raises(
+        ConfigurationError, match=r"\['x'\] in one and \['x', 'y'\] in another: y is missing in \{'x': 'a'\}"
+    ):
         Batch([Instance({"x": label}), Instance({"x": label, "y": label})])
     with pytest.raises(ConfigurationError, match=r"\['LabelField', 'MetadataField'\] under 'x'"):
         Batch([Instance({"x": label}), Instance({"x": metadata})])

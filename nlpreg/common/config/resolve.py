@@ -127,7 +127,9 @@ class Resolver:
             return Literal(value)
         if not entry and "type" in value and "type" not in signature_of(cls).parameters:
             name, names = value["type"], registered_names(cls)
-            if name in names:  # the name of the class itself, as written by `to_params`
+            if (
+                isinstance(name, str) and name in names
+            ):  # the name of the class itself, as written by `to_params`
                 constructor = getattr(cls, names[name] or "", None)
                 node = self.call(cls, constructor, {k: v for k, v in value.items() if k != "type"}, path)
                 node.type_name = name

@@ -4,10 +4,10 @@ import copy
 import json
 import random
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+from every_model import CASES
 
 from nlpreg.commands.check.checking import check_config
 from nlpreg.common.plugins import import_plugins
@@ -68,10 +68,25 @@ def check_all(configs: list[dict[str, Any]], seeds: range) -> None:
         assert all(problem.message for problem in checked.problems)
 
 
-def test_some(tagger: dict[str, Any], language_model: dict[str, Any], tmp_path: Path) -> None:
-    check_all([tagger, language_model], range(200))
+@pytest.fixture
+def configs(tagger: dict[str, Any], language_model: dict[str, Any]) -> list[dict[str, Any]]:
+    """A config of every kind of model."""
+    models = ({**tagger, "model": model, "dataset_reader": reader} for model, reader, _ in CASES.values())
+    return [tagger, language_model, *models]
+
+
+def test_some(configs: list[dict[str, Any]]) -> None:
+    check_all(configs, range(200))
+
+
+@pytest.mark.parametrize("value", [{}, [], 3, None])
+def test_a_type_that_is_no_name(value: Any, tagger: dict[str, Any]) -> None:
+    model = copy.deepcopy(CASES["bcn"][0])
+    model["pre_encode_feedforward"]["type"] = value
+    checked = check_config({**tagger, "model": model})
+    assert any(problem.path.startswith("model.pre_encode_feedforward") for problem in checked.problems)
 
 
 @pytest.mark.slow
-def test_many(tagger: dict[str, Any], language_model: dict[str, Any]) -> None:
-    check_all([tagger, language_model], range(1000, 6000))
+def test_many(configs: list[dict[str, Any]]) -> None:
+    check_all(configs, range(1000, 6000))
