@@ -1,5 +1,6 @@
 """Conversion between plain text and the tokens and tensors of a language model."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 from nlpreg.common.checks import ConfigurationError
@@ -24,6 +25,7 @@ class LanguageModelTexts:
         self._own_tokenizer = tokenizer_of(dataset_reader)
         self._word_tokenizer: Tokenizer | None = None
         self.namespace: str = getattr(model, "target_namespace", "tokens")
+        self._entries: dict[str, str] = {}
         self.start_tokens, self.end_tokens = self._special_tokens()
         """The start and end tokens of every text."""
 
@@ -119,12 +121,24 @@ class LanguageModelTexts:
         """The id of a token in the model's target namespace."""
         if self._has_own_ids and token.text_id is not None:
             return int(token.text_id)
-        return self._model.vocab.get_token_index(str(token), self.namespace)
+        return self._model.vocab.get_token_index(self.entry_of(str(token)), self.namespace)
 
     def is_unknown(self, token: Token) -> bool:
         """Whether a token is out of vocabulary."""
         known = self._model.vocab.get_token_to_index_vocabulary(self.namespace)
-        return not self._has_own_ids and str(token) not in known
+        return not self._has_own_ids and self.entry_of(str(token)) not in known
+
+    def entry_of(self, text: str) -> str:
+        """What the reader's token indexers look up in the target namespace for a token, such as its text in lower case."""
+        if text not in self._entries:
+            instance = Instance({self._field_name: TextField([Token(text)])})
+            self._reader.apply_token_indexers(instance)
+            counter: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+            instance.count_vocab_items(counter)
+            entries = list(counter.get(self.namespace, ()))
+            # several: the target namespace has characters, say
+            self._entries[text] = entries[0] if len(entries) == 1 else text
+        return self._entries[text]
 
     def mask_token(self) -> Token:
         """The mask token."""
@@ -147,11 +161,13 @@ class LanguageModelTexts:
 
     def _known_ids(self, texts: Sequence[str]) -> list[int]:
         index_of = self._model.vocab.get_token_to_index_vocabulary(self.namespace)
-        return [index_of[text] for text in dict.fromkeys(texts) if text in index_of]
+        entries = dict.fromkeys(map(self.entry_of, texts))
+        return [index_of[entry] for entry in entries if entry in index_of]
 
     def text_of(self, tokens: Sequence[Token]) -> str:
         """Detokenize tokens, without start and end tokens."""
-        special = {*self.start_tokens, *self.end_tokens}
+        marks = [*self.start_tokens, *self.end_tokens]
+        special = {*marks, *map(self.entry_of, marks)}
         words = [str(token) for token in tokens]
         words = [word for word in words if word not in special]
         return join_words(words) if self._own_tokenizer is None else self._own_tokenizer.detokenize(words)

@@ -124,12 +124,15 @@ def analyse_language_model(archive: "Archive", data: Any, max_instances: int) ->
     vocab, namespace = archive.model.vocab, getattr(archive.model, "target_namespace", "tokens")
     ids = vocab.get_token_to_index_vocabulary(namespace)
     # Ids follow frequency; the first two are padding and the unknown word.
-    ranks = {token: max(1, ids[token] - 1) for token in distinct if token in ids}
+    entries = {token: texts.entry_of(token) for token in distinct}
+    ranks = {token: max(1, ids[entry] - 1) for token, entry in entries.items() if entry in ids}
     try:
         generator = Generator(archive.model, archive.validation_dataset_reader)
     except ConfigurationError:  # a masked model writes nothing
         return LanguageAnalysis(str(data), scored, ranks)
     options = GenerationOptions(num=NUM_SAMPLES, max_tokens=_SAMPLE_TOKENS, seed=0)
-    prompt = next((text.text.split()[0] for text in scored if text.text.split()), "")
+    prompt = ""
+    if not texts.start_tokens:  # something has to come before the first word that the model writes
+        prompt = next((text.text.split()[0] for text in scored if text.text.split()), "")
     samples = [prompt + written.text for written in generator.generate(prompt, options)]
     return LanguageAnalysis(str(data), scored, ranks, samples)

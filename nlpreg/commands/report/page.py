@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
 _WIDTH, _HEIGHT = 520, 240
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 12, 30  # margins of a chart, in its own units
-_NUM_TICKS = 4
+_NUM_STEPS = 4
+"""Steps between the lines of a chart, about."""
 _MOST_LABELS = 25
 """Labels shown in a confusion matrix; the rarer ones would make it unreadable."""
 
@@ -122,7 +124,7 @@ def _tiles(record: RunRecord, analysis: Analysis | LanguageAnalysis | None) -> s
     if record.best_epoch is not None:
         tiles.append(("best epoch", str(record.best_epoch + 1)))
     if isinstance(analysis, Analysis):
-        tiles.append((f"accuracy on {analysis.data}", _number(analysis.accuracy)))
+        tiles.append((f"accuracy on {os.path.basename(str(analysis.data))}", _number(analysis.accuracy)))
     cells = "".join(f"<div class='tile'><b>{escape(v)}</b><span>{escape(k)}</span></div>" for k, v in tiles)
     return f"<div class='tiles'>{cells}</div>" if cells else ""
 
@@ -163,8 +165,9 @@ def _chart(series: dict[str, Curve], x_name: str, marked: int | None = None) -> 
     points = [point for curve in series.values() for point in curve if math.isfinite(point[1])]
     if not points:
         return "<p class='soft'>no finite values</p>"
-    x_low, x_high = _range([x for x, _ in points], padding=0.0)
-    y_low, y_high = _range([y for _, y in points], padding=0.05)
+    x_low, x_high = _range([x for x, _ in points])
+    ticks = _ticks(*_range([y for _, y in points]))
+    y_low, y_high = ticks[0], ticks[-1]
 
     def place(x: float, y: float) -> tuple[float, float]:
         across = (x - x_low) / (x_high - x_low) * (_WIDTH - _LEFT - _RIGHT)
@@ -172,14 +175,13 @@ def _chart(series: dict[str, Curve], x_name: str, marked: int | None = None) -> 
         return round(_LEFT + across, 1), round(_HEIGHT - _BOTTOM - up, 1)
 
     drawn = [f"<svg viewBox='0 0 {_WIDTH} {_HEIGHT}' role='img'>"]
-    for step in range(_NUM_TICKS + 1):
-        value = y_low + (y_high - y_low) * step / _NUM_TICKS
+    for value in ticks:
         _, y = place(x_low, value)
         drawn.append(f"<line x1='{_LEFT}' x2='{_WIDTH - _RIGHT}' y1='{y}' y2='{y}' stroke='var(--line)'/>")
-        drawn.append(f"<text x='{_LEFT - 6}' y='{y + 4}' text-anchor='end'>{value:.3g}</text>")
-    for value in (x_low, x_high):
+        drawn.append(f"<text x='{_LEFT - 6}' y='{y + 4}' text-anchor='end'>{value:.6g}</text>")
+    for value, anchor in ((x_low, "start"), (x_high, "end")):
         x, _ = place(value, y_low)
-        drawn.append(f"<text x='{x}' y='{_HEIGHT - 10}' text-anchor='middle'>{value:g}</text>")
+        drawn.append(f"<text x='{x}' y='{_HEIGHT - 10}' text-anchor='{anchor}'>{value:g}</text>")
     middle = (_LEFT + _WIDTH - _RIGHT) / 2
     drawn.append(f"<text x='{middle}' y='{_HEIGHT - 2}' text-anchor='middle'>{escape(x_name)}</text>")
     if marked is not None and x_low <= marked <= x_high:
@@ -204,12 +206,19 @@ def _chart(series: dict[str, Curve], x_name: str, marked: int | None = None) -> 
     return "".join(drawn) + "</svg>"
 
 
-def _range(values: Sequence[float], padding: float) -> tuple[float, float]:
-    """The lowest and highest value, further apart by a share of their distance; never the same."""
+def _range(values: Sequence[float]) -> tuple[float, float]:
+    """The lowest and the highest value; never the same."""
     low, high = min(values), max(values)
-    if low == high:
-        return low - (abs(low) or 1) * 0.5, high + (abs(high) or 1) * 0.5
-    return low - (high - low) * padding, high + (high - low) * padding
+    return (low, high) if low < high else (low - (abs(low) or 1) * 0.5, high + (abs(high) or 1) * 0.5)
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Round numbers at equal distances, from `low` or below to `high` or above."""
+    raw = (high - low) / _NUM_STEPS
+    unit = 10.0 ** math.floor(math.log10(raw))
+    step = next(factor * unit for factor in (1, 2, 2.5, 5, 10) if factor * unit >= raw * 0.999)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [round(number * step, 12) for number in range(first, last + 1)]
 
 
 def _quality(analysis: Analysis) -> str:
@@ -231,13 +240,13 @@ def _quality(analysis: Analysis) -> str:
             for kind, (accuracy, count) in knowledge.items()
         ]
         parts.append(
-            "<h3 style='margin-top:18px'>Accuracy on words in the vocabulary, and on others</h3>"
+            "<h3 class='below'>Accuracy on words in the vocabulary, and on others</h3>"
             + _table(["", "accuracy", "count"], rows, frozenset({1, 2}))
         )
-    contents = ["".join(parts), _matrix(analysis), _reliability(analysis)]
-    cards = "".join(f"<div class='card'>{part}</div>" for part in contents if part)
+    cards = f"<div class='card'>{''.join(parts)}</div>{_reliability(analysis)}"
     about = f"<p class='soft'>{len(analysis.examples):,} instances of {escape(analysis.data)}</p>"
-    return _section("Labels", f"{about}<div class='grid'>{cards}</div>")
+    matrix = f"<div class='card below'>{_matrix(analysis)}</div>"
+    return _section("Labels", f"{about}<div class='pair'>{cards}</div>{matrix}")
 
 
 def _reliability(analysis: Analysis) -> str:
@@ -329,10 +338,10 @@ def _language(analysis: LanguageAnalysis) -> str:
 
     def bands(title: str, rows: Sequence[Band]) -> str:
         cells = [[escape(band.name), _number(band.perplexity), f"{band.count:,}"] for band in rows]
-        return _card(title, _table(["", "perplexity", "tokens"], cells, frozenset({1, 2})))
+        return _card(f"by {title}", _table(["", "perplexity", "tokens"], cells, frozenset({1, 2})))
 
-    tables = bands("by rank in the vocabulary", analysis.by_frequency())
-    tables += bands("by position in the text", analysis.by_position())
+    tables = bands("frequency: rank in the vocabulary", analysis.by_frequency())
+    tables += bands("position in the text", analysis.by_position())
     blocks = [
         f"<p class='soft'>{len(analysis.texts):,} texts of {escape(analysis.data)}</p><div class='grid'>{tables}</div>"
     ]

@@ -13,6 +13,8 @@ from nlpreg.common.util import sanitize
 from nlpreg.data.data_loaders import DataLoader
 from nlpreg.nn.util import get_text_field_mask
 
+_WORDS = ("words", "tokens")
+
 
 class Serializer(Registrable):
     """Turns a batch and a model's outputs for it into text: a line, or several."""
@@ -42,7 +44,7 @@ class Serializer(Registrable):
 class SimpleSerializer(Serializer):
     """A JSON object a line for each instance: its fields without padding, and the outputs under their names.
 
-    An output takes the place of a field of the same name. Outputs for the batch as a whole, such as its loss, are left out.
+    Words and labels come first, numbers last. An output takes the place of a field of the same name. Outputs for the batch as a whole, such as its loss, are left out.
     A batch whose instances cannot be told apart, because no field has a batch dimension, is one line.
     """
 
@@ -70,7 +72,16 @@ class SimpleSerializer(Serializer):
         for name, values in output_dict.items():
             for row, value in _rows_of(name, values, batch, size):
                 lines[row][name] = sanitize(value)
-        return "\n".join(map(json.dumps, lines))
+        return "\n".join(json.dumps(dict(sorted(line.items(), key=_order))) for line in lines)
+
+
+def _order(item: tuple[str, Any]) -> int:
+    """Sorts the entries of a line: the words, then labels and other texts, then all else."""
+    name, value = item
+    values = value if isinstance(value, list) else [value]
+    if name in _WORDS and all(isinstance(one, str) for one in values):
+        return 0
+    return 1 if all(isinstance(one, str) for one in values) else 2
 
 
 def _batch_size(batch: Mapping[str, Any]) -> int | None:
@@ -100,9 +111,9 @@ def _fields_of_instances(batch: Mapping[str, Any], size: int) -> list[dict[str, 
                     ends = (positions * mask).amax(1).tolist() if mask.size(1) else [0] * size
                     lengths.setdefault(mask.size(1), ends)
 
-    def row_of(value: Any, row: int) -> Any:
+    def row_of(value: Any, row: int, in_text: bool = False) -> Any:
         if isinstance(value, Mapping):
-            return {name: row_of(inner, row) for name, inner in value.items()}
+            return {name: row_of(inner, row, in_text=True) for name, inner in value.items()}
         if not isinstance(value, (torch.Tensor, list, tuple)) or (
             isinstance(value, torch.Tensor) and not value.dim()
         ):
@@ -110,9 +121,20 @@ def _fields_of_instances(batch: Mapping[str, Any], size: int) -> list[dict[str, 
         own = value[row]
         if isinstance(value, torch.Tensor) and value.dim() > 1 and value.size(1) in lengths:
             own = own[: lengths[value.size(1)][row]]
-        return sanitize(own)
+        rows = sanitize(own)
+        if isinstance(value, torch.Tensor) and value.dim() > 2 and not value.is_floating_point() and in_text:
+            return [_without_padding(ids) for ids in rows]
+        return rows
 
     return [{name: row_of(value, row) for name, value in batch.items()} for row in range(size)]
+
+
+def _without_padding(ids: Any) -> Any:
+    """The ids of the parts of a word, such as its characters, without the zeros behind them."""
+    end = len(ids) if isinstance(ids, list) else 0
+    while end and ids[end - 1] in (0, False):
+        end -= 1
+    return ids[:end] if isinstance(ids, list) else ids
 
 
 def _rows_of(name: str, values: Any, batch: Mapping[str, Any], size: int) -> Iterator[tuple[int, Any]]:

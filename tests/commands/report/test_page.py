@@ -4,6 +4,8 @@ import math
 import re
 from html.parser import HTMLParser
 
+import pytest
+
 from nlpreg.commands.report.analysis import Analysis, Example
 from nlpreg.commands.report.page import comparison_page, run_page
 from nlpreg.commands.report.run_record import RunRecord
@@ -75,6 +77,26 @@ def test_a_page_about_a_run() -> None:
     assert "best epoch: 1" in page
     assert "<code class='changed'>model.dropout</code>" in page
     assert "<code class='default'>model.verbose_metrics</code>" in page
+
+
+@pytest.mark.parametrize(
+    ("losses", "expected"),
+    [
+        ([2.2508, 0.6816, 0.0333], ["0", "1", "2", "3"]),
+        ([0.00012, 0.00031], ["0.0001", "0.00015", "0.0002", "0.00025", "0.0003", "0.00035"]),
+        ([107.2, 68.2], ["60", "70", "80", "90", "100", "110"]),
+        ([-3.5, -1.0], ["-4", "-3", "-2", "-1"]),
+        ([0.5, 0.5], ["0.2", "0.4", "0.6", "0.8"]),
+        ([1e12, 2e12], ["1e+12", "1.25e+12", "1.5e+12", "1.75e+12", "2e+12"]),
+    ],
+)
+def test_axes_have_round_numbers(losses: list[float], expected: list[str]) -> None:
+    lines = [
+        {"event": "epoch", "epoch": n, "step": n, "seconds": 1.0, "training_loss": loss}
+        for n, loss in enumerate(losses)
+    ]
+    (chart,) = re.findall(r"<h3>loss</h3><svg.*?</svg>", run_page(record(lines=lines, metrics={})))
+    assert re.findall(r"text-anchor='end'>([^<]*)<", chart)[:-1] == expected  # the last is the last epoch
 
 
 def test_nothing_comes_from_the_network() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from nlpreg.commands import main
+from nlpreg.commands.report.analysis import Analysis, Example
 from nlpreg.commands.report.page import run_page
 from nlpreg.commands.report.run_record import RunRecord
 
@@ -40,7 +41,12 @@ def test_a_browser_shows_it_without_scrolling_sideways(width: int, tmp_path: Pat
     probe = (
         "<script>document.title = document.documentElement.scrollWidth + ' of ' + window.innerWidth</script>"
     )
-    page = run_page(RunRecord.read(str(run))).replace("</body>", f"{probe}</body>")
+    words = [f"word{number}" for number in range(30)]
+    gold = [f"B-LABEL{number % 17}" for number in range(30)]
+    example = Example(words, gold, gold[1:] + gold[:1], [0.5] * 30)
+    analysis = Analysis(f"{'/a_rather_long_name_of_a_folder' * 5}/dev.conllu", [example], set(words[:20]))
+    page = run_page(RunRecord.read(str(run)), analysis).replace("</body>", f"{probe}</body>")
+    page = page.replace("<details>", "<details open>")
     # A browser window cannot be narrower than about 500 pixels; a frame can.
     (tmp_path / "page.html").write_text(page, encoding="utf-8")
     frame = (

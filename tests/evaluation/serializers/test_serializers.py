@@ -41,6 +41,23 @@ def test_fields_have_no_padding():
     assert [len(line["source"]["chars"]["token_characters"]) for line in (one, other)] == [3, 1]
 
 
+def test_ids_of_characters_have_no_padding():
+    characters = torch.tensor([[[5, 6, 0], [7, 0, 0]], [[8, 9, 4], [0, 0, 0]]])
+    lines = lines_of({"source": {"chars": {"token_characters": characters}}}, {})
+    assert [line["source"]["chars"]["token_characters"] for line in lines] == [[[5, 6], [7]], [[8, 9, 4]]]
+
+
+def test_words_and_labels_come_first():
+    batch = {
+        "tokens": {"tokens": {"tokens": torch.tensor([[5, 6]])}},
+        "metadata": [{"words": ["the", "dog"]}],
+        "tags": torch.tensor([[0, 1]]),
+    }
+    outputs = {"logits": torch.zeros(1, 2, 3), "tags": [["D", "N"]], "gold_tags": [["D", "V"]]}
+    (line,) = lines_of(batch, {**outputs, "words": [["the", "dog"]]})
+    assert list(line) == ["words", "tags", "gold_tags", "tokens", "metadata", "logits"]
+
+
 def test_outputs_of_a_head_belong_to_the_instances_of_its_task():
     batch = {"task": ["mood", "topic", "mood"], "number": torch.tensor([1, 2, 3])}
     outputs = {"mood_label": ["a", "b"], "topic_label": ["c"], "topic_other": ["x", "y"]}
