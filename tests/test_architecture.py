@@ -128,6 +128,7 @@ def test_every_module_has_a_docstring() -> None:
 # "resume", "again", "forever", "rarely", "is not a number".
 TRANSLATED = re.compile(
     r"in vain|\b(?:seldom|anew|strangers?|whole numbers?|for ever|nobody|somebody)\b|\bg(?:o|oes|oing|one) on with\b"
+    r"|\bcame out of the (?:data|training|validation)|\bdrawn (?:again|once more)\b|\b(?:left|start)_(?:overs?|anew)\b"
     r"|(?<!here )\bis no (?:file|model|number|object|path|regular|registered|tensor|text|zip)\b",
     re.IGNORECASE,
 )

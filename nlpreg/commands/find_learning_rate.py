@@ -293,7 +293,7 @@ def _endless(loader: BatchLoader) -> Iterator[TensorDict]:
             yield batch
         if batch is None:
             raise ConfigurationError(
-                "train_data_path: not a single batch came out of the training data, so there is nothing to train on. Is the "
+                "train_data_path: there is no batch in the training data, so there is nothing to train on. Is the "
                 "file empty, or shorter than one batch of a loader that drops the last one?"
             )
 

@@ -1,4 +1,4 @@
-"""Checkpoints: when they are written and which are kept, and their files, written atomically and checked for damage."""
+"""Checkpoints: the schedule of saving, which ones are kept, and their files, written atomically and verified when read."""
 
 import json
 import logging
@@ -24,11 +24,11 @@ from nlpreg.training.communicator import make_communicator
 from nlpreg.training.trainer import HasCheckpointState, TrainerCheckpoint
 
 _FILE = re.compile(r"^(model_state|training_state|checkpoint)_e(\d+)_b(\d+)(?:_w(\d+))?\.(?:th|dcp|json)$")
-_LEFT_OVER = re.compile(r"^\..+[._][a-z0-9_]{8}\.tmp$")  # of `atomic_write`, and of other names for `best.th`
+_TEMPORARY = re.compile(r"^\..+[._][a-z0-9_]{8}\.tmp$")  # made by `atomic_write` and `run.link_file`
 
 
 class DamagedCheckpointError(Exception):
-    """Files of a checkpoint that are missing, cut short or changed."""
+    """A file of a checkpoint is missing, truncated or altered."""
 
 
 class CheckpointFiles(NamedTuple):
@@ -37,7 +37,7 @@ class CheckpointFiles(NamedTuple):
     Attributes:
         folder: the folder of the run.
         epochs: number of finished epochs.
-        batches: number of updates done in the present epoch.
+        batches: number of updates done in the current epoch.
     """
 
     folder: str
@@ -51,17 +51,17 @@ class CheckpointFiles(NamedTuple):
 
     @property
     def shards_path(self) -> str:
-        """Folder of torch's distributed checkpoint, in place of the file of the weights, where shards are not gathered."""
+        """Folder of torch's distributed checkpoint; it replaces the file of the weights where shards are not gathered."""
         return self._path("model_state", ".dcp")
 
     @property
     def is_sharded(self) -> bool:
-        """Whether weights and the optimizer's state were written as shards."""
+        """Whether the weights and the optimizer's state were saved as shards."""
         return os.path.isdir(self.shards_path)
 
     @property
     def training_path(self) -> str:
-        """File of everything else."""
+        """File of all other state."""
         return self._path("training_state", ".th")
 
     @property
@@ -73,15 +73,16 @@ class CheckpointFiles(NamedTuple):
         return os.path.join(self.folder, f"{kind}_e{self.epochs}_b{self.batches}{suffix}")
 
     def save(self, checkpoint: TrainerCheckpoint) -> None:
-        """Write the files; of a sharded checkpoint, all processes call this.
+        """Write the files; for a sharded checkpoint, all processes call this.
 
         Raises:
-            ConfigurationError: the folder is read-only or the disk is full; no file is left half written.
+            ConfigurationError: the folder is read-only or the disk is full; no partial file remains.
         """
         if checkpoint.trainer_state.get("is_sharded"):
             self._save_shards(checkpoint)
             return
-        # An older pair of this name must not mix with this one. Without its training state it is not a checkpoint.
+        # Removed first, so that a kill in between never leaves a pair of files from two checkpoints. Without a training
+        # state, the weights alone do not count as a checkpoint.
         self.remove(self.record_path, self.training_path, self.shards_path)
         record = {
             os.path.basename(path): save_state(path, state)
@@ -94,9 +95,9 @@ class CheckpointFiles(NamedTuple):
         if rank == 0:
             self.remove()
         dist.barrier()
-        with _clear_errors(self.shards_path):
+        with _disk_errors_explained(self.shards_path):
             write_shards(checkpoint.model_state, self.shards_path)
-        # each process sums up the files that it wrote, `__<rank>_<number>.distcp`; the first one also the index
+        # each process computes digests of the files that it wrote, `__<rank>_<number>.distcp`, the first one also of the index
         own: dict[str, Digest] = {}
         for name in os.listdir(self.shards_path):
             if name.startswith(f"__{rank}_") or (rank == 0 and name == ".metadata"):
@@ -113,7 +114,7 @@ class CheckpointFiles(NamedTuple):
             self._write_record(record)
 
     def complete(self) -> None:
-        """Write the record of a checkpoint that was loaded without one, because its process was killed just before."""
+        """Write the record if it is missing because the process was killed before writing it."""
         if self.is_sharded:
             return
         if not os.path.isfile(self.record_path) and not self._num_parts():
@@ -122,30 +123,30 @@ class CheckpointFiles(NamedTuple):
             )
 
     def _write_record(self, record: dict[str, Digest]) -> None:
-        with _clear_errors(self.record_path), atomic_write(self.record_path, "w") as file:
+        with _disk_errors_explained(self.record_path), atomic_write(self.record_path, "w") as file:
             json.dump(record, file, indent=2)
 
     def digest_of_model(self) -> Digest:
-        """The digest of the file of the weights, as recorded when it was written."""
+        """The recorded digest of the file of the weights; computed from the file if there is no record."""
         try:
             return read_record(self.record_path)[os.path.basename(self.model_path)]
         except (DamagedFileError, KeyError):
             return digest_of(self.model_path)
 
     def load(self) -> TrainerCheckpoint:
-        """Read the files back, onto the CPU; call `verify` first.
+        """Read the files onto the CPU; call `verify` first.
 
         Raises:
             DamagedCheckpointError: a file is missing or cannot be read.
         """
         if num_parts := self._num_parts():
             return self._load_parts(num_parts)
-        if self.is_sharded:  # the run reads its shards, into tensors that are sharded over its own processes
+        if self.is_sharded:  # the run itself reads the shards, into tensors sharded over its own processes
             return TrainerCheckpoint({}, {**load_state(self.training_path), "shards": self.shards_path})
         return TrainerCheckpoint(load_state(self.model_path), load_state(self.training_path))
 
     def _num_parts(self) -> int:
-        """The number of processes that saved a part of a sharded model each, as versions before 2 did; otherwise 0."""
+        """The number of processes that each saved a part of a sharded model, in state version 1; otherwise 0."""
         if os.path.exists(self.model_path) or self.is_sharded:
             return 0
         num_parts = 0
@@ -160,16 +161,16 @@ class CheckpointFiles(NamedTuple):
             states.append([load_state(path, lazily=True) for path in paths])
         try:
             model_state, training_state = map(whole_state, states)
-            # what each process has of its own: generators, position in the data, metrics
+            # the state that differs between processes: generators, position in the data, metrics
             training_state["processes"] = [part["state"]["processes"][0] for part in states[1]]
         except (KeyError, TypeError, IndexError, AttributeError) as error:
             raise DamagedCheckpointError(
-                f"{self.record_path}: its parts do not fit together ({error!r})"
+                f"{self.record_path}: the parts of the checkpoint do not fit together ({error!r})"
             ) from error
         return TrainerCheckpoint(model_state, training_state)
 
     def is_complete(self) -> bool:
-        """Whether both files are there, or all parts of a checkpoint of a sharded model."""
+        """Whether weights and training state are there; for shards and parts, whether the record is."""
         if self._num_parts() or self.is_sharded:
             return os.path.isfile(self.record_path)
         return os.path.isfile(self.model_path) and os.path.isfile(self.training_path)
@@ -178,9 +179,9 @@ class CheckpointFiles(NamedTuple):
         """Compare the files with their record.
 
         Raises:
-            DamagedCheckpointError: one is missing, or is not what was written.
+            DamagedCheckpointError: a file is missing, or differs from what was written.
         """
-        # the files of a sharded checkpoint are known from its record only
+        # the files of a sharded checkpoint are listed only in its record
         needed = [] if self._num_parts() or self.is_sharded else [self.model_path, self.training_path]
         for path in needed:
             if not os.path.isfile(path):
@@ -193,10 +194,10 @@ class CheckpointFiles(NamedTuple):
             for path in needed:
                 if os.path.basename(path) not in record:
                     raise DamagedCheckpointError(
-                        f"{self.record_path} cannot be read (it says nothing of {path})"
+                        f"{self.record_path} cannot be read (it has no entry for {path})"
                     )
             for name, digest in record.items():
-                # the name of a file, or of one in a folder of shards; never a path out of the run's folder
+                # a file, or a file in the folder of shards; never a path outside of the run's folder
                 steps = [step for step in name.split("/")[-2:] if step not in ("", ".", "..")]
                 path = os.path.join(self.folder, *steps)
                 if (damage := damage_of(path, digest)) is not None:
@@ -205,14 +206,11 @@ class CheckpointFiles(NamedTuple):
             raise DamagedCheckpointError(f"{self.record_path} is missing")
 
     def remove(self, *paths: str) -> None:
-        """Delete some of the files, or all of them, the weights last."""
-        in_order = (
-            "checkpoint",
-            "training_state",
-            "model_state",
-        )  # the weights last: what a kill leaves is never taken for a checkpoint
-        for path in paths or sorted(self._present(), key=lambda p: in_order.index(_kind_of(p))):
-            with suppress(FileNotFoundError), _clear_errors(path):
+        """Delete the given files, or all of them."""
+        # the weights last: what remains after a kill is never taken for a checkpoint
+        in_order = ("checkpoint", "training_state", "model_state")
+        for path in paths or sorted(self._existing(), key=lambda p: in_order.index(_kind_of(p))):
+            with suppress(FileNotFoundError), _disk_errors_explained(path):
                 if os.path.isdir(path):
                     shutil.rmtree(path)
                 else:
@@ -220,13 +218,14 @@ class CheckpointFiles(NamedTuple):
 
     def newest_change(self) -> float:
         """Time of the last change of a file, in seconds since the Unix epoch."""
-        return max(map(os.path.getmtime, self._present()), default=0.0)
+        return max(map(os.path.getmtime, self._existing()), default=0.0)
 
-    def _present(self) -> list[str]:
-        place = (str(self.epochs), str(self.batches))
+    def _existing(self) -> list[str]:
+        """The paths of all files of this checkpoint that exist."""
+        position = (str(self.epochs), str(self.batches))
         names = os.listdir(self.folder)
         return [
-            os.path.join(self.folder, n) for n in names if (m := _FILE.match(n)) and m.group(2, 3) == place
+            os.path.join(self.folder, n) for n in names if (m := _FILE.match(n)) and m.group(2, 3) == position
         ]
 
 
@@ -236,28 +235,24 @@ def _kind_of(path: str) -> str:
 
 
 def find_checkpoints(folder: str) -> list[CheckpointFiles]:
-    """The checkpoints in a folder of which at least one file is there, oldest first.
-
-    Args:
-        folder: the folder of the run.
-    """
+    """The checkpoints in the folder of a run, oldest first; incomplete ones are included."""
     matches = filter(None, map(_FILE.match, os.listdir(folder)))
     return sorted({CheckpointFiles(folder, int(match[2]), int(match[3])) for match in matches})
 
 
-def remove_left_overs(folder: str) -> None:
-    """Delete temporary files and folders of killed processes in a folder and its subfolders."""
+def remove_temporary_files(folder: str) -> None:
+    """Delete the temporary files and folders that killed processes left in a folder and its subfolders."""
     for place, folders, names in os.walk(folder):
-        for name in filter(_LEFT_OVER.match, names):
+        for name in filter(_TEMPORARY.match, names):
             with suppress(FileNotFoundError):
                 os.remove(os.path.join(place, name))
-        for name in filter(_LEFT_OVER.match, list(folders)):
+        for name in filter(_TEMPORARY.match, list(folders)):
             folders.remove(name)
             shutil.rmtree(os.path.join(place, name), ignore_errors=True)
 
 
 def save_state(path: str, state: dict[str, Any]) -> Digest:
-    """Write a state; the file appears under its name only when it is whole.
+    """Write a state to a file atomically.
 
     Returns:
         Its size and checksum.
@@ -265,39 +260,39 @@ def save_state(path: str, state: dict[str, Any]) -> Digest:
     Raises:
         ConfigurationError: the folder is read-only or the disk is full.
     """
-    with _clear_errors(path), atomic_write(path) as file:
-        counted = _Counted(file)  # so that the file need not be read again for its checksum
-        torch.save(state, counted)  # type: ignore[arg-type]  # it asks for `write` and `flush` only
-        return {"size": counted.size, "crc32": counted.checksum}
+    with _disk_errors_explained(path), atomic_write(path) as file:
+        writer = _ChecksumWriter(file)  # so that the file need not be read again for its checksum
+        torch.save(state, writer)  # type: ignore[arg-type]  # it needs only `write` and `flush`
+        return {"size": writer.size, "crc32": writer.checksum}
 
 
 def load_state(path: str, lazily: bool = False) -> dict[str, Any]:
     """Read a state of tensors and plain values onto the CPU, without running any code in it.
 
     Args:
-        path: of the file.
-        lazily: map the file into memory and read each tensor when it is used.
+        path: path of the file.
+        lazily: map the file into memory and read each tensor on first use.
 
     Raises:
-        DamagedCheckpointError: it is missing, damaged, or holds anything else.
+        DamagedCheckpointError: the file is missing or damaged, or contains objects of other types.
     """
     if not os.path.isfile(path):
         raise DamagedCheckpointError(f"{path} is missing")
     if (damage := damage_in_zip(path)) is not None:
-        raise DamagedCheckpointError(f"{path} is not what was written: {damage}")
+        raise DamagedCheckpointError(f"{path} is damaged: {damage}")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=lazily)
-    except Exception as error:  # torch raises errors of many kinds for a damaged file
+    except Exception as error:  # torch raises errors of many types for a damaged file
         reason = str(error).strip().partition("\n")[0].partition(". ")[0] or type(error).__name__
         raise DamagedCheckpointError(f"{path} cannot be read ({reason})") from error
     if not isinstance(state, dict):
-        raise DamagedCheckpointError(f"{path} holds no state but a {type(state).__name__}")
+        raise DamagedCheckpointError(f"{path}: expected a dictionary, found a {type(state).__name__}")
     return state
 
 
 @contextmanager
-def _clear_errors(path: str) -> Iterator[None]:
-    """Turn errors of a full disk or a read-only folder into one that tells what to do."""
+def _disk_errors_explained(path: str) -> Iterator[None]:
+    """Convert errors of a full disk or a read-only folder to a `ConfigurationError` with advice."""
     try:
         yield
     except FileNotFoundError as error:
@@ -306,7 +301,7 @@ def _clear_errors(path: str) -> Iterator[None]:
         raise ConfigurationError(f"{path}: cannot be written, its folder is gone") from error
     except (OSError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "inline_container" not in str(error):
-            raise  # not an error of torch's writer
+            raise  # not raised by torch's file writer
         reason = getattr(error, "strerror", None) or "the disk may be full"
         raise ConfigurationError(
             f"{path}: cannot be written ({reason}); earlier checkpoints are untouched. Make room or give write "
@@ -314,8 +309,8 @@ def _clear_errors(path: str) -> Iterator[None]:
         ) from error
 
 
-class _Counted:
-    """A file that counts the bytes written to it and computes their checksum."""
+class _ChecksumWriter:
+    """A file object that computes the size and the CRC-32 of the bytes written to it."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -344,17 +339,17 @@ class Checkpointer(Registrable):
         serialization_dir: folder of the run; given by the trainer.
         save_completed_epochs: whether to save after each epoch.
         save_every_num_seconds: also save within an epoch, this many seconds after the last checkpoint.
-        save_every_num_batches: also save within an epoch, after every this many updates.
+        save_every_num_batches: also save within an epoch, each time this many updates are done.
         keep_most_recent_by_count: number of checkpoints to keep; with 0, none is kept and the run cannot be resumed.
         keep_most_recent_by_age: also keep checkpoints that are at most this many seconds old. If both are None, all
             are kept.
-        save_sharded: let each process of a sharded model (`ddp_accelerator: fsdp2`) write its own shards with torch's
-            distributed checkpoint, for models whose weights and optimizer state are too large to gather. All machines have
-            to share the folder of the run. No effect on other models.
+        save_sharded: whether each process of a sharded model (`ddp_accelerator: fsdp2`) writes its own shards with torch's
+            distributed checkpoint, for models whose weights and optimizer state are too large to gather. All machines must
+            share the folder of the run. No effect on other models.
 
     Attributes:
-        last_saved: number of finished epochs, and of updates in the present one, at the last checkpoint; None before any.
-        state_is_sharded: whether shards of a sharded model are written by their processes, not gathered.
+        last_saved: number of finished epochs, and of updates in the current one, at the last checkpoint; None before any.
+        state_is_sharded: whether each process writes its shards of a sharded model, which are then not gathered.
 
     Raises:
         ConfigurationError: a number is too low.
@@ -438,13 +433,13 @@ class Checkpointer(Registrable):
         """Save a checkpoint now, and delete those that are no longer kept.
 
         Args:
-            trainer: its state is saved. Outside of `maybe_save_checkpoint`, the numbers of epochs and updates are those in
-                its training state, `epochs_completed` and `batches_in_epoch_completed`.
+            trainer: its state is saved. The numbers of epochs and updates are read from the training state
+                (`epochs_completed` and `batches_in_epoch_completed`), unless `maybe_save_checkpoint` calls this.
 
         Raises:
             ConfigurationError: the folder is read-only or the disk is full.
         """
-        checkpoint = trainer.get_checkpoint_state()  # in a distributed run, every process takes part
+        checkpoint = trainer.get_checkpoint_state()  # in a distributed run, called by every process
         state = {} if checkpoint is None else checkpoint.trainer_state
         in_state = (int(state.get("epochs_completed", 0)), int(state.get("batches_in_epoch_completed", 0)))
         position, self._position = self._position or in_state, None
@@ -459,7 +454,7 @@ class Checkpointer(Registrable):
 
     def find_latest_checkpoint(self) -> tuple[str, str] | None:
         """Paths of the weights and of the training state of the newest intact checkpoint, or None."""
-        files = next(self._whole(), None)
+        files = next(self._intact(), None)
         if files is None:
             return None
         return files.shards_path if files.is_sharded else files.model_path, files.training_path
@@ -474,7 +469,7 @@ class Checkpointer(Registrable):
         if files is not None:
             self.last_saved = (files.epochs, files.batches)
             self._last_save_num_batches = files.batches
-            self.remove_old_checkpoints()  # a killed process may have left incomplete checkpoints, or more than are kept
+            self.remove_old_checkpoints()  # a killed process may have left incomplete checkpoints, or too many
         return checkpoint
 
     def remove_old_checkpoints(self) -> None:
@@ -482,11 +477,11 @@ class Checkpointer(Registrable):
         if not is_global_primary() or (self._keep_by_count is None and self._keep_by_age is None):
             return
         found = find_checkpoints(self._serialization_dir)
-        whole = [files for files in found if files not in self._damaged and files.is_complete()]
-        keep = set(whole[-self._keep_by_count :] if self._keep_by_count else [])
+        intact = [files for files in found if files not in self._damaged and files.is_complete()]
+        keep = set(intact[-self._keep_by_count :] if self._keep_by_count else [])
         if self._keep_by_age is not None:
             oldest = time.time() - self._keep_by_age
-            keep.update(files for files in whole if files.newest_change() >= oldest)
+            keep.update(files for files in intact if files.newest_change() >= oldest)
         for files in found:
             if files not in keep:
                 files.remove()
@@ -495,13 +490,13 @@ class Checkpointer(Registrable):
         if num_batches == 0 and self._save_completed_epochs:
             return True
         if num_batches < self._last_save_num_batches:
-            self._last_save_num_batches = 0  # a new epoch, which counts its batches from 0
+            self._last_save_num_batches = 0  # in a new epoch, batches are counted from 0 again
         every_seconds, every_batches = self._save_every_num_seconds, self._save_every_num_batches
         if every_seconds is not None and time.monotonic() - self._last_save_time >= every_seconds:
             return True
         return every_batches is not None and num_batches - self._last_save_num_batches >= every_batches
 
-    def _whole(self) -> Iterator[CheckpointFiles]:
+    def _intact(self) -> Iterator[CheckpointFiles]:
         """The intact checkpoints, newest first."""
         if not os.path.isdir(self._serialization_dir):
             return
@@ -511,21 +506,21 @@ class Checkpointer(Registrable):
             try:
                 files.verify()
             except DamagedCheckpointError as error:
-                self._pass_over(files, error)
+                self._skip_damaged(files, error)
             else:
                 yield files
 
     def _load_newest(self) -> tuple[CheckpointFiles | None, TrainerCheckpoint | None]:
-        for files in self._whole():
+        for files in self._intact():
             try:
                 checkpoint = files.load()
             except DamagedCheckpointError as error:
-                self._pass_over(files, error)
+                self._skip_damaged(files, error)
             else:
                 files.complete()
                 return files, checkpoint
         if self._damaged:
-            logger.warning("%s: no checkpoint is whole, training starts over", self._serialization_dir)
+            logger.warning("%s: no checkpoint is intact, training starts over", self._serialization_dir)
         return None, None
 
     def _load_together(self) -> tuple[CheckpointFiles | None, TrainerCheckpoint | None]:
@@ -539,16 +534,16 @@ class Checkpointer(Registrable):
         try:
             checkpoint = checkpoint or files.load()
         except DamagedCheckpointError:
-            logger.info("%s is not seen by this process, which gets it from the first one", files.model_path)
-        if not all(communicator.gather_everywhere(checkpoint is not None)):
-            handed = communicator.broadcast(checkpoint)
-            checkpoint = checkpoint or handed
+            logger.info("%s: not visible to this process; received from the first one", files.model_path)
+        if not all(communicator.all_gather(checkpoint is not None)):
+            received = communicator.broadcast(checkpoint)
+            checkpoint = checkpoint or received
         return files, checkpoint
 
-    def _pass_over(self, files: CheckpointFiles, error: DamagedCheckpointError) -> None:
+    def _skip_damaged(self, files: CheckpointFiles, error: DamagedCheckpointError) -> None:
         if files not in self._damaged:
             self._damaged.add(files)
-            logger.warning("the checkpoint is damaged, going back to the one before: %s", error)
+            logger.warning("the checkpoint is damaged; using the previous one: %s", error)
 
 
 Checkpointer.register("default")(Checkpointer)

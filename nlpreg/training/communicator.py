@@ -1,4 +1,4 @@
-"""Communication between the processes of a run: agreeing to end an epoch or to stop, gathering and broadcasting."""
+"""Communication between the processes of a run: agreement on batches and stop requests, gathering and broadcasting."""
 
 from typing import Any, Union
 
@@ -24,7 +24,7 @@ class SingleProcess:
         """The state of this process, in a list."""
         return [state]
 
-    def gather_everywhere(self, value: Any) -> list[Any]:
+    def all_gather(self, value: Any) -> list[Any]:
         """The value of this process, in a list."""
         return [value]
 
@@ -36,12 +36,12 @@ class SingleProcess:
 class SeveralProcesses:
     """The communicator of several processes.
 
-    If the process group of the run uses NCCL, an additional gloo group is created, so that agreeing never waits for a GPU.
+    If the process group of the run uses NCCL, an additional gloo group is created, so that `agree` never waits for a GPU.
 
     Attributes:
-        rank: number of this process among all.
+        rank: number of this process among all processes.
         size: number of processes.
-        device: where tensors have to be for collective calls in the group of the run.
+        device: the device that tensors must be on for collective calls in the process group of the run.
     """
 
     def __init__(self) -> None:
@@ -55,13 +55,13 @@ class SeveralProcesses:
         """Agree on the number of batches of the next update, and on whether to stop.
 
         Args:
-            num_batches: how many this process has.
-            wants_stop: whether this process was asked to end.
+            num_batches: number of batches of this process.
+            wants_stop: whether this process was asked to stop.
 
         Returns:
-            The smallest number of any process, and whether any was asked to end.
+            The smallest number of batches, and whether any process was asked to stop.
         """
-        # The minimum of the negated wish is -1 if any process has it, so one call settles both.
+        # One call computes both: the minimum of the negated flags is -1 if any flag is set.
         message = torch.tensor([num_batches, -int(wants_stop)])
         dist.all_reduce(message, op=dist.ReduceOp.MIN, group=self._group)
         least, stop = message.tolist()
@@ -77,7 +77,7 @@ class SeveralProcesses:
         dist.gather_object(state, states, dst=0, group=self._group)
         return states
 
-    def gather_everywhere(self, value: Any) -> list[Any]:
+    def all_gather(self, value: Any) -> list[Any]:
         """The values of all processes in the order of ranks, in each of them."""
         values: list[Any] = [None] * self.size
         dist.all_gather_object(values, value, group=self._group)

@@ -1,4 +1,4 @@
-"""The batches of a run on the device of the model, and the position in the data."""
+"""`DataFeed`: the batches of a run on the device of the model, and the position in the data."""
 
 import glob
 import hashlib
@@ -18,25 +18,25 @@ logger = logging.getLogger(__name__)
 
 
 class DataFeed:
-    """The batches of a loader on the device of the model, with the position of the last batch that was used.
+    """Yields the batches of a loader on the device of the model, and reports the position after the last one yielded.
 
-    For a GPU one batch is prefetched: pinned and copied on a stream of its own while the model computes the previous
-    one. The loader has then already moved on, so the position is remembered for each batch.
+    For a GPU one batch is prefetched: it is pinned and copied on a separate CUDA stream while the model computes the
+    previous one. The loader is then one batch ahead, so the position is recorded with each batch.
 
     Args:
-        loader: where the batches come from; None where there is no data.
+        loader: the data loader; None without data.
         device: the device of the model.
     """
 
     def __init__(self, loader: BatchLoader | None, device: torch.device) -> None:
         self._device = device
-        self._fetches_ahead = device.type == "cuda"
-        self._position: dict[str, Any] | None = None  # None: the loader itself knows
+        self._prefetches = device.type == "cuda"
+        self._position: dict[str, Any] | None = None  # None: the position is that of the loader
         self._num_to_skip = 0
         self._digest: str | None = None
         self._is_positioned = True
         self.is_exhausted = False
-        """Whether all batches of the present epoch were handed out, so that the loader stands at the next one."""
+        """Whether all batches of the current epoch were yielded, so that the loader is positioned at the next epoch."""
         self.loader = loader
 
     @property
@@ -47,10 +47,10 @@ class DataFeed:
     @loader.setter
     def loader(self, loader: BatchLoader | None) -> None:
         self._loader = loader
-        self._let_loader_put_batches_on(self._device)
+        self._set_target_device(self._device)
 
-    def _let_loader_put_batches_on(self, device: torch.device) -> None:
-        # a plain list of batches can serve as a loader if they are on the device of the model
+    def _set_target_device(self, device: torch.device) -> None:
+        # a plain list of batches also works as a loader, if its batches are on the device of the model
         set_target_device: Callable[[Any], None] | None = getattr(self._loader, "set_target_device", None)
         if set_target_device is not None:
             set_target_device(device)
@@ -60,36 +60,36 @@ class DataFeed:
         if self.loader is None or self.is_exhausted:
             return
         self._position = None
-        if self._fetches_ahead:
-            self._let_loader_put_batches_on(torch.device("cpu"))
+        if self._prefetches:
+            self._set_target_device(torch.device("cpu"))
         try:
             batches = iter(self.loader)
             for _ in islice(batches, self._num_to_skip):
                 pass
             self._num_to_skip = 0
-            yield from self._fetched_ahead(batches) if self._fetches_ahead else batches
+            yield from self._prefetched(batches) if self._prefetches else batches
         finally:
-            if self._fetches_ahead:
-                self._let_loader_put_batches_on(self._device)
+            if self._prefetches:
+                self._set_target_device(self._device)
 
     def start_epoch(self) -> None:
-        """Note that the next batches are those of a new epoch."""
+        """Begin a new epoch with the next batch."""
         self.is_exhausted = False
         self._position = None
 
     def position(self) -> dict[str, Any]:
-        """The state of the loader as of the batch handed out last; empty for a loader without state."""
+        """The state of the loader after the batch yielded last; empty for a loader without `state_dict`."""
         if self._position is not None:
             return self._position
         state_dict: Callable[[], dict[str, Any]] | None = getattr(self.loader, "state_dict", None)
         return {} if state_dict is None else dict(state_dict())
 
     def hold(self, position: dict[str, Any]) -> None:
-        """Report this position until the next batch, because the batches after it were fetched but not used."""
+        """Report this position until the next batch; the batches fetched since then were not used."""
         self._position = position
 
     def state_dict(self) -> dict[str, Any]:
-        """The position in the data, and a digest of the data."""
+        """The position in the data, and a digest of the data files."""
         if self._digest is None:
             self._digest = digest_of_data(self._data_path())
         return {"position": self.position(), "is_exhausted": self.is_exhausted, "digest": self._digest}
@@ -98,11 +98,11 @@ class DataFeed:
         return getattr(self.loader, "data_path", None)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Resume from a `state_dict`; warn if the data have changed since it was saved."""
+        """Resume from a `state_dict`; warn if the data files have changed since it was saved."""
         saved, found = state.get("digest"), digest_of_data(self._data_path())
         if saved and found and saved != found:
             logger.warning(
-                "%s: the data have changed since the checkpoint; the run is resumed with what they are now",
+                "%s: the data have changed since the checkpoint; the run is resumed with the changed data",
                 self._data_path(),
             )
         self.is_exhausted = state["is_exhausted"]
@@ -112,22 +112,22 @@ class DataFeed:
         if load is not None and self._is_positioned:
             load(state["position"])
 
-    def load_pass_of(self, state: dict[str, Any]) -> None:
-        """Resume from a `state_dict`, but at the beginning of a pass, where every validation begins.
+    def load_at_pass_start(self, state: dict[str, Any]) -> None:
+        """Resume from a `state_dict` at the beginning of a pass, where every validation begins.
 
-        The saved position may be elsewhere if one loader yields training and validation data in turn.
+        The saved position may be within a pass if the training data have the same loader.
         """
         if state["position"].get("batches"):
-            self.start_anew(state)
+            self.restart(state)
         else:
             self.load_state_dict(state)
 
-    def start_anew(self, state: dict[str, Any], epoch: int | None = None) -> None:
-        """Start an epoch from its beginning, for a `state_dict` that was saved with another number of processes.
+    def restart(self, state: dict[str, Any], epoch: int | None = None) -> None:
+        """Move to the beginning of an epoch, for a `state_dict` that was saved with another number of processes.
 
         Args:
-            state: its number of passes over the data is kept.
-            epoch: number of the epoch; that of the state by default.
+            state: the saved state, whose number of passes over the data is kept.
+            epoch: number of the epoch; by default the one in the state.
         """
         self.start_epoch()
         saved, fresh = state["position"], self.position()
@@ -142,26 +142,26 @@ class DataFeed:
         load: Callable[[dict[str, Any]], None] = getattr(self.loader, "load_state_dict")  # noqa: B009  (not in the protocol)
         load({**position, **starts, "epoch": epoch})
 
-    def draw_again(self, epochs: int, batches: int) -> None:
-        """Advance a loader without state to the position of the run, by iterating over its batches again.
+    def fast_forward(self, epochs: int, batches: int) -> None:
+        """Advance a loader without `state_dict` to the position of the run by iterating over its batches.
 
         Args:
             epochs: number of finished epochs.
-            batches: number of batches of the present epoch that were handed out.
+            batches: number of batches of the current epoch that were yielded.
         """
         if self.loader is None or self._is_positioned or not (epochs or batches):
             return
         logger.warning(
-            "the data loader has no state_dict, so what it gave before the checkpoint is drawn once more"
+            "the data loader has no state_dict, so its batches from before the checkpoint are read again and skipped"
         )
         self._is_positioned = True
-        # Whole epochs are skipped now; batches of the present one later, by the iterator that also yields the rest.
+        # Finished epochs are skipped now; batches of the current one by the iterator that then yields the rest.
         for _ in range(epochs):
             for _ in self.loader:
                 pass
         self._num_to_skip = batches
 
-    def _fetched_ahead(self, batches: Iterator[TensorDict]) -> Iterator[TensorDict]:
+    def _prefetched(self, batches: Iterator[TensorDict]) -> Iterator[TensorDict]:
         copier = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]  # torch has no annotations here
         self._position = self.position()
         waiting = self._fetch(batches, copier)
@@ -198,12 +198,12 @@ class DataFeed:
         return tensor
 
 
-_SAMPLED_ABOVE = 64 << 20
+_MAX_FULLY_READ = 64 << 20
 _BLOCK = 1 << 20
 
 
 def digest_of_data(path: Any) -> str | None:
-    """A digest of the contents of data files, independent of their paths; of a large file, only 64 blocks and the size count.
+    """A digest of the contents of data files, independent of their paths; of files above 64 MiB, 64 blocks are sampled.
 
     Args:
         path: as in a config: a file, a folder, a glob pattern, or lists and dicts of them.
@@ -217,7 +217,7 @@ def digest_of_data(path: Any) -> str | None:
     digest = hashlib.blake2b(digest_size=16)
     for file in files:
         size = os.path.getsize(file)
-        step = _BLOCK if size <= _SAMPLED_ABOVE else size // 64
+        step = _BLOCK if size <= _MAX_FULLY_READ else size // 64
         with open(file, "rb") as contents:
             for offset in range(0, size, step):
                 contents.seek(offset)
@@ -235,9 +235,9 @@ def _files_of(path: Any) -> Iterator[str]:
     elif isinstance(path, (str, os.PathLike)):
         name = os.fspath(path)
         found = [name] if os.path.exists(name) else sorted(glob.glob(name))
-        for place in found:
-            if os.path.isfile(place):
-                yield place
+        for match in found:
+            if os.path.isfile(match):
+                yield match
             else:
-                for folder, _, names in sorted(os.walk(place)):
+                for folder, _, names in sorted(os.walk(match)):
                     yield from (os.path.join(folder, file) for file in sorted(names))

@@ -54,7 +54,7 @@ from nlpreg.training.trainer import Trainer, TrainerCheckpoint, check_world_size
 logger = logging.getLogger(__name__)
 
 DEFAULT_CALLBACKS: tuple[type[TrainerCallback], ...] = (ConsoleLoggerCallback,)
-"""Added to every run, unless it has a callback of the same class or sets `enable_default_callbacks` to false."""
+"""Added to every run that has no callback of the same class, unless `enable_default_callbacks` is false."""
 
 _DDP_PREFIX = "module."
 
@@ -75,14 +75,10 @@ def check_options(
     max_steps: int | None = None,
     keep_metrics_of_epochs: int | None = None,
 ) -> None:
-    """Refuse invalid options of the trainer; also called by `nlpreg check`.
+    """Check the options of the trainer, which have the same names there; also called by `nlpreg check`.
 
     Args:
-        patience: as in the trainer, like the others.
         has_validation: whether there is validation data.
-        grad_norm: as in the trainer.
-        max_steps: as in the trainer.
-        keep_metrics_of_epochs: as in the trainer.
 
     Raises:
         ConfigurationError: an option is invalid.
@@ -112,13 +108,13 @@ def check_options(
     check_world_size(distributed, world_size)
 
 
-class _OfRun:
-    """An attribute of the trainer, under its name in AllenNLP, that is stored in the trainer's run.
+class _RunAttribute:
+    """An attribute of the trainer that has AllenNLP's name and is stored in the trainer's run.
 
-    Callbacks and trainers of plugins read and set these names although they begin with an underscore.
+    Callbacks and trainers of plugins read and set these attributes although their names begin with an underscore.
 
     Args:
-        path: its path from the run, such as `progress.epochs_completed`.
+        path: path of the attribute in the run, such as `progress.epochs_completed`.
     """
 
     def __init__(self, path: str) -> None:
@@ -132,13 +128,13 @@ class _OfRun:
 
 
 class GradientDescentTrainer(Trainer):
-    """Trains a model by gradient descent on one device, alone or together with other processes.
+    """Trains a model by gradient descent on one device, in a single process or as one of several.
 
     A run is: epochs: { updates, validation, `metrics_epoch_*.json`, schedulers, callbacks, checkpoint, best weights }
     until `num_epochs` are done or patience is exhausted; then the best weights are loaded into the model. A run that
     finds a checkpoint in its folder resumes from it and ends with the same bits as a run that was never interrupted.
 
-    All state is in `run`, a `TrainingRun`; the trainer has its options, AllenNLP's names, and the methods that a
+    All state is in `run`, a `TrainingRun`. The trainer itself has the options, AllenNLP's names, and the methods that a
     subclass may override: `batch_outputs`, `rescale_gradients`, `clip_gradient`, `_try_train`, `_train_epoch` and
     `_validation_loss`.
 
@@ -160,7 +156,7 @@ class GradientDescentTrainer(Trainer):
         momentum_scheduler: changes the momentum during the run.
         moving_average: averages the weights; the averages are what is validated and kept as the best.
         callbacks: hooks into the run.
-        distributed: whether several processes train this model together.
+        distributed: whether this is one of several processes that train the model together.
         local_rank: number of this process on its machine.
         world_size: number of processes.
         num_gradient_accumulation_steps: number of batches whose gradients are accumulated for one update.
@@ -171,8 +167,8 @@ class GradientDescentTrainer(Trainer):
         ddp_wrapped_model: the model as wrapped for a distributed run.
         run_sanity_checks: the older name of `run_confidence_checks`.
         amp_dtype: the half precision; by default float16 on GPUs and bfloat16 on CPUs.
-        validate_every_num_batches: also validate, and decide whether to stop, after every this many updates; these
-            validations count towards patience.
+        validate_every_num_batches: also validate, and decide whether to stop, each time this many updates are done;
+            these validations count towards patience.
         metrics_interval: number of updates between two lines of `metrics.jsonl`.
         detect_anomaly: whether to report the operation that made a gradient NaN; slow.
         compile: whether to compile the forward pass with `torch.compile`, once for batches of all lengths.
@@ -181,7 +177,7 @@ class GradientDescentTrainer(Trainer):
             `metrics.jsonl` keeps the metrics of all epochs.
 
     Attributes:
-        run: the parts of the run and how far it has come.
+        run: the parts of the run and its progress.
 
     Raises:
         ConfigurationError: an option is invalid.
@@ -190,25 +186,25 @@ class GradientDescentTrainer(Trainer):
 
     check_arguments = staticmethod(check_options)
 
-    model: TrainableModel = cast(Any, _OfRun("model"))
-    optimizer: torch.optim.Optimizer = cast(Any, _OfRun("optimizer"))
-    data_loader: BatchLoader = cast(Any, _OfRun("training_data.loader"))
-    _validation_data_loader = _OfRun("validation_data.loader")
-    _metric_tracker = _OfRun("tracker")
-    _learning_rate_scheduler = _OfRun("learning_rate_scheduler")
-    _momentum_scheduler = _OfRun("momentum_scheduler")
-    _moving_average = _OfRun("moving_average")
-    _checkpointer = _OfRun("checkpointer")
-    _num_epochs = _OfRun("num_epochs")
-    _num_gradient_accumulation_steps = _OfRun("num_gradient_accumulation_steps")
-    _epochs_completed = _OfRun("progress.epochs_completed")
-    _batches_in_epoch_completed = _OfRun("progress.batches_in_epoch_completed")
-    _total_batches_completed = _OfRun("progress.total_batches_completed")
-    _best_model_filename = _OfRun("best_weights_path")
-    _should_validate_this_epoch = _OfRun("should_validate_this_epoch")
-    _scaler = _OfRun("precision.scaler")
-    _use_amp = _OfRun("precision.use_amp")
-    _ddp_wrapped_model = _OfRun("wrapped_model")
+    model: TrainableModel = cast(Any, _RunAttribute("model"))
+    optimizer: torch.optim.Optimizer = cast(Any, _RunAttribute("optimizer"))
+    data_loader: BatchLoader = cast(Any, _RunAttribute("training_data.loader"))
+    _validation_data_loader = _RunAttribute("validation_data.loader")
+    _metric_tracker = _RunAttribute("tracker")
+    _learning_rate_scheduler = _RunAttribute("learning_rate_scheduler")
+    _momentum_scheduler = _RunAttribute("momentum_scheduler")
+    _moving_average = _RunAttribute("moving_average")
+    _checkpointer = _RunAttribute("checkpointer")
+    _num_epochs = _RunAttribute("num_epochs")
+    _num_gradient_accumulation_steps = _RunAttribute("num_gradient_accumulation_steps")
+    _epochs_completed = _RunAttribute("progress.epochs_completed")
+    _batches_in_epoch_completed = _RunAttribute("progress.batches_in_epoch_completed")
+    _total_batches_completed = _RunAttribute("progress.total_batches_completed")
+    _best_model_filename = _RunAttribute("best_weights_path")
+    _should_validate_this_epoch = _RunAttribute("should_validate_this_epoch")
+    _scaler = _RunAttribute("precision.scaler")
+    _use_amp = _RunAttribute("precision.use_amp")
+    _ddp_wrapped_model = _RunAttribute("wrapped_model")
 
     def __init__(
         self,
@@ -262,8 +258,8 @@ class GradientDescentTrainer(Trainer):
         )
         if validate_every_num_batches is not None and validation_data_loader is data_loader:
             raise ConfigurationError(
-                "trainer.validate_every_num_batches: expected a validation data loader of its own, got the one of the "
-                "training data, which would lose its position in the epoch"
+                "trainer.validate_every_num_batches: expected a separate validation data loader, got that of the training "
+                "data, which would lose its position in the epoch"
             )
         if run_sanity_checks is not None:
             warnings.warn("run_sanity_checks is now run_confidence_checks", DeprecationWarning, stacklevel=2)
@@ -335,23 +331,23 @@ class GradientDescentTrainer(Trainer):
     ) -> "GradientDescentTrainer":
         """Build a trainer from the `trainer` section of a config.
 
-        Parts that need the model's parameters, or each other, are built here in the right order.
+        The parts are built in the order of their dependencies: the optimizer needs the parameters of the wrapped model, the
+        schedulers need the optimizer. All other arguments are those of the class.
 
         Args:
             no_grad: regular expressions; the parameters whose names match one are frozen.
-            ddp_accelerator: wraps the model in a distributed run; the other arguments are those of the class.
+            ddp_accelerator: wraps the model in a distributed run.
         """
-        # Every option is passed on under its own name; those built here are replaced below.
-        given = dict(locals())
+        # every option is passed on under its own name; the parts built below replace their `Lazy` forms
+        options = dict(locals())
         for name in ("cls", "no_grad", "ddp_accelerator", "kwargs"):
-            del given[name]
+            del options[name]
         device = resolve_device(cuda_device)
         model, wrapped = _place_model(model, device, distributed, ddp_accelerator)
         module = cast(nn.Module, model if wrapped is None else wrapped.model)
         parameters = parameters_to_train(module, no_grad)
         built_optimizer = optimizer.construct(model_parameters=parameters)
         check_group_options(built_optimizer)
-        averaged = None if moving_average is None else moving_average.construct(parameters=parameters)
         steps = steps_per_epoch(data_loader, num_gradient_accumulation_steps)
         if max_steps is not None:
             num_epochs = 1 if not steps else ceil(max_steps / steps)
@@ -362,17 +358,17 @@ class GradientDescentTrainer(Trainer):
             num_training_steps=max_steps or (steps and steps * num_epochs),
             validation_metric=validation_metric,
         )
-        given.update(
+        options.update(
             model=model,
             cuda_device=device,
             optimizer=built_optimizer,
-            moving_average=averaged,
+            moving_average=moving_average and moving_average.construct(parameters=parameters),
             learning_rate_scheduler=rate_scheduler,
             momentum_scheduler=momentum_scheduler and momentum_scheduler.construct(optimizer=built_optimizer),
             checkpointer=checkpointer and checkpointer.construct(serialization_dir=serialization_dir),
             callbacks=[c.construct(serialization_dir=serialization_dir) for c in callbacks or []],
         )
-        return cls(ddp_wrapped_model=wrapped, **given, **kwargs)
+        return cls(ddp_wrapped_model=wrapped, **options, **kwargs)
 
     def train(self) -> MetricValues:
         """Train the model, from the newest checkpoint if there is one.
@@ -381,10 +377,10 @@ class GradientDescentTrainer(Trainer):
             The metrics of the run after its last epoch.
 
         Raises:
-            ConfigurationError: the checkpoint does not fit, or something cannot be written.
+            ConfigurationError: the checkpoint does not fit the model, or a file cannot be written.
             NonFiniteLossError: the loss became NaN or infinite.
-            TrainingInterrupted: SIGTERM asked the process to end; a checkpoint was saved.
-            KeyboardInterrupt: Ctrl-C did.
+            TrainingInterrupted: the process received SIGTERM; a checkpoint was saved.
+            KeyboardInterrupt: the process received Ctrl-C; a checkpoint was saved.
         """
         run = self.run
         metrics: MetricValues | None = None
@@ -396,7 +392,7 @@ class GradientDescentTrainer(Trainer):
             run.restore()
             for callback in self._callbacks:
                 callback.on_start(self, is_primary=self._primary)
-            run.generators.restore()  # last, because building the parts may have drawn random numbers
+            run.generators.restore()  # last, because callbacks may draw random numbers in `on_start`
             try:
                 metrics, epoch = self._try_train()
             finally:
@@ -408,20 +404,20 @@ class GradientDescentTrainer(Trainer):
         """Train all epochs.
 
         Returns:
-            The metrics of the run, and the number of the last epoch; None if nothing was left to do.
+            The metrics of the run, and the number of the last epoch; None if no epoch was left to train.
         """
         epoch = self._loop.run_epochs()
         return self.run.metrics.run or metrics_without_epoch(self.run.tracker), epoch
 
     def _train_epoch(self, epoch: int) -> MetricValues:
-        """The updates of one epoch; returns its training metrics, without prefix."""
+        """Run the updates of one epoch; return its training metrics, without prefix."""
         return self._loop.train_epoch(epoch)
 
     def _validation_loss(self, epoch: int) -> tuple[float, float | None, float]:
-        """Go through the validation data.
+        """Run the model on the validation data.
 
         Returns:
-            The sum of the losses, each times its weight; that of the penalties, or None; and the sum of the weights.
+            The weighted sum of the losses, that of the penalties (None without any), and the sum of the weights.
         """
         return self._loop.validation_loss(epoch)
 
@@ -430,15 +426,15 @@ class GradientDescentTrainer(Trainer):
 
         Args:
             batch: passed to the model by keyword.
-            for_training: whether the outputs need a loss, to which the model's penalty is added.
+            for_training: whether to require a loss and add the model's penalty to it.
 
         Raises:
             RuntimeError: the loss is missing.
         """
-        # The wrapped module synchronizes gradients or gathers shards. Outside training only the latter is needed, so
-        # the processes need not run in step.
-        is_alone = not (for_training or self.run.is_sharded)
-        outputs: ModelOutputs = self.model(**batch) if is_alone else self._pytorch_model(**batch)
+        # The wrapped module synchronizes gradients or gathers shards. Outside of training only the latter is needed;
+        # without it, processes with different numbers of batches do not wait for each other.
+        model = self._pytorch_model if for_training or self.run.is_sharded else self.model
+        outputs: ModelOutputs = model(**batch)
         if not for_training:
             return outputs
         if "loss" not in outputs:
@@ -453,7 +449,7 @@ class GradientDescentTrainer(Trainer):
         return outputs
 
     def backward(self, batch_outputs: ModelOutputs) -> None:
-        """Run the backward pass of one of the batches of an update, weighted by its share in it."""
+        """Run the backward pass for one batch of an update; its loss is weighted by its share in the update."""
         self.run.precision.backward(self.run.accumulation.weigh(batch_outputs))
 
     def rescale_gradients(self) -> GradientNorm:
@@ -479,11 +475,11 @@ class GradientDescentTrainer(Trainer):
             clip_gradient_values(self.run.parameters, self._grad_clipping)
 
     def get_checkpoint_state(self) -> TrainerCheckpoint | None:
-        """The state of the run; None in every process but the first, which saves it."""
+        """The state of the run, for the first process, which saves it; None in the others."""
         return self.run.checkpoint()
 
     def get_best_weights_path(self) -> str | None:
-        """Path of the file with the best weights, if there is one."""
+        """Path of the file with the best weights, if it exists."""
         return self.run.best_weights_path
 
     @property
@@ -494,10 +490,10 @@ class GradientDescentTrainer(Trainer):
 def _place_model(
     model: TrainableModel, device: torch.device, distributed: bool, accelerator: DdpAccelerator | None
 ) -> tuple[TrainableModel, DdpWrappedModel | None]:
-    """Move a model to its device; in a distributed run, wrap it for the exchange of gradients.
+    """Move a model to its device; in a distributed run, also wrap it.
 
     Returns:
-        The model, and its wrapped form if there is one.
+        The model, and the wrapped model if there is one.
     """
     if not distributed:
         cast(nn.Module, model).to(device)
@@ -539,7 +535,7 @@ def _all_callbacks(
     run_confidence_checks: bool,
     serialization_dir: str,
 ) -> list[TrainerCallback]:
-    """The user's callbacks, and after them one of each default class that is not among them."""
+    """The callbacks of the config, followed by one of each default class that is not among them."""
     complete = list(callbacks or [])
     wanted = [*defaults, *([ConfidenceChecksCallback] if run_confidence_checks else [])]
     for cls in wanted:
@@ -566,14 +562,13 @@ def compile_forward(module: nn.Module, backend: str = "inductor") -> None:
     """Compile a module with `torch.compile` when it is first run, once for batches of all lengths.
 
     Args:
-        module: what to compile.
+        module: the module to compile.
         backend: the compiler backend, as in `torch.compile`.
     """
     compiler_options: Any = importlib.import_module("torch._dynamo.config")
     if hasattr(compiler_options, "allow_rnn"):
-        # Recurrent encoders are single operators to the compiler, but by default it skips every module that holds
-        # torch's LSTM; the graph would break there, and sorting each batch by length would be compiled for each batch
-        # again.
+        # Recurrent encoders are single operators for the compiler, but by default it skips every module that contains
+        # torch's LSTM. The graph would break there, and sorting by length would be recompiled for each batch.
         compiler_options.allow_rnn = True
     module.compile(dynamic=True, backend=backend)
 

@@ -1,4 +1,4 @@
-"""Gradients: computed in full or in mixed precision, measured and clipped; dense, sparse and sharded ones."""
+"""Gradients: full and mixed precision, norms, clipping and scaling, for dense, sparse and sharded gradients."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -13,12 +13,12 @@ HalfDtype = Literal["bfloat16", "float16"]
 
 
 class Precision:
-    """Runs the forward pass in half precision if requested, and scales float16 losses against underflow.
+    """Runs the forward pass in half precision if requested, and scales float16 losses to avoid underflow.
 
     Args:
-        device: where the model is.
-        use_amp: whether to use half precision at all.
-        dtype: which one; by default float16 on GPUs and bfloat16 on CPUs.
+        device: the device of the model.
+        use_amp: whether to use half precision.
+        dtype: the half precision format; by default float16 on GPUs and bfloat16 on CPUs.
         scaler: scales the loss; None with bfloat16, whose range needs no scaling.
     """
 
@@ -51,7 +51,7 @@ class Precision:
             with torch.autocast(self.device_type, dtype=self.dtype):
                 yield
         except RuntimeError as error:
-            # what oneDNN says of layers, recurrent ones for example, that the processor has no instructions for
+            # the message of oneDNN for layers, such as recurrent ones, that the processor has no instructions for
             if self.device_type != "cpu" or "could not create a primitive" not in str(error):
                 raise
             name = str(self.dtype).removeprefix("torch.")
@@ -71,13 +71,13 @@ class Precision:
         self._is_unscaled = False
 
     def unscale(self, optimizer: torch.optim.Optimizer) -> None:
-        """Bring the gradients back to their true size, once a step."""
+        """Divide the gradients by the loss scale, at most once per step."""
         if self.scaler is not None and not self._is_unscaled:
             self.scaler.unscale_(optimizer)
             self._is_unscaled = True
 
     def step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Update the parameters; with a scaler, unless a gradient overflowed."""
+        """Update the parameters; a scaler skips the update if a gradient overflowed."""
         if self.scaler is None:
             optimizer.step()
             return
@@ -93,49 +93,46 @@ def half_dtype(device: torch.device, dtype: HalfDtype | None) -> torch.dtype:
     return torch.bfloat16 if dtype == "bfloat16" else torch.float16
 
 
-def _gradients_of(parameters: Iterable[nn.Parameter]) -> list[Tensor]:
-    """The gradients that exist."""
-    return [p.grad for p in parameters if p.grad is not None]
-
-
 def _dense_parts(parameters: Iterable[nn.Parameter]) -> list[Tensor]:
-    """The gradients, and the values of sparse ones; changing these in place changes the gradients."""
+    """The gradients, and the values of sparse ones; changing these tensors in place changes the gradients."""
     parts = []
     for parameter in parameters:
         gradient = parameter.grad
         if gradient is None:
             continue
         if gradient.is_sparse:
-            # a row may occur several times, so that only after coalescing each value is an element of the gradient
+            # an uncoalesced gradient may have several values for one element
             gradient = parameter.grad = gradient.coalesce()
-            gradient = gradient._values()
+            gradient = (
+                gradient.values()
+            )  # shares memory with the gradient, also under autograd, since it has no graph
         parts.append(local_part(gradient.detach()))
     return parts
 
 
 def local_part(tensor: Tensor) -> Tensor:
-    """The tensor itself or, of a sharded tensor, the local shard, which shares its memory."""
-    # checked by attribute, because importing `DTensor` takes half a second
+    """The local shard of a sharded tensor, which shares its memory; any other tensor itself."""
+    # recognized by the attribute, because importing `DTensor` takes half a second
     to_local: Callable[[], Tensor] | None = getattr(tensor, "to_local", None)
     return tensor if to_local is None else to_local()
 
 
 @torch.no_grad()
 def gradient_norm(parameters: Iterable[nn.Parameter]) -> Tensor:
-    """The 2-norm over all gradients, as a 0-d tensor on their device."""
+    """The 2-norm of all gradients together, as a 0-d tensor on their device."""
     return _total_norm(_dense_parts(parameters))
 
 
 @torch.no_grad()
 def clip_gradient_norm(parameters: Iterable[nn.Parameter], max_norm: float) -> Tensor:
-    """Scale all gradients down so that their common 2-norm is at most `max_norm`.
+    """Scale all gradients down so that their common 2-norm is at most `max_norm`, without synchronizing with a GPU.
 
     Returns:
-        The norm before, as a 0-d tensor; nothing waits for the device.
+        The norm before scaling, as a 0-d tensor.
     """
     parts = _dense_parts(parameters)
     norm = _total_norm(parts)
-    if norm.device.type == "cpu":  # reading the norm costs nothing here, and saves a multiplication by 1
+    if norm.device.type == "cpu":  # reading the norm is free here, and avoids a multiplication by 1
         factor = max_norm / (float(norm) + 1e-6)
         if not factor >= 1.0:  # also true if the norm is NaN
             torch._foreach_mul_(parts, factor)
@@ -147,31 +144,24 @@ def clip_gradient_norm(parameters: Iterable[nn.Parameter], max_norm: float) -> T
 @torch.no_grad()
 def clip_gradient_values(parameters: Iterable[nn.Parameter], limit: float) -> None:
     """Clip each element of each gradient to [-limit, limit]."""
-    parts = _dense_parts(parameters)
-    if parts:
-        torch._foreach_clamp_min_(parts, -limit)
-        torch._foreach_clamp_max_(parts, limit)
+    for part in _dense_parts(parameters):
+        part.clamp_(-limit, limit)
 
 
 @torch.no_grad()
 def scale_gradients(parameters: Iterable[nn.Parameter], factor: Tensor) -> None:
     """Multiply all gradients by a 0-d tensor."""
-    _scale_all([g._values() if g.is_sparse else local_part(g) for g in _gradients_of(parameters)], factor)
+    _scale_all(_dense_parts(parameters), factor)
 
 
 def _scale_all(tensors: list[Tensor], factor: Tensor) -> None:
     """Multiply tensors in place by a 0-d tensor."""
-    by_place: dict[tuple[torch.device, torch.dtype], list[Tensor]] = {}
+    groups: dict[tuple[torch.device, torch.dtype], list[Tensor]] = {}
     for tensor in tensors:
-        by_place.setdefault((tensor.device, tensor.dtype), []).append(tensor)
-    for (device, dtype), group in by_place.items():
+        groups.setdefault((tensor.device, tensor.dtype), []).append(tensor)
+    for (device, dtype), group in groups.items():
         torch._foreach_mul_(group, factor.to(device=device, dtype=dtype))
 
 
 def _total_norm(parts: list[Tensor]) -> Tensor:
-    if not parts:
-        return torch.zeros(())
-    # the norm of the norms is the norm of all elements, and needs no copy of the gradients
-    norms = torch.stack([norm.to(parts[0]) for norm in torch._foreach_norm(parts)])
-    total: Tensor = torch.linalg.vector_norm(norms)
-    return total
+    return nn.utils.get_total_norm(parts) if parts else torch.zeros(())

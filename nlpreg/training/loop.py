@@ -18,23 +18,23 @@ from nlpreg.training.metrics.metric import local_metrics
 from nlpreg.training.metrics_log import ProgressBar, get_metrics, memory_metrics, repeatable_metrics
 from nlpreg.training.protocols import GradientNorm, MetricValues, ModelOutputs, TensorDict, metrics_of
 from nlpreg.training.run import RunningTrainer
-from nlpreg.training.state import ModelMemory, begins_pass, reset_states
+from nlpreg.training.state import ModelSnapshot, begins_pass, reset_states
 from nlpreg.training.validation import Validation, ValidationInterrupted
 
 logger = logging.getLogger(__name__)
 
 ValidationLoss = Callable[[int], "tuple[float, float | None, float]"]
-"""Validates the model in an epoch; returns the sums of the losses, of the penalties and of the weights."""
+"""Validates the model in the epoch of a number; returns the sums of the losses, of the penalties and of the weights."""
 
 
 class TrainingLoop:
     """Runs the epochs: { updates, validation, metrics, schedulers, callbacks, checkpoint, best weights }.
 
     Args:
-        trainer: of the run; its methods run the model and change gradients.
-        callbacks: those of the run.
+        trainer: the trainer; its methods run the model, and rescale and clip gradients.
+        callbacks: the callbacks of the run.
         train_epoch: trains one epoch and returns its metrics; `self.train_epoch`, unless the trainer overrides it.
-        validation_loss: goes through the validation data; `self.validation_loss`, likewise.
+        validation_loss: runs the model on the validation data; `self.validation_loss`, unless the trainer overrides it.
     """
 
     def __init__(
@@ -70,8 +70,9 @@ class TrainingLoop:
         run = self._run
         logger.info("Epoch %d/%s", epoch, "?" if run.max_steps is not None else run.num_epochs - 1)
         started = time.monotonic()
-        # not None if the run was interrupted in the validation after these updates
-        if run.metrics.epoch is None:
+        if (
+            run.metrics.epoch is None
+        ):  # otherwise the run was interrupted in the validation after these updates
             memory = memory_metrics()
             run.metrics.epoch = {**self._train_epoch(epoch), **memory}
             run.communicator.barrier()
@@ -132,7 +133,7 @@ class TrainingLoop:
         run.module.train()
         done = run.progress.batches_in_epoch_completed
         with ProgressBar(run.steps_per_epoch, done, "training", run.is_primary) as bar:
-            self._validate_within_epoch()  # due if the run was interrupted in a validation
+            self._validate_within_epoch()  # repeated if the run was interrupted in a validation
             for group in self._groups():
                 self._step(group, epoch)
                 bar.advance(self._metrics)
@@ -146,7 +147,7 @@ class TrainingLoop:
         return metrics
 
     def _groups(self) -> Iterator[list[TensorDict]]:
-        """The batches of each update, as many as every process has."""
+        """The batches of each update; all processes yield groups of the same size."""
         run = self._run
         data = run.training_data
         batches = iter(data)
@@ -156,16 +157,16 @@ class TrainingLoop:
             before = after
             with run.timer.phase("data"):
                 group = list(islice(batches, run.num_gradient_accumulation_steps))
-            asked_to_stop = run.interruption.requested is not None
-            num_batches, stop = run.communicator.agree(len(group), asked_to_stop)
+            wants_stop = run.interruption.requested is not None
+            num_batches, stop = run.communicator.agree(len(group), wants_stop)
             if stop:
-                data.hold(before)  # the batches just fetched are used after resuming
+                data.hold(before)  # the batches just fetched are trained on after resuming
                 self._stop_on_request()
-            # a short group means that the loader is exhausted and positioned at the next epoch
+            # an incomplete group means that the loader is exhausted and positioned at the next epoch
             data.is_exhausted = len(group) < run.num_gradient_accumulation_steps
             if num_batches < len(group):
                 logger.warning("another process has run out of training data; the epoch ends here for all")
-                for _ in batches:  # exhaust the loader, so that the next epoch starts at its beginning
+                for _ in batches:  # exhaust the loader, so that the next epoch starts from the beginning
                     pass
             if num_batches == 0:
                 self._check_not_empty(len(group))
@@ -176,16 +177,16 @@ class TrainingLoop:
             yield group[:num_batches]
 
     def _check_not_empty(self, num_batches: int) -> None:
-        """Raise an error if the epoch had no update at all, which would otherwise go unnoticed."""
+        """Raise an error if the epoch had no update at all; an epoch without updates would train nothing, silently."""
         if self._run.progress.batches_in_epoch_completed > 0:
             return
-        given = self._run.communicator.gather_everywhere(num_batches)
+        given = self._run.communicator.all_gather(num_batches)
         empty = [rank for rank, number in enumerate(given) if number == 0]
         whose = f" in the processes {empty} of {len(given)}" if len(given) > 1 else ""
         advice = " Are there fewer instances, or batches, than processes?" if len(given) > len(empty) else ""
         raise ConfigurationError(
-            f"train_data_path: not a single batch came out of the training data{whose}, so there is nothing to train "
-            f"on.{advice} Is the file empty, or shorter than one batch of a loader that drops the last one?"
+            f"train_data_path: there is no batch in the training data{whose}, so there is nothing to train on.{advice} "
+            "Is the file empty, or shorter than one batch of a loader that drops the last one?"
         )
 
     def _step(self, group: list[TensorDict], epoch: int) -> None:
@@ -220,18 +221,18 @@ class TrainingLoop:
         with self._gradients_synchronized(is_last):
             with phase("forward"), run.precision.autocast():
                 outputs = self._trainer.batch_outputs(batch, for_training=True)
-            run.accumulation.note(outputs)
+            run.accumulation.record(outputs)
             with phase("backward"):
                 was_called = False
                 for callback in self._on_backward:
                     was_called |= bool(callback.on_backward(self._trainer, outputs, was_called))
                 if not was_called:
                     self._trainer.backward(outputs)
-        # dropped unless a callback reads them, so that their memory is free for the next batch
+        # discarded unless a callback reads them, to free their memory before the next batch
         return outputs if self._keeps_outputs else {}
 
     def _gradients_synchronized(self, is_last: bool) -> AbstractContextManager[Any]:
-        """Let the processes exchange gradients only once a step, after the last batch."""
+        """A context in which DDP averages gradients only for the last batch of an update."""
         no_sync = None if is_last else getattr(self._run.module, "no_sync", None)
         return nullcontext() if no_sync is None else no_sync()
 
@@ -269,27 +270,27 @@ class TrainingLoop:
         if run.is_primary and run.metrics_log.is_due(run.progress.total_batches_completed):
             run.log("step", {f"training_{name}": value for name, value in self._metrics().items()})
 
-    # --- validation, checkpoints and requests between updates
+    # --- validation, checkpoints and stop requests
 
     def _validate_after_epoch(self) -> float | None:
-        """Validate the weights at the end of an epoch, unless that was done already.
+        """Validate at the end of an epoch, unless the last update was already validated.
 
         Returns:
-            Their score; None without validation.
+            The score, higher is better; None without validation.
         """
         run = self._run
         if not run.has_validation:
             return None
         if run.progress.last_validation != run.progress.total_batches_completed:
-            self._validate(ModelMemory.of(cast(nn.Module, run.model)))
+            self._validate(ModelSnapshot.of(cast(nn.Module, run.model)))
             run.communicator.barrier()
         return run.tracker.combined_score(run.metrics.validation)
 
     def _validate_within_epoch(self) -> bool:
-        """Validate between two updates, if that is due; the training metrics of the epoch are kept.
+        """Validate between two updates, if a validation is due; the training metrics of the epoch are kept.
 
         Returns:
-            Whether it was due and the present weights are the best so far.
+            Whether it was due and the current weights are the best so far.
         """
         run = self._run
         every, total = run.validate_every_num_batches, run.progress.total_batches_completed
@@ -298,37 +299,38 @@ class TrainingLoop:
         if total == 0 or total % every != 0 or run.progress.last_validation == total:
             return False
         model = cast(nn.Module, run.model)
-        memory = ModelMemory.of(model)
+        snapshot = ModelSnapshot.of(model)
         with local_metrics():  # these values are not used, so they need not be gathered from other processes
             metrics_of(run.model, reset=True)
-        is_best = self._validate(memory)
-        memory.put_back(model)
+        is_best = self._validate(snapshot)
+        snapshot.restore(model)
         run.module.train()
         run.log("validation", {f"validation_{k}": v for k, v in run.metrics.validation.items()})
         return is_best
 
     def validation_loss(self, epoch: int) -> tuple[float, float | None, float]:
-        """Go through the validation data of an epoch; see `Validation.run`."""
+        """Run the model on the validation data; see `Validation.run`."""
         return Validation(self._trainer, self._callbacks).run()
 
-    def _validate(self, memory: ModelMemory) -> bool:
-        """Validate and update the metric tracker; when interrupted, restore `memory` and save a checkpoint of that.
+    def _validate(self, snapshot: ModelSnapshot) -> bool:
+        """Validate and update the metric tracker; if interrupted, restore `snapshot` and save a checkpoint.
 
         Returns:
-            Whether the present weights are the best so far.
+            Whether the current weights are the best so far.
 
         Raises:
-            TrainingInterrupted, KeyboardInterrupt: the process was asked to end; a checkpoint was saved as of before.
+            TrainingInterrupted, KeyboardInterrupt: the process was asked to stop; the checkpoint is from before the
+                validation, which is repeated after resuming.
         """
         run = self._run
         epoch = run.progress.epochs_completed
-        # An interrupted validation has to draw the same random numbers and data when it is repeated.
+        # A repeated validation must see the same random numbers and data as the interrupted one.
         generators = run.generators.state_dict()
         position = run.validation_data.position()
         try:
             total, penalty, weight = self._validation_loss(epoch)
         except ValidationInterrupted:
-            memory.put_back(cast(nn.Module, run.model))
+            snapshot.restore(cast(nn.Module, run.model))
             run.generators.load_state_dict(generators)
             run.generators.restore()
             run.validation_data.hold(position)
@@ -351,11 +353,11 @@ class TrainingLoop:
             )
 
     def _stop_on_request(self) -> NoReturn:
-        """Save a checkpoint and raise what the process was asked for.
+        """Save a checkpoint and end the run.
 
         Raises:
-            TrainingInterrupted: it got SIGTERM.
-            KeyboardInterrupt: it got Ctrl-C.
+            TrainingInterrupted: the process received SIGTERM.
+            KeyboardInterrupt: the process received Ctrl-C.
         """
         run = self._run
         position = (run.progress.epochs_completed, run.progress.batches_in_epoch_completed)
@@ -366,5 +368,5 @@ class TrainingLoop:
 
 
 def _overriding(callbacks: Sequence[TrainerCallback], hook: str) -> list[TrainerCallback]:
-    """The callbacks that do something in a hook, so that the others cost nothing in each step."""
+    """The callbacks that override a hook; the others need not be called in each step."""
     return [c for c in callbacks if getattr(type(c), hook) is not getattr(TrainerCallback, hook)]

@@ -1,9 +1,8 @@
 """Losses of batches: their weights in one update, and their sum over an epoch.
 
-One rule of weights applies everywhere. A loss is a mean over `batch_weight` targets, where the model reports that
-number, and is weighted by it wherever losses are averaged: over the batches of an update, the updates of an epoch, the
-batches of a validation or evaluation, and the processes of a distributed run. So a loss does not depend on how the
-data are batched.
+If the model reports `batch_weight`, the number of targets that a loss is the mean of, losses are weighted by it wherever
+they are averaged: over the batches of an update, the updates of an epoch, the batches of a validation or evaluation, and
+the processes of a distributed run. An average loss therefore does not depend on how the data are batched.
 """
 
 import math
@@ -17,11 +16,11 @@ from torch import distributed as dist
 from nlpreg.training.gradients import scale_gradients
 from nlpreg.training.protocols import ModelOutputs
 
-_MOST_PENDING = 1000
+_MAX_PENDING = 1000
 
 
 class NonFiniteLossError(ValueError):
-    """A loss or a weight is NaN or infinite, so that training cannot continue."""
+    """A loss or a weight is NaN or infinite; training cannot continue."""
 
 
 class UpdateLoss(NamedTuple):
@@ -30,7 +29,7 @@ class UpdateLoss(NamedTuple):
     Attributes:
         loss: weighted mean (or the sum) over all batches of the update, penalty included, 0-d.
         penalty: the regularization penalty alone, 0-d; None for a model without one.
-        weight: sum of the weights of the batches, 0-d; None where the model reports none and each counts 1.
+        weight: sum of the weights of the batches, 0-d; None if the model reports none and each batch has weight 1.
     """
 
     loss: Tensor
@@ -39,12 +38,11 @@ class UpdateLoss(NamedTuple):
 
 
 class Accumulation:
-    """One update from several batches, weighted by their targets: the same gradient as one large batch.
+    """One update from several batches, weighted by their targets: the gradient is that of a single large batch.
 
     The weight of a batch is known only after the forward pass, so each loss is multiplied by its weight before the
-    backward pass, and the gradients are divided by the sum of all weights once at the end. A single batch in a single
-    process needs neither. Losses that are sums over their batch are added up instead, each with its share of the
-    penalty.
+    backward pass, and at the end the gradients are divided once by the sum of all weights. A single batch in a single
+    process needs neither. Losses that are sums over their batch are added, each with its share of the penalty.
 
     Args:
         num_batches: number of batches of this update in this process.
@@ -64,18 +62,18 @@ class Accumulation:
         self.needs_scaling = False
 
     def weigh(self, outputs: ModelOutputs) -> Tensor:
-        """The loss to run the backward pass of, multiplied by its weight where necessary."""
+        """The loss for the backward pass: multiplied by its weight if the update has several batches or processes."""
         self.needs_scaling = not self._is_trivial
         loss: Tensor = outputs["loss"]
         if self._is_trivial:
             return loss
         if self._loss_is_sum:
-            return self._without_surplus(loss, outputs)
+            return self._with_penalty_share(loss, outputs)
         return loss * self._weight_of(outputs)
 
-    def note(self, outputs: ModelOutputs) -> None:
-        """Record the outputs of a batch, for the loss of the update."""
-        loss = self._without_surplus(outputs["loss"], outputs) if self._loss_is_sum else outputs["loss"]
+    def record(self, outputs: ModelOutputs) -> None:
+        """Record the loss, penalty and weight of a batch, from which `finish` computes the loss of the update."""
+        loss = self._with_penalty_share(outputs["loss"], outputs) if self._loss_is_sum else outputs["loss"]
         self._losses.append(loss.detach())
         self._reports_weight = outputs.get("batch_weight") is not None and not self._loss_is_sum
         if outputs.get("reg_loss") is not None:
@@ -90,7 +88,7 @@ class Accumulation:
             return UpdateLoss(self._losses[0], penalty, self._weights[0] if self._weights else None)
         weights = torch.stack(self._weights)  # (batches,)
         losses = torch.stack(self._losses)
-        # A batch without targets may have a loss of NaN, which must not spoil the others: 0 * NaN is NaN.
+        # A batch without targets may have a loss of NaN, which must not affect the sum: 0 * NaN is NaN.
         sums = torch.stack([torch.where(weights > 0, losses * weights, 0.0).sum(), weights.sum()])
         if self._world_size > 1:
             dist.all_reduce(sums)
@@ -105,8 +103,8 @@ class Accumulation:
             scale_gradients(parameters, self._world_size / total)
         return UpdateLoss(sums[0] / total, penalty, reported)
 
-    def _without_surplus(self, loss: Tensor, outputs: ModelOutputs) -> Tensor:
-        """A loss with only its share of the penalty; the model added the whole penalty to each."""
+    def _with_penalty_share(self, loss: Tensor, outputs: ModelOutputs) -> Tensor:
+        """A loss with its share of the penalty; the trainer added the whole penalty to the loss of each batch."""
         penalty = outputs.get("reg_loss")
         return loss if penalty is None else loss - penalty * (1 - 1 / self._num_losses)
 
@@ -119,19 +117,19 @@ class Accumulation:
 
 
 def weight_of(outputs: ModelOutputs, key: str = "batch_weight") -> Tensor | float | None:
-    """The number of targets that the loss of a batch is a mean over, as reported by the model; None if it is not."""
+    """The number of targets that the loss of a batch is a mean over; None if the model does not report it."""
     weight = outputs.get(key)  # some models give a number, some a tensor of one element
     return weight.detach().reshape(()) if isinstance(weight, Tensor) else weight
 
 
 class RunningLoss:
-    """The loss over an epoch, from the losses of its updates or batches, which are read only on demand.
+    """The loss over an epoch, from the losses of its updates or batches.
 
-    The losses stay on their device, so that reading them does not stall it. On a CPU every loss is read and checked
-    right away; on other devices after at most a thousand losses.
+    On a GPU, losses are read only on demand, or when a thousand are pending, because each read synchronizes with the
+    device. On a CPU every loss is read and checked at once.
 
     Args:
-        where: what the losses are of, for messages, as in "epoch 3".
+        where: description of the losses for messages, such as "epoch 3".
         check: whether a loss that is not finite is an error.
         loss_is_sum: whether losses are sums over the targets of their batch, which add up; otherwise they are
             averaged with their weights.
@@ -158,7 +156,7 @@ class RunningLoss:
         Args:
             loss: 0-d tensor, the penalty included.
             penalty: 0-d tensor, the penalty alone.
-            weight: what the loss counts; 1 by default.
+            weight: weight of the loss in the mean; 1 by default.
 
         Raises:
             NonFiniteLossError: a loss is NaN or infinite.
@@ -166,11 +164,11 @@ class RunningLoss:
         weight = None if weight is None or self._loss_is_sum else torch.as_tensor(weight)
         penalty = None if penalty is None else penalty.detach()
         self._pending.append(UpdateLoss(loss.detach(), penalty, weight))
-        if loss.device.type == "cpu" or len(self._pending) >= _MOST_PENDING:
+        if loss.device.type == "cpu" or len(self._pending) >= _MAX_PENDING:
             self.read()
 
     def read(self) -> None:
-        """Read what is pending; waits for the device.
+        """Read the pending losses; synchronizes with the device.
 
         Raises:
             NonFiniteLossError: a loss is NaN or infinite.
@@ -206,13 +204,13 @@ class RunningLoss:
 
     @property
     def total_penalty(self) -> float | None:
-        """Weighted sum of the penalties; None if there never was one."""
+        """Weighted sum of the penalties; None without any."""
         self.read()
         return self._sums["reg_loss"] if "reg_loss" in self._last else None
 
     @property
     def weight(self) -> float:
-        """What to divide the sums by: the sum of the weights; 1 for losses that add up."""
+        """The divisor of the sums: the sum of the weights; 1 for losses that are sums over their batch."""
         self.read()
         return float(self._count > 0) if self._loss_is_sum else self._weight
 
@@ -224,20 +222,20 @@ class RunningLoss:
 
     @property
     def last_penalty(self) -> float | None:
-        """The latest penalty; None if there never was one."""
+        """The latest penalty; None without any."""
         self.read()
         return self._last.get("reg_loss")
 
-    def over_ranks(self, device: torch.device) -> tuple[float, float, float, int]:
+    def all_reduce(self, device: torch.device) -> tuple[float, float, float, int]:
         """The sum of the losses, of the penalties, their weight, and the number of losses, over all processes.
 
         Args:
-            device: that of the process group: the CPU, or a GPU for NCCL.
+            device: the device of the process group: the CPU, or a GPU for NCCL.
         """
         numbers = [self.total, self.total_penalty or 0.0, self._weight, float(self.count)]
-        together = torch.tensor(numbers, dtype=torch.float64, device=device)
-        dist.all_reduce(together)
-        total, penalty, weight, count = together.tolist()
+        sums = torch.tensor(numbers, dtype=torch.float64, device=device)
+        dist.all_reduce(sums)
+        total, penalty, weight, count = sums.tolist()
         return total, penalty, float(count > 0) if self._loss_is_sum else weight, int(count)
 
     def state_dict(self) -> dict[str, Any]:
@@ -251,7 +249,7 @@ class RunningLoss:
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Resume from a `state_dict`; one without `weight` is of losses that each counted 1."""
+        """Resume from a `state_dict`; in an older one without `weight`, each loss had the weight 1."""
         self._sums = dict(state_dict["sums"])
         self._last = dict(state_dict["last"])
         self._count = state_dict["count"]

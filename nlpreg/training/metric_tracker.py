@@ -40,7 +40,7 @@ class MetricTracker:
         return self._patience
 
     def clear(self) -> None:
-        """Forget all validations."""
+        """Reset to the state before any validation."""
         self._best_so_far = None
         self._epochs_with_no_improvement = 0
         self._is_best_so_far = True
@@ -52,15 +52,15 @@ class MetricTracker:
         """The sum of the `+` metrics minus that of the `-` metrics; higher is better.
 
         Args:
-            metrics: those of a validation, by name without `validation_`.
+            metrics: metrics of a validation, by name without `validation_`.
 
         Raises:
-            ConfigurationError: one of the followed metrics is missing.
+            ConfigurationError: one of the tracked metrics is missing.
         """
         missing = [name for _, name in self.tracked_metrics if name not in metrics]
         if missing:
             raise ConfigurationError(
-                f"trainer.validation_metric: no metric {', '.join(map(repr, missing))} came out of the validation; "
+                f"trainer.validation_metric: the validation has no metric {', '.join(map(repr, missing))}; "
                 f"got {', '.join(sorted(metrics)) or 'none'}"
             )
         return sum(sign * metrics[name] for sign, name in self.tracked_metrics)
@@ -69,12 +69,12 @@ class MetricTracker:
         """Add a validation: it is the new best if its score is the first number, or higher than the best.
 
         Args:
-            metrics: those of the validation, by name without `validation_`.
-            epoch: the epoch it was made in, from 0; by default the number of validations before.
+            metrics: metrics of the validation, by name without `validation_`.
+            epoch: its epoch, from 0; by default the number of earlier validations.
         """
         score = self.combined_score(metrics)
         best = self._best_so_far
-        # a NaN is replaced by the first number: every comparison with NaN is false
+        # any number is better than NaN, although every comparison with NaN is false
         self._is_best_so_far = best is None or score > best or (math.isnan(best) and not math.isnan(score))
         if self._is_best_so_far:
             self._best_so_far = score
@@ -85,7 +85,7 @@ class MetricTracker:
         self._epoch_number += 1
 
     def is_best_so_far(self) -> bool:
-        """Whether the last validation was the best; true before any."""
+        """Whether the last validation was the best so far; true before the first one."""
         return self._is_best_so_far
 
     def should_stop_early(self) -> bool:

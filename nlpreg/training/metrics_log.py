@@ -1,4 +1,4 @@
-"""Metrics of a run: as dictionaries and text, on the progress bar, after each epoch, and over time (`metrics.jsonl`)."""
+"""Metrics of a run: their computation, the progress bar, the files of epochs, and the log over time (`metrics.jsonl`)."""
 
 import json
 import logging
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 class HasBeenWarned:
-    """Which warnings were given in this process."""
+    """Flags for the warnings that this process has already logged; public in AllenNLP."""
 
     tqdm_ignores_underscores = False
 
@@ -36,19 +36,19 @@ def get_metrics(
     num_batches: float,
     reset: bool = False,
 ) -> dict[str, float]:
-    """The metrics of a model, with the losses.
+    """The metrics of a model, together with the losses.
 
     Args:
-        model: asked for its metrics.
-        total_loss: sum of the losses, each times its weight.
-        total_reg_loss: sum of the penalties, likewise; None for a model without one.
-        batch_loss: the latest loss, if it is to be among the metrics.
-        batch_reg_loss: the latest penalty, likewise.
+        model: the model.
+        total_loss: weighted sum of the losses.
+        total_reg_loss: weighted sum of the penalties; None for a model without one.
+        batch_loss: the latest loss; None to leave `batch_loss` out.
+        batch_reg_loss: the latest penalty; None to leave `batch_reg_loss` out.
         num_batches: number of losses in the sums, or the sum of their weights.
         reset: whether to reset the model's metrics.
 
     Returns:
-        The model's metrics, then `batch_loss`, `loss`, `batch_reg_loss` and `reg_loss` as far as they exist.
+        The model's metrics, then those of `batch_loss`, `loss`, `batch_reg_loss` and `reg_loss` that exist.
     """
     metrics = metrics_of(model, reset)
     if batch_loss is not None:
@@ -62,7 +62,7 @@ def get_metrics(
 
 
 def description_from_metrics(metrics: MetricValues) -> str:
-    """Metrics for the front of a progress bar; names that begin with an underscore are hidden."""
+    """Format metrics as the description of a progress bar; names that begin with an underscore are hidden."""
     if not HasBeenWarned.tqdm_ignores_underscores and any(name.startswith("_") for name in metrics):
         HasBeenWarned.tqdm_ignores_underscores = True
         logger.warning("metrics whose names begin with '_' are not shown in progress bars")
@@ -71,7 +71,7 @@ def description_from_metrics(metrics: MetricValues) -> str:
 
 
 def get_train_and_validation_metrics(metrics: MetricValues) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The training metrics and the validation metrics of a run's metrics, without their prefixes."""
+    """Split a run's metrics into training and validation metrics, without their prefixes."""
     not_of_an_epoch = ("duration", "start_epoch", "epochs")
     training = {
         name.removeprefix("training_"): value
@@ -90,18 +90,18 @@ _SECONDS_BETWEEN_METRICS = 0.5
 
 
 class ProgressBar:
-    """A bar with the metrics of the epoch so far.
+    """A progress bar with the metrics of the epoch so far.
 
     Args:
         total: number of steps; None if it is unknown.
-        done: number of steps done before, in a resumed epoch.
-        name: what the bar shows, such as "training".
+        done: number of steps done before a resumed epoch was interrupted.
+        name: the description, such as "training".
         is_shown: whether this process shows the bar.
     """
 
     def __init__(self, total: int | None, done: int, name: str, is_shown: bool) -> None:
         self._bar = Tqdm.tqdm(total=total, initial=done, disable=not is_shown, unit="batch", desc=name)
-        # computing metrics more often than the bar is drawn would be wasted
+        # metrics are not computed more often than the bar is drawn
         self._interval = max(_SECONDS_BETWEEN_METRICS, getattr(self._bar, "mininterval", 0.0))
         self._next = time.monotonic() + self._interval
         self._is_shown = is_shown
@@ -131,10 +131,10 @@ class ProgressBar:
     def finish(self, metrics: MetricValues) -> None:
         """Show the metrics of the whole epoch."""
         if self._is_shown:
-            self._show(metrics)  # closing the bar shows it
+            self._show(metrics)  # drawn when the bar is closed
 
     def _show(self, metrics: MetricValues) -> None:
-        """Show the metrics, the loss first, since a narrow terminal has room for one or two only."""
+        """Set the text after the bar, the loss first, since a narrow terminal has room for only one or two metrics."""
         names = sorted(
             (name for name in metrics if not name.startswith("_")), key=lambda name: name != "loss"
         )
@@ -142,20 +142,20 @@ class ProgressBar:
 
 
 class PhaseTimer(Protocol):
-    """Gets notified when a phase of a step begins and ends."""
+    """Measures the phases of a training step."""
 
     def phase(self, name: str) -> AbstractContextManager[Any]:
-        """The context of one phase: `data`, `forward`, `backward`, `gradients`, `update`, `callbacks`, ..."""
+        """The context of a phase: `data`, `forward`, `backward`, `gradients`, `update` or `callbacks`."""
 
 
 class NoTimer:
-    """A timer that measures nothing and costs nothing."""
+    """A timer that measures nothing, shared by all steps so that it costs nothing."""
 
-    _nothing: AbstractContextManager[Any] = nullcontext()
+    _context: AbstractContextManager[Any] = nullcontext()
 
     def phase(self, name: str) -> AbstractContextManager[Any]:
         """A context that does nothing."""
-        return self._nothing
+        return self._context
 
 
 METRICS_LOG_NAME = "metrics.jsonl"
@@ -164,12 +164,12 @@ _MEBIBYTE = 1024 * 1024
 
 
 class RunMetrics:
-    """The metrics of a run, of its present epoch and of its last validation.
+    """The metrics of a run, of its current epoch and of its last validation.
 
     Attributes:
-        run: all metrics after the last finished epoch: what `metrics_epoch_*.json` holds and `train` returns.
-        epoch: the training metrics of an epoch between its last update and its end; None at any other time.
-        validation: those of the last validation, without prefix.
+        run: all metrics after the last finished epoch, as in `metrics_epoch_*.json` and returned by `train`.
+        epoch: the training metrics of an epoch after its last update, until the epoch is finished; otherwise None.
+        validation: metrics of the last validation, without prefix.
         history: `run` after each epoch, from which damaged files are restored.
 
     Args:
@@ -184,18 +184,18 @@ class RunMetrics:
         self.validation: MetricValues = {}
 
     def finish_epoch(self, epoch: int, tracker: MetricTracker, seconds: float) -> MetricValues:
-        """Merge the metrics of the present epoch and of the last validation into those of the run.
+        """Merge the metrics of the current epoch and of the last validation into those of the run.
 
         Args:
             epoch: number of the epoch, from 0.
             tracker: holds the best validation.
-            seconds: how long the run has taken so far.
+            seconds: duration of the run so far.
         """
         training = self.epoch or {}
         metrics: dict[str, Any] = {"best_epoch": tracker.best_epoch}
         for name, value in training.items():
             if name.endswith("_memory_MB"):
-                peak = f"peak_{name}"  # over all epochs; the value in `run` is over the previous ones
+                peak = f"peak_{name}"  # over all epochs; the value in `run` is the peak of the previous ones
                 metrics[peak] = max(value, self.run.get(peak, 0.0))
         metrics["training_duration"] = str(timedelta(seconds=seconds))
         metrics["epoch"] = epoch
@@ -210,7 +210,7 @@ class RunMetrics:
         return metrics
 
     def write_file(self, folder: str) -> None:
-        """Write `metrics_epoch_{n}.json` of the finished epoch, and delete the one that is no longer kept.
+        """Write `metrics_epoch_{n}.json` of the finished epoch, and delete the oldest one if there are too many.
 
         Raises:
             ConfigurationError: the folder is read-only or the disk is full.
@@ -236,11 +236,11 @@ class RunMetrics:
         for metrics in kept:
             path = _epoch_metrics_path(folder, metrics["epoch"])
             if _read_json(path) != json_numbers(metrics):
-                logger.warning("%s is damaged or missing; it is written again from the checkpoint", path)
+                logger.warning("%s is damaged or missing; rewritten from the checkpoint", path)
                 write_metrics_of_epoch(folder, metrics)
         names = {os.path.basename(_epoch_metrics_path(folder, metrics["epoch"])) for metrics in kept}
-        dropped = {f"metrics_epoch_{metrics['epoch']}.json" for metrics in self.history} - names
-        for name in dropped & set(os.listdir(folder)):
+        expired = {f"metrics_epoch_{metrics['epoch']}.json" for metrics in self.history} - names
+        for name in expired & set(os.listdir(folder)):
             os.remove(os.path.join(folder, name))
 
     def state_dict(self) -> dict[str, Any]:
@@ -273,13 +273,13 @@ def memory_metrics() -> dict[str, float]:
 
 
 def metrics_without_epoch(tracker: MetricTracker) -> dict[str, Any]:
-    """The metrics of a run in which no epoch was trained: those of the best one, if there was any."""
+    """The metrics of a run that had no epoch left to train: those of the best validation, if there was one."""
     best = {f"best_validation_{name}": value for name, value in tracker.best_epoch_metrics.items()}
     return {"best_epoch": tracker.best_epoch, **best}
 
 
 def repeatable_metrics(metrics: MetricValues) -> MetricValues:
-    """The metrics of an epoch that are the same in every run, without times and memory."""
+    """The metrics of an epoch that are equal in repeated runs: all but times and memory."""
     prefixes = ("training_", "validation_", "best_validation_")
     return {
         name: value
@@ -290,7 +290,6 @@ def repeatable_metrics(metrics: MetricValues) -> MetricValues:
 
 
 def _epoch_metrics_path(folder: str, epoch: int) -> str:
-    """Path of the metrics after an epoch."""
     return os.path.join(folder, f"metrics_epoch_{epoch}.json")
 
 
@@ -308,7 +307,7 @@ def write_metrics_of_epoch(folder: str, metrics: MetricValues) -> None:
 
 
 def _read_json(path: str) -> Any:
-    """What a JSON file holds; None if it cannot be read."""
+    """The contents of a JSON file; None if it cannot be read."""
     try:
         with open(path, encoding="utf-8") as file:
             return json.load(file)
@@ -325,7 +324,7 @@ class MetricsLog:
     run.
 
     Args:
-        folder: folder of the run; None in a process that writes nothing.
+        folder: folder of the run; None in a process that does not write the log.
         interval: number of updates between two lines of the event `step`.
     """
 
@@ -347,8 +346,14 @@ class MetricsLog:
         """Add one line."""
         if self._path is None:
             return
-        place = {"event": event, "epoch": epoch, "batch": batch, "step": step, "seconds": round(seconds, 3)}
-        self._lines.append(json.dumps(json_numbers({**place, **metrics}), default=sanitize) + "\n")
+        position = {
+            "event": event,
+            "epoch": epoch,
+            "batch": batch,
+            "step": step,
+            "seconds": round(seconds, 3),
+        }
+        self._lines.append(json.dumps(json_numbers({**position, **metrics}), default=sanitize) + "\n")
         if len(self._lines) >= _LINES_BEFORE_WRITING or event != "step":
             self.write()
 
@@ -360,7 +365,7 @@ class MetricsLog:
         """
         if self._path is None or not (self._lines or self._is_new):
             return
-        # Appended, so not atomic: a line that a kill left half written is truncated on resuming, by the number of lines.
+        # Appending is not atomic. An incomplete line that a kill leaves is truncated on resuming, by the number of lines.
         text = "".join(self._lines)
         try:
             with open(self._path, "w" if self._is_new else "a", encoding="utf-8", newline="\n") as file:
@@ -387,20 +392,22 @@ class MetricsLog:
             with open(self._path, "rb") as file:
                 lines = file.readlines()
         except OSError as error:
-            logger.warning("%s: lines of before are lost (%s); it starts over", self._path, error.strerror)
+            logger.warning(
+                "%s: earlier lines are lost (%s); the file starts over", self._path, error.strerror
+            )
             return
         if "lines" in state_dict:
             kept = lines[: state_dict["lines"]]
-        else:  # an older checkpoint, which knows the number of bytes
+        else:  # an older checkpoint, which has the number of bytes
             kept = b"".join(lines)[: state_dict["size"]].splitlines(keepends=True)
         contents = b"".join(kept)
         self._checksum = zlib.crc32(contents)
         self._num_written = len(kept)
         self._is_new = False
         if self._checksum != state_dict.get("crc32", self._checksum):
-            logger.warning("%s: its first %d lines are not what was written", self._path, len(kept))
+            logger.warning("%s: its first %d lines have been altered", self._path, len(kept))
             if contents and not contents.endswith(b"\n"):
-                kept = kept[:-1]  # half a line, to which the next one would be appended
+                kept = kept[:-1]  # an incomplete line, to which the next one would be appended
                 self._num_written, contents = len(kept), b"".join(kept)
                 self._checksum = zlib.crc32(contents)
         os.truncate(self._path, len(contents))

@@ -1,4 +1,4 @@
-"""Moving averages of the weights, often better than the last weights themselves."""
+"""Moving averages of the weights, which often generalize better than the last weights."""
 
 import logging
 from collections.abc import Iterable
@@ -33,15 +33,15 @@ class MovingAverage(Registrable):
         self._backups = {name: parameter.detach().clone() for name, parameter in self._parameters}
 
     def apply(self, num_updates: int | None = None) -> None:
-        """Move the shadows towards the present values.
+        """Move the shadows towards the current values.
 
         Args:
             num_updates: number of updates of the run so far.
         """
-        raise NotImplementedError(f"{type(self).__name__} does not say how to average")
+        raise NotImplementedError(f"{type(self).__name__} does not implement apply")
 
     def end_epoch(self, score: float | None) -> None:
-        """Called after the validation of each epoch; does nothing unless a subclass averages by it.
+        """Called after the validation of each epoch; the base class does nothing.
 
         Args:
             score: score of the validation, higher is better; None without validation.
@@ -49,8 +49,8 @@ class MovingAverage(Registrable):
 
     @torch.no_grad()
     def assign_average_value(self) -> None:
-        """Back up the present values and put the averages in their place."""
-        # In place: DDP, optimizers and compiled code refer to the parameters themselves.
+        """Back up the current values and replace them by the averages."""
+        # In place, because DDP, optimizers and compiled code refer to the parameters themselves.
         for name, parameter in self._parameters:
             self._backups[name].copy_(parameter)
             parameter.copy_(self._shadows[name])
@@ -75,7 +75,7 @@ class MovingAverage(Registrable):
         for kept, loaded in ((self._shadows, state_dict["shadows"]), (self._backups, state_dict["backups"])):
             if kept.keys() != loaded.keys():
                 raise RuntimeError(
-                    f"moving average: expected the parameters {sorted(kept)}, got {sorted(loaded)}; the state is of "
+                    f"moving average: expected the parameters {sorted(kept)}, got {sorted(loaded)}; the state belongs to "
                     "another model, or other parameters are frozen"
                 )
             for name, value in loaded.items():
@@ -84,13 +84,13 @@ class MovingAverage(Registrable):
 
 @MovingAverage.register("exponential")
 class ExponentialMovingAverage(MovingAverage):
-    """The average `shadow = d * shadow + (1 - d) * value`, with `d` the lesser of `decay` and a rising fraction.
+    """The average `shadow = d * shadow + (1 - d) * value`, where `d = min(decay, (numerator + n) / (denominator + n))`.
 
-    After n updates that fraction is `(numerator + n) / (denominator + n)`, so that early values soon have little weight.
+    The fraction rises with the number of updates n, so that the weight of early values declines quickly.
 
     Args:
         parameters: pairs of name and parameter; given by the trainer.
-        decay: the largest weight of the old average at each update, from 0 to 1.
+        decay: the largest weight of the previous average in an update, from 0 to 1.
         numerator: see above.
         denominator: see above.
     """
@@ -109,7 +109,7 @@ class ExponentialMovingAverage(MovingAverage):
 
     @torch.no_grad()
     def apply(self, num_updates: int | None = None) -> None:
-        """Move the shadows towards the present values."""
+        """Move the shadows towards the current values."""
         decay = self._decay
         if num_updates is not None:
             decay = min(decay, (self._numerator + num_updates) / (self._denominator + num_updates))
@@ -122,8 +122,8 @@ class NonMonotonicallyTriggeredAverage(MovingAverage):
     """The mean of the weights of all updates since validation stopped improving.
 
     Averaging starts after the first validation that is worse than the best one of more than `patience` validations ago.
-    Until then the averages are the weights themselves. With plain `sgd` at a constant learning rate, this is NT-ASGD, which
-    trains AWD language models.
+    Until then the averages are the weights themselves. Together with `sgd` at a constant learning rate, this is NT-ASGD, with
+    which AWD language models are trained.
 
     Args:
         parameters: pairs of name and parameter; given by the trainer.
@@ -140,8 +140,7 @@ class NonMonotonicallyTriggeredAverage(MovingAverage):
         super().__init__(parameters)
         self._patience = patience
         self._scores: list[float] = []
-        # None until averaging starts.
-        self._num_averaged: int | None = None
+        self._num_averaged: int | None = None  # None until averaging starts
 
     @property
     def is_triggered(self) -> bool:
@@ -150,7 +149,7 @@ class NonMonotonicallyTriggeredAverage(MovingAverage):
 
     @torch.no_grad()
     def apply(self, num_updates: int | None = None) -> None:
-        """Include the present values in the mean, once averaging has started."""
+        """Include the current values in the mean, once averaging has started."""
         if self._num_averaged is None:
             return
         self._num_averaged += 1
@@ -158,10 +157,10 @@ class NonMonotonicallyTriggeredAverage(MovingAverage):
             self._shadows[name].lerp_(parameter, 1 / self._num_averaged)
 
     def end_epoch(self, score: float | None) -> None:
-        """Start averaging if the score of the validation is due to it."""
+        """Start averaging if the score is worse than the best one of more than `patience` validations ago."""
         if score is None:
             raise ConfigurationError(
-                "trainer.moving_average: non_monotonic starts to average by the validation, and the run has none; add "
+                "trainer.moving_average: non_monotonic needs validation scores, and the run has no validation data; add "
                 "validation_data_path, or use exponential"
             )
         older = self._scores[: -self._patience]
@@ -172,7 +171,7 @@ class NonMonotonicallyTriggeredAverage(MovingAverage):
 
     @torch.no_grad()
     def assign_average_value(self) -> None:
-        """Back up the present values and put the averages in their place."""
+        """Back up the current values and put the averages in their place."""
         if not self._num_averaged:
             for name, parameter in self._parameters:
                 self._shadows[name].copy_(parameter)

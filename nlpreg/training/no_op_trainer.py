@@ -1,4 +1,4 @@
-"""Trainers for models without gradients: one that saves the model as it is, and one that shows it all data once."""
+"""Trainers without gradient descent: `no_op` saves the model untrained, `counting` passes all data to it once."""
 
 import logging
 import os
@@ -20,13 +20,13 @@ logger = logging.getLogger(__name__)
 
 
 class ModelWithVocabulary(TrainableModel, Protocol):
-    """A model that knows its vocabulary."""
+    """A model with a vocabulary, which `no_op` saves."""
 
     vocab: Vocabulary
 
 
 class CountedModel(ReadableModel, Protocol):
-    """A model whose state is made of counts."""
+    """A model that is trained by counting, such as `tnt_tagger`."""
 
     vocab: Vocabulary
 
@@ -56,7 +56,7 @@ class _GradientFreeTrainer(Trainer):
         return TrainerCheckpoint(self.model.state_dict(), {})
 
     def get_best_weights_path(self) -> str | None:
-        """Path of `best.th`, once it is written."""
+        """Path of `best.th`; None before training."""
         return self._best_model_filename
 
 

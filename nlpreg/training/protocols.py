@@ -1,7 +1,7 @@
-"""Protocols: what the trainer needs of a model, of a source of batches and of anything with state.
+"""Protocols that the trainer requires of models, data loaders and parts with state.
 
-The trainer is typed against these instead of `nlpreg.models.Model`, so that any torch module whose `forward` returns
-a dictionary with a `loss` can be trained, and so that this package does not depend on the models.
+The trainer is typed against these instead of `nlpreg.models.Model`. Any torch module whose `forward` returns a
+dictionary with a `loss` can therefore be trained, and this package does not depend on the models.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +13,7 @@ TensorDict = dict[str, Any]
 """A batch: tensors, or nested dictionaries of tensors, by field name."""
 
 ModelOutputs = dict[str, Any]
-"""What `forward` returns: `loss` (0-d tensor), optionally `batch_weight`, and any other outputs."""
+"""The result of `forward`: `loss` (0-d tensor), optionally `batch_weight`, and any other outputs."""
 
 NamedParameters = list[tuple[str, nn.Parameter]]
 """The parameters to train with their names, in the order of the model."""
@@ -22,16 +22,16 @@ MetricValues = dict[str, Any]
 """Metrics by name; mostly floats."""
 
 GradientNorm = Union[float, Tensor, None]
-"""A norm as a number, or as a 0-d tensor that is still on its device; None where none was computed."""
+"""A norm as a number, or as a 0-d tensor that was not read from its device; None if it was not computed."""
 
 
 class TrainableModel(Protocol):
     """A torch module with metrics.
 
     `forward` takes the fields of a batch by keyword and returns `ModelOutputs`. Its `loss` is the mean over the
-    targets of the batch; a model that also returns `batch_weight`, the number of these targets as a 0-d tensor, has
-    its losses weighted by it wherever losses are averaged. Where `loss` is a sum over the batch instead, a class attribute
-    `loss_is_sum = True` says so, and losses add up instead.
+    targets of the batch. If it also returns `batch_weight`, the number of these targets as a 0-d tensor, losses are
+    weighted by it wherever they are averaged. A model whose `loss` is a sum over the batch sets the class attribute
+    `loss_is_sum = True`; its losses are added instead.
     """
 
     training: bool
@@ -50,7 +50,7 @@ class TrainableModel(Protocol):
         """All parameters."""
 
     def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
-        """All parameters with their names."""
+        """All parameters with their names, such as `encoder.weight`."""
 
     def named_modules(self) -> Iterator[tuple[str, nn.Module]]:
         """The module itself and all modules in it, with their paths."""
@@ -62,10 +62,10 @@ class TrainableModel(Protocol):
         """Switch to evaluation mode."""
 
     def state_dict(self) -> dict[str, Any]:
-        """The weights."""
+        """The weights and buffers by name."""
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> Any:
-        """Load weights."""
+        """Load weights and buffers; with `strict`, the names must agree."""
 
 
 class ReadableModel(TrainableModel, Protocol):
@@ -76,7 +76,7 @@ class ReadableModel(TrainableModel, Protocol):
 
 
 class BatchLoader(Protocol):
-    """Batches of an epoch, as `nlpreg.data.data_loaders.DataLoader` gives them."""
+    """A source of batches, such as `nlpreg.data.data_loaders.DataLoader`; each iteration is an epoch."""
 
     def __iter__(self) -> Iterator[TensorDict]: ...
 
@@ -86,13 +86,13 @@ class BatchLoader(Protocol):
 
 @runtime_checkable
 class Stateful(Protocol):
-    """Anything whose state belongs in a checkpoint."""
+    """A part of a run whose state belongs in a checkpoint."""
 
     def state_dict(self) -> dict[str, Any]:
         """The state, as tensors and plain values."""
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> Any:
-        """Go on from such a state."""
+        """Restore such a state."""
 
 
 @runtime_checkable
@@ -106,11 +106,11 @@ class CarriesState(Protocol):
         """The state carried over to the next batch, as tensors and plain values."""
 
     def load_carried_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from such a state."""
+        """Restore such a state."""
 
 
 def loader_length(loader: BatchLoader) -> int | None:
-    """Number of batches of one epoch, or None where the loader cannot know."""
+    """Number of batches of an epoch; None if the loader does not know it."""
     try:
         return len(loader)  # type: ignore[arg-type]  # a loader without length raises TypeError
     except (TypeError, NotImplementedError):
@@ -118,7 +118,7 @@ def loader_length(loader: BatchLoader) -> int | None:
 
 
 def metrics_of(model: Any, reset: bool = False) -> dict[str, Any]:
-    """The metrics of a model; none if it has no `get_metrics`.
+    """The metrics of a model; an empty dictionary if it has no `get_metrics`.
 
     Args:
         model: the model.

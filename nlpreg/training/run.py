@@ -26,7 +26,7 @@ from nlpreg.training.checkpointer import (
     CheckpointFiles,
     DamagedCheckpointError,
     load_state,
-    remove_left_overs,
+    remove_temporary_files,
     save_state,
 )
 from nlpreg.training.communicator import Communicator
@@ -48,7 +48,7 @@ from nlpreg.training.protocols import (
     TrainableModel,
     loader_length,
 )
-from nlpreg.training.state import ModelMemory, RandomGenerators, plain_state
+from nlpreg.training.state import ModelSnapshot, RandomGenerators, plain_state
 from nlpreg.training.trainer import TrainerCheckpoint
 
 logger = logging.getLogger(__name__)
@@ -64,10 +64,10 @@ class Progress:
     """The progress of a run; the names are those in a checkpoint.
 
     Args:
-        epochs_completed: number of finished epochs; equals the number of the present one, from 0.
-        batches_in_epoch_completed: number of updates done in the present epoch.
+        epochs_completed: number of finished epochs, which is also the number of the current one, from 0.
+        batches_in_epoch_completed: number of updates done in the current epoch.
         total_batches_completed: number of updates done in the run.
-        last_validation: number of updates that had been done at the last validation; None before any.
+        last_validation: value of `total_batches_completed` at the last validation; None before any.
     """
 
     epochs_completed: int = 0
@@ -76,29 +76,29 @@ class Progress:
     last_validation: int | None = None
 
     def state_dict(self) -> dict[str, Any]:
-        """All counters."""
+        """The counters by name."""
         return asdict(self)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Resume from a dictionary that holds the counters among other things."""
+        """Resume from a dictionary that contains the counters; its other entries are ignored."""
         for name in asdict(self):
             setattr(self, name, state_dict.get(name, getattr(self, name)))
 
 
 class RunClock:
-    """Measures the duration of a run in seconds, without the time between an interruption and resuming."""
+    """Measures the duration of a run in seconds; the time between an interruption and resuming does not count."""
 
     def __init__(self) -> None:
-        self._before = 0.0
+        self._seconds_before = 0.0
         self.start()
 
     def start(self) -> None:
-        """Start the clock."""
+        """Measure from now on, in addition to the seconds of a loaded state."""
         self._started = time.monotonic()
 
     def seconds(self) -> float:
         """Seconds so far."""
-        return self._before + time.monotonic() - self._started
+        return self._seconds_before + time.monotonic() - self._started
 
     def state_dict(self) -> dict[str, Any]:
         """The seconds so far."""
@@ -106,7 +106,7 @@ class RunClock:
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from a `state_dict`."""
-        self._before = state_dict["seconds"]
+        self._seconds_before = state_dict["seconds"]
         self.start()
 
 
@@ -115,7 +115,7 @@ class TrainingRun:
     """The parts of a run: each has a name and, if it belongs in a checkpoint, a `state_dict`.
 
     A checkpoint is the dictionary of these states. The loop, the validation, callbacks and the checkpointer read and
-    change the parts here; the trainer offers the same parts under AllenNLP's names.
+    change the parts here; the trainer exposes the same parts under AllenNLP's names.
 
     Args:
         model: the model.
@@ -128,7 +128,7 @@ class TrainingRun:
         serialization_dir: folder of the run.
         communicator: communicates with the other processes.
         is_primary: whether this process writes files and shows progress.
-        wrapped_model: the model as wrapped for several processes.
+        wrapped_model: the model wrapped for distributed training; None in a single process.
         learning_rate_scheduler: changes the learning rate.
         momentum_scheduler: changes the momentum.
         moving_average: averages the weights; the averages are what is validated and kept as the best.
@@ -136,9 +136,9 @@ class TrainingRun:
         callbacks: hooks into the run.
         num_epochs: number of epochs.
         max_steps: number of updates after which the run ends, in place of `num_epochs`.
-        num_gradient_accumulation_steps: number of batches that make one update.
-        validate_every_num_batches: validate also after every so many updates.
-        metrics: those of the run, of its present epoch and of its last validation.
+        num_gradient_accumulation_steps: number of batches per update.
+        validate_every_num_batches: also validate each time this many updates are done.
+        metrics: metrics of the run, of its current epoch and of its last validation.
     """
 
     model: TrainableModel
@@ -181,17 +181,17 @@ class TrainingRun:
 
     @property
     def module(self) -> nn.Module:
-        """The module to run in training: the wrapped module of a distributed run, or the model."""
+        """The module to call in training: the wrapped module in a distributed run, otherwise the model."""
         return cast(nn.Module, self.model if self.wrapped_model is None else self.wrapped_model.model)
 
     @property
     def is_sharded(self) -> bool:
-        """Whether each process holds only a part of the weights."""
+        """Whether each process holds only a shard of the weights."""
         return self.wrapped_model is not None and self.wrapped_model.is_sharded
 
     @property
     def has_validation(self) -> bool:
-        """Whether the present epoch is to be validated."""
+        """Whether the current epoch ends with a validation."""
         return self.validation_data.loader is not None and self.should_validate_this_epoch
 
     @property
@@ -203,25 +203,24 @@ class TrainingRun:
     @property
     def should_stop(self) -> bool:
         """Whether to stop before the next update: patience is exhausted, or `max_steps` are done."""
-        is_long_enough = (
-            self.max_steps is not None and self.progress.total_batches_completed >= self.max_steps
-        )
-        return is_long_enough or self.tracker.should_stop_early()
+        steps_done = self.progress.total_batches_completed
+        is_at_max_steps = self.max_steps is not None and steps_done >= self.max_steps
+        return is_at_max_steps or self.tracker.should_stop_early()
 
     @property
     def is_over(self) -> bool:
-        """Whether no epoch is left to train or to finish; an epoch that has begun is always finished."""
+        """Whether no epoch remains to be trained; an epoch that has begun is always finished."""
         if self.progress.batches_in_epoch_completed > 0:
             return False
         all_done = self.max_steps is None and self.progress.epochs_completed >= self.num_epochs
         return all_done or self.should_stop
 
     def new_loss(self) -> RunningLoss:
-        """An empty sum for the losses of the present epoch."""
+        """A running loss without any losses yet, for the current epoch."""
         return RunningLoss(f"epoch {self.progress.epochs_completed}", loss_is_sum=self.loss_is_sum)
 
     def begin_next_epoch(self) -> None:
-        """Mark the present epoch as finished, and start counting the next one."""
+        """Mark the current epoch as finished, and start counting the next one."""
         self.progress.epochs_completed += 1
         self.progress.batches_in_epoch_completed = 0
         self.metrics.epoch = None
@@ -243,7 +242,7 @@ class TrainingRun:
     # --- checkpoints
 
     def _shared_parts(self) -> dict[str, Stateful]:
-        """The parts that are the same in all processes, or kept by the first one only; saved once."""
+        """The parts that are equal in all processes, or that only the first one has; saved once."""
         parts: dict[str, Stateful | None] = {
             "metric_tracker": self.tracker,
             "metrics": self.metrics,
@@ -256,8 +255,8 @@ class TrainingRun:
         }
         return {name: part for name, part in parts.items() if part is not None}
 
-    def _own_parts(self) -> dict[str, Stateful]:
-        """The parts that differ between processes; saved for each process."""
+    def _parts_of_process(self) -> dict[str, Stateful]:
+        """The parts that differ between processes; saved once for each process."""
         parts: dict[str, Stateful] = {
             "random": self.generators,
             "data": self.training_data,
@@ -270,23 +269,23 @@ class TrainingRun:
     def checkpoint(self) -> TrainerCheckpoint | None:
         """The state of the run; None in processes that do not write it.
 
-        In a distributed run all processes call this, since each has generators, data and metrics of its own. The
-        parts of a sharded model and of its optimizer are gathered, so that a checkpoint has one layout whatever
-        the processes are, and any number of processes can resume from it. If the checkpointer is told to save shards,
-        every process gets a checkpoint instead: its shards in place of the weights, and everything else as the rest.
+        In a distributed run all processes must call this, since each has its own generators, data and metrics. The
+        shards of a sharded model and of its optimizer are gathered, so that the layout of a checkpoint does not depend on
+        the number of processes, and any number of them can resume from it. With `save_sharded` of the checkpointer,
+        every process gets a checkpoint instead: its shards in place of the weights, together with the other state.
 
         Raises:
-            NonFiniteLossError: the loss or a weight is NaN or infinite, so that this state must not replace a good one.
-            ConfigurationError: a callback's state holds something that a checkpoint cannot.
+            NonFiniteLossError: the loss or a weight is NaN or infinite; saving it would replace a usable checkpoint.
+            ConfigurationError: a callback's state contains something that a checkpoint cannot store.
         """
-        self.loss.read()  # raises if a loss is not finite, while the last good checkpoint is still there
+        self.loss.read()  # raises if a loss is not finite, before the last good checkpoint is replaced
         self.check_finite()
-        own = {name: part.state_dict() for name, part in self._own_parts().items()}
-        own["model"] = ModelMemory.of(cast(nn.Module, self.model)).state_dict()
+        own = {name: part.state_dict() for name, part in self._parts_of_process().items()}
+        own["model"] = ModelSnapshot.of(cast(nn.Module, self.model)).state_dict()
         processes = self.communicator.gather(plain_state(own, "state of a process"))
         state = {
             "version": VERSION,
-            # the counters have no name of their own above them, as in AllenNLP
+            # the counters are at the top level, as in AllenNLP
             **self.progress.state_dict(),
             "best_model_filename": self.best_weights_path,
             "optimizer": self.optimizer.state_dict(),
@@ -301,16 +300,16 @@ class TrainingRun:
             return TrainerCheckpoint(shards, {**shared, "is_sharded": True})
         if self.is_sharded:
             state = gather_shards(state, keep=self.communicator.rank == 0)
-        weights = self._whole_weights()  # by all processes, since sharded ones are gathered
+        weights = self._full_weights()  # called by all processes, since shards are gathered
         if processes is None:
             return None
         return TrainerCheckpoint(weights, plain_state(state, "state"))
 
     def load_checkpoint(self, checkpoint: TrainerCheckpoint) -> None:
-        """Resume where a checkpoint was taken; the generators follow by `generators.restore`.
+        """Restore all parts from a checkpoint; `generators.restore` then sets the random number generators.
 
         Raises:
-            ValueError: the checkpoint is of a version that is not known.
+            ValueError: the checkpoint has an unknown version.
             RuntimeError: it does not fit the model or the optimizer.
         """
         weights, state = checkpoint
@@ -318,21 +317,21 @@ class TrainingRun:
             parameter = next((p for p in self.parameters if hasattr(p, "device_mesh")), None)
             state = join_shards(state, state["shards"], parameter)
             weights = state["weights"]
-        state = _of_present_version(state)
+        state = _converted_state(state)
         (self.wrapped_model or self.model).load_state_dict(weights)
         optimizer_state = state["optimizer"]
         if self.is_sharded:
             optimizer_state = shard_optimizer_state(self.optimizer, optimizer_state)
         self.optimizer.load_state_dict(optimizer_state)
         self.progress.load_state_dict(state)
-        # by position, as in AllenNLP; a resumed run may have more callbacks than before
+        # matched by position, as in AllenNLP; a resumed run may have more callbacks than before
         for callback, callback_state in zip(self.callbacks, state["callbacks"], strict=False):
             callback.load_state_dict(callback_state)
         for name, part in self._shared_parts().items():
             if name in state:
                 part.load_state_dict(state[name])
         path = state["best_model_filename"]
-        if path is not None:  # the folder of the run may have been moved since
+        if path is not None:  # only the file name is used, because the folder of the run may have been moved
             self.best_weights_path = os.path.abspath(
                 os.path.join(self.serialization_dir, os.path.basename(path))
             )
@@ -346,24 +345,24 @@ class TrainingRun:
             own = processes[self.communicator.rank]
         elif processes:
             logger.warning(
-                "the checkpoint was saved by %d processes and is resumed by %d: the data of the present epoch start "
+                "the checkpoint was saved by %d processes and is resumed by %d: the data of the current epoch start "
                 "from its start, and random number generators keep their seeds",
                 num_processes,
                 self.communicator.size,
             )
             self.progress.batches_in_epoch_completed = 0
-            self.training_data.start_anew(processes[0]["data"], self.progress.epochs_completed)
+            self.training_data.restart(processes[0]["data"], self.progress.epochs_completed)
             if "validation_data" in processes[0]:
-                self.validation_data.start_anew(processes[0]["validation_data"])
-        for name, part in self._own_parts().items():
+                self.validation_data.restart(processes[0]["validation_data"])
+        for name, part in self._parts_of_process().items():
             if name in own and part is self.validation_data:
-                self.validation_data.load_pass_of(own[name])
+                self.validation_data.load_at_pass_start(own[name])
             elif name in own:
                 part.load_state_dict(own[name])
         batches = self.progress.batches_in_epoch_completed * self.num_gradient_accumulation_steps
-        self.training_data.draw_again(self.progress.epochs_completed, batches)
+        self.training_data.fast_forward(self.progress.epochs_completed, batches)
         if "model" in own:
-            ModelMemory(**own["model"]).put_back(cast(nn.Module, self.model))
+            ModelSnapshot(**own["model"]).restore(cast(nn.Module, self.model))
 
     def restore(self) -> None:
         """Resume from the newest intact checkpoint in the folder, if there is one.
@@ -373,7 +372,7 @@ class TrainingRun:
         """
         self.clock.start()
         if self.is_primary:
-            remove_left_overs(self.serialization_dir)
+            remove_temporary_files(self.serialization_dir)
         if self.checkpointer is None:
             return
         checkpoint = self.checkpointer.load_checkpoint()
@@ -392,10 +391,10 @@ class TrainingRun:
             self.save_best_weights()  # the run may have been killed after the checkpoint, before the best weights were saved
 
     def check_finite(self) -> None:
-        """Make sure that all weights are finite.
+        """Check all trainable weights.
 
         Raises:
-            NonFiniteLossError: one is NaN or infinite.
+            NonFiniteLossError: a weight is NaN or infinite.
         """
         trained = [(name, p.detach()) for name, p in self.model.named_parameters() if p.requires_grad]
         if not trained:
@@ -410,7 +409,7 @@ class TrainingRun:
             "Try a lower learning rate or `grad_norm`, or find the cause with `detect_anomaly: true`"
         )
 
-    def _whole_weights(self) -> dict[str, Any]:
+    def _full_weights(self) -> dict[str, Any]:
         if self.wrapped_model is not None:
             return self.wrapped_model.full_state_dict()
         return dict(self.model.state_dict())
@@ -418,7 +417,7 @@ class TrainingRun:
     # --- best weights
 
     def weights_are_best(self) -> bool:
-        """Whether the present weights are those of the best validation; without validation, those after every epoch are."""
+        """Whether the current weights had the best validation; without validation data, true at the end of every epoch."""
         progress = self.progress
         if self.validation_data.loader is None:
             return progress.batches_in_epoch_completed == 0 and progress.epochs_completed > 0
@@ -426,7 +425,7 @@ class TrainingRun:
         return was_validated and self.tracker.is_best_so_far()
 
     def save_best_weights(self) -> None:
-        """Keep the present weights as the best ones; with a moving average, the averaged ones.
+        """Save the current weights as the best ones; with a moving average, the averaged weights.
 
         If a checkpoint with these weights was just written, `best.th` becomes a hard link to its file.
 
@@ -441,7 +440,7 @@ class TrainingRun:
             average.assign_average_value()
         try:
             self.check_finite()
-            weights = self._whole_weights()  # by all processes
+            weights = self._full_weights()  # called by all processes
             if self.is_primary:
                 saved = None if average is not None else self._checkpoint_of_present_weights()
                 forget_digests(self.serialization_dir, BEST_NAME)
@@ -475,7 +474,7 @@ class TrainingRun:
             ) from error
 
     def load_best_weights(self) -> None:
-        """Load the best weights into the model, unless the present ones are the best.
+        """Load the best weights into the model, unless it has them already.
 
         Raises:
             ConfigurationError: their file is missing or damaged.
@@ -490,55 +489,55 @@ class TrainingRun:
         if self.is_primary:
             weights = self._read_best_weights(path)
         stateful = self.wrapped_model or self.model
-        if self.is_sharded or self.is_primary:  # a sharded model takes them from the first process
-            stateful.load_state_dict(weights)
-        # every process has to end with the same weights
         if (
-            not self.is_sharded and self.communicator.size > 1
-        ):  # another machine may not be able to read the file
+            self.is_sharded or self.is_primary
+        ):  # loading into a sharded model distributes them from the first process
+            stateful.load_state_dict(weights)
+        # broadcast, because another machine may not be able to read the file
+        if not self.is_sharded and self.communicator.size > 1:
             for value in stateful.state_dict().values():
                 if isinstance(value, torch.Tensor):
                     dist.broadcast(value, src=0)
 
 
 class RunningTrainer(Protocol):
-    """The trainer as the loop and the callbacks use it: its run, and the methods that a subclass may override.
+    """The interface of the trainer for the loop and the callbacks: its run, and the methods that a subclass may override.
 
-    A protocol, because `GradientDescentTrainer` itself imports these modules.
+    This is a protocol, because `GradientDescentTrainer` imports the modules that use it.
     """
 
     run: TrainingRun
 
     @property
     def model(self) -> TrainableModel:
-        """The model."""
+        """The model, unwrapped."""
 
     @property
     def optimizer(self) -> torch.optim.Optimizer:
-        """Updates the parameters."""
+        """The optimizer of the run."""
 
     @property
     def data_loader(self) -> BatchLoader:
-        """Training data."""
+        """The loader of the training data."""
 
     @property
     def cuda_device(self) -> torch.device:
-        """Where the model is."""
+        """The device of the model."""
 
     def batch_outputs(self, batch: TensorDict, for_training: bool) -> ModelOutputs:
         """Run the model on a batch."""
 
     def backward(self, batch_outputs: ModelOutputs) -> None:
-        """Run the backward pass of one of the batches of an update."""
+        """Run the backward pass for one batch of an update."""
 
     def rescale_gradients(self) -> GradientNorm:
-        """Measure the norm of the gradients, and scale them down if requested."""
+        """Compute the norm of the gradients, and scale them down if requested."""
 
     def clip_gradient(self) -> None:
         """Clip each element of the gradients, if requested."""
 
     def get_checkpoint_state(self) -> TrainerCheckpoint | None:
-        """The state of the run."""
+        """The state of the run, which the checkpointer saves."""
 
 
 def steps_per_epoch(loader: BatchLoader, num_gradient_accumulation_steps: int) -> int | None:
@@ -565,8 +564,12 @@ def link_file(source: str, path: str) -> bool:
         os.rmdir(folder)
 
 
-def _of_present_version(state: dict[str, Any]) -> dict[str, Any]:
-    """A training state of any known version, converted to the present version."""
+def _converted_state(state: dict[str, Any]) -> dict[str, Any]:
+    """Convert a training state of an older version to the current one.
+
+    Raises:
+        ValueError: the version is unknown.
+    """
     version = state.get("version")
     if version == VERSION:
         return state

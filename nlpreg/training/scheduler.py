@@ -1,4 +1,4 @@
-"""`Scheduler`: a value of the optimizer's parameter groups that changes over a run."""
+"""`Scheduler`, the base class of the schedulers of learning rates and momentum."""
 
 from typing import Any
 
@@ -6,7 +6,8 @@ import torch
 
 from nlpreg.common.checks import ConfigurationError
 
-_LENGTHS = ("num_epochs", "total_steps")  # attributes of schedulers that depend on the length of the run
+_RUN_LENGTHS = ("num_epochs", "total_steps")
+"""Attributes of schedulers that depend on the length of the run, which a resumed run may change."""
 
 
 class MissingFieldError(ConfigurationError, KeyError):
@@ -14,14 +15,14 @@ class MissingFieldError(ConfigurationError, KeyError):
 
 
 class Scheduler:
-    """Sets one field of an optimizer's parameter groups, by steps or by epochs.
+    """Sets one field of an optimizer's parameter groups, once per update or once per epoch.
 
     The trainer calls `step_batch(k)` before the k-th update of the run (k from 1) and `step(score)` after each epoch.
 
     Args:
         optimizer: its parameter groups are changed.
         param_group_field: the field to set, such as `lr`.
-        last_epoch: -1 to start; otherwise the number of the last epoch done, and each group must already hold
+        last_epoch: -1 at the start; otherwise the number of the last finished epoch, and each group must have
             `initial_<field>`.
 
     Raises:
@@ -53,8 +54,8 @@ class Scheduler:
         return {name: value for name, value in vars(self).items() if name != "optimizer"}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Resume from a `state_dict`; the length of the run is the present one, which may differ from the saved one."""
-        vars(self).update({name: value for name, value in state_dict.items() if name not in _LENGTHS})
+        """Resume from a `state_dict`; the length of the run is the current one, which may differ from the saved one."""
+        vars(self).update({name: value for name, value in state_dict.items() if name not in _RUN_LENGTHS})
 
     def get_values(self) -> list[Any]:
         """The values of the parameter groups at `last_epoch`."""
@@ -71,7 +72,7 @@ class Scheduler:
         self._set_values()
 
     def step_batch(self, batch_num_total: int | None = None) -> None:
-        """Set the values of the next update; does nothing for schedulers that go by epochs.
+        """Set the values of the next update; does nothing in schedulers that step once per epoch.
 
         Args:
             batch_num_total: number of that update, from 1, over the whole run.

@@ -1,4 +1,4 @@
-"""The folder of a run: creating, locking and clearing it, and checking that a run can be resumed in it."""
+"""The folder of a run: creating, locking and replacing it, and checking that a run can be resumed in it."""
 
 import contextlib
 import fnmatch
@@ -27,7 +27,7 @@ _MAY_CHANGE = re.compile(
     r"|metrics_interval|validate_every_num_batches|keep_metrics_of_epochs|grad_norm|grad_clipping|cuda_device|compile"
     r"|detect_anomaly)|evaluate_on_test|evaluation|batch_weight_key|include_in_archive|distributed)(\..*)?"
 )
-"""What may differ in a run that is resumed: what changes neither the data nor the weights and the optimizer's state."""
+"""Keys that may differ when a run is resumed: they affect neither the data nor the weights or the optimizer's state."""
 
 _FIRST_FILES = (
     "config.json",
@@ -38,8 +38,7 @@ _FIRST_FILES = (
     DIGESTS_NAME,
     LOCK_NAME,
 )
-"""What a process writes before anything that would be worth resuming."""
-
+"""Files that a process writes before anything that could be resumed."""
 
 _WRITTEN_BY_A_RUN = (
     "config.json",
@@ -69,8 +68,9 @@ _WRITTEN_BY_A_RUN = (
     ".*.tmp",
     LOCK_NAME,
 )
-"""Patterns of what nlpreg, or AllenNLP, writes into the folder of a run; `--force` deletes nothing else."""
-_NAMES_OF_PATHS = re.compile(r"(^|_)(path|paths|file|files|dir|directory|archive)$")
+"""Patterns of the files that nlpreg, or AllenNLP, writes into the folder of a run; `--force` deletes nothing else."""
+
+_PATH_KEYS = re.compile(r"(^|_)(path|paths|file|files|dir|directory|archive)$")
 
 
 def create_serialization_dir(
@@ -81,20 +81,20 @@ def create_serialization_dir(
     config_file: str | os.PathLike[str] | None = None,
     sets_aside: bool = False,
 ) -> None:
-    """Get the folder of a run ready.
+    """Create the folder of a run, or check that an existing one can be used.
 
     Args:
         params: the config of the run.
         serialization_dir: the folder.
-        recover: resume the interrupted run in the folder; its config may differ in what changes neither the data nor
-            the weights: the number of epochs, patience, checkpoints, callbacks.
-        force: delete what an earlier run wrote into the folder, and nothing else.
-        config_file: where the config came from, which `force` must not delete.
+        recover: resume the interrupted run in the folder. Its config may differ in keys that affect neither the data nor
+            the weights, such as the number of epochs, patience, checkpoints and callbacks.
+        force: delete the files of an earlier run in the folder, and nothing else.
+        config_file: file of the config, which `force` must not delete.
         sets_aside: do not delete the earlier run yet, but set it aside until `discard_replaced`, see `replacing_run`.
 
     Raises:
-        ConfigurationError: the folder is in use; or it cannot be recovered from, because it is missing or empty, or
-            holds no config or another one; or `force` would delete something that is not a run, or that the run needs;
+        ConfigurationError: the folder is in use; or no run can be resumed in it, because it is missing or empty, or
+            has no config or a different one; or `force` would delete files that no run wrote, or that this run needs;
             or both flags are given.
     """
     folder = os.fspath(serialization_dir)
@@ -122,25 +122,27 @@ def create_serialization_dir(
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
-        raise ConfigurationError(f"{folder}: cannot make the folder of the run ({error.strerror})") from error
+        raise ConfigurationError(
+            f"{folder}: cannot create the folder of the run ({error.strerror})"
+        ) from error
 
 
 def check_deletable(params: Params, folder: str, config_file: str | os.PathLike[str] | None = None) -> None:
-    """Make sure that nothing is lost but an earlier run when what is in a folder is deleted.
+    """Check that deleting the run in a folder loses nothing else.
 
     Args:
-        params: the config of the run that is to replace what is in the folder.
+        params: the config of the new run that replaces it.
         folder: the folder.
-        config_file: where the config came from.
+        config_file: file of the config.
 
     Raises:
-        ConfigurationError: the folder is the working folder or one above it, holds the config or anything else that
-            the config names, or is not a run.
+        ConfigurationError: the folder is the working folder or a parent of it, contains the config or a file that the
+            config names, or is not a run.
     """
     real = os.path.realpath(folder)
     if _is_below(os.getcwd(), real):
         raise ConfigurationError(
-            f"{folder}: --force does not delete the working folder, nor one above it; give another folder for the run"
+            f"{folder}: --force does not delete the working folder or a parent of it; give another folder for the run"
         )
     needed = [] if config_file is None else [("the config", os.fspath(config_file))]
     for key, path in [*needed, *_paths_in(params.as_dict(quiet=True))]:
@@ -157,13 +159,13 @@ def check_deletable(params: Params, folder: str, config_file: str | os.PathLike[
 
 @contextlib.contextmanager
 def locked(serialization_dir: str | os.PathLike[str]) -> Iterator[None]:
-    """Hold the lock on the folder of a run for the length of a block; the system releases it if the process dies.
+    """Hold the lock on the folder of a run within the block; the system releases it if the process dies.
 
     Args:
-        serialization_dir: the folder, which is made if it is not there.
+        serialization_dir: the folder, created if missing.
 
     Raises:
-        ConfigurationError: another process holds the lock; the message says which.
+        ConfigurationError: another process, named in the message, holds the lock.
     """
     folder = os.fspath(serialization_dir)
     try:
@@ -174,13 +176,13 @@ def locked(serialization_dir: str | os.PathLike[str]) -> Iterator[None]:
     try:
         os.makedirs(folder, exist_ok=True)
         descriptor = _opened_lock(os.path.join(folder, LOCK_NAME))
-    except OSError:  # reported, with its reason, when the folder is prepared
+    except OSError:  # `create_serialization_dir` reports the reason
         yield
         return
     path = os.path.join(folder, LOCK_NAME)
     try:
         try:
-            # Unlike `flock`, this lock belongs to the process alone: workers that it forks do not hold it any longer.
+            # Unlike with `flock`, the lock belongs to the process, and forked workers do not inherit it.
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError):
             raise ConfigurationError(
@@ -188,16 +190,14 @@ def locked(serialization_dir: str | os.PathLike[str]) -> Iterator[None]:
                 "another folder"
             ) from None
         except OSError as error:  # a file system without locks
-            logger.warning(
-                "%s: cannot be locked (%s); see to it that one run uses it", folder, error.strerror
-            )
+            logger.warning("%s: cannot be locked (%s); do not use it for two runs", folder, error.strerror)
         os.ftruncate(descriptor, 0)
-        note = {
+        holder = {
             "process": os.getpid(),
             "host": socket.gethostname(),
             "since": time.strftime("%Y-%m-%d %H:%M"),
         }
-        os.pwrite(descriptor, json.dumps(note).encode(), 0)
+        os.pwrite(descriptor, json.dumps(holder).encode(), 0)
         try:
             yield
         finally:
@@ -214,14 +214,14 @@ def _opened_lock(path: str) -> int:
 def _holder(path: str) -> str:
     try:
         with open(path, encoding="utf-8") as file:
-            note = json.load(file)
-        return f"process {note['process']} on {note['host']}, since {note['since']}"
+            holder = json.load(file)
+        return f"process {holder['process']} on {holder['host']}, since {holder['since']}"
     except (OSError, ValueError, KeyError, TypeError):
         return "a process that has just started"
 
 
 def _is_below(path: str, folder: str) -> bool:
-    """Whether a path is a folder, given without links, or lies below it."""
+    """Whether a path is the folder or inside it; the folder is given without symbolic links."""
     real = os.path.realpath(path)
     return real == folder or real.startswith(folder.rstrip(os.sep) + os.sep)
 
@@ -233,7 +233,7 @@ def _paths_in(config: Any, key: str = "") -> Iterator[tuple[str, str]]:
     elif isinstance(config, list):
         items = enumerate(config)
     else:
-        is_path = any(_NAMES_OF_PATHS.search(step) for step in key.split("."))
+        is_path = any(_PATH_KEYS.search(step) for step in key.split("."))
         if isinstance(config, str) and config and is_path:
             name = os.path.expanduser(config.split("!")[0])
             for path in [name, *glob.glob(name)]:
@@ -245,30 +245,29 @@ def _paths_in(config: Any, key: str = "") -> Iterator[tuple[str, str]]:
 
 
 def is_written_by_a_run(name: str) -> bool:
-    """Whether a file or folder of this name in the folder of a run is one of those that `--force` deletes."""
+    """Whether `--force` deletes a file or folder of this name."""
     return any(fnmatch.fnmatch(name, pattern) for pattern in _WRITTEN_BY_A_RUN)
 
 
-# Three steps replace a run by another one: its files are moved into REPLACED, which is called MOVING while they are on the
-# way; the new run begins; and when it has proved to be one, REPLACED becomes DISCARDED and is deleted. Each step is a
-# renaming, so that after any interruption the names tell what is left to do.
+# A run is replaced in three steps. Its files are moved into a folder that is named MOVING meanwhile and REPLACED afterwards;
+# the new run begins; and once its first batch has worked, REPLACED is renamed DISCARDED and deleted. Each step is a renaming,
+# so that after any interruption the names of the folders show which steps remain.
 REPLACED, MOVING, DISCARDED = ".nlpreg-replaced", ".nlpreg-moving", ".nlpreg-discarded"
 
 
 @contextlib.contextmanager
 def replacing_run(folder: str) -> Iterator[None]:
-    """Put an earlier run that was set aside back if the block fails before `discard_replaced`.
+    """Restore an earlier run that was set aside if the block fails before `discard_replaced`.
 
-    So a run that proves to be impossible costs no other one. What an interrupted process left is put in order first.
+    A new run that fails at its start therefore does not destroy the earlier one. A replacement that was interrupted by a kill
+    is undone first.
     """
-    put_back_replaced(folder)
+    restore_replaced(folder)
     try:
         yield
     except BaseException:
-        with contextlib.suppress(
-            OSError
-        ):  # the next start does it, and the error of the block is the one to show
-            put_back_replaced(folder)
+        with contextlib.suppress(OSError):  # the next start restores it; the error of the block is reported
+            restore_replaced(folder)
         raise
 
 
@@ -281,8 +280,8 @@ def discard_replaced(folder: str) -> None:
         shutil.rmtree(discarded)
 
 
-def put_back_replaced(folder: str) -> None:
-    """Put back what was set aside in a folder and not discarded; what a run wrote since then is deleted."""
+def restore_replaced(folder: str) -> None:
+    """Restore the run that was set aside in a folder, unless it was discarded; files of the newer run are deleted."""
     replaced, moving = os.path.join(folder, REPLACED), os.path.join(folder, MOVING)
     if os.path.isdir(os.path.join(folder, DISCARDED)):
         discard_replaced(folder)
@@ -294,11 +293,11 @@ def put_back_replaced(folder: str) -> None:
         for name in os.listdir(moving):
             os.rename(os.path.join(moving, name), os.path.join(folder, name))
         os.rmdir(moving)
-        logger.warning("%s: the earlier run is back in its place", folder)
+        logger.warning("%s: the earlier run was restored", folder)
 
 
 def _set_aside(folder: str) -> None:
-    """Move what a run wrote out of the way; the config last, so that a folder half emptied still looks like a run."""
+    """Move the files of a run aside, the config last: a folder in which only some were moved is still recognized as a run."""
     moving = os.path.join(folder, MOVING)
     os.makedirs(moving, exist_ok=True)
     for name in sorted(_names_of_run(folder), key=lambda name: name == CONFIG_NAME):
@@ -306,11 +305,11 @@ def _set_aside(folder: str) -> None:
     os.rename(moving, os.path.join(folder, REPLACED))
     left = sorted(set(os.listdir(folder)) - {LOCK_NAME, REPLACED})
     if left:
-        logger.warning("%s: left in place, since no run of nlpreg writes them: %s", folder, ", ".join(left))
+        logger.warning("%s: not deleted, because no run of nlpreg writes them: %s", folder, ", ".join(left))
 
 
 def _names_of_run(folder: str) -> list[str]:
-    """What a run wrote, without the lock, which the run that asks may hold."""
+    """The files and folders of a run, without the lock, which the calling process may hold."""
     return [name for name in os.listdir(folder) if is_written_by_a_run(name) and name != LOCK_NAME]
 
 
@@ -322,14 +321,14 @@ def _delete(path: str) -> None:
 
 
 def _has_only_first_files(folder: str) -> bool:
-    """Whether a folder is empty, or holds only what a process wrote that failed or was killed right at its start.
+    """Whether a folder is empty, or contains only the files of a process that failed or was killed at its start.
 
-    Such a run has neither a vocabulary nor a checkpoint, and is of no worth. A readable config without the record of a
-    process beside it is not touched, because it may be the user's.
+    Such a run has neither a vocabulary nor a checkpoint. A readable config without `meta.json` does not count, because it may
+    be the user's own file.
     """
     names = os.listdir(folder)
-    left_over = [name for name in names if name.startswith(".") and name.endswith(".tmp")]
-    known = set(left_over) | set(_FIRST_FILES)
+    temporary = [name for name in names if name.startswith(".") and name.endswith(".tmp")]
+    known = set(temporary) | set(_FIRST_FILES)
     is_of_run = "meta.json" in names or not _is_json(os.path.join(folder, CONFIG_NAME))
     return set(names) <= known and is_of_run
 
@@ -362,12 +361,12 @@ def flat_config_of(folder: str) -> dict[str, Any]:
 def _check_recoverable(params: Params, folder: str) -> None:
     if not os.path.isdir(folder):
         raise ConfigurationError(
-            f"{folder}: --recover expects the folder of an earlier run, found nothing there"
+            f"{folder}: --recover expects the folder of an earlier run, but there is no such folder"
         )
     path = os.path.join(folder, CONFIG_NAME)
     if not os.path.isfile(path):
         if os.listdir(folder) and _has_only_first_files(folder):
-            logger.warning("%s: the earlier run was ended before it wrote its config; it starts over", folder)
+            logger.warning("%s: the earlier run ended before it wrote its config; it starts over", folder)
             return
         raise ConfigurationError(
             f"{folder}: --recover expects a run in this folder, but there is no {CONFIG_NAME}"

@@ -1,6 +1,6 @@
-"""State of a run beside weights and counters: random generators, metrics, hidden states; and plain values for files.
+"""State of a run besides weights and counters: random number generators, metrics, hidden states.
 
-Everything here is made of plain values and tensors, so that a checkpoint loads without running any code.
+All of it consists of plain values and tensors, so that loading a checkpoint never runs code.
 """
 
 import copy
@@ -23,7 +23,7 @@ _PLAIN = (bool, int, float, str, type(None))
 
 
 def plain_state(value: Any, path: str = "") -> Any:
-    """A state as plain containers of tensors and plain values.
+    """Convert a state to plain containers of tensors and plain values.
 
     Mappings become dicts; numpy arrays become tensors, numpy scalars numbers and paths strings.
 
@@ -32,7 +32,7 @@ def plain_state(value: Any, path: str = "") -> Any:
         path: its path, for error messages.
 
     Raises:
-        ConfigurationError: it contains anything else.
+        ConfigurationError: it contains an object of another type.
     """
     if isinstance(value, torch.Tensor):
         return value.detach()
@@ -74,10 +74,10 @@ def map_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
 
 
 class RandomGenerators:
-    """The generators of random numbers of this process: those of Python, numpy and torch, GPUs included.
+    """The random number generators of this process: those of Python, numpy and torch, on the CPU and GPUs.
 
-    A loaded state takes effect in `restore`, which is called once the run is set up, since setting it up may draw
-    random numbers.
+    A loaded state takes effect in `restore`, which is called after the run is set up, because building the parts may
+    draw random numbers.
     """
 
     def __init__(self) -> None:
@@ -91,7 +91,7 @@ class RandomGenerators:
             "python": {"version": version, "words": torch.tensor(words), "next_gauss": next_gauss},
             "numpy": {
                 "name": str(name),
-                # torch has no unsigned 32-bit integers that every version can save
+                # not every supported version of torch can save unsigned 32-bit integers
                 "keys": torch.from_numpy(numpy.asarray(keys).astype(numpy.int64)),
                 "position": int(position),
                 "has_gauss": int(has_gauss),
@@ -102,7 +102,7 @@ class RandomGenerators:
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Store a state for `restore`."""
+        """Keep a state until `restore` applies it."""
         self._loaded = state_dict
 
     def restore(self) -> None:
@@ -126,25 +126,25 @@ class RandomGenerators:
 
 
 @dataclass(frozen=True)
-class ModelMemory:
-    """A snapshot of what a model keeps from batch to batch beside its weights.
+class ModelSnapshot:
+    """A snapshot of the state besides weights that a model keeps from batch to batch.
 
     Args:
         metrics: the state of its metrics: from the model's own `metrics_state_dict`, or of each `Metric` in it.
-        carried: the hidden states that its modules carry over to the next batch, by path.
+        carried: the hidden states that its modules carry over to the next batch, by path of the module.
     """
 
     metrics: dict[str, Any]
     carried: dict[str, Any]
 
     @classmethod
-    def of(cls, model: nn.Module) -> "ModelMemory":
-        """Take a snapshot; later batches do not change it."""
+    def of(cls, model: nn.Module) -> "ModelSnapshot":
+        """Take a snapshot, as a copy."""
         own = getattr(model, "metrics_state_dict", None)
         metrics = metrics_state_dict(model) if own is None else own()
         return cls(copy.deepcopy(metrics), copy.deepcopy(_carried_states(model)))
 
-    def put_back(self, model: nn.Module) -> None:
+    def restore(self, model: nn.Module) -> None:
         """Restore the snapshot in the model."""
         own = getattr(model, "load_metrics_state_dict", None)
         metrics = copy.deepcopy(self.metrics)
@@ -187,20 +187,20 @@ def begins_pass(before: Mapping[str, Any], after: Mapping[str, Any], is_epoch_st
     """Whether the last batches of a loader begin a new pass over the data.
 
     Args:
-        before: the state of the loader before these batches.
-        after: the state after them; for a loader that does not track passes, each epoch is a pass.
+        before: the state of the loader before these batches; without `pass_batches`, each epoch is a pass.
+        after: the state of the loader after them.
         is_epoch_start: whether these batches are the first of their epoch.
     """
     if "pass_batches" not in before:
         return is_epoch_start
-    # after the last batch, the loader is at the start of a pass from which nothing was read yet
+    # after the last batch of a pass, the loader is at the start of the next pass, with `pass_batches` 0
     is_next = before.get("data_pass") != after.get("data_pass") and after["pass_batches"] > 0
     return bool(before["pass_batches"] == 0 or is_next)
 
 
 _STATES = "_states"
-"""The attribute in which encoders in the style of AllenNLP's `_EncoderBase` keep their hidden state. Encoders of other
-packages do so too, so it is part of the interface although its name begins with an underscore."""
+"""The attribute in which encoders derived from AllenNLP's `_EncoderBase` keep their hidden state, encoders of plugins too.
+It is part of the interface although its name begins with an underscore."""
 
 
 def _stateful_encoders(model: Any) -> list[Any]:

@@ -1,4 +1,4 @@
-"""`Trainer`, the base class of everything that turns a model and data into a trained model."""
+"""`Trainer`, the base class of the trainers, and its checks of devices and processes."""
 
 import os
 import tempfile
@@ -16,7 +16,7 @@ class TrainerCheckpoint(NamedTuple):
 
     Attributes:
         model_state: the weights.
-        trainer_state: everything else, as plain containers of tensors and plain values.
+        trainer_state: all other state, as plain containers of tensors and plain values.
     """
 
     model_state: dict[str, Any]
@@ -27,21 +27,21 @@ class HasCheckpointState(Protocol):
     """Anything whose state a checkpointer can save."""
 
     def get_checkpoint_state(self) -> TrainerCheckpoint | None:
-        """The state to save, or None in a process that has nothing to save."""
+        """The state to save, or None in a process that does not save."""
 
 
 class Trainer(Registrable):
     """Trains one model on one device.
 
     Args:
-        serialization_dir: folder for everything the run writes, made if missing; a fresh temporary one by default.
+        serialization_dir: folder for all files of the run, created if missing; by default a new temporary folder.
         cuda_device: number of a GPU, a negative number for the CPU, or a torch device; by default GPU 0 if there is one.
         distributed: whether this is one of several processes that train together.
         local_rank: number of this process on its machine.
         world_size: number of processes on all machines.
 
     Raises:
-        ConfigurationError: the device does not exist or is a list, or `distributed` comes with a single process.
+        ConfigurationError: the device does not exist or is a list, or `distributed` is set for a single process.
     """
 
     constructor_extras = frozenset(
@@ -70,26 +70,26 @@ class Trainer(Registrable):
         self.cuda_device = resolve_device(cuda_device)
         self._distributed = distributed
         self._rank = local_rank
-        # the first of all machines: in AllenNLP the first process of each machine writes, overwriting the files of others
+        # only the first process of all machines writes; AllenNLP's first process of each machine overwrites shared files
         self._primary = local_rank == 0 and is_global_primary()
         self._world_size = world_size
         check_world_size(distributed, world_size)
 
     def train(self) -> dict[str, Any]:
         """Train the model and return the metrics."""
-        raise NotImplementedError(f"{type(self).__name__} does not train")
+        raise NotImplementedError(f"{type(self).__name__} does not implement train")
 
     def get_checkpoint_state(self) -> TrainerCheckpoint | None:
-        """The state to save, or None in a process that has nothing to save."""
-        raise NotImplementedError(f"{type(self).__name__} does not give its state")
+        """The state to save, or None in a process that does not save."""
+        raise NotImplementedError(f"{type(self).__name__} does not implement get_checkpoint_state")
 
     def get_best_weights_path(self) -> str | None:
-        """Path of the file with the best weights, if there is one."""
+        """Path of the file with the best weights, if it exists."""
         return None
 
 
 def resolve_device(cuda_device: Union[int, torch.device, list[int], None]) -> torch.device:
-    """The device that a config's `cuda_device` means; GPU 0, or the CPU without GPUs, where it is None.
+    """Convert a config's `cuda_device` to a device; by default GPU 0, or the CPU without GPUs.
 
     Raises:
         ConfigurationError: it is a list, or there is no such GPU.
@@ -109,7 +109,7 @@ def check_world_size(distributed: bool, world_size: int) -> None:
     """Check that a distributed run has several processes.
 
     Raises:
-        ConfigurationError: it has only one.
+        ConfigurationError: the number of processes is 1.
     """
     if distributed and world_size <= 1:
         raise ConfigurationError(
@@ -119,15 +119,10 @@ def check_world_size(distributed: bool, world_size: int) -> None:
 
 
 def _make_folder(path: str) -> None:
-    """Create a folder if it does not exist.
-
-    Raises:
-        ConfigurationError: it cannot be created.
-    """
     try:
         os.makedirs(path, exist_ok=True)
     except OSError as error:
-        raise ConfigurationError(f"{path}: cannot make the folder of the run ({error.strerror})") from error
+        raise ConfigurationError(f"{path}: cannot create the folder of the run ({error.strerror})") from error
 
 
 def __getattr__(name: str) -> Any:

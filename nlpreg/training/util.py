@@ -1,4 +1,4 @@
-"""Functions of training under the names that AllenNLP gives them: data loaders and a vocabulary from a config, metrics as text, evaluation."""
+"""Functions under AllenNLP's names: data loaders and the vocabulary of a config, gradients, metrics, evaluation."""
 
 import logging
 import os
@@ -68,7 +68,7 @@ def get_batch_size(batch: Any) -> int:
 
 
 def time_to_str(timestamp: float) -> str:
-    """Seconds since the epoch of the clock as local time, in the form 2022-11-28-16-05-59."""
+    """Format a Unix timestamp as local time, such as 2022-11-28-16-05-59."""
     return datetime.fromtimestamp(int(timestamp)).strftime(_TIME_FORMAT)
 
 
@@ -78,7 +78,7 @@ def str_to_time(time_str: str) -> datetime:
 
 
 def enable_gradient_clipping(model: TrainableModel, grad_clipping: float | None) -> None:
-    """From now on clip each element of each gradient of the model to [-grad_clipping, grad_clipping], if it is given."""
+    """Register hooks that clip each element of each gradient to [-grad_clipping, grad_clipping]; None clips nothing."""
     if grad_clipping is None:
         return
     limit = grad_clipping
@@ -101,7 +101,7 @@ def rescale_gradients(model: TrainableModel, grad_norm: float | None = None) -> 
     """Scale the gradients of a model down to a norm.
 
     Returns:
-        The norm before; None without `grad_norm`.
+        The norm before scaling; None without `grad_norm`.
     """
     if not grad_norm:
         return None
@@ -109,12 +109,12 @@ def rescale_gradients(model: TrainableModel, grad_norm: float | None = None) -> 
 
 
 def ngrams(tensor: Tensor, ngram_size: int, exclude_indices: Collection[int]) -> Counter[tuple[int, ...]]:
-    """How often each n-gram occurs in a sequence; those with an excluded id are left out.
+    """Count the n-grams of a sequence, except those that contain an excluded id.
 
     Args:
         tensor: ids, of shape (L,).
         ngram_size: n, at least 1.
-        exclude_indices: ids such as that of the padding.
+        exclude_indices: excluded ids, such as that of the padding.
     """
     return count_ngrams(tensor.tolist(), ngram_size, frozenset(exclude_indices))
 
@@ -140,17 +140,17 @@ def data_loaders_from_params(
     test: bool = True,
     serialization_dir: str | os.PathLike[str] | None = None,
 ) -> dict[str, DataLoader]:
-    """The loaders of the data sets that a config names; the keys used are removed from `params`.
+    """Build the data loaders of a config; the keys used are removed from `params`.
 
     Args:
         params: the whole config.
-        train: whether to make the loader of the training data.
-        validation: likewise of the validation data.
-        test: likewise of the test data.
-        serialization_dir: folder of the run, for readers that want it.
+        train: whether to build the loader of the training data.
+        validation: whether to build the loader of the validation data.
+        test: whether to build the loader of the test data.
+        serialization_dir: folder of the run, passed to readers that take it.
 
     Returns:
-        A loader under `train`, `validation` and `test` for each data set that is wanted and has a path.
+        The loaders, by `train`, `validation` and `test`, of the requested data sets that have a path.
     """
     wanted = {"train": train, "validation": validation, "test": test}
     paths = {
@@ -185,17 +185,17 @@ def make_vocab_from_params(
 
     Args:
         params: the whole config; its keys for data and vocabulary are removed.
-        serialization_dir: the vocabulary goes into its sub-folder `vocabulary`.
-        print_statistics: whether to print what the data and the vocabulary hold.
+        serialization_dir: the vocabulary is saved in its subfolder `vocabulary`.
+        print_statistics: whether to print statistics of the data and the vocabulary.
 
     Raises:
-        ConfigurationError: there is a vocabulary in the folder, or `datasets_for_vocab_creation` names a data set
+        ConfigurationError: the folder already has a vocabulary, or `datasets_for_vocab_creation` names a data set
             that the config does not have.
     """
     folder = os.path.join(os.fspath(serialization_dir), VOCABULARY_FOLDER)
     if os.path.isdir(folder) and os.listdir(folder):
         raise ConfigurationError(
-            f"{folder}: there is a vocabulary already; delete it, or give another folder"
+            f"{folder}: this folder already has a vocabulary; delete it, or give another folder"
         )
     vocab_params = params.pop("vocabulary", {})
     if isinstance(vocab_params, str):
@@ -220,26 +220,26 @@ def make_vocab_from_params(
 
 
 def _names_of_data_sets(params: Params, wanted: Iterable[str] | None) -> list[str]:
-    there = [
+    known = [
         name for name in ("train", "validation", "test") if params.get(f"{name}_data_path", None) is not None
     ]
     if wanted is None:
-        return there
+        return known
     for name in wanted:
-        if name not in there:
+        if name not in known:
             raise ConfigurationError(
-                f"datasets_for_vocab_creation: expected names out of {there}, the data sets of the config, got {name!r}"
+                f"datasets_for_vocab_creation: expected names out of {known}, the data sets of the config, got {name!r}"
             )
     return list(wanted)
 
 
 def _logged(instances: Iterable[Instance], names: list[str]) -> Iterator[Instance]:
-    """The instances, with a line in the log once they are all read."""
+    """Yield the instances, and log their number at the end."""
     count = 0
     for instance in instances:
         count += 1
         yield instance
-    logger.info("the vocabulary is made from %d instances (%s)", count, ", ".join(names) or "no data")
+    logger.info("the vocabulary was built from %d instances (%s)", count, ", ".join(names) or "no data")
 
 
 def _print_statistics(vocab: Vocabulary, loaders: dict[str, Any]) -> None:

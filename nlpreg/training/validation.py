@@ -1,4 +1,4 @@
-"""Validation in a run, and evaluation of a model."""
+"""Validation during a run, and evaluation of a trained model."""
 
 import json
 import os
@@ -32,18 +32,18 @@ from nlpreg.training.state import fresh_states
 
 
 class ValidationInterrupted(Exception):
-    """The process was asked to end in the middle of a validation."""
+    """The process was asked to stop during a validation."""
 
 
 class Validation:
     """Evaluates the model on the validation data.
 
-    In a distributed run each process evaluates all of its own batches, even if it has more than others. Only with a
-    sharded model, or a metric that communicates whenever it is called, all stop when one process runs out of batches.
+    In a distributed run each process evaluates all of its own batches, even if it has more than others. With a sharded
+    model, or a metric that communicates in every call, all processes stop when one of them runs out of batches.
 
     Args:
-        trainer: of the run.
-        callbacks: those of the run.
+        trainer: the trainer, which runs the model.
+        callbacks: the callbacks of the run.
     """
 
     def __init__(self, trainer: RunningTrainer, callbacks: Sequence[TrainerCallback]) -> None:
@@ -63,7 +63,7 @@ class Validation:
             and the sum of the weights.
 
         Raises:
-            ValidationInterrupted: the process was asked to end.
+            ValidationInterrupted: the process was asked to stop.
             ConfigurationError: there was not a single batch.
         """
         run = self._run
@@ -72,7 +72,7 @@ class Validation:
         if average is not None:
             average.assign_average_value()
         try:
-            # stateful encoders must not continue the training text here, nor the validation text in training
+            # the hidden states of stateful encoders must not carry over between training and validation texts
             with torch.no_grad(), fresh_states(run.model), self._progress_bar() as bar:
                 for batch in self._batches():
                     self._step(batch)
@@ -84,14 +84,14 @@ class Validation:
         return sums
 
     def _sums(self) -> tuple[float, float | None, float]:
-        """The loss over all processes; raises an error if none of them had any data."""
-        num_batches = sum(self._run.communicator.gather_everywhere(self._num_batches))
+        """The loss over all processes, as `run` returns it; an error if none of them had any data."""
+        num_batches = sum(self._run.communicator.all_gather(self._num_batches))
         if num_batches == 0:
             raise _no_batches("the validation data", "validation_data_path")
         loss = self._loss
         if self._run.communicator.size == 1:
             return loss.total, self._penalty_total(loss.total_penalty), loss.weight
-        total, penalty, weight, _ = loss.over_ranks(self._run.communicator.device)
+        total, penalty, weight, _ = loss.all_reduce(self._run.communicator.device)
         return total, self._penalty_total(penalty), weight
 
     def _progress_bar(self) -> ProgressBar:
@@ -103,24 +103,24 @@ class Validation:
         is_distributed_run = run.communicator.size > 1
         self._data.start_epoch()
         batches = iter(self._data)
-        in_step = is_distributed_run and self._has_to_keep_step()
+        in_lockstep = is_distributed_run and self._needs_lockstep()
         while True:
             batch = next(batches, None)
-            if in_step and run.communicator.agree(int(batch is not None), False)[0] == 0:
+            if in_lockstep and run.communicator.agree(int(batch is not None), False)[0] == 0:
                 return
             if batch is None:
                 return
-            # Several processes would have to agree on a batch to stop at, so they finish the validation.
+            # Several processes would have to agree on the batch to stop at, so they finish the validation.
             if not is_distributed_run and run.interruption.requested is not None:
                 raise ValidationInterrupted
             self._num_batches += 1
             yield batch
 
-    def _has_to_keep_step(self) -> bool:
+    def _needs_lockstep(self) -> bool:
         if self._run.is_sharded:
             return True
-        # Metrics of nlpreg communicate in `get_metric` only; others may do so at every call, and would wait for a
-        # process that has no batch left.
+        # Metrics of nlpreg communicate in `get_metric` only. Others may communicate in every call, and would wait
+        # forever for a process that has no batch left.
         metrics = named_metrics(cast(nn.Module, self._run.model))
         return any(not type(metric).__module__.startswith("nlpreg.") for _, metric in metrics)
 
@@ -158,11 +158,12 @@ class Validation:
             )
 
     def _penalty_total(self, total: float | None) -> float | None:
-        """The sum of penalties, or None for models without a penalty; no penalties are added in validation."""
+        """The sum of the penalties, or None for models without a penalty; 0 in validation, which adds no penalty."""
         return (total or 0.0) if self._has_penalty else None
 
 
 PredictionLine = Callable[[TensorDict, ModelOutputs], str]
+"""Makes a line of the predictions file from a batch and the model's outputs for it."""
 
 
 def evaluate(
@@ -174,23 +175,23 @@ def evaluate(
     predictions_output_file: str | os.PathLike[str] | None = None,
     prediction_line: PredictionLine | None = None,
 ) -> dict[str, Any]:
-    """The metrics of a model on data. In a distributed run all processes take part, each with its share of the data.
+    """Compute the metrics of a model on data; in a distributed run all processes call this, each with its share of the data.
 
     Args:
         model: the model, already on the device.
         data_loader: the data.
         cuda_device: the device.
         batch_weight_key: name of the output with the weight of a batch in the mean loss; by default `batch_weight`, or
-            1 if the model does not report it.
-        output_file: the metrics are written here, as JSON.
-        predictions_output_file: the readable outputs are written here, one line of JSON for each batch.
-        prediction_line: makes that line, without a newline, from a batch and the model's outputs for it.
+            equal weights if the model does not report it.
+        output_file: file for the metrics, as JSON.
+        predictions_output_file: file for the readable outputs, one line of JSON for each batch.
+        prediction_line: makes that line, without a newline, in place of JSON.
 
     Returns:
-        The model's metrics, and `loss` if the model computed any.
+        The model's metrics, and `loss` if the model computed one.
 
     Raises:
-        RuntimeError: the model computed a loss for some batches only.
+        RuntimeError: the model computed a loss for some batches but not for others.
         ConfigurationError: there is not a single batch, or the model has no output `batch_weight_key`.
     """
     device = int_to_device(cuda_device)
@@ -217,18 +218,18 @@ def evaluate(
                 file.write(line + "\n")
             if _is_refreshed(bar):
                 bar.set_description(_description(model, loss), refresh=False)
-        # inside the block, so that no file of predictions is written after an error
+        # checked inside the block, so that an error leaves no file of predictions
         if 0 < loss.count < num_batches:
             raise RuntimeError(
                 f"evaluation: expected a loss for every batch or for none, got {loss.count} for {num_batches} batches; "
                 "are some labels missing in the data?"
             )
         communicator = make_communicator(is_distributed())
-        if sum(communicator.gather_everywhere(num_batches)) == 0:
+        if sum(communicator.all_gather(num_batches)) == 0:
             raise _no_batches("the data to evaluate on", "the data path")
     metrics: dict[str, Any] = metrics_of(model, reset=True)
     total, _, weight, count = (
-        loss.over_ranks(communicator.device)
+        loss.all_reduce(communicator.device)
         if communicator.size > 1
         else (loss.total, None, loss.weight, loss.count)
     )
@@ -241,8 +242,8 @@ def evaluate(
 
 def _no_batches(data: str, key: str) -> ConfigurationError:
     return ConfigurationError(
-        f"{key}: not a single batch came out of {data}, so there is nothing to measure; is the file empty, in another "
-        "format than the dataset reader expects, or shorter than one batch of a loader that drops the last one?"
+        f"{key}: there is no batch in {data}, so there is nothing to evaluate; is the file empty, in another format "
+        "than the dataset reader expects, or shorter than one batch of a loader that drops the last one?"
     )
 
 
@@ -256,7 +257,7 @@ def _checked_weight(outputs: ModelOutputs, key: str | None) -> torch.Tensor | fl
 
 
 def _is_refreshed(bar: Any) -> bool:
-    """Whether the bar is about to be drawn, so that its metrics are needed."""
+    """Whether the next update draws the bar; metrics are computed only then."""
     return not bar.disable and bool(bar.n - bar.last_print_n >= bar.miniters)
 
 

@@ -73,9 +73,7 @@ def test_a_damaged_checkpoint(
     DAMAGES[damage](folder / name)
     assert recover() == 0
     shown = capsys.readouterr()
-    warned = re.search(
-        rf"warning: the checkpoint is damaged, going back to the one before: .*{name}", shown.out
-    )
+    warned = re.search(rf"warning: the checkpoint is damaged; using the previous one: .*{name}", shown.out)
     if (damage, name) != HARMLESS:
         assert warned, shown.out
         assert "3/3" in shown.out  # only the last one again
@@ -95,7 +93,7 @@ def test_no_checkpoint_is_whole(
         path.write_bytes(b"")
     assert recover() == 0
     shown = capsys.readouterr().out
-    assert "no checkpoint is whole, training starts over" in shown and "1/3" in shown
+    assert "no checkpoint is intact, training starts over" in shown and "1/3" in shown
     assert same_weights(folder / "best.th", finished / "out" / "best.th")
 
 

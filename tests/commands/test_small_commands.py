@@ -97,7 +97,7 @@ def test_learning_rates_grow(tagger: Config, tmp_path: Path) -> None:
         search_learning_rate(trainer(), num_batches=10)
     empty = trainer()
     empty.data_loader = NoBatches()
-    with pytest.raises(ConfigurationError, match="not a single batch came out of the training data"):
+    with pytest.raises(ConfigurationError, match="there is no batch in the training data"):
         search_learning_rate(empty)
     tagger["trainer"].update(use_amp=True, grad_norm=0.1)
     assert len(search_learning_rate(trainer(), num_batches=11)[1]) == 12
@@ -137,7 +137,7 @@ def test_find_lr_over_no_batches(
     loader = {"batch_size": 9, "drop_last": True, "max_instances_in_memory": 9}
     overrides = json.dumps({"data_loader": loader})
     run("find-lr", config_file, "-s", tmp_path / "lr", "-o", overrides, status=2)
-    assert "not a single batch came out of the training data" in capsys.readouterr().err
+    assert "there is no batch in the training data" in capsys.readouterr().err
 
 
 def test_find_lr_mistakes(

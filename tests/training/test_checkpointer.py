@@ -15,7 +15,7 @@ from nlpreg.training.checkpointer import (
     DamagedCheckpointError,
     find_checkpoints,
     load_state,
-    remove_left_overs,
+    remove_temporary_files,
     save_state,
 )
 from nlpreg.training.trainer import Trainer, TrainerCheckpoint
@@ -163,7 +163,7 @@ def test_files_of_another_kind(tmp_path, content):
 def test_a_file_that_holds_no_dictionary(tmp_path):
     path = tmp_path / "state.th"
     torch.save([1, 2], path)
-    with pytest.raises(DamagedCheckpointError, match="holds no state but a list"):
+    with pytest.raises(DamagedCheckpointError, match="expected a dictionary, found a list"):
         load_state(str(path))
 
 
@@ -232,7 +232,7 @@ def test_what_a_killed_process_left_behind_goes(tmp_path):
     kept = ("best.th", "vocabulary/tokens.txt", "notes.tmp", ".notes.tmp")
     for name in kept:
         (tmp_path / name).touch()
-    remove_left_overs(str(tmp_path))
+    remove_temporary_files(str(tmp_path))
     assert {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*")} == {*kept, "vocabulary"}
 
 
@@ -358,7 +358,7 @@ def test_a_damaged_one_is_passed_over(make, trainer, tmp_path, caplog, damage, k
         (tmp_path / "checkpoint_e3_b0.json").unlink()
     checkpointer = make(keep_most_recent_by_count=2)
     assert checkpointer.load_checkpoint().trainer_state == {"place": [2, 0]}
-    assert "the checkpoint is damaged, going back to the one before" in caplog.text
+    assert "the checkpoint is damaged; using the previous one" in caplog.text
     assert f"{kind}_e3_b0.th" in caplog.text
     # what is damaged does not count among those that are kept
     offer(checkpointer, trainer, [(2, 4), (3, 0)])
@@ -380,7 +380,7 @@ def test_all_damaged(make, trainer, tmp_path, caplog):
         path.write_bytes(b"")
     assert make().load_checkpoint() is None
     assert caplog.text.count("is damaged") == 2
-    assert "no checkpoint is whole, training starts over" in caplog.text
+    assert "no checkpoint is intact, training starts over" in caplog.text
 
 
 def test_a_place_is_saved_once(make, trainer, tmp_path):

@@ -138,7 +138,7 @@ def test_processes_with_unequal_data_end_an_epoch_together(two):
 
 def test_fewer_batches_than_processes(two):
     for result in two[1]["few"]:
-        assert "not a single batch came out of the training data" in result["refused"]
+        assert "there is no batch in the training data" in result["refused"]
         assert "in the processes [1] of 2" in result["refused"]
         assert "Are there fewer instances, or batches, than processes?" in result["refused"]
 

@@ -28,7 +28,7 @@ def test_a_position_goes_on(tiny_loader):
     loader = tiny_loader(4)
     other = DataFeed(loader, CPU)
     other.load_state_dict(state)
-    other.draw_again(0, 1)  # not needed: the loader knows
+    other.fast_forward(0, 1)  # not needed: the loader knows
     assert all(torch.equal(batch["x"], x) for batch, x in zip(other, expected, strict=True))
     assert loader.given == [(0, 1), (0, 2), (0, 3)]
 
@@ -54,7 +54,7 @@ def test_an_exhausted_epoch_gives_nothing_until_the_next(tiny_loader):
 
 
 @pytest.mark.parametrize("state", ["none", "empty"])
-def test_a_loader_that_cannot_tell_its_position_is_drawn_from(tiny_loader, caplog, state):
+def test_a_loader_that_cannot_tell_its_position_is_fast_forwarded(tiny_loader, caplog, state):
     loader = tiny_loader(4)
     loader.state_dict = loader.load_state_dict = None
     if state == "empty":
@@ -62,10 +62,10 @@ def test_a_loader_that_cannot_tell_its_position_is_drawn_from(tiny_loader, caplo
         loader.load_state_dict = lambda state: None
     feed = DataFeed(loader, CPU)
     feed.load_state_dict({"position": {}, "is_exhausted": False})
-    feed.draw_again(epochs=1, batches=2)
+    feed.fast_forward(epochs=1, batches=2)
     assert len(list(feed)) == 2
     assert loader.given == [(0, 0), (0, 1), (0, 2), (0, 3), (1, 0), (1, 1), (1, 2), (1, 3)]
-    assert "drawn once more" in caplog.text
+    assert "are read again and skipped" in caplog.text
 
 
 def test_no_data():
@@ -112,21 +112,21 @@ def test_an_epoch_starts_anew_among_other_processes(tiny_loader, passes, expecte
     loader.state_dict = lambda: {"epoch": 0, "batches": 0, "data_pass": 0, "pass_batches": 0, "more": "fresh"}
     loader.load_state_dict = loaded.append
     feed = DataFeed(loader, CPU)
-    feed.start_anew(state, 5)
+    feed.restart(state, 5)
     assert loaded == [{"epoch": 5, "batches": 0, "data_pass": expected, "pass_batches": 0, "more": "fresh"}]
     assert not feed.is_exhausted
-    feed.draw_again(5, 0)
+    feed.fast_forward(5, 0)
     assert loader.given == []
 
 
-def test_a_loader_without_position_is_drawn_from_before_an_epoch_starts_anew(tiny_loader):
+def test_a_loader_without_position_is_fast_forwarded_before_an_epoch_starts_anew(tiny_loader):
     loader = tiny_loader(2)
     loader.state_dict = dict
     feed = DataFeed(loader, CPU)
-    feed.start_anew({"is_exhausted": False, "position": {}}, 3)
-    feed.draw_again(3, 0)
+    feed.restart({"is_exhausted": False, "position": {}}, 3)
+    feed.fast_forward(3, 0)
     assert [epoch for epoch, _ in loader.given] == [0, 0, 1, 1, 2, 2]
-    DataFeed(None, CPU).start_anew({"is_exhausted": False, "position": {}})
+    DataFeed(None, CPU).restart({"is_exhausted": False, "position": {}})
 
 
 def test_the_digest_of_data_is_that_of_their_contents(tmp_path):
@@ -144,7 +144,7 @@ def test_the_digest_of_data_is_that_of_their_contents(tmp_path):
 
 
 def test_of_large_data_some_blocks_are_digested(tmp_path, monkeypatch):
-    monkeypatch.setattr("nlpreg.training.data_feed._SAMPLED_ABOVE", 1000)
+    monkeypatch.setattr("nlpreg.training.data_feed._MAX_FULLY_READ", 1000)
     path = tmp_path / "large"
     path.write_bytes(bytes(100_000))
     digest = digest_of_data(path)

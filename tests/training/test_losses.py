@@ -23,7 +23,7 @@ def run(weight, batches, **options):
     weight.grad = None
     for batch in batches:
         outputs = outputs_of(weight, batch, **options)
-        accumulation.note(outputs)
+        accumulation.record(outputs)
         accumulation.weigh(outputs).backward()
     loss, penalty, _ = accumulation.finish([weight])
     return loss, penalty, weight.grad.clone()
@@ -52,7 +52,7 @@ def test_a_single_batch_is_left_alone(weight):
     accumulation = Accumulation(1)
     outputs = outputs_of(weight, ROWS)
     assert accumulation.weigh(outputs) is outputs["loss"]
-    accumulation.note(outputs)
+    accumulation.record(outputs)
     loss = accumulation.finish([weight]).loss
     assert loss.item() == outputs["loss"].item()
 
@@ -61,7 +61,7 @@ def test_a_batch_without_targets_counts_nothing(weight):
     accumulation = Accumulation(2)
     full, empty = outputs_of(weight, ROWS), {"loss": weight.sum() * 0.0, "batch_weight": torch.tensor(0)}
     for outputs in (full, empty):
-        accumulation.note(outputs)
+        accumulation.record(outputs)
         accumulation.weigh(outputs).backward()
     loss = accumulation.finish([weight]).loss
     torch.testing.assert_close(loss, full["loss"].detach())
@@ -72,7 +72,7 @@ def test_only_batches_without_targets(weight):
     accumulation = Accumulation(2)
     for _ in range(2):
         outputs = {"loss": weight.sum() * 0.0, "batch_weight": torch.tensor(0)}
-        accumulation.note(outputs)
+        accumulation.record(outputs)
         accumulation.weigh(outputs).backward()
     loss = accumulation.finish([weight]).loss
     assert loss.item() == 0.0
@@ -82,7 +82,7 @@ def test_only_batches_without_targets(weight):
 def test_penalties_are_averaged(weight):
     accumulation = Accumulation(2)
     for penalty in (0.5, 1.5):
-        accumulation.note(outputs_of(weight, ROWS, reg_loss=torch.tensor(penalty)))
+        accumulation.record(outputs_of(weight, ROWS, reg_loss=torch.tensor(penalty)))
     assert accumulation.finish([weight])[1].item() == 1.0
 
 
@@ -90,7 +90,7 @@ def test_gradients_that_somebody_else_made_are_not_divided(weight):
     accumulation = Accumulation(2)
     for batch in (ROWS[:1], ROWS[1:]):
         outputs = outputs_of(weight, batch)
-        accumulation.note(outputs)
+        accumulation.record(outputs)
         (outputs["loss"] / 2).backward()
     before = weight.grad.clone()
     accumulation.finish([weight])
@@ -108,7 +108,7 @@ def test_sums_are_added_up_and_have_one_penalty(weight):
                 "reg_loss": penalty,
                 "batch_weight": torch.tensor(7.0),  # of no importance here
             }
-            accumulation.note(outputs)
+            accumulation.record(outputs)
             accumulation.weigh(outputs).backward()
         return *accumulation.finish([weight]), weight.grad.clone()
 

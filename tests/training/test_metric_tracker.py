@@ -43,7 +43,7 @@ def test_a_sign_is_needed(name):
 
 
 def test_a_missing_metric():
-    with pytest.raises(ConfigurationError, match="no metric 'acc' came out of the validation; got f1, loss"):
+    with pytest.raises(ConfigurationError, match="the validation has no metric 'acc'; got f1, loss"):
         MetricTracker("+acc").add_metrics({"loss": 1.0, "f1": 0.5})
 
 

@@ -152,7 +152,7 @@ def test_a_new_run_starts_a_new_file(tmp_path):
 def test_a_file_that_is_gone_starts_anew(tmp_path, caplog):
     log = MetricsLog(str(tmp_path))
     log.load_state_dict({"lines": 10, "crc32": 1})
-    assert "metrics.jsonl: lines of before are lost" in caplog.text
+    assert "metrics.jsonl: earlier lines are lost" in caplog.text
     log.add("epoch", 3, 1, 4, {})
     assert len(lines_of(tmp_path)) == 1
 
@@ -181,7 +181,7 @@ def test_a_damaged_file_is_named(tmp_path, caplog, damage):
     )
     resumed = MetricsLog(str(tmp_path))
     resumed.load_state_dict(state)
-    named = "metrics.jsonl: its first 3 lines are not what was written" in caplog.text
+    named = "metrics.jsonl: its first 3 lines have been altered" in caplog.text
     assert named == (
         damage != "append"
     )  # what a killed process wrote after the checkpoint goes without a word
@@ -264,7 +264,7 @@ def test_files_of_epochs_are_repaired_and_only_the_latest_kept(make_trainer, tmp
     (folder / "metrics_epoch_0.json").write_text("half")  # which a kill kept from being deleted
     make_trainer(config).train()
     assert files() == whole
-    assert caplog.text.count("is damaged or missing; it is written again") == 2
+    assert caplog.text.count("is damaged or missing; rewritten") == 2
     make_trainer({**config, "num_epochs": 5, "keep_metrics_of_epochs": 0}).train()
     assert files() == {}
 

@@ -61,7 +61,7 @@ def test_a_state_of_another_model(parameter):
 
 
 def test_the_base_has_no_formula(parameter):
-    with pytest.raises(NotImplementedError, match="MovingAverage does not say how to average"):
+    with pytest.raises(NotImplementedError, match="MovingAverage does not implement apply"):
         MovingAverage([("p", parameter)]).apply()
 
 
@@ -126,5 +126,5 @@ def test_a_trigger_needs_a_validation(parameter):
     with pytest.raises(ConfigurationError, match="patience: expected 1 or more, got 0"):
         NonMonotonicallyTriggeredAverage([("p", parameter)], patience=0)
     average = MovingAverage.from_params(Params({"type": "non_monotonic"}), parameters=[("p", parameter)])
-    with pytest.raises(ConfigurationError, match="the run has none; add validation_data_path"):
+    with pytest.raises(ConfigurationError, match="the run has no validation data; add validation_data_path"):
         average.end_epoch(None)

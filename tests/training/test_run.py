@@ -194,7 +194,7 @@ def test_a_loader_without_state_is_drawn_from_again(make_trainer, tiny_model, ti
     loader = Forgetful()
     resumed = make_trainer(OFTEN, tiny_model(), loader, folder="broken")
     resumed.train()
-    assert "drawn once more" in caplog.text
+    assert "are read again and skipped" in caplog.text
     assert loader.given == [(epoch, index) for epoch in range(3) for index in range(7)]
     for parameter, expected in zip(resumed.model.parameters(), whole.model.parameters(), strict=True):
         assert torch.equal(parameter, expected)

@@ -13,8 +13,8 @@ from nlpreg.training.serialization_dir import (
     LOCK_NAME,
     discard_replaced,
     locked,
-    put_back_replaced,
     replacing_run,
+    restore_replaced,
 )
 from nlpreg.training.util import create_serialization_dir
 
@@ -95,7 +95,7 @@ def test_a_run_that_is_replaced_in_vain_comes_back(used, error, caplog):
         begun(used)
         raise error
     assert content(used) == before
-    assert "the earlier run is back in its place" in caplog.text
+    assert "the earlier run was restored" in caplog.text
 
 
 class Killed(BaseException):
@@ -127,7 +127,7 @@ def test_killed_at_any_renaming_of_a_replacement(used, monkeypatch):
                 if is_new:
                     discard_replaced(str(used))
                 else:
-                    put_back_replaced(str(used))
+                    restore_replaced(str(used))
             except Killed:
                 pass
         is_over = left > 0
@@ -193,7 +193,7 @@ def test_a_folder_of_something_else_is_not_touched(tmp_path):
 
 
 def test_recovering_from_nothing(tmp_path):
-    with pytest.raises(ConfigurationError, match="found nothing there"):
+    with pytest.raises(ConfigurationError, match="but there is no such folder"):
         create(tmp_path / "missing", recover=True)
     with pytest.raises(ConfigurationError, match=r"there is no config.json"):
         create(tmp_path, recover=True)
@@ -208,7 +208,7 @@ def test_a_file_in_the_way(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ConfigurationError, match="expected a folder for the run, found a file"):
         create(tmp_path / "file")
-    with pytest.raises(ConfigurationError, match="cannot make the folder of the run"):
+    with pytest.raises(ConfigurationError, match="cannot create the folder of the run"):
         create(tmp_path / "file" / "below")
 
 
@@ -233,7 +233,7 @@ def test_force_leaves_what_no_run_writes(name, used, caplog):
         (used / written).touch()
     create(used, force=True)
     assert [path.name for path in used.iterdir()] == [name]
-    assert f"left in place, since no run of nlpreg writes them: {name}" in caplog.text
+    assert f"not deleted, because no run of nlpreg writes them: {name}" in caplog.text
 
 
 def test_force_works_through_a_link(used, tmp_path):

@@ -17,7 +17,7 @@ from nlpreg.data.tokenizers import WhitespaceTokenizer
 from nlpreg.training import Trainer
 from nlpreg.training.metrics import Average
 from nlpreg.training.state import (
-    ModelMemory,
+    ModelSnapshot,
     RandomGenerators,
     begins_pass,
     fresh_states,
@@ -53,22 +53,22 @@ class Model(nn.Module):
 
 def test_metrics_and_hidden_states_come_back(tmp_path):
     model = Model()
-    empty = ModelMemory.of(model)
+    empty = ModelSnapshot.of(model)
     model.metrics["loss"](2.0)
     model.encoder._states = (torch.ones(1, 2, 3), torch.zeros(1, 2, 3))
     model.own.count = 7
-    memory = ModelMemory.of(model)
+    memory = ModelSnapshot.of(model)
     torch.save(memory.state_dict(), tmp_path / "memory.th")
     model.metrics["loss"](100.0)
     model.encoder._states[0].fill_(9.0)
     model.own.count = 8
 
-    ModelMemory(**torch.load(tmp_path / "memory.th", weights_only=True)).put_back(model)
+    ModelSnapshot(**torch.load(tmp_path / "memory.th", weights_only=True)).restore(model)
     assert model.metrics["loss"].get_metric() == 2.0
     assert model.encoder._states[0].unique().tolist() == [1.0]
     assert model.own.count == 7
 
-    empty.put_back(model)
+    empty.restore(model)
     assert model.encoder._states is None
     assert model.metrics["loss"].get_metric() == 0.0
 
@@ -84,9 +84,9 @@ def test_a_model_may_have_a_way_of_its_own():
             self.seen = state["seen"]
 
     model = Counting()
-    memory = ModelMemory.of(model)
+    memory = ModelSnapshot.of(model)
     model.seen = 5
-    memory.put_back(model)
+    memory.restore(model)
     assert model.seen == 3
 
 

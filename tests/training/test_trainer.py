@@ -55,7 +55,7 @@ def test_the_folder_is_made(tmp_path):
     Trainer(tmp_path / "a" / "b", cuda_device=-1)
     assert (tmp_path / "a" / "b").is_dir()
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigurationError, match="cannot make the folder of the run"):
+    with pytest.raises(ConfigurationError, match="cannot create the folder of the run"):
         Trainer(tmp_path / "file" / "x", cuda_device=-1)
 
 

@@ -165,5 +165,5 @@ def test_a_vocabulary_that_is_there(config, tmp_path):
     folder = tmp_path / "run" / "vocabulary"
     folder.mkdir(parents=True)
     make_vocab_from_params(Params(dict(config)), tmp_path / "run")  # an empty folder is no vocabulary
-    with pytest.raises(ConfigurationError, match="there is a vocabulary already"):
+    with pytest.raises(ConfigurationError, match="this folder already has a vocabulary"):
         make_vocab_from_params(Params(dict(config)), tmp_path / "run")

@@ -52,6 +52,6 @@ def test_no_loss_at_all(tiny_model, tiny_loader):
 
 def test_no_data(tiny_model, tiny_loader, tmp_path):
     path = tmp_path / "predictions.jsonl"
-    with pytest.raises(ConfigurationError, match="not a single batch came out of the data to evaluate on"):
+    with pytest.raises(ConfigurationError, match="there is no batch in the data to evaluate on"):
         evaluate(tiny_model(), tiny_loader(0), predictions_output_file=path)
     assert not path.exists()

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from nlpreg.commands.show.init import fitting_reader
-from nlpreg.commands.train.experiment import noted_namespaces
+from nlpreg.commands.train.experiment import recorded_namespaces
 from nlpreg.common.checks import ConfigurationError, did_you_mean
 from nlpreg.common.config.problems import Problem, refusal
 from nlpreg.common.config.registry import REGISTRY
@@ -31,7 +31,7 @@ from nlpreg.modules.token_embedders import Embedding
 from nlpreg.nn.util import move_to_device
 from nlpreg.training.gradient_descent_trainer import GradientDescentTrainer
 from nlpreg.training.metrics import local_metrics
-from nlpreg.training.state import ModelMemory, RandomGenerators
+from nlpreg.training.state import ModelSnapshot, RandomGenerators
 
 if TYPE_CHECKING:
     from nlpreg.commands.train.experiment import TrainModel
@@ -81,7 +81,7 @@ def try_first_batches(experiment: "TrainModel", label_encoding: Any = None) -> F
             _left_as_it_was(model),
             local_metrics(),
             quiet(),
-            noted_namespaces(model.vocab) as used,
+            recorded_namespaces(model.vocab) as used,
         ):
             used |= experiment.used_namespaces or set()
             try:
@@ -137,7 +137,7 @@ def _can_be_tried(model: Model, trainer: Any) -> bool:
 @contextlib.contextmanager
 def _left_as_it_was(model: nn.Module) -> Iterator[None]:
     """Context manager that restores buffers, attributes, metrics and gradients of a model."""
-    memory = ModelMemory.of(model)
+    snapshot = ModelSnapshot.of(model)
     tables = ("_parameters", "_buffers", "_modules")
     attributes = [
         (module, dict(vars(module)), {name: dict(vars(module)[name]) for name in tables})
@@ -167,7 +167,7 @@ def _left_as_it_was(model: nn.Module) -> Iterator[None]:
                 buffer.copy_(value)
         for parameter in model.parameters():
             parameter.grad = None
-        memory.put_back(model)
+        snapshot.restore(model)
 
 
 def _try_batch(

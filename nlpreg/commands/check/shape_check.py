@@ -40,7 +40,7 @@ class TrialTooLongError(Exception):
     """The trial construction of a module exceeded its time limit."""
 
 
-class _TimeIsUp(BaseException):
+class _TimeLimitReached(BaseException):
     """Aborts the construction of a module; not an `Exception`, so that the module does not catch it."""
 
 
@@ -205,13 +205,13 @@ def _time_limit(seconds: float) -> Iterator[None]:
         return
 
     def end(number: int, frame: FrameType | None) -> NoReturn:
-        raise _TimeIsUp
+        raise _TimeLimitReached
 
     before = signal.signal(signal.SIGALRM, end)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
-    except _TimeIsUp:
+    except _TimeLimitReached:
         raise TrialTooLongError(f"more than {seconds} s") from None
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)

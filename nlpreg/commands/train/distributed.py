@@ -228,7 +228,7 @@ def run_rank(params: Params, options: RunOptions, rank: Rank, resolved: dict[str
             prepare_run_logging(options.serialization_dir, rank.rank, rank.world_size)
             distributed = take_command_keys(params)
         with _process_group(rank, store):
-            hand_out_vocabulary(params, options.serialization_dir, rank.local_rank)
+            broadcast_vocabulary(params, options.serialization_dir, rank.local_rank)
             trainer_section(params).update(
                 cuda_device=rank.device, world_size=rank.world_size, distributed=True
             )
@@ -352,7 +352,7 @@ def _has_weights(folder: str) -> bool:
     return any(fnmatch.fnmatch(name, pattern) for name in os.listdir(folder) for pattern in patterns)
 
 
-def hand_out_vocabulary(params: Params, serialization_dir: str, local_rank: int) -> None:
+def broadcast_vocabulary(params: Params, serialization_dir: str, local_rank: int) -> None:
     """Give all processes the vocabulary of the first one, which has made it; all call this.
 
     Args:

@@ -160,7 +160,7 @@ class TrainModel(Registrable):
         vocab = vocabulary.construct(
             instances=_instances_for_vocabulary(loaders, datasets_for_vocab_creation)
         )
-        with noted_namespaces(vocab) as used_namespaces:
+        with recorded_namespaces(vocab) as used_namespaces:
             try:
                 built_model = model.construct(
                     vocab=vocab, serialization_dir=serialization_dir, ddp_accelerator=ddp_accelerator
@@ -236,7 +236,7 @@ TrainModel.register("default", constructor="from_partial_objects")(TrainModel)
 
 
 @contextlib.contextmanager
-def noted_namespaces(vocab: Vocabulary) -> Iterator[set[str]]:
+def recorded_namespaces(vocab: Vocabulary) -> Iterator[set[str]]:
     """Within the block, note which namespaces of a vocabulary anybody asks for."""
     asked: set[str] = set()
     names = (

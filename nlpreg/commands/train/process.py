@@ -24,7 +24,7 @@ from nlpreg.common.util import is_global_primary, prepare_environment
 from nlpreg.models.archival import CONFIG_NAME, archive_model
 from nlpreg.models.model import DEFAULT_WEIGHTS
 from nlpreg.nn.parallel import DdpAccelerator
-from nlpreg.training.checkpointer import remove_left_overs
+from nlpreg.training.checkpointer import remove_temporary_files
 from nlpreg.training.interruption import TrainingInterrupted
 from nlpreg.training.metrics_log import METRICS_LOG_NAME
 from nlpreg.training.serialization_dir import create_serialization_dir, discard_replaced
@@ -78,7 +78,7 @@ def prepare_folder(params: Params, options: RunOptions, resolved: dict[str, Any]
     create_serialization_dir(
         params, folder, options.recover, options.force, options.config_file, sets_aside=True
     )
-    remove_left_overs(folder)  # of a killed process; the lock is held, so no other one writes here
+    remove_temporary_files(folder)  # of a killed process; the lock is held, so no other one writes here
     forget_digests(folder, CONFIG_NAME, _RESOLVED_CONFIG_NAME)
     params.to_file(os.path.join(folder, CONFIG_NAME))
     if resolved is not None:

@@ -118,7 +118,7 @@ class LogWriterCallback(TrainerCallback):
         Args:
             scalars: the numbers by name.
             log_prefix: goes before each name, with a slash.
-            epoch: the epoch they belong to; None for the present update.
+            epoch: the epoch they belong to; None for the current update.
         """
         raise NotImplementedError(f"{type(self).__name__} does not write anywhere")
 
@@ -274,7 +274,7 @@ class LogWriterCallback(TrainerCallback):
             self._activations = {}
 
     def _is_due(self, interval: int | None, ahead: int) -> bool:
-        """Whether an interval ends with the present update, or with one that many updates later."""
+        """Whether an interval ends with the current update, or with one that many updates later."""
         assert self.trainer is not None
         return (
             interval is not None

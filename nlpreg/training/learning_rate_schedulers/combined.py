@@ -10,17 +10,17 @@ from nlpreg.training.learning_rate_schedulers.learning_rate_scheduler import Lea
 
 @LearningRateScheduler.register("combined")
 class CombinedLearningRateScheduler(LearningRateScheduler):
-    """Hands over from one scheduler to the next after so many epochs.
+    """Runs several schedulers in sequence, each for a number of epochs.
 
-    A scheduler is built when its turn comes: it starts from the rates of that moment, its epochs are those of its
-    turn, and it counts updates from the start of its turn. After the last one the rates stay as they are.
+    A scheduler is built when its phase begins: it starts from the current rates, and counts epochs and updates from the
+    start of its phase. After the last phase the rates stay constant.
 
     Args:
         optimizer: given by the trainer.
         schedulers: pairs of a number of epochs and a scheduler, in order.
         num_steps_per_epoch: number of updates of an epoch; given by the trainer where the data loader knows it.
         last_epoch: -1 to start.
-        validation_metric: the metric behind the score; given by the trainer.
+        validation_metric: name of the validation metric; given by the trainer.
     """
 
     def __init__(
@@ -43,11 +43,11 @@ class CombinedLearningRateScheduler(LearningRateScheduler):
 
     @property
     def current_scheduler(self) -> LearningRateScheduler | None:
-        """The scheduler whose turn it is; None after the last one."""
+        """The scheduler of the current phase; None after the last one."""
         return self._current
 
     def step(self, metric: float | None = None) -> None:
-        """Note that an epoch is over, and hand over to the next scheduler when the turn of this one is."""
+        """End an epoch, and begin the next phase if this one is over."""
         self.last_epoch += 1
         self.metric = metric
         if self._current is not None:
@@ -63,11 +63,11 @@ class CombinedLearningRateScheduler(LearningRateScheduler):
     def get_values(self) -> list[float]:
         """Not available: the rates are those of `current_scheduler`."""
         raise NotImplementedError(
-            "a combined scheduler has no values of its own; ask its `current_scheduler`"
+            "a combined scheduler has no values itself; use those of its `current_scheduler`"
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """Where this scheduler is, and the state of the one whose turn it is."""
+        """The counters of this scheduler, and the state of the current one."""
         return {
             "last_epoch": self.last_epoch,
             "num_steps_per_epoch": self.num_steps_per_epoch,
@@ -77,7 +77,7 @@ class CombinedLearningRateScheduler(LearningRateScheduler):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Resume from a `state_dict`; the rates themselves come back with the optimizer's state."""
+        """Resume from a `state_dict`; the rates themselves are restored with the optimizer's state."""
         self.last_epoch = state_dict["last_epoch"]
         self.num_steps_per_epoch = state_dict["num_steps_per_epoch"]
         rates = [(group["lr"], group.get("initial_lr")) for group in self.optimizer.param_groups]
@@ -85,14 +85,14 @@ class CombinedLearningRateScheduler(LearningRateScheduler):
         if self._current is not None:
             self._current.load_state_dict(state_dict["current_scheduler"])
         for group, (rate, initial_rate) in zip(self.optimizer.param_groups, rates, strict=True):
-            group["lr"] = rate  # building the scheduler may have set the first rate of its turn
+            group["lr"] = rate  # the constructor of the scheduler may have set the first rate of its phase
             if initial_rate is not None:
                 group["initial_lr"] = initial_rate
         self._steps_done = state_dict.get("steps_done", 0)
         self._steps_before_phase = state_dict.get("steps_before_phase", 0)
 
     def _enter_phase(self) -> None:
-        """Build the scheduler of the coming epoch, unless its turn has begun already."""
+        """Build the scheduler of the next epoch, unless its phase has already begun."""
         phase = self._phase_of(self.last_epoch + 1)
         if phase == self._phase:
             return
@@ -102,7 +102,7 @@ class CombinedLearningRateScheduler(LearningRateScheduler):
         if phase == len(self.schedulers):
             return
         for group in self.optimizer.param_groups:
-            group.pop("initial_lr", None)  # so that the present rates become the initial ones
+            group.pop("initial_lr", None)  # so that the current rates become the initial ones
         num_epochs, scheduler = self.schedulers[phase]
         self._current = scheduler.construct(
             optimizer=self.optimizer,
@@ -112,7 +112,7 @@ class CombinedLearningRateScheduler(LearningRateScheduler):
         )
 
     def _phase_of(self, epoch: int) -> int:
-        """Index of the scheduler for an epoch, counted from 0; their number when all turns are over."""
+        """Index of the phase of an epoch, from 0; the number of phases if all are over."""
         end = 0
         for index, (num_epochs, _) in enumerate(self.schedulers):
             end += num_epochs

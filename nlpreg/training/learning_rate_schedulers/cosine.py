@@ -18,9 +18,9 @@ class CosineWithRestarts(LearningRateScheduler):
     Args:
         optimizer: given by the trainer.
         t_initial: number of epochs of the first fall.
-        t_mul: each fall is that many times as long as the one before.
+        t_mul: factor of the number of epochs from one fall to the next.
         eta_min: the lowest rate.
-        eta_mul: each fall starts at that many times the rate of the one before.
+        eta_mul: factor of the initial rate from one fall to the next.
         last_epoch: -1 to start.
 
     Raises:
@@ -57,7 +57,7 @@ class CosineWithRestarts(LearningRateScheduler):
         self._epochs_since_restart = 0
 
     def step(self, metric: float | None = None) -> None:
-        """Note that an epoch is over and set the rates of the next one."""
+        """End an epoch: set the rates of the next one."""
         self._epochs_since_restart += 1
         if self._epochs_since_restart % self._cycle_length() == 0:
             self._restarts += 1
@@ -65,7 +65,7 @@ class CosineWithRestarts(LearningRateScheduler):
         super().step(metric)
 
     def get_values(self) -> list[float]:
-        """The rates at the present epoch."""
+        """The rates at the current epoch."""
         if self.last_epoch == -1:
             return self.base_values
         phase = math.pi * self._epochs_since_restart / self._cycle_length()

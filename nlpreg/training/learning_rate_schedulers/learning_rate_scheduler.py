@@ -1,4 +1,4 @@
-"""`LearningRateScheduler`, the base class of the learning rate schedulers, and the base of those that go by updates."""
+"""`LearningRateScheduler`, the base class of the learning rate schedulers, and `UpdateScheduler` for those per update."""
 
 import torch
 
@@ -22,19 +22,19 @@ class LearningRateScheduler(Scheduler, Registrable):
         super().__init__(optimizer, "lr", last_epoch)
 
     def get_values(self) -> list[float]:
-        """The learning rates of the parameter groups at the present point of the run."""
+        """The learning rates of the parameter groups at the current point of the run."""
         raise NotImplementedError
 
 
 class UpdateScheduler(LearningRateScheduler):
-    """A scheduler whose learning rates are a function of the number of the update; subclasses write `get_values`.
+    """A scheduler whose learning rates are a function of the number of the update; subclasses implement `get_values`.
 
     Args:
         optimizer: its `lr` values are changed; given by the trainer, never in a config.
         last_epoch: -1 to start.
 
     Attributes:
-        steps: number of the present update, from 1; 0 before the first.
+        steps: number of the current update, from 1; 0 before the first.
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer, last_epoch: int = -1) -> None:

@@ -1,4 +1,4 @@
-"""A straight fall of the learning rate after a linear rise."""
+"""Linear decay of the learning rate after a linear warm-up."""
 
 import torch
 

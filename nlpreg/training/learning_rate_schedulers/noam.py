@@ -1,4 +1,4 @@
-"""The schedule of the first transformer."""
+"""The learning rate schedule of the original transformer."""
 
 import torch
 
@@ -10,9 +10,9 @@ from nlpreg.training.learning_rate_schedulers.learning_rate_scheduler import (
 
 @LearningRateScheduler.register("noam")
 class NoamLR(UpdateScheduler):
-    """Rises linearly for `warmup_steps` updates, then falls with the inverse square root of the update's number.
+    """Rises linearly for `warmup_steps` updates, then falls with the inverse square root of the number of the update.
 
-    Every parameter group gets the same rate; the rate of the optimizer's own settings has no effect.
+    Every parameter group gets the same rate; the `lr` of the optimizer has no effect.
 
     Args:
         optimizer: given by the trainer.

@@ -1,4 +1,4 @@
-"""A polynomial fall of the learning rate after a linear rise."""
+"""Polynomial decay of the learning rate after a linear warm-up."""
 
 import torch
 
@@ -17,7 +17,7 @@ class PolynomialDecay(UpdateScheduler):
         optimizer: given by the trainer.
         num_epochs: number of epochs of the run; given by the trainer.
         num_steps_per_epoch: number of updates of an epoch; given by the trainer where the data loader knows it.
-        power: of the falling polynomial; 1 is a straight line.
+        power: exponent of the polynomial; 1 for a straight line.
         warmup_steps: number of updates of the rise.
         end_learning_rate: the rate after the last update.
         last_epoch: -1 to start.
@@ -50,7 +50,7 @@ class PolynomialDecay(UpdateScheduler):
         self._set_values()
 
     def get_values(self) -> list[float]:
-        """The rates at the present update."""
+        """The rates at the current update."""
         if self.steps < self.warmup_steps:
             return [base * self.steps / self.warmup_steps for base in self.base_values]
         if self.steps >= self.total_steps:

@@ -1,7 +1,7 @@
-"""torch's learning rate schedulers, by table, and schedules with a warm-up.
+"""torch's learning rate schedulers, registered from a table, and schedules with a warm-up.
 
-The trainer calls most of them once after each epoch, so that what torch or transformers call steps or iterations are
-epochs. With `"interval": "batch"` they are updates.
+Most of them step once after each epoch: what torch and transformers call a step or an iteration is an epoch here. With
+`"interval": "batch"` it is an update.
 """
 
 import inspect
@@ -31,10 +31,10 @@ _INTERVAL_DOC = "whether a step of the schedule is an epoch or a batch, that is,
 
 
 class _PyTorchLearningRateSchedulerWrapper(LearningRateScheduler):
-    """Steps a schedule of torch, once after each epoch or once after each update.
+    """Steps a scheduler of torch after each epoch or after each update.
 
     Args:
-        lr_scheduler: that schedule, already tied to its optimizer.
+        lr_scheduler: torch's scheduler, constructed with its optimizer.
         interval: when to step it.
     """
 
@@ -45,11 +45,11 @@ class _PyTorchLearningRateSchedulerWrapper(LearningRateScheduler):
         self._updates_begun = 0
 
     def get_values(self) -> list[float]:
-        """The learning rates as torch's schedule set them last."""
+        """The learning rates that torch's scheduler set last."""
         return [float(group["lr"]) for group in self.optimizer.param_groups]
 
     def step(self, metric: float | None = None) -> None:
-        """Note that an epoch is over."""
+        """End an epoch."""
         if self.interval == "epoch":
             self._step()
 
@@ -58,26 +58,27 @@ class _PyTorchLearningRateSchedulerWrapper(LearningRateScheduler):
         if self.interval == "epoch":
             return
         self._updates_begun = self._updates_begun + 1 if batch_num_total is None else batch_num_total
-        # The rates of the first update are there since torch's constructor; it counts the updates that are over.
+        # torch's constructor has set the rates of the first update, and `last_epoch` counts finished updates.
         if self._updates_begun - 1 > self.lr_scheduler.last_epoch:
             self._step()
 
     def state_dict(self) -> dict[str, Any]:
-        """The state of torch's schedule."""
+        """The state of torch's scheduler."""
         return self.lr_scheduler.state_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Resume from a `state_dict`."""
-        present = vars(self.lr_scheduler)
-        # A checkpoint holds plain values only, so that torch's counter of milestones has become a dictionary.
+        # A checkpoint has plain values only, so `MultiStepLR`'s counter of milestones was saved as a dictionary.
         counters = {
-            key: Counter(state_dict[key]) for key, value in present.items() if isinstance(value, Counter)
+            key: Counter(state_dict[key])
+            for key, value in vars(self.lr_scheduler).items()
+            if isinstance(value, Counter)
         }
         self.lr_scheduler.load_state_dict({**state_dict, **counters})
         self._updates_begun = self.lr_scheduler.last_epoch + 1
 
     def _step(self) -> None:
-        self.lr_scheduler.step()  # type: ignore[call-arg]  # only ReduceLROnPlateau wants a metric
+        self.lr_scheduler.step()  # type: ignore[call-arg]  # only ReduceLROnPlateau takes a metric
 
 
 def register_torch(
@@ -90,13 +91,13 @@ def register_torch(
 ) -> type[LearningRateScheduler]:
     """Register a learning rate scheduler of torch.
 
-    The registered class holds an object of torch's class, and takes its options with torch's defaults. Where torch
-    wants the numbers of epochs and of steps in one, they are the trainer's.
+    The registered class wraps an object of torch's class, and takes its options with torch's defaults. The numbers of
+    epochs and of steps per epoch, where torch's class takes them, are those of the trainer.
 
     Args:
-        name: the name in configs.
-        cls: the class of torch.
-        class_name: the name of the registered class; by default torch's.
+        name: registered name.
+        cls: torch's class.
+        class_name: name of the registered class; by default that of torch's class.
         defaults: default values that differ from torch's.
         interval: the default of the option `interval`.
     """
@@ -137,7 +138,7 @@ ExponentialLearningRateScheduler = register_torch(
 
 
 class _FactorScheduler(_PyTorchLearningRateSchedulerWrapper):
-    """The initial rates times a factor that follows from the number of finished steps."""
+    """The initial rates multiplied by a factor, a function of the number of finished steps."""
 
     def __init__(
         self,
@@ -160,7 +161,7 @@ def _progress(step: int, num_warmup_steps: int, num_training_steps: int) -> floa
 
 @LearningRateScheduler.register("constant")
 class ConstantLearningRateScheduler(_FactorScheduler):
-    """Keeps the configured rates.
+    """Keeps the learning rates constant.
 
     Args:
         optimizer: given by the trainer.
@@ -173,7 +174,7 @@ class ConstantLearningRateScheduler(_FactorScheduler):
 
 @LearningRateScheduler.register("constant_with_warmup")
 class ConstantWithWarmupLearningRateScheduler(_FactorScheduler):
-    """Rises linearly from 0, then stays.
+    """Rises linearly from 0, then stays constant.
 
     Args:
         optimizer: given by the trainer.
@@ -203,7 +204,7 @@ class CosineWithWarmupLearningRateScheduler(_FactorScheduler):
         optimizer: given by the trainer.
         num_warmup_steps: number of steps of the rise.
         num_training_steps: number of steps in all.
-        num_cycles: number of waves; half a wave falls to 0 at the end.
+        num_cycles: number of cosine periods; half a period falls to 0 at the end.
         last_epoch: -1 to start.
         interval: whether a step is an epoch or a batch, that is, an update of the weights.
     """
@@ -228,7 +229,7 @@ class CosineWithWarmupLearningRateScheduler(_FactorScheduler):
 
 @LearningRateScheduler.register("cosine_hard_restarts_with_warmup")
 class CosineHardRestartsWithWarmupLearningRateScheduler(_FactorScheduler):
-    """Rises linearly from 0, then falls along a cosine several times, each time from the top.
+    """Rises linearly from 0, then falls along half a cosine several times, each time from the initial rate.
 
     Args:
         optimizer: given by the trainer.
@@ -264,26 +265,26 @@ class CosineHardRestartsWithWarmupLearningRateScheduler(_FactorScheduler):
 class ReduceOnPlateauLearningRateScheduler(_PyTorchLearningRateSchedulerWrapper):
     """Multiplies the rates by `factor` when the validation metric has not improved for `patience` epochs.
 
-    The trainer hands over a score of which higher is better (for the metric `-loss`, minus the loss) and says what
-    the metric is. `mode` then only says in which form torch compares it, which matters for relative thresholds: as
-    it is (`max`), or with its sign turned so that lower is better (`min`). Either way an improvement of the metric
-    counts as one. By default the form follows the sign of the metric: `min` for `-loss`, `max` for `+accuracy`.
+    The trainer passes a score for which higher is better (for the metric `-loss`, minus the loss) and the name of the
+    metric. `mode` only determines how torch compares scores, which matters for relative thresholds: unchanged (`max`), or
+    negated so that lower is better (`min`). Either way an improvement of the metric counts as an improvement. By default
+    the mode follows the sign of the metric: `min` for `-loss`, `max` for `+accuracy`.
 
-    Used without a trainer, without `validation_metric`, it is torch's own: `step` takes the number itself, and
-    `mode` is `min` by default.
+    Without `validation_metric`, that is, without a trainer, it behaves like torch's class: `step` takes the value
+    itself, and `mode` is `min` by default.
 
     Args:
         optimizer: given by the trainer.
         mode: see above.
-        factor: what the rates are multiplied by.
-        patience: number of epochs without improvement before a change.
+        factor: factor of a reduction.
+        patience: number of epochs without improvement before a reduction.
         verbose: accepted for old configs; torch no longer prints anything.
-        threshold_mode: whether `threshold` is a share of the best value or a difference from it.
-        threshold: how much better counts as better.
-        cooldown: number of epochs after a change in which nothing is counted.
+        threshold_mode: whether `threshold` is relative to the best value or an absolute difference from it.
+        threshold: smallest change that counts as an improvement.
+        cooldown: number of epochs after a reduction in which epochs without improvement do not count.
         min_lr: lower bound of the rates, one for all groups or one for each group.
-        eps: a change smaller than this is not made.
-        validation_metric: the metric behind the score; given by the trainer.
+        eps: smaller changes of a rate are not made.
+        validation_metric: name of the metric; given by the trainer.
     """
 
     def __init__(
@@ -314,10 +315,10 @@ class ReduceOnPlateauLearningRateScheduler(_PyTorchLearningRateSchedulerWrapper)
                 eps=eps,
             )
         )
-        self._turns_sign = validation_metric is not None and mode == "min"
+        self._negates_score = validation_metric is not None and mode == "min"
 
     def step(self, metric: float | None = None) -> None:
-        """Note that an epoch is over.
+        """End an epoch.
 
         Args:
             metric: the validation score.
@@ -327,11 +328,11 @@ class ReduceOnPlateauLearningRateScheduler(_PyTorchLearningRateSchedulerWrapper)
         """
         if metric is None:
             raise ConfigurationError(
-                "learning_rate_scheduler: reduce_on_plateau needs a validation metric after every epoch and got none; "
+                "learning_rate_scheduler: reduce_on_plateau needs a validation metric after every epoch, but got none; "
                 "give validation data, validate in every epoch, or choose another scheduler"
             )
-        score = -metric if self._turns_sign else metric
-        self.lr_scheduler.step(score)  # type: ignore[arg-type]  # the union with schedules that take an epoch
+        score = -metric if self._negates_score else metric
+        self.lr_scheduler.step(score)  # type: ignore[arg-type]  # other schedulers take an epoch here
 
 
 def _mode_of(validation_metric: str | list[str] | None) -> Literal["min", "max"]:
@@ -342,11 +343,11 @@ def _mode_of(validation_metric: str | list[str] | None) -> Literal["min", "max"]
 
 
 def _register_others() -> None:
-    """Register torch's schedulers under the names of their classes: `one_cycle_lr`, `cosine_annealing_lr`, ...
+    """Register torch's other schedulers under the names of their classes, such as `one_cycle_lr`.
 
-    Those that need a function or other schedulers are left out; `combined` runs one scheduler after another.
+    Those that take a function or other schedulers are excluded; `combined` runs one scheduler after another.
     """
-    by_batch = (torch_schedulers.OneCycleLR, torch_schedulers.CyclicLR)  # as their documentation wants it
+    by_batch = (torch_schedulers.OneCycleLR, torch_schedulers.CyclicLR)  # their documentation requires it
     for class_name, cls in vars(torch_schedulers).items():
         if class_name.startswith("_") or not (
             isinstance(cls, type) and issubclass(cls, torch_schedulers.LRScheduler)
@@ -357,20 +358,20 @@ def _register_others() -> None:
             continue
         if TorchPart.of(cls, skip=("optimizer",)) is not None:
             made = register_torch(name, cls, interval="batch" if cls in by_batch else "epoch")
-            globals()[made.__name__] = made  # where its `__module__` says that it is
+            globals()[made.__name__] = made  # importable from its `__module__`
 
 
 _register_others()
 
 
 class WarmupSchedule(UpdateScheduler):
-    """A schedule by updates that begins with a linear rise; subclasses write `factor_after_warmup`.
+    """A schedule that begins with a linear rise; subclasses implement `factor_after_warmup`.
 
     Args:
         optimizer: given by the trainer.
         num_training_steps: number of updates of the run; given by the trainer where it is known.
         warmup_steps: number of updates of the rise from 0.
-        min_factor: the share of the optimizer's learning rate that is left at the end of the run, from 0 to 1.
+        min_factor: learning rate at the end of the run, as a share of the optimizer's, from 0 to 1.
         num_steps: number of updates of the run, in place of the trainer's.
         last_epoch: -1 to start.
 
@@ -407,11 +408,11 @@ class WarmupSchedule(UpdateScheduler):
         self._set_values()
 
     def factor_after_warmup(self, step: int) -> float:
-        """The share of the optimizer's learning rate at an update from `warmup_steps` to `total_steps`."""
+        """The learning rate, as a share of the optimizer's, at an update from `warmup_steps` to `total_steps`."""
         raise NotImplementedError
 
     def get_values(self) -> list[float]:
-        """The rates at the present update."""
+        """The rates at the current update."""
         if self.steps < self.warmup_steps:
             factor = self.steps / self.warmup_steps
         else:
@@ -427,7 +428,7 @@ class WarmupCosine(WarmupSchedule):
         optimizer: given by the trainer.
         num_training_steps: number of updates of the run; given by the trainer where it is known.
         warmup_steps: number of updates of the rise from 0.
-        min_factor: the share of the optimizer's learning rate that is left at the end of the run, from 0 to 1.
+        min_factor: learning rate at the end of the run, as a share of the optimizer's, from 0 to 1.
         num_steps: number of updates of the run, in place of the trainer's.
         last_epoch: -1 to start.
 
@@ -436,50 +437,43 @@ class WarmupCosine(WarmupSchedule):
 
     def factor_after_warmup(self, step: int) -> float:
         """See `WarmupSchedule.factor_after_warmup`."""
-        done = (step - self.warmup_steps) / (self.total_steps - self.warmup_steps)
-        return self.min_factor + (1 - self.min_factor) * 0.5 * (1 + math.cos(math.pi * done))
+        progress = (step - self.warmup_steps) / (self.total_steps - self.warmup_steps)
+        return self.min_factor + (1 - self.min_factor) * 0.5 * (1 + math.cos(math.pi * progress))
 
 
 @LearningRateScheduler.register("warmup_stable_decay")
 class WarmupStableDecay(WarmupSchedule):
-    """Rises linearly for `warmup_steps` updates, stays, and falls linearly in the last `decay_steps` updates.
+    """Rises linearly for `warmup_steps` updates, stays constant, and falls linearly in the last `decay_steps` updates.
 
     Args:
         optimizer: given by the trainer.
-        num_training_steps: number of updates of the run; given by the trainer where it is known.
-        warmup_steps: number of updates of the rise from 0.
-        min_factor: the share of the optimizer's learning rate that is left at the end of the run, from 0 to 1.
-        num_steps: number of updates of the run, in place of the trainer's.
-        last_epoch: -1 to start.
-        decay_steps: number of updates of the fall; a tenth of all if None.
+        decay_steps: number of updates of the fall; by default a tenth of those of the run.
+        **kwargs: arguments of `WarmupSchedule`.
 
     Raises:
-        ConfigurationError: there are fewer updates than those of rise and fall.
+        ConfigurationError: the run has fewer updates than rise and fall together.
 
     Source: Hu et al. (2024), https://arxiv.org/abs/2404.06395
     """
 
     def __init__(
-        self,
-        optimizer: torch.optim.Optimizer,
-        num_training_steps: int | None = None,
-        warmup_steps: int = 0,
-        min_factor: float = 0.0,
-        num_steps: int | None = None,
-        last_epoch: int = -1,
-        decay_steps: int | None = None,
+        self, optimizer: torch.optim.Optimizer, decay_steps: int | None = None, *args: Any, **kwargs: Any
     ) -> None:
         check_at_least(1, decay_steps=decay_steps)
-        self.decay_steps = decay_steps or 1
-        super().__init__(optimizer, num_training_steps, warmup_steps, min_factor, num_steps, last_epoch)
-        self.decay_steps = decay_steps or max(1, self.total_steps // 10)
-        if warmup_steps + self.decay_steps > self.total_steps:
+        self._decay_steps = decay_steps
+        super().__init__(optimizer, *args, **kwargs)
+        if self.warmup_steps + self.decay_steps > self.total_steps:
             raise ConfigurationError(
-                f"decay_steps: expected at most the updates after the rise, {self.total_steps - warmup_steps}, "
+                f"decay_steps: expected at most the updates after the rise, {self.total_steps - self.warmup_steps}, "
                 f"got {self.decay_steps}"
             )
 
+    @property
+    def decay_steps(self) -> int:
+        """Number of updates of the fall."""
+        return self._decay_steps or max(1, self.total_steps // 10)
+
     def factor_after_warmup(self, step: int) -> float:
         """See `WarmupSchedule.factor_after_warmup`."""
-        left = min(1.0, (self.total_steps - step) / self.decay_steps)
-        return self.min_factor + (1 - self.min_factor) * left
+        remaining = min(1.0, (self.total_steps - step) / self.decay_steps)
+        return self.min_factor + (1 - self.min_factor) * remaining

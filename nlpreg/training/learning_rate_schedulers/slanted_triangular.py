@@ -12,18 +12,18 @@ from nlpreg.training.learning_rate_schedulers.learning_rate_scheduler import Lea
 class SlantedTriangular(LearningRateScheduler):
     """A short linear rise of the learning rate, then a long linear fall.
 
-    For gradual unfreezing the optimizer's parameter groups are listed from the bottom of the model to its top, and
-    no parameter is left over for the default group, which comes last. Only the top group is trained in the first
-    epoch, and one more in each later epoch; as long as groups are frozen, a triangle spans one epoch, and then the
-    rest of the run.
+    For gradual unfreezing the optimizer's parameter groups are listed from the bottom of the model to the top and
+    contain every parameter, so that the default group, which comes last, is empty. Only the top group is trained in the
+    first epoch, and one more in each later epoch. While groups are frozen, a triangle spans one epoch; the last triangle
+    spans the rest of the run.
 
     Args:
         optimizer: given by the trainer.
         num_epochs: number of epochs of the run; given by the trainer.
         num_steps_per_epoch: number of updates of an epoch; given by the trainer where the data loader knows it. After
-            the first epoch the number that was seen counts.
-        cut_frac: share of the updates that rise, from 0 to 1.
-        ratio: how many times the lowest rate the highest is.
+            the first epoch, the number of updates done is used.
+        cut_frac: share of the updates in which the rate rises, from 0 to 1.
+        ratio: the highest rate divided by the lowest.
         last_epoch: -1 to start.
         gradual_unfreezing: see above.
         discriminative_fine_tuning: whether lower groups get lower rates.
@@ -63,7 +63,7 @@ class SlantedTriangular(LearningRateScheduler):
         self._set_values()
 
     def step(self, metric: float | None = None) -> None:
-        """Note that an epoch is over; thaw one more group."""
+        """End an epoch; unfreeze one more group."""
         self.last_epoch += 1
         self._steps_at_epoch_ends.append(self._steps_done)
         self._freeze()
@@ -74,7 +74,7 @@ class SlantedTriangular(LearningRateScheduler):
         self._set_values()
 
     def get_values(self) -> list[float]:
-        """The rates at the present update."""
+        """The rates at the current update."""
         epochs_done = len(self._steps_at_epoch_ends) - 1
         if epochs_done:
             steps_per_epoch = int(self._steps_at_epoch_ends[-1] / epochs_done)
@@ -89,19 +89,19 @@ class SlantedTriangular(LearningRateScheduler):
         return [base * (1 + height * (self.ratio - 1)) / self.ratio for base in self.base_values]
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Resume from a `state_dict`, and freeze what was frozen then."""
+        """Resume from a `state_dict`, and freeze the groups that were frozen."""
         super().load_state_dict(state_dict)
         self._freeze()
 
     def _height(self, step: int, length: int) -> float:
-        """How high the triangle is after `step` of `length` updates, from 0 to 1."""
+        """The height of the triangle after `step` of `length` updates, from 0 to 1."""
         cut = int(length * self.cut_frac)
         if step < cut:
             return step / cut
         return 1 - (step - cut) / max(1, length - cut)
 
     def _num_freezing_epochs(self) -> int:
-        """Number of epochs in which some group is frozen; the default group counts for none."""
+        """Number of epochs in which some group is frozen; the empty default group does not count."""
         return len(self.optimizer.param_groups) - 2 if self.gradual_unfreezing else 0
 
     @property

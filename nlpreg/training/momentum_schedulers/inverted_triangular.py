@@ -1,4 +1,4 @@
-"""A fall of the momentum and a rise back."""
+"""A momentum schedule that falls and rises linearly."""
 
 import torch
 
@@ -7,7 +7,7 @@ from nlpreg.training.momentum_schedulers.momentum_scheduler import MomentumSched
 
 @MomentumScheduler.register("inverted_triangular")
 class InvertedTriangular(MomentumScheduler):
-    """The momentum falls linearly to a share of itself, rises back and stays; by epochs.
+    """The momentum falls linearly to a share of itself, rises back and stays constant; set once per epoch.
 
     Args:
         optimizer: given by the trainer.

@@ -23,5 +23,5 @@ class MomentumScheduler(Scheduler, Registrable):
         super().__init__(optimizer, "momentum", last_epoch)
 
     def get_values(self) -> list[float]:
-        """The momentum of the parameter groups at the present point of the run."""
+        """The momentum of the parameter groups at the current point of the run."""
         raise NotImplementedError

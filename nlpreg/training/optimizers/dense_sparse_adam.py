@@ -1,4 +1,4 @@
-"""Adam that takes dense and sparse gradients side by side."""
+"""Adam for models with both dense and sparse gradients."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,10 +17,10 @@ from nlpreg.training.protocols import NamedParameters
 
 @Optimizer.register("dense_sparse_adam")
 class DenseSparseAdam(Optimizer):
-    """Adam without weight decay; of a parameter with a sparse gradient only the rows with a gradient are updated.
+    """Adam without weight decay; for a parameter with a sparse gradient, only the rows with a gradient are updated.
 
-    Made for models with large embeddings of which a batch touches few rows. The bias correction of a row goes by the
-    number of steps of its parameter, not by those in which the row had a gradient.
+    This is for models with large embeddings of which a batch uses few rows. The bias correction of a row depends on the
+    number of steps of its parameter, not on those in which the row had a gradient.
 
     Args:
         model_parameters: pairs of name and parameter; given by the trainer.

@@ -1,4 +1,4 @@
-"""AdamW and Adafactor as the transformers library defines them; torch's differ in details of the update."""
+"""AdamW and Adafactor as defined by the transformers library; torch's versions differ in details of the update."""
 
 from collections.abc import Callable
 from typing import Any
@@ -60,7 +60,9 @@ class HuggingfaceAdamWOptimizer(Optimizer):
         loss = evaluate(closure)
         for group in self.param_groups:
             with_gradient = [p for p in group["params"] if p.grad is not None]
-            by_step: dict[int, list[Tensor]] = {}  # parameters that were frozen for a while lag behind
+            by_step: dict[
+                int, list[Tensor]
+            ] = {}  # parameters that were frozen for a while have had fewer steps
             for parameter in with_gradient:
                 by_step.setdefault(self._count(parameter), []).append(parameter)
             for step, parameters in by_step.items():
@@ -97,20 +99,20 @@ class HuggingfaceAdamWOptimizer(Optimizer):
 
 @Optimizer.register("huggingface_adafactor")
 class HuggingfaceAdafactor(Optimizer):
-    """Adam with little memory: of a matrix's mean squares only those of its rows and columns are kept.
+    """Adam with less memory: of the mean squares of a matrix, only the means over rows and columns are stored.
 
     Args:
         model_parameters: pairs of name and parameter; given by the trainer.
         parameter_groups: groups with options of their own, see `make_parameter_groups`.
         lr: learning rate; None with `relative_step`.
-        eps: added to squared gradients, and the least scale of a parameter.
-        clip_threshold: the root mean square that an update may have at most.
+        eps: a term added to squared gradients, and the smallest scale of a parameter.
+        clip_threshold: largest root mean square of an update.
         decay_rate: exponent, negative: the decay rate of the squares is 1 - step ** decay_rate.
         beta1: decay rate, from 0 to 1, of the running mean of updates; None for no momentum.
         weight_decay: decoupled weight decay: at each step the weight is multiplied by 1 - lr * weight_decay.
         scale_parameter: whether the learning rate is multiplied by the root mean square of the parameter.
-        relative_step: whether the learning rate falls with the root of the step instead of being given.
-        warmup_init: whether that rate starts small.
+        relative_step: whether the learning rate falls with the inverse square root of the step; `lr` is then not given.
+        warmup_init: whether this rate rises linearly at first.
 
     Raises:
         ConfigurationError: `lr` together with `relative_step`, or `warmup_init` without it.
@@ -206,7 +208,7 @@ def _rate(group: dict[str, Any], step: int, scale: Tensor) -> Tensor | float:
 
 
 def _scaled(gradient: Tensor, square: Tensor, state: dict[str, Any], keep: float) -> Tensor:
-    """The gradient divided by the root of its mean square, or of the product of those of its row and column."""
+    """The gradient divided by its root mean square, which for matrices is estimated from those of rows and columns."""
     if gradient.dim() < 2:
         mean_square: Tensor = state["exp_avg_sq"].mul_(keep).add_(square, alpha=1 - keep)
         return gradient * mean_square.rsqrt()

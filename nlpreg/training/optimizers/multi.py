@@ -1,4 +1,4 @@
-"""Several optimizers, each for some of the parameters."""
+"""Several optimizers, each for a part of the parameters."""
 
 import re
 from typing import Any
@@ -11,16 +11,16 @@ from nlpreg.training.protocols import NamedParameters
 
 @Optimizer.register("multi")
 class MultiOptimizer(Optimizer):
-    """Hands each group of parameters to one of several optimizers.
+    """Assigns each group of parameters to one of several optimizers.
 
-    Its `param_groups` are those of its optimizers, the same dictionaries, so that a scheduler that acts on this
-    optimizer acts on them.
+    Its `param_groups` contain the dictionaries of its optimizers themselves, so that a scheduler of this optimizer also
+    sets the rates of those.
 
     Args:
         model_parameters: pairs of name and parameter; given by the trainer.
-        optimizers: the optimizers by name; one is called `default`.
-        parameter_groups: as in `make_parameter_groups`; the option `optimizer_name` chooses the optimizer. A
-            parameter goes to that of the first group it matches, or else to `default`.
+        optimizers: the optimizers by name; one must be named `default`.
+        parameter_groups: as in `make_parameter_groups`; the option `optimizer_name` selects the optimizer. A
+            parameter belongs to the optimizer of the first group that it matches, otherwise to `default`.
 
     Raises:
         ConfigurationError: there is no optimizer `default`, a group names one that does not exist, or one has no
@@ -35,8 +35,8 @@ class MultiOptimizer(Optimizer):
     ) -> None:
         if "default" not in optimizers:
             raise ConfigurationError(
-                f'optimizer.optimizers: expected one named "default", got {sorted(optimizers)}; it takes the '
-                "parameters that no group names an optimizer for"
+                f'optimizer.optimizers: expected one named "default", got {sorted(optimizers)}; it gets the '
+                "parameters of all other groups"
             )
         model_parameters = list(model_parameters)  # may be an iterator
         shares = _shares(model_parameters, optimizers, parameter_groups)
@@ -49,8 +49,7 @@ class MultiOptimizer(Optimizer):
                 )
             elif name != "default":
                 raise ConfigurationError(
-                    f"optimizer.optimizers.{name}: no parameter belongs to it; its groups in parameter_groups match "
-                    "nothing"
+                    f"optimizer.optimizers.{name}: it has no parameters; its groups in parameter_groups match none"
                 )
         self.defaults = {}
         super().__init__([parameter for _, parameter in model_parameters], {})
@@ -71,7 +70,7 @@ class MultiOptimizer(Optimizer):
             optimizer.zero_grad(set_to_none)
 
     def state_dict(self) -> dict[str, Any]:
-        """The states of the optimizers, each under its name followed by `_optimizer`."""
+        """The states of the optimizers, by their names followed by `_optimizer`."""
         return {f"{name}_optimizer": optimizer.state_dict() for name, optimizer in self.optimizers.items()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

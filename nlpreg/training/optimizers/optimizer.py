@@ -15,17 +15,17 @@ from nlpreg.training.protocols import NamedParameters
 logger = logging.getLogger(__name__)
 
 ParameterGroupsType = list[tuple[list[str], dict[str, Any]]]
-"""Pairs of regular expressions and options, as configs give them."""
+"""Pairs of regular expressions and options, as in configs."""
 
-# What torch keeps in a group besides the options: the names of parameters, and what schedulers put there.
-_KEPT_IN_GROUPS = re.compile(r"params|param_names|initial_\w+|(max|min)_lr|(base|max)_momentum|swa_lr")
+# Entries of a parameter group that are not options: the parameters, their names, and values that schedulers store.
+_ENTRIES_OF_TORCH = re.compile(r"params|param_names|initial_\w+|(max|min)_lr|(base|max)_momentum|swa_lr")
 
 
 class Optimizer(torch.optim.Optimizer, Registrable):
-    """An optimizer of torch that is chosen and set up in a config.
+    """A torch optimizer that can be built from a config.
 
-    A registered optimizer takes `model_parameters`, pairs of name and parameter, which the trainer gives, and
-    `parameter_groups` (see `make_parameter_groups`), then its own options.
+    The constructor of a registered optimizer takes `model_parameters` (pairs of name and parameter, given by the trainer),
+    `parameter_groups` (see `make_parameter_groups`), and its options.
     """
 
     constructor_extras = frozenset(["model_parameters", "parameter_groups"])
@@ -53,15 +53,14 @@ def evaluate(closure: Callable[[], Any] | None) -> Any:
 def refuse_sparse_gradients(
     optimizer: torch.optim.Optimizer, name: str, model_parameters: NamedParameters
 ) -> None:
-    """Let an optimizer that needs dense gradients say so, and which parameter has none, at its first step.
+    """Register a hook that, at the first step, raises a `ConfigurationError` if a parameter has a sparse gradient.
 
     Args:
-        optimizer: the optimizer.
+        optimizer: an optimizer that needs dense gradients.
         name: its registered name.
         model_parameters: pairs of name and parameter.
     """
-
-    is_first_step = True  # a hook must not remove itself while torch walks over the hooks
+    is_first_step = True  # a hook must not remove itself while torch iterates over the hooks
 
     def check(*_: Any) -> None:
         nonlocal is_first_step
@@ -80,22 +79,22 @@ def refuse_sparse_gradients(
 
 
 def check_group_options(optimizer: torch.optim.Optimizer) -> None:
-    """Refuse options of parameter groups that an optimizer of nlpreg does not know; torch would just keep them.
+    """Check the options of an optimizer's parameter groups; torch itself would silently ignore unknown ones.
 
     Args:
-        optimizer: the optimizer, which a scheduler may have touched already.
+        optimizer: the optimizer; schedulers may have added entries to its groups.
 
     Raises:
-        ConfigurationError: a group has an unknown option.
+        ConfigurationError: a group has an option that the optimizer does not have.
     """
     inner = getattr(optimizer, "optimizers", {"": optimizer})
     for part in inner.values():
         if not type(part).__module__.startswith("nlpreg."):
-            continue  # another class may read what it has no default for
+            continue  # the class of a plugin may read options for which it has no default
         known = part.defaults.keys()
         given = {name for group in part.param_groups for name in group}
         for option in sorted(given - known):
-            if not _KEPT_IN_GROUPS.fullmatch(option):
+            if not _ENTRIES_OF_TORCH.fullmatch(option):
                 raise ConfigurationError(
                     f"trainer.optimizer.parameter_groups: {type(part).__name__} has no option "
                     f"{option!r}{did_you_mean(option, known)}"
@@ -108,8 +107,8 @@ def make_parameter_groups(
     """Sort parameters into groups for an optimizer.
 
     A parameter belongs to a group if one of the group's regular expressions matches anywhere in its name. Options
-    that a group does not give are those of the optimizer. The option `"requires_grad": false` freezes the group's
-    parameters and leaves them out.
+    that a group does not set are those of the optimizer. The option `"requires_grad": false` freezes the group's
+    parameters and excludes them.
 
     Args:
         model_parameters: pairs of name and parameter, such as `model.named_parameters()`.
@@ -117,19 +116,17 @@ def make_parameter_groups(
 
     Returns:
         Without groups, the parameters. Otherwise a dict `{"params": [...], **options}` for each group in the given
-        order, and last a default group without options for all that matched none, even when that is empty.
+        order, followed by the default group, without options, of all other parameters; it may be empty.
 
     Raises:
         ValueError: a parameter matches two groups.
     """
-    model_parameters = list(
-        model_parameters
-    )  # an iterator would be used up by the first pass over the patterns
+    model_parameters = list(model_parameters)  # may be an iterator
     if not groups:
         _log_number_of_parameters(model_parameters)
         return [parameter for _, parameter in model_parameters]
     check_patterns(parameter_groups=[pattern for patterns, _ in groups for pattern in patterns])
-    _warn_of_idle_patterns(model_parameters, groups)
+    _warn_about_unmatched_patterns(model_parameters, groups)
     sorted_groups: list[dict[str, Any]] = [{**options, "params": []} for _, options in groups]
     names: list[list[str]] = [[] for _ in groups]
     left: list[nn.Parameter] = []
@@ -149,7 +146,7 @@ def make_parameter_groups(
             group.pop("requires_grad", None)
             kept.append(group)
     logger.info("default parameter group: %d parameters", len(left))
-    kept.append({"params": left})  # even if empty: gradual unfreezing counts on it
+    kept.append({"params": left})  # even if empty: gradual unfreezing relies on it
     _log_number_of_parameters(model_parameters)
     return kept
 
@@ -171,10 +168,12 @@ def _freeze(patterns: list[str], options: dict[str, Any], parameters: list[nn.Pa
     logger.info("parameter group %s: %d parameters are frozen", patterns, len(parameters))
     if len(options) > 1:
         ignored = sorted(set(options) - {"requires_grad"})
-        logger.warning("parameter group %s is frozen, so its other options %s do nothing", patterns, ignored)
+        logger.warning(
+            "parameter group %s is frozen, so its other options %s have no effect", patterns, ignored
+        )
 
 
-def _warn_of_idle_patterns(model_parameters: NamedParameters, groups: ParameterGroupsType) -> None:
+def _warn_about_unmatched_patterns(model_parameters: NamedParameters, groups: ParameterGroupsType) -> None:
     for patterns, _ in groups:
         for pattern in patterns:
             if not any(re.search(pattern, name) for name, _ in model_parameters):

@@ -1,4 +1,4 @@
-"""The optimizers of torch, by table: each takes the options of torch's class, with torch's defaults."""
+"""torch's optimizers, registered from a table: each takes the options of torch's class, with torch's defaults."""
 
 import inspect
 import re
@@ -35,33 +35,32 @@ _FIRST_DOCS = {
 }
 
 
-class _ChoosesFusedStep(torch.optim.Optimizer):
-    """Mixed into an optimizer, lets it use torch's fused update, one pass over all parameters, wherever torch can.
+class _FusedStepMixin(torch.optim.Optimizer):
+    """Makes an optimizer use torch's fused update, a single pass over all parameters, where torch supports it.
 
-    The fused updates cannot deal with sparse gradients, and whether gradients are sparse is only seen at the first
-    step, so the choice is made there. `fused_devices` names the types of devices that have the update in every
-    supported torch.
+    The fused update does not support sparse gradients, so the decision is made at the first step, when the gradients
+    exist. `fused_devices` names the types of devices that have the update in every supported version of torch.
     """
 
     fused_devices: tuple[str, ...] = ("cpu", "cuda")
-    _fused_is_open = False
+    _is_undecided = False
 
-    def choose_fused_at_first_step(self, fused: bool | None) -> None:
-        """Leave the choice open if `fused` is None; otherwise the config has made it."""
+    def decide_at_first_step(self, fused: bool | None) -> None:
+        """Decide at the first step whether to use the fused update, unless the config sets `fused`."""
         if fused is None:
-            self._fused_is_open = True
-            self.register_step_pre_hook(_ChoosesFusedStep._choose)
+            self._is_undecided = True
+            self.register_step_pre_hook(_FusedStepMixin.decide)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Resume from a `state_dict`, with the choice that was made then."""
+        """Resume from a `state_dict`, with the saved decision."""
         super().load_state_dict(state_dict)
-        choices = {group.get("fused") for group in self.param_groups}
-        if choices != {None}:
-            self._fused_is_open = False
-            self._step_supports_amp_scaling = choices == {True}
+        saved = {group.get("fused") for group in self.param_groups}
+        if saved != {None}:
+            self._is_undecided = False
+            self._step_supports_amp_scaling = saved == {True}
 
     def can_fuse(self) -> bool:
-        """Whether every parameter and gradient is dense, of a floating type and on a device with the update."""
+        """Whether every parameter and gradient is dense, of a floating type and on a device with the fused update."""
         for group in self.param_groups:
             for parameter in group["params"]:
                 gradient = parameter.grad
@@ -69,20 +68,18 @@ class _ChoosesFusedStep(torch.optim.Optimizer):
                     return False
                 if gradient is not None and gradient.layout != torch.strided:
                     return False
-                if type(parameter.data) is not torch.Tensor:  # a sharded one
+                if type(parameter.data) is not torch.Tensor:  # a sharded tensor
                     return False
         return torch.get_default_dtype() == torch.float32
 
-    @staticmethod
-    def _choose(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-        assert isinstance(optimizer, _ChoosesFusedStep)
-        if not optimizer._fused_is_open:
-            return
-        optimizer._fused_is_open = False
-        fused = optimizer.can_fuse()
-        optimizer._step_supports_amp_scaling = fused  # as torch's constructors do
-        for group in optimizer.param_groups:
-            group["fused"] = fused
+    def decide(self: Any, *_: Any) -> None:
+        """Use the fused update from now on, or not; does nothing after the first call."""
+        if self._is_undecided:
+            self._is_undecided = False
+            fused = self.can_fuse()
+            self._step_supports_amp_scaling = fused  # as torch's constructors do
+            for group in self.param_groups:
+                group["fused"] = fused
 
 
 def register_torch(
@@ -96,21 +93,21 @@ def register_torch(
 ) -> type[Optimizer]:
     """Register an optimizer of torch.
 
-    The registered class derives from torch's, takes `model_parameters` and `parameter_groups` in place of `params`, and
-    has the options, defaults and documentation of torch's class.
+    The registered class is derived from torch's. It takes `model_parameters` and `parameter_groups` in place of `params`,
+    and has the options, defaults and documentation of torch's class.
 
     Args:
-        name: the name in configs.
-        cls: the class of torch.
-        class_name: the name of the registered class; by default torch's followed by `Optimizer`.
-        required: options without a default value, though torch has one.
+        name: registered name.
+        cls: torch's class.
+        class_name: name of the registered class; by default that of torch's class followed by `Optimizer`.
+        required: options that must be given, although torch has a default.
         fused_devices: types of devices with the fused update, for a class that has it.
-        takes_sparse: whether it can use sparse gradients.
+        takes_sparse: whether it supports sparse gradients.
     """
     part = TorchPart.of(cls, skip=("params",), required=required)
     assert part is not None, f"{cls} needs more than a config can give"
     has_fused = any(option.name == "fused" for option in part.options)
-    bases = (Optimizer, _ChoosesFusedStep, cls) if has_fused else (Optimizer, cls)
+    bases = (Optimizer, _FusedStepMixin, cls) if has_fused else (Optimizer, cls)
     made: type[Optimizer] = type(
         class_name or f"{cls.__name__}Optimizer",
         bases,
@@ -121,8 +118,8 @@ def register_torch(
         parameters = list(options.pop("model_parameters"))  # may be an iterator
         if not parameters:
             raise ConfigurationValueError(
-                f"optimizer {name}: got no parameters; is the model without any, or is this an iterator, such as "
-                "model.named_parameters(), that has been used up? Then pass list(model.named_parameters())"
+                f"optimizer {name}: got no parameters; has the model none, or is this an iterator, such as "
+                "model.named_parameters(), that is exhausted? Then pass list(model.named_parameters())"
             )
         groups = make_parameter_groups(parameters, options.pop("parameter_groups"))
         try:
@@ -132,7 +129,7 @@ def register_torch(
         if not takes_sparse:
             refuse_sparse_gradients(self, name, parameters)
         if has_fused:
-            self.choose_fused_at_first_step(options["fused"])
+            self.decide_at_first_step(options["fused"])
 
     set_constructor(made, construct, part.signature(first=_FIRST))
     Optimizer.register(name)(made)
@@ -153,20 +150,20 @@ Optimizer.register("asgd")(AveragedSgdOptimizer)
 
 @Optimizer.register("lbfgs")
 class LbfgsOptimizer(Optimizer, torch.optim.LBFGS):
-    """L-BFGS with one iteration for each batch.
+    """L-BFGS with one iteration per batch.
 
-    A trainer computes the gradient of a batch once, before the update. More iterations, or a line search, evaluate the
-    loss again; they need a closure, which only code can give (`optimizer.step(closure)`).
+    The trainer computes the gradient of a batch once, before the update. Several iterations, or a line search, compute the
+    loss again and therefore need a closure, which only Python code can pass (`optimizer.step(closure)`).
 
     Args:
         model_parameters: pairs of name and parameter; given by the trainer.
-        parameter_groups: only to freeze parameters; the algorithm takes no options for groups.
-        lr: the learning rate.
-        max_iter: number of iterations in an update; 1 in a config.
-        max_eval: the largest number of evaluations of the loss in an update; by default 1.25 times `max_iter`.
+        parameter_groups: only to freeze parameters; the algorithm has no options for groups.
+        lr: learning rate.
+        max_iter: number of iterations per update; 1 in a config.
+        max_eval: largest number of evaluations of the loss per update; by default 1.25 times `max_iter`.
         tolerance_grad: an update ends when the gradient is smaller.
         tolerance_change: an update ends when the parameters, or the loss, change by less.
-        history_size: number of updates from which curvature is estimated.
+        history_size: number of updates from which the curvature is estimated.
         line_search_fn: `strong_wolfe`, or null for none; null in a config.
     """
 
@@ -200,7 +197,7 @@ class LbfgsOptimizer(Optimizer, torch.optim.LBFGS):
     def check_arguments(
         parameter_groups: ParameterGroupsType | None, max_iter: int, line_search_fn: str | None
     ) -> None:
-        """Refuse in a config what needs a closure, and options for groups; `nlpreg check` does so too."""
+        """Check that the options need no closure, and that groups only freeze parameters; `nlpreg check` calls this too."""
         if max_iter != 1 or line_search_fn is not None:
             raise ConfigurationValueError(
                 "lbfgs: expected max_iter 1 and no line_search_fn, because a trainer evaluates the loss of a batch once; "
@@ -216,7 +213,7 @@ class LbfgsOptimizer(Optimizer, torch.optim.LBFGS):
         """Update the parameters.
 
         Args:
-            closure: computes the loss and its gradients again; without it, the present gradients are used.
+            closure: computes the loss and its gradients again; without it, the current gradients are used.
 
         Raises:
             ValueError: more than one iteration is to be made without a closure.
@@ -226,13 +223,13 @@ class LbfgsOptimizer(Optimizer, torch.optim.LBFGS):
             group = self.param_groups[0]
             if group["max_iter"] != 1 or group["line_search_fn"] is not None:
                 raise ValueError("lbfgs: several iterations or a line search need `step(closure)`")
-            loss = torch.zeros(())  # only compared with itself when there is one iteration
+            loss = torch.zeros(())  # with a single iteration, the loss is only compared with itself
             return step(lambda: loss)
         return step(closure)
 
 
 def _register_others() -> None:
-    """Register what else the installed torch has: `nadam`, `radam`, `muon`, ..."""
+    """Register the other optimizers of the installed version of torch, such as `nadam`, `radam` and `muon`."""
     registered = {
         parent
         for name in Optimizer.list_available()
@@ -242,7 +239,7 @@ def _register_others() -> None:
         if isinstance(cls, type) and issubclass(cls, torch.optim.Optimizer) and cls not in registered:
             name = re.sub("^([a-z])_", r"\1", snake_case(cls.__name__))  # NAdam is nadam
             made = register_torch(name, cls)
-            globals()[made.__name__] = made  # where its `__module__` says that it is
+            globals()[made.__name__] = made  # importable from its `__module__`
 
 
 _register_others()

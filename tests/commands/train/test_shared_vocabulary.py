@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nlpreg.commands.train.distributed import hand_out_vocabulary
+from nlpreg.commands.train.distributed import broadcast_vocabulary
 from nlpreg.common import Params
 from nlpreg.common.testing import run_distributed_test
 from nlpreg.data import Vocabulary
@@ -19,7 +19,7 @@ def hand_out(rank: int, size: int, device: int, folder: Path) -> None:
     own = folder / str(rank)
     section: dict[str, Any] = {"vocabulary": {"type": "from_files", "directory": "made by the first one"}}
     params = Params(section if rank == 0 else {})
-    hand_out_vocabulary(params, str(own), local_rank=0)
+    broadcast_vocabulary(params, str(own), local_rank=0)
     assert params.params["vocabulary"] == {"type": "from_files", "directory": str(own / "vocabulary")}
 
 

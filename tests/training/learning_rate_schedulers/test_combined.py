@@ -47,5 +47,5 @@ def test_the_validation_metric_is_handed_on(build):
 def test_the_keys_of_its_state(build):
     scheduler = build({"type": "combined", "schedulers": [[1, "constant"]]})
     assert {"last_epoch", "num_steps_per_epoch", "current_scheduler"} <= set(scheduler.state_dict())
-    with pytest.raises(NotImplementedError, match="ask its `current_scheduler`"):
+    with pytest.raises(NotImplementedError, match="use those of its `current_scheduler`"):
         scheduler.get_values()

@@ -78,7 +78,7 @@ def test_an_unused_default_is_dropped(model):
     ("changes", "message"),
     [
         ({"optimizers": {"slow": {"type": "sgd", "lr": 0.1}}}, 'expected one named "default"'),
-        ({"parameter_groups": []}, "optimizers.slow: no parameter belongs to it"),
+        ({"parameter_groups": []}, "optimizers.slow: it has no parameters"),
         (
             {"parameter_groups": [[["^0"], {"optimizer_name": "fast"}]]},
             "expected one of .*'default', 'slow'.*'fast'",

@@ -79,7 +79,7 @@ def test_frozen_groups_are_dropped(parameters, caplog):
         ["encoder.1.weight", "encoder.1.bias"],
     ]
     assert [parameter.requires_grad for _, parameter in parameters] == [False, False, True, True, True, True]
-    assert "its other options ['lr'] do nothing" in caplog.text
+    assert "its other options ['lr'] have no effect" in caplog.text
     assert "number of trainable parameters: 4" in caplog.text
 
 
