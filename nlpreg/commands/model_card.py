@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+ARCHIVE_NAME, CARD_NAME = "model.tar.gz", "README.md"
+_METRICS_NAME = "metrics.json"
 _SHOWN_METRICS = ("best_validation_", "test_")
 _DATA_KEYS = {"train_data_path": "training", "validation_data_path": "validation", "test_data_path": "test"}
 
@@ -43,7 +45,11 @@ class ModelCard:
         header = ["---", "library_name: nlpreg"]
         header += [f"license: {self.license}"] if self.license else []
         header += ["tags:", "- nlpreg", f"- {json.dumps(self.kind)}", "---", ""]
-        lines = [*header, f"# {self.name}", "", f"A model of type `{self.kind}`, trained with nlpreg.", ""]
+        return "\n".join([*header, self.body()])
+
+    def body(self) -> str:
+        """The page without that header."""
+        lines = [f"# {self.name}", "", f"A model of type `{self.kind}`, trained with nlpreg.", ""]
         lines += [self.description, ""] if self.description else []
         for language, block in self.use.items():
             lines += [f"```{language}", *block, "```", ""]
@@ -74,6 +80,12 @@ class ModelCard:
         made = [f"{name} {self.meta[key]}" for key, name in names.items() if self.meta.get(key)]
         license = f"License: {self.license}." if self.license else "License: not stated."
         return [f"Made with {', '.join(made)}. {license}" if made else license, ""]
+
+
+def run_metrics(archive: str | os.PathLike[str]) -> dict[str, Any]:
+    """The metrics of the run that wrote an archive, if it is still in the folder of that run; otherwise empty."""
+    folder, name = os.path.split(os.path.expanduser(archive))
+    return read_json(folder, _METRICS_NAME) if name == ARCHIVE_NAME else {}
 
 
 def read_json(folder: str | os.PathLike[str], name: str) -> dict[str, Any]:

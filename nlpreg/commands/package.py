@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from nlpreg.commands.model_card import ModelCard, read_json
+from nlpreg.commands.model_card import ARCHIVE_NAME, CARD_NAME, ModelCard, read_json, run_metrics
 from nlpreg.commands.options import check_archive
 from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.checks import ConfigurationError
@@ -28,8 +28,6 @@ examples:
   python -c "import my_tagger; print(my_tagger.load().predict('The dog ate the apple')['tags'])"
 """
 
-ARCHIVE = "model.tar.gz"
-CARD = "README.md"
 _VERSION = re.compile(r"\d+(\.\d+)*((a|b|rc)\d+)?(\.post\d+)?(\.dev\d+)?")
 # The same time in every file, so that equal models give equal wheels.
 _TIME = (1980, 1, 1, 0, 0, 0)
@@ -99,7 +97,7 @@ def package_model(
     """Write a wheel of a trained model.
 
     Args:
-        archive: a `model.tar.gz`, or the folder of a run, whose metrics go into the model card.
+        archive: a `model.tar.gz`, or the folder of a run. The metrics of the run that it is in go into the model card.
         name: of the package and its module.
         version: of the package.
         output_dir: folder for the wheel, made if there is none.
@@ -120,29 +118,32 @@ def package_model(
 
     _check_names(name, version)
     path = cached_path(archive)
-    run = path if os.path.isdir(path) else None
-    if run is not None:
-        path = os.path.join(run, ARCHIVE)
+    if os.path.isdir(path):
+        folder, path = path, os.path.join(path, ARCHIVE_NAME)
         if not os.path.isfile(path):
-            raise ConfigurationError(f"{run}: no {ARCHIVE} in it, so its run has not come to its end")
+            raise ConfigurationError(f"{folder}: no {ARCHIVE_NAME} in it, so its run has not come to its end")
     with extracted_archive(path) as unpacked:  # which also tells a damaged one
         config, meta = read_json(unpacked, "config.json"), read_json(unpacked, "meta.json")
-        metrics = read_json(run or unpacked, "metrics.json")
     use = {
         "bash": [f"pip install {name}-{version}-py3-none-any.whl"],
-        "python": [f"import {name}", "", f"predictor = {name}.load()"],
+        "python": [
+            f"import {name}",
+            "",
+            f"predictor = {name}.load()",
+            'print(predictor.predict("The dog ate the apple"))',
+        ],
     }
-    card = ModelCard(name, config, metrics, meta, license, use, description).text()
+    card = ModelCard(name, config, run_metrics(path), meta, license, use, description)
     os.makedirs(output_dir, exist_ok=True)
     wheel = os.path.join(output_dir, f"{name}-{version}-py3-none-any.whl")
-    files = _contents(name, version, card, license, description, requires)
+    files = _contents(name, version, card, requires)
     with atomic_write(wheel) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
         record = []
         with open(path, "rb") as model:
             content = model.read()
-        for member, text in [(f"{name}/{ARCHIVE}", content), *files]:
+        for member, text in [(f"{name}/{ARCHIVE_NAME}", content), *files]:
             # an archive is packed already
-            kind = zipfile.ZIP_STORED if member.endswith(ARCHIVE) else zipfile.ZIP_DEFLATED
+            kind = zipfile.ZIP_STORED if member.endswith(ARCHIVE_NAME) else zipfile.ZIP_DEFLATED
             _add(packed, member, text, kind)
             digest = base64.urlsafe_b64encode(hashlib.sha256(text).digest()).rstrip(b"=").decode()
             record.append(f"{member},sha256={digest},{len(text)}\n")
@@ -152,20 +153,20 @@ def package_model(
 
 
 def _contents(
-    name: str, version: str, card: str, license: str | None, description: str, requires: Sequence[str]
+    name: str, version: str, card: ModelCard, requires: Sequence[str]
 ) -> Iterator[tuple[str, bytes]]:
     """Name and content of each file of the wheel but the archive and the record of all."""
     template = (Path(__file__).parent / "packaged_model.py.txt").read_text(encoding="utf-8")
-    module = template.format(title=name, name=name, version=version, archive=ARCHIVE)
-    summary = " ".join(description.split()) or f"{name}, a model trained with nlpreg"
+    module = template.format(title=name, name=name, version=version, archive=ARCHIVE_NAME)
+    summary = " ".join(card.description.split()) or f"{name}, a model trained with nlpreg"
     metadata = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", f"Summary: {summary}"]
-    metadata += [f"License: {license}"] if license else []
+    metadata += [f"License: {card.license}"] if card.license else []
     metadata += ["Requires-Python: >=3.10", f"Requires-Dist: nlpreg (>={VERSION})"]
     metadata += [f"Requires-Dist: {requirement}" for requirement in requires]
-    metadata += ["Description-Content-Type: text/markdown", "", card]
+    metadata += ["Description-Content-Type: text/markdown", "", card.body()]
     info = f"{name}-{version}.dist-info"
     yield f"{name}/__init__.py", module.encode()
-    yield f"{name}/{CARD}", card.encode()
+    yield f"{name}/{CARD_NAME}", card.text().encode()
     yield f"{info}/METADATA", "\n".join(metadata).encode()
     yield (
         f"{info}/WHEEL",

@@ -8,7 +8,7 @@ import tempfile
 from contextlib import ExitStack
 from typing import ClassVar
 
-from nlpreg.commands.model_card import ModelCard, read_json
+from nlpreg.commands.model_card import ARCHIVE_NAME, CARD_NAME, ModelCard, read_json, run_metrics
 from nlpreg.commands.options import check_archive, check_file
 from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.checks import ConfigurationError
@@ -27,9 +27,7 @@ then, anywhere:
   nlpreg predict hf://my-team/my-tagger/model.tar.gz input.jsonl
 """
 
-ARCHIVE = "model.tar.gz"
-CARD = "README.md"
-_BESIDE_ARCHIVE = ("config.json", "meta.json", "metrics.json", CARD, "log")
+_BESIDE_ARCHIVE = ("config.json", "meta.json", "metrics.json", CARD_NAME, "log")
 _REPOSITORY = re.compile(r"(?!.*(--|\.\.))[A-Za-z0-9_][\w.-]{0,94}[A-Za-z0-9_]|\w", re.ASCII)
 
 
@@ -54,6 +52,7 @@ class PushToHf(Subcommand):
         subparser.add_argument(
             "-c", "--commit-message", metavar="TEXT", default="Update", help="what has changed"
         )
+        subparser.add_argument("--license", metavar="NAME", help="license of the model, such as apache-2.0")
         subparser.add_argument(
             "-l",
             "--local-repo-path",
@@ -86,6 +85,7 @@ def push_to_hf_from_args(args: argparse.Namespace) -> None:
         args.organization,
         args.commit_message,
         args.local_repo_path,
+        args.license,
     )
     print(url)
 
@@ -97,6 +97,7 @@ def push_to_hf(
     organization: str | None = None,
     commit_message: str = "Update",
     local_repo_path: str | os.PathLike[str] | None = None,
+    license: str | None = None,
 ) -> str:
     """Publish a model on the Hugging Face hub.
 
@@ -107,6 +108,7 @@ def push_to_hf(
         organization: the owner; by default the logged-in user.
         commit_message: what has changed.
         local_repo_path: folder to lay the files out in, which is kept; by default a temporary one.
+        license: of the model, for the model card.
 
     Returns:
         The address of the repository.
@@ -124,17 +126,17 @@ def push_to_hf(
         else:
             folder = os.fspath(local_repo_path)
             os.makedirs(folder, exist_ok=True)
-        _lay_out(folder, repo_name, archive, serialization_dir)
+        _lay_out(folder, f"{organization or 'OWNER'}/{repo_name}", archive, serialization_dir, license)
         api = hub.HfApi(library_name="nlpreg")
         try:
             name = f"{organization}/{repo_name}" if organization else repo_name
             repository = api.create_repo(name, exist_ok=True)
-            has_card = api.file_exists(repository.repo_id, CARD)
+            has_card = api.file_exists(repository.repo_id, CARD_NAME)
             api.upload_folder(
                 repo_id=repository.repo_id,
                 folder_path=folder,
                 commit_message=commit_message,
-                ignore_patterns=[CARD] if has_card else None,
+                ignore_patterns=[CARD_NAME] if has_card else None,
             )
         except (hub.errors.HTTPError, hub.errors.HFValidationError, OSError) as error:
             raise ConfigurationError(
@@ -158,24 +160,28 @@ def _archive_of(
         check_file(archive, "--archive-path")
         return archive
     assert serialization_dir is not None
-    archive = os.path.join(serialization_dir, ARCHIVE)
+    archive = os.path.join(serialization_dir, ARCHIVE_NAME)
     if not os.path.isfile(archive):
         check_archive(os.fspath(serialization_dir))
         raise ConfigurationError(
-            f"--serialization-dir: {serialization_dir}: no {ARCHIVE} in it, so its run has not come to its end"
+            f"--serialization-dir: {serialization_dir}: no {ARCHIVE_NAME} in it, so its run has not come to its end"
         )
     return archive
 
 
 def _lay_out(
-    folder: str, repo_name: str, archive: str, serialization_dir: str | os.PathLike[str] | None
+    folder: str,
+    repository: str,
+    archive: str,
+    serialization_dir: str | os.PathLike[str] | None,
+    license: str | None,
 ) -> None:
     """Put everything to publish into a folder, and a model card if there is none."""
     from nlpreg.common.file_utils import cached_path
     from nlpreg.models.archival import extracted_archive
 
     archive = cached_path(archive)
-    shutil.copyfile(archive, os.path.join(folder, ARCHIVE))
+    shutil.copyfile(archive, os.path.join(folder, ARCHIVE_NAME))
     with extracted_archive(archive) as unpacked:  # which also tells a damaged one
         for name in _BESIDE_ARCHIVE:
             source = os.path.join(serialization_dir or unpacked, name)
@@ -183,17 +189,19 @@ def _lay_out(
                 shutil.copytree(source, os.path.join(folder, name), dirs_exist_ok=True)
             elif os.path.isfile(source):
                 shutil.copyfile(source, os.path.join(folder, name))
-    card = os.path.join(folder, CARD)
-    if not os.path.exists(card):
-        with open(card, "w", encoding="utf-8") as file:
-            file.write(_card(repo_name, folder).text())
-
-
-def _card(repo_name: str, folder: str) -> ModelCard:
-    """The model card of the files in a folder."""
-    config, metrics, meta = (read_json(folder, name) for name in ("config.json", "metrics.json", "meta.json"))
+    card = os.path.join(folder, CARD_NAME)
+    if os.path.exists(card):
+        return
     use = {
-        "bash": [f"nlpreg predict hf://OWNER/{repo_name}/{ARCHIVE} input.jsonl"],
-        "python": ["import nlpreg", "", f'predictor = nlpreg.load("hf://OWNER/{repo_name}")'],
+        "bash": [f"nlpreg predict hf://{repository}/{ARCHIVE_NAME} input.jsonl"],
+        "python": [
+            "import nlpreg",
+            "",
+            f'predictor = nlpreg.load("hf://{repository}")',
+            'print(predictor.predict("The dog ate the apple"))',
+        ],
     }
-    return ModelCard(repo_name, config, metrics, meta, use=use)
+    config, meta = (read_json(folder, name) for name in ("config.json", "meta.json"))
+    with open(card, "w", encoding="utf-8") as file:
+        name = repository.rpartition("/")[2]
+        file.write(ModelCard(name, config, run_metrics(archive), meta, license, use).text())

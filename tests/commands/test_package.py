@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -41,6 +42,8 @@ def test_what_a_wheel_holds(wheel: Path, trained_tagger: Path) -> None:
         "Requires-Dist: nlpreg (>=",
     ):
         assert line in metadata
+    assert metadata.endswith(contents["my_tagger/README.md"].decode().partition("\n---\n\n")[2])
+    assert "library_name" not in metadata  # only the hub reads the header of the card
     card = contents["my_tagger/README.md"].decode()
     assert "license: mit" in card and "best_validation_accuracy" in card and "`train.txt`" in card
     assert str(trained_tagger.parent) not in card.partition("## Config")[0]
@@ -53,6 +56,19 @@ def test_what_a_wheel_holds(wheel: Path, trained_tagger: Path) -> None:
         if not name.endswith("RECORD"):
             digest = base64.urlsafe_b64encode(hashlib.sha256(contents[name]).digest()).rstrip(b"=").decode()
             assert row == f"sha256={digest},{len(contents[name])}"
+
+
+def test_an_archive_is_packaged_as_its_run_is(wheel: Path, trained_tagger: Path, tmp_path: Path) -> None:
+    def card(archive: Path) -> str:
+        made = package_model(archive, "my_tagger", "1.2.0", tmp_path / "other", "mit", "Tags words.")
+        with zipfile.ZipFile(made) as packed:
+            return packed.read("my_tagger/README.md").decode()
+
+    with zipfile.ZipFile(wheel) as packed:
+        of_run = packed.read("my_tagger/README.md").decode()
+    assert card(trained_tagger / "model.tar.gz") == of_run
+    moved = shutil.copy(trained_tagger / "model.tar.gz", tmp_path)
+    assert "## Metrics" in of_run and "## Metrics" not in card(Path(moved))
 
 
 def test_equal_models_give_equal_wheels(wheel: Path, trained_tagger: Path, tmp_path: Path) -> None:

@@ -77,8 +77,12 @@ def test_a_run_is_published(
 
 
 def test_an_archive_is_published(hub: Hub, trained_tagger: Path) -> None:
-    push("-n", "tagger", "-o", "team", "-a", trained_tagger / "model.tar.gz")
+    push("-n", "tagger", "-o", "team", "-a", trained_tagger / "model.tar.gz", "--license", "mit")
     assert hub.calls[0][1]["repo_id"] == "team/tagger"
+    card = hub.uploaded["README.md"].decode()
+    assert 'nlpreg.load("hf://team/tagger")' in card and "\nlicense: mit\n" in card
+    # the archive is still in the folder of its run
+    assert "| best_validation_accuracy |" in card
     assert set(hub.uploaded) == {"model.tar.gz", "config.json", "meta.json", "README.md"}
     assert not Path(hub.calls[-1][1]["folder_path"]).exists()
 
