@@ -12,7 +12,7 @@ import pytest
 from nlpreg.common.config.registry import REGISTRY
 from nlpreg.common.runtime import environment
 
-pytest_plugins = ["public_surface"]
+pytest_plugins = ["public_surface", "tiny_models"]
 
 ROOT = Path(__file__).parents[1]
 THIS_MACHINE = ("localhost", "127.0.0.1", "::1", "0.0.0.0", "", None, socket.gethostname())

@@ -157,9 +157,11 @@ class LanguageModel(PeekingCheckedModel):
         contextual = self._encode(embeddings, mask, source)
         output: dict[str, Any] = {}
         ids = word_ids(source)
-        # an exported program computes states; the words of a batch to predict are not of a fixed number
-        if ids is not None and self._softmax_loss is not None and not is_exporting():
-            top_layer = contextual[-1] if isinstance(contextual, list) else contextual
+        top_layer = contextual[-1] if isinstance(contextual, list) else contextual
+        if is_exporting():  # the words of a batch to predict are not of a fixed number
+            if self._softmax_loss is not None:
+                output = self._log_probabilities(top_layer)
+        elif ids is not None and self._softmax_loss is not None:
             targets = None if target is None else self._checked_targets(target, ids)
             output = self._losses(self._dropout(top_layer), ids, targets)
         output["lm_embeddings"] = contextual
@@ -171,6 +173,21 @@ class LanguageModel(PeekingCheckedModel):
         """The states (B, T, D) of embedded words (B, T, E), or those of all layers."""
         states: Tensor | list[Tensor] = self._contextualizer(embeddings, mask)
         return states
+
+    def _log_probabilities(self, states: Tensor) -> dict[str, Tensor]:
+        """Of every word to come next after each word, by the states (B, T, D), and in both directions also to come before.
+
+        Natural logarithms by word id, (B, T, V) each; -inf at the padding id.
+        """
+        softmax = self._existing_softmax()
+        directions = [states[..., : self._forward_dim], states[..., self._forward_dim :]]
+        found = {}
+        for name, own in zip(
+            ("next", "previous"), directions[: 2 if self._bidirectional else 1], strict=False
+        ):
+            by_class = softmax.log_probabilities(own.flatten(0, 1)).view(*own.shape[:2], -1)
+            found[f"{name}_word_log_probabilities"] = _by_word_id(by_class)
+        return found
 
     def _losses(self, states: Tensor, ids: Tensor, targets: Tensor | None) -> dict[str, Tensor | None]:
         """The losses of states (B, T, D) for word ids (B, T), and the number of predicted words."""
@@ -264,9 +281,7 @@ class LanguageModel(PeekingCheckedModel):
         softmax = self._existing_softmax()
         outputs, mask, state = read_next(self._text_field_embedder, self._contextualizer, tokens, state)
         states = last_words(outputs, mask)[:, : self._forward_dim]
-        by_class = softmax.log_probabilities(states)  # (G, V)
-        # The padding id is not a class, so the last class is not a word.
-        return nn.functional.pad(by_class[:, :-1], (1, 0), value=-torch.inf), state
+        return _by_word_id(softmax.log_probabilities(states)), state
 
     def word_log_probabilities(self, source: TextFieldInput) -> tuple[list[Tensor], Tensor]:
         """The log-probability of each word of a batch of texts.
@@ -345,6 +360,11 @@ class LanguageModel(PeekingCheckedModel):
                 "so the number of layers of this language model is not known"
             )
         return int(num_layers) + 1
+
+
+def _by_word_id(by_class: Tensor) -> Tensor:
+    """Log-probabilities (..., V) by word id: the padding id is not a class, so the last class is not a word."""
+    return nn.functional.pad(by_class[..., :-1], (1, 0), value=-torch.inf)
 
 
 def _rows_with_class(states: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:

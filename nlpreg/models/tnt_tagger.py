@@ -3,7 +3,7 @@
 B sentences, T words, K tags, V words of the vocabulary, C candidate tags of a word, N paths.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -24,89 +24,17 @@ from nlpreg.models.tagging import (
     tagging_metrics,
     uncertain_words,
 )
+from nlpreg.models.tnt_decoder import TINY, SuffixGuesser, guess_unknown, packed_texts
+from nlpreg.nn.operators import is_exporting
 from nlpreg.nn.util import get_text_field_mask, get_token_ids_from_text_field_tensors
 from nlpreg.training.metrics import CategoricalAccuracy
 from nlpreg.training.metrics.metric import sum_over_ranks
 
-_TINY = 1e-12
 _IMPOSSIBLE = -1e30
 # The tables by word are made for frequent words only once they would have more entries than this.
 _MAX_TABLE_ENTRIES = 50_000_000
 # Above this number of tags the table of trigrams is left out, and tags depend on one tag before.
 _MAX_TAGS_FOR_TRIGRAMS = 300
-
-
-class SuffixGuesser:
-    """The tags of words that were not seen in training, from their last letters and their shape.
-
-    The distribution of tags after a suffix is interpolated with that after the suffix which is shorter by one letter,
-    and so on to the distribution of all rare words of that shape (successive abstraction).
-
-    Args:
-        words: the words seen in training.
-        counts: how often each was seen with each tag (V, K).
-        max_length: number of letters of the longest suffix.
-        rare: words seen more often than this tell nothing of unknown ones.
-        weight: how much the shorter suffix counts.
-
-    Source: Brants (2000), https://aclanthology.org/A00-1031/, section 2.3. There the shape is the case of the first
-    letter, and the weight the spread of the tags' frequencies.
-    """
-
-    def __init__(
-        self, words: Sequence[str], counts: np.ndarray[Any, Any], max_length: int, rare: int, weight: float
-    ) -> None:
-        self.max_length = max_length
-        self.weight = weight
-        totals = counts.sum(1)
-        kept = np.flatnonzero((totals > 0) & (totals <= rare))
-        if len(kept) == 0:
-            kept = np.flatnonzero(totals > 0)
-        self._rows: dict[tuple[str, str], int] = {}
-        rows, sources = [], []
-        for source in kept.tolist():
-            shape, letters = word_shape(words[source]), words[source].lower()
-            for length in range(min(max_length, len(letters)) + 1):
-                key = (shape, letters[len(letters) - length :])
-                rows.append(self._rows.setdefault(key, len(self._rows)))
-                sources.append(source)
-        of_suffixes = np.zeros((len(self._rows), counts.shape[1]))
-        np.add.at(of_suffixes, rows, counts[sources])
-        self._shares = of_suffixes / of_suffixes.sum(1, keepdims=True).clip(min=1)
-        of_all = counts[kept].sum(0) + 0.1  # a tag that no rare word has is not impossible
-        self._of_all: np.ndarray[Any, Any] = of_all / of_all.sum()
-
-    def __call__(self, words: Sequence[str]) -> np.ndarray[Any, Any]:
-        """The probability of each tag for each word (len(words), K)."""
-        probabilities = np.tile(self._of_all, (len(words), 1))
-        keys = [(word_shape(word), word.lower()) for word in words]
-        for length in range(self.max_length + 1):
-            rows = np.array(
-                [
-                    self._rows.get((shape, letters[len(letters) - length :]), -1)
-                    if length <= len(letters)
-                    else -1
-                    for shape, letters in keys
-                ],
-                dtype=np.int64,
-            )
-            known = rows >= 0
-            shorter = probabilities[known]
-            probabilities[known] = (self._shares[rows[known]] + self.weight * shorter) / (1 + self.weight)
-        return probabilities
-
-
-def word_shape(word: str) -> str:
-    """The kind of a word by its characters: with digits, without letters, in capitals, capitalized, hyphenated, other."""
-    if any(character.isdigit() for character in word):
-        return "digit"
-    if not any(character.isalpha() for character in word):
-        return "symbol"
-    if word.isupper() and len(word) > 1:
-        return "capitals"
-    if word[0].isupper():
-        return "capitalized"
-    return "hyphenated" if "-" in word else "other"
 
 
 class _Tables(NamedTuple):
@@ -297,10 +225,6 @@ class TntTagger(Model):
         self.make_room_for(state_dict)
         return super().load_state_dict(state_dict, *args, **kwargs)
 
-    def why_not_exported(self) -> str | None:
-        """Unknown words are guessed from their letters."""
-        return "it guesses the tags of unknown words from their letters, which a program of word ids does not see"
-
     # -- tables --------------------------------------------------------------------------------------------------
 
     def tables(self) -> _Tables:
@@ -355,19 +279,19 @@ class TntTagger(Model):
         chosen = order[:num_rows]
         # P(word | tag) by Bayes' rule, (R, K)
         emitted = given_word[chosen] * (totals[chosen] / totals.sum())[:, None] / priors
-        emitted = np.concatenate([np.ones((1, num_tags)), emitted]).clip(min=_TINY).astype(np.float32)
+        emitted = np.concatenate([np.ones((1, num_tags)), emitted]).clip(min=TINY).astype(np.float32)
         pulled = emitted[:, None] * np.float32(self._before_count)  # (R, 1, K)
         pairs = bigrams[:, :num_tags].astype(np.float32)  # (K + 1, K)
         of_word_before = np.log(
             (of_word_before + pulled) / ((pairs + np.float32(self._before_count)) * emitted[:, None])
         )
-        expected = given_last[:num_tags].clip(min=_TINY).astype(np.float32)  # (K, K + 1)
+        expected = given_last[:num_tags].clip(min=TINY).astype(np.float32)  # (K, K + 1)
         of_word_after = np.log(
             (of_word_after + np.float32(self._after_count) * expected)
             / ((of_word_after.sum(2, keepdims=True) + np.float32(self._after_count)) * expected)
         )
         of_word_before[0], of_word_after[0] = 0.0, 0.0  # words without a row say nothing
-        scores = np.log(given_word / priors + _TINY)
+        scores = np.log(given_word / priors + TINY)
         arrays = (scores, np.log(priors), trigrams, rows, of_word_before, of_word_after)
         return _Tables(
             *(torch.from_numpy(a if a.dtype == np.int64 else a.astype(np.float32)) for a in arrays)
@@ -394,7 +318,7 @@ class TntTagger(Model):
         of_single = singles / total
         of_bigram = bigrams / bigrams.sum(1, keepdims=True).clip(min=1)
         if num_tags > _MAX_TAGS_FOR_TRIGRAMS:
-            mixed: np.ndarray[Any, Any] = np.log(0.1 * of_single + 0.9 * of_bigram + _TINY)[None]
+            mixed: np.ndarray[Any, Any] = np.log(0.1 * of_single + 0.9 * of_bigram + TINY)[None]
             return mixed
         trigrams = np.zeros((base, base, base))
         np.add.at(trigrams, (before, tag, after), number)
@@ -417,8 +341,22 @@ class TntTagger(Model):
         weights = np.bincount(predictions.argmax(0), weights=counts, minlength=3) / counts.sum()
         probabilities = weights[0] * of_single + weights[1] * of_bigram[None]
         probabilities = probabilities + weights[2] * trigrams / contexts[:, :, None].clip(min=1)
-        logarithms: np.ndarray[Any, Any] = np.log(probabilities + _TINY)
+        logarithms: np.ndarray[Any, Any] = np.log(probabilities + TINY)
         return logarithms
+
+    def decoding_tables(self) -> dict[str, np.ndarray[Any, Any]]:
+        """What `tnt_decoder.decode` finds tags by."""
+        tables = self.tables()
+        assert self._guesser is not None
+        names = self.vocab.get_index_to_token_vocabulary(self.token_namespace)
+        words = [names[index] for index in range(len(names))]
+        return {
+            "vocabulary": packed_texts(words),
+            "unknown_id": np.array(self._unknown_id),
+            "num_candidates": np.array(self._num_candidates),
+            **{name: table.cpu().numpy() for name, table in tables._asdict().items()},
+            **self._guesser.arrays(),
+        }
 
     def _guess(self, words: set[tuple[str, bool]]) -> None:
         """Note the scores of the tags (K,) of words that are not in the vocabulary.
@@ -430,18 +368,10 @@ class TntTagger(Model):
         assert self._guesser is not None
         keys = sorted(words)
         ids = self.vocab.get_token_to_index_vocabulary(self.token_namespace)
-        guesses = self._guesser([word for word, _ in keys])
-        in_lower_case = self._guesser([word.lower() for word, _ in keys])
-        for row, (word, is_first) in enumerate(keys):
-            lower_id = ids.get(word.lower())
-            if lower_id is not None:
-                # What is known of the word in lower case outweighs the guess.
-                known = (tables.words[lower_id] + tables.priors).exp().cpu().numpy()
-                guesses[row] = 0.8 * known + 0.2 * guesses[row]
-            elif is_first and word_shape(word) == "capitalized":
-                # The first word of a sentence is capitalized whatever it is.
-                guesses[row] = 0.5 * guesses[row] + 0.5 * in_lower_case[row]
-        scores = torch.from_numpy(np.log(guesses + _TINY)).to(tables.priors) - tables.priors
+        word_scores, priors = tables.words.cpu().numpy(), tables.priors.cpu().numpy()
+        scores = torch.from_numpy(guess_unknown(self._guesser, keys, ids, word_scores, priors)).to(
+            tables.priors
+        )
         self._guesses.update(zip(keys, scores, strict=True))
 
     # -- decoding ------------------------------------------------------------------------------------------------
@@ -468,6 +398,10 @@ class TntTagger(Model):
             refuse_unknown_tags(tags, NEEDS_TAGS)
         mask = get_text_field_mask(tokens)
         words = get_token_ids_from_text_field_tensors(tokens)
+        if (
+            is_exporting()
+        ):  # the letters of unknown words and the search for the tags are outside of a program
+            return {"logits": self._emissions(words, mask, None), "mask": mask, "token_ids": words}
         emissions = self._emissions(words, mask, metadata)
         lattice = self._lattice(words, emissions)
         lengths = mask.sum(1)

@@ -17,7 +17,7 @@ from nlpreg.data.token_indexers.elmo_indexer import ELMoCharacterMapper
 from nlpreg.modules.elmo_lstm import ElmoLstm
 from nlpreg.modules.highway import Highway
 from nlpreg.modules.scalar_mix import ScalarMix
-from nlpreg.nn.operators import run_uncompiled
+from nlpreg.nn.operators import is_exporting, run_uncompiled
 from nlpreg.nn.util import add_sentence_boundary_token_ids, remove_sentence_boundaries
 from nlpreg.nn.util.indexing import distinct_rows
 
@@ -86,9 +86,12 @@ class _ElmoCharacterEncoder(nn.Module):
         characters, mask = add_sentence_boundary_token_ids(
             inputs, is_word, self._beginning_of_sentence_characters, self._end_of_sentence_characters
         )  # (B, T + 2, 50), (B, T + 2)
-        # (U, 50), (B * (T + 2),)
-        words, places = run_uncompiled(distinct_rows, characters.flatten(0, 1))
-        encoded = self.encode_words(words).index_select(0, places)
+        if is_exporting():  # every word, since the number of distinct ones depends on the data
+            encoded = self.encode_words(characters.flatten(0, 1))
+        else:
+            # (U, 50), (B * (T + 2),)
+            words, places = run_uncompiled(distinct_rows, characters.flatten(0, 1))
+            encoded = self.encode_words(words).index_select(0, places)
         return {"mask": mask, "token_embedding": encoded.view(*mask.shape, -1)}
 
     def encode_words(self, words: Tensor) -> Tensor:
@@ -206,7 +209,7 @@ class _ElmoBiLm(nn.Module):
 
     def _embed(self, inputs: Tensor, word_inputs: Tensor | None) -> tuple[Tensor, Tensor]:
         """The words' vectors, from the cache if it holds all of them, and their mask, with boundaries."""
-        cache = self._word_embedding
+        cache = None if is_exporting() else self._word_embedding  # a program cannot look at values
         if cache is not None and word_inputs is not None and int(word_inputs.max()) < cache.num_embeddings:
             return add_sentence_boundary_token_ids(
                 cache(word_inputs), word_inputs > 0, self._bos_embedding, self._eos_embedding
@@ -226,8 +229,8 @@ class _ElmoBiLm(nn.Module):
         ids = ids.to(next(self._token_embedder.parameters()).device)
         with torch.no_grad():
             vectors = torch.cat([self._token_embedder.encode_words(part) for part in torch.split(ids, 1024)])
-        self.register_buffer("_bos_embedding", vectors[0], persistent=False)
-        self.register_buffer("_eos_embedding", vectors[1], persistent=False)
+        for name, vector in zip(("_bos_embedding", "_eos_embedding"), vectors, strict=False):
+            self.register_buffer(name, vector.clone(), persistent=False)
         table = vectors[2:].clone()
         table[0] = 0  # padding
         self._word_embedding = nn.Embedding(len(table), table.size(1), padding_idx=0, _weight=table)

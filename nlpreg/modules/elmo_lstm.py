@@ -75,7 +75,9 @@ class ElmoLstm(_EncoderBase):
         mask = mask.bool()
         if torch.compiler.is_compiling():
             lengths = mask.sum(-1)
-            stacked, states = self._run_layers(PaddedRows(inputs, lengths), self._initial_states(len(mask)))
+            stacked, states = self._run_layers(
+                PaddedRows(inputs, lengths), self._initial_states(mask.size(0))
+            )
             self._store_states(states, lengths > 0)
             return stacked
         batch_size, num_steps = mask.shape

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
+from nlpreg.nn.operators import is_exporting
+
 # L layers (times directions), B rows, T steps, D and H feature sizes
 
 RnnState = Tensor | tuple[Tensor, Tensor]
@@ -109,8 +111,8 @@ class _EncoderBase(nn.Module):
         self._states = tuple(state.masked_fill(done, 0) for state in self._states)
 
     def _initial_states(self, batch_size: int) -> RnnStateStorage | None:
-        """The states of the first `batch_size` rows; None before the first batch."""
-        if self._states is None:
+        """The states of the first `batch_size` rows; None before the first batch, and in exported programs."""
+        if self._states is None or is_exporting():
             return None
         missing = batch_size - self._states[0].size(1)
         if missing > 0:
@@ -127,6 +129,8 @@ class _EncoderBase(nn.Module):
             final_states: one (L, B, H) for each part of the state, in the order of the batch.
             is_used: (B,) bool, false for rows that were all padding: these keep the state they had.
         """
+        if is_exporting():  # each call of a program stands alone
+            return
         before = self._initial_states(is_used.numel())
         used = is_used.view(1, -1, 1)
         states = []

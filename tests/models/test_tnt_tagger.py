@@ -10,7 +10,8 @@ from nlpreg.common.params import Params
 from nlpreg.common.util import prepare_environment
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.models.model import Model
-from nlpreg.models.tnt_tagger import SuffixGuesser, best_paths_in, marginals_in, word_shape
+from nlpreg.models.tnt_decoder import SuffixGuesser, word_shape
+from nlpreg.models.tnt_tagger import best_paths_in, marginals_in
 from nlpreg.training import CountingTrainer
 
 TAGS = ["DET", "NOUN", "VERB"]

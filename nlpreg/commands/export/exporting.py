@@ -1,13 +1,15 @@
 """From an archive to a folder with a program, the vocabulary, an example, and a record of what was compared."""
 
+import inspect
 import json
 import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import numpy
 import torch
@@ -21,13 +23,13 @@ from nlpreg.common.config.untrusted import check_resource, guarded
 from nlpreg.common.imports import optional
 from nlpreg.data.fields import TextField
 from nlpreg.data.instance import Instance
-from nlpreg.models import Archive, CrfTagger, HmmTagger, Model, load_archive
+from nlpreg.models import Archive, CrfTagger, HmmTagger, Model, TntTagger, load_archive, tnt_decoder
 from nlpreg.models.model import VOCABULARY_FOLDER
 from nlpreg.version import VERSION
 
 _TOLERANCE = 1e-5
 _MOST_INSTANCES = 12
-RECORD_NAME, INPUTS_NAME, CRF_NAME = "export.json", "example_inputs.npz", "crf.npz"
+RECORD_NAME, INPUTS_NAME, SENTENCES_NAME = "export.json", "example_inputs.npz", "example_sentences.json"
 _PROGRAM_NAMES = {"torch": "model.pt2", "onnx": "model.onnx", "safetensors": "model.safetensors"}
 _Runner = Callable[[Sequence[Tensor]], Sequence[Any]]
 
@@ -64,14 +66,62 @@ _EXAMPLE_END = """
 for name, output in zip(record["outputs"], outputs):
     print(name, output.shape)
 """
-_EXAMPLE_CRF = """
+_EXAMPLE_TAGS = {
+    "crf": """
 from crf_decoder import decode
 
 found = dict(zip(record["outputs"], outputs))
 with numpy.load(FOLDER / "crf.npz") as scores:
     tags = decode(found["logits"], found["mask"], scores["transitions"], scores["start"], scores["end"])
 print("tags", tags)
-"""
+""",
+    "tnt": """
+from tnt_decoder import decode
+
+found = dict(zip(record["outputs"], outputs))
+sentences = json.loads((FOLDER / "example_sentences.json").read_text())
+with numpy.load(FOLDER / "tnt.npz") as file:
+    tables = dict(file)
+print("tags", decode(sentences, found["token_ids"], found["logits"], found["mask"], tables))
+""",
+}
+
+
+class _Decoder(NamedTuple):
+    """What finds the tags of sentences from the outputs of a program, whose graph does not hold the search.
+
+    Args:
+        name: `crf` or `tnt`, of the files that are written.
+        module: the search, of numpy alone.
+        tables: what it needs to know of the model.
+        decode: from the outputs of a program and the words of the sentences to the ids of the tags.
+    """
+
+    name: str
+    module: ModuleType
+    tables: Mapping[str, numpy.ndarray[Any, Any]]
+    decode: Callable[[Mapping[str, Any], Sequence[Sequence[str]]], list[list[int]]]
+
+
+def _decoder_of(model: Model) -> _Decoder | None:
+    """The search for the tags that the program of a model leaves out, if it does."""
+    if isinstance(model, TntTagger):
+        tables = model.decoding_tables()
+
+        def decode(found: Mapping[str, Any], sentences: Sequence[Sequence[str]]) -> list[list[int]]:
+            return tnt_decoder.decode(sentences, found["token_ids"], found["logits"], found["mask"], tables)
+
+        return _Decoder("tnt", tnt_decoder, tables, decode)
+    if isinstance(model, (CrfTagger, HmmTagger)):
+        scores = [tensor.detach().numpy() for tensor in model.decoding_scores()]
+        tables = dict(zip(("transitions", "start", "end"), scores, strict=True))
+        return _Decoder(
+            "crf",
+            crf_decoder,
+            tables,
+            lambda found, _: crf_decoder.decode(found["logits"], found["mask"], **tables),
+        )
+    return None
 
 
 def export_archive(
@@ -193,20 +243,27 @@ def write_program(model: Model, to: str, instances: Sequence[Instance], folder: 
         run = _write_onnx(graph, path)
     record: dict[str, Any] = {"inputs": program.input_names, "outputs": program.output_names, "sizes": []}
     differences = dict.fromkeys(program.output_names, 0.0)
-    transitions = _crf_scores(model, folder)
+    decoder = _decoder_of(model)
     for tensors in batches:
         given = program.inputs_of(tensors)
         with torch.no_grad():
             expected = program.expected(tensors)
             found = [torch.as_tensor(output) for output in run(given)]
-        _compare(expected, dict(zip(program.output_names, found, strict=True)), differences)
-        if transitions is not None:
-            _compare_tags(expected, dict(zip(program.output_names, found, strict=True)), transitions)
+        outputs = dict(zip(program.output_names, found, strict=True))
+        _compare(expected, outputs, differences)
+        if decoder is not None:
+            _compare_tags(expected, outputs, decoder)
         record["sizes"].append(list(given[0].shape))
     record["largest_differences"] = differences
     arrays = {name: tensor.numpy() for name, tensor in zip(program.input_names, inputs, strict=True)}
     _save(folder / INPUTS_NAME, arrays)
-    end = _EXAMPLE_END + (_EXAMPLE_CRF if transitions is not None else "")
+    end = _EXAMPLE_END
+    if decoder is not None:
+        end += _EXAMPLE_TAGS[decoder.name]
+        _save(folder / f"{decoder.name}.npz", decoder.tables)
+        source = inspect.getsource(decoder.module)
+        (folder / f"{decoder.name}_decoder.py").write_text(source, encoding="utf-8")
+        (folder / SENTENCES_NAME).write_text(json.dumps(_words(example)), encoding="utf-8")
     (folder / "example.py").write_text(_EXAMPLE_START + _EXAMPLE[to] + end, encoding="utf-8")
     return record
 
@@ -259,18 +316,13 @@ def _write_onnx(graph: torch.export.ExportedProgram, path: Path) -> _Runner:
     return run
 
 
-def _crf_scores(model: Model, folder: Path) -> tuple[Any, ...] | None:
-    """Write what finds the best sequence of tags beside the program, whose loop over the words is not in it."""
-    if not isinstance(model, (CrfTagger, HmmTagger)):
-        return None
-    scores = tuple(tensor.detach().numpy() for tensor in model.decoding_scores())
-    _save(folder / CRF_NAME, dict(zip(("transitions", "start", "end"), scores, strict=True)))
-    shutil.copyfile(crf_decoder.__file__, folder / "crf_decoder.py")
-    return scores
+def _words(tensors: Mapping[str, Any]) -> list[list[str]]:
+    """The words of the sentences of a batch, where the instances tell them."""
+    return [list(map(str, entry.get("words", ()))) for entry in tensors.get("metadata", ())]
 
 
-def _save(path: Path, arrays: dict[str, Any]) -> None:
-    numpy.savez(path, **arrays)
+def _save(path: Path, arrays: Mapping[str, Any]) -> None:
+    numpy.savez_compressed(path, **arrays)
 
 
 def _compare(expected: dict[str, Any], found: dict[str, Tensor], differences: dict[str, float]) -> None:
@@ -287,21 +339,22 @@ def _compare(expected: dict[str, Any], found: dict[str, Tensor], differences: di
             )
         if not wanted.numel():
             continue
-        difference = (wanted.double() - tensor.double()).abs()
-        if bool((difference > _TOLERANCE * (1 + wanted.double().abs())).any()):
+        # infinite numbers are either equal or wrong
+        difference = (wanted.double() - tensor.double()).abs().masked_fill(wanted == tensor, 0.0)
+        if not bool((difference <= _TOLERANCE * (1 + wanted.double().abs().nan_to_num(posinf=0.0))).all()):
             raise ValueError(
                 f"{name}: the program's values differ from the model's by up to {difference.max():.2e}"
             )
         differences[name] = max(differences[name], float(difference.max()))
 
 
-def _compare_tags(expected: dict[str, Any], found: dict[str, Tensor], scores: tuple[Any, ...]) -> None:
+def _compare_tags(expected: dict[str, Any], found: dict[str, Tensor], decoder: _Decoder) -> None:
     """Make sure that the decoder beside the program finds the model's tags.
 
     Raises:
         ValueError: it does not.
     """
-    tags = crf_decoder.decode(found["logits"].numpy(), found["mask"].numpy(), *scores)
+    tags = decoder.decode({name: tensor.numpy() for name, tensor in found.items()}, expected.get("words", ()))
     wanted = expected["tags"]
     if isinstance(wanted, Tensor):  # with padding
         wanted = [row[words].tolist() for row, words in zip(wanted, found["mask"].bool(), strict=True)]

@@ -1,5 +1,6 @@
 """The recurrent layers of exported models as operators of ONNX."""
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -7,16 +8,25 @@ import torch
 
 from nlpreg.common.imports import optional
 
+# B rows, T steps, H and C sizes of the hidden state and of the memory cell
+
 # Order of torch's gates in ONNX: torch has (input, forget, cell, output) and (reset, update, new).
 _GATES = {"LSTM": (0, 3, 1, 2), "GRU": (1, 0, 2)}
 _INT32 = 6
+_SMALLEST_INT64 = -(2**63)
 
 
 def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
     """The operators of exported models that torch does not know how to write as ONNX, with functions that do."""
-    import nlpreg.modules.padded_rnn  # noqa: F401  (defines the operator)
+    import nlpreg.modules.elmo_lstm
+    import nlpreg.modules.padded_rnn  # noqa: F401  (these define the operators)
 
-    return {torch.ops.nlpreg.rnn_direction.default: _rnn_direction_in(optional("onnxscript", extra="onnx"))}
+    onnxscript = optional("onnxscript", extra="onnx")
+    return {
+        torch.ops.nlpreg.rnn_direction.default: _rnn_direction_in(onnxscript),
+        torch.ops.nlpreg.augmented_lstm.default: _augmented_lstm_in(onnxscript),
+        torch.ops.nlpreg.lstm_with_projection.default: _lstm_with_projection_in(onnxscript),
+    }
 
 
 def _rnn_direction_in(onnxscript: Any) -> Callable[..., Any]:
@@ -61,14 +71,147 @@ def _rnn_direction_in(onnxscript: Any) -> Callable[..., Any]:
         squeezed = op.Squeeze(outputs, op.Constant(value_ints=[1]))  # (T, B, H)
         return [op.Transpose(squeezed, perm=[1, 0, 2]), *final]
 
-    # onnxscript reads annotations as they are at run time, which `from __future__ import annotations` makes strings of
-    rnn_direction.__annotations__ = {
-        "mode": str,
-        "inputs": onnxscript.FLOAT,
-        "lengths": onnxscript.INT64,
-        "state": Sequence[onnxscript.FLOAT],
-        "weights": Sequence[onnxscript.FLOAT],
-        "is_backward": bool,
-        "is_exact": bool,
+    return _annotated(onnxscript, rnn_direction)
+
+
+def _augmented_lstm_in(onnxscript: Any) -> Callable[..., Any]:
+    op = onnxscript.opset18
+    without_highway = _lstm_with_projection_in(onnxscript)
+
+    def highway_lstm_steps(steps, is_word, hidden, memory, weight, bias):  # type: ignore[no-untyped-def]
+        @onnxscript.graph()
+        def step(h, c, x, word):  # type: ignore[no-untyped-def]
+            x_input, x_forget, x_candidate, x_output, x_highway, carried = op.Split(x, axis=1, num_outputs=6)
+            projected = op.Add(op.MatMul(h, weight), bias)
+            h_input, h_forget, h_candidate, h_output, h_highway = op.Split(projected, axis=1, num_outputs=5)
+            candidate = op.Tanh(op.Add(x_candidate, h_candidate))
+            added = op.Mul(op.Sigmoid(op.Add(x_input, h_input)), candidate)
+            new_c = op.Add(added, op.Mul(op.Sigmoid(op.Add(x_forget, h_forget)), c))
+            inner = op.Mul(op.Sigmoid(op.Add(x_output, h_output)), op.Tanh(new_c))
+            share = op.Sigmoid(op.Add(x_highway, h_highway))
+            new_h = op.Add(carried, op.Mul(share, op.Sub(inner, carried)))
+            kept_h = op.Where(word, new_h, h)
+            kept_c = op.Where(word, new_c, c)
+            output = op.Where(word, new_h, 0.0)
+            return kept_h, kept_c, output
+
+        last_h, last_c, outputs = op.Scan(hidden, memory, steps, is_word, body=step, num_scan_inputs=2)
+        return outputs, last_h, last_c
+
+    def augmented_lstm(
+        projected: Any,
+        lengths: Any,
+        hidden: Any,
+        memory: Any,
+        weight: Any,
+        bias: Any,
+        dropout_mask: Any,
+        go_forward: bool,
+    ) -> Any:
+        """As `nlpreg.modules.augmented_lstm` defines it."""
+        size = int(weight.shape[1])
+        arguments = (projected, lengths, hidden, memory, weight, bias)
+        if int(weight.shape[0]) > 4 * size:
+            *given, weight, bias = arguments
+            transposed = op.Transpose(weight, perm=[1, 0])
+            return _over_words(onnxscript, highway_lstm_steps, go_forward, *given, transposed, bias)
+        # an ordinary LSTM, whose state is not projected
+        identity = op.EyeLike(op.Slice(weight, op.Constant(value_ints=[0]), op.Constant(value_ints=[size])))
+        return without_highway(*arguments, identity, None, None, dropout_mask, go_forward)
+
+    return _annotated(onnxscript, augmented_lstm)
+
+
+def _lstm_with_projection_in(onnxscript: Any) -> Callable[..., Any]:
+    op = onnxscript.opset18
+
+    def projected_lstm_steps(  # type: ignore[no-untyped-def]
+        steps, is_word, hidden, memory, weight, bias, projection, lowest_c, highest_c, lowest_h, highest_h
+    ):
+        @onnxscript.graph()
+        def step(h, c, x, word):  # type: ignore[no-untyped-def]
+            gates = op.Add(op.Add(x, op.MatMul(h, weight)), bias)
+            input_gate, forget_gate, candidate, output_gate = op.Split(gates, axis=1, num_outputs=4)
+            added = op.Mul(op.Sigmoid(input_gate), op.Tanh(candidate))
+            new_c = op.Clip(op.Add(added, op.Mul(op.Sigmoid(forget_gate), c)), lowest_c, highest_c)
+            inner = op.Mul(op.Sigmoid(output_gate), op.Tanh(new_c))
+            new_h = op.Clip(op.MatMul(inner, projection), lowest_h, highest_h)
+            kept_h = op.Where(word, new_h, h)
+            kept_c = op.Where(word, new_c, c)
+            output = op.Where(word, new_h, 0.0)
+            return kept_h, kept_c, output
+
+        last_h, last_c, outputs = op.Scan(hidden, memory, steps, is_word, body=step, num_scan_inputs=2)
+        return outputs, last_h, last_c
+
+    def lstm_with_projection(
+        projected: Any,
+        lengths: Any,
+        hidden: Any,
+        memory: Any,
+        weight: Any,
+        bias: Any,
+        projection: Any,
+        memory_clip: float | None,
+        state_clip: float | None,
+        dropout_mask: Any,
+        go_forward: bool,
+    ) -> Any:
+        """As `nlpreg.modules.lstm_cell_with_projection` defines it."""
+        clips = [torch.inf if clip is None else clip for clip in (memory_clip, state_clip)]
+        ends = [op.Constant(value_float=sign * clip) for clip in clips for sign in (-1.0, 1.0)]
+        weights = [op.Transpose(weight, perm=[1, 0]), bias, op.Transpose(projection, perm=[1, 0])]
+        given = (projected, lengths, hidden, memory, *weights, *ends)
+        return _over_words(onnxscript, projected_lstm_steps, go_forward, *given)
+
+    return _annotated(onnxscript, lstm_with_projection)
+
+
+def _over_words(
+    onnxscript: Any, loop: Callable[..., Any], go_forward: bool, inputs: Any, lengths: Any, *rest: Any
+) -> Any:
+    """Run a loop over the words of right-padded rows, as `run_padded_recurrence` does.
+
+    Args:
+        onnxscript: the package.
+        loop: a function in its language, over steps (T, B, D) and where there are words (T, B, 1), from left to right. It
+            returns the outputs and the two final states.
+        go_forward: whether to start at the first step.
+        inputs: (B, T, D).
+        lengths: (B,).
+        rest: the other arguments of the loop.
+    """
+    op = onnxscript.opset18
+    loop.__annotations__ = {
+        **dict.fromkeys(inspect.signature(loop).parameters, onnxscript.FLOAT),
+        "is_word": onnxscript.BOOL,
+        "return": tuple[onnxscript.FLOAT, onnxscript.FLOAT, onnxscript.FLOAT],
     }
-    return rnn_direction
+    run = onnxscript.script(onnxscript.values.Opset("nlpreg", 1), default_opset=op)(loop)
+    steps = op.Transpose(inputs, perm=[1, 0, 2])  # (T, B, D)
+    zero, one = op.Constant(value_int=0), op.Constant(value_int=1)
+    numbers = op.Range(zero, op.Squeeze(op.Shape(steps, start=0, end=1)), one)  # (T,)
+    numbers = op.Unsqueeze(numbers, op.Constant(value_ints=[1, 2]))
+    is_word = op.Less(numbers, op.Unsqueeze(lengths, op.Constant(value_ints=[1])))  # (T, B, 1)
+
+    def turned(values: Any) -> Any:
+        # from the last step to the first, one step at a time, along dimension 0
+        ends = [op.Constant(value_ints=[end]) for end in (-1, _SMALLEST_INT64, 0, -1)]
+        return values if go_forward else op.Slice(values, *ends)
+
+    outputs, *final = run(turned(steps), turned(is_word), *rest)
+    return [op.Transpose(turned(outputs), perm=[1, 0, 2]), *final]
+
+
+_TENSOR_LISTS = ("state", "weights")
+
+
+def _annotated(onnxscript: Any, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with the annotations that onnxscript reads, which it cannot have where onnxscript is not installed."""
+    kinds = {"lengths": onnxscript.INT64, **dict.fromkeys(_TENSOR_LISTS, Sequence[onnxscript.FLOAT])}
+    function.__annotations__ = {
+        name: kinds.get(name, onnxscript.FLOAT) if kind is Any else kind
+        for name, kind in function.__annotations__.items()
+        if name != "return"
+    }
+    return function

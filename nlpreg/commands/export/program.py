@@ -11,6 +11,7 @@ from nlpreg.common.checks import ConfigurationError
 from nlpreg.data import Batch, Instance
 from nlpreg.models.model import Model
 from nlpreg.nn.operators import exporting
+from nlpreg.training.state import fresh_states
 
 
 class Program(nn.Module):
@@ -26,18 +27,22 @@ class Program(nn.Module):
 
     def __init__(self, model: Model, example: Mapping[str, Any]) -> None:
         super().__init__()
-        if (reason := _reason_against(model)) is not None:
+        if (reason := model.why_not_exported()) is not None:
             raise ConfigurationError(
                 f"model: {type(model).__name__} cannot be exported as a program: {reason}; its weights can: --to safetensors"
             )
         self.model = model
-        self.fields = [name for name, value in example.items() if _is_taken(model, name, value)]
+        self.fields = [
+            name
+            for name, value in example.items()
+            if not isinstance(value, list) and _is_taken(model, name, value)
+        ]
         if not any(isinstance(example[name], Mapping) for name in self.fields):
             raise ConfigurationError(
                 f"model: {type(model).__name__} takes no text field, so there is nothing that a program could take"
             )
         self.input_names = [".".join(path) for name in self.fields for path in _paths(example[name], (name,))]
-        with torch.no_grad(), exporting():
+        with torch.no_grad():
             self.output_names = list(self._outputs(self.inputs_of(example)))
 
     def inputs_of(self, tensors: Mapping[str, Any]) -> list[Tensor]:
@@ -58,13 +63,18 @@ class Program(nn.Module):
     def expected(self, tensors: Mapping[str, Any]) -> dict[str, Any]:
         """All outputs of the model for the tensors of a batch, in the usual way of computing them.
 
-        What only a program gives, such as scores for a search that is outside of it, is computed as in the program.
+        What only a program gives, such as scores for a search that is outside of it, is computed as in the program. An
+        encoder that carries its state from batch to batch starts without one, as in a program and in prediction.
         """
-        usual = self.model(**{name: tensors[name] for name in self.fields})
-        with exporting():
-            found: dict[str, Any] = self._outputs(self.inputs_of(tensors))
+        known = [
+            name
+            for name, value in tensors.items()
+            if isinstance(value, list) and _is_taken(self.model, name, value)
+        ]
+        with fresh_states(self.model):
+            usual = self.model(**{name: tensors[name] for name in (*self.fields, *known)})
         return {
-            **found,
+            **self._outputs(self.inputs_of(tensors)),
             **{key: value for key, value in usual.items() if not key.startswith("_")},
             **_tensors_in(usual),
         }
@@ -77,7 +87,8 @@ class Program(nn.Module):
             for step in steps:
                 section = section.setdefault(step, {})
             section[last] = tensor
-        return _tensors_in(self.model(**fields))
+        with exporting():
+            return _tensors_in(self.model(**fields))
 
 
 def _tensors_in(outputs: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -92,20 +103,12 @@ def _tensors_in(outputs: Mapping[str, Any]) -> dict[str, Tensor]:
 
 
 def _is_taken(model: Model, name: str, value: Any) -> bool:
-    """Whether a field is an argument of the program: text, and what the model cannot do without."""
+    """Whether a model is called with a field: text, metadata, and what it cannot do without."""
     parameters = inspect.signature(model.forward).parameters
+    is_known = isinstance(value, (Mapping, list))
     if name not in parameters:  # of a model that hands its fields on
-        return isinstance(value, Mapping) and all(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    is_needed = parameters[name].default is inspect.Parameter.empty
-    return isinstance(value, Mapping) or (isinstance(value, Tensor) and is_needed)
-
-
-def _reason_against(model: Model) -> str | None:
-    """Why a model cannot be a program, as half a sentence."""
-    for name, module in model.named_modules():
-        if getattr(module, "stateful", False):
-            return f"{name} is stateful: what it gives depends on the batches before"
-    return model.why_not_exported()
+        return is_known and all(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    return is_known or (isinstance(value, Tensor) and parameters[name].default is inspect.Parameter.empty)
 
 
 def tensors_of(model: Model, instances: Sequence[Instance]) -> dict[str, Any]:
@@ -128,7 +131,7 @@ def exported(program: Program, inputs: Sequence[Tensor]) -> torch.export.Exporte
     """
     dynamic = tuple(dict.fromkeys(range(tensor.dim()), torch.export.Dim.AUTO) for tensor in inputs)
     try:
-        with torch.no_grad(), exporting():
+        with torch.no_grad():
             return torch.export.export(
                 program, tuple(inputs), dynamic_shapes={"inputs": dynamic}, strict=False
             )

@@ -8,10 +8,10 @@ from torch.nn import functional
 
 from nlpreg.common.checks import argument_ranges
 from nlpreg.modules.encoder_base import RnnStateStorage
-from nlpreg.modules.padded_rnn import rows_of, run_direction
+from nlpreg.modules.padded_rnn import rows_of, run_direction, run_direction_as_operator
 from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import Seq2SeqEncoder, StepState
 from nlpreg.nn.module import PenalizedActivations
-from nlpreg.nn.operators import run_uncompiled
+from nlpreg.nn.operators import is_exporting, run_uncompiled
 from nlpreg.nn.util import get_dropout_mask
 
 # B rows, T steps, H width of a layer's states
@@ -88,8 +88,9 @@ class AwdLstmEncoder(PenalizedActivations, Seq2SeqEncoder):
     def forward(self, inputs: Tensor, mask: Tensor) -> Tensor | list[Tensor]:
         """Encode a batch."""
         mask = mask.bool()
-        states = self._initial_states(len(inputs)) if self.stateful else None
-        outputs, raw, final = run_uncompiled(self._run, inputs, mask.sum(-1), states, self.stateful)
+        states = self._initial_states(inputs.size(0)) if self.stateful else None
+        run = self._run_as_operators if is_exporting() else self._run
+        outputs, raw, final = run_uncompiled(run, inputs, mask.sum(-1), states, self.stateful)
         if self.stateful:
             self._store_states(final, mask.any(dim=1))
         self.activation_penalty = self._penalty(outputs[-1], raw, mask) if self.training else None
@@ -136,6 +137,23 @@ class AwdLstmEncoder(PenalizedActivations, Seq2SeqEncoder):
             x = _drop_alike(raw, dropout, self.training)
             outputs.append(rows.restore(x if index + 1 == self.num_layers else raw))
         return outputs, rows.restore(raw), tuple(finals)
+
+    def _run_as_operators(
+        self, inputs: Tensor, lengths: Tensor, states: RnnStateStorage | None, needs_final_state: bool
+    ) -> tuple[list[Tensor], Tensor, RnnStateStorage]:
+        """`_run` without dropout from states of zeros, as operators that are opaque to `torch.export`."""
+        x = inputs
+        outputs: list[Tensor] = []
+        finals: list[Tensor] = []
+        layer: Any
+        for layer in self.layers:
+            zeros = x.new_zeros(1, x.size(0), layer.hidden_size)
+            x, final = run_direction_as_operator(
+                "LSTM", x, lengths, (zeros, zeros), self._weights(layer), is_backward=False, is_exact=False
+            )
+            outputs.append(x)
+            finals.extend(final)
+        return outputs, x, tuple(finals)
 
     def _weights(self, layer: Any) -> list[Tensor]:
         """The weights of a layer, those from state to state dropped, in the order that torch's kernels take them."""

@@ -5,36 +5,49 @@ from typing import Any
 
 import pytest
 import torch
-from every_model import CASES, EMBEDDER, LSTM, SENTENCES, TAGGING, WITH_GAPS, make_predictor
+from every_model import (
+    CASES,
+    CHARACTERS,
+    EMBEDDER,
+    LSTM,
+    RUNNING,
+    SENTENCES,
+    TAGGING,
+    WITH_GAPS,
+    make_predictor,
+)
 
 from nlpreg.commands.export.exporting import write_program
 from nlpreg.commands.export.program import Program, tensors_of
 from nlpreg.common import Params
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data import DatasetReader, Instance, Vocabulary
-from nlpreg.models import Model
+from nlpreg.models import LanguageModel, Model
 from nlpreg.modules import Seq2SeqEncoder
+from nlpreg.modules.softmax_loss import WordDistribution
 
 REFUSED = {
-    "tnt_tagger": "guesses the tags of unknown words from their letters",
     "multitask": "chosen by the name of each instance's task",
-    "language_model, stateful": "_contextualizer is stateful",
 }
 QUICK = {("hmm_tagger", "onnx"), ("next_token_lm", "torch")}
 
-NOT_EXPORTED = {"awd_lstm"}
-NOT_IN_ONNX = {"augmented_lstm", "alternating_lstm", "stacked_bidirectional_lstm"}
+# of the same encoders, what is computed in another way than by default
+VARIANTS: dict[str, dict[str, Any]] = {
+    "augmented_lstm": {"use_highway": False, "go_forward": False},
+    "alternating_lstm": {"use_highway": False},
+    "stacked_bidirectional_lstm": {"use_highway": False},
+    "awd_lstm": {"stateful": True, "output_size": 6},
+    "gru": {"stateful": True, "num_layers": 2},
+    "lstm": {"bias": False, "bidirectional": True},
+    "rnn": {"nonlinearity": "relu", "bidirectional": True},
+}
 ENCODERS: dict[str, dict[str, Any]] = {
     "awd_lstm": {"input_size": 4, "hidden_size": 4, "num_layers": 2},
     "augmented_lstm": {"input_size": 4, "hidden_size": 4},
     "alternating_lstm": {"input_size": 4, "hidden_size": 4, "num_layers": 2},
     "stacked_bidirectional_lstm": {"input_size": 4, "hidden_size": 4, "num_layers": 2},
     "gated-cnn-encoder": {"input_dim": 4, "layers": [[[2, 4]], [[2, 4]]]},
-    "bidirectional_language_model_transformer": {
-        "input_dim": 4,
-        "hidden_dim": 4,
-        "num_layers": 2,
-    },
+    "bidirectional_language_model_transformer": {"input_dim": 8, "hidden_dim": 4, "num_layers": 2},
     "feedforward": {
         "feedforward": {"input_dim": 4, "num_layers": 1, "hidden_dims": 4, "activations": "relu"}
     },
@@ -95,6 +108,18 @@ def test_every_model(name: str, to: str, tmp_path: Path) -> None:
     record = check(*case(name), to, tmp_path)
     assert set(record["outputs"]) - {"mask", "token_ids"}
     assert (tmp_path / "crf_decoder.py").exists() == name.startswith(("crf", "hmm"))
+    assert (tmp_path / "tnt_decoder.py").exists() == name.startswith("tnt")
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name not in REFUSED])
+def test_the_documentation_lists_the_outputs(name: str) -> None:
+    model, instances = case(name)
+    page = (Path(__file__).parents[3] / "docs" / "howto" / "exporting.md").read_text(encoding="utf-8")
+    rows = page.partition("## What the program gives")[2].partition("## What cannot")[0].splitlines()
+    kind = name.partition(",")[0]
+    (row,) = [row for row in rows if row.startswith("|") and f"`{kind}`" in row.split("|")[1]]
+    for output in Program(model, tensors_of(model, instances)).output_names:
+        assert f"`{output.replace('.tags', '.<head>')}`" in row
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -118,43 +143,33 @@ def test_an_ensemble_of_random_fields_says_why() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("to", ["torch", "onnx"])
-@pytest.mark.parametrize("name", [name for name in Seq2SeqEncoder.list_available() if name != "nlpreg_test"])
-def test_every_encoder(name: str, to: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        *((name, {}) for name in Seq2SeqEncoder.list_available() if name != "nlpreg_test"),
+        *VARIANTS.items(),
+    ],
+)
+def test_every_encoder(name: str, options: dict[str, Any], to: str, tmp_path: Path) -> None:
     needed(to)
     _, instances = case("simple_tagger")
     vocab = make_predictor("simple_tagger")._model.vocab
+    embedding = {"type": "embedding", "embedding_dim": ENCODERS[name].get("input_dim", 4)}
     config = {
         "type": "simple_tagger",
-        "text_field_embedder": EMBEDDER,
-        "encoder": {"type": name, **ENCODERS[name]},
+        "text_field_embedder": {"token_embedders": {"tokens": embedding}},
+        "encoder": {"type": name, **ENCODERS[name], **options},
     }
-    model = Model.from_params(Params(config), vocab=vocab)
-    if name in NOT_EXPORTED or (name in NOT_IN_ONNX and to == "onnx"):
-        with pytest.raises(ConfigurationError, match="cannot be (exported|written as ONNX)"):
-            write_program(model.eval(), to, instances, tmp_path)
-    else:
-        check(model, instances, to, tmp_path)
-
-
-def transformer(folder: Path) -> str:
-    """The folder of a BERT of one layer with random weights, and of its tokenizer."""
-    transformers = pytest.importorskip("transformers")
-    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "dog", "ate", "##s", "a", "apple", "."]
-    folder.mkdir()
-    (folder / "vocab.txt").write_text("\n".join(pieces), encoding="utf-8")
-    transformers.BertTokenizer(str(folder / "vocab.txt")).save_pretrained(folder)
-    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
-    transformers.BertModel(transformers.BertConfig(vocab_size=len(pieces), **sizes)).save_pretrained(folder)
-    return str(folder)
+    check(Model.from_params(Params(config), vocab=vocab), instances, to, tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("to", ["torch", "onnx"])
-@pytest.mark.parametrize("kind", ["classifier"])  # the others are not verified yet
-def test_pretrained_transformers(kind: str, to: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["tagger", "classifier", "transformer_classification_tt"])
+def test_pretrained_transformers(kind: str, to: str, tiny_transformer: str, tmp_path: Path) -> None:
     needed(to)
-    name = transformer(tmp_path / "bert")
+    name = tiny_transformer
     indexer = "pretrained_transformer" + ("_mismatched" if kind == "tagger" else "")
     indexers = {"tokens": {"type": indexer, "model_name": name}}
     if kind == "tagger":
@@ -186,9 +201,108 @@ def test_pretrained_transformers(kind: str, to: str, tmp_path: Path) -> None:
     vocab = Vocabulary()
     vocab.add_tokens_to_namespace(["x", "y"], "labels")
     reader = DatasetReader.from_params(Params(reader_config))
-    texts = ["the dog ate the apple .", "the dogs ate", "a dog", "apples", "the dog ate the dog ."]
+    texts = ["the dogs saw the cat .", "the dogs b", "a dog", "cats", "the dog b the dog ."]
     instances = [reader.text_to_instance(text.split() if kind == "tagger" else text) for text in texts]
     for instance in instances:
         reader.apply_token_indexers(instance)
-    (tmp_path / "out").mkdir()
-    check(Model.from_params(Params(config), vocab=vocab), instances, to, tmp_path / "out")
+    check(Model.from_params(Params(config), vocab=vocab), instances, to, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("to", ["torch", "onnx"])
+@pytest.mark.parametrize("cached", [None, ["@@PADDING@@", "@@UNKNOWN@@", "the", "dog"]])
+def test_elmo(cached: list[str] | None, to: str, elmo_files: Any, tmp_path: Path) -> None:
+    needed(to)
+    indexers = {"elmo": {"type": "elmo_characters"}}
+    elmo = {
+        "type": "elmo_token_embedder",
+        "options_file": elmo_files.options,
+        "weight_file": elmo_files.weights,
+        "vocab_to_cache": cached,
+    }
+    config = {
+        "type": "simple_tagger",
+        "text_field_embedder": {"token_embedders": {"elmo": elmo}},
+        "encoder": {"type": "pass_through", "input_dim": 12},
+    }
+    vocab = Vocabulary()
+    vocab.add_tokens_to_namespace(["x", "y"], "labels")
+    reader = DatasetReader.from_params(Params({**TAGGING, "token_indexers": indexers}))
+    instances = [reader.text_to_instance(text.split()) for text in SENTENCES if text]
+    for instance in instances:
+        reader.apply_token_indexers(instance)
+    check(Model.from_params(Params(config), vocab=vocab), instances, to, tmp_path)
+
+
+def language_model(softmax: str, **options: Any) -> tuple[LanguageModel, list[Instance]]:
+    """A language model of words and their characters, and sentences."""
+    vocab = make_predictor("language_model")._model.vocab
+    characters: dict[str, Any] = {"type": "characters", "min_padding_length": 5}
+    indexers = {"tokens": "single_id", "characters": characters}
+    if "character" in softmax:
+        options |= {"indexer": characters, "embedder": "characters"}
+    if "sampled" in softmax:
+        options["num_samples"] = 3
+    if softmax == "adaptive_softmax":
+        options |= {"cutoffs": [4, 8], "div_value": 2}
+    tokens: dict[str, Any] = {"type": "embedding", "embedding_dim": 4}
+    config = {
+        "type": "causal_language_model",
+        "text_field_embedder": {"token_embedders": {"tokens": tokens, **CHARACTERS["token_embedders"]}},
+        "contextualizer": {**LSTM, "input_size": 8},
+        "softmax": {"type": softmax, **options},
+    }
+    torch.manual_seed(0)
+    model = Model.from_params(Params(config), vocab=vocab).eval()
+    assert isinstance(model, LanguageModel)
+    reader = DatasetReader.from_params(Params({**RUNNING, "token_indexers": indexers}))
+    instances = [reader.text_to_instance(text) for text in SENTENCES if text]
+    for instance in instances:
+        reader.apply_token_indexers(instance)
+    return model, instances
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("to", ["torch", "onnx"])
+@pytest.mark.parametrize("name", WordDistribution.list_available())
+def test_every_softmax(name: str, to: str, tmp_path: Path) -> None:
+    needed(to)
+    record = check(*language_model(name), to, tmp_path)
+    assert record["outputs"][0] == "next_word_log_probabilities"
+
+
+@pytest.mark.parametrize("name", ["language_model", "bidirectional-language-model"])
+def test_a_program_scores_words_as_the_model_does(name: str) -> None:
+    model, instances = case(name)
+    assert isinstance(model, LanguageModel)
+    tensors = tensors_of(model, instances)
+    program = Program(model, tensors)
+    with torch.no_grad():
+        found = dict(zip(program.output_names, program(*program.inputs_of(tensors)), strict=True))
+    ids = tensors["source"]["tokens"]["tokens"]
+    expected, _ = model.word_log_probabilities(tensors["source"])
+    by_next = found["next_word_log_probabilities"][:, :-1].gather(2, ids[:, 1:, None]).squeeze(2)
+    is_scored = ~expected[0].isnan()
+    torch.testing.assert_close(by_next[is_scored[:, 1:]], expected[0][is_scored])
+    if len(expected) > 1:
+        by_previous = found["previous_word_log_probabilities"][:, 1:].gather(2, ids[:, :-1, None]).squeeze(2)
+        is_scored = ~expected[1].isnan()
+        torch.testing.assert_close(by_previous[is_scored[:, :-1]], expected[1][is_scored])
+    distribution = found["next_word_log_probabilities"].exp().sum(2)
+    assert (distribution < 1 + 1e-5).all()
+
+
+def test_a_stateful_program_starts_every_batch_anew(tmp_path: Path) -> None:
+    model, instances = case("language_model, stateful")
+    tensors = tensors_of(model, instances)
+    program = Program(model, tensors)
+    with torch.no_grad():
+        first, second = (program(*program.inputs_of(tensors)) for _ in range(2))
+        model(**tensors)  # moves the state that the model itself carries
+        third = program(*program.inputs_of(tensors))
+        expected = program.expected(tensors)
+    for name, *found in zip(program.output_names, first, second, third, strict=True):
+        for one in found:
+            torch.testing.assert_close(one, expected[name])

@@ -1,4 +1,4 @@
-"""A tiny ELMo model in the layout of the published ones."""
+"""Fixtures of pretrained models with a few random weights: ELMo in the layout of the published ones, and a transformer."""
 
 import json
 from dataclasses import dataclass
