@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 if TYPE_CHECKING:
     import torch
@@ -65,67 +65,53 @@ def check_dimensions_match(dimension_1: int, dimension_2: int, dim_1_name: str, 
         )
 
 
-def check_at_least(least: float, **values: float | None) -> None:
-    """Reject numbers that are too small.
+@dataclass(frozen=True)
+class Range:
+    """The range of a number: `Annotated[int, Range(1)]` makes `nlpreg check` reject smaller numbers in a config.
 
     Args:
         least: the smallest allowed value.
-        **values: argument name -> value; None if the argument was not given.
-
-    Raises:
-        ConfigurationError: a value is smaller, or not a number; also a `ValueError`.
+        most: the largest allowed value; None for no limit.
     """
-    for name, value in values.items():
-        if value is not None and not value >= least:
-            raise ConfigurationValueError(f"{name}: expected {least} or more, got {value}")
+
+    least: float
+    most: float | None = None
+
+    def __contains__(self, value: float) -> bool:
+        return value >= self.least and (self.most is None or value <= self.most)
+
+    def __str__(self) -> str:
+        return f"{self.least} or more" if self.most is None else f"a number from {self.least} to {self.most}"
+
+    def check(self, **values: float | None) -> None:
+        """Reject numbers outside the range.
+
+        Args:
+            **values: argument name -> value; None if the argument was not given.
+
+        Raises:
+            ConfigurationError: a value is outside the range, or not a number; also a `ValueError`.
+        """
+        for name, value in values.items():
+            if value is not None and value not in self:
+                raise ConfigurationValueError(f"{name}: expected {self}, got {value}")
+
+
+PositiveInt = Annotated[int, Range(1)]
+"""A size, or a number of layers."""
+
+Probability = Annotated[float, Range(0, 1)]
+"""A probability, or another fraction of a whole."""
+
+
+def check_at_least(least: float, **values: float | None) -> None:
+    """Reject numbers that are too small, see `Range.check`."""
+    Range(least).check(**values)
 
 
 def check_share(**values: float | None) -> None:
-    """Reject numbers outside the interval from 0 to 1.
-
-    Args:
-        **values: argument name -> value; None if the argument was not given.
-
-    Raises:
-        ConfigurationError: a value is outside the interval; also a `ValueError`.
-    """
-    for name, value in values.items():
-        if value is not None and not 0 <= value <= 1:
-            raise ConfigurationValueError(f"{name}: expected a number from 0 to 1, got {value}")
-
-
-def argument_ranges(*, sizes: Sequence[str] = (), shares: Sequence[str] = ()) -> staticmethod[..., None]:
-    """Make a `check_arguments` method for a class whose arguments only need to lie in the usual ranges.
-
-    Args:
-        sizes: names of arguments that must be at least 1, such as sizes and numbers of layers. Lists are checked item by item;
-            None means not given.
-        shares: names of arguments that must be from 0 to 1, such as dropout probabilities.
-    """
-
-    def check_arguments(**values: Any) -> None:
-        """Reject sizes below 1, and fractions outside of 0 to 1."""
-        for name in sizes:
-            for number in _numbers(values.get(name)):
-                check_at_least(1, **{name: number})
-        for name in shares:
-            for number in _numbers(values.get(name)):
-                check_share(**{name: number})
-
-    keywords = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None) for name in (*sizes, *shares)
-    ]
-    check_arguments.__signature__ = inspect.Signature(keywords)  # type: ignore[attr-defined]  # who asks reads it
-    return staticmethod(check_arguments)
-
-
-def _numbers(value: Any) -> Iterator[float]:
-    """Iterate over the numbers in a value and in lists nested in it."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        yield value
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _numbers(item)
+    """Reject numbers outside the interval from 0 to 1, see `Range.check`."""
+    Range(0, 1).check(**values)
 
 
 def check_patterns(**patterns: Iterable[str] | None) -> None:

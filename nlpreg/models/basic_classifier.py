@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from nlpreg.common.checks import argument_ranges
+from nlpreg.common.checks import PositiveInt, Probability
 from nlpreg.data import TextFieldTensors, Vocabulary
 from nlpreg.models.model import Model
 from nlpreg.models.tagging import without_padding
@@ -45,8 +45,6 @@ class BasicClassifier(Model):
     label_namespaces = ("_label_namespace",)
     per_token_outputs: ClassVar[dict[str, str]] = {"token_ids": "_mask"}
 
-    check_arguments = argument_ranges(sizes=("num_labels",), shares=("dropout",))
-
     def __init__(
         self,
         vocab: Vocabulary,
@@ -54,8 +52,8 @@ class BasicClassifier(Model):
         seq2vec_encoder: Seq2VecEncoder,
         seq2seq_encoder: Seq2SeqEncoder | None = None,
         feedforward: FeedForward | None = None,
-        dropout: float | None = None,
-        num_labels: int | None = None,
+        dropout: Probability | None = None,
+        num_labels: PositiveInt | None = None,
         label_namespace: str = "labels",
         namespace: str = "tokens",
         initializer: InitializerApplicator | None = None,

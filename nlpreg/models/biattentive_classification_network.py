@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from nlpreg.common.checks import ConfigurationError, argument_ranges
+from nlpreg.common.checks import ConfigurationError, Probability
 from nlpreg.data import TextFieldTensors, Vocabulary
 from nlpreg.models.model import Model
 from nlpreg.models.tagging import accuracy_metrics, check_widths
@@ -48,17 +48,15 @@ class BiattentiveClassificationNetwork(Model):
     default_predictor = "text_classifier"
     label_namespaces = ("_label_namespace",)
 
-    check_arguments = argument_ranges(shares=("embedding_dropout", "integrator_dropout"))
-
     def __init__(
         self,
         vocab: Vocabulary,
         text_field_embedder: TextFieldEmbedder,
-        embedding_dropout: float,
+        embedding_dropout: Probability,
         pre_encode_feedforward: FeedForward,
         encoder: Seq2SeqEncoder,
         integrator: Seq2SeqEncoder,
-        integrator_dropout: float,
+        integrator_dropout: Probability,
         output_layer: Union[FeedForward, Maxout],
         elmo: Elmo | None = None,
         use_input_elmo: bool = False,

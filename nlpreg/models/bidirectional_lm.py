@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from nlpreg.common.checks import PositiveInt, Probability
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.models.language_model import LanguageModel
 from nlpreg.models.model import Model
@@ -33,8 +34,8 @@ class BidirectionalLanguageModel(LanguageModel):
         vocab: Vocabulary,
         text_field_embedder: TextFieldEmbedder,
         contextualizer: Seq2SeqEncoder,
-        dropout: float | None = None,
-        num_samples: int | None = None,
+        dropout: Probability | None = None,
+        num_samples: PositiveInt | None = None,
         sparse_embeddings: bool = False,
         initializer: InitializerApplicator | None = None,
         regularizer: RegularizerApplicator | None = None,

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from nlpreg.common.checks import ConfigurationError, argument_ranges
+from nlpreg.common.checks import ConfigurationError, PositiveInt, Probability
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.models.model import Model
 from nlpreg.models.peeking import PeekingCheckedModel
@@ -76,15 +76,13 @@ class LanguageModel(PeekingCheckedModel):
 
     default_predictor = "language_model"
 
-    check_arguments = argument_ranges(sizes=("num_samples",), shares=("dropout",))
-
     def __init__(
         self,
         vocab: Vocabulary,
         text_field_embedder: TextFieldEmbedder,
         contextualizer: Seq2SeqEncoder,
-        dropout: float | None = None,
-        num_samples: int | None = None,
+        dropout: Probability | None = None,
+        num_samples: PositiveInt | None = None,
         sparse_embeddings: bool = False,
         bidirectional: bool = False,
         initializer: InitializerApplicator | None = None,

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from nlpreg.common.checks import argument_ranges
+from nlpreg.common.checks import Probability
 from nlpreg.data import TextFieldTensors, Vocabulary
 from nlpreg.models.model import Model
 from nlpreg.models.tagging import check_widths, tag_names, without_padding
@@ -56,8 +56,6 @@ class NextTokenLM(Model):
     raw_outputs = (*Model.raw_outputs, "top_indices")
     per_token_outputs: ClassVar[dict[str, str]] = {"token_ids": "_mask"}
 
-    check_arguments = argument_ranges(shares=("dropout",))
-
     def __init__(
         self,
         vocab: Vocabulary,
@@ -65,7 +63,7 @@ class NextTokenLM(Model):
         language_model_head: LanguageModelHead,
         contextualizer: Seq2SeqEncoder | None = None,
         target_namespace: str = "bert",
-        dropout: float = 0.0,
+        dropout: Probability = 0.0,
         initializer: InitializerApplicator | None = None,
         n_best: int = 5,
         beam_search_generator: BeamSearchGenerator | None = None,

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nlpreg.common import FromParams
-from nlpreg.common.checks import ConfigurationError, argument_ranges
+from nlpreg.common.checks import ConfigurationError, PositiveInt
 from nlpreg.nn.util import get_final_encoder_states, masked_max, masked_mean, masked_softmax
 
 _PATTERNS = ("full_match", "maxpool_match", "attentive_match", "max_attentive_match")
@@ -38,12 +38,10 @@ class BiMpmMatching(torch.nn.Module, FromParams):
     Source: Wang, Hamza and Florian (2017), https://arxiv.org/abs/1702.03814
     """
 
-    check_arguments = argument_ranges(sizes=("hidden_dim", "num_perspectives"))
-
     def __init__(
         self,
-        hidden_dim: int = 100,
-        num_perspectives: int = 20,
+        hidden_dim: PositiveInt = 100,
+        num_perspectives: PositiveInt = 20,
         share_weights_between_directions: bool = True,
         is_forward: bool | None = None,
         with_full_match: bool = True,

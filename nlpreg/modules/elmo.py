@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nlpreg.common import FromParams
-from nlpreg.common.checks import ConfigurationError, argument_ranges
+from nlpreg.common.checks import ConfigurationError, PositiveInt, Probability
 from nlpreg.common.file_utils import cached_path
 from nlpreg.common.imports import optional
 from nlpreg.data.token_indexers.elmo_indexer import ELMoCharacterMapper
@@ -277,16 +277,14 @@ class Elmo(nn.Module, FromParams):
     Source: Peters et al. (2018), https://arxiv.org/abs/1802.05365
     """
 
-    check_arguments = argument_ranges(sizes=("num_output_representations",), shares=("dropout",))
-
     def __init__(
         self,
         options_file: str | None,
         weight_file: str | None,
-        num_output_representations: int,
+        num_output_representations: PositiveInt,
         requires_grad: bool = False,
         do_layer_norm: bool = False,
-        dropout: float = 0.5,
+        dropout: Probability = 0.5,
         vocab_to_cache: list[str] | None = None,
         keep_sentence_boundaries: bool = False,
         scalar_mix_parameters: list[float] | None = None,

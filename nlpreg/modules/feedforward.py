@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from nlpreg.common import FromParams
-from nlpreg.common.checks import ConfigurationError, argument_ranges
+from nlpreg.common.checks import ConfigurationError, PositiveInt, Probability
 from nlpreg.nn import Activation
 
 
@@ -27,15 +27,13 @@ class FeedForward(torch.nn.Module, FromParams):
         ConfigurationError: a list does not have one entry for each layer.
     """
 
-    check_arguments = argument_ranges(sizes=("input_dim", "num_layers", "hidden_dims"), shares=("dropout",))
-
     def __init__(
         self,
-        input_dim: int,
-        num_layers: int,
-        hidden_dims: int | list[int],
+        input_dim: PositiveInt,
+        num_layers: PositiveInt,
+        hidden_dims: PositiveInt | list[PositiveInt],
         activations: Activation | list[Activation],
-        dropout: float | list[float] = 0.0,
+        dropout: Probability | list[Probability] = 0.0,
     ) -> None:
         super().__init__()
         widths = hidden_dims if isinstance(hidden_dims, (list, tuple)) else [hidden_dims] * num_layers

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from nlpreg.common import FromParams
-from nlpreg.common.checks import ConfigurationError, argument_ranges
+from nlpreg.common.checks import ConfigurationError, PositiveInt, Probability
 
 
 class Maxout(torch.nn.Module, FromParams):
@@ -29,17 +29,13 @@ class Maxout(torch.nn.Module, FromParams):
     Source: Goodfellow et al. (2013), https://arxiv.org/abs/1302.4389
     """
 
-    check_arguments = argument_ranges(
-        sizes=("input_dim", "num_layers", "output_dims", "pool_sizes"), shares=("dropout",)
-    )
-
     def __init__(
         self,
-        input_dim: int,
-        num_layers: int,
-        output_dims: int | Sequence[int],
-        pool_sizes: int | Sequence[int],
-        dropout: float | Sequence[float] = 0.0,
+        input_dim: PositiveInt,
+        num_layers: PositiveInt,
+        output_dims: PositiveInt | Sequence[PositiveInt],
+        pool_sizes: PositiveInt | Sequence[PositiveInt],
+        dropout: Probability | Sequence[Probability] = 0.0,
     ) -> None:
         super().__init__()
         widths = output_dims if isinstance(output_dims, Sequence) else [output_dims] * num_layers

@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from torch import nn
 
-from nlpreg.common.checks import ConfigurationError, argument_ranges
+from nlpreg.common.checks import ConfigurationError, PositiveInt, Probability
 from nlpreg.modules.augmented_lstm import AugmentedLstm
 from nlpreg.modules.encoder_base import _EncoderBase
 from nlpreg.modules.stacked_alternating_lstm import StackedAlternatingLstm
@@ -54,17 +54,15 @@ class GatedWrapper(RecurrentWrapper):
         bidirectional: whether there is a backward direction too.
     """
 
-    check_arguments = argument_ranges(sizes=("input_size", "hidden_size", "num_layers"), shares=("dropout",))
-
     _kind: ClassVar[type[nn.LSTM | nn.GRU]]
 
     def __init__(
         self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
+        input_size: PositiveInt,
+        hidden_size: PositiveInt,
+        num_layers: PositiveInt = 1,
         bias: bool = True,
-        dropout: float = 0.0,
+        dropout: Probability = 0.0,
         bidirectional: bool = False,
         *args: Any,
         **kwargs: Any,
@@ -86,16 +84,14 @@ class RnnWrapper(RecurrentWrapper):
         bidirectional: whether there is a backward direction too.
     """
 
-    check_arguments = argument_ranges(sizes=("input_size", "hidden_size", "num_layers"), shares=("dropout",))
-
     def __init__(
         self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
+        input_size: PositiveInt,
+        hidden_size: PositiveInt,
+        num_layers: PositiveInt = 1,
         nonlinearity: str = "tanh",
         bias: bool = True,
-        dropout: float = 0.0,
+        dropout: Probability = 0.0,
         bidirectional: bool = False,
         *args: Any,
         **kwargs: Any,
@@ -116,16 +112,12 @@ class AugmentedLstmWrapper(RecurrentWrapper):
         use_input_projection_bias: whether the projection of the inputs has a bias.
     """
 
-    check_arguments = argument_ranges(
-        sizes=("input_size", "hidden_size"), shares=("recurrent_dropout_probability",)
-    )
-
     def __init__(
         self,
-        input_size: int,
-        hidden_size: int,
+        input_size: PositiveInt,
+        hidden_size: PositiveInt,
         go_forward: bool = True,
-        recurrent_dropout_probability: float = 0.0,
+        recurrent_dropout_probability: Probability = 0.0,
         use_highway: bool = True,
         use_input_projection_bias: bool = True,
         *args: Any,
@@ -147,16 +139,12 @@ class AlternatingLstmWrapper(RecurrentWrapper):
         use_input_projection_bias: whether the projections of the inputs have biases.
     """
 
-    check_arguments = argument_ranges(
-        sizes=("input_size", "hidden_size", "num_layers"), shares=("recurrent_dropout_probability",)
-    )
-
     def __init__(
         self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int,
-        recurrent_dropout_probability: float = 0.0,
+        input_size: PositiveInt,
+        hidden_size: PositiveInt,
+        num_layers: PositiveInt,
+        recurrent_dropout_probability: Probability = 0.0,
         use_highway: bool = True,
         use_input_projection_bias: bool = True,
         *args: Any,
@@ -180,18 +168,13 @@ class StackedBidirectionalLstmWrapper(RecurrentWrapper):
         use_highway: whether a gate lets the input of a layer pass by.
     """
 
-    check_arguments = argument_ranges(
-        sizes=("input_size", "hidden_size", "num_layers"),
-        shares=("recurrent_dropout_probability", "layer_dropout_probability"),
-    )
-
     def __init__(
         self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int,
-        recurrent_dropout_probability: float = 0.0,
-        layer_dropout_probability: float = 0.0,
+        input_size: PositiveInt,
+        hidden_size: PositiveInt,
+        num_layers: PositiveInt,
+        recurrent_dropout_probability: Probability = 0.0,
+        layer_dropout_probability: Probability = 0.0,
         use_highway: bool = True,
         *args: Any,
         **kwargs: Any,

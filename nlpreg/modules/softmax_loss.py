@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from nlpreg.common import Registrable
-from nlpreg.common.checks import ConfigurationError, argument_ranges
+from nlpreg.common.checks import ConfigurationError, PositiveInt
 from nlpreg.nn.operators import for_autocast
 from nlpreg.nn.util.losses import linear_softmax_nll
 
@@ -76,13 +76,11 @@ class SoftmaxLoss(WordDistribution):
         -> scalar, a sum over the N.
     """
 
-    check_arguments = argument_ranges(sizes=("num_words", "embedding_dim", "chunk_size"))
-
     def __init__(
         self,
-        num_words: int,
-        embedding_dim: int,
-        chunk_size: int | None = None,
+        num_words: PositiveInt,
+        embedding_dim: PositiveInt,
+        chunk_size: PositiveInt | None = None,
         half_precision: bool = False,
     ) -> None:
         super().__init__()
@@ -131,13 +129,11 @@ class AdaptiveSoftmaxLoss(WordDistribution):
     Source: Grave et al. (2017), https://arxiv.org/abs/1609.04309
     """
 
-    check_arguments = argument_ranges(sizes=("num_words", "embedding_dim", "cutoffs"))
-
     def __init__(
         self,
-        num_words: int,
-        embedding_dim: int,
-        cutoffs: Sequence[int] | None = None,
+        num_words: PositiveInt,
+        embedding_dim: PositiveInt,
+        cutoffs: Sequence[PositiveInt] | None = None,
         div_value: float = 4.0,
         head_bias: bool = False,
     ) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from nlpreg.common.checks import ConfigurationError, argument_ranges
+from nlpreg.common.checks import ConfigurationError, PositiveInt
 from nlpreg.data import Token, TokenIndexer, Vocabulary
 from nlpreg.modules.sampled_softmax_loss import SampledSoftmaxLoss
 from nlpreg.modules.softmax_loss import WordDistribution
@@ -197,15 +197,13 @@ class TiedSoftmaxLoss(WordDistribution):
     https://arxiv.org/abs/1611.01462
     """
 
-    check_arguments = argument_ranges(sizes=("num_words", "embedding_dim", "chunk_size"))
-
     def __init__(
         self,
-        num_words: int,
-        embedding_dim: int,
+        num_words: PositiveInt,
+        embedding_dim: PositiveInt,
         embedding: Embedding,
         first_row: int = 1,
-        chunk_size: int | None = None,
+        chunk_size: PositiveInt | None = None,
     ) -> None:
         super().__init__()
         self.tie_embeddings = True
@@ -245,16 +243,14 @@ class TiedSampledSoftmaxLoss(SampledSoftmaxLoss):
         AssertionError: there are not fewer samples than words.
     """
 
-    check_arguments = argument_ranges(sizes=("num_words", "embedding_dim", "num_samples", "chunk_size"))
-
     def __init__(
         self,
-        num_words: int,
-        embedding_dim: int,
-        num_samples: int,
+        num_words: PositiveInt,
+        embedding_dim: PositiveInt,
+        num_samples: PositiveInt,
         embedding: Embedding,
         first_row: int = 1,
-        chunk_size: int | None = None,
+        chunk_size: PositiveInt | None = None,
     ) -> None:
         super().__init__(num_words, embedding_dim, num_samples, chunk_size=chunk_size)
         del self.softmax_w, self.softmax_b
@@ -308,18 +304,16 @@ class TiedCharacterSoftmaxLoss(TiedSoftmaxLoss):
     Source: Jozefowicz et al. (2016), section 3.3, https://arxiv.org/abs/1602.02410
     """
 
-    check_arguments = argument_ranges(sizes=("num_words", "embedding_dim", "chunk_size"))
-
     def __init__(
         self,
-        num_words: int,
-        embedding_dim: int,
+        num_words: PositiveInt,
+        embedding_dim: PositiveInt,
         text_field_embedder: TextFieldEmbedder,
         vocab: Vocabulary,
         indexer: TokenIndexer,
         embedder: str = "token_characters",
         namespace: str = "tokens",
-        chunk_size: int | None = None,
+        chunk_size: PositiveInt | None = None,
     ) -> None:
         WordDistribution.__init__(self)
         self.tie_embeddings = True
@@ -352,19 +346,17 @@ class TiedCharacterSampledSoftmaxLoss(TiedSampledSoftmaxLoss):
         AssertionError: there are not fewer samples than words.
     """
 
-    check_arguments = argument_ranges(sizes=("num_words", "embedding_dim", "num_samples", "chunk_size"))
-
     def __init__(
         self,
-        num_words: int,
-        embedding_dim: int,
-        num_samples: int,
+        num_words: PositiveInt,
+        embedding_dim: PositiveInt,
+        num_samples: PositiveInt,
         text_field_embedder: TextFieldEmbedder,
         vocab: Vocabulary,
         indexer: TokenIndexer,
         embedder: str = "token_characters",
         namespace: str = "tokens",
-        chunk_size: int | None = None,
+        chunk_size: PositiveInt | None = None,
     ) -> None:
         SampledSoftmaxLoss.__init__(self, num_words, embedding_dim, num_samples, chunk_size=chunk_size)
         del self.softmax_w, self.softmax_b

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
+from nlpreg.common.checks import Range
 from nlpreg.common.config.hints import is_union
 from nlpreg.common.lazy import Lazy
 
@@ -54,8 +55,15 @@ class Null(Kind):
     """`None`."""
 
 
+@dataclass(frozen=True)
 class Scalar(Kind):
-    """`bool`, `int`, `float` or `str`; the annotation is the class."""
+    """`bool`, `int`, `float` or `str`; the annotation is the class.
+
+    Args:
+        range: the range of a number, from `Annotated[int, Range(...)]`; None for no limits.
+    """
+
+    range: Range | None = None
 
 
 @dataclass(frozen=True)
@@ -142,7 +150,15 @@ class Record(Kind):
 
 def kind_of(annotation: Any) -> Kind:
     """Parse an annotation."""
-    annotation = _unwrapped(annotation)
+    if typing.get_origin(annotation) is typing.Annotated:
+        annotation, *notes = typing.get_args(annotation)
+        kind = kind_of(annotation)
+        limits = next((note for note in notes if isinstance(note, Range)), None)
+        return Scalar(kind.annotation, limits) if limits and isinstance(kind, Scalar) else kind
+    if hasattr(annotation, "__supertype__"):  # of a `NewType`
+        return kind_of(annotation.__supertype__)
+    if isinstance(annotation, typing.TypeVar):
+        return kind_of(annotation.__bound__ or Any)
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if is_union(annotation):
         return AnyOf(annotation, tuple(map(kind_of, arguments)))
@@ -179,19 +195,6 @@ def _kind_of_class(annotation: Any, cls: Any) -> type[Kind]:
     if issubclass(cls, enum.Enum):
         return Enumeration
     return Record if annotation is cls and dataclasses.is_dataclass(cls) else Anything
-
-
-def _unwrapped(annotation: Any) -> Any:
-    """Unwrap `Annotated` and `NewType`, and replace a type variable by its bound."""
-    while True:
-        if typing.get_origin(annotation) is typing.Annotated:
-            annotation = typing.get_args(annotation)[0]
-        elif hasattr(annotation, "__supertype__"):
-            annotation = annotation.__supertype__
-        elif isinstance(annotation, typing.TypeVar):
-            annotation = annotation.__bound__ or Any
-        else:
-            return annotation
 
 
 def members_of(kind: Kind) -> tuple[Kind, ...]:

@@ -393,7 +393,7 @@ class Resolver:
             case Choice():
                 return self._choice(kind.values, value, path)
             case Scalar():
-                return self._scalar(kind.annotation, value, path)
+                return self._scalar(kind, value, path)
             case MappingOf():
                 return self._mapping(kind, value, path, owner)
             case ListOf() | TupleOf():
@@ -424,7 +424,8 @@ class Resolver:
             )
             return key
 
-    def _scalar(self, annotation: Any, value: Any, path: str) -> Node:
+    def _scalar(self, kind: Scalar, value: Any, path: str) -> Node:
+        annotation = kind.annotation
         if isinstance(value, Path) and annotation is str:
             return Literal(str(value))
         fits = isinstance(value, _SCALARS[annotation])
@@ -437,6 +438,10 @@ class Resolver:
             hint = _number_in_string(annotation, value)
             self.report(
                 path, f"expected {_SCALAR_NAMES[annotation]}, found {found(value)}{hint}", is_type=True
+            )
+        elif kind.range and value not in kind.range:
+            self.problems.append(
+                Problem(path, f"expected {kind.range}, got {found(value, kind=False)}", is_refusal=True)
             )
         return Literal(value)
 
@@ -508,7 +513,11 @@ class Resolver:
         if len(attempts) == 1:
             self.problems.extend(attempts[0])
             return Literal(value)
-        inside = [problems for problems in attempts if all(problem.path != path for problem in problems)]
+        inside = [
+            problems
+            for problems in attempts
+            if all(problem.path != path or problem.is_refusal for problem in problems)
+        ]
         if len(inside) == 1:  # only one member has the right structure, so its problems are reported
             self.problems.extend(inside[0])
         else:

@@ -123,7 +123,9 @@ class SchemaWriter:
             case Choice():
                 return {"enum": list(kind.values)}
             case Scalar():
-                return {"type": _SCALARS[kind.annotation]}
+                limits = {"minimum": kind.range.least, "maximum": kind.range.most} if kind.range else {}
+                limits = {key: limit for key, limit in limits.items() if limit is not None}
+                return {"type": _SCALARS[kind.annotation], **limits}
             case Null():
                 return {"type": "null"}
             case FilePath():

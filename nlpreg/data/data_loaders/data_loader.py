@@ -6,7 +6,7 @@ from typing import Any, Dict, Union  # noqa: UP035 - an alias that plugins impor
 
 import torch
 
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import ConfigurationError, check_at_least
 from nlpreg.common.registrable import Registrable
 from nlpreg.data.instance import Instance
 from nlpreg.data.vocabulary import Vocabulary
@@ -112,8 +112,7 @@ class ResumableDataLoader(DataLoader):
     """
 
     def __init__(self, batches_per_epoch: int | None = None) -> None:
-        if batches_per_epoch is not None and batches_per_epoch < 1:
-            raise ValueError(f"batches_per_epoch: expected 1 or more, got {batches_per_epoch}")
+        check_at_least(1, batches_per_epoch=batches_per_epoch)
         self.batches_per_epoch = batches_per_epoch
         self.cuda_device: torch.device | None = None
         self._position = Position()

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 import torch.distributed as dist
 
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import ConfigurationError, PositiveInt
 from nlpreg.common.config.untrusted import check_resource
 from nlpreg.common.util import int_to_device, is_distributed
 from nlpreg.data.data_loaders.data_loader import ResumableDataLoader, TensorDict
@@ -51,7 +51,7 @@ class IdCorpusDataLoader(ResumableDataLoader):
         self,
         reader: DatasetReader,
         data_path: DatasetReaderInput,
-        batches_per_epoch: int | None = None,
+        batches_per_epoch: PositiveInt | None = None,
         cache: bool = True,
         cache_dir: str | os.PathLike[str] | None = None,
         cuda_device: int | str | torch.device | None = None,

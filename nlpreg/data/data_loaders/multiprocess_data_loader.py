@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from nlpreg.common.checks import ConfigurationError, ConfigurationValueError, check_at_least
+from nlpreg.common.checks import ConfigurationError, ConfigurationValueError, PositiveInt, check_at_least
 from nlpreg.common.runtime.memory import reduced_garbage_collection
 from nlpreg.common.tqdm import Tqdm
 from nlpreg.common.util import int_to_device, lazy_groups_of
@@ -292,7 +292,7 @@ class MultiProcessDataLoader(ResumableDataLoader):
         drop_last: bool = False,
         shuffle: bool = False,
         batch_sampler: BatchSampler | None = None,
-        batches_per_epoch: int | None = None,
+        batches_per_epoch: PositiveInt | None = None,
         num_workers: int = 0,
         max_instances_in_memory: int | None = None,
         start_method: str = "fork",
@@ -336,11 +336,10 @@ class MultiProcessDataLoader(ResumableDataLoader):
         batch_sampler: object,
         num_workers: int,
         max_instances_in_memory: int | None,
-        batches_per_epoch: int | None = None,
     ) -> None:
         """Check the arguments; also called by `nlpreg check`."""
         check_at_least(0, num_workers=num_workers)
-        check_at_least(1, batch_size=batch_size, batches_per_epoch=batches_per_epoch)
+        check_at_least(1, batch_size=batch_size)
         if batch_sampler is None and batch_size is None:
             raise ConfigurationValueError(
                 "expected a batch_size or a batch_sampler, got neither; give one of them"

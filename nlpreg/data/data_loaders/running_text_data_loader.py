@@ -100,15 +100,9 @@ class RunningTextDataLoader(IdCorpusDataLoader):
         self.shuffle = shuffle
 
     @staticmethod
-    def check_arguments(
-        batch_size: int,
-        bptt: int,
-        overlap: int | None,
-        targets: bool,
-        batches_per_epoch: int | None = None,
-    ) -> None:
+    def check_arguments(batch_size: int, bptt: int, overlap: int | None, targets: bool) -> None:
         """Check the arguments; also called by `nlpreg check`."""
-        check_at_least(1, batch_size=batch_size, bptt=bptt, batches_per_epoch=batches_per_epoch)
+        check_at_least(1, batch_size=batch_size, bptt=bptt)
         check_at_least(0, overlap=overlap)
         if targets and overlap:
             raise ConfigurationValueError(f"overlap: expected 0 beside targets, got {overlap}; leave it out")

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 
-from nlpreg.common.checks import check_at_least
+from nlpreg.common.checks import PositiveInt, check_at_least
 from nlpreg.common.runtime.memory import reduced_garbage_collection
 from nlpreg.common.tqdm import Tqdm
 from nlpreg.data.batch import index_instances
@@ -33,13 +33,13 @@ class SimpleDataLoader(ResumableDataLoader):
     def __init__(
         self,
         instances: list[Instance],
-        batch_size: int,
+        batch_size: PositiveInt,
         *,
         shuffle: bool = False,
-        batches_per_epoch: int | None = None,
+        batches_per_epoch: PositiveInt | None = None,
         vocab: Vocabulary | None = None,
     ) -> None:
-        self.check_arguments(batch_size)
+        check_at_least(1, batch_size=batch_size)
         super().__init__(batches_per_epoch)
         self.instances = instances
         self.batch_size = batch_size
@@ -49,19 +49,14 @@ class SimpleDataLoader(ResumableDataLoader):
         if vocab is not None:
             self.index_with(vocab)
 
-    @staticmethod
-    def check_arguments(batch_size: int, batches_per_epoch: int | None = None) -> None:
-        """Check the arguments; also called by `nlpreg check`."""
-        check_at_least(1, batch_size=batch_size, batches_per_epoch=batches_per_epoch)
-
     @classmethod
     def from_dataset_reader(
         cls,
         reader: DatasetReader,
         data_path: str,
-        batch_size: int,
+        batch_size: PositiveInt,
         shuffle: bool = False,
-        batches_per_epoch: int | None = None,
+        batches_per_epoch: PositiveInt | None = None,
         quiet: bool = False,
     ) -> "SimpleDataLoader":
         """A loader of all instances that a reader finds at a path.

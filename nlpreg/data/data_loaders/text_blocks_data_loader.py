@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from nlpreg.common.checks import ConfigurationError, argument_ranges, check_at_least
+from nlpreg.common.checks import ConfigurationError, PositiveInt, check_at_least
 from nlpreg.data.data_loaders.data_loader import DataLoader, TensorDict
 from nlpreg.data.data_loaders.id_corpus_data_loader import IdCorpusDataLoader, rank_and_world_size
 from nlpreg.data.data_loaders.running_text_data_loader import TARGET_FIELD, names_of_targets
@@ -38,15 +38,13 @@ class TextBlocksDataLoader(IdCorpusDataLoader):
 
     settings_of_order = ("batch_size", "block_size")
 
-    check_arguments = argument_ranges(sizes=("batch_size", "block_size", "batches_per_epoch"))
-
     def __init__(
         self,
         reader: DatasetReader,
         data_path: DatasetReaderInput,
         *,
-        batch_size: int,
-        block_size: int,
+        batch_size: PositiveInt,
+        block_size: PositiveInt,
         **kwargs: Any,
     ) -> None:
         check_at_least(1, batch_size=batch_size, block_size=block_size)

@@ -82,10 +82,7 @@ class TextLinesDataLoader(IdCorpusDataLoader):
 
     @staticmethod
     def check_arguments(
-        batch_size: int | None,
-        max_tokens: int | None,
-        window_size: int,
-        batches_per_epoch: int | None = None,
+        batch_size: int | None, max_tokens: int | None, window_size: int = _DEFAULT_WINDOW
     ) -> None:
         """Check the arguments; also called by `nlpreg check`."""
         if (batch_size is None) == (max_tokens is None):
@@ -93,13 +90,7 @@ class TextLinesDataLoader(IdCorpusDataLoader):
             raise ConfigurationValueError(
                 f"expected either batch_size or max_tokens, got {given}; give one of them"
             )
-        check_at_least(
-            1,
-            batch_size=batch_size,
-            max_tokens=max_tokens,
-            window_size=window_size,
-            batches_per_epoch=batches_per_epoch,
-        )
+        check_at_least(1, batch_size=batch_size, max_tokens=max_tokens, window_size=window_size)
 
     def __len__(self) -> int:
         """The number of batches of an epoch; of the present pass, if batches differ in size."""

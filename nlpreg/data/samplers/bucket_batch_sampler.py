@@ -3,11 +3,12 @@
 import logging
 import math
 from collections.abc import Iterable, Sequence
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nlpreg.common.checks import ConfigurationError, check_at_least
+from nlpreg.common.checks import ConfigurationError, PositiveInt, Range, check_at_least
 from nlpreg.data.fields.metadata_field import MetadataField
 from nlpreg.data.instance import Instance
 from nlpreg.data.samplers.batch_sampler import BatchSampler
@@ -41,9 +42,9 @@ class BucketBatchSampler(BatchSampler):
 
     def __init__(
         self,
-        batch_size: int,
+        batch_size: PositiveInt,
         sorting_keys: list[str] | None = None,
-        padding_noise: float = 0.1,
+        padding_noise: Annotated[float, Range(0)] = 0.1,
         drop_last: bool = False,
         shuffle: bool = True,
         max_instances_in_memory: int | None = None,
@@ -52,18 +53,13 @@ class BucketBatchSampler(BatchSampler):
             logger.warning(
                 "batch_sampler.max_instances_in_memory has no effect; it is an argument of the data loader"
             )
-        self.check_arguments(batch_size, padding_noise)
+        check_at_least(1, batch_size=batch_size)
+        check_at_least(0, padding_noise=padding_noise)
         self.sorting_keys = sorting_keys
         self.padding_noise = padding_noise if shuffle else 0.0
         self.batch_size = batch_size
         self.drop_last = drop_last
         self.shuffle = shuffle
-
-    @staticmethod
-    def check_arguments(batch_size: int, padding_noise: float) -> None:
-        """Check the arguments; also called by `nlpreg check`."""
-        check_at_least(1, batch_size=batch_size)
-        check_at_least(0, padding_noise=padding_noise)
 
     def get_batch_indices(self, instances: Sequence[Instance]) -> Iterable[list[int]]:
         """Batches of `batch_size`, the last one smaller."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from nlpreg.common.checks import ConfigurationError, argument_ranges, check_at_least
+from nlpreg.common.checks import ConfigurationError, PositiveInt, check_at_least
 from nlpreg.data.columns import WordColumn, split_rows
 from nlpreg.data.token_indexers.token_indexer import IndexedTokenList, TokenIndexer, VocabCounter
 from nlpreg.data.tokenizers.token_class import Token
@@ -91,12 +91,10 @@ class AffixIndexer(WordFormIndexer):
         ConfigurationError: another `side`, or a `length` below 1.
     """
 
-    check_arguments = argument_ranges(sizes=("length",))
-
     def __init__(
         self,
         side: Literal["prefix", "suffix"] = "suffix",
-        length: int = 3,
+        length: PositiveInt = 3,
         lowercase_tokens: bool = True,
         namespace: str | None = None,
         token_min_padding_length: int = 0,
@@ -176,12 +174,10 @@ class ShapeIndexer(WordFormIndexer):
         ConfigurationError: `max_run` or `max_length` below 1.
     """
 
-    check_arguments = argument_ranges(sizes=("max_run", "max_length"))
-
     def __init__(
         self,
-        max_run: int = 2,
-        max_length: int = 8,
+        max_run: PositiveInt = 2,
+        max_length: PositiveInt = 8,
         namespace: str = "shape",
         token_min_padding_length: int = 0,
     ) -> None:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from nlpreg.common.checks import argument_ranges
+from nlpreg.common.checks import PositiveInt, Probability
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.models.heads.head import Head
 from nlpreg.modules import FeedForward, Seq2VecEncoder
@@ -35,16 +35,14 @@ class ClassifierHead(Head):
     label_namespaces = ("_label_namespace",)
     dimension_chain: ClassVar[tuple[str, ...]] = ("seq2vec_encoder", "feedforward")
 
-    check_arguments = argument_ranges(sizes=("input_dim", "num_labels"), shares=("dropout",))
-
     def __init__(
         self,
         vocab: Vocabulary,
         seq2vec_encoder: Seq2VecEncoder,
         feedforward: FeedForward | None = None,
-        input_dim: int | None = None,
-        dropout: float | None = None,
-        num_labels: int | None = None,
+        input_dim: PositiveInt | None = None,
+        dropout: Probability | None = None,
+        num_labels: PositiveInt | None = None,
         label_namespace: str = "labels",
     ) -> None:
         super().__init__(vocab)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from nlpreg.common.checks import argument_ranges
+from nlpreg.common.checks import PositiveInt
 from nlpreg.modules.attention.attention import Attention
 
 
@@ -22,9 +22,7 @@ class AdditiveAttention(Attention):
     Source: Bahdanau, Cho and Bengio (2015), https://arxiv.org/abs/1409.0473
     """
 
-    check_arguments = argument_ranges(sizes=("vector_dim", "matrix_dim"))
-
-    def __init__(self, vector_dim: int, matrix_dim: int, normalize: bool = True) -> None:
+    def __init__(self, vector_dim: PositiveInt, matrix_dim: PositiveInt, normalize: bool = True) -> None:
         super().__init__(normalize)
         self._w_matrix = torch.nn.Parameter(torch.empty(vector_dim, vector_dim))
         self._u_matrix = torch.nn.Parameter(torch.empty(matrix_dim, vector_dim))

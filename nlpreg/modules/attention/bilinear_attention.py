@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from nlpreg.common.checks import argument_ranges
+from nlpreg.common.checks import PositiveInt
 from nlpreg.modules.attention.attention import Attention
 from nlpreg.nn import Activation
 
@@ -22,12 +22,10 @@ class BilinearAttention(Attention):
         vector (B, vector_dim), matrix (B, R, matrix_dim), matrix_mask (B, R) -> (B, R).
     """
 
-    check_arguments = argument_ranges(sizes=("vector_dim", "matrix_dim"))
-
     def __init__(
         self,
-        vector_dim: int,
-        matrix_dim: int,
+        vector_dim: PositiveInt,
+        matrix_dim: PositiveInt,
         activation: Activation | None = None,
         normalize: bool = True,
     ) -> None:

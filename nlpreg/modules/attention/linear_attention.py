@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nlpreg.common.checks import argument_ranges
+from nlpreg.common.checks import PositiveInt
 from nlpreg.modules.attention.attention import Attention
 from nlpreg.nn import Activation
 from nlpreg.nn.util.combination import combine_tensors_and_multiply, get_combined_dim
@@ -74,12 +74,10 @@ class LinearAttention(LinearSimilarity, Attention):
         ConfigurationError: the combination cannot be read, or the widths do not fit it.
     """
 
-    check_arguments = argument_ranges(sizes=("tensor_1_dim", "tensor_2_dim"))
-
     def __init__(
         self,
-        tensor_1_dim: int,
-        tensor_2_dim: int,
+        tensor_1_dim: PositiveInt,
+        tensor_2_dim: PositiveInt,
         combination: str = "x,y",
         activation: Activation | None = None,
         normalize: bool = True,

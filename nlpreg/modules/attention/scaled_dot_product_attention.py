@@ -4,7 +4,7 @@ import math
 
 from torch import Tensor
 
-from nlpreg.common.checks import argument_ranges
+from nlpreg.common.checks import PositiveInt
 from nlpreg.modules.attention.attention import Attention
 
 
@@ -22,9 +22,7 @@ class ScaledDotProductAttention(Attention):
     Source: Vaswani et al. (2017), https://arxiv.org/abs/1706.03762
     """
 
-    check_arguments = argument_ranges(sizes=("scaling_factor",))
-
-    def __init__(self, scaling_factor: int | None = None, normalize: bool = True) -> None:
+    def __init__(self, scaling_factor: PositiveInt | None = None, normalize: bool = True) -> None:
         super().__init__(normalize)
         self.scaling_factor = scaling_factor
 

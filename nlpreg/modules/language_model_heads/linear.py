@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from nlpreg.common.checks import argument_ranges
+from nlpreg.common.checks import PositiveInt
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.modules.language_model_heads.language_model_head import LanguageModelHead
 
@@ -24,9 +24,7 @@ class LinearLanguageModelHead(LanguageModelHead):
         ValueError: the namespace is empty.
     """
 
-    check_arguments = argument_ranges(sizes=("input_dim",))
-
-    def __init__(self, vocab: Vocabulary, input_dim: int, vocab_namespace: str) -> None:
+    def __init__(self, vocab: Vocabulary, input_dim: PositiveInt, vocab_namespace: str) -> None:
         super().__init__()
         num_words = vocab.get_vocab_size(vocab_namespace)
         if num_words == 0:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from nlpreg.common.checks import argument_ranges
+from nlpreg.common.checks import PositiveInt
 from nlpreg.modules.matrix_attention.matrix_attention import MatrixAttention
 from nlpreg.nn import Activation
 
@@ -24,15 +24,13 @@ class BilinearMatrixAttention(MatrixAttention):
         if `label_dim` is greater than one.
     """
 
-    check_arguments = argument_ranges(sizes=("matrix_1_dim", "matrix_2_dim", "label_dim"))
-
     def __init__(
         self,
-        matrix_1_dim: int,
-        matrix_2_dim: int,
+        matrix_1_dim: PositiveInt,
+        matrix_2_dim: PositiveInt,
         activation: Activation | None = None,
         use_input_biases: bool = False,
-        label_dim: int = 1,
+        label_dim: PositiveInt = 1,
     ) -> None:
         super().__init__()
         extra = 1 if use_input_biases else 0

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from nlpreg.common.checks import argument_ranges
+from nlpreg.common.checks import PositiveInt
 from nlpreg.modules.attention.linear_attention import LinearSimilarity
 from nlpreg.modules.matrix_attention.matrix_attention import MatrixAttention
 from nlpreg.nn import Activation
@@ -25,12 +25,10 @@ class LinearMatrixAttention(LinearSimilarity, MatrixAttention):
         ConfigurationError: the combination cannot be read, or the widths do not fit it.
     """
 
-    check_arguments = argument_ranges(sizes=("tensor_1_dim", "tensor_2_dim"))
-
     def __init__(
         self,
-        tensor_1_dim: int,
-        tensor_2_dim: int,
+        tensor_1_dim: PositiveInt,
+        tensor_2_dim: PositiveInt,
         combination: str = "x,y",
         activation: Activation | None = None,
     ) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nlpreg.common.checks import argument_ranges
+from nlpreg.common.checks import PositiveInt, Probability
 from nlpreg.modules.encoder_base import RnnStateStorage
 from nlpreg.modules.padded_rnn import rows_of, run_direction, run_direction_as_operator
 from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import Seq2SeqEncoder, StepState
@@ -50,21 +50,17 @@ class AwdLstmEncoder(PenalizedActivations, Seq2SeqEncoder):
     """
 
     _is_bidirectional = False
-    check_arguments = argument_ranges(
-        sizes=("input_size", "hidden_size", "num_layers", "output_size"),
-        shares=("input_dropout", "hidden_dropout", "output_dropout", "weight_dropout"),
-    )
 
     def __init__(
         self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 3,
-        output_size: int | None = None,
-        input_dropout: float = 0.4,
-        hidden_dropout: float = 0.25,
-        output_dropout: float = 0.4,
-        weight_dropout: float = 0.5,
+        input_size: PositiveInt,
+        hidden_size: PositiveInt,
+        num_layers: PositiveInt = 3,
+        output_size: PositiveInt | None = None,
+        input_dropout: Probability = 0.4,
+        hidden_dropout: Probability = 0.25,
+        output_dropout: Probability = 0.4,
+        weight_dropout: Probability = 0.5,
         activation_penalty_weight: float = 0.0,
         temporal_penalty_weight: float = 0.0,
         stateful: bool = False,

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nlpreg.common.checks import argument_ranges
+from nlpreg.common.checks import PositiveInt, Probability
 from nlpreg.modules.layer_norm import LayerNorm
 from nlpreg.modules.recurrence import reversed_positions
 from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import Seq2SeqEncoder
@@ -98,17 +98,14 @@ class BidirectionalLanguageModelTransformer(Seq2SeqEncoder):
     """
 
     _is_bidirectional = True
-    check_arguments = argument_ranges(
-        sizes=("input_dim", "hidden_dim", "num_layers"), shares=("dropout", "input_dropout")
-    )
 
     def __init__(
         self,
-        input_dim: int,
-        hidden_dim: int,
-        num_layers: int,
-        dropout: float = 0.1,
-        input_dropout: float | None = None,
+        input_dim: PositiveInt,
+        hidden_dim: PositiveInt,
+        num_layers: PositiveInt,
+        dropout: Probability = 0.1,
+        input_dropout: Probability | None = None,
         return_all_layers: bool = False,
     ) -> None:
         super().__init__()

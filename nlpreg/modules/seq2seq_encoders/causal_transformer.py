@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nlpreg.common.checks import ConfigurationError, argument_ranges
+from nlpreg.common.checks import ConfigurationError, PositiveInt, Probability
 from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import Seq2SeqEncoder, StepState
 from nlpreg.nn.checkpoint import CheckpointWrapper
 from nlpreg.nn.cpu_layers import Dropout
@@ -66,34 +66,23 @@ class CausalTransformer(Seq2SeqEncoder):
     """
 
     _is_bidirectional = False
-    check_arguments = argument_ranges(
-        sizes=(
-            "input_dim",
-            "num_layers",
-            "num_attention_heads",
-            "num_key_value_heads",
-            "feedforward_hidden_dim",
-            "max_length",
-        ),
-        shares=("dropout",),
-    )
     takes_documents = True
     """Whether `forward` accepts the argument `documents`."""
 
     def __init__(
         self,
-        input_dim: int,
-        num_layers: int,
-        num_attention_heads: int,
-        num_key_value_heads: int | None = None,
-        feedforward_hidden_dim: int | None = None,
+        input_dim: PositiveInt,
+        num_layers: PositiveInt,
+        num_attention_heads: PositiveInt,
+        num_key_value_heads: PositiveInt | None = None,
+        feedforward_hidden_dim: PositiveInt | None = None,
         activation: Literal["swiglu", "gelu"] = "swiglu",
         normalization: Literal["rms_norm", "layer_norm"] = "rms_norm",
         positions: Literal["rotary", "learned"] = "rotary",
-        max_length: int | None = None,
+        max_length: PositiveInt | None = None,
         rotary_base: float = 10000.0,
         bias: bool = False,
-        dropout: float = 0.0,
+        dropout: Probability = 0.0,
         initializer_range: float = 0.02,
         checkpoint_wrapper: CheckpointWrapper | None = None,
         return_all_layers: bool = False,

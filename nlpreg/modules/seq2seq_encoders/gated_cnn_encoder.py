@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nlpreg.common.checks import ConfigurationError, argument_ranges
+from nlpreg.common.checks import ConfigurationError, PositiveInt, Probability
 from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import Seq2SeqEncoder
 from nlpreg.nn.cpu_layers import Dropout
 
@@ -33,13 +33,12 @@ class GatedCnnEncoder(Seq2SeqEncoder):
     """
 
     _is_bidirectional = True
-    check_arguments = argument_ranges(sizes=("input_dim", "layers"), shares=("dropout",))
 
     def __init__(
         self,
-        input_dim: int,
-        layers: Sequence[Sequence[Sequence[int]]],
-        dropout: float = 0.0,
+        input_dim: PositiveInt,
+        layers: Sequence[Sequence[Sequence[PositiveInt]]],
+        dropout: Probability = 0.0,
         return_all_layers: bool = False,
     ) -> None:
         super().__init__()

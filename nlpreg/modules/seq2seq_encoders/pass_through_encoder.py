@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from nlpreg.common.checks import argument_ranges
+from nlpreg.common.checks import PositiveInt
 from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import Seq2SeqEncoder
 
 
@@ -18,9 +18,8 @@ class PassThroughEncoder(Seq2SeqEncoder):
     """
 
     _is_bidirectional = False
-    check_arguments = argument_ranges(sizes=("input_dim",))
 
-    def __init__(self, input_dim: int) -> None:
+    def __init__(self, input_dim: PositiveInt) -> None:
         super().__init__()
         self._input_dim = self._output_dim = input_dim
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from nlpreg.common.checks import ConfigurationValueError, argument_ranges
+from nlpreg.common.checks import ConfigurationValueError, PositiveInt, Probability
 from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import Seq2SeqEncoder
 from nlpreg.nn.util import add_positional_features
 
@@ -36,26 +36,16 @@ class PytorchTransformer(Seq2SeqEncoder):
     """
 
     _is_bidirectional = False
-    check_arguments = argument_ranges(
-        sizes=(
-            "input_dim",
-            "num_layers",
-            "feedforward_hidden_dim",
-            "num_attention_heads",
-            "positional_embedding_size",
-        ),
-        shares=("dropout_prob",),
-    )
 
     def __init__(
         self,
-        input_dim: int,
-        num_layers: int,
-        feedforward_hidden_dim: int = 2048,
-        num_attention_heads: int = 8,
+        input_dim: PositiveInt,
+        num_layers: PositiveInt,
+        feedforward_hidden_dim: PositiveInt = 2048,
+        num_attention_heads: PositiveInt = 8,
         positional_encoding: str | None = None,
-        positional_embedding_size: int = 512,
-        dropout_prob: float = 0.1,
+        positional_embedding_size: PositiveInt = 512,
+        dropout_prob: Probability = 0.1,
         activation: str = "relu",
         causal: bool = False,
         return_all_layers: bool = False,

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from nlpreg.common import cached_transformers
-from nlpreg.common.checks import ConfigurationError, argument_ranges
+from nlpreg.common.checks import ConfigurationError, Probability
 from nlpreg.modules.seq2vec_encoders.seq2vec_encoder import Seq2VecEncoder
 from nlpreg.modules.time_distributed import TimeDistributed
 
@@ -32,8 +32,6 @@ class BertPooler(Seq2VecEncoder):
         ConfigurationError: the transformer has no pooling layer.
     """
 
-    check_arguments = argument_ranges(shares=("dropout",))
-
     def __init__(
         self,
         pretrained_model: str,
@@ -42,7 +40,7 @@ class BertPooler(Seq2VecEncoder):
         override_weights_strip_prefix: str | None = None,
         load_weights: bool = True,
         requires_grad: bool = True,
-        dropout: float = 0.0,
+        dropout: Probability = 0.0,
         transformer_kwargs: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()

@@ -2,7 +2,7 @@
 
 import torch
 
-from nlpreg.common.checks import argument_ranges
+from nlpreg.common.checks import PositiveInt
 from nlpreg.modules.seq2vec_encoders.seq2vec_encoder import Seq2VecEncoder
 
 
@@ -20,9 +20,7 @@ class BagOfEmbeddingsEncoder(Seq2VecEncoder):
         that are all padding.
     """
 
-    check_arguments = argument_ranges(sizes=("embedding_dim",))
-
-    def __init__(self, embedding_dim: int, averaged: bool = False) -> None:
+    def __init__(self, embedding_dim: PositiveInt, averaged: bool = False) -> None:
         super().__init__()
         self._input_dim = self._output_dim = embedding_dim
         self._averaged = averaged

@@ -2,7 +2,7 @@
 
 import torch
 
-from nlpreg.common.checks import argument_ranges
+from nlpreg.common.checks import PositiveInt
 from nlpreg.modules.seq2vec_encoders.seq2vec_encoder import Seq2VecEncoder
 from nlpreg.nn.util import get_final_encoder_states
 
@@ -23,9 +23,7 @@ class ClsPooler(Seq2VecEncoder):
         ValueError: in `forward`, when the last token is wanted and there is no mask.
     """
 
-    check_arguments = argument_ranges(sizes=("embedding_dim",))
-
-    def __init__(self, embedding_dim: int, cls_is_last_token: bool = False) -> None:
+    def __init__(self, embedding_dim: PositiveInt, cls_is_last_token: bool = False) -> None:
         super().__init__()
         self._input_dim = self._output_dim = embedding_dim
         self._cls_is_last_token = cls_is_last_token

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nlpreg.common.checks import argument_ranges
+from nlpreg.common.checks import PositiveInt
 from nlpreg.modules.seq2vec_encoders.seq2vec_encoder import Seq2VecEncoder
 from nlpreg.nn.activations import Activation
 from nlpreg.nn.operators import is_exporting
@@ -31,17 +31,13 @@ class CnnEncoder(Seq2VecEncoder):
     Source: Kim (2014), https://aclanthology.org/D14-1181; Zhang and Wallace (2017), https://aclanthology.org/I17-1026
     """
 
-    check_arguments = argument_ranges(
-        sizes=("embedding_dim", "num_filters", "ngram_filter_sizes", "output_dim")
-    )
-
     def __init__(
         self,
-        embedding_dim: int,
-        num_filters: int,
-        ngram_filter_sizes: tuple[int, ...] = (2, 3, 4, 5),
+        embedding_dim: PositiveInt,
+        num_filters: PositiveInt,
+        ngram_filter_sizes: tuple[PositiveInt, ...] = (2, 3, 4, 5),
         conv_layer_activation: Activation | None = None,
-        output_dim: int | None = None,
+        output_dim: PositiveInt | None = None,
     ) -> None:
         super().__init__()
         self._input_dim = embedding_dim

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nlpreg.common.checks import ConfigurationError, argument_ranges
+from nlpreg.common.checks import ConfigurationError, PositiveInt
 from nlpreg.modules.highway import Highway
 from nlpreg.modules.layer_norm import LayerNorm
 from nlpreg.modules.seq2vec_encoders.seq2vec_encoder import Seq2VecEncoder
@@ -39,14 +39,12 @@ class CnnHighwayEncoder(Seq2VecEncoder):
     Source: Kim et al. (2016), https://arxiv.org/abs/1508.06615; Jozefowicz et al. (2016), https://arxiv.org/abs/1602.02410
     """
 
-    check_arguments = argument_ranges(sizes=("embedding_dim", "filters", "num_highway", "projection_dim"))
-
     def __init__(
         self,
-        embedding_dim: int,
-        filters: Sequence[Sequence[int]],
-        num_highway: int,
-        projection_dim: int,
+        embedding_dim: PositiveInt,
+        filters: Sequence[Sequence[PositiveInt]],
+        num_highway: PositiveInt,
+        projection_dim: PositiveInt,
         activation: str = "relu",
         projection_location: str | None = "after_highway",
         do_layer_norm: bool = False,

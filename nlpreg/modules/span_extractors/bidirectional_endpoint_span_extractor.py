@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from nlpreg.common.checks import ConfigurationError, argument_ranges
+from nlpreg.common.checks import ConfigurationError, PositiveInt
 from nlpreg.modules.span_extractors.span_extractor import SpanExtractor
 from nlpreg.modules.span_extractors.span_extractor_with_span_width_embedding import (
     SpanExtractorWithSpanWidthEmbedding,
@@ -36,15 +36,13 @@ class BidirectionalEndpointSpanExtractor(SpanExtractorWithSpanWidthEmbedding):
     Klein (2017), "A Minimal Span-Based Neural Constituency Parser".
     """
 
-    check_arguments = argument_ranges(sizes=("input_dim", "num_width_embeddings", "span_width_embedding_dim"))
-
     def __init__(
         self,
-        input_dim: int,
+        input_dim: PositiveInt,
         forward_combination: str = "y-x",
         backward_combination: str = "x-y",
-        num_width_embeddings: int | None = None,
-        span_width_embedding_dim: int | None = None,
+        num_width_embeddings: PositiveInt | None = None,
+        span_width_embedding_dim: PositiveInt | None = None,
         bucket_widths: bool = False,
         use_sentinels: bool = True,
     ) -> None:

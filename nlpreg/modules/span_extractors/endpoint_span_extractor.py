@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from nlpreg.common.checks import argument_ranges
+from nlpreg.common.checks import PositiveInt
 from nlpreg.modules.span_extractors.span_extractor import SpanExtractor
 from nlpreg.modules.span_extractors.span_extractor_with_span_width_embedding import (
     SpanExtractorWithSpanWidthEmbedding,
@@ -27,14 +27,12 @@ class EndpointSpanExtractor(SpanExtractorWithSpanWidthEmbedding):
         ConfigurationError: only one of the two width options is given, or the combination cannot be read.
     """
 
-    check_arguments = argument_ranges(sizes=("input_dim", "num_width_embeddings", "span_width_embedding_dim"))
-
     def __init__(
         self,
-        input_dim: int,
+        input_dim: PositiveInt,
         combination: str = "x,y",
-        num_width_embeddings: int | None = None,
-        span_width_embedding_dim: int | None = None,
+        num_width_embeddings: PositiveInt | None = None,
+        span_width_embedding_dim: PositiveInt | None = None,
         bucket_widths: bool = False,
         use_exclusive_start_indices: bool = False,
     ) -> None:

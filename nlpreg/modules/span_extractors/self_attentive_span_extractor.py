@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from nlpreg.common.checks import argument_ranges
+from nlpreg.common.checks import PositiveInt
 from nlpreg.modules.span_extractors.span_extractor import SpanExtractor
 from nlpreg.modules.span_extractors.span_extractor_with_span_width_embedding import (
     SpanExtractorWithSpanWidthEmbedding,
@@ -23,13 +23,11 @@ class SelfAttentiveSpanExtractor(SpanExtractorWithSpanWidthEmbedding):
     Source: Lee et al. (2017), section 4, https://arxiv.org/abs/1707.07045
     """
 
-    check_arguments = argument_ranges(sizes=("input_dim", "num_width_embeddings", "span_width_embedding_dim"))
-
     def __init__(
         self,
-        input_dim: int,
-        num_width_embeddings: int | None = None,
-        span_width_embedding_dim: int | None = None,
+        input_dim: PositiveInt,
+        num_width_embeddings: PositiveInt | None = None,
+        span_width_embedding_dim: PositiveInt | None = None,
         bucket_widths: bool = False,
     ) -> None:
         super().__init__(input_dim, num_width_embeddings, span_width_embedding_dim, bucket_widths)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from nlpreg.common.checks import ConfigurationError, argument_ranges
+from nlpreg.common.checks import ConfigurationError, PositiveInt
 from nlpreg.modules.span_extractors.span_extractor import SpanExtractor
 from nlpreg.modules.token_embedders.embedding import Embedding
 from nlpreg.nn.util.indexing import bucket_values
@@ -27,13 +27,11 @@ class SpanExtractorWithSpanWidthEmbedding(SpanExtractor):
         ConfigurationError: only one of `num_width_embeddings` and `span_width_embedding_dim` is given.
     """
 
-    check_arguments = argument_ranges(sizes=("input_dim", "num_width_embeddings", "span_width_embedding_dim"))
-
     def __init__(
         self,
-        input_dim: int,
-        num_width_embeddings: int | None = None,
-        span_width_embedding_dim: int | None = None,
+        input_dim: PositiveInt,
+        num_width_embeddings: PositiveInt | None = None,
+        span_width_embedding_dim: PositiveInt | None = None,
         bucket_widths: bool = False,
     ) -> None:
         super().__init__()

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from nlpreg.common.checks import ConfigurationError, argument_ranges
+from nlpreg.common.checks import ConfigurationError, PositiveInt
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.modules.token_embedders.token_embedder import TokenEmbedder
 
@@ -25,13 +25,11 @@ class BagOfWordCountsTokenEmbedder(TokenEmbedder):
         ConfigurationError: the namespace has no entry for unknown words.
     """
 
-    check_arguments = argument_ranges(sizes=("projection_dim",))
-
     def __init__(
         self,
         vocab: Vocabulary,
         vocab_namespace: str = "tokens",
-        projection_dim: int | None = None,
+        projection_dim: PositiveInt | None = None,
         ignore_oov: bool = False,
     ) -> None:
         super().__init__()

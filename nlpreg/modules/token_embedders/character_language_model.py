@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nlpreg.common.checks import ConfigurationError, argument_ranges
+from nlpreg.common.checks import ConfigurationError, Probability
 from nlpreg.modules.token_embedders.language_model import load_archive
 from nlpreg.modules.token_embedders.token_embedder import TokenEmbedder
 from nlpreg.nn.cpu_layers import Dropout
@@ -42,13 +42,11 @@ class CharacterLanguageModelEmbedder(TokenEmbedder):
     Source: Akbik et al. (2018), https://aclanthology.org/C18-1139
     """
 
-    check_arguments = argument_ranges(shares=("dropout",))
-
     def __init__(
         self,
         archive_files: list[str],
         boundary: str = "\n",
-        dropout: float = 0.0,
+        dropout: Probability = 0.0,
         requires_grad: bool = False,
         cache_size: int = 0,
     ) -> None:

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from nlpreg.common.checks import argument_ranges
+from nlpreg.common.checks import PositiveInt, Probability
 from nlpreg.modules.elmo import Elmo
 from nlpreg.modules.token_embedders.token_embedder import TokenEmbedder
 
@@ -34,16 +34,14 @@ class ElmoTokenEmbedder(TokenEmbedder):
     Source: Peters et al. (2018), https://arxiv.org/abs/1802.05365
     """
 
-    check_arguments = argument_ranges(sizes=("projection_dim",), shares=("dropout",))
-
     def __init__(
         self,
         options_file: str = _MODEL + "options.json",
         weight_file: str = _MODEL + "weights.hdf5",
         do_layer_norm: bool = False,
-        dropout: float = 0.5,
+        dropout: Probability = 0.5,
         requires_grad: bool = False,
-        projection_dim: int | None = None,
+        projection_dim: PositiveInt | None = None,
         vocab_to_cache: list[str] | None = None,
         scalar_mix_parameters: list[float] | None = None,
     ) -> None:

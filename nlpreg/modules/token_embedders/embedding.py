@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from nlpreg.common.checks import ConfigurationError, argument_ranges, check_at_least
+from nlpreg.common.checks import ConfigurationError, PositiveInt, Probability, check_at_least
 from nlpreg.common.embeddings_file import EmbeddingsFileURI as EmbeddingsFileURI
 from nlpreg.common.embeddings_file import EmbeddingsTextFile as EmbeddingsTextFile
 from nlpreg.common.embeddings_file import format_embeddings_file_uri as format_embeddings_file_uri
@@ -155,13 +155,11 @@ class Embedding(TokenEmbedder):
             the program: to look first would mean waiting).
     """
 
-    check_arguments = argument_ranges(sizes=("embedding_dim", "num_embeddings", "projection_dim"))
-
     def __init__(
         self,
-        embedding_dim: int,
-        num_embeddings: int | None = None,
-        projection_dim: int | None = None,
+        embedding_dim: PositiveInt,
+        num_embeddings: PositiveInt | None = None,
+        projection_dim: PositiveInt | None = None,
         weight: torch.Tensor | None = None,
         padding_index: int | None = None,
         trainable: bool = True,
@@ -342,11 +340,7 @@ class DropoutEmbedding(Embedding):
     https://arxiv.org/abs/1409.2329 (values)
     """
 
-    check_arguments = argument_ranges(
-        sizes=("embedding_dim", "num_embeddings", "projection_dim"), shares=("word_dropout", "dropout")
-    )
-
-    def __init__(self, word_dropout: float = 0.1, dropout: float = 0.0, **kwargs: Any) -> None:
+    def __init__(self, word_dropout: Probability = 0.1, dropout: Probability = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.word_dropout = word_dropout
         self.dropout = Dropout(dropout)

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nlpreg.common import Params
-from nlpreg.common.checks import ConfigurationError, argument_ranges
+from nlpreg.common.checks import ConfigurationError, Probability
 from nlpreg.data import Token, TokenIndexer
 from nlpreg.modules.scalar_mix import ScalarMix
 from nlpreg.modules.token_embedders.empty_embedder import EmptyEmbedder
@@ -71,12 +71,10 @@ class LanguageModelTokenEmbedder(TokenEmbedder):
         ConfigurationError: the model does not fit the above.
     """
 
-    check_arguments = argument_ranges(shares=("dropout",))
-
     def __init__(
         self,
         archive_file: str,
-        dropout: float | None = None,
+        dropout: Probability | None = None,
         bos_eos_tokens: tuple[str, str] | None = ("<S>", "</S>"),
         remove_bos_eos: bool = True,
         requires_grad: bool = False,

@@ -2,7 +2,7 @@
 
 import torch
 
-from nlpreg.common.checks import argument_ranges
+from nlpreg.common.checks import PositiveInt
 from nlpreg.modules.token_embedders.token_embedder import TokenEmbedder
 
 
@@ -17,9 +17,7 @@ class PassThroughTokenEmbedder(TokenEmbedder):
         tokens (B, T, hidden_dim) -> the same.
     """
 
-    check_arguments = argument_ranges(sizes=("hidden_dim",))
-
-    def __init__(self, hidden_dim: int) -> None:
+    def __init__(self, hidden_dim: PositiveInt) -> None:
         super().__init__()
         self.hidden_dim = hidden_dim
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nlpreg.common import cached_transformers
-from nlpreg.common.checks import ConfigurationError, argument_ranges, check_at_least
+from nlpreg.common.checks import ConfigurationError, PositiveInt, check_at_least
 from nlpreg.common.imports import optional
 from nlpreg.data.tokenizers.pretrained_transformer_tokenizer import PretrainedTransformerTokenizer
 from nlpreg.modules.scalar_mix import ScalarMix
@@ -61,8 +61,6 @@ class PretrainedTransformerEmbedder(TokenEmbedder):
     Source: LoRA: Hu et al. (2022), https://arxiv.org/abs/2106.09685
     """
 
-    check_arguments = argument_ranges(sizes=("max_length",))
-
     # Buffers that archives of older versions of the library lack.
     authorized_missing_keys = [r"position_ids$"]
 
@@ -70,7 +68,7 @@ class PretrainedTransformerEmbedder(TokenEmbedder):
         self,
         model_name: str,
         *,
-        max_length: int | None = None,
+        max_length: PositiveInt | None = None,
         sub_module: str | None = None,
         train_parameters: bool = True,
         eval_mode: bool = False,

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nlpreg.common.checks import ConfigurationError, argument_ranges
+from nlpreg.common.checks import ConfigurationError, PositiveInt
 from nlpreg.modules.token_embedders.pretrained_transformer_embedder import PretrainedTransformerEmbedder
 from nlpreg.modules.token_embedders.token_embedder import TokenEmbedder
 from nlpreg.nn.util import batched_span_select
@@ -43,12 +43,10 @@ class PretrainedTransformerMismatchedEmbedder(TokenEmbedder):
         ConfigurationError: in `forward`, with another `sub_token_mode`.
     """
 
-    check_arguments = argument_ranges(sizes=("max_length",))
-
     def __init__(
         self,
         model_name: str,
-        max_length: int | None = None,
+        max_length: PositiveInt | None = None,
         sub_module: str | None = None,
         train_parameters: bool = True,
         last_layer_only: bool = True,

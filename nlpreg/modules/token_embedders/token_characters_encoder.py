@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nlpreg.common.checks import argument_ranges
+from nlpreg.common.checks import Probability
 from nlpreg.modules.seq2vec_encoders.seq2vec_encoder import Seq2VecEncoder
 from nlpreg.modules.time_distributed import TimeDistributed
 from nlpreg.modules.token_embedders.embedding import Embedding
@@ -39,11 +39,9 @@ class TokenCharactersEncoder(TokenEmbedder):
         token_characters (B, T, num_characters) ids, 0 at padding -> (B, T, output_dim of the encoder).
     """
 
-    check_arguments = argument_ranges(shares=("dropout",))
-
     dimension_chain: ClassVar[tuple[str, ...]] = ("embedding", "encoder")
 
-    def __init__(self, embedding: Embedding, encoder: Seq2VecEncoder, dropout: float = 0.0) -> None:
+    def __init__(self, embedding: Embedding, encoder: Seq2VecEncoder, dropout: Probability = 0.0) -> None:
         super().__init__()
         # The wrappers only determine the names of the weights; words are encoded below without the time dimension.
         self._embedding = TimeDistributed(embedding)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from nlpreg.common import FromParams
-from nlpreg.common.checks import ConfigurationError, argument_ranges
+from nlpreg.common.checks import ConfigurationError, PositiveInt, Probability
 from nlpreg.modules.transformer.transformer_module import TransformerModule, apply_mask
 
 # B batch size, T query length, S key length, D hidden size
@@ -57,13 +57,11 @@ class SelfAttention(TransformerModule, FromParams):
         "out_lin": "output",
     }
 
-    check_arguments = argument_ranges(sizes=("hidden_size", "num_attention_heads"), shares=("dropout",))
-
     def __init__(
         self,
-        hidden_size: int,
-        num_attention_heads: int,
-        dropout: float = 0.0,
+        hidden_size: PositiveInt,
+        num_attention_heads: PositiveInt,
+        dropout: Probability = 0.0,
         output_linear: bool = False,
         is_cross_attention: bool = False,
     ) -> None:

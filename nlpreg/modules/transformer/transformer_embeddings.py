@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from nlpreg.common import FromParams
-from nlpreg.common.checks import argument_ranges
+from nlpreg.common.checks import PositiveInt, Probability
 from nlpreg.modules.transformer.transformer_module import LayerNorm, TransformerModule
 from nlpreg.nn.util.sequences import add_positional_features
 
@@ -90,21 +90,17 @@ class TransformerEmbeddings(Embeddings):
     }
     _pretrained_ignore: ClassVar[tuple[str, ...]] = (r"position_ids$", r"token_type_ids$")
 
-    check_arguments = argument_ranges(
-        sizes=("vocab_size", "embedding_size", "output_size"), shares=("dropout",)
-    )
-
     def __init__(
         self,
-        vocab_size: int,
-        embedding_size: int,
+        vocab_size: PositiveInt,
+        embedding_size: PositiveInt,
         pad_token_id: int = 0,
         max_position_embeddings: int = 512,
         position_pad_token_id: int | None = None,
         type_vocab_size: int = 2,
-        dropout: float = 0.1,
+        dropout: Probability = 0.1,
         layer_norm_eps: float = 1e-12,
-        output_size: int | None = None,
+        output_size: PositiveInt | None = None,
     ) -> None:
         tables = {"word_embeddings": nn.Embedding(vocab_size, embedding_size, padding_idx=pad_token_id)}
         if max_position_embeddings > 0:

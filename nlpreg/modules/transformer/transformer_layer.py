@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from nlpreg.common import FromParams
-from nlpreg.common.checks import argument_ranges
+from nlpreg.common.checks import PositiveInt, Probability
 from nlpreg.modules.transformer.attention_module import AttentionOutput, SelfAttention
 from nlpreg.modules.transformer.transformer_module import LayerNorm, TransformerModule
 from nlpreg.nn import Activation
@@ -28,10 +28,12 @@ class ActivationLayer(TransformerModule, FromParams):
         (B, T, hidden_size) -> (B, T, intermediate_size), or (B, intermediate_size) if `pool`.
     """
 
-    check_arguments = argument_ranges(sizes=("hidden_size", "intermediate_size"))
-
     def __init__(
-        self, hidden_size: int, intermediate_size: int, activation: str | nn.Module, pool: bool = False
+        self,
+        hidden_size: PositiveInt,
+        intermediate_size: PositiveInt,
+        activation: str | nn.Module,
+        pool: bool = False,
     ) -> None:
         super().__init__()
         self.dense = nn.Linear(hidden_size, intermediate_size)
@@ -60,9 +62,7 @@ class OutputLayer(TransformerModule, FromParams):
 
     _pretrained_mapping: ClassVar[dict[str, str]] = {"LayerNorm": "layer_norm"}
 
-    check_arguments = argument_ranges(sizes=("input_size", "hidden_size"), shares=("dropout",))
-
-    def __init__(self, input_size: int, hidden_size: int, dropout: float) -> None:
+    def __init__(self, input_size: PositiveInt, hidden_size: PositiveInt, dropout: Probability) -> None:
         super().__init__()
         self.dense = nn.Linear(input_size, hidden_size)
         self.layer_norm = LayerNorm(hidden_size, eps=1e-12)
@@ -93,16 +93,12 @@ class AttentionLayer(TransformerModule, FromParams):
         "bert.encoder.layer.0.attention",
     )
 
-    check_arguments = argument_ranges(
-        sizes=("hidden_size", "num_attention_heads"), shares=("attention_dropout", "hidden_dropout")
-    )
-
     def __init__(
         self,
-        hidden_size: int,
-        num_attention_heads: int,
-        attention_dropout: float = 0.0,
-        hidden_dropout: float = 0.0,
+        hidden_size: PositiveInt,
+        num_attention_heads: PositiveInt,
+        attention_dropout: Probability = 0.0,
+        hidden_dropout: Probability = 0.0,
         is_cross_attention: bool = False,
     ) -> None:
         super().__init__()
@@ -170,18 +166,13 @@ class TransformerLayer(TransformerModule, FromParams):
 
     _pretrained_relevant_module: ClassVar[tuple[str, ...]] = ("encoder.layer.0", "bert.encoder.layer.0")
 
-    check_arguments = argument_ranges(
-        sizes=("hidden_size", "intermediate_size", "num_attention_heads"),
-        shares=("attention_dropout", "hidden_dropout"),
-    )
-
     def __init__(
         self,
-        hidden_size: int,
-        intermediate_size: int,
-        num_attention_heads: int,
-        attention_dropout: float = 0.0,
-        hidden_dropout: float = 0.0,
+        hidden_size: PositiveInt,
+        intermediate_size: PositiveInt,
+        num_attention_heads: PositiveInt,
+        attention_dropout: Probability = 0.0,
+        hidden_dropout: Probability = 0.0,
         activation: str | nn.Module = "relu",
         add_cross_attention: bool = False,
     ) -> None:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from nlpreg.common import FromParams
-from nlpreg.common.checks import ConfigurationError, argument_ranges
+from nlpreg.common.checks import ConfigurationError, PositiveInt, Probability
 from nlpreg.modules.transformer.transformer_layer import ActivationLayer, TransformerLayer, layer_sizes
 from nlpreg.modules.transformer.transformer_module import TransformerModule
 
@@ -55,20 +55,15 @@ class TransformerStack(TransformerModule, FromParams):
     _pretrained_mapping: ClassVar[dict[str, str]] = {"layer": "layers"}
     _pretrained_relevant_module: ClassVar[tuple[str, ...]] = ("encoder", "bert.encoder", "roberta.encoder")
 
-    check_arguments = argument_ranges(
-        sizes=("num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads"),
-        shares=("attention_dropout", "hidden_dropout"),
-    )
-
     def __init__(
         self,
-        num_hidden_layers: int,
+        num_hidden_layers: PositiveInt,
         layer: TransformerLayer | None = None,
-        hidden_size: int | None = None,
-        intermediate_size: int | None = None,
-        num_attention_heads: int | None = None,
-        attention_dropout: float = 0.1,
-        hidden_dropout: float = 0.1,
+        hidden_size: PositiveInt | None = None,
+        intermediate_size: PositiveInt | None = None,
+        num_attention_heads: PositiveInt | None = None,
+        attention_dropout: Probability = 0.1,
+        hidden_dropout: Probability = 0.1,
         activation: str | nn.Module = "relu",
         add_cross_attention: bool = False,
     ) -> None:
@@ -134,10 +129,8 @@ class TransformerPooler(ActivationLayer):
 
     _pretrained_relevant_module: ClassVar[tuple[str, ...]] = ("pooler", "bert.pooler", "roberta.pooler")
 
-    check_arguments = argument_ranges(sizes=("hidden_size", "intermediate_size"))
-
     def __init__(
-        self, hidden_size: int, intermediate_size: int, activation: str | nn.Module = "relu"
+        self, hidden_size: PositiveInt, intermediate_size: PositiveInt, activation: str | nn.Module = "relu"
     ) -> None:
         super().__init__(hidden_size, intermediate_size, activation, pool=True)
 
