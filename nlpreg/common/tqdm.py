@@ -47,7 +47,7 @@ class Tqdm:
             "delay": SECONDS_BEFORE_FIRST[place],
         }
         if common_logging.WITHOUT_BARS:
-            defaults.update(file=_Nowhere(), delay=0.0)
+            defaults.update(file=_NullStream(), delay=0.0)
         elif place == "terminal":
             defaults.update(dynamic_ncols=True, leave=False)
         else:
@@ -154,7 +154,7 @@ class _LinePerRefresh:
         self._stream.flush()
 
 
-class _Nowhere:
+class _NullStream:
     """A null stream, for a bar that is only logged."""
 
     encoding = "utf-8"

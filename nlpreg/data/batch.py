@@ -27,7 +27,7 @@ class Batch(Iterable[Instance]):
         instances: the instances; they are not changed.
 
     Raises:
-        ConfigurationError: an instance has other fields than the rest, or a field of another class.
+        ConfigurationError: the fields of an instance differ from those of the others in name or class.
     """
 
     __slots__ = ("_columns", "instances")
@@ -39,7 +39,7 @@ class Batch(Iterable[Instance]):
         self._check_types()
 
     def _check_types(self) -> None:
-        """Sort the fields by name, and make sure that all fields of a name are of one class."""
+        """Collect the fields by name, and check that all fields of a name have the same class."""
         all_fields = [instance.fields for instance in self.instances]
         if not all_fields:
             return
@@ -63,7 +63,7 @@ class Batch(Iterable[Instance]):
                 )
 
     def get_padding_lengths(self) -> dict[str, dict[str, int]]:
-        """The greatest padding lengths of each field."""
+        """The maximum padding lengths of each field."""
         return {name: padding_lengths_of_fields(column) for name, column in self._columns.items()}
 
     def as_tensor_dict(
@@ -74,13 +74,13 @@ class Batch(Iterable[Instance]):
         """The tensors of every field, padded to the longest instance; the instances must be indexed.
 
         Args:
-            padding_lengths: by field and key, lengths to pad or cut to in place of the greatest.
+            padding_lengths: by field and key, lengths to pad or truncate to; by default the greatest.
             verbose: whether to log the lengths.
         """
         lengths = self.get_padding_lengths()
         for name, given in (padding_lengths or {}).items():
             if name in lengths:
-                # given lengths may also cut
+                # given lengths may also truncate
                 lengths[name].update(given)
         if verbose:
             logger.info("batch of %d, padded to %s", len(self.instances), lengths)
@@ -91,7 +91,7 @@ class Batch(Iterable[Instance]):
         index_instances(self.instances, vocab)
 
     def print_statistics(self) -> None:
-        """Print the spread of the padding lengths.
+        """Print mean, standard deviation, maximum and minimum of the padding lengths.
 
         Raises:
             ConfigurationError: the instances are not indexed.
@@ -120,7 +120,7 @@ class Batch(Iterable[Instance]):
 
 
 def index_instances(instances: Sequence[Instance], vocab: "Vocabulary") -> None:
-    """Index the instances that are not indexed yet; the same as `index_fields` of each, but quicker."""
+    """Index the instances that are not indexed yet; the same as `index_fields` of each, but faster."""
     fields: list[Field[Any]] = []
     together: list[Instance] = []
     for instance in instances:

@@ -37,7 +37,7 @@ class WordColumn:
 
 
 class CharacterColumn:
-    """The characters of many words, each distinct character kept once; the same as `WordColumn`, but quicker.
+    """The characters of many words, each distinct character kept once; the same as `WordColumn`, but faster.
 
     Args:
         words: the words.
@@ -71,12 +71,12 @@ def lengths_of(rows: Sequence[Any]) -> NDArray[np.int64]:
 
 
 def smallest(ids: IntArray) -> IntArray:
-    """The same ids, none of them negative, in the smallest unsigned type that holds them."""
+    """Convert non-negative ids to the smallest unsigned type that holds them."""
     return ids.astype(np.min_scalar_type(int(ids.max(initial=0))))
 
 
 def split_rows(values: IntArray, lengths: IntArray) -> list[IntArray]:
-    """One row of values cut into rows of the given lengths, without copying."""
+    """Split one row of values into rows of the given lengths, without copying."""
     bounds = [0, *np.cumsum(lengths).tolist()]
     return [values[start:end] for start, end in itertools.pairwise(bounds)]
 
@@ -84,12 +84,12 @@ def split_rows(values: IntArray, lengths: IntArray) -> list[IntArray]:
 def with_ends(
     values: NDArray[Number], lengths: NDArray[np.int64], start: Iterable[int], end: Iterable[int]
 ) -> tuple[NDArray[Number], NDArray[np.int64]]:
-    """Rows, given as one row of values and lengths, each with the same values put before and after it."""
+    """Add the same values before and after each row; rows are given as one row of values, and lengths."""
     before, after = list(start), list(end)
     if not before and not after:
         return values, lengths
     new_lengths = lengths + (len(before) + len(after))
-    # where the wider rows start and end in the one row of all
+    # where the extended rows start and end in the concatenation
     row_ends = np.cumsum(new_lengths)
     row_starts = row_ends - new_lengths
     wider = np.empty(new_lengths.sum(), values.dtype)
@@ -110,7 +110,7 @@ def padding_mask(lengths: IntArray, width: int) -> NDArray[np.bool_]:
 
 
 def pad_rows(rows: Sequence[Sequence[Any] | NDArray[Any]], width: int, fill: int = 0) -> NDArray[Any]:
-    """Rows of ids, or of booleans, in one array, padded on the right with `fill` or False, or cut.
+    """Rows of ids, or of booleans, in one array, padded on the right with `fill` or False, or truncated.
 
     Returns:
         `(len(rows), width)`, int64 or bool.
@@ -134,7 +134,7 @@ _MOST_IDS_OF_HEADS = 1 << 26
 
 
 class RowTable:
-    """Rows of ids of differing lengths, referred to by number: the characters of distinct words.
+    """Rows of ids of different lengths, referred to by number, such as the characters of distinct words.
 
     Args:
         values: the ids of all rows, one row after the other.
@@ -146,7 +146,7 @@ class RowTable:
     def __init__(self, values: IntArray, lengths: IntArray) -> None:
         self.lengths = lengths
         self.starts = np.cumsum(lengths) - lengths
-        # zeros to the right of the last row, so that a window as wide as the longest row fits anywhere
+        # zeros after the last row, so that a window as wide as the longest row fits anywhere
         self.values = np.concatenate([smallest(values), np.zeros(lengths.max(initial=0), np.uint8)])
         self._heads: IntArray | None = None
 
@@ -163,14 +163,14 @@ class RowTable:
             numbers: the numbers of the rows of all sequences, in one row.
             lengths: number of rows of each sequence, none above `length`.
             length: number of rows to pad to.
-            width: number of ids to pad or cut each row to.
+            width: number of ids to pad or truncate each row to.
 
         Returns:
             `(len(lengths), length, width)`.
         """
         mask = padding_mask(lengths, length)
         if width <= self.heads.shape[1]:
-            # padding looks up the number after the last row, which is that of an empty row
+            # padding refers to the number after the last row, which is that of an empty row
             padded_numbers = np.full(mask.shape, len(self.lengths))
             padded_numbers[mask] = numbers
             return self.heads[padded_numbers, :width].astype(np.int64)
@@ -180,18 +180,18 @@ class RowTable:
 
     @property
     def heads(self) -> IntArray:
-        """The first ids of each row and, for padding, of an empty row behind the last: `(rows + 1, some ids)`."""
+        """The first ids of each row and, for padding, of an empty row after the last: `(rows + 1, some ids)`."""
         if self._heads is None:
             num_rows = len(self.lengths)
             width = min(int(self.lengths.max(initial=0)), _MOST_IDS_OF_HEADS // (num_rows + 1), _LONGEST_HEAD)
-            # the place of each id within its own row, compared with the width
+            # the position of each id within its own row, compared with the width
             is_head = np.arange(self.lengths.sum()) - np.repeat(self.starts, self.lengths) < width
             self._heads = np.zeros((num_rows + 1, width), self.values.dtype)
             self._heads[:-1][padding_mask(self.lengths, width)] = self.values[: len(is_head)][is_head]
         return self._heads
 
     def windows(self, numbers: IntArray, width: int) -> NDArray[np.int64]:
-        """The first `width` ids of these rows, 0 behind the end of a row: `(len(numbers), width)`."""
+        """The first `width` ids of these rows, 0 after the end of a row: `(len(numbers), width)`."""
         offsets = np.arange(width)
         reachable = min(width, len(self.values))
         at = self.starts[numbers][:, None] + offsets[:reachable]  # (numbers, width)
@@ -209,7 +209,7 @@ class RowTable:
 class TableRows(Sequence["list[int]"]):
     """A list of lists of ids, kept as numbers of rows of a shared table; read-only.
 
-    A copy, and what another process gets, is a plain list of lists: the table stays where it is.
+    Copies, and what is sent to another process, are plain lists of lists without the table.
 
     Args:
         table: the shared rows.
@@ -256,7 +256,7 @@ class TableRows(Sequence["list[int]"]):
 
 
 def lengths_of_elements(sequences: Sequence[Sequence[Sequence[int]]]) -> IntArray:
-    """The length of every element of every sequence, in one row."""
+    """The lengths of the elements of all sequences, in one row."""
     table = _shared_table(sequences)
     if table is not None:
         return table.lengths[_all_numbers(sequences)]
@@ -264,10 +264,10 @@ def lengths_of_elements(sequences: Sequence[Sequence[Sequence[int]]]) -> IntArra
 
 
 def pad_elements(sequences: Sequence[Sequence[Sequence[int]]], length: int, width: int) -> NDArray[np.int64]:
-    """Sequences of rows of ids, padded with 0 and cut to `length` rows of `width` ids.
+    """Sequences of rows of ids, padded with 0 or truncated to `length` rows of `width` ids.
 
     Args:
-        sequences: each a `TableRows` or a list of lists; quickest where all refer to one table.
+        sequences: each a `TableRows` or a list of lists; fastest if all refer to one table.
         length: number of rows of each.
         width: number of ids of each row.
 
@@ -287,7 +287,7 @@ def pad_elements(sequences: Sequence[Sequence[Sequence[int]]], length: int, widt
 
 
 def _shared_table(sequences: Sequence[Sequence[Any]]) -> RowTable | None:
-    """The table that all of these refer to, if they do."""
+    """The table that all sequences refer to; None if there is no such table."""
     filled = [rows for rows in sequences if type(rows) is TableRows or len(rows)]
     if not filled or set(map(type, filled)) != {TableRows}:
         return None
@@ -303,7 +303,7 @@ def _all_numbers(sequences: Sequence[Sequence[Any]]) -> IntArray:
 _known: dict[tuple[type, str, tuple[str, ...]], bool] = {}
 
 
-def speaks_for(cls: type, whole: str, *single: str) -> bool:
+def can_use_batched(cls: type, whole: str, *single: str) -> bool:
     """Whether the whole-list method of `cls` may be called in place of its single ones.
 
     Args:

@@ -30,7 +30,7 @@ class Instance(Mapping[str, Field[Any]]):
             field.index(vocab)
 
     def count_vocab_items(self, counter: VocabCounter) -> None:
-        """Let every field count its items."""
+        """Count the items of every field."""
         for field in self.fields.values():
             field.count_vocab_items(counter)
 
@@ -46,12 +46,12 @@ class Instance(Mapping[str, Field[Any]]):
         return {name: field.get_padding_lengths() for name, field in self.fields.items()}
 
     def as_tensor_dict(self, padding_lengths: dict[str, dict[str, int]] | None = None) -> dict[str, Any]:
-        """The tensors of every field, without a batch dimension, padded to the given lengths or not at all."""
+        """The tensors of every field, without a batch dimension, padded to the given lengths, if any."""
         lengths = padding_lengths or self.get_padding_lengths()
         return {name: field.as_tensor(lengths[name]) for name, field in self.fields.items()}
 
     def duplicate(self) -> "Instance":
-        """A copy with fields of its own, indexed if this one is."""
+        """A copy with copied fields, indexed if this instance is."""
         copied = Instance({name: field.duplicate() for name, field in self.fields.items()})
         copied.indexed = self.indexed
         return copied

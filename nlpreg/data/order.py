@@ -1,4 +1,4 @@
-"""Generators of the random numbers that determine the order of data, and what workers draw."""
+"""Random number generators for the order of data and for data loader workers."""
 
 import random
 from collections.abc import Iterator
@@ -17,13 +17,13 @@ def current_rank() -> int:
 
 
 def order_generator(epoch: int, *stream: int, rank: int | None = None) -> np.random.Generator:
-    """A generator whose numbers follow from the run's seed, the epoch and the rank alone.
+    """A generator whose numbers are a function of the run's seed, the epoch and the rank.
 
     Args:
-        epoch: which pass over the data, from 0.
+        epoch: number of the pass over the data, from 0.
         stream: numbers that identify an independent stream of random numbers within an epoch, such as that of a worker
             or a chunk.
-        rank: number of the training process; by default that of this one.
+        rank: rank of the training process; by default that of this process.
     """
     rank = current_rank() if rank is None else rank
     return np.random.default_rng([run_seed() % 2**64, epoch, rank, *stream])
@@ -39,10 +39,9 @@ def seed_global_generators(generator: np.random.Generator) -> None:
 
 @contextmanager
 def global_generators_from(generator: np.random.Generator) -> Iterator[None]:
-    """Do the same within a block, and restore the generators after it.
+    """Context manager that seeds the global generators and restores them at the end.
 
-    Code in the block draws the same numbers whatever process it runs in, and does not change those that dropout draws
-    later.
+    Code in the block draws the same numbers in any process, and does not change those that dropout draws later.
     """
     python, numpy, torch_cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()
     seed_global_generators(generator)

@@ -1,4 +1,4 @@
-"""The vocabulary: which strings the model knows, and their ids."""
+"""The vocabulary: the mapping between strings and ids."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from nlpreg.common.registrable import Registrable
 from nlpreg.common.runtime.memory import reduced_garbage_collection
 from nlpreg.common.tqdm import Tqdm
 from nlpreg.common.util import lazy_groups_of, namespace_match
-from nlpreg.data.columns import speaks_for
+from nlpreg.data.columns import can_use_batched
 from nlpreg.data.fields.field import count_fields, new_counter
 from nlpreg.data.instance import Instance
 
@@ -33,7 +33,7 @@ NAMESPACE_PADDING_FILE = "non_padded_namespaces.txt"
 _LINE_END = re.compile(r"\r?\n")
 _NEWLINE = "@@NEWLINE@@"
 _BYTE_ORDER_MARK = "\ufeff"
-# Not in AllenNLP's format, which loses such a token: at the end of a line it reads as part of the line end.
+# AllenNLP's format has no such escape and loses these tokens: at the end of a line they are read as part of the line end.
 _CARRIAGE_RETURN = "@@CARRIAGERETURN@@"
 
 
@@ -43,7 +43,7 @@ def _lock_of(directory: str | os.PathLike[str]) -> FileLock:
 
 
 def write_patterns(directory: str | os.PathLike[str], patterns: Iterable[str]) -> str:
-    """Write the patterns of the non-padded namespaces; returns the name of the file."""
+    """Write the patterns of the non-padded namespaces, and return the name of the file."""
     _write_lines(os.path.join(directory, NAMESPACE_PADDING_FILE), sorted(patterns))
     return NAMESPACE_PADDING_FILE
 
@@ -52,7 +52,7 @@ def read_patterns(directory: str | os.PathLike[str]) -> list[str]:
     """The patterns of the non-padded namespaces.
 
     Raises:
-        ConfigurationError: the folder has no file of them, so it holds no vocabulary.
+        ConfigurationError: the folder does not have this file, so it is not that of a vocabulary.
     """
     path = Path(directory, NAMESPACE_PADDING_FILE)
     if not path.is_file():
@@ -65,13 +65,13 @@ def read_patterns(directory: str | os.PathLike[str]) -> list[str]:
 def write_namespace(
     directory: str | os.PathLike[str], namespace: str, tokens: Mapping[int, str], first_id: int
 ) -> str:
-    """Write the tokens with ids from `first_id` on; ids without a token get a line, too.
+    """Write the tokens with ids from `first_id` on, with a line also for each id without a token.
 
     Returns:
         The name of the file.
 
     Raises:
-        ConfigurationError: the namespace's name cannot be that of a file in the folder.
+        ConfigurationError: the name of the namespace is not a valid file name.
     """
     is_plain = os.path.basename(namespace) == namespace and "\0" not in namespace
     if not is_plain or namespace.startswith(".") or f"{namespace}.txt" == NAMESPACE_PADDING_FILE:
@@ -80,7 +80,7 @@ def write_namespace(
             "file's name; choose another"
         )
     ids = range(first_id, max(tokens, default=-1) + 1)
-    # ids may have gaps where they come from a transformer
+    # ids of a transformer may have gaps
     lines = (_escape(tokens.get(index, f"@@UNUSED{index}@@")) for index in ids)
     name = f"{namespace}.txt"
     _write_lines(os.path.join(directory, name), lines)
@@ -88,7 +88,7 @@ def write_namespace(
 
 
 def namespace_files(directory: str | os.PathLike[str]) -> dict[str, Path]:
-    """The files of a vocabulary's folder by namespace, sorted."""
+    """Namespace -> file, for the files in a vocabulary's folder, sorted."""
     return {
         path.name.removesuffix(".txt"): path
         for path in sorted(Path(directory).iterdir())
@@ -100,7 +100,7 @@ def read_tokens(path: str | os.PathLike[str]) -> list[str]:
     """The tokens of a namespace file, in the order of its lines.
 
     Raises:
-        ConfigurationError: a token occurs twice, so that its id is ambiguous.
+        ConfigurationError: a token occurs twice, which makes its id ambiguous.
     """
     tokens = [
         line.replace(_NEWLINE, "\n").replace(_CARRIAGE_RETURN, "\r") if "@@" in line else line
@@ -120,10 +120,10 @@ def read_tokens(path: str | os.PathLike[str]) -> list[str]:
 
 
 def find_vocabulary_folder(directory: str | os.PathLike[str]) -> str:
-    """The folder to read: the one given, or one inside an archive, which is extracted.
+    """The folder itself, or the one inside an archive, which is extracted.
 
     Raises:
-        FileNotFoundError: there is nothing at that path.
+        FileNotFoundError: the path does not exist.
         ConfigurationError: it is neither a folder nor an archive.
     """
     folder = cached_path(directory, extract_archive=True)
@@ -131,7 +131,7 @@ def find_vocabulary_folder(directory: str | os.PathLike[str]) -> str:
         raise ConfigurationError(
             f"{directory}: expected the folder of a vocabulary, or an archive of one, got a plain file"
         )
-    # the archive of a model holds it one level deeper
+    # in the archive of a model it is one level deeper
     inner = os.path.join(folder, "vocabulary")
     return inner if os.path.isdir(inner) else folder
 
@@ -139,7 +139,7 @@ def find_vocabulary_folder(directory: str | os.PathLike[str]) -> str:
 def read_lines(path: str | os.PathLike[str]) -> list[str]:
     """The lines of a UTF-8 file, which may begin with a byte-order mark.
 
-    Nothing but LF and CRLF ends a line, and the last may lack it.
+    Lines end in LF or CRLF only; the last one may have no line end.
     """
     with open(path, encoding="utf-8-sig", newline="") as file:
         lines = _LINE_END.split(file.read())
@@ -149,7 +149,7 @@ def read_lines(path: str | os.PathLike[str]) -> list[str]:
 
 
 def _escape(token: str) -> str:
-    """A token as one line."""
+    """Escape a token so that it fits on one line."""
     token = token.replace("\n", _NEWLINE)
     return token[:-1] + _CARRIAGE_RETURN if token.endswith("\r") else token
 
@@ -159,13 +159,13 @@ def _write_lines(path: str, lines: Iterable[str]) -> None:
         lines = iter(lines)
         first = next(lines, None)
         if first is not None:
-            # a token that begins with a byte-order mark would lose it when the file is read
+            # without this, a first token that begins with a byte-order mark would lose it on reading
             mark = _BYTE_ORDER_MARK if first.startswith(_BYTE_ORDER_MARK) else ""
             file.write(f"{mark}{first}\n")
         file.writelines(f"{line}\n" for line in lines)
 
 
-# Held in memory at a time while a stream of instances is counted.
+# Number of instances in memory while a stream of instances is counted.
 _INSTANCES_AT_ONCE = 8192
 
 K = TypeVar("K")
@@ -173,11 +173,11 @@ V = TypeVar("V")
 
 
 class NamespaceTables(dict[str, dict[K, V]]):
-    """A table for each namespace, made when it is first asked for.
+    """A table for each namespace, created on first access.
 
     Args:
         patterns: the non-padded namespaces; shared with the vocabulary, which may add to it.
-        first_entries: what a table of a padded namespace starts with.
+        first_entries: the first entries of tables of padded namespaces.
     """
 
     def __init__(self, patterns: set[str], first_entries: Mapping[K, V]) -> None:
@@ -190,22 +190,22 @@ class NamespaceTables(dict[str, dict[K, V]]):
         return table
 
     def peek(self, namespace: str) -> dict[K, V]:
-        """The table of a namespace; if there is none, what a new one would contain."""
+        """The table of a namespace, or the content of a new one, without creating it."""
         if namespace in self:
             return self[namespace]
         return dict(self.first_entries) if is_padded_by(self.patterns, namespace) else {}
 
 
 def is_padded_by(patterns: Iterable[str], namespace: str) -> bool:
-    """Whether a namespace has padding and unknown entries, given the patterns of those that have not."""
+    """Whether a namespace has padding and unknown entries, given the patterns of non-padded namespaces."""
     return not any(namespace_match(pattern, namespace) for pattern in patterns)
 
 
 def check_min_count(min_count: Mapping[str, int], counter: Mapping[str, Mapping[str, int]] | None) -> None:
-    """Make sure that every limit is for a namespace that was counted.
+    """Check that every limit is for a namespace that was counted.
 
     Raises:
-        ConfigurationError: it is not.
+        ConfigurationError: a namespace was not counted.
     """
     for namespace in min_count:
         if namespace not in (counter or {}):
@@ -218,10 +218,10 @@ def check_min_count(min_count: Mapping[str, int], counter: Mapping[str, Mapping[
 def check_padding_unchanged(
     namespaces: Iterable[str], old_patterns: Iterable[str], new_patterns: Iterable[str]
 ) -> None:
-    """Make sure that namespaces which are extended stay padded, or not padded.
+    """Check that extended namespaces stay padded or non-padded.
 
     Raises:
-        ConfigurationError: one would change.
+        ConfigurationError: a namespace would change.
     """
     for namespace in namespaces:
         was, becomes = is_padded_by(old_patterns, namespace), is_padded_by(new_patterns, namespace)
@@ -240,15 +240,14 @@ def items_to_keep(
     pretrained: set[str] | None = None,
     only_pretrained: bool = False,
 ) -> list[str]:
-    """The items of one namespace that become entries, most frequent first, ties in the order they came in.
+    """The items of one namespace that become entries, by decreasing frequency; ties keep their order.
 
     Args:
-        counts: how often each item was seen.
-        max_size: consider only this many of the most frequent items, whatever the other limits then drop; None or 0 for all.
-        min_count: items seen more rarely are dropped.
-        pretrained: words of which there are vectors.
-        only_pretrained: whether to drop items without a vector. Otherwise an item that is too rare is kept if it has
-            one.
+        counts: item -> count.
+        max_size: consider only this many of the most frequent items, to which the other limits apply; None or 0 for all.
+        min_count: items with a smaller count are dropped.
+        pretrained: words with pretrained vectors.
+        only_pretrained: whether to drop items without a vector. Otherwise a rare item is kept if it has a vector.
     """
     ranked = sorted(counts.items(), key=itemgetter(1), reverse=True)
     if max_size:
@@ -261,7 +260,7 @@ def items_to_keep(
 
 
 def read_pretrained_words(file_uri: str) -> list[str]:
-    """The words of a file of word vectors, in its order, each once.
+    """The distinct words of a file of word vectors, in order.
 
     Args:
         file_uri: as for `EmbeddingsTextFile`.
@@ -270,7 +269,7 @@ def read_pretrained_words(file_uri: str) -> list[str]:
     with EmbeddingsTextFile(file_uri) as lines:
         for number, line in enumerate(lines, start=1):
             word, space, _ = line.partition(" ")
-            if not space:  # some files are separated by tabs
+            if not space:  # some files use tabs as separators
                 word, space, _ = line.partition("\t")
             if space:
                 words[word] = None
@@ -287,13 +286,13 @@ DEFAULT_OOV_TOKEN = "@@UNKNOWN@@"
 
 
 class UnknownTokenError(ConfigurationError, KeyError):
-    """A token without an id in a namespace without an entry for unknown tokens, usually a label not seen before."""
+    """A token without an id in a namespace without an entry for unknown tokens, usually a new label."""
 
 
 def _with_arguments_of(init: Any, first: Sequence[str] = ()) -> Callable[[Any], Any]:
-    """Make a classmethod whose `**kwargs` are the arguments of a constructor, `counter` excepted, with their defaults.
+    """Make a classmethod whose `**kwargs` are the arguments of a constructor except `counter`, with their defaults.
 
-    So the arguments are written once, and still appear in the signature and the documentation of every such classmethod.
+    The arguments are written once, and still appear in the signature and the documentation of every such classmethod.
 
     Args:
         init: the constructor.
@@ -326,29 +325,29 @@ class Vocabulary(Registrable):
     """Ids for strings, in namespaces: words, characters and each kind of label have ids of their own.
 
     A padded namespace starts with the padding token (id 0) and the token for everything unknown (id 1); in a
-    non-padded one, such as labels, ids start from 0 and nothing is unknown. Ids grow in the order of addition
-    and never change.
+    non-padded one, such as labels, ids start from 0 and there is no entry for unknown tokens. Ids increase in the order of
+    addition and never change.
 
     A vocabulary is usually made from data by `from_instances`, which takes the same arguments.
 
     Args:
-        counter: how often each item occurs, by namespace. The most frequent item gets the first id; items
-            that occur equally often keep the order in which they were first seen.
-        min_count: by namespace, leave out items that occur less often.
-        max_vocab_size: by namespace, or one number for all: consider only this many of the most frequent items, padding
-            and unknown entries not counted.
+        counter: count of each item, by namespace. The most frequent item gets the first id; items with equal counts keep
+            the order of their first appearance.
+        min_count: by namespace, the minimum count of items.
+        max_vocab_size: by namespace, or one number for all: consider only this many of the most frequent items, not
+            counting padding and unknown entries.
         non_padded_namespaces: names, or `*suffix`, of namespaces without padding and unknown entries.
         pretrained_files: by namespace, a file of word vectors (`EmbeddingsTextFile`). An item that has a
             vector is kept even if it is rare.
-        only_include_pretrained_words: leave out items without a vector, where there is a file.
-        tokens_to_add: by namespace, tokens that get an id whether they occur or not, after all others.
-        min_pretrained_embeddings: by namespace, number of the first words of the file of vectors to add, whether they
-            occur or not; -1 for all.
+        only_include_pretrained_words: whether to drop items without a vector in namespaces with such a file.
+        tokens_to_add: by namespace, tokens that are added after all others even if they do not occur.
+        min_pretrained_embeddings: by namespace, number of the first words of the file of vectors to add even if they do
+            not occur; -1 for all.
         padding_token: the entry with id 0 of padded namespaces.
         oov_token: the entry for everything unknown.
 
     Raises:
-        ConfigurationError: `min_count` names a namespace that does not occur.
+        ConfigurationError: `min_count` has a namespace that does not occur.
     """
 
     constructor_extras = frozenset(["instances"])
@@ -401,10 +400,10 @@ class Vocabulary(Registrable):
 
     @_with_arguments_of(__init__)
     def from_instances(cls: Any, instances: Iterable[Instance], **kwargs: Any) -> Vocabulary:
-        """A vocabulary of what occurs in these instances.
+        """A vocabulary of the items in these instances.
 
         Args:
-            instances: what to count; the other arguments are those of the class.
+            instances: the instances to count; the other arguments are those of the class.
         """
         vocab: Vocabulary = cls(_count(instances), **kwargs)
         return vocab
@@ -420,12 +419,12 @@ class Vocabulary(Registrable):
 
         Args:
             directory: the folder or archive, a path or URL.
-            padding_token: that of the saved vocabulary, which the files do not tell.
-            oov_token: the same for unknown tokens.
+            padding_token: padding token of the saved vocabulary, which the files do not record.
+            oov_token: token for unknown tokens of the saved vocabulary.
 
         Raises:
-            FileNotFoundError: there is nothing at that path.
-            ConfigurationError: it holds no vocabulary, or a damaged one.
+            FileNotFoundError: the path does not exist.
+            ConfigurationError: there is no vocabulary, or it is damaged.
         """
         folder = find_vocabulary_folder(directory)
         logger.info("loading the vocabulary in %s", folder)
@@ -442,10 +441,10 @@ class Vocabulary(Registrable):
     def from_files_and_instances(
         cls: Any, instances: Iterable[Instance], directory: str, **kwargs: Any
     ) -> Vocabulary:
-        """A saved vocabulary, whose ids stay, extended by what occurs in these instances.
+        """A saved vocabulary, whose ids do not change, extended by the items in these instances.
 
         Args:
-            instances: what to count.
+            instances: the instances to count.
             directory: folder or archive of the saved vocabulary; the other arguments are those of the class.
         """
         vocab: Vocabulary = cls.from_files(directory, kwargs.pop("padding_token"), kwargs.pop("oov_token"))
@@ -454,7 +453,7 @@ class Vocabulary(Registrable):
 
     @classmethod
     def empty(cls) -> Vocabulary:
-        """A vocabulary without entries, for models that bring their own."""
+        """A vocabulary without entries, for models with their own vocabulary."""
         return cls()
 
     @classmethod
@@ -466,7 +465,7 @@ class Vocabulary(Registrable):
         Args:
             model_name: name or folder of the model.
             namespace: the namespace, which is not padded.
-            oov_token: what unknown tokens become; by default the tokenizer's own.
+            oov_token: the token for unknown tokens; by default that of the tokenizer.
         """
 
         tokenizer = cached_transformers.get_tokenizer(model_name)
@@ -481,8 +480,8 @@ class Vocabulary(Registrable):
         """A vocabulary of these instances, extended by those of transformers models.
 
         Args:
-            instances: what to count.
-            transformers: name or folder of a model by namespace; the others are those of the class.
+            instances: the instances to count.
+            transformers: namespace -> name or folder of a model; the other arguments are those of the class.
         """
         vocab: Vocabulary = cls.from_instances(instances, **kwargs)
         for namespace, model_name in transformers.items():
@@ -490,7 +489,7 @@ class Vocabulary(Registrable):
         return vocab
 
     def add_token_to_namespace(self, token: str, namespace: str = "tokens") -> int:
-        """The id of a token, a new one if it has none yet.
+        """The id of a token, which is added if necessary.
 
         Raises:
             ValueError: the token is not a str.
@@ -508,9 +507,9 @@ class Vocabulary(Registrable):
         return index
 
     def add_tokens_to_namespace(self, tokens: list[str], namespace: str = "tokens") -> list[int]:
-        """The ids of tokens, new ones for those that have none yet."""
-        # one by one if a token is invalid, or if a subclass overrides the method for a single token
-        if set(map(type, tokens)) != {str} or not speaks_for(
+        """The ids of tokens, which are added if necessary."""
+        # one by one if a token is not valid, or if a subclass overrides the method for a single token
+        if set(map(type, tokens)) != {str} or not can_use_batched(
             type(self), "add_tokens_to_namespace", "add_token_to_namespace"
         ):
             return [self.add_token_to_namespace(token, namespace) for token in tokens]
@@ -525,7 +524,7 @@ class Vocabulary(Registrable):
         """The id of a token, or that of unknown tokens.
 
         Raises:
-            UnknownTokenError: a `KeyError`: it has none, and the namespace has no entry for unknown tokens.
+            UnknownTokenError: it has none, and the namespace has no entry for unknown tokens; also a `KeyError`.
         """
         ids = self._token_to_index.peek(namespace)
         index = ids.get(token)
@@ -538,7 +537,7 @@ class Vocabulary(Registrable):
 
     def get_token_indices(self, tokens: Iterable[str], namespace: str = "tokens") -> list[int]:
         """The ids of many tokens; the same as `get_token_index` of each."""
-        if not speaks_for(type(self), "get_token_indices", "get_token_index"):
+        if not can_use_batched(type(self), "get_token_indices", "get_token_index"):
             return [self.get_token_index(token, namespace) for token in tokens]
         ids = self._token_to_index.peek(namespace)
         unknown = ids.get(self._oov_token)
@@ -563,11 +562,11 @@ class Vocabulary(Registrable):
         return tokens[index]
 
     def get_vocab_size(self, namespace: str = "tokens") -> int:
-        """How many entries a namespace has, padding and unknown included."""
+        """The number of entries of a namespace, including padding and unknown."""
         return len(self._token_to_index.peek(namespace))
 
     def get_counts(self, namespace: str = "tokens") -> Mapping[str, int]:
-        """The counts of the items of a namespace from the last counting; empty if the vocabulary was not made from instances."""
+        """Item -> count of a namespace, from the last counting; empty if the vocabulary was not made from instances."""
         return (self._retained_counter or {}).get(namespace, {})
 
     @property
@@ -590,15 +589,15 @@ class Vocabulary(Registrable):
         return set(self._index_to_token)
 
     def namespace_sizes(self) -> dict[str, int]:
-        """How many entries each namespace has."""
+        """Namespace -> number of entries."""
         return {name: len(self._token_to_index.peek(name)) for name in self.get_namespaces()}
 
     def get_index_to_token_vocabulary(self, namespace: str = "tokens") -> dict[int, str]:
-        """The table from ids to tokens itself, not a copy."""
+        """The dict from ids to tokens, not a copy."""
         return self._index_to_token[namespace]
 
     def get_token_to_index_vocabulary(self, namespace: str = "tokens") -> dict[str, int]:
-        """The table from tokens to ids itself, not a copy."""
+        """The dict from tokens to ids, not a copy."""
         return self._token_to_index[namespace]
 
     def is_padded(self, namespace: str) -> bool:
@@ -624,12 +623,12 @@ class Vocabulary(Registrable):
         oov_token: str = DEFAULT_OOV_TOKEN,
         namespace: str = "tokens",
     ) -> None:
-        """Replace the entries of a namespace by those of a file, an entry a line in the order of ids.
+        """Replace the entries of a namespace by those of a file, one per line in the order of ids.
 
         Args:
             filename: the file, UTF-8.
-            is_padded: whether ids start from 1, the padding token not being in the file, or from 0.
-            oov_token: the line that stands for unknown tokens.
+            is_padded: whether the namespace is padded; ids then start from 1, because the file has no padding token.
+            oov_token: the line that represents unknown tokens.
             namespace: the namespace.
 
         Raises:
@@ -653,7 +652,7 @@ class Vocabulary(Registrable):
     def save_to_files(self, directory: str) -> None:
         """Save everything except counts to a folder, created if necessary; `from_files` is the inverse.
 
-        The digests of the files are saved with them, so that `from_files` notices damage.
+        The digests of the files are saved with them, so that `from_files` detects damage.
         """
         os.makedirs(directory, exist_ok=True)
         if os.listdir(directory):
@@ -668,7 +667,7 @@ class Vocabulary(Registrable):
             record_digests(directory, names)
 
     def extend_from_instances(self, instances: Iterable[Instance]) -> None:
-        """Add everything that occurs in these instances; existing ids stay as they are."""
+        """Add the items in these instances; existing ids do not change."""
         self.extend_from_counts(_count(instances), self._non_padded_namespaces)
 
     def extend_from_vocab(self, vocab: Vocabulary) -> None:
@@ -679,7 +678,7 @@ class Vocabulary(Registrable):
             self.add_tokens_to_namespace([tokens[index] for index in sorted(tokens)], namespace)
 
     def print_statistics(self) -> None:
-        """Print sizes and, of what was counted last, the most frequent, longest and shortest items."""
+        """Print the sizes and, from the last counting, the most frequent, longest and shortest items."""
         print(self)
         if not self._retained_counter:
             logger.info("no counts to show: the vocabulary was loaded or made by hand")
@@ -711,7 +710,7 @@ class Vocabulary(Registrable):
         """Add the counted items within the limits, and the requested tokens; the arguments are those of the class."""
         self.check_arguments(max_vocab_size)
         min_count, tokens_to_add = min_count or {}, tokens_to_add or {}
-        # items come counted; the limits apply in the order of the documentation: size, frequency, vectors
+        # the limits apply in the documented order: size, frequency, vectors
         counts = counter or {}
         check_min_count(min_count, counter)
         # a namespace must stay padded or not padded: otherwise its ids would shift by two
@@ -732,7 +731,7 @@ class Vocabulary(Registrable):
                 set(words) if file_uri else None,
                 only_include_pretrained_words,
             )
-            # such files are usually sorted by frequency, so the first words are the most useful ones
+            # such files are usually sorted by frequency, so the first words are the most useful
             wanted = (min_pretrained_embeddings or {}).get(namespace, 0)
             self.add_tokens_to_namespace(kept, namespace)
             self.add_tokens_to_namespace(list(words if wanted < 0 else words[:wanted]), namespace)
@@ -774,7 +773,7 @@ class Vocabulary(Registrable):
 
 
 def count_instances(instances: Iterable[Instance]) -> dict[str, dict[str, int]]:
-    """How often every item occurs, by namespace; items are in the order of their first appearance."""
+    """Namespace -> item -> count; items are in the order of their first appearance."""
     counter = new_counter()
     for group in lazy_groups_of(instances, _INSTANCES_AT_ONCE):
         if all(type(instance).count_vocab_items is Instance.count_vocab_items for instance in group):
@@ -787,12 +786,12 @@ def count_instances(instances: Iterable[Instance]) -> dict[str, dict[str, int]]:
 
 
 def _count(instances: Iterable[Instance]) -> dict[str, dict[str, int]]:
-    """How often every item of these instances occurs, by namespace."""
+    """Namespace -> item -> count, of these instances."""
     logger.info("counting the items of the instances for the vocabulary")
     return count_instances(Tqdm.tqdm(instances, desc="building vocab"))
 
 
-# A vocabulary is its own base: each way to make one is a name that configs use.
+# The registered classes of this base are its own constructors.
 Vocabulary.register("from_instances", constructor="from_instances")(Vocabulary)
 Vocabulary.register("from_files", constructor="from_files")(Vocabulary)
 Vocabulary.register("extend", constructor="from_files_and_instances")(Vocabulary)

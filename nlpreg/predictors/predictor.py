@@ -21,7 +21,7 @@ from nlpreg.common.plugins import import_plugins as import_all_plugins
 from nlpreg.common.registrable import Registrable
 from nlpreg.common.util import JsonDict, sanitize
 from nlpreg.data import DatasetReader, Instance
-from nlpreg.data.columns import speaks_for
+from nlpreg.data.columns import can_use_batched
 from nlpreg.data.tokenizers import EnglishTokenizer, LettersDigitsTokenizer, SpacyTokenizer, Tokenizer
 from nlpreg.models import Archive, Model, load_archive
 from nlpreg.models.interpretation import (
@@ -112,9 +112,9 @@ class Predictor(Registrable):
         if any(not one.__module__.startswith("nlpreg.") and not one.per_token_outputs for one in models):
             return False
         return (
-            speaks_for(kind, "predict_batch_json", "predict_json")
-            and speaks_for(kind, "predict_batch_instance", "predict_instance")
-            and speaks_for(type(self._model), "forward_on_instances", "forward_on_instance")
+            can_use_batched(kind, "predict_batch_json", "predict_json")
+            and can_use_batched(kind, "predict_batch_instance", "predict_instance")
+            and can_use_batched(type(self._model), "forward_on_instances", "forward_on_instance")
         )
 
     def _json_to_instance(self, json_dict: JsonDict) -> Instance:

@@ -11,13 +11,13 @@ from nlpreg.data.columns import (
     RowTable,
     TableRows,
     WordColumn,
+    can_use_batched,
     lengths_of,
     lengths_of_elements,
     pad_elements,
     pad_rows,
     padding_mask,
     smallest,
-    speaks_for,
     split_rows,
     with_ends,
 )
@@ -216,16 +216,16 @@ class Without:
 
 
 def test_the_whole_list_method_counts_where_nobody_below_it_overrides_the_single_one() -> None:
-    assert speaks_for(Base, "many", "one")
-    assert not speaks_for(OneOverridden, "many", "one")
-    assert speaks_for(BothOverridden, "many", "one")
-    assert speaks_for(Grandchild, "many", "one")
+    assert can_use_batched(Base, "many", "one")
+    assert not can_use_batched(OneOverridden, "many", "one")
+    assert can_use_batched(BothOverridden, "many", "one")
+    assert can_use_batched(Grandchild, "many", "one")
 
 
 def test_a_class_without_the_method() -> None:
-    assert not speaks_for(Without, "many", "one")
+    assert not can_use_batched(Without, "many", "one")
 
 
 def test_every_single_method_counts() -> None:
-    assert not speaks_for(OneOverridden, "many", "other", "one")
-    assert speaks_for(OneOverridden, "many", "other")
+    assert not can_use_batched(OneOverridden, "many", "other", "one")
+    assert can_use_batched(OneOverridden, "many", "other")

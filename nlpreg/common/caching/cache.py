@@ -176,9 +176,9 @@ def _fetch(url: str, folder: Path) -> str:
         return newest
     name = _digest(address) + (f".{_digest(version)}" if version else "")
     path = str(folder / name)
-    if not _is_whole(path):
+    if not _is_complete(path):
         with FileLock(path + ".lock", read_only_ok=True):
-            if not _is_whole(path):  # another process may have downloaded it meanwhile
+            if not _is_complete(path):  # another process may have downloaded it meanwhile
                 _download(source, address, version, path, checksum)
     if checksum is not None and CacheEntry.from_path(path + ".json").sha256 != checksum:
         raise ValueError(
@@ -200,7 +200,7 @@ def _download(source: RemoteSource, url: str, version: str | None, path: str, ch
     entry.save()  # last: a download without its entry counts as incomplete
 
 
-def _is_whole(path: str) -> bool:
+def _is_complete(path: str) -> bool:
     """Whether a download exists and has the size that was recorded when it was complete."""
     try:
         return CacheEntry.from_path(path + ".json").size == os.path.getsize(path)
@@ -218,7 +218,7 @@ def _sha256_of(path: str) -> str:
 
 def _newest_version(url: str, folder: Path) -> str | None:
     candidates = [path for path in folder.glob(f"{_digest(url)}*.json") if "-extracted" not in path.name]
-    whole = [str(path)[: -len(".json")] for path in candidates if _is_whole(str(path)[: -len(".json")])]
+    whole = [str(path)[: -len(".json")] for path in candidates if _is_complete(str(path)[: -len(".json")])]
     return max(whole, key=os.path.getmtime, default=None)
 
 

@@ -169,14 +169,14 @@ def _rename(config: ConfigText, section: Section, old: Old, log: MigrationLog) -
         log.did(place, f"{path} was removed: {old.new} is given too")
     elif not inner:
         config.replace(section, name, text)
-        config.rename(_again(config, section, name), name, target)
+        config.rename(_current(config, section, name), name, target)
         log.did(place, f"{path} is now {old.new}")
     else:
         if homes:
             config.insert(homes[-1], inner, text)
         else:
             config.insert(section, target, config.object_text({inner: text}, section))
-        config.remove(_again(config, section, name), name)
+        config.remove(_current(config, section, name), name)
         log.did(place, f"{path} is now {_path(section, old.new)}")
 
 
@@ -196,7 +196,7 @@ def _iterator_to_loader(config: ConfigText, log: MigrationLog) -> bool:
             place = config.place(sections[0])
             text = _loader_of_iterator(config, sections[0], log)
             config.replace_section(sections[0], text)
-            config.rename(_with(config, "", old), old, new)
+            config.rename(_section_with_key(config, "", old), old, new)
             log.did(place, f'"{old}" is now "{new}"')
             return True
     return False
@@ -292,7 +292,7 @@ def _shuffle(config: ConfigText, trainer: Section, log: MigrationLog) -> bool:
             place,
             "trainer.shuffle was removed: the data loader, or its batch sampler, decides",
         )
-    config.remove(_with(config, "trainer", "shuffle"), "shuffle")
+    config.remove(_section_with_key(config, "trainer", "shuffle"), "shuffle")
     return True
 
 
@@ -305,7 +305,7 @@ def _opt_level(config: ConfigText, trainer: Section, log: MigrationLog) -> bool:
         log.did(place, "trainer.opt_level is now trainer.use_amp: true")
     else:
         log.did(place, "trainer.opt_level was removed: it asked for full precision")
-    config.remove(_with(config, "trainer", "opt_level"), "opt_level")
+    config.remove(_section_with_key(config, "trainer", "opt_level"), "opt_level")
     return True
 
 
@@ -323,7 +323,7 @@ def _devices(config: ConfigText, trainer: Section, log: MigrationLog) -> bool:
     else:
         top = config.at("")[-1]
         config.insert(top, "distributed", config.object_text({"cuda_devices": str(devices)}, top))
-        config.remove(_with(config, "trainer", "cuda_device"), "cuda_device")
+        config.remove(_section_with_key(config, "trainer", "cuda_device"), "cuda_device")
         log.did(place, "a list under trainer.cuda_device is now distributed.cuda_devices")
     return True
 
@@ -350,7 +350,7 @@ def _tensorboard(config: ConfigText, trainer: Section, log: MigrationLog) -> boo
         log.leave(config.place(trainer), f"trainer.callbacks is computed; add to it: {callback}")
     for old in [*_TENSORBOARD, "tensorboard_writer"]:
         while any(old in section for section in config.at("trainer")):
-            config.remove(_with(config, "trainer", old), old)
+            config.remove(_section_with_key(config, "trainer", old), old)
     log.did(config.place(trainer), 'the options of TensorBoard are now those of the callback "tensorboard"')
     return True
 
@@ -377,7 +377,7 @@ def _lazy_reading(config: ConfigText, log: MigrationLog) -> bool:
             if section.value("lazy") is True:
                 _insert_in_loader(config, section, log)
             place = config.place(section, "lazy")
-            config.remove(_again(config, section, "lazy"), "lazy")
+            config.remove(_current(config, section, "lazy"), "lazy")
             log.did(place, f"{section.path}.lazy was removed: the data loader decides what is held in memory")
             return True
     return False
@@ -456,9 +456,9 @@ def _spacy_indexers(config: ConfigText, log: MigrationLog) -> bool:
         feature = "tag_" if is_fine else _SPACY_FEATURES[kind]
         place = config.place(section, "type")
         config.replace(section, "type", config.literal("single_id", section))
-        config.insert(_again(config, section, "type"), "feature_name", config.literal(feature, section))
+        config.insert(_current(config, section, "type"), "feature_name", config.literal(feature, section))
         if "coarse_tags" in section:
-            config.remove(_again(config, section, "coarse_tags"), "coarse_tags")
+            config.remove(_current(config, section, "coarse_tags"), "coarse_tags")
         log.did(place, f'{section.path}: the indexer "{kind}" is now "single_id" with a feature_name')
         return True
     return False
@@ -480,14 +480,14 @@ def embedders(config: ConfigText, log: MigrationLog) -> bool:
                 if (
                     name in section
                 ):  # these stay outside of token_embedders, where they are taken care of next
-                    _set_aside(config, section, name, log)
+                    _remove_embedder_option(config, section, name, log)
                     return True
             place = config.place(section)
             _wrap_embedders(config, section)
             log.did(place, f"{section.path}: the embedders stand inside token_embedders now")
             return True
         if "allow_unmatched_keys" in section:
-            _set_aside(config, section, "allow_unmatched_keys", log)
+            _remove_embedder_option(config, section, "allow_unmatched_keys", log)
             return True
     return False
 
@@ -517,7 +517,7 @@ _TOKEN_EMBEDDERS = frozenset(
 )
 
 
-def _set_aside(config: ConfigText, section: Section, name: str, log: MigrationLog) -> None:
+def _remove_embedder_option(config: ConfigText, section: Section, name: str, log: MigrationLog) -> None:
     """Take out an option of the text field embedder; indexers without an embedder get the embedder `empty`."""
     place, path = config.place(section, name), _path(section, name)
     is_wanted = section.value(name) is not False
@@ -593,7 +593,7 @@ def vocabulary(config: ConfigText, log: MigrationLog) -> bool:
             continue
         kind = "extend" if section.value("extend") is True else "from_files"
         config.rename(section, "directory_path", "directory")
-        section = _again(config, section, "directory")
+        section = _current(config, section, "directory")
         if "type" in section:
             config.replace(section, "type", config.literal(kind, section))
         else:
@@ -601,7 +601,7 @@ def vocabulary(config: ConfigText, log: MigrationLog) -> bool:
         kept = {"type", "directory", "padding_token", "oov_token"}
         for name in section.keys:
             if name == "extend" or (kind == "from_files" and name not in kept):
-                config.remove(_again(config, section, name), name)
+                config.remove(_current(config, section, name), name)
         log.did(
             config.place(section), f'vocabulary.directory_path is now the directory of a vocabulary "{kind}"'
         )
@@ -624,7 +624,7 @@ def _class_names(config: ConfigText, log: MigrationLog) -> bool:
     return False
 
 
-def _again(config: ConfigText, section: Section, name: str) -> Section:
+def _current(config: ConfigText, section: Section, name: str) -> Section:
     """The same section as it stands now, after an edit; it has the key `name`."""
     return next(other for other in reversed(config.at(section.path)) if name in other)
 
@@ -633,7 +633,7 @@ def _path(section: Section, name: str) -> str:
     return f"{section.path}.{name}" if section.path else name
 
 
-def _with(config: ConfigText, path: str, name: str) -> Section:
+def _section_with_key(config: ConfigText, path: str, name: str) -> Section:
     """The section at a path, as it stands now, that has a key."""
     return next(section for section in reversed(config.at(path)) if name in section)
 

@@ -200,7 +200,7 @@ _FAMILIES: tuple[tuple[str, str], ...] = (
 )
 """Where the classes of the table stand in a config: a pattern of the key path, and the class or its base."""
 
-_told: set[str] = set()
+_warned: set[str] = set()
 
 
 def family_at(path: str) -> str | None:
@@ -258,16 +258,16 @@ def renewed(cls: Any, config: dict[str, Any], taken: Collection[str], path: str)
             continue
         if old.new == "":
             del changed[key]
-            _tell(path, key, "left out")
-        elif _put(
+            _warn_once(path, key, "left out")
+        elif _set_path(
             changed, str(old.new), old.values.get(config[key], config[key]) if old.values else config[key]
         ):
             del changed[key]
-            _tell(path, key, f"read as {old.new!r}")
+            _warn_once(path, key, f"read as {old.new!r}")
     return _with_tensorboard(changed, taken, path) if "Trainer" in families else changed
 
 
-def _put(section: dict[str, Any], key_path: str, value: Any) -> bool:
+def _set_path(section: dict[str, Any], key_path: str, value: Any) -> bool:
     """Set the value at a dotted path unless there is one already, or the section on the way is not an object."""
     first, _, rest = key_path.partition(".")
     if not rest:
@@ -292,7 +292,7 @@ def _with_tensorboard(section: dict[str, Any], taken: Collection[str], path: str
     if is_old and isinstance(options, Mapping) and isinstance(callbacks, list):
         del section["tensorboard_writer"]
         section["callbacks"] = [*callbacks, {**options, "type": "tensorboard"}]
-        _tell(path, "tensorboard_writer", "read as the callback 'tensorboard'")
+        _warn_once(path, "tensorboard_writer", "read as the callback 'tensorboard'")
     return section
 
 
@@ -308,10 +308,10 @@ def _families_of(cls: Any) -> list[str]:
     return [*registered, *(base.__name__ for base in bases)]
 
 
-def _tell(path: str, key: str, what: str) -> None:
+def _warn_once(path: str, key: str, what: str) -> None:
     key_path = f"{path}.{key}" if path else key
-    if key_path not in _told and current_origin() is None:
-        _told.add(key_path)
+    if key_path not in _warned and current_origin() is None:
+        _warned.add(key_path)
         logger.warning(
             "%s: a key of an earlier version of AllenNLP, %s; `nlpreg migrate` rewrites the config",
             key_path,

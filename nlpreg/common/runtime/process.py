@@ -16,7 +16,7 @@ class SigTermReceived(BaseException):
     """Raised on SIGTERM. Like `KeyboardInterrupt`, it is not an `Exception`, so that it is not handled as an error."""
 
 
-_SECONDS_BETWEEN_LOOKS = 0.05
+_RETRY_SECONDS = 0.05
 _SECONDS_FOR_IMPORTS = 30.0
 _SECONDS_OF_ONE_REQUEST = 1.0
 _first_deferred: dict[int, float] = {}
@@ -30,7 +30,7 @@ def _raise_when_safe(number: int, frame: FrameType | None) -> None:
     """
     now = time.monotonic()
     if _is_importing(frame) and now - _first_deferred.setdefault(number, now) < _SECONDS_FOR_IMPORTS:
-        again = threading.Timer(_SECONDS_BETWEEN_LOOKS, os.kill, (os.getpid(), number))
+        again = threading.Timer(_RETRY_SECONDS, os.kill, (os.getpid(), number))
         again.daemon = True
         again.start()
         return

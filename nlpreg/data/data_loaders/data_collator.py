@@ -17,7 +17,7 @@ def nlpreg_collate(instances: list[Instance]) -> TensorDict:
 
 
 allennlp_collate = nlpreg_collate
-"""Its name for code that moves over."""
+"""AllenNLP's name of `nlpreg_collate`."""
 
 
 class DataCollator(Registrable):
@@ -32,7 +32,7 @@ class DataCollator(Registrable):
 
 
 @DataCollator.register("nlpreg")
-@DataCollator.register("allennlp")  # its name in the configs of those who move over
+@DataCollator.register("allennlp")  # its name in configs of AllenNLP
 class DefaultDataCollator(DataCollator):
     """Pads the instances to the longest and does nothing else."""
 

@@ -13,17 +13,17 @@ from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.nn.util import move_to_device
 
 SAMPLE_SIZE = 8
-"""Number of instances in the batch that `sample_batch` gives, unless the loader's batches are smaller."""
+"""Maximum number of instances in the batch that `sample_batch` returns."""
 
 TensorDict = Dict[str, Union[torch.Tensor, Dict[str, torch.Tensor]]]  # noqa: UP006
 
 
 class DataLoader(Registrable):
-    """Gives batches of tensors, epoch by epoch.
+    """Iterates over batches of tensors, one epoch per iteration.
 
     A loader is used in this order: the constructor, `iter_instances` for the vocabulary, `index_with` that vocabulary,
-    `set_target_device`, then iterate once for each epoch. In a config it is given neither `reader` nor
-    `data_path`: those come from elsewhere in the config.
+    `set_target_device`, then one iteration for each epoch. Its section of a config has neither `reader` nor
+    `data_path`: these come from other keys of the config.
     """
 
     constructor_extras = frozenset(["data_path", "reader"])
@@ -34,7 +34,7 @@ class DataLoader(Registrable):
         """The number of batches of an epoch.
 
         Raises:
-            TypeError: it is not known before the data have been read.
+            TypeError: the number is not known before the data have been read.
         """
         raise TypeError(f"{type(self).__name__} has no length")
 
@@ -46,22 +46,22 @@ class DataLoader(Registrable):
         raise NotImplementedError(f"{type(self).__name__} has no iter_instances")
 
     def sample_instances(self, number: int) -> list[Instance]:
-        """Up to so many of the first instances; the position in the data stays where it is.
+        """The first instances, at most `number`; the position in the data does not change.
 
-        A loader that cannot do that gives none.
+        A loader that does not support this returns an empty list.
         """
         return []
 
     def sample_batch(self) -> TensorDict | None:
-        """A small batch, made as those of an epoch are; the position in the data stays where it is.
+        """A small batch, made like the batches of an epoch; the position in the data does not change.
 
         Returns:
-            The batch, on the CPU; None from a loader that cannot do that, or without data.
+            The batch, on the CPU; None if the loader does not support this or has no data.
         """
         return None
 
     def index_with(self, vocab: Vocabulary) -> None:
-        """Index the instances with this vocabulary, now or as they are read."""
+        """Index the instances with this vocabulary, immediately or while they are read."""
         raise NotImplementedError(f"{type(self).__name__} has no index_with")
 
     def set_target_device(self, device: torch.device) -> None:
@@ -73,7 +73,7 @@ class DataLoader(Registrable):
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Let the next iteration start where `state_dict` was taken."""
+        """Start the next iteration at the position of a `state_dict`."""
 
 
 @dataclass
@@ -82,10 +82,10 @@ class Position:
 
     Args:
         epoch: number of finished epochs.
-        batches: number of batches yielded in the present epoch.
-        data_pass: number of finished passes over the data; differs from `epoch` where an epoch has a fixed number of
+        batches: number of batches yielded in the current epoch.
+        data_pass: number of finished passes over the data; differs from `epoch` if an epoch has a fixed number of
             batches.
-        pass_batches: number of batches yielded in the present pass.
+        pass_batches: number of batches yielded in the current pass.
         places: further measures of the position, for loaders that need them.
     """
 
@@ -97,15 +97,15 @@ class Position:
 
 
 class ResumableDataLoader(DataLoader):
-    """A loader whose batches follow from the run's seed and its position.
+    """A loader whose batches are a function of the run's seed and the position.
 
     One iteration yields one epoch: a pass over the data or, with `batches_per_epoch`, that many batches, which may
-    take several passes; what is left of the last one belongs to the next epoch. After `load_state_dict` the next
+    take several passes; the rest of the last one belongs to the next epoch. After `load_state_dict` the next
     iteration yields the rest of the epoch. If an iteration is abandoned, the position does not change, and the next
     one starts that epoch again.
 
     Args:
-        batches_per_epoch: see above; None for one pass.
+        batches_per_epoch: number of batches of an epoch; None for one pass.
 
     Raises:
         ValueError: `batches_per_epoch` below 1.
@@ -121,7 +121,7 @@ class ResumableDataLoader(DataLoader):
         self._open_pass: Iterator[TensorDict] | None = None
 
     def _batches_of_pass(self, data_pass: int, start: int) -> Iterator[TensorDict]:
-        """The batches of one pass over the data from number `start` on; a subclass must write this."""
+        """The batches of one pass over the data from number `start` on; subclasses must implement this."""
         raise NotImplementedError(f"{type(self).__name__} has no _batches_of_pass")
 
     def __iter__(self) -> Iterator[TensorDict]:
@@ -129,7 +129,7 @@ class ResumableDataLoader(DataLoader):
         return self._rest_of_epoch()
 
     def _begin_epoch(self) -> None:
-        """Move to where the next iteration starts."""
+        """Move to the position where the next iteration starts."""
         # an iteration that ran to its end has set the number back to 0
         abandoned = self._position.batches > 0
         if self._is_resuming:
@@ -156,7 +156,7 @@ class ResumableDataLoader(DataLoader):
                 position.batches += 1
                 position.pass_batches += 1
                 yield batch if self.cuda_device is None else move_to_device(batch, self.cuda_device)
-        except BaseException:  # also GeneratorExit: the caller has stopped iterating
+        except BaseException:  # also a GeneratorExit, raised when the caller stops iterating
             self._close_pass()
             raise
         position.epoch += 1
@@ -174,7 +174,7 @@ class ResumableDataLoader(DataLoader):
         position.pass_batches, position.places = 0, ()
 
     def _close_pass(self) -> None:
-        """Drop what is left of the present pass."""
+        """Close the iterator over the current pass."""
         close = getattr(self._open_pass, "close", None)
         self._open_pass = None
         if close is not None:
@@ -185,16 +185,16 @@ class ResumableDataLoader(DataLoader):
         self.cuda_device = device
 
     def state_dict(self) -> dict[str, Any]:
-        """Epoch, batches given in it, and the same for passes over the data."""
+        """The current `Position`."""
         position = self._position
         return {name: getattr(position, name) for name in ("epoch", "batches", "data_pass", "pass_batches")}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue the epoch in the next iteration where the state was taken."""
+        """Resume the epoch at the position of the state in the next iteration."""
         self._position = Position(
             int(state["epoch"]),
             int(state["batches"]),
-            # a state without passes is that of a loader whose epochs are passes
+            # a state without passes was written by a loader whose epochs are passes
             int(state.get("data_pass", state["epoch"])),
             int(state.get("pass_batches", state["batches"])),
         )

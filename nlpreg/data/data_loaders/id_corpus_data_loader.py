@@ -29,15 +29,15 @@ def rank_and_world_size() -> tuple[int, int]:
 class IdCorpusDataLoader(ResumableDataLoader):
     """Reads the words of a data set once, numbers them in a file, and makes batches from the file.
 
-    The file is kept for later runs. Memory grows with the number of distinct words only, not with the data. The
+    The file is kept for later runs. Memory grows only with the number of distinct words. The
     instances of the reader must have exactly one text field; batches have that field and no other.
 
     Args:
         reader: reads the texts.
         data_path: what it reads.
         batches_per_epoch: number of batches of an epoch, in place of one pass over the data.
-        cache: whether to reuse the file of an earlier run and to keep this one.
-        cache_dir: folder for such files; a sub-folder of `~/.nlpreg` unless given.
+        cache: whether to reuse the file of an earlier run, and to keep a new one.
+        cache_dir: folder for such files; by default a sub-folder of `~/.nlpreg`.
         cuda_device: device to put batches on.
 
     Raises:
@@ -45,7 +45,7 @@ class IdCorpusDataLoader(ResumableDataLoader):
     """
 
     settings_of_order: ClassVar[tuple[str, ...]] = ()
-    """Attributes that decide, with the text, which batch a position stands for."""
+    """Attributes that determine, together with the text, which batch a position refers to."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class IdCorpusDataLoader(ResumableDataLoader):
 
     @functools.cached_property
     def corpus(self) -> IdCorpus:
-        """The file, which is made when it is first asked for."""
+        """The file; it is made on first access."""
         corpus = id_corpus_of(self.reader, self.data_path, self.text_field, self.cache, self.cache_dir)
         if not corpus.num_words:
             raise ConfigurationError(f"{self.data_path}: {type(self.reader).__name__} found no words there")
@@ -81,7 +81,7 @@ class IdCorpusDataLoader(ResumableDataLoader):
 
     @property
     def lexicon(self) -> IndexedLexicon:
-        """The tensors of words.
+        """Makes tensors of the numbers of words.
 
         Raises:
             ValueError: there is no vocabulary yet.
@@ -91,12 +91,12 @@ class IdCorpusDataLoader(ResumableDataLoader):
         return self._lexicon
 
     def iter_instances(self) -> Iterator[Instance]:
-        """A single instance that represents all of the data: it counts every word as often as it occurs, for the vocabulary."""
+        """A single instance with every word and its count, for the vocabulary."""
         counts = dict(zip(self.corpus.words, self.corpus.counts.tolist(), strict=True))
         yield Instance({self.text_field: CountedWordsField(counts, self._token_indexers)})
 
     def sample_instances(self, number: int) -> list[Instance]:
-        """The instance that stands for all of the data."""
+        """The instance with all words, see `iter_instances`."""
         return list(self.iter_instances())
 
     def sample_batch(self) -> TensorDict | None:
@@ -104,14 +104,15 @@ class IdCorpusDataLoader(ResumableDataLoader):
         return None if self._lexicon is None else next(self._batches_of_pass(0, 0), None)
 
     def state_dict(self) -> dict[str, Any]:
-        """Epoch, batches given in it, the same for passes over the data, and what these numbers depend on."""
+        """The current `Position`, and a description of the data and settings that it depends on."""
         return {**super().state_dict(), **self._basis}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue the epoch in the next iteration where the state was taken.
+        """Resume the epoch at the position of the state in the next iteration.
 
         Raises:
-            ConfigurationError: in the middle of a pass, text, settings or number of processes are not those of the state.
+            ConfigurationError: the state is in the middle of a pass over other text, or with other settings or another number of
+                processes.
         """
         if state.get("pass_batches", state["batches"]):
             for name, now in self._basis.items():
@@ -124,10 +125,10 @@ class IdCorpusDataLoader(ResumableDataLoader):
 
     @functools.cached_property
     def _basis(self) -> dict[str, Any]:
-        """Everything beside the seed that determines which batch a position refers to."""
+        """Everything except the seed that determines which batch a position refers to."""
         settings = {name: getattr(self, name) for name in self.settings_of_order}
         return {"text": self.corpus.meta.digest, "world_size": rank_and_world_size()[1], **settings}
 
     def index_with(self, vocab: Vocabulary) -> None:
-        """Look every distinct word up."""
+        """Look up every distinct word."""
         self._lexicon = IndexedLexicon(self.corpus, self._token_indexers, vocab)

@@ -35,16 +35,16 @@ from nlpreg.data.vocabulary import Vocabulary
 T = TypeVar("T")
 
 _BATCHES_AHEAD = 32
-"""How many batches each worker makes before the first of them is sent, beside what is in the pipe."""
+"""Number of batches that a worker makes ahead, in addition to those that are in the pipe."""
 
 # The first batches are made in this process, to measure how long one takes.
 _BATCHES_TO_TIME = 4
 # Receiving a batch from a worker takes about a tenth of this.
 _SECONDS_WORTH_A_WORKER = 1e-3
 
-# The batches of a stream are made in this process for this many seconds: data that end sooner need no worker.
+# The batches of a stream are made in this process for this many seconds: shorter data need no worker.
 _SECONDS_TO_MAKE_HERE = 0.05
-# The cost of sending and receiving a batch: at least so many seconds, and a share of the time to make it.
+# The cost of sending and receiving a batch: a minimum in seconds, and a fraction of the time to make it.
 _SECONDS_ON_THE_WAY = 100e-6
 _SHARE_ON_THE_WAY = 0.15
 # About how long it takes until a worker has its first batch.
@@ -52,24 +52,24 @@ _SECONDS_TO_START = {"fork": 0.04}
 _SECONDS_TO_START_ANEW = 2.0
 
 
-def made_ahead(
+def prefetch_batches(
     make_here: Callable[[int], TensorDict],
     make_in_worker: Callable[[int], TensorDict],
     numbers: Sequence[int],
     num_workers: int,
 ) -> Iterator[TensorDict]:
-    """The batches of these numbers, in order; workers make them if that is faster than making them in this process.
+    """The batches with these numbers, in order; workers make them if that is faster than making them in this process.
 
     Workers are forked, so that nothing has to be sent to them.
 
     Args:
-        make_here: makes the batch of a number in this process.
-        make_in_worker: makes it in another.
+        make_here: makes the batch with a number in this process.
+        make_in_worker: makes it in a worker.
         numbers: the numbers.
-        num_workers: how many workers may be started.
+        num_workers: maximum number of workers.
 
     Raises:
-        WorkerError: making a batch raised, in a worker.
+        WorkerError: a batch could not be made in a worker.
     """
     seconds = []
     for number in numbers[:_BATCHES_TO_TIME]:
@@ -88,14 +88,14 @@ def made_ahead(
             yield batch
 
 
-def streamed_ahead(
+def prefetch_stream(
     stream: BatchStream, place: StreamPosition, leave_out: int, start_method: str
 ) -> Iterator[tuple[TensorDict, StreamPosition]]:
     """The batches of a stream from a position on; one worker makes them as soon as that saves time.
 
-    The first batches are made in this process. A worker starts once there are evidently many of them, and both making a
-    batch and using it take longer than sending it: otherwise two processes would be no faster than one. Until the
-    worker has its first batch, this process makes more.
+    The first batches are made in this process. A worker starts once the data prove to be long, and making a batch as well as
+    using it takes longer than sending it: otherwise two processes would be no faster than one. Until the worker has its
+    first batch, this process continues to make them.
 
     Args:
         stream: the stream.
@@ -104,7 +104,7 @@ def streamed_ahead(
         start_method: how to start the worker.
 
     Raises:
-        WorkerError: making a batch raised, in the worker or here.
+        WorkerError: a batch could not be made, in the worker or in this process.
     """
     here = _with_worker_errors(stream.batches(place, leave_out=leave_out))
     taken, seconds, began = 0, 0.0, time.perf_counter()
@@ -117,7 +117,7 @@ def streamed_ahead(
         taken, place = taken + 1, made[1]
         yield made
     each, making = (time.perf_counter() - began) / taken, seconds / taken
-    if not _is_worth_a_worker(making, each - making):
+    if not _is_worker_faster(making, each - making):
         yield from here
         return
     meanwhile = math.ceil(_SECONDS_TO_START.get(start_method, _SECONDS_TO_START_ANEW) / each)
@@ -129,14 +129,14 @@ def streamed_ahead(
             yield made
 
 
-def _is_worth_a_worker(making: float, using: float) -> bool:
+def _is_worker_faster(making: float, using: float) -> bool:
     """Whether a worker saves time, given the seconds that it takes to make a batch and to use it."""
     way = max(_SECONDS_ON_THE_WAY, _SHARE_ON_THE_WAY * making)
     return min(making, using) > way and _num_cores() > 1
 
 
 def _with_worker_errors(items: Iterator[T]) -> Generator[T, None, None]:
-    """The same items; errors are raised in the form in which a worker reports them."""
+    """The same items; errors are raised in the form that errors of workers have."""
     try:
         yield from items
     except Exception as error:
@@ -150,11 +150,10 @@ def _num_cores() -> int:
 
 logger = logging.getLogger(__name__)
 
-# The first instances are read in this process, to measure how long one takes; the very first may include the loading of
-# a model.
+# The first instances are read in this process, to measure the time per instance; the very first may load a model.
 _INSTANCES_TO_WARM_UP = 8
 _INSTANCES_TO_TIME = 56
-# Reading that takes less than this is as fast as receiving what a worker has read.
+# Below this time, reading is as fast as receiving instances from a worker.
 _SECONDS_OF_READING_WORTH_A_WORKER = 300e-6
 
 _INSTANCES_PER_MESSAGE = 256
@@ -163,11 +162,11 @@ _INSTANCES_PER_MESSAGE = 256
 def read_with_workers(stream: InstanceStream, start_method: str) -> Iterator[Instance]:
     """The instances of a stream, with token indexers, in the order in which one process would read them.
 
-    What workers read has to be sent to this process, so they do not always save time. They are started only if there
-    are several, the reader divides its work between them, and reading the first instances proves slow.
+    Instances read by workers have to be sent to this process, so workers do not always save time. They are started only if
+    there are several, the reader divides its work among them, and reading the first instances is slow.
 
     Raises:
-        WorkerError: reading raised, in a worker or here.
+        WorkerError: reading failed, in a worker or in this process.
     """
     try:
         instances = iter(_read_as_only_worker(stream))
@@ -193,7 +192,7 @@ def read_with_workers(stream: InstanceStream, start_method: str) -> Iterator[Ins
 
 
 def _read_as_only_worker(stream: InstanceStream) -> Iterator[Instance]:
-    """All instances, read in this process but as a worker reads them: without token indexers."""
+    """All instances, read in this process as a worker would: without token indexers."""
     return map(_without_indexers, replace(stream, num_workers=1).read(worker=0))
 
 
@@ -201,7 +200,7 @@ def _read_in_workers(stream: InstanceStream, start_method: str) -> Iterator[Inst
     """All instances, one from each worker in turn, which restores the order of the data."""
     # the reader itself may have to be sent, and must not assume that it is the only worker
     stream.reader.set_worker_info(None)
-    make_messages = functools.partial(_messages, stream)
+    make_messages = functools.partial(_instance_groups, stream)
     with WorkerPool(make_messages, stream.num_workers, start_method) as pool:
         waiting: dict[int, deque[Instance]] = {worker: deque() for worker in range(stream.num_workers)}
         while waiting:
@@ -215,16 +214,16 @@ def _read_in_workers(stream: InstanceStream, start_method: str) -> Iterator[Inst
                     del waiting[worker]
 
 
-def _messages(stream: InstanceStream, worker: int) -> Iterator[list[Instance]]:
-    """What a worker sends: instances, many at a time."""
+def _instance_groups(stream: InstanceStream, worker: int) -> Iterator[list[Instance]]:
+    """Groups of instances, each sent as one message by a worker."""
     return lazy_groups_of(map(_without_indexers, stream.read(worker)), _INSTANCES_PER_MESSAGE)
 
 
 def _without_indexers(instance: Instance) -> Instance:
-    """The same instance, after checking that no token indexers would be sent with it.
+    """The same instance, after checking that it has no token indexers, which would be sent with it.
 
     Raises:
-        ValueError: they would.
+        ValueError: it has.
     """
     for name, field in instance.fields.items():
         while isinstance(field, ListField):
@@ -245,15 +244,14 @@ class MultiProcessDataLoader(ResumableDataLoader):
     """Batches of the instances of a reader, in memory or streamed.
 
     In memory (`max_instances_in_memory` is None), everything is read once, in the constructor, and resuming costs
-    nothing. Workers share the reading and make batches ahead of time, both only where that is slow enough for workers
-    to save time.
+    nothing. Workers read and make batches ahead of time, each only if it is slow enough for workers to save time.
 
     Streamed, the data are read again on each pass, and at most `max_instances_in_memory` instances are held (by each
     worker). Batches are made in the workers, if there are any, and taken from them in turn, so that the order is
-    always the same. A single worker yields the same batches as none, and starts only where it saves time. Resuming in
-    the middle of a pass takes as many workers as before. The files are read again up to the position; a reader of text
+    always the same. A single worker yields the same batches as none, and starts only if it saves time. Resuming in
+    the middle of a pass requires the same number of workers. The files are read again up to the position; a reader of text
     files (`TextFileReader`) parses only what is still needed: the instances in the pool or, with a sampler, those of
-    the present chunk. Other readers parse everything, but nothing is indexed and no tensors are made.
+    the current chunk. Other readers parse everything, but nothing is indexed and no tensors are made.
 
     The order is a function of the run's seed, the pass over the data and the rank. A batch sampler that draws random
     numbers must take them from its `generator` for that to hold. A collator may use the global generators; with
@@ -264,13 +262,13 @@ class MultiProcessDataLoader(ResumableDataLoader):
         data_path: what it reads.
         batch_size: number of instances in a batch.
         drop_last: whether to drop the last batch if it is smaller.
-        shuffle: whether the order is random: over everything or, streamed, within a pool of
+        shuffle: whether the order is random: over all data or, streamed, within a pool of
             `max_instances_in_memory`.
-        batch_sampler: makes the batches, in place of the three above: of all data or, streamed, of one chunk of
+        batch_sampler: makes the batches, instead of the three arguments above: of all data or, streamed, of one chunk of
             `max_instances_in_memory` instances after another.
         batches_per_epoch: number of batches of an epoch, in place of one pass over the data.
         num_workers: number of worker processes. Readers that divide their work by `shard_iterable` gain most.
-        max_instances_in_memory: see above.
+        max_instances_in_memory: number of instances to hold when streaming; None to read all into memory.
         start_method: how workers are started: "fork" (which shares what is in memory), "spawn" or
             "forkserver" (for which reader, collator and sampler must pickle).
         cuda_device: device to put batches on.
@@ -279,8 +277,8 @@ class MultiProcessDataLoader(ResumableDataLoader):
 
     Raises:
         ValueError: arguments contradict each other, or an iteration starts before `index_with`.
-        ConfigurationError: there are no instances. (If only this rank has none, it has no batches.)
-        WorkerError: with workers, reading failed or, in a worker, making a batch did.
+        ConfigurationError: there are no instances. (If only this rank has none, it has no batches, and that is no error.)
+        WorkerError: with workers, an instance could not be read or a batch could not be made.
     """
 
     def __init__(
@@ -326,7 +324,7 @@ class MultiProcessDataLoader(ResumableDataLoader):
             with reduced_garbage_collection():
                 self._instances = list(self._read())
             if not self._instances:
-                self._check_that_others_have_some()
+                self._check_other_ranks_have_instances()
 
     @staticmethod
     def check_arguments(
@@ -355,11 +353,11 @@ class MultiProcessDataLoader(ResumableDataLoader):
                 f"max_instances_in_memory: expected the batch size ({batch_size or 1}) or more, got {max_instances_in_memory}"
             )
 
-    def _check_that_others_have_some(self) -> None:
-        """Make sure that other processes have instances; this one then has no batches, and they continue.
+    def _check_other_ranks_have_instances(self) -> None:
+        """Check that other ranks have instances if this one has none, in which case it has no batches.
 
         Raises:
-            ConfigurationError: there are none in the whole data set.
+            ConfigurationError: the whole data set is empty.
         """
         if self.reader.max_instances != 0 and not self._stream.has_any():
             raise ConfigurationError(
@@ -416,7 +414,7 @@ class MultiProcessDataLoader(ResumableDataLoader):
         # numbers drawn while a batch is made depend on its number alone, whatever process makes it
         make_here = make if type(self.collate_fn) is DefaultDataCollator else make_with_own_numbers
         numbers = range(start, len(indices))
-        return made_ahead(make_here, make_with_own_numbers, numbers, self.num_workers)
+        return prefetch_batches(make_here, make_with_own_numbers, numbers, self.num_workers)
 
     def _indices(self, data_pass: int) -> list[list[int]]:
         """In memory: the indices of the instances of each batch of a pass."""
@@ -451,13 +449,13 @@ class MultiProcessDataLoader(ResumableDataLoader):
         )
         position = self._position
         places = position.places or (StreamPosition(),) * max(1, self.num_workers)
-        # a state of a loader that kept no positions says only how many batches were given
+        # the state of a loader without positions has only the number of batches
         leave_out = start - sum(place.batches for place in places)  # of a state without places
-        # The reader of a plugin may draw random numbers; what it draws must not depend on when a worker takes over.
+        # A plugin's reader may draw random numbers, which must not depend on when a worker takes over.
         takes_over = self.num_workers == 1 and self._stream.can_defer
         if self.num_workers == 0 or takes_over:
             if takes_over:
-                batches = streamed_ahead(stream, places[0], leave_out, self.start_method)
+                batches = prefetch_stream(stream, places[0], leave_out, self.start_method)
             else:
                 batches = stream.batches(places[0], leave_out=leave_out)
             for batch, place in batches:
@@ -504,7 +502,7 @@ class MultiProcessDataLoader(ResumableDataLoader):
         self._position.places = tuple(map(StreamPosition.from_list, stream["places"]))
 
     def _settings_of_stream(self) -> dict[str, Any]:
-        """The settings that positions in a stream depend on."""
+        """Settings on which positions in a stream depend."""
         info = self.reader.get_distributed_info()
         return {
             "number of processes": 1 if info is None else info.world_size,
@@ -519,7 +517,7 @@ class MultiProcessDataLoader(ResumableDataLoader):
         return iter(self._instances) if self._instances is not None else self._read()
 
     def sample_instances(self, number: int) -> list[Instance]:
-        """The first instances in reading order; streamed, so many are read for this."""
+        """The first instances in reading order; streamed, they are read for this."""
         if self._instances is not None:
             return self._instances[:number]
         return list(itertools.islice(self.reader.read(self.data_path), number))

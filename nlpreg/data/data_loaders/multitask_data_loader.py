@@ -25,21 +25,21 @@ from nlpreg.data.vocabulary import Vocabulary
 class MultiTaskDataLoader(ResumableDataLoader):
     """Batches from the data sets of several tasks, in an order given by a scheduler.
 
-    An epoch is all data of all tasks or, with `instances_per_epoch`, that many instances, divided between the tasks by
-    a sampler; each task then continues in the next epoch where it stopped, and starts over when its data are used up.
+    An epoch is all data of all tasks or, with `instances_per_epoch`, that many instances, divided among the tasks by
+    a sampler; each task then continues in the next epoch where it stopped, and starts over when its data are exhausted.
 
     Args:
         reader: holds a reader for each task.
         data_path: a path by task.
-        scheduler: arranges the batches.
-        sampler: gives each task its share of an epoch.
-        instances_per_epoch: see above; needs a sampler.
+        scheduler: determines the order of the instances and the batches.
+        sampler: determines each task's share of an epoch.
+        instances_per_epoch: number of instances of an epoch; needs a sampler.
         num_workers: by task, as in the multiprocess loader.
-        max_instances_in_memory: by task, as there.
-        start_method: by task, as there.
+        max_instances_in_memory: by task, as in the multiprocess loader.
+        start_method: by task, as in the multiprocess loader.
         instance_queue_size: accepted for old configs; it has no effect.
         instance_chunk_size: the same.
-        shuffle: whether the instances of each task come in random order.
+        shuffle: whether the order of the instances of each task is random.
         cuda_device: device to put batches on, by default the CPU.
 
     Raises:
@@ -129,13 +129,13 @@ class MultiTaskDataLoader(ResumableDataLoader):
         self._starts, self._shares = ends, None
 
     def _shares_of_epoch(self) -> dict[str, int]:
-        """How many instances each task gives in an epoch."""
+        """The number of instances of each task in an epoch."""
         assert self.sampler is not None and self.instances_per_epoch is not None
         proportions = self.sampler.get_task_proportions(self._loaders)
         return {task: int(share * self.instances_per_epoch) for task, share in proportions.items()}
 
     def _instances_of_epoch(self, task: str, ends: dict[str, tuple[int, int]]) -> Iterable[Instance]:
-        """The instances of a task in this epoch; where they end is recorded in `ends`."""
+        """The instances of a task in this epoch; the position after the last one is written to `ends`."""
         if self._shares is None:
             yield from self._instances_of_pass(task, self._starts[task][0])
             return
@@ -144,7 +144,7 @@ class MultiTaskDataLoader(ResumableDataLoader):
             yield instance
 
     def _endless(self, task: str) -> Iterator[tuple[int, int, Instance]]:
-        """Pass, position in it, and instance, from where the epoch starts, without end."""
+        """Infinite iterator over (pass, position in the pass, instance) from the start of the epoch."""
         first_pass, first_place = self._starts[task]
         for data_pass in count(first_pass):
             place = -1
@@ -170,7 +170,7 @@ class MultiTaskDataLoader(ResumableDataLoader):
         return pick(instances, generator.permutation(len(instances)).tolist())
 
     def iter_instances(self) -> Iterator[Instance]:
-        """The instances of one task after the other."""
+        """The instances, one task after another."""
         for loader in self._loaders.values():
             yield from loader.iter_instances()
 
@@ -179,7 +179,7 @@ class MultiTaskDataLoader(ResumableDataLoader):
         return [instance for loader in self._loaders.values() for instance in loader.sample_instances(number)]
 
     def sample_batch(self) -> TensorDict | None:
-        """The batch that the scheduler makes first of a few instances of each task."""
+        """The first batch that the scheduler makes of a few instances of each task."""
         instances: dict[str, Iterable[Instance]]
         instances = {task: loader.sample_instances(SAMPLE_SIZE) for task, loader in self._loaders.items()}
         batch = next(iter(self.scheduler.batch_instances(instances)), None)
@@ -189,13 +189,13 @@ class MultiTaskDataLoader(ResumableDataLoader):
         return nlpreg_collate(batch)
 
     def index_with(self, vocab: Vocabulary) -> None:
-        """Index the instances in memory now, others as they are read."""
+        """Index the instances in memory now, streamed ones while they are read."""
         self._vocab = vocab
         for loader in self._loaders.values():
             loader.index_with(vocab)
 
     def state_dict(self) -> dict[str, Any]:
-        """The position, that of each task when the epoch began, and the share of each in the epoch."""
+        """The position, each task's position at the start of the epoch, and each task's share of the epoch."""
         return {
             **super().state_dict(),
             "starts": {task: list(start) for task, start in self._starts.items()},
@@ -203,7 +203,7 @@ class MultiTaskDataLoader(ResumableDataLoader):
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue the epoch in the next iteration where the state was taken."""
+        """Resume the epoch at the position of the state in the next iteration."""
         super().load_state_dict(state)
         self._starts = {task: (start[0], start[1]) for task, start in state["starts"].items()}
         self._shares = None if state["shares"] is None else dict(state["shares"])

@@ -12,11 +12,11 @@ class MultiTaskEpochSampler(Registrable):
     """Decides what share of an epoch's instances each task gets."""
 
     def get_task_proportions(self, data_loaders: Mapping[str, DataLoader]) -> dict[str, float]:
-        """The share of each task, from 0 to 1; a subclass must write this."""
+        """The share of each task, from 0 to 1; subclasses must implement this."""
         raise NotImplementedError(f"{type(self).__name__} has no get_task_proportions")
 
     def update_from_epoch_metrics(self, epoch_metrics: dict[str, Any]) -> None:
-        """Use the metrics of the epoch that has ended; does nothing unless overridden."""
+        """Called with the metrics after each epoch; does nothing by default."""
 
 
 @MultiTaskEpochSampler.register("uniform")

@@ -18,7 +18,7 @@ class MultiTaskScheduler(Registrable):
     default_implementation = "homogeneous_roundrobin"
 
     def batch_instances(self, epoch_instances: dict[str, Iterable[Instance]]) -> Iterable[list[Instance]]:
-        """The instances of each batch; a subclass must write this.
+        """The instances of each batch; subclasses must implement this.
 
         Args:
             epoch_instances: the instances by task.
@@ -26,16 +26,16 @@ class MultiTaskScheduler(Registrable):
         raise NotImplementedError(f"{type(self).__name__} has no batch_instances")
 
     def count_batches(self, dataset_counts: dict[str, int]) -> int:
-        """The number of batches, given the number of instances of each task; a subclass must write this."""
+        """The number of batches for a number of instances of each task; subclasses must implement this."""
         raise NotImplementedError(f"{type(self).__name__} has no count_batches")
 
     def update_from_epoch_metrics(self, epoch_metrics: dict[str, Any]) -> None:
-        """Use the metrics of the epoch that has ended; does nothing unless overridden."""
+        """Called with the metrics after each epoch; does nothing by default."""
 
 
 @MultiTaskScheduler.register("roundrobin")
 class RoundRobinScheduler(MultiTaskScheduler):
-    """Takes an instance of each task in turn until all are used up; batches mix the tasks.
+    """Takes an instance of each task in turn until all are exhausted; batches mix the tasks.
 
     Args:
         batch_size: number of instances in a batch.
@@ -47,17 +47,17 @@ class RoundRobinScheduler(MultiTaskScheduler):
         self.drop_last = drop_last
 
     def batch_instances(self, epoch_instances: dict[str, Iterable[Instance]]) -> Iterable[list[Instance]]:
-        """Batches of the tasks mixed."""
+        """Batches of mixed tasks."""
         return groups_of(in_turn(epoch_instances.values()), self.batch_size, self.drop_last)
 
     def count_batches(self, dataset_counts: dict[str, int]) -> int:
-        """The number of all instances over the batch size."""
+        """The number of all instances divided by the batch size."""
         return _count(sum(dataset_counts.values()), self.batch_size, self.drop_last)
 
 
 @MultiTaskScheduler.register("homogeneous_roundrobin")
 class HomogeneousRoundRobinScheduler(MultiTaskScheduler):
-    """Takes a batch of each task in turn until all are used up; each batch is of one task.
+    """Takes a batch of each task in turn until all are exhausted; every batch has a single task.
 
     Args:
         batch_size: number of instances in a batch, for all tasks or by task.
@@ -76,7 +76,7 @@ class HomogeneousRoundRobinScheduler(MultiTaskScheduler):
         )
 
     def count_batches(self, dataset_counts: dict[str, int]) -> int:
-        """The batches of each task, added up."""
+        """The sum of the numbers of batches of the tasks."""
         return sum(
             _count(count, self._size_for(task), self.drop_last) for task, count in dataset_counts.items()
         )
@@ -86,7 +86,7 @@ class HomogeneousRoundRobinScheduler(MultiTaskScheduler):
 
 
 def in_turn(iterables: Iterable[Iterable[T]]) -> Iterator[T]:
-    """An item of each iterable in turn; exhausted iterables drop out."""
+    """An item of each iterable in turn; exhausted iterables are left out."""
     waiting = [iter(items) for items in iterables]
     while waiting:
         left = []

@@ -41,33 +41,32 @@ def names_of_targets(lexicon: IndexedLexicon) -> list[str]:
 
 @DataLoader.register("running_text")
 class RunningTextDataLoader(IdCorpusDataLoader):
-    """Cuts the text into parallel streams, and gives the same few words of all of them in each batch.
+    """Cuts the text into parallel streams and yields windows of consecutive words, one row per stream.
 
-    The text is what the reader finds, all sentences one behind the other (end tokens of the reader tell them apart). It is cut
-    into `batch_size` streams of equal length, for each process of a distributed training; row i of every batch is the next
-    piece of stream i. Every word is in one batch, and nothing is padded but, in the last batch, a row that is one word shorter.
-    No piece is longer than `bptt`, except that with `bptt` 1 the last may have two words.
+    The text is the concatenation of all sentences of the reader (whose end tokens separate them). It is cut into
+    `batch_size` streams of equal length for each process of a distributed training; row i of every batch is the next
+    window of stream i. Every word is in exactly one batch, and the only padding is in the last batch, whose rows may differ by
+    one word. No window is longer than `bptt`, except that with `bptt` 1 the last may have two words.
 
-    A language model predicts each word from those before it, also the first word of a piece, of which there are two ways:
+    There are two ways to predict the first word of a window from the word before it:
 
-    - by default a batch begins with the word that the one before ended with, so that every word stands behind another one in
-      some batch: right for encoders that remember nothing;
-    - with `targets`, a second field has for each word the one after it, and no word is in the text of two batches: right for
-      encoders with `stateful`, which continue where they stopped.
+    - by default the windows overlap by one word, so that every word follows another one in some batch: for encoders without
+      state between batches;
+    - with `targets`, a second field has the next word for each word, and windows do not overlap: for encoders with
+      `stateful`, which continue with the state of the previous batch.
 
-    The order is that of the text. A run resumes within an epoch without reading the text again.
+    Batches follow the order of the text. A run resumes within an epoch without reading the text again.
 
     Args:
         reader: reads the text.
         data_path: what it reads.
         batch_size: number of streams.
-        bptt: number of words of each stream in a batch, of which the overlap is not a part.
-        variable_bptt: whether that number varies: around `bptt`, and now and then around half of it.
-        overlap: number of words that a batch begins with again, since the one before ended with them; 1 unless given, and 0 with
-            `targets`.
-        targets: whether there is a field `target` (the word after each word; at the end of the text there is none), with the
-            tensors of those indexers that give an id for each word.
-        shuffle: whether each pass cuts the text at other places: it leaves out some of the first words, fewer than `bptt`.
+        bptt: number of words of each stream in a batch, without the overlap.
+        variable_bptt: whether that number varies: around `bptt`, and occasionally around half of it.
+        overlap: number of words by which consecutive windows overlap; by default 1, or 0 with `targets`.
+        targets: whether there is a field `target` with the word after each word (none at the end of the text), with the
+            tensors of the indexers that give one id for each word.
+        shuffle: whether each pass cuts the text at different positions, by omitting fewer than `bptt` of the first words.
 
     Raises:
         ValueError: a number is too small, or `targets` with an overlap.
@@ -108,7 +107,7 @@ class RunningTextDataLoader(IdCorpusDataLoader):
             raise ConfigurationValueError(f"overlap: expected 0 beside targets, got {overlap}; leave it out")
 
     def __len__(self) -> int:
-        """The number of batches of an epoch; of the present pass, if its pieces vary in length."""
+        """The number of batches of an epoch; of the current pass if its windows vary in length."""
         return self.batches_per_epoch or len(self._layout(self._position.data_pass).ends)
 
     def _batches_of_pass(self, data_pass: int, start: int) -> Iterator[TensorDict]:
@@ -126,10 +125,10 @@ class RunningTextDataLoader(IdCorpusDataLoader):
     def _windows(
         self, layout: "_Layout", start: int, num_after: int
     ) -> Iterator[tuple[list[NDArray[Any]], list[int]]]:
-        """The numbers of the words of each batch from number `start` on, and of some words after them, a row for each stream.
+        """The numbers of the words of each batch from number `start` on, with some following words, one row per stream.
 
         Yields:
-            The rows, and the length of each without the words after.
+            The rows, and the length of each without the following words.
         """
         num_windows = len(layout.ends)
         for first in range(start, num_windows, WINDOWS_AT_ONCE):
@@ -144,13 +143,13 @@ class RunningTextDataLoader(IdCorpusDataLoader):
                 yield rows, [at[window + 1] - at[window] for _, at in pieces]
 
     def _layout(self, data_pass: int) -> "_Layout":
-        """Where the streams of a pass are, and where it cuts them; the same on every rank."""
+        """How a pass cuts the text into streams and windows; the same on every rank."""
         offset = 0
         if self.shuffle and self.bptt > 1:
             offset = int(order_generator(data_pass, 0, rank=0).integers(self.bptt))
         rank, world_size = rank_and_world_size()
         num_streams = self.batch_size * world_size
-        # the words that are left over make the first streams one word longer
+        # the remaining words make the first streams one word longer
         length, num_longer = divmod(max(0, self.corpus.num_words - offset), num_streams)
         if length == 0:
             raise ConfigurationError(
@@ -159,12 +158,12 @@ class RunningTextDataLoader(IdCorpusDataLoader):
             )
         ends = self._ends(length, data_pass)
         if num_longer and not self.variable_bptt and length % self.bptt == 0 and self.bptt > 1:
-            # the last piece is full, and a longer stream has a word more than fits: so it becomes two pieces
+            # the last window is full, and longer streams have one more word: so there is another window
             ends = np.concatenate([ends[:-1], [length - 1, length]])
         return _Layout(offset, length, num_longer, rank * self.batch_size, ends)
 
     def _ends(self, length: int, data_pass: int) -> NDArray[np.int64]:
-        """Where the pieces of a stream end."""
+        """Where the windows of a stream end."""
         if not self.variable_bptt:
             return np.append(np.arange(self.bptt, length, self.bptt), length)
         generator = order_generator(data_pass, 1, rank=0)
@@ -179,14 +178,14 @@ class RunningTextDataLoader(IdCorpusDataLoader):
 
 @dataclass(frozen=True)
 class _Layout:
-    """How a text is cut in one pass.
+    """How a pass cuts the text.
 
     Args:
-        offset: number of words at the beginning of the text that are left out.
+        offset: number of omitted words at the beginning of the text.
         length: number of words of a stream.
-        num_longer: how many of the first streams have one word more.
+        num_longer: how many of the first streams have one additional word.
         first_stream: number of the first stream of this process.
-        ends: where the pieces of a stream of that length end.
+        ends: where the windows of a stream of that length end.
     """
 
     offset: int
@@ -196,7 +195,7 @@ class _Layout:
     ends: NDArray[np.int64]
 
     def bounds(self, stream: int, first: int, last: int) -> NDArray[np.int64]:
-        """Where the pieces from number `first` up to `last` of a stream begin, and behind them the end, in the text."""
+        """Positions in the text where the windows `first` to `last` of a stream begin, and where the last one ends."""
         # each longer stream before this one moves it by a word
         start = self.offset + stream * self.length + min(stream, self.num_longer)
         bounds = np.append(0 if first == 0 else self.ends[first - 1], self.ends[first:last]) + start

@@ -27,7 +27,7 @@ class SimpleDataLoader(ResumableDataLoader):
         batch_size: number of instances in a batch; the last batch may have fewer.
         shuffle: whether to shuffle the instances in each epoch, with the run's seed.
         batches_per_epoch: number of batches of an epoch, in place of one pass over the data.
-        vocab: if given, the instances are indexed with it right away.
+        vocab: if given, the instances are indexed with it immediately.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class SimpleDataLoader(ResumableDataLoader):
             yield self.collate_fn(pick(self.instances, indices))
 
     def iter_instances(self) -> Iterator[Instance]:
-        """The instances in their own order."""
+        """The instances in the order of the list."""
         yield from self.instances
 
     def sample_instances(self, number: int) -> list[Instance]:

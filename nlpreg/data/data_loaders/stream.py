@@ -48,7 +48,7 @@ def batch_indices(
 
 
 def groups_of(items: Iterator[T], size: int, drop_last: bool) -> Iterator[list[T]]:
-    """Groups of `size` items; the last one may be smaller, or is left out."""
+    """Groups of `size` items; the last one may be smaller, or is dropped."""
     for group in lazy_groups_of(items, size):
         if len(group) == size or not drop_last:
             yield group
@@ -63,26 +63,26 @@ def shuffled_stream(
 ) -> Iterator[tuple[T, int]]:
     """Items, shuffled within a moving pool of `pool_size` of them.
 
-    Each item takes a random place in the pool, and the one that it replaces is yielded. When there are no more, the
-    rest of the pool follows in random order. So what the pool holds is a function of the number of items read.
+    Each item replaces a random one of the pool, which is yielded. After the last item, the rest of the pool follows in random
+    order. The content of the pool is therefore a function of the number of items read.
 
     Args:
         items_from: yields the items from a number on.
-        pool_size: how many are held.
+        pool_size: size of the pool.
         generator: draws the order.
-        drawn: number of items of the result to skip, holding only those that are still needed.
-        read: how many items had been read for them.
+        drawn: number of items of the result to skip; only items that are still needed are held.
+        read: number of items that had been read by then.
 
     Yields:
-        An item, and how many items have been read by then.
+        An item, and the number of items read so far.
     """
-    # drawn first, so that the order of the rest does not depend on how many places were used
+    # drawn first, so that the order of the rest does not depend on the number of places used
     end_generator = np.random.default_rng(int(generator.integers(2**63)))
     places = _places(pool_size, generator)
-    # the numbers that were in the pool when the position was taken, found without reading any item
+    # the numbers of the items in the pool at this position, found without reading any item
     replaced = max(0, read - pool_size)
     numbers = np.arange(min(read, pool_size))
-    # of items at the same place the last one stays
+    # of several items at one place the last one remains
     numbers[np.fromiter(islice(places, replaced), np.int64, replaced)] = pool_size + np.arange(replaced)
     first = int(numbers.min(initial=read))
     items = items_from(first)
@@ -101,7 +101,7 @@ def shuffled_stream(
 
 
 def _places(pool_size: int, generator: np.random.Generator) -> Iterator[int]:
-    """Random places in a pool, without end."""
+    """Infinite iterator over random places in a pool."""
     while True:
         yield from generator.integers(pool_size, size=_PLACES_AT_ONCE).tolist()
 
@@ -111,18 +111,18 @@ def pick(instances: Sequence[T], indices: Sequence[int]) -> list[T]:
     return [instances[index] for index in indices]
 
 
-# Number of instances indexed together, where they are not sampled by chunks: few at first, so that the first batch is
-# ready soon, then more and more. More than this would only take more memory.
+# Number of instances indexed together if they are not sampled by chunks: few at first, so that the first batch is ready
+# soon, then growing. More than this would only take more memory.
 _FIRST_INSTANCES_AT_ONCE = 64
 _INSTANCES_AT_ONCE = 1024
 
-# Tell apart what draws random numbers: the pool of a shuffled stream (beside the numbers of chunks), the collator (beside
-# the number of a batch), the reader.
+# Distinguish the streams of random numbers: of the pool of a shuffled stream (and of the chunks, by their number), of the
+# collator (with the number of the batch), and of the reader.
 _POOL = 2**32 - 1
 _COLLATING = 1
 _READING = 2
 
-# What samplers may look at to choose what they sort by.
+# Number of instances from which samplers may choose their sorting keys.
 _INSTANCES_TO_LEARN_FROM = 10
 
 
@@ -141,12 +141,12 @@ class InstanceStream:
     num_workers: int = 0
 
     def read(self, worker: int | None = None) -> Iterator[Instance]:
-        """The instances of one worker, without token indexers, or all of them, with."""
+        """The instances of one worker, without token indexers; or, for None, all instances, with token indexers."""
         self._set_worker(worker)
         return self.reader.read(self.data_path)
 
     def has_any(self) -> bool:
-        """Whether there are any instances at all, even if only in the shares of other processes."""
+        """Whether there are any instances, in the share of any process."""
         info = self.reader.get_distributed_info()
         self.reader.set_distributed_info(None)
         try:
@@ -155,7 +155,7 @@ class InstanceStream:
             self.reader.set_distributed_info(info)
 
     def items(self, worker: int | None, first: int) -> Iterator[Any]:
-        """The items behind the instances, from a number on: the instances themselves, unless their reader can defer parsing.
+        """The items from a number on: the instances themselves, or unparsed units if the reader can defer parsing.
 
         Args:
             worker: as for `read`.
@@ -172,7 +172,7 @@ class InstanceStream:
 
     @property
     def can_defer(self) -> bool:
-        """Whether instances are made, without token indexers, only when `instances_of` asks for them."""
+        """Whether the reader can defer parsing, so that items are unparsed units and instances come without token indexers."""
         return self._deferring is not None
 
     @functools.cached_property
@@ -190,11 +190,10 @@ class StreamPosition:
 
     Args:
         batches: number of batches yielded.
-        drawn: number of items (see `InstanceStream.items`) that they were made of; with a sampler, those before the
-            present chunk.
-        read: number of items read by then.
-        chunk: with a sampler, number of chunks before the present one.
-        chunk_batches: with a sampler, number of batches yielded of the present chunk.
+        drawn: number of items (see `InstanceStream.items`) in these batches; with a sampler, before the current chunk.
+        read: number of items read so far.
+        chunk: with a sampler, number of chunks before the current one.
+        chunk_batches: with a sampler, number of batches yielded of the current chunk.
     """
 
     batches: int = 0
@@ -210,7 +209,7 @@ class StreamPosition:
     @classmethod
     def from_list(cls, values: Sequence[Any]) -> "StreamPosition":
         """The inverse of `as_list`."""
-        # checkpoints of version 1 also held byte offsets behind the five numbers
+        # checkpoints of version 1 also have byte offsets after the five numbers
         return cls(*values[:5])
 
 
@@ -222,13 +221,13 @@ class BatchStream:
         instances: the stream.
         max_instances_in_memory: number of instances that are shuffled or sampled together.
         batch_size: number of instances in a batch; None with a sampler.
-        drop_last: whether to leave out the last batch where it is smaller.
+        drop_last: whether to drop the last batch if it is smaller.
         shuffle: whether to shuffle within a moving pool.
-        batch_sampler: makes the batches of one chunk after the other.
+        batch_sampler: makes the batches, one chunk after another.
         collate_fn: makes the tensors.
         vocab: indexes the instances.
-        data_pass: which pass over the data this is, for the order.
-        rank: which training process this is, for the order.
+        data_pass: number of the pass over the data, which determines the order.
+        rank: rank of the training process, which determines the order too.
     """
 
     instances: InstanceStream
@@ -248,9 +247,9 @@ class BatchStream:
         """The batches from a position on, each with the position after it.
 
         Args:
-            place: where to start: `StreamPosition()`, or one that was given with a batch.
-            worker: whose share; None for everything, which is the share of a single worker.
-            leave_out: make no tensors of so many batches.
+            place: where to start: `StreamPosition()`, or the position that came with a batch.
+            worker: number of the worker whose share to read; None for all data, the share of a single worker.
+            leave_out: number of batches to skip without making tensors.
         """
         for group, end in islice(self._groups(place, worker), leave_out, None):
             yield self._collated(group, worker, end.batches), end
@@ -258,22 +257,22 @@ class BatchStream:
     def batches_of_worker(
         self, places: Sequence[StreamPosition], leave_out: int, worker: int
     ) -> Iterator[tuple[TensorDict, StreamPosition]]:
-        """The batches of one worker's share, in its process.
+        """The batches of one worker's share, to be called in its process.
 
         Args:
             places: where each worker starts.
             leave_out: see `batches`.
-            worker: number of this one.
+            worker: number of this worker.
         """
-        # a reader that draws random numbers must not draw the same ones in every worker and pass
+        # a reader must not draw the same random numbers in every worker and pass
         seed_global_generators(order_generator(self.data_pass, worker, _READING, rank=self.rank))
         return self.batches(places[worker], worker, leave_out)
 
     def _collated(self, group: list[Instance], worker: int | None, number: int) -> TensorDict:
-        """The tensors of a batch; with workers, what a collator draws depends on the position of the batch."""
+        """The tensors of a batch; with workers, a collator's random numbers depend on the position of the batch."""
         if (
             self.instances.num_workers == 0 or type(self.collate_fn) is DefaultDataCollator
-        ):  # which draws nothing
+        ):  # which draws no random numbers
             return self.collate_fn(group)
         with global_generators_from(
             order_generator(self.data_pass, worker or 0, number, _COLLATING, rank=self.rank)
@@ -287,7 +286,7 @@ class BatchStream:
         if self.batch_sampler is not None:
             yield from self._sampled_groups(self.batch_sampler, place, worker)
             return
-        assert self.batch_size is not None  # the loader takes either
+        assert self.batch_size is not None  # the loader requires one of the two
         instances = self._indexed(self._drawn(place, worker), worker)
         for number, group in enumerate(
             groups_of(instances, self.batch_size, self.drop_last), start=place.batches + 1
@@ -296,7 +295,7 @@ class BatchStream:
             yield [instance for instance, _, _ in group], StreamPosition(number, drawn, read)
 
     def _drawn(self, place: StreamPosition, worker: int | None) -> Iterator[tuple[Instance, int, int]]:
-        """Instances in the order of the batches, each with the numbers of items drawn, and read, by then."""
+        """Instances in the order of the batches, each with the number of items drawn and read so far."""
         drawn, read = place.drawn, place.read
 
         def items_from(first: int) -> Iterator[Any]:
@@ -321,24 +320,24 @@ class BatchStream:
     def _indexed(
         self, instances: Iterator[tuple[Instance, int, int]], worker: int | None
     ) -> Iterator[tuple[Instance, int, int]]:
-        """The same instances, indexed some at a time."""
+        """The same instances, indexed in groups."""
         most = min(self.max_instances_in_memory, _INSTANCES_AT_ONCE)
         size = min(most, _FIRST_INSTANCES_AT_ONCE)
         while group := self._next(instances, size):
             self._index([instance for instance, _, _ in group], worker)
             yield from group
-            # few at first, so that the first batch comes soon
+            # few at first, so that the first batch is ready soon
             size = min(most, 2 * size)
 
     def _sampled_groups(
         self, sampler: BatchSampler, place: StreamPosition, worker: int | None
     ) -> Iterator[tuple[list[Instance], StreamPosition]]:
-        """The instances of each batch from a position on, as a sampler batches one chunk after another."""
+        """The instances of each batch from a position on; a sampler makes the batches of one chunk after another."""
         if place.chunk:
-            # it may have chosen its sorting keys by the first instances
+            # it may choose its sorting keys from the first instances
             first = self._drawn(StreamPosition(), worker)
             few = min(_INSTANCES_TO_LEARN_FROM, self.max_instances_in_memory)
-            # only this side effect is needed
+            # only for this side effect
             for _ in sampler.get_batch_indices([instance for instance, _, _ in islice(first, few)]):
                 pass
         number, chunk, skipped, before = place.batches, place.chunk, place.chunk_batches, place.drawn
@@ -357,7 +356,7 @@ class BatchStream:
     def _next(
         self, instances: Iterator[tuple[Instance, int, int]], size: int
     ) -> list[tuple[Instance, int, int]]:
-        """The next instances, as many as asked for if there are."""
+        """The next instances, fewer than asked for at the end."""
         with reduced_garbage_collection():
             return list(islice(instances, size))
 

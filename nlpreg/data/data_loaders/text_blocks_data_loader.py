@@ -13,16 +13,15 @@ from nlpreg.data.order import order_generator
 
 @DataLoader.register("text_blocks")
 class TextBlocksDataLoader(IdCorpusDataLoader):
-    """Cuts the text into blocks of equal length and gives them in random order, each once in a pass over the data.
+    """Cuts the text into blocks of equal length and yields them in random order, each once in a pass over the data.
 
-    The text is what the reader finds, all sentences one after another. Every pass cuts it at other places. The rows of a
-    batch come from anywhere in the text, so a batch says more about the text than the neighbouring batches of
-    `running_text`, whose rows continue from batch to batch. Encoders that are `stateful` need `running_text`; for others,
-    transformers above all, blocks in random order train better.
+    The text is the concatenation of all sentences of the reader. Every pass cuts it at different positions. The rows of a
+    batch come from anywhere in the text, so that batches are less correlated than those of `running_text`, whose rows
+    continue from batch to batch. Encoders that are `stateful` need `running_text`; for others, such as transformers, training
+    on blocks in random order works better.
 
-    The field `target` has for each word the word after it, also for the last word of a block. Every batch is full: what is
-    left over at the end of a pass, less than a batch, is left out. For validation, take `running_text`, which leaves out
-    nothing.
+    The field `target` has the next word for each word, also for the last word of a block. Every batch is full: the rest of a
+    pass, less than a batch, is dropped. For validation, use `running_text`, which drops nothing.
 
     Args:
         reader: reads the text.
@@ -53,7 +52,7 @@ class TextBlocksDataLoader(IdCorpusDataLoader):
         self.block_size = block_size
 
     def __len__(self) -> int:
-        """The number of batches of an epoch; of the present pass, unless `batches_per_epoch` is given."""
+        """The number of batches of an epoch; of the current pass, unless `batches_per_epoch` is given."""
         return self.batches_per_epoch or self._num_batches(self._offset(self._position.data_pass))
 
     def _batches_of_pass(self, data_pass: int, start: int) -> Iterator[TensorDict]:
@@ -61,7 +60,7 @@ class TextBlocksDataLoader(IdCorpusDataLoader):
         offset = self._offset(data_pass)
         num_batches = self._num_batches(offset)
         rank, world_size = rank_and_world_size()
-        # The order is that of all ranks together; each takes its own rows of every batch.
+        # All ranks draw the same order; each takes its own rows of every batch.
         order = order_generator(data_pass, 1, rank=0).permutation(self._num_blocks(offset))
         for batch in range(start, num_batches):
             first = (batch * world_size + rank) * self.batch_size
@@ -72,7 +71,7 @@ class TextBlocksDataLoader(IdCorpusDataLoader):
             yield {self.text_field: source, TARGET_FIELD: target}  # type: ignore[dict-item]  # a text nests one level deeper
 
     def _offset(self, data_pass: int) -> int:
-        """Number of words at the beginning of the text that a pass leaves out, fewer than a block.
+        """Number of words at the beginning of the text that a pass omits, fewer than a block.
 
         Raises:
             ConfigurationError: the text is too short for a batch.

@@ -20,20 +20,20 @@ _DEFAULT_WINDOW = 65536
 class TextLinesDataLoader(IdCorpusDataLoader):
     """Batches of single texts, shuffled and sorted by length within windows of the corpus.
 
-    Each process of a distributed training has a contiguous share of the texts, and reads no other. A share is cut into
-    windows; the order of the windows, and the order within each, follow from the run's seed, the pass over the data
-    and the rank. An epoch resumes without reading anything again.
+    Each process of a distributed training reads a contiguous share of the texts. A share is divided into windows; the order of
+    the windows, and the order within each, are functions of the run's seed, the pass over the data and the rank. An epoch
+    resumes without reading anything again.
 
     Args:
         reader: reads the texts.
         data_path: what it reads.
         batch_size: number of texts in a batch.
-        max_tokens: in place of `batch_size`, the largest size of a batch: its number of texts times the length of the
-            longest. A longer text becomes a batch of its own.
+        max_tokens: instead of `batch_size`, the maximum size of a batch: its number of texts times the length of the
+            longest. A longer text is a batch by itself.
         shuffle: whether the order is random.
         bucket: whether to batch texts of similar length together.
-        padding_noise: with `bucket`, the share of its length, up or down, by which a text may be moved in the sorting, from 0 to
-            1; none without `shuffle`.
+        padding_noise: with `bucket` and `shuffle`, the maximum fraction, from 0 to 1, by which a text's length is randomly changed
+            for sorting.
         window_size: number of texts that are shuffled and sorted together.
         drop_last: whether to drop the last batch if it is smaller than `batch_size`.
 
@@ -73,7 +73,7 @@ class TextLinesDataLoader(IdCorpusDataLoader):
         self.shuffle = shuffle
         self.bucket = bucket
         self.padding_noise = padding_noise if shuffle else 0.0
-        # whole batches, so that only the last window has a smaller one
+        # a multiple of the batch size, so that only the last window has a smaller batch
         self.window_size = (
             window_size if batch_size is None else batch_size * max(1, window_size // batch_size)
         )
@@ -93,7 +93,7 @@ class TextLinesDataLoader(IdCorpusDataLoader):
         check_at_least(1, batch_size=batch_size, max_tokens=max_tokens, window_size=window_size)
 
     def __len__(self) -> int:
-        """The number of batches of an epoch; of the present pass, if batches differ in size."""
+        """The number of batches of an epoch; of the current pass if batches differ in size."""
         if self.batches_per_epoch is not None:
             return self.batches_per_epoch
         data_pass = self._position.data_pass
@@ -107,7 +107,7 @@ class TextLinesDataLoader(IdCorpusDataLoader):
         windows = self._windows_of_share()
         if self.shuffle:
             order = order_generator(data_pass).permutation(len(windows)).tolist()
-            # the order of the windows, then that within each: only one window is in memory
+            # windows are shuffled, then the texts within each: only one window is in memory
             windows = [windows[number] for number in order]
         for first, last in windows:
             num_batches = self._num_batches(first, last, data_pass) if start else 0
@@ -129,19 +129,19 @@ class TextLinesDataLoader(IdCorpusDataLoader):
         ]
 
     def _num_batches(self, first: int, last: int, data_pass: int) -> int:
-        """The number of batches of a window, found without reading its words."""
+        """The number of batches of a window, from the lengths of its texts alone."""
         if self.batch_size is not None:
             num_texts = last - first
             return num_texts // self.batch_size if self.drop_last else math.ceil(num_texts / self.batch_size)
         return len(self._batches(np.diff(self.corpus.bounds(first, last)), first, data_pass))
 
     def _batches(self, lengths: NDArray[np.int64], first: int, data_pass: int) -> list[NDArray[np.int64]]:
-        """The texts of each batch of a window, as numbers within the window.
+        """The numbers, within the window, of the texts of each batch.
 
         Args:
             lengths: number of words of each text.
-            first: number of the first text, which tells windows apart.
-            data_pass: which pass over the data.
+            first: number of the first text of the window, which seeds its order.
+            data_pass: number of the pass over the data.
         """
         generator = order_generator(data_pass, 1, first)
         order = generator.permutation(len(lengths)) if self.shuffle else np.arange(len(lengths))
@@ -155,7 +155,7 @@ class TextLinesDataLoader(IdCorpusDataLoader):
         return batches
 
     def _cut(self, order: NDArray[np.int64], lengths: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-        """The texts in order, cut into batches."""
+        """Split the ordered texts into batches."""
         if self.batch_size is not None:
             end = len(order) - len(order) % self.batch_size if self.drop_last else len(order)
             return [

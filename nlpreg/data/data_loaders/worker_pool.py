@@ -70,14 +70,14 @@ def as_worker_error(error: BaseException) -> WorkerError:
     trace = "".join(traceback.format_exception(error))
     if isinstance(error, ConfigurationError):
         return WorkerConfigurationError(str(error), trace)
-    return WorkerError(_shown(error), trace)
+    return WorkerError(_safe_repr(error), trace)
 
 
 # Tensors of fewer elements are sent as they are.
-_SMALL_ENOUGH = 256
+_MIN_SIZE_TO_NARROW = 256
 
 # Those that numpy has too.
-_PLAIN_TYPES = {
+_NUMPY_TYPES = {
     torch.bool,
     torch.uint8,
     torch.int8,
@@ -97,20 +97,20 @@ class _Pickler(pickle.Pickler):
         """How to pickle a tensor; anything else is pickled as usual."""
         if (
             type(obj) is torch.Tensor
-            and obj.dtype in _PLAIN_TYPES
+            and obj.dtype in _NUMPY_TYPES
             and obj.device.type == "cpu"
             and obj.layout == torch.strided
             and not obj.requires_grad
         ):
             values = obj.numpy()
-            sent = _small(values)
+            sent = _narrowed(values)
             return _as_tensor, (sent.tobytes(), sent.dtype.char, values.dtype.char, *values.shape)
         return NotImplemented
 
 
-def _small(values: NDArray[Any]) -> NDArray[Any]:
+def _narrowed(values: NDArray[Any]) -> NDArray[Any]:
     """The same values; ids in the smallest type that holds them, since fewer bytes are sent faster."""
-    if values.dtype != np.int64 or values.size < _SMALL_ENOUGH or values.min() < 0:
+    if values.dtype != np.int64 or values.size < _MIN_SIZE_TO_NARROW or values.min() < 0:
         return values
     return smallest(values)
 
@@ -136,7 +136,7 @@ def from_bytes(data: bytes | memoryview) -> Any:
 # The capacity that Linux lets any process set.
 _PIPE_BYTES = 1 << 20
 
-_LONGEST_SHORT = 0x7FFFFFFF
+_MAX_SHORT_LENGTH = 0x7FFFFFFF
 
 
 class BrokenWorkerPipe(Exception):
@@ -206,20 +206,20 @@ class Outbox:
 
 def _header(size: int) -> bytes:
     """The length of a message."""
-    if size <= _LONGEST_SHORT:
+    if size <= _MAX_SHORT_LENGTH:
         return struct.pack("!i", size)
     return struct.pack("!iQ", -1, size)
 
 
 _SECONDS_FOR_A_LOCK = 1.0
-_KINDS_OF_LOCKS = (type(threading.Lock()), type(threading.RLock()))
+_LOCK_TYPES = (type(threading.Lock()), type(threading.RLock()))
 
-_WAITING_SIGNALS = {signal.SIGINT, signal.SIGTERM}
-"""Those that a process forked in a `good_moment` must let through again."""
+_BLOCKED_SIGNALS = {signal.SIGINT, signal.SIGTERM}
+"""Those that a process forked in a `safe_to_fork` must let through again."""
 
 
 @contextlib.contextmanager
-def good_moment() -> Iterator[None]:
+def safe_to_fork() -> Iterator[None]:
     """Block signals and hold the locks of logs and progress bars in this block, so that it is safe to fork.
 
     A lock that another thread holds during the fork is never released in the new process. Signals to this thread, the
@@ -228,10 +228,10 @@ def good_moment() -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         for lock in [Tqdm.get_lock(), *(getattr(handler, "lock", None) for handler in _handlers())]:
             # with a time limit, since a writing thread may hold one of them and wait for another
-            if isinstance(lock, _KINDS_OF_LOCKS) and lock.acquire(timeout=_SECONDS_FOR_A_LOCK):
+            if isinstance(lock, _LOCK_TYPES) and lock.acquire(timeout=_SECONDS_FOR_A_LOCK):
                 stack.callback(lock.release)
         if hasattr(signal, "pthread_sigmask"):
-            before = signal.pthread_sigmask(signal.SIG_BLOCK, _WAITING_SIGNALS)
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, _BLOCKED_SIGNALS)
             stack.callback(signal.pthread_sigmask, signal.SIG_SETMASK, before)
         yield
 
@@ -247,8 +247,8 @@ def _handlers() -> list[Any]:
 _ITEM, _ERROR, _END = b"i", b"e", b"."
 
 _SECONDS_TO_END = 5.0
-_SECONDS_BETWEEN_LOOKS = 5.0
-_LOOKS_AT_THE_IDLE = 120
+_SECONDS_BETWEEN_CHECKS = 5.0
+_MAX_IDLE_CHECKS = 120
 
 # Keeps open connections alive: when an abandoned iterator is garbage-collected, its connections may be finalized before
 # the pool, which would then close them twice.
@@ -309,7 +309,7 @@ class WorkerPool:
             daemon=True,
             name=f"nlpreg-data-worker-{worker}",
         )
-        with warnings.catch_warnings(), good_moment() if self._forks else contextlib.nullcontext():
+        with warnings.catch_warnings(), safe_to_fork() if self._forks else contextlib.nullcontext():
             # Python 3.12 warns of any fork beside threads, and torch always has threads. The child uses one
             # thread of torch and none of the locks that those of the parent may hold.
             warnings.simplefilter("ignore", DeprecationWarning)
@@ -326,7 +326,7 @@ class WorkerPool:
         try:
             self._connections[worker].send_bytes(work)
         except OSError:
-            raise self._death_of(worker) from None
+            raise self._exit_error(worker) from None
 
     def receive(self, worker: int) -> tuple[bool, Any]:
         """Receive the next item of a worker; blocks until there is one, or none will come.
@@ -340,7 +340,7 @@ class WorkerPool:
                 self._wait_for(worker)
             message = connection.recv_bytes()
         except (EOFError, OSError):
-            raise self._death_of(worker) from None
+            raise self._exit_error(worker) from None
         kind, content = message[:1], memoryview(message)[1:]
         if kind == _ERROR:
             raise from_bytes(content)
@@ -355,18 +355,18 @@ class WorkerPool:
         """
         connection, process = self._connections[worker], self._processes[worker]
         idle_looks, before = 0, None
-        while idle_looks < _LOOKS_AT_THE_IDLE:
-            ready = wait([connection, process.sentinel], _SECONDS_BETWEEN_LOOKS)
+        while idle_looks < _MAX_IDLE_CHECKS:
+            ready = wait([connection, process.sentinel], _SECONDS_BETWEEN_CHECKS)
             if connection in ready or (ready and connection.poll()):
                 return
             if ready:
                 raise EOFError
-            now = _time_asleep_at(process.pid)
+            now = _cpu_time_if_sleeping(process.pid)
             idle_looks = idle_looks + 1 if now is not None and now == before else 0
             before = now
         raise WorkerError(
             f"nothing: worker {worker} (process {process.pid}) has waited for something, and done nothing else, for "
-            f"{_LOOKS_AT_THE_IDLE * _SECONDS_BETWEEN_LOOKS:.0f} s",
+            f"{_MAX_IDLE_CHECKS * _SECONDS_BETWEEN_CHECKS:.0f} s",
             "none: it may read from a network that does not answer, or wait for a lock that another thread of this process "
             "held when the worker was forked; with start_method 'spawn' the latter cannot happen",
         )
@@ -390,7 +390,7 @@ class WorkerPool:
             else:
                 del counts[worker]
 
-    def _death_of(self, worker: int) -> WorkerError:
+    def _exit_error(self, worker: int) -> WorkerError:
         """The error to raise when a worker has ended without reporting one."""
         process = self._processes[worker]
         process.join(_SECONDS_TO_END)
@@ -441,7 +441,7 @@ def _run_worker(
     # the command `timeout` sends SIGTERM to the whole process group as well
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _WAITING_SIGNALS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _BLOCKED_SIGNALS)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     gc.freeze()  # garbage collection would touch, and so copy, every page that is shared with the parent
     # more threads do not help, and after a fork they may wait for threads that only the parent has
@@ -463,14 +463,14 @@ def _run_worker(
         os._exit(0)
 
 
-def _shown(error: BaseException) -> str:
+def _safe_repr(error: BaseException) -> str:
     try:
         return repr(error)
     except Exception:  # of an exception class whose `repr` fails
         return type(error).__name__
 
 
-def _time_asleep_at(process_id: int | None) -> tuple[str, ...] | None:
+def _cpu_time_if_sleeping(process_id: int | None) -> tuple[str, ...] | None:
     """The CPU time that a process has used, if it is sleeping; None if it is not, or if the system does not tell."""
     try:
         with open(f"/proc/{process_id}/stat") as file:
@@ -485,7 +485,7 @@ def _die_with_parent() -> None:
     parent, started_by = multiprocessing.parent_process(), os.getppid()
     # the pipe does not break as long as other processes that the parent started hold it open
     while parent is not None and os.getppid() == started_by:
-        if wait([parent.sentinel], _SECONDS_BETWEEN_LOOKS):
+        if wait([parent.sentinel], _SECONDS_BETWEEN_CHECKS):
             break
     if parent is not None:
         os._exit(1)

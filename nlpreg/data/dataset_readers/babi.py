@@ -24,7 +24,7 @@ class BabiReader(TextFileReader):
     A question line is `number question?<tab>answer<tab>numbers of the supporting lines`.
 
     Fields: `context`, a text, or a list of one for each sentence; `question`; `answer`; with `keep_sentences` also
-    `supports`, which sentences of the context the answer follows from (-1 if that is not said).
+    `supports`, the indices of the sentences of the context that the answer follows from (-1 if unknown).
 
     Args:
         keep_sentences: whether the context is a list of sentences.
@@ -55,7 +55,7 @@ class BabiReader(TextFileReader):
             context: the words of each sentence.
             question: the words of the question.
             answer: one word.
-            supports: which sentences the answer follows from, from 0.
+            supports: indices of the sentences that the answer follows from.
         """
         fields: dict[str, Field[Any]] = {}
         if self._keep_sentences:
@@ -98,7 +98,7 @@ class BabiReader(TextFileReader):
             raise bad_line(file, line, expected, excerpt(text))
         question, answer, supports = parts
         try:
-            # line numbers include question lines, the sentences of the context do not
+            # line numbers count question lines too, indices of sentences do not
             supporting = [sentence_of_number[int(number)] for number in supports.split()]
         except (KeyError, ValueError) as error:
             known = ", ".join(map(str, sentence_of_number)) or "none"

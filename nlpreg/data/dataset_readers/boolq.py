@@ -22,7 +22,7 @@ _MAX_QUESTION_TOKENS = 60
 class BoolQDatasetReader(TextFileReader):
     """Reads JSON lines with the keys `passage`, `question` and `label` (true or false).
 
-    Fields: `tokens`, the first 448 tokens of the passage and the first 60 of the question, put together by the tokenizer;
+    Fields: `tokens`, the first 448 tokens of the passage and the first 60 of the question, joined by the tokenizer;
     `label`, 0 or 1, if it is known.
 
     Args:

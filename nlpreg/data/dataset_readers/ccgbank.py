@@ -15,7 +15,7 @@ from nlpreg.data.token_indexers.token_indexer import TokenIndexer
 
 _DERIVATION_START = "(<"
 _LEAF_START = "(<L "
-# behind the category of a predicate there may be notes, such as those of PropBank: {publish.01:rel} [ARG0]
+# the category of a predicate may be followed by annotations, such as those of PropBank: {publish.01:rel} [ARG0]
 _LEAF = re.compile(r"\(<L (\S+) (\S+) (\S+) (\S+) (\S+?)(?: [^<>]*)?>\)")
 LABELS = ("ccg", "modified_pos", "original_pos", "predicate_arg")
 
@@ -29,8 +29,8 @@ class CcgBankDatasetReader(TextFileReader):
 
     Args:
         token_indexers: the indexers of `tokens`; single ids under the name "tokens" unless given.
-        tag_label: what the tags are: "ccg", "modified_pos", "original_pos", "predicate_arg"; None for no tags.
-        feature_labels: which of these are further fields.
+        tag_label: the annotation to use as tags: "ccg", "modified_pos", "original_pos", "predicate_arg"; None for no tags.
+        feature_labels: which of these become further fields.
         label_namespace: namespace of `tags`.
         **kwargs: arguments of `TextFileReader`.
 

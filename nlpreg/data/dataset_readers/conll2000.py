@@ -19,8 +19,8 @@ class Conll2000DatasetReader(ConllReader):
 
     Args:
         token_indexers: the indexers of `tokens`; single ids under the name "tokens" unless given.
-        tag_label: which column the tags are: "chunk" or "pos"; None for no tags.
-        feature_labels: which columns are further fields.
+        tag_label: the column to use as tags: "chunk" or "pos"; None for no tags.
+        feature_labels: the columns that become further fields.
         convert_to_coding_scheme: "BIOUL" to convert chunks from BIO, the scheme of the files; None to leave them.
         label_namespace: namespace of `tags`.
         coding_scheme: old form of `convert_to_coding_scheme`, "BIO" or "BIOUL".

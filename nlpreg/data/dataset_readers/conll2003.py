@@ -15,7 +15,7 @@ from nlpreg.data.tokenizers.token_class import Token
 
 
 class ConllReader(TextFileReader):
-    """Reads a word and its tags a line, in columns separated by tabs or else by blanks, with blank lines between sentences.
+    """Reads lines of a word and its tags, in columns separated by tabs or else by spaces, with blank lines between sentences.
 
     A subclass defines the columns and documents the arguments.
     """
@@ -23,13 +23,13 @@ class ConllReader(TextFileReader):
     unit_name = "sentence"
 
     columns: ClassVar[tuple[str, ...]]
-    """Names of the columns behind the word."""
+    """Names of the columns after the word."""
 
     encoding: ClassVar[str]
-    """Scheme of the columns that are spans: all but `pos`."""
+    """Scheme of the columns that encode spans: all except `pos`."""
 
     divider: ClassVar[str | None] = None
-    """First word of a line that, like a blank one, stands between sentences."""
+    """First word of a line that separates sentences, as a blank line does."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class ConllReader(TextFileReader):
                 yield from self._divided(number, block)
 
     def _divided(self, number: int, block: str) -> Iterator[tuple[int, str]]:
-        """The sentences of a block that has dividers in it."""
+        """The sentences of a block that contains dividers."""
         sentence: list[str] = []
         for line, text in enumerate(block.split("\n"), start=number):
             if text.split(maxsplit=1)[:1] == [self.divider]:
@@ -105,7 +105,7 @@ class ConllReader(TextFileReader):
         """The instance of a sentence.
 
         Raises:
-            ConfigurationError: a feature is asked for, and its column is missing.
+            ConfigurationError: the column of a requested feature is missing.
         """
         tags = {
             name: self._converted(name, column)
@@ -136,8 +136,8 @@ class Conll2003DatasetReader(ConllReader):
 
     Args:
         token_indexers: the indexers of `tokens`; single ids under the name "tokens" unless given.
-        tag_label: which column the tags are: "ner", "pos" or "chunk"; None for no tags.
-        feature_labels: which columns are further fields.
+        tag_label: the column to use as tags: "ner", "pos" or "chunk"; None for no tags.
+        feature_labels: the columns that become further fields.
         convert_to_coding_scheme: "BIOUL" to convert chunks and entities from IOB1, the scheme of the files; None to leave
             them.
         label_namespace: namespace of `tags`.

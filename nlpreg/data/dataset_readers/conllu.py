@@ -35,18 +35,18 @@ _NEVER_EMPTY = (TAG_COLUMNS["upos"], TAG_COLUMNS["xpos"], TAG_COLUMNS["deprel"])
 class ConlluDatasetReader(TextFileReader):
     """Reads files in the CoNLL-U format, and tags each word with one of its columns.
 
-    The words are the syntactic words, numbered 1, 2, 3, ...: lines of multiword tokens (`1-2`) and of empty nodes (`1.1`)
-    are left out, comments too.
+    The words are the syntactic words, numbered 1, 2, 3, ...; comments and the lines of multiword tokens (`1-2`) and empty
+    nodes (`1.1`) are skipped.
 
     Fields: `tokens`; `tags` (namespace "labels"); `metadata`, whose "words" are the words; and for each of
-    `further_columns` one more. That of "feats" is `feats`, with all morphological features of each word, such as
-    "Case=Nom" (a `SequenceMultiLabelField`, namespace "feats"); that of any other column is named after it, such as
-    `xpos_tags` (namespace "xpos_tags"). A file whose first sentence has
-    `_` in the column of every word is to be tagged: its sentences of this kind have no `tags`. (A word may lack features or
-    a lemma, so for those columns `_` is a tag like others.)
+    `further_columns` another one. For "feats" it is `feats`, with all morphological features of each word, such as
+    "Case=Nom" (a `SequenceMultiLabelField`, namespace "feats"); for any other column it is named after the column, such as
+    `xpos_tags` (namespace "xpos_tags"). A file whose first sentence has `_` in the column of every word is treated as
+    untagged: its sentences of this kind have no `tags`. (A word may have no features or no lemma, so in those columns `_` is
+    an ordinary tag.)
 
     Args:
-        tag_column: which column the tags are.
+        tag_column: the column to use as tags.
         further_columns: columns that become fields of their own, for taggers with several heads.
         unknown_tag: the tag of words whose tag is not known, such as "?" or "_"; None where every word is tagged. Losses and
             metrics leave these words out; a `crf_tagger` with `partial_labels` sums over all tags that they may have.
@@ -75,7 +75,7 @@ class ConlluDatasetReader(TextFileReader):
         self.unknown_tag = unknown_tag
         self._tag_index = TAG_COLUMNS[tag_column]
         self._further_indices: dict[str, int] = {name: TAG_COLUMNS[name] for name in further_columns}
-        # files whose first sentence has no tags, and whether a word without one has been met elsewhere
+        # files whose first sentence has no tags, and whether a word without a tag was found elsewhere
         self._untagged_files: set[str] = set()
         self._has_warned = False
 
@@ -123,17 +123,17 @@ class ConlluDatasetReader(TextFileReader):
         return bool(words) and all(row[self._tag_index] == _UNSPECIFIED for row in words)
 
     def _instance_of(self, unit: str, file: str, line: int) -> Instance | None:
-        cells = _cells(unit)
+        cells = _regular_columns(unit)
         if cells is not None:
             forms, tags = cells[FORM::_NUM_COLUMNS], cells[self._tag_index :: _NUM_COLUMNS]
             further = {name: cells[at::_NUM_COLUMNS] for name, at in self._further_indices.items()}
             return self._tagged(forms, tags, further, file, line)
-        return self._instance_of_odd(unit, file, line)
+        return self._instance_of_irregular(unit, file, line)
 
     def _tagged(
         self, forms: list[str], tags: list[str], further: dict[str, list[str]], file: str, line: int
     ) -> Instance:
-        """The instance of a sentence; of a file without tags, without."""
+        """The instance of a sentence; without tags if its file has none."""
         if file in self._untagged_files and set(tags) == {_UNSPECIFIED}:
             return self.text_to_instance(self._as_tokens(forms))
         is_unexpected = _UNSPECIFIED in tags and self._tag_index in _NEVER_EMPTY
@@ -146,11 +146,11 @@ class ConlluDatasetReader(TextFileReader):
             )
         if further:
             return self.text_to_instance(self._as_tokens(forms), tags, further)
-        # a subclass need not know of other columns
+        # a subclass need not support further columns
         return self.text_to_instance(self._as_tokens(forms), tags)
 
-    def _instance_of_odd(self, unit: str, file: str, line: int) -> Instance | None:
-        """The instance of a sentence with lines that are no words, or with faults."""
+    def _instance_of_irregular(self, unit: str, file: str, line: int) -> Instance | None:
+        """The instance of a sentence that has errors, or lines other than those of words."""
         lines = [text for text in unit.split("\n") if text and text[0] != "#"]
         if not lines:
             return None  # comments alone
@@ -162,9 +162,9 @@ class ConlluDatasetReader(TextFileReader):
             unit.count("\t") != num_tabs
             or not words
             or int(words[-1][0]) != len(words)
-            or not _are_known(rows, words)
+            or not _are_skipped_rows(rows, words)
         ):
-            _check(unit, file, line)  # there may be no fault, but a tab in a comment
+            _check(unit, file, line)  # it may be correct, with a tab in a comment
         try:
             forms = [columns[FORM] for columns in words]
             tags = [columns[self._tag_index] for columns in words]
@@ -176,7 +176,7 @@ class ConlluDatasetReader(TextFileReader):
 
 
 def field_of_column(name: str) -> str:
-    """The name of the field that a further column becomes, which is that of a head for it: `feats`, `xpos_tags`, ..."""
+    """The name of the field, and of the head, for a further column: `feats`, `xpos_tags`, ..."""
     return name if name == "feats" else f"{name}_tags"
 
 
@@ -190,12 +190,12 @@ def conllu_words(sentence: str, file: str, line: int) -> list[str]:
     """The words of a sentence in the CoNLL-U format.
 
     Args:
-        sentence: its lines, without the blank line behind them.
+        sentence: its lines, without the blank line after them.
         file: name of its file, for the error.
         line: number of its first line, from 1.
 
     Raises:
-        DataError: something is wrong with the sentence; says in which line.
+        DataError: the sentence is not valid; the message names the line.
     """
     _check(sentence, file, line)
     rows = [text.split("\t") for text in sentence.split("\n") if text and text[0] != "#"]
@@ -203,21 +203,21 @@ def conllu_words(sentence: str, file: str, line: int) -> list[str]:
 
 
 def conllu_with_column(sentence: str, values: Sequence[str], column: str = "upos") -> str:
-    """A sentence in the CoNLL-U format with other values in one column of its words.
+    """A sentence in the CoNLL-U format, with the values of one column replaced.
 
     Comments, multiword tokens, empty nodes and all other columns stay as they are.
 
     Args:
-        sentence: its lines, without the blank line behind them.
+        sentence: its lines, without the blank line after them.
         values: one for each word.
         column: a name from `TAG_COLUMNS`, such as "upos".
 
     Raises:
-        ValueError: another number of values than of words.
+        ValueError: the numbers of values and words differ.
     """
     lines = sentence.split("\n")
     rows = [text.split("\t") for text in lines]
-    # of comments, multiword tokens and empty nodes none has an integer in front
+    # comments, multiword tokens and empty nodes do not start with an integer
     words = [number for number, row in enumerate(rows) if row[0].isdecimal() and len(row) == _NUM_COLUMNS]
     if len(words) != len(values):
         raise ValueError(
@@ -232,15 +232,15 @@ def conllu_with_column(sentence: str, values: Sequence[str], column: str = "upos
 def conllu_of(
     words: Sequence[str], values: Sequence[str], column: str = "upos", text: str | None = None
 ) -> str:
-    """A tagged sentence in the CoNLL-U format; what is not known is `_`.
+    """A tagged sentence in the CoNLL-U format; unknown values are `_`.
 
     Args:
         words: the words.
         values: the value of one column for each.
         column: a name from `TAG_COLUMNS`.
-        text: the sentence as it was written, for a comment and for `SpaceAfter=No`.
+        text: the original sentence, for a comment and for `SpaceAfter=No`.
     """
-    glued = _glued_words(words, text)
+    glued = _followed_without_space(words, text)
     rows = [
         "\t".join([str(number), word, *["_"] * (_NUM_COLUMNS - 3), "SpaceAfter=No" if is_glued else "_"])
         for number, (word, is_glued) in enumerate(zip(words, glued, strict=True), start=1)
@@ -249,8 +249,8 @@ def conllu_of(
     return conllu_with_column("\n".join([*comments, *rows]), values, column)
 
 
-def _glued_words(words: Sequence[str], text: str | None) -> list[bool]:
-    """For each word whether the next one follows without a space in the text; False where that cannot be known."""
+def _followed_without_space(words: Sequence[str], text: str | None) -> list[bool]:
+    """For each word whether the next one follows without a space in the text; False if that is unknown."""
     if text is None:
         return [False] * len(words)
     glued, position = [], 0
@@ -264,11 +264,11 @@ def _glued_words(words: Sequence[str], text: str | None) -> list[bool]:
     return glued
 
 
-def _cells(unit: str) -> list[str] | None:
-    """All columns of all words, one after the other, if behind the comments there are words and nothing else."""
+def _regular_columns(unit: str) -> list[str] | None:
+    """All columns of all words, one after another, if the comments are followed by words only."""
     start = unit.find("\n1\t") + 1 if unit[0] == "#" else 0
     if unit.count("\n", 0, start) != unit.count("\n#", 0, start) + bool(start):
-        return None  # something else than comments comes first
+        return None  # the first line is not a comment
     cells = unit[start:].replace("\n", "\t").split("\t")
     num_words, rest = divmod(len(cells), _NUM_COLUMNS)
     is_plain = (
@@ -277,18 +277,18 @@ def _cells(unit: str) -> list[str] | None:
     return cells if is_plain else None
 
 
-def _are_known(rows: list[list[str]], words: list[list[str]]) -> bool:
-    """Whether all rows that are no words are multiword tokens or empty nodes, at a glance."""
+def _are_skipped_rows(rows: list[list[str]], words: list[list[str]]) -> bool:
+    """Whether all rows other than words are multiword tokens or empty nodes; a fast check."""
     if len(rows) == len(words):
         return True
     return all("-" in number or "." in number or number.isdecimal() for number, *_ in rows)
 
 
 def _check(unit: str, file: str, first_line: int) -> None:
-    """Look at a sentence line by line, since something may be wrong with it.
+    """Check a sentence line by line.
 
     Raises:
-        DataError: something is.
+        DataError: a line is not valid.
     """
     expected = 1
     for line, text in enumerate(unit.split("\n"), start=first_line):
@@ -318,7 +318,7 @@ def _check(unit: str, file: str, first_line: int) -> None:
 
 @DatasetReader.register("conllu_language_modeling")
 class ConlluLanguageModelingReader(ConlluDatasetReader):
-    """Reads the words of files in the CoNLL-U format, and nothing else of them.
+    """Reads only the words of files in the CoNLL-U format.
 
     Field: `source`, the words of a sentence with start and end tokens around them; or their characters.
 
@@ -326,7 +326,7 @@ class ConlluLanguageModelingReader(ConlluDatasetReader):
         token_indexers: the indexers of `source`; single ids under the name "tokens" unless given.
         start_tokens: put before every sentence, the first one first.
         end_tokens: put after every sentence.
-        skip_bad_lines: whether a sentence that cannot be read is left out, counted and reported, instead of ending the
+        skip_bad_lines: whether a sentence that cannot be read is skipped, counted and reported, instead of ending the
             run.
         max_instances: read at most this many sentences, counted over all processes together; None for all.
         serialization_dir: folder of the training run.
@@ -352,7 +352,7 @@ class ConlluLanguageModelingReader(ConlluDatasetReader):
             serialization_dir=serialization_dir,
         )
         self._characters = characters
-        # Of plain text, when the language model continues or scores it.
+        # For plain text that the language model continues or scores.
         self._tokenizer = CharacterTokenizer() if characters else None
         self._start_tokens = list(start_tokens or [])
         self._end_tokens = list(end_tokens or [])
@@ -374,6 +374,6 @@ class ConlluLanguageModelingReader(ConlluDatasetReader):
     def text_to_instance(
         self, tokens: list[Token] | list[str], tags: Any = None, further: Any = None
     ) -> Instance:
-        """A sentence as its words, or as its characters if the reader reads these; tags are of no interest here."""
+        """A sentence as its words or its characters; tags are ignored."""
         words = [token if isinstance(token, str) else token.text or "" for token in tokens]
         return Instance({"source": text_field_of([*self._start_tokens, *words, *self._end_tokens])})

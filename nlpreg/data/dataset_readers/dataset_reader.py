@@ -20,7 +20,7 @@ PathOrStr = Union[os.PathLike, str]  # type: ignore[type-arg]  # a path of eithe
 DatasetReaderInput = Union[PathOrStr, List[PathOrStr], Dict[str, PathOrStr]]  # noqa: UP006
 
 Unit = Tuple[str, int, Any]  # noqa: UP006
-"""What an instance is parsed from: name of the file, number of the first line, the unparsed content."""
+"""The source of an instance: name of the file, number of the first line, and unparsed content."""
 
 
 @runtime_checkable
@@ -39,11 +39,11 @@ class DeferringReader(Protocol):
 
 @dataclass(frozen=True)
 class WorkerInfo:
-    """Which worker of a data loader this process is.
+    """Identifies a worker process of a data loader.
 
     Args:
-        num_workers: how many worker processes read together.
-        id: number of this one, from 0.
+        num_workers: number of workers.
+        id: number of this worker, from 0.
     """
 
     num_workers: int
@@ -52,11 +52,11 @@ class WorkerInfo:
 
 @dataclass(frozen=True)
 class DistributedInfo:
-    """Which process of a distributed training this is.
+    """Identifies a process of a distributed training.
 
     Args:
-        world_size: how many processes train together.
-        global_rank: number of this one, from 0.
+        world_size: number of processes.
+        global_rank: rank of this process, from 0.
     """
 
     world_size: int
@@ -66,25 +66,24 @@ class DistributedInfo:
 class DatasetReader(Registrable):
     """Reads instances from files.
 
-    A subclass writes `_read`, best as a generator, and `text_to_instance`, which `_read` and the predictors
+    A subclass implements `_read`, preferably as a generator, and `text_to_instance`, which `_read` and the predictors
     share. Text fields are made without token indexers, which `apply_token_indexers` adds in the process that
-    uses the instances. `TextField.from_words` is the cheap way to make a text field when only the words
+    uses the instances. `TextField.from_words` is the cheapest way to make a text field when only the words
     matter.
 
-    When several processes train or read, every instance must be seen by one of them. By default `read` yields every
-    n-th instance, so that each process still makes all of them; a reader that sets both `manual_*` flags and wraps its
+    If several processes train or read, every instance must be used by one of them. By default `read` yields every
+    n-th instance, but each process still makes all of them; a reader that sets both `manual_*` flags and wraps its
     loop in `shard_iterable` makes only its own share.
 
     Args:
         max_instances: read at most this many instances, counted over all processes together; None for all.
-        manual_distributed_sharding: whether `_read` itself leaves out what belongs to other training
-            processes.
-        manual_multiprocess_sharding: whether `_read` itself leaves out what belongs to other loader workers.
-        serialization_dir: folder of the training run, for readers that look for something there.
+        manual_distributed_sharding: whether `_read` itself skips the instances of other training processes.
+        manual_multiprocess_sharding: whether `_read` itself skips the instances of other loader workers.
+        serialization_dir: folder of the training run, for readers that need files from there.
 
     Raises:
         ValueError: `max_instances` below 0.
-        ConfigurationError: `max_instances` is a bool, as where `lazy`, AllenNLP 1's first argument, is passed on.
+        ConfigurationError: `max_instances` is a bool, as when a subclass passes on `lazy`, AllenNLP 1's first argument.
     """
 
     _to_params = Registrable.all_arguments
@@ -115,10 +114,9 @@ class DatasetReader(Registrable):
             self._distributed_info = DistributedInfo(dist.get_world_size(), dist.get_rank())
 
     def read(self, file_path: DatasetReaderInput) -> Iterator[Instance]:
-        """The instances of a file that belong to this process, one by one as they are asked for.
+        """Iterate over the instances of a file that belong to this process.
 
-        Token indexers are applied, except in a loader worker: the process that uses the instances does it
-        then.
+        Token indexers are applied, except in a loader worker, where the process that uses the instances applies them.
         """
         if isinstance(file_path, os.PathLike):
             file_path = os.fspath(file_path)
@@ -132,7 +130,7 @@ class DatasetReader(Registrable):
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """Within a block, read all data instead of the share of this process."""
+        """Context manager in which all data are read instead of the share of this process."""
         worker, distributed = self.get_worker_info(), self.get_distributed_info()
         self._set_worker_info(None)
         self._set_distributed_info(None)
@@ -151,10 +149,10 @@ class DatasetReader(Registrable):
         self._set_distributed_info(info)
 
     def _located(self, file_path: Any) -> Iterator[Instance]:
-        """What `_read` gives; an error on the way carries, as its attribute `while_reading`, which instance it is.
+        """The instances of `_read`; the attribute `while_reading` of an error tells which instance was being read.
 
         Raises:
-            ConfigurationError: it gives None in place of an instance.
+            ConfigurationError: `_read` yields None in place of an instance.
         """
         number = 1
         try:
@@ -173,12 +171,12 @@ class DatasetReader(Registrable):
 
     # Any: a subclass names its own kind of path (a str, a mapping of names to paths).
     def _read(self, file_path: Any) -> Iterable[Instance]:
-        """Every instance of a file; a subclass must write this."""
+        """All instances of a file; subclasses must implement this."""
         raise NotImplementedError(f"{type(self).__name__} has no _read")
 
     # Any: the inputs differ from reader to reader.
     def text_to_instance(self, *args: Any, **kwargs: Any) -> Instance:
-        """One instance from its parts, without token indexers; a subclass must write this."""
+        """Make an instance, without token indexers; subclasses must implement this."""
         raise NotImplementedError(f"{type(self).__name__} has no text_to_instance")
 
     def apply_token_indexers(self, instance: Instance) -> None:
@@ -193,27 +191,26 @@ class DatasetReader(Registrable):
         return self._distributed_info
 
     def _inner_readers(self) -> "Iterable[DatasetReader]":
-        """The readers that learn which process this is together with this one."""
+        """Readers whose worker and distributed info are set together with those of this reader."""
         return ()
 
     def _set_worker_info(self, info: WorkerInfo | None) -> None:
-        """Set which worker this is, and pass it on to the inner readers."""
+        """Set the worker info here and in the inner readers."""
         self._worker_info = info
         for reader in self._inner_readers():
             reader.set_worker_info(info)
 
     def _set_distributed_info(self, info: DistributedInfo | None) -> None:
-        """Set which training process this is, and pass it on to the inner readers."""
+        """Set the distributed info here and in the inner readers."""
         self._distributed_info = info
         for reader in self._inner_readers():
             reader.set_distributed_info(info)
 
     def shard_iterable(self, iterable: Iterable[T]) -> Iterator[T]:
-        """The items that belong to this process; for use inside `_read`, with one process or many.
+        """The items that belong to this process; to be used in `_read`, with one process or many.
 
         Raises:
-            ValueError: the reader has not set both `manual_*` flags, so `read` would share out the items
-                again.
+            ValueError: the reader has not set both `manual_*` flags, so `read` would divide the items again.
         """
         if not (self.manual_distributed_sharding and self.manual_multiprocess_sharding):
             raise ValueError(
@@ -233,7 +230,7 @@ class DatasetReader(Registrable):
                 UserWarning,
                 stacklevel=3,
             )
-        # first by training process, then by worker, as shard_iterable does it
+        # first by training process, then by worker, as in shard_iterable
         kept = self._every_nth(
             instances,
             for_ranks=not self.manual_distributed_sharding,
@@ -252,7 +249,7 @@ class DatasetReader(Registrable):
         return kept
 
     def _share_of_max_instances(self) -> int | None:
-        """How many of `max_instances` this process may read; None for no limit."""
+        """This process's share of `max_instances`; None for no limit."""
         share = self.max_instances
         if share is None:
             return None

@@ -11,19 +11,19 @@ from nlpreg.data.instance import Instance
 
 @DatasetReader.register("fold")
 class FoldDatasetReader(DelegatingDatasetReader):
-    """Reads a part of one data set with another reader, and every other data set whole.
+    """Reads a part of one data set with another reader, and all of any other data set.
 
-    Of the data set at `path`, instance *i* belongs to fold *i* modulo `num_folds`. The reader gives the instances of all
-    folds but `fold`, or with `held_out` those of `fold`, so that two of these readers split the data set for training and
+    Instance *i* of the data set at `path` belongs to fold *i* modulo `num_folds`. The reader yields the instances of all
+    folds except `fold`, or with `held_out` those of `fold`, so that two of these readers split the data set for training and
     validation. `nlpreg train --folds` makes such pairs.
 
     Args:
-        base_reader: reads the data; its `max_instances` holds before the split.
-        path: the data set to be split.
+        base_reader: reads the data; its `max_instances` applies before the split.
+        path: the data set to split.
         fold: number of the fold that is held out, from 0.
         num_folds: number of folds, at least 2.
-        held_out: whether to give the instances that are held out, rather than the others.
-        max_instances: read at most this many of the instances that are given.
+        held_out: whether to yield the instances that are held out, rather than the others.
+        max_instances: yield at most this many instances.
         serialization_dir: folder of the training run.
 
     Raises:
@@ -53,7 +53,7 @@ class FoldDatasetReader(DelegatingDatasetReader):
     def _read(self, file_path: PathOrStr) -> Iterator[Instance]:
         instances: Iterable[Instance] = self.reader.read(file_path)
         if os.fspath(file_path) == self.path:
-            # Numbered before they are shared among processes, so that a fold is the same for any number of them.
+            # Numbered before they are divided among processes, so that folds do not depend on the number of processes.
             instances = (
                 instance
                 for number, instance in enumerate(instances)
@@ -63,5 +63,5 @@ class FoldDatasetReader(DelegatingDatasetReader):
 
     def _set_worker_info(self, info: WorkerInfo | None) -> None:
         super()._set_worker_info(info)
-        # The other reader reads everything, since the instances are shared out here.
+        # The base reader reads everything, because the instances are divided here.
         self.reader.set_worker_info(None if info is None else WorkerInfo(num_workers=1, id=0))

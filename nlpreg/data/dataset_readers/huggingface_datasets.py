@@ -36,11 +36,11 @@ _ROWS_AT_ONCE = 1000
 
 @DatasetReader.register("huggingface_datasets")
 class HuggingfaceDatasetsReader(DatasetReader):
-    """Reads tables by the package `datasets`, and makes fields of their columns.
+    """Reads tables with the package `datasets`, and makes fields of their columns.
 
     With the name of a data set, the data path is a split, such as `train` or `validation[:10%]`; with the name of a file
-    format, it is a file, a pattern or a list of files. Each mapping below goes from the name of a field to that of a
-    column. Class labels that the data set stores as numbers are converted to their names; a label of -1 is left out.
+    format, it is a file, a pattern or a list of files. Each mapping below maps names of fields to names of
+    columns. Class labels that the data set stores as numbers are converted to their names; a label of -1 means no label.
 
     Args:
         dataset: name of a data set on the hub, a folder written by `save_to_disk`, or a format of local files: "arrow",
@@ -50,19 +50,19 @@ class HuggingfaceDatasetsReader(DatasetReader):
         words: columns that hold lists of words.
         labels: columns that hold a class.
         tags: columns that hold a tag for each word of the first field of `words`.
-        metadata: columns that are kept as metadata, unchanged.
+        metadata: columns that become metadata, unchanged.
         config_name: the configuration of the data set, if it has several.
         tokenizer: splits `texts`; spaCy's unless given, so name one ("whitespace") where spaCy is not wanted.
         token_indexers: the indexers of all texts; single ids under the name "tokens" unless given.
         load_arguments: further arguments of `datasets.load_dataset`, such as `streaming` or `revision`.
-        skip_bad_lines: whether a row that cannot be read is left out, counted and reported, instead of ending the run.
+        skip_bad_lines: whether a row that cannot be read is skipped, counted and reported, instead of ending the run.
         max_instances: read at most this many instances, counted over all processes together.
         serialization_dir: folder of the training run.
 
     Raises:
         ImportError: (when reading) the package is not installed.
         ConfigurationError: a column does not exist; tags without words.
-        DataError: (when reading) a row has no text or no words, or another number of tags; the message says which.
+        DataError: (when reading) a row has no text or no words, or a wrong number of tags; the message names the row.
     """
 
     def __init__(
@@ -100,19 +100,19 @@ class HuggingfaceDatasetsReader(DatasetReader):
         self._token_indexers = token_indexers or {"tokens": SingleIdTokenIndexer()}
         self._load_arguments = load_arguments or {}
         self._skip_bad_lines = skip_bad_lines
-        # stored now, because the data set is read only after the config has been built
+        # stored now, because the data set is read after the config has been built
         self._origin = current_origin()
 
     def text_to_instance(self, inputs: Mapping[str, Any] | str | list[Any]) -> Instance:
         """A row as an instance.
 
         Args:
-            inputs: values by column, of which those of labels and tags may be missing; or the text of the first field of
+            inputs: values by column, where labels and tags may be missing; or the text of the first field of
                 `texts`; or the words, or tokens, of the first field of `words`.
 
         Raises:
-            ValueError: a value is not a text, or no list, where there should be one.
-            ConfigurationError: there are more or fewer tags than words, or words where only texts are read.
+            ValueError: a value is not a text or not a list, as required.
+            ConfigurationError: the numbers of tags and words differ, or words are given where only texts are read.
         """
         if isinstance(inputs, str):
             inputs = {next(iter((self._texts or {"": "text"}).values())): inputs}
@@ -144,7 +144,7 @@ class HuggingfaceDatasetsReader(DatasetReader):
         return Instance(fields)
 
     def apply_token_indexers(self, instance: Instance) -> None:
-        """Give all texts their indexers."""
+        """Set the token indexers of all texts."""
         for name in (*(self._texts or {}), *self._words):
             if name in instance.fields:
                 set_token_indexers(instance.fields[name], self._token_indexers)
@@ -154,7 +154,7 @@ class HuggingfaceDatasetsReader(DatasetReader):
         what = f"{self._dataset} ({file_path})"
         used = [*(self._texts or {}).values(), *self._words.values(), *self._tags.values()]
         used += [*self._labels.values(), *self._metadata.values()]
-        if table.column_names is not None:  # a stream may not know them yet
+        if table.column_names is not None:  # a stream may not know its columns yet
             _check_columns(what, used, table.column_names)
         names_of = {
             column: _names(feature) for column, feature in (table.features or {}).items() if column in used
@@ -164,7 +164,7 @@ class HuggingfaceDatasetsReader(DatasetReader):
             for number, row in self._rows(table):
                 try:
                     instance = self.text_to_instance(
-                        {name: names_of.get(name, _same)(row[name]) for name in used if name in row}
+                        {name: names_of.get(name, _identity)(row[name]) for name in used if name in row}
                     )
                 except (ConfigurationError, ValueError) as error:
                     bad_rows.add(DataError(f"{what}, row {number}: {error}"))
@@ -232,7 +232,7 @@ def _check_columns(what: str, wanted: list[str], known: list[str]) -> None:
 
 
 def _checked(inputs: Mapping[str, Any], column: str, kind: type) -> Any:
-    """A value of a row, of the type that it must have."""
+    """A value of a row, after checking its type."""
     value = inputs[column]
     if not isinstance(value, kind):
         name = "a text" if kind is str else "a list"
@@ -240,12 +240,12 @@ def _checked(inputs: Mapping[str, Any], column: str, kind: type) -> Any:
     return value
 
 
-def _same(value: Any) -> Any:
+def _identity(value: Any) -> Any:
     return value
 
 
 def _names(feature: Any) -> Callable[[Any], Any]:
-    """A function that converts the values of a column: numbers of class labels to their names."""
+    """A function that converts the values of a column, such as numbers of class labels to their names."""
     inner = getattr(feature, "feature", feature[0] if isinstance(feature, list) else None)
     names = getattr(feature, "names", None)
     if names is not None:
@@ -253,4 +253,4 @@ def _names(feature: Any) -> Callable[[Any], Any]:
     inner_names = getattr(inner, "names", None)
     if inner_names is not None:
         return lambda numbers: numbers and [inner_names[number] for number in numbers]
-    return _same
+    return _identity

@@ -15,20 +15,20 @@ from nlpreg.data.instance import Instance
 class InterleavingDatasetReader(DatasetReader):
     """Reads several data sets, each with its own reader, and mixes their instances.
 
-    With several processes, each of the readers divides its own data set.
+    With several processes, each reader divides its own data set.
 
     Fields: those of the readers, and one with the name of the reader.
 
     Args:
         readers: the readers by name. The data path is then a mapping (or JSON text of one) from the same names to paths.
-        dataset_field_name: name of the metadata field that says which reader an instance is from.
-        scheme: "round_robin" takes an instance from each in turn, without exhausted data sets; "all_at_once" reads one
+        dataset_field_name: name of the metadata field with the name of the instance's reader.
+        scheme: "round_robin" takes an instance of each data set in turn until all are exhausted; "all_at_once" reads one
             data set after another.
         max_instances: read at most this many instances, counted over all data sets and processes together.
         serialization_dir: folder of the training run.
 
     Raises:
-        ConfigurationError: another scheme; (when reading) names of readers and paths differ.
+        ConfigurationError: another scheme; (when reading) the names of readers and paths differ.
     """
 
     schemes: ClassVar[tuple[str, ...]] = ("round_robin", "all_at_once")
@@ -54,17 +54,17 @@ class InterleavingDatasetReader(DatasetReader):
         self._scheme = scheme
 
     def text_to_instance(self, dataset_key: Any, *args: Any, **kwargs: Any) -> Instance:
-        """An instance made by the reader of that name.
+        """An instance made by the reader with that name.
 
-        A predictor knows of no names: a single argument that is none is read by the first reader.
+        A predictor passes no name: a single argument that is no name is passed to the first reader.
         """
         if not (args or kwargs or (isinstance(dataset_key, str) and dataset_key in self._readers)):
             dataset_key, args = next(iter(self._readers)), (dataset_key,)
         instance = self._readers[dataset_key].text_to_instance(*args, **kwargs)
-        return self._marked(instance, dataset_key)
+        return self._with_name(instance, dataset_key)
 
     def apply_token_indexers(self, instance: Instance) -> None:
-        """Let the reader that an instance is from do it."""
+        """Call the method of the instance's reader."""
         origin = instance.fields[self._dataset_field_name]
         assert isinstance(origin, MetadataField)
         self._readers[origin.metadata].apply_token_indexers(instance)
@@ -99,15 +99,15 @@ class InterleavingDatasetReader(DatasetReader):
 
     def _stream(self, name: str, path: Any) -> Iterator[Instance]:
         for instance in self._readers[name].read(path):
-            yield self._marked(instance, name)
+            yield self._with_name(instance, name)
 
-    def _marked(self, instance: Instance, name: str) -> Instance:
+    def _with_name(self, instance: Instance, name: str) -> Instance:
         instance.fields[self._dataset_field_name] = MetadataField(name)
         return instance
 
 
 def _round_robin(streams: Iterable[Iterator[Instance]]) -> Iterator[Instance]:
-    """One item of each stream in turn, as long as they last."""
+    """One item of each stream in turn, until all are exhausted."""
     remaining = list(streams)
     while remaining:
         for stream in list(remaining):

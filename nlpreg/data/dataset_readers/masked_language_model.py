@@ -16,7 +16,7 @@ MASK = "[MASK]"
 
 @DatasetReader.register("masked_language_modeling")
 class MaskedLanguageModelingReader(TargetWordsReader):
-    """Makes instances of texts with `[MASK]` in them, mostly for predictors; of a file, the first word of each line is masked.
+    """Makes instances of texts that contain `[MASK]`, mostly for predictors; in a file, the first word of each line is masked.
 
     Fields: `tokens`; `mask_positions`; `target_ids`, a text with a token for each mask, if the targets are known.
 
@@ -32,10 +32,10 @@ class MaskedLanguageModelingReader(TargetWordsReader):
         tokens: list[Token] | None = None,
         targets: list[str] | None = None,
     ) -> Instance:
-        """A text, given as text or as tokens, and the words behind its masks if those are known.
+        """A text, given as a string or as tokens, and the masked words if they are known.
 
         Raises:
-            ValueError: neither text nor tokens given, no mask, or another number of targets than of masks.
+            ValueError: neither text nor tokens are given, there is no mask, or the numbers of targets and masks differ.
         """
         tokens = self._tokens_of(sentence, tokens)
         masked = [position for position, token in enumerate(tokens) if token.text == MASK]

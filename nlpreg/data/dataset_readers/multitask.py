@@ -13,7 +13,7 @@ _TASK_FIELD = "task"
 
 @DatasetReader.register("multitask_shim")
 class MultiTaskReaderShim(DatasetReader):
-    """A reader whose instances say which task they belong to.
+    """A reader that adds the name of the task to every instance.
 
     Fields: those of the inner reader, and `task`.
 
@@ -33,19 +33,19 @@ class MultiTaskReaderShim(DatasetReader):
         self.head = head
 
     def read(self, file_path: DatasetReaderInput) -> Iterator[Instance]:
-        """The instances of the inner reader, marked."""
+        """The instances of the inner reader, with their task."""
         for instance in self.inner.read(file_path):
-            yield self._marked(instance)
+            yield self._with_task(instance)
 
     def text_to_instance(self, *args: Any, **kwargs: Any) -> Instance:
-        """An instance of the inner reader, marked."""
-        return self._marked(self.inner.text_to_instance(*args, **kwargs))
+        """An instance of the inner reader, with its task."""
+        return self._with_task(self.inner.text_to_instance(*args, **kwargs))
 
     def apply_token_indexers(self, instance: Instance) -> None:
-        """Let the inner reader do it."""
+        """Call the method of the inner reader."""
         self.inner.apply_token_indexers(instance)
 
-    def _marked(self, instance: Instance) -> Instance:
+    def _with_task(self, instance: Instance) -> Instance:
         instance.add_field(_TASK_FIELD, MetadataField(self.head))
         return instance
 
@@ -55,7 +55,7 @@ class MultiTaskReaderShim(DatasetReader):
 
 @DatasetReader.register("multitask")
 class MultiTaskDatasetReader(DatasetReader):
-    """Holds a reader for each task; a multi-task data loader asks each of them for itself.
+    """Holds a reader for each task; a multi-task data loader uses each of them separately.
 
     Args:
         readers: the readers by the names of their tasks.
@@ -83,7 +83,7 @@ class MultiTaskDatasetReader(DatasetReader):
             force_task: which task.
 
         Raises:
-            RuntimeError: no task is given; the tasks are not to be mixed here.
+            RuntimeError: no task is given; this class does not mix tasks.
         """
         if force_task is None:
             raise RuntimeError(
@@ -106,7 +106,7 @@ class MultiTaskDatasetReader(DatasetReader):
         return self.readers[task].text_to_instance(*args, **kwargs)
 
     def apply_token_indexers(self, instance: Instance) -> None:
-        """Let the reader of the instance's task do it."""
+        """Call the method of the reader of the instance's task."""
         task = instance.fields[_TASK_FIELD]
         assert isinstance(task, MetadataField)
         self.readers[task.metadata].apply_token_indexers(instance)

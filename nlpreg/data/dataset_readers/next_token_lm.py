@@ -22,11 +22,11 @@ def _target_token(tokenizer: Tokenizer, target: str) -> Token:
         target: the word.
 
     Raises:
-        ValueError: the tokenizer makes nothing of the word.
+        ValueError: the tokenizer makes no token of the word.
     """
     pieces: list[Token]
     if isinstance(tokenizer, PretrainedTransformerTokenizer):
-        # not the special tokens that would come before it
+        # without the special tokens that would come before it
         tokens, (place,) = tokenizer.intra_word_tokenize([target])
         pieces = [] if place is None else tokens[place[0] :]
     else:
@@ -37,7 +37,7 @@ def _target_token(tokenizer: Tokenizer, target: str) -> Token:
 
 
 class TargetWordsReader(TextFileReader):
-    """Makes instances with a text, `tokens`, and if they are known the words to predict, `target_ids`, each as one token.
+    """Base of readers that make a text, `tokens`, and the words to predict, if known: `target_ids`, one token for each.
 
     Args:
         tokenizer: splits texts; at white space unless given.
@@ -57,7 +57,7 @@ class TargetWordsReader(TextFileReader):
         self._tokenizer = tokenizer or WhitespaceTokenizer()
 
     def _tokens_of(self, sentence: str | None, tokens: list[Token] | None) -> list[Token]:
-        """The tokens of a text that is given as text or as tokens.
+        """The tokens of a text that is given as a string or as tokens.
 
         Raises:
             ValueError: neither is given.
@@ -75,14 +75,14 @@ class TargetWordsReader(TextFileReader):
 
 @DatasetReader.register("next_token_lm")
 class NextTokenLMReader(TargetWordsReader):
-    """Makes instances of a text and the next word, mostly for predictors; of a file, the last word of each line is the target.
+    """Makes instances of a text and the next word, mostly for predictors; in a file, the last word of each line is the target.
 
     Fields: `tokens`; `target_ids`, a text of one token, if the target is known.
 
     Args:
         tokenizer: splits texts; at white space unless given.
         token_indexers: the indexers of both texts; single ids under the name "tokens" unless given.
-        max_tokens: how many of the last tokens of a text are kept; all unless given.
+        max_tokens: number of tokens that are kept at the end of a text; by default all.
         **kwargs: arguments of `TextFileReader`.
     """
 
@@ -99,10 +99,10 @@ class NextTokenLMReader(TargetWordsReader):
     def text_to_instance(
         self, sentence: str | None = None, tokens: list[Token] | None = None, target: str | None = None
     ) -> Instance:
-        """A text, given as text or as tokens, and the word that follows it if that is known.
+        """A text, given as a string or as tokens, and the word that follows it if known.
 
         Raises:
-            ValueError: neither text nor tokens given.
+            ValueError: neither text nor tokens are given.
         """
         tokens = self._tokens_of(sentence, tokens)
         if self._max_tokens is not None:

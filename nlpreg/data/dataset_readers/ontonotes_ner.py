@@ -54,7 +54,7 @@ class OntonotesNamedEntityRecognition(TextFileReader):
     def text_to_instance(
         self, tokens: list[Token] | list[str], ner_tags: list[str] | None = None
     ) -> Instance:
-        """A sentence, tagged in BIO or not at all."""
+        """A sentence, tagged in BIO or untagged."""
         if ner_tags is not None and self._coding_scheme == "BIOUL":
             ner_tags = to_bioul(ner_tags, encoding="BIO")
         return tagged_instance(tokens, ner_tags)

@@ -19,8 +19,8 @@ class SequenceTaggingDatasetReader(TextFileReader):
     Fields: `tokens`; `tags` (namespace "labels"); `metadata`, whose "words" are the words.
 
     Args:
-        word_tag_delimiter: stands between a word and its tag; the last one in an item counts.
-        token_delimiter: stands between items; spaces and tabs unless given.
+        word_tag_delimiter: separates a word from its tag; the last one in an item counts.
+        token_delimiter: separates items; by default spaces and tabs.
         token_indexers: the indexers of `tokens`; single ids under the name "tokens" unless given.
         unknown_tag: the tag of words whose tag is not known, such as "?" or "_"; None where every word is tagged. Losses and
             metrics leave these words out; a `crf_tagger` with `partial_labels` sums over all tags that they may have.
@@ -51,7 +51,7 @@ class SequenceTaggingDatasetReader(TextFileReader):
         pairs = [item.rsplit(self._word_tag_delimiter, 1) for item in items]
         try:
             words = [word for word, _ in pairs]
-        except ValueError:  # an item in one piece
+        except ValueError:  # an item without the delimiter
             delimiter = self._word_tag_delimiter
             wrong = next(item for item in items if delimiter not in item)
             raise bad_line(

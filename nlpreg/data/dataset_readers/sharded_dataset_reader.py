@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 class DelegatingDatasetReader(DatasetReader):
-    """Gives the instances of another reader, and shares them out among the processes itself.
+    """Base of readers that yield the instances of another reader and divide them among the processes.
 
     Args:
         base_reader: makes the instances.
@@ -48,18 +48,18 @@ class DelegatingDatasetReader(DatasetReader):
         return self.reader.text_to_instance(*args, **kwargs)
 
     def apply_token_indexers(self, instance: Instance) -> None:
-        """Let the base reader do it."""
+        """Call the method of the base reader."""
         self.reader.apply_token_indexers(instance)
 
 
 @DatasetReader.register("sharded")
 class ShardedDatasetReader(DelegatingDatasetReader):
-    """Shares out whole files among the processes, and reads each with another reader.
+    """Divides whole files among the processes, and reads each with another reader.
 
-    The data path is a pattern (`data/part-*.txt`), a folder, or an archive; files are taken in the order of their names.
+    The data path is a pattern (`data/part-*.txt`), a folder, or an archive; files are read in the order of their names.
 
     Args:
-        base_reader: reads one file; its own sharing is switched off, and its `max_instances` holds for each file.
+        base_reader: reads one file; its own sharding is disabled, and its `max_instances` applies to each file.
         max_instances: read at most this many instances, counted over all processes together.
         serialization_dir: folder of the training run.
 
@@ -104,7 +104,7 @@ class ShardedDatasetReader(DelegatingDatasetReader):
 
 
 def _files(path: str) -> list[str]:
-    """The files that a pattern, a folder or an archive stands for, in the order of their names."""
+    """The files of a pattern, a folder or an archive, in the order of their names."""
     pattern = os.path.expanduser(path)
     if glob.has_magic(pattern) and not os.path.exists(pattern):
         files = [file for file in glob.glob(pattern, recursive=True) if os.path.isfile(file)]

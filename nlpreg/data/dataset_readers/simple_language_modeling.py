@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nlpreg.data.columns import speaks_for, with_ends
+from nlpreg.data.columns import can_use_batched, with_ends
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.dataset_readers.dataset_utils.text_files import BadLines, DataFile
 from nlpreg.data.dataset_readers.text_file_reader import TextFileReader, Words, text_field_of, words_or_tokens
@@ -31,15 +31,15 @@ _PIECES_AHEAD = 4
 
 @DatasetReader.register("simple_language_modeling")
 class SimpleLanguageModelingDatasetReader(TextFileReader):
-    """Reads lines of text, each a sentence on its own; lines without any token are skipped.
+    """Reads lines of text, each of them a sentence; lines without any token are skipped.
 
     Field: `source`, the text with start and end tokens around it.
 
     Args:
         tokenizer: splits a line; spaCy's unless given, so name one ("whitespace") where spaCy is not wanted.
         token_indexers: the indexers of `source`; single ids under the name "tokens" unless given.
-        max_sequence_length: longer sentences, start and end tokens counted, are left out, and their number is logged;
-            no limit unless given.
+        max_sequence_length: longer sentences, including start and end tokens, are skipped, and their number is logged;
+            by default there is no limit.
         start_tokens: put before every sentence, the first one first.
         end_tokens: put after every sentence.
         **kwargs: arguments of `TextFileReader`.
@@ -82,17 +82,17 @@ class SimpleLanguageModelingDatasetReader(TextFileReader):
     def numbered_texts(
         self, file_path: Any, numbers: WordNumbers
     ) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int64]]]:
-        """The texts that `read` finds, as numbers of their words: the quick way to read a large corpus.
+        """The texts of `read` as numbers of their words, which is a faster way to read a large corpus.
 
         Args:
             file_path: as for `read`.
             numbers: numbers the words.
 
         Yields:
-            For some texts at a time, the numbers of their words in one row, and the length of each text.
+            For groups of texts, the numbers of their words in one row, and the length of each text.
         """
-        # where words are what white space separates, lines are split many at a time
-        is_plain = speaks_for(
+        # if words are separated by white space, many lines are split at once
+        is_plain = can_use_batched(
             type(self), "_numbered_lines", "_units", "_tokens_of", "_with_ends", "_is_too_long"
         )
         if is_plain and type(self._tokenizer) is WhitespaceTokenizer and self.max_instances is None:
@@ -113,7 +113,7 @@ class SimpleLanguageModelingDatasetReader(TextFileReader):
         for text, lines in _hashed_ahead((text for file in files for text in file.chunks()), longest):
             any_lines = any_lines or not text.isspace()
             if ends is None:
-                # numbers go by first appearance: start tokens, the words of the first text, end tokens
+                # numbered by first appearance: start tokens, the words of the first text, end tokens
                 rows = (line.split() for line in text.split("\n"))
                 first = next((row for row in rows if row and (longest is None or len(row) <= longest)), None)
                 if first is not None:
@@ -126,10 +126,10 @@ class SimpleLanguageModelingDatasetReader(TextFileReader):
                 self._num_too_long += int((lengths > longest).sum())
                 lengths = lengths[lengths <= longest]
             if len(lengths):
-                assert ends is not None  # known since the first text
+                assert ends is not None  # numbered with the first text
                 yield with_ends(ids, lengths, *ends)
         if not any_lines:
-            raise self._nothing_in(files)
+            raise self._no_units_error(files)
 
     def _instance_of(self, unit: str, file: str, line: int) -> Instance | None:
         if self._takes_words:
@@ -139,7 +139,7 @@ class SimpleLanguageModelingDatasetReader(TextFileReader):
         return None if self._is_too_long(len(instance.fields["source"])) else instance
 
     def _tokens_of(self, unit: str, file: str, line: int) -> Words | None:
-        """The text of a line, or None if it is left out."""
+        """The text of a line; None if it is skipped."""
         tokens = words_or_tokens(self._tokenizer, unit)
         if not tokens:
             return None
@@ -147,7 +147,7 @@ class SimpleLanguageModelingDatasetReader(TextFileReader):
         return None if self._is_too_long(len(tokens)) else tokens
 
     def _with_ends(self, tokens: Words) -> Words:
-        """Start tokens, tokens and end tokens, all of the kind that the tokens are."""
+        """Start tokens, tokens and end tokens, all as strings or all as `Token`s."""
         start, end = self._start_tokens, self._end_tokens
         if not start and not end:
             return tokens
@@ -174,10 +174,10 @@ class SimpleLanguageModelingDatasetReader(TextFileReader):
 
 
 def _hashed_ahead(texts: Iterable[str], longest: int | None) -> Iterator[tuple[str, HashedLines]]:
-    """Pieces of text and their words, of which the next few are hashed by a thread meanwhile.
+    """Chunks of text and their hashed words; a thread hashes the next chunks meanwhile.
 
     Args:
-        texts: the pieces, of whole lines.
+        texts: the chunks, of whole lines.
         longest: see `HashedLines`.
     """
     waiting: deque[tuple[str, Future[HashedLines]]] = deque()
@@ -198,12 +198,12 @@ def _as_words(texts: Iterable[Words]) -> Iterator[list[str]]:
 
 @DatasetReader.register("plain_text_language_modeling")
 class PlainTextLanguageModelingReader(SimpleLanguageModelingDatasetReader):
-    """Reads lines of text with their ends, blank lines too, so that every character of the text counts.
+    """Reads lines of text with their line ends, also blank ones, so that every character of the text counts.
 
-    Field: `source`, a line. For running text, whose loader puts the lines one after another again.
+    Field: `source`, a line. For running text, whose loader concatenates the lines.
 
     Args:
-        tokenizer: splits a line; into characters unless given. One that drops line ends drops blank lines with them.
+        tokenizer: splits a line; by default into characters. A tokenizer that drops line ends drops blank lines too.
         token_indexers: the indexers of `source`; single ids under the name "tokens" unless given.
         **kwargs: other arguments of `SimpleLanguageModelingDatasetReader`.
     """

@@ -24,12 +24,12 @@ _PIECE = re.compile(r"[()]|[^()\s]+")
 
 @dataclass
 class SentimentTree:
-    """A node, its label, and what is below it.
+    """A node of a tree.
 
     Args:
-        label: what stands behind the opening bracket.
+        label: the label after the opening bracket.
         words: the words below the node, in order.
-        children: the nodes right below it.
+        children: its child nodes.
     """
 
     label: str
@@ -37,7 +37,7 @@ class SentimentTree:
     children: "list[SentimentTree]" = field(default_factory=list)
 
     def subtrees(self) -> "Iterator[SentimentTree]":
-        """This node and all below it, each before those below it."""
+        """This node and all its descendants, in preorder."""
         waiting = [self]
         while waiting:
             node = waiting.pop()
@@ -46,7 +46,7 @@ class SentimentTree:
 
 
 def parse_tree(text: str) -> SentimentTree:
-    """The tree that a text of brackets writes down.
+    """Parse a tree in brackets.
 
     Raises:
         ValueError: the brackets do not match, or a node has no label or no word.
@@ -65,18 +65,18 @@ def parse_tree(text: str) -> SentimentTree:
             node = open_nodes.pop()
             if not open_nodes:
                 if position + 1 < len(pieces):
-                    raise ValueError("something behind the last bracket")
+                    raise ValueError("text after the last bracket")
                 return node
             open_nodes[-1].children.append(node)
             open_nodes[-1].words += node.words
         elif not open_nodes:
-            raise ValueError("something before the first bracket")
+            raise ValueError("text before the first bracket")
         elif pieces[position - 1] != "(":
             open_nodes[-1].words.append(piece)
     raise ValueError("more brackets opened than closed" if open_nodes else "no brackets")
 
 
-# for each granularity, the label of 0 (very negative) to 4 (very positive); None is left out
+# granularity -> the labels of 0 (very negative) to 4 (very positive); phrases with None are left out
 LABELS: dict[str, tuple[str | None, ...]] = {
     "5-class": ("0", "1", "2", "3", "4"),
     "3-class": ("0", "0", "1", "2", "2"),
@@ -92,8 +92,8 @@ class StanfordSentimentTreeBankDatasetReader(TextFileReader):
 
     Args:
         token_indexers: the indexers of `tokens`; single ids under the name "tokens" unless given.
-        tokenizer: splits a phrase, its words joined by spaces; by default the words are kept.
-        use_subtrees: whether every phrase is an instance, and not the sentences alone.
+        tokenizer: splits a phrase, whose words are joined by spaces; by default the words are the tokens.
+        use_subtrees: whether every phrase is an instance, rather than only the sentences.
         granularity: "5-class"; "3-class" (negative, neutral, positive); "2-class" (without the neutral ones).
         **kwargs: arguments of `TextFileReader`.
 
@@ -122,14 +122,14 @@ class StanfordSentimentTreeBankDatasetReader(TextFileReader):
     def text_to_instance(  # type: ignore[override]  # a neutral phrase may have no instance
         self, tokens: Sequence[str] | str, sentiment: str | None = None
     ) -> Instance | None:
-        """A phrase with its sentiment if that is known.
+        """A phrase, with its sentiment if known.
 
         Args:
-            tokens: its words; with a tokenizer also its text.
+            tokens: its words or, with a tokenizer, its text.
             sentiment: from "0" to "4".
 
         Returns:
-            None for a neutral phrase if there are two classes.
+            None for a neutral phrase if there are only two classes.
         """
         if self._tokenizer is None:
             assert not isinstance(tokens, str), (

@@ -26,9 +26,9 @@ class TextClassificationJsonReader(TextFileReader):
     Args:
         token_indexers: the indexers of `tokens`; single ids under the name "tokens" unless given.
         tokenizer: splits the text; spaCy's unless given, so name one ("whitespace") where spaCy is not wanted.
-        segment_sentences: whether to split the text into sentences first (by spaCy), each a text of its own.
-        max_sequence_length: number of tokens that a text (each sentence, if segmented) is cut to.
-        skip_label_indexing: whether labels are ids already, as numbers or texts such as "3".
+        segment_sentences: whether to split the text into sentences first (with spaCy), each of which becomes a text.
+        max_sequence_length: number of tokens to which a text (each sentence, if segmented) is truncated.
+        skip_label_indexing: whether labels are already ids, as numbers or strings such as "3".
         text_key: key of the text in a line.
         label_key: key of the label in a line.
         **kwargs: arguments of `TextFileReader`.
@@ -55,7 +55,7 @@ class TextClassificationJsonReader(TextFileReader):
         self._sentence_segmenter = SpacySentenceSplitter() if segment_sentences else None
 
     def text_to_instance(self, text: str, label: str | int | None = None) -> Instance:
-        """A text, with its class if that is known.
+        """A text, with its class if known.
 
         Raises:
             ValueError: the label is not an integer although it should be an id.
@@ -74,7 +74,7 @@ class TextClassificationJsonReader(TextFileReader):
         return text_field_of(self._truncate(words_or_tokens(self._tokenizer, text)))
 
     def _truncate(self, tokens: Any) -> Any:
-        """The first tokens of a text, as many as it may have; for subclasses to override."""
+        """Truncate a text; subclasses may override this."""
         return tokens[: self._max_sequence_length]
 
     def _label_field(self, label: str | int) -> LabelField:

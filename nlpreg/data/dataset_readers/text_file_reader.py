@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar, Union
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.data.columns import speaks_for
+from nlpreg.data.columns import can_use_batched
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, Unit
 from nlpreg.data.dataset_readers.dataset_utils.text_files import BadLines, DataError, DataFile, find_files
 from nlpreg.data.fields.field import Field
@@ -19,12 +19,12 @@ from nlpreg.data.tokenizers.token_class import Token
 from nlpreg.data.tokenizers.tokenizer import Tokenizer
 
 Words = Union[list[str], list[Token]]
-"""A tokenized text: plain words where they say everything, tokens otherwise."""
+"""A tokenized text: strings if tokens have no other attributes, else tokens."""
 
 
 def words_or_tokens(tokenizer: Tokenizer, text: str) -> Words:
-    """The tokens of a text; as plain words if the tokenizer knows nothing more about them."""
-    if speaks_for(type(tokenizer), "split_words", "tokenize"):
+    """The tokens of a text; as strings if the tokenizer sets no other attributes."""
+    if can_use_batched(type(tokenizer), "split_words", "tokenize"):
         words = tokenizer.split_words(text)
         if words is not None:
             return words
@@ -32,7 +32,7 @@ def words_or_tokens(tokenizer: Tokenizer, text: str) -> Words:
 
 
 def text_field_of(tokens: Sequence[str] | Sequence[Token]) -> TextField:
-    """A text field, without indexers, of tokens or of plain words."""
+    """A text field, without indexers, of tokens or of strings."""
     # Any: sequences of both kinds do not occur, and checking every item would cost more than the field
     items: list[Any] = tokens if isinstance(tokens, list) else list(tokens)
     if not items or isinstance(items[0], str):
@@ -58,7 +58,7 @@ def tagged_instance(
         tags: a tag for each, or None for a sentence that is not tagged.
         label_namespace: namespace of the tags.
         features: further tags; each name is that of the field and of its namespace.
-        unknown_tag: stands for a tag that is not known, see `SequenceLabelField`.
+        unknown_tag: the tag of words whose tag is not known, see `SequenceLabelField`.
     """
     text = text_field_of(_shared(tokens))
     fields: dict[str, Field[Any]] = {"tokens": text, "metadata": MetadataField({"words": text.words})}
@@ -70,7 +70,7 @@ def tagged_instance(
 
 
 def _shared(items: Any) -> Any:
-    """The same items; strings as objects that equal ones share, which take less memory and are hashed once."""
+    """The same items with equal strings interned, which takes less memory and hashes each only once."""
     if not items or type(items[0]) is not str:
         return items
     if len(_known_strings) > _MOST_KNOWN_STRINGS:
@@ -79,7 +79,7 @@ def _shared(items: Any) -> Any:
 
 
 def check_choice(reader: str, argument: str, value: object, choices: Sequence[object]) -> None:
-    """Make sure that an argument has one of its possible values.
+    """Check that an argument has one of its possible values.
 
     Raises:
         ConfigurationError: it has another value.
@@ -95,13 +95,13 @@ T = TypeVar("T")
 class TextFileReader(DatasetReader):
     """Reads text files unit by unit, where a unit (a line, a sentence) makes one instance.
 
-    A subclass writes `_units`, which finds the units of a file without looking closely, and `_instance_of`, which reads
-    one: with several processes each reads only its own share. A path may be a list, a pattern, a URL, `archive!member`,
+    A subclass implements `_units`, which finds the units of a file without parsing them, and `_instance_of`, which parses
+    one: with several processes each parses only its own share. A path may be a list, a pattern, a URL, `archive!member`,
     or compressed (`find_files`).
 
     Args:
         token_indexers: the indexers of the text fields; single ids under the name "tokens" unless given.
-        skip_bad_lines: whether a unit that cannot be read is left out, counted and reported, instead of ending the run.
+        skip_bad_lines: whether a unit that cannot be read is skipped, counted and reported, instead of ending the run.
         max_instances: read at most this many instances, counted over all processes together; None for all.
         serialization_dir: folder of the training run.
 
@@ -113,7 +113,7 @@ class TextFileReader(DatasetReader):
     """The fields that `apply_token_indexers` handles."""
 
     unit_name: ClassVar[str] = "line"
-    """What a unit is called in messages."""
+    """The word for a unit in messages."""
 
     def __init__(
         self,
@@ -130,11 +130,11 @@ class TextFileReader(DatasetReader):
         )
         self._token_indexers = token_indexers or {"tokens": SingleIdTokenIndexer()}
         self._skip_bad_lines = skip_bad_lines
-        # a subclass that overrides `text_to_instance` alone counts on tokens
-        self._takes_words = speaks_for(type(self), "_instance_of", "text_to_instance")
+        # a subclass that overrides only `text_to_instance` expects tokens
+        self._takes_words = can_use_batched(type(self), "_instance_of", "text_to_instance")
 
     def apply_token_indexers(self, instance: Instance) -> None:
-        """Give the text fields their indexers."""
+        """Set the token indexers of the text fields."""
         fields = instance.fields
         for name in self.text_field_names:
             if name in fields:
@@ -145,17 +145,17 @@ class TextFileReader(DatasetReader):
         return find_files(file_path)
 
     def _units(self, file: DataFile) -> Iterable[tuple[int, Any]]:
-        """The units of a file: (number of its first line, what `_instance_of` takes); a subclass may write this.
+        """The units of a file: (number of the first line, argument of `_instance_of`). Subclasses may override this.
 
-        Unless it does, every line that is not blank is a unit. In place of a unit that it cannot make it hands over the
-        `DataError` that says why, which is raised or counted when its turn comes.
+        By default every line that is not blank is a unit. In place of a unit that cannot be made it yields the `DataError`,
+        which is raised or counted when its turn comes.
         """
         for number, line in file.lines():
             if line and not line.isspace():
                 yield number, line
 
     def _instance_of(self, unit: Any, file: str, line: int) -> Instance | None:
-        """The instance of a unit, or None for one that is left out on purpose; a subclass must write this.
+        """The instance of a unit, or None to skip it; subclasses must implement this.
 
         Args:
             unit: from `_units`.
@@ -168,19 +168,19 @@ class TextFileReader(DatasetReader):
         raise NotImplementedError(f"{type(self).__name__} has no _instance_of")
 
     def _as_tokens(self, words: list[str]) -> list[Token] | list[str]:
-        """The argument of `text_to_instance` for words: the words themselves, unless the method is overridden."""
+        """The argument of `text_to_instance` for words: strings, or tokens if the method is overridden."""
         return words if self._takes_words else [Token(word) for word in words]
 
     def _read(self, file_path: Any) -> Iterator[Instance]:
         return self._read_as(self._instance_of, file_path)
 
     def _read_as(self, read_unit: Callable[[Any, str, int], T | None], file_path: Any) -> Iterator[T]:
-        """What a method such as `_instance_of` makes of each unit of this process's share."""
-        return self._made_of(self.units(file_path), read_unit, str(file_path))
+        """The results of a method such as `_instance_of` for the units of this process's share."""
+        return self._parsed(self.units(file_path), read_unit, str(file_path))
 
     def can_defer(self) -> bool:
-        """Whether `instances_of` all `units` are what `read` gives: no subclass reads in a way of its own."""
-        return self.max_instances is None and speaks_for(
+        """Whether `instances_of` all `units` equals `read`, that is, no subclass overrides how instances are read."""
+        return self.max_instances is None and can_use_batched(
             type(self), "instances_of", "read", "_read", "_read_as", "units", "_share"
         )
 
@@ -191,16 +191,16 @@ class TextFileReader(DatasetReader):
 
     def instances_of(self, units: Iterable[Unit], file_path: Any) -> Iterator[Instance]:
         """The instances of some units, without token indexers; each is made before the next unit is asked for."""
-        return self._made_of(units, self._instance_of, str(file_path), is_whole=False)
+        return self._parsed(units, self._instance_of, str(file_path), is_whole=False)
 
-    def _made_of(
+    def _parsed(
         self,
         units: Iterable[Unit],
         read_unit: Callable[[Any, str, int], T | None],
         what: str,
         is_whole: bool = True,
     ) -> Iterator[T]:
-        # counted again in each pass
+        # reset in each pass
         bad_lines = BadLines(self._skip_bad_lines)
         num_instances = 0
         try:
@@ -208,7 +208,7 @@ class TextFileReader(DatasetReader):
                 try:
                     if isinstance(unit, DataError):
                         raise unit
-                    instance = _read_at(read_unit, unit, file, line)
+                    instance = _parse_unit(read_unit, unit, file, line)
                 except DataError as error:
                     bad_lines.add(error)
                     continue
@@ -232,30 +232,30 @@ class TextFileReader(DatasetReader):
                 any_units = True
                 yield file.name, line, unit
         if not any_units:
-            raise self._nothing_in(files)
+            raise self._no_units_error(files)
 
-    def _nothing_in(self, files: list[DataFile]) -> DataError:
+    def _no_units_error(self, files: list[DataFile]) -> DataError:
         names = ", ".join(file.name for file in files)
         return DataError(
             f"{names}: expected at least one {self.unit_name}, got none; is this the right file?"
         )
 
     def _report(self, what: str, bad_lines: BadLines) -> None:
-        """Log what was left out of a pass over the data."""
+        """Log the numbers of skipped units after a pass over the data."""
         bad_lines.report(what)
 
     def _check_not_empty(self, what: str, num_instances: int, bad_lines: BadLines) -> None:
-        """Raise an error if nothing could be read; one of several processes may have had no share."""
+        """Raise an error if nothing could be read, unless this process's share was empty."""
         alone = self._worker_info is None and self._distributed_info is None
         if alone and not num_instances and bad_lines.num_skipped:
             raise DataError(f"{what}: none of the {bad_lines.num_skipped} {self.unit_name}s could be read")
 
 
-def _read_at(read_unit: Callable[[Any, str, int], T], unit: Any, file: str, line: int) -> T:
-    """What is made of a unit; if `text_to_instance` finds fault with it, the error says where it is."""
+def _parse_unit(read_unit: Callable[[Any, str, int], T], unit: Any, file: str, line: int) -> T:
+    """The result for a unit; file and line are added to errors of `text_to_instance`."""
     try:
         return read_unit(unit, file, line)
-    except ConfigurationError:  # the unit's, which says so, or that of the reader as a whole
+    except ConfigurationError:  # an error with its own location, or one about the reader as a whole
         raise
     except ValueError as error:
         raise DataError(f"{file}, line {line}: {error}") from error
@@ -265,7 +265,7 @@ def _read_at(read_unit: Callable[[Any, str, int], T], unit: Any, file: str, line
 
 
 def set_token_indexers(field: object, token_indexers: dict[str, TokenIndexer]) -> None:
-    """Give a text field, or each text field of a list of them, its indexers."""
+    """Set the token indexers of a text field, or of each text field of a list."""
     if isinstance(field, TextField):
         field.token_indexers = token_indexers
     elif isinstance(field, ListField):

@@ -18,16 +18,16 @@ class AdjacencyField(Field[torch.Tensor]):
     Args:
         indices: the related pairs, (row, column), each once.
         sequence_field: the elements.
-        labels: a label for each pair; without them an entry is 1.
+        labels: a label for each pair; without labels the entries are 1.
         label_namespace: namespace of the vocabulary that holds the labels.
-        padding_value: entry of pairs that are not related, and of padding.
+        padding_value: value for unrelated pairs and padding.
 
     Shape:
         `(num_tokens, num_tokens)`, float.
 
     Raises:
-        ConfigurationError: a pair twice or out of range, another number of labels than pairs, or the tensor
-            of labels is asked for before `index`.
+        ConfigurationError: a pair is given twice or out of range, the numbers of labels and pairs differ, or the tensor
+            is requested before `index`.
     """
 
     __slots__ = (
@@ -72,7 +72,7 @@ class AdjacencyField(Field[torch.Tensor]):
             counter[self._label_namespace][label] += 1
 
     def index(self, vocab: "Vocabulary") -> None:
-        """Look the labels up."""
+        """Look up the labels."""
         if self.labels is not None:
             self._indexed_labels = vocab.get_token_indices(self.labels, self._label_namespace)
 
@@ -94,18 +94,18 @@ class AdjacencyField(Field[torch.Tensor]):
             values = self._indexed_labels
         matrix = torch.full((size, size), float(self._padding_value))  # (num_tokens, num_tokens)
         for (row, column), value in zip(self.indices, values, strict=True):
-            # the lengths may be shorter than the sequence, as those of a truncated batch are
+            # the lengths may be shorter than the sequence, as in a truncated batch
             if row < size and column < size:
                 matrix[row, column] = value
         return matrix
 
     def empty_field(self) -> "AdjacencyField":
-        """No pairs, of an empty sequence."""
+        """A field without pairs, over an empty sequence."""
         empty: Any = self.sequence_field.empty_field()
         return AdjacencyField([], empty, padding_value=self._padding_value)
 
     def human_readable_repr(self) -> dict[str, list[Any]]:
-        """The pairs under "indices", and their labels, if they have any, under "labels"."""
+        """The pairs under "indices", and their labels, if any, under "labels"."""
         shown: dict[str, list[Any]] = {"indices": self.indices}
         if self.labels is not None:
             shown["labels"] = self.labels

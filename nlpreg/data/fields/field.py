@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Dict, Generic, TypeVar  # noqa: UP035 - a
 
 import torch
 
-from nlpreg.data.columns import speaks_for
+from nlpreg.data.columns import can_use_batched
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -41,10 +41,10 @@ VocabCounter = Dict[str, Dict[str, int]]  # noqa: UP006
 
 
 class Field(Generic[DataArray]):
-    """One named part of an instance: it counts and indexes its items, and becomes a tensor.
+    """A named part of an instance: it counts and indexes its items, and becomes a tensor.
 
     A subclass implements the abstract methods below, and overrides others as needed. The methods with `many` in their
-    name do the same work for many fields of one class at once. They are optional and make a class faster; if a subclass
+    name do the same work for many fields of one class at once, which is faster. They are optional; if a subclass
     overrides a method for a single field, its override is called.
     """
 
@@ -61,7 +61,7 @@ class Field(Generic[DataArray]):
         raise NotImplementedError(f"{type(self).__name__} has no get_padding_lengths")
 
     def as_tensor(self, padding_lengths: dict[str, int]) -> DataArray:
-        """The tensor of this field, or a dictionary of tensors, padded or cut to the given lengths."""
+        """The tensor of this field, or a dictionary of tensors, padded or truncated to the given lengths."""
         raise NotImplementedError(f"{type(self).__name__} has no as_tensor")
 
     def empty_field(self) -> Field[Any]:
@@ -91,12 +91,12 @@ class Field(Generic[DataArray]):
     __hash__ = None  # type: ignore[assignment]  # equal by value, and open to change
 
     def group_key(self) -> Hashable:
-        """Fields of one class and equal keys may be counted and indexed together."""
+        """Fields of one class with equal keys may be counted and indexed together."""
         return None
 
     @classmethod
     def count_many(cls, fields: Sequence[Self], counter: VocabCounter) -> None:
-        """`count_vocab_items` of each field; items must come in the order of one field after the other."""
+        """`count_vocab_items` of each field; items must be counted field by field, in order."""
         # the default counts nothing
         if cls.count_vocab_items is not Field.count_vocab_items:
             for field in fields:
@@ -126,7 +126,7 @@ class Field(Generic[DataArray]):
 
 
 def _attributes(field: Field[Any]) -> list[str]:
-    """The names of all attributes that a field may have."""
+    """The names of all attributes of a field, whether it has `__slots__`, a `__dict__` or both."""
     slots = [name for cls in type(field).__mro__ for name in getattr(cls, "__slots__", ())]
     return [*slots, *getattr(field, "__dict__", ())]
 
@@ -141,7 +141,7 @@ def count_fields(fields: Sequence[AnyField], counter: VocabCounter) -> None:
         # groups are counted separately and then merged, if that keeps the order of first appearance
         counts.append(new_counter())
         cls = type(members[0])
-        if speaks_for(cls, "count_many", "count_vocab_items"):
+        if can_use_batched(cls, "count_many", "count_vocab_items"):
             cls.count_many(members, counts[-1])
         else:
             for field in members:
@@ -155,7 +155,7 @@ def index_fields(fields: Sequence[AnyField], vocab: Vocabulary) -> None:
     """`index` of each field, group by group."""
     for members in _groups(fields):
         cls = type(members[0])
-        if speaks_for(cls, "index_many", "index"):
+        if can_use_batched(cls, "index_many", "index"):
             cls.index_many(members, vocab)
         else:
             for field in members:
@@ -165,7 +165,9 @@ def index_fields(fields: Sequence[AnyField], vocab: Vocabulary) -> None:
 def padding_lengths_of_fields(fields: Sequence[AnyField]) -> dict[str, int]:
     """The greatest padding lengths of fields, usually of one class."""
     cls = type(fields[0])
-    if len(set(map(type, fields))) == 1 and speaks_for(cls, "padding_lengths_of_many", "get_padding_lengths"):
+    if len(set(map(type, fields))) == 1 and can_use_batched(
+        cls, "padding_lengths_of_many", "get_padding_lengths"
+    ):
         return cls.padding_lengths_of_many(fields)
     return Field.padding_lengths_of_many(fields)
 
@@ -173,7 +175,7 @@ def padding_lengths_of_fields(fields: Sequence[AnyField]) -> dict[str, int]:
 def batch_fields(fields: Sequence[AnyField], padding_lengths: Mapping[str, int]) -> Any:
     """The tensors of fields of one class, merged into one tensor or one structure of tensors."""
     cls = type(fields[0])
-    if speaks_for(cls, "as_tensor_of_many", "as_tensor", "batch_tensors"):
+    if can_use_batched(cls, "as_tensor_of_many", "as_tensor", "batch_tensors"):
         return cls.as_tensor_of_many(fields, padding_lengths)
     return Field.as_tensor_of_many(fields, padding_lengths)
 
@@ -187,7 +189,7 @@ def merge_counts(counts: Sequence[VocabCounter], counter: VocabCounter) -> bool:
     """Add counts to a counter, unless two of them share a namespace.
 
     In a shared namespace, counting groups separately would lose the order in which items first appear, which determines
-    the ids of items that occur equally often.
+    the ids of items with equal counts.
 
     Returns:
         Whether they were added.

@@ -6,7 +6,7 @@ from nlpreg.data.fields.field import Field
 
 
 class FlagField(Field[Any]):
-    """A value for the whole batch, passed to the model unchanged, such as a flag for what to compute.
+    """A value for the whole batch, passed to the model unchanged, such as a flag that selects what to compute.
 
     Args:
         flag_value: any value that can be compared.

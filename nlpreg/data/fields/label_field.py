@@ -21,16 +21,16 @@ class LabelField(Field[torch.Tensor]):
     """One label, of an instance or of an element of a `ListField`, where -1 stands for padding.
 
     Args:
-        label: a str to be looked up, or with `skip_indexing` an int that is the id.
+        label: a string to look up or, with `skip_indexing`, the id.
         label_namespace: namespace of the vocabulary that holds the labels.
-        skip_indexing: whether the label is an id already and is not looked up in the vocabulary.
+        skip_indexing: whether the label is already an id, which is not looked up in the vocabulary.
 
     Shape:
         `()`, int64.
 
     Raises:
-        ConfigurationError: the label is not an int with `skip_indexing`, or no str without; or the tensor is
-            asked for before `index`.
+        ConfigurationError: the label is not an int with `skip_indexing`, or not a str without; or the tensor is
+            requested before `index`.
     """
 
     __slots__ = ("_label_id", "_label_namespace", "_skip_indexing", "label")
@@ -59,7 +59,7 @@ class LabelField(Field[torch.Tensor]):
             counter[self._label_namespace][str(self.label)] += 1
 
     def index(self, vocab: Vocabulary) -> None:
-        """Look the label up."""
+        """Look up the label."""
         if not self._skip_indexing:
             self._label_id = vocab.get_token_index(str(self.label), self._label_namespace)
 
@@ -87,7 +87,7 @@ class LabelField(Field[torch.Tensor]):
 
     @classmethod
     def index_many(cls, fields: Sequence[Self], vocab: Vocabulary) -> None:
-        """Look each distinct label up once."""
+        """Look up each distinct label once."""
         if fields[0].holds_id:
             return
         distinct = list(dict.fromkeys(str(field.label) for field in fields))
@@ -111,7 +111,7 @@ class LabelField(Field[torch.Tensor]):
 
     @property
     def holds_id(self) -> bool:
-        """Whether the label is an id already, so that it is neither counted nor looked up."""
+        """Whether the label is already an id, which is neither counted nor looked up."""
         return self._skip_indexing
 
     @property

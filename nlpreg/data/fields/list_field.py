@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import torch
 
-from nlpreg.data.columns import speaks_for
+from nlpreg.data.columns import can_use_batched
 from nlpreg.data.fields.field import (
     DataArray,
     Field,
@@ -28,19 +28,19 @@ _CHILD = "list_"
 
 
 class ListField(SequenceField[DataArray]):
-    """Fields of one class in a list: the sentences of a document, the spans of a sentence, other lists.
+    """A list of fields of one class, such as the sentences of a document, the spans of a sentence, or other lists.
 
-    Shorter lists of a batch are padded with the empty field of their first element. A list must not be empty; use one
-    `empty_field()` for an empty list.
+    Shorter lists of a batch are padded with the empty field of their first element. A list must not be empty; an empty list
+    is represented by one `empty_field()`.
 
     Args:
         field_list: the fields.
 
     Shape:
-        that of its fields with one dimension more in front, `num_fields`.
+        that of its fields with an additional first dimension, `num_fields`.
 
     Raises:
-        AssertionError: no fields, or fields of several classes.
+        AssertionError: there are no fields, or fields of several classes.
     """
 
     __slots__ = ("field_list",)
@@ -54,7 +54,7 @@ class ListField(SequenceField[DataArray]):
         self.field_list: list[Field[Any]] = list(field_list)
 
     def count_vocab_items(self, counter: VocabCounter) -> None:
-        """Let every field count its items."""
+        """Count the items of every field."""
         for field in self.field_list:
             field.count_vocab_items(counter)
 
@@ -64,7 +64,7 @@ class ListField(SequenceField[DataArray]):
             field.index(vocab)
 
     def get_padding_lengths(self) -> dict[str, int]:
-        """The number of fields and, under `list_key`, the greatest lengths of the fields, each 1 at least."""
+        """The number of fields and, under `list_key`, the maximum lengths of the fields, at least 1."""
         return self.padding_lengths_of_many([self])
 
     def as_tensor(self, padding_lengths: dict[str, int]) -> DataArray:
@@ -103,17 +103,17 @@ class ListField(SequenceField[DataArray]):
         children = padding_lengths_of_fields(_children(fields))
         return {
             "num_fields": max(len(field) for field in fields),
-            # a length of 0 would make a tensor without elements, which encoders cannot take
+            # a length of 0 would give a tensor without elements, which encoders do not accept
             **{_CHILD + key: max(1, length) for key, length in children.items()},
         }
 
     @classmethod
     def as_tensor_of_many(cls, fields: Sequence[Self], padding_lengths: Mapping[str, int]) -> DataArray:
-        """The fields of all lists as one batch, cut into one part for each list."""
+        """The tensors of the fields of all lists, made as one batch and split into lists."""
         num_fields = padding_lengths["num_fields"]
         if num_fields == 0 or not _merge_row_by_row(_children(fields)):
             return super().as_tensor_of_many(fields, padding_lengths)
-        # all children as one batch of num_lists * num_fields rows
+        # all fields as one batch of num_lists * num_fields rows
         padded = [child for field in fields for child in field.padded_fields(num_fields)]
         parts: DataArray = _cut(batch_fields(padded, _child_lengths(padding_lengths)), num_fields)
         return parts
@@ -126,7 +126,7 @@ class ListField(SequenceField[DataArray]):
         return self.field_list + [self.field_list[0].empty_field()] * missing
 
     def sequence_length(self) -> int:
-        """How many fields there are."""
+        """The number of fields."""
         return len(self.field_list)
 
     def human_readable_repr(self) -> list[Any]:
@@ -159,7 +159,7 @@ def _children(fields: Sequence[ListField[Any]]) -> list[Field[Any]]:
 def _merge_row_by_row(fields: list[Field[Any]]) -> bool:
     """Whether fields can be batched together and their rows then divided between the lists."""
     classes = set(map(type, fields))
-    if len(classes) > 1 or not speaks_for(classes.pop(), "as_tensor_of_many", "batch_tensors"):
+    if len(classes) > 1 or not can_use_batched(classes.pop(), "as_tensor_of_many", "batch_tensors"):
         return False
     lists = [field for field in fields if isinstance(field, ListField)]
     return not lists or _merge_row_by_row(_children(lists))
@@ -171,7 +171,7 @@ def _child_lengths(padding_lengths: Mapping[str, int]) -> dict[str, int]:
 
 
 def _cut(merged: Any, size: int) -> Any:
-    """A batch of fields as one of lists of `size` fields; a tensor gets one more dimension."""
+    """Reshape a batch of fields to a batch of lists of `size` fields; tensors get one more dimension."""
     if isinstance(merged, torch.Tensor):
         return merged.view(-1, size, *merged.shape[1:])
     return {key: _cut(value, size) for key, value in merged.items()}

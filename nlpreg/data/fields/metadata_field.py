@@ -18,7 +18,7 @@ class MetadataField(Field[Any], Mapping[str, Any]):
         metadata: the object.
 
     Raises:
-        TypeError: the field is used as a mapping, and the object is none.
+        TypeError: the field is used as a mapping, and the object is not a mapping.
     """
 
     __slots__ = ("metadata",)

@@ -16,9 +16,9 @@ class MultiLabelField(Field[torch.Tensor]):
     """Any number of labels, as a vector that is 1 at each of them.
 
     Args:
-        labels: str, to be looked up, or with `skip_indexing` int.
+        labels: strings to look up or, with `skip_indexing`, ids.
         label_namespace: namespace of the vocabulary that holds the labels.
-        skip_indexing: whether the labels are ids already; needs `num_labels`.
+        skip_indexing: whether the labels are already ids; needs `num_labels`.
         num_labels: length of the vector; by default the size of the namespace when the field is indexed.
 
     Shape:
@@ -26,7 +26,7 @@ class MultiLabelField(Field[torch.Tensor]):
 
     Raises:
         ConfigurationError: the labels do not agree with `skip_indexing` and `num_labels`, or the tensor is
-            asked for before `index`.
+            requested before `index`.
     """
 
     __slots__ = ("_label_ids", "_label_namespace", "_num_labels", "_skip_indexing", "labels")
@@ -69,7 +69,7 @@ class MultiLabelField(Field[torch.Tensor]):
                 counter[self._label_namespace][str(label)] += 1
 
     def index(self, vocab: "Vocabulary") -> None:
-        """Look every label up."""
+        """Look up every label."""
         if not self._skip_indexing:
             self._label_ids = vocab.get_token_indices(map(str, self.labels), self._label_namespace)
         if self._num_labels is None:
@@ -80,7 +80,7 @@ class MultiLabelField(Field[torch.Tensor]):
         return {}
 
     def as_tensor(self, padding_lengths: dict[str, int]) -> torch.Tensor:
-        """Zeros, and ones at the labels."""
+        """The vector: 1 at the labels, 0 elsewhere."""
         if self._label_ids is None or self._num_labels is None:
             raise ConfigurationError(
                 f"MultiLabelField: the labels {list(self.labels)!r} are not indexed yet; call index(vocab) before asking "
@@ -91,7 +91,7 @@ class MultiLabelField(Field[torch.Tensor]):
         return tensor
 
     def empty_field(self) -> "MultiLabelField":
-        """No labels: all zeros."""
+        """A field without labels, whose vector is zero."""
         return MultiLabelField([], self._label_namespace, skip_indexing=True, num_labels=self._num_labels)
 
     def human_readable_repr(self) -> list[str | int]:

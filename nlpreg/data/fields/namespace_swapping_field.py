@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 
 class NamespaceSwappingField(Field[torch.Tensor]):
-    """Source tokens looked up in another namespace, for models that copy words of the source to the target.
+    """Ids of source tokens in another namespace, for models that copy words of the source to the target.
 
     Args:
         source_tokens: the tokens.
-        target_namespace: the namespace to look them up in; nothing is counted for it.
+        target_namespace: the namespace to look them up in; the tokens are not counted for it.
 
     Shape:
         `(num_tokens,)`, int64, padded with 0.
 
     Raises:
-        ConfigurationError: the tensor is asked for before `index`.
+        ConfigurationError: the tensor is requested before `index`.
     """
 
     __slots__ = ("_mapping_array", "_source_tokens", "_target_namespace")
@@ -35,7 +35,7 @@ class NamespaceSwappingField(Field[torch.Tensor]):
         self._mapping_array: list[int] | None = None
 
     def index(self, vocab: "Vocabulary") -> None:
-        """Look the texts of the tokens up."""
+        """Look up the texts of the tokens."""
         texts = [token.ensure_text() for token in self._source_tokens]
         self._mapping_array = vocab.get_token_indices(texts, self._target_namespace)
 

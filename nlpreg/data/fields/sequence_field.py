@@ -4,10 +4,10 @@ from nlpreg.data.fields.field import DataArray, Field
 
 
 class SequenceField(Field[DataArray]):
-    """A field that other fields can label or point into, element by element."""
+    """A field whose elements other fields can label or refer to."""
 
     __slots__ = ()
 
     def sequence_length(self) -> int:
-        """How many elements there are; padding does not count."""
+        """The number of elements, without padding."""
         raise NotImplementedError(f"{type(self).__name__} has no sequence_length")

@@ -33,18 +33,18 @@ class SequenceLabelField(Field[torch.Tensor]):
     Padding is 0, which is also the id of a real label: losses and metrics must mask it.
 
     Args:
-        labels: all of them str, to be looked up, or all int, which then are the ids.
-        sequence_field: what the labels belong to.
+        labels: all strings, which are looked up, or all ints, which are the ids.
+        sequence_field: the sequence of labelled elements.
         label_namespace: namespace of the vocabulary that holds the labels.
-        unknown_label: the label of elements whose class is not known, of a sequence that is labelled in part. It is not an entry
-            of the vocabulary; its id is -1, which losses and metrics leave out.
+        unknown_label: the label of elements whose class is not known, for partially labelled sequences. It is not an entry
+            of the vocabulary; its id is -1, which losses and metrics ignore.
 
     Shape:
         `(num_tokens,)`, int64.
 
     Raises:
-        ConfigurationError: another number of labels than elements, labels of mixed types, or the tensor is
-            asked for before `index`.
+        ConfigurationError: the numbers of labels and elements differ, labels have mixed types, or the tensor is
+            requested before `index`.
     """
 
     __slots__ = (
@@ -77,7 +77,7 @@ class SequenceLabelField(Field[torch.Tensor]):
                 f"{len(labels)}: {labels!r} for {sequence_field}"
             )
         types = set(map(type, labels))
-        # comparing the types is cheaper than checking every label
+        # comparing the types is faster than checking every label
         if types == _STRINGS:  # the usual case
             return
         if all(issubclass(one, int) for one in types):
@@ -96,7 +96,7 @@ class SequenceLabelField(Field[torch.Tensor]):
                     counter[self._label_namespace][str(label)] += 1
 
     def index(self, vocab: Vocabulary) -> None:
-        """Look the labels up."""
+        """Look up the labels."""
         if not self._skip_indexing:
             self._indexed_labels = _ids_of(
                 list(map(str, self.labels)), vocab, self._label_namespace, self.unknown_label
@@ -111,7 +111,7 @@ class SequenceLabelField(Field[torch.Tensor]):
         return torch.from_numpy(pad_rows([self.label_ids], padding_lengths["num_tokens"])[0]).long()
 
     def empty_field(self) -> SequenceLabelField:
-        """No labels, of an empty sequence."""
+        """A field without labels, of an empty sequence."""
         empty: Any = self.sequence_field.empty_field()
         return SequenceLabelField([], empty, self._label_namespace, self.unknown_label)
 
@@ -129,7 +129,7 @@ class SequenceLabelField(Field[torch.Tensor]):
 
     @classmethod
     def index_many(cls, fields: Sequence[Self], vocab: Vocabulary) -> None:
-        """Look each distinct label up once; every field gets an array of ids."""
+        """Look up each distinct label once; every field gets an array of ids."""
         if fields[0].holds_ids:
             return
         labels: list[Any] = [field.labels for field in fields]
@@ -143,7 +143,7 @@ class SequenceLabelField(Field[torch.Tensor]):
 
     @classmethod
     def padding_lengths_of_many(cls, fields: Sequence[Self]) -> dict[str, int]:
-        """The greatest number of elements."""
+        """The maximum number of elements."""
         return {"num_tokens": max([field.sequence_field.sequence_length() for field in fields])}
 
     @classmethod
@@ -163,7 +163,7 @@ class SequenceLabelField(Field[torch.Tensor]):
 
     @property
     def holds_ids(self) -> bool:
-        """Whether the labels are ids already, so that they are neither counted nor looked up."""
+        """Whether the labels are already ids, which are neither counted nor looked up."""
         return self._skip_indexing
 
     @property
@@ -218,7 +218,7 @@ class SequenceLabelField(Field[torch.Tensor]):
 
 
 def _as_list(ids: Any) -> list[int] | None:
-    """Ids as a plain list, however they are held."""
+    """Ids as a list, from a list or an array."""
     return None if ids is None else list(ids)
 
 

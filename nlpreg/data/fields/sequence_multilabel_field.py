@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 class SequenceMultiLabelField(Field[torch.Tensor]):
     """Any number of labels for each element of a sequence, such as the morphological features of each word.
 
-    The namespace has to be a padded one: padding is 0, and a label that the vocabulary does not have is 1.
+    The namespace must be padded: padding is 0, and an unknown label is 1.
 
     Args:
-        labels: the labels of each element, none twice.
-        sequence_field: what the labels belong to.
+        labels: the labels of each element, without duplicates.
+        sequence_field: the sequence of labelled elements.
         label_namespace: namespace of the vocabulary that holds the labels.
 
     Shape:
         `(num_tokens, num_labels)`, int64, the ids of the labels of each element, padded with 0.
 
     Raises:
-        ConfigurationError: another number of lists of labels than elements, or the tensor is asked for before `index`.
+        ConfigurationError: the numbers of lists of labels and of elements differ, or the tensor is requested before `index`.
     """
 
     __slots__ = ("_label_ids", "label_namespace", "labels", "sequence_field")
@@ -62,11 +62,11 @@ class SequenceMultiLabelField(Field[torch.Tensor]):
         self.count_many([self], counter)
 
     def index(self, vocab: Vocabulary) -> None:
-        """Look every label up."""
+        """Look up every label."""
         self.index_many([self], vocab)
 
     def get_padding_lengths(self) -> dict[str, int]:
-        """The number of elements, and of labels of the element with the most."""
+        """The number of elements, and the maximum number of labels of an element."""
         return self.padding_lengths_of_many([self])
 
     def as_tensor(self, padding_lengths: dict[str, int]) -> torch.Tensor:
@@ -74,14 +74,14 @@ class SequenceMultiLabelField(Field[torch.Tensor]):
         return self.as_tensor_of_many([self], padding_lengths)[0]
 
     def empty_field(self) -> SequenceMultiLabelField:
-        """No labels, of an empty sequence."""
+        """A field without labels, of an empty sequence."""
         empty: Any = self.sequence_field.empty_field()
         field = SequenceMultiLabelField([], empty, self.label_namespace)
         field.label_ids = []
         return field
 
     def group_key(self) -> Hashable:
-        """Labels of one namespace go together."""
+        """The namespace: labels of one namespace are counted and indexed together."""
         return self.label_namespace
 
     @classmethod
@@ -94,8 +94,8 @@ class SequenceMultiLabelField(Field[torch.Tensor]):
 
     @classmethod
     def index_many(cls, fields: Sequence[Self], vocab: Vocabulary) -> None:
-        """Look each distinct label up once; all fields refer to one table of the distinct lists of labels."""
-        # Few lists of labels are distinct, so each is a row of a table, and an element is the number of its row.
+        """Look up each distinct label once; all fields refer to one table of the distinct lists of labels."""
+        # There are few distinct lists of labels, so each is a row of a table, and an element is the number of its row.
         number_of: dict[tuple[str, ...], int] = {}
         numbers = [
             [number_of.setdefault(tuple(labels), len(number_of)) for labels in field.labels]
@@ -109,7 +109,7 @@ class SequenceMultiLabelField(Field[torch.Tensor]):
 
     @classmethod
     def padding_lengths_of_many(cls, fields: Sequence[Self]) -> dict[str, int]:
-        """The greatest numbers of elements and of labels of an element."""
+        """The maximum numbers of elements, and of labels of an element."""
         return {
             "num_tokens": max(field.sequence_field.sequence_length() for field in fields),
             "num_labels": int(lengths_of_elements([field.label_ids for field in fields]).max(initial=0)),

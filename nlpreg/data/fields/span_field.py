@@ -17,15 +17,15 @@ class SpanField(Field[torch.Tensor]):
 
     Args:
         span_start: index of the first element, from 0.
-        span_end: index of the last element, itself included.
-        sequence_field: what the span lies in.
+        span_end: index of the last element (inclusive).
+        sequence_field: the sequence that contains the span.
 
     Shape:
         `(2,)`, int64; as padding of lists, (-1, -1).
 
     Raises:
         TypeError: an index is not an int.
-        ValueError: the span ends before it starts, or behind the sequence.
+        ValueError: the span ends before it starts, or after the end of the sequence.
     """
 
     __slots__ = ("sequence_field", "span_end", "span_start")

@@ -1,4 +1,4 @@
-"""A tensor as it is."""
+"""A field for a tensor."""
 
 from typing import Any
 
@@ -13,14 +13,14 @@ class TensorField(Field[torch.Tensor]):
 
     Args:
         tensor: a tensor, or an array, which is converted; kept on the CPU.
-        padding_value: what to pad with.
+        padding_value: the value of padding.
         dtype: type to convert to, of torch or numpy.
 
     Shape:
-        that of the tensor; within a batch, the greatest size of each dimension.
+        that of the tensor; within a batch, the maximum size of each dimension.
 
     Raises:
-        ValueError: something else than a tensor or an array is given.
+        ValueError: the value is neither a tensor nor an array.
     """
 
     __slots__ = ("padding_value", "tensor")
@@ -47,7 +47,7 @@ class TensorField(Field[torch.Tensor]):
         return {f"dimension_{i}": size for i, size in enumerate(self.tensor.size())}
 
     def as_tensor(self, padding_lengths: dict[str, int]) -> torch.Tensor:
-        """The tensor padded, or cut, to the given sizes; missing last dimensions are added."""
+        """The tensor padded or truncated to the given sizes; missing last dimensions are added."""
         tensor = self.tensor
         while tensor.dim() < len(padding_lengths):
             tensor = tensor.unsqueeze(-1)
@@ -62,7 +62,7 @@ class TensorField(Field[torch.Tensor]):
         return TensorField(torch.empty(0, dtype=self.tensor.dtype), self.padding_value)
 
     def human_readable_repr(self) -> Any:
-        """Shape, deviation and mean of the elements, and type."""
+        """Shape, standard deviation, mean and type of the elements."""
         elements = self.tensor.double()
         spread = elements.std(unbiased=False) if elements.numel() else elements.new_zeros(())
         mean = elements.mean() if elements.numel() else elements.new_zeros(())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Dict, overload  # noqa: UP035 - an alias that 
 import torch
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.data.columns import WordColumn, speaks_for
+from nlpreg.data.columns import WordColumn, can_use_batched
 from nlpreg.data.fields.field import VocabCounter, merge_counts, new_counter
 from nlpreg.data.fields.sequence_field import SequenceField
 from nlpreg.data.token_indexers.token_indexer import (
@@ -38,19 +38,19 @@ _SEPARATOR = "___"
 class TextField(SequenceField[TextFieldTensors]):
     """A text, and the indexers that turn its tokens into tensors.
 
-    `from_words` makes a field of plain strings: `Token` objects are created only when `tokens` is accessed.
+    `from_words` makes a field of strings: `Token` objects are created only when `tokens` is accessed.
 
     Args:
         tokens: the tokens, of nlpreg or of spaCy.
-        token_indexers: the indexers, by the names that the text field embedder uses. None:
+        token_indexers: the indexers, by the names that the text field embedder uses; None if
             `apply_token_indexers` of the reader sets them later.
 
     Shape:
-        `{indexer: {key: tensor}}`; what the keys and shapes are is up to each indexer.
+        `{indexer: {key: tensor}}`; keys and shapes depend on the indexer.
 
     Raises:
-        ConfigurationError: something else than tokens is given, or tensors are asked for before `index`.
-        ValueError: the indexers are asked for and were never set.
+        ConfigurationError: the items are not tokens, or tensors are requested before `index`.
+        ValueError: the indexers are requested but were never set.
     """
 
     __slots__ = ("_indexed_tokens", "_token_indexers", "_tokens", "_words")
@@ -63,7 +63,7 @@ class TextField(SequenceField[TextFieldTensors]):
                     "make the field by TextField.from_words"
                 )
         # Words and tokens are two forms of the same text; tokens are created on first access.
-        self._words: list[str] | None = None  # set while `_tokens` is None, and the other way round
+        self._words: list[str] | None = None  # set exactly while `_tokens` is None
         self._tokens: list[Token] | None = tokens
         self._token_indexers = token_indexers
         self._indexed_tokens: dict[str, IndexedTokenList] | None = None
@@ -81,7 +81,7 @@ class TextField(SequenceField[TextFieldTensors]):
     ) -> Self:
         """A field of the tokens of a text, by `from_words` if the tokens have only a text."""
         words = None
-        if speaks_for(type(tokenizer), "split_words", "tokenize"):
+        if can_use_batched(type(tokenizer), "split_words", "tokenize"):
             words = tokenizer.split_words(text)
         if words is None:
             return cls(tokenizer.tokenize(text), token_indexers)
@@ -100,10 +100,10 @@ class TextField(SequenceField[TextFieldTensors]):
 
     @property
     def words(self) -> list[str]:
-        """The texts of the tokens; not to be changed."""
+        """The texts of the tokens; must not be changed."""
         if self._words is not None:
             return self._words
-        return [token.text for token in self.tokens]  # type: ignore[misc]  # whoever needs text checks for None
+        return [token.text for token in self.tokens]  # type: ignore[misc]  # callers that need text check for None
 
     @words.setter
     def words(self, words: list[str]) -> None:
@@ -121,7 +121,7 @@ class TextField(SequenceField[TextFieldTensors]):
 
     @property
     def indexed_tokens(self) -> dict[str, IndexedTokenList]:
-        """The output of each indexer for the tokens.
+        """The outputs of the indexers by name.
 
         Raises:
             ConfigurationError: they are not indexed yet.
@@ -153,13 +153,13 @@ class TextField(SequenceField[TextFieldTensors]):
         self._token_indexers = token_indexers
 
     def count_vocab_items(self, counter: VocabCounter) -> None:
-        """Let every indexer count every token."""
+        """Count every token with every indexer."""
         for indexer in self.token_indexers.values():
             for token in self.tokens:
                 indexer.count_vocab_items(token, counter)
 
     def index(self, vocab: Vocabulary) -> None:
-        """Let every indexer index the tokens; without indexers the field stays unindexed."""
+        """Index the tokens with every indexer; without indexers the field stays unindexed."""
         if self._token_indexers is None:
             return
         self._indexed_tokens = {
@@ -168,7 +168,7 @@ class TextField(SequenceField[TextFieldTensors]):
         }
 
     def get_padding_lengths(self) -> dict[str, int]:
-        """The lengths that each indexer gives, under `indexer___key`."""
+        """The lengths of each indexer, under `indexer___key`."""
         indexed = self.indexed_tokens
         return {
             f"{name}{_SEPARATOR}{key}": length
@@ -205,7 +205,7 @@ class TextField(SequenceField[TextFieldTensors]):
 
     @classmethod
     def count_many(cls, fields: Sequence[Self], counter: VocabCounter) -> None:
-        """Let every indexer that can count distinct words, the others token by token."""
+        """Count distinct words with every indexer that supports it, and tokens with the others."""
         # each distinct word is counted once, with its frequency
         words = Counter(itertools.chain.from_iterable(field.words for field in fields))
         counts = []
@@ -216,14 +216,14 @@ class TextField(SequenceField[TextFieldTensors]):
             else:
                 for token in itertools.chain.from_iterable(field.tokens for field in fields):
                     indexer.count_vocab_items(token, counts[-1])
-        # two indexers share a namespace: only counting token by token keeps the order of first appearance
+        # two indexers share a namespace: the order of first appearance requires counting token by token
         if not merge_counts(counts, counter):
             for field in fields:
                 field.count_vocab_items(counter)
 
     @classmethod
     def index_many(cls, fields: Sequence[Self], vocab: Vocabulary) -> None:
-        """Let every indexer that can index distinct words, the others text by text."""
+        """Index distinct words with every indexer that supports it, and texts with the others."""
         if not fields[0].has_token_indexers:  # all fields of a group have the same indexers
             return
         column: WordColumn | None = None
@@ -242,7 +242,7 @@ class TextField(SequenceField[TextFieldTensors]):
 
     @classmethod
     def padding_lengths_of_many(cls, fields: Sequence[Self]) -> dict[str, int]:
-        """The greatest lengths of each indexer and key."""
+        """The maximum lengths of each indexer and key."""
         longest: dict[str, int] = {}
         for name, indexer in fields[0].token_indexers.items():
             texts = _indexed_texts(fields, name)
@@ -260,8 +260,8 @@ class TextField(SequenceField[TextFieldTensors]):
     def as_tensor_of_many(
         cls, fields: Sequence[Self], padding_lengths: Mapping[str, int]
     ) -> TextFieldTensors:
-        """The padded tensors of every indexer, a row for each field."""
-        # a reader of a plugin may give each text indexers of its own
+        """The padded tensors of every indexer, one row for each field."""
+        # a plugin's reader may give each text its own indexers
         if not _share_indexers(fields):
             return super().as_tensor_of_many(fields, padding_lengths)
         lengths = _lengths_by_indexer(padding_lengths)
@@ -284,7 +284,7 @@ class TextField(SequenceField[TextFieldTensors]):
         return [str(word) for word in self.words]
 
     def duplicate(self) -> Self:
-        """A copy with tokens and ids of its own, but the same indexers, which may be large."""
+        """A copy of tokens and ids that shares the indexers, which may be large."""
         copied = type(self)([], self._token_indexers)
         if self._words is not None:
             copied.words = list(self._words)
@@ -327,7 +327,7 @@ class TextField(SequenceField[TextFieldTensors]):
 
 
 def _is_spacy_token(token: object) -> bool:
-    """Whether this is a spaCy token, without importing spaCy to find out."""
+    """Whether this is a spaCy token; spaCy is not imported."""
     return type(token).__module__.partition(".")[0] == "spacy"
 
 
@@ -342,18 +342,18 @@ def _checked(indexers: dict[str, TokenIndexer]) -> dict[str, TokenIndexer]:
 
 
 def _share_indexers(fields: Sequence[TextField]) -> bool:
-    """Whether all fields have the very same indexers."""
+    """Whether all fields have the same indexer objects."""
     first = fields[0].group_key()
     return all(field.group_key() == first for field in fields)
 
 
 def _indexed_texts(fields: Sequence[TextField], name: str) -> list[IndexedTokenList]:
-    """What an indexer made of each text."""
+    """The output of an indexer for each text."""
     return [field.indexed_tokens[name] for field in fields]
 
 
 def _lengths_by_indexer(padding_lengths: Mapping[str, int]) -> dict[str, dict[str, int]]:
-    """Lengths under `indexer___key` as lengths under the key for each indexer."""
+    """Split lengths under `indexer___key` by indexer."""
     lengths: defaultdict[str, dict[str, int]] = defaultdict(dict)
     for name, length in padding_lengths.items():
         indexer, _, key = name.partition(_SEPARATOR)
@@ -362,7 +362,7 @@ def _lengths_by_indexer(padding_lengths: Mapping[str, int]) -> dict[str, dict[st
 
 
 def _as_lists(indexed: dict[str, IndexedTokenList] | None) -> dict[str, IndexedTokenList] | None:
-    """Ids as plain lists."""
+    """Ids as lists."""
     if indexed is None:
         return None
     return {name: {key: list(ids) for key, ids in ids_by_key.items()} for name, ids_by_key in indexed.items()}

@@ -14,12 +14,12 @@ class TransformerTextField(Field[Dict[str, torch.Tensor]]):  # noqa: UP006
     """The output of a transformers tokenizer for one text: `TransformerTextField(**tokenizer(text))`.
 
     Args:
-        input_ids: ids of the word pieces; a list or a tensor, as all of these.
+        input_ids: ids of the word pieces; like the other arguments, a list or a tensor.
         token_type_ids: segment of each piece.
         attention_mask: which pieces to attend to; by default all.
         special_tokens_mask: which pieces are special tokens.
         offsets_mapping: character offsets of each piece.
-        padding_token_id: what `input_ids` is padded with; everything else is padded with 0.
+        padding_token_id: padding value of `input_ids`; everything else is padded with 0.
 
     Shape:
         `{name: (num_pieces,)}` for each name given (offsets: `(num_pieces, 2)`), and a bool `attention_mask`
@@ -49,15 +49,15 @@ class TransformerTextField(Field[Dict[str, torch.Tensor]]):  # noqa: UP006
         return {name: len(tensor) for name, tensor in self._given().items()}
 
     def as_tensor(self, padding_lengths: dict[str, int]) -> dict[str, torch.Tensor]:
-        """Every tensor, padded on the right or cut."""
+        """Every tensor, padded on the right or truncated."""
         tensors = {}
         given = self._given()
         for name, length in padding_lengths.items():
             fill = self.padding_token_id if name == "input_ids" else 0
-            # a name that only other instances of the batch have
+            # a tensor that only other instances of the batch have
             tensor = given.get(name, torch.empty(0, dtype=torch.int64))
             missing = length - len(tensor)
-            widths = [0, 0] * (tensor.dim() - 1) + [0, missing]  # a negative width cuts
+            widths = [0, 0] * (tensor.dim() - 1) + [0, missing]  # a negative width truncates
             tensors[name] = pad(tensor, widths, value=fill)
         if "attention_mask" not in tensors:
             tensors["attention_mask"] = torch.arange(padding_lengths["input_ids"]) < len(self.input_ids)
@@ -98,7 +98,7 @@ class TransformerTextField(Field[Dict[str, torch.Tensor]]):  # noqa: UP006
 
 
 def _as_row(values: torch.Tensor | list[int] | None) -> Any:
-    """A tensor without the batch dimension that tokenizers put in front of a single text; None stays None."""
+    """A tensor without the batch dimension that tokenizers add to a single text; None stays None."""
     if values is None:
         return None
     tensor = torch.as_tensor(values)

@@ -1,4 +1,4 @@
-"""Corpora of ids that are made once and found again by later runs."""
+"""Corpora of ids that are made once and reused by later runs."""
 
 import functools
 import hashlib
@@ -19,7 +19,7 @@ from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.file_utils import CACHE_ROOT, FileLock
 from nlpreg.common.fingerprint import NoFingerprintError, fingerprint, fingerprint_of_file
 from nlpreg.common.tqdm import Tqdm
-from nlpreg.data.columns import speaks_for
+from nlpreg.data.columns import can_use_batched
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.dataset_readers.dataset_utils.text_files import DataFile, find_files
 from nlpreg.data.fields.metadata_field import MetadataField
@@ -34,9 +34,9 @@ logger = logging.getLogger(__name__)
 CORPUS_CACHE = CACHE_ROOT / "corpora"
 
 NO_CACHE_VARIABLE = "NLPREG_NO_CACHE"
-"""Environment variable: if it is set to anything, nothing that was read is kept for later runs, or looked for."""
+"""Environment variable that disables the cache: no corpus is kept for later runs or taken from earlier ones."""
 
-# Attributes of readers that have no say in what is read.
+# Attributes of readers that do not affect what is read.
 _NOT_OF_INTEREST = ("_token_indexers", "_worker_info", "_distributed_info", "_origin", "serialization_dir")
 
 # Packages that tokenizers rely on.
@@ -52,18 +52,18 @@ def id_corpus_of(
     use_cache: bool = True,
     cache_dir: str | os.PathLike[str] | None = None,
 ) -> IdCorpus:
-    """The words that a reader finds, as a corpus of ids; made now unless an earlier run has made it.
+    """The words of a reader as a corpus of ids, from the cache if an earlier run has made it.
 
-    A corpus is found again by the content of the files, the reader (its arguments, tokenizer and code) and this package's
-    version. Several processes that want the same one wait for the first. Where it cannot be told whether a corpus would be the
-    same next time, it is made in a temporary folder, and removed with this process.
+    The key of a corpus is made from the content of the files, the reader (its arguments, tokenizer and code) and the version
+    of this package. If several processes need the same corpus, one makes it and the others wait. If no reproducible key can
+    be made, the corpus is written to a temporary folder, which is removed at the end of this process.
 
     Args:
-        reader: reads the texts; it reads all of them, whatever its process and worker.
+        reader: reads the texts, all of them on every process and worker.
         data_path: what it reads.
         text_field: name of the field that holds the text.
-        use_cache: whether to look for an earlier one, and keep this one.
-        cache_dir: folder of the corpora; `CORPUS_CACHE` unless given.
+        use_cache: whether to use the cache.
+        cache_dir: folder of the cache; `CORPUS_CACHE` by default.
     """
     folder = Path(cache_dir or CORPUS_CACHE)
     files = _files(data_path)
@@ -92,7 +92,7 @@ def id_corpus_of(
             except (OSError, ValueError) as reason:
                 logger.warning("%s: its words are numbered again (%s)", data_path, reason)
         unfinished = folder / f"{key}.tmp"
-        shutil.rmtree(unfinished, ignore_errors=True)  # of a process that was killed
+        shutil.rmtree(unfinished, ignore_errors=True)  # left by a process that was killed
         unfinished.mkdir()
         try:
             _write(reader, data_path, text_field, unfinished)
@@ -123,11 +123,11 @@ def _write(reader: DatasetReader, data_path: Any, text_field: str, folder: str |
 def _numbered_texts(
     reader: Any, data_path: Any, text_field: str, numbers: WordNumbers
 ) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int64]]]:
-    """The words of the texts, some thousand texts at a time.
+    """The numbers of the words, some thousand texts at a time.
 
-    No instances are made where the reader offers that and no subclass has changed what it reads.
+    No instances are made if the reader supports that and no subclass overrides what it reads.
     """
-    if speaks_for(type(reader), "numbered_texts", *_WAYS_OF_READING):
+    if can_use_batched(type(reader), "numbered_texts", *_WAYS_OF_READING):
         yield from reader.numbered_texts(data_path, numbers)
     else:
         instances = reader.read(data_path)
@@ -141,10 +141,10 @@ def _words(instance: Instance, text_field: str) -> list[str]:
 
 
 def text_field_of_reader(reader: DatasetReader, data_path: Any) -> tuple[str, TextField]:
-    """Which field of a reader's instances is the text, and that of the first instance, with its indexers.
+    """The name of the text field of a reader's instances, and that field of the first instance, with its indexers.
 
     Raises:
-        ConfigurationError: there are no instances, or their fields are not one text (beside metadata).
+        ConfigurationError: there are no instances, or their fields, apart from metadata, are not a single text.
     """
     with reader.alone():
         instance = next(iter(reader.read(data_path)), None)
@@ -163,13 +163,13 @@ def text_field_of_reader(reader: DatasetReader, data_path: Any) -> tuple[str, Te
 
 
 def _stamps(files: Sequence[DataFile]) -> list[tuple[int, int]]:
-    """A fingerprint of files that changes when they are written to."""
+    """Size and time of modification of files, to detect that they are changed meanwhile."""
     found = [os.stat(file.path) for file in files]
     return [(status.st_size, status.st_mtime_ns) for status in found]
 
 
 def _files(data_path: Any) -> list[DataFile]:
-    """The files of a data path; none if it is not one of files, or the reader will say what is wrong with it."""
+    """The files of a data path; none if it does not name files, or has an error that the reader will report."""
     try:
         return find_files(data_path)
     except (OSError, ConfigurationError):
@@ -177,7 +177,7 @@ def _files(data_path: Any) -> list[DataFile]:
 
 
 def _key(reader: DatasetReader, data_path: Any, text_field: str, files: Sequence[DataFile]) -> str | None:
-    """The name of a corpus, or None if it cannot be recognized as unchanged by a later run."""
+    """The key of a corpus in the cache; None if a later run could not verify that it is unchanged."""
     try:
         if not files:
             raise NoFingerprintError("its data path does not name files")
@@ -188,7 +188,7 @@ def _key(reader: DatasetReader, data_path: Any, text_field: str, files: Sequence
 
 
 def _remove_with(corpus: IdCorpus, folder: str) -> None:
-    """Remove a folder when its corpus is no longer needed in the process that made it."""
+    """Remove a folder when its corpus is garbage-collected, in the process that made it only."""
     owner = os.getpid()
 
     def remove() -> None:
@@ -199,20 +199,20 @@ def _remove_with(corpus: IdCorpus, folder: str) -> None:
 
 
 def cache_is_off() -> bool:
-    """Whether the user wants no caches of read data."""
+    """Whether the user has disabled caches of data."""
     return bool(os.environ.get(NO_CACHE_VARIABLE))
 
 
 def key_of_data(reader: DatasetReader, files: Sequence[DataFile], *more: Any) -> str:
-    """A name for what a reader finds: another one if files, reader, tokenizer or code change.
+    """A key for the data of a reader, which changes if files, reader, tokenizer or code change.
 
     Args:
-        reader: its arguments, its class and the classes of what it consists of count; its token indexers do not.
-        files: their content counts, and not where they are.
+        reader: covered with its arguments and the code of its classes, but without its token indexers.
+        files: covered with their content, but not with their paths.
         more: further plain values.
 
     Raises:
-        NoFingerprintError: the reader holds an object that a later run cannot compare.
+        NoFingerprintError: the reader holds an object without a reproducible fingerprint.
         OSError: a file cannot be read.
     """
     content = [(fingerprint_of_file(file.path), file.suffix) for file in files]

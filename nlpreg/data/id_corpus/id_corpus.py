@@ -24,24 +24,24 @@ FORMAT = 3
 
 NUMBERS_AT_ONCE = 1 << 22
 
-# While numbers are written it is not known yet how many there will be.
+# The type of numbers while they are written, when their maximum is not known yet.
 _FIRST_TYPE = np.dtype("<i4")
 
 _PAGES_AROUND = 1 << 16
-"""Bytes that the system may map around what is read."""
+"""Bytes that the system may map around those that are read."""
 
 BYTES_TO_KEEP = 1 << 25
-"""Bytes that may stay in memory before they are given back."""
+"""Bytes that may stay mapped before they are released."""
 
 
 class IdFile:
     """A long sequence of integers on disk.
 
-    What is read comes as a copy. The pages behind it are given back to the system now and then, so that reading through a
-    file of any size takes a bounded amount of memory; the system's own cache keeps the file at hand all the same.
+    Reading returns a copy. The mapped pages are released from time to time, so that reading a file of any size takes a bounded
+    amount of memory; the file stays in the page cache of the system.
 
     Args:
-        path: the file, which holds the numbers and nothing else.
+        path: the file, which contains only the numbers.
         dtype: type of the numbers.
 
     Raises:
@@ -58,32 +58,32 @@ class IdFile:
         self._bytes_read = 0
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
-        """A copy of the numbers from `start` up to `stop`, as far as there are any."""
+        """A copy of the numbers from `start` up to `stop`, fewer at the end of the file."""
         numbers: NDArray[Any] = self._numbers[start:stop].copy()
-        # what was read, and what the system is likely to have mapped around it
+        # the bytes read, and those that the system has probably mapped around them
         self._bytes_read += numbers.nbytes + _PAGES_AROUND
         if self._bytes_read > BYTES_TO_KEEP:
-            self._give_back()
+            self._release_pages()
         return numbers
 
-    def _give_back(self) -> None:
+    def _release_pages(self) -> None:
         self._bytes_read = 0
-        if hasattr(mmap, "MADV_DONTNEED"):  # not on Windows, where the system decides alone
+        if hasattr(mmap, "MADV_DONTNEED"):  # not available on Windows
             self._map.madvise(mmap.MADV_DONTNEED)
 
 
 @dataclass(frozen=True)
 class CorpusMeta:
-    """What a corpus says about itself.
+    """The metadata of a corpus.
 
     Args:
         dtype: type of the numbers, the smallest that holds them.
         num_words: number of words of all texts together.
         num_texts: number of texts.
         num_distinct_words: number of distinct words.
-        digest: of the texts: the bounds, the numbers and the words.
-        counts_digest: of the file of counts.
-        format: version of the files.
+        digest: digest of the texts: bounds, numbers and words.
+        counts_digest: digest of the file of counts.
+        format: version of the file format.
     """
 
     dtype: str
@@ -102,13 +102,13 @@ class CorpusMeta:
 class IdCorpus:
     """Texts as numbers of distinct words, which are numbered in the order of their first appearance.
 
-    The numbers are not ids of a vocabulary: any vocabulary can be laid over them (`IndexedLexicon`).
+    The numbers are not ids of a vocabulary; `IndexedLexicon` maps them to the ids of any vocabulary.
 
     Args:
         folder: written by `write_id_corpus`.
 
     Raises:
-        ValueError: the folder does not hold a whole corpus of this format.
+        ValueError: the folder does not contain a complete corpus in this format.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
@@ -119,7 +119,7 @@ class IdCorpus:
 
     @property
     def words(self) -> list[str]:
-        """The distinct words, by number; read again on each access, because they may take most of the memory."""
+        """The distinct words, by number; read from the file on each access, because they may take most of the memory."""
         words: list[str] = json.loads((self.folder / _WORDS_FILE).read_bytes())
         return words
 
@@ -139,14 +139,14 @@ class IdCorpus:
         return self.meta.num_texts
 
     def numbers(self, start: int, stop: int) -> NDArray[Any]:
-        """The numbers of the words from `start` up to `stop`, of all texts in one row."""
+        """The numbers of the words from `start` up to `stop` in the concatenation of all texts."""
         return np.zeros(0, self.meta.dtype) if self._ids is None else self._ids.read(start, stop)
 
     def bounds(self, start: int, stop: int) -> NDArray[np.int64]:
-        """Where texts begin and end in the row of all words: those of the texts from `start` up to `stop`.
+        """Where the texts from `start` up to `stop` begin and end in the concatenation of all texts.
 
         Returns:
-            `(stop - start + 1,)`: the first word of each, and behind the last one the end.
+            `(stop - start + 1,)`: the first word of each text, and the end of the last one.
         """
         if self._ends is None or start >= stop:
             return np.zeros(1, np.int64)
@@ -160,10 +160,10 @@ class IdCorpus:
         return [words[number] for number in self.numbers(start, stop).tolist()]
 
     def verify(self) -> None:
-        """Make sure that no byte of the files has changed since they were written.
+        """Check that the files have not changed since they were written.
 
         Raises:
-            ValueError: one has.
+            ValueError: a file has changed.
         """
         texts = _digest_of_files(self.folder, _ENDS_FILE, _IDS_FILE, _WORDS_FILE)
         counts = _digest_of_files(self.folder, _COUNTS_FILE)
@@ -172,7 +172,7 @@ class IdCorpus:
 
 
 def _read_meta(folder: Path) -> CorpusMeta:
-    """What the corpus says about itself, once its files turn out to have the sizes that go with it."""
+    """The metadata of a corpus, after checking the sizes of its files."""
     try:
         meta = CorpusMeta(**json.loads((folder / _META_FILE).read_bytes()))
         sizes = {
@@ -195,11 +195,11 @@ def _read_meta(folder: Path) -> CorpusMeta:
 def write_id_corpus(texts: Iterable[Sequence[str]], folder: str | os.PathLike[str]) -> CorpusMeta:
     """Number the words of texts in the order of their first appearance, and write the numbers to files.
 
-    Besides the distinct words, no more than some thousand texts are in memory at a time.
+    Only the distinct words, and some thousand texts at a time, are in memory.
 
     Args:
         texts: the words of each text.
-        folder: an existing folder; what it holds of another corpus is overwritten.
+        folder: an existing folder; files of another corpus in it are overwritten.
     """
     numbers = WordNumbers()
     return write_numbered(numbered(texts, numbers), numbers, folder)
@@ -210,11 +210,11 @@ def write_numbered(
     numbers: WordNumbers,
     folder: str | os.PathLike[str],
 ) -> CorpusMeta:
-    """Write texts that are numbered while they are asked for.
+    """Write texts that are numbered while they are iterated over.
 
     Args:
         texts: as from `numbered`.
-        numbers: what numbers them.
+        numbers: numbers the words.
         folder: see `write_id_corpus`.
     """
     target = Path(folder)
@@ -225,7 +225,7 @@ def write_numbered(
         for ids, lengths in texts:
             ids_file.write(ids.astype(_FIRST_TYPE).data)
             ends_file.write((num_words + np.cumsum(lengths)).astype("<i8").data)
-            # Many at a time: counting takes as long as there are distinct words, however few there are to count.
+            # Counted in large groups, because the cost of counting is proportional to the number of distinct words.
             uncounted.append(ids)
             if sum(map(len, uncounted)) >= NUMBERS_AT_ONCE:
                 counts = _counted(counts, uncounted)
@@ -247,21 +247,21 @@ def write_numbered(
 
 
 def _counted(counts: NDArray[np.int64], ids: Sequence[NDArray[np.int32]]) -> NDArray[np.int64]:
-    """How often each number occurs, once those of `ids` are added."""
-    # New words make the row of counts longer.
+    """The counts with the numbers in `ids` added."""
+    # New words make the array of counts longer.
     found = np.bincount(np.concatenate([np.zeros(0, np.int32), *ids]), minlength=len(counts))
     found[: len(counts)] += counts
     return found
 
 
 def _type_for(num_distinct_words: int) -> np.dtype[Any]:
-    """The smallest type that holds the numbers of so many words."""
+    """The smallest type for the numbers of this many words."""
     smallest: np.dtype[Any] = np.min_scalar_type(max(0, num_distinct_words - 1)).newbyteorder("<")
     return smallest
 
 
 def _rewrite(path: Path, dtype: np.dtype[Any]) -> None:
-    """Write the numbers of a file again in their final type, now that it is known."""
+    """Rewrite the numbers of a file in their final type."""
     rewritten = path.with_suffix(".rewritten")
     with open(path, "rb") as numbers_file, open(rewritten, "wb") as file:
         while content := numbers_file.read(NUMBERS_AT_ONCE * _FIRST_TYPE.itemsize):

@@ -24,15 +24,15 @@ from nlpreg.data.vocabulary import Vocabulary
 
 
 class IndexedLexicon:
-    """What every indexer makes of every distinct word of a corpus, ready to be picked by number.
+    """The indexed distinct words of a corpus, from which tensors of texts are selected by number.
 
     Args:
         corpus: the corpus.
         token_indexers: the indexers by name.
-        vocab: what they look words up in.
+        vocab: the vocabulary for the indexers.
 
     Raises:
-        ConfigurationError: an indexer needs more of a token than its text, or puts tokens of its own around texts.
+        ConfigurationError: an indexer needs more than the text of a token, or adds start or end tokens.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class IndexedLexicon:
 
     @functools.cached_property
     def names_of_single_ids(self) -> list[str]:
-        """The names of the indexers that give an id for each word, and nothing else."""
+        """The names of the indexers whose only output is one id for each word."""
         return [
             name
             for name, entries in self._entries.items()
@@ -70,9 +70,9 @@ class IndexedLexicon:
 
         Args:
             rows: the texts, at least one, as numbers of words.
-            names: of the indexers whose tensors are wanted; all unless given.
+            names: names of the indexers whose tensors to make; by default all.
         """
-        # all texts in one row: a selection from the table of words, and then cut again
+        # select the words of all texts from the table at once, then split the result into texts
         numbers, lengths = np.concatenate(rows), lengths_of(rows)
         batch: TextFieldTensors = {}
         for name, indexer in self._indexers.items():
@@ -89,7 +89,7 @@ class IndexedLexicon:
 
 
 def _column_of(words: list[str]) -> WordColumn:
-    """A text of words that all differ, made without looking for equal ones."""
+    """A column with one text of distinct words, made without a search for equal words."""
     column = WordColumn([])
     column.words, column.numbers = words, np.arange(len(words), dtype=np.int32)
     column.lengths = np.array([len(words)])
@@ -97,7 +97,7 @@ def _column_of(words: list[str]) -> WordColumn:
 
 
 def _pick(values: Any, numbers: NDArray[Any]) -> Any:
-    """The values of the words with these numbers."""
+    """Select the values of the words with these numbers."""
     if isinstance(values, TableRows):
         return TableRows(values.table, values.numbers[numbers])
     if isinstance(values, np.ndarray):
@@ -106,18 +106,18 @@ def _pick(values: Any, numbers: NDArray[Any]) -> Any:
 
 
 def _split(values: Any, lengths: NDArray[np.int64]) -> list[Any]:
-    """The values of all words of texts in one row, cut into the texts."""
+    """Split the values of the words of all texts into texts."""
     if isinstance(values, TableRows):
         return [TableRows(values.table, numbers) for numbers in split_rows(values.numbers, lengths)]
     return split_rows(values, lengths)
 
 
 class CountedWordsField(Field[Any]):
-    """Distinct words and how often each occurs; it can be counted and does not become a tensor.
+    """Distinct words with their counts, for the vocabulary only; it does not become a tensor.
 
     Args:
-        counts: the number of times by word, in the order of first appearance.
-        token_indexers: what they count for.
+        counts: word -> count, in the order of first appearance.
+        token_indexers: the indexers that count the words.
     """
 
     __slots__ = ("_token_indexers", "counts")
@@ -127,7 +127,7 @@ class CountedWordsField(Field[Any]):
         self._token_indexers = token_indexers
 
     def count_vocab_items(self, counter: VocabCounter) -> None:
-        """Let every indexer count every word as often as it occurs."""
+        """Count every word with its frequency, with every indexer."""
         for indexer in self._token_indexers.values():
             if can_count_words(indexer):
                 indexer.count_words(self.counts, counter)
@@ -139,7 +139,7 @@ class CountedWordsField(Field[Any]):
         return {}
 
     def human_readable_repr(self) -> dict[str, int]:
-        """The number of distinct words and of all words."""
+        """The numbers of distinct words and of all words."""
         return {"distinct_words": len(self.counts), "words": sum(self.counts.values())}
 
     def __len__(self) -> int:
@@ -147,7 +147,7 @@ class CountedWordsField(Field[Any]):
 
 
 def _count_singly(indexer: TokenIndexer, counts: Mapping[str, int], counter: VocabCounter) -> None:
-    """Count a token for each distinct word, and take what comes of it as often as the word occurs."""
+    """Count a token for each distinct word, and multiply its counts by the frequency of the word."""
     for word, times in counts.items():
         items: VocabCounter = defaultdict(lambda: defaultdict(int))
         indexer.count_vocab_items(Token(word), items)

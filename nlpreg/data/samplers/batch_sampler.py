@@ -12,8 +12,8 @@ from nlpreg.data.order import order_generator
 class BatchSampler(Registrable):
     """Decides which instances form a batch, and the order of the batches.
 
-    A sampler that draws random numbers takes them from `self.generator`, which the data loader sets before
-    each pass over the data, so that the order follows from the run's seed and the epoch.
+    A sampler draws random numbers from `self.generator`, which the data loader sets before each pass over the data, so
+    that the order is a function of the run's seed and the epoch.
     """
 
     _generator: np.random.Generator | None = None
@@ -31,11 +31,11 @@ class BatchSampler(Registrable):
         self._generator = generator
 
     def get_batch_indices(self, instances: Sequence[Instance]) -> Iterable[list[int]]:
-        """For each batch, the indices of its instances; a subclass must write this."""
+        """The indices of the instances of each batch; subclasses must implement this."""
         raise NotImplementedError(f"{type(self).__name__} has no get_batch_indices")
 
     def get_num_batches(self, instances: Sequence[Instance]) -> int:
-        """The number of batches of these instances; a subclass must write this."""
+        """The number of batches of these instances; subclasses must implement this."""
         raise NotImplementedError(f"{type(self).__name__} has no get_num_batches")
 
     def get_batch_size(self) -> int | None:

@@ -20,19 +20,18 @@ _INSTANCES_TO_LOOK_AT = 10
 
 @BatchSampler.register("bucket")
 class BucketBatchSampler(BatchSampler):
-    """Makes batches of instances of similar length, so that little of a batch is padding.
+    """Makes batches of instances of similar length, so that there is little padding.
 
     The instances are sorted by length and cut into batches, and the batches are shuffled.
 
     Args:
         batch_size: number of instances in a batch.
-        sorting_keys: names of the fields whose length counts, the most important first. By default the field that is
-            longest among the first instances; the choice is then stored here.
-        padding_noise: the share of its length, from 0 to 1, by which an instance's length is randomly changed at most
-            for sorting, so that batches differ between epochs.
+        sorting_keys: names of the fields whose lengths to sort by, the most important first. By default the field that is
+            longest in the first instances; the choice is stored in the attribute.
+        padding_noise: the maximum fraction, from 0 to 1, by which an instance's length is randomly changed for sorting, so
+            that batches differ between epochs.
         drop_last: whether to drop the last batch if it is smaller.
-        shuffle: whether to shuffle the batches. Without it there is no noise either, and the order is always
-            the same.
+        shuffle: whether to shuffle the batches. If false, there is no noise either, and the order is always the same.
         max_instances_in_memory: accepted for old configs; it has no effect.
 
     Raises:
@@ -70,7 +69,7 @@ class BucketBatchSampler(BatchSampler):
         return self._shuffled(batches) if self.shuffle else batches
 
     def get_num_batches(self, instances: Sequence[Instance]) -> int:
-        """How many batches of `batch_size` there are."""
+        """The number of batches of `batch_size`."""
         batches = len(instances) / self.batch_size
         return math.floor(batches) if self.drop_last else math.ceil(batches)
 
@@ -79,10 +78,10 @@ class BucketBatchSampler(BatchSampler):
         return self.batch_size
 
     def _argsort_by_padding(self, instances: Sequence[Instance]) -> tuple[list[int], NDArray[np.int64]]:
-        """The indices of the instances sorted by noisy length, and their real lengths.
+        """The indices of the instances sorted by length with noise, and the lengths without noise.
 
         Returns:
-            The order, and an array `(number of keys, number of instances)`, not sorted.
+            The order, and an unsorted array `(number of keys, number of instances)`.
         """
         if not instances:
             return [], np.zeros((len(self.sorting_keys or [""]), 0), np.int64)
@@ -119,7 +118,7 @@ class BucketBatchSampler(BatchSampler):
     def _guess_sorting_keys(
         self, instances: Sequence[Instance], num_instances: int = _INSTANCES_TO_LOOK_AT
     ) -> None:
-        """Choose the field that is longest among the first instances as the sorting key; subclasses may override this."""
+        """Choose the field that is longest in the first instances as the sorting key; subclasses may override this."""
         longest_name, longest = "", 0
         for instance in instances[:num_instances]:
             for name, field in instance.fields.items():
@@ -134,7 +133,7 @@ class BucketBatchSampler(BatchSampler):
 
 
 def _length_or_zero(field: object) -> int:
-    """The length of a field; 0 where it has none, or where it is not padded anyway."""
+    """The length of a field; 0 if it has none, or is not padded."""
     if isinstance(field, MetadataField):
         return 0
     try:

@@ -22,9 +22,9 @@ class MaxTokensBatchSampler(BucketBatchSampler):
     order.
 
     Args:
-        max_tokens: the longest instance of a batch, times the number of its instances, is this at most. A
-            longer instance makes a batch of its own, with a warning.
-        sorting_keys: as in the bucket sampler; the longest of these fields is the length of an instance.
+        max_tokens: maximum of the length of the longest instance of a batch times the number of its instances. A longer
+            instance is a batch by itself, with a warning.
+        sorting_keys: as in the bucket sampler; the length of an instance is that of the longest of these fields.
         padding_noise: as in the bucket sampler.
     """
 
@@ -40,7 +40,7 @@ class MaxTokensBatchSampler(BucketBatchSampler):
         return self._shuffled(self._fill(instances))
 
     def get_num_batches(self, instances: Sequence[Instance]) -> int:
-        """How many batches there are, found by making them."""
+        """The number of batches, which requires making them."""
         return len(self._fill(instances))
 
     def get_batch_size(self) -> int | None:
@@ -48,7 +48,7 @@ class MaxTokensBatchSampler(BucketBatchSampler):
         return None
 
     def _fill(self, instances: Sequence[Instance]) -> list[list[int]]:
-        """The batches in the order of length."""
+        """The batches, ordered by length."""
         order, lengths = self._argsort_by_padding(instances)
         sizes = lengths.max(axis=0).tolist()
         return list(self._lazy_groups_of_max_size(order, [sizes[index] for index in order]))

@@ -1,4 +1,4 @@
-"""Characters by their numbers in Unicode, which need no vocabulary."""
+"""Unicode code points of characters, which need no vocabulary."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from nlpreg.data.tokenizers.character_tokenizer import CharacterTokenizer
 
 
 class _CodePointTokenizer(CharacterTokenizer):
-    """Takes a text apart into its characters, each with its code point + 1 as `text_id`, since 0 is padding."""
+    """Splits a text into its characters, each with its code point + 1 as `text_id`, since 0 is padding."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,10 +27,10 @@ class _CodePointTokenizer(CharacterTokenizer):
 
 @TokenIndexer.register("code_points")
 class CodePointsIndexer(TokenCharactersIndexer):
-    """Gives each token the code points of its characters, for `character_language_model`, which has a vocabulary of its own.
+    """Gives each token the code points of its characters, for `character_language_model`, which has its own vocabulary.
 
     Args:
-        token_min_padding_length: pad to this many tokens at least.
+        token_min_padding_length: pad to at least this many tokens.
 
     Shape:
         `{"token_characters": (num_tokens, num_characters)}`, code points + 1, 0 at padding.

@@ -19,7 +19,7 @@ class ELMoCharacterMapper:
     """Converts words to the 50 ids that ELMo reads: UTF-8 bytes between boundary marks, then padding, all plus 1.
 
     Args:
-        tokens_to_add: words that get a middle value of their own instead of bytes, such as `{"[MASK]": 261}`.
+        tokens_to_add: words that are represented by a single id instead of bytes, such as `{"[MASK]": 261}`.
 
     Source: Peters et al. (2018), https://arxiv.org/abs/1802.05365, and the character ids of the published
     models.
@@ -41,7 +41,7 @@ class ELMoCharacterMapper:
         self.tokens_to_add = tokens_to_add or {}
 
     def convert_word_to_char_ids(self, word: str) -> list[int]:
-        """The 50 ids of a word, from 1, since 0 is padding; bytes after the 48th are cut off."""
+        """The 50 ids of a word, from 1, since 0 is padding; bytes after the 48th are dropped."""
         middle: Sequence[int]
         if word in self.tokens_to_add:
             middle = [self.tokens_to_add[word]]
@@ -50,7 +50,7 @@ class ELMoCharacterMapper:
         elif word == self.eos_token:
             middle = [self.end_of_sentence_character]
         else:
-            # two of the fifty positions are for the marks of the beginning and the end
+            # two of the fifty positions are for the begin and end marks
             middle = word.encode("utf-8", "ignore")[: self.max_word_length - 2]
         ids = [self.beginning_of_word_character, *middle, self.end_of_word_character]
         ids += [self.padding_character] * (self.max_word_length - len(ids))
@@ -67,7 +67,7 @@ class ELMoCharacterMapper:
 
 @TokenIndexer.register("elmo_characters")
 class ELMoTokenCharactersIndexer(TokenIndexer):
-    """Gives each token the 50 character ids of `ELMoCharacterMapper`; there is nothing to count.
+    """Gives each token the 50 character ids of `ELMoCharacterMapper`, without a vocabulary.
 
     Args:
         namespace: accepted for old configs; nothing is looked up.

@@ -23,8 +23,8 @@ class PretrainedTransformerIndexer(TokenIndexer):
 
     Args:
         model_name: name of the model on the hub, or a folder.
-        namespace: namespace of the vocabulary for the model's table; one that is not padded.
-        max_length: fold longer texts into segments of this length, special tokens included; the embedder with the same
+        namespace: namespace of the vocabulary for the model's word pieces; it must not be padded.
+        max_length: fold longer texts into segments of this length, including special tokens; the embedder with the same
             `max_length` encodes each segment separately and concatenates the vectors.
         tokenizer_kwargs: further arguments for loading the tokenizer.
         token_min_padding_length: pad to this many tokens at least.
@@ -36,7 +36,7 @@ class PretrainedTransformerIndexer(TokenIndexer):
 
     Raises:
         ImportError: transformers is not installed.
-        ValueError: `max_length` leaves no room beside the special tokens.
+        ValueError: `max_length` is not greater than the number of special tokens.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class PretrainedTransformerIndexer(TokenIndexer):
         return tensors
 
     def _id_of(self, token: Token) -> int:
-        """The id of a token or, if it has none, the model's id of its text."""
+        """The `text_id` of a token or, if it has none, the model's id of its text."""
         index: int | None = getattr(token, "text_id", None)
         if index is None:
             index = self._tokenizer.convert_tokens_to_ids(token.text)
@@ -123,12 +123,12 @@ class PretrainedTransformerIndexer(TokenIndexer):
         return index
 
     def _add_encoding_to_vocabulary_if_needed(self, vocabulary: "Vocabulary") -> None:
-        """Copy the model's table of pieces to the vocabulary, unless it is there."""
+        """Copy the model's word pieces to the vocabulary, unless they are there already."""
         if self._namespace not in vocabulary.get_namespaces():
             vocabulary.add_transformer_vocab(self._tokenizer, self._namespace)
 
     def _postprocess_output(self, output: IndexedTokenList) -> IndexedTokenList:
-        """Fold a text: cut it into segments of at most the greatest length, each with its own special tokens."""
+        """Fold a text into segments of at most `max_length`, each with its own special tokens."""
         size = self._effective_max_length
         if size is None:
             return output
@@ -141,7 +141,7 @@ class PretrainedTransformerIndexer(TokenIndexer):
         )
         folded_ids: list[int] = []
         folded_type_ids: list[int] = []
-        # an empty text still makes one segment, of special tokens only
+        # an empty text gives one segment with only the special tokens
         for cut in range(first, max(last, first + 1), size):
             stop = min(cut + size, last)
             folded_ids += [
@@ -155,7 +155,7 @@ class PretrainedTransformerIndexer(TokenIndexer):
                 *(token.type_id or 0 for token in end),
             ]
         return {
-            # "mask" keeps the length of the text: the embedder gives a vector for each of its tokens
+            # "mask" keeps the length of the text, because the embedder returns a vector for each of its tokens
             **output,
             "token_ids": folded_ids,
             "type_ids": folded_type_ids,

@@ -25,9 +25,9 @@ class PretrainedTransformerMismatchedIndexer(TokenIndexer):
     Args:
         model_name: name of the model on the hub, or a folder.
         namespace: as in `PretrainedTransformerIndexer`.
-        max_length: as there; counts pieces.
-        tokenizer_kwargs: as there.
-        token_min_padding_length: pad to this many at least.
+        max_length: as in `PretrainedTransformerIndexer`, in word pieces.
+        tokenizer_kwargs: as in `PretrainedTransformerIndexer`.
+        token_min_padding_length: pad to at least this many words, and pieces.
 
     Shape:
         n words, p pieces: `{"token_ids": (p,), "mask": (n,), "type_ids": (p,), "wordpiece_mask": (p,),
@@ -36,7 +36,7 @@ class PretrainedTransformerMismatchedIndexer(TokenIndexer):
 
     Raises:
         ImportError: transformers is not installed.
-        ValueError: `max_length` leaves no room beside the special tokens.
+        ValueError: `max_length` is not greater than the number of special tokens.
     """
 
     def __init__(
@@ -61,14 +61,14 @@ class PretrainedTransformerMismatchedIndexer(TokenIndexer):
         """Count nothing."""
 
     def tokens_to_indices(self, tokens: list[Token], vocabulary: "Vocabulary") -> IndexedTokenList:
-        """The pieces of all words, and where those of each word are."""
+        """The pieces of all words, and the first and the last piece of each word."""
         self._matched_indexer._add_encoding_to_vocabulary_if_needed(vocabulary)
         words = [token.ensure_text() if isinstance(token, Token) else str(token) for token in tokens]
         pieces, offsets = self._nlpreg_tokenizer.intra_word_tokenize(words)
         return self._matched_indexer._postprocess_output(
             {
                 "token_ids": [piece.text_id for piece in pieces],
-                # of words, while "wordpiece_mask" is of pieces
+                # the mask of words; "wordpiece_mask" is that of pieces
                 "mask": [True] * len(words),
                 "type_ids": [piece.type_id for piece in pieces],
                 "offsets": [span or _NO_PIECES for span in offsets],

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.data.columns import WordColumn, speaks_for, split_rows, with_ends
+from nlpreg.data.columns import WordColumn, can_use_batched, split_rows, with_ends
 from nlpreg.data.token_indexers.token_indexer import IndexedTokenList, TokenIndexer, VocabCounter
 from nlpreg.data.tokenizers.token_class import Token, show_token
 
@@ -19,17 +19,17 @@ _NO_DEFAULT = "THIS IS A REALLY UNLIKELY VALUE THAT HAS TO BE A STRING"
 
 @TokenIndexer.register("single_id")
 class SingleIdTokenIndexer(TokenIndexer):
-    """Gives each token one id, that of its text or of another of its attributes.
+    """Gives each token one id, that of its text or of another attribute.
 
     Args:
-        namespace: namespace of the vocabulary to look it up in. None: the attribute is the id itself, and
+        namespace: namespace of the vocabulary to look it up in. If None, the attribute is the id itself, and
             nothing is counted.
-        lowercase_tokens: look up the lower-cased attribute.
+        lowercase_tokens: whether to look up the lower-cased attribute.
         start_tokens: texts put before every sequence. They are looked up but not counted, so that they are
-            unknown words unless the vocabulary has them from somewhere else.
-        end_tokens: the same after every sequence.
-        feature_name: which attribute of a token to take: "text", "pos_", "text_id", ...
-        default_value: used if a token lacks that attribute; without it, that is an error.
+            unknown words unless the vocabulary has them for another reason.
+        end_tokens: texts put after every sequence, as `start_tokens`.
+        feature_name: the attribute of a token to use: "text", "pos_", "text_id", ...
+        default_value: used for tokens without that attribute; by default they are an error.
         token_min_padding_length: pad to this many tokens at least.
 
     Shape:
@@ -70,10 +70,10 @@ class SingleIdTokenIndexer(TokenIndexer):
         return {"tokens": vocabulary.get_token_indices(map(self._text_of, everything), self.namespace)}
 
     def indices_to_tokens(self, indexed_tokens: IndexedTokenList, vocabulary: "Vocabulary") -> list[Token]:
-        """Tokens with the texts of the ids; lower case and unknown words cannot be undone.
+        """Tokens with the texts of the ids; the original case and unknown words cannot be restored.
 
         Raises:
-            ConfigurationError: there is no namespace to look the ids up in.
+            ConfigurationError: there is no namespace to look up the ids in.
         """
         if self.namespace is None:
             raise ConfigurationError(
@@ -89,11 +89,11 @@ class SingleIdTokenIndexer(TokenIndexer):
         return {"tokens": []}
 
     def indexes_words(self) -> bool:
-        """True where the text of a token is looked up in the vocabulary."""
+        """True if the text of a token is looked up in the vocabulary."""
         return (
             self.namespace is not None
             and self.feature_name == "text"
-            and speaks_for(type(self), "index_words", "_get_feature_value", "_text_of")
+            and can_use_batched(type(self), "index_words", "_get_feature_value", "_text_of")
         )
 
     def count_words(self, counts: Mapping[str, int], counter: VocabCounter) -> None:
@@ -114,7 +114,7 @@ class SingleIdTokenIndexer(TokenIndexer):
             vocabulary.get_token_indices(map(self._text_of, tokens), self.namespace)
             for tokens in (self._start_tokens, self._end_tokens)
         )
-        # distinct words are looked up once; the text is then a selection of their ids
+        # distinct words are looked up once; a text is a selection of their ids
         rows = split_rows(*with_ends(ids[column.numbers], column.lengths, start, end))
         return [{"tokens": row} for row in rows]
 
@@ -129,7 +129,7 @@ class SingleIdTokenIndexer(TokenIndexer):
         return {**section, **{key: value for key, value in written.items() if key in section}}
 
     def _text_of(self, token: Token) -> str:
-        """What is looked up for a token."""
+        """The string that is looked up for a token."""
         text: str = self._get_feature_value(token)
         return text.lower() if self.lowercase_tokens else text
 

@@ -1,4 +1,4 @@
-"""The vectors that spaCy gives to its tokens."""
+"""The vectors of spaCy's tokens."""
 
 from typing import TYPE_CHECKING, Any
 

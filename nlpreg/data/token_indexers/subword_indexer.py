@@ -16,8 +16,8 @@ class SubwordIndexer(SingleIdTokenIndexer):
     With `single_id` instead, subwords that do not occur in the training data would be unknown.
 
     Args:
-        model_path: that of the tokenizer.
-        namespace: namespace of the vocabulary. Ids go by frequency, as for words.
+        model_path: as for the tokenizer.
+        namespace: namespace of the vocabulary. Ids are ordered by frequency, as for words.
         token_min_padding_length: pad to this many tokens at least.
         serialization_dir: folder of the training run, or of its archive.
 
@@ -52,7 +52,7 @@ class SubwordIndexer(SingleIdTokenIndexer):
 
     def _count_pieces(self, counter: VocabCounter) -> None:
         totals = counter[str(self.namespace)]
-        # the last one is there if all are
+        # if the last one is there, all are
         if self._pieces and self._pieces[-1] not in totals:
             for piece in self._pieces:
                 totals[piece] = totals.get(piece, 0) + 1

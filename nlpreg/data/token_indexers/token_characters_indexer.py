@@ -16,9 +16,9 @@ from nlpreg.data.columns import (
     RowTable,
     TableRows,
     WordColumn,
+    can_use_batched,
     lengths_of_elements,
     pad_elements,
-    speaks_for,
     split_rows,
     with_ends,
 )
@@ -39,9 +39,9 @@ class TokenCharactersIndexer(TokenIndexer):
         character_tokenizer: splits tokens into characters. Characters with a `text_id` (bytes) keep it and are neither
             counted nor looked up.
         start_tokens: words put before every sequence; they are not counted.
-        end_tokens: the same after every sequence.
-        min_padding_length: pad every token to this many characters at least, for encoders that cannot take shorter
-            words. The encoders of nlpreg can.
+        end_tokens: words put after every sequence; they are not counted.
+        min_padding_length: pad every token to at least this many characters, for encoders that do not accept shorter
+            words. The encoders of nlpreg do.
         token_min_padding_length: pad to this many tokens at least.
 
     Shape:
@@ -101,7 +101,7 @@ class TokenCharactersIndexer(TokenIndexer):
         return {"token_characters": []}
 
     def get_padding_lengths(self, indexed_tokens: IndexedTokenList) -> dict[str, int]:
-        """The number of tokens, and of characters of the longest."""
+        """The number of tokens, and of the characters of the longest one."""
         return self.padding_lengths_of_many([indexed_tokens])
 
     def as_padded_tensor_dict(
@@ -112,13 +112,13 @@ class TokenCharactersIndexer(TokenIndexer):
 
     def indexes_words(self) -> bool:
         """True: only the text of a token is used."""
-        return speaks_for(type(self), "index_words", "_text_of")
+        return can_use_batched(type(self), "index_words", "_text_of")
 
     def count_words(self, counts: Mapping[str, int], counter: VocabCounter) -> None:
         """Count the characters of distinct words."""
         column = self._column(list(counts))
         of_words = np.fromiter(counts.values(), np.int64, len(counts))
-        # each character counts as often as the word that it is in
+        # a character counts once per occurrence of its word
         totals = np.bincount(column.numbers, np.repeat(of_words, column.lengths), len(column.words))
         for symbol, total in zip(column.words, totals.astype(np.int64).tolist(), strict=True):
             if isinstance(symbol, str):
@@ -129,7 +129,7 @@ class TokenCharactersIndexer(TokenIndexer):
         start, end = (
             [token.ensure_text() for token in tokens] for tokens in (self._start_tokens, self._end_tokens)
         )
-        # the start and end words are rows of the table behind those of the text
+        # the rows of the start and end words come after those of the texts
         table = self._table([*column.words, *start, *end], vocabulary)
         first_end = len(column.words) + len(start)
         numbers, lengths = with_ends(
@@ -160,7 +160,7 @@ class TokenCharactersIndexer(TokenIndexer):
         return {"token_characters": torch.from_numpy(padded)}
 
     def _text_of(self, token: Token) -> str:
-        """The text of a token, which it must have."""
+        """The text of a token; a token without text is an error."""
         if token.text is None:
             raise ConfigurationError(
                 f"characters: expected tokens with text, got {show_token(token)}; this indexer does not go with a "
@@ -169,9 +169,9 @@ class TokenCharactersIndexer(TokenIndexer):
         return token.text
 
     def _symbols(self, word: str) -> list[str | int]:
-        """The characters of a word: a str to look up, or an int that is an id."""
+        """The characters of a word: strings to look up, or ints that are ids."""
         tokenizer = self._character_tokenizer
-        if speaks_for(type(tokenizer), "symbols", "tokenize"):
+        if can_use_batched(type(tokenizer), "symbols", "tokenize"):
             return tokenizer.symbols(word)
         return [
             token.ensure_text() if getattr(token, "text_id", None) is None else int(token.text_id or 0)
@@ -197,8 +197,8 @@ class TokenCharactersIndexer(TokenIndexer):
         """The symbols of words."""
         tokenizer = self._character_tokenizer
         plain = None
-        # the fast way, unless a subclass of the tokenizer splits words differently
-        if speaks_for(type(tokenizer), "plain_words", "symbols", "tokenize", "_body"):
+        # the fast path, unless a subclass of the tokenizer splits words differently
+        if can_use_batched(type(tokenizer), "plain_words", "symbols", "tokenize", "_body"):
             plain = tokenizer.plain_words(words)
         if plain is not None:
             return CharacterColumn(plain)

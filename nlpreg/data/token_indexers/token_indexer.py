@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Dict, List  # noqa: UP035 - an alias that
 import torch
 
 from nlpreg.common.registrable import Registrable
-from nlpreg.data.columns import WordColumn, pad_rows, speaks_for
+from nlpreg.data.columns import WordColumn, can_use_batched, pad_rows
 from nlpreg.data.tokenizers.token_class import Token
 
 if TYPE_CHECKING:
@@ -19,13 +19,13 @@ VocabCounter = Dict[str, Dict[str, int]]  # noqa: UP006
 class TokenIndexer(Registrable):
     """Converts the tokens of a text to ids, and the ids to tensors, one for each argument of the matching embedder.
 
-    A subclass writes `count_vocab_items`, `tokens_to_indices` and `get_empty_token_list`, and where its ids
-    are more than flat lists also `get_padding_lengths` and `as_padded_tensor_dict`.
+    A subclass implements `count_vocab_items`, `tokens_to_indices` and `get_empty_token_list`, and if its ids
+    are not flat lists also `get_padding_lengths` and `as_padded_tensor_dict`.
 
-    An indexer that needs only the texts of tokens may say so by `indexes_words` and write `count_words` and
-    `index_words`. A corpus is then counted and indexed by its distinct words, without a `Token` for each; the
-    results must be those of the methods for single tokens. A subclass that overrides one of those has its
-    override called.
+    An indexer that needs only the texts of tokens may return True from `indexes_words` and implement `count_words` and
+    `index_words`. A corpus is then counted and indexed by its distinct words, without `Token` objects; the
+    results must equal those of the methods for single tokens. If a subclass overrides one of the latter, its override is
+    called.
 
     Args:
         token_min_padding_length: pad to this many tokens at least.
@@ -61,7 +61,7 @@ class TokenIndexer(Registrable):
     def as_padded_tensor_dict(
         self, tokens: IndexedTokenList, padding_lengths: dict[str, int]
     ) -> dict[str, torch.Tensor]:
-        """The ids of one text as tensors of these lengths, padded with 0, or False for booleans."""
+        """The ids of one text as tensors of these lengths, padded with 0, or with False for booleans."""
         return {
             key: torch.from_numpy(pad_rows([ids], padding_lengths[key])[0]) for key, ids in tokens.items()
         }
@@ -80,11 +80,11 @@ class TokenIndexer(Registrable):
         raise NotImplementedError(f"{type(self).__name__} has no count_words")
 
     def index_words(self, column: WordColumn, vocabulary: "Vocabulary") -> list[dict[str, Any]]:
-        """Index many texts at once; the result may hold arrays in place of the lists of `tokens_to_indices`."""
+        """Index many texts at once; the results may contain arrays instead of the lists of `tokens_to_indices`."""
         raise NotImplementedError(f"{type(self).__name__} has no index_words")
 
     def padding_lengths_of_many(self, texts: Sequence[IndexedTokenList]) -> dict[str, int]:
-        """The greatest of `get_padding_lengths` over many texts, for each key."""
+        """The maximum of `get_padding_lengths` over many texts, for each key."""
         least = self._token_min_padding_length
         return {key: max(least, *(len(text[key]) for text in texts)) for key in texts[0]}
 
@@ -106,22 +106,22 @@ class TokenIndexer(Registrable):
 
 
 def can_count_words(indexer: TokenIndexer) -> bool:
-    """Whether to call `count_words` in place of `count_vocab_items`."""
-    return speaks_for(type(indexer), "count_words", "count_vocab_items") and indexer.indexes_words()
+    """Whether to call `count_words` instead of `count_vocab_items`."""
+    return can_use_batched(type(indexer), "count_words", "count_vocab_items") and indexer.indexes_words()
 
 
 def can_index_words(indexer: TokenIndexer) -> bool:
-    """Whether to call `index_words` in place of `tokens_to_indices`."""
+    """Whether to call `index_words` instead of `tokens_to_indices`."""
     return (
-        speaks_for(type(indexer), "index_words", "tokens_to_indices")
+        can_use_batched(type(indexer), "index_words", "tokens_to_indices")
         and can_pad_many(indexer)
         and indexer.indexes_words()
     )
 
 
 def can_pad_many(indexer: TokenIndexer) -> bool:
-    """Whether to call the padding methods for many texts in place of those for one."""
+    """Whether to call the padding methods for many texts instead of those for one."""
     cls = type(indexer)
-    return speaks_for(cls, "padding_lengths_of_many", "get_padding_lengths") and speaks_for(
+    return can_use_batched(cls, "padding_lengths_of_many", "get_padding_lengths") and can_use_batched(
         cls, "pad_many", "as_padded_tensor_dict"
     )

@@ -1,4 +1,4 @@
-"""Features of how a word is written: its beginning and end, its case, its shape."""
+"""Features of the form of a word: affixes, capitalisation and shape."""
 
 import re
 from collections.abc import Mapping
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class WordFormIndexer(TokenIndexer):
-    """Gives each token the id of a feature that is computed from its text; the base of `affix`, `casing` and `shape`.
+    """Base of indexers that give each token the id of a feature of its text.
 
-    A subclass writes `feature_of`. The features are entries of the vocabulary, so a feature that is rare in the training
-    data can be left out by the vocabulary's `min_count`.
+    A subclass implements `feature_of`. The features are entries of the vocabulary, so features that are rare in the training
+    data can be excluded by the vocabulary's `min_count`.
 
     Args:
         namespace: namespace of the vocabulary that holds the features.
@@ -54,7 +54,7 @@ class WordFormIndexer(TokenIndexer):
         return {"tokens": []}
 
     def indexes_words(self) -> bool:
-        """True: no attribute of a token but its text is looked at."""
+        """True: only the text of a token is used."""
         return True
 
     def count_words(self, counts: Mapping[str, int], counter: VocabCounter) -> None:
@@ -74,13 +74,13 @@ class WordFormIndexer(TokenIndexer):
 class AffixIndexer(WordFormIndexer):
     """Gives each token the id of its first or last characters: its prefix or suffix of a fixed length.
 
-    A word that is shorter than the affix is its own affix. Several lengths are several indexers, each with an embedder of
-    its own.
+    A word that is shorter than the affix is its own affix. For several lengths, use several indexers, each with its own
+    embedder.
 
     Args:
-        side: which end of the word, "prefix" or "suffix".
+        side: "prefix" or "suffix".
         length: number of characters.
-        lowercase_tokens: take the affix of the lower-cased word.
+        lowercase_tokens: whether to take the affix of the lower-cased word.
         namespace: namespace of the vocabulary that holds the affixes; by default `<side>_<length>`.
         token_min_padding_length: pad to this many tokens at least.
 
@@ -162,8 +162,8 @@ class ShapeIndexer(WordFormIndexer):
     symbols at most `max_run` are kept, so that words of different lengths share a shape.
 
     Args:
-        max_run: number of equal symbols kept in a row.
-        max_length: number of symbols kept altogether.
+        max_run: maximum number of equal symbols in a row.
+        max_length: maximum number of symbols.
         namespace: namespace of the vocabulary that holds the shapes.
         token_min_padding_length: pad to this many tokens at least.
 

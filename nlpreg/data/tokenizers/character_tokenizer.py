@@ -11,11 +11,11 @@ class CharacterTokenizer(Tokenizer):
     """Splits a text into its characters or bytes.
 
     Args:
-        byte_encoding: take the bytes of the text in this encoding ("utf-8") instead of its characters. The
-            tokens then have no text but `text_id` = byte + 1, since 0 is padding: no vocabulary is needed.
-        lowercase_characters: lower-case the text first.
+        byte_encoding: use the bytes of the text in this encoding ("utf-8") instead of its characters. The tokens then have
+            no text but `text_id` = byte + 1, since 0 is padding, and need no vocabulary.
+        lowercase_characters: whether to lower-case the text first.
         start_tokens: tokens before every text: a str is a text, an int a `text_id`.
-        end_tokens: the same after every text.
+        end_tokens: tokens after every text, as `start_tokens`.
     """
 
     def __init__(
@@ -39,23 +39,23 @@ class CharacterTokenizer(Tokenizer):
         ]
 
     def split_words(self, text: str) -> list[str] | None:
-        """The characters, where the tokens hold nothing else."""
+        """The characters; None for bytes."""
         if self._byte_encoding is not None or self._start_tokens or self._end_tokens:
             return None
         return list(text.lower() if self._lowercase_characters else text)
 
     def detokenize(self, tokens: Sequence[str]) -> str:
-        """The characters one after another."""
+        """The concatenation of the characters."""
         return "".join(tokens)
 
     def plain_words(self, words: Sequence[str]) -> Sequence[str] | None:
-        """The words, lower-cased if necessary, if their symbols are just their characters; otherwise None."""
+        """The words, lower-cased if requested, if their symbols are their characters; otherwise None."""
         if self._byte_encoding is not None or self._start_tokens or self._end_tokens:
             return None
         return [word.lower() for word in words] if self._lowercase_characters else words
 
     def symbols(self, text: str) -> list[str | int]:
-        """The symbol of each token of `text`: a str to be looked up, or an int that is an id already."""
+        """The symbol of each token of `text`: a string to look up, or an int that is already an id."""
         return [*self._start_tokens, *self._body(text), *self._end_tokens]
 
     def _body(self, text: str) -> Sequence[str | int]:

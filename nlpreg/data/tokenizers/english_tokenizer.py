@@ -9,7 +9,7 @@ from nlpreg.data.tokenizers.tokenizer import Tokenizer
 
 
 def _words(text: str) -> list[str]:
-    """The words between the spaces of a text."""
+    """The words of a list, as alternatives of a regular expression."""
     return text.split()
 
 
@@ -70,8 +70,8 @@ _UNIT = re.compile(
 class EnglishTokenizer(Tokenizer):
     """Splits English text into words by rules, as the English Web Treebank of Universal Dependencies does.
 
-    Punctuation marks, currencies and the parts of hyphenated words stand alone; contractions are two words (do n't, it 's);
-    addresses of the web and of mail, numbers, times, abbreviations and faces are one.
+    Punctuation marks, currency symbols and the parts of hyphenated words are separate tokens; contractions are two tokens
+    (do n't, it 's); URLs, e-mail addresses, numbers, times, abbreviations and emoticons are one token.
 
     Source: https://universaldependencies.org/en/tokenization.html
     """
@@ -95,13 +95,13 @@ def _spans(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _parts(match: str) -> list[int]:
-    """The lengths of the words in a match."""
+    """The lengths of the tokens in a match."""
     if found := _AMOUNT.match(match) or _UNIT.match(match):
         return [len(found[1]), len(found[2])]
     if cut := _JOINED.get(match.lower(), 0):
         return [cut, len(match) - cut]
     clitics: list[int] = []
-    while found := _WITH_CLITIC.match(match):  # there may be several: I 'd 've
+    while found := _WITH_CLITIC.match(match):  # there may be several clitics: I 'd 've
         clitics.insert(0, len(found[2]))
         match = found[1]
     return [len(match), *clitics]
@@ -120,9 +120,9 @@ _STARTERS = _words("""
 
 @SentenceSplitter.register("english")
 class EnglishSentenceSplitter(SentenceSplitter):
-    """Splits English text into sentences by rules: behind full stops, question and exclamation marks, and at blank lines.
+    """Splits English text into sentences by rules: after full stops, question and exclamation marks, and at blank lines.
 
-    A full stop of an abbreviation or an initial ends a sentence only where the word behind it is one that begins many.
+    The full stop of an abbreviation or an initial ends a sentence only before a word that often begins sentences.
     """
 
     def split_sentences(self, text: str) -> list[str]:
@@ -138,7 +138,7 @@ class EnglishSentenceSplitter(SentenceSplitter):
 
 
 def _sentence_ends(text: str) -> Iterator[int]:
-    """Where sentences of a paragraph end, the last one excepted."""
+    """Where the sentences of a paragraph end, except the last one."""
     spans = list(_spans(text))
     words = [text[start:end] for start, end in spans]
     index = 0
@@ -149,7 +149,7 @@ def _sentence_ends(text: str) -> Iterator[int]:
         index += 1
         if not is_mark and not is_abbreviation:
             continue
-        # quotation marks and brackets that close belong to the sentence
+        # closing quotation marks and brackets belong to the sentence
         while (
             index < len(words) and _CLOSING.fullmatch(words[index]) and spans[index - 1][1] == spans[index][0]
         ):
@@ -158,7 +158,7 @@ def _sentence_ends(text: str) -> Iterator[int]:
             return
         end, following = spans[index - 1][1], words[index]
         if end == spans[index][0] or following[0].islower():
-            continue  # no space behind it, or the sentence continues
+            continue  # no space after it, or the sentence continues
         if is_abbreviation and (word[:-1].lower() in _TITLES or following.lower() not in _STARTERS):
             continue
         yield end

@@ -42,7 +42,7 @@ def find_special_tokens(tokenizer: Any, verification_tokens: tuple[str, str] | N
 
     Args:
         tokenizer: of the transformers package.
-        verification_tokens: two texts that are one piece each; a few are tried by default.
+        verification_tokens: two texts that are one piece each; by default a few pairs are tried.
 
     Raises:
         ValueError: the texts cannot be identified in the encoded result.
@@ -51,7 +51,7 @@ def find_special_tokens(tokenizer: Any, verification_tokens: tuple[str, str] | N
     problems = []
     for first, second in pairs:
         try:
-            return _look(tokenizer, first, second)
+            return _special_tokens_around(tokenizer, first, second)
         except ValueError as error:
             problems.append(str(error))
     raise ValueError(
@@ -60,7 +60,7 @@ def find_special_tokens(tokenizer: Any, verification_tokens: tuple[str, str] | N
     )
 
 
-def _look(tokenizer: Any, first: str, second: str) -> SpecialTokens:
+def _special_tokens_around(tokenizer: Any, first: str, second: str) -> SpecialTokens:
     first_id, second_id = (_only_piece(tokenizer, text) for text in (first, second))
     if first_id == second_id:
         raise ValueError(f"{first!r} and {second!r} are the same piece")
@@ -103,14 +103,14 @@ def _encode(tokenizer: Any, *texts: str) -> list[Token]:
 
 
 def _position(tokens: list[Token], text_id: int) -> int:
-    """Where the only token with this id is."""
+    """The position of the only token with this id."""
     positions = [position for position, token in enumerate(tokens) if token.text_id == text_id]
     if len(positions) != 1:
         raise ValueError(f"the id {text_id} occurs {len(positions)} times in {tokens}")
     return positions[0]
 
 
-# How many characters an estimate of offsets may skip in search of the next piece.
+# Maximum number of characters to skip in the search for the next piece when offsets are estimated.
 _LONGEST_GAP = 30
 
 Offsets = list[tuple[int, int] | None]
@@ -120,8 +120,7 @@ Offsets = list[tuple[int, int] | None]
 class PretrainedTransformerTokenizer(Tokenizer):
     """Word pieces with their ids, and special tokens around them, as a pretrained transformer reads them.
 
-    Tokens have `text` (the piece), `text_id`, `type_id`, and the offsets `idx` and `idx_end`, which special
-    tokens lack.
+    Tokens have `text` (the piece), `text_id`, `type_id` and, except for special tokens, the offsets `idx` and `idx_end`.
 
     Args:
         model_name: name of the model on the hub, or a folder.
@@ -162,11 +161,11 @@ class PretrainedTransformerTokenizer(Tokenizer):
 
     @staticmethod
     def tokenizer_lowercases(tokenizer: Any) -> bool:
-        """Whether a transformers tokenizer lower-cases texts, found by trying."""
+        """Whether a transformers tokenizer lower-cases texts, determined with an example."""
         return "a" in " ".join(tokenizer.tokenize("A"))
 
     def tokenize(self, text: str) -> list[Token]:
-        """The pieces of one text, cut to the greatest length."""
+        """The pieces of one text, truncated to `max_length`."""
         encoded = self.tokenizer(
             text,
             add_special_tokens=self._add_special_tokens,
@@ -190,11 +189,11 @@ class PretrainedTransformerTokenizer(Tokenizer):
         return tokens
 
     def detokenize(self, tokens: Sequence[str]) -> str:
-        """The text of word pieces, as the pretrained tokenizer puts them together."""
+        """The text of word pieces, decoded by the pretrained tokenizer."""
         return str(self.tokenizer.convert_tokens_to_string(list(tokens)))
 
     def add_special_tokens(self, tokens1: list[Token], tokens2: list[Token] | None = None) -> list[Token]:
-        """Copies of one or two sequences between special tokens, with the segment ids that go with that."""
+        """Copies of one or two sequences with special tokens and the segment ids of the model."""
         if tokens2 is None:
             return [
                 *_copies(self.single_sequence_start_tokens),
@@ -210,11 +209,11 @@ class PretrainedTransformerTokenizer(Tokenizer):
         ]
 
     def num_special_tokens_for_sequence(self) -> int:
-        """How many special tokens go around one sequence."""
+        """The number of special tokens added to one sequence."""
         return len(self.single_sequence_start_tokens) + len(self.single_sequence_end_tokens)
 
     def num_special_tokens_for_pair(self) -> int:
-        """How many special tokens go around two sequences."""
+        """The number of special tokens added to two sequences."""
         return (
             len(self.sequence_pair_start_tokens)
             + len(self.sequence_pair_mid_tokens)
@@ -222,7 +221,7 @@ class PretrainedTransformerTokenizer(Tokenizer):
         )
 
     def intra_word_tokenize(self, string_tokens: list[str]) -> tuple[list[Token], Offsets]:
-        """The pieces of a text that is split into words already, each word for itself.
+        """The pieces of a text that is already split into words, each tokenized separately.
 
         Returns:
             The pieces with special tokens around them; and for each word the indices of its first and last
@@ -244,7 +243,7 @@ class PretrainedTransformerTokenizer(Tokenizer):
         return with_ends, _shifted(offsets_a, start_a), _shifted(offsets_b, start_b)
 
     def _pieces_of_words(self, words: list[str]) -> tuple[list[Token], Offsets]:
-        """The pieces of each word without special tokens, and where they are."""
+        """The pieces of each word without special tokens, and their offsets."""
         if not words:
             return [], []
         # each distinct word is split once
@@ -263,7 +262,8 @@ class PretrainedTransformerTokenizer(Tokenizer):
     def _estimate_offsets(self, text: str, pieces: list[str]) -> Offsets:
         """The probable offsets of the pieces in the text, None for those that are not found.
 
-        Each piece is searched shortly after the previous one; special tokens and normalized characters are not found.
+        Each piece is searched within a short distance after the previous one; special tokens and normalized characters are not
+        found.
         """
         if self._lowercases:
             text = text.lower()
@@ -299,5 +299,5 @@ def _copies(tokens: Iterable[Token], type_id: int | None = None) -> list[Token]:
 
 
 def _shifted(offsets: Offsets, by: int) -> Offsets:
-    """Offsets of pieces that now have others before them."""
+    """Offsets shifted by the number of pieces inserted before them."""
     return [None if span is None else (span[0] + by, span[1] + by) for span in offsets]

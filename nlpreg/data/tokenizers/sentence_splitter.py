@@ -14,11 +14,11 @@ class SentenceSplitter(Registrable):
     _to_params = Registrable.all_arguments
 
     def split_sentences(self, text: str) -> list[str]:
-        """The sentences of one text; a subclass must write this."""
+        """The sentences of one text; subclasses must implement this."""
         raise NotImplementedError(f"{type(self).__name__} has no split_sentences")
 
     def batch_split_sentences(self, texts: Sequence[str]) -> list[list[str]]:
-        """The sentences of each text; override it if many texts at once are faster."""
+        """The sentences of each text; can be overridden if many texts are faster at once."""
         return [self.split_sentences(text) for text in texts]
 
 
@@ -28,7 +28,7 @@ class SpacySentenceSplitter(SentenceSplitter):
 
     Args:
         language: name of the spaCy model, or a folder.
-        rule_based: whether to split at punctuation only, which is much faster than parsing.
+        rule_based: whether to split at punctuation only, which is much faster than with a parser.
 
     Raises:
         ConfigurationError: spaCy or the model is not installed.
@@ -38,7 +38,7 @@ class SpacySentenceSplitter(SentenceSplitter):
         self._language = language
         self._rule_based = rule_based
         self.spacy = get_spacy_model(language, pos_tags=not rule_based, parse=not rule_based)
-        # a separate pipe, because the spaCy model is shared and must not change for other users
+        # a separate pipe, because the spaCy model is shared and must not be changed
         self._sentencizer: Any = self.spacy.create_pipe("sentencizer") if rule_based else None
 
     def split_sentences(self, text: str) -> list[str]:

@@ -11,16 +11,16 @@ from nlpreg.data.tokenizers.tokenizer import Tokenizer
 
 @Tokenizer.register("spacy")
 class SpacyTokenizer(Tokenizer):
-    """Tokenizes with a spaCy model, which also tags; tokens of white space alone are left out.
+    """Tokenizes with a spaCy model, which can also annotate; tokens of white space are dropped.
 
     Args:
         language: name of the model, or a folder.
         pos_tags: whether to tag parts of speech.
         parse: whether to parse dependencies.
         ner: whether to find entities.
-        keep_spacy_tokens: whether to return spaCy's own tokens, which hold its whole document, in place of
+        keep_spacy_tokens: whether to return spaCy's own tokens, which keep the whole spaCy document in memory, instead of
             `Token`s.
-        split_on_spaces: whether to split at single spaces only, and use spaCy just for tagging.
+        split_on_spaces: whether to split at single spaces only, and use spaCy only for annotation.
         start_tokens: texts of tokens put before every text, with `idx` 0.
         end_tokens: texts of tokens put after every text, with `idx` -1.
 
@@ -63,7 +63,7 @@ class SpacyTokenizer(Tokenizer):
         if not self._split_on_spaces:
             return text
         *words, last = text.split(" ")
-        # every further space is a token, as in spaCy, so that offsets match the text
+        # every additional space is a token, as in spaCy, so that offsets match the text
         pairs = [(word or " ", bool(word)) for word in words] + ([(last, False)] if last else [])
         doc = optional("spacy.tokens", extra="spacy").Doc
         return doc(self.spacy.vocab, [word for word, _ in pairs], [has_blank for _, has_blank in pairs])

@@ -1,4 +1,4 @@
-"""Splitting into subwords that were learnt from a text, and learning them."""
+"""Splitting into subwords learned from text, and learning them."""
 
 import functools
 import hashlib
@@ -18,9 +18,9 @@ from nlpreg.data.tokenizers.token_class import Token
 from nlpreg.data.tokenizers.tokenizer import Tokenizer
 
 SUBWORDS_FOLDER = "subwords"
-"""Folder of a run, and of its archive, that holds the tokenizers that it uses."""
+"""Folder, in a run and in its archive, for the tokenizers that the run uses."""
 
-# The name that the vocabulary has for everything unknown, so that both have one entry for it.
+# The vocabulary's own unknown token, so that both share one entry.
 _UNKNOWN = "@@UNKNOWN@@"
 
 SubwordModel = Literal["bpe", "unigram", "byte-level"]
@@ -28,10 +28,10 @@ SubwordModel = Literal["bpe", "unigram", "byte-level"]
 
 @Tokenizer.register("subword")
 class SubwordTokenizer(Tokenizer):
-    """Splits texts as a tokenizer of the `tokenizers` package does, such as `nlpreg train-tokenizer` makes.
+    """Splits texts with a tokenizer of the `tokenizers` package, such as one of `nlpreg train-tokenizer`.
 
-    A run keeps the tokenizer in its folder and its archive, so the archive needs nothing else. No special tokens are added
-    around a text.
+    A run copies the tokenizer to its folder and its archive, so the archive is self-contained. No special tokens are added to
+    a text.
 
     Args:
         model_path: a `tokenizer.json`, a folder with one, or the name of a model on the Hugging Face hub.
@@ -39,7 +39,7 @@ class SubwordTokenizer(Tokenizer):
 
     Raises:
         ImportError: the `tokenizers` package is not installed (or `transformers`, for a model on the hub).
-        ConfigurationError: there is no such tokenizer, or the file holds something else.
+        ConfigurationError: there is no such tokenizer, or the file is not a tokenizer.
     """
 
     def __init__(self, model_path: str, serialization_dir: str | None = None) -> None:
@@ -48,11 +48,11 @@ class SubwordTokenizer(Tokenizer):
 
     @property
     def tokenizer(self) -> Any:
-        """The `tokenizers.Tokenizer`, which is loaded once a process."""
+        """The `tokenizers.Tokenizer`, loaded once per process."""
         return subwords_from_json(self.json)
 
     def tokenize(self, text: str) -> list[Token]:
-        """Tokens with their text, their id in the tokenizer as `text_id`, and the offsets of the characters they stand for."""
+        """Tokens with their text, their id in the tokenizer as `text_id`, and their character offsets."""
         encoded = self.tokenizer.encode(text, add_special_tokens=False)
         columns = zip(encoded.tokens, encoded.ids, encoded.offsets, strict=True)
         return [Token(piece, start, end, text_id=number) for piece, number, (start, end) in columns]
@@ -62,12 +62,12 @@ class SubwordTokenizer(Tokenizer):
         return [self.tokenize(text) for text in texts]
 
     def split_words(self, text: str) -> list[str]:
-        """The texts of the tokens; the vocabulary gives them ids."""
+        """The texts of the tokens, to be looked up in the vocabulary."""
         pieces: list[str] = self.tokenizer.encode(text, add_special_tokens=False).tokens
         return pieces
 
     def detokenize(self, tokens: Sequence[str]) -> str:
-        """The text that these tokens stand for."""
+        """The text of these tokens, decoded by the tokenizer."""
         decoder = self.tokenizer.decoder
         text: str = "".join(tokens) if decoder is None else decoder.decode(list(tokens))
         return text
@@ -79,18 +79,18 @@ class SubwordTokenizer(Tokenizer):
 
 
 def read_subwords(model_path: str, serialization_dir: str | None = None) -> str:
-    """The JSON of a tokenizer: that which a run keeps, else from its source, of which the run then keeps a copy.
+    """The JSON of a tokenizer: from the copy in the run's folder, else from its source, which is then copied there.
 
     Args:
         model_path: as for `SubwordTokenizer`.
         serialization_dir: folder of the run.
 
     Raises:
-        ConfigurationError: there is no such tokenizer, or the file holds something else.
+        ConfigurationError: there is no such tokenizer, or the file is not a tokenizer.
     """
     kept = None
     if serialization_dir is not None:
-        # by the name in the config, since that is all an archive knows of the source
+        # named after the value in the config, the only information about the source that an archive has
         digest = hashlib.blake2b(model_path.encode("utf-8"), digest_size=6).hexdigest()
         kept = Path(serialization_dir, SUBWORDS_FOLDER, f"{digest}.json")
         if kept.is_file():
@@ -133,7 +133,7 @@ def _checked(content: str, name: str) -> str:
         subwords_from_json(content)
     except ImportError:
         raise
-    except Exception as error:  # the package raises Exception itself
+    except Exception as error:  # the package raises plain `Exception`
         raise ConfigurationError(
             f"{name}: expected a tokenizer.json of the tokenizers package, got something else ({error})"
         ) from error
@@ -145,7 +145,7 @@ def subwords_from_json(content: str) -> Any:
     """The `tokenizers.Tokenizer` that a JSON text describes."""
     tokenizers = optional("tokenizers", extra="subwords")
     tokenizer = tokenizers.Tokenizer.from_str(content)
-    # a file may say so, and cut or fill every text
+    # a file may enable truncation and padding of every text
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
@@ -163,13 +163,13 @@ def train_subwords(
     """Learn subwords from text.
 
     Args:
-        lines: the text; spaces and line ends inside it count.
-        vocab_size: number of subwords, special tokens and single characters included.
+        lines: the text, including spaces and line ends.
+        vocab_size: number of subwords, including special tokens and single characters.
         model: "bpe" (byte-pair encoding of words), "unigram" (the subwords of a unigram language model) or "byte-level"
-            (byte-pair encoding of bytes: every text can be split and put together again, nothing is unknown).
+            (byte-pair encoding of bytes: encoding is lossless, and nothing is unknown).
         lowercase: whether texts are lower-cased first.
-        special_tokens: tokens that are never split, such as a token between documents.
-        min_frequency: for the two encodings, pairs that occur less often are not merged.
+        special_tokens: tokens that are never split, such as a separator of documents.
+        min_frequency: for both kinds of byte-pair encoding, the minimum frequency of pairs to merge.
         show_progress: whether to show progress bars.
 
     Returns:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 
 @dataclass(init=False, repr=False, slots=True)
 class Token:
-    """One token of a text with its annotations; unknown ones are None.
+    """A token of a text with its annotations, which are None if unknown.
 
     A spaCy token has attributes of the same names and can be used wherever a `Token` is expected. Two tokens
     are equal if all of their fields are; tokens are not hashable, since they can be changed.
@@ -20,7 +20,7 @@ class Token:
         dep_: its dependency relation to its head.
         ent_type_: the type of the entity that it belongs to.
         text_id: its id, for indexers that do not use the vocabulary.
-        type_id: the segment that it belongs to, for models with several segments.
+        type_id: its segment, for models with several segments.
 
     Raises:
         AssertionError: `text` is neither a string nor None.
@@ -50,7 +50,7 @@ class Token:
         text_id: int | None = None,
         type_id: int | None = None,
     ) -> None:
-        # written out instead of using `__post_init__`, because millions of tokens are made
+        # written out instead of using `__post_init__`, for speed: a corpus has millions of tokens
         assert text is None or isinstance(text, str), (
             f"Token: expected text to be a str or None, got {text!r}"
         )

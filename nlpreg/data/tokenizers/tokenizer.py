@@ -14,9 +14,9 @@ _NO_SPACE_BEFORE = frozenset(
     ]
 )
 _NO_SPACE_AFTER = frozenset(["(", "[", "{", "“", "‘", "«", "$", "£", "€", "#"])
-# The rest of a contraction after an apostrophe that is a token: don ' t
+# The rest of a contraction after an apostrophe that is a separate token: don ' t
 _AFTER_APOSTROPHE = frozenset(["t", "s", "re", "ve", "ll", "d", "m"])
-# Brackets and quotation marks as the Penn Treebank writes them.
+# Brackets and quotation marks in the Penn Treebank's notation.
 _REPLACED = {
     "-LRB-": "(",
     "-RRB-": ")",
@@ -27,18 +27,18 @@ _REPLACED = {
     "``": "“",
     "''": "”",
 }
-# Marks inside words and numbers as WikiText writes them: 1 @,@ 000
+# Punctuation marks inside words and numbers in WikiText's notation: 1 @,@ 000
 _INSIDE = {"@-@": "-", "@,@": ",", "@.@": "."}
 
 
 def join_words(words: Sequence[str]) -> str:
     """Words and punctuation marks as a text, with spaces where English has them.
 
-    The text of the first words does not depend on the following ones, so a text can be shown while it grows. It may
-    differ from the original text: where spacing is lost, the usual one is assumed.
+    The text of the first words does not depend on the following ones, so a text can be displayed while it is generated. It may
+    differ from the original text, because the spacing is guessed.
     """
     parts: list[str] = []
-    has_space = False  # whether a space comes before the next word, as far as the words before it say
+    has_space = False  # whether the words so far allow a space before the next word
     is_quoted = False  # inside a pair of straight quotation marks
     previous = ""
     for word in words:
@@ -66,26 +66,26 @@ class Tokenizer(Registrable):
     _to_params = Registrable.all_arguments
 
     def tokenize(self, text: str) -> list[Token]:
-        """The tokens of one text; a subclass must write this."""
+        """The tokens of one text; subclasses must implement this."""
         raise NotImplementedError(f"{type(self).__name__} has no tokenize")
 
     def batch_tokenize(self, texts: Sequence[str]) -> list[list[Token]]:
-        """The tokens of each text; override it if many texts at once are faster."""
+        """The tokens of each text; can be overridden if many texts are faster at once."""
         return [self.tokenize(text) for text in texts]
 
     def split_words(self, text: str) -> list[str] | None:
-        """The texts of the tokens if these have nothing else; otherwise None, and `tokenize` is to be used.
+        """The texts of the tokens if these have no other attributes; otherwise None, and callers use `tokenize`.
 
-        Optional: a tokenizer whose tokens have only a text can override it, which saves making a `Token` for each word;
+        Optional: a tokenizer whose tokens have only a text can override this to avoid a `Token` object for each word;
         see `TextField.from_text`.
         """
         return None
 
     def detokenize(self, tokens: Sequence[str]) -> str:
-        """A text that reads as one from the texts of its tokens, such as a language model generates.
+        """A readable text from the texts of its tokens, such as those that a language model generates.
 
-        It may differ from the original text where the tokens do not determine it. By default words are joined with the
-        usual spacing of English; override it for tokens that are not words.
+        It may differ from the original text if the tokens do not determine it. By default words are joined with the
+        usual spacing of English; tokenizers whose tokens are not words should override this.
         """
         return join_words(tokens)
 
@@ -94,9 +94,9 @@ class Tokenizer(Registrable):
         return tokens1 + (tokens2 or [])
 
     def num_special_tokens_for_sequence(self) -> int:
-        """How many tokens `add_special_tokens` adds to one sequence."""
+        """The number of tokens that `add_special_tokens` adds to one sequence."""
         return 0
 
     def num_special_tokens_for_pair(self) -> int:
-        """How many tokens `add_special_tokens` adds to two sequences."""
+        """The number of tokens that `add_special_tokens` adds to two sequences."""
         return 0

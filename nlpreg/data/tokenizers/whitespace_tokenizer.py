@@ -10,7 +10,7 @@ class WhitespaceTokenizer(Tokenizer):
     """Splits a text at white space, including Unicode white space."""
 
     def tokenize(self, text: str) -> list[Token]:
-        """One token, with nothing but its text, for each run of other characters."""
+        """A token, with only a text, for each run of characters that are not white space."""
         return [Token(word) for word in text.split()]
 
     def split_words(self, text: str) -> list[str]:

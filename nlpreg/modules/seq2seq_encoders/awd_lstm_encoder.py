@@ -118,7 +118,7 @@ class AwdLstmEncoder(PenalizedActivations, Seq2SeqEncoder):
             states, which have a meaning only if they are wanted.
         """
         rows = rows_of(inputs, lengths, self._weights(self.layers[-1]), needs_final_state)
-        x = _drop_alike(rows.sort(inputs), self.input_dropout, self.training)  # (B, longest, input_size)
+        x = _locked_dropout(rows.sort(inputs), self.input_dropout, self.training)  # (B, longest, input_size)
         outputs: list[Tensor] = []
         finals: list[Tensor] = []
         layer: Any
@@ -130,7 +130,7 @@ class AwdLstmEncoder(PenalizedActivations, Seq2SeqEncoder):
                 initial = rows.sort_states([part.contiguous() for part in states[2 * index : 2 * index + 2]])
             raw, final = run_direction("LSTM", x, rows, initial, self._weights(layer), is_backward=False)
             finals.extend(rows.restore_states(final))
-            x = _drop_alike(raw, dropout, self.training)
+            x = _locked_dropout(raw, dropout, self.training)
             outputs.append(rows.restore(x if index + 1 == self.num_layers else raw))
         return outputs, rows.restore(raw), tuple(finals)
 
@@ -172,7 +172,7 @@ class AwdLstmEncoder(PenalizedActivations, Seq2SeqEncoder):
         return penalty
 
 
-def _drop_alike(values: Tensor, p: float, training: bool) -> Tensor:
+def _locked_dropout(values: Tensor, p: float, training: bool) -> Tensor:
     """Dropout of (B, T, D) with one mask (B, 1, D) for all steps of a row."""
     if not training or p == 0.0:
         return values

@@ -166,9 +166,9 @@ class _Reader(nn.Module):
         if isinstance(states, list):
             states = states[-1]
         if not self._is_bidirectional:
-            return _at(states, gaps[:, 1:])
+            return _states_at(states, gaps[:, 1:])
         ahead, back = states.chunk(2, dim=-1)  # (B, L, H) each
-        return torch.cat([_at(ahead, gaps[:, 1:]), _at(back, gaps[:, :-1])], dim=-1)
+        return torch.cat([_states_at(ahead, gaps[:, 1:]), _states_at(back, gaps[:, :-1])], dim=-1)
 
     def _looked_up(self, stream: Tensor) -> Tensor:
         """The ids of characters in the model's vocabulary, (B, L)."""
@@ -185,7 +185,7 @@ def _language_model(archive_file: str) -> Any:
     return model
 
 
-def _at(states: Tensor, places: Tensor) -> Tensor:
+def _states_at(states: Tensor, places: Tensor) -> Tensor:
     """The states (B, L, H) at places (B, T), (B, T, H)."""
     return states.gather(1, places.unsqueeze(-1).expand(-1, -1, states.size(-1)))
 

@@ -17,7 +17,11 @@ from nlpreg.common.runtime.environment import set_run_seed
 from nlpreg.data import DataLoader, Instance, Vocabulary
 from nlpreg.data.data_loaders import MultiProcessDataLoader, WorkerError
 from nlpreg.data.data_loaders import multiprocess_data_loader as module
-from nlpreg.data.data_loaders.multiprocess_data_loader import made_ahead, read_with_workers, streamed_ahead
+from nlpreg.data.data_loaders.multiprocess_data_loader import (
+    prefetch_batches,
+    prefetch_stream,
+    read_with_workers,
+)
 from nlpreg.data.data_loaders.stream import BatchStream, InstanceStream, StreamPosition
 from nlpreg.data.dataset_readers import SequenceTaggingDatasetReader
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DistributedInfo
@@ -129,7 +133,7 @@ def slow(number: int) -> Any:
 
 
 def test_quick_batches_are_made_here() -> None:
-    batches: list[Any] = list(made_ahead(quick, slow, range(3, 20), 2))
+    batches: list[Any] = list(prefetch_batches(quick, slow, range(3, 20), 2))
     assert [batch["number"] for batch in batches] == list(range(3, 20))
     assert {batch["at"] for batch in batches} == {os.getpid()}
 
@@ -137,7 +141,7 @@ def test_quick_batches_are_made_here() -> None:
 @pytest.mark.parametrize("count", [0, 1, 4, 5, 12])
 @pytest.mark.parametrize("num_workers", [1, 3])
 def test_slow_ones_in_workers_after_the_first(num_workers: int, count: int) -> None:
-    batches: list[Any] = list(made_ahead(slow, quick, range(count), num_workers))
+    batches: list[Any] = list(prefetch_batches(slow, quick, range(count), num_workers))
     assert [batch["number"] for batch in batches] == list(range(count))
     here = [batch["at"] == os.getpid() for batch in batches]
     assert here == [number < 4 for number in range(count)]
@@ -151,7 +155,7 @@ def test_errors(monkeypatch: pytest.MonkeyPatch) -> None:
             raise ValueError("bad batch")
         return quick(number)
 
-    batches = made_ahead(fail, fail, range(10), 2)
+    batches = prefetch_batches(fail, fail, range(10), 2)
     assert [next(batches)["number"] for _ in range(7)] == list(range(7))
     with pytest.raises(WorkerError, match="bad batch"):
         next(batches)
@@ -197,7 +201,7 @@ def test_a_worker_takes_over_where_both_sides_have_work_to_do(
     stream: MakeStream, clock: Clock, leave_out: int
 ) -> None:
     batches: list[Any] = []
-    for batch, _ in streamed_ahead(stream(120, seconds=0.004), StreamPosition(), leave_out, "fork"):
+    for batch, _ in prefetch_stream(stream(120, seconds=0.004), StreamPosition(), leave_out, "fork"):
         clock.now += 0.004
         batches.append(batch)
     expected = [batch["number"] for batch, _ in stream(120).batches(StreamPosition())]
@@ -210,11 +214,11 @@ def test_a_worker_takes_over_where_both_sides_have_work_to_do(
 
 def test_no_worker_where_there_is_little_to_do(stream: MakeStream, clock: Clock) -> None:
     for count, seconds in ((6, 0.004), (60, 0.0)):
-        for batch, _ in streamed_ahead(stream(count, seconds), StreamPosition(), 0, "fork"):
+        for batch, _ in prefetch_stream(stream(count, seconds), StreamPosition(), 0, "fork"):
             clock.now += 0.004
             assert batch["at"] == os.getpid()
     # nothing is done with the batches
-    for batch, _ in streamed_ahead(stream(60, 0.004), StreamPosition(), 0, "fork"):
+    for batch, _ in prefetch_stream(stream(60, 0.004), StreamPosition(), 0, "fork"):
         assert batch["at"] == os.getpid()
 
 
@@ -230,7 +234,7 @@ def test_errors_in_a_stream_are_the_same_wherever_they_happen(
         return whole.collate_fn(instances)
 
     with pytest.raises(WorkerError, match="bad batch"):
-        for _ in streamed_ahead(replace(whole, collate_fn=collate), StreamPosition(), 0, "fork"):  # type: ignore[arg-type]
+        for _ in prefetch_stream(replace(whole, collate_fn=collate), StreamPosition(), 0, "fork"):  # type: ignore[arg-type]
             clock.now += 0.004
 
 

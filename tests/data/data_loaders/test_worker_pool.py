@@ -27,7 +27,7 @@ from nlpreg.data.data_loaders.worker_pool import (
     Outbox,
     WorkerPool,
     from_bytes,
-    good_moment,
+    safe_to_fork,
     to_bytes,
 )
 
@@ -165,7 +165,7 @@ def test_nobody_else_is_in_the_middle_of_writing(logger: logging.Logger, stream:
     try:
         for _ in range(20):
             time.sleep(0.003)
-            with good_moment():
+            with safe_to_fork():
                 assert not stream.writing
                 before = stream.getvalue()
                 time.sleep(0.004)
@@ -190,7 +190,7 @@ def test_a_lock_that_is_not_given_back_is_not_waited_for_long(
     thread = threading.Thread(target=keep, daemon=True)
     thread.start()
     assert taken.wait(10)
-    with good_moment():
+    with safe_to_fork():
         pass
     done.set()
     thread.join(10)
@@ -200,7 +200,7 @@ def test_signals_come_afterwards() -> None:
     caught = []
     before = signal.signal(signal.SIGTERM, lambda number, frame: caught.append(number))
     try:
-        with good_moment():
+        with safe_to_fork():
             signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
             assert not caught
         assert caught == [signal.SIGTERM]
@@ -340,8 +340,8 @@ def test_a_worker_may_be_far_ahead_of_a_slow_consumer() -> None:
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs /proc")
 def test_a_worker_that_waits_for_ever_does_not_hang_us(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker_pool, "_SECONDS_BETWEEN_LOOKS", 0.05)
-    monkeypatch.setattr(worker_pool, "_LOOKS_AT_THE_IDLE", 20)
+    monkeypatch.setattr(worker_pool, "_SECONDS_BETWEEN_CHECKS", 0.05)
+    monkeypatch.setattr(worker_pool, "_MAX_IDLE_CHECKS", 20)
     lock = threading.Lock()
 
     def wait_for_a_lock(worker: int) -> Iterator[int]:

@@ -54,10 +54,10 @@ def test_text_to_instance_without_tokenizer():
     ("line", "message"),
     [
         ("(3 (2 It) (4 good)", "more brackets opened than closed"),
-        ("(3 It))", "something behind the last bracket"),
+        ("(3 It))", "text after the last bracket"),
         ("(3 )", "a node without words"),
         ("(3 ((2 a)))", "a node without label|a node without a label"),
-        ("It is", "something before the first bracket"),
+        ("It is", "text before the first bracket"),
         ("()", "a node without a label"),
         (")", "more brackets closed than opened"),
         ("(7 It)", "expected sentiments from 0 to 4, got '7'"),

@@ -32,8 +32,8 @@ class OntonotesSentence:
         sentence_id: number of the part of the document that the sentence is in.
         words: the words.
         pos_tags: parts of speech in the scheme of the Penn Treebank.
-        parse_tree: the tree as brackets, or as an nltk tree; None if the sentence has not been parsed. Read it as an
-            attribute to get an nltk tree.
+        parse_tree: the tree as brackets, or as an nltk tree; None if the sentence has not been parsed. The attribute is
+            an nltk tree.
         predicate_lemmas: the lemma of each word that is a predicate.
         predicate_framenet_ids: the PropBank frameset of each predicate.
         word_senses: the sense of each word that has one.
@@ -82,8 +82,8 @@ class OntonotesSentence:
 class Ontonotes:
     """Finds the files of the corpus and reads them.
 
-    Its files end in `gold_conll` and lie in folders of languages, genres and sources. Each line is a word with its
-    annotations in columns; blank lines and comments stand between sentences, `#end document` between documents.
+    The names of its files end in `gold_conll`; folders are languages, genres and sources. Each line is a word with its
+    annotations in columns; blank lines and comments separate sentences, `#end document` separates documents.
     """
 
     def dataset_iterator(self, file_path: str) -> Iterator[OntonotesSentence]:
@@ -142,7 +142,7 @@ def rows_of(text: str, file: str, line: int) -> list[list[str]]:
     """The columns of each word of a sentence.
 
     Raises:
-        DataError: a line has too few columns, or another number than its neighbours.
+        DataError: a line has too few columns, or the numbers of columns differ.
     """
     rows = [split_at_blanks(row) for row in text.split("\n")]
     for offset, row in enumerate(rows):
@@ -172,7 +172,7 @@ def labels_of_brackets(annotations: Sequence[str]) -> list[str]:
 
 
 def _sentences(line: int, block: str) -> Iterator[tuple[int, str, bool]]:
-    """The sentences of a block, which comments separate: (first line, text or "", whether a document ends behind it)."""
+    """The sentences of a block, separated by comments: (first line, text or "", whether its document ends)."""
     sentence: list[str] = []
     for number, text in enumerate(block.split("\n"), start=line):
         if text.startswith("#"):
@@ -213,7 +213,7 @@ def _or_none(value: str) -> str | None:
 
 
 def _brackets(words: list[str], pos_tags: list[str], pieces: list[str]) -> str | None:
-    """The tree as text: each piece has a star where the word belongs."""
+    """The tree as text, with the words in place of the stars."""
     if _NOTHING in pieces:
         return None
     tree = []

@@ -72,11 +72,11 @@ def enumerate_spans(
 def bio_tags_to_spans(
     tag_sequence: list[str], classes_to_ignore: list[str] | None = None
 ) -> list[TypedStringSpan]:
-    """The spans encoded by BIO tags; an `I` that does not continue a span of its type also begins one.
+    """The spans encoded by BIO tags; an `I` that does not continue a span of its type begins one.
 
     Args:
         tag_sequence: `O`, or `B-` or `I-` and a type (`B` and `I` alone have the type "").
-        classes_to_ignore: types to leave out.
+        classes_to_ignore: types of spans to ignore.
 
     Returns:
         (type, (first word, last word)) for each span, in order.
@@ -117,7 +117,7 @@ def bioul_tags_to_spans(
 
     Args:
         tag_sequence: `O`, or a letter, `-` and a type.
-        classes_to_ignore: types to leave out.
+        classes_to_ignore: types of spans to ignore.
 
     Returns:
         (type, (first word, last word)) for each span, in order.
@@ -152,11 +152,11 @@ def bmes_tags_to_spans(
 ) -> list[TypedStringSpan]:
     """The spans encoded by BMES tags: `B` first, `M` inner and `E` last word of a span, `S` a span of one word.
 
-    A tag that continues nothing begins a span; `O` is outside of all.
+    A tag that continues no span begins one; `O` is outside of all spans.
 
     Args:
         tag_sequence: letter, `-` and type.
-        classes_to_ignore: types to leave out.
+        classes_to_ignore: types of spans to ignore.
 
     Returns:
         (type, (first word, last word)) for each span, in order.
@@ -179,20 +179,20 @@ def bmes_tags_to_spans(
 
 
 _LETTERS = {"BIOUL": "UBIL", "BMES": "SBME"}
-"""The letters of a span of one word, of the first, of inner words and of the last one."""
+"""The letters of a span of one word, and of the first, inner and last word of a longer span."""
 
 
 def well_formed_spans(
     tag_sequence: Sequence[str], label_encoding: str, classes_to_ignore: list[str] | None = None
 ) -> list[TypedStringSpan]:
-    """The spans whose tags are just those that the encoding has for them; any other tag is in no span.
+    """The spans whose tags are exactly those of the encoding; other tags are outside of spans.
 
-    The functions for each encoding are lenient: they read `O I-X` under BIO as a span, and this one does not.
+    Unlike this function, those for a single encoding are lenient: they read `O I-X` under BIO as a span.
 
     Args:
         tag_sequence: tags such as `B-PER`.
         label_encoding: "BIO", "IOB1", "BIOUL" or "BMES".
-        classes_to_ignore: types to leave out.
+        classes_to_ignore: types of spans to ignore.
 
     Returns:
         The type, first and last word of each span.
@@ -214,7 +214,7 @@ def well_formed_spans(
                 found.append((label, opened[1], position))
         starts = letter == begin
         if label_encoding == "IOB1":
-            # B only separates a span from one of the same type before it; any other begins with I
+            # a span begins with B only after another one of the same type, else with I
             follows_same = before[:1] in ("B", "I") and before[2:] == label
             starts = (letter == "I" and not continues) or (letter == "B" and follows_same)
         if starts and not (continues and letter == inside):
@@ -231,12 +231,12 @@ def to_bioul(tag_sequence: list[str], encoding: str = "IOB1", unknown_tag: str |
     Args:
         tag_sequence: tags in IOB1 or BIO.
         encoding: which of the two.
-        unknown_tag: the tag of words whose tag is not known, which stays as it is. A known tag becomes unknown too where its
-            letter in BIOUL depends on an unknown neighbour: `B-NP ?` may begin with `B-NP` or with `U-NP`.
+        unknown_tag: the tag of words whose tag is not known, which is kept. A known tag becomes unknown too if its letter in
+            BIOUL depends on an unknown neighbour: `B-NP ?` may begin with `B-NP` or with `U-NP`.
 
     Raises:
         ConfigurationError: another encoding.
-        InvalidTagSequence: a tag begins with another letter than B, I and O; or, under BIO, an `I` follows nothing of
+        InvalidTagSequence: a tag begins with another letter than B, I and O; or, under BIO, an `I` does not follow a tag of
             its type.
     """
     if encoding not in ("IOB1", "BIO"):
@@ -258,7 +258,7 @@ def to_bioul(tag_sequence: list[str], encoding: str = "IOB1", unknown_tag: str |
         if letter == "I" and encoding == "BIO" and not continues:
             if previous != unknown_tag:
                 raise InvalidTagSequence(tag_sequence)
-            continues = True  # whatever the tag before is, BIO has an `I` inside a span only
+            continues = True  # in BIO an `I` is always inside a span, whatever the unknown tag before it is
         ends = following != "I" + suffix
         if following == unknown_tag or (previous == unknown_tag and letter == "I" and encoding == "IOB1"):
             bioul.append(following if following == unknown_tag else previous)

@@ -39,9 +39,9 @@ def bad_line(file: str, line: int, expected: str, found: str, advice: str = "") 
     Args:
         file: name of the file.
         line: number of the line, from 1.
-        expected: what should be there.
-        found: what is there; best an `excerpt`.
-        advice: what to do about it.
+        expected: the expected content.
+        found: the actual content, preferably an `excerpt`.
+        advice: how to correct it.
     """
     return DataError(
         f"{file}, line {line}: expected {expected}, got {found}" + (f"; {advice}" if advice else "")
@@ -56,7 +56,7 @@ def split_at_blanks(text: str) -> list[str]:
 
 
 def columns_of(text: str, num_columns: int) -> list[str]:
-    """The columns of a line: at tabs, so that a word may hold spaces, where that gives the number wanted; else at blanks."""
+    """Split a line at tabs if that gives the expected number of columns, so that words may contain spaces; else at blanks."""
     if "\t" in text:
         columns = [column.strip(" ") for column in text.split("\t")]
         if len(columns) == num_columns and all(columns):
@@ -65,7 +65,7 @@ def columns_of(text: str, num_columns: int) -> list[str]:
 
 
 class BadLines:
-    """Handles lines that a reader cannot read: it stops at the first, or skips and counts them.
+    """Handles lines that cannot be read: raises the first error, or skips and counts them.
 
     Args:
         skip: whether to skip them.
@@ -90,7 +90,7 @@ class BadLines:
             logger.warning("left out: %s", error)
 
     def report(self, what: str) -> None:
-        """Log how many lines were left out, if any.
+        """Log the number of skipped lines, if any.
 
         Args:
             what: name of the data.
@@ -105,8 +105,8 @@ class DataFile:
 
     Args:
         name: its name in the config, for messages.
-        path: where it is on this machine.
-        suffix: its extension (`.gz`, ...), which determines the compression; the path of a download lacks it.
+        path: its local path.
+        suffix: its extension (`.gz`, ...), which determines the compression; the path of a download has none.
     """
 
     name: str
@@ -123,12 +123,12 @@ class DataFile:
         return open_by_suffix(self.path, self.suffix, mode, encoding="utf-8", **kwargs)
 
     def chunks(self) -> Iterator[str]:
-        """The text in pieces of about a megabyte, each of whole lines, with "\\n" for every kind of line end.
+        """The text in chunks of about a megabyte, each of whole lines, with "\\n" for every kind of line end.
 
         Raises:
-            DataError: the file is not UTF-8 (says which line and byte), or a damaged compressed file.
+            DataError: the file is not UTF-8 (the message names the line and the byte), or a damaged compressed file.
         """
-        encoding = "utf-8-sig"  # of the first piece, which may begin with a byte-order mark
+        encoding = "utf-8-sig"  # the first chunk may begin with a byte-order mark
         try:
             with clear_compression_errors(self.name):
                 for data in self._whole_lines():
@@ -141,14 +141,14 @@ class DataFile:
             self._raise_where_not_utf8()
 
     def _whole_lines(self) -> Iterator[bytes]:
-        """The content in pieces that end where lines end, and at a blank line if they have one."""
+        """The content in chunks that end at a line end, and at a blank line if there is one."""
         waiting: list[bytes] = []
         with self.open("rb") as file:
             while data := file.read(CHUNK_BYTES):
                 waiting.append(data)
                 if b"\n" not in data and b"\r" not in data:  # in the middle of a very long line
                     continue
-                # joined only at a line end, since a line may be as long as the file
+                # joined only at a line end, because a line may be as long as the file
                 data = b"".join(waiting)
                 end = _end_of_lines(data)
                 if end:
@@ -158,7 +158,7 @@ class DataFile:
             yield rest
 
     def lines(self) -> Iterator[tuple[int, str]]:
-        """The lines, without their ends, each with its number.
+        """The lines without their line ends, each with its number.
 
         Raises:
             DataError: as for `chunks`.
@@ -175,8 +175,8 @@ class DataFile:
         Raises:
             DataError: as for `chunks`.
         """
-        # each piece of text begins with the end of the line before it, and the last one ends with blank lines: so its
-        # first and last lines are like all others
+        # each chunk begins with the line end before it, and the last one ends with blank lines, so that first and last
+        # lines need no special case
         number, rest = 0, "\n"
         for chunk in itertools.chain(self.chunks(), ["\n\n"]):
             text = rest + chunk
@@ -205,29 +205,29 @@ class DataFile:
                         f"`iconv -f {'UTF-16' if is_utf16 else 'LATIN1'} -t UTF-8`"
                     ) from error
                 offset += len(line)
-        raise DataError(f"{self.name}: expected text in UTF-8")  # changed while we looked
+        raise DataError(f"{self.name}: expected text in UTF-8")  # the file has changed meanwhile
 
 
 def _end_of_lines(data: bytes) -> int:
-    """Where the last whole line ends, or, better, the last blank one; 0 if there is none."""
+    """The end of the last blank line, or else of the last whole line; 0 if there is none."""
     blank = max(data.rfind(ends) + len(ends) if ends in data else 0 for ends in _BLANK_LINES)
-    # a carriage return at the very end may be half of a line end
+    # a carriage return at the end may be the first half of a line end
     return blank or data.rfind(b"\n") + 1 or data.rfind(b"\r", 0, len(data) - 1) + 1
 
 
 def find_files(path: object) -> list[DataFile]:
-    """The files that a data path stands for.
+    """Find the files of a data path.
 
     Args:
         path: a path or URL; a pattern with `*`, `?` or `[...]` (`**` for any depth); `archive!member`, where the member
-            may be a pattern too; a file found before; or a list of these. Compressed files and URLs are fine everywhere.
+            may be a pattern too; a `DataFile`; or a list of these. Any of them may be compressed or a URL.
 
     Returns:
-        The files in the order given, those of a pattern sorted by name.
+        The files in the given order, those of a pattern sorted by name.
 
     Raises:
         FileNotFoundError: there is no such file, or no file matches.
-        ConfigurationError: a folder, or something that is not a path.
+        ConfigurationError: a path is a folder, or a value is not a path.
     """
     if isinstance(path, DataFile):
         return [path]
@@ -240,7 +240,7 @@ def find_files(path: object) -> list[DataFile]:
         return [_data_file(name, os.path.expanduser(name))]
     archive, separator, member = name.rpartition("!")
     if separator and glob.has_magic(member):
-        # members are matched in the folder that the archive was unpacked to
+        # members are matched in the folder of the unpacked archive
         folder = cached_path(archive, extract_archive=True)
         return _matching(name, os.path.join(glob.escape(folder), member), prefix=(folder, archive + "!"))
     if "://" not in name and glob.has_magic(name):
@@ -278,7 +278,7 @@ def json_object(text: str, file: str, line: int, required: Sequence[str] = ()) -
         required: keys that it must have.
 
     Raises:
-        DataError: it is not JSON, no object, or lacks a key.
+        DataError: it is not a JSON object, or a key is missing.
     """
     try:
         item = json.loads(text)
