@@ -7,14 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.config.untrusted import (
-    check_arguments,
-    check_resource,
-    current_origin,
-    hub_offline_unless_allowed,
-    is_restricted,
-    refusal,
-)
+from nlpreg.common.config import untrusted
 from nlpreg.common.file_utils import cached_path
 from nlpreg.common.imports import optional
 
@@ -100,18 +93,18 @@ def load_pretrained(auto_class: str, model_name: str, **kwargs: Any) -> Any:
     """
     transformers = optional("transformers", extra="transformers")
     model_name = _located(model_name)
-    restricted = is_restricted()
+    restricted = untrusted.is_restricted()
     if restricted:
-        check_arguments(kwargs)
+        untrusted.check_arguments(kwargs)
         # Without `trust_remote_code` the library asks at the terminal whether it may run code that came with a model.
         kwargs = {**kwargs, "local_files_only": True, "trust_remote_code": False}
     try:
-        with hub_offline_unless_allowed("huggingface_hub.constants"):
+        with untrusted.hub_offline_unless_allowed("huggingface_hub.constants"):
             return getattr(transformers, auto_class).from_pretrained(model_name, **kwargs)
     except (OSError, ValueError) as error:
         reason = str(error).partition("\n")[0]
         if restricted and not os.path.exists(model_name):
-            raise refusal(
+            raise untrusted.refusal(
                 f"model_name: {model_name!r}",
                 f"the files of that model are not in the cache of transformers ({reason})",
             ) from error
@@ -130,13 +123,13 @@ def _located(model_name: str) -> str:
     Raises:
         ConfigurationError: it is a path or URL that this config may not access.
     """
-    origin = current_origin()
+    origin = untrusted.current_origin()
     if origin is not None:
         inside = os.path.join(origin.folder, model_name)
         if os.path.isdir(inside):
             model_name = inside
         if os.path.exists(model_name) or "://" in model_name:
-            check_resource(model_name)
+            untrusted.check_resource(model_name)
     return model_name
 
 

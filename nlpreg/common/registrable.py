@@ -6,14 +6,8 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar, cast
 
+from nlpreg.common.config import registry
 from nlpreg.common.config.hints import signature_of
-from nlpreg.common.config.registry import (
-    REGISTRY,
-    add_to_registry,
-    find_registered,
-    names_of,
-    registered_names,
-)
 from nlpreg.common.from_params import FromParams
 
 logger = logging.getLogger(__name__)
@@ -29,7 +23,7 @@ class Registrable(FromParams):
     selects it by `{"type": "sum", ...}`. Registries belong to the base on which `register` was called.
     """
 
-    _registry: ClassVar[defaultdict[type, dict[str, tuple[Any, str | None]]]] = REGISTRY
+    _registry: ClassVar[defaultdict[type, dict[str, tuple[Any, str | None]]]] = registry.REGISTRY
     default_implementation: str | None = None
     """The name that is used if a config has no `type`."""
 
@@ -47,7 +41,7 @@ class Registrable(FromParams):
         """
 
         def add(subclass: C) -> C:
-            add_to_registry(cls, name, subclass, constructor, exist_ok)
+            registry.add_to_registry(cls, name, subclass, constructor, exist_ok)
             return subclass
 
         return add
@@ -69,7 +63,7 @@ class Registrable(FromParams):
         Raises:
             ConfigurationError: there is no such name, module or class.
         """
-        return cast("tuple[type[T], str | None]", find_registered(cls, name))
+        return cast("tuple[type[T], str | None]", registry.find_registered(cls, name))
 
     @classmethod
     def list_available(cls) -> list[str]:
@@ -78,7 +72,7 @@ class Registrable(FromParams):
         Raises:
             ConfigurationError: the default is not registered.
         """
-        return names_of(cls, cls.default_implementation)
+        return registry.names_of(cls, cls.default_implementation)
 
     def _to_params(self) -> dict[str, Any]:
         """Default implementation, a guess: the registered name, and every required argument that is found as an attribute."""
@@ -99,7 +93,7 @@ class Registrable(FromParams):
     def _as_section(self, is_wanted: Callable[[inspect.Parameter], bool]) -> dict[str, Any]:
         """The section of the config with those arguments that are wanted and found."""
         cls: Any = type(self)
-        names = registered_names(cls)
+        names = registry.registered_names(cls)
         if not names:
             raise KeyError(f"{cls.__name__} is not registered")
         name, constructor = next(iter(names.items()))

@@ -12,15 +12,13 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
-from nlpreg.common import cached_transformers
+from nlpreg.common import Registrable, Tqdm, cached_transformers
 from nlpreg.common.checks import ConfigurationError, ConfigurationValueError
 from nlpreg.common.digests import check_digests, forget_digests, record_digests
 from nlpreg.common.embeddings_file import EmbeddingsTextFile
 from nlpreg.common.file_utils import FileLock, cached_path
 from nlpreg.common.files import atomic_write
-from nlpreg.common.registrable import Registrable
 from nlpreg.common.runtime.memory import reduced_garbage_collection
-from nlpreg.common.tqdm import Tqdm
 from nlpreg.common.util import lazy_groups_of, namespace_match
 from nlpreg.data.columns import can_use_batched
 from nlpreg.data.fields.field import count_fields, new_counter

@@ -9,16 +9,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.modules.recurrence import (
-    LstmState,
-    PaddedRows,
-    Rows,
-    reset_gates,
-    run_padded_recurrence,
-    run_recurrence,
-    shapes_of_recurrence,
-    with_data,
-)
+from nlpreg.modules import recurrence
 from nlpreg.nn.operators import define_operator, for_autocast
 from nlpreg.nn.util import get_dropout_mask
 
@@ -59,11 +50,11 @@ class AugmentedLSTMCell(nn.Module):
 
     def reset_parameters(self) -> None:
         """Make each gate's weights orthogonal, and all biases zero but that of the forget gate, which is one."""
-        reset_gates(self.input_linearity, self.state_linearity, self.lstm_dim)
+        recurrence.reset_gates(self.input_linearity, self.state_linearity, self.lstm_dim)
 
     def forward(
-        self, x: Tensor, states: LstmState, variational_dropout_mask: Tensor | None = None
-    ) -> LstmState:
+        self, x: Tensor, states: recurrence.LstmState, variational_dropout_mask: Tensor | None = None
+    ) -> recurrence.LstmState:
         """Take one step.
 
         Args:
@@ -75,7 +66,7 @@ class AugmentedLSTMCell(nn.Module):
             states = (states[0] * variational_dropout_mask, states[1])
         return self.step(self.input_linearity(x), states)
 
-    def step(self, projected_input: Tensor, states: LstmState) -> LstmState:
+    def step(self, projected_input: Tensor, states: recurrence.LstmState) -> recurrence.LstmState:
         """Take one step from an input that is already projected.
 
         Args:
@@ -85,7 +76,9 @@ class AugmentedLSTMCell(nn.Module):
         return _step(projected_input, states, self.state_linearity.weight, self.state_linearity.bias)
 
 
-def _step(projected_input: Tensor, states: LstmState, weight: Tensor, bias: Tensor) -> LstmState:
+def _step(
+    projected_input: Tensor, states: recurrence.LstmState, weight: Tensor, bias: Tensor
+) -> recurrence.LstmState:
     """See `AugmentedLSTMCell.step`; the weight and bias are those of the projection of h."""
     h, c = states
     size = h.size(1)
@@ -104,10 +97,10 @@ def _step(projected_input: Tensor, states: LstmState, weight: Tensor, bias: Tens
 
 def _step_with_dropout(
     weight: Tensor, bias: Tensor, dropout_mask: Tensor | None
-) -> Callable[[Tensor, LstmState], LstmState]:
+) -> Callable[[Tensor, recurrence.LstmState], recurrence.LstmState]:
     """One step of the cell, with one dropout mask (B, H) for all steps."""
 
-    def step(projected_input: Tensor, states: LstmState) -> LstmState:
+    def step(projected_input: Tensor, states: recurrence.LstmState) -> recurrence.LstmState:
         h, c = states
         if dropout_mask is not None:
             # the longest n rows come first
@@ -128,7 +121,9 @@ def _run_padded(
     go_forward: bool,
 ) -> list[Tensor]:
     make_step = partial(_step_with_dropout, weight, bias)
-    return run_padded_recurrence(make_step, projected, lengths, (hidden, memory), dropout_mask, go_forward)
+    return recurrence.run_padded_recurrence(
+        make_step, projected, lengths, (hidden, memory), dropout_mask, go_forward
+    )
 
 
 _run_padded_as_operator = define_operator(
@@ -136,7 +131,7 @@ _run_padded_as_operator = define_operator(
     "Tensor projected, Tensor lengths, Tensor hidden, Tensor memory, Tensor weight, Tensor bias, Tensor? dropout_mask, "
     "bool go_forward",
     _run_padded,
-    shapes_of_recurrence,
+    recurrence.shapes_of_recurrence,
 )
 
 
@@ -181,9 +176,11 @@ class AugmentedLstm(nn.Module):
         """Initialise the weights again."""
         self.cell.reset_parameters()
 
-    def forward(self, inputs: Rows, states: LstmState | None = None) -> tuple[Rows, LstmState]:
+    def forward(
+        self, inputs: recurrence.Rows, states: recurrence.LstmState | None = None
+    ) -> tuple[recurrence.Rows, recurrence.LstmState]:
         """Run over packed rows from the given states, or from zeros."""
-        if isinstance(inputs, PaddedRows):
+        if isinstance(inputs, recurrence.PaddedRows):
             return self._run_padded(inputs, states)
         if not isinstance(inputs, PackedSequence):
             raise ConfigurationError(f"AugmentedLstm: expected a PackedSequence, got {type(inputs).__name__}")
@@ -199,18 +196,22 @@ class AugmentedLstm(nn.Module):
         step = _step_with_dropout(
             state_linearity.weight, state_linearity.bias, self._dropout_mask(initial[0])
         )
-        outputs, (h, c) = run_recurrence(step, projected, initial, self.go_forward)
+        outputs, (h, c) = recurrence.run_recurrence(step, projected, initial, self.go_forward)
         if inputs.unsorted_indices is not None:
             h, c = h[inputs.unsorted_indices], c[inputs.unsorted_indices]
-        packed = with_data(inputs, torch.cat(outputs))
+        packed = recurrence.with_data(inputs, torch.cat(outputs))
         return packed, (h.unsqueeze(0), c.unsqueeze(0))
 
-    def run_layers(self, inputs: Rows, states: LstmState | None = None) -> tuple[list[Rows], LstmState]:
+    def run_layers(
+        self, inputs: recurrence.Rows, states: recurrence.LstmState | None = None
+    ) -> tuple[list[recurrence.Rows], recurrence.LstmState]:
         """`forward`, with the rows of the single layer in a list."""
         rows, final = self(inputs, states)
         return [rows], final
 
-    def _run_padded(self, inputs: PaddedRows, states: LstmState | None) -> tuple[PaddedRows, LstmState]:
+    def _run_padded(
+        self, inputs: recurrence.PaddedRows, states: recurrence.LstmState | None
+    ) -> tuple[recurrence.PaddedRows, recurrence.LstmState]:
         """`forward` over padded rows, for compiled models."""
         if states is None:
             h, c = self._zeros(inputs.data, inputs.data.size(0))
@@ -224,9 +225,9 @@ class AugmentedLstm(nn.Module):
         output, h, c = _run_padded_as_operator(
             projected, inputs.lengths, h, c, weight, bias, dropout_mask, self.go_forward
         )
-        return PaddedRows(output, inputs.lengths), (h.unsqueeze(0), c.unsqueeze(0))
+        return recurrence.PaddedRows(output, inputs.lengths), (h.unsqueeze(0), c.unsqueeze(0))
 
-    def _zeros(self, data: Tensor, num_rows: int) -> LstmState:
+    def _zeros(self, data: Tensor, num_rows: int) -> recurrence.LstmState:
         zeros = data.new_zeros(num_rows, self.hidden_size)
         return zeros, zeros
 
@@ -299,8 +300,8 @@ class BiAugmentedLstm(nn.Module):
             self.backward_layers = stack(go_forward=False)
 
     def forward(
-        self, inputs: PackedSequence, states: LstmState | None = None
-    ) -> tuple[PackedSequence, LstmState]:
+        self, inputs: PackedSequence, states: recurrence.LstmState | None = None
+    ) -> tuple[PackedSequence, recurrence.LstmState]:
         """Run over packed rows from the given states, or from zeros."""
         if not isinstance(inputs, PackedSequence):
             raise ConfigurationError(
@@ -322,5 +323,5 @@ class BiAugmentedLstm(nn.Module):
                 output, final = layers[layer](inputs, initial)
                 outputs.append(output.data)
                 finals.append(final)
-            inputs = with_data(inputs, torch.cat(outputs, dim=-1))
+            inputs = recurrence.with_data(inputs, torch.cat(outputs, dim=-1))
         return inputs, (torch.cat([h for h, _ in finals]), torch.cat([c for _, c in finals]))

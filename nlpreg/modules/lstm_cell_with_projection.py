@@ -8,16 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from nlpreg.modules.recurrence import (
-    LstmState,
-    PaddedRows,
-    Rows,
-    reset_gates,
-    run_padded_recurrence,
-    run_recurrence,
-    shapes_of_recurrence,
-    with_data,
-)
+from nlpreg.modules import recurrence
 from nlpreg.nn.operators import define_operator, for_autocast
 from nlpreg.nn.util import get_dropout_mask
 
@@ -29,10 +20,10 @@ def _step_with_dropout(
     memory_clip: float | None,
     state_clip: float | None,
     dropout_mask: Tensor | None,
-) -> Callable[[Tensor, LstmState], LstmState]:
+) -> Callable[[Tensor, recurrence.LstmState], recurrence.LstmState]:
     """One step of the cell, with one dropout mask (B, H) for all steps."""
 
-    def step(projected_input: Tensor, state: LstmState) -> LstmState:
+    def step(projected_input: Tensor, state: recurrence.LstmState) -> recurrence.LstmState:
         h, c = state
         # (n, 4C)
         gates = projected_input + functional.linear(h, weight, bias)
@@ -63,7 +54,9 @@ def _run_padded(
     go_forward: bool,
 ) -> list[Tensor]:
     make_step = partial(_step_with_dropout, weight, bias, projection, memory_clip, state_clip)
-    return run_padded_recurrence(make_step, projected, lengths, (hidden, memory), dropout_mask, go_forward)
+    return recurrence.run_padded_recurrence(
+        make_step, projected, lengths, (hidden, memory), dropout_mask, go_forward
+    )
 
 
 _run_padded_as_operator = define_operator(
@@ -71,7 +64,7 @@ _run_padded_as_operator = define_operator(
     "Tensor projected, Tensor lengths, Tensor hidden, Tensor memory, Tensor weight, Tensor bias, Tensor projection, "
     "float? memory_clip, float? state_clip, Tensor? dropout_mask, bool go_forward",
     _run_padded,
-    shapes_of_recurrence,
+    recurrence.shapes_of_recurrence,
 )
 
 
@@ -121,32 +114,34 @@ class LstmCellWithProjection(nn.Module):
 
     def reset_parameters(self) -> None:
         """Make each gate's weights orthogonal, and all biases zero but that of the forget gate, which is one."""
-        reset_gates(self.input_linearity, self.state_linearity, self.cell_size)
+        recurrence.reset_gates(self.input_linearity, self.state_linearity, self.cell_size)
 
     def forward(
-        self, inputs: Tensor, batch_lengths: list[int], initial_state: LstmState | None = None
-    ) -> tuple[Tensor, LstmState]:
+        self, inputs: Tensor, batch_lengths: list[int], initial_state: recurrence.LstmState | None = None
+    ) -> tuple[Tensor, recurrence.LstmState]:
         """Run over a padded batch from the given states, or from zeros."""
         packed = pack_padded_sequence(inputs, torch.tensor(batch_lengths), batch_first=True)
         output, final = self.run_packed(packed, initial_state)
         outputs, _ = pad_packed_sequence(output, batch_first=True, total_length=inputs.size(1))
         return outputs, final
 
-    def run_packed(self, inputs: Rows, initial_state: LstmState | None = None) -> tuple[Rows, LstmState]:
+    def run_packed(
+        self, inputs: recurrence.Rows, initial_state: recurrence.LstmState | None = None
+    ) -> tuple[recurrence.Rows, recurrence.LstmState]:
         """Run over packed rows, longest first, from the given states, or from zeros."""
-        if isinstance(inputs, PaddedRows):
+        if isinstance(inputs, recurrence.PaddedRows):
             return self._run_padded(inputs, initial_state)
         batch_sizes = inputs.batch_sizes.tolist()
         initial = self._initial(inputs.data, batch_sizes[0], initial_state)
         # (n, 4C) for each step
         projected = self.input_linearity(inputs.data).split(batch_sizes)
         step = _step_with_dropout(*self._weights(), *self._clips(), self._dropout_mask(initial[0]))
-        outputs, (h, c) = run_recurrence(step, projected, initial, self.go_forward)
-        return with_data(inputs, torch.cat(outputs)), (h.unsqueeze(0), c.unsqueeze(0))
+        outputs, (h, c) = recurrence.run_recurrence(step, projected, initial, self.go_forward)
+        return recurrence.with_data(inputs, torch.cat(outputs)), (h.unsqueeze(0), c.unsqueeze(0))
 
     def _run_padded(
-        self, inputs: PaddedRows, initial_state: LstmState | None
-    ) -> tuple[PaddedRows, LstmState]:
+        self, inputs: recurrence.PaddedRows, initial_state: recurrence.LstmState | None
+    ) -> tuple[recurrence.PaddedRows, recurrence.LstmState]:
         """The same over padded rows, for compiled models."""
         h, c = self._initial(inputs.data, inputs.data.size(0), initial_state)
         mask = self._dropout_mask(h)
@@ -154,7 +149,7 @@ class LstmCellWithProjection(nn.Module):
         output, h, c = _run_padded_as_operator(
             projected, inputs.lengths, h, c, *weights, *self._clips(), mask, self.go_forward
         )
-        return PaddedRows(output, inputs.lengths), (h.unsqueeze(0), c.unsqueeze(0))
+        return recurrence.PaddedRows(output, inputs.lengths), (h.unsqueeze(0), c.unsqueeze(0))
 
     def _weights(self) -> tuple[Tensor, Tensor, Tensor]:
         """What a step multiplies by: weight and bias of the gates, weight of the projection."""
@@ -163,7 +158,9 @@ class LstmCellWithProjection(nn.Module):
     def _clips(self) -> tuple[float | None, float | None]:
         return self.memory_cell_clip_value, self.state_projection_clip_value
 
-    def _initial(self, data: Tensor, num_rows: int, state: LstmState | None) -> LstmState:
+    def _initial(
+        self, data: Tensor, num_rows: int, state: recurrence.LstmState | None
+    ) -> recurrence.LstmState:
         """(num_rows, hidden_size) and (num_rows, cell_size)."""
         if state is not None:
             return state[0].squeeze(0), state[1].squeeze(0)

@@ -7,13 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nlpreg.common.checks import ConfigurationError, did_you_mean
-from nlpreg.common.config.jsonnet import (
-    check_depth,
-    evaluate_jsonnet,
-    external_variables,
-    parse_overrides,
-    with_overrides,
-)
+from nlpreg.common.config import jsonnet
 from nlpreg.common.config.jsonnet_places import JsonnetSource
 from nlpreg.common.config.problems import Problem
 from nlpreg.common.params import read_config_text
@@ -75,15 +69,15 @@ class ConfigFile:
         file = cls(name, JsonnetSource.read(name, text, texts=texts))
         file._report_duplicates()
         file._evaluate()
-        changes = parse_overrides(overrides) if isinstance(overrides, str) else dict(overrides)
+        changes = jsonnet.parse_overrides(overrides) if isinstance(overrides, str) else dict(overrides)
         if file.config is not None and changes:
             file.overridden = tuple(changes)
             try:
-                file.config = with_overrides(file.config, changes)
+                file.config = jsonnet.with_overrides(file.config, changes)
             except ValueError as error:
                 file.problems.append(Problem("", str(error)))
         try:
-            check_depth(file.config)
+            jsonnet.check_depth(file.config)
         except ConfigurationError as error:
             file.config = None  # too deep for any recursive function
             file.problems.append(Problem("", str(error)))
@@ -118,7 +112,7 @@ class ConfigFile:
 
     def _evaluate(self) -> None:
         """Evaluate the file with placeholders for unset variables and without duplicate keys."""
-        variables = external_variables()
+        variables = jsonnet.external_variables()
         for source in self.source.all_sources():
             for token in source.variables:
                 if token.value not in variables:
@@ -135,7 +129,7 @@ class ConfigFile:
         # Jsonnet stops at its first error: supply the missing variable and evaluate again until none is missing
         while True:
             try:
-                value = evaluate_jsonnet(
+                value = jsonnet.evaluate_jsonnet(
                     self.path, _without_duplicates(self.source), variables, import_callback=imported
                 )
             except RuntimeError as error:
@@ -153,7 +147,7 @@ class ConfigFile:
             self.problems.append(Problem("", f"{self.path}: expected an object, got {str(value)[:60]}"))
             return
         try:
-            check_depth(value)
+            jsonnet.check_depth(value)
         except ConfigurationError as error:
             self.problems.append(Problem("", str(error)))
             return

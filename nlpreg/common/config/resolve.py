@@ -12,51 +12,11 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from nlpreg.common.checks import ConfigurationError, did_you_mean, nearest
+from nlpreg.common.config import kinds, nodes, registry
 from nlpreg.common.config.describe import describe
 from nlpreg.common.config.hints import Signature, signature_of
-from nlpreg.common.config.kinds import (
-    AnyOf,
-    Built,
-    Choice,
-    Device,
-    Enumeration,
-    FilePath,
-    Kind,
-    Later,
-    ListOf,
-    MappingOf,
-    Null,
-    Record,
-    Scalar,
-    TupleOf,
-    expected,
-    kind_of,
-    members_of,
-    type_name,
-    with_article,
-)
-from nlpreg.common.config.nodes import (
-    Call,
-    Container,
-    ForeignCall,
-    LazyCall,
-    Literal,
-    Node,
-    OpaqueCall,
-    Special,
-    UnionOf,
-    is_json,
-)
 from nlpreg.common.config.old_names import advice_on_key, advice_on_name, renewed, renewed_name
 from nlpreg.common.config.problems import Problem, found, refusal
-from nlpreg.common.config.registry import (
-    REGISTRY,
-    SPECIAL_KEYS,
-    SPECIAL_SECTIONS,
-    find_registered,
-    names_of,
-    registered_names,
-)
 from nlpreg.common.lazy import Lazy
 from nlpreg.common.params import Params
 
@@ -65,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 def passed_extras() -> frozenset[str]:
     """Names of all arguments that nlpreg passes itself to some class."""
-    families = [base for base in list(REGISTRY) if getattr(base, "shares_extras", False)]
+    families = [base for base in list(registry.REGISTRY) if getattr(base, "shares_extras", False)]
     return frozenset[str]().union(*(base.constructor_extras or () for base in families))  # type: ignore[attr-defined]
 
 
@@ -97,7 +57,7 @@ class Resolver:
         """Add a problem."""
         self.problems.append(Problem(path, message, is_type, stray_key=stray_key))
 
-    def object(self, cls: Any, value: Any, path: str, entry: bool = False) -> Node:
+    def object(self, cls: Any, value: Any, path: str, entry: bool = False) -> nodes.Node:
         """Resolve an object of a class that has `from_params`.
 
         Args:
@@ -110,13 +70,13 @@ class Resolver:
             value = {"type": value}
         if not isinstance(value, Mapping):
             if isinstance(value, cls):
-                return Literal(value)
+                return nodes.Literal(value)
             self.report(path, f"expected {_object_of(cls)}, found {found(value)}{self._hint(cls, value)}")
-            return Literal(value)
+            return nodes.Literal(value)
         # a class with its own `from_params` must be called
         if not entry and overrides_from_params(cls):
-            return OpaqueCall(cls, value, path, accepts=_accepted_extras(cls))
-        if REGISTRY.get(cls):
+            return nodes.OpaqueCall(cls, value, path, accepts=_accepted_extras(cls))
+        if registry.REGISTRY.get(cls):
             return self._registered(cls, dict(value), path)
         if is_registry_base(cls):
             self.report(
@@ -124,12 +84,11 @@ class Resolver:
                 f"nothing is registered as {cls.__name__}; import the package that registers it "
                 "(--include-package NAME, or a line in .nlpreg_plugins)",
             )
-            return Literal(value)
+            return nodes.Literal(value)
         if not entry and "type" in value and "type" not in signature_of(cls).parameters:
-            name, names = value["type"], registered_names(cls)
-            if (
-                isinstance(name, str) and name in names
-            ):  # the name of the class itself, as written by `to_params`
+            name, names = value["type"], registry.registered_names(cls)
+            # the name of the class itself, as written by `to_params`
+            if isinstance(name, str) and name in names:
                 constructor = getattr(cls, names[name] or "", None)
                 node = self.call(cls, constructor, {k: v for k, v in value.items() if k != "type"}, path)
                 node.type_name = name
@@ -142,15 +101,15 @@ class Resolver:
         if first is None or not isinstance(value, list):
             return ""
         attempt = self.child()
-        attempt.resolve(kind_of(first.annotation), value, "")
+        attempt.resolve(kinds.kind_of(first.annotation), value, "")
         return "" if attempt.problems else f'; write {{"{first.name}": [...]}}'
 
-    def _registered(self, base: Any, config: dict[str, Any], path: str) -> Node:
+    def _registered(self, base: Any, config: dict[str, Any], path: str) -> nodes.Node:
         """Resolve a section whose `type` selects the class."""
         type_path = f"{path}.type" if path else "type"
         name: Any = None
         try:
-            names = names_of(base, base.default_implementation)
+            names = registry.names_of(base, base.default_implementation)
             if "type" not in config and base.default_implementation is None:
                 raise ConfigurationError(
                     f'required, but missing: "type" says which {base.__name__} '
@@ -159,17 +118,17 @@ class Resolver:
             name = renewed_name(base, config.pop("type", base.default_implementation))
             if not isinstance(name, str):
                 raise ConfigurationError(
-                    f"expected the name of {with_article(base.__name__)}, found {found(name)}"
+                    f"expected the name of {kinds.with_article(base.__name__)}, found {found(name)}"
                     f" (known: {', '.join(sorted(names))})"
                 )
-            cls, constructor_name = find_registered(base, name)
+            cls, constructor_name = registry.find_registered(base, name)
         except ConfigurationError as error:
             advice = advice_on_name(base, name) if isinstance(name, str) else None
             if advice is not None:
                 self.report(type_path, f'"{name}" is a name of earlier versions of AllenNLP: {advice}')
             else:
                 self.report(type_path, str(error))
-            return Literal(config)
+            return nodes.Literal(config)
         if not hasattr(cls, "from_params"):
             return self.foreign(cls, config, path, name)
         constructor = getattr(cls, constructor_name) if constructor_name else None
@@ -178,12 +137,12 @@ class Resolver:
                 "constructor_to_call": constructor or cls,
                 "constructor_to_inspect": constructor or cls.__init__,
             }
-            return OpaqueCall(cls, config, path, options, _accepted_extras(cls), type_name=name)
+            return nodes.OpaqueCall(cls, config, path, options, _accepted_extras(cls), type_name=name)
         node = self.call(cls, constructor, config, path)
         node.type_name = name
         return node
 
-    def call(self, cls: Any, constructor: Any, value: Mapping[str, Any], path: str) -> Call:
+    def call(self, cls: Any, constructor: Any, value: Mapping[str, Any], path: str) -> nodes.Call:
         """Resolve the arguments of a constructor.
 
         Args:
@@ -192,7 +151,7 @@ class Resolver:
             value: the section of the config.
             path: its key path.
         """
-        node = Call(cls, constructor or cls, path)
+        node = nodes.Call(cls, constructor or cls, path)
         number = len(
             self.problems
         )  # `check_arguments` is only called with arguments that match their annotations
@@ -205,7 +164,7 @@ class Resolver:
             self._check_together(node)
         return node
 
-    def _check_together(self, node: Call) -> None:
+    def _check_together(self, node: nodes.Call) -> None:
         """Call the `check_arguments` of a class, for constraints beyond the annotations."""
         if not _has_own_check(node):
             return
@@ -225,9 +184,9 @@ class Resolver:
         ) as error:  # without annotations, a value of any type may occur
             self.problems.append(refusal(node.path, wanted, error))
 
-    def foreign(self, cls: Any, config: dict[str, Any], path: str, name: str) -> Call:
+    def foreign(self, cls: Any, config: dict[str, Any], path: str, name: str) -> nodes.Call:
         """Resolve a class or function of another library: names are checked, values are passed on unchanged."""
-        node = ForeignCall(cls, cls, path, type_name=name)
+        node = nodes.ForeignCall(cls, cls, path, type_name=name)
         signature = signature_of(cls)
         untyped = {
             key: parameter.replace(annotation=inspect.Parameter.empty)
@@ -237,7 +196,7 @@ class Resolver:
         node.from_extras = [key for key in node.from_extras if key not in node.defaults]
         return node
 
-    def arguments(self, node: Call, signature: Signature, config: dict[str, Any]) -> None:
+    def arguments(self, node: nodes.Call, signature: Signature, config: dict[str, Any]) -> None:
         """Fill in the arguments of `node`; report missing arguments and unknown keys."""
         missing: list[str] = []
         for name, parameter in signature.parameters.items():
@@ -265,20 +224,26 @@ class Resolver:
                 meaning = _meaning(node, signature.parameters[name])
                 self.report(path, f'key "{name}" is required by {_name(node.cls)}, but missing{meaning}')
 
-    def _default_section(self, parameter: inspect.Parameter, path: str, owner: Any) -> Node | None:
+    def _default_section(self, parameter: inspect.Parameter, path: str, owner: Any) -> nodes.Node | None:
         """The section that is equivalent to a default `Lazy(...)`, if any."""
         default = parameter.default
-        if not isinstance(default, Lazy) or not is_json(default.constructor_extras):
+        if not isinstance(default, Lazy) or not nodes.is_json(default.constructor_extras):
             return None
-        built_later = (m.inner for m in members_of(kind_of(parameter.annotation)) if isinstance(m, Later))
-        base: Any = next((inner.annotation for inner in built_later if isinstance(inner, Built)), None)
+        built_later = (
+            m.inner
+            for m in kinds.members_of(kinds.kind_of(parameter.annotation))
+            if isinstance(m, kinds.Later)
+        )
+        base: Any = next((inner.annotation for inner in built_later if isinstance(inner, kinds.Built)), None)
         if base is None:
             return None
         config = {**default.constructor_extras, **plain(default.params)}
         built = default.constructor
         if built is not base and built is not getattr(base, "default", None):  # `Optimizer.default`
             names = [
-                name for name, (cls, method) in REGISTRY.get(base, {}).items() if cls is built and not method
+                name
+                for name, (cls, method) in registry.REGISTRY.get(base, {}).items()
+                if cls is built and not method
             ]
             if not names:
                 return None
@@ -288,10 +253,10 @@ class Resolver:
         return None if attempt.problems else section
 
     def _report_unknown(
-        self, node: Call, signature: Signature, unknown: dict[str, Any], missing: list[str]
+        self, node: nodes.Call, signature: Signature, unknown: dict[str, Any], missing: list[str]
     ) -> None:
         """Report each unknown key; a misspelt required key is reported only once."""
-        is_registered = any(REGISTRY.get(base) for base in getattr(node.cls, "__mro__", ()))
+        is_registered = any(registry.REGISTRY.get(base) for base in getattr(node.cls, "__mro__", ()))
         names = [*signature.parameters, *(["type"] if is_registered else [])]
         settable = [name for name in signature.parameters if name not in node.from_extras]
         for key in unknown:
@@ -316,14 +281,14 @@ class Resolver:
                     message = f'unknown key; did you mean "{meant}"? nlpreg passes that itself: leave it out'
             self.report(path, message, stray_key=key if advice is None and meant is None else "")
 
-    def lazy(self, cls: Any, value: Any, path: str, owner: Any) -> Node:
+    def lazy(self, cls: Any, value: Any, path: str, owner: Any) -> nodes.Node:
         """Resolve an argument that will be built later, when more extras are known."""
         if isinstance(value, str):
             value = {"type": value}
         if not isinstance(value, Mapping):
             self.report(path, f"expected {_object_of(cls)}, found {found(value)}")
-            return Literal(value)
-        node = LazyCall(cls, value, path, _accepted_extras(cls))
+            return nodes.Literal(value)
+        node = nodes.LazyCall(cls, value, path, _accepted_extras(cls))
         if hasattr(cls, "from_params"):
             ours = str(getattr(owner, "__module__", "")).startswith("nlpreg.")
             # a third-party class may pass anything to its `Lazy` arguments
@@ -335,7 +300,7 @@ class Resolver:
             self.problems.extend(later.problems)
         return node
 
-    def argument(self, parameter: inspect.Parameter, value: Any, path: str, owner: Any) -> Node:
+    def argument(self, parameter: inspect.Parameter, value: Any, path: str, owner: Any) -> nodes.Node:
         """Resolve one argument of a constructor.
 
         Args:
@@ -346,26 +311,26 @@ class Resolver:
         """
         if value is None:
             self._check_null(parameter, path)
-            return Literal(None)
+            return nodes.Literal(None)
         value = plain(value)
         if isinstance(value, dict):
-            for key, get in SPECIAL_KEYS.items():
+            for key, get in registry.SPECIAL_KEYS.items():
                 if key in value:
                     self._check_special(key, value[key], f"{path}.{key}")
-                    return Special(get, value, key, parameter.annotation, path)
-        return self.resolve(kind_of(parameter.annotation), value, path, owner)
+                    return nodes.Special(get, value, key, parameter.annotation, path)
+        return self.resolve(kinds.kind_of(parameter.annotation), value, path, owner)
 
     def _check_null(self, parameter: inspect.Parameter, path: str) -> None:
         """Report `null` unless the annotation allows it, it is the default, or the type is unknown."""
-        kind = kind_of(parameter.annotation)
-        allows_null = isinstance(kind, AnyOf) and kind.allows_null
-        words = expected(kind)
+        kind = kinds.kind_of(parameter.annotation)
+        allows_null = isinstance(kind, kinds.AnyOf) and kind.allows_null
+        words = kinds.expected(kind)
         if allows_null or not words or parameter.default is None or isinstance(kind.annotation, str):
             return
         if parameter.default is inspect.Parameter.empty:
             hint = ""
         else:
-            is_plain = is_json(parameter.default)
+            is_plain = nodes.is_json(parameter.default)
             hint = "; leave it out for the default" + (
                 f", {json.dumps(parameter.default)}" if is_plain else ""
             )
@@ -373,45 +338,45 @@ class Resolver:
 
     def _check_special(self, key: str, section: Any, path: str) -> None:
         """Report problems of the value of a special key."""
-        expected = SPECIAL_SECTIONS.get(key)
-        if expected is None:
+        target = registry.SPECIAL_SECTIONS.get(key)
+        if target is None:
             return
         if isinstance(section, Mapping):
-            self.call(expected, None, section, path)
+            self.call(target, None, section, path)
         else:
             self.report(path, f"expected an object, found {found(section)}")
 
-    def resolve(self, kind: Kind, value: Any, path: str, owner: Any = None) -> Node:
+    def resolve(self, kind: kinds.Kind, value: Any, path: str, owner: Any = None) -> nodes.Node:
         """Resolve a value of some kind."""
         match kind:
-            case AnyOf():
+            case kinds.AnyOf():
                 return self._union(kind, value, path, owner)
-            case Later():
+            case kinds.Later():
                 if isinstance(value, Lazy) or kind.inner is None:
-                    return Literal(value)
+                    return nodes.Literal(value)
                 return self.lazy(kind.inner.annotation, value, path, owner)
-            case Choice():
+            case kinds.Choice():
                 return self._choice(kind.values, value, path)
-            case Scalar():
+            case kinds.Scalar():
                 return self._scalar(kind, value, path)
-            case MappingOf():
+            case kinds.MappingOf():
                 return self._mapping(kind, value, path, owner)
-            case ListOf() | TupleOf():
+            case kinds.ListOf() | kinds.TupleOf():
                 return self._list(kind, value, path, owner)
-            case Built():
+            case kinds.Built():
                 return self.object(kind.annotation, value, path)
-            case FilePath():
+            case kinds.FilePath():
                 return self._path(kind.annotation, value, path)
-            case Device():
+            case kinds.Device():
                 return self._device(value, path)
-            case Enumeration():
+            case kinds.Enumeration():
                 return self._enum(kind.annotation, value, path)
-            case Record() if isinstance(value, dict):
+            case kinds.Record() if isinstance(value, dict):
                 return self.call(kind.annotation, None, value, path)
             case _:
-                return Literal(value)
+                return nodes.Literal(value)
 
-    def _key(self, kind: Kind, key: Any, path: str) -> Any:
+    def _key(self, kind: kinds.Kind, key: Any, path: str) -> Any:
         """Convert a key of a mapping, which is always a string in JSON, to its kind."""
         number = kind.annotation
         if number not in (int, float) or not isinstance(key, str):
@@ -424,16 +389,16 @@ class Resolver:
             )
             return key
 
-    def _scalar(self, kind: Scalar, value: Any, path: str) -> Node:
+    def _scalar(self, kind: kinds.Scalar, value: Any, path: str) -> nodes.Node:
         annotation = kind.annotation
         if isinstance(value, Path) and annotation is str:
-            return Literal(str(value))
+            return nodes.Literal(str(value))
         fits = isinstance(value, _SCALARS[annotation])
         if isinstance(value, bool) and annotation is not bool:  # bool is a subclass of int
             fits = False
         if annotation is bool and not fits and isinstance(value, (int, float)) and value in (0, 1):
             logger.warning("%s: %s is read as %s; write that instead", path, value, json.dumps(bool(value)))
-            return Literal(bool(value))
+            return nodes.Literal(bool(value))
         if not fits:
             hint = _number_in_string(annotation, value)
             self.report(
@@ -443,59 +408,59 @@ class Resolver:
             self.problems.append(
                 Problem(path, f"expected {kind.range}, got {found(value, kind=False)}", is_refusal=True)
             )
-        return Literal(value)
+        return nodes.Literal(value)
 
-    def _path(self, annotation: Any, value: Any, path: str) -> Node:
+    def _path(self, annotation: Any, value: Any, path: str) -> nodes.Node:
         if isinstance(value, str):
             # `os.PathLike` and its generic form cannot be instantiated
             is_class = isinstance(annotation, type) and issubclass(annotation, PurePath)
-            return Literal((annotation if is_class else Path)(value))
+            return nodes.Literal((annotation if is_class else Path)(value))
         if isinstance(value, _NO_TEXTS):
             self.report(path, f"expected a path, found {found(value)}", is_type=True)
-        return Literal(value)
+        return nodes.Literal(value)
 
-    def _device(self, value: Any, path: str) -> Node:
+    def _device(self, value: Any, path: str) -> nodes.Node:
         """A number or a name, which the constructor converts to a device."""
         is_number = isinstance(value, int) and not isinstance(value, bool)
         if isinstance(value, _NO_TEXTS) and not is_number:
             message = f"expected a device: its number, or a string, found {found(value)}"
             self.report(path, message, is_type=True)
-        return Literal(value)
+        return nodes.Literal(value)
 
-    def _choice(self, choices: tuple[Any, ...], value: Any, path: str) -> Node:
+    def _choice(self, choices: tuple[Any, ...], value: Any, path: str) -> nodes.Node:
         # the types are compared as well, since 1 == True == 1.0
         if not any(type(value) is type(choice) and value == choice for choice in choices):
-            expected = ", ".join(repr(choice) for choice in choices)
+            allowed = ", ".join(repr(choice) for choice in choices)
             self.report(
-                path, f"expected one of {expected}, found {found(value)}" + did_you_mean(value, choices)
+                path, f"expected one of {allowed}, found {found(value)}" + did_you_mean(value, choices)
             )
-        return Literal(value)
+        return nodes.Literal(value)
 
-    def _enum(self, annotation: type[enum.Enum], value: Any, path: str) -> Node:
+    def _enum(self, annotation: type[enum.Enum], value: Any, path: str) -> nodes.Node:
         if isinstance(value, annotation):
-            return Literal(value)
+            return nodes.Literal(value)
         for member in annotation:
             if value == member.value or value == member.name:
-                return Literal(member)
+                return nodes.Literal(member)
         names = [member.name for member in annotation]
         self.report(
             path, f"expected one of {', '.join(names)}, found {found(value)}" + did_you_mean(value, names)
         )
-        return Literal(value)
+        return nodes.Literal(value)
 
-    def _union(self, kind: AnyOf, value: Any, path: str, owner: Any) -> Node:
+    def _union(self, kind: kinds.AnyOf, value: Any, path: str, owner: Any) -> nodes.Node:
         if value is None and kind.allows_null:
-            return Literal(None)
+            return nodes.Literal(None)
         # a union of tensors may still receive a value that is not a tensor
-        members = members_of(kind) or tuple(m for m in kind.members if not isinstance(m, Null))
+        members = kinds.members_of(kind) or tuple(m for m in kind.members if not isinstance(m, kinds.Null))
         if isinstance(value, (int, float)) and any(m.annotation in (int, float) for m in members):
             # 0 and 1 are read as booleans only if no number is expected
             members = tuple(m for m in members if m.annotation is not bool or isinstance(value, bool))
         if isinstance(value, str):
             # of `str` and `Path` the first one is used
-            texts = [m for m in members if m.annotation is str or isinstance(m, FilePath)]
+            texts = [m for m in members if m.annotation is str or isinstance(m, kinds.FilePath)]
             members = tuple(m for m in members if not any(m is other for other in texts[1:]))
-        fitting: list[Node] = []
+        fitting: list[nodes.Node] = []
         attempts: list[list[Problem]] = []
         for member in members:
             attempt = self.child()  # its problems are reported only if no other member fits
@@ -506,13 +471,13 @@ class Resolver:
                 fitting.append(node)
         if len(fitting) == 1 and not attempts:
             return fitting[0]
-        if fitting and all(isinstance(node, Literal) and node.value is value for node in fitting):
+        if fitting and all(isinstance(node, nodes.Literal) and node.value is value for node in fitting):
             return fitting[0]  # the value is the same for every member
         if fitting:
-            return UnionOf(fitting, path, type_name(kind))
+            return nodes.UnionOf(fitting, path, kinds.type_name(kind))
         if len(attempts) == 1:
             self.problems.extend(attempts[0])
-            return Literal(value)
+            return nodes.Literal(value)
         inside = [
             problems
             for problems in attempts
@@ -521,39 +486,41 @@ class Resolver:
         if len(inside) == 1:  # only one member has the right structure, so its problems are reported
             self.problems.extend(inside[0])
         else:
-            self.report(path, f"expected {expected(kind)}, found {found(value)}{_reasons(attempts, path)}")
-        return Literal(value)
+            self.report(
+                path, f"expected {kinds.expected(kind)}, found {found(value)}{_reasons(attempts, path)}"
+            )
+        return nodes.Literal(value)
 
-    def _mapping(self, kind: MappingOf, value: Any, path: str, owner: Any) -> Node:
+    def _mapping(self, kind: kinds.MappingOf, value: Any, path: str, owner: Any) -> nodes.Node:
         if not isinstance(value, Mapping):
             self.report(path, f"expected an object, found {found(value)}", is_type=True)
-            return Literal(value)
+            return nodes.Literal(value)
         items = {
             self._key(kind.key, key, path): self.resolve(kind.value, item, f"{path}.{key}", owner)
             for key, item in value.items()
         }
-        return Container(dict, items)
+        return nodes.Container(dict, items)
 
-    def _list(self, kind: ListOf | TupleOf, value: Any, path: str, owner: Any) -> Node:
+    def _list(self, kind: kinds.ListOf | kinds.TupleOf, value: Any, path: str, owner: Any) -> nodes.Node:
         if isinstance(value, (str, Mapping)) or not isinstance(value, Iterable):
             hint = ""
-            if isinstance(kind, ListOf):
+            if isinstance(kind, kinds.ListOf):
                 one = self.child()
                 one.resolve(kind.item, value, path, owner)
                 hint = "" if one.problems else f"; for a list of one, write [{found(value, kind=False)}]"
-            self.report(path, f"expected {expected(kind)}, found {found(value)}{hint}", is_type=True)
-            return Literal(value)
+            self.report(path, f"expected {kinds.expected(kind)}, found {found(value)}{hint}", is_type=True)
+            return nodes.Literal(value)
         values = list(value)
-        if isinstance(kind, ListOf):
-            make, kinds = kind.make, (kind.item,) * len(values)
+        if isinstance(kind, kinds.ListOf):
+            make, expected_kinds = kind.make, (kind.item,) * len(values)
         else:
-            make, kinds = tuple, kind.items
-        if len(kinds) != len(values):
-            message = f"expected {expected(kind)}, found {len(values)} of them: {found(values)}"
+            make, expected_kinds = tuple, kind.items
+        if len(expected_kinds) != len(values):
+            message = f"expected {kinds.expected(kind)}, found {len(values)} of them: {found(values)}"
             self.report(path, message, is_type=True)
-            return Literal(value)
-        pairs = enumerate(zip(kinds, values, strict=True))
-        return Container(make, [self.resolve(k, v, f"{path}.{i}", owner) for i, (k, v) in pairs])
+            return nodes.Literal(value)
+        pairs = enumerate(zip(expected_kinds, values, strict=True))
+        return nodes.Container(make, [self.resolve(k, v, f"{path}.{i}", owner) for i, (k, v) in pairs])
 
 
 def accepted_by(cls: Any, extras: Mapping[str, Any]) -> dict[str, Any]:
@@ -562,7 +529,7 @@ def accepted_by(cls: Any, extras: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in extras.items() if accepted is None or name in accepted}
 
 
-def _has_own_check(node: Call) -> bool:
+def _has_own_check(node: nodes.Call) -> bool:
     """Whether the class has a `check_arguments` that applies to the constructor that is called."""
     families = list(getattr(node.cls, "__mro__", ()))
     name = "__init__" if node.constructor is node.cls else getattr(node.constructor, "__name__", "")
@@ -595,16 +562,16 @@ def is_registry_base(cls: Any) -> bool:
 
 def _object_of(cls: Any) -> str:
     """The expected config value for a class, in words."""
-    text = f"{with_article(type_name(cls))}: an object"
-    return f"{text}, or a registered name" if REGISTRY.get(cls) else text
+    text = f"{kinds.with_article(kinds.type_name(cls))}: an object"
+    return f"{text}, or a registered name" if registry.REGISTRY.get(cls) else text
 
 
-def _meaning(node: Call, parameter: inspect.Parameter) -> str:
+def _meaning(node: nodes.Call, parameter: inspect.Parameter) -> str:
     """The type and the description of a missing argument."""
     constructor = node.constructor if node.constructor is not node.cls else None
     arguments = describe(node.cls, constructor).arguments
     doc = next((argument.doc for argument in arguments if argument.name == parameter.name), "").rstrip(".")
-    words = expected(parameter.annotation)
+    words = kinds.expected(parameter.annotation)
     text = ": ".join(part for part in (words, doc) if part)
     return f"; expected {text}" if text else ""
 

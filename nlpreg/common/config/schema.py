@@ -6,26 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from nlpreg.common.config import kinds
 from nlpreg.common.config.describe import Argument, Description, describe, describe_class, summary
-from nlpreg.common.config.kinds import (
-    AnyOf,
-    Built,
-    Choice,
-    Device,
-    Enumeration,
-    FilePath,
-    Kind,
-    Later,
-    ListOf,
-    MappingOf,
-    Null,
-    Record,
-    Scalar,
-    Tensor,
-    TupleOf,
-    kind_of,
-    members_of,
-)
 from nlpreg.common.config.nodes import is_json
 from nlpreg.common.config.registry import REGISTRY, SPECIAL_SECTIONS, registered_names
 from nlpreg.common.config.resolve import is_registry_base, overrides_from_params, passed_extras
@@ -111,40 +93,40 @@ class SchemaWriter:
 
     def annotation(self, annotation: Any) -> Schema:
         """The schema of a value beside an annotation."""
-        return self.kind(kind_of(annotation))
+        return self.kind(kinds.kind_of(annotation))
 
-    def kind(self, kind: Kind) -> Schema:
+    def kind(self, kind: kinds.Kind) -> Schema:
         """The schema of a value of some kind."""
         match kind:
-            case AnyOf():
-                return _any_of(*(self.kind(m) for m in kind.members if not isinstance(m, Tensor)))
-            case Later():
+            case kinds.AnyOf():
+                return _any_of(*(self.kind(m) for m in kind.members if not isinstance(m, kinds.Tensor)))
+            case kinds.Later():
                 return self.kind(kind.inner) if kind.inner else {}
-            case Choice():
+            case kinds.Choice():
                 return {"enum": list(kind.values)}
-            case Scalar():
+            case kinds.Scalar():
                 limits = {"minimum": kind.range.least, "maximum": kind.range.most} if kind.range else {}
                 limits = {key: limit for key, limit in limits.items() if limit is not None}
                 return {"type": _SCALARS[kind.annotation], **limits}
-            case Null():
+            case kinds.Null():
                 return {"type": "null"}
-            case FilePath():
+            case kinds.FilePath():
                 return {"type": "string"}
-            case Device():
+            case kinds.Device():
                 return {"type": ["integer", "string"]}
-            case MappingOf():
+            case kinds.MappingOf():
                 return {"type": "object", "additionalProperties": self.kind(kind.value)}
-            case ListOf():
+            case kinds.ListOf():
                 return {"type": "array", "items": self.kind(kind.item)}
-            case TupleOf():
+            case kinds.TupleOf():
                 items = [self.kind(item) for item in kind.items]
                 return {"type": "array", "prefixItems": items, "items": False, "minItems": len(items)}
-            case Built():
+            case kinds.Built():
                 return self._built(kind.annotation)
-            case Enumeration():
+            case kinds.Enumeration():
                 values = [spelling for member in kind.annotation for spelling in (member.name, member.value)]
                 return {"enum": list(dict.fromkeys(value for value in values if is_json(value)))}
-            case Record():
+            case kinds.Record():
                 return self._class(kind.annotation)
             case _:
                 return {}
@@ -242,8 +224,8 @@ class SchemaWriter:
     def _property(self, argument: Argument, owner: Any, is_foreign: bool, extras: frozenset[str]) -> Schema:
         schema: Schema = {} if is_foreign else self.annotation(argument.annotation)
         if not is_foreign:
-            members = members_of(kind_of(argument.annotation))
-            if any(isinstance(member, Later) for member in members) and not _is_ours(owner):
+            members = kinds.members_of(kinds.kind_of(argument.annotation))
+            if any(isinstance(member, kinds.Later) for member in members) and not _is_ours(owner):
                 schema = _any_of(schema, {"type": "object"})  # the plugin's own code may add what is missing
             if any(_is_module(member.annotation) for member in members):
                 schema = _any_of(schema, *(self._special(key) for key in SPECIAL_SECTIONS))

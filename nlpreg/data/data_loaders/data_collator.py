@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from nlpreg.common import cached_transformers
+from nlpreg.common import Registrable, cached_transformers
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.imports import optional
-from nlpreg.common.registrable import Registrable
 from nlpreg.data.batch import Batch
 from nlpreg.data.data_loaders.data_loader import TensorDict
 from nlpreg.data.instance import Instance

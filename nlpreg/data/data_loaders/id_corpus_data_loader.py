@@ -13,8 +13,7 @@ from nlpreg.common.config.untrusted import check_resource
 from nlpreg.common.util import int_to_device, is_distributed
 from nlpreg.data.data_loaders.data_loader import ResumableDataLoader, TensorDict
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DatasetReaderInput
-from nlpreg.data.id_corpus.corpus_cache import id_corpus_of, text_field_of_reader
-from nlpreg.data.id_corpus.id_corpus import IdCorpus
+from nlpreg.data.id_corpus import IdCorpus, id_corpus_of, text_field_of_reader
 from nlpreg.data.id_corpus.indexed_lexicon import CountedWordsField, IndexedLexicon
 from nlpreg.data.instance import Instance
 from nlpreg.data.order import current_rank

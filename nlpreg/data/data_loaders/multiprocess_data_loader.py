@@ -25,8 +25,7 @@ from nlpreg.data.data_loaders.data_loader import SAMPLE_SIZE, DataLoader, Resuma
 from nlpreg.data.data_loaders.stream import BatchStream, InstanceStream, StreamPosition, batch_indices, pick
 from nlpreg.data.data_loaders.worker_pool import WorkerError, WorkerPool, as_worker_error
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DatasetReaderInput
-from nlpreg.data.fields.list_field import ListField
-from nlpreg.data.fields.text_field import TextField
+from nlpreg.data.fields import ListField, TextField
 from nlpreg.data.instance import Instance
 from nlpreg.data.order import current_rank, global_generators_from, order_generator
 from nlpreg.data.samplers.batch_sampler import BatchSampler

@@ -6,10 +6,7 @@ from typing import Any
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.dataset_readers.dataset_utils.text_files import DataFile, bad_line, excerpt
 from nlpreg.data.dataset_readers.text_file_reader import TextFileReader
-from nlpreg.data.fields.field import Field
-from nlpreg.data.fields.index_field import IndexField
-from nlpreg.data.fields.list_field import ListField
-from nlpreg.data.fields.text_field import TextField
+from nlpreg.data.fields import Field, IndexField, ListField, TextField
 from nlpreg.data.instance import Instance
 from nlpreg.data.token_indexers.token_indexer import TokenIndexer
 

@@ -6,13 +6,10 @@ from typing import Any
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.dataset_readers.dataset_utils.text_files import bad_line, excerpt, json_object
 from nlpreg.data.dataset_readers.text_file_reader import TextFileReader
-from nlpreg.data.fields.field import Field
-from nlpreg.data.fields.label_field import LabelField
-from nlpreg.data.fields.text_field import TextField
+from nlpreg.data.fields import Field, LabelField, TextField
 from nlpreg.data.instance import Instance
 from nlpreg.data.token_indexers.token_indexer import TokenIndexer
-from nlpreg.data.tokenizers.tokenizer import Tokenizer
-from nlpreg.data.tokenizers.whitespace_tokenizer import WhitespaceTokenizer
+from nlpreg.data.tokenizers import Tokenizer, WhitespaceTokenizer
 
 _MAX_PASSAGE_TOKENS = 448
 _MAX_QUESTION_TOKENS = 60

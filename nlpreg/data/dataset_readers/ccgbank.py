@@ -8,8 +8,7 @@ from nlpreg.common.checks import ConfigurationError
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.dataset_readers.dataset_utils.text_files import DataFile, bad_line, excerpt
 from nlpreg.data.dataset_readers.text_file_reader import TextFileReader, check_choice, text_field_of
-from nlpreg.data.fields.field import Field
-from nlpreg.data.fields.sequence_label_field import SequenceLabelField
+from nlpreg.data.fields import Field, SequenceLabelField
 from nlpreg.data.instance import Instance
 from nlpreg.data.token_indexers.token_indexer import TokenIndexer
 

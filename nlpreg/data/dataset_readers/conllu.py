@@ -16,8 +16,7 @@ from nlpreg.data.dataset_readers.text_file_reader import (
 from nlpreg.data.fields.sequence_multilabel_field import SequenceMultiLabelField
 from nlpreg.data.instance import Instance
 from nlpreg.data.token_indexers.token_indexer import TokenIndexer
-from nlpreg.data.tokenizers.character_tokenizer import CharacterTokenizer
-from nlpreg.data.tokenizers.token_class import Token
+from nlpreg.data.tokenizers import CharacterTokenizer, Token
 
 logger = logging.getLogger(__name__)
 

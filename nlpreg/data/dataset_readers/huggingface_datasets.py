@@ -6,29 +6,15 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.config.untrusted import (
-    check_arguments,
-    check_resource,
-    current_origin,
-    guarded,
-    hub_offline_unless_allowed,
-    is_restricted,
-    refusal,
-)
+from nlpreg.common.config import untrusted
 from nlpreg.common.imports import optional
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.dataset_readers.dataset_utils.text_files import BadLines, DataError, excerpt
 from nlpreg.data.dataset_readers.text_file_reader import set_token_indexers, text_field_of, words_or_tokens
-from nlpreg.data.fields.field import Field
-from nlpreg.data.fields.label_field import LabelField
-from nlpreg.data.fields.metadata_field import MetadataField
-from nlpreg.data.fields.sequence_label_field import SequenceLabelField
-from nlpreg.data.fields.text_field import TextField
+from nlpreg.data.fields import Field, LabelField, MetadataField, SequenceLabelField, TextField
 from nlpreg.data.instance import Instance
-from nlpreg.data.token_indexers.single_id_token_indexer import SingleIdTokenIndexer
-from nlpreg.data.token_indexers.token_indexer import TokenIndexer
-from nlpreg.data.tokenizers.spacy_tokenizer import SpacyTokenizer
-from nlpreg.data.tokenizers.tokenizer import Tokenizer
+from nlpreg.data.token_indexers import SingleIdTokenIndexer, TokenIndexer
+from nlpreg.data.tokenizers import SpacyTokenizer, Tokenizer
 
 _FILE_FORMATS = ("arrow", "csv", "json", "parquet", "text")
 _ROWS_AT_ONCE = 1000
@@ -101,7 +87,7 @@ class HuggingfaceDatasetsReader(DatasetReader):
         self._load_arguments = load_arguments or {}
         self._skip_bad_lines = skip_bad_lines
         # stored now, because the data set is read after the config has been built
-        self._origin = current_origin()
+        self._origin = untrusted.current_origin()
 
     def text_to_instance(self, inputs: Mapping[str, Any] | str | list[Any]) -> Instance:
         """A row as an instance.
@@ -176,15 +162,18 @@ class HuggingfaceDatasetsReader(DatasetReader):
     def _load(self, file_path: Any) -> Any:
         datasets = optional("datasets", extra="datasets")
         origin = self._origin and self._origin.allowing(file_path)
-        with guarded(origin), hub_offline_unless_allowed("huggingface_hub.constants", "datasets.config"):
-            check_arguments(self._load_arguments)
+        with (
+            untrusted.guarded(origin),
+            untrusted.hub_offline_unless_allowed("huggingface_hub.constants", "datasets.config"),
+        ):
+            untrusted.check_arguments(self._load_arguments)
             if self._dataset in _FILE_FORMATS:
                 files = _files(file_path)
                 return datasets.load_dataset(
                     self._dataset, data_files=files, split="train", **self._load_arguments
                 )
             if os.path.exists(self._dataset):
-                check_resource(self._dataset)
+                untrusted.check_resource(self._dataset)
             if os.path.exists(os.path.join(self._dataset, "dataset_dict.json")):
                 return datasets.load_from_disk(self._dataset)[str(file_path)]
             if os.path.exists(os.path.join(self._dataset, "dataset_info.json")):
@@ -194,8 +183,8 @@ class HuggingfaceDatasetsReader(DatasetReader):
                     self._dataset, self._config_name, split=str(file_path), **self._load_arguments
                 )
             except (OSError, ValueError) as error:
-                if is_restricted():
-                    raise refusal(
+                if untrusted.is_restricted():
+                    raise untrusted.refusal(
                         f"dataset: {self._dataset!r}", "it is not in the cache of datasets"
                     ) from error
                 raise

@@ -4,10 +4,7 @@ from typing import Any
 
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.dataset_readers.next_token_lm import TargetWordsReader
-from nlpreg.data.fields.field import Field
-from nlpreg.data.fields.index_field import IndexField
-from nlpreg.data.fields.list_field import ListField
-from nlpreg.data.fields.text_field import TextField
+from nlpreg.data.fields import Field, IndexField, ListField, TextField
 from nlpreg.data.instance import Instance
 from nlpreg.data.tokenizers.token_class import Token
 

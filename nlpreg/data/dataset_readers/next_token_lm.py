@@ -4,14 +4,10 @@ from typing import Any
 
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.dataset_readers.text_file_reader import TextFileReader
-from nlpreg.data.fields.field import Field
-from nlpreg.data.fields.text_field import TextField
+from nlpreg.data.fields import Field, TextField
 from nlpreg.data.instance import Instance
 from nlpreg.data.token_indexers.token_indexer import TokenIndexer
-from nlpreg.data.tokenizers.pretrained_transformer_tokenizer import PretrainedTransformerTokenizer
-from nlpreg.data.tokenizers.token_class import Token
-from nlpreg.data.tokenizers.tokenizer import Tokenizer
-from nlpreg.data.tokenizers.whitespace_tokenizer import WhitespaceTokenizer
+from nlpreg.data.tokenizers import PretrainedTransformerTokenizer, Token, Tokenizer, WhitespaceTokenizer
 
 
 def _target_token(tokenizer: Tokenizer, target: str) -> Token:

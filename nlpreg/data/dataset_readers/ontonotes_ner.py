@@ -5,9 +5,7 @@ from typing import Any
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
-from nlpreg.data.dataset_readers.dataset_utils import ontonotes
-from nlpreg.data.dataset_readers.dataset_utils.ontonotes import Ontonotes
-from nlpreg.data.dataset_readers.dataset_utils.span_utils import to_bioul
+from nlpreg.data.dataset_readers.dataset_utils import Ontonotes, ontonotes, to_bioul
 from nlpreg.data.dataset_readers.dataset_utils.text_files import DataFile, find_files
 from nlpreg.data.dataset_readers.text_file_reader import TextFileReader, check_choice, tagged_instance
 from nlpreg.data.instance import Instance

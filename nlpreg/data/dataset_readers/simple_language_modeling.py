@@ -16,11 +16,7 @@ from nlpreg.data.dataset_readers.dataset_utils.text_files import BadLines, DataF
 from nlpreg.data.dataset_readers.text_file_reader import TextFileReader, Words, text_field_of, words_or_tokens
 from nlpreg.data.instance import Instance
 from nlpreg.data.token_indexers.token_indexer import TokenIndexer
-from nlpreg.data.tokenizers.character_tokenizer import CharacterTokenizer
-from nlpreg.data.tokenizers.spacy_tokenizer import SpacyTokenizer
-from nlpreg.data.tokenizers.token_class import Token
-from nlpreg.data.tokenizers.tokenizer import Tokenizer
-from nlpreg.data.tokenizers.whitespace_tokenizer import WhitespaceTokenizer
+from nlpreg.data.tokenizers import CharacterTokenizer, SpacyTokenizer, Token, Tokenizer, WhitespaceTokenizer
 from nlpreg.data.word_numbers import HashedLines, WordNumbers, numbered
 
 logger = logging.getLogger(__name__)

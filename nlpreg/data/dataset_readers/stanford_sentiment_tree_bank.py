@@ -13,8 +13,7 @@ from nlpreg.data.dataset_readers.text_file_reader import (
     text_field_of,
     words_or_tokens,
 )
-from nlpreg.data.fields.field import Field
-from nlpreg.data.fields.label_field import LabelField
+from nlpreg.data.fields import Field, LabelField
 from nlpreg.data.instance import Instance
 from nlpreg.data.token_indexers.token_indexer import TokenIndexer
 from nlpreg.data.tokenizers.tokenizer import Tokenizer

@@ -6,15 +6,10 @@ from typing import Any
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.dataset_readers.dataset_utils.text_files import bad_line, excerpt, json_object
 from nlpreg.data.dataset_readers.text_file_reader import TextFileReader, text_field_of, words_or_tokens
-from nlpreg.data.fields.field import Field
-from nlpreg.data.fields.label_field import LabelField
-from nlpreg.data.fields.list_field import ListField
-from nlpreg.data.fields.text_field import TextField
+from nlpreg.data.fields import Field, LabelField, ListField, TextField
 from nlpreg.data.instance import Instance
 from nlpreg.data.token_indexers.token_indexer import TokenIndexer
-from nlpreg.data.tokenizers.sentence_splitter import SpacySentenceSplitter
-from nlpreg.data.tokenizers.spacy_tokenizer import SpacyTokenizer
-from nlpreg.data.tokenizers.tokenizer import Tokenizer
+from nlpreg.data.tokenizers import SpacySentenceSplitter, SpacyTokenizer, Tokenizer
 
 
 @DatasetReader.register("text_classification_json")

@@ -7,16 +7,10 @@ from nlpreg.common.checks import ConfigurationError
 from nlpreg.data.columns import can_use_batched
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, Unit
 from nlpreg.data.dataset_readers.dataset_utils.text_files import BadLines, DataError, DataFile, find_files
-from nlpreg.data.fields.field import Field
-from nlpreg.data.fields.list_field import ListField
-from nlpreg.data.fields.metadata_field import MetadataField
-from nlpreg.data.fields.sequence_label_field import SequenceLabelField
-from nlpreg.data.fields.text_field import TextField
+from nlpreg.data.fields import Field, ListField, MetadataField, SequenceLabelField, TextField
 from nlpreg.data.instance import Instance
-from nlpreg.data.token_indexers.single_id_token_indexer import SingleIdTokenIndexer
-from nlpreg.data.token_indexers.token_indexer import TokenIndexer
-from nlpreg.data.tokenizers.token_class import Token
-from nlpreg.data.tokenizers.tokenizer import Tokenizer
+from nlpreg.data.token_indexers import SingleIdTokenIndexer, TokenIndexer
+from nlpreg.data.tokenizers import Token, Tokenizer
 
 Words = Union[list[str], list[Token]]
 """A tokenized text: strings if tokens have no other attributes, else tokens."""

@@ -21,8 +21,7 @@ from nlpreg.data.token_indexers.token_indexer import (
     can_index_words,
     can_pad_many,
 )
-from nlpreg.data.tokenizers.token_class import Token
-from nlpreg.data.tokenizers.tokenizer import Tokenizer
+from nlpreg.data.tokenizers import Token, Tokenizer
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -22,8 +22,7 @@ from nlpreg.common.tqdm import Tqdm
 from nlpreg.data.columns import can_use_batched
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.dataset_readers.dataset_utils.text_files import DataFile, find_files
-from nlpreg.data.fields.metadata_field import MetadataField
-from nlpreg.data.fields.text_field import TextField
+from nlpreg.data.fields import MetadataField, TextField
 from nlpreg.data.id_corpus.id_corpus import FORMAT, IdCorpus, write_numbered
 from nlpreg.data.instance import Instance
 from nlpreg.data.word_numbers import WordNumbers, numbered

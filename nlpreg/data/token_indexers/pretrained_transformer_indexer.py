@@ -7,8 +7,7 @@ import torch
 
 from nlpreg.data.columns import pad_rows
 from nlpreg.data.token_indexers.token_indexer import IndexedTokenList, TokenIndexer, VocabCounter
-from nlpreg.data.tokenizers.pretrained_transformer_tokenizer import PretrainedTransformerTokenizer
-from nlpreg.data.tokenizers.token_class import Token
+from nlpreg.data.tokenizers import PretrainedTransformerTokenizer, Token
 
 if TYPE_CHECKING:
     from nlpreg.data.vocabulary import Vocabulary

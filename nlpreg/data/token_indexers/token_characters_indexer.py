@@ -11,17 +11,7 @@ import numpy as np
 import torch
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.data.columns import (
-    CharacterColumn,
-    RowTable,
-    TableRows,
-    WordColumn,
-    can_use_batched,
-    lengths_of_elements,
-    pad_elements,
-    split_rows,
-    with_ends,
-)
+from nlpreg.data import columns
 from nlpreg.data.token_indexers.token_indexer import IndexedTokenList, TokenIndexer, VocabCounter
 from nlpreg.data.tokenizers.character_tokenizer import CharacterTokenizer
 from nlpreg.data.tokenizers.token_class import Token, show_token
@@ -112,7 +102,7 @@ class TokenCharactersIndexer(TokenIndexer):
 
     def indexes_words(self) -> bool:
         """True: only the text of a token is used."""
-        return can_use_batched(type(self), "index_words", "_text_of")
+        return columns.can_use_batched(type(self), "index_words", "_text_of")
 
     def count_words(self, counts: Mapping[str, int], counter: VocabCounter) -> None:
         """Count the characters of distinct words."""
@@ -124,7 +114,7 @@ class TokenCharactersIndexer(TokenIndexer):
             if isinstance(symbol, str):
                 counter[self._namespace][symbol] += total
 
-    def index_words(self, column: WordColumn, vocabulary: Vocabulary) -> list[dict[str, Any]]:
+    def index_words(self, column: columns.WordColumn, vocabulary: Vocabulary) -> list[dict[str, Any]]:
         """For each text, rows of a table that holds each distinct word once."""
         start, end = (
             [token.ensure_text() for token in tokens] for tokens in (self._start_tokens, self._end_tokens)
@@ -132,27 +122,32 @@ class TokenCharactersIndexer(TokenIndexer):
         # the rows of the start and end words come after those of the texts
         table = self._table([*column.words, *start, *end], vocabulary)
         first_end = len(column.words) + len(start)
-        numbers, lengths = with_ends(
+        numbers, lengths = columns.with_ends(
             column.numbers,
             column.lengths,
             range(len(column.words), first_end),
             range(first_end, first_end + len(end)),
         )
-        return [{"token_characters": TableRows(table, row)} for row in split_rows(numbers, lengths)]
+        return [
+            {"token_characters": columns.TableRows(table, row)}
+            for row in columns.split_rows(numbers, lengths)
+        ]
 
     def padding_lengths_of_many(self, texts: Sequence[IndexedTokenList]) -> dict[str, int]:
         """The greatest numbers of tokens and of characters."""
         rows = [text["token_characters"] for text in texts]
         return {
             "token_characters": max(self._token_min_padding_length, *map(len, rows)),
-            "num_token_characters": int(lengths_of_elements(rows).max(initial=self._min_padding_length)),
+            "num_token_characters": int(
+                columns.lengths_of_elements(rows).max(initial=self._min_padding_length)
+            ),
         }
 
     def pad_many(
         self, texts: Sequence[IndexedTokenList], padding_lengths: Mapping[str, int]
     ) -> dict[str, torch.Tensor]:
         """Ids of many texts: `(num_texts, num_tokens, num_characters)`."""
-        padded = pad_elements(
+        padded = columns.pad_elements(
             [text["token_characters"] for text in texts],
             padding_lengths["token_characters"],
             padding_lengths["num_token_characters"],
@@ -171,7 +166,7 @@ class TokenCharactersIndexer(TokenIndexer):
     def _symbols(self, word: str) -> list[str | int]:
         """The characters of a word: strings to look up, or ints that are ids."""
         tokenizer = self._character_tokenizer
-        if can_use_batched(type(tokenizer), "symbols", "tokenize"):
+        if columns.can_use_batched(type(tokenizer), "symbols", "tokenize"):
             return tokenizer.symbols(word)
         return [
             token.ensure_text() if getattr(token, "text_id", None) is None else int(token.text_id or 0)
@@ -186,21 +181,21 @@ class TokenCharactersIndexer(TokenIndexer):
         id_of.update(zip(texts, vocabulary.get_token_indices(texts, self._namespace), strict=True))
         return id_of
 
-    def _table(self, words: Sequence[str], vocabulary: Vocabulary) -> RowTable:
+    def _table(self, words: Sequence[str], vocabulary: Vocabulary) -> columns.RowTable:
         """The ids of the characters of each word."""
         column = self._column(words)
         id_of = self._ids([column.words], vocabulary)
         ids = np.array([id_of[symbol] for symbol in column.words], np.int64)
-        return RowTable(ids[column.numbers], column.lengths)
+        return columns.RowTable(ids[column.numbers], column.lengths)
 
-    def _column(self, words: Sequence[str]) -> CharacterColumn | WordColumn:
+    def _column(self, words: Sequence[str]) -> columns.CharacterColumn | columns.WordColumn:
         """The symbols of words."""
         tokenizer = self._character_tokenizer
         plain = None
         # the fast path, unless a subclass of the tokenizer splits words differently
-        if can_use_batched(type(tokenizer), "plain_words", "symbols", "tokenize", "_body"):
+        if columns.can_use_batched(type(tokenizer), "plain_words", "symbols", "tokenize", "_body"):
             plain = tokenizer.plain_words(words)
         if plain is not None:
-            return CharacterColumn(plain)
+            return columns.CharacterColumn(plain)
         rows: list[Any] = [self._symbols(word) for word in words]
-        return WordColumn(rows)
+        return columns.WordColumn(rows)

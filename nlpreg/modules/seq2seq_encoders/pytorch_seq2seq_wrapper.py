@@ -4,21 +4,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
+from nlpreg.modules import recurrent_wrapper
 from nlpreg.modules.encoder_base import RnnState, RnnStateStorage, restore_rows
 from nlpreg.modules.padded_rnn import can_run_padded, run_padded
-from nlpreg.modules.recurrent_wrapper import (
-    AlternatingLstmWrapper,
-    AugmentedLstmWrapper,
-    GatedWrapper,
-    RecurrentWrapper,
-    RnnWrapper,
-    StackedBidirectionalLstmWrapper,
-)
 from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import Seq2SeqEncoder, StepState
 from nlpreg.nn.operators import run_uncompiled
 
 
-class PytorchSeq2SeqWrapper(RecurrentWrapper, Seq2SeqEncoder):
+class PytorchSeq2SeqWrapper(recurrent_wrapper.RecurrentWrapper, Seq2SeqEncoder):
     """Makes an encoder of a recurrent module, so that padding has no influence on a row's result.
 
     `torch.compile` runs over torch's own LSTM, GRU and RNN (once `torch._dynamo.config.allow_rnn` is set) and nlpreg's
@@ -141,7 +134,7 @@ def _restored(packed: PackedSequence, restoration: Tensor, num_steps: int) -> Te
 
 
 @Seq2SeqEncoder.register("gru")
-class GruSeq2SeqEncoder(GatedWrapper, PytorchSeq2SeqWrapper):
+class GruSeq2SeqEncoder(recurrent_wrapper.GatedWrapper, PytorchSeq2SeqWrapper):
     """Gated recurrent units, in one direction or both.
 
     Shape:
@@ -154,7 +147,7 @@ class GruSeq2SeqEncoder(GatedWrapper, PytorchSeq2SeqWrapper):
 
 
 @Seq2SeqEncoder.register("lstm")
-class LstmSeq2SeqEncoder(GatedWrapper, PytorchSeq2SeqWrapper):
+class LstmSeq2SeqEncoder(recurrent_wrapper.GatedWrapper, PytorchSeq2SeqWrapper):
     """A long short-term memory, in one direction or both.
 
     Shape:
@@ -167,7 +160,7 @@ class LstmSeq2SeqEncoder(GatedWrapper, PytorchSeq2SeqWrapper):
 
 
 @Seq2SeqEncoder.register("rnn")
-class RnnSeq2SeqEncoder(RnnWrapper, PytorchSeq2SeqWrapper):
+class RnnSeq2SeqEncoder(recurrent_wrapper.RnnWrapper, PytorchSeq2SeqWrapper):
     """A plain recurrent network, in one direction or both.
 
     Shape:
@@ -178,7 +171,7 @@ class RnnSeq2SeqEncoder(RnnWrapper, PytorchSeq2SeqWrapper):
 
 
 @Seq2SeqEncoder.register("augmented_lstm")
-class AugmentedLstmSeq2SeqEncoder(AugmentedLstmWrapper, PytorchSeq2SeqWrapper):
+class AugmentedLstmSeq2SeqEncoder(recurrent_wrapper.AugmentedLstmWrapper, PytorchSeq2SeqWrapper):
     """One layer of `AugmentedLstm` in one direction.
 
     Shape:
@@ -187,7 +180,7 @@ class AugmentedLstmSeq2SeqEncoder(AugmentedLstmWrapper, PytorchSeq2SeqWrapper):
 
 
 @Seq2SeqEncoder.register("alternating_lstm")
-class StackedAlternatingLstmSeq2SeqEncoder(AlternatingLstmWrapper, PytorchSeq2SeqWrapper):
+class StackedAlternatingLstmSeq2SeqEncoder(recurrent_wrapper.AlternatingLstmWrapper, PytorchSeq2SeqWrapper):
     """Layers of `AugmentedLstm` that alternate between left to right and right to left.
 
     Shape:
@@ -196,7 +189,9 @@ class StackedAlternatingLstmSeq2SeqEncoder(AlternatingLstmWrapper, PytorchSeq2Se
 
 
 @Seq2SeqEncoder.register("stacked_bidirectional_lstm")
-class StackedBidirectionalLstmSeq2SeqEncoder(StackedBidirectionalLstmWrapper, PytorchSeq2SeqWrapper):
+class StackedBidirectionalLstmSeq2SeqEncoder(
+    recurrent_wrapper.StackedBidirectionalLstmWrapper, PytorchSeq2SeqWrapper
+):
     """Layers of `AugmentedLstm` in both directions.
 
     Shape:

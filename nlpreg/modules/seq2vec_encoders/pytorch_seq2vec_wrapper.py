@@ -3,22 +3,15 @@
 import torch
 from torch import Tensor, nn
 
+from nlpreg.modules import recurrent_wrapper
 from nlpreg.modules.encoder_base import RnnState, restore_rows
 from nlpreg.modules.padded_rnn import can_run_padded, run_padded
-from nlpreg.modules.recurrent_wrapper import (
-    AlternatingLstmWrapper,
-    AugmentedLstmWrapper,
-    GatedWrapper,
-    RecurrentWrapper,
-    RnnWrapper,
-    StackedBidirectionalLstmWrapper,
-)
 from nlpreg.modules.seq2vec_encoders.seq2vec_encoder import Seq2VecEncoder
 from nlpreg.nn.operators import run_uncompiled
 from nlpreg.nn.util import get_final_encoder_states
 
 
-class PytorchSeq2VecWrapper(RecurrentWrapper, Seq2VecEncoder):
+class PytorchSeq2VecWrapper(recurrent_wrapper.RecurrentWrapper, Seq2VecEncoder):
     """Makes an encoder of a recurrent module: the final hidden state of its last layer, both directions joined.
 
     Its argument is that of `RecurrentWrapper`.
@@ -80,7 +73,7 @@ class PytorchSeq2VecWrapper(RecurrentWrapper, Seq2VecEncoder):
 
 
 @Seq2VecEncoder.register("gru")
-class GruSeq2VecEncoder(GatedWrapper, PytorchSeq2VecWrapper):
+class GruSeq2VecEncoder(recurrent_wrapper.GatedWrapper, PytorchSeq2VecWrapper):
     """The final state of gated recurrent units, in one direction or both.
 
     Shape:
@@ -93,7 +86,7 @@ class GruSeq2VecEncoder(GatedWrapper, PytorchSeq2VecWrapper):
 
 
 @Seq2VecEncoder.register("lstm")
-class LstmSeq2VecEncoder(GatedWrapper, PytorchSeq2VecWrapper):
+class LstmSeq2VecEncoder(recurrent_wrapper.GatedWrapper, PytorchSeq2VecWrapper):
     """The final state of a long short-term memory, in one direction or both.
 
     Shape:
@@ -106,7 +99,7 @@ class LstmSeq2VecEncoder(GatedWrapper, PytorchSeq2VecWrapper):
 
 
 @Seq2VecEncoder.register("rnn")
-class RnnSeq2VecEncoder(RnnWrapper, PytorchSeq2VecWrapper):
+class RnnSeq2VecEncoder(recurrent_wrapper.RnnWrapper, PytorchSeq2VecWrapper):
     """The final state of a plain recurrent network, in one direction or both.
 
     Shape:
@@ -117,7 +110,7 @@ class RnnSeq2VecEncoder(RnnWrapper, PytorchSeq2VecWrapper):
 
 
 @Seq2VecEncoder.register("augmented_lstm")
-class AugmentedLstmSeq2VecEncoder(AugmentedLstmWrapper, PytorchSeq2VecWrapper):
+class AugmentedLstmSeq2VecEncoder(recurrent_wrapper.AugmentedLstmWrapper, PytorchSeq2VecWrapper):
     """The final state of one layer of `AugmentedLstm` in one direction.
 
     Shape:
@@ -126,7 +119,7 @@ class AugmentedLstmSeq2VecEncoder(AugmentedLstmWrapper, PytorchSeq2VecWrapper):
 
 
 @Seq2VecEncoder.register("alternating_lstm")
-class StackedAlternatingLstmSeq2VecEncoder(AlternatingLstmWrapper, PytorchSeq2VecWrapper):
+class StackedAlternatingLstmSeq2VecEncoder(recurrent_wrapper.AlternatingLstmWrapper, PytorchSeq2VecWrapper):
     """The final state of layers of `AugmentedLstm` that alternate between left to right and right to left.
 
     Shape:
@@ -135,7 +128,9 @@ class StackedAlternatingLstmSeq2VecEncoder(AlternatingLstmWrapper, PytorchSeq2Ve
 
 
 @Seq2VecEncoder.register("stacked_bidirectional_lstm")
-class StackedBidirectionalLstmSeq2VecEncoder(StackedBidirectionalLstmWrapper, PytorchSeq2VecWrapper):
+class StackedBidirectionalLstmSeq2VecEncoder(
+    recurrent_wrapper.StackedBidirectionalLstmWrapper, PytorchSeq2VecWrapper
+):
     """The final state of layers of `AugmentedLstm` in both directions.
 
     Shape:

@@ -9,9 +9,8 @@ import torch
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.modules.text_field_embedders.text_field_embedder import TextFieldEmbedder
 from nlpreg.modules.time_distributed import TimeDistributed
+from nlpreg.modules.token_embedders import EmptyEmbedder, TokenEmbedder
 from nlpreg.modules.token_embedders.embedding import UnknownIdError
-from nlpreg.modules.token_embedders.empty_embedder import EmptyEmbedder
-from nlpreg.modules.token_embedders.token_embedder import TokenEmbedder
 
 
 @TextFieldEmbedder.register("basic")

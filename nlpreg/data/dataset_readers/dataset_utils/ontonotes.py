@@ -7,14 +7,8 @@ from typing import Any
 
 from nlpreg.common.file_utils import cached_path
 from nlpreg.common.imports import optional
+from nlpreg.data.dataset_readers.dataset_utils import text_files
 from nlpreg.data.dataset_readers.dataset_utils.span_utils import TypedSpan
-from nlpreg.data.dataset_readers.dataset_utils.text_files import (
-    DataFile,
-    bad_line,
-    excerpt,
-    find_files,
-    split_at_blanks,
-)
 
 __all__ = ["Ontonotes", "OntonotesSentence", "labels_of_brackets", "rows_of"]
 
@@ -112,7 +106,7 @@ class Ontonotes:
 
     def dataset_document_iterator(self, file_path: str) -> Iterator[list[OntonotesSentence]]:
         """The sentences of a file, document by document."""
-        (file,) = find_files(file_path)
+        (file,) = text_files.find_files(file_path)
         document: list[OntonotesSentence] = []
         for line, block in file.blocks():
             for number, text, ends_document in _sentences(line, block):
@@ -130,7 +124,7 @@ class Ontonotes:
             yield from document
 
 
-def sentence_blocks(file: DataFile) -> Iterator[tuple[int, str]]:
+def sentence_blocks(file: text_files.DataFile) -> Iterator[tuple[int, str]]:
     """The lines of each sentence of a file, as one text, and the number of the first."""
     for line, block in file.blocks():
         for number, text, _ in _sentences(line, block):
@@ -144,7 +138,7 @@ def rows_of(text: str, file: str, line: int) -> list[list[str]]:
     Raises:
         DataError: a line has too few columns, or the numbers of columns differ.
     """
-    rows = [split_at_blanks(row) for row in text.split("\n")]
+    rows = [text_files.split_at_blanks(row) for row in text.split("\n")]
     for offset, row in enumerate(rows):
         if len(row) < _MIN_COLUMNS or len(row) != len(rows[0]):
             expected = (
@@ -152,7 +146,9 @@ def rows_of(text: str, file: str, line: int) -> list[list[str]]:
                 if len(rows[0]) >= _MIN_COLUMNS
                 else f"{_MIN_COLUMNS} columns or more"
             )
-            raise bad_line(file, line + offset, expected, f"{len(row)}: {excerpt(' '.join(row))}")
+            raise text_files.bad_line(
+                file, line + offset, expected, f"{len(row)}: {text_files.excerpt(' '.join(row))}"
+            )
     return rows
 
 
