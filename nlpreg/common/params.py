@@ -10,7 +10,13 @@ from collections.abc import Iterator, MutableMapping
 from typing import Any
 
 from nlpreg.common.checks import ConfigurationError, did_you_mean
-from nlpreg.common.config import jsonnet
+from nlpreg.common.config.jsonnet import (
+    check_depth,
+    evaluate_jsonnet,
+    external_variables,
+    parse_overrides,
+    with_overrides,
+)
 from nlpreg.common.config.untrusted import Origin, current_origin
 from nlpreg.common.files import atomic_write
 
@@ -233,14 +239,14 @@ class Params(MutableMapping[str, Any]):
         from nlpreg.common.file_utils import cached_path
 
         path = cached_path(params_file)
-        variables = jsonnet.external_variables(ext_vars)
-        value = jsonnet.evaluate_jsonnet(path, read_config_text(path), variables)
+        variables = external_variables(ext_vars)
+        value = evaluate_jsonnet(path, read_config_text(path), variables)
         if not isinstance(value, dict):
             raise ConfigurationError(f"{path}: expected an object, got {json.dumps(value)[:60]}")
         if isinstance(params_overrides, str):
-            params_overrides = jsonnet.parse_overrides(params_overrides, ext_vars)
-        config = jsonnet.with_overrides(value, params_overrides)
-        jsonnet.check_depth(config)
+            params_overrides = parse_overrides(params_overrides, ext_vars)
+        config = with_overrides(value, params_overrides)
+        check_depth(config)
         return cls(config)
 
     def to_file(self, params_file: str, preference_orders: list[list[str]] | None = None) -> None:

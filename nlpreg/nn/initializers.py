@@ -112,26 +112,21 @@ class _FunctionInitializer(Initializer):
 
 
 def _register_function(
-    name: str,
-    function: Callable[..., Any],
-    class_name: str,
-    *,
-    defaults: Mapping[str, Any] | None = None,
+    name: str, function: Callable[..., Any], *, defaults: Mapping[str, Any] | None = None
 ) -> type[Initializer]:
     """Register a function that fills a tensor in place, such as those of `torch.nn.init`.
 
-    The registered class has the function's options, defaults and documentation.
+    The registered class has the function's options, defaults and documentation; `xavier_normal` is `XavierNormalInitializer`.
 
     Args:
         name: the name in configs.
         function: its first argument, `tensor`, is filled.
-        class_name: the name of the registered class.
         defaults: default values that differ from the function's.
     """
     part = TorchPart.of(function, skip=("tensor",), defaults=defaults)
     assert part is not None, f"{function} needs more than a config can give"
     made = type(
-        class_name,
+        "".join(map(str.capitalize, name.split("_"))) + "Initializer",
         (_FunctionInitializer,),
         {"__module__": __name__, "__doc__": part.docstring({}), "function": staticmethod(function)},
     )
@@ -142,33 +137,21 @@ def _register_function(
     return made
 
 
-NormalInitializer = _register_function("normal", init.normal_, "NormalInitializer", defaults={"std": 0.1})
-UniformInitializer = _register_function("uniform", init.uniform_, "UniformInitializer")
-ConstantInitializer = _register_function("constant", init.constant_, "ConstantInitializer")
-ZeroInitializer = _register_function("zero", zero, "ZeroInitializer")
-EyeInitializer = _register_function("eye", init.eye_, "EyeInitializer")
-DiracInitializer = _register_function("dirac", init.dirac_, "DiracInitializer")
-XavierUniformInitializer = _register_function(
-    "xavier_uniform", init.xavier_uniform_, "XavierUniformInitializer"
-)
-XavierNormalInitializer = _register_function("xavier_normal", init.xavier_normal_, "XavierNormalInitializer")
-KaimingUniformInitializer = _register_function(
-    "kaiming_uniform", init.kaiming_uniform_, "KaimingUniformInitializer"
-)
-KaimingNormalInitializer = _register_function(
-    "kaiming_normal", init.kaiming_normal_, "KaimingNormalInitializer"
-)
-OrthogonalInitializer = _register_function("orthogonal", init.orthogonal_, "OrthogonalInitializer")
-SparseInitializer = _register_function("sparse", init.sparse_, "SparseInitializer")
-BlockOrthogonalInitializer = _register_function(
-    "block_orthogonal", block_orthogonal, "BlockOrthogonalInitializer"
-)
-UniformUnitScalingInitializer = _register_function(
-    "uniform_unit_scaling", uniform_unit_scaling, "UniformUnitScalingInitializer"
-)
-LstmHiddenBiasInitializer = _register_function(
-    "lstm_hidden_bias", lstm_hidden_bias, "LstmHiddenBiasInitializer"
-)
+NormalInitializer = _register_function("normal", init.normal_, defaults={"std": 0.1})
+UniformInitializer = _register_function("uniform", init.uniform_)
+ConstantInitializer = _register_function("constant", init.constant_)
+ZeroInitializer = _register_function("zero", zero)
+EyeInitializer = _register_function("eye", init.eye_)
+DiracInitializer = _register_function("dirac", init.dirac_)
+XavierUniformInitializer = _register_function("xavier_uniform", init.xavier_uniform_)
+XavierNormalInitializer = _register_function("xavier_normal", init.xavier_normal_)
+KaimingUniformInitializer = _register_function("kaiming_uniform", init.kaiming_uniform_)
+KaimingNormalInitializer = _register_function("kaiming_normal", init.kaiming_normal_)
+OrthogonalInitializer = _register_function("orthogonal", init.orthogonal_)
+SparseInitializer = _register_function("sparse", init.sparse_)
+BlockOrthogonalInitializer = _register_function("block_orthogonal", block_orthogonal)
+UniformUnitScalingInitializer = _register_function("uniform_unit_scaling", uniform_unit_scaling)
+LstmHiddenBiasInitializer = _register_function("lstm_hidden_bias", lstm_hidden_bias)
 
 
 def _register_others() -> None:
@@ -178,8 +161,8 @@ def _register_others() -> None:
         if function_name.startswith("_") or name == function_name or name in Initializer.list_available():
             continue
         if TorchPart.of(function, skip=("tensor",)) is not None:
-            class_name = "".join(map(str.capitalize, name.split("_"))) + "Initializer"
-            globals()[class_name] = _register_function(name, function, class_name)
+            made = _register_function(name, function)
+            globals()[made.__name__] = made
 
 
 @Initializer.register("pretrained")

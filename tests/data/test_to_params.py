@@ -107,6 +107,8 @@ def value_for(name: str, parameter: inspect.Parameter) -> Any:
         return ["y"]
     if origin is dict:
         return {"y": "z"}
+    if origin is typing.Annotated:
+        annotation = typing.get_args(annotation)[0]
     return {int: 12, float: 0.25, str: "q"}[annotation]
 
 

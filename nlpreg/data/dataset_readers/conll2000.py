@@ -1,7 +1,6 @@
 """Chunks, as in the shared task of CoNLL 2000."""
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from nlpreg.data.dataset_readers.conll2003 import ConllReader
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
@@ -15,22 +14,12 @@ class Conll2000DatasetReader(ConllReader):
     """Reads lines `WORD POS CHUNK`; blank lines separate sentences.
 
     Fields: `tokens`; `metadata`, whose "words" are the words; `tags`; for each feature label `pos_tags` or `chunk_tags`,
-    in the namespace of that name.
+    in the namespace of that name. The scheme of the chunks is BIO.
 
     Args:
         token_indexers: the indexers of `tokens`; single ids under the name "tokens" unless given.
         tag_label: the column to use as tags: "chunk" or "pos"; None for no tags.
-        feature_labels: the columns that become further fields.
-        convert_to_coding_scheme: "BIOUL" to convert chunks from BIO, the scheme of the files; None to leave them.
-        label_namespace: namespace of `tags`.
-        coding_scheme: old form of `convert_to_coding_scheme`, "BIO" or "BIOUL".
-        unknown_tag: the tag of words whose tag is not known, such as "?" or "_"; None where every word is tagged. Losses and
-            metrics leave these words out; a `crf_tagger` with `partial_labels` sums over all tags that they may have. With
-            `convert_to_coding_scheme`, a tag whose letter depends on such a neighbour is not known either.
-        **kwargs: arguments of `TextFileReader`.
-
-    Raises:
-        ConfigurationError: an argument has an invalid value, or a requested feature is missing.
+        **kwargs: arguments of `ConllReader`.
 
     Source: Tjong Kim Sang and Buchholz (2000), https://aclanthology.org/W00-0726
     """
@@ -41,24 +30,11 @@ class Conll2000DatasetReader(ConllReader):
     def __init__(
         self,
         token_indexers: dict[str, TokenIndexer] | None = None,
-        tag_label: str | None = "chunk",
-        feature_labels: Sequence[str] = (),
-        convert_to_coding_scheme: str | None = None,
-        label_namespace: str = "labels",
-        coding_scheme: str | None = None,
-        unknown_tag: str | None = None,
+        tag_label: Literal["pos", "chunk"] | None = "chunk",
+        *args: Any,
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            tag_label,
-            feature_labels,
-            convert_to_coding_scheme,
-            label_namespace,
-            coding_scheme,
-            token_indexers,
-            unknown_tag,
-            **kwargs,
-        )
+        super().__init__(token_indexers, tag_label, *args, **kwargs)
 
     def text_to_instance(
         self,

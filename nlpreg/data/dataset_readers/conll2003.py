@@ -17,7 +17,22 @@ from nlpreg.data.tokenizers.token_class import Token
 class ConllReader(TextFileReader):
     """Reads lines of a word and its tags, in columns separated by tabs or else by spaces, with blank lines between sentences.
 
-    A subclass defines the columns and documents the arguments.
+    A subclass defines the columns.
+
+    Args:
+        token_indexers: the indexers of `tokens`; single ids under the name "tokens" unless given.
+        tag_label: the column to use as tags; None for no tags.
+        feature_labels: the columns that become further fields.
+        convert_to_coding_scheme: "BIOUL" to convert spans from the scheme of the files; None to leave them.
+        label_namespace: namespace of `tags`.
+        coding_scheme: old form of `convert_to_coding_scheme`: "BIOUL", or the scheme of the files.
+        unknown_tag: the tag of words whose tag is not known, such as "?" or "_"; None where every word is tagged. Losses and
+            metrics ignore these words; a `crf_tagger` with `partial_labels` sums over all tags that they may have. With
+            `convert_to_coding_scheme`, a tag whose letter depends on such a neighbour is not known either.
+        **kwargs: arguments of `TextFileReader`.
+
+    Raises:
+        ConfigurationError: an argument has an invalid value, or a requested feature is missing.
     """
 
     unit_name = "sentence"
@@ -33,13 +48,13 @@ class ConllReader(TextFileReader):
 
     def __init__(
         self,
-        tag_label: str | None,
-        feature_labels: Sequence[str],
-        convert_to_coding_scheme: str | None,
-        label_namespace: str,
-        coding_scheme: str | None,
-        token_indexers: dict[str, TokenIndexer] | None,
-        unknown_tag: str | None,
+        token_indexers: dict[str, TokenIndexer] | None = None,
+        tag_label: Literal["pos", "chunk", "ner"] | None = "ner",
+        feature_labels: Sequence[str] = (),
+        convert_to_coding_scheme: Literal["BIOUL"] | None = None,
+        label_namespace: str = "labels",
+        coding_scheme: Literal["BIO", "IOB1", "BIOUL"] | None = None,
+        unknown_tag: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(token_indexers=token_indexers, **kwargs)
@@ -54,7 +69,7 @@ class ConllReader(TextFileReader):
                 stacklevel=3,
             )
             check_choice(name, "coding_scheme", coding_scheme, (self.encoding, "BIOUL"))
-            convert_to_coding_scheme = None if coding_scheme == self.encoding else coding_scheme
+            convert_to_coding_scheme = "BIOUL" if coding_scheme == "BIOUL" else None
         check_choice(name, "convert_to_coding_scheme", convert_to_coding_scheme, (None, "BIOUL"))
         self.tag_label = tag_label
         self.feature_labels = tuple(feature_labels)
@@ -132,23 +147,7 @@ class Conll2003DatasetReader(ConllReader):
     """Reads lines `WORD POS CHUNK NER`; blank lines and lines that begin with `-DOCSTART-` separate sentences.
 
     Fields: `tokens`; `metadata`, whose "words" are the words; `tags`; for each feature label `pos_tags`, `chunk_tags` or
-    `ner_tags`, in the namespace of that name.
-
-    Args:
-        token_indexers: the indexers of `tokens`; single ids under the name "tokens" unless given.
-        tag_label: the column to use as tags: "ner", "pos" or "chunk"; None for no tags.
-        feature_labels: the columns that become further fields.
-        convert_to_coding_scheme: "BIOUL" to convert chunks and entities from IOB1, the scheme of the files; None to leave
-            them.
-        label_namespace: namespace of `tags`.
-        coding_scheme: old form of `convert_to_coding_scheme`, "IOB1" or "BIOUL".
-        unknown_tag: the tag of words whose tag is not known, such as "?" or "_"; None where every word is tagged. Losses and
-            metrics leave these words out; a `crf_tagger` with `partial_labels` sums over all tags that they may have. With
-            `convert_to_coding_scheme`, a tag whose letter depends on such a neighbour is not known either.
-        **kwargs: arguments of `TextFileReader`.
-
-    Raises:
-        ConfigurationError: an argument has an invalid value, or a requested feature is missing.
+    `ner_tags`, in the namespace of that name. The scheme of the spans is IOB1. The arguments are those of `ConllReader`.
 
     Source: Tjong Kim Sang and De Meulder (2003), https://aclanthology.org/W03-0419
     """
@@ -156,28 +155,6 @@ class Conll2003DatasetReader(ConllReader):
     columns = ("pos", "chunk", "ner")
     encoding = "IOB1"
     divider = "-DOCSTART-"
-
-    def __init__(
-        self,
-        token_indexers: dict[str, TokenIndexer] | None = None,
-        tag_label: Literal["pos", "chunk", "ner"] | None = "ner",
-        feature_labels: Sequence[str] = (),
-        convert_to_coding_scheme: Literal["BIOUL"] | None = None,
-        label_namespace: str = "labels",
-        coding_scheme: Literal["IOB1", "BIOUL"] | None = None,
-        unknown_tag: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            tag_label,
-            feature_labels,
-            convert_to_coding_scheme,
-            label_namespace,
-            coding_scheme,
-            token_indexers,
-            unknown_tag,
-            **kwargs,
-        )
 
     def text_to_instance(
         self,

@@ -83,6 +83,6 @@ def make(reader: Any, number_vocab: Vocabulary) -> Callable[..., MultiProcessDat
 def workers_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the worker of a stream make all batches but the first, however few there are."""
     monkeypatch.setattr(multiprocess_data_loader, "_SECONDS_TO_MAKE_HERE", 0.0)
-    monkeypatch.setattr(multiprocess_data_loader, "_is_worth_a_worker", lambda making, using: True)
+    monkeypatch.setattr(multiprocess_data_loader, "_is_worker_faster", lambda making, using: True)
     monkeypatch.setattr(multiprocess_data_loader, "_SECONDS_TO_START", {})
     monkeypatch.setattr(multiprocess_data_loader, "_SECONDS_TO_START_ANEW", 0.0)
