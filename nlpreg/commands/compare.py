@@ -31,6 +31,8 @@ _BIO_PREFIXES = {"B": "B", "I": "I", "U": "B", "L": "I", "S": "B", "M": "I", "E"
 """The prefixes of BIOUL and BMES -> those of BIO."""
 
 _NUM_SHOWN = 5
+_LEAST_P = 0.001
+"""Smaller p-values are not told apart: a bootstrap of 1,000 samples does not resolve them."""
 
 
 @Subcommand.register("compare")
@@ -105,6 +107,7 @@ def compare_from_args(args: argparse.Namespace) -> Comparison:
     from nlpreg.common.files import atomic_write
 
     comparison = compare(args.first, args.second, args.data, args.samples, args.seed, args.cuda_device)
+    print(f"first   {args.first}\nsecond  {args.second}\ndata    {args.data}")
     print("\n".join(summary_lines(comparison)))
     if args.differences:
         with atomic_write(args.differences, "w") as file:
@@ -159,17 +162,21 @@ def summary_lines(comparison: Comparison) -> list[str]:
         interval = f"[{result.low:+.4f}, {result.high:+.4f}]"
         lines.append(
             f"{name:<12}{result.first:>10.4f}{result.second:>10.4f}{result.difference:>+12.4f}   {interval:<22}"
-            f"{result.p_value:.4f}"
+            f"{_p_value(result.p_value)}"
         )
     lines.append("")
     lines.append(
         f"labels that only the first gets right: {comparison.only_first:,}; only the second: {comparison.only_second:,}; "
-        f"McNemar's test: p = {comparison.p_value:.4f}"
+        f"McNemar's test: p {'' if comparison.p_value < _LEAST_P else '= '}{_p_value(comparison.p_value)}"
     )
     for title, pairs in zip(("first", "second"), comparison.texts_that_only_one_gets_right(), strict=True):
         lines.append(f"texts that only the {title} gets all right: {len(pairs):,}")
         lines += [f"  {_shown(pair)}" for pair in pairs[:_NUM_SHOWN]]
     return lines
+
+
+def _p_value(value: float) -> str:
+    return f"< {_LEAST_P}" if value < _LEAST_P else f"{value:.4f}"
 
 
 def difference_lines(comparison: Comparison) -> list[str]:

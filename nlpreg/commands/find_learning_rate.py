@@ -32,7 +32,8 @@ Train for some batches while the learning rate grows from --start-lr to --end-lr
 (lr-losses.png, and the figures in lr-losses.json). A good rate is where the loss falls fastest.
 """
 
-_SMOOTHING = 0.98
+_SMOOTHED_SHARE = 0.08
+"""The part of all losses that each smoothed one is the mean of."""
 _STEPS_BEFORE_BEST = 10
 """The first losses, from an untrained model, say nothing about what is reachable."""
 
@@ -179,7 +180,7 @@ def _build_trainer(params: Params, options: RunOptions) -> GradientDescentTraine
 
 def _report(rates: list[float], losses: list[float], folder: str) -> None:
     """Write the losses and their plot into `folder`, and log the suggested learning rate."""
-    smoothed = _smooth(losses, _SMOOTHING)
+    smoothed = _smooth(losses)
     with open(os.path.join(folder, "lr-losses.json"), "w", encoding="utf-8") as file:
         json.dump(
             [{"lr": r, "loss": x, "smoothed": y} for r, x, y in zip(rates, losses, smoothed, strict=True)],
@@ -298,14 +299,11 @@ def _endless(loader: BatchLoader) -> Iterator[TensorDict]:
             )
 
 
-def _smooth(values: list[float], beta: float) -> list[float]:
-    """Exponential moving average, corrected for starting at zero."""
-    average = 0.0
-    smoothed = []
-    for count, value in enumerate(values, 1):
-        average = beta * average + (1 - beta) * value
-        smoothed.append(average / (1 - beta**count))
-    return smoothed
+def _smooth(values: list[float]) -> list[float]:
+    """The mean of each value and its neighbours; an average of earlier values alone would lag behind the rates."""
+    reach = max(1, round(len(values) * _SMOOTHED_SHARE / 2))
+    windows = [values[max(0, index - reach) : index + reach + 1] for index in range(len(values))]
+    return [sum(window) / len(window) for window in windows]
 
 
 def _save_plot(rates: list[float], losses: list[float], path: str) -> None:

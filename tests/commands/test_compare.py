@@ -34,6 +34,14 @@ def models(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Example] | None]:
     return answers
 
 
+def test_small_p_values(models: dict[str, list[Example] | None]) -> None:
+    models["a"] = [Example(["a", "b"], ["X", "Y"], ["X", "Y"])] * 40
+    models["b"] = [Example(["a", "b"], ["X", "Y"], ["Y", "X"])] * 40
+    lines = summary_lines(compare("a", "b", "test"))
+    assert lines[3].split()[-2:] == ["<", "0.001"]
+    assert any(line.endswith("McNemar's test: p < 0.001") for line in lines)
+
+
 @pytest.mark.usefixtures("models")
 def test_figures_and_tests() -> None:
     found = compare("a", "b", "test")
@@ -97,5 +105,7 @@ def test_as_a_command(
         paths.append(str(tmp_path / f"{name}.tar.gz"))
         models[paths[-1]] = models[name]
     main(argv=["compare", *paths, "test", "--samples", "50", "--differences", str(tmp_path / "d.txt")])
-    assert "span F1" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"first   {paths[0]}\nsecond  {paths[1]}\ndata    test\n3 texts\n")
+    assert "span F1" in shown
     assert len((tmp_path / "d.txt").read_text(encoding="utf-8").splitlines()) == 2

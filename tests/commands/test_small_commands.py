@@ -104,8 +104,12 @@ def test_learning_rates_grow(tagger: Config, tmp_path: Path) -> None:
 
 
 def test_smoothing() -> None:
-    assert _smooth([3.0, 3.0, 3.0], 0.98) == pytest.approx([3.0] * 3)
-    assert _smooth([1.0, 2.0], 0.5)[1] == pytest.approx((0.25 * 1 + 0.5 * 2) / 0.75)
+    assert _smooth([3.0, 3.0, 3.0]) == pytest.approx([3.0] * 3)
+    assert _smooth([1.0, 2.0, 6.0]) == pytest.approx([1.5, 3.0, 4.0])
+    # the fall stays where it is: at the rate 0.01
+    rates = [10.0 ** (-5 + 6 * step / 100) for step in range(101)]
+    losses = [2.0 - 1.5 / (1 + (0.01 / rate) ** 3) + rate for rate in rates]
+    assert suggested_rate(rates, _smooth(losses)) == pytest.approx(0.01, rel=0.2)
 
 
 needs_matplotlib = pytest.mark.skipif(
