@@ -13,6 +13,7 @@ from torch import Tensor
 
 from nlpreg.common.logging import tell
 from nlpreg.training.callbacks.callback import TrainerCallback
+from nlpreg.training.checkpointer import CheckpointFiles
 from nlpreg.training.metrics_log import get_train_and_validation_metrics
 from nlpreg.training.protocols import GradientNorm, MetricValues, ModelOutputs, TensorDict
 from nlpreg.training.util import get_batch_size
@@ -53,11 +54,16 @@ class ConsoleLoggerCallback(TrainerCallback):
         self._epoch_began = time.monotonic()
         progress = trainer.run.progress
         if is_primary and progress.total_batches_completed:
+            done = progress.batches_in_epoch_completed
+            files = CheckpointFiles(str(self.serialization_dir), progress.epochs_completed, done)
+            saved = files.newest_change()
             tell(
                 console,
-                "resuming in epoch %d after %d batches",
+                "resuming in epoch %d after %d batches%s",
                 progress.epochs_completed + 1,
-                progress.batches_in_epoch_completed,
+                done,
+                # another checkpointer may use other files
+                time.strftime(" (checkpoint of %Y-%m-%d %H:%M)", time.localtime(saved)) if saved else "",
             )
 
     def on_batch(
@@ -111,13 +117,16 @@ class ConsoleLoggerCallback(TrainerCallback):
         """Log why the run ended before its last epoch."""
         run = trainer.run
         if is_primary and run.tracker.should_stop_early() and run.progress.epochs_completed < run.num_epochs:
-            best = run.tracker.best_epoch
+            tracker = run.tracker
+            best = [tracker.best_epoch_metrics.get(name) for _, name in tracker.tracked_metrics]
+            value = f" {best[0]:.4f}" if len(best) == 1 and best[0] is not None else ""
             tell(
                 console,
-                "stopped early: no better %s for %d validations%s",
-                " ".join(("+" if sign > 0 else "-") + name for sign, name in run.tracker.tracked_metrics),
-                run.tracker.patience,
-                "" if best is None else f", the best was in epoch {best + 1}",
+                "stopped early: no better %s for %d validation%s%s",
+                " ".join(("+" if sign > 0 else "-") + name for sign, name in tracker.tracked_metrics),
+                tracker.patience,
+                "" if tracker.patience == 1 else "s",
+                "" if tracker.best_epoch is None else f", best{value} in epoch {tracker.best_epoch + 1}",
             )
 
     def _rows(self, trainer: RunningTrainer, metrics: MetricValues, epoch: int) -> Iterator[str]:

@@ -3,6 +3,7 @@ import logging
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 import torch
@@ -106,7 +107,19 @@ def test_why_a_run_ended_early(make_trainer, caplog):
             }
         )
         trainer.train()
-    assert "stopped early: no better -loss for 1 validations, the best was in epoch 1" in caplog.messages
+    best = trainer.run.tracker.best_epoch_metrics["loss"]
+    assert f"stopped early: no better -loss for 1 validation, best {best:.4f} in epoch 1" in caplog.messages
+
+
+def test_where_a_run_resumes(make_trainer, caplog, tmp_path):
+    config = {"callbacks": ["console_logger"]}
+    make_trainer(config | {"num_epochs": 1}).train()
+    assert not [message for message in caplog.messages if message.startswith("resuming")]
+    saved = time.localtime(max(os.path.getmtime(path) for path in (tmp_path / "run").glob("*_e1_b0.*")))
+    with caplog.at_level(logging.INFO, logger="nlpreg.console"):
+        make_trainer(config).train()
+    place = time.strftime("checkpoint of %Y-%m-%d %H:%M", saved)
+    assert f"resuming in epoch 2 after 0 batches ({place})" in caplog.messages
 
 
 SCRIPT = """
