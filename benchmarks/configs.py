@@ -41,9 +41,15 @@ class Run:
         """Over all blocks."""
         return sum(block["tokens"] for block in self.blocks) / sum(block[who] for block in self.blocks)
 
-    def ratio_to(self, loop: str) -> float:
-        """Speed of nlpreg divided by that of a loop: the median over blocks measured right after each other."""
-        return statistics.median(block[loop] / block["nlpreg"] for block in self.blocks[_WARM_UP_BLOCKS:])
+    def ratio_to(self, loop: str, clock: str = "") -> float:
+        """Speed of nlpreg divided by that of a loop: the median over blocks measured right after each other.
+
+        Args:
+            loop: `plain` or `best`.
+            clock: "" for time by the clock, `_cpu` for CPU time.
+        """
+        ratios = (block[loop + clock] / block["nlpreg" + clock] for block in self.blocks[_WARM_UP_BLOCKS:])
+        return statistics.median(ratios)
 
     def peak_memory(self) -> str:
         """Of the process and, if it used one, of the GPU."""
@@ -144,8 +150,10 @@ def turns_table(runs: dict[str, Run]) -> str:
         [
             f"`{name}`",
             *(f"{run.tokens_per_second(who):,.0f}" for who in ("nlpreg", "plain", "best")),
-            times(run.ratio_to("plain")),
-            times(run.ratio_to("best")),
+            *(
+                f"{times(run.ratio_to(loop))} ({times(run.ratio_to(loop, '_cpu'))})"
+                for loop in ("plain", "best")
+            ),
         ]
         for name, run in runs.items()
     ]

@@ -42,7 +42,7 @@ class TrainingTurns(TrainerCallback):
         self._loops: dict[Style, ReferenceLoop] = {}
         self._blocks: list[dict[str, float]] = []
         self._batches: list[Batch] = []
-        self._since = 0.0
+        self._since = (0.0, 0.0)
 
     def on_start(self, trainer: GradientDescentTrainer, is_primary: bool = True, **kwargs: Any) -> None:
         """Make the loops."""
@@ -96,18 +96,22 @@ class TrainingTurns(TrainerCallback):
 
     def _begin(self, trainer: GradientDescentTrainer) -> None:
         synchronize(trainer.cuda_device)
-        self._since = time.perf_counter()
+        self._since = (time.perf_counter(), time.process_time())
+
+    def _elapsed(self, trainer: GradientDescentTrainer, who: str) -> dict[str, float]:
+        """Seconds since `_begin`, by the clock and of the process's CPU time."""
+        synchronize(trainer.cuda_device)
+        wall, cpu = self._since
+        return {who: time.perf_counter() - wall, f"{who}_cpu": time.process_time() - cpu}
 
     def _end_block(self, trainer: GradientDescentTrainer) -> None:
-        synchronize(trainer.cuda_device)
-        block = {"nlpreg": time.perf_counter() - self._since, "tokens": float(self._num_tokens())}
+        block = {**self._elapsed(trainer, "nlpreg"), "tokens": float(self._num_tokens())}
         if trainer.cuda_device.type == "cuda":
             block["device_mebibytes"] = torch.cuda.max_memory_allocated(trainer.cuda_device) / 2**20
         for style, loop in self._loops.items():
             self._begin(trainer)
             loop.run(self._batches)
-            synchronize(trainer.cuda_device)
-            block[style] = time.perf_counter() - self._since
+            block |= self._elapsed(trainer, style)
         self._blocks.append(block)
         self._batches = []
         self._begin(trainer)

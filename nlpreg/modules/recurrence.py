@@ -29,6 +29,7 @@ class SortedRows:
         in_order = sorted(in_batch, reverse=True)
         self.num_steps = num_steps
         self.longest = in_order[0] if in_order else 0
+        self._lengths_in_batch = lengths
         self.is_full = all(length == num_steps for length in in_batch)
         self.spans = _spans(in_order, span_cost)
         self.order: Tensor | None = None
@@ -40,9 +41,9 @@ class SortedRows:
         self.lengths = lengths
 
     @cached_property
-    def _is_padding(self) -> Tensor:
-        """(B, longest, 1) bool."""
-        return ~is_word(self.lengths, self.longest)
+    def _padding(self) -> Tensor:
+        """The flat places of the padding among sorted rows, each from 0 to B * longest - 1."""
+        return _places_of_padding(self.lengths, self.longest)
 
     @cached_property
     def _reversed(self) -> Tensor:
@@ -56,18 +57,20 @@ class SortedRows:
         tensor = tensor[:, : self.longest]
         if self.order is not None:
             # a copy already, so another one would only take time and memory
-            return tensor.index_select(0, self.order).masked_fill_(self._is_padding, 0)
-        return tensor.masked_fill(self._is_padding, 0)
+            rows = tensor.index_select(0, self.order)
+            return rows.flatten(0, 1).index_fill_(0, self._padding, 0).view_as(rows)
+        return _with_zeros(tensor, self._padding)
 
     def restore(self, tensor: Tensor) -> Tensor:
         """The inverse of `sort`: (B, longest, H) -> (B, T, H), zeros at padding."""
         if self.is_full:
             return tensor
         if self.order is None:
-            tensor = tensor.masked_fill(self._is_padding, 0)
+            tensor = _with_zeros(tensor, self._padding)
         else:
-            is_padding = self._is_padding.index_select(0, self.inverse)  # (B, longest, 1)
-            tensor = tensor.index_select(0, self.inverse).masked_fill_(is_padding, 0)
+            places = _places_of_padding(self._lengths_in_batch, self.longest)
+            rows = tensor.index_select(0, self.inverse)
+            tensor = rows.flatten(0, 1).index_fill_(0, places, 0).view_as(rows)
         return pad_end(tensor, 1, self.num_steps - self.longest)
 
     def sort_states(self, states: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -117,6 +120,16 @@ class UnsortedRows:
     def reverse(self, tensor: Tensor) -> Tensor:
         """Reverse the words of every row, leaving padding where it is: (B, T, D) -> the same shape."""
         return tensor.flatten(0, 1).index_select(0, self._reversed).view_as(tensor)
+
+
+def _places_of_padding(lengths: Tensor, num_steps: int) -> Tensor:
+    """Places in (B * num_steps,) that hold no word."""
+    return (~is_word(lengths, num_steps)).flatten().nonzero().squeeze(1)
+
+
+def _with_zeros(tensor: Tensor, places: Tensor) -> Tensor:
+    """A copy of (B, T, D) with zeros at places of (B * T,); much faster than `masked_fill` with a mask without D."""
+    return tensor.flatten(0, 1).index_fill(0, places, 0).view_as(tensor)
 
 
 def pad_end(tensor: Tensor, dim: int, count: int) -> Tensor:

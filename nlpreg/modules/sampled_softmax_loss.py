@@ -59,7 +59,7 @@ def sample_without_replacement(
 
 def expected_counts(probabilities: Tensor, num_tries: Tensor | float) -> Tensor:
     """The probability that each class is among the samples: `1 - (1 - P) ** num_tries`, exact for small P too."""
-    return -torch.expm1(num_tries * torch.log1p(-probabilities))
+    return torch.log1p(-probabilities).mul_(num_tries).expm1_().neg_()
 
 
 _CERTAIN = 10000.0
@@ -179,7 +179,10 @@ class SampledSoftmaxLoss(WordDistribution):
 
     def vectors_of(self, words: Tensor) -> Tensor:
         """The vectors of some words, (n,) -> (n, D)."""
-        return functional.embedding(words, self.word_vectors(), sparse=self.sparse)
+        if self.sparse:
+            return functional.embedding(words, self.word_vectors(), sparse=True)
+        # of which the backward pass is faster than that of an embedding on the CPU
+        return self.word_vectors().index_select(0, words)
 
     def word_biases(self) -> Tensor:
         """One number for each word, (V,)."""
@@ -232,7 +235,7 @@ class SampledSoftmaxLoss(WordDistribution):
         counts = torch.cat([target_counts, sampled_counts])
         return _Sample(
             words=torch.cat([known, samples]),
-            log_counts=(counts + tiny_value_of_dtype(torch.float32)).log(),
+            log_counts=counts.add_(tiny_value_of_dtype(torch.float32)).log_(),
             hits=self._accidental_hits(known, samples),
         )
 
@@ -242,15 +245,15 @@ class SampledSoftmaxLoss(WordDistribution):
         """The loss of one group from the weights of its words, (N + S, D) and (N + S,)."""
         if embeddings.size(0) == 0:
             return torch.tensor(0.0, device=embeddings.device)
-        num_targets = targets.size(0)
-        # the correction for sampling, (N + S,)
-        biases = biases - sample.log_counts
-        # (N,)
-        target_logits = (vectors[:num_targets] * embeddings).sum(dim=1) + biases[:num_targets]
+        sizes = [targets.size(0), vectors.size(0) - targets.size(0)]
+        # with the correction for sampling
+        target_biases, sampled_biases = torch.split(biases - sample.log_counts, sizes)  # (N,), (S,)
+        target_vectors, sampled_vectors = torch.split(vectors, sizes)  # (N, D), (S, D)
+        target_logits = (target_vectors * embeddings).sum(dim=1) + target_biases  # (N,)
         return linear_softmax_nll(
             embeddings,
-            vectors[num_targets:].t(),
-            biases[num_targets:],
+            sampled_vectors.t(),
+            sampled_biases,
             sample.hits,
             # Where the target is certain, loss and gradients are zero.
             target_logits.masked_fill(targets < 0, _CERTAIN),
@@ -284,8 +287,6 @@ class SampledSoftmaxLoss(WordDistribution):
             words, tries = choice_func(self._num_words, self._num_samples)
             sampled = torch.as_tensor(words, dtype=torch.long, device=targets.device)
             num_tries = float(tries)
-        return (
-            sampled,
-            expected_counts(probabilities[targets], num_tries),
-            expected_counts(probabilities[sampled], num_tries),
-        )
+        counts = expected_counts(probabilities[torch.cat([targets, sampled])], num_tries)
+        target_counts, sampled_counts = torch.split(counts, [targets.size(0), sampled.size(0)])
+        return sampled, target_counts, sampled_counts

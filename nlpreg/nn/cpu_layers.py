@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 # Below so many multiplications, starting oneDNN takes longer than the product.
-_WORTH_IT = 2**22
+_WORTH_IT = 2**26
 
 
 def matrix_product(
@@ -28,7 +28,7 @@ def matrix_product(
     Shape:
         left (N, D), right (D, V), bias (V,) -> (N, V).
     """
-    if shape_returns and _suits_onednn(left, right):
+    if shape_returns and suits_onednn(left, right):
         product: Tensor = torch.ops.mkldnn._linear_pointwise(left, right.t(), bias, "none", [], "")
         return product
     return torch.mm(left, right) if bias is None else torch.addmm(bias, left, right)
@@ -36,14 +36,14 @@ def matrix_product(
 
 def add_matrix_product(total: Tensor, left: Tensor, right: Tensor, *, shape_returns: bool = True) -> None:
     """Add `left @ right` to `total` (N, V), in its place and its precision; see `matrix_product`."""
-    if total.dtype != left.dtype or (shape_returns and _suits_onednn(left, right)):
+    if total.dtype != left.dtype or (shape_returns and suits_onednn(left, right)):
         total += matrix_product(left, right, shape_returns=shape_returns)
     else:
         total.addmm_(left, right)
 
 
-def _suits_onednn(left: Tensor, right: Tensor) -> bool:
-    """Whether oneDNN is available and faster. It is very slow with non-contiguous matrices."""
+def suits_onednn(left: Tensor, right: Tensor) -> bool:
+    """Whether oneDNN is available and faster for `left @ right`. It is very slow with non-contiguous matrices."""
     return (
         left.device.type == "cpu"
         and left.dtype == torch.float32

@@ -111,7 +111,7 @@ def test_other_precisions(dtype: torch.dtype) -> None:
 def test_works_without_the_operation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
     left, right = torch.ones(300, 128), torch.ones(128, 400)
-    assert not matrix_products._suits_onednn(left, right)
+    assert not matrix_products.suits_onednn(left, right)
     assert torch.equal(matrix_product(left, right), torch.full((300, 400), 128.0))
 
 

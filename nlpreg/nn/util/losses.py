@@ -1,6 +1,5 @@
 """Cross entropy: of sequences of logits, and of a large softmax layer in chunks."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn.functional import pad
 
-from nlpreg.nn.cpu_layers import add_matrix_product, matrix_product
+from nlpreg.nn.cpu_layers import add_matrix_product, matrix_product, suits_onednn
 from nlpreg.nn.util.masks import tiny_value_of_dtype
 
 
@@ -90,9 +90,10 @@ def _alpha_factor(
 # is added up once for each chunk, whatever its number of rows, so there must not be too few rows either.
 _CHUNK_LOGITS = 2**22
 _MIN_CHUNK_SIZE = 256
-# Whole chunks have a multiple of so many rows, by which products know them from the odd rest.
+# Chunks have a multiple of so many rows, because fast products are made for each number of rows separately.
 _REGULAR_ROWS = 64
 _REMOVED = -10000.0
+_CERTAIN = 10000.0
 
 
 def linear_softmax_nll(
@@ -132,6 +133,12 @@ def linear_softmax_nll(
         chunk_size -= chunk_size % _REGULAR_ROWS
     elif chunk_size < 1:
         raise ValueError(f"chunk_size must be at least 1, got {chunk_size}")
+    missing = -len(inputs) % _REGULAR_ROWS if suits_onednn(inputs, weight) else 0
+    if missing:
+        # Rows that do not count, up to a regular number, cost less than products over an odd number of rows.
+        inputs = pad(inputs, (0, 0, 0, missing))
+        columns = pad(columns, (0, missing), value=-1)
+        target_logits = None if target_logits is None else pad(target_logits, (0, missing), value=_CERTAIN)
     loss: Tensor = _LinearSoftmaxNll.apply(  # type: ignore[no-untyped-call]
         inputs, weight, bias, columns, target_logits, chunk_size, dtype
     )
@@ -155,10 +162,10 @@ class _LinearSoftmaxNll(torch.autograd.Function):
         need_inputs, need_weight, need_bias, _, need_logits, _, _ = ctx.needs_input_grad
         exact = torch.promote_types(inputs.dtype, torch.float32)
         grads = _Gradients(
-            torch.zeros_like(inputs) if need_inputs else None,
+            torch.empty_like(inputs) if need_inputs else None,
             torch.zeros_like(weight, dtype=_sum_dtype(weight)) if need_weight else None,
             torch.zeros_like(bias, dtype=_sum_dtype(bias)) if need_bias else None,
-            torch.zeros_like(target_logits) if need_logits and target_logits is not None else None,
+            torch.empty_like(target_logits) if need_logits and target_logits is not None else None,
         )
         device_type = inputs.device.type
         if dtype is None:
@@ -167,7 +174,9 @@ class _LinearSoftmaxNll(torch.autograd.Function):
         total = torch.zeros((), dtype=exact, device=inputs.device)
         with torch.autocast(device_type, enabled=False):
             layer = _Layer.of(weight, bias, dtype)
-            for rows in _chunks(inputs.size(0), chunk_size):
+            # The compiler may learn how many chunks there are, but not from how many rows.
+            for chunk in range((inputs.size(0) + chunk_size - 1) // chunk_size):
+                rows = slice(chunk * chunk_size, (chunk + 1) * chunk_size)
                 logits = None if target_logits is None else target_logits[rows]
                 total += _chunk(inputs[rows], layer, columns[rows], logits, grads, rows)
         ctx.save_for_backward(grads.inputs, grads.weight, grads.bias, grads.logits)
@@ -182,21 +191,6 @@ class _LinearSoftmaxNll(torch.autograd.Function):
             for grad, dtype in zip(ctx.saved_tensors, ctx.dtypes, strict=True)
         )
         return inputs, weight, bias, None, logits, None, None
-
-
-def _chunks(num_rows: int, chunk_size: int) -> Iterator[slice]:
-    """Cut the rows into chunks, the odd rest of the last one by itself."""
-    # The compiler may learn how many chunks there are, but not from how many rows.
-    for chunk in range((num_rows + chunk_size - 1) // chunk_size):
-        start, end = chunk * chunk_size, (chunk + 1) * chunk_size
-        regular = 0
-        if end > num_rows and not torch.compiler.is_compiling():
-            regular = (num_rows - start) // _REGULAR_ROWS * _REGULAR_ROWS
-        if regular:
-            yield slice(start, start + regular)
-            start += regular
-        if start < num_rows:
-            yield slice(start, end)
 
 
 def _sum_dtype(tensor: Tensor) -> torch.dtype:
@@ -247,27 +241,27 @@ def _chunk(
     index = columns.clamp(min=0).unsqueeze(1)
     if target_logits is None:
         targets = scores.gather(1, index).squeeze(1)
-        top = scores.amax(dim=1)
     else:
         targets = target_logits.to(scores.dtype)
         is_removed = (columns >= 0).unsqueeze(1)
         scores.scatter_(1, index, torch.where(is_removed, _REMOVED, scores.gather(1, index)))
-        top = torch.maximum(scores.amax(dim=1), targets)
-    # In place: the logits of a chunk are the largest tensor here.
-    scores.sub_(top.unsqueeze(1)).exp_()
-    # (rows,)
-    total = scores.sum(dim=1)
-    if target_logits is not None:
-        total += (targets - top).exp()
-    log_z = total.log() + top
-    losses, scale = log_z - targets, total.reciprocal()
+    top = scores.amax(dim=1)
+    # in place where that is safe: the logits of a chunk are the largest tensor here
+    scores = torch.softmax(scores, dim=1, out=scores if scores.device.type == "cpu" else None)
+    # From the largest probability, of which the logarithm has all its digits. (rows,)
+    log_z = top - scores.amax(dim=1).log()
     if target_logits is None:
-        # The row divided by its total is now the gradient of the loss.
-        scores.scatter_add_(1, index, -total.unsqueeze(1))
-        counts = columns >= 0
-        losses, scale = losses * counts, scale * counts
-    elif grads.logits is not None:
-        grads.logits[rows] = torch.expm1(targets - log_z).to(grads.logits.dtype)
+        # The row is now the gradient of the loss.
+        scores.scatter_add_(1, index, scores.new_full(index.shape, -1.0))
+        scale = (columns >= 0).to(scores.dtype)
+        losses = (log_z - targets) * scale
+    else:
+        # The target's logit is one more in the sum.
+        log_z, scale = torch.logaddexp(log_z, targets), log_z
+        scale = (scale - log_z).exp_()
+        losses = log_z - targets
+        if grads.logits is not None:
+            grads.logits[rows] = torch.expm1(-losses).to(grads.logits.dtype)
     _add_gradients(scores, scale, inputs, layer.weight_for_grads, grads, rows)
     return losses.sum()
 

@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import numpy
 import pytest
@@ -6,8 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nlpreg.nn import cpu_layers
 from nlpreg.nn.util import sequence_cross_entropy_with_logits
-from nlpreg.nn.util.losses import _chunks, linear_softmax_nll
+from nlpreg.nn.util.losses import linear_softmax_nll
 
 X = torch.tensor([[[1.0, 2.0], [0.0, 1.0], [3.0, 0.0]], [[0.5, 0.0], [1.0, 1.0], [9.0, 9.0]]])
 Y = torch.tensor([[1, 1, 0], [0, 1, 0]])
@@ -259,10 +261,28 @@ def test_float16_keeps_small_gradients() -> None:
     assert (found - wanted)[:, rare].norm() < 0.01 * wanted[:, rare].norm()
 
 
-@pytest.mark.parametrize("num_rows", [1, 63, 64, 65, 150, 256, 257, 300, 512])
-def test_chunks_cover_every_row_once(num_rows: int) -> None:
-    chunks = list(_chunks(num_rows, 256))
-    assert [row for rows in chunks for row in range(num_rows)[rows]] == list(range(num_rows))
-    sizes = [len(range(num_rows)[rows]) for rows in chunks]
-    assert all(size % 64 == 0 for size in sizes[:-1])
-    assert sizes[-1] <= 64 or sizes[-1] % 64 == 0
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch is built without oneDNN")
+@pytest.mark.parametrize("has_logits", [False, True])
+@pytest.mark.parametrize("num_rows", [1, 63, 64, 65, 150])
+def test_rows_up_to_a_regular_number_do_not_count(
+    monkeypatch: pytest.MonkeyPatch, num_rows: int, has_logits: bool
+) -> None:
+    x, weight, bias, targets = inputs(num_rows, dtype=torch.float32)
+    logits = torch.randn(num_rows, requires_grad=True) if has_logits else None
+    tensors = [tensor for tensor in (x, weight, bias, logits) if tensor is not None]
+    expected = linear_softmax_nll(x, weight, bias, targets, logits, chunk_size=64)
+    gradients = torch.autograd.grad(expected, tensors)
+    sizes = []
+
+    def product(left: Tensor, right: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        sizes.append(left.size(0))
+        return cpu_layers.matrix_product(left, right, *args, **kwargs)
+
+    monkeypatch.setattr(cpu_layers, "_WORTH_IT", 0)
+    monkeypatch.setattr("nlpreg.nn.util.losses.matrix_product", product)
+    loss = linear_softmax_nll(x, weight, bias, targets, logits, chunk_size=64)
+    torch.testing.assert_close(loss, expected)
+    for found, wanted in zip(torch.autograd.grad(loss, tensors), gradients, strict=True):
+        torch.testing.assert_close(found, wanted)
+    assert sizes
+    assert set(sizes) == {64}
