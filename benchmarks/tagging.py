@@ -1,4 +1,5 @@
-"""Taggers: the random field against `pytorch-crf`, training against a loop by hand, `nlpreg predict` against the bare model.
+"""Taggers: the random field against `pytorch-crf`, training against a loop by hand, `nlpreg predict` against the bare model,
+and the training of a tagger by counting.
 
 python benchmarks/tagging.py [--data FOLDER] [--output benchmarks/results/tagging.md]
 """
@@ -29,7 +30,7 @@ from nlpreg.data.dataset_readers import DatasetReader
 from nlpreg.models import Model, archive_model
 from nlpreg.training import Checkpointer
 
-SECTIONS = ("crf", "training", "tagging")
+SECTIONS = ("crf", "training", "tagging", "counting")
 BATCH_SIZE = 32
 TREEBANK = Path(__file__).parents[1] / "training_configs" / "data"
 
@@ -101,16 +102,11 @@ class Tagger:
         """All sentences as batches of like lengths, on the device."""
         from nlpreg.nn.util import move_to_device
 
-        def length(instance: Instance) -> int:
-            return len(instance["metadata"]["words"])  # type: ignore[index]
-
         group = 16 * BATCH_SIZE
         for first in range(0, len(self.instances), group):
-            ordered = sorted(self.instances[first : first + group], key=length)
-            for start in range(0, len(ordered), BATCH_SIZE):
-                batch = Batch(ordered[start : start + BATCH_SIZE])
-                batch.index_instances(self.vocab)
-                yield move_to_device(batch.as_tensor_dict(), self.device)
+            ordered = sorted(self.instances[first : first + group], key=_num_words)
+            for batch in _ready_batches(ordered, self.vocab, BATCH_SIZE):
+                yield move_to_device(batch, self.device)
 
     def archive(self, folder: Path) -> Path:
         """Pack an untrained model, which is as fast as a trained one."""
@@ -184,6 +180,79 @@ def tagging_section(options: argparse.Namespace) -> str:
     return f"## Tagging\n\n{note}\n\n{table(header, rows)}"
 
 
+def counting_section(options: argparse.Namespace) -> str:
+    """CPU time of each step of training a `tnt_tagger`, and of tagging with it."""
+    reader = DatasetReader.from_params(
+        Params({"type": "conllu", "max_instances": 8 if options.quick else None})
+    )
+    steps: dict[str, list[float]] = {}
+    for _ in range(options.repeats):
+        clock = _Clock(steps)
+        train = list(reader.read(str(options.data / "train.conllu")))
+        for instance in train:
+            reader.apply_token_indexers(instance)
+        clock.lap("reading the training part")
+        vocab = Vocabulary.from_instances(train)
+        clock.lap("vocabulary")
+        batches = _ready_batches(train, vocab, 256)
+        clock.lap("indexing and batches")
+        model = Model.from_params(Params({"type": "tnt_tagger"}), vocab=vocab).eval()
+        for batch in batches:
+            model.count(**batch)  # type: ignore[operator]  # a method of this model
+        model.finish_counting()  # type: ignore[operator]
+        model.tables()  # type: ignore[operator]
+        clock.lap("counting, with the tables made from the counts")
+        texts = [
+            instance["metadata"]["words"]  # type: ignore[index]
+            for instance in reader.read(str(options.data / "dev.conllu"))
+        ]
+        dev = [reader.text_to_instance(words) for words in sorted(texts, key=len)]
+        for instance in dev:
+            reader.apply_token_indexers(instance)
+        ready = _ready_batches(dev, vocab, 64)
+        clock.lap("")  # not counted
+        _tag(model, ready)
+        clock.lap("tagging the development part")
+    seconds = {name: statistics.median(values) for name, values in steps.items() if name}
+    words = {"reading the training part": train, "tagging the development part": dev}
+    rows = []
+    for name, value in seconds.items():
+        num_words = sum(_num_words(instance) for instance in words.get(name, train))
+        rows.append([name, f"{num_words:,}", f"{value:.2f} s", f"{num_words / value:,.0f}"])
+    note = (
+        f"`tnt_tagger`, CPU time of each step, medians over {options.repeats} rounds. Tagging goes from instances as padded "
+        "batches of 64, sorted by length, to tags as strings. To be reached: training in 5 s, 100,000 words tagged a second."
+    )
+    header = ["step", "words", "CPU time", "words a second"]
+    return f"## Training by counting\n\n{note}\n\n{table(header, rows)}"
+
+
+class _Clock:
+    """Adds the CPU time since the last lap to the steps."""
+
+    def __init__(self, steps: dict[str, list[float]]) -> None:
+        self.steps = steps
+        self.last = time.process_time()
+
+    def lap(self, name: str) -> None:
+        now = time.process_time()
+        self.steps.setdefault(name, []).append(now - self.last)
+        self.last = time.process_time()
+
+
+def _num_words(instance: Instance) -> int:
+    return len(instance["metadata"]["words"])  # type: ignore[index]
+
+
+def _ready_batches(instances: list[Instance], vocab: Vocabulary, batch_size: int) -> list[dict[str, Any]]:
+    batches = []
+    for start in range(0, len(instances), batch_size):
+        batch = Batch(instances[start : start + batch_size])
+        batch.index_instances(vocab)
+        batches.append(batch.as_tensor_dict())
+    return batches
+
+
 def _predict(arguments: list[str]) -> None:
     if exit_status("nlpreg", arguments) != 0:
         raise RuntimeError(f"nlpreg {' '.join(arguments)}: failed")
@@ -236,6 +305,7 @@ def main(arguments: list[str] | None = None) -> None:
         "crf": lambda: crf_section(options.quick, options.repeats, options.device),
         "training": lambda: training_section(options),
         "tagging": lambda: tagging_section(options),
+        "counting": lambda: counting_section(options),
     }
     sections = [make[name]() for name in options.sections]
     publish("Taggers", sections, options)

@@ -70,8 +70,9 @@ def test_taggers_run(benchmark: Any, tmp_path: Path) -> None:
     output = tmp_path / "tagging.md"
     benchmark("tagging").main(["--quick", "--output", str(output)])
     text = output.read_text(encoding="utf-8")
-    assert text.count("\n## ") == 3
+    assert text.count("\n## ") == 4
     assert text.count("| simple_tagger |") == text.count("| crf_tagger |") == 2
+    assert text.count("| tagging the development part |") == 1
 
 
 def test_configs_run(benchmark: Any, tmp_path: Path) -> None:
