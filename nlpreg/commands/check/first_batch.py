@@ -23,6 +23,7 @@ from nlpreg.common.config.problems import Problem, refusal
 from nlpreg.common.config.registry import REGISTRY
 from nlpreg.data.data_loaders import MultiTaskDataLoader
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DeferringReader
+from nlpreg.data.dataset_readers.fold import FoldDatasetReader
 from nlpreg.data.fields import SequenceLabelField
 from nlpreg.data.instance import Instance
 from nlpreg.models.model import Model
@@ -89,6 +90,8 @@ def try_first_batches(experiment: "TrainModel", label_encoding: Any = None) -> F
                     is_used = name in loaders and (name != "test" or experiment.evaluate_on_test)
                     if is_used and not findings.problems:
                         _try_batch(name, loaders[name], model, trainer, labels, findings)
+                        if isinstance(label_encoding, str):
+                            _locate_wrong_tags(loaders[name], model, label_encoding, findings)
             except (IndexError, RuntimeError, ValueError) as error:
                 # an embedding or output layer for an empty namespace has no rows
                 unused = list(_namespace_warnings(loaders, model, used))
@@ -387,11 +390,20 @@ def _namespace_warnings(loaders: Mapping[str, Any], model: Model, used: set[str]
         )
 
 
+def _locate_wrong_tags(loader: Any, model: Model, encoding: str, findings: Findings) -> None:
+    """Replace a metric's error about gold tags, which names no sentence, by one with its file and line."""
+    for index, problem in enumerate(findings.problems):
+        if problem.path == "model.label_encoding":
+            findings.problems[index] = next(_encoding_warnings(loader, model, encoding), problem)
+
+
 def _encoding_warnings(loader: Any, model: Model, encoding: str) -> Iterator[Problem]:
-    """Warn about training sentences whose tags the label encoding does not allow."""
+    """Warn about sentences whose tags the label encoding does not allow."""
     num_wrong = num_sentences = 0
     first = ""
     reader, path = getattr(loader, "reader", None), getattr(loader, "data_path", None)
+    while isinstance(reader, FoldDatasetReader):
+        reader = reader.reader  # which knows the lines
     if not isinstance(reader, DatasetReader):
         return
     allowed: set[tuple[str, str]] | None = None

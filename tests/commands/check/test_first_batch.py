@@ -225,6 +225,27 @@ def test_an_error_of_the_reader_is_a_problem(tmp_path: Path, monkeypatch: pytest
     )
 
 
+@pytest.mark.parametrize("data_set", ["train", "validation"])
+def test_tags_that_the_encoding_does_not_allow_are_located(
+    data_set: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the span F1 refuses them first, and in a reader that splits the data of another one."""
+    monkeypatch.chdir(tmp_path)
+    Path("good.txt").write_text("the###O dog###U-X\n" * 8)
+    Path("bad.txt").write_text("the###O dog###U-X\n" * 4 + "the###B-X dog###O\n" * 2)
+    config = experiment({**TAGGER, "label_encoding": "BIOUL"}, "good.txt", data_loader={"batch_size": 9})
+    if data_set == "train":
+        reader = {"type": "sequence_tagging"}
+        fold = {"type": "fold", "base_reader": reader, "path": "bad.txt", "fold": 0, "num_folds": 2}
+        config.update(dataset_reader=fold, train_data_path="bad.txt")
+    else:
+        config["validation_data_path"] = "bad.txt"
+    (problem,) = findings_of(config, tmp_path, monkeypatch).problems
+    assert problem.path == "model.label_encoding"
+    assert "BIOUL does not allow the tags of 2 of the first 6 sentences" in problem.message
+    assert "such as bad.txt, line 5: B-X O;" in problem.message
+
+
 def test_few_instances_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A mistake behind them is not seen, and the labels of all data sets are known."""
     monkeypatch.chdir(tmp_path)
