@@ -145,13 +145,22 @@ def check_patterns_match(key: str, patterns: Iterable[str], names: Iterable[str]
     Raises:
         ConfigurationError: an expression matches no name; the message lists similar names.
     """
+    for message in unmatched_patterns(patterns, names):
+        raise ConfigurationError(f"{key}: {message}")
+
+
+def unmatched_patterns(patterns: Iterable[str], names: Iterable[str]) -> Iterator[str]:
+    """A message for each regular expression that matches no parameter name, which lists similar names.
+
+    Args:
+        patterns: the regular expressions.
+        names: the names of all parameters.
+    """
     names = list(names)
     for pattern in patterns:
         if not any(re.search(pattern, name) for name in names):
-            raise ConfigurationError(
-                f"{key}: {pattern!r} matches no parameter; the names most like it are "
-                + (", ".join(_names_like(pattern, names)) or "none, since there are no parameters")
-            )
+            similar = ", ".join(_names_like(pattern, names)) or "none, since there are no parameters"
+            yield f"{pattern!r} matches no parameter; the names most like it are {similar}"
 
 
 def parse_cuda_device(cuda_device: str | int | list[int]) -> int:

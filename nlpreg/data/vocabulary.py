@@ -7,7 +7,7 @@ import inspect
 import logging
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
@@ -211,6 +211,24 @@ def check_min_count(min_count: Mapping[str, int], counter: Mapping[str, Mapping[
                 f"min_count: expected namespaces that occur in the data ({sorted(counter or {})}), got {namespace!r}; "
                 "correct its name or leave it out"
             )
+
+
+def warn_of_uncounted_namespaces(counted: Collection[str], **limits: Any) -> None:
+    """Warn of limits for namespaces that the data do not have: a misspelt name would silently have no effect.
+
+    Args:
+        counted: the namespaces of the data.
+        **limits: argument name -> a limit for each namespace, or anything that is not by namespace.
+    """
+    for argument, by_namespace in limits.items():
+        for namespace in by_namespace if isinstance(by_namespace, Mapping) else ():
+            if namespace not in counted:
+                logger.warning(
+                    "vocabulary.%s: the data have no namespace %r, so that this has no effect; they have %s",
+                    argument,
+                    namespace,
+                    ", ".join(sorted(counted)),
+                )
 
 
 def check_padding_unchanged(
@@ -711,6 +729,13 @@ class Vocabulary(Registrable):
         # the limits apply in the documented order: size, frequency, vectors
         counts = counter or {}
         check_min_count(min_count, counter)
+        if counts:
+            warn_of_uncounted_namespaces(
+                counts,
+                max_vocab_size=max_vocab_size,
+                pretrained_files=pretrained_files,
+                min_pretrained_embeddings=min_pretrained_embeddings,
+            )
         # a namespace must stay padded or not padded: otherwise its ids would shift by two
         patterns = set(non_padded_namespaces)
         extended = self.get_namespaces() & {*counts, *tokens_to_add}

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import init
 
 from nlpreg.common import FromParams, Registrable
-from nlpreg.common.checks import ConfigurationError, check_patterns
+from nlpreg.common.checks import ConfigurationError, check_patterns, unmatched_patterns
 from nlpreg.nn.torch_parts import TorchPart, set_constructor
 from nlpreg.nn.util.state_dicts import read_archived_state_dict
 
@@ -235,8 +235,14 @@ class InitializerApplicator(FromParams):
             logger.info("Initializing %s by the pattern %r", name, pattern)
             with torch.no_grad():
                 initializer(parameter, parameter_name=name)
+        names = [name for name, _ in module.named_parameters()]
+        for message in unmatched_patterns([*sorted(unused), *self._prevent_regexes], names):
+            logger.warning("initializer: %s", message)
         for pattern in sorted(unused):
-            logger.warning("No parameter was initialized by the pattern %r", pattern)
+            if any(re.search(pattern, name) for name in names):
+                logger.warning(
+                    "initializer: %r initializes nothing, since other expressions come first", pattern
+                )
         if untouched and self._initializers:
             logger.info("Parameters left at their default initialization: %s", ", ".join(untouched))
 

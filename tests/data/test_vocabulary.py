@@ -122,6 +122,20 @@ def test_archives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert read_patterns(found) == ["*tags"]
 
 
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"max_vocab_size": {"tokns": 3}},
+        {"pretrained_files": {"tokns": "vectors.txt"}},
+        {"min_pretrained_embeddings": {"tokns": 3}},
+    ],
+    ids=lambda limits: next(iter(limits)),
+)
+def test_a_limit_for_a_namespace_that_the_data_lack_is_told(limits, caplog):
+    Vocabulary({"tokens": {"a": 2}}, **limits)
+    assert f"vocabulary.{next(iter(limits))}: the data have no namespace 'tokns'" in caplog.text
+
+
 def test_a_word_twice_and_blank_lines_are_named(tmp_path, caplog):
     folder = tmp_path / "v"
     Vocabulary({"tokens": {"a": 2, "b": 1}}).save_to_files(str(folder))

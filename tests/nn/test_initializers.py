@@ -121,9 +121,14 @@ def test_first_matching_pattern_decides() -> None:
 
 
 def test_patterns_that_nothing_matches_are_reported(caplog: pytest.LogCaptureFixture) -> None:
+    zero = Initializer.by_name("zero")()
     with caplog.at_level(logging.WARNING):
-        InitializerApplicator([("no_such_name", Initializer.by_name("zero")())])(model())
-    assert "no_such_name" in caplog.text
+        InitializerApplicator([("no_such_name", zero), (".", zero), ("bias", zero)], ["no_such_bias"])(
+            model()
+        )
+    assert "initializer: 'no_such_name' matches no parameter; the names most like it are " in caplog.text
+    assert "initializer: 'no_such_bias' matches no parameter; the names most like it are " in caplog.text
+    assert "initializer: 'bias' initializes nothing, since other expressions come first" in caplog.text
 
 
 def test_without_patterns_nothing_changes() -> None:

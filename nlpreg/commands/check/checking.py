@@ -115,7 +115,11 @@ def check_config(config: Mapping[str, Any], fills_namespaces: bool = True) -> Ch
     if isinstance(node, Call):
         strays = {problem.path.rpartition(".")[2] for problem in problems if problem.stray_key}
         problems += [p for p in name_problems(node) if p.path.rpartition(".")[2] not in strays]
-        problems += [*shape_problems(node, warnings), *trial_problems(node, problems)]
+        # a section that holds a mistake cannot be built on trial, and fails for a reason that is no news
+        faulty = [f"{problem.path}." for problem in problems]
+        shapes = shape_problems(node, warnings)
+        problems += [p for p in shapes if not any(path.startswith(f"{p.path}.") for path in faulty)]
+        problems += trial_problems(node, problems)
         problems += language_model_problems(node)
     return Checked(dict(config), node, problems, around=around, warnings=warnings, given=given)
 

@@ -1,5 +1,6 @@
 """Penalties chosen by the names of parameters."""
 
+import logging
 import re
 from collections.abc import Sequence
 
@@ -9,6 +10,8 @@ from torch import Tensor
 from nlpreg.common import FromParams
 from nlpreg.common.checks import check_patterns, check_patterns_match
 from nlpreg.nn.regularizers.regularizer import Regularizer
+
+logger = logging.getLogger(__name__)
 
 
 class RegularizerApplicator(FromParams):
@@ -35,9 +38,7 @@ class RegularizerApplicator(FromParams):
     def __call__(self, module: torch.nn.Module) -> Tensor | float:
         """The summed penalty, a scalar tensor; 0.0 when no parameter has one."""
         if not self._is_checked:
-            check_patterns_match(
-                "regularizer", [pattern for pattern, _ in self._regularizers], dict(module.named_parameters())
-            )
+            self._check_patterns([name for name, _ in module.named_parameters()])
             self._is_checked = True
         total: Tensor | float = 0.0
         for name, parameter in module.named_parameters():
@@ -48,3 +49,17 @@ class RegularizerApplicator(FromParams):
                     total = total + regularizer(parameter)
                     break
         return total
+
+    def _check_patterns(self, names: list[str]) -> None:
+        """Make sure that every expression decides about a parameter."""
+        patterns = [pattern for pattern, _ in self._regularizers]
+        check_patterns_match("regularizer", patterns, names)
+        deciding = {
+            next((i for i, pattern in enumerate(patterns) if re.search(pattern, name)), None)
+            for name in names
+        }
+        for i, pattern in enumerate(patterns):
+            if i not in deciding:
+                logger.warning(
+                    "regularizer: %r penalizes nothing, since other expressions come first", pattern
+                )

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from nlpreg.common import Params, Registrable
-from nlpreg.common.checks import ConfigurationError, check_patterns, did_you_mean
+from nlpreg.common.checks import ConfigurationError, check_patterns, did_you_mean, unmatched_patterns
 from nlpreg.training.protocols import NamedParameters
 
 logger = logging.getLogger(__name__)
@@ -174,10 +174,9 @@ def _freeze(patterns: list[str], options: dict[str, Any], parameters: list[nn.Pa
 
 
 def _warn_about_unmatched_patterns(model_parameters: NamedParameters, groups: ParameterGroupsType) -> None:
-    for patterns, _ in groups:
-        for pattern in patterns:
-            if not any(re.search(pattern, name) for name, _ in model_parameters):
-                logger.warning("optimizer.parameter_groups: %r matches no parameter", pattern)
+    patterns = [pattern for group, _ in groups for pattern in group]
+    for message in unmatched_patterns(patterns, [name for name, _ in model_parameters]):
+        logger.warning("optimizer.parameter_groups: %s", message)
 
 
 def _log_number_of_parameters(model_parameters: NamedParameters) -> None:

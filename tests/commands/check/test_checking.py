@@ -196,6 +196,14 @@ def test_keys_of_the_top_level(small_config: dict[str, Any], key: str, value: An
         assert re.match(message, str(problems[0])), problems[0]
 
 
+@pytest.mark.parametrize("value", ["lstm", ["lstm"], 3])
+def test_a_section_with_a_mistake_is_not_built_on_trial(small_config: dict[str, Any], value: Any) -> None:
+    small_config["model"]["text_field_embedder"] = {"token_embedders": value}
+    (problem,) = check_config(small_config).problems
+    assert problem.path == "model.text_field_embedder.token_embedders"
+    assert problem.message.startswith("expected an object, found")
+
+
 def test_all_problems_are_raised_as_one(small_config: dict[str, Any]) -> None:
     checked = check_config({**small_config, "trainer": {"patience": "1", "num_epochs": "2"}})
     with pytest.raises(

@@ -42,3 +42,11 @@ def test_nothing_to_penalise() -> None:
 def test_a_pattern_that_finds_nothing_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="'no_such_name' matches no parameter; .* 0.bias"):
         RegularizerApplicator([("no_such_name", L2Regularizer())])(module())
+
+
+def test_an_expression_that_others_come_before_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    RegularizerApplicator([("bias", L2Regularizer()), (".", L2Regularizer()), ("bias", L2Regularizer())])(
+        module()
+    )
+    assert caplog.text.count("penalizes nothing") == 1
+    assert "regularizer: 'bias' penalizes nothing, since other expressions come first" in caplog.text

@@ -66,7 +66,7 @@ def test_an_empty_default_group_stays(parameters):
 def test_a_pattern_that_matches_nothing(parameters, caplog):
     groups = make_parameter_groups(parameters, [(["tail"], {"lr": 1.0})])
     assert [len(group["params"]) for group in groups] == [0, 6]
-    assert "'tail' matches no parameter" in caplog.text
+    assert "parameter_groups: 'tail' matches no parameter; the names most like it are " in caplog.text
 
 
 def test_frozen_groups_are_dropped(parameters, caplog):
