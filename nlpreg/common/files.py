@@ -1,5 +1,6 @@
 """Atomic writes, hard links, and locks between processes."""
 
+import codecs
 import contextlib
 import errno
 import logging
@@ -20,6 +21,7 @@ from nlpreg.common.checks import ConfigurationError
 logger = logging.getLogger(__name__)
 
 SECONDS_WITHOUT_A_WORD = 10.0
+_DAMAGES = (EOFError, lzma.LZMAError, zlib.error, tarfile.TarError, zipfile.BadZipFile, OSError)
 _IS_FOLDER = 0x10
 """Bit of the attributes of a member of a zip file."""
 
@@ -79,9 +81,37 @@ def _named_errors(path: str | os.PathLike[str]) -> Iterator[None]:
         raise
 
 
+def read_text(path: str | os.PathLike[str]) -> str:
+    """The text of a UTF-8 file, without its byte-order mark; line ends stay as they are.
+
+    Raises:
+        ConfigurationError: it is not UTF-8; the message says in which line.
+    """
+    with open(path, "rb") as file:
+        data = file.read()
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1  # without the mark
+        raise ConfigurationError(
+            f"{os.fspath(path)}, line {line}: expected text in UTF-8, got the byte 0x{error.object[error.start]:02x}; "
+            + how_to_convert(data)
+        ) from error
+
+
+def how_to_convert(data: bytes) -> str:
+    """Advice for a text file that is not UTF-8.
+
+    Args:
+        data: the start of the file.
+    """
+    encoding = "UTF-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "LATIN1"
+    return f"convert the file, for example by `iconv -f {encoding} -t UTF-8`"
+
+
 @contextlib.contextmanager
 def clear_compression_errors(name: str) -> Iterator[None]:
-    """Turn the errors of gzip, bz2, xz and zip about a damaged file into one that names it.
+    """Turn the errors of gzip, bz2, xz, zstandard, zip and tar about a damaged file into one that names it.
 
     Args:
         name: of the file, for the message.
@@ -91,9 +121,11 @@ def clear_compression_errors(name: str) -> Iterator[None]:
     """
     try:
         yield
-    except (EOFError, lzma.LZMAError, zlib.error, tarfile.TarError, zipfile.BadZipFile, OSError) as error:
+    except Exception as error:
         # errors of the operating system have an errno and a clear message; those of gzip and bz2 have neither
-        if isinstance(error, OSError) and error.errno is not None:
+        is_of_the_system = isinstance(error, OSError) and error.errno is not None
+        # zstandard is an optional package, whose class cannot be named here
+        if is_of_the_system or not (isinstance(error, _DAMAGES) or type(error).__name__ == "ZstdError"):
             raise
         raise ConfigurationError(
             f"{name}: the compressed file is damaged or cut off ({error}); fetch or make it again"

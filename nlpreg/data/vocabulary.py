@@ -17,7 +17,7 @@ from nlpreg.common.checks import ConfigurationError, ConfigurationValueError
 from nlpreg.common.digests import check_digests, forget_digests, record_digests
 from nlpreg.common.embeddings_file import EmbeddingsTextFile
 from nlpreg.common.file_utils import FileLock, cached_path
-from nlpreg.common.files import atomic_write
+from nlpreg.common.files import atomic_write, read_text
 from nlpreg.common.runtime.memory import reduced_garbage_collection
 from nlpreg.common.util import lazy_groups_of, namespace_match
 from nlpreg.data.columns import can_use_batched
@@ -137,10 +137,15 @@ def find_vocabulary_folder(directory: str | os.PathLike[str]) -> str:
 def read_lines(path: str | os.PathLike[str]) -> list[str]:
     """The lines of a UTF-8 file, which may begin with a byte-order mark.
 
+<<<<<<< HEAD
     Lines end in LF or CRLF only; the last one may have no line end.
+=======
+    Nothing but LF and CRLF ends a line, and the last may lack it.
+
+    Raises:
+        ConfigurationError: it is not UTF-8.
     """
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        lines = _LINE_END.split(file.read())
+    lines = _LINE_END.split(read_text(path))
     if lines[-1] == "":
         lines.pop()
     return lines

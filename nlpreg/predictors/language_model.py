@@ -21,8 +21,8 @@ class LanguageModelPredictor(Predictor):
     """Scores sentences: `{"sentence": "The dog ate the apple"}`.
 
     A prediction has `tokens`, `num_targets`, `loss` (mean over the targets of minus the natural logarithm of their
-    probability), `forward_loss`, `backward_loss` and `perplexity`, the string "Infinity" where it is too large. The
-    reader's tokenizer splits the sentence; for a reader of files that are split already, spaCy's if its model is installed,
+    probability), `forward_loss`, `backward_loss` and `perplexity`: the string "Infinity" where it is too large, and null
+    where there is nothing to predict. The reader's tokenizer splits the sentence; for a reader of files that are split already, spaCy's if its model is installed,
     else one that splits words, numbers and punctuation marks. `nlpreg score` is quicker for many sentences.
 
     Args:
@@ -72,7 +72,7 @@ class LanguageModelPredictor(Predictor):
             if outputs.get(name) is not None:
                 scores[name] = float(outputs[name])
         if "loss" in scores:
-            perplexity = perplexity_of(-scores["loss"], 1)
+            perplexity = perplexity_of(-scores["loss"], min(scores["num_targets"], 1))
             # JSON has no infinity; metrics.json writes it in the same way
             scores["perplexity"] = "Infinity" if perplexity == math.inf else perplexity
         if self._include_embeddings:

@@ -10,7 +10,8 @@ import pytest
 
 from nlpreg.common import files
 from nlpreg.common.caching import FileLock, hardlink_or_copy
-from nlpreg.common.files import atomic_write
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.files import atomic_write, read_text
 
 
 def test_the_file_appears_whole(tmp_path: Path) -> None:
@@ -29,6 +30,25 @@ def test_a_full_disk_is_reported_with_the_name_of_the_file() -> None:
         atomic_write("/dev/full") as file,
     ):
         file.write(b"x")
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"a\nb\ncaf\xe9\n", r"a\.txt, line 3: expected text in UTF-8, got the byte 0xe9; .*-f LATIN1"),
+        (b"\xef\xbb\xbf\nb\xff", r"a\.txt, line 2: expected text in UTF-8, got the byte 0xff; .*-f LATIN1"),
+        ("é".encode("utf-16"), r"a\.txt, line 1: expected text in UTF-8, got the byte 0xff; .*-f UTF-16"),
+    ],
+)
+def test_text_in_another_encoding_is_named(data: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(data)
+    with pytest.raises(ConfigurationError, match=message):
+        read_text(tmp_path / "a.txt")
+
+
+def test_text_without_its_mark_and_with_its_line_ends(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes("\ufeffé\r\n\x85\n".encode())
+    assert read_text(tmp_path / "a.txt") == "é\r\n\x85\n"
 
 
 def test_an_error_leaves_what_was_there(tmp_path: Path) -> None:

@@ -381,6 +381,15 @@ def test_files_with_windows_line_ends(tmp_path: Path) -> None:
     assert vocab._non_padded_namespaces == {"*tags"}
 
 
+def test_files_in_another_encoding_are_named(tmp_path: Path) -> None:
+    (tmp_path / "non_padded_namespaces.txt").write_bytes(b"*tags\n")
+    (tmp_path / "tokens.txt").write_bytes(b"@@UNKNOWN@@\ncaf\xe9\n")
+    with pytest.raises(
+        ConfigurationError, match=r"tokens\.txt, line 2: expected text in UTF-8, got the byte 0xe9"
+    ):
+        Vocabulary.from_files(tmp_path)
+
+
 def test_own_special_tokens_must_be_given_again(tmp_path: Path) -> None:
     vocab = Vocabulary({"tokens": {"a": 1}}, padding_token="<pad>", oov_token="<unk>")
     vocab.save_to_files(str(tmp_path))

@@ -56,6 +56,13 @@ def test_embeddings_on_request(predictor: LanguageModelPredictor) -> None:
     assert numpy.array(result["noncontextual_token_embeddings"]).shape == (2, 4)
 
 
+@pytest.mark.parametrize("text", ["", "dog"])
+def test_there_is_no_perplexity_of_nothing(text: str, predictor: LanguageModelPredictor) -> None:
+    result = predictor.predict(text)
+    assert result["num_targets"] == 0
+    assert result["perplexity"] is None
+
+
 def test_a_perplexity_too_large_for_a_number_is_infinity(predictor: LanguageModelPredictor) -> None:
     with torch.no_grad():
         predictor._model._softmax_loss.softmax_b[0] = 1e5  # type: ignore[union-attr,operator]

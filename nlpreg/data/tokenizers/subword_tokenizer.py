@@ -12,7 +12,7 @@ from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.config.untrusted import check_resource
 from nlpreg.common.digests import check_digests, record_digests
 from nlpreg.common.file_utils import cached_path
-from nlpreg.common.files import atomic_write
+from nlpreg.common.files import atomic_write, read_text
 from nlpreg.common.imports import optional
 from nlpreg.data.tokenizers.token_class import Token
 from nlpreg.data.tokenizers.tokenizer import Tokenizer
@@ -95,7 +95,7 @@ def read_subwords(model_path: str, serialization_dir: str | None = None) -> str:
         kept = Path(serialization_dir, SUBWORDS_FOLDER, f"{digest}.json")
         if kept.is_file():
             check_digests(os.fspath(serialization_dir), [f"{SUBWORDS_FOLDER}/{kept.name}"])
-            return _checked(kept.read_text(encoding="utf-8"), str(kept))
+            return _checked(read_text(kept), str(kept))
     content = _checked(_read_source(model_path), model_path)
     if kept is not None and os.path.isdir(os.fspath(serialization_dir or "")):
         kept.parent.mkdir(exist_ok=True)
@@ -110,11 +110,11 @@ def _read_source(model_path: str) -> str:
     if "://" in model_path or os.path.exists(os.path.expanduser(model_path)):
         check_resource(model_path)
     if "://" in model_path or os.path.isfile(os.path.expanduser(model_path)):
-        return Path(cached_path(model_path)).read_text(encoding="utf-8-sig")
+        return read_text(cached_path(model_path))
     if os.path.isdir(os.path.expanduser(model_path)):
         path = Path(os.path.expanduser(model_path), "tokenizer.json")
         if path.is_file():
-            return path.read_text(encoding="utf-8-sig")
+            return read_text(path)
     elif model_path.endswith(".json"):
         raise ConfigurationError(
             f"{model_path}: expected a tokenizer, found no such file; `nlpreg train-tokenizer TEXT {model_path}` makes one"

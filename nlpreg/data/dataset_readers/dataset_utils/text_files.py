@@ -1,6 +1,5 @@
 """Text files of a data path: finding them, reading their lines, and errors with file and line."""
 
-import codecs
 import glob
 import itertools
 import json
@@ -14,7 +13,7 @@ from typing import IO, Any, NoReturn
 from nlpreg.common.caching import open_by_suffix
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.file_utils import cached_path, get_file_extension
-from nlpreg.common.files import clear_compression_errors
+from nlpreg.common.files import clear_compression_errors, how_to_convert
 
 logger = logging.getLogger(__name__)
 
@@ -198,11 +197,10 @@ class DataFile:
                 try:
                     line.decode("utf-8")
                 except UnicodeDecodeError as error:
-                    is_utf16 = number == 1 and line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
                     raise DataError(
                         f"{self.name}, line {number}: expected text in UTF-8, got the byte 0x{line[error.start]:02x} at "
-                        f"byte {offset + error.start} of the file ({error.reason}); convert the file, for example by "
-                        f"`iconv -f {'UTF-16' if is_utf16 else 'LATIN1'} -t UTF-8`"
+                        f"byte {offset + error.start} of the file ({error.reason}); "
+                        + how_to_convert(line if number == 1 else b"")
                     ) from error
                 offset += len(line)
         raise DataError(f"{self.name}: expected text in UTF-8")  # the file has changed meanwhile

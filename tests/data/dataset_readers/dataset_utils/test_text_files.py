@@ -103,6 +103,8 @@ def test_zstandard(tmp_path):
     zstandard = pytest.importorskip("zstandard")
     file = file_of(tmp_path, zstandard.compress("ü\n2".encode()), "f.zst")
     assert list(file.lines()) == [(1, "ü"), (2, "2")]
+    with pytest.raises(ConfigurationError, match=r"f\.zst: the compressed file is damaged or cut off"):
+        list(file_of(tmp_path, b"not compressed", "f.zst").lines())
 
 
 def test_lists_and_patterns(tmp_path):
