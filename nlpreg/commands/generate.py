@@ -17,6 +17,7 @@ from nlpreg.commands.options import (
 from nlpreg.commands.predict import input_lines, output_lines
 from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.sanitize import json_text
 
 if TYPE_CHECKING:
     from nlpreg.models.generation import GenerationOptions
@@ -170,7 +171,7 @@ def generate_from_args(args: argparse.Namespace) -> None:
         with output_lines(args.output_file) as file:
             for texts in generator.generate_many(prompts, options, args.stop, args.batch_size):
                 for text in texts:
-                    line = json.dumps(dataclasses.asdict(text)) + "\n"
+                    line = json_text(dataclasses.asdict(text)) + "\n"
                     if file is not None:
                         file.write(line)
                     else:

@@ -17,6 +17,7 @@ from nlpreg.commands.options import (
 from nlpreg.commands.predict import input_lines, output_lines
 from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.sanitize import json_text
 
 if TYPE_CHECKING:
     from nlpreg.predictors.scorer import ScoredText
@@ -109,10 +110,12 @@ def score_from_args(args: argparse.Namespace) -> None:
         out.flush()
     summary = totals.as_dict()
     if args.summary:
-        print(json.dumps(_finite(summary)))
+        print(json_text(summary))
     else:
         shown = [
-            f"{name} {value:,.4f}" if isinstance(value, float) else f"{name} {value}"
+            f"{name} {value:,.4f}"
+            if isinstance(value, float)
+            else f"{name} {'-' if value is None else value}"
             for name, value in summary.items()
         ]
         print("\n".join(shown), file=sys.stderr)
@@ -128,12 +131,12 @@ def _lines_of(number: int, text: "ScoredText", layout: str, unit: float) -> Iter
             "log_probabilities": text.log_probabilities,
             "surprisals": surprisals,
             "log_probability": text.log_probability,
-            "surprisal": -text.log_probability * unit,
+            "surprisal": 0.0 - text.log_probability * unit,  # never -0.0
             "num_targets": text.num_targets,
             "num_unknown": text.num_unknown,
             "perplexity": text.perplexity,
         }
-        yield json.dumps(_finite(values))
+        yield json_text(values)
     elif layout == "tsv":
         total = (text.log_probability, -text.log_probability * unit)
         cells = [number, text.num_targets, text.num_unknown, *total, text.perplexity, _one_line(text.text)]
@@ -142,11 +145,6 @@ def _lines_of(number: int, text: "ScoredText", layout: str, unit: float) -> Iter
         columns = zip(text.tokens, text.log_probabilities, surprisals, strict=True)
         for position, (token, value, surprisal) in enumerate(columns):
             yield "\t".join(map(_cell, [number, position, _one_line(token), value, surprisal]))
-
-
-def _finite(values: dict[str, Any]) -> dict[str, Any]:
-    """JSON knows no infinity: None stands for it."""
-    return {name: None if value in (math.inf, -math.inf) else value for name, value in values.items()}
 
 
 def _cell(value: Any) -> str:

@@ -1,11 +1,16 @@
 """Pretrained transformers and their tokenizers, loaded once per process."""
 
+import contextlib
 import copy
 import logging
 import os
 import re
+import sys
+from collections.abc import Iterator
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from nlpreg.common import logging as common_logging
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.config import untrusted
 from nlpreg.common.file_utils import cached_path
@@ -99,7 +104,7 @@ def load_pretrained(auto_class: str, model_name: str, **kwargs: Any) -> Any:
         # Without `trust_remote_code` the library asks at the terminal whether it may run code that came with a model.
         kwargs = {**kwargs, "local_files_only": True, "trust_remote_code": False}
     try:
-        with untrusted.hub_offline_unless_allowed("huggingface_hub.constants"):
+        with untrusted.hub_offline_unless_allowed("huggingface_hub.constants"), _without_bars(transformers):
             return getattr(transformers, auto_class).from_pretrained(model_name, **kwargs)
     except (OSError, ValueError) as error:
         reason = str(error).partition("\n")[0]
@@ -115,6 +120,21 @@ def load_pretrained(auto_class: str, model_name: str, **kwargs: Any) -> Any:
             "If the folder has moved, give its new path as model_name, for an archive by --overrides; the same in the "
             "indexer, the tokenizer and the embedder"
         ) from error
+
+
+@contextlib.contextmanager
+def _without_bars(transformers: ModuleType) -> Iterator[None]:
+    """Within the block the library shows no progress bars unless standard error is a terminal that may have some."""
+    library = transformers.utils.logging
+    shows_bars = not common_logging.WITHOUT_BARS and sys.stderr is not None and sys.stderr.isatty()
+    if shows_bars or not library.is_progress_bar_enabled():
+        yield
+        return
+    library.disable_progress_bar()
+    try:
+        yield
+    finally:
+        library.enable_progress_bar()
 
 
 def _located(model_name: str) -> str:

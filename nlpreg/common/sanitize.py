@@ -1,5 +1,6 @@
 """Conversion of tensors, fields and tokens to plain JSON values, and of tokens to text."""
 
+import json
 import math
 import sys
 from typing import Any
@@ -46,6 +47,14 @@ def sanitize(x: Any) -> Any:
         f"cannot turn {x!r} of type {type(x).__name__} into JSON: expected numbers, strings, tensors, arrays, tokens, "
         "lists and dicts of them, or an object with a method `to_json`"
     )
+
+
+def json_text(x: Any) -> str:
+    """The JSON of plain values on one line; the numbers that JSON lacks become strings, as in `json_numbers`."""
+    try:
+        return json.dumps(x, allow_nan=False)
+    except ValueError:  # rare, so that other values need not be walked through
+        return json.dumps(json_numbers(x))
 
 
 def json_numbers(x: Any) -> Any:

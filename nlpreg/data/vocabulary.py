@@ -137,13 +137,13 @@ def find_vocabulary_folder(directory: str | os.PathLike[str]) -> str:
 def read_lines(path: str | os.PathLike[str]) -> list[str]:
     """The lines of a UTF-8 file, which may begin with a byte-order mark.
 
-<<<<<<< HEAD
-    Lines end in LF or CRLF only; the last one may have no line end.
-=======
-    Nothing but LF and CRLF ends a line, and the last may lack it.
+    <<<<<<< HEAD
+        Lines end in LF or CRLF only; the last one may have no line end.
+    =======
+        Nothing but LF and CRLF ends a line, and the last may lack it.
 
-    Raises:
-        ConfigurationError: it is not UTF-8.
+        Raises:
+            ConfigurationError: it is not UTF-8.
     """
     lines = _LINE_END.split(read_text(path))
     if lines[-1] == "":

@@ -71,13 +71,13 @@ class LanguageModelPredictor(Predictor):
         for name in SCORES:
             if outputs.get(name) is not None:
                 scores[name] = float(outputs[name])
-        if "loss" in scores:
-            perplexity = perplexity_of(-scores["loss"], min(scores["num_targets"], 1))
-            # JSON has no infinity; metrics.json writes it in the same way
-            scores["perplexity"] = "Infinity" if perplexity == math.inf else perplexity
         if self._include_embeddings:
             scores.update({name: outputs[name] for name in EMBEDDINGS if name in outputs})
         result: JsonDict = sanitize(scores)
+        if "loss" in scores:
+            perplexity = perplexity_of(-scores["loss"], min(scores["num_targets"], 1))
+            # JSON has no infinity; metrics.json writes it in the same way
+            result["perplexity"] = "Infinity" if perplexity == math.inf else perplexity
         return result
 
     def predict_batch_instance(self, instances: list[Instance]) -> list[JsonDict]:

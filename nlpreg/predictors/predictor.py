@@ -19,6 +19,7 @@ from nlpreg.common.config.untrusted import guarded
 from nlpreg.common.from_params import construct_arg
 from nlpreg.common.plugins import import_plugins as import_all_plugins
 from nlpreg.common.registrable import Registrable
+from nlpreg.common.sanitize import json_text
 from nlpreg.common.util import JsonDict, sanitize
 from nlpreg.data import DatasetReader, Instance
 from nlpreg.data.columns import can_use_batched
@@ -63,7 +64,7 @@ class Predictor(Registrable):
 
     def dump_line(self, outputs: JsonDict) -> str:
         """Format a prediction as a line of output with a newline; override it for formats other than JSON."""
-        return json.dumps(outputs) + "\n"
+        return json_text(outputs) + "\n"
 
     def brief(self, outputs: JsonDict) -> JsonDict:
         """The readable part of a prediction, without the model's `raw_outputs`; override it to select other keys.

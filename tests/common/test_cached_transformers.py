@@ -1,9 +1,14 @@
 """Tiny transformers, loaded once."""
 
+import io
+import shutil
+import sys
+
 import pytest
 import torch
 
 from nlpreg.common import cached_transformers
+from nlpreg.common import logging as common_logging
 from nlpreg.common.checks import ConfigurationError
 
 transformers = pytest.importorskip("transformers")
@@ -39,6 +44,26 @@ def test_one_object_or_copies_of_it(folder):
     assert cached_transformers.get(folder, False) is model
     copy = cached_transformers.get(folder, True)
     assert copy is not model and changed(copy, model) == ([], False)
+
+
+class Screen(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(
+    ("stream", "without_bars", "is_shown"),
+    [(Screen, False, True), (Screen, True, False), (io.StringIO, False, False)],
+)
+def test_bars_of_the_library_are_shown_where_others_are(
+    folder, tmp_path, monkeypatch, stream, without_bars, is_shown
+):
+    transformers.utils.logging.enable_progress_bar()
+    monkeypatch.setattr(sys, "stderr", stream())
+    monkeypatch.setattr(common_logging, "WITHOUT_BARS", without_bars)
+    cached_transformers.get(shutil.copytree(folder, tmp_path / "copy"), False)
+    assert ("Loading" in sys.stderr.getvalue()) is is_shown
+    assert transformers.utils.logging.is_progress_bar_enabled()
 
 
 def test_without_weights(folder):

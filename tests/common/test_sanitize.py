@@ -1,10 +1,11 @@
 import json
+import math
 
 import numpy as np
 import pytest
 import torch
 
-from nlpreg.common.sanitize import sanitize, sanitize_ptb_tokenized_string, sanitize_wordpiece
+from nlpreg.common.sanitize import json_text, sanitize, sanitize_ptb_tokenized_string, sanitize_wordpiece
 
 
 class Token:
@@ -48,6 +49,20 @@ def test_sanitize(value, expected):
     assert result == expected
     assert type(result) is type(expected)
     json.dumps(result)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ({"a": [1.5, None, "é"]}, '{"a": [1.5, null, "\\u00e9"]}'),
+        (
+            {"a": [math.inf, {"b": -math.inf}], "c": math.nan},
+            '{"a": ["Infinity", {"b": "-Infinity"}], "c": "NaN"}',
+        ),
+    ],
+)
+def test_json_has_no_numbers_that_are_not_finite(value, text):
+    assert json_text(value) == text
 
 
 def test_sanitize_names_what_it_cannot_do():

@@ -28,6 +28,7 @@ def labelled(predictor: Predictor, words: str, tags: list[str]) -> Instance:
 def test_lines(predictor: Predictor) -> None:
     assert predictor.load_line('{"a": [1, null]}\n') == {"a": [1, None]}
     assert predictor.dump_line({"a": "é"}) == '{"a": "\\u00e9"}\n'
+    assert predictor.dump_line({"a": [float("nan")]}) == '{"a": ["NaN"]}\n'
 
 
 def test_predictions_are_json(predictor: Predictor) -> None:

@@ -1,7 +1,6 @@
 """The base of serializers, and the one that writes JSON lines."""
 
 import contextlib
-import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -9,7 +8,7 @@ import torch
 
 from nlpreg.common import Registrable
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.util import sanitize
+from nlpreg.common.sanitize import json_text, sanitize
 from nlpreg.data.data_loaders import DataLoader
 from nlpreg.nn.util import get_text_field_mask
 
@@ -67,12 +66,12 @@ class SimpleSerializer(Serializer):
             output_dict = output_postprocess_function(output_dict)
         size = _batch_size(batch)
         if size is None:
-            return json.dumps({**sanitize(batch), **sanitize(output_dict)})
+            return json_text({**sanitize(batch), **sanitize(output_dict)})
         lines = _fields_of_instances(batch, size)
         for name, values in output_dict.items():
             for row, value in _rows_of(name, values, batch, size):
                 lines[row][name] = sanitize(value)
-        return "\n".join(json.dumps(dict(sorted(line.items(), key=_order))) for line in lines)
+        return "\n".join(json_text(dict(sorted(line.items(), key=_order))) for line in lines)
 
 
 def _order(item: tuple[str, Any]) -> int:

@@ -1,4 +1,5 @@
 import json
+import math
 
 import pytest
 import torch
@@ -73,6 +74,11 @@ def test_outputs_are_made_readable_first():
         {}, {"a": 1}, None, output_postprocess_function=lambda output: {**output, "b": 2}
     )
     assert json.loads(line) == {"a": 1, "b": 2}
+
+
+def test_numbers_that_are_not_finite_stay_valid_json():
+    line = SimpleSerializer()({}, {"perplexity": math.inf}, None)
+    assert line == '{"perplexity": "Infinity"}'
 
 
 @pytest.mark.parametrize("batch,output,name", [(None, {}, "batch"), ({}, None, "output_dict")])
