@@ -10,29 +10,34 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Union
 
 from nlpreg.common.files import atomic_write
-from nlpreg.common.imports import import_module_and_submodules, push_python_path, pushd
-from nlpreg.common.iteration import (
-    add_noise_to_dict_values,
-    cycle_iterator_function,
-    ensure_list,
-    group_by_count,
-    hash_object,
-    is_lazy,
-    lazy_groups_of,
-    namespace_match,
-    pad_sequence_to_length,
-    shuffle_iterable,
-)
-from nlpreg.common.runtime.environment import LOADED_SPACY_MODELS, get_spacy_model, prepare_environment
-from nlpreg.common.runtime.memory import format_size, peak_cpu_memory, peak_gpu_memory
-from nlpreg.common.runtime.process import (
-    SigTermReceived,
-    find_open_port,
-    install_sigterm_handler,
-    is_distributed,
-    is_global_primary,
-)
-from nlpreg.common.sanitize import json_numbers, sanitize, sanitize_ptb_tokenized_string, sanitize_wordpiece
+from nlpreg.common.imports import import_module_and_submodules as import_module_and_submodules
+from nlpreg.common.imports import push_python_path as push_python_path
+from nlpreg.common.imports import pushd as pushd
+from nlpreg.common.iteration import add_noise_to_dict_values as add_noise_to_dict_values
+from nlpreg.common.iteration import cycle_iterator_function as cycle_iterator_function
+from nlpreg.common.iteration import ensure_list as ensure_list
+from nlpreg.common.iteration import group_by_count as group_by_count
+from nlpreg.common.iteration import hash_object as hash_object
+from nlpreg.common.iteration import is_lazy as is_lazy
+from nlpreg.common.iteration import lazy_groups_of as lazy_groups_of
+from nlpreg.common.iteration import namespace_match as namespace_match
+from nlpreg.common.iteration import pad_sequence_to_length as pad_sequence_to_length
+from nlpreg.common.iteration import shuffle_iterable as shuffle_iterable
+from nlpreg.common.runtime.environment import LOADED_SPACY_MODELS as LOADED_SPACY_MODELS
+from nlpreg.common.runtime.environment import get_spacy_model as get_spacy_model
+from nlpreg.common.runtime.environment import prepare_environment as prepare_environment
+from nlpreg.common.runtime.memory import format_size as format_size
+from nlpreg.common.runtime.memory import peak_cpu_memory as peak_cpu_memory
+from nlpreg.common.runtime.memory import peak_gpu_memory as peak_gpu_memory
+from nlpreg.common.runtime.process import SigTermReceived as SigTermReceived
+from nlpreg.common.runtime.process import find_open_port as find_open_port
+from nlpreg.common.runtime.process import install_sigterm_handler as install_sigterm_handler
+from nlpreg.common.runtime.process import is_distributed as is_distributed
+from nlpreg.common.runtime.process import is_global_primary as is_global_primary
+from nlpreg.common.sanitize import json_numbers
+from nlpreg.common.sanitize import sanitize as sanitize
+from nlpreg.common.sanitize import sanitize_ptb_tokenized_string as sanitize_ptb_tokenized_string
+from nlpreg.common.sanitize import sanitize_wordpiece as sanitize_wordpiece
 
 if TYPE_CHECKING:
     import torch
@@ -43,47 +48,6 @@ PathType = Union[os.PathLike[str], str]
 
 START_SYMBOL = "@start@"
 END_SYMBOL = "@end@"
-
-__all__ = [
-    "END_SYMBOL",
-    "LOADED_SPACY_MODELS",
-    "START_SYMBOL",
-    "JsonDict",
-    "PathType",
-    "SigTermReceived",
-    "add_noise_to_dict_values",
-    "cycle_iterator_function",
-    "dump_metrics",
-    "ensure_list",
-    "find_open_port",
-    "flatten_filename",
-    "format_size",
-    "format_timedelta",
-    "get_frozen_and_tunable_parameter_names",
-    "get_spacy_model",
-    "group_by_count",
-    "hash_object",
-    "import_module_and_submodules",
-    "install_sigterm_handler",
-    "int_to_device",
-    "is_distributed",
-    "is_global_primary",
-    "is_lazy",
-    "lazy_groups_of",
-    "log_frozen_and_tunable_parameter_names",
-    "namespace_match",
-    "nan_safe_tensor_divide",
-    "pad_sequence_to_length",
-    "peak_cpu_memory",
-    "peak_gpu_memory",
-    "prepare_environment",
-    "push_python_path",
-    "pushd",
-    "sanitize",
-    "sanitize_ptb_tokenized_string",
-    "sanitize_wordpiece",
-    "shuffle_iterable",
-]
 
 
 logger = logging.getLogger(__name__)

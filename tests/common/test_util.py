@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 import torch
 
-from nlpreg.common import file_utils, util
+from nlpreg.common import util
 from nlpreg.common.util import (
     dump_metrics,
     flatten_filename,
@@ -17,12 +17,6 @@ from nlpreg.common.util import (
     log_frozen_and_tunable_parameter_names,
     nan_safe_tensor_divide,
 )
-
-
-@pytest.mark.parametrize("module", [util, file_utils])
-def test_everything_promised_is_there(module):
-    assert all(hasattr(module, name) for name in module.__all__)
-    assert len(set(module.__all__)) == len(module.__all__)
 
 
 def test_symbols():

@@ -14,8 +14,6 @@ from nlpreg.commands.train.launcher import launch_processes
 from nlpreg.common.checks import check_for_gpu
 from nlpreg.common.runtime.process import stay_on_this_machine
 
-__all__ = ["init_process", "run_distributed_test"]
-
 SECONDS = 100.0
 """Timeout in seconds, for operations of the process group and for the test as a whole."""
 

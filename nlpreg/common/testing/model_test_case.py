@@ -104,8 +104,6 @@ def assert_equal_parameters(
     return set(old) - present
 
 
-__all__ = ["ModelTestCase"]
-
 _Path = str | PathLike[str]
 
 

@@ -11,8 +11,6 @@ from typing import Any, TypeVar
 import pytest
 import torch
 
-__all__ = ["AllenNlpTestCase", "NlpregTestCase"]
-
 
 class NlpregTestCase:
     """Base of test classes; a plugin's test suite overrides the paths.

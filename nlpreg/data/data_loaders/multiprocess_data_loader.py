@@ -235,9 +235,6 @@ def _without_indexers(instance: Instance) -> Instance:
     return instance
 
 
-__all__ = ["MultiProcessDataLoader", "WorkerError"]
-
-
 @DataLoader.register("multiprocess")
 class MultiProcessDataLoader(ResumableDataLoader):
     """Batches of the instances of a reader, in memory or streamed.

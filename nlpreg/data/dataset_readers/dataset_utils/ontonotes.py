@@ -10,8 +10,6 @@ from nlpreg.common.imports import optional
 from nlpreg.data.dataset_readers.dataset_utils import text_files
 from nlpreg.data.dataset_readers.dataset_utils.span_utils import TypedSpan
 
-__all__ = ["Ontonotes", "OntonotesSentence", "labels_of_brackets", "rows_of"]
-
 DOCUMENT, PART, INDEX, WORD, POS, PARSE, LEMMA, FRAMESET, SENSE, SPEAKER, ENTITY, FIRST_ARGUMENT = range(12)
 _MIN_COLUMNS = 12
 _FILE_SUFFIX = "gold_conll"

@@ -6,19 +6,6 @@ from typing import TypeVar
 
 from nlpreg.common.checks import ConfigurationError
 
-__all__ = [
-    "InvalidTagSequence",
-    "TypedSpan",
-    "TypedStringSpan",
-    "bio_tags_to_spans",
-    "bioul_tags_to_spans",
-    "bmes_tags_to_spans",
-    "enumerate_spans",
-    "iob1_tags_to_spans",
-    "iob1_to_bioul",
-    "to_bioul",
-]
-
 TypedSpan = tuple[int, tuple[int, int]]
 TypedStringSpan = tuple[str, tuple[int, int]]
 
