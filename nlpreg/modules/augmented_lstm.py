@@ -25,7 +25,7 @@ class AugmentedLSTMCell(nn.Module):
     Args:
         embed_dim: width of the input.
         lstm_dim: width of the state.
-        use_highway: whether a gate lets the input pass by.
+        use_highway: whether a highway gate mixes the input into the output.
         use_bias: whether the projection of the input has a bias. That of the state always has one.
 
     Shape:
@@ -42,7 +42,7 @@ class AugmentedLSTMCell(nn.Module):
         self.lstm_dim = lstm_dim
         self.use_highway = use_highway
         self.use_bias = use_bias
-        # The highway needs one more block of the state, its gate, and two more of the input: the gate and the way past.
+        # The highway needs one more block of the state, for its gate, and two more of the input: the gate and the carried input.
         self._num_input_blocks, self._num_state_blocks = (6, 5) if use_highway else (4, 4)
         self.input_linearity = nn.Linear(embed_dim, self._num_input_blocks * lstm_dim, bias=use_bias)
         self.state_linearity = nn.Linear(lstm_dim, self._num_state_blocks * lstm_dim, bias=True)
@@ -143,12 +143,12 @@ class AugmentedLstm(nn.Module):
         hidden_size: width of the state.
         go_forward: whether it runs from left to right; false for right to left, from the last word of each row.
         recurrent_dropout_probability: dropout probability of the state, from 0 to 1; a row keeps its mask at all steps.
-        use_highway: whether a gate lets the input pass by.
+        use_highway: whether a highway gate mixes the input into the output.
         use_input_projection_bias: whether the projection of the inputs has a bias.
 
     Shape:
         packed rows of width input_size, states None or two of (1, B, hidden_size)
-        -> packed rows of width hidden_size, and the states after the last word that each row came to.
+        -> packed rows of width hidden_size, and the states after the last word of each row.
 
     Raises:
         ConfigurationError: in `forward`, when the inputs are not packed.
@@ -205,14 +205,14 @@ class AugmentedLstm(nn.Module):
     def run_layers(
         self, inputs: recurrence.Rows, states: recurrence.LstmState | None = None
     ) -> tuple[list[recurrence.Rows], recurrence.LstmState]:
-        """`forward`, with the rows of the single layer in a list."""
+        """As `forward`, but return a list with the rows of the only layer."""
         rows, final = self(inputs, states)
         return [rows], final
 
     def _run_padded(
         self, inputs: recurrence.PaddedRows, states: recurrence.LstmState | None
     ) -> tuple[recurrence.PaddedRows, recurrence.LstmState]:
-        """`forward` over padded rows, for compiled models."""
+        """As `forward`, over padded rows, for compiled models."""
         if states is None:
             h, c = self._zeros(inputs.data, inputs.data.size(0))
         else:
@@ -232,7 +232,7 @@ class AugmentedLstm(nn.Module):
         return zeros, zeros
 
     def _dropout_mask(self, hidden: Tensor) -> Tensor | None:
-        """(B, H), if there is to be any dropout."""
+        """(B, H); None without dropout."""
         if not (self.training and self.recurrent_dropout_probability > 0.0):
             return None
         return get_dropout_mask(self.recurrent_dropout_probability, hidden)
@@ -250,8 +250,8 @@ class BiAugmentedLstm(nn.Module):
         bias: whether the projections of the inputs have biases.
         recurrent_dropout_probability: dropout probability of the state, from 0 to 1; a row keeps its mask at all steps.
         bidirectional: whether there is a backward direction too.
-        padding_value: accepted for old configs; it has no effect, since nothing is unpacked between layers.
-        use_highway: whether a gate lets the input of a layer pass by.
+        padding_value: accepted for old configs; it has no effect, because rows stay packed between layers.
+        use_highway: whether a highway gate mixes the input of a layer into its output.
 
     Shape:
         packed rows of width input_size, states None or two of (num_layers, B, directions * hidden_size)
@@ -260,7 +260,7 @@ class BiAugmentedLstm(nn.Module):
 
     Raises:
         ConfigurationError: in `forward`, when the inputs are not packed.
-        RuntimeError: in `forward`, when the number of initial states is not that of layers.
+        RuntimeError: in `forward`, when the numbers of initial states and layers differ.
     """
 
     def __init__(

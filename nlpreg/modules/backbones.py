@@ -15,8 +15,8 @@ from nlpreg.nn.util import get_text_field_mask, get_token_ids_from_text_field_te
 class Backbone(nn.Module, Registrable):
     """The part of a model for several tasks that all tasks share.
 
-    The parameters of its `forward` are named after fields of the instances; it returns a dict, and a head gets those
-    entries that its own `forward` names.
+    The parameters of its `forward` are named after fields of the instances. It returns a dict, of which each head gets the
+    entries that its `forward` has parameters for.
     """
 
     def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
@@ -58,9 +58,9 @@ class PretrainedTransformerBackbone(Backbone):
     """Encodes a text by a pretrained transformer.
 
     Args:
-        vocab: has the word pieces, to show them.
+        vocab: has the word pieces, for readable outputs.
         model_name: name or folder of the transformer.
-        max_length: longest run of word pieces to encode at once; longer texts are encoded in parts.
+        max_length: maximum number of word pieces to encode at once; longer texts are encoded in segments.
         sub_module: part of the transformer to use, such as `encoder`; by default all of it.
         train_parameters: whether the transformer is trained too.
         last_layer_only: whether to use the last layer instead of a mix of all.
@@ -114,7 +114,7 @@ class PretrainedTransformerBackbone(Backbone):
         }
 
     def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
-        """Add `tokens`, the word pieces of each text, if they are wanted."""
+        """Add `tokens`, the word pieces of each text, if requested."""
         if self._output_token_strings and "token_ids" in output_dict:
             output_dict["tokens"] = [
                 [self._vocab.get_token_from_index(token_id, self._namespace) for token_id in text]

@@ -40,7 +40,7 @@ class _ElmoCharacterEncoder(nn.Module):
 
     Shape:
         inputs (B, T, 50) ids as `batch_to_ids` makes them -> `token_embedding` (B, T + 2, P) and `mask` (B, T + 2), with
-        the words that begin and end a sentence added.
+        the begin and end tokens of a sentence added.
 
     Raises:
         ConfigurationError: an activation other than `tanh` and `relu`.
@@ -157,7 +157,7 @@ class _ElmoBiLm(nn.Module):
         num_layers tensors (B, T + 2, 2P), the first of which holds the words' vectors twice; and `mask` (B, T + 2).
 
     Raises:
-        ConfigurationError: the options are not of a model with skip connections, the only kind there is.
+        ConfigurationError: the model has no skip connections; all published models have them.
     """
 
     def __init__(
@@ -246,7 +246,7 @@ def _read_options(options_file: str) -> dict[str, Any]:
 
 def _copy(target: Tensor | None, stored: Any, transpose: bool = False, sign: float = 1.0) -> None:
     """Copy a data set of an HDF5 file into (a part of) a parameter."""
-    assert target is not None  # every layer here has its bias
+    assert target is not None  # every layer here has a bias
     values = torch.from_numpy(stored[...]).float() * sign
     target.data.copy_(values.t() if transpose else values)
 
@@ -258,12 +258,12 @@ class Elmo(nn.Module, FromParams):
         options_file: path or URL of the JSON file with the model's sizes.
         weight_file: path or URL of the HDF5 file with its weights.
         num_output_representations: number of mixes.
-        requires_grad: whether the model is trained; the mixes are anyway.
+        requires_grad: whether the model is trained; the mixes always are.
         do_layer_norm: whether to normalise the layers before they are mixed.
         dropout: dropout probability of the mixes, from 0 to 1.
         vocab_to_cache: words, in the order of the ids in `word_inputs`, whose vectors are computed once.
-        keep_sentence_boundaries: whether to keep the vectors of the words that begin and end each sentence.
-        scalar_mix_parameters: the weights of the mixes, before their softmax; given, they are not trained.
+        keep_sentence_boundaries: whether to keep the vectors of the begin and end tokens.
+        scalar_mix_parameters: the weights of the mixes, before their softmax; if given, they are not trained.
         module: a model to use instead of one read from files. It has `num_layers` and `get_output_dim()`, and is called
             as `_ElmoBiLm` is.
 

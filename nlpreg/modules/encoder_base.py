@@ -15,7 +15,7 @@ RnnState = Tensor | tuple[Tensor, Tensor]
 """What recurrent modules take and return: (L, B, H), or two of these for LSTMs."""
 
 RnnStateStorage = tuple[Tensor, ...]
-"""The same as it is kept between batches: always a tuple."""
+"""The state kept between batches, which is always a tuple."""
 
 
 class _EncoderBase(nn.Module):
@@ -27,7 +27,7 @@ class _EncoderBase(nn.Module):
             starts the additional ones from zero, and a row that is all padding keeps its state.
     """
 
-    # What constructors of subclasses set, unless they write the methods themselves.
+    # Set by the constructors of subclasses, unless these override the methods.
     _input_dim: int | None = None
     _output_dim: int | None = None
 

@@ -16,9 +16,9 @@ class FeedForward(torch.nn.Module, FromParams):
     Args:
         input_dim: width of the input.
         num_layers: number of layers.
-        hidden_dims: width of each layer's output, or one for all.
+        hidden_dims: width of the output of each layer, or one value for all.
         activations: activation of each layer, or one for all.
-        dropout: dropout probability after each layer, from 0 to 1, or one for all.
+        dropout: dropout probability after each layer, from 0 to 1, or one value for all.
 
     Shape:
         (..., input_dim) -> (..., output_dim), the width of the last layer.

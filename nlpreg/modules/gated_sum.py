@@ -11,7 +11,7 @@ class GatedSum(torch.nn.Module):
 
     Args:
         input_dim: width of the vectors.
-        activation: the activation of the gate; a sigmoid keeps it between 0 and 1.
+        activation: the activation of the gate; by default a sigmoid, with values from 0 to 1.
 
     Shape:
         input_a and input_b (..., input_dim) -> (..., input_dim).

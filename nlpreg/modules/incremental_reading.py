@@ -1,6 +1,6 @@
-"""Reading texts piece by piece through an embedder and an encoder, as generation and long inputs need.
+"""Incremental embedding and encoding of texts, for generation and long inputs.
 
-Letters in shapes: G rows, T words of a piece, S words so far, D width.
+Letters in shapes: G rows, T next words, S words so far, D width.
 """
 
 from collections.abc import Mapping
@@ -35,18 +35,18 @@ def read_next(
 ) -> tuple[Tensor, Tensor, StepState]:
     """Embed and encode the next words of each text.
 
-    Where every word has a vector of its own, only the next words are embedded and the encoder's `step` reads them. Where
-    an embedder looks at the whole text (a pretrained transformer), the text is kept and read again.
+    If the vectors of words do not depend on their context, only the next words are embedded and passed to the encoder's `step`.
+    If an embedder uses the whole text (a pretrained transformer), the text is kept and encoded again.
 
     Args:
         embedder: embeds the words.
-        encoder: reads their vectors; its output at a word must not depend on later words. None for none.
+        encoder: encodes the vectors; its output at a word must not depend on later words. None for no encoder.
         text: tensors of the next words (G, T, ...), padding last.
-        state: what the call before returned; None at the start. It must not be used again.
+        state: the state that the previous call returned; None at the start. It must not be reused.
 
     Returns:
-        Outputs for the next words (G, T, D), where there are words (G, T), and the new state, whose tensors have rows
-        first.
+        Outputs for the next words (G, T, D), their mask (G, T), and the new state, whose tensors have rows as the first
+        dimension.
     """
     mask = get_text_field_mask(text)
     if embeds_word_by_word(embedder):
@@ -58,21 +58,21 @@ def read_next(
     state, whole, places = _with_next_words(text, mask, state)
     outputs = embedder(whole)
     if encoder is not None:
-        # As the first step, which a stateful encoder starts without the state that it carries from batch to batch.
+        # A stateful encoder must not start from the state that it carries from batch to batch.
         outputs, _ = encoder.step(outputs, get_text_field_mask(whole))
     places = places.clamp(max=outputs.size(1) - 1).unsqueeze(-1).expand(-1, -1, outputs.size(2))
     return outputs.gather(1, places), mask, state
 
 
 def embeds_word_by_word(embedder: TextFieldEmbedder) -> bool:
-    """Whether the vector of a word certainly does not depend on the words around it."""
+    """Whether the vector of a word is known not to depend on its context."""
     if not isinstance(embedder, BasicTextFieldEmbedder):
         return False
     return all(isinstance(part, _WORD_BY_WORD) for part in embedder.children())
 
 
 def last_words(outputs: Tensor, mask: Tensor) -> Tensor:
-    """The output at the last word of each row, (G, T, D) and (G, T) -> (G, D); of a row without words the first."""
+    """The output at the last word of each row, (G, T, D) and (G, T) -> (G, D); the first output of a row without words."""
     last = (mask.sum(1) - 1).clamp(min=0)
     return outputs[torch.arange(len(outputs), device=outputs.device), last]
 
@@ -80,8 +80,8 @@ def last_words(outputs: Tensor, mask: Tensor) -> Tensor:
 def _with_next_words(
     text: TextInput, mask: Tensor, state: StepState | None
 ) -> tuple[StepState, dict[str, dict[str, Tensor]], Tensor]:
-    """The texts so far and the next words behind them: as a state, as text field tensors (G, S, ...), and the places of
-    the next words (G, T)."""
+    """Append the next words to the texts so far; return the state, text field tensors (G, S, ...), and the positions of the
+    next words (G, T)."""
     tensors = {
         f"{indexer}{_SEPARATOR}{name}": tensor
         for indexer, inner in text.items()
@@ -103,7 +103,7 @@ def _with_next_words(
 
 
 def _joined(before: Tensor, following: Tensor, places: Tensor) -> Tensor:
-    """Write the next words (G, T, ...) at their places behind the words before (G, S, ...)."""
+    """Write the next words (G, T, ...) at their positions after the words so far (G, S, ...)."""
     if before.dim() > 2:  # characters are padded to the longest word
         width = max(before.size(2), following.size(2))
         before = functional.pad(before, (0, width - before.size(2)))

@@ -84,7 +84,7 @@ class LstmCellWithProjection(nn.Module):
 
     Shape:
         inputs (B, T, input_size), longest row first; initial_state None or (1, B, hidden_size) and (1, B, cell_size)
-        -> outputs (B, T, hidden_size), zeros at padding, and the states after the last word that each row came to.
+        -> outputs (B, T, hidden_size), zeros at padding, and the states after the last word of each row.
 
     Source: Sak et al. (2014), https://arxiv.org/abs/1402.1128
     """
@@ -142,7 +142,7 @@ class LstmCellWithProjection(nn.Module):
     def _run_padded(
         self, inputs: recurrence.PaddedRows, initial_state: recurrence.LstmState | None
     ) -> tuple[recurrence.PaddedRows, recurrence.LstmState]:
-        """The same over padded rows, for compiled models."""
+        """As `run_packed`, over padded rows, for compiled models."""
         h, c = self._initial(inputs.data, inputs.data.size(0), initial_state)
         mask = self._dropout_mask(h)
         projected, h, c, *weights = for_autocast(self.input_linearity(inputs.data), h, c, *self._weights())
@@ -152,7 +152,7 @@ class LstmCellWithProjection(nn.Module):
         return recurrence.PaddedRows(output, inputs.lengths), (h.unsqueeze(0), c.unsqueeze(0))
 
     def _weights(self) -> tuple[Tensor, Tensor, Tensor]:
-        """What a step multiplies by: weight and bias of the gates, weight of the projection."""
+        """The parameters of a step: weight and bias of the gates, weight of the projection."""
         return self.state_linearity.weight, self.state_linearity.bias, self.state_projection.weight
 
     def _clips(self) -> tuple[float | None, float | None]:
@@ -167,7 +167,7 @@ class LstmCellWithProjection(nn.Module):
         return data.new_zeros(num_rows, self.hidden_size), data.new_zeros(num_rows, self.cell_size)
 
     def _dropout_mask(self, hidden: Tensor) -> Tensor | None:
-        """(B, hidden_size), if there is to be any dropout."""
+        """(B, hidden_size); None without dropout."""
         if not (self.training and self.recurrent_dropout_probability > 0.0):
             return None
         return get_dropout_mask(self.recurrent_dropout_probability, hidden)

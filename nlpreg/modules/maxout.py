@@ -16,9 +16,9 @@ class Maxout(torch.nn.Module, FromParams):
     Args:
         input_dim: width of the input.
         num_layers: number of layers.
-        output_dims: width of each layer's output, or one for all.
-        pool_sizes: number of linear maps over which each output is the maximum, for each layer, or one for all.
-        dropout: dropout probability after each layer, from 0 to 1, or one for all.
+        output_dims: width of the output of each layer, or one value for all.
+        pool_sizes: for each layer, the number of linear maps whose maximum is an output, or one value for all.
+        dropout: dropout probability after each layer, from 0 to 1, or one value for all.
 
     Shape:
         (..., input_dim) -> (..., output_dim), the width of the last layer.

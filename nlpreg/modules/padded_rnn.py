@@ -1,4 +1,4 @@
-"""torch's LSTM, GRU and RNN over right-padded batches: the numbers of packing, faster than packing.
+"""torch's LSTM, GRU and RNN over right-padded batches: the results of packing, but faster.
 
 On the CPU the rows are sorted by length and the steps cut into a few spans. Each span runs torch's fused kernel over the
 rows that are still active, so little is computed at padding. The backward direction is the forward one over rows that
@@ -21,7 +21,7 @@ from nlpreg.nn.operators import define_operator, for_autocast
 
 # B rows, T steps, D and H feature sizes
 
-# What torch.nn calls for these kinds of modules.
+# The functions that torch.nn calls for these modes.
 _KERNELS: dict[str, Callable[..., tuple[Tensor, ...]]] = {
     "LSTM": torch.lstm,
     "GRU": torch.gru,
@@ -79,8 +79,8 @@ def run_direction(
 def _cost_of_span(weights: Sequence[Tensor]) -> float:
     """The overhead of a kernel call, measured in steps of one row.
 
-    A call takes about as long as 6 million multiplications, and as 150 steps of a row to read its weights and to add
-    up their gradients (as measured with oneDNN's LSTM on one thread, forward and backward).
+    A call takes as long as about 6 million multiplications, plus 150 steps of a row for reading the weights and accumulating
+    their gradients (measured with oneDNN's LSTM on one thread, forward and backward).
 
     Args:
         weights: of one layer and direction, in the order of `nn.RNNBase`.
@@ -109,7 +109,7 @@ def run_direction_as_operator(
         state: initial states, (1, B, H) each.
         weights: of this layer and direction, in the order of `nn.RNNBase`.
         is_backward: whether to run from the last word of each row to its first.
-        is_exact: whether the final states are wanted.
+        is_exact: whether the final states are needed.
 
     Returns:
         Outputs (B, T, H), zeros at padding, and the final states (1, B, H).
@@ -165,7 +165,11 @@ _rnn_direction = define_operator(
 States = tuple[Tensor, ...]
 
 OwnLstm = AugmentedLstm | StackedAlternatingLstm | StackedBidirectionalLstm
-_OWN_LSTMS = (AugmentedLstm, StackedAlternatingLstm, StackedBidirectionalLstm)  # torch 2.6 compiles no union
+_OWN_LSTMS = (
+    AugmentedLstm,
+    StackedAlternatingLstm,
+    StackedBidirectionalLstm,
+)  # torch.compile of torch 2.6 does not support unions
 
 
 def can_run_padded(module: nn.Module) -> TypeGuard[nn.RNNBase | OwnLstm]:
@@ -193,12 +197,12 @@ def run_padded(
         inputs: (B, T, D); values at padding have no influence, not even NaN.
         lengths: (B,) number of words of each row, from 0 to T.
         state: initial states, (L, B, H) each; None for zeros.
-        needs_final_state: whether the states after the last word of each row are wanted.
-        all_layers: whether the outputs of all layers are wanted, before the dropout between them.
+        needs_final_state: whether to return the states after the last word of each row.
+        all_layers: whether to return the outputs of all layers, before the dropout between them.
 
     Returns:
         Outputs (B, T, H, or 2 H for both directions) of each layer, or of the last one alone, zeros at padding; and the
-        final states (L, B, H) if wanted, else None. The final state of a row of length 0 is its initial one.
+        final states (L, B, H) if requested, else None. The final state of a row of length 0 is its initial one.
     """
     if isinstance(module, _OWN_LSTMS):
         initial = None if state is None else (state[0], state[1])
@@ -231,8 +235,8 @@ def rows_of(
     Args:
         inputs: (B, T, D).
         lengths: (B,) number of words of each row.
-        weights: of the last layer, in the order of `nn.RNNBase`; they tell what a span costs.
-        is_exact: whether the states after the last word of each row are wanted, which needs the lengths.
+        weights: of the last layer, in the order of `nn.RNNBase`; they determine the cost of a span.
+        is_exact: whether the states after the last word of each row are needed, which requires the lengths.
     """
     if inputs.device.type != "cpu" and not is_exact:
         return UnsortedRows(lengths, inputs.size(1))
@@ -300,7 +304,7 @@ def _run_packed(
     packed = pack_padded_sequence(inputs, lengths.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False)
     output, final = module(packed, _as_argument(state))
     padded, _ = pad_packed_sequence(output, batch_first=True, total_length=inputs.size(1))
-    # Packing takes no empty rows, so these ran over one step of padding.
+    # Packing does not support empty rows, so these ran over one step of padding.
     is_empty = (lengths == 0).view(-1, 1, 1)
     finals = (final,) if isinstance(final, Tensor) else final
     before = state or tuple(torch.zeros_like(part) for part in finals)

@@ -15,8 +15,8 @@ class RecurrentWrapper(_EncoderBase):
     """An encoder around a recurrent module.
 
     Args:
-        module: offers `input_size`, `hidden_size`, perhaps `bidirectional`, and is called with a packed sequence and an
-            initial state. torch's own LSTM, GRU and RNN are run without packing where that is faster.
+        module: has `input_size`, `hidden_size` and optionally `bidirectional`, and is called with a packed sequence and an
+            initial state. torch's LSTM, GRU and RNN are run without packing if that is faster.
         stateful: whether the state after a batch is the initial state of the next.
 
     Raises:
@@ -43,7 +43,7 @@ class RecurrentWrapper(_EncoderBase):
 
 
 class GatedWrapper(RecurrentWrapper):
-    """Around torch's LSTM or GRU.
+    """Base of encoders around torch's LSTM or GRU.
 
     Args:
         input_size: width of each input vector.
@@ -72,7 +72,7 @@ class GatedWrapper(RecurrentWrapper):
 
 
 class RnnWrapper(RecurrentWrapper):
-    """Around torch's RNN.
+    """Base of encoders around torch's RNN.
 
     Args:
         input_size: width of each input vector.
@@ -101,14 +101,14 @@ class RnnWrapper(RecurrentWrapper):
 
 
 class AugmentedLstmWrapper(RecurrentWrapper):
-    """Around `AugmentedLstm`.
+    """Base of encoders around `AugmentedLstm`.
 
     Args:
         input_size: width of each input vector.
         hidden_size: width of the state.
         go_forward: whether it runs from left to right; false for right to left.
         recurrent_dropout_probability: dropout probability of the state, from 0 to 1; a row keeps its mask at all steps.
-        use_highway: whether a gate lets the input pass by.
+        use_highway: whether a highway gate mixes the input into the output.
         use_input_projection_bias: whether the projection of the inputs has a bias.
     """
 
@@ -128,14 +128,14 @@ class AugmentedLstmWrapper(RecurrentWrapper):
 
 
 class AlternatingLstmWrapper(RecurrentWrapper):
-    """Around `StackedAlternatingLstm`.
+    """Base of encoders around `StackedAlternatingLstm`.
 
     Args:
         input_size: width of each input vector.
         hidden_size: width of the state of each layer.
         num_layers: number of layers.
         recurrent_dropout_probability: dropout probability of the state, from 0 to 1; a row keeps its mask at all steps.
-        use_highway: whether a gate lets the input of a layer pass by.
+        use_highway: whether a highway gate mixes the input of a layer into its output.
         use_input_projection_bias: whether the projections of the inputs have biases.
     """
 
@@ -157,7 +157,7 @@ class AlternatingLstmWrapper(RecurrentWrapper):
 
 
 class StackedBidirectionalLstmWrapper(RecurrentWrapper):
-    """Around `StackedBidirectionalLstm`.
+    """Base of encoders around `StackedBidirectionalLstm`.
 
     Args:
         input_size: width of each input vector.
@@ -165,7 +165,7 @@ class StackedBidirectionalLstmWrapper(RecurrentWrapper):
         num_layers: number of layers.
         recurrent_dropout_probability: dropout probability of the state, from 0 to 1; a row keeps its mask at all steps.
         layer_dropout_probability: dropout probability between two layers, from 0 to 1; a row keeps its mask at all steps.
-        use_highway: whether a gate lets the input of a layer pass by.
+        use_highway: whether a highway gate mixes the input of a layer into its output.
     """
 
     def __init__(

@@ -16,7 +16,7 @@ class StackedAlternatingLstm(nn.Module):
         hidden_size: width of the state of each layer.
         num_layers: number of layers.
         recurrent_dropout_probability: dropout probability of the state, from 0 to 1; a row keeps its mask at all steps.
-        use_highway: whether a gate lets the input of a layer pass by.
+        use_highway: whether a highway gate mixes the input of a layer into its output.
         use_input_projection_bias: whether the projections of the inputs have biases.
 
     Shape:

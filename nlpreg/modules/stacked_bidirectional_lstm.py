@@ -19,12 +19,12 @@ class StackedBidirectionalLstm(nn.Module):
         num_layers: number of layers.
         recurrent_dropout_probability: dropout probability of the state, from 0 to 1; a row keeps its mask at all steps.
         layer_dropout_probability: dropout probability between two layers, from 0 to 1; a row keeps its mask at all steps.
-        use_highway: whether a gate lets the input of a layer pass by.
+        use_highway: whether a highway gate mixes the input of a layer into its output.
 
     Shape:
         packed rows of width input_size, initial_state None or two of (num_layers, B, hidden_size), from which both
-        directions of a layer start. States of their own are taken as (2 * num_layers, B, hidden_size), the form of the
-        final states, or (num_layers, B, 2 * hidden_size)
+        directions of a layer start. Separate states for both are given as (2 * num_layers, B, hidden_size), the form of
+        the final states, or as (num_layers, B, 2 * hidden_size)
         -> packed rows of width 2 * hidden_size, and final states, two of (2 * num_layers, B, hidden_size), of each layer
         first forward, then backward.
 
@@ -99,7 +99,7 @@ class StackedBidirectionalLstm(nn.Module):
             return get_dropout_mask(self.layer_dropout_probability, data[:, :1])
         sizes = inputs.batch_sizes
         mask = get_dropout_mask(self.layer_dropout_probability, data[: int(sizes[0])])  # (B, 2H)
-        # Packed words lie step by step, each step in the order of the rows.
+        # Packed words are ordered by step, and within a step by row.
         starts = torch.repeat_interleave(sizes.cumsum(0) - sizes, sizes)
         rows = (torch.arange(len(starts)) - starts).to(data.device)
         return mask.index_select(0, rows)

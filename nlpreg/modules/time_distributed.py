@@ -7,12 +7,12 @@ from torch import Tensor
 
 
 class TimeDistributed(torch.nn.Module):
-    """Applies a module that takes batches to a batch of sequences.
+    """Applies a module for batches to a batch of sequences.
 
-    The first two dimensions of every input are folded into one, and those of the output unfolded again.
+    The first two dimensions of every input are folded into one, and those of the output are unfolded again.
 
     Args:
-        module: the module to apply; its weights are found under `_module`.
+        module: the module to apply; the names of its weights start with `_module`.
 
     Shape:
         inputs (B, T, ...) -> (B, T, ...).
@@ -32,7 +32,7 @@ class TimeDistributed(torch.nn.Module):
 
         Args:
             inputs: positional arguments; tensors among them are folded.
-            pass_through: names of keyword arguments to hand on as they are.
+            pass_through: names of keyword arguments to pass unchanged.
             kwargs: keyword arguments; tensors among them are folded unless `pass_through` names them.
 
         Returns:

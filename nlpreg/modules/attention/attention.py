@@ -27,15 +27,15 @@ class Attention(torch.nn.Module, Registrable):
         """Compare the vector with every row.
 
         Args:
-            vector: what attends.
-            matrix: what is attended to.
-            matrix_mask: true at rows that may get weight.
+            vector: the query.
+            matrix: the rows to attend to.
+            matrix_mask: true at rows that may be attended to.
         """
         similarities = self._forward_internal(vector, matrix)
         return masked_softmax(similarities, matrix_mask) if self._normalize else similarities
 
     def _forward_internal(self, vector: Tensor, matrix: Tensor) -> Tensor:
-        """The similarities, not normalised; to be overridden: (B, R)."""
+        """The unnormalised similarities (B, R); subclasses must implement this."""
         raise NotImplementedError
 
     if TYPE_CHECKING:

@@ -13,14 +13,14 @@ from nlpreg.nn.util.combination import combine_tensors_and_multiply, get_combine
 
 
 class LinearSimilarity(torch.nn.Module):
-    """`activation(w @ combination(x, y) + b)` for vectors x and y; the base of two classes beside their registry's.
+    """`activation(w @ combination(x, y) + b)` for vectors x and y; the second base of two registered classes.
 
     Args:
         tensor_1_dim: width of x.
         tensor_2_dim: width of y.
         combination: which features, such as "x,y,x*y", see `combine_tensors`.
         activation: applied to each similarity; none by default.
-        options: arguments of the other base class.
+        options: arguments of the first base class.
 
     Raises:
         ConfigurationError: the combination cannot be read, or the widths do not fit it.
@@ -50,7 +50,7 @@ class LinearSimilarity(torch.nn.Module):
 
     def _similarities(self, x: Tensor, y: Tensor) -> Tensor:
         """(..., tensor_1_dim) and (..., tensor_2_dim), broadcast -> (...)."""
-        # The combination itself, which would be as wide as all its pieces, is never built.
+        # The combined vector, which would be as wide as all its parts, is never built.
         combined = combine_tensors_and_multiply(self._combination, [x, y], self._weight_vector)
         similarities: Tensor = self._activation(combined + self._bias)
         return similarities

@@ -1,4 +1,4 @@
-"""Encoders one after the other."""
+"""A sequence of encoders."""
 
 import itertools
 
@@ -12,16 +12,16 @@ class ComposeEncoder(Seq2SeqEncoder):
     """Applies several encoders, each to the outputs of the one before.
 
     Args:
-        encoders: in the order of their use.
-        return_all_layers: whether to return a list of the outputs of every encoder rather than those of the last; of
-            every layer of those encoders that return all of theirs.
+        encoders: the encoders, in order.
+        return_all_layers: whether to return a list of the outputs of every encoder, or of every layer of encoders with
+            `return_all_layers`, rather than the outputs of the last.
 
     Shape:
         inputs (B, T, input_dim of the first), mask (B, T) bool -> (B, T, output_dim of the last); or a list of the
         outputs of each encoder.
 
     Raises:
-        ValueError: there is no encoder, widths do not fit together, or only some encoders are bidirectional.
+        ValueError: there is no encoder, the widths of consecutive encoders differ, or only some encoders are bidirectional.
     """
 
     def __init__(self, encoders: list[Seq2SeqEncoder], return_all_layers: bool = False) -> None:

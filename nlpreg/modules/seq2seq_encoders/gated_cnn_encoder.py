@@ -1,4 +1,4 @@
-"""Gated convolutions that see one side of a position only, in both directions."""
+"""Causal gated convolutions in both directions."""
 
 import math
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from nlpreg.nn.cpu_layers import Dropout
 
 @Seq2SeqEncoder.register("gated-cnn-encoder")
 class GatedCnnEncoder(Seq2SeqEncoder):
-    """Two independent stacks of gated convolutions, one over the words up to a position and one over those from it on.
+    """Two independent stacks of gated convolutions: one over the words up to a position, one over the words from it on.
 
     Args:
         input_dim: width of the inputs.
@@ -73,21 +73,21 @@ class GatedCnnEncoder(Seq2SeqEncoder):
 
 
 class ResidualBlock(nn.Module):
-    """Gated convolutions in one direction, and the input beside them: `(f(x) + x) / sqrt(2)`.
+    """Gated convolutions in one direction with a residual connection: `(f(x) + x) / sqrt(2)`.
 
     Args:
         input_dim: width D of the vectors.
         layers: the convolutions, as [width, channels], or [2, channels, dilation].
         direction: `forward` to see a position and those before it, `backward` for those after it.
-        do_weight_norm: whether the weights are kept as a length and a direction for each output.
+        do_weight_norm: whether to use weight normalization: a length and a direction for each output.
         dropout: dropout probability of the input of the block, from 0 to 1.
 
     Shape:
-        x (B, D, T), is_padding (B, 1, T) bool or None -> (B, D, T), of no meaning at padding.
+        x (B, D, T), is_padding (B, 1, T) bool or None -> (B, D, T), undefined at padding.
 
     Raises:
         ConfigurationError: another direction, or the last channels are not `input_dim`.
-        ValueError: a convolution that is given by neither two nor three numbers, or is dilated and not 2 wide.
+        ValueError: a convolution does not have two or three numbers, or is dilated and not 2 wide.
     """
 
     def __init__(
@@ -137,15 +137,15 @@ class ResidualBlock(nn.Module):
 
 
 class _GatedConvolution(nn.Module):
-    """A convolution to one side whose outputs are gated by as many others.
+    """A causal convolution with as many gates as outputs.
 
     Args:
         in_channels: number of input channels.
         out_channels: number of output channels, after gating.
-        width: number of positions that it sees.
-        dilation: distance between these.
-        kept: probability, from 0 to 1, that an input is not dropped; it sets the scale of the first weights.
-        do_weight_norm: whether the weights are kept as a length and a direction for each output.
+        width: size of the kernel.
+        dilation: distance between the positions of the kernel.
+        kept: probability, from 0 to 1, that an input is not dropped; it determines the scale of the initial weights.
+        do_weight_norm: whether to use weight normalization: a length and a direction for each output.
 
     Shape:
         (B, in_channels, T) -> (B, out_channels, T).

@@ -8,7 +8,7 @@ from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import Seq2SeqEncoder
 
 @Seq2SeqEncoder.register("pass_through")
 class PassThroughEncoder(Seq2SeqEncoder):
-    """Returns its inputs, for models that want an encoder where none is needed.
+    """Returns its inputs, for models that require an encoder.
 
     Args:
         input_dim: width of the vectors.

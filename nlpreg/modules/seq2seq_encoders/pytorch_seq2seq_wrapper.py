@@ -14,8 +14,8 @@ from nlpreg.nn.operators import run_uncompiled
 class PytorchSeq2SeqWrapper(recurrent_wrapper.RecurrentWrapper, Seq2SeqEncoder):
     """Makes an encoder of a recurrent module, so that padding has no influence on a row's result.
 
-    `torch.compile` runs over torch's own LSTM, GRU and RNN (once `torch._dynamo.config.allow_rnn` is set) and nlpreg's
-    without a break of the graph; over other modules with one.
+    `torch.compile` compiles torch's LSTM, GRU and RNN (once `torch._dynamo.config.allow_rnn` is set) and nlpreg's modules
+    without a graph break, and other modules with one.
 
     Args:
         module: as of `RecurrentWrapper`.
@@ -89,7 +89,7 @@ class PytorchSeq2SeqWrapper(recurrent_wrapper.RecurrentWrapper, Seq2SeqEncoder):
             assert isinstance(packed, PackedSequence)
             output = _restored(packed, restoration, inputs.size(1))
             finals = restore_rows((final,) if isinstance(final, Tensor) else final, restoration)
-            if parts is not None:  # a row without words keeps its state
+            if parts is not None:  # rows without words keep their state
                 is_read = mask.any(1).view(1, -1, 1)
                 finals = tuple(torch.where(is_read, *pair) for pair in zip(finals, parts, strict=True))
         else:
@@ -110,7 +110,7 @@ class PytorchSeq2SeqWrapper(recurrent_wrapper.RecurrentWrapper, Seq2SeqEncoder):
         return [_restored(layer, restoration, inputs.size(1)) for layer in packed]
 
     def _run_padded(self, inputs: Tensor, mask: Tensor, hidden_state: RnnState | None) -> list[Tensor]:
-        """Run one of torch's own modules or, in a compiled model, of ours, see `_run_packed`."""
+        """As `_run_packed`, for torch's modules or, in a compiled model, nlpreg's."""
         # (B,)
         lengths = mask.sum(-1)
         if self.stateful:

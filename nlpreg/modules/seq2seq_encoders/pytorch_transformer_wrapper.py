@@ -10,7 +10,7 @@ from nlpreg.nn.util import add_positional_features
 
 @Seq2SeqEncoder.register("pytorch_transformer")
 class PytorchTransformer(Seq2SeqEncoder):
-    """A stack of transformer layers, each normalised after its parts.
+    """A stack of post-norm transformer layers.
 
     Args:
         input_dim: width of the inputs and of the outputs.
@@ -21,7 +21,7 @@ class PytorchTransformer(Seq2SeqEncoder):
         positional_embedding_size: number of positions that have a learned vector.
         dropout_prob: dropout probability in each part of a layer, from 0 to 1.
         activation: `relu` or `gelu`, inside the feed-forward parts.
-        causal: whether a position sees itself and those before it only, as a language model's contextualizer must.
+        causal: whether a position attends only to itself and earlier ones, as required for a language model.
         return_all_layers: whether to return a list of the outputs of every layer rather than those of the last.
 
     Shape:
@@ -71,7 +71,7 @@ class PytorchTransformer(Seq2SeqEncoder):
             activation=activation,
             batch_first=True,
         )
-        # Nested tensors would cut the outputs to the longest row.
+        # Nested tensors would truncate the outputs to the longest row.
         self._transformer = nn.TransformerEncoder(layer, num_layers, enable_nested_tensor=False)
         for parameter in self.parameters():
             if parameter.dim() > 1:
@@ -103,7 +103,7 @@ class PytorchTransformer(Seq2SeqEncoder):
             # (T, T), true where a row must not attend to a column
             is_later = torch.ones(num_steps, num_steps, dtype=torch.bool, device=inputs.device).triu(1)
         elif mask is not None:
-            # A row of padding alone attends to all of it: attending to nothing would give NaN.
+            # A row of only padding attends to all positions: attending to nothing would give NaN.
             hidden = ~mask & mask.any(dim=1, keepdim=True)  # (B, T)
         layers: list[Tensor] = []
         if self.return_all_layers:

@@ -7,7 +7,7 @@ from nlpreg.common import Registrable
 from nlpreg.modules.encoder_base import _EncoderBase
 
 StepState = dict[str, Tensor]
-"""What an encoder remembers of the words that it has read, by name; rows are the first dimension of each tensor."""
+"""The state of an encoder after some words: name -> tensor, with rows as the first dimension."""
 
 
 class Seq2SeqEncoder(_EncoderBase, Registrable):
@@ -32,16 +32,16 @@ class Seq2SeqEncoder(_EncoderBase, Registrable):
         return self._is_bidirectional
 
     def step(self, inputs: Tensor, mask: Tensor, state: StepState | None = None) -> tuple[Tensor, StepState]:
-        """Encode the next words of texts that are read piece by piece, as generation does.
+        """Encode the next words of texts incrementally, for generation.
 
         For encoders whose output at a word does not depend on later words. This implementation keeps the inputs and runs
-        `forward` over all of them, so a step costs as much as the text so far is long; encoders that can do better
-        override it.
+        `forward` over all of them, so the cost of a step is proportional to the length of the text so far; encoders with a
+        cheaper step override it.
 
         Args:
             inputs: the next words of each text, (B, T, input_dim).
             mask: which of them are words, which come first in each row, (B, T) bool. A row may have none.
-            state: what the step before returned; None for the start of the texts. It must not be used again.
+            state: the state that the previous step returned; None at the start of the texts. It must not be reused.
 
         Returns:
             Outputs of the last layer for the next words (B, T, output_dim), and the new state. Rows of the state may be
@@ -54,7 +54,7 @@ class Seq2SeqEncoder(_EncoderBase, Registrable):
         else:
             start, history = state["lengths"], state["inputs"]
             history = torch.cat([history, history.new_zeros(inputs.shape)], dim=1)
-        # The next words of a row stand right behind those before, whatever the lengths of the other rows.
+        # The next words of a row come right after its earlier words, whatever the lengths of the other rows.
         places = start.unsqueeze(1) + torch.arange(inputs.size(1), device=inputs.device)  # (B, T)
         if state is not None:
             history = history.scatter(1, places.unsqueeze(-1).expand_as(inputs), inputs)

@@ -14,13 +14,13 @@ from nlpreg.modules.time_distributed import TimeDistributed
 
 @Seq2VecEncoder.register("bert_pooler")
 class BertPooler(Seq2VecEncoder):
-    """A copy of the layer with which a pretrained transformer pools its first token.
+    """A copy of the pooling layer of a pretrained transformer, applied to the first token.
 
     Args:
-        pretrained_model: name or folder of the transformer, as `transformers` knows it.
+        pretrained_model: name or folder of the transformer.
         override_weights_file: file of weights to use instead of the pretrained ones.
-        override_weights_strip_prefix: prefix to take off the names in that file.
-        load_weights: whether to load weights at all; false to build the layer from the model's configuration only.
+        override_weights_strip_prefix: prefix to remove from the names in that file.
+        load_weights: whether to load weights; if false, the layer is built from the model's configuration only.
         requires_grad: whether the layer is trained.
         dropout: dropout probability of the pooled vector, from 0 to 1.
         transformer_kwargs: further arguments for loading the transformer.
@@ -70,7 +70,7 @@ class BertPooler(Seq2VecEncoder):
 
         Args:
             tokens: (B, T, hidden), with `num_wrapping_dims` more dimensions after the batch.
-            mask: not used, since the first token alone is pooled.
+            mask: not used, since only the first token is pooled.
             num_wrapping_dims: number of dimensions between the batch and the tokens.
         """
         if not tokens.numel():

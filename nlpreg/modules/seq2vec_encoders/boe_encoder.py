@@ -9,7 +9,7 @@ from nlpreg.modules.seq2vec_encoders.seq2vec_encoder import Seq2VecEncoder
 @Seq2VecEncoder.register("boe")
 @Seq2VecEncoder.register("bag_of_embeddings")
 class BagOfEmbeddingsEncoder(Seq2VecEncoder):
-    """Adds the vectors of a sequence up, or averages them.
+    """Sums or averages the vectors of a sequence.
 
     Args:
         embedding_dim: width of the vectors.

@@ -9,11 +9,11 @@ from nlpreg.nn.util import get_final_encoder_states
 
 @Seq2VecEncoder.register("cls_pooler")
 class ClsPooler(Seq2VecEncoder):
-    """Takes the vector of the token that stands for the whole sequence.
+    """Takes the vector of the token that represents the whole sequence.
 
     Args:
         embedding_dim: width of the vectors.
-        cls_is_last_token: whether that token comes last rather than first.
+        cls_is_last_token: whether this token is the last one rather than the first.
 
     Shape:
         tokens (B, T, embedding_dim), mask (B, T) bool -> (B, embedding_dim), zeros for rows that are

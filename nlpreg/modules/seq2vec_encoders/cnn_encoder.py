@@ -1,4 +1,4 @@
-"""Convolutions over n-grams, and the largest response of each filter."""
+"""Convolutions over n-grams with max pooling."""
 
 import torch
 from torch import Tensor, nn
@@ -13,9 +13,9 @@ from nlpreg.nn.util import min_value_of_dtype
 
 @Seq2VecEncoder.register("cnn")
 class CnnEncoder(Seq2VecEncoder):
-    """Runs filters of several widths over a sequence and takes the largest response of each.
+    """Applies filters of several widths to a sequence and takes the maximum of each.
 
-    Only windows that lie in the unpadded part count; a filter that is wider than the sequence responds with zero.
+    Only windows without padding count; the response of a filter that is wider than the sequence is zero.
 
     Args:
         embedding_dim: width of the input vectors.
@@ -64,9 +64,9 @@ class CnnEncoder(Seq2VecEncoder):
             lengths = mask.sum(1, keepdim=True)
         inputs = tokens.transpose(1, 2)  # (B, embedding_dim, T)
         largest_size = max(self._ngram_filter_sizes, default=1)
-        # an exported program takes texts of every length by one way: what is too much has no influence
+        # an exported program pads texts of any length; the additional padding has no influence
         missing = largest_size - 1 if is_exporting() else largest_size - inputs.size(2)
-        if missing > 0:  # a convolution takes no input that is narrower than its filters
+        if missing > 0:  # a convolution requires inputs that are at least as long as its filters
             inputs = functional.pad(inputs, (0, missing))
         responses = []
         for index, size in enumerate(self._ngram_filter_sizes):
@@ -76,7 +76,7 @@ class CnnEncoder(Seq2VecEncoder):
             starts = torch.arange(convolved.size(2), device=lengths.device)
             is_outside = (starts > lengths - size).unsqueeze(1)  # (B, 1, T - size + 1)
             convolved = convolved.masked_fill(is_outside, min_value_of_dtype(convolved.dtype))
-            # The first of equal maxima alone gets the gradient, and finding it is faster than sharing it out.
+            # Only the first of equal maxima gets the gradient, which is faster than dividing it among them.
             largest = convolved.max(dim=2).values  # (B, filters)
             responses.append(largest.masked_fill(lengths < size, 0))
         response = responses[0] if len(responses) == 1 else torch.cat(responses, dim=1)

@@ -18,7 +18,7 @@ _PROJECTION_LOCATIONS = ("after_cnn", "after_highway", None)
 
 @Seq2VecEncoder.register("cnn-highway")
 class CnnHighwayEncoder(Seq2VecEncoder):
-    """Takes the largest response of each filter and runs them through highway layers and a projection.
+    """Applies filters with max pooling, then highway layers and a projection.
 
     Args:
         embedding_dim: width of the input vectors.
@@ -30,8 +30,8 @@ class CnnHighwayEncoder(Seq2VecEncoder):
         do_layer_norm: whether to normalise the output.
 
     Shape:
-        inputs (B, T, embedding_dim), zeros being appended up to the widest filter; mask (B, T), which has no influence:
-        padding counts, as in the published models -> (B, projection_dim, or the number of filters without a projection).
+        inputs (B, T, embedding_dim), padded with zeros to the widest filter; mask (B, T), which is ignored: padding counts, as
+        in the published models -> (B, projection_dim, or the number of filters without a projection).
 
     Raises:
         ConfigurationError: another activation or location.
@@ -79,14 +79,14 @@ class CnnHighwayEncoder(Seq2VecEncoder):
             nn.init.normal_(layer.weight, 0.0, math.sqrt(1.0 / highway_dim))
             nn.init.constant_(layer.bias[:highway_dim], 0.0)
             nn.init.constant_(layer.bias[highway_dim:], 2.0)
-        # Created even when it is not used, since every archive has its weights.
+        # Created even if it is not used, because every archive has its weights.
         self._projection = nn.Linear(num_filters, projection_dim)
         nn.init.normal_(self._projection.weight, 0.0, math.sqrt(1.0 / num_filters))
         nn.init.zeros_(self._projection.bias)
         self._layer_norm = LayerNorm(self.output_dim) if do_layer_norm else None
 
     def padding_reach(self) -> int | None:
-        """The width of the widest filter: with as much padding after a sequence, more of it changes nothing."""
+        """The width of the widest filter: padding beyond that changes nothing."""
         return self._widest
 
     def forward(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:

@@ -14,7 +14,7 @@ from nlpreg.nn.util import get_final_encoder_states
 class PytorchSeq2VecWrapper(recurrent_wrapper.RecurrentWrapper, Seq2VecEncoder):
     """Makes an encoder of a recurrent module: the final hidden state of its last layer, both directions joined.
 
-    Its argument is that of `RecurrentWrapper`.
+    The argument is that of `RecurrentWrapper`.
 
     Shape:
         inputs (B, T, input_dim), mask (B, T) bool, true for words, which come first in each row

@@ -1,4 +1,4 @@
-"""The base of everything that turns a sequence of vectors into one vector."""
+"""The base class of encoders of sequences of vectors into one vector."""
 
 from nlpreg.common import Registrable
 from nlpreg.modules.encoder_base import _EncoderBase
@@ -15,8 +15,8 @@ class Seq2VecEncoder(_EncoderBase, Registrable):
     """
 
     def padding_reach(self) -> int | None:
-        """How many steps of padding after a sequence, all alike, influence its vector; further ones change nothing.
+        """The number of padding steps after a sequence that influence its vector; None if unknown.
 
-        Callers may cut padding off, or append it, up to this number. None if that is not known.
+        Callers may remove or append padding beyond this number.
         """
         return None

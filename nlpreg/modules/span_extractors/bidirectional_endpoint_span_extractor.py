@@ -16,14 +16,15 @@ from nlpreg.nn.util import batched_index_select, combine_tensors, get_combined_d
 class BidirectionalEndpointSpanExtractor(SpanExtractorWithSpanWidthEmbedding):
     """Combines, in each direction, the state before a span is read (x) with the state after it (y).
 
-    The first half of the features is taken for the left-to-right direction: x is the vector before the span, y the
-    last of the span. The second half was read from right to left: x is the vector after the span, y its first.
+    The first half of the features belongs to the left-to-right direction: x is the vector before the span, y the
+    last one of the span. The second half belongs to the right-to-left direction: x is the vector after the span, y the
+    first one of the span.
 
     Args:
         input_dim: width of the sequence's vectors, even.
         forward_combination: features of the first half, see `combine_tensors`.
         backward_combination: features of the second half.
-        use_sentinels: learned vectors stand before the sequence and after it; zeros otherwise.
+        use_sentinels: whether the vectors before and after the sequence are learned; zeros otherwise.
 
     Shape:
         as in `SpanExtractor`.

@@ -13,7 +13,7 @@ from nlpreg.nn.util import batched_span_select, masked_max
 
 @SpanExtractor.register("max_pooling")
 class MaxPoolingSpanExtractor(SpanExtractorWithSpanWidthEmbedding):
-    """Takes the maximum of each feature over a span, as far as the span lies inside the sequence.
+    """Takes the maximum of each feature over the part of a span inside the sequence.
 
     Shape:
         as in `SpanExtractor`.
@@ -44,5 +44,5 @@ class MaxPoolingSpanExtractor(SpanExtractorWithSpanWidthEmbedding):
             ends = torch.minimum(ends, last.clamp(min=0))
         # (B, S, widest span, D), (B, S, widest span)
         selected, mask = batched_span_select(sequence_tensor, torch.stack([starts, ends], dim=-1))
-        # A masked span may be empty after its end was cut; it is zeroed later and only must stay finite.
+        # A masked span may be empty after truncation; it is zeroed later and only has to be finite.
         return masked_max(selected, mask.unsqueeze(-1), dim=-2)

@@ -42,7 +42,7 @@ class SelfAttentiveSpanExtractor(SpanExtractorWithSpanWidthEmbedding):
     ) -> Tensor:
         scores = self._global_attention(sequence_tensor)  # (B, T, 1)
         spans = torch.stack(split_spans(span_indices, span_indices_mask), dim=-1)
-        # The scores travel as one more feature, so that they are selected with the vectors: (B, S, widest span, D + 1).
+        # The scores are one more feature, so that they are selected with the vectors: (B, S, widest span, D + 1).
         selected, mask = batched_span_select(torch.cat([sequence_tensor, scores], dim=-1), spans)
         weights = masked_softmax(selected[..., -1], mask)  # (B, S, widest span)
         # (B, S, D)

@@ -1,4 +1,4 @@
-"""The part of span extractors that deals with widths and masks."""
+"""Base class of span extractors with masks and optional embeddings of span widths."""
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ class SpanExtractorWithSpanWidthEmbedding(SpanExtractor):
 
     Args:
         input_dim: width of the sequence's vectors.
-        num_width_embeddings: number of widths, or of buckets of widths, that are told apart.
+        num_width_embeddings: number of distinct widths, or of buckets of widths.
         span_width_embedding_dim: size of the vector for a width; given together with `num_width_embeddings`.
         bucket_widths: put widths into growing buckets, see `bucket_values`.
 

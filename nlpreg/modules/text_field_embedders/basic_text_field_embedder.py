@@ -1,4 +1,4 @@
-"""One token embedder for each indexer, side by side."""
+"""One token embedder for each indexer, with concatenated results."""
 
 import inspect
 from collections.abc import Mapping
@@ -15,10 +15,10 @@ from nlpreg.modules.token_embedders.embedding import UnknownIdError
 
 @TextFieldEmbedder.register("basic")
 class BasicTextFieldEmbedder(TextFieldEmbedder):
-    """Embeds what each indexer produced and joins the results on the last dimension, in alphabetical order of the keys.
+    """Embeds the output of each indexer and concatenates the results, in alphabetical order of the keys.
 
     Args:
-        token_embedders: for each key of the reader's `token_indexers`, the embedder of what that indexer produces.
+        token_embedders: for each key of the reader's `token_indexers`, the embedder for the output of that indexer.
 
     Shape:
         text_field_input {key: {argument: (B, ..., T, ...)}}, or flat {key: (B, ..., T, ...)}
@@ -34,7 +34,7 @@ class BasicTextFieldEmbedder(TextFieldEmbedder):
         self._token_embedders = dict(token_embedders)
         for key, embedder in token_embedders.items():
             self.add_module(f"token_embedder_{key}", embedder)
-        # A seam for subclasses: the order in which `forward` joins the embedders' outputs.
+        # Subclasses may override the order in which `forward` concatenates the outputs.
         self._ordered_embedder_keys = sorted(token_embedders)
         self._arguments = {key: _argument_names(embedder) for key, embedder in token_embedders.items()}
 
@@ -53,7 +53,7 @@ class BasicTextFieldEmbedder(TextFieldEmbedder):
         Args:
             text_field_input: the tensors of each indexer; a bare tensor stands for a single argument.
             num_wrapping_dims: number of dimensions between the batch and the tokens (text fields inside lists).
-            kwargs: further arguments, handed to each embedder whose `forward` names them.
+            kwargs: further arguments, passed to each embedder whose `forward` has parameters of these names.
         """
         self._check_keys(text_field_input)
         parts = []
@@ -79,7 +79,7 @@ class BasicTextFieldEmbedder(TextFieldEmbedder):
         num_wrapping_dims: int,
         kwargs: dict[str, Any],
     ) -> torch.Tensor | None:
-        """Call one embedder with the arguments that it names."""
+        """Call one embedder with the arguments that it has parameters for."""
         arguments = self._arguments[key]
         passed = {name: kwargs[name] for name in arguments if name in kwargs}
         for _ in range(num_wrapping_dims):
@@ -88,14 +88,14 @@ class BasicTextFieldEmbedder(TextFieldEmbedder):
         if isinstance(tensors, torch.Tensor):
             embedded = embedder(tensors, **passed)
         elif len(tensors) == 1 and len(arguments) - len(passed) == 1:
-            # One tensor and one place for it: indexer and embedder need not agree on its name.
+            # With a single tensor and a single parameter, indexer and embedder need not agree on the name.
             embedded = embedder(next(iter(tensors.values())), **passed)
         else:
             embedded = embedder(**tensors, **passed)
         return embedded
 
     def _check_keys(self, text_field_input: Mapping[str, object]) -> None:
-        """Every input has its embedder, and every embedder its input unless it is an empty one."""
+        """Check that every input has an embedder, and every embedder except empty ones an input."""
         if self._token_embedders.keys() == text_field_input.keys():
             return
         without_embedder = sorted(text_field_input.keys() - self._token_embedders.keys())

@@ -1,4 +1,4 @@
-"""The base of everything that turns a text field into vectors."""
+"""The base class of embedders of text fields."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -28,7 +28,7 @@ class TextFieldEmbedder(torch.nn.Module, Registrable):
         Args:
             text_field_input: the tensors of each indexer.
             num_wrapping_dims: number of dimensions between the batch and the tokens (text fields inside lists).
-            kwargs: further arguments, as an implementation takes them.
+            kwargs: further arguments of an implementation.
         """
         raise NotImplementedError
 

@@ -10,13 +10,13 @@ from nlpreg.modules.token_embedders.token_embedder import TokenEmbedder
 
 @TokenEmbedder.register("bag_of_word_counts")
 class BagOfWordCountsTokenEmbedder(TokenEmbedder):
-    """Counts the ids of a text, which gives one vector for the whole of it.
+    """Counts the ids of a text, which gives one vector for the whole text.
 
     Args:
-        vocab: handed over by the config machinery.
+        vocab: the vocabulary, passed by nlpreg.
         vocab_namespace: the part of the vocabulary whose ids are counted.
         projection_dim: width of a linear projection of the counts; None for no projection.
-        ignore_oov: whether unknown words are left out.
+        ignore_oov: whether unknown words are ignored.
 
     Shape:
         inputs (B, T) ids, 0 at padding -> (B, V or projection_dim).

@@ -17,27 +17,26 @@ from nlpreg.nn.cpu_layers import Dropout
 
 @TokenEmbedder.register("character_language_model")
 class CharacterLanguageModelEmbedder(TokenEmbedder):
-    """Embeds words in their context by character language models, which read the words with spaces between them.
+    """Embeds words in context with character language models, which read the words separated by spaces.
 
-    The vector of a word is the forward direction's state after the space behind the word, and the backward direction's after
-    the space before it, for a model of both directions; of several models, the vectors are concatenated. The models are
-    those of nlpreg, `language_model` or `causal_language_model`, trained on texts of single characters, of which the first
-    and the last is `boundary`.
+    The vector of a word is the state of the forward direction after the space that follows the word and, for bidirectional
+    models, the state of the backward direction after the space before it; the vectors of several models are concatenated.
+    The models are `language_model` or `causal_language_model`, trained on texts of single characters whose first and last
+    character is `boundary`.
 
     Args:
-        archive_files: paths or URLs of the archives of the models. They are needed again whenever a model with this embedder
-            is loaded.
+        archive_files: paths or URLs of the archives of the models, which are needed whenever a model with this embedder is loaded.
         boundary: the character before the first word and after the last.
         dropout: dropout probability of the vectors, from 0 to 1.
         requires_grad: whether the language models are trained too.
-        cache_size: number of texts whose vectors are kept in memory, so that a text is read by the language models only
-            once; 0 for none. Not for models that are trained.
+        cache_size: number of texts whose vectors are cached in memory, so that the language models encode a text only once; 0 for
+            no cache. Not possible for models that are trained.
 
     Shape:
         token_characters (B, T, C), from the indexer `code_points` -> (B, T, D), zeros at padding.
 
     Raises:
-        ConfigurationError: a model is none of single characters; a cache beside `requires_grad`.
+        ConfigurationError: a model does not use single characters; a cache together with `requires_grad`.
 
     Source: Akbik et al. (2018), https://aclanthology.org/C18-1139
     """
@@ -103,10 +102,10 @@ class CharacterLanguageModelEmbedder(TokenEmbedder):
         return vectors * is_word.unsqueeze(-1)
 
     def _cached(self, characters: Tensor, is_word: Tensor) -> Tensor:
-        """The same, of texts that were read before from memory."""
+        """As `_read`, but with cached vectors for texts that were encoded before."""
         lengths = is_word.sum(1).tolist()
         rows = [_without_padding(row, length) for row, length in zip(characters.cpu(), lengths, strict=True)]
-        # Of the same words, whatever the padding.
+        # Keys do not depend on padding.
         keys = [f"{tuple(row.shape)}".encode() + row.numpy().tobytes() for row in rows]
         found = {key: self._cache[key] for key in keys if key in self._cache}
         missing = {key: number for number, key in enumerate(keys) if key not in found}
@@ -127,11 +126,11 @@ class CharacterLanguageModelEmbedder(TokenEmbedder):
 
 
 class _Reader(nn.Module):
-    """A language model that gives its states between words.
+    """Computes the states of a language model between words.
 
     Args:
         model: the language model.
-        archive_file: where it comes from.
+        archive_file: its archive, for messages.
     """
 
     def __init__(self, model: Any, archive_file: str) -> None:
@@ -141,7 +140,7 @@ class _Reader(nn.Module):
         self.output_dim = int(model.contextualizer.get_output_dim())
         ids = model.vocab.get_token_to_index_vocabulary("tokens")
         known = sorted((ord(token) + 1, number) for token, number in ids.items() if len(token) == 1)
-        if len(known) < len(ids) - 4:  # but for padding, the unknown character, and start and end tokens
+        if len(known) < len(ids) - 4:  # except padding, the unknown character, and start and end tokens
             raise ConfigurationError(
                 f"{archive_file}: expected a language model of single characters, got a vocabulary such as "
                 f"{', '.join(map(repr, list(ids)[2:6]))}"
@@ -157,7 +156,7 @@ class _Reader(nn.Module):
 
         Args:
             stream: code points + 1 of each text, (B, L).
-            gaps: where the characters between words are in it, (B, T + 1).
+            gaps: positions of the characters between words, (B, T + 1).
 
         Returns:
             (B, T, D).
@@ -186,7 +185,7 @@ def _language_model(archive_file: str) -> Any:
 
 
 def _states_at(states: Tensor, places: Tensor) -> Tensor:
-    """The states (B, L, H) at places (B, T), (B, T, H)."""
+    """Select the states (B, L, H) at positions (B, T): (B, T, H)."""
     return states.gather(1, places.unsqueeze(-1).expand(-1, -1, states.size(-1)))
 
 
@@ -198,28 +197,28 @@ def _without_padding(characters: Tensor, num_words: int) -> Tensor:
 
 
 def character_stream(characters: Tensor, is_word: Tensor, space: int, boundary: int) -> tuple[Tensor, Tensor]:
-    """Texts of words as rows of characters: a boundary, the words with a space after each, but a boundary after the last.
+    """Texts as rows of characters: a boundary, the words separated by spaces, and a boundary.
 
     Args:
         characters: (B, T, C), 0 at padding.
         is_word: (B, T) bool, padding last.
-        space: what stands between words.
-        boundary: what stands before the first word and after the last one.
+        space: id of the character between words.
+        boundary: id of the character before the first word and after the last one.
 
     Returns:
-        The rows (B, L), padded with 0, and where in them the characters around words are, (B, T + 1): before the first word,
-        after it, and so on; at padding, after the last word.
+        The rows (B, L), padded with 0, and the positions of the characters around words (B, T + 1): before the first word,
+        after it, and so on; at padding, that after the last word.
     """
     num_rows, num_words, _ = characters.shape
     is_last = is_word & ~functional.pad(is_word[:, 1:], (0, 1))  # (B, T)
     after = torch.where(is_last, boundary, torch.where(is_word, space, 0))  # (B, T)
-    # In the order of the text, with gaps where words are shorter than C.
+    # in the order of the text, with gaps for words shorter than C
     loose = torch.cat([characters, after.unsqueeze(-1)], dim=-1).flatten(1)  # (B, T * (C + 1))
     loose = functional.pad(loose, (1, 0), value=boundary)
     is_there = loose.ne(0)
     places = is_there.cumsum(1) - 1
     length = int(places[:, -1].max()) + 1
-    # What is not there goes into a column that is cut off.
+    # padding goes into an additional column, which is removed
     stream = loose.new_zeros(num_rows, length + 1).scatter_(1, torch.where(is_there, places, length), loose)
     ends = places[:, 1:].view(num_rows, num_words, -1)[:, :, -1]  # (B, T)
     return stream[:, :length].contiguous(), functional.pad(ends, (1, 0))

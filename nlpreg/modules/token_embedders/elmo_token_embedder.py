@@ -19,13 +19,13 @@ class ElmoTokenEmbedder(TokenEmbedder):
 
     Args:
         options_file: path or URL of the JSON file with the model's sizes; by default that of the original model.
-        weight_file: path or URL of the HDF5 file with its weights; likewise.
+        weight_file: path or URL of the HDF5 file with its weights; by default that of the original model.
         do_layer_norm: whether to normalise the layers before they are mixed.
         dropout: dropout probability of the mix, from 0 to 1.
-        requires_grad: whether the model is trained; the mix is anyway.
+        requires_grad: whether the model is trained; the mix always is.
         projection_dim: width of a linear projection of the mix; None for no projection.
         vocab_to_cache: words, in the order of the ids in `word_inputs`, whose vectors are computed once.
-        scalar_mix_parameters: the weights of the mix, before their softmax; given, they are not trained.
+        scalar_mix_parameters: the weights of the mix, before their softmax; if given, they are not trained.
 
     Shape:
         elmo_tokens (B, T, 50) ids of characters, word_inputs (B, T) ids of words or None

@@ -1,4 +1,4 @@
-"""A table of vectors, one for each entry of the vocabulary, and reading pretrained vectors into it."""
+"""Embedding tables, and reading of pretrained vectors."""
 
 import logging
 from collections.abc import Mapping
@@ -30,15 +30,15 @@ def _read_pretrained_embeddings_file(
     """The matrix of word vectors for a vocabulary, from a text or HDF5 file.
 
     Args:
-        file_uri: path, URL or `(ARCHIVE)#MEMBER`. `.h5` and `.hdf5` hold the finished matrix under the name `embedding`;
-            anything else is text, a word and its `embedding_dim` numbers on each line, single spaces between.
+        file_uri: path, URL or `(ARCHIVE)#MEMBER`. `.h5` and `.hdf5` files contain the matrix under the name `embedding`; other
+            files are text: on each line a word and its `embedding_dim` numbers, separated by single spaces.
         embedding_dim: width D of the vectors.
-        vocab: whose words to read.
-        namespace: the part of the vocabulary.
+        vocab: the vocabulary.
+        namespace: the namespace of the words to read.
 
     Returns:
-        (V, D) float. From text, words that the file lacks get draws from a normal distribution with the mean and the
-        standard deviation of all numbers read.
+        (V, D) float. Words that a text file lacks get random vectors, normally distributed with the mean and the standard
+        deviation of all numbers read.
 
     Raises:
         ConfigurationError: the matrix in the HDF5 file has another shape, or no line of the text file fits.
@@ -65,13 +65,13 @@ def _read_hdf5(file_uri: str, embedding_dim: int, num_embeddings: int) -> torch.
 def _read_text(
     file_uri: str, embedding_dim: int, index_of: Mapping[str, int], namespace: str
 ) -> torch.Tensor:
-    """Keep the lines of the vocabulary's words; the last line of a word wins."""
+    """Read the vectors of the vocabulary's words; the last line of a word counts."""
     vectors: dict[str, np.ndarray] = {}
     wrong = 0
     with EmbeddingsTextFile(file_uri) as file:
         for line in Tqdm.tqdm(file, desc="reading word vectors"):
             word, space, numbers = line.partition(" ")
-            if not space:  # some files are separated by tabs
+            if not space:  # some files use tabs as separators
                 word, _, numbers = line.partition("\t")
             if word not in index_of:
                 continue
@@ -120,7 +120,7 @@ def _float_or_nan(text: str) -> float:
         return float("nan")
 
 
-# AllenNLP has these here.
+# AllenNLP has these names in this module.
 
 
 class UnknownIdError(ConfigurationError):
@@ -136,23 +136,23 @@ class Embedding(TokenEmbedder):
         num_embeddings: number of vectors; without it, the size of `vocab_namespace` in the vocabulary.
         projection_dim: width of a linear projection after the look-up; None for no projection.
         weight: the table itself (num_embeddings, embedding_dim); without it and without a file, Xavier-uniform.
-        padding_index: an id whose vector is set to zero and stays so.
+        padding_index: an id whose vector is zero and not trained.
         trainable: whether the table is trained.
         max_norm: vectors of a larger norm are scaled down to it, in the table, when they are looked up.
         norm_type: the p of that norm.
         scale_grad_by_freq: divide gradients by the number of times that an id occurs in the batch.
         sparse: make the gradient of the table a sparse tensor.
-        vocab_namespace: the part of the vocabulary whose ids are looked up.
+        vocab_namespace: the namespace of the ids.
         pretrained_file: path, URL or `(ARCHIVE)#MEMBER` of pretrained vectors: text, or HDF5 with the whole table.
-        vocab: handed over by the config machinery.
+        vocab: the vocabulary, passed by nlpreg.
 
     Shape:
         tokens (d1, ..., dn, T) ids -> (d1, ..., dn, T, projection_dim or embedding_dim).
 
     Raises:
         ConfigurationError: neither `num_embeddings` nor `vocab`; both `weight` and `pretrained_file`; a file without
-            `vocab`; a table of the wrong shape. In `forward`, on the CPU, an id beyond the table (on other devices it ends
-            the program: to look first would mean waiting).
+            `vocab`; a table of the wrong shape. In `forward`, on the CPU, an id outside the table (on other devices it aborts
+            the program, because a check would require a synchronization).
     """
 
     def __init__(
@@ -172,7 +172,7 @@ class Embedding(TokenEmbedder):
         vocab: Vocabulary | None = None,
     ) -> None:
         super().__init__()
-        # A table whose size is given does not follow the vocabulary, so extend_vocab leaves it alone.
+        # A table whose size is given does not follow the vocabulary, so extend_vocab does not change it.
         self._vocab_namespace = vocab_namespace if num_embeddings is None else None
         if num_embeddings is None:
             if vocab is None:
@@ -242,7 +242,7 @@ class Embedding(TokenEmbedder):
         )
 
     def _explain(self, tokens: torch.Tensor) -> str:
-        """Which of `tokens` has no vector, and what to do about it."""
+        """The error for `tokens` with an id outside the table."""
         smallest, largest = int(tokens.min()), int(tokens.max())
         unknown = smallest if smallest < 0 else largest
         if self._vocab_namespace is None:
@@ -265,13 +265,13 @@ class Embedding(TokenEmbedder):
         extension_pretrained_file: str | None = None,
         model_path: str | None = None,
     ) -> None:
-        """Add rows for the entries that a vocabulary has gained; the old rows stay.
+        """Add rows for new entries of the vocabulary; the old rows do not change.
 
         Args:
             extended_vocab: the vocabulary, old entries first.
-            vocab_namespace: the part of it; None for the one the table was made for. Without either, nothing happens.
-            extension_pretrained_file: where the new rows are read from; None for the file the table was read from if it
-                can still be reached. Without a file they are Xavier-uniform.
+            vocab_namespace: the namespace; by default the one that the table was made for. Without either, nothing happens.
+            extension_pretrained_file: file with vectors for the new rows; by default the file that the table was read from,
+                if it is still available. Without a file the rows are Xavier-uniform.
             model_path: the table's name in its model, for messages only.
 
         Raises:
@@ -326,7 +326,7 @@ def _main_file(uri: str) -> str:
 
 @TokenEmbedder.register("dropout_embedding")
 class DropoutEmbedding(Embedding):
-    """An embedding with dropout: of whole words, all occurrences in a batch together, and of single values.
+    """An embedding with dropout of words, with the same mask for all occurrences in a batch, and of single values.
 
     Args:
         word_dropout: dropout probability of a word's vector, from 0 to 1.
@@ -348,7 +348,7 @@ class DropoutEmbedding(Embedding):
     def _look_up(self, tokens: torch.Tensor) -> torch.Tensor:
         embedded = super()._look_up(tokens)
         if self.training and self.word_dropout > 0.0:
-            # One number for each row of the table, so that a word is either there or not.
+            # One number for each row of the table, so that all occurrences of a word are dropped together.
             kept = functional.dropout(self.weight.new_ones(self.num_embeddings), self.word_dropout)
             embedded = embedded * kept[tokens].unsqueeze(-1)
         dropped: torch.Tensor = self.dropout(embedded)
@@ -357,17 +357,17 @@ class DropoutEmbedding(Embedding):
 
 @TokenEmbedder.register("unknown_dropout_embedding")
 class UnknownDropoutEmbedding(Embedding):
-    """An embedding that, in training, takes the vector of the unknown word for some words, the rarer the more often.
+    """An embedding that replaces words by the unknown word in training, rare words more often than frequent ones.
 
-    A word that occurs n times in the training data is replaced with the probability `alpha / (n + alpha)`, drawn for each
-    of its places. So every word may have a vector, those that occur once too, and the vector of the unknown word is
-    trained in the contexts of rare words, which are those in which unknown words stand.
+    Each occurrence of a word that occurs n times in the training data is replaced with the probability
+    `alpha / (n + alpha)`. So even words that occur only once can have a vector, and the vector of the unknown word is
+    trained in the contexts of rare words, which resemble those of unknown words.
 
     Args:
-        alpha: how often words are replaced: with the default, a word that occurs once in a fifth of its places.
-        vocab: handed over by the config machinery. It has the counts of words where it is made from the training data;
-            where it is read from files, the probabilities are those that are saved with the weights, else zero.
-        vocab_namespace: the part of the vocabulary whose ids are looked up.
+        alpha: strength of the replacement: with the default, a word that occurs once is replaced with probability 0.2.
+        vocab: the vocabulary, passed by nlpreg. It has the counts of words if it is made from the training data; if it is
+            read from files, the probabilities are those saved with the weights, or else zero.
+        vocab_namespace: the namespace of the ids.
         **kwargs: arguments of `Embedding`.
 
     Shape:
@@ -409,7 +409,7 @@ class UnknownDropoutEmbedding(Embedding):
         extension_pretrained_file: str | None = None,
         model_path: str | None = None,
     ) -> None:
-        """Add rows for the entries that a vocabulary has gained, see `Embedding`; old words keep their probabilities."""
+        """Add rows for new entries of the vocabulary, see `Embedding`; old words keep their probabilities."""
         super().extend_vocab(extended_vocab, vocab_namespace, extension_pretrained_file, model_path)
         namespace = vocab_namespace or self._vocab_namespace
         known = self.unknown_probabilities
@@ -418,7 +418,7 @@ class UnknownDropoutEmbedding(Embedding):
             self.unknown_probabilities = torch.cat([known, new.to(known)])
 
     def _probabilities(self, vocab: Vocabulary, namespace: str) -> torch.Tensor:
-        """The probability for each word of the namespace (num_embeddings,), 0 for those that are not counted."""
+        """The probability of replacement of each word of the namespace (num_embeddings,); 0 for words without a count."""
         counts = vocab.get_counts(namespace)
         names = vocab.get_index_to_token_vocabulary(namespace)
         numbers = [counts.get(names.get(index, ""), 0) for index in range(self.num_embeddings)]

@@ -7,7 +7,7 @@ from nlpreg.modules.token_embedders.token_embedder import TokenEmbedder
 
 @TokenEmbedder.register("empty")
 class EmptyEmbedder(TokenEmbedder):
-    """Takes any input and contributes nothing: the text field embedder leaves it out.
+    """Accepts any input and returns None, so that the text field embedder ignores the indexer.
 
     Shape:
         anything -> None.

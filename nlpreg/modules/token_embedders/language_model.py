@@ -20,7 +20,7 @@ _loader: Callable[..., Any] | None = None
 
 
 def set_archive_loader(loader: Callable[..., Any]) -> None:
-    """Say how archives are loaded; `nlpreg.models.archival` does when it is imported.
+    """Set the function that loads archives; called when `nlpreg.models.archival` is imported.
 
     Args:
         loader: called with the path of an archive and `overrides`, as `nlpreg.models.load_archive` is.
@@ -54,21 +54,21 @@ def load_archive(archive_file: str, overrides: dict[str, Any]) -> Any:
 class LanguageModelTokenEmbedder(TokenEmbedder):
     """A learned mix of the layers of an archived language model, and of its vectors of the tokens alone.
 
-    The model's contextualizer has to have `num_layers` and to take `return_all_layers`, and its text field embedder to
-    be a basic one with one embedder that is not empty.
+    The model's contextualizer must have `num_layers` and accept `return_all_layers`, and its text field embedder must be a
+    basic one with one embedder that is not empty.
 
     Args:
         archive_file: path or URL of the language model's archive. The archive of a model with this embedder includes it.
         dropout: dropout probability of the mix, from 0 to 1; None for no dropout.
-        bos_eos_tokens: the words that were put around each text when the model was trained; null if the reader adds them.
-        remove_bos_eos: whether to leave the first and the last token's vectors out of the result.
-        requires_grad: whether the model is trained; the mix is anyway.
+        bos_eos_tokens: the begin and end tokens of the model's training data; null if the reader adds them.
+        remove_bos_eos: whether to remove the vectors of the first and the last token.
+        requires_grad: whether the model is trained; the mix always is.
 
     Shape:
         tokens (B, T) or (B, T, K) ids as the model was trained on -> (B, T, D).
 
     Raises:
-        ConfigurationError: the model does not fit the above.
+        ConfigurationError: the model does not meet these requirements.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class LanguageModelTokenEmbedder(TokenEmbedder):
         if self._boundaries is not None:
             tokens = self._add_boundaries(tokens, self._boundaries)
         result = self._lm({self._token_name: tokens})
-        # As wide as the layers, which hold both directions: (B, T, D).
+        # repeated for both directions, to be as wide as the layers: (B, T, D)
         own = torch.cat([result["noncontextual_token_embeddings"]] * self._num_repetitions, dim=-1)
         # (B, T, D), with the boundaries
         mixed: Tensor = self._scalar_mix([own, *result["lm_embeddings"]])
@@ -150,7 +150,7 @@ class LanguageModelTokenEmbedder(TokenEmbedder):
 
 def _only_embedded_key(text_field_embedder: object, archive_file: str) -> str:
     """The key of the one embedder that is not empty."""
-    # Recognised by its attribute: its class is in a package that imports this one.
+    # Recognised by an attribute, because its class is in a package that imports this one.
     embedders: dict[str, TokenEmbedder] | None = getattr(text_field_embedder, "_token_embedders", None)
     if embedders is None:
         raise ConfigurationError(
@@ -166,5 +166,5 @@ def _only_embedded_key(text_field_embedder: object, archive_file: str) -> str:
 
 
 def _as_params(config: Params | str) -> Params:
-    """A copy of a section of an archive's config, untrusted as the archive is; a bare name stands for its type."""
+    """A copy of a section of an archive's config, with the archive as its origin; a string is the type."""
     return config.duplicate() if isinstance(config, Params) else Params({"type": config})

@@ -1,4 +1,4 @@
-"""Features that are vectors already."""
+"""Vectors from the indexer as embeddings."""
 
 import torch
 

@@ -28,32 +28,32 @@ class PretrainedTransformerEmbedder(TokenEmbedder):
 
     Args:
         model_name: name on the hub, or folder; the same as for the tokenizer and the indexer.
-        max_length: length of the segments that longer texts are cut into; the same as for the indexer.
+        max_length: length of the segments into which longer texts are split; the same as for the indexer.
         sub_module: attribute of the model to use instead of the whole, for example `encoder`.
         train_parameters: whether the transformer is trained.
         eval_mode: whether the transformer stays in evaluation mode, without dropout, in training.
-        last_layer_only: whether to take the last layer; otherwise a learned mix of all.
+        last_layer_only: whether to use the last layer only; otherwise a learned mix of all layers.
         override_weights_file: path or URL of a state dict to load instead of the pretrained weights.
         override_weights_strip_prefix: prefix of the names in that file.
-        reinit_modules: what to initialise again: the last n layers, the layers of these indices, or the modules whose names one
-            of these regular expressions finds.
-        load_weights: whether to load weights at all; false when those of an archive follow.
-        gradient_checkpointing: whether to compute activations again in the backward pass rather than keep them; None to
-            leave it as the model has it.
+        reinit_modules: what to reinitialize: the last n layers, the layers with these indices, or the modules whose names match
+            one of these regular expressions.
+        load_weights: whether to load weights; false if those of an archive are loaded later.
+        gradient_checkpointing: whether to recompute activations in the backward pass to save memory; None for the model's
+            default.
         tokenizer_kwargs: further arguments for loading the tokenizer.
         transformer_kwargs: further arguments for loading the transformer.
-        lora: trains low-rank adapters instead of the transformer's own weights, which stay as they are: arguments of `peft`'s
-            `LoraConfig`, such as {"r": 8, "lora_alpha": 16, "target_modules": ["query", "value"]} (extra `lora`).
-        overlap: number of word pieces that two neighbouring segments of a long text share. Each piece takes its vector from
-            the segment that shows most of its context: with 128, from at least 64 pieces on both sides. The indexer has no
-            such argument. With 0, a piece at the edge of a segment sees one side only.
+        lora: trains low-rank adapters instead of the transformer's weights, which are frozen: arguments of `peft`'s `LoraConfig`,
+            such as {"r": 8, "lora_alpha": 16, "target_modules": ["query", "value"]} (extra `lora`).
+        overlap: number of word pieces that two neighbouring segments of a long text share. The vector of each piece comes from
+            the segment with most of its context: with 128, at least 64 pieces on both sides. The indexer has no such
+            argument. With 0, a piece at the edge of a segment has context on one side only.
 
     Shape:
         token_ids (B, S) ids, mask (B, W) bool, type_ids (B, S) or None, segment_concat_mask (B, S) bool or None
         -> (B, W, D). Without `max_length`, S is W.
 
     Raises:
-        ConfigurationError: in `forward`, for a text, or a segment, longer than the model takes.
+        ConfigurationError: in `forward`, for a text, or a segment, that is too long for the model.
         ValueError: in `forward`, for a type id that the model does not have, and for a text of several segments whose
             padding is not at its end. With `lora`, for modules that the transformer does not have. For an `overlap`
             without `max_length`, or one that is not shorter than a segment.
@@ -61,7 +61,7 @@ class PretrainedTransformerEmbedder(TokenEmbedder):
     Source: LoRA: Hu et al. (2022), https://arxiv.org/abs/2106.09685
     """
 
-    # Buffers that archives of older versions of the library lack.
+    # Buffers that are missing in archives of older versions of the library.
     authorized_missing_keys = [r"position_ids$"]
 
     def __init__(
@@ -128,12 +128,12 @@ class PretrainedTransformerEmbedder(TokenEmbedder):
             self.transformer_model.eval()
 
     def _add_adapters(self, lora: dict[str, Any]) -> None:
-        """Put low-rank adapters into the transformer and freeze everything else."""
+        """Add low-rank adapters to the transformer and freeze all other parameters."""
         peft = optional("peft", extra="lora")
         peft.inject_adapter_in_model(peft.LoraConfig(**lora), self.transformer_model)
 
     def _fit_to_tokenizer(self, num_tokens: int, model_name: str) -> None:
-        """Make the table of word pieces as long as the tokenizer's."""
+        """Resize the embedding table to the size of the tokenizer's vocabulary."""
         try:
             if self.transformer_model.get_input_embeddings().num_embeddings != num_tokens:
                 self.transformer_model.resize_token_embeddings(num_tokens)
@@ -143,7 +143,7 @@ class PretrainedTransformerEmbedder(TokenEmbedder):
             )
 
     def train(self, mode: bool = True) -> "PretrainedTransformerEmbedder":
-        """Switch to training or evaluation, but for a transformer that stays in evaluation mode."""
+        """Switch to training or evaluation, except for a transformer with `eval_mode`."""
         super().train(mode)
         if self.eval_mode:
             self.transformer_model.eval()
@@ -177,7 +177,7 @@ class PretrainedTransformerEmbedder(TokenEmbedder):
         return unfolded[:, : mask.size(1)]
 
     def _run(self, token_ids: Tensor, mask: Tensor, type_ids: Tensor | None) -> Tensor:
-        """The vectors (B, S, D) of texts that need no cutting."""
+        """The vectors (B, S, D) of texts that are not split."""
         if not token_ids.size(1):
             return torch.zeros(*token_ids.shape, self.output_dim, device=token_ids.device)
         if self._num_positions is not None and token_ids.size(1) > self._num_positions:
@@ -197,7 +197,7 @@ class PretrainedTransformerEmbedder(TokenEmbedder):
         return mixed
 
     def _run_overlapping(self, token_ids: Tensor, mask: Tensor, type_ids: Tensor | None) -> Tensor:
-        """The vectors of long texts, each from the window in whose middle the piece stands.
+        """The vectors of long texts, each from the window in whose centre the piece is.
 
         Args:
             token_ids: (B, S), as the indexer folds them: segments that share nothing, each with its special tokens.
@@ -221,10 +221,10 @@ class PretrainedTransformerEmbedder(TokenEmbedder):
         ) // stride  # (B,), number of each text's last window
         num_windows = int(last.max()) + 1  # K
 
-        # For each place of each window: where in the folded text its piece stands.
+        # for each position of each window: the position of its piece in the folded text
         windows = torch.arange(num_windows, device=device).unsqueeze(1)  # (K, 1)
         places = torch.arange(max_length, device=device)  # (L,)
-        pieces = windows * stride + places - starts  # (K, L), places in the text without special tokens
+        pieces = windows * stride + places - starts  # (K, L), positions in the text without special tokens
         in_text = pieces // content * max_length + starts + pieces % content
         # (B, K, 1), pieces of each window without its special tokens
         sizes = (lengths.view(-1, 1, 1) - windows * stride).clamp(min=0, max=content)
@@ -233,7 +233,7 @@ class PretrainedTransformerEmbedder(TokenEmbedder):
         sources = torch.where(behind < 0, in_text, at_end)
         sources = torch.where(places < starts, places, sources)
         attended = behind < ends
-        # a row of padding alone has no end tokens to point to
+        # a row of only padding has no end tokens to refer to
         sources = sources.masked_fill(~attended, 0).clamp(min=0).view(batch_size, -1)  # (B, K * L)
         used = (windows.squeeze(1) <= last.unsqueeze(1)).flatten()  # (B * K,)
 
@@ -247,21 +247,21 @@ class PretrainedTransformerEmbedder(TokenEmbedder):
         vectors = found.new_zeros(len(used), max_length, found.size(2))
         vectors = vectors.masked_scatter(used.view(-1, 1, 1), found).view(batch_size, -1, found.size(2))
 
-        # For each place of a text: in which window its piece stands in the middle, and where there.
+        # for each position of a text: the window with its piece in the centre, and the position there
         places = torch.arange(int(lengths.max()) + self._num_added_tokens, device=device)  # (W,)
         pieces = (places - starts).expand(batch_size, -1)  # (B, W)
         chosen = torch.div(pieces - self._overlap // 2, stride, rounding_mode="floor")
         chosen = torch.minimum(chosen.clamp(min=0), last.unsqueeze(1))
         chosen = torch.where(
             pieces < lengths.unsqueeze(1), chosen, last.unsqueeze(1)
-        )  # end tokens: of the last
+        )  # end tokens are those of the last window
         wanted = chosen * max_length + places - chosen * stride  # (B, W), in K * L
         is_piece = places < lengths.unsqueeze(1) + self._num_added_tokens
         return batched_index_select(vectors, wanted.masked_fill(~is_piece, 0))
 
     def _checked_type_ids(self, type_ids: Tensor) -> Tensor | None:
-        """The type ids if the model knows them, or None if they say nothing."""
-        if is_exporting():  # a program cannot look at values
+        """The type ids if the model has several of them, else None."""
+        if is_exporting():  # an exported program cannot depend on values
             return type_ids if self._number_of_token_type_embeddings() else None
         largest = int(type_ids.max()) if type_ids.numel() else 0
         if largest == 0:
@@ -274,13 +274,13 @@ class PretrainedTransformerEmbedder(TokenEmbedder):
         return type_ids
 
     def _number_of_token_type_embeddings(self) -> int:
-        """How many type ids the model knows; a subclass for another kind of model may say so here."""
+        """The number of type ids of the model; can be overridden for other kinds of models."""
         return 3 if self.config.model_type == "xlnet" else int(getattr(self.config, "type_vocab_size", 0))
 
     def _fold_long_sequences(
         self, token_ids: Tensor, mask: Tensor, type_ids: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Cut texts into segments of `max_length` word pieces; a subclass may cut them in another way.
+        """Split texts into segments of `max_length` word pieces; can be overridden.
 
         Args:
             token_ids: (B, S), each segment with its special tokens.
@@ -302,7 +302,7 @@ class PretrainedTransformerEmbedder(TokenEmbedder):
     def _unfold_long_sequences(
         self, embeddings: Tensor, mask: Tensor, batch_size: int, num_segment_concat_wordpieces: int
     ) -> Tensor:
-        """Undo the cutting: take out the special tokens of all segments but the first start and the last end.
+        """Undo the splitting: remove the special tokens of all segments except the first start and the last end.
 
         Args:
             embeddings: (B * segments, max_length, D).
@@ -325,10 +325,10 @@ class PretrainedTransformerEmbedder(TokenEmbedder):
             [pieces[:, :starts], content, content.new_zeros(batch_size, ends, content.size(2))], dim=1
         )
         if ends:
-            # The end tokens of the last segment move to just behind the last content.
+            # The end tokens of the last segment move to right after the last content.
             last = torch.arange(ends, device=mask.device)
             sources = (lengths.unsqueeze(1) - ends + last).clamp(min=0)  # (B, ends)
-            num_used = (lengths + max_length - 1) // max_length  # segments with anything in them
+            num_used = (lengths + max_length - 1) // max_length  # segments with any content
             targets = starts + (lengths - num_used * self._num_added_tokens).unsqueeze(1) + last
             ending = batched_index_select(pieces, sources)  # (B, ends, D)
             joined = joined.scatter(1, targets.unsqueeze(2).expand_as(ending), ending)
@@ -336,7 +336,7 @@ class PretrainedTransformerEmbedder(TokenEmbedder):
 
 
 def _lengths_of(mask: Tensor) -> Tensor:
-    """The lengths (B,) of folded texts by their mask (B, S), which has to be of padding at the end."""
+    """The lengths (B,) of folded texts from their mask (B, S); padding must be at the end."""
     lengths = mask.sum(1)
     if not torch.equal(mask, torch.arange(mask.size(1), device=mask.device) < lengths.unsqueeze(1)):
         raise ValueError(
@@ -346,20 +346,20 @@ def _lengths_of(mask: Tensor) -> Tensor:
 
 
 def _num_positions(model: nn.Module) -> int | None:
-    """The longest text that a model with learned positions takes; None for other models."""
+    """The maximum length of a text for a model with learned positions; None for other models."""
     for name, module in model.named_modules():
         if name.rpartition(".")[2] in ("position_embeddings", "wpe") and isinstance(module, nn.Embedding):
-            # Models that leave the position of padding out begin to count behind it.
+            # Models with a position for padding start to count after it.
             first = 0 if module.padding_idx is None else module.padding_idx + 1
             return module.num_embeddings - first
     return None
 
 
 def _set_gradient_checkpointing(model: Any, is_on: bool) -> None:
-    """Write the choice into the model's configuration, and carry it out."""
+    """Enable or disable gradient checkpointing, and record it in the model's configuration."""
     model.config.gradient_checkpointing = is_on
     verb = "enable" if is_on else "disable"
-    for noun in ("activation", "gradient"):  # the later versions' word, and the earlier ones'
+    for noun in ("activation", "gradient"):  # the names in later and in earlier versions
         switch = getattr(model, f"{noun}_checkpointing_{verb}", None)
         if switch is not None:
             switch()

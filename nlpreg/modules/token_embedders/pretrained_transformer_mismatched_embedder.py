@@ -19,20 +19,20 @@ class PretrainedTransformerMismatchedEmbedder(TokenEmbedder):
 
     Args:
         model_name: name on the hub, or folder; the same as for the indexer.
-        max_length: length of the segments that longer texts are cut into; the same as for the indexer.
+        max_length: length of the segments into which longer texts are split; the same as for the indexer.
         sub_module: attribute of the model to use instead of the whole, for example `encoder`.
         train_parameters: whether the transformer is trained.
-        last_layer_only: whether to take the last layer; otherwise a learned mix of all.
+        last_layer_only: whether to use the last layer only; otherwise a learned mix of all layers.
         override_weights_file: path or URL of a state dict to load instead of the pretrained weights.
         override_weights_strip_prefix: prefix of the names in that file.
-        load_weights: whether to load weights at all; false when those of an archive follow.
-        gradient_checkpointing: whether to compute activations again in the backward pass rather than keep them; None to
-            leave it as the model has it.
+        load_weights: whether to load weights; false if those of an archive are loaded later.
+        gradient_checkpointing: whether to recompute activations in the backward pass to save memory; None for the model's
+            default.
         tokenizer_kwargs: further arguments for loading the tokenizer.
         transformer_kwargs: further arguments for loading the transformer.
-        sub_token_mode: `avg` for the mean of a word's pieces, `first` for the first one.
+        sub_token_mode: `avg` for the mean of a word's pieces, `first` for the first piece.
         lora: arguments of low-rank adapters, see `PretrainedTransformerEmbedder`.
-        overlap: number of word pieces that two neighbouring segments of a long text share, see there.
+        overlap: number of word pieces that two neighbouring segments of a long text share, see `PretrainedTransformerEmbedder`.
 
     Shape:
         token_ids (B, S) ids, mask (B, T) bool of the words, offsets (B, T, 2) first and last piece of each word,

@@ -19,20 +19,20 @@ from nlpreg.nn.util.indexing import distinct_rows
 # B texts, T tokens, U distinct tokens
 
 _NOT_WORTH_SPLITTING = 8
-"""Words of at most so many characters make one group: a further one would cost more than the padding."""
+"""Words of at most this many characters make one group: another group would cost more than the padding."""
 
 
 @TokenEmbedder.register("character_encoding")
 class TokenCharactersEncoder(TokenEmbedder):
     """Embeds the characters of each word and encodes them into one vector.
 
-    Each distinct word of a batch is encoded once, which gives the numbers and gradients of encoding every token. Where
+    Each distinct word of a batch is encoded once, with the same results and gradients as encoding every token. If
     `embedding` or `encoder` draw random numbers in training, equal words of a batch share them; `dropout` is drawn for
     each token.
 
     Args:
-        embedding: of the characters.
-        encoder: of the characters of one word into its vector. It has to cope with rows that are all padding.
+        embedding: embeds the characters.
+        encoder: encodes the characters of a word as one vector. It must support rows of only padding.
         dropout: dropout probability of the token vectors, from 0 to 1.
 
     Shape:
@@ -43,7 +43,7 @@ class TokenCharactersEncoder(TokenEmbedder):
 
     def __init__(self, embedding: Embedding, encoder: Seq2VecEncoder, dropout: Probability = 0.0) -> None:
         super().__init__()
-        # The wrappers only determine the names of the weights; words are encoded below without the time dimension.
+        # The wrappers only determine the names of the weights; words are encoded without the time dimension.
         self._embedding = TimeDistributed(embedding)
         self._encoder = TimeDistributed(encoder)
         self._dropout = Dropout(dropout) if dropout > 0 else None
@@ -59,9 +59,9 @@ class TokenCharactersEncoder(TokenEmbedder):
         return tokens if self._dropout is None else self._dropout(tokens)
 
     def _encode_tokens(self, token_characters: Tensor) -> Tensor:
-        """Encode each distinct word once; compiled, convolutions would be compiled again for every length of words."""
+        """Encode each distinct word once; not compiled, because convolutions would be recompiled for every length of words."""
         encoder: Any = self._encoder.module
-        if is_exporting():  # every word, since the number of distinct ones depends on the data
+        if is_exporting():  # every word, because the number of distinct ones depends on the data
             words = functional.pad(token_characters.flatten(0, -2), (0, encoder.padding_reach() or 0))
             every_word = self._encode(words)
             return every_word.view(*token_characters.shape[:-1], every_word.size(1))
@@ -76,8 +76,8 @@ class TokenCharactersEncoder(TokenEmbedder):
         if reach is None or words.device.type != "cpu":
             encoded = self._encode(functional.pad(words, (0, reach or 0)))  # (U, output_dim)
         else:
-            # Short words are not padded to the longest one. As much padding is left, or appended, as has an
-            # influence, so that a word's vector does not depend on how long the others are.
+            # Short words are not padded to the longest one, but with as much padding as influences their vectors, so
+            # that these do not depend on the lengths of other words.
             lengths, order = _lengths(words).sort(descending=True)
             places = order.argsort().index_select(0, places)
             # (U, num_characters + reach)
@@ -99,15 +99,15 @@ class TokenCharactersEncoder(TokenEmbedder):
 
 
 def _lengths(words: Tensor) -> Tensor:
-    """The place of the last character of each word, from 1; 0 if there is none. (U, num_characters) -> (U,)."""
+    """The length of each word up to its last character, (U, num_characters) -> (U,)."""
     return ((words != 0) * torch.arange(1, words.size(1) + 1)).amax(1)
 
 
 def _groups(lengths: list[int]) -> Iterator[tuple[int, int, int]]:
-    """Split words into groups in which none is less than half as long as the longest.
+    """Split words into groups in which no word is less than half as long as the longest.
 
     Args:
-        lengths: in characters, longest first.
+        lengths: lengths in characters, in descending order.
 
     Yields:
         For each group its first word, its last word + 1, and the length to pad to.

@@ -1,4 +1,4 @@
-"""The base of everything that turns the ids of tokens into vectors."""
+"""The base class of embedders of tokens."""
 
 import torch
 
@@ -6,10 +6,10 @@ from nlpreg.common import Registrable
 
 
 class TokenEmbedder(torch.nn.Module, Registrable):
-    """Turns what one token indexer produced into one vector per token.
+    """Turns the output of one token indexer into one vector per token.
 
-    The argument names of `forward` are those under which the indexer hands over its tensors; they matter only when there
-    is more than one tensor.
+    The parameters of `forward` are named after the tensors of the indexer; the names matter only if there is more than one
+    tensor.
 
     Shape:
         usually ids (B, T) or (B, T, num_characters) -> (B, T, output_dim).
