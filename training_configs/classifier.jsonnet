@@ -1,5 +1,5 @@
 // A text classifier: word embeddings and a CNN.
-// TEXTS names the folder with train.jsonl and dev.jsonl, with lines such as {"text": "I like it", "label": "positive"}.
+// TEXTS is the folder with train.jsonl and dev.jsonl, with lines such as {"text": "I like it", "label": "positive"}.
 local data = std.extVar('TEXTS');
 {
   dataset_reader: {

@@ -8,7 +8,7 @@ local loader = { type: 'running_text', batch_size: 20, bptt: 70, targets: true }
     type: 'simple_language_modeling',
     tokenizer: 'just_spaces',
     token_indexers: { tokens: { type: 'single_id' } },
-    end_tokens: ['</S>'],  // where a paragraph ends
+    end_tokens: ['</S>'],  // end of a paragraph
   },
   train_data_path: data + '/test.txt',
   validation_data_path: data + '/valid.txt',
@@ -23,7 +23,7 @@ local loader = { type: 'running_text', batch_size: 20, bptt: 70, targets: true }
       input_size: width,
       hidden_size: 1150,
       num_layers: 3,
-      output_size: width,  // so that the softmax can have the vectors of the words
+      output_size: width,  // so that the softmax can share the word vectors
       input_dropout: 0.65,
       hidden_dropout: 0.2,
       output_dropout: 0.4,
@@ -40,7 +40,7 @@ local loader = { type: 'running_text', batch_size: 20, bptt: 70, targets: true }
     num_epochs: 750,
     patience: 20,
     optimizer: { type: 'sgd', lr: 30.0, weight_decay: 1.2e-6 },
-    // Weights are averaged once the validation has stopped improving, and the rate stays as it is.
+    // Weights are averaged once the validation stops improving; the learning rate is constant.
     moving_average: { type: 'non_monotonic', patience: 5 },
     grad_norm: 0.25,
   },

@@ -1,5 +1,5 @@
-// A language model of both directions from the characters of words, whose layers can be embeddings of other models
-// (language_model_token_embedder). WIKITEXT2 names the folder with test.txt, on which this trains, and valid.txt.
+// A bidirectional language model over the characters of words, whose layers can be embeddings for other models
+// (language_model_token_embedder). WIKITEXT2 is the folder with test.txt, used for training, and valid.txt.
 local data = std.extVar('WIKITEXT2');
 local width = 128;
 {
@@ -21,7 +21,7 @@ local width = 128;
     dropout: 0.1,
     text_field_embedder: {
       token_embedders: {
-        tokens: { type: 'empty' },  // the words are there to be predicted
+        tokens: { type: 'empty' },  // the words are only targets
         token_characters: {
           type: 'character_encoding',
           embedding: { num_embeddings: 262, embedding_dim: 16 },

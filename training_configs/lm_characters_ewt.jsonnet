@@ -1,5 +1,5 @@
-// A language model of characters in both directions on the words of English-EWT, for pos_tagger_ewt_character_lm.jsonnet.
-// UD_ENGLISH_EWT names the folder with train.conllu and dev.conllu.
+// A bidirectional character language model on the words of English-EWT, for pos_tagger_ewt_character_lm.jsonnet.
+// UD_ENGLISH_EWT is the folder with train.conllu and dev.conllu.
 local data = std.extVar('UD_ENGLISH_EWT');
 local width = 32;
 local states = 128;

@@ -1,5 +1,5 @@
 // The LSTM of PyTorch's word language model example with its default settings.
-// WIKITEXT2 names the folder with test.txt, on which this trains, and valid.txt.
+// WIKITEXT2 is the folder with test.txt, used for training, and valid.txt.
 local data = std.extVar('WIKITEXT2');
 local width = 200;
 local dropout = 0.2;
@@ -9,7 +9,7 @@ local loader = { type: 'running_text', batch_size: 20, bptt: 35, targets: true }
     type: 'simple_language_modeling',
     tokenizer: 'just_spaces',
     token_indexers: { tokens: { type: 'single_id' } },
-    end_tokens: ['</S>'],  // where a paragraph ends
+    end_tokens: ['</S>'],  // end of a paragraph
   },
   train_data_path: data + '/test.txt',
   validation_data_path: data + '/valid.txt',
@@ -41,7 +41,7 @@ local loader = { type: 'running_text', batch_size: 20, bptt: 35, targets: true }
   trainer: {
     num_epochs: 40,
     optimizer: { type: 'sgd', lr: 20.0 },
-    // a quarter of the rate after each epoch without a new best validation
+    // divide the learning rate by 4 after each epoch without a new best validation
     learning_rate_scheduler: { type: 'reduce_on_plateau', factor: 0.25, patience: 0 },
     grad_norm: 0.25,
   },

@@ -1,5 +1,5 @@
-// A word language model on running text: its state goes on from each batch to the next, past the ends of paragraphs.
-// WIKITEXT2 names the folder with test.txt, on which this trains, and valid.txt.
+// A word language model on running text: its state is carried from batch to batch, across the ends of paragraphs.
+// WIKITEXT2 is the folder with test.txt, used for training, and valid.txt.
 local data = std.extVar('WIKITEXT2');
 local size = 200;
 {
@@ -7,7 +7,7 @@ local size = 200;
     type: 'simple_language_modeling',
     tokenizer: 'just_spaces',
     token_indexers: { tokens: { type: 'single_id' } },
-    end_tokens: ['</S>'],  // where a paragraph ends
+    end_tokens: ['</S>'],  // end of a paragraph
   },
   train_data_path: data + '/test.txt',
   validation_data_path: data + '/valid.txt',
@@ -22,10 +22,10 @@ local size = 200;
     type: 'running_text',
     batch_size: 20,
     bptt: 35,
-    targets: true,  // the word after each, so that none is read twice
-    shuffle: true,  // cut at other places in every epoch
+    targets: true,  // the next word of each word as a field, so that windows need not overlap
+    shuffle: true,  // cut at different positions in every epoch
   },
-  // the same batches at every validation, and under `nlpreg evaluate`: the same figure to the last digit
+  // the same batches in every validation and in `nlpreg evaluate`, so that the metrics are exactly equal
   validation_data_loader: { type: 'running_text', batch_size: 20, bptt: 35, targets: true },
   trainer: {
     num_epochs: 3,

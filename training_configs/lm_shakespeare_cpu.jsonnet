@@ -1,6 +1,6 @@
-// A transformer of characters, small enough for a CPU: nanoGPT's recipe for the works of Shakespeare, with twice its learning
-// rate.
-// SHAKESPEARE names a folder with train.txt and valid.txt, the first 90 % and the last 10 % of the text:
+// A character transformer that is small enough for a CPU: nanoGPT's recipe for the works of Shakespeare, with twice its
+// learning rate.
+// SHAKESPEARE is a folder with train.txt and valid.txt, the first 90 % and the last 10 % of the text:
 //   head -c 1003854 input.txt > train.txt; tail -c +1003855 input.txt > valid.txt
 local data = std.extVar('SHAKESPEARE');
 local width = 128;
@@ -36,7 +36,7 @@ local block = 64;
       lr: 2e-3,
       betas: [0.9, 0.99],
       weight_decay: 0.1,
-      // neither norms and biases nor embeddings, which are the softmax too, are pulled to zero
+      // no weight decay for norms, biases and embeddings, which are shared with the softmax
       parameter_groups: [[['norm', 'bias', 'embedd'], { weight_decay: 0.0 }]],
     },
     learning_rate_scheduler: { type: 'warmup_cosine', warmup_steps: 100, min_factor: 0.1 },

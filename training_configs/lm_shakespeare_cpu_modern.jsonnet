@@ -1,6 +1,6 @@
-// The transformer of lm_shakespeare_cpu.jsonnet with the parts and the learning rates of today: no more parameters, the same
+// The transformer of lm_shakespeare_cpu.jsonnet with modern components and learning rates: no more parameters, the same
 // batches and the same number of updates.
-// SHAKESPEARE names the folder with train.txt and valid.txt.
+// SHAKESPEARE is the folder with train.txt and valid.txt.
 local width = 128;
 (import 'lm_shakespeare_cpu.jsonnet') + {
   model+: {

@@ -1,5 +1,5 @@
 // The transformer of lm_shakespeare_cpu.jsonnet at the size of nanoGPT's recipe for a GPU.
-// SHAKESPEARE names the folder with train.txt and valid.txt.
+// SHAKESPEARE is the folder with train.txt and valid.txt.
 local width = 384;
 local block = 256;
 (import 'lm_shakespeare_cpu.jsonnet') + {

@@ -1,5 +1,5 @@
-// `lm_tied_lstm.jsonnet` with the dropouts and penalties of Merity et al. (2018), for a text as short as WikiText-2's test
-// part; `lm_awd_lstm.jsonnet` is their own recipe.
+// `lm_tied_lstm.jsonnet` with the dropout and the penalties of Merity et al. (2018), for a text as short as the test set of
+// WikiText-2; `lm_awd_lstm.jsonnet` is their own recipe.
 local width = 128;
 (import 'lm_tied_lstm.jsonnet') + {
   model+: {

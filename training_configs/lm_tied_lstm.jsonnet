@@ -1,5 +1,5 @@
-// A small word language model whose softmax shares the vectors of the words: what `lm_tied_awd_lstm.jsonnet` regularises.
-// WIKITEXT2 names the folder with test.txt, on which this trains, and valid.txt.
+// A small word language model with tied embeddings, without the regularisation of `lm_tied_awd_lstm.jsonnet`.
+// WIKITEXT2 is the folder with test.txt, used for training, and valid.txt.
 local width = 128;
 (import 'lm_running_text.jsonnet') + {
   vocabulary: { min_count: { tokens: 5 } },

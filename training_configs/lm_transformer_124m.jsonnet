@@ -1,6 +1,6 @@
 // A transformer of 124 million parameters, the size of the smallest GPT-2, over the subwords of a text of any size.
-// TEXT names a folder with train.txt and valid.txt, a document a line; TOKENIZER a tokenizer.json that
-// `nlpreg train-tokenizer` has written, or any other of the tokenizers package.
+// TEXT is a folder with train.txt and valid.txt, one document per line; TOKENIZER is a tokenizer.json written by
+// `nlpreg train-tokenizer`, or another one of the tokenizers package.
 local data = std.extVar('TEXT');
 local width = 768;
 local block = 1024;
@@ -25,7 +25,7 @@ local document_end = '<|endoftext|>';
       max_length: block,
     },
     softmax: 'tied_softmax',
-    document_end: document_end,  // no word attends to another document of its row
+    document_end: document_end,  // words do not attend to other documents in their row
     initializer: { regexes: [['.*token_embedder_tokens.weight', { type: 'normal', mean: 0, std: 0.02 }]] },
   },
   data_loader: loader { shuffle: true },
@@ -33,7 +33,7 @@ local document_end = '<|endoftext|>';
   trainer: {
     max_steps: 100000,
     validate_every_num_batches: 2000,
-    num_gradient_accumulation_steps: 40,  // about half a million words an update
+    num_gradient_accumulation_steps: 40,  // about half a million words per update
     optimizer: {
       type: 'adamw',
       lr: 6e-4,

@@ -1,5 +1,5 @@
-// A word language model in one direction on WikiText-2; lm_word_bidirectional.jsonnet is the one in both.
-// WIKITEXT2 names the folder with test.txt, on which this trains, and valid.txt.
+// A left-to-right word language model on WikiText-2; lm_word_bidirectional.jsonnet is bidirectional.
+// WIKITEXT2 is the folder with test.txt, used for training, and valid.txt.
 local data = std.extVar('WIKITEXT2');
 local size = 200;
 {
@@ -19,9 +19,9 @@ local size = 200;
     contextualizer: { type: 'lstm', input_size: size, hidden_size: size },
     dropout: 0.3,
   },
-  // paragraphs differ much in length, so a batch is as many of them as make 2000 words
+  // paragraphs differ widely in length, so a batch has as many of them as fit into 2000 words
   data_loader: { batch_sampler: { type: 'max_tokens_sampler', max_tokens: 2000 } },
-  // the same batches at every validation, and under `nlpreg evaluate`: the same figure to the last digit
+  // the same batches in every validation and in `nlpreg evaluate`, so that the metrics are exactly equal
   validation_data_loader: { batch_sampler: { type: 'bucket', batch_size: 10, shuffle: false } },
   trainer: {
     num_epochs: 4,

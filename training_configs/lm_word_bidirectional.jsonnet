@@ -1,4 +1,4 @@
-// The language model of lm_word.jsonnet in both directions.
+// The language model of lm_word.jsonnet, but bidirectional.
 (import 'lm_word.jsonnet') + {
   model+: {
     bidirectional: true,

@@ -1,10 +1,10 @@
-// The medium LSTM of Zaremba et al. (2014), https://arxiv.org/abs/1409.2329, with dropout where values go from layer to layer and
-// not from step to step.
-// WIKITEXT2 names the folder with test.txt, on which this trains, and valid.txt.
+// The medium LSTM of Zaremba et al. (2014), https://arxiv.org/abs/1409.2329, with dropout between layers but not between
+// steps.
+// WIKITEXT2 is the folder with test.txt, used for training, and valid.txt.
 local data = std.extVar('WIKITEXT2');
 local width = 650;  // 1500 in the large model
-local dropout = 0.5;  // 0.65
-local range = 0.05;  // 0.04
+local dropout = 0.5;  // 0.65 in the large model
+local range = 0.05;  // 0.04 in the large model
 local bptt = 35;
 local loader = { type: 'running_text', batch_size: 20, bptt: bptt, targets: true };
 {
@@ -12,7 +12,7 @@ local loader = { type: 'running_text', batch_size: 20, bptt: bptt, targets: true
     type: 'simple_language_modeling',
     tokenizer: 'just_spaces',
     token_indexers: { tokens: { type: 'single_id' } },
-    end_tokens: ['</S>'],  // where a paragraph ends
+    end_tokens: ['</S>'],  // end of a paragraph
   },
   train_data_path: data + '/test.txt',
   validation_data_path: data + '/valid.txt',
@@ -38,8 +38,8 @@ local loader = { type: 'running_text', batch_size: 20, bptt: bptt, targets: true
   data_loader: loader,
   validation_data_loader: loader,
   trainer: {
-    num_epochs: 39,  // 55
-    // The paper adds up the losses of the steps, and this is their mean: so the rate is 1, and the limit of the gradient 5.
+    num_epochs: 39,  // 55 in the large model
+    // The paper's learning rate 1 and gradient clipping 5 are for the sum of the losses of the steps; here it is their mean.
     optimizer: { type: 'sgd', lr: 1.0 * bptt },
     grad_norm: 5.0 / bptt,
     learning_rate_scheduler: {

@@ -1,5 +1,5 @@
 // Named entities of CoNLL-2003 with a bidirectional LSTM over words and their characters, and a CRF.
-// CONLL2003 names the folder with eng.train, eng.testa and eng.testb.
+// CONLL2003 is the folder with eng.train, eng.testa and eng.testb.
 local data = std.extVar('CONLL2003');
 local words = 100;
 local filters = 64;

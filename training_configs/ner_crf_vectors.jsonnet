@@ -1,4 +1,4 @@
-// ner_crf.jsonnet with pretrained word vectors. VECTORS names a file of vectors of 100 numbers, such as glove.6B.100d.txt.
+// ner_crf.jsonnet with pretrained word vectors. VECTORS is a file of 100-dimensional vectors, such as glove.6B.100d.txt.
 (import 'ner_crf.jsonnet') + {
   model+: {
     text_field_embedder+: {

@@ -1,13 +1,13 @@
-// Universal parts of speech on English-EWT, from words and how they are written alone. XPOS and the morphological
-// features are predicted by further heads, which make the encoder better at parts of speech too.
-// UD_ENGLISH_EWT names the folder with train.conllu, dev.conllu and test.conllu. Seeds other than the default's:
+// Universal parts of speech on English-EWT, from words and their forms only. Further heads predict XPOS and morphological
+// features, which improves the shared encoder.
+// UD_ENGLISH_EWT is the folder with train.conllu, dev.conllu and test.conllu. With other random seeds:
 //   nlpreg train training_configs/pos_tagger_ewt.jsonnet -s out/ -o random_seed=1 -o numpy_seed=1 -o pytorch_seed=1
 local data = std.extVar('UD_ENGLISH_EWT');
 local word_dim = 100;
 local character_filters = 64;
 local filter_widths = [2, 3, 4];
 local feature_dim = 24;
-// one indexer and one embedder for each feature of how a word is written
+// one indexer and one embedder for each feature of the form of a word
 local features = {
   [side + '_' + length]: { type: 'affix', side: side, length: length }
   for side in ['prefix', 'suffix']

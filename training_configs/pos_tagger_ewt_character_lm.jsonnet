@@ -1,5 +1,5 @@
-// Universal parts of speech on English-EWT from words, and from the states of a character language model around them.
-// UD_ENGLISH_EWT names the folder with train.conllu, dev.conllu and test.conllu; CHARACTER_LM the archive of
+// Universal parts of speech on English-EWT from words and contextual embeddings of a character language model.
+// UD_ENGLISH_EWT is the folder with train.conllu, dev.conllu and test.conllu; CHARACTER_LM is the archive of
 // lm_characters_ewt.jsonnet. pos_tagger_ewt_words.jsonnet is the same tagger without the language model.
 local tagger = import 'pos_tagger_ewt_words.jsonnet';
 local states = 2 * 128;

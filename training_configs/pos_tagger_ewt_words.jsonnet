@@ -1,5 +1,5 @@
-// Universal parts of speech on English-EWT from words alone, for comparison with pos_tagger_ewt_character_lm.jsonnet.
-// UD_ENGLISH_EWT names the folder with train.conllu, dev.conllu and test.conllu.
+// Universal parts of speech on English-EWT from words only, for comparison with pos_tagger_ewt_character_lm.jsonnet.
+// UD_ENGLISH_EWT is the folder with train.conllu, dev.conllu and test.conllu.
 local data = std.extVar('UD_ENGLISH_EWT');
 local words = 64;
 {

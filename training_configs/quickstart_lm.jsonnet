@@ -1,6 +1,6 @@
 // A small language model on the sentences of the treebank in data/.
 // Run it by its name: nlpreg train quickstart_lm -s out_lm/
-local data = std.join('/', std.split(std.thisFile, '/')[:-1] + ['data/']);  // the folder beside this file
+local data = std.join('/', std.split(std.thisFile, '/')[:-1] + ['data/']);  // the folder next to this file
 {
   dataset_reader: {
     type: 'conllu_language_modeling',
@@ -18,7 +18,7 @@ local data = std.join('/', std.split(std.thisFile, '/')[:-1] + ['data/']);  // t
     dropout: 0.3,
   },
   data_loader: { batch_sampler: { type: 'bucket', batch_size: 16 } },
-  // the same batches at every validation, and under `nlpreg evaluate`: the same figure to the last digit
+  // the same batches in every validation and in `nlpreg evaluate`, so that the metrics are exactly equal
   validation_data_loader: { batch_sampler: { type: 'bucket', batch_size: 16, shuffle: false } },
   trainer: {
     num_epochs: 12,

@@ -1,6 +1,6 @@
 // Tags English words with their Universal parts of speech; trains on the treebank in data/ within a minute.
 // Run it by its name: nlpreg train quickstart_tagger -s out/
-local data = std.join('/', std.split(std.thisFile, '/')[:-1] + ['data/']);  // the folder beside this file
+local data = std.join('/', std.split(std.thisFile, '/')[:-1] + ['data/']);  // the folder next to this file
 {
   dataset_reader: {
     type: 'conllu',
@@ -11,7 +11,7 @@ local data = std.join('/', std.split(std.thisFile, '/')[:-1] + ['data/']);  // t
   },
   train_data_path: data + 'train.conllu',
   validation_data_path: data + 'dev.conllu',
-  vocabulary: { min_count: { tokens: 2 } },  // words seen once teach the tagger what to do with unknown ones
+  vocabulary: { min_count: { tokens: 2 } },  // words that occur once train the vector of unknown words
   model: {
     type: 'simple_tagger',
     text_field_embedder: {

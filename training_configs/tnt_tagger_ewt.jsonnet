@@ -1,5 +1,5 @@
 // A trigram tagger for English-EWT, trained by counting in seconds.
-// UD_ENGLISH_EWT names the folder with train.conllu, dev.conllu and test.conllu.
+// UD_ENGLISH_EWT is the folder with train.conllu, dev.conllu and test.conllu.
 local data = std.extVar('UD_ENGLISH_EWT');
 {
   dataset_reader: { type: 'conllu' },

@@ -1,11 +1,11 @@
 // Universal parts of speech on English-EWT from a pretrained transformer (extra `transformers`).
 // TRANSFORMER is a name on the Hugging Face hub, such as roberta-base, or a local folder.
-// UD_ENGLISH_EWT names the folder with train.conllu, dev.conllu and test.conllu.
+// UD_ENGLISH_EWT is the folder with train.conllu, dev.conllu and test.conllu.
 local data = std.extVar('UD_ENGLISH_EWT');
 local transformer = std.extVar('TRANSFORMER');
-local width = 768;  // of its vectors: 768 for models of the base size, 1024 for large ones
-local layers = 12;  // of the transformer: 12 for models of the base size, 24 for large ones
-local rate = 3e-5;  // of the topmost layer; each layer below learns a little more slowly
+local width = 768;  // of its vectors: 768 for base models, 1024 for large ones
+local layers = 12;  // of the transformer: 12 for base models, 24 for large ones
+local rate = 3e-5;  // of the top layer; each lower layer has a slightly smaller rate
 local decay = 0.9;
 local part = { type: 'pretrained_transformer_mismatched', model_name: transformer, max_length: 512 };
 {

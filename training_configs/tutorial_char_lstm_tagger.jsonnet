@@ -1,5 +1,5 @@
-// The exercise of PyTorch's tutorial: the last state of an LSTM over the characters joins the embedding of the word.
-local data = std.join('/', std.split(std.thisFile, '/')[:-1] + ['data/']);  // the folder beside this file
+// The exercise of PyTorch's tutorial: the last state of an LSTM over characters is concatenated with the word embedding.
+local data = std.join('/', std.split(std.thisFile, '/')[:-1] + ['data/']);  // the folder next to this file
 {
   dataset_reader: {
     type: 'sequence_tagging',

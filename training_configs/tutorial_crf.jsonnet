@@ -1,5 +1,5 @@
-// The tagger of the tutorial with a conditional random field, which chooses the tags of a sentence together.
-local data = std.join('/', std.split(std.thisFile, '/')[:-1] + ['data/']);  // the folder beside this file
+// The tagger of the tutorial with a conditional random field, which predicts the tags of a sentence jointly.
+local data = std.join('/', std.split(std.thisFile, '/')[:-1] + ['data/']);  // the folder next to this file
 {
   dataset_reader: { type: 'sequence_tagging' },
   train_data_path: data + 'tutorial.txt',

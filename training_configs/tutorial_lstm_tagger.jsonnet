@@ -1,5 +1,5 @@
 // The LSTM tagger of PyTorch's tutorial on sequence models: two sentences, an embedding and a state of width 6.
-local data = std.join('/', std.split(std.thisFile, '/')[:-1] + ['data/']);  // the folder beside this file
+local data = std.join('/', std.split(std.thisFile, '/')[:-1] + ['data/']);  // the folder next to this file
 {
   dataset_reader: { type: 'sequence_tagging' },
   train_data_path: data + 'tutorial.txt',
@@ -7,7 +7,7 @@ local data = std.join('/', std.split(std.thisFile, '/')[:-1] + ['data/']);  // t
     type: 'simple_tagger',
     text_field_embedder: { token_embedders: { tokens: { type: 'embedding', embedding_dim: 6 } } },
     encoder: { type: 'lstm', input_size: 6, hidden_size: 6 },
-    // as torch.nn.Embedding starts; smaller values learn too slowly for 300 epochs
+    // the default of torch.nn.Embedding; with smaller values 300 epochs are not enough
     initializer: { regexes: [['token_embedder', { type: 'normal', std: 1 }]] },
   },
   // The tutorial's 300 passes over two sentences, reported 10 times.

@@ -105,7 +105,7 @@ def read_digests(folder: str | os.PathLike[str]) -> dict[str, Digest]:
         return read_record(path)
     except DamagedFileError as error:
         raise DamagedFileError(
-            f"{error}: it holds the digests of the files beside it, which may be whole; remove it to load them unchecked"
+            f"{error}: it has the digests of the files next to it, which may be undamaged; remove it to load them unchecked"
         ) from error
 
 

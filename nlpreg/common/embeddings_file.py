@@ -25,21 +25,21 @@ _NOT_DECODED = re.compile("[\udc80-\udcff]")
 
 
 class EmbeddingsFileURI(NamedTuple):
-    """A file of word vectors and, where it lies in an archive, its path in there."""
+    """A file of word vectors and, if it is in an archive, its path in the archive."""
 
     main_file_uri: str
     path_inside_archive: str | None = None
 
 
 def format_embeddings_file_uri(main_file_path_or_url: str, path_inside_archive: str | None = None) -> str:
-    """Write `(ARCHIVE)#MEMBER`, or just the path where there is no member."""
+    """Format `(ARCHIVE)#MEMBER`, or the path alone if there is no member."""
     if path_inside_archive:
         return f"({main_file_path_or_url})#{path_inside_archive}"
     return main_file_path_or_url
 
 
 def parse_embeddings_file_uri(uri: str) -> EmbeddingsFileURI:
-    """Read `(ARCHIVE)#MEMBER`; anything else is a path or URL as it stands."""
+    """Parse `(ARCHIVE)#MEMBER`; anything else is a path or URL."""
     match = _ARCHIVE_MEMBER.fullmatch(uri)
     if match:
         return EmbeddingsFileURI(match["archive"], match["member"])
@@ -47,28 +47,28 @@ def parse_embeddings_file_uri(uri: str) -> EmbeddingsFileURI:
 
 
 class _UnknownLength(AttributeError, TypeError):
-    """Both types, since tqdm continues without a length after an AttributeError, and `list` after a TypeError."""
+    """Has both types because tqdm handles an AttributeError, and `list` a TypeError."""
 
 
 class EmbeddingsTextFile(Iterator[str]):
     """The lines of a file of word vectors, one `word number number ...` each, without the header.
 
     A first line of one or two integers is a header as in word2vec's and fastText's files: it is not yielded, and the
-    larger integer is the number of words. Zip and tar archives are known by their content, `.gz`, `.bz2` and `.xz` by
-    their extension; whatever else is read as plain text.
+    larger integer is the number of words. Zip and tar archives are recognized by their content, `.gz`, `.bz2` and `.xz` by
+    their extension; other files are plain text.
 
-    `line_number` is the number, from 1, of the line that was read last.
+    `line_number` is the number, from 1, of the last line read.
 
     Args:
-        file_uri: path or URL, or `(ARCHIVE)#MEMBER` for one file of an archive that holds several.
+        file_uri: path or URL, or `(ARCHIVE)#MEMBER` for one file of an archive with several.
         encoding: of the text.
-        cache_dir: where downloads are kept; None for the usual place.
+        cache_dir: folder of downloads; None for the default.
 
     Raises:
-        ValueError: an archive of several files and no member named, or a member named where there is no archive.
+        ValueError: an archive has several files and no member is given, or a member is given but the file is not an archive.
         FileNotFoundError: no such file.
         KeyError: no such member.
-        ConfigurationError: (when reading) a line is not in this encoding; the message says which.
+        ConfigurationError: (when reading) a line is not in this encoding; the message names the line.
     """
 
     DEFAULT_ENCODING = "utf-8"
@@ -91,7 +91,7 @@ class EmbeddingsTextFile(Iterator[str]):
             logger.info("%s declares %d words", file_uri, self.num_tokens)
 
     def _open(self, path: str, main_file: str, member: str | None) -> IO[str]:
-        """Open the text inside whatever container the file is."""
+        """Open the text, decompressed or inside its archive."""
         if zipfile.is_zipfile(path):
             self._archive = zipfile.ZipFile(path)
             files = [entry.filename for entry in self._archive.infolist() if not entry.is_dir()]
@@ -107,7 +107,7 @@ class EmbeddingsTextFile(Iterator[str]):
                 f"{self.uri}: expected a zip or tar archive, since the file {member!r} inside it is asked for, but "
                 f"{main_file} is neither; give the plain path"
             )
-        # A download is stored under a hash, so the extension is that of the name it was asked by.
+        # A download is stored under a hash, so the extension is that of the original name.
         extension = get_file_extension(main_file)
         if extension in _OPENERS:
             return self._as_text(_OPENERS[extension](path, "rb"))
@@ -120,7 +120,7 @@ class EmbeddingsTextFile(Iterator[str]):
         return io.TextIOWrapper(content, encoding=self._encoding, errors="surrogateescape", newline="\n")
 
     def _choose_member(self, files: list[str], member: str | None) -> str:
-        """The file of an archive to read."""
+        """The member of the archive to read."""
         if member is not None:
             if member not in files:
                 self._close_archive()
@@ -151,7 +151,7 @@ class EmbeddingsTextFile(Iterator[str]):
         with clear_compression_errors(self.uri):
             line = self._handle.readline()
         self.line_number += bool(line)
-        # bytes that are no text have become these characters, which no text holds
+        # bytes that cannot be decoded were replaced by these characters, which do not occur in text
         if not line.isascii() and (wrong := _NOT_DECODED.search(line)):
             raise ConfigurationError(
                 f"{self.uri}, line {self.line_number}: expected text in UTF-8, got the byte 0x{ord(wrong[0]) - 0xDC00:02x}; "
@@ -184,7 +184,7 @@ class EmbeddingsTextFile(Iterator[str]):
         return line
 
     def __len__(self) -> int:
-        """Number of words, where the header declares it.
+        """Number of words, if the header declares it.
 
         Raises:
             AttributeError: there is no header.

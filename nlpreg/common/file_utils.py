@@ -4,4 +4,4 @@ from nlpreg.common.caching import *  # noqa: F403
 from nlpreg.common.caching import CACHE_DIRECTORY
 
 DATASET_CACHE = CACHE_DIRECTORY
-"""An older name of the folder of downloads."""
+"""AllenNLP's older name of the folder of downloads."""

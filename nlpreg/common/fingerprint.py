@@ -94,7 +94,7 @@ def _of_object(value: Any, above: tuple[int, ...], leave_out: Collection[str]) -
     classes = [_of_class(base) for base in cls.__mro__ if base.__module__ != "builtins"]
     to_params = getattr(cls, "_to_params", None)
     by_attributes = (None, FromParams._to_params, Registrable._to_params, Registrable.all_arguments)
-    # a subclass with another constructor may keep more than an inherited `_to_params` says
+    # a subclass with another constructor may have more state than an inherited `_to_params` covers
     if to_params not in by_attributes and _owner(cls, "_to_params") <= _owner(cls, "__init__"):
         return ["params", classes, _describe(value._to_params(), above)]
     has_slots = any("__slots__" in vars(base) for base in cls.__mro__ if base.__module__ != "builtins")

@@ -25,11 +25,11 @@ class FromParams:
     """Mixin that adds `from_params`, which builds an object from a config according to its constructor's annotations."""
 
     constructor_extras: ClassVar[frozenset[str] | None] = None
-    """Names of the arguments that nlpreg passes itself to whatever a `Lazy` of this class builds; a config need not give
-    them. None where nothing is declared."""
+    """Names of the arguments that nlpreg passes itself to objects of this class that are built from a `Lazy`, so that a config
+    does not need them. None if nothing is declared."""
 
     shares_extras: ClassVar[bool] = True
-    """Whether objects inside one of this class are given these arguments too, where their constructors name them."""
+    """Whether objects inside one of this class get these arguments too if their constructors have them."""
 
     __signature__ = WholeSignature()
 
@@ -57,7 +57,7 @@ class FromParams:
         """
         if params is None:
             return cast("T", None)
-        if isinstance(params, str):  # a bare name, the short form of {"type": name}
+        if isinstance(params, str):  # a name, the short form of {"type": name}
             params = Params({"type": params})
         if not isinstance(params, Params):
             raise ConfigurationError(
@@ -81,14 +81,14 @@ class FromParams:
             if resolver.problems:
                 raise problems_error(resolver.problems)
             result = node.build(extras)
-        params.params.clear()  # as in AllenNLP, where callers assert that no key is left
+        params.params.clear()  # as in AllenNLP, where callers assert that all keys were used
         return cast("T", result)
 
     def _to_params(self) -> dict[str, Any]:
-        """The section of the config that would build this object; for subclasses to write.
+        """The section of the config that would build this object; subclasses may implement this.
 
         Raises:
-            NotImplementedError: the class does not say how.
+            NotImplementedError: the class does not implement it.
         """
         raise NotImplementedError(f"{type(self).__name__} does not define _to_params")
 
@@ -177,13 +177,13 @@ def create_kwargs(
 def pop_and_construct_arg(
     class_name: str, argument_name: str, annotation: Any, default: Any, params: Params, **extras: Any
 ) -> Any:
-    """Take one argument out of `params` and build it.
+    """Pop one argument from `params` and build it.
 
     Args:
-        class_name: whose argument it is, for messages.
+        class_name: name of the class, for messages.
         argument_name: its key.
         annotation: its type.
-        default: its value where there is no such key; `inspect.Parameter.empty` if it is required.
+        default: its value if the key is missing; `inspect.Parameter.empty` if it is required.
         params: the section of the config.
         **extras: as in `FromParams.from_params`.
 
@@ -211,11 +211,11 @@ def construct_arg(
     """Build one argument from its value in the config.
 
     Args:
-        class_name: whose argument it is.
+        class_name: name of the class.
         argument_name: its name or key path, for messages.
-        popped_params: the value; a plain dict will do.
+        popped_params: the value; sections may be plain dicts.
         annotation: its type.
-        default: unused; old callers pass it.
+        default: unused; AllenNLP's callers pass it.
         **extras: as in `FromParams.from_params`.
 
     Raises:

@@ -51,7 +51,7 @@ def push_python_path(path: os.PathLike[str] | str) -> Iterator[None]:
     try:
         yield
     finally:
-        # by value: the block may have inserted other entries before it
+        # removed by value, because the block may have inserted other entries before it
         if entry in sys.path:
             sys.path.remove(entry)
 

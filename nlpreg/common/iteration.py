@@ -104,7 +104,7 @@ def cycle_iterator_function(iterator_function: Callable[[], Iterable[T]]) -> Ite
             empty = False
             yield item
         if empty:
-            raise ValueError("cannot go round an iterable without items: expected at least one")
+            raise ValueError("cannot cycle over an iterable without items: expected at least one")
 
 
 def hash_object(o: Any) -> str:

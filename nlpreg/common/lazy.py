@@ -94,12 +94,15 @@ class Lazy(Generic[T]):
         Raises:
             ConfigurationError: the section of the config is wrong.
         """
-        arguments = {**self._constructor_extras, **kwargs}  # what is passed now wins over what was known
+        arguments = {
+            **self._constructor_extras,
+            **kwargs,
+        }  # arguments passed now take precedence over those known before
         if isinstance(self._constructor, type):
             build = cast("Any", self._constructor).from_params
             origin = self._params.origin
-            with guarded(origin):  # also where a class has a `from_params` of its own
-                # what was resolved holds for the same section and for the extras that were expected
+            with guarded(origin):  # also for a class that overrides `from_params`
+                # the resolved section is valid only for the same config and the expected extras
                 node = self._node if origin is None and self._params.params == self._resolved_params else None
                 if node is not None and node.needed_extras() <= arguments.keys() <= self._known:
                     return cast("T", node.build(arguments))

@@ -58,7 +58,7 @@ class NlpregLogger(Logger):
 
 
 AllenNlpLogger = NlpregLogger
-"""The old name, for code that moved over by renaming the import."""
+"""AllenNLP's name, for code that only changed the import."""
 
 logging.setLoggerClass(NlpregLogger)
 

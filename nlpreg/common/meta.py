@@ -27,7 +27,7 @@ class Meta:
         git_commit: commit of the repository that the run was started in.
         git_dirty: whether tracked files there differed from that commit.
         seeds: the random seeds of the run, by the name of their config key.
-        command: the command line, one word an item.
+        command: the command line as a list of words.
         machine: operating system, processor and number of cores.
         hostname: name of the machine in its network.
         start_time: when the run started, ISO 8601, UTC.
@@ -108,7 +108,7 @@ def _installed_version(package: str) -> str | None:
 
 def _git(*arguments: str) -> str | None:
     """The output of a git command in the current folder; None without git or a repository."""
-    # Without locks: a run that is killed at this moment would leave the repository locked.
+    # without locks, because a run that is killed at this moment would leave the repository locked
     command = ["git", "--no-optional-locks", *arguments]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)

@@ -317,7 +317,7 @@ def _none_strings_replaced(value: Any) -> Any:
 
 
 def infer_and_cast(value: Any) -> Any:
-    """A copy in which strings that look like booleans or numbers are such.
+    """A copy in which strings that look like booleans or numbers are converted.
 
     Raises:
         ValueError: a value is not a JSON value, or is null.
@@ -356,8 +356,8 @@ def remove_keys_from_params(params: Params, keys: list[str] = ["pretrained_file"
     """Delete keys here and in nested mappings, not inside lists; used when an archive is loaded.
 
     Args:
-        params: changed in place; anything else than `Params` is left alone.
-        keys: which.
+        params: changed in place; anything other than `Params` is ignored.
+        keys: the keys to delete.
     """
     if not isinstance(params, Params):
         return

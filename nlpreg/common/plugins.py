@@ -1,7 +1,7 @@
 """Plugins: third-party packages that register classes.
 
-Three ways in: entry points of the group `nlpreg.plugins`, the files `.nlpreg_plugins` (working folder) and
-`~/.nlpreg/plugins` with a module name a line, and `--include-package`.
+They are declared by entry points of the group `nlpreg.plugins`, by the files `.nlpreg_plugins` (working folder) and
+`~/.nlpreg/plugins` with one module name per line, or by `--include-package`.
 """
 
 import importlib
@@ -24,7 +24,7 @@ ENTRY_POINT_GROUP = "nlpreg.plugins"
 LOCAL_PLUGINS_FILENAME = ".nlpreg_plugins"
 GLOBAL_PLUGINS_FILENAME = os.path.join(os.path.expanduser("~"), ".nlpreg", "plugins")
 DEFAULT_PLUGINS: tuple[str, ...] = ()
-"""Packages that are imported without being declared; none, because AllenNLP's companion package is built in."""
+"""Packages that are imported without a declaration; none, because AllenNLP's companion package is built in."""
 
 _BUILTIN_PARTS = (
     "data",
@@ -164,7 +164,7 @@ def _append_working_folder() -> None:
 
 
 def _registered_by(module: str) -> list[tuple[str, str]]:
-    """What a package imported earlier has registered."""
+    """The classes registered by a package that was imported earlier."""
     return [
         (base.__name__, name)
         for base, names in REGISTRY.items()

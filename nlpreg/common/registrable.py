@@ -91,7 +91,7 @@ class Registrable(FromParams):
         return self._as_section(lambda parameter: parameter.name not in ("serialization_dir", "vocab"))
 
     def _as_section(self, is_wanted: Callable[[inspect.Parameter], bool]) -> dict[str, Any]:
-        """The section of the config with those arguments that are wanted and found."""
+        """The section of the config with the requested arguments that are found as attributes."""
         cls: Any = type(self)
         names = registry.registered_names(cls)
         if not names:

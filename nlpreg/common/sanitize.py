@@ -29,7 +29,7 @@ def sanitize(x: Any) -> Any:
     if isinstance(x, dict):
         return {key: sanitize(value) for key, value in x.items()}
     if isinstance(x, (list, tuple, set, frozenset)):
-        # A fast path: most items are words and tags.
+        # fast path: most items are words and tags
         return [item if type(item) is str else sanitize(item) for item in x]
     # the libraries are not imported here: if one is not loaded, `x` cannot be one of its objects
     torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")

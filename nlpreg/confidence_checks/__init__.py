@@ -1,4 +1,4 @@
-"""Checks that a model does what its author means it to do."""
+"""Checks for common mistakes in the architecture of a model."""
 
 from nlpreg.confidence_checks.normalization_bias_verification import NormalizationBiasVerification
 

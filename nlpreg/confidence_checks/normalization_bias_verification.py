@@ -1,4 +1,4 @@
-"""A check for biases that do nothing because a normalisation layer comes right after them."""
+"""A check for biases that have no effect because a normalisation layer follows."""
 
 import logging
 from collections.abc import Mapping
@@ -23,12 +23,12 @@ _NORMALIZATION_LAYERS: tuple[type[nn.Module], ...] = (
 
 
 class NormalizationBiasVerification:
-    """Watches in which order the modules of a model finish, and finds biases followed by a normalisation.
+    """Records the order in which the modules of a model run, and finds biases followed by a normalisation.
 
-    A normalisation subtracts the mean, so a constant that was added right before it has no effect.
+    A normalisation subtracts the mean, so a constant added right before it has no effect.
 
     Args:
-        model: the model to watch.
+        model: the model.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -43,7 +43,7 @@ class NormalizationBiasVerification:
             inputs: a batch, passed to the model by keyword.
 
         Returns:
-            Whether nothing was found; what was found is logged as a warning.
+            Whether no such bias was found; each one is logged as a warning.
         """
         self.register_hooks()
         try:
@@ -53,20 +53,20 @@ class NormalizationBiasVerification:
         return not self.collect_detections()
 
     def register_hooks(self) -> None:
-        """Start to watch."""
+        """Register the forward hooks."""
         self._finished = []
         for name, module in self.model.named_modules():
             self._handles.append(module.register_forward_hook(self._hook(name)))
 
     def destroy_hooks(self) -> None:
-        """Stop watching."""
+        """Remove the hooks."""
         for handle in self._handles:
             handle.remove()
         self._handles = []
 
     @property
     def detected_pairs(self) -> list[tuple[str, str]]:
-        """Names of the module with the bias and of the normalisation after it, without repeats."""
+        """Names of the module with the bias and of the normalisation after it, without duplicates."""
         pairs: dict[tuple[str, str], None] = {}  # as an ordered set
         for (name, module), (next_name, next_module) in zip(self._finished, self._finished[1:], strict=False):
             bias = getattr(module, "bias", None)

@@ -1,4 +1,4 @@
-"""Evaluation of trained models: metrics on data, and predictions as text."""
+"""Evaluation of trained models: metrics, predictions and significance tests."""
 
 from nlpreg.evaluation.evaluator import Evaluator, SimpleEvaluator
 from nlpreg.evaluation.serializers import Serializer

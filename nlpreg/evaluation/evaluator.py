@@ -1,4 +1,4 @@
-"""The base of evaluators, and the one that goes through the data once."""
+"""The base class of evaluators, and the default one."""
 
 import os
 from typing import Any
@@ -13,12 +13,12 @@ from nlpreg.training.validation import evaluate
 
 
 class Evaluator(Registrable):
-    """Measures a model on data, and can write down what it predicts.
+    """Computes the metrics of a model on data, and can write its predictions.
 
     Args:
-        batch_serializer: makes the lines of predictions; `simple` unless given.
+        batch_serializer: formats the predictions; by default `simple`.
         cuda_device: number of a GPU, or -1 for the CPU.
-        postprocessor_fn_name: the method of the model that makes its outputs readable; a model without it is fine.
+        postprocessor_fn_name: the method of the model that makes its outputs readable, if it has one.
     """
 
     default_implementation = "simple"
@@ -47,22 +47,22 @@ class Evaluator(Registrable):
         Args:
             model: the model, already on the device.
             data_loader: the data.
-            batch_weight_key: the output that says how much a batch counts in the mean loss; 1 each without.
-            metrics_output_file: the metrics are written here, as JSON.
-            predictions_output_file: the predictions are written here, one line for each instance, or what the batch
-                serializer makes of each batch.
+            batch_weight_key: the output with the weight of a batch in the mean loss; by default all weights are 1.
+            metrics_output_file: file for the metrics, as JSON.
+            predictions_output_file: file for the predictions, one line for each instance, or the output of the batch
+                serializer for each batch.
         """
         raise NotImplementedError
 
 
 @Evaluator.register("simple")
 class SimpleEvaluator(Evaluator):
-    """Goes through the data once: the model's metrics, and the mean of its loss.
+    """Computes the model's metrics and the mean of its loss in one pass over the data.
 
     Args:
-        batch_serializer: makes the lines of predictions; `simple` unless given.
+        batch_serializer: formats the predictions; by default `simple`.
         cuda_device: number of a GPU, or -1 for the CPU.
-        postprocessor_fn_name: the method of the model that makes its outputs readable; a model without it is fine.
+        postprocessor_fn_name: the method of the model that makes its outputs readable, if it has one.
     """
 
     def __call__(
@@ -73,13 +73,13 @@ class SimpleEvaluator(Evaluator):
         metrics_output_file: str | os.PathLike[str] | None = None,
         predictions_output_file: str | os.PathLike[str] | None = None,
     ) -> dict[str, Any]:
-        """The metrics of a model on data, and `loss` if the model computed any.
+        """The metrics of a model on data, and `loss` if the model computes one.
 
         Raises:
-            RuntimeError: the model computed a loss for some batches only.
+            RuntimeError: the model computed a loss only for some batches.
         """
         readable = getattr(model, self.postprocessor_fn_name, None) if self.postprocessor_fn_name else None
-        # What nlpreg's models offer beyond the protocol: gold labels by name, and no padding.
+        # What nlpreg's models have in addition to the protocol: gold labels by name, and no padding.
         without_padding = getattr(model, "without_padding", None)
         gold_labels = getattr(model, "gold_labels", None)
 

@@ -1,4 +1,4 @@
-"""Tests of whether two systems differ significantly on the same data.
+"""Significance tests for the difference between two systems on the same data.
 
 Letters in shapes: N instances, C counts of each instance.
 """
@@ -12,19 +12,19 @@ from numpy.typing import NDArray
 
 Counts = NDArray[np.float64]
 Score = Callable[[Counts], NDArray[np.float64]]
-"""From summed counts (..., C) to a figure (...)."""
+"""Computes scores (...) from summed counts (..., C)."""
 
 
 @dataclass(frozen=True)
 class BootstrapResult:
-    """The difference between two systems in one score, second minus first.
+    """The difference between the scores of two systems, second minus first.
 
     Args:
-        first: the figure of the first system on all instances.
-        second: that of the second.
+        first: score of the first system on all instances.
+        second: score of the second system.
         low: lower end of the confidence interval of the difference.
         high: its upper end.
-        p_value: two-sided: how often a resampled difference lies on the other side of 0, from 0 to 1.
+        p_value: two-sided p-value, from the fraction of resampled differences with the opposite sign, from 0 to 1.
     """
 
     first: float
@@ -47,18 +47,18 @@ def paired_bootstrap(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> BootstrapResult:
-    """Resample the instances with replacement, the same ones for both systems, and look at the difference each time.
+    """Paired bootstrap test: resample the instances with replacement, the same ones for both systems.
 
     Args:
-        first: counts of each instance (N, C) of the first system, such as right and all labels.
-        second: those of the second (N, C), over the same instances in the same order.
-        score: from summed counts (S, C) to figures (S,).
+        first: counts of each instance (N, C) of the first system, such as correct and all labels.
+        second: counts of the second system (N, C), over the same instances in the same order.
+        score: computes scores (S,) from summed counts (S, C).
         num_samples: number of resamples.
-        confidence: of the interval, from 0 to 1.
-        seed: makes the result repeatable.
+        confidence: level of the confidence interval, from 0 to 1.
+        seed: random seed.
 
     Raises:
-        ValueError: the two have no instances, or not equally many.
+        ValueError: there are no instances, or their numbers differ.
 
     Source: Efron and Tibshirani (1993), An Introduction to the Bootstrap; for NLP, Koehn (2004),
         https://aclanthology.org/W04-3250
@@ -71,7 +71,7 @@ def paired_bootstrap(
     size = len(first)
     differences = np.empty(num_samples)
     for sample in range(num_samples):
-        # how often each instance is drawn, instead of the instances themselves
+        # the number of draws of each instance, instead of the instances themselves
         weights = np.bincount(generator.integers(0, size, size), minlength=size).astype(np.float64)  # (N,)
         figures = score(np.stack([weights @ first, weights @ second]))  # (2,)
         differences[sample] = figures[1] - figures[0]
@@ -85,14 +85,14 @@ def paired_bootstrap(
 def bootstrap_interval(
     counts: Counts, score: Score, num_samples: int = 1000, confidence: float = 0.95, seed: int = 0
 ) -> tuple[float, float]:
-    """The confidence interval of a figure of one system: its percentiles over resamples of the instances.
+    """The confidence interval of the score of one system: percentiles over resamples of the instances.
 
     Args:
-        counts: counts of each instance (N, C), such as right and all labels.
-        score: from summed counts (S, C) to figures (S,).
+        counts: counts of each instance (N, C), such as correct and all labels.
+        score: computes scores (S,) from summed counts (S, C).
         num_samples: number of resamples.
-        confidence: of the interval, from 0 to 1.
-        seed: makes the result repeatable.
+        confidence: level of the confidence interval, from 0 to 1.
+        seed: random seed.
 
     Raises:
         ValueError: there are no instances.
@@ -111,11 +111,11 @@ def bootstrap_interval(
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """The p-value of McNemar's exact test: how likely so uneven a split is if both systems are equally good.
+    """The p-value of McNemar's exact test of whether two systems are equally good.
 
     Args:
-        only_first: number of items that only the first system gets right.
-        only_second: number that only the second does.
+        only_first: number of items for which only the first system is correct.
+        only_second: number of items for which only the second system is correct.
 
     Returns:
         The two-sided p-value of a binomial distribution with probability 1/2, from 0 to 1.
@@ -125,7 +125,7 @@ def mcnemar(only_first: int, only_second: int) -> float:
     total = only_first + only_second
     if total == 0:
         return 1.0
-    # log of C(total, k) / 2^total, since the binomial coefficients themselves would overflow
+    # log of C(total, k) / 2^total, because the binomial coefficients would overflow
     terms = [
         math.lgamma(total + 1) - math.lgamma(k + 1) - math.lgamma(total - k + 1) - total * math.log(2)
         for k in range(min(only_first, only_second) + 1)
@@ -135,13 +135,13 @@ def mcnemar(only_first: int, only_second: int) -> float:
 
 
 def ratio(counts: Counts) -> NDArray[np.float64]:
-    """The first count divided by the second, such as accuracy; 0.0 where the second is 0."""
+    """The first count divided by the second, such as accuracy; 0.0 if the second is 0."""
     return np.divide(
         counts[..., 0], counts[..., 1], out=np.zeros(counts.shape[:-1]), where=counts[..., 1] > 0
     )
 
 
 def f1(counts: Counts) -> NDArray[np.float64]:
-    """F1 from numbers of right, predicted and gold items (..., 3); 0.0 where there are none."""
+    """F1 from numbers of correct, predicted and gold items (..., 3); 0.0 if there are none."""
     both = counts[..., 1] + counts[..., 2]
     return np.divide(2 * counts[..., 0], both, out=np.zeros(counts.shape[:-1]), where=both > 0)

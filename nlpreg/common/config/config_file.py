@@ -79,7 +79,7 @@ class ConfigFile:
         try:
             jsonnet.check_depth(file.config)
         except ConfigurationError as error:
-            file.config = None  # too deep for any recursive function
+            file.config = None  # nested too deeply for recursive functions
             file.problems.append(Problem("", str(error)))
         return file
 

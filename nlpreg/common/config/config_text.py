@@ -1,4 +1,4 @@
-"""Editing of config files as text: whatever is not edited keeps its comments, variables and layout."""
+"""Editing of config files as text, so that comments, variables and layout of everything else are kept."""
 
 import contextlib
 import copy
@@ -181,7 +181,7 @@ class ConfigText:
         self._append(section, text)
 
     def object_text(self, members: dict[str, str], section: Section) -> str:
-        """An object made of values that are text already."""
+        """An object literal of values that are given as text."""
         inside = ", ".join(f"{self._key(name, section)}: {text}" for name, text in members.items())
         return f"{{ {inside} }}" if not _is_json_style(section) else f"{{{inside}}}"
 
@@ -216,8 +216,8 @@ class ConfigText:
 
 @functools.lru_cache(maxsize=4096)
 def _evaluated(text: str) -> Any:
-    """The value of a piece of Jsonnet that refers to nothing outside it; `_UNKNOWN` where it does."""
-    with contextlib.suppress(ValueError):  # Jsonnet takes a while to start
+    """The value of a self-contained piece of Jsonnet; `_UNKNOWN` if it refers to something outside."""
+    with contextlib.suppress(ValueError):  # starting Jsonnet is slow
         return json.loads(text)
     if re.fullmatch(r"'[^'\\]*'", text):
         return text[1:-1]

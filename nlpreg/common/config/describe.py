@@ -152,8 +152,7 @@ def describe(
         cls: the class or function.
         constructor: the classmethod that builds it, if any.
         base: the base of its registry.
-        name: its registered name; by
-            default its qualified name.
+        name: its registered name; by default its qualified name.
     """
     signature = signature_of(cls, constructor)
     text, docs = parse_docstring(_own_docstring(cls))

@@ -77,15 +77,15 @@ def _with_passed_on(
 
 
 class WholeSignature:
-    """What `inspect.signature`, and so `help`, says of a class whose constructor hands on `*args` and `**kwargs`.
+    """The result of `inspect.signature`, and so of `help`, for a class whose constructor passes on `*args` and `**kwargs`.
 
-    These include the parameters of the parents that they go to.
+    It includes the parameters of the parents that they are passed to.
     """
 
     def __get__(self, instance: Any, owner: type) -> inspect.Signature | None:
         constructor = _init_of(owner)
         if instance is not None or constructor is object.__init__:
-            return None  # read in the usual way
+            return None  # `inspect.signature` then reads the constructor
         kinds = {parameter.kind for parameter in inspect.signature(constructor).parameters.values()}
         found = signature_of(owner) if kinds.issuperset(_VARIADIC) else None
         return None if found is None or found.open else inspect.Signature(list(found.parameters.values()))

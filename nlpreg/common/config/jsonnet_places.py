@@ -1,4 +1,4 @@
-"""Where the keys of a config stand in its Jsonnet source, so that messages can give file and line."""
+"""Locations of the keys of a config in its Jsonnet source, so that messages can give file and line."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from dataclasses import dataclass, field
 
 
 class UnreadableJsonnet(Exception):
-    """The text is not understood here; Jsonnet itself will say what is wrong with it."""
+    """The text cannot be parsed here; Jsonnet itself will report what is wrong with it."""
 
 
 @dataclass(frozen=True)
 class Token:
-    """A piece of Jsonnet.
+    """A token of Jsonnet.
 
     Args:
         kind: "name", "string", "number", "operator" or "end".
-        text: as it stands in the file.
-        value: of a string, without quotes and escapes; otherwise the text.
+        text: its text in the file.
+        value: the value of a string, without quotes and escapes; otherwise the text.
         start: offset in characters.
-        line: from 1.
+        line: line number, from 1.
     """
 
     kind: str
@@ -48,10 +48,10 @@ _PATTERN = re.compile(
 
 
 def tokenize(text: str) -> Iterator[Token]:
-    """The tokens of `text`, without spaces and comments, closed by one of kind "end".
+    """The tokens of `text`, without spaces and comments, followed by one of kind "end".
 
     Raises:
-        UnreadableJsonnet: some character begins no token.
+        UnreadableJsonnet: a character does not begin a token.
     """
     position, line = 0, 1
     while position < len(text):
@@ -93,11 +93,11 @@ class Key:
 
     Args:
         name: the key, or the index as a string.
-        line: where it stands.
-        value: the shape of what stands under it.
-        token: the key itself; None for an index.
+        line: its line.
+        value: the parsed value.
+        token: the token of the key; None for an index.
         start: offset of the text of the value.
-        end: offset behind it.
+        end: offset of its end.
     """
 
     name: str
@@ -110,19 +110,19 @@ class Key:
 
 @dataclass
 class Expression:
-    """What is known of an expression without evaluating it.
+    """An expression, parsed but not evaluated.
 
     Args:
-        keys: of an object or array written out.
-        parts: operands of `+`, or the branches of `if`.
+        keys: the keys of an object or array literal.
+        parts: the operands of `+`, or the branches of `if`.
         variable: a name, `self` or `$`.
         imported: the path of an import.
-        fields: `.name` steps after all this.
-        scope: the local variables that it can see.
-        holder: the object that `self` means.
-        kind: "object" or "array" where it is written out.
-        start: offset of the bracket that opens it, if it is written out.
-        end: offset behind the bracket that closes it.
+        fields: the field accesses `.name` after the above.
+        scope: the local variables in scope.
+        holder: the object that `self` refers to.
+        kind: "object" or "array" for a literal.
+        start: offset of the opening bracket of a literal.
+        end: offset after its closing bracket.
     """
 
     keys: list[Key] = field(default_factory=list)
@@ -138,7 +138,7 @@ class Expression:
 
 
 class ObjectParser:
-    """Reads one text; `duplicates`, `variables` and `imports` are filled on the way."""
+    """Parses one text, and collects `duplicates`, `variables` and `imports`."""
 
     def __init__(self) -> None:
         self.duplicates: list[tuple[Key, Key]] = []
@@ -148,10 +148,10 @@ class ObjectParser:
         self._at = 0
 
     def parse(self, text: str) -> Expression:
-        """The shape of a whole text.
+        """Parse a whole text.
 
         Raises:
-            UnreadableJsonnet: it is not understood.
+            UnreadableJsonnet: it cannot be parsed.
         """
         self._tokens = list(tokenize(text))
         self._find_variables()
@@ -172,7 +172,7 @@ class ObjectParser:
 
     @property
     def _end(self) -> int:
-        """Offset behind the token taken last."""
+        """Offset of the end of the last consumed token."""
         token = self._tokens[self._at - 1]
         return token.start + len(token.text)
 
@@ -218,7 +218,7 @@ class ObjectParser:
         return self._operators(scope, holder)
 
     def _bindings(self, scope: dict[str, Expression], holder: Expression | None) -> None:
-        """`name = expression, name(arguments) = expression, ...`; they see each other."""
+        """Parse `name = expression, name(arguments) = expression, ...`, which are in scope of each other."""
         self._binding(scope, holder)
         while self._accept(","):
             self._binding(scope, holder)
@@ -300,7 +300,7 @@ class ObjectParser:
         raise UnreadableJsonnet(f"line {token.line}: {token.text!r}")
 
     def _arguments(self, scope: dict[str, Expression], holder: Expression | None) -> None:
-        """The arguments of a call: of no interest, but keys given twice may stand inside."""
+        """Skip the arguments of a call, except for duplicate keys in them."""
         self._take("(")
         while not self._accept(")"):
             if self._next.kind == "name" and self._tokens[self._at + 1].text == "=":
@@ -368,7 +368,7 @@ class ObjectParser:
         result.keys.append(key)
 
     def _conditional_name(self) -> str | None:
-        """Past a computed key; its name in the usual `[if condition then "name"]`."""
+        """Skip a computed key; return its name if it has the form `[if condition then "name"]`."""
         first = self._at
         self._skip_balanced("[", "]")
         inside = self._tokens[first + 1 : self._at - 1]
@@ -380,7 +380,7 @@ class ObjectParser:
         self._skip_to_end(closing)
 
     def _skip_to_end(self, closing: str) -> None:
-        """Past the bracket that closes the one already taken."""
+        """Skip up to and including the bracket that closes the last consumed one."""
         depth = 0
         while True:
             token = self._take()
@@ -393,14 +393,14 @@ class ObjectParser:
 
 @dataclass
 class JsonnetSource:
-    """A Jsonnet file and those that it imports, read for the places of keys.
+    """A Jsonnet file and its imports, parsed for the locations of keys.
 
     Args:
-        path: the file, as messages name it.
+        path: the file, as named in messages.
         text: its content.
-        root: the shape of its value; None where the text is not understood.
-        duplicates: (key, first place, second place) of keys given twice in one object.
-        variables: name and place of every `std.extVar` with a literal name.
+        root: the parsed expression; None if the text cannot be parsed.
+        duplicates: pairs of keys with the same name in one object.
+        variables: the name of every `std.extVar` with a literal name.
         imports: path in the import -> source.
     """
 
@@ -415,13 +415,13 @@ class JsonnetSource:
     def read(
         cls, path: str, text: str | None = None, depth: int = 0, texts: Mapping[str, str] | None = None
     ) -> JsonnetSource:
-        """Read a file and what it imports.
+        """Read a file and its imports.
 
         Args:
             path: the file.
-            text: its content, if it is known already.
-            depth: of imports, which stop at 20.
-            texts: path -> content, instead of what is on the disk.
+            text: its content; by default it is read from the file.
+            depth: depth of imports, which is limited to 20.
+            texts: path -> content of files that overrides the disk.
         """
         text = (texts or {}).get(path) if text is None else text
         if text is None:
@@ -448,10 +448,10 @@ class JsonnetSource:
         return [self, *(source for inner in self.imports.values() for source in inner.all_sources())]
 
     def locate(self, path: str) -> str:
-        """The place of a key path, or of its nearest part that stands literally in a file.
+        """The location of a key path, or of its longest prefix with a literal key in a file.
 
         Returns:
-            "file:line"; empty where nothing is known.
+            "file:line"; an empty string if it is unknown.
         """
         best = ""
         steps = path.split(".") if path else []
@@ -459,7 +459,7 @@ class JsonnetSource:
         for step in steps:
             found = [(source, key) for source, target in targets for key in target.keys if key.name == step]
             if found:
-                source, last = found[-1]  # the right operand of `+` wins
+                source, last = found[-1]  # the right operand of `+` takes precedence
                 best = f"{source.path}:{last.line}"
             targets = self._resolve([(source, key.value) for source, key in found])
             if not targets:
@@ -467,9 +467,9 @@ class JsonnetSource:
         return best
 
     def path_of(self, wanted: Key) -> str:
-        """The key path at which a key of any of the files is first met, walking from the top; else its bare name."""
+        """The key path of a key in any of the files, found breadth first; its name if it is not found."""
         pending = [("", self._resolve([(self, self.root)] if self.root else []))]
-        for _ in range(10_000):  # a file that imports itself would never end
+        for _ in range(10_000):  # a file may import itself
             if not pending:
                 break
             prefix, targets = pending.pop(0)
@@ -481,7 +481,7 @@ class JsonnetSource:
         return wanted.name
 
     def sections(self, path: str) -> list[tuple[JsonnetSource, Expression]]:
-        """The objects and arrays, written out in a file, that make up the value at a key path; later ones win."""
+        """The object and array literals that make up the value at a key path; later ones take precedence."""
         targets = self._resolve([(self, self.root)] if self.root else [])
         for step in path.split(".") if path else ():
             found = [(source, key) for source, target in targets for key in target.keys if key.name == step]

@@ -137,7 +137,7 @@ class Call(Node):
                 )
             arguments[name] = node.build(extras)
         for name in self.from_extras:
-            if name in extras:  # else the constructor's default holds
+            if name in extras:  # otherwise the constructor's default is used
                 arguments[name] = extras[name]
         for name, value in self.raw.items():
             arguments[name] = (
@@ -233,7 +233,7 @@ class OpaqueCall(Node):
             if self.accepts is None or name in self.accepts
         }
         history = self.path + "." if self.path else ""
-        params = copy.deepcopy(self.params)  # a `from_params` of AllenNLP's kind pops its keys
+        params = copy.deepcopy(self.params)  # a `from_params` in AllenNLP's style pops its keys
         return self.cls.from_params(
             params=Params(params, history) if isinstance(params, dict) else params, **passed
         )

@@ -64,8 +64,8 @@ def migrate_config(
 
     Args:
         path: the config.
-        log: gets what was done, and what is left.
-        texts: path -> text of files that differ from what is on the disk.
+        log: records what was done, and what has to be done by hand.
+        texts: path -> content of files that overrides the disk.
         own: names that the project registers itself.
     """
     config = ConfigText(path, texts)
@@ -86,10 +86,10 @@ def migrate_config(
 
 
 def migrated_part(config: dict[str, Any]) -> dict[str, Any]:
-    """A config as `migrate` would rewrite its structure; renamed keys and names are left to the reading of the config.
+    """A config with its structure rewritten as by `migrate`; keys and names are renamed when the config is read.
 
     Args:
-        config: of an archive, plain JSON; what only training needs stays as it is.
+        config: the config of an archive, plain JSON; sections that only training needs are not changed.
     """
     name = "config.json"
     text = ConfigText(name, {name: json.dumps(config)})
@@ -106,7 +106,7 @@ def _apply(config: ConfigText, log: MigrationLog, rules: tuple[Rule, ...]) -> No
 
 
 def duplicates(config: ConfigText, log: MigrationLog) -> bool:
-    """A key that one object has twice: the last one counts, as in JSON."""
+    """Remove duplicate keys of an object: the last one counts, as in JSON."""
     for section in config.all_sections():
         seen: set[str] = set()
         for key in reversed(section.shape.keys if section.shape.kind == "object" else []):
@@ -122,7 +122,7 @@ def duplicates(config: ConfigText, log: MigrationLog) -> bool:
 
 
 def table(config: ConfigText, log: MigrationLog) -> bool:
-    """Keys and registered names that mean the same under another name, or can be left out."""
+    """Rename or remove keys and registered names according to the table of old names."""
     for section in config.all_sections():
         if section.shape.kind != "object":
             continue
@@ -149,7 +149,7 @@ def table(config: ConfigText, log: MigrationLog) -> bool:
 
 
 def _rename(config: ConfigText, section: Section, old: Old, log: MigrationLog) -> None:
-    """Give a key its present name and place, or take it out."""
+    """Give a key its current name and place, or remove it."""
     assert old.new is not None
     name, place = old.old, config.place(section, old.old)
     path = _path(section, name)
@@ -160,7 +160,7 @@ def _rename(config: ConfigText, section: Section, old: Old, log: MigrationLog) -
         return
     value = section.value(name)
     text = section.source(name)
-    with contextlib.suppress(TypeError):  # a list or an object is not a key of a table
+    with contextlib.suppress(TypeError):  # lists and objects cannot be keys of a table
         text = config.literal(old.values[value], section) if value in old.values else text
     target, _, inner = old.new.partition(".")
     homes = config.at(_path(section, target)) if inner else config.at(section.path)
@@ -181,7 +181,7 @@ def _rename(config: ConfigText, section: Section, old: Old, log: MigrationLog) -
 
 
 def _iterator_to_loader(config: ConfigText, log: MigrationLog) -> bool:
-    """`iterator` -> `data_loader`."""
+    """Replace `iterator` by `data_loader`."""
     for top in config.at(""):
         for old, new in (("iterator", "data_loader"), ("validation_iterator", "validation_data_loader")):
             if old not in top:
@@ -203,7 +203,7 @@ def _iterator_to_loader(config: ConfigText, log: MigrationLog) -> bool:
 
 
 def _loader_of_iterator(config: ConfigText, iterator: Section, log: MigrationLog) -> str:
-    """The text of the loader that does what an iterator did."""
+    """The text of the data loader that is equivalent to an iterator."""
     members: dict[str, str] = {}
     kind = iterator.value("type", "bucket")
     if kind == "multiprocess" and "base_iterator" in iterator:
@@ -257,7 +257,7 @@ def _sampler(config: ConfigText, iterator: Section, size: str, log: MigrationLog
 
 
 def _field_names(sorting_keys: Any) -> list[str]:
-    """Names of fields out of the old pairs (field, padding key), without repetitions."""
+    """Names of fields from the old pairs (field, padding key), without duplicates."""
     names = [key[0] if isinstance(key, list) else key for key in sorting_keys or []]
     return list(dict.fromkeys(names))
 
@@ -271,7 +271,7 @@ def _ratio(section: Section, name: str, divisor: str) -> str:
 
 
 def _trainer_keys(config: ConfigText, log: MigrationLog) -> bool:
-    """Keys of `trainer` whose place or form is another one now."""
+    """Rewrite keys of `trainer` that have another place or form now."""
     return any(
         rule(config, trainer, log)
         for trainer in config.at("trainer")
@@ -280,7 +280,7 @@ def _trainer_keys(config: ConfigText, log: MigrationLog) -> bool:
 
 
 def _shuffle(config: ConfigText, trainer: Section, log: MigrationLog) -> bool:
-    if "shuffle" not in trainer or config.at("iterator"):  # the iterator's rule reads it first
+    if "shuffle" not in trainer or config.at("iterator"):  # the rule for iterators reads it first
         return False
     place = config.place(trainer, "shuffle")
     loaders = config.at("data_loader")
@@ -329,7 +329,7 @@ def _devices(config: ConfigText, trainer: Section, log: MigrationLog) -> bool:
 
 
 def _tensorboard(config: ConfigText, trainer: Section, log: MigrationLog) -> bool:
-    """Options of the summary writer are those of the callback `tensorboard`."""
+    """Move the options of the summary writer to the callback `tensorboard`."""
     options = {new: trainer.source(old) for old, new in _TENSORBOARD.items() if old in trainer}
     writer = config.at("trainer.tensorboard_writer")
     for section in writer:
@@ -356,7 +356,7 @@ def _tensorboard(config: ConfigText, trainer: Section, log: MigrationLog) -> boo
 
 
 def sorting_keys(config: ConfigText, log: MigrationLog) -> bool:
-    """Pairs of a field and its padding key -> names of fields."""
+    """Replace pairs of a field and its padding key by names of fields."""
     for path in ("data_loader", "validation_data_loader"):
         for sampler in config.at(f"{path}.batch_sampler"):
             keys = sampler.value("sorting_keys")
@@ -371,7 +371,7 @@ def sorting_keys(config: ConfigText, log: MigrationLog) -> bool:
 
 
 def _lazy_reading(config: ConfigText, log: MigrationLog) -> bool:
-    """Lazy reading is decided by the loader."""
+    """Replace `lazy` of readers by an argument of the data loader."""
     for section in config.all_sections():
         if "dataset_reader" in section.path.split(".")[0] and "lazy" in section:
             if section.value("lazy") is True:
@@ -396,7 +396,7 @@ def _insert_in_loader(config: ConfigText, section: Section, log: MigrationLog) -
 
 
 def tokenizers(config: ConfigText, log: MigrationLog) -> bool:
-    """A tokenizer "word" with a `word_splitter` is named by its splitter."""
+    """Replace the tokenizer "word" by the tokenizer that corresponds to its `word_splitter`."""
     for section in config.all_sections():
         for name in section.keys:
             if re.search(r"(^|_)tokenizer$", name) and section.value(name) == "word":
@@ -447,7 +447,7 @@ def _tokenizer(config: ConfigText, section: Section, log: MigrationLog) -> str:
 
 
 def _spacy_indexers(config: ConfigText, log: MigrationLog) -> bool:
-    """Indexers of spaCy's annotations are `single_id` with a `feature_name`."""
+    """Replace indexers of spaCy's annotations by `single_id` with a `feature_name`."""
     for section in config.all_sections():
         kind = section.value("type")
         if family_at(section.path) != "TokenIndexer" or kind not in _SPACY_FEATURES:
@@ -465,7 +465,7 @@ def _spacy_indexers(config: ConfigText, log: MigrationLog) -> bool:
 
 
 def embedders(config: ConfigText, log: MigrationLog) -> bool:
-    """Token embedders stand inside `token_embedders`, and each indexer has one."""
+    """Move token embedders into `token_embedders`, with one for each indexer."""
     for section in config.all_sections():
         if section.shape.kind != "object" or not _is_text_field_embedder(config, section):
             continue
@@ -477,9 +477,7 @@ def embedders(config: ConfigText, log: MigrationLog) -> bool:
         is_basic = section.value("type", "basic") == "basic"
         if "token_embedders" not in section and others and is_basic and "_pretrained" not in section:
             for name in ("allow_unmatched_keys", "embedder_to_indexer_map"):
-                if (
-                    name in section
-                ):  # these stay outside of token_embedders, where they are taken care of next
+                if name in section:  # these are options of the text field embedder, which are handled next
                     _remove_embedder_option(config, section, name, log)
                     return True
             place = config.place(section)
@@ -493,7 +491,7 @@ def embedders(config: ConfigText, log: MigrationLog) -> bool:
 
 
 def _is_text_field_embedder(config: ConfigText, section: Section) -> bool:
-    """Whether a section of a model embeds text: by its name, or by holding nothing but embedders of tokens."""
+    """Whether a section of a model is a text field embedder: by its name, or because it contains only token embedders."""
     if section.path.split(".")[0] != "model" or family_at(section.path) == "TokenEmbedder":
         return False
     if section.last_step.endswith("text_field_embedder"):
@@ -518,7 +516,7 @@ _TOKEN_EMBEDDERS = frozenset(
 
 
 def _remove_embedder_option(config: ConfigText, section: Section, name: str, log: MigrationLog) -> None:
-    """Take out an option of the text field embedder; indexers without an embedder get the embedder `empty`."""
+    """Remove an option of the text field embedder; indexers without an embedder get the embedder `empty`."""
     place, path = config.place(section, name), _path(section, name)
     is_wanted = section.value(name) is not False
     config.remove(section, name)
@@ -564,7 +562,7 @@ def _wrap_embedders(config: ConfigText, section: Section) -> None:
 
 
 def initializers(config: ConfigText, log: MigrationLog) -> bool:
-    """A list of pairs stands inside `regexes`, and what is to be left alone in `prevent_regexes`."""
+    """Move a list of pairs into `regexes`, and the patterns of excluded parameters into `prevent_regexes`."""
     for section in config.all_sections():
         if section.shape.kind != "array" or not re.search(
             r"(^|_)(initializer|regularizer)$", section.last_step
@@ -587,7 +585,7 @@ def initializers(config: ConfigText, log: MigrationLog) -> bool:
 
 
 def vocabulary(config: ConfigText, log: MigrationLog) -> bool:
-    """A saved vocabulary is named by `type` and `directory`."""
+    """Replace the path of a saved vocabulary by `type` and `directory`."""
     for section in config.at("vocabulary"):
         if "directory_path" not in section:
             continue
@@ -610,7 +608,7 @@ def vocabulary(config: ConfigText, log: MigrationLog) -> bool:
 
 
 def _class_names(config: ConfigText, log: MigrationLog) -> bool:
-    """Full names of classes of the old packages."""
+    """Rename fully qualified classes of the old packages."""
     for section in config.all_sections():
         kind = section.value("type")
         if isinstance(kind, str) and re.match(r"allennlp(_models)?\.", kind):
@@ -625,7 +623,7 @@ def _class_names(config: ConfigText, log: MigrationLog) -> bool:
 
 
 def _current(config: ConfigText, section: Section, name: str) -> Section:
-    """The same section as it stands now, after an edit; it has the key `name`."""
+    """The same section after an edit; it has the key `name`."""
     return next(other for other in reversed(config.at(section.path)) if name in other)
 
 
@@ -634,7 +632,7 @@ def _path(section: Section, name: str) -> str:
 
 
 def _section_with_key(config: ConfigText, path: str, name: str) -> Section:
-    """The section at a path, as it stands now, that has a key."""
+    """The section at a path that has a key, after all edits so far."""
     return next(section for section in reversed(config.at(path)) if name in section)
 
 
@@ -646,7 +644,7 @@ _STRUCTURE_RULES: tuple[Rule, ...] = (
     initializers,
     vocabulary,
 )
-"""Those that the config of a trained model needs: each makes one change and says whether it did."""
+"""The rules for configs of trained models; each makes one change and returns whether it did."""
 
 _RULES: tuple[Rule, ...] = (
     duplicates,
@@ -662,4 +660,4 @@ _RULES: tuple[Rule, ...] = (
     _class_names,
     table,
 )
-"""All of them."""
+"""All rules."""

@@ -1,4 +1,4 @@
-"""Keys and registered names of AllenNLP 0.x and 1.x, and what each is now: one table for check, loading and migrate."""
+"""Keys and registered names of AllenNLP 0.x and 1.x and their replacements: one table for check, loading and migrate."""
 
 import ast
 import functools
@@ -22,12 +22,12 @@ class Old(NamedTuple):
         owner: the class that had the key; `Base:name` for the class registered under a name; the base of the registry
             for a name.
         old: the key or name.
-        new: what means the same now: a key (a dotted path is a key of a section below), or a name. An empty text means
-            that it can be left out (for a name: that the default is meant), "-" that leaving it out changes something,
-            and None that only a person can find a replacement.
-        note: what to do, where `new` does not say it all.
+        new: the equivalent key (a dotted path for a key of a subsection) or name. An empty string means that it can be left
+            out (for a name: that it is the default), "-" that leaving it out changes something, and None that there is no
+            automatic replacement.
+        note: advice in addition to `new`.
         kind: whether `old` is a key or a registered name.
-        values: old value -> value that means the same now, for the values that changed.
+        values: old value -> equivalent value, for values that changed.
     """
 
     owner: str
@@ -39,12 +39,12 @@ class Old(NamedTuple):
 
     @property
     def is_mechanical(self) -> bool:
-        """Whether `new` means the same, so that an old config can be read as it stands."""
+        """Whether `new` is equivalent, so that old configs can be read unchanged."""
         return self.new is not None and self.new != "-"
 
     @property
     def advice(self) -> str:
-        """What to write instead."""
+        """Advice on the replacement."""
         if self.note or self.new is None:
             return self.note
         return f'use "{self.new}"' if self.new not in ("", "-") else "leave it out"
@@ -198,13 +198,13 @@ _FAMILIES: tuple[tuple[str, str], ...] = (
     (r"(.*\.)?optimizer", "Optimizer"),
     (r"model\..*(encoder|contextualizer)", "Seq2SeqEncoder"),
 )
-"""Where the classes of the table stand in a config: a pattern of the key path, and the class or its base."""
+"""Where the classes of the table occur in a config: (pattern of the key path, the class or its base)."""
 
 _warned: set[str] = set()
 
 
 def family_at(path: str) -> str | None:
-    """The class, or the base of the classes, that the table has for the section at a key path."""
+    """The class, or the base of classes, of the section at a key path, if the table has it."""
     return next((family for pattern, family in _FAMILIES if re.fullmatch(pattern, path)), None)
 
 
@@ -220,19 +220,19 @@ def old_name(family: str, name: Any) -> Old | None:
 
 
 def advice_on_key(cls: Any, key: str) -> str | None:
-    """What to write instead of a key that a class, or its older version, had; None for other keys."""
+    """Advice on an old key of a class; None for other keys."""
     entries = (_BY_OWNER.get(("key", family, key)) for family in _families_of(cls))
     return next((old.advice for old in entries if old is not None), None)
 
 
 def advice_on_name(base: Any, name: str) -> str | None:
-    """What to write instead of a name that was registered once; None for other names."""
+    """Advice on an old registered name; None for other names."""
     old = old_name(base.__name__, name)
     return None if old is None else old.advice
 
 
 def renewed_name(base: Any, name: Any) -> Any:
-    """The present name of what an earlier version registered under `name`; any other name as it is."""
+    """The current name of a class that an earlier version registered under `name`; other names unchanged."""
     old = old_name(base.__name__, name)
     if old is None or not old.is_mechanical or name in REGISTRY.get(base, {}):
         return name
@@ -240,12 +240,12 @@ def renewed_name(base: Any, name: Any) -> Any:
 
 
 def renewed(cls: Any, config: dict[str, Any], taken: Collection[str], path: str) -> dict[str, Any]:
-    """A section with the keys of earlier versions under their present names, as far as these mean the same.
+    """A section with the keys of earlier versions renamed if the replacement is equivalent.
 
     Args:
-        cls: the class that the section is for.
+        cls: the class of the section.
         config: the section.
-        taken: the keys that the class takes, which are left alone.
+        taken: the keys that the class takes, which are not changed.
         path: key path of the section, for the warning.
     """
     families = _families_of(cls)
@@ -268,7 +268,7 @@ def renewed(cls: Any, config: dict[str, Any], taken: Collection[str], path: str)
 
 
 def _set_path(section: dict[str, Any], key_path: str, value: Any) -> bool:
-    """Set the value at a dotted path unless there is one already, or the section on the way is not an object."""
+    """Set the value at a dotted path unless there is one already, or a part of the path is not an object."""
     first, _, rest = key_path.partition(".")
     if not rest:
         if first in section:
@@ -283,7 +283,7 @@ def _set_path(section: dict[str, Any], key_path: str, value: Any) -> bool:
 
 
 def _with_tensorboard(section: dict[str, Any], taken: Collection[str], path: str) -> dict[str, Any]:
-    """A trainer's section with the callback `tensorboard` in place of a `tensorboard_writer`."""
+    """A trainer's section with the callback `tensorboard` instead of a `tensorboard_writer`."""
     for old in ("batch_callbacks", "epoch_callbacks", "end_callbacks"):
         if old not in taken and not section.get(old, True):  # null or an empty list
             del section[old]
@@ -297,7 +297,7 @@ def _with_tensorboard(section: dict[str, Any], taken: Collection[str], path: str
 
 
 def _families_of(cls: Any) -> list[str]:
-    """The names by which the table may know a class: `Base:name` where it is registered, and its bases' names."""
+    """The names of a class in the table: `Base:name` for each registered name, and the names of its bases."""
     bases = getattr(cls, "__mro__", ())
     registered = [
         f"{base.__name__}:{name}".replace("-", "_")
@@ -320,7 +320,7 @@ def _warn_once(path: str, key: str, what: str) -> None:
 
 
 def old_keys_in(config: Any, path: str = "", own: Collection[str] = ()) -> Iterator[tuple[str, str]]:
-    """Key paths of old keys and names anywhere in a config, each with what to do.
+    """Key paths of old keys and names anywhere in a config, each with advice.
 
     Args:
         config: the config, or a section of it.
@@ -353,7 +353,7 @@ _PARTS = {
     "metrics": "nlpreg.training.metrics",
     "heads": "nlpreg.models.heads",
 }
-"""Parts of a task of the companion package, and where they are."""
+"""Parts of a task in the companion package, and their modules in nlpreg."""
 
 _MOVED: dict[str, str] = {
     "allennlp_models.lm.util.beam_search_generators": "nlpreg.nn.beam_search_generators",
@@ -371,7 +371,7 @@ _MOVED: dict[str, str] = {
     "allennlp.data.tokenizers.word_splitter.JustSpacesWordSplitter": "nlpreg.data.tokenizers.WhitespaceTokenizer",
     "allennlp.training.trainer.Trainer": "nlpreg.training.gradient_descent_trainer.GradientDescentTrainer",
 }
-"""Modules, and things in them, whose name is another one now; the longest that fits counts."""
+"""Renamed modules, and renamed objects in them; the longest match counts."""
 
 MOVED_NOTES: dict[str, str] = {
     "allennlp.common.util.gpu_memory_mb": "peak_gpu_memory gives bytes, gpu_memory_mb gave megabytes",
@@ -380,19 +380,19 @@ MOVED_NOTES: dict[str, str] = {
     "allennlp.data.tokenizers.word_tokenizer.WordTokenizer": "it took a word_splitter, SpacyTokenizer is one",
     "allennlp.training.trainer.Trainer": "Trainer is the base now; its subclass takes a data_loader, not an iterator",
 }
-"""What differs about some of them."""
+"""Differences in behaviour of some of them."""
 
 _ROOT = Path(nlpreg.__file__).parent
 
 
 def new_module_name(old: str) -> tuple[str, bool]:
-    """The name in nlpreg of a module, or of something in a module, of AllenNLP or of its companion package.
+    """The name in nlpreg of a module of AllenNLP or its companion package, or of an object in a module.
 
     Args:
         old: a dotted name that begins with `allennlp` or `allennlp_models`.
 
     Returns:
-        The new name, and whether it is there.
+        The new name, and whether it exists.
     """
     for moved in sorted(_MOVED, key=len, reverse=True):
         if old == moved or old.startswith(moved + "."):
@@ -410,7 +410,7 @@ def new_module_name(old: str) -> tuple[str, bool]:
 
 
 def exists(name: str) -> bool:
-    """Whether a dotted name is a module of nlpreg or a name in one; nothing is imported to find out."""
+    """Whether a dotted name is a module of nlpreg or a name in one; nothing is imported."""
     folder = _ROOT
     steps = name.split(".")[1:]
     for i, step in enumerate(steps):
@@ -439,5 +439,5 @@ def _names_in(file: Path) -> frozenset[str]:
             and isinstance(node.value, str)
             and re.fullmatch(r"\w+", node.value)
         ):
-            names.add(node.value)  # in `__all__`, or among names that are imported when asked for
+            names.add(node.value)  # in `__all__`, or among names that are imported lazily
     return frozenset(names)

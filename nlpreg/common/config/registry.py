@@ -32,8 +32,8 @@ _GIVES_WAY: dict[str, frozenset[str]] = {
         "LanguageModelHead": "bert gpt2 linear",
     }.items()
 }
-"""Base -> built-in names that AllenNLP itself did not have: its companion package's, and ours. A plugin that was written
-for AllenNLP may have a class of its own under such a name, which is the one that its configs mean."""
+"""Base -> built-in names that AllenNLP itself did not have, but its companion package or nlpreg does. A plugin written for
+AllenNLP may register its own class under such a name, to which its configs refer."""
 
 
 def add_to_registry(base: type, name: str, cls: Any, constructor: str | None, exist_ok: bool) -> None:

@@ -40,8 +40,7 @@ class Resolver:
 
     Args:
         available: names of the extras that will be passed when the tree is built.
-        lenient: whether missing arguments may be
-            added later by code that is not known here.
+        lenient: whether missing arguments may be added later by code that is not known here.
     """
 
     def __init__(self, available: Iterable[str] = (), lenient: bool = False) -> None:

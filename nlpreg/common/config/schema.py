@@ -1,4 +1,4 @@
-"""JSON Schema (draft 2020-12) of what a config may hold, for editors: another reading of the constructors' annotations."""
+"""JSON Schema (draft 2020-12) of configs, for editors, from the annotations of constructors."""
 
 import inspect
 import json
@@ -92,7 +92,7 @@ class SchemaWriter:
         self._names: dict[Any, str] = {}
 
     def annotation(self, annotation: Any) -> Schema:
-        """The schema of a value beside an annotation."""
+        """The schema of a value with an annotation."""
         return self.kind(kinds.kind_of(annotation))
 
     def kind(self, kind: kinds.Kind) -> Schema:
@@ -148,13 +148,13 @@ class SchemaWriter:
 
         Args:
             base: the base.
-            more_properties: keys that every class of this registry gets beside its own.
+            more_properties: keys that every class of this registry gets in addition to its own.
             extras: arguments that need not be given; those that nlpreg passes itself by default.
         """
         extras = passed_extras() if extras is None else extras
         name, is_new = self._name(base, base.__name__)
         if is_new:
-            self.definitions[name] = {}  # it may lead back to itself
+            self.definitions[name] = {}  # the definition may be recursive
             entries = [
                 self._entry(base, registered, more_properties or {}, extras) for registered in REGISTRY[base]
             ]
@@ -199,7 +199,7 @@ class SchemaWriter:
         return _reference(name)
 
     def _object(self, description: Description, extras: frozenset[str]) -> Schema:
-        """The keys of a constructor. A class that reads the config in its own way gets them as suggestions only."""
+        """The keys of a constructor; only suggestions if the class overrides `from_params`."""
         cls = description.cls
         is_foreign = description.base is not None and not hasattr(cls, "from_params")
         is_opaque = hasattr(cls, "from_params") and overrides_from_params(cls)
@@ -226,7 +226,9 @@ class SchemaWriter:
         if not is_foreign:
             members = kinds.members_of(kinds.kind_of(argument.annotation))
             if any(isinstance(member, kinds.Later) for member in members) and not _is_ours(owner):
-                schema = _any_of(schema, {"type": "object"})  # the plugin's own code may add what is missing
+                schema = _any_of(
+                    schema, {"type": "object"}
+                )  # the plugin's own code may add missing arguments
             if any(_is_module(member.annotation) for member in members):
                 schema = _any_of(schema, *(self._special(key) for key in SPECIAL_SECTIONS))
         if argument.default is None:
@@ -268,7 +270,7 @@ _ANY_CLASS: Schema = {
 
 
 def _names_alone(entries: list[tuple[str, bool, Schema]], base: Any) -> list[Schema]:
-    """Strings that stand for an object whose only key is `type`."""
+    """Strings that are short for an object whose only key is `type`."""
     names = [name for name, suffices, _ in entries if suffices]
     if not names:
         return [_FULL_NAME]
@@ -299,7 +301,7 @@ def _reference(name: str) -> Schema:
 
 
 def _is_module(annotation: Any) -> bool:
-    """Whether this is a class of torch modules; torch is not imported to ask."""
+    """Whether this is a class of torch modules; torch is not imported."""
     return inspect.isclass(annotation) and any(
         parent.__module__.startswith("torch.nn.") and parent.__name__ == "Module"
         for parent in annotation.__mro__

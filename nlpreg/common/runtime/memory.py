@@ -40,8 +40,8 @@ def reduced_garbage_collection() -> Iterator[None]:
     """Context manager that runs the garbage collector rarely while many long-lived objects are created.
 
     Python searches for reference cycles after every few hundred new objects, and from time to time through all objects,
-    which takes a large part of the time of reading a data set into memory. Where many objects were made, they are moved
-    to the oldest generation when the block ends.
+    which takes a large part of the time of reading a data set into memory. If many objects were created, they are moved to the
+    oldest generation when the block ends.
     """
     thresholds = gc.get_threshold()
     if thresholds[0] == 0:  # collection is already disabled, and stays disabled
@@ -51,7 +51,7 @@ def reduced_garbage_collection() -> Iterator[None]:
     try:
         yield
     finally:
-        # `unfreeze` would also unfreeze the objects of others, so only where there are none
+        # `unfreeze` would also affect objects that other code has frozen, so only if there are none
         if gc.get_count()[0] > _MANY_OBJECTS and gc.get_freeze_count() == 0:
             gc.freeze()
             gc.unfreeze()

@@ -35,8 +35,8 @@ def _raise_when_safe(number: int, frame: FrameType | None) -> None:
         again.start()
         return
     _first_deferred.pop(number, None)
-    # `timeout` sends SIGTERM to its command and then to the whole group, and people press Ctrl-C twice: the second must
-    # not break off what the first began.
+    # `timeout` sends SIGTERM to its command and then to the whole group, and people press Ctrl-C twice: the second signal
+    # must not interrupt the shutdown that the first one started.
     if now - _last_raised.get(number, -_SECONDS_OF_ONE_REQUEST) < _SECONDS_OF_ONE_REQUEST:
         return
     _last_raised[number] = now
@@ -73,14 +73,14 @@ def end_process(status: int) -> NoReturn:
     """End this process with an exit status once its work is complete.
 
     Non-daemon threads are joined, exit handlers run, and output is flushed. Then the process ends without the interpreter's
-    tear-down: torch's threads for communication may ask for the interpreter's lock just then, and be ended by it in the middle
-    of C++ code, which aborts the process after all its work.
+    shutdown, in which torch's communication threads may request the interpreter's lock and be terminated in the middle of C++
+    code, which would abort the process.
 
     Args:
         status: the exit status.
     """
     threading._shutdown()  # type: ignore[attr-defined]  # as `multiprocessing` ends its processes
-    atexit._run_exitfuncs()  # that of `logging` among them
+    atexit._run_exitfuncs()  # including that of `logging`
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None and not stream.closed:

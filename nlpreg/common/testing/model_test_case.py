@@ -81,8 +81,8 @@ def assert_equal_parameters(
     """Compare every parameter of a module with the parameter of the same name in another module.
 
     Args:
-        old_module: where the values come from.
-        new_module: whose parameters are looked at.
+        old_module: the module with the expected values.
+        new_module: the module whose parameters are checked.
         ignore_missing: skip names that the old module does not have.
         mapping: substring of new names -> its replacement in old names.
 
@@ -333,7 +333,7 @@ class ModelTestCase(NlpregTestCase):
         Args:
             model: the model.
             model_batch: what its forward takes.
-            params_to_ignore: names that are not looked at.
+            params_to_ignore: names of parameters to ignore.
             disable_dropout: set every dropout to 0 meanwhile.
             which_loss: output that is differentiated.
 
@@ -370,7 +370,7 @@ class ModelTestCase(NlpregTestCase):
                 single_batch.index_instances(self.vocab)
                 alone = self.model(**single_batch.as_tensor_dict())
                 for key, value in alone.items():
-                    # losses and their weights are of the batch as a whole
+                    # losses and their weights belong to the whole batch
                     if (
                         key in keys_to_ignore
                         or "loss" in key

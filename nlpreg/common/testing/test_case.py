@@ -15,7 +15,7 @@ import torch
 class NlpregTestCase:
     """Base of test classes; a plugin's test suite overrides the paths.
 
-    Every test has a folder of its own, `self.TEST_DIR`, which is removed after it.
+    Every test has its own folder, `self.TEST_DIR`, which is removed after it.
     """
 
     PROJECT_ROOT = (Path(__file__).parents[3]).resolve()
@@ -44,7 +44,7 @@ class NlpregTestCase:
 
 
 AllenNlpTestCase = NlpregTestCase
-"""The old name, for test suites that moved over by renaming the import."""
+"""AllenNLP's name, for test suites that only changed the import."""
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -72,6 +72,6 @@ def requires_multi_gpu(test_method: F) -> F:
 
 
 def cpu_or_gpu(test_method: F) -> F:
-    """Mark a test that makes use of a GPU and does without."""
+    """Mark a test that runs on a GPU or on the CPU."""
     marked: F = pytest.mark.gpu(test_method)
     return marked

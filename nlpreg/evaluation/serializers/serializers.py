@@ -1,4 +1,4 @@
-"""The base of serializers, and the one that writes JSON lines."""
+"""The base class of serializers, and the default one, for JSON lines."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +16,7 @@ _WORDS = ("words", "tokens")
 
 
 class Serializer(Registrable):
-    """Turns a batch and a model's outputs for it into text: a line, or several."""
+    """Formats a batch and the model's outputs for it as one or more lines of text."""
 
     default_implementation = "simple"
     _to_params = Registrable.all_arguments
@@ -33,18 +33,18 @@ class Serializer(Registrable):
         Args:
             batch: the fields of the batch.
             output_dict: the model's outputs.
-            data_loader: where the batch comes from.
-            output_postprocess_function: makes the outputs readable first.
+            data_loader: the data loader of the batch.
+            output_postprocess_function: makes the outputs readable.
         """
         raise NotImplementedError
 
 
 @Serializer.register("simple")
 class SimpleSerializer(Serializer):
-    """A JSON object a line for each instance: its fields without padding, and the outputs under their names.
+    """One line with a JSON object for each instance: its fields without padding, and the outputs by name.
 
-    Words and labels come first, numbers last. An output takes the place of a field of the same name. Outputs for the batch as a whole, such as its loss, are left out.
-    A batch whose instances cannot be told apart, because no field has a batch dimension, is one line.
+    Words and labels come first, numbers last. An output replaces a field of the same name. Outputs for the whole batch, such
+    as its loss, are omitted. A batch without a field with a batch dimension is one line.
     """
 
     def __call__(
@@ -54,7 +54,7 @@ class SimpleSerializer(Serializer):
         data_loader: DataLoader,
         output_postprocess_function: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
     ) -> str:
-        """The lines, without the end of the last one.
+        """The lines, without the line end of the last one.
 
         Raises:
             ValueError: there is no batch, or no output.
@@ -84,7 +84,7 @@ def _order(item: tuple[str, Any]) -> int:
 
 
 def _batch_size(batch: Mapping[str, Any]) -> int | None:
-    """Number of instances; None if no field has a batch dimension."""
+    """The number of instances; None if no field has a batch dimension."""
     for value in batch.values():
         if isinstance(value, Mapping):
             size = _batch_size(value)
@@ -99,7 +99,7 @@ def _batch_size(batch: Mapping[str, Any]) -> int | None:
 
 
 def _fields_of_instances(batch: Mapping[str, Any], size: int) -> list[dict[str, Any]]:
-    """The fields of each instance, cut to the length of its text."""
+    """The fields of each instance, truncated to the length of its text."""
     lengths: dict[int, list[int]] = {}  # padded length -> length of each text
     for value in batch.values():
         if isinstance(value, Mapping):
@@ -137,7 +137,7 @@ def _without_padding(ids: Any) -> Any:
 
 
 def _rows_of(name: str, values: Any, batch: Mapping[str, Any], size: int) -> Iterator[tuple[int, Any]]:
-    """(number of the instance, its share) for an output with a row for each instance, or for each of a head's task."""
+    """(number of the instance, its row) for an output with a row for each instance, or for each instance of a head's task."""
     if (isinstance(values, torch.Tensor) and not values.dim()) or not hasattr(values, "__len__"):
         return
     rows = list(range(size))
