@@ -125,9 +125,12 @@ def test_every_module_has_a_docstring() -> None:
 
 
 # Expressions that are translated rather than written in English, and terms that the field names otherwise: "integer",
-# "resume", "again", "forever", "rarely", "is not a number".
+# "resume", "again", "forever", "rarely", "is not a number", "after the word", "must implement", "in order", "divide among",
+# "distinguish", "passed by".
 TRANSLATED = re.compile(
     r"in vain|\b(?:seldom|anew|strangers?|whole numbers?|for ever|nobody|somebody)\b|\bg(?:o|oes|oing|one) on with\b"
+    r"|(?<!left )\bbehind\b|\b(?:must|may) write this\b|\bat a glance\b|\bone after the other\b|\bshar(?:e|es|ed|ing) out\b"
+    r"|\b(?:tells?|told)\b.{0,20} apart\b|\bhand(?:s|ed)? over by\b"
     r"|\bcame out of the (?:data|training|validation)|\bdrawn (?:again|once more)\b|\b(?:left|start)_(?:overs?|anew)\b"
     r"|(?<!here )\bis no (?:file|model|number|object|path|regular|registered|tensor|text|zip)\b",
     re.IGNORECASE,

@@ -32,7 +32,7 @@ _BIO_PREFIXES = {"B": "B", "I": "I", "U": "B", "L": "I", "S": "B", "M": "I", "E"
 
 _NUM_SHOWN = 5
 _LEAST_P = 0.001
-"""Smaller p-values are not told apart: a bootstrap of 1,000 samples does not resolve them."""
+"""Smaller p-values are not distinguished: a bootstrap of 1,000 samples does not resolve them."""
 
 
 @Subcommand.register("compare")

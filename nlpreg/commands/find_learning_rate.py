@@ -300,7 +300,7 @@ def _endless(loader: BatchLoader) -> Iterator[TensorDict]:
 
 
 def _smooth(values: list[float]) -> list[float]:
-    """The mean of each value and its neighbours; an average of earlier values alone would lag behind the rates."""
+    """The mean of each value and its neighbours; an average of earlier values alone would lag."""
     reach = max(1, round(len(values) * _SMOOTHED_SHARE / 2))
     windows = [values[max(0, index - reach) : index + reach + 1] for index in range(len(values))]
     return [sum(window) / len(window) for window in windows]

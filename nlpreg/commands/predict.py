@@ -601,7 +601,7 @@ class PredictManager:
         return self._predictor.dump_line({**brief, **answer} if self._all_outputs else brief)
 
     def _as_conllu(self, item: Item, answer: JsonDict | None) -> str:
-        """A sentence in the CoNLL-U format, with the blank line behind it."""
+        """A sentence in the CoNLL-U format, with the blank line after it."""
         from nlpreg.data.dataset_readers.conllu import (
             TAG_COLUMNS,
             conllu_of,

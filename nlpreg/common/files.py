@@ -30,7 +30,7 @@ _IS_FOLDER = 0x10
 def atomic_write(
     path: str | os.PathLike[str], mode: str = "wb", encoding: str | None = None, newline: str | None = None
 ) -> Iterator[IO[Any]]:
-    """Open a temporary file beside `path`; on leaving without an error it is flushed, synced and renamed to `path`.
+    """Open a temporary file next to `path`; on leaving without an error it is flushed, synced and renamed to `path`.
 
     After an error, a signal or a crash, the previous file at `path` is unchanged.
 

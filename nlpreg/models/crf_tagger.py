@@ -361,7 +361,7 @@ class CrfTagger(ProbabilisticTagger):
                 for row in range(len(mask))
             ]
             found = _mean([member.path_probabilities(candidates, logits, mask) for member, logits in pairs])
-            # The probability of a sequence that is far behind the best one may be 0, and has no logarithm.
+            # The probability of a sequence that is far less likely than the best one may be 0, which has no logarithm.
             ranked = [
                 sorted(
                     ((p, path) for p, path in zip(probabilities, paths, strict=True) if p > 0),

@@ -44,7 +44,7 @@ class LanguageModel(PeekingCheckedModel):
 
     The perplexity is that of the corpus: the loss is averaged over words, independently of batches (AllenNLP averaged over
     batches). Padding does not affect the loss: the backward direction predicts from words only (AllenNLP also predicted the
-    last word of a sentence from the padding behind it, if there was any).
+    last word of a sentence from the padding after it, if there was any).
 
     Args:
         vocab: its namespace `tokens` has the words to predict.

@@ -91,7 +91,7 @@ def _find_peeking(encoder: nn.Module, input_dim: int) -> str | None:
     is_exchanged = torch.cat(
         [
             torch.zeros(1, num_words, dtype=torch.bool),  # the text itself
-            places > cuts.unsqueeze(1),  # all words behind a cut
+            places > cuts.unsqueeze(1),  # all words after a cut
             places <= cuts.unsqueeze(1),  # all words before it
         ]
     ).unsqueeze(-1)  # (rows, T, 1)

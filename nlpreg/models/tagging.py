@@ -166,7 +166,7 @@ def tags_of_span(
     """The tags that each word of a sentence may have if exactly these words are a span.
 
     Under BIO and IOB1 a span may begin with a tag B, or with I if the word before does not belong to it; both exclude each
-    other. The word behind may have any tag but I of the same label. Under BIOUL and BMES the tags of the span say it all.
+    other. The word after it may have any tag except I of the same label. Under BIOUL and BMES the tags of the span say it all.
 
     Args:
         span: label, first and last word.

@@ -49,14 +49,14 @@ def detail_lines(analysis: "Analysis", num_samples: int = 1000, seed: int = 0) -
 
 
 def errors_in_conllu(examples: "Sequence[Example]", column: str) -> Iterator[str]:
-    """The sentences with a wrong tag in the CoNLL-U format: gold tags in their column, wrong ones behind in MISC.
+    """The sentences with a wrong tag in the CoNLL-U format: gold tags in their column, wrong ones in MISC.
 
     Args:
         examples: tagged sentences.
         column: the column of the tags, such as "upos".
 
     Yields:
-        For each such sentence its lines, with the blank line behind them.
+        For each such sentence its lines, with the blank line after them.
     """
     from nlpreg.data.dataset_readers.conllu import conllu_of
 

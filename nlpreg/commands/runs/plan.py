@@ -191,7 +191,7 @@ def _points(axes: Sequence[tuple[str, list[Any]]]) -> Iterable[tuple[str, dict[s
 
 
 def _short_names(keys: Sequence[str]) -> list[str]:
-    """The shortest ends of dotted keys that tell them apart, at whole steps."""
+    """The shortest ends of dotted keys that distinguish them, at whole steps."""
     names = []
     for key in keys:
         steps = key.split(".")

@@ -7,7 +7,7 @@ from pathlib import Path
 from nlpreg.common.checks import ConfigurationError
 
 _TEMPLATE = Path(__file__).parent / "plugin"
-"""A project whose names are PROJECT and PACKAGE; every file is a text here, with .txt behind its name."""
+"""A project whose names are PROJECT and PACKAGE; every file is a text file here, with .txt appended to its name."""
 
 
 def write_plugin(folder: str) -> list[str]:

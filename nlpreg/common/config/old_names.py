@@ -57,7 +57,7 @@ def _name(base: str, old: str, new: str | None, note: str = "") -> Old:
 _ALL = {-1: None}
 _CALLBACKS = 'give TrainerCallbacks under "callbacks"'
 _TENSORBOARD = 'it is an argument of the callback "tensorboard" now'
-_NOT_KEPT = "no checkpoints are kept beside the most recent ones"
+_NOT_KEPT = "only the most recent checkpoints are kept"
 _ADAMW = "use the scheduler linear_with_warmup, trainer.grad_norm and betas"
 
 OLD: tuple[Old, ...] = (

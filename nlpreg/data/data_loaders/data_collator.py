@@ -26,7 +26,7 @@ class DataCollator(Registrable):
     _to_params = Registrable.all_arguments
 
     def __call__(self, instances: list[Instance]) -> TensorDict:
-        """The tensors of indexed instances; a subclass must write this."""
+        """The tensors of indexed instances; subclasses must implement this."""
         raise NotImplementedError(f"{type(self).__name__} has no __call__")
 
 

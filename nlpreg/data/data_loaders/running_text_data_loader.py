@@ -104,7 +104,7 @@ class RunningTextDataLoader(IdCorpusDataLoader):
         check_at_least(1, batch_size=batch_size, bptt=bptt)
         check_at_least(0, overlap=overlap)
         if targets and overlap:
-            raise ConfigurationValueError(f"overlap: expected 0 beside targets, got {overlap}; leave it out")
+            raise ConfigurationValueError(f"overlap: expected 0 with targets, got {overlap}; leave it out")
 
     def __len__(self) -> int:
         """The number of batches of an epoch; of the current pass if its windows vary in length."""

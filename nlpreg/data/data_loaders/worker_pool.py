@@ -310,7 +310,7 @@ class WorkerPool:
             name=f"nlpreg-data-worker-{worker}",
         )
         with warnings.catch_warnings(), safe_to_fork() if self._forks else contextlib.nullcontext():
-            # Python 3.12 warns of any fork beside threads, and torch always has threads. The child uses one
+            # Python 3.12 warns of any fork of a process with threads, and torch always has threads. The child uses one
             # thread of torch and none of the locks that those of the parent may hold.
             warnings.simplefilter("ignore", DeprecationWarning)
             process.start()

@@ -59,7 +59,7 @@ class SequenceTaggingDatasetReader(TextFileReader):
                 line,
                 f"items such as word{delimiter}TAG",
                 excerpt(wrong),
-                "put the tag behind each word, or set word_tag_delimiter and token_delimiter",
+                "put the tag after each word, or set word_tag_delimiter and token_delimiter",
             ) from None
         tags = [tag for _, tag in pairs]
         return self.text_to_instance(self._as_tokens(words), tags)

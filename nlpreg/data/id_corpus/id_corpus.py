@@ -272,7 +272,7 @@ def _rewrite(path: Path, dtype: np.dtype[Any]) -> None:
 
 
 def _digest_of_files(folder: Path, *names: str) -> str:
-    """A digest of the content of files, one after the other."""
+    """A digest of the concatenated content of files."""
     digest = hashlib.blake2b(digest_size=16)
     for name in names:
         with open(folder / name, "rb") as file:

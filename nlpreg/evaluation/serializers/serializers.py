@@ -129,7 +129,7 @@ def _fields_of_instances(batch: Mapping[str, Any], size: int) -> list[dict[str, 
 
 
 def _without_padding(ids: Any) -> Any:
-    """The ids of the parts of a word, such as its characters, without the zeros behind them."""
+    """The ids of the parts of a word, such as its characters, without the zeros after them."""
     end = len(ids) if isinstance(ids, list) else 0
     while end and ids[end - 1] in (0, False):
         end -= 1

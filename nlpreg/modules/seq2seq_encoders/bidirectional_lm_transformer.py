@@ -79,7 +79,7 @@ class Words:
 
 @Seq2SeqEncoder.register("bidirectional_language_model_transformer")
 class BidirectionalLanguageModelTransformer(Seq2SeqEncoder):
-    """A transformer over the words up to each position beside one over the words from it on.
+    """Two transformers: one over the words up to each position, one over the words from it on.
 
     Args:
         input_dim: width of the inputs, a multiple of 8, the number of heads.
@@ -320,7 +320,7 @@ class EncoderLayer(nn.Module):
 
 
 class TransformerEncoder(nn.Module):
-    """Layers one after the other, and a normalisation at the end.
+    """A stack of layers with a final normalisation.
 
     Args:
         layer: the layer, of which each gets a copy.

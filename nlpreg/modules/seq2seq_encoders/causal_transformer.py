@@ -233,7 +233,7 @@ class CausalTransformer(Seq2SeqEncoder):
 
 
 class CausalTransformerLayer(nn.Module):
-    """Causal self-attention and a feed-forward part, each behind a normalisation and around it a residual connection.
+    """Causal self-attention and a feed-forward part, each with pre-normalisation and a residual connection.
 
     Args:
         attention_norm: normalises the input of the attention.

@@ -228,11 +228,11 @@ class PretrainedTransformerEmbedder(TokenEmbedder):
         in_text = pieces // content * max_length + starts + pieces % content
         # (B, K, 1), pieces of each window without its special tokens
         sizes = (lengths.view(-1, 1, 1) - windows * stride).clamp(min=0, max=content)
-        behind = places - starts - sizes  # (B, K, L), 0 at the first end token
-        at_end = folded_lengths.view(-1, 1, 1) - ends + behind
-        sources = torch.where(behind < 0, in_text, at_end)
+        after = places - starts - sizes  # (B, K, L), 0 at the first end token
+        at_end = folded_lengths.view(-1, 1, 1) - ends + after
+        sources = torch.where(after < 0, in_text, at_end)
         sources = torch.where(places < starts, places, sources)
-        attended = behind < ends
+        attended = after < ends
         # a row of only padding has no end tokens to refer to
         sources = sources.masked_fill(~attended, 0).clamp(min=0).view(batch_size, -1)  # (B, K * L)
         used = (windows.squeeze(1) <= last.unsqueeze(1)).flatten()  # (B * K,)

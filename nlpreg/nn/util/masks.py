@@ -246,7 +246,7 @@ def masked_topk(
     # (..., max_k)
     is_surplus = torch.arange(max_k, device=input_.device) >= counts.unsqueeze(-1)
     if max_k:
-        # Surplus slots take the largest index of the row's best, so that sorting keeps them behind the chosen ones.
+        # Surplus slots take the largest index of the row's best, so that they are sorted after the chosen ones.
         best = torch.where(is_surplus, best.amax(dim=-1, keepdim=True), best)
     indices = best.sort(dim=-1).values
     is_chosen = ~is_surplus & may_be_chosen.gather(-1, indices)

@@ -289,7 +289,7 @@ def test_targets_are_the_words_after(make, monkeypatch, batch_size, bptt, world_
 
 
 def test_targets_come_from_indexers_of_single_ids(make, tmp_path):
-    with pytest.raises(ValueError, match="overlap: expected 0 beside targets, got 1; leave it out"):
+    with pytest.raises(ValueError, match="overlap: expected 0 with targets, got 1; leave it out"):
         make(batch_size=2, targets=True, overlap=1)
     indexers = {"tokens": SingleIdTokenIndexer(), "characters": TokenCharactersIndexer(min_padding_length=2)}
     reader = SimpleLanguageModelingDatasetReader(WhitespaceTokenizer(), indexers)
