@@ -1,4 +1,4 @@
-"""`nlpreg build-vocab`: the vocabulary of a config, as an archive that other configs can use."""
+"""`nlpreg build-vocab`: build the vocabulary of a config as an archive that other configs can use."""
 
 import argparse
 import json
@@ -23,7 +23,7 @@ other configs can name.
 
 @Subcommand.register("build-vocab")
 class BuildVocab(Subcommand):
-    """Builds a vocabulary."""
+    """The command `nlpreg build-vocab`."""
 
     def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add the command's parser."""
@@ -35,17 +35,17 @@ class BuildVocab(Subcommand):
         return subparser
 
     def validate(self, args: argparse.Namespace) -> None:
-        """Validate paths before slow modules are imported."""
+        """Check paths before slow modules are imported."""
         check_file(args.param_path, "CONFIG")
         check_output(args)
 
 
 def build_vocab_from_args(args: argparse.Namespace) -> None:
-    """Build the vocabulary that the command line names.
+    """Run the command with parsed arguments.
 
     Raises:
-        ValueError: the output does not end in .tar.gz.
-        RuntimeError: it exists.
+        ValueError: the name of the output does not end in .tar.gz.
+        RuntimeError: the output exists.
     """
     from nlpreg.models.archival import pack
     from nlpreg.training.util import make_vocab_from_params

@@ -7,7 +7,7 @@ from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.checks import ConfigurationError
 
 DESCRIPTION = """
-Fetch resources into the cache and print where they are; or list what the cache holds, or remove some of it.
+Download resources into the cache and print their paths; or list the contents of the cache, or remove some of them.
 """
 
 EPILOG = """
@@ -19,12 +19,12 @@ examples:
 
 
 class _ContradictingOptions(ConfigurationError, RuntimeError):
-    """Options that exclude each other were given."""
+    """Mutually exclusive options were given."""
 
 
 @Subcommand.register("cached-path")
 class CachedPath(Subcommand):
-    """Manages the cache."""
+    """The command `nlpreg cached-path`."""
 
     requires_plugins: ClassVar[bool] = False
 
@@ -37,13 +37,18 @@ class CachedPath(Subcommand):
             metavar="RESOURCE",
             help="URLs or paths; with --inspect or --remove, patterns",
         )
-        subparser.add_argument("-d", "--cache-dir", metavar="DIR", help="another cache than the usual one")
+        subparser.add_argument(
+            "-d", "--cache-dir", metavar="DIR", help="use this cache instead of the default one"
+        )
         subparser.add_argument("-x", "--extract-archive", action="store_true", help="unpack archives")
         subparser.add_argument(
-            "-f", "--force-extract", action="store_true", help="unpack again what is unpacked"
+            "-f",
+            "--force-extract",
+            action="store_true",
+            help="unpack archives again that are already unpacked",
         )
-        subparser.add_argument("--inspect", action="store_true", help="list what the cache holds")
-        subparser.add_argument("--remove", action="store_true", help="remove what matches the patterns")
+        subparser.add_argument("--inspect", action="store_true", help="list the contents of the cache")
+        subparser.add_argument("--remove", action="store_true", help="remove the resources that match")
         subparser.set_defaults(func=cached_path_from_args)
         return subparser
 
@@ -52,7 +57,7 @@ def cached_path_from_args(args: argparse.Namespace) -> None:
     """Run the command with parsed arguments.
 
     Raises:
-        RuntimeError: options exclude each other, or --remove comes without patterns.
+        RuntimeError: options are mutually exclusive, or --remove has no patterns.
     """
     from nlpreg.common.file_utils import cached_path, inspect_cache, remove_cache_entries
     from nlpreg.common.util import format_size

@@ -1,4 +1,4 @@
-"""`nlpreg checklist`: says why there are no behavioural test suites, and what to use in their place."""
+"""`nlpreg checklist`: explains why there are no behavioural test suites, and what to use instead."""
 
 import argparse
 from typing import ClassVar
@@ -7,14 +7,14 @@ from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.checks import ConfigurationError
 
 DESCRIPTION = """
-AllenNLP's behavioural test suites need the package checklist, which cannot be installed on the Pythons that nlpreg runs
-on: its set-up fails beside a current Jupyter. This command only says how to write such tests without it.
+AllenNLP's behavioural test suites need the package checklist, which cannot be installed with the versions of Python that
+nlpreg supports: its setup fails with current versions of Jupyter. This command only explains how to write such tests without it.
 """
 
 
 @Subcommand.register("checklist")
 class CheckList(Subcommand):
-    """Says how to run behavioural tests."""
+    """The command `nlpreg checklist`."""
 
     requires_plugins: ClassVar[bool] = False
 

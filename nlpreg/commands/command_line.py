@@ -1,8 +1,9 @@
-"""From the words of a command line to a command that runs, and from its outcome to an exit status."""
+"""Parsing of the command line, running the command that it names, and the exit status."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
 import sys
@@ -19,7 +20,7 @@ DESCRIPTION = "Train, evaluate and use NLP models, each described by one Jsonnet
 
 
 class ArgumentParserWithDefaults(argparse.ArgumentParser):
-    """Adds to the help of each option what it is when it is not given."""
+    """A parser that adds the default value to the help of each option."""
 
     _no_default: tuple[Any, ...] = (None, False, "", [], argparse.SUPPRESS)
 
@@ -39,19 +40,19 @@ class ArgumentParserWithDefaults(argparse.ArgumentParser):
 
 
 def main(prog: str | None = None, argv: Sequence[str] | None = None) -> int:
-    """Run the command that a command line names; for a program that calls it, errors are raised.
+    """Run a command from Python code; errors are raised.
 
     Args:
-        prog: name of the program in its help.
-        argv: the command line without the program's name; that of this process by default.
+        prog: name of the program in the help.
+        argv: the command line without the program's name; by default that of this process.
 
     Returns:
-        0, since everything else is raised.
+        0; failures are raised.
 
     Raises:
-        Exception: whatever the command raises, such as a `ConfigurationError`.
-        SystemExit: the command line itself is wrong (2), or asked for help or the version (0); or the command reports by
-            its exit status, as `check` does.
+        Exception: any error of the command, such as a `ConfigurationError`.
+        SystemExit: the command line is invalid (2), or asks for help or the version (0); or the result of the command is
+            its exit status, as for `check`.
     """
     parser, args = parse_args(prog, argv)
     if getattr(args, "func", None) is None:
@@ -65,15 +66,15 @@ def main(prog: str | None = None, argv: Sequence[str] | None = None) -> int:
 
 
 def exit_status(prog: str | None = None, argv: Sequence[str] | None = None) -> int:
-    """Run a command as `main` does, and report errors in a sentence on standard error.
+    """Run a command like `main`, but report errors as a short message on standard error.
 
     Args:
         prog: as in `main`.
         argv: as in `main`.
 
     Returns:
-        The exit status: 0; 1 after a failure; 2 after a mistake of the user's; 130 after Ctrl-C; 143 after SIGTERM, and
-        75 where the run can be resumed.
+        The exit status: 0 for success, 1 for a failure, 2 for a mistake of the user, 130 after Ctrl-C, 143 after SIGTERM,
+        and 75 after SIGTERM if the run can be resumed.
 
     Raises:
         SystemExit: as in `main`.
@@ -93,17 +94,17 @@ def parse_args(
     """Parse a command line; only the command that it names is imported.
 
     Args:
-        prog: name of the program in its help.
-        argv: the command line without the program's name; that of this process by default.
+        prog: name of the program in the help.
+        argv: the command line without the program's name; by default that of this process.
 
     Returns:
-        The main parser, and the arguments; their `func` runs the command, and is None where none was named.
+        The main parser, and the arguments; their `func` runs the command, and is None if no command was named.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     parser = ArgumentParserWithDefaults(prog=prog, description=DESCRIPTION)
     parser.add_argument("--version", action="version", version=f"%(prog)s {VERSION}")
     parser.set_defaults(func=None, subcommand=None)
-    # Made by hand, since the one that is called has a class of parser of its own.
+    # explicitly this class, so that the options of commands show their defaults too
     subparsers = parser.add_subparsers(
         title="commands", metavar="COMMAND", parser_class=ArgumentParserWithDefaults
     )
@@ -137,7 +138,7 @@ def _built_in(name: str) -> Subcommand:
 
 
 def _commands_of_plugins() -> dict[str, Subcommand]:
-    """The commands that plugins register, by name; plugins are imported only if there are any."""
+    """The commands that plugins register, by name; plugins are imported only if there may be any."""
     if not _has_plugins():
         return {}
     from nlpreg.commands.subcommand import Subcommand
@@ -152,7 +153,7 @@ def _commands_of_plugins() -> dict[str, Subcommand]:
 
 
 def _has_plugins() -> bool:
-    """Whether there may be plugins, found out without importing what a help text does not need."""
+    """Whether there may be plugins, without importing modules that a help text does not need."""
     if os.path.exists(".nlpreg_plugins") or os.path.exists(os.path.expanduser("~/.nlpreg/plugins")):
         return True
     for folder in sys.path:
@@ -180,11 +181,11 @@ def _add_command(subparsers: SubParsers, command: Subcommand) -> None:
             action="append",
             default=[],
             metavar="PACKAGE",
-            help="import this package and its modules first, so that what they register is known; may be repeated",
+            help="first import this package and its modules, which may register classes; may be repeated",
         )
-    _add_option(parser, "-v", "--verbose", action="store_true", help="say more on the console")
+    _add_option(parser, "-v", "--verbose", action="store_true", help="show more on the console")
     _add_option(
-        parser, "-q", "--quiet", action="store_true", help="say nothing on the console but results and errors"
+        parser, "-q", "--quiet", action="store_true", help="show only results and errors on the console"
     )
     _add_option(
         parser, "--debug", action="store_true", help="show the traceback of an error; so does NLPREG_DEBUG=1"
@@ -192,10 +193,11 @@ def _add_command(subparsers: SubParsers, command: Subcommand) -> None:
 
 
 def _add_option(parser: argparse.ArgumentParser, *names: str, **options: Any) -> None:
-    """Add an option under those of its names that the command does not use itself."""
-    free = [name for name in names if name not in parser._option_string_actions]
-    if any(name.startswith("--") for name in free):
-        parser.add_argument(*free, **options)
+    """Add an option, without its short name if the command itself uses that, and not at all if it uses the long name."""
+    for usable in (names, names[-1:]):
+        with contextlib.suppress(argparse.ArgumentError):
+            parser.add_argument(*usable, **options)
+            return
 
 
 def _run(args: argparse.Namespace) -> None:

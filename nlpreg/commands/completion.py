@@ -14,26 +14,26 @@ from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.version import VERSION
 
 DESCRIPTION = """
-Print a script that teaches a shell to complete the command line of nlpreg: commands, options, registered names, and the
-keys of a config after -o.
+Print a script with which a shell completes the command line of nlpreg: commands, options, registered names, and the keys of a
+config after -o.
 """
 
 EPILOG = """
 examples:
-  source <(nlpreg completion bash)                               bash, for this session; or put the line into ~/.bashrc
-  source <(nlpreg completion zsh)                                zsh, likewise
+  source <(nlpreg completion bash)                               bash, for this session; or add the line to ~/.bashrc
+  source <(nlpreg completion zsh)                                zsh, for this session; or add the line to ~/.zshrc
   nlpreg completion fish > ~/.config/fish/completions/nlpreg.fish
 """
 
 _SCRIPTS = Path(__file__).parent / "completions"
-"""Each script passes the words of the command line up to the cursor, and falls back to file names."""
+"""Folder of the scripts; each passes the command line up to the cursor, and completes file names if there are no candidates."""
 
 _SHELLS = ("bash", "fish", "zsh")
 
 
 @Subcommand.register("completion")
 class Completion(Subcommand):
-    """Completes command lines."""
+    """The command `nlpreg completion`."""
 
     requires_plugins: ClassVar[bool] = False
 
@@ -41,15 +41,15 @@ class Completion(Subcommand):
         """Add the command's parser."""
         subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
         group = subparser.add_mutually_exclusive_group(required=True)
-        group.add_argument("shell", nargs="?", choices=_SHELLS, help="which shell")
-        # what the scripts ask
+        group.add_argument("shell", nargs="?", choices=_SHELLS, help="the shell")
+        # used by the scripts
         group.add_argument("--line", help=argparse.SUPPRESS)
         subparser.set_defaults(func=completion_from_args)
         return subparser
 
 
 def completion_from_args(args: argparse.Namespace) -> None:
-    """Print a script, or the candidates for a command line."""
+    """Print the script of a shell, or the candidates for a command line."""
     if args.line is not None:
         print("\n".join(candidates(args.line)))
     else:
@@ -57,10 +57,10 @@ def completion_from_args(args: argparse.Namespace) -> None:
 
 
 def candidates(line: str) -> list[str]:
-    """What may stand in place of the last word of a command line; nothing where that is a file.
+    """The candidates for the last word of a command line; empty where a file name is expected.
 
     Args:
-        line: the command line up to the cursor, with the program's name; a space at its end begins a new word.
+        line: the command line up to the cursor, with the program's name; a trailing space begins a new word.
     """
     words = line.split()[1:]
     if not words or line[-1].isspace():
@@ -70,7 +70,7 @@ def candidates(line: str) -> list[str]:
 
 
 def _words(before: Sequence[str], last: str) -> Iterator[str]:
-    """All words that may follow others; those that do not begin like `last` are left out later."""
+    """All words that may follow `before`; the caller selects those that begin with `last`."""
     from nlpreg.commands.catalog import COMMANDS
 
     if not before:
@@ -109,13 +109,13 @@ def _config_keys(before: Sequence[str]) -> Iterator[str]:
     try:
         config = read_config(path)
     except ConfigurationError:
-        return  # a config that cannot be read has no keys to offer; `nlpreg check` says why
+        return  # no candidates for a config that cannot be read; `nlpreg check` reports the reason
     for key in config.as_flat_dict():
         yield f"{key}="
 
 
 def _registered_names(command: str) -> Iterator[str]:
-    """Registries, `registry:name`, or models, as the command takes them; kept in a file, since finding them takes seconds."""
+    """The registries, `registry:name` or models that the command takes."""
     registries = _registries()
     if command == "init":
         yield from registries.get("model", [])
@@ -129,7 +129,7 @@ def _registries() -> dict[str, list[str]]:
     from nlpreg.common.file_utils import CACHE_ROOT
     from nlpreg.common.files import atomic_write
 
-    # Only parts of this package are kept: what plugins register may change with every edit of theirs.
+    # Cached in a file, because importing all parts takes seconds. Plugins are excluded, since their code changes.
     path = Path(CACHE_ROOT) / f"completion-{VERSION}.json"
     try:
         found: dict[str, list[str]] = json.loads(path.read_text(encoding="utf-8"))

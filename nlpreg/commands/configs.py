@@ -1,4 +1,4 @@
-"""Reading the config that a command is given, with errors that say what to change."""
+"""Reading configs and JSON options of commands, with error messages for users."""
 
 import os
 from typing import Any
@@ -15,7 +15,7 @@ def read_config(file: str | os.PathLike[str], overrides: str | dict[str, Any] = 
         overrides: a Jsonnet text, or dotted path -> value.
 
     Raises:
-        ConfigurationError: the file is missing, is not valid Jsonnet or holds no object, or an override leads nowhere.
+        ConfigurationError: the file is missing, is not valid Jsonnet or not an object, or the key of an override is wrong.
     """
     name = os.fspath(file)
     try:
@@ -28,15 +28,15 @@ def read_config(file: str | os.PathLike[str], overrides: str | dict[str, Any] = 
         raise ConfigurationError(f"{name}: a config must be UTF-8 text, and this is not ({error})") from error
     except RuntimeError as error:  # from the Jsonnet binding, whose message has file, line and column
         raise ConfigurationError(_jsonnet_message(name, str(error))) from error
-    except ValueError as error:  # from an override that leads nowhere
+    except ValueError as error:  # from an override whose key is wrong
         raise ConfigurationError(str(error)) from error
 
 
 def parse_json_option(option: str, text: str) -> dict[str, Any]:
-    """The object that the text of an option holds; empty text is an empty object.
+    """Parse the JSON object in an option; empty text is an empty object.
 
     Raises:
-        ConfigurationError: the text is no JSON object.
+        ConfigurationError: the text is not a JSON object.
     """
     import json
 
@@ -52,7 +52,7 @@ def parse_json_option(option: str, text: str) -> dict[str, Any]:
 
 
 def _jsonnet_message(name: str, text: str) -> str:
-    """The binding's report in one paragraph, with advice where the reason is a common one."""
+    """The message of the Jsonnet binding as a single paragraph, with advice on common mistakes."""
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
     message = "; ".join(lines)
     for noise in ("RUNTIME ERROR: ", "STATIC ERROR: "):

@@ -1,4 +1,4 @@
-"""Console output of commands: few lines, tables of results, and more on request."""
+"""Console output of commands: log lines on standard error, and tables of results."""
 
 import argparse
 import contextlib
@@ -19,20 +19,20 @@ from nlpreg.common.logging import (
     release_global_logging,
 )
 
-_SPOKEN_LOGGERS = ("nlpreg.commands", "nlpreg.console")
+_CONSOLE_LOGGERS = ("nlpreg.commands", "nlpreg.console")
 """Loggers whose INFO lines are shown on the console; those of other loggers need `--verbose`."""
 
 _console_level = logging.INFO
 _is_verbose = False
 
 
-class _SpokenFilter(logging.Filter):
-    """Passes warnings, and INFO lines of the loggers meant for the console."""
+class _ConsoleFilter(logging.Filter):
+    """Passes warnings, and INFO lines of `_CONSOLE_LOGGERS`."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether `record` belongs on the console."""
+        """Whether to show `record` on the console."""
         return record.levelno >= logging.WARNING or any(
-            record.name == name or record.name.startswith(name + ".") for name in _SPOKEN_LOGGERS
+            record.name == name or record.name.startswith(name + ".") for name in _CONSOLE_LOGGERS
         )
 
 
@@ -40,10 +40,10 @@ class _SpokenFilter(logging.Filter):
 def console(args: argparse.Namespace) -> Iterator[None]:
     """Context manager that sets up console logging for a command according to its options and restores it at the end.
 
-    Lines go to standard error, so that standard output has results only, until `prepare_run_logging` takes over.
+    Lines go to standard error, so that standard output has only results, until `prepare_run_logging` changes this.
 
     Args:
-        args: their `verbose`, `quiet` and `debug`, each of which may be missing.
+        args: options with `verbose`, `quiet` and `debug`, each of which may be missing.
     """
     global _console_level, _is_verbose
     before = (_console_level, _is_verbose)
@@ -59,7 +59,7 @@ def console(args: argparse.Namespace) -> Iterator[None]:
     root.setLevel(min(logging.INFO, _console_level))
     warnings.showwarning = _log_warning
     raises, is_without_bars = logging.raiseExceptions, common_logging.WITHOUT_BARS
-    # No traceback for a log that cannot be written, because of a full disk or a broken pipe.
+    # no traceback if a log cannot be written because of a full disk or a broken pipe
     logging.raiseExceptions = bool(getattr(args, "debug", False))
     common_logging.WITHOUT_BARS = _is_quiet()
     try:
@@ -75,11 +75,11 @@ def console(args: argparse.Namespace) -> Iterator[None]:
 
 
 def prepare_run_logging(serialization_dir: str, rank: int = 0, world_size: int = 1) -> None:
-    """Log everything into the folder of a run, and to the console what the options of the command ask for.
+    """Log everything to the folder of a run, and to the console according to the options of the command.
 
     Args:
         serialization_dir: an existing folder.
-        rank: of this process, from 0; only the first one speaks on the console.
+        rank: rank of this process; only the first one logs to the console.
         world_size: number of processes.
     """
     prepare_global_logging(serialization_dir, rank, world_size, console_level=_console_level)
@@ -89,7 +89,7 @@ def prepare_run_logging(serialization_dir: str, rank: int = 0, world_size: int =
 
 
 def verbosity() -> tuple[int, bool]:
-    """The level of the console and whether it is verbose, to be passed to another process."""
+    """The log level of the console and whether it is verbose, for `set_verbosity` in another process."""
     return _console_level, _is_verbose
 
 
@@ -106,7 +106,7 @@ def _is_quiet() -> bool:
 
 
 def log_to_files(message: str, error: BaseException) -> None:
-    """Write an error with its traceback to `out.log`, if the run has one, and not to the console."""
+    """Log an error with its traceback to `out.log`, if there is one, but not to the console."""
     trace: tuple[type[BaseException], BaseException, TracebackType | None] = (
         type(error),
         error,
@@ -132,12 +132,12 @@ def format_value(value: Any) -> str:
 def metrics_block(title: str, columns: Mapping[str, Mapping[str, Any]]) -> str:
     """Format metrics as a table, with a row for each name and a column for each data set.
 
-    Precision, recall and F1 of single labels, as `verbose_metrics` of taggers gives them, make a table of their own for
-    each set, with a row for each label.
+    Precision, recall and F1 of single labels, from `verbose_metrics` of taggers, are shown in a separate table for each
+    data set, with a row for each label.
 
     Args:
         title: line above the table.
-        columns: heading -> metric name -> value; a name that a set lacks is left blank.
+        columns: heading -> metric name -> value; missing metrics are left blank.
     """
     columns = {heading: values for heading, values in columns.items() if values}
     by_label = {heading: _scores_by_label(values) for heading, values in columns.items()}
@@ -165,7 +165,7 @@ _SCORE_OF_LABEL = re.compile(r"(precision|recall|f1-measure)-(.+)|(.+)-(precisio
 
 
 def _scores_by_label(metrics: Mapping[str, Any]) -> tuple[dict[str, list[float]], set[str]]:
-    """For each label precision, recall and F1; and the names of these metrics. Empty if there are not all three."""
+    """Precision, recall and F1 of each label that has all three, and the names of these metrics."""
     scores: dict[str, dict[str, tuple[str, float]]] = {}
     for name, value in metrics.items():
         match = _SCORE_OF_LABEL.fullmatch(name)
@@ -174,13 +174,13 @@ def _scores_by_label(metrics: Mapping[str, Any]) -> tuple[dict[str, list[float]]
             kind = {"f1-measure": "f1", "fscore": "f1"}.get(match[1] or match[4], match[1] or match[4])
             scores.setdefault(label, {})[kind] = name, value
     scores.pop("overall", None)
-    whole = {
+    complete = {
         label: [found[kind] for kind in _KINDS]
         for label, found in scores.items()
         if len(found) == len(_KINDS)
     }
-    names = {name for found in whole.values() for name, _ in found}
-    return {label: [value for _, value in found] for label, found in whole.items()}, names
+    names = {name for found in complete.values() for name, _ in found}
+    return {label: [value for _, value in found] for label, found in complete.items()}, names
 
 
 _KINDS = ("precision", "recall", "f1")
@@ -205,7 +205,7 @@ def table(rows: Sequence[Sequence[str]], header: Sequence[str] | None = None) ->
 
 def _add_filter(handler: logging.Handler) -> None:
     if not _is_verbose:
-        handler.addFilter(_SpokenFilter())
+        handler.addFilter(_ConsoleFilter())
 
 
 def _log_warning(
@@ -216,7 +216,7 @@ def _log_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    """Log a Python warning as one line, without its line of code."""
+    """Log a Python warning as a single line, without the source line."""
     text = " ".join(str(message).split())
-    place = f" ({filename}:{lineno})" if _is_verbose else ""
-    logging.getLogger("py.warnings").warning("%s%s", text, place)
+    location = f" ({filename}:{lineno})" if _is_verbose else ""
+    logging.getLogger("py.warnings").warning("%s%s", text, location)

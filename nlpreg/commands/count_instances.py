@@ -1,4 +1,4 @@
-"""`nlpreg count-instances`: how much training data a config has."""
+"""`nlpreg count-instances`: the number of training instances of a config."""
 
 import argparse
 
@@ -11,7 +11,7 @@ DESCRIPTION = "Print the number of training instances of one epoch."
 
 @Subcommand.register("count-instances")
 class CountInstances(Subcommand):
-    """Counts training instances."""
+    """The command `nlpreg count-instances`."""
 
     def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add the command's parser."""
@@ -22,12 +22,12 @@ class CountInstances(Subcommand):
         return subparser
 
     def validate(self, args: argparse.Namespace) -> None:
-        """Find a wrong path before anything slow is imported."""
+        """Check the path before slow modules are imported."""
         check_file(args.param_path, "CONFIG")
 
 
 def count_instances_from_args(args: argparse.Namespace) -> int:
-    """Count the instances of the config that the command line names, and print the number."""
+    """Run the command with parsed arguments; also return the number."""
     from nlpreg.training.util import data_loaders_from_params
 
     params = read_config(args.param_path, args.overrides)

@@ -1,4 +1,4 @@
-"""`nlpreg debug-data`: what the data of a config look like, and what is wrong with them."""
+"""`nlpreg debug-data`: statistics of the data of a config, and likely problems in them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from nlpreg.data import Instance
 
 DESCRIPTION = """
-Read the data of a config, without training, and print what they hold: labels, the longest texts, texts that occur twice, words
-and texts shared between training and other data, labels that the training data lack, and tag sequences that the model's
-label_encoding does not allow.
+Read the data of a config, without training, and print statistics: labels, the longest texts, duplicate texts, words and texts
+shared between training and other data, labels missing from the training data, and tag sequences that the model's label_encoding
+does not allow.
 """
 
 EPILOG = """
@@ -33,7 +33,7 @@ examples:
 
 @Subcommand.register("debug-data")
 class DebugData(Subcommand):
-    """Looks at the data of a config."""
+    """The command `nlpreg debug-data`."""
 
     def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add the command's parser."""
@@ -48,13 +48,13 @@ class DebugData(Subcommand):
             type=int,
             default=20,
             metavar="N",
-            help="labels to list of each field, the most frequent ones",
+            help="number of labels to list for each field, the most frequent first",
         )
         subparser.set_defaults(func=debug_data_from_args)
         return subparser
 
     def validate(self, args: argparse.Namespace) -> None:
-        """Find wrong options before anything slow is imported."""
+        """Check options before slow modules are imported."""
         check_file(args.param_path, "CONFIG")
         for option, value in (("--limit", args.limit), ("--top", args.top)):
             if value is not None and value < 1:
@@ -63,7 +63,7 @@ class DebugData(Subcommand):
 
 @dataclass
 class Split:
-    """What was found in one data set.
+    """Statistics of a data set.
 
     Args:
         name: "train", "validation" or "test".
@@ -71,14 +71,14 @@ class Split:
 
     name: str
     texts: Counter[tuple[str, ...]] = field(default_factory=Counter)
-    """How often each text occurs, as its words."""
-    first_place: dict[tuple[str, ...], int] = field(default_factory=dict)
-    """The number of the first instance with each text, from 1."""
+    """The count of each text, given as its words."""
+    first_number: dict[tuple[str, ...], int] = field(default_factory=dict)
+    """The number, from 1, of the first instance with each text."""
     words: Counter[str] = field(default_factory=Counter)
     labels: dict[str, Counter[str]] = field(default_factory=dict)
-    """For each field with labels how often each occurs."""
-    conflicts: dict[tuple[str, ...], set[tuple[str, ...]]] = field(default_factory=dict)
-    """The labellings of each text, to find equal texts with different ones."""
+    """The counts of labels, by field."""
+    labellings: dict[tuple[str, ...], set[tuple[str, ...]]] = field(default_factory=dict)
+    """The different labels of each text; more than one is suspicious."""
     illegal: list[tuple[int, list[str]]] = field(default_factory=list)
     """Number and tags of the instances that the label encoding does not allow."""
 
@@ -88,27 +88,27 @@ class Split:
         return sum(self.texts.values())
 
     def add(self, number: int, instance: Instance, allows: Allowed | None) -> None:
-        """Take in an instance.
+        """Add an instance to the statistics.
 
         Args:
-            number: its number, from 1.
+            number: number of the instance, from 1.
             instance: the instance.
-            allows: says whether the label encoding allows tags.
+            allows: decides whether the label encoding allows a tag sequence.
         """
         words = tuple(_words_of(instance))
         self.texts[words] += 1
-        self.first_place.setdefault(words, number)
+        self.first_number.setdefault(words, number)
         self.words.update(words)
         for name, labels in _labels_of(instance):
             self.labels.setdefault(name, Counter()).update(labels)
             if name in ("tags", "label", "labels"):
-                self.conflicts.setdefault(words, set()).add(tuple(labels))
+                self.labellings.setdefault(words, set()).add(tuple(labels))
             if name == "tags" and allows is not None and not allows(labels):
                 self.illegal.append((number, labels))
 
 
 class Allowed:
-    """Whether a label encoding allows a sequence of tags.
+    """Decides whether a label encoding allows a tag sequence.
 
     Args:
         label_encoding: "BIO", "IOB1", "BIOUL" or "BMES".
@@ -118,7 +118,7 @@ class Allowed:
         self.label_encoding = label_encoding
 
     def __call__(self, tags: Sequence[str]) -> bool:
-        """Whether these tags may stand in this order, from the start of a sentence to its end."""
+        """Whether all transitions are allowed, including those from the start and to the end of the sentence."""
         from nlpreg.modules.conditional_random_field import is_transition_allowed
 
         parts = [("START", ""), *((tag[:1], tag[1:]) for tag in tags), ("END", "")]
@@ -128,7 +128,7 @@ class Allowed:
 
 
 def debug_data_from_args(args: argparse.Namespace) -> list[Split]:
-    """Look at the data of the config that the command line names, and print what was found."""
+    """Run the command with parsed arguments; also return the statistics of the data sets."""
     from nlpreg.training.util import data_loaders_from_params
 
     params = read_config(args.param_path, args.overrides)
@@ -147,12 +147,12 @@ def debug_data_from_args(args: argparse.Namespace) -> list[Split]:
 
 
 def report_lines(splits: Sequence[Split], top: int = 20, label_encoding: str | None = None) -> Iterator[str]:
-    """What was found in all data sets, as text.
+    """Format the statistics of the data sets.
 
     Args:
         splits: the data sets, the training data first.
-        top: number of labels to list of each field.
-        label_encoding: that of the model, if it has one.
+        top: number of labels to list for each field.
+        label_encoding: label encoding of the model, if it has one.
     """
     header = ["", *(split.name for split in splits)]
     rows = [
@@ -162,7 +162,7 @@ def report_lines(splits: Sequence[Split], top: int = 20, label_encoding: str | N
         ["words that occur once", *(f"{_num_single(split.words):,}" for split in splits)],
         ["longest text", *(f"{max(map(len, split.texts), default=0):,}" for split in splits)],
         ["texts without words", *(f"{split.texts[()]:,}" for split in splits)],
-        ["texts that occur again", *(f"{split.num_instances - len(split.texts):,}" for split in splits)],
+        ["duplicate texts", *(f"{split.num_instances - len(split.texts):,}" for split in splits)],
     ]
     training = splits[0]
     if len(splits) > 1:
@@ -180,18 +180,18 @@ def report_lines(splits: Sequence[Split], top: int = 20, label_encoding: str | N
 
 
 def unknown_words(training: Split, other: Split) -> float:
-    """Share of the words of another data set that the training data lack, from 0 to 1."""
+    """Share of the words of another data set that do not occur in the training data, from 0 to 1."""
     return _share(other.words, lambda word: word not in training.words)
 
 
 def _unknown_words_in_lower_case(training: Split, other: Split) -> float:
-    """The same, where upper and lower case are one."""
+    """Like `unknown_words`, ignoring case."""
     known = {word.lower() for word in training.words}
     return _share(other.words, lambda word: word.lower() not in known)
 
 
 def shared_texts(training: Split, other: Split) -> float:
-    """Share of the texts of another data set that occur in the training data too, from 0 to 1."""
+    """Share of the texts of another data set that also occur in the training data, from 0 to 1."""
     return _share(other.texts, lambda text: text in training.texts)
 
 
@@ -205,7 +205,7 @@ def _num_single(words: Counter[str]) -> int:
 
 
 def _label_lines(name: str, splits: Sequence[Split], top: int) -> Iterator[str]:
-    """The most frequent labels of a field, with their share of each data set."""
+    """The most frequent labels of a field, with their shares in each data set."""
     counts = [split.labels.get(name, Counter()) for split in splits]
     everything: Counter[str] = sum(counts, Counter())
     totals = [sum(count.values()) or 1 for count in counts]
@@ -227,10 +227,10 @@ def _label_lines(name: str, splits: Sequence[Split], top: int) -> Iterator[str]:
 
 
 def _problem_lines(splits: Sequence[Split], label_encoding: str | None) -> Iterator[str]:
-    """What is likely to be wrong."""
+    """The likely problems."""
     found = list(_problems(splits, label_encoding))
     yield ""
-    yield f"{len(found)} things to look at" if found else "nothing to look at"
+    yield f"{len(found)} likely problem{'s' if len(found) > 1 else ''}" if found else "no likely problems"
     for problem in found:
         yield f"  {problem}"
 
@@ -244,26 +244,26 @@ def _problems(splits: Sequence[Split], label_encoding: str | None) -> Iterator[s
                 f"{split.name}: {label_encoding} does not allow the tags of {len(split.illegal):,} instances, the first is "
                 f"number {number}: {_excerpt(tags)}; set model.label_encoding to that of the data, or let the reader convert"
             )
-        ambiguous = [words for words, labellings in split.conflicts.items() if len(labellings) > 1]
+        ambiguous = [words for words, labellings in split.labellings.items() if len(labellings) > 1]
         if ambiguous:
             yield (
                 f"{split.name}: {len(ambiguous):,} texts occur with different labels, such as number "
-                f"{split.first_place[ambiguous[0]]}: {_excerpt(ambiguous[0])}"
+                f"{split.first_number[ambiguous[0]]}: {_excerpt(ambiguous[0])}"
             )
     for split in splits[1:]:
         for name, counts in split.labels.items():
             new = counts.keys() - training.labels.get(name, Counter()).keys()
             if new:
-                yield f"{split.name}: labels of {name!r} that train lacks: {_excerpt(sorted(new))}"
+                yield f"{split.name}: labels of {name!r} that do not occur in train: {_excerpt(sorted(new))}"
         shared = [text for text in split.texts if text in training.texts and len(text) > 5]
         if shared:
             yield (
-                f"{split.name}: {len(shared):,} distinct texts of more than five words occur in train too, such as number "
-                f"{split.first_place[shared[0]]}: {_excerpt(shared[0])}"
+                f"{split.name}: {len(shared):,} distinct texts of more than five words also occur in train, such as number "
+                f"{split.first_number[shared[0]]}: {_excerpt(shared[0])}"
             )
     for split in splits:
         if split.texts[()]:
-            yield f"{split.name}: instance {split.first_place[()]} has no words"
+            yield f"{split.name}: instance {split.first_number[()]} has no words"
 
 
 def _excerpt(words: Sequence[str]) -> str:
@@ -280,7 +280,7 @@ def _words_of(instance: Instance) -> list[str]:
 
 
 def _labels_of(instance: Instance) -> Iterator[tuple[str, list[str]]]:
-    """Name and labels of each field that has some."""
+    """Name and labels of each field with labels."""
     from nlpreg.data.fields import LabelField, MultiLabelField, SequenceLabelField, SequenceMultiLabelField
 
     for name, one in instance.fields.items():

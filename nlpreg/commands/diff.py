@@ -1,4 +1,4 @@
-"""`nlpreg diff`: what differs between two configs, two runs, or two sets of weights."""
+"""`nlpreg diff`: the differences between two configs, two runs, or two sets of weights."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """
 Compare two configs (.jsonnet, .json), two runs (folders), or two sets of weights (.th, or model.tar.gz).
-For configs and runs: what differs, by key path, and the metrics side by side. For weights: the parameters in order,
-" " the same, "+" only in the second, "-" only in the first, "!" changed, with the distance.
+For configs and runs: the differences by key path, and the metrics side by side. For weights: the parameters in order,
+" " equal, "+" only in the second, "-" only in the first, "!" changed, with the distance.
 """
 
 EPILOG = """
@@ -39,7 +39,7 @@ _WEIGHTS_SUFFIXES = (".th", ".pt", ".bin", ".tar.gz")
 
 @Subcommand.register("diff")
 class Diff(Subcommand):
-    """Compares configs, runs or weights."""
+    """The command `nlpreg diff`."""
 
     requires_plugins: ClassVar[bool] = False
 
@@ -49,12 +49,12 @@ class Diff(Subcommand):
         subparser.add_argument(
             "checkpoint1", metavar="FIRST", help="a config, a run's folder, weights or an archive"
         )
-        subparser.add_argument("checkpoint2", metavar="SECOND", help="the same kind of thing")
+        subparser.add_argument("checkpoint2", metavar="SECOND", help="another one of the same kind")
         subparser.add_argument(
-            "--strip-prefix-1", metavar="P", help="weights: take this off the names in FIRST"
+            "--strip-prefix-1", metavar="P", help="weights: remove this prefix from the names in FIRST"
         )
         subparser.add_argument(
-            "--strip-prefix-2", metavar="P", help="weights: take this off the names in SECOND"
+            "--strip-prefix-2", metavar="P", help="weights: remove this prefix from the names in SECOND"
         )
         subparser.add_argument(
             "--scale",
@@ -68,13 +68,13 @@ class Diff(Subcommand):
             type=float,
             default=1e-5,
             metavar="X",
-            help="weights: largest distance that counts as the same",
+            help="weights: largest distance that counts as equal",
         )
         subparser.set_defaults(func=_run)
         return subparser
 
     def validate(self, args: argparse.Namespace) -> None:
-        """Make sure that two things of one kind are given."""
+        """Check that both arguments exist and are of the same kind."""
         for path in (args.checkpoint1, args.checkpoint2):
             if "://" not in path and not os.path.exists(os.path.expanduser(path.split("!")[0])):
                 raise ConfigurationError(f"{path}: there is no such file or folder")
@@ -105,15 +105,16 @@ def _run(args: argparse.Namespace) -> None:
 
 
 MISSING = object()
+"""Stands for the value of a key that a config does not have."""
 LONGEST_VALUE = 60
 
 
 def _diff_runs(first: str, second: str) -> str:
-    """What differs between two configs or runs, as text.
+    """Format the differences between two configs or runs.
 
     Args:
         first: a config file, or a folder with `config.json`.
-        second: likewise.
+        second: another one.
     """
     parts = []
     differences = config_differences(_config_of(first), _config_of(second))
@@ -136,9 +137,9 @@ def _diff_runs(first: str, second: str) -> str:
 
 
 def config_differences(first: Any, second: Any, path: str = "") -> list[tuple[str, Any, Any]]:
-    """(key path, value in the first, value in the second) wherever two configs differ.
+    """The differences between two configs, each as key path, first value and second value.
 
-    A value that only one has is `MISSING` in the other. Lists are compared item by item.
+    A value that one config does not have is `MISSING`. Lists are compared item by item.
     """
     if isinstance(first, dict) and isinstance(second, dict):
         keys: list[Any] = list(dict.fromkeys([*first, *second]))
@@ -164,7 +165,7 @@ def _config_of(path: str) -> Any:
         path = os.path.join(path, "config.json")
         if not os.path.isfile(path):
             raise ConfigurationError(
-                f"{os.path.dirname(path)}: this folder holds no run: there is no config.json in it"
+                f"{os.path.dirname(path)}: this folder is not a run: it has no config.json"
             )
     return read_config(path).as_dict(quiet=True)
 
@@ -218,7 +219,7 @@ def _show(sign: str, key: str, shape: Shape, rest: str, color: int | None) -> No
 
 
 class Keep(NamedTuple):
-    """A parameter that is the same in both."""
+    """A parameter that is equal in both."""
 
     key: str
     shape: Shape
@@ -268,13 +269,13 @@ def checkpoint_diff(
     scale: float,
     threshold: float,
 ) -> list[Keep | Insert | Remove | Modify]:
-    """What leads from one state dict to another, parameter by parameter, in their order.
+    """The changes from one state dict to another, parameter by parameter, in their order.
 
     Args:
         state_dict_a: the first.
         state_dict_b: the second.
-        scale: factor of the distance, which is the root of the mean of the squared differences.
-        threshold: largest distance that counts as the same.
+        scale: factor of the distance, which is the root mean square of the differences.
+        threshold: largest distance that counts as equal.
     """
     first = [(name, tuple(tensor.shape)) for name, tensor in state_dict_a.items()]
     second = [(name, tuple(tensor.shape)) for name, tensor in state_dict_b.items()]
@@ -287,17 +288,17 @@ def checkpoint_diff(
             continue
         for name, shape in first[start_a:end_a]:
             distance = scale * _root_mean_square(state_dict_a[name], state_dict_b[name])
-            # a distance that is not a number is a change, too
+            # a distance of NaN counts as a change
             steps.append(Keep(name, shape) if distance <= threshold else Modify(name, shape, distance))
     return steps
 
 
 def read_checkpoint(path: str, strip_prefix: str | None = None) -> dict[str, torch.Tensor]:
-    """The weights in a file, in an archive (`model.tar.gz`) or in a named file of one (`model.tar.gz!best.th`).
+    """Read the weights in a file, in an archive (`model.tar.gz`) or in a file of an archive (`model.tar.gz!best.th`).
 
     Args:
         path: a path or URL.
-        strip_prefix: taken off every name.
+        strip_prefix: prefix that is removed from every name.
 
     Raises:
         ConfigurationError: no name starts with the prefix.

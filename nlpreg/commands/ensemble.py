@@ -26,7 +26,7 @@ examples:
 
 @Subcommand.register("ensemble")
 class Ensemble(Subcommand):
-    """Packs taggers into one archive."""
+    """The command `nlpreg ensemble`."""
 
     def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add the command's parser."""
@@ -39,14 +39,14 @@ class Ensemble(Subcommand):
         return subparser
 
     def validate(self, args: argparse.Namespace) -> None:
-        """Find wrong paths before anything slow is imported."""
+        """Check paths before slow modules are imported."""
         check_output(args)
         for archive in args.archives:
             check_archive(archive)
 
 
 def ensemble_from_args(args: argparse.Namespace) -> None:
-    """Pack the taggers that the command line names."""
+    """Run the command with parsed arguments."""
     check_output(args)
     _make_ensemble(args.archives, args.output_path)
     print(f"{args.output_path}: an ensemble of {len(args.archives)} taggers")
@@ -60,7 +60,7 @@ def _make_ensemble(archive_files: list[str], output_path: str) -> None:
         output_path: the archive to write.
 
     Raises:
-        ConfigurationError: the members have other vocabularies or dataset readers than the first, or are no taggers.
+        ConfigurationError: a member has another vocabulary or dataset reader than the first one, or is not a tagger.
     """
     import torch
 
@@ -89,7 +89,7 @@ def _make_ensemble(archive_files: list[str], output_path: str) -> None:
 
 
 def _check_same(first_file: str, first: "Archive", file: str, archive: "Archive") -> None:
-    """Raise unless two archives read data and number words and labels alike."""
+    """Check that two archives have equal vocabularies and dataset readers."""
     if archive.model.vocab != first.model.vocab:
         raise ConfigurationError(
             f"{file}: expected the vocabulary of {first_file}, got another one; train the members on the same data, or "

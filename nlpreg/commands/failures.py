@@ -1,4 +1,4 @@
-"""Error reports: one paragraph and an exit status; a traceback only on request."""
+"""Error reports of commands: a short message and an exit status; a traceback only with `--debug`."""
 
 import argparse
 import contextlib
@@ -33,9 +33,9 @@ class WorkerFailure(Exception):
     """A process of a distributed run failed.
 
     Args:
-        rank: of the process; None if a whole machine failed.
+        rank: rank of the process; None if a whole machine failed.
         reason: the message for the user.
-        status: exit status that the command ends with.
+        status: exit status of the command.
         trace: the traceback in that process, as text; empty if it was killed.
         machine: number of the machine, if the process ran on another one.
     """
@@ -43,8 +43,8 @@ class WorkerFailure(Exception):
     def __init__(
         self, rank: int | None, reason: str, status: int, trace: str = "", machine: int | None = None
     ) -> None:
-        places = [("machine", machine), ("process", rank)]
-        where = ", ".join(f"{name} {number}" for name, number in places if number is not None)
+        numbers = [("machine", machine), ("process", rank)]
+        where = ", ".join(f"{name} {number}" for name, number in numbers if number is not None)
         super().__init__(f"{where}: {reason}")
         self.rank = rank
         self.reason = reason
@@ -54,11 +54,11 @@ class WorkerFailure(Exception):
 
 
 def run_reporting_failures(args: argparse.Namespace, action: Callable[[], None]) -> int:
-    """Run a command and turn whatever it raises into a message and an exit status.
+    """Run a command, report its errors, and return the exit status.
 
     Args:
         args: the parsed command line.
-        action: the command.
+        action: runs the command.
 
     Raises:
         SystemExit: the command ended the process itself.
@@ -77,16 +77,16 @@ def run_reporting_failures(args: argparse.Namespace, action: Callable[[], None])
             _discard_output()
             return BROKEN_PIPE
         except (KeyboardInterrupt, SigTermReceived) as error:
-            # a command that has ended can no longer be interrupted
+            # a command that has finished was not interrupted
             return 0 if is_done else report_interruption(error)
         except Exception as error:
-            if _is_about_output(error):  # Python would try to flush again at exit
+            if _is_about_output(error):  # Python would try to flush the output again at exit
                 _discard_output()
             return _report(error, args)
 
 
 def report_interruption(error: KeyboardInterrupt | SigTermReceived) -> int:
-    """Report that the command was interrupted and how to resume it; return the exit status."""
+    """Report an interruption and how to resume the command; return the exit status."""
     hint = getattr(error, "how_to_continue", "")
     is_request = isinstance(error, SigTermReceived)
     _print(("ended on request" if is_request else "interrupted") + (f"; {hint}" if hint else ""))
@@ -96,7 +96,7 @@ def report_interruption(error: KeyboardInterrupt | SigTermReceived) -> int:
 
 
 def describe(error: BaseException) -> tuple[str, int]:
-    """The message and the exit status for an error."""
+    """The message for the user and the exit status for an error."""
     if isinstance(error, WorkerFailure):
         return str(error), error.status
     place = getattr(error, "config_path", "")
@@ -119,7 +119,7 @@ def describe(error: BaseException) -> tuple[str, int]:
     if isinstance(error, RecursionError):
         return "something is nested too deeply, a config or JSON data most likely", FAILURE
     if isinstance(error, ValueError) and str(error).startswith("embedded null"):
-        return "a path holds a NUL character, which no file name can", USER_MISTAKE
+        return "a path contains a NUL character, which file names cannot", USER_MISTAKE
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         reason = f": {str(error).splitlines()[0]}" if str(error) else ""
         return f"out of memory{reason}; a smaller batch, or shorter sequences, need less", FAILURE
@@ -131,7 +131,7 @@ def describe(error: BaseException) -> tuple[str, int]:
 
 @contextlib.contextmanager
 def _sigterm_as_exception() -> Iterator[None]:
-    """Let SIGTERM unwind the command, so that `finally` blocks run."""
+    """Raise an exception on SIGTERM within the block, so that `finally` blocks run."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -152,7 +152,9 @@ def _report(error: Exception, args: argparse.Namespace) -> int:
     else:
         place = getattr(error, "config_path", "data_loader")
         is_about_call = isinstance(error, ConfigurationError) and not place.endswith("data_loader")
-        if _is_programs_error(error) or is_about_call:  # a constructor may have called ours in a wrong way
+        if (
+            _is_programs_error(error) or is_about_call
+        ):  # code of the user may have called a constructor incorrectly
             message = "\n  ".join(lines_about_users_code(error))
             if hasattr(error, "while_reading"):
                 message += f"\n  while reading {error.while_reading}"
@@ -182,11 +184,11 @@ def lines_about_users_code(error: BaseException) -> list[str]:
 
     Returns:
         The message, with the key path of the part of the config whose code it is; a line such as `my_parts.py:31, in
-        forward: return self.proj(x)`, and one with the shapes of the tensors that the function holds. The message alone
-        where all of the code is ours.
+        forward: return self.proj(x)`, and a line with the shapes of the local variables that are tensors. Only the message
+        if no code of the user is involved.
     """
     message, _ = describe(error)
-    not_theirs = tuple(
+    library_folders = tuple(
         os.path.join(os.path.dirname(str(module.__file__)), "")
         for module in (*map(sys.modules.get, ("nlpreg", "torch", "numpy", "tqdm")), os)
         if module is not None
@@ -196,19 +198,21 @@ def lines_about_users_code(error: BaseException) -> list[str]:
     part = part_there = ""
     for frame, line in traceback.walk_tb(error.__traceback__):
         file = frame.f_code.co_filename
-        # an object that the config does not name, such as a layer, counts to the part that calls it
+        # an object without a section in the config, such as a layer, belongs to the part that calls it
         part = path_of(frame.f_locals.get("self")) or part
-        # Python's own folder holds site-packages, where plugins may be installed
-        is_ours = any(
-            file.startswith(folder) and (packages in folder or packages not in file) for folder in not_theirs
+        # Python's own folder contains site-packages, where plugins may be installed
+        is_library = any(
+            file.startswith(folder) and (packages in folder or packages not in file)
+            for folder in library_folders
         )
-        if not is_ours and not file.startswith("<"):
+        if not is_library and not file.startswith("<"):
             found, part_there = (frame, line), part
     if found is None:
         return [message]
     if part_there:
-        built = f"{getattr(error, 'config_path', '')}: "  # of the constructor that ran, such as that of the data loader
-        message = f"{part_there}: {message.removeprefix(built)}"
+        # in place of the path of the outer constructor, such as that of the data loader
+        outer = f"{getattr(error, 'config_path', '')}: "
+        message = f"{part_there}: {message.removeprefix(outer)}"
     frame, line = found
     file = frame.f_code.co_filename
     source = linecache.getline(file, line).strip()
@@ -239,8 +243,8 @@ def _run_log() -> str | None:
 
 
 def _is_still_there(handler: logging.FileHandler) -> bool:
-    """Whether the log file still exists; it is deleted if the run failed to replace another one."""
-    if handler.stream is None:  # nothing was written to it
+    """Whether the log file still exists; it is deleted if a run fails before it replaces an earlier one."""
+    if handler.stream is None:  # nothing was logged
         return False
     try:
         return os.path.samestat(os.stat(handler.baseFilename), os.fstat(handler.stream.fileno()))
@@ -257,19 +261,19 @@ def _path_message(error: OSError) -> str:
         IsADirectoryError: "this is a folder, expected a file",
         NotADirectoryError: "this is a file, or lies below one; expected a folder",
         PermissionError: "no permission to read or write this",
-        FileExistsError: "this exists already",
+        FileExistsError: "this already exists",
     }
     reason = next(text for kind, text in reasons.items() if isinstance(error, kind))
     return f"{path}: {reason}"
 
 
 def _print(message: str) -> None:
-    with contextlib.suppress(OSError):  # a broken pipe or a full disk
+    with contextlib.suppress(OSError):  # standard error is a broken pipe, or its disk is full
         print(printable(f"nlpreg: {message}"), file=sys.stderr, flush=True)
 
 
 def _is_about_output(error: BaseException) -> bool:
-    """Whether standard output could not be written, as when it goes to a full disk."""
+    """Whether writing to standard output failed, for example because the disk is full."""
     if not isinstance(error, OSError):
         return False
     try:
@@ -280,7 +284,7 @@ def _is_about_output(error: BaseException) -> bool:
 
 
 def _discard_output() -> None:
-    """Keep Python from complaining about the closed pipe once more when it flushes at exit."""
+    """Redirect standard output to the null device, so that Python reports no error when it flushes the output at exit."""
     try:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, sys.stdout.fileno())

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """
 Continue texts with an archived language model (language_model, next_token_lm). A prompt on the command line is continued
-on the terminal, token by token; prompts in a file, one JSON object a line such as {"prompt": "Once upon a"}, give one JSON
-object a line with prompt, text, tokens, log_probability and finished ("end", "stop" or "length").
+on the terminal, token by token. Prompts in a file, one JSON object per line such as {"prompt": "Once upon a"}, give one JSON
+object per line with prompt, text, tokens, log_probability and finished ("end", "stop" or "length").
 """
 
 EPILOG = """
@@ -40,7 +40,7 @@ examples:
 
 @Subcommand.register("generate")
 class Generate(Subcommand):
-    """Continues texts with an archived language model."""
+    """The command `nlpreg generate`."""
 
     def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add the command's parser."""
@@ -78,7 +78,7 @@ class Generate(Subcommand):
         return subparser
 
     def validate(self, args: argparse.Namespace) -> None:
-        """Validate paths and options before slow modules are imported."""
+        """Check paths and options before slow modules are imported."""
         check_archive(args.archive_file, args.weights_file)
         if args.prompts is not None and args.prompt is not None:
             raise ConfigurationError("--prompt: give prompts on the command line or in --prompts, not both")
@@ -88,7 +88,7 @@ class Generate(Subcommand):
             raise ConfigurationError(f"--batch-size: expected at least 1, got {args.batch_size}")
         if args.greedy and args.temperature is not None:
             raise ConfigurationError(
-                "--greedy: the most likely token is taken whatever the --temperature; leave out one"
+                "--greedy: the most likely token does not depend on --temperature; give only one of them"
             )
         check_output_file(args.output_file, args.archive_file, args.weights_file, args.prompts)
 
@@ -137,7 +137,7 @@ def _add_choice_options(subparser: argparse.ArgumentParser) -> None:
 
 
 def options_from_args(args: argparse.Namespace) -> "GenerationOptions":
-    """The options of decoding from parsed arguments."""
+    """Convert parsed arguments to options of decoding; options that were not given have their defaults."""
     from nlpreg.models.generation import GenerationOptions
 
     given = {
@@ -203,7 +203,7 @@ def _prompts(input_file: str) -> Iterator[str]:
     """The prompts in JSON lines.
 
     Raises:
-        ConfigurationError: a line is no JSON object with a text under `prompt`.
+        ConfigurationError: a line is not a JSON object with a text under `prompt`.
     """
     name = "standard input" if input_file == "-" else input_file
     for number, line in input_lines(input_file, name):

@@ -1,4 +1,4 @@
-"""Options that several commands share, and checks of paths that need nothing slow."""
+"""Options that several commands share, and checks of paths that need no slow imports."""
 
 import argparse
 import contextlib
@@ -24,7 +24,7 @@ def add_config_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def add_archive_options(parser: argparse.ArgumentParser) -> None:
-    """Add the argument ARCHIVE and the options that say how to load it."""
+    """Add the argument ARCHIVE and the options for loading it."""
     parser.add_argument(
         "archive_file", metavar="ARCHIVE", help="a model.tar.gz (path or URL), or the folder of a run"
     )
@@ -42,8 +42,8 @@ def add_allow_remote_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-remote",
         action="store_true",
-        help="let the config of an archive name URLs and files outside the archive, such as the archive that it was "
-        "fine-tuned from or pretrained vectors; only for archives whose maker you trust",
+        help="allow the config of an archive to refer to URLs and to files outside of the archive, such as the archive that it "
+        "was fine-tuned from or pretrained vectors; only for archives from a source that you trust",
     )
 
 
@@ -62,7 +62,7 @@ def add_overrides_option(parser: argparse.ArgumentParser) -> None:
 
 
 class _Overrides(argparse.Action):
-    """Joins several overrides, each `KEY=VALUE` or a Jsonnet object, to one Jsonnet expression."""
+    """Joins several overrides, each `KEY=VALUE` or a Jsonnet object, into one Jsonnet expression."""
 
     def __call__(
         self,
@@ -80,7 +80,7 @@ def _override_text(change: str) -> str:
     """An override as a Jsonnet object.
 
     Args:
-        change: `KEY=VALUE`, where a value that is no JSON is a string; or a Jsonnet object, which stays as it is.
+        change: `KEY=VALUE`, where a value that is not JSON is a string; or a Jsonnet object, which is returned unchanged.
     """
     key, equals, value = change.partition("=")
     if not equals or not re.fullmatch(r"[\w.\-]+", key.strip()) or value.startswith("="):
@@ -108,19 +108,19 @@ def add_file_friendly_option(parser: argparse.ArgumentParser) -> None:
 
 
 def add_no_cache_option(parser: argparse.ArgumentParser) -> None:
-    """Add `--no-cache`, which `environment_of` makes known."""
+    """Add `--no-cache`, which `environment_of` applies."""
     parser.add_argument(
         "--no-cache",
         action="store_true",
-        help="read all data again instead of using cached data, and cache nothing",
+        help="neither use nor write cached data",
     )
 
 
 def check_file(path: str, what: str) -> None:
-    """Make sure that a local path leads to a file.
+    """Check that a local path is an existing file.
 
     Args:
-        path: path or URL; URLs, and paths into archives (`a.zip!b`), are not looked at.
+        path: path or URL; URLs, and paths into archives (`a.zip!b`), are not checked.
         what: name of the argument, for the message.
 
     Raises:
@@ -142,17 +142,15 @@ def check_file(path: str, what: str) -> None:
 
 
 def check_archive(path: str, weights_file: str | None = None) -> None:
-    """Make sure that a local path leads to an archive or a run's folder.
+    """Check that a local path is an archive or the folder of a run.
 
     Raises:
-        ConfigurationError: there is nothing, or a folder that holds no run.
+        ConfigurationError: it does not exist, or is a folder without a run.
     """
     local = os.path.expanduser(path)
     if os.path.isdir(local):
         if not os.path.isfile(os.path.join(local, "config.json")):
-            raise ConfigurationError(
-                f"ARCHIVE: {path}: this folder holds no run: there is no config.json in it"
-            )
+            raise ConfigurationError(f"ARCHIVE: {path}: this folder is not a run: it has no config.json")
     else:
         check_file(path, "ARCHIVE")
     if weights_file is not None:
@@ -160,14 +158,14 @@ def check_archive(path: str, weights_file: str | None = None) -> None:
 
 
 def check_output_file(path: str | None, *inputs: str | None) -> None:
-    """Make sure that a command may write a file.
+    """Check that a command may write an output file.
 
     Args:
-        path: the file, if one is asked for.
-        inputs: what the command reads, of which any may be missing; URLs and folders are not looked at.
+        path: the file; None if none was requested.
+        inputs: inputs of the command, any of which may be None; URLs and folders are not checked.
 
     Raises:
-        ConfigurationError: its folder does not exist, it is a folder itself, or writing it would replace an input, an
+        ConfigurationError: its folder does not exist, it is a folder itself, or writing it would overwrite an input, an
             archive, weights, or another file of a run.
     """
     if not path:
@@ -175,22 +173,22 @@ def check_output_file(path: str | None, *inputs: str | None) -> None:
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(folder):
         raise ConfigurationError(
-            f"{path}: cannot be written, since there is no folder {folder}; make it first"
+            f"{path}: cannot be written, because there is no folder {folder}; create it first"
         )
     if os.path.isdir(path):
         raise ConfigurationError(
-            f"{path}: cannot be written, since this is a folder; give the name of a file"
+            f"{path}: cannot be written, because this is a folder; give the name of a file"
         )
     if not os.path.exists(path):
         return
     for name in inputs:
         if name and os.path.exists(name) and os.path.samefile(path, name):
             raise ConfigurationError(
-                f"{path}: cannot be written, since the command reads it; give the output another name"
+                f"{path}: cannot be written, because the command reads it; give the output another name"
             )
     if path.endswith((".tar.gz", ".th")) or _is_of_a_run(path):
         raise ConfigurationError(
-            f"{path}: cannot be written, since a run has written it; give the output another name"
+            f"{path}: cannot be written, because it is a file of a run; give the output another name"
         )
 
 
@@ -198,26 +196,26 @@ def _is_of_a_run(path: str) -> bool:
     folder, name = os.path.split(os.path.abspath(path))
     if not os.path.isfile(os.path.join(folder, "config.json")):
         return False
-    # imported for the rare output that lies in such a folder: it takes a second
+    # imported here because it takes a second, and few outputs are in such a folder
     from nlpreg.training.serialization_dir import is_written_by_a_run
 
     return is_written_by_a_run(name)
 
 
 class _WrongOutputName(ConfigurationError, ValueError):
-    """The output does not end in .tar.gz."""
+    """The name of the output does not end in .tar.gz; also a `ValueError`, as in AllenNLP."""
 
 
 class _OutputExists(ConfigurationError, RuntimeError):
-    """There is such a file already."""
+    """The output exists; also a `RuntimeError`, as in AllenNLP."""
 
 
 def check_output(args: argparse.Namespace) -> None:
-    """Make sure that the arguments of `add_output_arguments` name an archive that can be written.
+    """Check that the arguments of `add_output_arguments` name an archive that can be written.
 
     Raises:
-        ConfigurationError: the output does not end in .tar.gz (a `ValueError` too), its folder does not exist, or it
-            exists itself and there is no `--force` (a `RuntimeError` too).
+        ConfigurationError: the name does not end in .tar.gz (also a `ValueError`), its folder does not exist, or the file
+            exists and `--force` is not given (also a `RuntimeError`).
     """
     path: str = args.output_path
     if not path.endswith(".tar.gz"):
@@ -233,12 +231,12 @@ def _is_remote(path: str) -> bool:
 
 
 _VARIABLES = {"debug": "NLPREG_DEBUG", "no_cache": "NLPREG_NO_CACHE"}
-"""The variable of each option."""
+"""The environment variable of each option."""
 
 
 @contextlib.contextmanager
 def environment_of(args: argparse.Namespace) -> Iterator[None]:
-    """Set the variables of the options that are given, for the length of a command.
+    """Set the environment variables of the given options within the block.
 
     Args:
         args: options, any of which may be missing.

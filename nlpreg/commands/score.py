@@ -1,4 +1,4 @@
-"""`nlpreg score`: how probable texts are to an archived language model."""
+"""`nlpreg score`: the probabilities of texts under an archived language model."""
 
 import argparse
 import json
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """
 Score the lines of a text with an archived language model (language_model, masked_language_model). The output has one JSON
-object a line, with tokens, log_probabilities (natural logarithms, null for a token that is not predicted), surprisals,
+object per line, with tokens, log_probabilities (natural logarithms, null for a token that is not predicted), surprisals,
 log_probability, num_targets and perplexity. The perplexity of all lines together, per token and per word, and the bits per
-character are written to standard error at the end. Models of both directions give the mean of both directions, masked
-models the pseudo-log-likelihood.
+character are written to standard error at the end. Scores of bidirectional models are the mean of both directions, those of
+masked models are pseudo-log-likelihoods.
 """
 
 EPILOG = """
@@ -44,7 +44,7 @@ _TOKEN_COLUMNS = ("number", "position", "token", "log_probability", "surprisal")
 
 @Subcommand.register("score")
 class Score(Subcommand):
-    """Scores texts with an archived language model."""
+    """The command `nlpreg score`."""
 
     def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add the command's parser."""
@@ -53,35 +53,35 @@ class Score(Subcommand):
         subparser.add_argument(
             "input_file",
             metavar="INPUT",
-            help="a text a line, or JSON objects with a text under `sentence`; a path or URL, also compressed; - for "
+            help="one text per line, or JSON objects with a text under `sentence`; a path or URL, also compressed; - for "
             "standard input",
         )
-        subparser.add_argument("--output-file", metavar="FILE", help="write the scores there")
+        subparser.add_argument("--output-file", metavar="FILE", help="write the scores to this file")
         subparser.add_argument(
             "--format",
             choices=["json", "tsv", "tokens"],
             default="json",
-            help="JSON lines, a table with a row for each text, or one with a row for each token",
+            help="JSON lines, a table with a row for each text, or a table with a row for each token",
         )
         subparser.add_argument("--bits", action="store_true", help="surprisals in bits rather than nats")
         subparser.add_argument(
             "--summary",
             action="store_true",
-            help="print the scores of all texts together only, as a JSON object",
+            help="print only the scores of all texts together, as a JSON object",
         )
         subparser.add_argument(
             "--tokens-per-batch",
             type=int,
             default=4096,
             metavar="N",
-            help="tokens, padding included, that the model reads at once",
+            help="number of tokens per batch, padding included",
         )
         add_overrides_option(subparser)
         subparser.set_defaults(func=score_from_args)
         return subparser
 
     def validate(self, args: argparse.Namespace) -> None:
-        """Find wrong paths and options before anything slow is imported."""
+        """Check paths and options before slow modules are imported."""
         check_archive(args.archive_file, args.weights_file)
         if args.input_file != "-":
             check_file(args.input_file, "INPUT")
@@ -91,7 +91,7 @@ class Score(Subcommand):
 
 
 def score_from_args(args: argparse.Namespace) -> None:
-    """Score as the command line says."""
+    """Run the command with parsed arguments."""
     from nlpreg.predictors.scorer import Scorer, ScoreTotals
 
     scorer = Scorer.from_path(
@@ -158,7 +158,7 @@ def _one_line(text: str) -> str:
 
 
 def _texts(input_file: str) -> Iterator[str]:
-    """The texts of a file: its lines, or, if the first line is such an object, what JSON lines have under `sentence`."""
+    """The texts of a file: its lines or, if the first line is a JSON object with `sentence`, the sentences of JSON lines."""
     name = "standard input" if input_file == "-" else input_file
     has_objects = None
     for number, line in input_lines(input_file, name):
@@ -177,7 +177,7 @@ def _texts(input_file: str) -> Iterator[str]:
 
 
 def _sentence_in(line: str) -> str | None:
-    """What a JSON object has under `sentence`; None if the line is none, or has no such text."""
+    """The text under `sentence` of a JSON object; None if the line is not such an object."""
     try:
         value = json.loads(line)
     except ValueError:

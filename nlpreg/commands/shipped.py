@@ -1,4 +1,4 @@
-"""`nlpreg configs`: the configs that come with nlpreg, which every command takes by their names."""
+"""`nlpreg configs`: the configs that come with nlpreg, which every command accepts by name."""
 
 import argparse
 import os
@@ -12,8 +12,8 @@ from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.checks import ConfigurationError, did_you_mean
 
 DESCRIPTION = """
-List the configs that come with nlpreg, print one, or copy one with its data to change it. Wherever a command expects a
-config, it takes the name of one of these too.
+List the configs that come with nlpreg, print one, or copy one together with its data. Commands that take a config also accept
+the name of one of these.
 """
 
 EPILOG = """
@@ -26,7 +26,7 @@ examples:
 
 _SUFFIX = ".jsonnet"
 _ALIASES = {"quickstart": "quickstart_tagger"}
-"""Second names of shipped configs."""
+"""Further names of shipped configs."""
 
 _PACKAGE = Path(__file__).parents[1]
 
@@ -43,13 +43,10 @@ def shipped_configs() -> dict[str, Path]:
 
 
 def config_path(text: str) -> str:
-    """What a command line means by CONFIG.
+    """The path or URL for an argument CONFIG.
 
     Args:
-        text: a path or URL, or the name of a shipped config; a file of that name in the working folder comes first.
-
-    Returns:
-        The path or URL.
+        text: a path or URL, or the name of a shipped config; an existing file of that name takes precedence.
     """
     if not text.isidentifier() or os.path.exists(text):
         return text
@@ -59,7 +56,7 @@ def config_path(text: str) -> str:
 
 @Subcommand.register("configs")
 class Configs(Subcommand):
-    """Lists, prints and copies the configs that come with nlpreg."""
+    """The command `nlpreg configs`."""
 
     requires_plugins: ClassVar[bool] = False
 
@@ -71,13 +68,13 @@ class Configs(Subcommand):
         )
         subparser.add_argument("name", nargs="?", metavar="NAME", help="name of a config, to show or copy")
         subparser.add_argument(
-            "-d", "--directory", default=".", metavar="DIR", help="folder to copy to, made if there is none"
+            "-d", "--directory", default=".", metavar="DIR", help="folder to copy to, created if missing"
         )
         subparser.set_defaults(func=configs_from_args)
         return subparser
 
     def validate(self, args: argparse.Namespace) -> None:
-        """Make sure that a config is named where one is needed, and only there."""
+        """Check that a config is named for `show` and `copy`, and none for `list`."""
         if args.action == "list":
             if args.name is not None:
                 raise ConfigurationError(
@@ -90,7 +87,7 @@ class Configs(Subcommand):
 
 
 def configs_from_args(args: argparse.Namespace) -> None:
-    """Do what the command line asks for."""
+    """Run the command with parsed arguments."""
     if args.action == "copy":
         for path in copy_config(args.name, args.directory):
             print(path)
@@ -104,11 +101,11 @@ def configs_from_args(args: argparse.Namespace) -> None:
 
 
 def copy_config(name: str, folder: str | os.PathLike[str] = ".") -> list[str]:
-    """Copy a shipped config with the data and the configs that it names, so that it runs as it is.
+    """Copy a shipped config with the data and the libraries that it uses, so that the copy runs unchanged.
 
     Args:
-        name: of the config.
-        folder: where to; made if there is none.
+        name: name of the config.
+        folder: target folder, created if missing.
 
     Returns:
         The files written, the config first.
@@ -120,7 +117,7 @@ def copy_config(name: str, folder: str | os.PathLike[str] = ".") -> list[str]:
     files = _files_of(_named(name))
     targets = [Path(folder) / file.relative_to(source) for file in files]
     for file, target in zip(files, targets, strict=True):
-        # checked for all before any is written
+        # all files are checked before any is written
         if target.exists() and target.read_bytes() != file.read_bytes():
             raise ConfigurationError(f"{target}: exists already; give another folder with --directory")
     for file, target in zip(files, targets, strict=True):
@@ -156,15 +153,14 @@ def _named(name: str) -> Path:
 
 
 def _files_of(config: Path) -> list[Path]:
-    """A shipped config, and the other shipped files whose names occur in it or in what it imports."""
+    """A shipped config, and the other shipped files whose names occur in it or in the files that it imports."""
     folder = shipped_folder()
     others = [path for pattern in ("*.*sonnet", "data/*") for path in folder.glob(pattern)]
     found = [config]
-    for file in found:  # grows while it is walked
+    for file in found:  # grows during the loop
         if file.suffix not in (".jsonnet", ".libsonnet"):
             continue
-        code = [
-            line.partition("//")[0] for line in file.read_text(encoding="utf-8").splitlines()
-        ]  # comments may mention other configs
+        # without comments, which may mention other configs
+        code = [line.partition("//")[0] for line in file.read_text(encoding="utf-8").splitlines()]
         found += [path for path in others if path not in found and f"{path.name}'" in "\n".join(code)]
     return found

@@ -1,4 +1,4 @@
-"""`Subcommand`: what a command of the command line, built in or a plugin's, must offer."""
+"""`Subcommand`, the base class of the commands, built-in ones and those of plugins."""
 
 import argparse
 from collections.abc import Callable
@@ -8,25 +8,25 @@ from nlpreg.commands.catalog import COMMANDS
 from nlpreg.common.registrable import Registrable
 
 C = TypeVar("C")
-SubParsers: TypeAlias = "argparse._SubParsersAction[Any]"  # argparse gives it no public name
-"""What `add_subparsers` of a parser returns, to which commands add theirs."""
+SubParsers: TypeAlias = "argparse._SubParsersAction[Any]"  # argparse has no public name for it
+"""The result of `ArgumentParser.add_subparsers`, to which commands add their parsers."""
 
 
 class Subcommand(Registrable):
-    """A command; register a subclass under the word that calls it.
+    """A command; subclasses are registered under its name on the command line.
 
-    Its module should import quickly: what takes long to import belongs inside the function that runs.
+    The module of a command should import quickly: slow imports belong inside the function that runs the command.
     """
 
     requires_plugins: ClassVar[bool] = True
-    """Whether plugins are loaded first, and the option `--include-package` is offered."""
+    """Whether plugins are loaded first, and the command has the option `--include-package`."""
 
     reverse_registry: ClassVar[dict[Any, str]] = {}
-    """Command class -> the word that calls it."""
+    """Command class -> registered name."""
 
     @property
     def name(self) -> str:
-        """The word that calls this command."""
+        """The registered name of this command."""
         return self.reverse_registry[type(self)]
 
     @property
@@ -41,10 +41,10 @@ class Subcommand(Registrable):
         """Add this command's parser with its arguments, and set its default `func`.
 
         Args:
-            parser: what `add_subparsers` of the main parser gave.
+            parser: the result of `add_subparsers` of the main parser.
 
         Returns:
-            The parser added; `func`, called with the parsed arguments, runs the command.
+            The parser; its default `func`, called with the parsed arguments, runs the command.
         """
         raise NotImplementedError
 
@@ -55,8 +55,8 @@ class Subcommand(Registrable):
 
         Args:
             parser: as in `add_subparser`.
-            description: what the command does.
-            epilog: examples; with them the layout of both texts is kept.
+            description: description of the command.
+            epilog: examples; if given, the line breaks of both texts are kept.
         """
         layout = argparse.HelpFormatter if epilog is None else argparse.RawDescriptionHelpFormatter
         added: argparse.ArgumentParser = parser.add_parser(
@@ -65,15 +65,15 @@ class Subcommand(Registrable):
         return added
 
     def validate(self, args: argparse.Namespace) -> None:
-        """Look at the arguments before anything slow is imported; by default at nothing.
+        """Check the arguments before slow modules are imported; the base class checks nothing.
 
         Raises:
-            ConfigurationError: an argument cannot be right.
+            ConfigurationError: an argument is invalid.
         """
 
     @classmethod
     def register(cls, name: str, constructor: str | None = None, exist_ok: bool = False) -> Callable[[C], C]:
-        """Register a command under the word that calls it."""
+        """Register a command under its name on the command line."""
         add: Callable[[C], C] = super().register(name, constructor, exist_ok)
 
         def add_and_remember(subclass: C) -> C:

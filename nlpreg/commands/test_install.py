@@ -1,4 +1,4 @@
-"""`nlpreg test-install`: whether everything can be imported, and what is there."""
+"""`nlpreg test-install`: import all of nlpreg, and print versions."""
 
 import argparse
 import importlib
@@ -9,7 +9,7 @@ import platform
 from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.version import VERSION
 
-DESCRIPTION = "Import every part of nlpreg, and print versions, the number of GPUs and which optional packages there are."
+DESCRIPTION = "Import every part of nlpreg, and print versions, the number of GPUs and the optional packages that are installed."
 
 PARTS = ("common", "nn", "data", "modules", "training", "models", "predictors", "evaluation", "commands")
 _OPTIONAL = (
@@ -27,9 +27,9 @@ _OPTIONAL = (
 
 @Subcommand.register("test-install")
 class TestInstall(Subcommand):
-    """Checks the installation."""
+    """The command `nlpreg test-install`."""
 
-    __test__ = False  # no test case, whatever pytest thinks of the name
+    __test__ = False  # not a test case, although its name begins with "Test"
 
     def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add the command's parser."""
@@ -39,7 +39,7 @@ class TestInstall(Subcommand):
 
 
 def test_install_from_args(args: argparse.Namespace) -> None:
-    """Import every part, and print what is installed."""
+    """Run the command with parsed arguments."""
     import torch
 
     import nlpreg

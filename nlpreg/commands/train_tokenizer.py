@@ -19,7 +19,7 @@ MODELS = ("bpe", "unigram", "byte-level")
 
 @Subcommand.register("train-tokenizer")
 class TrainTokenizer(Subcommand):
-    """Learns subwords."""
+    """The command `nlpreg train-tokenizer`."""
 
     def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add the command's parser."""
@@ -37,7 +37,9 @@ class TrainTokenizer(Subcommand):
             help="byte-pair encoding of words, a unigram language model, or byte-pair encoding of bytes",
         )
         subparser.add_argument("--vocab-size", type=int, default=8000, help="number of subwords")
-        subparser.add_argument("--min-frequency", type=int, default=2, help="merge no rarer pairs")
+        subparser.add_argument(
+            "--min-frequency", type=int, default=2, help="do not merge pairs that are less frequent"
+        )
         subparser.add_argument("--lowercase", action="store_true", help="lower-case texts first")
         subparser.add_argument(
             "--special-tokens", metavar="TOKEN", nargs="+", default=[], help="tokens that are never split"
@@ -47,7 +49,7 @@ class TrainTokenizer(Subcommand):
         return subparser
 
     def validate(self, args: argparse.Namespace) -> None:
-        """Find wrong paths before anything slow is imported."""
+        """Check paths and numbers before slow modules are imported."""
         check_output_file(args.output, *args.data)
         if os.path.exists(args.output) and not args.force:
             raise ConfigurationError(f"{args.output}: exists already; choose another file or add --force")
@@ -56,7 +58,7 @@ class TrainTokenizer(Subcommand):
 
 
 def train_tokenizer_from_args(args: argparse.Namespace) -> None:
-    """Learn subwords as the command line says."""
+    """Run the command with parsed arguments."""
     from nlpreg.common.files import atomic_write
     from nlpreg.data.dataset_readers.dataset_utils.text_files import find_files
     from nlpreg.data.tokenizers.subword_tokenizer import train_subwords

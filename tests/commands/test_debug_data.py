@@ -46,7 +46,7 @@ def test_what_is_printed(config, capsys):
     assert rows["words"] == ["18", "9"]
     assert rows["distinct words"] == ["12", "9"]
     assert rows["longest text"] == ["6", "6"]
-    assert rows["texts that occur again"] == ["2", "0"]
+    assert rows["duplicate texts"] == ["2", "0"]
     # unknown in dev: The, new; in lower case only new
     assert rows["unknown words"] == ["22.22%"] and rows["unknown, in lower case"] == ["11.11%"]
     assert rows["texts also in train"] == ["33.33%"]
@@ -54,12 +54,12 @@ def test_what_is_printed(config, capsys):
     assert "tags: 4 labels" in text
     assert "train: 1 texts occur with different labels, such as number 1: the dog barks" in text
     assert "validation: BIO does not allow the tags of 1 instances, the first is number 1: I-X O" in text
-    assert "validation: labels of 'tags' that train lacks: B-Y" in text
+    assert "validation: labels of 'tags' that do not occur in train: B-Y" in text
     assert (
-        "validation: 1 distinct texts of more than five words occur in train too, such as number 2: one two"
+        "validation: 1 distinct texts of more than five words also occur in train, such as number 2: one two"
         in text
     )
-    assert "4 things to look at" in text
+    assert "4 likely problems" in text
 
 
 def test_limits(config, capsys):
@@ -92,4 +92,4 @@ def test_allowed_sequences(encoding, tags, allowed):
 def test_nothing_to_look_at():
     one, other = Split("train"), Split("validation")
     assert unknown_words(one, other) == shared_texts(one, other) == 0.0
-    assert list(report_lines([one, other]))[-1] == "nothing to look at"
+    assert list(report_lines([one, other]))[-1] == "no likely problems"

@@ -100,7 +100,7 @@ def test_two_configs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     [
         (("a.json", "w.th"), "different kinds"),
         (("a.json", "nothing"), "there is no such"),
-        (("a.json", "."), "holds no run"),
+        (("a.json", "."), "is not a run"),
     ],
 )
 def test_mistakes(

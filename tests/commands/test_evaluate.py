@@ -105,7 +105,7 @@ def test_inputs(text: str, values: list[object]) -> None:
 
 MISTAKES = {
     "missing archive": (["nothing.tar.gz", "{valid}"], "nothing.tar.gz: there is no such file"),
-    "folder without a run": (["{folder}", "{valid}"], "holds no run"),
+    "folder without a run": (["{folder}", "{valid}"], "is not a run"),
     "missing input": (["{run}", "{folder}/nothing.txt"], "nothing.txt"),
     "too few outputs": (
         ["{run}", "{valid},{valid}", "--output-file", "m.json"],

@@ -60,7 +60,7 @@ CASES = [
         2,
     ),
     (PermissionError(errno.EACCES, "Permission denied", "x"), "x: no permission to read or write this", 2),
-    (FileExistsError(errno.EEXIST, "File exists", "x"), "x: this exists already", 2),
+    (FileExistsError(errno.EEXIST, "File exists", "x"), "x: this already exists", 2),
     (FileNotFoundError("no such URL"), "no such URL", 2),
     (OSError(errno.ENOSPC, "No space left", "out/best.th"), "out/best.th: no space left on the disk", 1),
     (OSError(errno.EIO, "Input/output error"), "Input/output error", 1),

@@ -237,4 +237,4 @@ def test_validation_of_a_share_is_warned_of(
     (tmp_path / "config.json").write_text(json.dumps(config))
     assert main("nlpreg", ["train", f"{tmp_path}/config.json", "-s", f"{tmp_path}/out", "--dry-run"]) == 0
     shown = "".join(capsys.readouterr())
-    assert "data_loader.instances_per_epoch holds for the validation data too" in shown
+    assert "data_loader.instances_per_epoch also limits the validation data" in shown

@@ -368,7 +368,7 @@ def test_what_stands_around_the_code(tmp_path: Path) -> None:
     [
         (
             "from allennlp.commands.elmo import Elmo\n",
-            "AllenNLP had allennlp.commands.elmo.Elmo, nlpreg has nothing like it",
+            "AllenNLP had allennlp.commands.elmo.Elmo, nlpreg has no equivalent",
         ),
         ("from allennlp_models.rc import BidirectionalAttentionFlow\n", "AllenNLP's model package had"),
         ("from overrides import EnforceOverrides\n", "pip install overrides==3.1.0"),

@@ -12,16 +12,15 @@ if TYPE_CHECKING:
     from nlpreg.commands.check.checking import Checked
 
 DESCRIPTION = """
-Read a config beside the constructors that it names and print everything that is wrong with it: unknown keys and
-names, wrong types, missing arguments, sizes that do not agree, files that do not exist, devices that are not there,
-environment variables that are not set, and what constructors refuse. No data is read without --data. The exit status
-is 0 if all is well, else 2.
+Compare a config with the constructors that it names and print all of its problems: unknown keys and names, wrong types,
+missing arguments, dimensions that do not match, missing files, devices and environment variables, and values that
+constructors reject. No data is read without --data. The exit status is 0 without problems, otherwise 2.
 """
 
 
 @Subcommand.register("check")
 class Check(Subcommand):
-    """Checks a config."""
+    """The command `nlpreg check`."""
 
     def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add the command's parser."""
@@ -71,7 +70,7 @@ def _run(args: argparse.Namespace) -> None:
 
 
 def _add_data(checked: "Checked") -> None:
-    """Add the findings of the first batches."""
+    """Add the problems and warnings of first batches."""
     from nlpreg.commands.check.data_check import data_findings
 
     findings = data_findings(checked)

@@ -17,17 +17,17 @@ from nlpreg.common.params import Params
 from nlpreg.common.runtime.environment import prepare_environment
 
 _NUM_INSTANCES = 100
-"""Number of instances that are read from each data set."""
+"""Number of instances read from each data set."""
 
 
 def data_findings(checked: Checked) -> Findings:
-    """Read a few instances of each data set, build the experiment for them, and try its first batches.
+    """Build an experiment on a few instances of each data set, and try its first batches.
 
-    The vocabulary is built from these instances only, unless the config reads it from files, so a model that needs a certain
-    entry may fail here but work in the run.
+    The vocabulary is built from these instances only, unless the config reads it from files. A model that needs a certain
+    entry may therefore fail here but work in the run.
 
     Args:
-        checked: the outcome of the check of a config, without problems.
+        checked: the result of the check of a config, without problems.
     """
     assert checked.config is not None
     config = _on_few_instances(checked)
@@ -45,15 +45,15 @@ def data_findings(checked: Checked) -> Findings:
     except ConfigurationProblems as error:
         return Findings(error.problems)
     except ConfigurationError as error:
-        place = getattr(error, "config_path", "")
-        is_about_data = place.endswith("data_loader")  # the message names file and line
-        return Findings([Problem("" if is_about_data else place, str(error))])
+        path = getattr(error, "config_path", "")
+        is_about_data = path.endswith("data_loader")  # the message has file and line of the data
+        return Findings([Problem("" if is_about_data else path, str(error))])
     except Exception as error:
         return Findings([Problem("", "\n      ".join(lines_about_users_code(error)))])
 
 
 def _on_few_instances(checked: Checked) -> dict[str, Any]:
-    """The config with readers limited to a few instances, if they support it, and a vocabulary of all data sets."""
+    """The config with `max_instances` of its readers set, where they take it, and the vocabulary built from all data sets."""
     config = copy.deepcopy(checked.config)
     assert config is not None and isinstance(checked.node, Call)
     for key in ("dataset_reader", "validation_dataset_reader"):
@@ -67,7 +67,7 @@ def _on_few_instances(checked: Checked) -> dict[str, Any]:
 
 
 def _sections(section: Any, node: Any) -> Iterator[dict[str, Any]]:
-    """The sections of a reader, and of those in it, that take `max_instances`."""
+    """The section of a reader, or those of the readers that it wraps, if they take `max_instances`."""
     if not isinstance(section, dict) or not isinstance(node, Call):
         return
     inner = [(section.get(name), argument) for name, argument in node.arguments.items()]

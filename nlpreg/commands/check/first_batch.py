@@ -1,4 +1,4 @@
-"""Check with a first batch that data, model and trainer of an experiment fit together."""
+"""Check on a first batch that the data, the model and the trainer of an experiment fit together."""
 
 import contextlib
 import inspect
@@ -38,12 +38,12 @@ if TYPE_CHECKING:
     from nlpreg.commands.train.experiment import TrainModel
 
 
-_NUM_COUNTED = 50
-"""Number of instances of each data set that are examined for the namespaces they use."""
-_NUM_TAGGED = 1000
+_NUM_NAMESPACE_INSTANCES = 50
+"""Number of training instances whose namespaces are counted."""
+_NUM_TAGGED_INSTANCES = 1000
 """Number of instances whose tags are compared with the label encoding."""
-_MOST_LABELS = 1000
-_MOST_NAMES = 5
+_MAX_LABELS = 1000
+_MAX_NAMES = 5
 
 
 @dataclass
@@ -51,8 +51,8 @@ class Findings:
     """Findings of a first batch.
 
     Args:
-        problems: errors that the run would raise, or mistakes that make its result useless.
-        warnings: what is most likely not meant, and trains all the same.
+        problems: errors that the run would raise, or mistakes that would make its result useless.
+        warnings: probable mistakes that do not prevent training.
     """
 
     problems: list[Problem] = field(default_factory=list)
@@ -62,8 +62,8 @@ class Findings:
 def try_first_batches(experiment: "TrainModel", label_encoding: Any = None) -> Findings:
     """Run a training batch forward and backward and a validation batch forward, and check the results.
 
-    The weights, the position in the data and the states of random number generators do not change. Only nlpreg's own loaders,
-    and trainers that run the model like `gradient_descent`, are tried. Exceptions of the model are propagated, as in the run.
+    The weights, the position in the data and the states of random number generators do not change. Only loaders of nlpreg, and
+    trainers that run the model like `gradient_descent`, are tried. Exceptions of the model propagate, as in the run.
 
     Args:
         experiment: the experiment, built but not yet run.
@@ -79,7 +79,7 @@ def try_first_batches(experiment: "TrainModel", label_encoding: Any = None) -> F
     generators.load_state_dict(generators.state_dict())
     try:
         with (
-            _left_as_it_was(model),
+            _state_preserved(model),
             local_metrics(),
             quiet(),
             recorded_namespaces(model.vocab) as used,
@@ -93,7 +93,7 @@ def try_first_batches(experiment: "TrainModel", label_encoding: Any = None) -> F
                         if isinstance(label_encoding, str):
                             _locate_wrong_tags(loaders[name], model, label_encoding, findings)
             except (IndexError, RuntimeError, ValueError) as error:
-                # an embedding or output layer for an empty namespace has no rows
+                # probably an embedding or output layer without rows, because its namespace is empty
                 unused = list(_namespace_warnings(loaders, model, used))
                 sizes = model.vocab.namespace_sizes()
                 if not unused or all(sizes.get(name, 0) > 2 for name in used):
@@ -110,7 +110,7 @@ def try_first_batches(experiment: "TrainModel", label_encoding: Any = None) -> F
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Context manager that suppresses warnings and log lines, which the run itself will show."""
+    """Context manager that suppresses warnings and log messages, which the run itself will show."""
     before = logging.root.manager.disable
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -122,23 +122,23 @@ def quiet() -> Iterator[None]:
 
 
 def _is_ours(loader: Any) -> bool:
-    """Whether the batches of an epoch are made by nlpreg's own code, so that a sample is representative."""
+    """Whether nlpreg's own code makes the batches of an epoch, so that a sample batch is representative."""
     return str(type(loader).__iter__.__module__).startswith("nlpreg.")
 
 
 def _can_be_tried(model: Model, trainer: Any) -> bool:
-    """Whether the trainer runs the unwrapped model like `gradient_descent`."""
+    """Whether the trainer runs the unwrapped model like `gradient_descent`, and the model has its final sizes."""
     is_lazy = any(nn.parameter.is_lazy(parameter) for parameter in model.parameters())
     return (
         isinstance(trainer, GradientDescentTrainer)
         and type(trainer).batch_outputs is GradientDescentTrainer.batch_outputs
         and not trainer.run.is_sharded
-        and not is_lazy  # a lazy module, whose first batch determines its sizes
+        and not is_lazy  # the first batch would determine the sizes of lazy modules
     )
 
 
 @contextlib.contextmanager
-def _left_as_it_was(model: nn.Module) -> Iterator[None]:
+def _state_preserved(model: nn.Module) -> Iterator[None]:
     """Context manager that restores buffers, attributes, metrics and gradients of a model."""
     snapshot = ModelSnapshot.of(model)
     tables = ("_parameters", "_buffers", "_modules")
@@ -176,7 +176,7 @@ def _left_as_it_was(model: nn.Module) -> Iterator[None]:
 def _try_batch(
     name: str, loader: Any, model: Model, trainer: Any, labels: set[str], findings: Findings
 ) -> None:
-    """Run a sample of a data set, unless its fields do not fit the model."""
+    """Run a sample batch of a data set, unless its fields do not fit the model."""
     batch = loader.sample_batch()
     if batch is None:
         return
@@ -187,15 +187,15 @@ def _try_batch(
     is_training = name == "train"
     model.train(is_training)
     batch = move_to_device(batch, trainer.cuda_device)
-    # avoid compilation for this batch
+    # without compiling the model for this batch
     forward = model.forward if getattr(model, "_compiled_call_impl", None) is not None else model
     try:
         with torch.set_grad_enabled(is_training), trainer.run.precision.autocast():
             outputs = forward(**batch)
     except ConfigurationError as error:
-        place, _, rest = str(error).partition(": ")
-        if place.startswith(("model.", "trainer.")) and " " not in place:
-            findings.problems.append(Problem(place, rest))
+        path, _, message = str(error).partition(": ")
+        if path.startswith(("model.", "trainer.")) and " " not in path:
+            findings.problems.append(Problem(path, message))
         else:
             findings.problems.append(refusal("model", inspect.signature(type(model)).parameters, error))
         return
@@ -220,15 +220,15 @@ def _try_batch(
             findings.warnings += _gradient_warnings(model, outputs["loss"])
     metrics = model.get_metrics(reset=True)
     problems = list(_metric_problems(model, metrics))
-    # a batch of one task has no metrics and gradients for the other heads
+    # a batch of one task gives no metrics and gradients for the heads of the others
     if name == "validation" and not problems and not isinstance(loader, MultiTaskDataLoader):
         losses = ["loss"] if "loss" in outputs else []
-        _look_for_followed_metrics(trainer, [*metrics, *losses], labels, findings)
+        _check_tracked_metrics(trainer, [*metrics, *losses], labels, findings)
     findings.problems += [found for found in problems if found not in findings.problems]
 
 
 def _field_problem(model: Model, batch: Mapping[str, Any], reader: Any) -> str | None:
-    """Report fields that `forward` does not accept, and required arguments without a field."""
+    """A message about fields that `forward` does not take, and required arguments without a field; None if all fit."""
     required, optional, takes_all = _arguments(type(model))
     missing = [name for name in required if name not in batch]
     unknown = [name for name in batch if name not in {*required, *optional} and not takes_all]
@@ -252,7 +252,7 @@ def _field_problem(model: Model, batch: Mapping[str, Any], reader: Any) -> str |
 
 
 def _arguments(cls: Any) -> tuple[list[str], list[str], bool]:
-    """The required and the optional arguments of a model's `forward`, and whether it takes any others."""
+    """The required and the optional arguments of a model's `forward`, and whether it takes any others (`**kwargs`)."""
     parameters = list(inspect.signature(cls.forward).parameters.values())[1:]
     named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     required = [p.name for p in named if p.default is p.empty]
@@ -264,7 +264,7 @@ def _arguments(cls: Any) -> tuple[list[str], list[str], bool]:
 
 
 def _models_for(fields: list[str]) -> list[str]:
-    """Registered models whose `forward` takes exactly the fields of these names."""
+    """Registered models whose `forward` takes exactly these fields."""
     found: dict[Any, str] = {}
     for name, (cls, _) in REGISTRY[Model].items():
         if not isinstance(cls, type) or "." in name or cls in found:
@@ -272,10 +272,10 @@ def _models_for(fields: list[str]) -> list[str]:
         required, optional, takes_all = _arguments(cls)
         known = {*required, *optional}
         fits = set(required) <= set(fields) and (takes_all or set(fields) <= known)
-        # `**kwargs` alone does not make a model suitable for a field
+        # a model that takes all fields only by `**kwargs` is not suggested
         if fits and required and len(known & set(fields)) > 1:
             found[cls] = name
-    return sorted(found.values())[:_MOST_NAMES]
+    return sorted(found.values())[:_MAX_NAMES]
 
 
 def _label_problem(model: Model, label: str) -> Problem:
@@ -343,10 +343,10 @@ def _metric_problems(model: Model, metrics: Any) -> Iterator[Problem]:
             )
 
 
-def _look_for_followed_metrics(
+def _check_tracked_metrics(
     trainer: GradientDescentTrainer, names: list[str], labels: set[str], findings: Findings
 ) -> None:
-    """Check that the model has the validation metric."""
+    """Check that the model has the metrics of `validation_metric`."""
     for _, wanted in trainer.run.tracker.tracked_metrics:
         if wanted in names:
             continue
@@ -354,30 +354,30 @@ def _look_for_followed_metrics(
             "trainer.validation_metric",
             f"the model has no metric {wanted!r}{did_you_mean(wanted, names)} (there are: {', '.join(sorted(names))})",
         )
-        # a metric of a label, such as f1-measure-PER, exists only if the batch has the label
+        # a metric of a label, such as f1-measure-PER, exists only if the label occurs in the batch
         is_of_label = any(wanted.endswith(f"-{label.rpartition('-')[2]}") for label in labels)
         (findings.warnings if is_of_label else findings.problems).append(problem)
 
 
 def _labels(model: Model) -> set[str]:
-    """The entries of all namespaces that are small enough to be label namespaces."""
+    """The entries of all namespaces that are small enough for labels."""
     return {
         label
         for name, size in model.vocab.namespace_sizes().items()
-        if size < _MOST_LABELS
+        if size < _MAX_LABELS
         for label in model.vocab.get_index_to_token_vocabulary(name).values()
     }
 
 
 def _namespace_warnings(loaders: Mapping[str, Any], model: Model, used: set[str]) -> Iterator[Problem]:
-    """Warn about namespaces that the training data fill but the model never uses."""
+    """Warn about namespaces that the training data fill but the model never reads."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
-    for instance in loaders["train"].sample_instances(_NUM_COUNTED) if "train" in loaders else ():
+    for instance in loaders["train"].sample_instances(_NUM_NAMESPACE_INSTANCES) if "train" in loaders else ():
         instance.count_vocab_items(counts)
     has_fixed_tables = any(
         isinstance(module, Embedding) and module.follows_vocabulary is False for module in model.modules()
     )
-    if has_fixed_tables:  # it may serve any namespace
+    if has_fixed_tables:  # such a table may be for any namespace
         return
     sizes = model.vocab.namespace_sizes()
     empty = sorted(name for name in used if sizes.get(name, 0) <= 2 and name not in counts)
@@ -407,7 +407,7 @@ def _encoding_warnings(loader: Any, model: Model, encoding: str) -> Iterator[Pro
     if not isinstance(reader, DatasetReader):
         return
     allowed: set[tuple[str, str]] | None = None
-    for instance, place in itertools.islice(_with_places(reader, path), _NUM_TAGGED):
+    for instance, location in itertools.islice(_with_locations(reader, path), _NUM_TAGGED_INSTANCES):
         tags = next((f.labels for f in instance.fields.values() if isinstance(f, SequenceLabelField)), None)
         if tags is None or not all(isinstance(tag, str) for tag in tags):
             return
@@ -417,7 +417,7 @@ def _encoding_warnings(loader: Any, model: Model, encoding: str) -> Iterator[Pro
         steps = itertools.pairwise(["<start>", *map(str, tags), "<end>"])
         if tags and not all(step in allowed for step in steps):
             num_wrong += 1
-            first = first or f"{place}{' '.join(map(str, tags))}"
+            first = first or f"{location}{' '.join(map(str, tags))}"
     if num_wrong:
         yield Problem(
             "model.label_encoding",
@@ -433,24 +433,24 @@ def _allowed_pairs(model: Model, encoding: str) -> set[tuple[str, str]]:
     return {({**names, **ends}[a], {**names, **ends}[b]) for a, b in allowed_transitions(encoding, names)}
 
 
-def _with_places(reader: DatasetReader, path: Any) -> Iterator[tuple[Instance, str]]:
+def _with_locations(reader: DatasetReader, path: Any) -> Iterator[tuple[Instance, str]]:
     """The instances of a file, each with its location, such as `train.txt, line 17: `, if the reader records it."""
-    limit, reader.max_instances = reader.max_instances, None  # a reader with a limit cannot defer
+    limit, reader.max_instances = reader.max_instances, None  # a reader with a limit yields no units
     try:
         if not (isinstance(reader, DeferringReader) and reader.can_defer()):
             for instance in reader.read(path):
                 yield instance, ""
             return
-        place = ""
+        location = ""
 
-        def noted(units: Iterable[Any]) -> Iterator[Any]:
-            nonlocal place
+        def recorded(units: Iterable[Any]) -> Iterator[Any]:
+            nonlocal location
             for unit in units:
-                place = f"{unit[0]}, line {unit[1]}: "
+                location = f"{unit[0]}, line {unit[1]}: "
                 yield unit
 
-        for instance in reader.instances_of(noted(reader.units(path)), path):
-            yield instance, place
+        for instance in reader.instances_of(recorded(reader.units(path)), path):
+            yield instance, location
     finally:
         reader.max_instances = limit
 
@@ -466,5 +466,5 @@ def _kind(value: Any) -> str:
 
 
 def _listed(names: list[str]) -> str:
-    more = len(names) - _MOST_NAMES
-    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+    more = len(names) - _MAX_NAMES
+    return ", ".join(names[:_MAX_NAMES]) + (f" and {more} more" if more > 0 else "")

@@ -3,9 +3,8 @@
 import json
 from collections.abc import Iterator, Mapping
 
-from nlpreg.commands.check.preflight import walk_calls
 from nlpreg.common.checks import did_you_mean, nearest
-from nlpreg.common.config.nodes import Call, Container, LazyCall, Node
+from nlpreg.common.config.nodes import Call, Container, LazyCall, Node, is_built_in, value_of, walk_calls
 from nlpreg.common.config.problems import Problem
 
 _EMBEDDERS = "model.text_field_embedder.token_embedders"
@@ -13,7 +12,7 @@ _DEFAULT_INDEXERS: dict[str, Node | None] = {"tokens": None}
 
 
 def name_problems(experiment: Call) -> Iterator[Problem]:
-    """Report token embedders without an indexer, indexers without an embedder, and namespaces that are never filled.
+    """Report token embedders without an indexer, indexers without an embedder, and namespaces that nothing fills.
 
     Only built-in readers and models are checked, because the behaviour of others is unknown.
 
@@ -27,11 +26,11 @@ def name_problems(experiment: Call) -> Iterator[Problem]:
         path, indexers = _indexers(experiment.arguments.get(key), key)
         if indexers is None:
             continue
-        missing, idle = embedders.keys() - indexers.keys(), indexers.keys() - embedders.keys()
+        missing, unused = embedders.keys() - indexers.keys(), indexers.keys() - embedders.keys()
         for name in sorted(missing):
-            hint = did_you_mean(name, idle) or f" (there are: {', '.join(sorted(indexers))})"
+            hint = did_you_mean(name, unused) or f" (there are: {', '.join(sorted(indexers))})"
             yield Problem(f"{_EMBEDDERS}.{name}", f"{path} has no indexer of this name{hint}")
-        for name in sorted(idle):
+        for name in sorted(unused):
             if not nearest(name, missing):
                 yield Problem(
                     f"{path}.{name}",
@@ -44,11 +43,11 @@ def name_problems(experiment: Call) -> Iterator[Problem]:
 
 
 def missing_namespaces(experiment: Call) -> Iterator[tuple[list[str], str, Problem]]:
-    """The namespaces of character embeddings that leave `vocab_namespace` out: those of their indexers.
+    """The namespaces for character embeddings without `vocab_namespace`: those of their indexers.
 
-    The constructor's default is the namespace of the words, whose size has nothing to do with the characters. It stays
-    as it is, since archives, AllenNLP's too, hold tables of that size; what is trained gets the right one, which its
-    config records.
+    The constructor's default is the namespace of words, whose size is unrelated to the number of characters. The default
+    cannot change, because archives, also of AllenNLP, have tables of that size. A new run gets the namespace of the indexer
+    instead, and its config records it.
 
     Args:
         experiment: the resolved experiment.
@@ -57,21 +56,21 @@ def missing_namespaces(experiment: Call) -> Iterator[tuple[list[str], str, Probl
         The key path of the missing value, the value, and a warning that says so.
     """
     path, indexers = _indexers(experiment.arguments.get("dataset_reader"), "dataset_reader", of_plugins=True)
-    for name, place, embedder in _token_embedders(experiment.arguments.get("model")):
+    for name, steps, embedder in _token_embedders(experiment.arguments.get("model")):
         indexer = (indexers or {}).get(name)
         if embedder.type_name != "character_encoding" or indexer is None:
             continue
         table = embedder.arguments.get("embedding")
         if not isinstance(table, Call) or {"vocab_namespace", "num_embeddings"} & table.arguments.keys():
             continue
-        counted, default = _value(indexer, "namespace"), table.defaults.get("vocab_namespace")
+        counted, default = value_of(indexer, "namespace"), table.defaults.get("vocab_namespace")
         if isinstance(counted, str) and default is not None and counted != default:
             warning = Problem(
-                ".".join([*place, "embedding", "vocab_namespace"]),
+                ".".join([*steps, "embedding", "vocab_namespace"]),
                 f"not given, so it is that of {path}.{name}, {json.dumps(counted)} (AllenNLP would take "
                 f"{json.dumps(default)}, whose size is that of another table): write it down",
             )
-            yield [*place, "embedding", "vocab_namespace"], counted, warning
+            yield [*steps, "embedding", "vocab_namespace"], counted, warning
 
 
 def _token_embedders(node: Node | None, path: tuple[str, ...] = ()) -> Iterator[tuple[str, list[str], Call]]:
@@ -95,62 +94,51 @@ def _token_embedders(node: Node | None, path: tuple[str, ...] = ()) -> Iterator[
 def _length_problems(
     embedders: Mapping[str, Node], indexers: Mapping[str, Node | None], path: str
 ) -> Iterator[Problem]:
-    """Transformers whose indexer cuts texts into segments of another length than the embedder."""
+    """Report transformers whose indexer and embedder split texts into segments of different lengths."""
     for name in sorted(embedders.keys() & indexers.keys()):
         indexer, embedder = indexers[name], embedders[name]
         if not isinstance(indexer, Call) or not isinstance(embedder, Call):
             continue
         if any("max_length" not in {**call.defaults, **call.arguments} for call in (indexer, embedder)):
             continue
-        by_indexer, by_embedder = (_value(call, "max_length") for call in (indexer, embedder))
+        by_indexer, by_embedder = (value_of(call, "max_length") for call in (indexer, embedder))
         if by_indexer != by_embedder:
             yield Problem(
                 f"{_EMBEDDERS}.{name}.max_length",
-                f"expected that of {path}.{name}, {by_indexer or 'none'}, got {by_embedder or 'none'}: both cut long texts "
-                "into the same segments",
+                f"expected that of {path}.{name}, {by_indexer or 'none'}, got {by_embedder or 'none'}: both must split long "
+                "texts into the same segments",
             )
 
 
 def _namespace_problems(
     embedders: Mapping[str, Node], indexers: Mapping[str, Node | None], path: str
 ) -> Iterator[Problem]:
-    """Embeddings for a namespace of the vocabulary into which no indexer counts anything."""
-    filled = {_value(indexer, "namespace") for indexer in indexers.values() if indexer is not None}
-    # an indexer that is not known may count into any namespace
-    if None in filled or None in indexers.values():
+    """Report embeddings for a namespace of the vocabulary that no indexer fills."""
+    filled = [value_of(indexer, "namespace") for indexer in indexers.values()]
+    if not all(isinstance(name, str) for name in filled):  # an unknown indexer may fill any namespace
         return
-    for place, call in walk_calls(Container(dict, dict(embedders)), _EMBEDDERS):
+    for table_path, call in walk_calls(Container(dict, dict(embedders)), _EMBEDDERS):
         is_table = call.type_name == "embedding" or call.cls.__name__ == "Embedding"
         if not is_table or "vocab_namespace" not in call.arguments or "num_embeddings" in call.arguments:
             continue
-        namespace = _value(call, "vocab_namespace")
-        if namespace not in filled:
-            known = sorted(str(name) for name in filled)
+        namespace = value_of(call, "vocab_namespace")
+        if isinstance(namespace, str) and namespace not in filled:
+            known = sorted(set(filled))
             yield Problem(
-                f"{place}.vocab_namespace",
+                f"{table_path}.vocab_namespace",
                 f'no indexer of {path} has "namespace": "{namespace}"'
                 f"{did_you_mean(namespace, known)} (there are: {', '.join(known)})",
             )
 
 
-def _value(node: Node, argument: str) -> object:
-    """What a section gives for an argument or leaves at its default; None where there is neither."""
-    if not isinstance(node, Call):
-        return None
-    given = node.arguments.get(argument)
-    value = node.defaults.get(argument) if given is None else given.as_config()
-    # an object or a list is reported as a wrong type, and could not be looked up among names
-    return None if isinstance(value, (dict, list)) else value
-
-
 def _embedders(model: Node | None) -> dict[str, Node] | None:
-    """The embedders of a model that hands its whole text to a basic embedder."""
+    """The token embedders of a built-in model with a built-in text field embedder; None for other models."""
     if isinstance(model, LazyCall):
         model = model.inner
-    if not (isinstance(model, Call) and _is_ours(model)) or "elmo" in model.arguments:
+    if not (isinstance(model, Call) and is_built_in(model)) or "elmo" in model.arguments:
         return None
     embedder = model.arguments.get("text_field_embedder")
-    if not (isinstance(embedder, Call) and _is_ours(embedder)):
+    if not (isinstance(embedder, Call) and is_built_in(embedder)):
         return None
     return _items(embedder.arguments.get("token_embedders"))
 
@@ -158,15 +146,15 @@ def _embedders(model: Node | None) -> dict[str, Node] | None:
 def _indexers(
     reader: Node | None, path: str, of_plugins: bool = False
 ) -> tuple[str, Mapping[str, Node | None] | None]:
-    """Where a reader's indexers stand, and what they are; None where they are not known."""
-    # `sharded` and `fold` hand on what their base reader indexes
+    """The key path of a reader's indexers, and the indexers; None where they are not known."""
+    # `sharded` and `fold` pass on the instances of their base reader
     while (
         isinstance(reader, Call)
-        and (of_plugins or _is_ours(reader))
+        and (of_plugins or is_built_in(reader))
         and isinstance(reader.arguments.get("base_reader"), Call)
     ):
         reader, path = reader.arguments["base_reader"], f"{path}.base_reader"
-    if not (isinstance(reader, Call) and (of_plugins or _is_ours(reader))):
+    if not (isinstance(reader, Call) and (of_plugins or is_built_in(reader))):
         return path, None
     path = f"{path}.token_indexers"
     indexers = reader.arguments.get("token_indexers")
@@ -177,7 +165,3 @@ def _indexers(
 
 def _items(node: Node | None) -> dict[str, Node] | None:
     return node.items if isinstance(node, Container) and isinstance(node.items, dict) else None
-
-
-def _is_ours(call: Call) -> bool:
-    return str(call.cls.__module__).startswith("nlpreg.")

@@ -1,4 +1,4 @@
-"""Checks of the environment of an experiment: its files, its output folder and its devices."""
+"""Checks of the environment of an experiment: files, output folder and devices."""
 
 import glob
 import os
@@ -7,12 +7,12 @@ from typing import Any
 
 from nlpreg.common.checks import ConfigurationError, check_for_gpu, nearest
 from nlpreg.common.config.config_file import UNSET_VARIABLE
-from nlpreg.common.config.nodes import Call, Container, LazyCall, Literal, Node, Special
+from nlpreg.common.config.nodes import Call, Container, Literal, Node, Special, is_built_in, walk_calls
 from nlpreg.common.config.problems import Problem, found
 
 _DATA_PATHS = ("train_data_path", "validation_data_path", "test_data_path")
 _FILE_ARGUMENTS = ("pretrained_file", "weights_file_path", "options_file", "weight_file", "archive_file")
-_READERS_OF_OTHER_THINGS = ("interleaving", "multitask", "multitask_shim", "huggingface_datasets")
+_READERS_WITHOUT_PATHS = ("interleaving", "multitask", "multitask_shim", "huggingface_datasets")
 
 
 def preflight_problems(config: Mapping[str, Any], node: Node) -> list[Problem]:
@@ -59,22 +59,8 @@ def output_folder_problems(folder: str) -> list[Problem]:
     return []
 
 
-def walk_calls(node: Node | None, path: str = "") -> Iterator[tuple[str, Call]]:
-    """Every constructor call in a resolved tree, with its key path."""
-    if isinstance(node, LazyCall):
-        yield from walk_calls(node.inner, path)
-    elif isinstance(node, Container):
-        items = node.items.items() if isinstance(node.items, dict) else enumerate(node.items)
-        for key, item in items:
-            yield from walk_calls(item, f"{path}.{key}" if path else str(key))
-    elif isinstance(node, Call):
-        yield path, node
-        for name, argument in node.arguments.items():
-            yield from walk_calls(argument, f"{path}.{name}" if path else name)
-
-
 def _data_problems(config: Mapping[str, Any], node: Node) -> Iterator[Problem]:
-    """Data paths are checked where a built-in reader, which takes plain paths, will open them."""
+    """Report data paths that cannot be opened, if a built-in reader of plain paths reads them."""
     if not isinstance(node, Call):
         return
     for key in _DATA_PATHS:
@@ -83,8 +69,8 @@ def _data_problems(config: Mapping[str, Any], node: Node) -> Iterator[Problem]:
             reader = node.arguments["validation_dataset_reader"]
         plain_paths = (
             isinstance(reader, Call)
-            and reader.cls.__module__.startswith("nlpreg.")
-            and reader.type_name not in _READERS_OF_OTHER_THINGS
+            and is_built_in(reader)
+            and reader.type_name not in _READERS_WITHOUT_PATHS
         )
         value = config.get(key)
         if plain_paths and value is not None:
@@ -119,7 +105,7 @@ def _file_problems(node: Node) -> Iterator[Problem]:
 
 
 def _missing(path: Any) -> str | None:
-    """Why a local path cannot be opened; None if it can, or if this is unknown."""
+    """The reason why a local path cannot be opened; None if it can be, or if that is unknown."""
     path = os.fspath(path) if isinstance(path, os.PathLike) else path
     if not isinstance(path, str) or UNSET_VARIABLE in path or "://" in path:
         return None
@@ -127,7 +113,7 @@ def _missing(path: Any) -> str | None:
         path = path[1 : path.index(")#")]
     local = os.path.expanduser(path.split("!")[0])
     if os.path.exists(local):
-        return None if os.access(local, os.R_OK) else f"{path} exists, but may not be read"
+        return None if os.access(local, os.R_OK) else f"{path} exists, but there is no permission to read it"
     if glob.has_magic(local):
         return None if glob.glob(local, recursive=True) else f"no file matches {path}"
     folder = os.path.dirname(os.path.abspath(local))
@@ -135,7 +121,7 @@ def _missing(path: Any) -> str | None:
         return f"there is no file {path}: the folder {folder} does not exist"
     files = sorted(os.listdir(folder))
     stems = {os.path.splitext(name)[0]: name for name in files}
-    # with its extension first: train.txt, not train.jsonl, is what trian.txt means
+    # names with the same extension first: trian.txt most likely means train.txt, not train.jsonl
     beside = nearest(os.path.basename(local), files)
     if beside is None or os.path.splitext(beside)[1] != os.path.splitext(local)[1]:
         beside = stems.get(nearest(os.path.splitext(os.path.basename(local))[0], stems) or "")
@@ -155,7 +141,7 @@ def _device_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
         if isinstance(device, list):
             advice = f'for several give the top level "distributed": {{"cuda_devices": {device}}}, and leave this out'
             advice = f"write {device[0]}" if len(device) == 1 else advice
-            yield Problem(path, f"one trainer drives one device, found {device}; {advice}")
+            yield Problem(path, f"a trainer uses one device, found {device}; {advice}")
             continue
         is_name = isinstance(device, str) and path == "trainer.cuda_device"
         if is_name or (isinstance(device, int) and not isinstance(device, bool)):
@@ -163,18 +149,18 @@ def _device_problems(config: Mapping[str, Any]) -> Iterator[Problem]:
             if problem:
                 yield Problem(path, problem)
                 if path.startswith("distributed"):
-                    return  # the others lack for the same reason
+                    return  # the other devices are missing for the same reason
 
 
 def _device_problem(device: int | str) -> str | None:
-    """Why a device cannot be used; None where it can."""
+    """The reason why a device cannot be used; None if it can be."""
     import torch
 
     try:
         check_for_gpu(device if isinstance(device, int) else torch.device(device))
     except ConfigurationError as error:
         return str(error)
-    except RuntimeError:  # torch knows no such device
+    except RuntimeError:  # torch has no such device
         hint = f"; write {device} without quotes" if str(device).removeprefix("-").isdigit() else ""
         return f'expected the number of a GPU, -1 for the CPU, or a name such as "cuda:0", found {found(device)}{hint}'
     return None

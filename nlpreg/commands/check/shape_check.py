@@ -1,8 +1,8 @@
-"""Check of dimensions that must match, before the run; messages show how they are computed.
+"""Checks of dimensions that must match.
 
-The modules of a built-in model are constructed on torch's "meta" device, without memory, to get their dimensions, so that
-encoders of plugins are checked too. A class declares the data flow between its arguments by `dimension_chain`, a tuple of
-argument names in the order of the data.
+Modules are constructed on torch's "meta" device, which allocates no memory, to get their dimensions; encoders of plugins are
+therefore checked too. A class declares the data flow between its arguments by `dimension_chain`, a tuple of argument names in
+the order of the data flow.
 """
 
 import contextlib
@@ -16,9 +16,8 @@ from dataclasses import replace
 from types import FrameType
 from typing import Any, NoReturn
 
-from nlpreg.commands.check.preflight import walk_calls
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.config.nodes import Call, Container, Literal, Node
+from nlpreg.common.config.nodes import Call, Container, Literal, Node, walk_calls
 from nlpreg.common.config.problems import Problem, refusal
 
 _INPUT_ARGUMENTS = ("input_size", "input_dim", "embedding_dim")
@@ -31,9 +30,8 @@ _NEEDS_FILES = (
     "language_model_token_embedder",
 )
 
-
 SECONDS_FOR_A_TRIAL = 5.0
-"""A module of a few hundred layers is built without memory in less than a second."""
+"""Time limit; a module of a few hundred layers takes less than a second without memory."""
 
 
 class TrialTooLongError(Exception):
@@ -53,7 +51,7 @@ def shape_problems(experiment: Call, not_checked: list[Problem]) -> Iterator[Pro
     """
     seen: set[tuple[str, str]] = set()
     for problem in _all_problems(experiment, not_checked):
-        if (problem.path, problem.message) not in seen:  # a module inside another one is made twice
+        if (problem.path, problem.message) not in seen:  # a module inside another one is constructed twice
             seen.add((problem.path, problem.message))
             yield problem
 
@@ -73,7 +71,7 @@ def _all_problems(experiment: Call, not_checked: list[Problem]) -> Iterator[Prob
 
 
 def _is_given(call: Call, name: str) -> bool:
-    """Whether there is such a part at all; an optional one that is left out joins its neighbours."""
+    """Whether a part of the chain exists; without an optional part, the parts before and after it must match."""
     argument = call.arguments.get(name)
     if argument is None:
         return call.defaults.get(name) is not None
@@ -83,7 +81,7 @@ def _is_given(call: Call, name: str) -> bool:
 def _chain_problems(path: str, call: Call, links: list[str], not_checked: list[Problem]) -> Iterator[Problem]:
     modules = {}
     for name in links:
-        if not isinstance(call.arguments.get(name), Call):  # from an archive, or made in some other way
+        if not isinstance(call.arguments.get(name), Call):  # for example a module from an archive
             continue
         try:
             modules[name] = build_on_trial(call.arguments[name])
@@ -91,37 +89,36 @@ def _chain_problems(path: str, call: Call, links: list[str], not_checked: list[P
             not_checked.append(
                 Problem(
                     _joined(path, name),
-                    f"not checked: it was not built within {SECONDS_FOR_A_TRIAL:.0f} seconds, though on trial no memory is "
-                    "used; is it meant to be that large?",
+                    f"not checked: it could not be built within {SECONDS_FOR_A_TRIAL:.0f} seconds, even without allocating "
+                    "memory; is it meant to be that large?",
                 )
             )
-        except (
-            Exception
-        ) as error:  # a module that cannot be made without memory or data is simply not checked
-            place = getattr(error, "config_path", "") or _joined(path, name)
+        # a module that cannot be constructed without memory or data is not checked
+        except Exception as error:
+            failed_path = getattr(error, "config_path", "") or _joined(path, name)
             failed = next(
-                (inner for _, inner in walk_calls(call.arguments[name]) if inner.path == place), None
+                (inner for _, inner in walk_calls(call.arguments[name]) if inner.path == failed_path), None
             )
             if "overflow" in str(error) and isinstance(error, RuntimeError):
-                yield Problem(place, "its weights are larger than any memory; make it smaller")
+                yield Problem(failed_path, "its weights are larger than any memory; make it smaller")
             elif _is_about_arguments(error, failed):
-                yield refusal(place, failed.arguments if failed else (), error)
+                yield refusal(failed_path, failed.arguments if failed else (), error)
     yield from _memory_problems(path, modules)
     for before, after in itertools.pairwise(links):
-        given = dimension_of(modules.get(before), "get_output_dim")
-        wanted = dimension_of(modules.get(after), "get_input_dim")
-        if given is None or wanted is None or given == wanted:
+        output_dim = dimension_of(modules.get(before), "get_output_dim")
+        input_dim = dimension_of(modules.get(after), "get_input_dim")
+        if output_dim is None or input_dim is None or output_dim == input_dim:
             continue
         with contextlib.suppress(TrialTooLongError):
-            if given != dimension_of(build_on_trial(call.arguments[before], 1001), "get_output_dim"):
-                continue  # it depends on the vocabulary
+            if output_dim != dimension_of(build_on_trial(call.arguments[before], 1001), "get_output_dim"):
+                continue  # it depends on the size of the vocabulary
         receiver = call.arguments[after]
         assert isinstance(receiver, Call)
         argument = next((name for name in _INPUT_ARGUMENTS if name in receiver.arguments), None)
         yield Problem(
             _joined(path, after, argument or ""),
-            f"{after} takes vectors of {wanted}, but {before} gives {_sum(call.arguments[before], given)}; "
-            f"set {argument or 'its input size'} to {given}",
+            f"{after} takes vectors of {input_dim}, but {before} gives {_sum(call.arguments[before], output_dim)}; "
+            f"set {argument or 'its input size'} to {output_dim}",
         )
 
 
@@ -139,7 +136,7 @@ def _memory_problems(path: str, modules: Mapping[str, Any]) -> Iterator[Problem]
 
 
 def _bytes_of_memory() -> int | None:
-    """The memory of this machine; None where the system does not tell."""
+    """The memory of this machine; None if the system does not report it."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
@@ -147,7 +144,7 @@ def _bytes_of_memory() -> int | None:
 
 
 def _is_about_arguments(error: Exception, failed: Call | None) -> bool:
-    """Whether a constructor complained about its arguments, and not about the empty vocabulary or missing files."""
+    """Whether a constructor rejected its arguments, and did not fail for lack of a vocabulary or files."""
     if failed is None or not str(failed.cls.__module__).startswith(("nlpreg.", "torch.")):
         return isinstance(error, ConfigurationError)
     needs_vocabulary = any("vocab" in inner.from_extras for _, inner in walk_calls(failed))
@@ -159,7 +156,7 @@ def _direction_problems(path: str, call: Call) -> Iterator[Problem]:
     try:
         contextualizer = build_on_trial(call.arguments["contextualizer"])
         actual = contextualizer.is_bidirectional()
-    except Exception:  # reported, if it is the user's, by the chain
+    except Exception:  # reported by `_chain_problems` if it is a mistake in the config
         return
     if isinstance(wanted, Literal) and isinstance(wanted.value, bool) and wanted.value is not bool(actual):
         words = {True: "works in both directions", False: "works in one direction only"}
@@ -171,8 +168,12 @@ def _direction_problems(path: str, call: Call) -> Iterator[Problem]:
 
 
 def build_on_trial(node: Node, vocabulary_size: int = 1000, device: str = "meta") -> Any:
-    """The module of a resolved section, without memory unless another device is given, and with a vocabulary that is all
-    size.
+    """Build the module of a resolved section, by default without allocating memory, with a vocabulary without entries.
+
+    Args:
+        node: the section.
+        vocabulary_size: size that the vocabulary reports for every namespace.
+        device: device of the module.
 
     Raises:
         TrialTooLongError: it took too long.
@@ -189,13 +190,13 @@ def build_on_trial(node: Node, vocabulary_size: int = 1000, device: str = "meta"
         torch.random.fork_rng(devices=[]),
         warnings.catch_warnings(),
     ):
-        warnings.simplefilter("ignore")  # the run itself will say it
+        warnings.simplefilter("ignore")  # the run itself will show them
         return _stripped(node).build({"vocab": vocab})
 
 
 @contextlib.contextmanager
 def _time_limit(seconds: float) -> Iterator[None]:
-    """End a block that takes too long, where the system has timers and this is the main thread.
+    """Interrupt a block that takes too long, if the system has timers and this is the main thread.
 
     Raises:
         TrialTooLongError: it took too long.
@@ -240,10 +241,10 @@ def _joined(*steps: str) -> str:
 
 
 def dimension_of(module: Any, method: str) -> int | None:
-    """What `get_input_dim` or `get_output_dim` of a module gives; None if it knows no such number."""
+    """The result of a module's `get_input_dim` or `get_output_dim`; None if it has none."""
     try:
         value = getattr(module, method)()
-    except Exception:  # not every module knows its dimensions
+    except Exception:  # not every module has the method, or a single dimension
         return None
     return value if isinstance(value, int) else None
 
@@ -257,7 +258,7 @@ def _sum(node: Node, total: int) -> str:
     for name, part in sorted(parts.items.items()):
         try:
             sizes[name] = dimension_of(build_on_trial(part), "get_output_dim")
-        except Exception:  # then the total alone must do
+        except Exception:  # then only the total is shown
             return str(total)
     terms = " + ".join(f"{size} ({name})" for name, size in sizes.items() if size is not None)
     return f"{terms} = {total}"

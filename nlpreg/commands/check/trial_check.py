@@ -1,18 +1,18 @@
-"""Trial construction of the parts of a trainer, with a single parameter instead of a model.
+"""Trial construction of the parts of a trainer, with a single parameter in place of a model.
 
-It finds errors that only constructors detect before data is read: a negative learning rate, Nesterov momentum without momentum,
-a package that is not installed.
+This finds errors that only constructors detect, before any data is read: a negative learning rate, Nesterov momentum without
+momentum, a package that is not installed.
 """
 
 import logging
 import os
 import tempfile
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.config.nodes import Call, Container, LazyCall
+from nlpreg.common.config.nodes import Call, Container, Node, call_in, is_built_in, value_of
 from nlpreg.common.config.problems import Problem, refusal
 
 _PARTS = (
@@ -32,14 +32,14 @@ def trial_problems(experiment: Call, known: Collection[Problem]) -> Iterator[Pro
 
     Args:
         experiment: the resolved experiment.
-        known: problems reported already; a part that has any is left out.
+        known: problems that were already found; parts that have any are skipped.
     """
-    trainer = _call_in(experiment.arguments.get("trainer"))
+    trainer = _built_in_call(experiment.arguments.get("trainer"))
     if trainer is None:
         return
     disabled_before = logging.root.manager.disable
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
-        warnings.simplefilter("ignore")  # the run itself will say it
+        warnings.simplefilter("ignore")  # the run itself will show them
         logging.disable(logging.CRITICAL)
         try:
             yield from _problems_of_parts(trainer, os.path.join(folder, "run"), {p.path for p in known})
@@ -56,16 +56,19 @@ def _problems_of_parts(trainer: Call, folder: str, known: set[str]) -> Iterator[
         "parameters": parameters,
         "serialization_dir": folder,
         "num_steps_per_epoch": 1000,
-        # A number that no rise of a learning rate reaches, unless the run says how long it is.
-        "num_training_steps": _value(trainer, "max_steps") or 1_000_000,
-        **{name: _value(trainer, name) for name in ("num_epochs", "validation_metric")},
+        # without `max_steps`, more than any number of warm-up steps
+        "num_training_steps": value_of(trainer, "max_steps") or 1_000_000,
+        **{name: value_of(trainer, name) for name in ("num_epochs", "validation_metric")},
     }
     if "optimizer" not in trainer.arguments:
         extras["optimizer"] = torch.optim.Adam([parameters[0][1]])
     for name in _PARTS:
         argument = trainer.arguments.get(name)
-        for node in argument.items if isinstance(argument, Container) else [argument]:
-            part = _call_in(node)
+        nodes: Iterable[Node | None] = [argument]
+        if isinstance(argument, Container) and isinstance(argument.items, list):
+            nodes = argument.items
+        for node in nodes:
+            part = _built_in_call(node)
             if (
                 part is None
                 or part.type_name in _NEED_THE_MODEL
@@ -78,25 +81,16 @@ def _problems_of_parts(trainer: Call, folder: str, known: set[str]) -> Iterator[
                 yield refusal(
                     getattr(error, "config_path", part.path), {**part.arguments, **part.defaults}, error
                 )
-            except Exception:  # for want of a model or of another part, which the run will have
+            except Exception:  # the part needs a model or another part, which exist only in the run
                 pass
             else:
                 if name == "optimizer":
-                    _give_to_first_group(extras[name])
+                    # The pattern of no group matches the parameter's name, but schedulers need the groups to have parameters.
+                    groups = extras[name].param_groups
+                    groups[0]["params"], groups[-1]["params"] = groups[-1]["params"], groups[0]["params"]
 
 
-def _give_to_first_group(optimizer: Any) -> None:
-    """No pattern of a group matches the parameter's name, but schedulers want their groups filled."""
-    groups = optimizer.param_groups
-    groups[0]["params"], groups[-1]["params"] = groups[-1]["params"], groups[0]["params"]
-
-
-def _value(call: Call, name: str) -> Any:
-    return call.arguments[name].as_config() if name in call.arguments else call.defaults.get(name)
-
-
-def _call_in(node: object) -> Call | None:
-    """The constructor call of one of nlpreg's own classes; those of others may do more than look at arguments."""
-    inner = node.inner if isinstance(node, LazyCall) else node
-    is_ours = isinstance(inner, Call) and str(inner.cls.__module__).startswith("nlpreg.")
-    return inner if is_ours else None  # type: ignore[return-value]  # mypy forgets what `is_ours` says
+def _built_in_call(node: Node | None) -> Call | None:
+    """The constructor call of a built-in class; other constructors may have side effects."""
+    call = call_in(node)
+    return call if call is not None and is_built_in(call) else None

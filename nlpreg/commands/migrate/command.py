@@ -1,4 +1,4 @@
-"""`nlpreg migrate`: configs and code written for AllenNLP become nlpreg's."""
+"""`nlpreg migrate`: rewrite configs and code of AllenNLP for nlpreg."""
 
 import argparse
 import difflib
@@ -14,8 +14,8 @@ from nlpreg.common.config.old_configs import MigrationLog
 from nlpreg.common.files import atomic_write
 
 DESCRIPTION = """
-Rewrite configs (keys of AllenNLP 0.x and 1.x as well) and the imports in Python files for nlpreg. Comments, variables
-and layout stay. Without -w the differences are shown and no file is touched. What cannot be rewritten is named.
+Rewrite configs (also with keys of AllenNLP 0.x and 1.x) and the imports in Python files for nlpreg. Comments, variables and
+layout are preserved. Without -w, the differences are shown and no file is changed. Everything that cannot be rewritten is listed.
 """
 
 EPILOG = """
@@ -27,7 +27,7 @@ examples:
 
 @Subcommand.register("migrate")
 class Migrate(Subcommand):
-    """Rewrites configs and code of AllenNLP."""
+    """The command `nlpreg migrate`."""
 
     requires_plugins: ClassVar[bool] = False
 
@@ -42,7 +42,7 @@ class Migrate(Subcommand):
         return subparser
 
     def validate(self, args: argparse.Namespace) -> None:
-        """Make sure that the paths exist."""
+        """Check that the paths exist."""
         for path in args.paths:
             if not os.path.exists(path):
                 raise ConfigurationError(f"{path}: there is no such file or folder")
@@ -53,7 +53,7 @@ def _run(args: argparse.Namespace) -> None:
     changed: dict[str, str | None] = {}
     for path in args.paths:
         changed.update(migrate_path(path, log))
-    # before anything is written: what is left to do is known even where the files are only shown
+    # before anything is written, so that the remaining work is also listed without `--write`
     _check(args.paths, changed, log)
     for path, text in changed.items():
         if not args.write:
@@ -75,7 +75,7 @@ def _run(args: argparse.Namespace) -> None:
 
 
 def _check(paths: list[str], changed: dict[str, str | None], log: MigrationLog) -> None:
-    """What `nlpreg check` says of the migrated experiments, but for parts that the project's own code registers."""
+    """Log the problems that `nlpreg check` finds in the migrated experiments, except for classes that the project registers."""
     from nlpreg.commands.check.checking import check_config
     from nlpreg.common.plugins import import_plugins
 
@@ -91,7 +91,7 @@ def _check(paths: list[str], changed: dict[str, str | None], log: MigrationLog) 
     for file in experiments:
         assert file.config is not None
         for problem in check_config(file.config).problems:
-            # the project's own parts are not imported here: its code may have side effects
+            # classes of the project are unknown here, because importing its code may have side effects
             if any(
                 f'"{name}" is not a registered' in problem.message for name in own
             ) or file.is_due_to_unset(problem):

@@ -1,4 +1,4 @@
-"""A project to migrate: its configs, Python files, notebooks, plugin lists, scripts and pages, and what each becomes."""
+"""Migration of the files of a project: configs, Python files, notebooks, plugin lists, scripts and documentation."""
 
 import json
 import os
@@ -26,17 +26,17 @@ _REQUIREMENT = re.compile(r"""^\s*[-"']?\s*(allennlp(?:[-_]models)?\s*(?:[=<>~!\
 
 
 def migrate_path(path: str, log: MigrationLog) -> dict[str, str | None]:
-    """New texts of a file, or of everything below a folder that speaks of AllenNLP.
+    """Migrate a file, or all files in a folder that refer to AllenNLP.
 
     Args:
         path: the file or folder.
-        log: gets what was done, and what is left.
+        log: records the changes and the remaining work.
 
     Returns:
-        Path -> new text of files that change; None for a file that goes, since it has another name now.
+        Path -> new text, for files that change; None for a file to delete, because it is renamed.
 
     Raises:
-        ConfigurationError: the file is of no kind that can be migrated.
+        ConfigurationError: files of this kind cannot be migrated.
     """
     changed: dict[str, str | None] = {}
     own = names_registered_in(path)
@@ -51,39 +51,39 @@ def migrate_path(path: str, log: MigrationLog) -> dict[str, str | None]:
         elif os.path.basename(file) == _PLUGINS:
             changed[file] = None
             plugins = _migrate_plugins(text, file, log)
-            if plugins.strip():  # else the file had nothing but what is built in
+            if plugins.strip():  # otherwise the file listed only packages that are built in
                 changed[os.path.join(os.path.dirname(file), ".nlpreg_plugins")] = plugins
         elif file.endswith(_CONFIG_SUFFIXES) or (file == path and file.endswith(".libsonnet")):
-            # a folder has JSON of other kinds too; a file that the user names is meant
+            # not every JSON file in a folder is a config, but a file that the user names is
             if file == path or _EXPERIMENT_KEY.search(text):
-                # a library that two configs import has been rewritten with the first one
+                # a library that several configs import was already rewritten with the first of them
                 so_far = {name: new for name, new in changed.items() if new is not None}
                 texts = migrate_config(file, log, so_far, own)
-                changed.update({name: _like_before(name, new) for name, new in texts.items()})
+                changed.update({name: _with_line_ends_of(name, new) for name, new in texts.items()})
         else:
             changed[file] = _migrate_text(text, file, log)
     return {file: text for file, text in changed.items() if text is None or text != _read(file)}
 
 
 def names_registered_in(path: str) -> set[str]:
-    """Names that Python code below a path registers its own classes under."""
+    """The names under which the Python files of a project register classes."""
     return {
         name for file in _files(path) if file.endswith(".py") for name in registered_names(_read(file) or "")
     }
 
 
-def _like_before(file: str, text: str) -> str:
-    """The text with the line ends that the file has."""
+def _with_line_ends_of(file: str, text: str) -> str:
+    """The text with the line ends of a file."""
     before = _read(file) or ""
     return text.replace("\n", "\r\n") if "\r\n" in before and "\r\n" not in text else text
 
 
 def _migrate_plugins(text: str, file: str, log: MigrationLog) -> str:
-    """The list of plugins without what nlpreg has built in; it is found under another name."""
+    """The list of plugins without the packages that are built into nlpreg."""
     lines = []
     for number, line in enumerate(text.splitlines(keepends=True), start=1):
         if line.strip().startswith("allennlp_models"):
-            log.did(f"{file}:{number}", f"{line.strip()} was removed: what nlpreg has of it is built in")
+            log.did(f"{file}:{number}", f"{line.strip()} was removed: its parts in nlpreg are built in")
         else:
             lines.append(line)
             if line.strip().startswith("allennlp"):
@@ -93,24 +93,24 @@ def _migrate_plugins(text: str, file: str, log: MigrationLog) -> str:
 
 
 def _migrate_text(text: str, file: str, log: MigrationLog) -> str:
-    """A script or page with nlpreg's command lines; requirements are listed."""
+    """A script or page with nlpreg's command lines; requirements are logged as remaining work."""
     lines = text.splitlines(keepends=True)
     for i, line in enumerate(lines):
-        place = f"{file}:{i + 1}"
+        location = f"{file}:{i + 1}"
         new = _COMMAND_LINE.sub(
             lambda found: "python -m nlpreg " if "-m" in found.group() else "nlpreg ", line
         )
         if new != line:
             lines[i] = new
-            log.did(place, f"the command line is now {new.strip()}")
+            log.did(location, f"the command line is now {new.strip()}")
         requirement = _REQUIREMENT.match(line)
         if requirement:
-            log.leave(place, f"{requirement.group(1).strip()}: require nlpreg instead")
+            log.leave(location, f"{requirement.group(1).strip()}: require nlpreg instead")
     return "".join(lines)
 
 
 def _migrate_notebook(text: str, file: str, log: MigrationLog) -> str:
-    """A notebook whose code cells are migrated, and the commands in them (`!allennlp train`)."""
+    """A notebook with migrated code cells, including their commands (`!allennlp train`)."""
     if "allennlp" not in text:
         return text
     try:
@@ -123,10 +123,10 @@ def _migrate_notebook(text: str, file: str, log: MigrationLog) -> str:
     for number, cell in enumerate(cells, start=1):
         source = cell["source"]
         code = source if isinstance(source, str) else "".join(source)
-        # Magic commands are no Python: they are comments while the rest is looked at.
+        # Magic commands are not Python; they become comments while the code is migrated.
         hidden = re.sub(r"^([!%])", "#", code, flags=re.MULTILINE)
         new = migrate_code(hidden, f"{file}, code cell {number}", log)
-        # commands get their marks back in order; real comments keep theirs
+        # restore the marks in order, for commands and for real comments
         marks = iter(re.findall(r"^[!%#]", code, flags=re.MULTILINE))
         new = re.sub(r"^#", lambda _, marks=marks: next(marks), new, flags=re.MULTILINE)  # type: ignore[misc]
         new = _migrate_text(new, f"{file}, code cell {number}", log)

@@ -1,4 +1,4 @@
-"""Python code written for AllenNLP: imports, module paths and three idioms rewritten; the rest stays, to the byte."""
+"""Migration of Python code: imports, module paths and some calls are rewritten; all other bytes are unchanged."""
 
 import ast
 import functools
@@ -17,9 +17,9 @@ _OLD = ("allennlp", "allennlp_models")
 _OLD_PATH = re.compile(r"allennlp(_models)?(\.\w+)+")
 _REQUIREMENT = re.compile(r"allennlp([-_]models)?\s*([<>=!~;\[].*)?")
 _TASKS = ("lm", "tagging", "classification")
-"""Sub-packages of the companion package that `nlpreg_models` has."""
+"""Subpackages of `allennlp_models` that `nlpreg_models` has."""
 _OVERRIDES = {"overrides": ("typing_extensions", "override"), "final": ("typing", "final")}
-"""What the package overrides gives -> the module and the name that need no such package."""
+"""Names of the package overrides -> module and name of an equivalent that needs no package."""
 
 
 @dataclass(frozen=True)
@@ -30,15 +30,15 @@ class _Edit:
 
 
 class _Code:
-    """A file's text, its syntax tree, and the edits made to it.
+    """The text of a file, its syntax tree, and the edits to make.
 
     Args:
-        text: of the file.
-        file: its name, for the log.
-        log: records changes, and what has to be done by hand.
+        text: text of the file.
+        file: name of the file, for the log.
+        log: records the changes and the remaining work.
 
     Raises:
-        SyntaxError, tokenize.TokenError: it is no Python that this version of Python reads.
+        SyntaxError, tokenize.TokenError: this version of Python cannot parse the text.
     """
 
     def __init__(self, text: str, file: str, log: MigrationLog) -> None:
@@ -49,26 +49,26 @@ class _Code:
         self.edits: list[_Edit] = []
 
     def offset(self, line: int, byte_column: int) -> int:
-        """Offset in characters of a place that the syntax tree gives in bytes of a line."""
+        """Convert a line and a column in bytes, as in the syntax tree, to an offset in characters."""
         start = self.offsets[line - 1]
         end = self.offsets[line] if line < len(self.offsets) else len(self.text)
         return start + len(self.text[start:end].encode("utf-8")[:byte_column].decode("utf-8"))
 
     def span(self, node: ast.expr | ast.stmt | ast.keyword | ast.alias) -> tuple[int, int]:
-        """First and last offset of a node."""
+        """Start and end offset of a node."""
         assert node.end_lineno is not None and node.end_col_offset is not None
         return self.offset(node.lineno, node.col_offset), self.offset(node.end_lineno, node.end_col_offset)
 
-    def place(self, node: ast.expr | ast.stmt | ast.keyword | ast.alias) -> str:
+    def location(self, node: ast.expr | ast.stmt | ast.keyword | ast.alias) -> str:
         """ "file:line" of a node."""
         return f"{self.file}:{node.lineno}"
 
     def edit(self, start: int, end: int, text: str) -> None:
-        """Put `text` in the place of a part of the file."""
+        """Replace a part of the file by `text`."""
         self.edits.append(_Edit(start, end, text))
 
     def result(self) -> str:
-        """The text with all edits made."""
+        """The text with all edits applied."""
         text = self.text
         for edit in sorted(self.edits, key=lambda edit: edit.start, reverse=True):
             text = text[: edit.start] + edit.text + text[edit.end :]
@@ -76,19 +76,19 @@ class _Code:
 
 
 def migrate_code(text: str, file: str, log: MigrationLog) -> str:
-    """The code with nlpreg's modules in the place of AllenNLP's.
+    """Rewrite code for nlpreg's modules.
 
     Args:
-        text: of the file.
-        file: its name, for the log.
-        log: gets what was done, and names that nlpreg does not have.
+        text: text of the file.
+        file: name of the file, for the log.
+        log: records the changes, and names that nlpreg does not have.
     """
     if "allennlp" not in text and "overrides" not in text:
         return text
     try:
         code = _Code(text, file, log)
     except (SyntaxError, tokenize.TokenError) as error:
-        log.leave(file, f"this is no Python that can be read here ({error}); nothing in it was changed")
+        log.leave(file, f"this version of Python cannot parse the file ({error}); nothing in it was changed")
         return text
     for node in ast.walk(code.tree):
         if isinstance(node, ast.Import):
@@ -105,35 +105,35 @@ def migrate_code(text: str, file: str, log: MigrationLog) -> str:
 
 
 def registered_names(text: str) -> set[str]:
-    """Names that a file's classes are registered under, by `@Base.register("name")`."""
+    """The names in calls such as `@Base.register("name")`."""
     return set(re.findall(r"""\.register\(\s*(?:name\s*=\s*)?["']([^"']+)["']""", text))
 
 
 def _rewrite_import(code: _Code, node: ast.Import) -> None:
-    """`import allennlp.x as y`: only the name of the module changes."""
+    """Rewrite `import allennlp.x as y`; only the name of the module changes."""
     for alias in node.names:
         if alias.name.split(".")[0] == "overrides":
             code.log.leave(
-                code.place(alias), "overrides is used by its name here; pip install overrides==3.1.0"
+                code.location(alias), "the package overrides is imported here; pip install overrides==3.1.0"
             )
         if alias.name.split(".")[0] not in _OLD:
             continue
         start = code.offset(alias.lineno, alias.col_offset)
-        new = _module(alias.name, code.place(alias), code.log)
+        new = _module(alias.name, code.location(alias), code.log)
         code.edit(start, start + len(alias.name), new)
-        code.log.did(code.place(alias), f"{alias.name} is now {new}")
+        code.log.did(code.location(alias), f"{alias.name} is now {new}")
 
 
 def _rewrite_from_import(code: _Code, node: ast.ImportFrom) -> None:
-    """`from allennlp.x import y`; its layout stays where all its names have stayed together under their names."""
+    """Rewrite `from allennlp.x import y`; the layout is preserved if the names are unchanged and in the same module."""
     assert node.module is not None
-    place = code.place(node)
+    location = code.location(node)
     homes: dict[str, list[tuple[str, str | None]]] = defaultdict(list)
     is_renamed = False
     for alias in node.names:
-        home, name = _home(node.module, alias.name, code.place(alias), code.log)
+        home, name = _home(node.module, alias.name, code.location(alias), code.log)
         is_renamed |= name != alias.name
-        # The code continues to use the old name.
+        # imported under the old name, which the rest of the code uses
         homes[home].append((name, alias.asname or (alias.name if name != alias.name else None)))
     start, end = code.span(node)
     if len(homes) == 1 and not is_renamed:
@@ -144,16 +144,16 @@ def _rewrite_from_import(code: _Code, node: ast.ImportFrom) -> None:
         if separator.strip():
             separator = "; "
         code.edit(start, end, separator.join(_statement(home, names) for home, names in homes.items()))
-    code.log.did(place, f"the import from {node.module} is now one from {', '.join(homes)}")
+    code.log.did(location, f"the import from {node.module} is now one from {', '.join(homes)}")
 
 
 def _rewrite_overrides(code: _Code, node: ast.ImportFrom) -> None:
-    """`from overrides import overrides`: AllenNLP brought that package, nlpreg does not need it."""
+    """Rewrite `from overrides import overrides`, because AllenNLP depends on that package and nlpreg does not."""
     homes: dict[str, list[tuple[str, str | None]]] = defaultdict(list)
     for alias in node.names:
         if alias.name not in _OVERRIDES:
             code.log.leave(
-                code.place(node),
+                code.location(node),
                 f"overrides.{alias.name} has no counterpart without the package; pip install overrides==3.1.0",
             )
             return
@@ -164,47 +164,47 @@ def _rewrite_overrides(code: _Code, node: ast.ImportFrom) -> None:
     separator = "\n" + " " * node.col_offset
     code.edit(start, end, separator.join(_statement(home, names) for home, names in homes.items()))
     code.log.did(
-        code.place(node),
-        f"overrides comes from {', '.join(homes)} now: the package overrides is not needed (nor version 4 of it, which "
-        "checks signatures)",
+        code.location(node),
+        f"overrides is now imported from {', '.join(homes)}: the package overrides is not needed (version 4 of it would "
+        "check signatures)",
     )
 
 
-def _module(name: str, place: str, log: MigrationLog) -> str:
+def _module(name: str, location: str, log: MigrationLog) -> str:
     new, is_known = new_module_name(name)
     if name.startswith("allennlp_models") and not is_known:
         steps = name.split(".")
         if len(steps) > 1 and steps[1] not in _TASKS:
-            log.leave(place, f"AllenNLP's model package had {name}, nlpreg does not")
+            log.leave(location, f"AllenNLP's model package had {name}, nlpreg does not")
         return (
             ".".join(["nlpreg_models", *steps[1:2]]) if steps[1:2] and steps[1] in _TASKS else "nlpreg_models"
         )
     if not is_known:
-        log.leave(place, f"there is no {new} in nlpreg")
+        log.leave(location, f"there is no {new} in nlpreg")
     return new
 
 
-def _home(module: str, name: str, place: str, log: MigrationLog) -> tuple[str, str]:
-    """The module of nlpreg to import a name from, and its name there."""
+def _home(module: str, name: str, location: str, log: MigrationLog) -> tuple[str, str]:
+    """The module of nlpreg that defines a name, and the name there."""
     if name == "*":
-        return _module(module, place, log), name
+        return _module(module, location, log), name
     if module == "allennlp_models":
         if name not in _TASKS:
-            log.leave(place, f"AllenNLP's model package had {module}.{name}, nlpreg does not")
+            log.leave(location, f"AllenNLP's model package had {module}.{name}, nlpreg does not")
         return "nlpreg_models", name
     old = f"{module}.{name}"
     new, is_known = new_module_name(old)
     if old in MOVED_NOTES:
-        log.leave(place, f"{old} is now {new}: {MOVED_NOTES[old]}")
+        log.leave(location, f"{old} is now {new}: {MOVED_NOTES[old]}")
     home, _, new_name = new.rpartition(".")
     if is_known:
         return home, new_name
     found = _definitions().get(name, "")
-    # A thing of the same name in another package of nlpreg is another thing (`commands.elmo.Elmo`, say).
+    # the same name in another package of nlpreg is a different thing, for example `commands.elmo.Elmo`
     if found and (module.startswith("allennlp_models") or found.split(".")[1] == module.split(".")[1]):
         return found, name
     whose = "AllenNLP's model package had" if module.startswith("allennlp_models") else "AllenNLP had"
-    log.leave(place, f"{whose} {old}, nlpreg has nothing like it")
+    log.leave(location, f"{whose} {old}, nlpreg has no equivalent")
     return home, new_name
 
 
@@ -215,7 +215,7 @@ def _statement(home: str, names: list[tuple[str, str | None]]) -> str:
 
 
 def _rewrite_class(code: _Code, node: ast.ClassDef) -> None:
-    """`lazy` handed to the base of readers; `decode` of models."""
+    """Remove the argument `lazy` of readers, and rename `decode` of models."""
     bases = [ast.unparse(base).rpartition(".")[2] for base in node.bases]
     functions = [item for item in node.body if isinstance(item, ast.FunctionDef)]
     if any(base.endswith("Reader") for base in bases):
@@ -228,14 +228,12 @@ def _rewrite_class(code: _Code, node: ast.ClassDef) -> None:
             if function.name == "decode" and len(function.args.args) == 2:
                 start = code.text.index("decode", code.offset(function.lineno, function.col_offset))
                 code.edit(start, start + len("decode"), "make_output_human_readable")
-                code.log.did(code.place(function), "the model's decode is now make_output_human_readable")
-                code.log.leave(
-                    code.place(function), "decode was renamed; look for code of yours that calls it"
-                )
+                code.log.did(code.location(function), "the model's decode is now make_output_human_readable")
+                code.log.leave(code.location(function), "decode was renamed; check your code for calls of it")
 
 
 def _without_lazy(code: _Code, call: ast.Call) -> None:
-    """`super().__init__(lazy)` -> `super().__init__()`."""
+    """Rewrite `super().__init__(lazy)` to `super().__init__()`."""
     arguments: list[ast.expr | ast.keyword] = [*call.args, *call.keywords]
     for i, argument in enumerate(arguments):
         value = argument.value if isinstance(argument, ast.keyword) else argument
@@ -253,14 +251,14 @@ def _without_lazy(code: _Code, call: ast.Call) -> None:
             start = code.span(arguments[i - 1])[1]
         code.edit(start, end, "")
         code.log.did(
-            code.place(call),
-            "lazy was removed from the reader's super().__init__: the data loader decides it",
+            code.location(call),
+            "lazy was removed from the reader's super().__init__: it is now an option of the data loader",
         )
         return
 
 
 def _rewrite_tokens(code: _Code) -> None:
-    """Names of the packages in expressions, and module paths in strings, where nothing was rewritten yet."""
+    """Rewrite names of the packages in expressions, and module paths in strings, outside of other edits."""
     rewritten = list(code.edits)
     tokens = code.tokens
     for i, token in enumerate(tokens):
@@ -268,27 +266,27 @@ def _rewrite_tokens(code: _Code) -> None:
         end = code.offsets[token.end[0] - 1] + token.end[1]
         if any(edit.start <= start < edit.end for edit in rewritten):
             continue
-        place = f"{code.file}:{token.start[0]}"
+        location = f"{code.file}:{token.start[0]}"
         if token.type == tokenize.NAME and token.string in _OLD and tokens[i - 1].string != ".":
-            if tokens[i + 1].string == "=":  # an argument or variable of that name
+            if tokens[i + 1].string == "=":  # a keyword argument or variable of this name
                 continue
             new = token.string.replace("allennlp", "nlpreg")
             code.edit(start, end, new)
-            code.log.did(place, f"{token.string} is now {new}")
+            code.log.did(location, f"{token.string} is now {new}")
         elif token.type == tokenize.STRING:
             inside = token.string.strip("rRbBuU").strip("'\"")
             if _OLD_PATH.fullmatch(inside) and _is_module_path(inside):
                 new, is_known = new_module_name(inside)
                 code.edit(start, end, token.string.replace(inside, new))
-                code.log.did(place, f"{inside} is now {new}")
+                code.log.did(location, f"{inside} is now {new}")
                 if not is_known:
-                    code.log.leave(place, f"there is no {new} in nlpreg")
+                    code.log.leave(location, f"there is no {new} in nlpreg")
             elif _REQUIREMENT.fullmatch(inside):
-                code.log.leave(place, f"{token.string}: require nlpreg instead, if this is a requirement")
+                code.log.leave(location, f"{token.string}: require nlpreg instead, if this is a requirement")
 
 
 def _is_module_path(text: str) -> bool:
-    """Whether a text names something in a package of AllenNLP, and no file such as `allennlp.jsonnet`."""
+    """Whether a text is a module path of AllenNLP, and not a file name such as `allennlp.jsonnet`."""
     first, second = text.split(".")[:2]
     packages = (
         "commands",
@@ -307,7 +305,7 @@ def _is_module_path(text: str) -> bool:
 
 @functools.cache
 def _definitions() -> dict[str, str]:
-    """Public classes and functions of nlpreg -> the module that defines them, where only one does."""
+    """Public classes and functions of nlpreg -> the module that defines them; names defined in several are excluded."""
     root = Path(nlpreg.__file__).parent
     found: dict[str, set[str]] = defaultdict(set)
     for path in sorted(root.rglob("*.py")):

@@ -20,7 +20,7 @@ _WIDTH, _HEIGHT = 520, 240
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 12, 30  # margins of a chart, in its own units
 _NUM_STEPS = 4
 """Steps between the lines of a chart, about."""
-_MOST_LABELS = 25
+_MAX_LABELS = 25
 """Labels shown in a confusion matrix; the rarer ones would make it unreadable."""
 
 
@@ -271,7 +271,7 @@ def _reliability(analysis: Analysis) -> str:
 def _matrix(analysis: Analysis) -> str:
     """Gold labels down, predicted ones across; a cell is the darker, the larger its share of the row."""
     labels = analysis.labels
-    shown = labels[:_MOST_LABELS]
+    shown = labels[:_MAX_LABELS]
     header = "".join(f"<th>{escape(label)}</th>" for label in shown)
     rows = []
     for gold in shown:
@@ -284,7 +284,7 @@ def _matrix(analysis: Analysis) -> str:
             cells.append(f"<td{shade} title='{title}'>{f'{count:,}' if count else ''}</td>")
         rows.append(f"<tr><th>{escape(gold)}</th>{''.join(cells)}</tr>")
     rarer = (
-        f"<p class='soft'>the {_MOST_LABELS} most frequent of {len(labels)} labels</p>"
+        f"<p class='soft'>the {_MAX_LABELS} most frequent of {len(labels)} labels</p>"
         if len(labels) > len(shown)
         else ""
     )

@@ -56,12 +56,10 @@ def _run(args: argparse.Namespace) -> None:
 
 def whole_schema() -> dict[str, Any]:
     """The schema of an experiment, with a definition for every registry that a config may use."""
-    from nlpreg.commands.check.checking import keys_around_the_experiment
+    from nlpreg.commands.check.checking import command_keys
     from nlpreg.commands.train.experiment import TrainModel
     from nlpreg.common.config.describe import registries
     from nlpreg.common.config.resolve import extras_of
     from nlpreg.common.config.schema import experiment_schema
 
-    return experiment_schema(
-        TrainModel, keys_around_the_experiment(), extras_of(TrainModel), registries().values()
-    )
+    return experiment_schema(TrainModel, command_keys(), extras_of(TrainModel), registries().values())

@@ -32,7 +32,7 @@ examples:
 
 @Subcommand.register("train")
 class Train(Subcommand):
-    """Trains a model from a config."""
+    """The command `nlpreg train`."""
 
     def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add the command's parser."""
@@ -86,7 +86,7 @@ class Train(Subcommand):
         return subparser
 
     def validate(self, args: argparse.Namespace) -> None:
-        """Find a wrong path or contradicting options before anything slow is imported."""
+        """Check the path and the combination of options before slow modules are imported."""
         if args.recover and args.force:
             raise ConfigurationError("--recover resumes a run and --force deletes it; give only one of them")
         check_file(args.param_path, "CONFIG")
@@ -94,7 +94,7 @@ class Train(Subcommand):
 
 
 def _is_group(args: argparse.Namespace) -> bool:
-    """Whether a command line asks for several runs."""
+    """Whether the command line asks for several runs."""
     return bool(args.sweep or args.seeds or args.folds is not None)
 
 

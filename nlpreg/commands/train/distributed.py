@@ -1,6 +1,6 @@
-"""Training in several processes: the section `distributed`, the processes' ranks, and what they do together.
+"""Training in several processes: the section `distributed`, ranks, the process group, and the shared vocabulary.
 
-The processes are started by `nlpreg train` itself or by torchrun, and do the same from there on.
+`nlpreg train` starts the processes itself, or torchrun does; they work alike.
 """
 
 import contextlib
@@ -49,29 +49,30 @@ from nlpreg.training.util import make_vocab_from_params
 logger = logging.getLogger(__name__)
 
 _TIMEOUT = datetime.timedelta(hours=2)
-"""How long a process waits for the others, which may be reading data; one that dies is noticed at once."""
+"""Maximum waiting time for the other processes, which may be reading data; the end of a process is noticed at once."""
 SECONDS_FOR_CAUSES = 1.0
+"""Waiting time for the report of the process whose failure caused an error of this one."""
 BEGIN, FAILURE = "nlpreg/begin", "nlpreg/failure"
-"""Keys of the store: the first process has prepared the run; why a process failed."""
+"""Keys of the store: set when the first process has prepared the run; the report of a failed process."""
 
 _LOCAL_ADDRESSES = ("127.0.0.1", "0.0.0.0", "localhost")
 
 
 class DistributedConfig(FromParams):
-    """Which processes train together; torchrun knows their number, the number of machines and the address itself.
+    """The processes of a distributed run; under torchrun, their number and the address are those of torchrun.
 
     Args:
-        cuda_devices: numbers of the GPUs of each machine, a process for each; -1 stands for a process on the CPU. May be
-            left out under torchrun.
+        cuda_devices: numbers of the GPUs of each machine, one process for each; -1 for a process on the CPU. Optional
+            under torchrun.
         num_nodes: number of machines.
-        primary_address: address of the first machine, as the others see it.
-        primary_port: a free port there; chosen for you on a single machine.
+        primary_address: address of the first machine, as seen from the others.
+        primary_port: a free port there; by default chosen automatically on a single machine.
         ddp_accelerator: wraps the model.
         master_address: older name of `primary_address`.
         master_port: older name of `primary_port`.
 
     Raises:
-        ConfigurationError: this is fewer than two processes, or a port is needed.
+        ConfigurationError: there are fewer than two processes, or a port is required.
     """
 
     def __init__(
@@ -117,13 +118,13 @@ class DistributedConfig(FromParams):
 
 @dataclass(frozen=True)
 class Rank:
-    """Which one of all processes a process is.
+    """The rank of a process.
 
     Args:
-        local_rank: its number on its machine.
-        rank: its number among all processes.
+        local_rank: rank among the processes of its machine.
+        rank: rank among all processes.
         world_size: number of all processes.
-        local_world_size: number of those on its machine.
+        local_world_size: number of processes on its machine.
         device: number of its GPU, or -1 for the CPU.
     """
 
@@ -139,18 +140,18 @@ def launch(
 ) -> None:
     """Train in one process for each device of this machine.
 
-    The first machine writes the run's folder. The others may see the same folder or have one of their own, which then
-    gets their logs and the vocabulary only.
+    The first machine writes the run's folder. Other machines may share this folder; otherwise their own folder gets only
+    logs and the vocabulary.
 
     Args:
         params: the whole config.
-        options: of the run.
+        options: options of the run.
         node_rank: number of this machine.
-        resolved: the config with every default filled in, to be kept in the run's folder.
+        resolved: the config with every default filled in, which is saved in the run's folder.
 
     Raises:
         ConfigurationError: the section `distributed`, or the number of the machine, is wrong.
-        WorkerFailure: a process failed; the others were ended.
+        WorkerFailure: a process failed; the others were terminated.
     """
     config = DistributedConfig.from_params(params["distributed"].duplicate())
     if not 0 <= node_rank < config.num_nodes:
@@ -170,11 +171,10 @@ def launch(
 
 
 def rank_under_torchrun(params: Params) -> Rank | None:
-    """This process's rank if torchrun, or `launch`, started it as one of several, else None.
+    """The rank of this process if torchrun or `launch` started it, otherwise None.
 
     Args:
-        params: the config, whose `distributed.cuda_devices` says which devices to use; GPUs if there are enough, else
-            the CPU, where it says nothing.
+        params: the config. Without `distributed.cuda_devices`, GPUs are used if there are enough, otherwise the CPU.
     """
     environment = os.environ
     if not is_under_torchrun():
@@ -200,23 +200,23 @@ def rank_under_torchrun(params: Params) -> Rank | None:
 
 
 def run_rank(params: Params, options: RunOptions, rank: Rank, resolved: dict[str, Any] | None) -> TrainModel:
-    """Be one of the processes of a run.
+    """Run one of the processes of a distributed run.
 
     Args:
         params: the whole config.
-        options: of the run.
-        rank: of this process.
-        resolved: the config with every default filled in, to be kept in the run's folder.
+        options: options of the run.
+        rank: rank of this process.
+        resolved: the config with every default filled in, which is saved in the run's folder.
 
     Raises:
-        WorkerFailure: another process failed, which is why this one cannot continue.
+        WorkerFailure: another process failed, so that this one cannot continue.
     """
     if rank.world_size == rank.local_world_size:
         stay_on_this_machine()
     store, *_ = next(iter(rendezvous("env://", timeout=_TIMEOUT)))
-    with _told_to_the_others(store, rank):
+    with _failure_shared(store, rank):
         if rank.rank == 0:
-            # Before the processes form a group: the vocabulary is made from all data, not from a share of it.
+            # Before the process group is formed: within it, the reader would yield only a share of the data.
             prepare_folder(params, options, resolved)
             prepare_run_logging(options.serialization_dir, rank.rank, rank.world_size)
             distributed = take_command_keys(params)
@@ -238,7 +238,7 @@ def run_rank(params: Params, options: RunOptions, rank: Rank, resolved: dict[str
 def _worker(
     config: dict[str, Any], options: RunOptions, resolved: dict[str, Any] | None, console: tuple[int, bool]
 ) -> Interrupted | None:
-    """The life of a process that `launch` started."""
+    """The main function of a process that `launch` started."""
     set_verbosity(*console)
     common_logging.FILE_FRIENDLY_LOGGING = options.file_friendly_logging
     import_plugins()
@@ -251,13 +251,13 @@ def _worker(
         with resumable(options):
             run_rank(params, options, rank, resolved)
     except TrainingInterrupted as error:
-        # All processes have agreed on it, so none has to be ended by force.
+        # returned and not raised, because all processes have agreed to stop and none must be terminated
         return Interrupted(getattr(error, "how_to_continue", ""))
     return None
 
 
 def _wait_for_first(store: Store) -> None:
-    """Wait until the first process has prepared the run; in small steps, so that SIGTERM is heard."""
+    """Wait until the first process has prepared the run, in small steps so that SIGTERM is handled."""
     while not store.check([BEGIN]):
         _raise_failure_of_another(store)
         time.sleep(0.1)
@@ -265,20 +265,20 @@ def _wait_for_first(store: Store) -> None:
 
 def _raise_failure_of_another(store: Store) -> None:
     if store.check([FAILURE]):
-        told = json.loads(store.get(FAILURE))
-        raise WorkerFailure(told["rank"], told["reason"], told["status"])
+        failure = json.loads(store.get(FAILURE))
+        raise WorkerFailure(failure["rank"], failure["reason"], failure["status"])
 
 
 @contextlib.contextmanager
-def _told_to_the_others(store: Store, rank: Rank) -> Iterator[None]:
-    """Within the block, an error is told to the other processes, of all machines; or theirs is this one's cause."""
+def _failure_shared(store: Store, rank: Rank) -> Iterator[None]:
+    """Report an error in the block to the processes of all machines; if it is a consequence of theirs, raise that instead."""
     try:
         yield
     except (WorkerFailure, SigTermReceived):
         raise
     except Exception as error:
         reason, status = describe(error)
-        with contextlib.suppress(RuntimeError):  # the store is gone, with the first machine
+        with contextlib.suppress(RuntimeError):  # the store is lost if the first machine failed
             if not is_consequence(reason):
                 store.set(FAILURE, json.dumps({"rank": rank.rank, "reason": reason, "status": status}))
             else:
@@ -301,7 +301,7 @@ def _accelerator(distributed: Params | None, rank: Rank) -> DdpAccelerator:
 
 @contextlib.contextmanager
 def _process_group(rank: Rank, store: Store) -> Iterator[None]:
-    """Form a group with the other processes for the length of a block."""
+    """Join the process group within the block."""
     if rank.device >= 0:
         torch.cuda.set_device(rank.device)
     elif "OMP_NUM_THREADS" not in os.environ:
@@ -314,16 +314,16 @@ def _process_group(rank: Rank, store: Store) -> Iterator[None]:
         timeout=_TIMEOUT,
     )
     yield
-    # Not after a failure: it would wait for processes that wait for this one. The end of the process is enough then.
+    # Not after a failure: it would wait for processes that wait for this one; the process ends anyway.
     dist.destroy_process_group()
 
 
 def _make_vocabulary(params: Params, options: RunOptions) -> None:
-    """Make the vocabulary once, from all data, and let the config read it.
+    """Build the vocabulary once, from all data, and change the config to read it from its files.
 
     Args:
         params: the config, which is changed.
-        options: of the run; one that is resumed from a checkpoint keeps its vocabulary.
+        options: options of the run; a run that is resumed from a checkpoint keeps its vocabulary.
     """
     folder = os.path.join(options.serialization_dir, VOCABULARY_FOLDER)
     section = params.params.get("vocabulary") or {}
@@ -333,7 +333,7 @@ def _make_vocabulary(params: Params, options: RunOptions) -> None:
     if options.recover and os.path.isdir(folder) and _has_weights(options.serialization_dir):
         vocab = Vocabulary.from_files(folder, *tokens)
     else:
-        if options.recover:  # killed before it had any weights, perhaps while these files were written
+        if options.recover:  # killed before there were weights, possibly while these files were written
             shutil.rmtree(folder, ignore_errors=True)
         vocab = make_vocab_from_params(
             params.duplicate(), options.serialization_dir, print_statistics=options.dry_run
@@ -347,29 +347,29 @@ def _make_vocabulary(params: Params, options: RunOptions) -> None:
 
 
 def _has_weights(folder: str) -> bool:
-    """Whether the run in a folder has weights or a checkpoint, which belong to its vocabulary."""
+    """Whether the run in a folder has weights, to which its vocabulary must fit."""
     patterns = ("training_state_*", "model_state_*", "checkpoint_*", "*.th")
     return any(fnmatch.fnmatch(name, pattern) for name in os.listdir(folder) for pattern in patterns)
 
 
 def broadcast_vocabulary(params: Params, serialization_dir: str, local_rank: int) -> None:
-    """Give all processes the vocabulary of the first one, which has made it; all call this.
+    """Send the files of the vocabulary from the first process to all machines that lack them; called by all processes.
 
     Args:
         params: the config, which is changed.
-        serialization_dir: folder of the run; on another machine perhaps one that only looks the same.
-        local_rank: number of this process on its machine, the first of which writes the files if they are not there.
+        serialization_dir: folder of the run; other machines may not share it.
+        local_rank: rank on this machine; the first process writes the files.
     """
     folder = os.path.join(serialization_dir, VOCABULARY_FOLDER)
     is_first = dist.get_rank() == 0
-    handed = [params.params["vocabulary"], _files_in(folder)] if is_first else [None, None]
-    dist.broadcast_object_list(handed, src=0)
-    section, files = handed
+    content = [params.params["vocabulary"], _files_in(folder)] if is_first else [None, None]
+    dist.broadcast_object_list(content, src=0)
+    section, files = content
     assert isinstance(section, dict) and isinstance(files, dict)
     found = _files_in(folder)
     if local_rank == 0 and not is_first and found != files:
         os.makedirs(folder, exist_ok=True)
-        for name in found.keys() - files.keys():  # of an earlier run
+        for name in found.keys() - files.keys():  # files of an earlier run
             os.remove(os.path.join(folder, name))
         for name, content in files.items():
             with atomic_write(os.path.join(folder, name)) as file:
@@ -379,12 +379,12 @@ def broadcast_vocabulary(params: Params, serialization_dir: str, local_rank: int
 
 
 def _files_in(folder: str) -> dict[str, bytes]:
-    """The contents of the vocabulary's files."""
+    """The contents of the files of a vocabulary by name."""
     if not os.path.isdir(folder):
         return {}
     contents = {}
     for name in sorted(os.listdir(folder)):
-        if not name.startswith("."):  # neither locks nor what a killed process left
+        if not name.startswith("."):  # excludes locks and temporary files
             with open(os.path.join(folder, name), "rb") as file:
                 contents[name] = file.read()
     return contents

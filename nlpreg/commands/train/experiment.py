@@ -1,4 +1,4 @@
-"""`TrainModel`: everything that a training config describes, built and ready to run."""
+"""`TrainModel`: an experiment, built from a training config."""
 
 import contextlib
 import filecmp
@@ -30,14 +30,14 @@ METRICS_NAME = "metrics.json"
 
 
 class TrainModel(Registrable):
-    """A training run: a model, the trainer that trains it, and the data to test it on.
+    """An experiment: a model, its trainer, and the test data.
 
     Args:
-        serialization_dir: folder for everything the run writes.
+        serialization_dir: folder for all files of the run.
         model: the model to train.
-        trainer: trains it.
+        trainer: trains the model.
         evaluation_data_loader: test data, if there is any.
-        evaluate_on_test: whether to evaluate on it in the end.
+        evaluate_on_test: whether to evaluate the trained model on it.
         batch_weight_key: name of the model's output that weights the test batches in the mean loss; empty for equal
             weights.
     """
@@ -62,9 +62,9 @@ class TrainModel(Registrable):
         self.evaluate_on_test = evaluate_on_test
         self.batch_weight_key = batch_weight_key
         self.data_loaders: dict[str, DataLoader] = {}
-        """The loaders of the data sets that there are, by `train`, `validation` and `test`; none in a run built by hand."""
+        """The loaders of the data sets, by `train`, `validation` and `test`; empty if the constructor was called directly."""
         self.used_namespaces: set[str] | None = None
-        """The namespaces of the vocabulary that the model asked for when it was built; None where that is not known."""
+        """The namespaces of the vocabulary that the model's constructor used; None where that is unknown."""
         self._test_metrics: dict[str, Any] | None = None
 
     def run(self) -> dict[str, Any]:
@@ -72,9 +72,9 @@ class TrainModel(Registrable):
         return self.trainer.train()
 
     def test(self) -> dict[str, Any]:
-        """Metrics of the trained model on the test data, computed once; nothing unless they were asked for.
+        """Metrics of the trained model on the test data, computed once; empty without `evaluate_on_test`.
 
-        In a distributed run every process must call this, since metrics are summed over all of them.
+        In a distributed run every process must call this, since metrics are summed over all processes.
         """
         if self._test_metrics is None:
             self._test_metrics = {}
@@ -89,12 +89,12 @@ class TrainModel(Registrable):
                 self._test_metrics = {f"test_{name}": value for name, value in values.items()}
             elif self.evaluate_on_test:
                 logger.warning(
-                    "evaluate_on_test is set, but there is no test_data_path; nothing to evaluate on"
+                    "evaluate_on_test is set, but there is no test_data_path; nothing is evaluated"
                 )
         return self._test_metrics
 
     def finish(self, metrics: dict[str, Any]) -> None:
-        """Add the metrics on the test data to `metrics`, and write all to `metrics.json`."""
+        """Add the metrics on the test data to `metrics`, and write them to `metrics.json`."""
         metrics.update(self.test())
         dump_metrics(os.path.join(self.serialization_dir, METRICS_NAME), metrics)
         record_digests(self.serialization_dir, [METRICS_NAME, METRICS_LOG_NAME])
@@ -119,29 +119,29 @@ class TrainModel(Registrable):
         batch_weight_key: str = "",
         ddp_accelerator: DdpAccelerator | None = None,
     ) -> "TrainModel":
-        """Build a run from the top level of a config; these parameters are its keys.
+        """Build an experiment from the top level of a config, whose keys are these parameters.
 
         Args:
-            serialization_dir: folder for everything the run writes; passed by the command.
+            serialization_dir: folder for all files of the run; passed by the command.
             local_rank: number of this process on its machine; passed by the command.
-            dataset_reader: reads the training data, and the other data unless there is another reader.
-            train_data_path: training data, as the reader takes it.
+            dataset_reader: reads the training data, and the other data unless `validation_dataset_reader` is given.
+            train_data_path: training data, in the form that the reader takes.
             model: the model.
-            data_loader: makes batches of the training data, and of other data unless there is another loader.
+            data_loader: batches the training data, and the other data unless `validation_data_loader` is given.
             trainer: trains the model.
-            vocabulary: from the instances of the data by default.
-            datasets_for_vocab_creation: which of "train", "validation" and "test" the vocabulary is made from; all
-                that are there by default.
+            vocabulary: the vocabulary; by default built from the instances of the data.
+            datasets_for_vocab_creation: those of "train", "validation" and "test" that the vocabulary is built from; all
+                by default.
             validation_dataset_reader: reads validation and test data.
             validation_data_path: validation data; without it there is no early stopping.
-            validation_data_loader: makes batches of validation and test data.
+            validation_data_loader: batches validation and test data.
             test_data_path: test data, for the vocabulary and for `evaluate_on_test`.
             evaluate_on_test: whether to evaluate the trained model on the test data.
             batch_weight_key: as in the class.
             ddp_accelerator: wraps the model in a distributed run; passed by the command.
 
         Raises:
-            ConfigurationError: a data set is empty, or `datasets_for_vocab_creation` names one that is not there.
+            ConfigurationError: a data set is empty, or `datasets_for_vocab_creation` names one that does not exist.
         """
         cls.check_arguments(
             datasets_for_vocab_creation,
@@ -156,7 +156,7 @@ class TrainModel(Registrable):
             (data_loader, validation_data_loader or data_loader),
         )
         if validation_data_loader is None:
-            _warn_about_parts_of_data(loaders)
+            _warn_about_limited_epochs(loaders)
         vocab = vocabulary.construct(
             instances=_instances_for_vocabulary(loaders, datasets_for_vocab_creation)
         )
@@ -169,11 +169,11 @@ class TrainModel(Registrable):
                 if not isinstance(error, ConfigurationError):
                     _check_namespaces(vocab, used_namespaces, error)
                 raise
-        # embeddings out of another archive may have been made for less than this vocabulary
+        # embeddings from another archive may be for a smaller vocabulary
         built_model.extend_embedder_vocab()
         built_model.check_before_training()
         _save_vocabulary(built_model.vocab, serialization_dir)
-        _describe(built_model)
+        _log_sizes(built_model)
         for loader in loaders.values():
             loader.index_with(built_model.vocab)
         built_trainer = trainer.construct(
@@ -205,7 +205,7 @@ class TrainModel(Registrable):
         train_data_path: Any,
         serialization_dir: str | None = None,
     ) -> None:
-        """Make sure that the data are there which are to be used; `nlpreg check` does so too."""
+        """Check that the data sets that the options refer to are given; `nlpreg check` calls this too."""
         if serialization_dir is not None:
             raise ConfigurationError(
                 "serialization_dir: expected no such key: the option -s names the folder; leave it out"
@@ -237,8 +237,8 @@ TrainModel.register("default", constructor="from_partial_objects")(TrainModel)
 
 @contextlib.contextmanager
 def recorded_namespaces(vocab: Vocabulary) -> Iterator[set[str]]:
-    """Within the block, note which namespaces of a vocabulary anybody asks for."""
-    asked: set[str] = set()
+    """Record the namespaces of a vocabulary that are used within the block."""
+    used: set[str] = set()
     names = (
         "get_vocab_size",
         "get_token_index",
@@ -247,22 +247,22 @@ def recorded_namespaces(vocab: Vocabulary) -> Iterator[set[str]]:
         "get_token_to_index_vocabulary",
     )
 
-    def noting(method: Callable[..., Any]) -> Callable[..., Any]:
+    def recording(method: Callable[..., Any]) -> Callable[..., Any]:
         signature = inspect.signature(method)
 
         def call(*args: Any, **kwargs: Any) -> Any:
             bound = signature.bind(*args, **kwargs)
             bound.apply_defaults()
-            asked.add(bound.arguments["namespace"])
+            used.add(bound.arguments["namespace"])
             return method(*args, **kwargs)
 
         return call
 
     before = dict(vars(vocab))
     for name in names:
-        setattr(vocab, name, noting(getattr(vocab, name)))
+        setattr(vocab, name, recording(getattr(vocab, name)))
     try:
-        yield asked
+        yield used
     finally:
         for name in names:
             delattr(vocab, name)
@@ -270,26 +270,26 @@ def recorded_namespaces(vocab: Vocabulary) -> Iterator[set[str]]:
                 setattr(vocab, name, before[name])
 
 
-def _check_namespaces(vocab: Vocabulary, asked: set[str], error: Exception) -> None:
-    """Blame an error of the model's constructor on a namespace that nothing fills, if it asked for one.
+def _check_namespaces(vocab: Vocabulary, used: set[str], error: Exception) -> None:
+    """Replace an error of the model's constructor if it used an empty namespace of the vocabulary.
 
     Raises:
-        ConfigurationError: it did.
+        ConfigurationError: it did; empty namespaces are the likely reason of the error.
     """
     sizes = vocab.namespace_sizes()
-    empty = sorted(name for name in asked if not sizes.get(name))
+    empty = sorted(name for name in used if not sizes.get(name))
     if empty:
-        there = ", ".join(f"{name} ({size})" for name, size in sorted(sizes.items()) if size)
-        blamed = ConfigurationError(
-            f"it asks for the namespace {', '.join(map(repr, empty))} of the vocabulary, which nothing fills; there are: "
-            f"{there}. Does one of its namespaces have another name? ({type(error).__name__}: {error})"
+        filled = ", ".join(f"{name} ({size})" for name, size in sorted(sizes.items()) if size)
+        cause = ConfigurationError(
+            f"it uses the namespace {', '.join(map(repr, empty))} of the vocabulary, which nothing fills; there are: "
+            f"{filled}. Does one of its namespaces have another name? ({type(error).__name__}: {error})"
         )
-        blamed.config_path = "model"  # type: ignore[attr-defined]  # as errors of constructors have it
-        raise blamed from error
+        cause.config_path = "model"  # type: ignore[attr-defined]  # as for errors of constructors
+        raise cause from error
 
 
 def _check_data_path(key: str, path: Any, depth: int = 0) -> None:
-    """Refuse what no reader takes: paths are strings, lists of such, or objects that name one for each task."""
+    """Check the form of a data path: a string, a list of paths, or an object with a path for each task."""
     if isinstance(path, (str, os.PathLike)) and os.fspath(path):
         return
     items = path.items() if isinstance(path, Mapping) else enumerate(path) if isinstance(path, list) else ()
@@ -304,7 +304,7 @@ def _data_loaders(
     readers: tuple[DatasetReader, DatasetReader],
     loaders: tuple[Lazy[DataLoader], Lazy[DataLoader]],
 ) -> dict[str, DataLoader]:
-    """A loader for each data set that has a path; the first reader and loader of each pair is for training."""
+    """A loader for each data set that has a path; the first reader and loader of the pairs are for the training data."""
     logger.info("reading the data")
     built: dict[str, DataLoader] = {}
     for name, path in paths.items():
@@ -317,17 +317,17 @@ def _data_loaders(
 
 
 def _check_not_empty(loader: DataLoader, name: str, path: Any) -> None:
-    """Say what was read.
+    """Log the size of a data set.
 
     Raises:
-        ConfigurationError: it is known that there are no instances.
+        ConfigurationError: it has no batches, as far as the loader knows.
     """
     try:
         batches = len(loader)
-    except TypeError:  # read again in each epoch
+    except TypeError:  # data that are read again in each epoch
         logger.info("%s data: %s, read as it is needed", name, path)
         return
-    # a process without validation data has nothing to add; one without training data cannot take part in an update
+    # a process may have no share of the validation data, but without training data it cannot take part in an update
     if batches == 0 and (name == "train" or not is_distributed()):
         reason = "is the file empty, or in another format than the dataset reader expects?"
         if is_distributed():
@@ -335,28 +335,26 @@ def _check_not_empty(loader: DataLoader, name: str, path: Any) -> None:
                 "this process has no share of it. Are there fewer instances, or batches, than processes? "
                 "Train with fewer processes, or give more data"
             )
-        raise ConfigurationError(
-            f"{name}_data_path: {path}: no batch of instances comes out of this; {reason}"
-        )
-    instances = getattr(loader, "_instances", None)  # a loader that keeps them all
+        raise ConfigurationError(f"{name}_data_path: {path}: there is no batch in these data; {reason}")
+    instances = getattr(loader, "_instances", None)  # for a loader that keeps all instances
     count = f"{len(instances):,} instances, " if isinstance(instances, list) else ""
     logger.info("%s data: %s: %s%s batches", name, path, count, f"{batches:,}")
 
 
-def _warn_about_parts_of_data(loaders: dict[str, DataLoader]) -> None:
+def _warn_about_limited_epochs(loaders: dict[str, DataLoader]) -> None:
     for name in ("validation", "test"):
         for key in ("batches_per_epoch", "instances_per_epoch"):
             if getattr(loaders.get(name), key, None) is not None:
                 logger.warning(
-                    "data_loader.%s holds for the %s data too, of which only that many are used; "
-                    'give a "validation_data_loader" without it to use all',
+                    "data_loader.%s also limits the %s data; "
+                    'give a "validation_data_loader" without it to use all of them',
                     key,
                     name,
                 )
 
 
 def _instances_for_vocabulary(loaders: dict[str, DataLoader], wanted: list[str] | None) -> Iterator[Instance]:
-    """The instances of the data sets that make the vocabulary, read as the vocabulary asks for them."""
+    """The instances of the data sets that the vocabulary is built from, read on demand."""
     chosen = [loader for name, loader in loaders.items() if wanted is None or name in wanted]
     return (instance for loader in chosen for instance in loader.iter_instances())
 
@@ -374,16 +372,16 @@ def _save_vocabulary(vocab: Vocabulary, serialization_dir: str) -> None:
         return
     if any(name.startswith("training_state_") for name in os.listdir(serialization_dir)):
         raise ConfigurationError(
-            f"{folder}: the data make another vocabulary than this one, to which the weights of the run belong; put the "
-            "data back as they were to resume it, or start a new run in another folder"
+            f"{folder}: the data give a different vocabulary than that of the run's weights; restore the data to resume the "
+            "run, or start a new one in another folder"
         )
     vocab.save_to_files(folder)
 
 
 def _is_saved_in(vocab: Vocabulary, folder: str) -> bool:
-    """Whether a folder, of a run that this one resumes or of its launcher, holds just this vocabulary.
+    """Whether a folder, written by a resumed run or by the launcher, contains exactly this vocabulary.
 
-    Files that held it before they were damaged, by the digests beside them, are written again.
+    Files that are damaged, according to their recorded digests, are rewritten.
     """
     if not os.path.isdir(folder):
         return False
@@ -397,14 +395,16 @@ def _is_saved_in(vocab: Vocabulary, folder: str) -> bool:
             logger.warning("%s", error)
             is_as_recorded = False
         if not differing and not missing:
-            if not is_as_recorded:  # a folder of an earlier version, or a damaged record
+            if (
+                not is_as_recorded
+            ):  # the record is damaged, or the folder is of an earlier version without records
                 forget_digests(folder, "*")
                 record_digests(folder, same)
             return True
         if not is_as_recorded:
             return False
     logger.warning(
-        "%s: damaged or missing, and written again from the data: %s",
+        "%s: damaged or missing, rewritten from the data: %s",
         folder,
         ", ".join(sorted(differing + missing)),
     )
@@ -412,7 +412,7 @@ def _is_saved_in(vocab: Vocabulary, folder: str) -> bool:
     return True
 
 
-def _describe(model: Model) -> None:
+def _log_sizes(model: Model) -> None:
     """Log the sizes of vocabulary and model."""
     sizes = [f"{name} {model.vocab.get_vocab_size(name):,}" for name in sorted(model.vocab.get_namespaces())]
     logger.info("vocabulary: %s", ", ".join(sizes) or "empty")

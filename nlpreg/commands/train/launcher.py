@@ -1,7 +1,7 @@
-"""Local worker processes, started by torch's elastic launcher, the engine under torchrun.
+"""Local worker processes, started by torch's elastic launcher, which torchrun uses too.
 
-Every worker finds its rank, and the store through which the processes meet, in the environment that torchrun sets. If
-one fails, the others are ended within seconds, and its error is the outcome.
+Every worker reads its rank, and the address for the rendezvous, from the environment that the launcher sets. If one fails,
+the others are terminated within seconds, and its error is raised.
 """
 
 import atexit
@@ -36,27 +36,27 @@ from nlpreg.common.runtime.process import (
 
 _PR_SET_PDEATHSIG = 1
 _SECONDS_TO_BEGIN = 2.0
-"""For a thread that was just being started when a signal came."""
+"""Waiting time for a launcher thread that was being started when a signal arrived."""
 SECONDS_FOR_CAUSES = 2.0
-"""How long a worker that lost touch with another one keeps its error back: that of the other one is the cause."""
+"""Delay of the report of a worker that lost the connection to another one, whose error is the cause."""
 SECONDS_TO_END = 5.0
-"""How long the other workers have after a failure."""
+"""Time limit for the other workers to end after a failure."""
 _SECONDS_TO_CHECKPOINT = 120.0
-_SECONDS_TO_MEET = 900
-"""How long machines wait for each other at the start."""
+_RENDEZVOUS_SECONDS = 900
+"""Time limit of the rendezvous of the machines."""
 
 _SIGNS_OF_A_CONSEQUENCE = ("gloo", "nccl", "connection", "socket", "broken pipe", "store")
 
 
 @dataclass(frozen=True)
 class Machines:
-    """The machines of a run, and which one this is.
+    """The machines of a run.
 
     Args:
-        address: of the first machine, as the others see it.
+        address: address of the first machine, as seen from the others.
         port: a free port there; None for any, on a single machine.
         count: number of machines.
-        rank: number of this one, from 0.
+        rank: number of this machine, from 0.
     """
 
     address: str = "127.0.0.1"
@@ -67,7 +67,7 @@ class Machines:
 
 @dataclass(frozen=True)
 class Interrupted:
-    """What a worker returns that was asked to end, and did so together with all others.
+    """The result of a worker that was asked to stop, and stopped together with all others.
 
     Args:
         how_to_continue: how to resume the run; empty if nothing was saved.
@@ -76,15 +76,15 @@ class Interrupted:
     how_to_continue: str
 
 
-class _Agent(threading.Thread):
-    """Torch's launcher in a thread of its own: in the main thread it would take over the handling of signals."""
+class _LauncherThread(threading.Thread):
+    """Runs torch's launcher in a separate thread; in the main thread it would install its own signal handlers."""
 
     def __init__(self, launch: Callable[[], dict[int, Any]]) -> None:
         super().__init__(name="launcher", daemon=True)
         self._launch = launch
         self.values: dict[int, Any] = {}
         self.error: BaseException | None = None
-        # `join` takes the thread for ended, in Python 3.11, when a signal handler raises in the middle of it
+        # events, because `join` of Python 3.11 regards the thread as ended when a signal handler raises during the call
         self.has_begun, self.has_ended = threading.Event(), threading.Event()
 
     def run(self) -> None:
@@ -104,34 +104,36 @@ def launch_processes(
     start_method: str = "spawn",
     timeout: float | None = None,
 ) -> None:
-    """Call a function in new processes, as torchrun would, and wait for all.
+    """Call a function in new processes, as torchrun would, and wait for all of them.
 
-    SIGTERM and Ctrl-C are passed on to the processes, which then have time for a checkpoint.
+    SIGTERM and Ctrl-C are forwarded to the processes, which then have time to save a checkpoint.
 
     Args:
-        function: of a module's top level.
-        arguments: of the function, the same for all; must pickle.
-        num_processes: number of processes of this machine.
+        function: a function at the top level of a module.
+        arguments: arguments of the function, the same in all processes; must be picklable.
+        num_processes: number of processes on this machine.
         machines: the machines of the run.
-        start_method: how processes are made, as in `multiprocessing`.
-        timeout: seconds after which the processes are ended; never by default.
+        start_method: start method of `multiprocessing`.
+        timeout: seconds after which the processes are killed; never by default.
 
     Raises:
-        WorkerFailure: a process failed; the others were ended.
-        ConfigurationError: the machines cannot meet.
+        WorkerFailure: a process failed; the others were terminated.
+        ConfigurationError: the rendezvous of the machines failed.
         KeyboardInterrupt: this process was interrupted.
-        SigTermReceived: this process, or one that it started, was asked to end.
+        SigTermReceived: this process, or one that it started, received SIGTERM.
         TimeoutError: the processes took longer than `timeout`.
     """
     _quiet_trackers()
     with tempfile.TemporaryDirectory(prefix="nlpreg-") as folder, _quiet_torch():
-        agent = _Agent(_launch_of(function, arguments, num_processes, machines, start_method, folder))
+        agent = _LauncherThread(
+            _launch_of(function, arguments, num_processes, machines, start_method, folder)
+        )
         try:
             agent.start()
             _watch(agent, folder, timeout)
         except (KeyboardInterrupt, SigTermReceived) as error:
             if agent.has_begun.wait(_SECONDS_TO_BEGIN):
-                _end_politely(agent, folder)
+                _terminate(agent, folder)
             error.how_to_continue = _continuation(agent, folder)  # type: ignore[union-attr]  # for `failures`
             raise
         finally:
@@ -142,7 +144,7 @@ def launch_processes(
 
 
 def is_consequence(message: str) -> bool:
-    """Whether an error looks like that of a process which noticed that another one is gone."""
+    """Whether a message is typical for a process that lost the connection to another one."""
     return any(sign in message.lower() for sign in _SIGNS_OF_A_CONSEQUENCE)
 
 
@@ -163,11 +165,11 @@ def _launch_of(
         max_nodes=machines.count,
         nproc_per_node=num_processes,
         run_id="nlpreg",
-        # The number of machines is fixed, and failed processes are not replaced.
+        # "static" because the number of machines is fixed and failed processes are not restarted
         rdzv_backend="static",
         rdzv_endpoint=f"{machines.address}:{port}",
-        rdzv_configs={"rank": machines.rank, "timeout": _SECONDS_TO_MEET},
-        local_addr=machines.address,  # otherwise the name of this machine is looked up, which may take long
+        rdzv_configs={"rank": machines.rank, "timeout": _RENDEZVOUS_SECONDS},
+        local_addr=machines.address,  # avoids looking up the name of this machine, which may be slow
         max_restarts=0,
         start_method=start_method,
         logs_specs=DefaultLogsSpecs(log_dir=folder),
@@ -176,8 +178,8 @@ def _launch_of(
     return lambda: launch(function, arguments, {"start_method": start_method, "folder": folder})
 
 
-def _watch(agent: _Agent, folder: str, timeout: float | None) -> None:
-    """Wait until all have ended; end those by force that do not end after a failure."""
+def _watch(agent: _LauncherThread, folder: str, timeout: float | None) -> None:
+    """Wait until all workers have ended; kill those that do not end after a failure."""
     started, failed_at = time.monotonic(), None
     while not agent.has_ended.wait(0.2):
         now = time.monotonic()
@@ -185,30 +187,30 @@ def _watch(agent: _Agent, folder: str, timeout: float | None) -> None:
             raise TimeoutError(f"the processes were not done after {timeout:.0f} s")
         if failed_at is None and _reports(folder):
             failed_at = now
-        # torch gives a process that is stuck in C++ code half a minute
+        # torch itself would wait half a minute for a process that is blocked in C++ code
         if failed_at is not None and now - failed_at > SECONDS_FOR_CAUSES + SECONDS_TO_END:
             _signal_workers(folder, signal.SIGKILL)
 
 
-def _end_politely(agent: _Agent, folder: str) -> None:
-    """Ask the workers to end, also those that are only starting, and give them time for a checkpoint."""
-    asked: set[int] = set()
+def _terminate(agent: _LauncherThread, folder: str) -> None:
+    """Send SIGTERM to all workers, also to those that are still starting, and give them time to save a checkpoint."""
+    signalled: set[int] = set()
     deadline = time.monotonic() + _SECONDS_TO_CHECKPOINT
     while not agent.has_ended.wait(0.1) and time.monotonic() < deadline:
-        asked |= _signal_workers(folder, signal.SIGTERM, asked)
+        signalled |= _signal_workers(folder, signal.SIGTERM, signalled)
 
 
-def _signal_workers(folder: str, number: int, but_not: Collection[int] = ()) -> set[int]:
-    """Send a signal to the workers by their numbers: only torch may wait for them, so their handles are its own."""
+def _signal_workers(folder: str, number: int, excluded: Collection[int] = ()) -> set[int]:
+    """Send a signal to the workers and return their process ids; the process objects are not accessible through torch."""
     found = {int(path.rpartition("-")[2]) for path in glob.glob(os.path.join(folder, "pid-*"))}
-    for pid in found - set(but_not):
+    for pid in found - set(excluded):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
     return found
 
 
 def _reports(folder: str) -> list[dict[str, Any]]:
-    """What the workers that failed have written, the first failure first."""
+    """The reports of the workers that failed, the first failure first and consequences of others last."""
     found = []
     for path in glob.glob(os.path.join(folder, "**", "error.json"), recursive=True):
         with contextlib.suppress(ValueError), open(path, encoding="utf-8") as file:
@@ -216,56 +218,55 @@ def _reports(folder: str) -> list[dict[str, Any]]:
     return sorted(found, key=lambda report: (is_consequence(report["reason"]), report["time"]))
 
 
-def _continuation(agent: _Agent, folder: str) -> str:
-    """What the workers say about resuming."""
+def _continuation(agent: _LauncherThread, folder: str) -> str:
+    """How to resume the run, according to the workers."""
     hints = [value.how_to_continue for value in agent.values.values() if isinstance(value, Interrupted)]
     hints += [report["how_to_continue"] for report in _reports(folder)]
     return next((hint for hint in hints if hint), "")
 
 
-def _raise_outcome(agent: _Agent, folder: str, machines: Machines) -> None:
-    """Raise what ended the processes, unless all is well."""
+def _raise_outcome(agent: _LauncherThread, folder: str, machines: Machines) -> None:
+    """Raise an exception if a worker failed or was interrupted."""
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
     if isinstance(agent.error, ChildFailedError):
         rank, failure = agent.error.get_first_failure()
         reports = _reports(folder)
         if not any(report["from"] == rank for report in reports):
-            # Killed from outside: what the others report is that they lost touch with it, or were told to end.
-            raise WorkerFailure(rank, _how_it_ended(failure.exitcode), 1)
+            # Killed from outside; the reports of the others are consequences.
+            raise WorkerFailure(rank, _exit_description(failure.exitcode), 1)
         first = reports[0]
         if first["status"] == RESUME_ME:
-            _raise_request("a process was asked to end", first["how_to_continue"])
+            _raise_termination("a process was asked to stop", first["how_to_continue"])
         raise WorkerFailure(first["rank"], first["reason"], first["status"], first["trace"])
     if agent.error is not None:
         raise ConfigurationError(
-            f"distributed: the machines cannot meet at {machines.address}:{machines.port} "
+            f"distributed: the rendezvous of the machines at {machines.address}:{machines.port} failed "
             f"({str(agent.error).partition(chr(10))[0]}); give another primary_port, and make sure that the first "
             "machine, with --node-rank 0, is running"
         ) from agent.error
     if any(isinstance(value, Interrupted) for value in agent.values.values()):
-        _raise_request("the processes were asked to end", _continuation(agent, folder))
+        _raise_termination("the processes were asked to stop", _continuation(agent, folder))
 
 
-def _raise_request(reason: str, how_to_continue: str) -> None:
+def _raise_termination(reason: str, how_to_continue: str) -> None:
     error = SigTermReceived(reason)
     error.how_to_continue = how_to_continue  # type: ignore[attr-defined]  # read by nlpreg.commands.failures
     raise error
 
 
-def _how_it_ended(code: int) -> str:
+def _exit_description(code: int) -> str:
     if code >= 0:
         return f"ended with exit status {code} without a message"
     name = signal.Signals(-code).name
-    hint = "; the system does so when memory runs out" if name == "SIGKILL" else ""
-    return f"was ended by {name}{hint}"
+    hint = "; the system sends it when memory runs out" if name == "SIGKILL" else ""
+    return f"was killed by {name}{hint}"
 
 
 def _quiet_trackers() -> None:
-    """Start `multiprocessing`'s resource tracker such that it keeps quiet.
+    """Start `multiprocessing`'s resource tracker without its warnings.
 
-    After a worker was killed it would warn of the semaphores that are left, and thereby push the error, printed before,
-    off the end of the output. It removes them either way.
+    After a worker was killed, it would warn about leaked semaphores, after the error message. It removes them in any case.
     """
     if sys.platform == "win32":
         return
@@ -283,7 +284,7 @@ def _quiet_trackers() -> None:
 
 @contextlib.contextmanager
 def _quiet_torch() -> Iterator[None]:
-    """Keep torch's launcher from telling in its own words what `WorkerFailure` tells."""
+    """Suppress the messages of torch's launcher, because `WorkerFailure` reports the failure."""
     loggers = [
         logging.getLogger(name) for name in ("torch.distributed.elastic", "torch.multiprocessing.spawn")
     ]
@@ -304,40 +305,40 @@ def _quiet_torch() -> Iterator[None]:
 
 
 def _worker(function: Callable[..., Any], arguments: tuple[Any, ...], settings: dict[str, Any]) -> Any:
-    """The life of a worker: the function, and a report of how it failed in the file that the launcher reads."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the launcher passes it on
+    """The main function of a worker: call the function; if it fails, write a report to the file that the launcher reads."""
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches every process; the launcher forwards it as SIGTERM
     install_sigterm_handler()
     _end_with_parent()
-    note = os.path.join(settings["folder"], f"pid-{os.getpid()}")
-    with open(note, "w"):
+    pid_file = os.path.join(settings["folder"], f"pid-{os.getpid()}")
+    with open(pid_file, "w"):
         pass
     try:
         value = function(*arguments)
     except BaseException as error:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is ending
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # already ending
         _report(error)
         with contextlib.suppress(OSError):
-            os.remove(note)  # the number is free for another process from here on
+            os.remove(pid_file)  # the process id may be reused from now on
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
         remove_unused_compiler_cache()
-        # Immediately: a normal exit could wait forever for processes that wait for this one.
+        # Without exit handlers: a normal exit could wait forever for processes that wait for this one.
         os._exit(1)
-    signal.signal(
-        signal.SIGTERM, signal.SIG_IGN
-    )  # it is ending, and its exit handlers are not to be broken off
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # SIGTERM must not interrupt the exit handlers
     atexit.register(remove_unused_compiler_cache)
-    if settings["start_method"] == "spawn":  # a forked one is gone when this function returns
-        atexit.register(_leave)
+    if settings["start_method"] == "spawn":  # a forked process ends when this function returns
+        atexit.register(_exit_at_once)
     return value
 
 
 def _report(error: BaseException) -> None:
-    """Write why this worker ends to the file that the launcher, ours or torchrun, reads."""
+    """Write the error of this worker to the file that the launcher, ours or torchrun, reads."""
     rank, trace = int(os.environ["RANK"]), ""
     if isinstance(error, (SigTermReceived, KeyboardInterrupt)):
-        reason, status = "asked to end", RESUME_ME
-    elif isinstance(error, WorkerFailure):  # that of another process, perhaps on another machine
+        reason, status = "asked to stop", RESUME_ME
+    elif isinstance(error, WorkerFailure):  # the failure of another process, possibly on another machine
         rank, reason, status = error.rank or 0, error.reason, error.status
     else:
         reason, status = describe(error)
@@ -359,23 +360,23 @@ def _report(error: BaseException) -> None:
     }
     path = os.environ.get("TORCHELASTIC_ERROR_FILE")
     if path:
-        with contextlib.suppress(OSError):  # the process that would read it is gone
+        with contextlib.suppress(OSError):  # the launcher that would read it has ended
             from nlpreg.common.files import atomic_write
 
             with atomic_write(path) as file:
                 file.write(json.dumps({"message": {"message": reason, "extraInfo": information}}).encode())
 
 
-def _leave() -> None:
-    """End the process as the first of its exit handlers: see `end_process`."""
-    atexit.unregister(_leave)
+def _exit_at_once() -> None:
+    """End the process before the other exit handlers run, see `end_process`."""
+    atexit.unregister(_exit_at_once)
     end_process(0)
 
 
 def _end_with_parent() -> None:
-    """Ask the system, where it can do so, to send SIGTERM to this process when the one that started it is gone."""
+    """On Linux, let the system send SIGTERM to this process when its parent process ends."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         parent = multiprocessing.parent_process()
-        if parent is not None and os.getppid() != parent.pid:  # it went before it could be asked
+        if parent is not None and os.getppid() != parent.pid:  # the parent ended before this call
             raise SystemExit(1)

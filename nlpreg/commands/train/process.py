@@ -1,4 +1,4 @@
-"""One process of a training run: it builds what the config describes, trains it, and keeps what came of it."""
+"""A single process of a training run: building the experiment, training it, and writing the results."""
 
 import contextlib
 import json
@@ -36,49 +36,51 @@ _RESOLVED_CONFIG_NAME = "config.resolved.json"
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What every process of a run must know beside the config.
+    """Options of a run besides the config; passed to every process.
 
     Args:
         serialization_dir: the run's folder.
-        recover: whether this resumes an earlier run.
-        force: whether to delete the folder first.
+        recover: whether to resume an earlier run.
+        force: whether to replace the run in the folder.
         dry_run: whether to stop before training.
-        include_package: packages to import, so that what they register is known.
-        include_in_archive: globs of more files for the archive.
-        file_friendly_logging: whether progress is written as whole lines.
+        include_package: packages to import, because they register classes.
+        include_in_archive: glob patterns of further files for the archive.
+        file_friendly_logging: whether progress is written as complete lines.
         detect_anomaly: whether to stop at the operation that made a gradient NaN.
-        config_file: where the config came from, if from a file.
-        callbacks: callbacks of the trainer beside those of the config, as in a config.
+        config_file: file of the config, if it is from a file.
+        callbacks: further callbacks of the trainer, in the form of a config.
     """
 
     serialization_dir: str
     recover: bool = False
     force: bool = False
     dry_run: bool = False
-    include_package: tuple[str, ...] = ()
+    include_package: Sequence[str] = ()
     include_in_archive: tuple[str, ...] = ()
     file_friendly_logging: bool = False
     detect_anomaly: bool = False
     config_file: str | None = None
-    callbacks: tuple[Any, ...] = ()
+    callbacks: Sequence[Any] = ()
 
 
 def prepare_folder(params: Params, options: RunOptions, resolved: dict[str, Any] | None) -> None:
-    """Make the run's folder and write the config and the record of the run into it.
+    """Create the run's folder, and write the config and the metadata of the run into it.
 
     Args:
         params: the whole config.
-        options: of the run.
-        resolved: the config with every default filled in, where it could be.
+        options: options of the run.
+        resolved: the config with every default filled in, if it could be resolved.
 
     Raises:
-        ConfigurationError: the folder is in use, or holds no run to resume, or that of another config.
+        ConfigurationError: the folder is in use, or has no run to resume, or a run of another config.
     """
     folder = options.serialization_dir
     create_serialization_dir(
         params, folder, options.recover, options.force, options.config_file, sets_aside=True
     )
-    remove_temporary_files(folder)  # of a killed process; the lock is held, so no other one writes here
+    remove_temporary_files(
+        folder
+    )  # left by a killed process; because of the lock, no other process is writing here
     forget_digests(folder, CONFIG_NAME, _RESOLVED_CONFIG_NAME)
     params.to_file(os.path.join(folder, CONFIG_NAME))
     if resolved is not None:
@@ -91,33 +93,33 @@ def prepare_folder(params: Params, options: RunOptions, resolved: dict[str, Any]
         seeds = {name: params.get(name, default) for name, default in SEED_DEFAULTS.items()}
         forget_digests(folder, META_NAME)
         record_run(seeds=seeds).to_file(meta_file)
-    # that of the record, too: the run that is resumed may have been killed before it had one
+    # all of them, because the resumed run may have been killed before it recorded any
     record_digests(folder, [CONFIG_NAME, _RESOLVED_CONFIG_NAME, META_NAME])
 
 
 def take_command_keys(params: Params) -> Params | None:
-    """Take out of a config what is not for `TrainModel` or the seeding.
+    """Remove the keys that commands use themselves from a config.
 
     Returns:
         The section `distributed`, if there is one.
     """
-    params.pop("evaluation", None)  # for the command evaluate, which finds it in the archive
+    params.pop("evaluation", None)  # used by `nlpreg evaluate`, from the config in the archive
     params.pop("include_in_archive", None)
     distributed: Params | None = params.pop("distributed", None)
     return distributed
 
 
 def trainer_section(params: Params) -> dict[str, Any]:
-    """The section `trainer` of a config, itself, to be changed."""
+    """The section `trainer` of a config, for changes in place."""
     section = params.params.get("trainer")
-    if not isinstance(section, dict):  # a bare name, or nothing, which is an error for others to report
+    if not isinstance(section, dict):  # a bare name, or a missing section, which is reported elsewhere
         section = {"type": section} if isinstance(section, str) else {}
         params.params["trainer"] = section
     return section
 
 
 def add_callbacks(params: Params, callbacks: Sequence[Any]) -> None:
-    """Add callbacks, each as it would stand there, to those of the trainer of a config."""
+    """Add callbacks, in the form of a config, to those of the trainer."""
     section = trainer_section(params)
     section["callbacks"] = [*(section.get("callbacks") or []), *callbacks]
 
@@ -125,22 +127,23 @@ def add_callbacks(params: Params, callbacks: Sequence[Any]) -> None:
 def run_process(
     params: Params, options: RunOptions, local_rank: int = 0, ddp_accelerator: DdpAccelerator | None = None
 ) -> TrainModel:
-    """Build and train.
+    """Build an experiment and train it.
 
     Args:
-        params: the config without those top-level keys that the command itself uses; its keys are used up.
-        options: of the run.
+        params: the config without the top-level keys that commands use, see `take_command_keys`; its keys are removed.
+        options: options of the run.
         local_rank: number of this process on its machine.
-        ddp_accelerator: of a distributed run.
+        ddp_accelerator: wraps the model in a distributed run.
 
     Returns:
-        The run, trained unless this is a dry run.
+        The experiment, trained unless this is a dry run.
     """
     is_primary = is_global_primary()
     prepare_environment(params)
-    if options.detect_anomaly:  # not by an override, so that a failed run can be resumed with it
+    # These options are not overrides, so that the saved config does not depend on them when a run is resumed.
+    if options.detect_anomaly:
         trainer_section(params)["detect_anomaly"] = True
-    if options.callbacks:  # likewise: the config that is kept does not depend on how the run was watched
+    if options.callbacks:
         add_callbacks(params, options.callbacks)
     model_section = params.params.get("model")
     label_encoding = model_section.get("label_encoding") if isinstance(model_section, dict) else None
@@ -150,27 +153,29 @@ def run_process(
         local_rank=local_rank,
         ddp_accelerator=ddp_accelerator,
     )
-    if not options.recover:  # a run that is resumed had its first batch
+    if not options.recover:  # the first batch of a resumed run was tried before
         _try_first_batches(train_loop, label_encoding, options)
     if is_primary:
         discard_replaced(options.serialization_dir)
     if options.dry_run:
         return train_loop
     if is_primary:
-        forget_digests(options.serialization_dir, METRICS_NAME, METRICS_LOG_NAME)  # which grow from here on
-    with _packed_when_interrupted(options, is_primary):
+        forget_digests(
+            options.serialization_dir, METRICS_NAME, METRICS_LOG_NAME
+        )  # training changes these files
+    with _archived_when_interrupted(options, is_primary):
         metrics = train_loop.run()
-        train_loop.test()  # by every process
+        train_loop.test()  # called by every process
     if is_primary:
         train_loop.finish(metrics)
     return train_loop
 
 
 def _try_first_batches(train_loop: TrainModel, label_encoding: Any, options: RunOptions) -> None:
-    """Stop a run here that would fail at its first batch, or whose outcome would be worth nothing.
+    """Run first batches, to stop a run that would fail there or give meaningless results.
 
     Raises:
-        ConfigurationProblems: data, model and trainer do not fit each other.
+        ConfigurationProblems: data, model and trainer do not fit together.
     """
     findings = try_first_batches(train_loop, label_encoding)
     for warning in findings.warnings:
@@ -181,11 +186,11 @@ def _try_first_batches(train_loop: TrainModel, label_encoding: Any, options: Run
 
 
 def pack_and_report(options: RunOptions, seconds: float) -> None:
-    """Make the archive, and show the metrics and where everything is.
+    """Write the archive, and show the metrics and the paths of the results.
 
     Args:
-        options: of the run.
-        seconds: what the whole run has taken.
+        options: options of the run.
+        seconds: duration of the run.
     """
     archive = archive_model(options.serialization_dir, include_in_archive=options.include_in_archive)
     metrics_file = os.path.join(options.serialization_dir, METRICS_NAME)
@@ -202,7 +207,7 @@ def pack_and_report(options: RunOptions, seconds: float) -> None:
 
 
 def _summary(metrics: dict[str, Any]) -> str:
-    """The metrics of a finished run as a table: last training epoch, best validation, test."""
+    """Format the metrics of a finished run as a table: last training epoch, best validation, test."""
     sets: dict[str, dict[str, Any]] = {"training": {}, "validation": {}, "test": {}}
     prefixes = {"training_": "training", "best_validation_": "validation", "test_": "test"}
     for name, value in metrics.items():
@@ -222,7 +227,7 @@ def _summary(metrics: dict[str, Any]) -> str:
 
 @contextlib.contextmanager
 def resumable(options: RunOptions) -> Iterator[None]:
-    """Add to the Ctrl-C or SIGTERM that ends the block how to resume the run, if it can be resumed."""
+    """Add a hint on resuming the run, if it can be resumed, to the exception of Ctrl-C or SIGTERM that ends the block."""
     try:
         yield
     except (KeyboardInterrupt, SigTermReceived, TrainingInterrupted) as error:
@@ -233,7 +238,7 @@ def resumable(options: RunOptions) -> Iterator[None]:
 
 def _how_to_continue(options: RunOptions, error: BaseException) -> str:
     folder = options.serialization_dir
-    is_saved = getattr(error, "is_saved", False)  # perhaps on another machine
+    is_saved = getattr(error, "is_saved", False)  # the checkpoint may be on another machine
     names = os.listdir(folder) if os.path.isdir(folder) else []
     if not is_saved and not any(name.startswith("training_state_") for name in names):
         return ""
@@ -242,8 +247,8 @@ def _how_to_continue(options: RunOptions, error: BaseException) -> str:
 
 
 @contextlib.contextmanager
-def _packed_when_interrupted(options: RunOptions, is_primary: bool) -> Iterator[None]:
-    """After Ctrl-C or SIGTERM, pack the best weights so far."""
+def _archived_when_interrupted(options: RunOptions, is_primary: bool) -> Iterator[None]:
+    """If Ctrl-C or SIGTERM ends the block, write an archive with the best weights so far."""
     try:
         yield
     except (KeyboardInterrupt, SigTermReceived, TrainingInterrupted):

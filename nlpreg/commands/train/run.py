@@ -1,4 +1,4 @@
-"""What `nlpreg train` does: check the config, prepare the folder, train in one process or several, pack the outcome."""
+"""The steps of `nlpreg train`: check the config, prepare the folder, train in one or several processes, write the archive."""
 
 import argparse
 import contextlib
@@ -37,20 +37,24 @@ logger = logging.getLogger(__name__)
 
 
 def train_model_from_args(args: argparse.Namespace) -> None:
-    """Train as the command line says."""
+    """Train with the arguments of the command line."""
+    # the options that a caller of this function may leave out have defaults here
+    names = (
+        "recover",
+        "force",
+        "node_rank",
+        "include_package",
+        "dry_run",
+        "file_friendly_logging",
+        "detect_anomaly",
+    )
     train_model_from_file(
-        parameter_filename=args.param_path,
-        serialization_dir=args.serialization_dir,
-        overrides=args.overrides,
-        recover=args.recover,
-        force=args.force,
-        node_rank=args.node_rank,
-        include_package=args.include_package,
-        dry_run=args.dry_run,
-        file_friendly_logging=args.file_friendly_logging,
+        args.param_path,
+        args.serialization_dir,
+        args.overrides,
         return_model=False,
-        detect_anomaly=getattr(args, "detect_anomaly", False),
         callbacks=[_callback_of(text) for text in getattr(args, "callback", ())],
+        **{name: getattr(args, name) for name in names if hasattr(args, name)},
     )
 
 
@@ -68,22 +72,12 @@ def train_model_from_file(
     detect_anomaly: bool = False,
     callbacks: Sequence[str | dict[str, Any]] = (),
 ) -> Model | None:
-    """Read a config and train; the other arguments, and what is returned, are those of `train_model`.
+    """Read a config and train; the other arguments and the result are those of `train_model`.
 
     Args:
         parameter_filename: the config, a path or URL.
-        serialization_dir: folder for everything the run writes.
         overrides: changes to the config: a Jsonnet text, or dotted path -> value.
-        recover: see `train_model`.
-        force: see `train_model`.
-        node_rank: see `train_model`.
-        include_package: see `train_model`.
-        dry_run: see `train_model`.
-        file_friendly_logging: see `train_model`.
-        return_model: see `train_model`.
-        detect_anomaly: see `train_model`.
-        callbacks: callbacks of the trainer beside those of the config, each as it would stand there; they do not become
-            part of the config that is kept.
+        callbacks: further callbacks of the trainer, in the form of a config; they are not saved with the config of the run.
 
     Raises:
         ConfigurationError: the config, or an override, is wrong.
@@ -93,25 +87,18 @@ def train_model_from_file(
         recover,
         force,
         dry_run,
-        tuple(include_package or ()),
-        (),
-        file_friendly_logging,
-        detect_anomaly,
-        os.fspath(parameter_filename),
-        tuple(callbacks),
+        include_package or (),
+        file_friendly_logging=file_friendly_logging,
+        detect_anomaly=detect_anomaly,
+        config_file=os.fspath(parameter_filename),
+        callbacks=callbacks,
     )
     checked = check_file(parameter_filename, overrides)
     if callbacks and checked.config is not None and not checked.problems:
         params = Params(copy.deepcopy(checked.config))
         add_callbacks(params, callbacks)
         raise_problems(check_config(plain(params)), "--callback")
-    return _train(
-        checked,
-        os.fspath(parameter_filename),
-        options,
-        node_rank,
-        return_model,
-    )
+    return _train(checked, os.fspath(parameter_filename), options, node_rank, return_model)
 
 
 def train_model(
@@ -126,22 +113,22 @@ def train_model(
     return_model: bool | None = None,
     detect_anomaly: bool = False,
 ) -> Model | None:
-    """Train the model of a config, and pack it.
+    """Train the model of a config, and write its archive.
 
     Args:
-        params: the whole config; its keys are used up.
-        serialization_dir: folder for everything the run writes.
+        params: the whole config; its keys are removed.
+        serialization_dir: folder for all files of the run.
         recover: resume the run in that folder.
-        force: delete the folder first.
-        node_rank: number of this machine in a run on several.
+        force: replace the run in that folder.
+        node_rank: number of this machine in a run on several machines.
         include_package: packages that the processes of a distributed run import.
         dry_run: stop before training.
-        file_friendly_logging: write progress as whole lines.
-        return_model: whether to return the trained model; by default if it was trained in this process.
+        file_friendly_logging: write progress as complete lines.
+        return_model: whether to return the trained model; by default only if it was trained in this process.
         detect_anomaly: stop at the operation that made a gradient NaN.
 
     Returns:
-        The model with its best weights, or None.
+        The model with its best weights, or None without `return_model`.
 
     Raises:
         ConfigurationError: the config is wrong, or the folder is in use.
@@ -151,24 +138,23 @@ def train_model(
         recover,
         force,
         dry_run,
-        tuple(include_package or ()),
-        (),
-        file_friendly_logging,
-        detect_anomaly,
+        include_package or (),
+        file_friendly_logging=file_friendly_logging,
+        detect_anomaly=detect_anomaly,
     )
     return _train(check_config(plain(params)), "the config", options, node_rank, return_model)
 
 
 def _callback_of(text: str) -> str | dict[str, Any]:
-    """What an option `--callback` stands for: the name of a callback, or its section of a config."""
+    """The value of an option `--callback`: the registered name of a callback, or its section of a config."""
     return parse_json_option("--callback", text) if text.lstrip().startswith("{") else text
 
 
 def _train(
     checked: Checked, source: str, options: RunOptions, node_rank: int, return_model: bool | None
 ) -> Model | None:
-    """Train what passed the check; nothing is written, deleted or read before that."""
-    began = time.monotonic()
+    """Train the config of a check without problems; before that, nothing is read, written or deleted."""
+    started = time.monotonic()
     raise_problems(checked, source)
     if options.recover:
         checked = _as_before(checked, options.serialization_dir)
@@ -184,9 +170,7 @@ def _train(
     rank = distributed.rank_under_torchrun(params)
     is_first = (node_rank if rank is None else rank.rank) == 0
     train_loop: TrainModel | None = None
-    lock = (
-        locked(options.serialization_dir) if _is_to_be_locked(options, is_first) else contextlib.nullcontext()
-    )
+    lock = locked(options.serialization_dir) if _needs_lock(options, is_first) else contextlib.nullcontext()
     replacing = replacing_run(options.serialization_dir) if is_first else contextlib.nullcontext()
     with lock, resumable(options), replacing, _located(checked, source):
         if rank is not None:
@@ -201,8 +185,8 @@ def _train(
         if options.dry_run:
             logger.info("dry run: everything could be built; nothing was trained")
         elif is_first:
-            pack_and_report(options, time.monotonic() - began)
-        release_global_logging()  # after an error it stays, so that the log can have the traceback
+            pack_and_report(options, time.monotonic() - started)
+        release_global_logging()  # not after an error, whose traceback still goes to the log
     if options.dry_run or return_model is False:
         return None
     if train_loop is not None:
@@ -212,7 +196,7 @@ def _train(
 
 @contextlib.contextmanager
 def _located(checked: Checked, source: str) -> Iterator[None]:
-    """Within the block, problems that show when the config is put to use are reported with their place in its file."""
+    """Add file and line of the config to the problems that the block raises."""
     try:
         yield
     except ConfigurationProblems as error:
@@ -234,6 +218,6 @@ def _as_before(checked: Checked, folder: str) -> Checked:
     return replace(check_config(checked.given, fills_namespaces=False), file=checked.file)
 
 
-def _is_to_be_locked(options: RunOptions, is_first: bool) -> bool:
-    """Whether this process is to hold the lock on the run's folder: one does, for all processes of a run."""
+def _needs_lock(options: RunOptions, is_first: bool) -> bool:
+    """Whether this process locks the run's folder: the first process does so for all processes of the run."""
     return is_first and (not options.recover or os.path.isdir(options.serialization_dir))

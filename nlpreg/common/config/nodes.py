@@ -10,7 +10,7 @@ import inspect
 import logging
 import math
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
@@ -345,3 +345,36 @@ def is_json(value: Any) -> bool:
     if isinstance(value, float):
         return math.isfinite(value)  # JSON has no NaN and no infinities
     return value is None or (isinstance(value, (bool, int, str)) and not isinstance(value, enum.Enum))
+
+
+def walk_calls(node: Node | None, path: str = "") -> Iterator[tuple[str, Call]]:
+    """Every constructor call in a resolved tree, with its key path."""
+    if isinstance(node, LazyCall):
+        yield from walk_calls(node.inner, path)
+    elif isinstance(node, Container):
+        items = node.items.items() if isinstance(node.items, dict) else enumerate(node.items)
+        for key, item in items:
+            yield from walk_calls(item, f"{path}.{key}" if path else str(key))
+    elif isinstance(node, Call):
+        yield path, node
+        for name, argument in node.arguments.items():
+            yield from walk_calls(argument, f"{path}.{name}" if path else name)
+
+
+def call_in(node: Node | None) -> Call | None:
+    """The constructor call of a section, which may be that of a `Lazy`; None for anything else."""
+    inner = node.inner if isinstance(node, LazyCall) else node
+    return inner if isinstance(inner, Call) else None
+
+
+def value_of(call: Node | None, name: str) -> Any:
+    """The value of an argument as JSON, or its default; None where there is neither."""
+    if not isinstance(call, Call):
+        return None
+    given = call.arguments.get(name)
+    return call.defaults.get(name) if given is None else given.as_config()
+
+
+def is_built_in(call: Call) -> bool:
+    """Whether a constructor is part of nlpreg; what those of plugins do with their arguments is unknown."""
+    return str(getattr(call.cls, "__module__", "")).startswith("nlpreg.")

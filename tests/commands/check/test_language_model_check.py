@@ -63,7 +63,10 @@ def test_sparse_gradients_with_an_optimizer_that_takes_none(
     said = problems(config, tmp_path, capsys)
     assert bool(said) == refused
     if refused:
-        assert f"{optimizer or 'adam'} takes no sparse gradients" in said and "take dense_sparse_adam" in said
+        assert (
+            f"{optimizer or 'adam'} does not support sparse gradients" in said
+            and "use dense_sparse_adam" in said
+        )
         assert "model.text_field_embedder.token_embedders.tokens.sparse" in said
 
 
@@ -74,7 +77,7 @@ def test_sparse_softmax_weights_count_when_words_are_sampled(
     config["model"]["sparse_embeddings"] = True
     assert problems(config, tmp_path, capsys) == ""
     config["model"]["num_samples"] = 2
-    assert "model.sparse_embeddings makes" in problems(config, tmp_path, capsys)
+    assert "model.sparse_embeddings causes" in problems(config, tmp_path, capsys)
 
 
 @pytest.mark.parametrize(("loader", "key"), [("running_text", "bptt"), ("text_blocks", "block_size")])
@@ -84,7 +87,7 @@ def test_running_text_for_a_tagger(
     config = tagger_config(tmp_path)
     config["data_loader"] = {"type": loader, "batch_size": 2, key: 4}
     said = problems(config, tmp_path, capsys)
-    assert f"{loader} cuts the text into pieces" in said and "simple_tagger needs whole instances" in said
+    assert f"{loader} splits the text into segments" in said and "simple_tagger needs whole instances" in said
 
 
 @pytest.mark.parametrize("name", ["language_model", "bidirectional-language-model"])
@@ -101,7 +104,7 @@ def test_targets_for_a_model_of_both_directions(
     config["data_loader"]["targets"] = False
     assert problems(config, tmp_path, capsys) == ""
     config["data_loader"] = {"type": "text_blocks", "batch_size": 2, "block_size": 4}
-    assert "take running_text without targets" in problems(config, tmp_path, capsys)
+    assert "use running_text without targets" in problems(config, tmp_path, capsys)
 
 
 TRANSFORMER = {"type": "transformer_lm", "input_dim": 4, "num_layers": 1, "num_attention_heads": 1}

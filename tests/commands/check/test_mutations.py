@@ -200,13 +200,13 @@ def _beside(reported: str, path: str) -> bool:
 
 def _of_the_annotations(config: dict[str, Any]) -> list[str]:
     """Only those problems that the constructors' annotations tell of, as the schema does."""
-    from nlpreg.commands.check.checking import keys_around_the_experiment
+    from nlpreg.commands.check.checking import command_keys
     from nlpreg.commands.train.experiment import TrainModel
     from nlpreg.common.config.kinds import kind_of
 
     resolver = Resolver(TrainModel.constructor_extras)
     rest = dict(config)
-    for key, annotation in keys_around_the_experiment().items():
+    for key, annotation in command_keys().items():
         if rest.get(key) is not None:
             resolver.resolve(kind_of(annotation), rest.pop(key), key)
     resolver.object(TrainModel, rest, "")

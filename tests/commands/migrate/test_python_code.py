@@ -64,7 +64,7 @@ def test_code_without_the_old_packages_stays() -> None:
         (
             "from allennlp.interpret import SaliencyInterpreter\n",
             "from nlpreg.interpret import SaliencyInterpreter\n",
-            "AllenNLP had allennlp.interpret.SaliencyInterpreter, nlpreg has nothing like it",
+            "AllenNLP had allennlp.interpret.SaliencyInterpreter, nlpreg has no equivalent",
         ),
         (
             "import allennlp.interpret\n",
@@ -74,7 +74,7 @@ def test_code_without_the_old_packages_stays() -> None:
         (
             "from allennlp.data.iterators import BucketIterator\n",
             "from nlpreg.data.iterators import BucketIterator\n",
-            "allennlp.data.iterators.BucketIterator, nlpreg has nothing like it",
+            "allennlp.data.iterators.BucketIterator, nlpreg has no equivalent",
         ),
         (
             "import allennlp_models.rc\n",
@@ -83,8 +83,8 @@ def test_code_without_the_old_packages_stays() -> None:
         ),
         ("x = ['allennlp>=1.0']\n", "x = ['allennlp>=1.0']\n", "require nlpreg instead"),
         ("x = allennlp_models.lm\n", "x = nlpreg_models.lm\n", ""),
-        ("import allennlp as (\n", "import allennlp as (\n", "this is no Python that can be read here"),
-        ("if 1: from allennlp_models.lm import LanguageModel, Nothing\n", None, "nlpreg has nothing like it"),
+        ("import allennlp as (\n", "import allennlp as (\n", "this version of Python cannot parse the file"),
+        ("if 1: from allennlp_models.lm import LanguageModel, Nothing\n", None, "nlpreg has no equivalent"),
     ],
 )
 def test_what_is_not_there_is_named(code: str, new: str | None, message: str) -> None:

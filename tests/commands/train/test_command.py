@@ -351,7 +351,7 @@ def test_recover_with_other_data_changes_nothing(
         assert folder / name in before
     text.write_text(text.read_text().replace("the", "a-new-word"))
     train(tagger, "-r", status=2)
-    assert "vocabulary: the data make another vocabulary" in capsys.readouterr().err
+    assert "vocabulary: the data give a different vocabulary" in capsys.readouterr().err
     assert files() == before
 
 

@@ -162,7 +162,7 @@ def test_a_process_that_is_killed_ends_the_run(tagger: dict[str, Any], tmp_path:
     *_, error, hint = (
         errors.splitlines()
     )  # nothing comes after the error, such as warnings of resource trackers
-    assert "was ended by SIGKILL" in error and hint.startswith("(--debug") and "Traceback" not in errors
+    assert "was killed by SIGKILL" in error and hint.startswith("(--debug") and "Traceback" not in errors
 
 
 def test_two_processes(tagger: dict[str, Any], tmp_path: Path, start: Start) -> None:

@@ -137,7 +137,7 @@ def test_a_long_report(tmp_path: Path) -> None:
 
 
 def test_a_killed_process_is_the_cause(tmp_path: Path) -> None:
-    with pytest.raises(WorkerFailure, match="process 1: was ended by SIGKILL; the system does so"):
+    with pytest.raises(WorkerFailure, match="process 1: was killed by SIGKILL; the system sends it"):
         launch(die_or_notice, tmp_path)
 
 
@@ -149,7 +149,7 @@ def test_processes_that_take_too_long(tmp_path: Path) -> None:
 def test_a_port_that_is_taken() -> None:
     with socket.create_server(("", 0)) as taken:
         port = taken.getsockname()[1]
-        message = f"distributed: the machines cannot meet at 127.0.0.1:{port} .*give another primary_port"
+        message = f"distributed: the rendezvous of the machines at 127.0.0.1:{port} failed .*give another primary_port"
         with pytest.raises(ConfigurationError, match=message):
             launch(write_rank, Path(), machines=Machines(port=port), timeout=60)
 

@@ -127,7 +127,7 @@ def test_a_process_that_is_killed_ends_the_run_on_both_machines(
     first, second = outcomes(processes)
     assert time.monotonic() - started < 60
     assert first[0] == second[0] == 1
-    assert "nlpreg: error: process 1: was ended by SIGKILL" in second[1], second[1]
+    assert "nlpreg: error: process 1: was killed by SIGKILL" in second[1], second[1]
     assert "nlpreg: error: process 0: " in first[1], first[1]
 
 
