@@ -1,6 +1,7 @@
 """Treebanks of Universal Dependencies."""
 
 import logging
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal
@@ -244,7 +245,8 @@ def conllu_of(
         "\t".join([str(number), word, *["_"] * (_NUM_COLUMNS - 3), "SpaceAfter=No" if is_glued else "_"])
         for number, (word, is_glued) in enumerate(zip(words, glued, strict=True), start=1)
     ]
-    comments = [] if text is None else ["# text = " + text.replace("\n", " ")]
+    # The comment has to equal the words joined by single spaces; no-break spaces are part of words.
+    comments = [] if text is None else ["# text = " + re.sub(r"[ \t\r\n]+", " ", text).strip(" ")]
     return conllu_with_column("\n".join([*comments, *rows]), values, column)
 
 

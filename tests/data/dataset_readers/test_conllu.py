@@ -182,6 +182,14 @@ def test_a_sentence_that_was_text(tmp_path):
     assert instance["tags"].labels == ["VB", "RB"]
 
 
+def test_the_text_of_a_sentence_has_single_spaces():
+    text = conllu_of(
+        ["The", "dog", "barks", "."], ["DET", "NOUN", "VERB", "PUNCT"], text="The  dog\tbarks.\r\n"
+    )
+    assert text.split("\n")[0] == "# text = The dog barks."
+    assert [row.endswith("SpaceAfter=No") for row in text.split("\n")[1:]] == [False, False, True, False]
+
+
 def test_a_language_model_reads_the_characters_of_words(tmp_path):
     (tmp_path / "text.conllu").write_text(
         "1\tThe\t_\tDET\t_\t_\t0\t_\t_\t_\n2\tcats\t_\tNOUN\t_\t_\t0\t_\t_\t_\n\n"
