@@ -15,21 +15,19 @@ from nlpreg.models.model import Model
 from nlpreg.models.tagging import (
     LabelEncoding,
     ProbabilisticTagger,
+    SequenceTagger,
     Span,
     accuracy_metrics,
+    add_uncertain,
     add_words,
     check_widths,
     described_spans,
     given_encoding,
-    labelled_sentences,
-    labelled_words,
+    named_paths,
     refuse_unknown_tags,
-    span_f1,
     spans_of,
     tag_names,
-    tagging_metrics,
     tags_of_span,
-    uncertain_words,
     without_outside_tags,
 )
 from nlpreg.modules import FeedForward, Seq2SeqEncoder, TextFieldEmbedder, TimeDistributed
@@ -44,7 +42,6 @@ from nlpreg.nn.cpu_layers import Dropout
 from nlpreg.nn.initializers import InitializerApplicator
 from nlpreg.nn.operators import is_exporting, run_uncompiled
 from nlpreg.nn.util import get_text_field_mask
-from nlpreg.training.metrics import FBetaVerboseMeasure
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +58,7 @@ _NUM_GOLD_CHECKS = 100
 
 
 @Model.register("crf_tagger")
-class CrfTagger(ProbabilisticTagger):
+class CrfTagger(SequenceTagger, ProbabilisticTagger):
     """Embeds and encodes a sentence and decodes the best tag sequence with a conditional random field.
 
     Args:
@@ -144,7 +141,6 @@ class CrfTagger(ProbabilisticTagger):
         self.encoder = encoder
         self.top_k = top_k
         self.ignore_loss_on_o_tags = ignore_loss_on_o_tags
-        self._verbose_metrics = verbose_metrics
         self.dropout = Dropout(dropout) if dropout else None
         self._feedforward = feedforward
         self.tag_projection_layer = TimeDistributed(nn.Linear(width, self.num_tags))
@@ -172,11 +168,7 @@ class CrfTagger(ProbabilisticTagger):
         self.partial_labels = partial_labels
         self._label_encoding = label_encoding
         self._num_gold_checks_left = _NUM_GOLD_CHECKS if constraints is not None and not partial_labels else 0
-        self.metrics = accuracy_metrics()
-        self.calculate_span_f1 = given_encoding(calculate_span_f1, label_encoding, "calculate_span_f1")
-        self._f1_metric = span_f1(vocab, label_namespace, label_encoding) if self.calculate_span_f1 else None
-        by_tag = verbose_metrics and not self.calculate_span_f1
-        self._tag_metric = FBetaVerboseMeasure(index_to_label=names) if by_tag else None
+        self.set_up_metrics(accuracy_metrics(), label_encoding, calculate_span_f1, verbose_metrics)
         if initializer is not None:
             initializer(self)
 
@@ -407,14 +399,7 @@ class CrfTagger(ProbabilisticTagger):
     def _measure(self, found: Tensor, probabilities: Tensor, tags: Tensor, mask: Tensor) -> None:
         """Update the metrics: the decoded tags (B, T) rank first, all others by their probabilities (B, T, C)."""
         choices = one_hot(found, self.num_tags)
-        ranking = probabilities.detach() + choices
-        for metric in self.metrics.values():
-            metric(ranking, tags, labelled_words(mask, tags))
-        known = tags.clamp(min=0)
-        if self._f1_metric is not None:
-            self._f1_metric(choices, known, labelled_sentences(mask, tags))
-        if self._tag_metric is not None:
-            self._tag_metric(choices, known, labelled_words(mask, tags))
+        self.measure(probabilities.detach() + choices, tags, mask, choices)
 
     def _described_spans(
         self, tags: list[list[int]], logits: Tensor, mask: Tensor
@@ -505,31 +490,17 @@ class CrfTagger(ProbabilisticTagger):
         if "confidences" in output_dict:
             rows = zip(output_dict["confidences"], output_dict["mask"], strict=True)
             output_dict["confidences"] = [row[mask].tolist() for row, mask in rows]
-            if self.confidence_threshold > 0:
-                output_dict["uncertain"] = [
-                    uncertain_words(row, self.confidence_threshold) for row in output_dict["confidences"]
-                ]
+            add_uncertain(output_dict, self.confidence_threshold)
         if "top_k_tags" in output_dict:
-            output_dict["top_k_tags"] = [
-                [
-                    {"tags": tag_names([path], self.vocab, self.label_namespace)[0], "score": float(score)}
-                    for path, score in paths
-                ]
-                for paths in output_dict["top_k_tags"]
-            ]
+            output_dict["top_k_tags"] = named_paths(
+                output_dict["top_k_tags"], "score", self.vocab, self.label_namespace
+            )
         for entries, probabilities in zip(
             output_dict.get("top_k_tags", ()), output_dict.pop("top_k_probabilities", ()), strict=False
         ):
             for entry, probability in zip(entries, probabilities, strict=True):
                 entry["probability"] = probability
         return output_dict
-
-    def get_metrics(self, reset: bool = False) -> dict[str, float]:
-        """`accuracy`, `accuracy3`; with a label encoding, precision, recall and F1 of spans; else of tags if verbose."""
-        metrics = tagging_metrics(self.metrics, self._f1_metric, self._verbose_metrics, reset)
-        if self._tag_metric is not None:
-            metrics.update(self._tag_metric.get_metric(reset))
-        return metrics
 
 
 def _weights_by_id(

@@ -11,12 +11,10 @@ from nlpreg.models.model import Model
 from nlpreg.models.tagging import (
     NEEDS_TAGS,
     LabelEncoding,
+    SequenceTagger,
     add_words,
-    given_encoding,
     refuse_unknown_tags,
-    span_f1,
     tag_names,
-    tagging_metrics,
     without_padding,
 )
 from nlpreg.nn.initializers import InitializerApplicator
@@ -27,7 +25,7 @@ from nlpreg.training.metrics import CategoricalAccuracy
 
 
 @Model.register("hmm_tagger")
-class HmmTagger(Model):
+class HmmTagger(SequenceTagger):
     """A first-order hidden Markov model: each tag depends on the tag before it, each word on its tag alone.
 
     P(words, tags) = P(first tag) * product of P(tag | tag before) * product of P(word | tag) * P(end | last tag)
@@ -44,7 +42,7 @@ class HmmTagger(Model):
             model learns the tags of unknown words.
         calculate_span_f1: whether to measure spans as well; by default if `label_encoding` is given.
         label_encoding: how tags encode spans.
-        verbose_metrics: whether to report precision, recall and F1 for each span label too.
+        verbose_metrics: whether to report the metrics of each span label too; without span F1, those of each tag.
         initializer: sets the initial values of parameters, after everything is built.
         **kwargs: arguments of `Model`.
 
@@ -79,14 +77,12 @@ class HmmTagger(Model):
         self.num_tags = vocab.get_vocab_size(label_namespace)
         self._unknown_word_chance = unknown_word_chance
         self._unknown_id = vocab.get_token_index(vocab.oov_token, token_namespace)
-        self._verbose_metrics = verbose_metrics
         self.start_scores = nn.Parameter(torch.zeros(self.num_tags))
         # the last column is the end of the sentence
         self.transition_scores = nn.Parameter(torch.zeros(self.num_tags, self.num_tags + 1))
         self.emission_scores = nn.Parameter(torch.zeros(self.num_tags, vocab.get_vocab_size(token_namespace)))
-        self.metrics = {"accuracy": CategoricalAccuracy()}
-        self.calculate_span_f1 = given_encoding(calculate_span_f1, label_encoding, "calculate_span_f1")
-        self._f1_metric = span_f1(vocab, label_namespace, label_encoding) if self.calculate_span_f1 else None
+        accuracies = {"accuracy": CategoricalAccuracy()}
+        self.set_up_metrics(accuracies, label_encoding, calculate_span_f1, verbose_metrics)
         if initializer is not None:
             initializer(self)
 
@@ -122,10 +118,7 @@ class HmmTagger(Model):
             return output
         output["tags"], output["log_probability"] = self.decode(words, mask)
         if tags is not None:
-            choices = nn.functional.one_hot(output["tags"], self.num_tags)
-            for metric in (*self.metrics.values(), self._f1_metric):
-                if metric is not None:
-                    metric(choices, tags, mask)
+            self.measure(nn.functional.one_hot(output["tags"], self.num_tags), tags, mask)
         add_words(output, metadata)
         return output
 
@@ -199,7 +192,3 @@ class HmmTagger(Model):
         with torch.no_grad():
             new[: smaller.num_tags, smaller.num_tags : -1] = 0.0  # as the scores of new tags at the start
             new[: smaller.num_tags, -1] = old[:, -1]
-
-    def get_metrics(self, reset: bool = False) -> dict[str, float]:
-        """`accuracy` and, with a label encoding, precision, recall and F1 of spans."""
-        return tagging_metrics(self.metrics, self._f1_metric, self._verbose_metrics, reset)

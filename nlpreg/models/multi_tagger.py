@@ -14,11 +14,11 @@ from nlpreg.data import TextFieldTensors, Vocabulary
 from nlpreg.models.model import Model
 from nlpreg.models.tagging import (
     ProbabilisticTagger,
+    add_uncertain,
     add_words,
     check_widths,
     labelled_words,
     tag_names,
-    uncertain_words,
     without_padding,
 )
 from nlpreg.modules import InputVariationalDropout, Seq2SeqEncoder, TextFieldEmbedder
@@ -488,10 +488,7 @@ class MultiTagger(ProbabilisticTagger):
             prefix = "" if name == "tags" else f"{name}_"
             found = without_padding(self._head(name).confidences(probabilities).tolist(), mask)
             output_dict[f"{prefix}confidences"] = found
-            if self.confidence_threshold > 0:
-                output_dict[f"{prefix}uncertain"] = [
-                    uncertain_words(sentence, self.confidence_threshold) for sentence in found
-                ]
+            add_uncertain(output_dict, self.confidence_threshold, prefix)
         return output_dict
 
     def get_metrics(self, reset: bool = False) -> dict[str, float]:

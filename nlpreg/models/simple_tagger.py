@@ -12,30 +12,27 @@ from nlpreg.models.model import Model
 from nlpreg.models.tagging import (
     LabelEncoding,
     ProbabilisticTagger,
+    SequenceTagger,
     accuracy_metrics,
+    add_uncertain,
     add_words,
     check_widths,
     described_spans,
     given_encoding,
-    labelled_sentences,
     labelled_words,
-    span_f1,
     spans_of,
     tag_names,
-    tagging_metrics,
     tags_of_span,
-    uncertain_words,
     without_outside_tags,
     without_padding,
 )
 from nlpreg.modules import Seq2SeqEncoder, TextFieldEmbedder, TimeDistributed
 from nlpreg.nn.initializers import InitializerApplicator
 from nlpreg.nn.util import get_text_field_mask, sequence_cross_entropy_with_logits
-from nlpreg.training.metrics import FBetaVerboseMeasure
 
 
 @Model.register("simple_tagger")
-class SimpleTagger(ProbabilisticTagger):
+class SimpleTagger(SequenceTagger, ProbabilisticTagger):
     """Embeds and encodes a sentence and predicts the tag of each word independently.
 
     Args:
@@ -86,18 +83,12 @@ class SimpleTagger(ProbabilisticTagger):
         self.encoder = encoder
         self.label_namespace = label_namespace
         self.num_classes = vocab.get_vocab_size(label_namespace)
-        self._verbose_metrics = verbose_metrics
         self._label_encoding = label_encoding
         self.confidences = confidences
         self.confidence_threshold = confidence_threshold
         projection = nn.Linear(encoder.get_output_dim(), self.num_classes)
         self.tag_projection_layer = TimeDistributed(projection)
-        self.metrics = accuracy_metrics()
-        self.calculate_span_f1 = given_encoding(calculate_span_f1, label_encoding, "calculate_span_f1")
-        self._f1_metric = span_f1(vocab, label_namespace, label_encoding) if self.calculate_span_f1 else None
-        names = vocab.get_index_to_token_vocabulary(label_namespace)
-        by_tag = verbose_metrics and not self.calculate_span_f1
-        self._tag_metric = FBetaVerboseMeasure(index_to_label=names) if by_tag else None
+        self.set_up_metrics(accuracy_metrics(), label_encoding, calculate_span_f1, verbose_metrics)
         if initializer is not None:
             initializer(self)
 
@@ -142,7 +133,7 @@ class SimpleTagger(ProbabilisticTagger):
                 counted = without_outside_tags(counted, tags, self.vocab, self.label_namespace)
             output["loss"] = sequence_cross_entropy_with_logits(logits, tags.clamp(min=0), counted)
             output["batch_weight"] = counted.any(dim=1).sum()
-            self._measure(logits, tags, mask)
+            self.measure(logits, tags, mask)
         add_words(output, metadata)
         return output
 
@@ -156,17 +147,8 @@ class SimpleTagger(ProbabilisticTagger):
         """The outputs for other probabilities, see `ProbabilisticTagger`; their logarithms are the logits."""
         found = probabilities["tags"]
         if "tags" in gold:
-            self._measure(found, gold["tags"], output["_mask"])
+            self.measure(found, gold["tags"], output["_mask"])
         return {**output, "class_probabilities": found, "logits": found.log()}
-
-    def _measure(self, scores: Tensor, tags: Tensor, mask: Tensor) -> None:
-        """Update all metrics: scores (B, T, C), gold tags and mask (B, T)."""
-        for metric in self.metrics.values():
-            metric(scores, tags, labelled_words(mask, tags))
-        if self._f1_metric is not None:
-            self._f1_metric(scores, tags.clamp(min=0), labelled_sentences(mask, tags))
-        if self._tag_metric is not None:
-            self._tag_metric(scores, tags.clamp(min=0), labelled_words(mask, tags))
 
     def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
         """Add `tags`: for each sentence the best tag of each of its words."""
@@ -183,10 +165,7 @@ class SimpleTagger(ProbabilisticTagger):
         names = self.vocab.get_index_to_token_vocabulary(self.label_namespace)
         probabilities, mask = output["class_probabilities"].detach().cpu(), output["_mask"].cpu()
         output["confidences"] = without_padding(probabilities.amax(-1).tolist(), mask)
-        if self.confidence_threshold > 0:
-            output["uncertain"] = [
-                uncertain_words(sentence, self.confidence_threshold) for sentence in output["confidences"]
-            ]
+        add_uncertain(output, self.confidence_threshold)
         encoding = self._label_encoding
         if encoding is None:
             return
@@ -201,10 +180,3 @@ class SimpleTagger(ProbabilisticTagger):
             ]
             confidences = [min(1.0, confidence) for confidence in confidences]
             output["spans"].append(described_spans(spans, confidences, self.confidence_threshold))
-
-    def get_metrics(self, reset: bool = False) -> dict[str, float]:
-        """`accuracy`, `accuracy3`; with a label encoding, precision, recall and F1 of spans; else of tags if verbose."""
-        metrics = tagging_metrics(self.metrics, self._f1_metric, self._verbose_metrics, reset)
-        if self._tag_metric is not None:
-            metrics.update(self._tag_metric.get_metric(reset))
-        return metrics

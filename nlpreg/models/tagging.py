@@ -14,7 +14,7 @@ from nlpreg.data.dataset_readers.dataset_utils.span_utils import (
 )
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.models.model import Model
-from nlpreg.training.metrics import CategoricalAccuracy, SpanBasedF1Measure
+from nlpreg.training.metrics import CategoricalAccuracy, FBetaVerboseMeasure, SpanBasedF1Measure
 
 LabelEncoding = Literal["BIO", "IOB1", "BIOUL", "BMES"]
 
@@ -71,6 +71,72 @@ class ProbabilisticTagger(Model):
         """
 
 
+class SequenceTagger(Model):
+    """Base class of taggers that give each word one tag: their metrics.
+
+    Subclasses set `label_namespace` before they call `set_up_metrics`.
+    """
+
+    label_namespace: str
+
+    def set_up_metrics(
+        self,
+        accuracies: dict[str, CategoricalAccuracy],
+        label_encoding: LabelEncoding | None,
+        calculate_span_f1: bool | None,
+        verbose_metrics: bool,
+    ) -> None:
+        """Create the metrics.
+
+        Args:
+            accuracies: the accuracies of tags, by name.
+            label_encoding: how tags encode spans.
+            calculate_span_f1: whether to measure spans as well; by default if `label_encoding` is given.
+            verbose_metrics: whether to report the metrics of each span label too; without span F1, those of each tag.
+        """
+        self.metrics = accuracies
+        self.calculate_span_f1 = given_encoding(calculate_span_f1, label_encoding, "calculate_span_f1")
+        self._verbose_metrics = verbose_metrics
+        self._f1_metric = self._tag_metric = None
+        if self.calculate_span_f1:
+            self._f1_metric = SpanBasedF1Measure(
+                self.vocab, tag_namespace=self.label_namespace, label_encoding=label_encoding
+            )
+        elif verbose_metrics:
+            names = self.vocab.get_index_to_token_vocabulary(self.label_namespace)
+            self._tag_metric = FBetaVerboseMeasure(index_to_label=names)
+
+    def measure(self, ranking: Tensor, tags: Tensor, mask: Tensor, choices: Tensor | None = None) -> None:
+        """Update the metrics.
+
+        Args:
+            ranking: the tags of each word are ranked by these numbers (B, T, C).
+            tags: gold tag ids (B, T), -1 for unknown ones.
+            mask: true for words (B, T).
+            choices: the greatest of these is the predicted tag (B, T, C); by default `ranking`.
+        """
+        choices = ranking if choices is None else choices
+        words, known = labelled_words(mask, tags), tags.clamp(min=0)
+        for metric in self.metrics.values():
+            metric(ranking, tags, words)
+        if self._f1_metric is not None:
+            self._f1_metric(choices, known, labelled_sentences(mask, tags))
+        if self._tag_metric is not None:
+            self._tag_metric(choices, known, words)
+
+    def get_metrics(self, reset: bool = False) -> dict[str, float]:
+        """The accuracies; with a label encoding, precision, recall and F1 of spans; else of each tag if verbose."""
+        metrics = {name: accuracy.get_metric(reset) for name, accuracy in self.metrics.items()}
+        if self._f1_metric is not None:
+            spans = self._f1_metric.get_metric(reset)
+            metrics.update(
+                {name: value for name, value in spans.items() if self._verbose_metrics or "overall" in name}
+            )
+        if self._tag_metric is not None:
+            metrics.update(self._tag_metric.get_metric(reset))
+        return metrics
+
+
 def given_encoding(wanted: bool | None, label_encoding: str | None, argument: str) -> bool:
     """The value of an option that requires a label encoding; by default true if there is one.
 
@@ -92,25 +158,6 @@ def given_encoding(wanted: bool | None, label_encoding: str | None, argument: st
 def accuracy_metrics() -> dict[str, CategoricalAccuracy]:
     """`accuracy`, and `accuracy3` for the gold tag among the three best."""
     return {"accuracy": CategoricalAccuracy(), "accuracy3": CategoricalAccuracy(top_k=3)}
-
-
-def span_f1(vocab: Vocabulary, label_namespace: str, label_encoding: str | None) -> SpanBasedF1Measure:
-    """The span F1 of tags of this encoding."""
-    return SpanBasedF1Measure(vocab, tag_namespace=label_namespace, label_encoding=label_encoding)
-
-
-def tagging_metrics(
-    accuracies: Mapping[str, CategoricalAccuracy],
-    f1: SpanBasedF1Measure | None,
-    verbose: bool,
-    reset: bool,
-) -> dict[str, float]:
-    """The values of a tagger's metrics; of the span F1 only the overall ones unless `verbose`."""
-    metrics = {name: accuracy.get_metric(reset) for name, accuracy in accuracies.items()}
-    if f1 is not None:
-        spans = f1.get_metric(reset)
-        metrics.update({name: value for name, value in spans.items() if verbose or "overall" in name})
-    return metrics
 
 
 def without_outside_tags(mask: Tensor, tags: Tensor, vocab: Vocabulary, label_namespace: str) -> Tensor:
@@ -198,9 +245,19 @@ def tags_of_span(
     return allowed
 
 
-def uncertain_words(confidences: Sequence[float], threshold: float) -> list[int]:
-    """The places of the words whose confidence is below a threshold."""
-    return [place for place, confidence in enumerate(confidences) if confidence < threshold]
+def add_uncertain(output: dict[str, Any], threshold: float, prefix: str = "") -> None:
+    """Add `uncertain` to the outputs of a tagger: the positions of words whose confidence is below a threshold above 0.
+
+    Args:
+        output: has the `confidences` of the words of each sentence.
+        threshold: the lowest confidence of a word that is not uncertain.
+        prefix: stands before the names of both outputs.
+    """
+    if threshold > 0:
+        output[f"{prefix}uncertain"] = [
+            [position for position, confidence in enumerate(sentence) if confidence < threshold]
+            for sentence in output[f"{prefix}confidences"]
+        ]
 
 
 def described_spans(
@@ -227,6 +284,22 @@ def tag_names(tag_ids: Sequence[Sequence[int]], vocab: Vocabulary, label_namespa
     """The tags of several sentences as strings."""
     names = vocab.get_index_to_token_vocabulary(label_namespace)
     return [[names[tag_id] for tag_id in sentence] for sentence in tag_ids]
+
+
+def named_paths(
+    paths: Sequence[Sequence[tuple[Sequence[int], float]]],
+    score: str,
+    vocab: Vocabulary,
+    label_namespace: str,
+) -> list[list[dict[str, Any]]]:
+    """The best sequences of each sentence, pairs of tag ids and score, as dicts of `tags` and the name of the score."""
+    return [
+        [
+            {"tags": tag_names([path], vocab, label_namespace)[0], score: float(value)}
+            for path, value in of_sentence
+        ]
+        for of_sentence in paths
+    ]
 
 
 def without_padding(rows: Sequence[list[Any]], mask: Tensor) -> list[list[Any]]:

@@ -16,13 +16,13 @@ from nlpreg.models.model import Model
 from nlpreg.models.tagging import (
     NEEDS_TAGS,
     LabelEncoding,
+    SequenceTagger,
+    add_uncertain,
     add_words,
-    given_encoding,
+    named_paths,
     refuse_unknown_tags,
-    span_f1,
     tag_names,
-    tagging_metrics,
-    uncertain_words,
+    without_padding,
 )
 from nlpreg.models.tnt_decoder import TINY, SuffixGuesser, guess_unknown, packed_texts
 from nlpreg.nn.operators import is_exporting
@@ -60,7 +60,7 @@ class _Tables(NamedTuple):
 
 
 @Model.register("tnt_tagger")
-class TntTagger(Model):
+class TntTagger(SequenceTagger):
     """A second-order hidden Markov model, estimated by relative frequencies, in the manner of TnT.
 
     A tag depends on the two tags before it; probabilities of trigrams, bigrams and single tags are interpolated, with
@@ -87,7 +87,7 @@ class TntTagger(Model):
         confidences: whether to give the probability of each word's tag, from 0 to 1.
         calculate_span_f1: whether to measure spans as well; by default if `label_encoding` is given.
         label_encoding: how tags encode spans.
-        verbose_metrics: whether to report precision, recall and F1 for each span label too.
+        verbose_metrics: whether to report the metrics of each span label too; without span F1, those of each tag.
         **kwargs: arguments of `Model`.
 
     Raises:
@@ -138,7 +138,6 @@ class TntTagger(Model):
         self._num_candidates = min(beam_size, self.num_tags)
         self.confidences = confidences
         self.confidence_threshold = 0.0  # words whose tag is less probable are listed as `uncertain`
-        self._verbose_metrics = verbose_metrics
         self._unknown_id = vocab.get_token_index(vocab.oov_token, token_namespace)
         # Rows of word, tag before, tag, tag after, and how often they were seen together, (n, 5). This is the whole
         # state of the model; everything else is made from it.
@@ -147,13 +146,10 @@ class TntTagger(Model):
         self._tables: _Tables | None = None
         self._guesser: SuffixGuesser | None = None
         self._guesses: dict[tuple[str, bool], Tensor] = {}
-        self.metrics = {
-            "accuracy": CategoricalAccuracy(),
-            "accuracy_known": CategoricalAccuracy(),
-            "accuracy_unknown": CategoricalAccuracy(),
-        }
-        self.calculate_span_f1 = given_encoding(calculate_span_f1, label_encoding, "calculate_span_f1")
-        self._f1_metric = span_f1(vocab, label_namespace, label_encoding) if self.calculate_span_f1 else None
+        accuracies = {"accuracy": CategoricalAccuracy()}
+        self.set_up_metrics(accuracies, label_encoding, calculate_span_f1, verbose_metrics)
+        kinds = ("accuracy_known", "accuracy_unknown")
+        self._accuracies_by_kind = {kind: CategoricalAccuracy() for kind in kinds}
 
     @staticmethod
     def check_arguments(
@@ -398,9 +394,7 @@ class TntTagger(Model):
             refuse_unknown_tags(tags, NEEDS_TAGS)
         mask = get_text_field_mask(tokens)
         words = get_token_ids_from_text_field_tensors(tokens)
-        if (
-            is_exporting()
-        ):  # the letters of unknown words and the search for the tags are outside of a program
+        if is_exporting():  # the letters of unknown words and the search for tags are outside of a program
             return {"logits": self._emissions(words, mask, None), "mask": mask, "token_ids": words}
         emissions = self._emissions(words, mask, metadata)
         lattice = self._lattice(words, emissions)
@@ -418,11 +412,9 @@ class TntTagger(Model):
         if tags is not None:
             choices = nn.functional.one_hot(best, self.num_tags)
             is_unknown = words == self._unknown_id
-            self.metrics["accuracy"](choices, tags, mask)
-            self.metrics["accuracy_known"](choices, tags, mask & ~is_unknown)
-            self.metrics["accuracy_unknown"](choices, tags, mask & is_unknown)
-            if self._f1_metric is not None:
-                self._f1_metric(choices, tags, mask)
+            self.measure(choices, tags, mask)
+            self._accuracies_by_kind["accuracy_known"](choices, tags, mask & ~is_unknown)
+            self._accuracies_by_kind["accuracy_unknown"](choices, tags, mask & is_unknown)
         add_words(output, metadata)
         return output
 
@@ -479,39 +471,26 @@ class TntTagger(Model):
 
     def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
         """Turn `tags` and `top_k_tags` into names, and leave out padding."""
-        lengths = output_dict["mask"].sum(1).tolist()
-        paths = [path[:length] for path, length in zip(output_dict["tags"].tolist(), lengths, strict=True)]
+        mask = output_dict["mask"]
+        paths = without_padding(output_dict["tags"].tolist(), mask)
         output_dict["tags"] = tag_names(paths, self.vocab, self.label_namespace)
         if "confidences" in output_dict:
-            output_dict["confidences"] = [
-                row[:length] for row, length in zip(output_dict["confidences"].tolist(), lengths, strict=True)
-            ]
-            if self.confidence_threshold > 0:
-                output_dict["uncertain"] = [
-                    uncertain_words(sentence, self.confidence_threshold)
-                    for sentence in output_dict["confidences"]
-                ]
+            output_dict["confidences"] = without_padding(output_dict["confidences"].tolist(), mask)
+            add_uncertain(output_dict, self.confidence_threshold)
         if "top_k_tags" in output_dict:
-            output_dict["top_k_tags"] = [
-                [
-                    {
-                        "tags": tag_names([path], self.vocab, self.label_namespace)[0],
-                        "log_probability": score,
-                    }
-                    for path, score in paths
-                ]
-                for paths in output_dict["top_k_tags"]
-            ]
+            output_dict["top_k_tags"] = named_paths(
+                output_dict["top_k_tags"], "log_probability", self.vocab, self.label_namespace
+            )
         return output_dict
 
     def get_metrics(self, reset: bool = False) -> dict[str, float]:
         """`accuracy`, of known and of unknown words too where there were any, and the F1 of spans if measured."""
-        kinds = ("accuracy_known", "accuracy_unknown")
-        totals = sum_over_ranks(*(self.metrics[kind].total_count for kind in kinds))
-        metrics = tagging_metrics(self.metrics, self._f1_metric, self._verbose_metrics, reset)
-        for kind, total in zip(kinds, totals, strict=True):
-            if not total:
-                del metrics[kind]
+        totals = sum_over_ranks(*(metric.total_count for metric in self._accuracies_by_kind.values()))
+        metrics = super().get_metrics(reset)
+        for (kind, metric), total in zip(self._accuracies_by_kind.items(), totals, strict=True):
+            value = metric.get_metric(reset)
+            if total:
+                metrics[kind] = value
         return metrics
 
 
