@@ -9,16 +9,7 @@ import enum
 import inspect
 import os
 import typing
-from collections.abc import (
-    Callable,
-    Collection,
-    Iterable,
-    Mapping,
-    MutableMapping,
-    MutableSequence,
-    Sequence,
-    Set,
-)
+from collections import abc
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
@@ -27,13 +18,13 @@ from nlpreg.common.checks import Range
 from nlpreg.common.config.hints import is_union
 from nlpreg.common.lazy import Lazy
 
-_LISTS: dict[Any, Callable[..., Any]] = {
-    **dict.fromkeys((list, Sequence, MutableSequence, Iterable, Collection), list),
-    **{set: set, frozenset: frozenset, Set: set, tuple: tuple},
+_LISTS: dict[Any, abc.Callable[..., Any]] = {
+    **dict.fromkeys((list, abc.Sequence, abc.MutableSequence, abc.Iterable, abc.Collection), list),
+    **{set: set, frozenset: frozenset, abc.Set: set, tuple: tuple},
 }
 """Origin of an annotation with items of one kind -> the container that a list in a config is converted to."""
 
-_MAPPINGS = (dict, Mapping, MutableMapping)
+_MAPPINGS = (dict, abc.Mapping, abc.MutableMapping)
 
 
 @dataclass(frozen=True)
@@ -99,7 +90,7 @@ class ListOf(Kind):
     """
 
     item: Kind
-    make: Callable[..., Any]
+    make: abc.Callable[..., Any]
 
 
 @dataclass(frozen=True)

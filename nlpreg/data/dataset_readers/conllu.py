@@ -6,14 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal
 
+from nlpreg.data.dataset_readers import text_file_reader
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.dataset_readers.dataset_utils.text_files import DataError, DataFile, bad_line, excerpt
-from nlpreg.data.dataset_readers.text_file_reader import (
-    TextFileReader,
-    check_choice,
-    tagged_instance,
-    text_field_of,
-)
 from nlpreg.data.fields.sequence_multilabel_field import SequenceMultiLabelField
 from nlpreg.data.instance import Instance
 from nlpreg.data.token_indexers.token_indexer import TokenIndexer
@@ -32,7 +27,7 @@ _NEVER_EMPTY = (TAG_COLUMNS["upos"], TAG_COLUMNS["xpos"], TAG_COLUMNS["deprel"])
 
 
 @DatasetReader.register("conllu")
-class ConlluDatasetReader(TextFileReader):
+class ConlluDatasetReader(text_file_reader.TextFileReader):
     """Reads files in the CoNLL-U format, and tags each word with one of its columns.
 
     The words are the syntactic words, numbered 1, 2, 3, ...; comments and the lines of multiword tokens (`1-2`) and empty
@@ -67,9 +62,9 @@ class ConlluDatasetReader(TextFileReader):
         **kwargs: Any,
     ) -> None:
         super().__init__(token_indexers=token_indexers, **kwargs)
-        check_choice("conllu", "tag_column", tag_column, tuple(TAG_COLUMNS))
+        text_file_reader.check_choice("conllu", "tag_column", tag_column, tuple(TAG_COLUMNS))
         for name in further_columns:
-            check_choice("conllu", "further_columns", name, tuple(TAG_COLUMNS))
+            text_file_reader.check_choice("conllu", "further_columns", name, tuple(TAG_COLUMNS))
         self.tag_column = tag_column
         self.further_columns = tuple(further_columns)
         self.unknown_tag = unknown_tag
@@ -94,7 +89,7 @@ class ConlluDatasetReader(TextFileReader):
         """
         columns = dict(further or {})
         features = columns.pop("feats", None)
-        instance = tagged_instance(
+        instance = text_file_reader.tagged_instance(
             tokens,
             tags,
             features={field_of_column(name): values for name, values in columns.items()},
@@ -377,4 +372,6 @@ class ConlluLanguageModelingReader(ConlluDatasetReader):
     ) -> Instance:
         """A sentence as its words or its characters; tags are ignored."""
         words = [token if isinstance(token, str) else token.text or "" for token in tokens]
-        return Instance({"source": text_field_of([*self._start_tokens, *words, *self._end_tokens])})
+        return Instance(
+            {"source": text_file_reader.text_field_of([*self._start_tokens, *words, *self._end_tokens])}
+        )
