@@ -159,7 +159,7 @@ def check_digests(folder: str | os.PathLike[str], names: Iterable[str] | None = 
     if damages:
         more = f"; and {len(damages) - 3} more files" if len(damages) > 3 else ""
         raise DamagedFileError(
-            f"{'; '.join(damages[:3])}{more}. Bring back a copy or, after a change on purpose, remove "
+            f"{'; '.join(damages[:3])}{more}. Restore a copy or, after a deliberate change, remove "
             f"{os.path.join(folder, DIGESTS_NAME)}"
         )
 

@@ -128,7 +128,7 @@ def clear_compression_errors(name: str) -> Iterator[None]:
         if is_of_the_system or not (isinstance(error, _DAMAGES) or type(error).__name__ == "ZstdError"):
             raise
         raise ConfigurationError(
-            f"{name}: the compressed file is damaged or cut off ({error}); fetch or make it again"
+            f"{name}: the compressed file is damaged or truncated ({error}); download or create it again"
         ) from error
 
 

@@ -83,7 +83,9 @@ def _describe(value: Any, above: tuple[int, ...]) -> Any:
 def _of_class(value: Any) -> list[str]:
     """A class or a function: its name and the content of its file."""
     if not isinstance(value, type) and "<" in value.__qualname__:  # <locals>, <lambda>
-        raise NoFingerprintError(f"the function {value.__qualname__}, which may depend on what is around it")
+        raise NoFingerprintError(
+            f"the function {value.__qualname__}, which may depend on its enclosing scope"
+        )
     path = getattr(sys.modules.get(value.__module__), "__file__", None)
     digest = _digest_of_module(path) if path and path.endswith(".py") else ""
     return ["class", value.__module__, value.__qualname__, digest]

@@ -74,8 +74,8 @@ def write_namespace(
     is_plain = os.path.basename(namespace) == namespace and "\0" not in namespace
     if not is_plain or namespace.startswith(".") or f"{namespace}.txt" == NAMESPACE_PADDING_FILE:
         raise ConfigurationError(
-            f"namespace {namespace!r}: a vocabulary is saved with a file for each namespace, and this cannot be a "
-            "file's name; choose another"
+            f"namespace {namespace!r}: a vocabulary is saved with a file for each namespace, and this is not a valid "
+            "file name; choose another name"
         )
     ids = range(first_id, max(tokens, default=-1) + 1)
     # ids of a transformer may have gaps

@@ -623,7 +623,7 @@ def unpack(archive: str, folder: str) -> None:
                 pass
     except (tarfile.TarError, EOFError, zlib.error) as error:
         raise ArchiveError(
-            f"{archive}: cannot be unpacked, so it is damaged, cut off or no tar archive ({error}); "
+            f"{archive}: cannot be unpacked, so it is damaged, truncated or not a tar archive ({error}); "
             "copy or make it again"
         ) from error
     except (ValueError, UnicodeError, OverflowError) as error:  # malformed header fields
@@ -718,7 +718,7 @@ def _extract_members(tar: tarfile.TarFile, archive: str, folder: str) -> None:
         except FileNotFoundError as error:
             raise ArchiveError(f"{archive}: refused, {path!r} cannot be a file's name here") from error
         if os.path.getsize(target) != member.size:
-            raise ArchiveError(f"{archive}: cut off within {path!r}; copy or make it again")
+            raise ArchiveError(f"{archive}: truncated within {path!r}; copy or create it again")
 
 
 def _checked_path(member: tarfile.TarInfo, archive: str) -> str:

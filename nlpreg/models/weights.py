@@ -50,7 +50,7 @@ def read_weights(path: str, device: torch.device | str = "cpu") -> dict[str, tor
         ) from error
     except Exception as error:  # a damaged file makes the unpickler stumble in any way
         raise ArchiveError(
-            f"{path}: the weights cannot be read, so the file is damaged or cut off ({_first_sentence(error)}); "
+            f"{path}: the weights cannot be read, so the file is damaged or truncated ({_first_sentence(error)}); "
             "copy or train it again"
         ) from error
     if not isinstance(state, dict):
@@ -160,7 +160,7 @@ def _refuse_compressed_members(path: str) -> None:
             members = file.infolist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError) as error:
         raise ArchiveError(
-            f"{path}: the weights cannot be read, so the file is damaged or cut off ({error})"
+            f"{path}: the weights cannot be read, so the file is damaged or truncated ({error})"
         ) from error
     if any(member.compress_type != zipfile.ZIP_STORED for member in members):
         raise ArchiveError(

@@ -171,9 +171,7 @@ class _ElmoBiLm(nn.Module):
         self._token_embedder = _ElmoCharacterEncoder(options_file, weight_file, requires_grad=requires_grad)
         self._requires_grad = requires_grad
         if requires_grad and vocab_to_cache:
-            logger.warning(
-                "the vectors of cached words do not follow the character encoder while it is trained"
-            )
+            logger.warning("the cached word vectors are not updated while the character encoder is trained")
         self._word_embedding: nn.Embedding | None = None
         self._bos_embedding: Tensor
         self._eos_embedding: Tensor
@@ -182,7 +180,7 @@ class _ElmoBiLm(nn.Module):
         options = _read_options(options_file)["lstm"]
         if not options.get("use_skip_connections"):
             raise ConfigurationError(
-                f"{options_file}: expected lstm.use_skip_connections to be true; no other is known"
+                f"{options_file}: expected lstm.use_skip_connections to be true; other models are not supported"
             )
         self._elmo_lstm = ElmoLstm(
             input_size=options["projection_dim"],

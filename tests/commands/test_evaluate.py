@@ -134,7 +134,7 @@ MISTAKES = {
         ["{run}", "{valid}", "--batch-weight-key", "wieght"],
         "expected an output of the model (logits, class_probabilities, loss, batch_weight, words), got 'wieght'",
     ),
-    "no archive": (["{valid}", "{valid}"], "no tar archive"),
+    "no archive": (["{valid}", "{valid}"], "not a tar archive"),
 }
 
 

@@ -61,7 +61,7 @@ def test_a_folder_that_is_loaded(finished: Path, tmp_path: Path, caplog: pytest.
         return state_of(folder), record.metrics, record.lines
 
     expected = look()
-    assert "Bring back a copy" not in caplog.text
+    assert "Restore a copy" not in caplog.text
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     names = {path.relative_to(folder).as_posix() for path in files}
     assert {"config.json", "best.th", "vocabulary/tokens.txt", "metrics.json", "metrics.jsonl"} <= names

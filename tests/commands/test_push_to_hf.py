@@ -109,7 +109,7 @@ def test_a_refusal_is_explained(hub: Hub, trained_tagger: Path, capsys: pytest.C
         (["-n", "a", "-s", "{folder}/nothing"], "there is no such file"),
         (["-n", "a", "-s", "{folder}/unfinished"], "no model.tar.gz in it"),
         (["-n", "a", "-a", "{folder}/nothing"], "--archive-path: "),
-        (["-n", "a", "-a", "{folder}/broken.tar.gz"], "no tar archive"),
+        (["-n", "a", "-a", "{folder}/broken.tar.gz"], "not a tar archive"),
         (["-n", "a", "-s", "{run}", "-l", "{folder}"], "expected a new or an empty folder"),
     ],
 )

@@ -59,7 +59,9 @@ def test_many_changes(tmp_path: Path) -> None:
     record_digests(tmp_path, names)
     for name in names:
         (tmp_path / name).write_text("")
-    with pytest.raises(DamagedFileError, match=r"/2\.txt has 0 bytes instead of 5; and 2 more files\. Bring"):
+    with pytest.raises(
+        DamagedFileError, match=r"/2\.txt has 0 bytes instead of 5; and 2 more files\. Restore"
+    ):
         check_digests(tmp_path)
 
 

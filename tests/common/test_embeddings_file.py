@@ -114,7 +114,7 @@ def test_an_empty_file(tmp_path):
 def test_a_damaged_file_is_named(tmp_path, name, damage):
     whole = {".gz": gzip, ".bz2": bz2, ".xz": lzma}[Path(name).suffix].compress(TEXT.encode() * 1000)
     (tmp_path / name).write_bytes(whole[: len(whole) // 2] if damage == "cut off" else TEXT.encode())
-    message = f"{name}: the compressed file is damaged or cut off"
+    message = f"{name}: the compressed file is damaged or truncated"
     with (
         pytest.raises(ConfigurationError, match=re.escape(message)),
         EmbeddingsTextFile(str(tmp_path / name)) as lines,

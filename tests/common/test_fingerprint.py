@@ -126,7 +126,7 @@ def test_every_process_agrees():
     ("value", "message"),
     [
         (object(), "builtins.object, whose content cannot be seen"),
-        (lambda: 1, "may depend on what is around it"),
+        (lambda: 1, "may depend on its enclosing scope"),
         (iter([]), "whose content cannot be seen"),
         ([Plain(a=(i for i in []))], "<genexpr>"),
     ],

@@ -75,7 +75,7 @@ def test_ids_without_a_token_keep_their_line(tmp_path: Path) -> None:
 )
 def test_names_that_lead_elsewhere(name: str, tmp_path: Path) -> None:
     (tmp_path / "inside").mkdir()
-    with pytest.raises(ConfigurationError, match="this cannot be a file's name"):
+    with pytest.raises(ConfigurationError, match="this is not a valid file name"):
         write_namespace(tmp_path / "inside", name, {0: "a"}, 0)
     assert [path.name for path in tmp_path.rglob("*")] == ["inside"]
 

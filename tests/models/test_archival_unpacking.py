@@ -162,7 +162,7 @@ def test_a_size_larger_than_the_file_is_refused(tmp_path: Path, inside: Path) ->
     info = tarfile.TarInfo("weights.th")
     info.size = 10**6
     (tmp_path / "x.tar.gz").write_bytes(gzip.compress(info.tobuf() + b"\0" * 1024))
-    with pytest.raises(ArchiveError, match="cut off|damaged"):
+    with pytest.raises(ArchiveError, match="truncated|damaged"):
         unpack(str(tmp_path / "x.tar.gz"), str(inside))
 
 
@@ -177,7 +177,7 @@ def test_every_truncation_is_noticed(share: float, tmp_path: Path, inside: Path)
     data = good_archive(tmp_path)
     end = -1 if share < 0 else int(len(data) * share)
     (tmp_path / "cut.tar.gz").write_bytes(data[:end])
-    with pytest.raises(ArchiveError, match="damaged, cut off|cut off"):
+    with pytest.raises(ArchiveError, match="damaged, truncated|truncated"):
         unpack(str(tmp_path / "cut.tar.gz"), str(inside))
 
 
@@ -214,7 +214,7 @@ def test_other_ways_of_packing_are_refused(
     convert: Callable[[bytes], bytes], tmp_path: Path, inside: Path
 ) -> None:
     (tmp_path / "x.tar.gz").write_bytes(convert(good_archive(tmp_path)))
-    with pytest.raises(ArchiveError, match="no tar archive"):
+    with pytest.raises(ArchiveError, match="not a tar archive"):
         unpack(str(tmp_path / "x.tar.gz"), str(inside))
 
 
@@ -235,7 +235,7 @@ def test_names_in_other_letters_are_other_files(tmp_path: Path, inside: Path) ->
 @pytest.mark.parametrize("content", [b"hello", b"\x1f\x8bgarbage", b"PK\x03\x04zip"])
 def test_other_files_are_no_archives(content: bytes, tmp_path: Path, inside: Path) -> None:
     (tmp_path / "x.tar.gz").write_bytes(content)
-    with pytest.raises(ArchiveError, match="no tar archive"):
+    with pytest.raises(ArchiveError, match="not a tar archive"):
         unpack(str(tmp_path / "x.tar.gz"), str(inside))
 
 

@@ -48,7 +48,7 @@ def extract_archive(path: str | os.PathLike[str], folder: str | os.PathLike[str]
         if isinstance(error, OSError) and error.errno is not None:
             raise  # a full disk or a missing permission, not the archive's fault
         raise ValueError(
-            f"{path}: the archive is damaged or cut off ({error}); fetch or make it again"
+            f"{path}: the archive is damaged or truncated ({error}); download or create it again"
         ) from error
 
 

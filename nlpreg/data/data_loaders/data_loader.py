@@ -168,7 +168,7 @@ class ResumableDataLoader(DataLoader):
         # otherwise this loop would never end
         if self.batches_per_epoch is not None and position.pass_batches == 0:
             raise ConfigurationError(
-                f"batches_per_epoch: {self.batches_per_epoch} batches were asked for, but the data do not make a single one"
+                f"batches_per_epoch: expected data for at least one of the {self.batches_per_epoch} batches of an epoch, got none"
             )
         position.data_pass += 1
         position.pass_batches, position.places = 0, ()

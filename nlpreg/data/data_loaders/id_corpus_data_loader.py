@@ -117,8 +117,8 @@ class IdCorpusDataLoader(ResumableDataLoader):
             for name, now in self._basis.items():
                 if state.get(name, now) != now:
                     raise ConfigurationError(
-                        f"{self.data_path}: expected to go on in the middle of the data with the same {name} as before, "
-                        f"{state[name]!r}, got {now!r}; put it back as it was, or start a new run"
+                        f"{self.data_path}: expected the same {name} to resume within a pass over the data, {state[name]!r}, "
+                        f"got {now!r}; restore it, or start a new run"
                     )
         super().load_state_dict(state)
 

@@ -341,8 +341,8 @@ class MultiProcessDataLoader(ResumableDataLoader):
         own = {"batch_size": batch_size, "drop_last": drop_last, "shuffle": shuffle}
         if batch_sampler is not None and any(own.values()):
             raise ConfigurationValueError(
-                f"{next(name for name in own if own[name])} and batch_sampler exclude each other, since the sampler decides "
-                "that; remove one of them"
+                f"{next(name for name in own if own[name])} and batch_sampler exclude each other, because the sampler makes "
+                "the batches; remove one of them"
             )
         if max_instances_in_memory is not None and max_instances_in_memory < (batch_size or 1):
             raise ConfigurationValueError(
@@ -492,8 +492,8 @@ class MultiProcessDataLoader(ResumableDataLoader):
         for name, here in self._settings_of_stream().items():
             if stream[name] != here:
                 raise ConfigurationError(
-                    f"{name}: expected {stream[name]}, as when the run stopped in the middle of a pass over streamed data, got "
-                    f"{here}; order follows from it, so change it only between two passes"
+                    f"{name}: expected {stream[name]}, as when the run stopped within a pass over streamed data, got {here}; "
+                    "the order of the data depends on it, so change it only between two passes"
                 )
         self._position.places = tuple(map(StreamPosition.from_list, stream["places"]))
 

@@ -354,18 +354,18 @@ class WorkerPool:
             WorkerError: the worker hangs.
         """
         connection, process = self._connections[worker], self._processes[worker]
-        idle_looks, before = 0, None
-        while idle_looks < _MAX_IDLE_CHECKS:
+        idle_checks, before = 0, None
+        while idle_checks < _MAX_IDLE_CHECKS:
             ready = wait([connection, process.sentinel], _SECONDS_BETWEEN_CHECKS)
             if connection in ready or (ready and connection.poll()):
                 return
             if ready:
                 raise EOFError
             now = _cpu_time_if_sleeping(process.pid)
-            idle_looks = idle_looks + 1 if now is not None and now == before else 0
+            idle_checks = idle_checks + 1 if now is not None and now == before else 0
             before = now
         raise WorkerError(
-            f"nothing: worker {worker} (process {process.pid}) has waited for something, and done nothing else, for "
+            f"nothing: worker {worker} (process {process.pid}) has been waiting, without using the CPU, for "
             f"{_MAX_IDLE_CHECKS * _SECONDS_BETWEEN_CHECKS:.0f} s",
             "none: it may read from a network that does not answer, or wait for a lock that another thread of this process "
             "held when the worker was forked; with start_method 'spawn' the latter cannot happen",

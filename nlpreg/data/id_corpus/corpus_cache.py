@@ -89,7 +89,7 @@ def id_corpus_of(
                 corpus.verify()
                 return corpus
             except (OSError, ValueError) as reason:
-                logger.warning("%s: its words are numbered again (%s)", data_path, reason)
+                logger.warning("%s: its corpus of ids is made again (%s)", data_path, reason)
         unfinished = folder / f"{key}.tmp"
         shutil.rmtree(unfinished, ignore_errors=True)  # left by a process that was killed
         unfinished.mkdir()
@@ -97,7 +97,7 @@ def id_corpus_of(
             _write(reader, data_path, text_field, unfinished)
             if _stamps(files) != stamps:
                 raise ConfigurationError(
-                    f"{data_path}: changed while it was read; start again when it is whole"
+                    f"{data_path}: the file changed while it was read; start again when it is complete"
                 )
             shutil.rmtree(target, ignore_errors=True)
             os.replace(unfinished, target)

@@ -65,7 +65,7 @@ class MaxTokensBatchSampler(BucketBatchSampler):
         for item, size in zip(iterable, sizes, strict=False):
             if size > self.max_tokens:
                 logger.warning(
-                    "an instance of length %d is longer than max_tokens (%d) and makes a batch of its own",
+                    "an instance of length %d is longer than max_tokens (%d) and is a batch by itself",
                     size,
                     self.max_tokens,
                 )

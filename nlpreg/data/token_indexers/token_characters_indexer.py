@@ -54,7 +54,7 @@ class TokenCharactersIndexer(TokenIndexer):
         if min_padding_length == 0:
             warnings.warn(
                 "characters: min_padding_length is 0, so a batch of short words may be narrower than the widest filter "
-                "of a CNN over their characters; nlpreg's CNNs take such words, one of your own may need that width",
+                "of a CNN over their characters; nlpreg's CNNs support that, other encoders may need that width",
                 UserWarning,
                 stacklevel=2,
             )

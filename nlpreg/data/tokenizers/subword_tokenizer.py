@@ -117,7 +117,7 @@ def _read_source(model_path: str) -> str:
             return read_text(path)
     elif model_path.endswith(".json"):
         raise ConfigurationError(
-            f"{model_path}: expected a tokenizer, found no such file; `nlpreg train-tokenizer TEXT {model_path}` makes one"
+            f"{model_path}: expected a tokenizer, found no such file; `nlpreg train-tokenizer TEXT {model_path}` creates one"
         )
     loaded = cached_transformers.get_tokenizer(model_path, use_fast=True)
     if not loaded.is_fast:

@@ -150,7 +150,7 @@ def test_an_error_ends_the_iteration_and_the_next_starts_the_epoch_again() -> No
 
 
 def test_data_without_a_batch_do_not_run_for_ever() -> None:
-    with pytest.raises(ConfigurationError, match="2 batches were asked for, but the data do not make"):
+    with pytest.raises(ConfigurationError, match="at least one of the 2 batches of an epoch, got none"):
         places(Passes([0], batches_per_epoch=2))
     assert places(Passes([0])) == []
 

@@ -180,7 +180,7 @@ def test_a_position_of_other_settings_is_refused(make, name, value):
     batches = iter(loader)
     next(batches)
     other = make(**{"batch_size": 2, "bptt": 4, name: value})
-    with pytest.raises(ConfigurationError, match=f"in the middle of the data with the same {name} as before"):
+    with pytest.raises(ConfigurationError, match=f"expected the same {name} to resume within a pass"):
         other.load_state_dict(loader.state_dict())
     list(batches)
     other.load_state_dict(loader.state_dict())  # at the beginning of a pass nothing depends on them

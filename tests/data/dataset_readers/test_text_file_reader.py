@@ -244,7 +244,7 @@ def test_a_compressed_file_that_is_cut_off_is_named(name, tmp_path):
     lines = "".join(READERS[name][1].format(f"{one}{i}") for i in range(2000) for one in WORDS)
     whole = gzip.compress(lines.encode())
     (tmp_path / "data.gz").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ConfigurationError, match=r"data\.gz: the compressed file is damaged or cut off"):
+    with pytest.raises(ConfigurationError, match=r"data\.gz: the compressed file is damaged or truncated"):
         read_words_of(name, tmp_path / "data.gz")
 
 

@@ -178,7 +178,7 @@ def test_a_file_that_changes_while_it_is_read(path, tmp_path, monkeypatch):
         return write(*args)
 
     monkeypatch.setattr(corpus_cache, "write_numbered", write_late)
-    with pytest.raises(ConfigurationError, match=r"text\.txt: changed while it was read"):
+    with pytest.raises(ConfigurationError, match=r"text\.txt: the file changed while it was read"):
         id_corpus_of(reader(), path, "source", cache_dir=tmp_path / "cache")
     assert [entry.suffix for entry in (tmp_path / "cache").iterdir()] == [".lock"]
 
@@ -268,7 +268,7 @@ def test_a_damaged_corpus_is_made_anew_and_said(path, tmp_path, name, damage, ca
         )
     again = make_one()
     assert {file.name: file.read_bytes() for file in again.folder.iterdir()} == content
-    assert [record.message for record in caplog.records if "numbered again" in record.message]
+    assert [record.message for record in caplog.records if "made again" in record.message]
 
 
 def test_files_reader_code_and_the_rest_count(tmp_path, monkeypatch):

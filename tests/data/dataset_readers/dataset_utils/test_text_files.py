@@ -94,7 +94,7 @@ def test_compressed_files_whole_and_damaged(tmp_path, compress, suffix):
     packed = compress("".join(f"{i} ü\n" for i in range(1000)).encode())
     assert len(list(file_of(tmp_path, packed, f"f.txt.{suffix}").lines())) == 1000
     with pytest.raises(
-        ConfigurationError, match=rf"f\.txt\.{suffix}: the compressed file is damaged or cut off"
+        ConfigurationError, match=rf"f\.txt\.{suffix}: the compressed file is damaged or truncated"
     ):
         list(file_of(tmp_path, packed[: len(packed) // 2], f"f.txt.{suffix}").lines())
 
@@ -103,7 +103,7 @@ def test_zstandard(tmp_path):
     zstandard = pytest.importorskip("zstandard")
     file = file_of(tmp_path, zstandard.compress("ü\n2".encode()), "f.zst")
     assert list(file.lines()) == [(1, "ü"), (2, "2")]
-    with pytest.raises(ConfigurationError, match=r"f\.zst: the compressed file is damaged or cut off"):
+    with pytest.raises(ConfigurationError, match=r"f\.zst: the compressed file is damaged or truncated"):
         list(file_of(tmp_path, b"not compressed", "f.zst").lines())
 
 
