@@ -9,8 +9,11 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
+
+from nlpreg.common.runtime.process import end_with_parent
 
 try:
     import fcntl
@@ -54,8 +57,9 @@ class _Running:
 class Processes:
     """Starts one process per run and reports which have ended.
 
-    A run is trained by one process at a time, even where several groups of processes work in one folder, or where the
-    process that started the others was killed: each holds a lock that lives as long as itself.
+    A run is trained by one process at a time, even where several groups of processes work in one folder: each holds a lock
+    that lives as long as itself. When the process that started the others is killed, they save a checkpoint and end; where
+    the system cannot see to that (not on Linux), they train their runs to the end.
 
     Args:
         folder: of the group.
@@ -123,6 +127,8 @@ class Processes:
                 env=environment,
                 # With the descriptor, the lock: it is free only when both this process and the new one have let go.
                 pass_fds=[file.fileno()],
+                # Not even a killed group leaves runs behind that nobody waits for, where the system can see to that.
+                preexec_fn=partial(end_with_parent, os.getpid()),
             )
         except BaseException:
             self._release(name, file)

@@ -6,7 +6,6 @@ the others are terminated within seconds, and its error is raised.
 
 import atexit
 import contextlib
-import ctypes
 import glob
 import json
 import logging
@@ -29,12 +28,12 @@ from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.runtime.process import (
     SigTermReceived,
     end_process,
+    end_with_parent,
     find_open_port,
     install_sigterm_handler,
     remove_unused_compiler_cache,
 )
 
-_PR_SET_PDEATHSIG = 1
 _SECONDS_TO_BEGIN = 2.0
 """Waiting time for a launcher thread that was being started when a signal arrived."""
 SECONDS_FOR_CAUSES = 2.0
@@ -310,7 +309,8 @@ def _worker(function: Callable[..., Any], arguments: tuple[Any, ...], settings: 
         signal.SIGINT, signal.SIG_IGN
     )  # Ctrl-C reaches every process; the launcher forwards it as SIGTERM
     install_sigterm_handler()
-    _end_with_parent()
+    parent = multiprocessing.parent_process()
+    end_with_parent(os.getppid() if parent is None or parent.pid is None else parent.pid)
     pid_file = os.path.join(settings["folder"], f"pid-{os.getpid()}")
     with open(pid_file, "w"):
         pass
@@ -371,12 +371,3 @@ def _exit_at_once() -> None:
     """End the process before the other exit handlers run, see `end_process`."""
     atexit.unregister(_exit_at_once)
     end_process(0)
-
-
-def _end_with_parent() -> None:
-    """On Linux, let the system send SIGTERM to this process when its parent process ends."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        parent = multiprocessing.parent_process()
-        if parent is not None and os.getppid() != parent.pid:  # the parent ended before this call
-            raise SystemExit(1)

@@ -2,6 +2,7 @@
 
 import atexit
 import contextlib
+import ctypes
 import os
 import signal
 import socket
@@ -16,6 +17,7 @@ class SigTermReceived(BaseException):
     """Raised on SIGTERM. Like `KeyboardInterrupt`, it is not an `Exception`, so that it is not handled as an error."""
 
 
+_PR_SET_PDEATHSIG = 1
 _RETRY_SECONDS = 0.05
 _SECONDS_FOR_IMPORTS = 30.0
 _SECONDS_OF_ONE_REQUEST = 1.0
@@ -88,6 +90,21 @@ def end_process(status: int) -> NoReturn:
         except OSError:  # a full disk or a broken pipe
             status = status or 120  # Python's own exit status in this case
     os._exit(status)
+
+
+def end_with_parent(parent: int) -> None:
+    """Ask the system, where it can do so, to send SIGTERM to this process when the one that started it has ended.
+
+    Args:
+        parent: number of that process.
+
+    Raises:
+        SystemExit: it has ended already.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            raise SystemExit(1)
 
 
 def remove_unused_compiler_cache() -> None:

@@ -86,23 +86,45 @@ def test_nothing_is_left_after_an_error(tmp_path: Path) -> None:
     assert not (tmp_path / FOLDER).exists()
 
 
-def test_the_lock_outlives_the_process_that_started_the_run(tmp_path: Path) -> None:
-    """As after kill -9 of `nlpreg train --sweep`, whose run goes on."""
+def killed_with_a_run(folder: Path, run: str) -> int:
+    """Start a group of one run, `run` in Python, kill the process that started it, and return the run's process."""
     script = (
         "import os, subprocess, sys, time\n"
         "from nlpreg.commands.runs import processes\n"
         "popen = subprocess.Popen\n"
-        "processes.subprocess.Popen = lambda words, **o: popen([sys.executable, '-c', 'import time; time.sleep(120)'], **o)\n"
+        "processes.subprocess.Popen = lambda words, **o: popen([sys.executable, '-c', sys.argv[2], sys.argv[1]], **o)\n"
         "p = processes.Processes(sys.argv[1])\n"
         "p.__enter__()\n"
         "p.start('run', {})\n"
+        "while not os.path.exists(os.path.join(sys.argv[1], 'begun')):\n"
+        "    time.sleep(0.01)\n"
         "print(next(iter(p._running.values())).process.pid, flush=True)\n"
         "os.kill(os.getpid(), 9)\n"
     )
     killed = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=False
+        [sys.executable, "-c", script, str(folder), run], capture_output=True, text=True, check=False
     )
-    child = int(json.loads(killed.stdout))
+    return int(json.loads(killed.stdout))
+
+
+BEGIN = "import os, signal, sys, time; "
+SLEEP = "open(os.path.join(sys.argv[1], 'begun'), 'w').close(); time.sleep(120)"
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="other systems do not tell a process that its parent has ended"
+)
+def test_a_killed_group_leaves_no_runs_behind(tmp_path: Path) -> None:
+    child = killed_with_a_run(tmp_path, BEGIN + SLEEP)
+    deadline = time.monotonic() + 60
+    while Path(f"/proc/{child}").exists() and "State:\tZ" not in Path(f"/proc/{child}/status").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_the_lock_outlives_the_process_that_started_the_run(tmp_path: Path) -> None:
+    """As after kill -9 of `nlpreg train --sweep`, whose run still saves its checkpoint."""
+    child = killed_with_a_run(tmp_path, BEGIN + "signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SLEEP)
     with Processes(tmp_path) as processes:
         assert not processes.start("run", {})
         subprocess.run(["kill", "-9", str(child)], check=True)
