@@ -107,6 +107,17 @@ def add_file_friendly_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_callback_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--callback`, which adds to the callbacks of the trainer."""
+    parser.add_argument(
+        "--callback",
+        action="append",
+        default=[],
+        metavar="CALLBACK",
+        help="add a callback to the trainer, by its name or as JSON, such as wandb; not kept in the config of the run",
+    )
+
+
 def add_no_cache_option(parser: argparse.ArgumentParser) -> None:
     """Add `--no-cache`, which `environment_of` applies."""
     parser.add_argument(

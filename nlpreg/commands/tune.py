@@ -2,7 +2,13 @@
 
 import argparse
 
-from nlpreg.commands.options import add_config_argument, add_no_cache_option, add_overrides_option, check_file
+from nlpreg.commands.options import (
+    add_callback_option,
+    add_config_argument,
+    add_no_cache_option,
+    add_overrides_option,
+    check_file,
+)
 from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.checks import ConfigurationError
 
@@ -80,6 +86,7 @@ class Tune(Subcommand):
             "-f", "--force", action="store_true", help="delete the study and its trials in DIR first"
         )
         subparser.add_argument("--seed", type=int, default=0, metavar="N", help="what the search draws from")
+        add_callback_option(subparser)
         add_overrides_option(subparser)
         add_no_cache_option(subparser)
         subparser.set_defaults(func=_run)

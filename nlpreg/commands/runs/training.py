@@ -24,6 +24,7 @@ from nlpreg.commands.runs.group import (
 )
 from nlpreg.commands.runs.plan import PlannedRun, planned_runs, seeds_of, sweep_axis
 from nlpreg.commands.runs.processes import POLL_SECONDS, Ended, Processes
+from nlpreg.commands.train.process import callback_of, check_callbacks
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.config.resolve import plain
 from nlpreg.common.params import Params
@@ -54,12 +55,9 @@ def train_group_from_args(args: argparse.Namespace) -> None:
     )
     for plan in planned:
         raise_problems(check_config(plan.config), f"{args.param_path}, run {plan.run.name}")
+    check_callbacks(config, [callback_of(text) for text in args.callback])
     group = RunGroup(validation_metric(checked.resolved_config()), config, [plan.run for plan in planned])
-    options = [word for package in args.include_package for word in ("--include-package", package)]
-    options += ["--no-cache"] if args.no_cache else []
-    options += ["--detect-anomaly"] if args.detect_anomaly else []
-    options += ["--allow-remote"] if args.allow_remote else []
-    options += [word for callback in args.callback for word in ("--callback", callback)]
+    options = options_of_runs(args) + (["--detect-anomaly"] if args.detect_anomaly else [])
     with locked(folder):
         group = _prepare_group(group, folder, args.recover, args.force, args.param_path)
         try:
@@ -76,6 +74,14 @@ def train_group_from_args(args: argparse.Namespace) -> None:
             file=sys.stderr,
         )
         raise SystemExit(1)
+
+
+def options_of_runs(args: argparse.Namespace) -> list[str]:
+    """The options of a command line that go on to each of its runs."""
+    options = [word for package in args.include_package for word in ("--include-package", package)]
+    options += ["--no-cache"] if args.no_cache else []
+    options += ["--allow-remote"] if args.allow_remote else []
+    return options + [word for callback in args.callback for word in ("--callback", callback)]
 
 
 def validation_metric(resolved: Mapping[str, Any]) -> str:

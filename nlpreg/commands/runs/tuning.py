@@ -20,7 +20,14 @@ from nlpreg.commands.runs.group import DONE, FAILED, GROUP_NAME, PRUNED, TABLE_N
 from nlpreg.commands.runs.plan import with_changes
 from nlpreg.commands.runs.processes import FOLDER, POLL_SECONDS, Ended, Processes
 from nlpreg.commands.runs.space import Dimension, read_space
-from nlpreg.commands.runs.training import METRICS_NAME, delete_runs, record_end, validation_metric
+from nlpreg.commands.runs.training import (
+    METRICS_NAME,
+    delete_runs,
+    options_of_runs,
+    record_end,
+    validation_metric,
+)
+from nlpreg.commands.train.process import callback_of, check_callbacks
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.config.resolve import plain
 from nlpreg.common.imports import optional
@@ -73,6 +80,7 @@ def tune_from_args(args: argparse.Namespace) -> None:
     config = plain(Params(checked.config or {}))
     space = read_space(args.space)
     _check_space(config, space, args.space)
+    check_callbacks(config, [callback_of(text) for text in args.callback])
     folder = args.serialization_dir
     storage = args.storage or f"sqlite:///{os.path.join(os.path.abspath(folder), _STUDY_FILE)}"
     metric = args.metric or validation_metric(checked.resolved_config())
@@ -83,11 +91,8 @@ def tune_from_args(args: argparse.Namespace) -> None:
     pruner = None if args.no_pruning or not _takes_callbacks(checked) else "MedianPruner"
     search = Search(config, space, metric, folder, storage, args.study, pruner, args.seed)
     _prepare(search, args.recover, args.force, args.param_path)
-    options = [word for package in args.include_package for word in ("--include-package", package)]
-    options += ["--no-cache"] if args.no_cache else []
-    options += ["--allow-remote"] if args.allow_remote else []
     try:
-        group = tune(search, args.trials, args.parallel, options)
+        group = tune(search, args.trials, args.parallel, options_of_runs(args))
     except BaseException as error:
         # read where the end of the command is reported
         error.how_to_continue = "the same command resumes the study"  # type: ignore[attr-defined]

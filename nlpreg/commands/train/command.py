@@ -4,6 +4,7 @@ import argparse
 import logging
 
 from nlpreg.commands.options import (
+    add_callback_option,
     add_config_argument,
     add_file_friendly_option,
     add_no_cache_option,
@@ -72,13 +73,7 @@ class Train(Subcommand):
             action="store_true",
             help="stop at the operation that made a gradient NaN, and show it; slow",
         )
-        subparser.add_argument(
-            "--callback",
-            action="append",
-            default=[],
-            metavar="CALLBACK",
-            help="add a callback to the trainer, by its name or as JSON, such as wandb; not kept in the config of the run",
-        )
+        add_callback_option(subparser)
         _add_group_options(subparser)
         add_no_cache_option(subparser)
         add_file_friendly_option(subparser)

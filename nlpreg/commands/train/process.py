@@ -1,20 +1,23 @@
 """A single process of a training run: building the experiment, training it, and writing the results."""
 
 import contextlib
+import copy
 import json
 import logging
 import os
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from nlpreg.commands.check.checking import report
+from nlpreg.commands.check.checking import check_config, raise_problems, report
 from nlpreg.commands.check.first_batch import try_first_batches
+from nlpreg.commands.configs import parse_json_option
 from nlpreg.commands.console import metrics_block
 from nlpreg.commands.train.experiment import METRICS_NAME, TrainModel
 from nlpreg.common.config.problems import ConfigurationProblems
+from nlpreg.common.config.resolve import plain
 from nlpreg.common.digests import damages_in, forget_digests, record_digests
 from nlpreg.common.meta import META_NAME, record_run
 from nlpreg.common.params import Params
@@ -116,6 +119,23 @@ def trainer_section(params: Params) -> dict[str, Any]:
         section = {"type": section} if isinstance(section, str) else {}
         params.params["trainer"] = section
     return section
+
+
+def callback_of(text: str) -> str | dict[str, Any]:
+    """What an option `--callback` stands for: the name of a callback, or its section of a config."""
+    return parse_json_option("--callback", text) if text.lstrip().startswith("{") else text
+
+
+def check_callbacks(config: Mapping[str, Any], callbacks: Sequence[Any]) -> None:
+    """Check a config with the callbacks of the command line added to it.
+
+    Raises:
+        ConfigurationProblems: they do not fit.
+    """
+    if callbacks:
+        params = Params(copy.deepcopy(dict(config)))
+        add_callbacks(params, callbacks)
+        raise_problems(check_config(plain(params)), "--callback")
 
 
 def add_callbacks(params: Params, callbacks: Sequence[Any]) -> None:

@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import copy
 import logging
 import os
 import time
@@ -11,13 +10,13 @@ from dataclasses import replace
 from typing import Any
 
 from nlpreg.commands.check.checking import Checked, check_config, check_file, raise_problems, report
-from nlpreg.commands.configs import parse_json_option
 from nlpreg.commands.console import prepare_run_logging
 from nlpreg.commands.train import distributed
 from nlpreg.commands.train.experiment import TrainModel
 from nlpreg.commands.train.process import (
     RunOptions,
-    add_callbacks,
+    callback_of,
+    check_callbacks,
     pack_and_report,
     prepare_folder,
     resumable,
@@ -53,7 +52,7 @@ def train_model_from_args(args: argparse.Namespace) -> None:
         args.serialization_dir,
         args.overrides,
         return_model=False,
-        callbacks=[_callback_of(text) for text in getattr(args, "callback", ())],
+        callbacks=[callback_of(text) for text in getattr(args, "callback", ())],
         **{name: getattr(args, name) for name in names if hasattr(args, name)},
     )
 
@@ -94,10 +93,8 @@ def train_model_from_file(
         callbacks=callbacks,
     )
     checked = check_file(parameter_filename, overrides)
-    if callbacks and checked.config is not None and not checked.problems:
-        params = Params(copy.deepcopy(checked.config))
-        add_callbacks(params, callbacks)
-        raise_problems(check_config(plain(params)), "--callback")
+    if checked.config is not None and not checked.problems:
+        check_callbacks(checked.config, callbacks)
     return _train(checked, os.fspath(parameter_filename), options, node_rank, return_model)
 
 
@@ -143,11 +140,6 @@ def train_model(
         detect_anomaly=detect_anomaly,
     )
     return _train(check_config(plain(params)), "the config", options, node_rank, return_model)
-
-
-def _callback_of(text: str) -> str | dict[str, Any]:
-    """The value of an option `--callback`: the registered name of a callback, or its section of a config."""
-    return parse_json_option("--callback", text) if text.lstrip().startswith("{") else text
 
 
 def _train(

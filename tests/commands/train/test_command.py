@@ -2,6 +2,7 @@ import argparse
 import copy
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -417,3 +418,58 @@ def test_anomalies_are_looked_for_on_request(tagger: Config, train: Any) -> None
     train(changed(tagger, type="looking"), "-r")
     assert found == [True, False]
     assert "detect_anomaly" not in (folder / "config.json").read_text()
+
+
+def logged(run: Path) -> bool:
+    return any((run / "log" / "train").iterdir())
+
+
+def test_a_callback_of_the_command_line(
+    tagger: Config, train: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("tensorboard")
+    callback = json.dumps({"type": "tensorboard", "summary_interval": 1})
+    run = train(tagger, "--callback", callback)
+    assert logged(run)
+    assert "callbacks" not in json.loads((run / "config.json").read_text())["trainer"]
+    # the run is resumed without it, or with another one
+    train(changed(tagger, trainer__num_epochs=3), "-r")
+    train(changed(tagger, trainer__num_epochs=4), "-r", "--callback", "track_epoch_callback")
+
+
+def test_a_callback_of_each_run_of_a_group(tagger: Config, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    (tmp_path / "config.json").write_text(json.dumps(changed(tagger, trainer__num_epochs=1)))
+    words = ["train", str(tmp_path / "config.json"), "-s", str(tmp_path / "out"), "-q", "--seeds", "2"]
+    assert main("nlpreg", [*words, "--callback", "tensorboard"]) == 0
+    assert all(logged(tmp_path / "out" / f"seed_{seed}") for seed in (1, 2))
+
+
+@pytest.mark.parametrize(
+    ("callback", "message"),
+    [
+        ("tensorbord", "did you mean"),
+        ('{"type": "tensorboard", "sumary_interval": 1}', "sumary_interval"),
+        ('{"type": ', "--callback: .* is not valid JSON"),
+        ("wandb", re.escape("pip install 'nlpreg[wandb]'")),
+    ],
+)
+@pytest.mark.parametrize("command", ["train", "train --seeds 2", "tune"])
+def test_mistakes_in_a_callback_of_the_command_line(
+    command: str,
+    callback: str,
+    message: str,
+    tagger: Config,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    (tmp_path / "config.json").write_text(json.dumps(tagger))
+    (tmp_path / "space.json").write_text('{"trainer.num_epochs": [1, 2]}')
+    name, *options = command.split()
+    space = [str(tmp_path / "space.json")] if name == "tune" else []
+    words = [name, str(tmp_path / "config.json"), *space, "-s", str(tmp_path / "out"), *options]
+    assert main("nlpreg", [*words, "--callback", callback]) == 2
+    assert re.search(message, capsys.readouterr().err)
+    assert not (tmp_path / "out").exists()
