@@ -93,46 +93,6 @@ def test_an_unpacked_wheel_tags_a_sentence(wheel: Path, tmp_path: Path) -> None:
     assert shown == ["['DET', 'NOUN', 'VERB', 'DET', 'NOUN']", "['DET', 'NOUN', 'VERB']"]
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_an_installed_wheel_tags_a_sentence(wheel: Path, tmp_path: Path) -> None:
-    """In a fresh environment that sees the packages of this one, but not the checkout."""
-
-    def run(*words: str) -> str:
-        # a checkout on the path would hide what is missing in the wheel
-        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        result = subprocess.run(
-            words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-        )
-        assert result.returncode == 0, result.stdout + result.stderr
-        return result.stdout
-
-    copy = tmp_path / "nlpreg_source"
-    subprocess.run(["git", "clone", "-q", str(ROOT), str(copy)], check=True)
-    run(
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "-q",
-        "--no-deps",
-        "--no-build-isolation",
-        "-w",
-        str(tmp_path),
-        str(copy),
-    )
-    run(sys.executable, "-m", "venv", str(tmp_path / "fresh"))
-    python = str(tmp_path / "fresh" / "bin" / "python")
-    site = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
-    import torch
-
-    (site / "packages_of_the_tests.pth").write_text(str(Path(torch.__file__).parents[1]) + "\n")
-    [nlpreg_wheel] = tmp_path.glob("nlpreg-*.whl")
-    run(python, "-m", "pip", "install", "-q", "--no-index", "--no-deps", str(nlpreg_wheel), str(wheel))
-    assert str(site) in run(python, "-c", "import nlpreg; print(nlpreg.__file__)")
-    assert run(python, "-c", THREE_LINES).strip() == "['DET', 'NOUN', 'VERB', 'DET', 'NOUN']"
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
