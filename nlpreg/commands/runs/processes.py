@@ -127,7 +127,7 @@ class Processes:
                 env=environment,
                 # With the descriptor, the lock: it is free only when both this process and the new one have let go.
                 pass_fds=[file.fileno()],
-                # Not even a killed group leaves runs behind that nobody waits for, where the system can see to that.
+                # SIGKILL of this process must not leave the run without a process that waits for it.
                 preexec_fn=partial(end_with_parent, os.getpid()),
             )
         except BaseException:
