@@ -290,10 +290,12 @@ def restore_replaced(folder: str) -> None:
             _delete(os.path.join(folder, name))
         os.rename(replaced, moving)
     if os.path.isdir(moving):
-        for name in os.listdir(moving):
+        names = os.listdir(moving)
+        for name in names:
             os.rename(os.path.join(moving, name), os.path.join(folder, name))
         os.rmdir(moving)
-        logger.warning("%s: the earlier run was restored", folder)
+        if names:  # the folder may have had no run
+            logger.warning("%s: the earlier run was restored", folder)
 
 
 def _set_aside(folder: str) -> None:

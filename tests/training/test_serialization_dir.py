@@ -98,6 +98,14 @@ def test_a_run_that_is_replaced_in_vain_comes_back(used, error, caplog):
     assert "the earlier run was restored" in caplog.text
 
 
+def test_no_run_is_restored_where_there_was_none(tmp_path, caplog):
+    with pytest.raises(ConfigurationError, match="no"), replacing_run(str(tmp_path)):
+        begun(tmp_path)
+        raise ConfigurationError("no")
+    assert content(tmp_path) == {}
+    assert "restored" not in caplog.text
+
+
 class Killed(BaseException):
     pass
 
