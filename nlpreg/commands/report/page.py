@@ -257,7 +257,7 @@ def _reliability(analysis: Analysis) -> str:
     bins = analysis.calibration()
     series: dict[str, Curve] = {
         "this model": [(one.confidence, one.accuracy) for one in bins],
-        "as sure as right": [(0.0, 0.0), (1.0, 1.0)],
+        "perfectly calibrated": [(0.0, 0.0), (1.0, 1.0)],
     }
     rows = [[_number(one.confidence), _number(one.accuracy), f"{one.count:,}"] for one in bins]
     return _card(

@@ -113,6 +113,20 @@ def test_text_from_data_is_escaped() -> None:
     assert "<script" not in page
 
 
+def test_labels_with_probabilities_have_a_reliability_diagram() -> None:
+    examples = [Example(["a", "b"], ["X", "Y"], ["X", "X"], [0.9, 0.6]), Example(["c"], ["X"], ["X"], [0.8])]
+    analysis = Analysis("test.txt", examples)
+    page = run_page(record(), analysis)
+    error = (abs(0.9 - 1) + abs(0.6 - 0) + abs(0.8 - 1)) / 3  # each label in a bin of its own
+    assert f"Accuracy by confidence (expected calibration error {error:.4f})" in page
+    assert "perfectly calibrated" in page
+    cells = re.findall(r"<tr>(.*?)</tr>", page[page.index("expected calibration error") :])
+    rows = [re.sub("<.*?>", " ", cell).split() for cell in cells[1:4]]
+    assert [[float(number) for number in row] for row in rows] == [[0.6, 0, 1], [0.8, 1, 1], [0.9, 1, 1]]
+    without = Analysis("test.txt", [Example(["c"], ["X"], ["X"])])
+    assert "Accuracy by confidence" not in run_page(record(), without)
+
+
 def test_a_run_without_anything_has_a_page() -> None:
     page = run_page(RunRecord("/runs/empty", config={}))
     tags_of(page)
