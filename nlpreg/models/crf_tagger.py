@@ -301,7 +301,7 @@ class CrfTagger(SequenceTagger, ProbabilisticTagger):
         return output
 
     def decoding_scores(self) -> tuple[Tensor, Tensor, Tensor]:
-        """What the best tags of a sentence are found by, beside `logits`: see `ConditionalRandomField.decoding_scores`."""
+        """The scores that decoding adds to `logits`, see `ConditionalRandomField.decoding_scores`."""
         return self.crf.decoding_scores()
 
     def tag_probabilities(self, output: Mapping[str, Any]) -> dict[str, Tensor]:

@@ -166,7 +166,7 @@ class HmmTagger(SequenceTagger):
         return paths[:, 0] * mask, log_probabilities[:, 0]
 
     def decoding_scores(self) -> tuple[Tensor, Tensor, Tensor]:
-        """What the best tags of a sentence are found by, beside log P(word | tag): natural logarithms of probabilities.
+        """The scores that decoding adds to log P(word | tag): natural logarithms of probabilities.
 
         Returns:
             Of tags (columns) after tags (rows) (K, K), of first tags (K,), of the end after tags (K,).

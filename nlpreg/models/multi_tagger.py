@@ -456,7 +456,7 @@ class MultiTagger(ProbabilisticTagger):
     def _measure(
         self, probabilities: Mapping[str, Tensor], mask: Tensor, labels: Mapping[str, Tensor]
     ) -> None:
-        """Show the metrics a batch: probabilities (B, T, C) and gold labels by head."""
+        """Update the metrics: probabilities (B, T, C) and gold labels by head."""
         is_right = mask
         with_gold = [name for name in self.heads if name in labels]
         for name in with_gold:

@@ -17,9 +17,9 @@ from nlpreg.models.tagging import ProbabilisticTagger
 class TaggerEnsemble(Model):
     """Taggers of one kind whose probabilities are averaged, such as those of runs that differ in their seed only.
 
-    The average is that of the members' probabilities of each label of each word: of a `crf_tagger`'s marginals, of the
-    softmax of others; so is the probability of a span and of each of the best sequences. Labels are chosen, and metrics measured, as the first member would if it had found the average; the
-    outputs are its own. There is no loss: the members are trained one by one, and `nlpreg ensemble` packs their archives
+    For each label of each word, the members' probabilities are averaged: the marginals of a `crf_tagger`, the softmax of
+    others. The probabilities of spans and of the best sequences are averages too. Labels are chosen, and metrics measured, as
+    the first member would with these averages; the outputs are those of its class. There is no loss: the members are trained one by one, and `nlpreg ensemble` packs their archives
     into one.
 
     Args:
@@ -45,11 +45,11 @@ class TaggerEnsemble(Model):
         self.members = nn.ModuleList(members)
         # `Model` uses these attributes to remove padding and to find labels.
         self.per_token_outputs = self._first.per_token_outputs  # type: ignore[misc]
-        self.label_namespaces = ()  # type: ignore[misc]  # the members look after theirs
+        self.label_namespaces = ()  # type: ignore[misc]  # each member has its own
 
     @property
     def _first(self) -> ProbabilisticTagger:
-        """The first member; no attribute, which would make its weights those of a second module."""
+        """The first member; a property, because an attribute would register its weights twice."""
         first: Any = self.members[0]
         return first  # type: ignore[no-any-return]  # a ModuleList has modules of any kind
 

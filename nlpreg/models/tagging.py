@@ -62,7 +62,7 @@ class ProbabilisticTagger(Model):
         members: Sequence["ProbabilisticTagger"],
         outputs: Sequence[Mapping[str, Any]],
     ) -> None:
-        """Add to the outputs of an ensemble what does not follow from the probabilities of single labels; nothing here.
+        """Add outputs of an ensemble that do not follow from the probabilities of single labels; by default none.
 
         Args:
             chosen: what `choose` gave for the means of the members' probabilities.
@@ -213,7 +213,7 @@ def tags_of_span(
     """The tags that each word of a sentence may have if exactly these words are a span.
 
     Under BIO and IOB1 a span may begin with a tag B, or with I if the word before does not belong to it; both exclude each
-    other. The word after it may have any tag except I of the same label. Under BIOUL and BMES the tags of the span say it all.
+    other. The word after it may have any tag except I of the same label. Under BIOUL and BMES the tags of the span determine it.
 
     Args:
         span: label, first and last word.

@@ -31,7 +31,7 @@ from nlpreg.training.metrics import CategoricalAccuracy
 from nlpreg.training.metrics.metric import sum_over_ranks
 
 _IMPOSSIBLE = -1e30
-# The tables by word are made for frequent words only once they would have more entries than this.
+# If the tables by word would have more entries than this, only the most frequent words have rows of their own.
 _MAX_TABLE_ENTRIES = 50_000_000
 # Above this number of tags the table of trigrams is left out, and tags depend on one tag before.
 _MAX_TAGS_FOR_TRIGRAMS = 300
@@ -82,7 +82,7 @@ class TntTagger(SequenceTagger):
         guess_count: a known word's guess by suffix counts as much as this number of occurrences of the word.
         before_count: the smoothing of what a word says of the tag before, as a number of occurrences of that tag.
         after_count: the smoothing of what a word says of the tag after, as a number of occurrences of the word.
-        beam_size: number of the best tags of a word that are looked at; the search is exact if that is all of them.
+        beam_size: number of candidate tags of each word; with all tags as candidates, the search is exact.
         top_k: how many of the best sequences to find.
         confidences: whether to give the probability of each word's tag, from 0 to 1.
         calculate_span_f1: whether to measure spans as well; by default if `label_encoding` is given.
@@ -161,7 +161,7 @@ class TntTagger(SequenceTagger):
         beam_size: int,
         top_k: int,
     ) -> None:
-        """Refuse numbers out of range; `nlpreg check` does so too."""
+        """Check the arguments; also called by `nlpreg check`."""
         check_at_least(0, max_suffix_length=max_suffix_length, suffix_weight=suffix_weight)
         check_at_least(1, beam_size=beam_size, top_k=top_k)
         for name, value in (
@@ -177,7 +177,7 @@ class TntTagger(SequenceTagger):
     def count(
         self, tokens: TextFieldTensors, tags: Tensor, metadata: list[dict[str, Any]] | None = None
     ) -> None:
-        """Take in a batch of tagged sentences.
+        """Count a batch of tagged sentences.
 
         Args:
             tokens: the tensors of a text field with word ids, T words in the longest of B sentences.
@@ -195,7 +195,7 @@ class TntTagger(SequenceTagger):
         self._seen.append(torch.stack([words, before, known, after], dim=-1)[mask].cpu())  # (words, 4)
 
     def finish_counting(self) -> None:
-        """Put together what all batches have in common."""
+        """Merge the counts of all batches."""
         rows = torch.cat([self.counts[:, :4].repeat_interleave(self.counts[:, 4], dim=0), *self._seen])
         base = self.num_tags + 1
         # One number for each row makes them quick to compare.
@@ -211,13 +211,13 @@ class TntTagger(SequenceTagger):
         self._guesses = {}
 
     def make_room_for(self, state: Mapping[str, Any]) -> None:
-        """Give the counts the size that they have in a `state_dict`; one without counts is left to be refused."""
+        """Resize the counts to those of a `state_dict`, if it has any."""
         if "counts" in state:
             self.counts = self.counts.new_empty(state["counts"].shape)
             self._forget_tables()
 
     def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
-        """Take over the counts, of which there may be any number."""
+        """Load the counts, whose number depends on the training data."""
         self.make_room_for(state_dict)
         return super().load_state_dict(state_dict, *args, **kwargs)
 
@@ -262,7 +262,7 @@ class TntTagger(SequenceTagger):
         of_next = bigrams.sum(0) / bigrams.sum()
         given_last = 0.1 * of_next + 0.9 * bigrams / bigrams.sum(1, keepdims=True).clip(min=1)
 
-        # Which words have rows of their own in the tables of neighbours: all, if there is room.
+        # Words with rows of their own in the tables of neighbours: all, unless the tables would be too large.
         totals = by_word.sum(1)
         order = np.argsort(-totals, kind="stable")
         num_rows = min(int((totals > 0).sum()), max(1, _MAX_TABLE_ENTRIES // (2 * base * num_tags)))
@@ -276,10 +276,10 @@ class TntTagger(SequenceTagger):
         # P(word | tag) by Bayes' rule, (R, K)
         emitted = given_word[chosen] * (totals[chosen] / totals.sum())[:, None] / priors
         emitted = np.concatenate([np.ones((1, num_tags)), emitted]).clip(min=TINY).astype(np.float32)
-        pulled = emitted[:, None] * np.float32(self._before_count)  # (R, 1, K)
+        smoothing = emitted[:, None] * np.float32(self._before_count)  # (R, 1, K)
         pairs = bigrams[:, :num_tags].astype(np.float32)  # (K + 1, K)
         of_word_before = np.log(
-            (of_word_before + pulled) / ((pairs + np.float32(self._before_count)) * emitted[:, None])
+            (of_word_before + smoothing) / ((pairs + np.float32(self._before_count)) * emitted[:, None])
         )
         expected = given_last[:num_tags].clip(min=TINY).astype(np.float32)  # (K, K + 1)
         of_word_after = np.log(
@@ -341,7 +341,7 @@ class TntTagger(SequenceTagger):
         return logarithms
 
     def decoding_tables(self) -> dict[str, np.ndarray[Any, Any]]:
-        """What `tnt_decoder.decode` finds tags by."""
+        """The tables that `tnt_decoder.decode` needs."""
         tables = self.tables()
         assert self._guesser is not None
         names = self.vocab.get_index_to_token_vocabulary(self.token_namespace)
@@ -355,7 +355,7 @@ class TntTagger(SequenceTagger):
         }
 
     def _guess(self, words: set[tuple[str, bool]]) -> None:
-        """Note the scores of the tags (K,) of words that are not in the vocabulary.
+        """Compute and keep the scores of the tags (K,) of words that are not in the vocabulary.
 
         Args:
             words: the words, each with whether it is the first of its sentence.
@@ -522,8 +522,8 @@ def best_paths_in(lattice: Lattice, lengths: Tensor, num_paths: int = 1) -> tupl
     pointers: list[Tensor] = []
     for step in range(num_steps):
         best, chosen = _best_extensions(state, lattice.scores[:, step])
-        goes_on = (lengths > step).view(-1, 1, 1, 1)
-        state = torch.where(goes_on, best, state)
+        is_word = (lengths > step).view(-1, 1, 1, 1)
+        state = torch.where(is_word, best, state)
         pointers.append(chosen)
     last = (lengths - 1).clamp(min=0)
     rows = torch.arange(batch_size, device=lengths.device)
@@ -537,12 +537,12 @@ def best_paths_in(lattice: Lattice, lengths: Tensor, num_paths: int = 1) -> tupl
     before, here, slot = places // (size * num_paths), places // num_paths % size, places % num_paths
     paths = lattice.tags.new_zeros((batch_size, scores.size(1), num_steps))
     for step in reversed(range(num_steps)):
-        goes_on = (lengths > step).unsqueeze(1)
+        is_word = (lengths > step).unsqueeze(1)
         paths[:, :, step] = lattice.tags[:, step].gather(1, here)
         pointer = pointers[step][rows.unsqueeze(1), before, here, slot]  # (B, N)
         earlier, slot_before = pointer // num_paths, pointer % num_paths
         here, before, slot = (
-            torch.where(goes_on, new, old)
+            torch.where(is_word, new, old)
             for new, old in ((before, here), (earlier, before), (slot_before, slot))
         )
     return paths, scores.masked_fill(scores < _IMPOSSIBLE / 100, -torch.inf)
