@@ -5,13 +5,13 @@ import json
 import os
 import tempfile
 
-from nlpreg.commands.configs import read_config
 from nlpreg.commands.options import (
     add_config_argument,
     add_output_arguments,
     add_overrides_option,
     check_file,
     check_output,
+    read_config,
 )
 from nlpreg.commands.subcommand import Subcommand, SubParsers
 

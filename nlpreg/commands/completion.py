@@ -98,7 +98,7 @@ def _options(command: str) -> Iterator[str]:
 
 def _config_keys(before: Sequence[str]) -> Iterator[str]:
     """`key=` for each value of the first config among the words."""
-    from nlpreg.commands.configs import read_config
+    from nlpreg.commands.options import read_config
     from nlpreg.common.checks import ConfigurationError
 
     path = next(

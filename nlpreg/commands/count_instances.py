@@ -2,8 +2,7 @@
 
 import argparse
 
-from nlpreg.commands.configs import read_config
-from nlpreg.commands.options import add_config_argument, add_overrides_option, check_file
+from nlpreg.commands.options import add_config_argument, add_overrides_option, check_file, read_config
 from nlpreg.commands.subcommand import Subcommand, SubParsers
 
 DESCRIPTION = "Print the number of training instances of one epoch."

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any
 
-from nlpreg.commands.configs import read_config
 from nlpreg.commands.console import table
-from nlpreg.commands.options import add_config_argument, add_overrides_option, check_file
+from nlpreg.commands.options import add_config_argument, add_overrides_option, check_file, read_config
 from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.checks import ConfigurationError
 

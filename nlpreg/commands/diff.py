@@ -11,8 +11,8 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from nlpreg.commands.configs import read_config
 from nlpreg.commands.console import format_value, table
+from nlpreg.commands.options import read_config
 from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.digests import warn_if_changed

@@ -5,7 +5,6 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from nlpreg.commands.configs import parse_json_option
 from nlpreg.commands.console import metrics_block
 from nlpreg.commands.options import (
     add_archive_options,
@@ -14,6 +13,7 @@ from nlpreg.commands.options import (
     add_overrides_option,
     check_archive,
     check_output_file,
+    parse_json_option,
 )
 from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.checks import ConfigurationError

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 
-from nlpreg.commands.configs import parse_json_option
 from nlpreg.commands.options import (
     add_archive_options,
     add_file_friendly_option,
@@ -21,6 +20,7 @@ from nlpreg.commands.options import (
     check_archive,
     check_file,
     check_output_file,
+    parse_json_option,
 )
 from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.checks import ConfigurationError, did_you_mean

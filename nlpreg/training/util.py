@@ -16,34 +16,13 @@ from nlpreg.common.checks import ConfigurationError
 from nlpreg.data import DataLoader, DatasetReader, Instance, Vocabulary
 from nlpreg.training.gradients import clip_gradient_norm
 from nlpreg.training.metrics.bleu import count_ngrams
-from nlpreg.training.metrics_log import (
-    HasBeenWarned,
-    description_from_metrics,
-    get_metrics,
-    get_train_and_validation_metrics,
-)
+from nlpreg.training.metrics_log import HasBeenWarned as HasBeenWarned
+from nlpreg.training.metrics_log import description_from_metrics as description_from_metrics
+from nlpreg.training.metrics_log import get_metrics as get_metrics
+from nlpreg.training.metrics_log import get_train_and_validation_metrics as get_train_and_validation_metrics
 from nlpreg.training.protocols import TrainableModel
-from nlpreg.training.serialization_dir import create_serialization_dir
-from nlpreg.training.validation import evaluate
-
-__all__ = [
-    "HasBeenWarned",
-    "create_serialization_dir",
-    "data_loaders_from_params",
-    "description_from_metrics",
-    "enable_gradient_clipping",
-    "evaluate",
-    "get_batch_size",
-    "get_metrics",
-    "get_train_and_validation_metrics",
-    "get_valid_tokens_mask",
-    "make_vocab_from_params",
-    "move_optimizer_to_cuda",
-    "ngrams",
-    "rescale_gradients",
-    "str_to_time",
-    "time_to_str",
-]
+from nlpreg.training.serialization_dir import create_serialization_dir as create_serialization_dir
+from nlpreg.training.validation import evaluate as evaluate
 
 _TIME_FORMAT = "%Y-%m-%d-%H-%M-%S"
 

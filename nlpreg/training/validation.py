@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import IO, Any, cast
 
 import torch
@@ -200,6 +201,8 @@ def evaluate(
         nullcontext() if predictions_output_file is None else atomic_write(predictions_output_file, "w")
     )
     loss = RunningLoss("the evaluation", check=False, loss_is_sum=bool(getattr(model, "loss_is_sum", False)))
+    if prediction_line is None:
+        prediction_line = partial(_readable_json, model)
     num_batches = 0
     model.eval()
     tqdm = Tqdm.tqdm(data_loader, desc="evaluating")
@@ -210,12 +213,7 @@ def evaluate(
             if outputs.get("loss") is not None:
                 loss.add(outputs["loss"], weight=_checked_weight(outputs, batch_weight_key))
             if file is not None:
-                line = (
-                    json.dumps(sanitize(model.make_output_human_readable(outputs)))
-                    if prediction_line is None
-                    else prediction_line(batch, outputs)
-                )
-                file.write(line + "\n")
+                file.write(prediction_line(batch, outputs) + "\n")
             if _is_refreshed(bar):
                 bar.set_description(_description(model, loss), refresh=False)
         # checked inside the block, so that an error leaves no file of predictions
@@ -238,6 +236,10 @@ def evaluate(
     if output_file is not None:
         dump_metrics(os.fspath(output_file), metrics, log=True)
     return metrics
+
+
+def _readable_json(model: ReadableModel, batch: TensorDict, outputs: ModelOutputs) -> str:
+    return json.dumps(sanitize(model.make_output_human_readable(outputs)))
 
 
 def _no_batches(data: str, key: str) -> ConfigurationError:

@@ -7,7 +7,7 @@ import pytest
 
 from nlpreg.commands import parse_args
 from nlpreg.commands.command_line import exit_status as main
-from nlpreg.commands.configs import read_config
+from nlpreg.commands.options import read_config
 from nlpreg.commands.shipped import config_path, copy_config, shipped_configs, shipped_folder, summary
 from nlpreg.common.checks import ConfigurationError
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
-from nlpreg.commands.configs import read_config
+from nlpreg.commands.options import read_config
 from nlpreg.common.checks import ConfigurationError, did_you_mean
 from nlpreg.common.imports import optional
 

@@ -4,8 +4,10 @@ import argparse
 import contextlib
 import inspect
 import os
+import re
 import sys
 import textwrap
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from nlpreg.commands.options import check_output_file
@@ -29,6 +31,9 @@ from nlpreg.common.config.kinds import (
 from nlpreg.common.config.nodes import is_json
 from nlpreg.common.config.registry import REGISTRY
 from nlpreg.common.config.resolve import extras_of, passed_extras
+
+_PLUGIN_TEMPLATE = Path(__file__).parent / "plugin"
+"""A project whose names are PROJECT and PACKAGE; every file is a text file here, with .txt appended to its name."""
 
 DESCRIPTION = """
 Write a config for a model: its required parts filled in with sensible values, what else may be set as comments with
@@ -80,8 +85,6 @@ class Init(Subcommand):
 
 def _run(args: argparse.Namespace) -> None:
     if args.plugin is not None:
-        from nlpreg.commands.show.plugin_template import write_plugin
-
         for path in write_plugin(args.plugin):
             print(path)
         print(f"install it with: pip install -e {args.plugin}; test it there with: python -m pytest")
@@ -594,3 +597,35 @@ def _chosen_name(base: Any) -> str:
         return sum(_is_needed(argument) for argument in describe_class(base, name).arguments)
 
     return min(REGISTRY[base], key=number_needed)
+
+
+def write_plugin(folder: str) -> list[str]:
+    """Write a package for parts of one's own: a part, its test, and the entry point that registers it.
+
+    Args:
+        folder: the new folder; its last part is the name of the project.
+
+    Returns:
+        The paths of the files.
+
+    Raises:
+        ConfigurationError: the name cannot be that of a package, or there is something in the folder.
+    """
+    project = os.path.basename(os.path.normpath(folder))
+    package = project.replace("-", "_").lower()
+    if not re.fullmatch(r"[a-z]\w*", package) or package in ("nlpreg", "tests"):
+        raise ConfigurationError(
+            f"--plugin: expected a name for a Python package, such as my_parts, got {project!r}"
+        )
+    if os.path.isdir(folder) and os.listdir(folder):
+        raise ConfigurationError(f"--plugin: {folder}: this folder is not empty; choose another name")
+    written = []
+    for source in sorted(_PLUGIN_TEMPLATE.rglob("*.txt")):
+        name = source.relative_to(_PLUGIN_TEMPLATE).as_posix().removesuffix(".txt")
+        text = source.read_text(encoding="utf-8")
+        path = os.path.join(folder, name.replace("PACKAGE", package))
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text.replace("PROJECT", project).replace("PACKAGE", package))
+        written.append(path)
+    return written

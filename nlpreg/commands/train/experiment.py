@@ -160,18 +160,7 @@ class TrainModel(Registrable):
         vocab = vocabulary.construct(
             instances=_instances_for_vocabulary(loaders, datasets_for_vocab_creation)
         )
-        with recorded_namespaces(vocab) as used_namespaces:
-            try:
-                built_model = model.construct(
-                    vocab=vocab, serialization_dir=serialization_dir, ddp_accelerator=ddp_accelerator
-                )
-            except (ArithmeticError, LookupError, RuntimeError, ValueError) as error:
-                if not isinstance(error, ConfigurationError):
-                    _check_namespaces(vocab, used_namespaces, error)
-                raise
-        # embeddings from another archive may be for a smaller vocabulary
-        built_model.extend_embedder_vocab()
-        built_model.check_before_training()
+        built_model, used_namespaces = _build_model(model, vocab, serialization_dir, ddp_accelerator)
         _save_vocabulary(built_model.vocab, serialization_dir)
         _log_sizes(built_model)
         for loader in loaders.values():
@@ -233,6 +222,25 @@ class TrainModel(Registrable):
 
 
 TrainModel.register("default", constructor="from_partial_objects")(TrainModel)
+
+
+def _build_model(
+    model: Lazy[Model], vocab: Vocabulary, serialization_dir: str, ddp_accelerator: DdpAccelerator | None
+) -> tuple[Model, set[str]]:
+    """Build the model; also return the namespaces of the vocabulary that its constructor used."""
+    with recorded_namespaces(vocab) as used:
+        try:
+            built = model.construct(
+                vocab=vocab, serialization_dir=serialization_dir, ddp_accelerator=ddp_accelerator
+            )
+        except (ArithmeticError, LookupError, RuntimeError, ValueError) as error:
+            if not isinstance(error, ConfigurationError):
+                _check_namespaces(vocab, used, error)
+            raise
+    # embeddings from another archive may be for a smaller vocabulary
+    built.extend_embedder_vocab()
+    built.check_before_training()
+    return built, used
 
 
 @contextlib.contextmanager

@@ -10,11 +10,7 @@ if TYPE_CHECKING:
 
 
 class OnBackwardException(Exception):
-    """A callback tried to run the backward pass after another one had run it.
-
-    Args:
-        message: what happened.
-    """
+    """A callback tried to run the backward pass after another callback had already done so."""
 
     def __init__(self, message: str = "") -> None:
         super().__init__(message or "the backward pass was run already by another callback")
@@ -22,7 +18,7 @@ class OnBackwardException(Exception):
 
 @TrainerCallback.register("mixed_precision_backward")
 class MixedPrecisionBackwardCallback(TrainerCallback):
-    """Runs the backward pass as the trainer itself does, and makes sure that no other callback did.
+    """Runs the backward pass like the trainer itself, and raises an error if another callback already did.
 
     Args:
         serialization_dir: folder of the run; given by the trainer.
@@ -38,7 +34,7 @@ class MixedPrecisionBackwardCallback(TrainerCallback):
         """Run the backward pass.
 
         Raises:
-            OnBackwardException: another callback ran it.
+            OnBackwardException: another callback already ran it.
         """
         if backward_called:
             raise OnBackwardException

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 class TrainerCallback(Registrable):
-    """Hooks that the trainer calls at certain points of a run; each does nothing here.
+    """Hooks that the trainer calls at certain points of a run; in the base class they do nothing.
 
-    Every process of a distributed run calls them; `is_primary` says whether this is the one that writes.
+    They are called in every process of a distributed run; `is_primary` is true in the process that writes files.
 
     Args:
         serialization_dir: folder of the run; given by the trainer.
@@ -24,8 +24,8 @@ class TrainerCallback(Registrable):
     constructor_extras = frozenset(["serialization_dir"])
 
     reads_batch_outputs: ClassVar[bool] = True
-    """Whether `on_batch` looks at `batch_outputs`. Where no callback does, they are empty, and the memory of what the
-    model returned is free before the next batch of the same update is computed."""
+    """Whether `on_batch` reads `batch_outputs`. If no callback does, they are empty, so that the memory of the model's
+    outputs is free before the next batch of the same update."""
 
     def __init__(self, serialization_dir: str | os.PathLike[str]) -> None:
         self.serialization_dir = os.fspath(serialization_dir)
@@ -46,11 +46,11 @@ class TrainerCallback(Registrable):
 
         Args:
             trainer: the trainer.
-            batch_outputs: what the model returned; `loss` is that of this batch alone.
+            batch_outputs: outputs of the model; `loss` is that of this batch alone.
             backward_called: whether an earlier callback ran the backward pass.
 
         Returns:
-            Whether this callback ran it.
+            Whether this callback ran the backward pass.
         """
         return False
 
@@ -72,12 +72,12 @@ class TrainerCallback(Registrable):
         Args:
             trainer: the trainer.
             batch_inputs: the batches of this update.
-            batch_outputs: what the model returned for each; empty if no callback wants it.
-            batch_metrics: metrics of the epoch so far, in this process; empty if no callback wants them.
+            batch_outputs: outputs of the model for each batch; empty if no callback reads them.
+            batch_metrics: metrics of the epoch so far, in this process; empty if no callback reads them.
             epoch: number of the epoch, from 0.
             batch_number: number of the update or batch in the epoch, from 1.
             is_training: false in validation.
-            is_primary: whether this process writes.
+            is_primary: whether this process writes files.
             batch_grad_norm: norm of the gradient before clipping, if it was computed.
         """
 
@@ -95,7 +95,7 @@ class TrainerCallback(Registrable):
             trainer: the trainer.
             metrics: as in `metrics_epoch_{epoch}.json`.
             epoch: number of the epoch, from 0.
-            is_primary: whether this process writes.
+            is_primary: whether this process writes files.
         """
 
     def on_end(
@@ -106,10 +106,10 @@ class TrainerCallback(Registrable):
         is_primary: bool = True,
         **kwargs: Any,
     ) -> None:
-        """Called once at the end, also after an error; `metrics` and `epoch` are None then."""
+        """Called once at the end, also after an error, where `metrics` and `epoch` are None."""
 
     def wants_batch_metrics(self, trainer: RunningTrainer, is_training: bool) -> bool:
-        """Whether `on_batch` will read `batch_metrics` this time; they are computed only if a callback does."""
+        """Whether the next `on_batch` reads `batch_metrics`, which are computed only if a callback does."""
         return type(self).on_batch is not TrainerCallback.on_batch
 
     def state_dict(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Checks of the model in the first step of a run."""
+"""Checks of the model on the first batch of a run."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 
 class ConfidenceCheckError(Exception):
-    """A check found something in the model that is probably a mistake.
+    """A check found a probable mistake in the model.
 
     Args:
-        message: what it found.
+        message: description of the mistake.
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(f"{message}; set trainer.run_confidence_checks to false to train all the same")
+        super().__init__(f"{message}; set trainer.run_confidence_checks to false to train anyway")
 
 
 @TrainerCallback.register("sanity_checks")
 @TrainerCallback.register("confidence_checks")
 class ConfidenceChecksCallback(TrainerCallback):
-    """Checks in the first training batch of a run for biases that have no effect because a normalization follows.
+    """Checks on the first training batch for biases that have no effect because a normalization follows.
 
     Args:
         serialization_dir: folder of the run; given by the trainer.
@@ -42,7 +42,7 @@ class ConfidenceChecksCallback(TrainerCallback):
         self._verification: NormalizationBiasVerification | None = None
 
     def on_start(self, trainer: RunningTrainer, is_primary: bool = True, **kwargs: Any) -> None:
-        """Start to watch the modules."""
+        """Register hooks on the modules."""
         super().on_start(trainer, is_primary, **kwargs)
         if is_primary and trainer.run.progress.total_batches_completed == 0:
             self._verification = NormalizationBiasVerification(cast(nn.Module, trainer.model))
@@ -61,10 +61,10 @@ class ConfidenceChecksCallback(TrainerCallback):
         batch_grad_norm: GradientNorm = None,
         **kwargs: Any,
     ) -> None:
-        """Report what was found in the first batch.
+        """Report the findings on the first batch.
 
         Raises:
-            ConfidenceCheckError: a bias is undone by a normalisation.
+            ConfidenceCheckError: a bias has no effect because of a normalization.
         """
         if self._verification is None or not is_training:
             return
@@ -72,14 +72,16 @@ class ConfidenceChecksCallback(TrainerCallback):
         verification.destroy_hooks()
         if pairs := verification.collect_detections():
             listing = ", ".join(f"{first} and then {second}" for first, second in pairs)
-            raise ConfidenceCheckError(f"a bias is undone by the normalisation after it: {listing}")
+            raise ConfidenceCheckError(
+                f"a bias has no effect because of the normalization after it: {listing}"
+            )
 
     def on_end(self, trainer: RunningTrainer, *args: Any, **kwargs: Any) -> None:
-        """Stop watching."""
+        """Remove the hooks."""
         if self._verification is not None:
             self._verification.destroy_hooks()
             self._verification = None
 
     def wants_batch_metrics(self, trainer: RunningTrainer, is_training: bool) -> bool:
-        """Never."""
+        """False: the check does not read metrics."""
         return False

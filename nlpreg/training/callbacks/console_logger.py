@@ -1,4 +1,4 @@
-"""The table of epochs on the console, and the first inputs and metrics in the log."""
+"""The table of epochs on the console, and the first inputs and all metrics in the log."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ logger = logging.getLogger(__name__)
 console = logging.getLogger("nlpreg.console")
 """Logger of the lines that are shown on the console by default."""
 
-_LONGEST_STRING = 20
-_SHOWN_NUMBERS = 6
-_WIDTH_OF_METRIC = 10
-_LONGEST_HEADING = 16
+_MAX_STRING_LENGTH = 20
+_NUM_SHOWN_VALUES = 6
+_METRIC_WIDTH = 10
+_MAX_HEADING_LENGTH = 16
 
 
 @TrainerCallback.register("console_logger")
@@ -130,20 +130,20 @@ class ConsoleLoggerCallback(TrainerCallback):
             )
 
     def _rows(self, trainer: RunningTrainer, metrics: MetricValues, epoch: int) -> Iterator[str]:
-        """The line of an epoch, at most 80 columns wide or as wide as the terminal; before the first the headings."""
+        """The row of an epoch, as wide as the terminal at most; preceded by the headings when they change."""
         run = trainer.run
         total = "" if run.max_steps is not None else f"/{run.num_epochs}"
         values = _columns(metrics, [name for _, name in run.tracker.tracked_metrics])
         seconds = time.monotonic() - self._epoch_began
         training_seconds = self._last_update - self._epoch_began
-        cells = {name[:_LONGEST_HEADING]: _short(value) for name, value in values.items()}
+        cells = {name[:_MAX_HEADING_LENGTH]: _short(value) for name, value in values.items()}
         cells["lr"] = f"{run.optimizer.param_groups[0]['lr']:.2g}"
         cells["inst/s"] = f"{self._instances / training_seconds:.0f}" if training_seconds > 0 else "-"
         cells["time"] = f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
-        for name in _FIRST_TO_GO:
+        for name in _OPTIONAL_COLUMNS:
             if _width(cells, values) > shutil.get_terminal_size().columns:
                 cells.pop(name, None)
-        widths = [max(len(name), _WIDTH_OF_METRIC if name in values else 7) for name in cells]
+        widths = [max(len(name), _METRIC_WIDTH if name in values else 7) for name in cells]
         if list(cells) != self._headings:
             self._headings = list(cells)
             yield _row("epoch", list(cells), widths)
@@ -151,17 +151,17 @@ class ConsoleLoggerCallback(TrainerCallback):
         yield _row(f"{epoch + 1}{total}", list(cells.values()), widths) + (" *" if is_best else "")
 
     def wants_batch_metrics(self, trainer: RunningTrainer, is_training: bool) -> bool:
-        """Never."""
+        """False: the table has the metrics of whole epochs only."""
         return False
 
 
-# Columns that a narrow terminal does without, in this order.
-_FIRST_TO_GO = ("inst/s", "lr", "val loss")
+# Columns that are omitted on a narrow terminal, in this order.
+_OPTIONAL_COLUMNS = ("inst/s", "lr", "val loss")
 
 
 def _width(cells: dict[str, str], metrics: dict[str, float]) -> int:
-    """Columns of the terminal that a row with these cells needs, the mark of a new best included."""
-    widths = [max(len(name), _WIDTH_OF_METRIC if name in metrics else 7) for name in cells]
+    """Width of a row with these cells, including the mark for a new best."""
+    widths = [max(len(name), _METRIC_WIDTH if name in metrics else 7) for name in cells]
     return 7 + sum(width + 2 for width in widths) + len(" *")
 
 
@@ -172,7 +172,7 @@ def _row(first: str, cells: list[str], widths: list[int]) -> str:
 
 
 def metrics_table(metrics: MetricValues) -> list[str]:
-    """The lines of a table of training and validation metrics, sorted by name."""
+    """Format training and validation metrics as a table, sorted by name."""
     training, validation = get_train_and_validation_metrics(metrics)
     names = sorted(name for name in {**training, **validation} if not name.endswith("_memory_MB"))
     width = max((len(name) for name in names), default=0)
@@ -184,11 +184,11 @@ def metrics_table(metrics: MetricValues) -> list[str]:
 
 
 def _columns(metrics: MetricValues, tracked: Sequence[str]) -> dict[str, float]:
-    """The losses, and the metric that the run follows or else the first one, by the heading of their column.
+    """The values of the columns by heading: the losses, and the tracked metric or otherwise the first one.
 
     Args:
-        metrics: of the epoch, with `training_` or `validation_` before their names.
-        tracked: names of the metrics that the run follows, without these.
+        metrics: metrics of the epoch, with the prefixes `training_` and `validation_`.
+        tracked: names of the tracked metrics, without prefixes.
     """
     training, validation = (
         {name: value for name, value in values.items() if _is_shown(name, value)}
@@ -209,7 +209,7 @@ def _is_shown(name: str, value: Any) -> bool:
 
 
 def _short(value: float) -> str:
-    """Four decimals, or four digits where those would show nothing or too much."""
+    """Format a number with four decimals, or with four significant digits if it is very small or large."""
     return f"{value:.4f}" if value == 0 or 0.001 <= abs(value) < 1e6 else f"{value:.4g}"
 
 
@@ -233,11 +233,11 @@ def _fields(value: Any, name: str) -> Iterator[tuple[str, str]]:
 def _describe(value: Any) -> str:
     if isinstance(value, Tensor):
         shape = " x ".join(map(str, value.shape)) or "scalar"
-        first = ", ".join(f"{number:g}" for number in value.detach().reshape(-1)[:_SHOWN_NUMBERS].tolist())
-        more = ", ..." if value.numel() > _SHOWN_NUMBERS else ""
+        first = ", ".join(f"{number:g}" for number in value.detach().reshape(-1)[:_NUM_SHOWN_VALUES].tolist())
+        more = ", ..." if value.numel() > _NUM_SHOWN_VALUES else ""
         return f"{str(value.dtype).removeprefix('torch.')} tensor of shape {shape}: [{first}{more}]"
     if isinstance(value, str):
-        return repr(value if len(value) <= _LONGEST_STRING else value[:_LONGEST_STRING] + "...")
+        return repr(value if len(value) <= _MAX_STRING_LENGTH else value[:_MAX_STRING_LENGTH] + "...")
     if isinstance(value, (list, tuple)):
         kind = type(value[0]).__name__ if value else "nothing"
         return f"list of {len(value)} ({kind})"

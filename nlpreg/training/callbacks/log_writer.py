@@ -1,4 +1,4 @@
-"""`LogWriterCallback`, the base class of callbacks that write numbers for plots, and statistics of parameters and activations."""
+"""`LogWriterCallback`, the base class of callbacks that write values for plots, and statistics of parameters and activations."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @torch.no_grad()
 def parameter_statistics(model: nn.Module) -> dict[str, Tensor]:
-    """Mean and deviation of each parameter with more than one value, and of its gradient."""
+    """Mean and standard deviation of each parameter and its gradient; only the mean for single values."""
     scalars: dict[str, Tensor] = {}
     for name, parameter in model.named_parameters():
         scalars.update(_mean_and_deviation("parameter", name, parameter.detach()))
@@ -55,7 +55,7 @@ def learning_rates(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[s
 
 
 def activations_by_name(module: nn.Module, outputs: Any) -> dict[str, Tensor]:
-    """The tensors that a module returned, under the name of its class and the index or key of each."""
+    """The tensors that a module returned, named after its class and the index or key of each."""
     name = type(module).__name__
     if isinstance(outputs, Tensor):
         return {name: outputs.detach()}
@@ -69,18 +69,18 @@ def activations_by_name(module: nn.Module, outputs: Any) -> dict[str, Tensor]:
 
 
 class LogWriterCallback(TrainerCallback):
-    """Collects the values of a run that are plotted; subclasses write them to a service or a file.
+    """Collects values of a run for plots; subclasses write them to a service or a file.
 
-    Only the primary process writes, and only training batches and whole epochs are written.
+    Only the primary process writes. Values of training batches and of whole epochs are written.
 
     Args:
         serialization_dir: folder of the run; given by the trainer.
         summary_interval: number of updates between two writings of scalars.
         distribution_interval: number of updates between two writings of histograms; None for never.
         batch_size_interval: number of updates between two writings of the batch size; None for never.
-        should_log_parameter_statistics: whether to write mean and deviation of each parameter and its gradient.
+        should_log_parameter_statistics: whether to write mean and standard deviation of each parameter and its gradient.
         should_log_learning_rate: whether to write the learning rate of each parameter.
-        batch_loss_moving_average_count: number of logged losses over which their moving average is taken.
+        batch_loss_moving_average_count: number of logged losses in their moving average.
     """
 
     reads_batch_outputs = False
@@ -108,7 +108,7 @@ class LogWriterCallback(TrainerCallback):
         self._num_batches = 0
         self._hooks: list[RemovableHandle] = []
         self._activations: dict[str, Tensor] = {}
-        self._values_before: dict[str, Tensor] = {}
+        self._previous_values: dict[str, Tensor] = {}
 
     def log_scalars(
         self, scalars: Mapping[str, float | Tensor], log_prefix: str = "", epoch: int | None = None
@@ -117,31 +117,31 @@ class LogWriterCallback(TrainerCallback):
 
         Args:
             scalars: the numbers by name.
-            log_prefix: goes before each name, with a slash.
-            epoch: the epoch they belong to; None for the current update.
+            log_prefix: prefix of the names, separated by a slash.
+            epoch: the epoch of the numbers; None for the current update.
         """
-        raise NotImplementedError(f"{type(self).__name__} does not write anywhere")
+        raise NotImplementedError(f"{type(self).__name__} does not implement log_scalars")
 
     def log_tensors(
         self, tensors: Mapping[str, Tensor], log_prefix: str = "", epoch: int | None = None
     ) -> None:
-        """Write the distribution of the values of tensors; the arguments are as in `log_scalars`."""
-        raise NotImplementedError(f"{type(self).__name__} does not write anywhere")
+        """Write histograms of tensors; the arguments are those of `log_scalars`."""
+        raise NotImplementedError(f"{type(self).__name__} does not implement log_tensors")
 
     def log_inputs(self, inputs: list[TensorDict], log_prefix: str = "") -> None:
-        """Write the inputs of the first update of each epoch; does nothing here."""
+        """Write the inputs of the first update of each epoch; does nothing in the base class."""
 
     def close(self) -> None:
-        """Called at the end of the run."""
+        """Called once at the end of the run, to close files or connections."""
 
     def on_start(self, trainer: RunningTrainer, is_primary: bool = True, **kwargs: Any) -> None:
-        """Start to record the activations of modules that ask for it."""
+        """Start recording the activations of modules with `should_log_activations`."""
         super().on_start(trainer, is_primary, **kwargs)
         if not is_primary or self._distribution_interval is None:
             return
         for _, module in trainer.model.named_modules():
             if getattr(module, "should_log_activations", False):
-                self._hooks.append(module.register_forward_hook(self._note_activations))
+                self._hooks.append(module.register_forward_hook(self._record_activations))
 
     def on_batch(
         self,
@@ -156,15 +156,15 @@ class LogWriterCallback(TrainerCallback):
         batch_grad_norm: GradientNorm = None,
         **kwargs: Any,
     ) -> None:
-        """Write the values that are due after an update."""
+        """Write the values that are due after this update."""
         if not is_training or not is_primary:
             return
         if batch_number == 1:
             self.log_inputs(batch_inputs)
         updates = self._updates(trainer) if self._is_due(self._distribution_interval, 0) else None
         self.log_batch(batch_grad_norm, batch_metrics, batch_inputs, updates, batch_number)
-        if self._is_due(self._distribution_interval, 1):  # so that the next update can be measured
-            self._values_before = self._values(trainer)
+        if self._is_due(self._distribution_interval, 1):  # to compute the change of the next update
+            self._previous_values = self._values(trainer)
 
     def on_epoch(
         self,
@@ -187,7 +187,7 @@ class LogWriterCallback(TrainerCallback):
         is_primary: bool = True,
         **kwargs: Any,
     ) -> None:
-        """Finish writing."""
+        """Remove the hooks and close the log."""
         for hook in self._hooks:
             hook.remove()
         self._hooks = []
@@ -195,7 +195,7 @@ class LogWriterCallback(TrainerCallback):
             self.close()
 
     def wants_batch_metrics(self, trainer: RunningTrainer, is_training: bool) -> bool:
-        """When scalars are due."""
+        """Whether scalars are due."""
         return is_training and trainer.run.progress.total_batches_completed % self._summary_interval == 0
 
     def log_batch(
@@ -206,11 +206,11 @@ class LogWriterCallback(TrainerCallback):
         param_updates: dict[str, Tensor] | None,
         batch_number: int,
     ) -> None:
-        """Write what is due after an update.
+        """Write the values that are due after an update.
 
         Args:
             batch_grad_norm: norm of the gradient, if it was computed.
-            metrics: of the epoch so far.
+            metrics: metrics of the epoch so far.
             batch_group: the batches of the update.
             param_updates: the change of each parameter in the update; None unless histograms are due.
             batch_number: number of the update in the epoch, from 1.
@@ -231,7 +231,7 @@ class LogWriterCallback(TrainerCallback):
             self._log_histograms(model, param_updates)
 
     def log_epoch(self, train_metrics: MetricValues, val_metrics: MetricValues, epoch: int) -> None:
-        """Write the metrics of an epoch, those that are numbers."""
+        """Write the numeric metrics of an epoch."""
         for prefix, values in (("train", train_metrics), ("validation", val_metrics)):
             numbers = {
                 name: value
@@ -274,7 +274,7 @@ class LogWriterCallback(TrainerCallback):
             self._activations = {}
 
     def _is_due(self, interval: int | None, ahead: int) -> bool:
-        """Whether an interval ends with the current update, or with one that many updates later."""
+        """Whether an interval ends with the current update, or with the one `ahead` updates later."""
         assert self.trainer is not None
         return (
             interval is not None
@@ -289,11 +289,11 @@ class LogWriterCallback(TrainerCallback):
         }
 
     def _updates(self, trainer: RunningTrainer) -> dict[str, Tensor]:
-        before, self._values_before = self._values_before, {}
-        now = self._values(trainer)
-        return {name: now[name] - before[name] for name in before if name in now}
+        previous, self._previous_values = self._previous_values, {}
+        current = self._values(trainer)
+        return {name: current[name] - previous[name] for name in previous if name in current}
 
     @torch.no_grad()
-    def _note_activations(self, module: nn.Module, inputs: Any, outputs: Any) -> None:
+    def _record_activations(self, module: nn.Module, inputs: Any, outputs: Any) -> None:
         if self._is_due(self._distribution_interval, 1) and module.training:
             self._activations.update(activations_by_name(module, outputs))

@@ -1,4 +1,4 @@
-"""Time measurements of the phases of a training step."""
+"""Timing of the phases of a training step."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ _FILE_NAME = "profile.json"
 
 @TrainerCallback.register("profile")
 class ProfileCallback(TrainerCallback):
-    """Measures how long the phases of a training step take; writes `profile.json`, and a table at the end of the run.
+    """Measures the time of the phases of a training step; writes `profile.json`, and a table at the end of the run.
 
     The phases are `data` (waiting for batches), `forward`, `backward`, `gradients` (norm and clipping), `update`
-    (optimizer and schedulers), `callbacks`, and `other`, the rest of a step; validation and everything else between
-    epochs is not counted. Times are in milliseconds per step. On a GPU each phase waits for the device, so that the
-    numbers are right, which makes the run slower.
+    (optimizer and schedulers), `callbacks`, and `other`, the rest of a step. Validation and other work between epochs is
+    excluded. Times are in milliseconds per step. On a GPU each phase synchronizes with the device, which is necessary for
+    correct times but slows the run down.
 
     Args:
         serialization_dir: folder of the run; given by the trainer.
-        warmup_steps: number of first updates that are not measured.
+        warmup_steps: number of updates at the start that are not measured.
         trace_steps: number of updates after the warm-up in which torch's profiler records every operation, to
             `trace.json`, for chrome://tracing or https://ui.perfetto.dev; 0 for none.
     """
@@ -54,7 +54,7 @@ class ProfileCallback(TrainerCallback):
         self._seen = 0
 
     def on_start(self, trainer: RunningTrainer, is_primary: bool = True, **kwargs: Any) -> None:
-        """Start to measure."""
+        """Install the timer."""
         super().on_start(trainer, is_primary, **kwargs)
         if is_primary:
             trainer.run.timer = self._timer = _Stopwatch(trainer.cuda_device)
@@ -72,7 +72,7 @@ class ProfileCallback(TrainerCallback):
         batch_grad_norm: GradientNorm = None,
         **kwargs: Any,
     ) -> None:
-        """Count the steps, and begin and end the recording of operations."""
+        """Count the steps, and start and stop torch's profiler."""
         if self._timer is None:
             return
         if not is_training:
@@ -99,7 +99,7 @@ class ProfileCallback(TrainerCallback):
         self._timer.skip_to_next_data = True
 
     def on_end(self, trainer: RunningTrainer, *args: Any, **kwargs: Any) -> None:
-        """Stop measuring, and show the table."""
+        """Remove the timer, and show the table."""
         trainer.run.timer = NoTimer()
         if self._timer is not None and self._timer.steps:
             report = self._timer.report()
@@ -110,7 +110,7 @@ class ProfileCallback(TrainerCallback):
             self._end_trace()
 
     def wants_batch_metrics(self, trainer: RunningTrainer, is_training: bool) -> bool:
-        """Never."""
+        """False: only times are recorded."""
         return False
 
     def _end_trace(self) -> None:
@@ -120,27 +120,27 @@ class ProfileCallback(TrainerCallback):
 
 
 class _Stopwatch:
-    """Adds up the time in phases and the time between them.
+    """Adds up the times of phases, and of the code between them.
 
     Args:
-        device: where the work is done.
+        device: device of the model.
     """
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self.skip_to_next_data = False
-        """Whether what is done from now on to the next waiting for batches belongs to no step."""
+        """Whether to exclude the time until the next phase `data`, because it is between two epochs."""
         self.reset()
 
     def reset(self) -> None:
-        """Clear all times and begin a step."""
+        """Clear all times."""
         self.steps = 0
         self._seconds: dict[str, float] = {}
         self._since = time.perf_counter()
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Measure one phase."""
+        """Measure a phase; the time since the last one counts as `other`."""
         if self.skip_to_next_data and name == "data":
             self.skip_to_next_data = False
             self.skip()
@@ -151,11 +151,11 @@ class _Stopwatch:
             self._add(name)
 
     def skip(self) -> None:
-        """Do not count the time since the last phase."""
+        """Exclude the time since the last phase."""
         self._since = time.perf_counter()
 
     def report(self) -> dict[str, Any]:
-        """Milliseconds of each phase of a step, and of a whole step."""
+        """Milliseconds of each phase per step, and of a whole step."""
         each = {name: 1000 * seconds / self.steps for name, seconds in self._seconds.items()}
         return {"steps": self.steps, "total": sum(each.values()), "milliseconds_a_step": each}
 

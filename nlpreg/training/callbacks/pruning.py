@@ -1,4 +1,4 @@
-"""Ending a trial of a search early: the validation is reported to an Optuna study, whose pruner decides."""
+"""Early stopping of trials: validation scores are reported to an Optuna study, whose pruner decides."""
 
 import os
 import warnings
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from nlpreg.training.run import RunningTrainer
 
 PRUNED_AT = "pruned_at"
-"""Attribute of a trial that was pruned: the epoch after which it was."""
+"""Attribute of a pruned trial: its last epoch."""
 
 
 class TrialPruned(RuntimeError):
-    """A trial does worse than the others, so it ends."""
+    """The trial was stopped because it is worse than the others."""
 
 
 @TrainerCallback.register("optuna_pruning")
 class OptunaPruningCallback(TrainerCallback):
-    """Reports a metric to a trial of an Optuna study after each epoch, and ends the run where the study's pruner says so.
+    """Reports a metric to a trial of an Optuna study after each epoch, and stops the run if the study's pruner decides so.
 
     `nlpreg tune` adds it to the run of each trial.
 
@@ -35,7 +35,7 @@ class OptunaPruningCallback(TrainerCallback):
         pruner: name of a class in `optuna.pruners`.
 
     Raises:
-        TrialPruned: (after an epoch) the trial is to end.
+        TrialPruned: (after an epoch) the pruner stops the trial.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class OptunaPruningCallback(TrainerCallback):
 
     @staticmethod
     def check_arguments() -> None:
-        """Make sure that Optuna is installed."""
+        """Check that Optuna is installed."""
         check_package("optuna", "optuna")
 
     def on_epoch(
@@ -67,7 +67,7 @@ class OptunaPruningCallback(TrainerCallback):
         is_primary: bool = True,
         **kwargs: Any,
     ) -> None:
-        """Report the metric, and ask whether to end."""
+        """Report the metric, and stop if the pruner decides so."""
         value = metrics.get(self.metric)
         if not is_primary or not isinstance(value, (int, float)):
             return

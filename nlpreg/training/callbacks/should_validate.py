@@ -1,4 +1,4 @@
-"""Validation in some epochs only."""
+"""Validation in selected epochs only."""
 
 import os
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @TrainerCallback.register("should_validate_callback")
 class ShouldValidateCallback(TrainerCallback):
-    """Validates only from a certain epoch on, and then only in every n-th epoch.
+    """Validates only in every n-th epoch, beginning with a certain epoch.
 
     Args:
         serialization_dir: folder of the run; given by the trainer.
@@ -39,14 +39,14 @@ class ShouldValidateCallback(TrainerCallback):
         self._validation_interval = validation_interval
 
     def on_start(self, trainer: "RunningTrainer", is_primary: bool = True, **kwargs: Any) -> None:
-        """Decide for the first epoch."""
+        """Set `should_validate_this_epoch` for the first epoch."""
         super().on_start(trainer, is_primary, **kwargs)
         trainer.run.should_validate_this_epoch = self._should_validate(trainer.run.progress.epochs_completed)
 
     def on_epoch(
         self, trainer: "RunningTrainer", metrics: MetricValues, epoch: int, *args: Any, **kwargs: Any
     ) -> None:
-        """Decide for the next epoch."""
+        """Set `should_validate_this_epoch` for the next epoch."""
         trainer.run.should_validate_this_epoch = self._should_validate(epoch + 1)
 
     def _should_validate(self, epoch: int) -> bool:

@@ -1,4 +1,4 @@
-"""The number of the epoch as an attribute of the model."""
+"""The number of the current epoch as an attribute of the model."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @TrainerCallback.register("track_epoch_callback")
 class TrackEpochCallback(TrainerCallback):
-    """Keeps `model.epoch` at the number of finished epochs.
+    """Sets `model.epoch` to the number of finished epochs.
 
     Args:
         serialization_dir: folder of the run; given by the trainer.
@@ -30,4 +30,4 @@ class TrackEpochCallback(TrainerCallback):
 
 
 def _set_epoch(trainer: "RunningTrainer", epoch: int) -> None:
-    trainer.model.epoch = epoch  # type: ignore[attr-defined]  # an attribute of this callback's making
+    trainer.model.epoch = epoch  # type: ignore[attr-defined]  # defined by this callback only

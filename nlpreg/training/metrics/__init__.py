@@ -1,4 +1,4 @@
-"""Metrics: numbers gathered over the batches of an epoch, on one rank or many."""
+"""Metrics: values accumulated over the batches of an epoch, in one or several processes."""
 
 from nlpreg.training.metrics.attachment_scores import AttachmentScores
 from nlpreg.training.metrics.auc import Auc

@@ -8,11 +8,11 @@ from nlpreg.training.metrics.metric import Metric, add, full, sum_over_ranks
 
 @Metric.register("attachment_scores")
 class AttachmentScores(Metric):
-    """The share of words with the right head (UAS), of words with the right head and label (LAS), and of sentences
-    in which all words have them (UEM, LEM).
+    """The share of words with the correct head (UAS), of words with the correct head and label (LAS), and of sentences
+    in which these are correct for all words (UEM, LEM).
 
     Args:
-        ignore_classes: gold label ids whose words are left out, as punctuation often is.
+        ignore_classes: gold label ids whose words are excluded, such as that of punctuation.
     """
 
     supports_distributed = True
@@ -38,7 +38,7 @@ class AttachmentScores(Metric):
             predicted_labels: label ids (B, L).
             gold_indices: positions of the gold heads (B, L).
             gold_labels: gold label ids (B, L).
-            mask: which words there are (B, L).
+            mask: true for words (B, L).
         """
         gold_labels = gold_labels.detach()
         kept = torch.ones_like(gold_labels, dtype=torch.bool) if mask is None else mask.bool()
@@ -52,7 +52,7 @@ class AttachmentScores(Metric):
         self._counts = add(self._counts, torch.stack([*words, *sentences, num_sentences]))
 
     def get_metric(self, reset: bool = False) -> dict[str, float]:
-        """`UAS`, `LAS`, `UEM` and `LEM`, from 0 to 1; 0.0 where there was nothing."""
+        """`UAS`, `LAS`, `UEM` and `LEM`, from 0 to 1; 0.0 without any word."""
         (counts,) = sum_over_ranks(self._counts)
         unlabeled, labeled, words, exact_unlabeled, exact_labeled, sentences = counts.tolist()
         if reset:

@@ -11,7 +11,7 @@ from nlpreg.training.metrics.spearman_correlation import StoredPairs, average_ra
 
 @Metric.register("auc")
 class Auc(StoredPairs):
-    """The area under the ROC curve: how often a positive item scores above a negative one, ties counting half.
+    """The area under the ROC curve: the share of pairs in which a positive item scores above a negative one, with ties as 1/2.
 
     Args:
         positive_label: the gold value of positive items; all others are negative.
@@ -30,7 +30,7 @@ class Auc(StoredPairs):
         Args:
             predictions: scores (B,).
             gold_labels: (B,), of at most two different values.
-            mask: which items count (B,).
+            mask: true for items that count (B,).
 
         Raises:
             ConfigurationError: a tensor that is not one-dimensional, more than two gold values, or gold values other
@@ -53,7 +53,7 @@ class Auc(StoredPairs):
         self._store(predictions, gold_labels, mask)
 
     def get_metric(self, reset: bool = False) -> float:
-        """The area, from 0 to 1; 0.5 when there was no item, NaN when all items are of one class."""
+        """The area, from 0 to 1; 0.5 without items, NaN if all items are of one class."""
         scores, gold = self._all_pairs()
         if reset:
             self.reset()

@@ -8,7 +8,7 @@ from nlpreg.training.metrics.metric import Metric, RatioMetric, widest
 
 @Metric.register("average")
 class Average(RatioMetric):
-    """The mean of the numbers it is called with, each counted once or by a weight."""
+    """The weighted mean of the numbers it is called with; all weights are 1 by default."""
 
     accumulators = ("_total_value", "_count")
     _total_value: Tensor
@@ -19,7 +19,7 @@ class Average(RatioMetric):
 
         Args:
             value: a number, or a tensor of one element.
-            weight: how much it counts, for instance the number of targets that `value` is the mean of.
+            weight: weight of the number, for instance the number of targets that `value` is the mean of.
         """
         if not isinstance(value, Tensor):
             value = torch.tensor(value, dtype=torch.float64)

@@ -16,12 +16,12 @@ NGram = tuple[int, ...]
 
 @Metric.register("bleu")
 class BLEU(Metric):
-    """BLEU of a corpus with one reference a sentence.
+    """BLEU of a corpus with one reference per sentence.
 
     Args:
         ngram_weights: the weights of the precisions of 1-grams, 2-grams and so on.
-        exclude_indices: ids that are no words, such as padding and the end of a sequence: n-grams with them are left
-            out and they do not count for lengths.
+        exclude_indices: ids that are not words, such as padding and the end of a sequence. They do not count for lengths,
+            and n-grams that contain them are excluded.
 
     Source: Papineni et al. (2002), https://aclanthology.org/P02-1040/, section 2.3.
     """
@@ -91,7 +91,7 @@ def _brevity_penalty(predicted: float, reference: float) -> float:
 
 
 def count_ngrams(sequence: Sequence[int], size: int, excluded: frozenset[int]) -> Counter[NGram]:
-    """How often each n-gram without an excluded id occurs in a sequence."""
+    """The counts of the n-grams of a sequence that contain no excluded id."""
     ngrams = zip(*(sequence[start:] for start in range(size)), strict=False)
     if not excluded:
         return Counter(ngrams)
@@ -99,22 +99,22 @@ def count_ngrams(sequence: Sequence[int], size: int, excluded: frozenset[int]) -
 
 
 def count_matches(found: Counter[NGram], wanted: Counter[NGram]) -> int:
-    """How many of the n-grams found are wanted, each at most as often as it is wanted."""
+    """The number of matching n-grams; each counts at most as often as in `wanted`."""
     return sum(min(count, wanted[ngram]) for ngram, count in found.items() if ngram in wanted)
 
 
 def longest_common_subsequence(left: Collection[int], right: Collection[int]) -> int:
-    """Length of the longest sequence that remains of both sides by leaving out ids.
+    """Length of the longest common subsequence of two sequences of ids.
 
-    Source: Hyyrö (2004), Bit-parallel LCS-length computation revisited; a column of the table is one integer, so a
-    pair costs one addition of big integers for each id.
+    Source: Hyyrö (2004), Bit-parallel LCS-length computation revisited. A column of the table is a single integer, so the
+    cost is one addition of big integers for each id.
     """
-    places: dict[int, int] = {}
-    for place, token in enumerate(left):
-        places[token] = places.get(token, 0) | (1 << place)
-    everything = (1 << len(left)) - 1
-    unmatched = everything  # a bit falls to 0 where the length grows by one
+    positions: dict[int, int] = {}  # id -> bit mask of its positions in `left`
+    for position, token in enumerate(left):
+        positions[token] = positions.get(token, 0) | (1 << position)
+    all_bits = (1 << len(left)) - 1
+    unmatched = all_bits  # a bit becomes 0 where the length increases by one
     for token in right:
-        hits = unmatched & places.get(token, 0)
-        unmatched = ((unmatched + hits) | (unmatched - hits)) & everything
+        hits = unmatched & positions.get(token, 0)
+        unmatched = ((unmatched + hits) | (unmatched - hits)) & all_bits
     return len(left) - unmatched.bit_count()

@@ -11,7 +11,7 @@ from nlpreg.training.metrics.metric import Metric, RatioMetric, full
 class BooleanAccuracy(RatioMetric):
     """The share of rows that equal the gold row wherever the mask is true.
 
-    A row whose mask is nowhere true is not counted.
+    Rows whose mask is false everywhere do not count.
     """
 
     accumulators = ("_correct_count", "_total_count")
@@ -24,7 +24,7 @@ class BooleanAccuracy(RatioMetric):
         Args:
             predictions: (B, ...).
             gold_labels: of the same shape.
-            mask: which places are compared, of the same shape.
+            mask: true for positions that are compared, of the same shape.
 
         Raises:
             ValueError: the shapes differ.
@@ -36,7 +36,7 @@ class BooleanAccuracy(RatioMetric):
                     f"{name}: expected the shape of predictions, {tuple(predictions.shape)}, got {tuple(tensor.shape)}"
                 )
         batch_size = predictions.size(0)
-        width = math.prod(predictions.shape[1:])  # -1 would be ambiguous where there are no rows
+        width = math.prod(predictions.shape[1:])  # -1 would be ambiguous without rows
         same = (predictions == gold_labels).reshape(batch_size, width)  # (B, n)
         if mask is None:
             correct, counted = same.all(-1), full(batch_size, same.device)
@@ -47,5 +47,5 @@ class BooleanAccuracy(RatioMetric):
         self._add(correct.sum(), counted)
 
     def get_metric(self, reset: bool = False) -> float:
-        """The accuracy, from 0 to 1; 0.0 when no row was counted."""
+        """The accuracy, from 0 to 1; 0.0 if no row counts."""
         return self._ratio(reset)

@@ -1,4 +1,4 @@
-"""Accuracy of a choice of one class out of several."""
+"""Accuracy of classification."""
 
 from torch import Tensor
 
@@ -11,9 +11,9 @@ class CategoricalAccuracy(RatioMetric):
     """The share of items whose gold class is among the `top_k` classes with the highest scores.
 
     Args:
-        top_k: how many of the best classes may hold the gold one.
-        tie_break: when several classes share the highest score and the gold class is one of them, the item counts
-            1 / (number of those classes) instead of by which of them comes first. Only with `top_k` 1.
+        top_k: number of classes with the highest scores among which the gold class must be.
+        tie_break: whether an item counts 1 / n if the gold class is one of n classes that share the highest score;
+            otherwise the first of these is the predicted class. Only with `top_k` 1.
 
     Raises:
         ConfigurationError: `top_k` below 1, or `tie_break` with a larger `top_k` than 1.
@@ -38,10 +38,10 @@ class CategoricalAccuracy(RatioMetric):
         Args:
             predictions: scores (..., C).
             gold_labels: class ids (...).
-            mask: which items count (...).
+            mask: true for items that count (...).
 
         Raises:
-            ConfigurationError: the shapes do not fit, or a gold id is not below C (masked ones included).
+            ConfigurationError: the shapes do not fit, or a gold id is not below C (even if masked).
         """
         predictions, gold_labels = predictions.detach(), gold_labels.detach()
         if gold_labels.dim() != predictions.dim() - 1:
@@ -71,9 +71,9 @@ class CategoricalAccuracy(RatioMetric):
     @staticmethod
     def _tied(predictions: Tensor, gold: Tensor) -> Tensor:
         at_maximum = predictions == predictions.max(-1, keepdim=True).values  # (n, C)
-        gold_is_there = at_maximum.gather(-1, gold.clamp(min=0).unsqueeze(-1)).squeeze(-1)
-        return gold_is_there.double() / at_maximum.sum(-1)
+        gold_is_at_maximum = at_maximum.gather(-1, gold.clamp(min=0).unsqueeze(-1)).squeeze(-1)
+        return gold_is_at_maximum.double() / at_maximum.sum(-1)
 
     def get_metric(self, reset: bool = False) -> float:
-        """The accuracy, from 0 to 1; 0.0 when there was no item."""
+        """The accuracy, from 0 to 1; 0.0 without items."""
         return self._ratio(reset)

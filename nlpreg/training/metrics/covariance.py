@@ -10,10 +10,10 @@ from nlpreg.training.metrics.metric import Metric, gather_over_ranks, widest
 
 @Metric.register("covariance")
 class Covariance(Metric):
-    """The unbiased covariance of predicted and gold numbers, without keeping the numbers.
+    """The unbiased covariance of predicted and gold numbers, without storing the numbers.
 
-    Source: Chan, Golub and LeVeque (1983), Algorithms for computing the sample variance, eq. 2.1 (merging of two
-    groups' moments).
+    Source: Chan, Golub and LeVeque (1983), Algorithms for computing the sample variance, eq. 2.1 (merging the moments of
+    two groups).
     """
 
     supports_distributed = True
@@ -29,14 +29,14 @@ class Covariance(Metric):
         Args:
             predictions: numbers, of any shape.
             gold_labels: numbers, of the same shape.
-            mask: which of them count, of the same shape.
+            mask: true for numbers that count, of the same shape.
         """
         x, y = widest(predictions).reshape(-1), widest(gold_labels).reshape(-1)
         moments = moments_of(x, y, None if mask is None else mask.reshape(-1).bool())
         self._moments = merged(self._moments.to(moments), moments)
 
     def _all_moments(self) -> tuple[float, float, float, float]:
-        """Of all ranks: how many numbers, and the sums of dx * dx, dy * dy, dx * dy, where d is from the mean."""
+        """Over all ranks: the count, and the sums of dx * dx, dy * dy and dx * dy, where d is the deviation from the mean."""
         shares = gather_over_ranks(self._moments.unsqueeze(0))
         n, _, _, xx, yy, xy = reduce(merged, [share[0] for share in shares]).tolist()
         return n, xx, yy, xy
@@ -54,7 +54,7 @@ class Covariance(Metric):
 
 
 def moments_of(x: Tensor, y: Tensor, mask: Tensor | None = None) -> Tensor:
-    """How many, both means, and the sums of dx * dx, dy * dy, dx * dy, of numbers (n,), as one tensor (6,)."""
+    """The count, both means, and the sums of dx * dx, dy * dy and dx * dy of numbers (n,), as a tensor (6,)."""
     if mask is None:
         mask = torch.ones_like(x, dtype=torch.bool)
     zero = x.new_zeros(())
@@ -65,7 +65,7 @@ def moments_of(x: Tensor, y: Tensor, mask: Tensor | None = None) -> Tensor:
 
 
 def merged(a: Tensor, b: Tensor) -> Tensor:
-    """The moments (6,) of two groups of numbers put together."""
+    """The moments (6,) of the union of two groups of numbers."""
     n = a[0] + b[0]
     delta = b[1:3] - a[1:3]  # (2,)
     share_of_b = b[0] / n.clamp(min=1)

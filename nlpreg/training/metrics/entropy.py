@@ -21,8 +21,8 @@ class Entropy(Metric):
         """Add one batch.
 
         Args:
-            logits: unnormalised scores (..., C).
-            mask: which distributions count (...); a call where none does is not counted.
+            logits: unnormalized scores (..., C).
+            mask: true for distributions that count (...); a call without any does not count.
         """
         log_probabilities = widest(logits).log_softmax(-1)
         entropies = -(log_probabilities.exp() * log_probabilities).nan_to_num(0.0).sum(-1)

@@ -17,11 +17,11 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_EVALB_DIR = str(Path(__file__).resolve().parents[2] / "tools" / "EVALB")
 SECONDS_TO_WAIT = 600
-"""For a program that takes a second or so, unless it hangs."""
+"""Time limit for EVALB, which usually takes about a second."""
 
 
 class BracketedTree(Protocol):
-    """What is needed of a tree; `nltk.Tree` has it."""
+    """The interface of trees, which `nltk.Tree` has."""
 
     def pformat(self, margin: int) -> str:
         """The tree in brackets, broken into lines longer than `margin`."""
@@ -31,13 +31,13 @@ class BracketedTree(Protocol):
 class EvalbBracketingScorer(Metric):
     """Labelled bracketing precision, recall and F1 of parse trees.
 
-    The trees are handed to EVALB, a C program that is not part of this package: its folder, with the sources or the
-    binary `evalb`, has to be there. Sources are compiled with `make` on first use.
+    The trees are scored by EVALB, a C program that is not part of this package: its folder must contain the sources or
+    the binary `evalb`. Sources are compiled with `make` on first use.
 
     Args:
         evalb_directory_path: the folder of EVALB.
         evalb_param_filename: the parameter file in that folder.
-        evalb_num_errors_to_kill: number of faulty sentences at which EVALB gives up.
+        evalb_num_errors_to_kill: number of invalid sentences at which EVALB stops.
 
     Source: Sekine and Collins (1997), https://nlp.cs.nyu.edu/evalb/.
     """
@@ -63,11 +63,11 @@ class EvalbBracketingScorer(Metric):
         """Add one batch.
 
         Args:
-            predicted_trees: one tree a sentence.
+            predicted_trees: one tree for each sentence.
             gold_trees: the gold trees of the same sentences.
 
         Raises:
-            ConfigurationError: EVALB is not there and could not be compiled, or it fails.
+            ConfigurationError: EVALB is missing and could not be compiled, or it fails.
         """
         if not os.path.exists(self._evalb_program_path):
             self.compile_evalb(self._evalb_directory_path)
@@ -126,15 +126,15 @@ class EvalbBracketingScorer(Metric):
 
 
 def _run(command: list[str], folder: str) -> str:
-    """What a program prints, or an error with what it complains of."""
+    """The output of a program; if it fails, an error with its message."""
     try:
         done = subprocess.run(
             command, cwd=folder, capture_output=True, text=True, check=True, timeout=SECONDS_TO_WAIT
         )
     except subprocess.CalledProcessError as error:
-        complaint = (error.stderr or error.stdout).strip()
+        message = (error.stderr or error.stdout).strip()
         raise ConfigurationError(
-            f"EVALB: {command[0]} failed in {folder} (status {error.returncode}):\n{complaint}"
+            f"EVALB: {command[0]} failed in {folder} (status {error.returncode}):\n{message}"
         ) from error
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ConfigurationError(f"EVALB: {command[0]} cannot be run in {folder}: {error}") from error

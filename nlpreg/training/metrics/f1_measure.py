@@ -10,11 +10,11 @@ from nlpreg.training.metrics.metric import Metric
 class F1Measure(FBetaMeasure):
     """Precision, recall and F1 of one class.
 
-    The counts of this rank, `_true_positives`, `_false_positives`, `_false_negatives` and `_true_negatives`, are there
-    for subclasses.
+    Subclasses may read the counts of this rank: `_true_positives`, `_false_positives`, `_false_negatives` and
+    `_true_negatives`.
 
     Args:
-        positive_label: the id of that class.
+        positive_label: the id of the class.
     """
 
     def __init__(self, positive_label: int) -> None:
@@ -25,7 +25,7 @@ class F1Measure(FBetaMeasure):
         """`precision`, `recall` and `f1` of the class.
 
         Raises:
-            RuntimeError: there was no batch yet.
+            RuntimeError: no batch was added yet.
         """
         scores = self._scores(self._selected_counts()[self._positive_label])
         if reset:

@@ -1,4 +1,4 @@
-"""Precision, recall and F-score of a choice of one class out of several."""
+"""Precision, recall and F-score of classification."""
 
 from typing import Any, NamedTuple
 
@@ -12,14 +12,14 @@ _AVERAGES = ("micro", "macro", "weighted")
 
 
 class Scores(NamedTuple):
-    """Precision, recall and F-score, tensors of one shape."""
+    """Precision, recall and F-score, as tensors of the same shape."""
 
     precision: Tensor
     recall: Tensor
     fscore: Tensor
 
     def mean(self, weights: Tensor | None = None) -> "Scores":
-        """The mean over classes, plain or weighted; 0 where all weights are 0."""
+        """The mean over classes, optionally weighted; 0 if all weights are 0."""
         if weights is None:
             return Scores(*(score.mean() for score in self))
         return Scores(*(divide((score * weights).sum(), weights.sum()) for score in self))
@@ -29,14 +29,14 @@ class Scores(NamedTuple):
 class FBetaMeasure(Metric):
     """Precision, recall and F-score of each class, or averaged over classes.
 
-    The class with the highest score is the predicted one; a row whose scores sum to exactly 0 predicts nothing. A
+    The class with the highest score is the predicted one; a row whose scores sum to exactly 0 predicts no class. A
     quotient with a denominator of 0 is 0.
 
     Args:
-        beta: how many times as important recall is as precision in the F-score, above 0.
-        average: None for one value a class; `micro`, counts of all classes put together; `macro`, the mean over
-            classes; `weighted`, that mean with each class weighted by how often it is the gold one.
-        labels: the class ids to look at, in this order; None for all. They are selected before any averaging.
+        beta: importance of recall relative to precision in the F-score, above 0.
+        average: None for one value per class; `micro` for the sum of the counts of all classes; `macro` for the mean over
+            classes; `weighted` for the mean weighted by the number of gold items of each class.
+        labels: the class ids to evaluate, in this order; None for all. They are selected before averaging.
 
     Raises:
         ConfigurationError: an unknown `average`, a `beta` that is not above 0, or an empty list of `labels`.
@@ -48,11 +48,11 @@ class FBetaMeasure(Metric):
     # Counts by class, (C,), of this rank; None before the first batch. Subclasses read and change them.
     _true_positive_sum: Tensor | None
     _true_sum: Tensor | None
-    """How often each class is the gold one."""
+    """Number of items with each gold class."""
     _pred_sum: Tensor | None
-    """How often each class is the predicted one."""
+    """Number of items with each predicted class."""
     _total_sum: Tensor | None
-    """How many items there were, the same number for each class."""
+    """Number of all items, repeated for each class."""
 
     def __init__(
         self, beta: float = 1.0, average: str | None = None, labels: list[int] | None = None
@@ -76,7 +76,7 @@ class FBetaMeasure(Metric):
         Args:
             predictions: scores (..., C).
             gold_labels: class ids (...).
-            mask: which items count (...).
+            mask: true for items that count (...).
 
         Raises:
             ConfigurationError: a gold id is not below C.
@@ -105,22 +105,20 @@ class FBetaMeasure(Metric):
             setattr(self, name, count if held is None else add(held, count))
 
     def _selected_counts(self) -> Tensor:
-        """Over all ranks and for each selected class: true positives, gold and predicted; float64 (classes, 3)."""
-        self._settle()
+        """The counts of true positives, gold and predicted items of each selected class over all ranks: float64 (classes, 3)."""
+        self._check_pending()
         columns = (self._true_positive_sum, self._true_sum, self._pred_sum)
         own = torch.zeros((0, 3))
         if all(column is not None for column in columns):
             own = torch.stack([column for column in columns if column is not None], dim=1)
         shares = [share for share in gather_over_ranks(own) if share.size(0) > 0]
         if not shares:
-            raise RuntimeError(
-                f"{type(self).__name__} was asked for its value before it was called with a batch"
-            )
+            raise RuntimeError(f"{type(self).__name__}: get_metric was called before any batch was added")
         counts = torch.stack(shares).sum(0)
         return counts if self._labels is None else counts[self._labels]
 
     def _scores(self, counts: Tensor) -> Scores:
-        """Precision, recall and F-score of counts (..., 3), each (...)."""
+        """Precision, recall and F-score, each (...), from counts (..., 3)."""
         hits, gold, predicted = counts.unbind(-1)
         precision, recall = divide(hits, predicted), divide(hits, gold)
         beta_squared = self._beta**2
@@ -128,10 +126,10 @@ class FBetaMeasure(Metric):
         return Scores(precision, recall, fscore)
 
     def get_metric(self, reset: bool = False) -> dict[str, float] | dict[str, list[float]]:
-        """`precision`, `recall` and `fscore`: lists with one value a class, or numbers when averaged.
+        """`precision`, `recall` and `fscore`: lists with one value per class, or numbers if averaged.
 
         Raises:
-            RuntimeError: there was no batch yet.
+            RuntimeError: no batch was added yet.
         """
         counts = self._selected_counts()
         if self._average == "micro":
@@ -151,7 +149,7 @@ class FBetaMeasure(Metric):
         self._true_positive_sum = self._true_sum = self._pred_sum = self._total_sum = None
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Resume from a `state_dict`; those of version 0.1 hold the three counts as one tensor `_counts` (C, 3)."""
+        """Resume from a `state_dict`; in version 0.1 the three counts were one tensor `_counts` (C, 3)."""
         if "_counts" in state_dict:
             true_positives, predicted, gold = state_dict["_counts"].unbind(1)
             columns = (true_positives, gold, predicted, gold.sum().expand_as(gold))
@@ -162,12 +160,12 @@ class FBetaMeasure(Metric):
 
 
 def _count_classes(classes: Tensor, counted: Tensor, num_classes: int) -> Tensor:
-    """How often each class occurs in `classes` (n,) where `counted` (n,) is true: int64 (num_classes,)."""
+    """The number of occurrences of each class in `classes` (n,) where `counted` (n,) is true: int64 (num_classes,)."""
     counts = torch.zeros(num_classes, dtype=torch.long, device=classes.device)
-    # ids outside of the range are reported by the caller's check; here they must not break the device's kernel
+    # ids outside of the range are reported by the caller; without clamping they would crash the kernel of a GPU
     return counts.scatter_add_(0, classes.clamp(0, num_classes - 1), counted.long())
 
 
 def divide(numerator: Tensor, denominator: Tensor) -> Tensor:
-    """Their quotient, and 0 where the denominator is 0."""
+    """The quotient, and 0 where the denominator is 0."""
     return torch.where(denominator == 0, 0.0, numerator / denominator.where(denominator != 0, 1.0))

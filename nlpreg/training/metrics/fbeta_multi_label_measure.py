@@ -1,4 +1,4 @@
-"""Precision, recall and F-score where an item may have any number of classes."""
+"""Precision, recall and F-score of multi-label classification."""
 
 import torch
 from torch import Tensor
@@ -12,13 +12,13 @@ from nlpreg.training.metrics.metric import Metric
 class FBetaMultiLabelMeasure(FBetaMeasure):
     """Precision, recall and F-score of each class, or averaged, for items with any number of classes.
 
-    A class is predicted where its score reaches the threshold; a row whose scores sum to exactly 0 predicts nothing.
+    A class is predicted if its score is at least the threshold; a row whose scores sum to exactly 0 predicts no class.
 
     Args:
-        beta: how many times as important recall is as precision in the F-score, above 0.
+        beta: importance of recall relative to precision in the F-score, above 0.
         average: None, `micro`, `macro` or `weighted`, as in `fbeta`.
-        labels: the class ids to look at, in this order; None for all.
-        threshold: the least score of a predicted class; 0 suits logits.
+        labels: the class ids to evaluate, in this order; None for all.
+        threshold: smallest score of a predicted class; 0 for logits.
     """
 
     def __init__(
@@ -36,8 +36,8 @@ class FBetaMultiLabelMeasure(FBetaMeasure):
 
         Args:
             predictions: scores (..., C).
-            gold_labels: 1 where an item has the class, else 0 (..., C).
-            mask: which places count (..., C), or which items (...).
+            gold_labels: 1 where an item has the class, otherwise 0 (..., C).
+            mask: true for entries (..., C) or items (...) that count.
 
         Raises:
             ConfigurationError: gold labels and predictions differ in shape.
@@ -62,12 +62,12 @@ class FBetaMultiLabelMeasure(FBetaMeasure):
 
 @Metric.register("f1_multi_label")
 class F1MultiLabelMeasure(FBetaMultiLabelMeasure):
-    """`fbeta_multi_label` with recall as important as precision.
+    """`fbeta_multi_label` with a beta of 1.
 
     Args:
         average: None, `micro`, `macro` or `weighted`, as in `fbeta`.
-        labels: the class ids to look at, in this order; None for all.
-        threshold: the least score of a predicted class; 0 suits logits.
+        labels: the class ids to evaluate, in this order; None for all.
+        threshold: smallest score of a predicted class; 0 for logits.
     """
 
     def __init__(

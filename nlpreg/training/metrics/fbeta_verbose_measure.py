@@ -1,4 +1,4 @@
-"""Precision, recall and F-score with all averages at once."""
+"""Precision, recall and F-score of each class, together with all averages."""
 
 from nlpreg.training.metrics.fbeta_measure import FBetaMeasure, Scores
 from nlpreg.training.metrics.metric import Metric
@@ -6,13 +6,13 @@ from nlpreg.training.metrics.metric import Metric
 
 @Metric.register("fbeta_verbose")
 class FBetaVerboseMeasure(FBetaMeasure):
-    """What `fbeta` gives for each class and for each way of averaging, as numbers under names of their own.
+    """The scores of `fbeta` for each class and for each average, as separate metrics.
 
     Args:
-        beta: how many times as important recall is as precision in the F-score, above 0.
-        labels: the class ids to look at, in this order; None for all.
-        index_to_label: the name of each class by its position: with `labels` in that list, otherwise the class id. A
-            class without a name goes by its position.
+        beta: importance of recall relative to precision in the F-score, above 0.
+        labels: the class ids to evaluate, in this order; None for all.
+        index_to_label: the names of the classes by their positions in `labels`, or by class id without `labels`. Classes
+            without a name are named after their position.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class FBetaVerboseMeasure(FBetaMeasure):
         """`<class>-precision`, `<class>-recall`, `<class>-fscore`; then the same with `macro`, `weighted`, `micro`.
 
         Raises:
-            RuntimeError: there was no batch yet.
+            RuntimeError: no batch was added yet.
         """
         counts = self._selected_counts()
         scores = self._scores(counts)

@@ -9,7 +9,7 @@ from nlpreg.training.metrics.metric import Metric, RatioMetric, full, widest
 
 @Metric.register("mean_absolute_error")
 class MeanAbsoluteError(RatioMetric):
-    """The mean distance of predicted numbers from gold numbers."""
+    """The mean absolute difference between predicted and gold numbers."""
 
     accumulators = ("_absolute_error", "_total_count")
     _absolute_error: Tensor
@@ -21,7 +21,7 @@ class MeanAbsoluteError(RatioMetric):
         Args:
             predictions: numbers, of any shape.
             gold_labels: numbers, of the same shape.
-            mask: which of them count, of the same shape.
+            mask: true for numbers that count, of the same shape.
         """
         errors = (widest(predictions) - widest(gold_labels)).abs()
         if mask is None:
@@ -33,5 +33,5 @@ class MeanAbsoluteError(RatioMetric):
         self._add(errors.sum(), total)
 
     def get_metric(self, reset: bool = False) -> dict[str, float]:
-        """`mae`; NaN over no numbers, which is never the best of a run."""
-        return {"mae": self._ratio(reset, of_nothing=math.nan)}
+        """`mae`; NaN without numbers, so that it is never the best value of a run."""
+        return {"mae": self._ratio(reset, default=math.nan)}

@@ -1,4 +1,4 @@
-"""`Metric`, the base class of the metrics, and their sums over the processes of a distributed run."""
+"""`Metric`, the base class of the metrics, and reductions over the processes of a distributed run."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,8 +19,8 @@ _local_only: ContextVar[bool] = ContextVar("metrics_of_this_rank_only", default=
 def local_metrics() -> Iterator[None]:
     """Inside this context `get_metric` returns the value of this rank alone, without communication.
 
-    Outside of it, `get_metric` is a collective call in a distributed run: all ranks have to make it. A progress bar,
-    which only one rank draws, reads its metrics inside this context.
+    Outside of it, `get_metric` is a collective call in a distributed run, which all ranks must make. The progress bar,
+    which only one rank shows, reads its metrics inside this context.
     """
     token = _local_only.set(True)
     try:
@@ -30,7 +30,7 @@ def local_metrics() -> Iterator[None]:
 
 
 def several_ranks() -> bool:
-    """Whether the values of other ranks have to be gathered."""
+    """Whether values must be gathered from other ranks."""
     if _local_only.get() or not (dist.is_available() and dist.is_initialized()):
         return False
     return dist.get_world_size() > 1
@@ -46,10 +46,10 @@ def sum_over_ranks(*parts: Tensor) -> list[Tensor]:
     """Add up the tensors of all ranks, in one transfer.
 
     Args:
-        parts: tensors of numbers; a rank's n-th tensor has the same shape as every other rank's n-th.
+        parts: tensors of numbers, with the same shapes on all ranks.
 
     Returns:
-        The sums, float64 on CPU, one for each of `parts`; just copies when there is one rank.
+        The sums, float64 on CPU, one for each of `parts`; copies of `parts` if there is a single rank.
     """
     device = next((part.device for part in parts if part.device.type != "cpu"), torch.device("cpu"))
     wide = torch.float32 if device.type == "mps" else torch.float64
@@ -66,7 +66,7 @@ def gather_over_ranks(part: Tensor) -> list[Tensor]:
     """The tensors of all ranks, in the order of ranks, on CPU, as float64 or uint8.
 
     Args:
-        part: numbers, or bytes on all ranks; its size may differ from rank to rank in the first dimension only.
+        part: numbers, or bytes on all ranks; only the size of the first dimension may differ between ranks.
     """
     part = part.detach()
     # a rank without batches may hold its values in another data type
@@ -104,8 +104,8 @@ class Metric(Registrable):
     supports_distributed: ClassVar[bool] = False
 
     accumulators: ClassVar[tuple[str, ...] | None] = None
-    """Names of the attributes that hold what was gathered (tensors, plain values, metrics); None means all
-    attributes with plain values."""
+    """Names of the attributes with accumulated values (tensors, plain values, metrics); None for all attributes with
+    plain values."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> None:
         """Add one batch.
@@ -138,7 +138,7 @@ class Metric(Registrable):
             held = getattr(self, name, None)
             if isinstance(held, Metric):
                 held.load_state_dict(value)
-            elif isinstance(held, dict):  # kept as it is, since it may be a Counter or a defaultdict
+            elif isinstance(held, dict):  # updated in place, since it may be a Counter or a defaultdict
                 held.clear()
                 held.update(value)
             else:
@@ -146,38 +146,38 @@ class Metric(Registrable):
 
     @staticmethod
     def detach_tensors(*tensors: Any) -> Iterator[Any]:
-        """The arguments one by one, tensors without their gradients."""
+        """Yield the arguments, with tensors detached."""
         return (x.detach() if isinstance(x, Tensor) else x for x in tensors)
 
-    def _require(self, holds: Tensor, error: Exception | str) -> None:
-        """Raise `error` (a `ConfigurationError` when it is text) unless `holds`, a bool tensor of one element.
+    def _require(self, condition: Tensor, error: Exception | str) -> None:
+        """Raise `error` (a `ConfigurationError` if it is text) unless `condition`, a bool tensor of one element, is true.
 
-        On CPU at once; on other devices when the metric is read, so that no step waits for the device.
+        On a CPU this is checked at once; on other devices when the metric is read, so that no step waits for the device.
         """
         if torch.compiler.is_compiling():
             return
         if isinstance(error, str):
             error = ConfigurationError(error)
-        if holds.device.type == "cpu":
-            if not bool(holds):
+        if condition.device.type == "cpu":
+            if not bool(condition):
                 raise error
             return
-        open_claims: dict[str, tuple[Tensor, Exception]] = self.__dict__.setdefault("_open_claims", {})
-        earlier = open_claims.get(str(error))
-        open_claims[str(error)] = (holds if earlier is None else holds & earlier[0], error)
+        pending: dict[str, tuple[Tensor, Exception]] = self.__dict__.setdefault("_pending_checks", {})
+        earlier = pending.get(str(error))
+        pending[str(error)] = (condition if earlier is None else condition & earlier[0], error)
 
-    def _settle(self) -> None:
+    def _check_pending(self) -> None:
         """Raise the errors that `_require` deferred."""
-        open_claims: dict[str, tuple[Tensor, Exception]] = self.__dict__.pop("_open_claims", {})
-        for holds, error in open_claims.values():
-            if not bool(holds):
+        pending: dict[str, tuple[Tensor, Exception]] = self.__dict__.pop("_pending_checks", {})
+        for condition, error in pending.values():
+            if not bool(condition):
                 raise error
 
 
 class RatioMetric(Metric):
     """A sum divided by a count, each over all batches and ranks.
 
-    The two are scalars of this rank, in the attributes that `accumulators` names.
+    The sum and the count of this rank are scalars in the two attributes that `accumulators` names.
     """
 
     supports_distributed = True
@@ -191,20 +191,21 @@ class RatioMetric(Metric):
         for name, value in zip(self.accumulators, (amount, count), strict=True):
             setattr(self, name, add(getattr(self, name), value))
 
-    def _ratio(self, reset: bool, of_nothing: float = 0.0) -> float:
-        self._settle()
+    def _ratio(self, reset: bool, default: float = 0.0) -> float:
+        """The sum divided by the count; `default` if the count is 0."""
+        self._check_pending()
         parts = sum_over_ranks(*(getattr(self, name) for name in self.accumulators))
         total, count = map(float, parts)
         if reset:
             self.reset()
-        return total / count if count else of_nothing
+        return total / count if count else default
 
     def get_metric(self, reset: bool = False) -> Any:
-        """The ratio; 0.0 where the count is 0."""
+        """The ratio; 0.0 if the count is 0."""
         return self._ratio(reset)
 
     def reset(self) -> None:
-        """Set both to zero."""
+        """Set the sum and the count to zero."""
         for name in self.accumulators:
             setattr(self, name, torch.zeros(()))
 
@@ -230,25 +231,25 @@ def _copy(value: Any) -> Any:
 
 
 def widest(value: Tensor) -> Tensor:
-    """`value` without its gradient, in the widest float of its device, so that long sums stay exact."""
+    """`value`, detached, in the widest floating type of its device, for the precision of long sums."""
     return value.detach().to(torch.float32 if value.device.type == "mps" else torch.float64)
 
 
 def full(number: int, device: torch.device) -> Tensor:
-    """A tensor of one number, made on its device, so that nothing waits for a copy."""
+    """A 0-d integer tensor, created on the device to avoid waiting for a copy."""
     return torch.full((), number, dtype=torch.long, device=device)
 
 
 def add(held: Tensor, amount: Tensor) -> Tensor:
-    """`held + amount` on the device and in the type of `amount`; a fresh tensor."""
+    """`held + amount` as a new tensor, on the device and in the type of `amount`."""
     return held.to(amount) + amount
 
 
 def named_metrics(model: nn.Module) -> Iterator[tuple[str, Metric]]:
-    """Every metric of a model and its submodules, with its path.
+    """The metrics of a model and its submodules, with their paths, such as `encoder._accuracy`.
 
-    Metrics are found in attributes, and in attributes that are dicts, lists or tuples: `encoder._accuracy`,
-    `metrics.accuracy3`. A metric with two paths occurs twice.
+    Metrics are found in attributes, and in attributes that are dicts, lists or tuples (`metrics.accuracy3`). A metric with
+    two paths is yielded twice.
     """
     for module_path, module in model.named_modules():
         prefix = f"{module_path}." if module_path else ""
@@ -276,7 +277,7 @@ def load_metrics_state_dict(model: nn.Module, state: dict[str, dict[str, Any]]) 
     """Resume the metrics of a model from `state`.
 
     Raises:
-        ValueError: `state` belongs to a model with other metrics.
+        ValueError: `state` was saved by a model with other metrics.
     """
     metrics = dict(named_metrics(model))
     if metrics.keys() != state.keys():

@@ -8,7 +8,7 @@ from nlpreg.training.metrics.metric import Metric
 
 @Metric.register("pearson_correlation")
 class PearsonCorrelation(Covariance):
-    """Pearson's correlation coefficient of predicted and gold numbers, without keeping the numbers."""
+    """Pearson's correlation coefficient of predicted and gold numbers, without storing the numbers."""
 
     def get_metric(self, reset: bool = False) -> float:
         """The coefficient, from -1 to 1; 0.0 where the product of the standard deviations is 0 to five decimals."""

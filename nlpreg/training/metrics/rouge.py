@@ -12,9 +12,9 @@ class ROUGE(Metric):
     """The means over sequences of ROUGE-1 to ROUGE-n (recall, precision, F1) and of ROUGE-L (F1).
 
     Args:
-        ngram_size: the longest n-grams to look at.
-        exclude_indices: ids that are no words, such as padding and the end of a sequence: n-grams with them are left
-            out, and so are they themselves for ROUGE-L.
+        ngram_size: n, the length of the longest n-grams.
+        exclude_indices: ids that are not words, such as padding and the end of a sequence. N-grams that contain them are
+            excluded, and so are the ids themselves for ROUGE-L.
 
     Source: Lin (2004), https://aclanthology.org/W04-1013/, sections 2 and 3.
     """

@@ -8,7 +8,7 @@ from nlpreg.training.metrics.metric import Metric, RatioMetric, full
 
 @Metric.register("sequence_accuracy")
 class SequenceAccuracy(RatioMetric):
-    """The share of rows of which one of the k predicted sequences equals the gold one wherever the mask is true."""
+    """The share of rows in which one of the k predicted sequences equals the gold sequence wherever the mask is true."""
 
     accumulators = ("correct_count", "total_count")
     correct_count: Tensor
@@ -20,7 +20,7 @@ class SequenceAccuracy(RatioMetric):
         Args:
             predictions: ids (B, k, L).
             gold_labels: ids (B, L).
-            mask: which places are compared (B, L).
+            mask: true for positions that are compared (B, L).
 
         Raises:
             ConfigurationError: the shapes do not fit.
@@ -42,5 +42,5 @@ class SequenceAccuracy(RatioMetric):
         self._add(correct.sum(), full(correct.numel(), correct.device))
 
     def get_metric(self, reset: bool = False) -> dict[str, float]:
-        """`accuracy`, from 0 to 1; 0.0 when there was no row."""
+        """`accuracy`, from 0 to 1; 0.0 without rows."""
         return {"accuracy": self._ratio(reset)}

@@ -1,4 +1,4 @@
-"""Precision, recall and F1 of labelled spans, and the spans of whole batches of tag sequences by tensor operations.
+"""Precision, recall and F1 of labelled spans, and finding the spans of a batch of tag sequences with tensor operations.
 
 B sentences, L words, C tags, S span labels.
 """
@@ -24,7 +24,7 @@ _CONTINUATION = "C-"
 
 ENCODINGS = ("BIO", "IOB1", "BIOUL", "BMES")
 
-# What the first letter of a tag says about its word. Letters of one row mean the same to the code below.
+# The role of a word in a span, by the first letter of its tag.
 _OUTSIDE, _BEGIN, _INSIDE, _LAST, _SINGLE, _UNKNOWN = range(6)
 _LETTERS: dict[str, dict[str, int]] = {
     "BIO": {"O": _OUTSIDE, "B": _BEGIN, "I": _INSIDE},
@@ -53,24 +53,24 @@ class InvalidGoldTags(ConfigurationError, InvalidTagSequence):
 
 @Metric.register("span_f1")
 class SpanBasedF1Measure(Metric):
-    """Precision, recall and F1 of the spans that tag sequences stand for, over all labels and for each.
+    """Precision, recall and F1 of the spans that tag sequences encode, over all labels and for each label.
 
-    A predicted span is right if a gold span has the same label, first and last word. Under BIOUL a predicted span
-    whose tags do not begin and end it properly is wrong; gold tags have to be well-formed. A span whose label is `C-X`
-    continues the span `X` of its sentence: both together are one span, from the first word to the last.
+    A predicted span is correct if a gold span has the same label, first and last word. Under BIOUL a predicted span
+    whose tags do not begin and end it properly is wrong; gold tags must be well-formed. A span with the label `C-X`
+    continues the span `X` of its sentence: together they are one span, from the first word to the last.
 
-    The counts of this rank by label, `_true_positives`, `_false_positives` and `_false_negatives`, are there for
-    subclasses, which may change them.
+    Subclasses may read and change the counts of this rank by label: `_true_positives`, `_false_positives` and
+    `_false_negatives`.
 
     Args:
-        vocabulary: has the tags.
+        vocabulary: contains the tags.
         tag_namespace: the namespace of the tags.
-        ignore_classes: labels whose spans are left out, predicted and gold.
-        label_encoding: how tags encode spans: `BIO`, `IOB1`, `BIOUL` or `BMES`; None with `tags_to_spans_function`.
+        ignore_classes: labels whose spans are excluded, predicted and gold.
+        label_encoding: encoding of the tags: `BIO`, `IOB1`, `BIOUL` or `BMES`; None with `tags_to_spans_function`.
         tags_to_spans_function: finds the spans of a list of tags in another encoding; called with the tags and
-            `ignore_classes`, gives `(label, (first, last))` for each span.
-        strict: whether only spans count whose tags are just those that the encoding has for them, gold and predicted, as
-            in `seqeval`'s strict mode; otherwise, as by the rules of `conlleval`, `O I-X` under BIO is a span.
+            `ignore_classes`, returns `(label, (first, last))` for each span.
+        strict: whether only spans with well-formed tags count, gold and predicted, as in `seqeval`'s strict mode;
+            otherwise the rules of `conlleval` apply, by which `O I-X` under BIO is a span.
 
     Raises:
         ConfigurationError: an unknown encoding, not exactly one of encoding and function, or `strict` with a function.
@@ -78,7 +78,7 @@ class SpanBasedF1Measure(Metric):
 
     supports_distributed = True
     _labels: list[str]
-    # Right, wrong and missed spans (S, 3) by position in `_labels`, on the device of the batches until they are read.
+    # Correct, wrong and missed spans (S, 3) by position in `_labels`, on the device of the batches until they are read.
     _counts: Tensor
 
     def __init__(
@@ -122,8 +122,8 @@ class SpanBasedF1Measure(Metric):
         Args:
             predictions: scores of the tags (B, L, C).
             gold_labels: tag ids (B, L).
-            mask: which words there are (B, L); a row's number of words is its number of true values.
-            prediction_map: the tag id that each class stands for in each sentence (B, C); by default itself.
+            mask: true for words (B, L); only the number of words of each row is used.
+            prediction_map: the tag id of each class, by sentence (B, C); by default the class itself.
 
         Raises:
             ConfigurationError: a gold id is not below C.
@@ -161,7 +161,7 @@ class SpanBasedF1Measure(Metric):
     def _require_well_formed(self, ill_formed: Tensor, tags: Tensor, lengths: Tensor) -> None:
         if torch.compiler.is_compiling():
             return
-        # only on CPU is there time to look for the sentence
+        # on a GPU, finding the sentence would synchronize with the device
         tag_sequence = ["(tags of another encoding)"]
         if ill_formed.device.type == "cpu" and bool(ill_formed.any()):
             row = int(ill_formed.nonzero()[0])
@@ -192,7 +192,7 @@ class SpanBasedF1Measure(Metric):
             except InvalidTagSequence as error:
                 if gold:
                     raise InvalidGoldTags(names, None) from error
-                return set()  # a prediction that is not a sequence of spans finds none
+                return set()  # an invalid predicted tag sequence has no spans
         assert self._label_encoding is not None
         tags = torch.tensor([tag_ids[:length]])
         found = find_spans(tags, torch.tensor([length]), self._table_on(tags.device), self._label_encoding)
@@ -200,7 +200,7 @@ class SpanBasedF1Measure(Metric):
             self._require_well_formed(found.ill_formed, tags, torch.tensor([length]))
         ends = found.ends[0].nonzero().flatten().tolist()
         starts, labels, valid = found.starts[0].tolist(), found.labels[0].tolist(), found.valid[0].tolist()
-        # A span that is not valid gets a start that no gold span has.
+        # an invalid span gets a start that no gold span has, so that it never matches
         spans = {
             (self._labels[labels[end]], (starts[end] if valid[end] else -1 - starts[end], end))
             for end in ends
@@ -215,7 +215,7 @@ class SpanBasedF1Measure(Metric):
         return self._continued
 
     def _refresh_table(self) -> None:
-        """Bring the table up to date with the vocabulary, which may grow."""
+        """Update the table if the vocabulary has grown."""
         if len(self._label_vocabulary) == self._table_size or self._label_encoding is None:
             return
         labels = dict.fromkeys(map(span_label, self._label_vocabulary.values()))
@@ -242,11 +242,11 @@ class SpanBasedF1Measure(Metric):
         self._counts = torch.cat([held, new_rows]) + counts
 
     def get_metric(self, reset: bool = False) -> dict[str, float]:
-        """`precision-<label>`, `recall-<label>` and `f1-measure-<label>` of each label seen, then `-overall`.
+        """`precision-<label>`, `recall-<label>` and `f1-measure-<label>` of each label that occurred, then `-overall`.
 
-        From 0 to 1; 0.0 where there was no span.
+        From 0 to 1; 0.0 without spans.
         """
-        self._settle()
+        self._check_pending()
         counts = self._counts_of_all_ranks()
         if reset:
             self.reset()
@@ -264,7 +264,7 @@ class SpanBasedF1Measure(Metric):
     def _compute_metrics(
         true_positives: int, false_positives: int, false_negatives: int
     ) -> tuple[float, float, float]:
-        """Precision, recall and F1, exactly 1.0 where nothing is wrong and 0.0 where there is nothing."""
+        """Precision, recall and F1; exactly 1.0 if all spans are correct, and 0.0 without spans."""
         predicted, gold = true_positives + false_positives, true_positives + false_negatives
         precision = true_positives / predicted if predicted else 0.0
         recall = true_positives / gold if gold else 0.0
@@ -277,7 +277,7 @@ class SpanBasedF1Measure(Metric):
         return {f"{kind}-{name}": score for kind, score in zip(kinds, scores, strict=True)}
 
     def _counts_of_all_ranks(self) -> dict[str, list[int]]:
-        """Right, wrong and missed spans of each label that any rank has seen."""
+        """Correct, wrong and missed spans of each label that occurred on any rank."""
         own = {
             label: [column[label] for column in self._read_columns()] for label in self._labels_with_counts()
         }
@@ -292,7 +292,7 @@ class SpanBasedF1Measure(Metric):
         return [label for label in dict.fromkeys(chain(*columns)) if any(c[label] for c in columns)]
 
     def _read_columns(self) -> tuple[defaultdict[str, int], ...]:
-        """Right, wrong and missed spans by label, with what the tensor of counts held until now."""
+        """Correct, wrong and missed spans by label, after adding the counts in the tensor."""
         if self._counts.any():
             for label, row in zip(self._labels, self._counts.tolist(), strict=True):
                 for column, count in zip(self._columns, row, strict=True):
@@ -313,11 +313,11 @@ class SpanBasedF1Measure(Metric):
         return self._read_columns()[2]
 
     def state_dict(self) -> dict[str, Any]:
-        """The counts of right, wrong and missed spans by label."""
+        """The counts of correct, wrong and missed spans by label."""
         return {"columns": [dict(column) for column in self._read_columns()]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Resume from a `state_dict`; those of version 0.1 hold labels and one tensor of counts."""
+        """Resume from a `state_dict`; those of version 0.1 have labels and one tensor of counts."""
         self.reset()
         columns = state_dict.get("columns")
         if columns is None:
@@ -336,7 +336,7 @@ class SpanBasedF1Measure(Metric):
 
 
 def _joined_continuations(spans: set[TypedStringSpan]) -> set[TypedStringSpan]:
-    """Spans where `C-X` and `X` are one span, from the first word of all to the last."""
+    """The spans with `C-X` and `X` joined to one span, from the first word to the last."""
     continued = {label[len(_CONTINUATION) :] for label, _ in spans if label.startswith(_CONTINUATION)}
     for label in continued:
         parts = {span for span in spans if span[0] in (label, _CONTINUATION + label)}
@@ -349,7 +349,7 @@ def _joined_continuations(spans: set[TypedStringSpan]) -> set[TypedStringSpan]:
 class TagTable(NamedTuple):
     """Tags by id: the role of each tag's letter (C + 1,) and the id of its span label (C + 1,).
 
-    The last row stands for all ids that are no tags.
+    The last row is for all ids that are not tags.
     """
 
     roles: Tensor
@@ -360,8 +360,8 @@ class Spans(NamedTuple):
     """Spans of a batch, each described at the position of its last word.
 
     `ends` (B, L) is true at those positions; `starts` (B, L) and `labels` (B, L) have the first word and the label of
-    the span there; `valid` (B, L) is false where its tags do not begin and end it as the encoding wants. `ill_formed`
-    (B,) is true for sentences with tags that the encoding does not allow.
+    the span there; `valid` (B, L) is false if the encoding does not allow its first and last tag. `ill_formed` (B,) is
+    true for sentences with tag sequences that the encoding does not allow.
     """
 
     ends: Tensor
@@ -393,15 +393,15 @@ def span_label(tag: str) -> str:
 
 
 def find_spans(tags: Tensor, lengths: Tensor, table: TagTable, encoding: str) -> Spans:
-    """The spans of a batch of tag sequences.
+    """Find the spans of a batch of tag sequences.
 
-    Ill-formed starts are taken for starts under BIO, IOB1 and BMES; under BIOUL such a span is not valid, and its
-    sentence is ill-formed.
+    Under BIO, IOB1 and BMES, an ill-formed first tag begins a span all the same; under BIOUL such a span is not valid, and
+    its sentence is ill-formed.
 
     Args:
         tags: tag ids (B, L).
         lengths: number of words of each sentence (B,).
-        table: of these tags, on the same device.
+        table: table of these tags, on the same device.
         encoding: one of `ENCODINGS`.
     """
     positions = torch.arange(tags.size(1), device=tags.device)
@@ -426,13 +426,13 @@ def find_spans(tags: Tensor, lengths: Tensor, table: TagTable, encoding: str) ->
     if encoding == "BIOUL":
         ill_formed |= _ill_formed_bioul(roles, goes_on)
         first = roles.gather(1, starts.clamp(min=0))  # (B, L): the letter at the start of the span
-        # B ... L, or U alone; a span of one word has the same first and last letter.
+        # B ... L, or a single U; the first and last letter of a span of one word are the same
         valid = ((first == _BEGIN) & (roles == _LAST)) | ((first == _SINGLE) & (roles == _SINGLE))
     return Spans(in_span & stops, starts, labels, valid, ill_formed)
 
 
 def _ill_formed_bioul(roles: Tensor, goes_on: Tensor) -> Tensor:
-    """Whether a span is left open, or a word says that it continues one where none of its label is open: (B,)."""
+    """Whether a span is not closed, or a tag continues a span that was not opened: (B,)."""
     opens = (roles == _BEGIN) | (roles == _INSIDE)
     closed = torch.zeros_like(opens)
     closed[:, :-1] = goes_on[:, 1:]
@@ -441,9 +441,9 @@ def _ill_formed_bioul(roles: Tensor, goes_on: Tensor) -> Tensor:
 
 
 def count_spans(predicted: Spans, gold: Spans, num_labels: int) -> Tensor:
-    """How many spans are right, wrong and missed, by label: int64 (num_labels, 3).
+    """The number of correct, wrong and missed spans by label: int64 (num_labels, 3).
 
-    A predicted span is right if it is valid and a gold span has the same first word, last word and label.
+    A predicted span is correct if it is valid and a gold span has the same first word, last word and label.
     """
     same = (predicted.starts == gold.starts) & (predicted.labels == gold.labels)
     right = predicted.ends & gold.ends & same & predicted.valid

@@ -1,4 +1,4 @@
-"""Spearman's rank correlation, and what it shares with other metrics of ranks: stored pairs and ties."""
+"""Spearman's rank correlation, with stored pairs and average ranks for other rank metrics."""
 
 import math
 
@@ -10,7 +10,7 @@ from nlpreg.training.metrics.metric import Metric, gather_over_ranks, widest
 
 
 class StoredPairs(Metric):
-    """Keeps every (prediction, gold) pair whose mask is true until the next `reset`."""
+    """Stores every pair of prediction and gold value until the next `reset`."""
 
     supports_distributed = True
     accumulators = ("_pairs",)
@@ -38,18 +38,18 @@ class StoredPairs(Metric):
 
 
 def average_ranks(values: Tensor) -> Tensor:
-    """The rank of each value (n,) from 1, ties sharing the mean of their ranks: float64 (n,)."""
-    _, place, counts = torch.unique(values, return_inverse=True, return_counts=True)
+    """The rank of each value (n,) from 1; equal values have the mean of their ranks: float64 (n,)."""
+    _, index, counts = torch.unique(values, return_inverse=True, return_counts=True)
     last = counts.cumsum(0).double()
-    ranks: Tensor = (last - (counts - 1) / 2)[place]
+    ranks: Tensor = (last - (counts - 1) / 2)[index]
     return ranks
 
 
 @Metric.register("spearman_correlation")
 class SpearmanCorrelation(StoredPairs):
-    """Spearman's rank correlation coefficient of predicted and gold numbers; all numbers are kept.
+    """Spearman's rank correlation coefficient of predicted and gold numbers; all numbers are stored.
 
-    As in AllenNLP, a masked pair counts as two zeros; to leave pairs out, index the tensors.
+    As in AllenNLP, a masked pair counts as two zeros; to exclude pairs, index the tensors.
     """
 
     def __call__(self, predictions: Tensor, gold_labels: Tensor, mask: Tensor | None = None) -> None:
@@ -58,7 +58,7 @@ class SpearmanCorrelation(StoredPairs):
         Args:
             predictions: numbers, of any shape.
             gold_labels: numbers, of the same shape.
-            mask: where they are taken as they are, of the same shape.
+            mask: false for pairs that count as two zeros, of the same shape.
         """
         if mask is not None:
             masked = ~mask.bool()
@@ -66,7 +66,7 @@ class SpearmanCorrelation(StoredPairs):
         self._store(predictions, gold_labels, None)
 
     def get_metric(self, reset: bool = False) -> float:
-        """The coefficient, from -1 to 1; NaN where it is not defined (fewer than two numbers, or all equal)."""
+        """The coefficient, from -1 to 1; NaN where it is undefined (fewer than two numbers, or all equal)."""
         predictions, gold = self._all_pairs()
         if reset:
             self.reset()

@@ -13,7 +13,7 @@ class UnigramRecall(RatioMetric):
 
     accumulators = ("correct_count", "total_count")
     correct_count: Tensor
-    """The recalls of all rows of this rank, added up."""
+    """Sum of the recalls of all rows of this rank."""
     total_count: Tensor
 
     def __call__(
@@ -27,9 +27,9 @@ class UnigramRecall(RatioMetric):
 
         Args:
             predictions: ids (B, k, L).
-            gold_labels: ids (B, M); 0 and `end_index` are no words.
-            mask: which gold ids count (B, M).
-            end_index: the id that ends a sequence.
+            gold_labels: ids (B, M); 0 and `end_index` are not words.
+            mask: true for gold ids that count (B, M).
+            end_index: the id of the end of a sequence.
         """
         predictions, gold_labels = predictions.detach(), gold_labels.detach()
         wanted = (gold_labels != 0) & (gold_labels != end_index)  # (B, M)
@@ -40,5 +40,5 @@ class UnigramRecall(RatioMetric):
         self._add(recall.sum(), full(len(recall), recall.device))
 
     def get_metric(self, reset: bool = False) -> dict[str, float]:
-        """`unigram_recall`, from 0 to 1; 0.0 when there was no row."""
+        """`unigram_recall`, from 0 to 1; 0.0 without rows."""
         return {"unigram_recall": self._ratio(reset)}

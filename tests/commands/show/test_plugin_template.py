@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nlpreg.commands.command_line import exit_status as main
-from nlpreg.commands.show.plugin_template import write_plugin
+from nlpreg.commands.show.init import write_plugin
 from nlpreg.common.checks import ConfigurationError
 
 ROOT = Path(__file__).parents[3]

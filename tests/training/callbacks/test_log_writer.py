@@ -136,5 +136,5 @@ def test_nothing_is_written_when_nothing_is_due(make_trainer, written):
 def test_the_base_writes_nowhere(tmp_path):
     callback = LogWriterCallback(tmp_path)
     for method in (callback.log_scalars, callback.log_tensors):
-        with pytest.raises(NotImplementedError, match="LogWriterCallback does not write"):
+        with pytest.raises(NotImplementedError, match="LogWriterCallback does not implement"):
             method({})

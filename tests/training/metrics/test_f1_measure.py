@@ -34,5 +34,5 @@ def test_before_any_batch():
         measure._true_negatives,
     )
     assert counts == (0.0, 0.0, 0.0, 0.0)
-    with pytest.raises(RuntimeError, match="before it was called"):
+    with pytest.raises(RuntimeError, match="before any batch was added"):
         measure.get_metric()

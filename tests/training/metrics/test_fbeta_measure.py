@@ -51,7 +51,7 @@ def test_a_row_of_zeros_predicts_nothing():
 
 
 def test_a_value_before_any_batch_is_an_error():
-    with pytest.raises(RuntimeError, match="asked for its value before"):
+    with pytest.raises(RuntimeError, match="get_metric was called before"):
         FBetaMeasure().get_metric()
 
 
@@ -93,5 +93,5 @@ def test_a_state_of_version_0_1_resumes():
     measure.load_state_dict({"_counts": torch.stack(columns, dim=1)})
     assert measure.get_metric() == expected.get_metric()
     measure.load_state_dict({"_counts": torch.zeros((0, 3))})
-    with pytest.raises(RuntimeError, match="asked for its value before"):
+    with pytest.raises(RuntimeError, match="get_metric was called before"):
         measure.get_metric()

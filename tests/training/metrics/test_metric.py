@@ -72,11 +72,11 @@ def test_claims_wait_on_other_devices(holds):
     for each in (True, holds, True):
         metric._require(torch.tensor(each).as_subclass(ElsewhereTensor), "not fine")
     if holds:
-        metric._settle()
+        metric._check_pending()
     else:
         with pytest.raises(ConfigurationError, match="not fine"):
-            metric._settle()
-    metric._settle()
+            metric._check_pending()
+    metric._check_pending()
 
 
 def test_numbers_keep_their_kind():

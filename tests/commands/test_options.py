@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from nlpreg.commands.configs import parse_json_option, read_config
+from nlpreg.commands.options import parse_json_option, read_config
 from nlpreg.common.checks import ConfigurationError
 
 
