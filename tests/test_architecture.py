@@ -132,6 +132,7 @@ TRANSLATED = re.compile(
     r"|(?<!left )\bbehind\b|\b(?:must|may) write this\b|\bat a glance\b|\bone after the other\b|\bshar(?:e|es|ed|ing) out\b"
     r"|\b(?:tells?|told)\b.{0,20} apart\b|\bhand(?:s|ed)? over by\b"
     r"|\bcame out of the (?:data|training|validation)|\bdrawn (?:again|once more)\b|\b(?:left|start)_(?:overs?|anew)\b"
+    r"|\blife of a\b|\bcame of\b|\bcomes of it\b|\bsee to it\b|\bthaw|\bof no worth\b|\bpolitely\b|\bfor want of\b|\bbroken off\b"
     r"|(?<!here )\bis no (?:file|model|number|object|path|regular|registered|tensor|text|zip)\b",
     re.IGNORECASE,
 )

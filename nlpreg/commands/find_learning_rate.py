@@ -35,12 +35,12 @@ Train for some batches while the learning rate grows from --start-lr to --end-lr
 _SMOOTHED_SHARE = 0.08
 """The part of all losses that each smoothed one is the mean of."""
 _STEPS_BEFORE_BEST = 10
-"""The first losses, from an untrained model, say nothing about what is reachable."""
+"""The first losses are those of an untrained model, which do not count for the best one."""
 
 
 @Subcommand.register("find-lr")
 class FindLearningRate(Subcommand):
-    """Tries learning rates."""
+    """The command `nlpreg find-lr`."""
 
     def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add the command's parser."""
@@ -83,7 +83,7 @@ class FindLearningRate(Subcommand):
 
 
 def find_learning_rate_from_args(args: argparse.Namespace) -> None:
-    """Try learning rates as the command line says."""
+    """Run the command with parsed arguments."""
     from nlpreg.commands.check.checking import check_file as check_config_file
     from nlpreg.commands.check.checking import raise_problems
     from nlpreg.common import logging as common_logging
@@ -140,7 +140,7 @@ def find_learning_rate_model(
             """by -o '{"distributed": null}'"""
         )
     options = RunOptions(os.fspath(serialization_dir), force=force)
-    # A run that `force` replaces is put back if the trainer cannot be built.
+    # if the trainer cannot be built, the run that `force` replaces is restored
     with replacing_run(options.serialization_dir):
         trainer = _build_trainer(params, options)
         discard_replaced(options.serialization_dir)
@@ -273,7 +273,7 @@ def search_learning_rate(
 
 
 class _IsDistributed(ConfigurationError, AssertionError):
-    """The config asks for several processes."""
+    """The config has the section `distributed`; also an `AssertionError`, as in AllenNLP."""
 
 
 def _check_steps(number: int, start_lr: float, end_lr: float, linear: bool) -> None:
@@ -287,7 +287,7 @@ def _check_steps(number: int, start_lr: float, end_lr: float, linear: bool) -> N
 
 
 def _endless(loader: BatchLoader) -> Iterator[TensorDict]:
-    """The batches of a loader, again and again."""
+    """The batches of a loader, repeated without end."""
     while True:
         batch = None
         for batch in loader:

@@ -1,4 +1,4 @@
-"""`nlpreg print-results`: the metrics of many runs side by side."""
+"""`nlpreg print-results`: a table of the metrics of several runs."""
 
 import argparse
 import json
@@ -32,7 +32,7 @@ examples:
 
 @Subcommand.register("print-results")
 class PrintResults(Subcommand):
-    """Prints the metrics of many runs."""
+    """The command `nlpreg print-results`."""
 
     requires_plugins: ClassVar[bool] = False
 
@@ -65,16 +65,16 @@ class PrintResults(Subcommand):
         return subparser
 
     def validate(self, args: argparse.Namespace) -> None:
-        """Make sure that the folder is there."""
+        """Check that the folder exists."""
         if not os.path.isdir(args.path):
             raise ConfigurationError(f"FOLDER: {args.path}: there is no such folder")
 
 
 def print_results_from_args(args: argparse.Namespace) -> None:
-    """Print the metrics that the command line asks for."""
+    """Run the command with parsed arguments."""
     results = dict(sorted(_read_metrics(args.path, args.metrics_filename)))
     if not results:
-        logger.warning("no %s below %s: no run has come to its end there", args.metrics_filename, args.path)
+        logger.warning("no %s below %s: there are no finished runs", args.metrics_filename, args.path)
     keys = args.keys
     found = dict.fromkeys(key for metrics in results.values() for key in metrics)
     for key in keys or ():
@@ -116,7 +116,7 @@ def _mean_and_spread(values: Sequence[Any]) -> str:
     """Mean and sample standard deviation of a metric, such as `0.9433 ± 0.0021`.
 
     Args:
-        values: one of each run; anything but a finite number is left out, and how many are left is said.
+        values: one value for each run; if some are not finite numbers, the others are used and their number is shown.
     """
     numbers = [
         float(value)

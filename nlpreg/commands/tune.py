@@ -1,4 +1,4 @@
-"""`nlpreg tune`: a search for good values of some keys of a config."""
+"""`nlpreg tune`: hyperparameter search."""
 
 import argparse
 
@@ -35,7 +35,7 @@ space.jsonnet:
 
 @Subcommand.register("tune")
 class Tune(Subcommand):
-    """Searches for good values of a config."""
+    """The command `nlpreg tune`."""
 
     def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add the command's parser."""
@@ -65,13 +65,13 @@ class Tune(Subcommand):
         subparser.add_argument(
             "--metric",
             metavar="METRIC",
-            help="what is to be best, such as +accuracy; the trainer's validation_metric if left out",
+            help="the metric to optimize, such as +accuracy; by default the trainer's validation_metric",
         )
         subparser.add_argument("--no-pruning", action="store_true", help="train every trial to its end")
         subparser.add_argument(
             "--storage",
             metavar="URL",
-            help="where Optuna keeps the study; DIR/study.db, in SQLite, if left out",
+            help="storage of the Optuna study; by default DIR/study.db, in SQLite",
         )
         subparser.add_argument(
             "--study", default="nlpreg", metavar="NAME", help="name of the study in the storage"
@@ -80,12 +80,12 @@ class Tune(Subcommand):
             "-r",
             "--recover",
             action="store_true",
-            help="resume the study, which must be there; without it, one may be",
+            help="resume the study, which must exist; without this option, it may exist",
         )
         subparser.add_argument(
             "-f", "--force", action="store_true", help="delete the study and its trials in DIR first"
         )
-        subparser.add_argument("--seed", type=int, default=0, metavar="N", help="what the search draws from")
+        subparser.add_argument("--seed", type=int, default=0, metavar="N", help="random seed of the search")
         add_callback_option(subparser)
         add_overrides_option(subparser)
         add_no_cache_option(subparser)
@@ -93,7 +93,7 @@ class Tune(Subcommand):
         return subparser
 
     def validate(self, args: argparse.Namespace) -> None:
-        """Find wrong paths and numbers before anything slow is imported."""
+        """Check paths and numbers before slow modules are imported."""
         if args.recover and args.force:
             raise ConfigurationError(
                 "--recover resumes a study and --force deletes it; give only one of them"

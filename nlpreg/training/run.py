@@ -468,9 +468,9 @@ class TrainingRun:
             return load_state(path)
         except (DamagedFileError, DamagedCheckpointError) as error:
             raise ConfigurationError(
-                f"{error}; these were the weights of the best epoch, {self.tracker.best_epoch}. Put a copy of them back; or "
-                f"one of the model_state files of this folder in their place, and remove {DIGESTS_NAME} beside it; then "
-                "resume with `--recover`"
+                f"{error}; these were the weights of the best epoch, {self.tracker.best_epoch}. Restore them from a copy; or "
+                f"replace them by one of the model_state files of this folder, and remove {DIGESTS_NAME} there; then resume "
+                "with `--recover`"
             ) from error
 
     def load_best_weights(self) -> None:

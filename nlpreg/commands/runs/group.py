@@ -1,4 +1,4 @@
-"""`RunGroup`: the runs that belong together in one folder, and the table of what came of them."""
+"""`RunGroup`: the runs of a sweep or search in one folder, and the table of their results."""
 
 import csv
 import json
@@ -59,14 +59,14 @@ class SubRun:
     """One run of a group.
 
     Args:
-        name: of its folder, below that of the group. What stands before the last slash is the same for the seeds or folds
-            of one configuration.
-        changes: what distinguishes its config: dotted key -> value.
+        name: name of its folder, relative to that of the group. The part before the last slash is the same for all seeds
+            or folds of a configuration.
+        changes: the values in which its config differs: dotted key -> value.
         is_repetition: whether it is one of several seeds or folds, over which metrics are averaged.
-        status: "waiting" (or under way), "done", "failed" or "pruned".
-        seconds: how long it took; None before its end.
-        metrics: of a finished run, those of its `metrics.json`.
-        error: of a failed run, what it said.
+        status: "waiting" (or running), "done", "failed" or "pruned".
+        seconds: duration; None before its end.
+        metrics: contents of `metrics.json` of a finished run.
+        error: error message of a failed run.
     """
 
     name: str
@@ -79,7 +79,7 @@ class SubRun:
 
     @property
     def point(self) -> str:
-        """Name that it shares with the other seeds or folds of its configuration; its own name without such."""
+        """Name of its configuration: without the seed or fold, if it is a repetition."""
         return self.name.rpartition(_SEPARATOR)[0] if self.is_repetition else self.name
 
 
@@ -88,8 +88,8 @@ class Point:
     """A configuration of a group with its runs.
 
     Args:
-        name: of the configuration; empty where all runs have the same.
-        runs: those with that configuration.
+        name: name of the configuration; empty if all runs have the same.
+        runs: the runs with this configuration.
     """
 
     name: str
@@ -106,9 +106,9 @@ class RunGroup:
     """The runs of a folder.
 
     Args:
-        metric: what runs are sorted by: the name of a metric with `+` or `-` before it.
-        config: the config that all runs change.
-        runs: in the order in which they are to be trained.
+        metric: the metric by which runs are sorted, with a leading `+` or `-`.
+        config: the config that all runs are variants of.
+        runs: the runs, in the order of training.
     """
 
     metric: str
@@ -117,7 +117,7 @@ class RunGroup:
 
     @property
     def key(self) -> str:
-        """Key in `metrics.json` of what runs are sorted by: of the validation, or of the training without one."""
+        """Key in `metrics.json` of the metric by which runs are sorted: of the validation or, without one, of the training."""
         name = self.metric.lstrip("+-")
         keys = {key for run in self.runs for key in run.metrics}
         chosen = f"best_validation_{name}"
@@ -139,7 +139,7 @@ class RunGroup:
         return sorted(points, key=rank)
 
     def columns(self) -> list[str]:
-        """Keys of the metrics of finished runs on validation and test data, the one that sorts first."""
+        """Keys of the metrics of finished runs on validation and test data, beginning with the one that runs are sorted by."""
         found = dict.fromkeys(
             key
             for run in self.runs
@@ -177,7 +177,7 @@ class RunGroup:
             csv.writer(file).writerows(self._rows())
 
     def _rows(self) -> list[list[Any]]:
-        """What `runs.csv` holds: a line for each run, the best configuration first, then means and spreads."""
+        """The rows of `runs.csv`: one for each run, the best configuration first, then means and standard deviations."""
         changed = list(dict.fromkeys(key for run in self.runs for key in run.changes))
         columns = self.columns()
         points = self.points()
@@ -196,7 +196,7 @@ class RunGroup:
 
 
 def read_group(folder: str | os.PathLike[str]) -> RunGroup | None:
-    """The group of runs in a folder, or None if it holds none.
+    """Read the group of runs in a folder; None if there is none.
 
     Raises:
         ConfigurationError: its `runs.json` is damaged.
@@ -225,7 +225,7 @@ def _cells(point: Point, columns: Sequence[str]) -> list[str]:
 
 
 def _outcome(runs: Sequence[SubRun]) -> str:
-    """`done`, or how many of several runs came to which end."""
+    """The status of a run, or the number of finished ones among several."""
     if len(runs) == 1:
         return runs[0].status
     done = sum(run.status == DONE for run in runs)

@@ -31,11 +31,11 @@ class PlannedRun(NamedTuple):
 
 
 def sweep_axis(text: str) -> tuple[str, list[Any]]:
-    """The key and the values of an option `--sweep KEY=VALUE,VALUE`.
+    """Parse the key and the values of an option `--sweep KEY=VALUE,VALUE`.
 
     Args:
-        text: of the option. A value that is no JSON is a string. Values that hold commas themselves are given as a JSON
-            array: `KEY=[[1, 2], [3]]` has two.
+        text: value of the option. A value that is not JSON is a string. Values that contain commas are given as a JSON
+            array: `KEY=[[1, 2], [3]]` has two values.
 
     Raises:
         ConfigurationError: the key is missing, or a value is missing or duplicated.
@@ -60,10 +60,10 @@ def sweep_axis(text: str) -> tuple[str, list[Any]]:
 
 
 def seeds_of(text: str) -> list[int]:
-    """The seeds of an option `--seeds`: `3` stands for 1, 2 and 3, and `7,13` for these two.
+    """Parse the seeds of an option `--seeds`: `3` stands for 1, 2 and 3, and `7,13` for these two.
 
     Raises:
-        ConfigurationError: this is neither.
+        ConfigurationError: the text has neither form.
     """
     if not re.fullmatch(r"\d+(,\d+)*", text) or text == "0":
         raise ConfigurationError(
@@ -86,13 +86,14 @@ def planned_runs(
     """Every run: each combination of values, with each seed or fold.
 
     Args:
-        config: what they all change.
-        axes: key and values of each dimension of the grid; a name of a folder such as `dropout=0.1,lr=0.001` comes of it.
-        seeds: of the runs; each is the value of all three seeds of a config.
+        config: the config that all runs are variants of.
+        axes: key and values of each dimension of the grid; they also give the name of the folder, such as
+            `dropout=0.1,lr=0.001`.
+        seeds: seeds of the runs; each is used for all three seeds of a config.
         num_folds: number of folds of a cross-validation; 0 for none. Not with `seeds`.
 
     Raises:
-        ConfigurationError: two dimensions have the same key, a key leads nowhere, or the training data cannot be split.
+        ConfigurationError: two dimensions have the same key, a key does not exist, or the training data cannot be split.
     """
     keys = [key for key, _ in axes]
     if len(set(keys)) < len(keys):
@@ -118,10 +119,10 @@ def planned_runs(
 
 
 def _fold_changes(config: Mapping[str, Any], fold: int, num_folds: int) -> dict[str, Any]:
-    """The changes that make a config train on all folds but one of its training data, and validate on that.
+    """The changes of a config for training on all folds of the training data but one, and validating on that one.
 
     Raises:
-        ConfigurationError: the training data are not one data set, or not one of separate instances.
+        ConfigurationError: the training data are not a single data set of separate instances.
     """
     path = config.get("train_data_path")
     if not isinstance(path, str):
@@ -163,12 +164,12 @@ def with_changes(
     """A config with some values replaced.
 
     Args:
-        config: the config, which stays as it is.
+        config: the config, which is not changed.
         changes: dotted key -> value.
-        source: where the changes come from, for messages.
+        source: origin of the changes, for messages.
 
     Raises:
-        ConfigurationError: a key leads nowhere.
+        ConfigurationError: a key does not exist.
     """
     try:
         changed: dict[str, Any] = with_overrides(config, changes)
@@ -178,20 +179,20 @@ def with_changes(
 
 
 def _points(axes: Sequence[tuple[str, list[Any]]]) -> Iterable[tuple[str, dict[str, Any]]]:
-    """Name and changes of each combination of values; one without name and changes where there are no axes."""
+    """Name and changes of each combination of values; without axes, a single one with an empty name and no changes."""
     keys = [key for key, _ in axes]
     names = _short_names(keys)
     taken: dict[str, int] = {}
     for values in itertools.product(*(items for _, items in axes)):
         name = ",".join(f"{short}={_value_name(value)}" for short, value in zip(names, values, strict=True))
         taken[name] = taken.get(name, 0) + 1
-        if taken[name] > 1:  # long values may begin alike
+        if taken[name] > 1:  # long values may have the same first characters
             name = f"{name},{taken[name]}"
         yield name, dict(zip(keys, values, strict=True))
 
 
 def _short_names(keys: Sequence[str]) -> list[str]:
-    """The shortest ends of dotted keys that distinguish them, at whole steps."""
+    """The shortest suffixes of dotted keys, in whole steps, that are unique."""
     names = []
     for key in keys:
         steps = key.split(".")

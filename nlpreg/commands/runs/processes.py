@@ -57,13 +57,13 @@ class _Running:
 class Processes:
     """Starts one process per run and reports which have ended.
 
-    A run is trained by one process at a time, even where several groups of processes work in one folder: each holds a lock
-    that lives as long as itself. When the process that started the others is killed, they save a checkpoint and end; where
-    the system cannot see to that (not on Linux), they train their runs to the end.
+    Each process holds a lock until it ends. A run is therefore trained by a single process at a time, even if several
+    commands work on the same folder. If the command that started the processes is killed, they save a checkpoint and end; on
+    systems other than Linux, they finish their runs.
 
     Args:
-        folder: of the group.
-        limit: number of processes at a time.
+        folder: folder of the group.
+        limit: number of concurrent processes.
     """
 
     def __init__(self, folder: str | os.PathLike[str], limit: int = 1) -> None:
@@ -93,9 +93,9 @@ class Processes:
         """Start a run, or resume it if its folder contains the files of an earlier process.
 
         Args:
-            name: of the run, and of its folder below that of the group.
-            config: its config.
-            options: more words for the command line of `nlpreg train`.
+            name: name of the run, and of its folder relative to that of the group.
+            config: config of the run.
+            options: further arguments for the command line of `nlpreg train`.
 
         Returns:
             False if another process is training it.
@@ -125,9 +125,9 @@ class Processes:
                 stdout=subprocess.DEVNULL,
                 stderr=file,
                 env=environment,
-                # With the descriptor, the lock: it is free only when both this process and the new one have let go.
+                # The lock is inherited with the descriptor, and is released when both processes have closed it.
                 pass_fds=[file.fileno()],
-                # SIGKILL of this process must not leave the run without a process that waits for it.
+                # so that the run also ends if this process is killed by SIGKILL
                 preexec_fn=partial(end_with_parent, os.getpid()),
             )
         except BaseException:
@@ -152,7 +152,7 @@ class Processes:
     def end(self) -> None:
         """Terminate all processes and wait for them; those that do not end in time are killed."""
         for running in self._running.values():
-            # The group of processes of a terminal gets Ctrl-C by itself, but not what ends this process alone.
+            # Ctrl-C in a terminal reaches all processes, but a signal to this process does not.
             running.process.send_signal(signal.SIGTERM)
         deadline = time.monotonic() + SECONDS_TO_END
         for name, running in self._running.items():
@@ -185,7 +185,7 @@ class Processes:
             if _is_same(file, self._path(name)):
                 file.truncate(0)
                 return file
-            file.close()  # deleted by its holder between the two calls
+            file.close()  # its holder deleted the file between the two calls; try again
 
     def _release(self, name: str, file: IO[bytes]) -> None:
         for path in (self._config(name), self._path(name)):
@@ -195,7 +195,7 @@ class Processes:
 
 
 def _is_same(file: IO[Any], path: Path) -> bool:
-    """Whether an open file is the one that a path leads to."""
+    """Whether a path still refers to an open file."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
     except OSError:

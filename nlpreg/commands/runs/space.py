@@ -1,4 +1,4 @@
-"""The space that `nlpreg tune` searches: for keys of the config, the values that they may have."""
+"""The search space of `nlpreg tune`: keys of the config with their possible values."""
 
 import json
 import os
@@ -19,16 +19,16 @@ _KEYS = {
 
 @dataclass(frozen=True)
 class Dimension:
-    """A key of the config and the values that it may have.
+    """A key of the config and its possible values.
 
     Args:
-        key: dotted, as in an override.
+        key: dotted key, as in an override.
         kind: "float", "int" or "categorical".
-        low: least value of a number.
-        high: greatest value.
-        log: whether the logarithm is drawn evenly, for what spans powers of ten.
-        step: distance of the values from each other, from `low` on.
-        choices: the values of a categorical key, of any kind.
+        low: smallest value of a number.
+        high: largest value of a number.
+        log: whether the logarithm of the value is sampled uniformly.
+        step: distance between adjacent values, starting from `low`.
+        choices: the values of a categorical key, of any type.
     """
 
     key: str
@@ -40,7 +40,7 @@ class Dimension:
     choices: tuple[Any, ...] = ()
 
     def distribution(self) -> Any:
-        """The distribution in Optuna. It holds values that are no scalars as JSON."""
+        """The distribution in Optuna, in which values that are not scalars are JSON text."""
         distributions = optional("optuna", extra="optuna").distributions
         if self.kind == "categorical":
             return distributions.CategoricalDistribution([_scalar(choice) for choice in self.choices])
@@ -49,26 +49,26 @@ class Dimension:
             return distributions.IntDistribution(int(self.low), int(self.high), self.log, step)
         return distributions.FloatDistribution(self.low, self.high, self.log, self.step)
 
-    def value(self, drawn: Any) -> Any:
-        """The value for the config of what Optuna has drawn."""
+    def value(self, sampled: Any) -> Any:
+        """The value in the config for a value sampled by Optuna."""
         if self.kind != "categorical":
-            return drawn
-        return next(choice for choice in self.choices if _same(_scalar(choice), drawn))
+            return sampled
+        return next(choice for choice in self.choices if _same(_scalar(choice), sampled))
 
     def ends(self) -> list[Any]:
-        """Values at the edges of the dimension, to check the config with."""
+        """Extreme values of the dimension, with which the config is checked."""
         return list(self.choices) if self.kind == "categorical" else [self.low, self.high]
 
 
 def read_space(path: str | os.PathLike[str]) -> list[Dimension]:
-    """The dimensions of a space in Jsonnet.
+    """Read a search space from a Jsonnet file.
 
     Args:
-        path: of a file with an object: dotted key -> `{type: 'float', low, high, log, step}`, the same with `int`,
-            `{type: 'categorical', choices: [...]}`, or just the list of choices.
+        path: path of a file with an object: dotted key -> `{type: 'float', low, high, log, step}`, the same with `int`,
+            `{type: 'categorical', choices: [...]}`, or only the list of choices.
 
     Raises:
-        ConfigurationError: the file is no such object.
+        ConfigurationError: the file is not such an object.
     """
     name = os.fspath(path)
     entries = read_config(name).as_dict(quiet=True)
@@ -125,5 +125,5 @@ def _scalar(choice: Any) -> Any:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Whether two values are equal and of one kind; 1 and true are not."""
+    """Whether two values are equal and of the same type, unlike 1 and true."""
     return type(one) is type(other) and bool(one == other)

@@ -1,4 +1,4 @@
-"""What `nlpreg train` does with `--sweep`, `--seeds` or `--folds`: it trains a group of runs and prints their table."""
+"""`nlpreg train` with `--sweep`, `--seeds` or `--folds`: train a group of runs and print their table."""
 
 import argparse
 import contextlib
@@ -37,10 +37,10 @@ _LONGEST_ERROR = 400
 
 
 def train_group_from_args(args: argparse.Namespace) -> None:
-    """Train the runs that a command line asks for, and print their table.
+    """Train the runs of a command line, and print their table.
 
     Raises:
-        ConfigurationError: an option or the config is wrong, or the folder is in use; nothing was changed then.
+        ConfigurationError: an option or the config is wrong, or the folder is in use; nothing was changed.
         SystemExit: some runs failed (1).
     """
     folder = args.serialization_dir
@@ -85,7 +85,7 @@ def options_of_runs(args: argparse.Namespace) -> list[str]:
 
 
 def validation_metric(resolved: Mapping[str, Any]) -> str:
-    """The metric that the trainer of a config with all defaults chooses by, with `+` or `-` before it."""
+    """The validation metric of the trainer of a resolved config, with a leading `+` or `-`."""
     trainer = resolved.get("trainer")
     metric = trainer.get("validation_metric", "-loss") if isinstance(trainer, Mapping) else "-loss"
     if isinstance(metric, list):
@@ -96,20 +96,20 @@ def validation_metric(resolved: Mapping[str, Any]) -> str:
 def _prepare_group(
     group: RunGroup, folder: str, recover: bool, force: bool, config_file: str | None = None
 ) -> RunGroup:
-    """Get the folder of a group ready, and add to the group what an earlier process has done of it.
+    """Prepare the folder of a group, and add the results of an earlier process to the group.
 
     Args:
-        group: that is to be trained.
-        folder: of the group.
-        recover: resume the group in the folder. Runs may be added to it.
+        group: the group to train.
+        folder: folder of the group.
+        recover: resume the group in the folder, to which runs may be added.
         force: delete the runs in the folder first.
-        config_file: where the config came from, which `force` must not delete.
+        config_file: file of the config, which `force` must not delete.
 
     Returns:
-        The group with the outcomes of the runs that are done.
+        The group with the results of finished runs.
 
     Raises:
-        ConfigurationError: the folder holds something else, or a group of another config.
+        ConfigurationError: the folder contains other files, or a group of another config.
     """
     earlier = read_group(folder)
     if recover:
@@ -117,7 +117,7 @@ def _prepare_group(
             raise ConfigurationError(
                 f"{folder}: --recover expects a group of runs in this folder, but there is no {GROUP_NAME}"
             )
-        return _joined(group, earlier, folder)
+        return _with_earlier_results(group, earlier, folder)
     if earlier is not None and not force:
         raise ConfigurationError(
             f"{folder}: holds a group of runs already; give another folder, or --recover to resume it, or --force to "
@@ -138,17 +138,16 @@ def _prepare_group(
 def delete_runs(
     paths: Sequence[str], folder: str, config: Mapping[str, Any], config_file: str | None = None
 ) -> None:
-    """Delete runs below a folder, and nothing that they did not write.
+    """Delete runs in the folder of a group, but no files that they did not write.
 
     Args:
         paths: the folders of the runs.
-        folder: of the group, which stays.
-        config: that the new runs have.
-        config_file: where the config came from.
+        folder: folder of the group, which is not deleted.
+        config: the config of the new runs.
+        config_file: file of the config.
 
     Raises:
-        ConfigurationError: one of them is no run, is in use, or holds what the new runs need. Nothing was deleted if it is
-            no run.
+        ConfigurationError: a folder is not a run (nothing was deleted), is in use, or contains files that the new runs need.
     """
     params = Params(dict(config))
     for path in paths:
@@ -156,7 +155,7 @@ def delete_runs(
     for path in paths:
         create_serialization_dir(params, path, recover=False, force=True, config_file=config_file)
         for emptied in (path, os.path.dirname(path)):
-            with contextlib.suppress(OSError):  # something is left in it, which no run wrote
+            with contextlib.suppress(OSError):  # not empty, because of files that no run wrote
                 if not os.path.samefile(emptied, folder):
                     os.rmdir(emptied)
 
@@ -164,14 +163,14 @@ def delete_runs(
 def _train_group(
     group: RunGroup, planned: Sequence[PlannedRun], folder: str, options: Sequence[str], parallel: int = 1
 ) -> None:
-    """Train the runs of a group that are not done, each in a process; a failure does not end the others.
+    """Train the unfinished runs of a group, each in a separate process; if one fails, the others continue.
 
     Args:
-        group: whose runs get their outcomes, written into its folder after each.
+        group: the group, which is updated and saved after each run.
         planned: the configs of the runs.
-        folder: of the group.
-        options: for the command line of each run.
-        parallel: number of processes at a time.
+        folder: folder of the group.
+        options: options for the command line of each run.
+        parallel: number of concurrent processes.
     """
     records = {run.name: run for run in group.runs}
     configs = {plan.run.name: plan.config for plan in planned}
@@ -194,12 +193,12 @@ def _train_group(
 
 
 def record_end(run: SubRun, ended: Ended, folder: str) -> None:
-    """Write the outcome of a process into the record of its run.
+    """Record the result of a process in its run.
 
     Args:
-        run: the record.
-        ended: what is known of the process.
-        folder: of the run.
+        run: the record of the run.
+        ended: the process that has ended.
+        folder: folder of the run.
     """
     run.seconds = round((run.seconds or 0.0) + ended.seconds, 1)
     try:
@@ -221,15 +220,15 @@ def record_end(run: SubRun, ended: Ended, folder: str) -> None:
     run.status, run.error = FAILED, " ".join(reason.split())[:_LONGEST_ERROR]
 
 
-def _joined(group: RunGroup, earlier: RunGroup, folder: str) -> RunGroup:
-    """A group, with the outcomes of an earlier process and the runs that only that one had."""
+def _with_earlier_results(group: RunGroup, earlier: RunGroup, folder: str) -> RunGroup:
+    """A group with the results of an earlier process, and with the runs that only the earlier one had."""
     old, new = Params(earlier.config).as_flat_dict(), Params(dict(group.config)).as_flat_dict()
     for key in sorted(old.keys() | new.keys()):
         if old.get(key) != new.get(key):
             raise ConfigurationError(
                 f"{folder}: --recover expects the config of the runs in this folder, but they differ at {key}: "
-                f"{old.get(key, '(absent)')!r} in the folder, {new.get(key, '(absent)')!r} now; put it back, or start again in "
-                "another folder"
+                f"{old.get(key, '(absent)')!r} in the folder, {new.get(key, '(absent)')!r} now; restore the config, or start "
+                "again in another folder"
             )
     outcomes = {run.name: run for run in earlier.runs}
     for run in group.runs:
@@ -246,7 +245,7 @@ def _joined(group: RunGroup, earlier: RunGroup, folder: str) -> RunGroup:
                 past.seconds,
                 past.error,
             )
-    # Those of an earlier command line stay in the table; only what is planned now is trained.
+    # runs of an earlier command line remain in the table; only those planned now are trained
     group.runs += [run for run in outcomes.values() if run.status == DONE]
     return group
 

@@ -39,8 +39,8 @@ logger = logging.getLogger(__name__)
 _STUDY_FILE = "study.db"
 _TRIAL = re.compile(r"trial_\d+")
 _STUDY_NAME = "nlpreg"
-PLACE, CONFIG, SPACE, METRIC = "nlpreg_place", "nlpreg_config", "nlpreg_space", "nlpreg_metric"
-"""Attributes of a study or a trial: where the trial is trained, and what every process of the study has to share."""
+LOCATION, CONFIG, SPACE, METRIC = "nlpreg_place", "nlpreg_config", "nlpreg_space", "nlpreg_metric"
+"""Attributes of a trial (the machine and folder that train it) and of a study (which must be equal in all processes)."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +48,14 @@ class Search:
     """A hyperparameter search.
 
     Args:
-        config: that the trials change.
-        space: what they change in it.
-        metric: of the validation, with `+` or `-` before it.
-        folder: of the trials of this machine.
+        config: the config that the trials are variants of.
+        space: the search space.
+        metric: validation metric with a leading `+` or `-`.
+        folder: folder of the trials of this machine.
         storage: URL of the study.
-        study: its name.
-        pruner: name of a class in `optuna.pruners`; None to prune no trial.
-        seed: of the sampler.
+        study: name of the study.
+        pruner: name of a class in `optuna.pruners`; None for no pruning.
+        seed: seed of the sampler.
     """
 
     config: dict[str, Any]
@@ -68,13 +68,13 @@ class Search:
     seed: int = 0
 
     @property
-    def place(self) -> str:
-        """Where trials of this folder are trained."""
+    def location(self) -> str:
+        """Machine and folder of the trials."""
         return f"{socket.gethostname()}:{os.path.abspath(self.folder)}"
 
 
 def tune_from_args(args: argparse.Namespace) -> None:
-    """Search as the command line says, and print the table of the trials."""
+    """Run the command with parsed arguments: search, and print the table of the trials."""
     checked = check_file(args.param_path, args.overrides)
     raise_problems(checked, args.param_path)
     config = plain(Params(checked.config or {}))
@@ -101,22 +101,22 @@ def tune_from_args(args: argparse.Namespace) -> None:
     print(f"\nall trials: {os.path.join(folder, TABLE_NAME)}")
     best = next((point.runs[0] for point in group.points() if point.runs[0].status == DONE), None)
     if best is None:
-        print("nlpreg: no trial has come to its end; their logs are in the folders above", file=sys.stderr)
+        print("nlpreg: no trial has finished; their logs are in the folders above", file=sys.stderr)
         raise SystemExit(1)
     print(f"best: {os.path.join(folder, best.name)}, with {json.dumps(best.changes)}")
 
 
 def _prepare(search: Search, recover: bool, force: bool, config_file: str) -> None:
-    """Get the folder and the storage ready.
+    """Prepare the folder and the storage.
 
     Args:
-        search: what is searched.
-        recover: whether there has to be a study.
+        search: the search.
+        recover: whether a study must exist.
         force: delete the study, and the trials in the folder.
-        config_file: where the config came from, which is not deleted.
+        config_file: file of the config, which is not deleted.
 
     Raises:
-        ConfigurationError: there is no study, or something in the folder is no trial.
+        ConfigurationError: there is no study, or the folder contains files that are not trials.
     """
     os.makedirs(search.folder, exist_ok=True)
     if not (recover or force):
@@ -147,23 +147,23 @@ def _prepare(search: Search, recover: bool, force: bool, config_file: str) -> No
 def tune(search: Search, num_trials: int, parallel: int = 1, options: Sequence[str] = ()) -> RunGroup:
     """Train trials until a study has enough of them.
 
-    Several processes, on one machine or more, may work on one study. A trial whose processes were killed is resumed.
+    Several processes, also on several machines, may work on the same study. A trial whose process was killed is resumed.
 
     Args:
-        search: what is searched.
-        num_trials: number of trials of the study, those of earlier processes included.
-        parallel: number of trials that this process trains at a time.
-        options: for the command line of each run.
+        search: the search.
+        num_trials: number of trials of the study, including those of earlier processes.
+        parallel: number of trials that this process trains concurrently.
+        options: options for the command line of each run.
 
     Returns:
         The trials of the study.
 
     Raises:
-        ConfigurationError: the study is one of another config or space.
+        ConfigurationError: the study belongs to another config or space.
     """
     optuna = optional("optuna", extra="optuna")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    # Held while a study or a trial is made, which two processes must not do at once.
+    # held while a study or a trial is created, which two processes must not do at the same time
     lock = filelock.FileLock(os.path.join(search.folder, f"{FOLDER}.lock"))
     with lock:
         study = _study(optuna, search)
@@ -179,14 +179,14 @@ def tune(search: Search, num_trials: int, parallel: int = 1, options: Sequence[s
                 if number is None:
                     break
                 mine[f"trial_{number}"] = number
-            if not len(processes) and not _is_waited_for(optuna, study, search):
+            if not len(processes) and not _unfinished(optuna, study, search):
                 break
             time.sleep(POLL_SECONDS)
-            with lock:  # so that no other process takes a trial for one that was left
+            with lock:  # otherwise another process might resume a trial that has just ended
                 for ended in processes.ended():
                     number = mine.pop(ended.name)
                     seconds[number] = ended.seconds
-                    _tell(optuna, study, search, number, ended)
+                    _report_result(optuna, study, search, number, ended)
                     _group_of(optuna, study, search, seconds).write(search.folder)
     group = _group_of(optuna, study, search, seconds)
     group.write(search.folder)
@@ -206,7 +206,7 @@ def _group_of(
             f"trial_{trial.number}", _changes(search.space, trial), status=statuses.get(trial.state, WAITING)
         )
         if run.status == DONE:
-            # of another machine, only the value that it has told is known
+            # for a trial of another machine, only the reported value is known
             run.metrics = _metrics(os.path.join(search.folder, run.name)) or {key: trial.value}
         elif run.status == PRUNED and trial.intermediate_values:
             run.metrics = {key: trial.intermediate_values[max(trial.intermediate_values)]}
@@ -218,10 +218,10 @@ def _group_of(
 
 
 def _study(optuna: Any, search: Search) -> Any:
-    """The study, made if it is not there.
+    """Load the study, or create it.
 
     Raises:
-        ConfigurationError: it is one of another config, space or metric, or the storage cannot be used.
+        ConfigurationError: the study belongs to another config, space or metric, or the storage cannot be used.
     """
     try:
         study = optuna.create_study(
@@ -245,7 +245,7 @@ def _study(optuna: Any, search: Search) -> Any:
         elif known[name] != value:
             what = {CONFIG: "config", SPACE: "space", METRIC: "metric"}[name]
             raise ConfigurationError(
-                f"{search.storage}: the study {search.study!r} is one of another {what}; put it back to resume it, or give "
+                f"{search.storage}: the study {search.study!r} belongs to another {what}; restore that to resume it, or give "
                 "another folder, or another name with --study"
             )
     return study
@@ -260,34 +260,29 @@ def _next_trial(
     options: Sequence[str],
     mine: set[int],
 ) -> int | None:
-    """Start a trial that a killed process has left, or else a new one; None if there is none to start."""
-    for trial in _left(optuna, study, search):
+    """Start an unfinished trial of a killed process, otherwise a new one; None if there is none to start."""
+    for trial in _unfinished(optuna, study, search):
         if trial.number not in mine and _started(search, trial, processes, options):
             logger.info("trial_%d: resumes", trial.number)
             return int(trial.number)
     existing = len(study.get_trials(deepcopy=False))
     if existing >= num_trials:
         return None
-    # A sampler of its own for each trial: what is drawn depends on the trials before it and on the seed, and not on how
-    # often the search was interrupted.
+    # A new sampler for each trial: its values depend on the earlier trials and the seed, but not on interruptions of the
+    # search.
     study.sampler = optuna.samplers.TPESampler(seed=search.seed + existing)
     trial = study.ask({dimension.key: dimension.distribution() for dimension in search.space})
-    trial.set_user_attr(PLACE, search.place)
+    trial.set_user_attr(LOCATION, search.location)
     _started(search, trial, processes, options)
     logger.info("trial_%d: started with %s", trial.number, json.dumps(_changes(search.space, trial)))
     return int(trial.number)
 
 
-def _left(optuna: Any, study: Any, search: Search) -> list[Any]:
-    """The trials of this folder that are under way, or were when their process was killed."""
+def _unfinished(optuna: Any, study: Any, search: Search) -> list[Any]:
+    """The trials of this folder that are running, or were running when their process was killed."""
     states = (optuna.trial.TrialState.RUNNING,)
     trials = study.get_trials(deepcopy=False, states=states)
-    return [trial for trial in trials if trial.user_attrs.get(PLACE, search.place) == search.place]
-
-
-def _is_waited_for(optuna: Any, study: Any, search: Search) -> bool:
-    """Whether a trial of this folder is unfinished and may have to be resumed by this process."""
-    return bool(_left(optuna, study, search))
+    return [trial for trial in trials if trial.user_attrs.get(LOCATION, search.location) == search.location]
 
 
 def _started(search: Search, trial: Any, processes: Processes, options: Sequence[str]) -> bool:
@@ -305,8 +300,8 @@ def _started(search: Search, trial: Any, processes: Processes, options: Sequence
     return processes.start(name, config, [*options, *pruning])
 
 
-def _tell(optuna: Any, study: Any, search: Search, number: int, ended: Ended) -> None:
-    """Tell the study what came of a trial."""
+def _report_result(optuna: Any, study: Any, search: Search, number: int, ended: Ended) -> None:
+    """Report the result of a trial to the study."""
     states = optuna.trial.TrialState
     run = SubRun(ended.name)
     record_end(run, ended, os.path.join(search.folder, ended.name))
@@ -327,14 +322,14 @@ def _tell(optuna: Any, study: Any, search: Search, number: int, ended: Ended) ->
 
 
 def _identifier(optuna: Any, search: Search, number: int) -> int:
-    """The number by which the storage knows a trial."""
+    """The id of a trial in the storage."""
     storage = optuna.storages.get_storage(search.storage)
     study = storage.get_study_id_from_name(search.study)
     return int(storage.get_trial_id_from_study_id_trial_number(study, number))
 
 
 def _changes(space: Sequence[Dimension], trial: Any) -> dict[str, Any]:
-    """What a trial changes in the config."""
+    """The changes of the config for a trial."""
     return {d.key: d.value(trial.params[d.key]) for d in space if d.key in trial.params}
 
 
@@ -348,10 +343,10 @@ def _metrics(folder: str) -> dict[str, Any]:
 
 
 def _check_space(config: Mapping[str, Any], space: Sequence[Dimension], file: str) -> None:
-    """Make sure that the config takes the values at the edges of the space.
+    """Check the config with extreme values of the space.
 
     Raises:
-        ConfigurationError: it does not.
+        ConfigurationError: the config has problems with some of them.
     """
     for changes in _edges(space):
         raise_problems(
@@ -360,7 +355,7 @@ def _check_space(config: Mapping[str, Any], space: Sequence[Dimension], file: st
 
 
 def _edges(space: Sequence[Dimension]) -> Iterator[dict[str, Any]]:
-    """The first value of every dimension, then for each dimension its other ends beside these."""
+    """The first value of all dimensions together, then each other extreme value of a single dimension."""
     first = {dimension.key: dimension.ends()[0] for dimension in space}
     yield first
     for dimension in space:
@@ -369,6 +364,6 @@ def _edges(space: Sequence[Dimension]) -> Iterator[dict[str, Any]]:
 
 
 def _takes_callbacks(checked: Checked) -> bool:
-    """Whether the trainer of a config has epochs after which it can be told to end."""
+    """Whether the trainer of a config has callbacks, by which trials are pruned."""
     trainer = checked.resolved_config().get("trainer")
     return isinstance(trainer, Mapping) and "callbacks" in trainer

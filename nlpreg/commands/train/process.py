@@ -13,8 +13,8 @@ from typing import Any
 
 from nlpreg.commands.check.checking import check_config, raise_problems, report
 from nlpreg.commands.check.first_batch import try_first_batches
-from nlpreg.commands.configs import parse_json_option
 from nlpreg.commands.console import metrics_block
+from nlpreg.commands.options import parse_json_option
 from nlpreg.commands.train.experiment import METRICS_NAME, TrainModel
 from nlpreg.common.config.problems import ConfigurationProblems
 from nlpreg.common.config.resolve import plain

@@ -11,7 +11,6 @@ from typing import Any
 
 from nlpreg.commands.check.checking import Checked, check_config, check_file, raise_problems, report
 from nlpreg.commands.console import prepare_run_logging
-from nlpreg.commands.options import parse_json_option
 from nlpreg.commands.train import distributed
 from nlpreg.commands.train.experiment import TrainModel
 from nlpreg.commands.train.process import (

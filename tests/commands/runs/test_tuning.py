@@ -178,7 +178,7 @@ def test_a_study_of_another_config_or_space_is_left_alone(tmp_path: Path) -> Non
         ({"rate": 1}, 2.0, "+accuracy", "space"),
         ({"rate": 1}, 1.0, "+f1", "metric"),
     ):
-        with pytest.raises(ConfigurationError, match=f"the study 'nlpreg' is one of another {what}"):
+        with pytest.raises(ConfigurationError, match=f"the study 'nlpreg' belongs to another {what}"):
             run(config, high, metric)
 
 
