@@ -22,6 +22,20 @@ def synchronize(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
+_clock: Callable[[], float] = time.perf_counter
+
+
+def now() -> float:
+    """Seconds of the clock of all measurements: wall time, or CPU time with `--cpu-time`."""
+    return _clock()
+
+
+class _UseCpuTime(argparse.Action):
+    def __call__(self, *args: object, **kwargs: object) -> None:
+        global _clock
+        _clock = time.process_time
+
+
 def seconds_in_turn(
     works: Mapping[str, Callable[[], object]], repeats: int, device: torch.device
 ) -> dict[str, float]:
@@ -39,10 +53,10 @@ def seconds_in_turn(
     for _ in range(repeats + 1):
         for name, work in works.items():
             synchronize(device)
-            start = time.perf_counter()
+            start = now()
             work()
             synchronize(device)
-            times[name].append(time.perf_counter() - start)
+            times[name].append(now() - start)
     return {name: statistics.median(seconds[1:]) for name, seconds in times.items()}
 
 
@@ -92,6 +106,9 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     )
     options.add_argument("--threads", type=int, help="of the CPU; by default as many as torch takes")
     options.add_argument("--quick", action="store_true", help="tiny shapes, only to see that it runs")
+    options.add_argument(
+        "--cpu-time", action=_UseCpuTime, nargs=0, help="measure CPU time, for a machine that is busy"
+    )
     options.add_argument("--output", type=Path, help="file to write the tables to, besides printing them")
     return options
 

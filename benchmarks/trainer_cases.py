@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from reporting import synchronize
+from reporting import now, synchronize
 from torch import Tensor, nn
 
 from nlpreg.data import Vocabulary
@@ -117,10 +116,10 @@ class ReadyBatches:
     def __iter__(self) -> Iterator[TensorDict]:
         for _ in range(self._num_blocks):
             synchronize(self._device)
-            start = time.perf_counter()
+            start = now()
             yield from self._batches
             synchronize(self._device)
-            self.seconds.append(time.perf_counter() - start)
+            self.seconds.append(now() - start)
             self._after_block()
 
     def set_target_device(self, device: torch.device) -> None:
@@ -179,9 +178,9 @@ class TimedCheckpointer(Checkpointer):
     def save_checkpoint(self, trainer: GradientDescentTrainer) -> None:
         """Save, and look at the clock before and after."""
         synchronize(trainer.cuda_device)
-        start = time.perf_counter()
+        start = now()
         super().save_checkpoint(trainer)
-        self.seconds.append(time.perf_counter() - start)
+        self.seconds.append(now() - start)
 
 
 def make_optimizer(model: nn.Module) -> torch.optim.Optimizer:
@@ -225,7 +224,7 @@ class BareLoop:
         """Train on a block, and remember how long that took."""
         model, optimizer, grad_norm = self._model, self._optimizer, self._case.grad_norm
         synchronize(self._device)
-        start = time.perf_counter()
+        start = now()
         for batch in self._case.batches:
             optimizer.zero_grad()
             loss = model(**batch)["loss"]
@@ -234,4 +233,4 @@ class BareLoop:
                 nn.utils.clip_grad_norm_(model.parameters(), grad_norm)
             optimizer.step()
         synchronize(self._device)
-        self.seconds.append(time.perf_counter() - start)
+        self.seconds.append(now() - start)
