@@ -4,6 +4,7 @@ import enum
 import functools
 import hashlib
 import json
+import os
 import re
 import sys
 from collections.abc import Collection
@@ -39,15 +40,16 @@ def fingerprint(value: Any, leave_out: Collection[str] = ()) -> str:
 
 @functools.cache
 def _digest_of_module(path: str) -> str:
-    return fingerprint_of_file(path)
+    return fingerprint_of_files(path)
 
 
-def fingerprint_of_file(path: str) -> str:
-    """A digest of the content of a file."""
-    digest = hashlib.blake2b(digest_size=20)
-    with open(path, "rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            digest.update(chunk)
+def fingerprint_of_files(*paths: str | os.PathLike[str], digest_size: int = 20) -> str:
+    """A digest of the concatenated content of files."""
+    digest = hashlib.blake2b(digest_size=digest_size)
+    for path in paths:
+        with open(path, "rb") as file:
+            while chunk := file.read(CHUNK_BYTES):
+                digest.update(chunk)
     return digest.hexdigest()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nlpreg.common.fingerprint import NoFingerprintError, fingerprint, fingerprint_of_file
+from nlpreg.common.fingerprint import NoFingerprintError, fingerprint, fingerprint_of_files
 from nlpreg.common.registrable import Registrable
 
 
@@ -157,5 +157,5 @@ def test_a_change_of_code_is_a_change(tmp_path, monkeypatch):
 def test_files_by_their_content(tmp_path):
     for name, text in (("a", "1"), ("b", "1"), ("c", "2")):
         (tmp_path / name).write_text(text)
-    a, b, c = (fingerprint_of_file(str(tmp_path / name)) for name in "abc")
+    a, b, c = (fingerprint_of_files(str(tmp_path / name)) for name in "abc")
     assert a == b != c

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.data.fields.field import Field, VocabCounter, check_label_namespace
+from nlpreg.data.fields.field import Field, VocabCounter, check_label_namespace, not_indexed
 from nlpreg.data.fields.sequence_field import SequenceField
 
 if TYPE_CHECKING:
@@ -86,10 +86,7 @@ class AdjacencyField(Field[torch.Tensor]):
         if self.labels is None:
             values = [1] * len(self.indices)
         elif self._indexed_labels is None:
-            raise ConfigurationError(
-                f"AdjacencyField: the labels {self.labels!r} are not indexed yet; call index(vocab) before asking for "
-                "the tensor"
-            )
+            raise not_indexed(self, f"the labels {self.labels!r} are")
         else:
             values = self._indexed_labels
         matrix = torch.full((size, size), float(self._padding_value))  # (num_tokens, num_tokens)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Dict, Generic, TypeVar  # noqa: UP035 - a
 
 import torch
 
+from nlpreg.common.checks import ConfigurationError
 from nlpreg.data.columns import can_use_batched
 
 if TYPE_CHECKING:
@@ -178,6 +179,13 @@ def batch_fields(fields: Sequence[AnyField], padding_lengths: Mapping[str, int])
     if can_use_batched(cls, "as_tensor_of_many", "as_tensor", "batch_tensors"):
         return cls.as_tensor_of_many(fields, padding_lengths)
     return Field.as_tensor_of_many(fields, padding_lengths)
+
+
+def not_indexed(field: Field[Any], what: str) -> ConfigurationError:
+    """The error for a tensor that is requested before `index`; `what` is the subject with its verb."""
+    return ConfigurationError(
+        f"{type(field).__name__}: {what} not indexed yet; call index(vocab) before asking for the tensor"
+    )
 
 
 def new_counter() -> VocabCounter:

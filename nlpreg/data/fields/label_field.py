@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.data.fields.field import Field, VocabCounter, add_counts, check_label_namespace
+from nlpreg.data.fields.field import Field, VocabCounter, add_counts, check_label_namespace, not_indexed
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -122,9 +122,7 @@ class LabelField(Field[torch.Tensor]):
             ConfigurationError: it is not indexed yet.
         """
         if self._label_id is None:
-            raise ConfigurationError(
-                f"LabelField: the label {self.label!r} is not indexed yet; call index(vocab) before asking for the tensor"
-            )
+            raise not_indexed(self, f"the label {self.label!r} is")
         return self._label_id
 
     def __len__(self) -> int:

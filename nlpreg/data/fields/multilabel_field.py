@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.data.fields.field import Field, VocabCounter, check_label_namespace
+from nlpreg.data.fields.field import Field, VocabCounter, check_label_namespace, not_indexed
 
 if TYPE_CHECKING:
     from nlpreg.data.vocabulary import Vocabulary
@@ -82,10 +82,7 @@ class MultiLabelField(Field[torch.Tensor]):
     def as_tensor(self, padding_lengths: dict[str, int]) -> torch.Tensor:
         """The vector: 1 at the labels, 0 elsewhere."""
         if self._label_ids is None or self._num_labels is None:
-            raise ConfigurationError(
-                f"MultiLabelField: the labels {list(self.labels)!r} are not indexed yet; call index(vocab) before asking "
-                "for the tensor"
-            )
+            raise not_indexed(self, f"the labels {list(self.labels)!r} are")
         tensor = torch.zeros(self._num_labels, dtype=torch.int64)
         tensor[self._label_ids] = 1
         return tensor

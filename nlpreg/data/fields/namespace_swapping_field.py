@@ -4,9 +4,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from nlpreg.common.checks import ConfigurationError
 from nlpreg.data.columns import pad_rows
-from nlpreg.data.fields.field import Field
+from nlpreg.data.fields.field import Field, not_indexed
 from nlpreg.data.tokenizers.token_class import Token
 
 if TYPE_CHECKING:
@@ -46,9 +45,7 @@ class NamespaceSwappingField(Field[torch.Tensor]):
     def as_tensor(self, padding_lengths: dict[str, int]) -> torch.Tensor:
         """The ids."""
         if self._mapping_array is None:
-            raise ConfigurationError(
-                "NamespaceSwappingField: not indexed yet; call index(vocab) before asking for the tensor"
-            )
+            raise not_indexed(self, "the tokens are")
         return torch.from_numpy(pad_rows([self._mapping_array], padding_lengths["num_tokens"])[0])
 
     def empty_field(self) -> "NamespaceSwappingField":

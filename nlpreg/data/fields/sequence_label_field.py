@@ -12,7 +12,7 @@ import torch
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data.columns import WordColumn, pad_rows, split_rows
-from nlpreg.data.fields.field import Field, VocabCounter, add_counts, check_label_namespace
+from nlpreg.data.fields.field import Field, VocabCounter, add_counts, check_label_namespace, not_indexed
 from nlpreg.data.fields.sequence_field import SequenceField
 
 if TYPE_CHECKING:
@@ -174,10 +174,7 @@ class SequenceLabelField(Field[torch.Tensor]):
             ConfigurationError: they are not indexed yet.
         """
         if self._indexed_labels is None:
-            raise ConfigurationError(
-                f"SequenceLabelField: the labels {self.labels!r} are not indexed yet; call index(vocab) before asking for "
-                "the tensor"
-            )
+            raise not_indexed(self, f"the labels {self.labels!r} are")
         return self._indexed_labels
 
     @label_ids.setter

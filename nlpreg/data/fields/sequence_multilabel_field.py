@@ -12,7 +12,7 @@ import torch
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data.columns import RowTable, TableRows, WordColumn, lengths_of, lengths_of_elements, pad_elements
-from nlpreg.data.fields.field import Field, VocabCounter, add_counts
+from nlpreg.data.fields.field import Field, VocabCounter, add_counts, not_indexed
 from nlpreg.data.fields.sequence_field import SequenceField
 
 if TYPE_CHECKING:
@@ -134,10 +134,7 @@ class SequenceMultiLabelField(Field[torch.Tensor]):
             ConfigurationError: they are not indexed yet.
         """
         if self._label_ids is None:
-            raise ConfigurationError(
-                f"SequenceMultiLabelField: the labels {list(self.labels)!r} are not indexed yet; call index(vocab) before "
-                "asking for the tensor"
-            )
+            raise not_indexed(self, f"the labels {list(self.labels)!r} are")
         return self._label_ids
 
     @label_ids.setter

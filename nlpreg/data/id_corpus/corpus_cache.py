@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.file_utils import CACHE_ROOT, FileLock
-from nlpreg.common.fingerprint import NoFingerprintError, fingerprint, fingerprint_of_file
+from nlpreg.common.fingerprint import NoFingerprintError, fingerprint, fingerprint_of_files
 from nlpreg.common.tqdm import Tqdm
 from nlpreg.data.columns import can_use_batched
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
@@ -214,7 +214,7 @@ def key_of_data(reader: DatasetReader, files: Sequence[DataFile], *more: Any) ->
         NoFingerprintError: the reader holds an object without a reproducible fingerprint.
         OSError: a file cannot be read.
     """
-    content = [(fingerprint_of_file(file.path), file.suffix) for file in files]
+    content = [(fingerprint_of_files(file.path), file.suffix) for file in files]
     read_by = fingerprint(reader, leave_out=_NOT_OF_INTEREST)
     packages = {name: _version(name) for name in _TOKENIZER_PACKAGES}
     return fingerprint([VERSION, _digest_of_code(), content, read_by, packages, *more])

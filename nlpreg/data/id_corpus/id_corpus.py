@@ -1,7 +1,6 @@
 """A corpus on disk as the numbers of its words."""
 
 import functools
-import hashlib
 import json
 import mmap
 import os
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nlpreg.common.fingerprint import fingerprint_of_files
 from nlpreg.data.word_numbers import WordNumbers, numbered
 
 _IDS_FILE = "ids.bin"
@@ -272,13 +272,7 @@ def _rewrite(path: Path, dtype: np.dtype[Any]) -> None:
 
 
 def _digest_of_files(folder: Path, *names: str) -> str:
-    """A digest of the concatenated content of files."""
-    digest = hashlib.blake2b(digest_size=16)
-    for name in names:
-        with open(folder / name, "rb") as file:
-            while content := file.read(NUMBERS_AT_ONCE):
-                digest.update(content)
-    return digest.hexdigest()
+    return fingerprint_of_files(*(folder / name for name in names), digest_size=16)
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -70,10 +70,14 @@ class PretrainedTransformerIndexer(TokenIndexer):
 
     def tokens_to_indices(self, tokens: list[Token], vocabulary: "Vocabulary") -> IndexedTokenList:
         """The ids, the mask and the segment ids of a text, folded if it is too long."""
-        self._add_encoding_to_vocabulary_if_needed(vocabulary)
         ids = [self._id_of(token) for token in tokens]
         type_ids = [getattr(token, "type_id", None) or 0 for token in tokens]
-        return self._postprocess_output({"token_ids": ids, "mask": [True] * len(ids), "type_ids": type_ids})
+        return self.fold({"token_ids": ids, "mask": [True] * len(ids), "type_ids": type_ids}, vocabulary)
+
+    def fold(self, pieces: IndexedTokenList, vocabulary: "Vocabulary") -> IndexedTokenList:
+        """Fold the pieces of a text if it is too long, and make sure that the vocabulary has the model's pieces."""
+        self._add_encoding_to_vocabulary_if_needed(vocabulary)
+        return self._postprocess_output(pieces)
 
     def indices_to_tokens(self, indexed_tokens: IndexedTokenList, vocabulary: "Vocabulary") -> list[Token]:
         """The pieces of the ids."""

@@ -7,7 +7,7 @@ import torch
 
 from nlpreg.data.token_indexers.pretrained_transformer_indexer import PretrainedTransformerIndexer
 from nlpreg.data.token_indexers.token_indexer import IndexedTokenList, TokenIndexer, VocabCounter
-from nlpreg.data.tokenizers.token_class import Token
+from nlpreg.data.tokenizers import PretrainedTransformerTokenizer, Token
 
 if TYPE_CHECKING:
     from nlpreg.data.vocabulary import Vocabulary
@@ -51,8 +51,8 @@ class PretrainedTransformerMismatchedIndexer(TokenIndexer):
         self._matched_indexer = PretrainedTransformerIndexer(
             model_name, namespace, max_length, tokenizer_kwargs, token_min_padding_length
         )
-        self._nlpreg_tokenizer = self._matched_indexer._nlpreg_tokenizer
-        self._tokenizer = self._matched_indexer._tokenizer
+        self._nlpreg_tokenizer = PretrainedTransformerTokenizer(model_name, tokenizer_kwargs=tokenizer_kwargs)
+        self._tokenizer = self._nlpreg_tokenizer.tokenizer
 
     def _to_params(self) -> dict[str, Any]:
         return {**self._matched_indexer.all_arguments(), **self.all_arguments()}
@@ -62,19 +62,17 @@ class PretrainedTransformerMismatchedIndexer(TokenIndexer):
 
     def tokens_to_indices(self, tokens: list[Token], vocabulary: "Vocabulary") -> IndexedTokenList:
         """The pieces of all words, and the first and the last piece of each word."""
-        self._matched_indexer._add_encoding_to_vocabulary_if_needed(vocabulary)
         words = [token.ensure_text() if isinstance(token, Token) else str(token) for token in tokens]
         pieces, offsets = self._nlpreg_tokenizer.intra_word_tokenize(words)
-        return self._matched_indexer._postprocess_output(
-            {
-                "token_ids": [piece.text_id for piece in pieces],
-                # the mask of words; "wordpiece_mask" is that of pieces
-                "mask": [True] * len(words),
-                "type_ids": [piece.type_id for piece in pieces],
-                "offsets": [span or _NO_PIECES for span in offsets],
-                "wordpiece_mask": [True] * len(pieces),
-            }
-        )
+        indexed: IndexedTokenList = {
+            "token_ids": [piece.text_id for piece in pieces],
+            # the mask of words; "wordpiece_mask" is that of pieces
+            "mask": [True] * len(words),
+            "type_ids": [piece.type_id for piece in pieces],
+            "offsets": [span or _NO_PIECES for span in offsets],
+            "wordpiece_mask": [True] * len(pieces),
+        }
+        return self._matched_indexer.fold(indexed, vocabulary)
 
     def get_empty_token_list(self) -> IndexedTokenList:
         """No words."""
