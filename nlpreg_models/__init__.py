@@ -1,7 +1,7 @@
-"""The names of AllenNLP's companion package, all of which are found in `nlpreg` itself.
+"""The module names of AllenNLP's companion package, as aliases of modules of `nlpreg`.
 
-Code that said `from allennlp_models.lm.models.language_model import LanguageModel` says `nlpreg_models` instead and
-gets `nlpreg.models.language_model`. New code imports from `nlpreg`.
+Code with `from allennlp_models.lm.models.language_model import LanguageModel` only has to replace `allennlp_models` by
+`nlpreg_models`, which imports `nlpreg.models.language_model`. New code imports from `nlpreg`.
 """
 
 import importlib
@@ -20,7 +20,7 @@ HOMES = {
     "predictors": "nlpreg.predictors",
     "util": "nlpreg.nn",
 }
-"""What stands after `nlpreg_models.lm.` (or `tagging`, `classification`) -> the package that holds it."""
+"""Subpackage of `nlpreg_models.lm` (or `tagging`, `classification`) -> package of nlpreg."""
 
 _TASKS = ("lm", "tagging", "classification")
 _SINGLE = {
@@ -30,7 +30,7 @@ _SINGLE = {
 
 
 def _home(name: str) -> str | None:
-    """The module that an old name stands for; None if it is none of the old names."""
+    """The module of nlpreg for an old name; None for other names."""
     if name in _SINGLE:
         return _SINGLE[name]
     parts = name.split(".")
@@ -40,7 +40,7 @@ def _home(name: str) -> str | None:
 
 
 class _Aliases(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds old names; what it loads is the module that holds the thing now, not a copy of it."""
+    """Finds modules by their old names, and loads the module of nlpreg itself, not a copy."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -60,7 +60,7 @@ class _Aliases(importlib.abc.MetaPathFinder, importlib.abc.Loader):
                         setattr(module, name, value)
             return
         home = _home(module.__name__)
-        assert home is not None  # find_spec has asked
+        assert home is not None  # checked by find_spec
         sys.modules[module.__name__] = importlib.import_module(home)
 
 
@@ -68,5 +68,5 @@ def _is_task(name: str) -> bool:
     return name in [f"{__name__}.{task}" for task in _TASKS]
 
 
-# first, or the path of the package that an old name stands for would give a second copy of its modules
+# in the first place, because otherwise the path of an aliased package would lead to a second copy of its modules
 sys.meta_path.insert(0, _Aliases())

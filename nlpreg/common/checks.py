@@ -46,7 +46,7 @@ class ExperimentalFeatureWarning(RuntimeWarning):
 
 
 def log_pytorch_version_info() -> None:
-    """Log PyTorch's version."""
+    """Log the version of PyTorch at the start of a run."""
     import torch
 
     logger.info("PyTorch version: %s", torch.__version__)

@@ -87,7 +87,7 @@ class Batch(Iterable[Instance]):
         return {name: batch_fields(column, lengths[name]) for name, column in self._columns.items()}
 
     def index_instances(self, vocab: "Vocabulary") -> None:
-        """Index the instances."""
+        """Index the instances, except those that are already indexed."""
         index_instances(self.instances, vocab)
 
     def print_statistics(self) -> None:

@@ -106,7 +106,7 @@ class LabelField(Field[torch.Tensor]):
 
     @property
     def label_namespace(self) -> str:
-        """The namespace of the label."""
+        """Namespace of the vocabulary that holds the label."""
         return self._label_namespace
 
     @property

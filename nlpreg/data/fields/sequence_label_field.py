@@ -158,7 +158,7 @@ class SequenceLabelField(Field[torch.Tensor]):
 
     @property
     def label_namespace(self) -> str:
-        """The namespace of the labels."""
+        """Namespace of the vocabulary that holds the labels."""
         return self._label_namespace
 
     @property

@@ -74,7 +74,7 @@ class BucketBatchSampler(BatchSampler):
         return math.floor(batches) if self.drop_last else math.ceil(batches)
 
     def get_batch_size(self) -> int | None:
-        """The batch size."""
+        """`batch_size`; the last batch may be smaller."""
         return self.batch_size
 
     def _argsort_by_padding(self, instances: Sequence[Instance]) -> tuple[list[int], NDArray[np.int64]]:
