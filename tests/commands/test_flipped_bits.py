@@ -127,4 +127,4 @@ def test_a_corpus_of_ids(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> No
         for at in flips(path, 40):
             caplog.clear()
             assert words() == (folder, expected), (path, at)
-            assert "numbered again" in caplog.text, (path, at)
+            assert "made again" in caplog.text, (path, at)

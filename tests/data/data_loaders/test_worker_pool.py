@@ -357,7 +357,9 @@ def test_a_worker_that_waits_for_ever_does_not_hang_us(monkeypatch: pytest.Monke
 
     with lock, WorkerPool(wait_for_a_lock, 1) as pool:
         assert pool.receive(0) == (True, 1)
-        with pytest.raises(WorkerError, match=r"has waited .* for 1 s(.|\n)*held when the worker was forked"):
+        with pytest.raises(
+            WorkerError, match=r"has been waiting, .* for 1 s(.|\n)*held when the worker was forked"
+        ):
             pool.receive(0)
     with WorkerPool(work_hard, 1) as pool:
         assert pool.receive(0) == (True, 1)
