@@ -189,18 +189,17 @@ class LanguageModel(PeekingCheckedModel):
 
     def _losses(self, states: Tensor, ids: Tensor, targets: Tensor | None) -> dict[str, Tensor | None]:
         """The losses of states (B, T, D) for word ids (B, T), and the number of predicted words."""
-        # Words are predicted in pairs of neighbours, in both directions. A word next to padding is
-        # no pair, so padding changes nothing in either direction.
-        left, right = (ids[:, :-1], ids[:, 1:]) if targets is None else (ids, targets)
-        is_pair = (left > 0) & (right > 0)  # (B, T - 1); (B, T) with targets
-        num_targets = is_pair.sum()
+        # Words are predicted in pairs of neighbours, in both directions. A word next to padding is no pair, so padding
+        # changes nothing in either direction. The padding id is not a class of the softmax: the word with id 1 is class 0.
+        right = nn.functional.pad(ids[:, 1:], (0, 1)) if targets is None else targets  # (B, T)
+        next_words = (right - 1).masked_fill(ids == 0, _NO_CLASS)
+        num_targets = (next_words >= 0).sum()
         divisor = num_targets.clamp(min=1)
-        # The padding id is not a class of the softmax, so the word with id 1 is class 0.
-        next_words = (right - 1).masked_fill(~is_pair, _NO_CLASS)
-        groups = [(states[:, : left.size(1), : self._forward_dim], next_words)]
+        groups = [(states[..., : self._forward_dim], next_words)]
         if self._bidirectional:
-            previous_words = (left - 1).masked_fill(~is_pair, _NO_CLASS)
-            groups.append((states[:, 1:, self._forward_dim :], previous_words))
+            left = nn.functional.pad(ids[:, :-1], (1, 0))  # (B, T)
+            previous_words = (left - 1).masked_fill(ids == 0, _NO_CLASS)
+            groups.append((states[..., self._forward_dim :], previous_words))
         forward_loss, *others = (total / divisor for total in self._sums_of_losses(groups))
         loss, backward_loss = forward_loss, None
         if others:
@@ -236,7 +235,7 @@ class LanguageModel(PeekingCheckedModel):
         """The sum of -log P(class | state), where there is a class, for each group.
 
         Shape:
-            states (B, T - 1, D), classes (B, T - 1), -1 where there is none -> 0-d.
+            states (B, T, D), classes (B, T), -1 where there is none -> 0-d.
         """
         assert self._softmax_loss is not None
         flat = [_rows_with_class(states.flatten(0, 1), classes.flatten()) for states, classes in groups]

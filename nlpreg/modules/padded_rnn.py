@@ -60,32 +60,35 @@ def run_direction(
         inputs = rows.reverse(inputs)
     outputs, ended = [], []
     for start, end, num_active in rows.spans:
-        ended.append(tuple(part[:, num_active:] for part in state))
-        state = tuple(part[:, :num_active] for part in state)
+        if num_active < state[0].size(1):
+            ended.append(tuple(part[:, num_active:] for part in state))
+            state = tuple(part[:, :num_active] for part in state)
         initial = state if mode == "LSTM" else state[0]
         output, *final = kernel(
             inputs[:num_active, start:end], initial, weights, has_biases, 1, 0.0, torch.is_grad_enabled(), False, True
         )  # fmt: skip
         state = tuple(final)
-        outputs.append(pad_end(output, 0, num_rows - num_active))
-    ended.append(state)
-    final_states = tuple(torch.cat(parts[::-1], dim=1) for parts in zip(*ended, strict=True))
+        # The kernels write step after step, so this is how the output lies in memory.
+        outputs.append(pad_end(output.transpose(0, 1), 1, num_rows - num_active))
+    if ended:
+        parts_of_states = zip(state, *reversed(ended), strict=True)
+        state = tuple(torch.cat(parts, dim=1) for parts in parts_of_states)
     if not outputs:
-        return inputs.new_zeros(num_rows, num_steps, weights[1].size(1)), final_states
-    joined = torch.cat(outputs, dim=1) if len(outputs) > 1 else outputs[0]
-    return rows.reverse(joined) if is_backward else joined, final_states
+        return inputs.new_zeros(num_rows, num_steps, weights[1].size(1)), state
+    joined = (torch.cat(outputs) if len(outputs) > 1 else outputs[0]).transpose(0, 1)
+    return rows.reverse(joined) if is_backward else joined, state
 
 
 def _cost_of_span(weights: Sequence[Tensor]) -> float:
     """The overhead of a kernel call, measured in steps of one row.
 
-    A call takes as long as about 6 million multiplications, plus 150 steps of a row for reading the weights and accumulating
-    their gradients (measured with oneDNN's LSTM on one thread, forward and backward).
+    A call takes as long as about 12 million multiplications, plus 300 steps of a row for reading the weights and accumulating
+    their gradients (measured in training with oneDNN's LSTM on one thread, forward and backward).
 
     Args:
         weights: of one layer and direction, in the order of `nn.RNNBase`.
     """
-    return 150 + 6e6 / (weights[0].numel() + weights[1].numel())
+    return 300 + 12e6 / (weights[0].numel() + weights[1].numel())
 
 
 def run_direction_as_operator(
@@ -271,6 +274,8 @@ def _run_layers(
         layers.append(inputs)
         if module.dropout and module.training and layer + 1 < module.num_layers:
             inputs = dropout(inputs, module.dropout)
+    if len(finals) == 1:
+        return layers, finals[0]
     return layers, tuple(torch.cat(parts) for parts in zip(*finals, strict=True))
 
 

@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence
@@ -29,21 +31,58 @@ class SortedRows:
         in_order = sorted(in_batch, reverse=True)
         self.num_steps = num_steps
         self.longest = in_order[0] if in_order else 0
-        self._lengths_in_batch = lengths
         self.is_full = all(length == num_steps for length in in_batch)
         self.spans = _spans(in_order, span_cost)
-        self.order: Tensor | None = None
+        self._device = lengths.device
+        self._lengths = np.array(in_batch, np.int64)
+        self._order: NDArray[np.int64] | None = None
         takes_some = any(rows < len(in_batch) for _, _, rows in self.spans)
         if takes_some and in_batch != in_order:
-            self.order = lengths.argsort(descending=True, stable=True)
-            self.inverse = self.order.argsort()
-            lengths = lengths.index_select(0, self.order)
-        self.lengths = lengths
+            self._order = np.argsort(-self._lengths, kind="stable")
 
     @cached_property
-    def _padding(self) -> Tensor:
-        """The flat places of the padding among sorted rows, each from 0 to B * longest - 1."""
-        return _places_of_padding(self.lengths, self.longest)
+    def lengths(self) -> Tensor:
+        """(B,) sorted, if the rows are."""
+        return self._tensor(self._lengths if self._order is None else self._lengths[self._order])
+
+    @cached_property
+    def order(self) -> Tensor | None:
+        """(B,) the row of the batch that each sorted row is; None if none has moved."""
+        return None if self._order is None else self._tensor(self._order)
+
+    @cached_property
+    def inverse(self) -> Tensor:
+        """(B,) the sorted row that each row of the batch is."""
+        assert self._order is not None
+        return self._tensor(np.argsort(self._order))
+
+    def _tensor(self, array: NDArray[np.int64]) -> Tensor:
+        return torch.from_numpy(array).to(self._device)
+
+    @cached_property
+    def _moves(self) -> "tuple[_Move, _Move]":
+        """From the order of the batch to sorted rows, and back."""
+        # Numpy, because torch needs several times as long for such small arrays.
+        num_rows, longest, num_steps = len(self._lengths), self.longest, self.num_steps
+        order = np.arange(num_rows) if self._order is None else self._order
+        steps = np.arange(num_steps)
+        columns = steps[:longest, None]
+        to_sorted = columns + num_steps * order
+        to_batch = num_rows * np.minimum(steps, longest - 1) + np.argsort(order)[:, None]
+        is_blank = columns >= self._lengths[order]
+        is_blank_in_batch = steps >= self._lengths[:, None]
+        return (
+            _Move(
+                self._tensor(to_sorted.ravel()),
+                self._tensor(np.flatnonzero(is_blank)),
+                (longest, num_rows),
+            ),
+            _Move(
+                self._tensor(to_batch.ravel()),
+                self._tensor(np.flatnonzero(is_blank_in_batch)),
+                (num_rows, num_steps),
+            ),
+        )
 
     @cached_property
     def _reversed(self) -> Tensor:
@@ -54,24 +93,17 @@ class SortedRows:
         """(B, T, D) in the order of the batch -> (B, longest, D) sorted, zeros at padding."""
         if self.is_full:
             return tensor
-        tensor = tensor[:, : self.longest]
-        if self.order is not None:
-            # a copy already, so another one would only take time and memory
-            rows = tensor.index_select(0, self.order)
-            return rows.flatten(0, 1).index_fill_(0, self._padding, 0).view_as(rows)
-        return _with_zeros(tensor, self._padding)
+        if not self.longest:
+            return tensor[:, :0]
+        return self._moves[0](tensor).transpose(0, 1)
 
     def restore(self, tensor: Tensor) -> Tensor:
         """The inverse of `sort`: (B, longest, H) -> (B, T, H), zeros at padding."""
         if self.is_full:
             return tensor
-        if self.order is None:
-            tensor = _with_zeros(tensor, self._padding)
-        else:
-            places = _places_of_padding(self._lengths_in_batch, self.longest)
-            rows = tensor.index_select(0, self.inverse)
-            tensor = rows.flatten(0, 1).index_fill_(0, places, 0).view_as(rows)
-        return pad_end(tensor, 1, self.num_steps - self.longest)
+        if not self.longest:
+            return pad_end(tensor, 1, self.num_steps)
+        return self._moves[1](tensor.transpose(0, 1))
 
     def sort_states(self, states: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """(L, B, H) each -> the same, sorted."""
@@ -122,14 +154,24 @@ class UnsortedRows:
         return tensor.flatten(0, 1).index_select(0, self._reversed).view_as(tensor)
 
 
-def _places_of_padding(lengths: Tensor, num_steps: int) -> Tensor:
-    """Places in (B * num_steps,) that hold no word."""
-    return (~is_word(lengths, num_steps)).flatten().nonzero().squeeze(1)
+class _Move(NamedTuple):
+    """Which row of a matrix comes from which of another.
 
+    Args:
+        sources: the place of each row in the other matrix.
+        blanks: the places that get zeros instead.
+        shape: the first two sizes of the tensor whose flat form the matrix is.
+    """
 
-def _with_zeros(tensor: Tensor, places: Tensor) -> Tensor:
-    """A copy of (B, T, D) with zeros at places of (B * T,); much faster than `masked_fill` with a mask without D."""
-    return tensor.flatten(0, 1).index_fill(0, places, 0).view_as(tensor)
+    sources: Tensor
+    blanks: Tensor
+    shape: tuple[int, int]
+
+    def __call__(self, tensor: Tensor) -> Tensor:
+        """Make the tensor of this shape."""
+        # much faster than `masked_fill` with a mask without the last dimension
+        rows = tensor.flatten(0, 1).index_select(0, self.sources).index_fill_(0, self.blanks, 0)
+        return rows.view(*self.shape, rows.size(1))
 
 
 def pad_end(tensor: Tensor, dim: int, count: int) -> Tensor:

@@ -342,8 +342,7 @@ def _checked(indexers: dict[str, TokenIndexer]) -> dict[str, TokenIndexer]:
 
 def _share_indexers(fields: Sequence[TextField]) -> bool:
     """Whether all fields have the same indexer objects."""
-    first = fields[0].group_key()
-    return all(field.group_key() == first for field in fields)
+    return len({field.group_key() for field in fields}) == 1
 
 
 def _indexed_texts(fields: Sequence[TextField], name: str) -> list[IndexedTokenList]:

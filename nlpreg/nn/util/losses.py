@@ -162,10 +162,10 @@ class _LinearSoftmaxNll(torch.autograd.Function):
         need_inputs, need_weight, need_bias, _, need_logits, _, _ = ctx.needs_input_grad
         exact = torch.promote_types(inputs.dtype, torch.float32)
         grads = _Gradients(
-            torch.empty_like(inputs) if need_inputs else None,
-            torch.zeros_like(weight, dtype=_sum_dtype(weight)) if need_weight else None,
-            torch.zeros_like(bias, dtype=_sum_dtype(bias)) if need_bias else None,
-            torch.empty_like(target_logits) if need_logits and target_logits is not None else None,
+            [] if need_inputs else None,
+            [] if need_weight else None,
+            [] if need_bias else None,
+            [] if need_logits and target_logits is not None else None,
         )
         device_type = inputs.device.type
         if dtype is None:
@@ -174,12 +174,15 @@ class _LinearSoftmaxNll(torch.autograd.Function):
         total = torch.zeros((), dtype=exact, device=inputs.device)
         with torch.autocast(device_type, enabled=False):
             layer = _Layer.of(weight, bias, dtype)
-            # The compiler may learn how many chunks there are, but not from how many rows.
-            for chunk in range((inputs.size(0) + chunk_size - 1) // chunk_size):
+            # The compiler may learn how many chunks there are, but not from how many rows. Without rows there is a chunk too,
+            # so that there are gradients, of zeros.
+            for chunk in range(max(1, (inputs.size(0) + chunk_size - 1) // chunk_size)):
                 rows = slice(chunk * chunk_size, (chunk + 1) * chunk_size)
                 logits = None if target_logits is None else target_logits[rows]
-                total += _chunk(inputs[rows], layer, columns[rows], logits, grads, rows)
-        ctx.save_for_backward(grads.inputs, grads.weight, grads.bias, grads.logits)
+                total += _chunk(inputs[rows], layer, columns[rows], logits, grads)
+        ctx.save_for_backward(
+            _joined(grads.inputs), _first(grads.weight), _first(grads.bias), _joined(grads.logits)
+        )
         ctx.dtypes = [inputs.dtype, weight.dtype, bias.dtype, getattr(target_logits, "dtype", exact)]
         return total
 
@@ -200,12 +203,30 @@ def _sum_dtype(tensor: Tensor) -> torch.dtype:
 
 @dataclass
 class _Gradients:
-    """Places for the gradients; None where one is not needed."""
+    """The gradients so far; None where one is not needed.
 
-    inputs: Tensor | None
-    weight: Tensor | None
-    bias: Tensor | None
-    logits: Tensor | None
+    Args:
+        inputs: of each chunk.
+        weight: the sum over the chunks, once there is one.
+        bias: likewise.
+        logits: of each chunk.
+    """
+
+    inputs: list[Tensor] | None
+    weight: list[Tensor] | None
+    bias: list[Tensor] | None
+    logits: list[Tensor] | None
+
+
+def _joined(chunks: list[Tensor] | None) -> Tensor | None:
+    """The rows of all chunks; no copy of a single one."""
+    if chunks is None:
+        return None
+    return chunks[0] if len(chunks) == 1 else torch.cat(chunks)
+
+
+def _first(sums: list[Tensor] | None) -> Tensor | None:
+    return None if sums is None else sums[0]
 
 
 @dataclass
@@ -229,7 +250,6 @@ def _chunk(
     columns: Tensor,
     target_logits: Tensor | None,
     grads: _Gradients,
-    rows: slice,
 ) -> Tensor:
     """The loss of some rows; adds their gradients to `grads`."""
     is_regular = inputs.size(0) % _REGULAR_ROWS == 0
@@ -261,26 +281,32 @@ def _chunk(
         scale = (scale - log_z).exp_()
         losses = log_z - targets
         if grads.logits is not None:
-            grads.logits[rows] = torch.expm1(-losses).to(grads.logits.dtype)
-    _add_gradients(scores, scale, inputs, layer.weight_for_grads, grads, rows)
+            grads.logits.append(torch.expm1(-losses).to(target_logits.dtype))
+    _add_gradients(scores, scale, inputs, layer.weight_for_grads, grads)
     return losses.sum()
 
 
-def _add_gradients(
-    scores: Tensor, scale: Tensor, inputs: Tensor, weight: Tensor, grads: _Gradients, rows: slice
-) -> None:
+def _add_gradients(scores: Tensor, scale: Tensor, inputs: Tensor, weight: Tensor, grads: _Gradients) -> None:
     """Add the products of the logits' gradient `scores * scale` with inputs and weights."""
     is_regular = inputs.size(0) % _REGULAR_ROWS == 0
     if grads.bias is not None:
-        grads.bias += scale @ scores
+        bias = scale @ scores
+        if grads.bias:
+            grads.bias[0] += bias
+        else:
+            grads.bias.append(bias)
     if weight.dtype != scores.dtype:
         # Half precision: scale first, because an unscaled total has too few digits left for the rest of its row.
         scores = scores.mul_(scale.unsqueeze(1)).to(weight.dtype)
         scale = torch.ones_like(scale, dtype=weight.dtype)
     if grads.inputs is not None:
-        grads.inputs[rows] = matrix_product(scores, weight.t(), shape_returns=is_regular).mul_(
-            scale.unsqueeze(1)
-        )
+        product = matrix_product(scores, weight.t(), shape_returns=is_regular)
+        grads.inputs.append(product.mul_(scale.unsqueeze(1)).to(inputs.dtype))
     if grads.weight is not None:
         scaled = (inputs.to(weight.dtype) * scale.unsqueeze(1)).t()
-        add_matrix_product(grads.weight, scaled, scores, shape_returns=is_regular)
+        if grads.weight:
+            add_matrix_product(grads.weight[0], scaled, scores, shape_returns=is_regular)
+        else:
+            # not in half precision, which would lose too much of a sum over many chunks
+            first = matrix_product(scaled, scores, shape_returns=is_regular)
+            grads.weight.append(first.to(_sum_dtype(first)))
