@@ -8,6 +8,7 @@ from torch.nn.functional import cross_entropy
 
 from nlpreg.common.checks import Probability
 from nlpreg.data import TextFieldTensors, Vocabulary
+from nlpreg.data.vocabulary import DEFAULT_OOV_TOKEN
 from nlpreg.models.model import Model
 from nlpreg.models.tagging import check_widths, tag_names, without_padding
 from nlpreg.modules import Seq2SeqEncoder, TextFieldEmbedder
@@ -158,6 +159,34 @@ class NextTokenLM(Model):
         outputs, mask, state = read_next(self._text_field_embedder, self._contextualizer, tokens, state)
         scores: Tensor = self._language_model_head(self._dropout(last_words(outputs, mask)))
         return scores.log_softmax(-1), state
+
+    def word_log_probabilities(self, source: TextFieldTensors) -> tuple[list[Tensor], Tensor]:
+        """The log-probability of each token of a batch of texts given the tokens before it.
+
+        The texts are read token by token, as in generation, so that no part of the model can see what it predicts.
+
+        Args:
+            source: the tensors of a text field, T tokens in the longest of B texts.
+
+        Returns:
+            In a list of one, natural logarithms of probabilities (B, T), NaN at the first token and at padding; and which
+            tokens are unknown, (B, T) bool.
+        """
+        ids = get_token_ids_from_text_field_tensors(source)
+        mask = get_text_field_mask(source)
+        columns: list[Tensor] = []
+        state: StepState | None = None
+        for place in range(ids.size(1) - 1):
+            token = {
+                name: {key: tensor[:, place : place + 1] for key, tensor in tensors.items()}
+                for name, tensors in source.items()
+            }
+            by_id, state = self.next_token_log_probabilities(token, state)  # (B, V)
+            columns.append(by_id.gather(1, ids[:, place + 1 : place + 2]).float())
+        known = torch.cat(columns, dim=1) if columns else torch.empty(ids.size(0), 0, device=ids.device)
+        log_probabilities = nn.functional.pad(known, (1, 0), value=torch.nan).masked_fill(~mask, torch.nan)
+        index_of = self.vocab.get_token_to_index_vocabulary(self._target_namespace)
+        return [log_probabilities], (ids == index_of.get(DEFAULT_OOV_TOKEN, -1)) & mask
 
     def _next_token_scores(self, tokens: TextFieldTensors) -> Tensor:
         """The scores (B, V) of the tokens after the last one of each text."""

@@ -11,6 +11,8 @@ from nlpreg.models import Model, load_archive
 from nlpreg.models.generation import Decoding, GenerationOptions, search_beams
 from nlpreg.predictors.language_model_texts import LanguageModelTexts
 
+_LONGEST_CHARACTER = 4  # bytes, each of which is shown as one character until all are there
+
 
 @dataclass(frozen=True)
 class GeneratedText:
@@ -145,11 +147,11 @@ class Generator:
         while decoding.active and growing.finished is None:
             for token in decoding.step():
                 growing.add(None if token.is_end else self._texts.token_of(token.id), token.log_probability)
-            certain = growing.certain_text()
-            if len(certain) > shown:
-                yield certain[shown:]
-                shown = len(certain)
-        rest = growing.result().text[shown:]
+            certain = growing.certain_text(shown)
+            if certain:
+                yield certain
+                shown += len(certain)
+        rest = growing.text_since(shown)
         if rest:
             yield rest
 
@@ -235,9 +237,8 @@ class _Growing:
     ) -> None:
         self._texts = texts
         self._prompt = prompt
-        self._start = list(start)
         self._stop = [text for text in stop if text]
-        self._start_length = len(texts.text_of(start))
+        self._text = texts.continuation(start)
         self._tokens: list[Token] = []
         self._length: int | None = None  # length of the text, after a stop text has cut it
         self.log_probability = 0.0
@@ -252,18 +253,31 @@ class _Growing:
             self.finished = "end"
             return
         self._tokens.append(token)
-        text = self._text() if self._stop else ""
-        ends = [place for place in map(text.find, self._stop) if place >= 0]
+        # where a stop text that was not there before may begin
+        first = max(0, self._final_length() - max(map(len, self._stop), default=0))
+        self._texts.extend(self._text, token)
+        if not self._stop:
+            return
+        new = self._text.since(first)
+        ends = [place for place in map(new.find, self._stop) if place >= 0]
         if ends:
-            self._length = min(ends)
+            self._length = first + min(ends)
             self.finished = "stop"
 
-    def _text(self) -> str:
-        return self._texts.text_of([*self._start, *self._tokens])[self._start_length :][: self._length]
+    def _final_length(self) -> int:
+        """Number of characters that further tokens do not change; they may complete a character."""
+        end = self._text.since(max(0, len(self._text) - _LONGEST_CHARACTER))
+        return len(self._text) - (len(end) - len(end.rstrip("\ufffd")))
 
-    def certain_text(self) -> str:
-        """The text without its end that may still change: an incomplete character, or the beginning of a stop text."""
-        text = self._text()
+    def text_since(self, start: int) -> str:
+        """The text from this character on."""
+        return self._text.since(start)[: None if self._length is None else max(0, self._length - start)]
+
+    def certain_text(self, start: int) -> str:
+        """The text from a character on, without its end that may still change: an incomplete character, or the beginning of
+        a stop text.
+        """
+        text = self.text_since(start)
         if self.finished is not None:
             return text
         certain = text.rstrip("\ufffd")
@@ -278,7 +292,7 @@ class _Growing:
         """The current continuation."""
         return GeneratedText(
             self._prompt,
-            self._text(),
+            self.text_since(0),
             [str(token) for token in self._tokens],
             self.log_probability,
             self.finished or "length",

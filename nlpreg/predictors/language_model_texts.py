@@ -1,12 +1,13 @@
 """Conversion between plain text and the tokens and tensors of a language model."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data import Batch, DatasetReader, Instance, TextFieldTensors, Token, Tokenizer
 from nlpreg.data.fields import TextField
-from nlpreg.data.tokenizers.tokenizer import join_words
+from nlpreg.data.tokenizers.tokenizer import WordJoiner, join_words
 from nlpreg.models.model import Model
 from nlpreg.predictors.predictor import choose_tokenizer, make_instance, reader_arguments, tokenizer_of
 
@@ -164,10 +165,89 @@ class LanguageModelTexts:
         entries = dict.fromkeys(map(self.entry_of, texts))
         return [index_of[entry] for entry in entries if entry in index_of]
 
+    @cached_property
+    def _unwritten(self) -> set[str]:
+        """The start and end tokens, as they are written and as they are predicted."""
+        marks = [*self.start_tokens, *self.end_tokens]
+        return {*marks, *map(self.entry_of, marks)}
+
+    def _words_of(self, tokens: Sequence[Token]) -> list[str]:
+        return [word for word in map(str, tokens) if word not in self._unwritten]
+
     def text_of(self, tokens: Sequence[Token]) -> str:
         """Detokenize tokens, without start and end tokens."""
-        marks = [*self.start_tokens, *self.end_tokens]
-        special = {*marks, *map(self.entry_of, marks)}
-        words = [str(token) for token in tokens]
-        words = [word for word in words if word not in special]
+        words = self._words_of(tokens)
         return join_words(words) if self._own_tokenizer is None else self._own_tokenizer.detokenize(words)
+
+    def continuation(self, tokens: Sequence[Token]) -> "Continuation":
+        """An empty continuation of these tokens."""
+        words = self._words_of(tokens)
+        tokenizer = self._own_tokenizer
+        if tokenizer is None or type(tokenizer).detokenize is Tokenizer.detokenize:
+            return Continuation(words, None)
+        return Continuation(words, tokenizer.detokenize)
+
+    def extend(self, continuation: "Continuation", token: Token) -> None:
+        """Add a token to a continuation, if it is written."""
+        for word in self._words_of([token]):
+            continuation.add(word)
+
+
+_CONTEXT = 16
+_MOST_WORDS = 64
+_MOST_CHARACTERS = 1 << 12
+
+
+class Continuation:
+    """The text of tokens that come one after another; the cost of a token does not grow with the text.
+
+    Only the last tokens are detokenized again for each new one, after a few earlier ones that say how they are written.
+
+    Args:
+        start: the tokens before the text.
+        detokenize: of the tokenizer; None to join words.
+    """
+
+    def __init__(self, start: Sequence[str], detokenize: Callable[[Sequence[str]], str] | None) -> None:
+        self._detokenize = detokenize
+        self._done: list[str] = []
+        self._num_done = 0  # characters of `_done`
+        self._tail = ""
+        self._joiner = WordJoiner()
+        self._words: list[str] = []
+        self._skipped = 0  # characters of the text of `_words` that come before the tail
+        if detokenize is None:
+            for word in start:
+                self._joiner.add(word)
+        else:
+            self._words = list(start[-_CONTEXT:])
+            self._skipped = len(detokenize(self._words))
+
+    def add(self, word: str) -> None:
+        """Add a token."""
+        if self._detokenize is None:
+            self._tail += self._joiner.add(word)
+            if len(self._tail) > _MOST_CHARACTERS:
+                self._finish(len(self._tail) // 2)
+            return
+        self._words.append(word)
+        self._tail = self._detokenize(self._words)[self._skipped :]
+        if len(self._words) > _MOST_WORDS:
+            self._words = self._words[-2 * _CONTEXT :]
+            self._skipped = len(self._detokenize(self._words[:_CONTEXT]))
+            kept = len(self._detokenize(self._words)) - self._skipped
+            self._finish(len(self._tail) - kept)
+
+    def _finish(self, length: int) -> None:
+        self._done.append(self._tail[:length])
+        self._num_done += length
+        self._tail = self._tail[length:]
+
+    def __len__(self) -> int:
+        return self._num_done + len(self._tail)
+
+    def since(self, start: int) -> str:
+        """The text from this character on."""
+        if start >= self._num_done:
+            return self._tail[start - self._num_done :]
+        return "".join([*self._done, self._tail])[start:]

@@ -139,7 +139,7 @@ class Scorer:
     >>> Scorer.from_path("out/model.tar.gz").score("The dog barks .").perplexity  # doctest: +SKIP
 
     Args:
-        model: `language_model` or `masked_language_model`.
+        model: `language_model`, `next_token_lm` or `masked_language_model`.
         dataset_reader: the reader that the model was trained with.
         tokens_per_batch: number of tokens, padding included, that the model reads at once.
         masked_context: number of tokens, start and end tokens included, that a masked model reads around a masked one; the

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from nlpreg.common import Params
+from nlpreg.common.checks import ConfigurationError
 from nlpreg.data.dataset_readers import NextTokenLMReader, SimpleLanguageModelingDatasetReader
 from nlpreg.data.token_indexers import SingleIdTokenIndexer
 from nlpreg.data.tokenizers import CharacterTokenizer, SubwordTokenizer
@@ -16,6 +17,7 @@ from nlpreg.modules.language_model_heads import LinearLanguageModelHead
 from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
 from nlpreg.modules.text_field_embedders import BasicTextFieldEmbedder
 from nlpreg.modules.token_embedders import Embedding
+from nlpreg.predictors import LanguageModelPredictor
 from nlpreg.predictors.generator import Generator
 from nlpreg.predictors.scorer import Scorer
 from tests.predictors.test_generator import ENCODERS, make_model, make_reader, make_vocab
@@ -87,10 +89,8 @@ LEFT_TO_RIGHT = {
     "characters": characters,
     "subwords": subwords,
 }
-SCORED = {**LEFT_TO_RIGHT, "masked": lambda _: make_masked_model()}
+SCORED = {**LEFT_TO_RIGHT, "masked": lambda _: make_masked_model(), "next token": next_token}
 GENERATED = {**LEFT_TO_RIGHT, "next token": next_token}
-# reads every word beside every other, which takes gigabytes; and has 5000 positions
-NOT_LONG = {"both directions of a transformer"}
 
 
 def long_text(kind):
@@ -116,7 +116,11 @@ def test_scores(kind, tmp_path):
         check_equal_scores(one, again)
 
 
-@pytest.mark.parametrize("kind", sorted(SCORED.keys() - NOT_LONG))
+@pytest.mark.parametrize(
+    "kind",
+    # a next_token_lm reads token by token
+    [pytest.param(kind, marks=pytest.mark.slow if kind == "next token" else ()) for kind in SCORED],
+)
 def test_scores_of_ten_thousand_tokens(kind, tmp_path):
     model, reader = SCORED[kind](tmp_path)
     scored = Scorer(model, reader, masked_context=16).score(long_text(kind))
@@ -139,9 +143,29 @@ def test_generated_texts(kind, tmp_path):
         assert "".join(generator.stream(prompt, settings)) == alone.text
 
 
-@pytest.mark.parametrize("kind", sorted(GENERATED.keys() - NOT_LONG))
+@pytest.mark.parametrize("kind", GENERATED)
 def test_a_prompt_of_ten_thousand_tokens(kind, tmp_path):
     generator = Generator(*GENERATED[kind](tmp_path))
     (text,) = generator.generate(long_text(kind), GenerationOptions(temperature=0, max_tokens=2))
     assert text.finished in ("end", "length")
     assert math.isfinite(text.log_probability)
+
+
+def test_next_token_models_give_the_probabilities_of_their_predictions(tmp_path):
+    model, reader = next_token(tmp_path)
+    model._n_best = model.vocab.get_vocab_size("tokens")
+    scored = Scorer(model, reader).score("the dog ate an apple")
+    assert scored.log_probabilities[0] is None
+    for count in range(1, 5):
+        instance = reader.text_to_instance(" ".join(scored.tokens[:count]))
+        reader.apply_token_indexers(instance)
+        output = model.forward_on_instance(instance)
+        place = [choice[0] for choice in output["top_tokens"]].index(scored.tokens[count])
+        expected = math.log(output["probabilities"][place])
+        assert scored.log_probabilities[count] == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_text_beyond_the_positions_of_a_transformer_is_refused(tmp_path):
+    model, reader = LEFT_TO_RIGHT["both directions of a transformer"](tmp_path)
+    with pytest.raises(ConfigurationError, match="there are 5000 positions, .* set max_sequence_length"):
+        LanguageModelPredictor(model, reader).predict(LONG_TEXT)

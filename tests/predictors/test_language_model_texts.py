@@ -1,5 +1,9 @@
 """A reader whose token indexer looks up lower-cased tokens, as `quickstart_lm` has it."""
 
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -7,7 +11,8 @@ from nlpreg.common import Params
 from nlpreg.data import Token, Vocabulary
 from nlpreg.data.dataset_readers import SimpleLanguageModelingDatasetReader
 from nlpreg.data.token_indexers import SingleIdTokenIndexer, TokenCharactersIndexer
-from nlpreg.data.tokenizers import WhitespaceTokenizer
+from nlpreg.data.tokenizers import CharacterTokenizer, SubwordTokenizer, Tokenizer, WhitespaceTokenizer
+from nlpreg.data.tokenizers.subword_tokenizer import train_subwords
 from nlpreg.models import Model
 from nlpreg.models.generation import GenerationOptions
 from nlpreg.predictors.generator import Generator
@@ -55,3 +60,52 @@ def test_what_is_generated_ends_at_the_end_token(model: Model) -> None:
     generator = Generator(model, make_reader())
     (written,) = generator.generate("The dog", GenerationOptions(max_tokens=5))
     assert (written.text, written.finished) == ("", "end")
+
+
+TEXT = 'He said : " I do n\'t know 1 @,@ 000 names ( yet ) , Zoë " – über 日本 café .'
+
+
+def tokenizers(folder: Path) -> dict[str, Tokenizer]:
+    pytest.importorskip("tokenizers")
+    made: dict[str, Tokenizer] = {"words": WhitespaceTokenizer(), "characters": CharacterTokenizer()}
+    for kind in ("bpe", "unigram", "byte-level"):
+        path = folder / f"{kind}.json"
+        train_subwords([TEXT] * 5, vocab_size=300, model=kind).save(str(path))
+        made[kind] = SubwordTokenizer(str(path))
+    return made
+
+
+def test_a_text_that_grows_is_the_text_of_all_its_tokens(model: Model, tmp_path: Path) -> None:
+    draw = random.Random(1)
+    for kind, tokenizer in tokenizers(tmp_path).items():
+        reader = SimpleLanguageModelingDatasetReader(tokenizer=tokenizer)
+        texts = LanguageModelTexts(model, reader)
+        words = [str(token) for token in tokenizer.tokenize(TEXT)]
+        for num_before in (0, 1, 100):
+            tokens = [Token(draw.choice(words)) for _ in range(num_before + 300)]
+            before = len(texts.text_of(tokens[:num_before]))
+            growing = texts.continuation(tokens[:num_before])
+            for count, token in enumerate(tokens[num_before:], num_before + 1):
+                texts.extend(growing, token)
+                expected = texts.text_of(tokens[:count])[before:]
+                assert (growing.since(0), len(growing)) == (expected, len(expected)), kind
+                assert growing.since(len(expected) // 2) == expected[len(expected) // 2 :]
+
+
+def test_the_cost_of_a_token_does_not_grow_with_the_text(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = []
+
+    def detokenize(self: CharacterTokenizer, tokens: Sequence[str]) -> str:
+        sizes.append(len(tokens))
+        return "".join(tokens)
+
+    monkeypatch.setattr(CharacterTokenizer, "detokenize", detokenize)
+    texts = LanguageModelTexts(model, SimpleLanguageModelingDatasetReader(tokenizer=CharacterTokenizer()))
+    growing = texts.continuation([Token("a")] * 1000)
+    for _ in range(1000):
+        texts.extend(growing, Token("b"))
+    assert growing.since(0) == "b" * 1000
+    assert max(sizes) <= 65
+    assert sum(sizes) / 1000 < 65

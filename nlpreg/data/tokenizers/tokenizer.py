@@ -31,32 +31,37 @@ _REPLACED = {
 _INSIDE = {"@-@": "-", "@,@": ",", "@.@": "."}
 
 
-def join_words(words: Sequence[str]) -> str:
-    """Words and punctuation marks as a text, with spaces where English has them.
+class WordJoiner:
+    """Joins words and punctuation marks, one after another, with spaces where English has them.
 
     The text of the first words does not depend on the following ones, so a text can be displayed while it is generated. It may
     differ from the original text, because the spacing is guessed.
     """
-    parts: list[str] = []
-    has_space = False  # whether the words so far allow a space before the next word
-    is_quoted = False  # inside a pair of straight quotation marks
-    previous = ""
-    for word in words:
+
+    def __init__(self) -> None:
+        self._has_space = False  # whether the words so far allow a space before the next word
+        self._is_quoted = False  # inside a pair of straight quotation marks
+        self._previous = ""
+
+    def add(self, word: str) -> str:
+        """What the next word adds to the text."""
         if word in _INSIDE:
-            parts.append(_INSIDE[word])
-            has_space, previous = False, word
-            continue
+            self._has_space, self._previous = False, word
+            return _INSIDE[word]
         shown = _REPLACED.get(word, word)
-        is_contraction = previous in ("'", "’") and shown in _AFTER_APOSTROPHE
-        is_closing = shown in _NO_SPACE_BEFORE or is_contraction or (shown == '"' and is_quoted)
-        if has_space and not is_closing:
-            parts.append(" ")
-        parts.append(shown)
+        is_contraction = self._previous in ("'", "’") and shown in _AFTER_APOSTROPHE
+        is_closing = shown in _NO_SPACE_BEFORE or is_contraction or (shown == '"' and self._is_quoted)
+        added = f" {shown}" if self._has_space and not is_closing else shown
         if shown == '"':
-            is_quoted = not is_quoted
-        has_space = shown not in _NO_SPACE_AFTER and not (shown == '"' and is_quoted)
-        previous = shown
-    return "".join(parts)
+            self._is_quoted = not self._is_quoted
+        self._has_space = shown not in _NO_SPACE_AFTER and not (shown == '"' and self._is_quoted)
+        self._previous = shown
+        return added
+
+
+def join_words(words: Sequence[str]) -> str:
+    """Words and punctuation marks as a text, see `WordJoiner`."""
+    return "".join(map(WordJoiner().add, words))
 
 
 class Tokenizer(Registrable):

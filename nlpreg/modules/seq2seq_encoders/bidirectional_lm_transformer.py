@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nlpreg.common.checks import PositiveInt, Probability
+from nlpreg.common.checks import ConfigurationError, PositiveInt, Probability
 from nlpreg.modules.layer_norm import LayerNorm
 from nlpreg.modules.recurrence import reversed_positions
 from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import Seq2SeqEncoder
@@ -94,6 +94,9 @@ class BidirectionalLanguageModelTransformer(Seq2SeqEncoder):
         row -> (B, T, 2 * input_dim), forward half first, zeros at padding; or a list of these, one for each
         layer, of which the last alone is normalised.
 
+    Raises:
+        ConfigurationError: in `forward`, a text of more words than there are positions.
+
     Source: Peters et al. (2018), https://arxiv.org/abs/1808.08949
     """
 
@@ -116,6 +119,7 @@ class BidirectionalLanguageModelTransformer(Seq2SeqEncoder):
         self.output_dim = self._output_dim = 2 * input_dim
         self._dropout = Dropout(input_dropout) if input_dropout else None
         self._position = PositionalEncoding(input_dim)
+        self.max_length: int = self._position.positional_encoding.size(1)
         self._forward_transformer, self._backward_transformer = (
             make_model(
                 num_layers, input_dim, hidden_dim, dropout=dropout, return_all_layers=return_all_layers
@@ -142,6 +146,11 @@ class BidirectionalLanguageModelTransformer(Seq2SeqEncoder):
 
     def forward(self, token_embeddings: Tensor, mask: Tensor) -> Tensor | list[Tensor]:
         """Encode a batch."""
+        if token_embeddings.size(1) > self.max_length:
+            raise ConfigurationError(
+                f"contextualizer: there are {self.max_length} positions, but a text of {token_embeddings.size(1)} words; set "
+                "max_sequence_length of the dataset reader, or use nlpreg score, which reads long texts in parts"
+            )
         mask = mask.bool()
         words = Words.of(mask)
         # (N, D)
