@@ -3,14 +3,17 @@
 import argparse
 import contextlib
 import errno
+import inspect
 import linecache
 import logging
 import os
+import re
 import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
 
 from nlpreg.commands.console import console, log_to_files
 from nlpreg.common.checks import ConfigurationError
@@ -25,6 +28,9 @@ RESUME_ME = 75
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 TERMINATED = 143
+
+_CALL = re.compile(r"([\w.<>]+)\.(\w+)\(\) (?:takes|got|missing) ")
+"""The beginning of Python's message about wrong arguments of a method: the class, and the name."""
 
 _PATH_ERRORS = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError, FileExistsError)
 
@@ -150,14 +156,12 @@ def _report(error: Exception, args: argparse.Namespace) -> int:
         traceback.print_exception(error, file=sys.stderr)
         print(getattr(error, "trace", ""), end="", file=sys.stderr)
     else:
-        place = getattr(error, "config_path", "data_loader")
-        is_about_call = isinstance(error, ConfigurationError) and not place.endswith("data_loader")
-        if (
-            _is_programs_error(error) or is_about_call
-        ):  # code of the user may have called a constructor incorrectly
-            message = "\n  ".join(lines_about_users_code(error))
-            if hasattr(error, "while_reading"):
-                message += f"\n  while reading {error.while_reading}"
+        # code of the user may have called nlpreg's classes incorrectly
+        if _is_programs_error(error) or isinstance(error, ConfigurationError):
+            lines = lines_about_users_code(error)
+            if hasattr(error, "while_reading") and _should_say_what_was_read(error, lines):
+                lines.append(f"while reading {error.while_reading}")
+            message = "\n  ".join(lines)
         if hasattr(error, "hint"):
             message += f"\n  {error.hint}"
         if status == FAILURE:
@@ -172,6 +176,11 @@ def _report(error: Exception, args: argparse.Namespace) -> int:
     return status
 
 
+def _should_say_what_was_read(error: BaseException, lines: list[str]) -> bool:
+    """Whether the place in the data is not in the message of an error; nlpreg's readers name file and line."""
+    return (_is_programs_error(error) or len(lines) > 1) and ", line " not in lines[0]
+
+
 def _is_programs_error(error: BaseException) -> bool:
     """Whether an error is a bug in code rather than a problem of a config, a file or the disk."""
     return not isinstance(
@@ -184,8 +193,9 @@ def lines_about_users_code(error: BaseException) -> list[str]:
 
     Returns:
         The message, with the key path of the part of the config whose code it is; a line such as `my_parts.py:31, in
-        forward: return self.proj(x)`, and a line with the shapes of the local variables that are tensors. Only the message
-        if no code of the user is involved.
+        forward: return self.proj(x)`, and a line with the shapes of the local variables that are tensors. For a method that
+        takes other arguments than nlpreg passes, its definition and the one to match. Only the message if no code of the
+        user is involved.
     """
     message, _ = describe(error)
     library_folders = tuple(
@@ -196,7 +206,12 @@ def lines_about_users_code(error: BaseException) -> list[str]:
     packages = f"{os.sep}site-packages{os.sep}"
     found = None
     part = part_there = ""
-    for frame, line in traceback.walk_tb(error.__traceback__):
+    frames = list(traceback.walk_tb(error.__traceback__))
+    if isinstance(
+        error.__cause__, ValueError
+    ):  # of `text_to_instance`, to which a reader adds the place in the data
+        frames += traceback.walk_tb(error.__cause__.__traceback__)
+    for frame, line in frames:
         file = frame.f_code.co_filename
         # an object without a section in the config, such as a layer, belongs to the part that calls it
         part = path_of(frame.f_locals.get("self")) or part
@@ -208,7 +223,7 @@ def lines_about_users_code(error: BaseException) -> list[str]:
         if not is_library and not file.startswith("<"):
             found, part_there = (frame, line), part
     if found is None:
-        return [message]
+        return [message, *_definition_of_called(error, frames)]
     if part_there:
         # in place of the path of the outer constructor, such as that of the data loader
         outer = f"{getattr(error, 'config_path', '')}: "
@@ -228,6 +243,33 @@ def lines_about_users_code(error: BaseException) -> list[str]:
     if shapes:
         lines.append(f"tensors there: {', '.join(shapes)}")
     return lines
+
+
+def _definition_of_called(error: BaseException, frames: Sequence[tuple[FrameType, int]]) -> Iterator[str]:
+    """Where a method of the user is defined that nlpreg could not call, such as a `get_metrics` without `reset`."""
+    called = _CALL.match(str(error)) if isinstance(error, TypeError) else None
+    if called is None or not frames:
+        return
+    for value in frames[-1][0].f_locals.values():
+        for cls in type(value).__mro__:
+            method = vars(cls).get(called[2])
+            code = getattr(method, "__code__", None)
+            if (
+                cls.__qualname__ == called[1]
+                and code is not None
+                and not cls.__module__.startswith("nlpreg.")
+            ):
+                line = linecache.getline(code.co_filename, code.co_firstlineno).strip()
+                yield f"{os.path.basename(code.co_filename)}:{code.co_firstlineno}, in {cls.__name__}: {line}"
+                for base in cls.__mro__[1:]:
+                    if base.__module__.startswith("nlpreg.") and called[2] in vars(base):
+                        parameters = [
+                            parameter.replace(annotation=inspect.Parameter.empty)
+                            for parameter in inspect.signature(vars(base)[called[2]]).parameters.values()
+                        ]
+                        yield f"{base.__name__} has: def {called[2]}{inspect.Signature(parameters)}"
+                        return
+                return
 
 
 def _run_log() -> str | None:

@@ -35,10 +35,13 @@ CONFIG: dict[str, Any] = {
 IMPORTS = """import torch
 from nlpreg.data import DatasetReader, Instance
 from nlpreg.data.dataset_readers import SequenceTaggingDatasetReader
-from nlpreg.data.fields import TextField
+from nlpreg.data.fields import SequenceLabelField, TextField
+from nlpreg.data.token_indexers import SingleIdTokenIndexer, TokenIndexer
 from nlpreg.data.tokenizers import Token
 from nlpreg.models import Model
 from nlpreg.modules import Seq2SeqEncoder
+from nlpreg.training.callbacks import TrainerCallback
+from nlpreg.training.metrics import CategoricalAccuracy, Metric
 from nlpreg.training.optimizers import AdamOptimizer
 
 """
@@ -146,6 +149,68 @@ METRICS = """
     def get_metrics(self, reset=False):
         return {"a": [1, 2]}"""
 SCHEDULER = {"type": "linear_with_warmup", "warmup_steps": 1, "num_steps": 9}
+OTHER_READER = """
+@DatasetReader.register("mine")
+class Mine(DatasetReader):
+    def _read(self, file_path):
+        with open(file_path) as file:
+            for line in file:
+                words = line.split()
+                text = TextField([Token(word) for word in words], {"tokens": SingleIdTokenIndexer()})
+                yield Instance(FIELDS)
+"""
+OTHER_PARTS = """
+class MyMetric(Metric):
+    def __call__(self, predictions):
+        pass
+
+
+@TrainerCallback.register("mine")
+class MyCallback(TrainerCallback):
+    def on_epoch(self, trainer, metrics):
+        pass
+
+
+@TrainerCallback.register("mine too")
+class MyOtherCallback(TrainerCallback):
+    def on_epoch(self, trainer, metrics, epoch, **kwargs):
+        self.best = metrics["validation_f1"]
+
+
+@Seq2SeqEncoder.register("mine")
+class Doubled(Seq2SeqEncoder):
+    def __init__(self, width: int):
+        super().__init__()
+        self.width = width
+
+    def forward(self, inputs, mask):
+        return inputs
+
+    def get_input_dim(self):
+        return self.width
+
+    def get_output_dim(self):
+        return 2 * self.width
+
+
+@TokenIndexer.register("mine")
+class MyIndexer(TokenIndexer):
+    def count_vocab_items(self, token, counter):
+        counter["tokens"][token.text] += 1
+
+    def tokens_to_indices(self, tokens, vocabulary):
+        return [vocabulary.get_token_index(token.text) for token in tokens]
+"""
+
+
+def other_reader(fields: str) -> tuple[str, dict[str, Any]]:
+    return OTHER_READER.replace("FIELDS", fields), config("dataset_reader", "mine")
+
+
+def other_part(path: str, value: Any) -> tuple[str, dict[str, Any]]:
+    return OTHER_PARTS, config(path, value)
+
+
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "reader yields None": reader("None"),
     "reader raises": reader('Instance({"tokens": TextField([Token(words[7])])})'),
@@ -170,6 +235,52 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "num_steps of a scheduler": ("", config("trainer.learning_rate_scheduler", SCHEDULER)),
     "key that a relative takes": ("", config("model.dropout", 0.5)),
     "key of another section": ("", config("trainer.lr", 0.5)),
+    "model without a vocabulary": (
+        MODEL.replace("self, vocab, size: int = 4", "self, size: int = 4").replace(
+            "super().__init__(vocab)", "super().__init__()"
+        ),
+        config("model", "mine"),
+    ),
+    "mask of numbers": model(
+        '{"loss": vectors.masked_fill(tokens["tokens"]["tokens"][..., None], 0.0).sum()}'
+    ),
+    "forward without an argument": (
+        MODEL.replace("tags=None, metadata=None", "tags=None").replace("RETURNED", '{"loss": loss}'),
+        config("model", "mine"),
+    ),
+    "measure of other shapes": model('{"loss": loss, "accuracy": CategoricalAccuracy()(tags, tags)}'),
+    "measure that is called otherwise": (
+        OTHER_PARTS + MODEL.replace("RETURNED", '{"loss": loss, "a": MyMetric()(scores, tags)}'),
+        config("model", "mine"),
+    ),
+    "get_metrics without reset": model(
+        '{"loss": loss}' + METRICS.replace("self, reset=False", "self").replace("[1, 2]", "1.0")
+    ),
+    "hook without arguments": other_part("trainer.callbacks", ["mine"]),
+    "callback raises": other_part("trainer.callbacks", ["mine too"]),
+    "wrong output width": other_part("model.encoder", {"type": "mine", "width": 4}),
+    "indexer gives a list": other_part(
+        "dataset_reader", {"type": "sequence_tagging", "token_indexers": {"tokens": "mine"}}
+    ),
+    "label instead of a list": other_reader('{"tokens": text, "tags": SequenceLabelField("NOUN", text)}'),
+    "field that is a list": other_reader('{"tokens": words}'),
+    "text of strings": other_reader('{"tokens": TextField(words)}'),
+    "reader yields dictionaries": reader('{"tokens": words}'),
+    "data path that is a list": (
+        READER,
+        config("dataset_reader", "mine") | {"train_data_path": ["train.txt"]},
+    ),
+    "scheduler in the optimizer": (
+        "",
+        config("trainer.optimizer", {"type": "adam", "learning_rate_scheduler": {"type": "noam"}}),
+    ),
+    "vectors of another width": (
+        "",
+        config(
+            "model.text_field_embedder.token_embedders.tokens",
+            {"type": "embedding", "embedding_dim": 4, "pretrained_file": "vectors.txt"},
+        ),
+    ),
     "file beside the one that is meant": ("", config("train_data_path", "trian.txt")),
 }
 
@@ -182,6 +293,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delitem(sys.modules, "my_parts", raising=False)
     (tmp_path / "train.txt").write_text("the###D dog###N barks###V\na###D cat###N sleeps###V\n")
     (tmp_path / "train.jsonl").write_text("")
+    (tmp_path / "vectors.txt").write_text("the 0.1 0.2 0.3\ndog 0.1 0.2 0.3\n")
     return tmp_path
 
 

@@ -47,7 +47,8 @@ def data_findings(checked: Checked) -> Findings:
     except ConfigurationError as error:
         path = getattr(error, "config_path", "")
         is_about_data = path.endswith("data_loader")  # the message has file and line of the data
-        return Findings([Problem("" if is_about_data else path, str(error))])
+        lines = [str(error), *lines_about_users_code(error)[1:]]
+        return Findings([Problem("" if is_about_data else path, "\n      ".join(lines))])
     except Exception as error:
         return Findings([Problem("", "\n      ".join(lines_about_users_code(error)))])
 

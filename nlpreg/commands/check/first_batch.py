@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from nlpreg.commands.failures import lines_about_users_code
 from nlpreg.commands.show.init import fitting_reader
 from nlpreg.commands.train.experiment import recorded_namespaces
 from nlpreg.common.checks import ConfigurationError, did_you_mean
+from nlpreg.common.config.nodes import path_of
 from nlpreg.common.config.problems import Problem, refusal
 from nlpreg.common.config.registry import REGISTRY
 from nlpreg.data.data_loaders import MultiTaskDataLoader
@@ -189,21 +191,34 @@ def _try_batch(
     batch = move_to_device(batch, trainer.cuda_device)
     # without compiling the model for this batch
     forward = model.forward if getattr(model, "_compiled_call_impl", None) is not None else model
+    wrong_widths: list[Problem] = []
     try:
-        with torch.set_grad_enabled(is_training), trainer.run.precision.autocast():
+        with (
+            _compared_widths(model, wrong_widths),
+            torch.set_grad_enabled(is_training),
+            trainer.run.precision.autocast(),
+        ):
             outputs = forward(**batch)
     except ConfigurationError as error:
         path, _, message = str(error).partition(": ")
         if path.startswith(("model.", "trainer.")) and " " not in path:
-            findings.problems.append(Problem(path, message))
+            refused = Problem(path, message)
         else:
-            findings.problems.append(refusal("model", inspect.signature(type(model)).parameters, error))
+            refused = refusal("model", inspect.signature(type(model)).parameters, error)
+        lines = [refused.message, *lines_about_users_code(error)[1:]]
+        findings.problems += wrong_widths or [replace(refused, message="\n      ".join(lines))]
         return
+    except (RuntimeError, ValueError):
+        if not wrong_widths:
+            raise
     except IndexError as error:
         label = re.fullmatch(r"Target (\d+) is out of bounds.", str(error))  # of torch's losses
         if label is None:
             raise
         findings.problems.append(_label_problem(model, label[1]))
+        return
+    if wrong_widths:
+        findings.problems += wrong_widths
         return
     if not isinstance(outputs, Mapping):
         findings.problems.append(
@@ -227,6 +242,34 @@ def _try_batch(
     findings.problems += [found for found in problems if found not in findings.problems]
 
 
+@contextlib.contextmanager
+def _compared_widths(model: Model, problems: list[Problem]) -> Iterator[None]:
+    """Context manager that compares the outputs of the user's modules with their `get_output_dim`."""
+
+    def compare(module: Any, inputs: Any, output: Any) -> None:
+        if isinstance(output, Tensor) and output.dim() and not problems:
+            width = module.get_output_dim()
+            if output.size(-1) != width:
+                problems.append(
+                    Problem(
+                        path_of(module) or "model",
+                        f"{type(module).__name__}.get_output_dim gives {width}, but forward returns {_kind(output)}; the two "
+                        "must agree, since the next layer is made for that width",
+                    )
+                )
+
+    handles = [
+        module.register_forward_hook(compare)
+        for module in model.modules()
+        if hasattr(module, "get_output_dim") and not type(module).__module__.startswith("nlpreg.")
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
 def _field_problem(model: Model, batch: Mapping[str, Any], reader: Any) -> str | None:
     """A message about fields that `forward` does not take, and required arguments without a field; None if all fit."""
     required, optional, takes_all = _arguments(type(model))
@@ -244,7 +287,9 @@ def _field_problem(model: Model, batch: Mapping[str, Any], reader: Any) -> str |
     if unknown:
         parts.append(f"; not taken: {', '.join(unknown)}")
     advice = []
-    if reader_name := fitting_reader(type(model)):
+    if not missing and not type(model).__module__.startswith("nlpreg."):
+        advice.append(f"give forward an argument of that name ({unknown[0]}=None), or let it take **kwargs")
+    elif reader_name := fitting_reader(type(model)):
         advice.append(f'the dataset reader "{reader_name}" fits this model')
     if models := _models_for(list(batch)):
         advice.append(f"models for these fields: {', '.join(models)}")

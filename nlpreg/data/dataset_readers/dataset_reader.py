@@ -12,6 +12,7 @@ import torch.distributed as dist
 
 from nlpreg.common.checks import ConfigurationError, ConfigurationValueError
 from nlpreg.common.registrable import Registrable
+from nlpreg.data.fields.field import Field
 from nlpreg.data.instance import Instance
 
 T = TypeVar("T")
@@ -152,16 +153,23 @@ class DatasetReader(Registrable):
         """The instances of `_read`; the attribute `while_reading` of an error tells which instance was being read.
 
         Raises:
-            ConfigurationError: `_read` yields None in place of an instance.
+            ConfigurationError: `_read` yields something else than instances with fields.
         """
         number = 1
         try:
             for number, instance in enumerate(self._read(file_path), start=1):
-                if instance is None:
+                if not isinstance(instance, Instance):
+                    what = "None" if instance is None else f"{type(instance).__name__} {instance!r:.60}"
                     raise ConfigurationError(
-                        f"{file_path}: {type(self).__name__}._read: expected instances, got None as number {number}; does "
+                        f"{file_path}: {type(self).__name__}._read: expected instances, got {what} as number {number}; does "
                         "text_to_instance return its instance?"
                     )
+                for name, field in instance.fields.items():
+                    if not isinstance(field, Field):
+                        raise ConfigurationError(
+                            f"{file_path}: {type(self).__name__}: expected a Field as {name!r} of instance {number}, such as "
+                            f"a TextField or a LabelField, got {type(field).__name__} {field!r:.60}"
+                        )
                 yield instance
                 number += 1
         except Exception as error:

@@ -71,6 +71,10 @@ class SequenceLabelField(Field[torch.Tensor]):
         # a list of ints, or an array of them
         self._indexed_labels: Any = None
         check_label_namespace(label_namespace)
+        if isinstance(labels, str):
+            raise ConfigurationError(
+                f"SequenceLabelField: expected a list of labels, one for each element, got the text {labels!r}"
+            )
         if len(labels) != sequence_field.sequence_length():
             raise ConfigurationError(
                 f"SequenceLabelField: expected a label for each of {sequence_field.sequence_length()} elements, got "

@@ -162,7 +162,7 @@ class TextField(SequenceField[TextFieldTensors]):
         if self._token_indexers is None:
             return
         self._indexed_tokens = {
-            name: indexer.tokens_to_indices(self.tokens, vocab)
+            name: _indexed(indexer, self.tokens, vocab)
             for name, indexer in _checked(self.token_indexers).items()
         }
 
@@ -235,7 +235,7 @@ class TextField(SequenceField[TextFieldTensors]):
                 if None not in column.words:
                     all_indexed.append(indexer.index_words(column, vocab))
                     continue
-            all_indexed.append([indexer.tokens_to_indices(field.tokens, vocab) for field in fields])
+            all_indexed.append([_indexed(indexer, field.tokens, vocab) for field in fields])
         for field, *indexed in zip(fields, *all_indexed, strict=True):
             field.indexed_tokens = dict(zip(names, indexed, strict=True))
 
@@ -328,6 +328,16 @@ class TextField(SequenceField[TextFieldTensors]):
 def _is_spacy_token(token: object) -> bool:
     """Whether this is a spaCy token; spaCy is not imported."""
     return type(token).__module__.partition(".")[0] == "spacy"
+
+
+def _indexed(indexer: TokenIndexer, tokens: list[Token], vocab: Vocabulary) -> IndexedTokenList:
+    indexed = indexer.tokens_to_indices(tokens, vocab)
+    if not isinstance(indexed, dict):
+        raise ConfigurationError(
+            f'{type(indexer).__name__}.tokens_to_indices: expected a dictionary, such as {{"tokens": [3, 2]}}, got '
+            f"{type(indexed).__name__} {indexed!r:.60}"
+        )
+    return indexed
 
 
 def _checked(indexers: dict[str, TokenIndexer]) -> dict[str, TokenIndexer]:

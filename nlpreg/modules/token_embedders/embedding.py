@@ -81,10 +81,15 @@ def _read_text(
             else:
                 wrong += 1
                 if wrong == 1:
+                    width_found = len(fields)
                     logger.warning("%s: skipping %r, expected %d numbers", file_uri, line[:80], embedding_dim)
     if wrong > 1:
         logger.warning("%s: skipped %d lines that do not hold %d numbers", file_uri, wrong, embedding_dim)
     if not vectors:
+        if wrong:
+            raise ConfigurationError(
+                f"pretrained_file {file_uri}: expected {embedding_dim} numbers on each line (embedding_dim), got {width_found}"
+            )
         raise ConfigurationError(
             f"pretrained_file {file_uri}: expected lines of a word and {embedding_dim} numbers for words of the "
             f"namespace {namespace!r}, found none; check embedding_dim and vocab_namespace"
