@@ -80,6 +80,24 @@ def test_in_bash(line: str, word: str, expected: str, tmp_path: Path) -> None:
     assert result.stdout.split() == [expected], result.stderr
 
 
+def test_zsh_leaves_no_space_after_a_key(capsys: pytest.CaptureFixture[str]) -> None:
+    from nlpreg.commands import main
+
+    zsh = shutil.which("zsh")
+    if zsh is None:
+        pytest.skip("there is no zsh")
+    main(argv=["completion", "zsh"])
+    stubs = """
+        compdef() { : }
+        compadd() { print -r -- "$@" }
+        nlpreg() { print -l -- trainer.num_epochs= trainer.optimizer }
+        words=(nlpreg train c.jsonnet -o trainer.) CURRENT=5
+    """
+    script = stubs + capsys.readouterr().out + "_nlpreg\n"
+    shown = subprocess.run([zsh, "-f"], input=script, capture_output=True, text=True, check=True, timeout=60)
+    assert shown.stdout.splitlines() == ["-- trainer.optimizer", "-S  -- trainer.num_epochs="]
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_scripts(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     from nlpreg.commands import main

@@ -97,8 +97,12 @@ def test_missing_words_are_drawn_with_the_moments_of_the_file(vocab, tmp_path):
 
 def test_a_file_without_usable_lines(vocab, tmp_path):
     file = tmp_path / "vectors.txt"
-    file.write_text("the 1 2\ndog 1 2 3\n")
+    file.write_text("elephant 1 2 3\n")
     with pytest.raises(ConfigurationError, match="found none; check embedding_dim and vocab_namespace"):
+        Embedding(3, pretrained_file=str(file), vocab=vocab)
+    word = vocab.get_token_from_index(2)
+    file.write_text(f"{word} 1 2\n")
+    with pytest.raises(ConfigurationError, match=r"expected 3 numbers on each line \(embedding_dim\), got 2"):
         Embedding(3, pretrained_file=str(file), vocab=vocab)
 
 
