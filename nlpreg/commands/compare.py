@@ -215,7 +215,7 @@ def _check_same_labels(first: Sequence[Example], second: Sequence[Example], data
 
 
 def figures_of(examples: Sequence[Example]) -> dict[str, tuple[Callable[[Sequence[Example]], Counts], Score]]:
-    """Which figures make sense for these labels: name -> counts of each example, and the figure of summed counts."""
+    """The scores that apply to these labels: name -> counts of each example, and the score of summed counts."""
     from nlpreg.evaluation.significance import f1, ratio
 
     figures: dict[str, tuple[Callable[[Sequence[Example]], Counts], Score]] = {

@@ -1,4 +1,4 @@
-"""`nlpreg predict`: what an archived model makes of new input."""
+"""`nlpreg predict`: predictions of an archived model for new input."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ class Predict(Subcommand):
 
 
 def _add_confidence_options(subparser: argparse.ArgumentParser) -> None:
-    """Add the options that say whether a tagger tells how sure it is."""
+    """Add the options for the probabilities of taggers."""
     group = subparser.add_argument_group("probabilities of taggers")
     group.add_argument(
         "--confidences",
@@ -162,7 +162,7 @@ def _add_confidence_options(subparser: argparse.ArgumentParser) -> None:
 
 
 def _add_word_options(subparser: argparse.ArgumentParser) -> None:
-    """Add the options that say how text becomes words."""
+    """Add the options for sentence splitting and tokenization."""
     group = subparser.add_argument_group("words and sentences")
     group.add_argument(
         "--tokenizer",
@@ -202,7 +202,7 @@ def _add_reader_options(subparser: argparse.ArgumentParser) -> None:
 
 
 def _refuse_with_a_reader(args: argparse.Namespace) -> None:
-    """Raise where an option says how to read the input, which is up to a dataset reader."""
+    """Raise an error for options about the input format, which the dataset reader determines."""
     if args.input_format != "json":
         raise ConfigurationError(
             f"--input {args.input_format}: not together with --use-dataset-reader, which reads INPUT in its own way"
@@ -461,8 +461,8 @@ class PredictManager:
             for group in lines:
                 waiting += self._items(group)
                 advance(len(group))
-                # A sentence has several lines, so a group of lines alone would make few and small batches. Whoever
-                # writes to standard input waits for the answers to what is there.
+                # A sentence has several lines, so a group of lines alone would make few and small batches. A process
+                # that writes to standard input waits for the answers to its lines.
                 if len(waiting) >= most or self._input_file == "-":
                     yield waiting
                     waiting = []
@@ -519,7 +519,7 @@ class PredictManager:
                     yield Item(place, {"words": words}, block)
 
     def _instances(self, reader: DatasetReader) -> Iterator[Item]:
-        """What the archive's dataset reader makes of the input."""
+        """The instances that the archive's dataset reader reads from the input."""
         from nlpreg.data.fields import MetadataField
 
         for number, instance in enumerate(reader.read(self._input_file), start=1):
@@ -541,7 +541,7 @@ class PredictManager:
         return inputs
 
     def _predict(self, items: list[Item]) -> None:
-        """Give each input its answer, or the error that stands in its way."""
+        """Set the answer of each input: the prediction, or the error."""
         from nlpreg.common.util import lazy_groups_of
 
         for item in items:
@@ -554,7 +554,7 @@ class PredictManager:
             if len(batch) > 1:
                 try:
                     answers = self._predict_batch([item.source for item in batch])
-                except Exception as error:  # which of them it is shows when each is predicted alone
+                except Exception as error:  # predicting each alone shows which one fails
                     if not self._skip_bad_lines and not isinstance(error, ConfigurationError):
                         raise
                 else:

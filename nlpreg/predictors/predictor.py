@@ -36,7 +36,7 @@ P = TypeVar("P", bound="Predictor")
 
 logger = logging.getLogger(__name__)
 
-_told: set[str] = set()
+_announced_languages: set[str] = set()
 
 
 class Predictor(Registrable):
@@ -428,9 +428,9 @@ def choose_tokenizer(reader: DatasetReader, language: str) -> Tokenizer:
     if _has_spacy_model(language):
         return SpacyTokenizer(language=language)
     is_english = language.startswith("en")
-    if language not in _told:
-        _told.add(language)
-        # the answer shows the words, so that for English the log says enough
+    if language not in _announced_languages:
+        _announced_languages.add(language)
+        # the answer shows the words, so a line in the log is enough for English
         logger.log(
             logging.INFO if is_english else logging.WARNING,
             "the archive names no tokenizer and the spaCy model %s is not installed: sentences are split into words by "

@@ -70,7 +70,7 @@ def test_rules_of_another_language_are_announced_once(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nlpreg.predictors.predictor._has_spacy_model", lambda language: False)
-    monkeypatch.setattr("nlpreg.predictors.predictor._told", set())
+    monkeypatch.setattr("nlpreg.predictors.predictor._announced_languages", set())
     (tmp_path / "in.jsonl").write_text(json.dumps({"sentence": "the dog ate!"}) + "\n" + json.dumps(SENTENCE))
     predict(trained, tmp_path / "in.jsonl")
     shown = capsys.readouterr()

@@ -21,7 +21,7 @@ from nlpreg.predictors import predictor as predictor_module
 @pytest.fixture(autouse=True)
 def no_spacy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(predictor_module, "_has_spacy_model", lambda language: False)
-    monkeypatch.setattr(predictor_module, "_told", set())
+    monkeypatch.setattr(predictor_module, "_announced_languages", set())
 
 
 def test_tags_of_a_sentence(tagger: SimpleTagger, tagging_reader: DatasetReader) -> None:

@@ -200,13 +200,7 @@ def _try_batch(
         ):
             outputs = forward(**batch)
     except ConfigurationError as error:
-        path, _, message = str(error).partition(": ")
-        if path.startswith(("model.", "trainer.")) and " " not in path:
-            refused = Problem(path, message)
-        else:
-            refused = refusal("model", inspect.signature(type(model)).parameters, error)
-        lines = [refused.message, *lines_about_users_code(error)[1:]]
-        findings.problems += wrong_widths or [replace(refused, message="\n      ".join(lines))]
+        findings.problems += wrong_widths or [_refusal_of_forward(model, error)]
         return
     except (RuntimeError, ValueError):
         if not wrong_widths:
@@ -321,6 +315,16 @@ def _models_for(fields: list[str]) -> list[str]:
         if fits and required and len(known & set(fields)) > 1:
             found[cls] = name
     return sorted(found.values())[:_MAX_NAMES]
+
+
+def _refusal_of_forward(model: Model, error: ConfigurationError) -> Problem:
+    """The problem of a batch that nlpreg's own code refuses, with the line of the user's code that called it."""
+    path, _, message = str(error).partition(": ")
+    if path.startswith(("model.", "trainer.")) and " " not in path:
+        problem = Problem(path, message)
+    else:
+        problem = refusal("model", inspect.signature(type(model)).parameters, error)
+    return replace(problem, message="\n      ".join([problem.message, *lines_about_users_code(error)[1:]]))
 
 
 def _label_problem(model: Model, label: str) -> Problem:

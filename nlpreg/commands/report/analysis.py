@@ -1,4 +1,4 @@
-"""What a trained tagger or classifier gets wrong on labelled data."""
+"""Errors of a trained tagger or classifier on labelled data."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NUM_EXAMPLES = 2
 
 @dataclass(frozen=True)
 class Example:
-    """A labelled text with what the model made of it.
+    """A labelled text with the predicted labels.
 
     Args:
         words: its words.
@@ -68,7 +68,7 @@ class LabelScore:
 
 @dataclass(frozen=True)
 class Bin:
-    """Predictions of like confidence.
+    """Predictions of similar confidence.
 
     Args:
         confidence: mean probability of the predicted labels, from 0 to 1.
@@ -83,13 +83,13 @@ class Bin:
 
 @dataclass
 class Analysis:
-    """How a model labels data.
+    """The labels that a model predicts for data, and statistics of its errors.
 
     Args:
         data: what was analysed, as the user or the config names it.
         examples: every text with its labels.
-        known_words: words that the vocabulary has; None where that makes no sense.
-        seconds: how long the model took for all of them, reading left out.
+        known_words: words in the vocabulary; None if the labels are not those of words.
+        seconds: time of the predictions, without reading the data.
     """
 
     data: str
@@ -97,7 +97,7 @@ class Analysis:
     known_words: set[str] | None = None
     seconds: float = 0.0
     confusion: Counter[tuple[str, str]] = field(init=False)
-    """(gold, predicted) -> how often."""
+    """(gold, predicted) -> count."""
 
     def __post_init__(self) -> None:
         self.confusion = Counter(
@@ -138,7 +138,7 @@ class Analysis:
         return found
 
     def accuracy_by_knowledge(self) -> dict[str, tuple[float, int]]:
-        """Accuracy and number of words that the vocabulary has ("known"), and of those it has not ("unknown")."""
+        """Accuracy and number of the words in the vocabulary ("known"), and of the others ("unknown")."""
         if self.known_words is None:
             return {}
         right: Counter[str] = Counter()
@@ -153,29 +153,29 @@ class Analysis:
         }
 
     def calibration(self, num_bins: int = 10) -> list[Bin]:
-        """Predictions by their confidence, in intervals of equal width, without the empty ones; the least sure first."""
+        """Predictions by confidence, in intervals of equal width; empty ones are omitted, the lowest confidence comes first."""
         total: Counter[int] = Counter()
         right: Counter[int] = Counter()
         confidence: defaultdict[int, float] = defaultdict(float)
         for example in self.examples:
             if not example.confidences:
                 continue
-            for gold, predicted, sure in zip(
+            for gold, predicted, probability in zip(
                 example.gold, example.predicted, example.confidences, strict=True
             ):
-                place = min(int(sure * num_bins), num_bins - 1)
-                total[place] += 1
-                right[place] += gold == predicted
-                confidence[place] += sure
+                index = min(int(probability * num_bins), num_bins - 1)
+                total[index] += 1
+                right[index] += gold == predicted
+                confidence[index] += probability
         return [
-            Bin(confidence[place] / count, right[place] / count, count)
-            for place, count in sorted(total.items())
+            Bin(confidence[index] / count, right[index] / count, count)
+            for index, count in sorted(total.items())
         ]
 
     def calibration_error(self, num_bins: int = 10) -> float | None:
-        """The expected calibration error: how far confidence and accuracy are apart, on average over the labels.
+        """The expected calibration error: the mean absolute difference between confidence and accuracy of the bins.
 
-        None for a model that gives no probabilities.
+        None for a model without probabilities.
 
         Source: Naeini, Cooper and Hauskrecht (2015); Guo et al. (2017), https://arxiv.org/abs/1706.04599
         """
@@ -186,7 +186,7 @@ class Analysis:
         return sum(one.count * abs(one.confidence - one.accuracy) for one in bins) / total
 
     def confusions(self, number: int = 10) -> list[tuple[str, str, int, list[tuple[Example, int]]]]:
-        """The most frequent mistakes: gold label, predicted label, how often, and examples with the place in each."""
+        """The most frequent errors: gold label, predicted label, count, and examples with the position of the error."""
         examples: defaultdict[tuple[str, str], list[tuple[Example, int]]] = defaultdict(list)
         for example in self.examples:
             for place, pair in enumerate(zip(example.gold, example.predicted, strict=True)):
@@ -204,16 +204,16 @@ class Analysis:
 def analyse(
     archive_file: str, data: Any, max_instances: int | None, cuda_device: int = -1
 ) -> Analysis | None:
-    """Let an archived model label data.
+    """Predict the labels of data with an archived model.
 
     Args:
         archive_file: path of the archive.
         data: what the validation reader of the archive reads.
-        max_instances: number of instances to look at; None for all.
+        max_instances: maximum number of instances; None for all.
         cuda_device: number of a GPU, or -1 for the CPU.
 
     Returns:
-        The analysis; None for a model that gives no labels.
+        The analysis; None for a model without labels.
     """
     from nlpreg.models import load_archive
 
@@ -221,7 +221,7 @@ def analyse(
 
 
 def analyse_labels(archive: Archive, data: Any, max_instances: int | None) -> Analysis | None:
-    """As `analyse`, for an archive that was loaded."""
+    """As `analyse`, for a loaded archive."""
     model: Any = archive.model
     model.eval()
     if hasattr(model, "confidences"):
@@ -246,7 +246,7 @@ def _examples(model: Model, instances: Iterable[Instance], clock: _Clock) -> Ite
     instances = iter(instances)
     while batch := list(itertools.islice(instances, BATCH_SIZE)):
         gold_fields = [_gold_field(instance) for instance in batch]
-        # The model sees what it sees when it is used: texts without their labels.
+        # as in use, the model gets the texts without their labels
         unlabelled = [
             Instance({name: field for name, field in instance.fields.items() if name != gold})
             for instance, gold in zip(batch, gold_fields, strict=True)
@@ -262,7 +262,7 @@ def _examples(model: Model, instances: Iterable[Instance], clock: _Clock) -> Ite
 
 
 def _gold_field(instance: Instance) -> str | None:
-    """The name of the field with the labels; None without one."""
+    """The name of the field with the labels; None if there is none."""
     from nlpreg.data.fields import LabelField, SequenceLabelField
 
     names = [name for name in ("tags", "label", "labels") if name in instance.fields] or list(instance.fields)
@@ -270,7 +270,7 @@ def _gold_field(instance: Instance) -> str | None:
 
 
 def _example(instance: Instance, gold_name: str, output: dict[str, Any]) -> Example | None:
-    """An instance with gold labels, beside what the model gives; None where it gives no labels."""
+    """An instance with gold and predicted labels; None if the model predicts none."""
     from nlpreg.data.fields import LabelField, SequenceLabelField, TextField
 
     text = next((field for field in instance.fields.values() if isinstance(field, TextField)), None)
@@ -284,7 +284,8 @@ def _example(instance: Instance, gold_name: str, output: dict[str, Any]) -> Exam
             [str(label) for label in output["tags"]],
             confidences,
         )
-    if isinstance(gold, LabelField) and "label" in output:
+    label = output.get("label", output.get("answers"))  # the second: of `transformer_classification_tt`
+    if isinstance(gold, LabelField) and label is not None:
         confidences = [float(max(output["probs"]))] if "probs" in output else []
-        return Example(words, [str(gold.label)], [str(output["label"])], confidences)
+        return Example(words, [str(gold.label)], [str(label)], confidences)
     return None

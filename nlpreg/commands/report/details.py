@@ -1,4 +1,4 @@
-"""What `nlpreg evaluate` says about a tagger or classifier beside its metrics, and its errors in the CoNLL-U format."""
+"""The details of `nlpreg evaluate` about a tagger or classifier, and its errors in the CoNLL-U format."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -10,11 +10,11 @@ _NUM_CONFUSIONS = 10
 
 
 def detail_lines(analysis: "Analysis", num_samples: int = 1000, seed: int = 0) -> list[str]:
-    """Figures with their intervals, known and unknown words, each label, the most frequent mistakes, calibration, speed.
+    """Scores with their intervals, known and unknown words, each label, the most frequent errors, calibration, speed.
 
     Args:
-        analysis: how the model labels the data.
-        num_samples: resamples of the bootstrap.
+        analysis: of the model on the data.
+        num_samples: number of bootstrap samples.
         seed: of the bootstrap.
     """
     from nlpreg.commands.compare import figures_of
@@ -31,7 +31,7 @@ def detail_lines(analysis: "Analysis", num_samples: int = 1000, seed: int = 0) -
     if error is not None:
         lines.append(f"{'calibration':<16}{error:>8.4f}   expected calibration error")
     if analysis.seconds > 0:
-        lines.append(f"{'speed':<16}{len(analysis.examples) / analysis.seconds:>8,.0f}   texts a second")
+        lines.append(f"{'speed':<16}{len(analysis.examples) / analysis.seconds:>8,.0f}   texts per second")
     width = max(5, *(len(label) for label in analysis.labels))
     lines += ["", f"{'label':<{width}}{'precision':>11}{'recall':>9}{'F1':>9}{'count':>9}"]
     lines += [

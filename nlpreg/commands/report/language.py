@@ -19,10 +19,10 @@ _SAMPLE_TOKENS = 40
 
 @dataclass(frozen=True)
 class Band:
-    """Predicted tokens that have something in common.
+    """Predicted tokens with similar frequency or position.
 
     Args:
-        name: what.
+        name: the range of ranks or positions.
         count: number of tokens.
         perplexity: exp of their mean surprisal; infinite where it overflows.
     """
@@ -34,13 +34,13 @@ class Band:
 
 @dataclass
 class LanguageAnalysis:
-    """How well a language model predicts data.
+    """Scores of a language model on data.
 
     Args:
-        data: what was analysed, as the user or the config names it.
+        data: the name of the data on the command line or in the config.
         texts: every text with the probabilities of its tokens.
         ranks: token -> its rank by frequency in the vocabulary, from 1; a token without one is unknown.
-        samples: texts that the model wrote.
+        samples: texts sampled from the model.
     """
 
     data: str
@@ -49,7 +49,7 @@ class LanguageAnalysis:
     samples: list[str] = field(default_factory=list)
 
     def _bands(self, key: Callable[[str, int], tuple[int, str]]) -> list[Band]:
-        """The predicted tokens by a key of token and position: its place in the order, and its name."""
+        """Group the predicted tokens by a key of token and position: (order of the band, its name)."""
         surprisals: dict[tuple[int, str], list[float]] = {}
         for text in self.texts:
             for position, (token, value) in enumerate(zip(text.tokens, text.log_probabilities, strict=True)):
@@ -96,15 +96,15 @@ def _exp(value: float) -> float:
 
 
 def analyse_language_model(archive: "Archive", data: Any, max_instances: int) -> LanguageAnalysis | None:
-    """Score data with an archived language model, and let it write.
+    """Score data with an archived language model, and sample texts from it.
 
     Args:
         archive: the archive.
         data: what its validation reader reads.
-        max_instances: number of instances to look at.
+        max_instances: maximum number of instances.
 
     Returns:
-        The analysis; None for a model that gives no probabilities of tokens.
+        The analysis; None for a model without probabilities of tokens.
     """
     from nlpreg.common.checks import ConfigurationError
     from nlpreg.models.generation import GenerationOptions
@@ -128,11 +128,11 @@ def analyse_language_model(archive: "Archive", data: Any, max_instances: int) ->
     ranks = {token: max(1, ids[entry] - 1) for token, entry in entries.items() if entry in ids}
     try:
         generator = Generator(archive.model, archive.validation_dataset_reader)
-    except ConfigurationError:  # a masked model writes nothing
+    except ConfigurationError:  # a masked language model cannot be sampled
         return LanguageAnalysis(str(data), scored, ranks)
     options = GenerationOptions(num=NUM_SAMPLES, max_tokens=_SAMPLE_TOKENS, seed=0)
     prompt = ""
-    if not texts.start_tokens:  # something has to come before the first word that the model writes
+    if not texts.start_tokens:  # the first sampled word needs a context
         prompt = next((text.text.split()[0] for text in scored if text.text.split()), "")
     samples = [prompt + written.text for written in generator.generate(prompt, options)]
     return LanguageAnalysis(str(data), scored, ranks, samples)

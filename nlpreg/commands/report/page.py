@@ -1,4 +1,4 @@
-"""The HTML page of `nlpreg report`: one file with its style and drawings, without a script or a link to the network."""
+"""The HTML page of `nlpreg report`: one file with style and drawings, without scripts or links to the network."""
 
 import json
 import math
@@ -29,7 +29,7 @@ def run_page(record: RunRecord, analysis: Analysis | LanguageAnalysis | None = N
 
     Args:
         record: the run.
-        analysis: what its model does on data, if that was looked at.
+        analysis: of its model on data, if there is one.
     """
     parts = [_title(record), _tiles(record, analysis), _curves([record])]
     if isinstance(analysis, Analysis):
@@ -67,7 +67,7 @@ def _section(title: str, content: str) -> str:
 
 
 def _number(value: Any) -> str:
-    """A number with four digits that count; anything else as JSON has it."""
+    """A number with four decimals or significant digits; strings unchanged, other values as JSON."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     if isinstance(value, int):
@@ -88,7 +88,7 @@ def _duration(seconds: float) -> str:
 def _table(
     header: Sequence[str], rows: Iterable[Sequence[str]], numeric: frozenset[int] = frozenset()
 ) -> str:
-    """A table of cells that are HTML already; `numeric` has the numbers of the columns to align to the right."""
+    """A table of cells of HTML; `numeric` has the indices of the columns that are aligned to the right."""
 
     def line(tag: str, cells: Sequence[str]) -> str:
         classes = [" class='n'" if column in numeric else "" for column in range(len(cells))]
@@ -161,7 +161,7 @@ def _card(title: str, content: str, legend: Sequence[str] = ()) -> str:
 
 
 def _chart(series: dict[str, Curve], x_name: str, marked: int | None = None) -> str:
-    """Curves as SVG; `marked` is an x at which a dashed line stands (the best epoch)."""
+    """Curves as SVG; at `marked`, the best epoch, there is a dashed line."""
     points = [point for curve in series.values() for point in curve if math.isfinite(point[1])]
     if not points:
         return "<p class='soft'>no finite values</p>"
@@ -197,7 +197,7 @@ def _chart(series: dict[str, Curve], x_name: str, marked: int | None = None) -> 
         drawn.append(
             f"<polyline points='{path}' fill='none' stroke='{colour}' stroke-width='2' stroke-linejoin='round'/>"
         )
-        if len(placed) <= 60:  # with more, the dots would hide the line
+        if len(placed) <= 60:  # more dots would hide the line
             drawn += [
                 f"<circle cx='{px}' cy='{py}' r='2.6' fill='{colour}'><title>{escape(name)}, {escape(x_name)} {x:g}: {y:.5g}"
                 "</title></circle>"
@@ -240,7 +240,7 @@ def _quality(analysis: Analysis) -> str:
             for kind, (accuracy, count) in knowledge.items()
         ]
         parts.append(
-            "<h3 class='below'>Accuracy on words in the vocabulary, and on others</h3>"
+            "<h3 class='below'>Accuracy on known and unknown words</h3>"
             + _table(["", "accuracy", "count"], rows, frozenset({1, 2}))
         )
     cards = f"<div class='card'>{''.join(parts)}</div>{_reliability(analysis)}"
@@ -250,7 +250,7 @@ def _quality(analysis: Analysis) -> str:
 
 
 def _reliability(analysis: Analysis) -> str:
-    """How often labels of like confidence are right: the reliability diagram, and the calibration error."""
+    """The reliability diagram, and the calibration error."""
     error = analysis.calibration_error()
     if error is None:
         return ""
@@ -269,7 +269,7 @@ def _reliability(analysis: Analysis) -> str:
 
 
 def _matrix(analysis: Analysis) -> str:
-    """Gold labels down, predicted ones across; a cell is the darker, the larger its share of the row."""
+    """The confusion matrix, shaded by the share of each cell in its row."""
     labels = analysis.labels
     shown = labels[:_MAX_LABELS]
     header = "".join(f"<th>{escape(label)}</th>" for label in shown)
@@ -295,7 +295,7 @@ def _matrix(analysis: Analysis) -> str:
 
 
 def _mistakes(analysis: Analysis) -> str:
-    """The most frequent confusions and the worst texts."""
+    """The most frequent errors, and the texts with the most of them."""
     blocks = []
     for gold, predicted, count, examples in analysis.confusions():
         shown = "".join(_words(example, place) for example, place in examples)
@@ -305,12 +305,12 @@ def _mistakes(analysis: Analysis) -> str:
         )
     worst = "".join(_words(example) for example in analysis.worst())
     if worst:
-        blocks.append(f"<details><summary>the texts with the most mistakes</summary>{worst}</details>")
-    return _section("Mistakes", "".join(blocks) or "<p>There are none.</p>")
+        blocks.append(f"<details><summary>texts with the most errors</summary>{worst}</details>")
+    return _section("Errors", "".join(blocks) or "<p>There are none.</p>")
 
 
 def _words(example: Example, place: int | None = None) -> str:
-    """A text, its gold labels, and where they differ what was predicted; the word at `place` stands out."""
+    """A text with its gold labels, and the predicted ones where they differ; the word at `place` is highlighted."""
     if not example.is_tagged:
         text = escape(" ".join(example.words)) or "<i>empty</i>"
         verdict = (
@@ -334,7 +334,7 @@ def _words(example: Example, place: int | None = None) -> str:
 
 
 def _language(analysis: LanguageAnalysis) -> str:
-    """Perplexity by frequency and position, the texts predicted worst, and texts that the model wrote."""
+    """Perplexity by frequency and position, the texts with the highest perplexity, and sampled texts."""
 
     def bands(title: str, rows: Sequence[Band]) -> str:
         cells = [[escape(band.name), _number(band.perplexity), f"{band.count:,}"] for band in rows]
@@ -347,12 +347,12 @@ def _language(analysis: LanguageAnalysis) -> str:
     ]
     worst = "".join(_surprisals(text) for text in analysis.worst())
     blocks.append(
-        "<details><summary>the texts with the highest perplexity</summary><p class='soft'>Below each token its surprisal "
-        f"in bits; the darker, the less expected.</p>{worst}</details>"
+        "<details><summary>texts with the highest perplexity</summary><p class='soft'>Below each token: its surprisal "
+        f"in bits; darker tokens are less expected.</p>{worst}</details>"
     )
     if analysis.samples:
         written = "".join(f"<p>{escape(sample)}</p>" for sample in analysis.samples)
-        blocks.append(f"<details open><summary>texts that the model wrote</summary>{written}</details>")
+        blocks.append(f"<details open><summary>sampled texts</summary>{written}</details>")
     return _section("Predictions", "".join(blocks))
 
 
@@ -391,7 +391,7 @@ def _vocabulary(record: RunRecord) -> str:
 
 
 def _config(record: RunRecord) -> str:
-    """The config; and with every default, where what the config says stands out."""
+    """The config as written, and with the defaults filled in, where the keys that the config sets are highlighted."""
     given = {path for path, _ in _flat(record.config)}
     parts = [f"<pre>{escape(json.dumps(record.config, indent=2, ensure_ascii=False))}</pre>"]
     content = f"<details open><summary>as written</summary>{parts[0]}</details>"
@@ -404,7 +404,7 @@ def _config(record: RunRecord) -> str:
             for path, value in _flat(record.resolved)
         ]
         content += (
-            "<details><summary>with every default filled in</summary><p class='soft'>Keys that the config sets are in "
+            "<details><summary>with the defaults filled in</summary><p class='soft'>Keys that the config sets are in "
             f"colour.</p>{_table(['key', 'value'], rows)}</details>"
         )
     return _section("Config", content)

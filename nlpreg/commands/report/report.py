@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from nlpreg.commands.report.run_record import RunRecord
 
 DESCRIPTION = """
-Write an HTML page about a run: curves of its metrics, config, environment, and what the model gets wrong on the
-validation data. The page holds everything it shows and needs no network. With several runs, compare them.
+Write an HTML page about a run: curves of its metrics, config, environment, and the errors of the model on the
+validation data. The page works offline. With several runs, compare them.
 """
 
 EPILOG = """
@@ -74,7 +74,7 @@ class Report(Subcommand):
 
 
 def report_from_args(args: argparse.Namespace) -> str:
-    """Write the page that the command line asks for, and print its path.
+    """Write the page, and print its path.
 
     Returns:
         The path.
@@ -96,7 +96,7 @@ def report_from_args(args: argparse.Namespace) -> str:
 
 
 def _analysis(args: argparse.Namespace, record: "RunRecord") -> "Analysis | LanguageAnalysis | None":
-    """What the model of a run does on data; None where there is no archive or no data, or it gives nothing to look at."""
+    """The analysis of the model of a run; None without an archive, data, or predictions to analyse."""
     archive_file = os.path.join(record.folder, "model.tar.gz")
     data = args.data or record.config.get("validation_data_path")
     if args.max_instances == 0 or not os.path.isfile(archive_file) or not data:

@@ -1,4 +1,4 @@
-"""What the folder of a run says about it: metrics over time, config, environment, vocabulary."""
+"""The files of a run: metrics over time, config, environment, vocabulary."""
 
 import json
 import os
@@ -11,14 +11,14 @@ from nlpreg.common.digests import warn_if_changed
 Curve = list[tuple[float, float]]
 """Points (x, y) in order of x."""
 
-# What a line of metrics.jsonl says of itself; everything else is a metric.
+# keys of a line of metrics.jsonl that are no metrics
 _BOOKKEEPING = {"event", "epoch", "batch", "step", "seconds", "time", "best_epoch"}
 _PREFIXES = ("training_", "validation_")
 
 
 @dataclass
 class RunRecord:
-    """The folder of a run, as read.
+    """The files in the folder of a run.
 
     Args:
         folder: its path.
@@ -43,7 +43,7 @@ class RunRecord:
         """Read a folder.
 
         Raises:
-            ConfigurationError: a file in it is not what it should be.
+            ConfigurationError: a file is not valid JSON.
         """
         warn_if_changed(
             folder, "config.json", "config.resolved.json", "meta.json", "metrics.json", "metrics.jsonl"
@@ -93,7 +93,7 @@ class RunRecord:
         ]
 
     def seconds_by_epoch(self) -> list[float]:
-        """How long each epoch took, with its validation."""
+        """Seconds of each epoch, with its validation."""
         ends = [line["seconds"] for line in self.lines if line.get("event") == "epoch" and "seconds" in line]
         return [end - start for start, end in zip([0.0, *ends], ends, strict=False)]
 
@@ -123,7 +123,7 @@ def _read_object(folder: str, name: str) -> dict[str, Any]:
 
 
 def _read_lines(path: str) -> list[dict[str, Any]]:
-    """The objects in a file of JSON lines. A last line that is cut off, as of a run that was killed, is left out."""
+    """The objects in a file of JSON lines. An incomplete last line, of a run that was killed, is omitted."""
     lines: list[dict[str, Any]] = []
     if os.path.isfile(path):
         with open(path, encoding="utf-8", errors="replace") as file:

@@ -1,4 +1,4 @@
-"""`nlpreg describe`: what a registered class is and what its section of a config may hold."""
+"""`nlpreg describe`: a registered class and the keys of its section in a config."""
 
 import argparse
 import inspect
@@ -10,13 +10,13 @@ from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.config.describe import Argument, Description
 
 DESCRIPTION = """
-Say what a part of a config is: its arguments with their types, defaults and meaning, and an example of its section.
+Describe a part of a config: its arguments with types, defaults and meaning, and an example of its section.
 """
 
 EPILOG = """
 examples:
   nlpreg describe seq2seq_encoder:lstm
-  nlpreg describe crf_tagger                    the registry may be left out where only one has the name
+  nlpreg describe crf_tagger                    the registry can be omitted if the name is unique
   nlpreg describe my_package.models.MyModel     a class by its full name
 """
 

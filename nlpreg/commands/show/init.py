@@ -1,4 +1,4 @@
-"""`nlpreg init`: a first config for a model, with comments; or a package for parts of one's own."""
+"""`nlpreg init`: a first config for a model, with comments; or a package for a plugin."""
 
 import argparse
 import contextlib
@@ -36,8 +36,8 @@ _PLUGIN_TEMPLATE = Path(__file__).parent / "plugin"
 """A project whose names are PROJECT and PACKAGE; every file is a text file here, with .txt appended to its name."""
 
 DESCRIPTION = """
-Write a config for a model: its required parts filled in with sensible values, what else may be set as comments with
-the defaults. Set the data paths, and `nlpreg train` runs it.
+Write a config for a model: values for the required keys, and the optional keys as comments with their defaults. Set the
+data paths, and train it with `nlpreg train`.
 """
 
 EPILOG = """
@@ -62,8 +62,7 @@ class Init(Subcommand):
         subparser.add_argument(
             "--plugin",
             metavar="FOLDER",
-            help="write a package for parts of your own there instead: a part, its test, and the entry point that "
-            "registers it",
+            help="write a package for a plugin instead: a part, its test, and the entry point that registers it",
         )
         subparser.add_argument(
             "--reader", metavar="NAME", help="dataset reader; by default one that fits the model"
@@ -170,7 +169,7 @@ _MADE_OTHERWISE = {
     "tagger_ensemble": "an ensemble is not trained; train its members (`nlpreg init simple_tagger` writes a config for one), "
     "then pack them with `nlpreg ensemble`",
 }
-"""Models that no config trains, and how one gets them instead."""
+"""Models that are not trained, and how they are made."""
 
 _SENTENCES = ["the dog barks", "a cat sleeps"]
 SAMPLES: dict[str, tuple[str, list[str]]] = {
@@ -217,7 +216,7 @@ SAMPLES: dict[str, tuple[str, list[str]]] = {
         ['{"text": "the dog barks", "label": "loud"}', '{"text": "a cat sleeps", "label": "quiet"}'],
     ),
 }
-"""For readers what their data look like: a sentence about it, and a few lines."""
+"""The data format of each reader: a sentence about it, and a few lines."""
 SAMPLES["conllu_language_modeling"] = SAMPLES["conllu"]
 _NUM_LABELS = {"boolq": 2}
 """For readers whose labels are ids already, so that the vocabulary has none."""
@@ -317,7 +316,7 @@ def _reader_beside(cls: Any, needed: set[str]) -> dict[str, Any] | None:
 
 
 def _sample_lines(reader: dict[str, Any]) -> list[str]:
-    """Comments that show what the data of a reader look like."""
+    """Comments that show the data format of a reader."""
     from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 
     if "readers" in reader:
@@ -346,7 +345,7 @@ def _parameters_of_forward(cls: Any, only_needed: bool = False) -> list[str]:
 
 
 def _fields(cls: Any) -> str:
-    """What the instances must have for the model."""
+    """A comment about the fields that the model takes."""
     names = _parameters_of_forward(cls)
     if not names:
         return "Reads the data."
@@ -406,7 +405,7 @@ def _comment(text: str, indent: int) -> list[str]:
 
 
 WIDTH = 100
-"""Every width, so that all of them agree."""
+"""Used for every width, so that they agree."""
 
 _DEEPEST = 8
 
@@ -430,10 +429,10 @@ _PREFERRED = {
     "TokenIndexer": "single_id",
     "Tokenizer": "whitespace",
 }
-"""The member of each family that needs nothing else to be installed and that most configs use."""
+"""The most common class of each registry that needs no further package."""
 
 _NAMELESS = ("DataLoader", "TextFieldEmbedder", "Trainer", "Vocabulary")
-"""Families whose default implementation hardly any config names."""
+"""Registries whose default implementation is rarely named in a config."""
 
 _SECTIONS: dict[tuple[str, str], dict[str, Any]] = {
     ("DataLoader", "multiprocess"): {"batch_size": 32},
@@ -490,7 +489,7 @@ _SECTIONS: dict[tuple[str, str], dict[str, Any]] = {
     ("Model", "transformer_classification_tt"): {"transformer_model": TRANSFORMER},
     ("Model", "from_archive"): {"archive_file": "out/model.tar.gz"},
 }
-"""Arguments of single classes for which the general rules would give values that do not go together."""
+"""Arguments of classes for which the general rules would give values that do not fit together."""
 
 _NUMBERS = {
     "batch_size": 32,
@@ -528,7 +527,7 @@ def example_section(base: Any, name: str, depth: int = 0) -> dict[str, Any]:
 
 
 def _example_value(annotation: Any, name: str, depth: int = 0) -> Any:
-    """A value that could stand for an argument.
+    """An example value for an argument.
 
     Args:
         annotation: its type, or the kind of that.
@@ -586,7 +585,7 @@ def _is_needed(argument: Argument, extras: frozenset[str] | None = None) -> bool
 
 
 def _chosen_name(base: Any) -> str:
-    """The preferred member of a family, else the default one, else the first that needs least."""
+    """The preferred class of a registry, else the default one, else the one with the fewest required arguments."""
     preferred = _PREFERRED.get(base.__name__)
     if preferred in REGISTRY[base]:
         return str(preferred)

@@ -7,8 +7,8 @@ from collections import defaultdict
 from nlpreg.commands.subcommand import Subcommand, SubParsers
 
 DESCRIPTION = """
-Without an argument, list the registries: the kinds of parts that a config is made of. With the name of one, list
-what is registered there, with a line on each. `nlpreg describe REGISTRY:NAME` says more.
+Without an argument, list the registries: the kinds of parts that a config is made of. With the name of a registry, list
+its classes with one line each. `nlpreg describe REGISTRY:NAME` shows the details.
 """
 
 

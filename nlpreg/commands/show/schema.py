@@ -9,8 +9,8 @@ from nlpreg.commands.options import check_output_file
 from nlpreg.commands.subcommand import Subcommand, SubParsers
 
 DESCRIPTION = """
-Write the JSON Schema (draft 2020-12) of everything that a config may hold, plugins included. Editors read it to
-complete names and to underline mistakes while you type; docs/configs.md says how to switch that on.
+Write the JSON Schema (draft 2020-12) of everything that a config can contain, including plugins. Editors read it to
+complete names and to underline mistakes while you type; docs/configs.md explains how to enable this.
 """
 
 EPILOG = """
@@ -27,9 +27,7 @@ class Schema(Subcommand):
     def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add the command's parser."""
         subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
-        subparser.add_argument(
-            "registry", nargs="?", help="such as model; the whole experiment where it is left out"
-        )
+        subparser.add_argument("registry", nargs="?", help="such as model; the whole experiment if omitted")
         subparser.add_argument("-o", "--output", metavar="FILE", help="write here instead of the console")
         subparser.set_defaults(func=_run)
         return subparser

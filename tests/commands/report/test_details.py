@@ -40,7 +40,7 @@ def test_from_the_command_line(trained_tagger, trained_language_model, tmp_path,
     archive = str(trained_tagger / "model.tar.gz")
     assert exit_status("nlpreg", ["evaluate", archive, str(data), "--details", "--errors", str(errors)]) == 0
     shown = capsys.readouterr().out
-    assert "95 % interval" in shown and "expected calibration error" in shown and "texts a second" in shown
+    assert "95 % interval" in shown and "expected calibration error" in shown and "texts per second" in shown
     assert errors.read_text().count("# sentence = ") == 1
     assert "2\tdog\t_\tVERB\t_\t_\t_\t_\t_\tPredicted=NOUN\n" in errors.read_text()
 

@@ -9,11 +9,12 @@ import torch
 from nlpreg.commands.check.checking import check_file
 from nlpreg.commands.command_line import exit_status as main
 from nlpreg.commands.evaluate import evaluate_from_archive
+from nlpreg.commands.report.analysis import analyse_labels
 from nlpreg.commands.show.init import SAMPLES, skeleton_config
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.plugins import import_builtin_parts
 from nlpreg.data import DatasetReader
-from nlpreg.models import Model, TransformerClassificationTT
+from nlpreg.models import Model, TransformerClassificationTT, load_archive
 from nlpreg.predictors import Predictor
 
 import_builtin_parts()
@@ -155,6 +156,8 @@ def test_the_config_of_a_transformer_trains(folder: Path) -> None:
         assert answer["logits"] == pytest.approx(logits.tolist(), abs=1e-5)
         best = model.vocab.get_token_from_index(int(logits.argmax()), "labels")
         assert predictor.brief(answer) == {"answers": best}
+    analysis = analyse_labels(load_archive("out/model.tar.gz", allow_remote=True), data, None)
+    assert analysis is not None and analysis.accuracy == pytest.approx(metrics["best_validation_acc"])
     for alone, together in zip(
         answers, predictor.predict_batch_json([{"sentence": sentence} for sentence in sentences]), strict=True
     ):
