@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import importlib
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -120,7 +121,17 @@ def parse_args(
                 subparsers.add_parser(name, help=COMMANDS[name].summary)
         if words and not words[0].startswith("-") and words[0] not in {*COMMANDS, *plugins}:
             parser.error(_unknown_command(words[0], sorted({*COMMANDS, *plugins})))
-    return parser, parser.parse_args(words)
+    args, unknown = parser.parse_known_args(words)
+    if unknown:
+        command = subparsers.choices.get(words[0], parser)
+        command.error(f"unrecognized arguments: {' '.join(unknown)}{_nearest_option(unknown[0], command)}")
+    return parser, args
+
+
+def _nearest_option(word: str, parser: argparse.ArgumentParser) -> str:
+    from nlpreg.common.checks import did_you_mean
+
+    return did_you_mean(word.partition("=")[0], re.findall(r"--[\w-]+", parser.format_usage()))
 
 
 def _unknown_command(word: str, names: Sequence[str]) -> str:

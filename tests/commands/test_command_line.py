@@ -202,3 +202,11 @@ def test_overrides_as_json_and_as_pairs(given: list[str], expected: dict[str, An
         words += ["-o", change]
     _, args = parse_args("nlpreg", words)
     assert parse_overrides(args.overrides) == expected
+
+
+def test_the_nearest_option_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main("nlpreg", ["train", "c.jsonnet", "-s", "out", "--nocache", "--seds=3"])
+    shown = capsys.readouterr().err
+    assert shown.startswith("usage: nlpreg train ")
+    assert 'unrecognized arguments: --nocache --seds=3; did you mean "--no-cache"' in shown
