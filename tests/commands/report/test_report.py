@@ -32,20 +32,49 @@ def test_several_runs_and_another_path(tmp_path: Path) -> None:
     assert "2 runs" in (tmp_path / "both.html").read_text(encoding="utf-8")
 
 
+PROBE = """<script>
+const parts = (text) => text.match(/[\\d.]+/g).map(Number);
+const over = (top, below) => {
+  const alpha = top.length > 3 ? top[3] : 1;
+  return below.map((value, i) => alpha * top[i] + (1 - alpha) * value);
+};
+const background = (node) => {
+  if (!node) return matchMedia("(prefers-color-scheme: dark)").matches ? [0, 0, 0] : [255, 255, 255];
+  return over(parts(getComputedStyle(node).backgroundColor), background(node.parentElement));
+};
+const luminance = (colour) => {
+  const [r, g, b] = colour.map((v) => (v / 255 <= 0.03928 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+};
+let least = 21;
+for (const node of document.body.querySelectorAll("*")) {
+  if (![...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim())) continue;
+  if (node.matches("script, style, title")) continue;
+  const style = getComputedStyle(node), below = background(node);
+  const text = over(parts(node.ownerSVGElement ? style.fill : style.color), below);
+  const [low, high] = [luminance(text), luminance(below)].sort((a, b) => a - b);
+  least = Math.min(least, (high + 0.05) / (low + 0.05));
+}
+document.title = [document.documentElement.scrollWidth, innerWidth, least.toFixed(2),
+                  matchMedia("(prefers-color-scheme: dark)").matches].join(" ");
+</script>"""
+"""Puts into the title: needed width, width, the least contrast of a text, and whether the scheme is dark."""
+
+
+@pytest.mark.parametrize("is_dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
-def test_a_browser_shows_it_without_scrolling_sideways(width: int, tmp_path: Path) -> None:
+def test_a_browser_shows_it_legibly_and_without_scrolling_sideways(
+    width: int, is_dark: bool, tmp_path: Path
+) -> None:
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.skip("there is no chromium")
     run = make_run(tmp_path / ("a_rather_long_name_of_a_run" * 3))
-    probe = (
-        "<script>document.title = document.documentElement.scrollWidth + ' of ' + window.innerWidth</script>"
-    )
     words = [f"word{number}" for number in range(30)]
     gold = [f"B-LABEL{number % 17}" for number in range(30)]
-    example = Example(words, gold, gold[1:] + gold[:1], [0.5] * 30)
+    example = Example(words, gold, gold[1:15] + gold[:1] + gold[15:], [0.5] * 30)
     analysis = Analysis(f"{'/a_rather_long_name_of_a_folder' * 5}/dev.conllu", [example], set(words[:20]))
-    page = run_page(RunRecord.read(str(run)), analysis).replace("</body>", f"{probe}</body>")
+    page = run_page(RunRecord.read(str(run)), analysis).replace("</body>", f"{PROBE}</body>")
     page = page.replace("<details>", "<details open>")
     # A browser window cannot be narrower than about 500 pixels; a frame can.
     (tmp_path / "page.html").write_text(page, encoding="utf-8")
@@ -60,14 +89,15 @@ def test_a_browser_shows_it_without_scrolling_sideways(width: int, tmp_path: Pat
         "--disable-gpu",
         "--disable-background-networking",
         "--disable-sync",
-    ]
-    options += [
         "--disable-quic",
         "--no-first-run",
         "--disable-component-update",
         "--allow-file-access-from-files",
+        f"--user-data-dir={tmp_path / 'profile'}",
+        "--virtual-time-budget=2000",
+        f"--blink-settings=preferredColorScheme={0 if is_dark else 1}",
+        "--dump-dom",
     ]
-    options += [f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=2000", "--dump-dom"]
     result = subprocess.run(
         [chromium, *options, (tmp_path / "frame.html").as_uri()],
         capture_output=True,
@@ -75,5 +105,7 @@ def test_a_browser_shows_it_without_scrolling_sideways(width: int, tmp_path: Pat
         check=True,
         timeout=120,
     )
-    needed, _, there = result.stdout.partition('<p id="out">')[2].partition("</p>")[0].partition(" of ")
+    needed, there, contrast, dark = result.stdout.partition('<p id="out">')[2].partition("</p>")[0].split()
     assert int(needed) <= int(there) == width
+    assert dark == str(is_dark).lower()
+    assert float(contrast) >= 4.5  # what WCAG 2 (AA) asks of text
