@@ -46,6 +46,7 @@ const luminance = (colour) => {
   const [r, g, b] = colour.map((v) => (v / 255 <= 0.03928 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4));
   return 0.2126 * r + 0.7152 * g + 0.0722 * b;
 };
+const colour = (selector) => getComputedStyle(document.querySelector(selector)).color;
 let least = 21;
 for (const node of document.body.querySelectorAll("*")) {
   if (![...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim())) continue;
@@ -56,9 +57,12 @@ for (const node of document.body.querySelectorAll("*")) {
   least = Math.min(least, (high + 0.05) / (low + 0.05));
 }
 document.title = [document.documentElement.scrollWidth, innerWidth, least.toFixed(2),
-                  matchMedia("(prefers-color-scheme: dark)").matches].join(" ");
+                  matchMedia("(prefers-color-scheme: dark)").matches,
+                  ...["gold", "predicted"].map((name) => colour(`.words .${name}`) === colour(`summary .${name}`)),
+                 ].join(" ");
 </script>"""
-"""Puts into the title: needed width, width, the least contrast of a text, and whether the scheme is dark."""
+"""Puts into the title: needed width, width, the least contrast of a text, whether the scheme is dark, and whether gold and
+predicted labels below words have the colours of the legend."""
 
 
 @pytest.mark.parametrize("is_dark", [False, True], ids=["light", "dark"])
@@ -105,7 +109,9 @@ def test_a_browser_shows_it_legibly_and_without_scrolling_sideways(
         check=True,
         timeout=120,
     )
-    needed, there, contrast, dark = result.stdout.partition('<p id="out">')[2].partition("</p>")[0].split()
+    found = result.stdout.partition('<p id="out">')[2].partition("</p>")[0].split()
+    needed, there, contrast, dark, *labels = found
     assert int(needed) <= int(there) == width
     assert dark == str(is_dark).lower()
+    assert labels == ["true", "true"]
     assert float(contrast) >= 4.5  # what WCAG 2 (AA) asks of text
