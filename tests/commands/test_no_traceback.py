@@ -98,7 +98,7 @@ NULS = [
 def test_a_nul_in_a_path(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for words in NULS:
         shown = said(capsys, *words)
-        assert r"a\x00b" in shown or "a path holds a NUL character" in shown, (words, shown)
+        assert r"a\x00b" in shown or "a path contains a NUL character" in shown, (words, shown)
 
 
 @pytest.mark.parametrize("kind", BROKEN)
