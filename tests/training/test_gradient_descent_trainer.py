@@ -318,6 +318,16 @@ def test_validation_every_so_many_updates(make_trainer, tmp_path):
     assert metrics["validation_loss"] == plain["validation_loss"]
 
 
+def test_a_line_of_an_epoch_has_its_position_time_and_learning_rate(make_trainer, tmp_path):
+    make_trainer({"num_epochs": 2, "learning_rate_scheduler": {"type": "exponential", "gamma": 0.5}}).train()
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    epochs = [line for line in lines if line["event"] == "epoch"]
+    assert [line["epoch"] for line in epochs] == [0, 1]
+    assert [line["step"] for line in epochs] == [epochs[0]["batch"], 2 * epochs[0]["batch"]]
+    assert [line["learning_rate"] for line in epochs] == pytest.approx([0.1, 0.05])
+    assert 0 < epochs[0]["seconds"] <= epochs[1]["seconds"]
+
+
 def test_validation_at_the_end_of_an_epoch_is_not_done_twice(make_trainer):
     trainer = make_trainer({"num_epochs": 2, "validate_every_num_batches": 7})
     trainer.train()
