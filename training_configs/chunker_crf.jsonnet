@@ -6,7 +6,8 @@ local widths = [2, 3, 4];
 local feature_dim = 16;
 // one indexer and one embedder for each feature of how a word is written
 local features = {
-  ['suffix_' + length]: { type: 'affix', side: 'suffix', length: length }
+  [side + '_' + length]: { type: 'affix', side: side, length: length }
+  for side in ['prefix', 'suffix']
   for length in [1, 2, 3, 4]
 } + { shape: { type: 'shape' } };
 local names = std.objectFields(features);
@@ -50,14 +51,16 @@ local part = { type: 'fold', base_reader: reader, path: data + '/train.txt', fol
       dropout: 0.4,
       bidirectional: true,
     },
+    initializer: { regexes: [['text_field_embedder.token_embedder_(?!token_characters).*weight', { type: 'normal', std: 0.3 }]] },
   },
   data_loader: { batch_sampler: { type: 'bucket', batch_size: 32 } },
   trainer: {
-    num_epochs: 15,
+    num_epochs: 10,
     patience: 4,
     validation_metric: '+f1-measure-overall',
-    optimizer: { type: 'adam', lr: 0.002 },
+    optimizer: { type: 'adam', lr: 0.002, betas: [0.9, 0.99] },
     learning_rate_scheduler: { type: 'linear_with_warmup', warmup_steps: 100 },
+    moving_average: { type: 'exponential', decay: 0.998 },
     grad_norm: 5.0,
   },
 }
