@@ -14,7 +14,7 @@ class MetricTracker:
         patience: number of consecutive validations without improvement after which to stop; None for never.
 
     Raises:
-        ConfigurationError: a metric has no leading sign.
+        ConfigurationError: there is no metric, or one without a leading sign.
     """
 
     def __init__(self, metric_name: str | list[str], patience: int | None = None) -> None:
@@ -26,6 +26,8 @@ class MetricTracker:
         self.best_epoch: int | None = None
         self.best_epoch_metrics: dict[str, float] = {}
         names = [metric_name] if isinstance(metric_name, str) else list(metric_name)
+        if not names:
+            raise ConfigurationError("trainer.validation_metric: expected at least one metric, got none")
         for name in names:
             if name[:1] not in ("+", "-"):
                 raise ConfigurationError(

@@ -73,7 +73,9 @@ def _data_problems(config: Mapping[str, Any], node: Node) -> Iterator[Problem]:
             and reader.type_name not in _READERS_WITHOUT_PATHS
         )
         value = config.get(key)
-        if plain_paths and value is not None:
+        if value == []:
+            yield Problem(key, "expected a path or a list of paths, found an empty list")
+        elif plain_paths and value is not None:
             for number, path in enumerate(value if isinstance(value, list) else [value]):
                 is_number = isinstance(path, (bool, int, float))
                 problem = f"expected a path, found {found(path)}" if is_number else _missing(path)

@@ -14,11 +14,12 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.config.nodes import Call, Container, Literal, Node, walk_calls
 from nlpreg.common.config.problems import Problem, refusal
+from nlpreg.common.runtime.process import is_importing
 
 _INPUT_ARGUMENTS = ("input_size", "input_dim", "embedding_dim")
 _READS_FILES = ("pretrained_file", "weight", "initializer")
@@ -32,6 +33,7 @@ _NEEDS_FILES = (
 
 SECONDS_FOR_A_TRIAL = 5.0
 """Time limit; a module of a few hundred layers takes less than a second without memory."""
+_SECONDS_BETWEEN_TRIES = 0.1
 
 
 class TrialTooLongError(Exception):
@@ -205,8 +207,11 @@ def _time_limit(seconds: float) -> Iterator[None]:
         yield
         return
 
-    def end(number: int, frame: FrameType | None) -> NoReturn:
-        raise _TimeLimitReached
+    def end(number: int, frame: FrameType | None) -> None:
+        if is_importing(frame):  # torch imports parts of itself when they are first used
+            signal.setitimer(signal.ITIMER_REAL, _SECONDS_BETWEEN_TRIES)
+        else:
+            raise _TimeLimitReached
 
     before = signal.signal(signal.SIGALRM, end)
     signal.setitimer(signal.ITIMER_REAL, seconds)

@@ -31,7 +31,7 @@ def _raise_when_safe(number: int, frame: FrameType | None) -> None:
     Torch runs Python code from C++ code while it is imported, and aborts the process when that raises.
     """
     now = time.monotonic()
-    if _is_importing(frame) and now - _first_deferred.setdefault(number, now) < _SECONDS_FOR_IMPORTS:
+    if is_importing(frame) and now - _first_deferred.setdefault(number, now) < _SECONDS_FOR_IMPORTS:
         again = threading.Timer(_RETRY_SECONDS, os.kill, (os.getpid(), number))
         again.daemon = True
         again.start()
@@ -47,7 +47,8 @@ def _raise_when_safe(number: int, frame: FrameType | None) -> None:
     raise SigTermReceived("asked to end by SIGTERM")
 
 
-def _is_importing(frame: FrameType | None) -> bool:
+def is_importing(frame: FrameType | None) -> bool:
+    """Whether code that a signal interrupted runs during an import, which an exception would leave half done."""
     while frame is not None:
         if frame.f_code.co_filename.startswith("<frozen importlib"):
             return True

@@ -42,6 +42,8 @@ class GatedCnnEncoder(Seq2SeqEncoder):
         return_all_layers: bool = False,
     ) -> None:
         super().__init__()
+        if not layers:
+            raise ConfigurationError("layers: expected at least one, got none")
         self._forward_residual_blocks = nn.ModuleList(
             ResidualBlock(input_dim, layer, "forward", dropout=dropout) for layer in layers
         )

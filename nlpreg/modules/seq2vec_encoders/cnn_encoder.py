@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nlpreg.common.checks import PositiveInt
+from nlpreg.common.checks import ConfigurationError, PositiveInt
 from nlpreg.modules.seq2vec_encoders.seq2vec_encoder import Seq2VecEncoder
 from nlpreg.nn.activations import Activation
 from nlpreg.nn.operators import is_exporting
@@ -40,6 +40,8 @@ class CnnEncoder(Seq2VecEncoder):
         output_dim: PositiveInt | None = None,
     ) -> None:
         super().__init__()
+        if not ngram_filter_sizes:
+            raise ConfigurationError("ngram_filter_sizes: expected at least one width, got none")
         self._input_dim = embedding_dim
         self._num_filters = num_filters
         self._ngram_filter_sizes = tuple(ngram_filter_sizes)
@@ -63,7 +65,7 @@ class CnnEncoder(Seq2VecEncoder):
             tokens = tokens.masked_fill(~mask.unsqueeze(-1), 0)
             lengths = mask.sum(1, keepdim=True)
         inputs = tokens.transpose(1, 2)  # (B, embedding_dim, T)
-        largest_size = max(self._ngram_filter_sizes, default=1)
+        largest_size = max(self._ngram_filter_sizes)
         # an exported program pads texts of any length; the additional padding has no influence
         missing = largest_size - 1 if is_exporting() else largest_size - inputs.size(2)
         if missing > 0:  # a convolution requires inputs that are at least as long as its filters

@@ -58,12 +58,14 @@ class CnnHighwayEncoder(Seq2VecEncoder):
             raise ConfigurationError(
                 f"activation: expected one of {sorted(_ACTIVATIONS)}, got {activation!r}"
             )
+        if not filters:
+            raise ConfigurationError("filters: expected at least one pair of a width and a number, got none")
         self.input_dim = self._input_dim = embedding_dim
         self._activation = _ACTIVATIONS[activation]
         self._projection_location = projection_location
 
         self._num_widths = len(filters)
-        self._widest = max((width for width, _ in filters), default=1)
+        self._widest = max((width for width, _ in filters))
         for index, (width, number) in enumerate(filters):
             convolution = nn.Conv1d(embedding_dim, number, kernel_size=width)
             nn.init.uniform_(convolution.weight, -0.05, 0.05)

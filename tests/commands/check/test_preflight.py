@@ -64,6 +64,10 @@ def test_paths_that_are_not_there(folder: Path, path: str, message: str) -> None
     assert message in problems(train_data_path=path)["train_data_path"]
 
 
+def test_an_empty_list(folder: Path) -> None:
+    assert problems(train_data_path=[])["train_data_path"].startswith("expected a path or a list of paths")
+
+
 def test_each_of_a_list(folder: Path) -> None:
     assert list(problems(train_data_path=["train.txt", "tarin.txt"])) == ["train_data_path.1"]
 

@@ -1,15 +1,23 @@
 """Sizes that do not agree are found before a run, and only those."""
 
+import importlib
 import re
 import signal
+import sys
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nlpreg.commands.check.checking import check_config
+from nlpreg.commands.check.shape_check import TrialTooLongError, build_on_trial
+from nlpreg.common.config.nodes import Node
 from nlpreg.common.config.problems import Problem
 from nlpreg.common.plugins import import_builtin_parts
+from nlpreg.modules import Seq2SeqEncoder, Seq2VecEncoder
+from tests.modules.test_lengths_and_masks import SEQ2SEQ, SEQ2VEC
 
 
 @pytest.fixture(autouse=True)
@@ -307,3 +315,41 @@ def test_what_takes_too_long_is_not_checked(encoder: dict[str, Any], monkeypatch
     assert [warning.path for warning in warnings if "not checked" in warning.message] == ["model.encoder"]
     assert signal.getsignal(signal.SIGALRM) == signal.SIG_DFL
     assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+
+
+@dataclass
+class Importing(Node):
+    """Imports a module when it is built, which takes longer than a trial may."""
+
+    def build(self, extras: Any) -> Any:
+        importlib.import_module("slow_to_import")
+        time.sleep(5)
+
+
+def test_the_end_of_a_trial_waits_for_the_end_of_an_import(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "slow_to_import.py").write_text("import time\ntime.sleep(0.3)\nIS_WHOLE = True\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("nlpreg.commands.check.shape_check.SECONDS_FOR_A_TRIAL", 0.05)
+    with pytest.raises(TrialTooLongError):
+        build_on_trial(Importing())
+    assert sys.modules.pop("slow_to_import").IS_WHOLE
+
+
+@pytest.mark.parametrize(
+    ("base", "name", "argument"),
+    [
+        (Seq2VecEncoder, "cnn", "ngram_filter_sizes"),
+        (Seq2VecEncoder, "cnn-highway", "filters"),
+        (Seq2SeqEncoder, "gated-cnn-encoder", "layers"),
+        (Seq2SeqEncoder, "compose", "encoders"),
+    ],
+)
+def test_an_encoder_without_any_part(base: Any, name: str, argument: str) -> None:
+    examples = SEQ2VEC if base is Seq2VecEncoder else SEQ2SEQ
+    encoder = {"type": name, **examples[name], argument: []}
+    key = "seq2vec_encoder" if base is Seq2VecEncoder else "encoder"
+    kind = "basic_classifier" if base is Seq2VecEncoder else "simple_tagger"
+    found = problems({"type": kind, "text_field_embedder": embedder(tokens=8), key: encoder})
+    assert any("expected at least one" in problem.message for problem in found), found

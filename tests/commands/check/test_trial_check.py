@@ -69,6 +69,7 @@ def problems(**trainer: Any) -> dict[str, str]:
         ),
         ({"patience": 0}, "patience", "expected an integer above 0 or null, got 0"),
         ({"validation_metric": "accuracy"}, "validation_metric", "expected a leading +"),
+        ({"validation_metric": []}, "validation_metric", "expected at least one metric, got none"),
         ({"no_grad": ["(x"]}, "no_grad", "'(x' is not a valid regular expression"),
     ],
 )
