@@ -237,7 +237,11 @@ class Model(Module, Registrable):
             extend = getattr(module, "extend_vocab", None)
             if extend is not None and not path.startswith(others):
                 extend(self.vocab, extension_pretrained_file=sources.get(path), model_path=path)
-        self._refuse_new_labels()
+        for (
+            module
+        ) in self.modules():  # the heads of several tasks, and the members of an ensemble, are models too
+            if isinstance(module, Model) and module.vocab is self.vocab:
+                module._refuse_new_labels()
 
     def _refuse_new_labels(self) -> None:
         """Raise an error if the vocabulary has labels that the output layer was not built for.

@@ -98,6 +98,7 @@ class TntTagger(SequenceTagger):
     """
 
     default_predictor = "sentence_tagger"
+    label_namespaces = ("label_namespace",)
     per_token_outputs: ClassVar[dict[str, str]] = {"tags": "mask", "confidences": "mask", "mask": "mask"}
 
     counts: Tensor

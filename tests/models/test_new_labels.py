@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from every_model import CASES, RUNNING, make_predictor
 
 from nlpreg.common import Params
 from nlpreg.common.checks import ConfigurationError
@@ -100,6 +101,32 @@ def test_a_new_label_is_an_error_unless_the_output_layer_is_to_be_extended(
     if isinstance(model, CrfTagger) and isinstance(old, CrfTagger):
         torch.testing.assert_close(model.crf.transitions[:number, :number], old.crf.transitions)
         assert model.crf.transitions.shape == (number + 1, number + 1)
+
+
+LANGUAGE_MODELS = {name for name in CASES if CASES[name][1] is RUNNING}
+
+
+@pytest.mark.parametrize("name", sorted(CASES.keys() - LANGUAGE_MODELS))
+def test_every_model_refuses_labels_that_it_was_not_made_for(name: str) -> None:
+    model = make_predictor(name)._model
+    for namespace in ("labels", "tokens"):  # the labels of a masked language model are words
+        model.vocab.add_token_to_namespace("NEW", namespace)
+    with pytest.raises(
+        ConfigurationError, match=r"was made for \d+ entries of the namespace .* new are 'NEW'"
+    ):
+        model.extend_embedder_vocab()
+
+
+@pytest.mark.parametrize("name", sorted(LANGUAGE_MODELS))
+def test_every_language_model_predicts_words_that_were_added(name: str) -> None:
+    predictor = make_predictor(name)
+    model = predictor._model
+    model.vocab.add_token_to_namespace("NEW", "tokens")
+    model.extend_embedder_vocab()
+    instance = predictor._dataset_reader.text_to_instance("the NEW dog")
+    predictor._dataset_reader.apply_token_indexers(instance)
+    outputs = model(**batch_of([instance], model))
+    assert torch.isfinite(outputs["loss"])
 
 
 @pytest.mark.parametrize("parent", ["simple_tagger"], indirect=True)
