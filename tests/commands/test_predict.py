@@ -111,6 +111,20 @@ def test_with_the_dataset_reader(trained: Path, tmp_path: Path, capsys: pytest.C
     assert [len(tags(line)) for line in lines] == [5, 4, 3, 2, 5]
 
 
+def test_untagged_conllu_is_tagged_by_the_reader(
+    tagger: dict[str, Any], train: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = "1\ta\ta\t{}\t_\t_\t0\troot\t_\t_\n2\tb\tb\t{}\t_\t_\t1\tdep\t_\t_\n\n"
+    (tmp_path / "train.conllu").write_text(rows.format("DET", "NOUN") * 4)
+    (tmp_path / "blank.conllu").write_text(rows.format("_", "_"))
+    tagger["dataset_reader"] = {"type": "conllu"}
+    tagger["train_data_path"] = tagger["validation_data_path"] = str(tmp_path / "train.conllu")
+    tagger["trainer"]["num_epochs"] = 10
+    folder = train(tagger, "-q")
+    predict(folder, tmp_path / "blank.conllu", "--use-dataset-reader")
+    assert json.loads(capsys.readouterr().out) == {"words": ["a", "b"], "tags": ["DET", "NOUN"]}
+
+
 def test_silence(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "in.jsonl").write_text(json.dumps(SENTENCE))
     predict(trained, tmp_path / "in.jsonl", "--silent", "--output-file", tmp_path / "out.jsonl", "-q")
