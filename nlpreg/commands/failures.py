@@ -113,6 +113,8 @@ def describe(error: BaseException) -> tuple[str, int]:
         return (text if not place or is_about_data or is_said else f"{place}: {text}"), USER_MISTAKE
     if isinstance(error, _PATH_ERRORS):
         return _path_message(error), USER_MISTAKE
+    if isinstance(error, OSError) and error.errno == errno.EROFS:
+        return f"{error.filename}: cannot be written, since the file system is read-only", USER_MISTAKE
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return (
             f"{error.filename or 'standard output'}: no space left on the disk; free some and run again",

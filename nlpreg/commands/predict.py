@@ -703,8 +703,9 @@ def _raw_groups(input_file: str, most: int) -> Iterator[Sequence[bytes | str]]:
 
     if input_file != "-":
         from nlpreg.common.file_utils import open_compressed
+        from nlpreg.common.files import clear_compression_errors
 
-        with open_compressed(input_file, "rb") as file:
+        with clear_compression_errors(input_file), open_compressed(input_file, "rb") as file:
             yield from lazy_groups_of(file, most)
         return
     if sys.stdin.isatty():

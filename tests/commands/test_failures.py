@@ -53,6 +53,7 @@ CASES = [
         2,
     ),
     (FileNotFoundError(errno.ENOENT, "No such file", "x.txt"), "x.txt: there is no such file or folder", 2),
+    (OSError(errno.EROFS, "Read-only file system", "x"), "x: cannot be written, since the file system is", 2),
     (IsADirectoryError(errno.EISDIR, "Is a directory", "x"), "x: this is a folder, expected a file", 2),
     (
         NotADirectoryError(errno.ENOTDIR, "Not a directory", "x/y"),

@@ -1,3 +1,4 @@
+import gzip
 import io
 import json
 import subprocess
@@ -140,6 +141,17 @@ def test_compressed_input_with_a_mark(trained: Path, tmp_path: Path) -> None:
     (tmp_path / "in.jsonl.gz").write_bytes(gzip.compress(b"\xef\xbb\xbf" + json.dumps(SENTENCE).encode()))
     predict(trained, tmp_path / "in.jsonl.gz", "--output-file", tmp_path / "out.jsonl", "--silent")
     assert tags((tmp_path / "out.jsonl").read_text()) == EXPECTED
+
+
+@pytest.mark.parametrize("damage", ["cut off", "not compressed"])
+def test_a_damaged_input_is_named(
+    damage: str, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (json.dumps(SENTENCE) + "\n").encode() * 100
+    (tmp_path / "in.jsonl.gz").write_bytes(gzip.compress(text)[:-20] if damage == "cut off" else text)
+    predict(trained, tmp_path / "in.jsonl.gz", "--output-file", tmp_path / "out.jsonl", status=2)
+    assert "in.jsonl.gz: the compressed file is damaged or cut off" in capsys.readouterr().err
+    assert not (tmp_path / "out.jsonl").exists()
 
 
 def test_another_predictor(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

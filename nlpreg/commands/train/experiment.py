@@ -371,7 +371,8 @@ def _save_vocabulary(vocab: Vocabulary, serialization_dir: str) -> None:
     """Save the vocabulary, which the model may have extended, once all processes have read theirs.
 
     Raises:
-        ConfigurationError: the run is resumed from a checkpoint whose weights belong to another vocabulary.
+        ConfigurationError: the run is resumed from a checkpoint whose weights belong to another vocabulary, or its
+            vocabulary is gone.
     """
     if is_distributed():
         torch.distributed.barrier()
@@ -379,6 +380,11 @@ def _save_vocabulary(vocab: Vocabulary, serialization_dir: str) -> None:
     if not is_global_primary() or _is_saved_in(vocab, folder):
         return
     if any(name.startswith("training_state_") for name in os.listdir(serialization_dir)):
+        if not os.path.isdir(folder):
+            raise ConfigurationError(
+                f"{folder}: is missing, and the weights of the run belong to it; put it back, as from model.tar.gz, or "
+                "start a new run in another folder"
+            )
         raise ConfigurationError(
             f"{folder}: the data give a different vocabulary than that of the run's weights; restore the data to resume the "
             "run, or start a new one in another folder"

@@ -2,6 +2,7 @@ import argparse
 import copy
 import json
 import re
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -354,6 +355,15 @@ def test_recover_with_other_data_changes_nothing(
     train(tagger, "-r", status=2)
     assert "vocabulary: the data give a different vocabulary" in capsys.readouterr().err
     assert files() == before
+
+
+def test_recover_without_the_vocabulary(
+    tagger: Config, train: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = train(tagger)
+    shutil.rmtree(folder / "vocabulary")
+    train(tagger, "-r", status=2)
+    assert "vocabulary: is missing, and the weights of the run belong to it" in capsys.readouterr().err
 
 
 def test_recover_with_other_data_before_there_is_a_checkpoint(
