@@ -88,7 +88,7 @@ class Trainer(Registrable):
         return None
 
 
-def resolve_device(cuda_device: Union[int, torch.device, list[int], None]) -> torch.device:
+def resolve_device(cuda_device: Union[int, str, torch.device, list[int], None]) -> torch.device:
     """Convert a config's `cuda_device` to a device; by default GPU 0, or the CPU without GPUs.
 
     Raises:
@@ -101,6 +101,8 @@ def resolve_device(cuda_device: Union[int, torch.device, list[int], None]) -> to
             f"trainer.cuda_device: expected one device, got {list(cuda_device)}; a trainer drives one device, "
             'name several under the top-level key `distributed`, as in "distributed": {"cuda_devices": [0, 1]}'
         )
+    if isinstance(cuda_device, str):  # a name of torch's, such as "cuda:1"
+        cuda_device = torch.device(cuda_device)
     check_for_gpu(cuda_device)
     return int_to_device(cuda_device)
 

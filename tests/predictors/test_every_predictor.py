@@ -83,3 +83,5 @@ def test_a_tagger_gives_as_many_tags_as_words(name: str) -> None:
         assert len(answer["tags"]) == len(answer["words"]) == sentence
         for key in ("logits", "class_probabilities", "mask"):
             assert len(answer.get(key, answer["tags"])) == sentence
+    like_padding = predictor.predict_json({"words": ["@@PADDING@@", "dog"]})
+    assert len(like_padding["tags"]) == 2

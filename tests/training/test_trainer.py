@@ -24,7 +24,7 @@ def test_names_that_were_in_this_module_before():
         from nlpreg.training.trainer import EpochCallback  # noqa: F401
 
 
-@pytest.mark.parametrize("device", [-1, torch.device("cpu")])
+@pytest.mark.parametrize("device", [-1, "cpu", torch.device("cpu")])
 def test_the_cpu(device):
     assert resolve_device(device) == torch.device("cpu")
 

@@ -49,17 +49,17 @@ class SequenceTaggingDatasetReader(TextFileReader):
     def _instance_of(self, unit: str, file: str, line: int) -> Instance:
         items = split_at_blanks(unit) if self._token_delimiter is None else unit.split(self._token_delimiter)
         pairs = [item.rsplit(self._word_tag_delimiter, 1) for item in items]
-        try:
-            words = [word for word, _ in pairs]
-        except ValueError:  # an item without the delimiter
+        if not all(len(pair) == 2 and pair[1] for pair in pairs):
             delimiter = self._word_tag_delimiter
-            wrong = next(item for item in items if delimiter not in item)
+            wrong = next(
+                item for item, pair in zip(items, pairs, strict=True) if len(pair) < 2 or not pair[1]
+            )
             raise bad_line(
                 file,
                 line,
                 f"items such as word{delimiter}TAG",
                 excerpt(wrong),
                 "put the tag after each word, or set word_tag_delimiter and token_delimiter",
-            ) from None
-        tags = [tag for _, tag in pairs]
+            )
+        words, tags = map(list, zip(*pairs, strict=True))
         return self.text_to_instance(self._as_tokens(words), tags)

@@ -1,6 +1,6 @@
 """One id for each token."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -67,7 +67,7 @@ class SingleIdTokenIndexer(TokenIndexer):
         everything = [*self._start_tokens, *tokens, *self._end_tokens]
         if self.namespace is None:
             return {"tokens": [self._get_feature_value(token) for token in everything]}
-        return {"tokens": vocabulary.get_token_indices(map(self._text_of, everything), self.namespace)}
+        return {"tokens": self._ids_of(map(self._text_of, everything), vocabulary)}
 
     def indices_to_tokens(self, indexed_tokens: IndexedTokenList, vocabulary: "Vocabulary") -> list[Token]:
         """Tokens with the texts of the ids; the original case and unknown words cannot be restored.
@@ -109,9 +109,9 @@ class SingleIdTokenIndexer(TokenIndexer):
         """An array of ids for each text."""
         assert self.namespace is not None  # see indexes_words
         words = [word.lower() for word in column.words] if self.lowercase_tokens else column.words
-        ids = np.array(vocabulary.get_token_indices(words, self.namespace), np.int32)  # (distinct words,)
+        ids = np.array(self._ids_of(words, vocabulary), np.int32)  # (distinct words,)
         start, end = (
-            vocabulary.get_token_indices(map(self._text_of, tokens), self.namespace)
+            self._ids_of(map(self._text_of, tokens), vocabulary)
             for tokens in (self._start_tokens, self._end_tokens)
         )
         # distinct words are looked up once; a text is a selection of their ids
@@ -127,6 +127,15 @@ class SingleIdTokenIndexer(TokenIndexer):
         section = self.all_arguments()
         # a subclass need not have these arguments
         return {**section, **{key: value for key, value in written.items() if key in section}}
+
+    def _ids_of(self, words: Iterable[str], vocabulary: "Vocabulary") -> list[int]:
+        """The ids of words; one that is written like the padding token is unknown, since that id means "no word"."""
+        assert self.namespace is not None
+        ids = vocabulary.get_token_indices(words, self.namespace)
+        if 0 not in ids or not vocabulary.is_padded(self.namespace):
+            return ids
+        unknown = vocabulary.get_token_index(vocabulary.oov_token, self.namespace)
+        return [index or unknown for index in ids]
 
     def _text_of(self, token: Token) -> str:
         """The string that is looked up for a token."""

@@ -50,6 +50,15 @@ def test_an_item_without_tag_is_located(read):
         read(SequenceTaggingDatasetReader(), TEXT.replace("漢字###X", "漢字"))
 
 
+def test_an_empty_tag_is_located(read):
+    with pytest.raises(
+        DataError, match=r"data\.txt, line 2: expected items such as word###TAG, got 'b###'; put the"
+    ):
+        read(SequenceTaggingDatasetReader(), "a###X\na###X b###\n")
+    with pytest.raises(DataError, match="got '######'"):
+        read(SequenceTaggingDatasetReader(), "###### a###X\n")
+
+
 def test_bad_lines_can_be_left_out(read, caplog):
     reader = SequenceTaggingDatasetReader(skip_bad_lines=True)
     assert len(read(reader, TEXT + "bad line\nworse\n")) == 3

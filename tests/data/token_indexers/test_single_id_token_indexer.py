@@ -24,6 +24,14 @@ def test_words(vocab: Vocabulary) -> None:
     assert indexer.get_empty_token_list() == {"tokens": []}
 
 
+def test_a_word_like_the_padding_token_is_a_word(vocab: Vocabulary) -> None:
+    words = ["dog", "@@PADDING@@", "@@UNKNOWN@@"]
+    indexer = SingleIdTokenIndexer()
+    assert indexer.tokens_to_indices([Token(word) for word in words], vocab) == {"tokens": [3, 1, 1]}
+    (row,) = indexer.index_words(WordColumn([words]), vocab)
+    assert row["tokens"].tolist() == [3, 1, 1]
+
+
 def test_lower_case(vocab: Vocabulary) -> None:
     indexer = SingleIdTokenIndexer(lowercase_tokens=True)
     assert indexer.tokens_to_indices(TOKENS, vocab) == {"tokens": [2, 3, 1]}
