@@ -743,6 +743,13 @@ class Vocabulary(Registrable):
             )
         # a namespace must stay padded or not padded: otherwise its ids would shift by two
         patterns = set(non_padded_namespaces)
+        for namespace, items in counts.items():
+            # the first entry of a namespace determines whether it is padded
+            if self._padding_token in items and not is_padded_by(patterns, namespace):
+                raise ConfigurationError(
+                    f"the data have {self._padding_token!r} in the namespace {namespace!r}, which has no padding, such as a "
+                    "label of that name; rename it"
+                )
         extended = self.get_namespaces() & {*counts, *tokens_to_add}
         check_padding_unchanged(extended, self._non_padded_namespaces, patterns)
         self._non_padded_namespaces |= patterns

@@ -136,6 +136,12 @@ def test_a_limit_for_a_namespace_that_the_data_lack_is_told(limits, caplog):
     assert f"vocabulary.{next(iter(limits))}: the data have no namespace 'tokns'" in caplog.text
 
 
+def test_a_label_like_the_padding_token_is_refused():
+    with pytest.raises(ConfigurationError, match="the data have '@@PADDING@@' in the namespace 'labels'"):
+        Vocabulary({"labels": {"@@PADDING@@": 2, "X": 1}})
+    assert Vocabulary({"tokens": {"@@PADDING@@": 2, "X": 1}}).get_vocab_size("tokens") == 3
+
+
 def test_a_word_twice_and_blank_lines_are_named(tmp_path, caplog):
     folder = tmp_path / "v"
     Vocabulary({"tokens": {"a": 2, "b": 1}}).save_to_files(str(folder))
