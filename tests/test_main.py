@@ -1,6 +1,8 @@
 """The command line sets the process up before torch is loaded."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -20,3 +22,10 @@ def test_threads_sleep_while_they_wait_unless_the_user_says_otherwise(
         run()
     assert end.value.code in (0, None)
     assert os.environ["OMP_WAIT_POLICY"] == expected
+
+
+def test_half_a_surrogate_pair_does_not_end_a_command() -> None:
+    script = "import sys; from nlpreg.__main__ import run; sys.argv = ['nlpreg', '--version']\n"
+    script += "try: run()\nexcept SystemExit: print('\\ud800 é')"
+    shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert shown.endswith("\\ud800 é\n")

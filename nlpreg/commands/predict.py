@@ -586,15 +586,19 @@ class PredictManager:
     def _line_of(self, item: Item) -> str:
         """What is written for an input, with the end of its line."""
         answer = item.answer
+        if self._output_format == "conllu" and not isinstance(answer, Exception):
+            try:
+                return self._as_conllu(item, answer)
+            except ConfigurationError as error:
+                answer = ConfigurationError(f"{item.place}: {error}")
         if isinstance(answer, Exception):
             if not self._skip_bad_lines:
                 raise answer
             self._num_bad += 1
             if self._output_format == "conllu":
-                return f"# error = {' '.join(str(answer).split())}\n{item.text}\n\n"
+                kept = item.text if self._input_format == "conllu" else f"# text = {item.text.strip()}"
+                return f"# error = {' '.join(str(answer).split())}\n{kept}\n\n"
             return json.dumps({"error": str(answer)}) + "\n"
-        if self._output_format == "conllu":
-            return self._as_conllu(item, answer)
         if answer is None:
             return ""
         brief = self._predictor.brief(answer)
@@ -779,5 +783,6 @@ def output_lines(path: str | None) -> Iterator[IO[Any] | None]:
         return
     from nlpreg.common.files import atomic_write
 
-    with atomic_write(path, "w") as file:
+    # half of a surrogate pair, which JSON can hold, must not cost the whole file
+    with atomic_write(path, "w", errors="backslashreplace") as file:
         yield file

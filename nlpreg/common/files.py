@@ -28,7 +28,11 @@ _IS_FOLDER = 0x10
 
 @contextlib.contextmanager
 def atomic_write(
-    path: str | os.PathLike[str], mode: str = "wb", encoding: str | None = None, newline: str | None = None
+    path: str | os.PathLike[str],
+    mode: str = "wb",
+    encoding: str | None = None,
+    newline: str | None = None,
+    errors: str | None = None,
 ) -> Iterator[IO[Any]]:
     """Open a temporary file next to `path`; on leaving without an error it is flushed, synced and renamed to `path`.
 
@@ -39,6 +43,7 @@ def atomic_write(
         mode: "wb" or "w" (then text in UTF-8 unless `encoding` says otherwise).
         encoding: of text.
         newline: as in `open`.
+        errors: as in `open`.
 
     Raises:
         ValueError: `mode` is not for writing a new file.
@@ -49,7 +54,7 @@ def atomic_write(
     if mode == "w":
         encoding = encoding or "utf-8"
     if os.path.exists(path) and not os.path.isfile(path):  # a device or a pipe, such as /dev/stdout
-        with _named_errors(path), open(path, mode, encoding=encoding, newline=newline) as file:
+        with _named_errors(path), open(path, mode, encoding=encoding, newline=newline, errors=errors) as file:
             yield file
         return
     path = os.path.realpath(path)  # write to the target, so that a symbolic link is kept
@@ -57,7 +62,10 @@ def atomic_write(
         dir=os.path.dirname(path), prefix=f".{os.path.basename(path)}.", suffix=".tmp"
     )
     try:
-        with _named_errors(path), open(descriptor, mode, encoding=encoding, newline=newline) as file:
+        with (
+            _named_errors(path),
+            open(descriptor, mode, encoding=encoding, newline=newline, errors=errors) as file,
+        ):
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -471,6 +471,20 @@ def test_conllu_keeps_all_but_its_tags(
     assert changed[0][1][3] == "DET" and changed[-1][1][3] == "VERB"
 
 
+def test_what_conllu_cannot_hold_costs_no_other_sentence(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inputs = [{"words": ["a", "b\tc"]}, {"words": [""]}, {"sentence": "\ud800 a\rb"}, {"sentence": "dogs"}]
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(value) + "\n" for value in inputs))
+    options = ["--output", "conllu", "--output-file", tmp_path / "out.conllu"]
+    predict(trained, tmp_path / "in.jsonl", *options, status=2)
+    assert r"in.jsonl, line 1: the word 'b\tc' cannot be written as CoNLL-U" in capsys.readouterr().err
+    predict(trained, tmp_path / "in.jsonl", *options, "--skip-bad-lines")
+    blocks = (tmp_path / "out.conllu").read_text().split("\n\n")
+    assert [block.startswith("# error = ") for block in blocks[:4]] == [True, True, False, False]
+    assert "# text = \\ud800 a b" in blocks[2] and "1\t\\ud800\t" in blocks[2] and "\tdogs\t" in blocks[3]
+
+
 def test_a_bad_sentence_of_conllu_stays_as_it_is(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -224,6 +224,9 @@ def conllu_with_column(sentence: str, values: Sequence[str], column: str = "upos
     return "\n".join(lines)
 
 
+_ENDS_A_COLUMN = re.compile(r"[\t\r\n]")
+
+
 def conllu_of(
     words: Sequence[str], values: Sequence[str], column: str = "upos", text: str | None = None
 ) -> str:
@@ -234,7 +237,13 @@ def conllu_of(
         values: the value of one column for each.
         column: a name from `TAG_COLUMNS`.
         text: the original sentence, for a comment and for `SpaceAfter=No`.
+
+    Raises:
+        DataError: a word is empty, or has a tab or the end of a line in it.
     """
+    for word in words:
+        if not word or _ENDS_A_COLUMN.search(word):
+            raise DataError(f"the word {word!r} cannot be written as CoNLL-U")
     glued = _followed_without_space(words, text)
     rows = [
         "\t".join([str(number), word, *["_"] * (_NUM_COLUMNS - 3), "SpaceAfter=No" if is_glued else "_"])
