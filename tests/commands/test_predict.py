@@ -150,7 +150,7 @@ def test_a_damaged_input_is_named(
     text = (json.dumps(SENTENCE) + "\n").encode() * 100
     (tmp_path / "in.jsonl.gz").write_bytes(gzip.compress(text)[:-20] if damage == "cut off" else text)
     predict(trained, tmp_path / "in.jsonl.gz", "--output-file", tmp_path / "out.jsonl", status=2)
-    assert "in.jsonl.gz: the compressed file is damaged or cut off" in capsys.readouterr().err
+    assert "in.jsonl.gz: the compressed file is damaged or truncated" in capsys.readouterr().err
     assert not (tmp_path / "out.jsonl").exists()
 
 
