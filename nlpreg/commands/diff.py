@@ -189,7 +189,7 @@ def _change(first: dict[str, Any], second: dict[str, Any], name: str) -> str:
     values = (first.get(name), second.get(name))
     if not all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values):
         return ""
-    change = float(values[1]) - float(values[0])  # type: ignore[arg-type]
+    change = float(values[1]) - float(values[0])  # type: ignore[arg-type]  # both are numbers here
     return ("+" if change > 0 else "") + format_value(change)
 
 

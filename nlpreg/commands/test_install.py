@@ -53,4 +53,4 @@ def test_install_from_args(args: argparse.Namespace) -> None:
     print("everything could be imported")
 
 
-test_install_from_args.__test__ = False  # type: ignore[attr-defined]
+test_install_from_args.__test__ = False  # type: ignore[attr-defined]  # so that pytest does not collect it

@@ -292,7 +292,7 @@ def _shared_table(sequences: Sequence[Sequence[Any]]) -> RowTable | None:
     if not filled or set(map(type, filled)) != {TableRows}:
         return None
     table: RowTable = filled[0].table  # type: ignore[attr-defined]  # see above
-    return table if all(rows.table is table for rows in filled) else None  # type: ignore[attr-defined]
+    return table if all(rows.table is table for rows in filled) else None  # type: ignore[attr-defined]  # see above
 
 
 def _all_numbers(sequences: Sequence[Sequence[Any]]) -> IntArray:

@@ -336,7 +336,7 @@ def _with_arguments_of(init: Any, first: Sequence[str] = ()) -> Callable[[Any], 
             bound.apply_defaults()
             return method(**bound.arguments)
 
-        with_defaults.__signature__ = signature  # type: ignore[attr-defined]
+        with_defaults.__signature__ = signature  # type: ignore[attr-defined]  # what `inspect` reads
         return classmethod(with_defaults)
 
     return decorate

@@ -389,7 +389,7 @@ class MultiTagger(ProbabilisticTagger):
         # `Model` looks for the namespaces of labels in attributes.
         for name in self.heads:
             setattr(self, f"{name}_namespace", self._head(name).label_namespace)
-        self.label_namespaces = tuple(f"{name}_namespace" for name in self.heads)  # type: ignore[misc]
+        self.label_namespaces = tuple(f"{name}_namespace" for name in self.heads)  # type: ignore[misc]  # depends on the heads
         self.dropout = InputVariationalDropout(dropout) if variational_dropout else nn.Dropout(dropout)
         self._joint_accuracy = CategoricalAccuracy()
         if initializer is not None:

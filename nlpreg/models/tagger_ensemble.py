@@ -44,7 +44,7 @@ class TaggerEnsemble(Model):
         self.check_arguments(members)
         self.members = nn.ModuleList(members)
         # `Model` uses these attributes to remove padding and to find labels.
-        self.per_token_outputs = self._first.per_token_outputs  # type: ignore[misc]
+        self.per_token_outputs = self._first.per_token_outputs  # type: ignore[misc]  # those of the members
         self.label_namespaces = ()  # type: ignore[misc]  # each member has its own
 
     @property

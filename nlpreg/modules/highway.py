@@ -34,7 +34,7 @@ class Highway(torch.nn.Module):
         )
         for layer in self._layers:
             # A positive bias passes the input through at the start of training.
-            torch.nn.init.ones_(layer.bias[input_dim:])  # type: ignore[index]
+            torch.nn.init.ones_(layer.bias[input_dim:])  # type: ignore[index]  # a Linear has a bias unless told otherwise
 
     @property
     def layers(self) -> torch.nn.ModuleList:

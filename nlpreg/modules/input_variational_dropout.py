@@ -20,7 +20,7 @@ class InputVariationalDropout(torch.nn.Dropout):
     def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
         super().__init__(p=p, inplace=inplace)
 
-    def forward(self, input_tensor: Tensor) -> Tensor | None:  # type: ignore[override]
+    def forward(self, input_tensor: Tensor) -> Tensor | None:  # type: ignore[override]  # in AllenNLP None, for a change in place
         """Zero some features of each sequence."""
         # (B, 1, D), repeated for all timesteps by the product
         ones = input_tensor.new_ones(input_tensor.size(0), 1, input_tensor.size(-1))

@@ -51,7 +51,7 @@ def suits_onednn(left: Tensor, right: Tensor) -> bool:
         and _is_dense(left)
         and _is_dense(right)
         and not torch.compiler.is_compiling()
-        and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+        and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         and hasattr(torch.ops.mkldnn, "_linear_pointwise")
     )
 
@@ -102,7 +102,7 @@ def linear(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     )
     if not is_plain:
         return functional.linear(inputs, weight, bias)
-    output: Tensor = _Linear.apply(inputs, weight, bias)  # type: ignore[no-untyped-call]
+    output: Tensor = _Linear.apply(inputs, weight, bias)  # type: ignore[no-untyped-call]  # torch leaves it untyped
     return output
 
 

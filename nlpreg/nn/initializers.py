@@ -47,7 +47,7 @@ def uniform_unit_scaling(tensor: Tensor, nonlinearity: str = "linear") -> Tensor
     Source: Sussillo and Abbott (2014), https://arxiv.org/abs/1412.6558
     """
     size = math.prod(tensor.shape[:-1])
-    bound = math.sqrt(3 / size) * init.calculate_gain(nonlinearity, tensor)  # type: ignore[arg-type]
+    bound = math.sqrt(3 / size) * init.calculate_gain(nonlinearity, tensor)  # type: ignore[arg-type]  # a name from a config
     return init.uniform_(tensor, -bound, bound)
 
 

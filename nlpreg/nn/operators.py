@@ -131,6 +131,6 @@ def run_uncompiled(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) 
         kwargs: its named arguments.
     """
     if torch.compiler.is_compiling() and not is_exporting():
-        uncompiled: Callable[P, R] = torch.compiler.disable(function)  # type: ignore[no-untyped-call]
+        uncompiled: Callable[P, R] = torch.compiler.disable(function)  # type: ignore[no-untyped-call]  # torch leaves it untyped
         return uncompiled(*args, **kwargs)
     return function(*args, **kwargs)

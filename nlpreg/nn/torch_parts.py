@@ -136,8 +136,8 @@ def set_constructor(
 
     init.__name__ = "__init__"
     init.__qualname__ = f"{made.__qualname__}.__init__"
-    init.__signature__ = signature  # type: ignore[attr-defined]
-    made.__init__ = init  # type: ignore[misc]
+    init.__signature__ = signature  # type: ignore[attr-defined]  # what `inspect` reads
+    made.__init__ = init  # type: ignore[misc]  # of a class that is made here
 
 
 def _annotation_of(parameter: inspect.Parameter) -> Any:
@@ -179,8 +179,8 @@ def _plain_annotation(annotation: Any) -> Any:
     if not items or None in items:
         return None
     if origin in _ITERABLES:
-        return list[items[0]]  # type: ignore[valid-type]
-    return tuple[tuple(items)] if origin is tuple else None  # type: ignore[misc]
+        return list[items[0]]  # type: ignore[valid-type]  # types that are known at run time only
+    return tuple[tuple(items)] if origin is tuple else None  # type: ignore[misc]  # as above
 
 
 def _plain_text(text: str) -> str:

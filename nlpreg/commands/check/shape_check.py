@@ -185,7 +185,7 @@ def build_on_trial(node: Node, vocabulary_size: int = 1000, device: str = "meta"
     from nlpreg.data import Vocabulary
 
     vocab = Vocabulary()
-    vocab.get_vocab_size = lambda namespace="tokens": vocabulary_size  # type: ignore[method-assign]
+    vocab.get_vocab_size = lambda namespace="tokens": vocabulary_size  # type: ignore[method-assign]  # of this one object
     with (
         _time_limit(SECONDS_FOR_A_TRIAL),
         torch.device(device),

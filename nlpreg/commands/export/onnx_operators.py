@@ -78,9 +78,9 @@ def _augmented_lstm_in(onnxscript: Any) -> Callable[..., Any]:
     op = onnxscript.opset18
     without_highway = _lstm_with_projection_in(onnxscript)
 
-    def highway_lstm_steps(steps, is_word, hidden, memory, weight, bias):  # type: ignore[no-untyped-def]
+    def highway_lstm_steps(steps, is_word, hidden, memory, weight, bias):  # type: ignore[no-untyped-def]  # onnxscript reads the source
         @onnxscript.graph()
-        def step(h, c, x, word):  # type: ignore[no-untyped-def]
+        def step(h, c, x, word):  # type: ignore[no-untyped-def]  # onnxscript reads the source
             x_input, x_forget, x_candidate, x_output, x_highway, carried = op.Split(x, axis=1, num_outputs=6)
             projected = op.Add(op.MatMul(h, weight), bias)
             h_input, h_forget, h_candidate, h_output, h_highway = op.Split(projected, axis=1, num_outputs=5)
@@ -125,11 +125,11 @@ def _augmented_lstm_in(onnxscript: Any) -> Callable[..., Any]:
 def _lstm_with_projection_in(onnxscript: Any) -> Callable[..., Any]:
     op = onnxscript.opset18
 
-    def projected_lstm_steps(  # type: ignore[no-untyped-def]
+    def projected_lstm_steps(  # type: ignore[no-untyped-def]  # onnxscript reads the source
         steps, is_word, hidden, memory, weight, bias, projection, lowest_c, highest_c, lowest_h, highest_h
     ):
         @onnxscript.graph()
-        def step(h, c, x, word):  # type: ignore[no-untyped-def]
+        def step(h, c, x, word):  # type: ignore[no-untyped-def]  # onnxscript reads the source
             gates = op.Add(op.Add(x, op.MatMul(h, weight)), bias)
             input_gate, forget_gate, candidate, output_gate = op.Split(gates, axis=1, num_outputs=4)
             added = op.Mul(op.Sigmoid(input_gate), op.Tanh(candidate))

@@ -128,7 +128,7 @@ def _migrate_notebook(text: str, file: str, log: MigrationLog) -> str:
         new = migrate_code(hidden, f"{file}, code cell {number}", log)
         # restore the marks in order, for commands and for real comments
         marks = iter(re.findall(r"^[!%#]", code, flags=re.MULTILINE))
-        new = re.sub(r"^#", lambda _, marks=marks: next(marks), new, flags=re.MULTILINE)  # type: ignore[misc]
+        new = re.sub(r"^#", lambda _, marks=marks: next(marks), new, flags=re.MULTILINE)  # type: ignore[misc]  # the default binds the iterator of this cell
         new = _migrate_text(new, f"{file}, code cell {number}", log)
         if new != code:
             is_changed = True

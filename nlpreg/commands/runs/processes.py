@@ -18,7 +18,7 @@ from nlpreg.common.runtime.process import end_with_parent
 try:
     import fcntl
 except ImportError:  # not on Windows, where two processes can train the same run
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None  # type: ignore[assignment]  # in place of the module
 
 FOLDER = ".running"
 """Folder, in that of a group, with two files for each run under way: its config, and what its process writes to standard

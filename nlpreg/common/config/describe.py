@@ -103,7 +103,7 @@ def find_class(name: str) -> tuple[type | None, str]:
     base_name, colon, registered = name.partition(":")
     if colon:
         base = find_base(base_name)
-        base.resolve_class_name(registered)  # type: ignore[attr-defined]
+        base.resolve_class_name(registered)  # type: ignore[attr-defined]  # only of registry bases
         return base, registered
     holders = [base for base in registries().values() if name in REGISTRY[base]]
     if len(holders) == 1:

@@ -152,10 +152,10 @@ class Call(Node):
             part = self.constructor(**arguments)
         except Exception as error:
             if not hasattr(error, "config_path"):  # keep the path of the innermost section
-                error.config_path = self.path  # type: ignore[attr-defined]
+                error.config_path = self.path  # type: ignore[attr-defined]  # a note for the report of the error
                 hint = self._hint_on_annotations(arguments)
                 if hint:
-                    error.hint = hint  # type: ignore[attr-defined]
+                    error.hint = hint  # type: ignore[attr-defined]  # a note for the report of the error
             raise
         if self.path:
             with contextlib.suppress(TypeError):

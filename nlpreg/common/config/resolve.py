@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 def passed_extras() -> frozenset[str]:
     """Names of all arguments that nlpreg passes itself to some class."""
     families = [base for base in list(registry.REGISTRY) if getattr(base, "shares_extras", False)]
-    return frozenset[str]().union(*(base.constructor_extras or () for base in families))  # type: ignore[attr-defined]
+    return frozenset[str]().union(*(base.constructor_extras or () for base in families))  # type: ignore[attr-defined]  # only of classes with `from_params`
 
 
 def extras_of(cls: Any) -> frozenset[str]:

@@ -174,7 +174,7 @@ class DatasetReader(Registrable):
                 number += 1
         except Exception as error:
             if not hasattr(error, "while_reading"):
-                error.while_reading = f"instance {number} of {file_path}"  # type: ignore[attr-defined]
+                error.while_reading = f"instance {number} of {file_path}"  # type: ignore[attr-defined]  # a note for the report of the error
             raise
 
     # Any: a subclass names its own kind of path (a str, a mapping of names to paths).

@@ -42,7 +42,7 @@ def forward_scores(logits: Tensor, mask: Tensor, transitions: Tensor, start: Ten
 
 def _run(logits: Tensor, counts: Tensor, transitions: Tensor, start: Tensor) -> list[Tensor]:
     if logits.device.type == "cpu" and _is_close(logits, transitions, start):
-        scores: Tensor = _ScaledForward.apply(logits, counts, transitions, start)  # type: ignore[no-untyped-call]
+        scores: Tensor = _ScaledForward.apply(logits, counts, transitions, start)  # type: ignore[no-untyped-call]  # torch leaves it untyped
         return [scores]
     return [_logarithmic_forward(logits, counts, transitions, start)]
 
@@ -62,7 +62,7 @@ def _is_close(logits: Tensor, transitions: Tensor, start: Tensor) -> bool:
 
 
 def _logarithmic_forward(logits: Tensor, counts: Tensor, transitions: Tensor, start: Tensor) -> Tensor:
-    scores: Tensor = _LogarithmicForward.apply(logits, counts, transitions, start)  # type: ignore[no-untyped-call]
+    scores: Tensor = _LogarithmicForward.apply(logits, counts, transitions, start)  # type: ignore[no-untyped-call]  # torch leaves it untyped
     return scores
 
 

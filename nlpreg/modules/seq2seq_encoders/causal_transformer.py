@@ -300,7 +300,7 @@ class CausalSelfAttention(nn.Module):
         self.query = nn.Linear(input_dim, input_dim, bias=bias)
         self.key_value = nn.Linear(input_dim, 2 * num_key_value_heads * self.head_dim, bias=bias)
         self.output = nn.Linear(input_dim, input_dim, bias=bias)
-        self.output.writes_to_residual_stream = True  # type: ignore[assignment]
+        self.output.writes_to_residual_stream = True  # type: ignore[assignment]  # an attribute of our own, for the initialization
 
     def forward(
         self,
@@ -360,7 +360,7 @@ class GatedFeedForward(nn.Module):
         self._is_gated = activation == "swiglu"
         self.input = nn.Linear(input_dim, hidden_dim * (2 if self._is_gated else 1), bias=bias)
         self.output = nn.Linear(hidden_dim, input_dim, bias=bias)
-        self.output.writes_to_residual_stream = True  # type: ignore[assignment]
+        self.output.writes_to_residual_stream = True  # type: ignore[assignment]  # an attribute of our own, for the initialization
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Apply the layers."""

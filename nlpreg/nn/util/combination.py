@@ -63,7 +63,7 @@ def combine_tensors(combination: str, tensors: Sequence[Tensor]) -> Tensor:
     ]
     if len(parts) == 1:
         return parts[0]
-    leading = torch.broadcast_shapes(*(part.shape[:-1] for part in parts))  # type: ignore[no-untyped-call]
+    leading = torch.broadcast_shapes(*(part.shape[:-1] for part in parts))  # type: ignore[no-untyped-call]  # torch leaves it untyped
     # (..., combined dim)
     return torch.cat([part.expand(*leading, part.size(-1)) for part in parts], dim=-1)
 

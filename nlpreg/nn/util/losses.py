@@ -139,7 +139,7 @@ def linear_softmax_nll(
         inputs = pad(inputs, (0, 0, 0, missing))
         columns = pad(columns, (0, missing), value=-1)
         target_logits = None if target_logits is None else pad(target_logits, (0, missing), value=_CERTAIN)
-    loss: Tensor = _LinearSoftmaxNll.apply(  # type: ignore[no-untyped-call]
+    loss: Tensor = _LinearSoftmaxNll.apply(  # type: ignore[no-untyped-call]  # torch leaves it untyped
         inputs, weight, bias, columns, target_logits, chunk_size, dtype
     )
     return loss
