@@ -332,7 +332,7 @@ def test_the_end_of_a_trial_waits_for_the_end_of_an_import(
     (tmp_path / "slow_to_import.py").write_text("import time\ntime.sleep(0.3)\nIS_WHOLE = True\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr("nlpreg.commands.check.shape_check.SECONDS_FOR_A_TRIAL", 0.05)
-    with pytest.raises(TrialTooLongError):
+    with pytest.raises(TrialTooLongError, match="more than 0.05 s"):
         build_on_trial(Importing())
     assert sys.modules.pop("slow_to_import").IS_WHOLE
 
