@@ -60,7 +60,7 @@ REPORTS: dict[str, list[str]] = {
         "commands/test_predict.py::test_answers_come_in_the_order_of_the_input_whatever_the_lengths",
     ],
     "12 null where a default stands": [
-        "common/config/test_null.py::test_null_is_an_error_where_it_is_not_allowed"
+        "common/config/test_every_argument.py::test_null_is_an_error_where_it_is_not_allowed"
     ],
     "13 a new label in fine-tuning": [
         "models/test_new_labels.py::test_every_model_refuses_labels_that_it_was_not_made_for",

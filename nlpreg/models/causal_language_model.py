@@ -25,7 +25,10 @@ class CausalLanguageModel(LanguageModel):
             share the embedder of characters, or `adaptive_softmax`; `softmax` if None.
         document_end: the end-of-document token, if a row packs several documents one after another: no word then attends to
             another document. The contextualizer must support such a document mask, as `transformer_lm` does.
-        **kwargs: other arguments of `LanguageModel` but `num_samples`, `sparse_embeddings` and `bidirectional`.
+        num_samples: must be left out; `softmax` has this choice.
+        sparse_embeddings: likewise.
+        bidirectional: must be false.
+        **kwargs: other arguments of `LanguageModel`.
 
     Shape:
         as in `LanguageModel`.
@@ -42,10 +45,18 @@ class CausalLanguageModel(LanguageModel):
         contextualizer: Seq2SeqEncoder,
         softmax: Lazy[WordDistribution] | None = None,
         document_end: str | None = None,
+        num_samples: int | None = None,
+        sparse_embeddings: bool = False,
+        bidirectional: bool = False,
         **kwargs: Any,
     ) -> None:
-        for name in ("num_samples", "sparse_embeddings", "bidirectional"):
-            if kwargs.get(name):
+        refused = {
+            "num_samples": num_samples,
+            "sparse_embeddings": sparse_embeddings,
+            "bidirectional": bidirectional,
+        }
+        for name, value in refused.items():
+            if value:
                 raise ConfigurationError(
                     f"model.{name}: a causal_language_model has no such choice; use model.softmax, or a language_model"
                 )

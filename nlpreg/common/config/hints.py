@@ -43,7 +43,9 @@ def signature_of(cls: Any, constructor: Callable[..., Any] | None = None) -> Sig
         constructor: the method to look at; by default `cls.__init__`, or the function itself.
     """
     constructor = constructor or (_init_of(cls) if isinstance(cls, type) else cls)
-    if constructor is object.__init__:  # its signature is (*args, **kwargs), but it accepts no arguments
+    # the signatures of these are (*args, **kwargs), but they accept no arguments
+    is_of_torch = getattr(constructor, "__module__", "") == "torch.nn.modules.module"
+    if constructor is object.__init__ or (is_of_torch and constructor.__name__ == "__init__"):
         return Signature({}, open=False)
     own = _own_parameters(constructor)
     named = {name: p for name, p in own.items() if p.kind not in _VARIADIC}

@@ -1,4 +1,4 @@
-"""`null` in a config: an error for every argument of every registered class whose annotation and default do not allow it."""
+"""What holds for the arguments of every registered class: which take `null`, and that no unknown key is taken."""
 
 import inspect
 import types
@@ -57,3 +57,11 @@ def test_null_is_an_error_where_it_is_not_allowed(name: str) -> None:
         assert bool(said) is not allows_null(parameter), f"{argument}: {parameter.annotation}: {said}"
         if said and parameter.default is not inspect.Parameter.empty:
             assert "leave it out" in said[0]
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_an_unknown_key_is_an_error(name: str) -> None:
+    cls, constructor = CLASSES[name]
+    resolver = Resolver()
+    resolver.call(cls, constructor, {"no_such_key": 1}, "it")
+    assert any(problem.path == "it.no_such_key" for problem in resolver.problems)
