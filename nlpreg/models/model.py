@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy
 import torch
@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 VOCABULARY_FOLDER = "vocabulary"
 DEFAULT_WEIGHTS = "best.th"
+M = TypeVar("M", bound="Model")
 _DEFAULT_WEIGHTS = DEFAULT_WEIGHTS  # the name that code written for AllenNLP imports
 
 
@@ -70,6 +71,9 @@ class Model(Module, Registrable):
 
     _warned_about_outputs: ClassVar[set[str]] = set()
 
+    # Searched once after each call of `train`, because a walk over all modules takes a few percent of a short step.
+    _penalized_modules: list[PenalizedActivations] | None = None
+
     def __init__(
         self,
         vocab: Vocabulary,
@@ -84,16 +88,23 @@ class Model(Module, Registrable):
         self.serialization_dir = serialization_dir
         self.ddp_accelerator = ddp_accelerator
 
+    def train(self: M, mode: bool = True) -> M:
+        """Set training or evaluation mode, as in `torch.nn.Module`."""
+        self._penalized_modules = None  # modules may have been replaced
+        return super().train(mode)
+
     def get_regularization_penalty(self) -> torch.Tensor | None:
         """The penalty on the current parameters and on the activations of the last batch, a 0-d tensor; None for none.
 
         Raises:
             RuntimeError: the regularizer gave a number that is not zero, through which no gradient can flow.
         """
+        if self._penalized_modules is None:
+            self._penalized_modules = [m for m in self.modules() if isinstance(m, PenalizedActivations)]
         of_activations = [
             module.activation_penalty
-            for module in self.modules()
-            if isinstance(module, PenalizedActivations) and module.activation_penalty is not None
+            for module in self._penalized_modules
+            if module.activation_penalty is not None
         ]
         if self._regularizer is None:
             return torch.stack(of_activations).sum() if of_activations else None

@@ -164,4 +164,10 @@ def _scale_all(tensors: list[Tensor], factor: Tensor) -> None:
 
 
 def _total_norm(parts: list[Tensor]) -> Tensor:
-    return nn.utils.get_total_norm(parts) if parts else torch.zeros(())
+    if not parts:
+        return torch.zeros(())
+    # The norm of the norms is the norm of all elements. `torch.nn.utils.get_total_norm` computes the same, but takes 10 µs
+    # more, which is a few percent of a step of a small model.
+    norms = torch.stack([norm.to(parts[0]) for norm in torch._foreach_norm(parts)])
+    total: Tensor = torch.linalg.vector_norm(norms)
+    return total

@@ -131,3 +131,19 @@ def test_copies_after_training_and_half_precision():
     twin.eval(), encoder.eval()
     inputs = torch.randn(3, 4, 4)
     assert torch.equal(twin(inputs, MASK), encoder(inputs, MASK))
+
+
+def test_the_penalty_is_that_of_the_modules_at_the_last_call_of_train():
+    from nlpreg.data import Vocabulary
+    from nlpreg.models import Model
+
+    model = Model(Vocabulary())
+    model.train()
+    assert model.get_regularization_penalty() is None
+    model.encoder = AwdLstmEncoder(**SIZES, activation_penalty_weight=2.0)
+    model.train()
+    model.encoder(torch.randn(3, 4, 4), MASK)
+    assert torch.equal(model.get_regularization_penalty(), model.encoder.activation_penalty)
+    model.encoder = torch.nn.Linear(1, 1)
+    model.train()
+    assert model.get_regularization_penalty() is None
