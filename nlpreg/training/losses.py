@@ -161,10 +161,15 @@ class RunningLoss:
         Raises:
             NonFiniteLossError: a loss is NaN or infinite.
         """
-        weight = None if weight is None or self._loss_is_sum else torch.as_tensor(weight)
+        weight = None if self._loss_is_sum else weight
+        if loss.device.type == "cpu":
+            value = None if penalty is None else float(penalty.detach())
+            self._record(float(loss.detach()), value, 1.0 if weight is None else float(weight))
+            return
         penalty = None if penalty is None else penalty.detach()
+        weight = None if weight is None else torch.as_tensor(weight)
         self._pending.append(UpdateLoss(loss.detach(), penalty, weight))
-        if loss.device.type == "cpu" or len(self._pending) >= _MAX_PENDING:
+        if len(self._pending) >= _MAX_PENDING:
             self.read()
 
     def read(self) -> None:
@@ -173,28 +178,30 @@ class RunningLoss:
         Raises:
             NonFiniteLossError: a loss is NaN or infinite.
         """
+        if not self._pending:
+            return
         pending, self._pending = self._pending, []
         # one transfer from the device for all losses, not one for each
         losses = _numbers([item.loss for item in pending])
         penalties = iter(_numbers([item.penalty for item in pending if item.penalty is not None]))
         weights = iter(_numbers([item.weight for item in pending if item.weight is not None]))
         for item, loss in zip(pending, losses, strict=True):
-            weight = 1.0 if item.weight is None else next(weights)
-            self._count += 1
-            if weight > 0 and self._check and not math.isfinite(loss):
-                raise NonFiniteLossError(
-                    f"the loss of {self.where}, batch {self._count}, is {loss}; no checkpoint was made since. "
-                    "Try a lower learning rate or `grad_norm`, or find the cause with `detect_anomaly: true`"
-                )
-            self._weight += weight
-            self._add("loss", loss, weight)
-            if item.penalty is not None:
-                self._add("reg_loss", next(penalties), weight)
+            penalty = None if item.penalty is None else next(penalties)
+            self._record(loss, penalty, 1.0 if item.weight is None else next(weights))
 
-    def _add(self, name: str, value: float, weight: float) -> None:
-        # the loss of a batch without targets is meaningless and may be NaN
-        self._sums[name] += value * weight if weight > 0 else 0.0
-        self._last[name] = value
+    def _record(self, loss: float, penalty: float | None, weight: float) -> None:
+        self._count += 1
+        if weight > 0 and self._check and not math.isfinite(loss):
+            raise NonFiniteLossError(
+                f"the loss of {self.where}, batch {self._count}, is {loss}; no checkpoint was made since. "
+                "Try a lower learning rate or `grad_norm`, or find the cause with `detect_anomaly: true`"
+            )
+        self._weight += weight
+        for name, value in (("loss", loss), ("reg_loss", penalty)):
+            if value is not None:
+                # the loss of a batch without targets is meaningless and may be NaN
+                self._sums[name] += value * weight if weight > 0 else 0.0
+                self._last[name] = value
 
     @property
     def total(self) -> float:
