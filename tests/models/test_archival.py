@@ -459,8 +459,8 @@ def test_an_archive_that_names_itself(run: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("labels.txt", b"\xff\xfe", "can't decode"),
-        ("labels.txt", b"\0" * 10 + bytes(range(128, 256)), "can't decode"),
+        ("labels.txt", b"\xff\xfe", "expected text in UTF-8"),
+        ("labels.txt", b"\0" * 10 + bytes(range(128, 256)), "expected text in UTF-8"),
         ("non_padded_namespaces.txt", None, "new.tar.gz!vocabulary: expected a folder that a vocabulary"),
         ("tokens.txt", b"", "new.tar.gz!vocabulary/tokens.txt: expected a line '@@UNKNOWN@@'"),
     ],

@@ -60,7 +60,7 @@ def run(model, wrapped, groups, vocab, world_size=1):
         outputs = wrapped(**batch.as_tensor_dict())
         outputs["reg_loss"] = model.get_regularization_penalty()
         outputs["loss"] = outputs["loss"] + outputs["reg_loss"]
-        accumulation.note(outputs)
+        accumulation.record(outputs)
         accumulation.weigh(outputs).backward()
     loss = accumulation.finish(list(model.parameters())).loss
     return loss, {key: p.grad.clone() for key, p in model.named_parameters() if p.grad is not None}
