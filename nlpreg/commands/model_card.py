@@ -1,10 +1,12 @@
-"""The model card: a page about a trained model, for the hub and for packages."""
+"""The model card of a trained model, for the Hugging Face hub and for packages."""
 
 import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from nlpreg.common.checks import ConfigurationError
 
 ARCHIVE_NAME, CARD_NAME = "model.tar.gz", "README.md"
 _METRICS_NAME = "metrics.json"
@@ -14,15 +16,15 @@ _DATA_KEYS = {"train_data_path": "training", "validation_data_path": "validation
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What is known of a trained model.
+    """A model card.
 
     Args:
         name: of the model.
         config: its config.
-        metrics: of its run; empty if they are not known.
+        metrics: of its run; empty if unknown.
         meta: the record of the run.
-        license: name of the license of the model, such as `apache-2.0`; unknown if left out.
-        use: lines that show how to use it, by language of the block.
+        license: of the model, such as `apache-2.0`; None if not stated.
+        use: the lines of the code blocks that show how to use it, by language.
         description: a paragraph about the model.
     """
 
@@ -53,7 +55,7 @@ class ModelCard:
         lines += [self.description, ""] if self.description else []
         for language, block in self.use.items():
             lines += [f"```{language}", *block, "```", ""]
-        lines += [*self._metrics(), *self._data(), *self._making()]
+        lines += [*self._metrics(), *self._data(), *self._provenance()]
         config = json.dumps(self.config, indent=2)
         lines += ["## Config", "", "```json", config, "```"]
         return "\n".join(lines).rstrip() + "\n"
@@ -75,11 +77,23 @@ class ModelCard:
         rows = [f"- {what}: `{os.path.basename(path)}`" for what, path in named if isinstance(path, str)]
         return ["## Data", "", *rows, ""] if rows else []
 
-    def _making(self) -> list[str]:
+    def _provenance(self) -> list[str]:
         names = {"version": "nlpreg", "torch_version": "torch", "python_version": "Python"}
         made = [f"{name} {self.meta[key]}" for key, name in names.items() if self.meta.get(key)]
         license = f"License: {self.license}." if self.license else "License: not stated."
         return [f"Made with {', '.join(made)}. {license}" if made else license, ""]
+
+
+def archive_in(folder: str | os.PathLike[str]) -> str:
+    """The archive in the folder of a run.
+
+    Raises:
+        ConfigurationError: the run has not finished.
+    """
+    archive = os.path.join(folder, ARCHIVE_NAME)
+    if not os.path.isfile(archive):
+        raise ConfigurationError(f"{os.fspath(folder)}: no {ARCHIVE_NAME} in it, so the run has not finished")
+    return archive
 
 
 def run_metrics(archive: str | os.PathLike[str]) -> dict[str, Any]:
@@ -89,7 +103,7 @@ def run_metrics(archive: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def read_json(folder: str | os.PathLike[str], name: str) -> dict[str, Any]:
-    """A JSON object from a file, empty without the file."""
+    """The JSON object in a file; empty if there is no such file."""
     path = os.path.join(folder, name)
     if not os.path.isfile(path):
         return {}

@@ -1,4 +1,4 @@
-"""`nlpreg package`: a trained model as a Python package that `pip install` takes."""
+"""`nlpreg package`: package a trained model as a wheel."""
 
 import argparse
 import base64
@@ -10,15 +10,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from nlpreg.commands.model_card import ARCHIVE_NAME, CARD_NAME, ModelCard, read_json, run_metrics
+from nlpreg.commands.model_card import ARCHIVE_NAME, CARD_NAME, ModelCard, archive_in, read_json, run_metrics
 from nlpreg.commands.options import check_archive
 from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.version import VERSION
 
 DESCRIPTION = """
-Write a wheel with an archive, a model card and a function `load`. Whoever installs it has the model: import NAME, then
-NAME.load() gives its predictor. nlpreg is installed with it.
+Write a wheel with an archive, a model card and a function `load`. After `pip install`, NAME.load() in Python returns the
+predictor of the model. pip installs nlpreg with it.
 """
 
 EPILOG = """
@@ -35,7 +35,7 @@ _TIME = (1980, 1, 1, 0, 0, 0)
 
 @Subcommand.register("package")
 class Package(Subcommand):
-    """Makes a Python package of a model."""
+    """Packages a trained model."""
 
     requires_plugins: ClassVar[bool] = False
 
@@ -65,13 +65,13 @@ class Package(Subcommand):
         return subparser
 
     def validate(self, args: argparse.Namespace) -> None:
-        """Find wrong names and paths before anything slow is imported."""
+        """Check names and paths before slow imports."""
         _check_names(args.name, args.version)
         check_archive(args.archive_file)
 
 
 def package_from_args(args: argparse.Namespace) -> None:
-    """Write the wheel that the command line asks for, and print its path."""
+    """Write the wheel, and print its path."""
     print(
         package_model(
             args.archive_file,
@@ -97,10 +97,10 @@ def package_model(
     """Write a wheel of a trained model.
 
     Args:
-        archive: a `model.tar.gz`, or the folder of a run. The metrics of the run that it is in go into the model card.
+        archive: a `model.tar.gz`, or the folder of a run. The model card shows the metrics of the run in whose folder it is.
         name: of the package and its module.
         version: of the package.
-        output_dir: folder for the wheel, made if there is none.
+        output_dir: folder for the wheel; created if it does not exist.
         license: of the model.
         description: a sentence about the model.
         requires: further packages that the model needs.
@@ -109,7 +109,7 @@ def package_model(
         The path of the wheel.
 
     Raises:
-        ConfigurationError: the name or the version is none, or the run has not come to its end.
+        ConfigurationError: the name or the version is invalid, or the run has not finished.
         ArchiveError: the archive is damaged.
     """
     from nlpreg.common.file_utils import cached_path
@@ -119,10 +119,8 @@ def package_model(
     _check_names(name, version)
     path = cached_path(archive)
     if os.path.isdir(path):
-        folder, path = path, os.path.join(path, ARCHIVE_NAME)
-        if not os.path.isfile(path):
-            raise ConfigurationError(f"{folder}: no {ARCHIVE_NAME} in it, so its run has not come to its end")
-    with extracted_archive(path) as unpacked:  # which also tells a damaged one
+        path = archive_in(path)
+    with extracted_archive(path) as unpacked:  # raises an error if the archive is damaged
         config, meta = read_json(unpacked, "config.json"), read_json(unpacked, "meta.json")
     use = {
         "bash": [f"pip install {name}-{version}-py3-none-any.whl"],
@@ -142,7 +140,7 @@ def package_model(
         with open(path, "rb") as model:
             content = model.read()
         for member, text in [(f"{name}/{ARCHIVE_NAME}", content), *files]:
-            # an archive is packed already
+            # the archive is already compressed
             kind = zipfile.ZIP_STORED if member.endswith(ARCHIVE_NAME) else zipfile.ZIP_DEFLATED
             _add(packed, member, text, kind)
             digest = base64.urlsafe_b64encode(hashlib.sha256(text).digest()).rstrip(b"=").decode()
@@ -155,7 +153,7 @@ def package_model(
 def _contents(
     name: str, version: str, card: ModelCard, requires: Sequence[str]
 ) -> Iterator[tuple[str, bytes]]:
-    """Name and content of each file of the wheel but the archive and the record of all."""
+    """Name and content of each file of the wheel except the archive and RECORD."""
     template = (Path(__file__).parent / "packaged_model.py.txt").read_text(encoding="utf-8")
     module = template.format(title=name, name=name, version=version, archive=ARCHIVE_NAME)
     summary = " ".join(card.description.split()) or f"{name}, a model trained with nlpreg"
@@ -185,12 +183,12 @@ def _check_names(name: str, version: str) -> None:
     """Reject invalid module names and versions.
 
     Raises:
-        ConfigurationError: it is none.
+        ConfigurationError: one of them is invalid.
     """
-    # what pip writes in other ways, such as capitals, would not match the name of the file
+    # pip normalizes other names, which would then not match the file name
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or "__" in name or name.endswith("_") or name == "nlpreg":
         raise ConfigurationError(
-            f"--name: expected a name that can be imported, of small letters, digits and single underscores, got {name!r}"
+            f"--name: expected a name that can be imported, of lower-case letters, digits and single underscores, got {name!r}"
         )
     if not _VERSION.fullmatch(version):
         raise ConfigurationError(f"--version: expected a version such as 1.0.2, got {version!r}")

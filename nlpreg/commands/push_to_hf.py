@@ -1,4 +1,4 @@
-"""`nlpreg push-to-hf`: a trained model as a repository on the Hugging Face hub."""
+"""`nlpreg push-to-hf`: publish a trained model on the Hugging Face hub."""
 
 import argparse
 import os
@@ -8,14 +8,14 @@ import tempfile
 from contextlib import ExitStack
 from typing import ClassVar
 
-from nlpreg.commands.model_card import ARCHIVE_NAME, CARD_NAME, ModelCard, read_json, run_metrics
+from nlpreg.commands.model_card import ARCHIVE_NAME, CARD_NAME, ModelCard, archive_in, read_json, run_metrics
 from nlpreg.commands.options import check_archive, check_file
 from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.checks import ConfigurationError
 
 DESCRIPTION = """
 Publish an archive on the Hugging Face hub, with a model card, its config and, of a run's folder, its metrics and
-TensorBoard logs. The repository is made if there is none; a model card that it has already is left as it is.
+TensorBoard logs. The repository is created if it does not exist; a model card that it already has is kept.
 Needs the package huggingface-hub, and a login: `hf auth login`, or a token in HF_TOKEN.
 """
 
@@ -57,13 +57,13 @@ class PushToHf(Subcommand):
             "-l",
             "--local-repo-path",
             metavar="PATH",
-            help="lay the files out in this folder and keep it; without, in one that is removed afterwards",
+            help="folder for the published files, which is kept; by default a temporary folder",
         )
         subparser.set_defaults(func=push_to_hf_from_args)
         return subparser
 
     def validate(self, args: argparse.Namespace) -> None:
-        """Find wrong names and paths before anything slow is imported."""
+        """Check names and paths before slow imports."""
         for option, name in (("--repo-name", args.repo_name), ("--organization", args.organization)):
             if name is not None and not _REPOSITORY.fullmatch(name):
                 raise ConfigurationError(
@@ -77,7 +77,7 @@ class PushToHf(Subcommand):
 
 
 def push_to_hf_from_args(args: argparse.Namespace) -> None:
-    """Publish what the command line names, and print where it is."""
+    """Publish the model, and print the URL of its repository."""
     url = push_to_hf(
         args.repo_name,
         args.serialization_dir,
@@ -107,7 +107,7 @@ def push_to_hf(
         archive_path: the archive.
         organization: the owner; by default the logged-in user.
         commit_message: what has changed.
-        local_repo_path: folder to lay the files out in, which is kept; by default a temporary one.
+        local_repo_path: folder for the published files, which is kept; by default a temporary one.
         license: of the model, for the model card.
 
     Returns:
@@ -126,7 +126,7 @@ def push_to_hf(
         else:
             folder = os.fspath(local_repo_path)
             os.makedirs(folder, exist_ok=True)
-        _lay_out(folder, f"{organization or 'OWNER'}/{repo_name}", archive, serialization_dir, license)
+        _write_files(folder, f"{organization or 'OWNER'}/{repo_name}", archive, serialization_dir, license)
         api = hub.HfApi(library_name="nlpreg")
         try:
             name = f"{organization}/{repo_name}" if organization else repo_name
@@ -140,7 +140,7 @@ def push_to_hf(
             )
         except (hub.errors.HTTPError, hub.errors.HFValidationError, OSError) as error:
             raise ConfigurationError(
-                f"{repo_name}: the hub did not take it ({error}); to log in, run `hf auth login` or set HF_TOKEN"
+                f"{repo_name}: the hub rejected the request ({error}); to log in, run `hf auth login` or set HF_TOKEN"
             ) from error
     return str(repository)
 
@@ -160,29 +160,24 @@ def _archive_of(
         check_file(archive, "--archive-path")
         return archive
     assert serialization_dir is not None
-    archive = os.path.join(serialization_dir, ARCHIVE_NAME)
-    if not os.path.isfile(archive):
-        check_archive(os.fspath(serialization_dir))
-        raise ConfigurationError(
-            f"--serialization-dir: {serialization_dir}: no {ARCHIVE_NAME} in it, so its run has not come to its end"
-        )
-    return archive
+    check_archive(os.fspath(serialization_dir))
+    return archive_in(serialization_dir)
 
 
-def _lay_out(
+def _write_files(
     folder: str,
     repository: str,
     archive: str,
     serialization_dir: str | os.PathLike[str] | None,
     license: str | None,
 ) -> None:
-    """Put everything to publish into a folder, and a model card if there is none."""
+    """Write the files to publish into a folder, with a model card unless the run has one."""
     from nlpreg.common.file_utils import cached_path
     from nlpreg.models.archival import extracted_archive
 
     archive = cached_path(archive)
     shutil.copyfile(archive, os.path.join(folder, ARCHIVE_NAME))
-    with extracted_archive(archive) as unpacked:  # which also tells a damaged one
+    with extracted_archive(archive) as unpacked:  # raises an error if the archive is damaged
         for name in _BESIDE_ARCHIVE:
             source = os.path.join(serialization_dir or unpacked, name)
             if os.path.isdir(source):

@@ -1,4 +1,4 @@
-"""The search for the tags of a `tnt_tagger`, and its guesses for unknown words; needs numpy alone.
+"""The search for the tags of a `tnt_tagger`, and its guesses for unknown words; needs only numpy.
 
 T words, K tags, V words of the vocabulary, C candidate tags of a word.
 """
@@ -161,7 +161,7 @@ class SuffixGuesser:
         self._of_all: np.ndarray[Any, Any] = of_all / of_all.sum()
 
     def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
-        """All that it knows, for `from_arrays`."""
+        """The state of the guesser, see `from_arrays`."""
         keys = [text for key in self._rows for text in key]
         return {
             "suffixes": packed_texts(keys),
@@ -173,7 +173,7 @@ class SuffixGuesser:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray[Any, Any]]) -> "SuffixGuesser":
-        """The guesser that gave these `arrays`."""
+        """Restore a guesser from its `arrays`."""
         guesser = cls.__new__(cls)
         keys = unpacked_texts(arrays["suffixes"])
         guesser._rows = {key: row for row, key in enumerate(zip(keys[::2], keys[1::2], strict=True))}

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+import nlpreg
 from nlpreg.commands.command_line import exit_status as main
 from nlpreg.commands.package import package_model
+from nlpreg.common.caching import cache, remote
 
 ROOT = Path(__file__).parents[2]
 THREE_LINES = """
@@ -93,6 +95,21 @@ def test_an_unpacked_wheel_tags_a_sentence(wheel: Path, tmp_path: Path) -> None:
     assert shown == ["['DET', 'NOUN', 'VERB', 'DET', 'NOUN']", "['DET', 'NOUN', 'VERB']"]
 
 
+def test_a_published_model_is_loaded_from_the_hub(
+    trained_tagger: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsspec = pytest.importorskip("fsspec")
+    hub = fsspec.filesystem("memory")
+    with hub.open("/team/tagger/model.tar.gz", "wb") as file:
+        file.write((trained_tagger / "model.tar.gz").read_bytes())
+    monkeypatch.setattr(remote.FsspecSource, "_locate", lambda self, url: (hub, url.removeprefix("hf:/")))
+    monkeypatch.setattr(cache, "CACHE_DIRECTORY", str(tmp_path))
+    expected = ["DET", "NOUN", "VERB", "DET", "NOUN"]
+    for model in ("hf://team/tagger", trained_tagger, trained_tagger / "model.tar.gz"):
+        assert nlpreg.load(model).predict("the dog ate the apple")["tags"] == expected
+    assert any(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -111,4 +128,4 @@ def test_mistakes(
 def test_a_run_that_has_not_ended_is_not_packaged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "config.json").write_text("{}")
     assert main("nlpreg", ["package", str(tmp_path), "-n", "x"]) == 2
-    assert "its run has not come to its end" in capsys.readouterr().err
+    assert "the run has not finished" in capsys.readouterr().err

@@ -105,7 +105,7 @@ def test_a_refusal_is_explained(hub: Hub, trained_tagger: Path, capsys: pytest.C
         (["-n", "a/b", "-s", "{run}"], "got 'a/b'; give the part before the slash as --organization"),
         (["-n", "a b", "-s", "{run}"], "--repo-name: expected up to 96 letters"),
         (["-n", "a", "-o", "x--y", "-s", "{run}"], "--organization: expected"),
-        (["-n", "a", "-s", "{folder}"], "holds no run"),
+        (["-n", "a", "-s", "{folder}"], "this folder is not a run"),
         (["-n", "a", "-s", "{folder}/nothing"], "there is no such file"),
         (["-n", "a", "-s", "{folder}/unfinished"], "no model.tar.gz in it"),
         (["-n", "a", "-a", "{folder}/nothing"], "--archive-path: "),

@@ -1,4 +1,4 @@
-"""`nlpreg export`: a trained model as a program for torch or ONNX, or as weights alone."""
+"""`nlpreg export`: export a trained model to torch.export, ONNX or safetensors."""
 
 from nlpreg.commands.export.command import Export
 

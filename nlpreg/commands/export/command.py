@@ -1,4 +1,4 @@
-"""`nlpreg export`: a trained model as a program for torch or ONNX, or as weights alone."""
+"""`nlpreg export`: export a trained model to torch.export, ONNX or safetensors."""
 
 import argparse
 import os
@@ -30,21 +30,21 @@ class Export(Subcommand):
         """Add the command's parser."""
         subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
         add_archive_options(subparser)
-        subparser.add_argument("--to", required=True, choices=_FORMATS, help="what to write")
+        subparser.add_argument("--to", required=True, choices=_FORMATS, help="format of the export")
         subparser.add_argument(
             "-o", "--output-dir", required=True, metavar="DIR", help="folder for the program; new or empty"
         )
         subparser.add_argument(
             "--data",
             metavar="FILE",
-            help="data to compare on; with --allow-remote, by default the validation or training data that the config names",
+            help="data for the comparison; with --allow-remote, by default the validation or training data of the config",
         )
         add_no_cache_option(subparser)
         subparser.set_defaults(func=_run)
         return subparser
 
     def validate(self, args: argparse.Namespace) -> None:
-        """Find wrong paths before anything slow is imported."""
+        """Check the paths before slow imports."""
         check_archive(args.archive_file, args.weights_file)
         folder = args.output_dir
         if os.path.exists(folder) and (not os.path.isdir(folder) or os.listdir(folder)):

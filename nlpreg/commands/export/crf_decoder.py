@@ -1,4 +1,4 @@
-"""The best tags of a sentence from the scores of a CRF tagger; needs numpy alone."""
+"""Viterbi decoding of the scores of a `crf_tagger` or an `hmm_tagger`; needs only numpy."""
 
 import numpy
 

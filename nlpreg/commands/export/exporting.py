@@ -1,4 +1,4 @@
-"""From an archive to a folder with a program, the vocabulary, an example, and a record of what was compared."""
+"""The export of an archive: a folder with a program, the vocabulary, an example and a record of the comparison."""
 
 import inspect
 import json
@@ -88,13 +88,13 @@ print("tags", decode(sentences, found["token_ids"], found["logits"], found["mask
 
 
 class _Decoder(NamedTuple):
-    """What finds the tags of sentences from the outputs of a program, whose graph does not hold the search.
+    """The search for the best tags, which is not part of the graph of a program.
 
     Args:
-        name: `crf` or `tnt`, of the files that are written.
-        module: the search, of numpy alone.
-        tables: what it needs to know of the model.
-        decode: from the outputs of a program and the words of the sentences to the ids of the tags.
+        name: `crf` or `tnt`; a prefix of the file names.
+        module: the implementation, which needs only numpy.
+        tables: the scores that it needs from the model.
+        decode: maps the outputs of a program and the words of the sentences to the ids of the tags.
     """
 
     name: str
@@ -104,7 +104,7 @@ class _Decoder(NamedTuple):
 
 
 def _decoder_of(model: Model) -> _Decoder | None:
-    """The search for the tags that the program of a model leaves out, if it does."""
+    """The decoder for the outputs of a model's program; None if the outputs need none."""
     if isinstance(model, TntTagger):
         tables = model.decoding_tables()
 
@@ -137,17 +137,17 @@ def export_archive(
     Args:
         archive_file: path or URL of the archive, or the folder of a run.
         to: "torch", "onnx" or "safetensors".
-        output_dir: folder for what is written; it gets nothing unless the program's outputs equal the model's.
-        data: to compare on; by default the validation or training data that the config names.
-        weights_file: other weights than the archive's.
-        allow_remote: whether the config of the archive may name files outside of it.
+        output_dir: folder for the files; nothing is written unless the outputs of the program equal the model's.
+        data: data for the comparison; by default the validation or training data of the config.
+        weights_file: weights to use instead of those in the archive.
+        allow_remote: whether the config of the archive may name files outside the archive.
 
     Returns:
-        What was written and compared, as in `export.json`.
+        The content of `export.json`.
 
     Raises:
-        ConfigurationError: the model cannot be exported, or there are no data to compare on.
-        ValueError: the program computes something else than the model.
+        ConfigurationError: the model cannot be exported, or there are no data for the comparison.
+        ValueError: the outputs of the program differ from the model's.
     """
     if to == "safetensors":
         optional("safetensors", extra="safetensors")
@@ -162,7 +162,7 @@ def export_archive(
             record = _write_weights(model, folder)
         else:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of torch about its own functions
+                warnings.simplefilter("ignore")  # deprecations inside torch
                 record = write_program(model, to, instances, folder)
         model.vocab.save_to_files(str(folder / VOCABULARY_FOLDER))
         archive.config.to_file(str(folder / "config.json"))
@@ -173,17 +173,19 @@ def export_archive(
 
 
 def _instances(archive: Archive, data: str | None) -> list[Instance]:
-    """Some instances to compare on.
+    """Instances for the comparison.
 
     Raises:
-        ConfigurationError: there are none, or the archive's config names files outside of it.
+        ConfigurationError: there are none, or the config of the archive names files outside the archive.
     """
     config = archive.config
     path = data or config.get("validation_data_path", None) or config.get("train_data_path", None)
     if not isinstance(path, str):
-        raise ConfigurationError("--data: expected a file to compare on, since the config names none")
+        raise ConfigurationError(
+            "--data: expected a file, because the config names no data to compare the program with the model on"
+        )
     try:
-        # what the user gives may be read, what the archive names only with --allow-remote
+        # the user's own path is trusted; a path in the config of the archive needs --allow-remote
         with guarded(None if data else config.origin):
             check_resource(path)
             found = []
@@ -193,41 +195,43 @@ def _instances(archive: Archive, data: str | None) -> list[Instance]:
                     break
     except (OSError, ConfigurationError) as error:
         raise ConfigurationError(
-            f"{path}: cannot be read to compare on ({error}); name data with --data"
+            f"{path}: cannot be read, to compare the program with the model ({error}); name data with --data"
         ) from error
     if len(found) < 2:
-        raise ConfigurationError(f"{path}: expected at least 2 instances to compare on, got {len(found)}")
+        raise ConfigurationError(
+            f"{path}: expected at least 2 instances for the comparison, got {len(found)}"
+        )
     return found
 
 
 def _write_weights(model: Model, folder: Path) -> dict[str, Any]:
     safetensors = optional("safetensors.torch", extra="safetensors")
-    # tensors that share memory are written once each
+    # safetensors refuses tensors that share memory
     weights = {name: tensor.detach().clone().contiguous() for name, tensor in model.state_dict().items()}
     path = str(folder / _PROGRAM_NAMES["safetensors"])
     safetensors.save_file(weights, path)
     read = safetensors.load_file(path)
     for name, tensor in weights.items():
         if not torch.equal(read[name], tensor):
-            raise ValueError(f"{name}: was not written as it is")
+            raise ValueError(f"{name}: the tensor in the file differs from the model's")
     return {"weights": len(weights), "sizes": [], "largest_differences": {}}
 
 
 def write_program(model: Model, to: str, instances: Sequence[Instance], folder: Path) -> dict[str, Any]:
-    """Write a program, and compare it with the model on batches of other sizes than the one it was made with.
+    """Write a program, and compare it with the model on batches of several sizes.
 
     Args:
         model: in evaluation mode.
         to: "torch" or "onnx".
-        instances: at least two, to compare on.
-        folder: gets the program, an example and what both need.
+        instances: for the comparison, at least two.
+        folder: for the program, an example and the files that they need.
 
     Returns:
         Names of inputs and outputs, the sizes compared, and the largest difference of each output.
 
     Raises:
         ConfigurationError: the model cannot be exported.
-        ValueError: the program computes something else than the model.
+        ValueError: the outputs of the program differ from the model's.
     """
     batches = [tensors_of(model, batch) for batch in _batches(instances)]
     example = batches[0]
@@ -269,9 +273,10 @@ def write_program(model: Model, to: str, instances: Sequence[Instance], folder: 
 
 
 def _batches(instances: Sequence[Instance]) -> Iterator[Sequence[Instance]]:
-    """The batch to export with, of more than one sentence, then others of other sizes."""
+    """Batches of several sizes; the first one, with more than one sentence, is the example for the export."""
     by_length = sorted(instances, key=lambda instance: -_length(instance))
-    yield by_length[: max(2, len(by_length) // 3)]  # the longest: sizes of 0 and 1 are special to torch
+    # torch.export treats sizes 0 and 1 as constants
+    yield by_length[: max(2, len(by_length) // 3)]
     yield by_length
     yield by_length[-1:]
     yield by_length[-2:]
@@ -286,22 +291,22 @@ def _write_onnx(graph: torch.export.ExportedProgram, path: Path) -> _Runner:
     """Write a graph as ONNX.
 
     Returns:
-        What runs the file, by onnxruntime.
+        A function that runs the file with onnxruntime.
     """
     runtime = optional("onnxruntime", extra="onnx")
     optional("onnx", extra="onnx")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of torch about its own functions
+        warnings.simplefilter("ignore")  # deprecations inside torch
         try:
             written = torch.onnx.export(
                 graph, dynamo=True, custom_translation_table=translations(), verbose=False
             )
         except torch.onnx.errors.OnnxExporterError as error:
             cause: BaseException = error
-            while cause.__cause__ is not None:  # the first one names the operator
+            while cause.__cause__ is not None:  # the innermost error names the operator
                 cause = cause.__cause__
             raise ConfigurationError(
-                f"model: cannot be written as ONNX ({str(cause).splitlines()[0]}); as a program of torch it can: --to torch"
+                f"model: cannot be exported to ONNX ({str(cause).splitlines()[0]}); use --to torch"
             ) from error
         assert written is not None
         written.save(str(path))
@@ -317,7 +322,7 @@ def _write_onnx(graph: torch.export.ExportedProgram, path: Path) -> _Runner:
 
 
 def _words(tensors: Mapping[str, Any]) -> list[list[str]]:
-    """The words of the sentences of a batch, where the instances tell them."""
+    """The words of each sentence of a batch, from its metadata."""
     return [list(map(str, entry.get("words", ()))) for entry in tensors.get("metadata", ())]
 
 
@@ -326,10 +331,10 @@ def _save(path: Path, arrays: Mapping[str, Any]) -> None:
 
 
 def _compare(expected: dict[str, Any], found: dict[str, Tensor], differences: dict[str, float]) -> None:
-    """Keep the largest difference of each output.
+    """Update the largest difference of each output.
 
     Raises:
-        ValueError: it is larger than rounding explains.
+        ValueError: a shape differs, or values differ by more than the tolerance.
     """
     for name, tensor in found.items():
         wanted = expected[name]
@@ -349,14 +354,14 @@ def _compare(expected: dict[str, Any], found: dict[str, Tensor], differences: di
 
 
 def _compare_tags(expected: dict[str, Any], found: dict[str, Tensor], decoder: _Decoder) -> None:
-    """Make sure that the decoder beside the program finds the model's tags.
+    """Check that the decoder finds the model's tags.
 
     Raises:
-        ValueError: it does not.
+        ValueError: the tags differ.
     """
     tags = decoder.decode({name: tensor.numpy() for name, tensor in found.items()}, expected.get("words", ()))
     wanted = expected["tags"]
     if isinstance(wanted, Tensor):  # with padding
         wanted = [row[words].tolist() for row, words in zip(wanted, found["mask"].bool(), strict=True)]
     if tags != wanted:
-        raise ValueError("tags: those of the decoder beside the program are not those of the model")
+        raise ValueError(f"tags: the tags found by {decoder.name}_decoder.py differ from the model's")

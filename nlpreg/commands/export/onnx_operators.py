@@ -1,4 +1,4 @@
-"""The recurrent layers of exported models as operators of ONNX."""
+"""Translations of nlpreg's recurrent operators to ONNX."""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ _SMALLEST_INT64 = -(2**63)
 
 
 def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
-    """The operators of exported models that torch does not know how to write as ONNX, with functions that do."""
+    """The custom operators of exported models with their translations to ONNX."""
     import nlpreg.modules.elmo_lstm
     import nlpreg.modules.padded_rnn  # noqa: F401  (these define the operators)
 
@@ -114,7 +114,7 @@ def _augmented_lstm_in(onnxscript: Any) -> Callable[..., Any]:
         if int(weight.shape[0]) > 4 * size:
             *given, weight, bias = arguments
             transposed = op.Transpose(weight, perm=[1, 0])
-            return _over_words(onnxscript, highway_lstm_steps, go_forward, *given, transposed, bias)
+            return _run_loop(onnxscript, highway_lstm_steps, go_forward, *given, transposed, bias)
         # an ordinary LSTM, whose state is not projected
         identity = op.EyeLike(op.Slice(weight, op.Constant(value_ints=[0]), op.Constant(value_ints=[size])))
         return without_highway(*arguments, identity, None, None, dropout_mask, go_forward)
@@ -162,12 +162,12 @@ def _lstm_with_projection_in(onnxscript: Any) -> Callable[..., Any]:
         ends = [op.Constant(value_float=sign * clip) for clip in clips for sign in (-1.0, 1.0)]
         weights = [op.Transpose(weight, perm=[1, 0]), bias, op.Transpose(projection, perm=[1, 0])]
         given = (projected, lengths, hidden, memory, *weights, *ends)
-        return _over_words(onnxscript, projected_lstm_steps, go_forward, *given)
+        return _run_loop(onnxscript, projected_lstm_steps, go_forward, *given)
 
     return _annotated(onnxscript, lstm_with_projection)
 
 
-def _over_words(
+def _run_loop(
     onnxscript: Any, loop: Callable[..., Any], go_forward: bool, inputs: Any, lengths: Any, *rest: Any
 ) -> Any:
     """Run a loop over the words of right-padded rows, as `run_padded_recurrence` does.
@@ -194,13 +194,13 @@ def _over_words(
     numbers = op.Unsqueeze(numbers, op.Constant(value_ints=[1, 2]))
     is_word = op.Less(numbers, op.Unsqueeze(lengths, op.Constant(value_ints=[1])))  # (T, B, 1)
 
-    def turned(values: Any) -> Any:
+    def reversed_if_backward(values: Any) -> Any:
         # from the last step to the first, one step at a time, along dimension 0
         ends = [op.Constant(value_ints=[end]) for end in (-1, _SMALLEST_INT64, 0, -1)]
         return values if go_forward else op.Slice(values, *ends)
 
-    outputs, *final = run(turned(steps), turned(is_word), *rest)
-    return [op.Transpose(turned(outputs), perm=[1, 0, 2]), *final]
+    outputs, *final = run(reversed_if_backward(steps), reversed_if_backward(is_word), *rest)
+    return [op.Transpose(reversed_if_backward(outputs), perm=[1, 0, 2]), *final]
 
 
 _TENSOR_LISTS = ("state", "weights")

@@ -1,4 +1,4 @@
-"""The part of a model that can be exported: from the ids of its text fields to the tensors that it computes of them."""
+"""The part of a model that can be exported: a function from the tensors of its text fields to its output tensors."""
 
 import inspect
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ class Program(nn.Module):
         super().__init__()
         if (reason := model.why_not_exported()) is not None:
             raise ConfigurationError(
-                f"model: {type(model).__name__} cannot be exported as a program: {reason}; its weights can: --to safetensors"
+                f"model: {type(model).__name__} cannot be exported as a program: {reason}; to export its weights, use --to safetensors"
             )
         self.model = model
         self.fields = [
@@ -39,14 +39,14 @@ class Program(nn.Module):
         ]
         if not any(isinstance(example[name], Mapping) for name in self.fields):
             raise ConfigurationError(
-                f"model: {type(model).__name__} takes no text field, so there is nothing that a program could take"
+                f"model: {type(model).__name__} takes no text field, so a program would have no inputs"
             )
         self.input_names = [".".join(path) for name in self.fields for path in _paths(example[name], (name,))]
         with torch.no_grad():
             self.output_names = list(self._outputs(self.inputs_of(example)))
 
     def inputs_of(self, tensors: Mapping[str, Any]) -> list[Tensor]:
-        """The arguments, in order, out of the tensors of a batch."""
+        """The arguments of `forward`, from the tensors of a batch."""
         found = []
         for name in self.input_names:
             value: Any = tensors
@@ -61,10 +61,10 @@ class Program(nn.Module):
         return tuple(outputs[name] for name in self.output_names)
 
     def expected(self, tensors: Mapping[str, Any]) -> dict[str, Any]:
-        """All outputs of the model for the tensors of a batch, in the usual way of computing them.
+        """The outputs of the model for a batch, computed as in prediction.
 
-        What only a program gives, such as scores for a search that is outside of it, is computed as in the program. An
-        encoder that carries its state from batch to batch starts without one, as in a program and in prediction.
+        Outputs that only a program has, such as the scores for a decoder, are computed as in the program. Stateful encoders
+        start from an empty state.
         """
         known = [
             name
@@ -92,7 +92,7 @@ class Program(nn.Module):
 
 
 def _tensors_in(outputs: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The tensors among the outputs of a model and in dicts of them, but single numbers, which are about the whole batch."""
+    """The tensors among the outputs of a model, also in nested dicts, except scalars such as the loss."""
     found = {}
     for key, value in outputs.items():
         if isinstance(value, Mapping):
@@ -103,10 +103,10 @@ def _tensors_in(outputs: Mapping[str, Any]) -> dict[str, Tensor]:
 
 
 def _is_taken(model: Model, name: str, value: Any) -> bool:
-    """Whether a model is called with a field: text, metadata, and what it cannot do without."""
+    """Whether a model is called with a field: text fields, metadata and required arguments."""
     parameters = inspect.signature(model.forward).parameters
     is_known = isinstance(value, (Mapping, list))
-    if name not in parameters:  # of a model that hands its fields on
+    if name not in parameters:  # a model that passes its fields on to others
         return is_known and all(p.kind is p.VAR_KEYWORD for p in parameters.values())
     return is_known or (isinstance(value, Tensor) and parameters[name].default is inspect.Parameter.empty)
 
@@ -120,14 +120,14 @@ def tensors_of(model: Model, instances: Sequence[Instance]) -> dict[str, Any]:
 
 
 def exported(program: Program, inputs: Sequence[Tensor]) -> torch.export.ExportedProgram:
-    """The program as a graph for batches and sentences of any size.
+    """Export the program as a graph with dynamic sizes.
 
     Args:
-        program: of the model.
-        inputs: those of a batch of at least two sentences.
+        program: the program.
+        inputs: the arguments for a batch of at least two sentences.
 
     Raises:
-        ConfigurationError: some part of the model cannot be exported.
+        ConfigurationError: torch cannot export a part of the model.
     """
     dynamic = tuple(dict.fromkeys(range(tensor.dim()), torch.export.Dim.AUTO) for tensor in inputs)
     try:
@@ -135,11 +135,11 @@ def exported(program: Program, inputs: Sequence[Tensor]) -> torch.export.Exporte
             return torch.export.export(
                 program, tuple(inputs), dynamic_shapes={"inputs": dynamic}, strict=False
             )
-    except Exception as error:  # of any kind: torch says by what it could not follow
+    except Exception as error:  # torch.export raises errors of many types
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ConfigurationError(
-            f"model: {type(program.model).__name__} with these parts cannot be exported ({reason}); its weights can: "
-            "--to safetensors"
+            f"model: {type(program.model).__name__} with these parts cannot be exported ({reason}); to export its "
+            "weights, use --to safetensors"
         ) from error
 
 

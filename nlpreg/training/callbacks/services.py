@@ -23,11 +23,11 @@ _CONFIG_NAME = "config.json"
 
 
 def check_package(module: str, extra: str) -> None:
-    """Make sure, without importing it, that an optional package is installed.
+    """Check that an optional package is installed, without importing it.
 
     Args:
         module: the name of the package.
-        extra: the extra of nlpreg that brings it.
+        extra: the extra of nlpreg that installs it.
 
     Raises:
         ConfigurationError: it is not installed.
@@ -43,13 +43,13 @@ def check_package(module: str, extra: str) -> None:
 
 
 def _config_of_run(serialization_dir: str) -> dict[str, Any]:
-    """The config of the run in a folder; empty where there is none."""
+    """The config of the run in a folder; empty if there is none."""
     path = os.path.join(serialization_dir, _CONFIG_NAME)
     return Params.from_file(path).as_dict() if os.path.isfile(path) else {}
 
 
 class ServiceCallback(LogWriterCallback):
-    """Sends the numbers of a run to a service, and resumes there the run that a checkpoint belongs to.
+    """Base class: logs the metrics of a run to a tracking service, and continues the same run there after a resumption.
 
     Args:
         serialization_dir: folder of the run; given by the trainer.
@@ -57,7 +57,7 @@ class ServiceCallback(LogWriterCallback):
     """
 
     package: ClassVar[str]
-    """The package of the service, and the extra of nlpreg that brings it."""
+    """The package of the service, which is also the name of the extra of nlpreg."""
 
     def __init__(self, serialization_dir: str | os.PathLike[str], **kwargs: Any) -> None:
         super().__init__(serialization_dir, **kwargs)
@@ -65,21 +65,21 @@ class ServiceCallback(LogWriterCallback):
         self.service: Any = None
 
     def open(self, config: dict[str, Any]) -> str:
-        """Start a run, or resume the one named `run_id`; returns its name.
+        """Start a run, or resume the run `run_id`; returns its id.
 
         Args:
             config: the config of the run.
         """
-        raise NotImplementedError(f"{type(self).__name__} does not say how to start a run")
+        raise NotImplementedError(f"{type(self).__name__} does not implement open")
 
     def send(self, numbers: dict[str, float], step: int) -> None:
-        """Send numbers.
+        """Log scalars.
 
         Args:
             numbers: by name.
-            step: the number of updates made.
+            step: the number of updates so far.
         """
-        raise NotImplementedError(f"{type(self).__name__} does not say how to send numbers")
+        raise NotImplementedError(f"{type(self).__name__} does not implement send")
 
     def on_start(self, trainer: "RunningTrainer", is_primary: bool = True, **kwargs: Any) -> None:
         """Start a run there, or resume the one of the checkpoint."""
@@ -91,7 +91,7 @@ class ServiceCallback(LogWriterCallback):
     def log_scalars(
         self, scalars: Mapping[str, float | Tensor], log_prefix: str = "", epoch: int | None = None
     ) -> None:
-        """Send numbers, as in the base class."""
+        """Log scalars, see `LogWriterCallback.log_scalars`."""
         assert self.trainer is not None
         numbers = {
             f"{log_prefix}/{name}" if log_prefix else name: float(value) for name, value in scalars.items()
@@ -103,10 +103,10 @@ class ServiceCallback(LogWriterCallback):
     def log_tensors(
         self, tensors: Mapping[str, Tensor], log_prefix: str = "", epoch: int | None = None
     ) -> None:
-        """Nothing: the service keeps no histograms."""
+        """Do nothing: the service has no histograms."""
 
     def state_dict(self) -> dict[str, Any]:
-        """The name that the service knows the run by."""
+        """The id of the run in the service."""
         return {"run_id": self.run_id}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -116,13 +116,13 @@ class ServiceCallback(LogWriterCallback):
 
 @TrainerCallback.register("mlflow")
 class MlflowCallback(ServiceCallback):
-    """Sends the numbers of a run to MLflow; a resumed run continues the same run there.
+    """Logs the metrics of a run to MLflow; a resumed run continues the same run there.
 
     Needs the extra `mlflow`. The entries of the config become the run's parameters.
 
     Args:
         serialization_dir: folder of the run; given by the trainer.
-        tracking_uri: where MLflow keeps its runs, an address or a folder; by default as MLflow is set up.
+        tracking_uri: where MLflow keeps its runs, a URL or a folder; by default the one that MLflow is configured with.
         experiment: name of the experiment there.
         name: name of the run.
         tags: labels of the run.
@@ -148,7 +148,7 @@ class MlflowCallback(ServiceCallback):
 
     @staticmethod
     def check_arguments() -> None:
-        """Say that the package is missing; `nlpreg check` does so too."""
+        """Check that the package is installed; also called by `nlpreg check`."""
         check_package("mlflow", extra="mlflow")
 
     def open(self, config: dict[str, Any]) -> str:
@@ -160,13 +160,13 @@ class MlflowCallback(ServiceCallback):
         run = self.service.start_run(run_id=self.run_id, run_name=self._name, tags=self._tags)
         if self.run_id is None:
             entries = Params(config).as_flat_dict().items()
-            # MLflow refuses longer values.
+            # MLflow rejects longer values.
             self.service.log_params({_allowed(key): str(value)[:500] for key, value in entries})
         run_id: str = run.info.run_id
         return run_id
 
     def send(self, numbers: dict[str, float], step: int) -> None:
-        """Send numbers."""
+        """Log scalars."""
         self.service.log_metrics({_allowed(name): value for name, value in numbers.items()}, step=step)
 
     def close(self) -> None:
@@ -176,20 +176,20 @@ class MlflowCallback(ServiceCallback):
 
 
 def _allowed(name: str) -> str:
-    """A name with the characters that MLflow takes."""
+    """A name with only the characters that MLflow accepts."""
     return re.sub(r"[^\w\-. /]", "_", name)
 
 
 @TrainerCallback.register("trackio")
 class TrackioCallback(ServiceCallback):
-    """Sends the numbers of a run to Trackio; a resumed run continues the same run there.
+    """Logs the metrics of a run to Trackio; a resumed run continues the same run there.
 
     Needs the extra `trackio`.
 
     Args:
         serialization_dir: folder of the run; given by the trainer.
         project: name of the project there.
-        name: name of the run; made up by default.
+        name: name of the run; random by default.
         group: name of a group of runs.
         trackio_kwargs: more arguments of `trackio.init`, such as `space_id`.
         **kwargs: arguments of `LogWriterCallback`.
@@ -214,7 +214,7 @@ class TrackioCallback(ServiceCallback):
 
     @staticmethod
     def check_arguments() -> None:
-        """Say that the package is missing; `nlpreg check` does so too."""
+        """Check that the package is installed; also called by `nlpreg check`."""
         check_package("trackio", extra="trackio")
 
     def open(self, config: dict[str, Any]) -> str:
@@ -226,7 +226,7 @@ class TrackioCallback(ServiceCallback):
         return name
 
     def send(self, numbers: dict[str, float], step: int) -> None:
-        """Send numbers."""
+        """Log scalars."""
         self.service.log(numbers, step=step)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Plots in Weights & Biases."""
+"""Logging to Weights & Biases."""
 
 import inspect
 import logging
@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 @TrainerCallback.register("wandb")
 class WandBCallback(ServiceCallback):
-    """Sends the numbers of a run to Weights & Biases; a resumed run continues the same run there.
+    """Logs the metrics of a run to Weights & Biases; a resumed run continues the same run there.
 
     Needs the extra `wandb`.
 
@@ -34,8 +34,8 @@ class WandBCallback(ServiceCallback):
         name: name of the run.
         notes: a longer description of the run.
         tags: labels of the run.
-        watch_model: whether to let the service look at the model's gradients.
-        files_to_save: files in the folder of the run to be sent, as they change.
+        watch_model: whether the service records the model's gradients.
+        files_to_save: files in the folder of the run to upload whenever they change.
         wandb_kwargs: further arguments of `wandb.init`. A subclass finds all of them in `_wandb_kwargs`.
     """
 
@@ -85,7 +85,7 @@ class WandBCallback(ServiceCallback):
 
     @staticmethod
     def check_arguments() -> None:
-        """Say that the package is missing; `nlpreg check` does so too."""
+        """Check that the package is installed; also called by `nlpreg check`."""
         check_package("wandb", extra="wandb")
 
     def open(self, config: dict[str, Any]) -> str:
@@ -108,13 +108,13 @@ class WandBCallback(ServiceCallback):
         return run_id
 
     def send(self, numbers: dict[str, Any], step: int) -> None:
-        """Send numbers, or histograms."""
+        """Log scalars or histograms."""
         self.service.log(numbers, step=step)
 
     def log_tensors(
         self, tensors: Mapping[str, Tensor], log_prefix: str = "", epoch: int | None = None
     ) -> None:
-        """Send histograms, as in the base class."""
+        """Log histograms, see `LogWriterCallback.log_tensors`."""
         histograms = {
             f"{log_prefix}/{name}" if log_prefix else name: self.service.Histogram(
                 (tensor.coalesce().values() if tensor.is_sparse else tensor).cpu().reshape(-1).numpy()
