@@ -1,7 +1,9 @@
 """The export of an archive: a folder with a program, the vocabulary, an example and a record of the comparison."""
 
+import contextlib
 import inspect
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -161,8 +163,7 @@ def export_archive(
         if to == "safetensors":
             record = _write_weights(model, folder)
         else:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # deprecations inside torch
+            with _quiet():
                 record = write_program(model, to, instances, folder)
         model.vocab.save_to_files(str(folder / VOCABULARY_FOLDER))
         archive.config.to_file(str(folder / "config.json"))
@@ -170,6 +171,19 @@ def export_archive(
         (folder / RECORD_NAME).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
         shutil.copytree(folder, output_dir, dirs_exist_ok=True)
     return record
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Suppress the warnings of torch and onnxscript, which are about their own functions."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
 
 
 def _instances(archive: Archive, data: str | None) -> list[Instance]:
@@ -295,8 +309,7 @@ def _write_onnx(graph: torch.export.ExportedProgram, path: Path) -> _Runner:
     """
     runtime = optional("onnxruntime", extra="onnx")
     optional("onnx", extra="onnx")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # deprecations inside torch
+    with _quiet():
         try:
             written = torch.onnx.export(
                 graph, dynamo=True, custom_translation_table=translations(), verbose=False

@@ -194,6 +194,36 @@ def test_an_archive_does_not_choose_what_is_read(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("to", formats())
+def test_the_command_prints_the_comparison_and_no_warnings(
+    to: str, trained_tagger: Path, tmp_path: Path
+) -> None:
+    needed(to)
+    words = [
+        "export",
+        str(trained_tagger),
+        "--to",
+        to,
+        "-o",
+        "out",
+        "--data",
+        str(trained_tagger.parent / "train.txt"),
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "nlpreg", *words],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    first, *_, last = done.stdout.splitlines()
+    assert first.startswith("logits: equal to the model's, the largest difference ")
+    assert (tmp_path / last).exists()
+
+
 def test_a_folder_with_files_is_left_alone(
     trained_tagger: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
