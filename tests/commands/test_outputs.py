@@ -51,7 +51,7 @@ def test_an_output_replaces_no_input_and_no_file_of_a_run(
     }
     words = [str(paths.get(word, word)) for word in COMMANDS[command].split()]
     assert exit_status("nlpreg", words) == 2
-    assert f"{folder / name}: cannot be written, since " in capsys.readouterr().err
+    assert f"{folder / name}: cannot be written, because " in capsys.readouterr().err
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
