@@ -112,7 +112,9 @@ nlpreg.data.dataset_readers.conll2003
     Conll2003DatasetReader.text_to_instance(tokens, pos_tags=None, chunk_tags=None, ner_tags=None)
 nlpreg.data.dataset_readers.conll2000
     Conll2000DatasetReader(token_indexers=None, tag_label="chunk", feature_labels=(),
-        convert_to_coding_scheme=None, label_namespace="labels", **kwargs)
+        convert_to_coding_scheme=None, label_namespace="labels", coding_scheme=None,
+        unknown_tag=None, skip_bad_lines=False, max_instances=None,
+        serialization_dir=None)
     Conll2000DatasetReader.text_to_instance(tokens, pos_tags=None, chunk_tags=None)
 nlpreg.data.dataset_readers.ontonotes_ner
     OntonotesNamedEntityRecognition(token_indexers=None, domain_identifier=None, coding_scheme="BIO",
