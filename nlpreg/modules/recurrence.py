@@ -86,8 +86,11 @@ class SortedRows:
 
     @cached_property
     def _reversed(self) -> Tensor:
-        """(B * longest,)."""
-        return reversed_positions(self.lengths, self.longest)
+        """(longest * B,) where the steps come first."""
+        lengths = self._lengths if self._order is None else self._lengths[self._order]
+        steps, last = np.arange(self.longest)[:, None], lengths - 1
+        turned = np.where(steps <= last, last - steps, steps)  # (longest, B)
+        return self._tensor((turned * len(lengths) + np.arange(len(lengths))).ravel())
 
     def sort(self, tensor: Tensor) -> Tensor:
         """(B, T, D) in the order of the batch -> (B, longest, D) sorted, zeros at padding."""
@@ -121,7 +124,8 @@ class SortedRows:
         """Reverse the words of every row, leaving padding where it is: (B, longest, D) -> the same shape."""
         if self.is_full:
             return tensor.flip(1)
-        return tensor.flatten(0, 1).index_select(0, self._reversed).view_as(tensor)
+        by_step = tensor.transpose(0, 1)  # in this order in memory
+        return by_step.flatten(0, 1).index_select(0, self._reversed).view_as(by_step).transpose(0, 1)
 
 
 class UnsortedRows:
