@@ -295,7 +295,10 @@ def test_single_keys(tmp_path: Path, old: str, new: dict[str, Any]) -> None:
             "trainer.batch_callbacks: AllenNLP had this in earlier versions; give TrainerCallbacks",
         ),
         ("{trainer: {type: 'callback'}}", 'trainer: "callback" is a name of earlier versions of AllenNLP'),
-        ("{trainer: {keep_serialized_model_every_num_seconds: 3}}", "was removed: no checkpoints are kept"),
+        (
+            "{trainer: {keep_serialized_model_every_num_seconds: 3}}",
+            "was removed: only the most recent checkpoints are kept",
+        ),
         (
             "{iterator: {type: 'homogeneous_batch', batch_size: 3}}",
             'no counterpart of the iterator "homogeneous_batch"',
