@@ -5,14 +5,7 @@ import json
 import os
 import tempfile
 
-from nlpreg.commands.options import (
-    add_config_argument,
-    add_output_arguments,
-    add_overrides_option,
-    check_file,
-    check_output,
-    read_config,
-)
+from nlpreg.commands import options
 from nlpreg.commands.subcommand import Subcommand, SubParsers
 
 DESCRIPTION = """
@@ -28,16 +21,16 @@ class BuildVocab(Subcommand):
     def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add the command's parser."""
         subparser = self.new_parser(parser, DESCRIPTION)
-        add_config_argument(subparser)
-        add_output_arguments(subparser)
-        add_overrides_option(subparser)
+        options.add_config_argument(subparser)
+        options.add_output_arguments(subparser)
+        options.add_overrides_option(subparser)
         subparser.set_defaults(func=build_vocab_from_args)
         return subparser
 
     def validate(self, args: argparse.Namespace) -> None:
         """Check paths before slow modules are imported."""
-        check_file(args.param_path, "CONFIG")
-        check_output(args)
+        options.check_file(args.param_path, "CONFIG")
+        options.check_output(args)
 
 
 def build_vocab_from_args(args: argparse.Namespace) -> None:
@@ -50,8 +43,8 @@ def build_vocab_from_args(args: argparse.Namespace) -> None:
     from nlpreg.models.archival import pack
     from nlpreg.training.util import make_vocab_from_params
 
-    check_output(args)
-    params = read_config(args.param_path, args.overrides)
+    options.check_output(args)
+    params = options.read_config(args.param_path, args.overrides)
     with tempfile.TemporaryDirectory() as folder:
         make_vocab_from_params(params, folder)
         vocabulary = os.path.join(folder, "vocabulary")

@@ -5,16 +5,8 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
+from nlpreg.commands import options
 from nlpreg.commands.console import metrics_block
-from nlpreg.commands.options import (
-    add_archive_options,
-    add_file_friendly_option,
-    add_no_cache_option,
-    add_overrides_option,
-    check_archive,
-    check_output_file,
-    parse_json_option,
-)
 from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.checks import ConfigurationError
 
@@ -47,7 +39,7 @@ class Evaluate(Subcommand):
     def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add the command's parser."""
         subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
-        add_archive_options(subparser)
+        options.add_archive_options(subparser)
         subparser.add_argument(
             "input_file",
             metavar="INPUT",
@@ -64,7 +56,7 @@ class Evaluate(Subcommand):
             metavar="FILE",
             help="write fields, gold labels and outputs as JSON, a line for each instance; one file for each input",
         )
-        add_overrides_option(subparser)
+        options.add_overrides_option(subparser)
         subparser.add_argument(
             "--batch-size", type=int, metavar="N", help="instead of the config's batch size"
         )
@@ -92,14 +84,14 @@ class Evaluate(Subcommand):
             help="name the outputs after each input, beside it: <stem>.outputs for metrics, <stem>.preds for predictions",
         )
         _add_detail_options(subparser)
-        add_no_cache_option(subparser)
-        add_file_friendly_option(subparser)
+        options.add_no_cache_option(subparser)
+        options.add_file_friendly_option(subparser)
         subparser.set_defaults(func=evaluate_from_args)
         return subparser
 
     def validate(self, args: argparse.Namespace) -> None:
         """Validate paths and options before slow modules are imported."""
-        check_archive(args.archive_file, args.weights_file)
+        options.check_archive(args.archive_file, args.weights_file)
         if not args.input_file.strip(" ,"):
             raise ConfigurationError("INPUT: expected data to evaluate on, got an empty text")
         inputs = parse_inputs(args.input_file)
@@ -109,12 +101,12 @@ class Evaluate(Subcommand):
         if args.errors:
             files.append(args.errors)
         for name in files:
-            check_output_file(name, *read)
+            options.check_output_file(name, *read)
             if files.count(name) > 1:
                 raise ConfigurationError(f"{name}: named twice as an output; each needs a file of its own")
         if args.errors and len(inputs) > 1:
             raise ConfigurationError("--errors: only for one INPUT, got several")
-        parse_json_option("--embedding-sources-mapping", args.embedding_sources_mapping)
+        options.parse_json_option("--embedding-sources-mapping", args.embedding_sources_mapping)
 
 
 def _add_detail_options(subparser: argparse.ArgumentParser) -> None:
@@ -243,7 +235,7 @@ def evaluate_from_archive(
         if extend_vocab:
             archive.model.vocab.extend_from_instances(loader.iter_instances())
             archive.model.extend_embedder_vocab(
-                parse_json_option("--embedding-sources-mapping", embedding_sources_mapping or "")
+                options.parse_json_option("--embedding-sources-mapping", embedding_sources_mapping or "")
             )
         loader.index_with(archive.model.vocab)
         metrics = evaluator(

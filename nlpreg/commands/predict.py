@@ -13,15 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 
-from nlpreg.commands.options import (
-    add_archive_options,
-    add_file_friendly_option,
-    add_overrides_option,
-    check_archive,
-    check_file,
-    check_output_file,
-    parse_json_option,
-)
+from nlpreg.commands import options
 from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.checks import ConfigurationError, did_you_mean
 
@@ -63,7 +55,7 @@ class Predict(Subcommand):
     def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add the command's parser."""
         subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
-        add_archive_options(subparser)
+        options.add_archive_options(subparser)
         subparser.add_argument(
             "input_file",
             metavar="INPUT",
@@ -107,7 +99,7 @@ class Predict(Subcommand):
         _add_confidence_options(subparser)
         _add_word_options(subparser)
         _add_reader_options(subparser)
-        add_overrides_option(subparser)
+        options.add_overrides_option(subparser)
         subparser.add_argument("--predictor", metavar="NAME", help="a predictor other than the model's own")
         subparser.add_argument(
             "--predictor-args",
@@ -115,20 +107,20 @@ class Predict(Subcommand):
             metavar="JSON",
             help="further arguments of the predictor, as an object",
         )
-        add_file_friendly_option(subparser)
+        options.add_file_friendly_option(subparser)
         subparser.set_defaults(func=predict_from_args)
         return subparser
 
     def validate(self, args: argparse.Namespace) -> None:
         """Find wrong paths and options before anything slow is imported."""
-        check_archive(args.archive_file, args.weights_file)
+        options.check_archive(args.archive_file, args.weights_file)
         if args.input_file == "-":
             if args.use_dataset_reader:
                 raise ConfigurationError(
                     "--use-dataset-reader: a dataset reader cannot read standard input; give a file"
                 )
         elif not args.use_dataset_reader:
-            check_file(args.input_file, "INPUT")
+            options.check_file(args.input_file, "INPUT")
         if args.use_dataset_reader:
             _refuse_with_a_reader(args)
         if args.splitter is not None and args.input_format != "text":
@@ -141,8 +133,8 @@ class Predict(Subcommand):
             raise ConfigurationError(f"--threshold: expected a probability from 0 to 1, got {args.threshold}")
         if args.batch_size is not None and args.batch_size < 1:
             raise ConfigurationError(f"--batch-size: expected at least 1, got {args.batch_size}")
-        check_output_file(args.output_file, args.archive_file, args.weights_file, args.input_file)
-        parse_json_option("--predictor-args", args.predictor_args)
+        options.check_output_file(args.output_file, args.archive_file, args.weights_file, args.input_file)
+        options.parse_json_option("--predictor-args", args.predictor_args)
 
 
 def _add_confidence_options(subparser: argparse.ArgumentParser) -> None:
@@ -281,7 +273,7 @@ def _predictor_from_args(archive: Archive, args: argparse.Namespace) -> Predicto
             f"--predictor: the model {type(archive.model).__name__} has no predictor of its own; choose one of "
             + ", ".join(sorted(Predictor.list_available()))
         )
-    given: dict[str, Any] = parse_json_option("--predictor-args", args.predictor_args)
+    given: dict[str, Any] = options.parse_json_option("--predictor-args", args.predictor_args)
     if args.tokenizer is not None:
         given = {**given, "tokenizer": _name_or_json("--tokenizer", args.tokenizer)}
 
@@ -332,7 +324,7 @@ def _splitter(text: str | None, predictor: Predictor) -> SentenceSplitter | None
 
 def _name_or_json(option: str, text: str) -> Any:
     """A registered name, or the JSON object that an option holds."""
-    return parse_json_option(option, text) if text.lstrip().startswith("{") else text
+    return options.parse_json_option(option, text) if text.lstrip().startswith("{") else text
 
 
 @dataclass

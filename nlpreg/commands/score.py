@@ -7,13 +7,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from nlpreg.commands.options import (
-    add_archive_options,
-    add_overrides_option,
-    check_archive,
-    check_file,
-    check_output_file,
-)
+from nlpreg.commands import options
 from nlpreg.commands.predict import input_lines, output_lines
 from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.checks import ConfigurationError
@@ -49,7 +43,7 @@ class Score(Subcommand):
     def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add the command's parser."""
         subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
-        add_archive_options(subparser)
+        options.add_archive_options(subparser)
         subparser.add_argument(
             "input_file",
             metavar="INPUT",
@@ -76,18 +70,18 @@ class Score(Subcommand):
             metavar="N",
             help="number of tokens per batch, padding included",
         )
-        add_overrides_option(subparser)
+        options.add_overrides_option(subparser)
         subparser.set_defaults(func=score_from_args)
         return subparser
 
     def validate(self, args: argparse.Namespace) -> None:
         """Check paths and options before slow modules are imported."""
-        check_archive(args.archive_file, args.weights_file)
+        options.check_archive(args.archive_file, args.weights_file)
         if args.input_file != "-":
-            check_file(args.input_file, "INPUT")
+            options.check_file(args.input_file, "INPUT")
         if args.tokens_per_batch < 1:
             raise ConfigurationError(f"--tokens-per-batch: expected at least 1, got {args.tokens_per_batch}")
-        check_output_file(args.output_file, args.archive_file, args.weights_file, args.input_file)
+        options.check_output_file(args.output_file, args.archive_file, args.weights_file, args.input_file)
 
 
 def score_from_args(args: argparse.Namespace) -> None:

@@ -2,13 +2,7 @@
 
 import argparse
 
-from nlpreg.commands.options import (
-    add_callback_option,
-    add_config_argument,
-    add_no_cache_option,
-    add_overrides_option,
-    check_file,
-)
+from nlpreg.commands import options
 from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.checks import ConfigurationError
 
@@ -40,7 +34,7 @@ class Tune(Subcommand):
     def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add the command's parser."""
         subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
-        add_config_argument(subparser)
+        options.add_config_argument(subparser)
         subparser.add_argument(
             "space", metavar="SPACE", help="what to search, Jsonnet: dotted key -> its values"
         )
@@ -86,9 +80,9 @@ class Tune(Subcommand):
             "-f", "--force", action="store_true", help="delete the study and its trials in DIR first"
         )
         subparser.add_argument("--seed", type=int, default=0, metavar="N", help="random seed of the search")
-        add_callback_option(subparser)
-        add_overrides_option(subparser)
-        add_no_cache_option(subparser)
+        options.add_callback_option(subparser)
+        options.add_overrides_option(subparser)
+        options.add_no_cache_option(subparser)
         subparser.set_defaults(func=_run)
         return subparser
 
@@ -98,8 +92,8 @@ class Tune(Subcommand):
             raise ConfigurationError(
                 "--recover resumes a study and --force deletes it; give only one of them"
             )
-        check_file(args.param_path, "CONFIG")
-        check_file(args.space, "SPACE")
+        options.check_file(args.param_path, "CONFIG")
+        options.check_file(args.space, "SPACE")
         for option in ("trials", "parallel"):
             if getattr(args, option) < 1:
                 raise ConfigurationError(f"--{option}: expected at least 1, got {getattr(args, option)}")

@@ -11,25 +11,8 @@ from torch.nn.functional import one_hot
 
 from nlpreg.common.checks import ConfigurationError, check_at_least, check_share
 from nlpreg.data import TextFieldTensors, Vocabulary
+from nlpreg.models import tagging
 from nlpreg.models.model import Model
-from nlpreg.models.tagging import (
-    LabelEncoding,
-    ProbabilisticTagger,
-    SequenceTagger,
-    Span,
-    accuracy_metrics,
-    add_uncertain,
-    add_words,
-    check_widths,
-    described_spans,
-    given_encoding,
-    named_paths,
-    refuse_unknown_tags,
-    spans_of,
-    tag_names,
-    tags_of_span,
-    without_outside_tags,
-)
 from nlpreg.modules import FeedForward, Seq2SeqEncoder, TextFieldEmbedder, TimeDistributed
 from nlpreg.modules.conditional_random_field import (
     ConditionalRandomField,
@@ -58,7 +41,7 @@ _NUM_GOLD_CHECKS = 100
 
 
 @Model.register("crf_tagger")
-class CrfTagger(SequenceTagger, ProbabilisticTagger):
+class CrfTagger(tagging.SequenceTagger, tagging.ProbabilisticTagger):
     """Embeds and encodes a sentence and decodes the best tag sequence with a conditional random field.
 
     Args:
@@ -111,7 +94,7 @@ class CrfTagger(SequenceTagger, ProbabilisticTagger):
         encoder: Seq2SeqEncoder,
         label_namespace: str = "labels",
         feedforward: FeedForward | None = None,
-        label_encoding: LabelEncoding | None = None,
+        label_encoding: tagging.LabelEncoding | None = None,
         include_start_end_transitions: bool = True,
         constrain_crf_decoding: bool | None = None,
         calculate_span_f1: bool | None = None,
@@ -129,11 +112,11 @@ class CrfTagger(SequenceTagger, ProbabilisticTagger):
     ) -> None:
         super().__init__(vocab, **kwargs)
         width = encoder.get_output_dim()
-        check_widths(
+        tagging.check_widths(
             "text_field_embedder", text_field_embedder.get_output_dim(), "encoder", encoder.get_input_dim()
         )
         if feedforward is not None:
-            check_widths("encoder", width, "feedforward", feedforward.get_input_dim())
+            tagging.check_widths("encoder", width, "feedforward", feedforward.get_input_dim())
             width = feedforward.get_output_dim()
         self.label_namespace = label_namespace
         self.text_field_embedder = text_field_embedder
@@ -157,7 +140,7 @@ class CrfTagger(SequenceTagger, ProbabilisticTagger):
                 label_weights,
             )
         self.label_weights = _weights_by_id(label_weights, vocab, label_namespace)
-        constrained = given_encoding(constrain_crf_decoding, label_encoding, "constrain_crf_decoding")
+        constrained = tagging.given_encoding(constrain_crf_decoding, label_encoding, "constrain_crf_decoding")
         names = vocab.get_index_to_token_vocabulary(label_namespace)
         constraints = allowed_transitions(label_encoding, names) if constrained and label_encoding else None
         self.crf = _make_crf(
@@ -168,13 +151,13 @@ class CrfTagger(SequenceTagger, ProbabilisticTagger):
         self.partial_labels = partial_labels
         self._label_encoding = label_encoding
         self._num_gold_checks_left = _NUM_GOLD_CHECKS if constraints is not None and not partial_labels else 0
-        self.set_up_metrics(accuracy_metrics(), label_encoding, calculate_span_f1, verbose_metrics)
+        self.set_up_metrics(tagging.accuracy_metrics(), label_encoding, calculate_span_f1, verbose_metrics)
         if initializer is not None:
             initializer(self)
 
     @staticmethod
     def check_arguments(
-        label_encoding: LabelEncoding | None,
+        label_encoding: tagging.LabelEncoding | None,
         constrain_crf_decoding: bool | None,
         calculate_span_f1: bool | None,
         dropout: float | None,
@@ -189,8 +172,8 @@ class CrfTagger(SequenceTagger, ProbabilisticTagger):
             raise ConfigurationError(
                 "model.partial_labels: not together with label_weights, which are for words whose tag is known"
             )
-        given_encoding(constrain_crf_decoding, label_encoding, "constrain_crf_decoding")
-        given_encoding(calculate_span_f1, label_encoding, "calculate_span_f1")
+        tagging.given_encoding(constrain_crf_decoding, label_encoding, "constrain_crf_decoding")
+        tagging.given_encoding(calculate_span_f1, label_encoding, "calculate_span_f1")
         check_share(dropout=dropout)
         check_at_least(1, top_k=top_k)
 
@@ -226,7 +209,7 @@ class CrfTagger(SequenceTagger, ProbabilisticTagger):
                 ignore_loss_on_o_tags = self.ignore_loss_on_o_tags
             counted = mask
             if ignore_loss_on_o_tags:
-                counted = without_outside_tags(mask, tags, self.vocab, self.label_namespace)
+                counted = tagging.without_outside_tags(mask, tags, self.vocab, self.label_namespace)
             output["loss"] = self._loss(logits, tags, counted)
             # Training on an accelerator must not wait for a result; there only validation checks.
             can_look = tags.device.type == "cpu" or not self.training
@@ -238,7 +221,7 @@ class CrfTagger(SequenceTagger, ProbabilisticTagger):
             # A graph break: code that uses Python lists of numbers would be recompiled for each list.
             return run_uncompiled(self._decode, output, tags)
         self._decode(output, tags)
-        add_words(output, metadata)
+        tagging.add_words(output, metadata)
         return output
 
     def _loss(self, logits: Tensor, tags: Tensor, counted: Tensor) -> Tensor:
@@ -246,7 +229,7 @@ class CrfTagger(SequenceTagger, ProbabilisticTagger):
         if self.partial_labels:
             allowed = one_hot(tags.clamp(min=0), self.num_tags).bool() | (tags < 0).unsqueeze(2)  # (B, T, C)
             return -self.crf.log_probability_of_sets(logits, allowed, counted).sum()
-        refuse_unknown_tags(
+        tagging.refuse_unknown_tags(
             tags, "set model.partial_labels to true, so that the loss sums over the tags that they may have"
         )
         loss: Tensor = -self.crf(logits, tags, counted)
@@ -260,7 +243,7 @@ class CrfTagger(SequenceTagger, ProbabilisticTagger):
             return
         self._num_gold_checks_left = 0
         row = int((~allowed).nonzero()[0])
-        (names,) = tag_names([tags[row][mask[row]].tolist()], self.vocab, self.label_namespace)
+        (names,) = tagging.tag_names([tags[row][mask[row]].tolist()], self.vocab, self.label_namespace)
         words = metadata[row].get("words", names) if metadata else names
         sentence = " ".join(f"{word}/{tag}" for word, tag in zip(words, names, strict=False))
         logger.warning(
@@ -330,7 +313,7 @@ class CrfTagger(SequenceTagger, ProbabilisticTagger):
     def add_of_members(
         self,
         chosen: dict[str, Any],
-        members: Sequence[ProbabilisticTagger],
+        members: Sequence[tagging.ProbabilisticTagger],
         outputs: Sequence[Mapping[str, Any]],
     ) -> None:
         """Add the spans and the best sequences of an ensemble, see `ProbabilisticTagger`.
@@ -370,7 +353,7 @@ class CrfTagger(SequenceTagger, ProbabilisticTagger):
             spans = self._spans(chosen["tags"])
             found = _mean([member.span_probabilities(spans, logits, mask) for member, logits in pairs])
             chosen["spans"] = [
-                described_spans(row, confidences, self.confidence_threshold)
+                tagging.described_spans(row, confidences, self.confidence_threshold)
                 for row, confidences in zip(spans, found, strict=True)
             ]
 
@@ -407,20 +390,21 @@ class CrfTagger(SequenceTagger, ProbabilisticTagger):
         """The spans of each sentence, each with its probability."""
         spans = self._spans(tags)
         return [
-            described_spans(found, confidences, self.confidence_threshold)
+            tagging.described_spans(found, confidences, self.confidence_threshold)
             for found, confidences in zip(spans, self.span_probabilities(spans, logits, mask), strict=True)
         ]
 
-    def _spans(self, tags: list[list[int]]) -> list[list[Span]]:
+    def _spans(self, tags: list[list[int]]) -> list[list[tagging.Span]]:
         """The spans that the tags of each sentence stand for."""
         encoding = self._label_encoding
         assert encoding is not None
         return [
-            spans_of(sentence, encoding) for sentence in tag_names(tags, self.vocab, self.label_namespace)
+            tagging.spans_of(sentence, encoding)
+            for sentence in tagging.tag_names(tags, self.vocab, self.label_namespace)
         ]
 
     def span_probabilities(
-        self, spans: Sequence[Sequence[Span]], logits: Tensor, mask: Tensor
+        self, spans: Sequence[Sequence[tagging.Span]], logits: Tensor, mask: Tensor
     ) -> list[list[float]]:
         """The total probability of all sequences with a span, for some spans of each sentence; needs a label encoding.
 
@@ -435,7 +419,7 @@ class CrfTagger(SequenceTagger, ProbabilisticTagger):
         lengths = mask.sum(1).tolist()
         return self._probabilities_of_sets(
             [
-                [tags_of_span(span, length, encoding, names) for span in found]
+                [tagging.tags_of_span(span, length, encoding, names) for span in found]
                 for found, length in zip(spans, lengths, strict=True)
             ],
             logits,
@@ -486,13 +470,13 @@ class CrfTagger(SequenceTagger, ProbabilisticTagger):
 
     def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
         """Turn `tags` and `top_k_tags` into names; each of the best becomes a dict of `tags`, `score` and `probability`."""
-        output_dict["tags"] = tag_names(output_dict["tags"], self.vocab, self.label_namespace)
+        output_dict["tags"] = tagging.tag_names(output_dict["tags"], self.vocab, self.label_namespace)
         if "confidences" in output_dict:
             rows = zip(output_dict["confidences"], output_dict["mask"], strict=True)
             output_dict["confidences"] = [row[mask].tolist() for row, mask in rows]
-            add_uncertain(output_dict, self.confidence_threshold)
+            tagging.add_uncertain(output_dict, self.confidence_threshold)
         if "top_k_tags" in output_dict:
-            output_dict["top_k_tags"] = named_paths(
+            output_dict["top_k_tags"] = tagging.named_paths(
                 output_dict["top_k_tags"], "score", self.vocab, self.label_namespace
             )
         for entries, probabilities in zip(

@@ -13,18 +13,7 @@ from torch import Tensor
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data import TextFieldTensors, Token, Vocabulary
 from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import StepState
-from nlpreg.nn.beam_search import (
-    BeamSearch,
-    Constraint,
-    DeterministicSampler,
-    MultinomialSampler,
-    RepeatedNGramBlockingConstraint,
-    RepetitionPenaltyConstraint,
-    Sampler,
-    TopKSampler,
-    TopPSampler,
-    TruncatedSampler,
-)
+from nlpreg.nn import beam_search
 
 
 class NextTokenModel(Protocol):
@@ -119,31 +108,31 @@ class GenerationOptions:
                 f"num: with temperature 0 every continuation of a prompt is the same; got {self.num}"
             )
 
-    def sampler(self, num_tokens: int) -> Sampler:
+    def sampler(self, num_tokens: int) -> beam_search.Sampler:
         """The sampler for these options.
 
         Args:
             num_tokens: size of the vocabulary.
         """
         if self.temperature == 0:
-            return DeterministicSampler()
+            return beam_search.DeterministicSampler()
         top_k = None if self.top_k is None else min(self.top_k, num_tokens)
         cuts = [name for name in ("top_k", "top_p", "min_p") if getattr(self, name) is not None]
         if not cuts:
-            return MultinomialSampler(self.temperature)
+            return beam_search.MultinomialSampler(self.temperature)
         if cuts == ["top_k"] and top_k is not None:
-            return TopKSampler(top_k, self.temperature)
+            return beam_search.TopKSampler(top_k, self.temperature)
         if cuts == ["top_p"] and self.top_p is not None:
-            return TopPSampler(self.top_p, self.temperature)
-        return TruncatedSampler(top_k, self.top_p, self.min_p, self.temperature)
+            return beam_search.TopPSampler(self.top_p, self.temperature)
+        return beam_search.TruncatedSampler(top_k, self.top_p, self.min_p, self.temperature)
 
-    def constraints(self) -> list[Constraint]:
+    def constraints(self) -> list[beam_search.Constraint]:
         """The constraints for these options."""
-        constraints: list[Constraint] = []
+        constraints: list[beam_search.Constraint] = []
         if self.repetition_penalty > 1:
-            constraints.append(RepetitionPenaltyConstraint(self.repetition_penalty))
+            constraints.append(beam_search.RepetitionPenaltyConstraint(self.repetition_penalty))
         if self.no_repeat_ngram_size is not None:
-            constraints.append(RepeatedNGramBlockingConstraint(self.no_repeat_ngram_size))
+            constraints.append(beam_search.RepeatedNGramBlockingConstraint(self.no_repeat_ngram_size))
         return constraints
 
 
@@ -304,7 +293,7 @@ class Decoding:
 
     def _choose(self, log_probabilities: Tensor) -> Tensor:
         """One token for each row, (G, V) -> (G,)."""
-        if self._random_states is None or isinstance(self._sampler, DeterministicSampler):
+        if self._random_states is None or isinstance(self._sampler, beam_search.DeterministicSampler):
             return self._sampler.sample_nodes(log_probabilities, 1, {})[1].squeeze(1)
         # Each row has its own generator, so that its result does not depend on the other rows of the batch.
         chosen = []
@@ -358,7 +347,9 @@ def search_beams(
         log_probabilities[:, never] = -torch.inf
         return log_probabilities, state
 
-    search = BeamSearch(end_id, options.max_tokens, options.num_beams, min_steps=options.min_tokens)
+    search = beam_search.BeamSearch(
+        end_id, options.max_tokens, options.num_beams, min_steps=options.min_tokens
+    )
     search.constraints = options.constraints()
     with torch.inference_mode():
         first, state = model.next_token_log_probabilities(tensors_of(prompts))

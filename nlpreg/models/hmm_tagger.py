@@ -7,16 +7,8 @@ from torch import Tensor, nn
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data import TextFieldTensors, Vocabulary
+from nlpreg.models import tagging
 from nlpreg.models.model import Model
-from nlpreg.models.tagging import (
-    NEEDS_TAGS,
-    LabelEncoding,
-    SequenceTagger,
-    add_words,
-    refuse_unknown_tags,
-    tag_names,
-    without_padding,
-)
 from nlpreg.nn.initializers import InitializerApplicator
 from nlpreg.nn.operators import is_exporting
 from nlpreg.nn.util import get_text_field_mask, get_token_ids_from_text_field_tensors
@@ -25,7 +17,7 @@ from nlpreg.training.metrics import CategoricalAccuracy
 
 
 @Model.register("hmm_tagger")
-class HmmTagger(SequenceTagger):
+class HmmTagger(tagging.SequenceTagger):
     """A first-order hidden Markov model: each tag depends on the tag before it, each word on its tag alone.
 
     P(words, tags) = P(first tag) * product of P(tag | tag before) * product of P(word | tag) * P(end | last tag)
@@ -63,7 +55,7 @@ class HmmTagger(SequenceTagger):
         label_namespace: str = "labels",
         unknown_word_chance: float = 0.02,
         calculate_span_f1: bool | None = None,
-        label_encoding: LabelEncoding | None = None,
+        label_encoding: tagging.LabelEncoding | None = None,
         verbose_metrics: bool = False,
         initializer: InitializerApplicator | None = None,
         **kwargs: Any,
@@ -108,7 +100,7 @@ class HmmTagger(SequenceTagger):
         words = get_token_ids_from_text_field_tensors(tokens)
         output: dict[str, Any] = {"mask": mask}
         if tags is not None:
-            refuse_unknown_tags(tags, NEEDS_TAGS)
+            tagging.refuse_unknown_tags(tags, tagging.NEEDS_TAGS)
             num_words = mask.sum()
             log_likelihood = self.joint_log_probability(self._with_unknown(words), tags, mask).sum()
             output["loss"] = -log_likelihood / num_words.clamp(min=1)
@@ -119,7 +111,7 @@ class HmmTagger(SequenceTagger):
         output["tags"], output["log_probability"] = self.decode(words, mask)
         if tags is not None:
             self.measure(nn.functional.one_hot(output["tags"], self.num_tags), tags, mask)
-        add_words(output, metadata)
+        tagging.add_words(output, metadata)
         return output
 
     def _with_unknown(self, words: Tensor) -> Tensor:
@@ -180,8 +172,8 @@ class HmmTagger(SequenceTagger):
 
     def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
         """Turn `tags` into names: for each sentence as many as it has words."""
-        paths = without_padding(output_dict["tags"].tolist(), output_dict["mask"])
-        output_dict["tags"] = tag_names(paths, self.vocab, self.label_namespace)
+        paths = tagging.without_padding(output_dict["tags"].tolist(), output_dict["mask"])
+        output_dict["tags"] = tagging.tag_names(paths, self.vocab, self.label_namespace)
         return output_dict
 
     def load_smaller_weights(self, smaller: Model) -> None:

@@ -11,16 +11,8 @@ from nlpreg.common.checks import ConfigurationError, check_at_least, check_share
 from nlpreg.common.lazy import Lazy
 from nlpreg.common.registrable import Registrable
 from nlpreg.data import TextFieldTensors, Vocabulary
+from nlpreg.models import tagging
 from nlpreg.models.model import Model
-from nlpreg.models.tagging import (
-    ProbabilisticTagger,
-    add_uncertain,
-    add_words,
-    check_widths,
-    labelled_words,
-    tag_names,
-    without_padding,
-)
 from nlpreg.modules import InputVariationalDropout, Seq2SeqEncoder, TextFieldEmbedder
 from nlpreg.nn.initializers import InitializerApplicator
 from nlpreg.nn.util import get_text_field_mask
@@ -138,7 +130,7 @@ class SoftmaxTaggingHead(TaggingHead):
         """The cross entropy, summed over the words."""
         return functional.cross_entropy(
             scores.flatten(0, 1),
-            gold.masked_fill(~labelled_words(mask, gold), _IGNORED).flatten(),
+            gold.masked_fill(~tagging.labelled_words(mask, gold), _IGNORED).flatten(),
             ignore_index=_IGNORED,
             reduction="sum",
             label_smoothing=self.label_smoothing,
@@ -150,7 +142,7 @@ class SoftmaxTaggingHead(TaggingHead):
 
     def measure(self, probabilities: Tensor, gold: Tensor, mask: Tensor) -> Tensor:
         """Update the accuracy."""
-        self._accuracy(probabilities, gold, labelled_words(mask, gold))
+        self._accuracy(probabilities, gold, tagging.labelled_words(mask, gold))
         return (probabilities.argmax(-1) == gold) | (gold < 0)
 
     def labels(self, probabilities: Tensor, mask: Tensor) -> list[list[str]]:
@@ -163,7 +155,9 @@ class SoftmaxTaggingHead(TaggingHead):
 
     def gold_names(self, gold: Tensor, mask: Tensor) -> list[list[str]]:
         """The names of labels (B, T)."""
-        return tag_names(without_padding(gold.tolist(), mask), self.vocab, self.label_namespace)
+        return tagging.tag_names(
+            tagging.without_padding(gold.tolist(), mask), self.vocab, self.label_namespace
+        )
 
     def get_metrics(self, reset: bool = False) -> dict[str, float]:
         """The accuracy."""
@@ -254,7 +248,7 @@ class FeaturesTaggingHead(TaggingHead):
         """The features of each word with their most probable values, in the order of CoNLL-U; `_` for none."""
         return [
             [self._name_of(values) for values in sentence]
-            for sentence in without_padding(self._best(probabilities).tolist(), mask)
+            for sentence in tagging.without_padding(self._best(probabilities).tolist(), mask)
         ]
 
     def confidences(self, probabilities: Tensor) -> Tensor:
@@ -267,7 +261,7 @@ class FeaturesTaggingHead(TaggingHead):
         names = self.vocab.get_index_to_token_vocabulary(self.label_namespace)
         return [
             ["|".join(names[index] for index in labels if index) or _NO_VALUE for labels in sentence]
-            for sentence in without_padding(gold.tolist(), mask)
+            for sentence in tagging.without_padding(gold.tolist(), mask)
         ]
 
     def get_metrics(self, reset: bool = False) -> dict[str, float]:
@@ -331,7 +325,7 @@ def _no_labels(name: str, namespace: str, vocab: Vocabulary) -> ConfigurationErr
 
 
 @Model.register("multi_tagger")
-class MultiTagger(ProbabilisticTagger):
+class MultiTagger(tagging.ProbabilisticTagger):
     """Embeds and encodes a sentence once and predicts several labels of each word, each with its own head.
 
     The loss is the sum of the heads' losses, weighted, as a mean over words. Heads whose labels a batch lacks add nothing.
@@ -374,7 +368,7 @@ class MultiTagger(ProbabilisticTagger):
         **kwargs: Any,
     ) -> None:
         super().__init__(vocab, **kwargs)
-        check_widths(
+        tagging.check_widths(
             "text_field_embedder", text_field_embedder.get_output_dim(), "encoder", encoder.get_input_dim()
         )
         self.check_arguments(heads, dropout, confidence_threshold)
@@ -433,7 +427,7 @@ class MultiTagger(ProbabilisticTagger):
             output["loss"] = torch.stack(losses).sum() / num_words.clamp(min=1)
             output["batch_weight"] = num_words
         self._measure(probabilities, mask, labels)
-        add_words(output, metadata)
+        tagging.add_words(output, metadata)
         return output
 
     @property
@@ -486,9 +480,9 @@ class MultiTagger(ProbabilisticTagger):
             if not self.confidences:
                 continue
             prefix = "" if name == "tags" else f"{name}_"
-            found = without_padding(self._head(name).confidences(probabilities).tolist(), mask)
+            found = tagging.without_padding(self._head(name).confidences(probabilities).tolist(), mask)
             output_dict[f"{prefix}confidences"] = found
-            add_uncertain(output_dict, self.confidence_threshold, prefix)
+            tagging.add_uncertain(output_dict, self.confidence_threshold, prefix)
         return output_dict
 
     def get_metrics(self, reset: bool = False) -> dict[str, float]:

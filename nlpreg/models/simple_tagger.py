@@ -8,31 +8,15 @@ from torch import Tensor, nn
 
 from nlpreg.common.checks import check_share
 from nlpreg.data import TextFieldTensors, Vocabulary
+from nlpreg.models import tagging
 from nlpreg.models.model import Model
-from nlpreg.models.tagging import (
-    LabelEncoding,
-    ProbabilisticTagger,
-    SequenceTagger,
-    accuracy_metrics,
-    add_uncertain,
-    add_words,
-    check_widths,
-    described_spans,
-    given_encoding,
-    labelled_words,
-    spans_of,
-    tag_names,
-    tags_of_span,
-    without_outside_tags,
-    without_padding,
-)
 from nlpreg.modules import Seq2SeqEncoder, TextFieldEmbedder, TimeDistributed
 from nlpreg.nn.initializers import InitializerApplicator
 from nlpreg.nn.util import get_text_field_mask, sequence_cross_entropy_with_logits
 
 
 @Model.register("simple_tagger")
-class SimpleTagger(SequenceTagger, ProbabilisticTagger):
+class SimpleTagger(tagging.SequenceTagger, tagging.ProbabilisticTagger):
     """Embeds and encodes a sentence and predicts the tag of each word independently.
 
     Args:
@@ -67,7 +51,7 @@ class SimpleTagger(SequenceTagger, ProbabilisticTagger):
         text_field_embedder: TextFieldEmbedder,
         encoder: Seq2SeqEncoder,
         calculate_span_f1: bool | None = None,
-        label_encoding: LabelEncoding | None = None,
+        label_encoding: tagging.LabelEncoding | None = None,
         label_namespace: str = "labels",
         verbose_metrics: bool = False,
         initializer: InitializerApplicator | None = None,
@@ -76,7 +60,7 @@ class SimpleTagger(SequenceTagger, ProbabilisticTagger):
         **kwargs: Any,
     ) -> None:
         super().__init__(vocab, **kwargs)
-        check_widths(
+        tagging.check_widths(
             "text_field_embedder", text_field_embedder.get_output_dim(), "encoder", encoder.get_input_dim()
         )
         self.text_field_embedder = text_field_embedder
@@ -88,17 +72,19 @@ class SimpleTagger(SequenceTagger, ProbabilisticTagger):
         self.confidence_threshold = confidence_threshold
         projection = nn.Linear(encoder.get_output_dim(), self.num_classes)
         self.tag_projection_layer = TimeDistributed(projection)
-        self.set_up_metrics(accuracy_metrics(), label_encoding, calculate_span_f1, verbose_metrics)
+        self.set_up_metrics(tagging.accuracy_metrics(), label_encoding, calculate_span_f1, verbose_metrics)
         if initializer is not None:
             initializer(self)
 
     @staticmethod
     def check_arguments(
-        label_encoding: LabelEncoding | None, calculate_span_f1: bool | None, confidence_threshold: float
+        label_encoding: tagging.LabelEncoding | None,
+        calculate_span_f1: bool | None,
+        confidence_threshold: float,
     ) -> None:
         """Check the arguments; also called by `nlpreg check`."""
         check_share(confidence_threshold=confidence_threshold)
-        given_encoding(calculate_span_f1, label_encoding, "calculate_span_f1")
+        tagging.given_encoding(calculate_span_f1, label_encoding, "calculate_span_f1")
 
     def forward(
         self,
@@ -128,13 +114,13 @@ class SimpleTagger(SequenceTagger, ProbabilisticTagger):
             "_mask": mask,
         }
         if tags is not None:
-            counted = labelled_words(mask, tags)
+            counted = tagging.labelled_words(mask, tags)
             if ignore_loss_on_o_tags:
-                counted = without_outside_tags(counted, tags, self.vocab, self.label_namespace)
+                counted = tagging.without_outside_tags(counted, tags, self.vocab, self.label_namespace)
             output["loss"] = sequence_cross_entropy_with_logits(logits, tags.clamp(min=0), counted)
             output["batch_weight"] = counted.any(dim=1).sum()
             self.measure(logits, tags, mask)
-        add_words(output, metadata)
+        tagging.add_words(output, metadata)
         return output
 
     def tag_probabilities(self, output: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -154,8 +140,8 @@ class SimpleTagger(SequenceTagger, ProbabilisticTagger):
         """Add `tags`: for each sentence the best tag of each of its words."""
         best = output_dict["class_probabilities"].argmax(-1).tolist()  # B times T
         if "_mask" in output_dict:
-            best = without_padding(best, output_dict["_mask"])
-        output_dict["tags"] = tag_names(best, self.vocab, self.label_namespace)
+            best = tagging.without_padding(best, output_dict["_mask"])
+        output_dict["tags"] = tagging.tag_names(best, self.vocab, self.label_namespace)
         if self.confidences and "_mask" in output_dict:
             self._add_confidences(output_dict)
         return output_dict
@@ -164,19 +150,23 @@ class SimpleTagger(SequenceTagger, ProbabilisticTagger):
         """Add the probability of each word's tag, and with a label encoding those of spans: products of their words'."""
         names = self.vocab.get_index_to_token_vocabulary(self.label_namespace)
         probabilities, mask = output["class_probabilities"].detach().cpu(), output["_mask"].cpu()
-        output["confidences"] = without_padding(probabilities.amax(-1).tolist(), mask)
-        add_uncertain(output, self.confidence_threshold)
+        output["confidences"] = tagging.without_padding(probabilities.amax(-1).tolist(), mask)
+        tagging.add_uncertain(output, self.confidence_threshold)
         encoding = self._label_encoding
         if encoding is None:
             return
         output["spans"] = []
         for of_sentence, is_word, tags in zip(probabilities.double(), mask, output["tags"], strict=True):
-            spans = spans_of(tags, encoding)
+            spans = tagging.spans_of(tags, encoding)
             of_words = of_sentence[is_word]  # (words, C)
             confidences = [
                 # words are independent: multiply over words, sum over alternatives
-                (of_words * tags_of_span(span, len(tags), encoding, names)).sum(-1).prod(-1).sum().item()
+                (of_words * tagging.tags_of_span(span, len(tags), encoding, names))
+                .sum(-1)
+                .prod(-1)
+                .sum()
+                .item()
                 for span in spans
             ]
             confidences = [min(1.0, confidence) for confidence in confidences]
-            output["spans"].append(described_spans(spans, confidences, self.confidence_threshold))
+            output["spans"].append(tagging.described_spans(spans, confidences, self.confidence_threshold))

@@ -12,18 +12,8 @@ from torch import Tensor, nn
 
 from nlpreg.common.checks import ConfigurationError, check_at_least
 from nlpreg.data import TextFieldTensors, Vocabulary
+from nlpreg.models import tagging
 from nlpreg.models.model import Model
-from nlpreg.models.tagging import (
-    NEEDS_TAGS,
-    LabelEncoding,
-    SequenceTagger,
-    add_uncertain,
-    add_words,
-    named_paths,
-    refuse_unknown_tags,
-    tag_names,
-    without_padding,
-)
 from nlpreg.models.tnt_decoder import TINY, SuffixGuesser, guess_unknown, packed_texts
 from nlpreg.nn.operators import is_exporting
 from nlpreg.nn.util import get_text_field_mask, get_token_ids_from_text_field_tensors
@@ -60,7 +50,7 @@ class _Tables(NamedTuple):
 
 
 @Model.register("tnt_tagger")
-class TntTagger(SequenceTagger):
+class TntTagger(tagging.SequenceTagger):
     """A second-order hidden Markov model, estimated by relative frequencies, in the manner of TnT.
 
     A tag depends on the two tags before it; probabilities of trigrams, bigrams and single tags are interpolated, with
@@ -118,7 +108,7 @@ class TntTagger(SequenceTagger):
         top_k: int = 1,
         confidences: bool = False,
         calculate_span_f1: bool | None = None,
-        label_encoding: LabelEncoding | None = None,
+        label_encoding: tagging.LabelEncoding | None = None,
         verbose_metrics: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -185,7 +175,7 @@ class TntTagger(SequenceTagger):
             tags: gold tag ids (B, T).
             metadata: not used.
         """
-        refuse_unknown_tags(tags, NEEDS_TAGS)
+        tagging.refuse_unknown_tags(tags, tagging.NEEDS_TAGS)
         mask = get_text_field_mask(tokens)
         words = get_token_ids_from_text_field_tensors(tokens)
         outside = self.num_tags  # START before the first word, END after the last
@@ -392,7 +382,7 @@ class TntTagger(SequenceTagger):
             (B, T); with metadata `words`.
         """
         if tags is not None:
-            refuse_unknown_tags(tags, NEEDS_TAGS)
+            tagging.refuse_unknown_tags(tags, tagging.NEEDS_TAGS)
         mask = get_text_field_mask(tokens)
         words = get_token_ids_from_text_field_tensors(tokens)
         if is_exporting():  # the letters of unknown words and the search for tags are outside of a program
@@ -416,7 +406,7 @@ class TntTagger(SequenceTagger):
             self.measure(choices, tags, mask)
             self._accuracies_by_kind["accuracy_known"](choices, tags, mask & ~is_unknown)
             self._accuracies_by_kind["accuracy_unknown"](choices, tags, mask & is_unknown)
-        add_words(output, metadata)
+        tagging.add_words(output, metadata)
         return output
 
     def _emissions(self, words: Tensor, mask: Tensor, metadata: list[dict[str, Any]] | None) -> Tensor:
@@ -473,13 +463,13 @@ class TntTagger(SequenceTagger):
     def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
         """Turn `tags` and `top_k_tags` into names, and leave out padding."""
         mask = output_dict["mask"]
-        paths = without_padding(output_dict["tags"].tolist(), mask)
-        output_dict["tags"] = tag_names(paths, self.vocab, self.label_namespace)
+        paths = tagging.without_padding(output_dict["tags"].tolist(), mask)
+        output_dict["tags"] = tagging.tag_names(paths, self.vocab, self.label_namespace)
         if "confidences" in output_dict:
-            output_dict["confidences"] = without_padding(output_dict["confidences"].tolist(), mask)
-            add_uncertain(output_dict, self.confidence_threshold)
+            output_dict["confidences"] = tagging.without_padding(output_dict["confidences"].tolist(), mask)
+            tagging.add_uncertain(output_dict, self.confidence_threshold)
         if "top_k_tags" in output_dict:
-            output_dict["top_k_tags"] = named_paths(
+            output_dict["top_k_tags"] = tagging.named_paths(
                 output_dict["top_k_tags"], "log_probability", self.vocab, self.label_namespace
             )
         return output_dict

@@ -13,21 +13,9 @@ from typing import Any, NamedTuple
 from nlpreg.commands.options import check_output_file
 from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.config import kinds
 from nlpreg.common.config.describe import Argument, argument_type, describe, describe_class, summary
 from nlpreg.common.config.jsonnet import jsonnet_key, jsonnet_text
-from nlpreg.common.config.kinds import (
-    Built,
-    Choice,
-    Enumeration,
-    Kind,
-    Later,
-    ListOf,
-    MappingOf,
-    Scalar,
-    TupleOf,
-    kind_of,
-    members_of,
-)
 from nlpreg.common.config.nodes import is_json
 from nlpreg.common.config.registry import REGISTRY
 from nlpreg.common.config.resolve import extras_of, passed_extras
@@ -534,24 +522,24 @@ def _example_value(annotation: Any, name: str, depth: int = 0) -> Any:
         name: its name.
         depth: how many sections it lies inside.
     """
-    kind = annotation if isinstance(annotation, Kind) else kind_of(annotation)
-    kind = next(iter(members_of(kind)), kind)  # of a union the first member
+    kind = annotation if isinstance(annotation, kinds.Kind) else kinds.kind_of(annotation)
+    kind = next(iter(kinds.members_of(kind)), kind)  # of a union the first member
     match kind:
-        case Later() if kind.inner:
+        case kinds.Later() if kind.inner:
             return _example_value(kind.inner, name, depth)
-        case Choice():
+        case kinds.Choice():
             return kind.values[0]
-        case MappingOf():
+        case kinds.MappingOf():
             return {"tokens": _example_value(kind.value, name, depth)}
-        case ListOf():
+        case kinds.ListOf():
             return [_example_value(kind.item, name, depth)]
-        case TupleOf():
+        case kinds.TupleOf():
             return [_example_value(item, name, depth) for item in kind.items]
-        case Enumeration():
+        case kinds.Enumeration():
             return next(iter(kind.annotation)).name
-        case Scalar():
+        case kinds.Scalar():
             return _example_scalar(kind.annotation, name)
-        case Built() if depth <= _DEEPEST:
+        case kinds.Built() if depth <= _DEEPEST:
             return _example_object(kind.annotation, name, depth)
     return "data/train.txt" if name == "train_data_path" else None
 

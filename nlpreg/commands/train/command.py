@@ -3,14 +3,7 @@
 import argparse
 import logging
 
-from nlpreg.commands.options import (
-    add_callback_option,
-    add_config_argument,
-    add_file_friendly_option,
-    add_no_cache_option,
-    add_overrides_option,
-    check_file,
-)
+from nlpreg.commands import options
 from nlpreg.commands.subcommand import Subcommand, SubParsers
 from nlpreg.common.checks import ConfigurationError
 
@@ -38,7 +31,7 @@ class Train(Subcommand):
     def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
         """Add the command's parser."""
         subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
-        add_config_argument(subparser)
+        options.add_config_argument(subparser)
         subparser.add_argument(
             "-s",
             "--serialization-dir",
@@ -55,7 +48,7 @@ class Train(Subcommand):
             action="store_true",
             help="replace the run in DIR, once the first batch of this one works",
         )
-        add_overrides_option(subparser)
+        options.add_overrides_option(subparser)
         subparser.add_argument(
             "--node-rank",
             type=int,
@@ -73,10 +66,10 @@ class Train(Subcommand):
             action="store_true",
             help="stop at the operation that made a gradient NaN, and show it; slow",
         )
-        add_callback_option(subparser)
+        options.add_callback_option(subparser)
         _add_group_options(subparser)
-        add_no_cache_option(subparser)
-        add_file_friendly_option(subparser)
+        options.add_no_cache_option(subparser)
+        options.add_file_friendly_option(subparser)
         subparser.set_defaults(func=_run)
         return subparser
 
@@ -84,7 +77,7 @@ class Train(Subcommand):
         """Check the path and the combination of options before slow modules are imported."""
         if args.recover and args.force:
             raise ConfigurationError("--recover resumes a run and --force deletes it; give only one of them")
-        check_file(args.param_path, "CONFIG")
+        options.check_file(args.param_path, "CONFIG")
         _check_group_options(args)
 
 
