@@ -1,10 +1,12 @@
 """Texts of every length and of unknown words, generated from and scored with every kind of language model."""
 
 import math
+import shutil
 
 import pytest
 import torch
 
+from nlpreg.commands.train import train_model
 from nlpreg.common import Params
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data.dataset_readers import NextTokenLMReader, SimpleLanguageModelingDatasetReader
@@ -17,7 +19,7 @@ from nlpreg.modules.language_model_heads import LinearLanguageModelHead
 from nlpreg.modules.seq2seq_encoders import Seq2SeqEncoder
 from nlpreg.modules.text_field_embedders import BasicTextFieldEmbedder
 from nlpreg.modules.token_embedders import Embedding
-from nlpreg.predictors import LanguageModelPredictor
+from nlpreg.predictors import LanguageModelPredictor, Predictor
 from nlpreg.predictors.generator import Generator
 from nlpreg.predictors.scorer import Scorer
 from tests.predictors.test_generator import ENCODERS, make_model, make_reader, make_vocab
@@ -81,6 +83,8 @@ LEFT_TO_RIGHT = {
     "carried state": words("stateful"),
     "convolutional": words("convolutional"),
     "transformer": words("learned"),
+    "transformer of torch": words("pytorch"),
+    "composed": words("composed"),
     "both directions": words("both_lstm"),
     "both directions of a transformer": words("both_transformer"),
     "tied": with_softmax("tied_softmax"),
@@ -167,5 +171,46 @@ def test_next_token_models_give_the_probabilities_of_their_predictions(tmp_path)
 
 def test_a_text_beyond_the_positions_of_a_transformer_is_refused(tmp_path):
     model, reader = LEFT_TO_RIGHT["both directions of a transformer"](tmp_path)
-    with pytest.raises(ConfigurationError, match="there are 5000 positions, .* set max_sequence_length"):
+    with pytest.raises(
+        ConfigurationError, match="there are 5000 positions, .* nlpreg score reads long texts"
+    ):
         LanguageModelPredictor(model, reader).predict(LONG_TEXT)
+
+
+def test_a_subword_model_needs_its_archive_only(tmp_path):
+    pytest.importorskip("tokenizers")
+    path, text, texts = tmp_path / "subwords.json", tmp_path / "text.txt", [LONG_TEXT[:40]] * 8
+    train_subwords(texts, vocab_size=40).save(str(path))
+    text.write_text("\n".join(texts))
+    part = {"type": "subword", "model_path": str(path)}
+    config = {
+        "dataset_reader": {
+            "type": "simple_language_modeling",
+            "tokenizer": part,
+            "token_indexers": {"tokens": part},
+        },
+        "train_data_path": str(text),
+        "model": {
+            "type": "causal_language_model",
+            "text_field_embedder": {"token_embedders": {"tokens": {"type": "embedding", "embedding_dim": 8}}},
+            "contextualizer": ENCODERS["rotary"],
+        },
+        "data_loader": {"batch_size": 4},
+        "trainer": {"num_epochs": 2, "optimizer": "adam", "cuda_device": -1},
+    }
+    model = train_model(Params(config), str(tmp_path / "run"))
+    archive = (tmp_path / "run" / "model.tar.gz").rename(tmp_path / "model.tar.gz")
+    shutil.rmtree(tmp_path / "run")
+    path.unlink()
+    predictor = Predictor.from_path(archive)
+    sentence = "the apple slept"
+    prediction = predictor.predict_json({"sentence": sentence})
+    scored = Scorer(predictor._model, predictor._dataset_reader).score(sentence)
+    assert prediction["tokens"] == scored.tokens and len(scored.tokens) > len(sentence.split())
+    assert prediction["loss"] == pytest.approx(-scored.log_probability / scored.num_targets, abs=1e-5)
+    ids = {"tokens": torch.tensor([[2, 3, 4]])}
+    torch.testing.assert_close(predictor._model(ids)["loss"], model.eval()(ids)["loss"])
+    (generated,) = Generator.from_path(archive).generate(
+        "the", GenerationOptions(temperature=0, max_tokens=3)
+    )
+    assert len(generated.tokens) <= 3 and "\u2581" not in generated.text

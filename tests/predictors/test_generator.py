@@ -27,12 +27,27 @@ from nlpreg.predictors.generator import Generator
 WORDS = ["<S>", "</S>", "the", "dog", "ate", "an", "apple", ",", ".", "and", "slept"]
 PROMPTS = ["the dog", "", "an apple and the dog ate the apple .", "unheard of"]
 TRANSFORMER = {"type": "transformer_lm", "input_dim": 8, "num_layers": 2, "num_attention_heads": 2}
+PYTORCH_TRANSFORMER = {
+    "type": "pytorch_transformer",
+    "input_dim": 8,
+    "num_layers": 1,
+    "num_attention_heads": 2,
+    "feedforward_hidden_dim": 16,
+    "positional_encoding": "embedding",
+    "positional_embedding_size": 40,
+    "causal": True,
+}
 ENCODERS = {
     "lstm": {"type": "lstm", "input_size": 8, "hidden_size": 6, "num_layers": 2},
     "stateful": {"type": "gru", "input_size": 8, "hidden_size": 6, "stateful": True},
     "augmented": {"type": "augmented_lstm", "input_size": 8, "hidden_size": 6},
     "rotary": {**TRANSFORMER, "num_key_value_heads": 1},
     "learned": {**TRANSFORMER, "positions": "learned", "max_length": 40, "activation": "gelu"},
+    "pytorch": PYTORCH_TRANSFORMER,
+    "composed": {
+        "type": "compose",
+        "encoders": [{"type": "lstm", "input_size": 8, "hidden_size": 8}, PYTORCH_TRANSFORMER],
+    },
     "convolutional": {"type": "gated-cnn-encoder", "input_dim": 8, "layers": [[[2, 8]], [[3, 8]]]},
     "both_lstm": {"type": "lstm", "input_size": 8, "hidden_size": 6, "bidirectional": True},
     "both_transformer": {

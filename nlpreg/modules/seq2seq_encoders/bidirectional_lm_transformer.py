@@ -148,8 +148,8 @@ class BidirectionalLanguageModelTransformer(Seq2SeqEncoder):
         """Encode a batch."""
         if token_embeddings.size(1) > self.max_length:
             raise ConfigurationError(
-                f"contextualizer: there are {self.max_length} positions, but a text of {token_embeddings.size(1)} words; set "
-                "max_sequence_length of the dataset reader, or use nlpreg score, which reads long texts in parts"
+                f"contextualizer: there are {self.max_length} positions, but a text of {token_embeddings.size(1)} words; "
+                "nlpreg score reads long texts in parts; for training, set dataset_reader.max_sequence_length"
             )
         mask = mask.bool()
         words = Words.of(mask)

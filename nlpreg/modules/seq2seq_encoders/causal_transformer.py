@@ -207,7 +207,8 @@ class CausalTransformer(Seq2SeqEncoder):
         if self.max_length is not None and num_positions > self.max_length:
             raise ConfigurationError(
                 f"contextualizer.max_length: there are {self.max_length} positions, but a text of {num_positions} words; "
-                "raise it, or read shorter texts (dataset_reader.max_sequence_length, or data_loader.bptt for running text)"
+                "nlpreg score reads long texts in parts; for training, raise it, or read shorter texts "
+                "(dataset_reader.max_sequence_length, or data_loader.bptt for running text)"
             )
 
     def _embedded(self, inputs: Tensor, positions: Tensor) -> Tensor:

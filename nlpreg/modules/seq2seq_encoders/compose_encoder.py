@@ -43,6 +43,8 @@ class ComposeEncoder(Seq2SeqEncoder):
         self.num_layers = sum(
             encoder.num_layers if getattr(encoder, "return_all_layers", False) else 1 for encoder in encoders
         )
+        limits = (encoder.max_length for encoder in encoders)
+        self.max_length = min((limit for limit in limits if limit is not None), default=None)
         self.return_all_layers = return_all_layers
         for index, encoder in enumerate(encoders):
             self.add_module(f"encoder{index}", encoder)

@@ -80,6 +80,7 @@ class PytorchTransformer(Seq2SeqEncoder):
         self._positional_embedding = (
             nn.Embedding(positional_embedding_size, input_dim) if positional_encoding == "embedding" else None
         )
+        self.max_length = positional_embedding_size if positional_encoding == "embedding" else None
 
     def forward(self, inputs: Tensor, mask: Tensor | None) -> Tensor | list[Tensor]:
         """Encode a batch."""

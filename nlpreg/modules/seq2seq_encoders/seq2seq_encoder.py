@@ -25,6 +25,9 @@ class Seq2SeqEncoder(_EncoderBase, Registrable):
     num_layers: int = 1
     """Number of layers. Encoders that take `return_all_layers` return a list of their outputs, the last layer's last."""
 
+    max_length: int | None = None
+    """The maximum number of words of a text; None if unlimited."""
+
     def is_bidirectional(self) -> bool:
         """Whether the first half of each output belongs to the forward direction and the second to the backward one."""
         if self._is_bidirectional is None:
