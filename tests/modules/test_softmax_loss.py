@@ -26,10 +26,16 @@ def test_equals_the_definition(chunk_size: int | None, training: bool) -> None:
     torch.manual_seed(0)
     loss = SoftmaxLoss(9, 4, chunk_size).train(training)
     torch.nn.init.normal_(loss.softmax_b)
-    embeddings, targets = torch.randn(5, 4), torch.randint(0, 9, (5,))
+    embeddings, targets = torch.randn(5, 4, requires_grad=True), torch.randint(0, 9, (5,))
     scores = embeddings @ loss.softmax_w + loss.softmax_b
     expected = -functional.log_softmax(scores, dim=1)[torch.arange(5), targets].sum()
-    torch.testing.assert_close(loss(embeddings, targets), expected)
+    found = loss(embeddings, targets)
+    torch.testing.assert_close(found, expected)
+    parts = [embeddings, loss.softmax_w, loss.softmax_b]
+    for one, other in zip(
+        torch.autograd.grad(found, parts), torch.autograd.grad(expected, parts), strict=True
+    ):
+        torch.testing.assert_close(one, other)
 
 
 def test_zero_weights_give_the_log_of_the_number_of_words() -> None:

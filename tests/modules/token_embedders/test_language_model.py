@@ -137,16 +137,20 @@ def test_models_that_do_not_fit(tmp_path):
         LanguageModelTokenEmbedder(file)
 
 
-@pytest.mark.parametrize("kind", ["lstm", "gru", "rnn", "alternating_lstm", "awd_lstm"])
-def test_recurrent_models_of_several_layers(tmp_path, kind):
-    file, model = archive(tmp_path, WORDS, contextualizer={**LSTM, "type": kind, "num_layers": 2})
+@pytest.mark.parametrize(
+    ("kind", "num_layers"),
+    [("lstm", 2), ("gru", 2), ("rnn", 2), ("alternating_lstm", 2), ("awd_lstm", 2), ("augmented_lstm", None)],
+)
+def test_recurrent_models_of_several_layers(tmp_path, kind, num_layers):
+    size = {} if num_layers is None else {"num_layers": num_layers}
+    file, model = archive(tmp_path, WORDS, contextualizer={**LSTM, "type": kind, **size})
     embedder = LanguageModelTokenEmbedder(file).eval()
     ids = ids_of(WORDS, ["the", "cat"], model.vocab).unsqueeze(0)
     whole = ids_of(WORDS, ["<S>", "the", "cat", "</S>"], model.vocab).unsqueeze(0)
     embedded = model._text_field_embedder({"lm": {"any": whole}})
     model._contextualizer.return_all_layers = True
     layers = model._contextualizer(embedded, torch.ones(1, 4).bool())
-    assert len(layers) == 2 and model.num_layers() == 3
+    assert len(layers) == (num_layers or 1) and model.num_layers() == len(layers) + 1
     expected = torch.stack([embedded, *layers]).mean(0)[:, 1:-1]
     torch.testing.assert_close(embedder(ids), expected)
 
