@@ -1,6 +1,7 @@
 """Imports of optional packages and of whole packages, and changes of the search path and the working folder."""
 
 import importlib
+import importlib.util
 import logging
 import os
 import pkgutil
@@ -10,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+
+from nlpreg.common.checks import ConfigurationError
 
 logger = logging.getLogger(__name__)
 
@@ -94,3 +97,23 @@ def optional(module: str, extra: str) -> ModuleType:
         raise ImportError(
             f"the package {module.split('.')[0]!r} is needed here and not installed: pip install 'nlpreg[{extra}]'"
         ) from error
+
+
+def check_package(module: str, extra: str) -> None:
+    """Check that an optional package is installed, without importing it.
+
+    Args:
+        module: the name of the package.
+        extra: the extra of nlpreg that installs it.
+
+    Raises:
+        ConfigurationError: it is not installed.
+    """
+    if module in sys.modules:
+        is_installed = sys.modules[module] is not None
+    else:
+        is_installed = importlib.util.find_spec(module) is not None
+    if not is_installed:
+        raise ConfigurationError(
+            f"the package {module!r} is needed here and not installed: pip install 'nlpreg[{extra}]'"
+        )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
+import json
 import logging
 import os
 import re
@@ -33,6 +35,8 @@ _NEWLINE = "@@NEWLINE@@"
 _BYTE_ORDER_MARK = "\ufeff"
 # AllenNLP's format has no such escape and loses these tokens: at the end of a line they are read as part of the line end.
 _CARRIAGE_RETURN = "@@CARRIAGERETURN@@"
+# Begins the line of a token that the escapes above would change, such as "@@NEWLINE@@" itself; a JSON string follows.
+_QUOTED = "@@QUOTED@@"
 
 
 def _lock_of(directory: str | os.PathLike[str]) -> FileLock:
@@ -100,10 +104,7 @@ def read_tokens(path: str | os.PathLike[str]) -> list[str]:
     Raises:
         ConfigurationError: a token occurs twice, which makes its id ambiguous.
     """
-    tokens = [
-        line.replace(_NEWLINE, "\n").replace(_CARRIAGE_RETURN, "\r") if "@@" in line else line
-        for line in read_lines(path)
-    ]
+    tokens = [_unescape(line) if "@@" in line else line for line in read_lines(path)]
     line_of: dict[str, int] = {}
     for number, token in enumerate(tokens, start=1):
         first = line_of.setdefault(token, number)
@@ -137,13 +138,10 @@ def find_vocabulary_folder(directory: str | os.PathLike[str]) -> str:
 def read_lines(path: str | os.PathLike[str]) -> list[str]:
     """The lines of a UTF-8 file, which may begin with a byte-order mark.
 
-    <<<<<<< HEAD
-        Lines end in LF or CRLF only; the last one may have no line end.
-    =======
-        Nothing but LF and CRLF ends a line, and the last may lack it.
+    Lines end in LF or CRLF only; the last one may have no line end.
 
-        Raises:
-            ConfigurationError: it is not UTF-8.
+    Raises:
+        ConfigurationError: it is not UTF-8.
     """
     lines = _LINE_END.split(read_text(path))
     if lines[-1] == "":
@@ -153,8 +151,20 @@ def read_lines(path: str | os.PathLike[str]) -> list[str]:
 
 def _escape(token: str) -> str:
     """Escape a token so that it fits on one line."""
-    token = token.replace("\n", _NEWLINE)
-    return token[:-1] + _CARRIAGE_RETURN if token.endswith("\r") else token
+    line = token.replace("\n", _NEWLINE)
+    line = line[:-1] + _CARRIAGE_RETURN if line.endswith("\r") else line
+    return line if "@@" not in line or _unescape(line) == token else _QUOTED + json.dumps(token)
+
+
+def _unescape(line: str) -> str:
+    """The token that a line stands for."""
+    quoted = line.removeprefix(_QUOTED)
+    if quoted != line:
+        with contextlib.suppress(ValueError):  # it is such a token itself, of a file that knows no quotes
+            token = json.loads(quoted)
+            if isinstance(token, str):
+                return token
+    return line.replace(_NEWLINE, "\n").replace(_CARRIAGE_RETURN, "\r")
 
 
 def _write_lines(path: str, lines: Iterable[str]) -> None:

@@ -43,7 +43,11 @@ class BiattentiveClassificationNetwork(Model):
     Source: McCann et al. (2017), https://arxiv.org/abs/1708.00107, section 5, with a single text.
     """
 
-    dimension_chain: ClassVar[tuple[str, ...]] = ("pre_encode_feedforward", "encoder")
+    dimension_chain: ClassVar[tuple[str | tuple[str, ...], ...]] = (
+        ("text_field_embedder", "elmo"),
+        "pre_encode_feedforward",
+        "encoder",
+    )
 
     default_predictor = "text_classifier"
     label_namespaces = ("_label_namespace",)

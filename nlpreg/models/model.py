@@ -121,7 +121,7 @@ class Model(Module, Registrable):
         )
 
     def check_before_training(self) -> None:
-        """Hook for checks before the first epoch; does nothing by default.
+        """Hook for checks before the first epoch; does nothing by default. `nlpreg check` calls it if it is a static method.
 
         Raises:
             ConfigurationError: training would be useless.

@@ -77,8 +77,9 @@ class TaggerEnsemble(Model):
         if not members:
             raise ConfigurationError("model.members: expected at least one tagger, got none")
 
-    def check_before_training(self) -> None:
-        """Raise an error, because an ensemble is not trained.
+    @staticmethod
+    def check_before_training() -> None:
+        """Raise an error, because an ensemble is not trained; also called by `nlpreg check`.
 
         Raises:
             ConfigurationError: always.

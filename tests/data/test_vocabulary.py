@@ -56,6 +56,44 @@ def test_tokens_of_every_kind_come_back(tmp_path: Path) -> None:
     assert read_tokens(tmp_path / "tokens.txt") == tokens
 
 
+def test_tokens_that_are_written_like_escapes_come_back(tmp_path: Path) -> None:
+    tokens = [
+        "@@NEWLINE@@",
+        "a@@NEWLINE@@b",
+        "@@NEWLINE\n",
+        "\nNEWLINE@@",
+        "@@CARRIAGERETURN@@",
+        "@@QUOTED@@",
+    ]
+    tokens += ['@@QUOTED@@"x"', "@@QUOTED@@1", "@@NEWLINE@@\n\r", "é@@NEWLINE@@", "@@UNKNOWN@@"]
+    write_namespace(tmp_path, "tokens", dict(enumerate(tokens)), 0)
+    assert read_tokens(tmp_path / "tokens.txt") == tokens
+    assert read_lines(tmp_path / "tokens.txt")[5:6] == ["@@QUOTED@@"]
+
+
+def test_a_vocabulary_keeps_a_word_that_is_written_like_an_escape(tmp_path: Path) -> None:
+    vocab = Vocabulary(tokens_to_add={"tokens": ["a@@NEWLINE@@b", "a\nb"], "labels": ["@@NEWLINE@@"]})
+    vocab.save_to_files(tmp_path)
+    again = Vocabulary.from_files(tmp_path)
+    for namespace in ("tokens", "labels"):
+        assert again.get_token_to_index_vocabulary(namespace) == vocab.get_token_to_index_vocabulary(
+            namespace
+        )
+
+
+def test_files_without_quotes_are_read_as_before(tmp_path: Path) -> None:
+    lines = [
+        "@@UNKNOWN@@",
+        "a@@NEWLINE@@b",
+        "x@@CARRIAGERETURN@@",
+        "@@QUOTED@@",
+        '@@QUOTED@@"',
+        "@@QUOTED@@[1]",
+    ]
+    (tmp_path / "tokens.txt").write_text("\n".join(lines) + "\n")
+    assert read_tokens(tmp_path / "tokens.txt") == ["@@UNKNOWN@@", "a\nb", "x\r", *lines[3:]]
+
+
 def test_the_format_itself(tmp_path: Path) -> None:
     write_namespace(tmp_path, "tokens", {0: "pad", 1: "unk", 2: "a\nb"}, 1)
     assert (tmp_path / "tokens.txt").read_bytes() == b"unk\na@@NEWLINE@@b\n"

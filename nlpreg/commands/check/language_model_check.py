@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Iterator
 
-from nlpreg.commands.check.shape_check import build_on_trial, dimension_of
+from nlpreg.commands.check.shape_check import build_on_trial, dimension_of, is_bidirectional
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.config.nodes import Call, call_in, is_built_in, value_of, walk_calls
 from nlpreg.common.config.problems import Problem
@@ -110,24 +110,17 @@ def _running_text_problems(experiment: Call) -> Iterator[Problem]:
                 f"{loader.type_name} splits the text into segments that contain only words, for language models; "
                 f"{model.type_name or model.cls.__name__} needs whole instances: use another loader, such as the default",
             )
-        elif _is_bidirectional(model) and loader.type_name == "text_blocks":
+        elif is_bidirectional(model) and loader.type_name == "text_blocks":
             yield Problem(
                 name,
                 "text_blocks gives the next word of each word as target, but a bidirectional language model predicts the words "
                 "of each batch from one another; use running_text without targets",
             )
-        elif _is_bidirectional(model) and value_of(loader, "targets"):
+        elif is_bidirectional(model) and value_of(loader, "targets"):
             yield Problem(
                 f"{name}.targets",
                 "a bidirectional language model predicts the words of each batch from one another; leave this out",
             )
-
-
-def _is_bidirectional(model: Call) -> bool:
-    from nlpreg.models.bidirectional_lm import BidirectionalLanguageModel
-
-    is_always = isinstance(model.cls, type) and issubclass(model.cls, BidirectionalLanguageModel)
-    return is_always or value_of(model, "bidirectional") is True
 
 
 def _sparse_gradient_problems(experiment: Call) -> Iterator[Problem]:

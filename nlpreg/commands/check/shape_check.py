@@ -2,7 +2,8 @@
 
 Modules are constructed on torch's "meta" device, which allocates no memory, to get their dimensions; encoders of plugins are
 therefore checked too. A class declares the data flow between its arguments by `dimension_chain`, a tuple of argument names in
-the order of the data flow.
+the order of the data flow; a tuple in it has arguments whose outputs may be concatenated, which are checked if only one is
+given.
 """
 
 import contextlib
@@ -17,7 +18,7 @@ from types import FrameType
 from typing import Any
 
 from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.config.nodes import Call, Container, Literal, Node, walk_calls
+from nlpreg.common.config.nodes import Call, Container, Literal, Node, value_of, walk_calls
 from nlpreg.common.config.problems import Problem, refusal
 from nlpreg.common.runtime.process import is_importing
 
@@ -60,15 +61,16 @@ def shape_problems(experiment: Call, not_checked: list[Problem]) -> Iterator[Pro
 
 def _all_problems(experiment: Call, not_checked: list[Problem]) -> Iterator[Problem]:
     for path, call in walk_calls(experiment):
-        links = [name for name in getattr(call.cls, "dimension_chain", ()) if _is_given(call, name)]
+        chain = getattr(call.cls, "dimension_chain", ())
+        steps = [
+            [name for name in ((step,) if isinstance(step, str) else step) if _is_given(call, name)]
+            for step in chain
+        ]
+        links = [name for names in steps for name in names]
         if links:
-            yield from _chain_problems(path, call, links, not_checked)
+            yield from _chain_problems(path, call, steps, not_checked)
         too_long = {problem.path for problem in not_checked}
-        if (
-            "bidirectional" in call.arguments
-            and "contextualizer" in links
-            and _joined(path, "contextualizer") not in too_long
-        ):
+        if "contextualizer" in links and _joined(path, "contextualizer") not in too_long:
             yield from _direction_problems(path, call)
 
 
@@ -80,9 +82,12 @@ def _is_given(call: Call, name: str) -> bool:
     return not (isinstance(argument, Literal) and argument.value is None)
 
 
-def _chain_problems(path: str, call: Call, links: list[str], not_checked: list[Problem]) -> Iterator[Problem]:
+def _chain_problems(
+    path: str, call: Call, steps: list[list[str]], not_checked: list[Problem]
+) -> Iterator[Problem]:
     modules = {}
-    for name in links:
+    # which of several vectors are concatenated depends on the model
+    for name in (names[0] for names in steps if len(names) == 1):
         if not isinstance(call.arguments.get(name), Call):  # for example a module from an archive
             continue
         try:
@@ -106,7 +111,7 @@ def _chain_problems(path: str, call: Call, links: list[str], not_checked: list[P
             elif _is_about_arguments(error, failed):
                 yield refusal(failed_path, failed.arguments if failed else (), error)
     yield from _memory_problems(path, modules)
-    for before, after in itertools.pairwise(links):
+    for (before, *_), (after, *_) in itertools.pairwise(filter(None, steps)):
         output_dim = dimension_of(modules.get(before), "get_output_dim")
         input_dim = dimension_of(modules.get(after), "get_input_dim")
         if output_dim is None or input_dim is None or output_dim == input_dim:
@@ -154,19 +159,34 @@ def _is_about_arguments(error: Exception, failed: Call | None) -> bool:
 
 
 def _direction_problems(path: str, call: Call) -> Iterator[Problem]:
-    wanted = call.arguments["bidirectional"]
+    wanted = is_bidirectional(call)
+    if wanted is None:
+        return
     try:
         contextualizer = build_on_trial(call.arguments["contextualizer"])
         actual = contextualizer.is_bidirectional()
     except Exception:  # reported by `_chain_problems` if it is a mistake in the config
         return
-    if isinstance(wanted, Literal) and isinstance(wanted.value, bool) and wanted.value is not bool(actual):
+    if wanted is not bool(actual):
         words = {True: "works in both directions", False: "works in one direction only"}
+        is_said = "bidirectional" in call.arguments
+        says = f'has "bidirectional": {str(wanted).lower()}' if is_said else words[wanted]
         yield Problem(
             _joined(path, "contextualizer"),
-            f'the model has "bidirectional": {str(wanted.value).lower()}, but its contextualizer '
-            f"{words[bool(actual)]}; change one of the two",
+            f"the model {says}, but its contextualizer {words[bool(actual)]}; change one of the two",
         )
+
+
+def is_bidirectional(call: Call) -> bool | None:
+    """Whether a language model predicts in both directions; None if it is not known."""
+    from nlpreg.models.bidirectional_lm import BidirectionalLanguageModel
+    from nlpreg.models.language_model import LanguageModel
+
+    is_ours = isinstance(call.cls, type) and issubclass(call.cls, LanguageModel)
+    if is_ours and issubclass(call.cls, BidirectionalLanguageModel):
+        return True
+    value = value_of(call, "bidirectional") if is_ours or "bidirectional" in call.arguments else None
+    return value if isinstance(value, bool) else None
 
 
 def build_on_trial(node: Node, vocabulary_size: int = 1000, device: str = "meta") -> Any:

@@ -4,6 +4,7 @@ This finds errors that only constructors detect, before any data is read: a nega
 momentum, a package that is not installed.
 """
 
+import inspect
 import logging
 import os
 import tempfile
@@ -28,12 +29,13 @@ _REFUSALS = (ConfigurationError, ValueError, AssertionError, KeyError, ImportErr
 
 
 def trial_problems(experiment: Call, known: Collection[Problem]) -> Iterator[Problem]:
-    """Find errors that the constructors of the parts of a built-in trainer raise.
+    """Find errors that the constructors of the parts of a built-in trainer raise, and models that cannot be trained.
 
     Args:
         experiment: the resolved experiment.
         known: problems that were already found; parts that have any are skipped.
     """
+    yield from _untrainable_model(experiment.arguments.get("model"))
     trainer = _built_in_call(experiment.arguments.get("trainer"))
     if trainer is None:
         return
@@ -45,6 +47,17 @@ def trial_problems(experiment: Call, known: Collection[Problem]) -> Iterator[Pro
             yield from _problems_of_parts(trainer, os.path.join(folder, "run"), {p.path for p in known})
         finally:
             logging.disable(disabled_before)
+
+
+def _untrainable_model(node: Node | None) -> Iterator[Problem]:
+    """Report a model of a class that is never trained, whatever its arguments."""
+    model = call_in(node)
+    hook = "check_before_training"
+    if model is not None and isinstance(inspect.getattr_static(model.cls, hook, None), staticmethod):
+        try:
+            getattr(model.cls, hook)()
+        except ConfigurationError as error:
+            yield refusal(model.path, (), error)
 
 
 def _problems_of_parts(trainer: Call, folder: str, known: set[str]) -> Iterator[Problem]:

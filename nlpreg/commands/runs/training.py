@@ -5,6 +5,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 import shlex
 import sys
 import time
@@ -217,7 +218,12 @@ def record_end(run: SubRun, ended: Ended, folder: str) -> None:
             ended.error.rpartition("nlpreg: error: ")[2]
             or f"its process ended with exit status {ended.status}"
         )
-    run.status, run.error = FAILED, " ".join(reason.split())[:_LONGEST_ERROR]
+    run.status, run.error = FAILED, _on_one_line(reason)[:_LONGEST_ERROR]
+
+
+def _on_one_line(message: str) -> str:
+    """A message with its lines joined; a semicolon separates an indented line, which is a remark of its own."""
+    return " ".join(re.sub(r"[;:]?\n +", "; ", message.strip()).split())
 
 
 def _with_earlier_results(group: RunGroup, earlier: RunGroup, folder: str) -> RunGroup:

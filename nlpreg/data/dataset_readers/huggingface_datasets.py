@@ -15,6 +15,7 @@ from nlpreg.data.fields import Field, LabelField, MetadataField, SequenceLabelFi
 from nlpreg.data.instance import Instance
 from nlpreg.data.token_indexers import SingleIdTokenIndexer, TokenIndexer
 from nlpreg.data.tokenizers import SpacyTokenizer, Tokenizer
+from nlpreg.data.tokenizers.spacy_tokenizer import check_spacy
 
 _FILE_FORMATS = ("arrow", "csv", "json", "parquet", "text")
 _ROWS_AT_ONCE = 1000
@@ -88,6 +89,12 @@ class HuggingfaceDatasetsReader(DatasetReader):
         self._skip_bad_lines = skip_bad_lines
         # stored now, because the data set is read after the config has been built
         self._origin = untrusted.current_origin()
+
+    @staticmethod
+    def check_arguments(texts: object, words: object, tokenizer: object) -> None:
+        """Check that spaCy is installed where it is used; also called by `nlpreg check`."""
+        if tokenizer is None and (texts or (texts is None and not words)):
+            check_spacy("tokenizer", "name another tokenizer, such as whitespace")
 
     def text_to_instance(self, inputs: Mapping[str, Any] | str | list[Any]) -> Instance:
         """A row as an instance.

@@ -17,6 +17,7 @@ from nlpreg.data.dataset_readers.text_file_reader import TextFileReader, Words, 
 from nlpreg.data.instance import Instance
 from nlpreg.data.token_indexers.token_indexer import TokenIndexer
 from nlpreg.data.tokenizers import CharacterTokenizer, SpacyTokenizer, Token, Tokenizer, WhitespaceTokenizer
+from nlpreg.data.tokenizers.spacy_tokenizer import check_spacy
 from nlpreg.data.word_numbers import HashedLines, WordNumbers, numbered
 
 logger = logging.getLogger(__name__)
@@ -58,6 +59,12 @@ class SimpleLanguageModelingDatasetReader(TextFileReader):
         self._start_tokens = list(start_tokens or [])
         self._end_tokens = list(end_tokens or [])
         self._num_too_long = 0
+
+    @staticmethod
+    def check_arguments(tokenizer: object) -> None:
+        """Check that spaCy is installed where it is used; also called by `nlpreg check`."""
+        if tokenizer is None:
+            check_spacy("tokenizer", "name another tokenizer, such as whitespace")
 
     @property
     def start_tokens(self) -> list[str]:

@@ -10,6 +10,7 @@ from nlpreg.data.fields import Field, LabelField, ListField, TextField
 from nlpreg.data.instance import Instance
 from nlpreg.data.token_indexers.token_indexer import TokenIndexer
 from nlpreg.data.tokenizers import SpacySentenceSplitter, SpacyTokenizer, Tokenizer
+from nlpreg.data.tokenizers.spacy_tokenizer import check_spacy
 
 
 @DatasetReader.register("text_classification_json")
@@ -48,6 +49,14 @@ class TextClassificationJsonReader(TextFileReader):
         self._text_key = text_key
         self._label_key = label_key
         self._sentence_segmenter = SpacySentenceSplitter() if segment_sentences else None
+
+    @staticmethod
+    def check_arguments(tokenizer: object, segment_sentences: bool) -> None:
+        """Check that spaCy is installed where it is used; also called by `nlpreg check`."""
+        if tokenizer is None:
+            check_spacy("tokenizer", "name another tokenizer, such as whitespace")
+        if segment_sentences:
+            check_spacy("segment_sentences", "leave this out")
 
     def text_to_instance(self, text: str, label: str | int | None = None) -> Instance:
         """A text, with its class if known.

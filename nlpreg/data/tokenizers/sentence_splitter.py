@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from nlpreg.common.imports import check_package
 from nlpreg.common.registrable import Registrable
 from nlpreg.common.util import get_spacy_model
 
@@ -40,6 +41,11 @@ class SpacySentenceSplitter(SentenceSplitter):
         self.spacy = get_spacy_model(language, pos_tags=not rule_based, parse=not rule_based)
         # a separate pipe, because the spaCy model is shared and must not be changed
         self._sentencizer: Any = self.spacy.create_pipe("sentencizer") if rule_based else None
+
+    @staticmethod
+    def check_arguments() -> None:
+        """Check that spaCy is installed; also called by `nlpreg check`."""
+        check_package("spacy", extra="spacy")
 
     def split_sentences(self, text: str) -> list[str]:
         """The sentences of one text, without white space around them."""

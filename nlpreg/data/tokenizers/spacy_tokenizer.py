@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from nlpreg.common.imports import optional
+from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.imports import check_package, optional
 from nlpreg.common.util import get_spacy_model
 from nlpreg.data.tokenizers.token_class import Token
 from nlpreg.data.tokenizers.tokenizer import Tokenizer
@@ -49,6 +50,11 @@ class SpacyTokenizer(Tokenizer):
         self._end_tokens = list(end_tokens or [])
         self.spacy = get_spacy_model(language, pos_tags, parse, ner)
 
+    @staticmethod
+    def check_arguments() -> None:
+        """Check that spaCy is installed; also called by `nlpreg check`."""
+        check_package("spacy", extra="spacy")
+
     def tokenize(self, text: str) -> list[Token]:
         """The tokens of one text."""
         return self._with_ends(self.spacy(self._as_input(text)))
@@ -88,6 +94,22 @@ class SpacyTokenizer(Tokenizer):
             "start_tokens": self._start_tokens,
             "end_tokens": self._end_tokens,
         }
+
+
+def check_spacy(argument: str, advice: str) -> None:
+    """Check that spaCy is installed where an argument of a reader, or its default, stands for it.
+
+    Args:
+        argument: name of the argument.
+        advice: how to do without spaCy.
+
+    Raises:
+        ConfigurationError: it is not installed.
+    """
+    try:
+        SpacyTokenizer.check_arguments()
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{argument}: {error}, or {advice}") from error
 
 
 def _as_token(token: Any) -> Token:

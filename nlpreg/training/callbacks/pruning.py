@@ -4,9 +4,8 @@ import os
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from nlpreg.common.imports import optional
+from nlpreg.common.imports import check_package, optional
 from nlpreg.training.callbacks.callback import TrainerCallback
-from nlpreg.training.callbacks.services import check_package
 from nlpreg.training.protocols import MetricValues
 
 if TYPE_CHECKING:

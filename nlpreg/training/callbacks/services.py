@@ -1,9 +1,7 @@
 """Callbacks for services that track experiments: their base class, MLflow and Trackio."""
 
-import importlib.util
 import os
 import re
-import sys
 import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,8 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from torch import Tensor
 
 from nlpreg.common import Params
-from nlpreg.common.checks import ConfigurationError
-from nlpreg.common.imports import optional
+from nlpreg.common.imports import check_package, optional
 from nlpreg.training.callbacks.callback import TrainerCallback
 from nlpreg.training.callbacks.log_writer import LogWriterCallback
 
@@ -20,26 +17,6 @@ if TYPE_CHECKING:
     from nlpreg.training.run import RunningTrainer
 
 _CONFIG_NAME = "config.json"
-
-
-def check_package(module: str, extra: str) -> None:
-    """Check that an optional package is installed, without importing it.
-
-    Args:
-        module: the name of the package.
-        extra: the extra of nlpreg that installs it.
-
-    Raises:
-        ConfigurationError: it is not installed.
-    """
-    if module in sys.modules:
-        is_installed = sys.modules[module] is not None
-    else:
-        is_installed = importlib.util.find_spec(module) is not None
-    if not is_installed:
-        raise ConfigurationError(
-            f"the package {module!r} is needed here and not installed: pip install 'nlpreg[{extra}]'"
-        )
 
 
 def _config_of_run(serialization_dir: str) -> dict[str, Any]:

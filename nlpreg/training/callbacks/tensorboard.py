@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from nlpreg.common.imports import optional
+from nlpreg.common.imports import check_package, optional
 from nlpreg.training.callbacks.callback import TrainerCallback
 from nlpreg.training.callbacks.log_writer import LogWriterCallback
-from nlpreg.training.callbacks.services import check_package
 
 if TYPE_CHECKING:
     from nlpreg.training.run import RunningTrainer

@@ -9,8 +9,9 @@ from typing import Any
 
 from torch import Tensor
 
+from nlpreg.common.imports import check_package
 from nlpreg.training.callbacks.callback import TrainerCallback
-from nlpreg.training.callbacks.services import ServiceCallback, check_package
+from nlpreg.training.callbacks.services import ServiceCallback
 
 logger = logging.getLogger(__name__)
 

@@ -31,6 +31,7 @@ def problems(
     config = {
         "dataset_reader": {
             "type": reader,
+            **({} if reader == "sequence_tagging" else {"tokenizer": "whitespace"}),
             "token_indexers": {name: {"type": "single_id"} for name in indexers},
         },
         "train_data_path": {"not": "looked at"},
@@ -50,6 +51,24 @@ def embedder(**sizes: int) -> dict[str, Any]:
 
 
 LSTM = {"type": "lstm", "input_size": 10, "hidden_size": 6}
+
+
+def bcn(embedded: int, pre_encode: int, **others: Any) -> dict[str, Any]:
+    return {
+        "type": "bcn",
+        "text_field_embedder": embedder(tokens=embedded),
+        "embedding_dropout": 0.1,
+        "pre_encode_feedforward": feedforward(pre_encode, 10),
+        "encoder": LSTM,
+        "integrator": {"type": "lstm", "input_size": 18, "hidden_size": 6},
+        "integrator_dropout": 0.1,
+        "output_layer": feedforward(24, 2),
+        **others,
+    }
+
+
+def feedforward(input_dim: int, output_dim: int) -> dict[str, Any]:
+    return {"input_dim": input_dim, "num_layers": 1, "hidden_dims": output_dim, "activations": "relu"}
 
 
 @pytest.mark.parametrize(
@@ -84,6 +103,29 @@ LSTM = {"type": "lstm", "input_size": 10, "hidden_size": 6}
             },
             "model.contextualizer",
             'the model has "bidirectional": true, but its contextualizer works in one direction only; change one of the two',
+        ),
+        (
+            {
+                "type": "bidirectional-language-model",
+                "text_field_embedder": embedder(tokens=10),
+                "contextualizer": LSTM,
+            },
+            "model.contextualizer",
+            "the model works in both directions, but its contextualizer works in one direction only; change one of the two",
+        ),
+        (
+            {
+                "type": "language_model",
+                "text_field_embedder": embedder(tokens=10),
+                "contextualizer": {**LSTM, "bidirectional": True},
+            },
+            "model.contextualizer",
+            "the model works in one direction only, but its contextualizer works in both directions",
+        ),
+        (
+            bcn(embedded=8, pre_encode=10),
+            "model.pre_encode_feedforward.input_dim",
+            "pre_encode_feedforward takes vectors of 10, but text_field_embedder gives 8; set input_dim to 8",
         ),
         (
             {
@@ -139,10 +181,22 @@ LSTM = {"type": "lstm", "input_size": 10, "hidden_size": 6}
     ],
 )
 def test_planted_faults(model: dict[str, Any], path: str, message: str) -> None:
-    reader = "simple_language_modeling" if model["type"] == "language_model" else "sequence_tagging"
+    reader = "simple_language_modeling" if "contextualizer" in model else "sequence_tagging"
     found = problems(model, reader=reader)
     assert [problem.path for problem in found] == [path]
     assert message in found[0].message
+
+
+def test_the_widths_of_concatenated_vectors_are_left_to_the_model(tmp_path: Path) -> None:
+    elmo = {
+        "options_file": str(tmp_path / "options.json"),
+        "weight_file": str(tmp_path / "weights.hdf5"),
+        "num_output_representations": 1,
+    }
+    for path in elmo["options_file"], elmo["weight_file"]:
+        Path(str(path)).touch()
+    assert not problems(bcn(8, 8))
+    assert not problems(bcn(8, 10, elmo=elmo, use_input_elmo=True))
 
 
 def test_the_sum_is_shown() -> None:

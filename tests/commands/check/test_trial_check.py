@@ -9,8 +9,13 @@ import pytest
 import torch
 
 from nlpreg.commands.check.checking import check_config
+from nlpreg.common import Params
+from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.plugins import import_builtin_parts
+from nlpreg.data import DatasetReader
 from nlpreg.training.optimizers import Optimizer
+
+WITH_SPACY = ("huggingface_datasets", "simple_language_modeling", "text_classification_json")
 
 
 def problems(**trainer: Any) -> dict[str, str]:
@@ -122,3 +127,66 @@ def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     problems(callbacks=["console_logger"], checkpointer={}, optimizer={"type": "adam", "lr": -1})
     assert list(tmp_path.iterdir()) == []
     assert logging.root.manager.disable == logging.NOTSET
+
+
+def test_a_model_that_is_never_trained() -> None:
+    import_builtin_parts()
+    config = {
+        "dataset_reader": {"type": "sequence_tagging"},
+        "train_data_path": {"not": "looked at"},
+        "model": {"type": "tagger_ensemble", "members": ["hmm_tagger"]},
+        "data_loader": {"batch_size": 1},
+        "trainer": {"num_epochs": 1},
+    }
+    (problem,) = check_config(config).problems
+    assert (
+        problem.path == "model"
+        and "train its members, then pack them with `nlpreg ensemble`" in problem.message
+    )
+
+
+@pytest.mark.parametrize("name", sorted(DatasetReader.list_available()))
+def test_readers_whose_default_tokenizer_needs_spacy(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import_builtin_parts()
+    monkeypatch.setitem(sys.modules, "spacy", None)
+    monkeypatch.setattr("nlpreg.common.runtime.environment.LOADED_SPACY_MODELS", {})
+    given = {"huggingface_datasets": {"dataset": "text"}}.get(name, {})
+
+    def found(**arguments: Any) -> dict[str, str]:
+        config = {
+            "dataset_reader": {"type": name, **given, **arguments},
+            "train_data_path": {"not": "looked at"},
+            "model": "hmm_tagger",
+            "data_loader": {"batch_size": 1},
+            "trainer": {"num_epochs": 1},
+        }
+        problems = check_config(config).problems
+        return {problem.path: problem.message for problem in problems if "spacy" in problem.message}
+
+    try:
+        DatasetReader.from_params(Params({"type": name, **given}))
+    except ConfigurationError as error:
+        needs_spacy = "spacy" in str(error)
+    else:
+        needs_spacy = False
+    assert list(found()) == (["dataset_reader.tokenizer"] if needs_spacy else [])
+    assert needs_spacy == (name in WITH_SPACY)
+    if needs_spacy:
+        assert "pip install 'nlpreg[spacy]'" in found()["dataset_reader.tokenizer"]
+        assert not found(tokenizer="whitespace")
+        assert list(found(tokenizer="spacy")) == ["dataset_reader.tokenizer"]
+
+
+def test_segmented_sentences_need_spacy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "spacy", None)
+    reader = {"type": "text_classification_json", "tokenizer": "whitespace", "segment_sentences": True}
+    with pytest.raises(ConfigurationError, match=r"segment_sentences: .*nlpreg\[spacy\].* leave this out"):
+        DatasetReader.from_params(Params(reader))
+
+
+def test_texts_of_a_data_set_need_spacy_but_its_words_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "spacy", None)
+    only_words = {"type": "huggingface_datasets", "dataset": "text", "words": {"tokens": "words"}}
+    DatasetReader.from_params(Params({**only_words}))
+    with pytest.raises(ConfigurationError, match=r"tokenizer: .*nlpreg\[spacy\]"):
+        DatasetReader.from_params(Params({**only_words, "texts": {"title": "title"}}))

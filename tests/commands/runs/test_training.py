@@ -150,6 +150,11 @@ def test_outcomes_of_processes(tmp_path: Path) -> None:
     assert (run.status, run.error) == (FAILED, "its process was killed by signal 9")
     record_end(run, Ended("a", 2, "a warning\nnlpreg: error: x: no such\nfile", 1.0), str(tmp_path))
     assert (run.error, run.seconds) == ("x: no such file", 2.0)
+    several = (
+        "nlpreg: error: model: ValueError: boom\n  boom.py:9, in forward: f(x)\n(whole traceback: out.log)"
+    )
+    record_end(run, Ended("a", 1, several, 1.0), str(tmp_path))
+    assert run.error == "model: ValueError: boom; boom.py:9, in forward: f(x) (whole traceback: out.log)"
     record_end(run, Ended("a", 0, "", 1.0), str(tmp_path))
     assert run.status == FAILED and "metrics.json: cannot be read" in run.error
     (tmp_path / "metrics.json").write_text('{"training_loss": 1.5}')
