@@ -3,84 +3,32 @@
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from nlpreg.common.checks import Probability
-from nlpreg.data import TextFieldTensors, Vocabulary
+from nlpreg.data import TextFieldTensors
 from nlpreg.models.model import Model
-from nlpreg.models.tagging import check_widths, tag_names, without_padding
-from nlpreg.modules import Seq2SeqEncoder, TextFieldEmbedder
-from nlpreg.modules.language_model_heads import LanguageModelHead
-from nlpreg.nn.cpu_layers import Dropout
-from nlpreg.nn.initializers import InitializerApplicator
+from nlpreg.models.tagging import tag_names, without_padding
+from nlpreg.models.token_prediction import TokenPredictionModel
 from nlpreg.nn.util import get_text_field_mask, get_token_ids_from_text_field_tensors
-from nlpreg.training.metrics import Perplexity
 
 _NUM_BEST = 5
 _NO_TARGET = -100
 
 
 @Model.register("masked_language_model")
-class MaskedLanguageModel(Model):
+class MaskedLanguageModel(TokenPredictionModel):
     """Embeds a text and predicts the tokens at its masked positions.
 
     The perplexity is that of all targets, whatever the batches.
-
-    Args:
-        vocab: its `target_namespace` has the tokens to predict.
-        text_field_embedder: embeds the text; a pretrained transformer, or an embedding before a contextualizer.
-        language_model_head: turns states into scores of the tokens.
-        contextualizer: encodes the embedded text, if given.
-        target_namespace: the namespace of the tokens to predict.
-        dropout: dropout probability of the states, from 0 to 1.
-        initializer: sets the initial values of parameters, after everything is built.
-        **kwargs: arguments of `Model`.
-
-    Raises:
-        ConfigurationError: the widths of neighbouring parts differ.
     """
 
-    dimension_chain: ClassVar[tuple[str, ...]] = (
-        "text_field_embedder",
-        "contextualizer",
-        "language_model_head",
-    )
-
     default_predictor = "masked_language_model"
-    label_namespaces = ("_target_namespace",)
-    raw_outputs = (*Model.raw_outputs, "top_indices")
     per_token_outputs: ClassVar[dict[str, str]] = {
         "token_ids": "_mask",
         "probabilities": "_gaps",
         "top_indices": "_gaps",
     }
-
-    def __init__(
-        self,
-        vocab: Vocabulary,
-        text_field_embedder: TextFieldEmbedder,
-        language_model_head: LanguageModelHead,
-        contextualizer: Seq2SeqEncoder | None = None,
-        target_namespace: str = "bert",
-        dropout: Probability = 0.0,
-        initializer: InitializerApplicator | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(vocab, **kwargs)
-        width = text_field_embedder.get_output_dim()
-        if contextualizer is not None:
-            check_widths("text_field_embedder", width, "contextualizer", contextualizer.get_input_dim())
-            width = contextualizer.get_output_dim()
-        check_widths("the encoded text", width, "language_model_head", language_model_head.get_input_dim())
-        self._text_field_embedder = text_field_embedder
-        self._contextualizer = contextualizer
-        self._language_model_head = language_model_head
-        self._target_namespace = target_namespace
-        self._perplexity = Perplexity()
-        self._dropout: nn.Module = Dropout(dropout) if dropout else nn.Identity()
-        if initializer is not None:
-            initializer(self)
 
     def forward(
         self,
@@ -125,11 +73,6 @@ class MaskedLanguageModel(Model):
             output["batch_weight"] = (positions >= 0).sum()
         return output
 
-    @property
-    def target_namespace(self) -> str:
-        """The vocabulary namespace of the predicted tokens."""
-        return self._target_namespace
-
     def masked_log_probabilities(
         self, tokens: TextFieldTensors, mask_positions: Tensor, target_ids: Tensor
     ) -> Tensor:
@@ -145,9 +88,7 @@ class MaskedLanguageModel(Model):
 
     def _scores(self, tokens: TextFieldTensors, positions: Tensor) -> Tensor:
         """The scores (B, M, V) of the tokens at positions (B, M); of no meaning at position -1."""
-        states = self._text_field_embedder(tokens)
-        if self._contextualizer is not None:
-            states = self._contextualizer(states, get_text_field_mask(tokens))
+        states = self._encode(tokens, get_text_field_mask(tokens))
         positions = positions.to(states.device)
         rows = torch.arange(positions.size(0), device=positions.device).unsqueeze(1)  # (B, 1)
         scores: Tensor = self._language_model_head(self._dropout(states[rows, positions.clamp(min=0)]))
@@ -164,16 +105,8 @@ class MaskedLanguageModel(Model):
 
     def make_output_human_readable(self, output_dict: dict[str, Any]) -> dict[str, Any]:
         """Add `words`, k strings for each gap of each text, and `tokens`, the text."""
-        top, texts = output_dict["top_indices"].tolist(), output_dict["token_ids"].tolist()
-        if "_mask" in output_dict:
-            top, texts = (
-                without_padding(top, output_dict["_gaps"]),
-                without_padding(texts, output_dict["_mask"]),
-            )
+        top = output_dict["top_indices"].tolist()
+        if "_gaps" in output_dict:
+            top = without_padding(top, output_dict["_gaps"])
         output_dict["words"] = [tag_names(text, self.vocab, self._target_namespace) for text in top]
-        output_dict["tokens"] = tag_names(texts, self.vocab, self._target_namespace)
-        return output_dict
-
-    def get_metrics(self, reset: bool = False) -> dict[str, float]:
-        """`perplexity` of the targets."""
-        return {"perplexity": self._perplexity.get_metric(reset=reset)}
+        return super().make_output_human_readable(output_dict)

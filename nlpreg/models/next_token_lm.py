@@ -10,22 +10,21 @@ from nlpreg.common.checks import Probability
 from nlpreg.data import TextFieldTensors, Vocabulary
 from nlpreg.data.vocabulary import DEFAULT_OOV_TOKEN
 from nlpreg.models.model import Model
-from nlpreg.models.tagging import check_widths, tag_names, without_padding
+from nlpreg.models.tagging import tag_names
+from nlpreg.models.token_prediction import TokenPredictionModel
 from nlpreg.modules import Seq2SeqEncoder, TextFieldEmbedder
 from nlpreg.modules.incremental_reading import last_words, read_next
 from nlpreg.modules.language_model_heads import LanguageModelHead
 from nlpreg.modules.seq2seq_encoders.seq2seq_encoder import StepState
 from nlpreg.nn.beam_search_generators import BeamSearchGenerator
-from nlpreg.nn.cpu_layers import Dropout
 from nlpreg.nn.initializers import InitializerApplicator
 from nlpreg.nn.util import get_text_field_mask, get_token_ids_from_text_field_tensors
-from nlpreg.training.metrics import Perplexity
 
 _START_SCORES = "start_target_logits"
 
 
 @Model.register("next_token_lm")
-class NextTokenLM(Model):
+class NextTokenLM(TokenPredictionModel):
     """Embeds a text and predicts the token after its end.
 
     The perplexity is that of all targets, whatever the batches.
@@ -46,15 +45,7 @@ class NextTokenLM(Model):
         ConfigurationError: the widths of neighbouring parts differ.
     """
 
-    dimension_chain: ClassVar[tuple[str, ...]] = (
-        "text_field_embedder",
-        "contextualizer",
-        "language_model_head",
-    )
-
     default_predictor = "next_token_lm"
-    label_namespaces = ("_target_namespace",)
-    raw_outputs = (*Model.raw_outputs, "top_indices")
     per_token_outputs: ClassVar[dict[str, str]] = {"token_ids": "_mask"}
 
     def __init__(
@@ -70,22 +61,20 @@ class NextTokenLM(Model):
         beam_search_generator: BeamSearchGenerator | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(vocab, **kwargs)
-        width = text_field_embedder.get_output_dim()
-        if contextualizer is not None:
-            check_widths("text_field_embedder", width, "contextualizer", contextualizer.get_input_dim())
+        super().__init__(
+            vocab,
+            text_field_embedder,
+            language_model_head,
+            contextualizer,
+            target_namespace,
+            dropout,
+            initializer,
+            **kwargs,
+        )
         if beam_search_generator is not None:
             beam_search_generator.validate_text_field_embedder(text_field_embedder)
-        self._text_field_embedder = text_field_embedder
-        self._contextualizer = contextualizer
-        self._language_model_head = language_model_head
-        self._target_namespace = target_namespace
-        self._perplexity = Perplexity()
-        self._dropout: nn.Module = Dropout(dropout) if dropout else nn.Identity()
         self._n_best = n_best
         self._beam_search_generator = beam_search_generator
-        if initializer is not None:
-            initializer(self)
 
     def forward(self, tokens: TextFieldTensors, target_ids: TextFieldTensors | None = None) -> dict[str, Any]:
         """Predict what follows each text.
@@ -130,11 +119,6 @@ class NextTokenLM(Model):
         if self._beam_search_generator is None:
             return None
         return "its beam search runs the model again for each token; leave beam_search_generator out to export one step"
-
-    @property
-    def target_namespace(self) -> str:
-        """The vocabulary namespace of the predicted tokens."""
-        return self._target_namespace
 
     @property
     def max_context(self) -> int | None:
@@ -191,9 +175,7 @@ class NextTokenLM(Model):
     def _next_token_scores(self, tokens: TextFieldTensors) -> Tensor:
         """The scores (B, V) of the tokens after the last one of each text."""
         mask = get_text_field_mask(tokens)
-        states = self._text_field_embedder(tokens)
-        if self._contextualizer is not None:
-            states = self._contextualizer(states, mask)
+        states = self._encode(tokens, mask)
         # A text without tokens continues from a state of zeros, alone as in a batch.
         states = nn.functional.pad(states, (0, 0, 1, 0))  # (B, 1 + T, D)
         numbers = torch.arange(1, mask.size(1) + 1, device=mask.device)
@@ -221,15 +203,7 @@ class NextTokenLM(Model):
             tag_names(text, self.vocab, self._target_namespace)
             for text in output_dict["top_indices"].tolist()
         ]
-        texts = output_dict["token_ids"].tolist()
-        if "_mask" in output_dict:
-            texts = without_padding(texts, output_dict["_mask"])
-        output_dict["tokens"] = tag_names(texts, self.vocab, self._target_namespace)
-        return output_dict
-
-    def get_metrics(self, reset: bool = False) -> dict[str, float]:
-        """`perplexity` of the targets."""
-        return {"perplexity": self._perplexity.get_metric(reset=reset)}
+        return super().make_output_human_readable(output_dict)
 
 
 def _first_targets(targets: Tensor) -> Tensor:

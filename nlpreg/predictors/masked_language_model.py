@@ -6,7 +6,7 @@ import numpy
 
 from nlpreg.common.util import JsonDict
 from nlpreg.data import Instance, Token
-from nlpreg.data.fields import TextField
+from nlpreg.predictors.next_token_lm import with_target_ids
 from nlpreg.predictors.predictor import Predictor, make_instance, sentence_of
 
 
@@ -28,9 +28,5 @@ class MaskedLanguageModelPredictor(Predictor):
         self, instance: Instance, outputs: dict[str, numpy.ndarray[Any, Any]]
     ) -> list[Instance]:
         """A copy of the instance whose targets are the best word of each gap."""
-        text = instance["tokens"]
-        assert isinstance(text, TextField)
-        best = [Token(str(words[0])) for words in outputs["words"]]
-        copy = instance.duplicate()
-        copy.add_field("target_ids", TextField(best, text.token_indexers), self._model.vocab)
-        return [copy]
+        best = [str(words[0]) for words in outputs["words"]]
+        return [with_target_ids(instance, best, self._model.vocab)]

@@ -1,11 +1,12 @@
 """Predicts how a text continues."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy
 
 from nlpreg.common.util import JsonDict
-from nlpreg.data import Instance, Token
+from nlpreg.data import Instance, Token, Vocabulary
 from nlpreg.data.fields import TextField
 from nlpreg.predictors.predictor import Predictor, make_instance, sentence_of
 
@@ -25,9 +26,14 @@ class NextTokenLMPredictor(Predictor):
         self, instance: Instance, outputs: dict[str, numpy.ndarray[Any, Any]]
     ) -> list[Instance]:
         """A copy of the instance whose target is the most probable next token."""
-        text = instance["tokens"]
-        assert isinstance(text, TextField)
-        best = str(outputs["top_tokens"][0][0])
-        copy = instance.duplicate()
-        copy.add_field("target_ids", TextField([Token(best)], text.token_indexers), self._model.vocab)
-        return [copy]
+        return [with_target_ids(instance, [str(outputs["top_tokens"][0][0])], self._model.vocab)]
+
+
+def with_target_ids(instance: Instance, words: Sequence[str], vocab: Vocabulary) -> Instance:
+    """A copy of an instance of a text, `tokens`, whose targets are these words."""
+    text = instance["tokens"]
+    assert isinstance(text, TextField)
+    copy = instance.duplicate()
+    targets = TextField([Token(word) for word in words], text.token_indexers)
+    copy.add_field("target_ids", targets, vocab)
+    return copy

@@ -25,10 +25,10 @@ class Appending(BeamSearchGenerator):
         return {"tokens": {"tokens": state["tokens"]}}
 
 
-def make_model(vocab, contextualizer=True, **arguments):
+def make_model(vocab, contextualizer=True, head_width=None, **arguments):
     torch.manual_seed(0)
     embedder = {"token_embedders": {"tokens": {"type": "embedding", "embedding_dim": 4}}}
-    width = 3 if contextualizer else 4
+    width = head_width or (3 if contextualizer else 4)
     return NextTokenLM(
         vocab,
         TextFieldEmbedder.from_params(Params(embedder), vocab=vocab),
@@ -112,6 +112,12 @@ def test_beam_search_against_all_continuations(tag_vocab, tokens):
     assert model.make_output_human_readable(output)["top_tokens"][0][0] == [
         tag_vocab.get_token_from_index(word) for word in output["top_indices"][0, 0].tolist()
     ]
+
+
+@pytest.mark.parametrize("contextualizer", [True, False])
+def test_head_of_another_width_is_refused(tag_vocab, contextualizer):
+    with pytest.raises(ConfigurationError, match="the input of language_model_head has width 7"):
+        make_model(tag_vocab, contextualizer, head_width=7)
 
 
 def test_from_a_config(tag_vocab):
