@@ -288,8 +288,12 @@ class CrfTagger(tagging.SequenceTagger, tagging.ProbabilisticTagger):
         return self.crf.decoding_scores()
 
     def tag_probabilities(self, output: Mapping[str, Any]) -> dict[str, Tensor]:
-        """The marginals over the sequences that decoding allows."""
-        return {"tags": self.crf.marginals(output["logits"], output["mask"], constrained=True)}
+        """The marginals over the sequences that decoding allows.
+
+        In double precision: in single precision a probability close to 1 is 1, so that two such members that disagree would be
+        in a tie.
+        """
+        return {"tags": self.crf.marginals(output["logits"].double(), output["mask"], constrained=True)}
 
     def choose(
         self, output: Mapping[str, Any], probabilities: Mapping[str, Tensor], gold: Mapping[str, Tensor]
@@ -302,6 +306,7 @@ class CrfTagger(tagging.SequenceTagger, tagging.ProbabilisticTagger):
         marginals, mask = probabilities["tags"], output["mask"]
         tags = self.crf.tags_of_marginals(marginals, mask)
         found = self._as_tensor(tags, mask)  # (B, T)
+        marginals = marginals.to(torch.promote_types(output["logits"].dtype, torch.float32))
         chosen = {name: value for name, value in output.items() if not name.startswith(("top_k", "spans"))}
         chosen.update(tags=tags, logits=marginals.clamp(min=torch.finfo(marginals.dtype).tiny).log())
         if self.confidences:

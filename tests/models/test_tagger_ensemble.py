@@ -84,7 +84,7 @@ def test_probabilities_are_the_mean_of_the_members(name):
             torch.testing.assert_close(found["_probabilities"][field], expected[field])
     else:
         probabilities = found["logits"].exp() * mask.unsqueeze(2)
-        torch.testing.assert_close(probabilities, expected["tags"] * mask.unsqueeze(2))
+        torch.testing.assert_close(probabilities, expected["tags"].float() * mask.unsqueeze(2))
     if name != "crf_with_encoding":  # whose constraints may rule the most probable tags out
         names = vocab.get_index_to_token_vocabulary("labels")
         best = expected["tags"].argmax(-1)
@@ -189,3 +189,18 @@ def test_wrong_members():
         ProbabilisticTagger(vocab).tag_probabilities({})
     with pytest.raises(NotImplementedError, match="has no choose"):
         ProbabilisticTagger(vocab).choose({}, {}, {})
+
+
+def test_certain_members_that_disagree_are_not_in_a_tie():
+    vocab = Vocabulary.from_instances(instances("crf_tagger"))
+    members = members_of("crf_tagger", vocab, 2)
+    batch = Batch(instances("crf_tagger"))
+    batch.index_instances(vocab)
+    words = batch.as_tensor_dict()["tokens"]
+    for tag, (member, score) in enumerate(zip(members, (22.0, 25.0), strict=True)):
+        for parameter in member.parameters():
+            torch.nn.init.zeros_(parameter)
+        with torch.no_grad():
+            member.tag_projection_layer._module.bias[tag] = score
+    for order in (members, members[::-1]):
+        assert TaggerEnsemble(vocab, order).eval()(tokens=words)["tags"] == [[1] * 4, [1]]

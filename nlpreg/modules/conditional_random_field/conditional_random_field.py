@@ -249,6 +249,18 @@ class ConditionalRandomField(torch.nn.Module):
             end.masked_fill(~allowed[:num_tags, num_tags + 1], _DISALLOWED),
         )
 
+    def constraint_scores(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The scores of `decoding_scores` by the constraints alone: 0 where they allow it, else very low."""
+        num_tags = self.num_tags
+        scores = torch.zeros_like(self._constraint_mask).masked_fill(
+            ~self._constraint_mask.bool(), _DISALLOWED
+        )
+        return (
+            scores[:num_tags, :num_tags],
+            scores[num_tags, :num_tags],
+            scores[:num_tags, num_tags + 1],
+        )
+
     @overload
     def viterbi_tags(
         self, logits: Tensor, mask: Tensor | None = ..., top_k: None = ...
@@ -344,18 +356,9 @@ class ConditionalRandomField(torch.nn.Module):
         """
         marginals, mask = self._prepare(marginals.detach(), mask)
         packed, _ = _drop_masked(marginals.log().clamp(min=_IMPOSSIBLE), mask)
-        allowed = self._constraint_mask.bool()
-        zeros = torch.zeros_like(self._constraint_mask)
-        scores = zeros.masked_fill(~allowed, _DISALLOWED)  # (C + 2, C + 2)
-        num_tags = self.num_tags
         lengths = mask.sum(dim=1)
-        found, _ = best_paths(
-            packed,
-            lengths,
-            scores[:num_tags, :num_tags],
-            scores[num_tags, :num_tags],
-            scores[:num_tags, num_tags + 1],
-        )
+        transitions, start, end = (scores.to(packed.dtype) for scores in self.constraint_scores())
+        found, _ = best_paths(packed, lengths, transitions, start, end)
         return [path[:length] for (path, *_), length in zip(found.tolist(), lengths.tolist(), strict=True)]
 
     @torch.no_grad()
