@@ -72,6 +72,14 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str | None]] = {
         TAGGING,
         None,
     ),
+    "tagger_ensemble, crf": (
+        {
+            "type": "tagger_ensemble",
+            "members": [tagger("crf_tagger", label_encoding="BIOUL"), tagger("crf_tagger")],
+        },
+        TAGGING,
+        None,
+    ),
     "hmm_tagger": ({"type": "hmm_tagger"}, TAGGING, None),
     "tnt_tagger": ({"type": "tnt_tagger", "confidences": True}, TAGGING, None),
     "causal_language_model, transformer": (

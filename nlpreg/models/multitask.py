@@ -12,6 +12,7 @@ from nlpreg.models.heads import Head
 from nlpreg.models.model import Model
 from nlpreg.modules.backbones import Backbone
 from nlpreg.nn.initializers import InitializerApplicator
+from nlpreg.nn.operators import is_exporting
 from nlpreg.training.metrics import Metric
 from nlpreg.training.metrics.metric import sum_over_ranks
 
@@ -78,7 +79,8 @@ class MultiTaskModel(Model):
         """Run the backbone on the whole batch, and each head on the rows of its task.
 
         Args:
-            kwargs: the fields of the batch; `task` is the list of the tasks' names.
+            kwargs: the fields of the batch; `task` is the list of the tasks' names. An exported program has none: every head
+                gets all rows.
 
         Returns:
             The outputs of the backbone; those of each head, with `<head>_` before their names; and, if a head has one,
@@ -88,16 +90,21 @@ class MultiTaskModel(Model):
         Raises:
             ValueError: there is no `task`, or two inputs go to one parameter.
         """
-        if "task" not in kwargs:
+        if "task" not in kwargs and not is_exporting():
             raise ValueError(
                 "MultiTaskModel: expected a field `task` in each instance, a MetadataField with the name of its head; "
                 f"got the fields {sorted(kwargs)}"
             )
+        outputs: dict[str, Any] = dict(self._backbone(**self._arguments_of(_BACKBONE, kwargs)))
+        available = {**outputs, **kwargs}
+        if is_exporting():
+            for name, head in self._named_heads():
+                head_outputs = head(**self._arguments_of(name, available))
+                outputs.update({f"{name}_{key}": value for key, value in head_outputs.items()})
+            return outputs
         rows: dict[str, list[int]] = {}
         for row, task in enumerate(kwargs["task"]):
             rows.setdefault(task, []).append(row)
-        outputs: dict[str, Any] = dict(self._backbone(**self._arguments_of(_BACKBONE, kwargs)))
-        available = {**outputs, **kwargs}
         loss: Tensor | None = None
         weights: list[Tensor] = []
         for name, head in self._named_heads():
@@ -120,10 +127,6 @@ class MultiTaskModel(Model):
         if not self.training and weights:
             outputs["batch_weight"] = torch.stack(weights).sum()
         return outputs
-
-    def why_not_exported(self) -> str | None:
-        """Heads are chosen by names."""
-        return "its heads are chosen by the name of each instance's task, which is not a tensor"
 
     def _arguments_of(self, part: str, available: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments that a part takes out of what there is.

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.models.crf_tagger import CrfTagger
 from nlpreg.models.model import Model
 from nlpreg.models.tagging import ProbabilisticTagger
+from nlpreg.nn.operators import is_exporting
 
 
 @Model.register("tagger_ensemble")
@@ -89,10 +90,30 @@ class TaggerEnsemble(Model):
         )
 
     def why_not_exported(self) -> str | None:
-        """Marginals are sums over sequences, by a loop over the words."""
-        if isinstance(self._first, CrfTagger):
-            return "it averages the marginals of its crf_taggers, found by a loop over the words; export its members"
+        """The reason of its members."""
         return self._first.why_not_exported()
+
+    def decoding_tables(self) -> dict[str, Tensor] | None:
+        """What decoding needs beside the members' scores of tags; None unless the members are of the class `crf_tagger`.
+
+        Returns:
+            The scores that each member adds, `transitions` (M, C, C), `start` and `end` (M, C); and as a score the transitions
+            that the first member allows, `allowed` (C, C), `allowed_first` and `allowed_last` (C,).
+        """
+        taggers = [member for member in self.members if isinstance(member, CrfTagger)]
+        if not taggers:
+            return None
+        scores = zip(*(tagger.decoding_scores() for tagger in taggers), strict=True)
+        transitions, start, end = map(torch.stack, scores)
+        allowed, first, last = taggers[0].crf.constraint_scores()
+        return {
+            "transitions": transitions,
+            "start": start,
+            "end": end,
+            "allowed": allowed,
+            "allowed_first": first,
+            "allowed_last": last,
+        }
 
     def forward(self, **fields: Any) -> dict[str, Any]:
         """Choose the labels of each word by the average of the members' probabilities.
@@ -101,11 +122,17 @@ class TaggerEnsemble(Model):
             fields: those of the members, with or without gold labels.
 
         Returns:
-            The outputs of the first member, without a loss.
+            The outputs of the first member, without a loss. In an exported program, which is decoded outside of it, members of
+            the class `crf_tagger` give only their scores of the tags, `member_logits` (M, B, T, C), and `mask` (B, T).
         """
         gold = {name: fields[name] for name in self._first.gold_fields if name in fields}
         others = {name: value for name, value in fields.items() if name not in gold}
         outputs = [member(**others) for member in self.members]
+        if is_exporting() and isinstance(self._first, CrfTagger):
+            return {
+                "member_logits": torch.stack([output["logits"] for output in outputs]),
+                "mask": outputs[0]["mask"],
+            }
         found = [
             member.tag_probabilities(output)  # type: ignore[operator]  # a ModuleList has modules of any kind
             for member, output in zip(self.members, outputs, strict=True)

@@ -238,3 +238,30 @@ def test_validation_of_a_share_is_warned_of(
     assert main("nlpreg", ["train", f"{tmp_path}/config.json", "-s", f"{tmp_path}/out", "--dry-run"]) == 0
     shown = "".join(capsys.readouterr())
     assert "data_loader.instances_per_epoch also limits the validation data" in shown
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("to", ["torch", pytest.param("onnx", marks=pytest.mark.slow)])
+def test_the_exported_program_has_the_outputs_of_every_head(
+    to: str, config: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if to == "onnx":
+        pytest.importorskip("onnxruntime")
+        pytest.importorskip("onnxscript")
+    folder = train(config, tmp_path / "run")
+    words = ["export", str(folder), "--to", to, "-o", str(tmp_path / "out"), "--data"]
+    assert main("nlpreg", [*words, str(tmp_path / "mood")]) == 2
+    assert '--data: expected a file for each task, such as {"mood": "FILE", "names": "FILE"}' in (
+        capsys.readouterr().err
+    )
+    assert main("nlpreg", [*words, json.dumps(paths(tmp_path, "_valid"))]) == 0
+    record = json.loads((tmp_path / "out" / "export.json").read_text())
+    assert set(record["outputs"]) == {
+        "encoded_text",
+        "encoded_text_mask",
+        "mood_logits",
+        "mood_probs",
+        "names_logits",
+    }
+    assert len(record["sizes"]) == 8  # those of both tasks
+    assert max(record["largest_differences"].values()) < 1e-5

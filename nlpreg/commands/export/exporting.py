@@ -2,6 +2,7 @@
 
 import contextlib
 import inspect
+import itertools
 import json
 import logging
 import os
@@ -23,9 +24,21 @@ from nlpreg.commands.export.program import Program, exported, tensors_of
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.config.untrusted import check_resource, guarded
 from nlpreg.common.imports import optional
-from nlpreg.data.fields import TextField
+from nlpreg.data import DatasetReader
+from nlpreg.data.dataset_readers import MultiTaskDatasetReader
+from nlpreg.data.fields import MetadataField, TextField
 from nlpreg.data.instance import Instance
-from nlpreg.models import Archive, CrfTagger, HmmTagger, Model, TntTagger, load_archive, tnt_decoder
+from nlpreg.models import (
+    Archive,
+    CrfTagger,
+    HmmTagger,
+    Model,
+    MultiTaskModel,
+    TaggerEnsemble,
+    TntTagger,
+    load_archive,
+    tnt_decoder,
+)
 from nlpreg.models.model import VOCABULARY_FOLDER
 from nlpreg.version import VERSION
 
@@ -77,6 +90,14 @@ with numpy.load(FOLDER / "crf.npz") as scores:
     tags = decode(found["logits"], found["mask"], scores["transitions"], scores["start"], scores["end"])
 print("tags", tags)
 """,
+    "ensemble": """
+from crf_decoder import decode_ensemble
+
+found = dict(zip(record["outputs"], outputs))
+with numpy.load(FOLDER / "crf.npz") as scores:
+    tags = decode_ensemble(found["member_logits"], found["mask"], **scores)
+print("tags", tags)
+""",
     "tnt": """
 from tnt_decoder import decode
 
@@ -93,12 +114,14 @@ class _Decoder(NamedTuple):
     """The search for the best tags, which is not part of the graph of a program.
 
     Args:
+        example: the key of its part of `example.py`.
         name: `crf` or `tnt`; a prefix of the file names.
         module: the implementation, which needs only numpy.
         tables: the scores that it needs from the model.
         decode: maps the outputs of a program and the words of the sentences to the ids of the tags.
     """
 
+    example: str
     name: str
     module: ModuleType
     tables: Mapping[str, numpy.ndarray[Any, Any]]
@@ -113,11 +136,21 @@ def _decoder_of(model: Model) -> _Decoder | None:
         def decode(found: Mapping[str, Any], sentences: Sequence[Sequence[str]]) -> list[list[int]]:
             return tnt_decoder.decode(sentences, found["token_ids"], found["logits"], found["mask"], tables)
 
-        return _Decoder("tnt", tnt_decoder, tables, decode)
+        return _Decoder("tnt", "tnt", tnt_decoder, tables, decode)
+    if isinstance(model, TaggerEnsemble) and (of_members := model.decoding_tables()) is not None:
+        tables = {name: tensor.detach().numpy() for name, tensor in of_members.items()}
+        return _Decoder(
+            "ensemble",
+            "crf",
+            crf_decoder,
+            tables,
+            lambda found, _: crf_decoder.decode_ensemble(found["member_logits"], found["mask"], **tables),
+        )
     if isinstance(model, (CrfTagger, HmmTagger)):
         scores = [tensor.detach().numpy() for tensor in model.decoding_scores()]
         tables = dict(zip(("transitions", "start", "end"), scores, strict=True))
         return _Decoder(
+            "crf",
             "crf",
             crf_decoder,
             tables,
@@ -193,29 +226,56 @@ def _instances(archive: Archive, data: str | None) -> list[Instance]:
         ConfigurationError: there are none, or the config of the archive names files outside the archive.
     """
     config = archive.config
-    path = data or config.get("validation_data_path", None) or config.get("train_data_path", None)
-    if not isinstance(path, str):
+    source = data or config.get("validation_data_path", None) or config.get("train_data_path", None)
+    reader = archive.validation_dataset_reader
+    readers: list[tuple[DatasetReader, str]]
+    if isinstance(reader, MultiTaskDatasetReader):
+        readers = [(reader.readers[task], path) for task, path in _paths_of_tasks(source, reader).items()]
+    elif isinstance(source, str):
+        readers = [(reader, source)]
+    else:
         raise ConfigurationError(
             "--data: expected a file, because the config names no data to compare the program with the model on"
         )
-    try:
-        # the user's own path is trusted; a path in the config of the archive needs --allow-remote
-        with guarded(None if data else config.origin):
-            check_resource(path)
-            found = []
-            for instance in archive.validation_dataset_reader.read(path):
-                found.append(instance)
-                if len(found) == _MOST_INSTANCES:
-                    break
-    except (OSError, ConfigurationError) as error:
-        raise ConfigurationError(
-            f"{path}: cannot be read, to compare the program with the model ({error}); name data with --data"
-        ) from error
-    if len(found) < 2:
-        raise ConfigurationError(
-            f"{path}: expected at least 2 instances for the comparison, got {len(found)}"
-        )
-    return found
+    instances: list[Instance] = []
+    for of_path, path in readers:
+        try:
+            # the user's own path is trusted; a path in the config of the archive needs --allow-remote
+            with guarded(None if data else config.origin):
+                check_resource(path)
+                found = list(itertools.islice(of_path.read(path), _MOST_INSTANCES))
+        except (OSError, ConfigurationError) as error:
+            raise ConfigurationError(
+                f"{path}: cannot be read, to compare the program with the model ({error}); name data with --data"
+            ) from error
+        if len(found) < 2:
+            raise ConfigurationError(
+                f"{path}: expected at least 2 instances for the comparison, got {len(found)}"
+            )
+        instances += found
+    return instances
+
+
+def _paths_of_tasks(source: Any, reader: MultiTaskDatasetReader) -> Mapping[str, str]:
+    """The path of the data of each task.
+
+    Args:
+        source: a JSON object, or the entry of the config.
+        reader: has a reader for each task.
+
+    Raises:
+        ConfigurationError: not every task has a path.
+    """
+    if isinstance(source, str):
+        with contextlib.suppress(json.JSONDecodeError):
+            source = json.loads(source)
+    is_given = isinstance(source, Mapping) and all(
+        isinstance(source.get(task), str) for task in reader.readers
+    )
+    if not is_given:
+        example = json.dumps(dict.fromkeys(reader.readers, "FILE"))
+        raise ConfigurationError(f"--data: expected a file for each task, such as {example}")
+    return {task: source[task] for task in reader.readers}
 
 
 def _write_weights(model: Model, folder: Path) -> dict[str, Any]:
@@ -247,9 +307,16 @@ def write_program(model: Model, to: str, instances: Sequence[Instance], folder: 
         ConfigurationError: the model cannot be exported.
         ValueError: the outputs of the program differ from the model's.
     """
-    batches = [tensors_of(model, batch) for batch in _batches(instances)]
+    groups = _by_task(instances) if isinstance(model, MultiTaskModel) else [instances]
+    batches = [tensors_of(model, batch) for group in groups for batch in _batches(group)]
     example = batches[0]
     program = Program(model, example)
+    for field in program.fields:
+        if any(field not in tensors for tensors in batches):
+            raise ConfigurationError(
+                f"model: a program has one text for all tasks, but not all tasks have the field {field!r}; to export the "
+                "model's weights, use --to safetensors"
+            )
     inputs = program.inputs_of(example)
     graph = exported(program, inputs)
     path = folder / _PROGRAM_NAMES[to]
@@ -277,7 +344,7 @@ def write_program(model: Model, to: str, instances: Sequence[Instance], folder: 
     _save(folder / INPUTS_NAME, arrays)
     end = _EXAMPLE_END
     if decoder is not None:
-        end += _EXAMPLE_TAGS[decoder.name]
+        end += _EXAMPLE_TAGS[decoder.example]
         _save(folder / f"{decoder.name}.npz", decoder.tables)
         source = inspect.getsource(decoder.module)
         (folder / f"{decoder.name}_decoder.py").write_text(source, encoding="utf-8")
@@ -294,6 +361,16 @@ def _batches(instances: Sequence[Instance]) -> Iterator[Sequence[Instance]]:
     yield by_length
     yield by_length[-1:]
     yield by_length[-2:]
+
+
+def _by_task(instances: Sequence[Instance]) -> list[list[Instance]]:
+    """The instances of each task: in a batch of one task, the outputs of its head have a row for every instance."""
+    groups: dict[str, list[Instance]] = {}
+    for instance in instances:
+        task = instance["task"]
+        assert isinstance(task, MetadataField)
+        groups.setdefault(task.metadata, []).append(instance)
+    return list(groups.values())
 
 
 def _length(instance: Instance) -> int:

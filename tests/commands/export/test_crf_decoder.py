@@ -3,8 +3,12 @@
 import itertools
 
 import numpy
+import pytest
+import torch
 
-from nlpreg.commands.export.crf_decoder import decode
+from nlpreg.commands.export.crf_decoder import decode, decode_ensemble
+from nlpreg.modules import ConditionalRandomField
+from nlpreg.modules.conditional_random_field import allowed_transitions
 
 
 def test_the_best_of_all_sequences() -> None:
@@ -27,3 +31,33 @@ def test_the_best_of_all_sequences() -> None:
 
         expected = max(itertools.product(range(num_tags), repeat=len(kept)), key=total)
         assert tuple(found) == expected
+
+
+@pytest.mark.parametrize("scale", [1.0, 15.0])
+@pytest.mark.parametrize("encoding", ["BIO", None])
+def test_an_ensemble_has_the_tags_of_the_averaged_marginals(encoding: str | None, scale: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    labels = {0: "O", 1: "B-X", 2: "I-X", 3: "B-Y", 4: "I-Y"}
+    constraints = allowed_transitions(encoding, labels) if encoding else None
+    members = [ConditionalRandomField(5, constraints), ConditionalRandomField(5)]
+    for member in members:
+        for scores in (member.transitions, member.start_transitions, member.end_transitions):
+            torch.nn.init.normal_(scores, generator=generator)
+    logits = torch.randn(2, 40, 6, 5, generator=generator) * scale
+    mask = torch.arange(6) < torch.tensor([6, 5, 3, 1, 0] * 8).unsqueeze(1)
+    mask[0, 2] = False
+    marginals = [
+        member.marginals(scores.double(), mask, constrained=True)
+        for member, scores in zip(members, logits, strict=True)
+    ]
+    expected = members[0].tags_of_marginals(torch.stack(marginals).mean(0), mask)
+    of_members = zip(*(member.decoding_scores() for member in members), strict=True)
+    found = decode_ensemble(
+        logits.numpy(),
+        mask.numpy(),
+        *(torch.stack(scores).detach().numpy() for scores in of_members),
+        *(scores.numpy() for scores in members[0].constraint_scores()),
+    )
+    assert found == expected
+    alone = members[0].viterbi_tags(logits[0], mask)
+    assert found != [tags for tags, _ in alone]
