@@ -204,3 +204,12 @@ def test_certain_members_that_disagree_are_not_in_a_tie():
             member.tag_projection_layer._module.bias[tag] = score
     for order in (members, members[::-1]):
         assert TaggerEnsemble(vocab, order).eval()(tokens=words)["tags"] == [[1] * 4, [1]]
+
+
+def test_sentences_without_words_have_no_probabilities():
+    crf = ConditionalRandomField(3)
+    logits, mask = torch.zeros(2, 0, 3), torch.zeros(2, 0, dtype=torch.bool)
+    assert crf.marginals(logits, mask).shape == (2, 0, 3)
+    assert crf.tags_of_marginals(logits, mask) == [[], []]
+    assert crf.log_partition(logits, mask).tolist() == [0.0, 0.0]
+    assert crf.log_probability_of_sets(logits, logits.bool(), mask).tolist() == [0.0, 0.0]

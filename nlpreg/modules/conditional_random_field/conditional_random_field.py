@@ -328,6 +328,8 @@ class ConditionalRandomField(torch.nn.Module):
         """
         with torch.enable_grad():
             logits, mask = self._prepare(logits.detach(), mask)
+            if not mask.size(1):
+                return torch.zeros_like(logits)
             packed, order = _drop_masked(logits, mask)
             packed.requires_grad_()
             transitions, start, end = (
@@ -377,6 +379,8 @@ class ConditionalRandomField(torch.nn.Module):
             logits (B, T, C), mask (B, T) -> (B,), 0 for a sentence without words.
         """
         logits, mask = self._prepare(logits, mask)
+        if not mask.size(1):
+            return logits.new_zeros(len(logits))
         packed, _ = _drop_masked(logits, mask)
         transitions, start, end = self.decoding_scores() if constrained else self._unconstrained()
         is_real = torch.arange(mask.size(1), device=mask.device) < mask.sum(dim=1, keepdim=True)
@@ -401,6 +405,8 @@ class ConditionalRandomField(torch.nn.Module):
             logits and allowed (B, T, C), mask (B, T) -> (B,), 0 for a sentence without words.
         """
         logits, mask = self._prepare(logits, mask)
+        if not mask.size(1):
+            return logits.new_zeros(len(logits))
         transitions, start, end = self.decoding_scores() if constrained else self._unconstrained()
         within = logits.masked_fill(~allowed, _DISALLOWED)
         totals = [
