@@ -23,10 +23,11 @@ from nlpreg.common.checks import ConfigurationError, did_you_mean
 from nlpreg.common.config.nodes import path_of
 from nlpreg.common.config.problems import Problem, refusal
 from nlpreg.common.config.registry import REGISTRY
-from nlpreg.data.data_loaders import MultiTaskDataLoader
+from nlpreg.data.batch import index_instances
+from nlpreg.data.data_loaders import MultiProcessDataLoader, MultiTaskDataLoader
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DeferringReader
 from nlpreg.data.dataset_readers.fold import FoldDatasetReader
-from nlpreg.data.fields import SequenceLabelField
+from nlpreg.data.fields import SequenceLabelField, TextField
 from nlpreg.data.instance import Instance
 from nlpreg.models.model import Model
 from nlpreg.modules.conditional_random_field import allowed_transitions
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 _NUM_NAMESPACE_INSTANCES = 50
 """Number of training instances whose namespaces are counted."""
 _NUM_TAGGED_INSTANCES = 1000
-"""Number of instances whose tags are compared with the label encoding."""
+"""Number of instances whose tags are compared with the label encoding, and texts with the positions of an encoder."""
 _MAX_LABELS = 1000
 _MAX_NAMES = 5
 
@@ -179,7 +180,7 @@ def _try_batch(
     name: str, loader: Any, model: Model, trainer: Any, labels: set[str], findings: Findings
 ) -> None:
     """Run a sample batch of a data set, unless its fields do not fit the model."""
-    batch = loader.sample_batch()
+    batch = _too_long_text(loader, model) or loader.sample_batch()
     if batch is None:
         return
     problem = _field_problem(model, batch, getattr(loader, "reader", None))
@@ -234,6 +235,22 @@ def _try_batch(
         losses = ["loss"] if "loss" in outputs else []
         _check_tracked_metrics(trainer, [*metrics, *losses], labels, findings)
     findings.problems += [found for found in problems if found not in findings.problems]
+
+
+def _too_long_text(loader: Any, model: Model) -> Any:
+    """A batch of the longest of the first texts, if it exceeds the positions of a language model: its encoder says so."""
+    limit: int | None = getattr(model, "max_context", None)
+    if limit is None or not isinstance(loader, MultiProcessDataLoader):
+        return None
+    longest = max(loader.sample_instances(_NUM_TAGGED_INSTANCES), key=_num_words, default=None)
+    if longest is None or _num_words(longest) <= limit:
+        return None
+    index_instances([longest], model.vocab)
+    return loader.collate_fn([longest])
+
+
+def _num_words(instance: Instance) -> int:
+    return max((len(field) for field in instance.fields.values() if isinstance(field, TextField)), default=0)
 
 
 @contextlib.contextmanager

@@ -110,25 +110,40 @@ def test_targets_for_a_model_of_both_directions(
 TRANSFORMER = {"type": "transformer_lm", "input_dim": 4, "num_layers": 1, "num_attention_heads": 1}
 
 
-@pytest.mark.parametrize(
-    ("contextualizer", "key"),
-    [
-        ({**TRANSFORMER, "max_length": 5}, "max_length"),
-        ({**TRANSFORMER, "positions": "learned", "max_length": 5}, "max_length"),
-        (
-            {
-                "type": "pytorch_transformer",
-                "input_dim": 4,
-                "num_layers": 1,
-                "num_attention_heads": 1,
-                "causal": True,
-                "positional_encoding": "embedding",
-                "positional_embedding_size": 5,
-            },
-            "positional_embedding_size",
-        ),
-    ],
-)
+SHORT = [
+    ({**TRANSFORMER, "max_length": 5}, "max_length"),
+    ({**TRANSFORMER, "positions": "learned", "max_length": 5}, "max_length"),
+    (
+        {
+            "type": "pytorch_transformer",
+            "input_dim": 4,
+            "num_layers": 1,
+            "num_attention_heads": 1,
+            "causal": True,
+            "positional_encoding": "embedding",
+            "positional_embedding_size": 5,
+        },
+        "positional_embedding_size",
+    ),
+]
+
+
+@pytest.mark.parametrize(("contextualizer", "key"), SHORT)
+def test_fewer_positions_than_words_of_any_of_the_first_texts(
+    contextualizer: dict[str, Any], key: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before the first update, although the first batches are short enough."""
+    config = with_contextualizer(tmp_path, **contextualizer)
+    (tmp_path / "rising.txt").write_text("a cat\n" * 40 + "the dog ate the red apple\n")
+    config.update(train_data_path=str(tmp_path / "rising.txt"), data_loader={"batch_size": 2})
+    assert run_train(config, tmp_path / "run") != 0
+    said = capsys.readouterr().err
+    assert "1 problem" in said and key in said
+    (tmp_path / "rising.txt").write_text("a cat\n" * 40 + "the dog ate the apple\n")
+    assert run_train(config, tmp_path / "again") == 0
+
+
+@pytest.mark.parametrize(("contextualizer", "key"), SHORT)
 def test_fewer_positions_than_words(
     contextualizer: dict[str, Any], key: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
