@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from nlpreg.common import Params
 from nlpreg.common.checks import ConfigurationError
@@ -152,6 +153,43 @@ def test_recomputed_activations_give_the_same_gradients():
         gradients.append([inputs.grad, *(parameter.grad for parameter in encoder.parameters())])
     for plain, recomputed in zip(*gradients, strict=True):
         torch.testing.assert_close(plain, recomputed)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_dropout_of_the_input_of_both_parts_and_of_attention_weights(name, monkeypatch):
+    probabilities = []
+    attend = functional.scaled_dot_product_attention
+
+    def recorded(*args, dropout_p, **options):
+        probabilities.append(dropout_p)
+        return attend(*args, dropout_p=dropout_p, **options)
+
+    monkeypatch.setattr(functional, "scaled_dot_product_attention", recorded)
+    inputs = torch.randn(2, 5, 16, dtype=torch.double)
+    encoder = build(**{**VARIANTS[name], "bias": True, "dropout": 1.0})
+    plain = build(**{**VARIANTS[name], "bias": True})
+    torch.testing.assert_close(encoder(inputs, None), plain(inputs, None))
+    assert probabilities == [0.0] * 4
+    # Nothing gets into the residual stream, not even a bias.
+    nothing = encoder.final_norm(torch.zeros_like(inputs))
+    torch.testing.assert_close(encoder.train()(inputs, None), nothing)
+    assert probabilities[4:] == [1.0] * 2
+
+
+@pytest.mark.parametrize(
+    ("options", "width"),
+    [
+        ({"activation": "gelu"}, 64),
+        ({"activation": "swiglu"}, 48),
+        ({"activation": "gelu", "feedforward_hidden_dim": 10}, 10),
+        ({"activation": "swiglu", "feedforward_hidden_dim": 10}, 10),
+    ],
+)
+def test_width_of_the_feedforward_parts(options, width):
+    encoder = build(**options)
+    assert {layer.feedforward.output.in_features for layer in encoder.layers} == {width}
+    text = torch.randn(6, 16, dtype=torch.double)
+    torch.testing.assert_close(encoder(text.unsqueeze(0), None)[0], expected_outputs(encoder, text, options))
 
 
 def test_all_layers_are_returned_on_request():
