@@ -118,13 +118,14 @@ class _RunAttribute:
     """
 
     def __init__(self, path: str) -> None:
-        self._owner, _, self._name = f"run.{path}".rpartition(".")
+        owner, _, self._name = f"run.{path}".rpartition(".")
+        self._owner = attrgetter(owner)
 
     def __get__(self, trainer: Any, owner: Any = None) -> Any:
-        return self if trainer is None else getattr(attrgetter(self._owner)(trainer), self._name)
+        return self if trainer is None else getattr(self._owner(trainer), self._name)
 
     def __set__(self, trainer: Any, value: Any) -> None:
-        setattr(attrgetter(self._owner)(trainer), self._name, value)
+        setattr(self._owner(trainer), self._name, value)
 
 
 class GradientDescentTrainer(Trainer):
@@ -442,7 +443,7 @@ class GradientDescentTrainer(Trainer):
                 f"{type(self.model).__name__}.forward: expected a key 'loss' in training, got {sorted(outputs)}; are "
                 "the labels missing in the data?"
             )
-        penalty = penalty_of(self.model)
+        penalty = penalty_of(self.run.model)
         if penalty is not None:
             outputs["reg_loss"] = penalty
             outputs["loss"] = outputs["loss"] + penalty

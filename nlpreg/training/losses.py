@@ -163,8 +163,8 @@ class RunningLoss:
         """
         weight = None if self._loss_is_sum else weight
         if loss.device.type == "cpu":
-            value = None if penalty is None else float(penalty.detach())
-            self._record(float(loss.detach()), value, 1.0 if weight is None else float(weight))
+            value = None if penalty is None else penalty.item()
+            self._record(loss.item(), value, 1.0 if weight is None else float(weight))
             return
         penalty = None if penalty is None else penalty.detach()
         weight = None if weight is None else torch.as_tensor(weight)

@@ -39,11 +39,9 @@ def move_optimizer_to_cuda(optimizer: torch.optim.Optimizer) -> None:
 
 def get_batch_size(batch: Any) -> int:
     """The size of the first dimension of a tensor, or of the first tensor in a nested dictionary; 0 without any."""
-    if isinstance(batch, Tensor):
-        return batch.size(0) if batch.dim() else 0
-    if isinstance(batch, dict) and batch:
-        return get_batch_size(next(iter(batch.values())))
-    return 0
+    while isinstance(batch, dict) and batch:
+        batch = next(iter(batch.values()))
+    return batch.size(0) if isinstance(batch, Tensor) and batch.dim() else 0
 
 
 def time_to_str(timestamp: float) -> str:

@@ -81,7 +81,8 @@ class ConsoleLoggerCallback(TrainerCallback):
     ) -> None:
         """Count the instances; log the fields of the very first batch."""
         if is_training:
-            self._instances += sum(get_batch_size(batch) for batch in batch_inputs)
+            for batch in batch_inputs:
+                self._instances += get_batch_size(batch)
             self._last_update = time.monotonic()
         if epoch != 0 or batch_number != 1 or not is_primary or not self._should_log_inputs:
             return
