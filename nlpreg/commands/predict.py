@@ -286,14 +286,24 @@ def _predictor_from_args(archive: Archive, args: argparse.Namespace) -> Predicto
         )
 
     predictor = made(given)
-    if (
-        args.input_format == "text"
-        and "tokenizer" not in given
-        and isinstance(predictor, SentenceTaggerPredictor)
-        and tokenizer_of(reader_of(predictor)) is None
-    ):
-        return made({**given, "tokenizer": "english"})
+    if args.input_format == "text" and isinstance(predictor, SentenceTaggerPredictor):
+        if "tokenizer" in given:
+            words_only = _without_special_tokens(given["tokenizer"])
+            return predictor if words_only is None else made({**given, "tokenizer": words_only})
+        if tokenizer_of(reader_of(predictor)) is None:
+            return made({**given, "tokenizer": "english"})
     return predictor
+
+
+def _without_special_tokens(tokenizer: Any) -> dict[str, Any] | None:
+    """The tokenizer of an option, told to add no special tokens, which are no words; None if it adds none anyway."""
+    from nlpreg.common.config.hints import signature_of
+    from nlpreg.data.tokenizers import Tokenizer
+
+    config = {"type": tokenizer} if isinstance(tokenizer, str) else dict(tokenizer)
+    cls: Any = Tokenizer.by_name(config.get("type", Tokenizer.default_implementation))
+    key = "add_special_tokens"
+    return {**config, key: False} if key in signature_of(cls, None).parameters else None
 
 
 def _check_column(column: str | None) -> None:

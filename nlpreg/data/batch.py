@@ -12,7 +12,7 @@ from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.runtime.memory import reduced_garbage_collection
 from nlpreg.common.util import ensure_list
 from nlpreg.data.fields.field import Field, batch_fields, index_fields, padding_lengths_of_fields
-from nlpreg.data.instance import Instance
+from nlpreg.data.instance import Instance, naming_fields
 
 if TYPE_CHECKING:
     from nlpreg.data.vocabulary import Vocabulary
@@ -64,7 +64,8 @@ class Batch(Iterable[Instance]):
 
     def get_padding_lengths(self) -> dict[str, dict[str, int]]:
         """The maximum padding lengths of each field."""
-        return {name: padding_lengths_of_fields(column) for name, column in self._columns.items()}
+        with naming_fields(self.instances):
+            return {name: padding_lengths_of_fields(column) for name, column in self._columns.items()}
 
     def as_tensor_dict(
         self,

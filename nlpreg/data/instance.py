@@ -1,10 +1,11 @@
 """An instance: one example of a data set, as named fields."""
 
-from collections.abc import Iterator, Mapping, MutableMapping
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from nlpreg.common import JsonDict
-from nlpreg.data.fields.field import Field, VocabCounter
+from nlpreg.data.fields.field import Field, NoTokenIndexersError, VocabCounter
 
 if TYPE_CHECKING:
     from nlpreg.data.vocabulary import Vocabulary
@@ -72,3 +73,16 @@ class Instance(Mapping[str, Field[Any]]):
     def __str__(self) -> str:
         fields = "\n".join(f"\t {name}: {field}" for name, field in self.fields.items())
         return f"Instance with fields:\n {fields}"
+
+
+@contextlib.contextmanager
+def naming_fields(instances: Iterable[Instance]) -> Iterator[None]:
+    """Context manager that adds the name of the field to the error about a text without token indexers."""
+    try:
+        yield
+    except NoTokenIndexersError as error:
+        for name, field in ((name, field) for one in instances for name, field in one.fields.items()):
+            if any(part is error.field for part in (field, *getattr(field, "field_list", ()))):
+                error.args = (f"field {name!r}: {error}",)
+                break
+        raise

@@ -24,7 +24,7 @@ from nlpreg.common.runtime.memory import reduced_garbage_collection
 from nlpreg.common.util import lazy_groups_of, namespace_match
 from nlpreg.data.columns import can_use_batched
 from nlpreg.data.fields.field import count_fields, new_counter
-from nlpreg.data.instance import Instance
+from nlpreg.data.instance import Instance, naming_fields
 
 logger = logging.getLogger(__name__)
 
@@ -822,7 +822,7 @@ def count_instances(instances: Iterable[Instance]) -> dict[str, dict[str, int]]:
     counter = new_counter()
     for group in lazy_groups_of(instances, _INSTANCES_AT_ONCE):
         if all(type(instance).count_vocab_items is Instance.count_vocab_items for instance in group):
-            with reduced_garbage_collection():
+            with reduced_garbage_collection(), naming_fields(group):
                 count_fields([field for instance in group for field in instance.fields.values()], counter)
         else:
             for instance in group:

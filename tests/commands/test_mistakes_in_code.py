@@ -376,3 +376,39 @@ def test_overrides_by_key_and_value_may_be_repeated(tmp_path: Path, monkeypatch:
     assert resolved["trainer"]["num_epochs"] == 3 and resolved["train_data_path"] == "other.txt"
     assert resolved["model"]["encoder"]["hidden_size"] == 5
     assert not re.search("other", json.dumps(CONFIG))
+
+
+@pytest.mark.parametrize(
+    ("path", "options", "message"),
+    [
+        ("train.txt", {}, "dataset_reader: Unindexed: field 'text': this TextField has no token indexers"),
+        ("folder", {}, "train_data_path: folder: this is a folder, expected a file"),
+        (
+            "folder",
+            {"max_instances_in_memory": 2, "batches_per_epoch": 1},
+            "train_data_path: folder: this is a folder, expected a file",
+        ),
+    ],
+)
+def test_mistakes_of_a_reader_name_the_key_and_the_field(
+    path: str,
+    options: dict[str, Any],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "unindexed_parts", raising=False)
+    code = READER.replace("mine", "unindexed").replace("Mine", "Unindexed")
+    code = code.replace("RETURNED", 'Instance({"text": TextField.from_words(words)})')
+    (tmp_path / "unindexed_parts.py").write_text(IMPORTS + code)
+    (tmp_path / "train.txt").write_text("a b\n")
+    (tmp_path / "folder").mkdir()
+    config = {**CONFIG, "dataset_reader": {"type": "unindexed"}, "train_data_path": path}
+    del config["validation_data_path"]
+    config["data_loader"] = {"batch_size": 2, **options}
+    (tmp_path / "c.json").write_text(json.dumps(config))
+    command = ["train", "c.json", "-s", "out", "--include-package", "unindexed_parts"]
+    assert main("nlpreg", command) == 2
+    assert message in capsys.readouterr().err

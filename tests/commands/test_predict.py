@@ -547,3 +547,30 @@ def test_a_model_without_confidences(
     (tmp_path / "in.jsonl").write_text(json.dumps(SENTENCE))
     predict(trained_language_model, tmp_path / "in.jsonl", "--confidences", status=2)
     assert "--confidences: the model LanguageModel gives no probabilities of tags" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("given", [{}, {"add_special_tokens": True}])
+def test_special_tokens_are_no_words_of_a_text(
+    given: dict[str, Any], trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    transformers = pytest.importorskip("transformers")
+    tokenizers = pytest.importorskip("tokenizers")
+    ids = {
+        piece: index for index, piece in enumerate(["[UNK]", "[CLS]", "[SEP]", "a", "b", "cat", "##s", "sat"])
+    }
+    made = tokenizers.Tokenizer(tokenizers.models.WordPiece(ids, unk_token="[UNK]"))
+    made.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
+    made.post_processor = tokenizers.processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B [SEP]",
+        special_tokens=[("[CLS]", ids["[CLS]"]), ("[SEP]", ids["[SEP]"])],
+    )
+    transformers.PreTrainedTokenizerFast(
+        tokenizer_object=made, unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]"
+    ).save_pretrained(tmp_path / "pieces")
+    (tmp_path / "in.txt").write_text("a cats sat\n")
+    tokenizer = {"type": "pretrained_transformer", "model_name": str(tmp_path / "pieces"), **given}
+    options = ["--input", "text", "--tokenizer", json.dumps(tokenizer)]
+    predict(trained, tmp_path / "in.txt", *options)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["words"] == ["a", "cat", "##s", "sat"]

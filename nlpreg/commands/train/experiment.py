@@ -11,13 +11,14 @@ from typing import Any
 
 import torch
 
-from nlpreg.common.checks import ConfigurationError, did_you_mean
+from nlpreg.common.checks import ConfigurationError, ConfigurationValueError, did_you_mean
 from nlpreg.common.config.problems import found
 from nlpreg.common.digests import DamagedFileError, forget_digests, read_digests, record_digests
 from nlpreg.common.lazy import Lazy
 from nlpreg.common.registrable import Registrable
 from nlpreg.common.util import dump_metrics, is_distributed, is_global_primary
 from nlpreg.data import DataLoader, DatasetReader, Instance, Vocabulary
+from nlpreg.data.fields.field import NoTokenIndexersError
 from nlpreg.models.model import VOCABULARY_FOLDER, Model
 from nlpreg.nn.parallel import DdpAccelerator
 from nlpreg.training.metrics_log import METRICS_LOG_NAME
@@ -157,9 +158,14 @@ class TrainModel(Registrable):
         )
         if validation_data_loader is None:
             _warn_about_limited_epochs(loaders)
-        vocab = vocabulary.construct(
-            instances=_instances_for_vocabulary(loaders, datasets_for_vocab_creation)
-        )
+        try:
+            vocab = vocabulary.construct(
+                instances=_instances_for_vocabulary(loaders, datasets_for_vocab_creation)
+            )
+        except NoTokenIndexersError as error:
+            raise ConfigurationValueError(
+                f"dataset_reader: {type(dataset_reader).__name__}: {error}"
+            ) from error
         built_model, used_namespaces = _build_model(model, vocab, serialization_dir, ddp_accelerator)
         _save_vocabulary(built_model.vocab, serialization_dir)
         _log_sizes(built_model)
@@ -319,9 +325,24 @@ def _data_loaders(
         if name != "train" and path is None:
             continue
         other = int(name != "train")
-        built[name] = loaders[other].construct(reader=readers[other], data_path=path)
+        with _naming_folder(name, path):
+            built[name] = loaders[other].construct(reader=readers[other], data_path=path)
         _check_not_empty(built[name], name, path)
     return built
+
+
+@contextlib.contextmanager
+def _naming_folder(name: str, path: Any) -> Iterator[None]:
+    """Context manager that adds the key to the error of a reader that opens a folder as a file."""
+    try:
+        yield
+    except IsADirectoryError as error:
+        paths = path.values() if isinstance(path, Mapping) else path if isinstance(path, list) else [path]
+        if str(error.filename) not in map(str, paths):
+            raise
+        raise ConfigurationError(
+            f"{name}_data_path: {error.filename}: this is a folder, expected a file"
+        ) from error
 
 
 def _check_not_empty(loader: DataLoader, name: str, path: Any) -> None:
@@ -363,8 +384,10 @@ def _warn_about_limited_epochs(loaders: dict[str, DataLoader]) -> None:
 
 def _instances_for_vocabulary(loaders: dict[str, DataLoader], wanted: list[str] | None) -> Iterator[Instance]:
     """The instances of the data sets that the vocabulary is built from, read on demand."""
-    chosen = [loader for name, loader in loaders.items() if wanted is None or name in wanted]
-    return (instance for loader in chosen for instance in loader.iter_instances())
+    for name, loader in loaders.items():
+        if wanted is None or name in wanted:
+            with _naming_folder(name, getattr(loader, "data_path", None)):
+                yield from loader.iter_instances()
 
 
 def _save_vocabulary(vocab: Vocabulary, serialization_dir: str) -> None:

@@ -41,6 +41,21 @@ DataArray = TypeVar("DataArray")
 VocabCounter = Dict[str, Dict[str, int]]  # noqa: UP006
 
 
+class NoTokenIndexersError(ValueError):
+    """A text that is counted or made a tensor without token indexers.
+
+    Args:
+        field: the text field.
+    """
+
+    def __init__(self, field: Field[Any]) -> None:
+        super().__init__(
+            "this TextField has no token indexers: implement apply_token_indexers in the dataset reader, so that it "
+            "sets them, or pass token_indexers when making the field"
+        )
+        self.field = field
+
+
 class Field(Generic[DataArray]):
     """A named part of an instance: it counts and indexes its items, and becomes a tensor.
 

@@ -12,7 +12,7 @@ import torch
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data.columns import WordColumn, can_use_batched
-from nlpreg.data.fields.field import VocabCounter, merge_counts, new_counter
+from nlpreg.data.fields.field import NoTokenIndexersError, VocabCounter, merge_counts, new_counter
 from nlpreg.data.fields.sequence_field import SequenceField
 from nlpreg.data.token_indexers.token_indexer import (
     IndexedTokenList,
@@ -141,10 +141,7 @@ class TextField(SequenceField[TextFieldTensors]):
     def token_indexers(self) -> dict[str, TokenIndexer]:
         """The indexers by name."""
         if self._token_indexers is None:
-            raise ValueError(
-                "this TextField has no token indexers: implement apply_token_indexers in the dataset reader, so that it "
-                "sets them, or pass token_indexers when making the field"
-            )
+            raise NoTokenIndexersError(self)
         return self._token_indexers
 
     @token_indexers.setter

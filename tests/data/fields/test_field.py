@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 import torch
 
-from nlpreg.data import Token, TokenIndexer, Vocabulary
-from nlpreg.data.fields import Field, LabelField, TextField
+from nlpreg.data import Batch, Instance, Token, TokenIndexer, Vocabulary
+from nlpreg.data.fields import Field, LabelField, ListField, TextField
 from nlpreg.data.fields.field import (
     add_counts,
     batch_fields,
@@ -150,6 +150,16 @@ def test_fields_of_several_classes_have_common_lengths() -> None:
 def test_missing_indexers_are_still_an_error() -> None:
     with pytest.raises(ValueError, match="no token indexers"):
         count_fields([TextField.from_words(["a"])], new_counter())
+
+
+def test_the_field_without_indexers_is_named() -> None:
+    texts = ListField([TextField.from_words(["a"])])
+    for instance in Instance({"text": TextField.from_words(["a"])}), Instance({"text": texts}):
+        with pytest.raises(ValueError, match="field 'text': this TextField has no token indexers"):
+            Vocabulary.from_instances([instance])
+        instance.index_fields(Vocabulary())
+        with pytest.raises(ValueError, match="field 'text': this TextField has no token indexers"):
+            Batch([instance]).as_tensor_dict()
 
 
 @pytest.mark.parametrize("namespace", ["labels", "pos_tags", "my_labels"])
