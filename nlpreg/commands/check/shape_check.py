@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import os
 import signal
+import sys
 import threading
 import warnings
 from collections.abc import Iterator, Mapping
@@ -228,19 +229,27 @@ def _time_limit(seconds: float) -> Iterator[None]:
         return
 
     def end(number: int, frame: FrameType | None) -> None:
-        if is_importing(frame):  # torch imports parts of itself when they are first used
-            signal.setitimer(signal.ITIMER_REAL, _SECONDS_BETWEEN_TRIES)
-        else:
+        if not is_importing(frame):  # torch imports parts of itself when they are first used
             raise _TimeLimitReached
 
+    def ignore(unraisable: Any) -> None:
+        if not issubclass(unraisable.exc_type, _TimeLimitReached):
+            hook_before(unraisable)
+
     before = signal.signal(signal.SIGALRM, end)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    hook_before, sys.unraisablehook = sys.unraisablehook, ignore
+    # Again and again: Python ignores what is raised in a `__del__` or in the callback of a weak reference.
+    signal.setitimer(signal.ITIMER_REAL, seconds, _SECONDS_BETWEEN_TRIES)
     try:
-        yield
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
     except _TimeLimitReached:
         raise TrialTooLongError(f"more than {seconds} s") from None
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_REAL, 0)  # the inner one may have been interrupted
+        sys.unraisablehook = hook_before
         signal.signal(signal.SIGALRM, before if before is not None else signal.SIG_DFL)
 
 

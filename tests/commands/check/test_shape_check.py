@@ -391,6 +391,29 @@ def test_the_end_of_a_trial_waits_for_the_end_of_an_import(
     assert sys.modules.pop("slow_to_import").IS_WHOLE
 
 
+class SlowToDelete:
+    """Python ignores an exception that is raised while an object is deleted."""
+
+    def __del__(self) -> None:
+        time.sleep(0.3)
+
+
+@dataclass
+class Deleting(Node):
+    """Is interrupted for the first time while it deletes an object."""
+
+    def build(self, extras: Any) -> Any:
+        SlowToDelete()
+        time.sleep(30)
+
+
+def test_a_trial_ends_though_its_first_interruption_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nlpreg.commands.check.shape_check.SECONDS_FOR_A_TRIAL", 0.05)
+    with pytest.raises(TrialTooLongError, match="more than 0.05 s"):
+        build_on_trial(Deleting())
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
 @pytest.mark.parametrize(
     ("base", "name", "argument"),
     [
