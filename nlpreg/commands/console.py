@@ -88,6 +88,19 @@ def prepare_run_logging(serialization_dir: str, rank: int = 0, world_size: int =
             _add_filter(handler)
 
 
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Context manager that suppresses warnings and log messages."""
+    before = logging.root.manager.disable
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logging.disable(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            logging.disable(before)
+
+
 def verbosity() -> tuple[int, bool]:
     """The log level of the console and whether it is verbose, for `set_verbosity` in another process."""
     return _console_level, _is_verbose

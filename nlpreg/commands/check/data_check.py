@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nlpreg.commands.check.checking import Checked
-from nlpreg.commands.check.first_batch import Findings, quiet, try_first_batches
+from nlpreg.commands.check.first_batch import Findings, try_first_batches
+from nlpreg.commands.console import quiet
 from nlpreg.commands.failures import lines_about_users_code
 from nlpreg.commands.train.experiment import TrainModel
 from nlpreg.commands.train.process import take_command_keys

@@ -3,11 +3,9 @@
 import contextlib
 import inspect
 import itertools
-import logging
 import math
 import numbers
 import re
-import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from nlpreg.commands.console import quiet
 from nlpreg.commands.failures import lines_about_users_code
 from nlpreg.commands.show.init import fitting_reader
 from nlpreg.commands.train.experiment import recorded_namespaces
@@ -84,7 +83,7 @@ def try_first_batches(experiment: "TrainModel", label_encoding: Any = None) -> F
         with (
             _state_preserved(model),
             local_metrics(),
-            quiet(),
+            quiet(),  # the run itself will show warnings
             recorded_namespaces(model.vocab) as used,
         ):
             used |= experiment.used_namespaces or set()
@@ -109,19 +108,6 @@ def try_first_batches(experiment: "TrainModel", label_encoding: Any = None) -> F
     finally:
         generators.restore()
     return findings
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Context manager that suppresses warnings and log messages, which the run itself will show."""
-    before = logging.root.manager.disable
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        logging.disable(logging.CRITICAL)
-        try:
-            yield
-        finally:
-            logging.disable(before)
 
 
 def _is_ours(loader: Any) -> bool:

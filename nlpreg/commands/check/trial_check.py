@@ -5,13 +5,12 @@ momentum, a package that is not installed.
 """
 
 import inspect
-import logging
 import os
 import tempfile
-import warnings
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
+from nlpreg.commands.console import quiet
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.config.nodes import Call, Container, Node, call_in, is_built_in, value_of
 from nlpreg.common.config.problems import Problem, refusal
@@ -39,14 +38,8 @@ def trial_problems(experiment: Call, known: Collection[Problem]) -> Iterator[Pro
     trainer = _built_in_call(experiment.arguments.get("trainer"))
     if trainer is None:
         return
-    disabled_before = logging.root.manager.disable
-    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
-        warnings.simplefilter("ignore")  # the run itself will show them
-        logging.disable(logging.CRITICAL)
-        try:
-            yield from _problems_of_parts(trainer, os.path.join(folder, "run"), {p.path for p in known})
-        finally:
-            logging.disable(disabled_before)
+    with quiet(), tempfile.TemporaryDirectory() as folder:  # the run itself will show warnings
+        yield from _problems_of_parts(trainer, os.path.join(folder, "run"), {p.path for p in known})
 
 
 def _untrainable_model(node: Node | None) -> Iterator[Problem]:

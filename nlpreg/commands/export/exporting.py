@@ -4,11 +4,9 @@ import contextlib
 import inspect
 import itertools
 import json
-import logging
 import os
 import shutil
 import tempfile
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +16,7 @@ import numpy
 import torch
 from torch import Tensor
 
+from nlpreg.commands.console import quiet
 from nlpreg.commands.export import crf_decoder
 from nlpreg.commands.export.onnx_operators import translations
 from nlpreg.commands.export.program import Program, exported, tensors_of
@@ -81,24 +80,15 @@ _EXAMPLE_END = """
 for name, output in zip(record["outputs"], outputs):
     print(name, output.shape)
 """
-_EXAMPLE_TAGS = {
-    "crf": """
-from crf_decoder import decode
+_EXAMPLE_CRF = """
+from crf_decoder import {function}
 
 found = dict(zip(record["outputs"], outputs))
 with numpy.load(FOLDER / "crf.npz") as scores:
-    tags = decode(found["logits"], found["mask"], scores["transitions"], scores["start"], scores["end"])
+    tags = {function}(found["{logits}"], found["mask"], **scores)
 print("tags", tags)
-""",
-    "ensemble": """
-from crf_decoder import decode_ensemble
-
-found = dict(zip(record["outputs"], outputs))
-with numpy.load(FOLDER / "crf.npz") as scores:
-    tags = decode_ensemble(found["member_logits"], found["mask"], **scores)
-print("tags", tags)
-""",
-    "tnt": """
+"""
+_EXAMPLE_TNT = """
 from tnt_decoder import decode
 
 found = dict(zip(record["outputs"], outputs))
@@ -106,15 +96,14 @@ sentences = json.loads((FOLDER / "example_sentences.json").read_text())
 with numpy.load(FOLDER / "tnt.npz") as file:
     tables = dict(file)
 print("tags", decode(sentences, found["token_ids"], found["logits"], found["mask"], tables))
-""",
-}
+"""
 
 
 class _Decoder(NamedTuple):
     """The search for the best tags, which is not part of the graph of a program.
 
     Args:
-        example: the key of its part of `example.py`.
+        example: its part of `example.py`.
         name: `crf` or `tnt`; a prefix of the file names.
         module: the implementation, which needs only numpy.
         tables: the scores that it needs from the model.
@@ -136,27 +125,24 @@ def _decoder_of(model: Model) -> _Decoder | None:
         def decode(found: Mapping[str, Any], sentences: Sequence[Sequence[str]]) -> list[list[int]]:
             return tnt_decoder.decode(sentences, found["token_ids"], found["logits"], found["mask"], tables)
 
-        return _Decoder("tnt", "tnt", tnt_decoder, tables, decode)
+        return _Decoder(_EXAMPLE_TNT, "tnt", tnt_decoder, tables, decode)
     if isinstance(model, TaggerEnsemble) and (of_members := model.decoding_tables()) is not None:
-        tables = {name: tensor.detach().numpy() for name, tensor in of_members.items()}
-        return _Decoder(
-            "ensemble",
-            "crf",
-            crf_decoder,
-            tables,
-            lambda found, _: crf_decoder.decode_ensemble(found["member_logits"], found["mask"], **tables),
-        )
+        return _crf_decoder(crf_decoder.decode_ensemble, "member_logits", of_members)
     if isinstance(model, (CrfTagger, HmmTagger)):
-        scores = [tensor.detach().numpy() for tensor in model.decoding_scores()]
-        tables = dict(zip(("transitions", "start", "end"), scores, strict=True))
-        return _Decoder(
-            "crf",
-            "crf",
-            crf_decoder,
-            tables,
-            lambda found, _: crf_decoder.decode(found["logits"], found["mask"], **tables),
-        )
+        scores = dict(zip(("transitions", "start", "end"), model.decoding_scores(), strict=True))
+        return _crf_decoder(crf_decoder.decode, "logits", scores)
     return None
+
+
+def _crf_decoder(
+    function: Callable[..., list[list[int]]], logits: str, scores: Mapping[str, Tensor]
+) -> _Decoder:
+    """A decoder that is a function of `crf_decoder`, of the output `logits`, the mask and scores by name."""
+    tables = {name: tensor.detach().numpy() for name, tensor in scores.items()}
+    example = _EXAMPLE_CRF.format(function=function.__name__, logits=logits)
+    return _Decoder(
+        example, "crf", crf_decoder, tables, lambda found, _: function(found[logits], found["mask"], **tables)
+    )
 
 
 def export_archive(
@@ -196,27 +182,13 @@ def export_archive(
         if to == "safetensors":
             record = _write_weights(model, folder)
         else:
-            with _quiet():
-                record = write_program(model, to, instances, folder)
+            record = write_program(model, to, instances, folder)
         model.vocab.save_to_files(str(folder / VOCABULARY_FOLDER))
         archive.config.to_file(str(folder / "config.json"))
         record = {"nlpreg": VERSION, "torch": str(torch.__version__), "program": _PROGRAM_NAMES[to], **record}
         (folder / RECORD_NAME).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
         shutil.copytree(folder, output_dir, dirs_exist_ok=True)
     return record
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Suppress the warnings of torch and onnxscript, which are about their own functions."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
 
 
 def _instances(archive: Archive, data: str | None) -> list[Instance]:
@@ -291,6 +263,7 @@ def _write_weights(model: Model, folder: Path) -> dict[str, Any]:
     return {"weights": len(weights), "sizes": [], "largest_differences": {}}
 
 
+@quiet()  # the warnings of torch and onnxscript are about their own functions
 def write_program(model: Model, to: str, instances: Sequence[Instance], folder: Path) -> dict[str, Any]:
     """Write a program, and compare it with the model on batches of several sizes.
 
@@ -344,7 +317,7 @@ def write_program(model: Model, to: str, instances: Sequence[Instance], folder: 
     _save(folder / INPUTS_NAME, arrays)
     end = _EXAMPLE_END
     if decoder is not None:
-        end += _EXAMPLE_TAGS[decoder.example]
+        end += decoder.example
         _save(folder / f"{decoder.name}.npz", decoder.tables)
         source = inspect.getsource(decoder.module)
         (folder / f"{decoder.name}_decoder.py").write_text(source, encoding="utf-8")
@@ -386,20 +359,19 @@ def _write_onnx(graph: torch.export.ExportedProgram, path: Path) -> _Runner:
     """
     runtime = optional("onnxruntime", extra="onnx")
     optional("onnx", extra="onnx")
-    with _quiet():
-        try:
-            written = torch.onnx.export(
-                graph, dynamo=True, custom_translation_table=translations(), verbose=False
-            )
-        except torch.onnx.errors.OnnxExporterError as error:
-            cause: BaseException = error
-            while cause.__cause__ is not None:  # the innermost error names the operator
-                cause = cause.__cause__
-            raise ConfigurationError(
-                f"model: cannot be exported to ONNX ({str(cause).splitlines()[0]}); use --to torch"
-            ) from error
-        assert written is not None
-        written.save(str(path))
+    try:
+        written = torch.onnx.export(
+            graph, dynamo=True, custom_translation_table=translations(), verbose=False
+        )
+    except torch.onnx.errors.OnnxExporterError as error:
+        cause: BaseException = error
+        while cause.__cause__ is not None:  # the innermost error names the operator
+            cause = cause.__cause__
+        raise ConfigurationError(
+            f"model: cannot be exported to ONNX ({str(cause).splitlines()[0]}); use --to torch"
+        ) from error
+    assert written is not None
+    written.save(str(path))
     session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     names = [entry.name for entry in session.get_inputs()]
 
