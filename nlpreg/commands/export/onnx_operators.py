@@ -92,8 +92,7 @@ def _augmented_lstm_in(onnxscript: Any) -> Callable[..., Any]:
             new_h = op.Add(carried, op.Mul(share, op.Sub(inner, carried)))
             kept_h = op.Where(word, new_h, h)
             kept_c = op.Where(word, new_c, c)
-            output = op.Where(word, new_h, 0.0)
-            return kept_h, kept_c, output
+            return kept_h, kept_c, new_h
 
         last_h, last_c, outputs = op.Scan(hidden, memory, steps, is_word, body=step, num_scan_inputs=2)
         return outputs, last_h, last_c
@@ -138,8 +137,7 @@ def _lstm_with_projection_in(onnxscript: Any) -> Callable[..., Any]:
             new_h = op.Clip(op.MatMul(inner, projection), lowest_h, highest_h)
             kept_h = op.Where(word, new_h, h)
             kept_c = op.Where(word, new_c, c)
-            output = op.Where(word, new_h, 0.0)
-            return kept_h, kept_c, output
+            return kept_h, kept_c, new_h
 
         last_h, last_c, outputs = op.Scan(hidden, memory, steps, is_word, body=step, num_scan_inputs=2)
         return outputs, last_h, last_c
@@ -175,7 +173,7 @@ def _run_loop(
     Args:
         onnxscript: the package.
         loop: a function in its language, over steps (T, B, D) and where there are words (T, B, 1), from left to right. It
-            returns the outputs and the two final states.
+            returns the outputs, which at padding may be anything, and the two final states.
         go_forward: whether to start at the first step.
         inputs: (B, T, D).
         lengths: (B,).
@@ -200,15 +198,13 @@ def _run_loop(
         return values if go_forward else op.Slice(values, *ends)
 
     outputs, *final = run(reversed_if_backward(steps), reversed_if_backward(is_word), *rest)
-    return [op.Transpose(reversed_if_backward(outputs), perm=[1, 0, 2]), *final]
-
-
-_TENSOR_LISTS = ("state", "weights")
+    outputs = op.Where(is_word, reversed_if_backward(outputs), op.Constant(value_float=0.0))
+    return [op.Transpose(outputs, perm=[1, 0, 2]), *final]
 
 
 def _annotated(onnxscript: Any, function: Callable[..., Any]) -> Callable[..., Any]:
     """The function with the annotations that onnxscript reads, which it cannot have where onnxscript is not installed."""
-    kinds = {"lengths": onnxscript.INT64, **dict.fromkeys(_TENSOR_LISTS, Sequence[onnxscript.FLOAT])}
+    kinds = {"lengths": onnxscript.INT64, **dict.fromkeys(("state", "weights"), Sequence[onnxscript.FLOAT])}
     function.__annotations__ = {
         name: kinds.get(name, onnxscript.FLOAT) if kind is Any else kind
         for name, kind in function.__annotations__.items()
