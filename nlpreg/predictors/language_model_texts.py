@@ -9,7 +9,7 @@ from nlpreg.data import Batch, DatasetReader, Instance, TextFieldTensors, Token,
 from nlpreg.data.fields import TextField
 from nlpreg.data.tokenizers.tokenizer import WordJoiner, join_words
 from nlpreg.models.model import Model
-from nlpreg.predictors.predictor import choose_tokenizer, make_instance, reader_arguments, tokenizer_of
+from nlpreg.predictors.predictor import choose_tokenizer, make_instance, reader_signature, tokenizer_of
 
 
 class LanguageModelTexts:
@@ -43,7 +43,7 @@ class LanguageModelTexts:
 
         A reader of tokenized text, such as a treebank, gets the words of a tokenizer for plain sentences.
         """
-        parameters = reader_arguments(self._reader)
+        parameters = reader_signature(self._reader).parameters
         if "sentence" in parameters or "text" in parameters:
             instance = make_instance(
                 self._reader, **{"sentence" if "sentence" in parameters else "text": text}

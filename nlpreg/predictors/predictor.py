@@ -7,14 +7,14 @@ import logging
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, TypeVar
 
 import numpy
 import torch
 
 from nlpreg.common.checks import ConfigurationError, did_you_mean
-from nlpreg.common.config.hints import signature_of
+from nlpreg.common.config.hints import resolve_annotations, signature_of
 from nlpreg.common.config.untrusted import guarded
 from nlpreg.common.from_params import construct_arg
 from nlpreg.common.plugins import import_plugins as import_all_plugins
@@ -130,9 +130,8 @@ class Predictor(Registrable):
     def json_to_labeled_instances(self, inputs: JsonDict) -> list[Instance]:
         """Instances with the model's own predictions as labels."""
         instance = self._json_to_instance(inputs)
-        self._dataset_reader.apply_token_indexers(
-            instance
-        )  # many readers only add indexers when the tensors are needed
+        # many readers only add indexers when the tensors are needed
+        self._dataset_reader.apply_token_indexers(instance)
         outputs = self._model.forward_on_instance(instance)
         return self.predictions_to_labeled_instances(instance, outputs)
 
@@ -374,11 +373,19 @@ def _wrapped_reader(reader: DatasetReader) -> DatasetReader | None:
     return inner if isinstance(inner, DatasetReader) else None
 
 
-def reader_arguments(reader: DatasetReader) -> dict[str, inspect.Parameter]:
-    """The arguments of a reader's `text_to_instance` by name, or those of the reader that it wraps."""
+def reader_signature(reader: DatasetReader) -> inspect.Signature:
+    """The signature of a reader's `text_to_instance`, or of that of the reader that it wraps."""
     while (inner := _wrapped_reader(reader)) is not None:
         reader = inner
-    return dict(inspect.signature(reader.text_to_instance).parameters)
+    method = reader.text_to_instance
+    return _signature_of(getattr(method, "__func__", method), inspect.ismethod(method))
+
+
+@lru_cache(maxsize=128)  # by function, not by method, so that no reader is kept alive
+def _signature_of(function: Callable[..., Any], has_self: bool) -> inspect.Signature:
+    resolve_annotations(function)
+    signature = inspect.signature(function)
+    return signature.replace(parameters=list(signature.parameters.values())[has_self:])
 
 
 def make_instance(reader: DatasetReader, *args: Any, **kwargs: Any) -> Instance:
@@ -392,9 +399,10 @@ def make_instance(reader: DatasetReader, *args: Any, **kwargs: Any) -> Instance:
     Raises:
         ConfigurationError: the reader takes other arguments, or cannot make an instance of these values.
     """
-    parameters = reader_arguments(reader)
+    signature = reader_signature(reader)
+    parameters = signature.parameters
     try:
-        bound = inspect.Signature(list(parameters.values())).bind(*args, **kwargs).arguments
+        bound = signature.bind(*args, **kwargs).arguments
     except TypeError as error:
         required = [name for name, one in parameters.items() if one.default is one.empty]
         raise ConfigurationError(

@@ -238,9 +238,8 @@ class Scorer:
         for batch in self._batches(pieces):
             tensors = self._texts.tensors_of([piece.tokens for piece in batch])
             directions, is_unknown = self._model.word_log_probabilities(tensors)
-            stacked = torch.stack(
-                directions
-            ).double()  # (directions, B, T); NaN where nothing predicts a word
+            # (directions, B, T); NaN where nothing predicts a word
+            stacked = torch.stack(directions).double()
             halves = stacked.nansum(0).masked_fill(stacked.isnan().all(0), torch.nan) / len(directions)
             is_target = ~directions[0].isnan()
             columns = (halves.tolist(), is_target.tolist(), is_unknown.tolist())

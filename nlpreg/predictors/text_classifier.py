@@ -11,7 +11,7 @@ from nlpreg.predictors.predictor import (
     Predictor,
     SentencePredictor,
     make_instance,
-    reader_arguments,
+    reader_signature,
     sentence_of,
     tokenizer_of,
 )
@@ -34,7 +34,7 @@ class TextClassifierPredictor(SentencePredictor):
 
     def _json_to_instance(self, json_dict: JsonDict) -> Instance:
         reader = self._dataset_reader
-        texts = [name for name, one in reader_arguments(reader).items() if one.annotation is str]
+        texts = [name for name, one in reader_signature(reader).parameters.items() if one.annotation is str]
         if len(texts) > 1:
             return make_instance(reader, **{name: sentence_of(json_dict, name) for name in texts})
         sentence = sentence_of(json_dict)

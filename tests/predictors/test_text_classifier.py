@@ -2,6 +2,7 @@ import numpy
 import pytest
 import torch
 
+from nlpreg.common.checks import ConfigurationError
 from nlpreg.data import Vocabulary
 from nlpreg.data.dataset_readers import TextClassificationJsonReader
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
@@ -15,6 +16,7 @@ from nlpreg.modules.text_field_embedders import BasicTextFieldEmbedder
 from nlpreg.modules.token_embedders import Embedding
 from nlpreg.predictors import TextClassifierPredictor
 from nlpreg.predictors import predictor as predictor_module
+from nlpreg.predictors.predictor import make_instance, reader_signature
 
 
 @pytest.fixture
@@ -35,6 +37,29 @@ class WordReader(DatasetReader):
     def text_to_instance(self, tokens: list[Token]) -> Instance:  # type: ignore[override]
         assert all(isinstance(token, Token) for token in tokens)
         return Instance({"tokens": TextField(tokens, {"tokens": SingleIdTokenIndexer()})})
+
+
+class PairReader(WordReader):
+    """A reader of two texts whose annotations are strings, as under `from __future__ import annotations`."""
+
+    def text_to_instance(self, first: "str", second: "str") -> "Instance":  # type: ignore[override]
+        return super().text_to_instance([Token(word) for word in f"{first} {second}".split()])
+
+
+def test_annotations_of_a_reader_may_be_strings(classifier: BasicClassifier) -> None:
+    predictor = TextClassifierPredictor(classifier, PairReader())
+    answer = predictor.predict_json({"first": "a good", "second": "film"})
+    assert answer["tokens"] == ["a", "good", "film"]
+    with pytest.raises(
+        ConfigurationError, match=r"PairReader takes a text \(first\), but this predictor gives it words"
+    ):
+        make_instance(PairReader(), [Token("a")], "film")
+
+
+def test_the_signature_of_a_reader_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    signature = reader_signature(WordReader())
+    monkeypatch.setattr(predictor_module.inspect, "signature", None)
+    assert reader_signature(WordReader()) is signature and list(signature.parameters) == ["tokens"]
 
 
 def test_a_reader_with_a_tokenizer_gets_the_text(classifier: BasicClassifier) -> None:
