@@ -1,6 +1,5 @@
 """Validation during a run, and evaluation of a trained model."""
 
-import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -13,7 +12,8 @@ from torch import nn
 from nlpreg.common import Tqdm
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.files import atomic_write
-from nlpreg.common.util import dump_metrics, int_to_device, is_distributed, sanitize
+from nlpreg.common.sanitize import json_text, sanitize
+from nlpreg.common.util import dump_metrics, int_to_device, is_distributed
 from nlpreg.data.data_loaders.data_loader import DataLoader
 from nlpreg.training.callbacks.callback import TrainerCallback
 from nlpreg.training.communicator import make_communicator
@@ -239,7 +239,7 @@ def evaluate(
 
 
 def _readable_json(model: ReadableModel, batch: TensorDict, outputs: ModelOutputs) -> str:
-    return json.dumps(sanitize(model.make_output_human_readable(outputs)))
+    return json_text(sanitize(model.make_output_human_readable(outputs)))
 
 
 def _no_batches(data: str, key: str) -> ConfigurationError:

@@ -36,6 +36,13 @@ def test_predictions_are_written_batch_by_batch(tiny_model, tiny_loader, tmp_pat
     assert [len(line["prediction"]) for line in lines] == [4, 4, 4]
 
 
+def test_predictions_are_json_where_a_number_is_not(tiny_model, tiny_loader, tmp_path):
+    model, path = tiny_model(), tmp_path / "predictions.jsonl"
+    model.make_output_human_readable = lambda outputs: {"prediction": [float("nan")]}
+    evaluate(model, tiny_loader(1), predictions_output_file=path)
+    assert path.read_text() == '{"prediction": ["NaN"]}\n'
+
+
 def test_a_loss_for_some_batches_only(tiny_model, tiny_loader):
     model = tiny_model()
     forward = model.forward
