@@ -71,9 +71,8 @@ class BasicClassifier(Model):
         self._num_labels = num_labels or vocab.get_vocab_size(label_namespace)
         self._classification_layer = nn.Linear(width, self._num_labels)
         self._accuracy = CategoricalAccuracy()
-        self._loss: nn.Module = (
-            nn.CrossEntropyLoss()
-        )  # an attribute, because subclasses written for AllenNLP replace it
+        # an attribute, because subclasses written for AllenNLP replace it
+        self._loss: nn.Module = nn.CrossEntropyLoss()
         if initializer is not None:
             initializer(self)
 

@@ -148,7 +148,8 @@ class LanguageModel(PeekingCheckedModel):
             - `noncontextual_token_embeddings`: embeddings (B, T, E);
             - `mask`: where there are words (B, T).
 
-            The first four are missing without ids under `tokens`, or after `delete_softmax`.
+            The first four are missing without ids under `tokens`, or after `delete_softmax`. An exported program has
+            `next_word_log_probabilities` (B, T, V) in their place, and in both directions `previous_word_log_probabilities`.
         """
         mask = get_text_field_mask(source)
         embeddings = self._text_field_embedder(source)
@@ -178,11 +179,11 @@ class LanguageModel(PeekingCheckedModel):
         Natural logarithms by word id, (B, T, V) each; -inf at the padding id.
         """
         softmax = self._existing_softmax()
-        directions = [states[..., : self._forward_dim], states[..., self._forward_dim :]]
+        directions = {"next": states[..., : self._forward_dim]}
+        if self._bidirectional:
+            directions["previous"] = states[..., self._forward_dim :]
         found = {}
-        for name, own in zip(
-            ("next", "previous"), directions[: 2 if self._bidirectional else 1], strict=False
-        ):
+        for name, own in directions.items():
             by_class = softmax.log_probabilities(own.flatten(0, 1)).view(*own.shape[:2], -1)
             found[f"{name}_word_log_probabilities"] = _by_word_id(by_class)
         return found

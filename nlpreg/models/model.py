@@ -248,9 +248,8 @@ class Model(Module, Registrable):
             extend = getattr(module, "extend_vocab", None)
             if extend is not None and not path.startswith(others):
                 extend(self.vocab, extension_pretrained_file=sources.get(path), model_path=path)
-        for (
-            module
-        ) in self.modules():  # the heads of several tasks, and the members of an ensemble, are models too
+        # the heads of several tasks, and the members of an ensemble, are models too
+        for module in self.modules():
             if isinstance(module, Model) and module.vocab is self.vocab:
                 module._refuse_new_labels()
 

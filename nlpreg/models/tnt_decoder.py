@@ -127,10 +127,10 @@ class SuffixGuesser:
     and so on to the distribution of all rare words of that shape (successive abstraction).
 
     Args:
-        words: the words seen in training.
-        counts: how often each was seen with each tag (V, K).
+        rows: the rows of `shares` by shape and suffix.
+        shares: the distribution of tags after each suffix.
+        of_all: the distribution of tags of all rare words (K,).
         max_length: number of letters of the longest suffix.
-        rare: words seen more often than this tell nothing of unknown ones.
         weight: how much the shorter suffix counts.
 
     Source: Brants (2000), https://aclanthology.org/A00-1031/, section 2.3. There the shape is the case of the first
@@ -138,27 +138,49 @@ class SuffixGuesser:
     """
 
     def __init__(
-        self, words: Sequence[str], counts: np.ndarray[Any, Any], max_length: int, rare: int, weight: float
+        self,
+        rows: Mapping[tuple[str, str], int],
+        shares: np.ndarray[Any, Any],
+        of_all: np.ndarray[Any, Any],
+        max_length: int,
+        weight: float,
     ) -> None:
+        self._rows = rows
+        self._shares = shares
+        self._of_all = of_all
         self.max_length = max_length
         self.weight = weight
+
+    @classmethod
+    def from_counts(
+        cls, words: Sequence[str], counts: np.ndarray[Any, Any], max_length: int, rare: int, weight: float
+    ) -> "SuffixGuesser":
+        """Estimate the distributions.
+
+        Args:
+            words: the words seen in training.
+            counts: how often each was seen with each tag (V, K).
+            max_length: number of letters of the longest suffix.
+            rare: words seen more often than this tell nothing of unknown ones.
+            weight: how much the shorter suffix counts.
+        """
         totals = counts.sum(1)
         kept = np.flatnonzero((totals > 0) & (totals <= rare))
         if len(kept) == 0:
             kept = np.flatnonzero(totals > 0)
-        self._rows: dict[tuple[str, str], int] = {}
+        row_of: dict[tuple[str, str], int] = {}
         rows, sources = [], []
         for source in kept.tolist():
             shape, letters = word_shape(words[source]), words[source].lower()
             for length in range(min(max_length, len(letters)) + 1):
                 key = (shape, letters[len(letters) - length :])
-                rows.append(self._rows.setdefault(key, len(self._rows)))
+                rows.append(row_of.setdefault(key, len(row_of)))
                 sources.append(source)
-        of_suffixes = np.zeros((len(self._rows), counts.shape[1]))
+        of_suffixes = np.zeros((len(row_of), counts.shape[1]))
         np.add.at(of_suffixes, rows, counts[sources])
-        self._shares = of_suffixes / of_suffixes.sum(1, keepdims=True).clip(min=1)
+        shares = of_suffixes / of_suffixes.sum(1, keepdims=True).clip(min=1)
         of_all = counts[kept].sum(0) + 0.1  # a tag that no rare word has is not impossible
-        self._of_all: np.ndarray[Any, Any] = of_all / of_all.sum()
+        return cls(row_of, shares, of_all / of_all.sum(), max_length, weight)
 
     def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
         """The state of the guesser, see `from_arrays`."""
@@ -174,12 +196,14 @@ class SuffixGuesser:
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray[Any, Any]]) -> "SuffixGuesser":
         """Restore a guesser from its `arrays`."""
-        guesser = cls.__new__(cls)
         keys = unpacked_texts(arrays["suffixes"])
-        guesser._rows = {key: row for row, key in enumerate(zip(keys[::2], keys[1::2], strict=True))}
-        guesser._shares, guesser._of_all = arrays["suffix_shares"], arrays["suffix_of_all"]
-        guesser.max_length, guesser.weight = int(arrays["suffix_length"]), float(arrays["suffix_weight"])
-        return guesser
+        return cls(
+            {key: row for row, key in enumerate(zip(keys[::2], keys[1::2], strict=True))},
+            arrays["suffix_shares"],
+            arrays["suffix_of_all"],
+            int(arrays["suffix_length"]),
+            float(arrays["suffix_weight"]),
+        )
 
     def __call__(self, words: Sequence[str]) -> np.ndarray[Any, Any]:
         """The probability of each tag for each word (len(words), K)."""

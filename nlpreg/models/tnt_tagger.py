@@ -237,7 +237,7 @@ class TntTagger(tagging.SequenceTagger):
         by_word = np.zeros((num_words, num_tags))
         np.add.at(by_word, (word, tag), number)
         words = [names[index] for index in range(num_words)]
-        self._guesser = SuffixGuesser(
+        self._guesser = SuffixGuesser.from_counts(
             words, by_word, self._max_suffix_length, self._rare_word_count, self._suffix_weight
         )
         of_tags = by_word.sum(0)  # (K,)

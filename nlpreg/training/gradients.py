@@ -103,9 +103,8 @@ def _dense_parts(parameters: Iterable[nn.Parameter]) -> list[Tensor]:
         if gradient.is_sparse:
             # an uncoalesced gradient may have several values for one element
             gradient = parameter.grad = gradient.coalesce()
-            gradient = (
-                gradient.values()
-            )  # shares memory with the gradient, also under autograd, since it has no graph
+            # shares memory with the gradient, also under autograd, since it has no graph
+            gradient = gradient.values()
         parts.append(local_part(gradient.detach()))
     return parts
 

@@ -52,9 +52,8 @@ class InterruptionGuard:
     def __enter__(self) -> "InterruptionGuard":
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGINT):
-                if (
-                    signal.getsignal(number) != signal.SIG_IGN
-                ):  # a worker ignores Ctrl-C, which its launcher handles
+                # a worker ignores Ctrl-C, which its launcher handles
+                if signal.getsignal(number) != signal.SIG_IGN:
                     self._previous_handlers[number] = signal.signal(number, self._record)
         return self
 

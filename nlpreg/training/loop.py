@@ -70,9 +70,8 @@ class TrainingLoop:
         run = self._run
         logger.info("Epoch %d/%s", epoch, "?" if run.max_steps is not None else run.num_epochs - 1)
         started = time.monotonic()
-        if (
-            run.metrics.epoch is None
-        ):  # otherwise the run was interrupted in the validation after these updates
+        # not None if the run was interrupted in the validation after these updates
+        if run.metrics.epoch is None:
             memory = memory_metrics()
             run.metrics.epoch = {**self._train_epoch(epoch), **memory}
             run.communicator.barrier()

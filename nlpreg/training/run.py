@@ -489,9 +489,8 @@ class TrainingRun:
         if self.is_primary:
             weights = self._read_best_weights(path)
         stateful = self.wrapped_model or self.model
-        if (
-            self.is_sharded or self.is_primary
-        ):  # loading into a sharded model distributes them from the first process
+        # loading into a sharded model distributes them from the first process
+        if self.is_sharded or self.is_primary:
             stateful.load_state_dict(weights)
         # broadcast, because another machine may not be able to read the file
         if not self.is_sharded and self.communicator.size > 1:

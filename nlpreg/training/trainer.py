@@ -1,5 +1,6 @@
 """`Trainer`, the base class of the trainers, and its checks of devices and processes."""
 
+import importlib
 import os
 import tempfile
 from typing import Any, NamedTuple, Protocol, Union
@@ -127,14 +128,14 @@ def _make_folder(path: str) -> None:
         raise ConfigurationError(f"{path}: cannot create the folder of the run ({error.strerror})") from error
 
 
+# Names that AllenNLP up to 2.4 had in this module, and the modules that have them now, which import this one.
+_HOMES = {
+    "GradientDescentTrainer": "nlpreg.training.gradient_descent_trainer",
+    "TrainerCallback": "nlpreg.training.callbacks",
+}
+
+
 def __getattr__(name: str) -> Any:
-    """Names that AllenNLP up to 2.4 had in this module; what defines them now imports this module."""
-    if name == "GradientDescentTrainer":
-        from nlpreg.training.gradient_descent_trainer import GradientDescentTrainer
-
-        return GradientDescentTrainer
-    if name == "TrainerCallback":
-        from nlpreg.training.callbacks import TrainerCallback
-
-        return TrainerCallback
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -206,7 +206,7 @@ def test_unknown_words_are_guessed_from_their_ends():
     counts = torch.zeros(len(words), 4)
     for row, tag in enumerate([0, 0, 0, 1, 1, 2, 3, 3]):
         counts[row, tag] = 1
-    guess = SuffixGuesser(words, counts.numpy(), max_length=4, rare=10, weight=0.3)
+    guess = SuffixGuesser.from_counts(words, counts.numpy(), max_length=4, rare=10, weight=0.3)
     probabilities = guess(["jumping", "jumped", "UNESCO", "2001", "", "x"])
     assert probabilities.argmax(1).tolist()[:4] == [0, 1, 2, 3]
     assert probabilities.sum(1) == pytest.approx([1.0] * 6)
