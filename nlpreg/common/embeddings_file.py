@@ -14,7 +14,7 @@ from typing import IO, Any, NamedTuple
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.file_utils import cached_path, get_file_extension
-from nlpreg.common.files import clear_compression_errors
+from nlpreg.common.files import clear_compression_errors, how_to_convert
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +84,12 @@ class EmbeddingsTextFile(Iterator[str]):
         main_file, member = parse_embeddings_file_uri(file_uri)
         path = cached_path(main_file, cache_dir=cache_dir)
         self._handle = self._open(path, main_file, member)
-        first = self._next_line()
+        self._lines = _lines_of(self._handle, file_uri)
+        try:
+            first = self._next_line()
+        except ConfigurationError:
+            self.close()
+            raise
         self.num_tokens = _count_in_header(first)
         self._pending: str | None = first if self.num_tokens is None else None
         if self.num_tokens is not None:
@@ -148,14 +153,14 @@ class EmbeddingsTextFile(Iterator[str]):
         return self._next_line()
 
     def _next_line(self) -> str:
-        with clear_compression_errors(self.uri):
-            line = self._handle.readline()
+        line = next(self._lines, "")
         self.line_number += bool(line)
         # bytes that cannot be decoded were replaced by these characters, which do not occur in text
         if not line.isascii() and (wrong := _NOT_DECODED.search(line)):
+            start = line.encode("utf-8", "surrogateescape") if self.line_number == 1 else b""
             raise ConfigurationError(
                 f"{self.uri}, line {self.line_number}: expected text in UTF-8, got the byte 0x{ord(wrong[0]) - 0xDC00:02x}; "
-                "convert the file, for example by `iconv -f LATIN1 -t UTF-8`"
+                + how_to_convert(start)
             )
         return line
 
@@ -194,6 +199,12 @@ class EmbeddingsTextFile(Iterator[str]):
                 f"{self.uri} has no header, so its number of words is unknown before it is read"
             )
         return self.num_tokens
+
+
+def _lines_of(handle: IO[str], name: str) -> Iterator[str]:
+    """The lines of a file; a context manager around all of them, since one for each takes longer than reading it."""
+    with clear_compression_errors(name):
+        yield from iter(handle.readline, "")
 
 
 def _count_in_header(line: str) -> int | None:

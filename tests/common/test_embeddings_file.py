@@ -122,6 +122,12 @@ def test_a_damaged_file_is_named(tmp_path, name, damage):
         list(lines)
 
 
+def test_a_file_in_utf16_is_told_apart(tmp_path):
+    (tmp_path / "v.txt").write_bytes("the 1 2\n".encode("utf-16"))
+    with pytest.raises(ConfigurationError, match=r"v\.txt, line 1: .* byte 0xff; .*`iconv -f UTF-16"):
+        EmbeddingsTextFile(str(tmp_path / "v.txt"))
+
+
 def test_other_encodings(tmp_path):
     (tmp_path / "v.txt").write_text("naïve 1\n", encoding="latin-1")
     with EmbeddingsTextFile(str(tmp_path / "v.txt"), encoding="latin-1") as lines:
