@@ -15,6 +15,7 @@ from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.config import untrusted
 from nlpreg.common.file_utils import cached_path
 from nlpreg.common.imports import optional
+from nlpreg.common.tqdm import is_terminal
 
 if TYPE_CHECKING:
     import torch
@@ -126,7 +127,7 @@ def load_pretrained(auto_class: str, model_name: str, **kwargs: Any) -> Any:
 def _without_bars(transformers: ModuleType) -> Iterator[None]:
     """Within the block the library shows no progress bars unless standard error is a terminal that may have some."""
     library = transformers.utils.logging
-    shows_bars = not common_logging.WITHOUT_BARS and sys.stderr is not None and sys.stderr.isatty()
+    shows_bars = not common_logging.WITHOUT_BARS and is_terminal(sys.stderr)
     if shows_bars or not library.is_progress_bar_enabled():
         yield
         return

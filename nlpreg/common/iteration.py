@@ -107,6 +107,18 @@ def cycle_iterator_function(iterator_function: Callable[[], Iterable[T]]) -> Ite
             raise ValueError("cannot cycle over an iterable without items: expected at least one")
 
 
+def in_turn(iterables: Iterable[Iterable[T]]) -> Iterator[T]:
+    """An item of each iterable in turn; exhausted iterables are left out."""
+    waiting = [iter(items) for items in iterables]
+    while waiting:
+        left = []
+        for items in waiting:
+            for item in islice(items, 1):
+                yield item
+                left.append(items)
+        waiting = left
+
+
 def hash_object(o: Any) -> str:
     """A digest of an object's content, the same in every process for plain values: a key for caches."""
     return hashlib.blake2b(pickle.dumps(o, protocol=5), digest_size=20).hexdigest()

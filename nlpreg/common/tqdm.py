@@ -41,7 +41,7 @@ class Tqdm:
 
             return tqdm(*args, **{"leave": False, "dynamic_ncols": True, **kwargs})
         else:
-            place = "terminal" if _is_terminal(sys.stderr) else "file"
+            place = "terminal" if is_terminal(sys.stderr) else "file"
         defaults: dict[str, Any] = {
             "mininterval": _SECONDS_BETWEEN_REFRESHES[place],
             "delay": SECONDS_BEFORE_FIRST[place],
@@ -172,5 +172,6 @@ def _is_notebook() -> bool:
     return shell is not None and "IPKernelApp" in getattr(shell, "config", {})
 
 
-def _is_terminal(stream: TextIO | None) -> bool:
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a stream is an open terminal."""
     return bool(stream is not None and not stream.closed and stream.isatty())

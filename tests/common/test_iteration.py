@@ -14,6 +14,7 @@ from nlpreg.common.iteration import (
     ensure_list,
     group_by_count,
     hash_object,
+    in_turn,
     is_lazy,
     lazy_groups_of,
     namespace_match,
@@ -168,3 +169,8 @@ def test_concatenated_sequence_refuses_what_is_outside():
             view[index]
     with pytest.raises(ValueError, match="at least one sequence"):
         ConcatenatedSequence()
+
+
+def test_in_turn() -> None:
+    assert list(in_turn(["abc", "", "x"])) == ["a", "x", "b", "c"]
+    assert list(in_turn([])) == []

@@ -16,6 +16,7 @@ from pathlib import PurePath
 from typing import Any
 
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.config import registry
 from nlpreg.common.lazy import Lazy
 from nlpreg.common.params import Params
 
@@ -377,4 +378,4 @@ def value_of(call: Node | None, name: str) -> Any:
 
 def is_built_in(call: Call) -> bool:
     """Whether a constructor is part of nlpreg; what those of plugins do with their arguments is unknown."""
-    return str(getattr(call.cls, "__module__", "")).startswith("nlpreg.")
+    return registry.is_built_in(call.cls)

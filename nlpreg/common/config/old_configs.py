@@ -169,14 +169,14 @@ def _rename(config: ConfigText, section: Section, old: Old, log: MigrationLog) -
         log.did(place, f"{path} was removed: {old.new} is given too")
     elif not inner:
         config.replace(section, name, text)
-        config.rename(_current(config, section, name), name, target)
+        config.rename(_section_with_key(config, section.path, name), name, target)
         log.did(place, f"{path} is now {old.new}")
     else:
         if homes:
             config.insert(homes[-1], inner, text)
         else:
             config.insert(section, target, config.object_text({inner: text}, section))
-        config.remove(_current(config, section, name), name)
+        config.remove(_section_with_key(config, section.path, name), name)
         log.did(place, f"{path} is now {_path(section, old.new)}")
 
 
@@ -377,7 +377,7 @@ def _lazy_reading(config: ConfigText, log: MigrationLog) -> bool:
             if section.value("lazy") is True:
                 _insert_in_loader(config, section, log)
             place = config.place(section, "lazy")
-            config.remove(_current(config, section, "lazy"), "lazy")
+            config.remove(_section_with_key(config, section.path, "lazy"), "lazy")
             log.did(place, f"{section.path}.lazy was removed: the data loader decides what is held in memory")
             return True
     return False
@@ -456,9 +456,11 @@ def _spacy_indexers(config: ConfigText, log: MigrationLog) -> bool:
         feature = "tag_" if is_fine else _SPACY_FEATURES[kind]
         place = config.place(section, "type")
         config.replace(section, "type", config.literal("single_id", section))
-        config.insert(_current(config, section, "type"), "feature_name", config.literal(feature, section))
+        config.insert(
+            _section_with_key(config, section.path, "type"), "feature_name", config.literal(feature, section)
+        )
         if "coarse_tags" in section:
-            config.remove(_current(config, section, "coarse_tags"), "coarse_tags")
+            config.remove(_section_with_key(config, section.path, "coarse_tags"), "coarse_tags")
         log.did(place, f'{section.path}: the indexer "{kind}" is now "single_id" with a feature_name')
         return True
     return False
@@ -591,7 +593,7 @@ def vocabulary(config: ConfigText, log: MigrationLog) -> bool:
             continue
         kind = "extend" if section.value("extend") is True else "from_files"
         config.rename(section, "directory_path", "directory")
-        section = _current(config, section, "directory")
+        section = _section_with_key(config, section.path, "directory")
         if "type" in section:
             config.replace(section, "type", config.literal(kind, section))
         else:
@@ -599,7 +601,7 @@ def vocabulary(config: ConfigText, log: MigrationLog) -> bool:
         kept = {"type", "directory", "padding_token", "oov_token"}
         for name in section.keys:
             if name == "extend" or (kind == "from_files" and name not in kept):
-                config.remove(_current(config, section, name), name)
+                config.remove(_section_with_key(config, section.path, name), name)
         log.did(
             config.place(section), f'vocabulary.directory_path is now the directory of a vocabulary "{kind}"'
         )
@@ -620,11 +622,6 @@ def _class_names(config: ConfigText, log: MigrationLog) -> bool:
                 log.leave(place, f"{section.path}.type: there is no {name} in nlpreg")
             return True
     return False
-
-
-def _current(config: ConfigText, section: Section, name: str) -> Section:
-    """The same section after an edit; it has the key `name`."""
-    return next(other for other in reversed(config.at(section.path)) if name in other)
 
 
 def _path(section: Section, name: str) -> str:

@@ -47,8 +47,8 @@ def add_to_registry(base: type, name: str, cls: Any, constructor: str | None, ex
     names = REGISTRY[base]
     if name in names:
         present = names[name][0]
-        if name in _GIVES_WAY.get(base.__name__, ()) and _is_built_in(cls) != _is_built_in(present):
-            own, other = (present, cls) if _is_built_in(cls) else (cls, present)
+        if name in _GIVES_WAY.get(base.__name__, ()) and is_built_in(cls) != is_built_in(present):
+            own, other = (present, cls) if is_built_in(cls) else (cls, present)
             logger.info(
                 "%s %r is %s, a plugin's, not the built-in %s",
                 base.__name__,
@@ -71,7 +71,8 @@ def add_to_registry(base: type, name: str, cls: Any, constructor: str | None, ex
         resolve_annotations(getattr(cls, constructor or "__init__"))
 
 
-def _is_built_in(cls: Any) -> bool:
+def is_built_in(cls: Any) -> bool:
+    """Whether a class or function is part of nlpreg, not of a plugin or another library."""
     return str(getattr(cls, "__module__", "")).partition(".")[0] == "nlpreg"
 
 

@@ -289,7 +289,7 @@ class Resolver:
             return nodes.Literal(value)
         node = nodes.LazyCall(cls, value, path, _accepted_extras(cls))
         if hasattr(cls, "from_params"):
-            ours = str(getattr(owner, "__module__", "")).startswith("nlpreg.")
+            ours = registry.is_built_in(owner)
             # a third-party class may pass anything to its `Lazy` arguments
             extras = extras_of(cls) if ours else passed_extras() | {"batch_size", "distributed"}
             # lenient for third-party classes: their code may add missing arguments

@@ -9,7 +9,7 @@ from typing import Any
 from nlpreg.common.config import kinds
 from nlpreg.common.config.describe import Argument, Description, describe, describe_class, summary
 from nlpreg.common.config.nodes import is_json
-from nlpreg.common.config.registry import REGISTRY, SPECIAL_SECTIONS, registered_names
+from nlpreg.common.config.registry import REGISTRY, SPECIAL_SECTIONS, is_built_in, registered_names
 from nlpreg.common.config.resolve import is_registry_base, overrides_from_params, passed_extras
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -225,7 +225,7 @@ class SchemaWriter:
         schema: Schema = {} if is_foreign else self.annotation(argument.annotation)
         if not is_foreign:
             members = kinds.members_of(kinds.kind_of(argument.annotation))
-            if any(isinstance(member, kinds.Later) for member in members) and not _is_ours(owner):
+            if any(isinstance(member, kinds.Later) for member in members) and not is_built_in(owner):
                 schema = _any_of(
                     schema, {"type": "object"}
                 )  # the plugin's own code may add missing arguments
@@ -306,7 +306,3 @@ def _is_module(annotation: Any) -> bool:
         parent.__module__.startswith("torch.nn.") and parent.__name__ == "Module"
         for parent in annotation.__mro__
     )
-
-
-def _is_ours(cls: Any) -> bool:
-    return str(getattr(cls, "__module__", "")).startswith("nlpreg.")

@@ -1,15 +1,13 @@
 """The order of the instances of several tasks, and how they are batched."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any
 
+from nlpreg.common.iteration import in_turn
 from nlpreg.common.registrable import Registrable
 from nlpreg.data.data_loaders.stream import groups_of
 from nlpreg.data.instance import Instance
-
-T = TypeVar("T")
 
 
 class MultiTaskScheduler(Registrable):
@@ -83,18 +81,6 @@ class HomogeneousRoundRobinScheduler(MultiTaskScheduler):
 
     def _size_for(self, task: str) -> int:
         return self.batch_size[task] if isinstance(self.batch_size, Mapping) else self.batch_size
-
-
-def in_turn(iterables: Iterable[Iterable[T]]) -> Iterator[T]:
-    """An item of each iterable in turn; exhausted iterables are left out."""
-    waiting = [iter(items) for items in iterables]
-    while waiting:
-        left = []
-        for items in waiting:
-            for item in islice(items, 1):
-                yield item
-                left.append(items)
-        waiting = left
 
 
 def _count(instances: int, batch_size: int, drop_last: bool) -> int:

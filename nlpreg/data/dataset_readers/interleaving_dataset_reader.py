@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.iteration import in_turn
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader
 from nlpreg.data.dataset_readers.text_file_reader import check_choice
 from nlpreg.data.fields.metadata_field import MetadataField
@@ -79,7 +80,7 @@ class InterleavingDatasetReader(DatasetReader):
             for stream in streams.values():
                 yield from stream
         else:
-            yield from _round_robin(streams.values())
+            yield from in_turn(streams.values())
 
     def _paths(self, file_path: str | Mapping[str, Any]) -> Mapping[str, Any]:
         paths: Any = file_path
@@ -104,14 +105,3 @@ class InterleavingDatasetReader(DatasetReader):
     def _with_name(self, instance: Instance, name: str) -> Instance:
         instance.fields[self._dataset_field_name] = MetadataField(name)
         return instance
-
-
-def _round_robin(streams: Iterable[Iterator[Instance]]) -> Iterator[Instance]:
-    """One item of each stream in turn, until all are exhausted."""
-    remaining = list(streams)
-    while remaining:
-        for stream in list(remaining):
-            try:
-                yield next(stream)
-            except StopIteration:
-                remaining.remove(stream)

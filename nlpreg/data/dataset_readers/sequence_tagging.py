@@ -49,11 +49,11 @@ class SequenceTaggingDatasetReader(TextFileReader):
     def _instance_of(self, unit: str, file: str, line: int) -> Instance:
         items = split_at_blanks(unit) if self._token_delimiter is None else unit.split(self._token_delimiter)
         pairs = [item.rsplit(self._word_tag_delimiter, 1) for item in items]
-        if not all(len(pair) == 2 and pair[1] for pair in pairs):
+        wrong = next(
+            (self._word_tag_delimiter.join(pair) for pair in pairs if len(pair) < 2 or not pair[1]), None
+        )
+        if wrong is not None:
             delimiter = self._word_tag_delimiter
-            wrong = next(
-                item for item, pair in zip(items, pairs, strict=True) if len(pair) < 2 or not pair[1]
-            )
             raise bad_line(
                 file,
                 line,

@@ -7,16 +7,10 @@ from nlpreg.data.data_loaders.multitask_scheduler import (
     HomogeneousRoundRobinScheduler,
     MultiTaskScheduler,
     RoundRobinScheduler,
-    in_turn,
 )
 
 TASKS: dict[str, Any] = {"a": ["a1", "a2", "a3", "a4", "a5"], "b": ["b1"], "c": []}
 COUNTS = {task: len(items) for task, items in TASKS.items()}
-
-
-def test_in_turn() -> None:
-    assert list(in_turn(["abc", "", "x"])) == ["a", "x", "b", "c"]
-    assert list(in_turn([])) == []
 
 
 @pytest.mark.parametrize(
