@@ -9,8 +9,10 @@ import pytest
 from nlpreg.common import FromParams, Lazy, Params, Registrable
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.config.schema import DIALECT, SchemaWriter, experiment_schema, registry_schema
+from nlpreg.common.plugins import import_builtin_parts
 
 jsonschema = pytest.importorskip("jsonschema")
+import_builtin_parts()  # their bases declare which arguments nlpreg passes itself, such as `vocab`
 
 
 class Animal(Registrable):
