@@ -64,7 +64,7 @@ MISTAKES = {
     "one_value_instead_of_a_list": ("ngram_filter_sizes: [2, 3]", "ngram_filter_sizes: 2"),
     "list_instead_of_an_object": ("optimizer: { type: 'adam', lr: 0.004 }", "optimizer: ['adam']"),
     "value_of_a_fixed_set": ("label_encoding: 'BIO'", "label_encoding: 'BOI'"),
-    "name_in_a_list": ("callbacks: ['track_epoch_callback']", "callbacks: ['track_epochs', 'wandbb']"),
+    "name_in_a_list": ("callbacks: ['track_epoch_callback']", "callbacks: ['track_epochs', 'console_loger']"),
     "width_that_does_not_fit": ("input_size: 70", "input_size: 50"),
     "embedder_without_indexer": (
         "      tokens: { type: 'single_id' },",

@@ -127,6 +127,7 @@ class Resolver:
                 self.report(type_path, f'"{name}" is a name of earlier versions of AllenNLP: {advice}')
             else:
                 self.report(type_path, str(error))
+                self._resolve_as_meant(base, name, config, path)
             return nodes.Literal(config)
         if not hasattr(cls, "from_params"):
             return self.foreign(cls, config, path, name)
@@ -141,6 +142,19 @@ class Resolver:
         node.type_name = name
         return node
 
+    def _resolve_as_meant(self, base: Any, name: Any, config: dict[str, Any], path: str) -> None:
+        """Report the problems inside a section whose `type` is misspelt too.
+
+        They are those of the class of the most similar name, if it takes all keys of the section.
+        """
+        meant = nearest(name, registry.REGISTRY.get(base, {}))
+        if meant is None:
+            return
+        cls, constructor_name = registry.find_registered(base, meant)
+        signature = signature_of(cls, getattr(cls, constructor_name) if constructor_name else None)
+        if config.keys() <= signature.parameters.keys():
+            self._registered(base, {**config, "type": meant}, path)
+
     def call(self, cls: Any, constructor: Any, value: Mapping[str, Any], path: str) -> nodes.Call:
         """Resolve the arguments of a constructor.
 
@@ -151,20 +165,23 @@ class Resolver:
             path: its key path.
         """
         node = nodes.Call(cls, constructor or cls, path)
-        number = len(
-            self.problems
-        )  # `check_arguments` is only called with arguments that match their annotations
+        number = len(self.problems)
         signature = signature_of(cls, constructor)
         config = dict(value)
         self.arguments(
             node, signature, config if signature.open else renewed(cls, config, signature.parameters, path)
         )
-        if len(self.problems) == number:
-            self._check_together(node)
+        self._check_together(node, self.problems[number:])
         return node
 
-    def _check_together(self, node: nodes.Call) -> None:
-        """Call the `check_arguments` of a class, for constraints beyond the annotations."""
+    def _check_together(self, node: nodes.Call, problems: list[Problem]) -> None:
+        """Call the `check_arguments` of a class, for constraints beyond the annotations.
+
+        It is only called with arguments that match their annotations.
+
+        Args:
+            problems: the problems of the node's arguments.
+        """
         if not _has_own_check(node):
             return
         values = {
@@ -174,6 +191,9 @@ class Resolver:
         wanted = inspect.signature(node.cls.check_arguments).parameters
         if any(name not in values and p.default is inspect.Parameter.empty for name, p in wanted.items()):
             return  # some arguments are passed later
+        start = len(node.path) + 1 if node.path else 0
+        if any(problem.path[start:].split(".")[0] in wanted for problem in problems):
+            return
         try:
             node.cls.check_arguments(**{name: values[name] for name in wanted if name in values})
         except (

@@ -285,6 +285,21 @@ def test_a_key_beside_the_one_that_was_meant() -> None:
     assert 'did you mean "type"' in refused(Shape, {"typ": "circle"})[0][1]
 
 
+def test_problems_beside_others_are_reported_with_them() -> None:
+    # Inside of a section whose type is misspelt, if the keys are those of the class that is meant.
+    corners = [{"x": "1"}, {"x": 1, "z": 2}]
+    assert [path for path, _ in refused(Shape, {"type": "polygn", "corners": corners})] == [
+        "here.type",
+        "here.corners.0.x",
+        "here.corners.1.z",
+    ]
+    assert [path for path, _ in refused(Shape, {"type": "polygn", "edges": corners})] == ["here.type"]
+    assert [path for path, _ in refused(Shape, {"type": "blob", "corners": corners})] == ["here.type"]
+    # What a class says of its arguments, unless one of these arguments has another problem.
+    assert [path for path, _ in refused(Range, {"low": 10, "colour": 2})] == ["here.colour", "here.low"]
+    assert [path for path, _ in refused(Range, {"low": "10"})] == ["here.low"]
+
+
 class Chain(FromParams):
     def __init__(self, members: List[Circle]) -> None:
         pass
