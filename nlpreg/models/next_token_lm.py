@@ -8,7 +8,6 @@ from torch.nn.functional import cross_entropy
 
 from nlpreg.common.checks import Probability
 from nlpreg.data import TextFieldTensors, Vocabulary
-from nlpreg.data.vocabulary import DEFAULT_OOV_TOKEN
 from nlpreg.models.model import Model
 from nlpreg.models.tagging import tag_names
 from nlpreg.models.token_prediction import TokenPredictionModel
@@ -170,7 +169,7 @@ class NextTokenLM(TokenPredictionModel):
         known = torch.cat(columns, dim=1) if columns else torch.empty(ids.size(0), 0, device=ids.device)
         log_probabilities = nn.functional.pad(known, (1, 0), value=torch.nan).masked_fill(~mask, torch.nan)
         index_of = self.vocab.get_token_to_index_vocabulary(self._target_namespace)
-        return [log_probabilities], (ids == index_of.get(DEFAULT_OOV_TOKEN, -1)) & mask
+        return [log_probabilities], (ids == index_of.get(self.vocab.oov_token, -1)) & mask
 
     def _next_token_scores(self, tokens: TextFieldTensors) -> Tensor:
         """The scores (B, V) of the tokens after the last one of each text."""

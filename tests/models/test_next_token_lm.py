@@ -5,6 +5,7 @@ import torch
 
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.params import Params
+from nlpreg.data import Vocabulary
 from nlpreg.models.model import Model
 from nlpreg.models.next_token_lm import NextTokenLM
 from nlpreg.modules.language_model_heads import LanguageModelHead
@@ -112,6 +113,14 @@ def test_beam_search_against_all_continuations(tag_vocab, tokens):
     assert model.make_output_human_readable(output)["top_tokens"][0][0] == [
         tag_vocab.get_token_from_index(word) for word in output["top_indices"][0, 0].tolist()
     ]
+
+
+@pytest.mark.parametrize("oov_token", ["@@UNKNOWN@@", "<unk>"])
+def test_unknown_words_of_a_scored_text(oov_token):
+    vocab = Vocabulary({"tokens": {"dog": 1}}, oov_token=oov_token)
+    ids = torch.tensor([[2, 1, 2], [1, 0, 0]])
+    _, is_unknown = make_model(vocab).word_log_probabilities({"tokens": {"tokens": ids}})
+    assert torch.equal(is_unknown, ids == 1)
 
 
 @pytest.mark.parametrize("contextualizer", [True, False])
