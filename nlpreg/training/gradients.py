@@ -143,8 +143,12 @@ def clip_gradient_norm(parameters: Iterable[nn.Parameter], max_norm: float) -> T
 @torch.no_grad()
 def clip_gradient_values(parameters: Iterable[nn.Parameter], limit: float) -> None:
     """Clip each element of each gradient to [-limit, limit]."""
-    for part in _dense_parts(parameters):
-        part.clamp_(-limit, limit)
+    parts = _dense_parts(parameters)
+    if parts:
+        torch._foreach_clamp_min_(
+            parts, -limit
+        )  # of all tensors at once, as in `torch.nn.utils.clip_grad_value_`
+        torch._foreach_clamp_max_(parts, limit)
 
 
 @torch.no_grad()
