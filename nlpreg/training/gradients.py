@@ -145,9 +145,8 @@ def clip_gradient_values(parameters: Iterable[nn.Parameter], limit: float) -> No
     """Clip each element of each gradient to [-limit, limit]."""
     parts = _dense_parts(parameters)
     if parts:
-        torch._foreach_clamp_min_(
-            parts, -limit
-        )  # of all tensors at once, as in `torch.nn.utils.clip_grad_value_`
+        # all tensors at once, as in `torch.nn.utils.clip_grad_value_`
+        torch._foreach_clamp_min_(parts, -limit)
         torch._foreach_clamp_max_(parts, limit)
 
 
