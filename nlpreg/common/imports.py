@@ -94,9 +94,7 @@ def optional(module: str, extra: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is None or not (module + ".").startswith(error.name + "."):
             raise  # it is installed, but one of its own dependencies is missing
-        raise ImportError(
-            f"the package {module.split('.')[0]!r} is needed here and not installed: pip install 'nlpreg[{extra}]'"
-        ) from error
+        raise ImportError(_not_installed(module.split(".")[0], extra)) from error
 
 
 def check_package(module: str, extra: str) -> None:
@@ -114,6 +112,8 @@ def check_package(module: str, extra: str) -> None:
     else:
         is_installed = importlib.util.find_spec(module) is not None
     if not is_installed:
-        raise ConfigurationError(
-            f"the package {module!r} is needed here and not installed: pip install 'nlpreg[{extra}]'"
-        )
+        raise ConfigurationError(_not_installed(module, extra))
+
+
+def _not_installed(package: str, extra: str) -> str:
+    return f"the package {package!r} is needed here and not installed: pip install 'nlpreg[{extra}]'"

@@ -81,7 +81,8 @@ def naming_fields(instances: Iterable[Instance]) -> Iterator[None]:
     try:
         yield
     except NoTokenIndexersError as error:
-        for name, field in ((name, field) for one in instances for name, field in one.fields.items()):
+        named = (item for instance in instances for item in instance.fields.items())
+        for name, field in named:
             if any(part is error.field for part in (field, *getattr(field, "field_list", ()))):
                 error.args = (f"field {name!r}: {error}",)
                 break

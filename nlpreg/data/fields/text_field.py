@@ -329,7 +329,7 @@ def _is_spacy_token(token: object) -> bool:
 
 def _indexed(indexer: TokenIndexer, tokens: list[Token], vocab: Vocabulary) -> IndexedTokenList:
     indexed = indexer.tokens_to_indices(tokens, vocab)
-    if not isinstance(indexed, dict):
+    if not isinstance(indexed, Mapping):  # such as the `BatchEncoding` of a tokenizer, which is no dict
         raise ConfigurationError(
             f'{type(indexer).__name__}.tokens_to_indices: expected a dictionary, such as {{"tokens": [3, 2]}}, got '
             f"{type(indexed).__name__} {indexed!r:.60}"

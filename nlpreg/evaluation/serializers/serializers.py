@@ -13,6 +13,8 @@ from nlpreg.data.data_loaders import DataLoader
 from nlpreg.nn.util import get_text_field_mask
 
 _WORDS = ("words", "tokens")
+_ZEROS_COUNT = ("offsets", "type_ids")
+"""Tensors of transformers' indexers in which 0 is a value: the first piece, the first segment."""
 
 
 class Serializer(Registrable):
@@ -110,9 +112,9 @@ def _fields_of_instances(batch: Mapping[str, Any], size: int) -> list[dict[str, 
                     ends = (positions * mask).amax(1).tolist() if mask.size(1) else [0] * size
                     lengths.setdefault(mask.size(1), ends)
 
-    def row_of(value: Any, row: int, in_text: bool = False) -> Any:
+    def row_of(value: Any, row: int, has_zeros_as_padding: bool = False) -> Any:
         if isinstance(value, Mapping):
-            return {name: row_of(inner, row, in_text=True) for name, inner in value.items()}
+            return {name: row_of(inner, row, name not in _ZEROS_COUNT) for name, inner in value.items()}
         if not isinstance(value, (torch.Tensor, list, tuple)) or (
             isinstance(value, torch.Tensor) and not value.dim()
         ):
@@ -121,19 +123,20 @@ def _fields_of_instances(batch: Mapping[str, Any], size: int) -> list[dict[str, 
         if isinstance(value, torch.Tensor) and value.dim() > 1 and value.size(1) in lengths:
             own = own[: lengths[value.size(1)][row]]
         rows = sanitize(own)
-        if isinstance(value, torch.Tensor) and value.dim() > 2 and not value.is_floating_point() and in_text:
+        is_padded = has_zeros_as_padding and isinstance(value, torch.Tensor) and value.dim() > 2
+        if is_padded and not value.is_floating_point():
             return [_without_padding(ids) for ids in rows]
         return rows
 
     return [{name: row_of(value, row) for name, value in batch.items()} for row in range(size)]
 
 
-def _without_padding(ids: Any) -> Any:
+def _without_padding(ids: list[Any]) -> list[Any]:
     """The ids of the parts of a word, such as its characters, without the zeros after them."""
-    end = len(ids) if isinstance(ids, list) else 0
-    while end and ids[end - 1] in (0, False):
+    end = len(ids)
+    while end and ids[end - 1] == 0:
         end -= 1
-    return ids[:end] if isinstance(ids, list) else ids
+    return ids[:end]
 
 
 def _rows_of(name: str, values: Any, batch: Mapping[str, Any], size: int) -> Iterator[tuple[int, Any]]:

@@ -48,6 +48,13 @@ def test_ids_of_characters_have_no_padding():
     assert [line["source"]["chars"]["token_characters"] for line in lines] == [[[5, 6], [7]], [[8, 9, 4]]]
 
 
+@pytest.mark.parametrize("name", ["offsets", "type_ids"])
+def test_zeros_that_are_values_stay(name):
+    values = torch.tensor([[[0, 0], [1, 0]]])
+    (line,) = lines_of({"source": {"pieces": {name: values}}}, {})
+    assert line["source"]["pieces"][name] == [[0, 0], [1, 0]]
+
+
 def test_words_and_labels_come_first():
     batch = {
         "tokens": {"tokens": {"tokens": torch.tensor([[5, 6]])}},

@@ -125,7 +125,8 @@ class DataFile:
         """The text in chunks of about a megabyte, each of whole lines, with "\\n" for every kind of line end.
 
         Raises:
-            DataError: the file is not UTF-8 (the message names the line and the byte), or a damaged compressed file.
+            DataError: the file is not UTF-8; the message names the line and the byte.
+            ConfigurationError: the compressed file is damaged.
         """
         encoding = "utf-8-sig"  # the first chunk may begin with a byte-order mark
         try:
@@ -160,7 +161,7 @@ class DataFile:
         """The lines without their line ends, each with its number.
 
         Raises:
-            DataError: as for `chunks`.
+            ConfigurationError: as for `chunks`.
         """
         number = 1
         for text in self.chunks():
@@ -172,7 +173,7 @@ class DataFile:
         """The blocks between blank lines, each with the number of its first line.
 
         Raises:
-            DataError: as for `chunks`.
+            ConfigurationError: as for `chunks`.
         """
         # each chunk begins with the line end before it, and the last one ends with blank lines, so that first and last
         # lines need no special case
