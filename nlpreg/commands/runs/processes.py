@@ -9,11 +9,8 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import IO, Any
-
-from nlpreg.common.runtime.process import end_with_parent
 
 try:
     import fcntl
@@ -23,6 +20,13 @@ except ImportError:  # not on Windows, where two processes can train the same ru
 FOLDER = ".running"
 """Folder, in that of a group, with two files for each run under way: its config, and what its process writes to standard
 error, which is the lock on the run too."""
+
+_PROGRAM = (
+    "from nlpreg.common.runtime.process import end_with_parent; end_with_parent({parent}); "
+    "import runpy; runpy.run_module('nlpreg', run_name='__main__', alter_sys=True)"
+)
+"""`python -m nlpreg`, which also ends if the process that started it is killed. It asks for that itself: `preexec_fn` runs
+Python code after a fork, which is unsafe if this process has threads."""
 
 POLL_SECONDS = 0.1
 _LAST_BYTES = 4000
@@ -120,15 +124,13 @@ class Processes:
         try:
             self._config(name).write_text(json.dumps(config, indent=1), encoding="utf-8")
             process = subprocess.Popen(
-                [sys.executable, "-m", "nlpreg", *words],
+                [sys.executable, "-c", _PROGRAM.format(parent=os.getpid()), *words],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=file,
                 env=environment,
                 # The lock is inherited with the descriptor, and is released when both processes have closed it.
                 pass_fds=[file.fileno()],
-                # so that the run also ends if this process is killed by SIGKILL
-                preexec_fn=partial(end_with_parent, os.getpid()),
             )
         except BaseException:
             self._release(name, file)
