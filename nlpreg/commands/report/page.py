@@ -218,7 +218,7 @@ def _ticks(low: float, high: float) -> list[float]:
     unit = 10.0 ** math.floor(math.log10(raw))
     step = next(factor * unit for factor in (1, 2, 2.5, 5, 10) if factor * unit >= raw * 0.999)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [round(number * step, 12) for number in range(first, last + 1)]
+    return [number * step for number in range(first, last + 1)]
 
 
 def _quality(analysis: Analysis) -> str:

@@ -88,6 +88,7 @@ def test_a_page_about_a_run() -> None:
         ([-3.5, -1.0], ["-4", "-3", "-2", "-1"]),
         ([0.5, 0.5], ["0.2", "0.4", "0.6", "0.8"]),
         ([1e12, 2e12], ["1e+12", "1.25e+12", "1.5e+12", "1.75e+12", "2e+12"]),
+        ([1e-13, 3e-13], ["1e-13", "1.5e-13", "2e-13", "2.5e-13", "3e-13"]),
     ],
 )
 def test_axes_have_round_numbers(losses: list[float], expected: list[str]) -> None:
