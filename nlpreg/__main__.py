@@ -20,9 +20,8 @@ def run() -> None:
     # two threads beside another busy process many times slower than one.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     atexit.register(remove_unused_compiler_cache)
-    if isinstance(
-        sys.stdout, io.TextIOWrapper
-    ):  # what its encoding lacks must not end a command, as on standard error
+    # what its encoding lacks must not end a command, as on standard error
+    if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     status = _status()
     # The outcome stands; an interruption from here on would only print a traceback of the interpreter's end.

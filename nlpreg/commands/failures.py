@@ -209,9 +209,8 @@ def lines_about_users_code(error: BaseException) -> list[str]:
     found = None
     part = part_there = ""
     frames = list(traceback.walk_tb(error.__traceback__))
-    if isinstance(
-        error.__cause__, ValueError
-    ):  # of `text_to_instance`, to which a reader adds the place in the data
+    # an error of `text_to_instance`, to which a reader adds the place in the data
+    if isinstance(error.__cause__, ValueError):
         frames += traceback.walk_tb(error.__cause__.__traceback__)
     for frame, line in frames:
         file = frame.f_code.co_filename

@@ -719,10 +719,7 @@ def _raw_groups(input_file: str, most: int) -> Iterator[Sequence[bytes | str]]:
     stream: Any = getattr(sys.stdin, "buffer", sys.stdin)
     try:
         descriptor = stream.fileno()
-    except (
-        AttributeError,
-        io.UnsupportedOperation,
-    ):  # something that stands for a file, in a test or a notebook
+    except (AttributeError, io.UnsupportedOperation):  # stands for a file, in a test or a notebook
         yield from lazy_groups_of(stream, 1)
         return
     rest = b""

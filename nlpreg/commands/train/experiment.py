@@ -432,9 +432,8 @@ def _is_saved_in(vocab: Vocabulary, folder: str) -> bool:
             logger.warning("%s", error)
             is_as_recorded = False
         if not differing and not missing:
-            if (
-                not is_as_recorded
-            ):  # the record is damaged, or the folder is of an earlier version without records
+            # if not, the record is damaged, or the folder is of an earlier version without records
+            if not is_as_recorded:
                 forget_digests(folder, "*")
                 record_digests(folder, same)
             return True

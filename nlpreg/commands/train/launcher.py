@@ -305,9 +305,8 @@ def _quiet_torch() -> Iterator[None]:
 
 def _worker(function: Callable[..., Any], arguments: tuple[Any, ...], settings: dict[str, Any]) -> Any:
     """The main function of a worker: call the function; if it fails, write a report to the file that the launcher reads."""
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches every process; the launcher forwards it as SIGTERM
+    # Ctrl-C reaches every process; the launcher forwards it as SIGTERM
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     install_sigterm_handler()
     parent = multiprocessing.parent_process()
     end_with_parent(os.getppid() if parent is None or parent.pid is None else parent.pid)

@@ -81,9 +81,8 @@ def prepare_folder(params: Params, options: RunOptions, resolved: dict[str, Any]
     create_serialization_dir(
         params, folder, options.recover, options.force, options.config_file, sets_aside=True
     )
-    remove_temporary_files(
-        folder
-    )  # left by a killed process; because of the lock, no other process is writing here
+    # files left by a killed process; because of the lock, no other process is writing here
+    remove_temporary_files(folder)
     forget_digests(folder, CONFIG_NAME, _RESOLVED_CONFIG_NAME)
     params.to_file(os.path.join(folder, CONFIG_NAME))
     if resolved is not None:
@@ -180,9 +179,8 @@ def run_process(
     if options.dry_run:
         return train_loop
     if is_primary:
-        forget_digests(
-            options.serialization_dir, METRICS_NAME, METRICS_LOG_NAME
-        )  # training changes these files
+        # training changes these files
+        forget_digests(options.serialization_dir, METRICS_NAME, METRICS_LOG_NAME)
     with _archived_when_interrupted(options, is_primary):
         metrics = train_loop.run()
         train_loop.test()  # called by every process
