@@ -251,26 +251,22 @@ def _definition_of_called(error: BaseException, frames: Sequence[tuple[FrameType
     called = _CALL.match(str(error)) if isinstance(error, TypeError) else None
     if called is None or not frames:
         return
-    for value in frames[-1][0].f_locals.values():
-        for cls in type(value).__mro__:
-            method = vars(cls).get(called[2])
-            code = getattr(method, "__code__", None)
-            if (
-                cls.__qualname__ == called[1]
-                and code is not None
-                and not cls.__module__.startswith("nlpreg.")
-            ):
-                line = linecache.getline(code.co_filename, code.co_firstlineno).strip()
-                yield f"{os.path.basename(code.co_filename)}:{code.co_firstlineno}, in {cls.__name__}: {line}"
-                for base in cls.__mro__[1:]:
-                    if base.__module__.startswith("nlpreg.") and called[2] in vars(base):
-                        parameters = [
-                            parameter.replace(annotation=inspect.Parameter.empty)
-                            for parameter in inspect.signature(vars(base)[called[2]]).parameters.values()
-                        ]
-                        yield f"{base.__name__} has: def {called[2]}{inspect.Signature(parameters)}"
-                        return
-                return
+    class_name, method = called.groups()
+    classes = [cls for value in frames[-1][0].f_locals.values() for cls in type(value).__mro__]
+    for cls in classes:
+        code = getattr(vars(cls).get(method), "__code__", None)
+        if cls.__qualname__ == class_name and code is not None and not cls.__module__.startswith("nlpreg."):
+            break
+    else:
+        return
+    line = linecache.getline(code.co_filename, code.co_firstlineno).strip()
+    yield f"{os.path.basename(code.co_filename)}:{code.co_firstlineno}, in {cls.__name__}: {line}"
+    for base in cls.__mro__[1:]:
+        if base.__module__.startswith("nlpreg.") and method in vars(base):
+            parameters = inspect.signature(vars(base)[method]).parameters.values()
+            bare = [parameter.replace(annotation=inspect.Parameter.empty) for parameter in parameters]
+            yield f"{base.__name__} has: def {method}{inspect.Signature(bare)}"
+            return
 
 
 def _run_log() -> str | None:

@@ -149,16 +149,13 @@ METRICS = """
     def get_metrics(self, reset=False):
         return {"a": [1, 2]}"""
 SCHEDULER = {"type": "linear_with_warmup", "warmup_steps": 1, "num_steps": 9}
-OTHER_READER = """
-@DatasetReader.register("mine")
-class Mine(DatasetReader):
-    def _read(self, file_path):
-        with open(file_path) as file:
-            for line in file:
-                words = line.split()
+OTHER_READER = (
+    READER.partition("yield")[0]
+    + """words = line.split()
                 text = TextField([Token(word) for word in words], {"tokens": SingleIdTokenIndexer()})
                 yield Instance(FIELDS)
 """
+)
 OTHER_PARTS = """
 class MyMetric(Metric):
     def __call__(self, predictions):

@@ -73,8 +73,8 @@ def _length_problems(path: str, call: Call, experiment: Call) -> Iterator[Proble
     for name in _LOADERS:
         loader = call_in(experiment.arguments.get(name))
         size_key = _SEGMENT_LENGTH_KEYS.get(str(loader.type_name)) if loader is not None else None
-        width = value_of(loader, size_key) if loader is not None and size_key else None
-        if isinstance(width, int) and loader is not None:
+        width = value_of(loader, size_key) if size_key else None
+        if isinstance(width, int):
             # without targets, a batch of running text begins with the last word of the previous one
             width += 1 if size_key == "bptt" and not value_of(loader, "targets") else 0
             if width > limit:
@@ -84,7 +84,7 @@ def _length_problems(path: str, call: Call, experiment: Call) -> Iterator[Proble
                     f"{name}.{size_key}",
                 )
     reader = call_in(experiment.arguments.get("dataset_reader"))
-    longest = value_of(reader, "max_sequence_length") if reader is not None else None
+    longest = value_of(reader, "max_sequence_length")
     loader = call_in(experiment.arguments.get("data_loader"))
     is_running = loader is not None and loader.type_name in _SEGMENT_LENGTH_KEYS
     if isinstance(longest, int) and longest > limit and not is_running:
@@ -128,7 +128,7 @@ def _sparse_gradient_problems(experiment: Call) -> Iterator[Problem]:
     trainer = call_in(experiment.arguments.get("trainer"))
     model = experiment.arguments.get("model")
     sparse = [
-        f"{path}.{key}" if path else key
+        f"{path}.{key}"
         for path, call in walk_calls(model, "model")
         for key in ("sparse", "sparse_embeddings")
         if value_of(call, key) is True and (key == "sparse" or value_of(call, "num_samples") is not None)
@@ -136,7 +136,7 @@ def _sparse_gradient_problems(experiment: Call) -> Iterator[Problem]:
     if trainer is None or not sparse:
         return
     node = trainer.arguments.get("optimizer")
-    optimizer = call_in(node) if node is not None else None
+    optimizer = call_in(node)
     if node is not None and optimizer is None:
         return
     if _refuses_sparse_gradients(optimizer):
