@@ -74,7 +74,7 @@ class CrfCase:
     """
 
     def __init__(self, num_tags: int, is_ragged: bool, quick: bool, device: torch.device) -> None:
-        from torchcrf import CRF  # type: ignore[import-untyped]
+        from torchcrf import CRF
 
         torch.manual_seed(0)
         self.shape = (2, 4) if quick else (32, 50)

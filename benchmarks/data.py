@@ -47,7 +47,7 @@ def tagger_reader(path: Path) -> DatasetReader:
     """The reader of a tagged file, with the indexers of a tagger of words and characters."""
     indexers = {"tokens": SingleIdTokenIndexer(), "characters": TokenCharactersIndexer(min_padding_length=3)}
     kind = ConlluDatasetReader if path.suffix == ".conllu" else SequenceTaggingDatasetReader
-    return kind(token_indexers=indexers)  # type: ignore[arg-type]
+    return kind(token_indexers=indexers)
 
 
 def timed(seconds: Seconds, name: str, work: Callable[[], Any]) -> Any:

@@ -97,7 +97,7 @@ class Tagger(nn.Module):
         self.decodes = style == "plain"
         self.crf: Any = None
         if with_crf:
-            from torchcrf import CRF  # type: ignore[import-untyped]
+            from torchcrf import CRF
 
             self.crf = CRF(sizes["labels"], batch_first=True)
 

@@ -198,14 +198,11 @@ def counting_section(options: argparse.Namespace) -> str:
         clock.lap("indexing and batches")
         model = Model.from_params(Params({"type": "tnt_tagger"}), vocab=vocab).eval()
         for batch in batches:
-            model.count(**batch)  # type: ignore[operator]  # a method of this model
-        model.finish_counting()  # type: ignore[operator]
-        model.tables()  # type: ignore[operator]
+            model.count(**batch)
+        model.finish_counting()
+        model.tables()
         clock.lap("counting, with the tables made from the counts")
-        texts = [
-            instance["metadata"]["words"]  # type: ignore[index]
-            for instance in reader.read(str(options.data / "dev.conllu"))
-        ]
+        texts = [instance["metadata"]["words"] for instance in reader.read(str(options.data / "dev.conllu"))]
         dev = [reader.text_to_instance(words) for words in sorted(texts, key=len)]
         for instance in dev:
             reader.apply_token_indexers(instance)
@@ -241,7 +238,7 @@ class _Clock:
 
 
 def _num_words(instance: Instance) -> int:
-    return len(instance["metadata"]["words"])  # type: ignore[index]
+    return len(instance["metadata"]["words"])
 
 
 def _ready_batches(instances: list[Instance], vocab: Vocabulary, batch_size: int) -> list[dict[str, Any]]:
@@ -274,9 +271,9 @@ def _spacy_tagger(tagger: Tagger) -> Callable[[], object] | None:
 
     nlp = spacy.blank("en")
     component = nlp.add_pipe("tagger")
-    texts = [instance["metadata"]["words"] for instance in tagger.instances]  # type: ignore[index]
+    texts = [instance["metadata"]["words"] for instance in tagger.instances]
     for tag in tagger.vocab.get_token_to_index_vocabulary("labels"):
-        component.add_label(tag)  # type: ignore[attr-defined]
+        component.add_label(tag)
     example = Example.from_dict(Doc(nlp.vocab, texts[0]), {"tags": ["X"] * len(texts[0])})
     nlp.initialize(lambda: [example])
 

@@ -48,7 +48,7 @@ class TrainingTurns(TrainerCallback):
         """Make the loops."""
         super().on_start(trainer, is_primary, **kwargs)
         if self._in_turn:
-            vocab = trainer.model.vocab  # type: ignore[attr-defined]
+            vocab = trainer.model.vocab
             sizes = {name: vocab.get_vocab_size(name) for name in vocab.get_namespaces()}
             self._loops = {
                 style: ReferenceLoop(self._config, sizes, style, trainer.cuda_device)

@@ -259,3 +259,17 @@ def test_annotations_are_parsed_in_one_place() -> None:
         if re.search(r"\b(get_origin|get_args)\(", path.read_text(encoding="utf-8"))
     }
     assert readers <= allowed
+
+
+def test_every_ignored_type_has_a_reason() -> None:
+    for path in (*PACKAGE.rglob("*.py"), *(ROOT / "docs").rglob("*.py")):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            assert not re.search(r"# type: ignore(?:\[[\w, -]*\])?$", line), f"{path}: {line}"
+
+
+def test_every_missing_method_is_named() -> None:
+    """A bare `NotImplementedError` reaches users of the command line as a name without a message."""
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            is_bare = isinstance(node, ast.Raise) and isinstance(node.exc, ast.Name)
+            assert not (is_bare and node.exc.id == "NotImplementedError"), f"{path}:{node.lineno}"

@@ -122,7 +122,7 @@ def test_contributing_names_commands_that_exist() -> None:
     settings = ConfigParser()
     settings.read(ROOT / "setup.cfg")
     extras = dict(settings["options.extras_require"])
-    for extra in re.search(r"-e '\.\[(.+?)\]'", text).group(1).split(","):  # type: ignore[union-attr]
+    for extra in re.search(r"-e '\.\[(.+?)\]'", text).group(1).split(","):
         assert extra in extras
     # what the page and the hooks call comes with the extra
     assert {"ruff", "mypy", "pre-commit"} <= set(extras["dev"].split())

@@ -46,7 +46,7 @@ class Subcommand(Registrable):
         Returns:
             The parser; its default `func`, called with the parsed arguments, runs the command.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not implement add_subparser")
 
     def new_parser(
         self, parser: SubParsers, description: str, epilog: str | None = None

@@ -52,7 +52,7 @@ class Evaluator(Registrable):
             predictions_output_file: file for the predictions, one line for each instance, or the output of the batch
                 serializer for each batch.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not implement __call__")
 
 
 @Evaluator.register("simple")

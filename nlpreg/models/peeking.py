@@ -34,7 +34,7 @@ class PeekingCheckedModel(Model):
 
     def contextualizer_to_check(self) -> tuple[nn.Module, int]:
         """The contextualizer and the width of its inputs; for subclasses to write."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not implement contextualizer_to_check")
 
     def check_before_training(self) -> None:
         """Test the contextualizer.

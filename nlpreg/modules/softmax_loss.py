@@ -36,7 +36,7 @@ class WordDistribution(torch.nn.Module, Registrable):
 
     def log_probabilities(self, embeddings: Tensor) -> Tensor:
         """The natural logarithm of the probability of every word, (N, embedding_dim) -> (N, num_words)."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not implement log_probabilities")
 
     @torch.no_grad()
     def target_log_probabilities(self, embeddings: Tensor, targets: Tensor) -> Tensor:

@@ -34,7 +34,7 @@ class WordVectors(nn.Module):
 
     def weight(self) -> Tensor:
         """The vectors of all classes, (V, E)."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not implement weight")
 
     def of(self, classes: Tensor) -> Tensor:
         """The vectors of some classes, (n,) -> (n, E)."""

@@ -15,7 +15,7 @@ class Activation(torch.nn.Module, Registrable):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the function to every element."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not implement forward")
 
 
 for _name, _class in {

@@ -22,7 +22,7 @@ class BeamSearchGenerator(Registrable):
 
     def validate_text_field_embedder(self, text_field_embedder: torch.nn.Module) -> None:
         """Raise an error if the generator does not work with a text field embedder."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not implement validate_text_field_embedder")
 
     def get_step_state(self, inputs: Mapping[str, StateType]) -> StateType:
         """The state at the start of the search: the tensors of the only indexer.
@@ -39,7 +39,7 @@ class BeamSearchGenerator(Registrable):
 
     def prepare_step_input(self, predictions: Tensor, state: StateType) -> dict[str, StateType]:
         """The text field tensors for the next step, from the last predictions (G,) and the state, which changes."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not implement prepare_step_input")
 
     def search(
         self, start_predictions: Tensor, state: StateType, step_function: StepFunctionType

@@ -34,7 +34,7 @@ class Initializer(Registrable):
             tensor: what to fill.
             kwargs: `parameter_name`, the dotted name of the parameter, comes from the applicator.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not implement __call__")
 
 
 def uniform_unit_scaling(tensor: Tensor, nonlinearity: str = "linear") -> Tensor:

@@ -59,7 +59,7 @@ class Scheduler:
 
     def get_values(self) -> list[Any]:
         """The values of the parameter groups at `last_epoch`."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not implement get_values")
 
     def step(self, metric: float | None = None) -> None:
         """End an epoch: set the values of the next one.

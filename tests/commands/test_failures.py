@@ -181,7 +181,7 @@ def test_a_failure_in_users_code_names_its_innermost_line(
         "        return self.proj(x)\n"
     )
     import torch
-    from my_failing_parts import Tagger  # type: ignore[import-not-found]
+    from my_failing_parts import Tagger
 
     def action() -> None:
         Tagger()(torch.zeros(2, 5))

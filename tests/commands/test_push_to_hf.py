@@ -50,7 +50,7 @@ class Hub:
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Hub:
     fake = Hub()
-    monkeypatch.setitem(sys.modules, "huggingface_hub", fake)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "huggingface_hub", fake)
     return fake
 
 

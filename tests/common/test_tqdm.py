@@ -197,7 +197,7 @@ def test_in_a_notebook_a_bar_is_a_widget(monkeypatch: pytest.MonkeyPatch) -> Non
         config: ClassVar = {"IPKernelApp": {}}
 
     module = types.ModuleType("IPython")
-    module.get_ipython = Shell  # type: ignore[attr-defined]
+    module.get_ipython = Shell
     monkeypatch.setitem(sys.modules, "IPython", module)
     made = []
     monkeypatch.setattr("tqdm.auto.tqdm", lambda *args, **kwargs: made.append((args, kwargs)))

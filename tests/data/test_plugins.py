@@ -138,8 +138,8 @@ class Threes(BatchSampler):
 class CsvPairs(DatasetReader):
     def __init__(
         self,
-        tokenizer: Tokenizer = None,  # type: ignore[assignment]
-        token_indexers: Dict[str, TokenIndexer] = None,  # type: ignore[assignment]  # noqa: RUF013
+        tokenizer: Tokenizer = None,
+        token_indexers: Dict[str, TokenIndexer] = None,  # noqa: RUF013
         sep: str = ",",
         **kwargs: Any,
     ) -> None:
@@ -154,7 +154,7 @@ class CsvPairs(DatasetReader):
                 text, label = line.rstrip("\n").rsplit(self._sep, 1)
                 yield self.text_to_instance(text, label)
 
-    def text_to_instance(self, text: str, label: str = None) -> Instance:  # type: ignore[override,assignment]  # noqa: RUF013
+    def text_to_instance(self, text: str, label: str = None) -> Instance:  # noqa: RUF013
         tokens = self._tokenizer.tokenize(text)
         fields: Dict[str, Field[Any]] = {
             "text": TextField(tokens),
@@ -167,7 +167,7 @@ class CsvPairs(DatasetReader):
         return Instance(fields)
 
     def apply_token_indexers(self, instance: Instance) -> None:
-        instance["text"].token_indexers = self._token_indexers  # type: ignore[attr-defined]
+        instance["text"].token_indexers = self._token_indexers
 
 
 @pytest.fixture

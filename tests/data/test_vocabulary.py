@@ -316,7 +316,7 @@ def test_padded_and_non_padded_namespaces() -> None:
 
 def test_only_strings() -> None:
     with pytest.raises(ValueError, match=r"expected str tokens in 'tokens', got 3 \(int\)"):
-        Vocabulary().add_token_to_namespace(3)  # type: ignore[arg-type]
+        Vocabulary().add_token_to_namespace(3)
 
 
 def test_many_tokens_are_added_as_one_by_one() -> None:
@@ -333,7 +333,7 @@ def test_many_tokens_are_added_as_one_by_one() -> None:
             assert entries.add_tokens_to_namespace(["d", "a"], namespace) == [first + 3, first + 1]
             assert entries.get_token_from_index(first + 3, namespace) == "d"
         with pytest.raises(ValueError, match="expected str tokens"):
-            entries.add_tokens_to_namespace(["e", 3])  # type: ignore[list-item]
+            entries.add_tokens_to_namespace(["e", 3])
 
 
 def test_looking_changes_nothing() -> None:
@@ -534,7 +534,7 @@ def test_items_that_occur_equally_often_keep_their_order() -> None:
 
 def test_limits(instances: list[Instance]) -> None:
     def size(**arguments: object) -> int:
-        return Vocabulary.from_instances(instances, **arguments).get_vocab_size()  # type: ignore[arg-type]
+        return Vocabulary.from_instances(instances, **arguments).get_vocab_size()
 
     assert size(max_vocab_size=1) == 3
     assert size(max_vocab_size={"tokens": 2}) == 4
@@ -559,7 +559,7 @@ def test_pretrained_files(instances: list[Instance], tmp_path: Path) -> None:
     files = {"tokens": str(path)}
 
     def words(**arguments: object) -> list[str]:
-        return words_of(Vocabulary.from_instances(instances, pretrained_files=files, **arguments))[2:]  # type: ignore[arg-type]
+        return words_of(Vocabulary.from_instances(instances, pretrained_files=files, **arguments))[2:]
 
     assert words() == ["a", "b", "c"]
     assert words(min_count={"tokens": 3}) == ["a", "c"]

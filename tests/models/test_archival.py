@@ -524,7 +524,7 @@ def test_a_script_in_place_of_weights(run: Path) -> None:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.jit.trace(Script(), torch.zeros(1)).save(str(run / "best.th"))  # type: ignore[no-untyped-call]
+        torch.jit.trace(Script(), torch.zeros(1)).save(str(run / "best.th"))
     with pytest.raises(ArchiveError, match="cannot be read|refused"):
         load_archive(archive_model(run))
 

@@ -93,7 +93,7 @@ def test_outputs_of_any_kind(model: Classifier, caplog: pytest.LogCaptureFixture
     assert set(result) == {"logits", "label", "bf16", "list", "array"}
     assert result["bf16"].tolist() == [1.0]
     assert result["list"] == "x"
-    warned = [record.args[0] for record in caplog.records if record.args]  # type: ignore[index]
+    warned = [record.args[0] for record in caplog.records if record.args]
     assert sorted(warned) == ["dict", "loss", "scalar", "text", "too long"]  # each once
 
 
@@ -174,7 +174,7 @@ def test_embeddings_are_extended_with_their_sources(model: Classifier) -> None:
     model.extend_embedder_vocab({"outer.0": "vectors.txt"})
     model.extend_embedder_vocab()
     files = ["vectors.txt", None]
-    assert model.outer[0].calls == [  # type: ignore[union-attr]
+    assert model.outer[0].calls == [
         (model.vocab, {"extension_pretrained_file": file, "model_path": "outer.0"}) for file in files
     ]
 
@@ -212,7 +212,7 @@ def test_load_takes_other_weights_and_special_tokens(vocab: Vocabulary, tmp_path
         },
     }
     loaded = Model.load(Params(config), tmp_path, tmp_path / "other.th")
-    assert torch.equal(loaded.linear.bias, model.linear.bias)  # type: ignore[attr-defined]
+    assert torch.equal(loaded.linear.bias, model.linear.bias)
     assert loaded.vocab.get_token_index("[UNK]", "tokens") == 1
 
 
@@ -250,7 +250,7 @@ def test_a_class_that_loads_itself(tmp_path: Path) -> None:
         @classmethod
         def _load(cls, *arguments: Any) -> Model:
             calls.append(arguments)
-            return "loaded"  # type: ignore[return-value]
+            return "loaded"
 
     Model.register("test_odd")(Odd)
     config = Params({"model": {"type": "test_odd"}})

@@ -84,7 +84,7 @@ def test_a_model_is_tested_before_training_unless_told_otherwise():
 
 def test_an_encoder_of_another_kind_is_not_tested():
     class Other(PytorchTransformer):
-        def forward(self, inputs, mask, further):  # type: ignore[override]
+        def forward(self, inputs, mask, further):
             return inputs
 
     assert find_peeking(Other(4, 1, 8, 2), 4) is None

@@ -25,7 +25,7 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "softmax": (SoftmaxLoss(9, 5), (X, TARGETS)),
     "sampled_softmax": (SampledSoftmaxLoss(9, 5, 3), (X, TARGETS)),
     "crf": (ConditionalRandomField(4), (LOGITS, TAGS, MASK)),
-    "feedforward": (FeedForward(5, 2, 5, torch.nn.ReLU()), (X,)),  # type: ignore[arg-type]
+    "feedforward": (FeedForward(5, 2, 5, torch.nn.ReLU()), (X,)),
     "time_distributed": (TimeDistributed(torch.nn.Linear(4, 2)), (LOGITS,)),
     "highway": (Highway(5, 2), (X,)),
     "scalar_mix": (ScalarMix(2), ([X, X],)),

@@ -22,4 +22,4 @@ def test_values() -> None:
 def test_lists_of_the_wrong_length(name: str) -> None:
     options = {"output_dims": 2, "pool_sizes": 3, "dropout": 0.1, name: [1]}
     with pytest.raises(ConfigurationError, match=f"{name} has 1 entries for 2 layers"):
-        Maxout(3, 2, **options)  # type: ignore[arg-type]
+        Maxout(3, 2, **options)

@@ -137,7 +137,7 @@ def by_definition(
 def test_equals_the_definition(sparse: bool, chunk_size: int | None) -> None:
     torch.manual_seed(0)
     loss = SampledSoftmaxLoss(12, 4, 5, sparse=sparse, chunk_size=chunk_size)
-    torch.nn.init.normal_(loss.word_biases() if not sparse else loss.softmax_b.weight)  # type: ignore[union-attr]
+    torch.nn.init.normal_(loss.word_biases() if not sparse else loss.softmax_b.weight)
     sampled = torch.tensor([3, 0, 7, 11, 1])
     loss.choice_func = lambda num_words, num_samples: (sampled.numpy(), 9)
     embeddings = torch.randn(6, 4, requires_grad=True)

@@ -45,6 +45,6 @@ def test_names_of_the_interface() -> None:
 def test_options_and_bare_strings() -> None:
     leaky = Activation.from_params(Params({"type": "leaky_relu", "negative_slope": 0.5}))
     assert leaky(torch.tensor(-2.0)).item() == -1.0
-    assert isinstance(Activation.from_params("relu"), torch.nn.ReLU)  # type: ignore[arg-type]
+    assert isinstance(Activation.from_params("relu"), torch.nn.ReLU)
     threshold = Activation.from_params(Params({"type": "threshold", "threshold": 1.0, "value": 9.0}))
     assert threshold(torch.tensor([0.0, 2.0])).tolist() == [9.0, 2.0]

@@ -32,8 +32,8 @@ def test_scores(predictor: LanguageModelPredictor) -> None:
     ids = torch.tensor([[model.vocab.get_token_index(word) for word in ("the", "dog", "ate")]])
     with torch.no_grad():
         hidden = model(source={"tokens": ids})["lm_embeddings"][0]
-        loss = model._softmax_loss  # type: ignore[union-attr]
-        log_probs = torch.log_softmax(hidden[:2] @ loss.softmax_w + loss.softmax_b, dim=-1)  # type: ignore[union-attr]
+        loss = model._softmax_loss
+        log_probs = torch.log_softmax(hidden[:2] @ loss.softmax_w + loss.softmax_b, dim=-1)
     expected = -(log_probs[0, ids[0, 1] - 1] + log_probs[1, ids[0, 2] - 1]) / 2
     assert result["tokens"] == ["the", "dog", "ate"]
     assert result["num_targets"] == 2
@@ -65,7 +65,7 @@ def test_there_is_no_perplexity_of_nothing(text: str, predictor: LanguageModelPr
 
 def test_a_perplexity_too_large_for_a_number_is_infinity(predictor: LanguageModelPredictor) -> None:
     with torch.no_grad():
-        predictor._model._softmax_loss.softmax_b[0] = 1e5  # type: ignore[union-attr,operator]
+        predictor._model._softmax_loss.softmax_b[0] = 1e5
     result = predictor.predict("dog dog ate")  # whose words are any but the one with that bias
     assert result["loss"] > 1e4
     assert result["perplexity"] == "Infinity"

@@ -56,7 +56,7 @@ def test_tokens_are_looked_up_as_the_indexer_does(model: Model) -> None:
 
 def test_what_is_generated_ends_at_the_end_token(model: Model) -> None:
     with torch.no_grad():  # the end is the most probable token everywhere
-        model._softmax_loss.softmax_b[model.vocab.get_token_index("</s>") - 1] = 50.0  # type: ignore[union-attr,operator]
+        model._softmax_loss.softmax_b[model.vocab.get_token_index("</s>") - 1] = 50.0
     generator = Generator(model, make_reader())
     (written,) = generator.generate("The dog", GenerationOptions(max_tokens=5))
     assert (written.text, written.finished) == ("", "end")

@@ -37,5 +37,5 @@ def test_the_best_words_as_targets(predictor: MaskedLanguageModelPredictor) -> N
     sentence = {"sentence": "the [MASK] ate [MASK]"}
     (instance,) = predictor.json_to_labeled_instances(sentence)
     best = [words[0] for words in predictor.predict_json(sentence)["words"]]
-    assert [token.text for token in instance["target_ids"]] == best  # type: ignore[attr-defined]
+    assert [token.text for token in instance["target_ids"]] == best
     assert "loss" in predictor._model.forward_on_instance(instance)

@@ -24,14 +24,14 @@ class Reader(DatasetReader):
         super().__init__()
         self.tokenizer = WhitespaceTokenizer()
 
-    def text_to_instance(self, text: str, label: str | None = None) -> Instance:  # type: ignore[override]
+    def text_to_instance(self, text: str, label: str | None = None) -> Instance:
         fields: dict[str, Any] = {"text": TextField(self.tokenizer.tokenize(text))}
         if label is not None:
             fields["label"] = LabelField(label)
         return Instance(fields)
 
     def apply_token_indexers(self, instance: Instance) -> None:
-        instance["text"].token_indexers = {"tokens": SingleIdTokenIndexer()}  # type: ignore[attr-defined]
+        instance["text"].token_indexers = {"tokens": SingleIdTokenIndexer()}
 
 
 class Head(ClassifierHead):
@@ -82,4 +82,4 @@ def test_models_and_readers_of_one_task(model: MultiTaskModel) -> None:
     with pytest.raises(ConfigurationError, match="got MultiTaskModel and Reader"):
         MultiTaskPredictor(model, Reader())
     with pytest.raises(ConfigurationError, match="needs a model and a reader of type 'multitask'"):
-        MultiTaskPredictor(model._heads["mood"], MultiTaskDatasetReader({"mood": Reader()}))  # type: ignore[arg-type]
+        MultiTaskPredictor(model._heads["mood"], MultiTaskDatasetReader({"mood": Reader()}))

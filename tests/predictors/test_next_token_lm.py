@@ -33,7 +33,7 @@ def test_continuations(predictor: NextTokenLMPredictor) -> None:
 def test_the_best_continuation_as_target(predictor: NextTokenLMPredictor) -> None:
     (instance,) = predictor.json_to_labeled_instances({"sentence": "the dog"})
     best = predictor.predict("the dog")["top_tokens"][0][0]
-    assert [token.text for token in instance["target_ids"]] == [best]  # type: ignore[attr-defined]
+    assert [token.text for token in instance["target_ids"]] == [best]
     loss = predictor._model.forward_on_instance(instance)["loss"]
     probability = predictor.predict("the dog")["probabilities"][0]
     assert float(loss) == pytest.approx(-torch.tensor(probability).log().item(), rel=1e-4)

@@ -65,7 +65,7 @@ def test_a_predictor_for_instances_only(tagger: SimpleTagger, tagging_reader: Da
 
 
 def test_gradients(predictor: Predictor, tagger: SimpleTagger) -> None:
-    weight = tagger.text_field_embedder.token_embedder_tokens.weight  # type: ignore[union-attr]
+    weight = tagger.text_field_embedder.token_embedder_tokens.weight
     weight.requires_grad_(False)
     kept = torch.ones_like(tagger.tag_projection_layer._module.weight)
     tagger.tag_projection_layer._module.weight.grad = kept
@@ -148,7 +148,7 @@ def test_from_archive(tagger: SimpleTagger, tagging_reader: DatasetReader) -> No
 
     assert type(Mine.from_archive(archive)) is Mine
     assert type(Mine.from_archive(archive, "sentence_tagger")) is SentenceTaggerPredictor
-    tagger.default_predictor = None  # type: ignore[misc]
+    tagger.default_predictor = None
     assert type(Predictor.from_archive(archive)) is Predictor
 
 

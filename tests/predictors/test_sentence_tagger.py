@@ -82,11 +82,11 @@ def test_a_labelled_instance_for_each_entity(tagger: SimpleTagger, tagging_reade
     instance.index_fields(tagger.vocab)
     tags = ["U-PER", "O", "O", "B-LOC", "L-LOC", "O", "O"]  # the last one belongs to padding
     results = predictor.predictions_to_labeled_instances(instance, {"tags": numpy.array(tags)})
-    assert [list(result["tags"].labels) for result in results] == [  # type: ignore[attr-defined]
+    assert [list(result["tags"].labels) for result in results] == [
         ["U-PER", "O", "O", "O", "O", "O"],
         ["O", "O", "O", "B-LOC", "L-LOC", "O"],
     ]
-    assert all(result["ignore_loss_on_o_tags"].flag_value is True for result in results)  # type: ignore[attr-defined]
+    assert all(result["ignore_loss_on_o_tags"].flag_value is True for result in results)
     assert "tags" not in instance.fields
     assert results[0].as_tensor_dict()["tags"].tolist() == [5, 0, 0, 0, 0, 0]
 
@@ -98,14 +98,14 @@ def test_a_labelled_instance_for_each_entity(tagger: SimpleTagger, tagging_reade
 def test_entities(tags: list[str], count: int, tagger: SimpleTagger, tagging_reader: DatasetReader) -> None:
     instance = tagging_reader.text_to_instance([Token("x") for _ in tags])
     predictor = SentenceTaggerPredictor(tagger, tagging_reader)
-    assert len(predictor.predictions_to_labeled_instances(instance, {"tags": tags})) == count  # type: ignore[dict-item]
+    assert len(predictor.predictions_to_labeled_instances(instance, {"tags": tags})) == count
 
 
 def test_other_tags_have_no_entities(tagger: SimpleTagger, tagging_reader: DatasetReader) -> None:
     instance = tagging_reader.text_to_instance([Token("x")])
     predictor = SentenceTaggerPredictor(tagger, tagging_reader)
     with pytest.raises(ConfigurationError, match="expected BIOUL tags, such as O or B-PER, got 'VERB'"):
-        predictor.predictions_to_labeled_instances(instance, {"tags": ["VERB"]})  # type: ignore[dict-item]
+        predictor.predictions_to_labeled_instances(instance, {"tags": ["VERB"]})
 
 
 def test_a_text_under_another_key_is_named(tagger: SimpleTagger, tagging_reader: DatasetReader) -> None:

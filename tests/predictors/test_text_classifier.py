@@ -34,7 +34,7 @@ def classifier() -> BasicClassifier:
 class WordReader(DatasetReader):
     """A reader that wants words."""
 
-    def text_to_instance(self, tokens: list[Token]) -> Instance:  # type: ignore[override]
+    def text_to_instance(self, tokens: list[Token]) -> Instance:
         assert all(isinstance(token, Token) for token in tokens)
         return Instance({"tokens": TextField(tokens, {"tokens": SingleIdTokenIndexer()})})
 
@@ -42,7 +42,7 @@ class WordReader(DatasetReader):
 class PairReader(WordReader):
     """A reader of two texts whose annotations are strings, as under `from __future__ import annotations`."""
 
-    def text_to_instance(self, first: "str", second: "str") -> "Instance":  # type: ignore[override]
+    def text_to_instance(self, first: "str", second: "str") -> "Instance":
         return super().text_to_instance([Token(word) for word in f"{first} {second}".split()])
 
 
@@ -96,5 +96,5 @@ def test_the_prediction_as_a_label(classifier: BasicClassifier) -> None:
     (instance,) = predictor.json_to_labeled_instances({"sentence": "a film"})
     label = instance["label"]
     outputs = classifier.forward_on_instance(instance)
-    assert label.label == numpy.argmax(outputs["probs"])  # type: ignore[attr-defined]
-    assert label.as_tensor({}).item() == label.label  # type: ignore[attr-defined]
+    assert label.label == numpy.argmax(outputs["probs"])
+    assert label.as_tensor({}).item() == label.label

@@ -59,4 +59,4 @@ class TabSeparatedReader(DatasetReader):
         return Instance(fields)
 
     def apply_token_indexers(self, instance: Instance) -> None:
-        instance["tokens"].token_indexers = self._token_indexers  # type: ignore[attr-defined]
+        instance["tokens"].token_indexers = self._token_indexers  # type: ignore[attr-defined]  # a text field

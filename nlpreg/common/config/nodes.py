@@ -44,7 +44,7 @@ class Node:
             extras: objects that are not in the config (`vocab`, ...), passed to the constructors that have parameters of these
                 names.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not implement build")
 
     def needed_extras(self) -> set[str]:
         """Names of the extras that constructors in this part receive; those of a `Lazy` are passed later."""
@@ -52,7 +52,7 @@ class Node:
 
     def as_config(self) -> Any:
         """The config of this part, with all defaults that JSON can express."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not implement as_config")
 
 
 @dataclass

@@ -38,7 +38,7 @@ class Serializer(Registrable):
             data_loader: the data loader of the batch.
             output_postprocess_function: makes the outputs readable.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not implement __call__")
 
 
 @Serializer.register("simple")

@@ -36,7 +36,7 @@ class Attention(torch.nn.Module, Registrable):
 
     def _forward_internal(self, vector: Tensor, matrix: Tensor) -> Tensor:
         """The unnormalised similarities (B, R); subclasses must implement this."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not implement _forward_internal")
 
     if TYPE_CHECKING:
         __call__ = forward

@@ -30,7 +30,7 @@ class LanguageModelHead(torch.nn.Module, Registrable):
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         """Score every word for every hidden state."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not implement forward")
 
     if TYPE_CHECKING:
         __call__ = forward

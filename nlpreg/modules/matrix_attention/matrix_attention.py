@@ -17,7 +17,7 @@ class MatrixAttention(torch.nn.Module, Registrable):
 
     def forward(self, matrix_1: Tensor, matrix_2: Tensor) -> Tensor:
         """Compare all pairs of rows."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not implement forward")
 
     if TYPE_CHECKING:
         __call__ = forward

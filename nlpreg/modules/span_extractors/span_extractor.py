@@ -31,15 +31,15 @@ class SpanExtractor(torch.nn.Module, Registrable):
             sequence_mask: true at real timesteps.
             span_indices_mask: true at real spans.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not implement forward")
 
     def get_input_dim(self) -> int:
         """Width of the sequence's vectors."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not implement get_input_dim")
 
     def get_output_dim(self) -> int:
         """Width of the spans' vectors."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not implement get_output_dim")
 
     if TYPE_CHECKING:
         __call__ = forward

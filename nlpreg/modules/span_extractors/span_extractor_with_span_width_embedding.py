@@ -98,7 +98,7 @@ class SpanExtractorWithSpanWidthEmbedding(SpanExtractor):
         span_indices_mask: Tensor | None,
     ) -> Tensor:
         """The vectors of the spans without widths; masked spans may hold anything finite."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not implement _embed_spans")
 
 
 def split_spans(span_indices: Tensor, span_indices_mask: Tensor | None) -> tuple[Tensor, Tensor]:

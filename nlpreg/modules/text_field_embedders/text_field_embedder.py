@@ -30,8 +30,8 @@ class TextFieldEmbedder(torch.nn.Module, Registrable):
             num_wrapping_dims: number of dimensions between the batch and the tokens (text fields inside lists).
             kwargs: further arguments of an implementation.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not implement forward")
 
     def get_output_dim(self) -> int:
         """Width of the vector of each token."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not implement get_output_dim")

@@ -19,4 +19,4 @@ class TokenEmbedder(torch.nn.Module, Registrable):
 
     def get_output_dim(self) -> int:
         """Width of the vector of each token."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not implement get_output_dim")

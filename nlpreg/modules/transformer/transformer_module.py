@@ -35,7 +35,7 @@ class TransformerModule(nn.Module):
             config: a `transformers.PretrainedConfig`.
             kwargs: constructor arguments that replace those of the configuration.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{cls.__name__} does not implement _from_config")
 
     @classmethod
     def from_pretrained_module(

@@ -58,7 +58,7 @@ class Constraint(Registrable):
 
     def init_state(self, batch_size: int) -> ConstraintStateType:
         """What to remember before the first step: for each sentence a list with one dict."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not implement init_state")
 
     def apply(self, state: ConstraintStateType, class_log_probabilities: Tensor) -> Tensor | None:
         """Lower log probabilities.
@@ -71,7 +71,7 @@ class Constraint(Registrable):
             Log probabilities of the same shape; forbidden classes have the most negative finite value. None for the ones
             that were given, written into.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not implement apply")
 
     def update_state(
         self, state: ConstraintStateType, last_prediction: Tensor, last_backpointer: Tensor | None = None
@@ -96,7 +96,7 @@ class Constraint(Registrable):
 
     def _update_state(self, state: ConstraintStateType, last_prediction: Tensor) -> ConstraintStateType:
         """Take note of new predictions; `state` is already that of each new beam's parent, and may be changed."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not implement _update_state")
 
 
 @Constraint.register("repeated-ngram-blocking")
@@ -198,7 +198,7 @@ class FinalSequenceScorer(Registrable):
         Returns:
             Scores (B, beams), the higher the better.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not implement score")
 
 
 @FinalSequenceScorer.register("sequence-log-prob")

@@ -41,7 +41,7 @@ class Sampler(Registrable):
             The log probabilities of the picked classes as they were given, the classes, both
             (N, per_node_beam_size), and the new state.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not implement sample_nodes")
 
     def sample_beams(
         self, log_probs: Tensor, beam_size: int, state: StateType

@@ -25,7 +25,7 @@ class CheckpointWrapper(Registrable):
         Returns:
             The module to use from now on.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not implement wrap_module")
 
 
 @CheckpointWrapper.register("torch")

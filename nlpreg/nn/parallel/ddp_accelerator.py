@@ -105,7 +105,7 @@ class DdpAccelerator(Registrable):
         Returns:
             The model itself, and the wrapped one.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not implement wrap_model")
 
     def wrap_module(self, module: Module) -> Module:
         """Treat a part of the model as a unit; a model's constructor may call this. By default nothing happens."""

@@ -12,4 +12,4 @@ class Regularizer(Registrable):
 
     def __call__(self, parameter: Tensor) -> Tensor:
         """The penalty of a parameter, a scalar tensor."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not implement __call__")

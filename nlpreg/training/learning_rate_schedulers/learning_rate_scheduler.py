@@ -23,7 +23,7 @@ class LearningRateScheduler(Scheduler, Registrable):
 
     def get_values(self) -> list[float]:
         """The learning rates of the parameter groups at the current point of the run."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not implement get_values")
 
 
 class UpdateScheduler(LearningRateScheduler):

@@ -409,7 +409,7 @@ class WarmupSchedule(UpdateScheduler):
 
     def factor_after_warmup(self, step: int) -> float:
         """The learning rate, as a share of the optimizer's, at an update from `warmup_steps` to `total_steps`."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not implement factor_after_warmup")
 
     def get_values(self) -> list[float]:
         """The rates at the current update."""

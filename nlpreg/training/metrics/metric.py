@@ -112,7 +112,7 @@ class Metric(Registrable):
 
         Most metrics take `(predictions, gold_labels, mask=None)`; each class documents its arguments.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not implement __call__")
 
     def get_metric(self, reset: bool = False) -> Any:
         """The value over all batches since the last `reset`.
@@ -120,11 +120,11 @@ class Metric(Registrable):
         Args:
             reset: whether to reset the metric afterwards.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not implement get_metric")
 
     def reset(self) -> None:
         """Reset the metric."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not implement reset")
 
     def state_dict(self) -> dict[str, Any]:
         """The state since the last `reset`, as tensors and plain values."""

@@ -24,4 +24,4 @@ class MomentumScheduler(Scheduler, Registrable):
 
     def get_values(self) -> list[float]:
         """The momentum of the parameter groups at the current point of the run."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not implement get_values")

@@ -72,7 +72,7 @@ class PlantedModel(Model):
         accuracy = self.accuracy.get_metric(reset)
         if self.fault == "metric is a list":
             return {"accuracy": [accuracy]}
-        return accuracy if self.fault == "metrics are a number" else {"accuracy": accuracy}  # type: ignore[return-value]
+        return accuracy if self.fault == "metrics are a number" else {"accuracy": accuracy}
 
 
 @DatasetReader.register("planted_reader")

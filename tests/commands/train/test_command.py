@@ -420,7 +420,7 @@ def test_anomalies_are_looked_for_on_request(tagger: Config, train: Any) -> None
 
     class Looking(TrainModel):
         def run(self) -> dict[str, Any]:
-            found.append(self.trainer._detect_anomaly)  # type: ignore[attr-defined]
+            found.append(self.trainer._detect_anomaly)
             return super().run()
 
     TrainModel.register("looking", constructor="from_partial_objects")(Looking)

@@ -93,7 +93,7 @@ def photographed(config: Path, folder: Path, copies: Path, recover: bool, force:
 
 
 def trained(config: Path, folder: Path, recover: bool, force: bool) -> None:
-    os.fsync = lambda descriptor: None  # type: ignore[assignment]  # a killed process loses nothing that it wrote
+    os.fsync = lambda descriptor: None  # a killed process loses nothing that it wrote
     train(str(config), str(folder), recover, force=force)
 
 

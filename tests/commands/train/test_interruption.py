@@ -124,7 +124,7 @@ def test_a_run_that_is_asked_to_end_when_it_is_almost_done(
         calls += 1
         if calls == call:
             signal.raise_signal(number)
-        return original(*args, **kwargs)  # type: ignore[operator]
+        return original(*args, **kwargs)
 
     folder = tmp_path / "out"
     (tmp_path / "c.json").write_text(

@@ -204,7 +204,7 @@ def train(
     """Train, in a process of its own that leads a group of its own, until a moment when it is killed."""
     os.setsid()
     # several processes are forked from this one, too, which spares each the import of torch
-    distributed.launch_processes = functools.partial(launch_processes, start_method="fork")  # type: ignore[assignment]
+    distributed.launch_processes = functools.partial(launch_processes, start_method="fork")
     if moment is not None:
         kill_at(moment, folder)
     log = os.open(f"{folder}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)

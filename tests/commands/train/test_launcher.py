@@ -168,7 +168,7 @@ def test_a_request_to_end_is_passed_on(tmp_path: Path) -> None:
             launch(checkpoint_on_request, tmp_path)
     finally:
         signal.signal(signal.SIGTERM, earlier)
-    assert error.value.how_to_continue == "go on"  # type: ignore[attr-defined]
+    assert error.value.how_to_continue == "go on"
     assert (tmp_path / "saved0").exists() and (tmp_path / "saved1").exists()
 
 

@@ -59,7 +59,7 @@ class Keeping(Parent):
     @classmethod
     def kept(cls, d: int, **kwargs: Any) -> "Keeping":
         made = cls(1.0)
-        made.kept_arguments = kwargs  # type: ignore[attr-defined]
+        made.kept_arguments = kwargs
         return made
 
 

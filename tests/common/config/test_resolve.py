@@ -237,7 +237,7 @@ def test_a_class_says_which_arguments_do_not_go_together() -> None:
 
 
 class Untyped(FromParams):
-    def __init__(self, width, depth=1):  # type: ignore[no-untyped-def]
+    def __init__(self, width, depth=1):
         pass
 
     @staticmethod

@@ -82,7 +82,7 @@ class SelfMade(Animal):
         pass
 
     @classmethod
-    def from_params(cls, params: Params, **extras: Any) -> "SelfMade":  # type: ignore[override]
+    def from_params(cls, params: Params, **extras: Any) -> "SelfMade":
         return cls(params.pop("y"))
 
 

@@ -190,7 +190,7 @@ class Flawed(Model):
         if flaw != "unused":
             self.unused.requires_grad_(False)
 
-    def forward(self, tokens: TextFieldTensors, **fields: Any) -> dict[str, Any]:  # type: ignore[override]
+    def forward(self, tokens: TextFieldTensors, **fields: Any) -> dict[str, Any]:
         mask = get_text_field_mask(tokens)
         vectors = self.embedding(tokens["tokens"]["tokens"]) * mask.unsqueeze(-1)
         if self.flaw == "neighbours":
@@ -244,7 +244,7 @@ def test_a_bias_before_a_normalisation_is_found(case: ModelTestCase, config: dic
             super().__init__(vocab, "none")
             self.linear, self.norm = nn.Linear(3, 3), nn.BatchNorm1d(3)
 
-        def forward(self, tokens: TextFieldTensors, **fields: Any) -> dict[str, Any]:  # type: ignore[override]
+        def forward(self, tokens: TextFieldTensors, **fields: Any) -> dict[str, Any]:
             return {"out": self.norm(self.linear(self.embedding(tokens["tokens"]["tokens"])).flatten(0, 1))}
 
     case.test_model_batch_norm_verification()  # without a model there is nothing to look at

@@ -26,12 +26,12 @@ class NumberedReader(DatasetReader):
         for number in self.shard_iterable(range(int(file_path))):
             yield self.text_to_instance(number)
 
-    def text_to_instance(self, number: int) -> Instance:  # type: ignore[override]
+    def text_to_instance(self, number: int) -> Instance:
         text = TextField.from_words([f"w{number % 5}"] * (1 + number * 7 % 11))
         return Instance({"text": text, "number": MetadataField(number)})
 
     def apply_token_indexers(self, instance: Instance) -> None:
-        instance["text"].token_indexers = self.indexers  # type: ignore[attr-defined]
+        instance["text"].token_indexers = self.indexers
 
 
 def numbers_of(batches: Iterable[dict[str, Any]]) -> list[list[int]]:

@@ -23,9 +23,9 @@ def test_the_default_pads(make_instance: Callable[..., Instance], vocab: Vocabul
         instance.index_fields(vocab)
     collator = DataCollator.from_params(Params({}))
     assert isinstance(collator, DefaultDataCollator)
-    ids = collator(instances)["text"]["tokens"]["tokens"]  # type: ignore[index]
+    ids = collator(instances)["text"]["tokens"]["tokens"]
     assert ids.tolist() == [[2, 0], [2, 3]]
-    assert torch.equal(nlpreg_collate(instances)["text"]["tokens"]["tokens"], ids)  # type: ignore[index]
+    assert torch.equal(nlpreg_collate(instances)["text"]["tokens"]["tokens"], ids)
 
 
 def test_the_name_in_old_configs() -> None:
@@ -44,9 +44,9 @@ def test_pieces_are_hidden_and_their_ids_become_labels(tiny_bert: Path) -> None:
     tokens = PretrainedTransformerTokenizer(name).tokenize("the dog barks " * 20)
     instance = Instance({"source": TextField(tokens, indexers)})
     instance.index_fields(Vocabulary())
-    original = nlpreg_collate([instance])["source"]["tokens"]["token_ids"]  # type: ignore[index]
+    original = nlpreg_collate([instance])["source"]["tokens"]["token_ids"]
     collator = LanguageModelingDataCollator(name, mlm_probability=0.5)
-    tensors = collator([instance])["source"]["tokens"]  # type: ignore[index]
+    tensors = collator([instance])["source"]["tokens"]
     hidden = tensors["labels"] != -100
     assert 10 < hidden.sum() < 50
     assert torch.equal(tensors["labels"][hidden], original[hidden])

@@ -52,7 +52,7 @@ class Passes(ResumableDataLoader):
 
 
 def places(loader: ResumableDataLoader) -> list[tuple[int, int]]:
-    return [batch["at"] for batch in loader]  # type: ignore[misc]
+    return [batch["at"] for batch in loader]
 
 
 def test_an_epoch_is_a_pass() -> None:
@@ -108,7 +108,7 @@ def test_an_abandoned_epoch_starts_again(batches_per_epoch: int | None) -> None:
     expected_next = places(Passes([3, 3], batches_per_epoch)) and None
     batches = iter(loader)
     peeked = next(batches)["at"]
-    batches.close()  # type: ignore[attr-defined]
+    batches.close()
     again = places(loader)
     assert again[0] == peeked
     assert again != first
@@ -120,7 +120,7 @@ def test_two_iterators_at_once_do_not_lose_the_place() -> None:
     old = iter(loader)
     next(old)
     new = iter(loader)
-    assert next(new)["at"] == (0, 0)  # type: ignore[comparison-overlap]
+    assert next(new)["at"] == (0, 0)
     del old
     assert [batch["at"] for batch in new] == [(0, 1), (0, 2), (0, 3)]
 
@@ -129,7 +129,7 @@ def test_what_an_iteration_holds_is_given_up_with_it() -> None:
     loader = Passes([3])
     batches = iter(loader)
     next(batches)
-    batches.close()  # type: ignore[attr-defined]
+    batches.close()
     assert loader.closed == 1
 
 
@@ -173,7 +173,7 @@ def test_batches_go_to_the_device() -> None:
 
     loader = Tensors([1])
     loader.set_target_device(torch.device("meta"))
-    assert next(iter(loader))["x"].device.type == "meta"  # type: ignore[union-attr]
+    assert next(iter(loader))["x"].device.type == "meta"
 
 
 def test_passes_must_be_written() -> None:

@@ -32,8 +32,8 @@ from nlpreg.data.token_indexers import SingleIdTokenIndexer
 
 def numbers(stream: InstanceStream) -> list[int]:
     instances = list(read_with_workers(stream, "fork"))
-    assert all("tokens" in instance["text"].token_indexers for instance in instances)  # type: ignore[attr-defined]
-    return [instance["number"].metadata for instance in instances]  # type: ignore[attr-defined]
+    assert all("tokens" in instance["text"].token_indexers for instance in instances)
+    return [instance["number"].metadata for instance in instances]
 
 
 @pytest.fixture
@@ -191,7 +191,7 @@ def stream(reader: Any, number_vocab: Vocabulary, clock: Clock) -> MakeStream:
             return {"number": [one["number"].metadata for one in instances], "at": os.getpid()}
 
         numbers = InstanceStream(reader, str(count), 1)
-        return BatchStream(numbers, 5, 2, False, True, None, collate, number_vocab)  # type: ignore[arg-type]
+        return BatchStream(numbers, 5, 2, False, True, None, collate, number_vocab)
 
     return stream
 
@@ -234,7 +234,7 @@ def test_errors_in_a_stream_are_the_same_wherever_they_happen(
         return whole.collate_fn(instances)
 
     with pytest.raises(WorkerError, match="bad batch"):
-        for _ in prefetch_stream(replace(whole, collate_fn=collate), StreamPosition(), 0, "fork"):  # type: ignore[arg-type]
+        for _ in prefetch_stream(replace(whole, collate_fn=collate), StreamPosition(), 0, "fork"):
             clock.now += 0.004
 
 
@@ -280,7 +280,7 @@ def test_every_instance_comes_once_and_any_place_can_be_gone_back_to(
     epochs = [numbers_of(whole)]
     epochs.append([])
     for batch in whole:
-        epochs[1].append(list(batch["number"]))  # type: ignore[call-overload]
+        epochs[1].append(list(batch["number"]))
         states.append(json.loads(json.dumps(whole.state_dict())))
     for epoch in epochs:
         assert sorted(flat(epoch)) == list(range(COUNT))
@@ -313,7 +313,7 @@ def test_the_batches_are_those_that_collating_gives(make: Make, number_vocab: Vo
     first = [list(make(**way)) for way in (WAYS[0], WAYS[2], WAYS[3], WAYS[4])]
     for batches in first[1:]:
         for batch, expected in zip(batches, first[0], strict=True):
-            ids, expected_ids = batch["text"]["tokens"]["tokens"], expected["text"]["tokens"]["tokens"]  # type: ignore[index]
+            ids, expected_ids = batch["text"]["tokens"]["tokens"], expected["text"]["tokens"]["tokens"]
             assert torch.equal(ids, expected_ids)
             assert ids.dtype == torch.int64
 
@@ -373,14 +373,14 @@ def test_other_ways_to_start_workers(
             tagging_reader, sentences, batch_size=4, quiet=True, max_instances_in_memory=8, **arguments
         )
         loader.index_with(Vocabulary.from_instances(loader.iter_instances()))
-        return [batch["tags"].tolist() for batch in loader]  # type: ignore[union-attr]
+        return [batch["tags"].tolist() for batch in loader]
 
     assert batches(num_workers=1, start_method=start_method) == batches()
 
 
 def test_indexing_comes_first(reader: Any) -> None:
     loader = MultiProcessDataLoader(reader, "3", batch_size=2, quiet=True)
-    assert [i["number"].metadata for i in loader.iter_instances()] == [0, 1, 2]  # type: ignore[attr-defined]
+    assert [i["number"].metadata for i in loader.iter_instances()] == [0, 1, 2]
     assert not any(instance.indexed for instance in loader.iter_instances())
     with pytest.raises(ValueError, match=r"before index_with\(vocab\) was called"):
         iter(loader)
@@ -392,7 +392,7 @@ def test_instances_of_a_stream_are_read_anew(reader: Any, num_workers: int) -> N
         reader, "5", batch_size=2, quiet=True, max_instances_in_memory=2, num_workers=num_workers
     )
     for _ in range(2):
-        assert [i["number"].metadata for i in loader.iter_instances()] == [0, 1, 2, 3, 4]  # type: ignore[attr-defined]
+        assert [i["number"].metadata for i in loader.iter_instances()] == [0, 1, 2, 3, 4]
     with pytest.raises(TypeError, match="set batches_per_epoch"):
         len(loader)
 
@@ -430,8 +430,8 @@ def test_attributes_and_config(reader: Any) -> None:
         reader=reader,
         data_path="5",
     )
-    assert sampled.batch_sampler.batch_size == 2  # type: ignore[attr-defined]
-    assert sampled.cuda_device == torch.device("meta")  # type: ignore[attr-defined]
+    assert sampled.batch_sampler.batch_size == 2
+    assert sampled.cuda_device == torch.device("meta")
 
 
 def test_no_instances(reader: Any) -> None:
@@ -551,4 +551,4 @@ def test_a_sampler_that_is_not_derived_from_ours(make: Make, way: dict[str, Any]
 def test_target_device(make: Make) -> None:
     loader = make()
     loader.set_target_device(torch.device("meta"))
-    assert next(iter(loader))["text"]["tokens"]["tokens"].device.type == "meta"  # type: ignore[index, union-attr]
+    assert next(iter(loader))["text"]["tokens"]["tokens"].device.type == "meta"

@@ -79,7 +79,7 @@ def test_errors_say_where(make: Make, limit: int | None, num_workers: int) -> No
 class Suicidal(Failing):
     def _read(self, file_path: str) -> Iterable[Instance]:
         for instance in super()._read(file_path):
-            if instance["number"].metadata == 20 and self.get_worker_info() is not None:  # type: ignore[attr-defined]
+            if instance["number"].metadata == 20 and self.get_worker_info() is not None:
                 os.kill(os.getpid(), signal.SIGKILL)
             yield instance
 
@@ -112,7 +112,7 @@ class Slow(DataCollator):
             "number": [instance["number"].metadata for instance in instances],
             "drawn": drawn,
             "at": os.getpid(),
-        }  # type: ignore[attr-defined]
+        }
 
 
 @pytest.mark.parametrize("num_workers", [1, 2, 3])
@@ -140,7 +140,7 @@ def test_streaming_workers_draw_what_follows_from_the_place(make: Make) -> None:
     assert len({number for batch in batches for number in batch["drawn"]}) == 3 * COUNT
     resumed = loader()
     resumed.load_state_dict({"epoch": 0, "batches": 5})
-    assert [batch["drawn"] for batch in resumed] == [batch["drawn"] for batch in batches[5:]]  # type: ignore[comparison-overlap]
+    assert [batch["drawn"] for batch in resumed] == [batch["drawn"] for batch in batches[5:]]
 
 
 def test_a_loader_that_is_forgotten_in_the_middle_of_a_pass_leaves_no_worker(make: Make) -> None:

@@ -91,7 +91,7 @@ def test_any_place_can_be_gone_back_to(make: Make, limits: Any, per_epoch: int |
         batches = []
         for batch in loader:
             states.append((len(epochs), len(batches) + 1, loader.state_dict()))
-            batches.append((batch["task"][0], list(batch["number"])))  # type: ignore[index]
+            batches.append((batch["task"][0], list(batch["number"])))
         epochs.append(batches)
         states.append((len(epochs), 0, loader.state_dict()))
     for epoch, done, state in states[:-1]:
@@ -110,7 +110,7 @@ def test_an_abandoned_epoch_starts_again(make: Make) -> None:
 
 
 def test_instances_of_all_tasks(make: Make) -> None:
-    tasks = [instance["task"].metadata for instance in make().iter_instances()]  # type: ignore[attr-defined]
+    tasks = [instance["task"].metadata for instance in make().iter_instances()]
     assert tasks == ["a"] * 10 + ["b"] * 4
 
 
@@ -118,7 +118,7 @@ def test_device(make: Make) -> None:
     assert make().cuda_device == torch.device("cpu")
     assert make(cuda_device=-1).cuda_device == torch.device("cpu")
     batch = next(iter(make(cuda_device="meta")))
-    assert batch["text"]["tokens"]["tokens"].device.type == "meta"  # type: ignore[index, union-attr]
+    assert batch["text"]["tokens"]["tokens"].device.type == "meta"
 
 
 def test_arguments_that_contradict_each_other(reader: Any) -> None:

@@ -28,7 +28,7 @@ def test_batches_in_order(instances: list[Any], number_vocab: Vocabulary) -> Non
     assert len(loader) == 3
     assert numbers_of(loader) == [[0, 1, 2], [3, 4, 5], [6]]
     batch = next(iter(loader))
-    assert batch["text"]["tokens"]["tokens"].shape == (3, 8)  # type: ignore[index, union-attr]
+    assert batch["text"]["tokens"]["tokens"].shape == (3, 8)
     assert list(loader.iter_instances()) == instances
     assert loader.vocab is number_vocab
 
@@ -75,5 +75,5 @@ def test_from_config(reader: Any, number_vocab: Vocabulary) -> None:
 
 def test_own_collate_function(instances: list[Any]) -> None:
     loader = SimpleDataLoader(instances, 4)
-    loader.collate_fn = lambda batch: {"number": [len(batch)]}  # type: ignore[assignment, dict-item, list-item]
+    loader.collate_fn = lambda batch: {"number": [len(batch)]}
     assert numbers_of(loader) == [[4], [3]]

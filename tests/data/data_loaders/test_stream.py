@@ -115,7 +115,7 @@ def numbers_of(batches: Any) -> list[list[int]]:
 def test_in_order(reader: Any, number_vocab: Vocabulary) -> None:
     batches = list(stream_of(reader, number_vocab).batches(StreamPosition()))
     assert numbers_of(batches) == [[i, i + 1] for i in range(0, 12, 2)]
-    assert batches[0][0]["text"]["tokens"]["tokens"].tolist() == [[2] + [0] * 7, [3] * 8]  # type: ignore[index, union-attr]
+    assert batches[0][0]["text"]["tokens"]["tokens"].tolist() == [[2] + [0] * 7, [3] * 8]
 
 
 def test_drop_last(reader: Any, number_vocab: Vocabulary) -> None:

@@ -183,7 +183,7 @@ def test_a_lock_that_is_not_given_back_is_not_waited_for_long(
     taken, done = threading.Event(), threading.Event()
 
     def keep() -> None:
-        with logger.handlers[0].lock:  # type: ignore[union-attr]  # it has one
+        with logger.handlers[0].lock:
             taken.set()
             done.wait(10)
 

@@ -227,7 +227,7 @@ def test_further_columns_are_fields_of_their_own(read, text):
 
 def test_an_unknown_further_column_is_refused():
     with pytest.raises(ConfigurationError, match="further_columns must be one of .*'feats'.*, got 'head'"):
-        ConlluDatasetReader(further_columns=["head"])  # type: ignore[list-item]
+        ConlluDatasetReader(further_columns=["head"])
 
 
 def test_features_are_split():

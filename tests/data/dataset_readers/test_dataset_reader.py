@@ -21,27 +21,27 @@ class Numbers(DatasetReader):
         for number in numbers:
             yield self.text_to_instance(number)
 
-    def text_to_instance(self, number: int) -> Instance:  # type: ignore[override]
+    def text_to_instance(self, number: int) -> Instance:
         return Instance({"text": TextField([Token(str(number))])})
 
     def apply_token_indexers(self, instance: Instance) -> None:
-        instance["text"].token_indexers = {"tokens": SingleIdTokenIndexer()}  # type: ignore[attr-defined]
+        instance["text"].token_indexers = {"tokens": SingleIdTokenIndexer()}
 
 
 def read(reader: DatasetReader, path: Any = "10") -> list[int]:
-    return [int(instance["text"].words[0]) for instance in reader.read(path)]  # type: ignore[attr-defined]
+    return [int(instance["text"].words[0]) for instance in reader.read(path)]
 
 
 def test_reading_is_lazy_and_applies_the_indexers() -> None:
     instances = Numbers().read("10")
     assert isinstance(instances, Iterator)
-    assert "tokens" in next(instances)["text"].token_indexers  # type: ignore[attr-defined]
+    assert "tokens" in next(instances)["text"].token_indexers
 
 
 def test_in_a_worker_the_indexers_are_left_to_the_consumer() -> None:
     reader = Numbers(manual_distributed_sharding=True, manual_multiprocess_sharding=True)
     reader._set_worker_info(WorkerInfo(1, 0))
-    assert next(reader.read("1"))["text"]._token_indexers is None  # type: ignore[attr-defined]
+    assert next(reader.read("1"))["text"]._token_indexers is None
 
 
 @pytest.mark.parametrize("limit", [None, 0, 1, 7, 10, 99])
@@ -120,7 +120,7 @@ def test_paths_of_every_kind_reach_the_reader() -> None:
             return []
 
     for path in ("a", Path("b"), ["c"], {"d": "e"}):
-        assert list(Remember().read(path)) == []  # type: ignore[arg-type]
+        assert list(Remember().read(path)) == []
     assert seen == ["a", "b", ["c"], {"d": "e"}]
 
 
@@ -144,4 +144,4 @@ def test_a_reader_of_a_plugin_takes_the_arguments_of_the_base() -> None:
     )
     assert reader.max_instances == 3
     assert reader.serialization_dir == "out"
-    assert reader.step == 2  # type: ignore[attr-defined]
+    assert reader.step == 2

@@ -21,7 +21,7 @@ def test_tensor() -> None:
 @pytest.mark.parametrize("index", [1.0, "1", None, np.int64(1)])
 def test_only_ints(index: object) -> None:
     with pytest.raises(ConfigurationError, match="expected an int"):
-        IndexField(index, TEXT)  # type: ignore[arg-type]
+        IndexField(index, TEXT)
 
 
 def test_equality_and_other_views() -> None:

@@ -36,7 +36,7 @@ def test_ready_made_ids_are_neither_counted_nor_looked_up() -> None:
 @pytest.mark.parametrize(("label", "skip"), [("a", True), (3, False), (None, False), (1.0, True)])
 def test_wrong_types(label: object, skip: bool) -> None:
     with pytest.raises(ConfigurationError, match="expected a label of type"):
-        LabelField(label, skip_indexing=skip)  # type: ignore[arg-type]
+        LabelField(label, skip_indexing=skip)
 
 
 def test_tensor_before_index() -> None:

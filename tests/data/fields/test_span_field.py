@@ -18,7 +18,7 @@ def test_tensor() -> None:
 
 def test_wrong_spans() -> None:
     with pytest.raises(TypeError, match="expected two ints"):
-        SpanField("0", 1, TEXT)  # type: ignore[arg-type]
+        SpanField("0", 1, TEXT)
     with pytest.raises(ValueError, match="ends where it starts or later"):
         SpanField(2, 1, TEXT)
     with pytest.raises(ValueError, match="within 3 elements"):

@@ -28,7 +28,7 @@ def test_batch_of_different_sizes() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.int32, np.int32, np.dtype("int32")])
 def test_dtypes_of_both_libraries(dtype: object) -> None:
-    field = TensorField(np.array([1.7]), dtype=dtype)  # type: ignore[arg-type]
+    field = TensorField(np.array([1.7]), dtype=dtype)
     assert field.tensor.dtype == torch.int32
     assert field.as_tensor({"dimension_0": 2}).dtype == torch.int32
     assert field.empty_field().tensor.dtype == torch.int32
@@ -36,7 +36,7 @@ def test_dtypes_of_both_libraries(dtype: object) -> None:
 
 def test_other_inputs() -> None:
     with pytest.raises(ValueError, match="expected a tensor or an array, got list"):
-        TensorField([1, 2])  # type: ignore[arg-type]
+        TensorField([1, 2])
 
 
 def test_scalars() -> None:

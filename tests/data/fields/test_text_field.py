@@ -83,7 +83,7 @@ def test_from_text_takes_the_cheap_way_only_where_nothing_is_lost() -> None:
 
 def test_only_tokens_are_taken() -> None:
     with pytest.raises(ConfigurationError, match=r"expected tokens, got 'a' \(str\)"):
-        TextField(["a"])  # type: ignore[list-item]
+        TextField(["a"])
 
 
 def test_missing_indexers() -> None:
@@ -176,7 +176,7 @@ SpacyLikeToken.__module__ = "spacy.tokens.token"
 
 
 def test_a_spacy_token_may_stand_for_a_token(vocab: Vocabulary) -> None:
-    field = TextField([SpacyLikeToken()], {"tokens": SingleIdTokenIndexer()})  # type: ignore[list-item]
+    field = TextField([SpacyLikeToken()], {"tokens": SingleIdTokenIndexer()})
     index_fields([field], vocab)
     assert list(field._indexed_tokens["tokens"]["tokens"]) == [1]
 

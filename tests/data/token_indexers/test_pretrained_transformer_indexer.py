@@ -79,7 +79,7 @@ def test_batches_are_padded_with_the_id_for_that(tiny_bert: Path, max_length: in
     indexers: dict[str, TokenIndexer] = {
         "bert": PretrainedTransformerIndexer(str(tiny_bert), max_length=max_length)
     }
-    indexers["bert"]._tokenizer.pad_token_id = 14  # type: ignore[attr-defined]
+    indexers["bert"]._tokenizer.pad_token_id = 14
     try:
         instances = [
             Instance({"text": TextField(tokenizer.tokenize(text), indexers)}) for text in (TEXT, "dog")
@@ -96,7 +96,7 @@ def test_batches_are_padded_with_the_id_for_that(tiny_bert: Path, max_length: in
         assert tensors["mask"].shape == (2, 8)
         assert tensors["type_ids"].sum().item() == 0
     finally:
-        indexers["bert"]._tokenizer.pad_token_id = 0  # type: ignore[attr-defined]
+        indexers["bert"]._tokenizer.pad_token_id = 0
 
 
 def test_lists(tiny_bert: Path) -> None:

@@ -67,5 +67,5 @@ def test_given_lengths_cut(tiny_bert: Path) -> None:
 def test_equality_and_config(tiny_bert: Path) -> None:
     config = {"type": "pretrained_transformer_mismatched", "model_name": str(tiny_bert), "max_length": 7}
     indexer = TokenIndexer.from_params(Params(config))
-    assert indexer._matched_indexer._max_length == 7  # type: ignore[attr-defined]
+    assert indexer._matched_indexer._max_length == 7
     assert indexer != PretrainedTransformerMismatchedIndexer(str(tiny_bert))

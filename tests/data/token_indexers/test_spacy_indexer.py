@@ -19,7 +19,7 @@ SpacyLikeToken.__module__ = "spacy.tokens.token"
 
 
 def field_of(*tokens: SpacyLikeToken) -> TextField:
-    return TextField(list(tokens), {"spacy": SpacyTokenIndexer(hidden_dim=2)})  # type: ignore[arg-type]
+    return TextField(list(tokens), {"spacy": SpacyTokenIndexer(hidden_dim=2)})
 
 
 A, B = SpacyLikeToken("a", 1, 2), SpacyLikeToken("b", 3, 4)

@@ -106,7 +106,7 @@ def test_wrong_arguments():
     with pytest.raises(ConfigurationError, match="length: expected 1 or more, got 0"):
         AffixIndexer(length=0)
     with pytest.raises(ConfigurationError, match="side must be 'prefix' or 'suffix', got 'middle'"):
-        AffixIndexer("middle")  # type: ignore[arg-type]
+        AffixIndexer("middle")
     with pytest.raises(ConfigurationError, match="max_run: expected 1 or more"):
         ShapeIndexer(max_run=0)
     with pytest.raises(NotImplementedError, match="WordFormIndexer has no feature_of"):

@@ -18,7 +18,7 @@ def test_fields_in_order_and_none_by_default() -> None:
 
 def test_text_must_be_text() -> None:
     with pytest.raises(AssertionError, match="expected text to be a str or None, got 3"):
-        Token(3)  # type: ignore[arg-type]
+        Token(3)
 
 
 def test_equality_copy_and_hash() -> None:

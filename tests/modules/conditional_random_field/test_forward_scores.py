@@ -22,7 +22,7 @@ def chain(dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor, Tensor, T
 
 
 def scaled(logits: Tensor, counts: Tensor, transitions: Tensor, start: Tensor) -> Tensor:
-    result: Tensor = _ScaledForward.apply(logits, counts, transitions, start)  # type: ignore[no-untyped-call]
+    result: Tensor = _ScaledForward.apply(logits, counts, transitions, start)
     return result
 
 

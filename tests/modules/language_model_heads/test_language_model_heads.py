@@ -30,11 +30,11 @@ def test_empty_namespace() -> None:
             return 0
 
     with pytest.raises(ValueError, match="no words in the namespace 'words'"):
-        LinearLanguageModelHead(Empty(), 4, "words")  # type: ignore[arg-type]
+        LinearLanguageModelHead(Empty(), 4, "words")
 
 
 @pytest.mark.oracle
-def test_heads_of_pretrained_models(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_heads_of_pretrained_models(tmp_path) -> None:
     transformers = pytest.importorskip("transformers")
     common = {"vocab_size": 11, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
     bert = transformers.BertForMaskedLM(transformers.BertConfig(**common, intermediate_size=8))

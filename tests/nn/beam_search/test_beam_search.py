@@ -108,7 +108,7 @@ def test_state_follows_its_beam() -> None:
         "steps": torch.zeros(2),
         "history": torch.zeros(2, 0, dtype=torch.long),
         "decoder_hidden": torch.zeros(2, 2, 1, dtype=torch.long),
-        "nothing": None,  # type: ignore[dict-item]
+        "nothing": None,
     }
     seen = []
 

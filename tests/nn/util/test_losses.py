@@ -104,7 +104,7 @@ def test_wrong_arguments() -> None:
     with pytest.raises(ValueError, match="average must be"):
         sequence_cross_entropy_with_logits(X, Y, MASK, "sentence")
     with pytest.raises(TypeError, match="alpha must be"):
-        sequence_cross_entropy_with_logits(X, Y, MASK, alpha="0.25")  # type: ignore[arg-type]
+        sequence_cross_entropy_with_logits(X, Y, MASK, alpha="0.25")
 
 
 def inputs(
@@ -239,9 +239,9 @@ def test_parameters_in_half_precision_are_summed_in_single() -> None:
     x, weight, bias, targets = inputs(400, 16, 30, torch.float32)
     halves = [tensor.detach().bfloat16().requires_grad_() for tensor in (x, weight, bias)]
     exact = [tensor.detach().float().requires_grad_() for tensor in halves]
-    loss = linear_softmax_nll(*halves, targets, chunk_size=4)  # type: ignore[arg-type]
+    loss = linear_softmax_nll(*halves, targets, chunk_size=4)
     assert loss.dtype == torch.float32
-    wanted = torch.autograd.grad(plain(*exact, targets), exact)  # type: ignore[arg-type]
+    wanted = torch.autograd.grad(plain(*exact, targets), exact)
     for found, target in zip(torch.autograd.grad(loss, halves), wanted, strict=True):
         assert found.dtype == torch.bfloat16
         assert (found.float() - target).abs().max() < 0.02 * target.abs().max()

@@ -15,7 +15,7 @@ def test_sorting_can_be_undone() -> None:
     assert torch.equal(sorted_tensor.index_select(0, restoration), tensor)
     assert torch.equal(sorted_lengths[restoration], lengths)
     with pytest.raises(ConfigurationError, match="must be tensors"):
-        util.sort_batch_by_length(tensor, [1, 2])  # type: ignore[arg-type]
+        util.sort_batch_by_length(tensor, [1, 2])
 
 
 def test_final_states() -> None:

@@ -44,7 +44,7 @@ def test_empty_key_and_wrong_patterns(saved: Path) -> None:
     with pytest.raises(ValueError, match="prefix 'other' alone"):
         util.read_state_dict(saved, strip_prefix="other")
     with pytest.raises(ValueError, match="must be a list"):
-        util.read_state_dict(saved, ignore="other")  # type: ignore[arg-type]
+        util.read_state_dict(saved, ignore="other")
 
 
 def test_nothing_in_a_file_is_run(tmp_path: Path) -> None:
