@@ -39,11 +39,7 @@ class SortedRows:
         takes_some = any(rows < len(in_batch) for _, _, rows in self.spans)
         if takes_some and in_batch != in_order:
             self._order = np.argsort(-self._lengths, kind="stable")
-
-    @cached_property
-    def lengths(self) -> Tensor:
-        """(B,) sorted, if the rows are."""
-        return self._tensor(self._lengths if self._order is None else self._lengths[self._order])
+        self._sorted_lengths = self._lengths if self._order is None else self._lengths[self._order]
 
     @cached_property
     def order(self) -> Tensor | None:
@@ -69,7 +65,7 @@ class SortedRows:
         columns = steps[:longest, None]
         to_sorted = columns + num_steps * order
         to_batch = num_rows * np.minimum(steps, longest - 1) + np.argsort(order)[:, None]
-        is_blank = columns >= self._lengths[order]
+        is_blank = columns >= self._sorted_lengths
         is_blank_in_batch = steps >= self._lengths[:, None]
         return (
             _Move(
@@ -87,7 +83,7 @@ class SortedRows:
     @cached_property
     def _reversed(self) -> Tensor:
         """(longest * B,) where the steps come first."""
-        lengths = self._lengths if self._order is None else self._lengths[self._order]
+        lengths = self._sorted_lengths
         steps, last = np.arange(self.longest)[:, None], lengths - 1
         turned = np.where(steps <= last, last - steps, steps)  # (longest, B)
         return self._tensor((turned * len(lengths) + np.arange(len(lengths))).ravel())

@@ -110,7 +110,8 @@ def test_rows_are_turned_around_within_their_lengths(lengths, span_cost):
     rows = SortedRows(torch.tensor(lengths), max(lengths) + 1, span_cost)
     tensor = torch.randn(len(lengths), max(lengths), 2)
     turned = rows.reverse(tensor)
-    for row, length in enumerate(rows.lengths.tolist()):
+    in_order = lengths if rows.order is None else [lengths[row] for row in rows.order]
+    for row, length in enumerate(in_order):
         assert torch.equal(turned[row, :length], tensor[row, :length].flip(0))
         assert torch.equal(turned[row, length:], tensor[row, length:])
 

@@ -137,19 +137,18 @@ class AwdLstmEncoder(PenalizedActivations, Seq2SeqEncoder):
     def _run_as_operators(
         self, inputs: Tensor, lengths: Tensor, states: RnnStateStorage | None, needs_final_state: bool
     ) -> tuple[list[Tensor], Tensor, RnnStateStorage]:
-        """`_run` without dropout from states of zeros, as operators that are opaque to `torch.export`."""
+        """`_run` without dropout, from states of zeros and without final states, as operators that are opaque to
+        `torch.export`."""
         x = inputs
         outputs: list[Tensor] = []
-        finals: list[Tensor] = []
         layer: Any
         for layer in self.layers:
             zeros = x.new_zeros(1, x.size(0), layer.hidden_size)
-            x, final = run_direction_as_operator(
+            x, _ = run_direction_as_operator(
                 "LSTM", x, lengths, (zeros, zeros), self._weights(layer), is_backward=False, is_exact=False
             )
             outputs.append(x)
-            finals.extend(final)
-        return outputs, x, tuple(finals)
+        return outputs, x, ()
 
     def _weights(self, layer: Any) -> list[Tensor]:
         """The weights of a layer, those from state to state dropped, in the order that torch's kernels take them."""
