@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import shlex
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -115,7 +117,7 @@ def parser(description: str | None) -> argparse.ArgumentParser:
 
 def publish(title: str, sections: Sequence[str], options: argparse.Namespace) -> None:
     """Print the tables, and write them to the file that was asked for."""
-    notes = [f"Machine: {machine(options.device)}."]
+    notes = [f"Machine: {machine(options.device)}. Made by `{shlex.join(['python', *sys.argv])}`."]
     if options.quick:
         notes.append("Made with --quick: these numbers say nothing.")
     text = "\n\n".join([f"# {title}", " ".join(notes), *sections]) + "\n"

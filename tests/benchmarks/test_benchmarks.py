@@ -47,12 +47,16 @@ def benchmark(monkeypatch: pytest.MonkeyPatch) -> Any:
     return importlib.import_module
 
 
-def test_modules_run(benchmark: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_modules_run(
+    benchmark: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     output = tmp_path / "results" / "modules.md"
-    benchmark("modules").main(["--quick", "--output", str(output)])
+    monkeypatch.setattr("sys.argv", ["benchmarks/modules.py", "--quick", "--output", str(output)])
+    benchmark("modules").main()
     text = output.read_text(encoding="utf-8")
     assert capsys.readouterr().out.strip() == text.strip()
     assert f"torch {torch.__version__}" in text
+    assert f"Made by `python benchmarks/modules.py --quick --output {output}`." in text
     assert text.count("\n## ") == 6
     assert text.count("| 5 best paths |") == 4
 
