@@ -26,7 +26,7 @@ sys.stdin.read()
 @pytest.fixture
 def process_memory(monkeypatch: pytest.MonkeyPatch) -> Any:
     if not sys.platform.startswith("linux"):
-        pytest.skip("only Linux tells")
+        pytest.skip("needs /proc of Linux")
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     return importlib.import_module("process_memory")
 

@@ -39,7 +39,7 @@ def test_an_output_replaces_no_input_and_no_file_of_a_run(
     command: str, name: str, run_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if name.endswith(".jsonl") and "DATA" not in COMMANDS[command]:
-        pytest.skip("reads no data")
+        pytest.skip("this command reads no data")
     folder = run_folder.parent
     (folder / "link.jsonl").symlink_to("in.jsonl")
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}

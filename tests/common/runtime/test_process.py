@@ -34,7 +34,7 @@ def test_an_unused_folder_of_the_compiler_is_removed(is_used, tmp_path, monkeypa
     assert folder.exists() == is_used
 
 
-@pytest.mark.skipif(os.name == "nt", reason="no such signal")
+@pytest.mark.skipif(os.name == "nt", reason="on Windows, os.kill ends a process without a signal")
 def test_sigterm_is_an_exception():
     before = signal.getsignal(signal.SIGTERM)
     try:

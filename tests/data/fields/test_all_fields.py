@@ -98,10 +98,9 @@ def test_beside_a_longer_one(name):
             assert torch.equal(one.to(in_batch.dtype), in_batch[row])
 
 
-@pytest.mark.parametrize("name", MAKERS)
+# lists of the fields that are left out do not become one tensor
+@pytest.mark.parametrize("name", sorted(set(MAKERS) - {"FlagField", "TransformerTextField", "MetadataField"}))
 def test_in_a_list(name):
-    if name in ("FlagField", "TransformerTextField", "MetadataField"):
-        pytest.skip("no element of lists that become one tensor")
     instances = [
         Instance({"field": ListField([MAKERS[name](n) for n in lengths])}) for lengths in ([1], [3, 1])
     ]
