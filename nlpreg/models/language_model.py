@@ -258,8 +258,7 @@ class LanguageModel(PeekingCheckedModel):
     @property
     def max_context(self) -> int | None:
         """The maximum number of words that the contextualizer can read; None if unlimited or unknown."""
-        limit: int | None = getattr(self._contextualizer, "max_length", None)
-        return limit
+        return self._contextualizer.max_length
 
     def next_token_log_probabilities(
         self, tokens: TextFieldInput, state: StepState | None = None

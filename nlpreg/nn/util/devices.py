@@ -22,7 +22,7 @@ def move_to_device(obj: T, device: torch.device | int) -> T:
         obj: the structure.
         device: a device, or the index of a GPU; a negative index is the CPU.
     """
-    target = device if isinstance(device, torch.device) else int_to_device(device)
+    target = int_to_device(device)
     # Copies to a GPU may overlap with computation; copies to the CPU must be complete before they are read.
     non_blocking = target.type == "cuda"
 
