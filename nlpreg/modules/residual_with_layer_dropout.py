@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from nlpreg.common.checks import check_share
+
 
 class ResidualWithLayerDropout(torch.nn.Module):
     """Adds a layer's output to its input, or, in training, randomly leaves the layer out.
@@ -22,8 +24,7 @@ class ResidualWithLayerDropout(torch.nn.Module):
 
     def __init__(self, undecayed_dropout_prob: float = 0.5) -> None:
         super().__init__()
-        if not 0 <= undecayed_dropout_prob <= 1:
-            raise ValueError(f"the dropout probability must be within [0, 1], got {undecayed_dropout_prob}")
+        check_share(undecayed_dropout_prob=undecayed_dropout_prob)
         self.undecayed_dropout_prob = undecayed_dropout_prob
 
     def forward(

@@ -23,5 +23,5 @@ def test_training_drops_whole_layers() -> None:
 
 @pytest.mark.parametrize("probability", [-0.1, 1.1])
 def test_probability_must_be_one(probability: float) -> None:
-    with pytest.raises(ValueError, match=r"within \[0, 1\]"):
+    with pytest.raises(ValueError, match="expected a number from 0 to 1"):
         ResidualWithLayerDropout(probability)

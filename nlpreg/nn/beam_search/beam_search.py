@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from nlpreg.common import Lazy, Registrable
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import ConfigurationError, check_at_least
 from nlpreg.nn.beam_search.sampler import DeterministicSampler, Sampler, StateType
 from nlpreg.nn.util.masks import min_value_of_dtype
 
@@ -157,8 +157,7 @@ class RepetitionPenaltyConstraint(Constraint):
 
     def __init__(self, penalty: float, vocab: VocabularyProtocol | None = None) -> None:
         super().__init__(vocab)
-        if penalty < 1:
-            raise ValueError(f"penalty: expected 1 or more, got {penalty}")
+        check_at_least(1, penalty=penalty)
         self.penalty = penalty
 
     def init_state(self, batch_size: int) -> ConstraintStateType:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from nlpreg.common import Registrable
+from nlpreg.common.checks import check_at_least, check_share
 from nlpreg.nn.util.masks import min_value_of_dtype
 
 StateType = dict[str, Tensor]
@@ -96,7 +97,7 @@ class MultinomialSampler(Sampler):
 
 
 @Sampler.register("top-k")
-class TopKSampler(Sampler):
+class TopKSampler(MultinomialSampler):
     """Draws classes from the k most likely ones, by their probabilities among these.
 
     Args:
@@ -108,9 +109,8 @@ class TopKSampler(Sampler):
     """
 
     def __init__(self, k: int = 1, temperature: float = 1.0, with_replacement: bool = False) -> None:
+        super().__init__(temperature, with_replacement)
         self.k = k
-        self.temperature = temperature
-        self.with_replacement = with_replacement
 
     def sample_nodes(
         self, log_probs: Tensor, per_node_beam_size: int, state: StateType
@@ -126,64 +126,14 @@ class TopKSampler(Sampler):
                 f"k must lie between the per-node beam size {per_node_beam_size} and the number of classes "
                 f"{num_classes}, got {self.k}"
             )
-        # (G, k)
-        best = log_probs.topk(self.k, dim=-1)
-        probabilities = torch.softmax(best.values / self.temperature, dim=-1)
-        # Places among the k best, (G, nodes).
-        drawn = torch.multinomial(probabilities, per_node_beam_size, replacement=self.with_replacement)
-        return best.values.gather(1, drawn), best.indices.gather(1, drawn), state
-
-
-@Sampler.register("top-p")
-class TopPSampler(Sampler):
-    """Draws classes from the fewest likely ones whose probabilities add up to p or more.
-
-    Args:
-        p: share of the probability, from 0 to 1.
-        temperature: above 1 flattens the distribution, below 1 sharpens it.
-        with_replacement: a class may be drawn more than once for the same row; otherwise at least as many classes as
-            are drawn stay available.
-
-    Raises:
-        ValueError: `p` is outside [0, 1].
-
-    Source: Holtzman et al. (2019), https://arxiv.org/abs/1904.09751
-    """
-
-    def __init__(self, p: float = 0.9, temperature: float = 1.0, with_replacement: bool = False) -> None:
-        if not 0.0 <= p <= 1.0:
-            raise ValueError(f"p must be within [0, 1], got {p}")
-        self.p = p
-        self.temperature = temperature
-        self.with_replacement = with_replacement
-
-    def sample_nodes(
-        self, log_probs: Tensor, per_node_beam_size: int, state: StateType
-    ) -> tuple[Tensor, Tensor, StateType]:
-        """Draw classes, see `Sampler.sample_nodes`.
-
-        Raises:
-            ValueError: `per_node_beam_size` is greater than the number of classes.
-        """
-        if per_node_beam_size > log_probs.size(-1):
-            raise ValueError(
-                f"the per-node beam size {per_node_beam_size} must not exceed the number of classes "
-                f"{log_probs.size(-1)}"
-            )
-        probabilities, classes = torch.softmax(log_probs / self.temperature, dim=-1).sort(descending=True)
-        # A class stays available if those before it do not reach p yet, so the one that reaches p stays too.
-        is_excluded = probabilities.cumsum(dim=-1) - probabilities >= self.p
-        num_kept = 1 if self.with_replacement else per_node_beam_size
-        is_excluded[:, :num_kept] = False
-        drawn = torch.multinomial(
-            probabilities.masked_fill(is_excluded, 0.0), per_node_beam_size, replacement=self.with_replacement
-        )
-        picked = classes.gather(1, drawn)
-        return log_probs.gather(1, picked), picked, state
+        best = log_probs.topk(self.k, dim=-1)  # (G, k)
+        # The drawn ones are positions among the k best, (G, nodes).
+        scores, drawn, state = super().sample_nodes(best.values, per_node_beam_size, state)
+        return scores, best.indices.gather(1, drawn), state
 
 
 @Sampler.register("truncated")
-class TruncatedSampler(Sampler):
+class TruncatedSampler(MultinomialSampler):
     """Draws classes after the unlikely ones are cut off, by any of three rules together.
 
     The most likely classes, as many as are drawn, always stay available.
@@ -196,7 +146,8 @@ class TruncatedSampler(Sampler):
         with_replacement: a class may be drawn more than once for the same row.
 
     Raises:
-        ValueError: a share is outside [0, 1], `k` is less than 1, or the temperature is not above 0.
+        ValueError: a share is outside [0, 1], `k` is less than 1, or the temperature is not above 0; in `sample_nodes`,
+            when more classes are to be drawn than there are.
 
     Source: Nguyen et al. (2024), https://arxiv.org/abs/2407.01082 (min-p)
     """
@@ -209,28 +160,30 @@ class TruncatedSampler(Sampler):
         temperature: float = 1.0,
         with_replacement: bool = False,
     ) -> None:
-        for name, share in (("p", p), ("min_p", min_p)):
-            if share is not None and not 0.0 <= share <= 1.0:
-                raise ValueError(f"{name}: expected a number from 0 to 1, got {share}")
-        if k is not None and k < 1:
-            raise ValueError(f"k: expected 1 or more, got {k}")
+        super().__init__(temperature, with_replacement)
+        check_share(p=p, min_p=min_p)
+        check_at_least(1, k=k)
         if temperature <= 0:
             raise ValueError(f"temperature: expected a number above 0, got {temperature}")
         self.k = k
         self.p = p
         self.min_p = min_p
-        self.temperature = temperature
-        self.with_replacement = with_replacement
 
     def sample_nodes(
         self, log_probs: Tensor, per_node_beam_size: int, state: StateType
     ) -> tuple[Tensor, Tensor, StateType]:
         """Draw classes, see `Sampler.sample_nodes`."""
+        if per_node_beam_size > log_probs.size(-1):
+            raise ValueError(
+                f"the per-node beam size {per_node_beam_size} must not exceed the number of classes "
+                f"{log_probs.size(-1)}"
+            )
         probabilities, classes = torch.softmax(log_probs / self.temperature, dim=-1).sort(descending=True)
         is_excluded = torch.zeros_like(probabilities, dtype=torch.bool)
         if self.k is not None:
             is_excluded[:, self.k :] = True
         if self.p is not None:
+            # A class stays available if those before it do not reach p yet, so the one that reaches p stays too.
             is_excluded |= probabilities.cumsum(dim=-1) - probabilities >= self.p
         if self.min_p is not None:
             is_excluded |= probabilities < self.min_p * probabilities[:, :1]
@@ -240,6 +193,27 @@ class TruncatedSampler(Sampler):
         )
         picked = classes.gather(1, drawn)
         return log_probs.gather(1, picked), picked, state
+
+
+@Sampler.register("top-p")
+class TopPSampler(TruncatedSampler):
+    """Draws classes from the fewest likely ones whose probabilities add up to p or more.
+
+    Args:
+        p: share of the probability, from 0 to 1.
+        temperature: above 1 flattens the distribution, below 1 sharpens it.
+        with_replacement: a class may be drawn more than once for the same row; otherwise at least as many classes as
+            are drawn stay available.
+
+    Raises:
+        ValueError: `p` is outside [0, 1], or the temperature is not above 0; in `sample_nodes`, when more classes are to
+            be drawn than there are.
+
+    Source: Holtzman et al. (2019), https://arxiv.org/abs/1904.09751
+    """
+
+    def __init__(self, p: float = 0.9, temperature: float = 1.0, with_replacement: bool = False) -> None:
+        super().__init__(p=p, temperature=temperature, with_replacement=with_replacement)
 
 
 @Sampler.register("gumbel")
