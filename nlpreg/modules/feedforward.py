@@ -1,6 +1,7 @@
 """A stack of linear layers with activations and dropout."""
 
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -8,6 +9,29 @@ from torch import Tensor
 from nlpreg.common import FromParams
 from nlpreg.common.checks import ConfigurationError, PositiveInt, Probability
 from nlpreg.nn import Activation
+
+
+def one_per_layer(owner: str, num_layers: int, **options: Any) -> list[list[Any]]:
+    """The value of each option for each layer.
+
+    Args:
+        owner: name of the class whose options they are, for messages.
+        num_layers: number of layers.
+        options: a list with one value for each layer, or one value for all.
+
+    Raises:
+        ConfigurationError: a list has another length.
+    """
+    lists = [
+        list(value) if isinstance(value, (list, tuple)) else [value] * num_layers
+        for value in options.values()
+    ]
+    for name, values in zip(options, lists, strict=True):
+        if len(values) != num_layers:
+            raise ConfigurationError(
+                f"{owner}: {name} has {len(values)} entries for {num_layers} layers; give one for each, or one value for all"
+            )
+    return lists
 
 
 class FeedForward(torch.nn.Module, FromParams):
@@ -36,15 +60,9 @@ class FeedForward(torch.nn.Module, FromParams):
         dropout: Probability | list[Probability] = 0.0,
     ) -> None:
         super().__init__()
-        widths = hidden_dims if isinstance(hidden_dims, (list, tuple)) else [hidden_dims] * num_layers
-        functions = activations if isinstance(activations, (list, tuple)) else [activations] * num_layers
-        rates = dropout if isinstance(dropout, (list, tuple)) else [dropout] * num_layers
-        for name, values in (("hidden_dims", widths), ("activations", functions), ("dropout", rates)):
-            if len(values) != num_layers:
-                raise ConfigurationError(
-                    f"FeedForward: {name} has {len(values)} entries for {num_layers} layers; give one for each, or "
-                    "one value for all"
-                )
+        widths, functions, rates = one_per_layer(
+            "FeedForward", num_layers, hidden_dims=hidden_dims, activations=activations, dropout=dropout
+        )
         sizes = [input_dim, *widths]
         self._activations = torch.nn.ModuleList(functions)
         self._linear_layers = torch.nn.ModuleList(
@@ -52,7 +70,7 @@ class FeedForward(torch.nn.Module, FromParams):
         )
         self._dropout = torch.nn.ModuleList(torch.nn.Dropout(p=rate) for rate in rates)
         self._input_dim = input_dim
-        self._output_dim = sizes[-1]
+        self._output_dim = int(sizes[-1])
 
     def get_input_dim(self) -> int:
         """Width of the input."""

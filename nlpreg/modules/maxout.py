@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from nlpreg.common import FromParams
-from nlpreg.common.checks import ConfigurationError, PositiveInt, Probability
+from nlpreg.common.checks import PositiveInt, Probability
+from nlpreg.modules.feedforward import one_per_layer
 
 
 class Maxout(torch.nn.Module, FromParams):
@@ -38,23 +39,16 @@ class Maxout(torch.nn.Module, FromParams):
         dropout: Probability | Sequence[Probability] = 0.0,
     ) -> None:
         super().__init__()
-        widths = output_dims if isinstance(output_dims, Sequence) else [output_dims] * num_layers
-        pools = pool_sizes if isinstance(pool_sizes, Sequence) else [pool_sizes] * num_layers
-        rates = dropout if isinstance(dropout, Sequence) else [dropout] * num_layers
-        for name, values in (("output_dims", widths), ("pool_sizes", pools), ("dropout", rates)):
-            if len(values) != num_layers:
-                raise ConfigurationError(
-                    f"Maxout: {name} has {len(values)} entries for {num_layers} layers; give one for each, or one "
-                    "value for all"
-                )
-        sizes = [input_dim, *widths]
+        self._output_dims, self._pool_sizes, rates = one_per_layer(
+            "Maxout", num_layers, output_dims=output_dims, pool_sizes=pool_sizes, dropout=dropout
+        )
         self._linear_layers = torch.nn.ModuleList(
             torch.nn.Linear(size_in, size_out * pool)
-            for (size_in, size_out), pool in zip(pairwise(sizes), pools, strict=True)
+            for (size_in, size_out), pool in zip(
+                pairwise([input_dim, *self._output_dims]), self._pool_sizes, strict=True
+            )
         )
         self._dropout = torch.nn.ModuleList(torch.nn.Dropout(p=rate) for rate in rates)
-        self._output_dims = list(widths)
-        self._pool_sizes = list(pools)
         self._input_dim = input_dim
 
     def get_input_dim(self) -> int:
@@ -63,7 +57,7 @@ class Maxout(torch.nn.Module, FromParams):
 
     def get_output_dim(self) -> int:
         """Width of the output."""
-        return self._output_dims[-1]
+        return int(self._output_dims[-1])
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Apply the layers to the last dimension of `inputs`."""

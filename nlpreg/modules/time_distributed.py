@@ -41,35 +41,25 @@ class TimeDistributed(torch.nn.Module):
         Raises:
             RuntimeError: a tensor to fold has fewer than three dimensions, or there is no tensor at all.
         """
-        skipped = frozenset(pass_through or ())
-        example: Tensor | None = None
-        folded_inputs = []
-        for value in inputs:
-            if isinstance(value, Tensor):
-                example = value
-                value = _fold(value)
-            folded_inputs.append(value)
-        folded_kwargs = {}
-        for name, value in kwargs.items():
-            if isinstance(value, Tensor) and name not in skipped:
-                example = value
-                value = _fold(value)
-            folded_kwargs[name] = value
-        if example is None:
+        skipped = pass_through or ()
+        named = {name: value for name, value in kwargs.items() if name not in skipped}
+        sizes = [value.shape[:2] for value in (*inputs, *named.values()) if isinstance(value, Tensor)]
+        if not sizes:
             raise RuntimeError("TimeDistributed needs at least one tensor whose time can be folded, got none")
-
-        # (B, T)
-        leading = example.shape[:2]
-        outputs = self._module(*folded_inputs, **folded_kwargs)
+        leading = sizes[-1]  # (B, T)
+        folded = {name: _fold(value) for name, value in named.items()}
+        outputs = self._module(*map(_fold, inputs), **{**kwargs, **folded})
         if isinstance(outputs, Tensor):
             return outputs.reshape(*leading, *outputs.shape[1:])
         return [output.reshape(*leading, *output.shape[1:]) for output in outputs]
 
 
-def _fold(tensor: Tensor) -> Tensor:
-    if tensor.dim() <= 2:
+def _fold(value: Any) -> Any:
+    """A tensor (B, T, ...) as (B * T, ...); anything else as it is."""
+    if not isinstance(value, Tensor):
+        return value
+    if value.dim() <= 2:
         raise RuntimeError(
-            f"expected a batch of sequences with 3 or more dimensions, got {tuple(tensor.shape)}"
+            f"expected a batch of sequences with 3 or more dimensions, got {tuple(value.shape)}"
         )
-    # (B, T, ...) -> (B * T, ...)
-    return tensor.flatten(0, 1)
+    return value.flatten(0, 1)

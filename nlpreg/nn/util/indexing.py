@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.util import int_to_device
 from nlpreg.nn.operators import is_exporting
 
 
@@ -20,9 +21,7 @@ def get_range_vector(size: int, device: int | torch.device) -> Tensor:
         size: how many.
         device: a device, or the index of a GPU; a negative index is the CPU.
     """
-    if isinstance(device, int):
-        device = torch.device("cpu") if device < 0 else torch.device("cuda", device)
-    return torch.arange(size, dtype=torch.long, device=device)
+    return torch.arange(size, device=int_to_device(device))
 
 
 def flatten_and_batch_shift_indices(indices: Tensor, sequence_length: int) -> Tensor:
@@ -72,8 +71,10 @@ def masked_index_fill(target: Tensor, indices: Tensor, mask: Tensor, fill_value:
     Shape:
         target (B, T), indices (B, N), mask (B, N) -> (B, T).
     """
-    is_hit = _scatter_mask(target.size(1), indices, mask)
-    return target.masked_fill(is_hit, fill_value)
+    # Masked indices fall into one extra timestep, which is cut off again.
+    is_hit = torch.zeros(len(target), target.size(1) + 1, dtype=torch.bool, device=indices.device)
+    is_hit.scatter_(1, indices.masked_fill(~mask.bool(), target.size(1)), True)
+    return target.masked_fill(is_hit[:, :-1], fill_value)
 
 
 def masked_index_replace(target: Tensor, indices: Tensor, mask: Tensor, replace: Tensor) -> Tensor:
@@ -86,12 +87,6 @@ def masked_index_replace(target: Tensor, indices: Tensor, mask: Tensor, replace:
     padded = torch.cat([target, target[:, :1]], dim=1)
     where = indices.masked_fill(~mask.bool(), target.size(1)).unsqueeze(-1).expand_as(replace)
     return padded.scatter(1, where, replace.to(target.dtype))[:, :-1]
-
-
-def _scatter_mask(size: int, indices: Tensor, mask: Tensor) -> Tensor:
-    # One column more, into which the masked indices fall: (B, size + 1).
-    is_hit = torch.zeros(indices.size(0), size + 1, dtype=torch.bool, device=indices.device)
-    return is_hit.scatter(1, indices.masked_fill(~mask.bool(), size), True)[:, :-1]
 
 
 def batched_span_select(target: Tensor, spans: Tensor) -> tuple[Tensor, Tensor]:
