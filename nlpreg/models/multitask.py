@@ -14,7 +14,6 @@ from nlpreg.modules.backbones import Backbone
 from nlpreg.nn.initializers import InitializerApplicator
 from nlpreg.nn.operators import is_exporting
 from nlpreg.training.metrics import Metric
-from nlpreg.training.metrics.metric import sum_over_ranks
 
 _BACKBONE = "backbone"
 
@@ -198,9 +197,7 @@ class _HeadsCalled(Metric):
 
     def get_metric(self, reset: bool = False) -> list[str]:
         """The names of the heads."""
-        (counts,) = sum_over_ranks(torch.tensor(self._counts))
-        if reset:
-            self.reset()
+        (counts,) = self._totals(reset)
         return [name for name, count in zip(self._names, counts.tolist(), strict=True) if count]
 
     def reset(self) -> None:

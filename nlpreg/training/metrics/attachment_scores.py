@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from nlpreg.training.metrics.metric import Metric, add, full, sum_over_ranks
+from nlpreg.training.metrics.metric import Metric, add, full
 
 
 @Metric.register("attachment_scores")
@@ -53,10 +53,8 @@ class AttachmentScores(Metric):
 
     def get_metric(self, reset: bool = False) -> dict[str, float]:
         """`UAS`, `LAS`, `UEM` and `LEM`, from 0 to 1; 0.0 without any word."""
-        (counts,) = sum_over_ranks(self._counts)
+        (counts,) = self._totals(reset)
         unlabeled, labeled, words, exact_unlabeled, exact_labeled, sentences = counts.tolist()
-        if reset:
-            self.reset()
         return {
             "UAS": unlabeled / words if words else 0.0,
             "LAS": labeled / words if words else 0.0,

@@ -54,9 +54,7 @@ class Auc(StoredPairs):
 
     def get_metric(self, reset: bool = False) -> float:
         """The area, from 0 to 1; 0.5 without items, NaN if all items are of one class."""
-        scores, gold = self._all_pairs()
-        if reset:
-            self.reset()
+        scores, gold = self._all_pairs(reset)
         if scores.numel() == 0:
             return 0.5
         positive = gold == self._positive_label

@@ -28,7 +28,3 @@ class Average(RatioMetric):
             weight = torch.full((), weight, dtype=amount.dtype, device=amount.device)
         weight = weight.detach().to(amount).reshape(())
         self._add(amount * weight, weight)
-
-    def get_metric(self, reset: bool = False) -> float:
-        """The weighted mean; 0.0 before any call."""
-        return self._ratio(reset)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 import torch
 from torch import Tensor
 
-from nlpreg.training.metrics.metric import Metric, add, sum_over_ranks
+from nlpreg.training.metrics.metric import Metric, add
 
 _TINY = 1e-13
 
@@ -66,10 +66,8 @@ class BLEU(Metric):
 
     def get_metric(self, reset: bool = False) -> dict[str, float]:
         """`BLEU`, from 0 to 1."""
-        (counts,) = sum_over_ranks(self._counts)
+        (counts,) = self._totals(reset)
         predicted, reference, *ngrams = counts.tolist()
-        if reset:
-            self.reset()
         precisions = zip(ngrams[::2], ngrams[1::2], strict=True)
         logs = [
             weight * (math.log(matches + _TINY) - math.log(total + _TINY))

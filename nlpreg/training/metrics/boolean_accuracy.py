@@ -45,7 +45,3 @@ class BooleanAccuracy(RatioMetric):
             has_any = compared.any(-1)
             correct, counted = (same | ~compared).all(-1) & has_any, has_any.sum()
         self._add(correct.sum(), counted)
-
-    def get_metric(self, reset: bool = False) -> float:
-        """The accuracy, from 0 to 1; 0.0 if no row counts."""
-        return self._ratio(reset)

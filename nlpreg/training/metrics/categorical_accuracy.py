@@ -73,7 +73,3 @@ class CategoricalAccuracy(RatioMetric):
         at_maximum = predictions == predictions.max(-1, keepdim=True).values  # (n, C)
         gold_is_at_maximum = at_maximum.gather(-1, gold.clamp(min=0).unsqueeze(-1)).squeeze(-1)
         return gold_is_at_maximum.double() / at_maximum.sum(-1)
-
-    def get_metric(self, reset: bool = False) -> float:
-        """The accuracy, from 0 to 1; 0.0 without items."""
-        return self._ratio(reset)

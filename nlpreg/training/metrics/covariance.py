@@ -35,17 +35,17 @@ class Covariance(Metric):
         moments = moments_of(x, y, None if mask is None else mask.reshape(-1).bool())
         self._moments = merged(self._moments.to(moments), moments)
 
-    def _all_moments(self) -> tuple[float, float, float, float]:
+    def _all_moments(self, reset: bool) -> tuple[float, float, float, float]:
         """Over all ranks: the count, and the sums of dx * dx, dy * dy and dx * dy, where d is the deviation from the mean."""
         shares = gather_over_ranks(self._moments.unsqueeze(0))
         n, _, _, xx, yy, xy = reduce(merged, [share[0] for share in shares]).tolist()
+        if reset:
+            self.reset()
         return n, xx, yy, xy
 
     def get_metric(self, reset: bool = False) -> float:
         """The covariance; 0.0 for fewer than two numbers."""
-        n, _, _, xy = self._all_moments()
-        if reset:
-            self.reset()
+        n, _, _, xy = self._all_moments(reset)
         return xy / (n - 1) if n > 1 else 0.0
 
     def reset(self) -> None:

@@ -7,11 +7,9 @@ import tempfile
 from pathlib import Path
 from typing import Protocol
 
-import torch
-
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.config.untrusted import check_resource
-from nlpreg.training.metrics.metric import Metric, sum_over_ranks
+from nlpreg.training.metrics.metric import Metric, precision_recall_f1
 
 logger = logging.getLogger(__name__)
 
@@ -89,13 +87,8 @@ class EvalbBracketingScorer(Metric):
 
     def get_metric(self, reset: bool = False) -> dict[str, float]:
         """`evalb_recall`, `evalb_precision` and `evalb_f1_measure`, from 0 to 1."""
-        counts = torch.tensor([self._correct_brackets, self._gold_brackets, self._predicted_brackets])
-        correct, gold, predicted = sum_over_ranks(counts)[0].tolist()
-        if reset:
-            self.reset()
-        recall = correct / gold if gold else 0.0
-        precision = correct / predicted if predicted else 0.0
-        f1 = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+        correct, gold, predicted = map(float, self._totals(reset))
+        precision, recall, f1 = precision_recall_f1(correct, predicted, gold)
         return {"evalb_recall": recall, "evalb_precision": precision, "evalb_f1_measure": f1}
 
     def reset(self) -> None:

@@ -27,14 +27,8 @@ class F1Measure(FBetaMeasure):
         Raises:
             RuntimeError: no batch was added yet.
         """
-        scores = self._scores(self._selected_counts()[self._positive_label])
-        if reset:
-            self.reset()
-        return {
-            "precision": float(scores.precision),
-            "recall": float(scores.recall),
-            "f1": float(scores.fscore),
-        }
+        scores = self._scores(self._selected_counts(reset)[self._positive_label])
+        return dict(zip(("precision", "recall", "f1"), map(float, scores), strict=True))
 
     def _of_class(self, counts: Tensor | None) -> float:
         return 0.0 if counts is None else float(counts[self._positive_label])

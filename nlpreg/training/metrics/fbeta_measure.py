@@ -104,7 +104,7 @@ class FBetaMeasure(Metric):
             held = getattr(self, name)
             setattr(self, name, count if held is None else add(held, count))
 
-    def _selected_counts(self) -> Tensor:
+    def _selected_counts(self, reset: bool) -> Tensor:
         """The counts of true positives, gold and predicted items of each selected class over all ranks: float64 (classes, 3)."""
         self._check_pending()
         columns = (self._true_positive_sum, self._true_sum, self._pred_sum)
@@ -115,6 +115,8 @@ class FBetaMeasure(Metric):
         if not shares:
             raise RuntimeError(f"{type(self).__name__}: get_metric was called before any batch was added")
         counts = torch.stack(shares).sum(0)
+        if reset:
+            self.reset()
         return counts if self._labels is None else counts[self._labels]
 
     def _scores(self, counts: Tensor) -> Scores:
@@ -131,17 +133,12 @@ class FBetaMeasure(Metric):
         Raises:
             RuntimeError: no batch was added yet.
         """
-        counts = self._selected_counts()
-        if self._average == "micro":
-            scores = self._scores(counts.sum(0))
-        else:
-            scores = self._scores(counts)
+        counts = self._selected_counts(reset)
+        scores = self._scores(counts.sum(0) if self._average == "micro" else counts)
         if self._average == "macro":
             scores = scores.mean()
         elif self._average == "weighted":
             scores = scores.mean(counts[:, 1])
-        if reset:
-            self.reset()
         return {name: score.tolist() for name, score in scores._asdict().items()}
 
     def reset(self) -> None:

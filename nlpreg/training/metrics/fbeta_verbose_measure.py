@@ -30,7 +30,7 @@ class FBetaVerboseMeasure(FBetaMeasure):
         Raises:
             RuntimeError: no batch was added yet.
         """
-        counts = self._selected_counts()
+        counts = self._selected_counts(reset)
         scores = self._scores(counts)
         metrics: dict[str, float] = {}
         for position in range(counts.size(0)):
@@ -39,8 +39,6 @@ class FBetaVerboseMeasure(FBetaMeasure):
         metrics.update(_named("macro", scores.mean()))
         metrics.update(_named("weighted", scores.mean(counts[:, 1])))
         metrics.update(_named("micro", self._scores(counts.sum(0))))
-        if reset:
-            self.reset()
         return metrics
 
 

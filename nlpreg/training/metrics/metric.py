@@ -1,5 +1,6 @@
 """`Metric`, the base class of the metrics, and reductions over the processes of a distributed run."""
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -129,8 +130,13 @@ class Metric(Registrable):
     def state_dict(self) -> dict[str, Any]:
         """The state since the last `reset`, as tensors and plain values."""
         if self.accumulators is not None:
-            return {name: _state_of(getattr(self, name)) for name in self.accumulators}
-        return {name: _copy(value) for name, value in vars(self).items() if _is_plain(value)}
+            values = {name: getattr(self, name) for name in self.accumulators}
+        else:
+            values = {name: value for name, value in vars(self).items() if _is_plain(value)}
+        return {
+            name: value.state_dict() if isinstance(value, Metric) else copy.deepcopy(value)
+            for name, value in values.items()
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Resume from a `state_dict` of a metric of this class."""
@@ -142,7 +148,7 @@ class Metric(Registrable):
                 held.clear()
                 held.update(value)
             else:
-                setattr(self, name, _copy(value))
+                setattr(self, name, copy.deepcopy(value))
 
     @staticmethod
     def detach_tensors(*tensors: Any) -> Iterator[Any]:
@@ -173,6 +179,14 @@ class Metric(Registrable):
             if not bool(condition):
                 raise error
 
+    def _totals(self, reset: bool) -> list[Tensor]:
+        """The numbers in `accumulators`, added up over the ranks: float64 on CPU."""
+        self._check_pending()
+        totals = sum_over_ranks(*(torch.as_tensor(getattr(self, name)) for name in self.accumulators or ()))
+        if reset:
+            self.reset()
+        return totals
+
 
 class RatioMetric(Metric):
     """A sum divided by a count, each over all batches and ranks.
@@ -193,11 +207,7 @@ class RatioMetric(Metric):
 
     def _ratio(self, reset: bool, default: float = 0.0) -> float:
         """The sum divided by the count; `default` if the count is 0."""
-        self._check_pending()
-        parts = sum_over_ranks(*(getattr(self, name) for name in self.accumulators))
-        total, count = map(float, parts)
-        if reset:
-            self.reset()
+        total, count = map(float, self._totals(reset))
         return total / count if count else default
 
     def get_metric(self, reset: bool = False) -> Any:
@@ -218,18 +228,6 @@ def _is_plain(value: object) -> bool:
     return isinstance(value, _PLAIN)
 
 
-def _state_of(value: Any) -> Any:
-    return value.state_dict() if isinstance(value, Metric) else _copy(value)
-
-
-def _copy(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _copy(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(map(_copy, value))
-    return value.clone() if isinstance(value, Tensor) else value
-
-
 def widest(value: Tensor) -> Tensor:
     """`value`, detached, in the widest floating type of its device, for the precision of long sums."""
     return value.detach().to(torch.float32 if value.device.type == "mps" else torch.float64)
@@ -243,6 +241,20 @@ def full(number: int, device: torch.device) -> Tensor:
 def add(held: Tensor, amount: Tensor) -> Tensor:
     """`held + amount` as a new tensor, on the device and in the type of `amount`."""
     return held.to(amount) + amount
+
+
+def precision_recall_f1(correct: float, predicted: float, gold: float) -> tuple[float, float, float]:
+    """Precision, recall and F1; exactly 1.0 if everything is correct, and 0.0 where there is nothing.
+
+    Args:
+        correct: number of correct predictions.
+        predicted: number of all predictions.
+        gold: number of gold items.
+    """
+    precision = correct / predicted if predicted else 0.0
+    recall = correct / gold if gold else 0.0
+    f1 = 2 * correct / (predicted + gold) if predicted + gold else 0.0
+    return precision, recall, f1
 
 
 def named_metrics(model: nn.Module) -> Iterator[tuple[str, Metric]]:

@@ -12,9 +12,7 @@ class PearsonCorrelation(Covariance):
 
     def get_metric(self, reset: bool = False) -> float:
         """The coefficient, from -1 to 1; 0.0 where the product of the standard deviations is 0 to five decimals."""
-        n, xx, yy, xy = self._all_moments()
-        if reset:
-            self.reset()
+        n, xx, yy, xy = self._all_moments(reset)
         if n < 2:
             return 0.0
         deviations = math.sqrt(xx / (n - 1)) * math.sqrt(yy / (n - 1))

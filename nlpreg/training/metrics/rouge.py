@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from nlpreg.training.metrics.bleu import count_matches, count_ngrams, longest_common_subsequence
-from nlpreg.training.metrics.metric import Metric, add, sum_over_ranks
+from nlpreg.training.metrics.metric import Metric, add, precision_recall_f1
 
 
 @Metric.register("rouge")
@@ -40,8 +40,9 @@ class ROUGE(Metric):
         pairs = list(zip(predictions.tolist(), gold_targets.tolist(), strict=True))
         for found, wanted in pairs:
             by_size = [self._of_ngrams(found, wanted, size) for size in range(1, self._ngram_size + 1)]
-            kinds = zip(*by_size, strict=True)  # all recalls, all precisions, all F1
-            scores = [*(score for kind in kinds for score in kind), self._of_subsequence(found, wanted)]
+            # all recalls, all precisions, all F1
+            scores = [of_size[kind] for kind in (1, 0, 2) for of_size in by_size]
+            scores.append(self._of_subsequence(found, wanted))
             sums += torch.tensor(scores, dtype=torch.float64)
         self._sums = add(self._sums, sums)
         self._num_sequences += len(pairs)
@@ -50,19 +51,18 @@ class ROUGE(Metric):
         found_ngrams = count_ngrams(found, size, self._exclude_indices)
         wanted_ngrams = count_ngrams(wanted, size, self._exclude_indices)
         matches = count_matches(found_ngrams, wanted_ngrams)
-        return _scores(matches, found_ngrams.total(), wanted_ngrams.total())
+        return precision_recall_f1(matches, found_ngrams.total(), wanted_ngrams.total())
 
     def _of_subsequence(self, found: list[int], wanted: list[int]) -> float:
         found, wanted = (
             [token for token in side if token not in self._exclude_indices] for side in (found, wanted)
         )
-        return _scores(longest_common_subsequence(found, wanted), len(found), len(wanted))[2]
+        length = longest_common_subsequence(found, wanted)
+        return precision_recall_f1(length, len(found), len(wanted))[2]
 
     def get_metric(self, reset: bool = False) -> dict[str, float]:
         """`ROUGE-n_R`, `ROUGE-n_P` and `ROUGE-n_F1` for each n, and `ROUGE-L`, from 0 to 1."""
-        sums, count = sum_over_ranks(self._sums, torch.tensor(self._num_sequences))
-        if reset:
-            self.reset()
+        sums, count = self._totals(reset)
         sizes = range(1, self._ngram_size + 1)
         names = [f"ROUGE-{size}_{kind}" for kind in ("R", "P", "F1") for size in sizes]
         means = sums / count.clamp(min=1)
@@ -72,11 +72,3 @@ class ROUGE(Metric):
         """Reset the metric."""
         self._sums = torch.zeros(3 * self._ngram_size + 1, dtype=torch.float64)
         self._num_sequences = 0
-
-
-def _scores(matches: int, num_found: int, num_wanted: int) -> tuple[float, float, float]:
-    """Recall, precision and F1; all 0.0 without a match."""
-    if matches == 0:
-        return 0.0, 0.0, 0.0
-    recall, precision = matches / num_wanted, matches / num_found
-    return recall, precision, 2 * recall * precision / (recall + precision)

@@ -15,7 +15,7 @@ from torch import Tensor
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.data.dataset_readers.dataset_utils.span_utils import InvalidTagSequence, well_formed_spans
 from nlpreg.data.vocabulary import Vocabulary
-from nlpreg.training.metrics.metric import Metric, gather_over_ranks
+from nlpreg.training.metrics.metric import Metric, gather_over_ranks, precision_recall_f1
 
 TypedStringSpan = tuple[str, tuple[int, int]]
 TagsToSpans = Callable[[list[str], list[str] | None], Iterable[TypedStringSpan]]
@@ -266,10 +266,7 @@ class SpanBasedF1Measure(Metric):
     ) -> tuple[float, float, float]:
         """Precision, recall and F1; exactly 1.0 if all spans are correct, and 0.0 without spans."""
         predicted, gold = true_positives + false_positives, true_positives + false_negatives
-        precision = true_positives / predicted if predicted else 0.0
-        recall = true_positives / gold if gold else 0.0
-        f1 = 2 * true_positives / (predicted + gold) if predicted + gold else 0.0
-        return precision, recall, f1
+        return precision_recall_f1(true_positives, predicted, gold)
 
     def _named_scores(self, name: str, right: int, wrong: int, missed: int) -> dict[str, float]:
         kinds = ("precision", "recall", "f1-measure")

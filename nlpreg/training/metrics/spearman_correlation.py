@@ -26,10 +26,12 @@ class StoredPairs(Metric):
             pairs = pairs[mask.reshape(-1).bool()]
         self._pairs.append(pairs)
 
-    def _all_pairs(self) -> tuple[Tensor, Tensor]:
+    def _all_pairs(self, reset: bool) -> tuple[Tensor, Tensor]:
         """The predictions (n,) and gold numbers (n,) of all ranks, float64 on CPU."""
         own = torch.cat(self._pairs) if self._pairs else torch.zeros((0, 2), dtype=torch.float64)
         pairs = torch.cat(gather_over_ranks(own))
+        if reset:
+            self.reset()
         return pairs[:, 0], pairs[:, 1]
 
     def reset(self) -> None:
@@ -67,8 +69,6 @@ class SpearmanCorrelation(StoredPairs):
 
     def get_metric(self, reset: bool = False) -> float:
         """The coefficient, from -1 to 1; NaN where it is undefined (fewer than two numbers, or all equal)."""
-        predictions, gold = self._all_pairs()
-        if reset:
-            self.reset()
+        predictions, gold = self._all_pairs(reset)
         _, _, _, xx, yy, xy = moments_of(average_ranks(predictions), average_ranks(gold)).tolist()
         return xy / math.sqrt(xx * yy) if xx * yy > 0 else math.nan
