@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Annotated, Any
 
 if TYPE_CHECKING:
@@ -239,7 +239,6 @@ def nearest(name: Any, known: Iterable[Any]) -> str | None:
     for candidate in candidates:
         if plain[candidate] == _plain(name) or candidate == _initials(name):
             return candidate
-    import difflib  # imported here, since it is only needed for error messages
 
     close = difflib.get_close_matches(_plain(name), plain.values(), n=1, cutoff=0.65)
     return next((candidate for candidate in candidates if plain[candidate] in close), None)
@@ -265,7 +264,7 @@ def _names_like(pattern: str, names: Iterable[str], count: int = 3) -> list[str]
         # a pattern usually names only the first or the last modules of the path
         parts, length = name.split("."), wanted.count(".") + 1
         candidates = {name, ".".join(parts[:length]), ".".join(parts[-length:])}
-        return max(SequenceMatcher(None, wanted, candidate).ratio() for candidate in candidates)
+        return max(difflib.SequenceMatcher(None, wanted, candidate).ratio() for candidate in candidates)
 
     return sorted(names, key=likeness, reverse=True)[:count]
 

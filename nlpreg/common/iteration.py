@@ -153,9 +153,6 @@ class ShuffledSequence(Sequence[T]):
             return ShuffledSequence(self.inner, self.indices[i])
         return self.inner[self.indices[i]]
 
-    def __contains__(self, item: object) -> bool:
-        return any(self.inner[i] == item for i in self.indices)
-
 
 class SlicedSequence(ShuffledSequence[T]):
     """A view of a slice of a sequence.

@@ -103,12 +103,9 @@ class ErrorFilter(Filter):
         return record.levelno < logging.ERROR
 
 
-class _ChattyFilter(Filter):
-    """Drops the INFO lines of `_CHATTY_LOGGERS`."""
-
-    def filter(self, record: LogRecord) -> bool:
-        """Whether `record` is a warning, or comes from another logger."""
-        return record.levelno > logging.INFO or record.name not in _CHATTY_LOGGERS
+def _is_wanted(record: LogRecord) -> bool:
+    """Whether a record is a warning, or comes from a logger that is not chatty."""
+    return record.levelno > logging.INFO or record.name not in _CHATTY_LOGGERS
 
 
 class ConsoleFormatter(Formatter):
@@ -194,15 +191,14 @@ def prepare_global_logging(
         below_error.setLevel(shown)
         errors.setLevel(max(shown, logging.ERROR))
         if shown > logging.DEBUG:
-            below_error.addFilter(_ChattyFilter())
+            below_error.addFilter(_is_wanted)
         for console in (below_error, errors):
             console.setFormatter(ConsoleFormatter())
         handlers += [below_error, errors]
 
     root = logging.getLogger()
-    _remove_handlers(root)
-    for handler in handlers:
-        root.addHandler(handler)
+    release_global_logging()
+    root.handlers[:] = handlers
     logging.getLogger("tqdm").addHandler(file_handler)
     root.setLevel(min(level, shown))
     file_handler.setLevel(level)
@@ -224,12 +220,6 @@ def release_global_logging() -> None:
     _installed.clear()
     if sys.excepthook is _log_uncaught:
         sys.excepthook = sys.__excepthook__
-
-
-def _remove_handlers(root: Logger) -> None:
-    release_global_logging()
-    for handler in list(root.handlers):
-        root.removeHandler(handler)
 
 
 def _level_from_environment() -> int:

@@ -230,6 +230,7 @@ def test_all_problems_are_reported_at_once() -> None:
         Outer.from_params(Params(config))
     assert [problem.path for problem in caught.value.problems] == [
         "scorer.type",
+        "scorer.parts",  # of "sum", which is meant
         "many.0.value",
         "many.1.valu",
         "later.value",

@@ -306,9 +306,8 @@ class LocalCacheResource:
     def __init__(self, resource_name: str, version: str, cache_dir: str = CACHE_DIRECTORY) -> None:
         self.resource_name = resource_name
         self.version = version
-        digests = [hashlib.sha256(text.encode("utf-8")).hexdigest() for text in (resource_name, version)]
         os.makedirs(cache_dir, exist_ok=True)
-        self.path = os.path.join(cache_dir, ".".join(digests))
+        self.path = os.path.join(cache_dir, f"{_digest(resource_name)}.{_digest(version)}")
         self._lock = FileLock(self.path + ".lock", read_only_ok=True)
 
     def cached(self) -> bool:

@@ -65,8 +65,7 @@ class FsspecSource:
             filesystem.open(remote_path, "rb") as remote,
         ):
             if file.tell() > filesystem.info(remote_path)["size"]:  # it belongs to another version
-                file.seek(0)
-                file.truncate()
+                _empty(file)
             remote.seek(file.tell())
             shutil.copyfileobj(remote, file, CHUNK_BYTES)
 

@@ -173,19 +173,15 @@ class ConfigText:
 
     def insert(self, section: Section, name: str, text: str) -> None:
         """Add a key at the end of an object."""
-        member = f"{self._key(name, section)}: {text}"
-        self._append(section, member)
-
-    def append(self, section: Section, text: str) -> None:
-        """Add an item at the end of an array."""
-        self._append(section, text)
+        self.append(section, f"{self._key(name, section)}: {text}")
 
     def object_text(self, members: dict[str, str], section: Section) -> str:
         """An object literal of values that are given as text."""
         inside = ", ".join(f"{self._key(name, section)}: {text}" for name, text in members.items())
         return f"{{ {inside} }}" if not _is_json_style(section) else f"{{{inside}}}"
 
-    def _append(self, section: Section, member: str) -> None:
+    def append(self, section: Section, member: str) -> None:
+        """Add an item at the end of an array, or `key: value` at the end of an object."""
         text, shape = section.text, section.shape
         if not shape.keys:
             self._edit(section.file, shape.start + 1, shape.end - 1, f" {member} ")

@@ -10,7 +10,7 @@ from typing import Any
 from nlpreg.common.checks import ConfigurationError, did_you_mean, nearest
 from nlpreg.common.config.hints import signature_of
 from nlpreg.common.config.kinds import type_name
-from nlpreg.common.config.registry import REGISTRY
+from nlpreg.common.config.registry import REGISTRY, find_registered
 
 
 @dataclass
@@ -137,8 +137,6 @@ def describe_class(base: type | None, name: str) -> Description:
     Raises:
         ConfigurationError: there is no such class.
     """
-    from nlpreg.common.config.registry import find_registered
-
     cls, constructor_name = find_registered(base or object, name)
     return describe(cls, getattr(cls, constructor_name) if constructor_name else None, base, name)
 

@@ -224,14 +224,8 @@ def is_union(annotation: Any) -> bool:
     return typing.get_origin(annotation) in (Union, types.UnionType)
 
 
-def _union_members(annotation: Any) -> tuple[Any, ...]:
-    """The members of a union, in written order, without `None`; of anything else, itself."""
-    if not is_union(annotation):
-        return (annotation,)
-    return tuple(member for member in typing.get_args(annotation) if member is not type(None))
-
-
 def remove_optional(annotation: Any) -> Any:
     """The annotation without `None`, if it is a union."""
-    members = _union_members(annotation)
-    return Union[members] if members else annotation
+    if not is_union(annotation):
+        return annotation
+    return Union[tuple(member for member in typing.get_args(annotation) if member is not type(None))]

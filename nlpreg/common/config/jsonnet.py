@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import json
+import math
 import os
 import re
 import signal
@@ -217,7 +218,7 @@ def _plain_json(name: str, text: str) -> Any:
         ) from error
 
 
-def jsonnet_text(value: Any, indent: int = 0, width: int = 100) -> str:
+def jsonnet_text(value: Any, indent: int = 0, width: float = 100) -> str:
     """Format a value as Jsonnet.
 
     Args:
@@ -227,34 +228,25 @@ def jsonnet_text(value: Any, indent: int = 0, width: int = 100) -> str:
     """
     if isinstance(value, str):
         return _string(value)
-    if not isinstance(value, (dict, list)):
+    if not isinstance(value, (dict, list)) or not value:
         return json.dumps(value)
-    flat = _flat(value)
-    if len(flat) + indent <= width or not value:
-        return flat
-    inner = " " * (indent + 2)
-    if isinstance(value, dict):
-        lines = [
-            f"{inner}{jsonnet_key(key)}: {jsonnet_text(item, indent + 2, width)},"
-            for key, item in value.items()
-        ]
-        return "\n".join(["{", *lines, " " * indent + "}"])
-    lines = [f"{inner}{jsonnet_text(item, indent + 2, width)}," for item in value]
-    return "\n".join(["[", *lines, " " * indent + "]"])
+
+    def members(indent: int, width: float) -> list[str]:
+        if isinstance(value, list):
+            return [jsonnet_text(item, indent, width) for item in value]
+        return [f"{jsonnet_key(key)}: {jsonnet_text(item, indent, width)}" for key, item in value.items()]
+
+    opening, closing = ("[", "]") if isinstance(value, list) else ("{ ", " }")
+    one_line = opening + ", ".join(members(0, math.inf)) + closing
+    if len(one_line) + indent <= width:
+        return one_line
+    lines = [f"{' ' * (indent + 2)}{member}," for member in members(indent + 2, width)]
+    return "\n".join([opening.strip(), *lines, " " * indent + closing.strip()])
 
 
 def jsonnet_key(key: str) -> str:
     """A key, without quotes where it needs none."""
     return key if _BARE_KEY.fullmatch(key) else _string(key)
-
-
-def _flat(value: Any) -> str:
-    if isinstance(value, dict):
-        inside = ", ".join(f"{jsonnet_key(key)}: {_flat(item)}" for key, item in value.items())
-        return f"{{ {inside} }}" if inside else "{}"
-    if isinstance(value, list):
-        return "[" + ", ".join(_flat(item) for item in value) + "]"
-    return _string(value) if isinstance(value, str) else json.dumps(value)
 
 
 def _string(text: str) -> str:
@@ -305,10 +297,11 @@ def with_overrides(original: Any, overrides_dict: Mapping[str, Any], prefix: str
     Raises:
         ValueError: a path does not exist, or two overrides conflict.
     """
-    unused = dict(overrides_dict)
-    result = _overridden(original, dict(overrides_dict), prefix, unused)
+    applied: set[str] = set()
+    result = _overridden(original, overrides_dict, prefix, applied)
+    unused = [prefix + key for key in overrides_dict if prefix + key not in applied]
     if unused:
-        paths = ", ".join(repr(prefix + key) for key in unused)
+        paths = ", ".join(map(repr, unused))
         raise ValueError(
             f"overrides: {paths} leads to nothing in the config: every step but the last must exist there, list "
             "indices must be in range, and no override may lie inside another one"
@@ -316,33 +309,26 @@ def with_overrides(original: Any, overrides_dict: Mapping[str, Any], prefix: str
     return result
 
 
-def _overridden(value: Any, overrides: dict[str, Any], prefix: str, unused: dict[str, Any]) -> Any:
-    """`overrides` are relative to `value`; whatever is applied is taken out of `unused` (same, relative, keys)."""
+def _overridden(value: Any, overrides: Mapping[str, Any], prefix: str, applied: set[str]) -> Any:
+    """The keys of `overrides` are relative to `value`; the whole paths of those that lead to something are added to `applied`."""
     if not isinstance(value, (dict, list)):
         raise ValueError(
             f"overrides: {prefix}{next(iter(overrides))!r} goes inside {prefix.rstrip('.')!r}, "
             f"which is {value!r}; expected a list or an object there"
         )
     present = dict(value) if isinstance(value, dict) else {str(i): item for i, item in enumerate(value)}
+    replaced = {
+        key: new
+        for key, new in overrides.items()
+        if key in present or (isinstance(value, dict) and "." not in key)
+    }
+    applied.update(prefix + key for key in replaced)
     result: dict[str, Any] = {}
-    taken = set()
     for key, item in present.items():
-        if key in overrides:
-            result[key] = copy.deepcopy(overrides[key])
-            taken.add(key)
-            continue
         inner = {path[len(key) + 1 :]: new for path, new in overrides.items() if path.startswith(key + ".")}
-        if not inner:
-            result[key] = copy.deepcopy(item)
-            continue
-        inner_unused = dict(inner)
-        result[key] = _overridden(item, inner, f"{prefix}{key}.", inner_unused)
-        taken.update(f"{key}.{path}" for path in inner if path not in inner_unused)
-    if isinstance(value, dict):
-        for key, new in overrides.items():
-            if "." not in key and key not in present:
-                result[key] = copy.deepcopy(new)
-                taken.add(key)
-    for key in taken:
-        unused.pop(key, None)
+        if inner and key not in replaced:
+            result[key] = _overridden(item, inner, f"{prefix}{key}.", applied)
+        else:
+            result[key] = copy.deepcopy(replaced.get(key, item))
+    result.update((key, copy.deepcopy(new)) for key, new in replaced.items() if key not in present)
     return result if isinstance(value, dict) else list(result.values())

@@ -89,9 +89,7 @@ def _load_spacy_model(name: str, disable: list[str]) -> Any:
         ) from error
 
 
-_DEFAULT_SEED = 13370
-
-_run_seed = _DEFAULT_SEED
+_run_seed = SEED_DEFAULTS["random_seed"]
 
 
 def set_run_seed(seed: int) -> None:

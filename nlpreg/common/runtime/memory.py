@@ -79,15 +79,8 @@ def _own_peak() -> int:
 def _by_rank(number: int) -> dict[int, int]:
     if not is_distributed():
         return {0: number}
-    import torch
     import torch.distributed as dist
 
-    device = (
-        torch.device("cuda", torch.cuda.current_device())
-        if dist.get_backend() == "nccl"
-        else torch.device("cpu")
-    )
-    mine = torch.tensor([number], dtype=torch.long, device=device)
-    everyone = [torch.zeros_like(mine) for _ in range(dist.get_world_size())]
-    dist.all_gather(everyone, mine)
-    return {rank: int(value.item()) for rank, value in enumerate(everyone)}
+    numbers = [0] * dist.get_world_size()
+    dist.all_gather_object(numbers, number)
+    return dict(enumerate(numbers))

@@ -9,6 +9,7 @@ from nlpreg.common.runtime.memory import (
     peak_gpu_memory,
     reduced_garbage_collection,
 )
+from nlpreg.common.testing import run_distributed_test
 
 
 def test_garbage_is_looked_for_seldom_and_then_as_before():
@@ -50,6 +51,17 @@ def test_peak_of_a_single_process():
     peaks = peak_cpu_memory()
     assert list(peaks) == [0]
     assert 10 * 1024**2 < peaks[0] < 1024**4
+
+
+def _check_peaks_of_two_ranks(rank: int, world_size: int, device: int) -> None:
+    _ = bytearray(300 * 1024**2 * rank)  # rank 1 needs more
+    peaks = peak_cpu_memory()
+    assert list(peaks) == [0, 1]
+    assert peaks[1] - peaks[0] > 200 * 1024**2
+
+
+def test_peaks_of_all_ranks_by_rank():
+    run_distributed_test([-1, -1], _check_peaks_of_two_ranks)
 
 
 def test_no_gpu_no_peaks():
