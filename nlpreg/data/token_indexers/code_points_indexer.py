@@ -13,10 +13,6 @@ class _CodePointTokenizer(CharacterTokenizer):
     def __init__(self) -> None:
         super().__init__()
 
-    def split_words(self, text: str) -> list[str] | None:
-        """None: the tokens are numbers."""
-        return None
-
     def plain_words(self, words: Sequence[str]) -> Sequence[str] | None:
         """None: nothing is looked up."""
         return None

@@ -106,12 +106,6 @@ class ELMoTokenCharactersIndexer(TokenIndexer):
         """No tokens."""
         return {"elmo_tokens": []}
 
-    def as_padded_tensor_dict(
-        self, tokens: IndexedTokenList, padding_lengths: dict[str, int]
-    ) -> dict[str, torch.Tensor]:
-        """Ids padded with rows of 0 to the given number of tokens."""
-        return {key: padded[0] for key, padded in self.pad_many([tokens], padding_lengths).items()}
-
     def indexes_words(self) -> bool:
         """True: only the text of a token is used."""
         return True

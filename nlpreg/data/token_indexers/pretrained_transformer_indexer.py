@@ -95,16 +95,10 @@ class PretrainedTransformerIndexer(TokenIndexer):
             empty["segment_concat_mask"] = []
         return empty
 
-    def as_padded_tensor_dict(
-        self, tokens: IndexedTokenList, padding_lengths: dict[str, int]
-    ) -> dict[str, torch.Tensor]:
-        """Ids padded with the model's padding id, masks with False, segment ids with 0."""
-        return {key: padded[0] for key, padded in self.pad_many([tokens], padding_lengths).items()}
-
     def pad_many(
         self, texts: Sequence[IndexedTokenList], padding_lengths: Mapping[str, int]
     ) -> dict[str, torch.Tensor]:
-        """`as_padded_tensor_dict` of many texts, stacked."""
+        """Ids padded with the model's padding id, masks with False, segment ids with 0."""
         tensors = {}
         for key in texts[0]:
             # masks and segments are padded with 0 whatever the model pads its ids with
@@ -138,25 +132,19 @@ class PretrainedTransformerIndexer(TokenIndexer):
         ids, type_ids = output["token_ids"], output["type_ids"]
         # the special tokens around the whole text are removed; each segment gets its own
         first, last = self._num_added_start_tokens, len(ids) - self._num_added_end_tokens
-        start, end = (
+        special = (
             self._nlpreg_tokenizer.single_sequence_start_tokens,
             self._nlpreg_tokenizer.single_sequence_end_tokens,
         )
+        start_ids, end_ids = ([token.text_id or 0 for token in tokens] for tokens in special)
+        start_type_ids, end_type_ids = ([token.type_id or 0 for token in tokens] for tokens in special)
         folded_ids: list[int] = []
         folded_type_ids: list[int] = []
         # an empty text gives one segment with only the special tokens
         for cut in range(first, max(last, first + 1), size):
             stop = min(cut + size, last)
-            folded_ids += [
-                *(token.text_id or 0 for token in start),
-                *ids[cut:stop],
-                *(token.text_id or 0 for token in end),
-            ]
-            folded_type_ids += [
-                *(token.type_id or 0 for token in start),
-                *type_ids[cut:stop],
-                *(token.type_id or 0 for token in end),
-            ]
+            folded_ids += [*start_ids, *ids[cut:stop], *end_ids]
+            folded_type_ids += [*start_type_ids, *type_ids[cut:stop], *end_type_ids]
         return {
             # "mask" keeps the length of the text, because the embedder returns a vector for each of its tokens
             **output,

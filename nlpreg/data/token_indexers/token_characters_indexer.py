@@ -90,16 +90,6 @@ class TokenCharactersIndexer(TokenIndexer):
         """No tokens."""
         return {"token_characters": []}
 
-    def get_padding_lengths(self, indexed_tokens: IndexedTokenList) -> dict[str, int]:
-        """The number of tokens, and of the characters of the longest one."""
-        return self.padding_lengths_of_many([indexed_tokens])
-
-    def as_padded_tensor_dict(
-        self, tokens: IndexedTokenList, padding_lengths: dict[str, int]
-    ) -> dict[str, torch.Tensor]:
-        """Ids padded with 0 to the given numbers of tokens and characters."""
-        return {key: padded[0] for key, padded in self.pad_many([tokens], padding_lengths).items()}
-
     def indexes_words(self) -> bool:
         """True: only the text of a token is used."""
         return columns.can_use_batched(type(self), "index_words", "_text_of")

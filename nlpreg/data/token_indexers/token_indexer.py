@@ -55,16 +55,13 @@ class TokenIndexer(Registrable):
 
     def get_padding_lengths(self, indexed_tokens: IndexedTokenList) -> dict[str, int]:
         """The length of each entry, at least the minimum padding length."""
-        least = self._token_min_padding_length
-        return {key: max(len(ids), least) for key, ids in indexed_tokens.items()}
+        return self.padding_lengths_of_many([indexed_tokens])
 
     def as_padded_tensor_dict(
         self, tokens: IndexedTokenList, padding_lengths: dict[str, int]
     ) -> dict[str, torch.Tensor]:
         """The ids of one text as tensors of these lengths, padded with 0, or with False for booleans."""
-        return {
-            key: torch.from_numpy(pad_rows([ids], padding_lengths[key])[0]) for key, ids in tokens.items()
-        }
+        return {key: padded[0] for key, padded in self.pad_many([tokens], padding_lengths).items()}
 
     def indexes_words(self) -> bool:
         """Whether `count_words` and `index_words` may be called, because only the texts of tokens matter."""

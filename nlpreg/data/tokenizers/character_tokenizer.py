@@ -40,9 +40,8 @@ class CharacterTokenizer(Tokenizer):
 
     def split_words(self, text: str) -> list[str] | None:
         """The characters; None for bytes."""
-        if self._byte_encoding is not None or self._start_tokens or self._end_tokens:
-            return None
-        return list(text.lower() if self._lowercase_characters else text)
+        words = self.plain_words([text])
+        return None if words is None else list(words[0])
 
     def detokenize(self, tokens: Sequence[str]) -> str:
         """The concatenation of the characters."""

@@ -242,6 +242,10 @@ class PretrainedTransformerTokenizer(Tokenizer):
         start_b = start_a + len(tokens_a) + len(self.sequence_pair_mid_tokens)
         return with_ends, _shifted(offsets_a, start_a), _shifted(offsets_b, start_b)
 
+    def _to_params(self) -> dict[str, Any]:
+        # `add_special_tokens` is also the name of a method
+        return {**self.all_arguments(), "add_special_tokens": self._add_special_tokens}
+
     def _pieces_of_words(self, words: list[str]) -> tuple[list[Token], Offsets]:
         """The pieces of each word without special tokens, and their offsets."""
         if not words:
@@ -279,16 +283,6 @@ class PretrainedTransformerTokenizer(Tokenizer):
             at = found + len(wanted)
             offsets.append((found, at))
         return offsets
-
-    def _to_params(self) -> dict[str, Any]:
-        return {
-            "type": "pretrained_transformer",
-            "model_name": self._model_name,
-            "add_special_tokens": self._add_special_tokens,
-            "max_length": self._max_length,
-            "tokenizer_kwargs": self._tokenizer_kwargs,
-            "verification_tokens": self._verification_tokens,
-        }
 
 
 def _copies(tokens: Iterable[Token], type_id: int | None = None) -> list[Token]:

@@ -61,6 +61,3 @@ class SpacySentenceSplitter(SentenceSplitter):
         sentences = [[sentence.text.strip() for sentence in document.sents] for document in documents]
         # spaCy may return trailing white space as a sentence
         return [[sentence for sentence in one if sentence] for one in sentences]
-
-    def _to_params(self) -> dict[str, Any]:
-        return {"type": "spacy", "language": self._language, "rule_based": self._rule_based}

@@ -82,19 +82,6 @@ class SpacyTokenizer(Tokenizer):
         start = [Token(text, 0) for text in self._start_tokens]
         return [*start, *tokens, *(Token(text, -1) for text in self._end_tokens)]
 
-    def _to_params(self) -> dict[str, Any]:
-        return {
-            "type": "spacy",
-            "language": self._language,
-            "pos_tags": self._pos_tags,
-            "parse": self._parse,
-            "ner": self._ner,
-            "keep_spacy_tokens": self._keep_spacy_tokens,
-            "split_on_spaces": self._split_on_spaces,
-            "start_tokens": self._start_tokens,
-            "end_tokens": self._end_tokens,
-        }
-
 
 def check_spacy(argument: str, advice: str) -> None:
     """Check that spaCy is installed where an argument of a reader, or its default, stands for it.

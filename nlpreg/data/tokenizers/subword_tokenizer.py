@@ -57,10 +57,6 @@ class SubwordTokenizer(Tokenizer):
         columns = zip(encoded.tokens, encoded.ids, encoded.offsets, strict=True)
         return [Token(piece, start, end, text_id=number) for piece, number, (start, end) in columns]
 
-    def batch_tokenize(self, texts: Sequence[str]) -> list[list[Token]]:
-        """The tokens of each text."""
-        return [self.tokenize(text) for text in texts]
-
     def split_words(self, text: str) -> list[str]:
         """The texts of the tokens, to be looked up in the vocabulary."""
         pieces: list[str] = self.tokenizer.encode(text, add_special_tokens=False).tokens
