@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from nlpreg.common.checks import ConfigurationError, check_at_least, check_share
+from nlpreg.common.checks import ConfigurationError, PositiveInt, Probability
 from nlpreg.data import TextFieldTensors, Vocabulary
 from nlpreg.models import tagging
 from nlpreg.models.model import Model
@@ -41,7 +41,7 @@ _NUM_GOLD_CHECKS = 100
 
 
 @Model.register("crf_tagger")
-class CrfTagger(tagging.SequenceTagger, tagging.ProbabilisticTagger):
+class CrfTagger(tagging.ProbabilisticTagger, tagging.SequenceTagger):
     """Embeds and encodes a sentence and decodes the best tag sequence with a conditional random field.
 
     Args:
@@ -60,17 +60,14 @@ class CrfTagger(tagging.SequenceTagger, tagging.ProbabilisticTagger):
         verbose_metrics: whether to report the metrics of each span label too; without span F1, those of each tag.
         initializer: sets the initial values of parameters, after everything is built.
         top_k: number of best tag sequences to decode; fewer are given where decoding allows fewer.
-        confidences: whether to give the probability of each word's tag, of each of the best sequences and, with a label
-            encoding, of each span, from 0 to 1. They are marginals over the sequences that decoding allows.
-        confidence_threshold: words whose tag has a lower probability are listed as `uncertain`, and spans of lower probability
-            are dropped; from 0 to 1.
         partial_labels: whether some gold tags may be unknown (see the readers' `unknown_tag`). The loss is then the negative
             logarithm of the summed probability of all sequences that have the known tags.
         ignore_loss_on_o_tags: whether to exclude words whose gold tag is `O` from the loss (not from the metrics).
         label_weights: tag -> its weight in the loss; 1.0 for all others.
         weight_strategy: what the weights are applied to: the `emission` scores (the default), both emission and transition
             scores (`emission_transition`), or as in Lannoy et al. (`lannoy`).
-        **kwargs: arguments of `Model`.
+        **kwargs: `confidences` and `confidence_threshold`, see `ProbabilisticTagger`, and arguments of `Model`. The
+            probabilities, also those of each of the best sequences, are marginals over the sequences that decoding allows.
 
     Raises:
         ConfigurationError: the dimensions of consecutive layers do not match; an option needs a label encoding and none is
@@ -81,8 +78,6 @@ class CrfTagger(tagging.SequenceTagger, tagging.ProbabilisticTagger):
 
     dimension_chain: ClassVar[tuple[str, ...]] = ("text_field_embedder", "encoder", "feedforward")
 
-    default_predictor = "sentence_tagger"
-    label_namespaces = ("label_namespace",)
     per_token_outputs: ClassVar[dict[str, str]] = {"logits": "mask", "mask": "mask"}
     loss_is_sum = True
     """With gradient accumulation, the losses of the batches of an update are summed, not averaged."""
@@ -98,47 +93,39 @@ class CrfTagger(tagging.SequenceTagger, tagging.ProbabilisticTagger):
         include_start_end_transitions: bool = True,
         constrain_crf_decoding: bool | None = None,
         calculate_span_f1: bool | None = None,
-        dropout: float | None = None,
+        dropout: Probability | None = None,
         verbose_metrics: bool = False,
         initializer: InitializerApplicator | None = None,
-        top_k: int = 1,
+        top_k: PositiveInt = 1,
         ignore_loss_on_o_tags: bool = False,
         label_weights: dict[str, float] | None = None,
         weight_strategy: WeightStrategy | None = None,
-        confidences: bool = False,
-        confidence_threshold: float = 0.0,
         partial_labels: bool = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__(vocab, **kwargs)
-        width = encoder.get_output_dim()
-        tagging.check_widths(
-            "text_field_embedder", text_field_embedder.get_output_dim(), "encoder", encoder.get_input_dim()
+        super().__init__(
+            vocab,
+            text_field_embedder,
+            encoder,
+            label_namespace=label_namespace,
+            label_encoding=label_encoding,
+            calculate_span_f1=calculate_span_f1,
+            verbose_metrics=verbose_metrics,
+            **kwargs,
         )
+        width = encoder.get_output_dim()
         if feedforward is not None:
             tagging.check_widths("encoder", width, "feedforward", feedforward.get_input_dim())
             width = feedforward.get_output_dim()
-        self.label_namespace = label_namespace
-        self.text_field_embedder = text_field_embedder
-        self.num_tags = vocab.get_vocab_size(label_namespace)
-        self.encoder = encoder
+        self.check_arguments(
+            label_encoding, constrain_crf_decoding, calculate_span_f1, partial_labels, label_weights
+        )
         self.top_k = top_k
         self.ignore_loss_on_o_tags = ignore_loss_on_o_tags
         self.dropout = Dropout(dropout) if dropout else None
         self._feedforward = feedforward
         self.tag_projection_layer = TimeDistributed(nn.Linear(width, self.num_tags))
         self.include_start_end_transitions = include_start_end_transitions
-        if partial_labels:
-            self.check_arguments(
-                label_encoding,
-                constrain_crf_decoding,
-                calculate_span_f1,
-                dropout,
-                top_k,
-                confidence_threshold,
-                partial_labels,
-                label_weights,
-            )
         self.label_weights = _weights_by_id(label_weights, vocab, label_namespace)
         constrained = tagging.given_encoding(constrain_crf_decoding, label_encoding, "constrain_crf_decoding")
         names = vocab.get_index_to_token_vocabulary(label_namespace)
@@ -146,12 +133,8 @@ class CrfTagger(tagging.SequenceTagger, tagging.ProbabilisticTagger):
         self.crf = _make_crf(
             self.num_tags, constraints, include_start_end_transitions, self.label_weights, weight_strategy
         )
-        self.confidences = confidences
-        self.confidence_threshold = confidence_threshold
         self.partial_labels = partial_labels
-        self._label_encoding = label_encoding
         self._num_gold_checks_left = _NUM_GOLD_CHECKS if constraints is not None and not partial_labels else 0
-        self.set_up_metrics(tagging.accuracy_metrics(), label_encoding, calculate_span_f1, verbose_metrics)
         if initializer is not None:
             initializer(self)
 
@@ -160,22 +143,16 @@ class CrfTagger(tagging.SequenceTagger, tagging.ProbabilisticTagger):
         label_encoding: tagging.LabelEncoding | None,
         constrain_crf_decoding: bool | None,
         calculate_span_f1: bool | None,
-        dropout: float | None,
-        top_k: int,
-        confidence_threshold: float,
         partial_labels: bool,
         label_weights: dict[str, float] | None,
     ) -> None:
         """Check the arguments; also called by `nlpreg check`."""
-        check_share(confidence_threshold=confidence_threshold)
         if partial_labels and label_weights is not None:
             raise ConfigurationError(
                 "model.partial_labels: not together with label_weights, which are for words whose tag is known"
             )
         tagging.given_encoding(constrain_crf_decoding, label_encoding, "constrain_crf_decoding")
         tagging.given_encoding(calculate_span_f1, label_encoding, "calculate_span_f1")
-        check_share(dropout=dropout)
-        check_at_least(1, top_k=top_k)
 
     def forward(
         self,

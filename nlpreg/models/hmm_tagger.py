@@ -32,11 +32,8 @@ class HmmTagger(tagging.SequenceTagger):
         label_namespace: the namespace of the tags.
         unknown_word_chance: probability, from 0 to 1, of replacing a word by the unknown token in training, from which the
             model learns the tags of unknown words.
-        calculate_span_f1: whether to measure spans as well; by default if `label_encoding` is given.
-        label_encoding: how tags encode spans.
-        verbose_metrics: whether to report the metrics of each span label too; without span F1, those of each tag.
         initializer: sets the initial values of parameters, after everything is built.
-        **kwargs: arguments of `Model`.
+        **kwargs: arguments of `SequenceTagger` and `Model`.
 
     Raises:
         ConfigurationError: a probability is outside [0, 1], or `calculate_span_f1` is set without an encoding.
@@ -45,7 +42,6 @@ class HmmTagger(tagging.SequenceTagger):
     """
 
     default_predictor = "sentence_tagger"
-    label_namespaces = ("label_namespace",)
     per_token_outputs: ClassVar[dict[str, str]] = {"tags": "mask", "mask": "mask"}
 
     def __init__(
@@ -54,27 +50,21 @@ class HmmTagger(tagging.SequenceTagger):
         token_namespace: str = "tokens",
         label_namespace: str = "labels",
         unknown_word_chance: float = 0.02,
-        calculate_span_f1: bool | None = None,
-        label_encoding: tagging.LabelEncoding | None = None,
-        verbose_metrics: bool = False,
         initializer: InitializerApplicator | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(vocab, **kwargs)
+        super().__init__(vocab, label_namespace, **kwargs)
         if not 0.0 <= unknown_word_chance < 1.0:
             raise ConfigurationError(
                 f"model.unknown_word_chance: expected a number from 0 to below 1, got {unknown_word_chance}"
             )
-        self.label_namespace = label_namespace
-        self.num_tags = vocab.get_vocab_size(label_namespace)
+        self.metrics = {"accuracy": CategoricalAccuracy()}
         self._unknown_word_chance = unknown_word_chance
         self._unknown_id = vocab.get_token_index(vocab.oov_token, token_namespace)
         self.start_scores = nn.Parameter(torch.zeros(self.num_tags))
         # the last column is the end of the sentence
         self.transition_scores = nn.Parameter(torch.zeros(self.num_tags, self.num_tags + 1))
         self.emission_scores = nn.Parameter(torch.zeros(self.num_tags, vocab.get_vocab_size(token_namespace)))
-        accuracies = {"accuracy": CategoricalAccuracy()}
-        self.set_up_metrics(accuracies, label_encoding, calculate_span_f1, verbose_metrics)
         if initializer is not None:
             initializer(self)
 

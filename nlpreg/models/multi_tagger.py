@@ -1,13 +1,13 @@
 """`MultiTagger`: joint tagging, for example of parts of speech and morphological features, with a shared encoder."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nlpreg.common.checks import ConfigurationError, check_at_least, check_share
+from nlpreg.common.checks import ConfigurationError, Probability, check_at_least, check_share
 from nlpreg.common.lazy import Lazy
 from nlpreg.common.registrable import Registrable
 from nlpreg.data import TextFieldTensors, Vocabulary
@@ -340,9 +340,7 @@ class MultiTagger(tagging.ProbabilisticTagger):
         dropout: dropout probability of the vectors of words and of the encoder's output, from 0 to 1.
         variational_dropout: whether all words of a sentence share the features that are dropped.
         initializer: sets the initial values of parameters, after everything is built.
-        confidences: whether predictions come with the probability of each label, from 0 to 1.
-        confidence_threshold: words whose label has a lower probability are listed as `uncertain`, from 0 to 1.
-        **kwargs: arguments of `Model`.
+        **kwargs: `confidences` and `confidence_threshold`, see `ProbabilisticTagger`, and arguments of `Model`.
 
     Raises:
         ConfigurationError: the widths of embedder and encoder differ, or there is no head.
@@ -350,32 +348,20 @@ class MultiTagger(tagging.ProbabilisticTagger):
     Source: Plank, Søgaard and Goldberg (2016), https://arxiv.org/abs/1604.05529
     """
 
-    dimension_chain: ClassVar[tuple[str, ...]] = ("text_field_embedder", "encoder")
-
-    default_predictor = "sentence_tagger"
-
     def __init__(
         self,
         vocab: Vocabulary,
         text_field_embedder: TextFieldEmbedder,
         encoder: Seq2SeqEncoder,
         heads: dict[str, Lazy[TaggingHead]],
-        dropout: float = 0.0,
+        dropout: Probability = 0.0,
         variational_dropout: bool = True,
         initializer: InitializerApplicator | None = None,
-        confidences: bool = False,
-        confidence_threshold: float = 0.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(vocab, **kwargs)
-        tagging.check_widths(
-            "text_field_embedder", text_field_embedder.get_output_dim(), "encoder", encoder.get_input_dim()
-        )
-        self.check_arguments(heads, dropout, confidence_threshold)
-        self.confidences = confidences
-        self.confidence_threshold = confidence_threshold
-        self.text_field_embedder = text_field_embedder
-        self.encoder = encoder
+        super().__init__(vocab, text_field_embedder, encoder, **kwargs)
+        check_share(dropout=dropout)
+        self.check_arguments(heads)
         width = encoder.get_output_dim()
         self.heads = nn.ModuleDict(
             {name: head.construct(name=name, input_dim=width, vocab=vocab) for name, head in heads.items()}
@@ -390,9 +376,8 @@ class MultiTagger(tagging.ProbabilisticTagger):
             initializer(self)
 
     @staticmethod
-    def check_arguments(heads: dict[str, Any], dropout: float, confidence_threshold: float) -> None:
+    def check_arguments(heads: dict[str, Any]) -> None:
         """Check the arguments; also called by `nlpreg check`."""
-        check_share(dropout=dropout, confidence_threshold=confidence_threshold)
         if not heads:
             raise ConfigurationError("model.heads: expected at least one head, got none")
 

@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from nlpreg.common.checks import check_share
 from nlpreg.data import TextFieldTensors, Vocabulary
 from nlpreg.models import tagging
 from nlpreg.models.model import Model
@@ -16,7 +15,7 @@ from nlpreg.nn.util import get_text_field_mask, sequence_cross_entropy_with_logi
 
 
 @Model.register("simple_tagger")
-class SimpleTagger(tagging.SequenceTagger, tagging.ProbabilisticTagger):
+class SimpleTagger(tagging.ProbabilisticTagger, tagging.SequenceTagger):
     """Embeds and encodes a sentence and predicts the tag of each word independently.
 
     Args:
@@ -29,20 +28,12 @@ class SimpleTagger(tagging.SequenceTagger, tagging.ProbabilisticTagger):
         verbose_metrics: whether to report precision, recall and F1 for each span label too; without the measure of spans,
             for each tag.
         initializer: sets the initial values of parameters, after everything is built.
-        confidences: whether predictions come with the probability of each word's tag, and with a label encoding of each
-            span, from 0 to 1.
-        confidence_threshold: words whose tag has a lower probability are listed as `uncertain`, and spans are left out;
-            from 0 to 1.
-        **kwargs: arguments of `Model`.
+        **kwargs: `confidences` and `confidence_threshold`, see `ProbabilisticTagger`, and arguments of `Model`.
 
     Raises:
         ConfigurationError: the widths of embedder and encoder differ, or `calculate_span_f1` without an encoding.
     """
 
-    dimension_chain: ClassVar[tuple[str, ...]] = ("text_field_embedder", "encoder")
-
-    default_predictor = "sentence_tagger"
-    label_namespaces = ("label_namespace",)
     per_token_outputs: ClassVar[dict[str, str]] = {"logits": "_mask", "class_probabilities": "_mask"}
 
     def __init__(
@@ -55,35 +46,27 @@ class SimpleTagger(tagging.SequenceTagger, tagging.ProbabilisticTagger):
         label_namespace: str = "labels",
         verbose_metrics: bool = False,
         initializer: InitializerApplicator | None = None,
-        confidences: bool = False,
-        confidence_threshold: float = 0.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(vocab, **kwargs)
-        tagging.check_widths(
-            "text_field_embedder", text_field_embedder.get_output_dim(), "encoder", encoder.get_input_dim()
+        super().__init__(
+            vocab,
+            text_field_embedder,
+            encoder,
+            calculate_span_f1=calculate_span_f1,
+            label_encoding=label_encoding,
+            label_namespace=label_namespace,
+            verbose_metrics=verbose_metrics,
+            **kwargs,
         )
-        self.text_field_embedder = text_field_embedder
-        self.encoder = encoder
-        self.label_namespace = label_namespace
-        self.num_classes = vocab.get_vocab_size(label_namespace)
-        self._label_encoding = label_encoding
-        self.confidences = confidences
-        self.confidence_threshold = confidence_threshold
+        self.num_classes = self.num_tags
         projection = nn.Linear(encoder.get_output_dim(), self.num_classes)
         self.tag_projection_layer = TimeDistributed(projection)
-        self.set_up_metrics(tagging.accuracy_metrics(), label_encoding, calculate_span_f1, verbose_metrics)
         if initializer is not None:
             initializer(self)
 
     @staticmethod
-    def check_arguments(
-        label_encoding: tagging.LabelEncoding | None,
-        calculate_span_f1: bool | None,
-        confidence_threshold: float,
-    ) -> None:
+    def check_arguments(label_encoding: tagging.LabelEncoding | None, calculate_span_f1: bool | None) -> None:
         """Check the arguments; also called by `nlpreg check`."""
-        check_share(confidence_threshold=confidence_threshold)
         tagging.given_encoding(calculate_span_f1, label_encoding, "calculate_span_f1")
 
     def forward(

@@ -1,12 +1,12 @@
 """Helpers for taggers: metrics, label encodings, spans and tag names."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from nlpreg.common.checks import ConfigurationError
+from nlpreg.common.checks import ConfigurationError, Probability, check_share
 from nlpreg.data.dataset_readers.dataset_utils.span_utils import (
     bio_tags_to_spans,
     bmes_tags_to_spans,
@@ -14,22 +14,54 @@ from nlpreg.data.dataset_readers.dataset_utils.span_utils import (
 )
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.models.model import Model
+from nlpreg.modules import Seq2SeqEncoder, TextFieldEmbedder
 from nlpreg.training.metrics import CategoricalAccuracy, FBetaVerboseMeasure, SpanBasedF1Measure
 
 LabelEncoding = Literal["BIO", "IOB1", "BIOUL", "BMES"]
 
 
 class ProbabilisticTagger(Model):
-    """Interface of taggers whose label probabilities can be averaged in an ensemble.
+    """Base class of taggers that encode a sentence, and whose label probabilities can be averaged in an ensemble.
 
-    Subclasses implement `tag_probabilities` and `choose`.
+    Subclasses implement `tag_probabilities` and `choose`. The attributes `confidences` and `confidence_threshold` may be
+    set at any time.
+
+    Args:
+        vocab: has the labels.
+        text_field_embedder: embeds the words.
+        encoder: encodes the sentence.
+        confidences: whether predictions come with the probability of each word's label, and with a label encoding of
+            each span, from 0 to 1.
+        confidence_threshold: words whose label has a lower probability are listed as `uncertain`, and spans of lower
+            probability are left out; from 0 to 1.
+        **kwargs: arguments of `Model`.
+
+    Raises:
+        ConfigurationError: the widths of embedder and encoder differ.
     """
 
-    confidences: bool = False
-    """Whether predictions come with their probabilities; may be set at any time."""
+    dimension_chain: ClassVar[tuple[str, ...]] = ("text_field_embedder", "encoder")
 
-    confidence_threshold: float = 0.0
-    """Predictions of a lower probability are marked as uncertain, and spans are left out."""
+    default_predictor = "sentence_tagger"
+
+    def __init__(
+        self,
+        vocab: Vocabulary,
+        text_field_embedder: TextFieldEmbedder,
+        encoder: Seq2SeqEncoder,
+        confidences: bool = False,
+        confidence_threshold: Probability = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(vocab, **kwargs)
+        check_share(confidence_threshold=confidence_threshold)
+        check_widths(
+            "text_field_embedder", text_field_embedder.get_output_dim(), "encoder", encoder.get_input_dim()
+        )
+        self.text_field_embedder = text_field_embedder
+        self.encoder = encoder
+        self.confidences = confidences
+        self.confidence_threshold = confidence_threshold
 
     @property
     def gold_fields(self) -> tuple[str, ...]:
@@ -74,36 +106,41 @@ class ProbabilisticTagger(Model):
 class SequenceTagger(Model):
     """Base class of taggers that give each word one tag: their metrics.
 
-    Subclasses set `label_namespace` before they call `set_up_metrics`.
+    Args:
+        vocab: has the tags.
+        label_namespace: the namespace of the tags.
+        calculate_span_f1: whether to measure spans as well; by default if `label_encoding` is given.
+        label_encoding: how tags encode spans.
+        verbose_metrics: whether to report the metrics of each span label too; without span F1, those of each tag.
+        **kwargs: arguments of `Model`.
+
+    Raises:
+        ConfigurationError: `calculate_span_f1` without an encoding.
     """
 
-    label_namespace: str
+    label_namespaces = ("label_namespace",)
 
-    def set_up_metrics(
+    def __init__(
         self,
-        accuracies: dict[str, CategoricalAccuracy],
-        label_encoding: LabelEncoding | None,
-        calculate_span_f1: bool | None,
-        verbose_metrics: bool,
+        vocab: Vocabulary,
+        label_namespace: str = "labels",
+        calculate_span_f1: bool | None = None,
+        label_encoding: LabelEncoding | None = None,
+        verbose_metrics: bool = False,
+        **kwargs: Any,
     ) -> None:
-        """Create the metrics.
-
-        Args:
-            accuracies: the accuracies of tags, by name.
-            label_encoding: how tags encode spans.
-            calculate_span_f1: whether to measure spans as well; by default if `label_encoding` is given.
-            verbose_metrics: whether to report the metrics of each span label too; without span F1, those of each tag.
-        """
-        self.metrics = accuracies
+        super().__init__(vocab, **kwargs)
+        self.label_namespace = label_namespace
+        self.num_tags = vocab.get_vocab_size(label_namespace)
+        self._label_encoding = label_encoding
+        self.metrics = accuracy_metrics()
         self.calculate_span_f1 = given_encoding(calculate_span_f1, label_encoding, "calculate_span_f1")
         self._verbose_metrics = verbose_metrics
         self._f1_metric = self._tag_metric = None
         if self.calculate_span_f1:
-            self._f1_metric = SpanBasedF1Measure(
-                self.vocab, tag_namespace=self.label_namespace, label_encoding=label_encoding
-            )
+            self._f1_metric = SpanBasedF1Measure(vocab, label_namespace, label_encoding=label_encoding)
         elif verbose_metrics:
-            names = self.vocab.get_index_to_token_vocabulary(self.label_namespace)
+            names = vocab.get_index_to_token_vocabulary(label_namespace)
             self._tag_metric = FBetaVerboseMeasure(index_to_label=names)
 
     def measure(self, ranking: Tensor, tags: Tensor, mask: Tensor, choices: Tensor | None = None) -> None:

@@ -75,10 +75,7 @@ class TntTagger(tagging.SequenceTagger):
         beam_size: number of candidate tags of each word; with all tags as candidates, the search is exact.
         top_k: how many of the best sequences to find.
         confidences: whether to give the probability of each word's tag, from 0 to 1.
-        calculate_span_f1: whether to measure spans as well; by default if `label_encoding` is given.
-        label_encoding: how tags encode spans.
-        verbose_metrics: whether to report the metrics of each span label too; without span F1, those of each tag.
-        **kwargs: arguments of `Model`.
+        **kwargs: arguments of `SequenceTagger` and `Model`.
 
     Raises:
         ConfigurationError: a number is out of range, or `calculate_span_f1` without an encoding.
@@ -88,7 +85,6 @@ class TntTagger(tagging.SequenceTagger):
     """
 
     default_predictor = "sentence_tagger"
-    label_namespaces = ("label_namespace",)
     per_token_outputs: ClassVar[dict[str, str]] = {"tags": "mask", "confidences": "mask", "mask": "mask"}
 
     counts: Tensor
@@ -107,18 +103,13 @@ class TntTagger(tagging.SequenceTagger):
         beam_size: int = 5,
         top_k: int = 1,
         confidences: bool = False,
-        calculate_span_f1: bool | None = None,
-        label_encoding: tagging.LabelEncoding | None = None,
-        verbose_metrics: bool = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__(vocab, **kwargs)
+        super().__init__(vocab, label_namespace, **kwargs)
         self.check_arguments(
             max_suffix_length, suffix_weight, guess_count, before_count, after_count, beam_size, top_k
         )
         self.token_namespace = token_namespace
-        self.label_namespace = label_namespace
-        self.num_tags = vocab.get_vocab_size(label_namespace)
         self.top_k = top_k
         self._max_suffix_length = max_suffix_length
         self._rare_word_count = rare_word_count
@@ -137,8 +128,7 @@ class TntTagger(tagging.SequenceTagger):
         self._tables: _Tables | None = None
         self._guesser: SuffixGuesser | None = None
         self._guesses: dict[tuple[str, bool], Tensor] = {}
-        accuracies = {"accuracy": CategoricalAccuracy()}
-        self.set_up_metrics(accuracies, label_encoding, calculate_span_f1, verbose_metrics)
+        self.metrics = {"accuracy": CategoricalAccuracy()}
         kinds = ("accuracy_known", "accuracy_unknown")
         self._accuracies_by_kind = {kind: CategoricalAccuracy() for kind in kinds}
 

@@ -186,9 +186,9 @@ def test_wrong_members():
     with pytest.raises(ConfigurationError, match="train its members, then pack them with `nlpreg ensemble`"):
         TaggerEnsemble(vocab, [simple]).check_before_training()
     with pytest.raises(NotImplementedError, match="has no tag_probabilities"):
-        ProbabilisticTagger(vocab).tag_probabilities({})
+        ProbabilisticTagger(vocab, simple.text_field_embedder, simple.encoder).tag_probabilities({})
     with pytest.raises(NotImplementedError, match="has no choose"):
-        ProbabilisticTagger(vocab).choose({}, {}, {})
+        ProbabilisticTagger(vocab, simple.text_field_embedder, simple.encoder).choose({}, {}, {})
 
 
 def test_certain_members_that_disagree_are_not_in_a_tie():
