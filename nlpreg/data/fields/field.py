@@ -102,7 +102,10 @@ class Field(Generic[DataArray]):
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
             return NotImplemented
-        return all(getattr(self, name, None) == getattr(other, name, None) for name in _attributes(self))
+        return all(
+            _plain(getattr(self, name, None)) == _plain(getattr(other, name, None))
+            for name in _attributes(self)
+        )
 
     __hash__ = None  # type: ignore[assignment]  # equal by value, and open to change
 
@@ -113,17 +116,14 @@ class Field(Generic[DataArray]):
     @classmethod
     def count_many(cls, fields: Sequence[Self], counter: VocabCounter) -> None:
         """`count_vocab_items` of each field; items must be counted field by field, in order."""
-        # the default counts nothing
-        if cls.count_vocab_items is not Field.count_vocab_items:
-            for field in fields:
-                field.count_vocab_items(counter)
+        for field in fields:
+            field.count_vocab_items(counter)
 
     @classmethod
     def index_many(cls, fields: Sequence[Self], vocab: Vocabulary) -> None:
         """`index` of each field."""
-        if cls.index is not Field.index:
-            for field in fields:
-                field.index(vocab)
+        for field in fields:
+            field.index(vocab)
 
     @classmethod
     def padding_lengths_of_many(cls, fields: Sequence[Self]) -> dict[str, int]:
@@ -147,6 +147,19 @@ def _attributes(field: Field[Any]) -> list[str]:
     return [*slots, *getattr(field, "__dict__", ())]
 
 
+def _plain(value: Any) -> Any:
+    """A value whose comparison gives a bool: arrays and tensors as lists, since ids may be held in either form."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def _batched(fields: Sequence[AnyField], whole: str, *single: str) -> type[AnyField]:
+    """The class whose method for many fields does what the methods for one do: that of the fields, or `Field`."""
+    cls = type(fields[0])
+    return cls if can_use_batched(cls, whole, *single) else Field
+
+
 AnyField = Field[Any]
 
 
@@ -156,44 +169,28 @@ def count_fields(fields: Sequence[AnyField], counter: VocabCounter) -> None:
     for members in _groups(fields):
         # groups are counted separately and then merged, if that keeps the order of first appearance
         counts.append(new_counter())
-        cls = type(members[0])
-        if can_use_batched(cls, "count_many", "count_vocab_items"):
-            cls.count_many(members, counts[-1])
-        else:
-            for field in members:
-                field.count_vocab_items(counts[-1])
+        _batched(members, "count_many", "count_vocab_items").count_many(members, counts[-1])
     if not merge_counts(counts, counter):
-        for field in fields:
-            field.count_vocab_items(counter)
+        Field.count_many(fields, counter)
 
 
 def index_fields(fields: Sequence[AnyField], vocab: Vocabulary) -> None:
     """`index` of each field, group by group."""
     for members in _groups(fields):
-        cls = type(members[0])
-        if can_use_batched(cls, "index_many", "index"):
-            cls.index_many(members, vocab)
-        else:
-            for field in members:
-                field.index(vocab)
+        _batched(members, "index_many", "index").index_many(members, vocab)
 
 
 def padding_lengths_of_fields(fields: Sequence[AnyField]) -> dict[str, int]:
     """The greatest padding lengths of fields, usually of one class."""
-    cls = type(fields[0])
-    if len(set(map(type, fields))) == 1 and can_use_batched(
-        cls, "padding_lengths_of_many", "get_padding_lengths"
-    ):
-        return cls.padding_lengths_of_many(fields)
-    return Field.padding_lengths_of_many(fields)
+    if len(set(map(type, fields))) > 1:
+        return Field.padding_lengths_of_many(fields)
+    return _batched(fields, "padding_lengths_of_many", "get_padding_lengths").padding_lengths_of_many(fields)
 
 
 def batch_fields(fields: Sequence[AnyField], padding_lengths: Mapping[str, int]) -> Any:
     """The tensors of fields of one class, merged into one tensor or one structure of tensors."""
-    cls = type(fields[0])
-    if can_use_batched(cls, "as_tensor_of_many", "as_tensor", "batch_tensors"):
-        return cls.as_tensor_of_many(fields, padding_lengths)
-    return Field.as_tensor_of_many(fields, padding_lengths)
+    cls = _batched(fields, "as_tensor_of_many", "as_tensor", "batch_tensors")
+    return cls.as_tensor_of_many(fields, padding_lengths)
 
 
 def not_indexed(field: Field[Any], what: str) -> ConfigurationError:

@@ -55,13 +55,11 @@ class LabelField(Field[torch.Tensor]):
 
     def count_vocab_items(self, counter: VocabCounter) -> None:
         """Count the label."""
-        if not self._skip_indexing:
-            counter[self._label_namespace][str(self.label)] += 1
+        self.count_many([self], counter)
 
     def index(self, vocab: Vocabulary) -> None:
         """Look up the label."""
-        if not self._skip_indexing:
-            self._label_id = vocab.get_token_index(str(self.label), self._label_namespace)
+        self.index_many([self], vocab)
 
     def get_padding_lengths(self) -> dict[str, int]:
         """Nothing to pad."""

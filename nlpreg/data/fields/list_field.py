@@ -55,13 +55,11 @@ class ListField(SequenceField[DataArray]):
 
     def count_vocab_items(self, counter: VocabCounter) -> None:
         """Count the items of every field."""
-        for field in self.field_list:
-            field.count_vocab_items(counter)
+        count_fields(self.field_list, counter)
 
     def index(self, vocab: Vocabulary) -> None:
         """Index every field."""
-        for field in self.field_list:
-            field.index(vocab)
+        index_fields(self.field_list, vocab)
 
     def get_padding_lengths(self) -> dict[str, int]:
         """The number of fields and, under `list_key`, the maximum lengths of the fields, at least 1."""

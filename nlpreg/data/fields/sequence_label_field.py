@@ -94,10 +94,7 @@ class SequenceLabelField(Field[torch.Tensor]):
 
     def count_vocab_items(self, counter: VocabCounter) -> None:
         """Count the labels."""
-        if not self._skip_indexing:
-            for label in self.labels:
-                if label != self.unknown_label:
-                    counter[self._label_namespace][str(label)] += 1
+        self.count_many([self], counter)
 
     def index(self, vocab: Vocabulary) -> None:
         """Look up the labels."""
@@ -198,29 +195,11 @@ class SequenceLabelField(Field[torch.Tensor]):
     def __getitem__(self, index: int | slice) -> str | int | list[str] | list[int]:
         return self.labels[index]
 
-    def __eq__(self, other: object) -> bool:
-        if type(self) is not type(other):
-            return NotImplemented
-        return (
-            self.labels == other.labels
-            and self._label_namespace == other.label_namespace
-            and self.unknown_label == other.unknown_label
-            and self.sequence_field == other.sequence_field
-            and _as_list(self._indexed_labels) == _as_list(other._indexed_labels)
-        )
-
-    __hash__ = None  # equal by value, and open to change
-
     def __str__(self) -> str:
         return (
             f"SequenceLabelField of length {len(self)} with labels: {self.labels} "
             f"in namespace: '{self._label_namespace}'."
         )
-
-
-def _as_list(ids: Any) -> list[int] | None:
-    """Ids as a list, from a list or an array."""
-    return None if ids is None else list(ids)
 
 
 def _ids_of(labels: Sequence[str], vocab: Vocabulary, namespace: str, unknown_label: str | None) -> list[int]:

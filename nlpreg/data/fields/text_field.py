@@ -165,12 +165,7 @@ class TextField(SequenceField[TextFieldTensors]):
 
     def get_padding_lengths(self) -> dict[str, int]:
         """The lengths of each indexer, under `indexer___key`."""
-        indexed = self.indexed_tokens
-        return {
-            f"{name}{_SEPARATOR}{key}": length
-            for name, indexer in self.token_indexers.items()
-            for key, length in indexer.get_padding_lengths(indexed[name]).items()
-        }
+        return self.padding_lengths_of_many([self])
 
     def as_tensor(self, padding_lengths: dict[str, int]) -> TextFieldTensors:
         """The padded tensors of every indexer."""
@@ -214,8 +209,7 @@ class TextField(SequenceField[TextFieldTensors]):
                     indexer.count_vocab_items(token, counts[-1])
         # two indexers share a namespace: the order of first appearance requires counting token by token
         if not merge_counts(counts, counter):
-            for field in fields:
-                field.count_vocab_items(counter)
+            super().count_many(fields, counter)
 
     @classmethod
     def index_many(cls, fields: Sequence[Self], vocab: Vocabulary) -> None:
@@ -304,17 +298,9 @@ class TextField(SequenceField[TextFieldTensors]):
         return self.tokens[index]
 
     def __eq__(self, other: object) -> bool:
-        if type(self) is not type(other):
-            return NotImplemented
-        if self.holds_only_words and other.holds_only_words:
-            same = self.words == other.words
-        else:
-            same = self.tokens == other.tokens
-        return (
-            same
-            and self._token_indexers == other._token_indexers
-            and _as_lists(self._indexed_tokens) == _as_lists(other._indexed_tokens)
-        )
+        if isinstance(other, TextField) and self.holds_only_words != other.holds_only_words:
+            _ = self.tokens, other.tokens  # the same form for both
+        return super().__eq__(other)
 
     __hash__ = None  # type: ignore[assignment]  # equal by value, and open to change
 
@@ -364,10 +350,3 @@ def _lengths_by_indexer(padding_lengths: Mapping[str, int]) -> dict[str, dict[st
         indexer, _, key = name.partition(_SEPARATOR)
         lengths[indexer][key] = length
     return lengths
-
-
-def _as_lists(indexed: dict[str, IndexedTokenList] | None) -> dict[str, IndexedTokenList] | None:
-    """Ids as lists."""
-    if indexed is None:
-        return None
-    return {name: {key: list(ids) for key, ids in ids_by_key.items()} for name, ids_by_key in indexed.items()}

@@ -86,16 +86,6 @@ class TransformerTextField(Field[Dict[str, torch.Tensor]]):  # noqa: UP006
     def __len__(self) -> int:
         return len(self.input_ids)
 
-    def __eq__(self, other: object) -> bool:
-        if type(self) is not type(other):
-            return NotImplemented
-        return (
-            self.padding_token_id == other.padding_token_id
-            and self.human_readable_repr() == other.human_readable_repr()
-        )
-
-    __hash__ = None  # equal by value, and open to change
-
 
 def _as_row(values: torch.Tensor | list[int] | None) -> Any:
     """A tensor without the batch dimension that tokenizers add to a single text; None stays None."""

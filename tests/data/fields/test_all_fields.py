@@ -109,3 +109,18 @@ def test_in_a_list(name):
     batch.index_instances(vocab)
     for leaf in leaves(batch.as_tensor_dict()):
         assert leaf.shape[:2] == (2, 2)
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_equal_whether_indexed_alone_or_together(name):
+    first, second = instances_of(name, [1, 2])
+    again = Batch([Instance({"field": MAKERS[name](length)}) for length in (1, 2)])
+    again.index_instances(Vocabulary.from_instances([Instance({"field": MAKERS[name](n)}) for n in (1, 2)]))
+    assert again.instances[0]["field"] == first["field"]
+    assert again.instances[1]["field"] == second["field"]
+    assert (first["field"] == second["field"]) == (name == "FlagField")
+
+
+def test_metadata_with_arrays_can_be_compared():
+    assert MetadataField({"x": torch.arange(3)}) == MetadataField({"x": torch.arange(3)})
+    assert MetadataField({"x": torch.arange(3)}) != MetadataField({"x": torch.arange(4)})
