@@ -85,12 +85,12 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def int_to_device(device: int | torch.device) -> torch.device:
-    """Convert the number of a GPU, negative for the CPU, to a device; devices are returned unchanged."""
+def int_to_device(device: int | str | torch.device) -> torch.device:
+    """Convert the number of a GPU, negative for the CPU, or the name of a device; devices are returned unchanged."""
     import torch
 
-    if isinstance(device, torch.device):
-        return device
+    if not isinstance(device, int):
+        return torch.device(device)
     return torch.device("cpu") if device < 0 else torch.device("cuda", device)
 
 

@@ -8,6 +8,7 @@ import torch
 
 from nlpreg.common.checks import ConfigurationError, check_at_least
 from nlpreg.common.registrable import Registrable
+from nlpreg.common.util import int_to_device
 from nlpreg.data.instance import Instance
 from nlpreg.data.vocabulary import Vocabulary
 from nlpreg.nn.util import move_to_device
@@ -106,15 +107,18 @@ class ResumableDataLoader(DataLoader):
 
     Args:
         batches_per_epoch: number of batches of an epoch; None for one pass.
+        cuda_device: device to put batches on; None to leave them where they are made.
 
     Raises:
         ValueError: `batches_per_epoch` below 1.
     """
 
-    def __init__(self, batches_per_epoch: int | None = None) -> None:
+    def __init__(
+        self, batches_per_epoch: int | None = None, cuda_device: int | str | torch.device | None = None
+    ) -> None:
         check_at_least(1, batches_per_epoch=batches_per_epoch)
         self.batches_per_epoch = batches_per_epoch
-        self.cuda_device: torch.device | None = None
+        self.cuda_device = None if cuda_device is None else int_to_device(cuda_device)
         self._position = Position()
         self._epoch_start = Position()
         self._is_resuming = False

@@ -10,7 +10,7 @@ import torch.distributed as dist
 
 from nlpreg.common.checks import ConfigurationError, PositiveInt
 from nlpreg.common.config.untrusted import check_resource
-from nlpreg.common.util import int_to_device, is_distributed
+from nlpreg.common.util import is_distributed
 from nlpreg.data.data_loaders.data_loader import ResumableDataLoader, TensorDict
 from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DatasetReaderInput
 from nlpreg.data.id_corpus import IdCorpus, id_corpus_of, text_field_of_reader
@@ -55,17 +55,13 @@ class IdCorpusDataLoader(ResumableDataLoader):
         cache_dir: str | os.PathLike[str] | None = None,
         cuda_device: int | str | torch.device | None = None,
     ) -> None:
-        super().__init__(batches_per_epoch)
+        super().__init__(batches_per_epoch, cuda_device)
         self.reader = reader
         self.data_path = data_path
         self.cache = cache
         if cache_dir is not None:
             check_resource(cache_dir)  # files are written there
         self.cache_dir = cache_dir
-        if cuda_device is not None:
-            self.cuda_device = (
-                int_to_device(cuda_device) if isinstance(cuda_device, int) else torch.device(cuda_device)
-            )
         self.text_field, field = text_field_of_reader(reader, data_path)
         self._token_indexers = field.token_indexers
         self._lexicon: IndexedLexicon | None = None

@@ -1,24 +1,21 @@
 """The default data loader: from a reader, in memory or as a stream, with or without worker processes."""
 
-import functools
-import itertools
 import logging
 import math
 import os
 import time
-from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, TypeVar
 
 import torch
 
 from nlpreg.common.checks import ConfigurationError, ConfigurationValueError, PositiveInt, check_at_least
+from nlpreg.common.iteration import in_turn, lazy_groups_of
 from nlpreg.common.runtime.memory import reduced_garbage_collection
 from nlpreg.common.tqdm import Tqdm
-from nlpreg.common.util import int_to_device, lazy_groups_of
 from nlpreg.data.batch import index_instances
 from nlpreg.data.data_loaders.data_collator import DataCollator, DefaultDataCollator
 from nlpreg.data.data_loaders.data_loader import SAMPLE_SIZE, DataLoader, ResumableDataLoader, TensorDict
@@ -28,7 +25,7 @@ from nlpreg.data.dataset_readers.dataset_reader import DatasetReader, DatasetRea
 from nlpreg.data.fields import ListField, TextField
 from nlpreg.data.instance import Instance
 from nlpreg.data.order import current_rank, global_generators_from, order_generator
-from nlpreg.data.samplers.batch_sampler import BatchSampler
+from nlpreg.data.samplers.batch_sampler import BatchSampler, set_generator
 from nlpreg.data.vocabulary import Vocabulary
 
 T = TypeVar("T")
@@ -168,7 +165,8 @@ def read_with_workers(stream: InstanceStream, start_method: str) -> Iterator[Ins
         WorkerError: reading failed, in a worker or in this process.
     """
     try:
-        instances = iter(_read_as_only_worker(stream))
+        # as a worker would read them: without token indexers
+        instances: Iterator[Instance] = map(_without_indexers, replace(stream, num_workers=1).read(worker=0))
         first = list(islice(instances, _INSTANCES_TO_WARM_UP))
         started = time.perf_counter()
         timed = list(islice(instances, _INSTANCES_TO_TIME))
@@ -178,7 +176,7 @@ def read_with_workers(stream: InstanceStream, start_method: str) -> Iterator[Ins
             instances = _read_in_workers(stream, start_method)
         else:
             logger.info("reading in this process, where it takes %.0f us an instance", seconds * 1e6)
-            instances = itertools.chain(first, timed, instances)
+            instances = chain(first, timed, instances)
         for instance in instances:
             stream.reader.apply_token_indexers(instance)
             yield instance
@@ -190,27 +188,19 @@ def read_with_workers(stream: InstanceStream, start_method: str) -> Iterator[Ins
         stream.reader.set_worker_info(None)
 
 
-def _read_as_only_worker(stream: InstanceStream) -> Iterator[Instance]:
-    """All instances, read in this process as a worker would: without token indexers."""
-    return map(_without_indexers, replace(stream, num_workers=1).read(worker=0))
-
-
 def _read_in_workers(stream: InstanceStream, start_method: str) -> Iterator[Instance]:
     """All instances, one from each worker in turn, which restores the order of the data."""
     # the reader itself may have to be sent, and must not assume that it is the only worker
     stream.reader.set_worker_info(None)
-    make_messages = functools.partial(_instance_groups, stream)
+    make_messages = partial(_instance_groups, stream)
     with WorkerPool(make_messages, stream.num_workers, start_method) as pool:
-        waiting: dict[int, deque[Instance]] = {worker: deque() for worker in range(stream.num_workers)}
-        while waiting:
-            for worker, instances in list(waiting.items()):
-                if not instances:
-                    _, message = pool.receive(worker)
-                    instances.extend(message or ())
-                if instances:
-                    yield instances.popleft()
-                else:
-                    del waiting[worker]
+        yield from in_turn(_received(pool, worker) for worker in range(stream.num_workers))
+
+
+def _received(pool: WorkerPool, worker: int) -> Iterator[Instance]:
+    """The instances that a worker sends."""
+    for _, group in iter(partial(pool.receive, worker), (False, None)):
+        yield from group
 
 
 def _instance_groups(stream: InstanceStream, worker: int) -> Iterator[list[Instance]]:
@@ -297,7 +287,7 @@ class MultiProcessDataLoader(ResumableDataLoader):
         self.check_arguments(
             batch_size, drop_last, shuffle, batch_sampler, num_workers, max_instances_in_memory
         )
-        super().__init__(batches_per_epoch)
+        super().__init__(batches_per_epoch, cuda_device)
         self.reader = reader
         self.data_path = data_path
         self.batch_size = batch_size
@@ -309,10 +299,6 @@ class MultiProcessDataLoader(ResumableDataLoader):
         self.start_method = start_method
         self.quiet = quiet
         self.collate_fn = collate_fn
-        if cuda_device is not None:
-            self.cuda_device = (
-                int_to_device(cuda_device) if isinstance(cuda_device, int) else torch.device(cuda_device)
-            )
         self._stream = InstanceStream(reader, data_path, num_workers)
         self._vocab: Vocabulary | None = None
         self._instances: list[Instance] | None = None
@@ -379,7 +365,7 @@ class MultiProcessDataLoader(ResumableDataLoader):
                 "the number of batches of a streamed data set is not known; set batches_per_epoch where it is needed"
             )
         if self.batch_sampler is not None:
-            self._set_generator(self._position.data_pass)
+            set_generator(self.batch_sampler, order_generator(self._position.data_pass))
             return self.batch_sampler.get_num_batches(self._instances)
         assert self.batch_size is not None  # there is a sampler or a size
         batches = len(self._instances) / self.batch_size
@@ -416,17 +402,11 @@ class MultiProcessDataLoader(ResumableDataLoader):
         """In memory: the indices of the instances of each batch of a pass."""
         assert self._instances is not None
         if self.batch_sampler is not None:
-            self._set_generator(data_pass)
+            set_generator(self.batch_sampler, order_generator(data_pass))
             return list(self.batch_sampler.get_batch_indices(self._instances))
         assert self.batch_size is not None  # there is a sampler or a size
         generator = order_generator(data_pass) if self.shuffle else None
         return batch_indices(len(self._instances), self.batch_size, generator, self.drop_last)
-
-    def _set_generator(self, data_pass: int) -> None:
-        # a sampler of a plugin need not derive from ours
-        sampler: Any = self.batch_sampler
-        if hasattr(sampler, "set_generator"):
-            sampler.set_generator(order_generator(data_pass))
 
     def _streamed(self, data_pass: int, start: int) -> Iterator[TensorDict]:
         """Streamed: the batches of a pass, made here or in workers."""
@@ -458,7 +438,7 @@ class MultiProcessDataLoader(ResumableDataLoader):
                 position.places = (place,)
                 yield batch
             return
-        make = functools.partial(stream.batches_of_worker, places, 0)
+        make = partial(stream.batches_of_worker, places, 0)
         with WorkerPool(make, self.num_workers, self.start_method, _BATCHES_AHEAD) as pool:
             numbers = [place.batches for place in places]
             for worker, (batch, place) in pool.receive_in_turn(numbers):
@@ -516,7 +496,7 @@ class MultiProcessDataLoader(ResumableDataLoader):
         """The first instances in reading order; streamed, they are read for this."""
         if self._instances is not None:
             return self._instances[:number]
-        return list(itertools.islice(self.reader.read(self.data_path), number))
+        return list(islice(self.reader.read(self.data_path), number))
 
     def sample_batch(self) -> TensorDict | None:
         """A batch of the first instances, made in this process."""

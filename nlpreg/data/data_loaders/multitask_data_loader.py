@@ -7,7 +7,6 @@ from typing import Any
 import torch
 
 from nlpreg.common.checks import ConfigurationError, ConfigurationValueError, check_at_least
-from nlpreg.common.util import int_to_device
 from nlpreg.data.batch import index_instances
 from nlpreg.data.data_loaders.data_collator import nlpreg_collate
 from nlpreg.data.data_loaders.data_loader import SAMPLE_SIZE, DataLoader, ResumableDataLoader, TensorDict
@@ -62,7 +61,7 @@ class MultiTaskDataLoader(ResumableDataLoader):
         shuffle: bool = True,
         cuda_device: int | str | torch.device | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(cuda_device="cpu" if cuda_device is None else cuda_device)
         if not isinstance(data_path, Mapping) or set(reader.readers) != set(data_path):
             got = sorted(data_path) if isinstance(data_path, Mapping) else repr(data_path)
             raise ValueError(
@@ -75,8 +74,6 @@ class MultiTaskDataLoader(ResumableDataLoader):
         self.sampler = sampler
         self.instances_per_epoch = instances_per_epoch
         self.shuffle = shuffle
-        device: int | str | torch.device = "cpu" if cuda_device is None else cuda_device
-        self.cuda_device = int_to_device(device) if isinstance(device, int) else torch.device(device)
         self._vocab: Vocabulary | None = None
         self._loaders = {
             task: MultiProcessDataLoader(

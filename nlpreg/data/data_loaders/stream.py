@@ -21,7 +21,7 @@ from nlpreg.data.dataset_readers.dataset_reader import (
 )
 from nlpreg.data.instance import Instance
 from nlpreg.data.order import global_generators_from, order_generator, seed_global_generators
-from nlpreg.data.samplers.batch_sampler import BatchSampler
+from nlpreg.data.samplers.batch_sampler import BatchSampler, set_generator
 from nlpreg.data.vocabulary import Vocabulary
 
 T = TypeVar("T")
@@ -147,12 +147,8 @@ class InstanceStream:
 
     def has_any(self) -> bool:
         """Whether there are any instances, in the share of any process."""
-        info = self.reader.get_distributed_info()
-        self.reader.set_distributed_info(None)
-        try:
+        with self.reader.alone():
             return any(True for _ in self.reader.read(self.data_path))
-        finally:
-            self.reader.set_distributed_info(info)
 
     def items(self, worker: int | None, first: int) -> Iterator[Any]:
         """The items from a number on: the instances themselves, or unparsed units if the reader can defer parsing.
@@ -297,9 +293,7 @@ class BatchStream:
     def _drawn(self, place: StreamPosition, worker: int | None) -> Iterator[tuple[Instance, int, int]]:
         """Instances in the order of the batches, each with the number of items drawn and read so far."""
         drawn, read = place.drawn, place.read
-
-        def items_from(first: int) -> Iterator[Any]:
-            return self.instances.items(worker, first)
+        items_from = functools.partial(self.instances.items, worker)
 
         def items() -> Iterator[Any]:
             nonlocal drawn, read
@@ -345,7 +339,7 @@ class BatchStream:
         while group := self._next(drawn, self.max_instances_in_memory):
             instances = [instance for instance, _, _ in group]
             self._index(instances, worker)
-            self._set_generator(sampler, worker or 0, chunk)
+            set_generator(sampler, order_generator(self.data_pass, worker or 0, chunk, rank=self.rank))
             batches = enumerate(sampler.get_batch_indices(instances), start=1)
             for number_in_chunk, indices in islice(batches, skipped, None):
                 number += 1
@@ -365,8 +359,3 @@ class BatchStream:
             for instance in instances:
                 self.instances.reader.apply_token_indexers(instance)
         index_instances(instances, self.vocab)
-
-    def _set_generator(self, sampler: BatchSampler, worker: int, chunk: int) -> None:
-        # a sampler of a plugin need not derive from ours
-        if hasattr(sampler, "set_generator"):
-            sampler.set_generator(order_generator(self.data_pass, worker, chunk, rank=self.rank))

@@ -76,36 +76,20 @@ def as_worker_error(error: BaseException) -> WorkerError:
 # Tensors of fewer elements are sent as they are.
 _MIN_SIZE_TO_NARROW = 256
 
-# Those that numpy has too.
-_NUMPY_TYPES = {
-    torch.bool,
-    torch.uint8,
-    torch.int8,
-    torch.int16,
-    torch.int32,
-    torch.int64,
-    torch.float16,
-    torch.float32,
-    torch.float64,
-}
-
 
 class _Pickler(pickle.Pickler):
     """Sends tensors as bytes: torch's way, a shared-memory file for each, costs more than a small copy."""
 
     def reducer_override(self, obj: Any) -> Any:
         """How to pickle a tensor; anything else is pickled as usual."""
-        if (
-            type(obj) is torch.Tensor
-            and obj.dtype in _NUMPY_TYPES
-            and obj.device.type == "cpu"
-            and obj.layout == torch.strided
-            and not obj.requires_grad
-        ):
+        if type(obj) is not torch.Tensor:
+            return NotImplemented
+        try:
             values = obj.numpy()
-            sent = _narrowed(values)
-            return _as_tensor, (sent.tobytes(), sent.dtype.char, values.dtype.char, *values.shape)
-        return NotImplemented
+        except (RuntimeError, TypeError):  # on a GPU, sparse, with a gradient, or of a type that numpy lacks
+            return NotImplemented
+        sent = _narrowed(values)
+        return _as_tensor, (sent.tobytes(), sent.dtype.char, values.dtype.char, *values.shape)
 
 
 def _narrowed(values: NDArray[Any]) -> NDArray[Any]:

@@ -41,3 +41,9 @@ class BatchSampler(Registrable):
     def get_batch_size(self) -> int | None:
         """The number of instances in a batch; None if it varies."""
         return None
+
+
+def set_generator(sampler: BatchSampler, generator: np.random.Generator) -> None:
+    """Let a sampler draw from this generator, unless it is one of a plugin that does not derive from ours."""
+    if hasattr(sampler, "set_generator"):
+        sampler.set_generator(generator)
