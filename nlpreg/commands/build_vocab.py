@@ -6,26 +6,22 @@ import os
 import tempfile
 
 from nlpreg.commands import options
-from nlpreg.commands.subcommand import Subcommand, SubParsers
-
-DESCRIPTION = """
-Build the vocabulary of a config without training, and pack its files into a .tar.gz that the section "vocabulary" of
-other configs can name.
-"""
+from nlpreg.commands.subcommand import Subcommand
 
 
 @Subcommand.register("build-vocab")
 class BuildVocab(Subcommand):
-    """The command `nlpreg build-vocab`."""
+    """Build the vocabulary of a config without training.
 
-    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
-        """Add the command's parser."""
-        subparser = self.new_parser(parser, DESCRIPTION)
-        options.add_config_argument(subparser)
-        options.add_output_arguments(subparser)
-        options.add_overrides_option(subparser)
-        subparser.set_defaults(func=build_vocab_from_args)
-        return subparser
+    Its files are packed into a .tar.gz that the section "vocabulary" of other configs can name.
+    """
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of the command."""
+        options.add_config_argument(parser)
+        options.add_output_arguments(parser)
+        options.add_overrides_option(parser)
+        parser.set_defaults(func=build_vocab_from_args)
 
     def validate(self, args: argparse.Namespace) -> None:
         """Check paths before slow modules are imported."""

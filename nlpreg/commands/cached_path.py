@@ -3,19 +3,8 @@
 import argparse
 from typing import ClassVar
 
-from nlpreg.commands.subcommand import Subcommand, SubParsers
+from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
-
-DESCRIPTION = """
-Download resources into the cache and print their paths; or list the contents of the cache, or remove some of them.
-"""
-
-EPILOG = """
-examples:
-  nlpreg cached-path https://host/vectors.txt.gz
-  nlpreg cached-path --inspect '*vectors*'
-  nlpreg cached-path --remove '*vectors*'
-"""
 
 
 class _ContradictingOptions(ConfigurationError, RuntimeError):
@@ -24,33 +13,37 @@ class _ContradictingOptions(ConfigurationError, RuntimeError):
 
 @Subcommand.register("cached-path")
 class CachedPath(Subcommand):
-    """The command `nlpreg cached-path`."""
+    """Download resources into the cache and print their paths, list what is in the cache, or remove some of it.
+
+    examples:
+      nlpreg cached-path https://host/vectors.txt.gz
+      nlpreg cached-path --inspect '*vectors*'
+      nlpreg cached-path --remove '*vectors*'
+    """
 
     requires_plugins: ClassVar[bool] = False
 
-    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
-        """Add the command's parser."""
-        subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
-        subparser.add_argument(
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of the command."""
+        parser.add_argument(
             "resources",
             nargs="*",
             metavar="RESOURCE",
             help="URLs or paths; with --inspect or --remove, patterns",
         )
-        subparser.add_argument(
+        parser.add_argument(
             "-d", "--cache-dir", metavar="DIR", help="use this cache instead of the default one"
         )
-        subparser.add_argument("-x", "--extract-archive", action="store_true", help="unpack archives")
-        subparser.add_argument(
+        parser.add_argument("-x", "--extract-archive", action="store_true", help="unpack archives")
+        parser.add_argument(
             "-f",
             "--force-extract",
             action="store_true",
             help="unpack archives again that are already unpacked",
         )
-        subparser.add_argument("--inspect", action="store_true", help="list the contents of the cache")
-        subparser.add_argument("--remove", action="store_true", help="remove the resources that match")
-        subparser.set_defaults(func=cached_path_from_args)
-        return subparser
+        parser.add_argument("--inspect", action="store_true", help="list the contents of the cache")
+        parser.add_argument("--remove", action="store_true", help="remove the resources that match")
+        parser.set_defaults(func=cached_path_from_args)
 
 
 def cached_path_from_args(args: argparse.Namespace) -> None:

@@ -3,28 +3,25 @@
 import argparse
 from typing import ClassVar
 
-from nlpreg.commands.subcommand import Subcommand, SubParsers
+from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
-
-DESCRIPTION = """
-AllenNLP's behavioural test suites need the package checklist, which cannot be installed with the versions of Python that
-nlpreg supports: its setup fails with current versions of Jupyter. This command only explains how to write such tests without it.
-"""
 
 
 @Subcommand.register("checklist")
 class CheckList(Subcommand):
-    """The command `nlpreg checklist`."""
+    """Explain how to write behavioural tests without AllenNLP's test suites.
+
+    Those suites need the package checklist, which cannot be installed with the versions of Python that nlpreg supports:
+    its setup fails with current versions of Jupyter.
+    """
 
     requires_plugins: ClassVar[bool] = False
 
-    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
-        """Add the command's parser."""
-        subparser = self.new_parser(parser, DESCRIPTION, epilog="")
-        subparser.add_argument("archive_file", metavar="ARCHIVE", help="the model to test")
-        subparser.add_argument("task", metavar="TASK", help="name of the suite")
-        subparser.set_defaults(func=_refuse)
-        return subparser
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of the command."""
+        parser.add_argument("archive_file", metavar="ARCHIVE", help="the model to test")
+        parser.add_argument("task", metavar="TASK", help="name of the suite")
+        parser.set_defaults(func=_refuse)
 
 
 def _refuse(args: argparse.Namespace) -> None:

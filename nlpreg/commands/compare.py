@@ -8,24 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nlpreg.commands.options import add_allow_remote_option, check_archive
-from nlpreg.commands.subcommand import Subcommand, SubParsers
+from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
 
 if TYPE_CHECKING:
     from nlpreg.commands.report.analysis import Example
     from nlpreg.evaluation.significance import BootstrapResult, Counts, Score
-
-DESCRIPTION = """
-Let two taggers or classifiers label the same data, and say by how much they differ: accuracy, and for spans (tags such
-as B-PER) F1, each with a confidence interval by paired bootstrap; McNemar's test; the texts that one of them gets right
-and the other wrong.
-"""
-
-EPILOG = """
-examples:
-  nlpreg compare old/model.tar.gz new/model.tar.gz test.conllu
-  nlpreg compare a.tar.gz b.tar.gz test.conllu --differences differences.txt
-"""
 
 _BIO_PREFIXES = {"B": "B", "I": "I", "U": "B", "L": "I", "S": "B", "M": "I", "E": "I"}
 """The prefixes of BIOUL and BMES -> those of BIO."""
@@ -37,31 +25,35 @@ _LEAST_P = 0.001
 
 @Subcommand.register("compare")
 class Compare(Subcommand):
-    """Compares two models."""
+    """Let two taggers or classifiers label the same data, and say by how much they differ.
 
-    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
-        """Add the command's parser."""
-        subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
-        subparser.add_argument("first", metavar="FIRST", help="a model.tar.gz, or the folder of a run")
-        subparser.add_argument("second", metavar="SECOND", help="another one")
-        subparser.add_argument(
-            "data", metavar="DATA", help="labelled data, which each model's own reader reads"
-        )
-        subparser.add_argument(
+    The result has the accuracy and, for spans (tags such as B-PER), F1, each with a confidence interval by paired
+    bootstrap; McNemar's test; and the texts that one of them gets right and the other wrong.
+
+    examples:
+      nlpreg compare old/model.tar.gz new/model.tar.gz test.conllu
+      nlpreg compare a.tar.gz b.tar.gz test.conllu --differences differences.txt
+    """
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of the command."""
+        parser.add_argument("first", metavar="FIRST", help="a model.tar.gz, or the folder of a run")
+        parser.add_argument("second", metavar="SECOND", help="another one")
+        parser.add_argument("data", metavar="DATA", help="labelled data, which each model's own reader reads")
+        parser.add_argument(
             "--samples", type=int, default=1000, metavar="N", help="resamples of the bootstrap (default 1000)"
         )
-        subparser.add_argument(
+        parser.add_argument(
             "--seed", type=int, default=0, metavar="N", help="seed of the bootstrap (default 0)"
         )
-        subparser.add_argument(
+        parser.add_argument(
             "--differences", metavar="FILE", help="write all texts that only one of the two gets right"
         )
-        subparser.add_argument(
+        parser.add_argument(
             "--cuda-device", type=int, default=-1, metavar="N", help="number of a GPU, -1 for the CPU"
         )
-        add_allow_remote_option(subparser)
-        subparser.set_defaults(func=compare_from_args)
-        return subparser
+        add_allow_remote_option(parser)
+        parser.set_defaults(func=compare_from_args)
 
     def validate(self, args: argparse.Namespace) -> None:
         """Find a wrong path before anything slow is imported."""

@@ -10,20 +10,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from nlpreg.commands.subcommand import Subcommand, SubParsers
+from nlpreg.commands.subcommand import Subcommand
 from nlpreg.version import VERSION
-
-DESCRIPTION = """
-Print a script with which a shell completes the command line of nlpreg: commands, options, registered names, and the keys of a
-config after -o.
-"""
-
-EPILOG = """
-examples:
-  source <(nlpreg completion bash)                               bash, for this session; or add the line to ~/.bashrc
-  source <(nlpreg completion zsh)                                zsh, for this session; or add the line to ~/.zshrc
-  nlpreg completion fish > ~/.config/fish/completions/nlpreg.fish
-"""
 
 _SCRIPTS = Path(__file__).parent / "completions"
 """Folder of the scripts; each passes the command line up to the cursor, and completes file names if there are no candidates."""
@@ -33,19 +21,25 @@ _SHELLS = ("bash", "fish", "zsh")
 
 @Subcommand.register("completion")
 class Completion(Subcommand):
-    """The command `nlpreg completion`."""
+    """Print a script with which a shell completes the command line of nlpreg.
+
+    Commands, options, registered names, and the keys of a config after -o are completed.
+
+    examples:
+      source <(nlpreg completion bash)                               bash, for this session; or add the line to ~/.bashrc
+      source <(nlpreg completion zsh)                                zsh, for this session; or add the line to ~/.zshrc
+      nlpreg completion fish > ~/.config/fish/completions/nlpreg.fish
+    """
 
     requires_plugins: ClassVar[bool] = False
 
-    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
-        """Add the command's parser."""
-        subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
-        group = subparser.add_mutually_exclusive_group(required=True)
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of the command."""
+        group = parser.add_mutually_exclusive_group(required=True)
         group.add_argument("shell", nargs="?", choices=_SHELLS, help="the shell")
         # used by the scripts
         group.add_argument("--line", help=argparse.SUPPRESS)
-        subparser.set_defaults(func=completion_from_args)
-        return subparser
+        parser.set_defaults(func=completion_from_args)
 
 
 def completion_from_args(args: argparse.Namespace) -> None:

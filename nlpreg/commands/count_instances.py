@@ -3,22 +3,18 @@
 import argparse
 
 from nlpreg.commands.options import add_config_argument, add_overrides_option, check_file, read_config
-from nlpreg.commands.subcommand import Subcommand, SubParsers
-
-DESCRIPTION = "Print the number of training instances of one epoch."
+from nlpreg.commands.subcommand import Subcommand
 
 
 @Subcommand.register("count-instances")
 class CountInstances(Subcommand):
-    """The command `nlpreg count-instances`."""
+    """Print the number of training instances of one epoch."""
 
-    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
-        """Add the command's parser."""
-        subparser = self.new_parser(parser, DESCRIPTION)
-        add_config_argument(subparser)
-        add_overrides_option(subparser)
-        subparser.set_defaults(func=count_instances_from_args)
-        return subparser
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of the command."""
+        add_config_argument(parser)
+        add_overrides_option(parser)
+        parser.set_defaults(func=count_instances_from_args)
 
     def validate(self, args: argparse.Namespace) -> None:
         """Check the path before slow modules are imported."""

@@ -11,46 +11,40 @@ from typing import TYPE_CHECKING, Any
 
 from nlpreg.commands.console import table
 from nlpreg.commands.options import add_config_argument, add_overrides_option, check_file, read_config
-from nlpreg.commands.subcommand import Subcommand, SubParsers
+from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
 
 if TYPE_CHECKING:
     from nlpreg.data import Instance
 
-DESCRIPTION = """
-Read the data of a config, without training, and print statistics: labels, the longest texts, duplicate texts, words and texts
-shared between training and other data, labels missing from the training data, and tag sequences that the model's label_encoding
-does not allow.
-"""
-
-EPILOG = """
-examples:
-  nlpreg debug-data tagger.jsonnet
-  nlpreg debug-data tagger.jsonnet --limit 10000 --top 50
-"""
-
 
 @Subcommand.register("debug-data")
 class DebugData(Subcommand):
-    """The command `nlpreg debug-data`."""
+    """Read the data of a config, without training, and print statistics.
 
-    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
-        """Add the command's parser."""
-        subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
-        add_config_argument(subparser)
-        add_overrides_option(subparser)
-        subparser.add_argument(
+    These are labels, the longest texts, duplicate texts, words and texts shared between training and other data, labels
+    missing from the training data, and tag sequences that the model's label_encoding does not allow.
+
+    examples:
+      nlpreg debug-data tagger.jsonnet
+      nlpreg debug-data tagger.jsonnet --limit 10000 --top 50
+    """
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of the command."""
+        add_config_argument(parser)
+        add_overrides_option(parser)
+        parser.add_argument(
             "--limit", type=int, metavar="N", help="read at most N instances of each data set"
         )
-        subparser.add_argument(
+        parser.add_argument(
             "--top",
             type=int,
             default=20,
             metavar="N",
             help="number of labels to list for each field, the most frequent first",
         )
-        subparser.set_defaults(func=debug_data_from_args)
-        return subparser
+        parser.set_defaults(func=debug_data_from_args)
 
     def validate(self, args: argparse.Namespace) -> None:
         """Check options before slow modules are imported."""

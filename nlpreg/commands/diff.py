@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from nlpreg.commands.console import format_value, table
 from nlpreg.commands.options import read_config
-from nlpreg.commands.subcommand import Subcommand, SubParsers
+from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.digests import warn_if_changed
 from nlpreg.common.file_utils import cached_path
@@ -21,57 +21,51 @@ from nlpreg.common.file_utils import cached_path
 if TYPE_CHECKING:
     import torch
 
-DESCRIPTION = """
-Compare two configs (.jsonnet, .json), two runs (folders), or two sets of weights (.th, or model.tar.gz).
-For configs and runs: the differences by key path, and the metrics side by side. For weights: the parameters in order,
-" " equal, "+" only in the second, "-" only in the first, "!" changed, with the distance.
-"""
-
-EPILOG = """
-examples:
-  nlpreg diff out/first out/second
-  nlpreg diff a.jsonnet b.jsonnet
-  nlpreg diff out/first/model.tar.gz out/second/model.tar.gz
-"""
-
 _WEIGHTS_SUFFIXES = (".th", ".pt", ".bin", ".tar.gz")
 
 
 @Subcommand.register("diff")
 class Diff(Subcommand):
-    """The command `nlpreg diff`."""
+    """Compare two configs (.jsonnet, .json), two runs (folders), or two sets of weights (.th, or model.tar.gz).
+
+    For configs and runs: the differences by key path, and the metrics side by side. For weights: the parameters in
+    order, " " equal, "+" only in the second, "-" only in the first, "!" changed, with the distance.
+
+    examples:
+      nlpreg diff out/first out/second
+      nlpreg diff a.jsonnet b.jsonnet
+      nlpreg diff out/first/model.tar.gz out/second/model.tar.gz
+    """
 
     requires_plugins: ClassVar[bool] = False
 
-    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
-        """Add the command's parser."""
-        subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
-        subparser.add_argument(
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of the command."""
+        parser.add_argument(
             "checkpoint1", metavar="FIRST", help="a config, a run's folder, weights or an archive"
         )
-        subparser.add_argument("checkpoint2", metavar="SECOND", help="another one of the same kind")
-        subparser.add_argument(
+        parser.add_argument("checkpoint2", metavar="SECOND", help="another one of the same kind")
+        parser.add_argument(
             "--strip-prefix-1", metavar="P", help="weights: remove this prefix from the names in FIRST"
         )
-        subparser.add_argument(
+        parser.add_argument(
             "--strip-prefix-2", metavar="P", help="weights: remove this prefix from the names in SECOND"
         )
-        subparser.add_argument(
+        parser.add_argument(
             "--scale",
             type=float,
             default=1.0,
             metavar="X",
             help="weights: factor of the distance (root mean square)",
         )
-        subparser.add_argument(
+        parser.add_argument(
             "--threshold",
             type=float,
             default=1e-5,
             metavar="X",
             help="weights: largest distance that counts as equal",
         )
-        subparser.set_defaults(func=_run)
-        return subparser
+        parser.set_defaults(func=_run)
 
     def validate(self, args: argparse.Namespace) -> None:
         """Check that both arguments exist and are of the same kind."""

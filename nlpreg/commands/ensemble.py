@@ -6,37 +6,32 @@ import tempfile
 from typing import TYPE_CHECKING
 
 from nlpreg.commands.options import add_output_arguments, check_archive, check_output
-from nlpreg.commands.subcommand import Subcommand, SubParsers
+from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
 
 if TYPE_CHECKING:
     from nlpreg.models.archival import Archive
 
-DESCRIPTION = """
-Pack archived taggers, such as those of runs with several seeds, into one archive whose model averages their probabilities.
-The taggers need equal vocabularies and dataset readers; the rest of their configs may differ.
-"""
-
-EPILOG = """
-examples:
-  nlpreg ensemble ensemble.tar.gz out/seed_*/model.tar.gz
-  nlpreg evaluate ensemble.tar.gz test.conllu
-"""
-
 
 @Subcommand.register("ensemble")
 class Ensemble(Subcommand):
-    """The command `nlpreg ensemble`."""
+    """Pack archived taggers into one archive whose model averages their probabilities.
 
-    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
-        """Add the command's parser."""
-        subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
-        add_output_arguments(subparser)
-        subparser.add_argument(
+    The taggers, such as those of runs with several seeds, need equal vocabularies and dataset readers; the rest of
+    their configs may differ.
+
+    examples:
+      nlpreg ensemble ensemble.tar.gz out/seed_*/model.tar.gz
+      nlpreg evaluate ensemble.tar.gz test.conllu
+    """
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of the command."""
+        add_output_arguments(parser)
+        parser.add_argument(
             "archives", metavar="ARCHIVE", nargs="+", help="archives of taggers, or folders of runs"
         )
-        subparser.set_defaults(func=ensemble_from_args)
-        return subparser
+        parser.set_defaults(func=ensemble_from_args)
 
     def validate(self, args: argparse.Namespace) -> None:
         """Check paths before slow modules are imported."""

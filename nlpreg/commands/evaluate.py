@@ -7,23 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from nlpreg.commands import options
 from nlpreg.commands.console import metrics_block
-from nlpreg.commands.subcommand import Subcommand, SubParsers
+from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
 
 if TYPE_CHECKING:
     from nlpreg.data.data_loaders import DataLoader
     from nlpreg.models.archival import Archive
-
-DESCRIPTION = """
-Evaluate an archived model on data that its dataset reader can read, and print its metrics.
-"""
-
-EPILOG = """
-examples:
-  nlpreg evaluate out/model.tar.gz test.txt
-  nlpreg evaluate out/model.tar.gz dev.txt,test.txt --output-file dev.json,test.json
-  nlpreg evaluate out/model.tar.gz test.conllu --details --errors errors.conllu
-"""
 
 _AUTO_NAMES = ("NONE", "METRICS", "PREDS", "ALL")
 
@@ -34,60 +23,62 @@ class OutputsMismatchError(ConfigurationError, AssertionError):
 
 @Subcommand.register("evaluate")
 class Evaluate(Subcommand):
-    """Evaluates an archived model."""
+    """Evaluate an archived model on data that its dataset reader can read, and print its metrics.
 
-    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
-        """Add the command's parser."""
-        subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
-        options.add_archive_options(subparser)
-        subparser.add_argument(
+    examples:
+      nlpreg evaluate out/model.tar.gz test.txt
+      nlpreg evaluate out/model.tar.gz dev.txt,test.txt --output-file dev.json,test.json
+      nlpreg evaluate out/model.tar.gz test.conllu --details --errors errors.conllu
+    """
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of the command."""
+        options.add_archive_options(parser)
+        parser.add_argument(
             "input_file",
             metavar="INPUT",
             help="data as the archive's dataset reader takes it; several joined by commas; quoted strings and JSON "
             "objects for readers that take such",
         )
-        subparser.add_argument(
+        parser.add_argument(
             "--output-file",
             metavar="FILE",
             help="write the metrics as JSON; one file for each input, joined by commas",
         )
-        subparser.add_argument(
+        parser.add_argument(
             "--predictions-output-file",
             metavar="FILE",
             help="write fields, gold labels and outputs as JSON, a line for each instance; one file for each input",
         )
-        options.add_overrides_option(subparser)
-        subparser.add_argument(
-            "--batch-size", type=int, metavar="N", help="instead of the config's batch size"
-        )
-        subparser.add_argument(
+        options.add_overrides_option(parser)
+        parser.add_argument("--batch-size", type=int, metavar="N", help="instead of the config's batch size")
+        parser.add_argument(
             "--batch-weight-key",
             default="",
             metavar="KEY",
             help="output of the model that weights its batches in the mean loss",
         )
-        subparser.add_argument(
+        parser.add_argument(
             "--extend-vocab",
             action="store_true",
             help="first extend vocabulary and embeddings by the words of the input",
         )
-        subparser.add_argument(
+        parser.add_argument(
             "--embedding-sources-mapping",
             default="",
             metavar="JSON",
             help="with --extend-vocab: an object, module path -> file of pretrained vectors for the new words",
         )
-        subparser.add_argument(
+        parser.add_argument(
             "--auto-names",
             choices=_AUTO_NAMES,
             default="NONE",
             help="name the outputs after each input, beside it: <stem>.outputs for metrics, <stem>.preds for predictions",
         )
-        _add_detail_options(subparser)
-        options.add_no_cache_option(subparser)
-        options.add_file_friendly_option(subparser)
-        subparser.set_defaults(func=evaluate_from_args)
-        return subparser
+        _add_detail_options(parser)
+        options.add_no_cache_option(parser)
+        options.add_file_friendly_option(parser)
+        parser.set_defaults(func=evaluate_from_args)
 
     def validate(self, args: argparse.Namespace) -> None:
         """Validate paths and options before slow modules are imported."""

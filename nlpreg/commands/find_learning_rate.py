@@ -16,7 +16,7 @@ from nlpreg.commands.options import (
     add_overrides_option,
     check_file,
 )
-from nlpreg.commands.subcommand import Subcommand, SubParsers
+from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
 
 if TYPE_CHECKING:
@@ -27,11 +27,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-DESCRIPTION = """
-Train for some batches while the learning rate grows from --start-lr to --end-lr, and plot the loss against it
-(lr-losses.png, and the figures in lr-losses.json). A good rate is where the loss falls fastest.
-"""
-
 _SMOOTHED_SHARE = 0.08
 """The part of all losses that each smoothed one is the mean of."""
 _STEPS_BEFORE_BEST = 10
@@ -40,36 +35,35 @@ _STEPS_BEFORE_BEST = 10
 
 @Subcommand.register("find-lr")
 class FindLearningRate(Subcommand):
-    """The command `nlpreg find-lr`."""
+    """Train for some batches while the learning rate grows from --start-lr to --end-lr, and plot the loss against it.
 
-    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
-        """Add the command's parser."""
-        subparser = self.new_parser(parser, DESCRIPTION)
-        add_config_argument(subparser)
-        subparser.add_argument(
+    The plot is lr-losses.png, its figures are in lr-losses.json. A good rate is where the loss falls fastest.
+    """
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of the command."""
+        add_config_argument(parser)
+        parser.add_argument(
             "-s",
             "--serialization-dir",
             required=True,
             metavar="DIR",
             help="folder for the plot and the figures",
         )
-        add_overrides_option(subparser)
-        subparser.add_argument(
-            "--start-lr", type=float, default=1e-5, metavar="LR", help="first learning rate"
-        )
-        subparser.add_argument("--end-lr", type=float, default=10.0, metavar="LR", help="last learning rate")
-        subparser.add_argument("--num-batches", type=int, default=100, metavar="N", help="number of steps")
-        subparser.add_argument(
+        add_overrides_option(parser)
+        parser.add_argument("--start-lr", type=float, default=1e-5, metavar="LR", help="first learning rate")
+        parser.add_argument("--end-lr", type=float, default=10.0, metavar="LR", help="last learning rate")
+        parser.add_argument("--num-batches", type=int, default=100, metavar="N", help="number of steps")
+        parser.add_argument(
             "--stopping-factor",
             type=float,
             metavar="F",
             help="stop when the loss is above F times the best one",
         )
-        subparser.add_argument("--linear", action="store_true", help="grow linearly instead of exponentially")
-        subparser.add_argument("-f", "--force", action="store_true", help="delete DIR first if it exists")
-        add_file_friendly_option(subparser)
-        subparser.set_defaults(func=find_learning_rate_from_args)
-        return subparser
+        parser.add_argument("--linear", action="store_true", help="grow linearly instead of exponentially")
+        parser.add_argument("-f", "--force", action="store_true", help="delete DIR first if it exists")
+        add_file_friendly_option(parser)
+        parser.set_defaults(func=find_learning_rate_from_args)
 
     def validate(self, args: argparse.Namespace) -> None:
         """Find wrong options before anything slow is imported."""

@@ -15,7 +15,7 @@ from nlpreg.commands.options import (
     check_output_file,
 )
 from nlpreg.commands.predict import input_lines, output_lines
-from nlpreg.commands.subcommand import Subcommand, SubParsers
+from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.sanitize import json_text
 
@@ -23,59 +23,54 @@ if TYPE_CHECKING:
     from nlpreg.models.generation import GenerationOptions
     from nlpreg.predictors.generator import Generator
 
-DESCRIPTION = """
-Continue texts with an archived language model (language_model, next_token_lm). A prompt on the command line is continued
-on the terminal, token by token. Prompts in a file, one JSON object per line such as {"prompt": "Once upon a"}, give one JSON
-object per line with prompt, text, tokens, log_probability and finished ("end", "stop" or "length").
-"""
-
-EPILOG = """
-examples:
-  nlpreg generate out/model.tar.gz --prompt "Once upon a" --max-tokens 50 --top-p 0.9
-  nlpreg generate out/model.tar.gz --prompt "Once upon a" --num 5 --seed 1
-  nlpreg generate out/model.tar.gz --prompt "Once upon a" --beams 5
-  nlpreg generate out/model.tar.gz --prompts prompts.jsonl --greedy --output-file texts.jsonl
-"""
-
 
 @Subcommand.register("generate")
 class Generate(Subcommand):
-    """The command `nlpreg generate`."""
+    """Continue texts with an archived language model (language_model, next_token_lm).
 
-    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
-        """Add the command's parser."""
-        subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
-        add_archive_options(subparser)
-        subparser.add_argument(
+    A prompt on the command line is continued on the terminal, token by token. Prompts in a file, one JSON object per
+    line such as {"prompt": "Once upon a"}, give one JSON object per line with prompt, text, tokens, log_probability and
+    finished ("end", "stop" or "length").
+
+    examples:
+      nlpreg generate out/model.tar.gz --prompt "Once upon a" --max-tokens 50 --top-p 0.9
+      nlpreg generate out/model.tar.gz --prompt "Once upon a" --num 5 --seed 1
+      nlpreg generate out/model.tar.gz --prompt "Once upon a" --beams 5
+      nlpreg generate out/model.tar.gz --prompts prompts.jsonl --greedy --output-file texts.jsonl
+    """
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of the command."""
+        add_archive_options(parser)
+        parser.add_argument(
             "--prompt",
             action="append",
             metavar="TEXT",
             help="continue this text; may be given more than once",
         )
-        subparser.add_argument(
+        parser.add_argument(
             "--prompts",
             metavar="FILE",
             help="continue the prompts in these JSON lines, a path or URL, also compressed; - for standard input",
         )
-        subparser.add_argument("--output-file", metavar="FILE", help="write JSON lines there")
-        subparser.add_argument("--json", action="store_true", help="print JSON lines for --prompt, too")
-        _add_choice_options(subparser)
-        subparser.add_argument(
+        parser.add_argument("--output-file", metavar="FILE", help="write JSON lines there")
+        parser.add_argument("--json", action="store_true", help="print JSON lines for --prompt, too")
+        _add_choice_options(parser)
+        parser.add_argument(
             "--stop",
             action="append",
             default=[],
             metavar="TEXT",
             help="end a continuation before this text; may be given more than once",
         )
-        subparser.add_argument(
+        parser.add_argument(
             "--allow-unknown", action="store_true", help="let the unknown word be generated, too"
         )
-        subparser.add_argument(
+        parser.add_argument(
             "--batch-size", type=int, default=16, metavar="N", help="prompts that are continued at once"
         )
-        add_overrides_option(subparser)
-        subparser.set_defaults(func=generate_from_args)
-        return subparser
+        add_overrides_option(parser)
+        parser.set_defaults(func=generate_from_args)
 
     def validate(self, args: argparse.Namespace) -> None:
         """Check paths and options before slow modules are imported."""

@@ -12,21 +12,9 @@ from typing import ClassVar
 
 from nlpreg.commands.model_card import ARCHIVE_NAME, CARD_NAME, ModelCard, archive_in, read_json, run_metrics
 from nlpreg.commands.options import check_archive
-from nlpreg.commands.subcommand import Subcommand, SubParsers
+from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.version import VERSION
-
-DESCRIPTION = """
-Write a wheel with an archive, a model card and a function `load`. After `pip install`, NAME.load() in Python returns the
-predictor of the model. pip installs nlpreg with it.
-"""
-
-EPILOG = """
-examples:
-  nlpreg package out/ --name my_tagger --license apache-2.0
-  pip install my_tagger-0.1.0-py3-none-any.whl
-  python -c "import my_tagger; print(my_tagger.load().predict('The dog ate the apple')['tags'])"
-"""
 
 _VERSION = re.compile(r"\d+(\.\d+)*((a|b|rc)\d+)?(\.post\d+)?(\.dev\d+)?")
 # The same time in every file, so that equal models give equal wheels.
@@ -35,34 +23,40 @@ _TIME = (1980, 1, 1, 0, 0, 0)
 
 @Subcommand.register("package")
 class Package(Subcommand):
-    """Packages a trained model."""
+    """Write a wheel with an archive, a model card and a function `load`.
+
+    After `pip install`, NAME.load() in Python returns the predictor of the model. pip installs nlpreg with it.
+
+    examples:
+      nlpreg package out/ --name my_tagger --license apache-2.0
+      pip install my_tagger-0.1.0-py3-none-any.whl
+      python -c "import my_tagger; print(my_tagger.load().predict('The dog ate the apple')['tags'])"
+    """
 
     requires_plugins: ClassVar[bool] = False
 
-    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
-        """Add the command's parser."""
-        subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
-        subparser.add_argument(
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of the command."""
+        parser.add_argument(
             "archive_file",
             metavar="ARCHIVE",
             help="a model.tar.gz (path or URL), or the folder of a run that has ended",
         )
-        subparser.add_argument(
+        parser.add_argument(
             "-n", "--name", required=True, metavar="NAME", help="of the package, as in import NAME"
         )
-        subparser.add_argument("--version", default="0.1.0", metavar="VERSION", help="of the package")
-        subparser.add_argument("-o", "--output-dir", default=".", metavar="DIR", help="folder for the wheel")
-        subparser.add_argument("--license", metavar="NAME", help="license of the model, such as apache-2.0")
-        subparser.add_argument("--description", default="", metavar="TEXT", help="a sentence about the model")
-        subparser.add_argument(
+        parser.add_argument("--version", default="0.1.0", metavar="VERSION", help="of the package")
+        parser.add_argument("-o", "--output-dir", default=".", metavar="DIR", help="folder for the wheel")
+        parser.add_argument("--license", metavar="NAME", help="license of the model, such as apache-2.0")
+        parser.add_argument("--description", default="", metavar="TEXT", help="a sentence about the model")
+        parser.add_argument(
             "--requires",
             action="append",
             default=[],
             metavar="REQUIREMENT",
             help="another package that the model needs, such as a plugin or 'nlpreg[transformers]'; may be repeated",
         )
-        subparser.set_defaults(func=package_from_args)
-        return subparser
+        parser.set_defaults(func=package_from_args)
 
     def validate(self, args: argparse.Namespace) -> None:
         """Check names and paths before slow imports."""

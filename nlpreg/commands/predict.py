@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 
 from nlpreg.commands import options
-from nlpreg.commands.subcommand import Subcommand, SubParsers
+from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError, did_you_mean
 
 if TYPE_CHECKING:
@@ -27,22 +27,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-DESCRIPTION = """
-Predict with an archived model, and print a JSON object a line, in the order of the input. The input has one JSON object a
-line, such as {"sentence": "The dog ate the apple"}; blank lines are skipped. Logits, probabilities and masks are left out
-unless --all-outputs is given. With --input text, each line is a text, which is split into sentences for a tagger; with
---output conllu a tagger writes CoNLL-U.
-"""
-
-EPILOG = """
-examples:
-  nlpreg predict out/model.tar.gz input.jsonl --output-file predictions.jsonl
-  echo '{"sentence": "The dog ate the apple"}' | nlpreg predict out/model.tar.gz -
-  nlpreg predict out/model.tar.gz text.txt --input text --output conllu --output-file tagged.conllu
-  nlpreg predict out/model.tar.gz test.conllu --input conllu --output conllu
-  nlpreg predict out/model.tar.gz test.conllu --use-dataset-reader
-"""
-
 _DEFAULT_BATCH_SIZE = 32
 _BATCHES_TO_SORT = 16
 """Inputs of so many batches are sorted by length before they are batched, since padding costs time; the answers are not."""
@@ -50,66 +34,76 @@ _BATCHES_TO_SORT = 16
 
 @Subcommand.register("predict")
 class Predict(Subcommand):
-    """Predicts with an archived model."""
+    """Predict with an archived model, and print a JSON object a line, in the order of the input.
 
-    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
-        """Add the command's parser."""
-        subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
-        options.add_archive_options(subparser)
-        subparser.add_argument(
+    The input has one JSON object a line, such as {"sentence": "The dog ate the apple"}; blank lines are skipped.
+    Logits, probabilities and masks are left out unless --all-outputs is given. With --input text, each line is a text,
+    which is split into sentences for a tagger; with --output conllu a tagger writes CoNLL-U.
+
+    examples:
+      nlpreg predict out/model.tar.gz input.jsonl --output-file predictions.jsonl
+      echo '{"sentence": "The dog ate the apple"}' | nlpreg predict out/model.tar.gz -
+      nlpreg predict out/model.tar.gz text.txt --input text --output conllu --output-file tagged.conllu
+      nlpreg predict out/model.tar.gz test.conllu --input conllu --output conllu
+      nlpreg predict out/model.tar.gz test.conllu --use-dataset-reader
+    """
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of the command."""
+        options.add_archive_options(parser)
+        parser.add_argument(
             "input_file",
             metavar="INPUT",
             help="a file (path or URL, also compressed); - for standard input",
         )
-        subparser.add_argument(
+        parser.add_argument(
             "--input",
             dest="input_format",
             choices=["json", "text", "conllu"],
             default="json",
             help="what INPUT is: JSON lines, plain text, or sentences of words in the CoNLL-U format",
         )
-        subparser.add_argument(
+        parser.add_argument(
             "--output",
             dest="output_format",
             choices=["json", "conllu"],
             default="json",
             help="what is written: JSON lines, or CoNLL-U with the tags in one column and all else as in the input",
         )
-        subparser.add_argument(
+        parser.add_argument(
             "--output-file", metavar="FILE", help="write the predictions there, and print none"
         )
-        subparser.add_argument(
+        parser.add_argument(
             "--all-outputs",
             action="store_true",
             help="write everything that the model puts out, logits and probabilities too",
         )
-        subparser.add_argument(
+        parser.add_argument(
             "--skip-bad-lines",
             action="store_true",
             help='write {"error": ...} for an input that cannot be predicted, and continue with the next one',
         )
-        subparser.add_argument(
+        parser.add_argument(
             "--batch-size",
             type=int,
             metavar="N",
             help=f"inputs for each call of the model ({_DEFAULT_BATCH_SIZE}; 1 for a predictor that has methods of its own "
             "for single inputs only, and for a model of your own without per_token_outputs)",
         )
-        subparser.add_argument("--silent", action="store_true", help="print nothing, and show no progress")
-        _add_confidence_options(subparser)
-        _add_word_options(subparser)
-        _add_reader_options(subparser)
-        options.add_overrides_option(subparser)
-        subparser.add_argument("--predictor", metavar="NAME", help="a predictor other than the model's own")
-        subparser.add_argument(
+        parser.add_argument("--silent", action="store_true", help="print nothing, and show no progress")
+        _add_confidence_options(parser)
+        _add_word_options(parser)
+        _add_reader_options(parser)
+        options.add_overrides_option(parser)
+        parser.add_argument("--predictor", metavar="NAME", help="a predictor other than the model's own")
+        parser.add_argument(
             "--predictor-args",
             default="",
             metavar="JSON",
             help="further arguments of the predictor, as an object",
         )
-        options.add_file_friendly_option(subparser)
-        subparser.set_defaults(func=predict_from_args)
-        return subparser
+        options.add_file_friendly_option(parser)
+        parser.set_defaults(func=predict_from_args)
 
     def validate(self, args: argparse.Namespace) -> None:
         """Find wrong paths and options before anything slow is imported."""

@@ -11,36 +11,31 @@ from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 from nlpreg.commands.console import format_value, table
-from nlpreg.commands.subcommand import Subcommand, SubParsers
+from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError, did_you_mean
 from nlpreg.common.digests import warn_if_changed
 
 logger = logging.getLogger(__name__)
 
-DESCRIPTION = """
-Print metrics of all runs below a folder as a table with a row for each run. Without -k, all best validation and test metrics.
-Runs of one config with several seeds or folds (folders seed_N, fold_N) get a row above them, with mean and standard
-deviation.
-"""
-
-EPILOG = """
-examples:
-  nlpreg print-results runs/
-  nlpreg print-results runs/ -k best_epoch best_validation_accuracy --csv > results.csv
-"""
-
 
 @Subcommand.register("print-results")
 class PrintResults(Subcommand):
-    """The command `nlpreg print-results`."""
+    """Print metrics of all runs below a folder as a table with a row for each run.
+
+    Without -k, all best validation and test metrics. Runs of one config with several seeds or folds (folders seed_N,
+    fold_N) get a row above them, with mean and standard deviation.
+
+    examples:
+      nlpreg print-results runs/
+      nlpreg print-results runs/ -k best_epoch best_validation_accuracy --csv > results.csv
+    """
 
     requires_plugins: ClassVar[bool] = False
 
-    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
-        """Add the command's parser."""
-        subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
-        subparser.add_argument("path", metavar="FOLDER", help="where to look for runs, at any depth")
-        subparser.add_argument(
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of the command."""
+        parser.add_argument("path", metavar="FOLDER", help="where to look for runs, at any depth")
+        parser.add_argument(
             "-k",
             "--keys",
             nargs="+",
@@ -49,20 +44,19 @@ class PrintResults(Subcommand):
             help="metrics to print",
             default=None,
         )
-        subparser.add_argument(
+        parser.add_argument(
             "-m",
             "--metrics-filename",
             default="metrics.json",
             metavar="NAME",
             help="name of the files with metrics",
         )
-        subparser.add_argument(
+        parser.add_argument(
             "--csv",
             action="store_true",
             help="print comma-separated values with all digits, a line for each file of metrics, for other programs",
         )
-        subparser.set_defaults(func=print_results_from_args)
-        return subparser
+        parser.set_defaults(func=print_results_from_args)
 
     def validate(self, args: argparse.Namespace) -> None:
         """Check that the folder exists."""

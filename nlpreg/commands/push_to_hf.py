@@ -10,22 +10,8 @@ from typing import ClassVar
 
 from nlpreg.commands.model_card import ARCHIVE_NAME, CARD_NAME, ModelCard, archive_in, read_json, run_metrics
 from nlpreg.commands.options import check_archive, check_file
-from nlpreg.commands.subcommand import Subcommand, SubParsers
+from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
-
-DESCRIPTION = """
-Publish an archive on the Hugging Face hub, with a model card, its config and, of a run's folder, its metrics and
-TensorBoard logs. The repository is created if it does not exist; a model card that it already has is kept.
-Needs the package huggingface-hub, and a login: `hf auth login`, or a token in HF_TOKEN.
-"""
-
-EPILOG = """
-examples:
-  nlpreg push-to-hf -n my-tagger -s out/
-  nlpreg push-to-hf -n my-tagger -o my-team -a model.tar.gz -c "Trained on twice the data"
-then, anywhere:
-  nlpreg predict hf://my-team/my-tagger/model.tar.gz input.jsonl
-"""
 
 _BESIDE_ARCHIVE = ("config.json", "meta.json", "metrics.json", CARD_NAME, "log")
 _REPOSITORY = re.compile(r"(?!.*(--|\.\.))[A-Za-z0-9_][\w.-]{0,94}[A-Za-z0-9_]|\w", re.ASCII)
@@ -33,34 +19,41 @@ _REPOSITORY = re.compile(r"(?!.*(--|\.\.))[A-Za-z0-9_][\w.-]{0,94}[A-Za-z0-9_]|\
 
 @Subcommand.register("push-to-hf")
 class PushToHf(Subcommand):
-    """Publishes a model."""
+    """Publish an archive on the Hugging Face hub, with a model card and its config.
+
+    Of a run's folder, its metrics and TensorBoard logs are published too. The repository is created if it does not
+    exist; a model card that it already has is kept. Needs the package huggingface-hub, and a login: `hf auth login`, or
+    a token in HF_TOKEN.
+
+    examples:
+      nlpreg push-to-hf -n my-tagger -s out/
+      nlpreg push-to-hf -n my-tagger -o my-team -a model.tar.gz -c "Trained on twice the data"
+    then, anywhere:
+      nlpreg predict hf://my-team/my-tagger/model.tar.gz input.jsonl
+    """
 
     requires_plugins: ClassVar[bool] = False
 
-    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
-        """Add the command's parser."""
-        subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
-        subparser.add_argument(
-            "-n", "--repo-name", required=True, metavar="REPO", help="name of the repository"
-        )
-        source = subparser.add_mutually_exclusive_group(required=True)
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of the command."""
+        parser.add_argument("-n", "--repo-name", required=True, metavar="REPO", help="name of the repository")
+        source = parser.add_mutually_exclusive_group(required=True)
         source.add_argument("-s", "--serialization-dir", metavar="DIR", help="folder of a run that has ended")
         source.add_argument("-a", "--archive-path", metavar="ARCHIVE", help="a model.tar.gz")
-        subparser.add_argument(
+        parser.add_argument(
             "-o", "--organization", metavar="ORG", help="organization to publish under, in place of yourself"
         )
-        subparser.add_argument(
+        parser.add_argument(
             "-c", "--commit-message", metavar="TEXT", default="Update", help="what has changed"
         )
-        subparser.add_argument("--license", metavar="NAME", help="license of the model, such as apache-2.0")
-        subparser.add_argument(
+        parser.add_argument("--license", metavar="NAME", help="license of the model, such as apache-2.0")
+        parser.add_argument(
             "-l",
             "--local-repo-path",
             metavar="PATH",
             help="folder for the published files, which is kept; by default a temporary folder",
         )
-        subparser.set_defaults(func=push_to_hf_from_args)
-        return subparser
+        parser.set_defaults(func=push_to_hf_from_args)
 
     def validate(self, args: argparse.Namespace) -> None:
         """Check names and paths before slow imports."""

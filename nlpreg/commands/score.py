@@ -9,28 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from nlpreg.commands import options
 from nlpreg.commands.predict import input_lines, output_lines
-from nlpreg.commands.subcommand import Subcommand, SubParsers
+from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.sanitize import json_text
 
 if TYPE_CHECKING:
     from nlpreg.predictors.scorer import ScoredText
-
-DESCRIPTION = """
-Score the lines of a text with an archived language model (language_model, masked_language_model). The output has one JSON
-object per line, with tokens, log_probabilities (natural logarithms, null for a token that is not predicted), surprisals,
-log_probability, num_targets and perplexity. The perplexity of all lines together, per token and per word, and the bits per
-character are written to standard error at the end. Scores of bidirectional models are the mean of both directions, those of
-masked models are pseudo-log-likelihoods.
-"""
-
-EPILOG = """
-examples:
-  nlpreg score out/model.tar.gz test.txt --output-file scores.jsonl
-  nlpreg score out/model.tar.gz test.txt --summary
-  nlpreg score out/model.tar.gz test.txt --format tsv --bits
-  echo "The dog barks ." | nlpreg score out/model.tar.gz - --format tokens
-"""
 
 _COLUMNS = ("number", "num_targets", "num_unknown", "log_probability", "surprisal", "perplexity", "text")
 _TOKEN_COLUMNS = ("number", "position", "token", "log_probability", "surprisal")
@@ -38,41 +22,51 @@ _TOKEN_COLUMNS = ("number", "position", "token", "log_probability", "surprisal")
 
 @Subcommand.register("score")
 class Score(Subcommand):
-    """The command `nlpreg score`."""
+    """Score the lines of a text with an archived language model (language_model, masked_language_model).
 
-    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
-        """Add the command's parser."""
-        subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
-        options.add_archive_options(subparser)
-        subparser.add_argument(
+    The output has one JSON object per line, with tokens, log_probabilities (natural logarithms, null for a token that
+    is not predicted), surprisals, log_probability, num_targets and perplexity. The perplexity of all lines together,
+    per token and per word, and the bits per character are written to standard error at the end. Scores of bidirectional
+    models are the mean of both directions, those of masked models are pseudo-log-likelihoods.
+
+    examples:
+      nlpreg score out/model.tar.gz test.txt --output-file scores.jsonl
+      nlpreg score out/model.tar.gz test.txt --summary
+      nlpreg score out/model.tar.gz test.txt --format tsv --bits
+      echo "The dog barks ." | nlpreg score out/model.tar.gz - --format tokens
+    """
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of the command."""
+        options.add_archive_options(parser)
+        parser.add_argument(
             "input_file",
             metavar="INPUT",
             help="one text per line, or JSON objects with a text under `sentence`; a path or URL, also compressed; - for "
             "standard input",
         )
-        subparser.add_argument("--output-file", metavar="FILE", help="write the scores to this file")
-        subparser.add_argument(
+        parser.add_argument("--output-file", metavar="FILE", help="write the scores to this file")
+        parser.add_argument(
             "--format",
             choices=["json", "tsv", "tokens"],
             default="json",
             help="JSON lines, a table with a row for each text, or a table with a row for each token",
         )
-        subparser.add_argument("--bits", action="store_true", help="surprisals in bits rather than nats")
-        subparser.add_argument(
+        parser.add_argument("--bits", action="store_true", help="surprisals in bits rather than nats")
+        parser.add_argument(
             "--summary",
             action="store_true",
             help="print only the scores of all texts together, as a JSON object",
         )
-        subparser.add_argument(
+        parser.add_argument(
             "--tokens-per-batch",
             type=int,
             default=4096,
             metavar="N",
             help="number of tokens per batch, padding included",
         )
-        options.add_overrides_option(subparser)
-        subparser.set_defaults(func=score_from_args)
-        return subparser
+        options.add_overrides_option(parser)
+        parser.set_defaults(func=score_from_args)
 
     def validate(self, args: argparse.Namespace) -> None:
         """Check paths and options before slow modules are imported."""

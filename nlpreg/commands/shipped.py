@@ -8,21 +8,8 @@ import textwrap
 from pathlib import Path
 from typing import ClassVar
 
-from nlpreg.commands.subcommand import Subcommand, SubParsers
+from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError, did_you_mean
-
-DESCRIPTION = """
-List the configs that come with nlpreg, print one, or copy one together with its data. Commands that take a config also accept
-the name of one of these.
-"""
-
-EPILOG = """
-examples:
-  nlpreg configs                                   list them
-  nlpreg train quickstart -s out/                  train one as it is
-  nlpreg configs copy ner_crf                      write ner_crf.jsonnet into this folder
-  nlpreg configs show ner_crf                      print it
-"""
 
 _SUFFIX = ".jsonnet"
 _ALIASES = {"quickstart": "quickstart_tagger"}
@@ -56,22 +43,29 @@ def config_path(text: str) -> str:
 
 @Subcommand.register("configs")
 class Configs(Subcommand):
-    """The command `nlpreg configs`."""
+    """List the configs that come with nlpreg, print one, or copy one together with its data.
+
+    Commands that take a config also accept the name of one of these.
+
+    examples:
+      nlpreg configs                                   list them
+      nlpreg train quickstart -s out/                  train one as it is
+      nlpreg configs copy ner_crf                      write ner_crf.jsonnet into this folder
+      nlpreg configs show ner_crf                      print it
+    """
 
     requires_plugins: ClassVar[bool] = False
 
-    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
-        """Add the command's parser."""
-        subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
-        subparser.add_argument(
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of the command."""
+        parser.add_argument(
             "action", nargs="?", choices=("list", "show", "copy"), default="list", help="what to do"
         )
-        subparser.add_argument("name", nargs="?", metavar="NAME", help="name of a config, to show or copy")
-        subparser.add_argument(
+        parser.add_argument("name", nargs="?", metavar="NAME", help="name of a config, to show or copy")
+        parser.add_argument(
             "-d", "--directory", default=".", metavar="DIR", help="folder to copy to, created if missing"
         )
-        subparser.set_defaults(func=configs_from_args)
-        return subparser
+        parser.set_defaults(func=configs_from_args)
 
     def validate(self, args: argparse.Namespace) -> None:
         """Check that a config is named for `show` and `copy`, and none for `list`."""

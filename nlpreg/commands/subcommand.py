@@ -1,6 +1,7 @@
 """`Subcommand`, the base class of the commands, built-in ones and those of plugins."""
 
 import argparse
+import inspect
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeAlias, TypeVar
 
@@ -15,7 +16,8 @@ SubParsers: TypeAlias = "argparse._SubParsersAction[Any]"  # argparse has no pub
 class Subcommand(Registrable):
     """A command; subclasses are registered under its name on the command line.
 
-    The module of a command should import quickly: slow imports belong inside the function that runs the command.
+    The help of a command is the docstring of its class; what follows a line `examples:` comes after the options. The module
+    of a command should import quickly: slow imports belong inside the function that runs the command.
     """
 
     requires_plugins: ClassVar[bool] = True
@@ -38,7 +40,7 @@ class Subcommand(Registrable):
         return (type(self).__doc__ or "").strip().partition("\n")[0]
 
     def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
-        """Add this command's parser with its arguments, and set its default `func`.
+        """Add this command's parser with its arguments.
 
         Args:
             parser: the result of `add_subparsers` of the main parser.
@@ -46,7 +48,14 @@ class Subcommand(Registrable):
         Returns:
             The parser; its default `func`, called with the parsed arguments, runs the command.
         """
-        raise NotImplementedError(f"{type(self).__name__} does not implement add_subparser")
+        description, mark, examples = inspect.cleandoc(type(self).__doc__ or "").partition("examples:\n")
+        added = self.new_parser(parser, description, mark + examples or None)
+        self.add_arguments(added)
+        return added
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of this command to its parser, and set its default `func`, which runs the command."""
+        raise NotImplementedError(f"{type(self).__name__} does not implement add_arguments")
 
     def new_parser(
         self, parser: SubParsers, description: str, epilog: str | None = None

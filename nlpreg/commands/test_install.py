@@ -6,10 +6,8 @@ import importlib.util
 import os
 import platform
 
-from nlpreg.commands.subcommand import Subcommand, SubParsers
+from nlpreg.commands.subcommand import Subcommand
 from nlpreg.version import VERSION
-
-DESCRIPTION = "Import every part of nlpreg, and print versions, the number of GPUs and the optional packages that are installed."
 
 PARTS = ("common", "nn", "data", "modules", "training", "models", "predictors", "evaluation", "commands")
 _OPTIONAL = (
@@ -27,15 +25,13 @@ _OPTIONAL = (
 
 @Subcommand.register("test-install")
 class TestInstall(Subcommand):
-    """The command `nlpreg test-install`."""
+    """Import every part of nlpreg, and print versions, the number of GPUs and the optional packages that are installed."""
 
     __test__ = False  # not a test case, although its name begins with "Test"
 
-    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
-        """Add the command's parser."""
-        subparser = self.new_parser(parser, DESCRIPTION)
-        subparser.set_defaults(func=test_install_from_args)
-        return subparser
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of the command."""
+        parser.set_defaults(func=test_install_from_args)
 
 
 def test_install_from_args(args: argparse.Namespace) -> None:

@@ -6,47 +6,43 @@ import os
 from collections.abc import Iterator
 
 from nlpreg.commands.options import check_output_file
-from nlpreg.commands.subcommand import Subcommand, SubParsers
+from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
-
-DESCRIPTION = """
-Learn subwords from text files and write them as a tokenizer.json, which the tokenizer and the token indexer "subword"
-read. Needs the extra: pip install 'nlpreg[subwords]'.
-"""
 
 MODELS = ("bpe", "unigram", "byte-level")
 
 
 @Subcommand.register("train-tokenizer")
 class TrainTokenizer(Subcommand):
-    """The command `nlpreg train-tokenizer`."""
+    """Learn subwords from text files and write them as a tokenizer.json.
 
-    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
-        """Add the command's parser."""
-        subparser = self.new_parser(parser, DESCRIPTION)
-        subparser.add_argument(
+    The tokenizer and the token indexer "subword" read that file. Needs the extra: pip install 'nlpreg[subwords]'.
+    """
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of the command."""
+        parser.add_argument(
             "data", metavar="TEXT", nargs="+", help="text files, compressed ones, patterns or URLs"
         )
-        subparser.add_argument(
+        parser.add_argument(
             "-o", "--output", metavar="FILE", default="tokenizer.json", help="the file to write"
         )
-        subparser.add_argument(
+        parser.add_argument(
             "--model",
             choices=MODELS,
             default="bpe",
             help="byte-pair encoding of words, a unigram language model, or byte-pair encoding of bytes",
         )
-        subparser.add_argument("--vocab-size", type=int, default=8000, help="number of subwords")
-        subparser.add_argument(
+        parser.add_argument("--vocab-size", type=int, default=8000, help="number of subwords")
+        parser.add_argument(
             "--min-frequency", type=int, default=2, help="do not merge pairs that are less frequent"
         )
-        subparser.add_argument("--lowercase", action="store_true", help="lower-case texts first")
-        subparser.add_argument(
+        parser.add_argument("--lowercase", action="store_true", help="lower-case texts first")
+        parser.add_argument(
             "--special-tokens", metavar="TOKEN", nargs="+", default=[], help="tokens that are never split"
         )
-        subparser.add_argument("-f", "--force", action="store_true", help="replace FILE if it exists")
-        subparser.set_defaults(func=train_tokenizer_from_args)
-        return subparser
+        parser.add_argument("-f", "--force", action="store_true", help="replace FILE if it exists")
+        parser.set_defaults(func=train_tokenizer_from_args)
 
     def validate(self, args: argparse.Namespace) -> None:
         """Check paths and numbers before slow modules are imported."""

@@ -1,3 +1,4 @@
+import argparse
 import os
 import subprocess
 import sys
@@ -141,6 +142,36 @@ def test_commands_of_plugins(plugin: None, capsys: pytest.CaptureFixture[str]) -
 def test_commands_of_plugins_are_in_the_help(plugin: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert main("nlpreg", []) == 0
     assert "greet somebody" in capsys.readouterr().out
+
+
+def test_the_docstring_of_a_command_is_its_help() -> None:
+    class Greet(Subcommand):
+        """Greet someone.
+
+        Louder than others.
+
+        examples:
+          nlpreg greet you
+        """
+
+        name = "greet"
+        summary = "greet somebody"
+
+        def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+            parser.add_argument("who")
+
+    text = Greet().add_subparser(argparse.ArgumentParser().add_subparsers()).format_help()
+    assert "\n\nGreet someone.\n\nLouder than others.\n\npositional arguments:\n  who\n" in text
+    assert text.endswith("\n\nexamples:\n  nlpreg greet you\n")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_described(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        parse_args("nlpreg", [name, "--help"])
+    usage, description, *_ = capsys.readouterr().out.split("\n\n")
+    assert usage.startswith(f"usage: nlpreg {name} ")
+    assert description.rstrip()[-1] in ".:"
 
 
 def test_parse_args() -> None:

@@ -6,40 +6,37 @@ import sys
 from typing import TYPE_CHECKING
 
 from nlpreg.commands.options import add_config_argument, add_overrides_option, check_file
-from nlpreg.commands.subcommand import Subcommand, SubParsers
+from nlpreg.commands.subcommand import Subcommand
 
 if TYPE_CHECKING:
     from nlpreg.commands.check.checking import Checked
 
-DESCRIPTION = """
-Compare a config with the constructors that it names and print all of its problems: unknown keys and names, wrong types,
-missing arguments, dimensions that do not match, missing files, devices and environment variables, and values that
-constructors reject. No data is read without --data. The exit status is 0 without problems, otherwise 2.
-"""
-
 
 @Subcommand.register("check")
 class Check(Subcommand):
-    """The command `nlpreg check`."""
+    """Compare a config with the constructors that it names, and print all of its problems.
 
-    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
-        """Add the command's parser."""
-        subparser = self.new_parser(parser, DESCRIPTION)
-        add_config_argument(subparser)
-        subparser.add_argument(
+    Problems are unknown keys and names, wrong types, missing arguments, dimensions that do not match, missing files,
+    devices and environment variables, and values that constructors reject. No data is read without --data. The exit
+    status is 0 without problems, otherwise 2.
+    """
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of the command."""
+        add_config_argument(parser)
+        parser.add_argument(
             "-s", "--serialization-dir", metavar="DIR", help="output folder, to check that it can be written"
         )
-        subparser.add_argument(
+        parser.add_argument(
             "--resolved", action="store_true", help="print the config with every default filled in, as JSON"
         )
-        subparser.add_argument(
+        parser.add_argument(
             "--data",
             action="store_true",
             help="also read a few instances of each data set, and run a training and a validation batch",
         )
-        add_overrides_option(subparser)
-        subparser.set_defaults(func=_run)
-        return subparser
+        add_overrides_option(parser)
+        parser.set_defaults(func=_run)
 
     def validate(self, args: argparse.Namespace) -> None:
         """Validate the path before slow modules are imported."""

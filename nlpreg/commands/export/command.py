@@ -4,44 +4,39 @@ import argparse
 import os
 
 from nlpreg.commands.options import add_archive_options, add_no_cache_option, check_archive
-from nlpreg.commands.subcommand import Subcommand, SubParsers
+from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
-
-DESCRIPTION = """
-Write a trained model as a program that runs without its config: for torch (torch.export), for ONNX (needs the packages onnx,
-onnxscript and onnxruntime), or as weights alone (safetensors). Batches and sentences may have any size. Before anything is
-written to DIR, the outputs of the program are compared with those of the model on batches of data.
-"""
-
-EPILOG = """
-examples:
-  nlpreg export out/model.tar.gz --to onnx -o exported/ --data dev.conllu
-  python exported/example.py
-"""
 
 _FORMATS = ("torch", "onnx", "safetensors")
 
 
 @Subcommand.register("export")
 class Export(Subcommand):
-    """Exports a trained model."""
+    """Write a trained model as a program that runs without its config.
 
-    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
-        """Add the command's parser."""
-        subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
-        add_archive_options(subparser)
-        subparser.add_argument("--to", required=True, choices=_FORMATS, help="format of the export")
-        subparser.add_argument(
+    The program is for torch (torch.export) or for ONNX (needs the packages onnx, onnxscript and onnxruntime);
+    safetensors has the weights alone. Batches and sentences may have any size. Before anything is written to DIR, the
+    outputs of the program are compared with those of the model on batches of data.
+
+    examples:
+      nlpreg export out/model.tar.gz --to onnx -o exported/ --data dev.conllu
+      python exported/example.py
+    """
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of the command."""
+        add_archive_options(parser)
+        parser.add_argument("--to", required=True, choices=_FORMATS, help="format of the export")
+        parser.add_argument(
             "-o", "--output-dir", required=True, metavar="DIR", help="folder for the program; new or empty"
         )
-        subparser.add_argument(
+        parser.add_argument(
             "--data",
             metavar="FILE",
             help="data for the comparison; with --allow-remote, by default the validation or training data of the config",
         )
-        add_no_cache_option(subparser)
-        subparser.set_defaults(func=_run)
-        return subparser
+        add_no_cache_option(parser)
+        parser.set_defaults(func=_run)
 
     def validate(self, args: argparse.Namespace) -> None:
         """Check the paths before slow imports."""

@@ -7,39 +7,34 @@ import sys
 from typing import ClassVar
 
 from nlpreg.commands.migrate.project import migrate_path, names_registered_in
-from nlpreg.commands.subcommand import Subcommand, SubParsers
+from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.config.config_file import ConfigFile
 from nlpreg.common.config.old_configs import MigrationLog
 from nlpreg.common.files import atomic_write
 
-DESCRIPTION = """
-Rewrite configs (also with keys of AllenNLP 0.x and 1.x) and the imports in Python files for nlpreg. Comments, variables and
-layout are preserved. Without -w, the differences are shown and no file is changed. Everything that cannot be rewritten is listed.
-"""
-
-EPILOG = """
-examples:
-  nlpreg migrate experiment.jsonnet             show what would change
-  nlpreg migrate my_project/ -w                 rewrite all configs and Python files below a folder
-"""
-
 
 @Subcommand.register("migrate")
 class Migrate(Subcommand):
-    """The command `nlpreg migrate`."""
+    """Rewrite configs (also with keys of AllenNLP 0.x and 1.x) and the imports in Python files for nlpreg.
+
+    Comments, variables and layout are preserved. Without -w, the differences are shown and no file is changed.
+    Everything that cannot be rewritten is listed.
+
+    examples:
+      nlpreg migrate experiment.jsonnet             show what would change
+      nlpreg migrate my_project/ -w                 rewrite all configs and Python files below a folder
+    """
 
     requires_plugins: ClassVar[bool] = False
 
-    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
-        """Add the command's parser."""
-        subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
-        subparser.add_argument(
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of the command."""
+        parser.add_argument(
             "paths", nargs="+", metavar="PATH", help="config, Python file, or folder with such files"
         )
-        subparser.add_argument("-w", "--write", action="store_true", help="rewrite the files")
-        subparser.set_defaults(func=_run)
-        return subparser
+        parser.add_argument("-w", "--write", action="store_true", help="rewrite the files")
+        parser.set_defaults(func=_run)
 
     def validate(self, args: argparse.Namespace) -> None:
         """Check that the paths exist."""

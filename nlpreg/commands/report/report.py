@@ -5,7 +5,7 @@ import os
 from typing import TYPE_CHECKING
 
 from nlpreg.commands.options import check_output_file
-from nlpreg.commands.subcommand import Subcommand, SubParsers
+from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
 
 if TYPE_CHECKING:
@@ -13,53 +13,48 @@ if TYPE_CHECKING:
     from nlpreg.commands.report.language import LanguageAnalysis
     from nlpreg.commands.report.run_record import RunRecord
 
-DESCRIPTION = """
-Write an HTML page about a run: curves of its metrics, config, environment, and the errors of the model on the
-validation data. The page works offline. With several runs, compare them.
-"""
-
-EPILOG = """
-examples:
-  nlpreg report out/                             writes out/report.html
-  nlpreg report out/ --data test.conllu          analyses the errors on other data
-  nlpreg report a/ b/ c/ -o comparison.html
-"""
-
 _DEFAULT_NAME = "report.html"
 _DEFAULT_NUM_INSTANCES = 2000
 
 
 @Subcommand.register("report")
 class Report(Subcommand):
-    """Writes a page about runs."""
+    """Write an HTML page about a run, or one that compares several runs.
 
-    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
-        """Add the command's parser."""
-        subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
-        subparser.add_argument("folders", metavar="RUN", nargs="+", help="the folder of a run")
-        subparser.add_argument(
+    The page shows curves of the metrics, config, environment, and the errors of the model on the validation data. It
+    works offline.
+
+    examples:
+      nlpreg report out/                             writes out/report.html
+      nlpreg report out/ --data test.conllu          analyses the errors on other data
+      nlpreg report a/ b/ c/ -o comparison.html
+    """
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of the command."""
+        parser.add_argument("folders", metavar="RUN", nargs="+", help="the folder of a run")
+        parser.add_argument(
             "-o",
             "--output-file",
             metavar="FILE",
             help="the page (default: report.html in the first run's folder)",
         )
-        subparser.add_argument(
+        parser.add_argument(
             "--data",
             metavar="PATH",
             help="data for the analysis of errors (default: the validation data of the run)",
         )
-        subparser.add_argument(
+        parser.add_argument(
             "--max-instances",
             type=int,
             default=_DEFAULT_NUM_INSTANCES,
             metavar="N",
             help=f"analyse the first N instances (default {_DEFAULT_NUM_INSTANCES}); 0 for no analysis",
         )
-        subparser.add_argument(
+        parser.add_argument(
             "--cuda-device", type=int, default=-1, metavar="N", help="number of a GPU, -1 for the CPU"
         )
-        subparser.set_defaults(func=report_from_args)
-        return subparser
+        parser.set_defaults(func=report_from_args)
 
     def validate(self, args: argparse.Namespace) -> None:
         """Make sure that the folders are those of runs."""

@@ -6,33 +6,26 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
-from nlpreg.commands.subcommand import Subcommand, SubParsers
+from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.config.describe import Argument, Description
-
-DESCRIPTION = """
-Describe a part of a config: its arguments with types, defaults and meaning, and an example of its section.
-"""
-
-EPILOG = """
-examples:
-  nlpreg describe seq2seq_encoder:lstm
-  nlpreg describe crf_tagger                    the registry can be omitted if the name is unique
-  nlpreg describe my_package.models.MyModel     a class by its full name
-"""
 
 _WIDTH = 100
 
 
 @Subcommand.register("describe")
 class Describe(Subcommand):
-    """Describes a registered class."""
+    """Describe a part of a config: its arguments with types, defaults and meaning, and an example of its section.
 
-    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
-        """Add the command's parser."""
-        subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
-        subparser.add_argument("name", metavar="REGISTRY:NAME", help="such as seq2seq_encoder:lstm")
-        subparser.set_defaults(func=_run)
-        return subparser
+    examples:
+      nlpreg describe seq2seq_encoder:lstm
+      nlpreg describe crf_tagger                    the registry can be omitted if the name is unique
+      nlpreg describe my_package.models.MyModel     a class by its full name
+    """
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of the command."""
+        parser.add_argument("name", metavar="REGISTRY:NAME", help="such as seq2seq_encoder:lstm")
+        parser.set_defaults(func=_run)
 
 
 def _run(args: argparse.Namespace) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nlpreg.commands.options import check_output_file
-from nlpreg.commands.subcommand import Subcommand, SubParsers
+from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
 from nlpreg.common.config import kinds
 from nlpreg.common.config.describe import Argument, argument_type, describe, describe_class, summary
@@ -23,42 +23,36 @@ from nlpreg.common.config.resolve import extras_of, passed_extras
 _PLUGIN_TEMPLATE = Path(__file__).parent / "plugin"
 """A project whose names are PROJECT and PACKAGE; every file is a text file here, with .txt appended to its name."""
 
-DESCRIPTION = """
-Write a config for a model: values for the required keys, and the optional keys as comments with their defaults. Set the
-data paths, and train it with `nlpreg train`.
-"""
-
-EPILOG = """
-examples:
-  nlpreg init simple_tagger > tagger.jsonnet
-  nlpreg init language_model -o lm.jsonnet
-  nlpreg init crf_tagger --reader conllu -o ner.jsonnet
-  nlpreg init --plugin my-parts
-"""
-
 
 @Subcommand.register("init")
 class Init(Subcommand):
-    """Writes a first config."""
+    """Write a config for a model: values for the required keys, and the optional keys as comments with their defaults.
 
-    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
-        """Add the command's parser."""
-        subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
-        subparser.add_argument(
+    Set the data paths, and train it with `nlpreg train`.
+
+    examples:
+      nlpreg init simple_tagger > tagger.jsonnet
+      nlpreg init language_model -o lm.jsonnet
+      nlpreg init crf_tagger --reader conllu -o ner.jsonnet
+      nlpreg init --plugin my-parts
+    """
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of the command."""
+        parser.add_argument(
             "model", metavar="MODEL", nargs="?", help="registered name; `nlpreg list model` shows them"
         )
-        subparser.add_argument(
+        parser.add_argument(
             "--plugin",
             metavar="FOLDER",
             help="write a package for a plugin instead: a part, its test, and the entry point that registers it",
         )
-        subparser.add_argument(
+        parser.add_argument(
             "--reader", metavar="NAME", help="dataset reader; by default one that fits the model"
         )
-        subparser.add_argument("-o", "--output", metavar="FILE", help="write here instead of the console")
-        subparser.add_argument("-f", "--force", action="store_true", help="replace FILE if it exists")
-        subparser.set_defaults(func=_run)
-        return subparser
+        parser.add_argument("-o", "--output", metavar="FILE", help="write here instead of the console")
+        parser.add_argument("-f", "--force", action="store_true", help="replace FILE if it exists")
+        parser.set_defaults(func=_run)
 
     def validate(self, args: argparse.Namespace) -> None:
         """Refuse to overwrite a file before anything slow is imported."""

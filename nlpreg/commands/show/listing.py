@@ -4,24 +4,20 @@ import argparse
 import logging
 from collections import defaultdict
 
-from nlpreg.commands.subcommand import Subcommand, SubParsers
-
-DESCRIPTION = """
-Without an argument, list the registries: the kinds of parts that a config is made of. With the name of a registry, list
-its classes with one line each. `nlpreg describe REGISTRY:NAME` shows the details.
-"""
+from nlpreg.commands.subcommand import Subcommand
 
 
 @Subcommand.register("list")
 class ListRegistries(Subcommand):
-    """Lists registries."""
+    """List the registries, which are the kinds of parts that a config is made of, or the classes of one of them.
 
-    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
-        """Add the command's parser."""
-        subparser = self.new_parser(parser, DESCRIPTION)
-        subparser.add_argument("registry", nargs="?", help="such as model, seq2seq_encoder or Tokenizer")
-        subparser.set_defaults(func=_run)
-        return subparser
+    `nlpreg describe REGISTRY:NAME` shows the details of a class.
+    """
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of the command."""
+        parser.add_argument("registry", nargs="?", help="such as model, seq2seq_encoder or Tokenizer")
+        parser.set_defaults(func=_run)
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -41,23 +37,19 @@ def _run(args: argparse.Namespace) -> None:
         print(f"{name:<{width}}  {text}".rstrip())
 
 
-_PLUGINS_DESCRIPTION = """
-List the plugins that were found (entry points of the group nlpreg.plugins, the files .nlpreg_plugins and
-~/.nlpreg/plugins), where their names were found, and what each registers, or why it could not be imported.
-"""
-
-
 @Subcommand.register("plugins")
 class Plugins(Subcommand):
-    """Lists plugins."""
+    """List the plugins that were found, and what each registers, or why it could not be imported.
+
+    Plugins are found by entry points of the group nlpreg.plugins, and in the files .nlpreg_plugins and
+    ~/.nlpreg/plugins; the list says where each was found.
+    """
 
     requires_plugins = False
 
-    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
-        """Add the command's parser."""
-        subparser = self.new_parser(parser, _PLUGINS_DESCRIPTION)
-        subparser.set_defaults(func=_run_plugins)
-        return subparser
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of the command."""
+        parser.set_defaults(func=_run_plugins)
 
 
 def _run_plugins(args: argparse.Namespace) -> None:

@@ -6,31 +6,26 @@ import sys
 from typing import Any
 
 from nlpreg.commands.options import check_output_file
-from nlpreg.commands.subcommand import Subcommand, SubParsers
-
-DESCRIPTION = """
-Write the JSON Schema (draft 2020-12) of everything that a config can contain, including plugins. Editors read it to
-complete names and to underline mistakes while you type; docs/configs.md explains how to enable this.
-"""
-
-EPILOG = """
-examples:
-  nlpreg schema -o nlpreg.schema.json
-  nlpreg schema seq2seq_encoder                 of one section only
-"""
+from nlpreg.commands.subcommand import Subcommand
 
 
 @Subcommand.register("schema")
 class Schema(Subcommand):
-    """Writes a JSON Schema."""
+    """Write the JSON Schema (draft 2020-12) of everything that a config can contain, including plugins.
 
-    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
-        """Add the command's parser."""
-        subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
-        subparser.add_argument("registry", nargs="?", help="such as model; the whole experiment if omitted")
-        subparser.add_argument("-o", "--output", metavar="FILE", help="write here instead of the console")
-        subparser.set_defaults(func=_run)
-        return subparser
+    Editors read it to complete names and to underline mistakes while you type; docs/configs.md explains how to enable
+    this.
+
+    examples:
+      nlpreg schema -o nlpreg.schema.json
+      nlpreg schema seq2seq_encoder                 of one section only
+    """
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of the command."""
+        parser.add_argument("registry", nargs="?", help="such as model; the whole experiment if omitted")
+        parser.add_argument("-o", "--output", metavar="FILE", help="write here instead of the console")
+        parser.set_defaults(func=_run)
 
     def validate(self, args: argparse.Namespace) -> None:
         """Find a wrong path before anything slow is imported."""

@@ -4,74 +4,68 @@ import argparse
 import logging
 
 from nlpreg.commands import options
-from nlpreg.commands.subcommand import Subcommand, SubParsers
+from nlpreg.commands.subcommand import Subcommand
 from nlpreg.common.checks import ConfigurationError
 
 logger = logging.getLogger(__name__)
 
-DESCRIPTION = """
-Train the model that a config describes, and pack it as model.tar.gz with its vocabulary and config.
-The folder gets the config, a full log, checkpoints, and metrics as JSON.
-"""
-
-EPILOG = """
-examples:
-  nlpreg train config.jsonnet -s out/
-  nlpreg train config.jsonnet -s out/ -f -o '{"trainer.num_epochs": 3}'
-  nlpreg train config.jsonnet -s out/ -r          resume an interrupted run
-  nlpreg train config.jsonnet -s out/ --seeds 3
-  nlpreg train config.jsonnet -s out/ --sweep model.dropout=0.1,0.3 --sweep trainer.optimizer.lr=1e-3,3e-3 --parallel 2
-"""
-
 
 @Subcommand.register("train")
 class Train(Subcommand):
-    """The command `nlpreg train`."""
+    """Train the model that a config describes, and pack it as model.tar.gz with its vocabulary and config.
 
-    def add_subparser(self, parser: SubParsers) -> argparse.ArgumentParser:
-        """Add the command's parser."""
-        subparser = self.new_parser(parser, DESCRIPTION, EPILOG)
-        options.add_config_argument(subparser)
-        subparser.add_argument(
+    The folder gets the config, a full log, checkpoints, and metrics as JSON.
+
+    examples:
+      nlpreg train config.jsonnet -s out/
+      nlpreg train config.jsonnet -s out/ -f -o '{"trainer.num_epochs": 3}'
+      nlpreg train config.jsonnet -s out/ -r          resume an interrupted run
+      nlpreg train config.jsonnet -s out/ --seeds 3
+      nlpreg train config.jsonnet -s out/ --sweep model.dropout=0.1,0.3 --sweep trainer.optimizer.lr=1e-3,3e-3 --parallel 2
+    """
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of the command."""
+        options.add_config_argument(parser)
+        parser.add_argument(
             "-s",
             "--serialization-dir",
             required=True,
             metavar="DIR",
             help="folder for everything the run writes",
         )
-        subparser.add_argument(
+        parser.add_argument(
             "-r", "--recover", action="store_true", help="resume the run in DIR from its last checkpoint"
         )
-        subparser.add_argument(
+        parser.add_argument(
             "-f",
             "--force",
             action="store_true",
             help="replace the run in DIR, once the first batch of this one works",
         )
-        options.add_overrides_option(subparser)
-        subparser.add_argument(
+        options.add_overrides_option(parser)
+        parser.add_argument(
             "--node-rank",
             type=int,
             default=0,
             metavar="N",
             help="number of this machine in a run on several machines",
         )
-        subparser.add_argument(
+        parser.add_argument(
             "--dry-run",
             action="store_true",
             help="read the data, build vocabulary and model, try a first batch, save the vocabulary, and stop before training",
         )
-        subparser.add_argument(
+        parser.add_argument(
             "--detect-anomaly",
             action="store_true",
             help="stop at the operation that made a gradient NaN, and show it; slow",
         )
-        options.add_callback_option(subparser)
-        _add_group_options(subparser)
-        options.add_no_cache_option(subparser)
-        options.add_file_friendly_option(subparser)
-        subparser.set_defaults(func=_run)
-        return subparser
+        options.add_callback_option(parser)
+        _add_group_options(parser)
+        options.add_no_cache_option(parser)
+        options.add_file_friendly_option(parser)
+        parser.set_defaults(func=_run)
 
     def validate(self, args: argparse.Namespace) -> None:
         """Check the path and the combination of options before slow modules are imported."""
