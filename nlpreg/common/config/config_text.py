@@ -19,19 +19,21 @@ _UNKNOWN = object()
 
 @dataclass(frozen=True)
 class Section:
-    """An object or array literal in a file.
+    """An object or array literal in a file, as it was when it was read.
 
     Args:
         path: key path in the whole config.
         file: path of the file.
         text: content of the file.
         shape: the parsed expression.
+        num_edits: number of edits of the file before it was read.
     """
 
     path: str
     file: str
     text: str
     shape: Expression
+    num_edits: int
 
     @property
     def keys(self) -> list[str]:
@@ -69,6 +71,8 @@ class Section:
 class ConfigText:
     """A config file and the files it imports; every edit parses them again.
 
+    Sections that were read before an edit can still be edited and located.
+
     Args:
         path: the file.
         texts: path -> content of files that overrides the disk.
@@ -78,9 +82,8 @@ class ConfigText:
         self.path = path
         self.texts = dict(texts or {})
         self._originals: dict[str, str] = {}
-        self._edits: dict[
-            str, list[tuple[int, int, int]]
-        ] = {}  # file -> (start, old length, new length) of each
+        # file -> (start, old length, new length) of each
+        self._edits: dict[str, list[tuple[int, int, int]]] = {}
         self.parse()
 
     def parse(self) -> None:
@@ -98,15 +101,16 @@ class ConfigText:
     def at(self, path: str) -> list[Section]:
         """The sections that make up the value at a key path; later ones override earlier ones."""
         return [
-            Section(path, source.path, source.text, shape) for source, shape in self.source.sections(path)
+            Section(path, source.path, source.text, shape, len(self._edits.get(source.path, [])))
+            for source, shape in self.source.sections(path)
         ]
 
     def place(self, section: Section, name: str = "") -> str:
         """ "path:line" of a section, or of a key in it, in the file as it was before any edit."""
         key = section.key(name) if name in section else None
-        offset = section.shape.start if key is None else key.start if key.token is None else key.token.start
+        offset = section.shape.start if key is None else key.whole_start
         # undo the edits, last first, to map the offset to the original text
-        for start, old_length, new_length in reversed(self._edits.get(section.file, [])):
+        for start, old_length, new_length in reversed(self._edits.get(section.file, [])[: section.num_edits]):
             if offset >= start + new_length:
                 offset += old_length - new_length
             elif offset > start:
@@ -127,34 +131,43 @@ class ConfigText:
                     yield section
                     pending.extend(f"{path}.{key}" if path else key for key in dict.fromkeys(section.keys))
 
+    def current(self, section: Section) -> Section:
+        """A section after the edits since it was read."""
+        position = section.shape.start
+        for start, old_length, new_length in self._edits.get(section.file, [])[section.num_edits :]:
+            if position >= start + old_length:
+                position += new_length - old_length
+        return next(s for s in self.at(section.path) if (s.file, s.shape.start) == (section.file, position))
+
     def literal(self, value: Any, section: Section) -> str:
         """A value as a literal in the style of the section's file."""
         return json.dumps(value) if _is_json_style(section) else jsonnet_text(value)
 
     def rename(self, section: Section, old: str, new: str) -> None:
         """Rename a key."""
-        token = section.key(old).token
+        token = self.current(section).key(old).token
         assert token is not None
-        self._edit(section.file, token.start, token.start + len(token.text), self._key(new, section))
+        self._edit(section.file, token.start, token.start + len(token.text), self.key_text(new, section))
 
     def replace(self, section: Section, name: str, text: str) -> None:
         """Replace the value of a key."""
-        key = section.key(name)
+        key = self.current(section).key(name)
         self._edit(section.file, key.start, key.end, text)
 
     def replace_section(self, section: Section, text: str) -> None:
         """Replace the text of a section."""
-        self._edit(section.file, section.shape.start, section.shape.end, text)
+        shape = self.current(section).shape
+        self._edit(section.file, shape.start, shape.end, text)
 
     def remove(self, section: Section, name: str) -> None:
         """Remove a key with its value, its comma, and its line if nothing else is on it."""
+        section = self.current(section)
         self.remove_key(section, section.key(name))
 
     def remove_key(self, section: Section, key: Key) -> None:
-        """`remove` for one of several keys of the same name."""
+        """`remove` for one of several keys of the same name, in a section that was read after the last edit."""
         text = section.text
-        start = key.start if key.token is None else key.token.start
-        end = key.end
+        start, end = key.whole_start, key.end
         comma = re.match(r"\s*,", text[end:])
         if comma:
             end += comma.end()
@@ -173,15 +186,16 @@ class ConfigText:
 
     def insert(self, section: Section, name: str, text: str) -> None:
         """Add a key at the end of an object."""
-        self.append(section, f"{self._key(name, section)}: {text}")
+        self.append(section, f"{self.key_text(name, section)}: {text}")
 
     def object_text(self, members: dict[str, str], section: Section) -> str:
         """An object literal of values that are given as text."""
-        inside = ", ".join(f"{self._key(name, section)}: {text}" for name, text in members.items())
+        inside = ", ".join(f"{self.key_text(name, section)}: {text}" for name, text in members.items())
         return f"{{ {inside} }}" if not _is_json_style(section) else f"{{{inside}}}"
 
     def append(self, section: Section, member: str) -> None:
         """Add an item at the end of an array, or `key: value` at the end of an object."""
+        section = self.current(section)
         text, shape = section.text, section.shape
         if not shape.keys:
             self._edit(section.file, shape.start + 1, shape.end - 1, f" {member} ")
@@ -189,18 +203,16 @@ class ConfigText:
         last = max(shape.keys, key=lambda key: key.end)
         comma = re.match(r"\s*,", text[last.end : shape.end])
         end = last.end + (comma.end() if comma else 0)
+        space = " "
         if "\n" in text[shape.start : shape.end]:
             # a separate line with the indentation of the first key
-            first = shape.keys[0]
-            start = first.start if first.token is None else first.token.start
+            start = shape.keys[0].whole_start
             line = text[text.rfind("\n", 0, start) + 1 : start]
-            indent = line if not line.strip() else " " * (len(line) - len(line.lstrip()) + 2)
-            addition = ("" if comma else ",") + f"\n{indent}{member}" + ("," if comma else "")
-        else:
-            addition = ("" if comma else ",") + f" {member}" + ("," if comma else "")
-        self._edit(section.file, end, end, addition)
+            space = "\n" + (line if not line.strip() else " " * (len(line) - len(line.lstrip()) + 2))
+        self._edit(section.file, end, end, f"{space}{member}," if comma else f",{space}{member}")
 
-    def _key(self, name: str, section: Section) -> str:
+    def key_text(self, name: str, section: Section) -> str:
+        """A key in the style of the section's file."""
         return json.dumps(name) if _is_json_style(section) else jsonnet_key(name)
 
     def _edit(self, file: str, start: int, end: int, replacement: str) -> None:

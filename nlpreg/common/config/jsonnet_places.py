@@ -107,6 +107,11 @@ class Key:
     start: int = 0
     end: int = 0
 
+    @property
+    def whole_start(self) -> int:
+        """Offset of the key, or of the value of an index."""
+        return self.start if self.token is None else self.token.start
+
 
 @dataclass
 class Expression:

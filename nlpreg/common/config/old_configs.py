@@ -13,12 +13,8 @@ from nlpreg.common.config.config_text import ConfigText, Section
 from nlpreg.common.config.old_names import Old, family_at, new_module_name, old_key, old_keys_in, old_name
 
 _MAX_CHANGES = 1000
-_SPLITTERS = {
-    "just_spaces": "just_spaces",
-    "letters_digits": "letters_digits",
-    "spacy": "spacy",
-    "simple": "letters_digits",
-}
+_SPLITTERS = ("just_spaces", "letters_digits", "spacy")
+"""Word splitters that are tokenizers of the same name now."""
 _SPACY_KEYS = ("language", "pos_tags", "parse", "ner", "keep_spacy_tokens", "split_on_spaces")
 _SPACY_FEATURES = {"pos_tag": "pos_", "dependency_label": "dep_", "ner_tag": "ent_type_"}
 _TENSORBOARD = {
@@ -54,7 +50,8 @@ class MigrationLog:
             self.left.append((place, message))
 
 
-Rule = Callable[[ConfigText, MigrationLog], bool]
+Rule = Callable[[ConfigText, Section, MigrationLog], bool]
+"""Makes one change in a section, or none, and returns whether it made one."""
 
 
 def migrate_config(
@@ -99,52 +96,54 @@ def migrated_part(config: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _apply(config: ConfigText, log: MigrationLog, rules: tuple[Rule, ...]) -> None:
+def _apply(config: ConfigText, log: MigrationLog, rules: tuple[tuple[str, Rule], ...]) -> None:
     for _ in range(_MAX_CHANGES):
-        if not any(rule(config, log) for rule in rules):
+        if not any(
+            rule(config, section, log)
+            for pattern, rule in rules
+            for section in config.all_sections()
+            if re.fullmatch(pattern, section.path)
+        ):
             break
 
 
-def duplicates(config: ConfigText, log: MigrationLog) -> bool:
+def duplicates(config: ConfigText, section: Section, log: MigrationLog) -> bool:
     """Remove duplicate keys of an object: the last one counts, as in JSON."""
-    for section in config.all_sections():
-        seen: set[str] = set()
-        for key in reversed(section.shape.keys if section.shape.kind == "object" else []):
-            if key.name in seen and key.token is not None:
-                log.did(
-                    config.place(section, key.name),
-                    f"{_path(section, key.name)} was given twice; the last one counts",
-                )
-                config.remove_key(section, key)
-                return True
-            seen.add(key.name)
+    seen: set[str] = set()
+    for key in reversed(section.shape.keys):
+        if key.name in seen and key.token is not None:
+            log.did(
+                config.place(section, key.name),
+                f"{_path(section, key.name)} was given twice; the last one counts",
+            )
+            config.remove_key(section, key)
+            return True
+        seen.add(key.name)
     return False
 
 
-def table(config: ConfigText, log: MigrationLog) -> bool:
+def table(config: ConfigText, section: Section, log: MigrationLog) -> bool:
     """Rename or remove keys and registered names according to the table of old names."""
-    for section in config.all_sections():
-        if section.shape.kind != "object":
-            continue
-        family = family_at(section.path)
-        kind = section.value("type")
-        for name in [name for name in section.keys if name in section]:
-            value = section.value(name)
-            place = config.place(section, name)
-            of = family if name == "type" else family_at(_path(section, name))
-            old = old_name(of, value) if of is not None else None
-            if old is not None and old.is_mechanical:
-                if old.new:
-                    config.replace(section, name, config.literal(old.new, section))
-                else:
-                    config.remove(section, name)
-                told = f'now "{old.new}"' if old.new else "the default, and was removed"
-                log.did(place, f'{_path(section, name)}: "{value}" is {told}')
-                return True
-            entry = old_key(family, kind, name) if family is not None else None
-            if entry is not None and entry.new is not None:
-                _rename(config, section, entry, log)
-                return True
+    if section.shape.kind != "object":
+        return False
+    family = family_at(section.path)
+    kind = section.value("type")
+    for name in [name for name in section.keys if name in section]:
+        value = section.value(name)
+        of = family if name == "type" else family_at(_path(section, name))
+        old = old_name(of, value) if of is not None else None
+        if old is not None and old.is_mechanical:
+            if old.new:
+                config.replace(section, name, config.literal(old.new, section))
+            else:
+                config.remove(section, name)
+            told = f'now "{old.new}"' if old.new else "the default, and was removed"
+            log.did(config.place(section, name), f'{_path(section, name)}: "{value}" is {told}')
+            return True
+        entry = old_key(family, kind, name) if family is not None else None
+        if entry is not None and entry.new is not None:
+            _rename(config, section, entry, log)
+            return True
     return False
 
 
@@ -169,36 +168,33 @@ def _rename(config: ConfigText, section: Section, old: Old, log: MigrationLog) -
         log.did(place, f"{path} was removed: {old.new} is given too")
     elif not inner:
         config.replace(section, name, text)
-        config.rename(_section_with_key(config, section.path, name), name, target)
+        config.rename(section, name, target)
         log.did(place, f"{path} is now {old.new}")
     else:
         if homes:
             config.insert(homes[-1], inner, text)
         else:
             config.insert(section, target, config.object_text({inner: text}, section))
-        config.remove(_section_with_key(config, section.path, name), name)
+        config.remove(section, name)
         log.did(place, f"{path} is now {_path(section, old.new)}")
 
 
-def _iterator_to_loader(config: ConfigText, log: MigrationLog) -> bool:
+def _iterator_to_loader(config: ConfigText, top: Section, log: MigrationLog) -> bool:
     """Replace `iterator` by `data_loader`."""
-    for top in config.at(""):
-        for old, new in (("iterator", "data_loader"), ("validation_iterator", "validation_data_loader")):
-            if old not in top:
-                continue
-            sections = config.at(old)
-            if new in top or len(sections) != 1:
-                log.leave(
-                    config.place(top),
-                    f'"{old}" could not be turned into "{new}": it is put together from several parts',
-                )
-                continue
-            place = config.place(sections[0])
-            text = _loader_of_iterator(config, sections[0], log)
-            config.replace_section(sections[0], text)
-            config.rename(_section_with_key(config, "", old), old, new)
-            log.did(place, f'"{old}" is now "{new}"')
-            return True
+    for old, new in (("iterator", "data_loader"), ("validation_iterator", "validation_data_loader")):
+        if old not in top:
+            continue
+        sections = config.at(old)
+        if new in top or len(sections) != 1:
+            log.leave(
+                config.place(top),
+                f'"{old}" could not be turned into "{new}": it is put together from several parts',
+            )
+            continue
+        config.replace_section(sections[0], _loader_of_iterator(config, sections[0], log))
+        config.rename(top, old, new)
+        log.did(config.place(sections[0]), f'"{old}" is now "{new}"')
+        return True
     return False
 
 
@@ -270,42 +266,28 @@ def _ratio(section: Section, name: str, divisor: str) -> str:
     return f"std.ceil(({section.source(name)}) / ({divisor}))"
 
 
-def _trainer_keys(config: ConfigText, log: MigrationLog) -> bool:
-    """Rewrite keys of `trainer` that have another place or form now."""
-    return any(
-        rule(config, trainer, log)
-        for trainer in config.at("trainer")
-        for rule in (_shuffle, _opt_level, _devices, _tensorboard)
-    )
-
-
 def _shuffle(config: ConfigText, trainer: Section, log: MigrationLog) -> bool:
     if "shuffle" not in trainer or config.at("iterator"):  # the rule for iterators reads it first
         return False
-    place = config.place(trainer, "shuffle")
     loaders = config.at("data_loader")
+    message = "trainer.shuffle was removed: the data loader, or its batch sampler, decides"
     if loaders and not any("batch_sampler" in loader or "shuffle" in loader for loader in loaders):
         config.insert(loaders[-1], "shuffle", trainer.source("shuffle"))
-        log.did(place, "trainer.shuffle is now data_loader.shuffle")
-    else:
-        log.did(
-            place,
-            "trainer.shuffle was removed: the data loader, or its batch sampler, decides",
-        )
-    config.remove(_section_with_key(config, "trainer", "shuffle"), "shuffle")
+        message = "trainer.shuffle is now data_loader.shuffle"
+    config.remove(trainer, "shuffle")
+    log.did(config.place(trainer, "shuffle"), message)
     return True
 
 
 def _opt_level(config: ConfigText, trainer: Section, log: MigrationLog) -> bool:
     if "opt_level" not in trainer:
         return False
-    place = config.place(trainer, "opt_level")
+    message = "trainer.opt_level was removed: it asked for full precision"
     if trainer.value("opt_level") not in (None, "O0") and "use_amp" not in trainer:
         config.insert(trainer, "use_amp", "true")
-        log.did(place, "trainer.opt_level is now trainer.use_amp: true")
-    else:
-        log.did(place, "trainer.opt_level was removed: it asked for full precision")
-    config.remove(_section_with_key(config, "trainer", "opt_level"), "opt_level")
+        message = "trainer.opt_level is now trainer.use_amp: true"
+    config.remove(trainer, "opt_level")
+    log.did(config.place(trainer, "opt_level"), message)
     return True
 
 
@@ -313,18 +295,18 @@ def _devices(config: ConfigText, trainer: Section, log: MigrationLog) -> bool:
     devices = trainer.value("cuda_device")
     if not isinstance(devices, list):
         return False
-    place = config.place(trainer, "cuda_device")
     if len(devices) == 1:
         config.replace(trainer, "cuda_device", str(devices[0]))
-        log.did(place, "trainer.cuda_device is a single number now")
-    elif any("distributed" in top for top in config.at("")):
-        config.remove(trainer, "cuda_device")
-        log.did(place, 'trainer.cuda_device was removed: "distributed" has the devices')
+        message = "trainer.cuda_device is a single number now"
     else:
-        top = config.at("")[-1]
-        config.insert(top, "distributed", config.object_text({"cuda_devices": str(devices)}, top))
-        config.remove(_section_with_key(config, "trainer", "cuda_device"), "cuda_device")
-        log.did(place, "a list under trainer.cuda_device is now distributed.cuda_devices")
+        message = 'trainer.cuda_device was removed: "distributed" has the devices'
+        tops = config.at("")
+        if not any("distributed" in top for top in tops):
+            section = config.object_text({"cuda_devices": str(devices)}, tops[-1])
+            config.insert(tops[-1], "distributed", section)
+            message = "a list under trainer.cuda_device is now distributed.cuda_devices"
+        config.remove(trainer, "cuda_device")
+    log.did(config.place(trainer, "cuda_device"), message)
     return True
 
 
@@ -348,75 +330,66 @@ def _tensorboard(config: ConfigText, trainer: Section, log: MigrationLog) -> boo
         config.append(callbacks[-1], callback)
     else:
         log.leave(config.place(trainer), f"trainer.callbacks is computed; add to it: {callback}")
-    for old in [*_TENSORBOARD, "tensorboard_writer"]:
-        while any(old in section for section in config.at("trainer")):
-            config.remove(_section_with_key(config, "trainer", old), old)
+    for section in config.at("trainer"):
+        for old in (*_TENSORBOARD, "tensorboard_writer"):
+            if old in section:
+                config.remove(section, old)
     log.did(config.place(trainer), 'the options of TensorBoard are now those of the callback "tensorboard"')
     return True
 
 
-def sorting_keys(config: ConfigText, log: MigrationLog) -> bool:
+def sorting_keys(config: ConfigText, sampler: Section, log: MigrationLog) -> bool:
     """Replace pairs of a field and its padding key by names of fields."""
-    for path in ("data_loader", "validation_data_loader"):
-        for sampler in config.at(f"{path}.batch_sampler"):
-            keys = sampler.value("sorting_keys")
-            if isinstance(keys, list) and any(isinstance(key, list) for key in keys):
-                config.replace(sampler, "sorting_keys", config.literal(_field_names(keys), sampler))
-                log.did(
-                    config.place(sampler),
-                    f"{path}.batch_sampler.sorting_keys is a list of names of fields now",
-                )
-                return True
-    return False
+    keys = sampler.value("sorting_keys")
+    if not isinstance(keys, list) or not any(isinstance(key, list) for key in keys):
+        return False
+    config.replace(sampler, "sorting_keys", config.literal(_field_names(keys), sampler))
+    log.did(config.place(sampler), f"{sampler.path}.sorting_keys is a list of names of fields now")
+    return True
 
 
-def _lazy_reading(config: ConfigText, log: MigrationLog) -> bool:
+def _lazy_reading(config: ConfigText, reader: Section, log: MigrationLog) -> bool:
     """Replace `lazy` of readers by an argument of the data loader."""
-    for section in config.all_sections():
-        if "dataset_reader" in section.path.split(".")[0] and "lazy" in section:
-            if section.value("lazy") is True:
-                _insert_in_loader(config, section, log)
-            place = config.place(section, "lazy")
-            config.remove(_section_with_key(config, section.path, "lazy"), "lazy")
-            log.did(place, f"{section.path}.lazy was removed: the data loader decides what is held in memory")
-            return True
-    return False
-
-
-def _insert_in_loader(config: ConfigText, section: Section, log: MigrationLog) -> None:
+    if "lazy" not in reader:
+        return False
     loaders = config.at("data_loader")
-    if loaders and not any("max_instances_in_memory" in loader for loader in loaders):
+    if reader.value("lazy") is True and not loaders:
+        log.leave(config.place(reader), "lazy reading: give data_loader.max_instances_in_memory")
+    elif reader.value("lazy") is True and not any("max_instances_in_memory" in one for one in loaders):
         config.insert(loaders[-1], "max_instances_in_memory", "1000")
         log.did(
             config.place(loaders[-1]),
             "data_loader.max_instances_in_memory was added for lazy reading; choose the number",
         )
-    elif not loaders:
-        log.leave(config.place(section), "lazy reading: give data_loader.max_instances_in_memory")
+    config.remove(reader, "lazy")
+    log.did(
+        config.place(reader, "lazy"),
+        f"{reader.path}.lazy was removed: the data loader decides what is held in memory",
+    )
+    return True
 
 
-def tokenizers(config: ConfigText, log: MigrationLog) -> bool:
+def tokenizers(config: ConfigText, section: Section, log: MigrationLog) -> bool:
     """Replace the tokenizer "word" by the tokenizer that corresponds to its `word_splitter`."""
-    for section in config.all_sections():
-        for name in section.keys:
-            if re.search(r"(^|_)tokenizer$", name) and section.value(name) == "word":
-                config.replace(section, name, config.literal("spacy", section))
-                log.did(config.place(section), f'{_path(section, name)}: the tokenizer "word" is now "spacy"')
-                return True
-        is_word = re.search(r"(^|_)tokenizer$", section.last_step) and section.value("type") == "word"
-        if section.shape.kind == "object" and ("word_splitter" in section or is_word):
-            config.replace_section(section, _tokenizer(config, section, log))
-            log.did(config.place(section), f"{section.path} is named by what was its word_splitter")
+    for name in section.keys:
+        if re.search(r"(^|_)tokenizer$", name) and section.value(name) == "word":
+            config.replace(section, name, config.literal("spacy", section))
+            log.did(config.place(section), f'{_path(section, name)}: the tokenizer "word" is now "spacy"')
             return True
-    return False
+    is_word = re.search(r"(^|_)tokenizer$", section.last_step) and section.value("type") == "word"
+    if section.shape.kind != "object" or not ("word_splitter" in section or is_word):
+        return False
+    config.replace_section(section, _tokenizer(config, section, log))
+    log.did(config.place(section), f"{section.path} is named by what was its word_splitter")
+    return True
 
 
 def _tokenizer(config: ConfigText, section: Section, log: MigrationLog) -> str:
-    splitter = section.value("word_splitter", "spacy" if "word_splitter" not in section else None)
+    splitter = section.value("word_splitter")
     options = splitter if isinstance(splitter, dict) else {"type": splitter or "spacy"}
     old = options.get("type", "spacy")
-    new = _SPLITTERS.get(str(old))
-    if new is None or old == "simple":
+    new = old if old in _SPLITTERS else "letters_digits" if old == "simple" else "spacy"
+    if new != old:
         advice = (
             '"letters_digits" is the nearest'
             if old == "simple"
@@ -426,11 +399,11 @@ def _tokenizer(config: ConfigText, section: Section, log: MigrationLog) -> str:
             config.place(section),
             f'{section.path}: there is no counterpart of the word_splitter "{old}"; {advice}',
         )
-    members = {"type": config.literal(new or "spacy", section)}
-    if (new or "spacy") == "spacy":
+    members = {"type": config.literal(new, section)}
+    if new == "spacy":
         members.update({key: config.literal(options[key], section) for key in _SPACY_KEYS if key in options})
     for name in ("start_tokens", "end_tokens"):
-        if name in section and members["type"][1:-1] == "spacy":
+        if name in section and new == "spacy":
             members[name] = section.source(name)
         elif name in section:
             log.leave(
@@ -446,50 +419,41 @@ def _tokenizer(config: ConfigText, section: Section, log: MigrationLog) -> str:
     return members["type"] if len(members) == 1 else config.object_text(members, section)
 
 
-def _spacy_indexers(config: ConfigText, log: MigrationLog) -> bool:
+def _spacy_indexers(config: ConfigText, section: Section, log: MigrationLog) -> bool:
     """Replace indexers of spaCy's annotations by `single_id` with a `feature_name`."""
-    for section in config.all_sections():
-        kind = section.value("type")
-        if family_at(section.path) != "TokenIndexer" or kind not in _SPACY_FEATURES:
-            continue
-        is_fine = kind == "pos_tag" and section.value("coarse_tags") is not True
-        feature = "tag_" if is_fine else _SPACY_FEATURES[kind]
-        place = config.place(section, "type")
-        config.replace(section, "type", config.literal("single_id", section))
-        config.insert(
-            _section_with_key(config, section.path, "type"), "feature_name", config.literal(feature, section)
-        )
-        if "coarse_tags" in section:
-            config.remove(_section_with_key(config, section.path, "coarse_tags"), "coarse_tags")
-        log.did(place, f'{section.path}: the indexer "{kind}" is now "single_id" with a feature_name')
-        return True
-    return False
+    kind = section.value("type")
+    if family_at(section.path) != "TokenIndexer" or kind not in _SPACY_FEATURES:
+        return False
+    is_fine = kind == "pos_tag" and section.value("coarse_tags") is not True
+    feature = "tag_" if is_fine else _SPACY_FEATURES[kind]
+    config.replace(section, "type", config.literal("single_id", section))
+    config.insert(section, "feature_name", config.literal(feature, section))
+    if "coarse_tags" in section:
+        config.remove(section, "coarse_tags")
+    log.did(
+        config.place(section, "type"),
+        f'{section.path}: the indexer "{kind}" is now "single_id" with a feature_name',
+    )
+    return True
 
 
-def embedders(config: ConfigText, log: MigrationLog) -> bool:
+def embedders(config: ConfigText, section: Section, log: MigrationLog) -> bool:
     """Move token embedders into `token_embedders`, with one for each indexer."""
-    for section in config.all_sections():
-        if section.shape.kind != "object" or not _is_text_field_embedder(config, section):
-            continue
-        others = [
-            name
-            for name in section.keys
-            if name not in ("type", "token_embedders", "allow_unmatched_keys", "embedder_to_indexer_map")
-        ]
-        is_basic = section.value("type", "basic") == "basic"
-        if "token_embedders" not in section and others and is_basic and "_pretrained" not in section:
-            for name in ("allow_unmatched_keys", "embedder_to_indexer_map"):
-                if name in section:  # these are options of the text field embedder, which are handled next
-                    _remove_embedder_option(config, section, name, log)
-                    return True
-            place = config.place(section)
-            _wrap_embedders(config, section)
-            log.did(place, f"{section.path}: the embedders stand inside token_embedders now")
-            return True
-        if "allow_unmatched_keys" in section:
-            _remove_embedder_option(config, section, "allow_unmatched_keys", log)
-            return True
-    return False
+    if section.shape.kind != "object" or not _is_text_field_embedder(config, section):
+        return False
+    options = [name for name in ("allow_unmatched_keys", "embedder_to_indexer_map") if name in section]
+    has_embedders = not {"type", "token_embedders", *options}.issuperset(section.keys)
+    is_basic = section.value("type", "basic") == "basic"
+    must_wrap = has_embedders and is_basic and not {"token_embedders", "_pretrained"} & set(section.keys)
+    # the options of the text field embedder itself go first
+    if options and (must_wrap or options[0] == "allow_unmatched_keys"):
+        _remove_embedder_option(config, section, options[0], log)
+    elif must_wrap:
+        _wrap_embedders(config, section)
+        log.did(config.place(section), f"{section.path}: the embedders stand inside token_embedders now")
+    else:
+        return False
+    return True
 
 
 def _is_text_field_embedder(config: ConfigText, section: Section) -> bool:
@@ -520,9 +484,7 @@ _TOKEN_EMBEDDERS = frozenset(
 def _remove_embedder_option(config: ConfigText, section: Section, name: str, log: MigrationLog) -> None:
     """Remove an option of the text field embedder; indexers without an embedder get the embedder `empty`."""
     place, path = config.place(section, name), _path(section, name)
-    is_wanted = section.value(name) is not False
     config.remove(section, name)
-    section = next(s for s in config.at(section.path) if s.shape.kind == "object")
     if name == "embedder_to_indexer_map":
         log.leave(place, f"{path} was removed: embedders and indexers of one name belong together")
         return
@@ -534,7 +496,7 @@ def _remove_embedder_option(config: ConfigText, section: Section, name: str, log
         for key in reader.keys
     }
     missing = sorted(indexers - {key for home in homes for key in home.keys})
-    if not is_wanted or not missing:
+    if section.value(name) is False or not missing:
         log.did(place, f"{path} was removed")
         return
     for indexer in missing:
@@ -546,115 +508,94 @@ def _remove_embedder_option(config: ConfigText, section: Section, name: str, log
 def _wrap_embedders(config: ConfigText, section: Section) -> None:
     if "type" in section:
         config.remove(section, "type")
-        section = next(s for s in config.at(section.path) if s.shape.start == section.shape.start)
+        section = config.current(section)
     text = section.text[section.shape.start : section.shape.end]
-    lines = text.split("\n")
-    indented = "\n".join([lines[0], *(f"  {line}" if line.strip() else line for line in lines[1:])])
-    if len(lines) == 1:
+    first, *rest = text.split("\n")
+    if not rest:
         config.replace_section(section, config.object_text({"token_embedders": text}, section))
         return
-    outer = re.match(r" *", lines[-1])
-    indent = outer.group() if outer else ""
-    key = (
-        '"token_embedders"'
-        if '"' in config.object_text({"token_embedders": ""}, section)
-        else "token_embedders"
-    )
+    indented = "\n".join([first, *(f"  {line}" if line.strip() else line for line in rest)])
+    indent = " " * (len(rest[-1]) - len(rest[-1].lstrip(" ")))
+    key = config.key_text("token_embedders", section)
     config.replace_section(section, f"{{\n{indent}  {key}: {indented}\n{indent}}}")
 
 
-def initializers(config: ConfigText, log: MigrationLog) -> bool:
+def initializers(config: ConfigText, section: Section, log: MigrationLog) -> bool:
     """Move a list of pairs into `regexes`, and the patterns of excluded parameters into `prevent_regexes`."""
-    for section in config.all_sections():
-        if section.shape.kind != "array" or not re.search(
-            r"(^|_)(initializer|regularizer)$", section.last_step
-        ):
-            continue
-        pairs, prevented = [], []
-        for name in section.keys:
-            value = section.value(name)
-            if isinstance(value, list) and len(value) == 2 and value[1] in ("prevent", {"type": "prevent"}):
-                prevented.append(config.literal(value[0], section))
-            else:
-                pairs.append(section.source(name))
-        members = {"regexes": f"[{', '.join(pairs)}]"}
-        if prevented:
-            members["prevent_regexes"] = f"[{', '.join(prevented)}]"
-        config.replace_section(section, config.object_text(members, section))
-        log.did(config.place(section), f"{section.path}: the list stands inside regexes now")
-        return True
-    return False
-
-
-def vocabulary(config: ConfigText, log: MigrationLog) -> bool:
-    """Replace the path of a saved vocabulary by `type` and `directory`."""
-    for section in config.at("vocabulary"):
-        if "directory_path" not in section:
-            continue
-        kind = "extend" if section.value("extend") is True else "from_files"
-        config.rename(section, "directory_path", "directory")
-        section = _section_with_key(config, section.path, "directory")
-        if "type" in section:
-            config.replace(section, "type", config.literal(kind, section))
+    if section.shape.kind != "array":
+        return False
+    pairs, prevented = [], []
+    for name in section.keys:
+        value = section.value(name)
+        if isinstance(value, list) and len(value) == 2 and value[1] in ("prevent", {"type": "prevent"}):
+            prevented.append(config.literal(value[0], section))
         else:
-            config.insert(section, "type", config.literal(kind, section))
-        kept = {"type", "directory", "padding_token", "oov_token"}
-        for name in section.keys:
-            if name == "extend" or (kind == "from_files" and name not in kept):
-                config.remove(_section_with_key(config, section.path, name), name)
-        log.did(
-            config.place(section), f'vocabulary.directory_path is now the directory of a vocabulary "{kind}"'
-        )
-        return True
-    return False
+            pairs.append(section.source(name))
+    members = {"regexes": f"[{', '.join(pairs)}]"}
+    if prevented:
+        members["prevent_regexes"] = f"[{', '.join(prevented)}]"
+    config.replace_section(section, config.object_text(members, section))
+    log.did(config.place(section), f"{section.path}: the list stands inside regexes now")
+    return True
 
 
-def _class_names(config: ConfigText, log: MigrationLog) -> bool:
+def vocabulary(config: ConfigText, section: Section, log: MigrationLog) -> bool:
+    """Replace the path of a saved vocabulary by `type` and `directory`."""
+    if "directory_path" not in section:
+        return False
+    kind = "extend" if section.value("extend") is True else "from_files"
+    config.rename(section, "directory_path", "directory")
+    edit = config.replace if "type" in section else config.insert
+    edit(section, "type", config.literal(kind, section))
+    kept = {"type", "directory_path", "padding_token", "oov_token"}
+    for name in section.keys:
+        if name == "extend" or (kind == "from_files" and name not in kept):
+            config.remove(section, name)
+    log.did(config.place(section), f'vocabulary.directory_path is now the directory of a vocabulary "{kind}"')
+    return True
+
+
+def _class_names(config: ConfigText, section: Section, log: MigrationLog) -> bool:
     """Rename fully qualified classes of the old packages."""
-    for section in config.all_sections():
-        kind = section.value("type")
-        if isinstance(kind, str) and re.match(r"allennlp(_models)?\.", kind):
-            name, is_known = new_module_name(kind)
-            place = config.place(section, "type")
-            config.replace(section, "type", config.literal(name, section))
-            log.did(place, f"{section.path}.type: {kind} is now {name}")
-            if not is_known:
-                log.leave(place, f"{section.path}.type: there is no {name} in nlpreg")
-            return True
-    return False
+    kind = section.value("type")
+    if not isinstance(kind, str) or not re.match(r"allennlp(_models)?\.", kind):
+        return False
+    name, is_known = new_module_name(kind)
+    place = config.place(section, "type")
+    config.replace(section, "type", config.literal(name, section))
+    log.did(place, f"{section.path}.type: {kind} is now {name}")
+    if not is_known:
+        log.leave(place, f"{section.path}.type: there is no {name} in nlpreg")
+    return True
 
 
 def _path(section: Section, name: str) -> str:
     return f"{section.path}.{name}" if section.path else name
 
 
-def _section_with_key(config: ConfigText, path: str, name: str) -> Section:
-    """The section at a path that has a key, after all edits so far."""
-    return next(section for section in reversed(config.at(path)) if name in section)
+_ANYWHERE = r"(?s:.*)"
 
-
-_STRUCTURE_RULES: tuple[Rule, ...] = (
-    _iterator_to_loader,
-    tokenizers,
-    _spacy_indexers,
-    embedders,
-    initializers,
-    vocabulary,
+_STRUCTURE_RULES: tuple[tuple[str, Rule], ...] = (
+    ("", _iterator_to_loader),
+    (_ANYWHERE, tokenizers),
+    (_ANYWHERE, _spacy_indexers),
+    (_ANYWHERE, embedders),
+    (r"(.*[._])?(initializer|regularizer)", initializers),
+    ("vocabulary", vocabulary),
 )
-"""The rules for configs of trained models; each makes one change and returns whether it did."""
+"""(pattern of the key path, rule) for configs of trained models."""
 
-_RULES: tuple[Rule, ...] = (
-    duplicates,
-    _iterator_to_loader,
-    _trainer_keys,
-    sorting_keys,
-    _lazy_reading,
-    tokenizers,
-    _spacy_indexers,
-    embedders,
-    initializers,
-    vocabulary,
-    _class_names,
-    table,
+_RULES: tuple[tuple[str, Rule], ...] = (
+    (_ANYWHERE, duplicates),
+    ("", _iterator_to_loader),
+    ("trainer", _shuffle),
+    ("trainer", _opt_level),
+    ("trainer", _devices),
+    ("trainer", _tensorboard),
+    (r"(validation_)?data_loader\.batch_sampler", sorting_keys),
+    (r"[^.]*dataset_reader.*", _lazy_reading),
+    *_STRUCTURE_RULES[1:],
+    (_ANYWHERE, _class_names),
+    (_ANYWHERE, table),
 )
-"""All rules."""
+"""All rules, in the order in which they are applied."""

@@ -93,3 +93,17 @@ def test_places_are_those_of_the_file_before_any_edit(tmp_path: Path) -> None:
     text.insert(text.at("b")[0], "d", "3")
     assert text.place(text.at("b")[0]).endswith("c.jsonnet:3")
     assert text.place(text.at("b")[0], "c").endswith("c.jsonnet:4")
+
+
+def test_sections_read_before_an_edit_can_be_edited_and_located(tmp_path: Path) -> None:
+    text = config(tmp_path, "{\n  a: 1,\n  b: {\n    c: 2,\n    d: 3,\n  },\n}")
+    (top,), (inner,) = text.at(""), text.at("b")
+    text.remove(top, "a")
+    text.insert(top, "first", "[0, 1]")
+    text.replace(inner, "c", "{ long: 'value' }")
+    text.remove(inner, "d")
+    text.rename(inner, "c", "e")
+    assert text_of(text) == "{\n  b: {\n    e: { long: 'value' },\n  },\n  first: [0, 1],\n}"
+    assert [text.place(inner, name)[-1] for name in ("c", "d")] == ["4", "5"]
+    text.replace_section(inner, "0")
+    assert text_of(text) == "{\n  b: 0,\n  first: [0, 1],\n}"

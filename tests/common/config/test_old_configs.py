@@ -341,3 +341,10 @@ def test_imported_files_are_rewritten_too(tmp_path: Path) -> None:
     texts = migrate_config(str(path), MigrationLog())
     assert texts[str(tmp_path / "lib.libsonnet")] == "{ trainer: { num_epochs: 1 } }"
     assert "shuffle: true" in texts[str(path)]
+
+
+def test_places_do_not_depend_on_edits_of_other_sections(tmp_path: Path) -> None:
+    text = "{\n  data_loader: {\n    batch_size: 8,\n  },\n  dataset_reader: {\n    lazy: true,\n  },\n}"
+    _, _, log = migrated(tmp_path, text)
+    (place,) = [place for place, message in log.done if message.startswith("dataset_reader.lazy")]
+    assert place == f"{tmp_path}/c.jsonnet:6"
